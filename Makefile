@@ -1,0 +1,41 @@
+PYTHON ?= python3
+PIP := .venv/bin/pip --disable-pip-version-check install -qq
+DISTRIBUTIONS := $(shell scripts/distributions.sh ./)
+
+.PHONY: help demo test lint types wheels unit broker lock clean
+.DEFAULT_GOAL := help
+
+help: ## This list
+	@sed -nE 's/^([a-z ]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 40
+
+demo: .venv/run ## Everything in one process, to click around in: make demo [PORT=8080] [BUS=amqp://...]
+	@exec .venv/bin/python deploy/demo/demo.py $(if $(PORT),--port $(PORT)) $(if $(BUS),--bus $(BUS))
+
+test: .venv/dev ## All that CI runs
+	@scripts/install_services.sh || true
+	@.venv/bin/tox run-parallel --no-list-dependencies -p 2 -e lint,types,wheels
+	@.venv/bin/tox run --no-list-dependencies -e unit,broker
+
+lint types wheels unit broker: .venv/dev ## One part of it
+	@.venv/bin/tox run -q --no-list-dependencies -e $@
+
+lock: .venv/dev ## Write requirements/*.txt anew; UPGRADE=1 takes the newest versions
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/lock.sh $(if $(UPGRADE),--upgrade)
+
+clean: ## Forget all environments and caches
+	rm -rf .venv .tox .*_cache .hypothesis
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Bouquet needs Python 3.11 or newer: make PYTHON=...")'
+	@$(PYTHON) -m venv --clear .venv
+
+.venv/run: requirements/run.txt requirements/build.txt $(DISTRIBUTIONS:%=%/pyproject.toml) | .venv/bin/python
+	@echo "Installing Bouquet into .venv (once)"
+	@$(PIP) --require-hashes -r requirements/run.txt -r requirements/build.txt
+	@$(PIP) --no-deps --no-build-isolation $(DISTRIBUTIONS:%=-e %)
+	@touch $@
+
+.venv/dev: requirements/dev.txt .venv/run
+	@echo "Installing the development tools into .venv (once)"
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,55 @@
+"""Proves that each distribution ships alone: its wheel, in a fresh environment, with only what it declares.
+
+usage: check_wheels.py FOLDER...
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+# Runs inside the environment under test, and sees nothing but it.
+PROBE = """
+import importlib, importlib.metadata, importlib.resources, subprocess, sys, sysconfig
+distribution, package = sys.argv[1:]
+importlib.import_module(package)
+assert importlib.resources.files(package).joinpath("py.typed").is_file(), "py.typed is not in the wheel"
+for entry in importlib.metadata.distribution(distribution).entry_points:
+    entry.load()
+    if entry.group == "console_scripts":
+        script = sysconfig.get_path("scripts") + "/" + entry.name
+        subprocess.run([script, "--help"], check=True, stdout=subprocess.DEVNULL, timeout=60)
+"""
+
+
+def main(folders: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        wheels = Path(scratch, "wheels")
+        for folder in folders:
+            run("uv", "build", "--quiet", "--wheel", "--no-build-isolation", "--out-dir", str(wheels), folder)
+        for folder in folders:
+            name = tomllib.loads(Path(folder, "pyproject.toml").read_text())["project"]["name"]
+            print(f"{name}, alone", flush=True)
+            check(name, wheels, Path(scratch, name))
+
+
+def check(name: str, wheels: Path, environment: Path) -> None:
+    python = str(environment / "bin" / "python")
+    run("uv", "venv", "--quiet", "--python", sys.executable, str(environment))
+    run(
+        *("uv", "pip", "install", "--quiet", "--python", python, "--find-links", str(wheels)),
+        *("--constraints", "requirements/run.txt", name),
+    )
+    run(python, "-I", "-c", PROBE, name, name.replace("-", "_"))
+
+
+def run(*command: str) -> None:
+    if subprocess.run(command, check=False).returncode:
+        sys.exit(f"{Path(command[0]).name} failed, see above")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,165 @@
+"""A server of the tests' own: on own ports, and gone when the tests are gone, however they end."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+# Below the kernel's ephemeral range: no outgoing connection can take a port between a kill and a restart.
+# Each process begins in a block of its own, so that two pytest-xdist workers never race for the same port.
+_FIRST, _SIZE, _BLOCK = 20_000, 12_000, 64
+_ports = (_FIRST + (os.getpid() * _BLOCK + n) % _SIZE for n in itertools.count())
+
+
+def free_port() -> int:
+    return next(port for port in _ports if _is_free(port))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def find_program(*candidates: str) -> str | None:
+    """The first of these names or paths that can be run here."""
+    return next((found for name in candidates if (found := shutil.which(name))), None)
+
+
+class Daemon:
+    """One child process that answers on one port of 127.0.0.1."""
+
+    def __init__(self, folder: Path, port: int, *, ready_within_s: float) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.port = port
+        self._ready_within_s = ready_within_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self._keeper: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def environment(self) -> Mapping[str, str]:
+        return os.environ
+
+    def is_ready(self, connection: socket.socket) -> bool:
+        """Whether the server behind a fresh connection speaks its protocol already."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Returns once the server answers."""
+        if self._process:
+            raise RuntimeError(f"{self} runs already")
+        if not _is_free(self.port):  # a stale server would answer for ours, and the test would believe it
+            raise RuntimeError(f"port {self.port} is taken: {self} cannot start")
+        self._process, self._keeper = _spawn(self.command(), self.environment(), self._log)
+        try:
+            self._wait_ready(self._process)
+        except BaseException:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash would: nothing is flushed, nobody is told."""
+        if self._process and self._keeper:
+            _end(self._process, self._keeper)
+            self._process = self._keeper = None
+
+    def stop(self) -> None:
+        """Ends everything that start() began."""
+        self.kill()
+
+    def restart(self) -> None:
+        """Crashes it and starts it again with the same ports and data."""
+        self.kill()
+        self.start()
+
+    def pause(self) -> None:
+        """Hangs it: connections stay open and nothing answers, until resume()."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
+    def _signal(self, number: signal.Signals) -> None:
+        if not self._process:
+            raise RuntimeError(f"{self} does not run")
+        self._process.send_signal(number)
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "output.log"
+
+    def _wait_ready(self, process: subprocess.Popen[bytes]) -> None:
+        give_up_at = time.monotonic() + self._ready_within_s
+        while not self._answers():
+            if process.poll() is not None or time.monotonic() > give_up_at:
+                tail = self._log.read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"{self} did not start (exit status {process.poll()}):\n{tail}")
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
+                return self.is_ready(connection)
+        except OSError:
+            return False
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__} on port {self.port}"
+
+
+# Ends the server when we end, by the one sign that never fails: the other end of a pipe is closed. `finally`
+# and atexit do not run under SIGKILL; PR_SET_PDEATHSIG fires when the *thread* that started the child ends.
+_KEEPER = 'read -r _; kill -9 "-$1"'
+
+
+def _spawn(
+    command: list[str], environment: Mapping[str, str], log: Path
+) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=log.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a Ctrl-C in the terminal is for pytest, which then stops us in order
+        )
+    keeper = subprocess.Popen(
+        ["sh", "-c", _KEEPER, "keeper", str(process.pid)], stdin=subprocess.PIPE, start_new_session=True
+    )
+    return process, keeper
+
+
+def _end(process: subprocess.Popen[bytes], keeper: subprocess.Popen[bytes]) -> None:
+    keeper.kill()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    with keeper:  # waits, and closes the pipe
+        pass
