@@ -1,0 +1,1 @@
+"""What both ends of the bus must agree on: messages, identities, failures, offers, names, deadlines, the bus itself."""

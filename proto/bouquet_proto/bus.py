@@ -1,0 +1,119 @@
+"""The bus is two verbs: `call` and `serve`. What is common to its transports lives here, so both behave alike.
+
+`call` never raises for the mesh's own reasons and always ends by the request's deadline: whatever goes wrong
+between a gateway and a worker is a `Failed` value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from bouquet_proto import metrics, telemetry
+from bouquet_proto.deadline import Deadline
+from bouquet_proto.messages import Failed, Reply, Request, decode_reply, decode_request, encode
+
+log = logging.getLogger(__name__)
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Reply]]
+Exchange: TypeAlias = Callable[[str, bytes, Deadline], Awaitable[bytes | Failed]]
+"""How a transport carries a request's bytes to a provider's worker and brings back the reply's."""
+
+
+class Serving(Protocol):
+    """A provider's intake on the bus."""
+
+    @property
+    def consuming(self) -> bool:
+        """Whether requests reach this process now: a consumer that the broker knows, not merely a connection."""
+
+
+class Bus(Protocol):
+    @property
+    def ready(self) -> bool:
+        """Whether a call made now could be carried."""
+
+    async def call(self, provider: str, request: Request) -> Reply:
+        """Asks a provider. Always answers, by `request.deadline` at the latest.
+
+        `Failed("not_deployed")` at once when nobody serves the provider, `Failed("bus_unavailable")` at once when
+        the broker is away or goes away, `Failed("deadline_exceeded")` at the end.
+        """
+
+    def serve(
+        self, provider: str, handler: Handler, *, concurrency: int, drain_s: float = 10.0
+    ) -> AbstractAsyncContextManager[Serving]:
+        """Answers a provider's requests, `concurrency` at a time.
+
+        Leaving the context stops the intake, lets running handlers finish for at most `drain_s`, then returns.
+        """
+
+
+@asynccontextmanager
+async def open_bus(url: str, name: str) -> AsyncIterator[Bus]:
+    """The transport that `url` names: `memory:`, or `amqp(s)://…`. `name` is what the broker's operators see."""
+    if url == "memory:":
+        from bouquet_proto.bus_memory import MemoryBus
+
+        yield MemoryBus()
+    elif url.startswith(("amqp://", "amqps://")):
+        from bouquet_proto.bus_amqp import open_amqp_bus
+
+        async with open_amqp_bus(url, name) as bus:
+            yield bus
+    else:
+        raise ValueError("a bus URL is memory: or amqp(s)://…")
+
+
+async def ask(exchange: Exchange, system: str, provider: str, request: Request) -> Reply:
+    """One call from the asking side: its span, its deadline, its codecs."""
+    with telemetry.sending(system, provider) as span:
+        stamped = msgspec.structs.replace(request, traceparent=telemetry.traceparent())
+        deadline = Deadline(request.deadline)
+        try:
+            async with asyncio.timeout(deadline.left_s()):
+                body = await exchange(provider, encode(stamped), deadline)
+        except TimeoutError:
+            body = Failed("deadline_exceeded")
+        reply = body if isinstance(body, Failed) else decode_reply(body)
+        telemetry.settle(span, reply, metrics.CALLS, provider)
+        return reply
+
+
+async def answer(handler: Handler, system: str, provider: str, body: bytes) -> bytes:
+    """One call from the answering side. Always gives a reply, whatever the request or the handler are worth.
+
+    Expired work is not started: its caller has gone.
+    """
+    try:
+        request = decode_request(body)
+    except msgspec.DecodeError:
+        log.error("malformed request", extra={"provider": provider, "size_bytes": len(body)})
+        return encode(Failed("malformed_request"))
+    with telemetry.processing(system, provider, request) as span:
+        reply = await _handle(handler, provider, request)
+        telemetry.settle(span, reply, metrics.HANDLED, provider)
+        return encode(reply)
+
+
+async def _handle(handler: Handler, provider: str, request: Request) -> Reply:
+    left_s = Deadline(request.deadline).left_s()
+    if not left_s:
+        return Failed("deadline_exceeded")
+    try:
+        async with asyncio.timeout(left_s):
+            return await handler(request)
+    except TimeoutError:
+        return Failed("deadline_exceeded")
+    except Exception as error:
+        # The type only: an exception's text may quote the person.
+        log.error(
+            "worker bug",
+            extra={"provider": provider, "error": type(error).__name__, "at": telemetry.where(error)},
+        )
+        return Failed("worker_bug")

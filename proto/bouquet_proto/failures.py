@@ -1,0 +1,430 @@
+"""The failure table: reason → whose fault, public code, texts, retry, log level.
+
+    Failure
+    ├── parameters    a wrong field of the query, keyed by its public code (http-contract §3.4)
+    ├── platform      the caller's token, pace or route, or the mesh itself (§3.3)
+    └── provider      what any provider may fail with; the code is three digits after its prefix (§3.5)
+
+A provider adds its own rows (not found texts, conflicts) in its contract; they travel in its offer.
+The worker answers by reason, the gateway renders by reason. Texts are the contract's, to the letter.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
+
+
+class Kind(StrEnum):
+    """What the HTTP status depends on (http-contract §3.1)."""
+
+    BAD_REQUEST = "bad_request"
+    WRONG_PARAMETER = "wrong_parameter"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    IP_FORBIDDEN = "ip_forbidden"
+    NO_ROUTE = "no_route"
+    GONE = "gone"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    TOO_LARGE = "too_large"
+    TOO_MANY = "too_many"
+    PROVIDER_ERROR = "provider_error"
+    PROVIDER_UNKNOWN = "provider_unknown"
+    NETWORK = "network"
+    TIMEOUT = "timeout"
+    LEGAL = "legal"
+    MAINTENANCE = "maintenance"
+    OVERLOADED = "overloaded"
+    INTERNAL = "internal"
+
+
+class Rendering(NamedTuple):
+    """How a kind looks in each envelope: HTTP status from v3 on, HTTP status and `error` word in v2."""
+
+    v3_status: int
+    v2_status: int
+    v2_word: str
+
+
+RENDERINGS: dict[Kind, Rendering] = {
+    Kind.BAD_REQUEST: Rendering(400, 400, "bad_request"),
+    Kind.WRONG_PARAMETER: Rendering(422, 400, "bad_request"),
+    Kind.UNAUTHORIZED: Rendering(401, 401, "access_denied"),
+    Kind.FORBIDDEN: Rendering(403, 401, "access_denied"),
+    Kind.IP_FORBIDDEN: Rendering(403, 403, "access_denied"),
+    Kind.NO_ROUTE: Rendering(404, 404, "not_found"),
+    Kind.GONE: Rendering(410, 410, "gone"),
+    Kind.NOT_FOUND: Rendering(404, 404, "not_found"),
+    Kind.CONFLICT: Rendering(409, 409, "conflict"),
+    Kind.TOO_LARGE: Rendering(413, 413, "bad_request"),
+    Kind.TOO_MANY: Rendering(429, 429, "too_many_requests"),
+    Kind.PROVIDER_ERROR: Rendering(502, 503, "data_provider_error"),
+    Kind.PROVIDER_UNKNOWN: Rendering(502, 503, "provider_unknown_error"),
+    Kind.NETWORK: Rendering(502, 502, "network_error"),
+    Kind.TIMEOUT: Rendering(504, 504, "timeout_error"),
+    Kind.LEGAL: Rendering(451, 451, "unavailable_for_legal_reason"),
+    Kind.MAINTENANCE: Rendering(503, 503, "maintenance"),
+    Kind.OVERLOADED: Rendering(503, 503, "overloaded"),
+    Kind.INTERNAL: Rendering(500, 500, "error"),
+}
+
+Fault = Literal["caller", "platform", "provider"]
+LogLevel = Literal["info", "warning", "error"]
+
+
+class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One row. `code` has five digits, or three that follow the prefix of the authority that failed."""
+
+    kind: Kind
+    code: str
+    title: str
+    detail: str
+    fault: Fault
+    retry: bool = False
+    """Whether asking again may help; the kit itself repeats a read once where it is true."""
+    log: LogLevel = "info"
+    source: dict[str, str] = {}
+    provider: str = ""
+    """`meta.provider` where it is another authority than the operation's (a fund behind the hub)."""
+    retry_in_s: int = 0
+    v2_word: str = ""
+    """The v2 `error` word where the contract departs from that of the kind."""
+    v2_reason: str = ""
+    """The v2 `reason` where the contract departs from the detail."""
+    v2_flat: bool = False
+    """In v2 this failure is `{"errors": [detail]}` (§3.1)."""
+
+
+PERIMETER = " Veuillez vérifier que votre recherche est couverte par le périmètre de l'API."
+"""Follows most not found details, with no full stop before it (§3.5, C6)."""
+
+_UNPROCESSABLE = "Entité non traitable"
+_TOKEN = {"parameter": "token"}
+
+
+def _parameter(code: str, detail: str, *, title: str = _UNPROCESSABLE, v2_word: str = "") -> Failure:
+    return Failure(kind=Kind.WRONG_PARAMETER, code=code, title=title, detail=detail, fault="caller", v2_word=v2_word)
+
+
+PARAMETERS: dict[str, Failure] = {
+    row.code: row
+    for row in (
+        Failure(
+            kind=Kind.WRONG_PARAMETER,
+            code="00210",
+            title=_UNPROCESSABLE,
+            detail="Le paramètre recipient n'est pas un siret valide",
+            fault="caller",
+            source={"parameter": "recipient"},
+        ),
+        _parameter("00351", "Le code postal n'est pas correctement formaté"),
+        _parameter("00352", "Le numéro d'allocataire n'est pas correctement formaté"),
+        _parameter("00354", "Le mois demandé est incorrect ou est dans le futur."),
+        _parameter(
+            "00355",
+            "Les paramètres fournis ne permettent pas d'identifier un allocataire.",
+            title="Impossible d'identifier l'allocataire",
+            v2_word="not_found",
+        ),
+        _parameter("00356", "L'année demandée doit être l'année en cours (N), N-1 ou N-2."),
+        _parameter("00360", "Le numéro d'INE n'est pas correctement formatté"),
+        _parameter("00363", "La date de naissance n'est pas correctement formatté"),
+        _parameter("00365", "Le lieu de naissance n'est pas correctement formaté"),
+        _parameter("00366", "Un ou plusieurs paramètres de civilité ne sont pas correctement formatés"),
+        _parameter("00367", "Le ou les prénoms sont manquants."),
+        _parameter(
+            "00368",
+            "L'année de campagne (campaignYear) n'est pas correctement formatée: "
+            "doit être comprise entre 2021 et l'année courante - 1",
+        ),
+        _parameter("00380", "L'identifiant est manquant"),
+        _parameter("00400", "Le code pays INSEE n'est pas correctement formaté"),
+        _parameter(
+            "00410",
+            "Le code établissement n'est pas correctement formaté: celui doit être composé de 7 chiffres et 1 lettre",
+        ),
+        _parameter(
+            "00411",
+            "L'année scolaire n'est pas correctement formatée: doit être sur le format YYYY ou YYYY-YYYY)",
+        ),
+        _parameter("00412", "Le degré d'établissement n'est pas correctement formaté: doit être 1D ou 2D"),
+        _parameter(
+            "00413",
+            "Le périmètre géographique est invalide: exactement un type de périmètre doit être fourni",
+        ),
+        _parameter("00414", "Les valeurs du périmètre sont invalides: doit être un tableau non vide"),
+        _parameter("00416", "Le code département BCN MEN est invalide: valeur non reconnue"),
+        _parameter("00417", "Le code région BCN MEN est invalide: valeur non reconnue"),
+        _parameter(
+            "00419",
+            "Les paramètres codeEtablissement et périmètre (codesBcnRegions/codesBcnDepartements) "
+            "sont mutuellement exclusifs",
+        ),
+        _parameter("00420", "Le nom de naissance est manquant"),
+        _parameter("00421", "Le(s) prenom(s) est manquant"),
+        _parameter("00422", "L'annee de naissance est manquante"),
+        _parameter("00423", "Le mois de naissance est manquant"),
+        _parameter("00424", "Le jour de naissance est manquant"),
+        _parameter("00425", "La date de naissance n'est pas valide"),
+        _parameter("00427", "Le sexe de l'état civil est manquant"),
+        _parameter("00428", "Le code cog du département de naissance est manquant ou invalide"),
+    )
+}
+
+PLATFORM: dict[str, Failure] = {
+    "bad_request": Failure(
+        kind=Kind.BAD_REQUEST,
+        code="00401",
+        title="Mauvaise requête",
+        detail="Votre requête est invalide",
+        fault="caller",
+        v2_flat=True,
+    ),
+    "request_too_large": Failure(
+        kind=Kind.TOO_LARGE,
+        code="00494",  # not 00413, which is a school perimeter's
+        title="Requête trop volumineuse",
+        detail="Votre requête dépasse la taille acceptée",
+        fault="caller",
+    ),
+    "token_invalid": Failure(
+        kind=Kind.UNAUTHORIZED,
+        code="00101",
+        title="Interdit",
+        detail="Votre token n'est pas valide ou n'est pas renseigné",
+        fault="caller",
+        source=_TOKEN,
+    ),
+    "token_expired": Failure(
+        kind=Kind.UNAUTHORIZED,
+        code="00103",
+        title="Jeton expiré",
+        detail="Votre token est expiré. Vous devez refaire une demande à API Particulier, un guide est "
+        "disponible sur "
+        "https://particulier.api.gouv.fr/faq#comment-renouveler-mon-jeton-arrivant-a-expiration",
+        fault="caller",
+        source=_TOKEN,
+        v2_flat=True,
+    ),
+    "token_blacklisted": Failure(
+        kind=Kind.UNAUTHORIZED,
+        code="00105",
+        title="Jeton sur liste noire",
+        detail="Votre jeton est sur liste noire, celui-ci a certainement été divulgué sur un canal "
+        "non-sécurisé. Vous pouvez trouver un jeton valide sur votre espace personnel: "
+        "https://particulier.api.gouv.fr/compte",
+        fault="caller",
+        source=_TOKEN,
+        v2_flat=True,
+    ),
+    "insufficient_scopes": Failure(
+        kind=Kind.FORBIDDEN,
+        code="00100",
+        title="Privilèges insuffisants",
+        detail="Votre token est valide mais vos privilèges sont insuffisants. "
+        "Listez vos privilèges sur /api/introspect",
+        fault="caller",
+        source=_TOKEN,
+    ),
+    "ip_forbidden": Failure(
+        kind=Kind.IP_FORBIDDEN,
+        code="00107",
+        title="Adresse IP non autorisée",
+        detail="Votre adresse IP n'est pas autorisée à utiliser ce jeton.",
+        fault="caller",
+        source={"header": "X-Forwarded-For"},
+        v2_flat=True,
+    ),
+    "already_in_flight": Failure(
+        kind=Kind.CONFLICT,
+        code="00015",
+        title="Conflit",
+        detail="Une requête associé à votre jeton est déjà en cours de traitement pour ces paramètres. "
+        "Veuillez attendre la fin du traitement avant d'effectuer une nouvelle requête.",
+        fault="caller",
+        v2_flat=True,
+    ),
+    "too_many_requests": Failure(
+        kind=Kind.TOO_MANY,
+        code="00429",
+        title="Trop de requêtes",
+        detail="Vous avez effectué trop de requêtes",
+        fault="caller",
+        v2_flat=True,
+    ),
+    "unknown_route": Failure(
+        kind=Kind.NO_ROUTE,
+        code="00404",
+        title="URL inconnue",
+        detail="Cette URL n'existe pas sur API particulier, veuillez vérifier votre URL.",
+        fault="caller",
+    ),
+    "unknown_version": Failure(
+        kind=Kind.NO_ROUTE,
+        code="00402",
+        title="Version d'API non prise en charge",
+        detail="La version v{version} n'est pas supportée pour cet endpoint",
+        fault="caller",
+    ),
+    "bus_unavailable": Failure(
+        kind=Kind.NETWORK,
+        code="00501",
+        title="Erreur réseau",
+        detail="Problème de connexion au serveur distant. L'erreur peut venir soit du fournisseur, soit de "
+        "API Entreprise. Il s'agit souvent d'une erreur temporaire.",
+        fault="platform",
+        retry=True,
+        log="error",
+        retry_in_s=10,
+    ),
+    "overloaded": Failure(
+        kind=Kind.OVERLOADED,
+        code="00529",  # not 00503, which the shared code list gives to features that do not exist yet
+        title="Service surchargé",
+        detail="La plateforme reçoit plus de demandes qu'elle ne peut en traiter, veuillez réessayer.",
+        fault="platform",
+        retry=True,
+        log="warning",
+        retry_in_s=1,
+    ),
+    "internal": Failure(
+        kind=Kind.INTERNAL,
+        code="00500",
+        title="Erreur interne",
+        detail="Une erreur interne s'est produite, l'équipe a été prévenue.",
+        fault="platform",
+        log="error",
+        v2_reason="Internal server error",
+    ),
+}
+
+_UNKNOWN = (
+    "La réponse retournée par le fournisseur de données est invalide et inconnue de notre service. "
+    "L'équipe technique a été notifiée de cette erreur pour investigation."
+)
+
+
+def _unknown(log: LogLevel = "error", fault: Fault = "provider") -> Failure:
+    return Failure(
+        kind=Kind.PROVIDER_UNKNOWN,
+        code="999",
+        title="Erreur inconnue du fournisseur de données",
+        detail=_UNKNOWN,
+        fault=fault,
+        log=log,
+    )
+
+
+def _unavailable(fault: Fault) -> Failure:
+    return Failure(
+        kind=Kind.PROVIDER_ERROR,
+        code="001",
+        title="Service non disponible",
+        detail="Service du fournisseur de données temporairement indisponible ou en maintenance.",
+        fault=fault,
+        retry=True,
+        log="warning",
+    )
+
+
+def _timeout(fault: Fault) -> Failure:
+    return Failure(
+        kind=Kind.TIMEOUT,
+        code="002",
+        title="Intermédiaire hors-délai",
+        detail="Temps d’attente d’une réponse du fournisseur de données écoulé.",
+        fault=fault,
+        retry=True,
+        log="warning",
+    )
+
+
+PROVIDER: dict[str, Failure] = {
+    "upstream_internal": Failure(
+        kind=Kind.PROVIDER_ERROR,
+        code="000",
+        title="Erreur interne du fournisseur de données",
+        detail="La réponse retournée par le fournisseur de données est invalide et a été identifié comme "
+        "étant une erreur interne. Si le problème persiste, consultez la page de status ou contactez nous "
+        "sur le support.",
+        fault="provider",
+        log="warning",
+    ),
+    "upstream_redirected": Failure(
+        kind=Kind.PROVIDER_ERROR,
+        code="000",
+        title="Erreur interne du fournisseur de données",
+        detail="Erreur serveur inattendue du fournisseur de données",
+        fault="provider",
+        log="error",
+    ),
+    "upstream_unavailable": _unavailable("provider"),
+    "breaker_open": _unavailable("provider"),
+    "not_deployed": _unavailable("platform"),
+    "upstream_timeout": _timeout("provider"),
+    "deadline_exceeded": _timeout("platform"),
+    "upstream_unresolved": Failure(
+        kind=Kind.NETWORK,
+        code="004",
+        title="Erreur de résolution DNS",
+        detail="Problème de résolution DNS de l'adresse du serveur",
+        fault="provider",
+        retry=True,
+        log="error",
+    ),
+    "upstream_refused_us": Failure(
+        kind=Kind.PROVIDER_ERROR,
+        code="006",
+        title="Erreur d'authentification auprès du fournisseur de données",
+        detail="L'authentification auprès du fournisseur de données '{provider}' a échoué",
+        fault="platform",
+        log="error",
+    ),
+    "upstream_rate_limited": Failure(
+        kind=Kind.PROVIDER_ERROR,
+        code="008",
+        title="Erreur auprès du fournisseur de données : trop de requêtes",
+        detail="Erreur de fournisseur de donnée : Trop de requêtes effectuées, veuillez réessayer plus tard.",
+        fault="provider",
+        log="warning",
+    ),
+    "upstream_certificate": Failure(
+        kind=Kind.PROVIDER_UNKNOWN,
+        code="009",
+        title="Erreur de certificat SSL du fournisseur de données",
+        detail="Le certificat SSL du fournisseur de données est invalide ou expiré.",
+        fault="provider",
+        log="error",
+    ),
+    "several_matches": Failure(
+        kind=Kind.CONFLICT,
+        code="015",
+        title="Conflit",
+        detail="Plusieurs ressources correspondent aux critères",
+        fault="provider",
+    ),
+    "maintenance": Failure(
+        kind=Kind.MAINTENANCE,
+        code="020",
+        title="Maintenance du fournisseur de données",
+        detail="Le fournisseur de données est en maintenance de {start} à {end}",
+        fault="provider",
+    ),
+    "maintenance_unknown_window": Failure(
+        kind=Kind.MAINTENANCE,
+        code="020",
+        title="Maintenance du fournisseur de données",
+        detail="Le fournisseur de données semble être en maintenance",
+        fault="provider",
+    ),
+    "upstream_unknown": _unknown(),
+    "upstream_malformed": _unknown(),
+    "malformed_request": _unknown(fault="platform"),
+    "malformed_reply": _unknown(fault="platform"),
+    "worker_bug": _unknown(fault="platform"),
+}
+
+FAILURES: dict[str, Failure] = PARAMETERS | PLATFORM | PROVIDER

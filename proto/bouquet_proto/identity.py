@@ -1,0 +1,66 @@
+"""How a person is named on the bus: one struct per modality. Values have passed the contract's validation.
+
+Field names are the contract's canonical ones (reference/upstreams/01-shared-layer.md §1.1). A new field
+needs a default, so that an older peer still decodes the message.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+Sexe: TypeAlias = Literal["M", "F"]
+
+
+class Identite(Struct, frozen=True, kw_only=True, tag="identite", omit_defaults=True):
+    """Civil status. Date parts are unknown one by one; a day needs its month, and a month its year."""
+
+    nom_naissance: str
+    nom_usage: str | None = None
+    prenoms: tuple[str, ...] = ()
+    annee_date_naissance: int | None = None
+    mois_date_naissance: int | None = None
+    jour_date_naissance: int | None = None
+    sexe_etat_civil: Sexe | None = None
+    code_cog_insee_pays_naissance: str | None = None
+    code_cog_insee_commune_naissance: str | None = None
+    nom_commune_naissance: str | None = None
+    code_cog_insee_departement_naissance: str | None = None
+
+    def date_naissance(self) -> str:
+        """`YYYY-MM-DD`; unknown parts are zeros, and a part is unknown when the one above it is (§1.2)."""
+        year = self.annee_date_naissance or 0
+        month = (self.mois_date_naissance or 0) if year else 0
+        day = (self.jour_date_naissance or 0) if month else 0
+        return f"{year:04d}-{month:02d}-{day:02d}"
+
+
+class Ine(Struct, frozen=True, kw_only=True, tag="ine"):
+    """National student number, eleven characters."""
+
+    ine: str
+
+
+class Identifiant(Struct, frozen=True, kw_only=True, tag="identifiant"):
+    """An identifier that the provider itself gave to the person."""
+
+    identifiant: str
+
+
+class NumeroAllocataire(Struct, frozen=True, kw_only=True, tag="numero_allocataire"):
+    """A CAF file: its number (5 to 7 digits, as typed) and the postal code of its holder."""
+
+    numero_allocataire: str
+    code_postal: str
+
+
+Identity: TypeAlias = Identite | Ine | Identifiant | NumeroAllocataire
+
+MODALITIES: dict[str, type[Struct]] = {
+    "identite": Identite,
+    "france_connect": Identite,
+    "ine": Ine,
+    "identifiant": Identifiant,
+    "numero_allocataire": NumeroAllocataire,
+}

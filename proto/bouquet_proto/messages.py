@@ -1,0 +1,108 @@
+"""The wire: what a gateway asks and what a worker answers. JSON, so that a team without Python can read it.
+
+Evolution: unknown fields are ignored, new fields have defaults, types never change, tags are never reused.
+The samples in tests/proto/samples decode for ever.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from bouquet_proto.identity import Identity
+
+T = TypeVar("T")
+
+Parameter: TypeAlias = str | int | tuple[str, ...]
+Meta: TypeAlias = dict[str, str | int]
+
+
+class Caller(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """On whose behalf a lookup is made: what the funds' traceability headers need, and nothing more."""
+
+    recipient: str = ""
+    """SIRET of the administration that receives the data."""
+    token_id: str = ""
+
+
+class Lookup(Struct, frozen=True, kw_only=True, tag="lookup", omit_defaults=True):
+    """One question about one person. `deadline` is in seconds since the epoch."""
+
+    id: str
+    deadline: float
+    operation: str
+    identity: Identity
+    parameters: dict[str, Parameter] = {}
+    caller: Caller = Caller()
+    traceparent: str = ""
+
+
+class Describe(Struct, frozen=True, kw_only=True, tag="describe", omit_defaults=True):
+    """Asks a worker for its `Offer`."""
+
+    id: str
+    deadline: float
+    traceparent: str = ""
+
+
+Request: TypeAlias = Lookup | Describe
+
+
+class Found(Struct, frozen=True, tag="found"):
+    """The resource, every field of it, as JSON: the gateway filters by scope."""
+
+    data: Raw
+
+
+class NotFound(Struct, frozen=True, tag="not_found", omit_defaults=True):
+    """The provider answered, and has nothing. `reason` is a row of the failure table or of the offer's."""
+
+    reason: str
+    meta: Meta = {}
+
+
+class Rejected(Struct, frozen=True, tag="rejected", omit_defaults=True):
+    """The provider cannot answer the question as it was put (bad identity, several matches)."""
+
+    reason: str
+    meta: Meta = {}
+
+
+class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
+    """Nobody knows: the provider, its worker or the mesh did not answer properly."""
+
+    reason: str
+    retry_in_s: int | None = None
+    meta: Meta = {}
+
+
+Reply: TypeAlias = Found | NotFound | Rejected | Failed
+
+_encoder = msgspec.json.Encoder()
+_request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+_reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
+
+encode = _encoder.encode
+
+
+def decode_request(body: bytes) -> Request:
+    """Raises `msgspec.DecodeError`, without the library's text, which may quote the body."""
+    return _decode(_request, body)
+
+
+def decode_reply(body: bytes) -> Reply:
+    """What cannot be read is a failure of the worker that wrote it, not an exception of the reader."""
+    try:
+        return _decode(_reply, body)
+    except msgspec.DecodeError:
+        return Failed("malformed_reply")
+
+
+def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    try:
+        body.decode()  # msgspec does not look inside `Raw`, whose readers expect UTF-8
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise msgspec.DecodeError("not a message of this wire") from None

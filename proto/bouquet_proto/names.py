@@ -1,0 +1,25 @@
+"""Every name that crosses a process boundary: queues, exchanges, entry points, environment prefixes."""
+
+from __future__ import annotations
+
+QUEUE_PREFIX = "bouquet.q."
+REPLY_EXCHANGE = "bouquet.replies"
+
+WORKERS = "bouquet.workers"
+"""Entry point group: a provider's `Worker`, hosted in the gateway's process by the embedded bus."""
+
+SIMULATORS = "bouquet.simulators"
+"""Entry point group: a provider's `Simulator`."""
+
+MESH_PREFIX = "BOUQUET_"
+GATEWAY_PREFIX = "BOUQUET_GATEWAY_"
+
+
+def queue_of(provider: str) -> str:
+    """The one queue that a provider's workers consume and a gateway publishes to."""
+    return QUEUE_PREFIX + provider
+
+
+def worker_prefix(provider: str) -> str:
+    """Environment prefix of a worker's own settings: `BOUQUET_CNAF_`."""
+    return f"{MESH_PREFIX}{provider.upper()}_"

@@ -1,0 +1,76 @@
+"""What a worker says of itself: everything the gateway needs to serve it without knowing it.
+
+An offer is generated from the provider's declarations, kept in `proto/offers/`, and asked over the bus.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
+
+from bouquet_proto.failures import Failure
+from bouquet_proto.rules import Check
+from bouquet_proto.schemas import schema_of
+
+Modality: TypeAlias = Literal["identite", "france_connect", "ine", "identifiant", "numero_allocataire"]
+"""How the person is named. `france_connect`: by the citizen's own session, which gives an `Identite`."""
+
+
+class Authority(Struct, frozen=True):
+    """Who speaks in an error: `meta.provider` and the two digits that open its codes (http-contract §3.2)."""
+
+    label: str
+    prefix: str
+
+
+class Retirement(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The announced end of an operation: days of `Deprecation` (RFC 9745) and `Sunset` (RFC 8594), and what follows it."""
+
+    deprecated_on: str
+    sunset_on: str = ""
+    successor: str = ""
+
+
+class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One path of the public contract."""
+
+    id: str
+    """Operation id of the official document, also the name of its sandbox folder."""
+    path: str
+    modality: Modality
+    summary: str
+    scopes: tuple[str, ...]
+    """A caller needs one of them."""
+    fields: dict[str, tuple[str, ...]]
+    """Dotted path of a field (lists are walked through) to the scopes that open it. A path not named is open."""
+    checks: tuple[tuple[Check, ...], ...]
+    """Stages: all failures of a stage are told together, a stage is reached when those before it passed."""
+    reasons: tuple[str, ...] = ()
+    """What it may answer besides the failures common to every provider."""
+    schema: dict[str, Any]
+    """JSON schema (2020-12) of `data`, without references."""
+    example: Any = None
+    cache_s: int = 0
+    plan: Literal["", "regime"] = ""
+    """`regime`: two providers answer it, and the gateway decides whose answer is the right one."""
+    authority: Authority | None = None
+    """Who speaks in its errors, where it is not the provider itself."""
+    retirement: Retirement | None = None
+
+
+def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest: Any) -> Operation:
+    """An operation whose schema is that of its resource's struct; `rest` are the other fields of `Operation`."""
+    return Operation(schema=schema_of(data, fields), fields=fields, **rest)
+
+
+class Offer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    provider: str
+    owner: str
+    authority: Authority
+    operations: tuple[Operation, ...]
+    problems: dict[str, Failure] = {}
+    """The provider's own rows of the failure table, by reason."""
+
+    def authority_of(self, operation: Operation) -> Authority:
+        return operation.authority or self.authority

@@ -1,0 +1,61 @@
+"""The contract's validation rules, by name (http-contract §1.5). An operation lists those it uses, in order.
+
+A rule reads a `Query` under the operation's own parameter names and gives canonical values, or the public
+codes of what is wrong. Pure: the day is an argument, always Europe/Paris's. What cannot be read (a list for a
+text, a line break) is refused with the code of its field, even by rules that accept any text (D15, V6).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from msgspec import Struct
+
+from bouquet_proto.query import Query
+from bouquet_proto.rules import birth_date, birth_place, civil_status, identifiers, quotient, school, study
+from bouquet_proto.rules.reading import Field, Reading, Rule, Values
+from bouquet_proto.rules.siret import is_siret
+
+RULES: dict[str, Rule] = (
+    civil_status.RULES
+    | birth_date.RULES
+    | birth_place.RULES
+    | quotient.RULES
+    | study.RULES
+    | school.RULES
+    | identifiers.RULES
+)
+
+
+class Check(Struct, frozen=True, omit_defaults=True):
+    """One rule in an operation, and the query names of its fields where they are not the usual v3 ones."""
+
+    rule: str
+    names: dict[str, str] = {}
+
+
+class Refusals(Struct, frozen=True):
+    codes: tuple[str, ...]
+
+
+def names_of(check: Check) -> dict[str, str]:
+    """Canonical field to query name, for every field of the check's rule."""
+    return {field: check.names.get(field, known.name) for field, known in RULES[check.rule].fields.items()}
+
+
+def apply(stages: tuple[tuple[Check, ...], ...], query: Query, today: date) -> Values | Refusals:
+    """Canonical values, or every refusal of the first stage that has some, each code once."""
+    values: Values = {}
+    for stage in stages:
+        codes: list[str] = []
+        for check in stage:
+            reading = Reading(query, names_of(check), today)
+            RULES[check.rule].read(reading)
+            values |= reading.values
+            codes += reading.codes
+        if codes:
+            return Refusals(tuple(dict.fromkeys(codes)))
+    return values
+
+
+__all__ = ["RULES", "Check", "Field", "Refusals", "Rule", "Values", "apply", "is_siret", "names_of"]

@@ -1,0 +1,53 @@
+"""What providers themselves call a person."""
+
+from __future__ import annotations
+
+import re
+
+from bouquet_proto.rules.reading import Field, Reading, Rule, text
+
+NOT_BLANK = re.compile(r".*\S.*")
+FILE_NUMBER = re.compile(r"\d{5,7}", re.ASCII)
+POSTAL_CODE = re.compile(r"\d{5}", re.ASCII)
+
+
+def _identifiant(reading: Reading) -> None:
+    reading.require("identifiant", NOT_BLANK, "00380")
+
+
+def _numero_allocataire(reading: Reading) -> None:
+    reading.require("numero_allocataire", FILE_NUMBER, "00352")
+    reading.require("code_postal", POSTAL_CODE, "00351")
+
+
+_IDENTIFIANT_FIELD = Field(
+    name="identifiant",
+    schema=text(),
+    description="Identifiant auprès du fournisseur",
+    required=True,
+)
+_ALLOCATAIRE_FIELDS = {
+    "numero_allocataire": Field(
+        name="numeroAllocataire",
+        schema=text(pattern="^[0-9]{5,7}$"),
+        description="Numéro d'allocataire de la CAF",
+        example="2345678",
+        required=True,
+    ),
+    "code_postal": Field(
+        name="codePostal",
+        schema=text(pattern="^[0-9]{5}$"),
+        description="Code postal de l'allocataire",
+        example="75001",
+        required=True,
+    ),
+}
+
+RULES = {
+    "identifiant": Rule(read=_identifiant, fields={"identifiant": _IDENTIFIANT_FIELD}, codes=("00380",)),
+    "numero_allocataire": Rule(
+        read=_numero_allocataire,
+        fields=_ALLOCATAIRE_FIELDS,
+        codes=("00352", "00351"),
+    ),
+}

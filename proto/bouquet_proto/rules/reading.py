@@ -1,0 +1,110 @@
+"""What a rule is made of: a view of the query in canonical names, where values are kept and codes refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+from bouquet_proto.messages import Parameter
+from bouquet_proto.query import Malformed, Query, leading_integer
+
+Values: TypeAlias = dict[str, Parameter]
+Json: TypeAlias = dict[str, Any]
+
+# Patterns are matched whole: the reference's line anchors let an embedded newline through (V6).
+FOUR_DIGITS = re.compile(r"\d{4}", re.ASCII)
+ANYTHING = re.compile(r".*", re.DOTALL)
+
+
+class Field(Struct, frozen=True, kw_only=True):
+    """A query parameter as the OpenAPI document shows it."""
+
+    name: str
+    """Its usual name from v3 on; an operation may call it otherwise."""
+    schema: Json
+    description: str
+    example: Any = None
+    required: bool = False
+
+
+class Reading:
+    """One rule's view of the query: canonical field names in, values and codes out."""
+
+    def __init__(self, query: Query, names: dict[str, str], today: date) -> None:
+        self.query = query
+        self.names = names
+        self.today = today
+        self.values: Values = {}
+        self.codes: list[str] = []
+
+    def text(self, field: str) -> str | Malformed | None:
+        """None where absent."""
+        return self.query.scalar(self.names[field])
+
+    def items(self, field: str) -> tuple[str, ...] | Malformed | None:
+        """None where absent."""
+        return self.query.list(self.names[field])
+
+    def blank(self, field: str) -> bool:
+        """Absent, or nothing but spaces. What cannot be read is not blank."""
+        text = self.text(field)
+        return not isinstance(text, Malformed) and not (text or "").strip()
+
+    def malformed(self, field: str) -> bool:
+        return isinstance(self.text(field), Malformed)
+
+    def matching(self, field: str, pattern: re.Pattern[str]) -> str | None:
+        """The text, where all of it matches."""
+        text = self.text(field)
+        return text if isinstance(text, str) and pattern.fullmatch(text) else None
+
+    def integer(self, field: str) -> int:
+        """As the contract reads integers (§0): zero for what is not one."""
+        text = self.text(field)
+        return leading_integer(text) if isinstance(text, str) else 0
+
+    def four_digits(self, field: str) -> int:
+        """A year, or zero for anything but four digits."""
+        return int(self.matching(field, FOUR_DIGITS) or 0)
+
+    def require(self, field: str, pattern: re.Pattern[str], code: str) -> None:
+        text = self.matching(field, pattern)
+        if text is None:
+            self.refuse(code)
+        else:
+            self.keep(field, text)
+
+    def accept(self, field: str, code: str, pattern: re.Pattern[str] = ANYTHING) -> None:
+        """Blank is as good as absent."""
+        if not self.blank(field):
+            self.require(field, pattern, code)
+
+    def keep(self, field: str, value: Parameter) -> None:
+        self.values[field] = value
+
+    def refuse(self, code: str) -> None:
+        self.codes.append(code)
+
+
+class Rule(Struct, frozen=True, kw_only=True):
+    read: Callable[[Reading], None]
+    fields: dict[str, Field]
+    """By canonical name: those it keeps, and those it only looks at."""
+    codes: tuple[str, ...] = ()
+    """Every code it may refuse with."""
+
+
+def text(**limits: Any) -> Json:
+    return {"type": "string", **limits}
+
+
+def texts(**limits: Any) -> Json:
+    return {"type": "array", "items": text(), **limits}
+
+
+def integer(**limits: Any) -> Json:
+    return {"type": "integer", **limits}

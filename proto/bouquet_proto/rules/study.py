@@ -1,0 +1,55 @@
+"""Students: the INE, and the campaign of a scholarship."""
+
+from __future__ import annotations
+
+import re
+
+from bouquet_proto.rules.reading import Field, Reading, Rule, integer, text
+
+INE = re.compile(
+    "|".join(
+        (
+            r"\d{9}[A-HJK]{2}",  # RNIE
+            r"\d{10}[A-HJ-NPR-Z]",  # BEA
+            r"[0-9A-Z]{10}\d",  # base 36
+            r"\d{4}A\d{5}[A-HJ-NPR-Z]",  # SIFA
+        )
+    ),
+    re.IGNORECASE | re.ASCII,
+)
+FIRST_CAMPAIGN = 2021
+
+
+def _ine(reading: Reading) -> None:
+    reading.require("ine", INE, "00360")
+
+
+def _campaign_year(reading: Reading) -> None:
+    """The year a campaign began; this year's has no certain answer yet."""
+    if reading.blank("campaign_year"):
+        return
+    year = reading.four_digits("campaign_year")
+    if FIRST_CAMPAIGN <= year < reading.today.year:
+        reading.keep("campaign_year", year)
+    else:
+        reading.refuse("00368")
+
+
+_INE_FIELD = Field(
+    name="ine",
+    schema=text(pattern="^[0-9a-zA-Z]{11}$"),
+    description="Identifiant national de l'étudiant",
+    example="1234567890G",
+    required=True,
+)
+_CAMPAIGN_FIELD = Field(
+    name="campaignYear",
+    schema=integer(minimum=FIRST_CAMPAIGN),
+    description="Année de début de la campagne de bourse",
+    example=2024,
+)
+
+RULES = {
+    "ine": Rule(read=_ine, fields={"ine": _INE_FIELD}, codes=("00360",)),
+    "campaign_year": Rule(read=_campaign_year, fields={"campaign_year": _CAMPAIGN_FIELD}, codes=("00368",)),
+}

@@ -1,0 +1,56 @@
+"""From the structs of a public resource to the JSON schema that an offer carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+_REF = "#/$defs/"
+
+
+def schema_of(data: type[Struct], fields: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """The schema of `data` with every `$ref` written out, so that it can stand anywhere in a document.
+
+    A field that a scope opens is not required, since it is absent without it; it names its scopes in `x-scopes`.
+    """
+    schema = msgspec.json.schema(data)
+    whole: dict[str, Any] = _inline(schema, schema.get("$defs", {}))
+    for path, scopes in fields.items():
+        _mark(whole, path.split("."), scopes)
+    return whole
+
+
+def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:
+    match node:
+        case {"$ref": str(ref), **rest}:
+            target = _inline(definitions[ref.removeprefix(_REF)], definitions)
+            return target | _inline(rest, definitions) if not rest.keys() <= {"$defs"} else target
+        case dict():
+            return {key: _inline(value, definitions) for key, value in node.items() if key != "$defs"}
+        case list():
+            return [_inline(item, definitions) for item in node]
+        case _:
+            return node
+
+
+def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> None:
+    """Raises `KeyError` for a path that the resource does not have: a misspelt one would open a field to all."""
+    holder = _object_of(node)
+    name, *rest = path
+    if rest:
+        return _mark(holder["properties"][name], rest, scopes)
+    holder["properties"][name] = holder["properties"][name] | {"x-scopes": list(scopes)}
+    holder["required"] = [field for field in holder.get("required", []) if field != name]
+    return None
+
+
+def _object_of(node: dict[str, Any]) -> dict[str, Any]:
+    """The object behind a list or a nullable."""
+    if "properties" in node:
+        return node
+    if "items" in node:
+        return _object_of(node["items"])
+    return next(_object_of(option) for option in node["anyOf"] if option != {"type": "null"})

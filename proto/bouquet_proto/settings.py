@@ -1,0 +1,133 @@
+"""Settings: environment variables into frozen structs, typed, all errors at once, no value ever printed."""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+import msgspec
+from msgspec import UNSET, Struct, structs
+
+S = TypeVar("S", bound=Struct)
+
+
+class Secret:
+    """A value that no log, repr or f-string shows. `reveal()` is the only way in, and easy to grep for."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+
+class SettingsError(Exception):
+    """One line a variable: its name and what is wrong with it, never its value."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class MeshSettings(Struct, frozen=True, kw_only=True):
+    """What every process of the mesh shares: `BOUQUET_*`."""
+
+    bus_url: Secret = Secret("memory:")
+    """`memory:` (everything in one process) or `amqp://…`. Secret, since it carries a password."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+def load(model: type[S], environ: Mapping[str, str], prefix: str, *, strict: bool = True) -> S:
+    """The settings of `model`, each field from `PREFIX` + its upper-cased name.
+
+    A `..._FILE` variable gives the path of a file that holds the value, as mounted secrets do. Lists are
+    comma-separated. With `strict`, an unknown variable under the prefix is an error: a misspelt name must not
+    be a silent default. Raises `SettingsError`.
+    """
+    fields = {prefix + field.name.upper(): field for field in structs.fields(model)}
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        try:
+            value = _read(name, field, environ)
+        except _Problem as problem:
+            problems.append(str(problem))
+        else:
+            if value is not UNSET:
+                values[field.name] = value
+    if strict:
+        known = {variable for name in fields for variable in (name, f"{name}_FILE")}
+        unknown = sorted(name for name in environ if name.startswith(prefix) and name not in known)
+        problems += [f"{name}: unknown setting" for name in unknown]
+    if problems:
+        raise SettingsError(problems)
+    return model(**values)
+
+
+class _Problem(Exception):
+    """A line of a `SettingsError`."""
+
+
+def _read(name: str, field: structs.FieldInfo, environ: Mapping[str, str]) -> Any:
+    """`UNSET` leaves the field to its default. Empty is a value, but not one to satisfy a required field."""
+    text = _text_of(name, environ)
+    if field.required and not text:
+        raise _Problem(f"{name}: is required")
+    if text is None:
+        return UNSET
+    try:
+        return _convert(text, field.type)
+    except ValueError:
+        raise _Problem(f"{name}: {_expected(field.type)}") from None
+
+
+def _text_of(name: str, environ: Mapping[str, str]) -> str | None:
+    file = f"{name}_FILE"
+    if file not in environ:
+        return environ.get(name)
+    if name in environ:
+        raise _Problem(f"{name}: is given twice, as itself and as {file}")
+    try:
+        with open(environ[file], encoding="utf-8") as opened:
+            return opened.read().strip()
+    except OSError as error:
+        raise _Problem(f"{file}: cannot be read ({error.strerror})") from None
+    except ValueError:
+        raise _Problem(f"{file}: does not lead to a text") from None
+
+
+def _convert(text: str, hint: Any) -> Any:
+    """Raises ValueError, of which msgspec's errors are a kind."""
+    hint = _without_none(hint)
+    if hint is Secret:
+        return Secret(text)
+    if get_origin(hint) is tuple:
+        return tuple(_convert(item.strip(), get_args(hint)[0]) for item in text.split(",") if item.strip())
+    value = msgspec.convert(text, hint, strict=False)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("not finite")
+    return value
+
+
+def _expected(hint: Any) -> str:
+    hint = _without_none(hint)
+    words = {int: "must be a whole number", float: "must be a number", bool: "must be true or false"}
+    if get_origin(hint) is Literal:
+        return "must be one of " + ", ".join(map(str, get_args(hint)))
+    return words.get(hint, "is not valid")
+
+
+def _without_none(hint: Any) -> Any:
+    if get_origin(hint) in (types.UnionType, Union):
+        return next(option for option in get_args(hint) if option is not types.NoneType)
+    return hint

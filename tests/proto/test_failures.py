@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from bouquet_proto.failures import FAILURES, PARAMETERS, PLATFORM, PROVIDER, RENDERINGS, Failure, Kind
+
+TWO_TEXTS = {"000", "020"}  # redirected or broken; a window that is known or not (http-contract §3.5)
+
+
+def texts_by_code(rows: dict[str, Failure]) -> dict[str, set[tuple[str, str]]]:
+    texts: dict[str, set[tuple[str, str]]] = {}
+    for row in rows.values():
+        texts.setdefault(row.code, set()).add((row.title, row.detail))
+    return texts
+
+
+def test_every_kind_has_a_rendering() -> None:
+    assert RENDERINGS.keys() == set(Kind)
+
+
+def test_no_reason_is_in_two_tables() -> None:
+    assert len(FAILURES) == len(PARAMETERS) + len(PLATFORM) + len(PROVIDER)
+
+
+def test_a_parameters_reason_is_its_code() -> None:
+    assert all(reason == row.code for reason, row in PARAMETERS.items())
+
+
+def test_a_public_code_of_ours_has_one_meaning() -> None:
+    codes = [row.code for row in (*PARAMETERS.values(), *PLATFORM.values())]
+    assert len(codes) == len(set(codes))
+
+
+def test_a_providers_code_has_one_text_but_where_the_contract_has_two() -> None:
+    assert {code for code, texts in texts_by_code(PROVIDER).items() if len(texts) > 1} == TWO_TEXTS
+
+
+@pytest.mark.parametrize(
+    "code", ["00353", "00364", "00391", "00430", "00308", "00203", "00106", "00104", "00503"]
+)
+def test_codes_that_mean_something_else_elsewhere_are_not_reused(code: str) -> None:
+    assert code not in {row.code for row in FAILURES.values()}
+
+
+def test_ours_have_five_digits_and_providers_three() -> None:
+    assert all(re.fullmatch(r"00\d{3}", row.code) for row in (*PARAMETERS.values(), *PLATFORM.values()))
+    assert all(re.fullmatch(r"\d{3}", row.code) for row in PROVIDER.values())
+
+
+def test_callers_faults_are_not_worth_a_warning() -> None:
+    assert {row.log for row in FAILURES.values() if row.fault == "caller"} == {"info"}
+
+
+def test_callers_faults_are_not_worth_a_retry() -> None:
+    assert not any(row.retry for row in FAILURES.values() if row.fault == "caller")
+
+
+def test_every_text_is_there() -> None:
+    assert all(row.title and row.detail for row in FAILURES.values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "v3_status", "v2"),
+    [
+        (Kind.WRONG_PARAMETER, 422, (400, "bad_request")),
+        (Kind.UNAUTHORIZED, 401, (401, "access_denied")),
+        (Kind.FORBIDDEN, 403, (401, "access_denied")),
+        (Kind.NOT_FOUND, 404, (404, "not_found")),
+        (Kind.CONFLICT, 409, (409, "conflict")),
+        (Kind.PROVIDER_ERROR, 502, (503, "data_provider_error")),
+        (Kind.PROVIDER_UNKNOWN, 502, (503, "provider_unknown_error")),
+        (Kind.NETWORK, 502, (502, "network_error")),
+        (Kind.TIMEOUT, 504, (504, "timeout_error")),
+        (Kind.LEGAL, 451, (451, "unavailable_for_legal_reason")),
+        (Kind.MAINTENANCE, 503, (503, "maintenance")),
+    ],
+)
+def test_a_kind_renders_as_the_contract_says(kind: Kind, v3_status: int, v2: tuple[int, str]) -> None:
+    assert RENDERINGS[kind] == (v3_status, *v2)
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "title", "detail"),
+    [
+        (
+            "00210",
+            "00210",
+            "Entité non traitable",
+            "Le paramètre recipient n'est pas un siret valide",
+        ),
+        (
+            "00355",
+            "00355",
+            "Impossible d'identifier l'allocataire",
+            "Les paramètres fournis ne permettent pas d'identifier un allocataire.",
+        ),
+        (
+            "00411",
+            "00411",
+            "Entité non traitable",
+            "L'année scolaire n'est pas correctement formatée: doit être sur le format YYYY ou YYYY-YYYY)",
+        ),
+        (
+            "insufficient_scopes",
+            "00100",
+            "Privilèges insuffisants",
+            "Votre token est valide mais vos privilèges sont insuffisants. "
+            "Listez vos privilèges sur /api/introspect",
+        ),
+        (
+            "token_invalid",
+            "00101",
+            "Interdit",
+            "Votre token n'est pas valide ou n'est pas renseigné",
+        ),
+        (
+            "upstream_unavailable",
+            "001",
+            "Service non disponible",
+            "Service du fournisseur de données temporairement indisponible ou en maintenance.",
+        ),
+        (
+            "deadline_exceeded",
+            "002",
+            "Intermédiaire hors-délai",
+            "Temps d’attente d’une réponse du fournisseur de données écoulé.",
+        ),
+        (
+            "upstream_unknown",
+            "999",
+            "Erreur inconnue du fournisseur de données",
+            "La réponse retournée par le fournisseur de données est invalide et inconnue de notre service. "
+            "L'équipe technique a été notifiée de cette erreur pour investigation.",
+        ),
+    ],
+)
+def test_texts_are_the_contracts_to_the_letter(reason: str, code: str, title: str, detail: str) -> None:
+    row = FAILURES[reason]
+    assert (row.code, row.title, row.detail) == (code, title, detail)
+
+
+def test_a_person_not_identified_is_a_not_found_in_v2() -> None:
+    assert FAILURES["00355"].v2_word == "not_found"
+
+
+def test_what_the_bus_may_answer_by_itself_is_in_the_table() -> None:
+    assert FAILURES.keys() >= {
+        "bus_unavailable",
+        "deadline_exceeded",
+        "malformed_reply",
+        "malformed_request",
+        "not_deployed",
+        "worker_bug",
+    }

@@ -1,0 +1,218 @@
+"""The wire does not change under those who already speak it: the samples decode for ever."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from bouquet_proto.identity import Identifiant, Identite, Identity, Ine, NumeroAllocataire
+from bouquet_proto.messages import (
+    Caller,
+    Describe,
+    Failed,
+    Found,
+    Lookup,
+    NotFound,
+    Rejected,
+    Reply,
+    Request,
+    decode_reply,
+    decode_request,
+    encode,
+)
+
+SAMPLES = Path(__file__).parent / "samples" / "v1"
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+PERSON = Identite(
+    nom_naissance="DURANT",
+    nom_usage="DUPONT",
+    prenoms=("ANNE", "Zoé"),
+    annee_date_naissance=1990,
+    mois_date_naissance=2,
+    jour_date_naissance=28,
+    sexe_etat_civil="F",
+    code_cog_insee_pays_naissance="99100",
+    code_cog_insee_commune_naissance="69123",
+    nom_commune_naissance="Lyon",
+    code_cog_insee_departement_naissance="69",
+)
+
+
+def lookup(identity: Identity) -> Lookup:
+    return Lookup(id="5f1c", deadline=1777377600.5, operation="op", identity=identity)
+
+
+REQUESTS: dict[str, Request] = {
+    "lookup_identite": Lookup(
+        id="5f1c",
+        deadline=1777377600.5,
+        operation="api_particulier_v3_cnav_quotient_familial_with_civility",
+        identity=PERSON,
+        parameters={
+            "annee": 2026,
+            "mois": 4,
+            "codes_bcn_regions": ("01", "18"),
+            "annee_scolaire": "2025-2026",
+        },
+        caller=Caller(recipient="13002526500013", token_id="f3b1"),
+        traceparent=TRACE,
+    ),
+    "lookup_ine": lookup(Ine(ine="1234567890G")),
+    "lookup_identifiant": lookup(Identifiant(identifiant="abc-1")),
+    "lookup_numero_allocataire": lookup(NumeroAllocataire(numero_allocataire="0123456", code_postal="01000")),
+    "describe": Describe(id="5f1c", deadline=1777377600.5, traceparent=TRACE),
+}
+REPLIES: dict[str, Reply] = {
+    "not_found": NotFound("no_file", {"fund": "cnaf", "retry": 3}),
+    "rejected": Rejected("00355", {"provider_error_code": "40409"}),
+    "failed": Failed("upstream_rate_limited", 12, {"status": 429}),
+}
+
+
+def sample(name: str) -> bytes:
+    return (SAMPLES / f"{name}.json").read_bytes()
+
+
+def with_extra_fields(body: bytes) -> bytes:
+    """As a newer peer might write it, at every level that the wire owns."""
+
+    def grow(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        owned = {key: value[key] if key in OPEN else grow(value[key]) for key in value}
+        return owned | {"added_in_2031": [1, {"deep": None}]}
+
+    return json.dumps(grow(json.loads(body))).encode()
+
+
+OPEN = {"data", "parameters", "meta"}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_request_decodes_for_ever(name: str) -> None:
+    assert decode_request(sample(name)) == REQUESTS[name]
+
+
+@pytest.mark.parametrize("name", REPLIES)
+def test_a_reply_decodes_for_ever(name: str) -> None:
+    assert decode_reply(sample(name)) == REPLIES[name]
+
+
+def test_found_data_decodes_for_ever_and_travels_as_it_was_written() -> None:
+    reply = decode_reply(sample("found"))
+    assert isinstance(reply, Found)
+    assert json.loads(bytes(reply.data)) == json.loads(sample("found"))["data"]
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_request_survives_the_wire(name: str) -> None:
+    assert decode_request(encode(REQUESTS[name])) == REQUESTS[name]
+
+
+@pytest.mark.parametrize("name", REPLIES)
+def test_a_reply_survives_the_wire(name: str) -> None:
+    assert decode_reply(encode(REPLIES[name])) == REPLIES[name]
+
+
+def test_found_survives_the_wire() -> None:
+    reply = decode_reply(encode(Found(Raw(b'{"valeur":873}'))))
+    assert isinstance(reply, Found)
+    assert bytes(reply.data) == b'{"valeur":873}'
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_fields_that_a_request_does_not_know_are_ignored(name: str) -> None:
+    assert decode_request(with_extra_fields(sample(name))) == REQUESTS[name]
+
+
+@pytest.mark.parametrize("name", REPLIES)
+def test_fields_that_a_reply_does_not_know_are_ignored(name: str) -> None:
+    assert decode_reply(with_extra_fields(sample(name))) == REPLIES[name]
+
+
+@pytest.mark.parametrize(
+    ("body", "request_"),
+    [
+        (
+            b'{"type":"lookup","id":"1","deadline":2,"operation":"op",'
+            b'"identity":{"type":"identite","nom_naissance":"DURANT"}}',
+            Lookup(id="1", deadline=2, operation="op", identity=Identite(nom_naissance="DURANT")),
+        ),
+        (b'{"type":"describe","id":"1","deadline":2}', Describe(id="1", deadline=2)),
+    ],
+)
+def test_a_request_needs_only_its_required_fields(body: bytes, request_: Request) -> None:
+    assert decode_request(body) == request_
+
+
+@pytest.mark.parametrize(
+    ("body", "reply"),
+    [
+        (b'{"type":"not_found","reason":"x"}', NotFound("x")),
+        (b'{"type":"rejected","reason":"x"}', Rejected("x")),
+        (b'{"type":"failed","reason":"x"}', Failed("x")),
+    ],
+)
+def test_a_reply_needs_only_its_required_fields(body: bytes, reply: Reply) -> None:
+    assert decode_reply(body) == reply
+
+
+def test_every_message_has_a_sample() -> None:
+    names = {path.stem for path in SAMPLES.glob("*.json")}
+    assert names == REQUESTS.keys() | REPLIES.keys() | {"found"}
+    tags = {kind.__struct_config__.tag for kind in (*get_args(Request), *get_args(Reply))}
+    assert tags == {json.loads(sample(name))["type"] for name in names}
+
+
+def test_every_identity_has_a_sample() -> None:
+    sampled = {type(request.identity) for request in REQUESTS.values() if isinstance(request, Lookup)}
+    assert sampled == set(get_args(Identity))
+
+
+UNREADABLE = [
+    b"",
+    b"null",
+    b"[]",
+    b"<html>502</html>",
+    b'{"type":"found"}',
+    b'{"type":"found","data":',
+    b'{"type":"failed"}',
+    b'{"type":"failed","reason":7}',
+    b'{"type":"failed","reason":"\xff"}',
+    b'{"type":"found","data":{"nom":"\xe9t\xe9"}}',
+    b'{"type":"found","data":' + b"[" * 100_000,
+    b'{"type":"newcomer","reason":"x"}',
+    b'{"type":"lookup","id":"1","deadline":2,"operation":"op","identity":{"type":"iris"}}',
+]
+
+
+@pytest.mark.parametrize("body", UNREADABLE, ids=lambda body: repr(body[:40]))
+def test_a_reply_that_cannot_be_read_is_a_failure(body: bytes) -> None:
+    assert decode_reply(body) == Failed("malformed_reply")
+
+
+@pytest.mark.parametrize("body", UNREADABLE, ids=lambda body: repr(body[:40]))
+def test_a_request_that_cannot_be_read_is_an_error_of_one_type(body: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        decode_request(body)
+
+
+@given(st.binary())
+def test_no_bytes_make_a_reply_raise(body: bytes) -> None:
+    decode_reply(body)
+
+
+def test_the_error_does_not_quote_the_body() -> None:
+    body = sample("lookup_identite").replace(b'"F"', b'"HUNTER2"')
+    with pytest.raises(msgspec.DecodeError) as caught:
+        decode_request(body)
+    assert "HUNTER2" not in str(caught.value)
+    assert caught.value.__suppress_context__
