@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -19,6 +19,8 @@ from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Failed, Reply, Request, decode_reply, decode_request, encode
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Reply]]
 Exchange: TypeAlias = Callable[[str, bytes, Deadline], Awaitable[bytes | Failed]]
@@ -94,26 +96,48 @@ async def answer(handler: Handler, system: str, provider: str, body: bytes) -> b
         request = decode_request(body)
     except msgspec.DecodeError:
         log.error("malformed request", extra={"provider": provider, "size_bytes": len(body)})
+        metrics.HANDLED.labels(provider, "failed", "malformed_request").inc()
         return encode(Failed("malformed_request"))
     with telemetry.processing(system, provider, request) as span:
-        reply = await _handle(handler, provider, request)
+        reply, encoded = await _handle(handler, provider, request)
         telemetry.settle(span, reply, metrics.HANDLED, provider)
-        return encode(reply)
+        return encoded
 
 
-async def _handle(handler: Handler, provider: str, request: Request) -> Reply:
+async def _handle(handler: Handler, provider: str, request: Request) -> tuple[Reply, bytes]:
+    """The reply and its bytes: an answer that cannot be sent is the handler's bug like any other."""
     left_s = Deadline(request.deadline).left_s()
     if not left_s:
-        return Failed("deadline_exceeded")
+        return _failed("deadline_exceeded")
     try:
-        async with asyncio.timeout(left_s):
-            return await handler(request)
-    except TimeoutError:
-        return Failed("deadline_exceeded")
+        async with asyncio.timeout(left_s) as limit:
+            reply = await handler(request)
+        if not isinstance(reply, Reply):
+            raise TypeError
+        return reply, encode(reply)
     except Exception as error:
+        if limit.expired():
+            return _failed("deadline_exceeded")
         # The type only: an exception's text may quote the person.
         log.error(
             "worker bug",
             extra={"provider": provider, "error": type(error).__name__, "at": telemetry.where(error)},
         )
-        return Failed("worker_bug")
+        return _failed("worker_bug")
+
+
+def _failed(reason: str) -> tuple[Reply, bytes]:
+    failed = Failed(reason)
+    return failed, encode(failed)
+
+
+async def finish(tasks: set[asyncio.Task[T]], limit_s: float) -> None:
+    """Waits for an intake's handlers as long as that, then stops those that are left. It leaves none, even cancelled."""
+    try:
+        if tasks:
+            await asyncio.wait(tasks, timeout=limit_s)
+    finally:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)

@@ -12,19 +12,21 @@ import asyncio
 import logging
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from typing import Protocol, cast
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
+from typing import NoReturn, Protocol, TypeAlias, cast
 
 import aio_pika
-from aio_pika.abc import AbstractConnection
-from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPError, DeliveryError
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPError, PublishError
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 from pamqp.commands import Basic
 
 from bouquet_proto import metrics
-from bouquet_proto.bus import Handler, answer, ask
+from bouquet_proto.bus import Handler, answer, ask, finish
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Failed, Reply, Request
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
@@ -33,90 +35,133 @@ log = logging.getLogger(__name__)
 
 SYSTEM = "rabbitmq"
 CONNECT_TIMEOUT_S = 5.0
-SETUP_TIMEOUT_S = 10.0
-CLOSE_TIMEOUT_S = 2.0
+SETUP_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 2.5
+PUBLISH_TIMEOUT_S = 2.0
+"""A broker that hangs, or that blocks publishers for want of memory, is away long before the caller's deadline."""
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
+STEADY_S = 10.0
+"""A connection that lasted less is one more failure, so that one lost again and again is not made again and again."""
 HEARTBEAT_S = 10
 
 LOST = (*CONNECTION_EXCEPTIONS, AMQPError, OSError, TimeoutError, RuntimeError)
 """What a broken connection raises, whichever layer notices first (aiormq says RuntimeError of a closed one)."""
 
 
+class _Lose(Protocol):
+    """Says that a connection, or something on it, is gone. Made to be a callback of aio-pika's and aiormq's."""
+
+    def __call__(self, gone: object, cause: object = None, /) -> None: ...
+
+
 class _Part(Protocol):
     """What a process does on its connection; made anew each time the connection is."""
 
-    async def up(self, connection: AbstractConnection, lost: Callable[[], None]) -> None: ...
+    async def up(self, connection: AbstractConnection, lose: _Lose) -> None: ...
 
     def down(self) -> None: ...
 
 
 class _Link:
-    """A connection that comes back: it owns the reconnect loop and the parts that live on it."""
+    """A connection that comes back, and the parts that live on it. One task, `run`, makes and remakes them all."""
 
     def __init__(self, url: str, name: str) -> None:
+        self.connected = False
+        self.settled = asyncio.Event()
+        """Nothing is on its way up: what is attached is up, or the broker is away."""
+        self.settled.set()
         self._url = url
         self._name = name
         self._parts: list[_Part] = []
-        self._connection: AbstractConnection | None = None
-        self._lost = asyncio.Event()
+        self._news: asyncio.Queue[_Part | Exception] = asyncio.Queue()
 
-    async def attach(self, part: _Part) -> None:
+    def attach(self, part: _Part) -> None:
         """From now on `part` is up whenever the connection is."""
         self._parts.append(part)
-        if self._connection is not None:
-            try:
-                await self._raise_part(part, self._connection)
-            except LOST:
-                self._lost.set()
+        if self.connected:
+            self.settled.clear()
+            self._news.put_nowait(part)
 
     def detach(self, part: _Part) -> None:
+        """From now on `part` is not made again. Once `settled` it is not being made either."""
         self._parts.remove(part)
 
-    async def run(self) -> None:
+    async def run(self) -> NoReturn:
         """Connects, waits for the loss, and again, with growing and jittered pauses. Ends by cancellation."""
-        failures = 0
+        failures, told = 0, ""
         while True:
+            began = time.monotonic()
             try:
-                await self._live()
-                failures = 0
+                with _cancelled_by_us_alone():
+                    await self._live()
             except Exception as error:  # whatever it was, the only cure is to connect again
-                if failures == 0:
-                    log.warning("broker unavailable", extra={"error": type(error).__name__})
-                failures += 1
-            pause_s = min(LAST_RETRY_S, FIRST_RETRY_S * 2 ** min(failures, 10))
-            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+                trouble = type(error).__name__
+            if time.monotonic() - began > STEADY_S:
+                failures, told = 0, ""
+            if trouble != told:
+                log.warning("broker unavailable", extra={"error": trouble})
+                told = trouble
+            await asyncio.sleep(_pause_s(failures))
+            failures += 1
 
-    async def _live(self) -> None:
-        self._lost = asyncio.Event()
-        connection = await aio_pika.connect(
-            self._url,
-            timeout=CONNECT_TIMEOUT_S,
-            client_properties={"connection_name": self._name},
-            heartbeat=HEARTBEAT_S,
-        )
-        connection.close_callbacks.add(lambda *_: self._lost.set())
+    async def _live(self) -> NoReturn:
+        """One connection, to its end: raises what ended it."""
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            connection = await aio_pika.connect(
+                self._url, client_properties={"connection_name": self._name}, heartbeat=HEARTBEAT_S
+            )
+        log.info("broker connected")
+        metrics.BUS_CONNECTED.set(1)
+        self.connected = True
+        self.settled.clear()
         try:
-            # Before the parts go up: one attached meanwhile sees the connection and goes up by itself.
-            self._connection = connection
-            for part in list(self._parts):
-                await self._raise_part(part, connection)
-            metrics.BUS_CONNECTED.set(1)
-            log.info("broker connected")
-            await self._lost.wait()
-            log.warning("broker connection lost")
+            await self._tend(connection)
         finally:
-            self._connection = None
+            self.connected = False
             metrics.BUS_CONNECTED.set(0)
             for part in self._parts:
                 part.down()
-            with suppress(*LOST):
+            self.settled.set()
+            with suppress(*LOST), _cancelled_by_us_alone():
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await connection.close()
 
-    async def _raise_part(self, part: _Part, connection: AbstractConnection) -> None:
-        async with asyncio.timeout(SETUP_TIMEOUT_S):
-            await part.up(connection, self._lost.set)
+    async def _tend(self, connection: AbstractConnection) -> NoReturn:
+        news = self._news = asyncio.Queue()
+        for part in self._parts:
+            news.put_nowait(part)
+
+        def lose(_: object, cause: object = None, /) -> None:
+            news.put_nowait(cause if isinstance(cause, Exception) else ConnectionResetError())
+
+        connection.close_callbacks.add(lose)
+        while True:
+            if news.empty():
+                self.settled.set()
+            match await news.get():
+                case Exception() as cause:
+                    raise cause
+                case part if part in self._parts:
+                    async with asyncio.timeout(SETUP_TIMEOUT_S):
+                        await part.up(connection, lose)
+
+
+def _pause_s(failures: int) -> float:
+    """Random, so that a hundred processes do not come back to a broker in the same instant."""
+    return min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(failures, 10)) * random.uniform(0.5, 1.0)
+
+
+@contextmanager
+def _cancelled_by_us_alone() -> Iterator[None]:
+    """aiormq may end those who wait on a closed connection by CancelledError, as if it were our task that should end."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ConnectionResetError from None
 
 
 class _Calls:
@@ -131,17 +176,17 @@ class _Calls:
     def ready(self) -> bool:
         return self._channel is not None
 
-    async def up(self, connection: AbstractConnection, lost: Callable[[], None]) -> None:
+    async def up(self, connection: AbstractConnection, lose: _Lose) -> None:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-        channel.close_callbacks.add(lambda *_: lost())
+        channel.close_callbacks.add(lose)
         exchange = await channel.declare_exchange(REPLY_EXCHANGE, "direct", durable=True)
         # A fresh name each time: the broker may hold the old queue for the dead connection until its heartbeat ends.
         queue = await channel.declare_queue(
             f"{REPLY_EXCHANGE}.{secrets.token_hex(8)}", exclusive=True, auto_delete=True
         )
         await queue.bind(exchange, queue.name)
-        underlay = cast(Channel, await channel.get_underlay_channel())
-        underlay.on_consumer_cancel_callbacks.add(lambda *_: lost())
+        underlay = await _underlay(channel)
+        underlay.on_consumer_cancel_callbacks.add(lose)
         await underlay.basic_consume(queue.name, self._on_reply, no_ack=True)
         self._reply_to = queue.name
         self._channel = underlay
@@ -149,8 +194,7 @@ class _Calls:
     def down(self) -> None:
         self._channel = None
         for future in self._pending.values():
-            if not future.done():
-                future.set_result(Failed("bus_unavailable"))
+            _end(future, Failed("bus_unavailable"))
 
     async def exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
         channel = self._channel
@@ -158,14 +202,16 @@ class _Calls:
             return Failed("bus_unavailable")
         # Unguessable, so that one provider's worker cannot answer another's call.
         correlation_id = secrets.token_hex(16)
-        future: asyncio.Future[bytes | Failed] = asyncio.get_running_loop().create_future()
-        self._pending[correlation_id] = future
-        try:
-            await channel.basic_publish(
+        # Reply, return and loss all end this future, and nothing else is waited for.
+        reply: asyncio.Future[bytes | Failed] = asyncio.get_running_loop().create_future()
+        self._pending[correlation_id] = reply
+        published = asyncio.create_task(
+            channel.basic_publish(
                 body,
                 routing_key=queue_of(provider),
                 mandatory=True,
                 wait=False,
+                timeout=PUBLISH_TIMEOUT_S,
                 properties=Basic.Properties(
                     content_type="application/json",
                     correlation_id=correlation_id,
@@ -175,14 +221,12 @@ class _Calls:
                     expiration=str(max(1, int(deadline.left_s() * 1000))),
                 ),
             )
-            return await future
-        except DeliveryError:  # returned: the queue does not exist, so nobody serves it
-            return Failed("not_deployed")
-        except TimeoutError:
-            raise
-        except LOST:
-            return Failed("bus_unavailable")
+        )
+        published.add_done_callback(partial(_end_unpublished, reply))
+        try:
+            return await reply
         finally:
+            published.cancel()
             del self._pending[correlation_id]
 
     async def _on_reply(self, message: DeliveredMessage) -> None:
@@ -193,6 +237,23 @@ class _Calls:
             future.set_result(message.body)
 
 
+_Future: TypeAlias = "asyncio.Future[bytes | Failed]"
+
+
+def _end(reply: _Future, failed: Failed) -> None:
+    if not reply.done():
+        reply.set_result(failed)
+
+
+def _end_unpublished(reply: _Future, published: asyncio.Task[object]) -> None:
+    """Ends a call whose request reached no queue."""
+    error = ConnectionResetError() if published.cancelled() else published.exception()
+    if isinstance(error, PublishError):  # returned: the queue does not exist, so nobody serves it
+        _end(reply, Failed("not_deployed"))
+    elif error is not None:
+        _end(reply, Failed("bus_unavailable"))
+
+
 class _Intake:
     """The answering side of one provider: its queue, its consumer, and the handlers that run."""
 
@@ -200,115 +261,9 @@ class _Intake:
         self._provider = provider
         self._handler = handler
         self._concurrency = concurrency
-        self._channel: Channel | None = None
+        # The prefetch count does not count a message delivered again, which is acknowledged as its work begins.
+        self._free = asyncio.Semaphore(concurrency)
+        self._channel: AbstractChannel | None = None
         self._consumer_tag = ""
+        self._lose: _Lose | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def consuming(self) -> bool:
-        return bool(self._consumer_tag)
-
-    async def up(self, connection: AbstractConnection, lost: Callable[[], None]) -> None:
-        channel = await connection.channel(publisher_confirms=False)
-        channel.close_callbacks.add(lambda *_: lost())
-        await channel.set_qos(prefetch_count=self._concurrency)
-        queue = await channel.declare_queue(queue_of(self._provider), durable=True, auto_delete=True)
-        underlay = cast(Channel, await channel.get_underlay_channel())
-        underlay.on_consumer_cancel_callbacks.add(lambda *_: lost())
-        self._channel = underlay
-        consumed = await underlay.basic_consume(queue.name, self._on_request)
-        self._consumer_tag = consumed.consumer_tag or ""
-
-    def down(self) -> None:
-        self._channel = None
-        self._consumer_tag = ""
-
-    async def _on_request(self, message: DeliveredMessage) -> None:
-        # Our own task: those of the channel are cancelled with it, and work under way is worth finishing.
-        task = asyncio.create_task(self._work(message))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _work(self, message: DeliveredMessage) -> None:
-        """Answers, then acknowledges: a worker that dies leaves the message to another, once.
-
-        A second delivery is acknowledged first, so that a message that kills its worker does it twice at most.
-        """
-        channel, properties = cast(Channel, message.channel), message.header.properties
-        tag = message.delivery_tag or 0
-        with suppress(*LOST):  # the connection is gone: the caller knows, and the broker delivers again
-            if message.redelivered:
-                await channel.basic_ack(tag, wait=False)
-            reply = await answer(self._handler, SYSTEM, self._provider, message.body)
-            await channel.basic_publish(
-                reply,
-                exchange=REPLY_EXCHANGE,
-                routing_key=properties.reply_to or "",
-                wait=False,
-                properties=Basic.Properties(
-                    content_type="application/json", correlation_id=properties.correlation_id, delivery_mode=1
-                ),
-            )
-            if not message.redelivered:
-                await channel.basic_ack(tag, wait=False)
-
-    async def drain(self, drain_s: float) -> None:
-        """Stops the intake, then waits for what runs; with prefetch = concurrency, all that was delivered runs."""
-        channel, consumer_tag = self._channel, self._consumer_tag
-        self._consumer_tag = ""
-        with suppress(*LOST):
-            if channel is not None and consumer_tag:
-                await channel.basic_cancel(consumer_tag, timeout=CLOSE_TIMEOUT_S)
-        if not self._tasks:
-            return
-        _, late = await asyncio.wait(self._tasks, timeout=drain_s)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
-
-
-class AmqpBus:
-    def __init__(self, link: _Link) -> None:
-        self._link = link
-        self._calls = _Calls()
-        self._calling: asyncio.Task[None] | None = None
-
-    @property
-    def ready(self) -> bool:
-        return self._calls.ready
-
-    async def call(self, provider: str, request: Request) -> Reply:
-        await self._prepare()
-        return await ask(self._calls.exchange, SYSTEM, provider, request)
-
-    async def _prepare(self) -> None:
-        """The reply queue exists once somebody calls: a worker's broker user may not declare one."""
-        if self._calling is None:
-            self._calling = asyncio.create_task(self._link.attach(self._calls))
-        if not self._calling.done():
-            await asyncio.shield(self._calling)
-
-    @asynccontextmanager
-    async def serve(
-        self, provider: str, handler: Handler, *, concurrency: int, drain_s: float = 10.0
-    ) -> AsyncIterator[_Intake]:
-        intake = _Intake(provider, handler, concurrency)
-        await self._link.attach(intake)
-        try:
-            yield intake
-        finally:
-            await intake.drain(drain_s)
-            self._link.detach(intake)
-
-
-@asynccontextmanager
-async def open_amqp_bus(url: str, name: str) -> AsyncIterator[AmqpBus]:
-    """A bus that is usable at once and connected as soon as the broker is. Closing it fails the calls in flight."""
-    link = _Link(url, name)
-    running = asyncio.create_task(link.run())
-    try:
-        yield AmqpBus(link)
-    finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import Context
 
-from bouquet_proto.bus import Handler, answer, ask
+from bouquet_proto.bus import Handler, answer, ask, finish
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Failed, Reply, Request
 
@@ -27,7 +28,8 @@ class _Intake:
         self._tasks: set[asyncio.Task[bytes]] = set()
 
     def accept(self, body: bytes) -> asyncio.Task[bytes]:
-        task = asyncio.create_task(self._work(body))
+        # An empty context: the caller's trace and request id travel in the message, or not at all.
+        task = asyncio.create_task(self._work(body), context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -38,12 +40,7 @@ class _Intake:
 
     async def drain(self, drain_s: float) -> None:
         self.consuming = False
-        if not self._tasks:
-            return
-        _, late = await asyncio.wait(self._tasks, timeout=drain_s)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        await finish(self._tasks, drain_s)
 
 
 class MemoryBus:

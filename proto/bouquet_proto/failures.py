@@ -269,6 +269,23 @@ PLATFORM: dict[str, Failure] = {
         detail="La version v{version} n'est pas supportée pour cet endpoint",
         fault="caller",
     ),
+    "gone_tax_notice": Failure(
+        kind=Kind.GONE,
+        code="00491",
+        title="Ressource supprimée",
+        detail="Cette URL n'existe plus sur API Particulier depuis le 8 janvier 2024. Veuillez mettre à jour votre "
+        "application. Ces données sont désormais fournies par l'API Impôt particulier : "
+        "https://api.gouv.fr/les-api/impot-particulier",
+        fault="caller",
+    ),
+    "gone_first_quotient": Failure(
+        kind=Kind.GONE,
+        code="00492",
+        title="Ressource supprimée",
+        detail="L'API Quotient Familial v1 n'est plus disponible depuis le 31/10/2025. Veuillez utiliser l'API v2 : "
+        "https://particulier.api.gouv.fr/catalogue/cnav/quotient_familial",
+        fault="caller",
+    ),
     "bus_unavailable": Failure(
         kind=Kind.NETWORK,
         code="00501",

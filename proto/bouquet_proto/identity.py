@@ -57,7 +57,7 @@ class NumeroAllocataire(Struct, frozen=True, kw_only=True, tag="numero_allocatai
 
 Identity: TypeAlias = Identite | Ine | Identifiant | NumeroAllocataire
 
-MODALITIES: dict[str, type[Struct]] = {
+MODALITIES: dict[str, type[Identity]] = {
     "identite": Identite,
     "france_connect": Identite,
     "ine": Ine,

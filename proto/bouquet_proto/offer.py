@@ -25,7 +25,7 @@ class Authority(Struct, frozen=True):
 
 
 class Retirement(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The announced end of an operation: days of `Deprecation` (RFC 9745) and `Sunset` (RFC 8594), and what follows it."""
+    """The announced end of an operation: the days of `Deprecation` (RFC 9745) and `Sunset` (RFC 8594)."""
 
     deprecated_on: str
     sunset_on: str = ""

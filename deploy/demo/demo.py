@@ -1,0 +1,149 @@
+"""`make demo`: the mesh and its simulators in the foreground, and a token to call it with.
+
+With the embedded bus the gateway hosts the workers; with `--bus amqp://…` gateway, workers and simulators are
+processes of their own. Standard library only: it runs the installed commands as an operator would.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+BIN = Path(sys.executable).parent
+STARTUP_S = 60.0
+STOP_S = 15.0
+
+# A CAF allocataire of the simulators; services/providers/hub tells who else lives there.
+LOOKUP = "/v3/dss/quotient_familial/identite"
+PERSON = {
+    "recipient": "13002526500013",
+}
+
+
+class Processes:
+    """The commands of the demo, ended in the reverse order of their start."""
+
+    def __init__(self) -> None:
+        self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
+
+    def start(self, environ: dict[str, str], *command: str) -> None:
+        # In a session of their own: Ctrl-C reaches the demo alone, which then ends them in order.
+        process = subprocess.Popen([BIN / command[0], *command[1:]], env=environ, start_new_session=True)
+        self._running.append((" ".join(command), process))
+
+    def check(self) -> None:
+        for name, process in self._running:
+            if process.poll() is not None:
+                raise SystemExit(f"{name} ended with status {process.returncode}")
+
+    def stop(self) -> None:
+        for _, process in reversed(self._running):
+            process.terminate()
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def main() -> int:
+    arguments = _arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    processes = Processes()
+    try:
+        simulators = f"http://127.0.0.1:{_free_port()}"
+        environ = _environ(arguments, simulators)
+        processes.start(environ, "bouquet-worker", "simulators", "--port", simulators.rpartition(":")[2])
+        if arguments.bus != "memory:":
+            for provider in environ["BOUQUET_GATEWAY_PROVIDERS"].split(","):
+                processes.start(_for_worker(environ), "bouquet-worker", "run", provider)
+        processes.start(environ, "bouquet-gateway", "serve")
+        token = _output(environ, "bouquet-gateway", "token").strip()
+        url = f"http://127.0.0.1:{arguments.port}"
+        _wait_for_an_answer(processes, url, token)
+        print(f"READY {url} token={token}")
+        print(_curl(url, token), flush=True)
+        while True:
+            processes.check()
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        processes.stop()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=8000, help="where the gateway answers")
+    parser.add_argument("--bus", default="memory:", help="amqp://… for a real broker")
+    return parser.parse_args()
+
+
+def _environ(arguments: argparse.Namespace, simulators: str) -> dict[str, str]:
+    """The settings of every process: those of the shell, a signing key of this demo's own, and the simulators."""
+    base = {name: value for name, value in os.environ.items() if not name.startswith("BOUQUET_")}
+    settings = _output(base, "bouquet-worker", "simulator-settings", simulators)
+    return {
+        **base,
+        **dict(line.split("=", 1) for line in settings.splitlines()),
+        "BOUQUET_BUS_URL": arguments.bus,
+        "BOUQUET_GATEWAY_PORT": str(arguments.port),
+        "BOUQUET_GATEWAY_TOKEN_KEY": secrets.token_hex(32),
+        "BOUQUET_GATEWAY_PROVIDERS": ",".join(_output(base, "bouquet-worker", "list").split()),
+    }
+
+
+def _for_worker(environ: dict[str, str]) -> dict[str, str]:
+    """A worker has no business with the key that signs tokens."""
+    return {name: value for name, value in environ.items() if not name.startswith("BOUQUET_GATEWAY_")}
+
+
+def _output(environ: dict[str, str], *command: str) -> str:
+    return subprocess.run(
+        [BIN / command[0], *command[1:]], env=environ, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _lookup(url: str) -> str:
+    return f"{url}{LOOKUP}?{urllib.parse.urlencode(PERSON)}"
+
+
+def _curl(url: str, token: str) -> str:
+    return shlex.join(["curl", "-s", "-H", f"Authorization: Bearer {token}", _lookup(url)])
+
+
+def _wait_for_an_answer(processes: Processes, url: str, token: str) -> None:
+    """Ready is when the printed call works, not when a port is open."""
+    request = urllib.request.Request(_lookup(url), headers={"Authorization": f"Bearer {token}"})
+    give_up = time.monotonic() + STARTUP_S
+    while time.monotonic() < give_up:
+        processes.check()
+        try:
+            with urllib.request.urlopen(request, timeout=12):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    raise SystemExit("the demo's own call was not answered in time")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

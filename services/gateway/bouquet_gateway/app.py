@@ -1,0 +1,180 @@
+"""The HTTP application: the routes that need no provider, a catch-all for the offers', and the two hops around them."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import msgspec
+from aiohttp import web
+from opentelemetry.trace import SpanKind, StatusCode
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from bouquet_gateway import lookup, metrics, openapi
+from bouquet_gateway.catalogue import envelope_of
+from bouquet_gateway.gateway import GATEWAY, Gateway
+from bouquet_gateway.journey import JOURNEY, Journey
+from bouquet_gateway.problems import Problem, render, retry_after
+from bouquet_gateway.tokens import carrier_of
+from bouquet_proto import telemetry
+from bouquet_proto.offer import Retirement
+from bouquet_proto.query import parse_query
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+REQUEST_ID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.IGNORECASE | re.ASCII)
+JSON = "application/json"
+
+
+def make_app(gateway: Gateway) -> web.Application:
+    app = web.Application(middlewares=[observe, problems])
+    app[GATEWAY] = gateway
+    app.add_routes(
+        [
+            web.get("/livez", livez),
+            web.get("/readyz", readyz),
+            web.get("/metrics", prometheus),
+            web.get("/api/ping", ping),
+            web.get("/api/introspect", introspect),
+            web.get("/api/openapi.json", openapi_document),
+            web.route("*", "/{path:.*}", lookup.answer),
+        ]
+    )
+    return app
+
+
+@web.middleware
+async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Hop 1: the request's id, its root span, its metrics, and the headers that every answer carries."""
+    journey = Journey(_request_id(request), envelope_of(request.path))
+    request[JOURNEY] = journey
+    token = telemetry.request_id.set(journey.request_id)
+    began = time.perf_counter()
+    attributes = {"http.request.method": request.method, "url.scheme": request.scheme}
+    metrics.IN_FLIGHT.inc()
+    try:
+        with telemetry.span(request.method, SpanKind.SERVER, attributes, request.headers) as span:
+            response = await handler(request)
+            route = journey.served.operation.path if journey.served else ""
+            if route:
+                span.update_name(f"{request.method} {route}")
+                span.set_attribute("http.route", route)
+            span.set_attribute("http.response.status_code", response.status)
+            if response.status >= 500:
+                span.set_status(StatusCode.ERROR)
+            elapsed_s = time.perf_counter() - began
+            log.info(
+                "request answered",
+                extra={
+                    "operation": journey.operation,
+                    "status": response.status,
+                    "duration_ms": round(elapsed_s * 1000, 1),
+                    "cached": journey.cached_for_s is not None,
+                },
+            )
+    finally:
+        metrics.IN_FLIGHT.dec()
+        telemetry.request_id.reset(token)
+    metrics.REQUESTS.labels(journey.operation, response.status).inc()
+    metrics.REQUEST_SECONDS.labels(journey.operation).observe(elapsed_s)
+    response.headers.update(_headers(journey))
+    return response
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Hop 2: the one place where a failure becomes an HTTP error."""
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return _error(request, problem)
+    except Exception as error:
+        log.error("gateway bug", extra={"error": type(error).__name__, "at": telemetry.where(error)})
+        return _error(request, Problem("internal"))
+
+
+def _error(request: web.Request, problem: Problem) -> web.Response:
+    journey = request[JOURNEY]
+    served = journey.served
+    status, body = render(problem, served.problems if served else {}, journey.envelope)
+    response = web.Response(status=status, body=body, content_type=JSON, charset="utf-8")
+    if (seconds := retry_after(problem)) is not None:
+        response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+def _request_id(request: web.Request) -> str:
+    """The client's when it is a UUID, as the hub requires; else one of ours (D12)."""
+    given = request.headers.get("X-Request-Id", "")
+    return given if REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+
+
+def _headers(journey: Journey) -> dict[str, str]:
+    headers = {"X-Request-Id": journey.request_id}
+    if journey.pace is not None:
+        headers |= journey.pace.headers()
+    if journey.reached_data:
+        hit = journey.cached_for_s is not None
+        headers["X-Response-Cached"] = "true" if hit else "false"
+        headers["X-Cache-Expires-in"] = str(journey.cached_for_s) if hit else ""
+    if journey.served and journey.served.operation.retirement:
+        headers |= _retirement_headers(journey.served.operation.retirement)
+    return headers
+
+
+def _retirement_headers(retirement: Retirement) -> dict[str, str]:
+    """`Deprecation` by RFC 9745 (a date as `@` and epoch seconds), `Sunset` by RFC 8594 (an HTTP date)."""
+    headers = {"Deprecation": f"@{int(_midnight(retirement.deprecated_on).timestamp())}"}
+    if retirement.sunset_on:
+        headers["Sunset"] = f"{_midnight(retirement.sunset_on):%a, %d %b %Y %H:%M:%S} GMT"
+    if retirement.successor:
+        headers["Link"] = f'<{retirement.successor}>; rel="successor-version"'
+    return headers
+
+
+def _midnight(day: str) -> datetime:
+    return datetime.fromisoformat(day).replace(tzinfo=UTC)
+
+
+def _json(payload: object, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(payload), content_type=JSON, charset="utf-8")
+
+
+async def livez(_: web.Request) -> web.Response:
+    return _json({"status": "alive"})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """Ready when calls can be carried and at least one provider has said what it answers."""
+    gateway = request.app[GATEWAY]
+    missing = {
+        "bus": not gateway.bus.ready,
+        "offers": not gateway.catalogue.offers,
+    }
+    waiting = [name for name, lacks in missing.items() if lacks]
+    return _json({"status": "waiting", "for": waiting}, 503) if waiting else _json({"status": "ready"})
+
+
+async def prometheus(_: web.Request) -> web.Response:
+    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def ping(_: web.Request) -> web.Response:
+    return _json("pong")
+
+
+async def introspect(request: web.Request) -> web.Response:
+    """The caller's own token, never throttled (http-contract §2.5)."""
+    query = parse_query(request.rel_url.raw_query_string)
+    token = request.app[GATEWAY].tokens.verify(carrier_of(request.headers, query))
+    return _json({"_id": token.id, "name": "", "scopes": sorted(token.scopes)})
+
+
+async def openapi_document(request: web.Request) -> web.Response:
+    return _json(openapi.document(request.app[GATEWAY].catalogue.offers))

@@ -1,0 +1,48 @@
+"""What one gateway process holds, made once and handed to every hop."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from bouquet_gateway.cache import Cache
+from bouquet_gateway.catalogue import Catalogue
+from bouquet_gateway.discovery import Discovery
+from bouquet_gateway.flights import Flights
+from bouquet_gateway.maintenance import Windows
+from bouquet_gateway.pace import Pace
+from bouquet_gateway.regime import Verdict
+from bouquet_gateway.settings import GatewaySettings
+from bouquet_gateway.tokens import Tokens
+from bouquet_proto.bus import Bus
+from bouquet_proto.settings import Secret
+
+
+class Gateway:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        *,
+        bus: Bus,
+        cache: Cache,
+        cache_secret: Secret,
+        tokens: Tokens,
+        pace: Pace,
+        windows: Windows,
+    ) -> None:
+        self.settings = settings
+        self.bus = bus
+        self.cache = cache
+        self.cache_secret = cache_secret
+        self.tokens = tokens
+        self.pace = pace
+        self.windows = windows
+        self.flights: Flights[Verdict] = Flights()
+        self.catalogue = Catalogue()
+        self.discovery = Discovery(bus, settings.providers, self.serve)
+
+    def serve(self, catalogue: Catalogue) -> None:
+        """From the next request on."""
+        self.catalogue = catalogue
+
+
+GATEWAY = web.AppKey("gateway", Gateway)

@@ -1,0 +1,25 @@
+"""Two spellings of one person are one person: what keys and comparisons are made of. Never the keys themselves."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from bouquet_proto.identity import Identite
+
+
+def normalised(name: str) -> str:
+    """Upper case, no accents, punctuation as spaces."""
+    plain = "".join(char for char in unicodedata.normalize("NFKD", name) if not unicodedata.combining(char))
+    return " ".join("".join(char if char.isalnum() else " " for char in plain).upper().split())
+
+
+def regime_traits(who: Identite) -> tuple[str, ...]:
+    """What the regime hint of a person hangs on: name, first first-name, birth date, sex, birth place (§6.8)."""
+    return (
+        normalised(who.nom_naissance),
+        normalised(who.prenoms[0]) if who.prenoms else "",
+        who.date_naissance(),
+        who.sexe_etat_civil or "",
+        who.code_cog_insee_pays_naissance or "",
+        who.code_cog_insee_commune_naissance or normalised(who.nom_commune_naissance or ""),
+    )

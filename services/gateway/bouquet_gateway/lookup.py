@@ -1,0 +1,210 @@
+"""Hops 3 to 10 of a data request, in the contract's order of checks (http-contract §2.7).
+
+throttle → match → authenticate → scopes → in flight → version → recipient
+→ parse → cache → maintenance → parameters → route → filter → render
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+import msgspec
+from aiohttp import web
+from msgspec import Raw, Struct
+
+from bouquet_gateway import metrics, route
+from bouquet_gateway.cache import key_of
+from bouquet_gateway.catalogue import Match, Served
+from bouquet_gateway.fields import filter_data
+from bouquet_gateway.gateway import GATEWAY, Gateway
+from bouquet_gateway.journey import JOURNEY, Journey
+from bouquet_gateway.maintenance import refuse_in_window
+from bouquet_gateway.problems import Problem
+from bouquet_gateway.regime import Verdict
+from bouquet_gateway.tokens import Carrier, Token, carrier_of
+from bouquet_proto.deadline import Deadline
+from bouquet_proto.identity import MODALITIES, Identity
+from bouquet_proto.messages import Caller, Found, Lookup, Parameter
+from bouquet_proto.query import Query, parse_query
+from bouquet_proto.rules import Refusals, apply, is_siret
+
+PARIS = ZoneInfo("Europe/Paris")
+IN_FLIGHT_S = 60
+"""How long a marker of a call in flight outlives a process that died with it."""
+
+
+READING = ("GET", "HEAD")
+
+REMOVED = {
+    "/api/impots/svair": "gone_tax_notice",
+    "/api/v2/avis-imposition": "gone_tax_notice",
+    "/api/caf/famille": "gone_first_quotient",
+    "/api/v2/composition-familiale": "gone_first_quotient",
+}
+"""Paths that the contract has withdrawn (§1.3). An offer that still serves one comes first."""
+
+
+class Asked(Struct, frozen=True):
+    """A question whose parameters passed the rules."""
+
+    identity: Identity
+    parameters: dict[str, Parameter]
+
+
+async def answer(request: web.Request) -> web.Response:
+    gateway, journey = request.app[GATEWAY], request[JOURNEY]
+    deadline = Deadline.after(gateway.settings.deadline_s)
+    query = parse_query(request.rel_url.raw_query_string)
+    carrier = carrier_of(request.headers, query)
+    await throttle(gateway, journey, carrier)
+    match = _match(gateway, request)
+    journey.served = match.served
+    token = _authenticate(gateway, match, carrier)
+    _authorise(token, match.family.scopes())
+    async with _alone(gateway, request, token):
+        served = _version(match)
+        _authorise(token, served.operation.scopes)
+        recipient = _recipient(query, token, journey)
+        today = datetime.now(PARIS).date()
+        asked = _parse(served, query, today)
+        key = _cache_key(gateway, request, served, asked, today)
+        data = await _from_cache(gateway, journey, key)
+        if data is None:
+            refuse_in_window(gateway.windows, served.authority, datetime.now(PARIS))
+            question = _accept(asked)
+            lookup = Lookup(
+                id=journey.request_id,
+                deadline=deadline.at,
+                operation=served.operation.id,
+                identity=question.identity,
+                parameters=question.parameters,
+                caller=Caller(recipient=recipient, token_id=token.id),
+            )
+            data = await _asked(gateway, served, lookup, key, today)
+        return _render(journey, filter_data(data, served.operation.fields, token.scopes))
+
+
+async def throttle(gateway: Gateway, journey: Journey, carrier: Carrier) -> None:
+    """Counted before authentication: bad calls count too. A call without a token is not counted."""
+    journey.pace = await gateway.pace.hit(gateway.tokens.pace_key(carrier))
+    if not journey.pace.allowed:
+        raise Problem("too_many_requests")
+
+
+def _match(gateway: Gateway, request: web.Request) -> Match:
+    match = gateway.catalogue.match(request.path) if request.method in READING else None
+    if match is not None:
+        return match
+    if request.path in REMOVED:
+        raise Problem(REMOVED[request.path])
+    if gateway.discovery.complete or request.method not in READING:
+        raise Problem("unknown_route")
+    raise Problem("bus_unavailable")  # perhaps the path of a worker that has not been heard yet
+
+
+def _authenticate(gateway: Gateway, match: Match, carrier: Carrier) -> Token:
+    """A path of the citizen's own session is not opened by an administration's token (D9, D10)."""
+    if match.family.by_france_connect():
+        raise Problem("token_invalid")
+    return gateway.tokens.verify(carrier)
+
+
+def _authorise(token: Token, scopes: frozenset[str] | tuple[str, ...]) -> None:
+    if token.scopes.isdisjoint(scopes):
+        raise Problem("insufficient_scopes")
+
+
+@asynccontextmanager
+async def _alone(gateway: Gateway, request: web.Request, token: Token) -> AsyncIterator[None]:
+    """One token asks one thing once at a time. Taken atomically, always given back (D1 to D3 of §8)."""
+    marker = key_of(gateway.cache_secret, "in flight", request.path, _canonical_query(request), token.id)
+    if not await gateway.cache.add(marker, IN_FLIGHT_S):
+        raise Problem("already_in_flight")
+    try:
+        yield
+    finally:
+        await gateway.cache.delete(marker)
+
+
+def _canonical_query(request: web.Request) -> str:
+    return "&".join(sorted(request.rel_url.raw_query_string.split("&")))
+
+
+def _version(match: Match) -> Served:
+    if match.served is None:
+        raise Problem("unknown_version", values={"version": match.version})
+    return match.served
+
+
+def _recipient(query: Query, token: Token, journey: Journey) -> str:
+    """Mandatory from v3 on; v2 defaults to the habilitation's own SIRET (§1.5.1)."""
+    recipient = query.scalar("recipient")
+    if recipient is None and journey.envelope == "v2":
+        recipient = token.siret
+    if not isinstance(recipient, str) or not is_siret(recipient):
+        raise Problem("00210")
+    return recipient
+
+
+def _parse(served: Served, query: Query, today: date) -> Asked | Refusals:
+    values = apply(served.operation.checks, query, today)
+    if isinstance(values, Refusals):
+        return values
+    modality = MODALITIES[served.operation.modality]
+    own = {name: values.pop(name) for name in modality.__struct_fields__ if name in values}
+    return Asked(msgspec.convert(own, modality), values)
+
+
+def _accept(asked: Asked | Refusals) -> Asked:
+    if isinstance(asked, Refusals):
+        raise Problem(*asked.codes)
+    return asked
+
+
+def _cache_key(gateway: Gateway, request: web.Request, served: Served, asked: Asked | Refusals, today: date) -> str:
+    """Empty where the answer may not come from a cache. The month is always part of the key: a quotient asked
+    without a month is this month's, and must not outlive it (D5)."""
+    bypassed = request.headers.get("Cache-Control") == "no-cache"
+    if not served.operation.cache_s or bypassed or isinstance(asked, Refusals):
+        return ""
+    person = msgspec.json.encode([asked.identity, asked.parameters], order="sorted")
+    return key_of(gateway.cache_secret, "data", served.operation.id, person.decode(), f"{today:%Y-%m}")
+
+
+async def _from_cache(gateway: Gateway, journey: Journey, key: str) -> Raw | None:
+    journey.reached_data = True
+    stored = await gateway.cache.get(key) if key else None
+    metrics.CACHE.labels("bypassed" if not key else "hit" if stored else "miss").inc()
+    if stored is None:
+        return None
+    journey.cached_for_s = stored.expires_in_s
+    return Raw(stored.value)
+
+
+async def _asked(gateway: Gateway, served: Served, lookup: Lookup, key: str, today: date) -> Raw:
+    """What the providers say now. Successes alone are remembered; the same question under way is joined."""
+
+    async def ask() -> Verdict:
+        verdict = await route.ask(gateway, served, lookup, today)
+        if key and isinstance(verdict.reply, Found):
+            await gateway.cache.set(key, bytes(verdict.reply.data), served.operation.cache_s)
+        return verdict
+
+    if not key:
+        verdict = await ask()
+    else:
+        verdict, joined = await gateway.flights.join(key, ask)
+        if joined:
+            metrics.CACHE.labels("joined").inc()
+    reply = verdict.reply
+    if isinstance(reply, Found):
+        return reply.data
+    raise Problem.of(reply, verdict.authority)
+
+
+def _render(journey: Journey, data: Raw | bytes) -> web.Response:
+    body = bytes(data) if journey.envelope == "v2" else b'{"data":' + bytes(data) + b',"links":{},"meta":{}}'
+    return web.Response(body=body, content_type="application/json", charset="utf-8")

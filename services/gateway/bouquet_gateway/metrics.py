@@ -1,0 +1,24 @@
+"""The gateway's Prometheus metrics. Labels: operation ids of the catalogue, HTTP statuses, words of closed sets."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from bouquet_proto.metrics import SECONDS
+
+REQUESTS = Counter("bouquet_gateway_requests_total", "HTTP requests answered.", ["operation", "status"])
+REQUEST_SECONDS = Histogram(
+    "bouquet_gateway_request_seconds", "From the request's head to its answer.", ["operation"], buckets=SECONDS
+)
+IN_FLIGHT = Gauge("bouquet_gateway_requests_in_flight", "HTTP requests being answered.")
+CACHE = Counter(
+    "bouquet_gateway_cache_total", "Lookups by what the cache gave: hit, miss, joined, bypassed.", ["result"]
+)
+REGIME = Counter(
+    "bouquet_gateway_regime_total",
+    "Regime decisions, by the provider that found (or none) and how it was known: hint, first, second, both.",
+    ["provider", "source"],
+)
+REGIME_ANOMALIES = Counter(
+    "bouquet_gateway_regime_anomalies_total", "Pairs of answers that contradict each other.", ["anomaly"]
+)

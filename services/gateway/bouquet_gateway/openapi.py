@@ -1,0 +1,248 @@
+"""The OpenAPI 3.1 document of what the workers offer. Pure: the same offers give the same document.
+
+Every error that an operation can answer stands in it, rendered by the very function that answers it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from bouquet_gateway.catalogue import Envelope, envelope_of
+from bouquet_gateway.problems import Problem, Rows, code_of, render, row_of
+from bouquet_proto.failures import PLATFORM, PROVIDER
+from bouquet_proto.offer import Authority, Offer, Operation
+from bouquet_proto.rules import RULES, Check, Field, names_of
+
+Json: TypeAlias = dict[str, Any]
+
+COMMON = [
+    reason
+    for reason in ("00210", *PLATFORM, *PROVIDER)
+    # The first two are of paths that the document does not have; the third of operations that say so.
+    if reason not in ("unknown_route", "unknown_version", "several_matches")
+]
+"""What any operation may answer."""
+
+SAMPLE_VALUES = {"start": "01:10", "end": "02:30"}
+
+SECURITY: dict[Envelope, str] = {"v3": "jwt_bearer_token", "v2": "apiKey"}
+
+SECURITY_SCHEMES: Json = {
+    "jwt_bearer_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+}
+
+RECIPIENT = Field(
+    name="recipient",
+    schema={"type": "string", "pattern": "^[0-9]{14}$"},
+    description="SIRET de l'administration destinataire des données",
+    example="13002526500013",
+)
+
+
+def _header(description: str, kind: str = "integer") -> Json:
+    return {"description": description, "schema": {"type": kind}}
+
+
+HEADERS: Json = {
+    "X-Request-Id": _header("Identifiant de l'appel", "string"),
+    "RateLimit-Limit": _header("Nombre d'appels permis par fenêtre"),
+    "RateLimit-Remaining": _header("Nombre d'appels restants dans la fenêtre"),
+    "RateLimit-Reset": _header("Fin de la fenêtre, en secondes depuis 1970"),
+    "Retry-After": _header("Secondes à attendre avant un nouvel appel"),
+    "X-Response-Cached": _header("`true` si la réponse vient du cache", "string"),
+    "X-Cache-Expires-in": _header("Secondes restantes en cache, vide hors cache", "string"),
+    "Deprecation": _header("Date de dépréciation (RFC 9745)", "string"),
+    "Sunset": _header("Date d'extinction (RFC 8594)", "string"),
+}
+ON_EVERY_ANSWER = ("X-Request-Id", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+ON_DATA = (*ON_EVERY_ANSWER, "X-Response-Cached", "X-Cache-Expires-in")
+
+
+def _text(**limits: Any) -> Json:
+    return {"type": "string", **limits}
+
+
+def _object(required: Iterable[str] = (), **properties: Json) -> Json:
+    return {"type": "object", "properties": properties, "required": [*required]}
+
+
+_STRUCTURED = _object(("error", "reason", "message"), error=_text(), reason=_text(), message=_text())
+_FLAT = _object(("errors",), errors={"type": "array", "items": _text()})
+_ERROR = _object(
+    ("code", "title", "detail", "meta"),
+    code=_text(pattern="^[0-9]{5}$"),
+    title=_text(),
+    detail=_text(),
+    source=_object(parameter=_text(), header=_text()),
+    meta=_object(provider=_text(), retry_in={"type": "integer"}),
+)
+
+ERROR_SCHEMAS: Json = {
+    "v3": _object(("errors",), errors={"type": "array", "minItems": 1, "items": _ERROR}),
+    "v2": {"anyOf": [_STRUCTURED, _FLAT]},
+}
+
+
+class _Published(Struct, frozen=True):
+    operation: Operation
+    authority: Authority
+    own: Rows
+
+    @property
+    def envelope(self) -> Envelope:
+        return envelope_of(self.operation.path)
+
+
+def document(offers: Iterable[Offer], title: str = "Bouquet", version: str = "3.0.0", server_url: str = "/") -> Json:
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version},
+        "servers": [{"url": server_url}],
+        "paths": {path: {"get": _get(published)} for path, published in sorted(_published(offers).items())},
+        "components": {
+            "securitySchemes": SECURITY_SCHEMES,
+            "headers": HEADERS,
+            "schemas": {f"errors_{envelope}": schema for envelope, schema in ERROR_SCHEMAS.items()},
+        },
+    }
+
+
+def _published(offers: Iterable[Offer]) -> dict[str, _Published]:
+    """By path. The first that claims one has it; those that share a plan say together what can go wrong."""
+    table: dict[str, _Published] = {}
+    for offer in offers:
+        for operation in filter(_is_readable, offer.operations):
+            known = table.get(operation.path)
+            if known is None:
+                table[operation.path] = _Published(operation, offer.authority_of(operation), offer.problems)
+            elif known.operation.plan and operation.plan:
+                table[operation.path] = _Published(known.operation, known.authority, {**offer.problems, **known.own})
+    return table
+
+
+def _is_readable(operation: Operation) -> bool:
+    return all(check.rule in RULES for check in _checks(operation))
+
+
+def _checks(operation: Operation) -> Iterator[Check]:
+    for stage in operation.checks:
+        yield from stage
+
+
+def _get(published: _Published) -> Json:
+    operation = published.operation
+    return {
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "tags": [published.authority.label],
+        "deprecated": operation.retirement is not None,
+        "x-scopes": list(operation.scopes),
+        "security": [{SECURITY[published.envelope]: []}],
+        "parameters": _parameters(operation),
+        "responses": {"200": _success(published)} | _errors(published),
+    }
+
+
+def _parameters(operation: Operation) -> list[Json]:
+    """A field that several rules read is required when one of them requires it."""
+    fields = [RECIPIENT.name, RECIPIENT, envelope_of(operation.path) == "v3"]
+    table: dict[str, Json] = {}
+    for name, field, required in [fields, *_fields(operation)]:
+        before = table.get(name, {}).get("required", False)
+        table[name] = _parameter(name, field, required=required or before)
+    return list(table.values())
+
+
+def _fields(operation: Operation) -> Iterator[tuple[str, Field, bool]]:
+    for check in _checks(operation):
+        for canonical, name in names_of(check).items():
+            field = RULES[check.rule].fields[canonical]
+            yield name, field, field.required
+
+
+def _parameter(name: str, field: Field, *, required: bool) -> Json:
+    many = field.schema["type"] == "array"
+    parameter: Json = {
+        "name": f"{name}[]" if many else name,
+        "in": "query",
+        "required": required,
+        "description": field.description,
+        "schema": field.schema,
+    }
+    if many:
+        parameter |= {"style": "form", "explode": True}
+    if field.example is not None:
+        parameter["example"] = field.example
+    return parameter
+
+
+def _success(published: _Published) -> Json:
+    operation = published.operation
+    media: Json = {"schema": operation.schema}
+    if operation.example is not None:
+        media["example"] = operation.example
+    if published.envelope == "v3":
+        media = _enveloped(media)
+    headers = [*ON_DATA, *(("Deprecation", "Sunset") if operation.retirement else ())]
+    return {
+        "description": operation.summary,
+        "x-operationId": operation.id,
+        "headers": _references(headers),
+        "content": {"application/json": media},
+    }
+
+
+def _enveloped(media: Json) -> Json:
+    whole: Json = {"schema": _object(("data", "links", "meta"), data=media["schema"], links=_object(), meta=_object())}
+    if "example" in media:
+        whole["example"] = {"data": media["example"], "links": {}, "meta": {}}
+    return whole
+
+
+def _errors(published: _Published) -> Json:
+    """By status; each example is an answer to the letter, under its code."""
+    examples: dict[int, dict[str, Json]] = defaultdict(dict)
+    for reason in _reasons(published.operation):
+        row = row_of(reason, published.own)
+        problem = Problem(reason, authority=published.authority, values=SAMPLE_VALUES)
+        status, body = render(problem, published.own, published.envelope)
+        example = {"summary": row.title, "value": msgspec.json.decode(body)}
+        _add(examples[status], code_of(row, published.authority), example)
+    return {str(status): _error(status, examples[status], published.envelope) for status in sorted(examples)}
+
+
+def _reasons(operation: Operation) -> Iterable[str]:
+    codes = [code for check in _checks(operation) for code in RULES[check.rule].codes]
+    return dict.fromkeys([*codes, *operation.reasons, *COMMON])
+
+
+def _add(examples: dict[str, Json], code: str, example: Json) -> None:
+    """Two texts may share a code (§3.5)."""
+    if example not in examples.values():
+        same = sum(name.partition(" ")[0] == code for name in examples)
+        examples[f"{code} ({same + 1})" if same else code] = example
+
+
+def _error(status: int, examples: Mapping[str, Json], envelope: Envelope) -> Json:
+    waits = status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.BAD_GATEWAY)
+    return {
+        "description": HTTPStatus(status).phrase,
+        "headers": _references([*ON_EVERY_ANSWER, *(("Retry-After",) if waits else ())]),
+        "content": {
+            "application/json": {
+                "schema": {"$ref": f"#/components/schemas/errors_{envelope}"},
+                "examples": dict(examples),
+            }
+        },
+    }
+
+
+def _references(headers: Iterable[str]) -> Json:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in headers}

@@ -1,0 +1,95 @@
+"""A gateway as a process: settings → logs, traces → bus → workers, if hosted here → HTTP; the reverse at SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import msgspec
+
+from bouquet_gateway import embedded
+from bouquet_gateway.app import make_app
+from bouquet_gateway.cache import open_cache
+from bouquet_gateway.gateway import Gateway
+from bouquet_gateway.maintenance import parse_windows
+from bouquet_gateway.pace import MemoryCounters, Pace
+from bouquet_gateway.server import serving
+from bouquet_gateway.settings import GatewaySettings
+from bouquet_gateway.tokens import Tokens
+from bouquet_proto import telemetry
+from bouquet_proto.bus import Bus, open_bus
+from bouquet_proto.names import GATEWAY_PREFIX, MESH_PREFIX
+from bouquet_proto.settings import MeshSettings, SettingsError, load
+
+log = logging.getLogger(__name__)
+
+SERVICE = "bouquet-gateway"
+EMBEDDED = "memory:"
+FIRST_OFFERS_S = 3.0
+"""How long a starting gateway waits for the providers' first answers before it opens its door."""
+
+
+async def serve(environ: Mapping[str, str]) -> None:
+    """Raises `SettingsError` with every wrong variable before anything starts."""
+    mesh = load(MeshSettings, environ, MESH_PREFIX, strict=False)
+    settings = _with_providers(load(GatewaySettings, environ, GATEWAY_PREFIX), mesh)
+    telemetry.configure_logs(SERVICE, mesh.log_level)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(telemetry.tracing(SERVICE, environ))
+        bus = await stack.enter_async_context(open_bus(mesh.bus_url.reveal(), SERVICE))
+        if mesh.bus_url.reveal() == EMBEDDED:
+            await stack.enter_async_context(embedded.hosting(bus, environ, settings.providers))
+        gateway = await stack.enter_async_context(opened(settings, bus))
+        port = await stack.enter_async_context(serving(make_app(gateway), settings.host, settings.port))
+        log.info("gateway started", extra={"port": port, "providers": list(settings.providers)})
+        await _stop_requested()
+        log.info("gateway stopping")
+
+
+@asynccontextmanager
+async def opened(settings: GatewaySettings, bus: Bus) -> AsyncIterator[Gateway]:
+    """A gateway whose catalogue keeps itself fresh for the life of the context."""
+    secret = settings.cache_secret()
+    async with open_cache(settings.cache_url, secret, settings.cache_max_items) as cache:
+        gateway = Gateway(
+            settings,
+            bus=bus,
+            cache=cache,
+            cache_secret=secret,
+            tokens=Tokens(settings.token_key),
+            pace=Pace(MemoryCounters(), limit=settings.calls_per_second),
+            windows=parse_windows(settings.maintenance),
+        )
+        discovering = asyncio.create_task(gateway.discovery.run())
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(gateway.discovery.asked_once(), FIRST_OFFERS_S)
+            yield gateway
+        finally:
+            discovering.cancel()
+            await asyncio.gather(discovering, return_exceptions=True)
+
+
+def _with_providers(settings: GatewaySettings, mesh: MeshSettings) -> GatewaySettings:
+    if settings.providers:
+        return settings
+    if mesh.bus_url.reveal() != EMBEDDED:
+        raise SettingsError([f"{GATEWAY_PREFIX}PROVIDERS: is required with a broker"])
+    return msgspec.structs.replace(settings, providers=embedded.installed())
+
+
+async def _stop_requested() -> None:
+    """Returns at the first SIGTERM or SIGINT; a second one ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def ask_to_stop(signum: int) -> None:
+        stop.set()
+        loop.remove_signal_handler(signum)
+
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, ask_to_stop, signum)
+    await stop.wait()

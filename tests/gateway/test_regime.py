@@ -1,0 +1,184 @@
+"""The decision table of reference/upstreams/06-regime-detection.md §6.4 to §6.6, cell by cell."""
+
+from __future__ import annotations
+
+import itertools
+
+import msgspec
+import pytest
+from msgspec import Raw
+
+from bouquet_gateway.regime import Anomaly, Outcome, Question, Side, Verdict, decide, hinted, outcome_of
+from bouquet_proto.identity import Identite
+from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
+from bouquet_proto.offer import Authority
+from bouquet_proto.quotient_familial import (
+    BOTH_FUNDS,
+    NO_FILE,
+    QUOTIENT_MISSING,
+    REGIMES,
+    UNATTACHED,
+    UNIDENTIFIED,
+    Adresse,
+    Personne,
+    QuotientFamilial,
+    Valeur,
+)
+
+CNAF = Authority("CNAF", "23")
+MSA = Authority("MSA", "10")
+WHO = Identite(
+    nom_naissance="Quéméneur",
+    annee_date_naissance=1986,
+    mois_date_naissance=2,
+    jour_date_naissance=19,
+    sexe_etat_civil="F",
+)
+NOW = Question(WHO, past_month=False)
+PAST = Question(WHO, past_month=True)
+
+
+def file_of(fournisseur: str, *names: str) -> Found:
+    people = tuple(
+        Personne(nom_naissance=name, nom_usage=None, prenoms="ANAEL", date_naissance="1986-02-19", sexe="F")
+        for name in names or ("QUEMENEUR",)
+    )
+    value = Valeur(fournisseur=fournisseur, valeur=698, annee=2026, mois=4, annee_calcul=2026, mois_calcul=2)  # type: ignore[arg-type]
+    nowhere = Adresse(
+        destinataire=None,
+        complement_information=None,
+        complement_information_geographique=None,
+        numero_libelle_voie=None,
+        lieu_dit=None,
+        code_postal_ville=None,
+        pays=None,
+    )
+    data = QuotientFamilial(quotient_familial=value, allocataires=people, enfants=(), adresse=nowhere)
+    return Found(Raw(msgspec.json.encode(data)))
+
+
+REPLIES: dict[str, Reply] = {
+    "FOUND": file_of("CNAF"),
+    "NO_FILE": NotFound(NO_FILE),
+    "UNATTACHED": NotFound(UNATTACHED),
+    "UNIDENTIFIED": Rejected(UNIDENTIFIED),
+    "REJECTED": Rejected("00366", {"provider_error_code": 40013}),
+    "UNAVAILABLE": Failed("upstream_unavailable"),
+    "TIMEOUT": Failed("upstream_timeout"),
+}
+
+# Rows CNAF, columns MSA, in the order of REPLIES; what the caller is told. `!` marks an anomaly.
+TABLE = """
+             FOUND       NO_FILE     UNATTACHED  UNIDENTIFIED REJECTED    UNAVAILABLE TIMEOUT
+FOUND        both        cnaf        cnaf!       cnaf!        cnaf        cnaf        cnaf
+NO_FILE      msa         35:no_file  35:no_file  35:no_file!  msa:00366   10:001      10:002
+UNATTACHED   msa!        35:no_file  35:no_file  35:no_file   msa:00366   10:001      10:002
+UNIDENTIFIED msa!        35:no_file! 35:no_file  35:00355     msa:00366   10:001      10:002
+REJECTED     msa         cnaf:00366  cnaf:00366  cnaf:00366   cnaf:00366  10:001      10:002
+UNAVAILABLE  msa         23:001      23:001      23:001       23:001      35:001      35:001
+TIMEOUT      msa         23:002      23:002      23:002       23:002      35:001      35:002
+"""
+
+
+def cells() -> list[tuple[str, str, str]]:
+    _, *rows = TABLE.strip().splitlines()
+    columns = list(REPLIES)
+    return [
+        (row, column, cell)
+        for row, *cells_of_row in (line.split() for line in rows)
+        for column, cell in zip(columns, cells_of_row, strict=True)
+    ]
+
+
+def told(verdict: Verdict) -> str:
+    mark = "!" if verdict.anomaly is Anomaly.CONTRADICTION else ""
+    match verdict.reply:
+        case Found():
+            return verdict.provider + mark
+        case Rejected(reason="00366", meta=meta):
+            return f"{meta['side']}:00366"
+        case Failed(reason=reason):
+            code = {"upstream_unavailable": "001", "upstream_timeout": "002"}[reason]
+            return f"{verdict.authority.prefix}:{code}"
+        case reply:
+            return f"{verdict.authority.prefix}:{reply.reason}{mark}"
+
+
+def side(provider: str, name: str) -> Side:
+    reply = REPLIES[name]
+    if isinstance(reply, Rejected) and reply.reason == "00366":
+        reply = Rejected("00366", {"side": provider})
+    return Side(provider, {"cnaf": CNAF, "msa": MSA}[provider], reply)
+
+
+def decided(cnaf: Reply, msa: Reply, question: Question = NOW) -> Verdict:
+    return decide(Side("cnaf", CNAF, cnaf), Side("msa", MSA, msa), question, REGIMES, BOTH_FUNDS)
+
+
+@pytest.mark.parametrize(("cnaf", "msa", "expected"), cells())
+def test_every_pair_of_outcomes_is_decided_by_the_table(cnaf: str, msa: str, expected: str) -> None:
+    verdict = decide(side("cnaf", cnaf), side("msa", msa), NOW, REGIMES, BOTH_FUNDS)
+    if expected == "both":
+        assert verdict.anomaly is Anomaly.DOUBLE_RATTACHEMENT
+    else:
+        assert told(verdict) == expected
+
+
+@pytest.mark.parametrize(("one", "other"), list(itertools.product(REPLIES, repeat=2)))
+def test_no_absence_is_told_while_a_side_is_inconclusive(one: str, other: str) -> None:
+    verdict = decide(side("cnaf", one), side("msa", other), NOW, REGIMES, BOTH_FUNDS)
+    absent = isinstance(verdict.reply, NotFound) or verdict.reply == Rejected(UNIDENTIFIED)
+    assert not (absent and {one, other} & {"UNAVAILABLE", "TIMEOUT", "REJECTED"})
+
+
+def test_the_order_in_which_the_sides_answered_does_not_matter() -> None:
+    for one, other in itertools.product(REPLIES, repeat=2):
+        cnaf, msa = side("cnaf", one), side("msa", other)
+        left = decide(cnaf, msa, NOW, REGIMES, BOTH_FUNDS)
+        right = decide(msa, cnaf, NOW, REGIMES, BOTH_FUNDS)
+        if (one, other) != ("REJECTED", "REJECTED"):
+            assert (left.reply, left.authority, left.provider) == (right.reply, right.authority, right.provider)
+
+
+def test_a_precise_failure_keeps_its_own_reason_under_the_side_that_failed() -> None:
+    verdict = decided(NotFound(NO_FILE), Failed("upstream_rate_limited"))
+    assert verdict == Verdict(Failed("upstream_rate_limited"), MSA)
+
+
+def test_a_file_without_quotient_is_told_beside_an_absence() -> None:
+    assert decided(Failed(QUOTIENT_MISSING), NotFound(NO_FILE)) == Verdict(Failed(QUOTIENT_MISSING), CNAF)
+
+
+def test_a_file_without_quotient_gives_way_to_one_that_has_it() -> None:
+    assert decided(Failed(QUOTIENT_MISSING), file_of("MSA")).provider == "msa"
+
+
+def test_a_file_without_quotient_beside_a_silent_fund_is_that_funds_failure() -> None:
+    verdict = decided(Failed(QUOTIENT_MISSING), Failed("deadline_exceeded"))
+    assert verdict == Verdict(Failed("deadline_exceeded"), MSA)
+
+
+def test_an_absence_in_unknown_words_is_not_an_absence() -> None:
+    assert outcome_of(NotFound("something_new")) is Outcome.UNAVAILABLE
+
+
+def test_two_files_of_a_past_month_give_the_fund_that_keeps_history() -> None:
+    assert decided(file_of("CNAF"), file_of("MSA"), PAST).provider == "cnaf"
+
+
+def test_two_files_give_the_one_that_names_the_person() -> None:
+    assert decided(file_of("CNAF"), file_of("MSA", "KERVELLA")).provider == "cnaf"
+
+
+def test_two_files_that_both_name_the_person_give_the_fund_that_answers_in_real_time() -> None:
+    assert decided(file_of("CNAF"), file_of("MSA")).provider == "msa"
+
+
+def test_a_hinted_fund_in_trouble_is_told_unless_the_other_found() -> None:
+    hint, other = Side("msa", MSA, Failed("upstream_timeout")), Side("cnaf", CNAF, Failed("breaker_open"))
+    assert hinted(hint, other, NOW, REGIMES, BOTH_FUNDS) == Verdict(Failed("upstream_timeout"), MSA)
+
+
+def test_a_wrong_hint_alone_never_makes_a_not_found() -> None:
+    hint, other = Side("msa", MSA, NotFound(NO_FILE)), Side("cnaf", CNAF, file_of("CNAF"))
+    assert hinted(hint, other, NOW, REGIMES, BOTH_FUNDS).provider == "cnaf"
