@@ -50,7 +50,7 @@ class Bus(Protocol):
     def serve(
         self, provider: str, handler: Handler, *, concurrency: int, drain_s: float = 10.0
     ) -> AbstractAsyncContextManager[Serving]:
-        """Answers a provider's requests, `concurrency` at a time.
+        """Answers a provider's requests, `concurrency` at a time, from the start or as soon as there is a broker.
 
         Leaving the context stops the intake, lets running handlers finish for at most `drain_s`, then returns.
         """
@@ -132,7 +132,7 @@ def _failed(reason: str) -> tuple[Reply, bytes]:
 
 
 async def finish(tasks: set[asyncio.Task[T]], limit_s: float) -> None:
-    """Waits for an intake's handlers as long as that, then stops those that are left. It leaves none, even cancelled."""
+    """Waits so long for an intake's handlers, then stops those that are left. Leaves none behind, even cancelled."""
     try:
         if tasks:
             await asyncio.wait(tasks, timeout=limit_s)

@@ -45,6 +45,9 @@ STEADY_S = 10.0
 """A connection that lasted less is one more failure, so that one lost again and again is not made again and again."""
 HEARTBEAT_S = 10
 
+Ending: TypeAlias = "asyncio.Future[bytes | Failed]"
+"""How a call ends: with its reply, or with what became of it."""
+
 LOST = (*CONNECTION_EXCEPTIONS, AMQPError, OSError, TimeoutError, RuntimeError)
 """What a broken connection raises, whichever layer notices first (aiormq says RuntimeError of a closed one)."""
 
@@ -70,7 +73,6 @@ class _Link:
         self.connected = False
         self.settled = asyncio.Event()
         """Nothing is on its way up: what is attached is up, or the broker is away."""
-        self.settled.set()
         self._url = url
         self._name = name
         self._parts: list[_Part] = []
@@ -97,6 +99,7 @@ class _Link:
                     await self._live()
             except Exception as error:  # whatever it was, the only cure is to connect again
                 trouble = type(error).__name__
+            self.settled.set()
             if time.monotonic() - began > STEADY_S:
                 failures, told = 0, ""
             if trouble != told:
@@ -154,7 +157,7 @@ def _pause_s(failures: int) -> float:
 
 @contextmanager
 def _cancelled_by_us_alone() -> Iterator[None]:
-    """aiormq may end those who wait on a closed connection by CancelledError, as if it were our task that should end."""
+    """aiormq may wake those who wait on what it closes with CancelledError: for them that is a loss, not an order."""
     try:
         yield
     except asyncio.CancelledError:
@@ -170,7 +173,7 @@ class _Calls:
     def __init__(self) -> None:
         self._channel: Channel | None = None
         self._reply_to = ""
-        self._pending: dict[str, asyncio.Future[bytes | Failed]] = {}
+        self._pending: dict[str, Ending] = {}
 
     @property
     def ready(self) -> bool:
@@ -202,8 +205,8 @@ class _Calls:
             return Failed("bus_unavailable")
         # Unguessable, so that one provider's worker cannot answer another's call.
         correlation_id = secrets.token_hex(16)
-        # Reply, return and loss all end this future, and nothing else is waited for.
-        reply: asyncio.Future[bytes | Failed] = asyncio.get_running_loop().create_future()
+        # A reply, a return and a loss all end this one future, and nothing else is waited for.
+        reply: Ending = asyncio.get_running_loop().create_future()
         self._pending[correlation_id] = reply
         published = asyncio.create_task(
             channel.basic_publish(
@@ -237,21 +240,20 @@ class _Calls:
             future.set_result(message.body)
 
 
-_Future: TypeAlias = "asyncio.Future[bytes | Failed]"
-
-
-def _end(reply: _Future, failed: Failed) -> None:
+def _end(reply: Ending, failed: Failed) -> None:
     if not reply.done():
         reply.set_result(failed)
 
 
-def _end_unpublished(reply: _Future, published: asyncio.Task[object]) -> None:
-    """Ends a call whose request reached no queue."""
+def _end_unpublished(reply: Ending, published: asyncio.Task[object]) -> None:
+    """Ends a call whose request has reached no queue."""
     error = ConnectionResetError() if published.cancelled() else published.exception()
     if isinstance(error, PublishError):  # returned: the queue does not exist, so nobody serves it
         _end(reply, Failed("not_deployed"))
-    elif error is not None:
+    elif isinstance(error, LOST):
         _end(reply, Failed("bus_unavailable"))
+    elif error is not None and not reply.done():
+        reply.set_exception(error)
 
 
 class _Intake:
@@ -261,9 +263,141 @@ class _Intake:
         self._provider = provider
         self._handler = handler
         self._concurrency = concurrency
-        # The prefetch count does not count a message delivered again, which is acknowledged as its work begins.
+        # A message delivered again is acknowledged before its work, so the prefetch count alone is no bound.
         self._free = asyncio.Semaphore(concurrency)
         self._channel: AbstractChannel | None = None
         self._consumer_tag = ""
-        self._lose: _Lose | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def consuming(self) -> bool:
+        return bool(self._consumer_tag)
+
+    async def up(self, connection: AbstractConnection, lose: _Lose) -> None:
+        channel = await connection.channel(publisher_confirms=False)
+        channel.close_callbacks.add(lose)
+        await channel.set_qos(prefetch_count=self._concurrency)
+        queue = await channel.declare_queue(queue_of(self._provider), durable=True, auto_delete=True)
+        underlay = await _underlay(channel)
+        underlay.on_consumer_cancel_callbacks.add(lose)
+        self._channel = channel
+        consumed = await underlay.basic_consume(queue.name, self._on_request)
+        self._consumer_tag = consumed.consumer_tag or ""
+
+    def down(self) -> None:
+        """What runs is stopped: its reply has no way home any more, and the broker delivers its request again."""
+        self._channel = None
+        self._consumer_tag = ""
+        for task in self._tasks:
+            task.cancel()
+
+    async def _on_request(self, message: DeliveredMessage) -> None:
+        # Our own task, for our own drain: those of the channel end when it does.
+        task = asyncio.create_task(self._work(message))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _work(self, message: DeliveredMessage) -> None:
+        """Answers, then acknowledges: a worker that dies leaves the message to another, once.
+
+        A second delivery is acknowledged first, so that a message that kills its worker does it twice at most.
+        """
+        channel, properties = cast(Channel, message.channel), message.header.properties
+        tag = message.delivery_tag or 0
+        with suppress(*LOST):  # the connection is gone: the caller knows, and the broker delivers again
+            async with self._free:
+                if message.redelivered:
+                    await channel.basic_ack(tag, wait=False)
+                reply = await answer(self._handler, SYSTEM, self._provider, message.body)
+                await channel.basic_publish(
+                    reply,
+                    exchange=REPLY_EXCHANGE,
+                    routing_key=properties.reply_to or "",
+                    wait=False,
+                    properties=Basic.Properties(
+                        content_type="application/json",
+                        correlation_id=properties.correlation_id,
+                        message_id=properties.correlation_id,
+                        delivery_mode=1,
+                    ),
+                )
+                if not message.redelivered:
+                    await channel.basic_ack(tag, wait=False)
+
+    async def drain(self, drain_s: float) -> None:
+        """Stops the intake, then waits for what runs; with prefetch = concurrency, all that was delivered runs."""
+        channel = self._channel
+        if channel is not None:
+            channel.close_callbacks.clear()  # its end is no loss any more
+        try:
+            await self._stop_consuming()
+        finally:
+            await finish(self._tasks, drain_s)
+        if channel is not None:
+            with suppress(*LOST), _cancelled_by_us_alone():
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await channel.close()
+
+    async def _stop_consuming(self) -> None:
+        if self._channel is not None and self._consumer_tag:
+            underlay = await _underlay(self._channel)
+            with suppress(*LOST), _cancelled_by_us_alone():
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await underlay.basic_cancel(self._consumer_tag)
+        self._consumer_tag = ""
+
+
+async def _underlay(channel: AbstractChannel) -> Channel:
+    """aiormq's own channel: aio-pika's publishes and consumes with a task and an object more for every message."""
+    return cast(Channel, await channel.get_underlay_channel())
+
+
+class AmqpBus:
+    def __init__(self, link: _Link) -> None:
+        self._link = link
+        self._calls: _Calls | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self._link.connected if self._calls is None else self._calls.ready
+
+    async def call(self, provider: str, request: Request) -> Reply:
+        return await ask(self._exchange, SYSTEM, provider, request)
+
+    async def _exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
+        if (
+            self._calls is None
+        ):  # only now: the broker user of a worker, which never calls, may not declare reply queues
+            self._calls = _Calls()
+            self._link.attach(self._calls)
+        if not self._calls.ready:
+            await self._link.settled.wait()
+        return await self._calls.exchange(provider, body, deadline)
+
+    @asynccontextmanager
+    async def serve(
+        self, provider: str, handler: Handler, *, concurrency: int, drain_s: float = 10.0
+    ) -> AsyncIterator[_Intake]:
+        intake = _Intake(provider, handler, concurrency)
+        self._link.attach(intake)
+        try:
+            await self._link.settled.wait()
+            yield intake
+        finally:
+            self._link.detach(intake)
+            try:
+                await self._link.settled.wait()
+            finally:
+                await intake.drain(drain_s)
+
+
+@asynccontextmanager
+async def open_amqp_bus(url: str, name: str) -> AsyncIterator[AmqpBus]:
+    """A bus that is usable at once and connected as soon as the broker is. Closing it fails the calls in flight."""
+    link = _Link(url, name)
+    running = asyncio.create_task(link.run())
+    try:
+        yield AmqpBus(link)
+    finally:
+        running.cancel()
+        await asyncio.wait([running])

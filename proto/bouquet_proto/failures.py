@@ -2,6 +2,7 @@
 
     Failure
     ├── parameters    a wrong field of the query, keyed by its public code (http-contract §3.4)
+    ├── session       a citizen's FranceConnect token (§2.4)
     ├── platform      the caller's token, pace or route, or the mesh itself (§3.3)
     └── provider      what any provider may fail with; the code is three digits after its prefix (§3.5)
 
@@ -318,6 +319,24 @@ PLATFORM: dict[str, Failure] = {
     ),
 }
 
+SESSION: dict[str, Failure] = {
+    "session_malformed": Failure(
+        kind=Kind.UNAUTHORIZED,
+        code="50001",
+        title="Accès non autorisé",
+        detail="Le jeton d'accès est mal formaté.",
+        fault="caller",
+    ),
+    "session_unknown": Failure(
+        kind=Kind.UNAUTHORIZED,
+        code="50002",
+        title="Accès non autorisé",
+        detail="Le jeton d'accès n'a pas été trouvé ou est expiré.",
+        fault="caller",
+    ),
+}
+"""Of a citizen's FranceConnect token; a family of codes of its own (§3.2)."""
+
 _UNKNOWN = (
     "La réponse retournée par le fournisseur de données est invalide et inconnue de notre service. "
     "L'équipe technique a été notifiée de cette erreur pour investigation."
@@ -444,4 +463,4 @@ PROVIDER: dict[str, Failure] = {
     "worker_bug": _unknown(fault="platform"),
 }
 
-FAILURES: dict[str, Failure] = PARAMETERS | PLATFORM | PROVIDER
+FAILURES: dict[str, Failure] = PARAMETERS | PLATFORM | SESSION | PROVIDER

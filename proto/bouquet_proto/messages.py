@@ -78,7 +78,14 @@ class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
     meta: Meta = {}
 
 
-Reply: TypeAlias = Found | NotFound | Rejected | Failed
+class Recorded(Struct, frozen=True, tag="recorded"):
+    """A sandbox case, answered as its file says: HTTP status and body. Only a gateway in sandbox mode believes it."""
+
+    status: int
+    body: Raw
+
+
+Reply: TypeAlias = Found | NotFound | Rejected | Failed | Recorded
 
 _encoder = msgspec.json.Encoder()
 _request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)

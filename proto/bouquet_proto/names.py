@@ -8,6 +8,12 @@ REPLY_EXCHANGE = "bouquet.replies"
 WORKERS = "bouquet.workers"
 """Entry point group: a provider's `Worker`, hosted in the gateway's process by the embedded bus."""
 
+CASEBOOK = "bouquet.casebook"
+"""Entry point group of the one who answers for every worker in a sandbox."""
+
+COMMANDS = "bouquet.commands"
+"""Entry point group: more subcommands of `bouquet-worker`."""
+
 SIMULATORS = "bouquet.simulators"
 """Entry point group: a provider's `Simulator`."""
 

@@ -1,6 +1,6 @@
 """The quotient familial: the one resource that two providers answer, so that its contract belongs to neither.
 
-http-contract §1.6.1, upstreams/04 and upstreams/06. The workers of both funds publish `OPERATION`; the gateway
+http-contract §1.6.1, upstreams/04 and upstreams/06. The workers of both funds publish `OPERATIONS`; the gateway
 asks them by `REGIMES` and decides between their answers.
 """
 
@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from bouquet_proto.failures import Failure, Kind
-from bouquet_proto.offer import Authority, operation
+from bouquet_proto.offer import Authority, Modality, Operation, operation
 from bouquet_proto.rules import Check
 
 Fournisseur = Literal["CNAF", "MSA"]
@@ -128,17 +128,37 @@ REGIMES = Regimes(
     first="cnaf", second="msa", keeps_history="cnaf", freshest="msa", authorities={"cnaf": CNAF, "msa": MSA}
 )
 
-OPERATION = operation(
-    id="api_particulier_v3_cnav_quotient_familial_with_civility",
-    path="/v3/dss/quotient_familial/identite",
-    modality="identite",
-    summary="Quotient familial CAF & MSA",
-    scopes=("cnaf_quotient_familial", "cnaf_allocataires", "cnaf_enfants", "cnaf_adresse"),
-    data=QuotientFamilial,
-    fields=FIELDS,
-    checks=((Check("qf_annee"), Check("qf_mois"), *IDENTITY_CHECKS),),
-    reasons=(NO_FILE, UNIDENTIFIED, REFUSED, QUOTIENT_MISSING),
-    cache_s=24 * 3600,
-    plan="regime",
-    authority=BOTH_FUNDS,
+PERIOD_CHECKS = (Check("qf_annee"), Check("qf_mois"))
+
+
+def _operation(modality: Modality, path: str, operation_id: str, checks: tuple[Check, ...]) -> Operation:
+    return operation(
+        id=operation_id,
+        path=path,
+        modality=modality,
+        summary="Quotient familial CAF & MSA",
+        scopes=("cnaf_quotient_familial", "cnaf_allocataires", "cnaf_enfants", "cnaf_adresse"),
+        data=QuotientFamilial,
+        fields=FIELDS,
+        checks=(checks,),
+        reasons=(NO_FILE, UNIDENTIFIED, REFUSED, QUOTIENT_MISSING),
+        cache_s=24 * 3600,
+        plan="regime",
+        authority=BOTH_FUNDS,
+    )
+
+
+OPERATION = _operation(
+    "identite",
+    "/v3/dss/quotient_familial/identite",
+    "api_particulier_v3_cnav_quotient_familial_with_civility",
+    (*PERIOD_CHECKS, *IDENTITY_CHECKS),
 )
+BY_FRANCE_CONNECT = _operation(
+    "france_connect",
+    "/v3/dss/quotient_familial/france_connect",
+    "api_particulier_v3_cnav_quotient_familial_with_france_connect",
+    PERIOD_CHECKS,
+)
+OPERATIONS = (OPERATION, BY_FRANCE_CONNECT)
+"""What the workers of both funds publish."""

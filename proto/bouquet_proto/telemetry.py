@@ -25,7 +25,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 from bouquet_proto import metrics
 from bouquet_proto.failures import FAILURES
-from bouquet_proto.messages import Describe, Failed, Found, Reply, Request
+from bouquet_proto.messages import Describe, Failed, Found, Recorded, Reply, Request
 from bouquet_proto.names import queue_of
 
 _tracer = trace.get_tracer("bouquet")
@@ -107,7 +107,7 @@ def operation_of(request: Request) -> str:
 def outcome_of(reply: Reply) -> tuple[str, str]:
     """Tag and reason of a reply, as labels: `found` has no reason, those of one provider share a word."""
     tag = str(reply.__struct_config__.tag)
-    if isinstance(reply, Found):
+    if isinstance(reply, Found | Recorded):
         return tag, ""
     return tag, reply.reason if reply.reason in FAILURES else "own"
 

@@ -52,10 +52,7 @@ def test_every_reference_leads_somewhere(ref: str) -> None:
 def test_an_operation_names_only_messages_of_its_channels() -> None:
     [answer] = DOCUMENT["operations"].values()
     for side in (answer, answer["reply"]):
-        messages = {
-            f"{side['channel']['$ref']}/messages/{tag}"
-            for tag in resolve(side["channel"]["$ref"])["messages"]
-        }
+        messages = {f"{side['channel']['$ref']}/messages/{tag}" for tag in resolve(side["channel"]["$ref"])["messages"]}
         assert {ref["$ref"] for ref in side["messages"]} == messages
 
 

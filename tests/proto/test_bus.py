@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from typing import Any, cast
 
 import pytest
@@ -14,10 +15,11 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+from prometheus_client import REGISTRY
 
 from bouquet_proto import telemetry
 from bouquet_proto.bus import Bus, Handler, open_bus
-from bouquet_proto.messages import Describe, Failed, Found, Lookup, NotFound, Rejected, Reply, Request
+from bouquet_proto.messages import Describe, Failed, Found, NotFound, Rejected, Reply, Request
 from tests.proto.buses import (
     FOUND,
     PROVIDER,
@@ -39,7 +41,7 @@ def url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def bus(url: str) -> AsyncIterator[Bus]:
     async with open_bus(url, "tests") as bus:
-        await until(lambda: bus.ready or url != "memory:")
+        await until(lambda: bus.ready)
         yield bus
 
 
@@ -102,6 +104,12 @@ async def test_a_provider_is_not_deployed_any_more_once_its_worker_has_left(bus:
     async with serving(bus, find):
         assert await bus.call(PROVIDER, lookup()) == FOUND
     await until_answered(bus, Failed("not_deployed"))
+
+
+async def test_a_worker_that_has_left_consumes_nothing(bus: Bus) -> None:
+    async with serving(bus, find) as intake:
+        assert intake.consuming
+    assert not intake.consuming
 
 
 async def test_a_provider_may_leave_and_come_back(bus: Bus) -> None:
@@ -170,14 +178,11 @@ async def test_calls_to_five_providers_take_as_long_as_the_slowest(bus: Bus) -> 
         await together.wait()
         return FOUND
 
-    providers = [f"p{n}" for n in range(5)]
-    async with asyncio.TaskGroup() as _, serving(bus, handler, provider="p0"), serving(bus, handler, provider="p1"):
-        async with (
-            serving(bus, handler, provider="p2"),
-            serving(bus, handler, provider="p3"),
-            serving(bus, handler, provider="p4"),
-        ):
-            assert await asyncio.gather(*(bus.call(name, lookup()) for name in providers)) == [FOUND] * 5
+    async with AsyncExitStack() as workers:
+        for name in "abcde":
+            await workers.enter_async_context(serving(bus, handler, provider=name))
+        replies = await asyncio.gather(*(bus.call(name, lookup()) for name in "abcde"))
+    assert replies == [FOUND] * 5
 
 
 async def test_a_slow_call_does_not_hold_up_the_others_of_its_provider(bus: Bus) -> None:
@@ -280,58 +285,53 @@ async def test_a_large_reply_comes_back_whole(bus: Bus) -> None:
         assert await bus.call(PROVIDER, lookup()) == large
 
 
-async def test_a_worker_that_leaves_finishes_what_it_has_begun_and_takes_nothing_new(bus: Bus) -> None:
-    desk, leave = Desk(), asyncio.Event()
+async def at_work(bus: Bus, handler: Handler) -> asyncio.Task[None]:
+    """A worker in a task of its own, which leaves when it is cancelled: the test can watch it leaving."""
+    ready = asyncio.Event()
 
     async def work() -> None:
-        async with serving(bus, desk):
-            await leave.wait()
+        async with serving(bus, handler):
+            ready.set()
+            await asyncio.Event().wait()
 
     working = asyncio.create_task(work())
-    await until_served(bus, desk)
+    await ready.wait()
+    return working
+
+
+async def test_a_worker_that_leaves_finishes_what_it_has_begun_and_takes_nothing_new(bus: Bus) -> None:
+    desk = Desk()
+    working = await at_work(bus, desk)
     begun = asyncio.create_task(bus.call(PROVIDER, lookup("begun")))
-    await until(lambda: "begun" in desk.asked)
-    leave.set()
+    await desk.busy()
+    working.cancel()
     await until_answered(bus, Failed("not_deployed"))
     assert not working.done()
     desk.open.set()
     assert await begun == FOUND
-    await working
-
-
-async def until_served(bus: Bus, desk: Desk) -> None:
-    """Until a request reaches the desk; it is given up there."""
-    probe = asyncio.create_task(until_answered(bus, FOUND))
-    await desk.busy()
-    probe.cancel()
-    await asyncio.wait([probe])
+    await asyncio.wait([working], timeout=1)
+    assert working.cancelled()
 
 
 async def test_a_worker_that_leaves_waits_no_longer_than_its_drain_limit(bus: Bus) -> None:
     desk = Desk()
     async with serving(bus, desk, drain_s=0.05):
-        call = asyncio.create_task(bus.call(PROVIDER, lookup("endless", within_s=1.5)))
+        call = asyncio.create_task(bus.call(PROVIDER, lookup("endless", within_s=0.8)))
         await desk.busy()
         watch = Stopwatch()
-    assert watch.seconds() < 1.0
+    assert watch.seconds() < 0.5
     assert desk.abandoned == ["endless"]
     assert isinstance(await call, Failed)
 
 
-async def test_a_worker_that_is_cancelled_leaves_no_handler_behind(bus: Bus) -> None:
+async def test_a_worker_that_is_cancelled_as_it_drains_leaves_no_handler_behind(bus: Bus) -> None:
     desk = Desk()
-
-    async def work() -> None:
-        async with serving(bus, desk, drain_s=5.0):
-            await asyncio.Event().wait()
-
-    working = asyncio.create_task(work())
-    await until_served(bus, desk)
-    call = asyncio.create_task(bus.call(PROVIDER, lookup("begun", within_s=1.5)))
-    await until(lambda: "begun" in desk.asked)
-    working.cancel()  # begins to drain
+    working = await at_work(bus, desk)
+    call = asyncio.create_task(bus.call(PROVIDER, lookup("begun", within_s=1.0)))
+    await desk.busy()
+    working.cancel()
     await until_answered(bus, Failed("not_deployed"))
-    working.cancel()  # and gives that up
+    working.cancel()
     await asyncio.wait([working], timeout=1)
     assert working.cancelled()
     assert "begun" in desk.abandoned
@@ -341,6 +341,7 @@ async def test_a_worker_that_is_cancelled_leaves_no_handler_behind(bus: Bus) -> 
 async def test_a_cancelled_caller_leaves_nothing_behind_and_its_reply_disturbs_nobody(bus: Bus) -> None:
     desk = Desk()
     async with serving(bus, desk):
+        await bus.call("nobody", lookup())
         before = asyncio.all_tasks()
         call = asyncio.create_task(bus.call(PROVIDER, lookup("cancelled")))
         await desk.busy()
@@ -370,13 +371,6 @@ async def fail(_: Request) -> Reply:
     raise ValueError("DURANT")
 
 
-MESSAGING = {"messaging.destination.name": "bouquet.q.cnaf", "bouquet.provider": "cnaf"}
-SEND = MESSAGING | {"messaging.operation.name": "send", "messaging.operation.type": "send"}
-PROCESS = MESSAGING | {
-    "messaging.operation.name": "process",
-    "messaging.operation.type": "process",
-    "bouquet.operation": "op",
-}
 BUG = {"bouquet.outcome": "failed", "bouquet.reason": "worker_bug", "error.type": "worker_bug"}
 
 
@@ -385,29 +379,56 @@ BUG = {"bouquet.outcome": "failed", "bouquet.reason": "worker_bug", "error.type"
     [(find, {"bouquet.outcome": "found"}, StatusCode.UNSET), (fail, BUG, StatusCode.ERROR)],
     ids=["found", "failed"],
 )
-async def test_a_call_makes_the_same_two_spans_of_one_trace_on_every_transport(
-    bus: Bus, spans: InMemorySpanExporter, handler: Handler, outcome: Mapping[str, str], status: StatusCode
+async def test_a_call_makes_the_same_two_spans_on_every_transport(
+    bus: Bus, spans: InMemorySpanExporter, handler: Handler, outcome: dict[str, str], status: StatusCode
 ) -> None:
     async with serving(bus, handler):
         await bus.call(PROVIDER, lookup())
     process, send = spans.get_finished_spans()
-    assert _facts(process) == ("process cnaf", SpanKind.CONSUMER, PROCESS | outcome, status)
-    assert _facts(send) == ("send cnaf", SpanKind.PRODUCER, SEND | outcome, status)
-    assert (send.parent, process.parent) == (None, send.context) or _is_child(process, send)
-    assert not process.events + send.events  # no exception is recorded: its text may quote the person
-
-
-def _facts(span: ReadableSpan) -> tuple[str, SpanKind, dict[str, object], StatusCode]:
-    attributes = {name: value for name, value in (span.attributes or {}).items() if name != "messaging.system"}
-    return span.name, span.kind, attributes, span.status.status_code
-
-
-def _is_child(span: ReadableSpan, parent: ReadableSpan) -> bool:
-    return (
-        span.parent is not None
-        and parent.parent is None
-        and (span.parent.trace_id, span.parent.span_id) == (parent.context.trace_id, parent.context.span_id)
+    common = {"messaging.destination.name": "bouquet.q.cnaf", "bouquet.provider": "cnaf"}
+    sent = {"messaging.operation.name": "send", "messaging.operation.type": "send"}
+    processed = {"messaging.operation.name": "process", "messaging.operation.type": "process"}
+    assert facts_of(send) == ("send cnaf", SpanKind.PRODUCER, status, common | sent | outcome)
+    assert facts_of(process) == (
+        "process cnaf",
+        SpanKind.CONSUMER,
+        status,
+        common | processed | {"bouquet.operation": "op"} | outcome,
     )
+
+
+async def test_the_workers_span_is_a_child_of_the_callers(bus: Bus, spans: InMemorySpanExporter) -> None:
+    async with serving(bus, find):
+        await bus.call(PROVIDER, lookup())
+    process, send = spans.get_finished_spans()
+    assert send.parent is None and process.parent and send.context
+    assert (process.parent.trace_id, process.parent.span_id) == (send.context.trace_id, send.context.span_id)
+
+
+async def test_no_span_records_an_exception_whose_text_may_quote_the_person(
+    bus: Bus, spans: InMemorySpanExporter
+) -> None:
+    async with serving(bus, fail):
+        await bus.call(PROVIDER, lookup())
+    assert not [span for span in spans.get_finished_spans() if span.events or "DURANT" in span.to_json()]
+
+
+async def test_calls_are_counted_by_outcome_on_both_sides(bus: Bus) -> None:
+    labels = {"provider": PROVIDER, "outcome": "failed", "reason": "worker_bug"}
+
+    def counted() -> tuple[float, ...]:
+        names = ("bouquet_bus_calls_total", "bouquet_worker_requests_total")
+        return tuple(REGISTRY.get_sample_value(name, labels) or 0.0 for name in names)
+
+    calls, requests = counted()
+    async with serving(bus, fail):
+        await bus.call(PROVIDER, lookup())
+    assert counted() == (calls + 1, requests + 1)
+
+
+def facts_of(span: ReadableSpan) -> tuple[str, SpanKind, StatusCode, dict[str, Any]]:
+    attributes = {name: value for name, value in (span.attributes or {}).items() if name != "messaging.system"}
+    return span.name, span.kind, span.status.status_code, attributes
 
 
 async def test_a_url_of_no_transport_is_refused_without_being_quoted() -> None:

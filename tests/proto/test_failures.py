@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from bouquet_proto.failures import FAILURES, PARAMETERS, PLATFORM, PROVIDER, RENDERINGS, Failure, Kind
+from bouquet_proto.failures import FAILURES, PARAMETERS, PLATFORM, PROVIDER, RENDERINGS, SESSION, Failure, Kind
 
 TWO_TEXTS = {"000", "020"}  # redirected or broken; a window that is known or not (http-contract §3.5)
 
@@ -21,7 +21,7 @@ def test_every_kind_has_a_rendering() -> None:
 
 
 def test_no_reason_is_in_two_tables() -> None:
-    assert len(FAILURES) == len(PARAMETERS) + len(PLATFORM) + len(PROVIDER)
+    assert len(FAILURES) == len(PARAMETERS) + len(PLATFORM) + len(SESSION) + len(PROVIDER)
 
 
 def test_a_parameters_reason_is_its_code() -> None:
@@ -37,9 +37,7 @@ def test_a_providers_code_has_one_text_but_where_the_contract_has_two() -> None:
     assert {code for code, texts in texts_by_code(PROVIDER).items() if len(texts) > 1} == TWO_TEXTS
 
 
-@pytest.mark.parametrize(
-    "code", ["00353", "00364", "00391", "00430", "00308", "00203", "00106", "00104", "00503"]
-)
+@pytest.mark.parametrize("code", ["00353", "00364", "00391", "00430", "00308", "00203", "00106", "00104", "00503"])
 def test_codes_that_mean_something_else_elsewhere_are_not_reused(code: str) -> None:
     assert code not in {row.code for row in FAILURES.values()}
 
@@ -106,8 +104,7 @@ def test_a_kind_renders_as_the_contract_says(kind: Kind, v3_status: int, v2: tup
             "insufficient_scopes",
             "00100",
             "Privilèges insuffisants",
-            "Votre token est valide mais vos privilèges sont insuffisants. "
-            "Listez vos privilèges sur /api/introspect",
+            "Votre token est valide mais vos privilèges sont insuffisants. Listez vos privilèges sur /api/introspect",
         ),
         (
             "token_invalid",

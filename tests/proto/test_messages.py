@@ -20,6 +20,7 @@ from bouquet_proto.messages import (
     Found,
     Lookup,
     NotFound,
+    Recorded,
     Rejected,
     Reply,
     Request,
@@ -112,6 +113,12 @@ def test_found_data_decodes_for_ever_and_travels_as_it_was_written() -> None:
     assert json.loads(bytes(reply.data)) == json.loads(sample("found"))["data"]
 
 
+def test_a_recorded_case_decodes_for_ever() -> None:
+    reply = decode_reply(sample("recorded"))
+    assert isinstance(reply, Recorded)
+    assert (reply.status, json.loads(bytes(reply.body))) == (404, {"errors": [{"code": "26003"}]})
+
+
 @pytest.mark.parametrize("name", REQUESTS)
 def test_a_request_survives_the_wire(name: str) -> None:
     assert decode_request(encode(REQUESTS[name])) == REQUESTS[name]
@@ -167,7 +174,7 @@ def test_a_reply_needs_only_its_required_fields(body: bytes, reply: Reply) -> No
 
 def test_every_message_has_a_sample() -> None:
     names = {path.stem for path in SAMPLES.glob("*.json")}
-    assert names == REQUESTS.keys() | REPLIES.keys() | {"found"}
+    assert names == REQUESTS.keys() | REPLIES.keys() | {"found", "recorded"}
     tags = {kind.__struct_config__.tag for kind in (*get_args(Request), *get_args(Reply))}
     assert tags == {json.loads(sample(name))["type"] for name in names}
 

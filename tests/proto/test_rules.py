@@ -36,9 +36,7 @@ def born(year: int, month: int, day: int) -> Values:
     return {"annee_date_naissance": year, "mois_date_naissance": month, "jour_date_naissance": day}
 
 
-def place(
-    pays: str = "99100", commune: str = "", nom: str = "Lyon", annee: str = "1990", dep: str = "69"
-) -> str:
+def place(pays: str = "99100", commune: str = "", nom: str = "Lyon", annee: str = "1990", dep: str = "69") -> str:
     return urlencode(
         {
             "codeCogInseePaysNaissance": pays,
@@ -70,9 +68,7 @@ TABLE: dict[str, list[Row]] = {
         Row("a list of use names", "nomUsage[]=DUPONT", "00366"),
     ],
     "prenoms_optional": [
-        Row(
-            "all first names are kept, in order", "prenoms[]=ANNE&prenoms[]=Zoé", {"prenoms": ("ANNE", "Zoé")}
-        ),
+        Row("all first names are kept, in order", "prenoms[]=ANNE&prenoms[]=Zoé", {"prenoms": ("ANNE", "Zoé")}),
         Row("missing first names are fine", "", {}),
         Row("an empty list", "prenoms[]", "00367"),
         Row("an empty first name", "prenoms[]=", "00367"),
@@ -319,12 +315,8 @@ def test_every_code_of_a_rule_is_a_failure_of_the_contract(rule: str) -> None:
 
 @given(data=st.data())
 @pytest.mark.parametrize("rule", RULES)
-def test_no_query_makes_a_rule_raise_or_answer_what_it_did_not_declare(
-    rule: str, data: st.DataObject
-) -> None:
-    name = st.sampled_from(
-        [name + suffix for name in names_of(Check(rule)).values() for suffix in ("", "[]")]
-    )
+def test_no_query_makes_a_rule_raise_or_answer_what_it_did_not_declare(rule: str, data: st.DataObject) -> None:
+    name = st.sampled_from([name + suffix for name in names_of(Check(rule)).values() for suffix in ("", "[]")])
     value = st.text() | st.integers().map(str) | st.dates().map(str)
     pairs = data.draw(st.lists(st.tuples(name, value), max_size=8))
     match judge(rule, "&".join(f"{name}={quote(value, errors='replace')}" for name, value in pairs)):
@@ -359,9 +351,7 @@ def test_a_stage_is_reached_when_those_before_it_passed() -> None:
 
 def test_a_code_is_told_once() -> None:
     stage = (Check("commune_or_place"), Check("date_full"))
-    assert apply((stage,), parse_query(place(annee="0") + "&moisDateNaissance=1"), TODAY) == Refusals(
-        ("00422",)
-    )
+    assert apply((stage,), parse_query(place(annee="0") + "&moisDateNaissance=1"), TODAY) == Refusals(("00422",))
 
 
 def test_an_operation_may_call_a_field_otherwise() -> None:

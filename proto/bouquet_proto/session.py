@@ -1,0 +1,25 @@
+"""A citizen's FranceConnect session, as the worker that can read it tells it to a gateway (upstreams/11).
+
+The gateway asks `PROVIDER` for `OPERATION`, with the access token as an `Identifiant`, and gets a `Session`.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from bouquet_proto.identity import Identite
+from bouquet_proto.offer import Authority
+
+PROVIDER = "france_connect"
+OPERATION = "france_connect_session"
+AUTHORITY = Authority("FranceConnect", "51")
+
+RESOURCE = "resource"
+"""Parameter: the resource asked for; FranceConnect knows us by one client per resource (§11.2)."""
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """An active session: whose it is, and what they let be read."""
+
+    identity: Identite
+    scopes: tuple[str, ...]
