@@ -1,0 +1,103 @@
+"""`bouquet-worker`: run a provider's worker, look at its offer, host simulators."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+
+import msgspec
+import uvloop
+
+from bouquet_proto.names import COMMANDS, SIMULATORS, WORKERS
+from bouquet_proto.settings import SettingsError
+from bouquet_worker.run import run, stop_requested
+from bouquet_worker.simulate import Simulator, listening, on_one_port
+from bouquet_worker.worker import Worker
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments) or 0)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bouquet-worker", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("run", help="serve a provider on the bus until SIGTERM")
+    command.add_argument("provider", choices=sorted(_installed(WORKERS)))
+    command.set_defaults(command=_run)
+
+    command = commands.add_parser("list", help="the providers installed here")
+    command.set_defaults(command=_list)
+
+    command = commands.add_parser("offer", help="what a provider offers, as JSON")
+    command.add_argument("provider", choices=sorted(_installed(WORKERS)))
+    command.set_defaults(command=_offer)
+
+    command = commands.add_parser("simulators", help="host every installed simulator on one port")
+    command.add_argument("--host", default="127.0.0.1")
+    command.add_argument("--port", type=int, default=8100)
+    command.set_defaults(command=_simulators)
+
+    command = commands.add_parser("simulator-settings", help="environment of workers that ask the simulators at URL")
+    command.add_argument("url")
+    command.set_defaults(command=_simulator_settings)
+
+    for name, entry in sorted(_installed(COMMANDS).items()):
+        entry.load()(commands.add_parser(name))
+    return parser
+
+
+def _installed(group: str) -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=group)}
+
+
+def _worker(provider: str) -> Worker:
+    worker: Worker = _installed(WORKERS)[provider].load()
+    return worker
+
+
+def _all_simulators() -> list[Simulator]:
+    return [entry.load() for _, entry in sorted(_installed(SIMULATORS).items())]
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    uvloop.run(run(_worker(arguments.provider), os.environ))
+
+
+def _list(_: argparse.Namespace) -> None:
+    for provider in sorted(_installed(WORKERS)):
+        print(provider)
+
+
+def _offer(arguments: argparse.Namespace) -> None:
+    offer = msgspec.json.encode(_worker(arguments.provider).offer())
+    print(msgspec.json.format(offer, indent=2).decode())
+
+
+def _simulators(arguments: argparse.Namespace) -> None:
+    async def serve() -> None:
+        async with listening(on_one_port(_all_simulators()), arguments.host, arguments.port) as url:
+            print(f"simulators on {url}", flush=True)
+            await stop_requested()
+
+    asyncio.run(serve())
+
+
+def _simulator_settings(arguments: argparse.Namespace) -> None:
+    for simulator in _all_simulators():
+        for name, value in simulator.settings(f"{arguments.url}/{simulator.provider}").items():
+            print(f"{name}={value}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,21 @@
+"""What a worker measures of its upstreams. Labels are what authors wrote, or rows of the failure table."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from bouquet_proto.metrics import SECONDS
+
+UPSTREAM_CALLS = Counter(
+    "bouquet_upstream_calls_total",
+    "Calls to an upstream by outcome: `answered` whatever the status, `interrupted`, or the reason of the failure.",
+    ["upstream", "route", "outcome"],
+)
+UPSTREAM_SECONDS = Histogram(
+    "bouquet_upstream_seconds",
+    "From a call to its end, with its token and its repeat.",
+    ["upstream", "route"],
+    buckets=SECONDS,
+)
+UPSTREAM_REPEATS = Counter("bouquet_upstream_repeats_total", "Calls that were sent a second time.", ["upstream"])
+BREAKER_OPEN = Gauge("bouquet_upstream_breaker_open", "Whether calls fail without being sent.", ["upstream"])

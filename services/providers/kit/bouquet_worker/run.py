@@ -1,0 +1,126 @@
+"""One worker as a process: settings → logs and traces → bus → upstreams → serve, until SIGTERM; then the reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Protocol
+
+from aiohttp import web
+from msgspec import Struct
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from bouquet_proto import telemetry
+from bouquet_proto.bus import Bus, Serving, open_bus
+from bouquet_proto.names import MESH_PREFIX
+from bouquet_proto.settings import MeshSettings, SettingsError, load
+from bouquet_worker.simulate import listening
+
+log = logging.getLogger(__name__)
+
+PROCESS_PREFIX = "BOUQUET_WORKER_"
+
+
+class ProcessSettings(Struct, frozen=True, kw_only=True):
+    """Of a worker's process, whatever its provider: `BOUQUET_WORKER_*`."""
+
+    health_host: str = "127.0.0.1"
+    health_port: int = 0
+    """Where `/livez`, `/readyz` and `/metrics` answer; 0 takes a free port, told in the log."""
+
+
+class Host(Protocol):
+    """What a process runs: a worker, or one who stands for several."""
+
+    provider: str
+
+    def settings(self, environ: Mapping[str, str]) -> object:
+        """Raises `SettingsError`."""
+
+    def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[Serving]: ...
+
+
+async def run(worker: Host, environ: Mapping[str, str]) -> None:
+    """Raises `SettingsError` with every wrong variable before anything starts."""
+    load_mesh = partial(load, MeshSettings, environ, MESH_PREFIX, strict=False)
+    load_process = partial(load, ProcessSettings, environ, PROCESS_PREFIX)
+    _check(load_mesh, load_process, partial(worker.settings, environ))
+    mesh, process = load_mesh(), load_process()
+    service = f"bouquet-{worker.provider}"
+    telemetry.configure_logs(service, mesh.log_level)
+    health = Health()
+    with telemetry.tracing(service, environ):
+        async with (
+            _bus(mesh, service) as bus,
+            listening(health.app(), process.health_host, process.health_port) as url,
+            worker.running(bus, environ) as serving,
+        ):
+            health.serving = serving
+            log.info("worker started", extra={"provider": worker.provider, "health_url": url})
+            await stop_requested()
+            log.info("worker stopping", extra={"provider": worker.provider})
+
+
+def _check(*loads: Callable[[], object]) -> None:
+    """Whoever mends the settings of a process wants to see all that is wrong with them at once."""
+    problems: list[str] = []
+    for loading in loads:
+        try:
+            loading()
+        except SettingsError as error:
+            problems += error.problems
+    if problems:
+        raise SettingsError(problems)
+
+
+@asynccontextmanager
+async def _bus(mesh: MeshSettings, service: str) -> AsyncIterator[Bus]:
+    async with AsyncExitStack() as stack:
+        try:
+            bus = await stack.enter_async_context(open_bus(mesh.bus_url.reveal(), service))
+        except ValueError as error:
+            raise SettingsError([f"{MESH_PREFIX}BUS_URL: {error}"]) from None
+        yield bus
+
+
+async def stop_requested() -> None:
+    """Returns at the first SIGTERM or SIGINT; a second one ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def ask_to_stop(signum: int) -> None:
+        stop.set()
+        loop.remove_signal_handler(signum)
+
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, ask_to_stop, signum)
+    await stop.wait()
+
+
+class Health:
+    """Answers from before the first request until after the last: a worker that drains is unready, not dead."""
+
+    serving: Serving | None = None
+
+    def app(self) -> web.Application:
+        app = web.Application()
+        app.add_routes(
+            [web.get("/livez", self._livez), web.get("/readyz", self._readyz), web.get("/metrics", self._metrics)]
+        )
+        return app
+
+    async def _livez(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        """A worker whose queue has lost its consumer is unready, connected or not."""
+        if self.serving is not None and self.serving.consuming:
+            return web.json_response({"status": "ready"})
+        return web.json_response({"status": "no consumer"}, status=503)
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

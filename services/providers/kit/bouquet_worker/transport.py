@@ -1,0 +1,155 @@
+"""One HTTP exchange with an upstream, and the only place that knows aiohttp's errors."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from ssl import SSLContext, SSLError
+from typing import Self, TypeVar
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+from opentelemetry.trace import SpanKind, StatusCode, get_current_span
+from yarl import URL
+
+from bouquet_proto.telemetry import context_headers, span
+from bouquet_worker.metrics import UPSTREAM_CALLS, UPSTREAM_SECONDS
+from bouquet_worker.trouble import Trouble
+
+T = TypeVar("T")
+
+_ERRORS: tuple[tuple[type[Exception], str], ...] = (
+    # upstreams/01 §1.3; the first that fits. A connection closed early is the fund's way of being late.
+    (TimeoutError, "upstream_timeout"),
+    (aiohttp.ServerDisconnectedError, "upstream_timeout"),
+    (aiohttp.ClientPayloadError, "upstream_timeout"),
+    (aiohttp.ClientConnectorDNSError, "upstream_unresolved"),
+    (aiohttp.ClientConnectorCertificateError, "upstream_certificate"),
+    (aiohttp.ClientConnectionError, "upstream_unavailable"),
+    (OSError, "upstream_unavailable"),
+    (aiohttp.ClientError, "upstream_malformed"),
+)
+_STATUSES = {
+    **dict.fromkeys((301, 302, 303, 307, 308), "upstream_redirected"),
+    **dict.fromkeys((502, 503), "upstream_unavailable"),
+    504: "upstream_timeout",
+}
+
+# msgspec's texts quote values, except in these two places, which hold names of our own structs.
+_PATH = re.compile(r"`(\$[^`]*)`$")
+_MISSING = re.compile(r"^Object missing required field `([^`]*)`")
+
+
+class Answer(Struct, frozen=True):
+    """What came back, its status yet to be understood. Its repr shows no body."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Whatever the case of their names."""
+    body: bytes
+
+    def decode(self, model: type[T]) -> T:
+        """The body as JSON, whatever its content type. `upstream_malformed` tells the field, never the value."""
+        try:
+            return msgspec.json.decode(self.body, type=model)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Trouble("upstream_malformed", field=_field(str(error)), cause=type(error).__name__) from None
+
+    def __repr__(self) -> str:
+        return f"Answer({self.status})"
+
+
+def _field(text: str) -> str:
+    path, missing = _PATH.search(text), _MISSING.match(text)
+    return (path[1] if path else "$") + (f".{missing[1]}" if missing else "")
+
+
+class Transport:
+    """One pool of connections. No cookies, no redirects, no proxy from the environment, no replay behind our back."""
+
+    def __init__(self, name: str, *, concurrency: int, ssl: SSLContext | None, max_body_bytes: int) -> None:
+        self._name = name
+        self._concurrency = concurrency
+        self._ssl = ssl
+        self._max_body_bytes = max_body_bytes
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._concurrency, ssl=self._ssl or True),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(),  # none: callers end their waits themselves
+            skip_auto_headers=("Content-Type", "User-Agent"),
+        )
+        # aiohttp sends a GET again when its connection was cut: a dead fund would be hit twice as hard.
+        self._session._retry_connection = False
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        """To a token endpoint."""
+        target = URL(url)
+        with observed(self._name, "POST", target, target.path):
+            return await self.send("POST", target, headers, body)
+
+    async def send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        with _translated():
+            async with self._session.request(
+                method, url, headers={**headers, **context_headers()}, data=body, allow_redirects=False
+            ) as response:
+                get_current_span().set_attribute("http.response.status_code", response.status)
+                if reason := _STATUSES.get(response.status):
+                    raise Trouble(reason)
+                return Answer(response.status, response.headers, await self._read(response))
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        body = bytearray()
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > self._max_body_bytes:
+                raise Trouble("upstream_malformed", cause="body too large")
+        return bytes(body)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (aiohttp.ClientError, OSError) as error:
+        reason = next(reason for kind, reason in _ERRORS if isinstance(error, kind))
+        raise Trouble(reason, cause=_cause(error)) from None
+
+
+def _cause(error: Exception) -> str:
+    """OpenSSL's own word if it has one: a certificate of ours that expired also looks like a fund that is down."""
+    word = getattr(error.__cause__, "reason", None) if isinstance(error.__cause__, SSLError) else None
+    return word or type(error).__name__
+
+
+@contextmanager
+def observed(upstream: str, method: str, url: URL, route: str) -> Iterator[None]:
+    """The span and the metrics of a call. The route is a template: what fills it may name a person."""
+    attributes: dict[str, str | int] = {
+        "http.request.method": method,
+        "server.address": url.host or "",
+        "server.port": url.port or 0,
+        "url.template": route,
+    }
+    began = time.perf_counter()
+    outcome = "interrupted"
+    with span(f"{method} {route}", SpanKind.CLIENT, attributes) as current:
+        try:
+            yield
+            outcome = "answered"
+        except Trouble as trouble:
+            outcome = trouble.word
+            current.set_attribute("error.type", outcome)
+            current.set_status(StatusCode.ERROR)
+            raise
+        finally:
+            UPSTREAM_CALLS.labels(upstream, route, outcome).inc()
+            UPSTREAM_SECONDS.labels(upstream, route).observe(time.perf_counter() - began)

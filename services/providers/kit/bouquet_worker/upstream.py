@@ -1,0 +1,204 @@
+"""An upstream: one provider API as its author asks it. Deadlines, tokens, repeats, breaker and telemetry are here.
+
+breaker > span and metrics > time limit > one repeat > token > transport
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from ssl import SSLContext
+from typing import Any, Self, TypeAlias
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+from msgspec import Struct
+from multidict import CIMultiDict
+from yarl import URL
+
+from bouquet_proto.failures import FAILURES
+from bouquet_worker.auth import Auth
+from bouquet_worker.breaker import Breaker
+from bouquet_worker.deadline import left_s
+from bouquet_worker.metrics import UPSTREAM_REPEATS
+from bouquet_worker.transport import Answer, Transport, observed
+from bouquet_worker.trouble import Trouble
+
+__all__ = ["Answer", "Upstream"]
+
+Param: TypeAlias = str | int | Sequence[str] | None
+Data: TypeAlias = bytes | str | Mapping[str, str]
+
+REPEAT_AFTER_S = 0.1
+
+
+class _Call(Struct, frozen=True):
+    method: str
+    route: str
+    url: URL
+    headers: Mapping[str, str]
+    body: bytes | None
+
+
+class RepeatBudget:
+    """One repeat for ten calls, and a few to begin with: a dead fund is not hit twice as hard."""
+
+    def __init__(self, ratio: float = 0.1, most: float = 10.0) -> None:
+        self._ratio = ratio
+        self._most = most
+        self._left = most
+
+    def earn(self) -> None:
+        self._left = min(self._most, self._left + self._ratio)
+
+    def spend(self) -> bool:
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+class Upstream:
+    """An async context manager. `failures` names the statuses that are failures; any other is an `Answer`.
+
+    Redirects, 502, 503, 504 and whatever keeps an answer from coming raise `Trouble` of themselves.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        *,
+        auth: Auth | None = None,
+        timeout_s: float = 10.0,
+        headers: Mapping[str, str] = {},
+        failures: Mapping[int, str] = {},
+        concurrency: int = 100,
+        ssl: SSLContext | None = None,
+        max_body_bytes: int = 1_000_000,
+        breaker: Breaker | None = None,
+    ) -> None:
+        self._name = name
+        self._base_url = base_url
+        self._auth = auth
+        self._timeout_s = timeout_s
+        self._headers = headers
+        self._failures = ({401: "upstream_unknown"} if auth else {}) | dict(failures)
+        self._breaker = breaker or Breaker(name)
+        self._budget = RepeatBudget()
+        self._transport = Transport(name, concurrency=concurrency, ssl=ssl, max_body_bytes=max_body_bytes)
+
+    async def __aenter__(self) -> Self:
+        await self._transport.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._transport.__aexit__()
+
+    async def get(
+        self,
+        route: str = "",
+        *,
+        path: Mapping[str, str] = {},
+        params: Mapping[str, Param] = {},
+        headers: Mapping[str, str] = {},
+        json: Any = None,
+    ) -> Answer:
+        """`path` fills the braces of `route`, percent-encoded; parameters that are `None` are left out."""
+        return await self._ask(self._call("GET", route, path, params, headers, json, None), idempotent=True)
+
+    async def post(
+        self,
+        route: str = "",
+        *,
+        path: Mapping[str, str] = {},
+        params: Mapping[str, Param] = {},
+        headers: Mapping[str, str] = {},
+        json: Any = None,
+        data: Data | None = None,
+        idempotent: bool = False,
+    ) -> Answer:
+        """`data` is sent as it is, a mapping as a form. `idempotent`: it only reads, and may be repeated."""
+        return await self._ask(self._call("POST", route, path, params, headers, json, data), idempotent=idempotent)
+
+    def _call(
+        self,
+        method: str,
+        route: str,
+        path: Mapping[str, str],
+        params: Mapping[str, Param],
+        headers: Mapping[str, str],
+        json: Any,
+        data: Data | None,
+    ) -> _Call:
+        base = self._base_url.rstrip("/") if route else self._base_url
+        filled = route.format_map({name: quote(value, safe="") for name, value in path.items()})
+        query = urlencode({name: value for name, value in params.items() if value is not None}, doseq=True)
+        body, merged = _body(json, data)
+        merged.update(self._headers)
+        merged.update(headers)
+        url = URL(base + filled + (f"?{query}" if query else ""), encoded=True)
+        return _Call(method, urlsplit(base).path + route or "/", url, merged, body)
+
+    async def _ask(self, call: _Call, *, idempotent: bool) -> Answer:
+        """An upstream that was given less than half of its time is not blamed for its silence."""
+        time_s = left_s(self._timeout_s)
+        if time_s <= 0:
+            raise Trouble("deadline_exceeded")
+        with (
+            self._breaker.guard(patient=time_s >= self._timeout_s / 2),
+            observed(self._name, call.method, call.url, call.route),
+        ):
+            try:
+                async with asyncio.timeout(time_s):
+                    return await self._persist(call, quick_s=time_s / 2 if idempotent else 0.0)
+            except TimeoutError:
+                raise Trouble("upstream_timeout") from None
+
+    async def _persist(self, call: _Call, *, quick_s: float) -> Answer:
+        """Once more, if a repeat may help, is affordable, and the failure came before `quick_s`."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        self._budget.earn()
+        try:
+            return await self._attempt(call)
+        except Trouble as trouble:
+            quick = loop.time() - began < quick_s
+            if not (quick and _may_pass(trouble.reason) and self._budget.spend()):
+                raise
+        UPSTREAM_REPEATS.labels(self._name).inc()
+        await asyncio.sleep(REPEAT_AFTER_S)
+        return await self._attempt(call)
+
+    async def _attempt(self, call: _Call) -> Answer:
+        answer = await self._authenticated(call)
+        if reason := self._failures.get(answer.status):
+            raise Trouble(reason)
+        return answer
+
+    async def _authenticated(self, call: _Call) -> Answer:
+        """A token that is refused before its time is renewed, once, on the budget of repeats."""
+        if self._auth is None:
+            return await self._send(call, {})
+        proof = await self._auth.headers(self._transport)
+        answer = await self._send(call, proof)
+        if answer.status == 401 and self._budget.spend() and self._auth.forget(proof):
+            answer = await self._send(call, await self._auth.headers(self._transport))
+        return answer
+
+    async def _send(self, call: _Call, proof: Mapping[str, str]) -> Answer:
+        return await self._transport.send(call.method, call.url, {**call.headers, **proof}, call.body)
+
+
+def _may_pass(reason: str) -> bool:
+    """Whether a second try may do better. A timeout has cost enough already."""
+    return reason != "upstream_timeout" and reason in FAILURES and FAILURES[reason].retry
+
+
+def _body(json: Any, data: Data | None) -> tuple[bytes | None, CIMultiDict[str]]:
+    """A body and the header that goes with it, unless the author says otherwise."""
+    if json is not None:
+        return msgspec.json.encode(json), CIMultiDict({"Content-Type": "application/json"})
+    if isinstance(data, Mapping):
+        return urlencode(data).encode(), CIMultiDict({"Content-Type": "application/x-www-form-urlencoded"})
+    return data.encode() if isinstance(data, str) else data, CIMultiDict()

@@ -1,0 +1,24 @@
+"""One handler's result in several shapes: the versions of a resource, or one that leaves the identity out."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from bouquet_proto.offer import operation
+from bouquet_worker.worker import Published
+
+
+def showing(data: type[Struct], *, fields: dict[str, tuple[str, ...]], **rest: Any) -> Published[Any]:
+    """An operation that shows, of a result, the attributes that `data` names.
+
+    `fields` may speak of more than `data` has: one scope table serves all the shapes. `rest`: see `Operation`.
+    """
+    own = {path: scopes for path, scopes in fields.items() if path.split(".")[0] in data.__struct_fields__}
+    return Published(
+        operation(data=data, fields=own, **rest),
+        partial(msgspec.convert, type=data, from_attributes=True),
+    )

@@ -1,0 +1,229 @@
+"""A worker is a declaration: who it is, what it connects to, which operations it answers. The kit does the rest.
+
+worker = Worker("acme", Settings, owner="team-acme", authority=Authority("ACME", "90"))
+
+@worker.upstream
+def acme_api(settings: Settings) -> Upstream: ...
+
+@worker.answers(contract.DOSSIER)
+async def dossier(ask: Ask[Identifiant], acme_api: Upstream) -> Dossier | NotFound: ...
+
+A handler takes the question, then the upstreams that it asks, each under the name of its declaration.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import date, datetime
+from typing import Any, Generic, TypeAlias, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Raw, Struct
+
+from bouquet_proto.bus import Bus, Handler, Serving
+from bouquet_proto.deadline import Deadline
+from bouquet_proto.failures import Failure
+from bouquet_proto.identity import MODALITIES, Identity
+from bouquet_proto.messages import (
+    Caller,
+    Describe,
+    Failed,
+    Found,
+    Lookup,
+    NotFound,
+    Parameter,
+    Rejected,
+    Reply,
+    Request,
+    encode,
+)
+from bouquet_proto.names import worker_prefix
+from bouquet_proto.offer import Authority, Offer, Operation
+from bouquet_proto.settings import load
+from bouquet_worker.deadline import within
+from bouquet_worker.trouble import Trouble
+from bouquet_worker.upstream import Upstream
+
+PARIS = ZoneInfo("Europe/Paris")
+
+I = TypeVar("I", bound=Identity)  # noqa: E741 - the one type parameter that reads as a word: Ask[Identite]
+R = TypeVar("R")
+Clock: TypeAlias = Callable[[], date]
+
+
+def paris_today() -> date:
+    """ "Today" of every rule of the contract."""
+    return datetime.now(PARIS).date()
+
+
+class WorkerSettings(Struct, frozen=True, kw_only=True):
+    """What every worker can be told; an author's settings inherit it. `BOUQUET_<PROVIDER>_*`."""
+
+    concurrency: int = 50
+    """Requests at a time, and so the most calls its upstream sees from one process."""
+    drain_s: float = 10.0
+    """How long a stopping worker lets its running requests finish; the pod's grace period must be longer."""
+
+
+class Ask(Struct, Generic[I], frozen=True):
+    """One question, as its author's handler sees it."""
+
+    who: I
+    parameters: Mapping[str, Parameter]
+    caller: Caller
+    request_id: str
+    today: date
+    """In Paris."""
+
+
+class Published(Struct, Generic[R], frozen=True):
+    """An operation and how the handler's result looks in it: several versions may show one result."""
+
+    operation: Operation
+    view: Callable[[R], Any] = lambda result: result
+
+
+A = TypeVar("A", bound=Callable[..., Awaitable[Any]])
+F = TypeVar("F", bound=Callable[[Any], Upstream])
+
+
+class _Answering(Struct, frozen=True):
+    published: Published[Any]
+    answer: Callable[..., Awaitable[Any]]
+    upstreams: tuple[str, ...]
+
+    def reads(self, lookup: Lookup) -> bool:
+        return isinstance(lookup.identity, MODALITIES[self.published.operation.modality])
+
+
+class Worker:
+    """Handlers return their resource, or `NotFound`, `Rejected`, `Failed`; they may raise `Trouble`.
+
+    A declaration that cannot work raises `TypeError` as it is made.
+    """
+
+    def __init__(
+        self,
+        provider: str,
+        settings: type[WorkerSettings],
+        *,
+        owner: str,
+        authority: Authority,
+        problems: Mapping[str, Failure] | None = None,
+        clock: Clock = paris_today,
+    ) -> None:
+        self.provider = provider
+        self.clock = clock
+        self._settings = settings
+        self._owner = owner
+        self._authority = authority
+        self._problems = dict(problems or {})
+        self._upstreams: dict[str, Callable[[Any], Upstream]] = {}
+        self._answering: dict[str, _Answering] = {}
+
+    def upstream(self, factory: F) -> F:
+        """Declares an API that the worker asks, under the name of its factory."""
+        if factory.__name__ in self._upstreams:
+            raise TypeError(f"{self.provider}: two upstreams are called {factory.__name__}")
+        self._upstreams[factory.__name__] = factory
+        return factory
+
+    def answers(self, *published: Published[Any] | Operation) -> Callable[[A], A]:
+        """Declares the handler of one or several operations."""
+
+        def declare(answer: A) -> A:
+            upstreams = self._asked_by(answer)
+            for one in published:
+                shown = Published(one) if isinstance(one, Operation) else one
+                if shown.operation.id in self._answering:
+                    raise TypeError(f"{self.provider}: {shown.operation.id} has two handlers")
+                self._answering[shown.operation.id] = _Answering(shown, answer, upstreams)
+            return answer
+
+        return declare
+
+    def _asked_by(self, answer: Callable[..., Awaitable[Any]]) -> tuple[str, ...]:
+        """The upstreams that a handler takes after its question."""
+        _, *parameters = inspect.signature(answer).parameters.values()
+        names = tuple(parameter.name for parameter in parameters if parameter.kind is not parameter.KEYWORD_ONLY)
+        for name in names:
+            if name not in self._upstreams:
+                handler = getattr(answer, "__qualname__", answer)
+                raise TypeError(f"{self.provider}: {handler} takes {name}, which no @worker.upstream above it declares")
+        return names
+
+    def offer(self) -> Offer:
+        return Offer(
+            provider=self.provider,
+            owner=self._owner,
+            authority=self._authority,
+            operations=tuple(row.published.operation for row in self._answering.values()),
+            problems=self._problems,
+        )
+
+    def offers(self) -> tuple[Offer, ...]:
+        """As a host of several asks for them."""
+        return (self.offer(),)
+
+    def settings(self, environ: Mapping[str, str]) -> WorkerSettings:
+        """Raises `SettingsError`."""
+        return load(self._settings, environ, worker_prefix(self.provider))
+
+    @asynccontextmanager
+    async def running(self, bus: Bus, environ: Mapping[str, str]) -> AsyncIterator[Serving]:
+        """Serves on the bus until the context ends; drains then. Raises `SettingsError` before anything starts."""
+        settings = self.settings(environ)
+        async with (
+            self.connected(settings) as upstreams,
+            bus.serve(
+                self.provider, self.handler(upstreams), concurrency=settings.concurrency, drain_s=settings.drain_s
+            ) as serving,
+        ):
+            yield serving
+
+    @asynccontextmanager
+    async def connected(self, settings: WorkerSettings) -> AsyncIterator[Mapping[str, Upstream]]:
+        """The worker's upstreams, open, by name."""
+        async with AsyncExitStack() as stack:
+            yield {
+                name: await stack.enter_async_context(factory(settings)) for name, factory in self._upstreams.items()
+            }
+
+    def handler(self, upstreams: Mapping[str, Upstream]) -> Handler:
+        """The worker as a function from request to reply, over upstreams that are open."""
+
+        async def handle(request: Request) -> Reply:
+            if isinstance(request, Describe):
+                return Found(Raw(encode(self.offer())))
+            row = self._answering.get(request.operation)
+            if row is None or not row.reads(request):
+                return Failed("malformed_request")  # an operation of another version of ours, or a gateway's bug
+            with within(Deadline(request.deadline)):
+                return await _answer(row, request, [upstreams[name] for name in row.upstreams], self.clock())
+
+        return handle
+
+
+async def _answer(row: _Answering, lookup: Lookup, upstreams: list[Upstream], today: date) -> Reply:
+    ask = Ask(
+        who=lookup.identity,
+        parameters=lookup.parameters,
+        caller=lookup.caller,
+        request_id=lookup.id,
+        today=today,
+    )
+    try:
+        result = await row.answer(ask, *upstreams)
+    except Trouble as trouble:
+        trouble.log()
+        return Failed(trouble.reason, retry_in_s=trouble.retry_in_s)
+    match result:
+        case NotFound() | Rejected() | Failed():
+            return result
+        case None:  # a forgotten `return` would be a resource that is null
+            raise TypeError("a handler returned nothing")
+        case _:
+            return Found(Raw(msgspec.json.encode(row.published.view(result))))

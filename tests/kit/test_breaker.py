@@ -1,0 +1,154 @@
+"""The circuit breaker, without any upstream."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+from prometheus_client import REGISTRY
+
+from bouquet_worker.breaker import Breaker
+from bouquet_worker.trouble import Trouble
+
+OPEN_S = 5.0
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def breaker(clock: Clock) -> Breaker:
+    return Breaker("fund", after=3, open_s=OPEN_S, clock=clock)
+
+
+def call(breaker: Breaker, reason: str = "", *, patient: bool = True) -> str:
+    """The reason why a call failed, empty if it did not; `reason` is what its upstream does."""
+    try:
+        with breaker.guard(patient=patient):
+            if reason:
+                raise Trouble(reason)
+    except Trouble as trouble:
+        return trouble.reason
+    return ""
+
+
+def fail(breaker: Breaker, times: int) -> None:
+    for _ in range(times):
+        call(breaker, "upstream_timeout")
+
+
+def gauge() -> float | None:
+    return REGISTRY.get_sample_value("bouquet_upstream_breaker_open", {"upstream": "fund"})
+
+
+def test_it_opens_after_failures_in_a_row(breaker: Breaker) -> None:
+    fail(breaker, 3)
+    assert call(breaker) == "breaker_open"
+
+
+def test_an_answer_between_failures_keeps_it_closed(breaker: Breaker) -> None:
+    fail(breaker, 2)
+    call(breaker)
+    fail(breaker, 2)
+    assert call(breaker) == ""
+
+
+@pytest.mark.parametrize("reason", ["upstream_unknown", "upstream_internal", "upstream_rate_limited", "own_reason"])
+def test_an_error_that_is_answered_is_not_counted(breaker: Breaker, reason: str) -> None:
+    for _ in range(5):
+        call(breaker, reason)
+    assert call(breaker) == ""
+
+
+def test_a_caller_in_a_hurry_blames_nobody(breaker: Breaker) -> None:
+    for _ in range(5):
+        call(breaker, "upstream_timeout", patient=False)
+    assert call(breaker) == ""
+
+
+def test_a_refused_connection_counts_even_in_a_hurry(breaker: Breaker) -> None:
+    for _ in range(3):
+        call(breaker, "upstream_unavailable", patient=False)
+    assert call(breaker) == "breaker_open"
+
+
+def test_a_good_probe_closes_it(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker, 3)
+    clock.now = OPEN_S
+    assert [call(breaker), call(breaker)] == ["", ""]
+
+
+def test_a_bad_probe_opens_it_for_as_long_again(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker, 3)
+    clock.now = OPEN_S
+    fail(breaker, 1)
+    clock.now = 2 * OPEN_S - 0.1
+    assert call(breaker) == "breaker_open"
+
+
+def test_one_probe_goes_at_a_time(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker, 3)
+    clock.now = OPEN_S
+    with breaker.guard():
+        assert call(breaker) == "breaker_open"
+
+
+def test_a_cancelled_probe_leaves_its_place_to_the_next_call(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker, 3)
+    clock.now = OPEN_S
+    with pytest.raises(asyncio.CancelledError), breaker.guard():
+        raise asyncio.CancelledError
+    assert call(breaker) == ""
+
+
+def test_calls_under_way_when_it_opened_do_not_keep_it_open(breaker: Breaker, clock: Clock) -> None:
+    late = breaker.guard()
+    late.__enter__()
+    fail(breaker, 3)
+    clock.now = OPEN_S - 0.1
+    late.__exit__(Trouble, Trouble("upstream_timeout"), None)
+    clock.now = OPEN_S
+    assert call(breaker) == ""
+
+
+def test_calls_under_way_when_it_opened_do_not_let_a_second_probe_in(breaker: Breaker, clock: Clock) -> None:
+    late = breaker.guard()
+    late.__enter__()
+    fail(breaker, 3)
+    clock.now = OPEN_S
+    with breaker.guard():
+        late.__exit__(None, None, None)
+        assert call(breaker) == "breaker_open"
+
+
+def test_its_state_is_a_gauge(breaker: Breaker, clock: Clock) -> None:
+    states = [gauge()]
+    fail(breaker, 3)
+    states.append(gauge())
+    clock.now = OPEN_S
+    call(breaker)
+    states.append(gauge())
+    assert states == [0, 1, 0]
+
+
+def test_it_speaks_once_when_it_opens_and_once_when_it_closes(
+    breaker: Breaker, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        fail(breaker, 10)
+        clock.now = OPEN_S
+        fail(breaker, 1)
+        clock.now = 2 * OPEN_S
+        call(breaker)
+        call(breaker)
+    assert caplog.messages == ["upstream stopped answering", "upstream answers again"]
