@@ -1,0 +1,85 @@
+"""The older resource of the CAF, by file number and postal code (upstreams/02 §2.4): v2 only, and about to end."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from bouquet_proto.failures import PERIMETER, Failure, Kind
+from bouquet_proto.offer import Retirement, operation
+from bouquet_proto.quotient_familial import FIELDS, QUOTIENT_MISSING
+from bouquet_proto.rules import Check
+
+_DATE = Meta(description="jjmmaaaa")
+
+
+class Personne(Struct, frozen=True, kw_only=True, rename="camel"):
+    nom_prenom: str
+    date_de_naissance: Annotated[str, _DATE]
+    sexe: Literal["F", "M"] | None
+
+
+class Adresse(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Seven postal lines; empty ones are absent."""
+
+    identite: str | UnsetType = UNSET
+    complement_identite: str | UnsetType = UNSET
+    complement_identite_geo: str | UnsetType = UNSET
+    numero_rue: str | UnsetType = UNSET
+    lieu_dit: str | UnsetType = UNSET
+    code_postal_ville: str | UnsetType = UNSET
+    pays: str | UnsetType = UNSET
+
+
+class CompositionFamiliale(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    quotient_familial: int | None
+    mois: Annotated[int, Meta(ge=1, le=12)]
+    annee: int
+    allocataires: tuple[Personne, ...]
+    enfants: tuple[Personne, ...]
+    adresse: Adresse
+
+
+def _absent(detail: str) -> Failure:
+    return Failure(
+        kind=Kind.NOT_FOUND, code="003", title="Entité non trouvée", detail=detail + PERIMETER, fault="caller"
+    )
+
+
+PROBLEMS = {
+    # The labels of real responses, to the letter (§2.5).
+    "file_struck_off": _absent("Dossier radié. Le document ne peut être édité."),
+    "file_unknown": _absent("Dossier allocataire inexistant. Le document ne peut être édité."),
+    # Ours, a sentence for each class: the CAF's own labels are not documented, and are not forwarded.
+    "file_pending": _absent("L'affiliation de l'allocataire est en cours."),
+    "file_suspended": _absent("Le dossier allocataire est suspendu."),
+    "file_closed": _absent("Le dossier allocataire ne permet plus d'éditer le document."),
+    "no_right": _absent("Aucun droit n'est ouvert sur la période."),
+    "no_quotient": _absent("Aucun quotient familial n'est disponible sur la période."),
+}
+
+COMPOSITION_FAMILIALE = operation(
+    id="api_particulier_v2_cnaf_quotient_familial",
+    path="/api/v2/composition-familiale",
+    modality="numero_allocataire",
+    summary="Quotient familial CAF, par numéro d'allocataire",
+    scopes=("cnaf_quotient_familial", "cnaf_allocataires", "cnaf_enfants", "cnaf_adresse"),
+    data=CompositionFamiliale,
+    fields={
+        "quotientFamilial": FIELDS["quotient_familial"],
+        "mois": FIELDS["quotient_familial"],
+        "annee": FIELDS["quotient_familial"],
+        "allocataires": FIELDS["allocataires"],
+        "enfants": FIELDS["enfants"],
+        "adresse": FIELDS["adresse"],
+    },
+    checks=((Check("numero_allocataire"),),),
+    reasons=(*PROBLEMS, QUOTIENT_MISSING),
+    cache_s=24 * 3600,
+    retirement=Retirement(
+        deprecated_on="2025-10-31",  # when the official platform removed it (http-contract §1.3)
+        sunset_on="2027-01-01",  # ours: nobody has announced a date
+        successor="/api/v2/composition-familiale-v2",
+    ),
+)

@@ -1,0 +1,134 @@
+"""The CAF's two upstreams: the hub as it answers behind it, and its older SOAP service (upstreams/02).
+
+Who is known there, and how to make them fail: bouquet_hub.personas and bouquet_cnaf.personas. The SOAP service
+asks for no client certificate, since it speaks plain HTTP. A test adds files with `app[FILES][key] = …`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from datetime import date
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+from aiohttp import web
+
+from bouquet_cnaf.personas import PERSONAS, Dossier, Key, Mime, Retour, Said, Someone, said_of
+from bouquet_hub.personas import CAF
+from bouquet_hub.simulator import hub_app, hub_settings
+from bouquet_worker.simulate import CLOCK, Fault, Simulator, misbehave
+
+FILES = web.AppKey("files", MutableMapping[Key, Said])
+PATH = "/sgmap/wswdd/v1"
+
+QUESTION = (
+    "{http://schemas.xmlsoap.org/soap/envelope/}Body/{http://v1.ws.wsdemandedocumentcafweb.cnaf/}demanderDocumentWeb"
+    "/arg0/beanEntreeDemandeDocumentWeb"
+)
+ELEMENTS = ["codeAppli", "matricule", "codePostal", "typeDocument", "typeEnvoi"]
+REGISTERED = (
+    "Votre demande est bien enregistrée. Un document vous sera adressé à votre domicile dans les prochains jours."
+)
+REPLY = (
+    '<?xml version="1.0" encoding="utf-8"?>'
+    '<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"><soapenv:Body>'
+    '<ns2:demanderDocumentWebResponse xmlns:ns2="http://v1.ws.wsdemandedocumentcafweb.cnaf/"><return>'
+    "<beanRetourDemandeDocumentWeb><codeRetour>{code}</codeRetour>{flux}<libelleRetour>{label}</libelleRetour>"
+    "</beanRetourDemandeDocumentWeb></return></ns2:demanderDocumentWebResponse></soapenv:Body></soapenv:Envelope>"
+)
+BOUNDARY = "MIMEBoundary_4d1c0e77a9b2"
+CONTENT_ID = "<0.5d1c0e77a9b2@apache.org>"
+PART_HEADERS = (
+    'Content-Type: application/xop+xml; charset=utf-8; type="text/xml"',
+    "Content-Transfer-Encoding: binary",
+    f"Content-ID: {CONTENT_ID}",
+)
+HEADERS = {
+    "Content-Type": f'multipart/related; boundary="{BOUNDARY}"; type="application/xop+xml"; '
+    f'start="{CONTENT_ID}"; start-info="text/xml"'
+}
+
+
+def cnaf_app() -> web.Application:
+    app = hub_app(CAF)
+    app[FILES] = dict(PERSONAS)
+    app.router.add_post(PATH, _soap)
+    return app
+
+
+def cnaf_settings(base_url: str) -> dict[str, str]:
+    return hub_settings(CAF, base_url) | {"BOUQUET_CNAF_SOAP_URL": base_url + PATH}
+
+
+simulator = Simulator(provider="cnaf", app=cnaf_app, settings=cnaf_settings)
+
+
+async def _soap(request: web.Request) -> web.StreamResponse:
+    key = _key_asked(await request.text()) if request.content_type == "text/xml" else None
+    files = request.app[FILES]
+    match said_of(files, key) if key else Fault.INTERNAL:
+        case Fault() as fault:
+            return await misbehave(request, fault)
+        case Retour(code=code, label=label, mime=mime):
+            return _wrapped(REPLY.format(code=code, flux="", label=escape(label)), mime)
+        case Dossier(mime=mime) as dossier:
+            flux = f"<fluxRetour>{escape(_document(dossier, request.app[CLOCK]()))}</fluxRetour>"
+            return _wrapped(REPLY.format(code=0, flux=flux, label=REGISTERED), mime)
+
+
+def _key_asked(envelope: str) -> Key | None:
+    """Nothing but its own elements, in its own order (§2.2)."""
+    try:
+        bean = ElementTree.fromstring(envelope).find(QUESTION)
+    except ElementTree.ParseError:
+        return None
+    if bean is None or [element.tag for element in bean] != ELEMENTS:
+        return None
+    application, numero, code_postal, document, sending = (element.text or "" for element in bean)
+    return Key(numero, code_postal) if (application, document, sending) == ("WDD", "4", "5") else None
+
+
+def _document(dossier: Dossier, today: date) -> str:
+    """Empty lists are one closed element; without a quotient, so is `quotients`."""
+    lines = "".join(f"<LIBLIG{n}ADR>{escape(line)}</LIBLIG{n}ADR>" for n, line in enumerate(dossier.lines, 1))
+    return '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n' + _element(
+        "drtData",
+        _element("adresse", lines),
+        _element("identeEnfants", *(_element("UNENFANT", _someone(child)) for child in dossier.children)),
+        _element("identePersonnes", *(_element("UNEPERSONNE", _adult(person)) for person in dossier.persons)),
+        _element("quotients", *_months(dossier, today)),
+    )
+
+
+def _element(name: str, *content: str) -> str:
+    return f"<{name}>\n{''.join(content)}</{name}>\n" if content else f"<{name}/>\n"
+
+
+def _adult(person: Someone) -> str:
+    return f"<QUAL>{'Madame' if person.sex == 'F' else 'Monsieur'}</QUAL>" + _someone(person)
+
+
+def _someone(person: Someone) -> str:
+    return f"<NOMPRENOM>{escape(person.name)}</NOMPRENOM><DATNAISS>{person.born}</DATNAISS><SEXE>{person.sex}</SEXE>"
+
+
+def _months(dossier: Dossier, today: date) -> tuple[str, ...]:
+    """The month is not padded."""
+    if dossier.quotient is None:
+        return ()
+    year, month = dossier.month or _month_before(today)
+    value = f"<DUMOIS>{month}</DUMOIS><DELANNEE>{year}</DELANNEE><QUOTIENTF>{dossier.quotient}</QUOTIENTF>"
+    return (_element("QFMOIS", value),)
+
+
+def _month_before(today: date) -> tuple[int, int]:
+    return (today.year, today.month - 1) if today.month > 1 else (today.year - 1, 12)
+
+
+def _wrapped(reply: str, mime: Mime) -> web.Response:
+    """One part of a multipart message, with its quirks (§2.3)."""
+    newline = "\r\n" if mime == "crlf" else "\n"
+    gap = newline * (2 if mime == "doubled" else 1)
+    head = gap.join((f"--{BOUNDARY}", *PART_HEADERS))
+    closing = "" if mime == "unclosed" else f"{newline}--{BOUNDARY}--{newline}"
+    return web.Response(body=(head + gap + newline + reply + closing).encode(), headers=HEADERS)

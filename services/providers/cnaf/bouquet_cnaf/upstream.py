@@ -1,0 +1,160 @@
+"""The CAF's older web service: SOAP 1.1 in MIME, a document as text within, and a table of codes (upstreams/02).
+
+Its XML is not trusted: no entity is resolved, nothing is fetched, and a document type is refused before parsing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TypeAlias, cast
+from xml.sax.saxutils import escape
+
+from lxml import etree
+from msgspec import Struct
+
+from bouquet_proto.identity import NumeroAllocataire
+from bouquet_worker.trouble import Trouble
+
+Element: TypeAlias = "etree._Element"
+
+HEADERS = {"Content-Type": "text/xml; charset=utf-8"}  # and no SOAPAction (§2.1)
+
+ENVELOPE = """\
+<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" xmlns:tns="http://v1.ws.wsdemandedocumentcafweb.cnaf/">
+  <soap:Header/>
+  <soap:Body>
+    <tns:demanderDocumentWeb>
+      <arg0>
+        <app>WDD</app>
+        <id>?</id>
+        <beanEntreeDemandeDocumentWeb>
+          <codeAppli>WDD</codeAppli>
+          <matricule>{matricule}</matricule>
+          <codePostal>{code_postal}</codePostal>
+          <typeDocument>4</typeDocument>
+          <typeEnvoi>5</typeEnvoi>
+        </beanEntreeDemandeDocumentWeb>
+      </arg0>
+    </tns:demanderDocumentWeb>
+  </soap:Body>
+</soap:Envelope>
+"""
+BEAN = "{*}Body/{*}demanderDocumentWebResponse/{*}return/{*}beanRetourDemandeDocumentWeb"
+LINES = tuple(f"adresse/LIBLIG{number}ADR" for number in range(1, 8))
+
+# §2.5. Labels are never looked at.
+SUCCESS = 0
+ABSENCES = {
+    101: "file_struck_off",
+    102: "file_closed",
+    111: "file_pending",
+    **dict.fromkeys((121, 122), "file_suspended"),
+    132: "file_closed",  # a death: the caller need not learn it here
+    133: "file_unknown",
+    **dict.fromkeys((141, 171, 191, 194, 1113, 1114), "no_right"),
+    **dict.fromkeys((151, 161), "no_quotient"),
+}
+WRONG_PARAMETERS = {
+    # All that a caller can vary is the number and the postal code, which stands for the old confidential code.
+    **dict.fromkeys((103, 131, 192, 193, 195, 196, 197, 198), "00352"),
+    181: "00351",
+}
+FAILURES = dict.fromkeys((201, 211, 221, 231, 241, *range(251, 258)), "upstream_internal")
+
+
+class Retour(Struct, frozen=True):
+    """The envelope's content. `document` is XML again, as text; absent from most refusals."""
+
+    code: int
+    document: str
+
+
+class Quotient(Struct, frozen=True):
+    value: int | None
+    month: int
+    year: int
+
+
+class Person(Struct, frozen=True):
+    name: str
+    born: str
+    """`ddMMyyyy`, a text: it may begin with a zero."""
+    sex: str
+
+
+class Document(Struct, frozen=True):
+    lines: tuple[str, ...]
+    persons: tuple[Person, ...]
+    children: tuple[Person, ...]
+    quotient: Quotient | None
+
+
+def envelope(who: NumeroAllocataire) -> str:
+    """Numbers as typed, without padding nor key letter (§2.2)."""
+    return ENVELOPE.format(matricule=escape(who.numero_allocataire), code_postal=escape(who.code_postal))
+
+
+def retour_of(body: bytes) -> Retour:
+    """Out of its MIME part, whatever the state of the headers and boundaries around it (§2.3)."""
+    part = re.search(rb"<(\?xml|(\w+:)?Envelope\b).*</(\w+:)?Envelope\s*>", body, re.DOTALL)
+    bean = parsed(part[0] if part else b"").find(BEAN)
+    if bean is None:
+        raise Trouble("upstream_malformed", field=BEAN)
+    return Retour(code=_integer(bean, "{*}codeRetour"), document=_text(bean, "{*}fluxRetour"))
+
+
+def document_of(text: str) -> Document:
+    root = parsed(text.strip().encode())
+    if root.tag != "drtData":
+        raise Trouble("upstream_malformed", field="drtData")
+    return Document(
+        lines=tuple(_text(root, line) for line in LINES),
+        persons=_persons(root, "identePersonnes/UNEPERSONNE"),
+        children=_persons(root, "identeEnfants/UNENFANT"),
+        quotient=_quotient(root.find("quotients/QFMOIS")),
+    )
+
+
+def parsed(xml: bytes) -> Element:
+    """Read as UTF-8, as the MIME headers promise, so that a document type cannot hide in another encoding."""
+    if b"<!DOCTYPE" in xml:
+        raise Trouble("upstream_malformed", cause="document type")
+    parser = etree.XMLParser(
+        encoding="utf-8",
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        return cast(Element, etree.fromstring(xml, parser))
+    except etree.XMLSyntaxError as error:  # its text quotes the document
+        raise Trouble("upstream_malformed", cause=type(error).__name__) from None
+
+
+def _persons(root: Element, path: str) -> tuple[Person, ...]:
+    return tuple(
+        Person(_text(person, "NOMPRENOM"), _text(person, "DATNAISS"), _text(person, "SEXE"))
+        for person in root.iterfind(path)
+    )
+
+
+def _quotient(month: Element | None) -> Quotient | None:
+    if month is None:
+        return None
+    value = _integer(month, "QUOTIENTF") if _text(month, "QUOTIENTF") else None
+    return Quotient(value, _integer(month, "DUMOIS"), _integer(month, "DELANNEE"))
+
+
+def _text(element: Element, path: str) -> str:
+    """Empty where absent."""
+    return (element.findtext(path) or "").strip()
+
+
+def _integer(element: Element, path: str) -> int:
+    try:
+        return int(_text(element, path))
+    except ValueError:
+        raise Trouble("upstream_malformed", field=path) from None

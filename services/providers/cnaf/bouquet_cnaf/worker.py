@@ -1,0 +1,121 @@
+"""CNAF: quotient familial and family composition, by civil status or by file number.  Owner: team-cnaf.
+
+Upstreams: the social-security hub (bouquet_hub), and the CAF's older SOAP service, which knows file numbers.
+"""
+
+from __future__ import annotations
+
+import ssl
+
+from bouquet_cnaf import contract, upstream
+from bouquet_cnaf.upstream import ABSENCES, FAILURES, SUCCESS, WRONG_PARAMETERS, Document, Person
+from bouquet_hub.quotient import SEXES, quotient_familial
+from bouquet_hub.upstream import HubSettings, open_hub
+from bouquet_proto.identity import NumeroAllocataire
+from bouquet_proto.messages import Failed, NotFound, Rejected
+from bouquet_proto.offer import Authority
+from bouquet_proto.quotient_familial import OPERATIONS, PROBLEMS, QUOTIENT_MISSING
+from bouquet_worker.transport import Answer
+from bouquet_worker.trouble import Trouble
+from bouquet_worker.upstream import Upstream
+from bouquet_worker.worker import Ask, Worker
+
+ADDRESS = (
+    # LIBLIG1ADR to LIBLIG7ADR, in their order (§2.4).
+    "identite",
+    "complement_identite",
+    "complement_identite_geo",
+    "numero_rue",
+    "lieu_dit",
+    "code_postal_ville",
+    "pays",
+)
+
+
+class Settings(HubSettings, frozen=True, kw_only=True):
+    soap_url: str
+    soap_certificate_path: str = ""
+    """Of the client certificate, PEM: the CAF knows us by it alone."""
+    soap_key_path: str = ""
+    """Of its key, where it is not in the same file."""
+    soap_ca_path: str = ""
+    """Of the authority that signed the CAF's certificate, where the system does not know it."""
+    soap_timeout_s: float = 10.0
+
+
+worker = Worker(
+    "cnaf",
+    Settings,
+    owner="team-cnaf",
+    authority=Authority("CNAF", "23"),
+    problems=PROBLEMS | contract.PROBLEMS,
+)
+
+
+@worker.upstream
+def hub(settings: Settings) -> Upstream:
+    return open_hub("cnaf hub", settings)
+
+
+@worker.upstream
+def soap(settings: Settings) -> Upstream:
+    return Upstream(
+        "cnaf soap",
+        settings.soap_url,
+        timeout_s=settings.soap_timeout_s,
+        headers=upstream.HEADERS,
+        concurrency=settings.concurrency,
+        ssl=_mutual_tls(settings),
+    )
+
+
+worker.answers(*OPERATIONS)(quotient_familial)
+
+
+@worker.answers(contract.COMPOSITION_FAMILIALE)
+async def composition_familiale(
+    ask: Ask[NumeroAllocataire], soap: Upstream
+) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
+    return read(await soap.post(data=upstream.envelope(ask.who), idempotent=True))
+
+
+def read(answer: Answer) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
+    """By status, then by return code (upstreams/02 §2.5-2.6)."""
+    if answer.status != 200:
+        known = answer.status == 500 and b"Internal Server Error" in answer.body
+        raise Trouble("upstream_internal" if known else "upstream_unknown", cause=f"HTTP {answer.status}")
+    retour = upstream.retour_of(answer.body)
+    if retour.code == SUCCESS:
+        return to_contract(upstream.document_of(retour.document))
+    if absence := ABSENCES.get(retour.code):
+        return NotFound(absence)
+    if parameter := WRONG_PARAMETERS.get(retour.code):
+        return Rejected(parameter)
+    raise Trouble(FAILURES.get(retour.code, "upstream_unknown"), cause=f"code {retour.code}")
+
+
+def to_contract(document: Document) -> contract.CompositionFamiliale | Failed:
+    """A file may have no quotient for the month, which is not one of zero (upstreams/02 §2.4, §2.6)."""
+    if document.quotient is None:
+        return Failed(QUOTIENT_MISSING)
+    return contract.CompositionFamiliale(
+        quotient_familial=document.quotient.value,
+        mois=document.quotient.month,
+        annee=document.quotient.year,
+        allocataires=tuple(map(personne, document.persons)),
+        enfants=tuple(map(personne, document.children)),
+        adresse=contract.Adresse(**{name: line for name, line in zip(ADDRESS, document.lines, strict=True) if line}),
+    )
+
+
+def personne(person: Person) -> contract.Personne:
+    return contract.Personne(nom_prenom=person.name, date_de_naissance=person.born, sexe=SEXES.get(person.sex))
+
+
+def _mutual_tls(settings: Settings) -> ssl.SSLContext | None:
+    if not (settings.soap_certificate_path or settings.soap_ca_path):
+        return None
+    context = ssl.create_default_context(cafile=settings.soap_ca_path or None)
+    if settings.soap_certificate_path:
+        context.load_cert_chain(settings.soap_certificate_path, settings.soap_key_path or None)
+    return context

@@ -1,0 +1,106 @@
+"""What the hub answers when it has no file to give: one table for every prestation (upstreams/03 §3.3)."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct, field
+
+from bouquet_hub.request import transliterate
+from bouquet_proto.identity import Identite
+from bouquet_proto.messages import Meta, NotFound, Rejected
+from bouquet_proto.quotient_familial import NO_FILE, REFUSED, UNATTACHED, UNIDENTIFIED
+from bouquet_worker.transport import Answer
+from bouquet_worker.trouble import Trouble
+
+log = logging.getLogger(__name__)
+
+FUND_HEADER = "X-APISECU-FD"
+Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
+FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
+FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
+"""By status; any other that is not in the table is `upstream_unknown`."""
+
+EXPECTED_REFUSAL = 40013
+"""A civil status that a caller may well have typed; any other 400 means that we asked wrongly (§3.3, row 7)."""
+UNPARSEABLE = "unparseable"
+MESSAGE_LENGTH = 200
+
+Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
+"""Five digits. More might be a social security number, and is not read."""
+
+
+class Error(Struct, frozen=True):
+    code: Code | None = field(name="errorCode", default=None)
+    text: str | None = field(name="error", default=None)
+
+
+def fund_of(answer: Answer) -> Fund | None:
+    """Which fund answered. Absent from what the directories say before any fund is asked (§3.1)."""
+    return FUNDS.get(answer.headers.get(FUND_HEADER, ""))
+
+
+def refusal_of(answer: Answer, who: Identite) -> NotFound | Rejected | None:
+    """`None` when a fund answered with a file. Raises `Trouble` when nothing can be concluded.
+
+    The order matters: error codes first, the header then, since directories may carry one some day. A 404 that
+    nobody signed says nothing of the person (§6.2), so it is a failure and not an absence.
+    """
+    match answer.status, _error_in(answer.body), fund_of(answer):
+        case 200, _, _:
+            return None
+        case 404, Error(code=40409), _:  # SNGI: nobody has this civil status
+            return Rejected(UNIDENTIFIED)
+        case 404, Error(code=40406 | 40412), _:  # RNCPS: attached to no fund
+            return NotFound(UNATTACHED)
+        case 404, Error(), str():
+            return NotFound(NO_FILE)
+        case 400, error, _:
+            if error is None or error.code != EXPECTED_REFUSAL:
+                log.warning("hub refused the form of a question", extra={"error_code": error and error.code})
+            return Rejected(REFUSED, meta=_complaint(error, who))
+        case status, _, fund:
+            raise Trouble(FAILURES.get(status, "upstream_unknown"), cause=f"HTTP {status} by {fund or 'nobody'}")
+
+
+def _error_in(body: bytes) -> Error | None:
+    try:
+        return msgspec.json.decode(body, type=Error)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _complaint(error: Error | None, who: Identite) -> Meta:
+    """The hub's own words, unless they quote the person."""
+    if error is None:
+        return {"provider_error_code": UNPARSEABLE, "provider_error_message": UNPARSEABLE}
+    meta: Meta = {}
+    if error.code is not None:
+        meta["provider_error_code"] = error.code
+    if error.text is not None and not _mentions(error.text, who):
+        meta["provider_error_message"] = error.text[:MESSAGE_LENGTH]
+    return meta
+
+
+def _mentions(text: str, who: Identite) -> bool:
+    """Whether a word of the identity is in the text, accents and case aside; a short one must be a word there too."""
+    text, words = _folded(text), _words(text)
+    return any(word in words or (len(word) > 2 and word in text) for word in _words(*_texts(who)))
+
+
+def _texts(who: Identite) -> list[str]:
+    """Every value but the sex, which the hub's own sentences name."""
+    anonymous = msgspec.structs.replace(who, prenoms=(), sexe_etat_civil=None)
+    values = (*msgspec.structs.astuple(anonymous), *who.prenoms, who.date_naissance())
+    return [str(value) for value in values if value]
+
+
+def _words(*texts: str) -> set[str]:
+    return {word for text in texts for word in re.findall(r"\w+", _folded(text))}
+
+
+def _folded(text: str) -> str:
+    return transliterate(text).casefold()

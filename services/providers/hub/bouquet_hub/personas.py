@@ -1,0 +1,359 @@
+"""The people of the simulated hub, and what each fund says of them. All invented; one row a cell of the regime table.
+
+Whoever is not here is identified by nobody. Two kinds of people:
+
+- `PERSONAS`, with a story. First names and birth date must be theirs; case and accents do not matter.
+- Staged ones, of any first name and date, whose birth name says what each fund does: `CAF-SLOW MSA-FOUND`.
+  A word is a fund, a hyphen and what it says:
+
+  FOUND  INCOMPLETE  NO-FILE  UNATTACHED  UNIDENTIFIED  REJECTED         the outcomes of upstreams/06 §6.3
+  TECHNICAL                                                              the hub's own 500
+  INTERNAL  RATE-LIMITED  UNAVAILABLE  GATEWAY-TIMEOUT  REDIRECT         `simulate.Fault`
+  HTML  TRUNCATED  EMPTY  SLOW  CUT
+
+  The fund that is not named has no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
+
+from bouquet_worker.simulate import Fault
+
+
+class Fund(Struct, frozen=True):
+    provider: Literal["cnaf", "msa"]
+    word: str
+    code: str
+    """In `X-APISECU-FD`."""
+
+
+CAF = Fund("cnaf", "CAF", "00810011")
+MSA = Fund("msa", "MSA", "00171001")
+RNCPS_CODE = "99430000"
+
+
+class File(Struct, frozen=True):
+    """A 200 of the fund. The month of computation is filled in where the body has none."""
+
+    body: Mapping[str, Any]
+
+
+class Refusal(Struct, frozen=True):
+    status: int
+    code: int
+    text: str
+    signed_by: Literal["nobody", "fund", "rncps"] = "nobody"
+
+
+Said: TypeAlias = File | Refusal | Fault
+
+NO_FILE = Refusal(404, 40401, "L’API n’existe pas.", "fund")
+UNATTACHED = Refusal(404, 40406, "Le répertoire ne contient aucun rattachement pour cette personne")
+UNIDENTIFIED = Refusal(404, 40409, "Il n’a pas été possible d’identifier la personne")
+REJECTED = Refusal(400, 40013, "Civilité invalide")
+TECHNICAL = Refusal(500, 50001, "Erreur technique non spécifiée", "rncps")
+
+
+class Who(Struct, frozen=True):
+    """A person as the hub knows them, and the key they are found by."""
+
+    nom: str
+    prenoms: str
+    naissance: str
+    genre: str
+
+
+def who_asked(query: Mapping[str, str]) -> Who:
+    """From the hub's query parameters."""
+    names = ("nomNaissance", "listePrenoms", "dateNaissance", "genre")
+    return Who(*(query.get(name, "").upper() for name in names))
+
+
+def person(who: Who, usage: str | None = None) -> dict[str, str]:
+    """A member of a household in the hub's JSON, where `nomUsage` is often absent."""
+    return {
+        "nomNaissance": who.nom,
+        **({"nomUsage": usage} if usage else {}),
+        "listePrenoms": who.prenoms,
+        "dateNaissance": who.naissance,
+        "genre": who.genre,
+    }
+
+
+def household(
+    quotient: int | None, *allocataires: dict[str, str], enfants: tuple[Who, ...] = (), **adresse: str
+) -> File:
+    """Without children, the key is absent."""
+    children = {"enfants": [person(child) for child in enfants]} if enfants else {}
+    return File({"allocataires": [*allocataires], **children, "adresse": adresse, "quotientFamilial": quotient})
+
+
+class Persona(Struct, frozen=True, kw_only=True):
+    story: str
+    who: Who
+    commune: str = ""
+    """INSEE code of the birth place, for who wants to ask for them; the simulated hub does not look at it."""
+    pays: str = "99100"
+    says: Mapping[Fund, Said]
+
+
+_MAELYS = Who("LE GOUADEC", "MAELYS INES", "1989-06-14", "F")
+_REMI = Who("CASTAGNOS", "REMI GASTON", "1978-09-03", "M")
+_HELENE = Who("FONTVIEILLE", "HELENE", "1992-01-27", "F")
+_JULIEN = Who("MARCADET", "JULIEN AIME", "1986-11-09", "M")
+_CLARISSE = Who("D'ARTIGUELOUVE", "CLARISSE", "1983-04-30", "F")
+_BASILE = Who("ROUVERAND", "BASILE", "1990-07-19", "M")
+_SOLENE = Who("TREHOREL", "SOLENE", "1985-02-11", "F")
+_THEODORE = Who("VAUZELLES", "THEODORE PAUL", "1976-12-05", "M")
+_OCEANE = Who("BRIANCHON", "OCEANE", "1994-03-22", "F")
+_GREGOIRE = Who("PUYLAROQUE", "GREGOIRE", "1981-08-16", "M")
+_NOEMIE = Who("SAUVEPLANE", "NOEMIE", "1988-10-01", "F")
+_SAMIRA = Who("BENZERTI-ROCHE", "SAMIRA", "1991-00-00", "F")
+
+PERSONAS: tuple[Persona, ...] = (
+    Persona(
+        story="Only the CAF knows her: couple, two children, one born on an unknown day",
+        who=_MAELYS,
+        commune="29019",
+        says={
+            CAF: household(
+                612,
+                person(_MAELYS, "KERVENNIC"),
+                person(Who("KERVENNIC", "YANN", "1987-01-05", "M")),
+                enfants=(
+                    Who("KERVENNIC", "LOUISE", "2019-08-11", "F"),
+                    Who("KERVENNIC", "EWEN", "2022-05-00", "M"),
+                ),
+                identite="MADAME KERVENNIC MAELYS",
+                complementInformation="APPARTEMENT 14",
+                complementInformationGeo="BATIMENT LES AJONCS",
+                numeroLibelleVoie="3 RUE DU FOUR A PAIN",
+                codePostalVille="29200 BREST",
+                pays="FRANCE",
+            ),
+            MSA: NO_FILE,
+        },
+    ),
+    Persona(
+        story="Only the MSA knows him: alone, without children",
+        who=_REMI,
+        commune="32013",
+        says={
+            CAF: NO_FILE,
+            MSA: household(
+                431,
+                person(_REMI),
+                identite="MONSIEUR CASTAGNOS REMI",
+                lieuDit="LA BORDE HAUTE",
+                codePostalVille="32110 NOGARO",
+                pays="FRANCE",
+            ),
+        },
+    ),
+    Persona(
+        story="Neither fund has a file",
+        who=_HELENE,
+        commune="44109",
+        says={CAF: NO_FILE, MSA: NO_FILE},
+    ),
+    Persona(
+        story="Has just moved to the MSA, the CAF has not struck the file off: MSA today, CAF for past months",
+        who=_JULIEN,
+        commune="12202",
+        says={
+            CAF: household(
+                954,
+                person(_JULIEN),
+                identite="MONSIEUR MARCADET JULIEN",
+                numeroLibelleVoie="27 RUE DU TOUAT",
+                codePostalVille="12000 RODEZ",
+                pays="FRANCE",
+            ),
+            MSA: household(
+                387,
+                person(_JULIEN),
+                identite="MONSIEUR MARCADET JULIEN",
+                lieuDit="LE MAS ROUGIER",
+                codePostalVille="12480 BROQUIES",
+                pays="FRANCE",
+            ),
+        },
+    ),
+    Persona(
+        story="Both answer with a file, but the MSA's is a homonym's: the CAF's is hers",
+        who=_CLARISSE,
+        commune="64445",
+        says={
+            CAF: household(
+                1108,
+                person(_CLARISSE),
+                enfants=(Who("D'ARTIGUELOUVE", "ELIOTT", "2020-12-02", "M"),),
+                identite="MADAME D'ARTIGUELOUVE CLARISSE",
+                numeroLibelleVoie="5 ALLEE DE MORLAAS",
+                codePostalVille="64000 PAU",
+                pays="FRANCE",
+            ),
+            MSA: household(
+                276,
+                person(Who("D'ARTIGUELOUVE", "CLARISSE", "1938-04-30", "F")),
+                identite="MADAME D'ARTIGUELOUVE CLARISSE",
+                lieuDit="CAMPAGNE DARRE",
+                codePostalVille="64370 ARTHEZ DE BEARN",
+                pays="FRANCE",
+            ),
+        },
+    ),
+    Persona(
+        story="The CAF is down, the MSA has the file",
+        who=_BASILE,
+        commune="15014",
+        says={
+            CAF: Fault.UNAVAILABLE,
+            MSA: household(
+                519,
+                person(_BASILE),
+                enfants=(Who("ROUVERAND", "ALBANE", "2021-03-08", "F"),),
+                identite="MONSIEUR ROUVERAND BASILE",
+                lieuDit="LE PUECH",
+                codePostalVille="15130 YTRAC",
+                pays="FRANCE",
+            ),
+        },
+    ),
+    Persona(
+        story="The CAF is silent, the MSA has the file",
+        who=_SOLENE,
+        commune="53130",
+        says={
+            CAF: Fault.SLOW,
+            MSA: household(
+                745,
+                person(_SOLENE),
+                identite="MADAME TREHOREL SOLENE",
+                lieuDit="LA HAIE BERGERE",
+                codePostalVille="53200 FROMENTIERES",
+                pays="FRANCE",
+            ),
+        },
+    ),
+    Persona(
+        story="The CAF is silent, the MSA has no file: nobody knows, and it is not a 404",
+        who=_THEODORE,
+        commune="03190",
+        says={CAF: Fault.SLOW, MSA: NO_FILE},
+    ),
+    Persona(
+        story="The CAF has no file, the MSA is silent",
+        who=_OCEANE,
+        commune="72181",
+        says={CAF: NO_FILE, MSA: Fault.SLOW},
+    ),
+    Persona(
+        story="The CAF has no file, the MSA is down",
+        who=_GREGOIRE,
+        commune="46042",
+        says={CAF: NO_FILE, MSA: Fault.UNAVAILABLE},
+    ),
+    Persona(
+        story="Both funds are down",
+        who=Who("ESCANDE", "VIVIEN", "1979-05-25", "M"),
+        commune="87085",
+        says={CAF: Fault.UNAVAILABLE, MSA: Fault.UNAVAILABLE},
+    ),
+    Persona(
+        story="The CAF has a file, the MSA is down",
+        who=_NOEMIE,
+        commune="48095",
+        says={
+            CAF: household(
+                833,
+                person(_NOEMIE),
+                identite="MADAME SAUVEPLANE NOEMIE",
+                numeroLibelleVoie="12 RUE BASSE",
+                codePostalVille="48000 MENDE",
+                pays="FRANCE",
+            ),
+            MSA: Fault.UNAVAILABLE,
+        },
+    ),
+    Persona(
+        story="Born abroad, day and month unknown; resources unknown, so a quotient of zero",
+        who=_SAMIRA,
+        pays="99351",
+        says={
+            CAF: household(
+                0,
+                person(_SAMIRA),
+                enfants=(Who("BENZERTI-ROCHE", "NAEL", "2023-09-17", "M"),),
+                identite="MADAME BENZERTI-ROCHE SAMIRA",
+                numeroLibelleVoie="41 RUE DE L'ABBE GREGOIRE",
+                codePostalVille="38000 GRENOBLE",
+                pays="FRANCE",
+            ),
+            MSA: NO_FILE,
+        },
+    ),
+    Persona(
+        story="Nobody has this civil status",
+        who=Who("QUIDAM", "ALEX", "1984-06-06", "M"),
+        commune="86194",
+        says={CAF: UNIDENTIFIED, MSA: UNIDENTIFIED},
+    ),
+    Persona(
+        story="Exists, and is attached to no fund",
+        who=Who("SOLITAIRE", "AGATHE", "1997-02-18", "F"),
+        commune="58194",
+        says={CAF: UNATTACHED, MSA: UNATTACHED},
+    ),
+    Persona(
+        story="The CAF has a file without a quotient, the MSA has no file",
+        who=Who("PERTHUIS", "MAXENCE", "1995-09-29", "M"),
+        commune="19272",
+        says={
+            CAF: household(
+                None,
+                person(Who("PERTHUIS", "MAXENCE", "1995-09-29", "M")),
+                identite="MONSIEUR PERTHUIS MAXENCE",
+                numeroLibelleVoie="8 QUAI DE RIGNY",
+                codePostalVille="19000 TULLE",
+                pays="FRANCE",
+            ),
+            MSA: NO_FILE,
+        },
+    ),
+    Persona(
+        story="The hub refuses the civil status before any fund sees it",
+        who=Who("BALIVERNE", "OSCAR", "1982-01-13", "M"),
+        commune="21231",
+        says={CAF: REJECTED, MSA: REJECTED},
+    ),
+)
+
+_STAGES: dict[str, Said] = {
+    "NO-FILE": NO_FILE,
+    "UNATTACHED": UNATTACHED,
+    "UNIDENTIFIED": UNIDENTIFIED,
+    "REJECTED": REJECTED,
+    "TECHNICAL": TECHNICAL,
+    **{fault.name.replace("_", "-"): fault for fault in Fault},
+}
+_QUOTIENTS = {"FOUND": 500, "INCOMPLETE": None}
+
+
+def said_of_personas(fund: Fund) -> dict[Who, Said]:
+    return {persona.who: persona.says[fund] for persona in PERSONAS}
+
+
+def staged(who: Who, fund: Fund) -> Said | None:
+    """What a birth name makes a fund say; `None` when it is a name like another."""
+    words = dict(word.split("-", 1) for word in who.nom.split() if word.startswith(("CAF-", "MSA-")))
+    if not words:
+        return None
+    word = words.get(fund.word, "NO-FILE")
+    if word in _QUOTIENTS:
+        return household(_QUOTIENTS[word], person(who), codePostalVille="75001 PARIS", pays="FRANCE")
+    return _STAGES.get(word)

@@ -1,0 +1,134 @@
+"""The quotient familial as the hub tells it, for either fund (upstreams/04)."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from bouquet_hub.answers import FUND_HEADER, fund_of, refusal_of
+from bouquet_hub.request import headers_of, query_of
+from bouquet_proto import quotient_familial as contract
+from bouquet_proto.identity import Identite
+from bouquet_proto.messages import Failed, NotFound, Rejected
+from bouquet_proto.quotient_familial import QUOTIENT_MISSING, Fournisseur, QuotientFamilial
+from bouquet_worker.transport import Answer
+from bouquet_worker.trouble import Trouble
+from bouquet_worker.upstream import Upstream
+from bouquet_worker.worker import Ask
+
+Blank = Annotated[str, msgspec.Meta(pattern=r"^\s*\Z")]
+SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}
+UNKNOWN_DATE = "0000-00-00"
+
+
+class Person(Struct, frozen=True, rename="camel"):
+    """Any key of the hub's JSON may be absent, here and below."""
+
+    nom_naissance: str | None = None
+    nom_usage: str | None = None
+    liste_prenoms: str | None = None
+    date_naissance: str | None = None
+    genre: str | None = None
+
+
+class Address(Struct, frozen=True, rename="camel"):
+    identite: str | None = None
+    complement_information: str | None = None
+    complement_information_geo: str | None = None
+    numero_libelle_voie: str | None = None
+    lieu_dit: str | None = None
+    code_postal_ville: str | None = None
+    pays: str | None = None
+
+
+class File(Struct, frozen=True, rename="camel"):
+    allocataires: tuple[Person, ...] | None = None
+    enfants: tuple[Person, ...] | None = None
+    adresse: Address | None = None
+    quotient_familial: int | Blank | None = None
+    annee: int | None = None
+    mois: Annotated[int, msgspec.Meta(ge=1, le=12)] | None = None
+
+
+class Month(NamedTuple):
+    year: int
+    month: int
+
+
+async def quotient_familial(ask: Ask[Identite], hub: Upstream) -> QuotientFamilial | NotFound | Rejected | Failed:
+    """The handler of both funds' workers."""
+    month = asked(ask)
+    params = query_of(ask.who) | {"anneeDemandee": str(month.year), "moisDemande": f"{month.month:02d}"}
+    answer = await hub.get(params=params, headers=headers_of(ask))
+    return refusal_of(answer, ask.who) or read(answer, month, ask.today)
+
+
+def asked(ask: Ask[Identite]) -> Month:
+    """Each part defaults to today's, one by one: a year alone is this month of that year (§4.1)."""
+    year, month = ask.parameters.get("annee"), ask.parameters.get("mois")
+    return Month(
+        year if isinstance(year, int) else ask.today.year,
+        month if isinstance(month, int) else ask.today.month,
+    )
+
+
+def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed:
+    """Zero is a quotient, blank is none. Without its fund's name a file is not certified data, but a malformed one."""
+    fund, file = fund_of(answer), answer.decode(File)
+    if fund is None or fund == "RNCPS":
+        raise Trouble("upstream_malformed", field=FUND_HEADER)
+    if not isinstance(file.quotient_familial, int):
+        return Failed(QUOTIENT_MISSING)
+    computed = computation(file, fund, today)
+    return QuotientFamilial(
+        quotient_familial=contract.Valeur(
+            fournisseur=fund,
+            valeur=file.quotient_familial,
+            annee=month.year,
+            mois=month.month,
+            annee_calcul=computed.year,
+            mois_calcul=computed.month,
+        ),
+        allocataires=tuple(map(personne, file.allocataires or ())),
+        enfants=tuple(map(personne, file.enfants or ())),
+        adresse=adresse(file.adresse or Address()),
+    )
+
+
+def computation(file: File, fund: Fournisseur, today: date) -> Month:
+    """The MSA computes anew for each question: the date that it writes means nothing (§4.2)."""
+    if fund == "MSA":
+        return Month(today.year, today.month)
+    if file.annee is None or file.mois is None:
+        raise Trouble("upstream_malformed", field="$.annee" if file.annee is None else "$.mois")
+    return Month(file.annee, file.mois)
+
+
+def personne(person: Person) -> contract.Personne:
+    return contract.Personne(
+        nom_naissance=present(person.nom_naissance),
+        nom_usage=present(person.nom_usage),
+        prenoms=present(person.liste_prenoms),
+        date_naissance=present(person.date_naissance) or UNKNOWN_DATE,
+        sexe=SEXES.get(person.genre),
+    )
+
+
+def adresse(address: Address) -> contract.Adresse:
+    return contract.Adresse(
+        destinataire=present(address.identite),
+        complement_information=present(address.complement_information),
+        complement_information_geographique=present(address.complement_information_geo),
+        numero_libelle_voie=present(address.numero_libelle_voie),
+        lieu_dit=present(address.lieu_dit),
+        code_postal_ville=present(address.code_postal_ville),
+        pays=present(address.pays),
+    )
+
+
+def present(text: str | None) -> str | None:
+    """Blank is as good as absent."""
+    return text if text and text.strip() else None

@@ -1,0 +1,54 @@
+"""What the hub is asked: a person in its query string, who asks in its headers (upstreams/03 §3.1-3.2)."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from bouquet_proto.identity import Identite
+from bouquet_worker.worker import Ask
+
+FRANCE = "99100"
+
+_DECOMPOSED = {char: unicodedata.normalize("NFD", char)[0] for char in (*map(chr, range(0xC0, 0x17F)), *"ǪǫǬǭ")}
+_WHOLE = {
+    **{"Æ": "AE", "æ": "ae", "Œ": "OE", "œ": "oe", "Ø": "O", "ø": "o", "Ð": "D", "ð": "d", "Đ": "D", "đ": "d"},
+    **{"Þ": "Th", "þ": "th", "ß": "ss", "ẞ": "SS", "Ħ": "H", "ħ": "h", "Ł": "L", "ł": "l", "Ŀ": "L", "ŀ": "l"},
+    **{"ı": "i", "Ĳ": "IJ", "ĳ": "ij", "ĸ": "k", "ŉ": "'n", "Ŋ": "NG", "ŋ": "ng", "Ŧ": "T", "ŧ": "t", "×": "x"},
+}
+"""What has no diacritics to drop."""
+_LETTERS = {char: letter for char, letter in _DECOMPOSED.items() if letter.isascii()} | _WHOLE
+
+
+def transliterate(text: str) -> str:
+    """The hub knows ASCII names only: accents are dropped, case is kept, what is not Latin becomes `?` (§1.2).
+
+    Not a plain NFKD strip: `ș`, `ſ`, `’` and Vietnamese double diacritics become `?` too, as in Ruby's i18n table.
+    """
+    letters = unicodedata.normalize("NFC", text)
+    return "".join(letter if letter.isascii() else _LETTERS.get(letter, "?") for letter in letters)
+
+
+def query_of(who: Identite) -> dict[str, str]:
+    """The person, for any prestation. The birth date is always sent, the commune only for births in France (§3.2)."""
+    born_in_france = who.code_cog_insee_pays_naissance == FRANCE
+    query = {
+        "nomUsage": transliterate(who.nom_usage or ""),
+        "nomNaissance": transliterate(who.nom_naissance),
+        "listePrenoms": transliterate(" ".join(who.prenoms)),
+        "dateNaissance": who.date_naissance(),
+        "codeLieuNaissance": who.code_cog_insee_commune_naissance if born_in_france else None,
+        "codePaysNaissance": who.code_cog_insee_pays_naissance,
+        "villeNaissance": who.nom_commune_naissance,
+        "depNaissance": who.code_cog_insee_departement_naissance,
+        "genre": who.sexe_etat_civil,
+    }
+    return {name: value for name, value in query.items() if value}
+
+
+def headers_of(ask: Ask[Identite]) -> dict[str, str]:
+    """Both funds are asked under one correlation id, on behalf of one recipient (§6.8)."""
+    return {
+        "Content-Type": "application/json",  # on a GET: the hub wants it (§3.1)
+        "X-Correlation-ID": ask.request_id,
+        "X-APIPART-FSFINAL": ask.caller.recipient,
+    }

@@ -1,0 +1,123 @@
+"""A hub that answers for one fund, in the hub's dialect (upstreams/03): `POST /token`, then `GET /qf`.
+
+Who is known there, and how to make it fail: `personas`. A test adds people with `app[SAID][who] = …`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import MutableMapping
+from datetime import date
+
+from aiohttp import web
+
+from bouquet_hub.personas import (
+    RNCPS_CODE,
+    UNIDENTIFIED,
+    File,
+    Fund,
+    Refusal,
+    Said,
+    Who,
+    said_of_personas,
+    staged,
+    who_asked,
+)
+from bouquet_worker.simulate import CLOCK, Fault, TokenDesk, misbehave, simulated
+
+SAID = web.AppKey("said", MutableMapping[Who, Said])
+DESK = web.AppKey("desk", TokenDesk)
+FUND = web.AppKey("fund", Fund)
+
+SCOPE = "simulateur.quotient_familial"
+CLIENT_SECRET = "s3cr3t?????"  # its base64 has a character that the URL-safe alphabet writes otherwise (§3.4)
+
+FORMATS: tuple[tuple[str, str, int, str], ...] = (
+    # §3.3, known error codes; the texts of 40001 and 40005 are ours.
+    ("nomNaissance", r"[\x20-\x7e]+", 40003, "Format du nom erroné"),
+    ("listePrenoms", r"[\x20-\x7e]*", 40005, "Format du prénom erroné"),
+    ("genre", "[MF]", 40013, "Civilité invalide"),
+    ("dateNaissance", r"\d{4}-\d{2}-\d{2}", 40001, "Format de la date de naissance erroné"),
+    ("anneeDemandee", r"\d{4}", 40001, "Format de l'année demandée erroné"),
+    ("moisDemande", r"0[1-9]|1[0-2]", 40001, "Format du mois demandé erroné"),
+)
+NAMELESS = Refusal(400, 40002, "Nom de naissance ou nom d'usage absent")
+FUTURE = Refusal(400, 40001, "Le mois demandé est dans le futur")
+
+
+def hub_app(fund: Fund) -> web.Application:
+    app = simulated()
+    app[FUND] = fund
+    app[SAID] = said_of_personas(fund)
+    app[DESK] = TokenDesk({_client_id(fund): CLIENT_SECRET})
+    app.add_routes([web.post("/token", _token), web.get("/qf", _quotient)])
+    return app
+
+
+def hub_settings(fund: Fund, base_url: str) -> dict[str, str]:
+    """The environment of a worker that asks the simulator at `base_url`."""
+    prefix = f"BOUQUET_{fund.provider.upper()}_HUB_"
+    return {
+        f"{prefix}URL": f"{base_url}/qf",
+        f"{prefix}TOKEN_URL": f"{base_url}/token",
+        f"{prefix}CLIENT_ID": _client_id(fund),
+        f"{prefix}CLIENT_SECRET": CLIENT_SECRET,
+        f"{prefix}SCOPE": SCOPE,
+    }
+
+
+def _client_id(fund: Fund) -> str:
+    return f"bouquet-{fund.provider}"
+
+
+async def _token(request: web.Request) -> web.StreamResponse:
+    form = await request.post()
+    if form.get("grant_type") != "client_credentials" or form.get("scope") != SCOPE:
+        return web.json_response({"error": "invalid_scope"}, status=400)
+    return await request.app[DESK].issue(request)
+
+
+async def _quotient(request: web.Request) -> web.StreamResponse:
+    if not request.app[DESK].admits(request):
+        return web.Response(status=401)
+    fund = request.app[FUND]
+    who = who_asked(request.query)
+    match _objection(request) or staged(who, fund) or request.app[SAID].get(who, UNIDENTIFIED):
+        case Fault() as fault:
+            return await misbehave(request, fault)
+        case Refusal() as refusal:
+            return _refused(refusal, fund)
+        case File(body):
+            return web.json_response(_month_before(request) | dict(body), headers={"X-APISECU-FD": fund.code})
+
+
+def _objection(request: web.Request) -> Refusal | None:
+    """What the hub's input control refuses (§3.3)."""
+    query = request.query
+    if not query.get("nomNaissance") and not query.get("nomUsage"):
+        return NAMELESS
+    for name, pattern, code, text in FORMATS:
+        if not re.fullmatch(pattern, query.get(name, "")):
+            return Refusal(400, code, text)
+    today = request.app[CLOCK]()
+    return FUTURE if _month_asked(request) > (today.year, today.month) else None
+
+
+def _month_asked(request: web.Request) -> tuple[int, int]:
+    return int(request.query["anneeDemandee"]), int(request.query["moisDemande"])
+
+
+def _month_before(request: web.Request) -> dict[str, int]:
+    """A quotient is that of the resources of the month before (upstreams/02 §2.4)."""
+    year, month = _month_asked(request)
+    before = date(year, month - 1, 1) if month > 1 else date(year - 1, 12, 1)
+    return {"annee": before.year, "mois": before.month}
+
+
+def _refused(refusal: Refusal, fund: Fund) -> web.Response:
+    signatures = {"fund": {"X-APISECU-FD": fund.code}, "rncps": {"X-APISECU-FD": RNCPS_CODE}}
+    return web.json_response(
+        {"errorCode": refusal.code, "error": refusal.text},
+        status=refusal.status,
+        headers=signatures.get(refusal.signed_by),
+    )

@@ -1,0 +1,35 @@
+"""The hub as an upstream: a worker of it has an URL, a client and a scope for each prestation (upstreams/03 §3.1)."""
+
+from __future__ import annotations
+
+from bouquet_proto.settings import Secret
+from bouquet_worker.auth import ClientCredentials
+from bouquet_worker.upstream import Upstream
+from bouquet_worker.worker import WorkerSettings
+
+
+class HubSettings(WorkerSettings, frozen=True, kw_only=True):
+    hub_url: str
+    """Of the prestation, whole: the hub has no common root."""
+    hub_token_url: str
+    hub_client_id: str
+    hub_client_secret: Secret
+    hub_scope: str
+    hub_timeout_s: float = 10.0
+
+
+def open_hub(name: str, settings: HubSettings) -> Upstream:
+    """No status is named a failure here: only `answers.refusal_of`, which sees the header too, can tell."""
+    return Upstream(
+        name,
+        settings.hub_url,
+        auth=ClientCredentials(
+            settings.hub_token_url,
+            settings.hub_client_id,
+            settings.hub_client_secret,
+            style="basic_urlsafe",
+            form={"scope": settings.hub_scope},
+        ),
+        timeout_s=settings.hub_timeout_s,
+        concurrency=settings.concurrency,
+    )

@@ -1,0 +1,11 @@
+"""The hub as the MSA answers behind it. Who is known there, and how to make it fail: bouquet_hub.personas."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from bouquet_hub.personas import MSA
+from bouquet_hub.simulator import hub_app, hub_settings
+from bouquet_worker.simulate import Simulator
+
+simulator = Simulator(provider="msa", app=partial(hub_app, MSA), settings=partial(hub_settings, MSA))

@@ -1,0 +1,23 @@
+"""MSA: the quotient familial of farmers and their families, 1 or 2 % of allocataires.  Owner: team-msa.
+
+Upstream: the social-security hub, in its REST dialect (bouquet_hub). Its figures are of today; it keeps no history.
+"""
+
+from __future__ import annotations
+
+from bouquet_hub.quotient import quotient_familial
+from bouquet_hub.upstream import HubSettings, open_hub
+from bouquet_proto.offer import Authority
+from bouquet_proto.quotient_familial import OPERATIONS, PROBLEMS
+from bouquet_worker.upstream import Upstream
+from bouquet_worker.worker import Worker
+
+worker = Worker("msa", HubSettings, owner="team-msa", authority=Authority("MSA", "10"), problems=PROBLEMS)
+
+
+@worker.upstream
+def hub(settings: HubSettings) -> Upstream:
+    return open_hub("msa hub", settings)
+
+
+worker.answers(*OPERATIONS)(quotient_familial)

@@ -1,0 +1,83 @@
+"""A worker on the embedded bus, over a simulator on loopback: all that is between a question and its reply."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiohttp import web
+
+from bouquet_proto.bus_memory import MemoryBus
+from bouquet_proto.identity import Identite, Identity
+from bouquet_proto.messages import Caller, Lookup, Parameter, Reply
+from bouquet_worker.simulate import CLOCK, RECEIVED, Received, Simulator, listening
+from bouquet_worker.worker import Worker
+
+TODAY = date(2026, 4, 15)
+REQUEST_ID = "5f0a1a0e-6c35-4a51-9a0b-0d6d5d2f7f10"
+RECIPIENT = "13002526500013"
+TOKEN_ID = "9c1d2e3f-1111-4222-8333-444455556666"
+
+DATA = Path(__file__).parents[3] / "shared" / "reference" / "data"
+
+
+class Asked:
+    """One worker and the simulator that it asks."""
+
+    def __init__(self, bus: MemoryBus, provider: str, app: web.Application) -> None:
+        self._bus = bus
+        self._provider = provider
+        self.app = app
+
+    @property
+    def received(self) -> list[Received]:
+        return self.app[RECEIVED]
+
+    async def __call__(self, operation: str, who: Identity, *, within_s: float = 8.0, **parameters: Parameter) -> Reply:
+        lookup = Lookup(
+            id=REQUEST_ID,
+            deadline=time.time() + within_s,
+            operation=operation,
+            identity=who,
+            parameters=parameters,
+            caller=Caller(recipient=RECIPIENT, token_id=TOKEN_ID),
+        )
+        return await self._bus.call(self._provider, lookup)
+
+
+@asynccontextmanager
+async def asking(worker: Worker, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
+    monkeypatch.setattr(worker, "clock", lambda: TODAY)
+    app, bus = simulator.app(), MemoryBus()
+    app[CLOCK] = lambda: TODAY
+    async with listening(app, "127.0.0.1", 0) as url, worker.running(bus, simulator.settings(url)):
+        yield Asked(bus, worker.provider, app)
+
+
+def identite(nom: str, *prenoms: str, born: str = "1989-06-14", sexe: str = "F", commune: str = "29019") -> Identite:
+    """Born in France, on a date whose unknown parts are zeros."""
+    year, month, day = (int(part) or None for part in born.split("-"))
+    fields = {
+        "nom_naissance": nom,
+        "prenoms": prenoms,
+        "annee_date_naissance": year,
+        "mois_date_naissance": month,
+        "jour_date_naissance": day,
+        "sexe_etat_civil": sexe,
+        "code_cog_insee_pays_naissance": "99100",
+        "code_cog_insee_commune_naissance": commune,
+    }
+    return msgspec.convert(fields, Identite)
+
+
+def fixture(name: str) -> bytes:
+    """A real-shaped upstream answer (upstreams/14)."""
+    path = DATA / "upstream" / name
+    if not path.is_file():
+        pytest.skip("the reference data are not beside this checkout")
+    return path.read_bytes()

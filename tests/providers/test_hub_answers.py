@@ -1,0 +1,167 @@
+"""The hub's error table (upstreams/03 §3.3), row by row and in its order."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from msgspec.structs import replace
+from multidict import CIMultiDict
+
+from bouquet_hub.answers import FUNDS, refusal_of
+from bouquet_proto.messages import NotFound, Rejected
+from bouquet_worker.transport import Answer
+from bouquet_worker.trouble import Trouble
+from tests.providers.asking import fixture, identite
+
+WHO = replace(identite("Le Gouädec", "Maëlys", born="1989-06-14"), nom_usage="KERVENNIC")
+CNAF, MSA, RNCPS = "00810011", "00171001", "99430000"
+
+
+def answer(status: int, code: object = None, text: object = "", *, fund: str | None = None) -> Answer:
+    body = {"errorCode": code, "error": text}
+    return raw(status, json.dumps(body, ensure_ascii=False).encode(), fund=fund)
+
+
+def raw(status: int, body: bytes, *, fund: str | None = None) -> Answer:
+    return Answer(status, CIMultiDict({"x-apisecu-fd": fund} if fund else {}), body)
+
+
+def reason_of(answer: Answer) -> str:
+    with pytest.raises(Trouble) as raised:
+        refusal_of(answer, WHO)
+    return raised.value.reason
+
+
+def meta_of(answer: Answer) -> dict[str, str | int]:
+    refusal = refusal_of(answer, WHO)
+    assert isinstance(refusal, Rejected)
+    assert refusal.reason == "00366"
+    return refusal.meta
+
+
+def test_a_person_that_nobody_can_identify_is_a_wrong_parameter() -> None:
+    assert refusal_of(answer(404, 40409), WHO) == Rejected("00355")
+
+
+@pytest.mark.parametrize("code", [40406, 40412])
+def test_a_person_attached_to_no_fund_is_unattached(code: int) -> None:
+    assert refusal_of(answer(404, code), WHO) == NotFound("unattached")
+
+
+@pytest.mark.parametrize("fund", FUNDS)
+def test_a_404_that_a_fund_signs_is_about_its_file(fund: str) -> None:
+    assert refusal_of(answer(404, 40401, fund=fund), WHO) == NotFound("no_file")
+
+
+def test_a_former_directory_code_is_read_by_its_signature() -> None:
+    assert refusal_of(answer(404, 40407, fund=CNAF), WHO) == NotFound("no_file")
+
+
+@pytest.mark.parametrize(("code", "refusal"), [(40409, Rejected("00355")), (40406, NotFound("unattached"))])
+def test_directory_codes_come_before_the_signature(code: int, refusal: object) -> None:
+    assert refusal_of(answer(404, code, fund=CNAF), WHO) == refusal
+
+
+@pytest.mark.parametrize("fund", [None, "00000000", "CNAF"])
+def test_a_404_that_no_known_fund_signs_says_nothing_of_the_person(fund: str | None) -> None:
+    assert reason_of(answer(404, 40401, fund=fund)) == "upstream_unknown"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>404</html>", b"[]", b'{"errorCode": ', b"\xff"])
+def test_a_404_that_is_not_the_hubs_json_says_nothing_of_the_person(body: bytes) -> None:
+    assert reason_of(raw(404, body, fund=CNAF)) == "upstream_unknown"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (429, "upstream_rate_limited"),
+        (500, "upstream_internal"),
+        (401, "upstream_unknown"),
+        (403, "upstream_unknown"),
+        (204, "upstream_unknown"),
+        (206, "upstream_unknown"),
+        (405, "upstream_unknown"),
+        (501, "upstream_unknown"),
+    ],
+)
+def test_other_statuses_are_failures(status: int, reason: str) -> None:
+    assert reason_of(answer(status, 50001, fund=RNCPS)) == reason
+
+
+def test_a_failure_tells_operators_which_fund_it_came_from() -> None:
+    with pytest.raises(Trouble) as raised:
+        refusal_of(answer(500, 50001, fund=MSA), WHO)
+    assert raised.value.cause == "HTTP 500 by MSA"
+
+
+def test_a_200_refuses_nothing() -> None:
+    assert refusal_of(raw(200, b"{}", fund=CNAF), WHO) is None
+
+
+def test_a_400_carries_the_hubs_own_words() -> None:
+    meta = {"provider_error_code": 40013, "provider_error_message": "Civilité invalide"}
+    assert meta_of(answer(400, 40013, "Civilité invalide")) == meta
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>Bad request</html>", b'{"errorCode": 40013, "error": 3}', b"null"])
+def test_a_400_that_cannot_be_read_says_so(body: bytes) -> None:
+    meta = {"provider_error_code": "unparseable", "provider_error_message": "unparseable"}
+    assert meta_of(raw(400, body)) == meta
+
+
+@pytest.mark.parametrize(("code", "told"), [(40013, []), (40003, ["hub refused the form of a question"])])
+def test_operators_hear_of_a_400_that_is_not_the_callers(
+    code: int, told: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    meta_of(answer(400, code, "LE GOUADEC"))
+    assert caplog.messages == told
+
+
+def test_a_code_too_long_for_a_code_is_not_read() -> None:
+    assert meta_of(answer(400, 289062901912345, "NIR"))["provider_error_code"] == "unparseable"
+
+
+def test_a_400_with_nothing_to_say_has_no_meta() -> None:
+    assert meta_of(raw(400, b"{}")) == {}
+
+
+def test_a_message_is_cut_at_200_characters() -> None:
+    assert meta_of(answer(400, 40001, "x" * 300))["provider_error_message"] == "x" * 200
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Le nom LE GOUADEC est inconnu",
+        "le nom Le Gouädec est inconnu",
+        "gouadec: format erroné",
+        "prénom maelys refusé",
+        "nomUsage=Kervennic",
+        "date 1989-06-14 refusée",
+        "date 14/06/1989 refusée",
+        "commune 29019",
+        "x" * 300 + "GOUADEC",
+    ],
+)
+def test_a_message_that_names_the_person_is_left_out(text: str) -> None:
+    assert meta_of(answer(400, 40003, text)) == {"provider_error_code": 40003}
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "refusal"),
+    [
+        ("404-identity-not-found.json", 404, Rejected("00355")),
+        ("404-regime-not-found.json", 404, NotFound("unattached")),
+        ("quotient_familial_v2/404.json", 404, NotFound("no_file")),
+    ],
+)
+def test_real_shaped_404s_are_understood(name: str, status: int, refusal: object) -> None:
+    assert refusal_of(raw(status, fixture(f"cnav/{name}"), fund=CNAF), WHO) == refusal
+
+
+def test_a_real_shaped_400_is_understood() -> None:
+    text = "Nom de naissance ou nom d'usage absent"
+    meta = {"provider_error_code": 40002, "provider_error_message": text}
+    assert meta_of(raw(400, fixture("cnav/quotient_familial_v2/400.json"))) == meta
