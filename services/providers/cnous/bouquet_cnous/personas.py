@@ -1,0 +1,199 @@
+"""The students of the simulated Cnous, all invented, and what it says of them.
+
+Their campaigns are told in academic years ago, so that they do not age. A first name and a birth date must be theirs;
+case does not matter; sex and birth place may be left out, but must be theirs too. Whoever is not here is not found.
+`PANNE-HTML`, `HTML0000000`… make Cnous unwell (bouquet_worker.unwell); those of `ODDITIES` make it answer strangely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+from bouquet_worker.unwell import as_ine
+from bouquet_worker.worker import PARIS
+
+Json: TypeAlias = dict[str, Any]
+Said: TypeAlias = tuple[int, Any]
+"""Status, and what is sent as JSON."""
+
+
+class Grant(Struct, frozen=True, kw_only=True):
+    """That of one campaign."""
+
+    echelon: str
+    town: str
+    school: str
+    status: int = 0
+    removed: bool = False
+
+
+class Student(Struct, frozen=True, kw_only=True):
+    ine: str
+    nom: str
+    prenoms: tuple[str, ...]
+    naissance: date
+    sexe: str
+    commune: str = ""
+    """INSEE code; empty for who was born abroad."""
+    place: Mapping[str, object]
+    """The keys that tell the birth place: a commune, or a text."""
+    grants: Mapping[int, Grant]
+    """By years ago."""
+    untold: tuple[str, ...] = ()
+    """Keys that are null (D13)."""
+
+    def is_named(self, nom: str, prenoms: str, naissance: str, sexe: str, commune: str) -> bool:
+        """What is blank is not looked at."""
+        who = (self.nom.upper(), self.prenoms[0].upper(), f"{self.naissance:%d/%m/%Y}")
+        asked = (nom.upper(), prenoms.split(", ")[0].upper(), naissance)
+        return who == asked and sexe in ("", self.sexe) and commune in ("", self.commune)
+
+
+def _commune(code: str, name: str) -> Json:
+    return {"birthPlace": {"id": int(code), "com": code, "libelle": name}, "birthPlaceLibelle": None}
+
+
+def _text(name: str | None) -> Json:
+    return {"birthPlace": None, "birthPlaceLibelle": name}
+
+
+STUDENTS = (
+    # Three campaigns, two establishments.
+    Student(
+        ine="050617293HK",
+        nom="LE GOFF",
+        prenoms=("Maïwenn", "Rozenn"),
+        naissance=date(2005, 6, 17),
+        sexe="F",
+        commune="29039",
+        place=_commune("29039", "Concarneau"),
+        grants={
+            0: Grant(echelon="5", town="BREST", school="UFR DES SCIENCES SIMULEES"),
+            1: Grant(echelon="6", town="BREST", school="UFR DES SCIENCES SIMULEES"),
+            2: Grant(echelon="0bis", town="QUIMPER", school="LYCEE FICTIF DE CORNOUAILLE"),
+        },
+    ),
+    # Her brother: struck off on the first day.
+    Student(
+        ine="070301294JA",
+        nom="LE GOFF",
+        prenoms=("Gwendal",),
+        naissance=date(2007, 3, 1),
+        sexe="M",
+        commune="29232",
+        place=_commune("29232", "Quimper"),
+        grants={0: Grant(echelon="5", town="QUIMPER", school="IUT FICTIF DE CORNOUAILLE", removed=True)},
+    ),
+    # A regional scholarship, provisional; three first names; a birth place as he typed it.
+    Student(
+        ine="060911642BC",
+        nom="ETCHEBEHERE",
+        prenoms=("Xan", "Peio", "Eneko"),
+        naissance=date(2006, 9, 11),
+        sexe="M",
+        commune="64102",
+        place=_text("Bayonne"),
+        grants={0: Grant(echelon="2", status=1, town="PAU", school="IFSI IMAGINAIRE")},
+    ),
+    # A scholarship last year, none since.
+    Student(
+        ine="2904A10573T",
+        nom="ZUNZARREN",
+        prenoms=("Maïté",),
+        naissance=date(2004, 2, 29),
+        sexe="F",
+        commune="64130",
+        place=_commune("64130", "Biriatou"),
+        grants={1: Grant(echelon="7", town="PAU", school="FACULTE DE DROIT IMAGINAIRE")},
+    ),
+    # Born abroad, and much is not known of her.
+    Student(
+        ine="1800274516Z",
+        nom="OUEDRAOGO-BLIN",
+        prenoms=("Aïssata",),
+        naissance=date(1984, 12, 30),
+        sexe="F",
+        place=_text(None),
+        grants={0: Grant(echelon="1", town="QUIMPER", school="IUT FICTIF DE CORNOUAILLE")},
+        untold=("birthDate", "backToSchoolDate", "grantStatus", "email", "civility"),
+    ),
+)
+
+NOT_FOUND: Json = {"description": "Étudiant(e) non trouvé(e)", "code": 404}
+BAD_REQUEST: Json = {"description": "Mauvais paramètres", "code": 400}
+_TWIN: Json = {"lastName": "HOMONYME", "firstName": "Alix", "boursier": True}
+
+_ODD_NAMES: dict[str, Said] = {
+    "REFUS": (400, BAD_REQUEST),
+    "HOMONYME": (200, [_TWIN, _TWIN]),
+    "LISTE-VIDE": (200, []),
+    "REPONSE-NULLE": (200, None),
+    "SANS-NOM": (200, {"firstName": "Camille", "boursier": True}),
+    "INCONNU-EN-LISTE": (404, [NOT_FOUND]),
+}
+ODDITIES = _ODD_NAMES | {as_ine(name): said for name, said in _ODD_NAMES.items()}
+"""By name, and by an INE that says the same: `SANSNOM0000`."""
+
+
+def record_of(student: Student, campaign_year: int | None, today: date) -> Json | None:
+    """Of that campaign, else of the latest."""
+    now = academic_year(today)
+    year = now - min(student.grants) if campaign_year is None else campaign_year
+    grant = student.grants.get(now - year)
+    return _record(student, grant, year) | dict.fromkeys(student.untold) if grant else None
+
+
+def academic_year(today: date) -> int:
+    """That in which it began, in September."""
+    return today.year if today.month >= 9 else today.year - 1
+
+
+def _record(student: Student, grant: Grant, year: int) -> Json:
+    """With the keys that nobody reads (§8.3)."""
+    back = date(year, 9, 1)
+    prenoms = dict(zip(("firstName", "firstName2", "firstName3"), (*student.prenoms, None, None), strict=False))
+    return {
+        "id": int(student.ine[:4]),
+        "lastName": student.nom,
+        **prenoms,
+        "birthDate": _instant(student.naissance),
+        **student.place,
+        "civility": student.sexe,
+        "email": f"{student.ine.lower()}@etudiant.invalid",
+        "grantStatus": grant.status,
+        "grantEchelon": grant.echelon,
+        "grantLevel": "1",
+        "grantFileNumber": None,
+        "studyTown": grant.town,
+        "backToSchoolDate": _instant(back),
+        "paymentDuration": 10,
+        "campaign": {
+            "id": year - 2020,
+            "year": year,
+            "openedAt": _instant(date(year, 3, 1)),
+            "closedAt": _instant(date(year + 1, 8, 31)),
+            "active": True,
+        },
+        "region": {"id": 1, "code": "00", "name": "CNOUS", "officialName": "CNOUS"},
+        "updatedAt": _instant(back + timedelta(days=20)),
+        "useName": None,
+        "schoolName": grant.school,
+        "numberUaiRne": "0299002L",
+        "grantNotificationDate": None,
+        "grantEffectDate": None,
+        "ine": student.ine,
+        "scholarshipHolderStatus": None,
+        "removalDate": _instant(back) if grant.removed else None,
+        "removed": "O" if grant.removed else "N",
+        "boursier": True,
+        "grantEchelonAglae": f"{grant.echelon[0]}0",
+    }
+
+
+def _instant(day: date) -> str:
+    """Midnight in Paris: `2005-06-17T00:00:00+02:00`."""
+    return datetime(day.year, day.month, day.day, tzinfo=PARIS).isoformat()

@@ -1,0 +1,100 @@
+"""The scholarship API of the Cnous in its own dialect (upstreams/08): `POST /token`, then `/v1/boursier/…`.
+
+Who is known there: `personas`. A test makes it say anything else of a name or an INE by `app[SAID][key] = …`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from datetime import date
+
+from aiohttp import web
+
+from bouquet_cnous.personas import BAD_REQUEST, NOT_FOUND, ODDITIES, STUDENTS, Said, Student, record_of
+from bouquet_worker.simulate import Simulator, TokenDesk, simulated
+from bouquet_worker.unwell import unwell
+from bouquet_worker.worker import Clock, paris_today
+
+CLIENT_ID = "bouquet-cnous"
+CLIENT_SECRET = "simulateur-cnous"
+EXPIRES_IN_S = 7200
+
+TODAY: web.AppKey[Clock] = web.AppKey("today")
+SAID = web.AppKey("said", MutableMapping[str, Said])
+DESK = web.AppKey("desk", TokenDesk)
+
+
+def cnous_app(today: Clock = paris_today) -> web.Application:
+    app = simulated()
+    app[TODAY] = today
+    app[SAID] = dict(ODDITIES)
+    app[DESK] = TokenDesk({CLIENT_ID: CLIENT_SECRET}, expires_in_s=EXPIRES_IN_S)
+    app.add_routes(
+        [
+            web.post("/token", _token),
+            web.post("/v1/boursier/donnees-pivots", _by_identity),
+            web.get("/v1/boursier/find", _by_france_connect, allow_head=False),
+            web.get("/v1/boursier/{ine}", _by_ine, allow_head=False),
+        ]
+    )
+    return app
+
+
+def settings(base_url: str) -> dict[str, str]:
+    return {
+        "BOUQUET_CNOUS_BASE_URL": base_url,
+        "BOUQUET_CNOUS_TOKEN_URL": f"{base_url}/token",
+        "BOUQUET_CNOUS_CLIENT_ID": CLIENT_ID,
+        "BOUQUET_CNOUS_CLIENT_SECRET": CLIENT_SECRET,
+    }
+
+
+simulator = Simulator(provider="cnous", app=cnous_app, settings=settings)
+
+
+async def _token(request: web.Request) -> web.StreamResponse:
+    """A body is a client of before December 2025."""
+    if await request.read():
+        return web.json_response(BAD_REQUEST, status=400)
+    return await request.app[DESK].issue(request)
+
+
+async def _by_ine(request: web.Request) -> web.StreamResponse:
+    ine, year = request.match_info["ine"], request.query.get("campaignYear")
+    student = next((student for student in STUDENTS if student.ine == ine), None)
+    return await _answer(request, ine, student, int(year) if year else None)
+
+
+async def _by_identity(request: web.Request) -> web.StreamResponse:
+    """One object, in an array."""
+    asked = await request.json()
+    words = (asked["lastName"], asked["firstNames"], asked["birthDate"])
+    student = _named(*words, asked.get("civility", ""), asked.get("birthPlace", ""))
+    return await _answer(request, asked["lastName"], student, asked.get("campaignYear"), array=True)
+
+
+async def _by_france_connect(request: web.Request) -> web.StreamResponse:
+    asked = await request.json()
+    words = (asked["family_name"], asked["given_name"], asked["birthdate"])
+    student = _named(*words, asked["gender"], asked["birthplace"])
+    return await _answer(request, asked["family_name"], student, asked.get("campaignYear"))
+
+
+def _named(*asked: str) -> Student | None:
+    return next((student for student in STUDENTS if student.is_named(*asked)), None)
+
+
+async def _answer(
+    request: web.Request, key: str, student: Student | None, campaign_year: int | None, *, array: bool = False
+) -> web.StreamResponse:
+    if not request.app[DESK].admits(request):
+        return web.Response(status=401)
+    if ill := await unwell(request, key):
+        return ill
+    status, body = request.app[SAID].get(key.upper()) or _said(student, campaign_year, request.app[TODAY]())
+    return web.json_response([body] if array and status == 200 and isinstance(body, dict) else body, status=status)
+
+
+def _said(student: Student | None, campaign_year: int | None, today: date) -> Said:
+    record = record_of(student, campaign_year, today) if student else None
+    return (200, record) if record else (404, NOT_FOUND)

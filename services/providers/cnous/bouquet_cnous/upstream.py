@@ -1,0 +1,98 @@
+"""What Cnous is asked, and what it answers (upstreams/08 §8.1-8.3). Its names, in camel case mostly."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from bouquet_proto.identity import Identite, Sexe
+from bouquet_worker.reading import PerhapsMoment
+
+INE = "/v1/boursier/{ine}"
+IDENTITE = "/v1/boursier/donnees-pivots"
+FRANCE_CONNECT = "/v1/boursier/find"
+"""A GET with a body."""
+
+FAILURES = {500: "upstream_internal"}
+"""By status; 400 and 404 are answers, any other than 200 is `upstream_unknown` (§8.4)."""
+
+SEXES: dict[str | None, Literal["M", "F"]] = {"M": "M", "F": "F"}
+REMOVED = "O"
+
+
+class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A person, as a caller names them; what is not known is left out."""
+
+    last_name: str
+    first_names: str
+    birth_date: str
+    birth_place: str | None = None
+    civility: Sexe | None = None
+    campaign_year: int | None = None
+
+
+class Pivot(Struct, frozen=True, kw_only=True, rename={"campaign_year": "campaignYear"}, omit_defaults=True):
+    """A person, as FranceConnect names them: in its words but for the sex, and with an empty birth place abroad."""
+
+    given_name: str
+    family_name: str
+    birthdate: str
+    birthplace: str
+    gender: Sexe | None
+    campaign_year: int | None = None
+
+
+class Place(Struct, frozen=True):
+    libelle: str | None = None
+
+
+class Scholarship(Struct, frozen=True, rename="camel"):
+    last_name: Annotated[str, Meta(min_length=1)]
+    boursier: bool
+    first_name: str | None = None
+    first_name2: str | None = None
+    birth_date: PerhapsMoment | None = None
+    birth_place: Place | None = None
+    birth_place_libelle: str | None = None
+    civility: str | None = None
+    email: str | None = None
+    grant_status: int | None = None
+    grant_echelon: str | None = None
+    study_town: str | None = None
+    school_name: str | None = None
+    back_to_school_date: PerhapsMoment | None = None
+    payment_duration: int | None = None
+    removed: str | None = None
+    removal_date: PerhapsMoment | None = None
+
+
+ANSWERED: Any = Scholarship | list[Scholarship]
+"""An array when a person was searched for, in principle."""
+
+
+def search_for(who: Identite, campaign_year: int | None) -> Search:
+    return Search(
+        last_name=who.nom_naissance,
+        first_names=", ".join(who.prenoms),
+        birth_date=birth_date(who),
+        birth_place=who.code_cog_insee_commune_naissance or None,
+        civility=who.sexe_etat_civil,
+        campaign_year=campaign_year,
+    )
+
+
+def pivot_of(who: Identite, campaign_year: int | None) -> Pivot:
+    return Pivot(
+        given_name=", ".join(who.prenoms),
+        family_name=who.nom_naissance,
+        birthdate=birth_date(who),
+        birthplace=who.code_cog_insee_commune_naissance or "",
+        gender=who.sexe_etat_civil,
+        campaign_year=campaign_year,
+    )
+
+
+def birth_date(who: Identite) -> str:
+    """`dd/mm/yyyy`."""
+    return "/".join(reversed(who.date_naissance().split("-")))

@@ -1,0 +1,127 @@
+"""Cnous: does this student hold a scholarship, and which?  Owner: team-cnous.
+
+Upstream: its scholarship API (reference/upstreams/08-cnous.md). Where no campaign is named, the latest valid one.
+"""
+
+from __future__ import annotations
+
+from bouquet_cnous import contract, upstream
+from bouquet_cnous.contract import NO_SCHOLARSHIP, SEVERAL, WRONG_IDENTITY, WRONG_INE, EtudiantBoursier
+from bouquet_cnous.upstream import ANSWERED, REMOVED, SEXES, Place, Scholarship, pivot_of, search_for
+from bouquet_cog.birthplace import located
+from bouquet_cog.communes import Communes
+from bouquet_proto.identity import Identite, Ine
+from bouquet_proto.messages import NotFound, Rejected
+from bouquet_proto.offer import Authority
+from bouquet_proto.settings import Secret
+from bouquet_worker.auth import ClientCredentials
+from bouquet_worker.reading import known_day, present
+from bouquet_worker.transport import Answer
+from bouquet_worker.trouble import Trouble
+from bouquet_worker.upstream import Upstream
+from bouquet_worker.worker import Ask, Worker, WorkerSettings
+
+
+class Settings(WorkerSettings, frozen=True, kw_only=True):
+    base_url: str
+    token_url: str
+    client_id: str
+    client_secret: Secret
+    timeout_s: float = 10.0
+
+
+worker = Worker("cnous", Settings, owner="team-cnous", authority=Authority("CNOUS", "26"), problems=contract.PROBLEMS)
+
+
+@worker.upstream
+def cnous(settings: Settings) -> Upstream:
+    return Upstream(
+        "cnous",
+        settings.base_url,
+        auth=ClientCredentials(settings.token_url, settings.client_id, settings.client_secret, form=None),
+        timeout_s=settings.timeout_s,
+        failures=upstream.FAILURES,
+        concurrency=settings.concurrency,
+    )
+
+
+@worker.answers(*contract.INE)
+async def by_ine(ask: Ask[Ine], cnous: Upstream) -> EtudiantBoursier | NotFound | Rejected:
+    path, params = {"ine": ask.who.ine.upper()}, {"campaignYear": campaign_year(ask)}
+    return read(await cnous.get(upstream.INE, path=path, params=params), wrong=WRONG_INE)
+
+
+@worker.answers(*contract.IDENTITE)
+async def by_identity(ask: Ask[Identite], cnous: Upstream) -> EtudiantBoursier | NotFound | Rejected:
+    search = search_for(await located(ask.who, Communes.packaged()), campaign_year(ask))
+    return read(await cnous.post(upstream.IDENTITE, json=search, idempotent=True), wrong=WRONG_IDENTITY)
+
+
+@worker.answers(*contract.FRANCE_CONNECT)
+async def by_france_connect(ask: Ask[Identite], cnous: Upstream) -> EtudiantBoursier | NotFound | Rejected:
+    pivot = pivot_of(ask.who, campaign_year(ask))
+    return read(await cnous.get(upstream.FRANCE_CONNECT, json=pivot), wrong=WRONG_IDENTITY)
+
+
+def campaign_year(ask: Ask[Ine] | Ask[Identite]) -> int | None:
+    year = ask.parameters.get("campaign_year")
+    return year if isinstance(year, int) else None
+
+
+def read(answer: Answer, *, wrong: str) -> EtudiantBoursier | NotFound | Rejected:
+    """`wrong` is what a caller mistook, when Cnous refuses the question."""
+    match answer.status:
+        case 200:
+            return the_only(answer.decode(ANSWERED))
+        case 400:
+            return Rejected(wrong)
+        case 404:
+            return NotFound(NO_SCHOLARSHIP)
+        case status:
+            raise Trouble("upstream_unknown", cause=f"HTTP {status}")
+
+
+def the_only(answered: Scholarship | list[Scholarship]) -> EtudiantBoursier | Rejected:
+    """Bare, or alone in an array. An empty array is no way of Cnous to say that there is none."""
+    match answered:
+        case Scholarship() as scholarship:
+            return to_contract(scholarship)
+        case [scholarship]:
+            return to_contract(scholarship)
+        case []:
+            raise Trouble("upstream_malformed", field="$", cause="empty array")
+        case _:
+            return Rejected(SEVERAL)
+
+
+def to_contract(scholarship: Scholarship) -> EtudiantBoursier:
+    return EtudiantBoursier(
+        identite=contract.Identite(
+            nom=scholarship.last_name,
+            prenoms=tuple(filter(None, map(present, (scholarship.first_name, scholarship.first_name2)))),
+            date_naissance=known_day(scholarship.birth_date),
+            nom_commune_naissance=(scholarship.birth_place or Place()).libelle or scholarship.birth_place_libelle,
+            sexe=SEXES.get(scholarship.civility),
+        ),
+        email=scholarship.email,
+        statut_boursier=contract.StatutBoursier(
+            est_boursier=scholarship.boursier,
+            est_radie=scholarship.removed == REMOVED,
+            date_radiation=known_day(scholarship.removal_date),
+        ),
+        echelon_bourse=contract.EchelonBourse(
+            echelon=scholarship.grant_echelon,
+            echelon_bourse_regionale_provisoire=provisional(scholarship.grant_status),
+        ),
+        periode_versement_bourse=contract.PeriodeVersement(
+            date_rentree=known_day(scholarship.back_to_school_date), duree=scholarship.payment_duration
+        ),
+        etablissement_etudes=contract.EtablissementEtudes(
+            nom_commune=scholarship.study_town, nom_etablissement=scholarship.school_name
+        ),
+    )
+
+
+def provisional(grant_status: int | None) -> bool | None:
+    """Zero is final; what is not told is not known (D13)."""
+    return None if grant_status is None else grant_status > 0

@@ -1,0 +1,41 @@
+"""Every commune since 1943, in memory: one text per département, as DATA.md says. Nothing leaves the process."""
+
+from __future__ import annotations
+
+import gzip
+from functools import cache
+from importlib import resources
+from typing import Self
+
+from bouquet_cog.naming import Named, choose
+from bouquet_cog.source import counted
+
+
+class Communes:
+    """A `CommuneSource` that needs no network. `sections`: the rows of each département, as `build_cog.py` has them."""
+
+    def __init__(self, sections: dict[str, str]) -> None:
+        self._sections = sections
+
+    @classmethod
+    @cache
+    def packaged(cls) -> Self:
+        """Those of this package, unpacked at the first call."""
+        packed = resources.files("bouquet_cog").joinpath("communes.txt.gz").read_bytes()
+        sections = gzip.decompress(packed).decode().split("\n\n")
+        return cls(dict(section.split("\n", 1) for section in sections))
+
+    def code(self, nom: str, departement: str, annee: int) -> str | None:
+        """The code on 1 January of that year, else on the next: the commune may have been created in between.
+
+        The département is that of the time, or one that the commune belonged to later: forms list those of today.
+        """
+        rows = [row.split("\t") for row in self._sections.get(departement, "").splitlines()]
+        return choose(nom, *(_living(rows, f"{year:04}-01-01") for year in (annee, annee + 1)))
+
+    async def find(self, nom: str, departement: str, annee: int) -> str | None:
+        return counted("packaged", self.code(nom, departement, annee))
+
+
+def _living(rows: list[list[str]], day: str) -> list[Named]:
+    return [(name, code) for name, code, first, last in rows if first <= day <= last]

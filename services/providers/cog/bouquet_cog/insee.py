@@ -1,0 +1,67 @@
+"""The same from INSEE's public metadata API (upstreams/12): today's own table, for a call or two to a third party."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from bouquet_cog.naming import Named, choose, normalised
+from bouquet_cog.source import COG_LOOKUPS, counted
+from bouquet_worker.transport import Answer
+from bouquet_worker.trouble import Trouble
+
+FORMERLY = {"2A": ("2A", "20"), "2B": ("2B", "20")}
+"""Numbers that a département's codes began with. The Seine is not here: its 75 was Paris as well."""
+
+
+class Getter(Protocol):
+    """Of the kit's `Upstream`, what is needed."""
+
+    async def get(self, route: str = "", *, params: Mapping[str, str] = {}) -> Answer: ...
+
+
+class _Commune(Struct, frozen=True):
+    code: str
+    intitule: str
+
+
+class InseeCommunes:
+    """A `CommuneSource` over the network. Its troubles are logged and counted, and no reason to fail a search."""
+
+    def __init__(self, upstream: Getter) -> None:
+        self._upstream = upstream
+
+    async def find(self, nom: str, departement: str, annee: int) -> str | None:
+        try:
+            code = await self._code(nom, departement, annee)
+        except Trouble as trouble:
+            trouble.log()
+            COG_LOOKUPS.labels("insee", "failed").inc()
+            return None
+        return counted("insee", code)
+
+    async def _code(self, nom: str, departement: str, annee: int) -> str | None:
+        """On 1 January of the year of birth, else on the next: the commune may have been created in between."""
+        for year in (annee, annee + 1):
+            if code := choose(nom, await self._named(nom, departement, f"{year:04}-01-01")):
+                return code
+        return None
+
+    async def _named(self, nom: str, departement: str, day: str) -> list[Named]:
+        params = {"date": day, "filtreNom": nom, "com": "false"}
+        answer = await self._upstream.get("/geo/communes", params=params)
+        match answer.status:
+            case 200:
+                communes = answer.decode(list[_Commune])
+            case 404:
+                communes = []
+            case 500:
+                raise Trouble("upstream_internal")
+            case _:
+                raise Trouble("upstream_unknown")
+        numbers = FORMERLY.get(departement, (departement,))
+        return [
+            (normalised(commune.intitule), commune.code) for commune in communes if commune.code.startswith(numbers)
+        ]

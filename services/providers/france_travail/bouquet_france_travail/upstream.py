@@ -1,0 +1,79 @@
+"""What France Travail answers (upstreams/10 §10.2-10.5). Of a person, any key but one may be absent."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from bouquet_worker.reading import Moment, PerhapsMoment
+
+SCOPES = "api_statutaugmentev1 api_liste-paiementsv1 individuStatutAugmente application_{client_id}"
+
+ABSENT_STATUT = frozenset({404, 206})
+"""206: known, but not registered."""
+ABSENT_INDEMNITES = frozenset({404, 204})
+"""Each status means something to one of the two APIs only (§10.4)."""
+
+TIMED_OUT = "java.util.concurrent.TimeoutException"
+"""What the text of a 500 contains when one of theirs was late."""
+
+Number = Annotated[str, Meta(pattern=r"^\d{1,3}$")]
+
+
+class Address(Struct, frozen=True, rename="camel"):
+    insee_commune: str | None = field(name="INSEECommune", default=None)
+    code_postal: str | None = None
+    ligne_complement_adresse: str | None = None
+    ligne_complement_destinataire: str | None = None
+    ligne_complement_distribution: str | None = None
+    ligne_nom: str | None = None
+    ligne_voie: str | None = None
+    localite: str | None = None
+
+
+class Jobseeker(Struct, frozen=True, rename="camel"):
+    categorie_inscription: Number
+    """Without it a 200 is not understood."""
+    libelle_categorie: str | None = field(name="libellecategorieInscription", default=None)
+    civilite: str | None = None
+    nom: str | None = None
+    nom_usage: str | None = None
+    prenom: str | None = None
+    sexe: str | None = None
+    date_naissance: PerhapsMoment | None = None
+    email: str | None = None
+    telephone: str | None = None
+    telephone2: str | None = None
+    certification: str | None = field(name="codeCertificationCNAV", default=None)
+    date_inscription: PerhapsMoment | None = None
+    date_cessation_inscription: PerhapsMoment | None = None
+    adresse: Address | None = None
+
+
+class Payment(Struct, frozen=True, rename="camel"):
+    """Whole: an amount that is not there is not zero."""
+
+    date_paiement: Moment
+    montant_paiement: float
+    allocations: float
+    aides: float
+    autres_paiements: float
+
+
+class Payments(Struct, frozen=True, rename="camel"):
+    statut_inscription: bool | None
+    """Must be there, whatever it says."""
+    liste_paiement: tuple[Payment, ...] | None = None
+
+
+class Error(Struct, frozen=True, rename="camel"):
+    message_log: str | None = None
+
+
+def timed_out(body: bytes) -> bool:
+    try:
+        return TIMED_OUT in (msgspec.json.decode(body, type=Error).message_log or "")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False

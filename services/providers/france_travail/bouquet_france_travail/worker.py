@@ -1,0 +1,160 @@
+"""France Travail: is this person registered as a jobseeker, and what was paid?  Owner: team-france-travail.
+
+Upstream: two of its APIs, under one client (reference/upstreams/10-france-travail.md).
+"""
+
+from __future__ import annotations
+
+from bouquet_france_travail import contract
+from bouquet_france_travail.contract import INDEMNITES, NO_PAYMENT, NO_SITUATION, STATUT
+from bouquet_france_travail.upstream import (
+    ABSENT_INDEMNITES,
+    ABSENT_STATUT,
+    SCOPES,
+    Address,
+    Jobseeker,
+    Payment,
+    Payments,
+    timed_out,
+)
+from bouquet_proto.identity import Identifiant
+from bouquet_proto.messages import NotFound
+from bouquet_proto.offer import Authority
+from bouquet_proto.settings import Secret
+from bouquet_worker.auth import ClientCredentials
+from bouquet_worker.reading import day_of, known_day, present
+from bouquet_worker.transport import Answer
+from bouquet_worker.trouble import Trouble
+from bouquet_worker.upstream import Upstream
+from bouquet_worker.worker import Ask, Worker, WorkerSettings
+
+
+class Settings(WorkerSettings, frozen=True, kw_only=True):
+    statut_url: str
+    indemnites_url: str
+    token_url: str
+    client_id: str
+    client_secret: Secret
+    timeout_s: float = 10.0
+
+
+worker = Worker(
+    "france_travail",
+    Settings,
+    owner="team-france-travail",
+    authority=Authority("France Travail", "24"),
+    problems=contract.PROBLEMS,
+)
+
+
+@worker.upstream
+def statut_api(settings: Settings) -> Upstream:
+    return _api("france_travail statut", settings.statut_url, settings)
+
+
+@worker.upstream
+def indemnites_api(settings: Settings) -> Upstream:
+    return _api("france_travail indemnites", settings.indemnites_url, settings)
+
+
+def _api(name: str, url: str, settings: Settings) -> Upstream:
+    """Each API has a breaker of its own, and a token of its own: either opens both."""
+    return Upstream(
+        name,
+        url,
+        auth=ClientCredentials(
+            settings.token_url,
+            settings.client_id,
+            settings.client_secret,
+            style="body",
+            form={"scope": SCOPES.format(client_id=settings.client_id)},
+        ),
+        timeout_s=settings.timeout_s,
+        headers={"Content-Type": "application/json"},  # on a GET and on a bare text too (§10.1)
+        concurrency=settings.concurrency,
+    )
+
+
+@worker.answers(STATUT)
+async def statut(ask: Ask[Identifiant], statut_api: Upstream) -> contract.Statut | NotFound:
+    """The body is the identifier as it is, without the quotes that JSON would want."""
+    answer = await statut_api.post(data=ask.who.identifiant, headers=headers_of(ask), idempotent=True)
+    if answered(answer, ABSENT_STATUT):
+        return to_statut(ask.who.identifiant, answer.decode(Jobseeker))
+    return NotFound(NO_SITUATION)
+
+
+@worker.answers(INDEMNITES)
+async def indemnites(ask: Ask[Identifiant], indemnites_api: Upstream) -> contract.Indemnites | NotFound:
+    """No payment is the same as nobody (§10.4)."""
+    answer = await indemnites_api.get(params={"loginMnemotechnique": ask.who.identifiant}, headers=headers_of(ask))
+    if answered(answer, ABSENT_INDEMNITES) and (payments := answer.decode(Payments).liste_paiement):
+        return contract.Indemnites(identifiant=ask.who.identifiant, paiements=tuple(map(paiement, payments)))
+    return NotFound(NO_PAYMENT)
+
+
+def headers_of(ask: Ask[Identifiant]) -> dict[str, str]:
+    """On behalf of which consumer of the platform (§10.1)."""
+    return {"X-pe-consommateur": f"DINUM - {ask.caller.token_id}"}
+
+
+def answered(answer: Answer, absent: frozenset[int]) -> bool:
+    """Whether there is something to read, rather than nobody."""
+    match answer.status:
+        case 200:
+            return True
+        case status if status in absent:
+            return False
+        case 500 if timed_out(answer.body):
+            raise Trouble("upstream_timeout", cause="HTTP 500")
+        case status:
+            raise Trouble("upstream_unknown", cause=f"HTTP {status}")
+
+
+def to_statut(identifiant: str, seeker: Jobseeker) -> contract.Statut:
+    return contract.Statut(
+        identifiant=identifiant,
+        identite=contract.Identite(
+            civilite=present(seeker.civilite),
+            nom_naissance=present(seeker.nom),
+            nom_usage=present(seeker.nom_usage),
+            prenom=present(seeker.prenom),
+            sexe=present(seeker.sexe),
+            date_naissance=known_day(seeker.date_naissance),
+        ),
+        contact=contract.Contact(
+            telephone=present(seeker.telephone), telephone2=present(seeker.telephone2), email=present(seeker.email)
+        ),
+        adresse=adresse(seeker.adresse or Address()),
+        inscription=contract.Inscription(
+            date_debut=known_day(seeker.date_inscription),
+            date_fin=known_day(seeker.date_cessation_inscription),
+            categorie=contract.Categorie(
+                code=int(seeker.categorie_inscription), libelle=present(seeker.libelle_categorie)
+            ),
+            code_certification_cnav=present(seeker.certification),
+        ),
+    )
+
+
+def adresse(address: Address) -> contract.Adresse:
+    return contract.Adresse(
+        code_postal=present(address.code_postal),
+        code_cog_insee_commune=present(address.insee_commune),
+        localite=present(address.localite),
+        ligne_voie=present(address.ligne_voie),
+        ligne_complement_destinataire=present(address.ligne_complement_destinataire),
+        ligne_complement_adresse=present(address.ligne_complement_adresse),
+        ligne_complement_distribution=present(address.ligne_complement_distribution),
+        ligne_nom=present(address.ligne_nom),
+    )
+
+
+def paiement(payment: Payment) -> contract.Paiement:
+    return contract.Paiement(
+        date_versement=day_of(payment.date_paiement),
+        montant_total=payment.montant_paiement,
+        montant_allocations=payment.allocations,
+        montant_aides=payment.aides,
+        montant_autres=payment.autres_paiements,
+    )

@@ -1,0 +1,144 @@
+"""The ministry, in its own dialect (upstreams/09): `POST /token`, `GET /scolarites`, `POST /scolarites/perimetre`.
+
+Who is known there: `personas`. A test makes it say anything else of a pupil by `app[SAID][who] = …`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, MutableMapping
+from datetime import date
+from typing import Any, TypeAlias
+
+from aiohttp import web
+
+from bouquet_men.personas import BY_KEY, SCHOOLS, Persona, School, Who, key_of
+from bouquet_worker.simulate import Simulator, TokenDesk, simulated
+from bouquet_worker.unwell import unwell
+
+Said: TypeAlias = tuple[int, Any]
+"""Status, and what is sent as JSON."""
+
+SAID = web.AppKey("said", MutableMapping[Who, Said])
+DESK = web.AppKey("desk", TokenDesk)
+
+CLIENT_ID = "bouquet-men"
+CLIENT_SECRET = "simulateur-men"
+EXPIRES_IN_S = 300
+GRANT_EXTRAS = {"refresh_expires_in": 0, "not-before-policy": 0, "scope": ""}
+
+SCOPE = "men_statut_scolarite,men_statut_boursier,men_echelon_bourse"
+PUPIL = ("nom", "prenom", "sexe", "date-naissance", "annee-scolaire", "scope")
+BY_SCHOOL = {*PUPIL, "code-uai"}
+BY_PERIMETER = {*PUPIL, "degre-etablissement", "type-perimetre", "valeurs-perimetre"}
+
+
+def app() -> web.Application:
+    app = simulated()
+    app[SAID] = {}
+    app[DESK] = TokenDesk({CLIENT_ID: CLIENT_SECRET}, expires_in_s=EXPIRES_IN_S)
+    app.add_routes(
+        [
+            web.post("/token", _token),
+            web.get("/scolarites", _by_school),
+            web.post("/scolarites/perimetre", _by_perimeter),
+        ]
+    )
+    return app
+
+
+def settings(base_url: str) -> dict[str, str]:
+    return {
+        "BOUQUET_MEN_URL": f"{base_url}/scolarites",
+        "BOUQUET_MEN_TOKEN_URL": f"{base_url}/token",
+        "BOUQUET_MEN_CLIENT_ID": CLIENT_ID,
+        "BOUQUET_MEN_CLIENT_SECRET": CLIENT_SECRET,
+    }
+
+
+simulator = Simulator(provider="men", app=app, settings=settings)
+
+
+async def _token(request: web.Request) -> web.Response:
+    """A Keycloak realm, which tells more than OAuth2 asks for."""
+    issued = await request.app[DESK].issue(request)
+    return web.json_response(json.loads(issued.text or "{}") | GRANT_EXTRAS, status=issued.status)
+
+
+async def _by_school(request: web.Request) -> web.StreamResponse:
+    asked: dict[str, Any] = dict(request.query)
+    if request.query.keys() != BY_SCHOOL or asked["sexe"] not in ("1", "2"):
+        return _malformed()
+    school = SCHOOLS.get(asked["code-uai"])
+    if school is None:
+        return _not_found(f"/simulateur/ramsese/{asked['code-uai']}", "établissement inconnu du simulateur")
+    return await _answer(request, asked | {"sexe": int(asked["sexe"])}, lambda other: other is school)
+
+
+async def _by_perimeter(request: web.Request) -> web.StreamResponse:
+    asked = await request.json()
+    if asked.keys() != BY_PERIMETER or asked["sexe"] not in (1, 2) or not isinstance(asked["valeurs-perimetre"], list):
+        return _malformed()
+    perimeter = asked["degre-etablissement"], asked["type-perimetre"], asked["valeurs-perimetre"]
+    return await _answer(request, asked, lambda school: school.covered_by(*perimeter))
+
+
+async def _answer(request: web.Request, asked: dict[str, Any], within: Callable[[School], bool]) -> web.StreamResponse:
+    if not request.app[DESK].admits(request):
+        return web.Response(status=401)
+    if not request.headers.get("X-Siret-Partenaire") or request.content_type != "application/json":
+        return web.Response(status=403)
+    if asked["scope"] != SCOPE:
+        return _malformed()
+    if ill := await unwell(request, asked["nom"]):
+        return ill
+    who = key_of(asked["nom"], asked["prenom"], asked["sexe"], asked["date-naissance"])
+    if who in request.app[SAID]:
+        return _say(*request.app[SAID][who])
+    persona = BY_KEY.get(who)
+    if persona is None or not within(persona.school):
+        return _not_found("/simulateur/eleves", "élève inconnu du simulateur")
+    return _say(*_said_of(persona, asked["annee-scolaire"][:4]))
+
+
+def _said_of(persona: Persona, year: str) -> Said:
+    if persona.scolarite is None:
+        return 404, {
+            "type": "Accès interdit à la ressource",
+            "title": "L'élève est hors périmètre",
+            "detail": "Postbac hors périmètre.",
+            "status": "FORBIDDEN",
+            "date-time": f"{date.today()} 08:00:00",
+        }
+    identification = {
+        "nom": persona.who.nom,
+        "prenom": persona.who.prenom,
+        **{f"prenom{rank}": name for rank, name in enumerate(persona.other_names, start=2)},
+        "sexe": persona.who.sexe,
+        "date-naissance": persona.who.naissance,
+        "etablissement": {"code-uai": persona.school.uai, "ministere-tutelle": persona.school.ministry},
+        "annee-scolaire": year,
+    }
+    bourse = {} if persona.bourse is None else {"info-bourse": persona.bourse}
+    return 200, {"identification": identification, "info-scolarite": persona.scolarite, **bourse}
+
+
+def _say(status: int, body: Any) -> web.Response:
+    """JSON that calls itself plain text."""
+    return web.Response(status=status, text=json.dumps(body, ensure_ascii=False), content_type="text/plain")
+
+
+def _not_found(instance: str, detail: str) -> web.Response:
+    error = {
+        "type": "Erreur backend",
+        "title": "Un service web répond avec une erreur",
+        "detail": detail,
+        "instance": instance,
+        "status": "NOT_FOUND",
+        "date-time": str(date.today()),
+    }
+    return _say(404, error)
+
+
+def _malformed() -> web.Response:
+    return _say(400, {"type": "Erreur client", "title": "Paramètres erronés", "status": "BAD_REQUEST"})

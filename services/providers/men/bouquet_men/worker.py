@@ -1,0 +1,103 @@
+"""MEN: is this pupil at school, and does he hold a scholarship?  Owner: team-men.
+
+Upstream: the ministry's school API, its provider v2 (reference/upstreams/09-men.md).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from bouquet_men import contract
+from bouquet_men.contract import NOT_ENROLLED, UNKNOWN_PUPIL, V3, V4, V5, ScolariteEtRegime
+from bouquet_men.upstream import FAILURES, SEXES, Enrolled, File, Scholarship, perimeter_of, query_of
+from bouquet_proto.identity import Identite
+from bouquet_proto.messages import NotFound
+from bouquet_proto.offer import Authority
+from bouquet_proto.settings import Secret
+from bouquet_worker.auth import ClientCredentials
+from bouquet_worker.transport import Answer
+from bouquet_worker.trouble import Trouble
+from bouquet_worker.upstream import Upstream
+from bouquet_worker.worker import Ask, Worker, WorkerSettings
+
+
+class Settings(WorkerSettings, frozen=True, kw_only=True):
+    url: str
+    """Of the search by school; that by perimeter is under it."""
+    token_url: str
+    client_id: str
+    client_secret: Secret
+    timeout_s: float = 10.0
+
+
+worker = Worker("men", Settings, owner="team-men", authority=Authority("MEN", "30"), problems=contract.PROBLEMS)
+
+
+@worker.upstream
+def men(settings: Settings) -> Upstream:
+    return Upstream(
+        "men",
+        settings.url,
+        auth=ClientCredentials(settings.token_url, settings.client_id, settings.client_secret, style="body"),
+        timeout_s=settings.timeout_s,
+        headers={"Content-Type": "application/json"},  # on a GET too (§9.1)
+        failures=FAILURES,
+        concurrency=settings.concurrency,
+    )
+
+
+@worker.answers(V3, V4, V5)
+async def scolarites(ask: Ask[Identite], men: Upstream) -> ScolariteEtRegime | NotFound:
+    """By perimeter, or else by school."""
+    query = query_of(ask.who, ask.parameters)
+    headers = {"X-Siret-Partenaire": ask.caller.recipient}
+    if perimeter := perimeter_of(ask.parameters):
+        answer = await men.post("/perimetre", json=query | perimeter, headers=headers, idempotent=True)
+    else:
+        school = {"code-uai": ask.parameters["code_etablissement"]}
+        answer = await men.get(params=query | school, headers=headers)
+    return read(answer)
+
+
+def read(answer: Answer) -> ScolariteEtRegime | NotFound:
+    """JSON whatever its content type, which may be `text/plain` (§9.3)."""
+    match answer.status:
+        case 200 if answer.decode(Enrolled).info_scolarite.est_scolarise:
+            return to_contract(answer.decode(File))
+        case 200:
+            return NotFound(NOT_ENROLLED)
+        case 404:
+            return NotFound(UNKNOWN_PUPIL)
+        case status:
+            raise Trouble("upstream_unknown", cause=f"HTTP {status}")
+
+
+def to_contract(file: File) -> ScolariteEtRegime:
+    pupil, schooling = file.identification, file.info_scolarite
+    scholarship = file.info_bourse or Scholarship()
+    return ScolariteEtRegime(
+        identite=contract.Identite(
+            nom=pupil.nom, prenom=pupil.prenom, sexe=sexe(pupil.sexe), date_naissance=pupil.date_naissance
+        ),
+        annee_scolaire=pupil.annee_scolaire,
+        est_scolarise=True,
+        statut_eleve=contract.StatutEleve(code=schooling.statut_eleve.code, libelle=schooling.statut_eleve.libelle),
+        module_elementaire_formation=contract.ModuleElementaireFormation(
+            code_mef_stat=schooling.code_mef_stat, libelle=schooling.libelle_long_mef
+        ),
+        etablissement=contract.Etablissement(
+            code_uai=pupil.etablissement.code_uai, code_ministere_tutelle=pupil.etablissement.ministere_tutelle
+        ),
+        est_boursier=scholarship.est_boursier,
+        echelon_bourse=scholarship.niveau_bourse,
+        regime_pensionnat=regime(schooling.code_regime),
+    )
+
+
+def sexe(code: int) -> Literal["M", "F"]:
+    """One is male and anything else female, says the contract (§1.6.7)."""
+    return "M" if code == SEXES["M"] else "F"
+
+
+def regime(code: str | None) -> contract.RegimePensionnat | None:
+    return contract.RegimePensionnat(code=code, libelle=contract.REGIMES.get(code)) if code else None

@@ -1,0 +1,73 @@
+"""The ministry's student API in its own dialect (upstreams/07): `GET /api/etudiant?INE=` and `POST /api/etudiant`.
+
+Who is known there: `personas`. A test makes it say anything else of a name or an INE by `app[SAID][key] = …`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+
+from aiohttp import web
+
+from bouquet_mesr.personas import INE_UNKNOWN, ODDITIES, PERSON_UNKNOWN, STUDENTS, Said, complaint, file_of
+from bouquet_proto.rules.study import INE
+from bouquet_worker.simulate import Simulator, simulated
+from bouquet_worker.unwell import unwell
+from bouquet_worker.worker import Clock, paris_today
+
+PATH = "/api/etudiant"
+INE_KEY = "simulateur-mesr-ine"
+IDENTITE_KEY = "simulateur-mesr-identite"
+KEYS = {"GET": INE_KEY, "POST": IDENTITE_KEY}
+
+TODAY: web.AppKey[Clock] = web.AppKey("today")
+SAID = web.AppKey("said", MutableMapping[str, Said])
+
+
+def mesr_app(today: Clock = paris_today) -> web.Application:
+    app = simulated()
+    app[TODAY] = today
+    app[SAID] = dict(ODDITIES)
+    app.add_routes([web.get(PATH, _by_ine, allow_head=False), web.post(PATH, _by_identity)])
+    return app
+
+
+def settings(base_url: str) -> dict[str, str]:
+    return {
+        "BOUQUET_MESR_URL": base_url + PATH,
+        "BOUQUET_MESR_INE_KEY": INE_KEY,
+        "BOUQUET_MESR_IDENTITE_KEY": IDENTITE_KEY,
+    }
+
+
+simulator = Simulator(provider="mesr", app=mesr_app, settings=settings)
+
+
+async def _by_ine(request: web.Request) -> web.StreamResponse:
+    ine = request.query.get("INE", "")
+    student = next((student for student in STUDENTS if student.ine == ine), None)
+    if student:
+        known = (200, {"ine": ine} | file_of(student, request.app[TODAY]()))
+    elif INE.fullmatch(ine) and ine == ine.upper():
+        known = (404, complaint("GET", INE_UNKNOWN, ine))
+    else:
+        known = ODDITIES["REFUS"]
+    return await _answer(request, ine, known)
+
+
+async def _by_identity(request: web.Request) -> web.StreamResponse:
+    asked = await request.json()  # whatever the content type (§1.3)
+    student = next((student for student in STUDENTS if student.matches(asked)), None)
+    known = (200, file_of(student, request.app[TODAY]())) if student else (404, complaint("POST", PERSON_UNKNOWN))
+    return await _answer(request, asked["nomFamille"], known)
+
+
+async def _answer(request: web.Request, key: str, known: Said) -> web.StreamResponse:
+    """A caller who is not introduced is not listened to."""
+    introduced = request.headers.get("X-Caller", "").startswith("DINUM - ")
+    if not introduced or request.headers.get("X-API-Key") != KEYS[request.method]:
+        return web.Response(status=401)
+    if ill := await unwell(request, key):
+        return ill
+    status, body = request.app[SAID].get(key.upper(), known)
+    return web.json_response(body, status=status)

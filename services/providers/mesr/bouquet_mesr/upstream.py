@@ -1,0 +1,64 @@
+"""What the ministry is asked, and what it answers (upstreams/07 §7.2-7.3). Its names, in camel case."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from bouquet_mesr.contract import CodeRegime
+from bouquet_proto.identity import Identite
+
+ENROLLED = "inscrit"
+"""The other `statut` is `admis`."""
+
+REGIMES: dict[str | None, CodeRegime] = {
+    "formation initiale": "RF1",
+    "formation initiale hors apprentissage": "RF2",
+    "reprise d'études non financée sans convention": "RF3",
+    "contrat d'apprentissage": "RF4",
+    "formation continue": "RF5",
+    "formation continue hors contrat professionnel": "RF6",
+    "contrat de professionnalisation": "RF7",
+}
+
+
+class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A person: one first name, and no birth place rather than a blank one. Nothing is transliterated."""
+
+    nom_famille: str
+    prenom1: str
+    date_naissance: str
+    sexe: str
+    lieu_naissance: str = ""
+
+
+class School(Struct, frozen=True, rename="camel"):
+    uai: str | None = None
+    nom_etablissement: str | None = None
+
+
+class Enrolment(Struct, frozen=True, rename="camel"):
+    date_debut_inscription: str | None = None
+    date_fin_inscription: str | None = None
+    statut: str | None = None
+    regime: str | None = None
+    code_commune: str | None = None
+    etablissement: School | None = None
+
+
+class Student(Struct, frozen=True, rename="camel"):
+    nom_famille: Annotated[str, Meta(min_length=1)]
+    prenom: str | None = None
+    date_naissance: str | None = None
+    inscriptions: tuple[Enrolment, ...] | None = None
+
+
+def search_for(who: Identite) -> Search:
+    return Search(
+        nom_famille=who.nom_naissance,
+        prenom1=who.prenoms[0],
+        date_naissance=who.date_naissance(),
+        sexe="1" if who.sexe_etat_civil == "M" else "2",
+        lieu_naissance=(who.code_cog_insee_commune_naissance or "").strip(),
+    )

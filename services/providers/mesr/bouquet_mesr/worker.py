@@ -1,0 +1,98 @@
+"""MESR: where is this student admitted or enrolled this year?  Owner: team-mesr.
+
+Upstream: the ministry's student API, one key for the INE and one for civil status (reference/upstreams/07-mesr.md).
+"""
+
+from __future__ import annotations
+
+from bouquet_cog.birthplace import located
+from bouquet_cog.communes import Communes
+from bouquet_mesr import contract
+from bouquet_mesr.contract import FRANCE_CONNECT, IDENTITE, INE, UNKNOWN_STUDENT, StatutEtudiant
+from bouquet_mesr.upstream import ENROLLED, REGIMES, Enrolment, School, Student, search_for
+from bouquet_proto.identity import Identite, Ine
+from bouquet_proto.messages import Caller, NotFound
+from bouquet_proto.offer import Authority
+from bouquet_proto.settings import Secret
+from bouquet_worker.auth import ApiKey
+from bouquet_worker.transport import Answer
+from bouquet_worker.trouble import Trouble
+from bouquet_worker.upstream import Upstream
+from bouquet_worker.worker import Ask, Worker, WorkerSettings
+
+
+class Settings(WorkerSettings, frozen=True, kw_only=True):
+    url: str
+    ine_key: Secret
+    identite_key: Secret
+    timeout_s: float = 10.0
+
+
+worker = Worker("mesr", Settings, owner="team-mesr", authority=Authority("MESRI", "25"), problems=contract.PROBLEMS)
+
+
+@worker.upstream
+def by_ine(settings: Settings) -> Upstream:
+    return _mesr("mesr ine", settings, settings.ine_key)
+
+
+@worker.upstream
+def by_identity(settings: Settings) -> Upstream:
+    return _mesr("mesr identite", settings, settings.identite_key)
+
+
+def _mesr(name: str, settings: Settings, key: Secret) -> Upstream:
+    return Upstream(
+        name,
+        settings.url,
+        auth=ApiKey("X-API-Key", key),
+        timeout_s=settings.timeout_s,
+        concurrency=settings.concurrency,
+    )
+
+
+@worker.answers(INE)
+async def statut_of_ine(ask: Ask[Ine], by_ine: Upstream) -> StatutEtudiant | NotFound:
+    return read(await by_ine.get(params={"INE": ask.who.ine.upper()}, headers=headers_of(ask.caller)))
+
+
+@worker.answers(IDENTITE, FRANCE_CONNECT)
+async def statut_of_person(ask: Ask[Identite], by_identity: Upstream) -> StatutEtudiant | NotFound:
+    """FranceConnect gives the commune's code, or none: there is never a name to resolve."""
+    who = await located(ask.who, Communes.packaged())
+    return read(await by_identity.post(json=search_for(who), headers=headers_of(ask.caller), idempotent=True))
+
+
+def headers_of(caller: Caller) -> dict[str, str]:
+    return {"X-Caller": f"DINUM - {caller.token_id}"}
+
+
+def read(answer: Answer) -> StatutEtudiant | NotFound:
+    match answer.status:
+        case 200:
+            return to_contract(answer.decode(Student))
+        case 404:
+            return NotFound(UNKNOWN_STUDENT)
+        case status:
+            raise Trouble("upstream_unknown", cause=f"HTTP {status}")
+
+
+def to_contract(student: Student) -> StatutEtudiant:
+    return StatutEtudiant(
+        identite=contract.Identite(
+            nom_naissance=student.nom_famille, prenom=student.prenom, date_naissance=student.date_naissance
+        ),
+        admissions=tuple(map(admission, student.inscriptions or ())),
+    )
+
+
+def admission(enrolment: Enrolment) -> contract.Admission:
+    school = enrolment.etablissement or School()
+    return contract.Admission(
+        date_debut=enrolment.date_debut_inscription,
+        date_fin=enrolment.date_fin_inscription,
+        est_inscrit=enrolment.statut == ENROLLED,
+        regime_formation=contract.RegimeFormation(libelle=enrolment.regime, code=REGIMES.get(enrolment.regime)),
+        code_cog_insee_commune=enrolment.code_commune,
+        etablissement_etudes=contract.Etablissement(uai=school.uai, nom=school.nom_etablissement),
+    )

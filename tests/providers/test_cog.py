@@ -1,0 +1,229 @@
+"""Places of birth and their codes, as INSEE's own tables have them (upstreams/12)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bouquet_cog.communes import Communes
+from bouquet_cog.insee import Getter, InseeCommunes
+from bouquet_cog.naming import choose, normalised
+from bouquet_cog.source import COG_LOOKUPS, CommuneSource
+from bouquet_worker.simulate import listening
+from bouquet_worker.transport import Answer
+from bouquet_worker.trouble import Trouble
+from bouquet_worker.upstream import Upstream
+
+
+@pytest.mark.parametrize(
+    ("nom", "departement", "annee", "code"),
+    [
+        pytest.param("Gennevilliers", "92", 2000, "92036", id="the ping of §12.2"),
+        pytest.param("La Rochette", "05", 1974, "05124", id="homonym: Hautes-Alpes"),
+        pytest.param("La Rochette", "77", 1974, "77389", id="homonym: Seine-et-Marne"),
+        pytest.param("La Rochette", "26", 1974, "26279", id="its first words: La Rochette-du-Buis"),
+        pytest.param("La Rochette", "75", 1974, None, id="a wrong département is no match"),
+        pytest.param("Courcelles", "25", 1950, None, id="two of one name in one département"),
+        pytest.param("Saint-Germain", "78", 1990, None, id="the beginning of several names"),
+        pytest.param("Châlons-sur-Marne", "51", 1990, "51108", id="the name of the time"),
+        pytest.param("Châlons-en-Champagne", "51", 1990, None, id="not a later name"),
+        pytest.param("Saint-Bois", "01", 2015, "01340", id="before it merged"),
+        pytest.param("Saint-Bois", "01", 2016, None, id="a delegated commune is none"),
+        pytest.param("Arboys en Bugey", "01", 2016, "01015", id="what it merged into"),
+        pytest.param("Annecy-le-Vieux", "74", 2016, "74011", id="born in the last year of a commune"),
+        pytest.param("Cran-Gevrier", "74", 2018, None, id="merged into Annecy"),
+        pytest.param("Pierre-Bénite", "69", 2023, "69152", id="merged after the history's end"),
+        pytest.param("Oullins-Pierre-Bénite", "69", 2024, "69149", id="what that became"),
+        pytest.param("Sannerville", "14", 2010, "14666", id="before a merger that did not last"),
+        pytest.param("Sannerville", "14", 2018, None, id="during it"),
+        pytest.param("Sannerville", "14", 2021, "14666", id="after it"),
+        pytest.param("Barèges", "65", 1945, None, id="not created yet"),
+        pytest.param("Barèges", "65", 1946, "65481", id="created in August of that year"),
+        pytest.param("Gennevilliers", "75", 1960, "75036", id="the Seine"),
+        pytest.param("Gennevilliers", "92", 1960, "75036", id="the Seine, by today's département"),
+        pytest.param("Gennevilliers", "75", 1970, None, id="the Seine is no more"),
+        pytest.param("Pontoise", "95", 1950, "78500", id="Seine-et-Oise"),
+        pytest.param("Décines-Charpieu", "69", 1960, "38143", id="the Isère's, then the Rhône's"),
+        pytest.param("Ajaccio", "2A", 1975, "20004", id="Corsica, one département"),
+        pytest.param("Ajaccio", "20", 1975, "20004", id="Corsica, by the number of the time"),
+        pytest.param("Ajaccio", "2A", 1976, "2A004", id="Corsica, two départements"),
+        pytest.param("Bastia", "2B", 1990, "2B033", id="Haute-Corse"),
+        pytest.param("Bastia", "2A", 1990, None, id="not the other Corsica"),
+        pytest.param("Paris", "75", 1990, "75056", id="Paris"),
+        pytest.param("Paris 15e Arrondissement", "75", 1990, "75115", id="Paris, where exactly"),
+        pytest.param("MARSEILLE 01", "13", 1990, "13201", id="Marseille, where exactly"),
+        pytest.param("Marseille", "13", 1990, "13055", id="Marseille"),
+        pytest.param("Lyon", "69", 1950, "69123", id="Lyon, before it took in Saint-Rambert"),
+        pytest.param("Lyon 3ème", "69", 1990, "69383", id="Lyon, where exactly"),
+        pytest.param("Saint-Denis", "93", 1990, "93066", id="Saint-Denis"),
+        pytest.param("Saint-Denis", "974", 1990, "97411", id="Saint-Denis de La Réunion"),
+        pytest.param("Fort-de-France", "972", 1990, "97209", id="Martinique"),
+        pytest.param("Mamoudzou", "976", 2015, "97611", id="Mayotte"),
+        pytest.param("Nouméa", "988", 1990, None, id="an overseas collectivity"),
+        pytest.param("Ys", "29", 1990, None, id="under the sea"),
+        pytest.param("Gennevilliers", "92", 1930, None, id="before INSEE's table"),
+        pytest.param("", "92", 2000, None, id="no name"),
+        pytest.param("Gennevilliers", "", 2000, None, id="no département"),
+    ],
+)
+def test_a_commune_has_the_code_of_its_time(nom: str, departement: str, annee: int, code: str | None) -> None:
+    assert Communes.packaged().code(nom, departement, annee) == code
+
+
+@pytest.mark.parametrize(
+    ("typed", "departement", "code"),
+    [
+        ("L'Haÿ-les-Roses", "94", "94038"),
+        ("l’hay les roses", "94", "94038"),
+        ("HAY LES ROSES", "94", "94038"),
+        ("St Etienne", "42", "42218"),
+        ("STE-FOY-LES-LYON", "69", "69202"),
+        ("Œting", "57", "57521"),
+        ("OETING", "57", "57521"),
+        ("Havre", "76", "76351"),
+        ("  Le   Havre ", "76", "76351"),
+        ("Boulogne", "92", "92012"),
+        ("Billancourt", "92", "92012"),
+    ],
+)
+def test_a_name_may_be_typed_in_many_ways(typed: str, departement: str, code: str) -> None:
+    assert Communes.packaged().code(typed, departement, 1990) == code
+
+
+def test_the_closest_likeness_decides() -> None:
+    group = [("mesnil", "1"), ("le mesnil", "2"), ("mesnil aubry", "3"), ("le petit mesnil", "4")]
+    assert choose("Le Mesnil", group) == "2"
+    assert choose("Les Mesnil", group) is None
+    assert choose("Les Mesnil", group[1:]) == "2"
+    assert choose("Mesnil", group[2:]) == "3"
+    assert choose("Mesnil", group[3:]) == "4"
+    assert choose("Mesni", group) is None
+
+
+def test_a_better_likeness_next_year_goes_before_a_worse_one_this_year() -> None:
+    assert choose("Grand", [("grand bourg", "1")], [("grand", "2")]) == "2"
+
+
+def test_a_normalised_name_stays_as_it_is() -> None:
+    names = {row.split("\t")[0] for section in Communes.packaged()._sections.values() for row in section.splitlines()}
+    assert len(names) > 30_000
+    assert [name for name in names if normalised(name) != name] == []
+
+
+@given(nom=st.text(), departement=st.sampled_from(["75", "2A", "20", "974", "00"]) | st.text(), annee=st.integers())
+def test_nothing_that_is_typed_makes_it_fail(nom: str, departement: str, annee: int) -> None:
+    code = Communes.packaged().code(nom, departement, annee)
+    assert code is None or len(code) == 5
+
+
+# The metadata API
+
+
+def commune(code: str, intitule: str) -> dict[str, str]:
+    """As §12.5 has it."""
+    return {"code": code, "type": "Commune", "dateCreation": "1943-01-01", "typeArticle": "0", "intitule": intitule}
+
+
+ROCHETTES = [commune("05124", "La Rochette"), commune("26279", "La Rochette-du-Buis"), commune("77389", "La Rochette")]
+
+
+class Metadata:
+    """INSEE's answers by day; a day without one is a 404."""
+
+    def __init__(self, **answers: tuple[int, bytes] | Trouble) -> None:
+        self.answers = {day.removeprefix("on_").replace("_", "-"): answer for day, answer in answers.items()}
+        self.asked: list[Mapping[str, str]] = []
+
+    async def get(self, route: str = "", *, params: Mapping[str, str] = {}) -> Answer:
+        assert route == "/geo/communes"
+        self.asked.append(params)
+        answer = self.answers.get(params["date"], (404, b""))
+        if isinstance(answer, Trouble):
+            raise answer
+        status, body = answer
+        return Answer(status, {}, body)
+
+
+def ok(*communes: Mapping[str, str]) -> tuple[int, bytes]:
+    return 200, json.dumps(communes).encode()
+
+
+def counted(source: str, outcome: str) -> float:
+    return float(COG_LOOKUPS.labels(source, outcome)._value.get())
+
+
+async def test_insee_is_asked_for_the_first_of_january() -> None:
+    metadata = Metadata(on_1974_01_01=ok(*ROCHETTES))
+    assert await InseeCommunes(metadata).find("la rochette", "05", 1974) == "05124"
+    assert metadata.asked == [{"date": "1974-01-01", "filtreNom": "la rochette", "com": "false"}]
+
+
+async def test_of_insee_s_list_only_the_departement_counts() -> None:
+    metadata = Metadata(on_1974_01_01=ok(*ROCHETTES))
+    assert await InseeCommunes(metadata).find("La Rochette", "26", 1974) == "26279"
+    assert await InseeCommunes(Metadata(on_1974_01_01=ok(ROCHETTES[0]))).find("La Rochette", "75", 1974) is None
+
+
+async def test_insee_is_asked_again_for_a_commune_created_in_the_year() -> None:
+    metadata = Metadata(on_1947_01_01=ok(commune("65481", "Barèges")))
+    assert await InseeCommunes(metadata).find("Barèges", "65", 1946) == "65481"
+    assert [params["date"] for params in metadata.asked] == ["1946-01-01", "1947-01-01"]
+
+
+async def test_corsica_had_one_number() -> None:
+    metadata = Metadata(on_1970_01_01=ok(commune("20004", "Ajaccio")))
+    assert await InseeCommunes(metadata).find("Ajaccio", "2A", 1970) == "20004"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param((500, b""), id="500"),
+        pytest.param((403, b""), id="403"),
+        pytest.param((200, b"<html>Saint-Fictif</html>"), id="not JSON"),
+        pytest.param((200, b'[{"code": 1, "intitule": "Saint-Fictif"}]'), id="not their JSON"),
+        pytest.param(Trouble("upstream_timeout"), id="silence"),
+    ],
+)
+async def test_a_failure_is_silent_but_counted_and_says_no_name(
+    answer: tuple[int, bytes] | Trouble, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = counted("insee", "failed")
+    with caplog.at_level(logging.DEBUG):
+        assert await InseeCommunes(Metadata(on_1990_01_01=answer)).find("Saint-Fictif", "21", 1990) is None
+    assert counted("insee", "failed") == before + 1
+    (record,) = caplog.records
+    assert "Fictif" not in str(vars(record))
+
+
+async def test_an_unknown_commune_is_no_failure() -> None:
+    before = counted("insee", "unknown")
+    metadata = Metadata(on_1990_01_01=ok())
+    assert await InseeCommunes(metadata).find("Ys", "29", 1990) is None
+    assert counted("insee", "unknown") == before + 1
+
+
+@pytest.mark.parametrize(
+    "source", [Communes.packaged(), InseeCommunes(Metadata(on_2000_01_01=ok(commune("92036", "Gennevilliers"))))]
+)
+async def test_both_sources_answer_alike(source: CommuneSource) -> None:
+    assert await source.find("GENNEVILLIERS", "92", 2000) == "92036"
+    assert await source.find("Ys", "92", 2000) is None
+
+
+async def test_the_kit_s_upstream_will_do() -> None:
+    async def communes(request: web.Request) -> web.Response:
+        assert dict(request.query) == {"date": "1974-01-01", "filtreNom": "L'Haÿ & Co", "com": "false"}
+        return web.json_response([commune("94038", "L'Haÿ & Co")])
+
+    app = web.Application()
+    app.router.add_get("/metadonnees/geo/communes", communes)
+    async with listening(app, "127.0.0.1", 0) as url, Upstream("insee", f"{url}/metadonnees") as upstream:
+        getter: Getter = upstream
+        assert await InseeCommunes(getter).find("L'Haÿ & Co", "94", 1974) == "94038"

@@ -1,0 +1,347 @@
+"""The ministry's worker over its simulator: exact wire forms, the whole error table, the recorded answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from bouquet_mesr.contract import FIELDS, FRANCE_CONNECT, IDENTITE, INE, UNKNOWN_STUDENT
+from bouquet_mesr.personas import STUDENTS
+from bouquet_mesr.simulator import IDENTITE_KEY, INE_KEY, SAID, TODAY, mesr_app, simulator
+from bouquet_mesr.upstream import REGIMES
+from bouquet_mesr.worker import worker
+from bouquet_proto import identity, rules
+from bouquet_proto.failures import PERIMETER
+from bouquet_proto.identity import Identite
+from bouquet_proto.messages import Failed, Found, NotFound, Reply
+from bouquet_proto.query import parse_query
+from bouquet_worker.unwell import INES, NAMES, as_ine
+from tests.providers import asking
+from tests.providers.asking import TOKEN_ID, Asked, identite
+from tests.support.openapi import REFERENCE, assert_official, upstream_sample
+
+BY_NAME = IDENTITE.operation.id
+BY_INE = INE.operation.id
+BY_FRANCE_CONNECT = FRANCE_CONNECT.operation.id
+
+MAIWENN = identite("LE GOFF", "Maïwenn", "Rozenn", born="2005-06-17", sexe="F", commune="29039")
+MAIWENN_INE = identity.Ine(ine="050617293HK")
+MAIWENN_SAID: dict[str, Any] = {
+    "identite": {"nom_naissance": "LE GOFF", "prenom": "Maïwenn", "date_naissance": "2005-06-17"},
+    "admissions": [
+        {
+            "date_debut": "2025-09-01",
+            "date_fin": "2026-08-31",
+            "est_inscrit": True,
+            "regime_formation": {"libelle": "contrat d'apprentissage", "code": "RF4"},
+            "code_cog_insee_commune": "29019",
+            "etablissement_etudes": {"uai": "0299002L", "nom": "UFR DES SCIENCES SIMULEES DE BREST (29200)"},
+        },
+        {
+            "date_debut": "2025-07-01",
+            "date_fin": "2026-08-31",
+            "est_inscrit": False,
+            "regime_formation": {"libelle": "formation initiale", "code": "RF1"},
+            "code_cog_insee_commune": "64445",
+            "etablissement_etudes": {"uai": "0649003M", "nom": "FACULTE DE DROIT IMAGINAIRE DE PAU (64000)"},
+        },
+    ],
+}
+"""On the day of `asking.TODAY`."""
+
+
+@pytest.fixture
+async def mesr(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
+    dated = replace(simulator, app=partial(mesr_app, lambda: asking.TODAY))
+    async with asking.asking(worker, dated, monkeypatch) as asked:
+        yield asked
+
+
+def data_of(reply: Reply) -> Any:
+    assert isinstance(reply, Found), reply
+    return json.loads(bytes(reply.data))
+
+
+def named(nom: str) -> Identite:
+    return identite(nom, "Alix", born="2005-06-17")
+
+
+def named_place(**place: Any) -> Identite:
+    return replace(MAIWENN, code_cog_insee_commune_naissance=None, **place)
+
+
+CONCARNEAU = {"nom_commune_naissance": "Concarneau", "code_cog_insee_departement_naissance": "29"}
+
+
+# What is sent (upstreams/07 §7.1-7.2)
+
+
+async def test_a_search_by_civil_status(mesr: Asked) -> None:
+    await mesr(BY_NAME, MAIWENN)
+    [call] = mesr.received
+    assert (call.method, call.path, call.query) == ("POST", "/api/etudiant", ())
+    assert json.loads(call.body) == {
+        "nomFamille": "LE GOFF",
+        "prenom1": "Maïwenn",
+        "dateNaissance": "2005-06-17",
+        "sexe": "2",
+        "lieuNaissance": "29039",
+    }
+    assert call.headers["X-API-Key"] == IDENTITE_KEY
+    assert call.headers["X-Caller"] == f"DINUM - {TOKEN_ID}"
+    assert call.headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("typed", ["050617293HK", "050617293hk"])
+async def test_a_search_by_ine_is_in_upper_case(mesr: Asked, typed: str) -> None:
+    await mesr(BY_INE, identity.Ine(ine=typed))
+    [call] = mesr.received
+    assert (call.method, call.path, call.query) == ("GET", "/api/etudiant", (("INE", "050617293HK"),))
+    assert call.body == b""
+    assert call.headers["X-API-Key"] == INE_KEY
+    assert call.headers["X-Caller"] == f"DINUM - {TOKEN_ID}"
+    assert "Content-Type" not in call.headers
+
+
+async def test_france_connect_asks_as_civil_status_does(mesr: Asked) -> None:
+    await mesr(BY_NAME, MAIWENN)
+    await mesr(BY_FRANCE_CONNECT, MAIWENN)
+    first, second = mesr.received
+    assert (first.method, first.body) == (second.method, second.body)
+
+
+@pytest.mark.parametrize(("sexe", "sent"), [("M", "1"), ("F", "2")])
+async def test_a_sex_is_a_digit_in_a_text(mesr: Asked, sexe: str, sent: str) -> None:
+    await mesr(BY_NAME, identite("LE GOFF", "Gwendal", sexe=sexe))
+    assert json.loads(mesr.received[0].body)["sexe"] == sent
+
+
+@pytest.mark.parametrize(
+    ("who", "sent"),
+    [
+        (named_place(), None),
+        (named_place(**CONCARNEAU), "29039"),
+        (named_place(**CONCARNEAU | {"nom_commune_naissance": "Nulle-Part"}), None),
+        (named_place(nom_commune_naissance="Concarneau"), None),
+        (named_place(code_cog_insee_departement_naissance="29"), None),
+        (replace(MAIWENN, code_cog_insee_commune_naissance="", **CONCARNEAU), "29039"),
+        (replace(MAIWENN, nom_commune_naissance="Quimper", code_cog_insee_departement_naissance="29"), "29039"),
+    ],
+    ids=["silent", "resolved", "unresolved", "no département", "no name", "blank code", "the code wins"],
+)
+async def test_a_birth_place_is_resolved_or_left_out(mesr: Asked, who: Identite, sent: str | None) -> None:
+    assert isinstance(await mesr(BY_NAME, who), Found)
+    assert json.loads(mesr.received[0].body).get("lieuNaissance") == sent
+
+
+# What comes back (§7.3)
+
+
+@pytest.mark.parametrize(("operation", "who"), [(BY_NAME, MAIWENN), (BY_INE, MAIWENN_INE)])
+async def test_a_student_is_shown_as_the_contract_says(mesr: Asked, operation: str, who: identity.Identity) -> None:
+    data = data_of(await mesr(operation, who))
+    assert data == MAIWENN_SAID
+    assert_official(operation, data)
+
+
+async def test_france_connect_shows_no_identity(mesr: Asked) -> None:
+    data = data_of(await mesr(BY_FRANCE_CONNECT, MAIWENN))
+    assert data == {"admissions": MAIWENN_SAID["admissions"]}
+    assert_official(BY_FRANCE_CONNECT, data)
+
+
+@pytest.mark.parametrize("student", STUDENTS, ids=lambda student: student.ine)
+async def test_everybody_in_the_simulator_is_found_both_ways(mesr: Asked, student: Any) -> None:
+    who = identite(student.nom, student.prenom, born=student.naissance, sexe="M" if student.sexe == "1" else "F")
+    by_name = data_of(await mesr(BY_NAME, replace(who, code_cog_insee_commune_naissance=student.commune)))
+    assert by_name == data_of(await mesr(BY_INE, identity.Ine(ine=student.ine)))
+    assert len(by_name["admissions"]) == len(student.stays or ())
+
+
+async def test_without_registration_there_is_no_admission(mesr: Asked) -> None:
+    data = data_of(await mesr(BY_INE, identity.Ine(ine="2904A10573T")))
+    assert data["admissions"] == []
+    assert_official(BY_INE, data)
+
+
+@pytest.mark.parametrize(("regime", "code"), [*REGIMES.items(), ("microcertification", None), (None, None)])
+async def test_every_regime_has_its_code(mesr: Asked, regime: str | None, code: str | None) -> None:
+    mesr.app[SAID]["DIT"] = (200, {"nomFamille": "DIT", "inscriptions": [{"regime": regime}]})
+    [admission] = data_of(await mesr(BY_NAME, named("Dit")))["admissions"]
+    assert admission["regime_formation"] == {"libelle": regime, "code": code}
+
+
+async def test_what_the_ministry_does_not_tell_is_null(mesr: Asked) -> None:
+    mesr.app[SAID]["DIT"] = (200, {"nomFamille": "DIT", "inscriptions": [{}]})
+    assert data_of(await mesr(BY_NAME, named("Dit"))) == {
+        "identite": {"nom_naissance": "DIT", "prenom": None, "date_naissance": None},
+        "admissions": [
+            {
+                "date_debut": None,
+                "date_fin": None,
+                "est_inscrit": False,
+                "regime_formation": {"libelle": None, "code": None},
+                "code_cog_insee_commune": None,
+                "etablissement_etudes": {"uai": None, "nom": None},
+            }
+        ],
+    }
+
+
+RECORDED: dict[str, tuple[int, Reply | list[tuple[bool, str]]]] = {
+    "statut_etudiant/valid.json": (200, [(True, "RF1"), (False, "RF1")]),
+    "student_status/with_civility_valid_response.json": (200, [(True, "RF1")]),
+    "student_status/with_ine_valid_response.json": (200, [(True, "RF1")]),
+    "student_status/with_ine_valid_response_with_admis_statut.json": (200, [(False, "RF1")]),
+    "student_status/with_ine_valid_and_new_regime.json": (200, [(True, "RF4")]),
+    "statut_etudiant/not_found.json": (400, Failed("upstream_unknown")),  # in spite of its name
+    "student_status/with_ine_invalid_ine_response.json": (400, Failed("upstream_unknown")),
+    "student_status/with_ine_not_found_response.json": (404, NotFound(UNKNOWN_STUDENT)),
+    "student_status/with_civility_not_found_response.json": (404, NotFound(UNKNOWN_STUDENT)),
+}
+"""The status that each came with, and what is made of it: a reply, or whether enrolled and how."""
+
+
+@pytest.mark.parametrize("name", RECORDED)
+async def test_a_recorded_answer_is_understood(mesr: Asked, name: str) -> None:
+    status, expected = RECORDED[name]
+    mesr.app[SAID]["DIT"] = (status, json.loads(upstream_sample(f"mesri/{name}")))
+    reply = await mesr(BY_NAME, named("Dit"))
+    if not isinstance(expected, list):
+        assert reply == expected
+        return
+    data = data_of(reply)
+    assert_official(BY_NAME, data)
+    assert data["identite"] == {"nom_naissance": "Dupont", "prenom": "Jean", "date_naissance": "2000-01-01"}
+    assert [(shown["est_inscrit"], shown["regime_formation"]["code"]) for shown in data["admissions"]] == expected
+    assert {key: data["admissions"][0][key] for key in ("date_debut", "date_fin", "code_cog_insee_commune")} == {
+        "date_debut": "2020-07-01",
+        "date_fin": "2021-08-31",
+        "code_cog_insee_commune": "75113",
+    }
+    assert data["admissions"][0]["etablissement_etudes"] == {
+        "uai": "0751967F",
+        "nom": "UFR ECONOMIE UNIVERSITE PARIS 1 (75634)",
+    }
+
+
+def test_every_recorded_answer_is_in_the_table() -> None:
+    upstream_sample("mesri/statut_etudiant/valid.json")
+    folder = REFERENCE / "upstream" / "mesri"
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.json")} == RECORDED.keys()
+
+
+# What goes wrong (§7.4)
+
+UNWELL = {  # bouquet_worker.unwell
+    "INTERNAL": "upstream_unknown",
+    "RATE_LIMITED": "upstream_unknown",
+    "UNAVAILABLE": "upstream_unavailable",
+    "GATEWAY_TIMEOUT": "upstream_timeout",
+    "HTML": "upstream_malformed",
+    "TRUNCATED": "upstream_malformed",
+    "EMPTY": "upstream_malformed",
+    "REDIRECT": "upstream_redirected",
+    "SLOW": "upstream_timeout",
+    "CUT": "upstream_timeout",
+    "UNAUTHORIZED": "upstream_unknown",
+    "FORBIDDEN": "upstream_unknown",
+    "CONFLICT": "upstream_unknown",
+}
+ODD = {
+    "REFUS": "upstream_unknown",
+    "REPONSE-NULLE": "upstream_malformed",
+    "SANS-NOM": "upstream_malformed",
+}
+
+
+WRONG = [
+    *((BY_NAME, named(nom), UNWELL[ill.name]) for nom, ill in NAMES.items()),
+    *((BY_INE, identity.Ine(ine=ine), UNWELL[ill.name]) for ine, ill in INES.items()),
+    *((BY_NAME, named(nom), reason) for nom, reason in ODD.items()),
+    *((BY_INE, identity.Ine(ine=as_ine(nom)), reason) for nom, reason in ODD.items()),
+]
+
+
+@pytest.mark.parametrize(("operation", "who", "reason"), WRONG)
+async def test_a_ministry_that_is_unwell_finds_nobody_unknown(
+    mesr: Asked, operation: str, who: identity.Identity, reason: str
+) -> None:
+    within_s = 0.6 if reason == "upstream_timeout" else 8.0
+    assert await mesr(operation, who, within_s=within_s) == Failed(reason)
+
+
+@pytest.mark.parametrize(
+    ("operation", "who"),
+    [
+        (BY_NAME, named("Inconnu")),
+        (BY_NAME, identite("Dupont", "Jean", born="2000-01-01", sexe="M", commune="")),  # the ping's (§1.7)
+        (BY_NAME, replace(MAIWENN, prenoms=("Soazig",))),
+        (BY_NAME, replace(MAIWENN, code_cog_insee_commune_naissance="29019")),
+        (BY_FRANCE_CONNECT, named("Inconnu")),
+        (BY_INE, identity.Ine(ine="1234567890G")),
+    ],
+)
+async def test_a_stranger_is_no_student(mesr: Asked, operation: str, who: identity.Identity) -> None:
+    assert await mesr(operation, who) == NotFound(UNKNOWN_STUDENT)
+
+
+@pytest.mark.parametrize("status", [201, 204, 400, 401, 403, 409, 422, 429, 500, 501])
+async def test_no_status_but_two_is_understood(mesr: Asked, status: int) -> None:
+    mesr.app[SAID]["DIT"] = (status, {"nomFamille": "DIT"})
+    assert await mesr(BY_NAME, named("Dit")) == Failed("upstream_unknown")
+
+
+async def test_a_key_that_is_not_ours_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    swapped = replace(simulator, settings=lambda url: simulator.settings(url) | {"BOUQUET_MESR_INE_KEY": IDENTITE_KEY})
+    async with asking.asking(worker, swapped, monkeypatch) as mesr:
+        assert await mesr(BY_INE, MAIWENN_INE) == Failed("upstream_unknown")
+        assert isinstance(await mesr(BY_NAME, MAIWENN), Found)
+
+
+async def test_the_academic_year_follows_the_calendar(mesr: Asked) -> None:
+    assert mesr.app[TODAY]() == asking.TODAY
+    [admission, _] = data_of(await mesr(BY_INE, MAIWENN_INE))["admissions"]
+    assert admission["date_debut"] <= asking.TODAY.isoformat() <= admission["date_fin"]
+
+
+# What is offered
+
+
+def test_the_offer_is_the_ministrys() -> None:
+    offer = worker.offer()
+    assert (offer.provider, offer.authority.label, offer.authority.prefix) == ("mesr", "MESRI", "25")
+    assert {operation.path for operation in offer.operations} == {
+        f"/v3/mesri/statut_etudiant/{modality}" for modality in ("identite", "ine", "france_connect")
+    }
+    assert {operation.cache_s for operation in offer.operations} == {0}
+    row = offer.problems[UNKNOWN_STUDENT]
+    assert (row.code, row.title, row.v2_reason) == ("003", "Entité non trouvée", "Student not found")
+    assert row.detail == "Aucun étudiant n'a pu être trouvé avec les critères de recherche fournis" + PERIMETER
+    assert {operation.reasons for operation in offer.operations} == {(UNKNOWN_STUDENT,)}
+
+
+def test_the_identity_has_its_scope_and_france_connect_no_identity() -> None:
+    assert IDENTITE.operation.fields == INE.operation.fields == FIELDS
+    assert FRANCE_CONNECT.operation.fields == {path: FIELDS[path] for path in FIELDS if path != "identite"}
+
+
+@pytest.mark.parametrize(
+    ("query", "codes"),
+    [
+        ("", ("00420", "00421", "00422", "00427")),
+        (
+            "nomNaissance=A&prenoms[]=B&anneeDateNaissance=2005&moisDateNaissance=2&jourDateNaissance=30",
+            ("00425", "00427"),
+        ),
+    ],
+)
+def test_every_wrong_field_is_told_at_once(query: str, codes: tuple[str, ...]) -> None:
+    refusals = rules.apply(IDENTITE.operation.checks, parse_query(query), asking.TODAY)
+    assert isinstance(refusals, rules.Refusals)
+    assert refusals.codes == codes

@@ -1,0 +1,62 @@
+"""The official document of the public API, to which every 200 must conform: reference/data/openapi/particulier-v3.yaml.
+
+It is no part of this repository: where it is absent, tests that need it are skipped.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator, FormatChecker
+
+REFERENCE = Path(__file__).parents[2].parent / "shared" / "reference" / "data"
+DOCUMENT = REFERENCE / "openapi" / "particulier-v3.yaml"
+
+
+def assert_official(operation_id: str, data: object) -> None:
+    """`data` of a 200, every scope open, is what the document says of the operation: no more, no less."""
+    errors = _validators()[operation_id].iter_errors(data)
+    told = [f"{error.json_path}: {error.message}" for error in errors]
+    assert not told, f"{operation_id}: {told}"
+
+
+def upstream_sample(path: str) -> bytes:
+    """A recorded answer of a provider: `mesri/statut_etudiant/valid.json`."""
+    return _present(REFERENCE / "upstream" / path).read_bytes()
+
+
+@cache
+def _validators() -> dict[str, Draft202012Validator]:
+    document = _json_schema(yaml.load(_present(DOCUMENT).read_bytes(), Loader=yaml.CSafeLoader))
+    answers = [path["get"]["responses"]["200"] for path in document["paths"].values()]
+    return {answer["x-operationId"]: _validator(answer, document["components"]) for answer in answers}
+
+
+def _validator(answer: dict[str, Any], components: dict[str, Any]) -> Draft202012Validator:
+    """Its references point into `components`, which therefore comes along."""
+    envelope = answer["content"]["application/json"]["schema"]
+    schema = envelope["properties"]["data"] | {"components": components}
+    return Draft202012Validator(schema, format_checker=FormatChecker())
+
+
+def _json_schema(node: Any) -> Any:
+    """OpenAPI 3.0 says `nullable` where a JSON schema has a type of that name."""
+    match node:
+        case {"nullable": True, **rest}:
+            return {"anyOf": [_json_schema(rest), {"type": "null"}]}
+        case dict():
+            return {key: _json_schema(value) for key, value in node.items()}
+        case list():
+            return [_json_schema(item) for item in node]
+        case _:
+            return node
+
+
+def _present(path: Path) -> Path:
+    if not path.exists():
+        pytest.skip(f"the reference is not here: {path}")
+    return path

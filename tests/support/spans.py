@@ -1,0 +1,29 @@
+"""What a test's own calls leave in traces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+
+@contextmanager
+def recorded() -> Iterator[InMemorySpanExporter]:
+    """OpenTelemetry has one provider a process, for ever: the recorder is added to it, and shut afterwards."""
+    provider = trace.get_tracer_provider()
+    if not isinstance(provider, TracerProvider):
+        provider = TracerProvider()
+        trace.set_tracer_provider(provider)
+    exporter = InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    yield exporter
+    exporter.shutdown()
+
+
+def text_of(span: ReadableSpan) -> str:
+    """Everything that leaves the process with a span."""
+    return str(span.to_json())
