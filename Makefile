@@ -2,7 +2,7 @@ PYTHON ?= python3
 PIP := .venv/bin/pip --disable-pip-version-check install -qq
 DISTRIBUTIONS := $(shell scripts/distributions.sh ./)
 
-.PHONY: help demo test lint types wheels unit broker lock clean
+.PHONY: help demo sandbox test lint types wheels unit broker lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -10,6 +10,9 @@ help: ## This list
 
 demo: .venv/run ## Everything in one process, to click around in: make demo [PORT=8080] [BUS=amqp://...]
 	@exec .venv/bin/python deploy/demo/demo.py $(if $(PORT),--port $(PORT)) $(if $(BUS),--bus $(BUS))
+
+sandbox: .venv/run ## The same, answered from case files: make sandbox [CASES=folder] [PORT=8080]
+	@exec .venv/bin/python deploy/demo/demo.py --cases $(or $(CASES),deploy/sandbox/cases) $(if $(PORT),--port $(PORT)) $(if $(BUS),--bus $(BUS))
 
 test: .venv/dev ## All that CI runs
 	@scripts/install_services.sh || true

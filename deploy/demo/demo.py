@@ -1,7 +1,8 @@
-"""`make demo`: the mesh and its simulators in the foreground, and a token to call it with.
+"""`make demo` and `make sandbox`: the mesh in the foreground, and a token to call it with.
 
-With the embedded bus the gateway hosts the workers; with `--bus amqp://…` gateway, workers and simulators are
-processes of their own. Standard library only: it runs the installed commands as an operator would.
+The demo asks simulators. With the embedded bus the gateway hosts the workers; with `--bus amqp://…` gateway, workers
+and simulators are processes of their own. With `--cases DIR` the casebook answers in the workers' place.
+Standard library only: it runs the installed commands as an operator would.
 """
 
 from __future__ import annotations
@@ -21,13 +22,22 @@ import urllib.request
 from pathlib import Path
 
 BIN = Path(sys.executable).parent
+EMBEDDED = "memory:"
 STARTUP_S = 60.0
 STOP_S = 15.0
 
 # A CAF allocataire of the simulators; services/providers/hub tells who else lives there.
 LOOKUP = "/v3/dss/quotient_familial/identite"
-PERSON = {
+PERSON: dict[str, str | list[str]] = {
     "recipient": "13002526500013",
+    "nomNaissance": "LE GOUADEC",
+    "prenoms[]": ["Maëlys", "Inès"],
+    "anneeDateNaissance": "1989",
+    "moisDateNaissance": "6",
+    "jourDateNaissance": "14",
+    "sexeEtatCivil": "F",
+    "codeCogInseePaysNaissance": "99100",
+    "codeCogInseeCommuneNaissance": "29019",
 }
 
 
@@ -62,16 +72,15 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     processes = Processes()
     try:
-        simulators = f"http://127.0.0.1:{_free_port()}"
-        environ = _environ(arguments, simulators)
-        processes.start(environ, "bouquet-worker", "simulators", "--port", simulators.rpartition(":")[2])
-        if arguments.bus != "memory:":
-            for provider in environ["BOUQUET_GATEWAY_PROVIDERS"].split(","):
-                processes.start(_for_worker(environ), "bouquet-worker", "run", provider)
+        environ = _environ(arguments)
+        url = f"http://127.0.0.1:{arguments.port}"
+        if arguments.cases:
+            _start_sandbox(processes, arguments, environ)
+        else:
+            _start_mesh(processes, arguments, environ)
         processes.start(environ, "bouquet-gateway", "serve")
         token = _output(environ, "bouquet-gateway", "token").strip()
-        url = f"http://127.0.0.1:{arguments.port}"
-        _wait_for_an_answer(processes, url, token)
+        _wait_for_an_answer(processes, f"{url}/readyz" if arguments.cases else _lookup(url), token)
         print(f"READY {url} token={token}")
         print(_curl(url, token), flush=True)
         while True:
@@ -85,24 +94,42 @@ def main() -> int:
         processes.stop()
 
 
+def _start_mesh(processes: Processes, arguments: argparse.Namespace, environ: dict[str, str]) -> None:
+    """Simulators, and the workers where the gateway does not host them."""
+    simulators = f"http://127.0.0.1:{_free_port()}"
+    processes.start(environ, "bouquet-worker", "simulators", "--port", simulators.rpartition(":")[2])
+    settings = _output(environ, "bouquet-worker", "simulator-settings", simulators)
+    environ |= dict(line.split("=", 1) for line in settings.splitlines())
+    if arguments.bus != EMBEDDED:
+        providers = _output(environ, "bouquet-worker", "list").split()
+        environ["BOUQUET_GATEWAY_PROVIDERS"] = ",".join(providers)
+        for provider in providers:
+            processes.start(_for_worker(environ), "bouquet-worker", "run", provider)
+
+
+def _start_sandbox(processes: Processes, arguments: argparse.Namespace, environ: dict[str, str]) -> None:
+    environ |= {"BOUQUET_GATEWAY_SANDBOX": "true", "BOUQUET_CASEBOOK_CASES": str(arguments.cases.resolve())}
+    if arguments.bus != EMBEDDED:
+        providers = [*_output(environ, "bouquet-worker", "list").split(), "france_connect"]
+        environ["BOUQUET_GATEWAY_PROVIDERS"] = ",".join(providers)
+        processes.start(_for_worker(environ), "bouquet-worker", "casebook", "--cases", str(arguments.cases))
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=8000, help="where the gateway answers")
-    parser.add_argument("--bus", default="memory:", help="amqp://… for a real broker")
+    parser.add_argument("--bus", default=EMBEDDED, help="amqp://… for a real broker")
+    parser.add_argument("--cases", type=Path, help="folder of case files: a sandbox in place of the simulators")
     return parser.parse_args()
 
 
-def _environ(arguments: argparse.Namespace, simulators: str) -> dict[str, str]:
-    """The settings of every process: those of the shell, a signing key of this demo's own, and the simulators."""
-    base = {name: value for name, value in os.environ.items() if not name.startswith("BOUQUET_")}
-    settings = _output(base, "bouquet-worker", "simulator-settings", simulators)
+def _environ(arguments: argparse.Namespace) -> dict[str, str]:
+    """The shell's, without settings of another mesh, and with a signing key of this demo's own."""
     return {
-        **base,
-        **dict(line.split("=", 1) for line in settings.splitlines()),
+        **{name: value for name, value in os.environ.items() if not name.startswith("BOUQUET_")},
         "BOUQUET_BUS_URL": arguments.bus,
         "BOUQUET_GATEWAY_PORT": str(arguments.port),
         "BOUQUET_GATEWAY_TOKEN_KEY": secrets.token_hex(32),
-        "BOUQUET_GATEWAY_PROVIDERS": ",".join(_output(base, "bouquet-worker", "list").split()),
     }
 
 
@@ -124,7 +151,7 @@ def _free_port() -> int:
 
 
 def _lookup(url: str) -> str:
-    return f"{url}{LOOKUP}?{urllib.parse.urlencode(PERSON)}"
+    return f"{url}{LOOKUP}?{urllib.parse.urlencode(PERSON, doseq=True)}"
 
 
 def _curl(url: str, token: str) -> str:
@@ -133,7 +160,7 @@ def _curl(url: str, token: str) -> str:
 
 def _wait_for_an_answer(processes: Processes, url: str, token: str) -> None:
     """Ready is when the printed call works, not when a port is open."""
-    request = urllib.request.Request(_lookup(url), headers={"Authorization": f"Bearer {token}"})
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     give_up = time.monotonic() + STARTUP_S
     while time.monotonic() < give_up:
         processes.check()
@@ -142,7 +169,7 @@ def _wait_for_an_answer(processes: Processes, url: str, token: str) -> None:
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
-    raise SystemExit("the demo's own call was not answered in time")
+    raise SystemExit("the first call was not answered in time")
 
 
 if __name__ == "__main__":

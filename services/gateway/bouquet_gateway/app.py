@@ -14,15 +14,15 @@ from aiohttp import web
 from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from bouquet_gateway import lookup, metrics, openapi
+from bouquet_gateway import lookup, metrics
 from bouquet_gateway.catalogue import envelope_of
 from bouquet_gateway.gateway import GATEWAY, Gateway
 from bouquet_gateway.journey import JOURNEY, Journey
+from bouquet_gateway.nomenclature import nomenclature
 from bouquet_gateway.problems import Problem, render, retry_after
 from bouquet_gateway.tokens import carrier_of
 from bouquet_proto import telemetry
 from bouquet_proto.offer import Retirement
-from bouquet_proto.query import parse_query
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ def make_app(gateway: Gateway) -> web.Application:
             web.get("/api/ping", ping),
             web.get("/api/introspect", introspect),
             web.get("/api/openapi.json", openapi_document),
+            web.get("/api/errors", errors),
             web.route("*", "/{path:.*}", lookup.answer),
         ]
     )
@@ -102,9 +103,10 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
 def _error(request: web.Request, problem: Problem) -> web.Response:
     journey = request[JOURNEY]
     served = journey.served
-    status, body = render(problem, served.problems if served else {}, journey.envelope)
+    own = served.problems if served else {}
+    status, body = render(problem, own, journey.envelope)
     response = web.Response(status=status, body=body, content_type=JSON, charset="utf-8")
-    if (seconds := retry_after(problem)) is not None:
+    if (seconds := retry_after(problem, own)) is not None:
         response.headers["Retry-After"] = str(seconds)
     return response
 
@@ -171,10 +173,15 @@ async def ping(_: web.Request) -> web.Response:
 
 async def introspect(request: web.Request) -> web.Response:
     """The caller's own token, never throttled (http-contract §2.5)."""
-    query = parse_query(request.rel_url.raw_query_string)
-    token = request.app[GATEWAY].tokens.verify(carrier_of(request.headers, query))
+    token = request.app[GATEWAY].tokens.verify(carrier_of(request.headers, request.query))
     return _json({"_id": token.id, "name": "", "scopes": sorted(token.scopes)})
 
 
+async def errors(request: web.Request) -> web.Response:
+    """The error nomenclature, whole or of `operation_id`."""
+    catalogue = request.app[GATEWAY].catalogue
+    return _json({"errors": nomenclature(catalogue, request.query.get("operation_id", ""))})
+
+
 async def openapi_document(request: web.Request) -> web.Response:
-    return _json(openapi.document(request.app[GATEWAY].catalogue.offers))
+    return _json(request.app[GATEWAY].document())

@@ -22,8 +22,8 @@ Envelope: TypeAlias = Literal["v2", "v3"]
 V2_PREFIX = "/api/"
 """Of the v2 resources and of the helpers that have always spoken like them."""
 VERSIONED = re.compile(r"/v([^/]*\d[^/]*)(/.+)")
-PLANS = {"regime": quotient_familial.OPERATION.id}
-"""The one operation that each plan may serve: an offer cannot make a plan of something else."""
+PLANS = {"regime": frozenset(operation.id for operation in quotient_familial.OPERATIONS)}
+"""The operations that each plan may serve: an offer cannot make a plan of something else."""
 
 
 class Served(Struct, frozen=True):
@@ -45,6 +45,11 @@ class Family(Struct, frozen=True):
 
     envelope: Envelope
     versions: Mapping[int, Served]
+
+    @property
+    def resource(self) -> str:
+        """The path segment before the modality: `quotient_familial`."""
+        return next(iter(self.versions.values())).operation.path.split("/")[-2]
 
     def by_france_connect(self) -> bool:
         return any(served.operation.modality == "france_connect" for served in self.versions.values())
@@ -73,7 +78,8 @@ class Catalogue:
     def __init__(self, offers: Iterable[Offer] = ()) -> None:
         self.offers = tuple(offers)
         self._families: dict[str, Family] = {}
-        for path, served in _served(self.offers).items():
+        self.by_path: Mapping[str, Served] = served_by_path(self.offers)
+        for path, served in self.by_path.items():
             family_path, version = split(path)
             known = self._families.get(family_path, Family(envelope_of(path), {}))
             self._families[family_path] = Family(known.envelope, {**known.versions, version: served})
@@ -90,7 +96,7 @@ def split(path: str) -> tuple[str, int]:
     return (versioned[2], leading_integer(versioned[1])) if versioned else (path, 0)
 
 
-def _served(offers: Iterable[Offer]) -> dict[str, Served]:
+def served_by_path(offers: Iterable[Offer]) -> dict[str, Served]:
     """By path. Where two offers claim one, the earlier keeps it: a provider cannot take another's operation."""
     table: dict[str, Served] = {}
     for offer in offers:
@@ -128,4 +134,4 @@ def _problems(operation: Operation) -> dict[str, Failure]:
 
 def _may_join(operation: Operation, provider: str) -> bool:
     roles = quotient_familial.REGIMES
-    return PLANS.get(operation.plan) == operation.id and provider in (roles.first, roles.second)
+    return operation.id in PLANS.get(operation.plan, ()) and provider in (roles.first, roles.second)

@@ -1,49 +1,53 @@
-"""The embedded bus hosts every installed worker in the gateway's own process, found by entry point."""
+"""The embedded bus hosts the installed workers in the gateway's own process; in a sandbox, the casebook instead."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import entry_points
 from typing import Protocol
 
-from bouquet_proto.bus import Bus, Serving
-from bouquet_proto.names import WORKERS
+from bouquet_proto.bus import Bus
+from bouquet_proto.names import CASEBOOK, WORKERS
 from bouquet_proto.offer import Offer, Operation
 
 log = logging.getLogger(__name__)
 
 
 class Hosted(Protocol):
-    """What the gateway knows of a worker."""
+    """What the gateway knows of a worker, or of the casebook."""
 
-    def offer(self) -> Offer: ...
+    def offers(self) -> tuple[Offer, ...]: ...
 
-    def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[Serving]: ...
-
-
-def installed() -> tuple[str, ...]:
-    return tuple(sorted(entry.name for entry in entry_points(group=WORKERS)))
+    def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[object]: ...
 
 
-def installed_scopes() -> frozenset[str]:
-    offers = [entry.load().offer() for entry in entry_points(group=WORKERS)]
-    return frozenset(scope for offer in offers for operation in offer.operations for scope in _scopes(operation))
+def installed(*, sandbox: bool) -> dict[str, Hosted]:
+    """By entry point name: that of the provider."""
+    entries = entry_points(group=CASEBOOK if sandbox else WORKERS)
+    return {entry.name: entry.load() for entry in sorted(entries, key=lambda entry: entry.name)}
+
+
+def providers(hosts: Mapping[str, Hosted]) -> tuple[str, ...]:
+    return tuple(offer.provider for host in hosts.values() for offer in host.offers())
+
+
+def scopes(hosts: Mapping[str, Hosted]) -> frozenset[str]:
+    """Every scope that admits a call or opens a field."""
+    operations = (operation for host in hosts.values() for offer in host.offers() for operation in offer.operations)
+    return frozenset(scope for operation in operations for scope in _scopes(operation))
 
 
 def _scopes(operation: Operation) -> set[str]:
-    """Those that admit a call and those that open a field."""
     return {*operation.scopes, *(scope for opening in operation.fields.values() for scope in opening)}
 
 
 @asynccontextmanager
-async def hosting(bus: Bus, environ: Mapping[str, str], providers: Iterable[str]) -> AsyncIterator[None]:
-    """Starts the workers; raises `SettingsError` when one of them lacks its settings."""
-    log.warning("embedded bus: gateway and workers share one process", extra={"providers": list(providers)})
+async def hosting(bus: Bus, environ: Mapping[str, str], hosts: Mapping[str, Hosted]) -> AsyncIterator[None]:
+    """Starts them; raises `SettingsError` when one lacks its settings."""
+    log.warning("embedded bus: gateway and workers share one process", extra={"hosted": list(hosts)})
     async with AsyncExitStack() as stack:
-        for entry in entry_points(group=WORKERS):
-            if entry.name in providers:
-                worker: Hosted = entry.load()
-                await stack.enter_async_context(worker.running(bus, environ))
+        for host in hosts.values():
+            await stack.enter_async_context(host.running(bus, environ))
         yield

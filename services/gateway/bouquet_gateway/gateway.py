@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
 from aiohttp import web
 
+from bouquet_gateway import openapi
 from bouquet_gateway.cache import Cache
 from bouquet_gateway.catalogue import Catalogue
 from bouquet_gateway.discovery import Discovery
 from bouquet_gateway.flights import Flights
-from bouquet_gateway.maintenance import Windows
+from bouquet_gateway.maintenance import PARIS, Windows
 from bouquet_gateway.pace import Pace
 from bouquet_gateway.regime import Verdict
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.tokens import Tokens
 from bouquet_proto.bus import Bus
 from bouquet_proto.settings import Secret
+
+
+def paris_now() -> datetime:
+    """ "Now" and "today" of every rule of the contract."""
+    return datetime.now(PARIS)
 
 
 class Gateway:
@@ -28,7 +38,9 @@ class Gateway:
         tokens: Tokens,
         pace: Pace,
         windows: Windows,
+        clock: Callable[[], datetime] = paris_now,
     ) -> None:
+        self.clock = clock
         self.settings = settings
         self.bus = bus
         self.cache = cache
@@ -38,11 +50,19 @@ class Gateway:
         self.windows = windows
         self.flights: Flights[Verdict] = Flights()
         self.catalogue = Catalogue()
+        self._document: dict[str, Any] | None = None
         self.discovery = Discovery(bus, settings.providers, self.serve)
 
     def serve(self, catalogue: Catalogue) -> None:
         """From the next request on."""
         self.catalogue = catalogue
+        self._document = None
+
+    def document(self) -> dict[str, Any]:
+        """The OpenAPI document of the catalogue, made once."""
+        if self._document is None:
+            self._document = openapi.document(self.catalogue.by_path)
+        return self._document
 
 
 GATEWAY = web.AppKey("gateway", Gateway)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date, datetime
-from zoneinfo import ZoneInfo
+from datetime import date
 
 import msgspec
 from aiohttp import web
 from msgspec import Raw, Struct
 
-from bouquet_gateway import metrics, route
+from bouquet_gateway import metrics, route, sandbox
 from bouquet_gateway.cache import key_of
+from bouquet_gateway.callers import identify
 from bouquet_gateway.catalogue import Match, Served
 from bouquet_gateway.fields import filter_data
 from bouquet_gateway.gateway import GATEWAY, Gateway
@@ -26,12 +26,11 @@ from bouquet_gateway.problems import Problem
 from bouquet_gateway.regime import Verdict
 from bouquet_gateway.tokens import Carrier, Token, carrier_of
 from bouquet_proto.deadline import Deadline
-from bouquet_proto.identity import MODALITIES, Identity
-from bouquet_proto.messages import Caller, Found, Lookup, Parameter
+from bouquet_proto.identity import MODALITIES, Identite, Identity
+from bouquet_proto.messages import Caller, Found, Lookup, Parameter, Recorded
 from bouquet_proto.query import Query, parse_query
 from bouquet_proto.rules import Refusals, apply, is_siret
 
-PARIS = ZoneInfo("Europe/Paris")
 IN_FLIGHT_S = 60
 """How long a marker of a call in flight outlives a process that died with it."""
 
@@ -58,22 +57,23 @@ async def answer(request: web.Request) -> web.Response:
     gateway, journey = request.app[GATEWAY], request[JOURNEY]
     deadline = Deadline.after(gateway.settings.deadline_s)
     query = parse_query(request.rel_url.raw_query_string)
-    carrier = carrier_of(request.headers, query)
+    carrier = carrier_of(request.headers, request.query)
     await throttle(gateway, journey, carrier)
     match = _match(gateway, request)
     journey.served = match.served
-    token = _authenticate(gateway, match, carrier)
+    asker = await identify(gateway, match.family, carrier, journey.request_id, deadline)
+    token = asker.token
     _authorise(token, match.family.scopes())
-    async with _alone(gateway, request, token):
+    async with _alone(gateway, request, carrier):
         served = _version(match)
         _authorise(token, served.operation.scopes)
         recipient = _recipient(query, token, journey)
-        today = datetime.now(PARIS).date()
-        asked = _parse(served, query, today)
+        today = gateway.clock().date()
+        asked = _parse(served, query, today, asker.citizen)
         key = _cache_key(gateway, request, served, asked, today)
         data = await _from_cache(gateway, journey, key)
         if data is None:
-            refuse_in_window(gateway.windows, served.authority, datetime.now(PARIS))
+            refuse_in_window(gateway.windows, served.authority, gateway.clock())
             question = _accept(asked)
             lookup = Lookup(
                 id=journey.request_id,
@@ -83,7 +83,10 @@ async def answer(request: web.Request) -> web.Response:
                 parameters=question.parameters,
                 caller=Caller(recipient=recipient, token_id=token.id),
             )
-            data = await _asked(gateway, served, lookup, key, today)
+            reply = await _asked(gateway, served, lookup, key, today)
+            if isinstance(reply, Recorded):
+                return sandbox.render(reply, served, token.scopes)
+            data = reply.data
         return _render(journey, filter_data(data, served.operation.fields, token.scopes))
 
 
@@ -91,7 +94,7 @@ async def throttle(gateway: Gateway, journey: Journey, carrier: Carrier) -> None
     """Counted before authentication: bad calls count too. A call without a token is not counted."""
     journey.pace = await gateway.pace.hit(gateway.tokens.pace_key(carrier))
     if not journey.pace.allowed:
-        raise Problem("too_many_requests")
+        raise Problem("too_many_requests", meta={"retry_in": journey.pace.retry_after_s})
 
 
 def _match(gateway: Gateway, request: web.Request) -> Match:
@@ -105,22 +108,17 @@ def _match(gateway: Gateway, request: web.Request) -> Match:
     raise Problem("bus_unavailable")  # perhaps the path of a worker that has not been heard yet
 
 
-def _authenticate(gateway: Gateway, match: Match, carrier: Carrier) -> Token:
-    """A path of the citizen's own session is not opened by an administration's token (D9, D10)."""
-    if match.family.by_france_connect():
-        raise Problem("token_invalid")
-    return gateway.tokens.verify(carrier)
-
-
 def _authorise(token: Token, scopes: frozenset[str] | tuple[str, ...]) -> None:
     if token.scopes.isdisjoint(scopes):
         raise Problem("insufficient_scopes")
 
 
 @asynccontextmanager
-async def _alone(gateway: Gateway, request: web.Request, token: Token) -> AsyncIterator[None]:
-    """One token asks one thing once at a time. Taken atomically, always given back (D1 to D3 of §8)."""
-    marker = key_of(gateway.cache_secret, "in flight", request.path, _canonical_query(request), token.id)
+async def _alone(gateway: Gateway, request: web.Request, carrier: Carrier) -> AsyncIterator[None]:
+    """One token asks one thing once at a time. Taken atomically, always given back (D1 to D3 of §8). Citizens differ
+    by their sessions."""
+    caller = gateway.tokens.pace_key(carrier)
+    marker = key_of(gateway.cache_secret, "in flight", request.path, _canonical_query(request), caller)
     if not await gateway.cache.add(marker, IN_FLIGHT_S):
         raise Problem("already_in_flight")
     try:
@@ -149,10 +147,12 @@ def _recipient(query: Query, token: Token, journey: Journey) -> str:
     return recipient
 
 
-def _parse(served: Served, query: Query, today: date) -> Asked | Refusals:
+def _parse(served: Served, query: Query, today: date, citizen: Identite | None) -> Asked | Refusals:
     values = apply(served.operation.checks, query, today)
     if isinstance(values, Refusals):
         return values
+    if citizen is not None:
+        return Asked(citizen, values)
     modality = MODALITIES[served.operation.modality]
     own = {name: values.pop(name) for name in modality.__struct_fields__ if name in values}
     return Asked(msgspec.convert(own, modality), values)
@@ -184,7 +184,7 @@ async def _from_cache(gateway: Gateway, journey: Journey, key: str) -> Raw | Non
     return Raw(stored.value)
 
 
-async def _asked(gateway: Gateway, served: Served, lookup: Lookup, key: str, today: date) -> Raw:
+async def _asked(gateway: Gateway, served: Served, lookup: Lookup, key: str, today: date) -> Found | Recorded:
     """What the providers say now. Successes alone are remembered; the same question under way is joined."""
 
     async def ask() -> Verdict:
@@ -199,10 +199,13 @@ async def _asked(gateway: Gateway, served: Served, lookup: Lookup, key: str, tod
         verdict, joined = await gateway.flights.join(key, ask)
         if joined:
             metrics.CACHE.labels("joined").inc()
-    reply = verdict.reply
-    if isinstance(reply, Found):
-        return reply.data
-    raise Problem.of(reply, verdict.authority)
+    match verdict.reply:
+        case Found() as found:
+            return found
+        case Recorded() as case if gateway.settings.sandbox:
+            return case
+        case reply:
+            raise Problem.of(reply, verdict.authority)
 
 
 def _render(journey: Journey, data: Raw | bytes) -> web.Response:

@@ -11,24 +11,17 @@ from http import HTTPStatus
 from typing import Any, TypeAlias
 
 import msgspec
-from msgspec import Struct
 
-from bouquet_gateway.catalogue import Envelope, envelope_of
-from bouquet_gateway.problems import Problem, Rows, code_of, render, row_of
-from bouquet_proto.failures import PLATFORM, PROVIDER
-from bouquet_proto.offer import Authority, Offer, Operation
+from bouquet_gateway.catalogue import Envelope, Served, envelope_of
+from bouquet_gateway.nomenclature import reasons_of
+from bouquet_gateway.problems import Problem, code_of, render, row_of
+from bouquet_proto.offer import Operation
 from bouquet_proto.rules import RULES, Check, Field, names_of
 
 Json: TypeAlias = dict[str, Any]
 
-COMMON = [
-    reason
-    for reason in ("00210", *PLATFORM, *PROVIDER)
-    # The first two are of paths that the document does not have; the third of operations that say so.
-    if reason not in ("unknown_route", "unknown_version", "several_matches")
-]
-"""What any operation may answer."""
-
+JSON = "application/json"
+MAY_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
 SAMPLE_VALUES = {"start": "01:10", "end": "02:30"}
 
 SECURITY: dict[Envelope, str] = {"v3": "jwt_bearer_token", "v2": "apiKey"}
@@ -60,9 +53,11 @@ HEADERS: Json = {
     "X-Cache-Expires-in": _header("Secondes restantes en cache, vide hors cache", "string"),
     "Deprecation": _header("Date de dépréciation (RFC 9745)", "string"),
     "Sunset": _header("Date d'extinction (RFC 8594)", "string"),
+    "Link": _header("Ce qui remplace l'opération", "string"),
 }
 ON_EVERY_ANSWER = ("X-Request-Id", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 ON_DATA = (*ON_EVERY_ANSWER, "X-Response-Cached", "X-Cache-Expires-in")
+ON_RETIREMENT = ("Deprecation", "Sunset", "Link")
 
 
 def _text(**limits: Any) -> Json:
@@ -90,22 +85,14 @@ ERROR_SCHEMAS: Json = {
 }
 
 
-class _Published(Struct, frozen=True):
-    operation: Operation
-    authority: Authority
-    own: Rows
-
-    @property
-    def envelope(self) -> Envelope:
-        return envelope_of(self.operation.path)
-
-
-def document(offers: Iterable[Offer], title: str = "Bouquet", version: str = "3.0.0", server_url: str = "/") -> Json:
+def document(
+    by_path: Mapping[str, Served], title: str = "Bouquet", version: str = "3.0.0", server_url: str = "/"
+) -> Json:
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version},
         "servers": [{"url": server_url}],
-        "paths": {path: {"get": _get(published)} for path, published in sorted(_published(offers).items())},
+        "paths": {path: {"get": _get(served)} for path, served in sorted(by_path.items())},
         "components": {
             "securitySchemes": SECURITY_SCHEMES,
             "headers": HEADERS,
@@ -114,57 +101,39 @@ def document(offers: Iterable[Offer], title: str = "Bouquet", version: str = "3.
     }
 
 
-def _published(offers: Iterable[Offer]) -> dict[str, _Published]:
-    """By path. The first that claims one has it; those that share a plan say together what can go wrong."""
-    table: dict[str, _Published] = {}
-    for offer in offers:
-        for operation in filter(_is_readable, offer.operations):
-            known = table.get(operation.path)
-            if known is None:
-                table[operation.path] = _Published(operation, offer.authority_of(operation), offer.problems)
-            elif known.operation.plan and operation.plan:
-                table[operation.path] = _Published(known.operation, known.authority, {**offer.problems, **known.own})
-    return table
-
-
-def _is_readable(operation: Operation) -> bool:
-    return all(check.rule in RULES for check in _checks(operation))
-
-
 def _checks(operation: Operation) -> Iterator[Check]:
     for stage in operation.checks:
         yield from stage
 
 
-def _get(published: _Published) -> Json:
-    operation = published.operation
+def _get(served: Served) -> Json:
+    operation, envelope = served.operation, envelope_of(served.operation.path)
     return {
         "operationId": operation.id,
         "summary": operation.summary,
-        "tags": [published.authority.label],
+        "tags": [served.authority.label],
         "deprecated": operation.retirement is not None,
         "x-scopes": list(operation.scopes),
-        "security": [{SECURITY[published.envelope]: []}],
+        "security": [{SECURITY[envelope]: []}],
         "parameters": _parameters(operation),
-        "responses": {"200": _success(published)} | _errors(published),
+        "responses": {"200": _success(served)} | _errors(served),
     }
 
 
 def _parameters(operation: Operation) -> list[Json]:
     """A field that several rules read is required when one of them requires it."""
-    fields = [RECIPIENT.name, RECIPIENT, envelope_of(operation.path) == "v3"]
+    recipient = msgspec.structs.replace(RECIPIENT, required=envelope_of(operation.path) == "v3")
     table: dict[str, Json] = {}
-    for name, field, required in [fields, *_fields(operation)]:
-        before = table.get(name, {}).get("required", False)
-        table[name] = _parameter(name, field, required=required or before)
+    for name, field in [(recipient.name, recipient), *_fields(operation)]:
+        required = field.required or name in table and table[name]["required"]
+        table[name] = _parameter(name, field, required=required)
     return list(table.values())
 
 
-def _fields(operation: Operation) -> Iterator[tuple[str, Field, bool]]:
+def _fields(operation: Operation) -> Iterator[tuple[str, Field]]:
     for check in _checks(operation):
         for canonical, name in names_of(check).items():
-            field = RULES[check.rule].fields[canonical]
-            yield name, field, field.required
+            yield name, RULES[check.rule].fields[canonical]
 
 
 def _parameter(name: str, field: Field, *, required: bool) -> Json:
@@ -183,19 +152,16 @@ def _parameter(name: str, field: Field, *, required: bool) -> Json:
     return parameter
 
 
-def _success(published: _Published) -> Json:
-    operation = published.operation
+def _success(served: Served) -> Json:
+    operation = served.operation
     media: Json = {"schema": operation.schema}
     if operation.example is not None:
         media["example"] = operation.example
-    if published.envelope == "v3":
-        media = _enveloped(media)
-    headers = [*ON_DATA, *(("Deprecation", "Sunset") if operation.retirement else ())]
     return {
         "description": operation.summary,
         "x-operationId": operation.id,
-        "headers": _references(headers),
-        "content": {"application/json": media},
+        "headers": _references(ON_DATA + (ON_RETIREMENT if operation.retirement else ())),
+        "content": {JSON: _enveloped(media) if envelope_of(operation.path) == "v3" else media},
     }
 
 
@@ -206,21 +172,17 @@ def _enveloped(media: Json) -> Json:
     return whole
 
 
-def _errors(published: _Published) -> Json:
+def _errors(served: Served) -> Json:
     """By status; each example is an answer to the letter, under its code."""
+    envelope = envelope_of(served.operation.path)
     examples: dict[int, dict[str, Json]] = defaultdict(dict)
-    for reason in _reasons(published.operation):
-        row = row_of(reason, published.own)
-        problem = Problem(reason, authority=published.authority, values=SAMPLE_VALUES)
-        status, body = render(problem, published.own, published.envelope)
+    for reason in reasons_of(served):
+        row = row_of(reason, served.problems)
+        problem = Problem(reason, authority=served.authority, values=SAMPLE_VALUES)
+        status, body = render(problem, served.problems, envelope)
         example = {"summary": row.title, "value": msgspec.json.decode(body)}
-        _add(examples[status], code_of(row, published.authority), example)
-    return {str(status): _error(status, examples[status], published.envelope) for status in sorted(examples)}
-
-
-def _reasons(operation: Operation) -> Iterable[str]:
-    codes = [code for check in _checks(operation) for code in RULES[check.rule].codes]
-    return dict.fromkeys([*codes, *operation.reasons, *COMMON])
+        _add(examples[status], code_of(row, served.authority), example)
+    return {str(status): _error(status, examples[status], envelope) for status in sorted(examples)}
 
 
 def _add(examples: dict[str, Json], code: str, example: Json) -> None:
@@ -231,15 +193,11 @@ def _add(examples: dict[str, Json], code: str, example: Json) -> None:
 
 
 def _error(status: int, examples: Mapping[str, Json], envelope: Envelope) -> Json:
-    waits = status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.BAD_GATEWAY)
     return {
         "description": HTTPStatus(status).phrase,
-        "headers": _references([*ON_EVERY_ANSWER, *(("Retry-After",) if waits else ())]),
+        "headers": _references(ON_EVERY_ANSWER + (("Retry-After",) if status in MAY_WAIT else ())),
         "content": {
-            "application/json": {
-                "schema": {"$ref": f"#/components/schemas/errors_{envelope}"},
-                "examples": dict(examples),
-            }
+            JSON: {"schema": {"$ref": f"#/components/schemas/errors_{envelope}"}, "examples": dict(examples)},
         },
     }
 

@@ -9,7 +9,7 @@ import msgspec
 
 from bouquet_gateway.catalogue import Envelope
 from bouquet_proto.failures import FAILURES, PLATFORM, RENDERINGS, Failure, Kind
-from bouquet_proto.messages import Failed, Meta, NotFound, Rejected
+from bouquet_proto.messages import Failed, Found, Meta, Recorded, Reply
 from bouquet_proto.offer import Authority
 
 Rows: TypeAlias = Mapping[str, Failure]
@@ -66,8 +66,10 @@ class Problem(Exception):
         self.values: Mapping[str, str | int] = {"provider": authority.label, **(values or {})}
 
     @classmethod
-    def of(cls, reply: NotFound | Rejected | Failed, authority: Authority) -> Problem:
+    def of(cls, reply: Reply, authority: Authority) -> Problem:
         """What a worker answered, in the name of the authority that it asked."""
+        if isinstance(reply, Found | Recorded):
+            return cls(UNKNOWN, authority=authority)
         reason = UNKNOWN if reply.reason in OURS_ALONE else reply.reason
         retry_in_s = reply.retry_in_s if isinstance(reply, Failed) else None
         wait: Meta = {} if retry_in_s is None else {"retry_in": retry_in_s}

@@ -15,7 +15,7 @@ from bouquet_gateway.app import make_app
 from bouquet_gateway.cache import open_cache
 from bouquet_gateway.gateway import Gateway
 from bouquet_gateway.maintenance import parse_windows
-from bouquet_gateway.pace import MemoryCounters, Pace
+from bouquet_gateway.pace import Pace, open_counters
 from bouquet_gateway.server import serving
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.tokens import Tokens
@@ -35,13 +35,15 @@ FIRST_OFFERS_S = 3.0
 async def serve(environ: Mapping[str, str]) -> None:
     """Raises `SettingsError` with every wrong variable before anything starts."""
     mesh = load(MeshSettings, environ, MESH_PREFIX, strict=False)
-    settings = _with_providers(load(GatewaySettings, environ, GATEWAY_PREFIX), mesh)
+    settings = load(GatewaySettings, environ, GATEWAY_PREFIX)
+    hosts = _hosts(settings) if mesh.bus_url.reveal() == EMBEDDED else {}
+    settings = _with_providers(settings, embedded.providers(hosts))
     telemetry.configure_logs(SERVICE, mesh.log_level)
     async with AsyncExitStack() as stack:
         stack.enter_context(telemetry.tracing(SERVICE, environ))
         bus = await stack.enter_async_context(open_bus(mesh.bus_url.reveal(), SERVICE))
-        if mesh.bus_url.reveal() == EMBEDDED:
-            await stack.enter_async_context(embedded.hosting(bus, environ, settings.providers))
+        if hosts:
+            await stack.enter_async_context(embedded.hosting(bus, environ, hosts))
         gateway = await stack.enter_async_context(opened(settings, bus))
         port = await stack.enter_async_context(serving(make_app(gateway), settings.host, settings.port))
         log.info("gateway started", extra={"port": port, "providers": list(settings.providers)})
@@ -53,14 +55,17 @@ async def serve(environ: Mapping[str, str]) -> None:
 async def opened(settings: GatewaySettings, bus: Bus) -> AsyncIterator[Gateway]:
     """A gateway whose catalogue keeps itself fresh for the life of the context."""
     secret = settings.cache_secret()
-    async with open_cache(settings.cache_url, secret, settings.cache_max_items) as cache:
+    async with (
+        open_cache(settings.cache_url, secret, settings.cache_max_items) as cache,
+        open_counters(settings.cache_url) as counters,
+    ):
         gateway = Gateway(
             settings,
             bus=bus,
             cache=cache,
             cache_secret=secret,
             tokens=Tokens(settings.token_key),
-            pace=Pace(MemoryCounters(), limit=settings.calls_per_second),
+            pace=Pace(counters, limit=settings.calls_per_second),
             windows=parse_windows(settings.maintenance),
         )
         discovering = asyncio.create_task(gateway.discovery.run())
@@ -73,12 +78,19 @@ async def opened(settings: GatewaySettings, bus: Bus) -> AsyncIterator[Gateway]:
             await asyncio.gather(discovering, return_exceptions=True)
 
 
-def _with_providers(settings: GatewaySettings, mesh: MeshSettings) -> GatewaySettings:
+def _hosts(settings: GatewaySettings) -> dict[str, embedded.Hosted]:
+    """The allowed ones of those installed here; the casebook stands for all."""
+    hosts = embedded.installed(sandbox=settings.sandbox)
+    chosen = settings.providers if settings.providers and not settings.sandbox else tuple(hosts)
+    return {name: host for name, host in hosts.items() if name in chosen}
+
+
+def _with_providers(settings: GatewaySettings, hosted: tuple[str, ...]) -> GatewaySettings:
     if settings.providers:
         return settings
-    if mesh.bus_url.reveal() != EMBEDDED:
+    if not hosted:
         raise SettingsError([f"{GATEWAY_PREFIX}PROVIDERS: is required with a broker"])
-    return msgspec.structs.replace(settings, providers=embedded.installed())
+    return msgspec.structs.replace(settings, providers=hosted)
 
 
 async def _stop_requested() -> None:

@@ -27,6 +27,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     cache_max_items: int = 50_000
     cache_key: Secret = Secret("")
     """Keys and seals what is cached, the same in all that share a cache; derived from `token_key` when empty."""
+    sandbox: bool = False
+    """Answers recorded cases as they are; with the embedded bus, hosts the casebook instead of the workers."""
     calls_per_second: int = 20
     """Per token (http-contract §4)."""
     maintenance: str = ""

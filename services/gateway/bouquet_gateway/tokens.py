@@ -12,12 +12,11 @@ import msgspec
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey
-from msgspec import Struct
 from msgspec import Meta as Limits
+from msgspec import Struct
 
 from bouquet_gateway.problems import Problem
 from bouquet_proto.names import GATEWAY_PREFIX
-from bouquet_proto.query import Query
 from bouquet_proto.settings import Secret, SettingsError
 
 Clock: TypeAlias = Callable[[], float]
@@ -62,17 +61,18 @@ class _Claims(Struct, frozen=True):
     siret: str = ""
 
 
-def carrier_of(headers: Mapping[str, str], query: Query) -> Carrier:
-    """On every version, the first that is there: bearer, API key, query. `Bearer` is case-sensitive."""
+def carrier_of(headers: Mapping[str, str], query: Mapping[str, str]) -> Carrier:
+    """On every version, the first that is there: bearer, API key, query. `Bearer` is case-sensitive.
+
+    `query` is the server's own: the contract's `Query` forgets values as long as a token.
+    """
     if bearer := BEARER.fullmatch(headers.get("Authorization", "")):
         return Carrier("bearer", bearer[1])
     if key := headers.get("X-Api-Key", ""):
         return Carrier("api_key", key)
-    match query.scalar("token"):
-        case str(token) if token:
-            return Carrier("query", token)
-        case _:
-            return Carrier()
+    if token := query.get("token", ""):
+        return Carrier("query", token)
+    return Carrier()
 
 
 class Tokens:

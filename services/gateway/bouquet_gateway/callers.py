@@ -1,0 +1,62 @@
+"""Hop 3: who asks. An administration by its token, or a citizen by the session that an administration forwards."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from bouquet_gateway.catalogue import Family
+from bouquet_gateway.gateway import Gateway
+from bouquet_gateway.problems import Problem
+from bouquet_gateway.tokens import Carrier, Token
+from bouquet_proto import session
+from bouquet_proto.deadline import Deadline
+from bouquet_proto.identity import Identifiant, Identite
+from bouquet_proto.messages import Failed, Found, Lookup
+
+CITIZEN_ID = "11111111-1111-1111-1111-111111111111"
+"""The one token id of every FranceConnect caller (http-contract §2.4)."""
+
+_session = msgspec.json.Decoder(session.Session)
+
+
+class Asker(Struct, frozen=True):
+    token: Token
+    citizen: Identite | None = None
+    """Whom the question is about, when the caller is the citizen."""
+
+
+async def identify(gateway: Gateway, family: Family, carrier: Carrier, request_id: str, deadline: Deadline) -> Asker:
+    """Raises `Problem`. On a FranceConnect path any bearer is a citizen's access token, even a JWT (D10), and nothing
+    else opens it (D9)."""
+    if not family.by_france_connect():
+        return Asker(gateway.tokens.verify(carrier))
+    if carrier.place != "bearer" or session.PROVIDER not in gateway.settings.providers:
+        raise Problem("token_invalid")
+    return _asker(await _session_of(gateway, family, carrier, request_id, deadline))
+
+
+async def _session_of(
+    gateway: Gateway, family: Family, carrier: Carrier, request_id: str, deadline: Deadline
+) -> session.Session:
+    question = Lookup(
+        id=request_id,
+        deadline=deadline.at,
+        operation=session.OPERATION,
+        identity=Identifiant(identifiant=carrier.text),
+        parameters={session.RESOURCE: family.resource},
+    )
+    match await gateway.bus.call(session.PROVIDER, question):
+        case Found(data=data):
+            try:
+                return _session.decode(data)
+            except msgspec.DecodeError:
+                raise Problem.of(Failed("malformed_reply"), session.AUTHORITY) from None
+        case reply:
+            raise Problem.of(reply, session.AUTHORITY)
+
+
+def _asker(opened: session.Session) -> Asker:
+    """From v3 on identity is FranceConnect's own to give: scopes that would open ours are dropped (§2.4)."""
+    scopes = frozenset(scope for scope in opened.scopes if "_identite" not in scope)
+    return Asker(Token(id=CITIZEN_ID, scopes=scopes, siret="", expires_at=0.0), opened.identity)

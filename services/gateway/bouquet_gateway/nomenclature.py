@@ -1,0 +1,79 @@
+"""Every error that can be answered, by operation: what the catalogue's rules, reasons and the failure table allow.
+
+The OpenAPI document and `/api/errors` are made of it, so that nothing is documented in one place alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Struct
+
+from bouquet_gateway.catalogue import Catalogue, Envelope, Served, envelope_of
+from bouquet_gateway.problems import PLATFORM_ITSELF, code_of, row_of
+from bouquet_proto.failures import PLATFORM, PROVIDER, RENDERINGS, SESSION, Failure
+from bouquet_proto.offer import Authority
+from bouquet_proto.rules import RULES
+
+NOT_COMMON = frozenset(
+    {"unknown_route", "unknown_version", "several_matches", "gone_tax_notice", "gone_first_quotient"}
+)
+"""Of paths that no operation has, or of operations that say so themselves."""
+
+COMMON = tuple(reason for reason in ("00210", *PLATFORM, *PROVIDER) if reason not in NOT_COMMON)
+"""What any operation may answer."""
+
+
+class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of the nomenclature. `fault`: of the caller, of the platform, or of the provider."""
+
+    code: str
+    status: int
+    title: str
+    detail: str
+    fault: str
+    retry: bool
+    provider: str = ""
+    operation_ids: tuple[str, ...] = ()
+
+
+def reasons_of(served: Served) -> tuple[str, ...]:
+    operation = served.operation
+    rules = [RULES[check.rule] for stage in operation.checks for check in stage]
+    codes = [code for rule in rules for code in rule.codes]
+    session = SESSION if operation.modality == "france_connect" else ()
+    return tuple(dict.fromkeys([*codes, *operation.reasons, *session, *COMMON]))
+
+
+def nomenclature(catalogue: Catalogue, operation_id: str = "") -> list[Entry]:
+    """By code; one entry where several operations share code and text, and without any where none is concerned.
+    Of one operation when it is named."""
+    found: dict[Entry, list[str]] = (
+        {} if operation_id else {_entry(row, PLATFORM_ITSELF): [] for row in PLATFORM.values()}
+    )
+    for served in catalogue.by_path.values():
+        if operation_id in ("", served.operation.id):
+            for entry in _entries(served):
+                found.setdefault(entry, []).append(served.operation.id)
+    entries = [msgspec.structs.replace(entry, operation_ids=tuple(ids)) for entry, ids in found.items()]
+    return sorted(entries, key=lambda entry: (entry.code, entry.provider, entry.detail))
+
+
+def _entries(served: Served) -> Iterator[Entry]:
+    envelope = envelope_of(served.operation.path)
+    for reason in reasons_of(served):
+        yield _entry(row_of(reason, served.problems), served.authority, envelope)
+
+
+def _entry(row: Failure, authority: Authority, envelope: Envelope = "v3") -> Entry:
+    rendering = RENDERINGS[row.kind]
+    return Entry(
+        code=code_of(row, authority),
+        status=rendering.v2_status if envelope == "v2" else rendering.v3_status,
+        title=row.title,
+        detail=row.detail,
+        fault=row.fault,
+        retry=row.retry,
+        provider=row.provider or (authority.label if len(row.code) == 3 else ""),
+    )

@@ -1,0 +1,28 @@
+"""Recorded cases: their status and body to the letter, but for the fields that the caller's scopes do not open."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+from msgspec import Raw
+
+from bouquet_gateway.catalogue import Served, envelope_of
+from bouquet_gateway.fields import filter_data
+from bouquet_proto.messages import Recorded
+
+_envelope = msgspec.json.Decoder(dict[str, Raw])
+
+
+def render(case: Recorded, served: Served, scopes: frozenset[str]) -> web.Response:
+    body = _filtered(case, served, scopes) if case.status == 200 else case.body
+    return web.Response(status=case.status, body=bytes(body), content_type="application/json", charset="utf-8")
+
+
+def _filtered(case: Recorded, served: Served, scopes: frozenset[str]) -> Raw:
+    fields = served.operation.fields
+    if envelope_of(served.operation.path) == "v2":
+        return filter_data(case.body, fields, scopes)
+    members = _envelope.decode(case.body)
+    if "data" in members:
+        members["data"] = filter_data(members["data"], fields, scopes)
+    return Raw(msgspec.json.encode(members))

@@ -1,0 +1,46 @@
+"""`bouquet-worker casebook` and `bouquet-worker check-cases`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import uvloop
+
+from bouquet_casebook.check import check
+from bouquet_casebook.serve import PREFIX, sandbox
+from bouquet_worker.run import run
+
+
+def casebook(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Answer on the bus for every installed worker, from case files."
+    parser.add_argument("--cases", type=_folder, required=True)
+    parser.set_defaults(command=_casebook)
+
+
+def check_cases(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Say which case files cannot be read, reached or told apart, or do not fit the schema."
+    parser.add_argument("cases", type=_folder)
+    parser.set_defaults(command=_check_cases)
+
+
+def _folder(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is not a folder")
+    return path
+
+
+def _casebook(arguments: argparse.Namespace) -> None:
+    uvloop.run(run(sandbox, {**os.environ, f"{PREFIX}CASES": str(arguments.cases)}))
+
+
+def _check_cases(arguments: argparse.Namespace) -> int:
+    """Exit status 1 when there is something to mend."""
+    report = check(arguments.cases, sandbox.offers())
+    for finding in report.findings:
+        sys.stdout.write(f"{finding}\n")
+    sys.stdout.write(f"{report.cases} cases in {report.folders} folders, {len(report.findings)} findings\n")
+    return 1 if report.findings else 0

@@ -1,0 +1,126 @@
+"""The casebook on the bus: it takes the place of every worker whose offer it is given."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import msgspec
+from msgspec import Raw, Struct
+
+from bouquet_casebook.cases import Case, Casebook
+from bouquet_casebook.matching import checks_of, signature_of_question
+from bouquet_casebook.sessions import open_session
+from bouquet_proto import session
+from bouquet_proto.bus import Bus, Handler, Serving
+from bouquet_proto.failures import FAILURES, Failure, Kind
+from bouquet_proto.messages import Describe, Failed, Found, Lookup, NotFound, Recorded, Reply, Request, encode
+from bouquet_proto.names import WORKERS
+from bouquet_proto.offer import Offer, Operation
+from bouquet_proto.settings import load
+
+PREFIX = "BOUQUET_CASEBOOK_"
+CONCURRENCY = 100
+SESSIONS = Offer(provider=session.PROVIDER, owner="sandbox", authority=session.AUTHORITY, operations=())
+
+
+class CasebookSettings(Struct, frozen=True, kw_only=True):
+    """`BOUQUET_CASEBOOK_*`."""
+
+    cases: str
+    """Folder of the cases: one folder an operation id, and `france_connect` for fake tokens."""
+
+
+class Servings(Struct, frozen=True):
+    """The intakes of every provider that the casebook stands for."""
+
+    each: tuple[Serving, ...]
+
+    @property
+    def consuming(self) -> bool:
+        return all(serving.consuming for serving in self.each)
+
+
+class Sandbox:
+    """Answers for every installed worker, from files."""
+
+    provider = "casebook"
+
+    def offers(self) -> tuple[Offer, ...]:
+        installed = sorted(entry_points(group=WORKERS), key=lambda entry: entry.name)
+        return (*sandboxed(entry.load().offer() for entry in installed), SESSIONS)
+
+    def settings(self, environ: Mapping[str, str]) -> CasebookSettings:
+        return load(CasebookSettings, environ, PREFIX)
+
+    @asynccontextmanager
+    async def running(self, bus: Bus, environ: Mapping[str, str]) -> AsyncIterator[Servings]:
+        casebook = Casebook(Path(self.settings(environ).cases))
+        async with AsyncExitStack() as stack:
+            handlers = {offer.provider: handler_of(offer, casebook) for offer in self.offers()}
+            handlers |= {session.PROVIDER: _sessions(casebook)}
+            servings = [
+                await stack.enter_async_context(bus.serve(provider, handler, concurrency=CONCURRENCY))
+                for provider, handler in handlers.items()
+            ]
+            yield Servings(tuple(servings))
+
+
+def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
+    """The offers as cases can answer them: no plan, since a case is already the decision, and no cache (§1.4)."""
+    taken: set[str] = set()
+    result = []
+    for offer in offers:
+        own = tuple(operation for operation in offer.operations if operation.id not in taken)
+        taken |= {operation.id for operation in own}
+        simple = tuple(msgspec.structs.replace(operation, plan="", cache_s=0) for operation in own)
+        result.append(msgspec.structs.replace(offer, operations=simple))
+    return tuple(result)
+
+
+def handler_of(offer: Offer, casebook: Casebook) -> Handler:
+    operations = {operation.id: operation for operation in offer.operations}
+
+    async def handle(request: Request) -> Reply:
+        match request:
+            case Describe():
+                return Found(Raw(encode(offer)))
+            case Lookup(operation=name) if name in operations:
+                operation = operations[name]
+                signature = signature_of_question(operation, checks_of(operation, operations), request)
+                return _answer(operation, offer.problems, casebook.folder(name).find(signature))
+            case _:
+                return Failed("malformed_request")
+
+    return handle
+
+
+def _answer(operation: Operation, problems: Mapping[str, Failure], case: Case | None) -> Reply:
+    """Without a case, nor a default in its folder: what the operation says of whom it does not know."""
+    if case is not None:
+        return Recorded(case.status, case.payload)
+    absences = [reason for reason in operation.reasons if _kind(reason, problems) is Kind.NOT_FOUND]
+    return NotFound(absences[0]) if absences else Failed("upstream_unknown")
+
+
+def _kind(reason: str, problems: Mapping[str, Failure]) -> Kind | None:
+    row = FAILURES.get(reason) or problems.get(reason)
+    return row.kind if row else None
+
+
+def _sessions(casebook: Casebook) -> Handler:
+    async def handle(request: Request) -> Reply:
+        match request:
+            case Describe():
+                return Found(Raw(encode(SESSIONS)))
+            case Lookup(operation=session.OPERATION):
+                return open_session(casebook, request)
+            case _:
+                return Failed("malformed_request")
+
+    return handle
+
+
+sandbox = Sandbox()

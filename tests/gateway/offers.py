@@ -1,0 +1,66 @@
+"""An offer of a provider that does not exist, in v3 and in v2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from bouquet_proto.failures import PERIMETER, Failure, Kind
+from bouquet_proto.offer import Authority, Offer, Operation, Retirement, operation
+from bouquet_proto.rules import Check
+
+ACME = Authority("ACME", "90")
+
+UNKNOWN_PERSON = Failure(
+    kind=Kind.NOT_FOUND,
+    code="003",
+    title="Entité non trouvée",
+    detail="Aucun dossier n'a pu être trouvé avec les critères de recherche fournis" + PERIMETER,
+    fault="caller",
+    v2_reason="Person not found",
+)
+
+
+class Person(Struct, frozen=True):
+    nom: str
+    age: int | None
+
+
+class Dossier(Struct, frozen=True):
+    numero: str
+    titulaire: Person
+
+
+def dossier(**changes: Any) -> Operation:
+    wanted: dict[str, Any] = {
+        "id": "acme_v3_dossier",
+        "path": "/v3/acme/dossier/identite",
+        "modality": "identite",
+        "summary": "Dossier ACME",
+        "scopes": ("acme_dossier", "acme_age"),
+        "data": Dossier,
+        "fields": {"numero": ("acme_dossier",), "titulaire.age": ("acme_age",)},
+        "checks": ((Check("nom"), Check("prenoms_optional"), Check("commune_or_place"), Check("date_full")),),
+        "reasons": ("unknown_person",),
+        "example": {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}},
+    }
+    return operation(**wanted | changes)
+
+
+V2_DOSSIER = dossier(
+    id="acme_v2_dossier",
+    path="/api/v2/dossier-acme",
+    checks=((Check("nom", {"nom_naissance": "nom"}),),),
+    retirement=Retirement(deprecated_on="2026-01-01", sunset_on="2027-01-01"),
+)
+
+
+def offer(*operations: Operation) -> Offer:
+    return Offer(
+        provider="acme",
+        owner="team-acme",
+        authority=ACME,
+        operations=operations or (dossier(), V2_DOSSIER),
+        problems={"unknown_person": UNKNOWN_PERSON},
+    )

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+
+from bouquet_gateway.besteffort import PAUSE_S, BestEffort
+from bouquet_gateway.cache import Cache, Stored, key_of, open_cache
+from bouquet_proto.settings import Secret
+from tests.support.redis import RedisServer
+
+SECRET = Secret("k" * 32)
+NOWHERE = Secret("redis://127.0.0.1:1/0")
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.broker)])
+async def cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
+    url = "memory:"
+    if request.param == "redis":
+        server: RedisServer = request.getfixturevalue("redis_server")
+        url = server.url
+        async with Redis.from_url(url) as client:
+            await client.flushdb()
+    async with open_cache(Secret(url), SECRET) as opened:
+        yield opened
+
+
+async def test_what_is_set_is_found_with_the_time_it_has_left(cache: Cache) -> None:
+    await cache.set("key", b"value", 3600)
+    stored = await cache.get("key")
+    assert stored is not None
+    assert stored.value == b"value"
+    assert 3590 <= stored.expires_in_s <= 3600
+
+
+async def test_what_was_never_set_is_a_miss(cache: Cache) -> None:
+    assert await cache.get("key") is None
+
+
+async def test_an_empty_value_is_a_value(cache: Cache) -> None:
+    await cache.set("key", b"", 60)
+    assert (await cache.get("key")) is not None
+
+
+async def test_an_old_value_is_a_miss(cache: Cache) -> None:
+    await cache.set("key", b"value", 60)
+    late = Cache(cache._backend, clock=lambda: time.time() + 60)
+    assert await late.get("key") is None
+
+
+async def test_the_last_value_wins(cache: Cache) -> None:
+    await cache.set("key", b"one", 60)
+    await cache.set("key", b"two", 60)
+    assert (await cache.get("key") or Stored(b"", 0)).value == b"two"
+
+
+async def test_what_is_deleted_is_gone(cache: Cache) -> None:
+    await cache.set("key", b"value", 60)
+    await cache.delete("key")
+    assert await cache.get("key") is None
+
+
+async def test_only_one_of_many_marks_a_key(cache: Cache) -> None:
+    assert sorted(await asyncio.gather(*(cache.add("key", 60) for _ in range(10)))) == [False] * 9 + [True]
+
+
+async def test_a_mark_that_is_deleted_may_be_put_again(cache: Cache) -> None:
+    await cache.add("key", 60)
+    await cache.delete("key")
+    assert await cache.add("key", 60)
+
+
+async def test_a_mark_ends_by_itself(cache: Cache) -> None:
+    assert await cache.add("key", 0.05)
+    await asyncio.sleep(0.1)
+    assert await cache.add("key", 60)
+
+
+async def test_deleting_what_is_not_there_is_nothing(cache: Cache) -> None:
+    await cache.delete("key")
+
+
+async def test_memory_drops_the_oldest_to_make_room() -> None:
+    async with open_cache(Secret("memory:"), SECRET, max_items=2) as cache:
+        for key in ("a", "b", "a", "c"):
+            await cache.set(key, b"", 60)
+        assert [await cache.get(key) is not None for key in ("a", "b", "c")] == [True, False, True]
+
+
+async def test_memory_does_not_share_with_another_cache() -> None:
+    async with open_cache(Secret("memory:"), SECRET) as one, open_cache(Secret("memory:"), SECRET) as other:
+        await one.set("key", b"value", 60)
+        assert await other.get("key") is None
+
+
+async def test_a_closed_memory_leaves_no_timer_behind() -> None:
+    async with open_cache(Secret("memory:"), SECRET) as cache:
+        await cache.set("key", b"value", 60)
+        timers = list(cache._backend._handlers.values())
+    assert [timer.cancelled() for timer in timers] == [True]
+
+
+@pytest.mark.broker
+async def test_redis_holds_no_value_in_clear(redis_server: RedisServer) -> None:
+    async with open_cache(Secret(redis_server.url), SECRET) as cache:
+        await cache.set("secret", b"quotient familial", 60)
+    async with Redis.from_url(redis_server.url) as client:
+        sealed = await client.get("bouquet:cache:secret")
+    assert isinstance(sealed, bytes)
+    assert b"quotient" not in sealed
+
+
+@pytest.mark.broker
+async def test_two_processes_with_one_secret_share_a_value(redis_server: RedisServer) -> None:
+    url = Secret(redis_server.url)
+    async with open_cache(url, SECRET) as one, open_cache(url, SECRET) as other:
+        await one.set("shared", b"value", 60)
+        assert (await other.get("shared") or Stored(b"", 0)).value == b"value"
+
+
+@pytest.mark.broker
+async def test_another_secret_opens_nothing(redis_server: RedisServer) -> None:
+    url = Secret(redis_server.url)
+    async with open_cache(url, SECRET) as one, open_cache(url, Secret("o" * 32)) as other:
+        await one.set("foreign", b"value", 60)
+        assert await other.get("foreign") is None
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("junk", [b"", b"junk", b"x" * 64])
+async def test_junk_in_redis_is_a_miss(redis_server: RedisServer, junk: bytes) -> None:
+    async with open_cache(Secret(redis_server.url), SECRET) as cache, Redis.from_url(redis_server.url) as client:
+        await client.set("bouquet:cache:junk", junk)
+        assert await cache.get("junk") is None
+
+
+@pytest.mark.broker
+async def test_a_value_moved_under_another_key_is_a_miss(redis_server: RedisServer) -> None:
+    async with open_cache(Secret(redis_server.url), SECRET) as cache, Redis.from_url(redis_server.url) as client:
+        await cache.set("mine", b"value", 60)
+        await client.copy("bouquet:cache:mine", "bouquet:cache:yours", replace=True)
+        assert await cache.get("yours") is None
+
+
+async def test_without_redis_everything_is_a_miss_and_nobody_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "bouquet_gateway")
+    async with open_cache(NOWHERE, SECRET) as cache:
+        await cache.set("key", b"value", 60)
+        assert await cache.get("key") is None
+        assert await cache.add("key", 60)
+        assert await cache.add("key", 60)
+        await cache.delete("key")
+    assert [record.message for record in caplog.records] == ["store unavailable"]
+
+
+async def test_a_silent_redis_costs_half_a_second_once() -> None:
+    async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await closing.wait()
+        writer.close()
+
+    closing = asyncio.Event()
+    async with await asyncio.start_server(say_nothing, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        async with open_cache(Secret(f"redis://127.0.0.1:{port}/0"), SECRET) as cache:
+            began = time.monotonic()
+            assert await cache.get("key") is None
+            assert await cache.add("key", 60)
+            assert 0.4 < time.monotonic() - began < 0.9
+        closing.set()
+
+
+async def test_a_store_that_returns_is_used_again_and_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("bouquet_gateway.besteffort.time.monotonic", lambda: now[0])
+    caplog.set_level(logging.INFO, "bouquet_gateway")
+    away = True
+
+    async def work() -> str:
+        if away:
+            raise ConnectionError
+        return "here"
+
+    store = BestEffort("cache")
+    assert await store.attempt("away", work) == "away"
+    away = False
+    assert await store.attempt("away", work) == "away"
+    now[0] += PAUSE_S
+    assert await store.attempt("away", work) == "here"
+    assert [record.message for record in caplog.records] == ["store unavailable", "store returned"]
+
+
+def test_a_key_is_a_keyed_hash() -> None:
+    key = key_of(SECRET, "data", "DURANT")
+    assert len(key) == 64
+    assert key != key_of(Secret("o" * 32), "data", "DURANT")
+
+
+def test_a_key_is_the_same_in_every_process() -> None:
+    expected = "743a7b66b2c259586157726212ddcb694b808d3571f6d53d8889fefb45724caa"
+    assert key_of(SECRET, "data", "DURANT") == expected
+
+
+@given(st.lists(st.text(), max_size=4), st.lists(st.text(), max_size=4))
+def test_two_questions_never_share_a_key(one: list[str], other: list[str]) -> None:
+    assert (key_of(SECRET, *one) == key_of(SECRET, *other)) == (one == other)

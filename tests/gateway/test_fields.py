@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from bouquet_gateway.fields import filter_data
+
+FIELDS = {
+    "numero": ("read_numero",),
+    "adresse": ("read_adresse", "read_all"),
+    "adresse.rue": ("read_rue",),
+    "enfants.nom": ("read_nom",),
+}
+DATA = (
+    b'{"numero": 1.50, "adresse": {"rue": "x", "ville": "y"}, "enfants": [{"nom": "a", "age": 1}, {"age": 2}], "o": 1}'
+)
+
+
+def filtered(*scopes: str, data: bytes = DATA, fields: dict[str, tuple[str, ...]] | None = None) -> Any:
+    return msgspec.json.decode(filter_data(Raw(data), FIELDS if fields is None else fields, frozenset(scopes)))
+
+
+def test_what_is_all_open_is_untouched() -> None:
+    data = Raw(DATA)
+    assert filter_data(data, FIELDS, frozenset({"read_numero", "read_all", "read_rue", "read_nom"})) is data
+
+
+def test_a_closed_field_is_absent_and_not_null() -> None:
+    assert "numero" not in filtered("read_all", "read_rue", "read_nom")
+
+
+def test_a_field_that_no_path_names_is_open() -> None:
+    assert filtered()["o"] == 1
+
+
+def test_one_of_its_scopes_opens_a_field() -> None:
+    assert filtered("read_all", "read_rue") == filtered("read_adresse", "read_rue")
+
+
+def test_a_closed_parent_takes_its_children_away() -> None:
+    assert "adresse" not in filtered("read_rue")
+
+
+def test_a_child_may_be_closed_in_an_open_parent() -> None:
+    assert filtered("read_all")["adresse"] == {"ville": "y"}
+
+
+def test_lists_are_walked_through() -> None:
+    assert filtered()["enfants"] == [{"age": 1}, {"age": 2}]
+
+
+def test_a_list_of_lists_is_walked_through() -> None:
+    assert filtered(data=b'{"enfants": [[{"nom": "a"}]]}') == {"enfants": [[{}]]}
+
+
+@pytest.mark.parametrize("value", [b"null", b'"text"', b"7", b"[]", b"{}", b"[null, 1]"])
+def test_a_path_that_leads_nowhere_changes_nothing(value: bytes) -> None:
+    assert filtered(data=b'{"enfants":' + value + b"}") == {"enfants": msgspec.json.decode(value)}
+
+
+def test_a_field_written_with_escapes_is_closed_all_the_same() -> None:
+    assert filtered(data=rb'{"\u006eumero": 1}') == {}
+
+
+def test_a_field_written_twice_is_closed_twice() -> None:
+    assert filtered(data=b'{"numero": 1, "numero": 2}') == {}
+
+
+def test_what_stays_keeps_its_very_bytes() -> None:
+    data = Raw(b'{"numero": 1, "open": {"n":1.50, "t":"\\u00e9", "big":12345678901234567890}}')
+    assert bytes(filter_data(data, FIELDS, frozenset())) == (
+        b'{"open":{"n":1.50, "t":"\\u00e9", "big":12345678901234567890}}'
+    )
+
+
+def test_a_path_without_scopes_is_closed_to_all() -> None:
+    assert filtered("read_all", fields={"numero": ()}, data=b'{"numero": 1}') == {}
+
+
+NAMES = st.sampled_from("abc")
+TREES = st.recursive(
+    st.none() | st.integers(), lambda nodes: st.lists(nodes, max_size=3) | st.dictionaries(NAMES, nodes), max_leaves=12
+)
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map(".".join)
+SCOPES = st.sets(st.sampled_from(["s1", "s2", "s3"]))
+
+
+def leaves(node: Any, path: str = "") -> list[tuple[str, object]]:
+    """Dotted path of every member, lists walked through, with what is there when it is neither list nor object."""
+    match node:
+        case dict():
+            members = [(f"{path}.{name}".lstrip("."), value) for name, value in node.items()]
+            return [pair for inner, value in members for pair in [(inner, None), *leaves(value, inner)]]
+        case list():
+            return [pair for item in node for pair in leaves(item, path)]
+        case _:
+            return [(path, node)]
+
+
+@given(TREES, st.dictionaries(PATHS, SCOPES.map(tuple)), SCOPES)
+def test_what_stays_is_exactly_what_no_closed_path_covers(
+    tree: object, fields: dict[str, tuple[str, ...]], scopes: set[str]
+) -> None:
+    closed = {path for path, opening in fields.items() if scopes.isdisjoint(opening)}
+    kept = filtered(*scopes, data=msgspec.json.encode(tree), fields=fields)
+    expected = [
+        (path, value)
+        for path, value in leaves(tree)
+        if not any(path == other or path.startswith(f"{other}.") for other in closed)
+    ]
+    assert leaves(kept) == expected

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+
+from bouquet_gateway.pace import Counters, MemoryCounters, Pace, RedisCounters, Verdict, judge, open_counters
+from bouquet_proto.settings import Secret
+from tests.support.redis import RedisServer
+
+NOWHERE = "redis://127.0.0.1:1/0"
+
+
+class Clock:
+    def __init__(self, now: float = 1_000.25) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.broker)])
+async def counters(request: pytest.FixtureRequest) -> AsyncIterator[Counters]:
+    url = "memory:"
+    if request.param == "redis":
+        server: RedisServer = request.getfixturevalue("redis_server")
+        url = server.url
+    async with open_counters(Secret(url)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def key() -> str:
+    return str(uuid.uuid4())
+
+
+async def test_twenty_calls_a_second_pass_and_the_next_is_refused(counters: Counters, key: str) -> None:
+    pace = Pace(counters, clock=Clock())
+    allowed = [(await pace.hit(key)).allowed for _ in range(22)]
+    assert allowed == [True] * 20 + [False] * 2
+
+
+async def test_calls_at_once_are_all_counted(counters: Counters, key: str) -> None:
+    pace = Pace(counters, clock=Clock())
+    verdicts = await asyncio.gather(*(pace.hit(key) for _ in range(30)))
+    assert sum(verdict.allowed for verdict in verdicts) == 20
+
+
+async def test_a_new_window_opens_on_the_second(counters: Counters, key: str) -> None:
+    clock = Clock(1_000.99)
+    pace = Pace(counters, limit=1, clock=clock)
+    assert (await pace.hit(key)).allowed
+    assert not (await pace.hit(key)).allowed
+    clock.now = 1_001.0
+    assert (await pace.hit(key)).allowed
+
+
+async def test_two_tokens_do_not_share_a_limit(counters: Counters, key: str) -> None:
+    pace = Pace(counters, limit=1, clock=Clock())
+    assert (await pace.hit(key)).allowed
+    assert (await pace.hit(key + "other")).allowed
+
+
+async def test_a_call_without_key_passes_uncounted(counters: Counters) -> None:
+    pace = Pace(counters, limit=1, clock=Clock())
+    verdicts = [await pace.hit("") for _ in range(3)]
+    assert [(verdict.allowed, verdict.remaining) for verdict in verdicts] == [(True, 1)] * 3
+
+
+async def test_remaining_goes_down_to_zero_and_stays() -> None:
+    pace = Pace(MemoryCounters(), limit=2, clock=Clock())
+    assert [(await pace.hit("a")).remaining for _ in range(4)] == [1, 0, 0, 0]
+
+
+async def test_a_window_may_last_a_minute() -> None:
+    verdict = await Pace(MemoryCounters(), period_s=60, clock=Clock(130.0)).hit("a")
+    assert verdict.reset_at == 180
+
+
+def test_headers_of_an_allowed_call() -> None:
+    assert Verdict(20, 3, 1_001, 0, True).headers() == {
+        "RateLimit-Limit": "20",
+        "RateLimit-Remaining": "3",
+        "RateLimit-Reset": "1001",
+    }
+
+
+def test_a_refused_call_is_told_when_to_return() -> None:
+    headers = judge(21, 20, 1_001, 1_000.25).headers()
+    assert (headers["RateLimit-Remaining"], headers["RateLimit-Reset"], headers["Retry-After"]) == ("0", "1001", "1")
+
+
+@given(st.integers(1, 60), st.floats(0, 2e9))
+async def test_who_waits_as_told_is_in_the_next_window(period_s: int, now: float) -> None:
+    pace = Pace(MemoryCounters(), limit=0, period_s=period_s, clock=Clock(now))
+    verdict = await pace.hit("a")
+    assert 0 < verdict.retry_after_s <= period_s
+    assert now < verdict.reset_at <= now + verdict.retry_after_s
+
+
+async def test_the_memory_of_counters_is_bounded() -> None:
+    counters = MemoryCounters(max_keys=3)
+    for number in range(10):
+        await counters.increment(str(number), 2)
+    assert list(counters._counts) == ["7", "8", "9"]
+
+
+@pytest.mark.broker
+async def test_two_processes_share_their_counts_in_redis(redis_server: RedisServer, key: str) -> None:
+    async with open_counters(Secret(redis_server.url)) as one, open_counters(Secret(redis_server.url)) as other:
+        assert [await one.increment(key, 2), await other.increment(key, 2)] == [1, 2]
+
+
+@pytest.mark.broker
+async def test_counters_leave_redis_by_themselves(redis_server: RedisServer, key: str) -> None:
+    async with Redis.from_url(redis_server.url) as client:
+        await RedisCounters(client).increment(key, 2)
+        assert 0 < await client.pttl(f"bouquet:pace:{key}") <= 2_000
+
+
+async def test_a_process_counts_for_itself_while_redis_is_away(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "bouquet_gateway")
+    async with open_counters(Secret(NOWHERE)) as counters:
+        assert [await counters.increment("a", 2) for _ in range(3)] == [1, 2, 3]
+    assert [record.message for record in caplog.records] == ["store unavailable"]

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+from msgspec import Struct
+
+from bouquet_gateway.server import Limits, serving
+
+HOST = "127.0.0.1"
+SECRET = "DURANT-1990"
+LIMITS = Limits(line_bytes=1024, field_bytes=1024, headers=20, head_s=0.2, idle_s=0.4, lingering_s=0.2, drain_s=5)
+
+
+class Answer(Struct, frozen=True):
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+    @property
+    def code(self) -> str:
+        return str(self.body["errors"][0]["code"])
+
+
+async def hello(_: web.Request) -> web.Response:
+    return web.json_response({"hello": "world"})
+
+
+async def bug(_: web.Request) -> web.Response:
+    raise ValueError(SECRET)
+
+
+async def too_slow(_: web.Request) -> web.Response:
+    raise TimeoutError(SECRET)
+
+
+async def half(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"half")
+    raise ValueError(SECRET)
+
+
+def make_app() -> web.Application:
+    app = web.Application(client_max_size=1024)
+    app.add_routes([web.get("/", hello), web.get("/bug", bug), web.get("/slow", too_slow), web.get("/half", half)])
+    return app
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    async with serving(make_app(), HOST, 0, limits=LIMITS) as bound:
+        yield bound
+
+
+async def sent(port: int, raw: bytes) -> bytes:
+    """All that the server says before it closes."""
+    reader, writer = await asyncio.open_connection(HOST, port)
+    writer.write(raw)
+    try:
+        async with asyncio.timeout(3):
+            return await reader.read()
+    finally:
+        writer.close()
+
+
+async def asked(port: int, raw: bytes) -> Answer:
+    head, _, body = (await sent(port, raw)).partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    return Answer(int(status.split()[1]), headers, json.loads(body))
+
+
+def get(path: str = "/", *headers: str) -> bytes:
+    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: x", "Connection: close", *headers, "", ""]).encode()
+
+
+async def test_a_request_is_answered(port: int) -> None:
+    assert (await asked(port, get())).body == {"hello": "world"}
+
+
+REFUSED = {
+    "no http at all": (f"{SECRET}\r\n\r\n".encode(), 400, "00401"),
+    "a tls hello": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "00401"),
+    "http/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "00401"),
+    "a bad header": (get("/", f"{SECRET}\x00: 1"), 400, "00401"),
+    "two lengths": (get("/", "Content-Length: 1", "Content-Length: 2"), 400, "00401"),
+    "a bad chunk": (get("/", "Transfer-Encoding: chunked") + b"zz\r\n", 400, "00401"),
+    "a bad url": (b"GET http://[x/ HTTP/1.1\r\nHost: x\r\n\r\n", 400, "00401"),
+    "a long line": (get("/?nomNaissance=" + SECRET * 200), 413, "00494"),
+    "a long header": (get("/", "X: " + SECRET * 200), 413, "00494"),
+    "many headers": (get("/", *(f"X-{number}: {SECRET}" for number in range(50))), 413, "00494"),
+    "an unheard-of expectation": (get("/", f"Expect: {SECRET}"), 400, "00401"),
+    "an unknown path": (get(f"/{SECRET}"), 404, "00404"),
+    "another method": (get().replace(b"GET", b"POST"), 404, "00404"),
+    "a method that nobody knows": (get().replace(b"GET", b"BREW"), 400, "00401"),
+    "a bug": (get("/bug"), 500, "00500"),
+    "a bug for a browser": (get("/bug", "Accept: text/html"), 500, "00500"),
+    "a timeout": (get("/slow"), 500, "00500"),
+}
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+async def test_everything_is_answered_in_json_and_nothing_is_repeated(
+    port: int, refused: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    raw, status, code = REFUSED[refused]
+    answer = await asked(port, raw)
+    assert (answer.status, answer.code) == (status, code)
+    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert answer.headers["X-Request-Id"]
+    assert SECRET not in repr(answer)
+    assert SECRET not in "".join(repr(vars(record)) for record in caplog.records)
+
+
+async def test_a_bug_is_logged_by_its_type_and_place(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    await asked(port, get("/bug"))
+    [record] = [record for record in caplog.records if record.name == "bouquet_gateway.server"]
+    assert (record.message, vars(record)["error"]) == ("http server error", "ValueError")
+    assert vars(record)["at"].startswith("test_server.py:")
+
+
+async def test_a_malformed_request_is_no_error_of_ours(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    await asked(port, b"nonsense\r\n\r\n")
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_an_answer_half_sent_is_cut_and_not_followed_by_another(port: int) -> None:
+    answer = await sent(port, get("/half"))
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"half" in answer
+    assert b"00500" not in answer
+
+
+async def test_two_requests_may_share_a_connection(port: int) -> None:
+    request = get().replace(b"Connection: close\r\n", b"")
+    assert (await sent(port, request + get())).count(b"200 OK") == 2
+
+
+async def test_a_head_that_never_ends_is_cut(port: int) -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    assert await sent(port, b"GET / HTTP/1.1\r\nX: ") == b""
+    assert loop.time() - began < LIMITS.idle_s
+
+
+async def test_a_head_that_trickles_is_cut_all_the_same(port: int) -> None:
+    reader, writer = await asyncio.open_connection(HOST, port)
+    writer.write(b"GET / HTTP/1.1\r\n")
+    trickling = asyncio.create_task(trickle(writer))
+    async with asyncio.timeout(3):
+        assert await reader.read() == b""
+    trickling.cancel()
+    writer.close()
+
+
+async def trickle(writer: asyncio.StreamWriter) -> None:
+    for number in range(1000):
+        writer.write(f"X-{number}: 1\r\n".encode())
+        await asyncio.sleep(0.05)
+
+
+async def test_a_head_in_two_parts_is_answered(port: int) -> None:
+    reader, writer = await asyncio.open_connection(HOST, port)
+    first, second = get()[:20], get()[20:]
+    writer.write(first)
+    await asyncio.sleep(0.05)
+    writer.write(second)
+    async with asyncio.timeout(3):
+        assert b"200 OK" in await reader.read()
+    writer.close()
+
+
+async def test_a_connection_that_says_nothing_is_closed(port: int) -> None:
+    assert await sent(port, b"") == b""
+
+
+async def test_a_body_that_never_comes_is_not_waited_for(port: int) -> None:
+    request = get("/", "Content-Length: 10").replace(b"Connection: close\r\n", b"")
+    assert b"200 OK" in await sent(port, request)
+
+
+async def test_a_stopping_server_finishes_what_it_began() -> None:
+    started, release = asyncio.Event(), asyncio.Event()
+
+    async def wait(_: web.Request) -> web.Response:
+        started.set()
+        await release.wait()
+        return web.json_response({"done": True})
+
+    app = web.Application()
+    app.add_routes([web.get("/", wait)])
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(serving(app, HOST, 0, limits=LIMITS))
+        answering = asyncio.create_task(asked(port, get()))
+        await started.wait()
+        stopping = asyncio.create_task(stack.aclose())
+        await asyncio.sleep(0.05)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(HOST, port)
+        release.set()
+        assert (await answering).body == {"done": True}
+        await stopping
+
+
+async def test_two_servers_may_share_a_port() -> None:
+    async with serving(make_app(), HOST, 0, reuse_port=True) as port, serving(make_app(), HOST, port, reuse_port=True):
+        assert (await asked(port, get())).status == 200
+
+
+async def test_an_ordinary_client_is_served(port: int) -> None:
+    async with ClientSession() as session, session.get(f"http://{HOST}:{port}/bug") as response:
+        assert (await response.json())["errors"][0]["title"] == "Erreur interne"

@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import hmac
+from base64 import urlsafe_b64encode
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp.test_utils import make_mocked_request
+from hypothesis import given
+from hypothesis import strategies as st
+from joserfc import jws
+from joserfc.jwk import ECKey, OctKey
+
+from bouquet_gateway.problems import Problem
+from bouquet_gateway.tokens import DINUM, INTERNAL_ID, Carrier, Token, Tokens, carrier_of, issue
+from bouquet_proto.settings import Secret, SettingsError
+
+SECRET = Secret("k" * 32)
+OTHER = Secret("o" * 32)
+ID = "6f1ed002-ab55-4b31-8f1c-0242ac120002"
+NOW = 1_800_000_000.0
+CLAIMS = {"uid": ID, "jti": ID, "scopes": ["a", "b"], "exp": NOW + 60}
+
+
+def tokens(**options: Any) -> Tokens:
+    return Tokens(SECRET, clock=lambda: NOW, **options)
+
+
+def signed(claims: object, secret: Secret = SECRET, **header: str) -> Carrier:
+    key = OctKey.import_key(secret.reveal())
+    payload = msgspec.json.encode(claims)
+    return Carrier("bearer", jws.serialize_compact({"alg": "HS256"} | header, payload, key, ["HS256"]))
+
+
+def base64(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def refusal(carrier: Carrier, known: Tokens | None = None) -> str:
+    with pytest.raises(Problem) as caught:
+        (known or tokens()).verify(carrier)
+    [reason] = caught.value.reasons
+    return reason
+
+
+def test_a_good_token_gives_its_id_and_scopes() -> None:
+    token = tokens().verify(signed(CLAIMS))
+    assert token == Token(id=ID, scopes=frozenset({"a", "b"}), siret="", expires_at=NOW + 60)
+
+
+def test_an_older_token_has_roles_for_scopes() -> None:
+    claims = {"uid": ID, "jti": ID, "roles": ["a"], "exp": NOW + 60}
+    assert tokens().verify(signed(claims)).scopes == {"a"}
+
+
+def test_roles_do_not_add_to_scopes() -> None:
+    assert tokens().verify(signed(CLAIMS | {"roles": ["admin"]})).scopes == {"a", "b"}
+
+
+def test_the_siret_is_that_of_the_claim() -> None:
+    assert tokens().verify(signed(CLAIMS | {"siret": "21750001600019"})).siret == "21750001600019"
+
+
+def test_a_token_without_siret_has_none() -> None:
+    assert tokens().verify(signed(CLAIMS)).siret == ""
+
+
+def test_the_internal_id_is_the_dinum_whatever_it_claims() -> None:
+    claims = CLAIMS | {"uid": INTERNAL_ID, "jti": INTERNAL_ID, "siret": "21750001600019"}
+    assert tokens().verify(signed(claims)).siret == DINUM
+
+
+@pytest.mark.parametrize("wrong", [None, "", "x", ID.upper(), ID.replace("-", ""), ID + "\n", 7])
+@pytest.mark.parametrize("claim", ["uid", "jti"])
+def test_an_id_that_is_no_lower_case_uuid_is_invalid(claim: str, wrong: object) -> None:
+    assert refusal(signed(CLAIMS | {claim: wrong})) == "token_invalid"
+
+
+@pytest.mark.parametrize("missing", ["uid", "jti", "exp"])
+def test_a_missing_claim_is_invalid(missing: str) -> None:
+    assert refusal(signed({name: value for name, value in CLAIMS.items() if name != missing})) == "token_invalid"
+
+
+@pytest.mark.parametrize("claims", [None, [], "text", 1, {}])
+def test_claims_that_are_not_an_identity_are_invalid(claims: object) -> None:
+    assert refusal(signed(claims)) == "token_invalid"
+
+
+def test_a_foreign_key_is_invalid() -> None:
+    assert refusal(signed(CLAIMS, OTHER)) == "token_invalid"
+
+
+def test_algorithm_none_is_invalid() -> None:
+    payload = signed(CLAIMS).text.split(".")[1]
+    assert refusal(Carrier("bearer", f"eyJhbGciOiJub25lIn0.{payload}.")) == "token_invalid"
+
+
+def test_another_algorithm_with_the_right_secret_is_invalid() -> None:
+    key = OctKey.import_key("k" * 64)
+    text = jws.serialize_compact({"alg": "HS512"}, msgspec.json.encode(CLAIMS), key, ["HS512"])
+    assert refusal(Carrier("bearer", text), Tokens(Secret("k" * 64))) == "token_invalid"
+
+
+def test_a_tampered_payload_is_invalid() -> None:
+    header, _, signature = signed(CLAIMS).text.split(".")
+    payload = signed(CLAIMS | {"scopes": ["all"]}).text.split(".")[1]
+    assert refusal(Carrier("bearer", f"{header}.{payload}.{signature}")) == "token_invalid"
+
+
+@given(st.text())
+def test_garbage_is_invalid_and_nothing_worse(text: str) -> None:
+    assert refusal(Carrier("bearer", text)) == "token_invalid"
+
+
+def test_bytes_that_are_no_text_are_invalid() -> None:
+    assert refusal(Carrier("bearer", "a.\udcff.c")) == "token_invalid"
+
+
+@given(st.binary(), st.binary())
+def test_a_signature_does_not_make_a_garbage_payload_good(header: bytes, payload: bytes) -> None:
+    key = OctKey.import_key(SECRET.reveal())
+    text = jws.serialize_compact({"alg": "HS256", "kid": header.hex()}, payload, key, ["HS256"])
+    assert refusal(Carrier("bearer", text)) == "token_invalid"
+
+
+def test_no_token_is_invalid() -> None:
+    assert refusal(Carrier()) == "token_invalid"
+
+
+def test_an_expired_token_says_so() -> None:
+    assert refusal(signed(CLAIMS | {"exp": NOW})) == "token_expired"
+
+
+def test_an_expired_token_of_a_foreign_key_is_only_invalid() -> None:
+    assert refusal(signed(CLAIMS | {"exp": NOW - 1}, OTHER)) == "token_invalid"
+
+
+def test_a_token_that_is_remembered_still_expires() -> None:
+    now = [NOW]
+    known = Tokens(SECRET, clock=lambda: now[0])
+    carrier = signed(CLAIMS)
+    known.verify(carrier)
+    now[0] += 60
+    assert refusal(carrier, known) == "token_expired"
+
+
+def test_a_known_token_is_not_verified_again() -> None:
+    known = tokens()
+    assert known.verify(signed(CLAIMS)) is known.verify(signed(CLAIMS))
+
+
+def test_the_memory_of_tokens_is_bounded_and_keeps_the_last_used() -> None:
+    known = tokens(max_known=2)
+    first, second, third = (signed(CLAIMS | {"siret": str(number)}) for number in range(3))
+    token = known.verify(first)
+    known.verify(second)
+    known.verify(first)
+    known.verify(third)
+    assert known.verify(first) is token
+    assert len(known._known) == 2
+
+
+def test_no_raw_token_is_remembered() -> None:
+    known = tokens()
+    carrier = signed(CLAIMS)
+    known.verify(carrier)
+    assert carrier.text not in repr(vars(known))
+
+
+def test_a_named_key_verifies_the_tokens_that_name_it() -> None:
+    key = ECKey.generate_key("P-256")
+    text = jws.serialize_compact({"alg": "ES256", "kid": "next"}, msgspec.json.encode(CLAIMS), key, ["ES256"])
+    assert tokens(named_keys=(("next", key),)).verify(Carrier("bearer", text)).id == ID
+
+
+def test_a_named_key_does_not_verify_tokens_that_do_not_name_it() -> None:
+    key = ECKey.generate_key("P-256")
+    text = jws.serialize_compact({"alg": "ES256"}, msgspec.json.encode(CLAIMS), key, ["ES256"])
+    assert refusal(Carrier("bearer", text), tokens(named_keys=(("next", key),))) == "token_invalid"
+
+
+def test_a_public_key_is_no_shared_secret() -> None:
+    key = ECKey.generate_key("P-256")
+    message = ".".join(map(base64, (b'{"alg":"HS256","kid":"next"}', msgspec.json.encode(CLAIMS))))
+    signature = hmac.digest(key.as_pem(private=False), message.encode(), "sha256")
+    forged = Carrier("bearer", f"{message}.{base64(signature)}")
+    assert refusal(forged, tokens(named_keys=(("next", key),))) == "token_invalid"
+
+
+def test_a_short_signing_secret_is_refused_by_name_and_not_shown() -> None:
+    with pytest.raises(SettingsError, match=r"^BOUQUET_GATEWAY_TOKEN_KEY: must have 32 bytes at least$"):
+        Tokens(Secret("hunter2"))
+
+
+def test_an_issued_token_is_good_until_its_end() -> None:
+    carrier = Carrier("bearer", issue(SECRET, ["a"], expires_at=int(NOW) + 1))
+    token = tokens().verify(carrier)
+    assert token == Token(id=INTERNAL_ID, scopes=frozenset({"a"}), siret=DINUM, expires_at=NOW + 1)
+    assert refusal(carrier, Tokens(SECRET, clock=lambda: NOW + 1)) == "token_expired"
+
+
+def test_an_issued_token_may_be_somebody_s() -> None:
+    text = issue(SECRET, [], expires_at=int(NOW) + 1, token_id=ID, siret="21750001600019")
+    token = tokens().verify(Carrier("bearer", text))
+    assert (token.id, token.siret) == (ID, "21750001600019")
+
+
+def test_a_token_fits_in_a_query() -> None:
+    text = issue(SECRET, ["a_scope_of_some_length"] * 20, expires_at=int(NOW) + 1)
+    query = make_mocked_request("GET", f"/?token={text}").query
+    assert tokens().verify(carrier_of({}, query)).scopes == {"a_scope_of_some_length"}
+
+
+def test_the_bearer_comes_first_then_the_key_then_the_query() -> None:
+    headers = {"Authorization": "Bearer one", "X-Api-Key": "two"}
+    query = {"token": "three"}
+    assert carrier_of(headers, query) == Carrier("bearer", "one")
+    assert carrier_of({"X-Api-Key": "two"}, query) == Carrier("api_key", "two")
+    assert carrier_of({}, query) == Carrier("query", "three")
+    assert carrier_of({}, {}) == Carrier("nowhere", "")
+
+
+@pytest.mark.parametrize("value", ["bearer one", "Basic one", "Bearer", "Bearer ", "Bearerone", "one"])
+def test_an_authorization_that_is_not_a_bearer_counts_as_absent(value: str) -> None:
+    assert carrier_of({"Authorization": value, "X-Api-Key": "two"}, {}).text == "two"
+
+
+def test_one_token_has_one_pace_wherever_it_is_carried() -> None:
+    known = tokens()
+    text = signed(CLAIMS).text
+    assert known.pace_key(Carrier("bearer", text)) == known.pace_key(Carrier("api_key", text))
+
+
+def test_two_strings_of_one_token_share_a_pace() -> None:
+    known = tokens()
+    assert known.pace_key(signed(CLAIMS)) == known.pace_key(signed(CLAIMS | {"exp": NOW + 90}))
+
+
+def test_a_string_that_is_no_token_has_a_pace_of_its_own() -> None:
+    assert tokens().pace_key(Carrier("bearer", "x")) != tokens().pace_key(Carrier("bearer", "y"))
+
+
+def test_a_pace_key_shows_neither_id_nor_token() -> None:
+    key = tokens().pace_key(signed(CLAIMS))
+    assert len(key) == 64
+    assert ID not in key
+
+
+def test_a_call_without_token_has_no_pace() -> None:
+    assert tokens().pace_key(Carrier()) == ""
