@@ -36,14 +36,15 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One path of the public contract."""
 
     id: str
-    """Operation id of the official document, also the name of its sandbox folder."""
+    """Unique on the bus: the operation id of the official document where it has one of its own."""
     path: str
     modality: Modality
     summary: str
     scopes: tuple[str, ...]
     """A caller needs one of them."""
     fields: dict[str, tuple[str, ...]]
-    """Dotted path of a field (lists are walked through) to the scopes that open it. A path not named is open."""
+    """Dotted path of a field (lists are walked through) to the scopes that open it: one of them, and `a&b` is one that
+    takes both. A path not named is open."""
     checks: tuple[tuple[Check, ...], ...]
     """Stages: all failures of a stage are told together, a stage is reached when those before it passed."""
     reasons: tuple[str, ...] = ()
@@ -57,6 +58,21 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     authority: Authority | None = None
     """Who speaks in its errors, where it is not the provider itself."""
     retirement: Retirement | None = None
+    public_id: str = ""
+    """Operation id of the official document where `id` is not: v2 has one id for all the modalities of a path."""
+    resource: str = ""
+    """What FranceConnect calls it, where it is not the path's segment before the modality."""
+    gated: bool = False
+    """Whether its data holds objects that say themselves, in `$any`, which scopes open them."""
+
+    @property
+    def folder(self) -> str:
+        """Its name in the official document and in the sandbox."""
+        return self.public_id or self.id
+
+    @property
+    def france_connect_resource(self) -> str:
+        return self.resource or self.path.split("/")[-2]
 
 
 def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest: Any) -> Operation:

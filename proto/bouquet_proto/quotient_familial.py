@@ -141,7 +141,7 @@ def _operation(modality: Modality, path: str, operation_id: str, checks: tuple[C
         data=QuotientFamilial,
         fields=FIELDS,
         checks=(checks,),
-        reasons=(NO_FILE, UNIDENTIFIED, REFUSED, QUOTIENT_MISSING),
+        reasons=(NO_FILE, UNATTACHED, UNIDENTIFIED, REFUSED, QUOTIENT_MISSING),
         cache_s=24 * 3600,
         plan="regime",
         authority=BOTH_FUNDS,

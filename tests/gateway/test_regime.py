@@ -100,8 +100,10 @@ def told(verdict: Verdict) -> str:
         case Failed(reason=reason):
             code = {"upstream_unavailable": "001", "upstream_timeout": "002"}[reason]
             return f"{verdict.authority.prefix}:{code}"
+        case NotFound(reason=reason) | Rejected(reason=reason):
+            return f"{verdict.authority.prefix}:{reason}{mark}"
         case reply:
-            return f"{verdict.authority.prefix}:{reply.reason}{mark}"
+            raise AssertionError(reply)
 
 
 def side(provider: str, name: str) -> Side:

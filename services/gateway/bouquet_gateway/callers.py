@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from bouquet_gateway.catalogue import Family
+from bouquet_gateway.catalogue import Match
 from bouquet_gateway.gateway import Gateway
 from bouquet_gateway.problems import Problem
 from bouquet_gateway.tokens import Carrier, Token
@@ -26,25 +26,25 @@ class Asker(Struct, frozen=True):
     """Whom the question is about, when the caller is the citizen."""
 
 
-async def identify(gateway: Gateway, family: Family, carrier: Carrier, request_id: str, deadline: Deadline) -> Asker:
+async def identify(gateway: Gateway, match: Match, carrier: Carrier, request_id: str, deadline: Deadline) -> Asker:
     """Raises `Problem`. On a FranceConnect path any bearer is a citizen's access token, even a JWT (D10), and nothing
     else opens it (D9)."""
-    if not family.by_france_connect():
+    if not match.by_session:
         return Asker(gateway.tokens.verify(carrier))
     if carrier.place != "bearer" or session.PROVIDER not in gateway.settings.providers:
         raise Problem("token_invalid")
-    return _asker(await _session_of(gateway, family, carrier, request_id, deadline))
+    return _asker(await _session_of(gateway, match, carrier, request_id, deadline))
 
 
 async def _session_of(
-    gateway: Gateway, family: Family, carrier: Carrier, request_id: str, deadline: Deadline
+    gateway: Gateway, match: Match, carrier: Carrier, request_id: str, deadline: Deadline
 ) -> session.Session:
     question = Lookup(
         id=request_id,
         deadline=deadline.at,
         operation=session.OPERATION,
         identity=Identifiant(identifiant=carrier.text),
-        parameters={session.RESOURCE: family.resource},
+        parameters={session.RESOURCE: match.resource},
     )
     match await gateway.bus.call(session.PROVIDER, question):
         case Found(data=data):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, TypeAlias
 
+import msgspec
 from msgspec import Struct
 
 from bouquet_proto import quotient_familial
 from bouquet_proto.failures import Failure
-from bouquet_proto.offer import Authority, Offer, Operation
+from bouquet_proto.offer import Authority, Modality, Offer, Operation
 from bouquet_proto.query import leading_integer
 from bouquet_proto.rules import RULES
 
@@ -40,32 +41,41 @@ class Served(Struct, frozen=True):
         return next(iter(self.authorities))
 
 
+class Naming(Struct, frozen=True):
+    """How a request names the person, for the v2 paths that take several modalities (http-contract §1.2)."""
+
+    by_session: bool = False
+    by_ine: bool = False
+
+
 class Family(Struct, frozen=True):
-    """One resource and modality in all its versions. v2 has a single one, 0."""
+    """One resource in all its versions. Each has one modality from v3 on; in v2, whose version is 0, up to three."""
 
-    envelope: Envelope
-    versions: Mapping[int, Served]
+    versions: Mapping[int, tuple[Served, ...]]
 
-    @property
-    def resource(self) -> str:
-        """The path segment before the modality: `quotient_familial`."""
-        return next(iter(self.versions.values())).operation.path.split("/")[-2]
-
-    def by_france_connect(self) -> bool:
-        return any(served.operation.modality == "france_connect" for served in self.versions.values())
+    def each(self) -> Iterator[Served]:
+        for modalities in self.versions.values():
+            yield from modalities
 
     def scopes(self) -> frozenset[str]:
-        return frozenset(scope for served in self.versions.values() for scope in served.operation.scopes)
+        return frozenset(scope for served in self.each() for scope in served.operation.scopes)
 
 
 class Match(Struct, frozen=True):
     family: Family
     version: int
+    served: Served | None
+    """None when the resource exists, but not in this version."""
 
     @property
-    def served(self) -> Served | None:
-        """None when the resource exists, but not in this version."""
-        return self.family.versions.get(self.version)
+    def by_session(self) -> bool:
+        """Whether a citizen's session opens it, and nothing else does."""
+        candidates = [self.served] if self.served else list(self.family.each())
+        return all(served.operation.modality == "france_connect" for served in candidates)
+
+    @property
+    def resource(self) -> str:
+        return next(self.family.each()).operation.france_connect_resource
 
 
 def envelope_of(path: str) -> Envelope:
@@ -77,17 +87,32 @@ class Catalogue:
 
     def __init__(self, offers: Iterable[Offer] = ()) -> None:
         self.offers = tuple(offers)
+        self.by_path = served_by_path(self.offers)
         self._families: dict[str, Family] = {}
-        self.by_path: Mapping[str, Served] = served_by_path(self.offers)
-        for path, served in self.by_path.items():
+        for path, modalities in self.by_path.items():
             family_path, version = split(path)
-            known = self._families.get(family_path, Family(envelope_of(path), {}))
-            self._families[family_path] = Family(known.envelope, {**known.versions, version: served})
+            known = self._families.get(family_path, Family({}))
+            self._families[family_path] = Family({**known.versions, version: modalities})
 
-    def match(self, path: str) -> Match | None:
+    def match(self, path: str, naming: Naming) -> Match | None:
         family_path, version = split(path)
         family = self._families.get(family_path)
-        return None if family is None else Match(family, version)
+        if family is None:
+            return None
+        return Match(family, version, _pick(family.versions.get(version, ()), naming))
+
+
+def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
+    """The citizen's session first, then the INE, then civil status or whatever else the path takes (§1.2)."""
+    by_modality = {served.operation.modality: served for served in modalities}
+    if len(modalities) == 1:
+        return modalities[0]
+    if naming.by_session and "france_connect" in by_modality:
+        return by_modality["france_connect"]
+    if naming.by_ine and "ine" in by_modality:
+        return by_modality["ine"]
+    rest = (served for modality, served in by_modality.items() if modality not in ("france_connect", "ine"))
+    return next(rest, None)
 
 
 def split(path: str) -> tuple[str, int]:
@@ -96,31 +121,36 @@ def split(path: str) -> tuple[str, int]:
     return (versioned[2], leading_integer(versioned[1])) if versioned else (path, 0)
 
 
-def served_by_path(offers: Iterable[Offer]) -> dict[str, Served]:
-    """By path. Where two offers claim one, the earlier keeps it: a provider cannot take another's operation."""
-    table: dict[str, Served] = {}
+def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
+    """By path, one a modality. Where two offers claim one, the earlier keeps it: nobody takes another's operation."""
+    table: dict[str, dict[Modality, Served]] = {}
     for offer in offers:
         for operation in offer.operations:
-            served = Served(
-                operation,
-                offer.authority_of(operation),
-                {offer.provider: offer.authority},
-                _problems(operation) | offer.problems,
-            )
-            known = table.get(operation.path)
-            if not _is_readable(operation):
-                log.error("rule unknown", extra={"provider": offer.provider, "operation": operation.id})
-            elif operation.plan and not _may_join(operation, offer.provider):
-                log.error("offer refused", extra={"provider": offer.provider, "operation": operation.id})
-            elif known is None:
-                table[operation.path] = served
-            elif known.operation.plan and operation.plan:
-                table[operation.path] = Served(
-                    known.operation, known.authority, {**known.authorities, **served.authorities}, known.problems
-                )
-            else:
-                log.error("path already served", extra={"provider": offer.provider, "operation": operation.id})
-    return table
+            refusal = _add(table.setdefault(operation.path, {}), offer, operation)
+            if refusal:
+                log.error(refusal, extra={"provider": offer.provider, "operation": operation.id})
+    return {path: tuple(modalities.values()) for path, modalities in table.items() if modalities}
+
+
+def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation) -> str:
+    """Serves the operation, or says why not."""
+    if not _is_readable(operation):
+        return "rule unknown"
+    if operation.plan and not _may_join(operation, offer.provider):
+        return "offer refused"
+    if any(offer.provider not in served.authorities for served in modalities.values()) and not operation.plan:
+        return "path already served"
+    problems = _problems(operation) | offer.problems
+    served = Served(operation, offer.authority_of(operation), {offer.provider: offer.authority}, problems)
+    known = modalities.get(operation.modality)
+    if known is None:
+        modalities[operation.modality] = served
+    elif known.operation.plan and operation.plan:
+        authorities = {**known.authorities, **served.authorities}
+        modalities[operation.modality] = msgspec.structs.replace(known, authorities=authorities)
+    else:
+        return "path already served"
+    return ""
 
 
 def _is_readable(operation: Operation) -> bool:

@@ -40,7 +40,8 @@ def scopes(hosts: Mapping[str, Hosted]) -> frozenset[str]:
 
 
 def _scopes(operation: Operation) -> set[str]:
-    return {*operation.scopes, *(scope for opening in operation.fields.values() for scope in opening)}
+    opening = (scope for alternatives in operation.fields.values() for scope in "&".join(alternatives).split("&"))
+    return {*operation.scopes, *opening}
 
 
 @asynccontextmanager

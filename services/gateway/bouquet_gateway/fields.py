@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import Raw
@@ -27,13 +27,17 @@ def filter_data(data: Raw, fields: Mapping[str, tuple[str, ...]], scopes: frozen
 
 @lru_cache(maxsize=4096)
 def cuts_of(fields: tuple[tuple[str, tuple[str, ...]], ...], scopes: frozenset[str]) -> Cuts:
-    closed = {path for path, opening in fields if scopes.isdisjoint(opening)}
+    closed = {path for path, opening in fields if not _opens(opening, scopes)}
     cuts: Cuts = {}
     for path in closed:
         steps = path.split(".")
         if closed.isdisjoint(".".join(steps[:depth]) for depth in range(1, len(steps))):
             _cut(cuts, steps)
     return cuts
+
+
+def _opens(opening: tuple[str, ...], scopes: frozenset[str]) -> bool:
+    return any(scopes.issuperset(alternative.split("&")) for alternative in opening)
 
 
 def _cut(cuts: Cuts, steps: list[str]) -> None:
@@ -56,3 +60,21 @@ def _without(data: Raw, cuts: Cuts) -> Raw:
             return Raw(msgspec.json.encode([_without(item, cuts) for item in _items.decode(data)]))
         case _:
             return data
+
+
+def open_gates(data: Raw, scopes: frozenset[str]) -> Raw:
+    """For resources whose objects name in `$any` the scopes of which one opens them: the name goes, and with it, where
+    none is held, all that the object holds."""
+    return Raw(msgspec.json.encode(_gated(msgspec.json.decode(data), scopes)))
+
+
+def _gated(node: Any, scopes: frozenset[str]) -> Any:
+    match node:
+        case {"$any": opening} if scopes.isdisjoint(opening):
+            return {}
+        case dict():
+            return {name: _gated(value, scopes) for name, value in node.items() if name != "$any"}
+        case list():
+            return [_gated(item, scopes) for item in node]
+        case _:
+            return node

@@ -17,8 +17,8 @@ from msgspec import Raw, Struct
 from bouquet_gateway import metrics, route, sandbox
 from bouquet_gateway.cache import key_of
 from bouquet_gateway.callers import identify
-from bouquet_gateway.catalogue import Match, Served
-from bouquet_gateway.fields import filter_data
+from bouquet_gateway.catalogue import Match, Naming, Served
+from bouquet_gateway.fields import filter_data, open_gates
 from bouquet_gateway.gateway import GATEWAY, Gateway
 from bouquet_gateway.journey import JOURNEY, Journey
 from bouquet_gateway.maintenance import refuse_in_window
@@ -59,12 +59,13 @@ async def answer(request: web.Request) -> web.Response:
     query = parse_query(request.rel_url.raw_query_string)
     carrier = carrier_of(request.headers, request.query)
     await throttle(gateway, journey, carrier)
-    match = _match(gateway, request)
+    match = _match(gateway, request, Naming(by_session=carrier.place == "bearer", by_ine=bool(query.scalar("ine"))))
     journey.served = match.served
-    asker = await identify(gateway, match.family, carrier, journey.request_id, deadline)
+    asker = await identify(gateway, match, carrier, journey.request_id, deadline)
     token = asker.token
     _authorise(token, match.family.scopes())
     async with _alone(gateway, request, carrier):
+        journey.reached_data = True
         served = _version(match)
         _authorise(token, served.operation.scopes)
         recipient = _recipient(query, token, journey)
@@ -87,7 +88,7 @@ async def answer(request: web.Request) -> web.Response:
             if isinstance(reply, Recorded):
                 return sandbox.render(reply, served, token.scopes)
             data = reply.data
-        return _render(journey, filter_data(data, served.operation.fields, token.scopes))
+        return _render(journey, _opened(data, served, token.scopes))
 
 
 async def throttle(gateway: Gateway, journey: Journey, carrier: Carrier) -> None:
@@ -97,8 +98,8 @@ async def throttle(gateway: Gateway, journey: Journey, carrier: Carrier) -> None
         raise Problem("too_many_requests", meta={"retry_in": journey.pace.retry_after_s})
 
 
-def _match(gateway: Gateway, request: web.Request) -> Match:
-    match = gateway.catalogue.match(request.path) if request.method in READING else None
+def _match(gateway: Gateway, request: web.Request, naming: Naming) -> Match:
+    match = gateway.catalogue.match(request.path, naming) if request.method in READING else None
     if match is not None:
         return match
     if request.path in REMOVED:
@@ -175,7 +176,6 @@ def _cache_key(gateway: Gateway, request: web.Request, served: Served, asked: As
 
 
 async def _from_cache(gateway: Gateway, journey: Journey, key: str) -> Raw | None:
-    journey.reached_data = True
     stored = await gateway.cache.get(key) if key else None
     metrics.CACHE.labels("bypassed" if not key else "hit" if stored else "miss").inc()
     if stored is None:
@@ -206,6 +206,12 @@ async def _asked(gateway: Gateway, served: Served, lookup: Lookup, key: str, tod
             return case
         case reply:
             raise Problem.of(reply, verdict.authority)
+
+
+def _opened(data: Raw, served: Served, scopes: frozenset[str]) -> Raw:
+    """Hop 9: what the caller's scopes do not open is absent."""
+    whole = open_gates(data, scopes) if served.operation.gated else data
+    return filter_data(whole, served.operation.fields, scopes)
 
 
 def _render(journey: Journey, data: Raw | bytes) -> web.Response:

@@ -52,11 +52,11 @@ def nomenclature(catalogue: Catalogue, operation_id: str = "") -> list[Entry]:
     found: dict[Entry, list[str]] = (
         {} if operation_id else {_entry(row, PLATFORM_ITSELF): [] for row in PLATFORM.values()}
     )
-    for served in catalogue.by_path.values():
-        if operation_id in ("", served.operation.id):
+    for served in (served for modalities in catalogue.by_path.values() for served in modalities):
+        if operation_id in ("", served.operation.folder):
             for entry in _entries(served):
-                found.setdefault(entry, []).append(served.operation.id)
-    entries = [msgspec.structs.replace(entry, operation_ids=tuple(ids)) for entry, ids in found.items()]
+                found.setdefault(entry, []).append(served.operation.folder)
+    entries = [msgspec.structs.replace(entry, operation_ids=tuple(dict.fromkeys(ids))) for entry, ids in found.items()]
     return sorted(entries, key=lambda entry: (entry.code, entry.provider, entry.detail))
 
 

@@ -26,7 +26,10 @@ SAMPLE_VALUES = {"start": "01:10", "end": "02:30"}
 
 SECURITY: dict[Envelope, str] = {"v3": "jwt_bearer_token", "v2": "apiKey"}
 
+FRANCE_CONNECT = "franceConnectToken"
+
 SECURITY_SCHEMES: Json = {
+    FRANCE_CONNECT: {"type": "http", "scheme": "bearer", "description": "Jeton d'accès FranceConnect du citoyen"},
     "jwt_bearer_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
 }
@@ -86,13 +89,13 @@ ERROR_SCHEMAS: Json = {
 
 
 def document(
-    by_path: Mapping[str, Served], title: str = "Bouquet", version: str = "3.0.0", server_url: str = "/"
+    by_path: Mapping[str, tuple[Served, ...]], title: str = "Bouquet", version: str = "3.0.0", server_url: str = "/"
 ) -> Json:
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version},
         "servers": [{"url": server_url}],
-        "paths": {path: {"get": _get(served)} for path, served in sorted(by_path.items())},
+        "paths": {path: {"get": _get(modalities)} for path, modalities in sorted(by_path.items())},
         "components": {
             "securitySchemes": SECURITY_SCHEMES,
             "headers": HEADERS,
@@ -106,28 +109,48 @@ def _checks(operation: Operation) -> Iterator[Check]:
         yield from stage
 
 
-def _get(served: Served) -> Json:
-    operation, envelope = served.operation, envelope_of(served.operation.path)
+def _get(modalities: tuple[Served, ...]) -> Json:
+    """The modalities of a path share their resource and differ by their parameters."""
+    operations = [served.operation for served in modalities]
+    first, envelope = modalities[0], envelope_of(operations[0].path)
+    errors: Json = {}
+    for served in modalities:
+        errors |= _errors(served)
     return {
-        "operationId": operation.id,
-        "summary": operation.summary,
-        "tags": [served.authority.label],
-        "deprecated": operation.retirement is not None,
-        "x-scopes": list(operation.scopes),
-        "security": [{SECURITY[envelope]: []}],
-        "parameters": _parameters(operation),
-        "responses": {"200": _success(served)} | _errors(served),
+        "operationId": first.operation.folder,
+        "summary": first.operation.summary,
+        "tags": [first.authority.label],
+        "deprecated": first.operation.retirement is not None,
+        "x-scopes": list(first.operation.scopes),
+        "security": [
+            {scheme: []} for scheme in dict.fromkeys(_scheme(operation, envelope) for operation in operations)
+        ],
+        "parameters": _parameters(operations),
+        "responses": {"200": _success(first)} | dict(sorted(errors.items())),
     }
 
 
-def _parameters(operation: Operation) -> list[Json]:
-    """A field that several rules read is required when one of them requires it."""
+def _scheme(operation: Operation, envelope: Envelope) -> str:
+    return FRANCE_CONNECT if operation.modality == "france_connect" else SECURITY[envelope]
+
+
+def _parameters(operations: list[Operation]) -> list[Json]:
+    """A field that several rules read is required when one of them requires it, in every modality of the path."""
+    tables = [_table(operation) for operation in operations]
+    whole: dict[str, Json] = {}
+    for name in dict.fromkeys(name for table in tables for name in table):
+        parameter = next(table[name] for table in tables if name in table)
+        whole[name] = parameter | {"required": all(name in table and table[name]["required"] for table in tables)}
+    return list(whole.values())
+
+
+def _table(operation: Operation) -> dict[str, Json]:
     recipient = msgspec.structs.replace(RECIPIENT, required=envelope_of(operation.path) == "v3")
     table: dict[str, Json] = {}
     for name, field in [(recipient.name, recipient), *_fields(operation)]:
         required = field.required or name in table and table[name]["required"]
         table[name] = _parameter(name, field, required=required)
-    return list(table.values())
+    return table
 
 
 def _fields(operation: Operation) -> Iterator[tuple[str, Field]]:
@@ -159,7 +182,7 @@ def _success(served: Served) -> Json:
         media["example"] = operation.example
     return {
         "description": operation.summary,
-        "x-operationId": operation.id,
+        "x-operationId": operation.folder,
         "headers": _references(ON_DATA + (ON_RETIREMENT if operation.retirement else ())),
         "content": {JSON: _enveloped(media) if envelope_of(operation.path) == "v3" else media},
     }

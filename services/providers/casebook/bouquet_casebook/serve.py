@@ -90,7 +90,7 @@ def handler_of(offer: Offer, casebook: Casebook) -> Handler:
             case Lookup(operation=name) if name in operations:
                 operation = operations[name]
                 signature = signature_of_question(operation, checks_of(operation, operations), request)
-                return _answer(operation, offer.problems, casebook.folder(name).find(signature))
+                return _answer(operation, offer.problems, casebook.folder(operation.folder).find(signature))
             case _:
                 return Failed("malformed_request")
 
