@@ -12,11 +12,16 @@ from bouquet_proto.quotient_familial import OPERATIONS, PROBLEMS
 from bouquet_worker.upstream import Upstream
 from bouquet_worker.worker import Worker
 
-worker = Worker("msa", HubSettings, owner="team-msa", authority=Authority("MSA", "10"), problems=PROBLEMS)
+
+class Settings(HubSettings, frozen=True, kw_only=True):
+    """Those of the hub, and nothing else."""
+
+
+worker = Worker("msa", Settings, owner="team-msa", authority=Authority("MSA", "10"), problems=PROBLEMS)
 
 
 @worker.upstream
-def hub(settings: HubSettings) -> Upstream:
+def hub(settings: Settings) -> Upstream:
     return open_hub("msa hub", settings)
 
 
