@@ -16,7 +16,9 @@ import msgspec
 
 from bouquet_proto import metrics, telemetry
 from bouquet_proto.deadline import Deadline
-from bouquet_proto.messages import Failed, Reply, Request, decode_reply, decode_request, encode
+from bouquet_proto.messages import Describe, Failed, Reply, Request, decode_reply, decode_request, encode
+from bouquet_proto.names import MESH_PREFIX
+from bouquet_proto.settings import SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +71,7 @@ async def open_bus(url: str, name: str) -> AsyncIterator[Bus]:
         async with open_amqp_bus(url, name) as bus:
             yield bus
     else:
-        raise ValueError("a bus URL is memory: or amqp(s)://…")
+        raise SettingsError([f"{MESH_PREFIX}BUS_URL: must be memory: or amqp(s)://…"])
 
 
 async def ask(exchange: Exchange, system: str, provider: str, request: Request) -> Reply:
@@ -101,6 +103,11 @@ async def answer(handler: Handler, system: str, provider: str, body: bytes) -> b
     with telemetry.processing(system, provider, request) as span:
         reply, encoded = await _handle(handler, provider, request)
         telemetry.settle(span, reply, metrics.HANDLED, provider)
+        outcome, reason = telemetry.outcome_of(reply)
+        operation = telemetry.operation_of(request)
+        level = logging.DEBUG if isinstance(request, Describe) else logging.INFO
+        facts = {"provider": provider, "operation": operation, "outcome": outcome, "reason": reason}
+        log.log(level, "request handled", extra=facts)
         return encoded
 
 

@@ -72,7 +72,7 @@ class _Link:
     def __init__(self, url: str, name: str) -> None:
         self.connected = False
         self.settled = asyncio.Event()
-        """Nothing is on its way up: what is attached is up, or the broker is away."""
+        """Nothing is on its way up: what is attached is up, or the broker is away. Not before the first attempt."""
         self._url = url
         self._name = name
         self._parts: list[_Part] = []
@@ -365,9 +365,7 @@ class AmqpBus:
         return await ask(self._exchange, SYSTEM, provider, request)
 
     async def _exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        if (
-            self._calls is None
-        ):  # only now: the broker user of a worker, which never calls, may not declare reply queues
+        if self._calls is None:  # only now: a worker never calls, and its broker user may declare no reply queue
             self._calls = _Calls()
             self._link.attach(self._calls)
         if not self._calls.ready:
@@ -386,7 +384,8 @@ class AmqpBus:
         finally:
             self._link.detach(intake)
             try:
-                await self._link.settled.wait()
+                if self._link.connected:
+                    await self._link.settled.wait()
             finally:
                 await intake.drain(drain_s)
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -25,7 +25,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 from bouquet_proto import metrics
 from bouquet_proto.failures import FAILURES
-from bouquet_proto.messages import Describe, Failed, Found, Recorded, Reply, Request
+from bouquet_proto.messages import Failed, Found, Lookup, Recorded, Reply, Request
 from bouquet_proto.names import queue_of
 
 _tracer = trace.get_tracer("bouquet")
@@ -52,6 +52,16 @@ def span(
         set_status_on_exception=False,
     ) as current:
         yield current
+
+
+@contextmanager
+def within_trace(headers: Mapping[str, str]) -> Iterator[None]:
+    """Log lines belong to the caller's trace, without a span of one's own."""
+    token = context.attach(_w3c.extract(headers))
+    try:
+        yield
+    finally:
+        context.detach(token)
 
 
 def traceparent() -> str:
@@ -101,7 +111,7 @@ def _messaging(system: str, provider: str, verb: str) -> dict[str, str | int]:
 
 
 def operation_of(request: Request) -> str:
-    return "describe" if isinstance(request, Describe) else request.operation
+    return request.operation if isinstance(request, Lookup) else str(request.__struct_config__.tag)
 
 
 def outcome_of(reply: Reply) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from prometheus_client import REGISTRY
 from bouquet_proto import telemetry
 from bouquet_proto.bus import Bus, Handler, open_bus
 from bouquet_proto.messages import Describe, Failed, Found, NotFound, Rejected, Reply, Request
+from bouquet_proto.settings import SettingsError
 from tests.proto.buses import (
     FOUND,
     PROVIDER,
@@ -225,8 +226,8 @@ async def test_an_exception_is_a_worker_bug_whose_text_is_logged_nowhere(
     with caplog.at_level(logging.INFO):
         async with serving(bus, handler):
             assert await bus.call(PROVIDER, lookup()) == Failed("worker_bug")
-    [told] = [record for record in caplog.records if record.name == "bouquet_proto.bus"]
-    assert (told.getMessage(), vars(told)["error"]) == ("worker bug", "ValueError")
+    [told] = [record for record in caplog.records if record.getMessage() == "worker bug"]
+    assert vars(told)["error"] == "ValueError"
     assert vars(told)["at"].startswith("test_bus.py:")
     assert not [record for record in caplog.records if "DURANT" in repr(vars(record)) + caplog.text]
 
@@ -432,7 +433,7 @@ def facts_of(span: ReadableSpan) -> tuple[str, SpanKind, StatusCode, dict[str, A
 
 
 async def test_a_url_of_no_transport_is_refused_without_being_quoted() -> None:
-    with pytest.raises(ValueError, match="a bus URL is") as error:
+    with pytest.raises(SettingsError, match="BUS_URL") as error:
         async with open_bus("http://user:secret@localhost", "tests"):
             pass
     assert "secret" not in str(error.value)

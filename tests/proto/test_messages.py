@@ -15,6 +15,7 @@ from msgspec import Raw
 from bouquet_proto.identity import Identifiant, Identite, Identity, Ine, NumeroAllocataire
 from bouquet_proto.messages import (
     Caller,
+    Changes,
     Describe,
     Failed,
     Found,
@@ -24,6 +25,7 @@ from bouquet_proto.messages import (
     Rejected,
     Reply,
     Request,
+    WhoIs,
     decode_reply,
     decode_request,
     encode,
@@ -70,6 +72,10 @@ REQUESTS: dict[str, Request] = {
     "lookup_identifiant": lookup(Identifiant(identifiant="abc-1")),
     "lookup_numero_allocataire": lookup(NumeroAllocataire(numero_allocataire="0123456", code_postal="01000")),
     "describe": Describe(id="5f1c", deadline=1777377600.5, traceparent=TRACE),
+    "who_is": WhoIs(
+        id="5f1c", deadline=1777377600.5, token="6f1ed002-ab55-4b31-8f1c-0242ac120002", traceparent=TRACE
+    ),
+    "changes": Changes(id="5f1c", deadline=1777377600.5, log="0f6c", since=41, traceparent=TRACE),
 }
 REPLIES: dict[str, Reply] = {
     "not_found": NotFound("no_file", {"fund": "cnaf", "retry": 3}),

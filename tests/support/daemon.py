@@ -96,7 +96,8 @@ class Daemon:
 
     def pause(self) -> None:
         """Hangs it: connections stay open and nothing answers, until resume()."""
-        self._signal(signal.SIGSTOP)
+        process = self._signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)  # until every thread of it has stopped
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
@@ -105,10 +106,11 @@ class Daemon:
     def is_running(self) -> bool:
         return self._process is not None
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _signal(self, number: signal.Signals) -> subprocess.Popen[bytes]:
         if not self._process:
             raise RuntimeError(f"{self} does not run")
         self._process.send_signal(number)
+        return self._process
 
     @property
     def _log(self) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 FUND_HEADER = "X-APISECU-FD"
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
+NO_FILE_ANYWHERE: Mapping[Fund | None, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
+"""Whichever fund says so. A 404 that nobody signed says nothing of the person, and is a failure (§6.2)."""
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
 """By status; any other that is not in the table is `upstream_unknown`."""
 
@@ -43,11 +46,13 @@ def fund_of(answer: Answer) -> Fund | None:
     return FUNDS.get(answer.headers.get(FUND_HEADER, ""))
 
 
-def refusal_of(answer: Answer, who: Identite) -> NotFound | Rejected | None:
+def refusal_of(
+    answer: Answer, who: Identite, absences: Mapping[Fund | None, str] = NO_FILE_ANYWHERE
+) -> NotFound | Rejected | None:
     """`None` when a fund answered with a file. Raises `Trouble` when nothing can be concluded.
 
-    The order matters: error codes first, the header then, since directories may carry one some day. A 404 that
-    nobody signed says nothing of the person (§6.2), so it is a failure and not an absence.
+    The order matters: error codes first, the header then, since directories may carry one some day.
+    `absences` are the reasons of a 404, by whose it is: `None` of nobody that we know.
     """
     match answer.status, _error_in(answer.body), fund_of(answer):
         case 200, _, _:
@@ -56,8 +61,10 @@ def refusal_of(answer: Answer, who: Identite) -> NotFound | Rejected | None:
             return Rejected(UNIDENTIFIED)
         case 404, Error(code=40406 | 40412), _:  # RNCPS: attached to no fund
             return NotFound(UNATTACHED)
-        case 404, Error(), str():
-            return NotFound(NO_FILE)
+        case 404, Error(code=code), fund if fund in absences:
+            if fund is None:
+                log.warning("hub signed no absence", extra={"error_code": code})
+            return NotFound(absences[fund])
         case 400, error, _:
             if error is None or error.code != EXPECTED_REFUSAL:
                 log.warning("hub refused the form of a question", extra={"error_code": error and error.code})

@@ -333,7 +333,7 @@ PERSONAS: tuple[Persona, ...] = (
     ),
 )
 
-_STAGES: dict[str, Said] = {
+STAGES: dict[str, Said] = {
     "NO-FILE": NO_FILE,
     "UNATTACHED": UNATTACHED,
     "UNIDENTIFIED": UNIDENTIFIED,
@@ -356,4 +356,4 @@ def staged(who: Who, fund: Fund) -> Said | None:
     word = words.get(fund.word, "NO-FILE")
     if word in _QUOTIENTS:
         return household(_QUOTIENTS[word], person(who), codePostalVille="75001 PARIS", pays="FRANCE")
-    return _STAGES.get(word)
+    return STAGES.get(word)

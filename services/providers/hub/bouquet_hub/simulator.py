@@ -6,8 +6,9 @@ Who is known there, and how to make it fail: `personas`. A test adds people with
 from __future__ import annotations
 
 import re
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from datetime import date
+from typing import TypeAlias
 
 from aiohttp import web
 
@@ -32,12 +33,15 @@ FUND = web.AppKey("fund", Fund)
 SCOPE = "simulateur.quotient_familial"
 CLIENT_SECRET = "s3cr3t?????"  # its base64 has a character that the URL-safe alphabet writes otherwise (§3.4)
 
-FORMATS: tuple[tuple[str, str, int, str], ...] = (
+Format: TypeAlias = tuple[str, str, int, str]
+PERSON_FORMATS: tuple[Format, ...] = (
     # §3.3, known error codes; the texts of 40001 and 40005 are ours.
     ("nomNaissance", r"[\x20-\x7e]+", 40003, "Format du nom erroné"),
     ("listePrenoms", r"[\x20-\x7e]*", 40005, "Format du prénom erroné"),
     ("genre", "[MF]", 40013, "Civilité invalide"),
     ("dateNaissance", r"\d{4}-\d{2}-\d{2}", 40001, "Format de la date de naissance erroné"),
+)
+MONTH_FORMATS: tuple[Format, ...] = (
     ("anneeDemandee", r"\d{4}", 40001, "Format de l'année demandée erroné"),
     ("moisDemande", r"0[1-9]|1[0-2]", 40001, "Format du mois demandé erroné"),
 )
@@ -70,11 +74,17 @@ def _client_id(fund: Fund) -> str:
     return f"bouquet-{fund.provider}"
 
 
-async def _token(request: web.Request) -> web.StreamResponse:
+async def grant(request: web.Request, desks: Mapping[str, TokenDesk]) -> web.StreamResponse:
+    """A token for the scope that is asked for; each has clients of its own (§3.1)."""
     form = await request.post()
-    if form.get("grant_type") != "client_credentials" or form.get("scope") != SCOPE:
+    desk = desks.get(str(form.get("scope")))
+    if form.get("grant_type") != "client_credentials" or desk is None:
         return web.json_response({"error": "invalid_scope"}, status=400)
-    return await request.app[DESK].issue(request)
+    return await desk.issue(request)
+
+
+async def _token(request: web.Request) -> web.StreamResponse:
+    return await grant(request, {SCOPE: request.app[DESK]})
 
 
 async def _quotient(request: web.Request) -> web.StreamResponse:
@@ -82,23 +92,25 @@ async def _quotient(request: web.Request) -> web.StreamResponse:
         return web.Response(status=401)
     fund = request.app[FUND]
     who = who_asked(request.query)
-    match _objection(request) or staged(who, fund) or request.app[SAID].get(who, UNIDENTIFIED):
+    objected = objection(request.query, PERSON_FORMATS + MONTH_FORMATS) or _future(request)
+    match objected or staged(who, fund) or request.app[SAID].get(who, UNIDENTIFIED):
         case Fault() as fault:
             return await misbehave(request, fault)
         case Refusal() as refusal:
-            return _refused(refusal, fund)
+            return refused(refusal, fund.code)
         case File(body):
             return web.json_response(_month_before(request) | dict(body), headers={"X-APISECU-FD": fund.code})
 
 
-def _objection(request: web.Request) -> Refusal | None:
+def objection(query: Mapping[str, str], formats: tuple[Format, ...] = PERSON_FORMATS) -> Refusal | None:
     """What the hub's input control refuses (§3.3)."""
-    query = request.query
     if not query.get("nomNaissance") and not query.get("nomUsage"):
         return NAMELESS
-    for name, pattern, code, text in FORMATS:
-        if not re.fullmatch(pattern, query.get(name, "")):
-            return Refusal(400, code, text)
+    wrong = ((code, text) for name, form, code, text in formats if not re.fullmatch(form, query.get(name, "")))
+    return next((Refusal(400, code, text) for code, text in wrong), None)
+
+
+def _future(request: web.Request) -> Refusal | None:
     today = request.app[CLOCK]()
     return FUTURE if _month_asked(request) > (today.year, today.month) else None
 
@@ -114,10 +126,11 @@ def _month_before(request: web.Request) -> dict[str, int]:
     return {"annee": before.year, "mois": before.month}
 
 
-def _refused(refusal: Refusal, fund: Fund) -> web.Response:
-    signatures = {"fund": {"X-APISECU-FD": fund.code}, "rncps": {"X-APISECU-FD": RNCPS_CODE}}
+def refused(refusal: Refusal, fund_code: str) -> web.Response:
+    """`fund_code` is that of the fund that was asked; empty where none was."""
+    code = {"nobody": "", "fund": fund_code, "rncps": RNCPS_CODE}[refusal.signed_by]
     return web.json_response(
         {"errorCode": refusal.code, "error": refusal.text},
         status=refusal.status,
-        headers=signatures.get(refusal.signed_by),
+        headers={"X-APISECU-FD": code} if code else {},
     )

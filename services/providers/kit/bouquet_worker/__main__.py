@@ -1,4 +1,4 @@
-"""`bouquet-worker`: run a provider's worker, look at its offer, host simulators."""
+"""`bouquet-worker`: run a provider's worker, look at its offer, host simulators, begin a new provider."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from importlib.metadata import EntryPoint, entry_points
 import msgspec
 import uvloop
 
+from bouquet_proto import telemetry
 from bouquet_proto.names import COMMANDS, SIMULATORS, WORKERS
 from bouquet_proto.settings import SettingsError
+from bouquet_worker import scaffold
 from bouquet_worker.run import run, stop_requested
 from bouquet_worker.simulate import Simulator, listening, on_one_port
 from bouquet_worker.worker import Worker
@@ -52,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("url")
     command.set_defaults(command=_simulator_settings)
 
+    scaffold.command(commands.add_parser("new", help="a folder to begin a provider with"))
+
     for name, entry in sorted(_installed(COMMANDS).items()):
         entry.load()(commands.add_parser(name))
     return parser
@@ -85,6 +89,8 @@ def _offer(arguments: argparse.Namespace) -> None:
 
 
 def _simulators(arguments: argparse.Namespace) -> None:
+    telemetry.configure_logs("bouquet-simulators", "INFO")
+
     async def serve() -> None:
         async with listening(on_one_port(_all_simulators()), arguments.host, arguments.port) as url:
             print(f"simulators on {url}", flush=True)

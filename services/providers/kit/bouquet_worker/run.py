@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from bouquet_worker.simulate import listening
 log = logging.getLogger(__name__)
 
 PROCESS_PREFIX = "BOUQUET_WORKER_"
+EMBEDDED = "memory:"
 
 
 class ProcessSettings(Struct, frozen=True, kw_only=True):
@@ -52,10 +53,12 @@ async def run(worker: Host, environ: Mapping[str, str]) -> None:
     mesh, process = load_mesh(), load_process()
     service = f"bouquet-{worker.provider}"
     telemetry.configure_logs(service, mesh.log_level)
+    if mesh.bus_url.reveal() == EMBEDDED:
+        log.warning("embedded bus: no gateway reaches this process", extra={"provider": worker.provider})
     health = Health()
     with telemetry.tracing(service, environ):
         async with (
-            _bus(mesh, service) as bus,
+            open_bus(mesh.bus_url.reveal(), service) as bus,
             listening(health.app(), process.health_host, process.health_port) as url,
             worker.running(bus, environ) as serving,
         ):
@@ -75,16 +78,6 @@ def _check(*loads: Callable[[], object]) -> None:
             problems += error.problems
     if problems:
         raise SettingsError(problems)
-
-
-@asynccontextmanager
-async def _bus(mesh: MeshSettings, service: str) -> AsyncIterator[Bus]:
-    async with AsyncExitStack() as stack:
-        try:
-            bus = await stack.enter_async_context(open_bus(mesh.bus_url.reveal(), service))
-        except ValueError as error:
-            raise SettingsError([f"{MESH_PREFIX}BUS_URL: {error}"]) from None
-        yield bus
 
 
 async def stop_requested() -> None:

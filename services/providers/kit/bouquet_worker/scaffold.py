@@ -64,7 +64,7 @@ def objection_to(name: str) -> str:
 
 def write(name: str, target: Path) -> None:
     """The template as a provider of that name. `target` does not exist yet."""
-    for path, content in _files(files("bouquet_worker") / "template"):
+    for path, content in _files(files("bouquet_worker") / "template" / "bouquet-acme"):
         copy = target / renamed(path, name)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(renamed(content, name), encoding="utf-8")
@@ -89,6 +89,4 @@ def renamed(text: str, name: str) -> str:
         "ACME": name.upper(),
         "acme": name,
     }
-    for old, new in spellings.items():
-        text = text.replace(old, new)
-    return text
+    return re.sub("|".join(spellings), lambda found: spellings[found[0]], text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -16,7 +17,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
+from bouquet_proto import telemetry
 from bouquet_worker.worker import paris_today
+
+log = logging.getLogger(__name__)
 
 
 class Simulator(Struct, frozen=True):
@@ -53,7 +57,10 @@ async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
         )
     )
     del received[:-100]
-    return await handler(request)
+    with telemetry.within_trace(request.headers):
+        response = await handler(request)
+        log.info("simulated", extra={"status": response.status})
+        return response
 
 
 def simulated(*middlewares: Middleware) -> web.Application:

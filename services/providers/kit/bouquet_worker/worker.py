@@ -14,7 +14,7 @@ A handler takes the question, then the upstreams that it asks, each under the na
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import date, datetime
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -124,18 +124,20 @@ class Worker:
         self._upstreams: dict[str, Callable[[Any], Upstream]] = {}
         self._answering: dict[str, _Answering] = {}
 
-    def upstream(self, factory: F) -> F:
-        """Declares an API that the worker asks, under the name of its factory."""
-        if factory.__name__ in self._upstreams:
-            raise TypeError(f"{self.provider}: two upstreams are called {factory.__name__}")
-        self._upstreams[factory.__name__] = factory
+    def upstream(self, factory: F, name: str = "") -> F:
+        """Declares an API that the worker asks, under the name of its factory unless it is told another."""
+        name = name or factory.__name__
+        if name in self._upstreams:
+            raise TypeError(f"{self.provider}: two upstreams are called {name}")
+        self._upstreams[name] = factory
         return factory
 
-    def answers(self, *published: Published[Any] | Operation) -> Callable[[A], A]:
-        """Declares the handler of one or several operations."""
+    def answers(self, *published: Published[Any] | Operation, asking: Sequence[str] = ()) -> Callable[[A], A]:
+        """Declares the handler of one or several operations. `asking`: its upstreams, where its parameters have
+        names of their own, as those of a handler that several declarations share."""
 
         def declare(answer: A) -> A:
-            upstreams = self._asked_by(answer)
+            upstreams = self._asked_by(answer, asking)
             for one in published:
                 shown = Published(one) if isinstance(one, Operation) else one
                 if shown.operation.id in self._answering:
@@ -145,10 +147,13 @@ class Worker:
 
         return declare
 
-    def _asked_by(self, answer: Callable[..., Awaitable[Any]]) -> tuple[str, ...]:
+    def _asked_by(self, answer: Callable[..., Awaitable[Any]], asking: Sequence[str]) -> tuple[str, ...]:
         """The upstreams that a handler takes after its question."""
         _, *parameters = inspect.signature(answer).parameters.values()
-        names = tuple(parameter.name for parameter in parameters if parameter.kind is not parameter.KEYWORD_ONLY)
+        own = tuple(parameter.name for parameter in parameters if parameter.kind is not parameter.KEYWORD_ONLY)
+        names = tuple(asking) or own
+        if len(names) != len(own):
+            raise TypeError(f"{self.provider}: {answer} takes {len(own)} upstreams, and asks {len(names)}")
         for name in names:
             if name not in self._upstreams:
                 handler = getattr(answer, "__qualname__", answer)
@@ -196,13 +201,15 @@ class Worker:
         """The worker as a function from request to reply, over upstreams that are open."""
 
         async def handle(request: Request) -> Reply:
-            if isinstance(request, Describe):
-                return Found(Raw(encode(self.offer())))
-            row = self._answering.get(request.operation)
-            if row is None or not row.reads(request):
-                return Failed("malformed_request")  # an operation of another version of ours, or a gateway's bug
-            with within(Deadline(request.deadline)):
-                return await _answer(row, request, [upstreams[name] for name in row.upstreams], self.clock())
+            match request:
+                case Describe():
+                    return Found(Raw(encode(self.offer())))
+                case Lookup(operation=name) if name in self._answering and self._answering[name].reads(request):
+                    row = self._answering[name]
+                    with within(Deadline(request.deadline)):
+                        return await _answer(row, request, [upstreams[name] for name in row.upstreams], self.clock())
+                case _:  # an operation of another version of ours, or a gateway's bug
+                    return Failed("malformed_request")
 
         return handle
 

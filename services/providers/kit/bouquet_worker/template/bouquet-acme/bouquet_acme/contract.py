@@ -1,0 +1,61 @@
+"""What is published: the resource, who may see which field of it, and how its absence is said.
+
+A field that is published is a promise. It is named in French, described here, and opened by a scope.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from bouquet_proto.failures import PERIMETER, Failure, Kind
+from bouquet_proto.offer import operation
+from bouquet_proto.rules import Check
+
+
+class Titulaire(Struct, frozen=True, kw_only=True):
+    nom: Annotated[str, Meta(description="Nom de naissance du titulaire")]
+    prenom: Annotated[str | None, Meta(description="Prénom, null s'il n'est pas connu")]
+
+
+class Dossier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    statut: Annotated[
+        Literal["ouvert", "suspendu", "clos"],
+        Meta(description="Statut du dossier"),
+    ]
+    date_ouverture: Annotated[
+        str,
+        Meta(description="Date d'ouverture", extra_json_schema={"format": "date"}),
+    ]
+    titulaire: Annotated[Titulaire, Meta(description="Titulaire du dossier")]
+
+
+NO_FILE = "no_file"
+
+PROBLEMS = {
+    NO_FILE: Failure(
+        kind=Kind.NOT_FOUND,
+        code="003",
+        title="Dossier non trouvé",
+        detail="Aucun dossier n'a pu être trouvé avec cet identifiant." + PERIMETER,
+        fault="caller",
+    ),
+}
+"""What this provider alone may say. What they all may say is in bouquet_proto.failures."""
+
+DOSSIER = operation(
+    id="acme_v3_dossier_with_identifiant",
+    path="/v3/acme/dossier/identifiant",
+    modality="identifiant",
+    summary="Dossier",
+    scopes=("acme_dossier", "acme_titulaire"),
+    data=Dossier,
+    fields={
+        "statut": ("acme_dossier",),
+        "date_ouverture": ("acme_dossier",),
+        "titulaire": ("acme_titulaire",),
+    },
+    checks=((Check("identifiant"),),),
+    reasons=(NO_FILE,),
+)

@@ -1,0 +1,63 @@
+"""The upstream in its own dialect: `GET /files?number=…` with a key. No production code knows of it.
+
+`FILES` are its people, all invented. Numbers like `PANNE-HTML` make it unwell: see bouquet_worker.unwell.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from bouquet_worker.simulate import Simulator, simulated
+from bouquet_worker.unwell import unwell
+
+KEY = "simulated-key"
+
+FILES: dict[str, dict[str, Any]] = {
+    # A file like most.
+    "D-4471820": {
+        "number": "D-4471820",
+        "state": "O",
+        "openedAt": "2021-09-01T00:00:00+02:00",
+        "holder": {"lastName": "KERVALLAN", "firstName": "MAELYS"},
+    },
+    # Blank is what they write for a first name that they do not have.
+    "D-3390456": {
+        "number": "D-3390456",
+        "state": "S",
+        "openedAt": "2019-02-28",
+        "holder": {"lastName": "PEYREFITTE", "firstName": " "},
+    },
+    # A state that their documentation does not have.
+    "D-6083317": {
+        "number": "D-6083317",
+        "state": "X",
+        "openedAt": "2020-05-17",
+        "holder": {"lastName": "AUBRAIS"},
+    },
+}
+
+
+def app() -> web.Application:
+    app = simulated()
+    app.router.add_get("/files", _file)
+    return app
+
+
+def settings(base_url: str) -> dict[str, str]:
+    return {"BOUQUET_ACME_URL": base_url, "BOUQUET_ACME_KEY": KEY}
+
+
+simulator = Simulator(provider="acme", app=app, settings=settings)
+
+
+async def _file(request: web.Request) -> web.StreamResponse:
+    if request.headers.get("X-Api-Key") != KEY:
+        return web.json_response({"error": "unknown key"}, status=401)
+    number = request.query.get("number", "")
+    if (trouble := await unwell(request, number)) is not None:
+        return trouble
+    if number not in FILES:
+        return web.json_response({"error": "no such file"}, status=404)
+    return web.json_response(FILES[number])

@@ -1,0 +1,78 @@
+"""ACME: what is in a person's file there?  Owner: team-acme.
+
+Upstream: the files API, version 1.
+"""
+
+from __future__ import annotations
+
+from bouquet_proto.identity import Identifiant
+from bouquet_proto.messages import NotFound
+from bouquet_proto.offer import Authority
+from bouquet_proto.settings import Secret
+from bouquet_worker.auth import ApiKey
+from bouquet_worker.reading import day_of, present
+from bouquet_worker.transport import Answer
+from bouquet_worker.trouble import Trouble
+from bouquet_worker.upstream import Upstream
+from bouquet_worker.worker import Ask, Worker, WorkerSettings
+
+from bouquet_acme.contract import DOSSIER, NO_FILE, PROBLEMS, Dossier, Titulaire
+from bouquet_acme.upstream import FAILURES, STATUTS, File
+
+
+class Settings(WorkerSettings, frozen=True, kw_only=True):
+    """`BOUQUET_ACME_*`."""
+
+    url: str
+    key: Secret
+    timeout_s: float = 5.0
+
+
+worker = Worker(
+    "acme",
+    Settings,
+    owner="team-acme",
+    authority=Authority("ACME", "90"),
+    problems=PROBLEMS,
+)
+
+
+@worker.upstream
+def files(settings: Settings) -> Upstream:
+    return Upstream(
+        "acme",
+        settings.url,
+        auth=ApiKey("X-Api-Key", settings.key),
+        timeout_s=settings.timeout_s,
+        failures=FAILURES,
+        concurrency=settings.concurrency,
+    )
+
+
+@worker.answers(DOSSIER)
+async def dossier(ask: Ask[Identifiant], files: Upstream) -> Dossier | NotFound:
+    return read(await files.get("/files", params={"number": ask.who.identifiant}))
+
+
+def read(answer: Answer) -> Dossier | NotFound:
+    match answer.status:
+        case 200:
+            return to_contract(answer.decode(File))
+        case 404:
+            return NotFound(NO_FILE)
+        case status:
+            raise Trouble("upstream_unknown", cause=f"HTTP {status}")
+
+
+def to_contract(file: File) -> Dossier:
+    """A state that is not in our table is not guessed: nobody knows what it means."""
+    if file.state not in STATUTS:
+        raise Trouble("upstream_malformed", field="$.state")
+    return Dossier(
+        statut=STATUTS[file.state],
+        date_ouverture=day_of(file.opened_at),
+        titulaire=Titulaire(
+            nom=file.holder.last_name,
+            prenom=present(file.holder.first_name),
+        ),
+    )

@@ -1,0 +1,68 @@
+"""The commands of the mesh as processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import aiohttp
+
+
+def environ_with(changes: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment, without any setting of a mesh that may run beside the tests."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("BOUQUET_", "OTEL_"))}
+    return {**own, **changes}
+
+
+@contextmanager
+def started(log: Path, environ: Mapping[str, str], module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`python -m module …`, killed at the end if it still runs; its output is in `log`."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            env=environ_with(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def output_of(environ: Mapping[str, str], module: str, *arguments: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env=environ_with(environ),
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    ).stdout
+
+
+async def ended(process: subprocess.Popen[bytes], *, within_s: float) -> int:
+    """Its exit status."""
+    return await asyncio.to_thread(process.wait, within_s)
+
+
+async def status_of(url: str) -> int:
+    """Zero where nobody answers."""
+    try:
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            return answer.status
+    except aiohttp.ClientError:
+        return 0
+
+
+async def until_status(url: str, status: int, *, within_s: float = 30.0) -> None:
+    async with asyncio.timeout(within_s):
+        while await status_of(url) != status:  # noqa: ASYNC110 - another process's, without an event
+            await asyncio.sleep(0.02)

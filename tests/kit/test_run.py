@@ -1,0 +1,120 @@
+"""`bouquet-worker run` as an operator runs it: a process with an environment, probes and signals."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from bouquet_cnaf.simulator import simulator
+from bouquet_proto.bus import open_bus
+from bouquet_proto.messages import Found
+from bouquet_worker.simulate import listening
+from bouquet_worker.testing import cases_in
+from bouquet_worker.testing.workbench import TODAY, Front, Held, lookup_of, simulating
+from tests.kit.programs import ended, output_of, started, status_of, until_status
+from tests.support.daemon import free_port
+
+QUICKLY_S = 5.0
+CASES = cases_in(Path(__file__).parents[2] / "services" / "providers" / "cnaf" / "cases")
+COUPLE = next(case for case in CASES if case.name == "composition_of_a_couple")
+
+
+def health_at(port: int) -> dict[str, str]:
+    return {"BOUQUET_WORKER_HEALTH_PORT": str(port)}
+
+
+@pytest.fixture
+async def settings() -> AsyncIterator[Mapping[str, str]]:
+    """Of a worker that asks its simulator."""
+    async with listening(simulator.app(), "127.0.0.1", 0) as url:
+        yield simulator.settings(url)
+
+
+async def test_a_worker_is_alive_ready_and_measured(settings: Mapping[str, str], tmp_path: Path) -> None:
+    port = free_port()
+    with started(tmp_path / "log", {**settings, **health_at(port)}, "bouquet_worker", "run", "cnaf"):
+        url = f"http://127.0.0.1:{port}"
+        await until_status(f"{url}/readyz", 200)
+        assert await status_of(f"{url}/livez") == 200
+        async with aiohttp.ClientSession() as session, session.get(f"{url}/metrics") as answer:
+            assert 'bouquet_upstream_breaker_open{upstream="cnaf hub"} 0.0' in await answer.text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_worker_that_is_told_to_stop_does(settings: Mapping[str, str], tmp_path: Path, number: int) -> None:
+    port = free_port()
+    with started(tmp_path / "log", {**settings, **health_at(port)}, "bouquet_worker", "run", "cnaf") as process:
+        await until_status(f"http://127.0.0.1:{port}/readyz", 200)
+        process.send_signal(number)
+        assert await ended(process, within_s=QUICKLY_S) == 0
+    assert '"worker stopping"' in (tmp_path / "log").read_text()
+
+
+async def test_a_worker_without_a_broker_is_alive_and_not_ready(settings: Mapping[str, str], tmp_path: Path) -> None:
+    port = free_port()
+    environ = {**settings, **health_at(port), "BOUQUET_BUS_URL": f"amqp://guest:guest@127.0.0.1:{free_port()}/"}
+    with started(tmp_path / "log", environ, "bouquet_worker", "run", "cnaf") as process:
+        await until_status(f"http://127.0.0.1:{port}/livez", 200)
+        assert await status_of(f"http://127.0.0.1:{port}/readyz") == 503
+        process.terminate()
+        assert await ended(process, within_s=QUICKLY_S) == 0
+
+
+async def test_every_wrong_setting_is_named_and_no_value(settings: Mapping[str, str], tmp_path: Path) -> None:
+    wrong = {
+        "BOUQUET_LOG_LEVEL": "loudly",
+        "BOUQUET_WORKER_HEALTH_PORT": "eighty",
+        "BOUQUET_WORKER_HEALTH_PROT": "8081",
+        "BOUQUET_CNAF_HUB_TIMEOUT_S": "patience",
+        "BOUQUET_CNAF_HUB_CLIENT_SECRET": "",
+        "BOUQUET_CNAF_HUB_CLIENT_SECRTE": "kept-to-ourselves",
+    }
+    with started(tmp_path / "log", {**settings, **wrong}, "bouquet_worker", "run", "cnaf") as process:
+        assert await ended(process, within_s=30) == 2
+    told = (tmp_path / "log").read_text()
+    assert {line.partition(":")[0] for line in told.splitlines()} == wrong.keys()
+    assert not [value for value in wrong.values() if value and value in told]
+
+
+async def test_a_bus_that_nobody_knows_is_a_wrong_setting(settings: Mapping[str, str], tmp_path: Path) -> None:
+    environ = {**settings, "BOUQUET_BUS_URL": "amqp:/guest:kept-to-ourselves@broker"}
+    with started(tmp_path / "log", environ, "bouquet_worker", "run", "cnaf") as process:
+        assert await ended(process, within_s=30) == 2
+    told = (tmp_path / "log").read_text()
+    assert told == "BOUQUET_BUS_URL: a bus URL is memory: or amqp(s)://…\n"
+
+
+def test_a_provider_that_is_not_installed_is_refused_with_those_that_are() -> None:
+    with pytest.raises(subprocess.CalledProcessError) as raised:
+        output_of({}, "bouquet_worker", "run", "nobody")
+    assert raised.value.returncode == 2
+    assert "cnaf" in output_of({}, "bouquet_worker", "list").split()
+
+
+@pytest.mark.broker
+async def test_sigterm_lets_a_running_request_end(broker_url: str, tmp_path: Path) -> None:
+    """Meanwhile the worker is alive, and not ready for more."""
+    held, port = Held(), free_port()
+    health = f"http://127.0.0.1:{port}"
+    async with (
+        simulating(simulator, simulator.app(), Front(held, 0), TODAY) as settings,
+        open_bus(broker_url, "test") as bus,
+    ):
+        environ = {**settings, **health_at(port), "BOUQUET_BUS_URL": broker_url}
+        with started(tmp_path / "log", environ, "bouquet_worker", "run", "cnaf") as process:
+            await until_status(f"{health}/readyz", 200)
+            question = asyncio.create_task(bus.call("cnaf", lookup_of(COUPLE)))
+            async with asyncio.timeout(QUICKLY_S):
+                await held.begun.wait()
+            process.terminate()
+            await until_status(f"{health}/readyz", 503)
+            assert await status_of(f"{health}/livez") == 200
+            held.go_on.set()
+            assert isinstance(await question, Found)
+            assert await ended(process, within_s=QUICKLY_S) == 0
