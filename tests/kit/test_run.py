@@ -87,7 +87,7 @@ async def test_a_bus_that_nobody_knows_is_a_wrong_setting(settings: Mapping[str,
     with started(tmp_path / "log", environ, "bouquet_worker", "run", "cnaf") as process:
         assert await ended(process, within_s=30) == 2
     told = (tmp_path / "log").read_text()
-    assert told == "BOUQUET_BUS_URL: a bus URL is memory: or amqp(s)://…\n"
+    assert told == "BOUQUET_BUS_URL: must be memory: or amqp(s)://…\n"
 
 
 def test_a_provider_that_is_not_installed_is_refused_with_those_that_are() -> None:
