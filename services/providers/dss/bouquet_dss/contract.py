@@ -1,0 +1,227 @@
+"""What is published of seven allowances: http-contract §1.6.2-1.6.3. Each by civil status, and by FranceConnect.
+
+Six say whether a person has a right; the seventh tells a crèche what a household's rate is computed from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+
+from bouquet_proto.failures import Failure, Kind
+from bouquet_proto.quotient_familial import IDENTITY_CHECKS, REFUSED, UNATTACHED, UNIDENTIFIED
+from bouquet_worker.views import showing
+from bouquet_worker.worker import Published
+
+Day: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date"})]
+Debut: TypeAlias = Annotated[Day | None, Meta(description="Date d'ouverture du droit, null sans droit")]
+
+
+class Droit(Struct, frozen=True, kw_only=True):
+    """What the hub says of a right. Every version of every status shows a part of it."""
+
+    status: str
+    date_debut_droit: str | None
+    avec_majoration: bool | None = None
+
+    @property
+    def est_beneficiaire(self) -> bool:
+        return not self.status.startswith("non_beneficiaire")
+
+    @property
+    def avec_participation(self) -> bool:
+        """False, not null, without a right: as the reference, and not as its document says (C12)."""
+        return self.status == "beneficiaire_avec_participation_financiere"
+
+
+class Beneficiaire(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    est_beneficiaire: Annotated[bool, Meta(description="Le particulier a ce droit au moment de l'appel")]
+    date_debut_droit: Debut
+
+
+class BeneficiaireC2S(Beneficiaire, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    avec_participation: Annotated[
+        bool, Meta(description="La C2S est avec participation financière. False aussi sans droit")
+    ]
+
+
+class BeneficiaireMajorable(Beneficiaire, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    avec_majoration: Annotated[
+        bool | None, Meta(description="La prestation est majorée. Null sans droit, ou sans prestation ouverte")
+    ]
+
+
+class StatutAEEH(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    status: Annotated[
+        Literal["allocataire", "ouvrant_droit", "non_beneficiaire"],
+        Meta(description="allocataire : le parent. ouvrant_droit : l'enfant"),
+    ]
+    date_debut_droit: Debut
+
+
+class Personne(Struct, frozen=True, kw_only=True):
+    nom_naissance: str | None
+    nom_usage: str | None
+    prenoms: str | None
+    date_naissance: Annotated[str | None, Meta(description="AAAA-MM-JJ, les parties inconnues à zéro")]
+    sexe: Literal["F", "M"] | None
+    code_cog_insee_commune_naissance: Annotated[
+        str | None, Meta(description="D'ordinaire connu du seul allocataire demandé")
+    ]
+
+
+class Adresse(Struct, frozen=True, kw_only=True):
+    destinataire: str | None
+    complement_information: str | None
+    complement_information_geographique: str | None
+    numero_libelle_voie: str | None
+    lieu_dit: str | None
+    code_postal_ville: str | None
+    pays: str | None
+
+
+class BaseRessources(Struct, frozen=True, kw_only=True):
+    valeur: Annotated[int, Meta(description="Ressources annuelles, en euros")]
+    annee_calcul: int
+
+
+class ParametresCalcul(Struct, frozen=True, kw_only=True):
+    nombre_enfants_a_charge: int
+    nombre_enfants_beneficiaire_aeeh: int
+    base_ressources_annuelles: BaseRessources
+
+
+class ParticipationFamiliale(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    allocataires: Annotated[tuple[Personne, ...], Meta(min_length=1, description="L'allocataire et son conjoint")]
+    enfants: Annotated[tuple[Personne, ...], Meta(description="Les enfants, dont un de moins de sept ans")]
+    adresse: Annotated[Adresse, Meta(description="Adresse déclarée par la famille")]
+    parametres_calcul_participation_familiale: Annotated[
+        ParametresCalcul, Meta(description="De quoi calculer la participation de la famille")
+    ]
+
+
+NO_FILE_CNAF = "no_file_cnaf"
+NO_FILE_MSA = "no_file_msa"
+NO_FILE_RNCPS = "no_file_rncps"
+UNEXPLAINED = "unexplained"
+NO_YOUNG_CHILD = "no_young_child"
+
+
+def _absence(code: str, provider: str, title: str, detail: str) -> Failure:
+    return Failure(kind=Kind.NOT_FOUND, code=code, provider=provider, title=title, detail=detail, fault="caller")
+
+
+def _no_file(code: str, fund: str, of_fund: str) -> Failure:
+    detail = f"Le dossier allocataire n'a pas été trouvé auprès {of_fund}."
+    return _absence(code, fund, f"Dossier allocataire absent {fund}", detail)
+
+
+PROBLEMS = {
+    # upstreams/03 §3.3, to the letter. Five digits: whoever has no file speaks for itself, whatever was asked.
+    UNATTACHED: _absence(
+        "35003",
+        "CNAF & MSA",
+        "Allocataire non référencé",
+        "L'allocataire n'est pas référencé auprès des caisses éligibles",
+    ),
+    NO_FILE_CNAF: _no_file("23003", "CNAF", "de la CNAF"),
+    NO_FILE_MSA: _no_file("10003", "MSA", "de la MSA"),
+    NO_FILE_RNCPS: _no_file("40003", "RNCPS", "du RNCPS"),
+    UNEXPLAINED: Failure(
+        kind=Kind.NOT_FOUND,
+        code="003",
+        title="Erreur inatendue",  # sic (C7)
+        detail="Une erreur inattendue est survenue lors de la collecte des données",
+        fault="provider",
+        log="warning",
+    ),
+    NO_YOUNG_CHILD: _absence(
+        "37003",
+        "CNAV",
+        "Allocataire non éligible",
+        "Le dossier allocataire a été trouvé mais n'est pas éligible à la participation familiale EAJE",
+    ),
+}
+
+_REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, UNEXPLAINED, REFUSED)
+
+
+def _both_modalities(
+    resource: str, summary: str, data: type[Struct], *scopes: str, fields: Mapping[str, str], reasons: tuple[str, ...]
+) -> tuple[Published[Any], Published[Any]]:
+    """`fields` are opened by one scope each."""
+    common: dict[str, Any] = {
+        "summary": summary,
+        "scopes": scopes,
+        "fields": {field: (scope,) for field, scope in fields.items()},
+        "reasons": reasons,
+        "cache_s": 3600,
+    }
+    operation_id = f"api_particulier_v3_cnav_{resource}_with_"
+    path = f"/v3/dss/{resource}/"
+    return (
+        showing(
+            data,
+            id=operation_id + "civility",
+            path=path + "identite",
+            modality="identite",
+            checks=(IDENTITY_CHECKS,),
+            **common,
+        ),
+        showing(
+            data,
+            id=operation_id + "france_connect",
+            path=path + "france_connect",
+            modality="france_connect",
+            checks=(),
+            pivot=IDENTITY_CHECKS,
+            **common,
+        ),
+    )
+
+
+def _right(resource: str, summary: str, data: type[Struct], **apart: str) -> tuple[Published[Any], Published[Any]]:
+    """One scope opens all, but for fields that have one `apart`."""
+    fields = dict.fromkeys(data.__struct_fields__, resource) | apart
+    return _both_modalities(resource, summary, data, resource, *apart.values(), fields=fields, reasons=_REASONS)
+
+
+C2S = _right("complementaire_sante_solidaire", "Statut complémentaire santé solidaire (C2S)", BeneficiaireC2S)
+RSA = _right(
+    "revenu_solidarite_active",
+    "Statut revenu de solidarité active (RSA)",
+    BeneficiaireMajorable,
+    avec_majoration="revenu_solidarite_active_majoration",
+)
+PPA = _right(
+    "prime_activite",
+    "Statut prime d'activité",
+    BeneficiaireMajorable,
+    avec_majoration="prime_activite_majoration",
+)
+AAH = _right("allocation_adulte_handicape", "Statut allocation adulte handicapé (AAH)", Beneficiaire)
+ASF = _right("allocation_soutien_familial", "Statut allocation de soutien familial (ASF)", Beneficiaire)
+AEEH = _both_modalities(
+    "allocation_enfant_handicape",
+    "Statut allocation d'éducation de l'enfant handicapé (AEEH)",
+    StatutAEEH,
+    "cnav_allocation_enfant_handicape",
+    fields={},  # the one scope opens the operation whole (§1.6.3)
+    reasons=_REASONS,
+)
+_EAJE_FIELDS = {
+    "allocataires": "cnav_participation_familiale_eaje_allocataires",
+    "enfants": "cnav_participation_familiale_eaje_enfants",
+    "adresse": "cnav_participation_familiale_eaje_adresse",
+    "parametres_calcul_participation_familiale": "cnav_participation_familiale_eaje_parametres_calcul",
+}
+EAJE = _both_modalities(
+    "participation_familiale_eaje",
+    "Participation familiale EAJE",
+    ParticipationFamiliale,
+    *_EAJE_FIELDS.values(),
+    fields=_EAJE_FIELDS,
+    reasons=(*_REASONS, NO_YOUNG_CHILD),
+)

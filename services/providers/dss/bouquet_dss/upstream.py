@@ -1,0 +1,78 @@
+"""What the hub answers of a right (upstreams/05 §5.1) and of a household (§5.4), and the tables of its codes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from bouquet_hub.quotient import Address, Person
+from bouquet_worker.reading import PerhapsMoment
+
+OPEN = 10
+"""`etat.cd` of a benefit that is paid."""
+
+RSA_MAJORATIONS = {"FA3101": False, "FA3102": True}
+PPA_MAJORATIONS = {"FA3105": False, "FA3106": True}
+
+
+class Right(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Its keyword is of a closed list: a word that we do not know must not pass for a right."""
+
+    indicateur: str
+    date_indicateur: PerhapsMoment | None = None
+
+
+class HealthCover(Right, frozen=True, kw_only=True):
+    """C2S. The directory itself answers, without a list of benefits since December 2025."""
+
+    indicateur: Literal[
+        "BENEFICIAIRE_SANS_PARTICIPATION_FINANCIERE",
+        "BENEFICIAIRE_AVEC_PARTICIPATION_FINANCIERE",
+        "NON_BENEFICIAIRE_CSS",
+    ]
+
+
+class Allowance(Right, frozen=True, kw_only=True):
+    """AAH, ASF."""
+
+    indicateur: Literal["BENEFICIAIRE", "NON_BENEFICIAIRE"]
+
+
+class ChildAllowance(Right, frozen=True, kw_only=True):
+    """AEEH, of a parent or of the child."""
+
+    indicateur: Literal["ALLOCATAIRE", "OUVRANT_DROIT", "NON_BENEFICIAIRE"]
+
+
+class State(Struct, frozen=True):
+    cd: int | None = None
+
+
+class Benefit(Struct, frozen=True, rename="camel"):
+    cd: str = ""
+    dt_ouverture_droit: PerhapsMoment | None = None
+    etat: State | None = None
+
+
+class Income(Allowance, frozen=True, kw_only=True):
+    """RSA, PPA: which benefits it is made of tells whether it is increased."""
+
+    liste_prestation: tuple[Benefit, ...] | None = None
+
+
+class Member(Person, frozen=True, kw_only=True):
+    date_naissance: Annotated[str, Meta(pattern=r"^(\d{4}-\d{2}-\d{2})?\Z")] | None = None
+    cog_naissance: str | None = None
+
+
+class Household(Struct, frozen=True, kw_only=True, rename="camel"):
+    """EAJE. Without its resources the hub gives an error, and never half a file."""
+
+    allocataires: Annotated[tuple[Member, ...], Meta(min_length=1)]
+    enfants: tuple[Member, ...] | None = None
+    adresse: Address
+    nombre_beneficiaire_aeh: int = field(name="nombreBeneficiaireAEH")
+    nombre_enfant_a_charge: int
+    montant_ressources: int | float
+    annee: int | Annotated[str, Meta(pattern=r"^\d{4}\Z")]

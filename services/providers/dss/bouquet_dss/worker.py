@@ -1,0 +1,175 @@
+"""DSS: has this person a right to one of seven allowances?  Owner: team-dss.
+
+Upstream: the social-security hub (bouquet_hub), which finds the fund by itself: CNAF, MSA, or the RNCPS directory
+for the C2S. Each prestation has an URL, a client and a scope of its own (reference/upstreams/03 and 05).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import date
+from functools import partial
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+from bouquet_dss import contract
+from bouquet_dss.contract import NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, NO_YOUNG_CHILD, UNEXPLAINED, Droit
+from bouquet_dss.settings import Settings, of_prestation
+from bouquet_dss.upstream import (
+    OPEN,
+    PPA_MAJORATIONS,
+    RSA_MAJORATIONS,
+    Allowance,
+    Benefit,
+    ChildAllowance,
+    HealthCover,
+    Household,
+    Income,
+    Member,
+    Right,
+)
+from bouquet_hub.answers import Fund, refusal_of
+from bouquet_hub.quotient import SEXES, Address
+from bouquet_hub.request import headers_of, query_of
+from bouquet_hub.upstream import open_hub
+from bouquet_proto.identity import Identite
+from bouquet_proto.messages import NotFound, Rejected
+from bouquet_proto.offer import Authority
+from bouquet_worker.reading import known_day
+from bouquet_worker.transport import Answer
+from bouquet_worker.upstream import Upstream
+from bouquet_worker.worker import Ask, Published, Worker
+
+log = logging.getLogger(__name__)
+
+ABSENCES: Mapping[Fund | None, str] = {
+    "CNAF": NO_FILE_CNAF,
+    "MSA": NO_FILE_MSA,
+    "RNCPS": NO_FILE_RNCPS,
+    None: UNEXPLAINED,
+}
+CRECHE_AGE = 7
+UNKNOWN_DAY = "9999-99-99"
+"""After every other."""
+Resource: TypeAlias = Droit | contract.ParticipationFamiliale
+
+
+def right(model: type[Right], answer: Answer, _: date) -> Droit:
+    return to_droit(answer.decode(model))
+
+
+def income(majorations: Mapping[str, bool], answer: Answer, _: date) -> Droit:
+    file = answer.decode(Income)
+    return to_droit(file, majoration(file.liste_prestation or (), majorations))
+
+
+def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
+    """Not to be entitled is an answer too, with nothing else to say: it is not the lack of a file (§5.2)."""
+    droit = Droit(
+        status=file.indicateur.lower(),
+        date_debut_droit=known_day(file.date_indicateur),
+        avec_majoration=avec_majoration,
+    )
+    return droit if droit.est_beneficiaire else Droit(status=droit.status, date_debut_droit=None)
+
+
+def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -> bool | None:
+    """Told by the open benefit of the earliest date, which the reference keeps under the name of latest (§15)."""
+    opened = [
+        (known_day(benefit.dt_ouverture_droit) or UNKNOWN_DAY, majorations[benefit.cd])
+        for benefit in benefits
+        if benefit.etat and benefit.etat.cd == OPEN and benefit.cd in majorations
+    ]
+    return min(opened, key=lambda one: one[0])[1] if opened else None
+
+
+def participation(answer: Answer, today: date) -> contract.ParticipationFamiliale | NotFound:
+    """Of a household that may put a child in a crèche. Asking about another is perhaps a misuse, so it is told."""
+    file = answer.decode(Household)
+    enfants = file.enfants or ()
+    if not any(under(CRECHE_AGE, child, today) for child in enfants):
+        log.info("crèche rate asked for a household without a child of the age")
+        return NotFound(NO_YOUNG_CHILD)
+    return contract.ParticipationFamiliale(
+        allocataires=tuple(map(personne, file.allocataires)),
+        enfants=tuple(map(personne, enfants)),
+        adresse=adresse(file.adresse),
+        parametres_calcul_participation_familiale=contract.ParametresCalcul(
+            nombre_enfants_a_charge=file.nombre_enfant_a_charge,
+            nombre_enfants_beneficiaire_aeeh=file.nombre_beneficiaire_aeh,
+            base_ressources_annuelles=contract.BaseRessources(
+                valeur=round(file.montant_ressources),  # whole euros, says the contract
+                annee_calcul=int(file.annee),
+            ),
+        ),
+    )
+
+
+def under(age: int, child: Member, today: date) -> bool:
+    """On that day; 29 February passes on 1 March. An unknown month is January and an unknown day the first: nobody
+    is made younger than they may be. Without a year, nobody knows (§5.4)."""
+    year, month, day = (int(part) for part in (child.date_naissance or "0000-00-00").split("-"))
+    return (year + age, month or 1, day or 1) > (today.year, today.month, today.day)
+
+
+def personne(person: Member) -> contract.Personne:
+    """A straight copy, as the address: blanks remain (§5.4)."""
+    return contract.Personne(
+        nom_naissance=person.nom_naissance,
+        nom_usage=person.nom_usage,
+        prenoms=person.liste_prenoms,
+        date_naissance=person.date_naissance,
+        sexe=SEXES.get(person.genre),
+        code_cog_insee_commune_naissance=person.cog_naissance,
+    )
+
+
+def adresse(address: Address) -> contract.Adresse:
+    return contract.Adresse(
+        destinataire=address.identite,
+        complement_information=address.complement_information,
+        complement_information_geographique=address.complement_information_geo,
+        numero_libelle_voie=address.numero_libelle_voie,
+        lieu_dit=address.lieu_dit,
+        code_postal_ville=address.code_postal_ville,
+        pays=address.pays,
+    )
+
+
+class Prestation(Struct, frozen=True):
+    published: tuple[Published[Any], ...]
+    read: Callable[[Answer, date], Resource | NotFound]
+
+
+PRESTATIONS = {
+    "c2s": Prestation(contract.C2S, partial(right, HealthCover)),
+    "rsa": Prestation(contract.RSA, partial(income, RSA_MAJORATIONS)),
+    "ppa": Prestation(contract.PPA, partial(income, PPA_MAJORATIONS)),
+    "aah": Prestation(contract.AAH, partial(right, Allowance)),
+    "asf": Prestation(contract.ASF, partial(right, Allowance)),
+    "aeeh": Prestation(contract.AEEH, partial(right, ChildAllowance)),
+    "eaje": Prestation(contract.EAJE, participation),
+}
+"""By the name of its settings and of its upstream."""
+
+
+worker = Worker(
+    "dss", Settings, owner="team-dss", authority=Authority("Sécurité sociale", "36"), problems=contract.PROBLEMS
+)
+
+
+def hub(name: str, settings: Settings) -> Upstream:
+    """One for each prestation, with its own token and its own breaker."""
+    return open_hub(f"dss {name}", of_prestation(name, settings))
+
+
+async def answer(prestation: Prestation, ask: Ask[Identite], hub: Upstream) -> Resource | NotFound | Rejected:
+    told = await hub.get(params=query_of(ask.who), headers=headers_of(ask))
+    return refusal_of(told, ask.who, ABSENCES) or prestation.read(told, ask.today)
+
+
+for _name, _prestation in PRESTATIONS.items():
+    worker.upstream(partial(hub, _name), name=_name)
+    worker.answers(*_prestation.published, asking=[_name])(partial(answer, _prestation))
