@@ -2,7 +2,7 @@ PYTHON ?= python3
 PIP := .venv/bin/pip --disable-pip-version-check install -qq
 DISTRIBUTIONS := $(shell scripts/distributions.sh ./)
 
-.PHONY: help demo sandbox test lint types wheels unit broker lock clean
+.PHONY: help demo sandbox fuzz test lint types wheels unit broker lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -21,6 +21,9 @@ test: .venv/dev ## All that CI runs
 
 lint types wheels unit broker: .venv/dev ## One part of it
 	@.venv/bin/tox run -q --no-list-dependencies -e $@
+
+fuzz: .venv/dev ## Look for a call that breaks the sandbox or leaves its OpenAPI document: make fuzz [MINUTES=5]
+	@.venv/bin/pytest -q --timeout 0 tests/sandbox/test_fuzz.py --fuzz-minutes $(or $(MINUTES),5)
 
 lock: .venv/dev ## Write requirements/*.txt anew; UPGRADE=1 takes the newest versions
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/lock.sh $(if $(UPGRADE),--upgrade)

@@ -4,7 +4,8 @@ set -eu
 
 missing=
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || command -v rabbitmq-server >/dev/null || missing="rabbitmq-server "
-command -v redis-server >/dev/null || missing="${missing}redis-server"
+command -v redis-server >/dev/null || missing="${missing}redis-server "
+ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || missing="${missing}postgresql"
 [ -n "$missing" ] || exit 0
 
 give_up() {

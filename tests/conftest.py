@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
-from tests.support import rabbitmq, redis
+from tests.support import postgres, rabbitmq, redis
 
 # On a laptop a missing server skips its tests; in CI a skipped test would be a green lie.
 SERVICES_REQUIRED = bool({"CI", "BOUQUET_REQUIRE_SERVICES"} & os.environ.keys())
@@ -36,6 +36,13 @@ def broker_url(rabbit: rabbitmq.RabbitNode) -> str:
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.RedisServer]:
     _need(redis.PROGRAM, "redis")
     with redis.RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.PostgresServer]:
+    _need(postgres.PROGRAM, "PostgreSQL")
+    with postgres.PostgresServer() as server:
         yield server
 
 

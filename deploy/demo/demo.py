@@ -25,9 +25,12 @@ BIN = Path(sys.executable).parent
 EMBEDDED = "memory:"
 STARTUP_S = 60.0
 STOP_S = 15.0
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 # A CAF allocataire of the simulators; services/providers/hub tells who else lives there.
 LOOKUP = "/v3/dss/quotient_familial/identite"
+BY_SESSION = LOOKUP.replace("identite", "france_connect")
+SESSION = "jeton-maelys"  # hers, at the simulated FranceConnect; services/providers/france_connect tells the others
 PERSON: dict[str, str | list[str]] = {
     "recipient": "13002526500013",
     "nomNaissance": "LE GOUADEC",
@@ -69,7 +72,8 @@ class Processes:
 
 def main() -> int:
     arguments = _arguments()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in STOPPING:
+        signal.signal(number, _interrupt)
     processes = Processes()
     try:
         environ = _environ(arguments)
@@ -80,18 +84,30 @@ def main() -> int:
             _start_mesh(processes, arguments, environ)
         processes.start(environ, "bouquet-gateway", "serve")
         token = _output(environ, "bouquet-gateway", "token").strip()
-        _wait_for_an_answer(processes, f"{url}/readyz" if arguments.cases else _lookup(url), token)
+        _wait_for_an_answer(processes, _lookup(url), token, unknown_will_do=arguments.cases is not None)
         print(f"READY {url} token={token}")
-        print(_curl(url, token), flush=True)
+        print(_curl(url, token))
+        print(_curl_by_session(url), flush=True)
         while True:
             processes.check()
             time.sleep(0.5)
     except KeyboardInterrupt:
         return 0
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        _ignore_interruptions()
         processes.stop()
+
+
+def _interrupt(*_: object) -> None:
+    """Once: a second Ctrl-C must not keep the demo from ending what it started."""
+    _ignore_interruptions()
+    raise KeyboardInterrupt
+
+
+def _ignore_interruptions() -> None:
+    """Not by SIG_IGN, of which Python complains aloud when a signal is on its way already."""
+    for number in STOPPING:
+        signal.signal(number, lambda *_: None)
 
 
 def _start_mesh(processes: Processes, arguments: argparse.Namespace, environ: dict[str, str]) -> None:
@@ -110,7 +126,7 @@ def _start_mesh(processes: Processes, arguments: argparse.Namespace, environ: di
 def _start_sandbox(processes: Processes, arguments: argparse.Namespace, environ: dict[str, str]) -> None:
     environ |= {"BOUQUET_GATEWAY_SANDBOX": "true", "BOUQUET_CASEBOOK_CASES": str(arguments.cases.resolve())}
     if arguments.bus != EMBEDDED:
-        providers = [*_output(environ, "bouquet-worker", "list").split(), "france_connect"]
+        providers = sorted({*_output(environ, "bouquet-worker", "list").split(), "france_connect"})
         environ["BOUQUET_GATEWAY_PROVIDERS"] = ",".join(providers)
         processes.start(_for_worker(environ), "bouquet-worker", "casebook", "--cases", str(arguments.cases))
 
@@ -130,6 +146,7 @@ def _environ(arguments: argparse.Namespace) -> dict[str, str]:
         "BOUQUET_BUS_URL": arguments.bus,
         "BOUQUET_GATEWAY_PORT": str(arguments.port),
         "BOUQUET_GATEWAY_TOKEN_KEY": secrets.token_hex(32),
+        "BOUQUET_GATEWAY_TOKENS_FROM": "claims",
     }
 
 
@@ -158,8 +175,13 @@ def _curl(url: str, token: str) -> str:
     return shlex.join(["curl", "-s", "-H", f"Authorization: Bearer {token}", _lookup(url)])
 
 
-def _wait_for_an_answer(processes: Processes, url: str, token: str) -> None:
-    """Ready is when the printed call works, not when a port is open."""
+def _curl_by_session(url: str) -> str:
+    recipient = urllib.parse.urlencode({"recipient": PERSON["recipient"]})
+    return shlex.join(["curl", "-s", "-H", f"Authorization: Bearer {SESSION}", f"{url}{BY_SESSION}?{recipient}"])
+
+
+def _wait_for_an_answer(processes: Processes, url: str, token: str, *, unknown_will_do: bool) -> None:
+    """Ready is when the printed call works, not when a port is open. Other people's cases need not have our person."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     give_up = time.monotonic() + STARTUP_S
     while time.monotonic() < give_up:
@@ -167,8 +189,13 @@ def _wait_for_an_answer(processes: Processes, url: str, token: str) -> None:
         try:
             with urllib.request.urlopen(request, timeout=12):
                 return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.05)
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                if unknown_will_do and refusal.code == 404:
+                    return
+        except OSError:
+            pass
+        time.sleep(0.05)
     raise SystemExit("the first call was not answered in time")
 
 

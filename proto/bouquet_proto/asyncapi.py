@@ -10,6 +10,7 @@ from msgspec import Struct
 from bouquet_proto.messages import Reply, Request
 from bouquet_proto.names import QUEUE_PREFIX, REPLY_EXCHANGE
 from bouquet_proto.offer import Offer
+from bouquet_proto.registry import Held, News
 
 Json: TypeAlias = dict[str, Any]
 
@@ -25,7 +26,8 @@ def document() -> Json:
         "info": {
             "title": "Bouquet",
             "version": "1.0.0",
-            "description": "What a provider's worker receives on RabbitMQ, and what it answers. "
+            "description": "What a provider's worker receives on RabbitMQ, and what it answers; `who_is` and "
+            "`changes` are for the registry alone. "
             "Readers ignore the fields that they do not know; new fields have defaults; types never change.",
         },
         "defaultContentType": "application/json",
@@ -117,9 +119,9 @@ def _traits() -> Json:
 
 
 def _schemas() -> Json:
-    """Of the messages, and of the `Offer` that answers `describe` as the `data` of a `found`."""
+    """Of the messages, and of what answers `describe`, `who_is` and `changes` as the `data` of a `found`."""
     _, schemas = msgspec.json.schema_components(
-        (*REQUESTS, *REPLIES, Offer), ref_template="#/components/schemas/{name}"
+        (*REQUESTS, *REPLIES, Offer, Held, News), ref_template="#/components/schemas/{name}"
     )
     for schema in schemas.values():
         for member in schema.get("properties", {}).values():

@@ -16,7 +16,7 @@ import msgspec
 
 from bouquet_proto import metrics, telemetry
 from bouquet_proto.deadline import Deadline
-from bouquet_proto.messages import Describe, Failed, Reply, Request, decode_reply, decode_request, encode
+from bouquet_proto.messages import Changes, Describe, Failed, Reply, Request, decode_reply, decode_request, encode
 from bouquet_proto.names import MESH_PREFIX
 from bouquet_proto.settings import SettingsError
 
@@ -105,7 +105,7 @@ async def answer(handler: Handler, system: str, provider: str, body: bytes) -> b
         telemetry.settle(span, reply, metrics.HANDLED, provider)
         outcome, reason = telemetry.outcome_of(reply)
         operation = telemetry.operation_of(request)
-        level = logging.DEBUG if isinstance(request, Describe) else logging.INFO
+        level = logging.DEBUG if isinstance(request, Describe | Changes) else logging.INFO
         facts = {"provider": provider, "operation": operation, "outcome": outcome, "reason": reason}
         log.log(level, "request handled", extra=facts)
         return encoded

@@ -106,8 +106,8 @@ _UNPROCESSABLE = "Entité non traitable"
 _TOKEN = {"parameter": "token"}
 
 
-def _parameter(code: str, detail: str, *, title: str = _UNPROCESSABLE, v2_word: str = "") -> Failure:
-    return Failure(kind=Kind.WRONG_PARAMETER, code=code, title=title, detail=detail, fault="caller", v2_word=v2_word)
+def _parameter(code: str, detail: str) -> Failure:
+    return Failure(kind=Kind.WRONG_PARAMETER, code=code, title=_UNPROCESSABLE, detail=detail, fault="caller")
 
 
 PARAMETERS: dict[str, Failure] = {
@@ -124,12 +124,6 @@ PARAMETERS: dict[str, Failure] = {
         _parameter("00351", "Le code postal n'est pas correctement formaté"),
         _parameter("00352", "Le numéro d'allocataire n'est pas correctement formaté"),
         _parameter("00354", "Le mois demandé est incorrect ou est dans le futur."),
-        _parameter(
-            "00355",
-            "Les paramètres fournis ne permettent pas d'identifier un allocataire.",
-            title="Impossible d'identifier l'allocataire",
-            v2_word="not_found",
-        ),
         _parameter("00356", "L'année demandée doit être l'année en cours (N), N-1 ou N-2."),
         _parameter("00360", "Le numéro d'INE n'est pas correctement formatté"),
         _parameter("00363", "La date de naissance n'est pas correctement formatté"),
@@ -298,6 +292,16 @@ PLATFORM: dict[str, Failure] = {
         log="error",
         retry_in_s=10,
     ),
+    "registry_unavailable": Failure(
+        kind=Kind.NETWORK,
+        code="00520",
+        title="Registre indisponible",
+        detail="La validité de votre jeton ne peut pas être vérifiée pour le moment, veuillez réessayer.",
+        fault="platform",
+        retry=True,
+        log="error",
+        retry_in_s=10,
+    ),
     "overloaded": Failure(
         kind=Kind.OVERLOADED,
         code="00529",  # not 00503, which the shared code list gives to features that do not exist yet
@@ -402,6 +406,16 @@ PROVIDER: dict[str, Failure] = {
     "not_deployed": _unavailable("platform"),
     "upstream_timeout": _timeout("provider"),
     "deadline_exceeded": _timeout("platform"),
+    "upstream_unreachable": Failure(
+        kind=Kind.NETWORK,
+        code="00501",
+        title=PLATFORM["bus_unavailable"].title,
+        detail=PLATFORM["bus_unavailable"].detail,
+        fault="provider",
+        retry=True,
+        log="error",
+        retry_in_s=10,
+    ),
     "upstream_unresolved": Failure(
         kind=Kind.NETWORK,
         code="004",

@@ -47,7 +47,27 @@ class Describe(Struct, frozen=True, kw_only=True, tag="describe", omit_defaults=
     traceparent: str = ""
 
 
-Request: TypeAlias = Lookup | Describe
+class WhoIs(Struct, frozen=True, kw_only=True, tag="who_is", omit_defaults=True):
+    """Asks the registry for what a token allows (`registry.Held`)."""
+
+    id: str
+    deadline: float
+    token: str
+    """Its `jti`, never the token itself."""
+    traceparent: str = ""
+
+
+class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=True):
+    """Asks the registry which tokens have changed since a place in its log (`registry.News`)."""
+
+    id: str
+    deadline: float
+    log: str = ""
+    since: int = 0
+    traceparent: str = ""
+
+
+Request: TypeAlias = Lookup | Describe | WhoIs | Changes
 
 
 class Found(Struct, frozen=True, tag="found"):
@@ -102,9 +122,15 @@ def decode_request(body: bytes) -> Request:
 def decode_reply(body: bytes) -> Reply:
     """What cannot be read is a failure of the worker that wrote it, not an exception of the reader."""
     try:
-        return _decode(_reply, body)
+        reply = _decode(_reply, body)
     except msgspec.DecodeError:
         return Failed("malformed_reply")
+    return Failed("malformed_reply") if isinstance(reply, Found) and not _is_object(reply.data) else reply
+
+
+def _is_object(data: Raw) -> bool:
+    """As every resource is: a number or a list of them would pass through the filter of scopes."""
+    return bytes(memoryview(data)[:1]) == b"{"
 
 
 def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:

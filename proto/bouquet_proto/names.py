@@ -8,6 +8,9 @@ REPLY_EXCHANGE = "bouquet.replies"
 WORKERS = "bouquet.workers"
 """Entry point group: a provider's `Worker`, hosted in the gateway's process by the embedded bus."""
 
+SERVICES = "bouquet.services"
+"""Entry point group: what gateways ask on their own account; hosted with the workers by the embedded bus."""
+
 CASEBOOK = "bouquet.casebook"
 """Entry point group of the one who answers for every worker in a sandbox."""
 

@@ -47,6 +47,9 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     takes both. A path not named is open."""
     checks: tuple[tuple[Check, ...], ...]
     """Stages: all failures of a stage are told together, a stage is reached when those before it passed."""
+    pivot: tuple[Check, ...] = ()
+    """Of `france_connect`: what the citizen's identity must pass, besides what every session's has. All failures are
+    told together, before those of `checks`."""
     reasons: tuple[str, ...] = ()
     """What it may answer besides the failures common to every provider."""
     schema: dict[str, Any]
@@ -80,6 +83,25 @@ def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest:
     return Operation(schema=schema_of(data, fields), fields=fields, **rest)
 
 
+V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with_france_connect"}
+
+
+def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:
+    """One modality of a v2 path. `becomes` is the path of its successor, up to the modality.
+
+    The official document flags all of v2 as deprecated and tells no day. Both are ours: that of the edition we follow,
+    and a school year more than the retired versions of v3 and v4 have.
+    """
+    return operation(
+        id=public_id + V2_SUFFIXES.get(modality, ""),
+        public_id=public_id,
+        modality=modality,
+        resource=becomes.rpartition("/")[2],
+        retirement=Retirement(deprecated_on="2026-04-28", sunset_on="2028-09-01", successor=f"{becomes}/{modality}"),
+        **rest,
+    )
+
+
 class Offer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     provider: str
     owner: str
@@ -87,6 +109,8 @@ class Offer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     operations: tuple[Operation, ...]
     problems: dict[str, Failure] = {}
     """The provider's own rows of the failure table, by reason."""
+    documents: dict[str, Any] = {}
+    """JSON that a gateway publishes for anybody, by path under `/api/`: a running worker's public keys."""
 
     def authority_of(self, operation: Operation) -> Authority:
         return operation.authority or self.authority

@@ -6,13 +6,13 @@ asks them by `REGIMES` and decides between their answers.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from bouquet_proto.failures import Failure, Kind
-from bouquet_proto.offer import Authority, Modality, Operation, operation
-from bouquet_proto.rules import Check
+from bouquet_proto.offer import Authority, Modality, Operation, operation, v2_operation
+from bouquet_proto.rules import Check, renamed
 
 Fournisseur = Literal["CNAF", "MSA"]
 
@@ -63,6 +63,93 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "adresse": ("cnaf_adresse",),
 }
 
+
+class PersonneV2(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Unknown parts of the birth date are null."""
+
+    nom_naissance: str | None
+    nom_usuel: str | None
+    prenoms: str | None
+    annee_date_de_naissance: str | None
+    mois_date_de_naissance: str | None
+    jour_date_de_naissance: str | None
+    sexe: Literal["F", "M"] | None
+
+    @property
+    def date_naissance(self) -> str:
+        """As v3 writes it."""
+        year, month = self.annee_date_de_naissance or "0000", self.mois_date_de_naissance or "00"
+        return f"{year}-{month}-{self.jour_date_de_naissance or '00'}"
+
+
+class AdresseV2(Struct, frozen=True, kw_only=True, rename="camel"):
+    identite: str | None
+    complement_information: str | None
+    complement_information_geographique: str | None
+    numero_libelle_voie: str | None
+    lieu_dit: str | None
+    code_postal_ville: str | None
+    pays: str | None
+
+
+class CompositionFamiliale(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The same file, flat, and without its fund and the month of its computation: the official document has both, and
+    the reference has never sent them (docs/contract.md)."""
+
+    quotient_familial: Annotated[int, Meta(description="Quotient familial, en euros")]
+    annee: int
+    mois: Annotated[int, Meta(ge=1, le=12)]
+    allocataires: tuple[PersonneV2, ...]
+    enfants: tuple[PersonneV2, ...]
+    adresse: AdresseV2
+
+
+def composition_familiale(file: QuotientFamilial) -> CompositionFamiliale:
+    """A file as v2 shows it."""
+    return CompositionFamiliale(
+        quotient_familial=file.quotient_familial.valeur,
+        annee=file.quotient_familial.annee,
+        mois=file.quotient_familial.mois,
+        allocataires=tuple(map(_personne_v2, file.allocataires)),
+        enfants=tuple(map(_personne_v2, file.enfants)),
+        adresse=AdresseV2(
+            identite=file.adresse.destinataire,
+            complement_information=file.adresse.complement_information,
+            complement_information_geographique=file.adresse.complement_information_geographique,
+            numero_libelle_voie=file.adresse.numero_libelle_voie,
+            lieu_dit=file.adresse.lieu_dit,
+            code_postal_ville=file.adresse.code_postal_ville,
+            pays=file.adresse.pays,
+        ),
+    )
+
+
+def _personne_v2(person: Personne) -> PersonneV2:
+    year, month, day = ([*person.date_naissance.split("-"), "", ""])[:3]
+    return PersonneV2(
+        nom_naissance=person.nom_naissance,
+        nom_usuel=person.nom_usage,
+        prenoms=person.prenoms,
+        annee_date_de_naissance=_known(year),
+        mois_date_de_naissance=_known(month),
+        jour_date_de_naissance=_known(day),
+        sexe=person.sexe,
+    )
+
+
+def _known(part: str) -> str | None:
+    return part if part.strip("0") else None
+
+
+FIELDS_V2: dict[str, tuple[str, ...]] = {
+    "quotientFamilial": FIELDS["quotient_familial"],
+    "annee": FIELDS["quotient_familial"],
+    "mois": FIELDS["quotient_familial"],
+    "allocataires": FIELDS["allocataires"],
+    "enfants": FIELDS["enfants"],
+    "adresse": FIELDS["adresse"],
+}
+
 CNAF = Authority("CNAF", "23")
 MSA = Authority("MSA", "10")
 BOTH_FUNDS = Authority("CNAF & MSA", "35")
@@ -78,6 +165,19 @@ IDENTITY_CHECKS = (
 )
 """The CNAV profile, in the contract's order (§1.5.5). The sex is required: without it the hub cannot be asked (D6)."""
 
+IDENTITY_CHECKS_V2 = renamed(
+    IDENTITY_CHECKS,
+    {
+        "annee_date_naissance": "anneeDateDeNaissance",
+        "mois_date_naissance": "moisDateDeNaissance",
+        "jour_date_naissance": "jourDateDeNaissance",
+        "sexe_etat_civil": "sexe",
+        "code_cog_insee_pays_naissance": "codePaysLieuDeNaissance",
+        "code_cog_insee_commune_naissance": "codeInseeLieuDeNaissance",
+        "code_cog_insee_departement_naissance": "codeInseeDepartementNaissance",
+    },
+)
+
 # What a fund's worker answers when it has no quotient to give. The law of upstreams/06 reads these words.
 NO_FILE = "no_file"
 UNATTACHED = "unattached"
@@ -85,7 +185,17 @@ UNIDENTIFIED = "00355"
 REFUSED = "00366"
 QUOTIENT_MISSING = "quotient_missing"
 
+NOBODY = Failure(
+    kind=Kind.WRONG_PARAMETER,
+    code="00355",
+    title="Impossible d'identifier l'allocataire",
+    detail="Les paramètres fournis ne permettent pas d'identifier un allocataire.",
+    fault="caller",
+)
+"""Of every prestation of the hub."""
+
 PROBLEMS: dict[str, Failure] = {
+    UNIDENTIFIED: structs.replace(NOBODY, v2_word="not_found"),  # of this resource alone, and still a 400 (§1.6.1)
     NO_FILE: Failure(
         kind=Kind.NOT_FOUND,
         code="003",
@@ -131,34 +241,53 @@ REGIMES = Regimes(
 PERIOD_CHECKS = (Check("qf_annee"), Check("qf_mois"))
 
 
-def _operation(modality: Modality, path: str, operation_id: str, checks: tuple[Check, ...]) -> Operation:
+_COMMON: dict[str, Any] = {
+    "summary": "Quotient familial CAF & MSA",
+    "scopes": ("cnaf_quotient_familial", "cnaf_allocataires", "cnaf_enfants", "cnaf_adresse"),
+    "reasons": (NO_FILE, UNATTACHED, UNIDENTIFIED, REFUSED, QUOTIENT_MISSING),
+    "cache_s": 24 * 3600,
+    "plan": "regime",
+    "authority": BOTH_FUNDS,
+}
+
+
+def _v3(modality: Modality, name: str, *checks: Check, pivot: tuple[Check, ...] = ()) -> Operation:
+    """`name` is how operation ids call the modality."""
     return operation(
-        id=operation_id,
-        path=path,
+        id=f"api_particulier_v3_cnav_quotient_familial_with_{name}",
+        path=f"/v3/dss/quotient_familial/{modality}",
         modality=modality,
-        summary="Quotient familial CAF & MSA",
-        scopes=("cnaf_quotient_familial", "cnaf_allocataires", "cnaf_enfants", "cnaf_adresse"),
         data=QuotientFamilial,
         fields=FIELDS,
-        checks=(checks,),
-        reasons=(NO_FILE, UNATTACHED, UNIDENTIFIED, REFUSED, QUOTIENT_MISSING),
-        cache_s=24 * 3600,
-        plan="regime",
-        authority=BOTH_FUNDS,
+        checks=((*PERIOD_CHECKS, *checks),),
+        pivot=pivot,
+        **_COMMON,
     )
 
 
-OPERATION = _operation(
-    "identite",
-    "/v3/dss/quotient_familial/identite",
-    "api_particulier_v3_cnav_quotient_familial_with_civility",
-    (*PERIOD_CHECKS, *IDENTITY_CHECKS),
+def _v2(modality: Modality, *checks: Check, pivot: tuple[Check, ...] = ()) -> Operation:
+    return v2_operation(
+        "api_particulier_v2_cnav_quotient_familial_v2",
+        modality,
+        becomes="/v3/dss/quotient_familial",
+        path="/api/v2/composition-familiale-v2",
+        data=CompositionFamiliale,
+        fields=FIELDS_V2,
+        checks=((*PERIOD_CHECKS, *checks),),
+        pivot=pivot,
+        **_COMMON,
+    )
+
+
+OPERATION = _v3("identite", "civility", *IDENTITY_CHECKS)
+BY_FRANCE_CONNECT = _v3("france_connect", "france_connect", pivot=IDENTITY_CHECKS)
+V3 = (OPERATION, BY_FRANCE_CONNECT)
+V2 = (_v2("identite", *IDENTITY_CHECKS_V2), _v2("france_connect", pivot=IDENTITY_CHECKS))
+OPERATIONS = (*V3, *V2)
+"""What the workers of both funds publish; those of v2 as `composition_familiale` shows them."""
+
+File: TypeAlias = QuotientFamilial | CompositionFamiliale
+FILES: dict[str, type[File]] = dict.fromkeys((one.id for one in V3), QuotientFamilial) | dict.fromkeys(
+    (one.id for one in V2), CompositionFamiliale
 )
-BY_FRANCE_CONNECT = _operation(
-    "france_connect",
-    "/v3/dss/quotient_familial/france_connect",
-    "api_particulier_v3_cnav_quotient_familial_with_france_connect",
-    PERIOD_CHECKS,
-)
-OPERATIONS = (OPERATION, BY_FRANCE_CONNECT)
-"""What the workers of both funds publish."""
+"""What an operation answers, by its id."""

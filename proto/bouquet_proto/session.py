@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from bouquet_proto.identity import Identite
 from bouquet_proto.offer import Authority
+from bouquet_proto.rules import Check
 
 PROVIDER = "france_connect"
 OPERATION = "france_connect_session"
@@ -16,6 +17,10 @@ AUTHORITY = Authority("FranceConnect", "51")
 
 RESOURCE = "resource"
 """Parameter: the resource asked for; FranceConnect knows us by one client per resource (§11.2)."""
+
+CHECKS = (Check("nom"), Check("prenoms_required"), Check("date_with_year"))
+"""What every session's identity has. The first fault alone is told (http-contract §1.5.5); an unknown month or day is
+none (V10): an operation that cannot do without says so in its `pivot`."""
 
 
 class Session(Struct, frozen=True, kw_only=True):

@@ -20,9 +20,11 @@ from bouquet_proto.quotient_familial import (
     UNATTACHED,
     UNIDENTIFIED,
     Adresse,
+    CompositionFamiliale,
     Personne,
     QuotientFamilial,
     Valeur,
+    composition_familiale,
 )
 
 CNAF = Authority("CNAF", "23")
@@ -38,9 +40,9 @@ NOW = Question(WHO, past_month=False)
 PAST = Question(WHO, past_month=True)
 
 
-def file_of(fournisseur: str, *names: str) -> Found:
+def file_of(fournisseur: str, *names: str, born: str = "1986-02-19") -> Found:
     people = tuple(
-        Personne(nom_naissance=name, nom_usage=None, prenoms="ANAEL", date_naissance="1986-02-19", sexe="F")
+        Personne(nom_naissance=name, nom_usage=None, prenoms="ANAEL", date_naissance=born, sexe="F")
         for name in names or ("QUEMENEUR",)
     )
     value = Valeur(fournisseur=fournisseur, valeur=698, annee=2026, mois=4, annee_calcul=2026, mois_calcul=2)  # type: ignore[arg-type]
@@ -55,6 +57,11 @@ def file_of(fournisseur: str, *names: str) -> Found:
     )
     data = QuotientFamilial(quotient_familial=value, allocataires=people, enfants=(), adresse=nowhere)
     return Found(Raw(msgspec.json.encode(data)))
+
+
+def in_v2(found: Found) -> Found:
+    file = msgspec.json.decode(found.data, type=QuotientFamilial)
+    return Found(Raw(msgspec.json.encode(composition_familiale(file))))
 
 
 REPLIES: dict[str, Reply] = {
@@ -170,6 +177,17 @@ def test_two_files_of_a_past_month_give_the_fund_that_keeps_history() -> None:
 
 def test_two_files_give_the_one_that_names_the_person() -> None:
     assert decided(file_of("CNAF"), file_of("MSA", "KERVELLA")).provider == "cnaf"
+
+
+@pytest.mark.parametrize("born", [(1986, 2, 19), (1986, 2, None), (1986, None, None), (None, None, None)])
+def test_two_files_of_v2_give_the_one_that_names_the_person(born: tuple[int | None, int | None, int | None]) -> None:
+    year, month, day = born
+    who = msgspec.structs.replace(WHO, annee_date_naissance=year, mois_date_naissance=month, jour_date_naissance=day)
+    files = [
+        file_of(fund, name, born=who.date_naissance()) for fund, name in (("CNAF", "QUEMENEUR"), ("MSA", "KERVELLA"))
+    ]
+    cnaf, msa = map(in_v2, files)
+    assert decided(cnaf, msa, Question(who, past_month=False, file=CompositionFamiliale)).provider == "cnaf"
 
 
 def test_two_files_that_both_name_the_person_give_the_fund_that_answers_in_real_time() -> None:

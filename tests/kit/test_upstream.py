@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import ssl
 import time
@@ -18,6 +19,7 @@ from prometheus_client import REGISTRY, generate_latest
 
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.settings import Secret
+from bouquet_worker import transport
 from bouquet_worker.auth import Bearer
 from bouquet_worker.breaker import Breaker
 from bouquet_worker.deadline import HOMEWARD_S, within
@@ -91,6 +93,13 @@ def sample(name: str, **labels: str) -> float:
 async def test_values_in_a_path_are_percent_encoded(fund: Fund, upstream: Upstream) -> None:
     await upstream.get("/boursier/{ine}", path={"ine": "a/b c?é%"})
     assert fund.last[1] == "/boursier/a%2Fb%20c%3F%C3%A9%25"
+
+
+@pytest.mark.parametrize("value", ["", ".", ".."])
+async def test_a_value_that_would_lead_to_another_path_is_not_sent(fund: Fund, upstream: Upstream, value: str) -> None:
+    trouble = await trouble_of(upstream.get("/boursier/{ine}", path={"ine": value}))
+    assert (trouble.reason, trouble.field) == ("malformed_request", "ine")
+    assert not fund.received
 
 
 async def test_absent_parameters_are_left_out(fund: Fund, upstream: Upstream) -> None:
@@ -506,3 +515,12 @@ async def test_an_open_breaker_does_not_speak_at_every_call(caplog: pytest.LogCa
         Trouble("breaker_open").log()
         Trouble("upstream_certificate", cause="ClientConnectorCertificateError").log()
     assert [(record.levelname, record.message) for record in caplog.records] == [("ERROR", "no proper answer")]
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [(errno.ENETUNREACH, "upstream_unreachable"), (errno.EHOSTUNREACH, "upstream_unavailable")],
+)
+def test_a_missing_network_is_not_the_funds_absence(number: int, reason: str) -> None:
+    # No test may send to an address without a route: the translation alone is shown.
+    assert transport.reason_of(OSError(number, "")) == reason

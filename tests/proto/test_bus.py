@@ -277,7 +277,7 @@ async def test_data_that_is_not_json_is_a_malformed_reply(bus: Bus) -> None:
 
 
 async def test_a_large_reply_comes_back_whole(bus: Bus) -> None:
-    large = Found(Raw(b'"' + b"x" * 1_000_000 + b'"'))
+    large = Found(Raw(b'{"text":"' + b"x" * 1_000_000 + b'"}'))
 
     async def handler(_: Request) -> Reply:
         return large

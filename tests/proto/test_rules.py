@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bouquet_proto.failures import PARAMETERS
+from bouquet_proto.identity import Identite
 from bouquet_proto.query import parse_query
-from bouquet_proto.rules import RULES, Check, Refusals, Values, apply, names_of
+from bouquet_proto.rules import RULES, Check, Refusals, Values, apply, names_of, objections
 
 TODAY = date(2026, 4, 28)
 
@@ -82,6 +83,20 @@ TABLE: dict[str, list[Row]] = {
         Row("an empty list", "prenoms[]", "00421"),
         Row("a text for a list", "prenoms=ANNE", "00421"),
     ],
+    "prenom": [
+        Row("a first name is kept whole", "prenom=Marie+Davida", {"prenoms": ("Marie Davida",)}),
+        Row("letters are not looked at", "prenom=Z0E", {"prenoms": ("Z0E",)}),
+        Row("a missing first name", "", "00421"),
+        Row("a blank first name", "prenom=+", "00421"),
+        Row("a list of first names", "prenom[]=ANNE", "00421"),
+    ],
+    "prenoms_in_one": [
+        Row("they are split on spaces", "prenoms=+ANNE++Zoé+", {"prenoms": ("ANNE", "Zoé")}),
+        Row("letters are not looked at", "prenoms=Z0E", {"prenoms": ("Z0E",)}),
+        Row("missing first names", "", "00421"),
+        Row("blank first names", "prenoms=+", "00421"),
+        Row("a list for a text", "prenoms[]=ANNE", "00421"),
+    ],
     "sexe_required": [
         Row("small letters are read as capitals", "sexeEtatCivil=f", {"sexe_etat_civil": "F"}),
         Row("a missing sex", "", "00427"),
@@ -122,6 +137,32 @@ TABLE: dict[str, list[Row]] = {
         Row("a day that does not exist", birth(1990, 2, 30), "00425"),
         Row("only the first fault is told", birth("abc", 13, 32), "00422"),
         Row("a list of years", "anneeDateNaissance[]=1990&moisDateNaissance=2&jourDateNaissance=28", "00422"),
+    ],
+    "date_with_year": [
+        Row("a whole date is kept", birth(1990, 2, 28), born(1990, 2, 28)),
+        Row("a year is enough", "anneeDateNaissance=1990", {"annee_date_naissance": 1990}),
+        Row("a missing year", "moisDateNaissance=2&jourDateNaissance=28", "00422"),
+        Row("a year of zeros", birth("0000", 2, 28), "00422"),
+        Row("a thirteenth month", "anneeDateNaissance=1990&moisDateNaissance=13", "00423"),
+        Row("a thirty-second day", birth(1990, 2, 32), "00424"),
+        Row("a day that does not exist", birth(1990, 2, 30), "00425"),
+        Row("only the first fault is told", birth(1990, 13, 32), "00423"),
+    ],
+    "date_in_one": [
+        Row("a whole date is kept in parts", "dateDeNaissance=1990-02-28", born(1990, 2, 28)),
+        Row("zeros are not needed", "dateDeNaissance=1990-2-8", born(1990, 2, 8)),
+        Row("no date is too old", "dateDeNaissance=0001-01-01", born(1, 1, 1)),
+        Row("a missing date is one without a year", "", "00422"),
+        Row("a blank date too", "dateDeNaissance=", "00422"),
+        Row("a year that is no number", "dateDeNaissance=abc-02-28", "00422"),
+        Row("a year alone", "dateDeNaissance=1990", "00423"),
+        Row("a thirteenth month", "dateDeNaissance=1990-13-28", "00423"),
+        Row("an unknown day", "dateDeNaissance=1990-02-00", "00424"),
+        Row("the day first, as in French", "dateDeNaissance=28-02-1990", "00424"),
+        Row("a day that does not exist", "dateDeNaissance=1990-02-30", "00425"),
+        Row("something after the date", "dateDeNaissance=1990-02-28-1", "00425"),
+        Row("slashes", "dateDeNaissance=28/02/1990", "00423"),
+        Row("a list of dates", "dateDeNaissance[]=1990-02-28", "00422"),
     ],
     "pays": [
         Row("France", "codeCogInseePaysNaissance=99100", {"code_cog_insee_pays_naissance": "99100"}),
@@ -283,6 +324,17 @@ TABLE: dict[str, list[Row]] = {
         Row("a region of INSEE", "degreEtablissement=1D&codesBcnRegions[]=84", "00417"),
         Row("a school and a perimeter", "codeEtablissement=0511474A&codesBcnRegions[]=18", "00419"),
     ],
+    "school": [
+        Row("a school", "codeEtablissement=0511474A", {"code_etablissement": "0511474A"}),
+        Row(
+            "a perimeter is not looked at",
+            "codeEtablissement=0511474A&codesBcnRegions[]=18",
+            {"code_etablissement": "0511474A"},
+        ),
+        Row("nowhere", "", "00410"),
+        Row("a school that is not one", "codeEtablissement=511474A", "00410"),
+        Row("a list of schools", "codeEtablissement[]=0511474A", "00410"),
+    ],
     "annee_scolaire": [
         Row("a year", "anneeScolaire=2025", {"annee_scolaire": "2025"}),
         Row("two years", "anneeScolaire=2025-2026", {"annee_scolaire": "2025-2026"}),
@@ -323,7 +375,7 @@ def test_no_query_makes_a_rule_raise_or_answer_what_it_did_not_declare(rule: str
         case Refusals(codes):
             assert set(codes) <= set(RULES[rule].codes)
         case values:
-            assert values.keys() <= RULES[rule].fields.keys()
+            assert values.keys() <= {*RULES[rule].fields, *RULES[rule].parts}
 
 
 def test_both_faults_of_a_place_are_told() -> None:
@@ -357,3 +409,10 @@ def test_a_code_is_told_once() -> None:
 def test_an_operation_may_call_a_field_otherwise() -> None:
     check = Check("nom", {"nom_naissance": "nom"})
     assert apply(((check,),), parse_query("nom=DURANT"), TODAY) == {"nom_naissance": "DURANT"}
+
+
+def test_a_rule_may_be_put_to_somebody_who_typed_nothing() -> None:
+    who = Identite(nom_naissance="DURANT", prenoms=("Ève",), annee_date_naissance=1990, sexe_etat_civil="F")
+    checks = (Check("nom", {"nom_naissance": "nom"}), Check("prenoms_required"), Check("sexe_required"))
+    assert objections(checks, who, TODAY) == ()
+    assert objections((*checks, Check("date_full"), Check("pays")), who, TODAY) == ("00423", "00400")

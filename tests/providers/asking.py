@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,7 +16,7 @@ from aiohttp import web
 
 from bouquet_proto.bus_memory import MemoryBus
 from bouquet_proto.identity import Identite, Identity
-from bouquet_proto.messages import Caller, Lookup, Parameter, Reply
+from bouquet_proto.messages import Caller, Found, Lookup, Parameter, Reply
 from bouquet_worker.simulate import CLOCK, RECEIVED, Received, Simulator, listening
 from bouquet_worker.worker import Worker
 
@@ -73,6 +75,12 @@ def identite(nom: str, *prenoms: str, born: str = "1989-06-14", sexe: str = "F",
         "code_cog_insee_commune_naissance": commune,
     }
     return msgspec.convert(fields, Identite)
+
+
+def data_of(reply: Reply) -> Any:
+    """What was found."""
+    assert isinstance(reply, Found), reply
+    return json.loads(bytes(reply.data))
 
 
 def fixture(name: str) -> bytes:

@@ -20,7 +20,8 @@ from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
 from bouquet_proto.quotient_familial import OPERATION, QuotientFamilial
 from bouquet_worker.simulate import Fault
-from tests.providers.asking import DATA, RECIPIENT, REQUEST_ID, Asked, asking, identite
+from tests.providers.asking import DATA, RECIPIENT, REQUEST_ID, Asked, asking, data_of, identite
+from tests.support.openapi import assert_official
 from tests.support.spans import recorded, text_of
 
 MAELYS = identite("Le Gouadec", "Maëlys", "Inès")
@@ -140,6 +141,7 @@ async def test_each_outcome_of_the_regime_law_can_be_staged(cnaf: Asked, word: s
 async def test_a_staged_file_lists_the_person_asked_for(cnaf: Asked) -> None:
     reply = await cnaf(OPERATION.id, identite("CAF-FOUND MSA-SLOW", "Zoé"))
     assert file_in(reply).allocataires[0].prenoms == "ZOE"
+    assert_official(OPERATION.id, data_of(reply))
 
 
 @pytest.mark.parametrize(("fault", "reason"), FAULTS.items())
@@ -160,6 +162,7 @@ async def test_each_persona_is_what_its_row_says(cnaf: Asked, persona: Persona) 
             assert reply == Failed("quotient_missing")
         case File(body):
             assert file_in(reply).quotient_familial.valeur == body["quotientFamilial"]
+            assert_official(OPERATION.id, data_of(reply))
         case Fault() as fault:
             assert reply == Failed(FAULTS[fault])
         case Refusal():

@@ -375,6 +375,13 @@ def test_an_entity_bomb_does_not_go_off() -> None:
     assert time.perf_counter() - began < 0.5
 
 
+@pytest.mark.parametrize("opening", [b"<?xml ", b"<Envelope ", b"<a:Envelope ", b"</Envelope"])
+def test_a_body_that_never_closes_is_no_long_reading(opening: bytes) -> None:
+    began = time.perf_counter()
+    assert trouble_of(lambda: retour_of(opening * 20_000)).reason == "upstream_malformed"
+    assert time.perf_counter() - began < 0.5
+
+
 def test_an_external_entity_is_not_read(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("very secret")

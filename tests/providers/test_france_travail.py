@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from bouquet_france_travail.contract import INDEMNITES, NO_PAYMENT, NO_SITUATION, STATUT
+from bouquet_france_travail.contract import INDEMNITES, INDEMNITES_V2, NO_PAYMENT, NO_SITUATION, STATUT, STATUT_V2
 from bouquet_france_travail.personas import LABELS, PERSONAS, Persona, Said
 from bouquet_france_travail.simulator import CLIENT_ID, CLIENT_SECRET, DESK, SAID, simulator
 from bouquet_france_travail.worker import worker
@@ -19,7 +19,7 @@ from bouquet_proto.failures import PERIMETER
 from bouquet_proto.identity import Identifiant
 from bouquet_proto.messages import Failed, Found, NotFound, Reply
 from bouquet_worker.simulate import Fault, Received
-from tests.providers.asking import TOKEN_ID, Asked, asking
+from tests.providers.asking import TOKEN_ID, Asked, asking, data_of
 from tests.support.openapi import REFERENCE, assert_official, upstream_sample
 
 BOTH = (STATUT.id, INDEMNITES.id)
@@ -43,11 +43,6 @@ async def told(asked: Asked, operation: str, status: int, body: Any = None) -> R
     said = Said(status, body)
     asked.app[SAID][SPOKEN_OF] = Persona(story="", statut=said, indemnites=said)
     return await ask(asked, operation, SPOKEN_OF)
-
-
-def data_of(reply: Reply) -> Any:
-    assert isinstance(reply, Found), reply
-    return json.loads(bytes(reply.data))
 
 
 def calls_of(asked: Asked) -> list[Received]:
@@ -153,14 +148,29 @@ async def test_blanks_are_null(france_travail: Asked) -> None:
     assert data["adresse"]["ligne_complement_destinataire"] is None
     assert data["adresse"]["ligne_complement_distribution"] is None
     assert data["inscription"]["date_fin"] == "2025-10-31"
-    # The document's list of certifications forgets `EC`, which its text has (upstreams/10 §10.2).
+    assert_official(STATUT.id, data)
+
+
+async def test_a_failed_certification_is_shown(france_travail: Asked) -> None:
+    """The document's list forgets it, and its text does not (upstreams/10 §10.2)."""
+    said = {"categorieInscription": "4", "codeCertificationCNAV": "EC"}
+    data = data_of(await told(france_travail, STATUT.id, 200, said))
     assert data["inscription"]["code_certification_cnav"] == "EC"
 
 
 async def test_no_address_is_one_of_nulls(france_travail: Asked) -> None:
-    data = data_of(await ask(france_travail, STATUT.id, "ferreol.mirabeuf55"))
+    data = data_of(await told(france_travail, STATUT.id, 200, {"categorieInscription": "4"}))
     assert set(data["adresse"].values()) == {None}
-    assert data["inscription"]["code_certification_cnav"] is None
+
+
+@pytest.mark.parametrize("identifiant", PERSONAS)
+async def test_whatever_is_found_is_shown_as_the_document_says(france_travail: Asked, identifiant: str) -> None:
+    replies = {operation: await ask(france_travail, operation, identifiant) for operation in BOTH}
+    for operation, reply in replies.items():
+        if isinstance(reply, Found):
+            assert_official(operation, data_of(reply))
+    healthy = not identifiant.startswith("panne")
+    assert healthy or not any(isinstance(reply, Found) for reply in replies.values())
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\n\t ", None])
@@ -213,7 +223,9 @@ SITUATIONS: tuple[tuple[int, Any, Reply | None, Reply | None], ...] = (
     (204, None, UNKNOWN, None),
     (200, {"statutInscription": True, "listePaiement": []}, MALFORMED, None),
     (200, {"statutInscription": False, "listePaiement": []}, MALFORMED, None),
-    (200, {"statutInscription": None}, MALFORMED, None),
+    (200, {"statutInscription": None, "listePaiement": []}, MALFORMED, None),
+    (200, {"statutInscription": True}, MALFORMED, MALFORMED),
+    (200, {"statutInscription": True, "listePaiement": None}, MALFORMED, MALFORMED),
     (200, {"listePaiement": []}, MALFORMED, MALFORMED),
     (200, {}, MALFORMED, MALFORMED),
     (200, [], MALFORMED, MALFORMED),
@@ -252,6 +264,7 @@ async def test_every_situation_has_its_reply(
         (STATUT.id, {"categorieInscription": "1", "dateNaissance": "27/08/1993"}, "$.dateNaissance"),
         (STATUT.id, {"categorieInscription": "1", "adresse": "VERNOUILLAT"}, "$.adresse"),
         (INDEMNITES.id, {"listePaiement": []}, "$.statutInscription"),
+        (INDEMNITES.id, {"statutInscription": True}, "$.listePaiement"),
         (INDEMNITES.id, {"statutInscription": True, "listePaiement": [{}]}, "$.listePaiement[0].datePaiement"),
     ],
 )
@@ -371,7 +384,7 @@ def test_every_recorded_answer_is_in_the_table() -> None:
 def test_the_offer_speaks_for_france_travail() -> None:
     offer = worker.offer()
     assert (offer.provider, offer.authority.label, offer.authority.prefix) == ("france_travail", "France Travail", "24")
-    assert offer.operations == (STATUT, INDEMNITES)
+    assert offer.operations == (STATUT, STATUT_V2.operation, INDEMNITES, INDEMNITES_V2.operation)
     assert {one.cache_s for one in offer.operations} == {0}
 
 

@@ -23,7 +23,7 @@ from bouquet_proto.query import parse_query
 from bouquet_proto.rules import Refusals, apply
 from bouquet_proto.rules.civil_status import NAME
 from bouquet_worker.simulate import Fault, Received, listening
-from tests.providers.asking import RECIPIENT, TODAY, Asked, asking, identite
+from tests.providers.asking import RECIPIENT, TODAY, Asked, asking, data_of, identite
 from tests.support.openapi import REFERENCE, assert_official, upstream_sample
 
 VERSIONS = {version: f"api_particulier_v{version}_men_scolarites_with_civility" for version in (3, 4, 5)}
@@ -59,11 +59,6 @@ async def by_school(men: Asked, who: Identite, uai: str = COLLEGE.uai, operation
 async def told(men: Asked, status: int, body: Any) -> Reply:
     men.app[SAID][key_of("Belloncle", "Gaspard", 1, "2011-12-05")] = (status, body)
     return await by_school(men, SPOKEN_OF)
-
-
-def data_of(reply: Reply) -> Any:
-    assert isinstance(reply, Found), reply
-    return json.loads(bytes(reply.data))
 
 
 def persona_asked(persona: Persona) -> Identite:
@@ -169,8 +164,8 @@ async def test_each_version_shows_its_fields(men: Asked, version: int, extra: di
     [
         ("Tissandreau", (True, 6, "3", "Interne dans l'établissement")),
         ("Fontauzard", (False, None, "0", "Externe libre")),
-        ("Trescarpe", (None, None, "9", None)),
-        ("Vaudremont", (None, None, None, None)),
+        ("Trescarpe", (False, None, "6", "Demi-pensionnaire hors l'établissement")),
+        ("Vaudremont", (False, None, None, None)),
     ],
 )
 async def test_scholarship_and_regime_may_be_unknown(men: Asked, nom: str, shown: tuple[Any, ...]) -> None:
@@ -178,6 +173,15 @@ async def test_scholarship_and_regime_may_be_unknown(men: Asked, nom: str, shown
     data = data_of(await by_school(men, persona_asked(persona), persona.school.uai))
     regime = data["regime_pensionnat"] or {"code": None, "libelle": None}
     assert (data["est_boursier"], data["echelon_bourse"], regime["code"], regime["libelle"]) == shown
+
+
+@pytest.mark.parametrize("persona", PERSONAS, ids=lambda persona: persona.who.nom)
+async def test_whoever_is_enrolled_is_shown_as_the_document_says(men: Asked, persona: Persona) -> None:
+    reply = await by_school(men, persona_asked(persona), persona.school.uai)
+    if isinstance(reply, Found):
+        assert_official(VERSIONS[5], data_of(reply))
+    else:
+        assert not (persona.scolarite or {}).get("est-scolarise")
 
 
 @pytest.mark.parametrize(
@@ -264,6 +268,12 @@ async def test_keys_that_the_first_interface_does_not_have_are_null(men: Asked) 
     assert data["module_elementaire_formation"] == {"code_mef_stat": None, "libelle": None}
     assert data["etablissement"] == {"code_uai": "0359417N", "code_ministere_tutelle": None}
     assert (data["est_boursier"], data["echelon_bourse"], data["regime_pensionnat"]) == (None, None, None)
+
+
+async def test_a_regime_that_the_nomenclature_does_not_have_is_shown_without_label(men: Asked) -> None:
+    schooling = FILE["info-scolarite"] | {"code-regime": "9"}
+    data = data_of(await told(men, 200, FILE | {"info-scolarite": schooling}))
+    assert data["regime_pensionnat"] == {"code": "9", "libelle": None}
 
 
 @pytest.mark.parametrize(
@@ -355,7 +365,8 @@ def test_the_offer_speaks_for_the_ministry() -> None:
     offer = worker.offer()
     assert (offer.provider, offer.authority.label, offer.authority.prefix) == ("men", "MEN", "30")
     assert [(one.id, one.path) for one in offer.operations] == [
-        (VERSIONS[version], f"/v{version}/men/scolarites/identite") for version in (3, 4, 5)
+        *((VERSIONS[version], f"/v{version}/men/scolarites/identite") for version in (3, 4, 5)),
+        ("api_particulier_v2_men_scolarites", "/api/v2/scolarites"),
     ]
     assert {one.cache_s for one in offer.operations} == {0}
 
@@ -392,6 +403,7 @@ def test_only_the_last_version_stays() -> None:
         V5.operation.path,
         V5.operation.path,
         None,
+        V5.operation.path,  # of version 2
     ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from msgspec.structs import replace
 
 from bouquet_mesr.contract import FIELDS, FRANCE_CONNECT, IDENTITE, INE, UNKNOWN_STUDENT
 from bouquet_mesr.personas import STUDENTS
-from bouquet_mesr.simulator import IDENTITE_KEY, INE_KEY, SAID, TODAY, mesr_app, simulator
+from bouquet_mesr.simulator import IDENTITE_KEY, INE_KEY, SAID, simulator
 from bouquet_mesr.upstream import REGIMES
 from bouquet_mesr.worker import worker
 from bouquet_proto import identity, rules
@@ -22,7 +21,7 @@ from bouquet_proto.messages import Failed, Found, NotFound, Reply
 from bouquet_proto.query import parse_query
 from bouquet_worker.unwell import INES, NAMES, as_ine
 from tests.providers import asking
-from tests.providers.asking import TOKEN_ID, Asked, identite
+from tests.providers.asking import TOKEN_ID, Asked, data_of, identite
 from tests.support.openapi import REFERENCE, assert_official, upstream_sample
 
 BY_NAME = IDENTITE.operation.id
@@ -57,14 +56,8 @@ MAIWENN_SAID: dict[str, Any] = {
 
 @pytest.fixture
 async def mesr(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
-    dated = replace(simulator, app=partial(mesr_app, lambda: asking.TODAY))
-    async with asking.asking(worker, dated, monkeypatch) as asked:
+    async with asking.asking(worker, simulator, monkeypatch) as asked:
         yield asked
-
-
-def data_of(reply: Reply) -> Any:
-    assert isinstance(reply, Found), reply
-    return json.loads(bytes(reply.data))
 
 
 def named(nom: str) -> Identite:
@@ -161,6 +154,7 @@ async def test_everybody_in_the_simulator_is_found_both_ways(mesr: Asked, studen
     by_name = data_of(await mesr(BY_NAME, replace(who, code_cog_insee_commune_naissance=student.commune)))
     assert by_name == data_of(await mesr(BY_INE, identity.Ine(ine=student.ine)))
     assert len(by_name["admissions"]) == len(student.stays or ())
+    assert_official(BY_NAME, by_name)
 
 
 async def test_without_registration_there_is_no_admission(mesr: Asked) -> None:
@@ -305,7 +299,6 @@ async def test_a_key_that_is_not_ours_is_refused(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_the_academic_year_follows_the_calendar(mesr: Asked) -> None:
-    assert mesr.app[TODAY]() == asking.TODAY
     [admission, _] = data_of(await mesr(BY_INE, MAIWENN_INE))["admissions"]
     assert admission["date_debut"] <= asking.TODAY.isoformat() <= admission["date_fin"]
 
@@ -317,7 +310,8 @@ def test_the_offer_is_the_ministrys() -> None:
     offer = worker.offer()
     assert (offer.provider, offer.authority.label, offer.authority.prefix) == ("mesr", "MESRI", "25")
     assert {operation.path for operation in offer.operations} == {
-        f"/v3/mesri/statut_etudiant/{modality}" for modality in ("identite", "ine", "france_connect")
+        "/api/v2/etudiants",
+        *(f"/v3/mesri/statut_etudiant/{modality}" for modality in ("identite", "ine", "france_connect")),
     }
     assert {operation.cache_s for operation in offer.operations} == {0}
     row = offer.problems[UNKNOWN_STUDENT]

@@ -7,10 +7,12 @@ text, a line break) is refused with the code of its field, even by rules that ac
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import date
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from bouquet_proto.identity import Identite
 from bouquet_proto.query import Query
 from bouquet_proto.rules import birth_date, birth_place, civil_status, identifiers, quotient, school, study
 from bouquet_proto.rules.reading import Field, Reading, Rule, Values
@@ -38,6 +40,14 @@ class Refusals(Struct, frozen=True):
     codes: tuple[str, ...]
 
 
+def renamed(checks: Iterable[Check], names: Mapping[str, str]) -> tuple[Check, ...]:
+    """The same checks under the query names of another version, by canonical field."""
+    return tuple(
+        Check(check.rule, {field: names[field] for field in RULES[check.rule].fields if field in names})
+        for check in checks
+    )
+
+
 def names_of(check: Check) -> dict[str, str]:
     """Canonical field to query name, for every field of the check's rule."""
     return {field: check.names.get(field, known.name) for field, known in RULES[check.rule].fields.items()}
@@ -58,4 +68,26 @@ def apply(stages: tuple[tuple[Check, ...], ...], query: Query, today: date) -> V
     return values
 
 
-__all__ = ["RULES", "Check", "Field", "Refusals", "Rule", "Values", "apply", "is_siret", "names_of"]
+def objections(checks: Iterable[Check], who: Identite, today: date) -> tuple[str, ...]:
+    """The codes that the rules refuse somebody with who is known already, and typed nothing."""
+    told = structs.asdict(who)
+    lists = {"prenoms": told.pop("prenoms")}
+    query = Query({field: str(value) for field, value in told.items() if value is not None}, lists)
+    canonical = tuple(Check(check.rule, {field: field for field in RULES[check.rule].fields}) for check in checks)
+    read = apply((canonical,), query, today)
+    return read.codes if isinstance(read, Refusals) else ()
+
+
+__all__ = [
+    "RULES",
+    "Check",
+    "Field",
+    "Refusals",
+    "Rule",
+    "Values",
+    "apply",
+    "is_siret",
+    "names_of",
+    "objections",
+    "renamed",
+]

@@ -1,10 +1,11 @@
-"""The date of birth, in three parts."""
+"""The date of birth, in three parts; in v2 it may come as one text."""
 
 from __future__ import annotations
 
 from datetime import date
 
-from bouquet_proto.rules.reading import Field, Reading, Rule, integer
+from bouquet_proto.query import leading_integer
+from bouquet_proto.rules.reading import Field, Reading, Rule, integer, text
 
 PARTS = {
     "annee_date_naissance": range(1, 10_000),
@@ -28,6 +29,26 @@ def _date_full(reading: Reading) -> None:
     """All three parts, and a real date. Only the first fault is told."""
     parts = {part: reading.integer(part) for part in PARTS}
     if code := _first_fault(parts):
+        reading.refuse(code)
+    else:
+        reading.values.update(parts)
+
+
+def _date_with_year(reading: Reading) -> None:
+    """A year at least, and nothing impossible in what else is known. Only the first fault is told."""
+    known = {part: reading.integer(part) for part in PARTS if reading.text(part) is not None}
+    if code := _first_fault({"annee_date_naissance": 0, "mois_date_naissance": 1, "jour_date_naissance": 1} | known):
+        reading.refuse(code)
+    else:
+        reading.values.update(known)
+
+
+def _date_in_one(reading: Reading) -> None:
+    """`YYYY-MM-DD`, with the faults that its parts would have."""
+    written = reading.text("date_naissance")
+    year, month, day, *rest = (written.split("-") if isinstance(written, str) else []) + 3 * [""]
+    parts = dict(zip(PARTS, map(leading_integer, (year, month, day)), strict=True))
+    if code := _first_fault(parts) or ("00425" if any(rest) else None):
         reading.refuse(code)
     else:
         reading.values.update(parts)
@@ -78,11 +99,28 @@ def fields(*, required: bool) -> dict[str, Field]:
     }
 
 
+_CODES = ("00422", "00423", "00424", "00425")
+
 RULES = {
     "date_partial": Rule(read=_date_partial, fields=fields(required=False), codes=("00363",)),
     "date_full": Rule(
         read=_date_full,
         fields=fields(required=True),
-        codes=("00422", "00423", "00424", "00425"),
+        codes=_CODES,
+    ),
+    "date_with_year": Rule(read=_date_with_year, fields=fields(required=False), codes=_CODES),
+    "date_in_one": Rule(
+        read=_date_in_one,
+        fields={
+            "date_naissance": Field(
+                name="dateDeNaissance",
+                schema=text(format="date"),
+                description="Date de naissance, AAAA-MM-JJ",
+                example="1990-01-31",
+                required=True,
+            )
+        },
+        parts=tuple(PARTS),
+        codes=_CODES,
     ),
 }

@@ -42,6 +42,24 @@ def _prenoms_required(reading: Reading) -> None:
             reading.refuse("00421")
 
 
+def _prenom(reading: Reading) -> None:
+    """The only one, whatever spaces it has."""
+    match reading.text("prenoms"):
+        case str() as name if name.strip():
+            reading.keep("prenoms", (name,))
+        case _:
+            reading.refuse("00421")
+
+
+def _prenoms_in_one(reading: Reading) -> None:
+    """In one text, separated by spaces."""
+    match reading.text("prenoms"):
+        case str() as names if names.strip():
+            reading.keep("prenoms", tuple(names.split()))
+        case _:
+            reading.refuse("00421")
+
+
 def _sexe_required(reading: Reading) -> None:
     if sexe := reading.matching("sexe_etat_civil", SEXE):
         reading.keep("sexe_etat_civil", sexe.upper())
@@ -88,6 +106,14 @@ _NOM_FIELD = Field(
     example="DURANT",
     required=True,
 )
+_PRENOM_FIELD = Field(name="prenom", schema=text(), description="Prénom", example="PIERRE", required=True)
+_PRENOMS_IN_ONE_FIELD = Field(
+    name="prenoms",
+    schema=text(),
+    description="Prénoms, séparés par des espaces",
+    example="PIERRE RICHARD",
+    required=True,
+)
 _NOM_USAGE_FIELD = Field(name="nomUsage", schema=text(), description="Nom d'usage", example="DUPONT")
 
 RULES = {
@@ -95,6 +121,8 @@ RULES = {
     "nom_usage": Rule(read=_nom_usage, fields={"nom_usage": _NOM_USAGE_FIELD}, codes=("00366",)),
     "prenoms_optional": Rule(read=_prenoms_optional, fields=_prenoms_field(required=False), codes=("00367",)),
     "prenoms_required": Rule(read=_prenoms_required, fields=_prenoms_field(required=True), codes=("00421",)),
+    "prenom": Rule(read=_prenom, fields={"prenoms": _PRENOM_FIELD}, codes=("00421",)),
+    "prenoms_in_one": Rule(read=_prenoms_in_one, fields={"prenoms": _PRENOMS_IN_ONE_FIELD}, codes=("00421",)),
     "sexe_required": Rule(read=_sexe_required, fields=_sexe_field(required=True), codes=("00427",)),
     "sexe_optional": Rule(read=_sexe_optional, fields=_sexe_field(required=False), codes=("00427",)),
 }

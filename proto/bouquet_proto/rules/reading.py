@@ -94,6 +94,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     read: Callable[[Reading], None]
     fields: dict[str, Field]
     """By canonical name: those it keeps, and those it only looks at."""
+    parts: tuple[str, ...] = ()
+    """What it keeps of a field that tells several: canonical names too, which nobody types."""
     codes: tuple[str, ...] = ()
     """Every code it may refuse with."""
 

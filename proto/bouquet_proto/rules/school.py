@@ -36,6 +36,11 @@ def _school_search(reading: Reading) -> None:
         _perimeter(reading, given)
 
 
+def _school(reading: Reading) -> None:
+    """By school alone: v2 knows no perimeter."""
+    reading.require("code_etablissement", UAI, "00410")
+
+
 def _perimeter(reading: Reading, given: list[str]) -> None:
     if len(given) > 1:
         reading.refuse("00413")
@@ -54,13 +59,20 @@ def _annee_scolaire(reading: Reading) -> None:
     reading.require("annee_scolaire", SCHOOL_YEAR, "00411")
 
 
+def _school_field(*, required: bool) -> dict[str, Field]:
+    return {
+        "code_etablissement": Field(
+            name="codeEtablissement",
+            schema=text(pattern=r"^\d{7}\w$"),
+            description="Code UAI de l'établissement",
+            example="0511474A",
+            required=required,
+        )
+    }
+
+
 _SEARCH_FIELDS = {
-    "code_etablissement": Field(
-        name="codeEtablissement",
-        schema=text(pattern=r"^\d{7}\w$"),
-        description="Code UAI de l'établissement",
-        example="0511474A",
-    ),
+    **_school_field(required=False),
     "degre_etablissement": Field(
         name="degreEtablissement",
         schema=text(enum=["1D", "2D"]),
@@ -91,5 +103,6 @@ RULES = {
         fields=_SEARCH_FIELDS,
         codes=("00410", "00412", "00413", "00414", "00416", "00417", "00419"),
     ),
+    "school": Rule(read=_school, fields=_school_field(required=True), codes=("00410",)),
     "annee_scolaire": Rule(read=_annee_scolaire, fields={"annee_scolaire": _ANNEE_FIELD}, codes=("00411",)),
 }

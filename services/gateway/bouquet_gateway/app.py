@@ -15,13 +15,16 @@ from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from bouquet_gateway import lookup, metrics
+from bouquet_gateway.callers import admitted
 from bouquet_gateway.catalogue import envelope_of
 from bouquet_gateway.gateway import GATEWAY, Gateway
+from bouquet_gateway.holders import accept
 from bouquet_gateway.journey import JOURNEY, Journey
 from bouquet_gateway.nomenclature import nomenclature
 from bouquet_gateway.problems import Problem, render, retry_after
 from bouquet_gateway.tokens import carrier_of
 from bouquet_proto import telemetry
+from bouquet_proto.deadline import Deadline
 from bouquet_proto.offer import Retirement
 
 log = logging.getLogger(__name__)
@@ -30,6 +33,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.IGNORECASE | re.ASCII)
 JSON = "application/json"
+EARLY = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
+"""Answered before routing, and so in v2's form under `/api/v2/` alone (http-contract §3.1)."""
 
 
 def make_app(gateway: Gateway) -> web.Application:
@@ -44,7 +49,7 @@ def make_app(gateway: Gateway) -> web.Application:
             web.get("/api/introspect", introspect),
             web.get("/api/openapi.json", openapi_document),
             web.get("/api/errors", errors),
-            web.route("*", "/{path:.*}", lookup.answer),
+            web.route("*", "/{path:.*}", offered),
         ]
     )
     return app
@@ -104,7 +109,8 @@ def _error(request: web.Request, problem: Problem) -> web.Response:
     journey = request[JOURNEY]
     served = journey.served
     own = served.problems if served else {}
-    status, body = render(problem, own, journey.envelope)
+    v3_anyway = EARLY.issuperset(problem.reasons) and "/api/v2/" not in request.path
+    status, body = render(problem, own, "v3" if v3_anyway else journey.envelope)
     response = web.Response(status=status, body=body, content_type=JSON, charset="utf-8")
     if (seconds := retry_after(problem, own)) is not None:
         response.headers["Retry-After"] = str(seconds)
@@ -153,11 +159,12 @@ async def livez(_: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Ready when calls can be carried and at least one provider has said what it answers."""
+    """Ready when calls can be carried, at least one provider has said what it answers, and tokens can be told apart."""
     gateway = request.app[GATEWAY]
     missing = {
         "bus": not gateway.bus.ready,
         "offers": not gateway.catalogue.offers,
+        "registry": not gateway.holders.ready,
     }
     waiting = [name for name, lacks in missing.items() if lacks]
     return _json({"status": "waiting", "for": waiting}, 503) if waiting else _json({"status": "ready"})
@@ -173,7 +180,9 @@ async def ping(_: web.Request) -> web.Response:
 
 async def introspect(request: web.Request) -> web.Response:
     """The caller's own token, never throttled (http-contract §2.5)."""
-    token = request.app[GATEWAY].tokens.verify(carrier_of(request.headers, request.query))
+    gateway = request.app[GATEWAY]
+    carrier = carrier_of(request.headers, request.query)
+    token = accept(await admitted(gateway, request, carrier, Deadline.after(gateway.settings.deadline_s)), time.time())
     return _json({"_id": token.id, "name": "", "scopes": sorted(token.scopes)})
 
 
@@ -181,6 +190,14 @@ async def errors(request: web.Request) -> web.Response:
     """The error nomenclature, whole or of `operation_id`."""
     catalogue = request.app[GATEWAY].catalogue
     return _json({"errors": nomenclature(catalogue, request.query.get("operation_id", ""))})
+
+
+async def offered(request: web.Request) -> web.Response:
+    """What workers offer: a document, for anybody, or data."""
+    documents = request.app[GATEWAY].catalogue.documents
+    if request.method in lookup.READING and request.path in documents:
+        return web.Response(body=documents[request.path], content_type=JSON, charset="utf-8")
+    return await lookup.answer(request)
 
 
 async def openapi_document(request: web.Request) -> web.Response:

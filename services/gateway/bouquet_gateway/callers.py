@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import time
+
 import msgspec
+from aiohttp import web
 from msgspec import Struct
 
-from bouquet_gateway.catalogue import Match
+from bouquet_gateway.addresses import client_of
+from bouquet_gateway.catalogue import V2, Match
 from bouquet_gateway.gateway import Gateway
+from bouquet_gateway.holders import Holder, accept, admit
+from bouquet_gateway.journey import JOURNEY
+from bouquet_gateway.nomenclature import OF_SESSIONS
 from bouquet_gateway.problems import Problem
 from bouquet_gateway.tokens import Carrier, Token
 from bouquet_proto import session
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.identity import Identifiant, Identite
-from bouquet_proto.messages import Failed, Found, Lookup
+from bouquet_proto.messages import Found, Lookup
 
 CITIZEN_ID = "11111111-1111-1111-1111-111111111111"
 """The one token id of every FranceConnect caller (http-contract §2.4)."""
@@ -26,14 +33,26 @@ class Asker(Struct, frozen=True):
     """Whom the question is about, when the caller is the citizen."""
 
 
-async def identify(gateway: Gateway, match: Match, carrier: Carrier, request_id: str, deadline: Deadline) -> Asker:
+async def admitted(gateway: Gateway, request: web.Request, carrier: Carrier, deadline: Deadline) -> Holder:
+    """Whose the token is, unless it may not even come in: raises `Problem` for blacklists and addresses alone."""
+    holder = await gateway.holders.holder_of(carrier, request[JOURNEY].request_id, deadline)
+    forwarded = request.headers.getall("X-Forwarded-For", [])
+    admit(holder, client_of(request.remote or "", forwarded, gateway.trusted_proxies), time.time())
+    return holder
+
+
+async def identify(
+    gateway: Gateway, match: Match, carrier: Carrier, holder: Holder, request_id: str, deadline: Deadline
+) -> Asker:
     """Raises `Problem`. On a FranceConnect path any bearer is a citizen's access token, even a JWT (D10), and nothing
     else opens it (D9)."""
     if not match.by_session:
-        return Asker(gateway.tokens.verify(carrier))
+        return Asker(accept(holder, time.time()))
     if carrier.place != "bearer" or session.PROVIDER not in gateway.settings.providers:
         raise Problem("token_invalid")
-    return _asker(await _session_of(gateway, match, carrier, request_id, deadline))
+    if not carrier.text.isascii():  # no token of FranceConnect's, and perhaps nothing that a message can carry
+        raise Problem("session_malformed")
+    return _asker(await _session_of(gateway, match, carrier, request_id, deadline), match)
 
 
 async def _session_of(
@@ -51,12 +70,12 @@ async def _session_of(
             try:
                 return _session.decode(data)
             except msgspec.DecodeError:
-                raise Problem.of(Failed("malformed_reply"), session.AUTHORITY) from None
+                raise Problem("malformed_reply", authority=session.AUTHORITY) from None
         case reply:
-            raise Problem.of(reply, session.AUTHORITY)
+            raise Problem.of(reply, session.AUTHORITY, OF_SESSIONS)
 
 
-def _asker(opened: session.Session) -> Asker:
+def _asker(opened: session.Session, match: Match) -> Asker:
     """From v3 on identity is FranceConnect's own to give: scopes that would open ours are dropped (§2.4)."""
-    scopes = frozenset(scope for scope in opened.scopes if "_identite" not in scope)
+    scopes = frozenset(scope for scope in opened.scopes if "_identite" not in scope or match.version == V2)
     return Asker(Token(id=CITIZEN_ID, scopes=scopes, siret="", expires_at=0.0), opened.identity)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -22,7 +22,9 @@ Envelope: TypeAlias = Literal["v2", "v3"]
 
 V2_PREFIX = "/api/"
 """Of the v2 resources and of the helpers that have always spoken like them."""
-VERSIONED = re.compile(r"/v([^/]*\d[^/]*)(/.+)")
+V2 = 0
+"""The version of a path without version."""
+VERSIONED = re.compile(r"/v([^/]*\d[^/]*)/(.+)")
 PLANS = {"regime": frozenset(operation.id for operation in quotient_familial.OPERATIONS)}
 """The operations that each plan may serve: an offer cannot make a plan of something else."""
 
@@ -49,7 +51,7 @@ class Naming(Struct, frozen=True):
 
 
 class Family(Struct, frozen=True):
-    """One resource in all its versions. Each has one modality from v3 on; in v2, whose version is 0, up to three."""
+    """One resource in all its versions. Each has one modality from v3 on; in v2, up to three."""
 
     versions: Mapping[int, tuple[Served, ...]]
 
@@ -88,6 +90,7 @@ class Catalogue:
     def __init__(self, offers: Iterable[Offer] = ()) -> None:
         self.offers = tuple(offers)
         self.by_path = served_by_path(self.offers)
+        self.documents = documents_by_path(self.offers, self.by_path)
         self._families: dict[str, Family] = {}
         for path, modalities in self.by_path.items():
             family_path, version = split(path)
@@ -116,9 +119,12 @@ def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
 
 
 def split(path: str) -> tuple[str, int]:
-    """`/v3/men/scolarites/identite` is version 3 of `/men/scolarites/identite`; a path without version is its own."""
+    """`/v3/men/scolarites/identite` is version 3 of `men/scolarites/identite`; a path without version is its own.
+
+    The first has no leading slash, so that `/men/scolarites/identite` is no version of anything.
+    """
     versioned = VERSIONED.fullmatch(path)
-    return (versioned[2], leading_integer(versioned[1])) if versioned else (path, 0)
+    return (versioned[2], leading_integer(versioned[1])) if versioned else (path, V2)
 
 
 def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
@@ -153,9 +159,21 @@ def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation)
     return ""
 
 
+def documents_by_path(offers: Iterable[Offer], taken: Container[str]) -> dict[str, bytes]:
+    """As JSON. An operation keeps its path, whoever's it is, and then the earlier offer."""
+    table: dict[str, bytes] = {}
+    for offer in offers:
+        for path, document in offer.documents.items():
+            if path.startswith(V2_PREFIX) and path not in taken and path not in table:
+                table[path] = msgspec.json.encode(document)
+            else:
+                log.error("document refused", extra={"provider": offer.provider})
+    return table
+
+
 def _is_readable(operation: Operation) -> bool:
     """A worker newer than this gateway may name a rule that it does not have."""
-    return all(check.rule in RULES for stage in operation.checks for check in stage)
+    return all(check.rule in RULES for stage in (*operation.checks, operation.pivot) for check in stage)
 
 
 def _problems(operation: Operation) -> dict[str, Failure]:

@@ -9,14 +9,14 @@ from importlib.metadata import entry_points
 from typing import Protocol
 
 from bouquet_proto.bus import Bus
-from bouquet_proto.names import CASEBOOK, WORKERS
+from bouquet_proto.names import CASEBOOK, SERVICES, WORKERS
 from bouquet_proto.offer import Offer, Operation
 
 log = logging.getLogger(__name__)
 
 
 class Hosted(Protocol):
-    """What the gateway knows of a worker, or of the casebook."""
+    """What the gateway knows of a worker, of the casebook, or of a service."""
 
     def offers(self) -> tuple[Offer, ...]: ...
 
@@ -25,7 +25,16 @@ class Hosted(Protocol):
 
 def installed(*, sandbox: bool) -> dict[str, Hosted]:
     """By entry point name: that of the provider."""
-    entries = entry_points(group=CASEBOOK if sandbox else WORKERS)
+    return _loaded(CASEBOOK if sandbox else WORKERS)
+
+
+def services() -> dict[str, Hosted]:
+    """What the gateway itself asks: the registry."""
+    return _loaded(SERVICES)
+
+
+def _loaded(group: str) -> dict[str, Hosted]:
+    entries = entry_points(group=group)
     return {entry.name: entry.load() for entry in sorted(entries, key=lambda entry: entry.name)}
 
 

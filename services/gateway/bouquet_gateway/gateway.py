@@ -13,11 +13,11 @@ from bouquet_gateway.cache import Cache
 from bouquet_gateway.catalogue import Catalogue
 from bouquet_gateway.discovery import Discovery
 from bouquet_gateway.flights import Flights
+from bouquet_gateway.holders import Holders
 from bouquet_gateway.maintenance import PARIS, Windows
 from bouquet_gateway.pace import Pace
 from bouquet_gateway.regime import Verdict
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.tokens import Tokens
 from bouquet_proto.bus import Bus
 from bouquet_proto.settings import Secret
 
@@ -35,7 +35,7 @@ class Gateway:
         bus: Bus,
         cache: Cache,
         cache_secret: Secret,
-        tokens: Tokens,
+        holders: Holders,
         pace: Pace,
         windows: Windows,
         clock: Callable[[], datetime] = paris_now,
@@ -45,7 +45,8 @@ class Gateway:
         self.bus = bus
         self.cache = cache
         self.cache_secret = cache_secret
-        self.tokens = tokens
+        self.holders = holders
+        self.trusted_proxies = settings.proxies()
         self.pace = pace
         self.windows = windows
         self.flights: Flights[Verdict] = Flights()

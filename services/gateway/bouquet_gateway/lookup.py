@@ -1,6 +1,6 @@
 """Hops 3 to 10 of a data request, in the contract's order of checks (http-contract §2.7).
 
-throttle → match → authenticate → scopes → in flight → version → recipient
+blacklist and address → throttle → match → authenticate → scopes → in flight → version → recipient
 → parse → cache → maintenance → parameters → route → filter → render
 """
 
@@ -16,12 +16,14 @@ from msgspec import Raw, Struct
 
 from bouquet_gateway import metrics, route, sandbox
 from bouquet_gateway.cache import key_of
-from bouquet_gateway.callers import identify
+from bouquet_gateway.callers import admitted, identify
 from bouquet_gateway.catalogue import Match, Naming, Served
 from bouquet_gateway.fields import filter_data, open_gates
 from bouquet_gateway.gateway import GATEWAY, Gateway
+from bouquet_gateway.holders import Holder, budget_of
 from bouquet_gateway.journey import JOURNEY, Journey
 from bouquet_gateway.maintenance import refuse_in_window
+from bouquet_gateway.nomenclature import reasons_of
 from bouquet_gateway.problems import Problem
 from bouquet_gateway.regime import Verdict
 from bouquet_gateway.tokens import Carrier, Token, carrier_of
@@ -29,7 +31,7 @@ from bouquet_proto.deadline import Deadline
 from bouquet_proto.identity import MODALITIES, Identite, Identity
 from bouquet_proto.messages import Caller, Found, Lookup, Parameter, Recorded
 from bouquet_proto.query import Query, parse_query
-from bouquet_proto.rules import Refusals, apply, is_siret
+from bouquet_proto.rules import Refusals, apply, is_siret, objections
 
 IN_FLIGHT_S = 60
 """How long a marker of a call in flight outlives a process that died with it."""
@@ -58,13 +60,15 @@ async def answer(request: web.Request) -> web.Response:
     deadline = Deadline.after(gateway.settings.deadline_s)
     query = parse_query(request.rel_url.raw_query_string)
     carrier = carrier_of(request.headers, request.query)
-    await throttle(gateway, journey, carrier)
-    match = _match(gateway, request, Naming(by_session=carrier.place == "bearer", by_ine=bool(query.scalar("ine"))))
+    holder = await admitted(gateway, request, carrier, deadline)
+    budget = budget_of(carrier, holder)
+    await throttle(gateway, journey, budget, holder)
+    match = _match(gateway, request, _naming(carrier, query))
     journey.served = match.served
-    asker = await identify(gateway, match, carrier, journey.request_id, deadline)
+    asker = await identify(gateway, match, carrier, holder, journey.request_id, deadline)
     token = asker.token
     _authorise(token, match.family.scopes())
-    async with _alone(gateway, request, carrier):
+    async with _alone(gateway, request, budget):
         journey.reached_data = True
         served = _version(match)
         _authorise(token, served.operation.scopes)
@@ -91,11 +95,18 @@ async def answer(request: web.Request) -> web.Response:
         return _render(journey, _opened(data, served, token.scopes))
 
 
-async def throttle(gateway: Gateway, journey: Journey, carrier: Carrier) -> None:
+async def throttle(gateway: Gateway, journey: Journey, budget: str, holder: Holder) -> None:
     """Counted before authentication: bad calls count too. A call without a token is not counted."""
-    journey.pace = await gateway.pace.hit(gateway.tokens.pace_key(carrier))
+    per_minute = 0 if isinstance(holder, Problem) else holder.calls_per_minute
+    journey.pace = await gateway.pace.hit(budget, per_minute)
     if not journey.pace.allowed:
         raise Problem("too_many_requests", meta={"retry_in": journey.pace.retry_after_s})
+
+
+def _naming(carrier: Carrier, query: Query) -> Naming:
+    """A blank INE names nobody."""
+    ine = query.scalar("ine")
+    return Naming(by_session=carrier.place == "bearer", by_ine=bool(ine.strip() if isinstance(ine, str) else ine))
 
 
 def _match(gateway: Gateway, request: web.Request, naming: Naming) -> Match:
@@ -115,11 +126,10 @@ def _authorise(token: Token, scopes: frozenset[str] | tuple[str, ...]) -> None:
 
 
 @asynccontextmanager
-async def _alone(gateway: Gateway, request: web.Request, carrier: Carrier) -> AsyncIterator[None]:
+async def _alone(gateway: Gateway, request: web.Request, budget: str) -> AsyncIterator[None]:
     """One token asks one thing once at a time. Taken atomically, always given back (D1 to D3 of §8). Citizens differ
     by their sessions."""
-    caller = gateway.tokens.pace_key(carrier)
-    marker = key_of(gateway.cache_secret, "in flight", request.path, _canonical_query(request), caller)
+    marker = key_of(gateway.cache_secret, "in flight", request.path, _canonical_query(request), budget)
     if not await gateway.cache.add(marker, IN_FLIGHT_S):
         raise Problem("already_in_flight")
     try:
@@ -149,6 +159,8 @@ def _recipient(query: Query, token: Token, journey: Journey) -> str:
 
 
 def _parse(served: Served, query: Query, today: date, citizen: Identite | None) -> Asked | Refusals:
+    if citizen is not None and (codes := objections(served.operation.pivot, citizen, today)):
+        return Refusals(codes)
     values = apply(served.operation.checks, query, today)
     if isinstance(values, Refusals):
         return values
@@ -205,7 +217,7 @@ async def _asked(gateway: Gateway, served: Served, lookup: Lookup, key: str, tod
         case Recorded() as case if gateway.settings.sandbox:
             return case
         case reply:
-            raise Problem.of(reply, verdict.authority)
+            raise Problem.of(reply, verdict.authority, reasons_of(served))
 
 
 def _opened(data: Raw, served: Served, scopes: frozenset[str]) -> Raw:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from bouquet_gateway.catalogue import Catalogue, Envelope, Served, envelope_of
 from bouquet_gateway.problems import PLATFORM_ITSELF, code_of, row_of
+from bouquet_proto import quotient_familial, session
 from bouquet_proto.failures import PLATFORM, PROVIDER, RENDERINGS, SESSION, Failure
 from bouquet_proto.offer import Authority
 from bouquet_proto.rules import RULES
@@ -21,8 +22,14 @@ NOT_COMMON = frozenset(
 )
 """Of paths that no operation has, or of operations that say so themselves."""
 
-COMMON = tuple(reason for reason in ("00210", *PLATFORM, *PROVIDER) if reason not in NOT_COMMON)
+OF_PROVIDERS = tuple(reason for reason in PROVIDER if reason not in NOT_COMMON)
+COMMON = ("00210", *(reason for reason in PLATFORM if reason not in NOT_COMMON), *OF_PROVIDERS)
 """What any operation may answer."""
+
+OF_SESSIONS = tuple(
+    dict.fromkeys([*SESSION, *(code for check in session.CHECKS for code in RULES[check.rule].codes), *OF_PROVIDERS])
+)
+"""What may be answered about a citizen's session; its provider's trouble in its own name."""
 
 
 class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -40,10 +47,21 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def reasons_of(served: Served) -> tuple[str, ...]:
     operation = served.operation
-    rules = [RULES[check.rule] for stage in operation.checks for check in stage]
-    codes = [code for rule in rules for code in rule.codes]
-    session = SESSION if operation.modality == "france_connect" else ()
-    return tuple(dict.fromkeys([*codes, *operation.reasons, *session, *COMMON]))
+    stages = (*operation.checks, operation.pivot)
+    codes = [code for stage in stages for check in stage for code in RULES[check.rule].codes]
+    return tuple(dict.fromkeys([*codes, *operation.reasons, *COMMON]))
+
+
+def told_of(served: Served) -> Iterator[tuple[str, Authority]]:
+    """Every reason, and in whose name: the operation's, that of the session before it, and under a plan each fund's."""
+    operation = served.operation
+    told = [(reason, served.authority) for reason in reasons_of(served)]
+    if operation.modality == "france_connect":
+        told += [(reason, session.AUTHORITY) for reason in OF_SESSIONS]
+    if operation.plan:
+        funds = quotient_familial.REGIMES.authorities.values()
+        told += [(reason, fund) for fund in funds for reason in (*OF_PROVIDERS, quotient_familial.QUOTIENT_MISSING)]
+    yield from dict.fromkeys(told)
 
 
 def nomenclature(catalogue: Catalogue, operation_id: str = "") -> list[Entry]:
@@ -62,8 +80,8 @@ def nomenclature(catalogue: Catalogue, operation_id: str = "") -> list[Entry]:
 
 def _entries(served: Served) -> Iterator[Entry]:
     envelope = envelope_of(served.operation.path)
-    for reason in reasons_of(served):
-        yield _entry(row_of(reason, served.problems), served.authority, envelope)
+    for reason, authority in told_of(served):
+        yield _entry(row_of(reason, served.problems), authority, envelope)
 
 
 def _entry(row: Failure, authority: Authority, envelope: Envelope = "v3") -> Entry:

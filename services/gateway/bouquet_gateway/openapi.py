@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from bouquet_gateway.catalogue import Envelope, Served, envelope_of
-from bouquet_gateway.nomenclature import reasons_of
+from bouquet_gateway.nomenclature import told_of
 from bouquet_gateway.problems import Problem, code_of, render, row_of
 from bouquet_proto.offer import Operation
 from bouquet_proto.rules import RULES, Check, Field, names_of
@@ -40,6 +40,14 @@ RECIPIENT = Field(
     description="SIRET de l'administration destinataire des données",
     example="13002526500013",
 )
+
+CACHE_CONTROL: Json = {
+    "name": "Cache-Control",
+    "in": "header",
+    "required": False,
+    "description": "`no-cache` : la réponse ne vient pas du cache, et n'y entre pas",
+    "schema": {"type": "string"},
+}
 
 
 def _header(description: str, kind: str = "integer") -> Json:
@@ -138,6 +146,8 @@ def _parameters(operations: list[Operation]) -> list[Json]:
     """A field that several rules read is required when one of them requires it, in every modality of the path."""
     tables = [_table(operation) for operation in operations]
     whole: dict[str, Json] = {}
+    if any(operation.cache_s for operation in operations):
+        whole[CACHE_CONTROL["name"]] = CACHE_CONTROL
     for name in dict.fromkeys(name for table in tables for name in table):
         parameter = next(table[name] for table in tables if name in table)
         whole[name] = parameter | {"required": all(name in table and table[name]["required"] for table in tables)}
@@ -199,12 +209,12 @@ def _errors(served: Served) -> Json:
     """By status; each example is an answer to the letter, under its code."""
     envelope = envelope_of(served.operation.path)
     examples: dict[int, dict[str, Json]] = defaultdict(dict)
-    for reason in reasons_of(served):
+    for reason, authority in told_of(served):
         row = row_of(reason, served.problems)
-        problem = Problem(reason, authority=served.authority, values=SAMPLE_VALUES)
+        problem = Problem(reason, authority=authority, values=SAMPLE_VALUES)
         status, body = render(problem, served.problems, envelope)
         example = {"summary": row.title, "value": msgspec.json.decode(body)}
-        _add(examples[status], code_of(row, served.authority), example)
+        _add(examples[status], code_of(row, authority), example)
     return {str(status): _error(status, examples[status], envelope) for status in sorted(examples)}
 
 

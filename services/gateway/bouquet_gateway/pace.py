@@ -14,6 +14,8 @@ from redis.asyncio import Redis
 from bouquet_gateway.besteffort import BestEffort
 from bouquet_proto.settings import Secret
 
+MINUTE_S = 60
+
 
 class Counters(Protocol):
     async def increment(self, key: str, ttl_s: int) -> int:
@@ -49,12 +51,22 @@ class Pace:
         self._period_s = period_s
         self._clock = clock
 
-    async def hit(self, key: str) -> Verdict:
-        """Counts a call. One without a key passes uncounted."""
+    async def hit(self, key: str, per_minute: int = 0) -> Verdict:
+        """Counts a call. One without a key passes uncounted.
+
+        `per_minute` is a limit of the caller's own, besides; the verdict is then that of it, unless the other refuses.
+        """
+        verdict = await self._count(key, self._limit, self._period_s)
+        if not per_minute:
+            return verdict
+        own = await self._count(key and f"{key}:minute", per_minute, MINUTE_S)
+        return own if verdict.allowed else verdict
+
+    async def _count(self, key: str, limit: int, period_s: int) -> Verdict:
         now = self._clock()
-        window = int(now // self._period_s)
-        count = await self._counters.increment(f"{key}:{window}", 2 * self._period_s) if key else 0
-        return judge(count, self._limit, (window + 1) * self._period_s, now)
+        window = int(now // period_s)
+        count = await self._counters.increment(f"{key}:{window}", 2 * period_s) if key else 0
+        return judge(count, limit, (window + 1) * period_s, now)
 
 
 def judge(count: int, limit: int, reset_at: int, now: float) -> Verdict:

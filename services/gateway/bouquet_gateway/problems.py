@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -66,11 +66,13 @@ class Problem(Exception):
         self.values: Mapping[str, str | int] = {"provider": authority.label, **(values or {})}
 
     @classmethod
-    def of(cls, reply: Reply, authority: Authority) -> Problem:
-        """What a worker answered, in the name of the authority that it asked."""
+    def of(cls, reply: Reply, authority: Authority, offered: Container[str] | None = None) -> Problem:
+        """What a worker answered, in the name of the authority that it asked. It is not believed when it says what we
+        alone can know, nor what it did not offer to say, where we know what it did."""
         if isinstance(reply, Found | Recorded):
             return cls(UNKNOWN, authority=authority)
-        reason = UNKNOWN if reply.reason in OURS_ALONE else reply.reason
+        known = reply.reason not in OURS_ALONE and (offered is None or reply.reason in offered)
+        reason = reply.reason if known else UNKNOWN
         retry_in_s = reply.retry_in_s if isinstance(reply, Failed) else None
         wait: Meta = {} if retry_in_s is None else {"retry_in": retry_in_s}
         return cls(reason, authority=authority, meta=reply.meta | wait)

@@ -21,6 +21,7 @@ from bouquet_proto.quotient_familial import (
     QUOTIENT_MISSING,
     UNATTACHED,
     UNIDENTIFIED,
+    File,
     QuotientFamilial,
     Regimes,
 )
@@ -69,6 +70,8 @@ class Question(Struct, frozen=True):
 
     who: Identite
     past_month: bool
+    file: type[File] = QuotientFamilial
+    """What a fund that knows the person answers."""
 
 
 class Verdict(Struct, frozen=True):
@@ -139,7 +142,7 @@ def _winner(finders: list[Side], question: Question, regimes: Regimes) -> Side:
     by_provider = {side.provider: side for side in finders}
     if question.past_month:
         return by_provider[regimes.keeps_history]
-    naming = [side for side in finders if _lists(side.reply, question.who)]
+    naming = [side for side in finders if _lists(side.reply, question)]
     return naming[0] if len(naming) == 1 else by_provider[regimes.freshest]
 
 
@@ -160,10 +163,15 @@ def _of_either(one: Side, other: Side, telling: frozenset[Outcome], both: Author
     return Verdict(tellers[0].reply, authority)
 
 
-def _lists(reply: Reply, who: Identite) -> bool:
-    """Whether the file names the person among its allocataires, by name, birth date and sex."""
+def _lists(reply: Reply, question: Question) -> bool:
+    """Whether the file names the person among its allocataires, by name, birth date and sex. One that cannot be read
+    names nobody."""
     assert isinstance(reply, Found)
-    file = msgspec.json.decode(reply.data, type=QuotientFamilial)
+    try:
+        file = msgspec.json.decode(reply.data, type=question.file)
+    except msgspec.DecodeError:
+        return False
+    who = question.who
     return any(
         person.sexe == who.sexe_etat_civil
         and person.date_naissance == who.date_naissance()

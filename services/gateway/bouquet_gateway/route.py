@@ -13,7 +13,7 @@ from bouquet_gateway.regime import Question, Verdict
 from bouquet_gateway.regime_plan import Ruling, rule
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Lookup
-from bouquet_proto.quotient_familial import REGIMES
+from bouquet_proto.quotient_familial import FILES, REGIMES
 from bouquet_proto.telemetry import note
 
 HINT_S = 30 * 24 * 3600
@@ -33,7 +33,7 @@ async def _ask_regimes(gateway: Gateway, lookup: Lookup, today: date) -> Verdict
     ruling = await rule(
         gateway.bus.call,
         lookup,
-        Question(lookup.identity, past_month=_is_past(lookup, today)),
+        Question(lookup.identity, past_month=_is_past(lookup, today), file=FILES[lookup.operation]),
         REGIMES,
         gateway.settings.patience(),
         hint=await _hint(gateway.cache, hint_key),

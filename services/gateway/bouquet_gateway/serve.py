@@ -14,11 +14,13 @@ from bouquet_gateway import embedded
 from bouquet_gateway.app import make_app
 from bouquet_gateway.cache import open_cache
 from bouquet_gateway.gateway import Gateway
+from bouquet_gateway.holders import Claims, Holders
 from bouquet_gateway.maintenance import parse_windows
 from bouquet_gateway.pace import Pace, open_counters
+from bouquet_gateway.registry import Registered
 from bouquet_gateway.server import serving
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.tokens import Tokens
+from bouquet_gateway.tokens import Tokens, named_keys
 from bouquet_proto import telemetry
 from bouquet_proto.bus import Bus, open_bus
 from bouquet_proto.names import GATEWAY_PREFIX, MESH_PREFIX
@@ -64,25 +66,34 @@ async def opened(settings: GatewaySettings, bus: Bus) -> AsyncIterator[Gateway]:
             bus=bus,
             cache=cache,
             cache_secret=secret,
-            tokens=Tokens(settings.token_key),
+            holders=_holders(settings, bus),
             pace=Pace(counters, limit=settings.calls_per_second),
             windows=parse_windows(settings.maintenance),
         )
-        discovering = asyncio.create_task(gateway.discovery.run())
+        informing = [asyncio.create_task(gateway.discovery.run()), asyncio.create_task(gateway.holders.run())]
         try:
             with suppress(TimeoutError):
                 await asyncio.wait_for(gateway.discovery.asked_once(), FIRST_OFFERS_S)
             yield gateway
         finally:
-            discovering.cancel()
-            await asyncio.gather(discovering, return_exceptions=True)
+            for task in informing:
+                task.cancel()
+            await asyncio.gather(*informing, return_exceptions=True)
+
+
+def _holders(settings: GatewaySettings, bus: Bus) -> Holders:
+    tokens = Tokens(settings.token_key, named_keys=named_keys(settings.token_keys))
+    if settings.tokens_from == "claims":
+        return Claims(tokens)
+    return Registered(tokens, bus, patience_s=settings.registry_patience_s)
 
 
 def _hosts(settings: GatewaySettings) -> dict[str, embedded.Hosted]:
-    """The allowed ones of those installed here; the casebook stands for all."""
+    """The allowed ones of those installed here; the casebook stands for all. And the registry, where it is asked."""
     hosts = embedded.installed(sandbox=settings.sandbox)
     chosen = settings.providers if settings.providers and not settings.sandbox else tuple(hosts)
-    return {name: host for name, host in hosts.items() if name in chosen}
+    services = embedded.services() if settings.tokens_from == "registry" else {}
+    return {name: host for name, host in hosts.items() if name in chosen} | services
 
 
 def _with_providers(settings: GatewaySettings, hosted: tuple[str, ...]) -> GatewaySettings:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import hmac
+from typing import Literal
 
 from msgspec import Struct
 
+from bouquet_gateway.addresses import Networks, networks_of
 from bouquet_gateway.regime_plan import Patience, Strategy
-from bouquet_proto.settings import Secret
+from bouquet_proto.names import GATEWAY_PREFIX
+from bouquet_proto.settings import Secret, SettingsError
 
 
 class GatewaySettings(Struct, frozen=True, kw_only=True):
-    token_key: Secret
-    """Signs the callers' tokens (HS256), 32 bytes at least. No default: the gateway refuses to start without it."""
+    token_key: Secret = Secret("")
+    """Signs the callers' tokens (HS256), 32 bytes at least. The gateway refuses to start without it or `token_keys`."""
+    token_keys: Secret = Secret("")
+    """Keys that verify tokens by their `kid`, as a JWKS: shared secrets (HS256) or public keys (ES256)."""
+    tokens_from: Literal["registry", "claims"] = "registry"
+    """Who says what a token allows. `claims`: the token itself, for demos and sandboxes."""
+    registry_patience_s: float = 600.0
+    """How long known tokens are taken as they were while the registry is silent. Unknown ones get a 502."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or CIDR ranges of our own proxies: whose `X-Forwarded-For` is believed."""
     host: str = "127.0.0.1"
     port: int = 8000
     providers: tuple[str, ...] = ()
@@ -38,7 +49,15 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         """Stable across restarts and processes; knowing it does not give the token key."""
         if self.cache_key:
             return self.cache_key
+        if not self.token_key:
+            raise SettingsError([f"{GATEWAY_PREFIX}CACHE_KEY: is required without {GATEWAY_PREFIX}TOKEN_KEY"])
         return Secret(hmac.new(self.token_key.reveal().encode(), b"bouquet cache", "sha256").hexdigest())
+
+    def proxies(self) -> Networks:
+        networks = networks_of(self.trusted_proxies)
+        if len(networks) < len(self.trusted_proxies):
+            raise SettingsError([f"{GATEWAY_PREFIX}TRUSTED_PROXIES: must be addresses or CIDR ranges"])
+        return networks
 
     def patience(self) -> Patience:
         return Patience(

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OctKey
+from joserfc.jwk import ECKey, KeySet, OctKey
 from msgspec import Meta as Limits
 from msgspec import Struct
 
-from bouquet_gateway.problems import Problem
+from bouquet_gateway.addresses import Networks
 from bouquet_proto.names import GATEWAY_PREFIX
 from bouquet_proto.settings import Secret, SettingsError
 
-Clock: TypeAlias = Callable[[], float]
 Key: TypeAlias = OctKey | ECKey
 Uuid: TypeAlias = Annotated[str, Limits(pattern=r"\A[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}\Z")]
 
@@ -42,6 +41,11 @@ class Token(Struct, frozen=True):
     scopes: frozenset[str]
     siret: str
     expires_at: float
+    blacklisted_at: float | None = None
+    calls_per_minute: int = 0
+    """A limit of the habilitation's own, besides that of every token; none when 0."""
+    networks: Networks | None = None
+    """Where it may be used from; `None` is anywhere."""
 
 
 class Carrier(Struct, frozen=True):
@@ -82,43 +86,46 @@ class Tokens:
     """
 
     def __init__(
-        self,
-        secret: Secret,
-        *,
-        named_keys: tuple[tuple[str, Key], ...] = (),
-        max_known: int = 10_000,
-        clock: Clock = time.time,
+        self, secret: Secret, *, named_keys: tuple[tuple[str, Key], ...] = (), max_known: int = 10_000
     ) -> None:
-        self._keys = (("", _key(secret)), *named_keys)
+        self._keys = (*((("", _key(secret)),) if secret else ()), *named_keys)
+        if not self._keys:
+            raise SettingsError([f"{GATEWAY_PREFIX}TOKEN_KEY: is required without {GATEWAY_PREFIX}TOKEN_KEYS"])
         self._max_known = max_known
-        self._clock = clock
         self._known: dict[bytes, Token] = {}
 
-    def verify(self, carrier: Carrier) -> Token:
-        """Raises `Problem`: `token_invalid`, or `token_expired` for one that was good."""
-        token = self._read(carrier.text)
-        if token is None:
-            raise Problem("token_invalid")
-        if token.expires_at <= self._clock():
-            raise Problem("token_expired")
-        return token
-
-    def pace_key(self, carrier: Carrier) -> str:
-        """Of the token's id when it can be read, else of what stands in its place; empty without any (§4)."""
+    def read(self, carrier: Carrier) -> Token | None:
+        """What a token says; `None` for what we did not sign. Its expiry is not looked at."""
         if not carrier.text:
-            return ""
-        token = self._read(carrier.text)
-        return _hash(token.id if token else carrier.text).hex()
-
-    def _read(self, text: str) -> Token | None:
-        """None for what we did not sign. Its expiry is not looked at."""
-        digest = _hash(text)
-        token = self._known.pop(digest, None) or _decode(text, self._keys)
+            return None
+        digest = hash_of(carrier.text)
+        token = self._known.pop(digest, None) or _decode(carrier.text, self._keys)
         if token is not None:
             self._known[digest] = token  # the last of the dict is the last used
             if len(self._known) > self._max_known:
                 del self._known[next(iter(self._known))]
         return token
+
+
+def named_keys(jwks: Secret) -> tuple[tuple[str, Key], ...]:
+    """The keys of a JSON Web Key Set, each with its `kid`: `oct` for HS256, `EC` on P-256 for ES256."""
+    if not jwks:
+        return ()
+    try:
+        keys = KeySet.import_key_set(msgspec.json.decode(jwks.reveal())).keys
+        named = tuple((str(key.kid), key) for key in keys if isinstance(key, OctKey | ECKey) and _is_fit(key))
+    except (JoseError, ValueError, KeyError, TypeError):
+        keys, named = [], ()
+    if not named or len(named) < len(keys):
+        raise SettingsError(
+            [f"{GATEWAY_PREFIX}TOKEN_KEYS: must be a JWKS of strong oct and P-256 keys, each with a kid"]
+        )
+    return named
+
+
+def _is_fit(key: Key) -> bool:
+    strong = len(key.raw_value) >= KEY_BYTES if isinstance(key, OctKey) else key.curve_name == "P-256"
+    return strong and bool(key.kid)
 
 
 def issue(
@@ -169,5 +176,5 @@ def _key(secret: Secret) -> OctKey:
     return OctKey.import_key(text)
 
 
-def _hash(text: str) -> bytes:
+def hash_of(text: str) -> bytes:
     return sha256(text.encode(errors="surrogateescape")).digest()

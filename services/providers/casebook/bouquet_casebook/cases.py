@@ -1,9 +1,16 @@
-"""Case files on disk: one folder an operation, one file a case, read again when a folder changes."""
+"""Case files on disk: one folder an operation, one file a case, read again when a folder or the day changes.
+
+A file may say dates from today's: `{annee}`, `{annee-3}`, `{mois}`, and `{rentree}`, the year in which the current
+school year began.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,6 +19,7 @@ import yaml
 from msgspec import Raw, Struct
 
 from bouquet_casebook.matching import Signature, signature_of_case
+from bouquet_worker.worker import paris_today
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +27,10 @@ SUFFIXES = (".yaml", ".yml")
 DEFAULT = "404.yaml"
 """Answers what no case of its folder does."""
 
-State: TypeAlias = tuple[tuple[str, int], ...]
+STATUSES = range(200, 600)
+FROM_TODAY = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
+
+State: TypeAlias = tuple[date, tuple[tuple[str, int, int], ...]]
 
 
 class CaseError(Exception):
@@ -48,45 +59,51 @@ class Folder(Struct, frozen=True):
 class Casebook:
     """A directory of folders. A file dropped in is a case at the next question."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, today: Callable[[], date] = paris_today) -> None:
         self.root = root
+        self._today = today
         self._known: dict[str, tuple[State, Folder]] = {}
 
     def folder(self, operation_id: str) -> Folder:
-        path = self.root / operation_id
-        state = _state(path)
+        path, today = self.root / operation_id, self._today()
+        state = (today, _files_of(path))
         known = self._known.get(operation_id)
         if known is None or known[0] != state:
-            known = (state, read_folder(path))
+            known = (state, read_folder(path, today))
             self._known[operation_id] = known
             for name, error in known[1].errors:
                 log.warning("case unreadable", extra={"operation": operation_id, "file": name, "error": error})
         return known[1]
 
 
-def read_folder(path: Path) -> Folder:
+def read_folder(path: Path, today: date) -> Folder:
     cases, errors = [], []
     for file in _files(path):
         try:
-            cases.append(read_case(file))
+            cases.append(read_case(file, today))
         except CaseError as error:
             errors.append((file.name, str(error)))
     return Folder(tuple(cases), tuple(errors))
 
 
-def read_case(file: Path) -> Case:
+def read_case(file: Path, today: date) -> Case:
     """Raises `CaseError`."""
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = yaml.safe_load(_dated(file.read_text(encoding="utf-8"), today))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: a month 13, bytes
         raise CaseError(f"is not readable YAML ({type(error).__name__})") from None
     match content:
-        case {"params": dict() as params, "status": int() as status, "payload": str() as payload}:
+        case {"params": dict() as params, "status": int() as status, "payload": str() as payload} if status in STATUSES:
             return Case(file.name, params, status, _json(payload))
         case dict():
-            raise CaseError("needs `params` (a mapping), `status` (a number) and `payload` (JSON text)")
+            raise CaseError("needs `params` (a mapping), `status` (an HTTP status) and `payload` (JSON text)")
         case _:
             raise CaseError("is not a mapping")
+
+
+def _dated(text: str, today: date) -> str:
+    now = {"annee": today.year, "mois": today.month, "rentree": today.year - (today.month < 9)}
+    return FROM_TODAY.sub(lambda found: str(now[found[1]] + int(found[2] or 0)), text)
 
 
 def _json(text: str) -> Raw:
@@ -101,5 +118,11 @@ def _files(path: Path) -> Iterator[Path]:
         yield from sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
 
 
-def _state(path: Path) -> State:
-    return tuple((file.name, file.stat().st_mtime_ns) for file in _files(path))
+def _files_of(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """Sizes too: a file being written may be read twice within one tick of the clock."""
+    files = []
+    for file in _files(path):
+        with suppress(FileNotFoundError):  # an editor's, already gone
+            seen = file.stat()
+            files.append((file.name, seen.st_mtime_ns, seen.st_size))
+    return tuple(files)

@@ -6,7 +6,7 @@ question that they make is written like the case.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -18,13 +18,13 @@ import msgspec
 from msgspec import Struct
 
 from bouquet_casebook.cases import DEFAULT, Case, CaseError, read_folder
-from bouquet_casebook.matching import Signature, checks_of, signature_of_case, signature_of_question
+from bouquet_casebook.matching import Signature, Writing, signature_of_case, signature_of_question, writing_of
 from bouquet_casebook.sessions import FOLDER, session_of
 from bouquet_proto.identity import MODALITIES, Identity
 from bouquet_proto.messages import Lookup
 from bouquet_proto.offer import Offer, Operation
 from bouquet_proto.query import parse_query
-from bouquet_proto.rules import Check, Refusals, Values, apply
+from bouquet_proto.rules import Refusals, Values, apply
 from bouquet_proto.session import Session
 from bouquet_worker.worker import paris_today
 
@@ -52,59 +52,67 @@ class Reach(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """How the cases of one folder are asked for."""
+    """A way to ask for the cases of a folder: a v2 path has several, under one folder."""
 
     operation: Operation
-    checks: tuple[Check, ...]
+    writing: Writing
     sessions: tuple[Session, ...]
     today: date
 
 
 def check(root: Path, offers: Iterable[Offer], today: date | None = None) -> Report:
-    operations = {operation.id: operation for offer in offers for operation in offer.operations}
-    sessions = tuple(_sessions(root))
+    today = today or paris_today()
+    sessions = tuple(_sessions(root, today))
+    ways = _ways_by_folder({one.id: one for offer in offers for one in offer.operations}, sessions, today)
     findings: list[Finding] = []
     folders = sorted(path for path in root.iterdir() if path.is_dir())
     cases = 0
     for path in folders:
-        folder = read_folder(path)
+        folder = read_folder(path, today)
         cases += len(folder.cases)
         findings += [Finding(path.name, name, f"cannot be read: {error}") for name, error in folder.errors]
         if path.name == FOLDER:
             findings += _unreadable_sessions(folder.cases)
-        elif path.name not in operations:
+        elif path.name not in ways:
             findings.append(Finding(path.name, "", "no operation of this name is offered"))
         else:
-            asked = Asked(
-                operations[path.name], checks_of(operations[path.name], operations), sessions, today or paris_today()
-            )
-            findings += _check_folder(folder.cases, asked)
+            findings += _check_folder(folder.cases, ways[path.name])
     return Report(len(folders), cases, tuple(findings))
 
 
-def _check_folder(cases: tuple[Case, ...], asked: Asked) -> Iterator[Finding]:
+def _ways_by_folder(
+    operations: Mapping[str, Operation], sessions: tuple[Session, ...], today: date
+) -> dict[str, list[Asked]]:
+    ways: dict[str, list[Asked]] = defaultdict(list)
+    for operation in operations.values():
+        ways[operation.folder].append(Asked(operation, writing_of(operation, operations), sessions, today))
+    return dict(ways)
+
+
+def _check_folder(cases: tuple[Case, ...], ways: list[Asked]) -> Iterator[Finding]:
+    operation = ways[0].operation
     signatures = Counter(signature_of_case(case.params) for case in cases)
     for case in cases:
         own = signature_of_case(case.params)
         problems = [
-            _unreachable(case, own, asked),
+            _unreachable(case, own, ways),
             f"has the same parameters as {signatures[own] - 1} other" if signatures[own] > 1 else "",
-            misfit(case, asked.operation),
+            misfit(case, operation),
         ]
-        yield from (Finding(asked.operation.id, case.name, problem) for problem in problems if problem)
+        yield from (Finding(operation.folder, case.name, problem) for problem in problems if problem)
 
 
-def _unreachable(case: Case, own: Signature, asked: Asked) -> str:
+def _unreachable(case: Case, own: Signature, ways: list[Asked]) -> str:
     """Why no call leads to the case. A default needs no call of its own."""
-    if case.name == DEFAULT:
+    if case.name == DEFAULT or any(reach == Reach(own) for asked in ways for reach in _reaches(case, asked)):
         return ""
+    asked = max(ways, key=lambda asked: len(asked.writing.keys.keys() & case.params.keys()))
     reaches = list(_reaches(case, asked))
-    if any(reach.signature == own for reach in reaches):
-        return ""
-    if asked.operation.modality == "france_connect":
-        return "unreachable: no fake token of france_connect/ has this identity and a scope of the operation"
-    [reach] = reaches
-    return f"unreachable: {reach.obstacle or _difference(own, reach.signature)}"
+    if not reaches:
+        return "unreachable with any fake token: none has a scope of the operation"
+    nearest = max(reaches, key=lambda reach: len(set(reach.signature) & set(own)))
+    by_token = " with any fake token" if asked.operation.modality == "france_connect" else ""
+    return f"unreachable{by_token}: {nearest.obstacle or _difference(own, nearest.signature)}"
 
 
 def _reaches(case: Case, asked: Asked) -> Iterator[Reach]:
@@ -123,7 +131,7 @@ def _reaches(case: Case, asked: Asked) -> Iterator[Reach]:
 
 def _signature(asked: Asked, identity: Identity, values: Values) -> Signature:
     lookup = Lookup(id="", deadline=0, operation=asked.operation.id, identity=identity, parameters=values)
-    return signature_of_question(asked.operation, asked.checks, lookup)
+    return signature_of_question(asked.writing, lookup)
 
 
 def _query(params: Mapping[str, Any]) -> str:
@@ -136,10 +144,14 @@ def _query(params: Mapping[str, Any]) -> str:
 
 
 def _difference(own: Signature, reached: Signature) -> str:
-    lost = sorted({pair.partition("=")[0] for pair in set(own) - set(reached)})
-    added = sorted({pair.partition("=")[0] for pair in set(reached) - set(own)})
-    words = [f"a call never has {', '.join(lost)} so"] if lost else []
-    return "; ".join([*words, *([f"a call also has {', '.join(added)}"] if added else [])])
+    """By names of parameters: those that no call has, those that it has otherwise, those that it has besides."""
+    wanted, had = dict(own), dict(reached)
+    words = {
+        "a call never has": wanted.keys() - had.keys(),
+        "the nearest call has another": {name for name in wanted.keys() & had.keys() if wanted[name] != had[name]},
+        "a call also has": had.keys() - wanted.keys(),
+    }
+    return "; ".join(f"{phrase} {', '.join(sorted(names))}" for phrase, names in words.items() if names)
 
 
 def misfit(case: Case, operation: Operation) -> str:
@@ -149,9 +161,25 @@ def misfit(case: Case, operation: Operation) -> str:
         return "" if _is_error(payload) else "is not an error body"
     versioned = operation.path.startswith("/v")
     data = payload.get("data") if versioned and isinstance(payload, dict) else payload
-    errors = jsonschema.Draft202012Validator(operation.schema).iter_errors(data)
+    schema = _whole(operation.schema) if versioned else operation.schema
+    errors = jsonschema.Draft202012Validator(schema).iter_errors(data)
     worst = jsonschema.exceptions.best_match(errors)
     return f"does not fit the schema at {worst.json_path} ({worst.validator})" if worst else ""
+
+
+def _whole(node: Any) -> Any:
+    """The schema of what is told to a caller with every scope: an offer requires nothing that a scope opens."""
+    match node:
+        case {"properties": dict() as properties}:
+            opened = [name for name, schema in properties.items() if "x-scopes" in schema]
+            members = {name: _whole(schema) for name, schema in properties.items()}
+            return node | {"properties": members, "required": [*node.get("required", []), *opened]}
+        case dict():
+            return {key: _whole(value) for key, value in node.items()}
+        case list():
+            return [_whole(item) for item in node]
+        case _:
+            return node
 
 
 def _is_error(payload: Any) -> bool:
@@ -164,8 +192,8 @@ def _is_error(payload: Any) -> bool:
             return False
 
 
-def _sessions(root: Path) -> Iterator[Session]:
-    for case in read_folder(root / FOLDER).cases:
+def _sessions(root: Path, today: date) -> Iterator[Session]:
+    for case in read_folder(root / FOLDER, today).cases:
         try:
             yield session_of(case)
         except CaseError:

@@ -9,65 +9,193 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import msgspec
+from msgspec import Struct
 
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Lookup
 from bouquet_proto.offer import Operation
-from bouquet_proto.rules import Check, names_of
+from bouquet_proto.rules import names_of
 
-Signature: TypeAlias = tuple[str, ...]
+Signature: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
+"""Names of parameters, sorted, each with its values in order."""
 
 FRANCE = "99100"
+GENDERS = {"M": "male", "F": "female"}
 
-BY_SESSION, BY_CIVIL_STATUS = "_with_france_connect", "_with_civility"
+BY_SESSION = "_with_france_connect"
+TYPED = ("_with_civility", "")
+"""What stands for it in the id of the operation that is asked the same by parameters, from v3 on and in v2."""
 
-PLACE = ("nom_commune_naissance", "code_cog_insee_departement_naissance")
-FIRST_NAMES_IN_ONE = "_cnous_etudiant_boursier_with_france_connect"
-"""Operations whose cases write the first names as one string, `A, B` (§6.4)."""
+
+class Writing(Struct, frozen=True):
+    """How the cases of an operation are written: their keys, each with the fact that it tells."""
+
+    keys: Mapping[str, str]
+    blanks: frozenset[str] = frozenset()
+    """Keys that are there even when there is nothing to tell."""
+
+
+_CNAV_V2 = Writing(
+    {
+        "nomNaissance": "nom_naissance",
+        "nomUsage": "nom_usage",
+        "prenoms": "prenoms",
+        "anneeDateDeNaissance": "annee_date_naissance",
+        "moisDateDeNaissance": "mois_date_naissance",
+        "jourDateDeNaissance": "jour_date_naissance",
+        "sexe": "sexe_etat_civil",
+        "codePaysLieuDeNaissance": "code_cog_insee_pays_naissance",
+        "codeInseeLieuDeNaissance": "code_cog_insee_commune_naissance",
+        "nomCommuneNaissance": "nom_commune_naissance",
+        "codeCogInseeDepartementNaissance": "code_cog_insee_departement_naissance",  # sic: spelt as in v3
+        "annee": "annee",
+        "mois": "mois",
+    }
+)
+_CNOUS_BY_SESSION = Writing(
+    {
+        "nomNaissance": "nom_naissance",
+        "prenoms": "prenoms_in_one",
+        "anneeDateNaissance": "annee_date_naissance",
+        "moisDateNaissance": "mois_date_naissance",
+        "jourDateNaissance": "jour_date_naissance",
+        "sexeEtatCivil": "sexe_etat_civil",
+        "codeCogInseeCommuneNaissance": "code_cog_insee_commune_naissance",
+        "campaignYear": "campaign_year",
+    }
+)
+_CNOUS_V2 = Writing(
+    {
+        "nom_naissance": "nom_naissance",
+        "prenoms": "prenoms",
+        "annee_date_naissance": "annee_typed",
+        "mois_date_naissance": "mois_typed",
+        "jour_date_naissance": "jour_typed",
+        "sexe_etat_civil": "sexe_etat_civil",
+        "code_cog_insee_commune_naissance": "code_cog_insee_commune_naissance",
+    },
+    blanks=frozenset({"sexe_etat_civil", "code_cog_insee_commune_naissance"}),
+)
+_CNOUS_V2_BY_SESSION = Writing(
+    {
+        "family_name": "nom_naissance",
+        "given_name": "prenoms_in_one",
+        "birthdate": "jour_mois_annee",
+        "birthplace": "code_cog_insee_commune_naissance",
+        "gender": "sexe_etat_civil",
+    }
+)
+_MESRI_V2 = Writing(
+    {
+        "nom": "nom_naissance",
+        "prenom": "prenom",
+        "dateDeNaissance": "annee_mois_jour",
+        "lieuDeNaissance": "code_cog_insee_commune_naissance",
+        "sexe": "sexe_etat_civil",
+    },
+    blanks=frozenset({"lieuDeNaissance"}),
+)
+_MESRI_V2_BY_SESSION = Writing(
+    {
+        "family_name": "nom_naissance",
+        "given_name": "prenom",
+        "birthdate": "annee_mois_jour",
+        "birthplace": "code_cog_insee_commune_naissance",
+        "gender": "gender",
+    },
+    blanks=frozenset({"birthplace"}),
+)
+_MEN_V2 = Writing(
+    {
+        "nom": "nom_naissance",
+        "prenom": "prenom",
+        "sexe": "sexe_etat_civil",
+        "dateNaissance": "annee_mois_jour",
+        "codeEtablissement": "code_etablissement",
+        "anneeScolaire": "annee_scolaire",
+    }
+)
+
+WRITINGS = {
+    **{
+        f"api_particulier_v2_cnav_{prestation}{modality}": _CNAV_V2
+        for prestation in (
+            "allocation_adulte_handicape",
+            "allocation_soutien_familial",
+            "complementaire_sante_solidaire",
+            "prime_activite",
+            "quotient_familial_v2",
+            "revenu_solidarite_active",
+        )
+        for modality in ("", BY_SESSION)
+    },
+    "api_particulier_v3_cnous_etudiant_boursier_with_france_connect": _CNOUS_BY_SESSION,
+    "api_particulier_v4_cnous_etudiant_boursier_with_france_connect": _CNOUS_BY_SESSION,
+    "api_particulier_v2_cnous_student_scholarship": _CNOUS_V2,
+    "api_particulier_v2_cnous_student_scholarship_with_france_connect": _CNOUS_V2_BY_SESSION,
+    "api_particulier_v2_mesri_student_status": _MESRI_V2,
+    "api_particulier_v2_mesri_student_status_with_france_connect": _MESRI_V2_BY_SESSION,
+    "api_particulier_v2_men_scolarites": _MEN_V2,
+}
+"""By id, the operations whose cases are not written in the names of their own parameters (§6.4)."""
+
+
+def writing_of(operation: Operation, operations: Mapping[str, Operation]) -> Writing:
+    """A FranceConnect operation asks for no identity: its cases are written like those of its sibling that does."""
+    if operation.id in WRITINGS:
+        return WRITINGS[operation.id]
+    siblings = (operations.get(operation.id.replace(BY_SESSION, typed)) for typed in TYPED)
+    return Writing(
+        {
+            name: fact
+            for one in (operation, *siblings)
+            if one is not None
+            for stage in one.checks
+            for check in stage
+            if check.rule != "place_silent"  # production would have turned it into a commune code
+            for fact, name in names_of(check).items()
+        }
+    )
 
 
 def signature_of_case(params: Mapping[str, Any]) -> Signature:
-    return _signature(params)
-
-
-def checks_of(operation: Operation, operations: Mapping[str, Operation]) -> tuple[Check, ...]:
-    """Those whose parameters a case of the operation is written in. A FranceConnect operation asks for no identity,
-    and its cases are written like those of its sibling that does (§6.4)."""
-    sibling = operations.get(operation.id.replace(BY_SESSION, BY_CIVIL_STATUS), operation)
-    return tuple(check for one in (operation, sibling) for stage in one.checks for check in stage)
-
-
-def signature_of_question(operation: Operation, checks: tuple[Check, ...], lookup: Lookup) -> Signature:
-    names = {canonical: name for check in checks for canonical, name in names_of(check).items()}
-    values = msgspec.structs.asdict(lookup.identity) | dict(lookup.parameters)
-    if isinstance(lookup.identity, Identite):
-        _as_a_case_writes_it(values, operation, checks, lookup.identity)
-    return _signature({names[field]: value for field, value in values.items() if field in names and value is not None})
-
-
-def _as_a_case_writes_it(
-    values: dict[str, Any], operation: Operation, checks: tuple[Check, ...], who: Identite
-) -> None:
-    """A part of the date counts when those above it are known; a commune, when the person was born in France."""
-    year, month, day = (int(part) or None for part in who.date_naissance().split("-"))
-    values |= {"annee_date_naissance": year, "mois_date_naissance": month, "jour_date_naissance": day}
-    if who.code_cog_insee_pays_naissance not in (None, FRANCE):
-        values["code_cog_insee_commune_naissance"] = None
-    if any(check.rule == "place_silent" for check in checks):
-        values |= dict.fromkeys(PLACE)  # production would have turned it into a commune code
-    if operation.id.endswith(FIRST_NAMES_IN_ONE):
-        values["prenoms"] = ", ".join(who.prenoms)
-
-
-def _signature(params: Mapping[str, Any]) -> Signature:
-    return tuple(sorted(pair for name, value in params.items() for pair in _pairs(name, value)))
-
-
-def _pairs(name: str, value: Any) -> list[str]:
     """Numbers and strings are written alike; an empty list leaves nothing, null an empty value."""
+    written = (_written(str(name), value) for name, value in params.items())
+    return tuple(sorted((name, values) for name, values in written if values))
+
+
+def signature_of_question(writing: Writing, lookup: Lookup) -> Signature:
+    facts = msgspec.structs.asdict(lookup.identity) | dict(lookup.parameters)
+    if isinstance(lookup.identity, Identite):
+        facts |= _facts_of(lookup.identity)
+    told = {key: facts.get(fact) for key, fact in writing.keys.items()}
+    return signature_of_case({key: value for key, value in told.items() if value is not None or key in writing.blanks})
+
+
+def _facts_of(who: Identite) -> dict[str, Any]:
+    """A part of the date counts when those above it are known; a commune, when the person was born in France."""
+    year, month, day = who.date_naissance().split("-")
+    abroad = who.code_cog_insee_pays_naissance not in (None, FRANCE)
+    return {
+        "annee_date_naissance": int(year) or None,
+        "mois_date_naissance": int(month) or None,
+        "jour_date_naissance": int(day) or None,
+        "annee_typed": year,
+        "mois_typed": month,
+        "jour_typed": day,
+        "annee_mois_jour": f"{year}-{month}-{day}",
+        "jour_mois_annee": f"{day}/{month}/{year}",
+        "code_cog_insee_commune_naissance": None if abroad else who.code_cog_insee_commune_naissance,
+        "prenom": next(iter(who.prenoms), None),
+        "prenoms_in_one": ", ".join(who.prenoms),
+        "gender": GENDERS.get(who.sexe_etat_civil or ""),
+    }
+
+
+def _written(name: str, value: Any) -> tuple[str, tuple[str, ...]]:
     if isinstance(value, list | tuple):
-        return [f"{name}[]={_text(item)}" for item in value]
-    return [f"{name}={_text(value)}"]
+        return f"{name}[]", tuple(_text(item) for item in value)
+    return name, (_text(value),)
 
 
 def _text(value: Any) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from bouquet_casebook.cases import Case, Casebook
-from bouquet_casebook.matching import checks_of, signature_of_question
+from bouquet_casebook.matching import signature_of_question, writing_of
 from bouquet_casebook.sessions import open_session
 from bouquet_proto import session
 from bouquet_proto.bus import Bus, Handler, Serving
@@ -50,7 +50,8 @@ class Sandbox:
 
     def offers(self) -> tuple[Offer, ...]:
         installed = sorted(entry_points(group=WORKERS), key=lambda entry: entry.name)
-        return (*sandboxed(entry.load().offer() for entry in installed), SESSIONS)
+        workers = (entry.load() for entry in installed if entry.name != session.PROVIDER)
+        return (*sandboxed(worker.offer() for worker in workers), SESSIONS)
 
     def settings(self, environ: Mapping[str, str]) -> CasebookSettings:
         return load(CasebookSettings, environ, PREFIX)
@@ -69,13 +70,14 @@ class Sandbox:
 
 
 def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """The offers as cases can answer them: no plan, since a case is already the decision, and no cache (§1.4)."""
+    """The offers as cases can answer them: no plan, since a case is already the decision, no cache (§1.4), and no rule
+    for a citizen's identity (§6.5)."""
     taken: set[str] = set()
     result = []
     for offer in offers:
         own = tuple(operation for operation in offer.operations if operation.id not in taken)
         taken |= {operation.id for operation in own}
-        simple = tuple(msgspec.structs.replace(operation, plan="", cache_s=0) for operation in own)
+        simple = tuple(msgspec.structs.replace(operation, plan="", cache_s=0, pivot=()) for operation in own)
         result.append(msgspec.structs.replace(offer, operations=simple))
     return tuple(result)
 
@@ -89,7 +91,7 @@ def handler_of(offer: Offer, casebook: Casebook) -> Handler:
                 return Found(Raw(encode(offer)))
             case Lookup(operation=name) if name in operations:
                 operation = operations[name]
-                signature = signature_of_question(operation, checks_of(operation, operations), request)
+                signature = signature_of_question(writing_of(operation, operations), request)
                 return _answer(operation, offer.problems, casebook.folder(operation.folder).find(signature))
             case _:
                 return Failed("malformed_request")

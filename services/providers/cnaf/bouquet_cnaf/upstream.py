@@ -39,6 +39,9 @@ ENVELOPE = """\
   </soap:Body>
 </soap:Envelope>
 """
+OPENING = re.compile(rb"<(\?xml|(\w+:)?Envelope\b)")
+CLOSING = re.compile(rb"</(\w+:)?Envelope\s*>")
+"""Apart: one pattern from the one to the other takes minutes over a body that never closes."""
 BEAN = "{*}Body/{*}demanderDocumentWebResponse/{*}return/{*}beanRetourDemandeDocumentWeb"
 LINES = tuple(f"adresse/LIBLIG{number}ADR" for number in range(1, 8))
 
@@ -96,8 +99,8 @@ def envelope(who: NumeroAllocataire) -> str:
 
 def retour_of(body: bytes) -> Retour:
     """Out of its MIME part, whatever the state of the headers and boundaries around it (§2.3)."""
-    part = re.search(rb"<(\?xml|(\w+:)?Envelope\b).*</(\w+:)?Envelope\s*>", body, re.DOTALL)
-    bean = parsed(part[0] if part else b"").find(BEAN)
+    opening, closings = OPENING.search(body), [closing.end() for closing in CLOSING.finditer(body)]
+    bean = parsed(body[opening.start() : closings[-1]] if opening and closings else b"").find(BEAN)
     if bean is None:
         raise Trouble("upstream_malformed", field=BEAN)
     return Retour(code=_integer(bean, "{*}codeRetour"), document=_text(bean, "{*}fluxRetour"))

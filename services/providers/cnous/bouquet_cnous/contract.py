@@ -1,16 +1,18 @@
-"""What is published of a scholarship holder: http-contract §1.6.5. FranceConnect shows the same without the identity.
+"""What is published of a scholarship holder: http-contract §1.6.5. From v3 on FranceConnect shows the same without the
+identity.
 
-Version 4 tells of strikings-off in `statut_boursier`, where version 3 has but `est_boursier`.
+Version 4 tells of strikings-off in `statut_boursier`, where version 3 has but `est_boursier`. Version 2 is flat, and
+tells the status of the grant, of which the others only say whether it is provisional.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
 from bouquet_proto.failures import PERIMETER, Failure, Kind
-from bouquet_proto.offer import Retirement
+from bouquet_proto.offer import Modality, Retirement, v2_operation
 from bouquet_proto.rules import Check
 from bouquet_worker.views import showing
 from bouquet_worker.worker import Published
@@ -40,7 +42,7 @@ class PeriodeVersement(Struct, frozen=True, kw_only=True):
     date_rentree: Annotated[
         str | None, Meta(description="Date de rentrée, où les versements commencent", extra_json_schema=_DAY)
     ]
-    duree: Annotated[int | None, Meta(description="Nombre de mois de versement")]
+    duree: Annotated[int | float | None, Meta(description="Nombre de mois de versement")]
 
 
 class EtablissementEtudes(Struct, frozen=True, kw_only=True):
@@ -78,9 +80,14 @@ class EtudiantBoursierSansIdentite(_Bourse, frozen=True, kw_only=True, forbid_un
 
 
 class EtudiantBoursier(EtudiantBoursierSansIdentite, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    identite: Annotated[Identite, Meta(description="Identité de l'étudiant, telle qu'il l'a déclarée")]
+
+
+class Dossier(EtudiantBoursier, frozen=True, kw_only=True):
     """The whole, of which every shape shows a part."""
 
-    identite: Annotated[Identite, Meta(description="Identité de l'étudiant, telle qu'il l'a déclarée")]
+    statut_bourse: int | None
+    """Zero is final, more is provisional; what is not told is not known (D13)."""
 
     @property
     def est_boursier(self) -> bool:
@@ -141,8 +148,14 @@ def _superseded(resource: str) -> Retirement:
 
 
 def _both_versions(
-    v3: type[Struct], v4: type[Struct], name: str, modality: str, wrong: str, *checks: tuple[Check, ...]
-) -> tuple[Published[EtudiantBoursier], ...]:
+    v3: type[Struct],
+    v4: type[Struct],
+    name: str,
+    modality: str,
+    wrong: str,
+    *checks: tuple[Check, ...],
+    pivot: tuple[Check, ...] = (),
+) -> tuple[Published[Dossier], ...]:
     """`name` is how operation ids call the modality."""
     resource = f"cnous/etudiant_boursier/{modality}"
     common: dict[str, Any] = {
@@ -151,6 +164,7 @@ def _both_versions(
         "summary": "Statut étudiant boursier",
         "scopes": SCOPES,
         "checks": checks,
+        "pivot": pivot,
         "reasons": (NO_SCHOLARSHIP, SEVERAL, wrong),
     }
     operation_id = f"api_particulier_v{{}}_cnous_etudiant_boursier_with_{name}"
@@ -171,4 +185,97 @@ FRANCE_CONNECT = _both_versions(
     "france_connect",
     WRONG_IDENTITY,
     _CAMPAIGN,
+    pivot=(Check("date_full"),),
 )
+
+
+# Version 2
+
+StatutLibelle: TypeAlias = Literal["définitif", "provisoire (conditionnel)"]
+STATUTS: dict[bool | None, StatutLibelle] = {False: "définitif", True: "provisoire (conditionnel)"}
+"""By whether the grant is provisional."""
+
+
+class EtudiantBoursierV2(Struct, frozen=True, kw_only=True, rename="camel"):
+    nom: str
+    prenom: str | None
+    prenom2: str | None
+    date_naissance: str | None
+    lieu_naissance: str | None
+    sexe: Literal["M", "F"] | None
+    email: str | None
+    boursier: bool
+    echelon_bourse: str | None
+    statut: Annotated[int | None, Meta(description="0 : bourse définitive, au-delà : provisoire")]
+    statut_libelle: StatutLibelle | None
+    date_de_rentree: str | None
+    duree_versement: int | float | None
+    ville_etudes: str | None
+    etablissement: str | None
+
+
+def boursier_v2(dossier: Dossier) -> EtudiantBoursierV2:
+    prenom, prenom2, *_ = (*dossier.identite.prenoms, None, None)
+    return EtudiantBoursierV2(
+        nom=dossier.identite.nom,
+        prenom=prenom,
+        prenom2=prenom2,
+        date_naissance=dossier.identite.date_naissance,
+        lieu_naissance=dossier.identite.nom_commune_naissance,
+        sexe=dossier.identite.sexe,
+        email=dossier.email,
+        boursier=dossier.est_boursier,
+        echelon_bourse=dossier.echelon_bourse.echelon,
+        statut=dossier.statut_bourse,
+        statut_libelle=STATUTS.get(dossier.echelon_bourse.echelon_bourse_regionale_provisoire),
+        date_de_rentree=dossier.periode_versement_bourse.date_rentree,
+        duree_versement=dossier.periode_versement_bourse.duree,
+        ville_etudes=dossier.etablissement_etudes.nom_commune,
+        etablissement=dossier.etablissement_etudes.nom_etablissement,
+    )
+
+
+FIELDS_V2: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("nom", "prenom", "prenom2", "dateNaissance", "lieuNaissance", "sexe"), ("cnous_identite",)),
+    "email": ("cnous_email",),
+    "boursier": ("cnous_statut_boursier",),
+    "echelonBourse": ("cnous_echelon_bourse",),
+    "statut": ("cnous_statut_bourse",),
+    "statutLibelle": ("cnous_statut_bourse",),
+    "dateDeRentree": ("cnous_periode_versement",),
+    "dureeVersement": ("cnous_periode_versement",),
+    "villeEtudes": ("cnous_ville_etudes",),
+    "etablissement": ("cnous_ville_etudes",),
+}
+
+
+def _v2(modality: Modality, wrong: str, *checks: Check, pivot: tuple[Check, ...] = ()) -> Published[Dossier]:
+    return Published(
+        v2_operation(
+            "api_particulier_v2_cnous_student_scholarship",
+            modality,
+            becomes="/v4/cnous/etudiant_boursier",
+            path="/api/v2/etudiants-boursiers",
+            summary="Statut étudiant boursier",
+            scopes=SCOPES,
+            data=EtudiantBoursierV2,
+            fields=FIELDS_V2,
+            checks=(checks,),
+            pivot=pivot,
+            reasons=(NO_SCHOLARSHIP, SEVERAL, wrong),
+        ),
+        boursier_v2,
+    )
+
+
+IDENTITE_V2 = _v2(
+    "identite",
+    WRONG_IDENTITY,
+    Check("nom", {"nom_naissance": "nom"}),
+    Check("prenoms_in_one"),
+    Check("date_in_one"),
+    Check("sexe_optional", {"sexe_etat_civil": "sexe"}),
+    Check("commune_free", {"code_cog_insee_commune_naissance": "lieuDeNaissance"}),
+)
+INE_V2 = _v2("ine", WRONG_INE, Check("ine"))
+FRANCE_CONNECT_V2 = _v2("france_connect", WRONG_IDENTITY, pivot=(Check("date_full"),))

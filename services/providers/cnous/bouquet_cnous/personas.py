@@ -43,8 +43,6 @@ class Student(Struct, frozen=True, kw_only=True):
     """The keys that tell the birth place: a commune, or a text."""
     grants: Mapping[int, Grant]
     """By years ago."""
-    untold: tuple[str, ...] = ()
-    """Keys that are null (D13)."""
 
     def is_named(self, nom: str, prenoms: str, naissance: str, sexe: str, commune: str) -> bool:
         """What is blank is not looked at."""
@@ -57,7 +55,7 @@ def _commune(code: str, name: str) -> Json:
     return {"birthPlace": {"id": int(code), "com": code, "libelle": name}, "birthPlaceLibelle": None}
 
 
-def _text(name: str | None) -> Json:
+def _text(name: str) -> Json:
     return {"birthPlace": None, "birthPlaceLibelle": name}
 
 
@@ -110,16 +108,15 @@ STUDENTS = (
         place=_commune("64130", "Biriatou"),
         grants={1: Grant(echelon="7", town="PAU", school="FACULTE DE DROIT IMAGINAIRE")},
     ),
-    # Born abroad, and much is not known of her.
+    # Born abroad.
     Student(
         ine="1800274516Z",
         nom="OUEDRAOGO-BLIN",
         prenoms=("Aïssata",),
         naissance=date(1984, 12, 30),
         sexe="F",
-        place=_text(None),
+        place=_text("Ouagadougou"),
         grants={0: Grant(echelon="1", town="QUIMPER", school="IUT FICTIF DE CORNOUAILLE")},
-        untold=("birthDate", "backToSchoolDate", "grantStatus", "email", "civility"),
     ),
 )
 
@@ -144,7 +141,7 @@ def record_of(student: Student, campaign_year: int | None, today: date) -> Json 
     now = academic_year(today)
     year = now - min(student.grants) if campaign_year is None else campaign_year
     grant = student.grants.get(now - year)
-    return _record(student, grant, year) | dict.fromkeys(student.untold) if grant else None
+    return _record(student, grant, year) if grant else None
 
 
 def academic_year(today: date) -> int:

@@ -11,22 +11,19 @@ from datetime import date
 from aiohttp import web
 
 from bouquet_cnous.personas import BAD_REQUEST, NOT_FOUND, ODDITIES, STUDENTS, Said, Student, record_of
-from bouquet_worker.simulate import Simulator, TokenDesk, simulated
+from bouquet_worker.simulate import CLOCK, Simulator, TokenDesk, simulated
 from bouquet_worker.unwell import unwell
-from bouquet_worker.worker import Clock, paris_today
 
 CLIENT_ID = "bouquet-cnous"
 CLIENT_SECRET = "simulateur-cnous"
 EXPIRES_IN_S = 7200
 
-TODAY: web.AppKey[Clock] = web.AppKey("today")
 SAID = web.AppKey("said", MutableMapping[str, Said])
 DESK = web.AppKey("desk", TokenDesk)
 
 
-def cnous_app(today: Clock = paris_today) -> web.Application:
+def cnous_app() -> web.Application:
     app = simulated()
-    app[TODAY] = today
     app[SAID] = dict(ODDITIES)
     app[DESK] = TokenDesk({CLIENT_ID: CLIENT_SECRET}, expires_in_s=EXPIRES_IN_S)
     app.add_routes(
@@ -91,7 +88,7 @@ async def _answer(
         return web.Response(status=401)
     if ill := await unwell(request, key):
         return ill
-    status, body = request.app[SAID].get(key.upper()) or _said(student, campaign_year, request.app[TODAY]())
+    status, body = request.app[SAID].get(key.upper()) or _said(student, campaign_year, request.app[CLOCK]())
     return web.json_response([body] if array and status == 200 and isinstance(body, dict) else body, status=status)
 
 

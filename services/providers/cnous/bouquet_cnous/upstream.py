@@ -62,7 +62,7 @@ class Scholarship(Struct, frozen=True, rename="camel"):
     study_town: str | None = None
     school_name: str | None = None
     back_to_school_date: PerhapsMoment | None = None
-    payment_duration: int | None = None
+    payment_duration: int | float | None = None
     removed: str | None = None
     removal_date: PerhapsMoment | None = None
 

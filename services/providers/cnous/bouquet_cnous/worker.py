@@ -6,7 +6,7 @@ Upstream: its scholarship API (reference/upstreams/08-cnous.md). Where no campai
 from __future__ import annotations
 
 from bouquet_cnous import contract, upstream
-from bouquet_cnous.contract import NO_SCHOLARSHIP, SEVERAL, WRONG_IDENTITY, WRONG_INE, EtudiantBoursier
+from bouquet_cnous.contract import NO_SCHOLARSHIP, SEVERAL, WRONG_IDENTITY, WRONG_INE, Dossier
 from bouquet_cnous.upstream import ANSWERED, REMOVED, SEXES, Place, Scholarship, pivot_of, search_for
 from bouquet_cog.birthplace import located
 from bouquet_cog.communes import Communes
@@ -45,20 +45,20 @@ def cnous(settings: Settings) -> Upstream:
     )
 
 
-@worker.answers(*contract.INE)
-async def by_ine(ask: Ask[Ine], cnous: Upstream) -> EtudiantBoursier | NotFound | Rejected:
+@worker.answers(*contract.INE, contract.INE_V2)
+async def by_ine(ask: Ask[Ine], cnous: Upstream) -> Dossier | NotFound | Rejected:
     path, params = {"ine": ask.who.ine.upper()}, {"campaignYear": campaign_year(ask)}
     return read(await cnous.get(upstream.INE, path=path, params=params), wrong=WRONG_INE)
 
 
-@worker.answers(*contract.IDENTITE)
-async def by_identity(ask: Ask[Identite], cnous: Upstream) -> EtudiantBoursier | NotFound | Rejected:
+@worker.answers(*contract.IDENTITE, contract.IDENTITE_V2)
+async def by_identity(ask: Ask[Identite], cnous: Upstream) -> Dossier | NotFound | Rejected:
     search = search_for(await located(ask.who, Communes.packaged()), campaign_year(ask))
     return read(await cnous.post(upstream.IDENTITE, json=search, idempotent=True), wrong=WRONG_IDENTITY)
 
 
-@worker.answers(*contract.FRANCE_CONNECT)
-async def by_france_connect(ask: Ask[Identite], cnous: Upstream) -> EtudiantBoursier | NotFound | Rejected:
+@worker.answers(*contract.FRANCE_CONNECT, contract.FRANCE_CONNECT_V2)
+async def by_france_connect(ask: Ask[Identite], cnous: Upstream) -> Dossier | NotFound | Rejected:
     pivot = pivot_of(ask.who, campaign_year(ask))
     return read(await cnous.get(upstream.FRANCE_CONNECT, json=pivot), wrong=WRONG_IDENTITY)
 
@@ -68,7 +68,7 @@ def campaign_year(ask: Ask[Ine] | Ask[Identite]) -> int | None:
     return year if isinstance(year, int) else None
 
 
-def read(answer: Answer, *, wrong: str) -> EtudiantBoursier | NotFound | Rejected:
+def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
     """`wrong` is what a caller mistook, when Cnous refuses the question."""
     match answer.status:
         case 200:
@@ -81,7 +81,7 @@ def read(answer: Answer, *, wrong: str) -> EtudiantBoursier | NotFound | Rejecte
             raise Trouble("upstream_unknown", cause=f"HTTP {status}")
 
 
-def the_only(answered: Scholarship | list[Scholarship]) -> EtudiantBoursier | Rejected:
+def the_only(answered: Scholarship | list[Scholarship]) -> Dossier | Rejected:
     """Bare, or alone in an array. An empty array is no way of Cnous to say that there is none."""
     match answered:
         case Scholarship() as scholarship:
@@ -94,8 +94,8 @@ def the_only(answered: Scholarship | list[Scholarship]) -> EtudiantBoursier | Re
             return Rejected(SEVERAL)
 
 
-def to_contract(scholarship: Scholarship) -> EtudiantBoursier:
-    return EtudiantBoursier(
+def to_contract(scholarship: Scholarship) -> Dossier:
+    return Dossier(
         identite=contract.Identite(
             nom=scholarship.last_name,
             prenoms=tuple(filter(None, map(present, (scholarship.first_name, scholarship.first_name2)))),
@@ -113,6 +113,7 @@ def to_contract(scholarship: Scholarship) -> EtudiantBoursier:
             echelon=scholarship.grant_echelon,
             echelon_bourse_regionale_provisoire=provisional(scholarship.grant_status),
         ),
+        statut_bourse=scholarship.grant_status,
         periode_versement_bourse=contract.PeriodeVersement(
             date_rentree=known_day(scholarship.back_to_school_date), duree=scholarship.payment_duration
         ),

@@ -1,4 +1,5 @@
-"""What is published of seven allowances: http-contract §1.6.2-1.6.3. Each by civil status, and by FranceConnect.
+"""What is published of seven allowances: http-contract §1.6.2-1.6.3. Each by civil status, and by FranceConnect; five
+in v2 too.
 
 Six say whether a person has a right; the seventh tells a crèche what a household's rate is computed from.
 """
@@ -11,12 +12,21 @@ from typing import Annotated, Any, Literal, TypeAlias
 from msgspec import Meta, Struct
 
 from bouquet_proto.failures import Failure, Kind
-from bouquet_proto.quotient_familial import IDENTITY_CHECKS, REFUSED, UNATTACHED, UNIDENTIFIED
-from bouquet_worker.views import showing
+from bouquet_proto.offer import Modality, v2_operation
+from bouquet_proto.quotient_familial import (
+    IDENTITY_CHECKS,
+    IDENTITY_CHECKS_V2,
+    NOBODY,
+    REFUSED,
+    UNATTACHED,
+    UNIDENTIFIED,
+)
+from bouquet_worker.views import seen_as, showing
 from bouquet_worker.worker import Published
 
 Day: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date"})]
 Debut: TypeAlias = Annotated[Day | None, Meta(description="Date d'ouverture du droit, null sans droit")]
+Fin: TypeAlias = Annotated[None, Meta(description="Toujours null")]
 
 
 class Droit(Struct, frozen=True, kw_only=True):
@@ -34,6 +44,15 @@ class Droit(Struct, frozen=True, kw_only=True):
     def avec_participation(self) -> bool:
         """False, not null, without a right: as the reference, and not as its document says (C12)."""
         return self.status == "beneficiaire_avec_participation_financiere"
+
+    @property
+    def date_debut(self) -> str | None:
+        """As version 2 says it, and the next."""
+        return self.date_debut_droit
+
+    @property
+    def majoration(self) -> bool | None:
+        return self.avec_majoration
 
 
 class Beneficiaire(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,6 +78,29 @@ class StatutAEEH(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="allocataire : le parent. ouvrant_droit : l'enfant"),
     ]
     date_debut_droit: Debut
+
+
+class DroitV2(Struct, frozen=True, kw_only=True, rename="camel"):
+    status: Literal["beneficiaire", "non_beneficiaire"]
+    date_debut: Debut
+
+
+class DroitV2AvecFin(DroitV2, frozen=True, kw_only=True, rename="camel"):
+    date_fin: Fin = None
+
+
+class DroitV2Majorable(DroitV2AvecFin, frozen=True, kw_only=True, rename="camel"):
+    majoration: bool | None
+
+
+class DroitV2C2S(Struct, frozen=True, kw_only=True, rename="camel"):
+    status: Literal[
+        "beneficiaire_sans_participation_financiere",
+        "beneficiaire_avec_participation_financiere",
+        "non_beneficiaire_css",
+    ]
+    date_debut: Debut
+    date_fin: Fin = None
 
 
 class Personne(Struct, frozen=True, kw_only=True):
@@ -119,6 +161,7 @@ def _no_file(code: str, fund: str, of_fund: str) -> Failure:
 
 
 PROBLEMS = {
+    UNIDENTIFIED: NOBODY,
     # upstreams/03 §3.3, to the letter. Five digits: whoever has no file speaks for itself, whatever was asked.
     UNATTACHED: _absence(
         "35003",
@@ -182,27 +225,60 @@ def _both_modalities(
     )
 
 
-def _right(resource: str, summary: str, data: type[Struct], **apart: str) -> tuple[Published[Any], Published[Any]]:
-    """One scope opens all, but for fields that have one `apart`."""
-    fields = dict.fromkeys(data.__struct_fields__, resource) | apart
-    return _both_modalities(resource, summary, data, resource, *apart.values(), fields=fields, reasons=_REASONS)
+def _right(
+    resource: str, summary: str, v3: type[Struct], v2: type[Struct], *, majoration: str = ""
+) -> tuple[Published[Any], ...]:
+    """One scope opens all, but for an increase, which has its own."""
+    scopes = (resource, majoration) if majoration else (resource,)
+    fields = {
+        field: majoration if field.endswith("majoration") else resource
+        for field in (*v3.__struct_fields__, *v2.__struct_encode_fields__)
+    }
+    return (
+        *_both_modalities(resource, summary, v3, *scopes, fields=fields, reasons=_REASONS),
+        _v2(resource, "identite", v2, fields, summary=summary, scopes=scopes, checks=(IDENTITY_CHECKS_V2,)),
+        _v2(resource, "france_connect", v2, fields, summary=summary, scopes=scopes, checks=(), pivot=IDENTITY_CHECKS),
+    )
 
 
-C2S = _right("complementaire_sante_solidaire", "Statut complémentaire santé solidaire (C2S)", BeneficiaireC2S)
+def _v2(
+    resource: str, modality: Modality, data: type[Struct], fields: Mapping[str, str], **rest: Any
+) -> Published[Droit]:
+    return Published(
+        v2_operation(
+            f"api_particulier_v2_cnav_{resource}",
+            modality,
+            becomes=f"/v3/dss/{resource}",
+            path=f"/api/v2/{resource.replace('_', '-')}",
+            data=data,
+            fields={field: (fields[field],) for field in data.__struct_encode_fields__},
+            reasons=_REASONS,
+            cache_s=3600,
+            **rest,
+        ),
+        seen_as(data),
+    )
+
+
+C2S = _right(
+    "complementaire_sante_solidaire", "Statut complémentaire santé solidaire (C2S)", BeneficiaireC2S, DroitV2C2S
+)
 RSA = _right(
     "revenu_solidarite_active",
     "Statut revenu de solidarité active (RSA)",
     BeneficiaireMajorable,
-    avec_majoration="revenu_solidarite_active_majoration",
+    DroitV2Majorable,
+    majoration="revenu_solidarite_active_majoration",
 )
 PPA = _right(
     "prime_activite",
     "Statut prime d'activité",
     BeneficiaireMajorable,
-    avec_majoration="prime_activite_majoration",
+    DroitV2Majorable,
+    majoration="prime_activite_majoration",
 )
-AAH = _right("allocation_adulte_handicape", "Statut allocation adulte handicapé (AAH)", Beneficiaire)
-ASF = _right("allocation_soutien_familial", "Statut allocation de soutien familial (ASF)", Beneficiaire)
+AAH = _right("allocation_adulte_handicape", "Statut allocation adulte handicapé (AAH)", Beneficiaire, DroitV2)
+ASF = _right("allocation_soutien_familial", "Statut allocation de soutien familial (ASF)", Beneficiaire, DroitV2AvecFin)
 AEEH = _both_modalities(
     "allocation_enfant_handicape",
     "Statut allocation d'éducation de l'enfant handicapé (AEEH)",

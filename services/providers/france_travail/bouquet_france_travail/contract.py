@@ -1,14 +1,15 @@
-"""What is published of a jobseeker: http-contract §1.6.6, and the official document's own words."""
+"""What is published of a jobseeker: http-contract §1.6.6, and the official document's own words. Version 2 is flat."""
 
 from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from msgspec import Meta, Struct, structs
+from msgspec import Meta, Struct, field, structs
 
 from bouquet_proto.failures import PERIMETER, Failure, Kind
-from bouquet_proto.offer import operation
+from bouquet_proto.offer import operation, v2_operation
 from bouquet_proto.rules import Check
+from bouquet_worker.worker import Published
 
 CATEGORIES = {
     1: "PERSONNE SANS EMPLOI DISPONIBLE DUREE INDETERMINEE PLEIN TPS",
@@ -142,4 +143,144 @@ INDEMNITES = operation(
     fields=INDEMNITES_FIELDS,
     checks=_CHECKS,
     reasons=(NO_PAYMENT,),
+)
+
+
+# Version 2
+
+
+class AdresseV2(Struct, frozen=True, kw_only=True, rename="camel"):
+    insee_commune: str | None = field(name="INSEECommune")
+    code_postal: str | None
+    localite: str | None
+    ligne_voie: str | None
+    ligne_complement_destinataire: str | None
+    ligne_complement_adresse: str | None
+    ligne_complement_distribution: str | None
+    ligne_nom: str | None
+
+
+class SituationV2(Struct, frozen=True, kw_only=True, rename="camel"):
+    identifiant: str
+    civilite: Civilite | None
+    nom: str | None
+    nom_usage: str | None
+    prenom: str | None
+    sexe: str | None
+    date_naissance: Day | None
+    code_certification: Certification | None = field(name="codeCertificationCNAV")
+    code_categorie_inscription: CodeCategorie
+    libelle_categorie_inscription: LibelleCategorie | None
+    date_inscription: Day | None
+    date_cessation_inscription: Day | None
+    adresse: AdresseV2
+    email: str | None
+    telephone: str | None
+    telephone2: str | None
+
+
+class PaiementV2(Struct, frozen=True, kw_only=True):
+    """The official document gives these the names of v3, which neither its sandbox nor its code has."""
+
+    date: Day
+    montant: float
+    allocations: float
+    aides: float
+    autres: float
+
+
+class PaiementsV2(Struct, frozen=True, kw_only=True):
+    identifiant: str
+    paiements: Annotated[tuple[PaiementV2, ...], Meta(min_length=1)]
+
+
+def situation_v2(statut: Statut) -> SituationV2:
+    identite, contact, adresse, inscription = statut.identite, statut.contact, statut.adresse, statut.inscription
+    return SituationV2(
+        identifiant=statut.identifiant,
+        civilite=identite.civilite,
+        nom=identite.nom_naissance,
+        nom_usage=identite.nom_usage,
+        prenom=identite.prenom,
+        sexe=identite.sexe,
+        date_naissance=identite.date_naissance,
+        code_certification=inscription.code_certification_cnav,
+        code_categorie_inscription=inscription.categorie.code,
+        libelle_categorie_inscription=inscription.categorie.libelle,
+        date_inscription=inscription.date_debut,
+        date_cessation_inscription=inscription.date_fin,
+        adresse=AdresseV2(
+            insee_commune=adresse.code_cog_insee_commune,
+            code_postal=adresse.code_postal,
+            localite=adresse.localite,
+            ligne_voie=adresse.ligne_voie,
+            ligne_complement_destinataire=adresse.ligne_complement_destinataire,
+            ligne_complement_adresse=adresse.ligne_complement_adresse,
+            ligne_complement_distribution=adresse.ligne_complement_distribution,
+            ligne_nom=adresse.ligne_nom,
+        ),
+        email=contact.email,
+        telephone=contact.telephone,
+        telephone2=contact.telephone2,
+    )
+
+
+def paiements_v2(indemnites: Indemnites) -> PaiementsV2:
+    return PaiementsV2(identifiant=indemnites.identifiant, paiements=tuple(map(_paiement_v2, indemnites.paiements)))
+
+
+def _paiement_v2(paiement: Paiement) -> PaiementV2:
+    return PaiementV2(
+        date=paiement.date_versement,
+        montant=paiement.montant_total,
+        allocations=paiement.montant_allocations,
+        aides=paiement.montant_aides,
+        autres=paiement.montant_autres,
+    )
+
+
+_IDENTITE_V2 = ("identifiant", "civilite", "nom", "nomUsage", "prenom", "sexe", "dateNaissance")
+_INSCRIPTION_V2 = (
+    "codeCertificationCNAV",
+    "codeCategorieInscription",
+    "libelleCategorieInscription",
+    "dateInscription",
+    "dateCessationInscription",
+)
+STATUT_FIELDS_V2: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(_IDENTITE_V2, ("pole_emploi_identite",)),
+    **dict.fromkeys(_INSCRIPTION_V2, ("pole_emploi_inscription",)),
+    **dict.fromkeys(("email", "telephone", "telephone2"), ("pole_emploi_contact",)),
+    "adresse": ("pole_emploi_adresse",),
+}
+
+STATUT_V2 = Published(
+    v2_operation(
+        "api_particulier_v2_pole_emploi_statut",
+        "identifiant",
+        becomes="/v3/france_travail/statut",
+        path="/api/v2/situations-pole-emploi",
+        summary="Statut demandeur d'emploi",
+        scopes=("pole_emploi_identite", "pole_emploi_contact", "pole_emploi_adresse", "pole_emploi_inscription"),
+        data=SituationV2,
+        fields=STATUT_FIELDS_V2,
+        checks=_CHECKS,
+        reasons=(NO_SITUATION,),
+    ),
+    situation_v2,
+)
+INDEMNITES_V2 = Published(
+    v2_operation(
+        "api_particulier_v2_pole_emploi_indemnites",
+        "identifiant",
+        becomes="/v3/france_travail/indemnites",
+        path="/api/v2/paiements-pole-emploi",
+        summary="Paiements versés par France Travail",
+        scopes=INDEMNITES_FIELDS["paiements"],
+        data=PaiementsV2,
+        fields=INDEMNITES_FIELDS,
+        checks=_CHECKS,
+        reasons=(NO_PAYMENT,),
+    ),
+    paiements_v2,
 )

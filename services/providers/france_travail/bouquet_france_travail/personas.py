@@ -125,7 +125,7 @@ PERSONAS = {
             200,
             {
                 **_PRADIGNAC,
-                **registered("3", "2024-06-03T00:00:00+02:00", "EC", until="2025-10-31T00:00:00+01:00"),
+                **registered("3", "2024-06-03T00:00:00+02:00", "RC", until="2025-10-31T00:00:00+01:00"),
             },
         ),
         indemnites=payments(),
@@ -136,7 +136,7 @@ PERSONAS = {
         indemnites=payments(registered=False),
     ),
     "ferreol.mirabeuf55": Persona(
-        story="Registered, without an address or a certification; nothing to say of payments",
+        story="Registered, waits for a certification; nothing to say of payments",
         statut=Said(
             200,
             {
@@ -145,10 +145,23 @@ PERSONAS = {
                 "civilite": "M.",
                 "sexe": "Masculin",
                 "dateNaissance": "1979-10-01T00:00:00+01:00",
-                **registered("5", "2026-01-05T00:00:00+01:00", " "),
+                "telephone": "0600000055",
+                "adresse": {
+                    "INSEECommune": "46042",
+                    "codePostal": "46000",
+                    "ligneNom": "MIRABEUF",
+                    "ligneVoie": "4 QUAI DE REGOURD",
+                    "localite": "46000 CAHORS",
+                },
+                **registered("5", "2026-01-05T00:00:00+01:00", "AC"),
             },
         ),
         indemnites=Said(204),
+    ),
+    "azerty": Persona(
+        story="The one whom health checks ask for (upstreams/01 §1.7)",
+        statut=Said(200, {**_QUINTRAND, **registered("1", "2025-02-10T00:00:00+01:00", "VC")}),
+        indemnites=payments(("2026-03-03T00:00:00+01:00", 1084.37, 1084.37, 0.0, 0.0)),
     ),
     "panne.attente": Persona(story="One of their own services is late", statut=LATE, indemnites=LATE),
     "panne.technique": Persona(story="One of their own services is broken", statut=BROKEN, indemnites=BROKEN),

@@ -63,9 +63,11 @@ class Payment(Struct, frozen=True, rename="camel"):
 
 
 class Payments(Struct, frozen=True, rename="camel"):
+    """No payment is an empty list: one that is not there says nothing of the person."""
+
     statut_inscription: bool | None
     """Must be there, whatever it says."""
-    liste_paiement: tuple[Payment, ...] | None = None
+    liste_paiement: tuple[Payment, ...]
 
 
 class Error(Struct, frozen=True, rename="camel"):

@@ -6,7 +6,7 @@ Upstream: two of its APIs, under one client (reference/upstreams/10-france-trava
 from __future__ import annotations
 
 from bouquet_france_travail import contract
-from bouquet_france_travail.contract import INDEMNITES, NO_PAYMENT, NO_SITUATION, STATUT
+from bouquet_france_travail.contract import INDEMNITES, INDEMNITES_V2, NO_PAYMENT, NO_SITUATION, STATUT, STATUT_V2
 from bouquet_france_travail.upstream import (
     ABSENT_INDEMNITES,
     ABSENT_STATUT,
@@ -75,7 +75,7 @@ def _api(name: str, url: str, settings: Settings) -> Upstream:
     )
 
 
-@worker.answers(STATUT)
+@worker.answers(STATUT, STATUT_V2)
 async def statut(ask: Ask[Identifiant], statut_api: Upstream) -> contract.Statut | NotFound:
     """The body is the identifier as it is, without the quotes that JSON would want."""
     answer = await statut_api.post(data=ask.who.identifiant, headers=headers_of(ask), idempotent=True)
@@ -84,7 +84,7 @@ async def statut(ask: Ask[Identifiant], statut_api: Upstream) -> contract.Statut
     return NotFound(NO_SITUATION)
 
 
-@worker.answers(INDEMNITES)
+@worker.answers(INDEMNITES, INDEMNITES_V2)
 async def indemnites(ask: Ask[Identifiant], indemnites_api: Upstream) -> contract.Indemnites | NotFound:
     """No payment is the same as nobody (§10.4)."""
     answer = await indemnites_api.get(params={"loginMnemotechnique": ask.who.identifiant}, headers=headers_of(ask))

@@ -355,5 +355,6 @@ def staged(who: Who, fund: Fund) -> Said | None:
         return None
     word = words.get(fund.word, "NO-FILE")
     if word in _QUOTIENTS:
-        return household(_QUOTIENTS[word], person(who), codePostalVille="75001 PARIS", pays="FRANCE")
+        quotient = _QUOTIENTS[word]
+        return household(quotient, person(who), identite=who.nom, codePostalVille="75001 PARIS", pays="FRANCE")
     return STAGES.get(word)

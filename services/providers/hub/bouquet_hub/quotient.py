@@ -13,11 +13,13 @@ from bouquet_hub.request import headers_of, query_of
 from bouquet_proto import quotient_familial as contract
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, NotFound, Rejected
-from bouquet_proto.quotient_familial import QUOTIENT_MISSING, Fournisseur, QuotientFamilial
+from bouquet_proto.offer import Operation
+from bouquet_proto.quotient_familial import QUOTIENT_MISSING, V2, V3, Fournisseur, QuotientFamilial
+from bouquet_worker.reading import present
 from bouquet_worker.transport import Answer
 from bouquet_worker.trouble import Trouble
 from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Ask
+from bouquet_worker.worker import Ask, Published
 
 Blank = Annotated[str, msgspec.Meta(pattern=r"^\s*\Z")]
 SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}
@@ -51,6 +53,13 @@ class File(Struct, frozen=True, rename="camel"):
     quotient_familial: int | Blank | None = None
     annee: int | None = None
     mois: Annotated[int, msgspec.Meta(ge=1, le=12)] | None = None
+
+
+PUBLISHED: tuple[Operation | Published[QuotientFamilial], ...] = (
+    *V3,
+    *(Published(one, contract.composition_familiale) for one in V2),
+)
+"""How both funds' workers show the handler's result."""
 
 
 class Month(NamedTuple):
@@ -127,8 +136,3 @@ def adresse(address: Address) -> contract.Adresse:
         code_postal_ville=present(address.code_postal_ville),
         pays=present(address.pays),
     )
-
-
-def present(text: str | None) -> str | None:
-    """Blank is as good as absent."""
-    return text if text and text.strip() else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -32,6 +33,8 @@ _ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (OSError, "upstream_unavailable"),
     (aiohttp.ClientError, "upstream_malformed"),
 )
+_UNREACHABLE = (errno.ENETUNREACH, errno.ENETDOWN)
+"""No network at all, which is not the fund's doing: the contract has a code of its own for it."""
 _STATUSES = {
     **dict.fromkeys((301, 302, 303, 307, 308), "upstream_redirected"),
     **dict.fromkeys((502, 503), "upstream_unavailable"),
@@ -120,8 +123,13 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (aiohttp.ClientError, OSError) as error:
-        reason = next(reason for kind, reason in _ERRORS if isinstance(error, kind))
-        raise Trouble(reason, cause=_cause(error)) from None
+        raise Trouble(reason_of(error), cause=_cause(error)) from None
+
+
+def reason_of(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in _UNREACHABLE:
+        return "upstream_unreachable"
+    return next(reason for kind, reason in _ERRORS if isinstance(error, kind))
 
 
 def _cause(error: Exception) -> str:

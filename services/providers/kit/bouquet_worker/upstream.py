@@ -104,7 +104,8 @@ class Upstream:
         headers: Mapping[str, str] = {},
         json: Any = None,
     ) -> Answer:
-        """`path` fills the braces of `route`, percent-encoded; parameters that are `None` are left out."""
+        """`path` fills the braces of `route`, percent-encoded, each one segment; parameters that are `None` are left
+        out."""
         return await self._ask(self._call("GET", route, path, params, headers, json, None), idempotent=True)
 
     async def post(
@@ -132,7 +133,7 @@ class Upstream:
         data: Data | None,
     ) -> _Call:
         base = self._base_url.rstrip("/") if route else self._base_url
-        filled = route.format_map({name: quote(value, safe="") for name, value in path.items()})
+        filled = route.format_map({name: _segment(name, value) for name, value in path.items()})
         query = urlencode({name: value for name, value in params.items() if value is not None}, doseq=True)
         body, merged = _body(json, data)
         merged.update(self._headers)
@@ -193,6 +194,13 @@ class Upstream:
 def _may_pass(reason: str) -> bool:
     """Whether a second try may do better. A timeout has cost enough already."""
     return reason != "upstream_timeout" and reason in FAILURES and FAILURES[reason].retry
+
+
+def _segment(name: str, value: str) -> str:
+    """Nothing at all, or dots that servers resolve even when encoded, would lead to another route."""
+    if value in ("", ".", ".."):
+        raise Trouble("malformed_request", field=name, cause="no path segment")
+    return quote(value, safe="")
 
 
 def _body(json: Any, data: Data | None) -> tuple[bytes | None, CIMultiDict[str]]:

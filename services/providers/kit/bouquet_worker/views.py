@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,9 @@ def showing(data: type[Struct], *, fields: dict[str, tuple[str, ...]], **rest: A
     `fields` may speak of more than `data` has: one scope table serves all the shapes. `rest`: see `Operation`.
     """
     own = {path: scopes for path, scopes in fields.items() if path.split(".")[0] in data.__struct_fields__}
-    return Published(
-        operation(data=data, fields=own, **rest),
-        partial(msgspec.convert, type=data, from_attributes=True),
-    )
+    return Published(operation(data=data, fields=own, **rest), seen_as(data))
+
+
+def seen_as(data: type[Struct]) -> Callable[[Any], Any]:
+    """The view that shows, of a result, the attributes that `data` names."""
+    return partial(msgspec.convert, type=data, from_attributes=True)

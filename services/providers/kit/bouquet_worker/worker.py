@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import date, datetime
 from typing import Any, Generic, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
@@ -41,17 +41,18 @@ from bouquet_proto.messages import (
     encode,
 )
 from bouquet_proto.names import worker_prefix
-from bouquet_proto.offer import Authority, Offer, Operation
+from bouquet_proto.offer import Authority, Modality, Offer, Operation
 from bouquet_proto.settings import load
 from bouquet_worker.deadline import within
 from bouquet_worker.trouble import Trouble
-from bouquet_worker.upstream import Upstream
 
 PARIS = ZoneInfo("Europe/Paris")
 
 I = TypeVar("I", bound=Identity)  # noqa: E741 - the one type parameter that reads as a word: Ask[Identite]
 R = TypeVar("R")
 Clock: TypeAlias = Callable[[], date]
+Connection: TypeAlias = AbstractAsyncContextManager[Any]
+"""An `Upstream`, or what an author made of several."""
 
 
 def paris_today() -> date:
@@ -83,20 +84,29 @@ class Published(Struct, Generic[R], frozen=True):
     """An operation and how the handler's result looks in it: several versions may show one result."""
 
     operation: Operation
-    view: Callable[[R], Any] = lambda result: result
+    view: Callable[[R], Any]
+
+
+class Private(Struct, frozen=True):
+    """An operation that gateways ask for themselves: it has no path, and is in no offer."""
+
+    id: str
+    modality: Modality
 
 
 A = TypeVar("A", bound=Callable[..., Awaitable[Any]])
-F = TypeVar("F", bound=Callable[[Any], Upstream])
+D = TypeVar("D", bound=Callable[[Any], Any])
+F = TypeVar("F", bound=Callable[[Any], Connection])
 
 
 class _Answering(Struct, frozen=True):
-    published: Published[Any]
+    operation: Operation | Private
+    view: Callable[[Any], Any]
     answer: Callable[..., Awaitable[Any]]
     upstreams: tuple[str, ...]
 
     def reads(self, lookup: Lookup) -> bool:
-        return isinstance(lookup.identity, MODALITIES[self.published.operation.modality])
+        return isinstance(lookup.identity, MODALITIES[self.operation.modality])
 
 
 class Worker:
@@ -121,7 +131,8 @@ class Worker:
         self._owner = owner
         self._authority = authority
         self._problems = dict(problems or {})
-        self._upstreams: dict[str, Callable[[Any], Upstream]] = {}
+        self._upstreams: dict[str, Callable[[Any], Connection]] = {}
+        self._documents: dict[str, Callable[[Any], Any]] = {}
         self._answering: dict[str, _Answering] = {}
 
     def upstream(self, factory: F, name: str = "") -> F:
@@ -132,17 +143,26 @@ class Worker:
         self._upstreams[name] = factory
         return factory
 
-    def answers(self, *published: Published[Any] | Operation, asking: Sequence[str] = ()) -> Callable[[A], A]:
+    def document(self, path: str) -> Callable[[D], D]:
+        """Declares JSON that gateways publish for anybody, at a path under `/api/`. It is made of the settings."""
+
+        def declare(factory: D) -> D:
+            self._documents[path] = factory
+            return factory
+
+        return declare
+
+    def answers(self, *declared: Published[Any] | Operation | Private, asking: Sequence[str] = ()) -> Callable[[A], A]:
         """Declares the handler of one or several operations. `asking`: its upstreams, where its parameters have
         names of their own, as those of a handler that several declarations share."""
 
         def declare(answer: A) -> A:
             upstreams = self._asked_by(answer, asking)
-            for one in published:
-                shown = Published(one) if isinstance(one, Operation) else one
-                if shown.operation.id in self._answering:
-                    raise TypeError(f"{self.provider}: {shown.operation.id} has two handlers")
-                self._answering[shown.operation.id] = _Answering(shown, answer, upstreams)
+            for one in declared:
+                operation, view = (one.operation, one.view) if isinstance(one, Published) else (one, _as_it_is)
+                if operation.id in self._answering:
+                    raise TypeError(f"{self.provider}: {operation.id} has two handlers")
+                self._answering[operation.id] = _Answering(operation, view, answer, upstreams)
             return answer
 
         return declare
@@ -160,13 +180,17 @@ class Worker:
                 raise TypeError(f"{self.provider}: {handler} takes {name}, which no @worker.upstream above it declares")
         return names
 
-    def offer(self) -> Offer:
+    def offer(self, settings: WorkerSettings | None = None) -> Offer:
+        """Without settings, without documents."""
+        operations = (row.operation for row in self._answering.values())
+        documents = self._documents if settings else {}
         return Offer(
             provider=self.provider,
             owner=self._owner,
             authority=self._authority,
-            operations=tuple(row.published.operation for row in self._answering.values()),
+            operations=tuple(operation for operation in operations if isinstance(operation, Operation)),
             problems=self._problems,
+            documents={path: factory(settings) for path, factory in documents.items()},
         )
 
     def offers(self) -> tuple[Offer, ...]:
@@ -184,26 +208,30 @@ class Worker:
         async with (
             self.connected(settings) as upstreams,
             bus.serve(
-                self.provider, self.handler(upstreams), concurrency=settings.concurrency, drain_s=settings.drain_s
+                self.provider,
+                self.handler(upstreams, settings),
+                concurrency=settings.concurrency,
+                drain_s=settings.drain_s,
             ) as serving,
         ):
             yield serving
 
     @asynccontextmanager
-    async def connected(self, settings: WorkerSettings) -> AsyncIterator[Mapping[str, Upstream]]:
+    async def connected(self, settings: WorkerSettings) -> AsyncIterator[Mapping[str, Any]]:
         """The worker's upstreams, open, by name."""
         async with AsyncExitStack() as stack:
             yield {
                 name: await stack.enter_async_context(factory(settings)) for name, factory in self._upstreams.items()
             }
 
-    def handler(self, upstreams: Mapping[str, Upstream]) -> Handler:
+    def handler(self, upstreams: Mapping[str, Any], settings: WorkerSettings | None = None) -> Handler:
         """The worker as a function from request to reply, over upstreams that are open."""
+        offer = Found(Raw(encode(self.offer(settings))))
 
         async def handle(request: Request) -> Reply:
             match request:
                 case Describe():
-                    return Found(Raw(encode(self.offer())))
+                    return offer
                 case Lookup(operation=name) if name in self._answering and self._answering[name].reads(request):
                     row = self._answering[name]
                     with within(Deadline(request.deadline)):
@@ -214,7 +242,11 @@ class Worker:
         return handle
 
 
-async def _answer(row: _Answering, lookup: Lookup, upstreams: list[Upstream], today: date) -> Reply:
+def _as_it_is(result: Any) -> Any:
+    return result
+
+
+async def _answer(row: _Answering, lookup: Lookup, upstreams: list[Any], today: date) -> Reply:
     ask = Ask(
         who=lookup.identity,
         parameters=lookup.parameters,
@@ -233,4 +265,4 @@ async def _answer(row: _Answering, lookup: Lookup, upstreams: list[Upstream], to
         case None:  # a forgotten `return` would be a resource that is null
             raise TypeError("a handler returned nothing")
         case _:
-            return Found(Raw(msgspec.json.encode(row.published.view(result))))
+            return Found(Raw(msgspec.json.encode(row.view(result))))

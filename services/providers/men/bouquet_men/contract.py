@@ -1,6 +1,7 @@
 """What is published of a pupil: http-contract §1.6.7, and the official document's own words.
 
-Versions 3 and 4 show the same fields; version 5 adds `regime_pensionnat`.
+Versions 3 and 4 show the same fields; version 5 adds `regime_pensionnat`. Version 2 names some otherwise, and knows no
+perimeter.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from bouquet_proto.failures import PERIMETER, Failure, Kind
-from bouquet_proto.offer import Retirement
+from bouquet_proto.offer import Retirement, v2_operation
 from bouquet_proto.rules import Check
 from bouquet_worker.views import showing
 from bouquet_worker.worker import Published
@@ -150,3 +151,59 @@ def _scolarites(version: int, data: type[Scolarite], retirement: Retirement | No
 V3 = _scolarites(3, Scolarite, SUPERSEDED)
 V4 = _scolarites(4, Scolarite, SUPERSEDED)
 V5 = _scolarites(5, ScolariteEtRegime)
+
+
+# Version 2
+
+
+class ScolariteV2(Struct, frozen=True, kw_only=True):
+    eleve: Identite
+    annee_scolaire: str
+    est_scolarise: bool
+    status_eleve: StatutEleve
+    """`statut_eleve` in the official document, and nowhere else."""
+    code_etablissement: str
+    est_boursier: bool | None
+    niveau_bourse: Annotated[int, Meta(ge=1, le=6)] | None
+
+
+def scolarite_v2(scolarite: ScolariteEtRegime) -> ScolariteV2:
+    return ScolariteV2(
+        eleve=scolarite.identite,
+        annee_scolaire=scolarite.annee_scolaire,
+        est_scolarise=scolarite.est_scolarise,
+        status_eleve=scolarite.statut_eleve,
+        code_etablissement=scolarite.etablissement.code_uai,
+        est_boursier=scolarite.est_boursier,
+        niveau_bourse=scolarite.echelon_bourse,
+    )
+
+
+V2 = Published(
+    v2_operation(
+        "api_particulier_v2_men_scolarites",
+        "identite",
+        becomes="/v5/men/scolarites",
+        path="/api/v2/scolarites",
+        summary="Statut élève scolarisé et boursier",
+        scopes=("men_statut_scolarite", "men_statut_boursier", "men_echelon_bourse"),
+        data=ScolariteV2,
+        fields={
+            **dict.fromkeys(("eleve", "annee_scolaire", "est_scolarise", "status_eleve"), ("men_statut_scolarite",)),
+            "est_boursier": ("men_statut_boursier",),
+            "niveau_bourse": ("men_statut_boursier&men_echelon_bourse",),
+        },
+        checks=(
+            (
+                Check("nom", {"nom_naissance": "nom"}),
+                Check("prenom"),
+                Check("date_in_one", {"date_naissance": "dateNaissance"}),
+                Check("sexe_required", {"sexe_etat_civil": "sexe"}),
+                Check("school"),
+                Check("annee_scolaire"),
+            ),
+        ),
+        reasons=(UNKNOWN_PUPIL, NOT_ENROLLED),
+    ),
+    scolarite_v2,
+)

@@ -85,17 +85,18 @@ PERSONAS = (
         bourse={"est-boursier": False},
     ),
     Persona(
-        story="At an agricultural lycée, apprentice, under a regime that the nomenclature does not have",
+        story="At an agricultural lycée, apprentice, eats elsewhere",
         who=Who("Trescarpe", "Tancrède", 1, "2007-06-19"),
         school=AGRICOLE,
-        scolarite=schooling("24021004431", "TLEPRO CONDUITE DE PRODUCTIONS", "9", "AP APPRENTI"),
-        bourse={"est-boursier": None, "niveau-bourse": None},
+        scolarite=schooling("24021004431", "TLEPRO CONDUITE DE PRODUCTIONS", "6", "AP APPRENTI"),
+        bourse={"est-boursier": False, "niveau-bourse": None},
     ),
     Persona(
         story="At an elementary school, where there are no scholarships and no regimes",
         who=Who("Vaudremont", "Lison", 2, "2017-09-08"),
         school=ECOLE,
         scolarite=schooling("00110000110", "CYCLE 3 CM1"),
+        bourse={"est-boursier": False},
     ),
     Persona(
         story="Known, but at no school this year",

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from aiohttp import web
 
 from bouquet_men.personas import BY_KEY, SCHOOLS, Persona, School, Who, key_of
-from bouquet_worker.simulate import Simulator, TokenDesk, simulated
+from bouquet_worker.simulate import CLOCK, Simulator, TokenDesk, simulated
 from bouquet_worker.unwell import unwell
 
 Said: TypeAlias = tuple[int, Any]
@@ -71,7 +71,7 @@ async def _by_school(request: web.Request) -> web.StreamResponse:
         return _malformed()
     school = SCHOOLS.get(asked["code-uai"])
     if school is None:
-        return _not_found(f"/simulateur/ramsese/{asked['code-uai']}", "établissement inconnu du simulateur")
+        return _not_found(request, f"/simulateur/ramsese/{asked['code-uai']}", "établissement inconnu du simulateur")
     return await _answer(request, asked | {"sexe": int(asked["sexe"])}, lambda other: other is school)
 
 
@@ -97,18 +97,18 @@ async def _answer(request: web.Request, asked: dict[str, Any], within: Callable[
         return _say(*request.app[SAID][who])
     persona = BY_KEY.get(who)
     if persona is None or not within(persona.school):
-        return _not_found("/simulateur/eleves", "élève inconnu du simulateur")
-    return _say(*_said_of(persona, asked["annee-scolaire"][:4]))
+        return _not_found(request, "/simulateur/eleves", "élève inconnu du simulateur")
+    return _say(*_said_of(persona, asked["annee-scolaire"][:4], request.app[CLOCK]()))
 
 
-def _said_of(persona: Persona, year: str) -> Said:
+def _said_of(persona: Persona, year: str, today: date) -> Said:
     if persona.scolarite is None:
         return 404, {
             "type": "Accès interdit à la ressource",
             "title": "L'élève est hors périmètre",
             "detail": "Postbac hors périmètre.",
             "status": "FORBIDDEN",
-            "date-time": f"{date.today()} 08:00:00",
+            "date-time": f"{today} 08:00:00",
         }
     identification = {
         "nom": persona.who.nom,
@@ -128,14 +128,14 @@ def _say(status: int, body: Any) -> web.Response:
     return web.Response(status=status, text=json.dumps(body, ensure_ascii=False), content_type="text/plain")
 
 
-def _not_found(instance: str, detail: str) -> web.Response:
+def _not_found(request: web.Request, instance: str, detail: str) -> web.Response:
     error = {
         "type": "Erreur backend",
         "title": "Un service web répond avec une erreur",
         "detail": detail,
         "instance": instance,
         "status": "NOT_FOUND",
-        "date-time": str(date.today()),
+        "date-time": f"{request.app[CLOCK]()}",
     }
     return _say(404, error)
 

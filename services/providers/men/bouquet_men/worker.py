@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from bouquet_men import contract
-from bouquet_men.contract import NOT_ENROLLED, UNKNOWN_PUPIL, V3, V4, V5, ScolariteEtRegime
+from bouquet_men.contract import NOT_ENROLLED, UNKNOWN_PUPIL, V2, V3, V4, V5, ScolariteEtRegime
 from bouquet_men.upstream import FAILURES, SEXES, Enrolled, File, Scholarship, perimeter_of, query_of
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import NotFound
@@ -46,7 +46,7 @@ def men(settings: Settings) -> Upstream:
     )
 
 
-@worker.answers(V3, V4, V5)
+@worker.answers(V3, V4, V5, V2)
 async def scolarites(ask: Ask[Identite], men: Upstream) -> ScolariteEtRegime | NotFound:
     """By perimeter, or else by school."""
     query = query_of(ask.who, ask.parameters)

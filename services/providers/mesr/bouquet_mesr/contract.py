@@ -1,14 +1,19 @@
-"""What is published of a student: http-contract §1.6.4. FranceConnect shows the same without the identity."""
+"""What is published of a student: http-contract §1.6.4. From v3 on FranceConnect shows the same without the identity.
+
+Version 2 is flat, and shows each enrolment to who may see one of its kind.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from bouquet_proto.failures import PERIMETER, Failure, Kind
+from bouquet_proto.offer import Modality, v2_operation
 from bouquet_proto.rules import Check
 from bouquet_worker.views import showing
+from bouquet_worker.worker import Published
 
 CodeRegime: TypeAlias = Literal["RF1", "RF2", "RF3", "RF4", "RF5", "RF6", "RF7"]
 
@@ -62,6 +67,13 @@ class StatutEtudiant(StatutEtudiantSansIdentite, frozen=True, kw_only=True, forb
     identite: Annotated[Identite, Meta(description="Identité de l'étudiant, certifiée par le ministère")]
 
 
+class Etudiant(StatutEtudiant, frozen=True, kw_only=True):
+    """The whole, of which every shape shows a part."""
+
+    ine: str | None
+    """Where it was asked by."""
+
+
 FIELDS: dict[str, tuple[str, ...]] = {
     "identite": ("mesri_identite",),
     "admissions": ("mesri_admissions",),
@@ -84,6 +96,14 @@ PROBLEMS = {
     ),
 }
 
+_PERSON = (
+    Check("nom"),
+    Check("prenoms_required"),
+    Check("date_full"),
+    Check("sexe_required"),
+    Check("commune_optional"),
+    Check("place_silent"),
+)
 _COMMON = {
     "summary": "Statut étudiant",
     "scopes": tuple(scope for scopes in FIELDS.values() for scope in scopes),
@@ -96,16 +116,7 @@ IDENTITE = showing(
     id="api_particulier_v3_mesri_statut_etudiant_with_civility",
     path="/v3/mesri/statut_etudiant/identite",
     modality="identite",
-    checks=(
-        (
-            Check("nom"),
-            Check("prenoms_required"),
-            Check("date_full"),
-            Check("sexe_required"),
-            Check("commune_optional"),
-            Check("place_silent"),
-        ),
-    ),
+    checks=(_PERSON,),
     **_COMMON,
 )
 INE = showing(
@@ -124,5 +135,128 @@ FRANCE_CONNECT = showing(
     path="/v3/mesri/statut_etudiant/france_connect",
     modality="france_connect",
     checks=(),
+    pivot=_PERSON,
     **_COMMON,
 )
+
+
+# Version 2
+
+INITIALE = ("formation initiale", "mesri_inscription_etudiant")
+CONTINUE = ("formation continue", "mesri_inscription_autre")
+FORMATIONS: dict[CodeRegime | None, tuple[str, str]] = {
+    **dict.fromkeys(("RF1", "RF2", "RF3", "RF4"), INITIALE),
+    **dict.fromkeys(("RF5", "RF6", "RF7"), CONTINUE),
+}
+"""The two that v2 knows, and the scope that opens an enrolment in each."""
+
+
+class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Empty where no scope opens one of its kind."""
+
+    statut: Literal["inscrit", "admis"] | UnsetType = UNSET
+    regime: str | UnsetType | None = UNSET
+    date_debut_inscription: str | UnsetType | None = UNSET
+    date_fin_inscription: str | UnsetType | None = UNSET
+    date_debut_admission: str | UnsetType | None = UNSET
+    date_fin_admission: str | UnsetType | None = UNSET
+    etablissement: Etablissement | UnsetType = UNSET
+    code_commune: Annotated[
+        str | UnsetType | None,
+        Meta(description="Code officiel géographique de la commune de l'établissement"),
+    ] = UNSET
+    """The reference writes null, and its sandbox the commune (C10): the commune."""
+
+
+class InscriptionFermee(InscriptionV2, frozen=True, kw_only=True, rename="camel"):
+    """To be opened by the gateway."""
+
+    opened_by: tuple[str, ...] = field(name="$any")
+
+
+class EtudiantV2(Struct, frozen=True, kw_only=True, rename="camel"):
+    ine: str | UnsetType = UNSET
+    nom: str
+    prenom: str | None
+    date_naissance: str | None
+    inscriptions: tuple[InscriptionV2, ...]
+
+
+def etudiant_v2(etudiant: Etudiant) -> EtudiantV2:
+    return EtudiantV2(
+        ine=etudiant.ine or UNSET,
+        nom=etudiant.identite.nom_naissance,
+        prenom=etudiant.identite.prenom,
+        date_naissance=etudiant.identite.date_naissance,
+        inscriptions=tuple(map(_inscription_v2, etudiant.admissions)),
+    )
+
+
+def _inscription_v2(admission: Admission) -> InscriptionFermee:
+    """A regime that the ministry adds some day is of neither kind: nobody sees who is enrolled in it."""
+    place: dict[str, Any] = {
+        "etablissement": admission.etablissement_etudes,
+        "code_commune": admission.code_cog_insee_commune,
+    }
+    if not admission.est_inscrit:
+        return InscriptionFermee(
+            opened_by=("mesri_admission",),
+            statut="admis",
+            regime=admission.regime_formation.libelle,
+            date_debut_admission=admission.date_debut,
+            date_fin_admission=admission.date_fin,
+            **place,
+        )
+    regime, *opened_by = FORMATIONS.get(admission.regime_formation.code, (None,))
+    return InscriptionFermee(
+        opened_by=tuple(opened_by),
+        statut="inscrit",
+        regime=regime,
+        date_debut_inscription=admission.date_debut,
+        date_fin_inscription=admission.date_fin,
+        **place,
+    )
+
+
+ENROLMENTS = ("mesri_inscription_etudiant", "mesri_inscription_autre", "mesri_admission", "mesri_etablissements")
+FIELDS_V2: dict[str, tuple[str, ...]] = {
+    "ine": ("mesri_identifiant",),
+    "nom": ("mesri_identite",),
+    "prenom": ("mesri_identite",),
+    "dateNaissance": ("mesri_identite",),
+    "inscriptions": ENROLMENTS,
+    "inscriptions.etablissement": ("mesri_etablissements",),
+    "inscriptions.codeCommune": ("mesri_etablissements",),
+}
+
+
+def _v2(modality: Modality, *checks: Check, pivot: tuple[Check, ...] = ()) -> Published[Etudiant]:
+    return Published(
+        v2_operation(
+            "api_particulier_v2_mesri_student_status",
+            modality,
+            becomes="/v3/mesri/statut_etudiant",
+            path="/api/v2/etudiants",
+            summary="Statut étudiant",
+            scopes=("mesri_identifiant", "mesri_identite", *ENROLMENTS),
+            data=EtudiantV2,
+            fields=FIELDS_V2,
+            checks=(checks,),
+            pivot=pivot,
+            reasons=(UNKNOWN_STUDENT,),
+            gated=True,
+        ),
+        etudiant_v2,
+    )
+
+
+IDENTITE_V2 = _v2(
+    "identite",
+    Check("nom", {"nom_naissance": "nom"}),
+    Check("prenom"),
+    Check("date_in_one"),
+    Check("sexe_required", {"sexe_etat_civil": "sexe"}),
+    Check("commune_optional", {"code_cog_insee_commune_naissance": "lieuDeNaissance"}),
+)
+INE_V2 = _v2("ine", Check("ine"))
+FRANCE_CONNECT_V2 = _v2("france_connect", pivot=_PERSON)

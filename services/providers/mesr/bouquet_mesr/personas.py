@@ -69,10 +69,10 @@ STUDENTS = (
         *("060911642BC", "ETCHEBEHERE", "Xan", "2006-09-11", "1", "64102"),
         (Stay("admis", "formation initiale hors apprentissage", *_PAU),),
     ),
-    # Back to university, under a regime that no table knows.
+    # Back to university, born abroad.
     Student(
         *("1800274516Z", "OUEDRAOGO-BLIN", "Aïssata", "1984-12-30", "2", ""),
-        (Stay("inscrit", "microcertification", *_QUIMPER),),
+        (Stay("inscrit", "reprise d'études non financée sans convention", *_QUIMPER),),
     ),
     # Known, without any registration.
     Student(*("2904A10573T", "ZUNZARREN", "Maïté", "2004-02-29", "2", "64130"), None),

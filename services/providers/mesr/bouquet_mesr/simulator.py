@@ -11,22 +11,19 @@ from aiohttp import web
 
 from bouquet_mesr.personas import INE_UNKNOWN, ODDITIES, PERSON_UNKNOWN, STUDENTS, Said, complaint, file_of
 from bouquet_proto.rules.study import INE
-from bouquet_worker.simulate import Simulator, simulated
+from bouquet_worker.simulate import CLOCK, Simulator, simulated
 from bouquet_worker.unwell import unwell
-from bouquet_worker.worker import Clock, paris_today
 
 PATH = "/api/etudiant"
 INE_KEY = "simulateur-mesr-ine"
 IDENTITE_KEY = "simulateur-mesr-identite"
 KEYS = {"GET": INE_KEY, "POST": IDENTITE_KEY}
 
-TODAY: web.AppKey[Clock] = web.AppKey("today")
 SAID = web.AppKey("said", MutableMapping[str, Said])
 
 
-def mesr_app(today: Clock = paris_today) -> web.Application:
+def mesr_app() -> web.Application:
     app = simulated()
-    app[TODAY] = today
     app[SAID] = dict(ODDITIES)
     app.add_routes([web.get(PATH, _by_ine, allow_head=False), web.post(PATH, _by_identity)])
     return app
@@ -47,7 +44,7 @@ async def _by_ine(request: web.Request) -> web.StreamResponse:
     ine = request.query.get("INE", "")
     student = next((student for student in STUDENTS if student.ine == ine), None)
     if student:
-        known = (200, {"ine": ine} | file_of(student, request.app[TODAY]()))
+        known = (200, {"ine": ine} | file_of(student, request.app[CLOCK]()))
     elif INE.fullmatch(ine) and ine == ine.upper():
         known = (404, complaint("GET", INE_UNKNOWN, ine))
     else:
@@ -58,7 +55,7 @@ async def _by_ine(request: web.Request) -> web.StreamResponse:
 async def _by_identity(request: web.Request) -> web.StreamResponse:
     asked = await request.json()  # whatever the content type (§1.3)
     student = next((student for student in STUDENTS if student.matches(asked)), None)
-    known = (200, file_of(student, request.app[TODAY]())) if student else (404, complaint("POST", PERSON_UNKNOWN))
+    known = (200, file_of(student, request.app[CLOCK]())) if student else (404, complaint("POST", PERSON_UNKNOWN))
     return await _answer(request, asked["nomFamille"], known)
 
 

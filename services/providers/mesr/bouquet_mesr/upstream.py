@@ -49,6 +49,7 @@ class Enrolment(Struct, frozen=True, rename="camel"):
 
 class Student(Struct, frozen=True, rename="camel"):
     nom_famille: Annotated[str, Meta(min_length=1)]
+    ine: str | None = None
     prenom: str | None = None
     date_naissance: str | None = None
     inscriptions: tuple[Enrolment, ...] | None = None

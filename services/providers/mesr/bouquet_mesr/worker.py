@@ -8,7 +8,16 @@ from __future__ import annotations
 from bouquet_cog.birthplace import located
 from bouquet_cog.communes import Communes
 from bouquet_mesr import contract
-from bouquet_mesr.contract import FRANCE_CONNECT, IDENTITE, INE, UNKNOWN_STUDENT, StatutEtudiant
+from bouquet_mesr.contract import (
+    FRANCE_CONNECT,
+    FRANCE_CONNECT_V2,
+    IDENTITE,
+    IDENTITE_V2,
+    INE,
+    INE_V2,
+    UNKNOWN_STUDENT,
+    Etudiant,
+)
 from bouquet_mesr.upstream import ENROLLED, REGIMES, Enrolment, School, Student, search_for
 from bouquet_proto.identity import Identite, Ine
 from bouquet_proto.messages import Caller, NotFound
@@ -51,13 +60,13 @@ def _mesr(name: str, settings: Settings, key: Secret) -> Upstream:
     )
 
 
-@worker.answers(INE)
-async def statut_of_ine(ask: Ask[Ine], by_ine: Upstream) -> StatutEtudiant | NotFound:
+@worker.answers(INE, INE_V2)
+async def statut_of_ine(ask: Ask[Ine], by_ine: Upstream) -> Etudiant | NotFound:
     return read(await by_ine.get(params={"INE": ask.who.ine.upper()}, headers=headers_of(ask.caller)))
 
 
-@worker.answers(IDENTITE, FRANCE_CONNECT)
-async def statut_of_person(ask: Ask[Identite], by_identity: Upstream) -> StatutEtudiant | NotFound:
+@worker.answers(IDENTITE, FRANCE_CONNECT, IDENTITE_V2, FRANCE_CONNECT_V2)
+async def statut_of_person(ask: Ask[Identite], by_identity: Upstream) -> Etudiant | NotFound:
     """FranceConnect gives the commune's code, or none: there is never a name to resolve."""
     who = await located(ask.who, Communes.packaged())
     return read(await by_identity.post(json=search_for(who), headers=headers_of(ask.caller), idempotent=True))
@@ -67,7 +76,7 @@ def headers_of(caller: Caller) -> dict[str, str]:
     return {"X-Caller": f"DINUM - {caller.token_id}"}
 
 
-def read(answer: Answer) -> StatutEtudiant | NotFound:
+def read(answer: Answer) -> Etudiant | NotFound:
     match answer.status:
         case 200:
             return to_contract(answer.decode(Student))
@@ -77,8 +86,9 @@ def read(answer: Answer) -> StatutEtudiant | NotFound:
             raise Trouble("upstream_unknown", cause=f"HTTP {status}")
 
 
-def to_contract(student: Student) -> StatutEtudiant:
-    return StatutEtudiant(
+def to_contract(student: Student) -> Etudiant:
+    return Etudiant(
+        ine=student.ine,
         identite=contract.Identite(
             nom_naissance=student.nom_famille, prenom=student.prenom, date_naissance=student.date_naissance
         ),

@@ -5,10 +5,10 @@ Upstream: the social-security hub, in its REST dialect (bouquet_hub). Its figure
 
 from __future__ import annotations
 
-from bouquet_hub.quotient import quotient_familial
+from bouquet_hub.quotient import PUBLISHED, quotient_familial
 from bouquet_hub.upstream import HubSettings, open_hub
 from bouquet_proto.offer import Authority
-from bouquet_proto.quotient_familial import OPERATIONS, PROBLEMS
+from bouquet_proto.quotient_familial import PROBLEMS
 from bouquet_worker.upstream import Upstream
 from bouquet_worker.worker import Worker
 
@@ -25,4 +25,4 @@ def hub(settings: Settings) -> Upstream:
     return open_hub("msa hub", settings)
 
 
-worker.answers(*OPERATIONS)(quotient_familial)
+worker.answers(*PUBLISHED)(quotient_familial)

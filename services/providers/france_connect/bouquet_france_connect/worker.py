@@ -1,0 +1,147 @@
+"""FranceConnect: whose is this session, and what do they let be read?  Owner: team-france-connect.
+
+A worker like any other, but for whom it answers: gateways alone, before they ask anybody else (docs/adr/0007).
+Upstream: FranceConnect v2's token introspection, one client for each resource (reference/upstreams/11).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from bouquet_france_connect import keys, pivot
+from bouquet_france_connect.upstream import REFUSALS, Claims, Introspection, Refusal
+from bouquet_proto import session
+from bouquet_proto.identity import Identifiant
+from bouquet_proto.messages import Rejected
+from bouquet_proto.names import worker_prefix
+from bouquet_proto.session import Session
+from bouquet_proto.settings import Secret, SettingsError
+from bouquet_worker.trouble import Trouble
+from bouquet_worker.upstream import Upstream
+from bouquet_worker.worker import Ask, Private, Worker, WorkerSettings
+
+LATE_S = 10.0
+"""What two clocks may differ by."""
+
+
+class Settings(WorkerSettings, frozen=True, kw_only=True):
+    checktoken_url: str
+    jwks_url: str
+    issuer: str
+    """`iss` of every answer: `https://…/api/v2`."""
+    clients: Secret
+    """Ours, by resource, as JSON: `{"quotient_familial": {"id": "…", "secret": "…"}}`."""
+    private_keys: Secret
+    """RSA, PEM: the one that we publish, then older ones that FranceConnect may still encrypt for."""
+    timeout_s: float = 5.0
+    """Half a gateway's patience: the provider is asked after it."""
+
+
+class Client(Struct, frozen=True):
+    id: str
+    secret: str
+
+
+class FranceConnect:
+    """Both of its APIs, and all that its answers are opened with."""
+
+    def __init__(self, settings: Settings, checktoken: Upstream, jwks: Upstream) -> None:
+        self._checktoken = checktoken
+        self._signing_keys = keys.SigningKeys(jwks)
+        self._private_keys = private_keys_of(settings)
+        self._clients = clients_of(settings)
+        self._issuer = settings.issuer
+
+    async def introspect(self, token: str, resource: object) -> Introspection | Rejected:
+        client = self._clients.get(resource)
+        if client is None:
+            raise Trouble("upstream_refused_us", cause="no client for the resource")
+        form = {"client_id": client.id, "client_secret": client.secret, "token": token}
+        answer = await self._checktoken.post(data=form, idempotent=True)
+        match answer.status:
+            case 200:
+                return await self._opened(answer.body, client)
+            case 400 | 401 if reason := REFUSALS.get(answer.decode(Refusal).error):
+                return Rejected(reason)
+            case status:
+                raise Trouble("upstream_unknown", cause=f"HTTP {status}")
+
+    async def _opened(self, body: bytes, client: Client) -> Introspection:
+        payload = await self._signing_keys.verified(keys.decrypted(body, self._private_keys))
+        try:
+            claims = msgspec.json.decode(payload, type=Claims)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise Trouble("upstream_unknown", cause="not an introspection") from None
+        if wrong := _wrong_claim(claims, self._issuer, client):
+            raise Trouble("upstream_unknown", field=wrong)
+        return claims.token_introspection
+
+
+def _wrong_claim(claims: Claims, issuer: str, client: Client) -> str:
+    """The first that does not say that FranceConnect answers us, now."""
+    audience = (claims.aud,) if isinstance(claims.aud, str) else claims.aud
+    if claims.iss != issuer:
+        return "iss"
+    if client.id not in audience:
+        return "aud"
+    if claims.exp is not None and claims.exp + LATE_S < time.time():
+        return "exp"
+    return ""
+
+
+def clients_of(settings: Settings) -> dict[object, Client]:
+    try:
+        return dict(msgspec.json.decode(settings.clients.reveal(), type=dict[str, Client]))
+    except msgspec.DecodeError:
+        raise _wrong("CLIENTS", "must be a JSON object of `id` and `secret` by resource") from None
+
+
+def private_keys_of(settings: Settings) -> keys.PrivateKeys:
+    try:
+        return keys.private_keys(settings.private_keys.reveal())
+    except ValueError:
+        raise _wrong("PRIVATE_KEYS", f"must be RSA keys of {keys.KEY_BITS} bits or more, unencrypted, in PEM") from None
+
+
+def _wrong(name: str, what: str) -> SettingsError:
+    return SettingsError([f"{worker_prefix(session.PROVIDER)}{name}: {what}"])
+
+
+worker = Worker(session.PROVIDER, Settings, owner="team-france-connect", authority=session.AUTHORITY)
+
+
+@worker.document("/api/france_connect_jwks")
+def jwks(settings: Settings) -> dict[str, Any]:
+    """The current key alone: an older one is no longer to be encrypted for."""
+    return {"keys": [keys.published(private_keys_of(settings)[0])]}
+
+
+@worker.upstream
+@asynccontextmanager
+async def france_connect(settings: Settings) -> AsyncIterator[FranceConnect]:
+    async with (
+        _api("france_connect checktoken", settings.checktoken_url, settings) as checktoken,
+        _api("france_connect jwks", settings.jwks_url, settings) as jwks,
+    ):
+        yield FranceConnect(settings, checktoken, jwks)
+
+
+def _api(name: str, url: str, settings: Settings) -> Upstream:
+    return Upstream(name, url, timeout_s=settings.timeout_s, concurrency=settings.concurrency)
+
+
+@worker.answers(Private(session.OPERATION, "identifiant"))
+async def session_of(ask: Ask[Identifiant], france_connect: FranceConnect) -> Session | Rejected:
+    match await france_connect.introspect(ask.who.identifiant, ask.parameters.get(session.RESOURCE)):
+        case Introspection(active=True) as told:
+            return pivot.session_of(told, ask.today)
+        case Introspection():
+            return Rejected("session_unknown")
+        case refused:
+            return refused

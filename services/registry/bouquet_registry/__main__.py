@@ -1,0 +1,88 @@
+"""`bouquet-registry`: serve the registry, and keep its habilitations and tokens."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+import uvloop
+from sqlalchemy.exc import SQLAlchemyError
+
+from bouquet_proto.settings import SettingsError
+from bouquet_registry import cli, signing
+from bouquet_registry.desk import Refused
+from bouquet_registry.serve import serve
+from bouquet_registry.store import open_store, upgrade
+from bouquet_registry.worker import registry
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.command(arguments, os.environ)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except Refused as refused:
+        print(refused, file=sys.stderr)
+        return 1
+    except (SQLAlchemyError, OSError) as error:
+        print(f"the database is away ({type(error).__name__})", file=sys.stderr)
+        return 3
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bouquet-registry", description=__doc__)
+    parser.set_defaults(command=_operate)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("serve", help="answer gateways and DataPass until SIGTERM; BOUQUET_REGISTRY_*")
+    command.set_defaults(command=_serve)
+
+    command = commands.add_parser("migrate", help="bring the database's tables to this version")
+    command.set_defaults(command=_migrate)
+
+    command = commands.add_parser("new-key", help="print a private key for BOUQUET_REGISTRY_SIGNING_KEY (ES256)")
+    command.add_argument("kid", help="its name: 2027-01")
+    command.set_defaults(command=_new_key)
+
+    command = commands.add_parser("jwks", help="print what gateways verify our tokens with")
+    command.set_defaults(command=_jwks)
+
+    cli.add_to(commands)
+    return parser
+
+
+def _serve(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    uvloop.run(serve(environ))
+
+
+def _migrate(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    print(asyncio.run(upgrade(registry.settings(environ).database_url)))
+
+
+def _new_key(arguments: argparse.Namespace, _: Mapping[str, str]) -> None:
+    print(signing.new_key(arguments.kid))
+
+
+def _jwks(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    print(signing.verification_keys(registry.settings(environ).signing_key))
+
+
+def _operate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    print(asyncio.run(_operated(arguments, environ)))
+
+
+async def _operated(arguments: argparse.Namespace, environ: Mapping[str, str]) -> str:
+    settings = registry.settings(environ)
+    async with open_store(settings.database_url) as store:
+        shown = await arguments.operation(cli.Office(store, settings), arguments)
+    return cli.text_of(shown, json=arguments.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

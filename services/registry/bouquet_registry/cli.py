@@ -1,0 +1,234 @@
+"""What operators do: each command is a function from a store and its arguments to what is shown."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from bouquet_registry import desk
+from bouquet_registry.desk import Clock, utc_now
+from bouquet_registry.habilitations import Contact, Delegation, Habilitation, Token
+from bouquet_registry.settings import RegistrySettings
+from bouquet_registry.signing import Signer
+from bouquet_registry.store import Store
+
+Shown: TypeAlias = dict[str, Any]
+Command: TypeAlias = Callable[["Office", argparse.Namespace], Awaitable[Shown | list[Shown]]]
+
+CONTACT_KINDS = ("demandeur", "contact_metier", "contact_technique")
+
+
+class Office(Struct, frozen=True):
+    store: Store
+    settings: RegistrySettings
+    clock: Clock = utc_now
+
+
+async def create(office: Office, given: argparse.Namespace) -> Shown:
+    async with desk.sitting(office.store, office.clock) as sitting:
+        return _plain(await sitting.create(**_fields(given)))
+
+
+async def list_habilitations(office: Office, given: argparse.Namespace) -> list[Shown]:
+    async with office.store.reading() as connection:
+        return [_plain(found) for found in await desk.habilitations(connection, archived=given.archived)]
+
+
+async def show(office: Office, given: argparse.Namespace) -> Shown:
+    async with office.store.reading() as connection:
+        found = await desk.habilitation(connection, given.id)
+        tokens = await desk.tokens(connection, of=found.id)
+        return _plain(found) | {"tokens": [_plain(token) for token in tokens]}
+
+
+async def update(office: Office, given: argparse.Namespace) -> Shown:
+    return await _changed(office, given, **_fields(given))
+
+
+async def archive(office: Office, given: argparse.Namespace) -> Shown:
+    return await _changed(office, given, state="active" if given.undo else "archived")
+
+
+async def issue(office: Office, given: argparse.Namespace) -> Shown:
+    signer = Signer(office.settings.signing_key)
+    async with desk.sitting(office.store, office.clock) as sitting:
+        habilitation = await desk.habilitation(sitting.connection, given.habilitation)
+        token = await sitting.issue(habilitation)
+        return _plain(token) | {"jwt": signer.sign(token, habilitation)}
+
+
+async def show_token(office: Office, given: argparse.Namespace) -> Shown:
+    async with office.store.reading() as connection:
+        token = await desk.token(connection, given.id)
+        shown = _plain(token) | {"notices_sent": await desk.notices_of(connection, token)}
+        if given.reveal:
+            habilitation = await desk.habilitation(connection, token.habilitation)
+            shown["jwt"] = Signer(office.settings.signing_key).sign(token, habilitation)
+        return shown
+
+
+async def list_tokens(office: Office, given: argparse.Namespace) -> list[Shown]:
+    days = given.expiring_within
+    between = None if days is None else desk.within(office.clock(), days)
+    async with office.store.reading() as connection:
+        return [_plain(token) for token in await desk.tokens(connection, of=given.habilitation, between=between)]
+
+
+async def prolong(office: Office, given: argparse.Namespace) -> Shown:
+    token = await _seen_token(office, given)
+    async with desk.sitting(office.store, office.clock) as sitting:
+        return _plain(await sitting.prolong(token))
+
+
+async def revoke(office: Office, given: argparse.Namespace) -> Shown:
+    token = await _seen_token(office, given)
+    async with desk.sitting(office.store, office.clock) as sitting:
+        return _plain(await sitting.revoke(token, given.reason, given.at))
+
+
+async def _changed(office: Office, given: argparse.Namespace, **fields: Any) -> Shown:
+    """Read before the transaction, as an operator reads before deciding: who changes it in between wins."""
+    async with office.store.reading() as connection:
+        found = await desk.habilitation(connection, given.id)
+    _expect(found, given)
+    async with desk.sitting(office.store, office.clock) as sitting:
+        return _plain(await sitting.change(found, **fields))
+
+
+async def _seen_token(office: Office, given: argparse.Namespace) -> Token:
+    async with office.store.reading() as connection:
+        token = await desk.token(connection, given.id)
+    _expect(token, given)
+    return token
+
+
+def _expect(found: Habilitation | Token, given: argparse.Namespace) -> None:
+    if given.version not in (None, found.version):
+        raise desk.Conflict(f"{found.id} is at version {found.version}, not {given.version}: nothing was done")
+
+
+def add_to(nouns: Any) -> None:
+    """The subcommands of operators, beside those of `__main__`."""
+    verbs = _verbs(nouns, "habilitation", "who may ask for what")
+    command = _verb(verbs, "create", create, "write one down")
+    _add_fields(command, required=True)
+    command = _verb(verbs, "list", list_habilitations, "all of them")
+    command.add_argument("--archived", action="store_true", help="those that are archived too")
+    command = _verb(verbs, "show", show, "one, with its tokens")
+    command.add_argument("id")
+    command = _verb(verbs, "update", update, "change it; what its tokens allow changes everywhere within 5 s")
+    _add_target(command)
+    _add_fields(command, required=False)
+    command = _verb(verbs, "archive", archive, "end it: its tokens are refused")
+    _add_target(command)
+    command.add_argument("--undo", action="store_true", help="bring it back")
+
+    verbs = _verbs(nouns, "token", "what a habilitation calls with")
+    command = _verb(verbs, "issue", issue, "make one, for 18 months")
+    command.add_argument("habilitation")
+    command = _verb(verbs, "show", show_token, "one, by its id (the claim jti)")
+    command.add_argument("id")
+    command.add_argument("--reveal", action="store_true", help="with its signed text")
+    command = _verb(verbs, "prolong", prolong, "18 months from now")
+    _add_target(command)
+    command = _verb(verbs, "revoke", revoke, "put it on the blacklist; refused everywhere within 5 s")
+    _add_target(command)
+    command.add_argument("--reason", required=True)
+    command.add_argument("--at", type=_moment, help="not now but then: 2027-01-31T12:00+01:00")
+    command = _verb(verbs, "list", list_tokens, "all of them")
+    command.add_argument("--habilitation", help="those of one habilitation")
+    command.add_argument(
+        "--expiring-within", type=int, metavar="DAYS", help="those in force that end within so many days"
+    )
+
+
+def _verbs(nouns: Any, name: str, help_: str) -> Any:
+    return nouns.add_parser(name, help=help_).add_subparsers(required=True, metavar="COMMAND")
+
+
+def _verb(verbs: Any, name: str, command: Command, help_: str) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = verbs.add_parser(name, help=help_, description=help_)
+    made.add_argument("--json", action="store_true", help="for programs")
+    made.set_defaults(operation=command)
+    return made
+
+
+def _add_target(command: argparse.ArgumentParser) -> None:
+    command.add_argument("id")
+    command.add_argument("--version", type=int, help="only if it is still the version that you have seen")
+
+
+def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
+    """Lists replace what was there; without values they empty it."""
+    command.add_argument("--siret", required=required, help="of the administration that holds it")
+    command.add_argument("--name", help="of that administration")
+    command.add_argument("--purpose")
+    command.add_argument("--scopes", nargs="*")
+    command.add_argument("--modalities", nargs="*", help="params, france_connect, …")
+    command.add_argument("--contacts", nargs="*", type=_contact, metavar="KIND:EMAIL[:NAME]", help=f"{CONTACT_KINDS}")
+    command.add_argument("--calls-per-minute", type=int, help="a limit of its own for each token; 0 is none")
+    command.add_argument("--allowed-ips", nargs="*", metavar="IP[/BITS]")
+    command.add_argument("--delegations", nargs="*", type=_delegation, metavar="SIRET[:NAME]", help="editors")
+    command.add_argument("--datapass-id")
+
+
+def _fields(given: argparse.Namespace) -> Shown:
+    """Those that were given."""
+    own = {name: value for name, value in vars(given).items() if name in Habilitation.__struct_fields__}
+    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in own.items()}
+    return {name: value for name, value in fields.items() if value is not None and name not in ("id", "version")}
+
+
+def _contact(text: str) -> Contact:
+    kind, _, rest = text.partition(":")
+    email, _, name = rest.partition(":")
+    if kind not in CONTACT_KINDS:
+        raise argparse.ArgumentTypeError(f"KIND is one of {', '.join(CONTACT_KINDS)}")
+    return msgspec.convert({"kind": kind, "email": email, "name": name}, Contact)
+
+
+def _delegation(text: str) -> Delegation:
+    siret, _, name = text.partition(":")
+    return Delegation(siret, name)
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError("needs a time zone")
+    return moment
+
+
+def _plain(found: Struct) -> Shown:
+    return dict(msgspec.to_builtins(found))
+
+
+def text_of(shown: Shown | list[Shown], *, json: bool) -> str:
+    if json:
+        return msgspec.json.encode(shown).decode()
+    if isinstance(shown, list):
+        return "\n".join(_line(row) for row in shown) or "none"
+    width = max(map(len, shown))
+    return "\n".join(f"{name:{width}}  {_word(value)}" for name, value in shown.items())
+
+
+def _line(row: Shown) -> str:
+    columns = ("id", "siret", "name", "state", "expires_at", "blacklisted_at", "last_used_at")
+    return "  ".join(_word(row[name]) for name in columns if name in row)
+
+
+def _word(value: object) -> str:
+    match value:
+        case None | "" | [] | ():
+            return "-"
+        case list() | tuple():
+            return ", ".join(map(_word, value))
+        case dict():
+            return " ".join(_word(part) for part in value.values())
+        case _:
+            return str(value)

@@ -1,0 +1,124 @@
+"""How a notice reaches people: by mail, or by a webhook that is signed as DataPass signs its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from email.message import EmailMessage
+
+import aiohttp
+import aiosmtplib
+import msgspec
+from yarl import URL
+
+from bouquet_proto.settings import Secret, SettingsError
+from bouquet_registry.notices import Channel, Notice, Undelivered
+from bouquet_registry.settings import RegistrySettings
+from bouquet_registry.signatures import HEADER, signature_of
+from bouquet_registry.store import PREFIX
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 20.0
+SUBJECT = "Votre jeton API Particulier expire {when}"
+TEXT = """Bonjour,
+
+Le jeton d'accès à API Particulier de l'habilitation « {purpose} » ({siret}{datapass}) expire {when}, le {day}.
+
+Après cette date, tous les appels faits avec ce jeton seront refusés. Pour le prolonger de 18 mois, rendez-vous sur
+votre compte : https://particulier.api.gouv.fr/compte
+
+Identifiant du jeton : {token}
+"""
+
+
+@asynccontextmanager
+async def open_channel(settings: RegistrySettings) -> AsyncIterator[Channel | None]:
+    """None when notices go nowhere. Raises `SettingsError`."""
+    try:
+        url = URL(settings.notices_to.reveal())
+    except ValueError:
+        url = URL("unreadable:")
+    match url.scheme:
+        case "":
+            log.warning("no notices before expiry: nobody said where they go")
+            yield None
+        case "smtp" | "smtps" if url.host:
+            yield Mail(url, settings.notices_from)
+        case "http" | "https" if url.host:
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
+                yield Webhook(session, url, settings.notices_secret)
+        case _:
+            raise SettingsError([f"{PREFIX}NOTICES_TO: must be smtp(s)://… or http(s)://…"])
+
+
+class Mail(Channel):
+    def __init__(self, url: URL, sender: str) -> None:
+        self._url = url
+        self._sender = sender
+
+    async def give(self, notice: Notice) -> None:
+        recipients = sorted({contact.email for contact in notice.habilitation.contacts})
+        if not recipients:
+            log.warning("notice without addressee", extra={"notice": notice.id})
+            return
+        try:
+            refused, _ = await aiosmtplib.send(
+                self._message(notice, recipients),
+                hostname=self._url.host,
+                port=self._url.port or (465 if self._url.scheme == "smtps" else 25),
+                username=self._url.user,
+                password=self._url.password,
+                use_tls=self._url.scheme == "smtps",
+                timeout=TIMEOUT_S,
+            )
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise Undelivered(type(error).__name__) from None
+        if refused:
+            log.warning("addressees refused", extra={"notice": notice.id, "count": len(refused)})
+
+    def _message(self, notice: Notice, recipients: list[str]) -> EmailMessage:
+        when = when_of(notice.days_left)
+        own = notice.habilitation
+        message = EmailMessage()
+        message["Subject"] = SUBJECT.format(when=when)
+        message["From"] = self._sender
+        message["To"] = ", ".join(recipients)
+        message["Message-ID"] = f"<{notice.id}@{self._sender.rpartition('@')[2]}>"
+        message["Auto-Submitted"] = "auto-generated"
+        datapass = f", DataPass n° {own.datapass_id}" if own.datapass_id else ""
+        message.set_content(
+            TEXT.format(
+                purpose=own.purpose,
+                siret=own.siret,
+                datapass=datapass,
+                when=when,
+                day=f"{notice.token.expires_at:%d/%m/%Y}",
+                token=notice.token.id,
+            )
+        )
+        return message
+
+
+class Webhook(Channel):
+    def __init__(self, session: aiohttp.ClientSession, url: URL, secret: Secret) -> None:
+        self._session = session
+        self._url = url
+        self._secret = secret
+
+    async def give(self, notice: Notice) -> None:
+        body = msgspec.json.encode({"event": "token_expiry", **msgspec.to_builtins(notice)})
+        headers = {"Content-Type": "application/json", "Idempotency-Key": notice.id}
+        if self._secret:
+            headers[HEADER] = signature_of(self._secret, body)
+        try:
+            async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+                if response.status // 100 != 2:
+                    raise Undelivered(f"HTTP {response.status}")
+        except (aiohttp.ClientError, OSError) as error:
+            raise Undelivered(type(error).__name__) from None
+
+
+def when_of(days_left: int) -> str:
+    return {0: "aujourd'hui", 1: "demain"}.get(days_left, f"dans {days_left} jours")

@@ -1,0 +1,11 @@
+"""Alembic's way in: on the connection that `store.upgrade` hands over."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from bouquet_registry.schema import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,130 @@
+"""Notices before a token's end, each given once: written down first, then sent, then marked (a transactional outbox).
+
+Two processes never send the same one: whoever sends it has claimed it. One that dies between sending and marking
+leaves it to be sent again, under the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bouquet_registry import desk, metrics, schema
+from bouquet_registry.desk import Clock, Desk
+from bouquet_registry.habilitations import Habilitation, Token
+from bouquet_registry.store import Store
+
+log = logging.getLogger(__name__)
+
+THRESHOLDS = (90, 60, 30, 14, 7, 0)
+"""Days before the end (http-contract §7)."""
+CLAIM = timedelta(minutes=10)
+"""How long a notice is one process's to send, and how long one that failed is left alone."""
+
+
+class Notice(Struct, frozen=True, kw_only=True):
+    id: str
+    """The same for the same notice, should it be sent twice."""
+    days: int
+    days_left: int
+    token: Token
+    habilitation: Habilitation
+
+
+class Undelivered(Exception):
+    """Why, in words without addresses."""
+
+
+class Channel:
+    """Where notices go. This one is nowhere."""
+
+    async def give(self, notice: Notice) -> None:
+        """Raises `Undelivered`."""
+
+
+async def keep_noticing(store: Store, channel: Channel, every_s: float, clock: Clock) -> None:
+    """Never ends by itself."""
+    while True:
+        try:
+            await give_notices(store, channel, clock)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("notices put off", extra={"error": type(error).__name__})
+        await asyncio.sleep(every_s)
+
+
+async def give_notices(store: Store, channel: Channel, clock: Clock) -> None:
+    """Those that are due now."""
+    async with desk.sitting(store, clock) as sitting:
+        await _write_down(sitting)
+    while notice := await _claim(store, clock()):
+        try:
+            await channel.give(notice)
+        except Undelivered as error:
+            log.warning("notice undelivered", extra={"notice": notice.id, "why": str(error)})
+            metrics.NOTICES.labels(notice.days, "undelivered").inc()
+        else:
+            await _mark(store, notice, clock())
+            metrics.NOTICES.labels(notice.days, "sent").inc()
+
+
+def threshold_of(left: timedelta) -> int | None:
+    """The nearest that has been reached. None for a token that has ended: it is too late to tell."""
+    if left < timedelta(0):
+        return None
+    return min((days for days in THRESHOLDS if left.days <= days), default=None)
+
+
+async def _write_down(sitting: Desk) -> None:
+    """What is due and not written yet. A token's unsent notice of an earlier threshold gives way."""
+    notices = schema.notices.c
+    for token in await desk.tokens(sitting.connection, between=desk.within(sitting.now, THRESHOLDS[0] + 1)):
+        days = threshold_of(token.expires_at - sitting.now)
+        own = (notices.token == token.id) & (notices.expires_at == token.expires_at) & (notices.days == days)
+        if days is None or await sitting.connection.scalar(select(notices.days).where(own)) is not None:
+            continue
+        stale = (notices.token == token.id) & notices.sent_at.is_(None)
+        await sitting.connection.execute(delete(schema.notices).where(stale))
+        row = {"token": token.id, "expires_at": token.expires_at, "days": days, "due_at": sitting.now}
+        await sitting.connection.execute(insert(schema.notices).values(row))
+
+
+async def _claim(store: Store, now: datetime) -> Notice | None:
+    """One that is nobody's, whose token still ends when it says, and may still be used."""
+    notices, tokens = schema.notices.c, schema.tokens.c
+    free = notices.sent_at.is_(None) & (notices.claimed_until.is_(None) | (notices.claimed_until <= now))
+    timely = (tokens.expires_at == notices.expires_at) & (tokens.expires_at >= now) & desk.in_force(now)
+    joined = schema.notices.join(schema.tokens).join(schema.habilitations)
+    due = select(notices.token, notices.expires_at, notices.days).select_from(joined).where(free, timely).limit(1)
+    async with store.writing() as connection:
+        while row := (await connection.execute(due)).one_or_none():
+            own = (notices.token == row.token) & (notices.expires_at == row.expires_at) & (notices.days == row.days)
+            claimed = await connection.execute(
+                update(schema.notices).where(own, free).values(claimed_until=now + CLAIM)
+            )
+            if claimed.rowcount:
+                return await _notice(connection, row.token, row.days, now)
+    return None
+
+
+async def _notice(connection: AsyncConnection, token_id: str, days: int, now: datetime) -> Notice:
+    token = await desk.token(connection, token_id)
+    return Notice(
+        id=f"{token.id}.{token.expires_at:%Y%m%d}.{days}",
+        days=days,
+        days_left=(token.expires_at - now).days,
+        token=token,
+        habilitation=await desk.habilitation(connection, token.habilitation),
+    )
+
+
+async def _mark(store: Store, notice: Notice, now: datetime) -> None:
+    notices = schema.notices.c
+    own = (notices.token == notice.token.id) & (notices.expires_at == notice.token.expires_at)
+    async with store.writing() as connection:
+        await connection.execute(update(schema.notices).where(own, notices.days == notice.days).values(sent_at=now))

@@ -1,0 +1,31 @@
+"""The registry's settings, `BOUQUET_REGISTRY_*`."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from bouquet_proto.settings import Secret
+
+
+class RegistrySettings(Struct, frozen=True, kw_only=True):
+    database_url: Secret = Secret("sqlite:///bouquet-registry.db")
+    """`sqlite:///path` or `postgresql://user:password@host/name`. An empty SQLite gets its tables by itself."""
+    signing_key: Secret = Secret("")
+    """Signs new tokens: the gateways' shared secret (HS256), or a private JWK with a `kid` (HS256 or ES256)."""
+    concurrency: int = 50
+    drain_s: float = 10.0
+    host: str = "127.0.0.1"
+    port: int = 8010
+    """Where `serve` answers DataPass, `/livez`, `/readyz` and `/metrics`."""
+    datapass_secret: Secret = Secret("")
+    """Signs the webhooks of DataPass. Empty: none is believed."""
+    datapass_window_s: float = 24 * 3600.0
+    """How old an event of DataPass may be: it tries again for a day."""
+    notices_to: Secret = Secret("")
+    """Where notices before expiry go: `smtp(s)://user:password@host:port`, or the `http(s)://` URL of a webhook.
+    Empty: nowhere."""
+    notices_from: str = "ne-pas-repondre@bouquet.invalid"
+    """Sender of the mails."""
+    notices_secret: Secret = Secret("")
+    """Signs the notices that go to a webhook, as DataPass signs its own."""
+    notices_every_s: float = 3600.0

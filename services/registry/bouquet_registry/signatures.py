@@ -1,0 +1,18 @@
+"""The signature of a webhook: `X-Hub-Signature-256: sha256=<hex HMAC of the body>` (http-contract §7)."""
+
+from __future__ import annotations
+
+import hmac
+
+from bouquet_proto.settings import Secret
+
+HEADER = "X-Hub-Signature-256"
+
+
+def signature_of(secret: Secret, body: bytes) -> str:
+    return "sha256=" + hmac.new(secret.reveal().encode(), body, "sha256").hexdigest()
+
+
+def is_signed(secret: Secret, body: bytes, signature: str) -> bool:
+    """Never with an empty secret."""
+    return bool(secret) and hmac.compare_digest(signature_of(secret, body).encode(), signature.encode())

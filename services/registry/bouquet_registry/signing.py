@@ -1,0 +1,77 @@
+"""The text of a token, as the portal signs it (http-contract §2.1). It is made when it is shown, and not kept."""
+
+from __future__ import annotations
+
+import msgspec
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, JWKRegistry, OctKey
+
+from bouquet_proto.settings import Secret, SettingsError
+from bouquet_registry.habilitations import Habilitation, Token
+from bouquet_registry.store import PREFIX
+
+KEY_BYTES = 32
+"""What HS256 asks for (RFC 7518 §3.2)."""
+
+
+class Signer:
+    """Raises `SettingsError` as it is made."""
+
+    def __init__(self, secret: Secret) -> None:
+        self._key = _key_of(secret)
+
+    def sign(self, token: Token, habilitation: Habilitation) -> str:
+        """The registry is the authority for the scopes and the end: those of the text are what they were."""
+        algorithm = "ES256" if isinstance(self._key, ECKey) else "HS256"
+        header = {"alg": algorithm} | ({"kid": self._key.kid} if self._key.kid else {})
+        claims = {
+            "uid": token.id,
+            "jti": token.id,
+            "scopes": habilitation.scopes,
+            "sub": habilitation.purpose,
+            "siret": habilitation.siret,
+            "extra_info": {},
+            "version": "1.0",
+            "iat": int(token.issued_at.timestamp()),
+            "exp": int(token.expires_at.timestamp()),
+        }
+        return jws.serialize_compact(header, msgspec.json.encode(claims), self._key, [algorithm])
+
+
+def new_key(kid: str) -> str:
+    """A private JWK for ES256."""
+    key = ECKey.generate_key("P-256", {"kid": kid, "use": "sig", "alg": "ES256"})
+    return msgspec.json.encode(key.as_dict(private=True)).decode()
+
+
+def verification_keys(secret: Secret) -> str:
+    """The JWKS that gateways need to verify what we sign. A shared secret is its own."""
+    key = _key_of(secret)
+    if not key.kid:
+        raise SettingsError([f"{PREFIX}SIGNING_KEY: is no JWK with a kid"])
+    return msgspec.json.encode({"keys": [key.as_dict(private=isinstance(key, OctKey))]}).decode()
+
+
+def _key_of(secret: Secret) -> OctKey | ECKey:
+    text = secret.reveal().strip()
+    try:
+        key = _jwk(text) if text.startswith("{") else OctKey.import_key(text) if text else None
+    except (JoseError, ValueError, KeyError, TypeError):
+        key = None
+    match key:
+        case OctKey() if len(key.raw_value) >= KEY_BYTES:
+            return key
+        case ECKey() if key.curve_name == "P-256" and key.is_private:
+            return key
+        case _:
+            raise SettingsError(
+                [f"{PREFIX}SIGNING_KEY: must be a secret of {KEY_BYTES} bytes at least, or a private JWK with a kid"]
+            )
+
+
+def _jwk(text: str) -> object:
+    key = JWKRegistry.import_key(msgspec.json.decode(text))
+    if not key.kid:
+        raise ValueError("no kid")
+    return key

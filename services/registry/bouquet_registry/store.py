@@ -1,0 +1,123 @@
+"""The database: SQLite or PostgreSQL, opened, migrated, and two ways in: to read, and to change."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, event, inspect
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from bouquet_proto.settings import Secret, SettingsError
+
+PREFIX = "BOUQUET_REGISTRY_"
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+LOCK_TIMEOUT_S = 5
+
+
+class Store:
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        async with self._engine.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction. On SQLite it waits for its turn at the start, not halfway."""
+        async with self._engine.execution_options(writing=True).begin() as connection:
+            yield connection
+
+
+@asynccontextmanager
+async def open_store(url: Secret) -> AsyncIterator[Store]:
+    """Raises `SettingsError` unless the tables are those of this version; an empty SQLite gets them."""
+    async with _engine(_url(url)) as engine:
+        if engine.dialect.name == "sqlite" and await _is_empty(engine):
+            await _upgrade(engine)
+        async with engine.connect() as connection:
+            if await connection.run_sync(_revision) != _head():
+                raise SettingsError([f"{PREFIX}DATABASE_URL: other tables than ours; run bouquet-registry migrate"])
+        yield Store(engine)
+
+
+async def upgrade(url: Secret) -> str:
+    """Brings the tables to this version, which it returns."""
+    async with _engine(_url(url)) as engine:
+        await _upgrade(engine)
+    return _head()
+
+
+def _url(secret: Secret) -> URL:
+    try:
+        url = make_url(secret.reveal())
+        return url.set(drivername=DRIVERS[url.get_backend_name()])
+    except (ArgumentError, KeyError):
+        raise SettingsError([f"{PREFIX}DATABASE_URL: must be sqlite:///… or postgresql://…"]) from None
+
+
+@asynccontextmanager
+async def _engine(url: URL) -> AsyncIterator[AsyncEngine]:
+    # Hidden parameters: an error of the database would quote names and addresses.
+    engine = create_async_engine(url, hide_parameters=True, pool_pre_ping=url.get_backend_name() != "sqlite")
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # transactions begin where we say, not where the driver thinks
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", f"busy_timeout={LOCK_TIMEOUT_S * 1000}", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writing = connection.get_execution_options().get("writing")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+async def _is_empty(engine: AsyncEngine) -> bool:
+    async with engine.connect() as connection:
+        return not await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+
+
+async def _upgrade(engine: AsyncEngine) -> None:
+    async with engine.execution_options(writing=True).begin() as connection:
+        await connection.run_sync(_run_migrations)
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _head() -> str:
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _run_migrations(connection: Connection) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

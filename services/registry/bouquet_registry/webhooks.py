@@ -1,0 +1,148 @@
+"""DataPass's webhooks: believed when signed and recent, obeyed once, answered the same when told again."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from hashlib import sha256
+from typing import TypeAlias
+
+from aiohttp import web
+from sqlalchemy import insert, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from bouquet_proto.settings import Secret
+from bouquet_registry import datapass, desk, metrics, schema
+from bouquet_registry.datapass import Dialect, Told
+from bouquet_registry.desk import Clock, Desk, Refused, utc_now
+from bouquet_registry.habilitations import BY_PARAMETERS, Habilitation, State, Token
+from bouquet_registry.signatures import HEADER, is_signed
+from bouquet_registry.store import Store
+
+log = logging.getLogger(__name__)
+
+Answer: TypeAlias = dict[str, str]
+
+PATHS: dict[str, Dialect] = {
+    "/api/datapass/api_particulier/webhook": "v1",
+    "/api/datapass/v2/api_particulier/webhook": "v2",
+}
+FUTURE = timedelta(minutes=5)
+"""How far DataPass's clock may be ahead of ours."""
+
+GRANTING = ("approve", "validate")
+STATES: dict[str, State] = {"refuse": "refused", "revoke": "revoked", "archive": "archived"}
+"""By event. A habilitation in force does not lose it by a refusal: what is refused is the change that was asked for."""
+
+
+class Webhooks:
+    def __init__(self, store: Store, secret: Secret, window_s: float, clock: Clock = utc_now) -> None:
+        self._store = store
+        self._secret = secret
+        self._window = timedelta(seconds=window_s)
+        self._clock = clock
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.post(path, self.hear) for path in PATHS]
+
+    async def hear(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        status, answer, outcome = await self._judge(PATHS[request.path], body, request.headers.get(HEADER, ""))
+        metrics.WEBHOOKS.labels(outcome).inc()
+        log.info("webhook answered", extra={"status": status, "outcome": outcome})
+        return web.json_response(answer, status=status)
+
+    async def _judge(self, dialect: Dialect, body: bytes, signature: str) -> tuple[int, Answer, str]:
+        """Status, answer, and a word for the log."""
+        if not is_signed(self._secret, body, signature):
+            return 401, {}, "unsigned"
+        try:
+            told = datapass.read(dialect, body)
+        except ValueError:
+            return 422, {}, "unreadable"
+        now = self._clock()
+        if not now - self._window <= told.fired_at <= now + FUTURE:
+            return 401, {}, "stale"
+        try:
+            answer, outcome = await self._obey(told, sha256(body).hexdigest())
+        except Refused as refused:
+            log.warning("webhook refused", extra={"why": type(refused).__name__, "event": told.event})
+            return 422, {}, "refused"
+        except (SQLAlchemyError, OSError) as error:
+            log.error("database unavailable", extra={"error": type(error).__name__})
+            return 503, {}, "failed"  # not 422: DataPass tells it again
+        return 200, answer, outcome
+
+    async def _obey(self, told: Told, digest: str) -> tuple[Answer, str]:
+        """What is done and that it was done are written together."""
+        async with desk.sitting(self._store, self._clock) as sitting:
+            known = await sitting.connection.scalar(
+                select(schema.events.c.answer).where(schema.events.c.digest == digest)
+            )
+            if known is not None:
+                return known, "known"
+            answer = await apply(sitting, told)
+            row = {"digest": digest, "event": told.event[:64], "received_at": sitting.now, "answer": answer}
+            await sitting.connection.execute(insert(schema.events).values(row))
+            return answer, "obeyed"
+
+
+async def apply(sitting: Desk, told: Told) -> Answer:
+    """Raises `Refused`."""
+    own = await desk.habilitation_of_datapass(sitting.connection, told.datapass_id)
+    if own is not None and own.told_at is not None and told.fired_at < own.told_at:
+        return {}  # told late: something newer has been obeyed
+    own = await _written(sitting, told, own)
+    if told.event in GRANTING:
+        return await _grant(sitting, own)
+    if own.state == "revoked":
+        await _blacklist(sitting, own)
+    return {}
+
+
+async def _written(sitting: Desk, told: Told, own: Habilitation | None) -> Habilitation:
+    """The habilitation as it is told. Its scopes change only by a decision: until then they are wishes."""
+    state = _state(told.event, own)
+    fields = {
+        "siret": told.siret,
+        "purpose": told.purpose,
+        "contacts": told.contacts,
+        "modalities": told.modalities,
+        "state": state,
+        "told_at": told.fired_at,
+    }
+    if told.event in GRANTING or (told.granted and state == "active"):
+        fields["scopes"] = told.scopes
+    if own is None:
+        return await sitting.create(datapass_id=told.datapass_id, **fields)
+    return await sitting.change(own, **fields)
+
+
+def _state(event: str, own: Habilitation | None) -> State:
+    if event in GRANTING:
+        return "active"
+    if event == "refuse" and own is not None and own.state == "active":
+        return "active"
+    return STATES.get(event, "requested" if own is None else own.state)
+
+
+async def _grant(sitting: Desk, own: Habilitation) -> Answer:
+    """Prolongs its token, or issues the first; none for one that is only asked through FranceConnect."""
+    token = await _usable(sitting, own)
+    if token is not None:
+        token = await sitting.prolong(token)
+    elif BY_PARAMETERS in own.modalities:
+        token = await sitting.issue(own)
+    return {"token_id": token.id} if token else {}
+
+
+async def _usable(sitting: Desk, own: Habilitation) -> Token | None:
+    """The token that lasts longest of those that were never banned."""
+    tokens = await desk.tokens(sitting.connection, of=own.id)
+    return next((token for token in reversed(tokens) if token.blacklisted_at is None), None)
+
+
+async def _blacklist(sitting: Desk, own: Habilitation) -> None:
+    for token in await desk.tokens(sitting.connection, of=own.id):
+        if token.blacklisted_at is None or token.blacklisted_at > sitting.now:
+            await sitting.revoke(token, "habilitation révoquée dans DataPass")

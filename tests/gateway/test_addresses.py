@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bouquet_gateway.addresses import client_of, is_in, networks_of
+from bouquet_gateway.settings import GatewaySettings
+from bouquet_proto.settings import SettingsError
+
+OURS = networks_of(["10.0.0.0/8", "::1"])
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed", "inside"),
+    [
+        ("192.0.2.7", ["192.0.2.7"], True),
+        ("192.0.2.8", ["192.0.2.7"], False),
+        ("192.0.2.8", ["192.0.2.0/24"], True),
+        ("192.0.2.8", ["192.0.2.7/24"], True),
+        ("2001:db8::1", ["2001:db8::/32"], True),
+        ("2001:db9::1", ["2001:db8::/32"], False),
+        ("::ffff:192.0.2.7", ["192.0.2.7"], True),
+        ("192.0.2.7", ["::/0"], False),
+        ("192.0.2.7", ["nonsense", "192.0.2.7"], True),
+        ("192.0.2.7", ["nonsense"], False),
+        ("nonsense", ["0.0.0.0/0", "::/0"], False),
+        ("", ["0.0.0.0/0", "::/0"], False),
+    ],
+)
+def test_an_address_is_in_a_range_or_not(address: str, allowed: list[str], inside: bool) -> None:
+    assert is_in(address, networks_of(allowed)) is inside
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("192.0.2.7", [], "192.0.2.7"),
+        ("192.0.2.7", ["198.51.100.1"], "192.0.2.7"),
+        ("10.0.0.1", ["198.51.100.1"], "198.51.100.1"),
+        ("10.0.0.1", ["198.51.100.1, 10.0.0.2"], "198.51.100.1"),
+        ("10.0.0.1", ["203.0.113.9, 198.51.100.1 ,10.0.0.2"], "198.51.100.1"),
+        ("10.0.0.1", ["203.0.113.9", "198.51.100.1", "10.0.0.2"], "198.51.100.1"),
+        ("10.0.0.1", ["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+        ("10.0.0.1", ["203.0.113.9, nonsense"], "nonsense"),
+        ("10.0.0.1", [""], ""),
+        ("10.0.0.1", [], "10.0.0.1"),
+    ],
+)
+def test_the_client_is_the_first_hop_that_is_not_ours(peer: str, forwarded: list[str], client: str) -> None:
+    assert client_of(peer, forwarded, OURS) == client
+
+
+@given(st.text(), st.lists(st.text()))
+def test_whatever_a_header_says_it_does_not_make_the_peer_another(peer: str, forwarded: list[str]) -> None:
+    assert client_of(peer, forwarded, ()) == peer
+
+
+def test_a_proxy_that_cannot_be_read_is_refused() -> None:
+    with pytest.raises(SettingsError, match="BOUQUET_GATEWAY_TRUSTED_PROXIES"):
+        GatewaySettings(trusted_proxies=("10.0.0.0/8", "nonsense")).proxies()

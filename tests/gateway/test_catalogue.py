@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import logging
+
+import msgspec
+import pytest
+
+from bouquet_gateway.catalogue import Catalogue, Match, Naming, Served, envelope_of, split
+from bouquet_proto.offer import Authority, Offer
+from bouquet_proto.quotient_familial import BOTH_FUNDS, OPERATION, PROBLEMS
+from bouquet_proto.rules import Check
+from tests.gateway.offers import ACME, V2_DOSSIER, dossier, offer
+
+V3 = "/v3/acme/dossier/identite"
+
+
+def fund(provider: str, **changes: object) -> Offer:
+    whole = Offer(provider=provider, owner="x", authority=Authority(provider.upper(), "77"), operations=(OPERATION,))
+    return msgspec.structs.replace(whole, **changes)
+
+
+def found(path: str, offers: list[Offer], **naming: bool) -> Match | None:
+    return Catalogue(offers).match(path, Naming(**naming))
+
+
+def only(path: str, offers: list[Offer]) -> Served:
+    [served] = Catalogue(offers).by_path[path]
+    return served
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    return [(record.message, vars(record)["provider"]) for record in caplog.records]
+
+
+def test_a_path_leads_to_its_operation() -> None:
+    match = found(V3, [offer()])
+    assert match and match.served
+    assert (match.version, match.served.operation, match.served.authority) == (3, dossier(), ACME)
+
+
+def test_an_older_path_leads_to_its_operation() -> None:
+    match = found("/api/v2/dossier-acme", [offer()])
+    assert match and match.served
+    assert match.served.operation == V2_DOSSIER
+
+
+def test_a_path_that_nobody_offers_leads_nowhere() -> None:
+    assert found("/v3/acme/dossier/ine", [offer()]) is None
+
+
+def test_a_version_that_nobody_offers_is_of_a_family_that_exists() -> None:
+    match = found("/v4/acme/dossier/identite", [offer()])
+    assert match and (match.version, match.served) == (4, None)
+
+
+def test_versions_of_a_resource_are_a_family_with_the_scopes_of_all() -> None:
+    newer = dossier(id="acme_v4", path="/v4/acme/dossier/identite", scopes=("acme_newer",))
+    match = found("/v4/acme/dossier/identite", [offer(dossier(), newer)])
+    assert match and match.served
+    assert match.served.operation == newer
+    assert match.family.scopes() == {"acme_dossier", "acme_age", "acme_newer"}
+
+
+@pytest.mark.parametrize("path", ["/acme/dossier/identite", "/v/acme/dossier/identite", "/v3/api/v2/dossier-acme"])
+def test_a_version_is_no_ornament(path: str) -> None:
+    assert found(path, [offer()]) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "version"), [("/v3/a/b", 3), ("/v03/a/b", 3), ("/v3.1/a/b", 3), ("/v3x/a/b", 3), ("/vx3/a/b", 0)]
+)
+def test_a_version_is_read_as_its_leading_number(path: str, version: int) -> None:
+    assert split(path) == ("a/b", version)
+
+
+def test_a_path_without_version_is_its_own() -> None:
+    assert split("/api/v2/etudiants") == ("/api/v2/etudiants", 0)
+
+
+def test_older_paths_speak_v2() -> None:
+    assert (envelope_of("/api/v2/x"), envelope_of("/v3/x"), envelope_of("/nowhere")) == ("v2", "v3", "v3")
+
+
+def test_two_funds_share_the_one_operation_of_a_plan() -> None:
+    match = found(OPERATION.path, [fund("cnaf"), fund("msa")])
+    assert match and match.served
+    assert match.served.authority == BOTH_FUNDS
+    assert list(match.served.authorities) == ["cnaf", "msa"]
+    assert match.served.problems == PROBLEMS
+
+
+def test_one_fund_is_enough_to_serve_the_plan() -> None:
+    match = found(OPERATION.path, [fund("msa")])
+    assert match and match.served
+    assert match.served.authority == BOTH_FUNDS
+
+
+def test_a_stranger_cannot_join_the_plan(caplog: pytest.LogCaptureFixture) -> None:
+    served = only(OPERATION.path, [fund("cnaf"), fund("acme")])
+    assert list(served.authorities) == ["cnaf"]
+    assert said(caplog) == [("offer refused", "acme")]
+
+
+def test_a_stranger_cannot_take_the_place_of_the_plan(caplog: pytest.LogCaptureFixture) -> None:
+    impostor = fund("acme", operations=(dossier(path=OPERATION.path),))
+    served = only(OPERATION.path, [fund("cnaf"), impostor])
+    assert served.provider == "cnaf"
+    assert said(caplog) == [("path already served", "acme")]
+
+
+def test_a_fund_cannot_make_a_plan_of_something_else(caplog: pytest.LogCaptureFixture) -> None:
+    other = fund("cnaf", operations=(dossier(plan="regime"),))
+    assert Catalogue([other]).by_path == {}
+    assert said(caplog) == [("offer refused", "cnaf")]
+
+
+def test_of_two_who_offer_one_path_the_earlier_keeps_it(caplog: pytest.LogCaptureFixture) -> None:
+    late = msgspec.structs.replace(offer(), provider="late")
+    assert only(V3, [offer(), late]).provider == "acme"
+    assert ("path already served", "late") in said(caplog)
+
+
+def test_an_operation_of_rules_that_we_do_not_know_is_left_out_alone(caplog: pytest.LogCaptureFixture) -> None:
+    newer = dossier(path="/v3/newer", checks=((Check("rule_of_tomorrow"),),))
+    assert list(Catalogue([offer(newer, dossier())]).by_path) == [V3]
+    assert said(caplog) == [("rule unknown", "acme")]
+
+
+def test_nothing_is_said_of_a_good_offer(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    Catalogue([offer(), fund("cnaf"), fund("msa")])
+    assert caplog.records == []
+
+
+BY_NAME = dossier(path="/api/v2/pupils", id="by_name")
+BY_INE = dossier(path="/api/v2/pupils", id="by_ine", modality="ine", checks=((Check("ine"),),))
+BY_SESSION = dossier(path="/api/v2/pupils", id="by_session", modality="france_connect", checks=((),))
+
+
+@pytest.mark.parametrize(
+    ("naming", "picked"),
+    [
+        ({}, "by_name"),
+        ({"by_ine": True}, "by_ine"),
+        ({"by_session": True}, "by_session"),
+        ({"by_session": True, "by_ine": True}, "by_session"),
+    ],
+)
+def test_a_path_of_several_modalities_takes_that_of_the_request(naming: dict[str, bool], picked: str) -> None:
+    match = found("/api/v2/pupils", [offer(BY_INE, BY_SESSION, BY_NAME)], **naming)
+    assert match and match.served
+    assert match.served.operation.id == picked
+
+
+def test_a_path_of_one_modality_takes_it_whatever_the_request() -> None:
+    match = found("/api/v2/pupils", [offer(BY_NAME)], by_session=True, by_ine=True)
+    assert match and match.served and not match.by_session
+    assert match.served.operation.id == "by_name"
+
+
+def test_a_stranger_cannot_add_a_modality_to_another_s_path(caplog: pytest.LogCaptureFixture) -> None:
+    stranger = msgspec.structs.replace(offer(BY_INE), provider="stranger")
+    assert only("/api/v2/pupils", [offer(BY_NAME), stranger]).provider == "acme"
+    assert said(caplog) == [("path already served", "stranger")]

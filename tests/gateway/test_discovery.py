@@ -1,0 +1,199 @@
+"""Offers asked over a bus, as workers come, change and go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import msgspec
+import pytest
+from msgspec import Raw
+
+from bouquet_gateway import discovery
+from bouquet_gateway.catalogue import Catalogue
+from bouquet_gateway.discovery import Discovery
+from bouquet_proto.bus import Bus, Handler
+from bouquet_proto.bus_memory import MemoryBus
+from bouquet_proto.messages import Describe, Failed, Found, Reply, Request, encode
+from bouquet_proto.offer import Offer
+from tests.gateway.offers import dossier, offer
+from tests.proto.buses import until
+
+NEWER = dossier(path="/v4/acme/dossier/identite", id="acme_v4_dossier")
+
+
+class Shelf:
+    """What a discovery has served, and how often."""
+
+    def __init__(self) -> None:
+        self.catalogue = Catalogue()
+        self.changes = 0
+
+    def __call__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.changes += 1
+
+    @property
+    def paths(self) -> set[str]:
+        return set(self.catalogue.by_path)
+
+
+class Self:
+    """A worker that tells its offer, when asked for it."""
+
+    def __init__(self, offer: Offer) -> None:
+        self.offer = offer
+        self.asked = 0
+
+    async def __call__(self, request: Request) -> Reply:
+        self.asked += 1
+        assert isinstance(request, Describe)
+        return Found(Raw(encode(self.offer)))
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "MISSING_RETRY_S", 0.01)
+    monkeypatch.setattr(discovery, "REFRESH_S", 0.05)
+
+
+@asynccontextmanager
+async def discovering(bus: Bus, *allowed: str) -> AsyncIterator[tuple[Discovery, Shelf]]:
+    """From the end of the first round on."""
+    shelf = Shelf()
+    asking = Discovery(bus, allowed, shelf)
+    running = asyncio.create_task(asking.run())
+    try:
+        async with asyncio.timeout(5):
+            await asking.asked_once()
+        yield asking, shelf
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+def as_provider(name: str) -> Offer:
+    return msgspec.structs.replace(offer(dossier(path=f"/v3/{name}/x")), provider=name)
+
+
+async def test_what_a_worker_offers_is_served() -> None:
+    bus = MemoryBus()
+    async with bus.serve("acme", Self(offer()), concurrency=1), discovering(bus, "acme") as (asking, shelf):
+        assert shelf.paths == {"/v3/acme/dossier/identite", "/api/v2/dossier-acme"}
+        assert asking.complete
+
+
+async def test_a_worker_that_comes_late_is_heard() -> None:
+    bus = MemoryBus()
+    async with discovering(bus, "acme") as (asking, shelf):
+        assert not asking.complete
+        async with bus.serve("acme", Self(offer()), concurrency=1):
+            await until(lambda: asking.complete)
+            assert shelf.paths
+
+
+async def test_a_worker_that_goes_away_leaves_its_offer() -> None:
+    bus = MemoryBus()
+    async with discovering(bus, "acme") as (asking, shelf):
+        async with bus.serve("acme", Self(offer()), concurrency=1):
+            await until(lambda: asking.complete)
+        calls = count_calls(bus)
+        await until(lambda: calls["acme"] > 3)
+        assert shelf.paths
+        assert asking.complete
+
+
+def count_calls(bus: MemoryBus) -> dict[str, int]:
+    calls = {"acme": 0}
+    call = bus.call
+
+    async def counted(provider: str, request: Request) -> Reply:
+        calls[provider] += 1
+        return await call(provider, request)
+
+    bus.call = counted  # type: ignore[method-assign]
+    return calls
+
+
+async def test_an_offer_that_changes_is_served_anew() -> None:
+    bus, worker = MemoryBus(), Self(offer())
+    async with bus.serve("acme", worker, concurrency=1), discovering(bus, "acme") as (_, shelf):
+        worker.offer = offer(NEWER)
+        await until(lambda: shelf.paths == {NEWER.path})
+
+
+async def test_an_offer_that_stays_changes_nothing() -> None:
+    bus, worker = MemoryBus(), Self(offer())
+    async with bus.serve("acme", worker, concurrency=1), discovering(bus, "acme") as (_, shelf):
+        await until(lambda: worker.asked > 3)
+        assert shelf.changes == 1
+
+
+async def test_offers_are_in_the_order_of_the_allow_list_whoever_answers_first() -> None:
+    bus = MemoryBus()
+    async with (
+        discovering(bus, "first", "second") as (asking, shelf),
+        bus.serve("second", Self(as_provider("second")), concurrency=1),
+    ):
+        await until(lambda: bool(shelf.paths))
+        async with bus.serve("first", Self(as_provider("first")), concurrency=1):
+            await until(lambda: asking.complete)
+        assert [known.provider for known in shelf.catalogue.offers] == ["first", "second"]
+
+
+async def test_nobody_is_asked_who_is_not_allowed() -> None:
+    bus, worker = MemoryBus(), Self(offer())
+    async with bus.serve("acme", worker, concurrency=1), discovering(bus, "other") as (_, shelf):
+        assert (worker.asked, shelf.paths) == (0, set())
+
+
+async def of_another(_: Request) -> Reply:
+    return Found(Raw(encode(as_provider("other"))))
+
+
+async def nonsense(_: Request) -> Reply:
+    return Found(Raw(b'{"offer":"nonsense"}'))
+
+
+async def in_trouble(_: Request) -> Reply:
+    return Failed("worker_bug")
+
+
+@pytest.mark.parametrize("strange", [of_another, nonsense, in_trouble])
+async def test_a_worker_that_says_something_strange_offers_nothing(strange: Handler) -> None:
+    bus = MemoryBus()
+    async with (
+        bus.serve("acme", strange, concurrency=1),
+        bus.serve("good", Self(as_provider("good")), concurrency=1),
+        discovering(bus, "acme", "good") as (asking, shelf),
+    ):
+        assert shelf.paths == {"/v3/good/x"}
+        assert not asking.complete
+
+
+@pytest.mark.parametrize("strange", [of_another, nonsense])
+async def test_an_offer_that_cannot_be_believed_is_told_without_its_words(
+    strange: Handler, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus = MemoryBus()
+    async with bus.serve("acme", strange, concurrency=1), discovering(bus, "acme"):
+        [*told] = {(record.message, vars(record)["provider"]) for record in caplog.records}
+    assert told == [("offer unreadable", "acme")]
+
+
+async def test_a_silent_worker_does_not_keep_the_others_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "ASK_TIMEOUT_S", 0.1)
+
+    async def silence(_: Request) -> Reply:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    bus = MemoryBus()
+    async with (
+        bus.serve("silent", silence, concurrency=1, drain_s=0),
+        bus.serve("acme", Self(offer()), concurrency=1),
+        discovering(bus, "silent", "acme") as (_, shelf),
+    ):
+        assert shelf.paths

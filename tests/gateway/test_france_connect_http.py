@@ -1,0 +1,361 @@
+"""A citizen's session at the gateway's door (http-contract §2.4), through every worker that answers one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from joserfc import jwe
+from joserfc.jwk import RSAKey
+from msgspec import structs
+
+from bouquet_cnous.simulator import simulator as cnous_simulator
+from bouquet_cnous.worker import worker as cnous
+from bouquet_dss.simulator import simulator as dss_simulator
+from bouquet_dss.worker import worker as dss
+from bouquet_france_connect.keys import decrypted
+from bouquet_france_connect.personas import MAELYS, Citizen
+from bouquet_france_connect.simulator import EXPIRED, ISSUER, LIES, SESSIONS, _our_key
+from bouquet_france_connect.simulator import simulator as france_connect_simulator
+from bouquet_france_connect.worker import worker as france_connect
+from bouquet_gateway.catalogue import Catalogue
+from bouquet_gateway.nomenclature import nomenclature
+from bouquet_mesr.simulator import simulator as mesr_simulator
+from bouquet_mesr.worker import worker as mesr
+from bouquet_proto import quotient_familial
+from bouquet_proto.offer import Authority, Offer
+from bouquet_worker.simulate import RECEIVED, Fault
+from tests.mesh import mesh as meshes
+from tests.mesh.door import RECIPIENT, Answer, token
+from tests.mesh.mesh import Mesh
+
+WORKERS = meshes.PROVIDERS | {
+    "france_connect": (france_connect, france_connect_simulator),
+    "dss": (dss, dss_simulator),
+    "mesr": (mesr, mesr_simulator),
+    "cnous": (cnous, cnous_simulator),
+}
+QF = "/v3/dss/quotient_familial/france_connect"
+C2S = "/v3/dss/complementaire_sante_solidaire/france_connect"
+MESRI = "/v3/mesri/statut_etudiant/france_connect"
+CNOUS = "/v4/cnous/etudiant_boursier/france_connect"
+JWKS = "/api/france_connect_jwks"
+
+
+@pytest.fixture
+async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Mesh]:
+    monkeypatch.setattr(meshes, "PROVIDERS", WORKERS)
+    async with meshes.mesh(workers=tuple(WORKERS)) as opened:
+        yield opened
+
+
+async def get(client: Mesh, path: str, session: str, **params: Any) -> Answer:
+    return await client.get(path, {"recipient": RECIPIENT} | params, token=session)
+
+
+def let_in(client: Mesh, session: str, **changes: Any) -> None:
+    """A session of Maëlys's, but for the `changes`."""
+    citizen: Citizen = structs.replace(MAELYS, **changes)
+    client.simulators["france_connect"][SESSIONS][session] = citizen
+
+
+def introspections(client: Mesh) -> int:
+    return sum(received.path.endswith("/checktoken") for received in client.heard("france_connect"))
+
+
+# What is answered
+
+
+@pytest.mark.parametrize(
+    ("path", "session"),
+    [
+        (QF, "jeton-maelys"),
+        (QF, "jeton-remi"),
+        (QF, "jeton-samira"),
+        (C2S, "jeton-maelys"),
+        ("/v3/dss/revenu_solidarite_active/france_connect", "jeton-maelys"),
+        ("/v3/dss/prime_activite/france_connect", "jeton-maelys"),
+        ("/v3/dss/allocation_adulte_handicape/france_connect", "jeton-samira"),
+        ("/v3/dss/allocation_soutien_familial/france_connect", "jeton-remi"),
+        ("/v3/dss/allocation_enfant_handicape/france_connect", "jeton-maelys"),
+        ("/v3/dss/participation_familiale_eaje/france_connect", "jeton-maelys"),
+        (MESRI, "jeton-maiwenn"),
+        (MESRI, "jeton-aissata"),
+        ("/v3/cnous/etudiant_boursier/france_connect", "jeton-maiwenn"),
+        (CNOUS, "jeton-maiwenn"),
+        (CNOUS, "jeton-aissata"),
+    ],
+)
+async def test_every_resource_knows_its_citizens(client: Mesh, path: str, session: str) -> None:
+    answer = await get(client, path, session)
+    assert answer.status == 200, answer.json
+    assert answer.json["data"]
+
+
+async def test_a_quotient_and_what_surrounds_it(client: Mesh) -> None:
+    answer = await get(client, QF, "jeton-maelys")
+    data = answer.json["data"]
+    assert (data["quotient_familial"]["fournisseur"], data["quotient_familial"]["valeur"]) == ("CNAF", 612)
+    assert {"allocataires", "enfants", "adresse"} < data.keys()
+    assert answer.headers["X-Response-Cached"] == "false"
+
+
+async def test_the_provider_is_told_the_citizens_own_words(client: Mesh) -> None:
+    answer = await get(client, QF, "jeton-marie-claire", nomNaissance="LE GOUADEC", anneeDateNaissance=1989)
+    assert answer.codes == ["00355"]
+    asked = dict(client.heard("cnaf")[0].query)
+    assert (asked["nomNaissance"], asked["listePrenoms"]) == ("VALADIER", "Marie Claire Josette")
+    assert (asked["dateNaissance"], asked["genre"]) == ("1961-02-28", "F")
+    await get(client, MESRI, "jeton-marie-claire")
+    [search] = [json.loads(received.body) for received in client.heard("mesr")]
+    assert search["prenom1"] == "Marie Claire"
+
+
+async def test_a_citizen_may_be_read_no_further_than_they_let(client: Mesh) -> None:
+    assert (await get(client, QF, "jeton-peu-de-droits")).json["data"].keys() == {"quotient_familial"}
+    for path in (QF, C2S, MESRI, CNOUS):
+        answer = await get(client, path, "jeton-sans-droits")
+        assert (answer.status, answer.codes) == (403, ["00100"])
+
+
+@pytest.mark.parametrize(("path", "scope"), [(MESRI, "mesri_identite"), (CNOUS, "cnous_identite")])
+async def test_the_identity_is_not_ours_to_give(client: Mesh, path: str, scope: str) -> None:
+    let_in(client, "jeton-identite", scopes=f"openid {scope}")
+    assert (await get(client, path, "jeton-identite")).codes == ["00100"]
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("session", "status", "code"),
+    [
+        (EXPIRED, 401, "50002"),
+        ("jeton-de-personne", 401, "50002"),
+        ("jeton(mal)forme", 401, "50001"),
+        ("jeton-sans-nom", 422, "00420"),
+        ("jeton-sans-prenom", 422, "00421"),
+        ("jeton-sans-annee", 422, "00422"),
+        ("jeton-mois-impossible", 422, "00423"),
+        ("jeton-jour-impossible", 422, "00424"),
+        ("jeton-date-impossible", 422, "00425"),
+        ("panne-internal", 502, "51999"),
+        ("panne-html", 502, "51999"),
+        ("panne-unavailable", 502, "51001"),
+        ("panne-gateway-timeout", 504, "51002"),
+        *((lie, 502, "51999") for lie in LIES),
+    ],
+)
+async def test_a_session_that_opens_nothing(client: Mesh, session: str, status: int, code: str) -> None:
+    answer = await get(client, QF, session)
+    assert (answer.status, answer.codes) == (status, [code])
+    assert client.heard("cnaf") == client.heard("msa") == []
+
+
+async def test_the_words_of_a_refusal(client: Mesh) -> None:
+    malformed, unknown = await get(client, QF, "jeton(mal)forme"), await get(client, QF, EXPIRED)
+    assert malformed.error == {
+        "code": "50001",
+        "title": "Accès non autorisé",
+        "detail": "Le jeton d'accès est mal formaté.",
+        "meta": {},
+    }
+    assert unknown.error["detail"] == "Le jeton d'accès n'a pas été trouvé ou est expiré."
+    assert (await get(client, QF, "panne-html")).error["meta"] == {"provider": "FranceConnect"}
+
+
+async def test_a_token_that_is_no_text_is_malformed(client: Mesh) -> None:
+    reader, writer = await asyncio.open_connection(*client.url.removeprefix("http://").split(":"))
+    head = f"GET {QF}?recipient={RECIPIENT} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer "
+    writer.write(head.encode() + b"\xff\xfe\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 401")
+    assert b"50001" in answer
+
+
+@pytest.mark.parametrize("recipient", ["", "13002526500014", None])
+async def test_a_recipient_is_mandatory(client: Mesh, recipient: str | None) -> None:
+    answer = await client.get(QF, {} if recipient is None else {"recipient": recipient}, token="jeton-maelys")
+    assert (answer.status, answer.codes) == (422, ["00210"])
+
+
+async def test_only_a_session_opens_these_paths(client: Mesh) -> None:
+    """D9: neither in the query nor as an API key; D10: and as a bearer, it is a session that nobody knows."""
+    jwt = token()
+    for headers, params in (({}, {"token": jwt}), ({"X-Api-Key": jwt}, {}), ({}, {}), ({}, {"token": "jeton-maelys"})):
+        answer = await client.get(QF, {"recipient": RECIPIENT} | params, token="", headers=headers)
+        assert (answer.status, answer.codes) == (401, ["00101"])
+    assert introspections(client) == 0
+    answer = await get(client, QF, jwt)
+    assert (answer.status, answer.codes) == (401, ["50002"])
+
+
+async def test_an_api_key_beside_a_session_is_ignored(client: Mesh) -> None:
+    answer = await client.get(QF, {"recipient": RECIPIENT}, token="jeton-maelys", headers={"X-Api-Key": "nonsense"})
+    assert answer.status == 200
+
+
+async def test_a_session_opens_nothing_else(client: Mesh) -> None:
+    answer = await get(client, "/v3/dss/quotient_familial/identite", "jeton-maelys")
+    assert (answer.status, answer.codes) == (401, ["00101"])
+    assert introspections(client) == 0
+
+
+@pytest.mark.parametrize("path", [MESRI, CNOUS])
+@pytest.mark.parametrize(
+    ("birthdate", "code"), [("1989-00-00", "00423"), ("1989-00-14", "00423"), ("1989-06-00", "00424")]
+)
+async def test_who_needs_a_whole_birth_date_says_so(client: Mesh, path: str, birthdate: str, code: str) -> None:
+    """V10: the hub takes such dates, MESRI and Cnous do not."""
+    let_in(client, "jeton-date", birthdate=birthdate)
+    answer = await get(client, path, "jeton-date")
+    assert (answer.status, answer.codes) == (422, [code])
+    assert (await get(client, QF, "jeton-date")).codes == ["00355"]
+    assert client.calls["cnaf"] == 1
+
+
+async def test_what_a_provider_needs_is_told_at_once(client: Mesh) -> None:
+    let_in(client, "jeton-lieu", birthplace="Brest", birthcountry="")
+    answer = await get(client, QF, "jeton-lieu")
+    assert (answer.status, answer.codes) == (422, ["00365", "00400"])
+    assert client.heard("cnaf") == []
+
+
+async def test_parameters_are_looked_at_too(client: Mesh) -> None:
+    assert (await get(client, QF, "jeton-maelys", annee=1999)).codes == ["00356"]
+    assert (await get(client, CNOUS, "jeton-maiwenn", campaignYear=1999)).codes == ["00368"]
+
+
+# Two citizens, two months (D2, D4)
+
+
+async def test_two_citizens_may_ask_the_same_at_once(client: Mesh) -> None:
+    answers = await asyncio.gather(*(get(client, QF, session) for session in ("jeton-maelys", "jeton-remi")))
+    assert [answer.told for answer in answers] == ["200 CNAF", "200 MSA"]
+
+
+async def test_one_citizen_asks_one_thing_at_a_time(client: Mesh) -> None:
+    let_in(client, "jeton-lent", family_name="CAF-SLOW", scopes="cnaf_adresse")
+    both = [asyncio.create_task(get(client, QF, "jeton-lent")) for _ in range(2)]
+    [refused], [slow] = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    assert (refused.result().status, refused.result().codes) == (409, ["00015"])
+    slow.cancel()
+
+
+async def test_a_month_is_not_another(client: Mesh) -> None:
+    months = [(await get(client, QF, "jeton-maelys", annee=2026, mois=month)).json for month in (1, 2, 1)]
+    told = [month["data"]["quotient_familial"]["mois"] for month in months]
+    assert told == [1, 2, 1]
+    assert client.calls["cnaf"] == 2
+
+
+async def test_an_answer_is_remembered_for_its_citizen_whatever_their_session(client: Mesh) -> None:
+    let_in(client, "jeton-maelys-encore")
+    first, again, other = [
+        await get(client, QF, session) for session in ("jeton-maelys", "jeton-maelys-encore", "jeton-samira")
+    ]
+    assert [answer.headers["X-Response-Cached"] for answer in (first, again, other)] == ["false", "true", "false"]
+    assert first.json == again.json != other.json
+    assert introspections(client) == 3
+
+
+async def test_less_is_shown_of_a_remembered_answer_to_who_may_see_less(client: Mesh) -> None:
+    await get(client, QF, "jeton-maelys")
+    answer = await get(client, QF, "jeton-peu-de-droits")
+    assert answer.headers["X-Response-Cached"] == "true"
+    assert answer.json["data"].keys() == {"quotient_familial"}
+
+
+# FranceConnect in trouble
+
+
+async def test_a_rotation_is_not_noticed(client: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bouquet_france_connect.keys.REST_S", 0.0)
+    for _ in range(3):
+        assert (await get(client, QF, "jeton-maelys")).status == 200
+        client.simulators["france_connect"][ISSUER].rotate()
+
+
+async def test_without_its_keys_nobody_is_believed(client: Mesh) -> None:
+    client.simulators["france_connect"][ISSUER].ill = Fault.UNAVAILABLE
+    answer = await get(client, QF, "jeton-maelys")
+    assert (answer.status, answer.codes) == (502, ["51999"])
+
+
+async def test_a_silent_france_connect_leaves_the_caller_an_answer(client: Mesh) -> None:
+    client.gateway.settings = structs.replace(client.gateway.settings, deadline_s=0.8)
+    answer = await get(client, QF, "panne-slow")
+    assert (answer.status, answer.codes) == (504, ["51002"])
+
+
+async def test_no_worker_is_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meshes, "PROVIDERS", WORKERS)
+    async with meshes.mesh(workers=("cnaf", "msa")) as client:
+        answer = await get(client, QF, "jeton-maelys")
+    assert (answer.status, answer.codes) == (502, ["51001"])
+
+
+# Our own key
+
+
+async def test_our_key_is_there_for_anybody(client: Mesh) -> None:
+    answer = await client.get(JWKS, token="")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert "RateLimit-Limit" not in answer.headers
+    [key] = answer.json["keys"]
+    assert key.keys() == {"kty", "kid", "use", "alg", "n", "e"}
+    message = jwe.encrypt_compact(
+        {"alg": "RSA-OAEP", "enc": "A256GCM", "kid": key["kid"]}, b"told", RSAKey.import_key(key)
+    )
+    assert decrypted(message.encode(), (_our_key(),)) == b"told"
+
+
+async def test_our_key_is_not_to_be_written(client: Mesh) -> None:
+    assert (await client.get(JWKS, method="POST")).status == 404
+
+
+def offering(provider: str, **documents: Any) -> Offer:
+    operations = quotient_familial.OPERATIONS if provider == "cnaf" else ()
+    paths = {f"/{path.replace('_', '/')}": document for path, document in documents.items()}
+    return Offer(provider=provider, owner="", authority=Authority("", "90"), operations=operations, documents=paths)
+
+
+def test_the_first_provider_keeps_the_path_of_a_document() -> None:
+    documents = Catalogue([offering("acme", api_keys=1), offering("roadrunner", api_keys=2, api_more=3)]).documents
+    assert documents == {"/api/keys": b"1", "/api/more": b"3"}
+
+
+def test_a_document_stays_under_api_and_takes_nothing_from_an_operation() -> None:
+    operation = structs.replace(quotient_familial.OPERATION, path="/api/qf", plan="")
+    owner = structs.replace(offering("cnaf"), operations=(operation,))
+    assert Catalogue([offering("acme", api_qf=1, v3_keys=2, livez=3), owner]).documents == {}
+
+
+# What is documented
+
+
+@pytest.mark.parametrize("path", [QF, C2S, MESRI, CNOUS])
+async def test_every_refusal_of_a_session_is_in_the_nomenclature(client: Mesh, path: str) -> None:
+    [served] = client.gateway.catalogue.by_path[path]
+    told = {entry.code for entry in nomenclature(client.gateway.catalogue, served.operation.folder)}
+    assert {"50001", "50002", "00420", "00421", "00422", "00423", "00424", "00425"} <= told
+
+
+async def test_the_document_asks_for_no_identity(client: Mesh) -> None:
+    document = (await client.get("/api/openapi.json")).json
+    parameters = document["paths"][QF]["get"]["parameters"]
+    names = {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
+    assert names == {"recipient", "annee", "mois"}
+
+
+async def test_nobody_is_told_by_france_connect_twice(client: Mesh) -> None:
+    """One introspection a call, and nothing of the session further down the mesh."""
+    await get(client, QF, "jeton-maelys")
+    assert introspections(client) == 1
+    for provider in ("cnaf", "msa"):
+        assert "jeton-maelys" not in repr(client.simulators[provider][RECEIVED])

@@ -1,0 +1,160 @@
+"""What is kept for a day, for whom, and what is never kept (http-contract §1.4, §5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import date, datetime, time
+from typing import Any
+
+import pytest
+
+from bouquet_gateway.maintenance import PARIS
+from tests.mesh.door import QF, Answer, somebody
+from tests.mesh.mesh import TODAY, Mesh, mesh
+from tests.mesh.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, named
+
+FRESH = {"Cache-Control": "no-cache"}
+DAY_S = 24 * 3600
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Mesh]:
+    async with mesh() as opened:
+        yield opened
+
+
+def cached(answer: Answer) -> tuple[str | None, str | None]:
+    return answer.headers.get("X-Response-Cached"), answer.headers.get("X-Cache-Expires-in")
+
+
+async def test_a_first_answer_is_fresh(client: Mesh) -> None:
+    assert cached(await client.get(params=CAF_ALLOCATAIRE)) == ("false", "")
+
+
+async def test_a_second_answer_is_the_first_one_and_says_how_long_it_is_kept(client: Mesh) -> None:
+    first = await client.get(params=CAF_ALLOCATAIRE)
+    second = await client.get(params=CAF_ALLOCATAIRE)
+    hit, left_s = cached(second)
+    assert (second.body, hit) == (first.body, "true")
+    assert DAY_S - 10 < int(left_s or 0) <= DAY_S
+    assert client.calls == {"cnaf": 1, "msa": 0}
+
+
+async def test_the_cache_is_for_every_caller(client: Mesh) -> None:
+    await client.get(params=CAF_ALLOCATAIRE)
+    assert cached(await client.get(params=CAF_ALLOCATAIRE, token=somebody()))[0] == "true"
+
+
+async def test_the_cache_is_for_every_recipient(client: Mesh) -> None:
+    await client.get(params=CAF_ALLOCATAIRE)
+    assert cached(await client.get(params=CAF_ALLOCATAIRE | {"recipient": "35600000000001"}))[0] == "true"
+
+
+async def test_a_recipient_is_checked_before_the_cache(client: Mesh) -> None:
+    await client.get(params=CAF_ALLOCATAIRE)
+    assert (await client.get(params=CAF_ALLOCATAIRE | {"recipient": "1"})).codes == ["00210"]
+
+
+async def test_scopes_close_fields_of_what_is_cached(client: Mesh) -> None:
+    await client.get(params=CAF_ALLOCATAIRE)
+    few = await client.get(params=CAF_ALLOCATAIRE, scopes=["cnaf_enfants"])
+    assert (cached(few)[0], list(few.json["data"])) == ("true", ["enfants"])
+
+
+async def test_what_few_scopes_were_shown_is_cached_whole(client: Mesh) -> None:
+    await client.get(params=CAF_ALLOCATAIRE, scopes=["cnaf_enfants"])
+    whole = await client.get(params=CAF_ALLOCATAIRE)
+    assert (cached(whole)[0], len(whole.json["data"])) == ("true", 4)
+
+
+async def test_no_cache_asks_anew(client: Mesh) -> None:
+    await client.get(params=CAF_ALLOCATAIRE)
+    assert cached(await client.get(params=CAF_ALLOCATAIRE, headers=FRESH)) == ("false", "")
+    assert client.calls["cnaf"] == 2
+
+
+async def test_no_cache_keeps_nothing(client: Mesh) -> None:
+    await client.get(params=CAF_ALLOCATAIRE, headers=FRESH)
+    assert cached(await client.get(params=CAF_ALLOCATAIRE))[0] == "false"
+
+
+@pytest.mark.parametrize("value", ["No-Cache", "no-cache, no-store", "max-age=0", ""])
+async def test_nothing_else_means_no_cache(client: Mesh, value: str) -> None:
+    await client.get(params=CAF_ALLOCATAIRE)
+    answer = await client.get(params=CAF_ALLOCATAIRE, headers={"Cache-Control": value})
+    assert cached(answer)[0] == "true"
+
+
+OTHER: dict[str, Mapping[str, Any]] = {
+    "day": {"jourDateNaissance": 15},
+    "first names": {"prenoms[]": ["MAELYS"]},
+    "order of first names": {"prenoms[]": ["INES", "MAELYS"]},
+    "place": {"codeCogInseeCommuneNaissance": "29232"},
+    "married name": {"nomUsage": "KERVENNIC"},
+    "month": {"mois": 3},
+    "year": {"annee": 2025},
+}
+
+
+@pytest.mark.parametrize("other", OTHER)
+async def test_another_question_is_another_answer(client: Mesh, other: str) -> None:
+    await client.get(params=CAF_ALLOCATAIRE)
+    answer = await client.get(params={**CAF_ALLOCATAIRE, **OTHER[other]})
+    assert answer.headers["X-Response-Cached"] == "false"
+    assert client.calls["cnaf"] == 2
+
+
+async def test_a_question_without_a_month_is_of_its_month(client: Mesh) -> None:
+    """D5: what was cached in April is not May's quotient."""
+    await client.get(params=CAF_ALLOCATAIRE)
+    client.gateway.clock = at(date(2026, 5, 1))
+    assert cached(await client.get(params=CAF_ALLOCATAIRE))[0] == "false"
+    client.gateway.clock = at(TODAY)
+    assert cached(await client.get(params=CAF_ALLOCATAIRE))[0] == "true"
+
+
+async def test_a_month_that_is_asked_for_is_its_own_answer(client: Mesh) -> None:
+    """D4: not the first one asked, whatever the month."""
+    for month in (3, 2):
+        answer = await client.get(params=CAF_ALLOCATAIRE | {"mois": month})
+        assert answer.json["data"]["quotient_familial"]["mois"] == month
+
+
+async def test_two_spellings_of_one_query_are_one_answer(client: Mesh) -> None:
+    await client.get(params=CAF_ALLOCATAIRE)
+    answer = await client.get(params=dict(reversed(CAF_ALLOCATAIRE.items())) | {"moisDateNaissance": "06", "x": "y"})
+    assert cached(answer)[0] == "true"
+
+
+async def test_a_cached_answer_needs_no_fund(client: Mesh) -> None:
+    await client.get(params=MSA_ALLOCATAIRE)
+    client.forget()
+    await client.get(params=MSA_ALLOCATAIRE)
+    assert client.calls == {"cnaf": 0, "msa": 0}
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "headers"),
+    [
+        (QF, {"sexeEtatCivil": "X"}, ("false", "")),
+        (QF, {"recipient": "1"}, ("false", "")),
+        (QF.replace("v3", "v9"), {}, ("false", "")),
+        (QF, named("CAF-NO-FILE"), ("false", "")),
+        (QF, named("CAF-INTERNAL"), ("false", "")),
+        ("/v3/nowhere/identite", {}, (None, None)),
+    ],
+)
+async def test_an_error_says_that_it_was_not_cached(
+    client: Mesh, path: str, params: dict[str, Any], headers: tuple[str | None, str | None]
+) -> None:
+    assert cached(await client.get(path, CAF_ALLOCATAIRE | params)) == headers
+
+
+async def test_a_caller_who_is_not_let_in_learns_nothing_of_the_cache(client: Mesh) -> None:
+    await client.get(params=CAF_ALLOCATAIRE)
+    assert cached(await client.get(params=CAF_ALLOCATAIRE, token="")) == (None, None)
+    assert cached(await client.get(params=CAF_ALLOCATAIRE, scopes=["cnous_email"])) == (None, None)
+
+
+def at(day: date) -> Any:
+    return lambda: datetime.combine(day, time(12), PARIS)

@@ -1,0 +1,140 @@
+"""One token asks one thing once at a time (http-contract §2.6), without the defects D1 to D3 of §8."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.mesh.door import QF, Answer, somebody, token
+from tests.mesh.mesh import Mesh, mesh
+from tests.mesh.people import CAF_ALLOCATAIRE, named
+from tests.proto.buses import until
+
+SLOW = named("CAF-SLOW MSA-SLOW")
+CONFLICT = {
+    "errors": [
+        {
+            "code": "00015",
+            "title": "Conflit",
+            "detail": "Une requête associé à votre jeton est déjà en cours de traitement pour ces paramètres. "
+            "Veuillez attendre la fin du traitement avant d'effectuer une nouvelle requête.",
+            "meta": {},
+        }
+    ]
+}
+DEADLINE_S = 1.0
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Mesh]:
+    async with mesh(deadline_s=DEADLINE_S, hedge_after_s=0.05) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def under_way(client: Mesh, calls: int = 1) -> AsyncIterator[asyncio.Task[Answer]]:
+    """A call that a silent fund keeps up, from the moment that the fund has heard it to its deadline."""
+    call = asyncio.create_task(client.get(params=SLOW))
+    await until(lambda: client.calls["cnaf"] == calls)
+    yield call
+    assert (await call).status == 504
+
+
+async def test_the_same_call_under_way_is_a_conflict(client: Mesh) -> None:
+    async with under_way(client):
+        answer = await client.get(params=SLOW)
+    assert (answer.status, answer.json) == (409, CONFLICT)
+
+
+async def test_a_conflict_does_not_free_the_call_under_way(client: Mesh) -> None:
+    async with under_way(client):
+        answers = [await client.get(params=SLOW) for _ in range(3)]
+    assert [answer.status for answer in answers] == [409, 409, 409]
+
+
+async def test_the_order_of_the_parameters_does_not_matter(client: Mesh) -> None:
+    backwards = "&".join(reversed(urlencode(SLOW, doseq=True).split("&")))
+    async with under_way(client):
+        assert (await client.get(query=backwards)).status == 409
+
+
+async def test_a_call_that_failed_may_be_made_again_at_once(client: Mesh) -> None:
+    async with under_way(client) as first:
+        pass
+    assert first.result().status == 504
+    async with under_way(client, calls=2):
+        pass
+
+
+@pytest.mark.parametrize("changes", [{"jourDateNaissance": 28}, {"recipient": "35600000000001"}, {"mois": 4}])
+async def test_other_parameters_are_another_call(client: Mesh, changes: dict[str, Any]) -> None:
+    async with under_way(client):
+        assert (await client.get(params={**SLOW, **changes})).status != 409
+
+
+async def test_another_caller_is_another_call(client: Mesh) -> None:
+    async with under_way(client):
+        assert (await client.get(params=SLOW, token=somebody())).status == 504
+
+
+async def test_two_callers_of_one_question_ask_the_funds_once(client: Mesh) -> None:
+    async with under_way(client):
+        await client.get(params=SLOW, token=somebody())
+    assert client.calls == {"cnaf": 1, "msa": 1}
+
+
+async def test_a_habilitation_with_two_tokens_is_one_caller(client: Mesh) -> None:
+    someone = str(uuid.uuid4())
+    client.token = token(id=someone)
+    async with under_way(client):
+        assert (await client.get(params=SLOW, token=token(id=someone, valid_s=7200))).status == 409
+
+
+async def test_of_many_equal_calls_at_once_one_passes(client: Mesh) -> None:
+    """D3: nobody comes between the look and the mark."""
+    answers = await asyncio.gather(*(client.get(params=CAF_ALLOCATAIRE) for _ in range(30)))
+    statuses = sorted(answer.status for answer in answers)
+    assert client.calls["cnaf"] == 1
+    assert statuses.count(200) >= 1
+    assert set(statuses) <= {200, 409}
+
+
+REFUSED_LATER = {
+    "recipient": (QF, {"recipient": "1"}, 422),
+    "version": (QF.replace("v3", "v9"), {}, 404),
+    "parameters": (QF, {"sexeEtatCivil": "X"}, 422),
+    "absence": (QF, {"nomNaissance": "CAF-NO-FILE"}, 404),
+    "failure": (QF, {"nomNaissance": "CAF-INTERNAL"}, 502),
+}
+
+
+@pytest.mark.parametrize("refused", REFUSED_LATER)
+async def test_a_call_refused_by_a_later_check_is_told_the_same_when_repeated(client: Mesh, refused: str) -> None:
+    """D1: no marker outlives its call."""
+    path, changes, status = REFUSED_LATER[refused]
+    answers = [await client.get(path, {**CAF_ALLOCATAIRE, **changes}) for _ in range(3)]
+    assert [answer.status for answer in answers] == [status] * 3
+
+
+async def test_a_bug_of_ours_leaves_no_marker(client: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(client.gateway.cache, "get", None)
+        answer = await client.get(params=CAF_ALLOCATAIRE)
+    assert (answer.status, answer.codes) == (500, ["00500"])
+    assert (await client.get(params=CAF_ALLOCATAIRE)).status == 200
+
+
+async def test_a_caller_who_hangs_up_leaves_no_marker(client: Mesh) -> None:
+    call = asyncio.create_task(client.get(params=SLOW))
+    await until(lambda: client.calls["cnaf"] == 1)
+    call.cancel()
+    await asyncio.wait([call])
+    async with asyncio.timeout(DEADLINE_S + 2):
+        while (await client.get(params=SLOW)).status == 409:  # noqa: ASYNC110 - a marker has no event
+            await asyncio.sleep(0.02)

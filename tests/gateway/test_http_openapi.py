@@ -1,0 +1,103 @@
+"""The document that a running gateway gives of what its workers offer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from tests.mesh.door import QF, SCOPES, Answer
+from tests.mesh.mesh import QUICK, Mesh, mesh
+from tests.mesh.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, named
+
+V2 = "/api/v2/composition-familiale"
+MAELYS = {"numeroAllocataire": "4471820", "codePostal": "29200"}
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Mesh]:
+    async with mesh(environ=QUICK) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def document(client: Mesh) -> Any:
+    return (await client.get("/api/openapi.json", token="")).json
+
+
+def check(document: Any, path: str, answer: Answer) -> None:
+    """That the answer is one that the document announces."""
+    told = document["paths"][path]["get"]["responses"][str(answer.status)]
+    schema = told["content"]["application/json"]["schema"]
+    Draft202012Validator(schema | {"components": document["components"]}).validate(answer.json)
+    if answer.status != 200:
+        shapes = [example["value"] for example in told["content"]["application/json"]["examples"].values()]
+        assert message_of(answer.json) in [message_of(shape) for shape in shapes]
+
+
+def message_of(error: Any) -> Any:
+    """What an error says, but for who says it and when to come back."""
+    if "errors" in error and isinstance(error["errors"][0], dict):
+        return [(one["code"][-3:], one["title"], one["detail"]) for one in error["errors"]]
+    return error
+
+
+def test_it_is_a_valid_openapi_3_1(document: Any) -> None:
+    OpenAPIV31SpecValidator(document).validate()
+    assert document["openapi"].startswith("3.1")
+
+
+def test_it_has_both_operations_and_their_end(document: Any) -> None:
+    newer, older = (document["paths"][path]["get"] for path in (QF, V2))
+    assert (newer["operationId"], newer["deprecated"]) == (
+        "api_particulier_v3_cnav_quotient_familial_with_civility",
+        False,
+    )
+    assert (older["operationId"], older["deprecated"]) == ("api_particulier_v2_cnaf_quotient_familial", True)
+
+
+def test_the_quotient_of_two_funds_stands_once_in_their_common_name(document: Any) -> None:
+    assert document["paths"][QF]["get"]["tags"] == ["CNAF & MSA"]
+
+
+def test_it_tells_the_scopes(document: Any) -> None:
+    assert document["paths"][QF]["get"]["x-scopes"] == list(SCOPES)
+
+
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [
+        (QF, CAF_ALLOCATAIRE),
+        (QF, MSA_ALLOCATAIRE),
+        (QF, named("CAF-NO-FILE")),
+        (QF, named("CAF-UNIDENTIFIED MSA-UNIDENTIFIED")),
+        (QF, named("CAF-REJECTED MSA-REJECTED")),
+        (QF, named("CAF-INCOMPLETE")),
+        (QF, named("CAF-HTML")),
+        (QF, named("CAF-SLOW")),
+        (QF, CAF_ALLOCATAIRE | {"sexeEtatCivil": "X"}),
+        (QF, {}),
+        (V2, MAELYS),
+        (V2, {}),
+        (V2, MAELYS | {"codePostal": "35000"}),
+        (V2, {"numeroAllocataire": "00221", "codePostal": "00000"}),
+    ],
+)
+async def test_an_answer_is_as_announced(client: Mesh, document: Any, path: str, params: dict[str, Any]) -> None:
+    check(document, path, await client.get(path, params))
+
+
+@pytest.mark.parametrize("path", [QF, V2])
+async def test_a_refusal_is_as_announced(client: Mesh, document: Any, path: str) -> None:
+    check(document, path, await client.get(path, token=""))
+    check(document, path, await client.get(path, scopes=["cnous_email"]))
+
+
+async def test_it_grows_with_the_offers() -> None:
+    async with mesh(workers=("msa",)) as client:
+        document = (await client.get("/api/openapi.json")).json
+    assert QF in document["paths"]
+    assert V2 not in document["paths"]

@@ -1,0 +1,114 @@
+"""When several things are wrong at once, the earliest check is the one that is told (http-contract §2.7)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from bouquet_gateway.maintenance import parse_windows
+from bouquet_proto.settings import Secret
+from tests.mesh.door import QF, SCOPES, TOKEN_KEY, token
+from tests.mesh.mesh import Mesh, mesh
+from tests.mesh.people import CAF_ALLOCATAIRE, named
+
+
+class Wrong(Struct, frozen=True, kw_only=True):
+    """One way to go wrong: in the settings, the token, the path, the query, or with a call under way."""
+
+    told: str
+    settings: Mapping[str, Any] = {}
+    token: Mapping[str, Any] = {}
+    scopes: tuple[str, ...] = ()
+    path: str = ""
+    params: Mapping[str, Any] = {}
+    busy: bool = False
+
+
+CHECKS = {
+    "throttle": Wrong(told="429 00429", settings={"calls_per_second": 0}),
+    "route": Wrong(told="404 00404", path="/v3/dss/quotient_conjugal/identite"),
+    "token": Wrong(told="401 00101", token={"key": Secret("the key of somebody else altogether")}),
+    "expiry": Wrong(told="401 00103", token={"valid_s": -60}),
+    "scopes": Wrong(told="403 00100", scopes=("cnous_email",)),
+    "in flight": Wrong(told="409 00015", busy=True),
+    "version": Wrong(told="404 00402", path=QF.replace("v3", "v9")),
+    "recipient": Wrong(told="422 00210", params={"recipient": "1"}),
+    "maintenance": Wrong(told="503 35020", settings={"maintenance": "CNAF & MSA 11:30-12:30"}),
+    "parameters": Wrong(told="422 00427", params={"sexeEtatCivil": "X"}),
+    "provider": Wrong(told="404 35003", params={"nomNaissance": "CAF-NO-FILE MSA-NO-FILE"}),
+}
+PAIRS = [pair for pair in itertools.combinations(CHECKS, 2) if not (CHECKS[pair[0]].path and CHECKS[pair[1]].path)]
+"""A path that does not exist has no version."""
+
+
+async def told(*wrongs: Wrong, params: Mapping[str, Any] = CAF_ALLOCATAIRE) -> str:
+    settings = merged(*(wrong.settings for wrong in wrongs))
+    [scopes] = [wrong.scopes for wrong in wrongs if wrong.scopes] or [SCOPES]
+    bearer = token(*scopes, **{"key": TOKEN_KEY} | merged(*(wrong.token for wrong in wrongs)))
+    [path] = [wrong.path for wrong in wrongs if wrong.path] or [QF]
+    async with mesh(**settings) as client:
+        if any(wrong.busy for wrong in wrongs):
+            keep_busy(client)
+        query = {**params, **merged(*(wrong.params for wrong in wrongs))}
+        answer = await client.get(path, query, token=bearer)
+    return f"{answer.status} {answer.codes[0]}" if answer.status != 200 else "200"
+
+
+def merged(*mappings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for mapping in mappings for name, value in mapping.items()}
+
+
+def keep_busy(client: Mesh) -> None:
+    """As if whatever is asked were being asked already."""
+
+    async def taken(key: str, ttl_s: float) -> bool:
+        return False
+
+    client.gateway.cache.add = taken  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+async def test_each_check_is_told_when_it_alone_fails(check: str) -> None:
+    assert await told(CHECKS[check]) == CHECKS[check].told
+
+
+@pytest.mark.parametrize(("earlier", "later"), PAIRS)
+async def test_of_two_checks_that_fail_the_earlier_is_told(earlier: str, later: str) -> None:
+    assert await told(CHECKS[later], CHECKS[earlier]) == CHECKS[earlier].told
+
+
+async def test_all_is_well_otherwise() -> None:
+    assert await told() == "200"
+
+
+async def test_everything_wrong_at_once_is_one_answer() -> None:
+    wrongs = [wrong for name, wrong in CHECKS.items() if name != "version"]
+    assert await told(*wrongs) == "429 00429"
+
+
+async def test_what_is_in_the_cache_is_answered_during_a_maintenance() -> None:
+    async with mesh() as client:
+        await client.get(params=CAF_ALLOCATAIRE)
+        client.gateway.windows = parse_windows("CNAF & MSA 11:30-12:30")
+        assert (await client.get(params=CAF_ALLOCATAIRE)).status == 200
+        assert (await client.get(params=named("CAF-FOUND"))).status == 503
+
+
+async def test_a_maintenance_says_when_it_ends() -> None:
+    async with mesh(maintenance="CNAF & MSA 11:30-12:30") as client:
+        answer = await client.get(params=CAF_ALLOCATAIRE)
+    assert answer.json == {
+        "errors": [
+            {
+                "code": "35020",
+                "title": "Maintenance du fournisseur de données",
+                "detail": "Le fournisseur de données est en maintenance de 11:30 à 12:30",
+                "meta": {"provider": "CNAF & MSA", "retry_in": 1800},
+            }
+        ]
+    }
+    assert answer.headers["Retry-After"] == "1800"

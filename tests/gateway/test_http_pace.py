@@ -1,0 +1,122 @@
+"""Twenty calls a second and token (http-contract §4)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bouquet_gateway.pace import MemoryCounters, Pace
+from tests.mesh.door import Answer, somebody, token
+from tests.mesh.mesh import Mesh, mesh
+from tests.mesh.people import CAF_ALLOCATAIRE
+
+NOW = 1_776_240_000.25
+
+
+class Clock:
+    now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def client(clock: Clock) -> AsyncIterator[Mesh]:
+    async with mesh() as opened:
+        opened.gateway.pace = Pace(MemoryCounters(), limit=20, clock=clock)
+        yield opened
+
+
+async def ask(client: Mesh, times: int, **kwargs: str) -> list[Answer]:
+    return [await client.get(params=CAF_ALLOCATAIRE, **kwargs) for _ in range(times)]  # type: ignore[arg-type]
+
+
+def pace_of(answer: Answer) -> tuple[str | None, ...]:
+    names = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After")
+    return tuple(answer.headers.get(name) for name in names)
+
+
+async def test_twenty_calls_of_a_second_pass_and_the_next_does_not(client: Mesh) -> None:
+    answers = await ask(client, 21)
+    assert [answer.status for answer in answers] == [200] * 20 + [429]
+
+
+async def test_every_answer_says_what_is_left(client: Mesh) -> None:
+    answers = await ask(client, 3)
+    assert [pace_of(answer) for answer in answers] == [
+        ("20", "19", "1776240001", None),
+        ("20", "18", "1776240001", None),
+        ("20", "17", "1776240001", None),
+    ]
+
+
+async def test_a_refusal_says_when_to_come_back(client: Mesh) -> None:
+    *_, refused = await ask(client, 21)
+    assert pace_of(refused) == ("20", "0", "1776240001", "1")
+    assert refused.json == {
+        "errors": [
+            {
+                "code": "00429",
+                "title": "Trop de requêtes",
+                "detail": "Vous avez effectué trop de requêtes",
+                "meta": {"retry_in": 1},
+            }
+        ]
+    }
+
+
+async def test_the_next_second_begins_anew(client: Mesh, clock: Clock) -> None:
+    await ask(client, 21)
+    clock.now = 1_776_240_001.0
+    [answer] = await ask(client, 1)
+    assert (answer.status, pace_of(answer)) == (200, ("20", "19", "1776240002", None))
+
+
+async def test_another_token_has_its_own_count(client: Mesh) -> None:
+    await ask(client, 21)
+    [answer] = await ask(client, 1, token=somebody())
+    assert answer.status == 200
+
+
+async def test_one_habilitation_has_one_count_however_many_tokens_are_written_for_it(client: Mesh) -> None:
+    someone = str(uuid.uuid4())
+    answers = [*await ask(client, 10, token=token(id=someone))]
+    answers += await ask(client, 11, token=token(id=someone, valid_s=7200))
+    assert [answer.status for answer in answers] == [200] * 20 + [429]
+
+
+async def test_every_path_draws_on_one_count(client: Mesh) -> None:
+    for path in ("/v3/dss/quotient_familial/identite", "/v3/nowhere", "/api/v2/composition-familiale"):
+        await client.get(path)
+    [answer] = await ask(client, 1)
+    assert answer.headers["RateLimit-Remaining"] == "16"
+
+
+async def test_a_bad_token_counts_too(client: Mesh) -> None:
+    answers = await ask(client, 21, token="forged")
+    assert [answer.status for answer in answers] == [401] * 20 + [429]
+
+
+async def test_a_call_without_a_token_is_not_counted_but_told_the_limit(client: Mesh) -> None:
+    answers = await ask(client, 25, token="")
+    assert {answer.status for answer in answers} == {401}
+    assert pace_of(answers[-1]) == ("20", "20", "1776240001", None)
+
+
+async def test_introspection_is_not_throttled(client: Mesh) -> None:
+    answers = [await client.get("/api/introspect") for _ in range(25)]
+    assert {answer.status for answer in answers} == {200}
+
+
+async def test_a_refused_call_asks_nobody(client: Mesh) -> None:
+    await ask(client, 20, token=somebody())
+    client.forget()
+    await ask(client, 2)
+    assert client.calls == {"cnaf": 0, "msa": 0}

@@ -1,0 +1,215 @@
+"""What every answer has in common, and the paths that are no resource (http-contract §0, §1.3, §5)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.mesh.door import QF
+from tests.mesh.mesh import Mesh, mesh
+from tests.mesh.people import CAF_ALLOCATAIRE, named
+
+NO_ROUTE = {
+    "errors": [
+        {
+            "code": "00404",
+            "title": "URL inconnue",
+            "detail": "Cette URL n'existe pas sur API particulier, veuillez vérifier votre URL.",
+            "meta": {},
+        }
+    ]
+}
+V9 = QF.replace("v3", "v9")
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Mesh]:
+    async with mesh() as opened:
+        yield opened
+
+
+UNKNOWN_PATHS = (
+    "/",
+    "/v3",
+    "/v3/dss/quotient_familial",
+    "/v3/api/v2/composition-familiale",
+    "/v3/dss/quotient_familial/identite/",
+    "/v3/dss/quotient_familial/ine",
+    "/dss/quotient_familial/identite",
+    "/v/dss/quotient_familial/identite",
+    "/vX/dss/quotient_familial/identite",
+    "/V3/dss/quotient_familial/identite",
+    "//v3/dss/quotient_familial/identite",
+    "/v3/dss/quotient_familial/identite%00",
+    "/v3/dss/%FF/identite",
+    "/%2e%2e/etc/passwd",
+)
+
+
+@pytest.mark.parametrize("path", UNKNOWN_PATHS)
+async def test_an_unknown_path_is_told_in_json(client: Mesh, path: str) -> None:
+    answer = await client.get(path, CAF_ALLOCATAIRE)
+    assert (answer.status, answer.json) == (404, NO_ROUTE)
+
+
+async def test_an_unknown_path_needs_no_token(client: Mesh) -> None:
+    assert (await client.get("/nowhere", token="")).json == NO_ROUTE
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"])
+@pytest.mark.parametrize("path", [QF, "/api/introspect", "/livez", "/nowhere"])
+async def test_another_method_is_an_unknown_path(client: Mesh, method: str, path: str) -> None:
+    answer = await client.get(path, CAF_ALLOCATAIRE, method=method)
+    assert answer.status == 404
+    assert "Cette URL n'existe pas sur API particulier" in answer.body.decode()
+
+
+@pytest.mark.parametrize("version", [1, 2, 4, 9, 0, 10])
+async def test_an_unknown_version_is_told_by_its_number(client: Mesh, version: int) -> None:
+    answer = await client.get(QF.replace("v3", f"v{version}"), CAF_ALLOCATAIRE)
+    assert (answer.status, answer.json) == (
+        404,
+        {
+            "errors": [
+                {
+                    "code": "00402",
+                    "title": "Version d'API non prise en charge",
+                    "detail": f"La version v{version} n'est pas supportée pour cet endpoint",
+                    "meta": {},
+                }
+            ]
+        },
+    )
+
+
+@pytest.mark.parametrize("written", ["v3beta", "v3.1", "v03"])
+async def test_a_version_is_its_leading_number(client: Mesh, written: str) -> None:
+    assert (await client.get(QF.replace("v3", written), CAF_ALLOCATAIRE)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "text"),
+    [
+        ("/api/impots/svair", "00491", "Cette URL n'existe plus sur API Particulier depuis le 8 janvier 2024."),
+        ("/api/v2/avis-imposition", "00491", "Cette URL n'existe plus sur API Particulier depuis le 8 janvier 2024."),
+        ("/api/caf/famille", "00492", "L'API Quotient Familial v1 n'est plus disponible depuis le 31/10/2025."),
+    ],
+)
+async def test_a_path_that_was_withdrawn_says_so(client: Mesh, path: str, code: str, text: str) -> None:
+    answer = await client.get(path, token="")
+    assert (answer.status, answer.json["error"]) == (410, "gone")
+    assert answer.json["message"].startswith(text)
+    assert code not in answer.json
+
+
+async def test_head_is_get_without_its_body(client: Mesh) -> None:
+    head = await client.get(params=CAF_ALLOCATAIRE, method="HEAD")
+    get = await client.get(params=CAF_ALLOCATAIRE)
+    assert (head.status, head.body) == (200, b"")
+    assert head.headers["Content-Length"] == str(len(get.body))
+
+
+async def test_head_of_an_error(client: Mesh) -> None:
+    head = await client.get(V9, CAF_ALLOCATAIRE, method="HEAD")
+    assert (head.status, head.body) == (404, b"")
+
+
+async def test_a_request_id_that_is_a_uuid_is_kept(client: Mesh) -> None:
+    given = str(uuid.uuid4())
+    answer = await client.get(params=CAF_ALLOCATAIRE, headers={"X-Request-Id": given})
+    assert answer.headers["X-Request-Id"] == given
+    assert client.heard("cnaf")[0].headers["X-Correlation-ID"] == given
+
+
+@pytest.mark.parametrize("given", ["42", "", "LE GOUADEC", "5f0a1a0e6c354a519a0b0d6d5d2f7f10", "g" * 36, "é" * 36])
+async def test_any_other_request_id_is_replaced(client: Mesh, given: str) -> None:
+    """D12: the hub wants a UUID."""
+    answer = await client.get(params=CAF_ALLOCATAIRE, headers={"X-Request-Id": given})
+    assert answer.status == 200
+    assert str(uuid.UUID(answer.headers["X-Request-Id"])) == answer.headers["X-Request-Id"] != given
+
+
+async def test_two_requests_have_two_ids(client: Mesh) -> None:
+    ids = {(await client.get("/api/ping")).headers["X-Request-Id"] for _ in range(3)}
+    assert len(ids) == 3
+
+
+EVERYTHING: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "found": (QF, CAF_ALLOCATAIRE, {}),
+    "absent": (QF, named("CAF-NO-FILE"), {}),
+    "rejected": (QF, named("CAF-REJECTED"), {}),
+    "failed": (QF, named("CAF-HTML"), {}),
+    "parameters": (QF, {}, {}),
+    "token": (QF, CAF_ALLOCATAIRE, {"token": "forged"}),
+    "no token": (QF, CAF_ALLOCATAIRE, {"token": ""}),
+    "scopes": (QF, CAF_ALLOCATAIRE, {"scopes": ["cnous_email"]}),
+    "version": (V9, CAF_ALLOCATAIRE, {}),
+    "route": ("/nowhere", {}, {}),
+    "gone": ("/api/caf/famille", {}, {}),
+    "method": (QF, CAF_ALLOCATAIRE, {"method": "DELETE"}),
+    "too large": (QF, {"nomNaissance": "A" * 10_000}, {}),
+    "ping": ("/api/ping", {}, {}),
+    "introspect": ("/api/introspect", {}, {}),
+    "openapi": ("/api/openapi.json", {}, {}),
+    "livez": ("/livez", {}, {}),
+    "readyz": ("/readyz", {}, {}),
+}
+
+
+@pytest.mark.parametrize("case", EVERYTHING)
+async def test_every_answer_is_json_and_has_a_request_id(client: Mesh, case: str) -> None:
+    path, params, how = EVERYTHING[case]
+    answer = await client.get(path, params, **how)
+    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert answer.json
+    assert uuid.UUID(answer.headers["X-Request-Id"])
+
+
+@pytest.mark.parametrize(
+    "case", [case for case, (path, _, _) in EVERYTHING.items() if path.startswith("/v") and case != "too large"]
+)
+async def test_every_answer_of_a_throttled_route_tells_the_pace(client: Mesh, case: str) -> None:
+    path, params, how = EVERYTHING[case]
+    headers = (await client.get(path, params, **how)).headers
+    assert {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"} <= set(headers)
+
+
+async def test_ping_is_answered_with_pong(client: Mesh) -> None:
+    answer = await client.get("/api/ping", token="")
+    assert (answer.status, answer.json) == (200, "pong")
+
+
+async def test_a_gateway_that_has_heard_an_offer_is_ready(client: Mesh) -> None:
+    answer = await client.get("/readyz", token="")
+    assert (answer.status, answer.json) == (200, {"status": "ready"})
+
+
+async def test_a_gateway_that_has_heard_nobody_is_alive_and_not_ready() -> None:
+    async with mesh(workers=()) as client:
+        assert (await client.get("/livez", token="")).status == 200
+        answer = await client.get("/readyz", token="")
+    assert (answer.status, answer.json) == (503, {"status": "waiting", "for": ["offers"]})
+
+
+async def test_a_path_that_a_late_worker_may_serve_is_not_unknown_yet() -> None:
+    async with mesh(workers=("msa",)) as client:
+        answer = await client.get("/api/v2/composition-familiale-v3")
+    assert (answer.status, answer.json["error"]) == (502, "network_error")
+    assert answer.headers["Retry-After"] == "10"
+
+
+async def test_metrics_are_for_prometheus(client: Mesh) -> None:
+    await client.get(params=CAF_ALLOCATAIRE)
+    answer = await client.get("/metrics", token="")
+    assert answer.headers["Content-Type"].startswith("text/plain; version=")
+    operation = "api_particulier_v3_cnav_quotient_familial_with_civility"
+    assert f'bouquet_gateway_requests_total{{operation="{operation}",status="200"}}' in answer.body.decode()
+    assert 'bouquet_bus_calls_total{outcome="found",provider="cnaf",reason=""}' in answer.body.decode()
+
+
+async def test_an_unknown_path_is_no_label_of_a_metric(client: Mesh) -> None:
+    await client.get("/v3/dss/GOUADEC/identite")
+    assert "GOUADEC" not in (await client.get("/metrics")).body.decode()

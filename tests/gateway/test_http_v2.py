@@ -1,0 +1,209 @@
+"""The older resource by file number, under its v2 path: flat bodies, v2 errors, an announced end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from bouquet_cnaf.personas import Dossier, Key
+from bouquet_cnaf.simulator import FILES
+from tests.mesh.door import RECIPIENT, token
+from tests.mesh.mesh import Mesh, mesh
+
+PATH = "/api/v2/composition-familiale"
+MAELYS = {"numeroAllocataire": "4471820", "codePostal": "29200"}
+SOME_ID = "6f1ed002-ab55-4b31-8f1c-0242ac120002"
+
+
+def asking(numero: str, code_postal: str) -> dict[str, str]:
+    return {"numeroAllocataire": numero, "codePostal": code_postal}
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Mesh]:
+    async with mesh(environ={"BOUQUET_CNAF_SOAP_TIMEOUT_S": "0.15"}) as opened:
+        yield opened
+
+
+async def test_a_file_is_answered_flat(client: Mesh) -> None:
+    key = Key("4471820", "29200")
+    file = client.simulators["cnaf"][FILES][key]
+    assert isinstance(file, Dossier)
+    client.simulators["cnaf"][FILES][key] = msgspec.structs.replace(file, month=(2025, 9))
+    answer = await client.get(PATH, MAELYS)
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json; charset=utf-8")
+    assert answer.json == {
+        "quotientFamilial": 612,
+        "mois": 9,
+        "annee": 2025,
+        "allocataires": [
+            {"nomPrenom": "MAELYS KERVENNIC", "dateDeNaissance": "14061989", "sexe": "F"},
+            {"nomPrenom": "YANN KERVENNIC", "dateDeNaissance": "05011987", "sexe": "M"},
+        ],
+        "enfants": [
+            {"nomPrenom": "LOUISE KERVENNIC", "dateDeNaissance": "11082019", "sexe": "F"},
+            {"nomPrenom": "EWEN KERVENNIC", "dateDeNaissance": "09052022", "sexe": "M"},
+        ],
+        "adresse": {
+            "identite": "Madame MAELYS KERVENNIC",
+            "complementIdentite": "APPARTEMENT 14",
+            "complementIdentiteGeo": "BATIMENT LES AJONCS",
+            "numeroRue": "3 RUE DU FOUR A PAIN",
+            "lieuDit": "LE PILIER ROUGE",
+            "codePostalVille": "29200 BREST",
+            "pays": "FRANCE",
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("scope", "fields"),
+    [
+        ("cnaf_quotient_familial", {"quotientFamilial", "mois", "annee"}),
+        ("cnaf_allocataires", {"allocataires"}),
+        ("cnaf_enfants", {"enfants"}),
+        ("cnaf_adresse", {"adresse"}),
+    ],
+)
+async def test_a_scope_opens_its_fields(client: Mesh, scope: str, fields: set[str]) -> None:
+    assert set((await client.get(PATH, MAELYS, scopes=[scope])).json) == fields
+
+
+@pytest.mark.parametrize("params", [MAELYS, {}, MAELYS | {"recipient": "1"}, asking("3333333", "29200")])
+async def test_every_answer_announces_the_end(client: Mesh, params: Mapping[str, str]) -> None:
+    headers = (await client.get(PATH, params)).headers
+    assert headers["Deprecation"] == "@1761868800"  # 31 October 2025
+    assert headers["Sunset"] == "Fri, 01 Jan 2027 00:00:00 GMT"
+    assert headers["Link"] == '</api/v2/composition-familiale-v2>; rel="successor-version"'
+
+
+async def test_a_live_resource_announces_no_end(client: Mesh) -> None:
+    assert "Sunset" not in (await client.get(params={"recipient": RECIPIENT})).headers
+
+
+async def test_a_token_comes_as_an_api_key(client: Mesh) -> None:
+    assert (await client.get(PATH, MAELYS, token="", headers={"X-Api-Key": token()})).status == 200
+
+
+async def test_the_recipient_is_the_habilitation_s_own_by_default(client: Mesh) -> None:
+    bearer = token(id=SOME_ID, siret="35600000000001")
+    assert (await client.get(PATH, MAELYS, token=bearer)).status == 200
+
+
+async def test_a_habilitation_without_a_siret_must_name_its_recipient(client: Mesh) -> None:
+    bearer = token(id=SOME_ID)
+    refused = await client.get(PATH, MAELYS, token=bearer)
+    assert (refused.status, refused.json) == (400, structured("bad_request", RECIPIENT_TEXT))
+    assert (await client.get(PATH, MAELYS | {"recipient": RECIPIENT}, token=bearer)).status == 200
+
+
+async def test_it_is_cached(client: Mesh) -> None:
+    await client.get(PATH, MAELYS)
+    assert (await client.get(PATH, MAELYS)).headers["X-Response-Cached"] == "true"
+    assert client.calls["cnaf"] == 1
+
+
+def structured(error: str, text: str) -> dict[str, str]:
+    return {"error": error, "reason": text, "message": text}
+
+
+RECIPIENT_TEXT = "Le paramètre recipient n'est pas un siret valide"
+PERIMETER = " Veuillez vérifier que votre recherche est couverte par le périmètre de l'API."
+TROUBLE_TEXT = (
+    "La réponse retournée par le fournisseur de données est invalide et a été identifié comme étant une erreur interne."
+    " Si le problème persiste, consultez la page de status ou contactez nous sur le support."
+)
+AWAY_TEXT = "Service du fournisseur de données temporairement indisponible ou en maintenance."
+UNKNOWN_TEXT = (
+    "La réponse retournée par le fournisseur de données est invalide et inconnue de notre service. "
+    "L'équipe technique a été notifiée de cette erreur pour investigation."
+)
+LATE_TEXT = "Temps d’attente d’une réponse du fournisseur de données écoulé."
+
+NUMBER_TEXT = "Le numéro d'allocataire n'est pas correctement formaté"
+ERRORS: dict[str, tuple[Mapping[str, Any], int, str, str]] = {
+    "recipient": (MAELYS | {"recipient": "1"}, 400, "bad_request", RECIPIENT_TEXT),
+    "no parameter": ({}, 400, "bad_request", NUMBER_TEXT),
+    "number": (asking("44", "29200"), 400, "bad_request", NUMBER_TEXT),
+    "key letter": (asking("4471820R", "29200"), 400, "bad_request", NUMBER_TEXT),
+    "postal code": (asking("4471820", "2920"), 400, "bad_request", "Le code postal n'est pas correctement formaté"),
+    "unknown": (
+        asking("3333333", "29200"),
+        404,
+        "not_found",
+        "Dossier allocataire inexistant. Le document ne peut être édité." + PERIMETER,
+    ),
+    "struck off": (
+        asking("2207719", "72000"),
+        404,
+        "not_found",
+        "Dossier radié. Le document ne peut être édité." + PERIMETER,
+    ),
+    "no quotient": (
+        asking("6083317", "44000"),
+        503,
+        "data_provider_error",
+        "Le dossier allocataire a été trouvé mais ne comporte pas de quotient familial.",
+    ),
+    "technical incident": (asking("00221", "00000"), 503, "data_provider_error", TROUBLE_TEXT),
+    "away": (asking("00003", "00500"), 503, "data_provider_error", AWAY_TEXT),
+    "html": (asking("00005", "00500"), 503, "provider_unknown_error", UNKNOWN_TEXT),
+    "slow": (asking("00009", "00500"), 504, "timeout_error", LATE_TEXT),
+    "cut": (asking("00010", "00500"), 504, "timeout_error", LATE_TEXT),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ERRORS)
+async def test_an_error_is_told_in_three_words(client: Mesh, case: str) -> None:
+    params, status, word, text = ERRORS[case]
+    answer = await client.get(PATH, params)
+    assert (answer.status, answer.json) == (status, structured(word, text))
+
+
+async def test_a_token_that_is_not_ours(client: Mesh) -> None:
+    answer = await client.get(PATH, MAELYS, token="forged")
+    assert (answer.status, answer.json) == (
+        401,
+        structured("access_denied", "Votre token n'est pas valide ou n'est pas renseigné"),
+    )
+
+
+async def test_scopes_that_open_nothing_are_a_401(client: Mesh) -> None:
+    answer = await client.get(PATH, MAELYS, scopes=["cnous_email"])
+    assert (answer.status, answer.json["error"]) == (401, "access_denied")
+
+
+async def test_some_errors_are_flat(client: Mesh) -> None:
+    expired = await client.get(PATH, MAELYS, token=token(valid_s=-1))
+    assert (expired.status, list(expired.json)) == (401, ["errors"])
+    assert expired.json["errors"][0].startswith("Votre token est expiré.")
+
+
+async def test_too_many_calls_are_told_flat() -> None:
+    async with mesh(calls_per_second=0) as client:
+        answer = await client.get(PATH, MAELYS)
+    assert (answer.status, answer.json) == (429, {"errors": ["Vous avez effectué trop de requêtes"]})
+    assert answer.headers["Retry-After"] == "1"
+
+
+async def test_an_unknown_resource_is_told_in_three_words(client: Mesh) -> None:
+    answer = await client.get("/api/v2/composition-conjugale", MAELYS)
+    text = "Cette URL n'existe pas sur API particulier, veuillez vérifier votre URL."
+    assert (answer.status, answer.json) == (404, structured("not_found", text))
+
+
+async def test_a_worker_that_is_not_there_is_a_provider_away() -> None:
+    async with mesh() as client, mesh(workers=()) as empty:
+        empty.gateway.serve(client.gateway.catalogue)
+        answer = await empty.get(PATH, MAELYS)
+    assert (answer.status, answer.json) == (503, structured("data_provider_error", AWAY_TEXT))
+
+
+async def test_a_maintenance_is_the_fund_s_own() -> None:
+    async with mesh(maintenance="CNAF 11:30-12:30") as client:
+        closed = await client.get(PATH, MAELYS)
+    text = "Le fournisseur de données est en maintenance de 11:30 à 12:30"
+    assert (closed.status, closed.json) == (503, structured("maintenance", text))

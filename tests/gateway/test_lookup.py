@@ -1,0 +1,146 @@
+"""What the gateway makes of a single provider's replies. The provider is a script, known by its offer alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import Raw
+
+from bouquet_gateway.app import make_app
+from bouquet_gateway.serve import opened
+from bouquet_gateway.server import serving
+from bouquet_gateway.settings import GatewaySettings
+from bouquet_proto.bus_memory import MemoryBus
+from bouquet_proto.identity import Identite
+from bouquet_proto.messages import (
+    Describe,
+    Failed,
+    Found,
+    Lookup,
+    NotFound,
+    Recorded,
+    Rejected,
+    Reply,
+    Request,
+    encode,
+)
+from tests.gateway.offers import dossier, offer
+from tests.mesh.door import RECIPIENT, TOKEN_KEY, Door, door, token
+
+PATH = "/v3/acme/dossier/identite"
+DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}
+GOOD = Found(Raw(msgspec.json.encode(DATA)))
+PARAMS: dict[str, Any] = {
+    "recipient": RECIPIENT,
+    "nomNaissance": "DURANT",
+    "prenoms[]": ["PAUL", "JEAN"],
+    "anneeDateNaissance": 1990,
+    "moisDateNaissance": 1,
+    "jourDateNaissance": 2,
+    "codeCogInseePaysNaissance": "99351",
+}
+
+
+REASONS = ("unknown_person", "several_matches", "00366")
+
+
+class Acme:
+    """Tells its offer, and then what it is told to say."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply = reply
+        self.asked: list[Lookup] = []
+
+    async def __call__(self, request: Request) -> Reply:
+        if isinstance(request, Describe):
+            return Found(Raw(encode(offer(dossier(cache_s=60, reasons=REASONS)))))
+        assert isinstance(request, Lookup)
+        self.asked.append(request)
+        return self.reply
+
+
+@asynccontextmanager
+async def acme(reply: Reply = GOOD) -> AsyncIterator[tuple[Acme, Door]]:
+    provider, bus = Acme(reply), MemoryBus()
+    settings = GatewaySettings(token_key=TOKEN_KEY, tokens_from="claims", providers=("acme",), calls_per_second=1000)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(bus.serve("acme", provider, concurrency=1))
+        gateway = await stack.enter_async_context(opened(settings, bus))
+        port = await stack.enter_async_context(serving(make_app(gateway), "127.0.0.1", 0))
+        client = await stack.enter_async_context(door(f"http://127.0.0.1:{port}"))
+        client.token = token("acme_dossier", "acme_age")
+        yield provider, client
+
+
+async def test_a_provider_is_asked_in_canonical_words() -> None:
+    async with acme() as (provider, client):
+        answer = await client.get(PATH, PARAMS)
+    [lookup] = provider.asked
+    assert answer.json == {"data": DATA, "links": {}, "meta": {}}
+    assert lookup.operation == "acme_v3_dossier"
+    assert lookup.id == answer.headers["X-Request-Id"]
+    assert lookup.caller.recipient == RECIPIENT
+    assert lookup.parameters == {}
+    assert lookup.identity == Identite(
+        nom_naissance="DURANT",
+        prenoms=("PAUL", "JEAN"),
+        annee_date_naissance=1990,
+        mois_date_naissance=1,
+        jour_date_naissance=2,
+    )
+
+
+REPLIES: dict[str, tuple[Reply, str]] = {
+    "absent": (NotFound("unknown_person"), "404 90003 ACME"),
+    "several": (Rejected("several_matches"), "409 90015 ACME"),
+    "refused": (Rejected("00366"), "422 00366"),
+    "away": (Failed("upstream_unavailable"), "502 90001 ACME"),
+    "late": (Failed("upstream_timeout"), "504 90002 ACME"),
+    "limited": (Failed("upstream_rate_limited"), "502 90008 ACME"),
+    "refuses us": (Failed("upstream_refused_us"), "502 90006 ACME"),
+    "bug": (Failed("worker_bug"), "502 90999 ACME"),
+    "bus": (Failed("bus_unavailable"), "502 00501"),
+    "what it did not offer to say": (Rejected("00360"), "502 90999 ACME"),
+    "in words of its own": (Failed("something_new"), "502 90999 ACME"),
+    "absent in words of its own": (NotFound("something_new"), "502 90999 ACME"),
+    "a caller's fault that it cannot know": (Failed("token_invalid"), "502 90999 ACME"),
+    "another caller's fault": (Rejected("already_in_flight"), "502 90999 ACME"),
+    "a recorded case outside a sandbox": (Recorded(200, Raw(b"{}")), "502 90999 ACME"),
+}
+
+
+@pytest.mark.parametrize("said", REPLIES)
+async def test_what_a_provider_says_is_told_in_its_name(said: str) -> None:
+    reply, told = REPLIES[said]
+    async with acme(reply) as (_, client):
+        assert (await client.get(PATH, PARAMS)).told == told
+
+
+async def test_a_wait_that_the_provider_announces_is_passed_on() -> None:
+    async with acme(Failed("upstream_rate_limited", retry_in_s=30)) as (_, client):
+        answer = await client.get(PATH, PARAMS)
+    assert (answer.headers["Retry-After"], answer.error["meta"]) == ("30", {"provider": "ACME", "retry_in": 30})
+
+
+async def test_what_is_not_open_in_a_nested_resource_is_absent() -> None:
+    async with acme() as (_, client):
+        answer = await client.get(PATH, PARAMS, scopes=["acme_dossier"])
+    assert answer.json["data"] == {"numero": "1", "titulaire": {"nom": "DURANT"}}
+
+
+@pytest.mark.parametrize(
+    "garbage", [b'"DURANT"', b"[1]", b"30", b"null", b"true", b"", b'{"nom": "DURANT"', b"<html>DURANT"]
+)
+async def test_a_resource_that_is_no_object_is_passed_to_nobody(
+    garbage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with acme(Found(Raw(garbage))) as (_, client):
+        answer = await client.get(PATH, PARAMS)
+    assert answer.told == "502 90999 ACME"
+    assert "DURANT" not in "".join(str(vars(record)) for record in caplog.records)

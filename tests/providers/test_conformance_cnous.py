@@ -1,0 +1,17 @@
+"""What every provider must do, done by the Cnous's worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bouquet_cnous.simulator import simulator
+from bouquet_cnous.worker import worker
+from bouquet_worker.testing import Conformance, cases_in
+
+PROVIDERS = Path(__file__).parents[2] / "services" / "providers"
+
+
+class TestCnous(Conformance):
+    worker = worker
+    simulator = simulator
+    cases = cases_in(PROVIDERS / "cnous" / "cases")

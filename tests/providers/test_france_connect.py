@@ -1,0 +1,429 @@
+"""FranceConnect's worker over its simulator: every row of upstreams/11 §11.5, and every answer not to be believed."""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from joserfc import jwe
+from joserfc.jwk import RSAKey
+
+from bouquet_france_connect import keys, pivot
+from bouquet_france_connect.keys import KID, decrypted, private_keys, published
+from bouquet_france_connect.personas import MAELYS, SCOPES, Citizen
+from bouquet_france_connect.simulator import (
+    EXPIRED,
+    ISSUER,
+    LIES,
+    RESOURCES,
+    SAID,
+    SESSIONS,
+    Seal,
+    _our_key,
+    _signing_key,
+    settings,
+    simulator,
+)
+from bouquet_france_connect.upstream import Introspection
+from bouquet_france_connect.worker import worker
+from bouquet_proto import session
+from bouquet_proto.identity import Identifiant, Identite
+from bouquet_proto.messages import Failed, Found, Rejected, Reply
+from bouquet_proto.session import Session
+from bouquet_proto.settings import SettingsError
+from bouquet_worker.simulate import Fault, Received
+from bouquet_worker.testing.overheard import overhearing
+from bouquet_worker.trouble import Trouble
+from tests.providers.asking import Asked, asking
+
+UNKNOWN = Failed("upstream_unknown")
+MAELYS_IDENTITY = Identite(
+    nom_naissance="LE GOUADEC",
+    prenoms=("Maëlys", "Inès"),
+    annee_date_naissance=1989,
+    mois_date_naissance=6,
+    jour_date_naissance=14,
+    sexe_etat_civil="F",
+    code_cog_insee_pays_naissance="99100",
+    code_cog_insee_commune_naissance="29019",
+)
+
+
+@pytest.fixture
+async def france_connect(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
+    async with asking(worker, simulator, monkeypatch) as asked:
+        yield asked
+
+
+async def opened(asked: Asked, token: str, resource: str = "quotient_familial", **options: Any) -> Reply:
+    return await asked(session.OPERATION, Identifiant(identifiant=token), resource=resource, **options)
+
+
+def session_in(reply: Reply) -> Session:
+    assert isinstance(reply, Found), reply
+    return msgspec.json.decode(reply.data, type=Session)
+
+
+async def told(asked: Asked, **changes: Any) -> Reply:
+    """Of a citizen who is Maëlys but for the `changes`."""
+    fields = {name: getattr(MAELYS, name) for name in MAELYS.__struct_fields__}
+    asked.app[SESSIONS]["jeton-change"] = Citizen(**fields | changes)
+    return await opened(asked, "jeton-change")
+
+
+def calls_to(asked: Asked, path: str) -> list[Received]:
+    return [received for received in asked.received if received.path == f"/api/v2/{path}"]
+
+
+# What is sent
+
+
+@pytest.mark.parametrize("resource", RESOURCES)
+async def test_each_resource_has_its_client(france_connect: Asked, resource: str) -> None:
+    assert isinstance(await opened(france_connect, "jeton-maelys", resource), Found)
+    [call] = calls_to(france_connect, "checktoken")
+    assert call.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert call.query == ()
+    assert call.body.startswith(f"client_id=sim-{resource}&client_secret=".encode())
+    assert call.body.endswith(b"&token=jeton-maelys")
+
+
+async def test_a_resource_without_a_client_is_not_asked_about(france_connect: Asked) -> None:
+    assert await opened(france_connect, "jeton-maelys", "impots") == Failed("upstream_refused_us")
+    assert france_connect.received == []
+
+
+async def test_only_who_brings_a_token_is_answered(france_connect: Asked) -> None:
+    reply = await france_connect(session.OPERATION, MAELYS_IDENTITY, resource="quotient_familial")
+    assert reply == Failed("malformed_request")
+
+
+def test_the_operation_is_not_public() -> None:
+    assert worker.offer().operations == ()
+    assert worker.offer().authority == session.AUTHORITY
+
+
+# Whose session it is
+
+
+async def test_a_whole_session(france_connect: Asked) -> None:
+    opened_session = session_in(await opened(france_connect, "jeton-maelys"))
+    assert opened_session.identity == MAELYS_IDENTITY
+    expanded = ("given_name", "family_name", "birthdate", "gender", "birthplace", "birthcountry")
+    assert opened_session.scopes == (*SCOPES.split(), *expanded)
+
+
+async def test_a_compound_first_name_stays_one(france_connect: Asked) -> None:
+    assert session_in(await opened(france_connect, "jeton-marie-claire")).identity.prenoms == (
+        "Marie Claire",
+        "Josette",
+    )
+
+
+async def test_first_names_are_split_where_there_is_no_list(france_connect: Asked) -> None:
+    assert session_in(await opened(france_connect, "jeton-sans-liste")).identity == MAELYS_IDENTITY
+
+
+@pytest.mark.parametrize(
+    ("birthdate", "known"),
+    [
+        ("1989-06-14", (1989, 6, 14)),
+        ("1989-06-00", (1989, 6, None)),
+        ("1989-00-00", (1989, None, None)),
+        ("1989-00-14", (1989, None, None)),
+        ("1989", (1989, None, None)),
+        ("1988-02-29", (1988, 2, 29)),
+    ],
+)
+async def test_a_part_of_the_date_may_be_unknown(
+    france_connect: Asked, birthdate: str, known: tuple[int | None, ...]
+) -> None:
+    who = session_in(await told(france_connect, birthdate=birthdate)).identity
+    assert (who.annee_date_naissance, who.mois_date_naissance, who.jour_date_naissance) == known
+
+
+async def test_who_is_born_abroad_has_no_commune(france_connect: Asked) -> None:
+    who = session_in(await opened(france_connect, "jeton-samira")).identity
+    assert (who.code_cog_insee_pays_naissance, who.code_cog_insee_commune_naissance) == ("99351", None)
+
+
+@pytest.mark.parametrize(("gender", "sexe"), [("male", "M"), ("female", "F"), ("unspecified", "F"), ("", "F")])
+async def test_whoever_is_not_male_is_female(france_connect: Asked, gender: str, sexe: str) -> None:
+    assert session_in(await told(france_connect, gender=gender)).identity.sexe_etat_civil == sexe
+
+
+async def test_the_name_of_use_is_never_told(france_connect: Asked) -> None:
+    reply = await told(france_connect, apart={"preferred_username": "KERVENNIC"})
+    assert session_in(reply).identity.nom_usage is None
+
+
+@pytest.mark.parametrize(
+    ("token", "code"),
+    [
+        ("jeton-sans-nom", "00420"),
+        ("jeton-nom-illisible", "00420"),
+        ("jeton-sans-prenom", "00421"),
+        ("jeton-sans-naissance", "00422"),
+        ("jeton-sans-annee", "00422"),
+        ("jeton-mois-impossible", "00423"),
+        ("jeton-jour-impossible", "00424"),
+        ("jeton-date-impossible", "00425"),
+        ("jeton-sans-rien", "00420"),
+    ],
+)
+async def test_the_first_fault_of_an_identity_is_told(france_connect: Asked, token: str, code: str) -> None:
+    assert await opened(france_connect, token) == Rejected(code)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "expected"),
+    [
+        ("openid  cnaf_adresse\n", ("openid", "cnaf_adresse")),
+        ("", ()),
+        ("birth", ("birth", "birthplace", "birthcountry")),
+        ("profile gender", ("profile", "gender", "given_name", "family_name", "birthdate")),
+    ],
+)
+def test_scopes_are_told_and_aliases_expanded(scopes: str, expected: tuple[str, ...]) -> None:
+    assert pivot.scopes_of(Introspection(active=True, scope=scopes)) == expected
+
+
+# What FranceConnect refuses, and its own troubles (§11.5)
+
+REFUSED = {"error_message": "…"}
+SITUATIONS: tuple[tuple[int, Any, Reply], ...] = (
+    *((status, REFUSED | {"error": "invalid_request"}, Rejected("session_malformed")) for status in (400, 401)),
+    *((status, REFUSED | {"error": "invalid_client"}, Rejected("session_unknown")) for status in (400, 401)),
+    *((status, REFUSED | {"error": "server_error"}, UNKNOWN) for status in (400, 401)),
+    *((status, REFUSED | {"error": None}, UNKNOWN) for status in (400, 401)),
+    *((status, {}, UNKNOWN) for status in (400, 401)),
+    *((status, {"error": ["invalid_client"]}, Failed("upstream_malformed")) for status in (400, 401)),
+    *((status, "invalid_client", Failed("upstream_malformed")) for status in (400, 401)),
+    *((status, {"error": "invalid_client"}, UNKNOWN) for status in (201, 204, 403, 404, 409, 429, 500, 501)),
+    *((status, {"error": "invalid_client"}, Failed("upstream_unavailable")) for status in (502, 503)),
+    (504, {"error": "invalid_client"}, Failed("upstream_timeout")),
+    (200, {"token_introspection": {"active": True}}, UNKNOWN),
+    (200, None, UNKNOWN),
+)
+
+
+@pytest.mark.parametrize(("status", "body", "reply"), SITUATIONS)
+async def test_every_situation_has_its_reply(france_connect: Asked, status: int, body: Any, reply: Reply) -> None:
+    france_connect.app[SAID]["jeton-maelys"] = (status, body)
+    assert await opened(france_connect, "jeton-maelys") == reply
+
+
+@pytest.mark.parametrize(
+    ("token", "reply"),
+    [
+        (EXPIRED, Rejected("session_unknown")),
+        ("jeton-de-personne", Rejected("session_unknown")),
+        ("jeton mal formé", Rejected("session_malformed")),
+        ("", Rejected("session_malformed")),
+        ("panne-internal", UNKNOWN),
+        ("panne-html", UNKNOWN),
+        ("panne-empty", UNKNOWN),
+        ("panne-truncated", UNKNOWN),
+        ("panne-redirect", Failed("upstream_redirected")),
+        ("panne-unavailable", Failed("upstream_unavailable")),
+        ("panne-gateway-timeout", Failed("upstream_timeout")),
+        ("panne-cut", Failed("upstream_timeout")),
+    ],
+)
+async def test_a_token_that_opens_nothing(france_connect: Asked, token: str, reply: Reply) -> None:
+    assert await opened(france_connect, token) == reply
+
+
+async def test_silence_ends_before_the_deadline(france_connect: Asked) -> None:
+    assert await opened(france_connect, "panne-slow", within_s=0.6) == Failed("upstream_timeout")
+
+
+# What is not to be believed
+
+
+@pytest.mark.parametrize("token", LIES)
+async def test_a_lie_is_not_believed(france_connect: Asked, token: str) -> None:
+    assert await opened(france_connect, token) == UNKNOWN
+
+
+async def test_the_same_answer_is_believed_when_it_is_none(france_connect: Asked) -> None:
+    """A lie is Maëlys's answer but for one thing: without it the tests above would show nothing."""
+    seal = Seal(france_connect.app[ISSUER].signer, _our_key(), {"iss": "x", "aud": "y"})
+    assert decrypted(seal.answer().encode(), (_our_key(),)).count(b".") == 2
+    assert isinstance(await opened(france_connect, "jeton-maelys"), Found)
+
+
+@given(st.data())
+def test_no_damage_to_a_message_is_a_crash(data: st.DataObject) -> None:
+    message = bytearray(Seal(_signing_key("k"), _our_key(), {"iss": "x", "aud": "y"}).answer().encode())
+    place = data.draw(st.integers(0, len(message) - 1))
+    message[place] = data.draw(st.integers(0, 255).filter(lambda byte: byte != message[place]))
+    with pytest.raises(Trouble) as caught:
+        decrypted(bytes(message), (_our_key(),))
+    assert caught.value.reason == "upstream_unknown"
+
+
+HEADERS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["ES256", "none", "RSA-OAEP", "A256GCM", "kid", "b64"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["alg", "enc", "kid", "crit", "b64", "zip", "jwk", "iv"]), inner, max_size=5)
+    ),
+    max_leaves=8,
+)
+
+
+@given(HEADERS)
+@example(["alg", "enc"])
+@example("alg enc")
+async def test_no_header_is_a_crash(header: Any) -> None:
+    segment = urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=")
+    with pytest.raises(Trouble):
+        decrypted(segment + b".AAAA.AAAA.AAAA.AAAA", (_our_key(),))
+    signing = keys.SigningKeys(None)  # type: ignore[arg-type]
+    signing._keys, signing._good_until, signing._rests_until = (_signing_key("kid"),), float("inf"), float("inf")
+    with pytest.raises(Trouble):
+        await signing.verified(segment + b".AAAA.AAAA")
+
+
+# FranceConnect's keys
+
+
+async def test_its_keys_are_asked_for_once(france_connect: Asked) -> None:
+    for _ in range(3):
+        await opened(france_connect, "jeton-maelys")
+    assert len(calls_to(france_connect, "jwks")) == 1
+
+
+async def test_its_keys_are_forgotten_after_a_while(france_connect: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "KEPT_S", 0.0)
+    monkeypatch.setattr(keys, "REST_S", 0.0)
+    for _ in range(3):
+        assert isinstance(await opened(france_connect, "jeton-maelys"), Found)
+    assert len(calls_to(france_connect, "jwks")) == 3
+
+
+async def test_a_new_key_is_found(france_connect: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "REST_S", 0.0)
+    await opened(france_connect, "jeton-maelys")
+    france_connect.app[ISSUER].rotate()
+    for _ in range(3):
+        assert isinstance(await opened(france_connect, "jeton-maelys"), Found)
+    assert len(calls_to(france_connect, "jwks")) == 2
+
+
+async def test_an_old_key_is_forgotten_with_its_withdrawal(
+    france_connect: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "REST_S", 0.0)
+    issuer = france_connect.app[ISSUER]
+    await opened(france_connect, "jeton-maelys")
+    stolen = issuer.signer
+    issuer.rotate()
+    issuer.rotate()
+    await opened(france_connect, "jeton-maelys")
+    issuer.keys.append(stolen)
+    issuer.ill = Fault.UNAVAILABLE
+    assert await opened(france_connect, "jeton-maelys") == UNKNOWN
+
+
+async def test_names_that_nobody_knows_do_not_hammer_it(france_connect: Asked) -> None:
+    await opened(france_connect, "jeton-maelys")
+    for _ in range(10):
+        assert await opened(france_connect, "jeton-signe-par-un-inconnu") == UNKNOWN
+    assert len(calls_to(france_connect, "jwks")) == 1
+    assert isinstance(await opened(france_connect, "jeton-maelys"), Found)
+
+
+@pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.SLOW])
+async def test_without_its_keys_it_is_not_understood(
+    france_connect: Asked, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "REST_S", 0.0)
+    issuer = france_connect.app[ISSUER]
+    issuer.ill = fault
+    assert await opened(france_connect, "jeton-maelys") == UNKNOWN
+    issuer.ill = None
+    assert isinstance(await opened(france_connect, "jeton-maelys"), Found)
+
+
+async def test_silence_about_its_keys_ends_before_the_deadline(france_connect: Asked) -> None:
+    france_connect.app[ISSUER].ill = Fault.SLOW
+    assert await opened(france_connect, "jeton-maelys", within_s=0.6) == UNKNOWN
+
+
+# Our keys
+
+
+def pem(*ours: RSAKey) -> str:
+    return "\n".join(key.as_pem(private=True).decode() for key in ours)
+
+
+def test_an_older_key_still_reads() -> None:
+    old, new = RSAKey.generate_key(2048), RSAKey.generate_key(2048)
+    ours = private_keys(pem(new, old))
+    for key in (old, new):
+        message = jwe.encrypt_compact({"alg": "RSA-OAEP", "enc": "A256GCM", "kid": KID}, b"told", key)
+        assert decrypted(message.encode(), ours) == b"told"
+
+
+def test_one_line_is_as_good_as_many() -> None:
+    key = RSAKey.generate_key(2048)
+    [read] = private_keys(pem(key).replace("\n", " "))
+    assert read.as_dict() == key.as_dict()
+
+
+def test_the_current_key_alone_is_published_and_its_public_part() -> None:
+    environ = settings("http://fc.test")
+    document = worker.offer(worker.settings(environ)).documents["/api/france_connect_jwks"]
+    [key] = document["keys"]
+    public = _our_key().as_dict(private=False)
+    assert key == {
+        "kty": "RSA",
+        "kid": "api_particulier_rsa_oaep_jwks",
+        "use": "enc",
+        "alg": "RSA-OAEP",
+        "n": public["n"],
+        "e": "AQAB",
+    }
+    assert "=" not in key["n"]
+    assert published(_our_key()) == key
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PRIVATE_KEYS", "no key"),
+        ("PRIVATE_KEYS", "-----BEGIN PRIVATE KEY-----AQAB-----END PRIVATE KEY-----"),
+        ("CLIENTS", "quotient_familial:id:secret"),
+        ("CLIENTS", '{"quotient_familial": {"id": "id"}}'),
+    ],
+)
+async def test_wrong_settings_are_told_before_anything_starts(name: str, value: str) -> None:
+    variable = f"BOUQUET_FRANCE_CONNECT_{name}"
+    with pytest.raises(SettingsError) as caught:
+        async with worker.connected(worker.settings(settings("http://fc.test") | {variable: value})):
+            pass
+    assert str(caught.value).startswith(variable)
+    assert value not in str(caught.value)
+
+
+# Privacy
+
+
+@pytest.mark.parametrize("token", ["jeton-maelys", "jeton-sans-nom", "jeton-autre-emetteur", "jeton-perime", *LIES])
+async def test_nothing_of_a_session_is_overheard(france_connect: Asked, token: str) -> None:
+    with overhearing() as overheard:
+        await opened(france_connect, token)
+    [call] = calls_to(france_connect, "checktoken")
+    client_secret = parse_qs(call.body.decode())["client_secret"][0]
+    personal = (token, client_secret, "gouadec", "maëlys", "inès", "1989-06-14", "29019", "cnaf_enfants")
+    for kind, text in overheard.texts().items():
+        assert [word for word in personal if word.casefold() in text.casefold()] == [], kind

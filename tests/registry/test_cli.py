@@ -1,0 +1,189 @@
+"""`bouquet-registry`, as an operator and as a script would use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from bouquet_registry.__main__ import main
+from tests.registry.office import SIRET
+
+KEY = "k" * 32
+Run: TypeAlias = Callable[..., Any]
+
+
+@pytest.fixture
+def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    own = {
+        "BOUQUET_REGISTRY_DATABASE_URL": f"sqlite:///{tmp_path}/registry.db",
+        "BOUQUET_REGISTRY_SIGNING_KEY": KEY,
+    }
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    return {**os.environ, **own}
+
+
+@pytest.fixture
+def run(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Run:
+    """In this process, since a Python takes a while to start."""
+
+    def run(*arguments: str) -> Any:
+        status = main([*arguments, "--json"])
+        out, err = capsys.readouterr()
+        assert status == 0, err
+        return json.loads(out)
+
+    return run
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 1) -> str:
+    assert main(arguments) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    return err
+
+
+def test_a_day_at_the_registry_from_outside(environ: dict[str, str]) -> None:
+    def command(*arguments: str, status: int = 0) -> Any:
+        done = subprocess.run(
+            [Path(sys.executable).with_name("bouquet-registry"), *arguments, "--json"],
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == status, done.stderr
+        return json.loads(done.stdout) if done.stdout else done.stderr
+
+    own = command("habilitation", "create", "--siret", SIRET, "--name", "MAIRIE", "--scopes", "dss_enfants")
+    token = command("token", "issue", own["id"])
+    assert token["jwt"].count(".") == 2
+    assert "k" * 32 not in token["jwt"]
+    assert command("token", "list", "--expiring-within", "600")[0]["id"] == token["id"]
+    assert command("token", "list", "--expiring-within", "500") == []
+    assert command("token", "revoke", token["id"], "--reason", "leaked")["blacklist_reason"] == "leaked"
+    told = command("token", "prolong", token["id"], "--version", "1", status=1)
+    assert told == f"{token['id']} is at version 2, not 1: nothing was done\n"
+    assert command("habilitation", "show", own["id"])["tokens"][0]["blacklisted_at"]
+
+
+def test_all_fields_of_a_habilitation(run: Run) -> None:
+    made = run(
+        *("habilitation", "create", "--siret", SIRET, "--name", "MAIRIE", "--purpose", "Cantine"),
+        *("--scopes", "a", "b", "--modalities", "params", "france_connect", "--calls-per-minute", "60"),
+        *("--contacts", "demandeur:anne@mairie.example:Anne Durant", "contact_technique:si@mairie.example"),
+        *("--allowed-ips", "10.0.0.0/8", "--delegations", "21750001600019:Éditeur", "--datapass-id", "42"),
+    )
+    assert made["contacts"] == [
+        {"kind": "demandeur", "email": "anne@mairie.example", "name": "Anne Durant"},
+        {"kind": "contact_technique", "email": "si@mairie.example"},
+    ]
+    assert made["delegations"] == [{"siret": "21750001600019", "name": "Éditeur"}]
+    assert (made["scopes"], made["modalities"]) == (["a", "b"], ["params", "france_connect"])
+    assert (made["calls_per_minute"], made["allowed_ips"], made["datapass_id"]) == (60, ["10.0.0.0/8"], "42")
+    assert run("habilitation", "list") == [made]
+    assert run("habilitation", "show", made["id"]) == made | {"tokens": []}
+
+
+def test_an_update_changes_what_is_given_and_nothing_else(run: Run) -> None:
+    made = run("habilitation", "create", "--siret", SIRET, "--scopes", "a", "--allowed-ips", "10.0.0.1", "10.0.0.2")
+    changed = run("habilitation", "update", made["id"], "--allowed-ips", "--purpose", "Cantine")
+    same = {"updated_at", "version"}
+    assert {name: value for name, value in changed.items() if name not in same} == {
+        name: value for name, value in (made | {"allowed_ips": [], "purpose": "Cantine"}).items() if name not in same
+    }
+    assert changed["version"] == 2
+
+
+def test_archiving_can_be_undone(run: Run) -> None:
+    made = run("habilitation", "create", "--siret", SIRET)
+    assert run("habilitation", "archive", made["id"])["state"] == "archived"
+    assert run("habilitation", "list") == []
+    assert len(run("habilitation", "list", "--archived")) == 1
+    assert run("habilitation", "archive", made["id"], "--undo")["state"] == "active"
+
+
+def test_a_token_is_shown_with_its_text_only_when_asked(run: Run) -> None:
+    token = run("token", "issue", run("habilitation", "create", "--siret", SIRET)["id"])
+    shown = run("token", "show", token["id"])
+    assert "jwt" not in shown
+    assert shown["notices_sent"] == []
+    assert run("token", "show", token["id"], "--reveal")["jwt"] == token["jwt"]
+
+
+def test_a_token_can_be_revoked_for_later(run: Run) -> None:
+    token = run("token", "issue", run("habilitation", "create", "--siret", SIRET)["id"])
+    revoked = run("token", "revoke", token["id"], "--reason", "leaked", "--at", "2030-01-01T00:00:00+01:00")
+    assert revoked["blacklisted_at"] == "2030-01-01T00:00:00+01:00"
+    assert run("token", "show", token["id"])["blacklisted_at"] == "2029-12-31T23:00:00Z"
+
+
+def test_people_read_lines(environ: dict[str, str], run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    made = run("habilitation", "create", "--siret", SIRET, "--contacts", "demandeur:anne@mairie.example")
+    assert main(["habilitation", "show", made["id"]]) == 0
+    assert "contacts          demandeur anne@mairie.example\n" in capsys.readouterr().out
+    assert main(["token", "list"]) == 0
+    assert capsys.readouterr().out == "none\n"
+
+
+def test_what_is_refused_is_said_in_words(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(capsys, "token", "show", "nobody") == "no token nobody\n"
+    assert refused(capsys, "habilitation", "show", "nobody") == "no habilitation nobody\n"
+    assert refused(capsys, "habilitation", "create", "--siret", "1") == "siret: is no SIRET\n"
+    archived = run("habilitation", "archive", run("habilitation", "create", "--siret", SIRET)["id"])
+    assert "is archived" in refused(capsys, "token", "issue", archived["id"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("habilitation", "create", "--siret", SIRET, "--contacts", "boss:anne@mairie.example"),
+        ("token", "revoke", "x", "--reason", "y", "--at", "2030-01-01T00:00:00"),
+        ("token", "revoke", "x"),
+        ("token",),
+    ],
+)
+def test_what_makes_no_sense_is_a_usage_error(environ: dict[str, str], arguments: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+
+
+def test_wrong_settings_are_told_by_name(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BOUQUET_REGISTRY_DATABASE_URL", "nonsense")
+    assert refused(capsys, "token", "list", status=2).startswith("BOUQUET_REGISTRY_DATABASE_URL: must be")
+
+
+def test_a_database_that_is_away_is_no_traceback(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BOUQUET_REGISTRY_DATABASE_URL", "postgresql://nobody:SECRET@127.0.0.1:1/none")
+    told = refused(capsys, "token", "list", status=3)
+    assert told.startswith("the database is away (")
+    assert "SECRET" not in told
+
+
+def test_keys_are_made_and_their_public_halves_told(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["new-key", "2027-01"]) == 0
+    key = capsys.readouterr().out
+    monkeypatch.setenv("BOUQUET_REGISTRY_SIGNING_KEY", key)
+    assert main(["jwks"]) == 0
+    [public] = json.loads(capsys.readouterr().out)["keys"]
+    assert (public["kid"], public["x"]) == ("2027-01", json.loads(key)["x"])
+
+
+def test_tables_are_migrated_on_demand(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["migrate"]) == 0
+    assert capsys.readouterr().out == "0001\n"

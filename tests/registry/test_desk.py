@@ -1,0 +1,166 @@
+"""Habilitations and tokens, as operators change them."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bouquet_registry import desk
+from bouquet_registry.desk import Conflict, Invalid, Refused, Unknown
+from bouquet_registry.habilitations import Contact, Delegation, Token, end_of_life
+from bouquet_registry.store import Store
+from tests.registry.office import SIRET, Clock, change, habilitation, issued, of, revoke, token
+
+
+async def test_a_habilitation_is_found_as_it_was_written(store: Store, clock: Clock) -> None:
+    made = await habilitation(
+        store,
+        clock,
+        calls_per_minute=60,
+        allowed_ips=("10.0.0.0/8", "2001:db8::1"),
+        delegations=(Delegation("21750001600019", "Éditeur"),),
+        datapass_id="1234",
+    )
+    async with store.reading() as connection:
+        assert await desk.habilitation(connection, made.id) == made
+        assert await desk.habilitations(connection) == [made]
+        assert await desk.habilitation_of_datapass(connection, "1234") == made
+        assert await desk.habilitation_of_datapass(connection, "5678") is None
+
+
+WRONG: dict[str, dict[str, Any]] = {
+    "siret": {"siret": "13002526500014"},
+    "delegation": {"delegations": (Delegation("1"),)},
+    "address": {"allowed_ips": ("10.0.0.0/99",)},
+    "scope": {"scopes": ("Un Scope",)},
+    "contact": {"contacts": (Contact("demandeur", "anne"),)},
+    "rate": {"calls_per_minute": -1},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_what_makes_no_sense_is_not_written(store: Store, wrong: str) -> None:
+    with pytest.raises(Invalid):
+        await habilitation(store, **WRONG[wrong])
+    async with store.reading() as connection:
+        assert await desk.habilitations(connection) == []
+
+
+async def test_datapass_has_one_habilitation_of_a_name(store: Store) -> None:
+    await habilitation(store, datapass_id="1")
+    with pytest.raises(Conflict):
+        await habilitation(store, datapass_id="1")
+    other = await issued(store)
+    with pytest.raises(Conflict):
+        await change(store, other, datapass_id="1")
+
+
+async def test_a_token_lives_for_18_months(store: Store, clock: Clock) -> None:
+    made = await issued(store, clock)
+    assert made.expires_at == datetime(2027, 10, 15, 12, tzinfo=UTC)
+    assert await token(store, made.id) == made
+
+
+@pytest.mark.parametrize(
+    ("day", "end"),
+    [
+        (datetime(2026, 8, 31, tzinfo=UTC), datetime(2028, 2, 29, tzinfo=UTC)),
+        (datetime(2025, 8, 31, tzinfo=UTC), datetime(2027, 2, 28, tzinfo=UTC)),
+        (datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 7, 1, tzinfo=UTC)),
+        (datetime(2026, 12, 31, tzinfo=UTC), datetime(2028, 6, 30, tzinfo=UTC)),
+    ],
+)
+def test_months_are_those_of_the_calendar(day: datetime, end: datetime) -> None:
+    assert end_of_life(day) == end
+
+
+async def test_a_prolonged_token_lives_18_months_from_then(store: Store, clock: Clock) -> None:
+    made = await issued(store, clock)
+    clock.go(days=365)
+    async with desk.sitting(store, clock) as sitting:
+        prolonged = await sitting.prolong(made)
+    assert prolonged.expires_at == datetime(2028, 10, 15, 12, tzinfo=UTC)
+    assert await token(store, made.id) == prolonged
+
+
+async def test_two_operators_prolong_at_once_one_wins_and_both_are_told(store: Store, clock: Clock) -> None:
+    made = await issued(store, clock)
+    clock.go(days=1)
+
+    async def prolong() -> Token | Conflict:
+        try:
+            async with desk.sitting(store, clock) as sitting:
+                return await sitting.prolong(made)
+        except Conflict as conflict:
+            return conflict
+
+    told = await asyncio.gather(*(prolong() for _ in range(5)))
+    winners = [one for one in told if isinstance(one, Token)]
+    assert [await token(store, made.id)] == winners
+    assert sum(isinstance(one, Conflict) for one in told) == 4
+
+
+async def test_who_changes_what_somebody_else_changed_is_told(store: Store) -> None:
+    made = await issued(store)
+    own = await of(store, made)
+    await change(store, made, purpose="Cantine et crèche")
+    with pytest.raises(Conflict):
+        async with desk.sitting(store) as sitting:
+            await sitting.change(own, purpose="Transport")
+    assert (await of(store, made)).purpose == "Cantine et crèche"
+
+
+async def test_what_fails_halfway_did_not_happen(store: Store) -> None:
+    made = await issued(store)
+    with pytest.raises(Unknown):
+        async with desk.sitting(store) as sitting:
+            await sitting.revoke(made, "leaked")
+            await desk.habilitation(sitting.connection, "nobody")
+    assert await token(store, made.id) == made
+
+
+async def test_no_token_is_issued_for_an_archived_habilitation(store: Store) -> None:
+    own = await habilitation(store, state="archived")
+    with pytest.raises(Refused, match="archived"):
+        async with desk.sitting(store) as sitting:
+            await sitting.issue(own)
+
+
+async def test_an_archived_habilitation_is_listed_only_when_asked_for(store: Store) -> None:
+    own = await habilitation(store, state="archived")
+    async with store.reading() as connection:
+        assert await desk.habilitations(connection) == []
+        assert await desk.habilitations(connection, archived=True) == [own]
+
+
+async def test_tokens_that_will_expire_are_those_still_in_force(store: Store, clock: Clock) -> None:
+    soon = await issued(store, clock)
+    banned, planned = await issued(store, clock), await issued(store, clock)
+    await revoke(store, banned, clock)
+    await revoke(store, planned, clock, at=clock() + timedelta(days=900))
+    archived = await issued(store, clock)
+    await change(store, archived, clock, state="archived")
+    clock.now = soon.expires_at - timedelta(days=30)
+    await issued(store, clock)
+    async with store.reading() as connection:
+        found = await desk.tokens(connection, between=desk.within(clock(), 30))
+        none = await desk.tokens(connection, between=desk.within(clock(), 29))
+        late = await desk.tokens(connection, between=desk.within(clock() + timedelta(days=31), 30))
+    assert {one.id for one in found} == {soon.id, planned.id}
+    assert none == late == []
+
+
+async def test_a_moment_comes_back_in_utc(store: Store) -> None:
+    paris = datetime.fromisoformat("2026-07-01T12:00:00+02:00")
+    made = await revoke(store, await issued(store), at=paris)
+    found = (await token(store, made.id)).blacklisted_at
+    assert found == paris
+    assert found.tzinfo is UTC
+
+
+async def test_the_holder_is_told_with_the_token(store: Store) -> None:
+    made = await issued(store)
+    assert (made.siret, made.name) == (SIRET, "MAIRIE")

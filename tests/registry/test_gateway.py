@@ -1,0 +1,370 @@
+"""A gateway takes the registry's word for what a token allows, and notices when it changes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bouquet_gateway import registry as gateway_registry
+from bouquet_gateway.registry import Registered
+from bouquet_gateway.tokens import INTERNAL_ID
+from bouquet_proto.messages import Reply, WhoIs
+from bouquet_proto.settings import Secret
+from bouquet_registry import desk, worker
+from bouquet_registry.store import Store, open_store
+from tests.mesh.door import QF
+from tests.proto.buses import until
+from tests.registry.office import change, revoke, token
+from tests.registry.town import PATH, SCOPES, Gate, Town, text_of, town
+
+AT_MOST_S = 5.0
+
+
+@pytest.fixture
+async def sqlite(tmp_path: Path) -> AsyncIterator[Store]:
+    async with open_store(Secret(f"sqlite:///{tmp_path}/registry.db")) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def here(sqlite: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Town]:
+    """Where news travels fast."""
+    monkeypatch.setattr(gateway_registry, "POLL_S", 0.02)
+    monkeypatch.setattr(gateway_registry, "SILENT_AFTER_S", 0.2)
+    async with town("memory:", sqlite) as made:
+        yield made
+
+
+async def becomes(gate: Gate, text: str, told: str, within_s: float = AT_MOST_S) -> float:
+    """When it was told so for the first time."""
+    give_up_at = time.monotonic() + within_s
+    while (now := await gate.told(text)) != told:
+        assert time.monotonic() < give_up_at, f"still {now}"
+        await asyncio.sleep(0.01)
+    return time.monotonic()
+
+
+async def test_scopes_siret_and_end_are_the_registry_s_whatever_the_token_claims(here: Town) -> None:
+    issued = await here.issued(scopes=("acme_dossier",))
+    gate = await here.gate()
+    text = text_of(issued, scopes=("acme_age", "everything"), valid_s=-1000)
+    answer = await gate.call(text)
+    assert answer.json["data"] == {"numero": "1", "titulaire": {"nom": "DURANT"}}
+    assert (await gate.call(text, "/api/introspect")).json == {"_id": issued.id, "name": "", "scopes": ["acme_dossier"]}
+    # v2's recipient defaults to the habilitation's SIRET
+    await gate.get("/api/v2/dossier-acme", {"nom": "DURANT"}, token=text)
+    assert here.acme.asked[0].caller.token_id == issued.id
+
+
+async def test_a_token_that_the_registry_does_not_know_is_invalid(here: Town) -> None:
+    gate = await here.gate()
+    unknown = text_of(str(uuid.uuid4()), scopes=SCOPES)
+    assert [await gate.told(unknown) for _ in range(3)] == ["401 00101"] * 3
+
+
+async def test_a_token_becomes_valid_as_it_is_issued(here: Town) -> None:
+    gate = await here.gate()
+    issued = await here.issued()
+    async with desk.sitting(here.store) as sitting:
+        later = await sitting.issue(await desk.habilitation(sitting.connection, issued.habilitation))
+        assert await gate.told(text_of(later)) == "401 00101"
+    await becomes(gate, text_of(later), "200")
+
+
+async def test_a_forged_token_is_invalid_and_the_registry_is_not_asked(here: Town) -> None:
+    gate = await here.gate()
+    issued = await here.issued()
+    forged = text_of(issued)[:-3] + "AAA"
+    assert await gate.told(forged) == "401 00101"
+    assert isinstance(gate.gateway.holders, Registered)
+    assert issued.id not in gate.gateway.holders._known
+
+
+async def test_the_internal_id_is_nobody_s_where_the_registry_has_the_word(here: Town) -> None:
+    gate, demo = await here.gate(), await here.gate(tokens_from="claims")
+    text = text_of(INTERNAL_ID, scopes=SCOPES)
+    assert [await gate.told(text), await demo.told(text)] == ["401 00101", "200"]
+
+
+async def test_the_end_of_a_token_is_the_registry_s(here: Town) -> None:
+    issued = await here.issued()
+    gate = await here.gate()
+    assert await gate.told(text_of(issued)) == "200"
+    async with here.store.writing() as connection:
+        await connection.exec_driver_sql("UPDATE tokens SET expires_at = '2020-01-01 00:00:00', change = 1000")
+        await connection.exec_driver_sql("UPDATE log SET number = 1000")
+    await becomes(gate, text_of(issued), "401 00103")
+    async with desk.sitting(here.store) as sitting:
+        await sitting.prolong(await desk.token(sitting.connection, issued.id))
+    await becomes(gate, text_of(issued), "200")
+
+
+async def test_a_revoked_token_is_blacklisted_before_anything_else(here: Town) -> None:
+    issued = await here.issued(allowed_ips=("192.0.2.1",))
+    gate = await here.gate(calls_per_second=0)
+    assert await gate.told(text_of(issued)) == "403 00107"
+    await revoke(here.store, issued)
+    await becomes(gate, text_of(issued), "401 00105")
+    for path in (QF, "/nowhere", "/api/introspect"):
+        answer = await gate.call(text_of(issued), path)
+        assert (answer.status, answer.error["code"]) == (401, "00105")
+    flat = await gate.call(text_of(issued), "/api/v2/anything")
+    assert (flat.status, list(flat.json)) == (401, ["errors"])
+    assert flat.json["errors"][0].startswith("Votre jeton est sur liste noire")
+
+
+async def test_a_token_may_be_blacklisted_from_a_day_on(here: Town) -> None:
+    issued = await here.issued()
+    gate = await here.gate()
+    await revoke(here.store, issued, at=desk.utc_now() + timedelta(seconds=2))
+    assert await gate.told(text_of(issued)) == "200"
+    await becomes(gate, text_of(issued), "401 00105")
+
+
+async def test_a_change_of_scopes_takes_effect(here: Town) -> None:
+    issued = await here.issued()
+    gate = await here.gate()
+    assert await gate.told(text_of(issued)) == "200"
+    await change(here.store, issued, scopes=("another",))
+    await becomes(gate, text_of(issued), "403 00100")
+    await change(here.store, issued, scopes=SCOPES)
+    await becomes(gate, text_of(issued), "200")
+
+
+async def test_an_archived_habilitation_opens_nothing(here: Town) -> None:
+    issued = await here.issued()
+    gate = await here.gate()
+    await change(here.store, issued, state="archived")
+    await becomes(gate, text_of(issued), "401 00105")
+
+
+async def test_an_address_that_is_not_allowed_is_refused_before_the_pace(here: Town) -> None:
+    issued = await here.issued(allowed_ips=("192.0.2.0/24", "2001:db8::1"))
+    gate = await here.gate(calls_per_second=0)
+    answer = await gate.call(text_of(issued))
+    assert (answer.status, answer.error["code"]) == (403, "00107")
+    assert answer.error["source"] == {"header": "X-Forwarded-For"}
+    assert "RateLimit-Limit" not in answer.headers
+
+
+async def test_a_forwarded_address_counts_behind_a_trusted_proxy_only(here: Town) -> None:
+    issued = await here.issued(allowed_ips=("192.0.2.0/24",))
+    outside, behind = await here.gate(), await here.gate(trusted_proxies=("127.0.0.0/8", "10.0.0.0/8"))
+    forwarded = {"X-Forwarded-For": "203.0.113.9, 192.0.2.7, 10.1.2.3"}
+    assert await outside.told(text_of(issued), **forwarded) == "403 00107"
+    assert await behind.told(text_of(issued), **forwarded) == "200"
+    assert await behind.told(text_of(issued), **{"X-Forwarded-For": "192.0.2.7, 203.0.113.9"}) == "403 00107"
+    assert await behind.told(text_of(issued)) == "403 00107"
+
+
+async def test_an_allow_list_that_nobody_can_read_allows_nobody(here: Town) -> None:
+    issued = await here.issued(allowed_ips=("192.0.2.1",))
+    async with here.store.writing() as connection:
+        await connection.exec_driver_sql("""UPDATE habilitations SET allowed_ips = '["nonsense"]'""")
+    assert await (await here.gate()).told(text_of(issued)) == "403 00107"
+
+
+async def test_a_rate_of_its_own_counts_besides_that_of_everyone(here: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    issued, other = await here.issued(calls_per_minute=3), await here.issued()
+    gate = await here.gate()
+    gate.gateway.pace._clock = lambda: 1_000_000_039.5  # a minute that does not end as we look
+    answers = [await gate.call(text_of(issued)) for _ in range(5)]
+    assert [answer.status for answer in answers] == [200, 200, 200, 429, 429]
+    assert [answer.headers["RateLimit-Remaining"] for answer in answers] == ["2", "1", "0", "0", "0"]
+    assert {answer.headers["RateLimit-Limit"] for answer in answers} == {"3"}
+    assert answers[-1].headers["Retry-After"] == "41"
+    assert (await gate.call(text_of(other))).headers["RateLimit-Limit"] == "100000"
+
+
+async def test_everyone_s_rate_counts_besides_one_of_its_own(here: Town) -> None:
+    issued = await here.issued(calls_per_minute=1000)
+    gate = await here.gate(calls_per_second=2)
+    gate.gateway.pace._clock = lambda: 1_000_000_039.5
+    answers = [await gate.call(text_of(issued)) for _ in range(3)]
+    assert [answer.status for answer in answers] == [200, 200, 429]
+    assert [answer.headers["RateLimit-Limit"] for answer in answers] == ["1000", "1000", "2"]
+
+
+async def test_a_known_token_costs_the_registry_nothing(here: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    who_is = worker.Window._who_is
+
+    async def counting(self: worker.Window, request: WhoIs) -> Reply:
+        asked.append(request.token)
+        await asyncio.sleep(0.05)
+        return await who_is(self, request)
+
+    monkeypatch.setattr(worker.Window, "_who_is", counting)
+    issued = await here.issued()
+    gate = await here.gate()
+    await asyncio.gather(*(gate.call(text_of(issued), f"{PATH}?{number}") for number in range(20)))
+    for _ in range(20):
+        assert await gate.told(text_of(issued)) == "200"
+    assert asked == [issued.id]
+
+
+async def test_the_registry_learns_that_a_token_is_used(here: Town) -> None:
+    issued, idle = await here.issued(), await here.issued()
+    gate = await here.gate()
+    await gate.told(text_of(issued))
+    await here.close_registry()
+    used = (await token(here.store, issued.id)).last_used_at
+    assert used
+    assert abs(used - desk.utc_now()) < timedelta(seconds=10)
+    assert (await token(here.store, idle.id)).last_used_at is None
+
+
+async def test_without_a_registry_nobody_is_refused_as_a_stranger(here: Town) -> None:
+    issued = await here.issued()
+    await here.close_registry()
+    gate = await here.gate()
+    answer = await gate.call(text_of(issued))
+    assert (answer.status, answer.error["code"]) == (502, "00520")
+    assert answer.headers["Retry-After"] == "10"
+    assert (await gate.get("/readyz", token="")).json["for"] == ["registry"]
+    assert await gate.told("") == "401 00101"
+    assert await gate.told(text_of(issued)[:-3] + "AAA") == "401 00101"
+    assert (await gate.call(text_of(issued), "/nowhere")).status == 404
+    await here.open_registry()
+    await becomes(gate, text_of(issued), "200")
+    await until(lambda: gate.gateway.holders.ready)
+    assert (await gate.get("/readyz", token="")).status == 200
+
+
+async def test_known_tokens_work_while_the_registry_is_silent_and_for_no_longer_than_was_said(here: Town) -> None:
+    known, unknown = await here.issued(), await here.issued()
+    gate = await here.gate(registry_patience_s=1.5)
+    assert await gate.told(text_of(known)) == "200"
+    await asyncio.sleep(0.1)
+    await here.close_registry()
+    silent_since = time.monotonic()
+    await asyncio.sleep(0.3)
+    assert await gate.told(text_of(known)) == "200"
+    assert await gate.told(text_of(unknown)) == "502 00520"
+    assert (await gate.get("/readyz", token="")).status == 200
+    await becomes(gate, text_of(known), "502 00520")
+    assert time.monotonic() - silent_since > 1.0
+    await here.open_registry()
+    await becomes(gate, text_of(known), "200")
+    assert await gate.told(text_of(unknown)) == "200"
+
+
+async def test_what_changed_while_the_registry_was_silent_is_heard_as_it_returns(here: Town) -> None:
+    issued = await here.issued()
+    gate = await here.gate()
+    assert await gate.told(text_of(issued)) == "200"
+    await here.close_registry()
+    await revoke(here.store, issued)
+    assert await gate.told(text_of(issued)) == "200"
+    await here.open_registry()
+    await becomes(gate, text_of(issued), "401 00105")
+
+
+async def test_a_token_in_use_is_asked_for_again_now_and_then(here: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway_registry, "REFRESH_S", 0.1)
+    issued = await here.issued()
+    gate = await here.gate()
+    assert await gate.told(text_of(issued)) == "200"
+    async with here.store.writing() as connection:  # behind the log's back
+        await connection.exec_driver_sql("UPDATE habilitations SET scopes = '[]'")
+    await becomes(gate, text_of(issued), "403 00100")
+
+
+async def test_the_memory_of_a_gateway_is_bounded(here: Town) -> None:
+    issued = [await here.issued() for _ in range(3)]
+    gate = await here.gate()
+    holders = gate.gateway.holders
+    assert isinstance(holders, Registered)
+    holders._max_known = 2
+    for one in (issued[0], issued[1], issued[0], issued[2]):
+        assert await gate.told(text_of(one)) == "200"
+    assert list(holders._known) == [issued[0].id, issued[2].id]
+
+
+async def test_an_answer_that_was_overtaken_by_a_change_is_not_remembered(
+    here: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who_is, read, go_on = worker.Window._who_is, asyncio.Event(), asyncio.Event()
+
+    async def slow(self: worker.Window, request: WhoIs) -> Reply:
+        reply = await who_is(self, request)
+        read.set()
+        await go_on.wait()
+        return reply
+
+    monkeypatch.setattr(worker.Window, "_who_is", slow)
+    issued = await here.issued()
+    gate = await here.gate()
+    holders = gate.gateway.holders
+    assert isinstance(holders, Registered)
+    heard_of = holders._cursor
+    asking = asyncio.create_task(gate.told(text_of(issued)))
+    await read.wait()
+    await revoke(here.store, issued)
+    await until(lambda: holders._cursor > heard_of)
+    go_on.set()
+    assert await asking == "200"
+    assert await gate.told(text_of(issued)) == "401 00105"
+
+
+async def test_another_database_makes_gateways_forget(here: Town) -> None:
+    issued = await here.issued()
+    gate = await here.gate()
+    assert await gate.told(text_of(issued)) == "200"
+    async with here.store.writing() as connection:
+        await connection.exec_driver_sql("DELETE FROM tokens")
+        await connection.exec_driver_sql("UPDATE log SET name = 'another', number = 0")
+    await becomes(gate, text_of(issued), "401 00101")
+
+
+@pytest.mark.broker
+async def test_four_gateways_under_load_hear_of_a_revocation_within_five_seconds(
+    sqlite: Store, broker_url: str
+) -> None:
+    async with town(broker_url, sqlite) as made:
+        gates = [await made.gate() for _ in range(4)]
+        revoked, others = await made.issued(), [await made.issued() for _ in range(5)]
+        busy = [asyncio.create_task(keep_calling(gate, text_of(one))) for gate in gates for one in others]
+        told = [asyncio.create_task(stays(gate, text_of(revoked), "401 00105")) for gate in gates]
+        await asyncio.sleep(1)
+        await revoke(sqlite, revoked)
+        since = time.monotonic()
+        ends = await asyncio.gather(*told)
+        for task in busy:
+            task.cancel()
+        outcomes = await asyncio.gather(*busy, return_exceptions=True)
+    assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)  # none was ever refused
+    assert max(ends) - since < AT_MOST_S
+
+
+@pytest.mark.broker
+async def test_four_gateways_hear_of_a_change_of_scopes_within_five_seconds(sqlite: Store, broker_url: str) -> None:
+    async with town(broker_url, sqlite) as made:
+        gates = [await made.gate() for _ in range(4)]
+        issued = await made.issued()
+        told = [asyncio.create_task(stays(gate, text_of(issued), "403 00100")) for gate in gates]
+        await asyncio.sleep(0.5)
+        await change(sqlite, issued, scopes=("another",))
+        since = time.monotonic()
+        assert max(await asyncio.gather(*told)) - since < AT_MOST_S
+
+
+async def keep_calling(gate: Gate, text: str) -> None:
+    number = 0
+    while True:
+        number += 1
+        assert (await gate.call(text, f"{PATH}?{number}")).status != 401
+
+
+async def stays(gate: Gate, text: str, told: str) -> float:
+    """When it was told so for the first time, since when it was told so every time."""
+    first = await becomes(gate, text, told, within_s=20)
+    for _ in range(20):
+        assert await gate.told(text) == told
+    return first

@@ -1,0 +1,318 @@
+"""Notices before a token's end: each once, to the right people, and none too late."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import email.message
+import email.policy
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from bouquet_proto.settings import Secret, SettingsError
+from bouquet_registry import desk
+from bouquet_registry.delivery import open_channel, when_of
+from bouquet_registry.habilitations import Token
+from bouquet_registry.notices import CLAIM, THRESHOLDS, Channel, Notice, Undelivered, give_notices, threshold_of
+from bouquet_registry.settings import RegistrySettings
+from bouquet_registry.signatures import HEADER, is_signed
+from bouquet_registry.store import Store
+from tests.registry.office import Clock, change, issued, revoke
+from tests.support.daemon import free_port
+
+
+class Box(Channel):
+    """Keeps what it is given, unless it is told to fail."""
+
+    def __init__(self) -> None:
+        self.given: list[Notice] = []
+        self.broken = False
+
+    async def give(self, notice: Notice) -> None:
+        await asyncio.sleep(0)
+        if self.broken:
+            raise Undelivered("broken")
+        self.given.append(notice)
+
+    @property
+    def days(self) -> list[int]:
+        return [notice.days for notice in self.given]
+
+
+@pytest.fixture
+def box() -> Box:
+    return Box()
+
+
+def until(token: Token, clock: Clock, days: float) -> None:
+    clock.now = token.expires_at - timedelta(days=days)
+
+
+async def test_each_threshold_is_told_once_and_in_time(store: Store, clock: Clock, box: Box) -> None:
+    made = await issued(store, clock)
+    until(made, clock, 100)
+    told: dict[int, int] = {}
+    for _ in range(6 * 110):  # every four hours, until after the end
+        await give_notices(store, box, clock)
+        for notice in box.given[len(told) :]:
+            told[notice.days] = notice.days_left
+        clock.go(hours=4)
+    assert box.days == list(THRESHOLDS)
+    assert told == {days: days for days in THRESHOLDS}
+    async with store.reading() as connection:
+        assert await desk.notices_of(connection, made) == list(THRESHOLDS)
+
+
+@pytest.mark.parametrize(
+    ("left", "threshold"),
+    [
+        (timedelta(days=91), None),
+        (timedelta(days=90, hours=23), 90),
+        (timedelta(days=61), 90),
+        (timedelta(days=60), 60),
+        (timedelta(days=8), 14),
+        (timedelta(days=1), 7),
+        (timedelta(hours=23), 0),
+        (timedelta(0), 0),
+        (timedelta(seconds=-1), None),
+    ],
+)
+def test_the_nearest_threshold_is_the_one_to_tell(left: timedelta, threshold: int | None) -> None:
+    assert threshold_of(left) == threshold
+
+
+async def test_after_a_long_silence_only_the_nearest_is_told(store: Store, clock: Clock, box: Box) -> None:
+    until(await issued(store, clock), clock, 13)
+    await give_notices(store, box, clock)
+    assert [(notice.days, notice.days_left) for notice in box.given] == [(14, 13)]
+
+
+async def test_nobody_is_told_too_late(store: Store, clock: Clock, box: Box) -> None:
+    until(await issued(store, clock), clock, -0.1)
+    await give_notices(store, box, clock)
+    assert box.given == []
+
+
+async def test_nobody_is_told_of_what_is_over_already(store: Store, clock: Clock, box: Box) -> None:
+    banned, archived = await issued(store, clock), await issued(store, clock)
+    await revoke(store, banned, clock)
+    await change(store, archived, clock, state="archived")
+    until(banned, clock, 30)
+    await give_notices(store, box, clock)
+    assert box.given == []
+
+
+async def test_what_is_revoked_after_it_was_written_down_is_not_told(store: Store, clock: Clock, box: Box) -> None:
+    made = await issued(store, clock)
+    until(made, clock, 30)
+    box.broken = True
+    await give_notices(store, box, clock)
+    await revoke(store, made, clock)
+    box.broken = False
+    clock.now += CLAIM
+    await give_notices(store, box, clock)
+    assert box.given == []
+
+
+async def test_a_prolonged_token_is_told_all_over_again_when_its_time_comes(
+    store: Store, clock: Clock, box: Box
+) -> None:
+    made = await issued(store, clock)
+    until(made, clock, 30)
+    await give_notices(store, box, clock)
+    async with desk.sitting(store, clock) as sitting:
+        made = await sitting.prolong(await desk.token(sitting.connection, made.id))
+    async with store.reading() as connection:
+        assert await desk.notices_of(connection, made) == []
+    await give_notices(store, box, clock)
+    until(made, clock, 30)
+    await give_notices(store, box, clock)
+    assert box.days == [30, 30]
+
+
+async def test_what_could_not_be_sent_is_sent_later_and_once(store: Store, clock: Clock, box: Box) -> None:
+    until(await issued(store, clock), clock, 30)
+    box.broken = True
+    for _ in range(3):
+        await give_notices(store, box, clock)
+        clock.now += CLAIM
+    box.broken = False
+    for _ in range(3):
+        await give_notices(store, box, clock)
+        clock.now += CLAIM
+    assert box.days == [30]
+
+
+async def test_what_could_not_be_sent_gives_way_to_the_next(store: Store, clock: Clock, box: Box) -> None:
+    made = await issued(store, clock)
+    until(made, clock, 14)
+    box.broken = True
+    await give_notices(store, box, clock)
+    box.broken = False
+    until(made, clock, 7)
+    await give_notices(store, box, clock)
+    assert box.days == [7]
+
+
+async def test_one_that_fails_does_not_hold_up_the_others(store: Store, clock: Clock) -> None:
+    class Picky(Box):
+        async def give(self, notice: Notice) -> None:
+            self.broken = notice.token.id == bad.id
+            await super().give(notice)
+
+    bad, *good = [await issued(store, clock) for _ in range(5)]
+    until(bad, clock, 30)
+    box = Picky()
+    await give_notices(store, box, clock)
+    assert {notice.token.id for notice in box.given} == {one.id for one in good}
+
+
+async def test_several_processes_tell_each_once(store: Store, clock: Clock, box: Box) -> None:
+    tokens = [await issued(store, clock) for _ in range(10)]
+    until(tokens[0], clock, 30)
+    await asyncio.gather(*(give_notices(store, box, clock) for _ in range(4)))
+    assert sorted(notice.token.id for notice in box.given) == sorted(one.id for one in tokens)
+
+
+async def test_one_that_was_sent_by_a_process_that_died_is_sent_again_under_its_id(store: Store, clock: Clock) -> None:
+    class Dying(Box):
+        async def give(self, notice: Notice) -> None:
+            await super().give(notice)
+            raise KeyError
+
+    until(await issued(store, clock), clock, 30)
+    dying, box = Dying(), Box()
+    with pytest.raises(KeyError):
+        await give_notices(store, dying, clock)
+    await give_notices(store, box, clock)
+    assert box.given == []  # it is the other's still
+    clock.now += CLAIM
+    await give_notices(store, box, clock)
+    assert [notice.id for notice in box.given] == [notice.id for notice in dying.given]
+
+
+class Inbox:
+    def __init__(self) -> None:
+        self.mails: list[tuple[list[str], email.message.EmailMessage]] = []
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        mail = email.message_from_bytes(envelope.original_content or b"", policy=email.policy.default)
+        assert isinstance(mail, email.message.EmailMessage)
+        self.mails.append((envelope.rcpt_tos, mail))
+        return "250 OK"
+
+
+@asynccontextmanager
+async def smtp() -> AsyncIterator[tuple[Inbox, str]]:
+    inbox, port = Inbox(), free_port()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: SMTP(inbox, enable_SMTPUTF8=True), "127.0.0.1", port
+    )
+    async with server:
+        yield inbox, f"smtp://127.0.0.1:{port}"
+
+
+def settings(to: str, **fields: Any) -> RegistrySettings:
+    return RegistrySettings(notices_to=Secret(to), **fields)
+
+
+async def test_a_mail_goes_to_every_contact(store: Store, clock: Clock) -> None:
+    made = await issued(store, clock, datapass_id="4242")
+    until(made, clock, 30)
+    async with smtp() as (inbox, url), open_channel(settings(url, notices_from="a@bouquet.example")) as channel:
+        assert channel
+        await give_notices(store, channel, clock)
+    [(recipients, mail)] = inbox.mails
+    assert recipients == ["anne@mairie.example", "si@mairie.example"]
+    assert mail["Subject"] == "Votre jeton API Particulier expire dans 30 jours"
+    assert mail["Message-ID"] == f"<{made.id}.20271015.30@bouquet.example>"
+    text = mail.get_content()
+    assert "Cantine" in text
+    assert "DataPass n° 4242" in text
+    assert "le 15/10/2027" in text
+
+
+async def test_a_mail_server_that_is_away_is_no_disaster(
+    store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = await issued(store, clock)
+    until(made, clock, 30)
+    async with open_channel(settings(f"smtp://127.0.0.1:{free_port()}")) as channel:
+        assert channel
+        await give_notices(store, channel, clock)
+    assert [record.message for record in caplog.records if record.name.startswith("bouquet")] == ["notice undelivered"]
+    assert "anne@" not in caplog.text
+
+
+async def test_a_habilitation_without_contacts_is_told_to_the_log(
+    store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = await issued(store, clock, contacts=())
+    until(made, clock, 30)
+    async with smtp() as (inbox, url), open_channel(settings(url)) as channel:
+        assert channel
+        for _ in range(3):
+            await give_notices(store, channel, clock)
+            clock.now += CLAIM
+    assert inbox.mails == []
+    assert [record.message for record in caplog.records if record.name.startswith("bouquet")] == [
+        "notice without addressee"
+    ]
+
+
+async def test_a_webhook_is_signed_and_named(store: Store, clock: Clock) -> None:
+    heard: list[tuple[bytes, dict[str, str]]] = []
+
+    async def hear(request: web.Request) -> web.Response:
+        heard.append((await request.read(), dict(request.headers)))
+        return web.Response(status=503 if len(heard) == 1 else 200)
+
+    app = web.Application()
+    app.add_routes([web.post("/notices", hear)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    secret = Secret("s" * 32)
+    until(await issued(store, clock), clock, 7.5)
+    try:
+        async with open_channel(settings(f"http://127.0.0.1:{port}/notices", notices_secret=secret)) as channel:
+            assert channel
+            for _ in range(3):
+                await give_notices(store, channel, clock)
+                clock.now += CLAIM
+    finally:
+        await runner.cleanup()
+    (first, _), (body, headers) = heard
+    assert first == body
+    assert is_signed(secret, body, headers[HEADER])
+    told = json.loads(body)
+    assert (told["event"], told["days"], headers["Idempotency-Key"]) == ("token_expiry", 7, told["id"])
+    assert told["habilitation"]["contacts"][0]["email"] == "anne@mairie.example"
+    assert "jwt" not in body.decode()
+
+
+async def test_without_an_address_notices_go_nowhere_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    async with open_channel(settings("")) as channel:
+        assert channel is None
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("url", ["mailto:x@example.org", "smtp:", "https:", "http://[x"])
+async def test_a_place_that_notices_cannot_go_to_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match="BOUQUET_REGISTRY_NOTICES_TO"):
+        async with open_channel(settings(url)):
+            pass
+
+
+def test_days_are_said_as_people_do() -> None:
+    assert [when_of(days) for days in (30, 1, 0)] == ["dans 30 jours", "demain", "aujourd'hui"]

@@ -1,0 +1,75 @@
+"""The registry as a process, and as a part of an embedded gateway."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+
+from bouquet_proto.settings import Secret
+from bouquet_registry.store import open_store
+from tests.mesh.door import TOKEN_KEY
+from tests.mesh.processes import running
+from tests.registry.datapass_events import SECRET, V1, signed, v1
+from tests.registry.office import issued, token
+from tests.registry.town import text_of
+from tests.support.daemon import free_port
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Secret:
+    return Secret(f"sqlite:///{tmp_path}/registry.db")
+
+
+async def test_a_process_answers_datapass_and_probes(url: Secret) -> None:
+    environ = {
+        "BOUQUET_REGISTRY_DATABASE_URL": url.reveal(),
+        "BOUQUET_REGISTRY_DATAPASS_SECRET": SECRET.reveal(),
+        "BOUQUET_REGISTRY_PORT": "0",
+    }
+    async with running(environ, "bouquet-registry", "serve") as process:
+        port = (await process.says("registry started"))["port"]
+        async with ClientSession(f"http://127.0.0.1:{port}") as session:
+            body = v1("approve", time.time())
+            async with session.post(V1, data=body, headers=signed(body)) as response:
+                id_ = (await response.json())["token_id"]
+            for path in ("/livez", "/readyz", "/metrics"):
+                async with session.get(path) as response:
+                    assert response.status == 200
+                    metrics = await response.text()
+        assert 'bouquet_registry_webhooks_total{outcome="obeyed"} 1.0' in metrics
+        assert await process.stop() == 0
+    async with open_store(url) as store:
+        assert (await token(store, id_)).id == id_
+
+
+async def test_an_embedded_gateway_hosts_the_registry(url: Secret, tmp_path: Path) -> None:
+    async with open_store(url) as store:
+        mine = await issued(store)
+    port = free_port()
+    environ = {
+        "BOUQUET_REGISTRY_DATABASE_URL": url.reveal(),
+        "BOUQUET_GATEWAY_TOKEN_KEY": TOKEN_KEY.reveal(),
+        "BOUQUET_GATEWAY_PORT": str(port),
+        "BOUQUET_GATEWAY_SANDBOX": "true",
+        "BOUQUET_CASEBOOK_CASES": str(tmp_path),
+    }
+    async with running(environ, "bouquet-gateway", "serve") as process:
+        await process.says("gateway started")
+        async with (
+            ClientSession(f"http://127.0.0.1:{port}", headers={"X-Api-Key": text_of(mine)}) as session,
+            session.get("/api/introspect") as response,
+        ):
+            assert (await response.json())["scopes"] == ["dss_allocataires", "dss_quotient_familial"]
+        assert await process.stop() == 0
+    async with open_store(url) as store:
+        assert (await token(store, mine.id)).last_used_at
+
+
+async def test_a_process_with_wrong_settings_says_so_and_ends() -> None:
+    environ = {"BOUQUET_REGISTRY_DATABASE_URL": "mysql://", "BOUQUET_REGISTRY_PORT": "0"}
+    async with running(environ, "bouquet-registry", "serve") as process:
+        assert await process.ended() == 2
+        assert process.text == "BOUQUET_REGISTRY_DATABASE_URL: must be sqlite:///… or postgresql://…\n"

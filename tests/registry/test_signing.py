@@ -1,0 +1,132 @@
+"""What the registry signs, gateways verify."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bouquet_gateway.tokens import Carrier, Tokens, named_keys
+from bouquet_gateway.tokens import Token as Read
+from bouquet_proto.settings import Secret, SettingsError
+from bouquet_registry import desk
+from bouquet_registry.habilitations import Habilitation, Token, end_of_life
+from bouquet_registry.signing import Signer, new_key, verification_keys
+from tests.registry.office import SIRET
+
+NOW = desk.utc_now()
+OWN = Habilitation(id="h", siret=SIRET, scopes=("a", "b"), created_at=NOW, updated_at=NOW)
+TOKEN = Token(
+    id="6f1ed002-ab55-4b31-8f1c-0242ac120002",
+    habilitation="h",
+    siret=SIRET,
+    name="",
+    issued_at=NOW,
+    expires_at=end_of_life(NOW),
+)
+SHARED = Secret("s" * 32)
+OCT = Secret(json.dumps({"kty": "oct", "kid": "2026", "k": "YWFh" * 10 + "YWE"}))
+
+
+NONE = Secret("")
+
+pytestmark = pytest.mark.filterwarnings("ignore:Key size should be:joserfc.errors.SecurityWarning")
+"""Of keys that are refused anyway."""
+
+
+def read(signed: str, secret: Secret = NONE, jwks: str = "") -> Read | None:
+    return Tokens(secret, named_keys=named_keys(Secret(jwks))).read(Carrier("bearer", signed))
+
+
+def test_a_shared_secret_signs_what_the_gateway_reads_with_it() -> None:
+    found = read(Signer(SHARED).sign(TOKEN, OWN), SHARED)
+    assert found == Read(TOKEN.id, frozenset({"a", "b"}), SIRET, TOKEN.expires_at.timestamp())
+
+
+@pytest.mark.parametrize("key", [OCT, Secret(new_key("2027"))], ids=["HS256", "ES256"])
+def test_a_named_key_signs_what_the_gateway_reads_with_its_half(key: Secret) -> None:
+    signed = Signer(key).sign(TOKEN, OWN)
+    found = read(signed, jwks=verification_keys(key))
+    assert found
+    assert found.id == TOKEN.id
+
+
+def test_the_gateway_is_not_given_what_signs() -> None:
+    assert set(json.loads(verification_keys(Secret(new_key("2027"))))["keys"][0]) >= {"x", "y", "kid"}
+    assert "d" not in json.loads(verification_keys(Secret(new_key("2027"))))["keys"][0]
+
+
+def test_keys_rotate_without_a_token_being_refused() -> None:
+    old, new = Secret(new_key("2026")), Secret(new_key("2027"))
+    both = {"keys": [json.loads(verification_keys(key))["keys"][0] for key in (old, new)]}
+    of_each = [Signer(key).sign(TOKEN, OWN) for key in (SHARED, old, new)]
+    assert all(read(signed, SHARED, json.dumps(both)) for signed in of_each)
+    only_new = verification_keys(new)
+    assert [bool(read(signed, jwks=only_new)) for signed in of_each] == [False, False, True]
+
+
+def test_a_key_under_the_name_of_another_is_not_it() -> None:
+    forged = Signer(Secret(new_key("2027"))).sign(TOKEN, OWN)
+    assert read(forged, jwks=verification_keys(Secret(new_key("2027")))) is None
+
+
+def test_a_text_is_the_same_each_time_it_is_shown() -> None:
+    assert Signer(SHARED).sign(TOKEN, OWN) == Signer(SHARED).sign(TOKEN, OWN)
+
+
+def jwk(**changes: Any) -> Secret:
+    return Secret(json.dumps(json.loads(new_key("2027")) | changes))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Secret(""),
+        Secret("short"),
+        Secret("{"),
+        Secret("{}"),
+        jwk(kid=""),
+        jwk(crv="P-1"),
+        jwk(d=None),
+        Secret(json.dumps(json.loads(verification_keys(Secret(new_key("k"))))["keys"][0])),
+        Secret(json.dumps({"kty": "oct", "kid": "x", "k": "YWJj"})),
+    ],
+)
+def test_what_cannot_sign_is_refused_by_name_and_not_shown(wrong: Secret) -> None:
+    with pytest.raises(SettingsError, match=r"^BOUQUET_REGISTRY_SIGNING_KEY: must be [^{]*$"):
+        Signer(wrong)
+
+
+GOOD = json.loads(verification_keys(OCT))["keys"][0]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "nonsense",
+        "{}",
+        '{"keys": []}',
+        "[]",
+        json.dumps({"keys": [GOOD, GOOD | {"kid": ""}]}),
+        '{"keys": [{"kty": "x"}]}',
+    ]
+    + [json.dumps({"keys": [GOOD | {"k": "YWJj"}]})],
+)
+def test_a_gateway_refuses_keys_that_are_none(wrong: str) -> None:
+    with pytest.raises(SettingsError, match=r"^BOUQUET_GATEWAY_TOKEN_KEYS: must be a JWKS"):
+        named_keys(Secret(wrong))
+
+
+def test_a_gateway_without_any_key_does_not_start() -> None:
+    with pytest.raises(SettingsError, match="BOUQUET_GATEWAY_TOKEN_KEY: is required without"):
+        Tokens(Secret(""))
+
+
+def test_a_prolonged_token_has_another_text_and_the_same_name() -> None:
+    later = TOKEN.expires_at + timedelta(days=1)
+    prolonged = Token(id=TOKEN.id, habilitation="h", siret=SIRET, name="", issued_at=TOKEN.issued_at, expires_at=later)
+    found = read(Signer(SHARED).sign(prolonged, OWN), SHARED)
+    assert found
+    assert (found.id, found.expires_at) == (TOKEN.id, later.timestamp())

@@ -1,0 +1,270 @@
+"""DataPass's webhooks, over HTTP: obeyed once, and only DataPass's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+
+from bouquet_proto.settings import Secret
+from bouquet_registry import desk
+from bouquet_registry.habilitations import Contact, Habilitation, Token
+from bouquet_registry.signatures import HEADER
+from bouquet_registry.store import Store
+from bouquet_registry.webhooks import Webhooks
+from tests.registry.datapass_events import SECRET, V1, V2, signed, v1, v2
+from tests.registry.office import SIRET, Clock, token
+from tests.support.daemon import free_port
+
+HOUR = 3600
+
+
+class DataPass:
+    def __init__(self, session: ClientSession, store: Store, clock: Clock) -> None:
+        self._session = session
+        self._store = store
+        self.clock = clock
+
+    async def tells(self, body: bytes, path: str = V1, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        sent = signed(body) if headers is None else headers
+        async with self._session.post(path, data=body, headers=sent) as response:
+            return response.status, await response.json()
+
+    async def approves(self, **own: Any) -> str:
+        """The id of the token."""
+        status, answer = await self.tells(v1("approve", self.now, **own))
+        assert status == 200
+        return str(answer["token_id"])
+
+    @property
+    def now(self) -> float:
+        return self.clock().timestamp()
+
+    async def habilitation(self) -> Habilitation:
+        async with self._store.reading() as connection:
+            [found] = await desk.habilitations(connection, archived=True)
+            return found
+
+    async def tokens(self) -> list[Token]:
+        async with self._store.reading() as connection:
+            return await desk.tokens(connection)
+
+    async def nothing(self) -> bool:
+        async with self._store.reading() as connection:
+            return await desk.habilitations(connection, archived=True) == []
+
+
+@pytest.fixture
+async def datapass(store: Store, clock: Clock) -> AsyncIterator[DataPass]:
+    app = web.Application()
+    app.add_routes(Webhooks(store, SECRET, 24 * HOUR, clock).routes())
+    runner = web.AppRunner(app)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    async with ClientSession(f"http://127.0.0.1:{port}") as session:
+        yield DataPass(session, store, clock)
+    await runner.cleanup()
+
+
+async def test_an_approval_makes_a_habilitation_and_its_token(datapass: DataPass) -> None:
+    id_ = await datapass.approves()
+    own = await datapass.habilitation()
+    [made] = await datapass.tokens()
+    assert (made.id, made.habilitation) == (id_, own.id)
+    assert (own.datapass_id, own.siret, own.purpose, own.state) == ("4242", SIRET, "Cantine", "active")
+    assert own.scopes == ("dss_quotient_familial", "dss_enfants")
+    assert own.contacts == (
+        Contact("demandeur", "anne@mairie.example", "Anne DURANT"),
+        Contact("contact_technique", "si@mairie.example"),
+    )
+
+
+async def test_v2_says_the_same_in_other_words(datapass: DataPass) -> None:
+    status, answer = await datapass.tells(v2("approve", datapass.now, state="validated"), V2)
+    own = await datapass.habilitation()
+    [made] = await datapass.tokens()
+    assert (status, answer) == (200, {"token_id": made.id})
+    assert (own.datapass_id, own.siret, own.purpose, own.state) == ("4242", SIRET, "Cantine", "active")
+    assert own.scopes == ("dss_quotient_familial", "dss_enfants")
+    assert own.contacts == (
+        Contact("demandeur", "anne@mairie.example", "Anne DURANT"),
+        Contact("contact_metier", "metier@mairie.example"),
+        Contact("contact_technique", "si@mairie.example", "Zoé MARTIN"),
+    )
+
+
+async def test_a_habilitation_for_franceconnect_alone_has_no_token(datapass: DataPass) -> None:
+    body = v2("approve", datapass.now, state="validated", modalities=["france_connect"])
+    assert await datapass.tells(body, V2) == (200, {})
+    assert await datapass.tokens() == []
+    assert (await datapass.habilitation()).modalities == ("france_connect",)
+
+
+async def test_a_new_approval_prolongs_the_token_and_sets_the_scopes(datapass: DataPass, store: Store) -> None:
+    id_ = await datapass.approves()
+    before = await token(store, id_)
+    datapass.clock.go(days=300)
+    assert await datapass.approves(scopes={"cnous_statut_boursier": True}) == id_
+    assert (await token(store, id_)).expires_at > before.expires_at
+    assert (await datapass.habilitation()).scopes == ("cnous_statut_boursier",)
+
+
+async def test_a_revocation_blacklists_every_token_now(datapass: DataPass, store: Store) -> None:
+    id_ = await datapass.approves()
+    datapass.clock.go(hours=1)
+    assert await datapass.tells(v1("revoke", datapass.now)) == (200, {})
+    assert (await datapass.habilitation()).state == "revoked"
+    assert (await token(store, id_)).blacklisted_at == datapass.clock()
+
+
+async def test_an_approval_after_a_revocation_makes_another_token(datapass: DataPass) -> None:
+    first = await datapass.approves()
+    datapass.clock.go(hours=1)
+    await datapass.tells(v1("revoke", datapass.now))
+    datapass.clock.go(hours=1)
+    assert await datapass.approves() != first
+    assert len(await datapass.tokens()) == 2
+
+
+async def test_what_is_only_asked_for_opens_nothing(datapass: DataPass) -> None:
+    for event in ("create", "submit", "request_changes", "refuse"):
+        assert await datapass.tells(v1(event, datapass.now)) == (200, {})
+        assert (await datapass.habilitation()).scopes == ()
+        datapass.clock.go(hours=1)
+    assert await datapass.tokens() == []
+    assert (await datapass.habilitation()).state == "refused"
+
+
+async def test_a_change_that_is_asked_for_or_refused_leaves_what_was_granted(datapass: DataPass) -> None:
+    await datapass.approves()
+    for event in ("submit", "update", "refuse"):
+        datapass.clock.go(hours=1)
+        await datapass.tells(v1(event, datapass.now, scopes={"everything": True}))
+        own = await datapass.habilitation()
+        assert (own.state, own.scopes) == ("active", ("dss_quotient_familial", "dss_enfants"))
+
+
+async def test_an_update_of_what_is_granted_changes_it(datapass: DataPass) -> None:
+    await datapass.approves()
+    datapass.clock.go(hours=1)
+    body = v1("update", datapass.now, status="validated", intitule="Crèche", scopes={"dss_enfants": True})
+    assert await datapass.tells(body) == (200, {})
+    own = await datapass.habilitation()
+    assert (own.purpose, own.scopes) == ("Crèche", ("dss_enfants",))
+
+
+async def test_an_archived_habilitation_is_archived(datapass: DataPass) -> None:
+    await datapass.approves()
+    datapass.clock.go(hours=1)
+    await datapass.tells(v1("archive", datapass.now))
+    assert (await datapass.habilitation()).state == "archived"
+
+
+async def test_what_an_operator_has_set_stays(datapass: DataPass, store: Store) -> None:
+    await datapass.approves()
+    own = await datapass.habilitation()
+    async with desk.sitting(store, datapass.clock) as sitting:
+        await sitting.change(own, name="MAIRIE", calls_per_minute=9, allowed_ips=("10.0.0.1",))
+    datapass.clock.go(hours=1)
+    await datapass.approves()
+    own = await datapass.habilitation()
+    assert (own.name, own.calls_per_minute, own.allowed_ips) == ("MAIRIE", 9, ("10.0.0.1",))
+
+
+async def test_what_is_told_twice_is_done_once_and_answered_the_same(datapass: DataPass, store: Store) -> None:
+    body = v1("approve", datapass.now)
+    first = await datapass.tells(body)
+    [made] = await datapass.tokens()
+    datapass.clock.go(hours=2)
+    assert await datapass.tells(body) == first
+    assert await datapass.tokens() == [made]
+
+
+async def test_what_is_told_several_times_at_once_is_done_once(datapass: DataPass) -> None:
+    body = v1("approve", datapass.now)
+    answers = await asyncio.gather(*(datapass.tells(body) for _ in range(5)))
+    [made] = await datapass.tokens()
+    assert answers == [(200, {"token_id": made.id})] * 5
+
+
+async def test_what_is_told_late_does_not_undo_what_is_newer(datapass: DataPass, store: Store) -> None:
+    late = v1("approve", datapass.now + HOUR, intitule="Ancien")
+    id_ = await datapass.approves()
+    datapass.clock.go(hours=2)
+    await datapass.tells(v1("revoke", datapass.now))
+    assert await datapass.tells(late) == (200, {})
+    assert (await datapass.habilitation()).state == "revoked"
+    assert [one.id for one in await datapass.tokens()] == [id_]
+
+
+TAMPERED = {
+    "no signature": {},
+    "an empty one": {HEADER: ""},
+    "another secret's": signed(v1("approve", 0), Secret("x" * 32)),
+    "another body's": signed(b"{}"),
+    "not hexadecimal": {HEADER: "sha256=é"},
+    "without its name": {HEADER: signed(v1("approve", 0))[HEADER].removeprefix("sha256=")},
+    "of another kind": {HEADER: signed(v1("approve", 0))[HEADER].replace("sha256", "sha1")},
+}
+
+
+@pytest.mark.parametrize("tampered", TAMPERED)
+@pytest.mark.parametrize("path", [V1, V2])
+async def test_what_is_not_signed_by_datapass_is_not_believed(datapass: DataPass, path: str, tampered: str) -> None:
+    assert await datapass.tells(v1("approve", datapass.now), path, TAMPERED[tampered]) == (401, {})
+    assert await datapass.nothing()
+
+
+async def test_one_byte_makes_the_difference(datapass: DataPass) -> None:
+    body = v1("approve", datapass.now)
+    assert await datapass.tells(body.replace(b"4242", b"4243"), headers=signed(body)) == (401, {})
+    assert await datapass.nothing()
+
+
+@pytest.mark.parametrize("age", [timedelta(hours=25), timedelta(days=400), timedelta(minutes=-6)])
+async def test_what_is_old_or_of_the_future_is_a_replay(datapass: DataPass, age: timedelta) -> None:
+    assert await datapass.tells(v1("approve", (datapass.clock() - age).timestamp())) == (401, {})
+    assert await datapass.nothing()
+
+
+UNREADABLE = {
+    "nothing": b"",
+    "no json": b"<xml/>",
+    "no event": b"{}",
+    "another dialect": v2("approve", 1_776_254_400, state="validated"),
+    "no number": v1("approve", 1).replace(b'"fired_at": 1', b'"fired_at": "today"'),
+    "an endless moment": v1("approve", 1e300),
+    "no siret": v1("approve", 1_776_254_400, siret=None),
+    "not utf-8": v1("approve", 1).replace(b"Cantine", b"\xff"),
+}
+
+
+@pytest.mark.parametrize("unreadable", UNREADABLE)
+async def test_what_cannot_be_read_is_said_to_be_so(datapass: DataPass, unreadable: str) -> None:
+    assert await datapass.tells(UNREADABLE[unreadable]) == (422, {})
+    assert await datapass.nothing()
+
+
+@pytest.mark.parametrize("wrong", [{"siret": "123"}, {"scopes": {"Pas Un Scope": True}}])
+async def test_what_makes_no_sense_is_not_written(datapass: DataPass, wrong: dict[str, Any]) -> None:
+    assert await datapass.tells(v1("approve", datapass.now, **wrong)) == (422, {})
+    assert await datapass.nothing()
+
+
+async def test_nobody_is_believed_without_a_secret(store: Store, clock: Clock) -> None:
+    body = v1("approve", clock().timestamp())
+    hooks = Webhooks(store, Secret(""), HOUR, clock)
+    assert (await hooks._judge("v1", body, signed(body, Secret(""))[HEADER]))[0] == 401
+
+
+async def test_the_log_has_no_people_in_it(datapass: DataPass, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "bouquet_registry")
+    await datapass.approves()
+    await datapass.tells(v1("approve", datapass.now, siret="KERVALLAN"))
+    assert "anne" not in repr([vars(record) for record in caplog.records]).lower()
+    assert "kervallan" not in repr([vars(record) for record in caplog.records]).lower()

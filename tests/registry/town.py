@@ -1,0 +1,124 @@
+"""A registry, a provider that knows everybody, and gateways that ask them, in this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from bouquet_gateway.app import make_app
+from bouquet_gateway.gateway import Gateway
+from bouquet_gateway.serve import opened
+from bouquet_gateway.server import serving
+from bouquet_gateway.settings import GatewaySettings
+from bouquet_gateway.tokens import issue
+from bouquet_proto.bus import Bus, open_bus
+from bouquet_proto.messages import Describe, Found, Lookup, Reply, Request, encode
+from bouquet_registry.habilitations import Token
+from bouquet_registry.settings import RegistrySettings
+from bouquet_registry.store import Store
+from bouquet_registry.worker import answering
+from tests.gateway.offers import V2_DOSSIER, dossier, offer
+from tests.mesh.door import RECIPIENT, TOKEN_KEY, Answer, Door, Params, door
+from tests.proto.buses import until
+from tests.registry import office
+
+HOST = "127.0.0.1"
+PATH = "/v3/acme/dossier/identite"
+SCOPES = ("acme_dossier", "acme_age")
+PERSON: Params = {
+    "recipient": RECIPIENT,
+    "nomNaissance": "DURANT",
+    "prenoms[]": ["PAUL"],
+    "anneeDateNaissance": 1990,
+    "moisDateNaissance": 1,
+    "jourDateNaissance": 2,
+    "codeCogInseePaysNaissance": "99351",
+}
+DATA = Found(Raw(msgspec.json.encode({"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}})))
+
+
+class Acme:
+    def __init__(self) -> None:
+        self.asked: list[Lookup] = []
+
+    async def __call__(self, request: Request) -> Reply:
+        if isinstance(request, Describe):
+            return Found(Raw(encode(offer(dossier(), V2_DOSSIER))))
+        assert isinstance(request, Lookup)
+        self.asked.append(request)
+        return DATA
+
+
+class Gate(Door):
+    """A gateway's door, and the gateway."""
+
+    def __init__(self, client: Door, gateway: Gateway) -> None:
+        super().__init__(client.session, client.url)
+        self.gateway = gateway
+
+    async def call(self, token: str, path: str = PATH, **headers: str) -> Answer:
+        return await self.get(path, PERSON, token=token, headers=headers)
+
+    async def told(self, token: str, **headers: str) -> str:
+        """Status, and the code of an error."""
+        answer = await self.call(token, **headers)
+        return "200" if answer.status == 200 else f"{answer.status} {answer.error['code']}"
+
+
+class Town:
+    """`bus_url` is where a gateway goes; in memory it is one bus for all."""
+
+    def __init__(self, bus_url: str, bus: Bus, stack: AsyncExitStack, store: Store) -> None:
+        self._bus_url = bus_url
+        self._bus = bus
+        self._stack = stack
+        self._registry: AsyncExitStack | None = None
+        self.store = store
+        self.acme = Acme()
+
+    async def gate(self, **settings: Any) -> Gate:
+        bus = self._bus
+        if self._bus_url != "memory:":
+            bus = await self._stack.enter_async_context(open_bus(self._bus_url, "gateway"))
+        own: dict[str, Any] = {"token_key": TOKEN_KEY, "providers": ("acme",), "calls_per_second": 100_000}
+        chosen = GatewaySettings(**own | settings)
+        gateway = await self._stack.enter_async_context(opened(chosen, bus))
+        port = await self._stack.enter_async_context(serving(make_app(gateway), HOST, 0))
+        if self._registry is not None:
+            await until(lambda: gateway.holders.ready)
+        return Gate(await self._stack.enter_async_context(door(f"http://{HOST}:{port}")), gateway)
+
+    async def open_registry(self) -> None:
+        self._registry = AsyncExitStack()
+        await self._registry.enter_async_context(answering(self._bus, self.store, RegistrySettings()))
+
+    async def close_registry(self) -> None:
+        if self._registry is not None:
+            await self._registry.aclose()
+            self._registry = None
+
+    async def issued(self, **fields: Any) -> Token:
+        return await office.issued(self.store, **{"scopes": SCOPES} | fields)
+
+
+@asynccontextmanager
+async def town(bus_url: str, store: Store) -> AsyncIterator[Town]:
+    """With its registry open."""
+    async with AsyncExitStack() as stack:
+        bus = await stack.enter_async_context(open_bus(bus_url, "workers"))
+        made = Town(bus_url, bus, stack, store)
+        await stack.enter_async_context(bus.serve("acme", made.acme, concurrency=50))
+        await made.open_registry()
+        stack.push_async_callback(made.close_registry)
+        yield made
+
+
+def text_of(token: Token | str, scopes: tuple[str, ...] = (), valid_s: float = 3600) -> str:
+    """A signed token whose claims say nothing that the registry said."""
+    id_ = token if isinstance(token, str) else token.id
+    return issue(TOKEN_KEY, scopes, expires_at=int(time.time() + valid_s), token_id=id_, siret="")

@@ -1,0 +1,164 @@
+"""A sandbox gateway in this process, over a folder of cases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import aiohttp
+
+from bouquet_casebook.cases import Case, read_folder
+from bouquet_casebook.serve import PREFIX, sandbox
+from bouquet_gateway import embedded
+from bouquet_gateway.app import make_app
+from bouquet_gateway.serve import opened
+from bouquet_gateway.server import serving
+from bouquet_gateway.settings import GatewaySettings
+from bouquet_gateway.tokens import issue
+from bouquet_proto.bus import open_bus
+from bouquet_proto.offer import Operation
+from bouquet_proto.settings import Secret
+from bouquet_worker.worker import paris_today
+
+OURS = Path(__file__).parents[2] / "deploy" / "sandbox" / "cases"
+KEY = Secret("k" * 32)
+FAR = 4_102_444_800
+"""2100: a token of the tests does not expire while they run."""
+RECIPIENT = "13002526500013"
+
+OPERATIONS: dict[str, Operation] = {
+    operation.id: operation
+    for offer in sandbox.offers()
+    for operation in offer.operations
+    if operation.path.startswith("/v")
+}
+"""Of the public contract from v3 on, by id."""
+BY_PATH = {operation.path: operation.folder for offer in sandbox.offers() for operation in offer.operations}
+BY_PARAMETERS = [name for name, operation in OPERATIONS.items() if operation.modality != "france_connect"]
+BY_FRANCE_CONNECT = [name for name, operation in OPERATIONS.items() if operation.modality == "france_connect"]
+
+NOBODY: dict[str, Any] = {
+    "nomNaissance": "QUIDAM",
+    "prenoms": ["Alix"],
+    "anneeDateNaissance": 1984,
+    "moisDateNaissance": 6,
+    "jourDateNaissance": 6,
+    "sexeEtatCivil": "F",
+    "codeCogInseePaysNaissance": "99100",
+    "codeCogInseeCommuneNaissance": "86194",
+    "ine": "QUIDAM00000",
+    "identifiant": "quidam",
+    "codeEtablissement": "0860001Z",
+    "anneeScolaire": "2025-2026",
+}
+"""Whom no case knows, however an operation asks; what it does not ask is ignored."""
+
+
+class Answer(NamedTuple):
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+
+class Told(NamedTuple):
+    """An error, and of which operation; of none for a path that has none."""
+
+    operation_id: str
+    status: int
+    code: str
+    detail: str
+
+
+class Door:
+    """The gateway as a client sees it."""
+
+    def __init__(self, client: aiohttp.ClientSession, url: str) -> None:
+        self.client = client
+        self.url = url
+        self.told: set[Told] = set()
+        """Every error of every answer."""
+
+    async def ask(
+        self,
+        operation_id: str,
+        params: Mapping[str, Any],
+        *,
+        scopes: Iterable[str] | None = None,
+        citizen: str = "",
+        **headers: str,
+    ) -> Answer:
+        """With the params of a case; by a token of these scopes, or of all, or of FranceConnect for a citizen."""
+        bearer = citizen or token(scopes)
+        path = f"{OPERATIONS[operation_id].path}?{query_of(params)}"
+        return await self.get(path, {"Authorization": f"Bearer {bearer}"} | headers)
+
+    async def get(self, path: str, headers: Mapping[str, str] | None = None, *, method: str = "GET") -> Answer:
+        async with self.client.request(method, path, headers=headers) as response:
+            body = await response.json() if response.content_type == "application/json" else await response.text()
+        errors = body.get("errors", ()) if isinstance(body, dict) and response.status >= 400 else ()
+        about = BY_PATH.get(path.partition("?")[0], "") if method == "GET" else ""
+        self.told |= {Told(about, response.status, one["code"], one["detail"]) for one in errors if "code" in one}
+        return Answer(response.status, body, response.headers)
+
+
+def citizen_of(root: Path, case: Case) -> str:
+    """The fake token of the person of a case, that lets all be read."""
+    names = case.params["prenoms"]
+    who = (case.params["nomNaissance"], names if isinstance(names, str) else ", ".join(names))
+    for session in read_folder(root / "france_connect", paris_today()).cases:
+        told = json.loads(bytes(session.payload))["token_introspection"]
+        lets_all = "cnous_email" in told["scope"].split()
+        if lets_all and (told["family_name"], ", ".join(told["given_name_array"])) == who:
+            return str(session.params["token"])
+    raise AssertionError(f"no token for {case.name}")
+
+
+def token(scopes: Iterable[str] | None = None) -> str:
+    """Of these scopes; `None`: of every one that there is."""
+    return issue(KEY, embedded.scopes({"casebook": sandbox}) if scopes is None else frozenset(scopes), expires_at=FAR)
+
+
+def query_of(params: Mapping[str, Any]) -> str:
+    pairs = [
+        (f"{name}[]" if isinstance(value, list) else name, item)
+        for name, value in params.items()
+        for item in (value if isinstance(value, list) else [value])
+    ]
+    return urlencode([("recipient", RECIPIENT), *((name, "" if item is None else str(item)) for name, item in pairs)])
+
+
+@asynccontextmanager
+async def sandbox_at(cases: Path, *, believes_cases: bool = True) -> AsyncIterator[Door]:
+    """Nothing is throttled: a folder is asked in one breath."""
+    providers = tuple(offer.provider for offer in sandbox.offers())
+    settings = GatewaySettings(
+        token_key=KEY,
+        tokens_from="claims",
+        providers=providers,
+        sandbox=believes_cases,
+        calls_per_second=100_000,
+    )
+    async with (
+        open_bus("memory:", "sandbox") as bus,
+        sandbox.running(bus, {f"{PREFIX}CASES": str(cases)}),
+        opened(settings, bus) as gateway,
+        serving(make_app(gateway), "127.0.0.1", 0) as port,
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client,
+    ):
+        door = Door(client, f"http://127.0.0.1:{port}")
+        yield door
+        if cases == OURS:
+            assert await outside(door) == set()
+
+
+async def outside(door: Door) -> set[Told]:
+    """What the door told and `GET /api/errors` does not. Holds for every test of our own cases, as it ends."""
+    entries = (await door.get("/api/errors")).body["errors"]
+    whose: dict[tuple[str, int], set[str]] = {}
+    for one in entries:
+        whose.setdefault((one["code"], one["status"]), set()).update(one.get("operation_ids", []), [""])
+    return {told for told in door.told if told.operation_id not in whose.get((told.code, told.status), ())}

@@ -1,0 +1,48 @@
+"""The public cases of the State's sandbox, which are no part of this repository."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bouquet_casebook.cases import SUFFIXES
+from bouquet_casebook.check import Finding, check
+from bouquet_casebook.serve import sandbox
+from tests.sandbox.gateway import OPERATIONS
+from tests.support.openapi import REFERENCE
+
+CASES = REFERENCE / "cases"
+
+HERE = pytest.mark.skipif(not CASES.is_dir(), reason=f"the public cases are not here: {CASES}")
+
+
+@cache
+def findings() -> tuple[Finding, ...]:
+    return check(CASES, sandbox.offers()).findings if CASES.is_dir() else ()
+
+
+def files_of(root: Path, operation_id: str) -> list[Path]:
+    return sorted(file for file in (root / operation_id).glob("*") if file.suffix in SUFFIXES)
+
+
+def read(file: Path) -> tuple[dict[str, Any], int, Any]:
+    """Its params, its status, its body. By other means than the casebook's own."""
+    case = yaml.safe_load(file.read_text())
+    return case["params"], case["status"], json.loads(case["payload"])
+
+
+def reachable() -> list[Path]:
+    """The cases that their own parameters lead to. A default needs none, and is asked for apart."""
+    lost = {(finding.folder, finding.file) for finding in findings() if finding.problem.startswith("unreachable")}
+    return [
+        file
+        for operation in OPERATIONS.values()
+        if operation.modality != "france_connect"
+        for file in files_of(CASES, operation.id)
+        if file.name != "404.yaml" and (operation.id, file.name) not in lost
+    ]

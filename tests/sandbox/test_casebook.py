@@ -1,0 +1,299 @@
+"""How the casebook finds the case of a question, and what of production a sandbox keeps (http-contract §6)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bouquet_casebook.cases import Casebook
+from tests.sandbox.folders import Folder, error, found
+from tests.sandbox.gateway import OURS, Answer, query_of, sandbox_at, token
+
+QUOTIENT = "api_particulier_v3_cnav_quotient_familial_with_civility"
+C2S = "api_particulier_v3_cnav_complementaire_sante_solidaire_with_civility"
+RSA = "api_particulier_v3_cnav_revenu_solidarite_active_with_civility"
+STUDENT = "api_particulier_v3_mesri_statut_etudiant_with_civility"
+SCHOLARSHIP = "api_particulier_v4_cnous_etudiant_boursier_with_civility"
+SCHOLARSHIP_BY_FRANCE_CONNECT = "api_particulier_v4_cnous_etudiant_boursier_with_france_connect"
+PUPIL = "api_particulier_v3_men_scolarites_with_civility"
+JOBSEEKER = "api_particulier_v3_france_travail_statut_with_identifiant"
+
+ELOISE: dict[str, Any] = {
+    "nomNaissance": "PRÉVÔT-LEÛ",
+    "prenoms": ["Éloïse", "Marthe"],
+    "anneeDateNaissance": 1990,
+    "moisDateNaissance": 6,
+    "jourDateNaissance": 9,
+    "sexeEtatCivil": "F",
+    "codeCogInseePaysNaissance": "99100",
+    "codeCogInseeCommuneNaissance": "2A004",
+}
+ABROAD = {**ELOISE, "codeCogInseePaysNaissance": "99351"}
+ABROAD.pop("codeCogInseeCommuneNaissance")
+UNDATED = {name: value for name, value in ELOISE.items() if not name.endswith("DateNaissance")}
+STUDYING = {name: value for name, value in ELOISE.items() if name != "codeCogInseePaysNaissance"}
+AT_SCHOOL = {
+    **{name: value for name, value in STUDYING.items() if name != "codeCogInseeCommuneNaissance"},
+    "codeEtablissement": "0290001Z",
+    "anneeScolaire": "2025",
+}
+THE_CASE, THE_DEFAULT = found({"mark": "the case"}), error("35003")
+
+
+async def told(root: Path, operation_id: str, case: dict[str, Any], asked: dict[str, Any]) -> Answer:
+    folder = Folder(root, operation_id)
+    folder.add("200.yaml", case, THE_CASE)
+    folder.add("404.yaml", {}, THE_DEFAULT, 404)
+    async with sandbox_at(root) as door:
+        return await door.ask(operation_id, asked)
+
+
+SAME = [
+    pytest.param(QUOTIENT, ELOISE, ELOISE, id="the very same"),
+    pytest.param(QUOTIENT, ELOISE, ELOISE | {"nomNaissance": "prévôt-leÛ"}, id="letter case of the question"),
+    pytest.param(QUOTIENT, ELOISE | {"prenoms": ["ÉLOÏSE", "marthe"]}, ELOISE, id="letter case of the case"),
+    pytest.param(QUOTIENT, ELOISE, ELOISE | {"sexeEtatCivil": "f"}, id="letter case of the sex"),
+    pytest.param(QUOTIENT, ELOISE, ELOISE | {"moisDateNaissance": "06"}, id="a padded month is a number"),
+    pytest.param(QUOTIENT, ELOISE | {"moisDateNaissance": "6"}, ELOISE, id="numbers and texts are written alike"),
+    pytest.param(QUOTIENT, ELOISE, ELOISE | {"couleur": "vert", "ine": "051121032HA"}, id="what is not asked for"),
+    pytest.param(QUOTIENT, ELOISE, ELOISE | {"token": "x"}, id="a token in the query"),
+    pytest.param(QUOTIENT, ABROAD, ABROAD | {"codeCogInseeCommuneNaissance": "2A004"}, id="a commune, born abroad"),
+    pytest.param(QUOTIENT, UNDATED, UNDATED, id="no date of birth"),
+    pytest.param(QUOTIENT, UNDATED, UNDATED | {"jourDateNaissance": 9}, id="a day without a month"),
+    pytest.param(QUOTIENT, ELOISE | {"nomUsage": "LEÛ"}, ELOISE | {"nomUsage": "leû"}, id="a name of use"),
+    pytest.param(QUOTIENT, ELOISE | {"annee": 2026}, ELOISE | {"annee": "2026"}, id="a year"),
+    pytest.param(STUDENT, STUDYING, STUDYING, id="student"),
+    pytest.param(STUDENT, STUDYING, ELOISE, id="a country, where none is asked for"),
+    pytest.param(SCHOLARSHIP, STUDYING | {"campaignYear": "2024"}, STUDYING | {"campaignYear": 2024}, id="campaign"),
+    pytest.param(PUPIL, AT_SCHOOL, AT_SCHOOL | {"sexeEtatCivil": "f"}, id="pupil"),
+    pytest.param(JOBSEEKER, {"identifiant": "1234567"}, {"identifiant": 1234567}, id="identifier"),
+    pytest.param(JOBSEEKER, {"identifiant": 1234567}, {"identifiant": "1234567"}, id="identifier, a number"),
+]
+OTHER = [
+    pytest.param(QUOTIENT, ELOISE, ELOISE | {"nomNaissance": "PREVOT-LEU"}, id="accents"),
+    pytest.param(QUOTIENT, ELOISE, ELOISE | {"nomNaissance": "PRÉVÔT LEÛ"}, id="a hyphen"),
+    pytest.param(QUOTIENT, ELOISE, ELOISE | {"nomNaissance": "PRÉVÔT-LEÛ "}, id="a space"),
+    pytest.param(QUOTIENT, ELOISE, ELOISE | {"prenoms": ["Marthe", "Éloïse"]}, id="order of first names"),
+    pytest.param(QUOTIENT, ELOISE, ELOISE | {"prenoms": ["Éloïse"]}, id="a first name less"),
+    pytest.param(QUOTIENT, ELOISE, ELOISE | {"prenoms": ["Éloïse", "Marthe", "Ève"]}, id="a first name more"),
+    pytest.param(QUOTIENT, ELOISE, UNDATED, id="a date less"),
+    pytest.param(QUOTIENT, UNDATED, ELOISE, id="a date more"),
+    pytest.param(QUOTIENT, ELOISE, ELOISE | {"nomUsage": "LEÛ"}, id="a name of use more"),
+    pytest.param(QUOTIENT, ELOISE | {"annee": 2026}, ELOISE, id="a year less"),
+    pytest.param(QUOTIENT, ELOISE, ELOISE | {"codeCogInseeCommuneNaissance": "2B033"}, id="another commune"),
+    pytest.param(QUOTIENT, ELOISE | {"moisDateNaissance": "06"}, ELOISE, id="a case's padded month"),
+    pytest.param(SCHOLARSHIP, STUDYING, STUDYING | {"campaignYear": 2024}, id="a campaign more"),
+    pytest.param(PUPIL, AT_SCHOOL, AT_SCHOOL | {"anneeScolaire": "2025-2026"}, id="the year written otherwise"),
+    pytest.param(JOBSEEKER, {"identifiant": "0123"}, {"identifiant": "123"}, id="zeros of an identifier"),
+]
+
+
+@pytest.mark.parametrize(("operation_id", "case", "asked"), SAME)
+async def test_it_is_the_case(operation_id: str, case: dict[str, Any], asked: dict[str, Any], tmp_path: Path) -> None:
+    answer = await told(tmp_path, operation_id, case, asked)
+    assert (answer.status, answer.body) == (200, THE_CASE)
+
+
+@pytest.mark.parametrize(("operation_id", "case", "asked"), OTHER)
+async def test_it_is_another_case(
+    operation_id: str, case: dict[str, Any], asked: dict[str, Any], tmp_path: Path
+) -> None:
+    answer = await told(tmp_path, operation_id, case, asked)
+    assert (answer.status, answer.body) == (404, THE_DEFAULT)
+
+
+async def test_a_default_with_params_answers_to_them_too(tmp_path: Path) -> None:
+    Folder(tmp_path, QUOTIENT).add("404.yaml", ELOISE, THE_DEFAULT, 404)
+    async with sandbox_at(tmp_path) as door:
+        assert [(await door.ask(QUOTIENT, who)).body for who in (ELOISE, ABROAD)] == [THE_DEFAULT, THE_DEFAULT]
+
+
+async def test_without_a_folder_production_s_own_absence(tmp_path: Path) -> None:
+    async with sandbox_at(tmp_path) as door:
+        answer = await door.ask(PUPIL, AT_SCHOOL)
+    assert (answer.status, answer.body["errors"][0]["code"]) == (404, "30003")
+
+
+async def test_the_first_names_of_a_citizen_s_scholarship_are_one_text(tmp_path: Path) -> None:
+    Folder(tmp_path, "france_connect").copy("jeanne.yaml")
+    names = {"Jeanne, Lise": 200, "Lise, Jeanne": 404}
+    for text, status in names.items():
+        params = {
+            "nomNaissance": "CASTAGNOS",
+            "prenoms": text,
+            "anneeDateNaissance": 2005,
+            "moisDateNaissance": 11,
+            "jourDateNaissance": 21,
+            "sexeEtatCivil": "F",
+            "codeCogInseeCommuneNaissance": "32013",
+        }
+        Folder(tmp_path, SCHOLARSHIP_BY_FRANCE_CONNECT).add("200.yaml", params, THE_CASE)
+        async with sandbox_at(tmp_path) as door:
+            answer = await door.ask(SCHOLARSHIP_BY_FRANCE_CONNECT, {}, citizen="jeton-jeanne")
+        assert answer.status == status
+
+
+async def test_a_file_dropped_in_is_a_case_at_once(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, JOBSEEKER)
+    async with sandbox_at(tmp_path) as door:
+        statuses = [(await door.ask(JOBSEEKER, {"identifiant": "a"})).status]
+        file = folder.add("a.yml", {"identifiant": "a"}, THE_CASE)
+        statuses.append((await door.ask(JOBSEEKER, {"identifiant": "a"})).status)
+        folder.add("a.yml", {"identifiant": "a"}, error("24999"), 502)
+        statuses.append((await door.ask(JOBSEEKER, {"identifiant": "a"})).status)
+        file.unlink()
+        statuses.append((await door.ask(JOBSEEKER, {"identifiant": "a"})).status)
+    assert statuses == [404, 200, 502, 404]
+
+
+async def test_a_fake_token_dropped_in_opens_at_once(tmp_path: Path) -> None:
+    async with sandbox_at(tmp_path) as door:
+        before = await door.ask(SCHOLARSHIP_BY_FRANCE_CONNECT, {}, citizen="jeton-jeanne")
+        Folder(tmp_path, "france_connect").copy("jeanne.yaml")
+        after = await door.ask(SCHOLARSHIP_BY_FRANCE_CONNECT, {}, citizen="jeton-jeanne")
+    assert (before.status, after.status) == (401, 404)
+
+
+BROKEN = {
+    "not YAML": "params: [",
+    "not a mapping": "- 200",
+    "no params": "status: 200\npayload: '{}'",
+    "no status": "params: {}\npayload: '{}'",
+    "a status that is none": "params: {}\nstatus: 1000\npayload: '{}'",
+    "a payload that is no JSON": "params: {}\nstatus: 200\npayload: '{'",
+    "a date that is none": "params: {naissance: 2001-13-01}\nstatus: 200\npayload: '{}'",
+    "bytes": "params: {}\nstatus: 200\npayload: '\\x00\x07'",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+async def test_a_broken_file_is_told_and_skipped(text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = Folder(tmp_path, JOBSEEKER)
+    folder.write("broken.yaml", text)
+    folder.add("whole.yaml", {"identifiant": "a"}, THE_CASE)
+    async with sandbox_at(tmp_path) as door:
+        with caplog.at_level(logging.WARNING, logger="bouquet_casebook"):
+            answer = await door.ask(JOBSEEKER, {"identifiant": "a"})
+    assert answer.body == THE_CASE
+    [record] = [record for record in caplog.records if record.message == "case unreadable"]
+    assert (record.__dict__["operation"], record.__dict__["file"]) == (JOBSEEKER, "broken.yaml")
+
+
+async def test_a_folder_of_this_name_is_not_read_as_a_case(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, JOBSEEKER)
+    (tmp_path / JOBSEEKER / "attic.yaml").mkdir()
+    folder.add("whole.yaml", {"identifiant": "a"}, THE_CASE)
+    async with sandbox_at(tmp_path) as door:
+        assert (await door.ask(JOBSEEKER, {"identifiant": "a"})).status == 200
+
+
+@pytest.mark.parametrize(
+    ("scopes", "members"),
+    [
+        (["revenu_solidarite_active"], {"est_beneficiaire", "date_debut_droit"}),
+        (["revenu_solidarite_active_majoration"], {"avec_majoration"}),
+        (["revenu_solidarite_active_majoration", "cnaf_enfants"], {"avec_majoration"}),
+        (None, {"est_beneficiaire", "date_debut_droit", "avec_majoration"}),
+    ],
+)
+async def test_scopes_open_fields_as_in_production(scopes: list[str] | None, members: set[str]) -> None:
+    """B1: the reference's sandbox shows all."""
+    remi = {
+        "nomNaissance": "CASTAGNOS",
+        "prenoms": ["Rémi", "Gaston"],
+        "anneeDateNaissance": 1978,
+        "moisDateNaissance": 9,
+        "jourDateNaissance": 3,
+        "sexeEtatCivil": "M",
+        "codeCogInseePaysNaissance": "99100",
+        "codeCogInseeCommuneNaissance": "32013",
+    }
+    async with sandbox_at(OURS) as door:
+        answer = await door.ask(RSA, remi, scopes=scopes)
+    assert (answer.status, set(answer.body["data"])) == (200, members)
+
+
+async def test_errors_are_shown_whole_whatever_the_scopes(tmp_path: Path) -> None:
+    Folder(tmp_path, RSA).add("404.yaml", {}, THE_DEFAULT, 404)
+    async with sandbox_at(tmp_path) as door:
+        answer = await door.ask(RSA, ELOISE, scopes=["revenu_solidarite_active_majoration"])
+    assert (answer.status, answer.body) == (404, THE_DEFAULT)
+
+
+async def test_without_a_scope_of_the_operation_nothing_is_shown() -> None:
+    async with sandbox_at(OURS) as door:
+        answer = await door.ask(RSA, ELOISE, scopes=["cnaf_quotient_familial"])
+    assert (answer.status, answer.body["errors"][0]["code"]) == (403, "00100")
+
+
+async def test_without_a_token_nothing_is_shown() -> None:
+    async with sandbox_at(OURS) as door:
+        answer = await door.get(f"/v3/dss/revenu_solidarite_active/identite?{query_of(ELOISE)}")
+    assert (answer.status, answer.body["errors"][0]["code"]) == (401, "00101")
+
+
+@pytest.mark.parametrize(
+    ("operation_id", "asked", "codes"),
+    [
+        (QUOTIENT, ELOISE | {"nomNaissance": "R2D2"}, ["00420"]),
+        (QUOTIENT, ELOISE | {"nomNaissance": "R2D2", "moisDateNaissance": 13}, ["00363", "00420"]),
+        (QUOTIENT, ELOISE | {"annee": 1999, "mois": 13}, ["00356", "00354"]),
+        (STUDENT, STUDYING | {"jourDateNaissance": 31}, ["00425"]),
+        (PUPIL, AT_SCHOOL | {"codesBcnRegions": ["03"]}, ["00419"]),
+        (JOBSEEKER, {}, ["00380"]),
+    ],
+)
+async def test_parameters_are_refused_as_in_production(
+    operation_id: str, asked: dict[str, Any], codes: list[str], tmp_path: Path
+) -> None:
+    """Even those of a case."""
+    Folder(tmp_path, operation_id).add("200.yaml", asked, THE_CASE)
+    async with sandbox_at(tmp_path) as door:
+        answer = await door.ask(operation_id, asked)
+    assert (answer.status, [error["code"] for error in answer.body["errors"]]) == (422, codes)
+
+
+async def test_the_recipient_is_asked_for_as_in_production() -> None:
+    async with sandbox_at(OURS) as door:
+        headers = {"Authorization": f"Bearer {token()}"}
+        answer = await door.get("/v3/france_travail/statut/identifiant?identifiant=kervennic.yann", headers)
+    assert (answer.status, answer.body["errors"][0]["code"]) == (422, "00210")
+
+
+async def test_nothing_is_cached(tmp_path: Path) -> None:
+    """Where production keeps an answer for a day."""
+    folder = Folder(tmp_path, QUOTIENT)
+    answers = []
+    async with sandbox_at(tmp_path) as door:
+        for mark in ("first", "second"):
+            folder.add("200.yaml", ELOISE, found({"mark": mark}))
+            answers.append(await door.ask(QUOTIENT, ELOISE))
+    assert [answer.body["data"]["mark"] for answer in answers] == ["first", "second"]
+    assert {answer.headers["X-Response-Cached"] for answer in answers} == {"false"}
+
+
+@pytest.mark.parametrize("status", [200, 404, 502])
+async def test_a_gateway_of_production_believes_no_case(status: int, tmp_path: Path) -> None:
+    folder = Folder(tmp_path, JOBSEEKER)
+    folder.add("case.yaml", {"identifiant": "a"}, THE_CASE if status == 200 else error("24003"), status)
+    async with sandbox_at(tmp_path, believes_cases=False) as door:
+        answer = await door.ask(JOBSEEKER, {"identifiant": "a"})
+    assert (answer.status, answer.body["errors"][0]["code"]) == (502, "24999")
+
+
+def test_dates_are_told_from_the_day(tmp_path: Path) -> None:
+    text = "params: {identifiant: '{annee-1}', mois: {mois}}\nstatus: 200\npayload: '{\"rentree\": {rentree+1}}'"
+    Folder(tmp_path, JOBSEEKER).write("dated.yaml", text)
+    days = iter([date(2027, 3, 1), date(2027, 9, 1), date(2028, 1, 1)])
+    casebook = Casebook(tmp_path, lambda: next(days))
+    read = [casebook.folder(JOBSEEKER).cases[0] for _ in range(3)]
+    assert [(*case.params.values(), json.loads(bytes(case.payload))["rentree"]) for case in read] == [
+        ("2026", 3, 2027),
+        ("2026", 9, 2028),
+        ("2027", 1, 2028),
+    ]

@@ -1,0 +1,220 @@
+"""`bouquet-worker check-cases`: a contributor learns which file will never answer, and why."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bouquet_casebook.check import check
+from bouquet_casebook.serve import sandbox
+from tests.sandbox.folders import Folder, error, found
+from tests.sandbox.gateway import OURS
+from tests.sandbox.public import HERE, findings, reachable
+
+JOBSEEKER = "api_particulier_v3_france_travail_indemnites_with_identifiant"
+RSA = "api_particulier_v3_cnav_revenu_solidarite_active_with_civility"
+RSA_BY_FRANCE_CONNECT = "api_particulier_v3_cnav_revenu_solidarite_active_with_france_connect"
+QUOTIENT = "api_particulier_v3_cnav_quotient_familial_with_civility"
+
+RIGHT = found({"est_beneficiaire": True, "avec_majoration": False, "date_debut_droit": "2020-01-01"})
+PAID = {
+    "date_versement": "2024-01-01",
+    "montant_total": 1,
+    "montant_allocations": 1,
+    "montant_aides": 0,
+    "montant_autres": 0,
+}
+PAYMENTS = found({"identifiant": "a", "paiements": [PAID]})
+THEODORE: dict[str, Any] = {
+    "nomNaissance": "VAUZELLES",
+    "prenoms": ["Théodore", "Paul"],
+    "anneeDateNaissance": 1976,
+    "moisDateNaissance": 12,
+    "jourDateNaissance": 5,
+    "sexeEtatCivil": "M",
+    "codeCogInseePaysNaissance": "99100",
+    "codeCogInseeCommuneNaissance": "03190",
+}
+
+
+def told(root: Path, today: date = date(2026, 11, 22)) -> list[str]:
+    return [str(finding) for finding in check(root, sandbox.offers(), today).findings]
+
+
+def without(*names: str) -> dict[str, Any]:
+    return {name: value for name, value in THEODORE.items() if name not in names}
+
+
+def test_nothing_is_said_of_good_cases(tmp_path: Path) -> None:
+    Folder(tmp_path, JOBSEEKER).add("200.yaml", {"identifiant": "a"}, PAYMENTS)
+    Folder(tmp_path, RSA).add("200.yaml", THEODORE, RIGHT)
+    Folder(tmp_path, RSA_BY_FRANCE_CONNECT).add("200.yaml", THEODORE, RIGHT)
+    Folder(tmp_path, "france_connect").copy("theodore.yaml")
+    assert told(tmp_path) == []
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, JOBSEEKER)
+    folder.write("a.yaml", "params: [")
+    folder.write("b.yml", "params: {identifiant: a}\nstatus: 200\npayload: '{'")
+    folder.write("c.yml", "params: {identifiant: a}\npayload: '{}'")
+    folder.write("README.md", "not a case")
+    assert told(tmp_path) == [
+        f"{JOBSEEKER}/a.yaml: cannot be read: is not readable YAML (ParserError)",
+        f"{JOBSEEKER}/b.yml: cannot be read: `payload` is not JSON",
+        f"{JOBSEEKER}/c.yml: cannot be read: needs `params` (a mapping), `status` (an HTTP status) "
+        "and `payload` (JSON text)",
+    ]
+
+
+def test_a_folder_of_no_operation(tmp_path: Path) -> None:
+    Folder(tmp_path, "api_particulier_v3_acme").add("200.yaml", {"identifiant": "a"}, PAYMENTS)
+    assert told(tmp_path) == ["api_particulier_v3_acme/: no operation of this name is offered"]
+
+
+@pytest.mark.parametrize(
+    ("params", "why"),
+    [
+        (without("nomNaissance") | {"nomNaissange": "X"}, "its parameters are refused (00420)"),
+        (without("codeCogInseePaysNaissance"), "its parameters are refused (00400)"),
+        (THEODORE | {"nomNaissange": "X"}, "a call never has nomNaissange"),
+        (
+            without("anneeDateNaissance") | {"anneeDateDaissance": 1976},
+            "a call never has anneeDateDaissance, jourDateNaissance, moisDateNaissance",
+        ),
+        (THEODORE | {"codeCogInseePaysNaissance": "99351"}, "a call never has codeCogInseeCommuneNaissance"),
+        (THEODORE | {"nomUsage": ""}, "a call never has nomUsage"),
+        (THEODORE | {"moisDateNaissance": "012"}, "the nearest call has another moisDateNaissance"),
+    ],
+)
+def test_a_case_that_no_call_leads_to(params: dict[str, Any], why: str, tmp_path: Path) -> None:
+    Folder(tmp_path, RSA).add("200.yaml", params, RIGHT)
+    assert told(tmp_path) == [f"{RSA}/200.yaml: unreachable: {why}"]
+
+
+def test_a_month_that_is_still_to_come(tmp_path: Path) -> None:
+    """Unreachable today, a case of next month will not be."""
+    Folder(tmp_path, QUOTIENT).add("502.yaml", THEODORE | {"annee": 2026, "mois": 12}, error("35999"), 502)
+    assert told(tmp_path) == [f"{QUOTIENT}/502.yaml: unreachable: its parameters are refused (00354)"]
+    assert told(tmp_path, date(2026, 12, 1)) == []
+
+
+@pytest.mark.parametrize(
+    ("tokens", "params", "why"),
+    [
+        ((), THEODORE, "none has a scope of the operation"),
+        (("maelys_quotient_seul.yaml",), THEODORE, "none has a scope of the operation"),
+        (("theodore.yaml",), THEODORE | {"nomUsage": "X"}, "a call never has nomUsage"),
+        (("remi.yaml", "theodore.yaml"), THEODORE | {"prenoms": ["Paul"]}, "the nearest call has another prenoms[]"),
+    ],
+)
+def test_a_case_that_no_fake_token_leads_to(
+    tokens: tuple[str, ...], params: dict[str, Any], why: str, tmp_path: Path
+) -> None:
+    Folder(tmp_path, "france_connect").copy(*tokens)
+    Folder(tmp_path, RSA_BY_FRANCE_CONNECT).add("200.yaml", params, RIGHT)
+    assert told(tmp_path) == [f"{RSA_BY_FRANCE_CONNECT}/200.yaml: unreachable with any fake token: {why}"]
+
+
+def test_a_fake_token_of_nobody(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, "france_connect")
+    folder.add("a.yaml", {"token": "a"}, {"token_introspection": {"scope": "", "family_name": "X"}})
+    folder.add("b.yaml", {"token": "b"}, {"active": False})
+    assert told(tmp_path) == [
+        f"france_connect/{name}: is not the introspection of a session" for name in ("a.yaml", "b.yaml")
+    ]
+
+
+def test_two_files_that_claim_one_call(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, JOBSEEKER)
+    folder.add("a.yaml", {"identifiant": "A1"}, PAYMENTS)
+    folder.add("b.yaml", {"identifiant": "a1"}, PAYMENTS)
+    assert told(tmp_path) == [
+        f"{JOBSEEKER}/{name}: has the same parameters as 1 other" for name in ("a.yaml", "b.yaml")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "why"),
+    [
+        (found({"identifiant": "a"}), 200, "does not fit the schema at $ (required)"),
+        (found({"identifiant": "a", "paiements": []}), 200, "does not fit the schema at $.paiements (minItems)"),
+        (
+            found({"identifiant": "a", "paiements": [PAID | {"montant_total": "1"}]}),
+            200,
+            "does not fit the schema at $.paiements[0].montant_total (type)",
+        ),
+        (
+            found({"identifiant": "a", "paiements": [PAID], "age": 3}),
+            200,
+            "does not fit the schema at $ (additionalProperties)",
+        ),
+        ({"identifiant": "a", "paiements": [PAID]}, 200, "does not fit the schema at $ (type)"),
+        ({"errors": []}, 404, "is not an error body"),
+        (PAYMENTS, 502, "is not an error body"),
+    ],
+)
+def test_a_payload_that_does_not_fit(body: object, status: int, why: str, tmp_path: Path) -> None:
+    Folder(tmp_path, JOBSEEKER).add("case.yaml", {"identifiant": "a"}, body, status)
+    assert told(tmp_path) == [f"{JOBSEEKER}/case.yaml: {why}"]
+
+
+def test_no_value_of_a_payload_is_told(tmp_path: Path) -> None:
+    """Somebody may check a folder that holds more than invented people."""
+    Folder(tmp_path, JOBSEEKER).add("case.yaml", {"identifiant": "a"}, found({"identifiant": 20_041_984}))
+    assert "20041984" not in "".join(told(tmp_path))
+
+
+@HERE
+def test_the_public_cases_that_nobody_can_reach() -> None:
+    """By cause, as http-contract §6.6 names them; among them, those of a real FranceConnect identity."""
+    why = {
+        f"{finding.folder.removeprefix('api_particulier_')}/{finding.file}": finding.problem
+        for finding in findings()
+        if finding.folder.startswith("api_particulier_v") and finding.problem.startswith("unreachable")
+    }
+    expected = {
+        "v3_cnav_revenu_solidarite_active_with_civility/429.yaml": "anneeDateDaissance",
+        "v3_cnav_revenu_solidarite_active_with_civility/502.yaml": "anneeDateDaissance",
+        "v3_cnav_complementaire_sante_solidaire_with_civility/"
+        "beneficiaire_sans_participation_financiere_homme_200.yml": "anneeNateNaissance",
+        "v3_cnav_complementaire_sante_solidaire_with_civility/200-giraud-ines-feminin-enfant.yaml": "00400",
+        "v3_cnav_complementaire_sante_solidaire_with_france_connect/fake_france_connect_cnaf.yml": "nomUsage",
+        "v3_cnav_quotient_familial_with_france_connect/fake_france_connect_cnaf.yml": "nomUsage",
+        "v3_cnav_revenu_solidarite_active_with_france_connect/france_connect_cnaf.yaml": "codePaysLieuDaissance",
+        "v3_cnav_allocation_enfant_handicape_with_france_connect/fake_france_connect_cnaf.yaml": "none has a scope",
+        "v3_cnav_participation_familiale_eaje_with_france_connect/fake_france_connect_cnaf.yml": "none has a scope",
+        "v4_cnous_etudiant_boursier_with_france_connect/fake_france_connect.yaml": "prenoms[]",
+    }
+    assert {name: cause for name, cause in expected.items() if cause not in why.get(name, "reachable")} == {}
+    by_parameters = [name for name in why if "_with_france_connect" not in name and name.startswith(("v3", "v4", "v5"))]
+    assert len(by_parameters) == 4
+
+
+@HERE
+def test_most_public_cases_can_be_reached() -> None:
+    assert len(reachable()) >= 140
+
+
+def test_the_command_says_so_and_fails(tmp_path: Path) -> None:
+    Folder(tmp_path, JOBSEEKER).add("case.yaml", {}, PAYMENTS)
+    bad, good = (_check_cases(folder) for folder in (tmp_path, OURS))
+    assert (bad.returncode, bad.stdout.splitlines()) == (
+        1,
+        [
+            f"{JOBSEEKER}/case.yaml: unreachable: its parameters are refused (00380)",
+            "1 cases in 1 folders, 1 findings",
+        ],
+    )
+    assert good.returncode == 0
+    assert good.stdout.endswith(" 0 findings\n")
+
+
+def _check_cases(folder: Path) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).parent / "bouquet-worker"
+    return subprocess.run([program, "check-cases", str(folder)], stdout=subprocess.PIPE, text=True, check=False)

@@ -1,0 +1,93 @@
+"""No call breaks the gateway, and no answer leaves its own document: schemathesis looks for one that does.
+
+Some twelve seconds for each way to name the caller; `make fuzz MINUTES=n` takes longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from jsonschema import Draft202012Validator
+
+from bouquet_casebook.cases import read_folder
+from bouquet_worker.worker import paris_today
+from tests.sandbox.gateway import OPERATIONS, OURS, Door, citizen_of, sandbox_at, token
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+BOUNDED_S = 12
+BEARER, API_KEY, CITIZEN = (
+    f"Authorization: Bearer {token()}",
+    f"X-Api-Key: {token()}",
+    "Authorization: Bearer jeton-maelys",
+)
+WAYS = {
+    "v3": ("--include-path-regex", "^/v.*/(identite|ine|identifiant)$", "--header", BEARER),
+    "v2": ("--include-path-regex", "^/api/", "--header", API_KEY),
+    "FranceConnect": ("--include-path-regex", "^/v.*/france_connect$|^/api/v2/", "--header", CITIZEN),
+}
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "ignored_auth",
+)
+"""Not those that want every wrong text refused, and every other one taken: the contract reads `12abc` as 12, and a
+commune's code has rules that no schema tells. Nor those of methods: the contract's answer to a POST is a 404."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def door() -> AsyncIterator[Door]:
+    async with sandbox_at(OURS) as door:
+        yield door
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS)
+async def test_schemathesis_finds_nothing(way: str, door: Door, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    minutes = request.config.getoption("--fuzz-minutes", default=None)
+    seconds = BOUNDED_S if minutes is None else max(1, round(minutes * 60 / len(WAYS)))
+    process = await asyncio.create_subprocess_exec(
+        *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{door.url}/api/openapi.json"),
+        *("--max-time", str(seconds), "--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing"),
+        *("--continue-on-failure", "--warnings", "off", *WAYS[way]),
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    told, _ = await process.communicate()
+    assert process.returncode == 0, told.decode()
+
+
+@pytest.mark.parametrize("operation_id", OPERATIONS)
+async def test_what_is_found_fits_whatever_the_scopes(operation_id: str, door: Door) -> None:
+    """A text made at random finds nobody: our own cases do, asked by callers of some scopes and of others."""
+    operation = OPERATIONS[operation_id]
+    document = (await door.get("/api/openapi.json")).body
+    success = document["paths"][operation.path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    validator = Draft202012Validator(success)
+    for case in read_folder(OURS / operation_id, paris_today()).cases:
+        if case.status != 200:
+            continue
+        if operation.modality == "france_connect":
+            bodies = [await door.ask(operation_id, {}, citizen=citizen_of(OURS, case))]
+        else:
+            bodies = [await door.ask(operation_id, case.params, scopes=some) for some in some_of(operation.scopes)]
+        for answer in bodies:
+            assert answer.status == 200
+            validator.validate(answer.body)
+
+
+def some_of(scopes: Iterable[str]) -> list[set[str]]:
+    """Each alone, all, and a few more: the same at every run."""
+    names, dice = sorted(scopes), random.Random("bouquet")
+    more = [set(dice.sample(names, dice.randint(1, len(names)))) for _ in range(3)]
+    return [*({name} for name in names), set(names), *more]

@@ -1,0 +1,202 @@
+"""`GET /api/errors`: every code that can be answered, by operation, and nothing is answered outside it.
+
+Besides the sweep below, each test that asks our own cases checks what it was told as it ends (`gateway.outside`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from importlib.metadata import entry_points
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from bouquet_gateway.catalogue import Catalogue, Served
+from bouquet_gateway.nomenclature import OF_SESSIONS, nomenclature, reasons_of
+from bouquet_gateway.openapi import document
+from bouquet_gateway.problems import Problem, render
+from bouquet_gateway.tokens import issue
+from bouquet_proto import quotient_familial, session
+from bouquet_proto.failures import FAILURES
+from bouquet_proto.messages import Failed, NotFound, Rejected
+from bouquet_proto.names import WORKERS
+from bouquet_proto.offer import Authority
+from bouquet_proto.rules import names_of
+from tests.sandbox.gateway import (
+    BY_FRANCE_CONNECT,
+    BY_PARAMETERS,
+    KEY,
+    NOBODY,
+    OPERATIONS,
+    OURS,
+    Door,
+    outside,
+    query_of,
+    sandbox_at,
+    token,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+QUOTIENT = "api_particulier_v3_cnav_quotient_familial_with_civility"
+WRONG: tuple[Any, ...] = ("", " ", "x", "-1", "0", "99", "2999", "99351", "1D", "é\n", "x" * 300, [], ["x"], ["", "7"])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def door() -> AsyncIterator[Door]:
+    async with sandbox_at(OURS) as door:
+        yield door
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    """Of production."""
+    return Catalogue([entry.load().offer() for entry in entry_points(group=WORKERS)])
+
+
+def codes(entries: list[dict[str, Any]]) -> set[str]:
+    return {entry["code"] for entry in entries}
+
+
+async def test_it_tells_each_code_with_its_texts_and_whose_fault_it_is(door: Door) -> None:
+    entries = (await door.get("/api/errors")).body["errors"]
+    [refused] = [entry for entry in entries if (entry["code"], entry["status"]) == ("00356", 422)]
+    assert refused == {
+        "code": "00356",
+        "status": 422,
+        "title": "Entité non traitable",
+        "detail": "L'année demandée doit être l'année en cours (N), N-1 ou N-2.",
+        "fault": "caller",
+        "retry": False,
+        "operation_ids": refused["operation_ids"],
+    }
+    assert QUOTIENT in refused["operation_ids"]
+
+
+@pytest.mark.parametrize("operation_id", OPERATIONS)
+async def test_it_tells_those_of_one_operation(operation_id: str, door: Door) -> None:
+    """Each that the whole tells of the operation, and the statuses that the OpenAPI document has."""
+    entries = (await door.get(f"/api/errors?operation_id={operation_id}")).body["errors"]
+    whole = (await door.get("/api/errors")).body["errors"]
+    assert all(entry["operation_ids"] == [operation_id] for entry in entries)
+    assert codes(entries) == codes([entry for entry in whole if operation_id in entry.get("operation_ids", ())])
+    responses = (await door.get("/api/openapi.json")).body["paths"][OPERATIONS[operation_id].path]["get"]["responses"]
+    assert {str(entry["status"]) for entry in entries} == responses.keys() - {"200"}
+
+
+async def test_it_tells_nothing_of_an_operation_that_there_is_not(door: Door) -> None:
+    assert (await door.get("/api/errors?operation_id=api_particulier_v9")).body == {"errors": []}
+
+
+@pytest.mark.parametrize("operation_id", BY_PARAMETERS)
+async def test_nothing_is_told_outside_of_it_for_wrong_parameters(operation_id: str, door: Door) -> None:
+    """Every parameter of every operation, absent and wrong in many ways."""
+    checks = [check for stage in OPERATIONS[operation_id].checks for check in stage]
+    for name in {name for check in checks for name in names_of(check).values()}:
+        await door.ask(operation_id, {key: value for key, value in NOBODY.items() if key != name})
+        for wrong in WRONG:
+            await door.ask(operation_id, NOBODY | {name: wrong})
+            if name.startswith("codesBcn"):
+                await door.ask(
+                    operation_id, NOBODY | {name: wrong, "codeEtablissement": "", "degreEtablissement": "1D"}
+                )
+    assert await outside(door) == set()
+
+
+@pytest.mark.parametrize("operation_id", BY_FRANCE_CONNECT)
+async def test_nothing_is_told_outside_of_it_for_citizens(operation_id: str, door: Door) -> None:
+    for citizen in ("jeton-maelys", "jeton-maelys-quotient-seul", "jeton-samira", "nobody", "é", token()):
+        for params in ({}, {"annee": "1"}, {"mois": "13"}, {"campaignYear": "1"}):
+            await door.ask(operation_id, params, citizen=citizen)
+    await door.get(OPERATIONS[operation_id].path, {"X-Api-Key": token()})
+    assert await outside(door) == set()
+
+
+@pytest.mark.parametrize("operation_id", OPERATIONS)
+async def test_nothing_is_told_outside_of_it_for_callers(operation_id: str, door: Door) -> None:
+    path = OPERATIONS[operation_id].path
+    expired = issue(KEY, frozenset(OPERATIONS[operation_id].scopes), expires_at=1)
+    for bearer in (None, "", "x", expired, token([]), token(["cnaf_enfants"]), token()):
+        headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
+        for asked in (path, f"{path}?{query_of({})}", f"{path}?recipient=1", path.replace("/v", "/v9"), path + "/x"):
+            await door.get(asked, headers)
+    for method in ("POST", "DELETE", "OPTIONS"):
+        await door.get(path, method=method)
+    assert await outside(door) == set()
+
+
+@pytest.mark.parametrize("path", ["/", "/v3", "/api/impots/svair", "/api/v2/avis-imposition", "/api/caf/famille"])
+async def test_nothing_is_told_outside_of_it_elsewhere(path: str, door: Door) -> None:
+    await door.get(path)
+    await door.get(path + "?" + "x" * 9000)
+    await door.get(path, {"X-Long": "x" * 9000})
+    assert await outside(door) == set()
+
+
+async def test_the_sweep_is_not_in_vain(door: Door) -> None:
+    """A door would see a code that the nomenclature does not have."""
+    await door.ask(QUOTIENT, NOBODY | {"annee": 1999})
+    [told] = [told for told in door.told if told.code == "00356" and told.operation_id == QUOTIENT]
+    door.told = {told._replace(code="00357"), told._replace(status=400), told._replace(operation_id="other")}
+    assert await outside(door) == door.told
+    door.told = set()
+
+
+SAID: list[NotFound | Rejected | Failed] = [
+    reply
+    for reason in (*FAILURES, "no_situation", "no_young_child", "something_new", "")
+    for reply in (NotFound(reason), Rejected(reason), Failed(reason))
+]
+
+
+def told_in(catalogue: Catalogue, operation_id: str) -> set[tuple[str, int, str]]:
+    return {(entry.code, entry.status, entry.provider) for entry in nomenclature(catalogue, operation_id)}
+
+
+def told_by(problem: Problem, served: Served) -> set[tuple[str, int, str]]:
+    status, body = render(problem, served.problems, "v3")
+    errors = msgspec.json.decode(body)["errors"]
+    return {(error["code"], status, error["meta"].get("provider", "")) for error in errors}
+
+
+@pytest.mark.parametrize("operation_id", OPERATIONS)
+async def test_whatever_a_worker_says_is_told_in_words_of_it(operation_id: str, catalogue: Catalogue) -> None:
+    """Every reason of every kind, those that the operation did not offer and those of nobody."""
+    [served] = [one for one in catalogue.by_path[OPERATIONS[operation_id].path]]
+    known = told_in(catalogue, operation_id)
+    for reply in SAID:
+        assert told_by(Problem.of(reply, served.authority, reasons_of(served)), served) <= known, reply
+
+
+@pytest.mark.parametrize("operation_id", BY_FRANCE_CONNECT)
+async def test_whatever_is_said_of_a_session_is_told_in_words_of_it(operation_id: str, catalogue: Catalogue) -> None:
+    [served] = catalogue.by_path[OPERATIONS[operation_id].path]
+    known = told_in(catalogue, operation_id)
+    for reply in SAID:
+        assert told_by(Problem.of(reply, session.AUTHORITY, OF_SESSIONS), served) <= known, reply
+
+
+@pytest.mark.parametrize("fund", quotient_familial.REGIMES.authorities.values(), ids=lambda fund: fund.label)
+async def test_whatever_ails_one_fund_is_told_in_words_of_it(fund: Authority, catalogue: Catalogue) -> None:
+    """It speaks in its own name when the other one has no file (upstreams/06)."""
+    [served] = catalogue.by_path[OPERATIONS[QUOTIENT].path]
+    known = told_in(catalogue, QUOTIENT)
+    ailing = [reply for reply in SAID if isinstance(reply, Failed) and reply.reason not in quotient_familial.PROBLEMS]
+    replies: list[Rejected | Failed] = [*ailing, Rejected("00366"), Failed(quotient_familial.QUOTIENT_MISSING)]
+    for reply in replies:
+        assert told_by(Problem.of(reply, fund, reasons_of(served)), served) <= known, reply
+
+
+async def test_production_s_document_and_nomenclature_tell_the_same(catalogue: Catalogue) -> None:
+    paths = msgspec.json.decode(msgspec.json.encode(document(catalogue.by_path)))["paths"]
+    for operation_id, operation in OPERATIONS.items():
+        responses = paths[operation.path]["get"]["responses"]
+        examples = {
+            (code.partition(" ")[0], int(status))
+            for status, response in responses.items()
+            if status != "200"
+            for code in response["content"]["application/json"]["examples"]
+        }
+        assert examples == {(code, status) for code, status, _ in told_in(catalogue, operation_id)}

@@ -1,0 +1,187 @@
+"""What was written for the official document works with Bouquet: its answers, its parameters, its generated clients."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+import yaml
+
+from bouquet_casebook.cases import Case, read_folder
+from bouquet_gateway.catalogue import served_by_path
+from bouquet_gateway.openapi import document
+from bouquet_proto.names import WORKERS
+from bouquet_worker.worker import paris_today
+from tests.sandbox.gateway import OPERATIONS, OURS, RECIPIENT, Door, citizen_of, sandbox_at, token
+from tests.sandbox.public import CASES, reachable
+from tests.support.openapi import DOCUMENT, assert_official
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.skipif(not DOCUMENT.is_file(), reason=f"the official document is not here: {DOCUMENT}"),
+]
+
+GENERATOR = shutil.which("openapi-python-client")
+
+IMPOSSIBLE = ("ine.yaml", "ine_655888578AE.yaml")
+"""Public cases of students whose year ends on the 31st of June."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def ours() -> AsyncIterator[Door]:
+    async with sandbox_at(OURS) as door:
+        yield door
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def public() -> AsyncIterator[Door]:
+    async with sandbox_at(CASES) as door:
+        yield door
+
+
+def found(root: Path, operation_id: str) -> list[Case]:
+    return [case for case in read_folder(root / operation_id, paris_today()).cases if case.status == 200]
+
+
+@pytest.mark.parametrize(
+    ("operation_id", "case"),
+    [
+        pytest.param(operation_id, case, id=f"{operation_id}/{case.name}")
+        for operation_id in OPERATIONS
+        for case in found(OURS, operation_id)
+    ],
+)
+async def test_our_cases_fit(operation_id: str, case: Case, ours: Door) -> None:
+    if OPERATIONS[operation_id].modality == "france_connect":
+        answer = await ours.ask(operation_id, parameters_of(case), citizen=citizen_of(OURS, case))
+    else:
+        answer = await ours.ask(operation_id, case.params)
+    assert answer.status == 200
+    assert_official(operation_id, answer.body["data"])
+
+
+@pytest.mark.parametrize(
+    ("operation_id", "case"),
+    [
+        pytest.param(operation_id, case, id=f"{operation_id}/{case.name}")
+        for operation_id in OPERATIONS
+        for case in found(CASES, operation_id)
+        if CASES / operation_id / case.name in reachable() and case.name not in IMPOSSIBLE
+    ],
+)
+async def test_the_public_cases_fit(operation_id: str, case: Case, public: Door) -> None:
+    answer = await public.ask(operation_id, case.params)
+    assert answer.status == 200
+    assert_official(operation_id, answer.body["data"])
+
+
+# docs/contract.md tells why.
+NARROWER: dict[str, dict[str, object]] = {
+    "recipient": {"pattern": "^[0-9]{14}$"},
+    "anneeScolaire": {"pattern": r"^(\d{4}|\d{4}-\d{4})$"},
+    "codeEtablissement": {"pattern": r"^\d{7}\w$"},
+    "degreEtablissement": {"enum": ["1D", "2D"]},
+}
+"""What the official rules refuse all the same, and its document does not say."""
+OPTIONAL = {"prenoms[]": "/v3/dss/"}
+"""Required by the official document, and by no rule."""
+ADDED = {"campaignYear": "/v3/cnous/"}
+"""Honoured by version 3 of the reference, undocumented there."""
+
+
+def parameters(paths: Mapping[str, Any], path: str) -> dict[tuple[str, str], Any]:
+    return {(one["name"], one["in"]): one for one in paths[path]["get"].get("parameters", ())}
+
+
+@pytest.mark.parametrize("path", [operation.path for operation in OPERATIONS.values()])
+async def test_its_parameters_are_ours(path: str) -> None:
+    theirs, own = parameters(official(), path), parameters(in_production(), path)
+    assert {name for name, _ in own.keys() - theirs.keys()} == {
+        name for name, prefix in ADDED.items() if path.startswith(prefix)
+    }
+    assert theirs.keys() <= own.keys()
+    for (name, place), parameter in theirs.items():
+        mine = own[name, place]
+        assert mine["schema"] == _schema(parameter) | NARROWER.get(name, {}), name
+        is_optional = path.startswith(OPTIONAL.get(name, "\n"))
+        assert mine["required"] == (parameter.get("required", False) and not is_optional), name
+
+
+def _schema(parameter: Mapping[str, Any]) -> dict[str, Any]:
+    """Without its example. More first names than it tells are let in, as the reference does."""
+    return {key: value for key, value in parameter["schema"].items() if key not in ("example", "maxItems")}
+
+
+@pytest.mark.parametrize("path", [operation.path for operation in OPERATIONS.values()])
+async def test_its_errors_are_ours(path: str) -> None:
+    """Every status that it tells of an operation is told of ours too."""
+    theirs, own = (set(paths[path]["get"]["responses"]) for paths in (official(), in_production()))
+    assert theirs <= own
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(GENERATOR is None, reason="openapi-python-client is not installed")
+async def test_a_client_generated_from_it_reads_all_that_we_say(ours: Door, tmp_path: Path) -> None:
+    """Every 200 of our own cases, through the generated client and back."""
+    package = tmp_path / "official"
+    await run(GENERATOR or "", "generate", "--path", str(DOCUMENT), "--meta", "none", "--output-path", str(package))
+    calls, expected = [], []
+    for operation_id, operation in OPERATIONS.items():
+        for case in found(OURS, operation_id):
+            by_session = operation.modality == "france_connect"
+            params = parameters_of(case) if by_session else case.params
+            calls.append(
+                {
+                    "path": operation.path,
+                    "token": citizen_of(OURS, case) if by_session else token(),
+                    "params": {"recipient": RECIPIENT, **params},
+                }
+            )
+            expected.append([200, json.loads(bytes(case.payload))])
+    program = Path(__file__).with_name("official_client.py")
+    told = json.loads(
+        await run(interpreter_of(GENERATOR or ""), str(program), str(package), ours.url, told=json.dumps(calls))
+    )
+    assert told == expected
+
+
+def interpreter_of(program: str) -> str:
+    """By its first line: the program may be but a link out of an environment of its own."""
+    return Path(program).read_text(encoding="utf-8").partition("\n")[0].removeprefix("#!")
+
+
+async def run(*command: str, told: str = "") -> str:
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await process.communicate(told.encode())
+    assert process.returncode == 0
+    return output.decode()
+
+
+def parameters_of(case: Case) -> dict[str, Any]:
+    """Of a case by FranceConnect: those that are typed."""
+    return {name: value for name, value in case.params.items() if name in ("annee", "mois", "campaignYear")}
+
+
+@cache
+def official() -> dict[str, Any]:
+    paths: dict[str, Any] = yaml.load(DOCUMENT.read_bytes(), Loader=yaml.CSafeLoader)["paths"]
+    return paths
+
+
+@cache
+def in_production() -> dict[str, Any]:
+    """Our own document, as a client reads it."""
+    offers = [entry.load().offer() for entry in entry_points(group=WORKERS)]
+    paths: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document(served_by_path(offers))))["paths"]
+    return paths

@@ -1,0 +1,124 @@
+"""Our own cases: whole, coherent, and true to what production would say."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from datetime import date
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from bouquet_casebook.cases import Case, read_folder
+from bouquet_casebook.check import check
+from bouquet_casebook.serve import sandbox
+from bouquet_gateway.catalogue import Served, served_by_path
+from bouquet_gateway.nomenclature import reasons_of
+from bouquet_gateway.problems import Problem, render, row_of
+from bouquet_proto.failures import PARAMETERS, Kind
+from bouquet_worker.worker import paris_today
+from tests.sandbox.gateway import OPERATIONS, OURS, Door, citizen_of, sandbox_at
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SERVED: dict[str, Served] = {
+    served.operation.id: served
+    for modalities in served_by_path(sandbox.offers()).values()
+    for served in modalities
+    if served.operation.id in OPERATIONS
+}
+TODAY = paris_today()
+CASES = [
+    pytest.param(operation_id, case, id=f"{operation_id}/{case.name}")
+    for operation_id in OPERATIONS
+    for case in read_folder(OURS / operation_id, TODAY).cases
+]
+TOKENS = {case.params["token"]: case for case in read_folder(OURS / "france_connect", TODAY).cases}
+EVERYWHERE = {404, 409, 429, 502, 503, 504}
+"""What a provider, or the gateway, may answer on any operation to parameters that are right."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def door() -> AsyncIterator[Door]:
+    async with sandbox_at(OURS) as door:
+        yield door
+
+
+def statuses_of(operation_id: str) -> set[int]:
+    return {case.status for case in read_folder(OURS / operation_id, TODAY).cases}
+
+
+@pytest.mark.parametrize("today", [TODAY, date(2027, 1, 1), date(2027, 8, 31), date(2027, 9, 1), date(2031, 2, 28)])
+async def test_there_is_nothing_to_mend_now_or_later(today: date) -> None:
+    assert check(OURS, sandbox.offers(), today).findings == ()
+
+
+@pytest.mark.parametrize("operation_id", OPERATIONS)
+async def test_every_operation_has_a_person_a_default_and_every_error(operation_id: str) -> None:
+    served = SERVED[operation_id]
+    refuses = any(row_of(reason, served.problems).kind is Kind.WRONG_PARAMETER for reason in served.operation.reasons)
+    assert statuses_of(operation_id) == {200} | EVERYWHERE | ({422} if refuses else set())
+    assert (OURS / operation_id / "404.yaml").is_file()
+
+
+@pytest.mark.parametrize(("operation_id", "case"), CASES)
+async def test_it_is_answered_to_the_letter(operation_id: str, case: Case, door: Door) -> None:
+    if OPERATIONS[operation_id].modality != "france_connect":
+        answer = await door.ask(operation_id, case.params)
+    elif case.name == "404.yaml":
+        answer = await door.ask(operation_id, {}, citizen="jeton-personne-404")
+    else:
+        own = {name: case.params[name] for name in ("annee", "mois", "campaignYear") if name in case.params}
+        answer = await door.ask(operation_id, own, citizen=citizen_of(OURS, case))
+    assert (answer.status, answer.body) == (case.status, _json(case))
+
+
+@pytest.mark.parametrize(("operation_id", "case"), [case for case in CASES if "200" not in str(case.id)])
+async def test_an_error_is_one_of_production_s(operation_id: str, case: Case) -> None:
+    """Its status, code and texts are what the gateway would make of one of the operation's reasons."""
+    served = SERVED[operation_id]
+    made = [
+        render(Problem(reason, authority=served.authority), served.problems, "v3")
+        for reason in reasons_of(served)
+        if reason not in PARAMETERS or reason in served.operation.reasons
+    ]
+    assert (case.status, _json(case)) in [(status, json.loads(body)) for status, body in made]
+
+
+@pytest.mark.parametrize("word", ["MAELYS", "JEANNE", "RONAN", "YANN"])
+async def test_a_family_is_the_same_person_wherever_it_is_told(word: str) -> None:
+    """One birth date and one birth name for a first name, in every payload."""
+    births = set()
+    for parameters in CASES:
+        case = parameters.values[1]
+        assert isinstance(case, Case)
+        births |= set(_births(_json(case), word))
+    assert len(births) == 1
+
+
+async def test_everybody_of_the_readme_is_here() -> None:
+    """Its tokens, INE, identifiers of jobseekers and schools, to the letter."""
+    told = set(re.findall(r"`([^` ]+)`", (OURS / "README.md").read_text(encoding="utf-8")))
+    params = [parameters.values[1].params for parameters in CASES if isinstance(parameters.values[1], Case)]
+    here = {str(value) for each in params for name, value in each.items() if name in ("ine", "identifiant")}
+    assert here | TOKENS.keys() <= told
+
+
+def _births(node: Any, word: str) -> list[tuple[str, str]]:
+    match node:
+        case {"date_naissance": born, **rest}:
+            names = str(rest.get("prenoms") or rest.get("prenom")).upper().translate(str.maketrans("ËÉ", "EE"))
+            name = str(rest.get("nom_naissance") or rest.get("nom"))
+            return [(name, born)] if word in names else []
+        case dict():
+            return [birth for value in node.values() for birth in _births(value, word)]
+        case list():
+            return [birth for item in node for birth in _births(item, word)]
+        case _:
+            return []
+
+
+def _json(case: Case) -> Any:
+    return json.loads(bytes(case.payload))

@@ -1,0 +1,127 @@
+"""The public cases of the State's sandbox, each asked over HTTP as their authors meant it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from bouquet_proto.failures import PARAMETERS
+from tests.sandbox.gateway import BY_FRANCE_CONNECT, BY_PARAMETERS, NOBODY, OPERATIONS, Door, query_of, sandbox_at
+from tests.sandbox.public import CASES, HERE, files_of, reachable, read
+
+pytestmark = [HERE, pytest.mark.asyncio(loop_scope="module")]
+
+SCHOLARSHIP_V3, SCHOLARSHIP_V4 = (f"api_particulier_v{n}_cnous_etudiant_boursier_with_france_connect" for n in (3, 4))
+STUDENT = "api_particulier_v3_mesri_statut_etudiant_with_france_connect"
+QUOTIENT, C2S, EAJE, AEEH = (
+    f"api_particulier_v3_cnav_{name}_with_france_connect"
+    for name in (
+        "quotient_familial",
+        "complementaire_sante_solidaire",
+        "participation_familiale_eaje",
+        "allocation_enfant_handicape",
+    )
+)
+WITHOUT_DEFAULT = "api_particulier_v4_cnous_"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def door() -> AsyncIterator[Door]:
+    async with sandbox_at(CASES) as door:
+        yield door
+
+
+@pytest.mark.parametrize("file", [pytest.param(file, id=f"{file.parent.name}/{file.stem}") for file in reachable()])
+async def test_it_is_answered_to_the_letter(file: Path, door: Door) -> None:
+    params, status, body = read(file)
+    answer = await door.ask(file.parent.name, params)
+    assert (answer.status, answer.body) == (status, body)
+
+
+@pytest.mark.parametrize("operation_id", [name for name in BY_PARAMETERS if not name.startswith(WITHOUT_DEFAULT)])
+async def test_whom_no_case_knows_gets_the_default(operation_id: str, door: Door) -> None:
+    _, status, body = read(CASES / operation_id / "404.yaml")
+    answer = await door.ask(operation_id, NOBODY)
+    assert (answer.status, answer.body) == (status, body)
+
+
+@pytest.mark.parametrize("operation_id", [name for name in BY_PARAMETERS if name.startswith(WITHOUT_DEFAULT)])
+async def test_without_a_default_production_s_own_answer(operation_id: str, door: Door) -> None:
+    """B3: the reference crashes."""
+    answer = await door.ask(operation_id, NOBODY)
+    assert (answer.status, answer.body["errors"][0]["code"]) == (404, "26003")
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        pytest.param(file, id=f"{file.parent.name}/{file.stem}")
+        for name in BY_PARAMETERS
+        for file in files_of(CASES, name)
+        if file.name != "404.yaml" and file not in reachable()
+    ],
+)
+async def test_one_that_its_parameters_do_not_lead_to_is_not_answered(file: Path, door: Door) -> None:
+    """Matching is not loosened for misspelt cases: the default is answered, or the parameters are refused."""
+    params, _, body = read(file)
+    answer = await door.ask(file.parent.name, params)
+    assert answer.body != body
+    if answer.status == 422:
+        assert {error["code"] for error in answer.body["errors"]} <= PARAMETERS.keys()
+    else:
+        assert answer.body == read(CASES / file.parent.name / "404.yaml")[2]
+
+
+@pytest.mark.parametrize(
+    ("citizen", "operation_id", "name"),
+    [
+        ("cnous", SCHOLARSHIP_V3, "fake_france_connect_cnous.yml"),
+        ("CNOUS", SCHOLARSHIP_V3, "fake_france_connect_cnous.yml"),
+        ("cnous_with_less_scopes", SCHOLARSHIP_V3, "fake_france_connect_cnous.yml"),
+        ("all_fc", STUDENT, "fake_france_connect_mesri.yml"),
+        ("all_fc", SCHOLARSHIP_V3, "404.yaml"),
+        ("all_fc", QUOTIENT, "404.yaml"),
+        ("all_fc", C2S, "404.yaml"),
+        ("cnaf_css", C2S, "404.yaml"),
+        ("cnaf_qfv2", QUOTIENT, "404.yaml"),
+        ("cnaf_eaje", QUOTIENT, "404.yaml"),
+    ],
+)
+async def test_a_fake_token_gets_its_case(citizen: str, operation_id: str, name: str, door: Door) -> None:
+    """The table of http-contract §6.5."""
+    _, status, body = read(CASES / operation_id / name)
+    answer = await door.ask(operation_id, {}, citizen=citizen)
+    assert (answer.status, answer.body) == (status, body)
+
+
+@pytest.mark.parametrize(
+    ("citizen", "operation_id", "expected"),
+    [
+        ("cnous", SCHOLARSHIP_V4, (404, "26003")),  # the reference crashes (B3)
+        ("all_fc", SCHOLARSHIP_V4, (404, "26003")),
+        ("cnaf_eaje", EAJE, (403, "00100")),
+        ("all_fc", EAJE, (403, "00100")),
+        ("all_fc", AEEH, (403, "00100")),
+        ("mesri", SCHOLARSHIP_V3, (403, "00100")),
+        ("nobody", STUDENT, (401, "50002")),
+        ("404.yaml", STUDENT, (401, "50002")),
+    ],
+)
+async def test_a_fake_token_opens_what_its_scopes_open(
+    citizen: str, operation_id: str, expected: Any, door: Door
+) -> None:
+    answer = await door.ask(operation_id, {}, citizen=citizen)
+    assert (answer.status, answer.body["errors"][0]["code"]) == expected
+
+
+@pytest.mark.parametrize("operation_id", BY_FRANCE_CONNECT)
+async def test_no_token_of_ours_opens_a_france_connect_path(operation_id: str, door: Door) -> None:
+    """D9: neither in another carrier, nor without any."""
+    path = f"{OPERATIONS[operation_id].path}?{query_of({})}"
+    for headers in ({}, {"X-Api-Key": "a.b.c"}):
+        answer = await door.get(path, headers)
+        assert (answer.status, answer.body["errors"][0]["code"]) == (401, "00101")

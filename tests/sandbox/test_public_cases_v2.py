@@ -1,0 +1,164 @@
+"""The public cases of v2, each asked over HTTP: one path takes several modalities, and one folder has their cases."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from bouquet_casebook.serve import sandbox
+from bouquet_proto.offer import Operation
+from tests.sandbox.gateway import NOBODY, Answer, Door, query_of, sandbox_at, token
+from tests.sandbox.public import CASES, HERE, files_of, findings, read
+from tests.support.openapi import assert_official
+
+pytestmark = [HERE, pytest.mark.asyncio(loop_scope="module")]
+
+OFFERED = [operation for offer in sandbox.offers() for operation in offer.operations]
+FOLDERS: dict[str, Operation] = {
+    operation.folder: operation for operation in OFFERED if operation.path.startswith("/api/v2/")
+}
+"""Any modality stands for the path."""
+
+STUDENT, SCHOLARSHIP = "api_particulier_v2_mesri_student_status", "api_particulier_v2_cnous_student_scholarship"
+QUOTIENT = "api_particulier_v2_cnav_quotient_familial_v2"
+C2S, AAH = (
+    "api_particulier_v2_cnav_complementaire_sante_solidaire",
+    "api_particulier_v2_cnav_allocation_adulte_handicape",
+)
+PUPIL = "api_particulier_v2_men_scolarites"
+
+CIVIL_STATUS = {
+    "nom": "QUIDAM",
+    "prenom": "Alix",
+    "dateDeNaissance": "1984-06-06",
+    "dateNaissance": "1984-06-06",
+    "sexe": "f",
+    "anneeDateDeNaissance": 1984,
+    "moisDateDeNaissance": 6,
+    "jourDateDeNaissance": 6,
+    "codePaysLieuDeNaissance": "99100",
+    "codeInseeLieuDeNaissance": "86194",
+    "numeroAllocataire": "1000000",
+    "codePostal": "86000",
+}
+
+
+BY_SESSION = {CASES / SCHOLARSHIP / "fake_france_connect_cnous_2.yml"}
+"""Written in FranceConnect's words."""
+UNOFFICIAL = {CASES / QUOTIENT / "200-couple-2_enfants-second-allocataire-qf_300.yaml"}
+"""Its regime is `CAF`, where the document has `CNAF`."""
+
+
+def lost() -> set[Path]:
+    return {CASES / one.folder / one.file for one in findings() if one.problem.startswith("unreachable")}
+
+
+def cases(*, reachable: bool) -> list[Any]:
+    """Without the defaults, which need no parameters of their own."""
+    return [
+        pytest.param(file, id=f"{folder}/{file.stem}")
+        for folder in FOLDERS
+        for file in files_of(CASES, folder)
+        if file.name != "404.yaml" and file not in BY_SESSION and (file in lost()) is not reachable
+    ]
+
+
+async def ask(door: Door, folder: str, params: Mapping[str, Any], citizen: str = "") -> Answer:
+    """As v2 is asked: with an API key, or in a citizen's name."""
+    headers = {"Authorization": f"Bearer {citizen}"} if citizen else {"X-Api-Key": token()}
+    return await door.get(f"{FOLDERS[folder].path}?{query_of(params)}", headers)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def door() -> AsyncIterator[Door]:
+    async with sandbox_at(CASES) as door:
+        yield door
+
+
+async def test_all_the_public_folders_are_served() -> None:
+    assert {path.name for path in CASES.glob("api_particulier_v2_*")} == FOLDERS.keys()
+
+
+@pytest.mark.parametrize("file", cases(reachable=True))
+async def test_it_is_answered_to_the_letter(file: Path, door: Door) -> None:
+    params, status, body = read(file)
+    answer = await ask(door, file.parent.name, params)
+    assert (answer.status, answer.body) == (status, body)
+    if status == 200 and file not in UNOFFICIAL:
+        assert_official(file.parent.name, answer.body)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+async def test_whom_no_case_knows_gets_the_default(folder: str, door: Door) -> None:
+    params = NOBODY | CIVIL_STATUS | ({"prenoms": "Alix"} if folder == SCHOLARSHIP else {})
+    del params["ine"]
+    _, status, body = read(CASES / folder / "404.yaml")
+    answer = await ask(door, folder, params)
+    assert (answer.status, answer.body) == (status, body)
+
+
+@pytest.mark.parametrize("folder", [STUDENT, SCHOLARSHIP])
+async def test_an_ine_comes_before_civil_status(folder: str, door: Door) -> None:
+    params, status, body = read(CASES / folder / "404.yaml")
+    answer = await ask(door, folder, CIVIL_STATUS | params)
+    assert (answer.status, answer.body) == (status, body)
+    assert (await ask(door, folder, {"ine": "1234"})).body[
+        "message"
+    ] == "Le numéro d'INE n'est pas correctement formatté"
+    assert (await ask(door, folder, {"ine": " "})).body["message"] == "Le nom de naissance est manquant"
+
+
+UNREACHABLE = {
+    # What refuses them, or the default's 404 where their keys are none that a call has (http-contract §6.6).
+    f"{QUOTIENT}/200-couple-2_enfants-cas-etranger-qf_msa_600": "Le nom de naissance est manquant",
+    f"{QUOTIENT}/200-identite-cas-etranger-qf_424": "Le nom de naissance est manquant",
+    f"{SCHOLARSHIP}/409": "",
+    f"{SCHOLARSHIP}/civility": "",
+    f"{SCHOLARSHIP}/fake_france_connect_cnous_with_less_scopes": "Le nom de naissance est manquant",
+    f"{SCHOLARSHIP}/france_connect_cnous": "Le nom de naissance est manquant",
+    f"{PUPIL}/400": "Le sexe de l'état civil est manquant",
+    f"{STUDENT}/ine_697720085AO": "Le numéro d'INE n'est pas correctement formatté",
+}
+
+
+@pytest.mark.parametrize("file", cases(reachable=False))
+async def test_one_that_nothing_leads_to_is_not_answered(file: Path, door: Door) -> None:
+    folder, params = file.parent.name, read(file)[0]
+    refusal = UNREACHABLE[f"{folder}/{file.stem}"]
+    answer = await ask(door, folder, params)
+    default = read(CASES / folder / "404.yaml")
+    assert (answer.status, answer.body) == (
+        (400, {"error": "bad_request", "reason": refusal, "message": refusal}) if refusal else default[1:]
+    )
+
+
+@pytest.mark.parametrize(
+    ("citizen", "folder", "name"),
+    [
+        ("all_fc", SCHOLARSHIP, "fake_france_connect_cnous_2.yml"),
+        ("ALL_FC", SCHOLARSHIP, "fake_france_connect_cnous_2.yml"),
+        ("cnous", SCHOLARSHIP, "404.yaml"),  # its own case is not among those that we have
+        ("mesri", STUDENT, "404.yaml"),  # neither
+        ("all_fc", STUDENT, "404.yaml"),
+        ("all_fc", QUOTIENT, "404.yaml"),
+        ("all_fc", AAH, "404.yaml"),
+        ("cnaf_qfv2", QUOTIENT, "404.yaml"),
+        ("cnaf_eaje", QUOTIENT, "404.yaml"),
+        ("cnaf_css", C2S, "404.yaml"),
+    ],
+)
+async def test_a_fake_token_gets_its_case(citizen: str, folder: str, name: str, door: Door) -> None:
+    """The table of http-contract §6.5."""
+    _, status, body = read(CASES / folder / name)
+    answer = await ask(door, folder, {}, citizen)
+    assert (answer.status, answer.body) == (status, body)
+
+
+@pytest.mark.parametrize(("citizen", "folder"), [("cnous", STUDENT), ("mesri", QUOTIENT), ("nobody", AAH)])
+async def test_a_fake_token_opens_what_its_scopes_open(citizen: str, folder: str, door: Door) -> None:
+    answer = await ask(door, folder, {}, citizen)
+    assert (answer.status, answer.body["error"]) == (401, "access_denied")

@@ -1,0 +1,82 @@
+"""A PostgreSQL of the tests' own. It refuses to be root's: as root, it is run by the user that Debian made for it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from tests.support.daemon import Daemon, find_program, free_port
+
+DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]), reverse=True)
+PROGRAM = find_program(*map(str, DEBIAN), "postgres")
+USER = "bouquet"
+SETTINGS = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "full_page_writes": "off"}
+
+
+class PostgresServer(Daemon):
+    """What it keeps is gone when it stops."""
+
+    def __init__(self) -> None:
+        # Not under pytest's own folder, where the other user may not go.
+        folder = Path(tempfile.mkdtemp(prefix="bouquet-postgres-"))
+        super().__init__(folder, free_port(), ready_within_s=30)
+        self._data = folder / "data"
+        self._numbers = itertools.count(1)
+        if os.getuid() == 0:
+            shutil.chown(folder, "postgres", "postgres")
+
+    def start(self) -> None:
+        if not self._data.exists():
+            options = ("-D", str(self._data), "-U", USER, "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
+            self._run("initdb", *options)
+        super().start()
+
+    def stop(self) -> None:
+        if self.is_running:
+            self._signal(signal.SIGINT)  # killed, it would leave its shared memory behind
+            self._wait_until_gone()
+        super().stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def database(self) -> str:
+        """The url of a new empty one."""
+        name = f"test{next(self._numbers)}"
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, name)
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}"
+
+    def command(self) -> list[str]:
+        assert PROGRAM, "postgres is not installed"
+        settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        return [*_as_somebody(), PROGRAM, "-D", str(self._data), "-p", str(self.port), *settings]
+
+    def is_ready(self, connection: socket.socket) -> bool:
+        """Ready when it lets us in, not when it says that it is starting up."""
+        wishes = f"user\0{USER}\0database\0postgres\0\0".encode()
+        connection.sendall(struct.pack("!ii", len(wishes) + 8, 196608) + wishes)
+        return connection.recv(1) == b"R"
+
+    def _wait_until_gone(self) -> None:
+        give_up_at = time.monotonic() + 10
+        while self._answers() and time.monotonic() < give_up_at:
+            time.sleep(0.05)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        assert PROGRAM, "postgres is not installed"
+        command = [*_as_somebody(), str(Path(PROGRAM).with_name(program)), *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.folder, timeout=60)
+
+
+def _as_somebody() -> list[str]:
+    if os.getuid() != 0:
+        return []
+    postgres = pwd.getpwnam("postgres")
+    return ["setpriv", f"--reuid={postgres.pw_uid}", f"--regid={postgres.pw_gid}", "--clear-groups"]
