@@ -8,7 +8,7 @@ import pytest
 from bouquet_gateway.catalogue import Envelope
 from bouquet_gateway.problems import PRECEDENCE, Problem, code_of, render, retry_after, row_of
 from bouquet_proto import quotient_familial
-from bouquet_proto.failures import FAILURES, PARAMETERS, PLATFORM, PROVIDER, RENDERINGS, SESSION, Kind
+from bouquet_proto.failures import FAILURES, PARAMETERS, PLATFORM, PROVIDER, RENDERINGS, Kind
 from bouquet_proto.messages import Failed, NotFound, Rejected
 from tests.gateway.offers import ACME, UNKNOWN_PERSON
 
