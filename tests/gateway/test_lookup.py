@@ -12,7 +12,7 @@ import pytest
 from msgspec import Raw
 
 from bouquet_gateway.app import make_app
-from bouquet_gateway.serve import opened
+from bouquet_gateway.serve import checked, opened
 from bouquet_gateway.server import serving
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_proto.bus_memory import MemoryBus
@@ -29,6 +29,7 @@ from bouquet_proto.messages import (
     Request,
     encode,
 )
+from bouquet_proto.settings import SettingsError
 from tests.gateway.offers import dossier, offer
 from tests.mesh.door import RECIPIENT, TOKEN_KEY, Door, door, token
 
@@ -144,3 +145,8 @@ async def test_a_resource_that_is_no_object_is_passed_to_nobody(
         answer = await client.get(PATH, PARAMS)
     assert answer.told == "502 90999 ACME"
     assert "DURANT" not in "".join(str(vars(record)) for record in caplog.records)
+
+
+def test_a_hedge_that_could_never_come_is_a_wrong_setting() -> None:
+    with pytest.raises(SettingsError, match="HEDGE_AFTER_S"):
+        checked(GatewaySettings(token_key=TOKEN_KEY, deadline_s=2.0, hedge_after_s=2.0))

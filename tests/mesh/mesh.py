@@ -29,7 +29,7 @@ HOST = "127.0.0.1"
 TODAY = date(2026, 4, 15)
 PROVIDERS: dict[str, tuple[Worker, Simulator]] = {"cnaf": (cnaf, cnaf_simulator), "msa": (msa, msa_simulator)}
 
-QUICK = {"BOUQUET_CNAF_HUB_TIMEOUT_S": "0.4", "BOUQUET_MSA_HUB_TIMEOUT_S": "0.4"}
+QUICK = {"BOUQUET_CNAF_HUB_TIMEOUT_S": "0.8", "BOUQUET_MSA_HUB_TIMEOUT_S": "0.8"}
 """Workers that soon give a silent fund up."""
 
 

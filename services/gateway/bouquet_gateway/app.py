@@ -124,7 +124,7 @@ def _request_id(request: web.Request) -> str:
 
 
 def _headers(journey: Journey) -> dict[str, str]:
-    headers = {"X-Request-Id": journey.request_id}
+    headers = {"X-Request-Id": journey.request_id, "Server": "bouquet"}  # aiohttp would tell its version, and Python's
     if journey.pace is not None:
         headers |= journey.pace.headers()
     if journey.reached_data:

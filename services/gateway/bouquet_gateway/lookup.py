@@ -100,7 +100,7 @@ async def throttle(gateway: Gateway, journey: Journey, budget: str, holder: Hold
     per_minute = 0 if isinstance(holder, Problem) else holder.calls_per_minute
     journey.pace = await gateway.pace.hit(budget, per_minute)
     if not journey.pace.allowed:
-        raise Problem("too_many_requests", meta={"retry_in": journey.pace.retry_after_s})
+        raise Problem("too_many_requests")
 
 
 def _naming(carrier: Carrier, query: Query) -> Naming:

@@ -37,7 +37,7 @@ FIRST_OFFERS_S = 3.0
 async def serve(environ: Mapping[str, str]) -> None:
     """Raises `SettingsError` with every wrong variable before anything starts."""
     mesh = load(MeshSettings, environ, MESH_PREFIX, strict=False)
-    settings = load(GatewaySettings, environ, GATEWAY_PREFIX)
+    settings = checked(load(GatewaySettings, environ, GATEWAY_PREFIX))
     hosts = _hosts(settings) if mesh.bus_url.reveal() == EMBEDDED else {}
     settings = _with_providers(settings, embedded.providers(hosts))
     telemetry.configure_logs(SERVICE, mesh.log_level)
@@ -51,6 +51,13 @@ async def serve(environ: Mapping[str, str]) -> None:
         log.info("gateway started", extra={"port": port, "providers": list(settings.providers)})
         await _stop_requested()
         log.info("gateway stopping")
+
+
+def checked(settings: GatewaySettings) -> GatewaySettings:
+    """Raises `SettingsError` for settings that make no sense together."""
+    if settings.hedge_after_s >= settings.deadline_s:
+        raise SettingsError([f"{GATEWAY_PREFIX}HEDGE_AFTER_S: must be shorter than {GATEWAY_PREFIX}DEADLINE_S"])
+    return settings
 
 
 @asynccontextmanager
