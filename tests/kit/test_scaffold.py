@@ -175,6 +175,7 @@ def mesh(broker_url: str, tmp_path: Path) -> Iterator[Mesh]:
         "BOUQUET_GATEWAY_PORT": str(free_port()),
         "BOUQUET_GATEWAY_PROVIDERS": "acme",
         "BOUQUET_GATEWAY_TOKEN_KEY": TOKEN_KEY,
+        "BOUQUET_GATEWAY_TOKENS_FROM": "claims",
     }
     with started(tmp_path / "gateway.log", environ, "bouquet_gateway", "serve"):
         yield Mesh(environ, tmp_path)
