@@ -125,7 +125,7 @@ async def test_a_worker_killed_in_mid_call_leaves_its_calls_to_the_other(ships: 
 
 async def test_a_worker_killed_again_and_again_under_load_is_not_noticed(ships: Fleet) -> None:
     await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-    _, client = await ships.gateway(deadline_s=DEADLINE_S)
+    _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
     async with under_load(client) as told:
         for _ in range(3):
             victim = await ships.worker("cnaf")
@@ -179,7 +179,7 @@ async def test_a_gateway_that_is_asked_to_stop_finishes_what_it_began(ships: Fle
 
 async def test_a_worker_that_is_not_there_is_known_at_once(ships: Fleet) -> None:
     await ships.worker("msa")
-    _, client = await ships.gateway(deadline_s=DEADLINE_S)
+    _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
     watch = [await timed(client, named(nom)) for nom in ("MSA-FOUND", "MSA-NO-FILE", "MSA-UNAVAILABLE")]
     assert [answer.told for answer, _ in watch] == ["200 MSA", "502 23001 CNAF", "502 35001 CNAF & MSA"]
     assert max(waited_s for _, waited_s in watch) < 1.0
@@ -249,7 +249,7 @@ async def test_a_worker_that_talks_nonsense_is_a_typed_error_that_repeats_none_o
 ) -> None:
     await ships.worker("msa")
     async with babbling(broker_url, "cnaf") as say:
-        gateway, client = await ships.gateway(deadline_s=DEADLINE_S)
+        gateway, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
         people = crowd()
         told: dict[str, str] = {}
         for garbage, said in GARBAGE.items():
@@ -264,7 +264,7 @@ async def test_a_worker_that_talks_nonsense_is_a_typed_error_that_repeats_none_o
 async def test_a_broker_that_comes_late_finds_a_mesh_that_waited_for_it(rabbit: RabbitNode) -> None:
     async with Relay(rabbit.vhost()) as relay, fleet(relay.url) as ships:
         await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-        _, client = await ships.gateway(deadline_s=DEADLINE_S)
+        _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
         answer, waited_s = await timed(client, named("CAF-FOUND"))
         assert (answer.told, answer.headers["Retry-After"], waited_s < 0.5) == ("502 00501", "10", True)
         alive, ready = await client.get("/livez"), await client.get("/readyz")
@@ -279,7 +279,7 @@ async def test_a_network_that_is_cut_under_load_heals(rabbit: RabbitNode) -> Non
         await relay.open()
         async with fleet(relay.url) as ships:
             await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-            _, client = await ships.gateway(deadline_s=DEADLINE_S)
+            _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
             async with under_load(client) as told:
                 await relay.shut()
                 await calls_on(told)
@@ -294,7 +294,7 @@ async def test_a_broker_that_restarts_under_load_is_healed_from(rabbit: RabbitNo
     rabbit.settle()
     async with fleet(url) as ships:
         await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-        _, client = await ships.gateway(deadline_s=DEADLINE_S)
+        _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
         async with under_load(client, clients=4) as told:
             await asyncio.to_thread(rabbit.restart)
             await heals(client, within_s=40)
