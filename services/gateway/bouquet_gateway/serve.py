@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -25,6 +24,7 @@ from bouquet_proto import telemetry
 from bouquet_proto.bus import Bus, open_bus
 from bouquet_proto.names import GATEWAY_PREFIX, MESH_PREFIX
 from bouquet_proto.settings import MeshSettings, SettingsError, load
+from bouquet_proto.signals import stop_requested
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ async def serve(environ: Mapping[str, str]) -> None:
         gateway = await stack.enter_async_context(opened(settings, bus))
         port = await stack.enter_async_context(serving(make_app(gateway), settings.host, settings.port))
         log.info("gateway started", extra={"port": port, "providers": list(settings.providers)})
-        await _stop_requested()
+        await stop_requested()
         log.info("gateway stopping")
 
 
@@ -109,17 +109,3 @@ def _with_providers(settings: GatewaySettings, hosted: tuple[str, ...]) -> Gatew
     if not hosted:
         raise SettingsError([f"{GATEWAY_PREFIX}PROVIDERS: is required with a broker"])
     return msgspec.structs.replace(settings, providers=hosted)
-
-
-async def _stop_requested() -> None:
-    """Returns at the first SIGTERM or SIGINT; a second one ends the process at once."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def ask_to_stop(signum: int) -> None:
-        stop.set()
-        loop.remove_signal_handler(signum)
-
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, ask_to_stop, signum)
-    await stop.wait()

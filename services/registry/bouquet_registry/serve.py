@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -15,6 +13,7 @@ from bouquet_proto import telemetry
 from bouquet_proto.bus import Serving, open_bus
 from bouquet_proto.names import MESH_PREFIX
 from bouquet_proto.settings import MeshSettings, load
+from bouquet_proto.signals import stop_requested
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store, open_store
 from bouquet_registry.webhooks import Webhooks
@@ -39,7 +38,7 @@ async def serve(environ: Mapping[str, str]) -> None:
             _listening(make_app(store, settings, serving), settings.host, settings.port) as port,
         ):
             log.info("registry started", extra={"port": port, "webhooks": bool(settings.datapass_secret)})
-            await _stop_requested()
+            await stop_requested()
             log.info("registry stopping")
 
 
@@ -71,17 +70,3 @@ async def _listening(app: web.Application, host: str, port: int) -> AsyncIterato
         yield site.port
     finally:
         await runner.cleanup()
-
-
-async def _stop_requested() -> None:
-    """Returns at the first SIGTERM or SIGINT; a second one ends the process at once."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def ask_to_stop(signum: int) -> None:
-        stop.set()
-        loop.remove_signal_handler(signum)
-
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, ask_to_stop, signum)
-    await stop.wait()

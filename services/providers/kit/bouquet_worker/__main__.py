@@ -15,8 +15,9 @@ import uvloop
 from bouquet_proto import telemetry
 from bouquet_proto.names import COMMANDS, SIMULATORS, WORKERS
 from bouquet_proto.settings import SettingsError
+from bouquet_proto.signals import stop_requested
 from bouquet_worker import scaffold
-from bouquet_worker.run import run, stop_requested
+from bouquet_worker.run import run
 from bouquet_worker.simulate import Simulator, listening, on_one_port
 from bouquet_worker.worker import Worker
 

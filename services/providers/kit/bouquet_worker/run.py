@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import signal
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -18,6 +16,7 @@ from bouquet_proto import telemetry
 from bouquet_proto.bus import Bus, Serving, open_bus
 from bouquet_proto.names import MESH_PREFIX
 from bouquet_proto.settings import MeshSettings, SettingsError, load
+from bouquet_proto.signals import stop_requested
 from bouquet_worker.simulate import listening
 
 log = logging.getLogger(__name__)
@@ -78,20 +77,6 @@ def _check(*loads: Callable[[], object]) -> None:
             problems += error.problems
     if problems:
         raise SettingsError(problems)
-
-
-async def stop_requested() -> None:
-    """Returns at the first SIGTERM or SIGINT; a second one ends the process at once."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def ask_to_stop(signum: int) -> None:
-        stop.set()
-        loop.remove_signal_handler(signum)
-
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, ask_to_stop, signum)
-    await stop.wait()
 
 
 class Health:
