@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +74,7 @@ async def _engine(url: URL) -> AsyncIterator[AsyncEngine]:
     # Hidden parameters: an error of the database would quote names and addresses.
     engine = create_async_engine(url, hide_parameters=True, pool_pre_ping=url.get_backend_name() != "sqlite")
     if engine.dialect.name == "sqlite":
+        await asyncio.to_thread(_write_ahead, url.database or "")
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
     try:
@@ -79,10 +83,25 @@ async def _engine(url: URL) -> AsyncIterator[AsyncEngine]:
         await engine.dispose()
 
 
+def _write_ahead(file: str) -> None:
+    """Set once, kept in the file. Of two that set it on a new one at once, SQLite tells one "locked" without a wait: it
+    tries again. Any other trouble is for the first real connection to tell."""
+    give_up_at = time.monotonic() + LOCK_TIMEOUT_S
+    while time.monotonic() < give_up_at:
+        try:
+            with closing(sqlite3.connect(file)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                return
+        time.sleep(0.02)
+
+
 def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # transactions begin where we say, not where the driver thinks
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", f"busy_timeout={LOCK_TIMEOUT_S * 1000}", "foreign_keys=ON"):
+    for pragma in (f"busy_timeout={LOCK_TIMEOUT_S * 1000}", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
