@@ -5,6 +5,9 @@ from __future__ import annotations
 QUEUE_PREFIX = "bouquet.q."
 REPLY_EXCHANGE = "bouquet.replies"
 
+JOURNAL_QUEUE = "bouquet.journal"
+"""A durable quorum queue, with delivery confirmed: the one thing on the bus that must not be lost."""
+
 WORKERS = "bouquet.workers"
 """Entry point group: a provider's `Worker`, hosted in the gateway's process by the embedded bus."""
 
