@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from bouquet_gateway import registry as gateway_registry
 from bouquet_gateway.registry import Registered
 from bouquet_gateway.tokens import INTERNAL_ID
 from bouquet_proto.messages import Reply, WhoIs
-from bouquet_proto.settings import Secret
+from bouquet_proto.settings import Secret, SettingsError
 from bouquet_registry import desk, worker
 from bouquet_registry.store import Store, open_store
 from tests.mesh.door import QF
@@ -368,3 +369,28 @@ async def stays(gate: Gate, text: str, told: str) -> float:
     for _ in range(20):
         assert await gate.told(text) == told
     return first
+
+
+def digest_of(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+async def test_an_exempt_token_is_held_back_by_no_blacklist_address_or_pace(here: Town) -> None:
+    issued = await here.issued(allowed_ips=("192.0.2.1",))
+    await revoke(here.store, issued)
+    text = text_of(issued)
+    gate = await here.gate(calls_per_second=0, exempt_tokens=(digest_of(text).upper(),))
+    answer = await gate.call(text)
+    assert (answer.status, "RateLimit-Limit" in answer.headers) == (200, False)
+    assert await gate.told(text_of(issued, valid_s=1)) == "401 00105"  # the same id, but not the token of the list
+
+
+async def test_an_exempt_token_must_still_be_known_to_the_registry(here: Town) -> None:
+    unknown = text_of(str(uuid.uuid4()), scopes=SCOPES)
+    gate = await here.gate(exempt_tokens=(digest_of(unknown),))
+    assert await gate.told(unknown) == "401 00101"
+
+
+async def test_what_is_no_digest_is_no_exemption_but_a_wrong_setting(here: Town) -> None:
+    with pytest.raises(SettingsError, match=r"^BOUQUET_GATEWAY_EXEMPT_TOKENS: must be SHA-256 digests in hexadecimal$"):
+        await here.gate(exempt_tokens=("a token itself",))

@@ -47,6 +47,7 @@ class Gateway:
         self.cache_secret = cache_secret
         self.holders = holders
         self.trusted_proxies = settings.proxies()
+        self.exempt = settings.exempt()
         self.pace = pace
         self.windows = windows
         self.flights: Flights[Verdict] = Flights()

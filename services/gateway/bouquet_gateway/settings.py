@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from typing import Literal
 
 from msgspec import Struct
@@ -11,6 +12,8 @@ from bouquet_gateway.addresses import Networks, networks_of
 from bouquet_gateway.regime_plan import Patience, Strategy
 from bouquet_proto.names import GATEWAY_PREFIX
 from bouquet_proto.settings import Secret, SettingsError
+
+SHA256 = re.compile(r"[\da-fA-F]{64}", re.ASCII)
 
 
 class GatewaySettings(Struct, frozen=True, kw_only=True):
@@ -22,6 +25,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Who says what a token allows. `claims`: the token itself, for demos and sandboxes."""
     registry_patience_s: float = 600.0
     """How long known tokens are taken as they were while the registry is silent. Unknown ones get a 502."""
+    exempt_tokens: tuple[str, ...] = ()
+    """SHA-256, in hexadecimal, of tokens that neither blacklist nor addresses nor pace hold back (§2.7, row 0)."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or CIDR ranges of our own proxies: whose `X-Forwarded-For` is believed."""
     host: str = "127.0.0.1"
@@ -58,6 +63,12 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         if len(networks) < len(self.trusted_proxies):
             raise SettingsError([f"{GATEWAY_PREFIX}TRUSTED_PROXIES: must be addresses or CIDR ranges"])
         return networks
+
+    def exempt(self) -> frozenset[bytes]:
+        """As `tokens.hash_of` gives them."""
+        if not all(SHA256.fullmatch(digest) for digest in self.exempt_tokens):
+            raise SettingsError([f"{GATEWAY_PREFIX}EXEMPT_TOKENS: must be SHA-256 digests in hexadecimal"])
+        return frozenset(map(bytes.fromhex, self.exempt_tokens))
 
     def patience(self) -> Patience:
         return Patience(
