@@ -9,162 +9,31 @@ identities.
 from __future__ import annotations
 
 import asyncio
-import logging
-import random
 import secrets
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import NoReturn, Protocol, TypeAlias, cast
+from typing import TypeAlias, cast
 
-import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
-from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPError, PublishError
+from aio_pika.exceptions import PublishError
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 from pamqp.commands import Basic
 
 from bouquet_proto import metrics
+from bouquet_proto.amqp_link import CLOSE_TIMEOUT_S, LOST, Link, Lose, cancelled_by_us_alone
 from bouquet_proto.bus import Handler, answer, ask, finish
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Failed, Reply, Request
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
 
-log = logging.getLogger(__name__)
-
 SYSTEM = "rabbitmq"
-CONNECT_TIMEOUT_S = 5.0
-SETUP_TIMEOUT_S = 5.0
-CLOSE_TIMEOUT_S = 2.5
 PUBLISH_TIMEOUT_S = 2.0
 """A broker that hangs, or that blocks publishers for want of memory, is away long before the caller's deadline."""
-FIRST_RETRY_S = 0.2
-LAST_RETRY_S = 5.0
-STEADY_S = 10.0
-"""A connection that lasted less is one more failure, so that one lost again and again is not made again and again."""
-HEARTBEAT_S = 10
 
 Ending: TypeAlias = "asyncio.Future[bytes | Failed]"
 """How a call ends: with its reply, or with what became of it."""
-
-LOST = (*CONNECTION_EXCEPTIONS, AMQPError, OSError, TimeoutError, RuntimeError)
-"""What a broken connection raises, whichever layer notices first (aiormq says RuntimeError of a closed one)."""
-
-
-class _Lose(Protocol):
-    """Says that a connection, or something on it, is gone. Made to be a callback of aio-pika's and aiormq's."""
-
-    def __call__(self, gone: object, cause: object = None, /) -> None: ...
-
-
-class _Part(Protocol):
-    """What a process does on its connection; made anew each time the connection is."""
-
-    async def up(self, connection: AbstractConnection, lose: _Lose) -> None: ...
-
-    def down(self) -> None: ...
-
-
-class _Link:
-    """A connection that comes back, and the parts that live on it. One task, `run`, makes and remakes them all."""
-
-    def __init__(self, url: str, name: str) -> None:
-        self.connected = False
-        self.settled = asyncio.Event()
-        """Nothing is on its way up: what is attached is up, or the broker is away. Not before the first attempt."""
-        self._url = url
-        self._name = name
-        self._parts: list[_Part] = []
-        self._news: asyncio.Queue[_Part | Exception] = asyncio.Queue()
-
-    def attach(self, part: _Part) -> None:
-        """From now on `part` is up whenever the connection is."""
-        self._parts.append(part)
-        if self.connected:
-            self.settled.clear()
-            self._news.put_nowait(part)
-
-    def detach(self, part: _Part) -> None:
-        """From now on `part` is not made again. Once `settled` it is not being made either."""
-        self._parts.remove(part)
-
-    async def run(self) -> NoReturn:
-        """Connects, waits for the loss, and again, with growing and jittered pauses. Ends by cancellation."""
-        failures, told = 0, ""
-        while True:
-            began = time.monotonic()
-            try:
-                with _cancelled_by_us_alone():
-                    await self._live()
-            except Exception as error:  # whatever it was, the only cure is to connect again
-                trouble = type(error).__name__
-            self.settled.set()
-            if time.monotonic() - began > STEADY_S:
-                failures, told = 0, ""
-            if trouble != told:
-                log.warning("broker unavailable", extra={"error": trouble})
-                told = trouble
-            await asyncio.sleep(_pause_s(failures))
-            failures += 1
-
-    async def _live(self) -> NoReturn:
-        """One connection, to its end: raises what ended it."""
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            connection = await aio_pika.connect(
-                self._url, client_properties={"connection_name": self._name}, heartbeat=HEARTBEAT_S
-            )
-        log.info("broker connected")
-        metrics.BUS_CONNECTED.set(1)
-        self.connected = True
-        self.settled.clear()
-        try:
-            await self._tend(connection)
-        finally:
-            self.connected = False
-            metrics.BUS_CONNECTED.set(0)
-            for part in self._parts:
-                part.down()
-            self.settled.set()
-            with suppress(*LOST), _cancelled_by_us_alone():
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await connection.close()
-
-    async def _tend(self, connection: AbstractConnection) -> NoReturn:
-        news = self._news = asyncio.Queue()
-        for part in self._parts:
-            news.put_nowait(part)
-
-        def lose(_: object, cause: object = None, /) -> None:
-            news.put_nowait(cause if isinstance(cause, Exception) else ConnectionResetError())
-
-        connection.close_callbacks.add(lose)
-        while True:
-            if news.empty():
-                self.settled.set()
-            match await news.get():
-                case Exception() as cause:
-                    raise cause
-                case part if part in self._parts:
-                    async with asyncio.timeout(SETUP_TIMEOUT_S):
-                        await part.up(connection, lose)
-
-
-def _pause_s(failures: int) -> float:
-    """Random, so that a hundred processes do not come back to a broker in the same instant."""
-    return min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(failures, 10)) * random.uniform(0.5, 1.0)
-
-
-@contextmanager
-def _cancelled_by_us_alone() -> Iterator[None]:
-    """aiormq may wake those who wait on what it closes with CancelledError: for them that is a loss, not an order."""
-    try:
-        yield
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise ConnectionResetError from None
 
 
 class _Calls:
@@ -179,7 +48,7 @@ class _Calls:
     def ready(self) -> bool:
         return self._channel is not None
 
-    async def up(self, connection: AbstractConnection, lose: _Lose) -> None:
+    async def up(self, connection: AbstractConnection, lose: Lose) -> None:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         channel.close_callbacks.add(lose)
         exchange = await channel.declare_exchange(REPLY_EXCHANGE, "direct", durable=True)
@@ -273,7 +142,7 @@ class _Intake:
     def consuming(self) -> bool:
         return bool(self._consumer_tag)
 
-    async def up(self, connection: AbstractConnection, lose: _Lose) -> None:
+    async def up(self, connection: AbstractConnection, lose: Lose) -> None:
         channel = await connection.channel(publisher_confirms=False)
         channel.close_callbacks.add(lose)
         await channel.set_qos(prefetch_count=self._concurrency)
@@ -334,14 +203,14 @@ class _Intake:
         finally:
             await finish(self._tasks, drain_s)
         if channel is not None:
-            with suppress(*LOST), _cancelled_by_us_alone():
+            with suppress(*LOST), cancelled_by_us_alone():
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await channel.close()
 
     async def _stop_consuming(self) -> None:
         if self._channel is not None and self._consumer_tag:
             underlay = await _underlay(self._channel)
-            with suppress(*LOST), _cancelled_by_us_alone():
+            with suppress(*LOST), cancelled_by_us_alone():
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await underlay.basic_cancel(self._consumer_tag)
         self._consumer_tag = ""
@@ -353,7 +222,7 @@ async def _underlay(channel: AbstractChannel) -> Channel:
 
 
 class AmqpBus:
-    def __init__(self, link: _Link) -> None:
+    def __init__(self, link: Link) -> None:
         self._link = link
         self._calls: _Calls | None = None
 
@@ -393,7 +262,7 @@ class AmqpBus:
 @asynccontextmanager
 async def open_amqp_bus(url: str, name: str) -> AsyncIterator[AmqpBus]:
     """A bus that is usable at once and connected as soon as the broker is. Closing it fails the calls in flight."""
-    link = _Link(url, name)
+    link = Link(url, name)
     running = asyncio.create_task(link.run())
     try:
         yield AmqpBus(link)

@@ -14,7 +14,7 @@ from aio_pika.abc import AbstractChannel
 from prometheus_client import REGISTRY
 from yarl import URL
 
-from bouquet_proto import bus_amqp, telemetry
+from bouquet_proto import amqp_link, bus_amqp, telemetry
 from bouquet_proto.bus_amqp import AmqpBus, open_amqp_bus
 from bouquet_proto.messages import Failed, Reply, Request, encode
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
@@ -31,7 +31,7 @@ QUEUE = queue_of(PROVIDER)
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker that comes back is found within 0.3 s."""
-    monkeypatch.setattr(bus_amqp, "LAST_RETRY_S", 0.3)
+    monkeypatch.setattr(amqp_link, "LAST_RETRY_S", 0.3)
 
 
 @pytest.fixture(scope="module")
@@ -419,7 +419,7 @@ async def test_an_outage_is_told_once_however_many_attempts_it_takes(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     as_configured(caplog)
-    monkeypatch.setattr(bus_amqp, "LAST_RETRY_S", 0.001)
+    monkeypatch.setattr(amqp_link, "LAST_RETRY_S", 0.001)
     attempts = 0
 
     async def slam(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -442,8 +442,8 @@ async def test_no_log_quotes_a_message_even_at_debug(caller: AmqpBus, caplog: py
 
 
 def test_pauses_grow_up_to_a_limit_and_differ_from_process_to_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bus_amqp, "LAST_RETRY_S", 5.0)
-    pauses = [[bus_amqp._pause_s(failures) for _ in range(100)] for failures in (0, 1, 4, 5, 10_000)]
+    monkeypatch.setattr(amqp_link, "LAST_RETRY_S", 5.0)
+    pauses = [[amqp_link._pause_s(failures) for _ in range(100)] for failures in (0, 1, 4, 5, 10_000)]
     longest = [0.2, 0.4, 3.2, 5.0, 5.0]
     assert all(limit / 2 <= pause <= limit for limit, some in zip(longest, pauses, strict=True) for pause in some)
     assert all(len(set(some)) > 1 for some in pauses)
