@@ -102,6 +102,14 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
 PERIMETER = " Veuillez vérifier que votre recherche est couverte par le périmètre de l'API."
 """Follows most not found details, with no full stop before it (§3.5, C6)."""
 
+
+def absence(detail: str, *, title: str = "Entité non trouvée", v2_reason: str = "") -> Failure:
+    """A provider's row for "nobody": `XX003`, with `PERIMETER` after the detail."""
+    return Failure(
+        kind=Kind.NOT_FOUND, code="003", title=title, detail=detail + PERIMETER, fault="caller", v2_reason=v2_reason
+    )
+
+
 _UNPROCESSABLE = "Entité non traitable"
 _TOKEN = {"parameter": "token"}
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from bouquet_proto.failures import PERIMETER, Failure, Kind
+from bouquet_proto.failures import absence
 from bouquet_proto.offer import Retirement, operation
 from bouquet_proto.quotient_familial import FIELDS, QUOTIENT_MISSING
 from bouquet_proto.rules import Check
@@ -41,22 +41,16 @@ class CompositionFamiliale(Struct, frozen=True, kw_only=True, rename="camel", fo
     adresse: Adresse
 
 
-def _absent(detail: str) -> Failure:
-    return Failure(
-        kind=Kind.NOT_FOUND, code="003", title="Entité non trouvée", detail=detail + PERIMETER, fault="caller"
-    )
-
-
 PROBLEMS = {
     # The labels of real responses, to the letter (§2.5).
-    "file_struck_off": _absent("Dossier radié. Le document ne peut être édité."),
-    "file_unknown": _absent("Dossier allocataire inexistant. Le document ne peut être édité."),
+    "file_struck_off": absence("Dossier radié. Le document ne peut être édité."),
+    "file_unknown": absence("Dossier allocataire inexistant. Le document ne peut être édité."),
     # Ours, a sentence for each class: the CAF's own labels are not documented, and are not forwarded.
-    "file_pending": _absent("L'affiliation de l'allocataire est en cours."),
-    "file_suspended": _absent("Le dossier allocataire est suspendu."),
-    "file_closed": _absent("Le dossier allocataire ne permet plus d'éditer le document."),
-    "no_right": _absent("Aucun droit n'est ouvert sur la période."),
-    "no_quotient": _absent("Aucun quotient familial n'est disponible sur la période."),
+    "file_pending": absence("L'affiliation de l'allocataire est en cours."),
+    "file_suspended": absence("Le dossier allocataire est suspendu."),
+    "file_closed": absence("Le dossier allocataire ne permet plus d'éditer le document."),
+    "no_right": absence("Aucun droit n'est ouvert sur la période."),
+    "no_quotient": absence("Aucun quotient familial n'est disponible sur la période."),
 }
 
 COMPOSITION_FAMILIALE = operation(

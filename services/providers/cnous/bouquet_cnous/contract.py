@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from bouquet_proto.failures import PERIMETER, Failure, Kind
+from bouquet_proto.failures import absence
 from bouquet_proto.offer import Modality, Retirement, v2_operation
 from bouquet_proto.rules import Check
 from bouquet_worker.views import showing
@@ -120,12 +120,8 @@ WRONG_INE = "00360"
 WRONG_IDENTITY = "00366"
 
 PROBLEMS = {
-    NO_SCHOLARSHIP: Failure(
-        kind=Kind.NOT_FOUND,
-        code="003",
-        title="Entité non trouvée",
-        detail="Aucun étudiant boursier n'a pu être trouvé avec les critères de recherche fournis" + PERIMETER,
-        fault="caller",
+    NO_SCHOLARSHIP: absence(
+        "Aucun étudiant boursier n'a pu être trouvé avec les critères de recherche fournis",
         v2_reason="Scholarship not found",
     ),
 }

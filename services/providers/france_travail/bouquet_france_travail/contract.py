@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct, field, structs
 
-from bouquet_proto.failures import PERIMETER, Failure, Kind
+from bouquet_proto.failures import absence
 from bouquet_proto.offer import operation, v2_operation
 from bouquet_proto.rules import Check
 from bouquet_worker.worker import Published
@@ -102,13 +102,7 @@ class Indemnites(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 NO_SITUATION = "no_situation"
 NO_PAYMENT = "no_payment"
 
-_ABSENT = Failure(
-    kind=Kind.NOT_FOUND,
-    code="003",
-    title="Entité non trouvée",
-    detail="Aucune situation France Travail n'a pu être trouvée avec les critères de recherche fournis" + PERIMETER,
-    fault="caller",
-)
+_ABSENT = absence("Aucune situation France Travail n'a pu être trouvée avec les critères de recherche fournis")
 PROBLEMS = {NO_SITUATION: structs.replace(_ABSENT, v2_reason="Situation not found"), NO_PAYMENT: _ABSENT}
 
 _CHECKS = ((Check("identifiant"),),)

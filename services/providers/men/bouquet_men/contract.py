@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from bouquet_proto.failures import PERIMETER, Failure, Kind
+from bouquet_proto.failures import Failure, Kind, absence
 from bouquet_proto.offer import Retirement, v2_operation
 from bouquet_proto.rules import Check
 from bouquet_worker.views import showing
@@ -101,13 +101,8 @@ UNKNOWN_PUPIL = "unknown_pupil"
 NOT_ENROLLED = "not_enrolled"
 
 PROBLEMS = {
-    UNKNOWN_PUPIL: Failure(
-        kind=Kind.NOT_FOUND,
-        code="003",
-        title="Entité non trouvée",
-        detail="Aucun élève n'a pu être trouvé avec les critères de recherche fournis" + PERIMETER,
-        fault="caller",
-        v2_reason="Student not found",
+    UNKNOWN_PUPIL: absence(
+        "Aucun élève n'a pu être trouvé avec les critères de recherche fournis", v2_reason="Student not found"
     ),
     NOT_ENROLLED: Failure(
         kind=Kind.NOT_FOUND,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from bouquet_proto.failures import PERIMETER, Failure, Kind
+from bouquet_proto.failures import absence
 from bouquet_proto.offer import Modality, v2_operation
 from bouquet_proto.rules import Check
 from bouquet_worker.views import showing
@@ -86,13 +86,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
 UNKNOWN_STUDENT = "unknown_student"
 
 PROBLEMS = {
-    UNKNOWN_STUDENT: Failure(
-        kind=Kind.NOT_FOUND,
-        code="003",
-        title="Entité non trouvée",
-        detail="Aucun étudiant n'a pu être trouvé avec les critères de recherche fournis" + PERIMETER,
-        fault="caller",
-        v2_reason="Student not found",
+    UNKNOWN_STUDENT: absence(
+        "Aucun étudiant n'a pu être trouvé avec les critères de recherche fournis", v2_reason="Student not found"
     ),
 }
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from bouquet_proto.failures import PERIMETER, Failure, Kind
+from bouquet_proto.failures import absence
 from bouquet_proto.offer import operation
 from bouquet_proto.rules import Check
 
@@ -34,13 +34,7 @@ class Dossier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 NO_FILE = "no_file"
 
 PROBLEMS = {
-    NO_FILE: Failure(
-        kind=Kind.NOT_FOUND,
-        code="003",
-        title="Dossier non trouvé",
-        detail="Aucun dossier n'a pu être trouvé avec cet identifiant." + PERIMETER,
-        fault="caller",
-    ),
+    NO_FILE: absence("Aucun dossier n'a pu être trouvé avec cet identifiant.", title="Dossier non trouvé"),
 }
 """What this provider alone may say. What they all may say is in bouquet_proto.failures."""
 
