@@ -1,0 +1,144 @@
+"""Least rights on the broker: prints the RabbitMQ definitions of a gateway, the registry and the named providers.
+
+    python deploy/rabbitmq/definitions.py --passwords DIR cnaf msa mesr … > definitions.json
+    rabbitmqctl import_definitions definitions.json        # or `load_definitions` in rabbitmq.conf
+
+Each user has its password in a file of its name in DIR; one that is not there is made, at random. What is printed
+holds salted hashes alone. Importing again changes passwords and rights, and takes none of the other users away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import secrets
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from bouquet_proto.names import JOURNAL_QUEUE, REPLY_EXCHANGE, queue_of
+from bouquet_proto.registry import PROVIDER as REGISTRY
+
+USER_PREFIX = "bouquet-"
+GATEWAY = "gateway"
+PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]*")
+PASSWORD_BYTES = 32
+REPLIES_MAX_BYTES = 64 * 1024 * 1024
+"""What a gateway may be behind with: then the oldest replies go, whose callers have gone too."""
+WORKER_LIMITS = {"max-connections": 64, "max-channels": 256}
+"""Of one provider's user: more of its processes than there will be, fewer connections than hurt a broker."""
+
+
+class Rights(Struct, frozen=True):
+    """Three regular expressions over the names of queues and exchanges. An empty one is nothing at all."""
+
+    configure: str
+    write: str
+    read: str
+    limits: dict[str, int] = {}
+
+
+def rights(providers: Sequence[str]) -> Iterator[tuple[str, Rights]]:
+    """By process. `configure` declares and deletes, `write` publishes and binds, `read` consumes.
+
+    The default exchange leads to every queue and cannot be limited to one: the gateway alone may publish to it.
+    """
+    replies = rf"{re.escape(REPLY_EXCHANGE)}\.[0-9a-f]+"
+    both = f"^{re.escape(REPLY_EXCHANGE)}$|^{replies}$"
+    yield GATEWAY, Rights(configure=both, write=rf"^amq\.default$|^{replies}$", read=both)
+    yield REGISTRY, _answering(queue_of(REGISTRY), JOURNAL_QUEUE)
+    for provider in providers:
+        yield provider, _answering(queue_of(provider), limits=WORKER_LIMITS)
+
+
+def _answering(*queues: str, limits: dict[str, int] | None = None) -> Rights:
+    own = "|".join(f"^{re.escape(queue)}$" for queue in queues)
+    return Rights(configure=own, write=f"^{re.escape(REPLY_EXCHANGE)}$", read=own, limits=limits or {})
+
+
+def definitions(vhost: str, providers: Sequence[str], passwords: Path) -> dict[str, Any]:
+    named = {USER_PREFIX + process: allowed for process, allowed in rights(providers)}
+    return {
+        "vhosts": [{"name": vhost}],
+        "users": [
+            {
+                "name": user,
+                "password_hash": hashed(_password(passwords / user)),
+                "hashing_algorithm": "rabbit_password_hashing_sha256",
+                "tags": "",
+                "limits": allowed.limits,
+            }
+            for user, allowed in named.items()
+        ],
+        "permissions": [
+            {
+                "user": user,
+                "vhost": vhost,
+                "configure": allowed.configure,
+                "write": allowed.write,
+                "read": allowed.read,
+            }
+            for user, allowed in named.items()
+        ],
+        "exchanges": [
+            {
+                "name": REPLY_EXCHANGE,
+                "vhost": vhost,
+                "type": "direct",
+                "durable": True,
+                "auto_delete": False,
+                "internal": False,
+                "arguments": {},
+            }
+        ],
+        "policies": [
+            {
+                "name": "bouquet replies",
+                "vhost": vhost,
+                "pattern": rf"^{re.escape(REPLY_EXCHANGE)}\.",
+                "apply-to": "queues",
+                "priority": 0,
+                "definition": {"max-length-bytes": REPLIES_MAX_BYTES, "overflow": "drop-head"},
+            }
+        ],
+    }
+
+
+def hashed(password: str) -> str:
+    """As RabbitMQ stores it: four bytes of salt, then SHA-256 of the salt and the password."""
+    salt = secrets.token_bytes(4)
+    return b64encode(salt + sha256(salt + password.encode()).digest()).decode()
+
+
+def _password(file: Path) -> str:
+    if not file.exists():
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as made:
+            made.write(secrets.token_urlsafe(PASSWORD_BYTES))
+    password = file.read_text().strip()
+    if not password:
+        raise SystemExit(f"{file}: is empty")
+    return password
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("providers", nargs="+", metavar="PROVIDER")
+    parser.add_argument("--passwords", type=Path, required=True, metavar="DIR", help="a file for each user")
+    parser.add_argument("--vhost", default="bouquet")
+    arguments = parser.parse_args()
+    for provider in arguments.providers:
+        if not PROVIDER_NAME.fullmatch(provider) or provider in (GATEWAY, REGISTRY):
+            parser.error(f"{provider!r} is no name of a provider")
+    if not arguments.passwords.is_dir():
+        parser.error(f"{arguments.passwords} is no folder")
+    print(json.dumps(definitions(arguments.vhost, arguments.providers, arguments.passwords), indent=2))
+
+
+if __name__ == "__main__":
+    main()

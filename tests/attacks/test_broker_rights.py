@@ -1,0 +1,293 @@
+"""A provider's user attacks the broker: it reaches its own queue and the reply exchange, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TypeAlias
+
+import aio_pika
+import pytest
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+from aio_pika.exceptions import AMQPError, ChannelPreconditionFailed, ProbableAuthenticationError, PublishError
+from aiormq.exceptions import ChannelAccessRefused, ChannelLockedResource
+from pamqp.common import FieldTable
+from yarl import URL
+
+from bouquet_proto.bus import open_bus
+from bouquet_proto.names import JOURNAL_QUEUE, REPLY_EXCHANGE, queue_of
+from tests.attacks.broker import Guarded, guard, write_definitions
+from tests.mesh.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE
+from tests.mesh.processes import fleet
+from tests.proto.buses import FOUND, find, lookup, serving, until
+from tests.support.rabbitmq import RabbitNode
+
+ACME, CNAF, REGISTRY = queue_of("acme"), queue_of("cnaf"), queue_of("registry")
+THE_REPLY_QUEUE = f"{REPLY_EXCHANGE}.5f1c"
+MESSAGE = aio_pika.Message(b"{}")
+REFUSED = (ChannelAccessRefused, ChannelLockedResource)
+
+Attack: TypeAlias = Callable[[AbstractChannel], Awaitable[object]]
+
+broker = pytest.mark.broker
+
+
+# What the script writes
+
+
+def test_no_password_is_printed_and_only_its_owner_reads_its_file(tmp_path: Path) -> None:
+    printed = write_definitions("--passwords", str(tmp_path), "acme")
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == ["bouquet-acme", "bouquet-gateway", "bouquet-registry"]
+    for file in files:
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert len(file.read_text()) > 40
+        assert file.read_text() not in printed
+
+
+def test_a_password_that_is_there_is_kept_and_salted_anew(tmp_path: Path) -> None:
+    (tmp_path / "bouquet-acme").write_text("chosen by the operator\n")
+    first, second = (write_definitions("--passwords", str(tmp_path), "acme") for _ in range(2))
+    assert (tmp_path / "bouquet-acme").read_text() == "chosen by the operator\n"
+    assert json.loads(first)["users"][2]["password_hash"] != json.loads(second)["users"][2]["password_hash"]
+
+
+@pytest.mark.parametrize("name", ["gateway", "registry", "a.*", "Acme", "../acme", ""])
+def test_what_is_no_name_of_a_provider_gets_no_user(name: str, tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        write_definitions("--passwords", str(tmp_path), name)
+    assert list(tmp_path.iterdir()) == []
+
+
+# The attacks
+
+
+@pytest.fixture(scope="module")
+def guarded(rabbit: RabbitNode, tmp_path_factory: pytest.TempPathFactory) -> Guarded:
+    return guard(rabbit, tmp_path_factory.mktemp("passwords"), "acme", "cnaf", "msa")
+
+
+@pytest.fixture
+async def prey(guarded: Guarded) -> AsyncIterator[AbstractQueue]:
+    """What others have on the broker: a provider's queue, the registry's, the journal, and a gateway's replies."""
+    async with (
+        await aio_pika.connect(guarded.operator) as operator,
+        await aio_pika.connect(guarded.url("gateway")) as gateway,
+    ):
+        channel = await operator.channel()
+        theirs = await channel.declare_queue(CNAF, durable=True)
+        for name in (REGISTRY, JOURNAL_QUEUE):
+            await channel.declare_queue(name, durable=True)
+        replies = await (await gateway.channel()).declare_queue(THE_REPLY_QUEUE, exclusive=True, auto_delete=True)
+        await replies.bind(REPLY_EXCHANGE, THE_REPLY_QUEUE)
+        yield theirs
+        for name in (CNAF, REGISTRY, JOURNAL_QUEUE, ACME):
+            await channel.queue_delete(name)
+
+
+async def _overhear(_: AbstractIncomingMessage) -> None: ...
+
+
+def consumes(queue: str) -> Attack:
+    async def attack(channel: AbstractChannel) -> None:
+        await (await channel.get_queue(queue, ensure=False)).consume(_overhear)
+
+    return attack
+
+
+def gets(queue: str) -> Attack:
+    async def attack(channel: AbstractChannel) -> None:
+        await (await channel.get_queue(queue, ensure=False)).get(fail=False)
+
+    return attack
+
+
+def binds(queue: str, exchange: str, key: str) -> Attack:
+    async def attack(channel: AbstractChannel) -> None:
+        if queue == ACME:
+            await channel.declare_queue(ACME, durable=True, auto_delete=True)
+        await (await channel.get_queue(queue, ensure=False)).bind(exchange, key)
+
+    return attack
+
+
+def publishes(exchange: str, key: str) -> Attack:
+    async def attack(channel: AbstractChannel) -> None:
+        target = await channel.get_exchange(exchange, ensure=False) if exchange else channel.default_exchange
+        await target.publish(MESSAGE, key, mandatory=False)
+
+    return attack
+
+
+def dead_letters_to(exchange: str, key: str) -> Attack:
+    arguments: FieldTable = {"x-dead-letter-exchange": exchange, "x-dead-letter-routing-key": key, "x-message-ttl": 0}
+    return lambda channel: channel.declare_queue(ACME, arguments=arguments)
+
+
+def unrouted_go_to(exchange: str) -> Attack:
+    return lambda channel: channel.declare_exchange(ACME, arguments={"alternate-exchange": exchange})
+
+
+ATTACKS: dict[str, Attack] = {
+    "consumes another provider's questions": consumes(CNAF),
+    "takes one of another provider's questions": gets(CNAF),
+    "consumes the registry's questions": consumes(REGISTRY),
+    "reads the journal": gets(JOURNAL_QUEUE),
+    "reads a gateway's replies": consumes(THE_REPLY_QUEUE),
+    "listens to the reply exchange": binds(ACME, REPLY_EXCHANGE, THE_REPLY_QUEUE),
+    "copies another provider's questions to its own queue": binds(ACME, "amq.topic", "#"),
+    "binds another provider's queue": binds(CNAF, "amq.fanout", ""),
+    "listens to everything that is published": binds(ACME, "amq.rabbitmq.trace", "#"),
+    "declares another provider's queue": lambda channel: channel.declare_queue(CNAF, durable=True),
+    "declares the queue of a provider that is not there": lambda channel: channel.declare_queue(queue_of("dss")),
+    "declares a queue of a name that the broker chooses": lambda channel: channel.declare_queue(),
+    "declares an exchange": lambda channel: channel.declare_exchange("bouquet.acme"),
+    "declares the reply exchange anew": lambda channel: channel.declare_exchange(REPLY_EXCHANGE, durable=True),
+    "deletes another provider's queue": lambda channel: channel.queue_delete(CNAF),
+    "deletes a gateway's reply queue": lambda channel: channel.queue_delete(THE_REPLY_QUEUE),
+    "deletes the journal": lambda channel: channel.queue_delete(JOURNAL_QUEUE),
+    "deletes the reply exchange": lambda channel: channel.exchange_delete(REPLY_EXCHANGE),
+    "asks another provider": publishes("", CNAF),
+    "asks the registry": publishes("", REGISTRY),
+    "writes to the journal": publishes("", JOURNAL_QUEUE),
+    "writes to a gateway past the reply exchange": publishes("", THE_REPLY_QUEUE),
+    "writes to its own queue": publishes("", ACME),
+    "publishes to another exchange": publishes("amq.topic", CNAF),
+    "dead-letters through the default exchange": dead_letters_to("", JOURNAL_QUEUE),
+    "dead-letters through another exchange": dead_letters_to("amq.topic", CNAF),
+    "sends what is unrouted through the default exchange": unrouted_go_to(""),
+    "sends what is unrouted to another exchange": unrouted_go_to("amq.fanout"),
+}
+
+
+async def _is_refused(url: str, attack: Attack) -> bool:
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel(publisher_confirms=True)
+        try:
+            async with asyncio.timeout(10):
+                await attack(channel)
+        except REFUSED:
+            return True
+        return False
+
+
+@broker
+@pytest.mark.parametrize("name", ATTACKS)
+async def test_a_provider_is_refused_what_is_not_its_own(name: str, guarded: Guarded, prey: AbstractQueue) -> None:
+    assert await _is_refused(guarded.url("acme"), ATTACKS[name])
+    assert (await prey.declare()).message_count == 0
+
+
+@broker
+async def test_a_reply_key_that_nobody_has_reaches_nobody(guarded: Guarded, prey: AbstractQueue) -> None:
+    """It may write to the reply exchange: what is not addressed to a gateway's own key goes nowhere."""
+    async with await aio_pika.connect(guarded.url("acme")) as connection:
+        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+        replies = await channel.get_exchange(REPLY_EXCHANGE, ensure=False)
+        for key in (CNAF, JOURNAL_QUEUE, "#", "*", "", f"{REPLY_EXCHANGE}.#"):
+            with pytest.raises(PublishError):
+                await replies.publish(MESSAGE, key, mandatory=True)
+    assert (await prey.declare()).message_count == 0
+
+
+@broker
+async def test_a_provider_cannot_speak_as_another_user(guarded: Guarded) -> None:
+    async with await aio_pika.connect(guarded.url("acme")) as connection:
+        channel = await connection.channel()
+        replies = await channel.get_exchange(REPLY_EXCHANGE, ensure=False)
+        with pytest.raises(ChannelPreconditionFailed):
+            await replies.publish(aio_pika.Message(b"{}", user_id="bouquet-cnaf"), "", mandatory=False)
+
+
+@broker
+async def test_a_provider_cannot_take_all_the_connections_of_the_broker(guarded: Guarded) -> None:
+    async with AsyncExitStack() as stack:
+        with pytest.raises(AMQPError):
+            for _ in range(65):
+                await stack.enter_async_context(await aio_pika.connect(guarded.url("acme")))
+
+
+@broker
+async def test_a_provider_enters_no_other_vhost(guarded: Guarded, rabbit: RabbitNode) -> None:
+    elsewhere = URL(guarded.url("acme")).with_path(URL(rabbit.vhost()).path)
+    with pytest.raises(AMQPError):
+        await aio_pika.connect(str(elsewhere))
+
+
+@broker
+async def test_a_wrong_password_opens_nothing(guarded: Guarded) -> None:
+    with pytest.raises(ProbableAuthenticationError):
+        await aio_pika.connect(str(URL(guarded.url("acme")).with_password("bouquet")))
+
+
+GATEWAY_ATTACKS: dict[str, Attack] = {
+    "reads a provider's questions": consumes(CNAF),
+    "reads the journal": gets(JOURNAL_QUEUE),
+    "declares the journal anew": lambda channel: channel.declare_queue(JOURNAL_QUEUE),
+    "deletes the journal": lambda channel: channel.queue_delete(JOURNAL_QUEUE),
+    "deletes a provider's queue": lambda channel: channel.queue_delete(CNAF),
+    "binds a provider's queue": binds(CNAF, REPLY_EXCHANGE, "key"),
+    "reads another gateway's replies": consumes(THE_REPLY_QUEUE),
+}
+
+
+@broker
+@pytest.mark.parametrize("name", GATEWAY_ATTACKS)
+async def test_a_gateway_only_asks_and_reads_its_own_replies(name: str, guarded: Guarded, prey: AbstractQueue) -> None:
+    assert await _is_refused(guarded.url("gateway"), GATEWAY_ATTACKS[name])
+
+
+REGISTRY_ATTACKS: dict[str, Attack] = {
+    "reads a provider's questions": consumes(CNAF),
+    "asks a provider": publishes("", CNAF),
+    "reads a gateway's replies": consumes(THE_REPLY_QUEUE),
+}
+
+
+@broker
+@pytest.mark.parametrize("name", REGISTRY_ATTACKS)
+async def test_the_registry_learns_of_nobody(name: str, guarded: Guarded, prey: AbstractQueue) -> None:
+    assert await _is_refused(guarded.url("registry"), REGISTRY_ATTACKS[name])
+
+
+# The honest ones need no more
+
+
+@broker
+async def test_a_mesh_of_processes_works_with_these_rights(guarded: Guarded) -> None:
+    async with fleet(guarded.url("gateway")) as ships:
+        for provider in ("cnaf", "msa"):
+            await ships.worker(provider, BOUQUET_BUS_URL=guarded.url(provider))
+        _, client = await ships.gateway()
+        for person, fund in ((CAF_ALLOCATAIRE, "CNAF"), (MSA_ALLOCATAIRE, "MSA")):
+            assert (await client.get(params=person)).told == f"200 {fund}"
+        for process in ships.processes:
+            assert not process.said("broker unavailable")
+        for name in ("gateway", "cnaf", "msa"):
+            password = (guarded.passwords / f"bouquet-{name}").read_text()
+            assert not any(password in process.text for process in ships.processes)
+
+
+@broker
+async def test_the_registry_answers_and_reads_the_journal_with_these_rights(guarded: Guarded) -> None:
+    async with (
+        open_bus(guarded.url("registry"), "registry") as registry,
+        open_bus(guarded.url("gateway"), "gateway") as gateway,
+        serving(registry, find, provider="registry"),
+        await aio_pika.connect(guarded.url("registry")) as reader,
+        await aio_pika.connect(guarded.url("gateway")) as writer,
+    ):
+        await until(lambda: gateway.ready)
+        assert await gateway.call("registry", lookup()) == FOUND
+        journal = await (await reader.channel()).declare_queue(JOURNAL_QUEUE, durable=True)
+        channel = await writer.channel(publisher_confirms=True, on_return_raises=True)
+        await channel.default_exchange.publish(MESSAGE, JOURNAL_QUEUE)
+        message = await journal.get()
+        await message.ack()
+        assert message.body == MESSAGE.body
+        await journal.delete()
