@@ -1,0 +1,135 @@
+"""What is made of a right (upstreams/05 §5.2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bouquet_dss.personas import staged
+from bouquet_dss.worker import PRESTATIONS
+from bouquet_hub.personas import File, who_asked
+from bouquet_proto.messages import Failed
+from tests.providers.asking import TODAY, Asked, data_of, identite
+from tests.providers.dss.asked import (
+    OPERATIONS,
+    STATUSES,
+    benefit,
+    entitled,
+    told,
+)
+from tests.support.openapi import assert_official
+
+_DAY = "2025-09-01"
+SHOWN: dict[tuple[str, str], dict[str, Any]] = {
+    ("c2s", "FOUND"): {"est_beneficiaire": True, "avec_participation": True, "date_debut_droit": _DAY},
+    ("rsa", "FOUND"): {"est_beneficiaire": True, "avec_majoration": True, "date_debut_droit": _DAY},
+    ("ppa", "FOUND"): {"est_beneficiaire": True, "avec_majoration": True, "date_debut_droit": _DAY},
+    ("aah", "FOUND"): {"est_beneficiaire": True, "date_debut_droit": _DAY},
+    ("asf", "FOUND"): {"est_beneficiaire": True, "date_debut_droit": _DAY},
+    ("aeeh", "FOUND"): {"status": "allocataire", "date_debut_droit": _DAY},
+    ("c2s", "NOT-ENTITLED"): {"est_beneficiaire": False, "avec_participation": False, "date_debut_droit": None},
+    ("rsa", "NOT-ENTITLED"): {"est_beneficiaire": False, "avec_majoration": None, "date_debut_droit": None},
+    ("ppa", "NOT-ENTITLED"): {"est_beneficiaire": False, "avec_majoration": None, "date_debut_droit": None},
+    ("aah", "NOT-ENTITLED"): {"est_beneficiaire": False, "date_debut_droit": None},
+    ("asf", "NOT-ENTITLED"): {"est_beneficiaire": False, "date_debut_droit": None},
+    ("aeeh", "NOT-ENTITLED"): {"status": "non_beneficiaire", "date_debut_droit": None},
+    ("c2s", "INCOMPLETE"): {"est_beneficiaire": True, "avec_participation": True, "date_debut_droit": None},
+    ("rsa", "INCOMPLETE"): {"est_beneficiaire": True, "avec_majoration": None, "date_debut_droit": None},
+    ("ppa", "INCOMPLETE"): {"est_beneficiaire": True, "avec_majoration": None, "date_debut_droit": None},
+    ("aah", "INCOMPLETE"): {"est_beneficiaire": True, "date_debut_droit": None},
+    ("asf", "INCOMPLETE"): {"est_beneficiaire": True, "date_debut_droit": None},
+    ("aeeh", "INCOMPLETE"): {"status": "allocataire", "date_debut_droit": None},
+}
+
+
+@pytest.mark.parametrize(("name", "word"), SHOWN)
+async def test_a_right_is_shown_as_the_contract_says(dss: Asked, name: str, word: str) -> None:
+    data = data_of(await dss(OPERATIONS[name], identite(f"MSA-{word}")))
+    assert data == SHOWN[name, word]
+    assert_official(OPERATIONS[name], data)
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "shown"),
+    [
+        ("c2s", "BENEFICIAIRE_SANS_PARTICIPATION_FINANCIERE", {"est_beneficiaire": True, "avec_participation": False}),
+        ("aeeh", "OUVRANT_DROIT", {"status": "ouvrant_droit"}),
+        ("aeeh", "ALLOCATAIRE", {"status": "allocataire"}),
+    ],
+)
+async def test_every_other_keyword_is_read(dss: Asked, name: str, word: str, shown: dict[str, Any]) -> None:
+    data = data_of(await told(dss, name, {"indicateur": word, "dateIndicateur": "2024-03-01"}))
+    assert data == shown | {"date_debut_droit": "2024-03-01"}
+
+
+@pytest.mark.parametrize("blank", [None, "", " "])
+@pytest.mark.parametrize("name", STATUSES)
+async def test_a_right_may_have_no_date(dss: Asked, name: str, blank: str | None) -> None:
+    found = staged(who_asked({"nomNaissance": "CAF-FOUND"}), name, TODAY)
+    assert found is not None
+    assert isinstance(found.said, File)
+    assert data_of(await told(dss, name, {**found.said.body, "dateIndicateur": blank}))["date_debut_droit"] is None
+
+
+@pytest.mark.parametrize("name", STATUSES)
+async def test_without_a_right_a_date_means_nothing(dss: Asked, name: str) -> None:
+    word = "NON_BENEFICIAIRE_CSS" if name == "c2s" else "NON_BENEFICIAIRE"
+    body = {"indicateur": word, "dateIndicateur": "2025-01-01", "listePrestation": [benefit("FA3102", "2025-01-01")]}
+    data = data_of(await told(dss, name, body))
+    assert data == SHOWN[name, "NOT-ENTITLED"]
+    assert_official(OPERATIONS[name], data)
+
+
+INCREASED: list[tuple[list[dict[str, Any]] | None, bool | None]] = [
+    ([benefit("FA3101", "2025-01-01")], False),
+    ([benefit("FA3102", "2025-01-01")], True),
+    ([benefit("FA3101", "2025-03-01"), benefit("FA3102", "2025-01-01")], True),
+    ([benefit("FA3102", "2025-03-01"), benefit("FA3101", "2025-01-01")], False),
+    ([benefit("FA3102", "2023-01-01", state=20), benefit("FA3101", "2025-01-01")], False),
+    ([benefit("FA3102", None), benefit("FA3101", "2025-01-01")], False),
+    ([benefit("FA3102", None)], True),
+    ([benefit("FA3105", "2025-01-01"), benefit("FA1001", "2025-01-01")], None),
+    ([benefit("FA3102", "2025-01-01", state=20)], None),
+    ([{"cd": "FA3102"}, {}], None),
+    ([], None),
+    (None, None),
+]
+
+
+@pytest.mark.parametrize(("benefits", "increased"), INCREASED)
+async def test_the_earliest_open_benefit_tells_whether_it_is_increased(
+    dss: Asked, benefits: list[dict[str, Any]] | None, increased: bool | None
+) -> None:
+    data = data_of(await told(dss, "rsa", entitled() | {"listePrestation": benefits}))
+    assert data["avec_majoration"] is increased
+    assert_official(OPERATIONS["rsa"], data)
+
+
+@pytest.mark.parametrize(("code", "increased"), [("FA3105", False), ("FA3106", True), ("FA3102", None)])
+async def test_a_prime_is_increased_by_codes_of_its_own(dss: Asked, code: str, increased: bool | None) -> None:
+    assert data_of(await told(dss, "ppa", entitled(benefit(code, "2025-01-01"))))["avec_majoration"] is increased
+
+
+@pytest.mark.parametrize("name", STATUSES)
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"indicateur": "EN_COURS"},
+        {"indicateur": None},
+        {"indicateur": "beneficiaire"},
+        {"dateIndicateur": "01/06/2025"},
+        {"dateIndicateur": 2025},
+    ],
+)
+async def test_what_is_not_of_the_list_is_no_right(dss: Asked, name: str, changed: dict[str, Any]) -> None:
+    assert await told(dss, name, entitled() | changed) == Failed("upstream_malformed")
+
+
+@pytest.mark.parametrize("name", PRESTATIONS)
+async def test_a_file_without_anything_is_malformed(dss: Asked, name: str) -> None:
+    assert await told(dss, name, {}) == Failed("upstream_malformed")
+
+
+async def test_an_answer_that_nobody_signed_is_still_an_answer(dss: Asked) -> None:
+    assert data_of(await told(dss, "aah", entitled(), signature=""))["est_beneficiaire"]
