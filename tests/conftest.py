@@ -19,11 +19,22 @@ hypothesis.settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")
-def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rabbitmq.RabbitNode]:
-    """The session's RabbitMQ. Take `broker_url` instead, unless the test is about the node itself."""
-    _need(rabbitmq.PROGRAM, "RabbitMQ")
-    with rabbitmq.RabbitNode(tmp_path_factory.mktemp("rabbitmq")) as node:
-        yield node
+def rabbitmq3() -> Iterator[rabbitmq.RabbitNode]:
+    yield from _node(rabbitmq.RABBITMQ_3)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq4() -> Iterator[rabbitmq.RabbitNode]:
+    yield from _node(rabbitmq.RABBITMQ_4)
+
+
+@pytest.fixture(scope="session")
+def rabbit(rabbitmq3: rabbitmq.RabbitNode) -> rabbitmq.RabbitNode:
+    """The session's RabbitMQ. Take `broker_url` instead, unless the test is about the node itself.
+
+    The tests of the bus and of faults run on each version: their conftest.py says so.
+    """
+    return rabbitmq3
 
 
 @pytest.fixture
@@ -34,19 +45,25 @@ def broker_url(rabbit: rabbitmq.RabbitNode) -> str:
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.RedisServer]:
-    _need(redis.PROGRAM, "redis")
+    _need(redis.PROGRAM is not None, "redis")
     with redis.RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[postgres.PostgresServer]:
-    _need(postgres.PROGRAM, "PostgreSQL")
+    _need(postgres.PROGRAM is not None, "PostgreSQL")
     with postgres.PostgresServer() as server:
         yield server
 
 
-def _need(program: str | None, name: str) -> None:
-    if program is None:
+def _node(release: rabbitmq.Release) -> Iterator[rabbitmq.RabbitNode]:
+    _need(release.is_installed, release.name)
+    with release.folder() as folder, rabbitmq.RabbitNode(folder, release=release) as node:
+        yield node
+
+
+def _need(is_installed: bool, name: str) -> None:
+    if not is_installed:
         give_up = pytest.fail if SERVICES_REQUIRED else pytest.skip
-        give_up(f"{name} is not installed: run scripts/install_services.sh")
+        give_up(f"{name} is not installed: run scripts/install_services.sh as root")

@@ -33,10 +33,12 @@ from tests.proto.buses import (
     until_answered,
 )
 
+BROKERS = [pytest.param(name, marks=pytest.mark.broker) for name in ("rabbitmq3", "rabbitmq4")]
 
-@pytest.fixture(scope="module", params=["memory", pytest.param("amqp", marks=pytest.mark.broker)])
+
+@pytest.fixture(scope="module", params=["memory", *BROKERS])
 def url(request: pytest.FixtureRequest) -> str:
-    return "memory:" if request.param == "memory" else str(request.getfixturevalue("rabbit").vhost())
+    return "memory:" if request.param == "memory" else str(request.getfixturevalue(request.param).vhost())
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""A RabbitMQ node of the tests' own: its name, ports, cookie, data and epmd. No system service is touched."""
+"""A RabbitMQ node of the tests' own: its name, ports, cookie, data and epmd. No system service is touched.
+
+Of two versions: the machine's, and the one that production runs (docs/adr/0002).
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,57 @@ import os
 import secrets
 import socket
 import subprocess
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.daemon import Daemon, find_program, free_port
 
-# Debian's wrappers in /usr/sbin change to the user rabbitmq and to its folders: call what they wrap.
-PROGRAM = find_program("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server")
-CTL = find_program("/usr/lib/rabbitmq/bin/rabbitmqctl", "rabbitmqctl")
 EPMD = find_program("epmd")
+
+
+@dataclass(frozen=True)
+class Release:
+    """An installed RabbitMQ: the machine's own, or one in another Debian below `root`, which only root may enter."""
+
+    name: str
+    server: str | None
+    ctl: str | None
+    root: Path = Path("/")
+
+    @property
+    def is_installed(self) -> bool:
+        if self.root == Path("/"):
+            return self.server is not None
+        return self.root.is_dir() and os.getuid() == 0
+
+    def command(self, program: str | None, *arguments: str) -> list[str]:
+        assert program, f"{self.name} is not installed"
+        # It finds the disk and the memory, which its alarms watch, by /proc: not there in a bare chroot.
+        enter = [] if self.root == Path("/") else ["unshare", "--mount-proc", f"--root={self.root}", "--wd=/"]
+        return [*enter, program, *arguments]
+
+    def path(self, folder: Path) -> str:
+        """How the server itself calls a folder."""
+        return f"/{folder.relative_to(self.root)}"
+
+    @contextmanager
+    def folder(self) -> Iterator[Path]:
+        """A new one that the server can see."""
+        with tempfile.TemporaryDirectory(dir=self.root / "tmp", prefix="bouquet-rabbitmq-") as folder:
+            yield Path(folder)
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bouquet"
+
+
+# Debian's wrappers in /usr/sbin change to the user rabbitmq and to its folders: call what they wrap.
+_SERVER, _CTL = "/usr/lib/rabbitmq/bin/rabbitmq-server", "/usr/lib/rabbitmq/bin/rabbitmqctl"
+RABBITMQ_3 = Release("RabbitMQ", find_program(_SERVER, "rabbitmq-server"), find_program(_CTL, "rabbitmqctl"))
+RABBITMQ_4 = Release("RabbitMQ 4", _SERVER, _CTL, _cache() / "rabbitmq4")
 
 
 class Epmd(Daemon):
@@ -40,19 +85,19 @@ class RabbitNode(Daemon):
     it, let two seconds pass as well.
     """
 
-    def __init__(self, folder: Path, *, management: bool = False) -> None:
+    def __init__(self, folder: Path, *, management: bool = False, release: Release = RABBITMQ_3) -> None:
         super().__init__(folder, free_port(), ready_within_s=90)
+        self.release = release
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
         self._epmd = Epmd(folder / "epmd")
-        self._environment = _environment(folder, self.port, self._epmd.port)
+        self._environment = _environment(release.path(folder), self.port, self._epmd.port)
         self._vhost_numbers = itertools.count(1)
         management_port = free_port() if management else None
         self.management_url = f"http://127.0.0.1:{management_port}" if management else ""
         _configure(folder, self.port, management_port)
 
     def command(self) -> list[str]:
-        assert PROGRAM, "rabbitmq-server is not installed"
-        return [PROGRAM]
+        return self.release.command(self.release.server)
 
     def environment(self) -> Mapping[str, str]:
         return self._environment
@@ -72,8 +117,7 @@ class RabbitNode(Daemon):
 
     def ctl(self, *arguments: str) -> str:
         """What `rabbitmqctl` prints; about 0.3 s a call."""
-        assert CTL, "rabbitmqctl is not installed"
-        command = [CTL, "--quiet", *arguments]
+        command = self.release.command(self.release.ctl, "--quiet", *arguments)
         return subprocess.check_output(command, env=self._environment, text=True, timeout=60)
 
     def settle(self) -> None:
@@ -88,15 +132,15 @@ class RabbitNode(Daemon):
         return self.url + name
 
 
-def _environment(folder: Path, port: int, epmd_port: int) -> dict[str, str]:
+def _environment(folder: str, port: int, epmd_port: int) -> dict[str, str]:
     own = {
-        "HOME": str(folder),  # of .erlang.cookie
+        "HOME": folder,  # of .erlang.cookie
         "RABBITMQ_NODENAME": f"bouquet-{port}@localhost",
         "RABBITMQ_DIST_PORT": str(free_port()),
-        "RABBITMQ_MNESIA_BASE": str(folder / "data"),
-        "RABBITMQ_LOG_BASE": str(folder / "log"),
-        "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
-        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+        "RABBITMQ_MNESIA_BASE": f"{folder}/data",
+        "RABBITMQ_LOG_BASE": f"{folder}/log",
+        "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq.conf",
+        "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/enabled_plugins",
         "RABBITMQ_CONF_ENV_FILE": os.devnull,  # the machine's own broker is none of our business
         "ERL_EPMD_PORT": str(epmd_port),
         "ERL_EPMD_ADDRESS": "127.0.0.1",
