@@ -13,6 +13,7 @@ from typing import NoReturn, Protocol
 import aio_pika
 from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPError
+from prometheus_client import Gauge
 
 from bouquet_proto import metrics
 
@@ -48,12 +49,13 @@ class Part(Protocol):
 class Link:
     """A connection that comes back, and the parts that live on it. One task, `run`, makes and remakes them all."""
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED) -> None:
         self.connected = False
         self.settled = asyncio.Event()
         """Nothing is on its way up: what is attached is up, or the broker is away. Not before the first attempt."""
         self._url = url
         self._name = name
+        self._gauge = gauge
         self._parts: list[Part] = []
         self._news: asyncio.Queue[Part | Exception] = asyncio.Queue()
 
@@ -82,7 +84,7 @@ class Link:
             if time.monotonic() - began > STEADY_S:
                 failures, told = 0, ""
             if trouble != told:
-                log.warning("broker unavailable", extra={"error": trouble})
+                log.warning("broker unavailable", extra={"error": trouble, "connection": self._name})
                 told = trouble
             await asyncio.sleep(_pause_s(failures))
             failures += 1
@@ -93,15 +95,15 @@ class Link:
             connection = await aio_pika.connect(
                 self._url, client_properties={"connection_name": self._name}, heartbeat=HEARTBEAT_S
             )
-        log.info("broker connected")
-        metrics.BUS_CONNECTED.set(1)
+        log.info("broker connected", extra={"connection": self._name})
+        self._gauge.set(1)
         self.connected = True
         self.settled.clear()
         try:
             await self._tend(connection)
         finally:
             self.connected = False
-            metrics.BUS_CONNECTED.set(0)
+            self._gauge.set(0)
             for part in self._parts:
                 part.down()
             self.settled.set()

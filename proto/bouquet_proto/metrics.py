@@ -24,3 +24,4 @@ HANDLE_SECONDS = Histogram(
 )
 LATE_REPLIES = Counter("bouquet_bus_late_replies_total", "Replies that nobody waited for any more.")
 BUS_CONNECTED = Gauge("bouquet_bus_connected", "Whether this process is connected to the broker.")
+POST_CONNECTED = Gauge("bouquet_post_connected", "Whether this process is connected to the broker for its post.")

@@ -1,0 +1,38 @@
+"""A collector of the tests: it keeps what it collects."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from bouquet_proto.post import MOST, Post
+from tests.proto.buses import until
+
+
+class Archive:
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+
+    async def has(self, bodies: Iterable[bytes], *, within_s: float = 30.0) -> None:
+        """Returns once it has them all."""
+        wanted = set(bodies)
+        await until(lambda: wanted.issubset(self.bodies), within_s=within_s)
+
+
+@asynccontextmanager
+async def collecting(post: Post, *, most: int = MOST, wait_s: float = 0.02) -> AsyncIterator[Archive]:
+    archive = Archive()
+    working = asyncio.create_task(_collect(post, archive, most, wait_s))
+    try:
+        yield archive
+    finally:
+        working.cancel()
+        await asyncio.wait([working])
+
+
+async def _collect(post: Post, archive: Archive, most: int, wait_s: float) -> None:
+    async with post.collect(most=most, wait_s=wait_s) as batches:
+        async for batch in batches:
+            archive.bodies.extend(batch.bodies)
+            await batch.done()

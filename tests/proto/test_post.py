@@ -1,0 +1,148 @@
+"""What the post promises, once for both transports. What only a broker can do is in test_post_amqp.py."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bouquet_proto import post_memory
+from bouquet_proto.post import NotPosted, Post, open_post
+from bouquet_proto.settings import SettingsError
+from tests.proto.buses import Stopwatch
+from tests.proto.posts import collecting
+
+
+@pytest.fixture(params=["memory", pytest.param("amqp", marks=pytest.mark.broker)])
+def url(request: pytest.FixtureRequest) -> str:
+    """Of the test's own: a durable queue remembers what the one before left."""
+    return "memory:" if request.param == "memory" else str(request.getfixturevalue("broker_url"))
+
+
+@pytest.fixture
+async def post(url: str) -> AsyncIterator[Post]:
+    async with open_post(url, "tests") as post:
+        yield post
+
+
+def numbered(count: int, start: int = 0) -> list[bytes]:
+    return [b"%d" % n for n in range(start, start + count)]
+
+
+async def test_what_is_posted_is_collected(post: Post) -> None:
+    async with collecting(post) as archive:
+        await post.post(numbered(1000))
+        await post.post([])
+        await archive.has(numbered(1000))
+    assert len(archive.bodies) == 1000
+
+
+async def test_a_batch_is_as_large_as_it_may_be_and_waits_no_longer_than_it_must(post: Post) -> None:
+    async with post.collect(most=10, wait_s=0.1) as batches:
+        posting = asyncio.create_task(post.post(numbered(25)))
+        sizes: list[int] = []
+        async with asyncio.timeout(10):
+            while sum(sizes) < 25:
+                batch = await anext(batches)
+                sizes.append(len(batch.bodies))
+                await batch.done()
+        assert max(sizes) <= 10
+        await posting
+        watch, posting = Stopwatch(), asyncio.create_task(post.post([b"alone"]))
+        batch = await anext(batches)
+        assert (batch.bodies, watch.seconds() < 5) == ((b"alone",), True)
+        await batch.done()
+        await posting
+
+
+async def test_a_batch_that_is_not_done_comes_again_to_the_same_collector(post: Post) -> None:
+    async with post.collect() as batches:
+        posting = asyncio.create_task(post.post([b"once more"]))
+        first = await anext(batches)
+        again = await anext(batches)
+        assert first.bodies == again.bodies == (b"once more",)
+        await again.done()
+        await posting
+        posting = asyncio.create_task(post.post([b"next"]))
+        assert (await anext(batches)).bodies == (b"next",)
+        posting.cancel()
+
+
+async def test_what_a_collector_leaves_undone_comes_to_the_next_one(post: Post) -> None:
+    async with post.collect() as batches:
+        posting = asyncio.create_task(post.post([b"left"]))
+        assert (await anext(batches)).bodies == (b"left",)
+    async with collecting(post) as archive:
+        await posting
+        await archive.has([b"left"])
+
+
+async def test_a_collector_that_is_cancelled_as_it_gathers_gives_back_what_it_has(post: Post) -> None:
+    async def gather_for_ever() -> None:
+        async with post.collect(most=100, wait_s=3600) as batches:
+            await anext(batches)
+
+    gathering = asyncio.create_task(gather_for_ever())
+    posting = asyncio.create_task(post.post(numbered(3)))
+    await asyncio.sleep(0.2)
+    gathering.cancel()
+    await asyncio.wait([gathering])
+    async with collecting(post) as archive:
+        await posting
+        await archive.has(numbered(3))
+
+
+async def test_collectors_share_the_work(post: Post) -> None:
+    async with post.collect(most=1) as one, post.collect(most=1) as other:
+        posting = asyncio.create_task(post.post(numbered(2)))
+        async with asyncio.timeout(10):
+            batches = [await anext(one), await anext(other)]
+        assert sorted(batch.bodies for batch in batches) == [(b"0",), (b"1",)]
+        for batch in batches:
+            await batch.done()
+        await posting
+
+
+async def test_any_bytes_arrive_as_they_are(post: Post) -> None:
+    bodies = [b"", b"\xff\x00", b"x" * 300_000]
+    async with collecting(post) as archive:
+        await post.post(bodies)
+        await archive.has(bodies)
+
+
+async def test_a_batch_may_be_done_twice(post: Post) -> None:
+    async with post.collect(wait_s=0.02) as batches:
+        for body in numbered(3):
+            posting = asyncio.create_task(post.post([body]))
+            batch = await anext(batches)
+            assert batch.bodies == (body,)
+            await batch.done()
+            await batch.done()
+            await posting
+
+
+async def test_the_embedded_post_keeps_nothing_that_nobody_collects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(post_memory, "POST_TIMEOUT_S", 0.05)
+    async with open_post("memory:", "tests") as post:
+        for _ in range(3):
+            with pytest.raises(NotPosted):
+                await post.post([b"taken back"])
+        async with collecting(post) as archive:
+            await post.post([b"kept"])
+        assert archive.bodies == [b"kept"]
+
+
+async def test_the_embedded_post_confirms_what_its_collector_has_done_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(post_memory, "POST_TIMEOUT_S", 0.1)
+    async with open_post("memory:", "tests") as post, post.collect() as batches:
+        posting = asyncio.create_task(post.post([b"begun"]))
+        await anext(batches)
+        with pytest.raises(NotPosted):
+            await posting
+
+
+async def test_an_unknown_transport_is_a_wrong_setting() -> None:
+    with pytest.raises(SettingsError, match="BOUQUET_BUS_URL"):
+        async with open_post("kafka://somewhere", "tests"):
+            pass

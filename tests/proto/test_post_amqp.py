@@ -1,0 +1,216 @@
+"""The post on RabbitMQ: what must not be lost is not, whatever breaks (reference/mesh-failures.md)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aio_pika
+import pytest
+from aio_pika.abc import AbstractChannel
+from aiormq.channel import Channel
+from aiormq.exceptions import DeliveryError
+from pamqp.commands import Basic
+from pamqp.common import FieldTable
+
+from bouquet_proto import amqp_link, post_amqp
+from bouquet_proto.names import JOURNAL_QUEUE
+from bouquet_proto.post import NotPosted, Post, open_post
+from bouquet_proto.post_amqp import open_amqp_post
+from tests.proto.buses import Stopwatch, until
+from tests.proto.chaos import Relay
+from tests.proto.posts import collecting
+from tests.support.rabbitmq import RabbitNode
+
+pytestmark = pytest.mark.broker
+
+SETTLED_S = 2.5
+"""A quorum queue that is younger may not survive a killed broker (see RabbitNode)."""
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that comes back is found within 0.3 s."""
+    monkeypatch.setattr(amqp_link, "LAST_RETRY_S", 0.3)
+
+
+@pytest.fixture
+async def post(broker_url: str) -> AsyncIterator[Post]:
+    async with open_post(broker_url, "tests") as post:
+        yield post
+
+
+@pytest.fixture
+async def operator(broker_url: str) -> AsyncIterator[AbstractChannel]:
+    """Somebody else on the broker, with every right."""
+    async with await aio_pika.connect(broker_url) as connection, connection.channel() as channel:
+        yield channel
+
+
+async def persist(post: Post, bodies: list[bytes], *, within_s: float = 60.0) -> int:
+    """Posts them until it is told that they are safe, as senders do. How often it was not."""
+    refused = 0
+    async with asyncio.timeout(within_s):
+        while True:
+            try:
+                await post.post(bodies)
+            except NotPosted:
+                refused += 1
+                await asyncio.sleep(0.02)
+            else:
+                return refused
+
+
+async def test_nothing_that_was_confirmed_is_lost_as_the_broker_is_killed_under_load(
+    broker_url: str, rabbit: RabbitNode
+) -> None:
+    groups = [[b"%d.%d" % (group, n) for n in range(50)] for group in range(40)]
+    async with open_post(broker_url, "sender") as sender, open_post(broker_url, "collector") as collector:
+        await persist(sender, [b"first"])
+        await asyncio.sleep(SETTLED_S)
+        async with collecting(collector) as archive:
+
+            async def send() -> int:
+                return sum([await persist(sender, group) for group in groups])
+
+            sending = asyncio.create_task(send())
+            await until(lambda: len(archive.bodies) > 100)
+            rabbit.kill()
+            await asyncio.to_thread(rabbit.start)
+            assert await sending
+            await archive.has({b"first", *(body for group in groups for body in group)})
+
+
+async def test_what_was_confirmed_outlives_a_killed_broker(broker_url: str, rabbit: RabbitNode) -> None:
+    bodies = [b"%d" % n for n in range(200)]
+    async with open_post(broker_url, "tests") as post:
+        await post.post([])
+        await asyncio.sleep(SETTLED_S)
+        await post.post(bodies)
+        rabbit.kill()
+        await asyncio.to_thread(rabbit.start)
+        async with collecting(post) as archive:
+            await archive.has(bodies)
+
+
+async def test_without_a_broker_nothing_is_posted_and_with_one_it_is(broker_url: str) -> None:
+    async with Relay(broker_url) as relay, open_post(relay.url, "tests") as post, collecting(post) as archive:
+        with pytest.raises(NotPosted):
+            await post.post([b"a"])
+        await relay.open()
+        await persist(post, [b"a"])
+        await archive.has([b"a"])
+
+
+async def test_a_cut_connection_is_told_at_once(broker_url: str) -> None:
+    async with Relay(broker_url) as relay:
+        await relay.open()
+        async with open_post(relay.url, "tests") as post:
+            await persist(post, [b"a"])
+            posting = asyncio.create_task(post.post([b"%d" % n * 100_000 for n in range(100)]))
+            await asyncio.sleep(0)
+            watch = Stopwatch()
+            await relay.shut()
+            with pytest.raises(NotPosted):
+                await posting
+            assert watch.seconds() < 5
+
+
+async def test_a_broker_that_hangs_does_not_keep_its_sender(
+    post: Post, rabbit: RabbitNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(post_amqp, "POST_TIMEOUT_S", 0.3)
+    await persist(post, [b"a"])
+    rabbit.pause()
+    try:
+        watch = Stopwatch()
+        with pytest.raises(NotPosted):
+            await post.post([b"b"])
+        assert watch.seconds() < 5
+    finally:
+        rabbit.resume()
+    await persist(post, [b"b"])
+
+
+async def test_a_queue_that_was_deleted_is_no_silent_loss(post: Post, operator: AbstractChannel) -> None:
+    await persist(post, [b"a"])
+    await operator.queue_delete(JOURNAL_QUEUE)
+    with pytest.raises(NotPosted):
+        await post.post([b"b"])
+    async with collecting(post) as archive:
+        await persist(post, [b"b"])
+        await archive.has([b"b"])
+
+
+async def test_a_collector_whose_queue_is_deleted_comes_back_by_itself(post: Post, operator: AbstractChannel) -> None:
+    async with collecting(post) as archive:
+        await persist(post, [b"a"])
+        await archive.has([b"a"])
+        await operator.queue_delete(JOURNAL_QUEUE)
+        await persist(post, [b"b"])
+        await archive.has([b"b"])
+
+
+async def test_after_a_nack_another_channel_is_used(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A channel that was nacked as a quorum queue changed its leader is nacked for minutes; a fresh one is not."""
+    nacked: set[Channel] = set()
+    publish = Channel.basic_publish
+
+    async def nack(self: Channel, *arguments: Any, **options: Any) -> Any:
+        if not nacked or self in nacked:
+            nacked.add(self)
+            raise DeliveryError(None, Basic.Nack(delivery_tag=1))
+        return await publish(self, *arguments, **options)
+
+    monkeypatch.setattr(Channel, "basic_publish", nack)
+    async with open_amqp_post(broker_url, "tests") as post, collecting(post) as archive:
+        assert await persist(post, [b"a", b"b"]) >= 1
+        await archive.has([b"a", b"b"])
+    assert len(nacked) == 1
+
+
+async def test_a_batch_of_a_lost_connection_may_be_done_and_comes_again(broker_url: str) -> None:
+    async with Relay(broker_url) as relay:
+        await relay.open()
+        async with open_post(relay.url, "tests") as post, post.collect(wait_s=0.02) as batches:
+            await persist(post, [b"a"])
+            batch = await anext(batches)
+            await relay.shut()
+            await batch.done()
+            await relay.open()
+            async with asyncio.timeout(20):
+                again = await anext(batches)
+            assert again.bodies == (b"a",)
+            await again.done()
+
+
+async def test_what_is_done_is_not_on_the_broker_any_more(post: Post, operator: AbstractChannel) -> None:
+    async with collecting(post, most=7) as archive:
+        await post.post([b"%d" % n for n in range(100)])
+        await until(lambda: len(archive.bodies) == 100)
+    queue = await operator.declare_queue(JOURNAL_QUEUE, passive=True)
+    assert queue.declaration_result.message_count == 0
+
+
+async def test_the_queue_is_a_quorum_and_what_is_on_it_persistent(post: Post, operator: AbstractChannel) -> None:
+    await post.post([b"a"])
+    arguments: FieldTable = {"x-queue-type": "quorum", "x-delivery-limit": post_amqp.ENDLESS}
+    queue = await operator.declare_queue(JOURNAL_QUEUE, durable=True, arguments=arguments)
+    message = await queue.get()
+    assert message.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
+    await message.ack()
+
+
+async def test_a_record_that_comes_back_again_and_again_is_not_dropped(post: Post) -> None:
+    """RabbitMQ 4 would drop it the 21st time, if the queue did not say otherwise."""
+    await post.post([b"stubborn"])
+    for _ in range(25):
+        async with post.collect(wait_s=0.01) as batches, asyncio.timeout(10):
+            assert (await anext(batches)).bodies == (b"stubborn",)
+
+
+async def test_a_post_that_looks_for_its_broker_stops_at_once(broker_url: str) -> None:
+    async with Relay(broker_url) as relay, open_post(relay.url, "tests") as post, post.collect():
+        watch = Stopwatch()
+    assert watch.seconds() < 2
