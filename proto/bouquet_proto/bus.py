@@ -37,7 +37,9 @@ class Serving(Protocol):
         """Whether requests reach this process now: a consumer that the broker knows, not merely a connection."""
 
 
-class Bus(Protocol):
+class Calling(Protocol):
+    """The asking side."""
+
     @property
     def ready(self) -> bool:
         """Whether a call made now could be carried."""
@@ -48,6 +50,10 @@ class Bus(Protocol):
         `Failed("not_deployed")` at once when nobody serves the provider, `Failed("bus_unavailable")` at once when
         the broker is away or goes away, `Failed("deadline_exceeded")` at the end.
         """
+
+
+class Bus(Calling, Protocol):
+    """Both sides."""
 
     def serve(
         self, provider: str, handler: Handler, *, concurrency: int, drain_s: float = 10.0

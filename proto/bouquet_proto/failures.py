@@ -366,7 +366,7 @@ def _unknown(log: LogLevel = "error", fault: Fault = "provider") -> Failure:
     )
 
 
-def _unavailable(fault: Fault) -> Failure:
+def _unavailable(fault: Fault, retry_in_s: int = 0) -> Failure:
     return Failure(
         kind=Kind.PROVIDER_ERROR,
         code="001",
@@ -375,6 +375,7 @@ def _unavailable(fault: Fault) -> Failure:
         fault=fault,
         retry=True,
         log="warning",
+        retry_in_s=retry_in_s,
     )
 
 
@@ -412,6 +413,7 @@ PROVIDER: dict[str, Failure] = {
     "upstream_unavailable": _unavailable("provider"),
     "breaker_open": _unavailable("provider"),
     "not_deployed": _unavailable("platform"),
+    "provider_busy": _unavailable("platform", retry_in_s=1),
     "upstream_timeout": _timeout("provider"),
     "deadline_exceeded": _timeout("platform"),
     "upstream_unreachable": Failure(

@@ -1,11 +1,9 @@
-"""The HTTP application: the routes that need no provider, a catch-all for the offers', and the two hops around them."""
+"""The HTTP application: the routes that need no provider, a catch-all for the offers', and the hops around them."""
 
 from __future__ import annotations
 
 import logging
-import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -15,11 +13,12 @@ from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from bouquet_gateway import lookup, metrics
+from bouquet_gateway.admission import admission
 from bouquet_gateway.callers import admitted
 from bouquet_gateway.catalogue import envelope_of
 from bouquet_gateway.gateway import GATEWAY, Gateway
 from bouquet_gateway.holders import accept
-from bouquet_gateway.journey import JOURNEY, Journey
+from bouquet_gateway.journey import JOURNEY, Journey, request_id_of
 from bouquet_gateway.nomenclature import nomenclature
 from bouquet_gateway.problems import Problem, render, retry_after
 from bouquet_gateway.tokens import carrier_of
@@ -31,14 +30,13 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-REQUEST_ID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.IGNORECASE | re.ASCII)
 JSON = "application/json"
 EARLY = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
 """Answered before routing, and so in v2's form under `/api/v2/` alone (http-contract §3.1)."""
 
 
 def make_app(gateway: Gateway) -> web.Application:
-    app = web.Application(middlewares=[observe, problems])
+    app = web.Application(middlewares=[admission(gateway.settings.max_requests), observe, problems])
     app[GATEWAY] = gateway
     app.add_routes(
         [
@@ -58,12 +56,11 @@ def make_app(gateway: Gateway) -> web.Application:
 @web.middleware
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Hop 1: the request's id, its root span, its metrics, and the headers that every answer carries."""
-    journey = Journey(_request_id(request), envelope_of(request.path))
+    journey = Journey(request_id_of(request.headers), envelope_of(request.path))
     request[JOURNEY] = journey
     token = telemetry.request_id.set(journey.request_id)
     began = time.perf_counter()
     attributes = {"http.request.method": request.method, "url.scheme": request.scheme}
-    metrics.IN_FLIGHT.inc()
     try:
         with telemetry.span(request.method, SpanKind.SERVER, attributes, request.headers) as span:
             response = await handler(request)
@@ -85,7 +82,6 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
                 },
             )
     finally:
-        metrics.IN_FLIGHT.dec()
         telemetry.request_id.reset(token)
     metrics.REQUESTS.labels(journey.operation, response.status).inc()
     metrics.REQUEST_SECONDS.labels(journey.operation).observe(elapsed_s)
@@ -115,12 +111,6 @@ def _error(request: web.Request, problem: Problem) -> web.Response:
     if (seconds := retry_after(problem, own)) is not None:
         response.headers["Retry-After"] = str(seconds)
     return response
-
-
-def _request_id(request: web.Request) -> str:
-    """The client's when it is a UUID, as the hub requires; else one of ours (D12)."""
-    given = request.headers.get("X-Request-Id", "")
-    return given if REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
 
 
 def _headers(journey: Journey) -> dict[str, str]:

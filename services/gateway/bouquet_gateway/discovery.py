@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from bouquet_gateway.catalogue import Catalogue
-from bouquet_proto.bus import Bus
+from bouquet_proto.bus import Calling
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Describe, Failed, Found, Reply
 from bouquet_proto.offer import Offer
@@ -27,7 +27,7 @@ _offer = msgspec.json.Decoder(Offer)
 class Discovery:
     """An offer once heard is kept when its worker goes away: its paths then answer that the provider is unavailable."""
 
-    def __init__(self, bus: Bus, allowed: Iterable[str], serve: Callable[[Catalogue], None]) -> None:
+    def __init__(self, bus: Calling, allowed: Iterable[str], serve: Callable[[Catalogue], None]) -> None:
         self._bus = bus
         self._allowed = tuple(allowed)
         self._serve = serve

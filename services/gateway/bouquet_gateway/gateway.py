@@ -18,7 +18,7 @@ from bouquet_gateway.maintenance import PARIS, Windows
 from bouquet_gateway.pace import Pace
 from bouquet_gateway.regime import Verdict
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_proto.bus import Bus
+from bouquet_proto.bus import Calling
 from bouquet_proto.settings import Secret
 
 
@@ -32,7 +32,7 @@ class Gateway:
         self,
         settings: GatewaySettings,
         *,
-        bus: Bus,
+        bus: Calling,
         cache: Cache,
         cache_secret: Secret,
         holders: Holders,

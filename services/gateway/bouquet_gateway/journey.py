@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import uuid
+from collections.abc import Mapping
+
 from aiohttp import web
 from msgspec import Struct
 
 from bouquet_gateway.catalogue import Envelope, Served
 from bouquet_gateway.pace import Verdict
+
+REQUEST_ID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.IGNORECASE | re.ASCII)
 
 
 class Journey(Struct):
@@ -25,3 +31,9 @@ class Journey(Struct):
 
 
 JOURNEY = web.RequestKey("journey", Journey)
+
+
+def request_id_of(headers: Mapping[str, str]) -> str:
+    """The client's when it is a UUID, as the hub requires; else one of ours (D12)."""
+    given = headers.get("X-Request-Id", "")
+    return given if REQUEST_ID.fullmatch(given) else str(uuid.uuid4())

@@ -10,7 +10,15 @@ REQUESTS = Counter("bouquet_gateway_requests_total", "HTTP requests answered.", 
 REQUEST_SECONDS = Histogram(
     "bouquet_gateway_request_seconds", "From the request's head to its answer.", ["operation"], buckets=SECONDS
 )
-IN_FLIGHT = Gauge("bouquet_gateway_requests_in_flight", "HTTP requests being answered.")
+IN_FLIGHT = Gauge("bouquet_gateway_requests_in_flight", "HTTP requests being answered, probes apart.")
+CALLS_IN_FLIGHT = Gauge(
+    "bouquet_gateway_calls_in_flight", "Calls to a provider that have not ended, waited for or not.", ["provider"]
+)
+REFUSED = Counter(
+    "bouquet_gateway_refused_total",
+    "What was refused for want of room: a request (`overloaded`), or a call to a provider (`provider_busy`).",
+    ["reason", "provider"],
+)
 CACHE = Counter(
     "bouquet_gateway_cache_total", "Lookups by what the cache gave: hit, miss, joined, bypassed.", ["result"]
 )

@@ -22,7 +22,7 @@ from bouquet_gateway.holders import Holder
 from bouquet_gateway.problems import Problem
 from bouquet_gateway.tokens import INTERNAL_ID, Carrier, Token, Tokens
 from bouquet_proto import registry
-from bouquet_proto.bus import Bus
+from bouquet_proto.bus import Calling
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Changes, Found, NotFound, Reply, WhoIs
 
@@ -50,7 +50,7 @@ class Registered:
     def __init__(
         self,
         tokens: Tokens,
-        bus: Bus,
+        bus: Calling,
         *,
         patience_s: float = 600.0,
         max_known: int = 10_000,

@@ -11,6 +11,7 @@ import msgspec
 
 from bouquet_gateway import embedded
 from bouquet_gateway.app import make_app
+from bouquet_gateway.bulkheads import Bulkheads
 from bouquet_gateway.cache import open_cache
 from bouquet_gateway.gateway import Gateway
 from bouquet_gateway.holders import Claims, Holders
@@ -21,7 +22,7 @@ from bouquet_gateway.server import serving
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.tokens import Tokens, named_keys
 from bouquet_proto import telemetry
-from bouquet_proto.bus import Bus, open_bus
+from bouquet_proto.bus import Calling, open_bus
 from bouquet_proto.names import GATEWAY_PREFIX, MESH_PREFIX
 from bouquet_proto.settings import MeshSettings, SettingsError, load
 from bouquet_proto.signals import stop_requested
@@ -55,25 +56,31 @@ async def serve(environ: Mapping[str, str]) -> None:
 
 def checked(settings: GatewaySettings) -> GatewaySettings:
     """Raises `SettingsError` for settings that make no sense together."""
+    problems = []
     if settings.hedge_after_s >= settings.deadline_s:
-        raise SettingsError([f"{GATEWAY_PREFIX}HEDGE_AFTER_S: must be shorter than {GATEWAY_PREFIX}DEADLINE_S"])
+        problems.append(f"{GATEWAY_PREFIX}HEDGE_AFTER_S: must be shorter than {GATEWAY_PREFIX}DEADLINE_S")
+    if not 1 <= settings.max_calls_per_provider <= settings.max_requests:
+        problems.append(f"{GATEWAY_PREFIX}MAX_CALLS_PER_PROVIDER: must be between 1 and {GATEWAY_PREFIX}MAX_REQUESTS")
+    if problems:
+        raise SettingsError(problems)
     return settings
 
 
 @asynccontextmanager
-async def opened(settings: GatewaySettings, bus: Bus) -> AsyncIterator[Gateway]:
+async def opened(settings: GatewaySettings, bus: Calling) -> AsyncIterator[Gateway]:
     """A gateway whose catalogue keeps itself fresh for the life of the context."""
     secret = settings.cache_secret()
+    calls = Bulkheads(bus, settings.max_calls_per_provider)
     async with (
         open_cache(settings.cache_url, secret, settings.cache_max_items) as cache,
         open_counters(settings.cache_url) as counters,
     ):
         gateway = Gateway(
             settings,
-            bus=bus,
+            bus=calls,
             cache=cache,
             cache_secret=secret,
-            holders=_holders(settings, bus),
+            holders=_holders(settings, calls),
             pace=Pace(counters, limit=settings.calls_per_second),
             windows=parse_windows(settings.maintenance),
         )
@@ -88,7 +95,7 @@ async def opened(settings: GatewaySettings, bus: Bus) -> AsyncIterator[Gateway]:
             await asyncio.gather(*informing, return_exceptions=True)
 
 
-def _holders(settings: GatewaySettings, bus: Bus) -> Holders:
+def _holders(settings: GatewaySettings, bus: Calling) -> Holders:
     tokens = Tokens(settings.token_key, named_keys=named_keys(settings.token_keys))
     if settings.tokens_from == "claims":
         return Claims(tokens)

@@ -35,6 +35,11 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Whom the gateway may ask. Empty with the embedded bus: every installed provider."""
     deadline_s: float = 10.0
     """A request's whole life; the reference's own read timeout (upstreams/01 §1.3)."""
+    max_requests: int = 400
+    """Requests under way in one process; one more is told at once to come back (`00529`). Probes always pass."""
+    max_calls_per_provider: int = 100
+    """Of them, the calls that one provider may hold, so that a slow one leaves room for the others. Best near what
+    its workers take together (`…_CONCURRENCY`), divided by the gateways: more only waits in their queue."""
     regime_strategy: Strategy = "hedged"
     hedge_after_s: float = 2.0
     double_file_grace_s: float = 0.3

@@ -1,0 +1,44 @@
+"""F27: the worker pool of one provider starves. What it may hold is explicit; the excess is refused fast."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bouquet_proto.bus import open_bus
+from tests.gateway.funds import Fund, of, town
+from tests.mesh.door import Answer
+from tests.proto.buses import Stopwatch, until
+
+pytestmark = pytest.mark.broker
+
+SHARE = 5
+EXCESS = 40
+NAMES = [f"DUPONT{letter}" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
+
+
+async def test_f27_a_slow_fund_starves_neither_its_callers_nor_the_other_funds(broker_url: str) -> None:
+    slow, quick = Fund("acme", "90"), Fund("zenith", "91")
+    quick.open.set()
+    async with (
+        open_bus(broker_url, "tests") as bus,
+        town(bus, slow, quick, concurrency=SHARE, max_calls_per_provider=SHARE, deadline_s=20.0) as (_, client),
+    ):
+        under_way = [asyncio.create_task(client.get(slow.path, of(name))) for name in NAMES[:SHARE]]
+        await until(lambda: len(slow.asked) == SHARE)
+
+        async def refused(number: int) -> tuple[Answer, float]:
+            watch = Stopwatch()
+            return await client.get(slow.path, of(NAMES[SHARE + number % 20])), watch.seconds()
+
+        answers = [await refused(number) for number in range(EXCESS)]
+        assert {(answer.told, answer.headers["Retry-After"]) for answer, _ in answers} == {("502 90001 ACME", "1")}
+        assert sorted(waited_s for _, waited_s in answers)[EXCESS // 2] < 0.05
+        assert len(slow.asked) == SHARE
+
+        assert {(await client.get(quick.path, of(name))).status for name in NAMES} == {200}
+
+        slow.open.set()
+        assert [(await call).status for call in under_way] == [200] * SHARE
+        assert (await client.get(slow.path, of("MARTIN"))).status == 200

@@ -1,0 +1,81 @@
+"""Providers that keep their callers waiting, known by their offer alone, behind a gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from bouquet_gateway.app import make_app
+from bouquet_gateway.gateway import Gateway
+from bouquet_gateway.serve import checked, opened
+from bouquet_gateway.server import serving
+from bouquet_gateway.settings import GatewaySettings
+from bouquet_proto.bus import Bus
+from bouquet_proto.messages import Describe, Found, Lookup, Reply, Request, encode
+from bouquet_proto.offer import Authority, Offer
+from bouquet_proto.rules import Check
+from tests.gateway.offers import dossier
+from tests.mesh.door import RECIPIENT, TOKEN_KEY, Door, door, token
+
+DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}
+HOST = "127.0.0.1"
+
+
+class Fund:
+    """Answers while it is open. It tells its offer at any time."""
+
+    def __init__(self, provider: str, prefix: str) -> None:
+        self.provider = provider
+        self.path = f"/v3/{provider}/dossier/identite"
+        self.path_v2 = f"/api/v2/dossier-{provider}"
+        self.asked: list[Lookup] = []
+        self.open = asyncio.Event()
+        v2 = {"path": self.path_v2, "checks": ((Check("nom", {"nom_naissance": "nom"}),),)}
+        self._offer = Offer(
+            provider=provider,
+            owner="tests",
+            authority=Authority(provider.upper(), prefix),
+            operations=(
+                dossier(id=f"{provider}_v3_dossier", path=self.path, reasons=()),
+                dossier(id=f"{provider}_v2_dossier", reasons=(), **v2),
+            ),
+        )
+
+    async def __call__(self, request: Request) -> Reply:
+        if isinstance(request, Describe):
+            return Found(Raw(encode(self._offer)))
+        assert isinstance(request, Lookup)
+        self.asked.append(request)
+        await self.open.wait()
+        return Found(Raw(msgspec.json.encode(DATA)))
+
+
+def of(name: str) -> dict[str, Any]:
+    """The query for somebody of that name."""
+    born = {"anneeDateNaissance": 1990, "moisDateNaissance": 1, "jourDateNaissance": 2}
+    who = {"nomNaissance": name, "prenoms[]": ["PAUL"], "codeCogInseePaysNaissance": "99351"}
+    return {"recipient": RECIPIENT, **who, **born}
+
+
+@asynccontextmanager
+async def town(bus: Bus, *funds: Fund, concurrency: int = 100, **settings: Any) -> AsyncIterator[tuple[Gateway, Door]]:
+    """A gateway that knows these funds, and a client who may see everything."""
+    own: dict[str, Any] = {
+        "token_key": TOKEN_KEY,
+        "tokens_from": "claims",
+        "providers": tuple(fund.provider for fund in funds),
+        "calls_per_second": 10_000,
+    }
+    async with AsyncExitStack() as stack:
+        for fund in funds:
+            await stack.enter_async_context(bus.serve(fund.provider, fund, concurrency=concurrency, drain_s=0.1))
+        gateway = await stack.enter_async_context(opened(checked(GatewaySettings(**own | settings)), bus))
+        port = await stack.enter_async_context(serving(make_app(gateway), HOST, 0))
+        client = await stack.enter_async_context(door(f"http://{HOST}:{port}"))
+        client.token = token("acme_dossier", "acme_age")
+        yield gateway, client

@@ -1,0 +1,129 @@
+"""A full gateway says so at once, and to whom it costs nothing to say it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from prometheus_client import REGISTRY
+
+from bouquet_gateway.admission import ALWAYS_OPEN
+from bouquet_gateway.serve import checked
+from bouquet_gateway.settings import GatewaySettings
+from bouquet_proto.bus_memory import MemoryBus
+from bouquet_proto.settings import SettingsError
+from tests.gateway.funds import Fund, of, town
+from tests.mesh.door import TOKEN_KEY, Answer, Door
+from tests.proto.buses import Stopwatch, until
+
+MOST = 3
+
+
+@pytest.fixture
+def fund() -> Fund:
+    return Fund("acme", "90")
+
+
+@pytest.fixture
+async def client(fund: Fund) -> AsyncIterator[Door]:
+    async with town(MemoryBus(), fund, max_requests=MOST, max_calls_per_provider=MOST) as (_, client):
+        yield client
+
+
+@asynccontextmanager
+async def full(client: Door, fund: Fund) -> AsyncIterator[list[asyncio.Task[Answer]]]:
+    """As many calls under way as the gateway takes; they are answered at the end."""
+    calls = [asyncio.create_task(client.get(fund.path, of(f"DUPONT{letter}"))) for letter in "ABC"[:MOST]]
+    await until(lambda: len(fund.asked) == MOST)
+    yield calls
+    fund.open.set()
+    assert [(await call).status for call in calls] == [200] * MOST
+
+
+def refused(provider: str = "", reason: str = "overloaded") -> float:
+    labels = {"reason": reason, "provider": provider}
+    return REGISTRY.get_sample_value("bouquet_gateway_refused_total", labels) or 0.0
+
+
+async def test_one_more_than_it_can_take_is_told_to_come_back(client: Door, fund: Fund) -> None:
+    async with full(client, fund):
+        answer = await client.get(fund.path, of("MARTIN"))
+    detail = "La plateforme reçoit plus de demandes qu'elle ne peut en traiter, veuillez réessayer."
+    error = {"code": "00529", "title": "Service surchargé", "detail": detail, "meta": {"retry_in": 1}}
+    assert (answer.status, answer.json) == (503, {"errors": [error]})
+    assert answer.headers["Retry-After"] == "1"
+    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+
+
+async def test_in_v2_it_is_told_in_the_words_of_v2(client: Door, fund: Fund) -> None:
+    async with full(client, fund):
+        answer = await client.get(fund.path_v2, {"nom": "MARTIN"})
+    detail = "La plateforme reçoit plus de demandes qu'elle ne peut en traiter, veuillez réessayer."
+    assert (answer.status, answer.json) == (503, {"error": "overloaded", "reason": detail, "message": detail})
+    assert answer.headers["Retry-After"] == "1"
+
+
+async def test_a_refusal_comes_at_once(client: Door, fund: Fund) -> None:
+    async with full(client, fund):
+        watch = Stopwatch()
+        answers = [await client.get(fund.path, of("MARTIN")) for _ in range(20)]
+    assert {answer.status for answer in answers} == {503}
+    assert watch.seconds() / 20 < 0.05
+
+
+async def test_nothing_is_read_of_a_request_that_is_refused(client: Door, fund: Fund) -> None:
+    async with full(client, fund):
+        answer = await client.get(fund.path, token="nobody's")
+    assert answer.codes == ["00529"]
+    assert "RateLimit-Limit" not in answer.headers
+
+
+async def test_a_refusal_has_the_request_s_id(client: Door, fund: Fund) -> None:
+    given = str(uuid.uuid4())
+    async with full(client, fund):
+        named = await client.get(fund.path, headers={"X-Request-Id": given})
+        nameless = await client.get(fund.path)
+    assert named.headers["X-Request-Id"] == given
+    assert uuid.UUID(nameless.headers["X-Request-Id"])
+
+
+@pytest.mark.parametrize("path", sorted(ALWAYS_OPEN))
+async def test_whoever_watches_it_sees_it_full(client: Door, fund: Fund, path: str) -> None:
+    async with full(client, fund):
+        assert (await client.get(path, token="")).status in (200, 503)
+        assert (await client.get(path, token="")).headers.get("Retry-After") is None
+
+
+async def test_a_call_that_ends_makes_room_whatever_its_end(client: Door, fund: Fund) -> None:
+    async with full(client, fund):
+        assert (await client.get(fund.path, of("MARTIN"))).status == 503
+    answers = [await client.get(fund.path, of("MARTIN"), token="nobody's") for _ in range(2 * MOST)]
+    assert {answer.status for answer in answers} == {401}
+    assert (await client.get(fund.path, of("MARTIN"))).status == 200
+
+
+async def test_what_it_refuses_is_counted(client: Door, fund: Fund) -> None:
+    before = refused()
+    async with full(client, fund):
+        for _ in range(5):
+            await client.get(fund.path, of("MARTIN"))
+        metrics = (await client.get("/metrics", token="")).body.decode()
+    assert refused() == before + 5
+    assert f"bouquet_gateway_requests_in_flight {MOST:.1f}" in metrics
+
+
+async def test_many_refusals_are_one_line_of_log(client: Door, fund: Fund, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        async with full(client, fund):
+            for _ in range(20):
+                await client.get(fund.path, of("MARTIN"))
+    assert caplog.messages.count("overloaded") == 1
+
+
+def test_a_provider_s_share_that_is_more_than_all_there_is_is_a_wrong_setting() -> None:
+    with pytest.raises(SettingsError, match="MAX_CALLS_PER_PROVIDER"):
+        checked(GatewaySettings(token_key=TOKEN_KEY, max_requests=10, max_calls_per_provider=11))

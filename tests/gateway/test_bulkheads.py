@@ -1,0 +1,101 @@
+"""A provider that keeps its callers waiting holds its own share of the calls, and no other's."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bouquet_gateway.bulkheads import Bulkheads
+from bouquet_proto.bus_memory import MemoryBus
+from bouquet_proto.messages import Describe, Failed
+from tests.mesh.mesh import mesh
+from tests.mesh.people import named
+from tests.proto.buses import FOUND, PROVIDER, Desk, find, lookup, serving, until
+
+BUSY = Failed("provider_busy")
+MOST = 2
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+async def calls(desk: Desk) -> AsyncIterator[Bulkheads]:
+    bus = MemoryBus()
+    async with serving(bus, desk, drain_s=0.1), serving(bus, find, provider="msa"):
+        yield Bulkheads(bus, MOST)
+
+
+async def filled(calls: Bulkheads, desk: Desk, *, within_s: float = 5.0) -> list[asyncio.Task[object]]:
+    """The calls that take the provider's whole share."""
+    under_way: list[asyncio.Task[object]] = [
+        asyncio.create_task(calls.call(PROVIDER, lookup(f"{number}", within_s=within_s))) for number in range(MOST)
+    ]
+    await until(lambda: len(desk.asked) == MOST)
+    return under_way
+
+
+async def test_above_its_share_a_provider_is_not_asked(calls: Bulkheads, desk: Desk) -> None:
+    under_way = await filled(calls, desk)
+    assert await calls.call(PROVIDER, lookup()) == BUSY
+    assert len(desk.asked) == MOST
+    desk.open.set()
+    assert await asyncio.gather(*under_way) == [FOUND] * MOST
+
+
+async def test_another_provider_has_a_share_of_its_own(calls: Bulkheads, desk: Desk) -> None:
+    await filled(calls, desk)
+    assert await calls.call("msa", lookup()) == FOUND
+
+
+async def test_an_answer_makes_room(calls: Bulkheads, desk: Desk) -> None:
+    under_way = await filled(calls, desk)
+    desk.open.set()
+    await asyncio.gather(*under_way)
+    assert await calls.call(PROVIDER, lookup()) == FOUND
+
+
+async def test_a_call_that_nobody_waits_for_any_more_still_takes_its_place(calls: Bulkheads, desk: Desk) -> None:
+    under_way = await filled(calls, desk)
+    for call in under_way:
+        call.cancel()
+    await asyncio.wait(under_way)
+    assert await calls.call(PROVIDER, lookup()) == BUSY
+
+
+async def test_a_silent_provider_gives_its_places_back_at_the_deadline(calls: Bulkheads, desk: Desk) -> None:
+    under_way = await filled(calls, desk, within_s=0.2)
+    assert await asyncio.gather(*under_way) == [Failed("deadline_exceeded")] * MOST
+    desk.open.set()
+    assert await calls.call(PROVIDER, lookup()) == FOUND
+
+
+async def test_what_the_gateway_asks_for_itself_passes(calls: Bulkheads, desk: Desk) -> None:
+    await filled(calls, desk)
+    desk.open.set()
+    assert await calls.call(PROVIDER, Describe(id="d", deadline=time.time() + 5)) == FOUND
+
+
+@pytest.mark.parametrize(
+    ("nom", "told"),
+    [
+        ("CAF-FOUND MSA-NO-FILE", "502 23001 CNAF"),
+        ("CAF-NO-FILE MSA-NO-FILE", "502 23001 CNAF"),
+        ("CAF-NO-FILE MSA-FOUND", "200 MSA"),
+    ],
+)
+async def test_a_fund_that_is_busy_is_one_of_which_nobody_knows_anything(nom: str, told: str) -> None:
+    async with mesh(max_calls_per_provider=1, deadline_s=3.0, hedge_after_s=2.0) as client:
+        slow = asyncio.create_task(client.get(params=named("CAF-SLOW MSA-NO-FILE")))
+        await until(lambda: client.calls["cnaf"] == 1)
+        answer = await client.get(params=named(nom))
+        assert client.calls["cnaf"] == 1
+        await slow
+    assert answer.told == told
+    if answer.status != 200:
+        assert answer.headers["Retry-After"] == "1"
