@@ -24,6 +24,8 @@ class Held(Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at: float
     as_of: int
     """The last change that this answer knows of."""
+    habilitation: str = ""
+    """Its id."""
     blacklisted_at: float | None = None
     calls_per_minute: int = 0
     """A limit of the habilitation's own; none when 0."""

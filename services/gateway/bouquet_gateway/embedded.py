@@ -6,21 +6,30 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import entry_points
-from typing import Protocol
+from typing import Any, Protocol
 
 from bouquet_proto.bus import Bus
 from bouquet_proto.names import CASEBOOK, SERVICES, WORKERS
 from bouquet_proto.offer import Offer, Operation
+from bouquet_proto.post import Post
 
 log = logging.getLogger(__name__)
 
 
 class Hosted(Protocol):
-    """What the gateway knows of a worker, of the casebook, or of a service."""
+    """What the gateway knows of a worker, or of the casebook."""
 
     def offers(self) -> tuple[Offer, ...]: ...
 
     def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[object]: ...
+
+
+class Service(Protocol):
+    """What the gateway asks on its own account, and what collects the journal from `post`, where there is one."""
+
+    def running(
+        self, bus: Bus, environ: Mapping[str, str], post: Post | None
+    ) -> AbstractAsyncContextManager[object]: ...
 
 
 def installed(*, sandbox: bool) -> dict[str, Hosted]:
@@ -28,12 +37,12 @@ def installed(*, sandbox: bool) -> dict[str, Hosted]:
     return _loaded(CASEBOOK if sandbox else WORKERS)
 
 
-def services() -> dict[str, Hosted]:
-    """What the gateway itself asks: the registry."""
+def services() -> dict[str, Service]:
+    """The registry, where it is installed."""
     return _loaded(SERVICES)
 
 
-def _loaded(group: str) -> dict[str, Hosted]:
+def _loaded(group: str) -> dict[str, Any]:
     entries = entry_points(group=group)
     return {entry.name: entry.load() for entry in sorted(entries, key=lambda entry: entry.name)}
 
@@ -54,10 +63,18 @@ def _scopes(operation: Operation) -> set[str]:
 
 
 @asynccontextmanager
-async def hosting(bus: Bus, environ: Mapping[str, str], hosts: Mapping[str, Hosted]) -> AsyncIterator[None]:
+async def hosting(
+    bus: Bus,
+    post: Post | None,
+    environ: Mapping[str, str],
+    hosts: Mapping[str, Hosted],
+    services: Mapping[str, Service],
+) -> AsyncIterator[None]:
     """Starts them; raises `SettingsError` when one lacks its settings."""
-    log.warning("embedded bus: gateway and workers share one process", extra={"hosted": list(hosts)})
+    log.warning("embedded bus: gateway and workers share one process", extra={"hosted": [*hosts, *services]})
     async with AsyncExitStack() as stack:
         for host in hosts.values():
             await stack.enter_async_context(host.running(bus, environ))
+        for service in services.values():
+            await stack.enter_async_context(service.running(bus, environ, post))
         yield

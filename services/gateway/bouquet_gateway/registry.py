@@ -158,6 +158,7 @@ def _holder(token: str, held: registry.Held) -> Token:
         scopes=held.scopes,
         siret=held.siret,
         expires_at=held.expires_at,
+        habilitation=held.habilitation,
         blacklisted_at=held.blacklisted_at,
         calls_per_minute=held.calls_per_minute,
         networks=networks_of(held.allowed_ips) if held.allowed_ips else None,

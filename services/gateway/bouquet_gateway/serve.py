@@ -39,14 +39,14 @@ async def serve(environ: Mapping[str, str]) -> None:
     """Raises `SettingsError` with every wrong variable before anything starts."""
     mesh = load(MeshSettings, environ, MESH_PREFIX, strict=False)
     settings = checked(load(GatewaySettings, environ, GATEWAY_PREFIX))
-    hosts = _hosts(settings) if mesh.bus_url.reveal() == EMBEDDED else {}
+    hosts, services = _hosted(settings) if mesh.bus_url.reveal() == EMBEDDED else ({}, {})
     settings = _with_providers(settings, embedded.providers(hosts))
     telemetry.configure_logs(SERVICE, mesh.log_level)
     async with AsyncExitStack() as stack:
         stack.enter_context(telemetry.tracing(SERVICE, environ))
         bus = await stack.enter_async_context(open_bus(mesh.bus_url.reveal(), SERVICE))
-        if hosts:
-            await stack.enter_async_context(embedded.hosting(bus, environ, hosts))
+        if hosts or services:
+            await stack.enter_async_context(embedded.hosting(bus, None, environ, hosts, services))
         gateway = await stack.enter_async_context(opened(settings, bus))
         port = await stack.enter_async_context(serving(make_app(gateway), settings.host, settings.port))
         log.info("gateway started", extra={"port": port, "providers": list(settings.providers)})
@@ -102,12 +102,12 @@ def _holders(settings: GatewaySettings, bus: Calling) -> Holders:
     return Registered(tokens, bus, patience_s=settings.registry_patience_s)
 
 
-def _hosts(settings: GatewaySettings) -> dict[str, embedded.Hosted]:
+def _hosted(settings: GatewaySettings) -> tuple[dict[str, embedded.Hosted], dict[str, embedded.Service]]:
     """The allowed ones of those installed here; the casebook stands for all. And the registry, where it is asked."""
     hosts = embedded.installed(sandbox=settings.sandbox)
     chosen = settings.providers if settings.providers and not settings.sandbox else tuple(hosts)
     services = embedded.services() if settings.tokens_from == "registry" else {}
-    return {name: host for name, host in hosts.items() if name in chosen} | services
+    return {name: host for name, host in hosts.items() if name in chosen}, services
 
 
 def _with_providers(settings: GatewaySettings, hosted: tuple[str, ...]) -> GatewaySettings:

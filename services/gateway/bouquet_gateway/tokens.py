@@ -41,6 +41,8 @@ class Token(Struct, frozen=True):
     scopes: frozenset[str]
     siret: str
     expires_at: float
+    habilitation: str = ""
+    """Its id; empty where a token speaks for itself."""
     blacklisted_at: float | None = None
     calls_per_minute: int = 0
     """A limit of the habilitation's own, besides that of every token; none when 0."""

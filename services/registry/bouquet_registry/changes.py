@@ -21,6 +21,7 @@ async def held(connection: AsyncConnection, token: str) -> tuple[Held | None, in
     query = select(
         tokens.expires_at,
         tokens.blacklisted_at,
+        habilitations.id,
         habilitations.siret,
         habilitations.scopes,
         habilitations.calls_per_minute,
@@ -35,6 +36,7 @@ async def held(connection: AsyncConnection, token: str) -> tuple[Held | None, in
         scopes=frozenset(row.scopes),
         expires_at=row.expires_at.timestamp(),
         as_of=as_of,
+        habilitation=row.id,
         blacklisted_at=ALWAYS if row.state == "archived" else _seconds(row.blacklisted_at),
         calls_per_minute=row.calls_per_minute,
         allowed_ips=tuple(row.allowed_ips),

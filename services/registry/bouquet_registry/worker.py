@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bouquet_proto.bus import Bus, Serving
 from bouquet_proto.messages import Changes, Failed, Found, NotFound, Reply, Request, WhoIs, encode
 from bouquet_proto.offer import Offer
+from bouquet_proto.post import Post
 from bouquet_proto.registry import AS_OF, PROVIDER, UNKNOWN
 from bouquet_proto.settings import load
 from bouquet_registry import changes, schema
@@ -43,7 +44,7 @@ class Service:
         return load(RegistrySettings, environ, PREFIX)
 
     @asynccontextmanager
-    async def running(self, bus: Bus, environ: Mapping[str, str]) -> AsyncIterator[Serving]:
+    async def running(self, bus: Bus, environ: Mapping[str, str], post: Post | None) -> AsyncIterator[Serving]:
         settings = self.settings(environ)
         async with open_store(settings.database_url) as store, answering(bus, store, settings) as serving:
             yield serving
