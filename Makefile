@@ -2,11 +2,11 @@ PYTHON ?= python3
 PIP := .venv/bin/pip --disable-pip-version-check install -qq
 DISTRIBUTIONS := $(shell scripts/distributions.sh ./)
 
-.PHONY: help demo sandbox fuzz test lint types wheels unit broker lock clean
+.PHONY: help demo sandbox fuzz test test-deploy lint types wheels unit broker lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
-	@sed -nE 's/^([a-z ]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 40
+	@sed -nE 's/^([a-z -]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 40
 
 demo: .venv/run ## Everything in one process, to click around in: make demo [PORT=8080] [BUS=amqp://...]
 	@exec .venv/bin/python deploy/demo/demo.py $(if $(PORT),--port $(PORT)) $(if $(BUS),--bus $(BUS))
@@ -17,7 +17,11 @@ sandbox: .venv/run ## The same, answered from case files: make sandbox [CASES=fo
 test: .venv/dev ## All that CI runs
 	@scripts/install_services.sh || true
 	@.venv/bin/tox run-parallel --no-list-dependencies -p 2 -e lint,types,wheels
-	@.venv/bin/tox run --no-list-dependencies -e unit,broker
+	@.venv/bin/tox run --no-list-dependencies -e unit,broker,deploy
+
+test-deploy: .venv/dev ## Images, Kubernetes, compose: everything under deploy/
+	@scripts/install_services.sh || true
+	@.venv/bin/tox run -q --no-list-dependencies -e deploy
 
 lint types wheels unit broker: .venv/dev ## One part of it
 	@.venv/bin/tox run -q --no-list-dependencies -e $@

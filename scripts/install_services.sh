@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the servers that the tests start for themselves. Starts none of them: the tests use their own ports and data.
+# Installs the servers that the tests start for themselves, and what builds images. Starts none of them: the tests use
+# their own ports and data.
 set -eu
 
 rabbitmq4=${XDG_CACHE_HOME:-$HOME/.cache}/bouquet/rabbitmq4 # tests/support/rabbitmq.py looks for it there
@@ -8,7 +9,8 @@ missing=
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || command -v rabbitmq-server >/dev/null || missing="rabbitmq-server "
 command -v redis-server >/dev/null || missing="${missing}redis-server "
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || missing="${missing}postgresql "
-[ -d "$rabbitmq4" ] || command -v debootstrap >/dev/null || missing="${missing}debootstrap "
+command -v buildah >/dev/null || missing="${missing}buildah "
+command -v debootstrap >/dev/null || [ -x /usr/sbin/debootstrap ] || missing="${missing}debootstrap "
 [ -d "$rabbitmq4" ] || wanted=RabbitMQ-4
 [ -n "$missing${wanted:-}" ] || exit 0
 

@@ -14,5 +14,6 @@ compile() { # output, options; requirements on stdin
 
 scripts/distributions.sh ./ | compile run "$@"
 compile build --constraints requirements/run.txt "$@" <requirements/build.in
-{ scripts/distributions.sh ./ && cat requirements/*.in; } |
+compile image "$@" <requirements/image.in
+{ scripts/distributions.sh ./ && cat requirements/build.in requirements/dev.in; } |
     compile dev --constraints requirements/run.txt --constraints requirements/build.txt "$@"

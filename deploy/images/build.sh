@@ -1,0 +1,29 @@
+#!/bin/sh
+# Builds images: all of them, or those named.
+#
+#     deploy/images/build.sh [gateway|registry|simulators|PROVIDER …]
+#
+# REGISTRY   where they will live; registry.example.org by default
+# VERSION    their tag; the gateway's version by default
+# BUILDER    `docker build --network none` by default; podman knows the same, buildah `bud`
+# BASE       the image below them, best by its digest: python:3.11-slim-bookworm@sha256:…
+set -eu
+cd "$(dirname "$0")/../.."
+
+distribution() { echo "bouquet-$1" | tr _ -; }
+providers=$(grep -l '"bouquet.workers"' services/providers/*/pyproject.toml | cut -d/ -f3)
+version=${VERSION:-$(sed -n 's/^version = "\(.*\)"/\1/p' services/gateway/pyproject.toml)}
+revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
+
+rm -rf dist/wheels
+deploy/images/wheelhouse.sh dist/wheels
+for name in ${*:-gateway registry simulators $providers}; do
+    distributions=$(distribution "$name")
+    if [ "$name" = simulators ]; then
+        distributions=bouquet-casebook
+        for provider in $providers; do distributions="$distributions $(distribution "$provider")"; done
+    fi
+    ${BUILDER:-docker build --network none} ${BASE:+--build-arg BASE="$BASE"} \
+        --build-arg DISTRIBUTIONS="$distributions" --build-arg VERSION="$version" --build-arg REVISION="$revision" \
+        --file deploy/images/Dockerfile --tag "${REGISTRY:-registry.example.org}/bouquet-$name:$version" dist
+done

@@ -1,0 +1,21 @@
+#!/bin/sh
+# Fills a folder with all that images are made of: the lock's wheels, each checked against its hash, and our own.
+#
+#     deploy/images/wheelhouse.sh dist/wheels
+set -eu
+target=$(mkdir -p "$1" && cd "$1" && pwd)
+cd "$(dirname "$0")/../.."
+
+# Environment markers are the image's to judge, not this machine's.
+fetch() { # lock, folder
+    sed 's/ ; [^\\]*\\$/ \\/' "requirements/$1.txt" >"$target/$1.lock"
+    python -m pip --disable-pip-version-check download --quiet --require-hashes --no-deps --only-binary :all: \
+        --dest "$2" --requirement "$target/$1.lock"
+    rm "$target/$1.lock"
+}
+fetch run "$target"
+fetch image "$target/tools"
+
+for folder in $(scripts/distributions.sh ./); do
+    uv build --quiet --wheel --no-build-isolation --out-dir "$target" "$folder"
+done
