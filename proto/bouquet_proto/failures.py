@@ -391,6 +391,18 @@ def _timeout(fault: Fault) -> Failure:
     )
 
 
+def _rate_limited(fault: Fault, *, retry: bool = False, log: LogLevel = "info") -> Failure:
+    return Failure(
+        kind=Kind.PROVIDER_ERROR,
+        code="008",
+        title="Erreur auprès du fournisseur de données : trop de requêtes",
+        detail="Erreur de fournisseur de donnée : Trop de requêtes effectuées, veuillez réessayer plus tard.",
+        fault=fault,
+        retry=retry,
+        log=log,
+    )
+
+
 PROVIDER: dict[str, Failure] = {
     "upstream_internal": Failure(
         kind=Kind.PROVIDER_ERROR,
@@ -443,14 +455,8 @@ PROVIDER: dict[str, Failure] = {
         fault="platform",
         log="error",
     ),
-    "upstream_rate_limited": Failure(
-        kind=Kind.PROVIDER_ERROR,
-        code="008",
-        title="Erreur auprès du fournisseur de données : trop de requêtes",
-        detail="Erreur de fournisseur de donnée : Trop de requêtes effectuées, veuillez réessayer plus tard.",
-        fault="provider",
-        log="warning",
-    ),
+    "upstream_rate_limited": _rate_limited("provider", log="warning"),
+    "quota_spent": _rate_limited("platform", retry=True),
     "upstream_certificate": Failure(
         kind=Kind.PROVIDER_UNKNOWN,
         code="009",

@@ -28,7 +28,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def breaker(clock: Clock) -> Breaker:
-    return Breaker("fund", after=3, open_s=OPEN_S, clock=clock)
+    return Breaker("fund", after=3, open_s=OPEN_S, spread=0.0, clock=clock)
 
 
 def call(breaker: Breaker, reason: str = "", *, patient: bool = True) -> str:
@@ -152,3 +152,15 @@ def test_it_speaks_once_when_it_opens_and_once_when_it_closes(
         call(breaker)
         call(breaker)
     assert caplog.messages == ["upstream stopped answering", "upstream answers again"]
+
+
+def test_processes_that_a_fund_failed_together_do_not_try_it_together(clock: Clock) -> None:
+    breakers = [Breaker(f"fund {number}", after=3, open_s=OPEN_S, spread=0.2, clock=clock) for number in range(50)]
+    for breaker in breakers:
+        fail(breaker, 3)
+    clock.now = OPEN_S - 0.1
+    assert {call(breaker) for breaker in breakers} == {"breaker_open"}
+    clock.now = OPEN_S * 1.1
+    assert {call(breaker) for breaker in breakers} == {"breaker_open", ""}
+    clock.now = OPEN_S * 1.2
+    assert {call(breaker) for breaker in breakers} == {""}

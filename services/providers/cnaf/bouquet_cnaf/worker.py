@@ -65,6 +65,7 @@ def soap(settings: Settings) -> Upstream:
         timeout_s=settings.soap_timeout_s,
         headers=upstream.HEADERS,
         concurrency=settings.concurrency,
+        calls_per_minute=settings.upstream_calls_per_minute,
         ssl=_mutual_tls(settings),
     )
 

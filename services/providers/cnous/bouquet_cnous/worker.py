@@ -42,6 +42,7 @@ def cnous(settings: Settings) -> Upstream:
         timeout_s=settings.timeout_s,
         failures=upstream.FAILURES,
         concurrency=settings.concurrency,
+        calls_per_minute=settings.upstream_calls_per_minute,
     )
 
 

@@ -49,6 +49,7 @@ def of_prestation(name: str, settings: Settings) -> HubSettings:
     own = {field: getattr(settings, f"{name}_{field}") for field in ("url", "client_id", "client_secret", "scope")}
     return HubSettings(
         concurrency=settings.concurrency,
+        upstream_calls_per_minute=settings.upstream_calls_per_minute,
         hub_token_url=settings.hub_token_url,
         hub_timeout_s=settings.hub_timeout_s,
         **{f"hub_{field}": value for field, value in own.items()},

@@ -133,7 +133,13 @@ async def france_connect(settings: Settings) -> AsyncIterator[FranceConnect]:
 
 
 def _api(name: str, url: str, settings: Settings) -> Upstream:
-    return Upstream(name, url, timeout_s=settings.timeout_s, concurrency=settings.concurrency)
+    return Upstream(
+        name,
+        url,
+        timeout_s=settings.timeout_s,
+        concurrency=settings.concurrency,
+        calls_per_minute=settings.upstream_calls_per_minute,
+    )
 
 
 @worker.answers(Private(session.OPERATION, "identifiant"))

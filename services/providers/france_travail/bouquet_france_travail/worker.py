@@ -72,6 +72,7 @@ def _api(name: str, url: str, settings: Settings) -> Upstream:
         timeout_s=settings.timeout_s,
         headers={"Content-Type": "application/json"},  # on a GET and on a bare text too (§10.1)
         concurrency=settings.concurrency,
+        calls_per_minute=settings.upstream_calls_per_minute,
     )
 
 

@@ -32,4 +32,5 @@ def open_hub(name: str, settings: HubSettings) -> Upstream:
         ),
         timeout_s=settings.hub_timeout_s,
         concurrency=settings.concurrency,
+        calls_per_minute=settings.upstream_calls_per_minute,
     )

@@ -6,6 +6,7 @@ closed ──(`after` failures in a row)──> open ──(`open_s`)──> one
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,14 +21,24 @@ NO_ANSWER = {"upstream_timeout", "upstream_unavailable", "upstream_unresolved", 
 
 
 class Breaker:
-    """In a row, not a ratio: a fund with one dead node in four still answers most people."""
+    """In a row, not a ratio: a fund with one dead node in four still answers most people.
+
+    It stays open up to `spread` longer, at random: the processes that a fund failed together do not try it together.
+    """
 
     def __init__(
-        self, name: str, *, after: int = 10, open_s: float = 5.0, clock: Callable[[], float] = time.monotonic
+        self,
+        name: str,
+        *,
+        after: int = 10,
+        open_s: float = 5.0,
+        spread: float = 0.2,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
         self._after = after
         self._open_s = open_s
+        self._spread = spread
         self._clock = clock
         self._failures = 0
         self._probe_at: float | None = None
@@ -51,14 +62,16 @@ class Breaker:
                 self._probing = False
             self._learn(healthy, probing)
 
+    def check(self) -> None:
+        """`breaker_open` where a call would not be sent."""
+        if self._probe_at is not None and (self._probing or self._clock() < self._probe_at):
+            raise Trouble("breaker_open")
+
     def _admit(self) -> bool:
         """Whether this call is the probe."""
-        if self._probe_at is None:
-            return False
-        if self._probing or self._clock() < self._probe_at:
-            raise Trouble("breaker_open")
-        self._probing = True
-        return True
+        self.check()
+        self._probing = self._probe_at is not None
+        return self._probing
 
     def _learn(self, healthy: bool | None, probing: bool) -> None:
         if healthy is None or (self._probe_at is not None and not probing):
@@ -73,7 +86,7 @@ class Breaker:
         if self._probe_at is None:
             log.warning("upstream stopped answering", extra={"upstream": self._name, "failures": self._failures})
             BREAKER_OPEN.labels(self._name).set(1)
-        self._probe_at = self._clock() + self._open_s
+        self._probe_at = self._clock() + self._open_s * random.uniform(1.0, 1.0 + self._spread)
 
     def _close(self) -> None:
         self._probe_at = None

@@ -1,6 +1,6 @@
 """An upstream: one provider API as its author asks it. Deadlines, tokens, repeats, breaker and telemetry are here.
 
-breaker > span and metrics > time limit > one repeat > token > transport
+quota > breaker > span and metrics > time limit > one repeat > token > transport
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from bouquet_worker.auth import Auth
 from bouquet_worker.breaker import Breaker
 from bouquet_worker.deadline import left_s
 from bouquet_worker.metrics import UPSTREAM_REPEATS
+from bouquet_worker.quota import Quota
 from bouquet_worker.transport import Answer, Transport, observed
 from bouquet_worker.trouble import Trouble
 
@@ -61,6 +62,9 @@ class RepeatBudget:
 class Upstream:
     """An async context manager. `failures` names the statuses that are failures; any other is an `Answer`.
 
+    It sees `concurrency` calls at a time and `calls_per_minute` in any minute (0: as many as come), its token
+    endpoint apart.
+
     Redirects, 502, 503, 504 and whatever keeps an answer from coming raise `Trouble` of themselves.
     """
 
@@ -74,6 +78,7 @@ class Upstream:
         headers: Mapping[str, str] = {},
         failures: Mapping[int, str] = {},
         concurrency: int = 100,
+        calls_per_minute: int = 0,
         ssl: SSLContext | None = None,
         max_body_bytes: int = 1_000_000,
         breaker: Breaker | None = None,
@@ -86,6 +91,7 @@ class Upstream:
         self._failures = ({401: "upstream_unknown"} if auth else {}) | dict(failures)
         self._breaker = breaker or Breaker(name)
         self._budget = RepeatBudget()
+        self._quota = Quota(calls_per_minute)
         self._transport = Transport(name, concurrency=concurrency, ssl=ssl, max_body_bytes=max_body_bytes)
 
     async def __aenter__(self) -> Self:
@@ -142,7 +148,10 @@ class Upstream:
         return _Call(method, urlsplit(base).path + route or "/", url, merged, body)
 
     async def _ask(self, call: _Call, *, idempotent: bool) -> Answer:
-        """An upstream that was given less than half of its time is not blamed for its silence."""
+        """Half of the time may go by before the fund's quota has room. An upstream that was given less than half of
+        its time is not blamed for its silence."""
+        self._breaker.check()  # a call that is not sent takes nobody's turn
+        await self._quota.turn(left_s(self._timeout_s) / 2)
         time_s = left_s(self._timeout_s)
         if time_s <= 0:
             raise Trouble("deadline_exceeded")
@@ -165,7 +174,7 @@ class Upstream:
             return await self._attempt(call)
         except Trouble as trouble:
             quick = loop.time() - began < quick_s
-            if not (quick and _may_pass(trouble.reason) and self._budget.spend()):
+            if not (quick and _may_pass(trouble.reason) and self._can_repeat()):
                 raise
         UPSTREAM_REPEATS.labels(self._name).inc()
         await asyncio.sleep(REPEAT_AFTER_S)
@@ -183,9 +192,12 @@ class Upstream:
             return await self._send(call, {})
         proof = await self._auth.headers(self._transport)
         answer = await self._send(call, proof)
-        if answer.status == 401 and self._budget.spend() and self._auth.forget(proof):
+        if answer.status == 401 and self._can_repeat() and self._auth.forget(proof):
             answer = await self._send(call, await self._auth.headers(self._transport))
         return answer
+
+    def _can_repeat(self) -> bool:
+        return self._budget.spend() and self._quota.spare()
 
     async def _send(self, call: _Call, proof: Mapping[str, str]) -> Answer:
         return await self._transport.send(call.method, call.url, {**call.headers, **proof}, call.body)

@@ -65,6 +65,9 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
 
     concurrency: int = 50
     """Requests at a time, and so the most calls its upstream sees from one process."""
+    upstream_calls_per_minute: int = 0
+    """What its contract allows each of its upstreams, divided by the processes; 0 is as many as come. A call that
+    would wait too long for its turn is refused (`XX008`)."""
     drain_s: float = 10.0
     """How long a stopping worker lets its running requests finish; the pod's grace period must be longer."""
 

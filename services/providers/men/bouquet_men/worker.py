@@ -43,6 +43,7 @@ def men(settings: Settings) -> Upstream:
         headers={"Content-Type": "application/json"},  # on a GET too (§9.1)
         failures=FAILURES,
         concurrency=settings.concurrency,
+        calls_per_minute=settings.upstream_calls_per_minute,
     )
 
 

@@ -57,6 +57,7 @@ def _mesr(name: str, settings: Settings, key: Secret) -> Upstream:
         auth=ApiKey("X-API-Key", key),
         timeout_s=settings.timeout_s,
         concurrency=settings.concurrency,
+        calls_per_minute=settings.upstream_calls_per_minute,
     )
 
 

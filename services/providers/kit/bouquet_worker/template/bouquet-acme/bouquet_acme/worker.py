@@ -46,6 +46,7 @@ def files(settings: Settings) -> Upstream:
         timeout_s=settings.timeout_s,
         failures=FAILURES,
         concurrency=settings.concurrency,
+        calls_per_minute=settings.upstream_calls_per_minute,
     )
 
 
