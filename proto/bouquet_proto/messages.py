@@ -105,6 +105,9 @@ class Recorded(Struct, frozen=True, tag="recorded"):
     body: Raw
 
 
+MAX_BYTES = 2_000_000
+"""Of a message. A resource has a few thousand and an offer less than a hundred thousand; what is larger is not read."""
+
 Reply: TypeAlias = Found | NotFound | Rejected | Failed | Recorded
 
 _encoder = msgspec.json.Encoder()
@@ -134,6 +137,8 @@ def _is_object(data: Raw) -> bool:
 
 
 def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    if len(body) > MAX_BYTES:
+        raise msgspec.DecodeError("too large for this wire")
     try:
         body.decode()  # msgspec does not look inside `Raw`, whose readers expect UTF-8
         return decoder.decode(body)

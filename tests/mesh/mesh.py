@@ -37,11 +37,17 @@ class Mesh(Door):
     """A client of a mesh whose every part is at hand."""
 
     def __init__(
-        self, session: ClientSession, url: str, gateway: Gateway, simulators: Mapping[str, web.Application]
+        self,
+        session: ClientSession,
+        url: str,
+        gateway: Gateway,
+        simulators: Mapping[str, web.Application],
+        workers_bus: Bus,
     ) -> None:
         super().__init__(session, url)
         self.gateway = gateway
         self.simulators = simulators
+        self.workers_bus = workers_bus
 
     def heard(self, provider: str) -> list[Received]:
         """What a fund was asked about people since the mesh is up, or since `forget`."""
@@ -80,7 +86,7 @@ async def mesh(
         gateway.clock = lambda: datetime.combine(today, time(12), PARIS)
         port = await stack.enter_async_context(serving(make_app(gateway), HOST, 0))
         client = await stack.enter_async_context(door(f"http://{HOST}:{port}"))
-        yield Mesh(client.session, client.url, gateway, simulators)
+        yield Mesh(client.session, client.url, gateway, simulators, theirs)
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Literal, TypeAlias
@@ -10,13 +9,13 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from bouquet_gateway.shapes import Shape
+from bouquet_gateway.trust import refuse
 from bouquet_proto import quotient_familial
 from bouquet_proto.failures import Failure
 from bouquet_proto.offer import Authority, Modality, Offer, Operation
 from bouquet_proto.query import leading_integer
 from bouquet_proto.rules import RULES
-
-log = logging.getLogger(__name__)
 
 Envelope: TypeAlias = Literal["v2", "v3"]
 
@@ -25,8 +24,8 @@ V2_PREFIX = "/api/"
 V2 = 0
 """The version of a path without version."""
 VERSIONED = re.compile(r"/v([^/]*\d[^/]*)/(.+)")
-PLANS = {"regime": frozenset(operation.id for operation in quotient_familial.OPERATIONS)}
-"""The operations that each plan may serve: an offer cannot make a plan of something else."""
+PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
+"""The operations that each plan may serve, as we know them: an offer cannot make a plan of something else."""
 
 
 class Served(Struct, frozen=True):
@@ -37,6 +36,7 @@ class Served(Struct, frozen=True):
     authorities: Mapping[str, Authority]
     """By provider; several under a plan."""
     problems: Mapping[str, Failure]
+    shape: Shape
 
     @property
     def provider(self) -> str:
@@ -134,7 +134,7 @@ def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
         for operation in offer.operations:
             refusal = _add(table.setdefault(operation.path, {}), offer, operation)
             if refusal:
-                log.error(refusal, extra={"provider": offer.provider, "operation": operation.id})
+                refuse(offer.provider, refusal, operation.id)
     return {path: tuple(modalities.values()) for path, modalities in table.items() if modalities}
 
 
@@ -147,7 +147,15 @@ def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation)
     if any(offer.provider not in served.authorities for served in modalities.values()) and not operation.plan:
         return "path already served"
     problems = _problems(operation) | offer.problems
-    served = Served(operation, offer.authority_of(operation), {offer.provider: offer.authority}, problems)
+    if operation.plan:  # one fund does not say what scopes open the other's data
+        operation = PLANS[operation.plan][operation.id]
+    served = Served(
+        operation,
+        offer.authority_of(operation),
+        {offer.provider: offer.authority},
+        problems,
+        Shape(operation.schema, gated=operation.gated),
+    )
     known = modalities.get(operation.modality)
     if known is None:
         modalities[operation.modality] = served
@@ -167,7 +175,7 @@ def documents_by_path(offers: Iterable[Offer], taken: Container[str]) -> dict[st
             if path.startswith(V2_PREFIX) and path not in taken and path not in table:
                 table[path] = msgspec.json.encode(document)
             else:
-                log.error("document refused", extra={"provider": offer.provider})
+                refuse(offer.provider, "document refused")
     return table
 
 
@@ -182,4 +190,4 @@ def _problems(operation: Operation) -> dict[str, Failure]:
 
 def _may_join(operation: Operation, provider: str) -> bool:
     roles = quotient_familial.REGIMES
-    return operation.id in PLANS.get(operation.plan, ()) and provider in (roles.first, roles.second)
+    return operation.id in PLANS.get(operation.plan, {}) and provider in (roles.first, roles.second)

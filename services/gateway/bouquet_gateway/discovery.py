@@ -7,12 +7,11 @@ import logging
 import uuid
 from collections.abc import Callable, Iterable
 
-import msgspec
-
 from bouquet_gateway.catalogue import Catalogue
+from bouquet_gateway.trust import Territories, read_offer
 from bouquet_proto.bus import Calling
 from bouquet_proto.deadline import Deadline
-from bouquet_proto.messages import Describe, Failed, Found, Reply
+from bouquet_proto.messages import Describe, Found
 from bouquet_proto.offer import Offer
 
 log = logging.getLogger(__name__)
@@ -21,15 +20,20 @@ ASK_TIMEOUT_S = 2.0
 MISSING_RETRY_S = 1.0
 REFRESH_S = 30.0
 
-_offer = msgspec.json.Decoder(Offer)
-
 
 class Discovery:
     """An offer once heard is kept when its worker goes away: its paths then answer that the provider is unavailable."""
 
-    def __init__(self, bus: Calling, allowed: Iterable[str], serve: Callable[[Catalogue], None]) -> None:
+    def __init__(
+        self,
+        bus: Calling,
+        allowed: Iterable[str],
+        serve: Callable[[Catalogue], None],
+        territories: Territories | None = None,
+    ) -> None:
         self._bus = bus
         self._allowed = tuple(allowed)
+        self._territories = territories or {}
         self._serve = serve
         self._offers: dict[str, Offer] = {}
         self._asked = asyncio.Event()
@@ -55,24 +59,13 @@ class Discovery:
 
     async def _ask(self, provider: str) -> None:
         describe = Describe(id=str(uuid.uuid4()), deadline=Deadline.after(ASK_TIMEOUT_S).at)
-        offer = _read(provider, await self._bus.call(provider, describe))
+        match await self._bus.call(provider, describe):
+            case Found(data=data):
+                offer = read_offer(provider, data, self._territories)
+            case _:
+                return
         if offer is None or offer == self._offers.get(provider):
             return
         self._offers[provider] = offer
         log.info("offer heard", extra={"provider": provider, "operations": len(offer.operations)})
         self._serve(Catalogue(self._offers[name] for name in self._allowed if name in self._offers))
-
-
-def _read(provider: str, reply: Reply) -> Offer | None:
-    match reply:
-        case Found(data=data):
-            try:
-                offer = _offer.decode(data)
-            except msgspec.DecodeError:
-                offer = None
-            if offer is not None and offer.provider == provider:
-                return offer
-            log.error("offer unreadable", extra={"provider": provider})
-        case Failed() | _:
-            pass
-    return None

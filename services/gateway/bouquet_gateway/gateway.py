@@ -53,7 +53,7 @@ class Gateway:
         self.flights: Flights[Verdict] = Flights()
         self.catalogue = Catalogue()
         self._document: dict[str, Any] | None = None
-        self.discovery = Discovery(bus, settings.providers, self.serve)
+        self.discovery = Discovery(bus, settings.providers, self.serve, settings.bounds())
 
     def serve(self, catalogue: Catalogue) -> None:
         """From the next request on."""

@@ -19,6 +19,16 @@ REFUSED = Counter(
     "What was refused for want of room: a request (`overloaded`), or a call to a provider (`provider_busy`).",
     ["reason", "provider"],
 )
+OFFERS_REFUSED = Counter(
+    "bouquet_gateway_offers_refused_total",
+    "What a provider offered and is not served, by reason, each time that a catalogue is made.",
+    ["provider", "reason"],
+)
+REPLIES_RESHAPED = Counter(
+    "bouquet_gateway_replies_reshaped_total",
+    "Resources unlike their offer: refused, or trimmed of the fields that it does not name.",
+    ["provider", "result"],
+)
 CACHE = Counter(
     "bouquet_gateway_cache_total", "Lookups by what the cache gave: hit, miss, joined, bypassed.", ["result"]
 )

@@ -17,6 +17,7 @@ Json: TypeAlias = dict[str, Any]
 
 PLATFORM_ITSELF = Authority("", "00")
 UNKNOWN = "upstream_unknown"
+DAY_S = 24 * 3600
 NO_ROWS: Rows = {}
 
 PRECEDENCE = (
@@ -88,9 +89,9 @@ def render(problem: Problem, own: Rows, envelope: Envelope) -> tuple[int, bytes]
 
 
 def retry_after(problem: Problem, own: Rows = NO_ROWS) -> int | None:
-    """Seconds, where a new attempt has a time at which it may succeed."""
+    """Seconds, where a new attempt has a time at which it may succeed. A worker's word counts up to a day."""
     waits = [_meta(row_of(reason, own), problem).get("retry_in") for reason in problem.reasons]
-    return max((wait for wait in waits if isinstance(wait, int)), default=None)
+    return max((wait for wait in waits if isinstance(wait, int) and 0 <= wait <= DAY_S), default=None)
 
 
 def row_of(reason: str, own: Rows = NO_ROWS) -> Failure:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import date
+from functools import partial
 
 from bouquet_gateway import metrics
 from bouquet_gateway.cache import Cache, key_of
@@ -12,9 +14,11 @@ from bouquet_gateway.identities import regime_traits
 from bouquet_gateway.regime import Question, Verdict
 from bouquet_gateway.regime_plan import Ruling, rule
 from bouquet_proto.identity import Identite
-from bouquet_proto.messages import Lookup
+from bouquet_proto.messages import Failed, Found, Lookup, Reply
 from bouquet_proto.quotient_familial import FILES, REGIMES
 from bouquet_proto.telemetry import note
+
+log = logging.getLogger(__name__)
 
 HINT_S = 30 * 24 * 3600
 """How long a regime is remembered at most (upstreams/06 §6.8)."""
@@ -22,16 +26,32 @@ HINT_S = 30 * 24 * 3600
 
 async def ask(gateway: Gateway, served: Served, lookup: Lookup, today: date) -> Verdict:
     if served.operation.plan == "regime":
-        return await _ask_regimes(gateway, lookup, today)
-    reply = await gateway.bus.call(served.provider, lookup)
+        return await _ask_regimes(gateway, served, lookup, today)
+    reply = await _ask_one(gateway, served, served.provider, lookup)
     return Verdict(reply, served.authority, served.provider)
 
 
-async def _ask_regimes(gateway: Gateway, lookup: Lookup, today: date) -> Verdict:
+async def _ask_one(gateway: Gateway, served: Served, provider: str, lookup: Lookup) -> Reply:
+    """A worker is believed as to what it found, not as to what that is made of."""
+    reply = await gateway.bus.call(provider, lookup)
+    if not isinstance(reply, Found):
+        return reply
+    data = served.shape.read(reply.data)
+    if data is None:
+        log.error("reply unlike its offer", extra={"provider": provider, "operation": lookup.operation})
+        metrics.REPLIES_RESHAPED.labels(provider, "refused").inc()
+        return Failed("malformed_reply")
+    if data is reply.data:
+        return reply
+    metrics.REPLIES_RESHAPED.labels(provider, "trimmed").inc()
+    return Found(data)
+
+
+async def _ask_regimes(gateway: Gateway, served: Served, lookup: Lookup, today: date) -> Verdict:
     assert isinstance(lookup.identity, Identite)
     hint_key = key_of(gateway.cache_secret, "regime", *regime_traits(lookup.identity))
     ruling = await rule(
-        gateway.bus.call,
+        partial(_ask_one, gateway, served),
         lookup,
         Question(lookup.identity, past_month=_is_past(lookup, today), file=FILES[lookup.operation]),
         REGIMES,

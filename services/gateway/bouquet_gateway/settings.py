@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from bouquet_gateway.addresses import Networks, networks_of
 from bouquet_gateway.regime_plan import Patience, Strategy
+from bouquet_gateway.trust import Territories, territories
 from bouquet_proto.names import GATEWAY_PREFIX
 from bouquet_proto.settings import Secret, SettingsError
 
@@ -33,6 +34,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     port: int = 8000
     providers: tuple[str, ...] = ()
     """Whom the gateway may ask. Empty with the embedded bus: every installed provider."""
+    territories: tuple[str, ...] = ()
+    """`acme:/v3/acme/`: a provider named here may offer no path that begins otherwise; others may offer any."""
     deadline_s: float = 10.0
     """A request's whole life; the reference's own read timeout (upstreams/01 §1.3)."""
     max_requests: int = 400
@@ -68,6 +71,9 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         if len(networks) < len(self.trusted_proxies):
             raise SettingsError([f"{GATEWAY_PREFIX}TRUSTED_PROXIES: must be addresses or CIDR ranges"])
         return networks
+
+    def bounds(self) -> Territories:
+        return territories(self.territories, f"{GATEWAY_PREFIX}TERRITORIES")
 
     def exempt(self) -> frozenset[bytes]:
         """As `tokens.hash_of` gives them."""

@@ -1,0 +1,149 @@
+"""A worker that lies on the broker, with the rights of its user: foreign and forged replies reach nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aio_pika
+import pytest
+from aio_pika.abc import AbstractExchange, AbstractIncomingMessage
+from msgspec import Raw
+from prometheus_client import REGISTRY
+
+from bouquet_proto.bus import Bus, open_bus
+from bouquet_proto.messages import MAX_BYTES, Failed, Found, encode
+from bouquet_proto.names import REPLY_EXCHANGE, queue_of
+from tests.attacks.broker import Guarded, guard
+from tests.proto.buses import FOUND, Desk, find, lookup, serving, until
+from tests.support.rabbitmq import RabbitNode
+
+pytestmark = pytest.mark.broker
+
+LIE = encode(Found(Raw(b'{"valeur":"a lie"}')))
+
+
+@pytest.fixture(scope="module")
+def guarded(rabbit: RabbitNode, tmp_path_factory: pytest.TempPathFactory) -> Guarded:
+    return guard(rabbit, tmp_path_factory.mktemp("passwords"), "acme", "cnaf")
+
+
+@pytest.fixture
+async def gateway(guarded: Guarded) -> AsyncIterator[Bus]:
+    async with open_bus(guarded.url("gateway"), "gateway") as bus:
+        await until(lambda: bus.ready)
+        yield bus
+
+
+class Liar:
+    """A worker in nobody's kit. It keeps what it was asked, for a lie to be made of."""
+
+    def __init__(self, replies: AbstractExchange) -> None:
+        self.heard: list[AbstractIncomingMessage] = []
+        self._replies = replies
+
+    async def hear(self, message: AbstractIncomingMessage) -> None:
+        await message.ack()
+        self.heard.append(message)
+
+    async def says(self, body: bytes, correlation_id: str | None, to: str | None = None) -> None:
+        key = to or self.heard[-1].reply_to or ""
+        await self._replies.publish(aio_pika.Message(body, correlation_id=correlation_id), key)
+
+
+@asynccontextmanager
+async def lying(guarded: Guarded) -> AsyncIterator[Liar]:
+    async with await aio_pika.connect(guarded.url("acme")) as connection:
+        channel = await connection.channel()
+        liar = Liar(await channel.get_exchange(REPLY_EXCHANGE, ensure=False))
+        queue = await channel.declare_queue(queue_of("acme"), durable=True, auto_delete=True)
+        await queue.consume(liar.hear)
+        yield liar
+
+
+def late_replies() -> float:
+    return REGISTRY.get_sample_value("bouquet_bus_late_replies_total") or 0.0
+
+
+async def test_no_lie_ends_the_call_of_another(guarded: Guarded, gateway: Bus) -> None:
+    """It knows the gateway's reply key, from its own questions. What it cannot know is the id of the other's call."""
+    desk, late = Desk(), late_replies()
+    async with (
+        open_bus(guarded.url("cnaf"), "cnaf") as honest,
+        serving(honest, desk, provider="cnaf"),
+        lying(guarded) as liar,
+    ):
+        own = asyncio.create_task(gateway.call("acme", lookup("own")))
+        other = asyncio.create_task(gateway.call("cnaf", lookup("other", within_s=30)))
+        await until(lambda: bool(liar.heard))
+        await desk.busy()
+        forged = [None, "", "other", "cnaf", "*", "\N{SNOWMAN}", *(secrets.token_hex(16) for _ in range(100))]
+        for correlation_id in forged:
+            await liar.says(LIE, correlation_id)
+        await until(lambda: late_replies() == late + len(forged))
+        assert not other.done()
+        desk.open.set()
+        assert await other == FOUND
+        await liar.says(LIE, liar.heard[0].correlation_id)
+        assert await own != FOUND
+
+
+async def test_a_second_answer_to_its_own_call_is_nobody_s(guarded: Guarded, gateway: Bus) -> None:
+    async with lying(guarded) as liar:
+        call = asyncio.create_task(gateway.call("acme", lookup()))
+        await until(lambda: bool(liar.heard))
+        late = late_replies()
+        for _ in range(3):
+            await liar.says(encode(FOUND), liar.heard[0].correlation_id)
+        assert await call == FOUND
+        await until(lambda: late_replies() == late + 2)
+
+
+async def test_an_oversized_reply_is_a_typed_failure(guarded: Guarded, gateway: Bus) -> None:
+    async with lying(guarded) as liar:
+        call = asyncio.create_task(gateway.call("acme", lookup()))
+        await until(lambda: bool(liar.heard))
+        huge = encode(Found(Raw(b'{"valeur":"' + b"x" * MAX_BYTES + b'"}')))
+        await liar.says(huge, liar.heard[0].correlation_id)
+        assert await call == Failed("malformed_reply")
+
+
+async def test_a_flood_of_replies_leaves_the_others_their_answers(guarded: Guarded, gateway: Bus) -> None:
+    async with (
+        open_bus(guarded.url("cnaf"), "cnaf") as honest,
+        serving(honest, find, provider="cnaf"),
+        lying(guarded) as liar,
+    ):
+        asyncio.create_task(gateway.call("acme", lookup()))
+        await until(lambda: bool(liar.heard))
+
+        async def flood() -> None:
+            while True:
+                await liar.says(LIE, secrets.token_hex(16))
+
+        flooding = [asyncio.create_task(flood()) for _ in range(20)]
+        try:
+            told = [await gateway.call("cnaf", lookup(within_s=10)) for _ in range(50)]
+        finally:
+            for task in flooding:
+                task.cancel()
+            await asyncio.gather(*flooding, return_exceptions=True)
+        assert told == [FOUND] * 50
+
+
+async def test_a_reply_key_cannot_be_guessed(guarded: Guarded, gateway: Bus) -> None:
+    """Who was never asked knows no gateway's reply queue: its name is new with each connection."""
+    async with lying(guarded) as liar:
+        first = asyncio.create_task(gateway.call("acme", lookup(within_s=2)))
+        await until(lambda: len(liar.heard) == 1)
+        async with open_bus(guarded.url("gateway"), "another gateway") as another:
+            await until(lambda: another.ready)
+            second = asyncio.create_task(another.call("acme", lookup(within_s=2)))
+            await until(lambda: len(liar.heard) == 2)
+            keys = {message.reply_to or "" for message in liar.heard}
+            assert len(keys) == 2
+            assert all(len(key.removeprefix(f"{REPLY_EXCHANGE}.")) >= 16 for key in keys)
+            await second
+        await first

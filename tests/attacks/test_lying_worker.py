@@ -1,0 +1,223 @@
+"""A worker that lies in what it says: it harms its own calls, and nobody else's."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+from msgspec import Raw
+from prometheus_client import REGISTRY
+
+from bouquet_cnaf.worker import worker as cnaf
+from bouquet_proto import quotient_familial
+from bouquet_proto.bus_memory import MemoryBus
+from bouquet_proto.messages import MAX_BYTES, Failed, NotFound, Reply
+from bouquet_proto.offer import Retirement
+from bouquet_proto.settings import SettingsError
+from tests.attacks.town import (
+    ACME_PATH,
+    DATA,
+    HONEST_OFFER,
+    HONEST_PATH,
+    Provider,
+    acme_offer,
+    altered,
+    ask,
+    found,
+    gate,
+)
+from tests.gateway.offers import offer
+from tests.mesh.door import Door
+from tests.mesh.mesh import mesh
+from tests.mesh.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S
+from tests.proto.buses import until
+
+
+@asynccontextmanager
+async def between(acme: Provider, *, honest: Provider | None = None, **settings: Any) -> AsyncIterator[Door]:
+    bus = MemoryBus()
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(bus.serve("acme", acme, concurrency=8))
+        await stack.enter_async_context(bus.serve("honest", honest or Provider(HONEST_OFFER), concurrency=8))
+        yield await stack.enter_async_context(gate(bus, **settings))
+
+
+def trimmed() -> float:
+    labels = {"provider": "acme", "result": "trimmed"}
+    return REGISTRY.get_sample_value("bouquet_gateway_replies_reshaped_total", labels) or 0.0
+
+
+def refused(reason: str) -> float:
+    labels = {"provider": "acme", "reason": reason}
+    return REGISTRY.get_sample_value("bouquet_gateway_offers_refused_total", labels) or 0.0
+
+
+# What it found
+
+
+PERSON = {"nom": "DURANT", "age": 30}
+MISSHAPEN: dict[str, Any] = {
+    "a number for a text": DATA | {"numero": 1},
+    "a text for an object": DATA | {"titulaire": "DURANT"},
+    "a list for an object": DATA | {"titulaire": [PERSON]},
+    "an object for a list of none": {"titulaire": {"nom": {"DURANT": 1}, "age": 30}},
+    "a text for a number": DATA | {"titulaire": PERSON | {"age": "DURANT"}},
+    "a missing name": DATA | {"titulaire": {"age": 30}},
+    "nothing": {},
+    "depths": Raw(b'{"numero":' + b"[" * 500 + b"]" * 500 + b"}"),
+    "great depths": Raw(b'{"numero":' + b"[" * 200_000 + b"]" * 200_000 + b"}"),
+    "more than a message holds": DATA | {"numero": "x" * MAX_BYTES},
+}
+
+
+@pytest.mark.parametrize("lie", MISSHAPEN)
+async def test_a_resource_of_another_shape_is_a_typed_failure(lie: str, caplog: pytest.LogCaptureFixture) -> None:
+    async with between(Provider(offer(), MISSHAPEN[lie])) as client:
+        answer = await ask(client)
+        assert answer.told == "502 90999 ACME"
+        assert (await ask(client, HONEST_PATH)).status == 200
+    assert "DURANT" not in answer.body.decode() + caplog.text
+
+
+async def test_a_field_that_the_offer_does_not_name_reaches_nobody() -> None:
+    lie = {"secret": "numéro fiscal", "numero": "1", "titulaire": {"nom": "DURANT", "age": 30, "secret": [1]}}
+    before = trimmed()
+    async with between(Provider(offer(), lie)) as client:
+        assert (await ask(client)).json["data"] == DATA
+    assert trimmed() == before + 1
+
+
+async def test_a_lie_is_not_cached() -> None:
+    acme = Provider(acme_offer(cache_s=60), {})
+    async with between(acme) as client:
+        assert (await ask(client)).status == 502
+        acme.reply = found(DATA)
+        assert (await ask(client)).json["data"] == DATA
+
+
+async def test_a_fund_that_lies_has_failed_and_leaves_the_other_its_answer() -> None:
+    """Neither a find, which would win, nor an absence, which would be believed."""
+    liar = Provider(cnaf.offer(), {"quotient_familial": {"fournisseur": "CNAF", "valeur": "beaucoup"}})
+    async with mesh(workers=("msa",)) as client, client.workers_bus.serve("cnaf", liar, concurrency=1):
+        assert (await client.get(params=MSA_ALLOCATAIRE)).told == "200 MSA"
+        assert (await client.get(params=NOBODY_S)).status == 502
+    assert liar.asked == 2
+
+
+WORDS: dict[str, Reply] = {
+    "waits without end": Failed("upstream_rate_limited", retry_in_s=10**18),
+    "waits before now": Failed("upstream_rate_limited", retry_in_s=-5),
+    "waits in words": Failed("upstream_rate_limited", meta={"retry_in": "X\r\nSet-Cookie: a=b"}),
+    "a line break for a reason": NotFound("unknown_person\r\nSet-Cookie: a=b"),
+    "a code of the platform": Failed("token_invalid"),
+}
+
+
+@pytest.mark.parametrize("lie", WORDS)
+async def test_words_of_its_own_become_no_header(lie: str) -> None:
+    acme = Provider(offer())
+    acme.reply = WORDS[lie]
+    async with between(acme) as client:
+        answer = await ask(client)
+        assert (await ask(client, HONEST_PATH)).status == 200
+    assert 400 <= answer.status < 600
+    assert answer.status not in (401, 403, 500)
+    assert "Set-Cookie" not in answer.headers
+    assert int(answer.headers.get("Retry-After", "0")) in range(86_401)
+
+
+# What it offers
+
+
+async def test_the_path_of_another_provider_stays_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    acme, before = Provider(acme_offer(path=HONEST_PATH)), refused("path already served")
+    async with between(acme) as client:
+        assert (await ask(client, HONEST_PATH)).status == 200
+    assert acme.asked == 0
+    assert "path already served" in [record.message for record in caplog.records]
+    assert refused("path already served") > before
+
+
+async def test_a_confined_provider_takes_no_path_while_its_owner_is_away() -> None:
+    """The owner's questions name people: nobody else hears them, even where the owner was never heard."""
+    acme = Provider(acme_offer(path=HONEST_PATH))
+    bus = MemoryBus()
+    async with bus.serve("acme", acme, concurrency=1), gate(bus, territories=("acme:/v3/acme/",)) as client:
+        answer = await ask(client, HONEST_PATH)
+    assert answer.status in (404, 502)
+    assert acme.asked == 0
+
+
+async def test_a_confined_provider_publishes_no_document_elsewhere() -> None:
+    """Keys that FranceConnect would encrypt for, for instance."""
+    lie = altered(documents={"/api/france_connect/jwks": {"keys": []}, "/api/acme/jwks": {"keys": []}})
+    territories = ("acme:/v3/acme/", "acme:/api/acme/")
+    async with between(Provider(lie), territories=territories) as client:
+        assert (await client.get("/api/france_connect/jwks", token="")).status == 404
+        assert (await client.get("/api/acme/jwks", token="")).json == {"keys": []}
+
+
+async def test_a_confined_provider_serves_what_is_its_own() -> None:
+    async with between(Provider(acme_offer()), territories=("acme:/v3/acme/",)) as client:
+        assert (await ask(client)).status == 200
+
+
+@pytest.mark.parametrize("entry", ["acme", "acme:", ":/v3/acme/", "acme:v3"])
+async def test_a_territory_that_is_none_is_refused(entry: str) -> None:
+    with pytest.raises(SettingsError, match="TERRITORIES"):
+        async with gate(MemoryBus(), territories=(entry,)):
+            pass
+
+
+async def test_a_fund_does_not_say_which_scopes_open_the_other_s_data() -> None:
+    """Of the quotient familial, the gateway knows the fields itself."""
+    [first, *_] = quotient_familial.OPERATIONS
+    loose = acme_offer(id=first.id, path=first.path, plan="regime", fields={}, scopes=("acme_dossier",))
+    liar = Provider({**altered(operations=loose.operations), "provider": "msa"})
+    async with (
+        mesh(workers=("cnaf",), providers=("msa", "cnaf")) as client,
+        client.workers_bus.serve("msa", liar, concurrency=1),
+    ):
+        await until(lambda: len(client.gateway.catalogue.offers) == 2)
+        closed = await client.get(params=CAF_ALLOCATAIRE, scopes=("acme_dossier",))
+        partly = await client.get(params=CAF_ALLOCATAIRE, scopes=("cnaf_adresse",))
+    assert closed.status == 403
+    assert list(partly.json["data"]) == ["adresse"]
+
+
+def deep(depth: int) -> Any:
+    node: Any = {}
+    for _ in range(depth):
+        node = {"properties": {"a": node}, "type": "object"}
+    return node
+
+
+STRANGE: dict[str, Any] = {
+    "no offer": {"provider": "acme"},
+    "another's name": altered(provider="honest"),
+    "a deep schema": acme_offer(schema=deep(400)),
+    "a deep example": acme_offer(example=deep(200)),
+    "a path with a line break": acme_offer(path="/v3/acme/dossier\r\nSet-Cookie: a=b/identite"),
+    "a path that climbs": acme_offer(path="/v3/acme/{x}/identite"),
+    "no day": acme_offer(retirement=Retirement(deprecated_on="demain")),
+    "no successor": acme_offer(retirement=Retirement(deprecated_on="2026-01-01", successor='/v4>; rel="x"\r\nA: b')),
+    "a schema of nonsense": acme_offer(schema={"type": {"a": 1}, "enum": [], "anyOf": [], "properties": {"a": {}}}),
+    "no schema": acme_offer(schema={}),
+    "a pattern that takes for ever": acme_offer(schema={"type": "string", "pattern": "(a+)+$"}),
+}
+
+
+@pytest.mark.parametrize("lie", STRANGE)
+async def test_a_strange_offer_harms_nobody_else(lie: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR)
+    async with between(Provider(STRANGE[lie])) as client:
+        assert (await ask(client, HONEST_PATH)).status == 200
+        assert (await ask(client, ACME_PATH)).status != 500
+        document = await client.get("/api/openapi.json", token="")
+        assert document.status == 200
+        assert HONEST_PATH in document.json["paths"]
+        assert (await client.get("/api/errors", token="")).status == 200
+    assert "gateway bug" not in caplog.text

@@ -1,0 +1,86 @@
+"""A gateway between an honest provider, `honest`, and one that says what it likes, `acme`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import msgspec
+from msgspec import Raw, structs
+
+from bouquet_gateway.app import make_app
+from bouquet_gateway.serve import opened
+from bouquet_gateway.server import serving
+from bouquet_gateway.settings import GatewaySettings
+from bouquet_proto.bus import Bus
+from bouquet_proto.messages import Describe, Found, Reply, Request, encode
+from bouquet_proto.offer import Authority, Offer
+from tests.gateway.offers import dossier, offer
+from tests.mesh.door import RECIPIENT, TOKEN_KEY, Answer, Door, door, token
+
+SCOPES = ("acme_dossier", "acme_age")
+ACME_PATH, HONEST_PATH = "/v3/acme/dossier/identite", "/v3/honest/dossier/identite"
+HONEST_OFFER = Offer(
+    provider="honest",
+    owner="team-honest",
+    authority=Authority("HONEST", "91"),
+    operations=(dossier(id="honest_v3_dossier", path=HONEST_PATH),),
+    problems=offer().problems,
+)
+DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}
+PERSON: dict[str, Any] = {
+    "recipient": RECIPIENT,
+    "nomNaissance": "DURANT",
+    "prenoms[]": ["PAUL"],
+    "anneeDateNaissance": 1990,
+    "moisDateNaissance": 1,
+    "jourDateNaissance": 2,
+    "codeCogInseePaysNaissance": "99351",
+}
+
+
+class Provider:
+    """Tells its offer, then says what it is told to say."""
+
+    def __init__(self, offer: Any, data: Any = DATA) -> None:
+        self.offer = offer
+        self.reply: Reply = found(data)
+        self.asked = 0
+
+    async def __call__(self, request: Request) -> Reply:
+        if isinstance(request, Describe):
+            return found(self.offer)
+        self.asked += 1
+        return self.reply
+
+
+def found(data: Any) -> Found:
+    return Found(data if isinstance(data, Raw) else Raw(encode(data)))
+
+
+def acme_offer(**changes: Any) -> Offer:
+    """Of one operation, with these changes."""
+    [operation, *_] = offer().operations
+    return structs.replace(offer(), operations=(structs.replace(operation, **changes),))
+
+
+def altered(**changes: Any) -> Any:
+    """An offer with parts that no declaration of the kit's would have."""
+    return msgspec.to_builtins(offer()) | changes
+
+
+@asynccontextmanager
+async def gate(bus: Bus, **settings: Any) -> AsyncIterator[Door]:
+    """The gateway's door. It has asked both for their offers once."""
+    own: dict[str, Any] = {"tokens_from": "claims", "calls_per_second": 10_000, "providers": ("honest", "acme")}
+    async with AsyncExitStack() as stack:
+        gateway = await stack.enter_async_context(opened(GatewaySettings(token_key=TOKEN_KEY, **own | settings), bus))
+        port = await stack.enter_async_context(serving(make_app(gateway), "127.0.0.1", 0))
+        client = await stack.enter_async_context(door(f"http://127.0.0.1:{port}"))
+        client.token = token(*SCOPES)
+        yield client
+
+
+async def ask(client: Door, path: str = ACME_PATH, **more: Any) -> Answer:
+    return await client.get(path, PERSON, **more)
