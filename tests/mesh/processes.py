@@ -102,11 +102,12 @@ async def running(environ: Mapping[str, str], *command: str) -> AsyncIterator[Pr
 
 
 class Gate:
-    """Keeps the funds from answering while it is shut."""
+    """Keeps the funds from answering while it is shut; open, they take their time."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
         self.open.set()
+        self.takes_s = 0.0
 
     @property
     def middleware(self) -> Any:
@@ -114,6 +115,7 @@ class Gate:
         async def wait(request: web.Request, handler: Handler) -> web.StreamResponse:
             if not request.path.endswith("/token"):
                 await self.open.wait()
+                await asyncio.sleep(self.takes_s)
             return await handler(request)
 
         return wait

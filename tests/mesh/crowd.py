@@ -1,0 +1,131 @@
+"""A crowd at a gateway's door, in a process of its own: it must not take the time of what it measures.
+
+`python -m tests.mesh.crowd` reads a `Plan` and writes a `Tale`, both JSON. It speaks just enough HTTP to be cheap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Iterator
+from urllib.parse import quote, urlencode
+
+import msgspec
+from msgspec import Struct
+
+from tests.mesh.door import QF
+from tests.mesh.people import named
+
+WARM_UP_S = 1.0
+"""Not measured: connections are made, code is read for the first time."""
+
+
+class Plan(Struct, frozen=True):
+    """`clients` call one call after another; with `per_second`, calls come at that pace whatever becomes of them."""
+
+    host: str
+    port: int
+    token: str
+    seconds: float
+    first_person: int
+    """Nobody is asked about twice: the next plan begins after `Tale.asked` more."""
+    clients: int = 0
+    per_second: float = 0.0
+
+
+class Tale(Struct, frozen=True):
+    """The answers by HTTP status, each as the seconds it took."""
+
+    seconds: float
+    asked: int
+    took_s: dict[int, list[float]]
+
+    def per_second(self, status: int = 200) -> float:
+        return len(self.took_s.get(status, ())) / self.seconds
+
+    def quantile_s(self, share: float, status: int = 200) -> float:
+        ordered = sorted(self.took_s.get(status, ()))
+        return ordered[int(share * (len(ordered) - 1))] if ordered else 0.0
+
+
+async def gathered(plan: Plan) -> Tale:
+    """What became of a crowd, which comes from another process."""
+    crowd = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", __name__, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await crowd.communicate(msgspec.json.encode(plan))
+    return msgspec.json.decode(told, type=Tale)
+
+
+def _requests(plan: Plan) -> Iterator[bytes]:
+    """About somebody whom the CAF knows, and about whom nobody has asked yet."""
+    number = plan.first_person
+    while True:
+        rest, day = divmod(number, 28)
+        commune, year = divmod(rest, 60)
+        born = {"anneeDateNaissance": 1940 + year, "jourDateNaissance": 1 + day}
+        person = named("CAF-FOUND", **born, codeCogInseeCommuneNaissance=f"{10000 + commune}")
+        query = urlencode(person, doseq=True, quote_via=quote)
+        yield (f"GET {QF}?{query} HTTP/1.1\r\nHost: {plan.host}\r\nAuthorization: Bearer {plan.token}\r\n\r\n").encode()
+        number += 1
+
+
+class _Crowd:
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._requests = _requests(plan)
+        self._idle: list[tuple[StreamReader, StreamWriter]] = []
+        self._asked = 0
+        self._took_s: dict[int, list[float]] = {}
+        self._from = time.perf_counter() + WARM_UP_S
+        self._to = self._from + plan.seconds
+
+    async def gather(self) -> Tale:
+        await (self._at_a_pace() if self._plan.per_second else self._one_after_another())
+        return Tale(self._plan.seconds, self._asked, self._took_s)
+
+    async def _one_after_another(self) -> None:
+        async def client() -> None:
+            while time.perf_counter() < self._to:
+                await self._call()
+
+        await asyncio.gather(*(client() for _ in range(self._plan.clients)))
+
+    async def _at_a_pace(self) -> None:
+        calls: set[asyncio.Task[None]] = set()
+        due = time.perf_counter()
+        while due < self._to:
+            await asyncio.sleep(due - time.perf_counter())
+            call = asyncio.create_task(self._call())
+            calls.add(call)
+            call.add_done_callback(calls.discard)
+            due += 1 / self._plan.per_second
+        await asyncio.gather(*calls)
+
+    async def _call(self) -> None:
+        """On any connection that is free, from the moment that it was due."""
+        began = time.perf_counter()
+        request = next(self._requests)
+        self._asked += 1
+        reader, writer = self._idle.pop() if self._idle else await self._connect()
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        status = int(head[9:12])
+        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+        await reader.readexactly(length)
+        self._idle.append((reader, writer))
+        ended = time.perf_counter()
+        if self._from <= ended < self._to:
+            self._took_s.setdefault(status, []).append(ended - began)
+
+    async def _connect(self) -> tuple[StreamReader, StreamWriter]:
+        return await asyncio.open_connection(self._plan.host, self._plan.port)
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
+    sys.stdout.buffer.write(msgspec.json.encode(uvloop.run(_Crowd(plan).gather())))
