@@ -27,6 +27,11 @@ LAST_RETRY_S = 5.0
 STEADY_S = 10.0
 """A connection that lasted less is one more failure, so that one lost again and again is not made again and again."""
 HEARTBEAT_S = 10
+PROBE_EVERY_S = 1.0
+SILENCE_S = 3.0
+"""A broker that takes longer to give a message back does not respond."""
+SILENCES = 2
+"""So many and the connection is made anew, long before its heartbeat would tell."""
 
 LOST = (*CONNECTION_EXCEPTIONS, AMQPError, OSError, TimeoutError, RuntimeError)
 """What a broken connection raises, whichever layer notices first (aiormq says RuntimeError of a closed one)."""
@@ -43,6 +48,9 @@ class Part(Protocol):
 
     async def up(self, connection: AbstractConnection, lose: Lose) -> None: ...
 
+    async def probe(self) -> None:
+        """Returns when a message has gone to the broker and come back; raises what a broken connection raises."""
+
     def down(self) -> None: ...
 
 
@@ -51,6 +59,8 @@ class Link:
 
     def __init__(self, url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED) -> None:
         self.connected = False
+        self.responsive = False
+        """The broker takes messages and gives them back. One that hangs, or blocks its publishers, is connected too."""
         self.settled = asyncio.Event()
         """Nothing is on its way up: what is attached is up, or the broker is away. Not before the first attempt."""
         self._url = url
@@ -97,12 +107,12 @@ class Link:
             )
         log.info("broker connected", extra={"connection": self._name})
         self._gauge.set(1)
-        self.connected = True
+        self.connected = self.responsive = True
         self.settled.clear()
         try:
             await self._tend(connection)
         finally:
-            self.connected = False
+            self.connected = self.responsive = False
             self._gauge.set(0)
             for part in self._parts:
                 part.down()
@@ -120,20 +130,65 @@ class Link:
             news.put_nowait(cause if isinstance(cause, Exception) else ConnectionResetError())
 
         connection.close_callbacks.add(lose)
-        while True:
-            if news.empty():
-                self.settled.set()
-            match await news.get():
-                case Exception() as cause:
-                    raise cause
-                case part if part in self._parts:
-                    async with asyncio.timeout(SETUP_TIMEOUT_S):
-                        await part.up(connection, lose)
+        watching = asyncio.create_task(self._watch(connection, lose))
+        try:
+            while True:
+                if news.empty():
+                    self.settled.set()
+                match await news.get():
+                    case Exception() as cause:
+                        raise cause
+                    case part if part in self._parts:
+                        async with asyncio.timeout(SETUP_TIMEOUT_S):
+                            await part.up(connection, lose)
+        finally:
+            watching.cancel()
+
+    async def _watch(self, connection: AbstractConnection, lose: Lose) -> None:
+        """Sends messages round, until none comes back."""
+        while await self._responds(connection):
+            self._hear(True)
+            await asyncio.sleep(PROBE_EVERY_S)
+        lose(connection, TimeoutError())
+
+    async def _responds(self, connection: AbstractConnection) -> bool:
+        """False of a broker that stays silent; one that has said it is short of memory or disk is waited for."""
+        round_trip = asyncio.create_task(self._round_trip())  # not in a timeout: aiormq closes a channel so cancelled
+        silences = 0
+        try:
+            while not (await asyncio.wait([round_trip], timeout=SILENCE_S))[0]:
+                self._hear(False)
+                silences += not await _is_blocked(connection)
+                if silences == SILENCES:
+                    return False
+            return not round_trip.cancelled() and round_trip.exception() is None
+        finally:
+            round_trip.cancel()
+
+    async def _round_trip(self) -> None:
+        for part in tuple(self._parts):
+            await part.probe()
+
+    def _hear(self, responsive: bool) -> None:
+        if responsive != self.responsive:
+            log.warning("broker responds again" if responsive else "broker does not respond")
+        self.responsive = responsive
 
 
 def _pause_s(failures: int) -> float:
     """Random, so that a hundred processes do not come back to a broker in the same instant."""
     return min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(failures, 10)) * random.uniform(0.5, 1.0)
+
+
+async def _is_blocked(connection: AbstractConnection) -> bool:
+    """All that aiormq tells of it is an event that is not set."""
+    assert connection.transport
+    try:
+        async with asyncio.timeout(0.01):
+            await connection.transport.ready()
+    except TimeoutError:
+        return True
+    return False
 
 
 @contextmanager

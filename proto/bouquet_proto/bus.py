@@ -34,7 +34,7 @@ class Serving(Protocol):
 
     @property
     def consuming(self) -> bool:
-        """Whether requests reach this process now: a consumer that the broker knows, not merely a connection."""
+        """Whether requests reach this process now: a consumer on a broker that responds, not merely a connection."""
 
 
 class Calling(Protocol):
@@ -42,7 +42,7 @@ class Calling(Protocol):
 
     @property
     def ready(self) -> bool:
-        """Whether a call made now could be carried."""
+        """Whether a call made now could be carried: a message has just gone to the broker and come back."""
 
     async def call(self, provider: str, request: Request) -> Reply:
         """Asks a provider. Always answers, by `request.deadline` at the latest.
@@ -80,6 +80,10 @@ async def open_bus(url: str, name: str) -> AsyncIterator[Bus]:
         raise SettingsError([f"{MESH_PREFIX}BUS_URL: must be memory: or amqp(s)://…"])
 
 
+def _as_it_is(deadline: float) -> float:
+    return deadline
+
+
 async def ask(exchange: Exchange, system: str, provider: str, request: Request) -> Reply:
     """One call from the asking side: its span, its deadline, its codecs."""
     with telemetry.sending(system, provider) as span:
@@ -95,10 +99,12 @@ async def ask(exchange: Exchange, system: str, provider: str, request: Request) 
         return reply
 
 
-async def answer(handler: Handler, system: str, provider: str, body: bytes) -> bytes:
+async def answer(
+    handler: Handler, system: str, provider: str, body: bytes, ours: Callable[[float], float] = _as_it_is
+) -> bytes:
     """One call from the answering side. Always gives a reply, whatever the request or the handler are worth.
 
-    Expired work is not started: its caller has gone.
+    Expired work is not started: its caller has gone. `ours` makes of the caller's deadline one of our clock's.
     """
     try:
         request = decode_request(body)
@@ -106,6 +112,7 @@ async def answer(handler: Handler, system: str, provider: str, body: bytes) -> b
         log.error("malformed request", extra={"provider": provider, "size_bytes": len(body)})
         metrics.HANDLED.labels(provider, "failed", "malformed_request").inc()
         return encode(Failed("malformed_request"))
+    request = msgspec.structs.replace(request, deadline=ours(request.deadline))
     with telemetry.processing(system, provider, request) as span:
         reply, encoded = await _handle(handler, provider, request)
         telemetry.settle(span, reply, metrics.HANDLED, provider)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import TypeAlias, cast
 
@@ -24,6 +25,7 @@ from pamqp.commands import Basic
 from bouquet_proto import metrics
 from bouquet_proto.amqp_link import CLOSE_TIMEOUT_S, LOST, Link, Lose, cancelled_by_us_alone
 from bouquet_proto.bus import Handler, answer, ask, finish
+from bouquet_proto.clocks import Clocks
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Failed, Reply, Request
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
@@ -68,37 +70,57 @@ class _Calls:
         for future in self._pending.values():
             _end(future, Failed("bus_unavailable"))
 
+    async def probe(self) -> None:
+        """A letter to ourselves. It goes past the reply exchange, where we may not write; that is asked whether it is
+        there."""
+        channel = self._channel
+        if channel is None:
+            return
+        with self._awaited() as (correlation_id, home):
+            properties = Basic.Properties(correlation_id=correlation_id, message_id=correlation_id, delivery_mode=1)
+            await channel.basic_publish(b"", routing_key=self._reply_to, mandatory=True, properties=properties)
+            await home
+        await channel.exchange_declare(REPLY_EXCHANGE, passive=True)
+
     async def exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
         channel = self._channel
         if channel is None:
             return Failed("bus_unavailable")
+        with self._awaited() as (correlation_id, reply):
+            published = asyncio.create_task(
+                channel.basic_publish(
+                    body,
+                    routing_key=queue_of(provider),
+                    mandatory=True,
+                    wait=False,
+                    timeout=PUBLISH_TIMEOUT_S,
+                    properties=Basic.Properties(
+                        content_type="application/json",
+                        correlation_id=correlation_id,
+                        message_id=correlation_id,
+                        reply_to=self._reply_to,
+                        delivery_mode=1,
+                        expiration=str(max(1, int(deadline.left_s() * 1000))),
+                    ),
+                )
+            )
+            published.add_done_callback(partial(_end_unpublished, reply))
+            try:
+                return await reply
+            finally:
+                published.cancel()
+
+    @contextmanager
+    def _awaited(self) -> Iterator[tuple[str, Ending]]:
+        """A correlation id, and what ends with the message that bears it."""
         # Unguessable, so that one provider's worker cannot answer another's call.
         correlation_id = secrets.token_hex(16)
         # A reply, a return and a loss all end this one future, and nothing else is waited for.
         reply: Ending = asyncio.get_running_loop().create_future()
         self._pending[correlation_id] = reply
-        published = asyncio.create_task(
-            channel.basic_publish(
-                body,
-                routing_key=queue_of(provider),
-                mandatory=True,
-                wait=False,
-                timeout=PUBLISH_TIMEOUT_S,
-                properties=Basic.Properties(
-                    content_type="application/json",
-                    correlation_id=correlation_id,
-                    message_id=correlation_id,
-                    reply_to=self._reply_to,
-                    delivery_mode=1,
-                    expiration=str(max(1, int(deadline.left_s() * 1000))),
-                ),
-            )
-        )
-        published.add_done_callback(partial(_end_unpublished, reply))
         try:
-            return await reply
+            yield correlation_id, reply
         finally:
-            published.cancel()
             del self._pending[correlation_id]
 
     async def _on_reply(self, message: DeliveredMessage) -> None:
@@ -128,19 +150,23 @@ def _end_unpublished(reply: Ending, published: asyncio.Task[object]) -> None:
 class _Intake:
     """The answering side of one provider: its queue, its consumer, and the handlers that run."""
 
-    def __init__(self, provider: str, handler: Handler, concurrency: int) -> None:
+    def __init__(self, link: Link, provider: str, handler: Handler, concurrency: int) -> None:
+        self._link = link
         self._provider = provider
         self._handler = handler
         self._concurrency = concurrency
         # A message delivered again is acknowledged before its work, so the prefetch count alone is no bound.
         self._free = asyncio.Semaphore(concurrency)
+        self._alone = asyncio.Lock()
         self._channel: AbstractChannel | None = None
         self._consumer_tag = ""
+        self._has_replied = False
+        self._clocks = Clocks()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def consuming(self) -> bool:
-        return bool(self._consumer_tag)
+        return bool(self._consumer_tag) and self._link.responsive
 
     async def up(self, connection: AbstractConnection, lose: Lose) -> None:
         channel = await connection.channel(publisher_confirms=False)
@@ -150,6 +176,8 @@ class _Intake:
         underlay = await _underlay(channel)
         underlay.on_consumer_cancel_callbacks.add(lose)
         self._channel = channel
+        self._has_replied = False
+        self._clocks = Clocks()
         consumed = await underlay.basic_consume(queue.name, self._on_request)
         self._consumer_tag = consumed.consumer_tag or ""
 
@@ -160,6 +188,21 @@ class _Intake:
         for task in self._tasks:
             task.cancel()
 
+    async def probe(self) -> None:
+        """Asks the queue whether it has consumers, after a message for nobody: as blocked as the replies would be.
+
+        Not before the first reply: until then the exchange may not be there.
+        """
+        channel = self._channel
+        if channel is None or not self._consumer_tag:
+            return
+        underlay = await _underlay(channel)
+        if self._has_replied:
+            await underlay.basic_publish(b"", exchange=REPLY_EXCHANGE, routing_key="", wait=False)
+        queue = await underlay.queue_declare(queue_of(self._provider), passive=True)
+        if not queue.consumer_count:
+            raise ConnectionResetError
+
     async def _on_request(self, message: DeliveredMessage) -> None:
         # Our own task, for our own drain: those of the channel end when it does.
         task = asyncio.create_task(self._work(message))
@@ -169,15 +212,16 @@ class _Intake:
     async def _work(self, message: DeliveredMessage) -> None:
         """Answers, then acknowledges: a worker that dies leaves the message to another, once.
 
-        A second delivery is acknowledged first, so that a message that kills its worker does it twice at most.
+        A second delivery is acknowledged first, so that a message that kills its worker does it twice at most; and
+        handled alone among its like, so that it does not take with it those that it has killed a worker under before.
         """
         channel, properties = cast(Channel, message.channel), message.header.properties
         tag = message.delivery_tag or 0
         with suppress(*LOST):  # the connection is gone: the caller knows, and the broker delivers again
-            async with self._free:
+            async with self._alone if message.redelivered else nullcontext(), self._free:
                 if message.redelivered:
-                    await channel.basic_ack(tag, wait=False)
-                reply = await answer(self._handler, SYSTEM, self._provider, message.body)
+                    await channel.basic_ack(tag)  # and wait until it is out: its handler may leave no time for that
+                reply = await answer(self._handler, SYSTEM, self._provider, message.body, self._ours(message))
                 await channel.basic_publish(
                     reply,
                     exchange=REPLY_EXCHANGE,
@@ -190,8 +234,17 @@ class _Intake:
                         delivery_mode=1,
                     ),
                 )
+                self._has_replied = True
                 if not message.redelivered:
                     await channel.basic_ack(tag, wait=False)
+
+    def _ours(self, message: DeliveredMessage) -> Callable[[float], float]:
+        """From the sender's clock to this one. The expiration says what was left as the request was sent."""
+        properties, now = message.header.properties, time.time()
+        given = properties.expiration or ""
+        if not given.isdecimal():  # not of our gateways'
+            return lambda deadline: deadline
+        return lambda deadline: self._clocks.ours(properties.reply_to or "", deadline, int(given) / 1000, now)
 
     async def drain(self, drain_s: float) -> None:
         """Stops the intake, then waits for what runs; with prefetch = concurrency, all that was delivered runs."""
@@ -228,7 +281,7 @@ class AmqpBus:
 
     @property
     def ready(self) -> bool:
-        return self._link.connected if self._calls is None else self._calls.ready
+        return self._link.responsive and (self._calls is None or self._calls.ready)
 
     async def call(self, provider: str, request: Request) -> Reply:
         return await ask(self._exchange, SYSTEM, provider, request)
@@ -239,13 +292,15 @@ class AmqpBus:
             self._link.attach(self._calls)
         if not self._calls.ready:
             await self._link.settled.wait()
+        if not self._link.responsive:
+            return Failed("bus_unavailable")
         return await self._calls.exchange(provider, body, deadline)
 
     @asynccontextmanager
     async def serve(
         self, provider: str, handler: Handler, *, concurrency: int, drain_s: float = 10.0
     ) -> AsyncIterator[_Intake]:
-        intake = _Intake(provider, handler, concurrency)
+        intake = _Intake(self._link, provider, handler, concurrency)
         self._link.attach(intake)
         try:
             await self._link.settled.wait()

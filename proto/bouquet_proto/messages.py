@@ -15,6 +15,9 @@ from bouquet_proto.identity import Identity
 
 T = TypeVar("T")
 
+MAX_REQUEST_BYTES = 64 * 1024
+"""More than any question about one person takes: what is larger is not read."""
+
 Parameter: TypeAlias = str | int | tuple[str, ...]
 Meta: TypeAlias = dict[str, str | int]
 
@@ -119,6 +122,8 @@ encode = _encoder.encode
 
 def decode_request(body: bytes) -> Request:
     """Raises `msgspec.DecodeError`, without the library's text, which may quote the body."""
+    if len(body) > MAX_REQUEST_BYTES:
+        raise msgspec.DecodeError("larger than a request")
     return _decode(_request, body)
 
 

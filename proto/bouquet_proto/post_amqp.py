@@ -54,6 +54,11 @@ class _Outbox:
         await _queue(channel)
         self._channel, self._lose = cast(Channel, await channel.get_underlay_channel()), lose
 
+    async def probe(self) -> None:
+        """Asks for what it has already."""
+        if self._channel is not None:
+            await self._channel.confirm_delivery()
+
     def down(self) -> None:
         self._channel = self._lose = None
 
@@ -90,11 +95,16 @@ class _Inbox:
     async def up(self, connection: AbstractConnection, lose: Lose) -> None:
         channel = self._channel = await connection.channel(publisher_confirms=False)
         channel.close_callbacks.add(lose)
-        await channel.set_qos(prefetch_count=AHEAD * self._most)
+        await self.probe()
         queue = await _queue(channel)
         underlay = cast(Channel, await channel.get_underlay_channel())
         underlay.on_consumer_cancel_callbacks.add(lose)
         await underlay.basic_consume(queue.name, self._waiting.put)
+
+    async def probe(self) -> None:
+        """Sets the prefetch count, for the first time or once more."""
+        if self._channel is not None:
+            await self._channel.set_qos(prefetch_count=AHEAD * self._most)
 
     def down(self) -> None:
         """What waits here is delivered again."""

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import AsyncIterator
 
+import aio_pika
+import pytest
+from aio_pika.abc import AbstractChannel
+
+from bouquet_proto import amqp_link
+from bouquet_proto.bus_amqp import AmqpBus
+from tests.proto.buses import connected
 from tests.support.rabbitmq import RabbitNode
 
 
@@ -11,3 +18,28 @@ from tests.support.rabbitmq import RabbitNode
 def rabbit(request: pytest.FixtureRequest) -> RabbitNode:
     node: RabbitNode = request.getfixturevalue(request.param)
     return node
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that comes back is found within 0.3 s by this process."""
+    monkeypatch.setattr(amqp_link, "LAST_RETRY_S", 0.3)
+
+
+@pytest.fixture(scope="module")
+def url(rabbit: RabbitNode) -> str:
+    """A vhost of the module's own."""
+    return rabbit.vhost()
+
+
+@pytest.fixture
+async def caller(url: str) -> AsyncIterator[AmqpBus]:
+    async with connected(url) as bus:
+        yield bus
+
+
+@pytest.fixture
+async def operator(url: str) -> AsyncIterator[AbstractChannel]:
+    """Somebody else on the broker, with every right."""
+    async with await aio_pika.connect(url) as connection, connection.channel() as channel:
+        yield channel

@@ -25,7 +25,7 @@ from tests.mesh.door import Answer, Door
 from tests.mesh.people import named
 from tests.mesh.processes import Fleet, fleet
 from tests.proto.buses import until
-from tests.proto.chaos import Relay
+from tests.support.proxy import Relay
 from tests.support.rabbitmq import RabbitNode
 
 pytestmark = pytest.mark.broker

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from msgspec import Raw
 
 from bouquet_proto.bus import Bus, Handler, Serving
+from bouquet_proto.bus_amqp import AmqpBus, open_amqp_bus
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Found, Lookup, Reply, Request
 
@@ -29,6 +30,14 @@ async def until(condition: Condition, *, within_s: float = 10.0) -> None:
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - what is waited for is a library's or a broker's, without an event
             await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def connected(url: str, name: str = "tests") -> AsyncIterator[AmqpBus]:
+    """A bus whose broker is there."""
+    async with open_amqp_bus(url, name) as bus:
+        await until(lambda: bus.ready)
+        yield bus
 
 
 async def until_answered(bus: Bus, reply: Reply, *, within_s: float = 20.0) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import NoReturn
 
 import aio_pika
@@ -16,11 +15,12 @@ from yarl import URL
 
 from bouquet_proto import amqp_link, bus_amqp, telemetry
 from bouquet_proto.bus_amqp import AmqpBus, open_amqp_bus
-from bouquet_proto.messages import Failed, Reply, Request, encode
+from bouquet_proto.messages import Failed, encode
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
-from tests.proto.buses import FOUND, PROVIDER, Desk, Stopwatch, find, lookup, serving, until, until_answered
-from tests.proto.chaos import Relay, worker_process
+from tests.proto.buses import FOUND, PROVIDER, Desk, Stopwatch, connected, find, lookup, serving, until, until_answered
+from tests.support.proxy import Relay
 from tests.support.rabbitmq import RabbitNode
+from tests.support.worker import worker_process
 
 pytestmark = pytest.mark.broker
 
@@ -50,13 +50,6 @@ async def operator(url: str) -> AsyncIterator[AbstractChannel]:
     """Somebody else on the broker, with every right."""
     async with await aio_pika.connect(url) as connection, connection.channel() as channel:
         yield channel
-
-
-@asynccontextmanager
-async def connected(url: str, name: str = "tests") -> AsyncIterator[AmqpBus]:
-    async with open_amqp_bus(url, name) as bus:
-        await until(lambda: bus.ready)
-        yield bus
 
 
 # The broker goes and comes
@@ -122,20 +115,6 @@ async def test_a_broker_that_hangs_is_away_before_the_deadline(
             assert watch.seconds() < 1
         finally:
             rabbit.resume()
-        await until_answered(bus, FOUND)
-
-
-async def test_a_broker_that_blocks_its_publishers_is_away_before_the_deadline(
-    url: str, rabbit: RabbitNode, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bus_amqp, "PUBLISH_TIMEOUT_S", 0.1)
-    async with connected(url) as bus, serving(bus, find):
-        await until_answered(bus, FOUND)
-        rabbit.ctl("set_disk_free_limit", "1000000GB")
-        try:
-            await until_answered(bus, AWAY)
-        finally:
-            rabbit.ctl("set_disk_free_limit", "50MB")
         await until_answered(bus, FOUND)
 
 
@@ -247,59 +226,6 @@ async def test_the_work_of_a_killed_process_is_done_by_another_worker(url: str, 
             assert await call == FOUND
 
 
-async def test_a_request_that_kills_its_worker_kills_two_at_most(url: str, caller: AmqpBus) -> None:
-    desk = Desk()
-    desk.open.set()
-    async with worker_process(url) as first, worker_process(url) as second:
-        await first.serve()
-        poison = asyncio.create_task(caller.call(PROVIDER, lookup("poison")))
-        await first.says("working on poison")
-        await second.serve()
-        await first.kill()
-        await second.says("working on poison")
-        async with serving(caller, desk, concurrency=1):
-            await second.kill()
-            # What is delivered again comes before what is sent now.
-            assert await caller.call(PROVIDER, lookup("next")) == FOUND
-            assert desk.asked == ["next"]
-    poison.cancel()
-
-
-async def test_a_worker_cut_off_stops_its_work_and_another_does_it(url: str, caller: AmqpBus) -> None:
-    desk = Desk()
-    async with Relay(url) as relay:
-        await relay.open()
-        async with connected(relay.url) as cut_off, serving(cut_off, desk):
-            call = asyncio.create_task(caller.call(PROVIDER, lookup("begun")))
-            await desk.busy()
-            async with serving(caller, find):
-                await relay.shut()
-                assert await call == FOUND
-            await until(lambda: desk.abandoned == ["begun"])
-
-
-async def test_what_is_delivered_again_stays_within_the_concurrency(url: str, caller: AmqpBus) -> None:
-    desk, running, most = Desk(), 0, 0
-
-    async def one_at_a_time(_: Request) -> Reply:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        await asyncio.sleep(0)
-        running -= 1
-        return FOUND
-
-    async with Relay(url) as relay:
-        await relay.open()
-        async with connected(relay.url) as cut_off, serving(cut_off, desk, concurrency=8):
-            calls = [asyncio.create_task(caller.call(PROVIDER, lookup())) for _ in range(8)]
-            await until(lambda: len(desk.asked) == 8)
-            async with serving(caller, one_at_a_time, concurrency=1):
-                await relay.shut()
-                assert await asyncio.gather(*calls) == [FOUND] * 8
-    assert most == 1
-
-
 # What is left on the broker
 
 
@@ -373,13 +299,6 @@ async def test_the_reply_to_a_caller_that_has_gone_is_counted(caller: AmqpBus) -
         await until(lambda: late_replies() == late + 1)
 
 
-async def test_bytes_that_are_no_request_are_acknowledged(caller: AmqpBus, operator: AbstractChannel) -> None:
-    async with serving(caller, find, concurrency=1):
-        for body in (b"", b"{", b"\xff\xfe"):
-            await operator.default_exchange.publish(aio_pika.Message(body), QUEUE)
-        assert await caller.call(PROVIDER, lookup()) == FOUND
-
-
 # What an operator sees and allows
 
 
@@ -406,30 +325,6 @@ async def test_a_worker_cannot_serve_another_provider(cnaf_url: str, caplog: pyt
     async with connected(cnaf_url) as worker, worker.serve("msa", find, concurrency=1) as intake:
         await until(lambda: "ChannelAccessRefused" in troubles(caplog))
         assert not intake.consuming
-
-
-async def test_a_connection_lost_again_and_again_is_told_once(cnaf_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    async with connected(cnaf_url) as worker, worker.serve("msa", find, concurrency=1):
-        await until(lambda: said(caplog).count("broker connected") > 3)
-    assert troubles(caplog) == ["ChannelAccessRefused"]
-
-
-async def test_an_outage_is_told_once_however_many_attempts_it_takes(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    as_configured(caplog)
-    monkeypatch.setattr(amqp_link, "LAST_RETRY_S", 0.001)
-    attempts = 0
-
-    async def slam(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal attempts
-        attempts += 1
-        writer.close()
-
-    async with await asyncio.start_server(slam, "127.0.0.1", 0) as server, open_amqp_bus(url_of(server), "tests"):
-        await until(lambda: attempts > 20)
-    assert said(caplog) == ["broker unavailable"]
 
 
 async def test_no_log_quotes_a_message_even_at_debug(caller: AmqpBus, caplog: pytest.LogCaptureFixture) -> None:

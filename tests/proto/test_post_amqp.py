@@ -19,8 +19,8 @@ from bouquet_proto.names import JOURNAL_QUEUE
 from bouquet_proto.post import NotPosted, Post, open_post
 from bouquet_proto.post_amqp import open_amqp_post
 from tests.proto.buses import Stopwatch, until
-from tests.proto.chaos import Relay
 from tests.proto.posts import collecting
+from tests.support.proxy import Relay
 from tests.support.rabbitmq import RabbitNode
 
 pytestmark = pytest.mark.broker

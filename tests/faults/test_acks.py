@@ -1,0 +1,158 @@
+"""F22 to F24: what becomes of messages that were delivered and are not acknowledged yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import aio_pika
+import pytest
+from aio_pika.abc import AbstractChannel
+
+from bouquet_proto.bus_amqp import AmqpBus
+from bouquet_proto.messages import Failed, Reply, Request
+from bouquet_proto.names import queue_of
+from tests.proto.buses import FOUND, PROVIDER, Desk, connected, find, lookup, serving, until, until_answered
+from tests.support.proxy import Relay
+from tests.support.rabbitmq import RabbitNode
+
+pytestmark = pytest.mark.broker
+
+QUEUE = queue_of(PROVIDER)
+
+
+async def test_f22_a_worker_cut_off_stops_its_work_and_another_does_it(url: str, caller: AmqpBus) -> None:
+    desk = Desk()
+    async with Relay(url) as relay:
+        await relay.open()
+        async with connected(relay.url) as cut_off, serving(cut_off, desk):
+            call = asyncio.create_task(caller.call(PROVIDER, lookup("begun")))
+            await desk.busy()
+            async with serving(caller, find):
+                await relay.shut()
+                assert await call == FOUND
+            await until(lambda: desk.abandoned == ["begun"])
+
+
+async def test_f22_work_that_ends_after_its_connection_is_acknowledged_to_nobody_and_harms_nobody(
+    url: str, caller: AmqpBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    done = asyncio.Event()
+
+    async def stubborn(_: Request) -> Reply:
+        """Does not let itself be stopped."""
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            done.set()
+        return FOUND
+
+    async with Relay(url) as relay:
+        await relay.open()
+        async with connected(relay.url) as worker, serving(worker, stubborn) as intake:
+            call = asyncio.create_task(caller.call(PROVIDER, lookup("begun")))
+            await asyncio.sleep(0)
+            async with serving(caller, find):
+                await relay.shut()
+                assert await call == FOUND
+                await relay.open()
+                await until(lambda: intake.consuming)
+    assert "bug" not in caplog.text
+
+
+async def test_f22_what_is_delivered_again_is_handled_alone(url: str, caller: AmqpBus) -> None:
+    desk, running, most = Desk(), 0, 0
+
+    async def counting(_: Request) -> Reply:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.01)
+        running -= 1
+        return FOUND
+
+    async with Relay(url) as relay:
+        await relay.open()
+        async with connected(relay.url) as cut_off, serving(cut_off, desk, concurrency=8):
+            calls = [asyncio.create_task(caller.call(PROVIDER, lookup())) for _ in range(8)]
+            await until(lambda: len(desk.asked) == 8)
+            async with serving(caller, counting, concurrency=8):
+                await relay.shut()
+                assert await asyncio.gather(*calls) == [FOUND] * 8
+    assert most == 1
+
+
+async def test_f23_what_a_leaving_worker_has_not_done_goes_to_another_and_its_neighbours_keep_theirs(
+    url: str, caller: AmqpBus
+) -> None:
+    """Two intakes on one connection: that of the other provider is not touched."""
+    leaving, staying = Desk(), Desk()
+    async with connected(url) as worker, serving(worker, staying, provider="other"):
+        other = asyncio.create_task(caller.call("other", lookup("kept")))
+        await staying.busy()
+        async with serving(worker, leaving, concurrency=4, drain_s=0.05):
+            calls = [asyncio.create_task(caller.call(PROVIDER, lookup(f"{n}"))) for n in range(4)]
+            await until(lambda: len(leaving.asked) == 4)
+            heir = await caller_serving(caller)
+        assert await asyncio.gather(*calls) == [FOUND] * 4
+        assert sorted(leaving.abandoned) == [f"{n}" for n in range(4)]
+        staying.open.set()
+        assert await other == FOUND
+        assert (staying.asked, staying.abandoned) == (["kept"], [])
+        heir.cancel()
+        await asyncio.wait([heir])
+
+
+async def caller_serving(bus: AmqpBus) -> asyncio.Task[None]:
+    """A worker that stays until it is cancelled."""
+    ready = asyncio.Event()
+
+    async def work() -> None:
+        async with serving(bus, find):
+            ready.set()
+            await asyncio.Event().wait()
+
+    working = asyncio.create_task(work())
+    await ready.wait()
+    return working
+
+
+@pytest.fixture
+def impatient_broker(rabbit: RabbitNode) -> Iterator[None]:
+    """Whoever opens a channel now must acknowledge within a second or two, not within half an hour."""
+
+    def give(timeout_ms: int, tick_ms: int) -> None:
+        rabbit.ctl("eval", f"application:set_env(rabbit, consumer_timeout, {timeout_ms}).")
+        rabbit.ctl("eval", f"application:set_env(rabbit, channel_tick_interval, {tick_ms}).")
+
+    give(1_000, 300)
+    yield
+    give(1_800_000, 60_000)
+
+
+@pytest.mark.usefixtures("impatient_broker")
+async def test_f24_a_broker_that_waits_for_acks_waits_for_no_worker_of_ours(url: str) -> None:
+    """The timeout does close the channel of one who never acknowledges; ours has done so by each deadline."""
+    desk = Desk()
+    async with (
+        await aio_pika.connect(url) as connection,
+        connected(url) as bus,
+        serving(bus, desk) as intake,
+    ):
+        channel = await connection.channel()
+        closed = asyncio.Event()
+        channel.close_callbacks.add(lambda *_: closed.set())
+        await consumes_and_never_acknowledges(channel)
+        while not closed.is_set():
+            assert await bus.call(PROVIDER, lookup(within_s=0.5)) == Failed("deadline_exceeded")
+            assert intake.consuming
+        desk.open.set()
+        await until_answered(bus, FOUND)
+
+
+async def consumes_and_never_acknowledges(channel: AbstractChannel) -> None:
+    async def hold(_: object) -> None: ...
+
+    queue = await channel.declare_queue(exclusive=True)
+    await queue.consume(hold)
+    await channel.default_exchange.publish(aio_pika.Message(b""), queue.name)

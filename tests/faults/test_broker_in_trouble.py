@@ -1,0 +1,173 @@
+"""F25, F29, F30: a broker that is there and does not work, and how much is said about it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeAlias
+
+import pytest
+from aio_pika.abc import AbstractChannel
+
+from bouquet_proto import amqp_link, bus_amqp, telemetry
+from bouquet_proto.bus_amqp import open_amqp_bus
+from bouquet_proto.messages import Failed
+from bouquet_proto.names import REPLY_EXCHANGE
+from tests.mesh.door import Door
+from tests.mesh.people import named
+from tests.mesh.processes import Process, fleet
+from tests.proto.buses import FOUND, PROVIDER, Stopwatch, connected, find, lookup, serving, until, until_answered
+from tests.support.rabbitmq import RabbitNode
+
+pytestmark = pytest.mark.broker
+
+AWAY = Failed("bus_unavailable")
+SEEN_WITHIN_S = 8.0
+"""A probe a second, and three to wait for it; the rest is the machine's."""
+
+Trouble: TypeAlias = Callable[[RabbitNode], AbstractContextManager[None]]
+
+
+@contextmanager
+def hung(rabbit: RabbitNode) -> Iterator[None]:
+    rabbit.pause()
+    try:
+        yield
+    finally:
+        rabbit.resume()
+
+
+@contextmanager
+def short_of_memory(rabbit: RabbitNode) -> Iterator[None]:
+    rabbit.ctl("set_vm_memory_high_watermark", "0")
+    try:
+        yield
+    finally:
+        rabbit.ctl("set_vm_memory_high_watermark", "0.4")
+
+
+@contextmanager
+def short_of_disk(rabbit: RabbitNode) -> Iterator[None]:
+    rabbit.ctl("set_disk_free_limit", "1000000GB")
+    try:
+        yield
+    finally:
+        rabbit.ctl("set_disk_free_limit", "50MB")
+
+
+@pytest.mark.parametrize("trouble", [short_of_memory, short_of_disk])
+async def test_f25_a_broker_that_blocks_its_publishers_is_away_at_once_and_its_connection_is_kept(
+    url: str, rabbit: RabbitNode, trouble: Trouble, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connected(url) as bus, serving(bus, find) as intake:
+        await until_answered(bus, FOUND)
+        with trouble(rabbit):
+            await until(lambda: not bus.ready and not intake.consuming, within_s=SEEN_WITHIN_S)
+            watch = Stopwatch()
+            assert await bus.call(PROVIDER, lookup()) == AWAY
+            assert watch.seconds() < 0.2
+        await until_answered(bus, FOUND)
+        assert bus.ready and intake.consuming
+    assert said(caplog, "bouquet_proto.amqp_link") == ["broker does not respond", "broker responds again"]
+
+
+async def test_f25_a_broker_short_of_memory_makes_the_mesh_unready_and_calls_fail_at_once(rabbit: RabbitNode) -> None:
+    await is_unready_until_healed(rabbit, short_of_memory)
+
+
+async def test_f30_a_broker_that_hangs_makes_the_mesh_unready_and_calls_fail_at_once(rabbit: RabbitNode) -> None:
+    await is_unready_until_healed(rabbit, hung)
+
+
+async def is_unready_until_healed(rabbit: RabbitNode, trouble: Trouble) -> None:
+    async with fleet(rabbit.vhost()) as ships:
+        cnaf, _ = await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
+        _, client = await ships.gateway(deadline_s=5.0)
+        assert (await client.get(params=named("CAF-FOUND"))).told == "200 CNAF"
+        assert await readiness(client, cnaf) == (200, 200)
+        heard = len(ships.heard("cnaf"))
+        with trouble(rabbit):
+            await becomes(client, cnaf, (503, 503), within_s=SEEN_WITHIN_S)
+            watch = Stopwatch()
+            answer = await client.get(params=named("CAF-FOUND", anneeDateNaissance=1984))
+            assert (answer.told, answer.headers.get("Retry-After"), watch.seconds() < 0.5) == ("502 00501", "10", True)
+        await becomes(client, cnaf, (200, 200), within_s=20)
+        assert len(ships.heard("cnaf")) == heard  # neither probe nor refused call reached the fund
+        answer = await client.get(params=named("CAF-FOUND", anneeDateNaissance=1988))
+        assert answer.told == "200 CNAF"
+
+
+async def readiness(client: Door, worker: Process) -> tuple[int, int]:
+    """Of the gateway and of a worker."""
+    health = (await worker.says("worker started"))["health_url"]
+    gateway = (await client.get("/readyz")).status
+    async with client.session.get(f"{health}/readyz") as answer:
+        return gateway, answer.status
+
+
+async def becomes(client: Door, worker: Process, expected: tuple[int, int], *, within_s: float) -> None:
+    async with asyncio.timeout(within_s):
+        while await readiness(client, worker) != expected:  # noqa: ASYNC110 - other processes', without an event
+            await asyncio.sleep(0.05)
+
+
+async def test_f30_a_reply_exchange_that_is_gone_is_noticed_without_a_call_and_made_again(
+    url: str, operator: AbstractChannel
+) -> None:
+    """Calls would leave as ever, and no reply come home."""
+    async with connected(url) as bus, serving(bus, find):
+        await until_answered(bus, FOUND)
+        await operator.exchange_delete(REPLY_EXCHANGE)
+        await until(lambda: not bus.ready, within_s=SEEN_WITHIN_S)
+        await until_answered(bus, FOUND)
+
+
+async def test_f30_a_worker_whose_consumer_has_gone_in_silence_is_unready_and_comes_back(url: str) -> None:
+    async with connected(url) as bus, bus.serve(PROVIDER, find, concurrency=1) as intake:
+        await until(lambda: intake.consuming)
+        assert intake._channel
+        channel = await bus_amqp._underlay(intake._channel)
+        await channel.basic_cancel(intake._consumer_tag)
+        await until(lambda: not intake.consuming, within_s=SEEN_WITHIN_S)
+        await until_answered(bus, FOUND)
+
+
+# F29: what is said of it
+
+
+async def test_f29_a_connection_lost_again_and_again_is_told_once(
+    url: str, rabbit: RabbitNode, operator: AbstractChannel, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A queue of another kind is in the way."""
+    caplog.set_level(logging.INFO)
+    await operator.declare_queue("bouquet.q.msa", exclusive=True)
+    async with open_amqp_bus(url, "tests") as worker, worker.serve("msa", find, concurrency=1):
+        await until(lambda: said(caplog).count("broker connected") > 3)
+    assert len([line for line in said(caplog) if line == "broker unavailable"]) == 1
+
+
+async def test_f29_an_outage_is_told_once_however_many_attempts_it_takes(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in telemetry.UNSPOKEN_LOGGERS:
+        caplog.set_level(logging.CRITICAL + 1, name)
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr(amqp_link, "LAST_RETRY_S", 0.001)
+    attempts = 0
+
+    async def slam(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal attempts
+        attempts += 1
+        writer.close()
+
+    async with await asyncio.start_server(slam, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with open_amqp_bus(f"amqp://127.0.0.1:{port}/", "tests"):
+            await until(lambda: attempts > 20)
+    assert said(caplog) == ["broker unavailable"]
+
+
+def said(caplog: pytest.LogCaptureFixture, logger: str = "bouquet_proto") -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name.startswith(logger)]

@@ -1,0 +1,153 @@
+"""F18 to F21: messages that kill their worker, and messages that nobody can read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import aio_pika
+import pytest
+from aio_pika.abc import AbstractChannel
+from yarl import URL
+
+from bouquet_proto.bus import Handler
+from bouquet_proto.bus_amqp import AmqpBus
+from bouquet_proto.messages import MAX_REQUEST_BYTES, Failed, Reply, decode_reply
+from bouquet_proto.names import REPLY_EXCHANGE, queue_of
+from tests.proto.buses import FOUND, PROVIDER, Desk, connected, find, lookup, serving, until
+from tests.support.proxy import Relay
+from tests.support.rabbitmq import RabbitNode
+from tests.support.worker import worker_process
+
+pytestmark = pytest.mark.broker
+
+QUEUE = queue_of(PROVIDER)
+
+
+@pytest.fixture
+async def kept(operator: AbstractChannel) -> AsyncIterator[None]:
+    """The queue outlives its workers: somebody consumes it, and has his hands full."""
+    await operator.set_qos(prefetch_count=1)
+    queue = await operator.declare_queue(QUEUE, durable=True, auto_delete=True)
+    full = asyncio.Event()
+
+    async def hold(_: object) -> None:
+        full.set()
+
+    await queue.consume(hold)
+    await operator.default_exchange.publish(aio_pika.Message(b"a handful"), QUEUE)
+    await full.wait()
+    yield
+    await queue.delete(if_unused=False, if_empty=False)
+
+
+@asynccontextmanager
+async def serving_through(relay: Relay, handler: Handler) -> AsyncIterator[None]:
+    await relay.open()
+    async with connected(relay.url) as worker, serving(worker, handler):
+        yield
+
+
+def calling(caller: AmqpBus, id: str, *, within_s: float = 10.0) -> asyncio.Task[Reply]:
+    return asyncio.create_task(caller.call(PROVIDER, lookup(id, within_s=within_s)))
+
+
+@pytest.mark.usefixtures("kept")
+async def test_f18_a_message_that_kills_its_worker_kills_two_at_most(url: str, caller: AmqpBus) -> None:
+    desk = Desk()
+    desk.open.set()
+    async with worker_process(url) as first, worker_process(url) as second:
+        poison = calling(caller, "poison", within_s=4)
+        for victim in (first, second):
+            victim.tell("serve")
+            assert "working on poison" in await victim.last_words()
+        async with serving(caller, desk, concurrency=1):
+            # What is delivered again would come before what is sent now.
+            assert await caller.call(PROVIDER, lookup("next")) == FOUND
+            assert desk.asked == ["next"]
+            assert await poison == Failed("deadline_exceeded")
+            assert desk.asked == ["next"]
+
+
+@pytest.mark.usefixtures("kept")
+async def test_f19_those_who_were_prefetched_with_a_poison_are_answered(url: str, caller: AmqpBus) -> None:
+    async with worker_process(url) as first, worker_process(url) as second:
+        await first.serve()
+        neighbours = []
+        for id in ("n0", "n1", "poison", "n2", "n3"):
+            neighbours.append(calling(caller, id))
+            await first.says(f"working on {id}")
+        poison = neighbours.pop(2)
+        first.tell("die")
+        assert await first.last_words() == []
+        second.tell("serve")
+        words = await second.last_words()
+        assert [word for word in words if word != "consuming"] == [f"working on {id}" for id in ("n0", "n1", "poison")]
+        async with serving(caller, find):
+            assert await asyncio.gather(*neighbours) == [FOUND] * 4
+        poison.cancel()
+
+
+async def test_f20_no_limit_is_written_into_a_queue_where_it_could_not_be_changed(
+    url: str, caller: AmqpBus, rabbit: RabbitNode
+) -> None:
+    """What is delivered again is counted by its one flag: the queue has no argument that a new version could miss."""
+    async with serving(caller, find):
+        told = rabbit.ctl("list_queues", "--vhost", URL(url).path[1:], "name", "arguments").splitlines()
+        [arguments] = [line.split("\t")[1] for line in told if line.startswith(f"{QUEUE}\t")]
+        assert "limit" not in arguments and "dead-letter" not in arguments
+
+
+@pytest.mark.usefixtures("kept")
+async def test_f20_a_worker_that_comes_and_goes_does_not_send_a_message_round(
+    url: str, caller: AmqpBus, operator: AbstractChannel, rabbit: RabbitNode
+) -> None:
+    """Twice in hand, and never again, however often its worker is cut off."""
+    desk = Desk()
+
+    async def in_hand(count: int) -> None:
+        """So many messages are with a consumer and not acknowledged."""
+        listing = ("list_queues", "--vhost", URL(url).path[1:], "name", "messages_unacknowledged")
+        while f"{QUEUE}\t{count}" not in (await asyncio.to_thread(rabbit.ctl, *listing)).splitlines():
+            pass
+
+    async with Relay(url) as relay, serving_through(relay, desk):
+        call = calling(caller, "round", within_s=6)
+        for seen, unacknowledged in ((["round"], 2), (["round", "round"], 1)):  # the handful is one
+            await until(partial(desk.asked.__eq__, seen))
+            await in_hand(unacknowledged)
+            await relay.shut()
+            await until(partial(desk.abandoned.__eq__, seen))
+            await relay.open()
+        assert await call == Failed("deadline_exceeded")
+        assert desk.asked == ["round"] * 2
+
+
+UNREADABLE = {
+    "nothing": b"",
+    "half a request": b'{"type":"lookup","id":"1',
+    "no text": b"\xff\xfe",
+    "an unknown kind": b'{"type":"perhaps","id":"1","deadline":1.0}',
+    "a version that lost a field": b'{"type":"lookup","id":"1"}',
+    "depths": b"[" * 200_000,
+    "too much": b'{"type":"describe","deadline":1e10,"id":"' + b"x" * MAX_REQUEST_BYTES + b'"}',
+}
+
+
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+async def test_f21_what_cannot_be_read_is_answered_as_an_error_and_gone(
+    caller: AmqpBus, operator: AbstractChannel, body: bytes
+) -> None:
+    replies = await operator.declare_queue(exclusive=True)
+    await replies.bind(await operator.declare_exchange(REPLY_EXCHANGE, "direct", durable=True))
+    async with serving(caller, find, concurrency=1), replies.iterator(no_ack=True) as told:
+        message = aio_pika.Message(body, correlation_id="stranger", reply_to=replies.name)
+        await operator.default_exchange.publish(message, QUEUE)
+        async with asyncio.timeout(5):
+            reply = await anext(told)
+        assert (reply.correlation_id, decode_reply(reply.body)) == ("stranger", Failed("malformed_request"))
+        assert await caller.call(PROVIDER, lookup()) == FOUND
+        queue = await operator.declare_queue(QUEUE, passive=True)
+        assert queue.declaration_result.message_count == 0

@@ -1,0 +1,86 @@
+"""A network that breaks on demand, between a client and a server of the tests'."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Self
+
+from yarl import URL
+
+from tests.support.daemon import free_port
+
+
+class Relay:
+    """A port in front of a server's. Shut at first; shutting it cuts all that goes through, as a network does.
+
+    `delay_s` and `piece_bytes` make it slow: each piece that it carries waits so long.
+    """
+
+    def __init__(self, server_url: str) -> None:
+        server = URL(server_url)
+        assert server.port
+        self._server_port = server.port
+        self._port = free_port()
+        self.url = str(server.with_port(self._port))
+        self.delay_s = 0.0
+        self.piece_bytes = 65536
+        self._there, self._back = asyncio.Event(), asyncio.Event()
+        self._listener: asyncio.Server | None = None
+        self._flows: set[asyncio.Task[None]] = set()
+        self.flow()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.shut()
+
+    async def open(self) -> None:
+        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
+
+    async def shut(self) -> None:
+        if self._listener:
+            self._listener.close()
+            self._listener = None
+        for flow in self._flows:
+            flow.cancel()
+        await asyncio.gather(*self._flows, return_exceptions=True)
+
+    def hold(self, *, there: bool = True, back: bool = True) -> None:
+        """Nothing passes any more, to the server, from it or both ways; every connection stays open."""
+        if there:
+            self._there.clear()
+        if back:
+            self._back.clear()
+
+    def flow(self) -> None:
+        """What was held goes on, none of it lost, at full speed."""
+        self.delay_s, self.piece_bytes = 0.0, 65536
+        self._there.set()
+        self._back.set()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        flow = asyncio.create_task(self._carry(reader, writer))
+        self._flows.add(flow)
+        flow.add_done_callback(self._flows.discard)
+        flow.add_done_callback(lambda _: writer.transport.abort())
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
+            try:
+                await asyncio.gather(
+                    self._pump(reader, far_writer, self._there), self._pump(far_reader, writer, self._back)
+                )
+            finally:
+                far_writer.transport.abort()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: asyncio.Event) -> None:
+        while piece := await reader.read(self.piece_bytes):
+            if self.delay_s:
+                await asyncio.sleep(self.delay_s)
+            await way.wait()
+            writer.write(piece)
+            await writer.drain()
+        raise ConnectionResetError
