@@ -2,7 +2,7 @@ PYTHON ?= python3
 PIP := .venv/bin/pip --disable-pip-version-check install -qq
 DISTRIBUTIONS := $(shell scripts/distributions.sh ./)
 
-.PHONY: help demo sandbox fuzz test test-deploy lint types wheels unit broker lock clean
+.PHONY: help demo sandbox fuzz test test-deploy lint types wheels unit broker bench bench-micro bench-profile lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -29,11 +29,22 @@ lint types wheels unit broker: .venv/dev ## One part of it
 fuzz: .venv/dev ## Look for a call that breaks the sandbox or leaves its OpenAPI document: make fuzz [MINUTES=5]
 	@.venv/bin/pytest -q --timeout 0 tests/sandbox/test_fuzz.py --fuzz-minutes $(or $(MINUTES),5)
 
+bench: .venv/run bench/peers/.venv/ready ## Bouquet and its peers, measured side by side: make bench [QUICK=1]
+	@scripts/install_services.sh
+	@.venv/bin/python -m bench $(if $(QUICK),--quick)
+
+bench-micro: .venv/run ## Each part of the hot path, in microseconds: make bench-micro [AGAINST=former.json]
+	@.venv/bin/python -m bench.micro $(if $(AGAINST),--against $(AGAINST))
+
+bench-profile: .venv/dev ## Where a lookup's time goes, by function, in gateway and worker: make bench-profile [LOADED_S=10]
+	@scripts/install_services.sh
+	@.venv/bin/python -m bench.profiling $(if $(LOADED_S),--seconds $(LOADED_S))
+
 lock: .venv/dev ## Write requirements/*.txt anew; UPGRADE=1 takes the newest versions
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/lock.sh $(if $(UPGRADE),--upgrade)
 
 clean: ## Forget all environments and caches
-	rm -rf .venv .tox .*_cache .hypothesis
+	rm -rf .venv bench/peers/.venv .tox .*_cache .hypothesis
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Bouquet needs Python 3.11 or newer: make PYTHON=...")'
@@ -48,4 +59,10 @@ clean: ## Forget all environments and caches
 .venv/dev: requirements/dev.txt .venv/run
 	@echo "Installing the development tools into .venv (once)"
 	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+bench/peers/.venv/ready: bench/peers/requirements.txt
+	@echo "Installing the peers of the benchmark into bench/peers/.venv (once)"
+	@$(PYTHON) -m venv --clear bench/peers/.venv
+	@bench/peers/.venv/bin/pip --disable-pip-version-check install -qq --require-hashes -r $<
 	@touch $@

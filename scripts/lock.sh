@@ -1,19 +1,21 @@
 #!/bin/sh
-# Writes requirements/*.txt: every version and hash, for every platform and Python we support, and no index address.
+# Writes requirements/*.txt and the benchmark's own: every version and hash, for every platform and Python we support,
+# and no index address.
 # Versions already locked stay; `scripts/lock.sh --upgrade` takes the newest, `--upgrade-package NAME` one of them.
 set -eu
 cd "$(dirname "$0")/.."
 
 compile() { # output, options; requirements on stdin
-    output=requirements/$1.txt
+    output=$1.txt
     shift
     uv pip compile - --output-file "$output" --quiet --universal --python-version 3.11 --generate-hashes \
         --no-annotate --no-header --no-emit-index-url "$@"
     sed -i '/^\.\//d' "$output" # our own distributions, which are read for what they need
 }
 
-scripts/distributions.sh ./ | compile run "$@"
-compile build --constraints requirements/run.txt "$@" <requirements/build.in
-compile image "$@" <requirements/image.in
+scripts/distributions.sh ./ | compile requirements/run "$@"
+compile requirements/build --constraints requirements/run.txt "$@" <requirements/build.in
+compile requirements/image "$@" <requirements/image.in
 { scripts/distributions.sh ./ && cat requirements/build.in requirements/dev.in; } |
-    compile dev --constraints requirements/run.txt --constraints requirements/build.txt "$@"
+    compile requirements/dev --constraints requirements/run.txt --constraints requirements/build.txt "$@"
+compile bench/peers/requirements "$@" <bench/peers/requirements.in

@@ -106,6 +106,12 @@ class Daemon:
     def is_running(self) -> bool:
         return self._process is not None
 
+    @property
+    def pid(self) -> int:
+        if not self._process:
+            raise RuntimeError(f"{self} does not run")
+        return self._process.pid
+
     def _signal(self, number: signal.Signals) -> subprocess.Popen[bytes]:
         if not self._process:
             raise RuntimeError(f"{self} does not run")

@@ -1,0 +1,156 @@
+"""Who competes, at which concurrency, and which processes each one is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from bench.lookup import HOLDING
+from bench.mesh import Mesh, mesh_of
+from bench.programs import PEERS_PYTHON, Program
+from tests.support.daemon import Daemon, free_port
+from tests.support.rabbitmq import RabbitNode
+
+EVERY = (1, 16, 64, 256)
+SATURATED = (64,)
+READY = "ready"
+"""What a worker without a port says when it is."""
+
+
+class Contender(Struct, frozen=True):
+    name: str
+    drive: tuple[str, ...]
+    """Module and arguments of what loads it; concurrency and durations follow."""
+    parts: Mapping[str, tuple[Daemon, ...]]
+    """By role. Their whole trees are accounted for."""
+    concurrencies: tuple[int, ...] = EVERY
+    driver: str = "load"
+    """The role of what loads it."""
+
+
+class Arena(Struct, frozen=True):
+    """All processes of a run, up and ready, and who competes in it."""
+
+    mesh: Mesh
+    broker: RabbitNode
+    contenders: tuple[Contender, ...]
+
+
+@contextmanager
+def arena(folder: Path, *, peers: bool) -> Iterator[Arena]:
+    """Everybody is up from the first window to the last; who is not asked has nothing to do."""
+    with ExitStack() as stack:
+        broker = stack.enter_context(RabbitNode(folder / "rabbitmq"))
+        port = free_port()
+        upstream = stack.enter_context(Program(folder / "upstream", "bench.upstream", str(port), port=port))
+        mesh = stack.enter_context(mesh_of(folder / "bouquet", broker.vhost(), upstream.url))
+        common: dict[str, tuple[Daemon, ...]] = {"broker": (broker,), "upstream": (upstream,)}
+        contenders = [
+            bouquet(mesh, common),
+            stack.enter_context(_proxy(folder, upstream)),
+            stack.enter_context(_pingpong(folder, broker)),
+            stack.enter_context(_pingpong(folder, broker, tuned=True)),
+        ]
+        if peers:
+            contenders += stack.enter_context(_faststream(folder, broker, upstream))
+            contenders.append(stack.enter_context(_nameko(folder, broker, upstream)))
+        contenders += [_cached(mesh), stack.enter_context(_hello(folder))]
+        yield Arena(mesh, broker, tuple(contenders))
+
+
+def _lookups(url: str, *options: str) -> tuple[str, ...]:
+    return ("bench.load", url, "--holding", HOLDING, *options)
+
+
+def bouquet(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
+    parts = {"gateway": (mesh.gateway,), "worker": mesh.workers, "registry": (mesh.registry,), **common}
+    return Contender("bouquet", _lookups(mesh.url, "--token", mesh.token), parts)
+
+
+def _cached(mesh: Mesh) -> Contender:
+    """The same gateway, asked again for people that it has answered of."""
+    drive = _lookups(mesh.url, "--token", mesh.token, "--people", "own")
+    return Contender("bouquet cached", drive, {"gateway": (mesh.gateway,)}, SATURATED)
+
+
+@contextmanager
+def _hello(folder: Path) -> Iterator[Contender]:
+    port = free_port()
+    with Program(folder / "hello", "bench.baselines.hello", str(port), port=port) as hello:
+        drive = ("bench.load", f"{hello.url}/", "--people", "nobody", "--holding", "Hello")
+        yield Contender("hello", drive, {"gateway": (hello,)}, SATURATED)
+
+
+@contextmanager
+def _proxy(folder: Path, upstream: Program) -> Iterator[Contender]:
+    port = free_port()
+    arguments = (str(port), f"{upstream.url}/qf")
+    with Program(folder / "proxy", "bench.baselines.proxy", *arguments, port=port) as proxy:
+        parts = {"gateway": (proxy,), "upstream": (upstream,)}
+        yield Contender("proxy", _lookups(f"{proxy.url}/lookup"), parts)
+
+
+@contextmanager
+def _pingpong(folder: Path, broker: RabbitNode, *, tuned: bool = False) -> Iterator[Contender]:
+    """Its load is its client: both are one role."""
+    name, options = ("aiormq tuned", ("--tuned",)) if tuned else ("aiormq", ())
+    url = broker.vhost()
+    with Program(
+        folder / name.replace(" ", "-"), "bench.baselines.pingpong", "serve", url, *options, ready_word=READY
+    ) as worker:
+        drive = ("bench.baselines.pingpong", "play", url, *options)
+        parts = {"worker": (worker,), "broker": (broker,)}
+        yield Contender(name, drive, parts, SATURATED if tuned else EVERY, driver="client")
+
+
+@contextmanager
+def _faststream(folder: Path, broker: RabbitNode, upstream: Program) -> Iterator[tuple[Contender, ...]]:
+    url, port = broker.vhost(), free_port()
+    with (
+        Program(
+            folder / "faststream-worker",
+            "bench.peers.faststream_worker",
+            url,
+            f"{upstream.url}/qf",
+            ready_word=READY,
+            python=PEERS_PYTHON,
+        ) as worker,
+        Program(
+            folder / "faststream-front", "bench.peers.faststream_front", str(port), url, port=port, python=PEERS_PYTHON
+        ) as front,
+    ):
+        parts = {"gateway": (front,), "worker": (worker,), "broker": (broker,), "upstream": (upstream,)}
+        yield tuple(
+            Contender(f"faststream {style}", _lookups(f"{front.url}/{style}"), parts) for style in ("queue", "request")
+        )
+
+
+@contextmanager
+def _nameko(folder: Path, broker: RabbitNode, upstream: Program) -> Iterator[Contender]:
+    port = free_port()
+    environ = {"BENCH_AMQP_URL": broker.vhost(), "BENCH_UPSTREAM": f"{upstream.url}/qf", "BENCH_PORT": str(port)}
+    config = ("--config", str(Path(__file__).parent / "peers" / "nameko_config.yaml"))
+    run = ("nameko", "run", *config)
+    with (
+        Program(
+            folder / "nameko-worker",
+            *run,
+            "bench.peers.nameko_services:Worker",
+            ready_word="",  # it says nothing
+            environ=environ,
+            python=PEERS_PYTHON,
+        ) as worker,
+        Program(
+            folder / "nameko-front",
+            *run,
+            "bench.peers.nameko_services:Front",
+            port=port,
+            environ=environ,
+            python=PEERS_PYTHON,
+        ) as front,
+    ):
+        parts = {"gateway": (front,), "worker": (worker,), "broker": (broker,), "upstream": (upstream,)}
+        yield Contender("nameko", _lookups(f"{front.url}/lookup"), parts)

@@ -1,0 +1,133 @@
+"""HTTP load, in a process of its own: connections that ask, wait for the answer, and ask again.
+
+By hand on asyncio, since a client library would cost more than some of the servers that it measures. It reads what
+the servers here send (HTTP/1.1, Content-Length), and looks at every answer: at its status, and for a text in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import re
+import time
+from collections.abc import Callable
+from typing import cast
+from urllib.parse import urlsplit
+
+import uvloop
+from msgspec import Struct
+
+from bench.tally import Tally
+
+LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+HEAD_END = b"\r\n\r\n"
+GOOD = b"200"
+
+
+class Target(Struct, frozen=True):
+    host: str
+    port: int
+    request: Callable[[int], bytes]
+    """From the number of a connection to its next request."""
+    holding: bytes
+    """Of every good answer."""
+
+
+class Connection(asyncio.Protocol):
+    def __init__(self, number: int, target: Target, tally: Tally) -> None:
+        self._number = number
+        self._request = target.request
+        self._holding = target.holding
+        self._tally = tally
+        self._received = b""
+        self._whole = 0
+        """How long the answer is, head and body; zero until its head is here."""
+        self.lost = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._write = cast(asyncio.Transport, transport).write
+        self._ask()
+
+    def _ask(self) -> None:
+        self._began = time.perf_counter()
+        self._write(self._request(self._number))
+
+    def data_received(self, data: bytes) -> None:
+        self._received = received = self._received + data if self._received else data
+        if not self._whole:
+            head = received.find(HEAD_END)
+            if head < 0:
+                return
+            length = LENGTH.search(received, 0, head)
+            self._whole = head + len(HEAD_END) + (int(length[1]) if length else 0)
+        if len(received) >= self._whole:
+            if received[9:12] == GOOD and self._holding in received:
+                self._tally.answered(self._began)
+            else:
+                self._tally.failed()
+            self._received, self._whole = b"", 0
+            self._ask()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+
+async def load(target: Target, connections: int, warmup_s: float, seconds: float) -> None:
+    tally = Tally()
+    asking = [asyncio.create_task(_ask_for_ever(number, target, tally)) for number in range(connections)]
+    await tally.window(warmup_s, seconds)
+    for task in asking:
+        task.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+
+
+async def _ask_for_ever(number: int, target: Target, tally: Tally) -> None:
+    """A connection that is lost is an error, and is made again."""
+    while True:
+        try:
+            _, connection = await asyncio.get_running_loop().create_connection(
+                lambda: Connection(number, target, tally), target.host, target.port
+            )
+            await connection.lost
+        except OSError:
+            await asyncio.sleep(0.01)
+        tally.failed()
+
+
+def requests_of(path: str, token: str, people: str) -> Callable[[int], bytes]:
+    """`nobody`: the path alone. `new`: each request is about somebody never asked for. `own`: each connection asks for
+    the same person again and again, and no other connection does."""
+    authorization = f"\r\nAuthorization: Bearer {token}" if token else ""
+    head = f"GET {path}"
+    tail = f" HTTP/1.1\r\nHost: 127.0.0.1{authorization}\r\n\r\n"
+    if people == "nobody":
+        whole = (head + tail).encode()
+        return lambda _: whole
+    from bench.lookup import query_of  # a hello knows nobody, and needs nothing of Bouquet
+
+    if people == "own":
+        return lambda number: f"{head}?{query_of(number)}{tail}".encode()
+    fresh = itertools.count(time.time_ns() // 1000)  # no other window has asked for these
+    return lambda _: f"{head}?{query_of(next(fresh))}{tail}".encode()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench.load", description=__doc__)
+    parser.add_argument("url", help="without query")
+    parser.add_argument("--token", default="")
+    parser.add_argument("--holding", default="", help="a text of every good answer")
+    parser.add_argument("--people", choices=("nobody", "new", "own"), default="new")
+    parser.add_argument("--connections", type=int, default=1)
+    parser.add_argument("--warmup-s", type=float, default=0.0)
+    parser.add_argument("--seconds", type=float, default=1.0)
+    given = parser.parse_args()
+    url = urlsplit(given.url)
+    request = requests_of(url.path, given.token, given.people)
+    target = Target(url.hostname or "", url.port or 80, request, given.holding.encode())
+    uvloop.run(load(target, given.connections, given.warmup_s, given.seconds))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""The one lookup of the benchmark, at each of its stations: the quotient familial by identity.
+
+It is what town halls ask most, and it takes every hop: two funds offer it, so the regime plan is on the way.
+"""
+
+from __future__ import annotations
+
+import string
+from datetime import date
+
+import msgspec
+
+from bouquet_hub.answers import FUND_HEADER
+from bouquet_hub.personas import CAF
+from bouquet_hub.quotient import Month, read
+from bouquet_proto.identity import Identite
+from bouquet_proto.messages import Caller, Found, Lookup, encode
+from bouquet_proto.quotient_familial import OPERATION
+from bouquet_worker.transport import Answer
+
+PATH = OPERATION.path
+SCOPES = ("cnaf_quotient_familial", "cnaf_allocataires", "cnaf_adresse")
+"""Not the children: something is left for the filter to take out."""
+RECIPIENT = "13002526500013"
+REQUEST_ID = "6f1c0b52-7f0e-4c7e-9a50-0a5d1f6a0b11"
+
+_QUERY = (
+    f"recipient={RECIPIENT}&nomNaissance=LE+GOUADEC+{{}}&prenoms[]=Ma%C3%ABlys&prenoms[]=In%C3%A8s"
+    "&anneeDateNaissance=1989&moisDateNaissance=6&jourDateNaissance=14&sexeEtatCivil=F"
+    "&codeCogInseePaysNaissance=99100&codeCogInseeCommuneNaissance=29019"
+)
+
+
+def query_of(person: int) -> str:
+    """Nobody but this person has this name, so that no cache answers in the fund's place."""
+    return _QUERY.format(_letters(person))
+
+
+def _letters(number: int) -> str:
+    letters = string.ascii_uppercase
+    text = letters[number % 26]
+    while number := number // 26:
+        text += letters[number % 26]
+    return text
+
+
+HOLDING = "MADAME KERVENNIC MAELYS"
+"""Of the answer, whoever gives it."""
+
+UPSTREAM_HEADERS = {FUND_HEADER: CAF.code, "Content-Type": "application/json"}
+UPSTREAM_BODY = msgspec.json.encode(
+    {
+        "allocataires": [
+            {
+                "nomNaissance": "LE GOUADEC",
+                "nomUsage": "KERVENNIC",
+                "listePrenoms": "MAELYS INES",
+                "dateNaissance": "1989-06-14",
+                "genre": "F",
+            },
+            {
+                "nomNaissance": "KERVENNIC",
+                "nomUsage": None,
+                "listePrenoms": "YANN",
+                "dateNaissance": "1987-01-05",
+                "genre": "M",
+            },
+        ],
+        "enfants": [
+            {
+                "nomNaissance": "KERVENNIC",
+                "nomUsage": None,
+                "listePrenoms": name,
+                "dateNaissance": born,
+                "genre": "F",
+            }
+            for name, born in (("LOUISE", "2019-08-11"), ("ENORA", "2021-02-27"), ("AZILIZ", "2022-05-30"))
+        ],
+        "adresse": {
+            "identite": HOLDING,
+            "complementInformation": "APPARTEMENT 14",
+            "complementInformationGeo": "BATIMENT LES AJONCS",
+            "numeroLibelleVoie": "3 RUE DU FOUR A PAIN",
+            "lieuDit": None,
+            "codePostalVille": "29200 BREST",
+            "pays": "FRANCE",
+        },
+        "quotientFamilial": 612,
+        "annee": 2026,
+        "mois": 3,
+    }
+)
+
+WHO = Identite(
+    nom_naissance="LE GOUADEC",
+    prenoms=("Maëlys", "Inès"),
+    annee_date_naissance=1989,
+    mois_date_naissance=6,
+    jour_date_naissance=14,
+    sexe_etat_civil="F",
+    code_cog_insee_pays_naissance="99100",
+    code_cog_insee_commune_naissance="29019",
+)
+
+
+def wire_request(deadline: float = 0.0) -> bytes:
+    """As the gateway publishes it."""
+    return encode(
+        Lookup(
+            id=REQUEST_ID,
+            deadline=deadline,
+            operation=OPERATION.id,
+            identity=WHO,
+            caller=Caller(recipient=RECIPIENT, token_id=REQUEST_ID),
+            traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
+        )
+    )
+
+
+def wire_reply() -> bytes:
+    """As the fund's worker answers it."""
+    answer = Answer(200, UPSTREAM_HEADERS, UPSTREAM_BODY)
+    return encode(Found(msgspec.Raw(msgspec.json.encode(read(answer, Month(2026, 4), date(2026, 4, 15))))))

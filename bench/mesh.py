@@ -1,0 +1,96 @@
+"""Bouquet as an operator runs it: gateway, both funds' workers and the registry, with every feature on."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from bench.lookup import PATH, RECIPIENT, SCOPES
+from bench.programs import Program, plain_environ
+from bouquet_cnaf.simulator import cnaf_settings
+from bouquet_hub.personas import MSA
+from bouquet_hub.simulator import hub_settings
+from bouquet_proto.names import worker_prefix
+from tests.support.daemon import free_port
+
+UNREACHED = 1_000_000
+"""Calls a second, of a token at the gateway and of a worker at its upstream."""
+CONCURRENCY = 256
+"""Lookups at a time, so that the widest window waits for nobody: the peers are given as much."""
+
+
+class Mesh(Struct, frozen=True):
+    gateway: Program
+    workers: tuple[Program, ...]
+    registry: Program
+    token: str
+
+    @property
+    def url(self) -> str:
+        return self.gateway.url + PATH
+
+
+@contextmanager
+def mesh_of(folder: Path, bus_url: str, upstream_url: str) -> Iterator[Mesh]:
+    """Settings are the defaults but for three things: budgets, which are counted and never reached; how many lookups at
+    a time; and traces of one call in a hundred."""
+    key = secrets.token_hex(32)
+    common = {
+        "BOUQUET_BUS_URL": bus_url,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": upstream_url,
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": "0.01",
+    }
+    of_registry = common | {
+        "BOUQUET_REGISTRY_DATABASE_URL": f"sqlite:///{folder}/registry.db",
+        "BOUQUET_REGISTRY_SIGNING_KEY": key,
+    }
+    of_workers = {"cnaf": cnaf_settings(upstream_url), "msa": hub_settings(MSA, upstream_url)}
+    of_gateway = common | {
+        "BOUQUET_GATEWAY_TOKEN_KEY": key,
+        "BOUQUET_GATEWAY_PROVIDERS": ",".join(of_workers),
+        "BOUQUET_GATEWAY_CALLS_PER_SECOND": str(UNREACHED),
+        "BOUQUET_GATEWAY_MAX_CALLS_PER_PROVIDER": str(CONCURRENCY),
+    }
+    with ExitStack() as stack:
+        registry = _serving("BOUQUET_REGISTRY_PORT", of_registry, folder / "registry", "bouquet_registry", "serve")
+        stack.enter_context(registry)
+        workers = tuple(_worker(folder, provider, common | own) for provider, own in of_workers.items())
+        for worker in workers:
+            stack.enter_context(worker)
+        gateway = _serving("BOUQUET_GATEWAY_PORT", of_gateway, folder / "gateway", "bouquet_gateway", "serve")
+        stack.enter_context(gateway)
+        yield Mesh(gateway, workers, registry, _token(of_registry))
+
+
+def _worker(folder: Path, provider: str, environ: Mapping[str, str]) -> Program:
+    prefix = worker_prefix(provider)
+    budgets = {f"{prefix}CONCURRENCY": str(CONCURRENCY), f"{prefix}UPSTREAM_CALLS_PER_MINUTE": str(UNREACHED * 60)}
+    command = ("bouquet_worker", "run", provider)
+    return _serving("BOUQUET_WORKER_HEALTH_PORT", {**environ, **budgets}, folder / provider, *command)
+
+
+def _serving(port_variable: str, environ: Mapping[str, str], folder: Path, *command: str) -> Program:
+    port = free_port()
+    return Program(folder, *command, port=port, ready_path="/readyz", environ={**environ, port_variable: str(port)})
+
+
+def _token(environ: Mapping[str, str]) -> str:
+    """As an operator makes one."""
+    create = ("habilitation", "create", "--siret", RECIPIENT, "--name", "bench", "--scopes", *SCOPES)
+    made = _registry(environ, *create)
+    return str(_registry(environ, "token", "issue", made["id"])["jwt"])
+
+
+def _registry(environ: Mapping[str, str], *arguments: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "bouquet_registry", *arguments, "--json"]
+    output = subprocess.check_output(command, env=plain_environ() | dict(environ), timeout=60)
+    return msgspec.json.decode(output, type=dict[str, Any])

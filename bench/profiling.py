@@ -1,0 +1,126 @@
+"""`make bench-profile`: Bouquet under load, sampled by py-spy, and what each function costs a lookup.
+
+Samples give shares, /proc the CPU that is shared out. Its figures are for finding the dear functions, not for quoting:
+sampling slows what it looks at, and whoever else is at work here slows it more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from bench import accounting
+from bench.contenders import bouquet
+from bench.mesh import mesh_of
+from bench.programs import Program, plain_environ
+from bench.tally import Driven
+from tests.support.daemon import free_port
+from tests.support.rabbitmq import RabbitNode
+
+PY_SPY = Path(sys.executable).with_name("py-spy")
+SAMPLES_PER_S = 200
+CONNECTIONS = 64
+WARMUP_S = 2.0
+SHOWN = 30
+EVERYBODY = 0.8
+"""A function that so much of all goes through says nothing: it is on the way to every other."""
+
+
+class Cost(Struct, frozen=True):
+    """A function's part of the samples: alone, and with what it calls."""
+
+    function: str
+    own: float
+    whole: float
+
+
+def costs(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
+    """Of sampled stacks, outermost frame first, and how often each was seen. One that calls itself counts once."""
+    own: Counter[str] = Counter()
+    whole: Counter[str] = Counter()
+    for frames, times in stacks:
+        own[frames[-1]] += times
+        whole.update(dict.fromkeys(frames, times))
+    total = own.total()
+    return [Cost(name, own[name] / total, whole[name] / total) for name in whole]
+
+
+def parsed(folded: str) -> Iterator[tuple[tuple[str, ...], int]]:
+    """py-spy's raw form: frames joined by semicolons, and a count."""
+    for line in folded.splitlines():
+        frames, _, times = line.rpartition(" ")
+        yield tuple(map(_short, frames.split(";"))), int(times)
+
+
+def _short(frame: str) -> str:
+    """`name (package/module.py:12)` without the line and the way to the package."""
+    name, _, place = frame.partition(" (")
+    path = place.rstrip(")").rpartition(":")[0] or place.rstrip(")")
+    return f"{name} ({'/'.join(Path(path).parts[-2:])})"
+
+
+def table(found: list[Cost], cpu_us: float) -> str:
+    """The dearest, by what they cost a lookup themselves and then with all that they call."""
+    parts = []
+    for title, key in (("own", lambda cost: cost.own), ("with what it calls", lambda cost: cost.whole)):
+        telling = (cost for cost in found if cost.whole < EVERYBODY or title == "own")
+        dearest = sorted(telling, key=key, reverse=True)[:SHOWN]
+        rows = (f"{key(cost) * cpu_us:8.1f} µs {key(cost):6.1%}  {cost.function}" for cost in dearest)
+        parts.append("\n".join((f"  {title}:", *rows)))
+    return "\n".join(parts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench.profiling", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--own-people", action="store_true", help="cache hits")
+    parser.add_argument("--keep", type=Path, help="a folder for the stacks, as flame graph programs read them")
+    given = parser.parse_args()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bouquet-profile-")))
+        broker = stack.enter_context(RabbitNode(folder / "rabbitmq"))
+        port = free_port()
+        upstream = stack.enter_context(Program(folder / "upstream", "bench.upstream", str(port), port=port))
+        mesh = stack.enter_context(mesh_of(folder / "bouquet", broker.vhost(), upstream.url))
+        drive = (*bouquet(mesh, {}).drive, *(("--people", "own") if given.own_people else ()))
+        _profile(drive, {"gateway": mesh.gateway, "worker": mesh.workers[0]}, given.seconds, given.keep or folder)
+
+
+def _profile(drive: tuple[str, ...], programs: dict[str, Program], seconds: float, folder: Path) -> None:
+    options = (f"--connections={CONNECTIONS}", f"--seconds={seconds}", f"--warmup-s={WARMUP_S}")
+    command = [sys.executable, "-m", *drive, *options]
+    with subprocess.Popen(command, env=plain_environ(), stdout=subprocess.PIPE, text=True) as driver:
+        assert driver.stdout is not None
+        driver.stdout.readline()
+        before = accounting.now()
+        samplers = [_sampling(program, folder / f"{role}.txt", seconds) for role, program in programs.items()]
+        driver.stdout.readline()
+        after = accounting.now()
+        driven = msgspec.json.decode(driver.stdout.read(), type=Driven)
+        for sampler in samplers:
+            sampler.wait(timeout=seconds + 60)
+    print(f"{driven.requests / driven.seconds:.0f} lookups/s at c={CONNECTIONS}, sampled; {driven.errors} errors")
+    for role, program in programs.items():
+        cpu_s = after.cpu_s(program.pid) - before.cpu_s(program.pid)
+        cpu_us = cpu_s / max(1, driven.requests) * 1e6
+        print(f"\n{role}: {cpu_us:.0f} µs of CPU a lookup, {cpu_s / (after.at - before.at):.0%} of a core")
+        print(table(costs(parsed((folder / f"{role}.txt").read_text())), cpu_us))
+
+
+def _sampling(program: Program, output: Path, seconds: float) -> subprocess.Popen[bytes]:
+    command = [str(PY_SPY), "record", "--pid", str(program.pid), "--duration", str(int(seconds))]
+    command += ["--rate", str(SAMPLES_PER_S), "--format", "raw", "--output", str(output)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    main()

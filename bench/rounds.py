@@ -1,0 +1,101 @@
+"""The run: every contender at every concurrency, round after round, with who else used the machine meanwhile."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import IO
+
+import msgspec
+from msgspec import Struct
+
+from bench import accounting
+from bench.accounting import Moment
+from bench.contenders import Contender
+from bench.programs import plain_environ
+from bench.tally import Driven
+from bench.windows import Window
+
+
+class Lengths(Struct, frozen=True, kw_only=True):
+    """How long a run takes."""
+
+    rounds: int
+    """Of every contender at every concurrency."""
+    more_rounds: int
+    """At most, of what the goals are about, while there is something that could not be measured."""
+    warmup_s: float
+    window_s: float
+    budget_s: float
+    """After which no further round begins."""
+
+
+FULL = Lengths(rounds=5, more_rounds=10, warmup_s=0.5, window_s=1.5, budget_s=660.0)
+QUICK = Lengths(rounds=2, more_rounds=0, warmup_s=0.3, window_s=0.6, budget_s=120.0)
+
+
+def measured_in(
+    number: int,
+    contenders: Iterable[Contender],
+    concurrencies: Iterable[int],
+    lengths: Lengths,
+    quiet_cores: float,
+) -> Iterator[Window]:
+    """One round. Who begins changes from one to the next."""
+    order = list(contenders)
+    first = number % len(order) if order else 0
+    for concurrency in concurrencies:
+        for contender in order[first:] + order[:first]:
+            if concurrency in contender.concurrencies:
+                yield measure(number, contender, concurrency, lengths, quiet_cores)
+
+
+def measure(number: int, contender: Contender, concurrency: int, lengths: Lengths, quiet_cores: float) -> Window:
+    """One window. CPU is read as the driver opens it and as it closes it, warm-up left out."""
+    options = {"connections": concurrency, "warmup-s": lengths.warmup_s, "seconds": lengths.window_s}
+    command = [sys.executable, "-m", *contender.drive, *(f"--{name}={value}" for name, value in options.items())]
+    with subprocess.Popen(command, env=plain_environ(), stdout=subprocess.PIPE, text=True) as driver:
+        assert driver.stdout is not None
+        _expect(driver.stdout, "begin", contender)
+        before = accounting.now()
+        _expect(driver.stdout, "end", contender)
+        after = accounting.now()
+        driven = msgspec.json.decode(driver.stdout.read(), type=Driven)
+    outside_cores = accounting.outside_cores(before, after, os.getpid())
+    roots = {role: [daemon.pid for daemon in daemons] for role, daemons in contender.parts.items()}
+    return Window(
+        round=number,
+        contender=contender.name,
+        concurrency=concurrency,
+        requests=driven.requests,
+        errors=driven.errors,
+        seconds=driven.seconds,
+        p50_ms=driven.p50_ms,
+        p95_ms=driven.p95_ms,
+        p99_ms=driven.p99_ms,
+        cpu_s=_cpu_by_role(before, after, roots | {contender.driver: [driver.pid]}),
+        outside_cores=outside_cores,
+        trusted=outside_cores <= quiet_cores,
+    )
+
+
+def _expect(output: IO[str], mark: str, contender: Contender) -> None:
+    line = output.readline().strip()
+    if line != mark:
+        raise RuntimeError(f"{contender.name}: its driver said {line!r} where {mark!r} was due")
+
+
+def _cpu_by_role(before: Moment, after: Moment, roots: Mapping[str, list[int]]) -> dict[str, float]:
+    return {role: sum(after.cpu_s(pid) - before.cpu_s(pid) for pid in pids) for role, pids in roots.items()}
+
+
+def calibration_ms() -> float:
+    """A fixed work of one thread: how fast the host lets this machine be just now. It drifts (shared measurements)."""
+    began = time.perf_counter()
+    total = 0
+    for number in range(300_000):
+        total += number * number % 7
+    return (time.perf_counter() - began) * 1000

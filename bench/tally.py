@@ -1,0 +1,65 @@
+"""What every driver tells: `begin` and `end` as the window opens and closes, then what was measured in it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import math
+import sys
+import time
+
+import msgspec
+from msgspec import Struct
+
+
+class Driven(Struct, frozen=True):
+    requests: int
+    """Answered, and well."""
+    errors: int
+    seconds: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+class Tally:
+    """Latencies of one window. What is told outside of it is forgotten."""
+
+    def __init__(self) -> None:
+        self._latencies_s: list[float] = []
+        self._errors = 0
+
+    def answered(self, began: float) -> None:
+        """`began` is of `time.perf_counter`."""
+        self._latencies_s.append(time.perf_counter() - began)
+
+    def failed(self) -> None:
+        self._errors += 1
+
+    async def window(self, warmup_s: float, seconds: float) -> None:
+        """Prints the marks and the measures."""
+        await asyncio.sleep(warmup_s)
+        gc.collect()
+        gc.disable()
+        self._latencies_s, self._errors = [], 0
+        _tell("begin")
+        began = time.perf_counter()
+        await asyncio.sleep(seconds)
+        lasted_s, latencies_s, errors = time.perf_counter() - began, sorted(self._latencies_s), self._errors
+        _tell("end")
+        _tell(msgspec.json.encode(_driven(latencies_s, errors, lasted_s)).decode())
+
+
+def _driven(latencies_s: list[float], errors: int, seconds: float) -> Driven:
+    p50, p95, p99 = (percentile_ms(latencies_s, share) for share in (0.50, 0.95, 0.99))
+    return Driven(len(latencies_s), errors, seconds, p50, p95, p99)
+
+
+def percentile_ms(sorted_s: list[float], share: float) -> float:
+    """By nearest rank; zero of nothing."""
+    return sorted_s[max(0, math.ceil(share * len(sorted_s)) - 1)] * 1000 if sorted_s else 0.0
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
