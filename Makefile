@@ -34,6 +34,7 @@ bench: .venv/run bench/peers/.venv/ready ## Bouquet and its peers, measured side
 	@.venv/bin/python -m bench $(if $(QUICK),--quick)
 
 bench-micro: .venv/run ## Each part of the hot path, in microseconds: make bench-micro [AGAINST=former.json]
+	@scripts/install_services.sh
 	@.venv/bin/python -m bench.micro $(if $(AGAINST),--against $(AGAINST))
 
 bench-profile: .venv/dev ## Where a lookup's time goes, by function, in gateway and worker: make bench-profile [LOADED_S=10]

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -31,8 +31,8 @@ SAMPLES_PER_S = 200
 CONNECTIONS = 64
 WARMUP_S = 2.0
 SHOWN = 30
-EVERYBODY = 0.8
-"""A function that so much of all goes through says nothing: it is on the way to every other."""
+LOOP = "Runner.run (asyncio/runners.py)"
+"""Below it is the work. Other threads wait for the most part, which py-spy takes for work once it has stopped them."""
 
 
 class Cost(Struct, frozen=True):
@@ -49,16 +49,19 @@ def costs(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
     whole: Counter[str] = Counter()
     for frames, times in stacks:
         own[frames[-1]] += times
-        whole.update(dict.fromkeys(frames, times))
+        for name in set(frames):
+            whole[name] += times
     total = own.total()
     return [Cost(name, own[name] / total, whole[name] / total) for name in whole]
 
 
 def parsed(folded: str) -> Iterator[tuple[tuple[str, ...], int]]:
-    """py-spy's raw form: frames joined by semicolons, and a count."""
+    """py-spy's raw form, frames joined by semicolons and a count: what the event loop ran, or the loop itself."""
     for line in folded.splitlines():
-        frames, _, times = line.rpartition(" ")
-        yield tuple(map(_short, frames.split(";"))), int(times)
+        stack, _, times = line.rpartition(" ")
+        frames = tuple(map(_short, stack.split(";")))
+        if LOOP in frames:
+            yield frames[frames.index(LOOP) + 1 :] or ("the event loop itself (uvloop)",), int(times)
 
 
 def _short(frame: str) -> str:
@@ -71,9 +74,9 @@ def _short(frame: str) -> str:
 def table(found: list[Cost], cpu_us: float) -> str:
     """The dearest, by what they cost a lookup themselves and then with all that they call."""
     parts = []
-    for title, key in (("own", lambda cost: cost.own), ("with what it calls", lambda cost: cost.whole)):
-        telling = (cost for cost in found if cost.whole < EVERYBODY or title == "own")
-        dearest = sorted(telling, key=key, reverse=True)[:SHOWN]
+    by: dict[str, Callable[[Cost], float]] = {"own": lambda one: one.own, "with what it calls": lambda one: one.whole}
+    for title, key in by.items():
+        dearest = sorted(found, key=key, reverse=True)[:SHOWN]
         rows = (f"{key(cost) * cpu_us:8.1f} µs {key(cost):6.1%}  {cost.function}" for cost in dearest)
         parts.append("\n".join((f"  {title}:", *rows)))
     return "\n".join(parts)

@@ -1,0 +1,230 @@
+"""The hot path's parts, hop by hop, each as a call that can be made again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import date
+from functools import partial
+from itertools import count
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Raw, Struct
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
+from opentelemetry.trace import SpanKind
+
+from bench.lookup import (
+    PATH,
+    RECIPIENT,
+    REQUEST_ID,
+    SCOPES,
+    UPSTREAM_BODY,
+    UPSTREAM_HEADERS,
+    WHO,
+    query_of,
+    wire_reply,
+    wire_request,
+)
+from bouquet_cnaf.worker import worker as cnaf
+from bouquet_gateway import lookup as hops
+from bouquet_gateway import metrics, tokens
+from bouquet_gateway.cache import key_of, open_cache
+from bouquet_gateway.catalogue import Catalogue, Naming
+from bouquet_gateway.fields import filter_data
+from bouquet_gateway.journey import Journey
+from bouquet_gateway.pace import MemoryCounters, Pace
+from bouquet_gateway.regime import Question
+from bouquet_gateway.regime_plan import Patience, rule
+from bouquet_gateway.tokens import Carrier, Tokens
+from bouquet_hub.quotient import Month, read
+from bouquet_hub.request import query_of as hub_query_of
+from bouquet_proto import telemetry
+from bouquet_proto.bus import Bus
+from bouquet_proto.deadline import Deadline
+from bouquet_proto.identity import MODALITIES
+from bouquet_proto.journal import Access, pseudonym
+from bouquet_proto.journal import encode as encode_access
+from bouquet_proto.messages import Found, Lookup, Reply, Request, decode_reply, decode_request, encode
+from bouquet_proto.query import parse_query
+from bouquet_proto.quotient_familial import FIELDS, FILES, OPERATION, REGIMES
+from bouquet_proto.rules import Refusals, apply
+from bouquet_proto.settings import Secret
+from bouquet_worker.transport import Answer
+from bouquet_worker.upstream import Upstream
+
+KEY = Secret("the key that signs the tokens of the benchmark")
+TODAY = date(2026, 4, 15)
+TOGETHER = 64
+
+Once: TypeAlias = Callable[[], object]
+Awaited: TypeAlias = Callable[[], Awaitable[object]]
+
+
+class Part(Struct, frozen=True):
+    hop: str
+    name: str
+    call: Once | Awaited
+    times: int = 1
+    """How often one call does it."""
+
+
+def gateway_parts() -> list[Part]:
+    token = tokens.issue(KEY, SCOPES, expires_at=int(time.time()) + 3600, token_id=REQUEST_ID)
+    carrier = Carrier("bearer", token)
+    known, pace = Tokens(KEY), Pace(MemoryCounters(), limit=10**9)
+    catalogue = Catalogue([cnaf.offer()])
+    text = query_of(1)
+    query = parse_query(text)
+    values = apply(OPERATION.checks, query, TODAY)
+    assert not isinstance(values, Refusals)
+    own = {name: values[name] for name in MODALITIES[OPERATION.modality].__struct_fields__ if name in values}
+    found = decode_reply(wire_reply())
+    assert isinstance(found, Found)
+    lookup = _lookup()
+
+    async def ask(*_: object) -> Reply:
+        return found
+
+    plan = partial(rule, ask, lookup, Question(WHO, past_month=False, file=FILES[OPERATION.id]), REGIMES, Patience())
+    return [
+        Part("3 authenticate", "a token for the first time", lambda: Tokens(KEY).read(carrier)),
+        Part("3 authenticate", "a token that is known", partial(known.read, carrier)),
+        Part("3 authenticate", "pace", partial(pace.hit, REQUEST_ID)),
+        Part("4 match", "path to operation", partial(catalogue.match, PATH, Naming())),
+        Part("5 parse", "query string", partial(parse_query, text)),
+        Part("5 parse", "rules", partial(apply, OPERATION.checks, query, TODAY)),
+        Part("5 parse", "identity", partial(msgspec.convert, own, MODALITIES[OPERATION.modality])),
+        Part("6 cache", "key", partial(key_of, KEY, "data", OPERATION.id, text, "2026-04")),
+        Part("7 route", "regime plan, the first fund knows", plan),
+        Part("8 bus.call", "encode request", partial(encode, lookup)),
+        Part("8 bus.call", "decode reply", partial(decode_reply, wire_reply())),
+        Part("9 filter", "one field of four closed", partial(filter_data, found.data, FIELDS, frozenset(SCOPES))),
+        Part("9 filter", "none closed", partial(filter_data, found.data, FIELDS, frozenset().union(*FIELDS.values()))),
+        Part("10 render", "envelope", partial(hops._render, Journey(REQUEST_ID, "v3"), found.data)),
+        Part("journal", "pseudonym", partial(pseudonym, KEY, WHO)),
+        Part("journal", "encode record", partial(encode_access, _access())),
+    ]
+
+
+def worker_parts() -> list[Part]:
+    request = wire_request()
+    answer = Answer(200, UPSTREAM_HEADERS, UPSTREAM_BODY)
+    file = read(answer, Month(2026, 4), TODAY)
+    return [
+        Part("8 worker", "decode request", partial(decode_request, request)),
+        Part("8 worker", "question to the fund", partial(hub_query_of, WHO)),
+        Part("8 worker", "read the fund's file", partial(read, answer, Month(2026, 4), TODAY)),
+        Part("8 worker", "encode reply", lambda: encode(Found(Raw(msgspec.json.encode(file))))),
+    ]
+
+
+@asynccontextmanager
+async def upstream_parts(url: str) -> AsyncIterator[list[Part]]:
+    """An exchange with the fund, its process not counted."""
+    async with Upstream("bench", url) as fund:
+        yield [Part("8 worker", "ask the fund", fund.get)]
+
+
+def telemetry_parts() -> list[Part]:
+    """Both ends do these. Spans are those of a process that samples one in a hundred, seen and unseen."""
+    log = logging.getLogger("bouquet.bench")
+    requests, seconds = metrics.REQUESTS.labels(OPERATION.id, 200), metrics.REQUEST_SECONDS.labels(OPERATION.id)
+
+    def span(provider: TracerProvider) -> None:
+        with provider.get_tracer("bench").start_as_current_span("lookup", kind=SpanKind.SERVER, attributes={"a": "b"}):
+            pass
+
+    def labelled() -> None:
+        metrics.REQUESTS.labels(OPERATION.id, 200).inc()
+        metrics.REQUEST_SECONDS.labels(OPERATION.id).observe(0.01)
+
+    def call() -> None:
+        with telemetry.sending("rabbitmq", "cnaf"):
+            pass
+
+    def bound() -> None:
+        requests.inc()
+        seconds.observe(0.01)
+
+    facts = {"operation": OPERATION.id, "status": 200, "duration_ms": 3.2, "cached": False}
+    return [
+        Part("telemetry", "span, not sampled", partial(span, TracerProvider(ParentBasedTraceIdRatio(0.0)))),
+        Part("telemetry", "span, sampled", partial(span, TracerProvider(ParentBasedTraceIdRatio(1.0)))),
+        Part("telemetry", "span and metric of a call", call),
+        Part("telemetry", "traceparent", telemetry.traceparent),
+        Part("telemetry", "counter and histogram", labelled),
+        Part("telemetry", "the same, bound before", bound),
+        Part("telemetry", "log line", lambda: log.info("request answered", extra=facts)),
+        Part("telemetry", "request id", lambda: str(uuid.uuid4())),
+    ]
+
+
+@asynccontextmanager
+async def cache_parts() -> AsyncIterator[list[Part]]:
+    async with open_cache(Secret("memory:"), KEY) as cache:
+        numbers = count()
+        await cache.set("known", UPSTREAM_BODY, 3600)
+
+        async def alone() -> None:
+            marker = str(next(numbers))
+            await cache.add(marker, 60)
+            await cache.delete(marker)
+
+        yield [
+            Part("6 cache", "hit", partial(cache.get, "known")),
+            Part("6 cache", "miss", partial(cache.get, "unknown")),
+            Part("6 cache", "set", lambda: cache.set(str(next(numbers)), UPSTREAM_BODY, 3600)),
+            Part("6 cache", "mark a call in flight, and unmark it", alone),
+        ]
+
+
+@asynccontextmanager
+async def bus_parts(bus: Bus, theirs: Bus, name: str) -> AsyncIterator[list[Part]]:
+    """A call and its answer, both ends in this process, alone and with others under way."""
+    reply = decode_reply(wire_reply())
+
+    async def handle(_: Request) -> Reply:
+        return reply
+
+    async def call() -> None:
+        assert await bus.call("bench", _lookup()) == reply
+
+    async def calls() -> None:
+        await asyncio.gather(*(call() for _ in range(TOGETHER)))
+
+    async with theirs.serve("bench", handle, concurrency=TOGETHER):
+        yield [
+            Part("8 bus.call", f"{name}: there and back, alone", call),
+            Part("8 bus.call", f"{name}: there and back, {TOGETHER} together", calls, TOGETHER),
+        ]
+
+
+def _lookup() -> Lookup:
+    request = decode_request(wire_request(Deadline.after(10).at))
+    assert isinstance(request, Lookup)
+    return request
+
+
+def _access() -> Access:
+    return Access(
+        id=REQUEST_ID,
+        at=1.8e9,
+        outcome="found",
+        status=200,
+        operation=OPERATION.id,
+        habilitation=REQUEST_ID,
+        token=REQUEST_ID,
+        recipient=RECIPIENT,
+        provider="cnaf",
+        regime="cnaf",
+        duration_ms=3.2,
+        trace_id="0af7651916cd43dd8448eb211c80319c",
+        person="e3" * 32,
+        key="2026",
+    )

@@ -1,0 +1,31 @@
+"""What the profile concludes from samples."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.profiling import Cost, costs, parsed
+
+LOOP = "run (uvloop/__init__.py:92);Runner.run (asyncio/runners.py:118)"
+
+
+def test_a_function_costs_its_own_samples_and_those_of_what_it_calls() -> None:
+    found = {cost.function: cost for cost in costs([(("answer", "encode"), 3), (("answer",), 1)])}
+    assert found == {"answer": Cost("answer", 0.25, 1.0), "encode": Cost("encode", 0.75, 0.75)}
+
+
+def test_a_function_that_calls_itself_counts_once() -> None:
+    assert {cost.function: cost.whole for cost in costs([(("walk", "walk"), 2)])} == {"walk": 1.0}
+
+
+def test_only_what_the_loop_ran_is_read() -> None:
+    folded = f"""\
+{LOOP};answer (/x/site-packages/bouquet_proto/bus.py:90) 3
+{LOOP} 2
+worker (opentelemetry/sdk.py:1);wait (threading.py:331) 9"""
+    assert list(parsed(folded)) == [(("answer (bouquet_proto/bus.py)",), 3), (("the event loop itself (uvloop)",), 2)]
+
+
+@pytest.mark.parametrize("folded", ["", "wait (threading.py:331) 9"])
+def test_a_profile_without_samples_has_no_costs(folded: str) -> None:
+    assert costs(parsed(folded)) == []
