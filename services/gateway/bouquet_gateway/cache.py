@@ -15,9 +15,8 @@ from aiocache.serializers import BaseSerializer  # type: ignore[import-untyped]
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
-from redis.asyncio import Redis
 
-from bouquet_gateway.besteffort import BestEffort
+from bouquet_gateway.besteffort import BestEffort, open_redis
 from bouquet_proto.settings import Secret
 
 NONCE_BYTES = 12
@@ -113,7 +112,7 @@ class _Redis(RedisCache):  # type: ignore[misc]
 
     def __init__(self, url: Secret, secret: Secret) -> None:
         super().__init__(serializer=_Sealed(secret), namespace="bouquet:cache", timeout=NO_TIMEOUT)
-        self.client = Redis.from_url(url.reveal())
+        self.client = open_redis(url)
 
     async def _close(self, *_: object, **__: object) -> None:
         await self.client.aclose()
