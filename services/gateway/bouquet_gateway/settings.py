@@ -50,6 +50,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """`memory:`, or `redis(s)://…`, shared by every gateway process then, which may name its TLS files:
     `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`."""
     cache_max_items: int = 50_000
+    cache_max_bytes: int = 64_000_000
+    """With `memory:`, in one process, like `cache_max_items`; redis has its own `maxmemory`."""
     cache_key: Secret = Secret("")
     """Keys and seals what is cached, the same in all that share a cache; derived from `token_key` when empty."""
     sandbox: bool = False
