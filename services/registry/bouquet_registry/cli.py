@@ -22,6 +22,12 @@ Command: TypeAlias = Callable[["Office", argparse.Namespace], Awaitable[Shown | 
 
 CONTACT_KINDS = ("demandeur", "contact_metier", "contact_technique")
 
+COLUMNS = (
+    *("id", "siret", "at", "name", "state", "expires_at", "blacklisted_at", "last_used_at"),
+    *("recipient", "operation", "outcome", "calls", "justificatifs_evites", "left_out"),
+)
+"""What a line shows of a row, where it has it."""
+
 
 class Office(Struct, frozen=True):
     store: Store
@@ -218,8 +224,7 @@ def text_of(shown: Shown | list[Shown], *, json: bool) -> str:
 
 
 def _line(row: Shown) -> str:
-    columns = ("id", "siret", "name", "state", "expires_at", "blacklisted_at", "last_used_at")
-    return "  ".join(_word(row[name]) for name in columns if name in row)
+    return "  ".join(_word(row[name]) for name in COLUMNS if name in row)
 
 
 def _word(value: object) -> str:

@@ -22,6 +22,7 @@ from bouquet_proto.settings import load
 from bouquet_registry import changes, schema
 from bouquet_registry.delivery import open_channel
 from bouquet_registry.desk import Clock, hold_log, utc_now
+from bouquet_registry.journal.worker import writing
 from bouquet_registry.notices import keep_noticing
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import PREFIX, Store, open_store
@@ -48,6 +49,13 @@ class Service:
         settings = self.settings(environ)
         async with open_store(settings.database_url) as store, answering(bus, store, settings) as serving:
             yield serving
+
+    @asynccontextmanager
+    async def writing(self, post: Post, environ: Mapping[str, str]) -> AsyncIterator[None]:
+        """The access journal."""
+        settings = self.settings(environ)
+        async with open_store(settings.database_url) as store, writing(post, store):
+            yield
 
 
 registry = Service()

@@ -47,7 +47,7 @@ async def stats(
 ) -> list[Facts]:
     """Calls between two moments by habilitation, operation and outcome; for those that found, how many `justificatifs`
     the citizens were not asked for."""
-    asked = journal.c.at.between(since.timestamp(), until.timestamp())
+    asked: ColumnElement[bool] = journal.c.at.between(since.timestamp(), until.timestamp())
     if habilitation is not None:
         asked &= journal.c.habilitation == habilitation
     avoided = {(row[0], row[1]): row[2] for row in await connection.execute(_avoided(asked))}
@@ -70,8 +70,8 @@ def _calls(asked: ColumnElement[bool]) -> Select[Any]:
 
 
 def _avoided(asked: ColumnElement[bool]) -> Select[Any]:
-    """One a person, operation, recipient and day (UTC): the same question again spares no second paper. An answer of the
-    cache spares one as well. Calls that name nobody count one each."""
+    """One a person, operation, recipient and day (UTC): the same question again spares no second paper. An answer of
+    the cache spares one as well. Calls that name nobody count one each."""
     alone = case((journal.c.person == "", journal.c.id), else_="")
     day = cast(journal.c.at, BigInteger) // DAY_S
     about = (journal.c.habilitation, journal.c.operation, journal.c.recipient, journal.c.person, alone, day)

@@ -60,7 +60,7 @@ def _hash(previous: str, number: int, access: Access) -> str:
 
 
 def canonical(access: Access) -> bytes:
-    """What is hashed of a record: its fields that are not empty, by name, as JSON. So a field that is added to records one
-    day changes no hash of those before."""
+    """What is hashed of a record: its fields that are not empty, by name, as JSON. So a field that is added one day
+    changes no hash of the records before."""
     fields = msgspec.structs.asdict(access)
     return _encoder.encode({name: value for name, value in fields.items() if value})

@@ -16,7 +16,7 @@ from bouquet_proto.settings import Secret, SettingsError
 from bouquet_registry.desk import Invalid
 from bouquet_registry.store import PREFIX
 
-Given: TypeAlias = Mapping[str, str | None]
+Given: TypeAlias = Mapping[str, str]
 """What a person is named by, under the names below."""
 LeftOut: TypeAlias = tuple[str, ...]
 """Which of it a caller left out: the less is told, the more people it may be."""
