@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +28,7 @@ async def verify(office: Office, given: argparse.Namespace) -> Shown:
 
 async def head(office: Office, _: argparse.Namespace) -> Shown:
     known = await audit.ends(office.store)
-    return {"head": str(known.head), "pruned": str(known.pruned)}
+    return {"head": str(known.head), "pruned_to": str(known.pruned)}
 
 
 async def prune(office: Office, given: argparse.Namespace) -> Shown:
@@ -119,9 +120,7 @@ def _serve(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
 
 
 def _link(text: str) -> Link:
-    number, _, digest = text.partition(":")
-    try:
-        bytes.fromhex(digest)
-        return Link(int(number), digest.lower())
-    except ValueError:
-        raise argparse.ArgumentTypeError("must be NUMBER:HASH, as `journal head` prints it") from None
+    found = re.fullmatch(r"(\d{1,18}):([0-9a-f]{64})", text, re.ASCII)
+    if found is None:
+        raise argparse.ArgumentTypeError("must be NUMBER:HASH, as `journal head` prints it")
+    return Link(int(found[1]), found[2])
