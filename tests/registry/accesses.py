@@ -28,6 +28,7 @@ PERSON = Identite(
     code_cog_insee_commune_naissance="29019",
     code_cog_insee_pays_naissance="99100",
 )
+PSEUDONYM = pseudonym(KEY, PERSON)
 
 
 def access(id_: object, **fields: Any) -> Access:
@@ -43,7 +44,7 @@ def access(id_: object, **fields: Any) -> Access:
         "regime": "CNAF",
         "duration_ms": 12.5,
         "trace_id": "0af7651916cd43dd8448eb211c80319c",
-        "person": pseudonym(KEY, PERSON),
+        "person": PSEUDONYM,
         "key": "2026",
     }
     return Access(id=str(id_), **own | fields)

@@ -151,7 +151,7 @@ def test_two_months_are_counted(url: Secret, operator: Operator) -> None:
 
 
 def test_help_warns_of_the_command_line(url: Secret) -> None:
-    command = [Path(sys.executable).with_name("bouquet-registry"), "journal", "who-read", "--help"]
+    command = [sys.executable, "-m", "bouquet_registry", "journal", "who-read", "--help"]
     done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=True, timeout=60)
     assert "a command line is seen by everyone" in " ".join(done.stdout.split())
 

@@ -47,15 +47,10 @@ class Service:
     @asynccontextmanager
     async def running(self, bus: Bus, environ: Mapping[str, str], post: Post | None) -> AsyncIterator[Serving]:
         settings = self.settings(environ)
-        async with open_store(settings.database_url) as store, answering(bus, store, settings) as serving:
-            yield serving
-
-    @asynccontextmanager
-    async def writing(self, post: Post, environ: Mapping[str, str]) -> AsyncIterator[None]:
-        """The access journal."""
-        settings = self.settings(environ)
-        async with open_store(settings.database_url) as store, writing(post, store):
-            yield
+        async with open_store(settings.database_url) as store, AsyncExitStack() as stack:
+            if post is not None and settings.journal:
+                await stack.enter_async_context(writing(post, store))
+            yield await stack.enter_async_context(answering(bus, store, settings))
 
 
 registry = Service()
