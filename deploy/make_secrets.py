@@ -78,7 +78,7 @@ def _write(file: Path, text: str) -> None:
 
 def _output(program: str, *arguments: str, **environ: str) -> str:
     own: Mapping[str, str] = {name: value for name, value in os.environ.items() if not name.startswith("BOUQUET_")}
-    command = [BIN / program, *arguments]
+    command = [str(BIN / program), *arguments]
     return subprocess.run(command, env={**own, **environ}, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 

@@ -35,7 +35,7 @@ def program_of(container: Mapping[str, Any]) -> str:
 
 
 def environment(
-    pod: Pod, container: Mapping[str, Any], manifests: list[Manifest], secrets: Mapping[str, Mapping[str, str]]
+    container: Mapping[str, Any], manifests: list[Manifest], secrets: Mapping[str, Mapping[str, str]]
 ) -> dict[str, str]:
     """`secrets` are those that are given as environment: name → variables."""
     maps = {manifest["metadata"]["name"]: manifest["data"] for manifest in of_kind(manifests, "ConfigMap")}

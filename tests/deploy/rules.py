@@ -126,7 +126,9 @@ def _scalers_scale_something(manifests: list[Manifest]) -> Iterator[str]:
 RULES: dict[str, Rule] = {
     "no service account token": of_pods(lambda pod: pod.spec.get("automountServiceAccountToken") is False),
     "no service links": of_pods(lambda pod: pod.spec.get("enableServiceLinks") is False),
-    "not root": of_pods(lambda pod: _security(pod.spec).get("runAsNonRoot") and _security(pod.spec)["runAsUser"] > 0),
+    "not root": of_pods(
+        lambda pod: _security(pod.spec).get("runAsNonRoot") is True and _security(pod.spec).get("runAsUser", 0) > 0
+    ),
     "a seccomp profile": of_pods(lambda pod: _security(pod.spec).get("seccompProfile") == {"type": "RuntimeDefault"}),
     "nothing of the host": of_pods(
         lambda pod: (

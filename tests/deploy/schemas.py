@@ -1,4 +1,4 @@
-"""The schemas of what a cluster takes: Kubernetes' own, and those of the operators, which are no part of this repository."""
+"""The schemas of what a cluster takes: Kubernetes' own, and those of operators, which are no part of us."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def objection_to(manifest: Manifest) -> str:
 
 
 def _file_of(manifest: Manifest) -> Path:
-    group, _, version = manifest["apiVersion"].rpartition("/")
+    group, _, version = str(manifest["apiVersion"]).rpartition("/")
     return CRDS / group / f"{manifest['kind'].lower()}_{version}.json"
 
 

@@ -16,13 +16,19 @@ from tests.deploy.manifests import K8S, OVERLAYS, ROOT, WORKERS, Manifest, Pod, 
 from tests.deploy.rules import RULES
 
 FOLDERS = {**OVERLAYS, **{f"workers/{name}": path for name, path in WORKERS.items()}}
-OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("secrets") / "made"
-    script = [sys.executable, ROOT / "deploy" / "make_secrets.py", folder, "--simulators", "http://simulators:8100"]
+    script = [
+        sys.executable,
+        str(ROOT / "deploy" / "make_secrets.py"),
+        str(folder),
+        "--simulators",
+        "http://simulators:8100",
+    ]
     subprocess.run(script, check=True, timeout=100)
     return folder
 
@@ -129,7 +135,7 @@ def test_every_process_takes_its_settings(overlay: str, providers: dict[str, dic
     manifests = rendered(OVERLAYS[overlay])
     troubles = {}
     for pod, container in containers(manifests):
-        variables = environment(pod, container, manifests, providers)
+        variables = environment(container, manifests, providers)
         provider = pod.labels.get("bouquet/provider", "")
         troubles[pod.owner] = trouble_with(program_of(container), provider, variables, file)
     assert len(troubles) == 2 + len(WORKERS)
@@ -141,7 +147,7 @@ def used(overlay: str) -> set[Mounted]:
     manifests = rendered(OVERLAYS[overlay])
     found: set[Mounted] = set()
     for pod, container in containers(manifests):
-        files = mounted(pod, container, environment(pod, container, manifests, {}))
+        files = mounted(pod, container, environment(container, manifests, {}))
         assert None not in files.values(), (pod.owner, files)
         found |= {file for file in files.values() if file}
     return found
@@ -158,7 +164,7 @@ def test_every_secret_of_the_sandbox_is_made(secrets: Path) -> None:
 def test_every_secret_of_production_is_told_and_used() -> None:
     told = {
         Mounted(secret, key)
-        for line in OPERATIONS.splitlines()
+        for line in PAGE.splitlines()
         if line.startswith("| `") and line.count("|") == 4
         for secret in _quoted(line.split("|")[1])
         for key in _quoted(line.split("|")[2])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.deploy import schemas
-from tests.deploy.manifests import OVERLAYS, Manifest, rendered
+from tests.deploy.environment import Mounted, environment, mounted, trouble_with
+from tests.deploy.manifests import OVERLAYS, Manifest, pods, rendered
 from tests.deploy.rules import RULES
 
 Break = Callable[[dict[str, Any]], object]
@@ -127,6 +129,35 @@ def test_a_schema_refuses_what_was_broken(what: str, break_it: Break) -> None:
 def test_an_operator_s_schema_refuses_what_was_broken(what: str, break_it: Break) -> None:
     custom = [manifest for manifest in broken(what, break_it) if schemas.is_custom(manifest)]
     assert [objection for manifest in custom if (objection := schemas.objection_to(manifest))]
+
+
+def test_a_setting_that_nobody_reads_is_refused(tmp_path: Path) -> None:
+    assert troubles_with({"BOUQUET_CNAF_HUB_URI": "https://cnaf.example.org"}, tmp_path) == [
+        "BOUQUET_CNAF_HUB_URI: unknown setting"
+    ]
+
+
+def test_a_setting_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    [trouble] = troubles_with({"BOUQUET_CNAF_HUB_CLIENT_SECRET": "known to all"}, tmp_path)
+    assert "given twice" in trouble
+
+
+def test_a_secret_that_is_not_mounted_is_missed() -> None:
+    [pod] = (pod for pod in pods(rendered(OVERLAYS["production"])) if pod.owner == GATEWAY)
+    variables = {"BOUQUET_BUS_URL_FILE": "/run/secrets/bouquet/bus-url", "BOUQUET_CACHE_URL_FILE": "/etc/cache-url"}
+    assert mounted(pod, pod.containers[0], variables) == {
+        "BOUQUET_BUS_URL_FILE": Mounted("gateway", "bus-url"),
+        "BOUQUET_CACHE_URL_FILE": None,
+    }
+
+
+def troubles_with(added: dict[str, str], tmp_path: Path) -> list[str]:
+    """Of CNAF's worker in production, with more in its environment."""
+    manifests = rendered(OVERLAYS["production"])
+    [pod] = (pod for pod in pods(manifests) if pod.labels.get("bouquet/provider") == "cnaf")
+    file = tmp_path / "secret"
+    file.write_text("something")
+    return trouble_with("cnaf", "cnaf", environment(pod.containers[0], manifests, {}) | added, file)
 
 
 def _of_kubernetes(manifest: Manifest) -> str:
