@@ -310,6 +310,16 @@ PLATFORM: dict[str, Failure] = {
         log="error",
         retry_in_s=10,
     ),
+    "journal_full": Failure(
+        kind=Kind.OVERLOADED,
+        code="00521",
+        title="Journal des accès indisponible",
+        detail="Votre appel ne peut pas être journalisé pour le moment, veuillez réessayer.",
+        fault="platform",
+        retry=True,
+        log="error",
+        retry_in_s=30,
+    ),
     "overloaded": Failure(
         kind=Kind.OVERLOADED,
         code="00529",  # not 00503, which the shared code list gives to features that do not exist yet

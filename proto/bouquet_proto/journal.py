@@ -49,6 +49,13 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Name of the pseudonym's key."""
 
 
+class Key(Struct, frozen=True):
+    """What persons are named by. It rotates: each record tells the name of its own."""
+
+    name: str
+    secret: Secret
+
+
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Access] = msgspec.json.Decoder(Access)
 

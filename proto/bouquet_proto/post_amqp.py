@@ -11,7 +11,8 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 from typing import cast
 
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.exceptions import PublishError
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 from pamqp.commands import Basic
@@ -30,14 +31,9 @@ AHEAD = 2
 """Batches that the broker delivers before the first one is done, so that the next one is there by then."""
 
 
-async def _queue(channel: AbstractChannel) -> AbstractQueue:
-    """Declared alike at both ends, whichever comes first."""
-    return await channel.declare_queue(JOURNAL_QUEUE, durable=True, arguments=ARGUMENTS)
-
-
 class _Outbox:
-    """The posting side: a channel in confirm mode. Any trouble, a nack too, makes it anew with its connection: a
-    channel that was nacked once may be for minutes, while a new one works (seen as a quorum queue changes its leader).
+    """The posting side: a channel in confirm mode. It declares nothing: who may declare a queue may delete it, and
+    senders need not (deploy/rabbitmq). Until a collector has, what is sent is returned.
     """
 
     def __init__(self) -> None:
@@ -51,7 +47,6 @@ class _Outbox:
     async def up(self, connection: AbstractConnection, lose: Lose) -> None:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         channel.close_callbacks.add(lose)
-        await _queue(channel)
         self._channel, self._lose = cast(Channel, await channel.get_underlay_channel()), lose
 
     async def probe(self) -> None:
@@ -63,12 +58,15 @@ class _Outbox:
         self._channel = self._lose = None
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        """Raises whatever a broken connection raises."""
+        """Raises whatever a broken connection raises, and makes it anew: a channel that was nacked once may be for
+        minutes, while a fresh one works (seen as a quorum queue changes its leader)."""
         if self._channel is None or self._lose is None:
             raise ConnectionError
         lose, sending = self._lose, [asyncio.create_task(_publish(self._channel, body)) for body in bodies]
         try:
             await asyncio.gather(*sending)
+        except PublishError:  # returned: nothing is broken, there is no queue
+            raise
         except (*LOST, asyncio.CancelledError) as error:
             lose(self, error)
             raise
@@ -96,7 +94,7 @@ class _Inbox:
         channel = self._channel = await connection.channel(publisher_confirms=False)
         channel.close_callbacks.add(lose)
         await self.probe()
-        queue = await _queue(channel)
+        queue = await channel.declare_queue(JOURNAL_QUEUE, durable=True, arguments=ARGUMENTS)
         underlay = cast(Channel, await channel.get_underlay_channel())
         underlay.on_consumer_cancel_callbacks.add(lose)
         await underlay.basic_consume(queue.name, self._waiting.put)
@@ -157,6 +155,7 @@ class AmqpPost:
         inbox = _Inbox(most, wait_s)
         self._link.attach(inbox)
         try:
+            await self._link.settled.wait()
             async with aclosing(inbox.batches()) as batches:
                 yield batches
         finally:

@@ -69,6 +69,12 @@ def traceparent() -> str:
     return context_headers().get("traceparent", "")
 
 
+def trace_id() -> str:
+    """Of the current trace, in hexadecimal; empty without one."""
+    context = trace.get_current_span().get_span_context()
+    return format(context.trace_id, "032x") if context.is_valid else ""
+
+
 def context_headers() -> dict[str, str]:
     headers: dict[str, str] = {}
     _w3c.inject(headers)
@@ -153,10 +159,9 @@ class _Context(logging.Filter):
         self._service = service
 
     def filter(self, record: logging.LogRecord) -> bool:
-        context = trace.get_current_span().get_span_context()
         record.service = self._service
         record.request_id = request_id.get()
-        record.trace_id = format(context.trace_id, "032x") if context.is_valid else ""
+        record.trace_id = trace_id()
         return True
 
 

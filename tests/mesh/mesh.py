@@ -21,6 +21,7 @@ from bouquet_msa.simulator import simulator as msa_simulator
 from bouquet_msa.worker import worker as msa
 from bouquet_proto.bus import Bus, open_bus
 from bouquet_proto.names import worker_prefix
+from bouquet_proto.post import Post
 from bouquet_worker.simulate import CLOCK, RECEIVED, Received, Simulator, listening
 from bouquet_worker.worker import Worker
 from tests.mesh.door import TOKEN_KEY, Door, door
@@ -71,9 +72,10 @@ async def mesh(
     today: date = TODAY,
     workers: tuple[str, ...] = ("cnaf", "msa"),
     environ: Mapping[str, str] | None = None,
+    post: Post | None = None,
     **settings: Any,
 ) -> AsyncIterator[Mesh]:
-    """Usable at once. `environ` is for the workers, `settings` are the gateway's."""
+    """Usable at once. `environ` is for the workers, `settings` are the gateway's, and `post` is for its journal."""
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(open_bus(bus_url, "gateway"))
         theirs = bus if bus_url == "memory:" else await stack.enter_async_context(open_bus(bus_url, "workers"))
@@ -82,7 +84,8 @@ async def mesh(
             app = await stack.enter_async_context(_working(provider, theirs, today, environ or {}))
             simulators[provider] = app
         own: dict[str, Any] = {"tokens_from": "claims", "calls_per_second": 10_000, "providers": tuple(PROVIDERS)}
-        gateway = await stack.enter_async_context(opened(GatewaySettings(token_key=TOKEN_KEY, **own | settings), bus))
+        chosen = GatewaySettings(token_key=TOKEN_KEY, **own | settings)
+        gateway = await stack.enter_async_context(opened(chosen, bus, post))
         gateway.clock = lambda: datetime.combine(today, time(12), PARIS)
         port = await stack.enter_async_context(serving(make_app(gateway), HOST, 0))
         client = await stack.enter_async_context(door(f"http://{HOST}:{port}"))

@@ -10,19 +10,22 @@ import unicodedata
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
 from aiohttp import ClientSession, web
-from msgspec import Struct
+from msgspec import Struct, structs
 from redis.asyncio import Redis
 
 from bouquet_cnaf.personas import PERSONAS as FILES
 from bouquet_cnaf.personas import Dossier
 from bouquet_hub.personas import PERSONAS, File
+from bouquet_proto.journal import Access
 from bouquet_proto.settings import Secret
 from bouquet_worker.simulate import listening
+from tests.gateway.journals import journaled
 from tests.mesh.door import QF, RECIPIENT, TOKEN_KEY, Answer, Door, token
 from tests.mesh.mesh import QUICK, mesh
 from tests.mesh.people import CAF_ALLOCATAIRE, asking_for, named
@@ -249,13 +252,15 @@ QUICK_OF = {
 
 
 async def test_nothing_of_a_person_is_in_a_span_a_record_or_a_key_of_the_embedded_mesh(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     caplog.set_level("DEBUG")
     environ = QUICK | {"BOUQUET_CNAF_SOAP_TIMEOUT_S": "0.3"}
     with recorded() as spans:
-        async with mesh(environ=environ, hedge_after_s=0.05) as client:
+        async with journaled(tmp_path, environ=environ, hedge_after_s=0.05) as client:
             answers = await provoke_everything(client)
+            reached = [answer for answer in answers if not SERVER_S.search(answer.body)]
+            accesses = await client.records(len(reached))
             metrics = labels_of((await client.get("/metrics")).body.decode())
             keys = list(client.gateway.cache._backend._cache)
     values = secrets_of_people(client)
@@ -266,10 +271,23 @@ async def test_nothing_of_a_person_is_in_a_span_a_record_or_a_key_of_the_embedde
         "spans": "\n".join(without_ids(text_of(span)) for span in spans.get_finished_spans()),
         "metrics": metrics,
         "keys": "\n".join(keys),
+        "journal": "\n".join(map(str, map(without_figures, accesses))),
     }
     assert {where: found for where, text in left.items() if (found := values.found_in(text))} == {}
     assert len(keys) > 20
+    assert len(accesses) == len(reached)
+    assert len({access.person for access in accesses}) > 20
+    assert all(re.fullmatch(r"([\da-f]{64})?", access.person) for access in accesses)
     assert len(spans.get_finished_spans()) > 200
+
+
+SERVER_S = re.compile(b'"code":"(00401|00494)"')
+"""What the HTTP server refuses by itself never reaches the gateway's hops."""
+
+
+def without_figures(access: Access) -> Access:
+    """In which anything may be read."""
+    return structs.replace(access, id="", at=0.0, duration_ms=0.0, trace_id="", person="")
 
 
 def without_ids(span: str) -> str:

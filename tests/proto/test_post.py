@@ -13,16 +13,20 @@ from bouquet_proto.settings import SettingsError
 from tests.proto.buses import Stopwatch
 from tests.proto.posts import collecting
 
+BROKERS = [pytest.param(name, marks=pytest.mark.broker) for name in ("rabbitmq3", "rabbitmq4")]
 
-@pytest.fixture(params=["memory", pytest.param("amqp", marks=pytest.mark.broker)])
+
+@pytest.fixture(params=["memory", *BROKERS])
 def url(request: pytest.FixtureRequest) -> str:
     """Of the test's own: a durable queue remembers what the one before left."""
-    return "memory:" if request.param == "memory" else str(request.getfixturevalue("broker_url"))
+    return "memory:" if request.param == "memory" else str(request.getfixturevalue(request.param).vhost())
 
 
 @pytest.fixture
 async def post(url: str) -> AsyncIterator[Post]:
     async with open_post(url, "tests") as post:
+        async with post.collect():
+            pass  # has been there once, and so has its queue
         yield post
 
 

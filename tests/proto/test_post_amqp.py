@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aio_pika
@@ -13,11 +14,11 @@ from aiormq.channel import Channel
 from aiormq.exceptions import DeliveryError
 from pamqp.commands import Basic
 from pamqp.common import FieldTable
+from yarl import URL
 
 from bouquet_proto import amqp_link, post_amqp
 from bouquet_proto.names import JOURNAL_QUEUE
 from bouquet_proto.post import NotPosted, Post, open_post
-from bouquet_proto.post_amqp import open_amqp_post
 from tests.proto.buses import Stopwatch, until
 from tests.proto.posts import collecting
 from tests.support.proxy import Relay
@@ -37,7 +38,7 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def post(broker_url: str) -> AsyncIterator[Post]:
-    async with open_post(broker_url, "tests") as post:
+    async with ready(broker_url) as post:
         yield post
 
 
@@ -46,6 +47,15 @@ async def operator(broker_url: str) -> AsyncIterator[AbstractChannel]:
     """Somebody else on the broker, with every right."""
     async with await aio_pika.connect(broker_url) as connection, connection.channel() as channel:
         yield channel
+
+
+@asynccontextmanager
+async def ready(url: str) -> AsyncIterator[Post]:
+    """Where a collector has been, and so has its queue."""
+    async with open_post(url, "tests") as post:
+        async with post.collect():
+            pass
+        yield post
 
 
 async def persist(post: Post, bodies: list[bytes], *, within_s: float = 60.0) -> int:
@@ -66,7 +76,7 @@ async def test_nothing_that_was_confirmed_is_lost_as_the_broker_is_killed_under_
     broker_url: str, rabbit: RabbitNode
 ) -> None:
     groups = [[b"%d.%d" % (group, n) for n in range(50)] for group in range(40)]
-    async with open_post(broker_url, "sender") as sender, open_post(broker_url, "collector") as collector:
+    async with ready(broker_url) as sender, open_post(broker_url, "collector") as collector:
         await persist(sender, [b"first"])
         await asyncio.sleep(SETTLED_S)
         async with collecting(collector) as archive:
@@ -84,8 +94,7 @@ async def test_nothing_that_was_confirmed_is_lost_as_the_broker_is_killed_under_
 
 async def test_what_was_confirmed_outlives_a_killed_broker(broker_url: str, rabbit: RabbitNode) -> None:
     bodies = [b"%d" % n for n in range(200)]
-    async with open_post(broker_url, "tests") as post:
-        await post.post([])
+    async with ready(broker_url) as post:
         await asyncio.sleep(SETTLED_S)
         await post.post(bodies)
         rabbit.kill()
@@ -106,7 +115,7 @@ async def test_without_a_broker_nothing_is_posted_and_with_one_it_is(broker_url:
 async def test_a_cut_connection_is_told_at_once(broker_url: str) -> None:
     async with Relay(broker_url) as relay:
         await relay.open()
-        async with open_post(relay.url, "tests") as post:
+        async with ready(relay.url) as post:
             await persist(post, [b"a"])
             posting = asyncio.create_task(post.post([b"%d" % n * 100_000 for n in range(100)]))
             await asyncio.sleep(0)
@@ -131,6 +140,25 @@ async def test_a_broker_that_hangs_does_not_keep_its_sender(
     finally:
         rabbit.resume()
     await persist(post, [b"b"])
+
+
+async def test_before_there_was_a_collector_nothing_is_posted_and_nothing_lost(broker_url: str) -> None:
+    async with open_post(broker_url, "tests") as post:
+        with pytest.raises(NotPosted, match="PublishError"):
+            await post.post([b"early"])
+        async with collecting(post) as archive:
+            await persist(post, [b"early"])
+            await archive.has([b"early"])
+
+
+async def test_a_sender_needs_no_right_to_declare_or_delete(broker_url: str, rabbit: RabbitNode) -> None:
+    user = URL(broker_url).path.strip("/")
+    rabbit.ctl("add_user", user, "secret")
+    rabbit.ctl("set_permissions", "--vhost", user, user, "^$", r"^amq\.default$", "^$")
+    async with ready(broker_url) as theirs, collecting(theirs) as archive:
+        async with open_post(str(URL(broker_url).with_user(user).with_password("secret")), "tests") as post:
+            await post.post([b"a"])
+        await archive.has([b"a"])
 
 
 async def test_a_queue_that_was_deleted_is_no_silent_loss(post: Post, operator: AbstractChannel) -> None:
@@ -164,7 +192,7 @@ async def test_after_a_nack_another_channel_is_used(broker_url: str, monkeypatch
         return await publish(self, *arguments, **options)
 
     monkeypatch.setattr(Channel, "basic_publish", nack)
-    async with open_amqp_post(broker_url, "tests") as post, collecting(post) as archive:
+    async with ready(broker_url) as post, collecting(post) as archive:
         assert await persist(post, [b"a", b"b"]) >= 1
         await archive.has([b"a", b"b"])
     assert len(nacked) == 1

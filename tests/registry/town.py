@@ -18,6 +18,7 @@ from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.tokens import issue
 from bouquet_proto.bus import Bus, open_bus
 from bouquet_proto.messages import Describe, Found, Lookup, Reply, Request, encode
+from bouquet_proto.post import Post
 from bouquet_registry.habilitations import Token
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
@@ -81,13 +82,15 @@ class Town:
         self.store = store
         self.acme = Acme()
 
-    async def gate(self, **settings: Any) -> Gate:
+    async def gate(self, post: Post | None = None, **settings: Any) -> Gate:
+        """Without a journal, unless it has a `post`."""
         bus = self._bus
         if self._bus_url != "memory:":
             bus = await self._stack.enter_async_context(open_bus(self._bus_url, "gateway"))
         own: dict[str, Any] = {"token_key": TOKEN_KEY, "providers": ("acme",), "calls_per_second": 100_000}
+        own["journal"] = post is not None
         chosen = GatewaySettings(**own | settings)
-        gateway = await self._stack.enter_async_context(opened(chosen, bus))
+        gateway = await self._stack.enter_async_context(opened(chosen, bus, post))
         port = await self._stack.enter_async_context(serving(make_app(gateway), HOST, 0))
         if self._registry is not None:
             await until(lambda: gateway.holders.ready)

@@ -36,7 +36,7 @@ EARLY = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
 
 
 def make_app(gateway: Gateway) -> web.Application:
-    app = web.Application(middlewares=[admission(gateway.settings.max_requests), observe, problems])
+    app = web.Application(middlewares=[admission(gateway.settings.max_requests), observe, recorded, problems])
     app[GATEWAY] = gateway
     app.add_routes(
         [
@@ -59,7 +59,6 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     journey = Journey(request_id_of(request.headers), envelope_of(request.path))
     request[JOURNEY] = journey
     token = telemetry.request_id.set(journey.request_id)
-    began = time.perf_counter()
     attributes = {"http.request.method": request.method, "url.scheme": request.scheme}
     try:
         with telemetry.span(request.method, SpanKind.SERVER, attributes, request.headers) as span:
@@ -71,11 +70,12 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
             span.set_attribute("http.response.status_code", response.status)
             if response.status >= 500:
                 span.set_status(StatusCode.ERROR)
-            elapsed_s = time.perf_counter() - began
+            operation = journey.operation or "none"
+            elapsed_s = time.perf_counter() - journey.began
             log.info(
                 "request answered",
                 extra={
-                    "operation": journey.operation,
+                    "operation": operation,
                     "status": response.status,
                     "duration_ms": round(elapsed_s * 1000, 1),
                     "cached": journey.cached_for_s is not None,
@@ -83,9 +83,20 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
             )
     finally:
         telemetry.request_id.reset(token)
-    metrics.REQUESTS.labels(journey.operation, response.status).inc()
-    metrics.REQUEST_SECONDS.labels(journey.operation).observe(elapsed_s)
+    metrics.REQUESTS.labels(operation, response.status).inc()
+    metrics.REQUEST_SECONDS.labels(operation).observe(elapsed_s)
     response.headers.update(_headers(journey))
+    return response
+
+
+@web.middleware
+async def recorded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Beside the hops: the record of the call, before its answer leaves."""
+    response = await handler(request)
+    try:
+        request.app[GATEWAY].journal.end(request[JOURNEY], response.status)
+    except Problem as problem:
+        return _error(request, problem)
     return response
 
 
@@ -103,8 +114,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
 
 def _error(request: web.Request, problem: Problem) -> web.Response:
     journey = request[JOURNEY]
-    served = journey.served
-    own = served.problems if served else {}
+    journey.problem, own = problem, journey.problems
     v3_anyway = EARLY.issuperset(problem.reasons) and "/api/v2/" not in request.path
     status, body = render(problem, own, "v3" if v3_anyway else journey.envelope)
     response = web.Response(status=status, body=body, content_type=JSON, charset="utf-8")
@@ -149,12 +159,14 @@ async def livez(_: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Ready when calls can be carried, at least one provider has said what it answers, and tokens can be told apart."""
+    """Ready when calls can be carried and recorded, tokens told apart, and at least one provider has said what it
+    answers."""
     gateway = request.app[GATEWAY]
     missing = {
         "bus": not gateway.bus.ready,
         "offers": not gateway.catalogue.offers,
         "registry": not gateway.holders.ready,
+        "journal": gateway.journal.is_full,
     }
     waiting = [name for name, lacks in missing.items() if lacks]
     return _json({"status": "waiting", "for": waiting}, 503) if waiting else _json({"status": "ready"})
@@ -170,7 +182,9 @@ async def ping(_: web.Request) -> web.Response:
 
 async def introspect(request: web.Request) -> web.Response:
     """The caller's own token, never throttled (http-contract §2.5)."""
-    gateway = request.app[GATEWAY]
+    gateway, journey = request.app[GATEWAY], request[JOURNEY]
+    journey.built_in = "introspect"
+    gateway.journal.begin(journey)
     carrier = carrier_of(request.headers, request.query)
     token = accept(await admitted(gateway, request, carrier, Deadline.after(gateway.settings.deadline_s)), time.time())
     return _json({"_id": token.id, "name": "", "scopes": sorted(token.scopes)})

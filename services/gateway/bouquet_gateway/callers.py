@@ -35,7 +35,9 @@ class Asker(Struct, frozen=True):
 
 async def admitted(gateway: Gateway, request: web.Request, carrier: Carrier, deadline: Deadline) -> Holder:
     """Whose the token is, unless it may not even come in: raises `Problem` for blacklists and addresses alone."""
-    holder = await gateway.holders.holder_of(carrier, request[JOURNEY].request_id, deadline)
+    journey = request[JOURNEY]
+    holder = await gateway.holders.holder_of(carrier, journey.request_id, deadline)
+    journey.token = None if isinstance(holder, Problem) else holder
     if is_exempt(gateway, carrier):
         return holder
     forwarded = request.headers.getall("X-Forwarded-For", [])

@@ -14,6 +14,7 @@ from bouquet_gateway.catalogue import Catalogue
 from bouquet_gateway.discovery import Discovery
 from bouquet_gateway.flights import Flights
 from bouquet_gateway.holders import Holders
+from bouquet_gateway.journal import Journal
 from bouquet_gateway.maintenance import PARIS, Windows
 from bouquet_gateway.pace import Pace
 from bouquet_gateway.regime import Verdict
@@ -38,6 +39,7 @@ class Gateway:
         holders: Holders,
         pace: Pace,
         windows: Windows,
+        journal: Journal,
         clock: Callable[[], datetime] = paris_now,
     ) -> None:
         self.clock = clock
@@ -50,6 +52,7 @@ class Gateway:
         self.exempt = settings.exempt()
         self.pace = pace
         self.windows = windows
+        self.journal = journal
         self.flights: Flights[Verdict] = Flights()
         self.catalogue = Catalogue()
         self._document: dict[str, Any] | None = None

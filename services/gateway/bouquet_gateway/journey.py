@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from collections.abc import Mapping
 
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Struct, field
 
 from bouquet_gateway.catalogue import Envelope, Served
 from bouquet_gateway.pace import Verdict
+from bouquet_gateway.problems import NO_ROWS, Problem, Rows
+from bouquet_gateway.tokens import Token
+from bouquet_proto.identity import Identity
 
 REQUEST_ID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.IGNORECASE | re.ASCII)
 
@@ -20,14 +24,34 @@ class Journey(Struct):
     envelope: Envelope
     pace: Verdict | None = None
     served: Served | None = None
+    built_in: str = ""
+    """The operation, where it is the gateway's own."""
     cached_for_s: int | None = None
     """On a cache hit, seconds left."""
     reached_data: bool = False
     """Past the checks that concern the caller alone (§2.7, rows 1 to 9)."""
+    is_recorded: bool = False
+    """In the access journal, of which what follows is a part."""
+    began: float = field(default_factory=time.perf_counter)
+    token: Token | None = None
+    """The caller's, whether or not it was good enough."""
+    recipient: str = ""
+    """A SIRET."""
+    person: Identity | None = None
+    provider: str = ""
+    """Who answered, and below by which regime."""
+    regime: str = ""
+    problem: Problem | None = None
+    """Why there is no data."""
 
     @property
     def operation(self) -> str:
-        return self.served.operation.id if self.served else "none"
+        return self.served.operation.id if self.served else self.built_in
+
+    @property
+    def problems(self) -> Rows:
+        """The failures that the operation's provider adds to the common ones."""
+        return self.served.problems if self.served else NO_ROWS
 
 
 JOURNEY = web.RequestKey("journey", Journey)

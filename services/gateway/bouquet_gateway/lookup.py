@@ -1,6 +1,6 @@
 """Hops 3 to 10 of a data request, in the contract's order of checks (http-contract §2.7).
 
-blacklist and address → throttle → match → authenticate → scopes → in flight → version → recipient
+journal → blacklist and address → throttle → match → authenticate → scopes → in flight → version → recipient
 → parse → cache → maintenance → parameters → route → filter → render
 """
 
@@ -57,6 +57,7 @@ class Asked(Struct, frozen=True):
 
 async def answer(request: web.Request) -> web.Response:
     gateway, journey = request.app[GATEWAY], request[JOURNEY]
+    gateway.journal.begin(journey)
     deadline = Deadline.after(gateway.settings.deadline_s)
     query = parse_query(request.rel_url.raw_query_string)
     carrier = carrier_of(request.headers, request.query)
@@ -68,14 +69,17 @@ async def answer(request: web.Request) -> web.Response:
     journey.served = match.served
     asker = await identify(gateway, match, carrier, holder, journey.request_id, deadline)
     token = asker.token
+    journey.token, journey.person = token, asker.citizen
     _authorise(token, match.family.scopes())
     async with _alone(gateway, request, budget):
         journey.reached_data = True
         served = _version(match)
         _authorise(token, served.operation.scopes)
-        recipient = _recipient(query, token, journey)
+        recipient = journey.recipient = _recipient(query, token, journey)
         today = gateway.clock().date()
         asked = _parse(served, query, today, asker.citizen)
+        if isinstance(asked, Asked):
+            journey.person = asked.identity
         key = _cache_key(gateway, request, served, asked, today)
         data = await _from_cache(gateway, journey, key)
         if data is None:
@@ -89,7 +93,7 @@ async def answer(request: web.Request) -> web.Response:
                 parameters=question.parameters,
                 caller=Caller(recipient=recipient, token_id=token.id),
             )
-            reply = await _asked(gateway, served, lookup, key, today)
+            reply = await _asked(gateway, journey, served, lookup, key, today)
             if isinstance(reply, Recorded):
                 return sandbox.render(reply, served, token.scopes)
             data = reply.data
@@ -197,7 +201,9 @@ async def _from_cache(gateway: Gateway, journey: Journey, key: str) -> Raw | Non
     return Raw(stored.value)
 
 
-async def _asked(gateway: Gateway, served: Served, lookup: Lookup, key: str, today: date) -> Found | Recorded:
+async def _asked(
+    gateway: Gateway, journey: Journey, served: Served, lookup: Lookup, key: str, today: date
+) -> Found | Recorded:
     """What the providers say now. Successes alone are remembered; the same question under way is joined."""
 
     async def ask() -> Verdict:
@@ -212,6 +218,8 @@ async def _asked(gateway: Gateway, served: Served, lookup: Lookup, key: str, tod
         verdict, joined = await gateway.flights.join(key, ask)
         if joined:
             metrics.CACHE.labels("joined").inc()
+    journey.provider = verdict.provider
+    journey.regime = verdict.provider if served.operation.plan else ""
     match verdict.reply:
         case Found() as found:
             return found

@@ -40,3 +40,15 @@ REGIME = Counter(
 REGIME_ANOMALIES = Counter(
     "bouquet_gateway_regime_anomalies_total", "Pairs of answers that contradict each other.", ["anomaly"]
 )
+
+JOURNAL_WRITTEN = Counter("bouquet_gateway_journal_written_total", "Records written into the spool.")
+JOURNAL_SENT = Counter("bouquet_gateway_journal_sent_total", "Records that the post has confirmed.")
+JOURNAL_HOLD_UPS = Counter(
+    "bouquet_gateway_journal_hold_ups_total", "Attempts to send records that were not confirmed."
+)
+JOURNAL_REFUSED = Counter(
+    "bouquet_gateway_journal_refused_total", "Calls whose answer was held back, since it could not be recorded."
+)
+JOURNAL_BYTES = Gauge("bouquet_gateway_journal_spool_bytes", "What the spool of this process holds.")
+JOURNAL_MAX_BYTES = Gauge("bouquet_gateway_journal_spool_max_bytes", "What it may hold.")
+JOURNAL_OLDEST_SECONDS = Gauge("bouquet_gateway_journal_oldest_seconds", "Age of the oldest record not sent.")

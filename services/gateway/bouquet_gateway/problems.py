@@ -9,7 +9,8 @@ import msgspec
 
 from bouquet_gateway.catalogue import Envelope
 from bouquet_proto.failures import FAILURES, PLATFORM, RENDERINGS, Failure, Kind
-from bouquet_proto.messages import Failed, Found, Meta, Recorded, Reply
+from bouquet_proto.journal import Outcome
+from bouquet_proto.messages import Failed, Found, Meta, NotFound, Recorded, Rejected, Reply
 from bouquet_proto.offer import Authority
 
 Rows: TypeAlias = Mapping[str, Failure]
@@ -47,10 +48,14 @@ OURS_ALONE = frozenset(reason for reason, row in PLATFORM.items() if row.fault =
 """What only the gateway can know of a call: a worker that says it is not believed."""
 
 
+OUTCOMES: dict[type[Reply], Outcome] = {NotFound: "not_found", Rejected: "rejected", Failed: "failed"}
+
+
 class Problem(Exception):
     """Why a request has no data: one reason, or the codes of several wrong parameters.
 
-    `values` fill the placeholders of the texts; `meta` goes to the client as it is.
+    `values` fill the placeholders of the texts; `meta` goes to the client as it is. `outcome` is what a provider's
+    answer was, `None` where none was asked or heard.
     """
 
     def __init__(
@@ -59,11 +64,13 @@ class Problem(Exception):
         authority: Authority = PLATFORM_ITSELF,
         meta: Meta | None = None,
         values: Mapping[str, str | int] | None = None,
+        outcome: Outcome | None = None,
     ) -> None:
         super().__init__(*reasons)
         self.reasons = reasons
         self.authority = authority
         self.meta = meta or {}
+        self.outcome = outcome
         self.values: Mapping[str, str | int] = {"provider": authority.label, **(values or {})}
 
     @classmethod
@@ -71,12 +78,12 @@ class Problem(Exception):
         """What a worker answered, in the name of the authority that it asked. It is not believed when it says what we
         alone can know, nor what it did not offer to say, where we know what it did."""
         if isinstance(reply, Found | Recorded):
-            return cls(UNKNOWN, authority=authority)
+            return cls(UNKNOWN, authority=authority, outcome="failed")
         known = reply.reason not in OURS_ALONE and (offered is None or reply.reason in offered)
         reason = reply.reason if known else UNKNOWN
         retry_in_s = reply.retry_in_s if isinstance(reply, Failed) else None
         wait: Meta = {} if retry_in_s is None else {"retry_in": retry_in_s}
-        return cls(reason, authority=authority, meta=reply.meta | wait)
+        return cls(reason, authority=authority, meta=reply.meta | wait, outcome=OUTCOMES[type(reply)])
 
 
 def render(problem: Problem, own: Rows, envelope: Envelope) -> tuple[int, bytes]:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 
 import msgspec
 
@@ -15,6 +16,7 @@ from bouquet_gateway.bulkheads import Bulkheads
 from bouquet_gateway.cache import open_cache
 from bouquet_gateway.gateway import Gateway
 from bouquet_gateway.holders import Claims, Holders
+from bouquet_gateway.journal import Journal, NoJournal, open_journal
 from bouquet_gateway.maintenance import parse_windows
 from bouquet_gateway.pace import Pace, open_counters
 from bouquet_gateway.registry import Registered
@@ -24,6 +26,7 @@ from bouquet_gateway.tokens import Tokens, named_keys
 from bouquet_proto import telemetry
 from bouquet_proto.bus import Calling, open_bus
 from bouquet_proto.names import GATEWAY_PREFIX, MESH_PREFIX
+from bouquet_proto.post import Post, open_post
 from bouquet_proto.settings import MeshSettings, SettingsError, load
 from bouquet_proto.signals import stop_requested
 
@@ -44,10 +47,12 @@ async def serve(environ: Mapping[str, str]) -> None:
     telemetry.configure_logs(SERVICE, mesh.log_level)
     async with AsyncExitStack() as stack:
         stack.enter_context(telemetry.tracing(SERVICE, environ))
-        bus = await stack.enter_async_context(open_bus(mesh.bus_url.reveal(), SERVICE))
+        bus, post = await stack.enter_async_context(open_bus(mesh.bus_url.reveal(), SERVICE)), None
+        if settings.has_journal:
+            post = await stack.enter_async_context(open_post(mesh.bus_url.reveal(), f"{SERVICE} journal"))
         if hosts or services:
-            await stack.enter_async_context(embedded.hosting(bus, None, environ, hosts, services))
-        gateway = await stack.enter_async_context(opened(settings, bus))
+            await stack.enter_async_context(embedded.hosting(bus, post, environ, hosts, services))
+        gateway = await stack.enter_async_context(opened(settings, bus, post))
         port = await stack.enter_async_context(serving(make_app(gateway), settings.host, settings.port))
         log.info("gateway started", extra={"port": port, "providers": list(settings.providers)})
         await stop_requested()
@@ -63,17 +68,20 @@ def checked(settings: GatewaySettings) -> GatewaySettings:
         problems.append(f"{GATEWAY_PREFIX}MAX_CALLS_PER_PROVIDER: must be between 1 and {GATEWAY_PREFIX}MAX_REQUESTS")
     if problems:
         raise SettingsError(problems)
+    if settings.has_journal:
+        settings.pseudonyms()
     return settings
 
 
 @asynccontextmanager
-async def opened(settings: GatewaySettings, bus: Calling) -> AsyncIterator[Gateway]:
-    """A gateway whose catalogue keeps itself fresh for the life of the context."""
+async def opened(settings: GatewaySettings, bus: Calling, post: Post | None = None) -> AsyncIterator[Gateway]:
+    """A gateway whose catalogue keeps itself fresh for the life of the context. Its journal goes by `post`."""
     secret = settings.cache_secret()
     calls = Bulkheads(bus, settings.max_calls_per_provider)
     async with (
-        open_cache(settings.cache_url, secret, settings.cache_max_items, settings.cache_max_bytes) as cache,
+        open_cache(settings.cache_url, secret, settings.cache_max_items) as cache,
         open_counters(settings.cache_url) as counters,
+        _journal(settings, post) as journal,
     ):
         gateway = Gateway(
             settings,
@@ -83,6 +91,7 @@ async def opened(settings: GatewaySettings, bus: Calling) -> AsyncIterator[Gatew
             holders=_holders(settings, calls),
             pace=Pace(counters, limit=settings.calls_per_second),
             windows=parse_windows(settings.maintenance),
+            journal=journal,
         )
         informing = [asyncio.create_task(gateway.discovery.run()), asyncio.create_task(gateway.holders.run())]
         try:
@@ -102,11 +111,26 @@ def _holders(settings: GatewaySettings, bus: Calling) -> Holders:
     return Registered(tokens, bus, patience_s=settings.registry_patience_s)
 
 
+@asynccontextmanager
+async def _journal(settings: GatewaySettings, post: Post | None) -> AsyncIterator[Journal]:
+    if not settings.has_journal:
+        yield NoJournal()
+        return
+    assert post is not None, "a journal needs its post"
+    folder, max_bytes = Path(settings.journal_spool), settings.journal_spool_max_bytes
+    async with AsyncExitStack() as stack:
+        try:
+            journal = await stack.enter_async_context(open_journal(folder, max_bytes, settings.pseudonyms(), post))
+        except OSError as error:
+            raise SettingsError([f"{GATEWAY_PREFIX}JOURNAL_SPOOL: cannot be written ({error.strerror})"]) from None
+        yield journal
+
+
 def _hosted(settings: GatewaySettings) -> tuple[dict[str, embedded.Hosted], dict[str, embedded.Service]]:
     """The allowed ones of those installed here; the casebook stands for all. And the registry, where it is asked."""
     hosts = embedded.installed(sandbox=settings.sandbox)
     chosen = settings.providers if settings.providers and not settings.sandbox else tuple(hosts)
-    services = embedded.services() if settings.tokens_from == "registry" else {}
+    services = embedded.services() if settings.tokens_from == "registry" or settings.has_journal else {}
     return {name: host for name, host in hosts.items() if name in chosen}, services
 
 

@@ -10,7 +10,9 @@ from msgspec import Struct
 
 from bouquet_gateway.addresses import Networks, networks_of
 from bouquet_gateway.regime_plan import Patience, Strategy
+from bouquet_gateway.tokens import KEY_BYTES
 from bouquet_gateway.trust import Territories, territories
+from bouquet_proto.journal import Key
 from bouquet_proto.names import GATEWAY_PREFIX
 from bouquet_proto.settings import Secret, SettingsError
 
@@ -47,17 +49,24 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     hedge_after_s: float = 2.0
     double_file_grace_s: float = 0.3
     cache_url: Secret = Secret("memory:")
-    """`memory:`, or `redis(s)://…`, shared by every gateway process then, which may name its TLS files:
-    `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`."""
+    """`memory:` or `redis://…`, shared by every gateway process then."""
     cache_max_items: int = 50_000
-    cache_max_bytes: int = 64_000_000
-    """With `memory:`, in one process, like `cache_max_items`; redis has its own `maxmemory`."""
     cache_key: Secret = Secret("")
     """Keys and seals what is cached, the same in all that share a cache; derived from `token_key` when empty."""
     sandbox: bool = False
     """Answers recorded cases as they are; with the embedded bus, hosts the casebook instead of the workers."""
     calls_per_second: int = 20
     """Per token (http-contract §4)."""
+    journal: bool | None = None
+    """Whether data calls leave records for the registry to keep. Unset: where tokens are the registry's, but for a
+    sandbox."""
+    journal_key: Secret = Secret("")
+    """`name:secret`: what the journal names persons by, 32 bytes at least. Required with a journal; the registry is
+    given the same, and those before it (`…_JOURNAL_KEYS`)."""
+    journal_spool: str = "bouquet-journal"
+    """Folder on a disk that outlives the process, for records that are not sent yet. Gateways may share it."""
+    journal_spool_max_bytes: int = 256 * 1024 * 1024
+    """Of one process; a record takes about 400 bytes. At 95 % calls are refused (`00521`), and from 80 % it is told."""
     maintenance: str = ""
     """Announced windows by authority label, Paris time; see docs/operations.md."""
 
@@ -68,6 +77,19 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         if not self.token_key:
             raise SettingsError([f"{GATEWAY_PREFIX}CACHE_KEY: is required without {GATEWAY_PREFIX}TOKEN_KEY"])
         return Secret(hmac.new(self.token_key.reveal().encode(), b"bouquet cache", "sha256").hexdigest())
+
+    @property
+    def has_journal(self) -> bool:
+        if self.journal is None:
+            return self.tokens_from == "registry" and not self.sandbox
+        return self.journal
+
+    def pseudonyms(self) -> Key:
+        name, _, secret = self.journal_key.reveal().partition(":")
+        if not name or len(secret.encode()) < KEY_BYTES:
+            need = f"must be name:secret of {KEY_BYTES} bytes, or {GATEWAY_PREFIX}JOURNAL false"
+            raise SettingsError([f"{GATEWAY_PREFIX}JOURNAL_KEY: {need}"])
+        return Key(name, Secret(secret))
 
     def proxies(self) -> Networks:
         networks = networks_of(self.trusted_proxies)

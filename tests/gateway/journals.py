@@ -1,0 +1,64 @@
+"""A mesh whose accesses are recorded, and what became of the records."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from bouquet_proto import journal
+from bouquet_proto.journal import Access, Key
+from bouquet_proto.post_memory import MemoryPost
+from bouquet_proto.settings import Secret
+from tests.mesh.mesh import Mesh, mesh
+from tests.proto.buses import until
+from tests.proto.posts import Archive, collecting
+
+KEY = Key("2026", Secret("the key that names the people of the tests"))
+
+
+def settings(folder: Path, **more: Any) -> dict[str, Any]:
+    """Of a gateway that keeps a journal."""
+    own = {
+        "journal": True,
+        "journal_key": Secret(f"{KEY.name}:{KEY.secret.reveal()}"),
+        "journal_spool": str(folder),
+    }
+    return own | more
+
+
+class Journaled(Mesh):
+    """A mesh, and the records that have left it."""
+
+    archive: Archive
+
+    async def records(self, count: int) -> list[Access]:
+        """The first so many, once they are there, in the order of their calls."""
+        await until(lambda: len(self.archive.bodies) >= count)
+        return sorted(map(journal.decode, self.archive.bodies), key=lambda access: access.at)
+
+    async def record(self) -> Access:
+        """Of the one call since the last time."""
+        await until(lambda: bool(self.archive.bodies))
+        [access] = await self.records(1)
+        self.archive.bodies.clear()
+        return access
+
+
+@asynccontextmanager
+async def journaled(folder: Path, **options: Any) -> AsyncIterator[Journaled]:
+    post = MemoryPost()
+    async with collecting(post) as archive, mesh(post=post, **settings(folder, **options)) as client:
+        made = Journaled(client.session, client.url, client.gateway, client.simulators, client.workers_bus)
+        made.archive = archive
+        yield made
+
+
+def spooled(folder: Path) -> list[bytes]:
+    """What waits in a spool, whoever's."""
+    return [line for segment in segments(folder) for line in segment.read_bytes().splitlines()]
+
+
+def segments(folder: Path) -> Iterator[Path]:
+    return folder.glob("*/*.jsonl")

@@ -1,0 +1,175 @@
+"""Every call for data leaves one record, whatever becomes of it, and nothing of the person but a pseudonym."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bouquet_france_connect.personas import MAELYS
+from bouquet_gateway import courier
+from bouquet_proto.identity import Identite
+from bouquet_proto.journal import pseudonym
+from bouquet_proto.settings import Secret, SettingsError
+from tests.gateway.journals import KEY, Journaled, journaled
+from tests.gateway.test_france_connect_http import WORKERS
+from tests.mesh import mesh as meshes
+from tests.mesh.door import QF, RECIPIENT, token
+from tests.mesh.mesh import QUICK, mesh
+from tests.mesh.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S, named
+from tests.proto.buses import until
+
+OPERATION = "api_particulier_v3_cnav_quotient_familial_with_civility"
+
+
+@pytest.fixture(autouse=True)
+def haste(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(courier, "PAUSE_S", 0.01)
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[Journaled]:
+    async with journaled(tmp_path / "spool", environ=QUICK, hedge_after_s=0.05, double_file_grace_s=0.0) as opened:
+        yield opened
+
+
+async def test_a_record_tells_who_asked_what_for_whom_and_who_answered(client: Journaled) -> None:
+    began, id_ = time.time(), str(uuid.uuid4())
+    await client.get(params=CAF_ALLOCATAIRE, token=token(id=id_))
+    access = await client.record()
+    assert (access.outcome, access.status, access.code) == ("found", 200, "")
+    assert (access.operation, access.provider, access.regime) == (OPERATION, "cnaf", "cnaf")
+    assert (access.token, access.recipient, access.habilitation) == (id_, RECIPIENT, "")
+    assert (access.cached, access.key) == (False, "2026")
+    assert began - 0.01 <= access.at <= time.time()
+    assert 0 < access.duration_ms < 20_000
+    assert len(access.person) == 64
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ({"params": MSA_ALLOCATAIRE}, "found 200 msa"),
+        ({"params": NOBODY_S}, "not_found 404 35003"),
+        ({"params": named("CAF-UNIDENTIFIED MSA-UNIDENTIFIED")}, "rejected 422 00355"),
+        ({"params": named("CAF-TECHNICAL MSA-TECHNICAL")}, "failed 502 35000"),
+        ({"params": named("CAF-SLOW MSA-SLOW")}, "failed 504 35002"),
+        ({"params": CAF_ALLOCATAIRE | {"recipient": "1"}}, "refused 422 00210 nobody"),
+        ({"params": CAF_ALLOCATAIRE | {"jourDateNaissance": "x"}}, "refused 422 00363 nobody"),
+        ({"params": CAF_ALLOCATAIRE, "token": ""}, "refused 401 00101 nobody"),
+        ({"params": CAF_ALLOCATAIRE, "token": "what.is.this"}, "refused 401 00101 nobody"),
+        ({"params": CAF_ALLOCATAIRE, "token": token(valid_s=-1)}, "refused 401 00103 nobody"),
+        ({"params": CAF_ALLOCATAIRE, "scopes": ["other"]}, "refused 403 00100 nobody"),
+        ({"path": "/v3/nowhere"}, "refused 404 00404 nobody"),
+        ({"path": QF.replace("v3", "v9")}, "refused 404 00402 nobody"),
+        ({"method": "POST"}, "refused 404 00404 nobody"),
+        ({"path": "/api/introspect"}, "found 200 nobody"),
+        ({"path": "/api/introspect", "token": ""}, "refused 401 00101 nobody"),
+    ],
+)
+async def test_each_call_leaves_one_record(client: Journaled, question: dict[str, Any], told: str) -> None:
+    answer = await client.get(**question)
+    access = await client.record()
+    assert access.status == answer.status
+    words = [access.outcome, str(access.status), access.code, access.provider, "" if access.person else "nobody"]
+    assert " ".join(filter(None, words)) == told
+    assert bool(access.key) == bool(access.person)
+
+
+async def test_an_answer_of_the_cache_is_an_access_too(client: Journaled) -> None:
+    for _ in range(2):
+        await client.get(params=CAF_ALLOCATAIRE)
+    fresh, cached = await client.records(2)
+    assert (fresh.cached, cached.cached, cached.provider, cached.outcome) == (False, True, "", "found")
+    assert fresh.person == cached.person
+
+
+async def test_calls_that_ask_together_leave_a_record_each(client: Journaled) -> None:
+    calls = [client.get(params=CAF_ALLOCATAIRE, token=token(id=str(uuid.uuid4()))) for _ in range(5)]
+    assert {answer.status for answer in await asyncio.gather(*calls)} == {200}
+    accesses = await client.records(5)
+    assert len({access.id for access in accesses}) == len({access.token for access in accesses}) == 5
+    assert {access.provider for access in accesses} == {"cnaf"}
+
+
+async def test_a_conflict_and_a_pace_exceeded_are_recorded(tmp_path: Path) -> None:
+    async with journaled(tmp_path, calls_per_second=1) as client:
+        await client.get()
+        while (await client.get()).status != 429:
+            pass
+        await until(lambda: b'"code":"00429"' in b"".join(client.archive.bodies))
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/api/ping", "/api/openapi.json", "/api/errors"])
+async def test_what_is_no_access_leaves_no_record(client: Journaled, path: str) -> None:
+    assert (await client.get(path)).status == 200
+    await client.get("/api/introspect")
+    assert (await client.record()).operation == "introspect"
+
+
+async def test_a_person_is_found_by_identity_and_key_and_by_nothing_else(client: Journaled) -> None:
+    await client.get(params=CAF_ALLOCATAIRE)
+    await client.get(params=CAF_ALLOCATAIRE | {"nomNaissance": "Le Gouadec", "recipient": "35600000000001"})
+    await client.get(params=MSA_ALLOCATAIRE)
+    first, again, other = (access.person for access in await client.records(3))
+    maelys = Identite(
+        nom_naissance="LE GOUADEC",
+        prenoms=("Maëlys", "Inès"),
+        annee_date_naissance=1989,
+        mois_date_naissance=6,
+        jour_date_naissance=14,
+        sexe_etat_civil="F",
+        code_cog_insee_commune_naissance="29019",
+        code_cog_insee_pays_naissance="99100",
+    )
+    assert first == again == pseudonym(KEY.secret, maelys)
+    assert other != first
+
+
+async def test_a_citizen_s_own_call_names_the_citizen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meshes, "PROVIDERS", WORKERS)
+    path = "/v3/dss/quotient_familial/france_connect"
+    async with journaled(tmp_path, workers=tuple(WORKERS)) as client:
+        await client.get(path, {"recipient": RECIPIENT}, token="jeton-maelys")
+        found = await client.record()
+        await client.get(path, {"recipient": "no siret"}, token="jeton-maelys")
+        refused = await client.record()
+        await client.get(path, {"recipient": RECIPIENT}, token="unheard of")
+        unknown = await client.record()
+    assert MAELYS.family_name == "LE GOUADEC"
+    assert (found.outcome, found.provider, found.token) == ("found", "cnaf", "11111111-1111-1111-1111-111111111111")
+    assert (refused.code, refused.person, refused.recipient) == ("00210", found.person, "")
+    assert (unknown.status, unknown.person, unknown.token) == (401, "", "")
+
+
+async def test_a_bug_of_ours_is_recorded_too(client: Journaled, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bouquet_gateway.lookup._recipient", None)
+    assert (await client.get(params=CAF_ALLOCATAIRE)).status == 500
+    access = await client.record()
+    assert (access.outcome, access.status, access.code) == ("failed", 500, "00500")
+
+
+async def test_without_a_journal_there_is_no_record(tmp_path: Path) -> None:
+    async with mesh(journal_spool=str(tmp_path / "spool")) as client:
+        assert (await client.get(params=CAF_ALLOCATAIRE)).status == 200
+    assert not (tmp_path / "spool").exists()
+
+
+@pytest.mark.parametrize("key", ["", "2026", ":a secret without a name that is long enough", "2026:short"])
+async def test_a_journal_without_a_good_key_does_not_start(tmp_path: Path, key: str) -> None:
+    with pytest.raises(SettingsError, match="JOURNAL_KEY") as refusal:
+        async with journaled(tmp_path, journal_key=Secret(key)):
+            pass
+    assert "short" not in str(refusal.value)
+
+
+async def test_a_spool_that_cannot_be_written_is_a_wrong_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="JOURNAL_SPOOL"):
+        async with journaled(tmp_path / "file"):
+            pass

@@ -1,0 +1,204 @@
+"""The spool keeps what it was given, within its bounds, for whoever comes next."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bouquet_gateway import spool as spools
+from bouquet_gateway.spool import Spool, SpoolFull, open_spool, records_in
+from tests.gateway.journals import spooled
+
+ROOM = 1_000_000
+
+
+def numbered(count: int) -> list[bytes]:
+    return [b'{"id":"%d"}' % n for n in range(count)]
+
+
+def drained(spool: Spool) -> list[bytes]:
+    """All that it holds, in its order; it holds nothing then."""
+    records = []
+    while (segment := spool.next_segment()) is not None:
+        records += records_in(segment)
+        spool.forget(segment)
+    return records
+
+
+def left_behind(folder: Path, *segments: bytes) -> None:
+    """What a killed process leaves: its folder, with no lock on it."""
+    own = folder / "0123456789abcdef"
+    own.mkdir(parents=True)
+    for number, content in enumerate(segments):
+        (own / f"{1_700_000_000 + number:017.6f}-{number}.jsonl").write_bytes(content)
+
+
+def test_a_record_is_in_the_file_when_append_returns(tmp_path: Path) -> None:
+    with open_spool(tmp_path, ROOM) as spool:
+        for n, record in enumerate(numbered(3), 1):
+            spool.append(record)
+            assert spooled(tmp_path) == numbered(n)
+
+
+def test_what_is_sent_is_forgotten_and_nothing_is_left(tmp_path: Path) -> None:
+    with open_spool(tmp_path, ROOM) as spool:
+        for record in numbered(10):
+            spool.append(record)
+        assert spool.used_bytes == sum(len(record) + 1 for record in numbered(10))
+        assert drained(spool) == numbered(10)
+        assert (spool.used_bytes, spool.oldest_age_s()) == (0, 0.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_segments_end_at_their_size_and_go_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spools, "SEGMENT_BYTES", 50)
+    with open_spool(tmp_path, ROOM) as spool:
+        for record in numbered(40):
+            spool.append(record)
+        assert len(list(tmp_path.glob("*/*"))) > 5
+        assert drained(spool) == numbered(40)
+
+
+def test_what_comes_while_a_segment_is_sent_goes_into_another(tmp_path: Path) -> None:
+    with open_spool(tmp_path, ROOM) as spool:
+        spool.append(b"first")
+        segment = spool.next_segment()
+        assert segment
+        spool.append(b"second")
+        assert records_in(segment) == [b"first"]
+        spool.forget(segment)
+        assert drained(spool) == [b"second"]
+
+
+def test_what_a_life_could_not_send_the_next_one_does(tmp_path: Path) -> None:
+    with open_spool(tmp_path, ROOM) as spool:
+        spool.append(b"kept")
+    with open_spool(tmp_path, ROOM) as spool:
+        spool.append(b"new")
+        assert drained(spool) == [b"kept", b"new"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_torn_line_is_sent_as_it_is_and_spoils_no_other(tmp_path: Path) -> None:
+    left_behind(tmp_path, b'{"id":"0"}\n{"id":"1"}\n{"id":', b'{"id":"2"}\n')
+    with open_spool(tmp_path, ROOM) as spool:
+        spool.append(b"new")
+        assert drained(spool) == [b'{"id":"0"}', b'{"id":"1"}', b'{"id":', b'{"id":"2"}', b"new"]
+
+
+def test_what_the_dead_leave_is_adopted_by_one_and_what_the_living_have_by_none(tmp_path: Path) -> None:
+    with open_spool(tmp_path, ROOM) as one:
+        one.append(b"one's")
+        left_behind(tmp_path, b"left\n")
+        with open_spool(tmp_path, ROOM) as other:
+            one.adopt()
+            other.adopt()
+            assert drained(one) == [b"one's"]
+            assert drained(other) == [b"left"]
+
+
+DRAIN = """
+import sys
+from pathlib import Path
+from bouquet_gateway.spool import open_spool, records_in
+
+with open_spool(Path(sys.argv[1]), 1000) as spool:
+    while segment := spool.next_segment():
+        print(*map(bytes.decode, records_in(segment)), sep="\\n")
+        spool.forget(segment)
+"""
+
+
+def test_many_who_start_together_share_what_is_left_without_a_loss_or_a_double(tmp_path: Path) -> None:
+    for n in range(50):
+        own = tmp_path / f"dead{n}"
+        own.mkdir()
+        (own / f"{1_700_000_000 + n:017.6f}-1.jsonl").write_bytes(b"%d\n" % n)
+    starting = [subprocess.Popen([sys.executable, "-c", DRAIN, tmp_path], stdout=subprocess.PIPE) for _ in range(4)]
+    sent = b"\n".join(process.communicate(timeout=60)[0] for process in starting)
+    assert sorted(map(int, sent.split())) == list(range(50))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_its_bound_is_kept_and_told_before_it_is_reached(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", spools.__name__)
+    told: list[tuple[str, bool]] = []
+    with open_spool(tmp_path, 1000) as spool:
+        for _ in range(100):
+            spool.append(b"x" * 9)
+            if len(caplog.records) > len(told):
+                told.append((caplog.records[-1].message, spool.is_full))
+        assert told == [("journal spool is filling", False), ("journal spool is full", True)]
+        with pytest.raises(SpoolFull):
+            spool.append(b"one more")
+        assert spool.used_bytes == len(b"".join(spooled(tmp_path))) + 100 == 1000
+        drained(spool)
+        assert not spool.is_full
+        spool.append(b"room again")
+    assert [record.message for record in caplog.records[2:]] == ["journal spool has room again"]
+
+
+def test_a_disk_that_takes_half_a_line_takes_no_more_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    with open_spool(tmp_path, ROOM) as spool:
+        spool.append(b"whole")
+        monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:3]))
+        with pytest.raises(SpoolFull):
+            spool.append(b"torn")
+        monkeypatch.undo()
+        spool.append(b"after")
+        assert drained(spool) == [b"whole", b"tor", b"after"]
+        assert spool.used_bytes == 0
+
+
+def test_a_disk_that_takes_nothing_is_a_full_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with open_spool(tmp_path, ROOM) as spool:
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(SpoolFull):
+            spool.append(b"lost")
+        monkeypatch.undo()
+        spool.append(b"kept")
+        assert drained(spool) == [b"kept"]
+
+
+def test_the_oldest_record_s_age_is_that_of_what_was_left(tmp_path: Path) -> None:
+    left_behind(tmp_path, b"old\n")
+    with open_spool(tmp_path, ROOM) as spool:
+        spool.append(b"new")
+        assert abs(spool.oldest_age_s() - (time.time() - 1_700_000_000)) < 60
+
+
+def test_more_than_its_bound_is_adopted_when_it_is_empty_and_not_when_it_is_in_use(tmp_path: Path) -> None:
+    with open_spool(tmp_path, 100) as spool:
+        spool.append(b"x" * 50)
+        left_behind(tmp_path, b"y" * 98 + b"\n")
+        spool.adopt()
+        assert drained(spool) == [b"x" * 50]
+        spool.adopt()
+        assert spool.is_full
+        assert drained(spool) == [b"y" * 98]
+
+
+def test_nobody_else_may_read_it(tmp_path: Path) -> None:
+    folder = tmp_path / "spool"
+    with open_spool(folder, ROOM) as spool:
+        spool.append(b"somebody's")
+        for path in (folder, *folder.rglob("*")):
+            assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_what_an_operator_puts_there_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "README").write_text("not a segment")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "read-me.jsonl").write_text("not a segment either")
+    with open_spool(tmp_path, ROOM) as spool:
+        assert spool.next_segment() is None
+    assert {path.name for path in tmp_path.rglob("*")} == {"README", "notes", "read-me.jsonl"}
