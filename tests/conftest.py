@@ -45,25 +45,25 @@ def broker_url(rabbit: rabbitmq.RabbitNode) -> str:
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.RedisServer]:
-    _need(redis.PROGRAM is not None, "redis")
+    need(redis.PROGRAM is not None, "redis")
     with redis.RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[postgres.PostgresServer]:
-    _need(postgres.PROGRAM is not None, "PostgreSQL")
+    need(postgres.PROGRAM is not None, "PostgreSQL")
     with postgres.PostgresServer() as server:
         yield server
 
 
 def _node(release: rabbitmq.Release) -> Iterator[rabbitmq.RabbitNode]:
-    _need(release.is_installed, release.name)
+    need(release.is_installed, release.name)
     with release.folder() as folder, rabbitmq.RabbitNode(folder, release=release) as node:
         yield node
 
 
-def _need(is_installed: bool, name: str) -> None:
+def need(is_installed: bool, name: str) -> None:
     if not is_installed:
         give_up = pytest.fail if SERVICES_REQUIRED else pytest.skip
         give_up(f"{name} is not installed: run scripts/install_services.sh as root")

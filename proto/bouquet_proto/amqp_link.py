@@ -16,6 +16,7 @@ from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPError
 from prometheus_client import Gauge
 
 from bouquet_proto import metrics
+from bouquet_proto.tls import trouble_of
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class Link:
                 with cancelled_by_us_alone():
                     await self._live()
             except Exception as error:  # whatever it was, the only cure is to connect again
-                trouble = type(error).__name__
+                trouble = trouble_of(error) or type(error).__name__
             self.settled.set()
             if time.monotonic() - began > STEADY_S:
                 failures, told = 0, ""

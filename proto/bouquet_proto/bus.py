@@ -18,7 +18,8 @@ from bouquet_proto import metrics, telemetry
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Changes, Describe, Failed, Reply, Request, decode_reply, decode_request, encode
 from bouquet_proto.names import MESH_PREFIX
-from bouquet_proto.settings import SettingsError
+from bouquet_proto.settings import Secret, SettingsError
+from bouquet_proto.tls import verified
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ async def open_bus(url: str, name: str) -> AsyncIterator[Bus]:
     elif url.startswith(("amqp://", "amqps://")):
         from bouquet_proto.bus_amqp import open_amqp_bus
 
-        async with open_amqp_bus(url, name) as bus:
+        async with open_amqp_bus(verified(Secret(url), f"{MESH_PREFIX}BUS_URL"), name) as bus:
             yield bus
     else:
         raise SettingsError([f"{MESH_PREFIX}BUS_URL: must be memory: or amqp(s)://…"])

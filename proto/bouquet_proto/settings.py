@@ -43,7 +43,8 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     """What every process of the mesh shares: `BOUQUET_*`."""
 
     bus_url: Secret = Secret("memory:")
-    """`memory:` (everything in one process) or `amqp://…`. Secret, since it carries a password."""
+    """`memory:` (everything in one process), or `amqp(s)://…`, which may name its TLS files:
+    `?cafile=…&certfile=…&keyfile=…`. Secret, since it carries a password."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 

@@ -75,6 +75,14 @@ async def test_a_silent_provider_gives_its_places_back_at_the_deadline(calls: Bu
     assert await calls.call(PROVIDER, lookup()) == FOUND
 
 
+async def test_calls_that_have_ended_leave_nothing_behind(calls: Bulkheads, desk: Desk) -> None:
+    under_way = await filled(calls, desk)
+    under_way[0].cancel()
+    desk.open.set()
+    await asyncio.wait(under_way)
+    await until(lambda: not any(calls._under_way.values()))
+
+
 async def test_what_the_gateway_asks_for_itself_passes(calls: Bulkheads, desk: Desk) -> None:
     await filled(calls, desk)
     desk.open.set()

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from bouquet_gateway.besteffort import PAUSE_S, BestEffort
-from bouquet_gateway.cache import Cache, Stored, key_of, open_cache
+from bouquet_gateway.cache import ENTRY_BYTES, Cache, Stored, key_of, open_cache
 from bouquet_proto.settings import Secret
+from tests.proto.buses import until
 from tests.support.redis import RedisServer
 
 SECRET = Secret("k" * 32)
@@ -91,6 +92,47 @@ async def test_memory_drops_the_oldest_to_make_room() -> None:
         for key in ("a", "b", "a", "c"):
             await cache.set(key, b"", 60)
         assert [await cache.get(key) is not None for key in ("a", "b", "c")] == [True, False, True]
+
+
+async def test_memory_drops_as_many_as_a_large_value_needs() -> None:
+    async with open_cache(Secret("memory:"), SECRET, max_bytes=3 * ENTRY_BYTES + 3000) as cache:
+        for key in ("a", "b", "c"):
+            await cache.set(key, bytes(1000), 60)
+        await cache.set("large", bytes(2500), 60)
+        assert [await cache.get(key) is not None for key in ("a", "b", "c", "large")] == [False, False, True, True]
+
+
+async def test_what_is_larger_than_the_memory_is_not_kept_and_drives_nothing_out() -> None:
+    async with open_cache(Secret("memory:"), SECRET, max_bytes=5000) as cache:
+        await cache.set("small", b"value", 60)
+        await cache.set("large", bytes(5000), 60)
+        assert [await cache.get(key) is not None for key in ("small", "large")] == [True, False]
+
+
+VERBS = st.sampled_from(["set", "add", "delete"])
+
+
+@given(steps=st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 3000), VERBS)))
+async def test_memory_never_weighs_more_than_it_may(steps: list[tuple[str, int, str]]) -> None:
+    async with open_cache(Secret("memory:"), SECRET, max_bytes=6000) as cache:
+        for key, size, verb in steps:
+            match verb:
+                case "set":
+                    await cache.set(key, bytes(size), 60)
+                case "add":
+                    await cache.add(key, 60)
+                case _:
+                    await cache.delete(key)
+            held = cache._backend._cache
+            assert held.bytes == sum(ENTRY_BYTES + len(entry.value) for entry in held.values()) <= 6000
+            assert held.keys() == cache._backend._handlers.keys()
+
+
+async def test_what_ends_by_itself_weighs_nothing_any_more() -> None:
+    async with open_cache(Secret("memory:"), SECRET) as cache:
+        await cache.set("key", bytes(1000), 0.02)
+        await until(lambda: not cache._backend._cache)
+        assert cache._backend._cache.bytes == 0
 
 
 async def test_memory_does_not_share_with_another_cache() -> None:

@@ -186,4 +186,4 @@ def test_keys_are_made_and_their_public_halves_told(
 
 def test_tables_are_migrated_on_demand(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["migrate"]) == 0
-    assert capsys.readouterr().out == "0001\n"
+    assert capsys.readouterr().out == "0002\n"

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support.daemon import Daemon, find_program, free_port
@@ -23,7 +24,7 @@ SETTINGS = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsy
 
 
 class PostgresServer(Daemon):
-    """What it keeps is gone when it stops."""
+    """What it keeps is gone when it stops; not when it is killed and started again."""
 
     def __init__(self) -> None:
         # Not under pytest's own folder, where the other user may not go.
@@ -39,6 +40,14 @@ class PostgresServer(Daemon):
             options = ("-D", str(self._data), "-U", USER, "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
             self._run("initdb", *options)
         super().start()
+
+    def kill(self) -> None:
+        """With those that it forked, which are in sessions of their own; what it has written stays."""
+        if self._process:
+            family = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+            super().kill()
+            for pid in family:
+                _kill(int(pid))
 
     def stop(self) -> None:
         if self.is_running:
@@ -73,6 +82,16 @@ class PostgresServer(Daemon):
         assert PROGRAM, "postgres is not installed"
         command = [*_as_somebody(), str(Path(PROGRAM).with_name(program)), *arguments]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.folder, timeout=60)
+
+
+def _kill(pid: int) -> None:
+    """Returns once it is gone: what it held of the old server's memory would keep the next one from starting."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    status = Path(f"/proc/{pid}/status")
+    with suppress(OSError):
+        while "State:\tZ" not in status.read_text():
+            time.sleep(0.01)
 
 
 def _as_somebody() -> list[str]:

@@ -8,7 +8,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
+
+from bouquet_proto.names import GATEWAY_PREFIX
+from bouquet_proto.settings import Secret
+from bouquet_proto.tls import trouble_of, verified
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +23,11 @@ T = TypeVar("T")
 TIMEOUT_S = 0.5
 PAUSE_S = 1.0
 """How long a store that failed is left alone, so that its silence costs one wait and not one a call."""
+
+
+def open_redis(url: Secret) -> Redis:
+    """To be closed. Raises `SettingsError`."""
+    return Redis.from_url(verified(url, f"{GATEWAY_PREFIX}CACHE_URL"))
 
 
 class BestEffort:
@@ -42,7 +52,9 @@ class BestEffort:
     def _lost(self, error: Exception) -> None:
         self._asked_again_at = time.monotonic() + PAUSE_S
         if self._up:
-            log.warning("store unavailable", extra={"store": self._store, "error": type(error).__name__})
+            log.warning(
+                "store unavailable", extra={"store": self._store, "error": trouble_of(error) or type(error).__name__}
+            )
         self._up = False
 
     def _found(self) -> None:

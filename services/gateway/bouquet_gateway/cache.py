@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 from aiocache import RedisCache, SimpleMemoryCache  # type: ignore[import-untyped]
@@ -15,12 +16,13 @@ from aiocache.serializers import BaseSerializer  # type: ignore[import-untyped]
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
-from redis.asyncio import Redis
 
-from bouquet_gateway.besteffort import BestEffort
+from bouquet_gateway.besteffort import BestEffort, open_redis
 from bouquet_proto.settings import Secret
 
 NONCE_BYTES = 12
+ENTRY_BYTES = 1000
+"""Of an entry's key, timer and place, about."""
 NO_TIMEOUT = 0  # of aiocache's own, which costs a task a call
 
 
@@ -80,10 +82,12 @@ class Cache:
 
 
 @asynccontextmanager
-async def open_cache(url: Secret, secret: Secret, max_items: int = 50_000) -> AsyncIterator[Cache]:
-    """`memory:`, of `max_items` at most; or `redis(s)://…`, whose own `maxmemory` is the limit."""
+async def open_cache(
+    url: Secret, secret: Secret, max_items: int = 50_000, max_bytes: int = 64_000_000
+) -> AsyncIterator[Cache]:
+    """`memory:`, of `max_items` and `max_bytes` at most; or `redis(s)://…`, whose own `maxmemory` is the limit."""
     if url.reveal() == "memory:":
-        backend: BaseCache = _Memory(max_items)
+        backend: BaseCache = _Memory(max_items, max_bytes)
     else:
         backend = _Redis(url, secret)
     async with backend:
@@ -93,19 +97,46 @@ async def open_cache(url: Secret, secret: Secret, max_items: int = 50_000) -> As
 class _Memory(SimpleMemoryCache):  # type: ignore[misc]
     """Makes room by dropping what was written first."""
 
-    def __init__(self, max_items: int) -> None:
+    def __init__(self, max_items: int, max_bytes: int) -> None:
         super().__init__(timeout=NO_TIMEOUT)
+        self._cache: _Weighed = _Weighed()
         self._max_items = max_items
+        self._max_bytes = max_bytes
 
-    async def _set(self, key: str, *args: object, **kwargs: object) -> object:
+    async def _set(self, key: str, value: _Entry, **kwargs: object) -> object:
         await self._delete(key)  # a dict keeps the place of a key that is written again
-        if len(self._cache) >= self._max_items:
+        left = self._max_bytes - _weight(value)
+        if left < 0:
+            return False
+        while len(self._cache) >= self._max_items or self._cache.bytes > left:
             await self._delete(next(iter(self._cache)))
-        return await super()._set(key, *args, **kwargs)
+        return await super()._set(key, value, **kwargs)
 
     async def _close(self, *_: object, **__: object) -> None:
         for key in list(self._cache):
             await self._delete(key)
+
+
+class _Weighed(dict[str, _Entry]):
+    """Entries, and what they weigh together: aiocache ends them by a timer of its own."""
+
+    bytes = 0
+
+    def __setitem__(self, key: str, entry: _Entry) -> None:
+        self.pop(key, None)
+        super().__setitem__(key, entry)
+        self.bytes += _weight(entry)
+
+    def pop(self, key: str, default: Any = None) -> Any:
+        entry = super().pop(key, None)
+        if entry is None:
+            return default
+        self.bytes -= _weight(entry)
+        return entry
+
+
+def _weight(entry: _Entry) -> int:
+    return ENTRY_BYTES + len(entry.value)
 
 
 class _Redis(RedisCache):  # type: ignore[misc]
@@ -113,7 +144,7 @@ class _Redis(RedisCache):  # type: ignore[misc]
 
     def __init__(self, url: Secret, secret: Secret) -> None:
         super().__init__(serializer=_Sealed(secret), namespace="bouquet:cache", timeout=NO_TIMEOUT)
-        self.client = Redis.from_url(url.reveal())
+        self.client = open_redis(url)
 
     async def _close(self, *_: object, **__: object) -> None:
         await self.client.aclose()

@@ -1,4 +1,4 @@
-"""One record of each call, in the spool before the call is answered (docs/adr/0010).
+"""One record of each call, in the spool before the call is answered (docs/adr/0011).
 
 A call whose record cannot be kept is not answered with data: an access that nobody could account for is not given.
 """

@@ -11,7 +11,7 @@ from typing import Protocol
 from msgspec import Struct
 from redis.asyncio import Redis
 
-from bouquet_gateway.besteffort import BestEffort
+from bouquet_gateway.besteffort import BestEffort, open_redis
 from bouquet_proto.settings import Secret
 
 MINUTE_S = 60
@@ -120,5 +120,5 @@ async def open_counters(url: Secret) -> AsyncIterator[Counters]:
     if url.reveal() == "memory:":
         yield MemoryCounters()
     else:
-        async with Redis.from_url(url.reveal()) as client:
+        async with open_redis(url) as client:
             yield RedisCounters(client)

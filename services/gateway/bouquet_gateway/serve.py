@@ -79,7 +79,7 @@ async def opened(settings: GatewaySettings, bus: Calling, post: Post | None = No
     secret = settings.cache_secret()
     calls = Bulkheads(bus, settings.max_calls_per_provider)
     async with (
-        open_cache(settings.cache_url, secret, settings.cache_max_items) as cache,
+        open_cache(settings.cache_url, secret, settings.cache_max_items, settings.cache_max_bytes) as cache,
         open_counters(settings.cache_url) as counters,
         _journal(settings, post) as journal,
     ):

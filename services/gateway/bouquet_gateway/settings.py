@@ -49,8 +49,11 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     hedge_after_s: float = 2.0
     double_file_grace_s: float = 0.3
     cache_url: Secret = Secret("memory:")
-    """`memory:` or `redis://…`, shared by every gateway process then."""
+    """`memory:`, or `redis(s)://…`, shared by every gateway process then, which may name its TLS files:
+    `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`."""
     cache_max_items: int = 50_000
+    cache_max_bytes: int = 64_000_000
+    """With `memory:`, in one process, like `cache_max_items`; redis has its own `maxmemory`."""
     cache_key: Secret = Secret("")
     """Keys and seals what is cached, the same in all that share a cache; derived from `token_key` when empty."""
     sandbox: bool = False

@@ -1,4 +1,4 @@
-"""The journal's spool: records on this machine's disk until somebody else has them (docs/adr/0010).
+"""The journal's spool: records on this machine's disk until somebody else has them (docs/adr/0011).
 
 A folder that several gateway processes may share, with a folder in it for each. A record is a line, in a file with one
 `write()` before its call is answered: whatever kills the process, what was answered is there. It is the kernel's to put

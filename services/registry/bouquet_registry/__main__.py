@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bouquet_proto.settings import SettingsError
 from bouquet_registry import cli, signing
 from bouquet_registry.desk import Refused
+from bouquet_registry.journal import cli as journal
 from bouquet_registry.serve import serve
 from bouquet_registry.store import open_store, upgrade
 from bouquet_registry.worker import registry
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=_jwks)
 
     cli.add_to(commands)
+    journal.add_to(commands)
     return parser
 
 

@@ -22,6 +22,12 @@ Command: TypeAlias = Callable[["Office", argparse.Namespace], Awaitable[Shown | 
 
 CONTACT_KINDS = ("demandeur", "contact_metier", "contact_technique")
 
+COLUMNS = (
+    *("id", "siret", "at", "name", "state", "expires_at", "blacklisted_at", "last_used_at"),
+    *("recipient", "operation", "outcome", "calls", "justificatifs_evites", "left_out"),
+)
+"""What a line shows of a row, where it has it."""
+
 
 class Office(Struct, frozen=True):
     store: Store
@@ -114,44 +120,44 @@ def _expect(found: Habilitation | Token, given: argparse.Namespace) -> None:
 
 def add_to(nouns: Any) -> None:
     """The subcommands of operators, beside those of `__main__`."""
-    verbs = _verbs(nouns, "habilitation", "who may ask for what")
-    command = _verb(verbs, "create", create, "write one down")
+    verbs = verbs_of(nouns, "habilitation", "who may ask for what")
+    command = verb_of(verbs, "create", create, "write one down")
     _add_fields(command, required=True)
-    command = _verb(verbs, "list", list_habilitations, "all of them")
+    command = verb_of(verbs, "list", list_habilitations, "all of them")
     command.add_argument("--archived", action="store_true", help="those that are archived too")
-    command = _verb(verbs, "show", show, "one, with its tokens")
+    command = verb_of(verbs, "show", show, "one, with its tokens")
     command.add_argument("id")
-    command = _verb(verbs, "update", update, "change it; what its tokens allow changes everywhere within 5 s")
+    command = verb_of(verbs, "update", update, "change it; what its tokens allow changes everywhere within 5 s")
     _add_target(command)
     _add_fields(command, required=False)
-    command = _verb(verbs, "archive", archive, "end it: its tokens are refused")
+    command = verb_of(verbs, "archive", archive, "end it: its tokens are refused")
     _add_target(command)
     command.add_argument("--undo", action="store_true", help="bring it back")
 
-    verbs = _verbs(nouns, "token", "what a habilitation calls with")
-    command = _verb(verbs, "issue", issue, "make one, for 18 months")
+    verbs = verbs_of(nouns, "token", "what a habilitation calls with")
+    command = verb_of(verbs, "issue", issue, "make one, for 18 months")
     command.add_argument("habilitation")
-    command = _verb(verbs, "show", show_token, "one, by its id (the claim jti)")
+    command = verb_of(verbs, "show", show_token, "one, by its id (the claim jti)")
     command.add_argument("id")
     command.add_argument("--reveal", action="store_true", help="with its signed text")
-    command = _verb(verbs, "prolong", prolong, "18 months from now")
+    command = verb_of(verbs, "prolong", prolong, "18 months from now")
     _add_target(command)
-    command = _verb(verbs, "revoke", revoke, "put it on the blacklist; refused everywhere within 5 s")
+    command = verb_of(verbs, "revoke", revoke, "put it on the blacklist; refused everywhere within 5 s")
     _add_target(command)
     command.add_argument("--reason", required=True)
-    command.add_argument("--at", type=_moment, help="not now but then: 2027-01-31T12:00+01:00")
-    command = _verb(verbs, "list", list_tokens, "all of them")
+    command.add_argument("--at", type=moment, help="not now but then: 2027-01-31T12:00+01:00")
+    command = verb_of(verbs, "list", list_tokens, "all of them")
     command.add_argument("--habilitation", help="those of one habilitation")
     command.add_argument(
         "--expiring-within", type=int, metavar="DAYS", help="those in force that end within so many days"
     )
 
 
-def _verbs(nouns: Any, name: str, help_: str) -> Any:
+def verbs_of(nouns: Any, name: str, help_: str) -> Any:
     return nouns.add_parser(name, help=help_).add_subparsers(required=True, metavar="COMMAND")
 
 
-def _verb(verbs: Any, name: str, command: Command, help_: str) -> argparse.ArgumentParser:
+def verb_of(verbs: Any, name: str, command: Command, help_: str) -> argparse.ArgumentParser:
     made: argparse.ArgumentParser = verbs.add_parser(name, help=help_, description=help_)
     made.add_argument("--json", action="store_true", help="for programs")
     made.set_defaults(operation=command)
@@ -197,11 +203,11 @@ def _delegation(text: str) -> Delegation:
     return Delegation(siret, name)
 
 
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
+def moment(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
         raise argparse.ArgumentTypeError("needs a time zone")
-    return moment
+    return found
 
 
 def _plain(found: Struct) -> Shown:
@@ -218,8 +224,7 @@ def text_of(shown: Shown | list[Shown], *, json: bool) -> str:
 
 
 def _line(row: Shown) -> str:
-    columns = ("id", "siret", "name", "state", "expires_at", "blacklisted_at", "last_used_at")
-    return "  ".join(_word(row[name]) for name in columns if name in row)
+    return "  ".join(_word(row[name]) for name in COLUMNS if name in row)
 
 
 def _word(value: object) -> str:

@@ -101,7 +101,12 @@ def _problems_of(habilitation: Habilitation) -> Iterator[str]:
 
 
 def end_of_life(from_: datetime) -> datetime:
-    """A token's, issued or prolonged then: 18 months later, on the month's last day where it has no such day."""
-    months = from_.month - 1 + TOKEN_LIFE_MONTHS
-    year, month = from_.year + months // 12, months % 12 + 1
-    return from_.replace(year=year, month=month, day=min(from_.day, calendar.monthrange(year, month)[1]))
+    """A token's, issued or prolonged then."""
+    return months_later(from_, TOKEN_LIFE_MONTHS)
+
+
+def months_later(moment: datetime, months: int) -> datetime:
+    """The same day and hour, or the month's last day where it has no such day. Earlier, if negative."""
+    months += moment.month - 1
+    year, month = moment.year + months // 12, months % 12 + 1
+    return moment.replace(year=year, month=month, day=min(moment.day, calendar.monthrange(year, month)[1]))

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge, Histogram
+
+from bouquet_proto.metrics import SECONDS
 
 NOTICES = Counter("bouquet_registry_notices_total", "Notices before expiry, by threshold in days.", ["days", "outcome"])
 WEBHOOKS = Counter("bouquet_registry_webhooks_total", "Webhooks of DataPass, by what became of them.", ["outcome"])
+
+JOURNAL_RECORDS = Counter(
+    "bouquet_registry_journal_records_total",
+    "Records that came to the journal: written, duplicate (it has them already), aside (they are no records).",
+    ["outcome"],
+)
+JOURNAL_BATCH_SECONDS = Histogram(
+    "bouquet_registry_journal_batch_seconds", "Time that a batch took to be written.", buckets=SECONDS
+)
+JOURNAL_NEWEST = Gauge(
+    "bouquet_registry_journal_newest_timestamp_seconds",
+    "When the newest call of the last batch was made: the journal's lag is time() less this.",
+)

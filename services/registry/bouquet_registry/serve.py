@@ -1,19 +1,25 @@
-"""The registry as a process: settings → logs, traces → database → bus → webhooks and health; the reverse at SIGTERM."""
+"""The registry as a process: settings → logs, traces → database → bus → webhooks and health; the reverse at SIGTERM.
+
+The journal's worker is a part of it, or a process of its own.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TypeAlias
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from bouquet_proto import telemetry
-from bouquet_proto.bus import Serving, open_bus
+from bouquet_proto.bus import open_bus
 from bouquet_proto.names import MESH_PREFIX
+from bouquet_proto.post import open_post
 from bouquet_proto.settings import MeshSettings, load
 from bouquet_proto.signals import stop_requested
+from bouquet_registry.journal.worker import writing
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store, open_store
 from bouquet_registry.webhooks import Webhooks
@@ -22,32 +28,63 @@ from bouquet_registry.worker import answering, registry
 log = logging.getLogger(__name__)
 
 SERVICE = "bouquet-registry"
+JOURNAL_SERVICE = "bouquet-registry-journal"
 MAX_BODY_BYTES = 1024 * 1024
+
+Ready: TypeAlias = Callable[[], bool]
 
 
 async def serve(environ: Mapping[str, str]) -> None:
-    """Raises `SettingsError`."""
+    """Answers gateways and DataPass; writes the journal unless told not to. Raises `SettingsError`."""
+    async with _started(SERVICE, environ) as (stack, mesh, settings, store):
+        bus = await stack.enter_async_context(open_bus(mesh.bus_url.reveal(), SERVICE))
+        serving = await stack.enter_async_context(answering(bus, store, settings))
+        ready: list[Ready] = [lambda: serving.consuming]
+        if settings.journal:
+            ready.append(await stack.enter_async_context(_journal(mesh, store)))
+        webhooks = Webhooks(store, settings.datapass_secret, settings.datapass_window_s)
+        port = await stack.enter_async_context(_listening(make_app(ready, webhooks.routes()), settings))
+        log.info("registry started", extra={"port": port, "webhooks": bool(settings.datapass_secret)})
+        await stop_requested()
+        log.info("registry stopping")
+
+
+async def serve_journal(environ: Mapping[str, str]) -> None:
+    """Writes the journal, and nothing else. Raises `SettingsError`."""
+    async with _started(JOURNAL_SERVICE, environ) as (stack, mesh, settings, store):
+        ready = await stack.enter_async_context(_journal(mesh, store))
+        port = await stack.enter_async_context(_listening(make_app([ready]), settings))
+        log.info("journal started", extra={"port": port})
+        await stop_requested()
+        log.info("journal stopping")
+
+
+Started: TypeAlias = tuple[AsyncExitStack, MeshSettings, RegistrySettings, Store]
+
+
+@asynccontextmanager
+async def _started(service: str, environ: Mapping[str, str]) -> AsyncIterator[Started]:
+    """What every process of the registry begins with. What is put on the stack is closed before the database."""
     mesh = load(MeshSettings, environ, MESH_PREFIX, strict=False)
     settings = registry.settings(environ)
-    telemetry.configure_logs(SERVICE, mesh.log_level)
-    with telemetry.tracing(SERVICE, environ):
-        async with (
-            open_store(settings.database_url) as store,
-            open_bus(mesh.bus_url.reveal(), SERVICE) as bus,
-            answering(bus, store, settings) as serving,
-            _listening(make_app(store, settings, serving), settings.host, settings.port) as port,
-        ):
-            log.info("registry started", extra={"port": port, "webhooks": bool(settings.datapass_secret)})
-            await stop_requested()
-            log.info("registry stopping")
+    telemetry.configure_logs(service, mesh.log_level)
+    with telemetry.tracing(service, environ):
+        async with open_store(settings.database_url) as store, AsyncExitStack() as stack:
+            yield stack, mesh, settings, store
 
 
-def make_app(store: Store, settings: RegistrySettings, serving: Serving) -> web.Application:
+@asynccontextmanager
+async def _journal(mesh: MeshSettings, store: Store) -> AsyncIterator[Ready]:
+    async with open_post(mesh.bus_url.reveal(), JOURNAL_SERVICE) as post, writing(post, store) as scribe:
+        yield lambda: scribe.writing
+
+
+def make_app(ready: Iterable[Ready], routes: Iterable[web.RouteDef] = ()) -> web.Application:
     async def livez(_: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
 
     async def readyz(_: web.Request) -> web.Response:
-        if serving.consuming:
+        if all(is_ready() for is_ready in ready):
             return web.json_response({"status": "ready"})
         return web.json_response({"status": "no consumer"}, status=503)
 
@@ -55,17 +92,16 @@ def make_app(store: Store, settings: RegistrySettings, serving: Serving) -> web.
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application(client_max_size=MAX_BODY_BYTES)
-    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics)])
-    app.add_routes(Webhooks(store, settings.datapass_secret, settings.datapass_window_s).routes())
+    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics), *routes])
     return app
 
 
 @asynccontextmanager
-async def _listening(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
+async def _listening(app: web.Application, settings: RegistrySettings) -> AsyncIterator[int]:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port)
+        site = web.TCPSite(runner, settings.host, settings.port)
         await site.start()
         yield site.port
     finally:

@@ -29,3 +29,7 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     notices_secret: Secret = Secret("")
     """Signs the notices that go to a webhook, as DataPass signs its own."""
     notices_every_s: float = 3600.0
+    journal: bool = True
+    """Whether `serve` writes the access journal too, or leaves it to `bouquet-registry journal serve`."""
+    journal_keys: Secret = Secret("")
+    """`name:secret,…` of every key that the gateways made pseudonyms with: for `journal who-read` alone."""

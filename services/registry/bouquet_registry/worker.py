@@ -22,6 +22,7 @@ from bouquet_proto.settings import load
 from bouquet_registry import changes, schema
 from bouquet_registry.delivery import open_channel
 from bouquet_registry.desk import Clock, hold_log, utc_now
+from bouquet_registry.journal.worker import writing
 from bouquet_registry.notices import keep_noticing
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import PREFIX, Store, open_store
@@ -46,8 +47,10 @@ class Service:
     @asynccontextmanager
     async def running(self, bus: Bus, environ: Mapping[str, str], post: Post | None) -> AsyncIterator[Serving]:
         settings = self.settings(environ)
-        async with open_store(settings.database_url) as store, answering(bus, store, settings) as serving:
-            yield serving
+        async with open_store(settings.database_url) as store, AsyncExitStack() as stack:
+            if post is not None and settings.journal:
+                await stack.enter_async_context(writing(post, store))
+            yield await stack.enter_async_context(answering(bus, store, settings))
 
 
 registry = Service()

@@ -5,16 +5,16 @@ Upstreams: the social-security hub (bouquet_hub), and the CAF's older SOAP servi
 
 from __future__ import annotations
 
-import ssl
-
 from bouquet_cnaf import contract, upstream
 from bouquet_cnaf.upstream import ABSENCES, FAILURES, SUCCESS, WRONG_PARAMETERS, Document, Person
 from bouquet_hub.quotient import PUBLISHED, SEXES, quotient_familial
 from bouquet_hub.upstream import HubSettings, open_hub
 from bouquet_proto.identity import NumeroAllocataire
 from bouquet_proto.messages import Failed, NotFound, Rejected
+from bouquet_proto.names import worker_prefix
 from bouquet_proto.offer import Authority
 from bouquet_proto.quotient_familial import PROBLEMS, QUOTIENT_MISSING
+from bouquet_proto.tls import client_context
 from bouquet_worker.transport import Answer
 from bouquet_worker.trouble import Trouble
 from bouquet_worker.upstream import Upstream
@@ -66,7 +66,13 @@ def soap(settings: Settings) -> Upstream:
         headers=upstream.HEADERS,
         concurrency=settings.concurrency,
         calls_per_minute=settings.upstream_calls_per_minute,
-        ssl=_mutual_tls(settings),
+        ssl=client_context(
+            f"{worker_prefix('cnaf')}SOAP_URL",
+            settings.soap_url,
+            settings.soap_ca_path,
+            settings.soap_certificate_path,
+            settings.soap_key_path,
+        ),
     )
 
 
@@ -111,12 +117,3 @@ def to_contract(document: Document) -> contract.CompositionFamiliale | Failed:
 
 def personne(person: Person) -> contract.Personne:
     return contract.Personne(nom_prenom=person.name, date_de_naissance=person.born, sexe=SEXES.get(person.sex))
-
-
-def _mutual_tls(settings: Settings) -> ssl.SSLContext | None:
-    if not (settings.soap_certificate_path or settings.soap_ca_path):
-        return None
-    context = ssl.create_default_context(cafile=settings.soap_ca_path or None)
-    if settings.soap_certificate_path:
-        context.load_cert_chain(settings.soap_certificate_path, settings.soap_key_path or None)
-    return context

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-from bouquet_registry.schema import metadata
+from bouquet_registry.journal.schema import journal
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.configure(connection=context.config.attributes["connection"], target_metadata=journal.metadata)
 with context.begin_transaction():
     context.run_migrations()

@@ -1,0 +1,59 @@
+"""TLS to brokers, stores and upstreams: chain and host name are always verified, and nothing falls back to plain.
+
+A broker's or a redis's url names its own files, as its client wants them: `amqps://…?cafile=…&certfile=…&keyfile=…`,
+`rediss://…?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`. They are read anew at each connection.
+"""
+
+from __future__ import annotations
+
+import ssl
+from urllib.parse import parse_qsl, urlsplit
+
+from bouquet_proto.settings import Secret, SettingsError
+
+ENCRYPTED = ("amqps", "rediss", "https")
+CA_FILE, CERTIFICATE, KEY = ("cafile", "ssl_ca_certs"), ("certfile", "ssl_certfile"), ("keyfile", "ssl_keyfile")
+UNVERIFIED = ("no_verify_ssl", "ssl_cert_reqs", "ssl_check_hostname")
+"""What a url may not say: who wants no verification wants no TLS."""
+
+
+def verified(url: Secret, setting: str) -> str:
+    """The url itself. Raises `SettingsError` where its TLS would verify nothing, or cannot be what it says."""
+    asked = dict(parse_qsl(urlsplit(url.reveal()).query, keep_blank_values=True))
+    if any(name in asked for name in UNVERIFIED):
+        raise SettingsError([f"{setting}: must verify whom it speaks to"])
+    client_context(setting, url.reveal(), *(_first(asked, names) for names in (CA_FILE, CERTIFICATE, KEY)))
+    return url.reveal()
+
+
+def _first(asked: dict[str, str], names: tuple[str, ...]) -> str:
+    return next((asked[name] for name in names if name in asked), "")
+
+
+def client_context(
+    setting: str, url: str, ca_path: str = "", certificate_path: str = "", key_path: str = ""
+) -> ssl.SSLContext:
+    """How we connect to `url`. PEM files: the authority that signed the server's certificate, where the system does not
+    know it; our own certificate, and its key where that is not in the same file. Raises `SettingsError`."""
+    if (ca_path or certificate_path or key_path) and urlsplit(url).scheme not in ENCRYPTED:
+        raise SettingsError([f"{setting}: names certificates, and is not encrypted"])
+    try:
+        context = ssl.create_default_context(cafile=ca_path or None)
+        if certificate_path:
+            context.load_cert_chain(certificate_path, key_path or None)
+    except OSError as error:  # ssl.SSLError is one
+        why = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+        raise SettingsError([f"{setting}: its certificates cannot be used ({why})"]) from None
+    return context
+
+
+def trouble_of(error: BaseException) -> str:
+    """What TLS had against a connection, in OpenSSL's words: `Hostname mismatch`. Empty where it had nothing."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return str(seen.verify_message).partition(",")[0]
+        if isinstance(seen, ssl.SSLError):
+            return seen.reason or type(seen).__name__
+        seen = seen.__cause__ or seen.__context__
+    return ""

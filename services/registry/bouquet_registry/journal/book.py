@@ -1,0 +1,132 @@
+"""Writing in the journal. Whoever does holds the head: numbers follow each other, and a record is kept once."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import ColumnElement, RowMapping, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bouquet_proto import journal
+from bouquet_proto.journal import Access
+from bouquet_registry.journal import schema
+from bouquet_registry.journal.chain import Link, Row, chained
+from bouquet_registry.store import Store
+
+T = TypeVar("T")
+
+MAX_TEXT = 255
+END_OF_TIME = 253_402_300_800.0
+"""The year 10,000, where calendars end."""
+HEXADECIMAL = re.compile(r"([0-9a-f]{2})*")
+
+
+class Batch(Struct, frozen=True):
+    accesses: list[Access]
+    aside: list[bytes]
+    """What is no record."""
+
+
+class Written(Struct, frozen=True):
+    records: int
+    duplicates: int
+
+
+def sorted_out(bodies: Iterable[bytes]) -> Batch:
+    batch = Batch([], [])
+    for body in bodies:
+        access = read(body)
+        if access is None:
+            batch.aside.append(body)
+        else:
+            batch.accesses.append(access)
+    return batch
+
+
+def read(body: bytes) -> Access | None:
+    """None for what no database would take: one bad record must not stop those behind it."""
+    try:
+        access = journal.decode(body)
+    except msgspec.DecodeError:
+        return None
+    texts = (value for value in msgspec.structs.astuple(access) if isinstance(value, str))
+    fits = (
+        access.id
+        and all(len(text) <= MAX_TEXT and "\0" not in text for text in texts)
+        and HEXADECIMAL.fullmatch(access.person)
+        and 0 <= access.at < END_OF_TIME
+        and 0 <= access.status < 1000
+    )
+    return access if fits else None
+
+
+async def write(store: Store, batch: Batch) -> Written:
+    """In one transaction. A record whose id the journal has, or that comes twice in the batch, is a duplicate."""
+    try:
+        return await _write(store, batch, wary=False)
+    except IntegrityError:  # some of it came before, which is rare: the usual batch looks nothing up
+        return await _write(store, batch, wary=True)
+
+
+async def _write(store: Store, batch: Batch, *, wary: bool) -> Written:
+    accesses = _first_by(lambda access: access.id, batch.accesses)
+    bodies = _first_by(lambda body: sha256(body).hexdigest(), batch.aside)
+    async with store.writing() as connection:
+        after = await hold_head(connection)
+        if wary:
+            await _leave_out(connection, schema.journal.c.id, accesses)
+            await _leave_out(connection, schema.aside.c.digest, bodies)
+        await _append(connection, list(chained(after, accesses.values())))
+        await _put_aside(connection, bodies)
+    return Written(records=len(accesses), duplicates=len(batch.accesses) - len(accesses))
+
+
+async def hold_head(connection: AsyncConnection) -> Link:
+    """Where the chain ends. Until the transaction does, nobody else who holds it goes on."""
+    row = (await connection.execute(select(schema.head).with_for_update())).one()
+    return Link(row.number, row.hash)
+
+
+def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
+    """The first of each name, in their order."""
+    found: dict[str, T] = {}
+    for item in items:
+        found.setdefault(name(item), item)
+    return found
+
+
+async def _leave_out(connection: AsyncConnection, known: ColumnElement[str], named: dict[str, T]) -> None:
+    """Those that are in the column already."""
+    for name in await connection.scalars(select(known).where(known.in_(named))):
+        del named[name]
+
+
+async def _append(connection: AsyncConnection, rows: Sequence[Row]) -> None:
+    if rows:
+        await connection.execute(insert(schema.journal), [_columns(row) for row in rows])
+        last = rows[-1].link
+        await connection.execute(update(schema.head).values(number=last.number, hash=last.hash))
+
+
+def _columns(row: Row) -> dict[str, Any]:
+    place = {"number": row.link.number, "previous": row.previous, "hash": row.link.hash}
+    return msgspec.structs.asdict(row.access) | place
+
+
+def row_of(columns: RowMapping) -> Row:
+    """As it was written."""
+    access = Access(**{name: columns[name] for name in Access.__struct_fields__})
+    return Row(access, Link(columns["number"], columns["hash"]), columns["previous"])
+
+
+async def _put_aside(connection: AsyncConnection, by_digest: dict[str, bytes]) -> None:
+    if by_digest:
+        rows = [{"digest": digest, "at": time.time(), "body": body} for digest, body in by_digest.items()]
+        await connection.execute(insert(schema.aside), rows)

@@ -1,0 +1,126 @@
+"""What operators do with the access journal."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import uvloop
+
+from bouquet_registry.cli import Office, Shown, moment, verb_of, verbs_of
+from bouquet_registry.desk import Invalid
+from bouquet_registry.habilitations import months_later
+from bouquet_registry.journal import answers, audit, people
+from bouquet_registry.journal.chain import Link
+from bouquet_registry.journal.people import NAMED_BY
+from bouquet_registry.serve import serve_journal
+
+
+async def verify(office: Office, given: argparse.Namespace) -> Shown:
+    whole = await audit.verify(office.store, given.since, given.head)
+    return {"whole": True, "from": given.since, "head": str(whole)}
+
+
+async def head(office: Office, _: argparse.Namespace) -> Shown:
+    known = await audit.ends(office.store)
+    return {"head": str(known.head), "pruned_to": str(known.pruned)}
+
+
+async def prune(office: Office, given: argparse.Namespace) -> Shown:
+    pruned = await audit.prune(office.store, given.before.timestamp())
+    return {"pruned": pruned} | await head(office, given)
+
+
+async def who_read(office: Office, given: argparse.Namespace) -> list[Shown]:
+    keys = people.keys_of(office.settings.journal_keys)
+    told = {name: " ".join(words) for name, words in vars(given).items() if name in QUESTIONS and words}
+    identity = people.identity_of(told or await asyncio.to_thread(_ask))
+    async with office.store.reading() as connection:
+        return await answers.who_read(connection, people.pseudonyms(keys, identity))
+
+
+async def stats(office: Office, given: argparse.Namespace) -> list[Shown]:
+    now = office.clock()
+    async with office.store.reading() as connection:
+        return await answers.stats(connection, months_later(now, -given.months), now, given.habilitation)
+
+
+QUESTIONS: dict[str, str] = {
+    "nom": "nom de naissance",
+    "prenom": "prénom, or all of them",
+    "naissance": "date of birth, YYYY-MM-DD",
+    "sexe": "M or F",
+    "commune": "COG code of the commune of birth",
+    "pays": "COG code of the country of birth, 99100 with a commune",
+    "ine": "numéro national étudiant",
+    "identifiant": "identifiant France Travail",
+    "numero_allocataire": "numéro d'allocataire",
+    "code_postal": "code postal, with the numéro d'allocataire",
+}
+
+
+def _ask() -> dict[str, str]:
+    """At the terminal; or a JSON object of the same names on standard input."""
+    if not sys.stdin.isatty():
+        return _read(sys.stdin.buffer.read())
+    for name, others in NAMED_BY.items():
+        if value := _answer(name):
+            return {name: value} | {other: _answer(other) for other in others}
+    return {}
+
+
+def _answer(name: str) -> str:
+    """Standard output is for what was found."""
+    print(f"{QUESTIONS[name]}: ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip()
+
+
+def _read(text: bytes) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, str])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Invalid([f"standard input: must be a JSON object of {', '.join(QUESTIONS)}"]) from None
+
+
+def add_to(nouns: Any) -> None:
+    verbs = verbs_of(nouns, "journal", "who asked what about whom")
+    command = verbs.add_parser("serve", help="write it until SIGTERM, if `bouquet-registry serve` does not")
+    command.set_defaults(command=_serve)
+
+    command = verb_of(
+        verbs, "verify", verify, "that nobody changed, removed or added a record; status 1 if somebody did"
+    )
+    command.add_argument("--from", type=int, default=1, dest="since", metavar="NUMBER", help="trust those before it")
+    command.add_argument("--head", type=_link, metavar="NUMBER:HASH", help="as noted elsewhere: it must still be there")
+    verb_of(verbs, "head", head, "its last record, to note where the database's administrators cannot write")
+    command = verb_of(verbs, "prune", prune, "remove the oldest records; the others still verify")
+    command.add_argument("--before", type=moment, required=True, help="those made earlier: 2027-01-31T00:00+01:00")
+
+    command = verb_of(
+        verbs,
+        "who-read",
+        who_read,
+        "who asked about a citizen. Without an option it asks, or reads JSON "
+        "on standard input: a command line is seen by everyone on the machine",
+    )
+    for name, words in QUESTIONS.items():
+        command.add_argument(f"--{name.replace('_', '-')}", nargs="+", help=words)
+    command = verb_of(verbs, "stats", stats, "calls by habilitation, operation and outcome, and justificatifs évités")
+    command.add_argument("--months", type=int, default=2, help="how far back (2)")
+    command.add_argument("--habilitation", help="of one alone")
+
+
+def _serve(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    uvloop.run(serve_journal(environ))
+
+
+def _link(text: str) -> Link:
+    found = re.fullmatch(r"(\d{1,18}):([0-9a-f]{64})", text, re.ASCII)
+    if found is None:
+        raise argparse.ArgumentTypeError("must be NUMBER:HASH, as `journal head` prints it")
+    return Link(int(found[1]), found[2])

@@ -1,0 +1,128 @@
+"""How callers may have written a person, and so by which pseudonyms the journal may name them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import accumulate, product
+from typing import Any, TypeAlias
+
+from msgspec import structs
+
+from bouquet_proto.identity import Identifiant, Identite, Identity, Ine, NumeroAllocataire
+from bouquet_proto.journal import pseudonym
+from bouquet_proto.rules import birth_place
+from bouquet_proto.settings import Secret, SettingsError
+from bouquet_registry.desk import Invalid
+from bouquet_registry.store import PREFIX
+
+Given: TypeAlias = Mapping[str, str]
+"""What a person is named by, under the names below."""
+LeftOut: TypeAlias = tuple[str, ...]
+"""Which of it a caller left out: the less is told, the more people it may be."""
+
+Option: TypeAlias = tuple[dict[str, Any], LeftOut]
+"""Fields as they may have been written."""
+
+NAMED_BY: dict[str, tuple[str, ...]] = {
+    "nom": ("prenom", "naissance", "sexe", "commune", "pays"),
+    "ine": (),
+    "identifiant": (),
+    "numero_allocataire": ("code_postal",),
+}
+"""Ways to name a person: what it takes, and what goes with it."""
+DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
+
+
+COMMUNE = birth_place.COMMUNE
+PAYS = birth_place.PAYS
+
+
+def keys_of(setting: Secret) -> list[Secret]:
+    """`name:secret`, comma-separated. Raises `SettingsError`."""
+    pairs = [pair.strip().partition(":") for pair in setting.reveal().split(",")]
+    if not all(name and secret for name, _, secret in pairs):
+        raise SettingsError([f"{PREFIX}JOURNAL_KEYS: must be name:secret,… of every key that pseudonyms are made with"])
+    return [Secret(secret) for _, _, secret in pairs]
+
+
+def identity_of(given: Given) -> Identity:
+    """Raises `Invalid`, without a word of what was given."""
+    named = [name for name in NAMED_BY if given.get(name)]
+    if len(named) != 1:
+        raise Invalid([f"one of {', '.join(NAMED_BY)} says who it is"])
+    own = {name: given.get(name) or "" for name in (named[0], *NAMED_BY[named[0]])}
+    if missing := [name for name, value in own.items() if not value and name not in ("commune", "pays")]:
+        raise Invalid([f"{name}: is missing" for name in missing])
+    match named:
+        case ["ine"]:
+            return Ine(**own)
+        case ["identifiant"]:
+            return Identifiant(**own)
+        case ["numero_allocataire"]:
+            return NumeroAllocataire(**own)
+        case _:
+            return _identite(**own)
+
+
+def _identite(nom: str, prenom: str, naissance: str, sexe: str, commune: str, pays: str) -> Identite:
+    date = DATE.fullmatch(naissance)
+    problems = [
+        *(["naissance: is no YYYY-MM-DD"] if date is None else []),
+        *(["sexe: is M or F"] if sexe.upper() not in ("M", "F") else []),
+        *(["commune or pays: is missing"] if not (commune or pays) else []),
+    ]
+    if date is None or problems:
+        raise Invalid(problems)
+    year, month, day = map(int, date.groups())
+    return Identite(
+        nom_naissance=nom,
+        prenoms=(prenom,),
+        annee_date_naissance=year,
+        mois_date_naissance=month,
+        jour_date_naissance=day,
+        sexe_etat_civil="M" if sexe.upper() == "M" else "F",
+        code_cog_insee_commune_naissance=commune or None,
+        code_cog_insee_pays_naissance=pays or birth_place.FRANCE,
+    )
+
+
+def pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, LeftOut]:
+    return {pseudonym(key, written): left_out for written, left_out in ways(identity) for key in keys}
+
+
+def ways(identity: Identity) -> Iterator[tuple[Identity, LeftOut]]:
+    """In which it may have been written, from the vaguest to the most exact."""
+    if not isinstance(identity, Identite):
+        yield identity, ()
+        return
+    options = (_dates(identity), _places(identity), _sexes(identity), _first_names(identity))
+    for chosen in product(*options):
+        fields = {name: value for part, _ in chosen for name, value in part.items()}
+        yield structs.replace(identity, **fields), tuple(word for _, left_out in chosen for word in left_out)
+
+
+def _dates(identity: Identite) -> Iterator[Option]:
+    parts = {f"{word}_date_naissance": word for word in ("annee", "mois", "jour")}
+    known = [name for name in parts if getattr(identity, name)]
+    for told in range(len(known) + 1):
+        yield dict.fromkeys(known[told:]), tuple(parts[name] for name in known[told:])
+
+
+def _places(identity: Identite) -> Iterator[Option]:
+    yield {COMMUNE: None, PAYS: None}, ("lieu",)
+    if identity.code_cog_insee_commune_naissance:
+        yield {COMMUNE: None}, ("commune",)
+    yield {}, ()
+
+
+def _sexes(_: Identite) -> Iterator[Option]:
+    yield {"sexe_etat_civil": None}, ("sexe",)
+    yield {}, ()
+
+
+def _first_names(identity: Identite) -> Iterator[Option]:
+    """None; or the first one, be it of one word or several."""
+    yield {"prenoms": ()}, ("prenom",)
+    for name in accumulate(identity.prenoms[0].split(), "{} {}".format):
+        yield {"prenoms": (name,)}, ()

@@ -1,0 +1,80 @@
+"""The journal's tables, for a billion rows: digests are kept as bytes, and each index answers a usual question."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    TypeDecorator,
+)
+
+from bouquet_registry.schema import metadata
+
+
+class Digest(TypeDecorator[str]):
+    """Hexadecimal text, kept as bytes."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        return None if value is None else bytes.fromhex(value)
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.hex()
+
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", String(255), nullable=False, unique=True),
+    Column("at", Double, nullable=False, index=True),
+    Column("outcome", String(255), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("code", String(255), nullable=False),
+    Column("operation", String(255), nullable=False),
+    Column("habilitation", String(255), nullable=False),
+    Column("token", String(255), nullable=False),
+    Column("recipient", String(255), nullable=False),
+    Column("provider", String(255), nullable=False),
+    Column("regime", String(255), nullable=False),
+    Column("cached", Boolean, nullable=False),
+    Column("duration_ms", Double, nullable=False),
+    Column("trace_id", String(255), nullable=False),
+    Column("person", Digest, nullable=False),
+    Column("key", String(255), nullable=False),
+    Column("previous", Digest, nullable=False),
+    Column("hash", Digest, nullable=False),
+    Index("journal_of_person", "person", "at"),
+    Index("journal_of_habilitation", "habilitation", "at"),
+)
+"""An `Access` a row, with its place in the chain."""
+
+head = Table(
+    "journal_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("hash", Digest, nullable=False),
+    Column("pruned_number", BigInteger, nullable=False),
+    Column("pruned_hash", Digest, nullable=False),
+)
+"""One row: the last record, and the last one that was pruned. Whoever writes to the journal holds it to the end."""
+
+aside = Table(
+    "journal_aside",
+    metadata,
+    Column("digest", Digest, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+"""What came through the queue and is no record, as it came: a gateway newer than the registry may have written it."""

@@ -1,0 +1,87 @@
+"""The journal's worker: what the post brings is written, then acknowledged, however long the database is away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from bouquet_proto import telemetry
+from bouquet_proto.post import Post
+from bouquet_registry import metrics
+from bouquet_registry.journal import book
+from bouquet_registry.journal.book import Batch
+from bouquet_registry.store import Store
+
+log = logging.getLogger(__name__)
+
+WRITE_TIMEOUT_S = 30.0
+FIRST_PAUSE_S = 0.2
+LAST_PAUSE_S = 5.0
+
+
+class Scribe:
+    """Writes in the journal for the life of a context."""
+
+    def __init__(self, post: Post, store: Store) -> None:
+        self._post = post
+        self._store = store
+        self._work = asyncio.create_task(self._keep_writing())
+
+    @property
+    def writing(self) -> bool:
+        return not self._work.done()
+
+    async def stop(self) -> None:
+        """What is not written yet comes again, to whoever collects next."""
+        self._work.cancel()
+        await asyncio.gather(self._work, return_exceptions=True)
+
+    async def _keep_writing(self) -> None:
+        async with self._post.collect() as batches:
+            async for batch in batches:
+                await self._write(batch.bodies)
+                await batch.done()
+
+    async def _write(self, bodies: Sequence[bytes]) -> None:
+        """Returns once they are written."""
+        batch = book.sorted_out(bodies)
+        failures = 0
+        while not await self._is_written(batch):
+            await asyncio.sleep(_pause_s(failures))
+            failures += 1
+
+    async def _is_written(self, batch: Batch) -> bool:
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                written = await book.write(self._store, batch)
+        except Exception as error:  # whatever it is: no trouble is a reason to lose records, or to stop for good
+            facts = {"error": type(error).__name__, "at": telemetry.where(error), "records": len(batch.accesses)}
+            log.error("journal not written, will try again", extra=facts)
+            return False
+        metrics.JOURNAL_BATCH_SECONDS.observe(time.perf_counter() - began)
+        metrics.JOURNAL_RECORDS.labels("written").inc(written.records)
+        metrics.JOURNAL_RECORDS.labels("duplicate").inc(written.duplicates)
+        if batch.accesses:
+            metrics.JOURNAL_NEWEST.set(max(access.at for access in batch.accesses))
+        for body in batch.aside:
+            log.error("no record of the journal: put aside", extra={"size_bytes": len(body)})
+            metrics.JOURNAL_RECORDS.labels("aside").inc()
+        return True
+
+
+def _pause_s(failures: int) -> float:
+    return min(LAST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(failures, 10)) * random.uniform(0.5, 1.0)
+
+
+@asynccontextmanager
+async def writing(post: Post, store: Store) -> AsyncIterator[Scribe]:
+    scribe = Scribe(post, store)
+    try:
+        yield scribe
+    finally:
+        await scribe.stop()

@@ -1,0 +1,224 @@
+"""Every overlay and every worker's folder: rendered, valid, by the rules, and with settings that its processes take."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploy import schemas
+from tests.deploy.environment import SIMULATORS, Mounted, environment, mounted, program_of, trouble_with
+from tests.deploy.manifests import K8S, OVERLAYS, ROOT, WORKERS, Manifest, Pod, of_kind, pods, rendered, selects
+from tests.deploy.rules import RULES
+
+FOLDERS = {**OVERLAYS, **{f"workers/{name}": path for name, path in WORKERS.items()}}
+PAGE = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("secrets") / "made"
+    script = [
+        sys.executable,
+        str(ROOT / "deploy" / "make_secrets.py"),
+        str(folder),
+        "--simulators",
+        "http://simulators:8100",
+    ]
+    subprocess.run(script, check=True, timeout=100)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def providers(secrets: Path) -> dict[str, dict[str, str]]:
+    """The one secret that is given as environment."""
+    lines = (secrets / "providers.env").read_text().splitlines()
+    return {"providers": dict(line.split("=", 1) for line in lines)}
+
+
+# What a cluster takes
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_kubernetes_takes_it(name: str) -> None:
+    manifests = [manifest for manifest in rendered(FOLDERS[name]) if not schemas.is_custom(manifest)]
+    assert manifests
+    assert [objection for manifest in manifests if (objection := schemas.objection_to(manifest))] == []
+
+
+@pytest.mark.skipif(not schemas.CRDS.is_dir(), reason=f"the schemas of the operators are not here: {schemas.CRDS}")
+@pytest.mark.parametrize("name", ["production", "workers/cnaf"])
+def test_the_operators_take_it(name: str) -> None:
+    manifests = [manifest for manifest in rendered(FOLDERS[name]) if schemas.is_custom(manifest)]
+    assert manifests
+    assert [objection for manifest in manifests if (objection := schemas.objection_to(manifest))] == []
+
+
+def test_the_sandbox_needs_no_operator() -> None:
+    assert [manifest["kind"] for manifest in rendered(OVERLAYS["sandbox"]) if schemas.is_custom(manifest)] == []
+
+
+def test_everything_is_in_one_namespace() -> None:
+    for overlay in OVERLAYS.values():
+        manifests = rendered(overlay)
+        [namespace] = (manifest["metadata"]["name"] for manifest in of_kind(manifests, "Namespace"))
+        others = [manifest for manifest in manifests if manifest["kind"] != "Namespace"]
+        assert {manifest["metadata"]["namespace"] for manifest in others} == {namespace}
+
+
+# The rules
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("rule", RULES)
+def test_an_overlay_is_by_the_rules(overlay: str, rule: str) -> None:
+    assert list(RULES[rule](rendered(OVERLAYS[overlay]))) == []
+
+
+# Who reaches whom
+
+
+@pytest.fixture(scope="module")
+def production() -> list[Manifest]:
+    return rendered(OVERLAYS["production"])
+
+
+def reached(manifests: list[Manifest], component: str) -> list[dict[str, Any]]:
+    """The peers of every policy that opens a way out of such pods, but for names."""
+    return [
+        peer
+        for pod in pods(manifests)
+        if pod.labels["app.kubernetes.io/component"] == component
+        for policy in of_kind(manifests, "NetworkPolicy")
+        if selects(policy["spec"]["podSelector"], pod.labels)
+        for way in policy["spec"].get("egress", [])
+        if {port["port"] for port in way["ports"]} != {53}
+        for peer in way["to"]
+    ]
+
+
+COLLECTOR = {"namespaceSelector": {"matchLabels": {"bouquet/role": "tracing"}}}
+BROKER = {"podSelector": {"matchLabels": {"app.kubernetes.io/component": "rabbitmq"}}}
+
+
+def test_the_gateway_reaches_no_upstream(production: list[Manifest]) -> None:
+    cache = {"ipBlock": {"cidr": "203.0.113.10/32"}}
+    assert sorted(reached(production, "gateway"), key=str) == sorted([BROKER, cache, COLLECTOR], key=str)
+
+
+def test_a_worker_reaches_the_broker_and_its_own_upstream(production: list[Manifest]) -> None:
+    peers = [peer for peer in reached(production, "worker") if peer != COLLECTOR]
+    upstreams = [peer["ipBlock"]["cidr"] for peer in peers if "ipBlock" in peer]
+    assert len(upstreams) == len(set(upstreams)) == len(WORKERS)
+    brokers = [peer for peer in peers if "podSelector" in peer]
+    assert len(brokers) == len(WORKERS) and len(peers) == len(upstreams) + len(brokers)
+    assert all(selects(peer["podSelector"], {"app.kubernetes.io/component": "rabbitmq"}) for peer in brokers)
+
+
+# Settings and secrets
+
+
+def containers(manifests: list[Manifest]) -> Iterator[tuple[Pod, dict[str, Any]]]:
+    """Ours, that have settings."""
+    for pod in pods(manifests):
+        yield from ((pod, each) for each in pod.all_containers if program_of(each) not in ("", SIMULATORS))
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_process_takes_its_settings(overlay: str, providers: dict[str, dict[str, str]], tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("something")
+    manifests = rendered(OVERLAYS[overlay])
+    troubles = {}
+    for pod, container in containers(manifests):
+        variables = environment(container, manifests, providers)
+        provider = pod.labels.get("bouquet/provider", "")
+        troubles[pod.owner] = trouble_with(program_of(container), provider, variables, file)
+    assert len(troubles) == 2 + len(WORKERS)
+    assert {owner: trouble for owner, trouble in troubles.items() if trouble} == {}
+
+
+def used(overlay: str) -> set[Mounted]:
+    """Every file of a secret that a setting leads to. A path that leads to none is an error."""
+    manifests = rendered(OVERLAYS[overlay])
+    found: set[Mounted] = set()
+    for pod, container in containers(manifests):
+        files = mounted(pod, container, environment(container, manifests, {}))
+        assert None not in files.values(), (pod.owner, files)
+        found |= {file for file in files.values() if file}
+    return found
+
+
+def test_every_secret_of_the_sandbox_is_made(secrets: Path) -> None:
+    for file in used("sandbox"):
+        assert (secrets / file.secret / file.key).read_text().strip()
+    for pod in pods(rendered(OVERLAYS["sandbox"])):
+        named = [volume["secret"]["secretName"] for volume in pod.spec.get("volumes", []) if "secret" in volume]
+        assert all((secrets / name).is_dir() for name in named)
+
+
+def test_every_secret_of_production_is_told_and_used() -> None:
+    told = {
+        Mounted(secret, key)
+        for line in PAGE.splitlines()
+        if line.startswith("| `") and line.count("|") == 4
+        for secret in _quoted(line.split("|")[1])
+        for key in _quoted(line.split("|")[2])
+    }
+    assert used("production") <= told
+    assert {file for file in told if file.secret.startswith(("gateway", "registry", "worker-"))} <= used("production")
+
+
+def _quoted(cell: str) -> list[str]:
+    return cell.split("`")[1::2]
+
+
+def test_no_secret_is_in_the_manifests() -> None:
+    assert all(not list(of_kind(rendered(folder), "Secret")) for folder in FOLDERS.values())
+
+
+# The folder of a provider
+
+
+def test_there_is_a_folder_for_each_provider() -> None:
+    assert set(WORKERS) == {path.stem for path in (ROOT / "proto" / "offers").glob("*.json")}
+
+
+@pytest.mark.parametrize("provider", WORKERS)
+def test_a_folder_is_short_and_all_of_one_name(provider: str) -> None:
+    assert len((WORKERS[provider] / "kustomization.yaml").read_text().splitlines()) <= 16
+    [pod] = pods(rendered(WORKERS[provider]))
+    suffix = provider.replace("_", "-")
+    assert pod.owner == f"Deployment worker-{suffix}"
+    assert pod.labels["bouquet/provider"] == provider
+    assert program_of(pod.containers[0]) == suffix
+    assert pod.spec["volumes"][0]["secret"]["secretName"] == f"worker-{suffix}"
+
+
+def test_a_team_elsewhere_uses_the_same_base(tmp_path: Path) -> None:
+    """The template's folder; its remote base is the one here, which no test can ask a network for."""
+    from bouquet_worker.scaffold import write
+
+    write("caisse_des_marins", tmp_path / "made")
+    text = (tmp_path / "made" / "kustomization.yaml").read_text()
+    remote = "https://git.example.org/bouquet//deploy/k8s/worker?ref=v0.1.0"
+    assert remote in text
+    local = Path("..") / "worker"
+    (tmp_path / "worker").mkdir()
+    for file in (K8S / "worker").iterdir():
+        (tmp_path / "worker" / file.name).write_text(file.read_text())
+    (tmp_path / "made" / "kustomization.yaml").write_text(text.replace(remote, str(local)))
+    manifests = rendered(tmp_path / "made")
+    [pod] = pods(manifests)
+    assert pod.owner == "Deployment worker-caisse-des-marins"
+    assert pod.labels["bouquet/provider"] == "caisse_des_marins"
+    for name, rule in RULES.items():
+        if name not in ("all is denied by default", "scalers scale something"):
+            assert list(rule(manifests)) == [], name
+    [scaler] = of_kind(manifests, "ScaledObject")
+    assert scaler["spec"]["scaleTargetRef"]["name"] == "worker-caisse-des-marins"
+    assert scaler["spec"]["triggers"][0]["metadata"]["queueName"] == "bouquet.q.caisse_des_marins"

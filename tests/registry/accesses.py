@@ -1,0 +1,76 @@
+"""Records of the journal, and a journal with some in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import func, select, text
+
+from bouquet_proto import journal
+from bouquet_proto.identity import Identite
+from bouquet_proto.journal import Access, pseudonym
+from bouquet_proto.settings import Secret
+from bouquet_registry.journal import book, schema
+from bouquet_registry.store import Store
+from tests.registry.office import SIRET
+
+NOON = datetime(2026, 4, 15, 12, tzinfo=UTC)
+KEY = Secret("a key of pseudonyms")
+PERSON = Identite(
+    nom_naissance="KERVALLAN",
+    prenoms=("Ève-Marie",),
+    annee_date_naissance=1990,
+    mois_date_naissance=3,
+    jour_date_naissance=7,
+    sexe_etat_civil="F",
+    code_cog_insee_commune_naissance="29019",
+    code_cog_insee_pays_naissance="99100",
+)
+PSEUDONYM = pseudonym(KEY, PERSON)
+
+
+def access(id_: object, **fields: Any) -> Access:
+    own: dict[str, Any] = {
+        "at": NOON.timestamp(),
+        "outcome": "found",
+        "status": 200,
+        "operation": "dss.quotient_familial.v4",
+        "habilitation": "h-1",
+        "token": "t-1",
+        "recipient": SIRET,
+        "provider": "cnaf",
+        "regime": "CNAF",
+        "duration_ms": 12.5,
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+        "person": PSEUDONYM,
+        "key": "2026",
+    }
+    return Access(id=str(id_), **own | fields)
+
+
+async def write(store: Store, accesses: Iterable[Access]) -> book.Written:
+    return await write_bodies(store, map(journal.encode, accesses))
+
+
+async def write_bodies(store: Store, bodies: Iterable[bytes]) -> book.Written:
+    return await book.write(store, book.sorted_out(bodies))
+
+
+async def ids(store: Store) -> list[str]:
+    """In the journal's order."""
+    async with store.reading() as connection:
+        return list(await connection.scalars(select(schema.journal.c.id).order_by(schema.journal.c.number)))
+
+
+async def count(store: Store) -> int:
+    async with store.reading() as connection:
+        return await connection.scalar(select(func.count()).select_from(schema.journal)) or 0
+
+
+async def tamper(store: Store, *statements: str) -> None:
+    """As somebody who has the database's password."""
+    async with store.writing() as connection:
+        for statement in statements:
+            await connection.execute(text(statement))

@@ -1,0 +1,217 @@
+"""Who read a citizen's data, and how much each habilitation asked and found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from bouquet_proto.identity import Identifiant, Identite, Identity, Ine, NumeroAllocataire
+from bouquet_proto.journal import pseudonym
+from bouquet_proto.settings import Secret, SettingsError
+from bouquet_registry.desk import Invalid
+from bouquet_registry.journal import answers
+from bouquet_registry.journal.people import Given, identity_of, keys_of, pseudonyms
+from bouquet_registry.store import Store
+from tests.registry import office
+from tests.registry.accesses import KEY, NOON, PERSON, access, write
+
+OLD_KEY = Secret("the key of last year")
+ASKED: Given = {
+    "nom": "Kervallan",
+    "prenom": "ÈVE MARIE",
+    "naissance": "1990-03-07",
+    "sexe": "f",
+    "commune": "29019",
+}
+DAY_S = 24 * 3600
+BOTH = [KEY, OLD_KEY]
+
+
+async def found(store: Store, given: Given = ASKED, keys: Iterable[Secret] = BOTH) -> list[dict[str, Any]]:
+    async with store.reading() as connection:
+        return await answers.who_read(connection, pseudonyms(list(keys), identity_of(given)))
+
+
+def about(identity: Identity, key: Secret = KEY) -> dict[str, str]:
+    return {"person": pseudonym(key, identity)}
+
+
+async def test_a_citizen_learns_who_asked_and_when(store: Store) -> None:
+    own = await office.habilitation(store, name="VILLE DE BREST")
+    late = NOON.timestamp() + 60
+    await write(store, [access(1, habilitation=own.id), access(2, at=late, outcome="not_found", habilitation="gone")])
+    await write(store, [access(3, **about(structs.replace(PERSON, nom_naissance="DURANT")))])
+    last, first = await found(store)
+    assert (last["at"], last["outcome"], last["name"]) == (NOON + timedelta(minutes=1), "not_found", None)
+    assert first == {
+        "at": NOON,
+        "habilitation": own.id,
+        "name": "VILLE DE BREST",
+        "recipient": office.SIRET,
+        "operation": "dss.quotient_familial.v4",
+        "outcome": "found",
+        "code": "",
+        "provider": "cnaf",
+        "cached": False,
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+        "left_out": (),
+    }
+
+
+WAYS: dict[str, tuple[Identite, tuple[str, ...]]] = {
+    "as it is": (PERSON, ()),
+    "in other letters": (structs.replace(PERSON, nom_naissance="kervallan", prenoms=("Eve Marie", "Anne")), ()),
+    "by the first half of a first name": (structs.replace(PERSON, prenoms=("Eve",)), ()),
+    "without sex": (structs.replace(PERSON, sexe_etat_civil=None), ("sexe",)),
+    "without day": (structs.replace(PERSON, jour_date_naissance=None), ("jour",)),
+    "without month": (structs.replace(PERSON, mois_date_naissance=None), ("mois", "jour")),
+    "without date": (structs.replace(PERSON, annee_date_naissance=None), ("annee", "mois", "jour")),
+    "without first name": (structs.replace(PERSON, prenoms=()), ("prenom",)),
+    "by country": (structs.replace(PERSON, code_cog_insee_commune_naissance=None), ("commune",)),
+    "by commune alone": (structs.replace(PERSON, code_cog_insee_pays_naissance=None), ()),
+    "by name and date": (
+        Identite(
+            nom_naissance="Kervallan",
+            prenoms=("Ève-Marie",),
+            annee_date_naissance=1990,
+            mois_date_naissance=3,
+            jour_date_naissance=7,
+        ),
+        ("lieu", "sexe"),
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("key", BOTH, ids=["new key", "old key"])
+async def test_however_a_caller_wrote_the_person(store: Store, way: str, key: Secret) -> None:
+    written, left_out = WAYS[way]
+    await write(store, [access(1, **about(written, key))])
+    [only] = await found(store)
+    assert only["left_out"] == left_out
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        structs.replace(PERSON, nom_naissance="KERVALLON"),
+        structs.replace(PERSON, prenoms=("Anne",)),
+        structs.replace(PERSON, sexe_etat_civil="M"),
+        structs.replace(PERSON, jour_date_naissance=8),
+        structs.replace(PERSON, code_cog_insee_commune_naissance="29232"),
+    ],
+)
+async def test_somebody_else_is_somebody_else(store: Store, other: Identite) -> None:
+    await write(store, [access(1, **about(other))])
+    assert await found(store) == []
+
+
+async def test_without_the_key_nobody_is_found(store: Store) -> None:
+    await write(store, [access(1)])
+    assert await found(store, keys=[OLD_KEY]) == []
+
+
+NUMBERS: dict[str, tuple[Given, Identity]] = {
+    "ine": ({"ine": "1234567890 a"}, Ine(ine="1234567890A")),
+    "identifiant": ({"identifiant": "76 xyz"}, Identifiant(identifiant="76XYZ")),
+    "numero_allocataire": (
+        {"numero_allocataire": "0123456", "code_postal": "29200"},
+        NumeroAllocataire(numero_allocataire="0123456", code_postal="29200"),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+async def test_a_number_names_a_person_too(store: Store, kind: str) -> None:
+    given, identity = NUMBERS[kind]
+    await write(store, [access(1, **about(identity)), access(2)])
+    [only] = await found(store, given)
+    assert only["left_out"] == ()
+
+
+def test_a_person_born_abroad_is_named_by_the_country() -> None:
+    abroad = structs.replace(PERSON, code_cog_insee_commune_naissance=None, code_cog_insee_pays_naissance="99351")
+    given = {name: value for name, value in ASKED.items() if name != "commune"} | {"pays": "99351"}
+    assert pseudonyms([KEY], identity_of(given))[pseudonym(KEY, abroad)] == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "one of nom, ine, identifiant, numero_allocataire says who it is"),
+        ({"ine": "1", "nom": "KERVALLAN"}, "one of nom, ine, identifiant, numero_allocataire says who it is"),
+        ({"nom": "KERVALLAN"}, "prenom: is missing; naissance: is missing; sexe: is missing"),
+        ({"numero_allocataire": "1234567"}, "code_postal: is missing"),
+        (
+            {**ASKED, "naissance": "KERVALLAN", "sexe": "KERVALLAN", "commune": ""},
+            "naissance: is no YYYY-MM-DD; sexe: is M or F; commune or pays: is missing",
+        ),
+    ],
+)
+def test_who_is_meant_must_be_clear(given: Given, told: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        identity_of(given)
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize("setting", ["", "secret", "name:", ":secret", "2026:a,,2025:b"])
+def test_keys_that_are_none_are_refused_without_being_shown(setting: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        keys_of(Secret(setting))
+    assert str(caught.value).startswith("BOUQUET_REGISTRY_JOURNAL_KEYS: must be name:secret,")
+
+
+def test_keys_may_have_colons() -> None:
+    assert [key.reveal() for key in keys_of(Secret("2026:a:b, 2025:c"))] == ["a:b", "c"]
+
+
+async def counted(store: Store, habilitation: str | None = None) -> list[tuple[Any, ...]]:
+    async with store.reading() as connection:
+        rows = await answers.stats(connection, NOON - timedelta(days=60), NOON + timedelta(days=1), habilitation)
+    return [tuple(row.values()) for row in rows]
+
+
+async def test_calls_are_counted_by_habilitation_operation_and_outcome(store: Store) -> None:
+    own = await office.habilitation(store, name="VILLE DE BREST")
+    mine = {"habilitation": own.id}
+    await write(store, [access(n, outcome="failed", **mine) for n in range(3)])
+    await write(
+        store, [access(3, **mine), access(4, operation="mesr.statut_etudiant.v3", **mine), access(5, habilitation="")]
+    )
+    await write(store, [access(6, at=NOON.timestamp() - 61 * DAY_S), access(7, at=NOON.timestamp() + 2 * DAY_S)])
+    quotient = "dss.quotient_familial.v4"
+    of_mine = [
+        (own.id, "VILLE DE BREST", quotient, "failed", 3, 0),
+        (own.id, "VILLE DE BREST", quotient, "found", 1, 1),
+        (own.id, "VILLE DE BREST", "mesr.statut_etudiant.v3", "found", 1, 1),
+    ]
+    assert await counted(store) == [("", None, quotient, "found", 1, 1), *of_mine]
+    assert await counted(store, own.id) == of_mine
+
+
+async def test_a_paper_is_spared_once_a_person_operation_recipient_and_day(store: Store) -> None:
+    midnight = NOON.timestamp() + DAY_S / 2
+    calls = [
+        (access(1), 1),
+        (access(2, cached=True, provider="", at=NOON.timestamp() + 60), 0),
+        (access(3, **about(structs.replace(PERSON, nom_naissance="DURANT"))), 1),
+        (access(4, recipient="21290019400013"), 1),
+        (access(5, at=midnight - 1), 0),
+        (access(6, at=midnight + 1), 1),
+        (access(7, outcome="not_found"), 0),
+        (access(8, person=""), 1),
+        (access(9, person=""), 1),
+    ]
+    for number in range(1, len(calls) + 1):
+        await write(store, [call for call, _ in calls[:number]])
+        spared = sum(row[-1] for row in await counted(store))
+        assert spared == sum(worth for _, worth in calls[:number]), number
+
+
+async def test_calls_without_an_operation_spare_nothing(store: Store) -> None:
+    await write(store, [access(1, operation="")])
+    assert await counted(store) == [("h-1", None, "", "found", 1, 0)]

@@ -1,0 +1,142 @@
+"""Whoever changes the journal behind its back is found out, and the first wrong record is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from bouquet_registry.desk import Refused
+from bouquet_registry.journal.audit import AT_ONCE, Broken, ends, prune, verify
+from bouquet_registry.journal.chain import Link
+from bouquet_registry.store import Store
+from tests.registry.accesses import NOON, access, count, ids, tamper, write
+
+SWAP = (
+    "UPDATE journal SET number = -1 WHERE number = 4",
+    "UPDATE journal SET number = 4 WHERE number = 5",
+    "UPDATE journal SET number = 5 WHERE number = -1",
+)
+FORGED_ROW = (
+    "INSERT INTO journal SELECT 11, 'forged', at, outcome, status, code, operation, habilitation, token, recipient, "
+    "provider, regime, cached, duration_ms, trace_id, person, key, previous, hash FROM journal WHERE number = 10"
+)
+SHIFT = (
+    "UPDATE journal SET number = number + 100 WHERE number > 3",
+    "UPDATE journal SET number = number - 101 WHERE number > 103",
+)
+FORGERIES = {
+    "a changed outcome": (["UPDATE journal SET outcome = 'not_found' WHERE number = 4"], "record 4 was changed"),
+    "a changed second": (["UPDATE journal SET at = at + 1 WHERE number = 4"], "record 4 was changed"),
+    "a forgotten person": (["UPDATE journal SET person = previous WHERE number = 4"], "record 4 was changed"),
+    "another hash": (["UPDATE journal SET hash = previous WHERE number = 4"], "record 4 was changed"),
+    "another hash before": (["UPDATE journal SET previous = hash WHERE number = 4"], "record 4 was changed"),
+    "a removed record": (["DELETE FROM journal WHERE number = 4"], "record 4 is missing"),
+    "the first ones removed": (["DELETE FROM journal WHERE number < 4"], "record 1 is missing"),
+    "the last ones removed": (["DELETE FROM journal WHERE number > 8"], "record 9 is missing"),
+    "all removed": (["DELETE FROM journal"], "record 1 is missing"),
+    "two in each other's place": (list(SWAP), "record 4 was changed"),
+    "one removed, the others moved up": (["DELETE FROM journal WHERE number = 3", *SHIFT], "record 3 was changed"),
+    "one more at the end": ([FORGED_ROW], "record 11 was not written by the journal"),
+    "another head": (["UPDATE journal_head SET hash = pruned_hash"], "record 10 is not the one that was written last"),
+    "a head gone back": (["UPDATE journal_head SET number = 8"], "record 8 is not the one that was written last"),
+    "a head gone ahead": (["UPDATE journal_head SET number = 12"], "record 11 is missing"),
+    "a start gone ahead": (["UPDATE journal_head SET pruned_number = 3"], "record 4 does not follow the one before it"),
+}
+
+
+async def ten(store: Store) -> Link:
+    """Their head. One a second."""
+    await write(store, [access(n, at=NOON.timestamp() + n) for n in range(1, 8)])
+    await write(store, [access(n, at=NOON.timestamp() + n) for n in range(8, 11)])
+    return (await ends(store)).head
+
+
+async def test_a_journal_is_whole_while_nobody_touches_it(store: Store) -> None:
+    assert (await verify(store)).number == 0
+    head = await ten(store)
+    assert await verify(store) == head
+    assert await verify(store, since=5) == head
+    assert await verify(store, since=11) == head
+    assert await verify(store, noted=head) == head
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+async def test_a_forgery_is_found(store: Store, forgery: str) -> None:
+    statements, told = FORGERIES[forgery]
+    await ten(store)
+    await tamper(store, *statements)
+    with pytest.raises(Broken, match=f"^{told}$"):
+        await verify(store)
+
+
+async def test_a_journal_written_anew_is_found_by_a_head_that_was_noted(store: Store) -> None:
+    """Head and all: the chain alone says nothing then."""
+    noted = await ten(store)
+    await tamper(store, "DELETE FROM journal WHERE number > 8", _head_of(8))
+    assert (await verify(store)).number == 8
+    with pytest.raises(Broken, match=r"^record 9 is missing: the journal went to 10$"):
+        await verify(store, noted=noted)
+    await write(store, [access(n) for n in range(11, 15)])
+    assert (await verify(store)).number == 12
+    with pytest.raises(Broken, match=r"^record 10 is not the one that was noted$"):
+        await verify(store, noted=noted)
+
+
+def _head_of(number: int) -> str:
+    hash_of = f"(SELECT hash FROM journal WHERE number = {number})"
+    return f"UPDATE journal_head SET number = {number}, hash = {hash_of}"
+
+
+async def test_what_was_verified_before_need_not_be_again(store: Store) -> None:
+    await ten(store)
+    await tamper(store, "UPDATE journal SET outcome = 'failed' WHERE number = 4")
+    assert (await verify(store, since=5)).number == 10
+    with pytest.raises(Broken, match=r"^record 4 was changed$"):
+        await verify(store, since=4)
+    with pytest.raises(Refused, match=r"^the journal ends at 10$"):
+        await verify(store, since=12)
+    with pytest.raises(Refused, match=r"^record 3 is not among those to be verified$"):
+        await verify(store, since=6, noted=Link(3, "00" * 32))
+
+
+async def test_a_pruned_journal_still_verifies(store: Store) -> None:
+    head = await ten(store)
+    assert await prune(store, NOON.timestamp() + 5) == 4
+    assert await ids(store) == [str(n) for n in range(5, 11)]
+    assert await verify(store) == head
+    assert await verify(store, since=2, noted=head) == head
+    assert await prune(store, NOON.timestamp() + 5) == 0
+    await tamper(store, "DELETE FROM journal WHERE number = 5")
+    with pytest.raises(Broken, match=r"^record 5 is missing$"):
+        await verify(store)
+
+
+async def test_a_journal_pruned_to_the_last_goes_on(store: Store) -> None:
+    await ten(store)
+    assert await prune(store, NOON.timestamp() + 1000) == 10
+    assert (await verify(store)).number == 10
+    await write(store, [access(11)])
+    assert (await verify(store)).number == 11
+
+
+async def test_pruning_goes_to_the_first_record_that_is_young(store: Store) -> None:
+    """Later ones may be older: they came by a gateway that was cut off."""
+    await write(store, [access(1, at=1.0), access(2, at=3.0), access(3, at=1.0)])
+    assert await prune(store, 2.0) == 1
+    assert await ids(store) == ["2", "3"]
+
+
+async def test_pruning_does_not_hide_a_forgery(store: Store) -> None:
+    await ten(store)
+    await tamper(store, "UPDATE journal SET outcome = 'failed' WHERE number = 4")
+    with pytest.raises(Broken, match=r"^record 4 was changed$"):
+        await prune(store, NOON.timestamp() + 1000)
+    assert await count(store) == 10
+
+
+async def test_a_journal_is_read_piece_by_piece(store: Store) -> None:
+    for begin in range(0, 2 * AT_ONCE, AT_ONCE):
+        await write(store, [access(n) for n in range(begin, begin + AT_ONCE + 1)])
+    assert (await verify(store)).number == 2 * AT_ONCE + 1
+    await tamper(store, f"UPDATE journal SET status = 418 WHERE number = {AT_ONCE + 1}")
+    with pytest.raises(Broken, match=f"^record {AT_ONCE + 1} was changed$"):
+        await verify(store)

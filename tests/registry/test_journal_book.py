@@ -1,0 +1,102 @@
+"""Records are written once, chained, whatever comes with them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from bouquet_proto import journal
+from bouquet_registry.journal import book, schema
+from bouquet_registry.journal.audit import verify
+from bouquet_registry.journal.book import row_of
+from bouquet_registry.journal.chain import START, chained
+from bouquet_registry.store import Store
+from tests.registry.accesses import access, ids, tamper, write, write_bodies
+
+
+def test_the_hash_of_a_record_never_changes() -> None:
+    """Or every journal there is would look forged."""
+    [row] = chained(START, [access(1, cached=True, at=1776254400.25)])
+    assert row.link.hash == "8c65d571b9a8516a18c5b23dabb9e861fcf05035b6d905be3b221737cb60b526"
+
+
+async def test_what_was_written_is_read_back_to_the_last_bit(store: Store) -> None:
+    made = access(
+        1, at=1776254400.123456, duration_ms=0.1 + 0.2, code="35003", outcome="failed", status=502, cached=True
+    )
+    bare = access(2, at=0.0, duration_ms=0.0, person="", regime="", provider="été")
+    await write(store, [made, bare])
+    async with store.reading() as connection:
+        rows = (await connection.execute(select(schema.journal).order_by(schema.journal.c.number))).mappings().all()
+    assert [row_of(row).access for row in rows] == [made, bare]
+    assert (await verify(store)).number == 2
+
+
+async def test_a_record_that_comes_twice_is_kept_once(store: Store) -> None:
+    first = await write(store, [access(1), access(2), access(1)])
+    again = await write(store, [access(2), access(3), access(3), access(1)])
+    assert (first.records, first.duplicates) == (2, 1)
+    assert (again.records, again.duplicates) == (1, 3)
+    assert await ids(store) == ["1", "2", "3"]
+    assert (await verify(store)).number == 3
+
+
+async def test_writers_at_once_make_one_chain(store: Store) -> None:
+    """Each writes some records of its own, and some that another writes too."""
+
+    async def writer(name: int) -> None:
+        for turn in range(10):
+            await write(
+                store, [access(f"{name}.{turn}.{n}") for n in range(5)] + [access(f"{turn}.{n}") for n in range(5)]
+            )
+
+    await asyncio.gather(*(writer(name) for name in range(4)))
+    assert (await verify(store)).number == len(set(await ids(store))) == 4 * 10 * 5 + 10 * 5
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"KERVALLAN",
+        b"\xff",
+        b"{}",
+        journal.encode(access("")),
+        journal.encode(access(1, operation="a\0b")),
+        journal.encode(access(1, trace_id="x" * 300)),
+        journal.encode(access(1, person="not hexadecimal")),
+        journal.encode(access(1, at=1e300)),
+        journal.encode(access(1, status=10**12)),
+        msgspec.json.encode({**msgspec.to_builtins(access(1)), "outcome": "an outcome of tomorrow"}),
+    ],
+)
+async def test_what_is_no_record_is_put_aside_once_and_stops_nothing(store: Store, body: bytes) -> None:
+    for n in (7, 8):
+        await write_bodies(store, [body, journal.encode(access(n)), body])
+    assert await ids(store) == ["7", "8"]
+    async with store.reading() as connection:
+        assert list(await connection.scalars(select(schema.aside.c.body))) == [body]
+
+
+async def test_nothing_is_half_written(store: Store) -> None:
+    """Somebody else's row is in the way of the third record."""
+    await write(store, [access(1), access(2)])
+    await tamper(store, "UPDATE journal SET number = 5 WHERE number = 2")
+    with pytest.raises(SQLAlchemyError):
+        await write(store, [access(n) for n in range(3, 7)])
+    assert await ids(store) == ["1", "2"]
+
+
+async def test_a_long_batch_is_known_when_it_comes_again(store: Store) -> None:
+    many = [access(n) for n in range(2000)]
+    await write(store, many[:1000])
+    assert (await write(store, many)).records == 1000
+    assert (await verify(store)).number == 2000
+
+
+async def test_a_batch_of_nothing_is_nothing(store: Store) -> None:
+    assert await book.write(store, book.sorted_out([])) == book.Written(0, 0)
+    assert await ids(store) == []

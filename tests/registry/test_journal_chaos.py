@@ -1,0 +1,148 @@
+"""None lost, none twice, chain intact: a hundred thousand records while everything around the journal is killed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import SQLAlchemyError
+
+from bouquet_proto import journal
+from bouquet_proto.post import MOST, NotPosted, Post, open_post
+from bouquet_proto.settings import Secret
+from bouquet_registry.journal.audit import Broken, ends, verify
+from bouquet_registry.store import Store, open_store, upgrade
+from tests.mesh.processes import Process, running
+from tests.registry.accesses import access, ids, tamper
+from tests.support.postgres import PostgresServer
+from tests.support.rabbitmq import RabbitNode
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
+
+SETTLES_S = 2.0
+"""A quorum queue is on disk by then."""
+WITHIN_S = 240.0
+
+
+class Sender:
+    """As a gateway's spool: what is not confirmed is posted again, whole."""
+
+    def __init__(self, total: int) -> None:
+        self.names = [str(number) for number in range(total)]
+        self.sent = 0
+        self.refusals = 0
+
+    async def send_all(self, post: Post) -> None:
+        for begin in range(0, len(self.names), MOST):
+            await self._send(post, [journal.encode(access(name)) for name in self.names[begin : begin + MOST]])
+
+    async def _send(self, post: Post, bodies: Sequence[bytes]) -> None:
+        while True:
+            try:
+                await post.post(bodies)
+            except NotPosted:
+                self.refusals += 1
+                await asyncio.sleep(0.2)
+            else:
+                self.sent += len(bodies)
+                return
+
+    async def has_sent(self, number: int) -> None:
+        async with asyncio.timeout(WITHIN_S):
+            while self.sent < number:  # noqa: ASYNC110 - it counts
+                await asyncio.sleep(0.02)
+
+
+class Reader:
+    """Looks into the journal while it is written."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    async def written(self) -> int:
+        try:
+            return (await ends(self.store)).head.number
+        except (SQLAlchemyError, OSError):
+            return 0
+
+    async def has_written(self, number: int) -> None:
+        async with asyncio.timeout(WITHIN_S):
+            while await self.written() < number:  # noqa: ASYNC110 - another process counts
+                await asyncio.sleep(0.05)
+
+    async def expects(self, names: Sequence[str]) -> None:
+        """Each once, in a whole chain; and a changed one would be found."""
+        await self.has_written(len(names))
+        assert (await verify(self.store)).number == len(names)
+        assert sorted(await ids(self.store)) == sorted(names)
+        await tamper(self.store, "UPDATE journal SET outcome = 'refused' WHERE number = 777")
+        with pytest.raises(Broken, match=r"^record 777 was changed$"):
+            await verify(self.store)
+
+
+class Scene:
+    """A sender here, a journal's worker as a process of its own, and what they have done so far."""
+
+    def __init__(self, sender: Sender, reader: Reader, stack: AsyncExitStack, environ: Mapping[str, str]) -> None:
+        self.sender = sender
+        self.reader = reader
+        self._stack = stack
+        self._environ = environ
+
+    async def worker(self) -> Process:
+        process = await self._stack.enter_async_context(running(self._environ, "bouquet-registry", "journal", "serve"))
+        await process.says("journal started", within_s=60)
+        return process
+
+
+@asynccontextmanager
+async def scene(bus_url: str, database: Secret, total: int) -> AsyncIterator[Scene]:
+    await upgrade(database)
+    environ = {
+        "BOUQUET_BUS_URL": bus_url,
+        "BOUQUET_REGISTRY_DATABASE_URL": database.reveal(),
+        "BOUQUET_REGISTRY_PORT": "0",
+    }
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(database))
+        post = await stack.enter_async_context(open_post(bus_url, "gateway"))
+        made = Scene(Sender(total), Reader(store), stack, environ)
+        await post.post([])  # declares the queue
+        await asyncio.sleep(SETTLES_S)
+        sending = asyncio.create_task(made.sender.send_all(post))
+        stack.callback(sending.cancel)
+        yield made
+        assert sending.done()
+
+
+async def test_a_broker_and_a_database_that_are_killed(rabbit: RabbitNode, postgres_server: PostgresServer) -> None:
+    total = 100_000
+    async with scene(rabbit.vhost(), Secret(postgres_server.database()), total) as made:
+        worker = await made.worker()
+        await made.sender.has_sent(20_000)
+        await asyncio.to_thread(rabbit.restart)
+        await made.reader.has_written(40_000)
+        await asyncio.to_thread(postgres_server.restart)
+        await made.sender.has_sent(60_000)
+        await asyncio.to_thread(postgres_server.kill)
+        await asyncio.to_thread(rabbit.restart)
+        await asyncio.to_thread(postgres_server.start)
+        assert await made.reader.written() < total
+        await made.reader.expects(made.sender.names)
+        assert made.sender.refusals
+        assert worker.said("journal not written, will try again")
+
+
+async def test_a_worker_that_is_killed(broker_url: str, tmp_path: Path) -> None:
+    total = 20_000
+    async with scene(broker_url, Secret(f"sqlite:///{tmp_path}/registry.db"), total) as made:
+        for number in (1, 5_000, 10_000):
+            worker = await made.worker()
+            await made.reader.has_written(number)
+            await worker.kill()
+        assert await made.reader.written() < total
+        await made.worker()
+        await made.reader.expects(made.sender.names)

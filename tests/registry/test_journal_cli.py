@@ -1,0 +1,163 @@
+"""`bouquet-registry journal`, as an operator and as a script would use it."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bouquet_proto.journal import Access
+from bouquet_proto.settings import Secret
+from bouquet_registry.__main__ import main
+from bouquet_registry.store import open_store
+from tests.registry import accesses, office
+from tests.registry.accesses import KEY, access
+
+PERSON = {"nom": "Kervallan", "prenom": "Ève Marie", "naissance": "1990-03-07", "sexe": "F", "commune": "29019"}
+OPTIONS = [word for name, value in PERSON.items() for word in (f"--{name}", value)]
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Secret:
+    url = f"sqlite:///{tmp_path}/registry.db"
+    monkeypatch.setenv("BOUQUET_REGISTRY_DATABASE_URL", url)
+    monkeypatch.setenv("BOUQUET_REGISTRY_JOURNAL_KEYS", f"2025:{'k' * 32},2026:{KEY.reveal()}")
+    return Secret(url)
+
+
+def written(url: Secret, made: Iterable[Access]) -> None:
+    async def write() -> None:
+        async with open_store(url) as store:
+            await accesses.write(store, made)
+
+    asyncio.run(write())
+
+
+def forged(url: Secret, statement: str) -> None:
+    async def tamper() -> None:
+        async with open_store(url) as store:
+            await accesses.tamper(store, statement)
+
+    asyncio.run(tamper())
+
+
+class Operator:
+    """Runs commands in this process, since a Python takes a while to start."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def reads(self, *arguments: str, status: int = 0) -> tuple[str, str]:
+        """Standard output and error."""
+        assert main(["journal", *arguments]) == status
+        return self._capsys.readouterr()
+
+    def gets(self, *arguments: str) -> Any:
+        return json.loads(self.reads(*arguments, "--json")[0])
+
+    def is_told(self, *arguments: str, status: int = 1) -> str:
+        out, err = self.reads(*arguments, status=status)
+        assert out == ""
+        return err
+
+
+@pytest.fixture
+def operator(capsys: pytest.CaptureFixture[str]) -> Operator:
+    return Operator(capsys)
+
+
+def test_a_changed_row_is_told_by_its_number_and_the_status(url: Secret, operator: Operator) -> None:
+    written(url, (access(n) for n in range(1, 6)))
+    noted = operator.gets("head")["head"]
+    assert noted.startswith("5:")
+    assert operator.gets("verify", "--head", noted) == {"whole": True, "from": 1, "head": noted}
+    forged(url, "UPDATE journal SET recipient = '21290019400013' WHERE number = 4")
+    assert operator.is_told("verify") == "record 4 was changed\n"
+    assert operator.gets("verify", "--from", "5")["whole"]
+
+
+def test_old_records_are_pruned(url: Secret, operator: Operator) -> None:
+    written(url, (access(n) for n in range(1, 6)))
+    pruned = operator.gets("prune", "--before", "2026-04-16T00:00+02:00")
+    assert pruned["pruned"] == 5
+    assert pruned["head"] == pruned["pruned_to"] == operator.gets("verify")["head"]
+
+
+def test_a_citizen_is_told_who_read(url: Secret, operator: Operator) -> None:
+    written(url, [access(1), access(2, person="", at=1.0)])
+    [row] = operator.gets("who-read", *OPTIONS)
+    assert (row["at"], row["recipient"], row["left_out"]) == ("2026-04-15T12:00:00Z", office.SIRET, [])
+    out, err = operator.reads("who-read", *OPTIONS)
+    assert out == f"2026-04-15 12:00:00+00:00  -  {office.SIRET}  dss.quotient_familial.v4  found  -\n"
+    assert err == ""
+
+
+def test_the_identity_may_come_by_standard_input(
+    url: Secret, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(url, [access(1)])
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(json.dumps(PERSON).encode())))
+    assert len(operator.gets("who-read")) == 1
+
+
+def test_at_a_terminal_the_identity_is_asked_for(
+    url: Secret, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    written(url, [access(1)])
+    monkeypatch.setattr("sys.stdin", Terminal("\n".join([*PERSON.values(), "", ""])))
+    out, err = operator.reads("who-read")
+    assert out.startswith("2026-04-15")
+    assert err.startswith("nom de naissance: prénom, or all of them: ")
+
+
+@pytest.mark.parametrize(
+    "given", ["KERVALLAN", '{"nom": 7, "KERVALLAN": 1}', "[]", '{"nom": "KERVALLAN"}', '{"ine": "\xff"}']
+)
+def test_an_identity_that_is_none_is_not_repeated(
+    url: Secret, operator: Operator, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given.encode("latin-1"))))
+    told = operator.is_told("who-read")
+    assert "KERVALLAN" not in told
+    assert told.startswith(("standard input: must be a JSON object of nom, prenom,", "prenom: is missing"))
+
+
+def test_without_a_key_nobody_can_be_found(url: Secret, operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BOUQUET_REGISTRY_JOURNAL_KEYS")
+    told = operator.is_told("who-read", *OPTIONS, status=2)
+    assert told == "BOUQUET_REGISTRY_JOURNAL_KEYS: must be name:secret,… of every key that pseudonyms are made with\n"
+
+
+def test_two_months_are_counted(url: Secret, operator: Operator) -> None:
+    day_s, now = 24 * 3600, time.time()
+    written(url, [access(n, at=now - n * 10 * day_s) for n in range(1, 10)])
+    [row] = operator.gets("stats", "--habilitation", "h-1")
+    assert row["calls"] == row["justificatifs_evites"] in (5, 6)
+    assert operator.gets("stats", "--months", "12")[0]["calls"] == 9
+    assert operator.reads("stats", "--habilitation", "h-2")[0] == "none\n"
+
+
+def test_help_warns_of_the_command_line(url: Secret) -> None:
+    command = [sys.executable, "-m", "bouquet_registry", "journal", "who-read", "--help"]
+    done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=True, timeout=60)
+    assert "a command line is seen by everyone" in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize("arguments", [("verify", "--head", "7"), ("verify", "--head", "x:00"), ("prune",), ()])
+def test_what_makes_no_sense_is_a_usage_error(arguments: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["journal", *arguments])
+    assert caught.value.code == 2

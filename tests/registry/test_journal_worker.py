@@ -1,0 +1,108 @@
+"""What the post brings is written and then let go; never before, however long the database is away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from prometheus_client import REGISTRY
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bouquet_proto import journal
+from bouquet_proto.post import Post
+from bouquet_proto.post_memory import MemoryPost
+from bouquet_registry.journal.audit import verify
+from bouquet_registry.journal.worker import writing
+from bouquet_registry.store import Store
+from tests.registry.accesses import access, ids
+
+
+class Moody(Store):
+    """A store whose database is away when told so."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.away = False
+        self.refused = asyncio.Event()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        async with self._store.reading() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        if self.away:
+            self.refused.set()
+            raise OperationalError("KERVALLAN", None, ConnectionRefusedError("KERVALLAN"))
+        async with self._store.writing() as connection:
+            yield connection
+
+
+def metric(outcome: str) -> float:
+    return REGISTRY.get_sample_value("bouquet_registry_journal_records_total", {"outcome": outcome}) or 0.0
+
+
+async def post(to: Post, *ids_: object) -> None:
+    await to.post([journal.encode(access(id_)) for id_ in ids_])
+
+
+async def test_what_is_posted_is_written_once_it_is_safe(store: Store) -> None:
+    given = MemoryPost()
+    async with writing(given, store) as scribe:
+        await post(given, 1, 2, 3)
+        assert await ids(store) == ["1", "2", "3"]
+        assert scribe.writing
+    assert not scribe.writing
+    assert (await verify(store)).number == 3
+
+
+async def test_while_the_database_is_away_nothing_is_let_go(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    given, moody = MemoryPost(), Moody(store)
+    async with writing(given, moody):
+        moody.away = True
+        posting = asyncio.create_task(post(given, 1, 2))
+        await moody.refused.wait()
+        assert not posting.done()
+        moody.away = False
+        await posting
+    assert await ids(store) == ["1", "2"]
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == [
+        "journal not written, will try again"
+    ]
+    assert "KERVALLAN" not in caplog.text
+
+
+async def test_what_a_stopped_worker_had_in_hand_is_the_next_one_s(store: Store) -> None:
+    given, moody = MemoryPost(), Moody(store)
+    moody.away = True
+    async with writing(given, moody):
+        posting = asyncio.create_task(post(given, 1))
+        await moody.refused.wait()
+    async with writing(given, store):
+        await posting
+    assert await ids(store) == ["1"]
+
+
+async def test_what_is_no_record_is_told_without_its_text(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    given, before = MemoryPost(), metric("aside")
+    async with writing(given, store):
+        await given.post([b'{"id": "KERVALLAN"}', journal.encode(access(1))])
+    assert await ids(store) == ["1"]
+    assert metric("aside") == before + 1
+    assert "no record of the journal: put aside" in caplog.messages
+    assert "KERVALLAN" not in str([vars(record) for record in caplog.records])
+
+
+async def test_metrics_tell_what_came_and_how_late(store: Store) -> None:
+    given, written, known = MemoryPost(), metric("written"), metric("duplicate")
+    async with writing(given, store):
+        await post(given, 1, 2)
+        await post(given, 2, 3)
+    assert (metric("written"), metric("duplicate")) == (written + 3, known + 1)
+    newest = REGISTRY.get_sample_value("bouquet_registry_journal_newest_timestamp_seconds")
+    assert newest == access(1).at

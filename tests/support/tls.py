@@ -1,0 +1,76 @@
+"""Throw-away authorities and what they sign, and servers that speak TLS alone to whom such an authority vouches for."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from pathlib import Path
+
+import trustme
+from msgspec import Struct
+
+from tests.support.daemon import Daemon, free_port
+from tests.support.rabbitmq import RabbitNode
+from tests.support.redis import PROGRAM
+
+HOST = "localhost"
+
+
+class Papers(Struct, frozen=True):
+    """PEM files: an authority's certificate; one that it signed, and its key."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
+def papers(folder: Path) -> Papers:
+    """Of an authority of its own, for `HOST`."""
+    folder.mkdir(parents=True)
+    authority = trustme.CA()
+    leaf = authority.issue_cert(HOST)
+    made = Papers(folder / "ca.pem", folder / "certificate.pem", folder / "key.pem")
+    authority.cert_pem.write_to_path(str(made.ca))
+    made.certificate.write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
+    leaf.private_key_pem.write_to_path(str(made.key))
+    return made
+
+
+class TlsRabbit(RabbitNode):
+    """A RabbitMQ that also listens on `tls_port`, there to those alone who show a certificate of its authority's."""
+
+    def __init__(self, folder: Path, own: Papers) -> None:
+        super().__init__(folder)
+        self.tls_port = free_port()
+        lines = (
+            f"listeners.ssl.1 = 127.0.0.1:{self.tls_port}",
+            f"ssl_options.cacertfile = {own.ca}",
+            f"ssl_options.certfile = {own.certificate}",
+            f"ssl_options.keyfile = {own.key}",
+            "ssl_options.verify = verify_peer",
+            "ssl_options.fail_if_no_peer_cert = true",
+        )
+        with (folder / "rabbitmq.conf").open("a") as configuration:
+            configuration.writelines(f"{line}\n" for line in lines)
+
+
+class TlsRedis(Daemon):
+    """A redis that answers nobody in plain."""
+
+    def __init__(self, folder: Path, own: Papers) -> None:
+        super().__init__(folder, free_port(), ready_within_s=20)
+        self._own = own
+
+    def command(self) -> list[str]:
+        assert PROGRAM, "redis-server is not installed"
+        files = {"cert-file": self._own.certificate, "key-file": self._own.key, "ca-cert-file": self._own.ca}
+        tls = [part for name, path in files.items() for part in (f"--tls-{name}", str(path))]
+        ports = ["--port", "0", "--tls-port", str(self.port), "--tls-auth-clients", "yes"]
+        return [PROGRAM, "--bind", "127.0.0.1", *ports, *tls, "--save", "", "--appendonly", "no"]
+
+    def is_ready(self, connection: socket.socket) -> bool:
+        context = ssl.create_default_context(cafile=str(self._own.ca))
+        context.load_cert_chain(self._own.certificate, self._own.key)
+        with context.wrap_socket(connection, server_hostname=HOST) as secured:
+            secured.sendall(b"PING\r\n")
+            return secured.recv(5) == b"+PONG"
