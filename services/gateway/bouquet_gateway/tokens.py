@@ -154,7 +154,7 @@ def _decode(text: str, keys: Iterable[tuple[str, Key]]) -> Token | None:
         if not any(_signed_with(key, signed) for name, key in keys if name in named):
             return None
         claims = msgspec.json.decode(signed.payload, type=_Claims)
-    except (JoseError, ValueError):
+    except (JoseError, ValueError, RecursionError):
         return None
     return Token(
         id=claims.jti,

@@ -104,7 +104,7 @@ def read(dialect: Dialect, body: bytes) -> Told:
         if dialect == "v1":
             return _told_v1(msgspec.json.decode(body, type=_EventV1))
         return _told_v2(msgspec.json.decode(body, type=_EventV2))
-    except (msgspec.DecodeError, ValueError, OverflowError, OSError):
+    except (msgspec.DecodeError, ValueError, OverflowError, OSError, RecursionError):
         raise ValueError("not an event of DataPass") from None
 
 

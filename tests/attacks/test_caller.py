@@ -1,0 +1,277 @@
+"""A caller who attacks the gateway: confused tokens, smuggled requests, foreign urls, injected headers."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+import pytest
+from joserfc import jws
+from joserfc.jwk import ECKey, OctKey
+
+from bouquet_gateway.tokens import INTERNAL_ID
+from bouquet_proto.settings import Secret
+from tests.mesh.door import QF, SCOPES, TOKEN_KEY, token
+from tests.mesh.mesh import Mesh, mesh
+from tests.mesh.people import CAF_ALLOCATAIRE
+
+OWN = ECKey.generate_key("P-256", {"kid": "2026-01"})
+"""A key of the gateway's by its name. Its public half is no secret."""
+THEIRS = OctKey.generate_key(256)
+KEY_SET = Secret(json.dumps({"keys": [OWN.as_dict(private=False)]}))
+
+
+@pytest.fixture(scope="module")
+def claims() -> bytes:
+    everything = {"uid": INTERNAL_ID, "jti": INTERNAL_ID, "scopes": SCOPES, "exp": time.time() + 600}
+    return msgspec.json.encode(everything)
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Mesh]:
+    async with mesh(token_keys=KEY_SET) as opened:
+        yield opened
+
+
+# Tokens
+
+
+def by_hand(header: dict[str, Any], payload: bytes, signature: bytes = b"") -> str:
+    parts = (msgspec.json.encode(header), payload, signature)
+    return ".".join(map(_encoded, parts))
+
+
+def _encoded(part: bytes) -> str:
+    return urlsafe_b64encode(part).rstrip(b"=").decode()
+
+
+def signed_by(secret: bytes, header: dict[str, Any], payload: bytes) -> str:
+    """HS256, by hand: a library would not take a public key for a secret."""
+    signed = by_hand({"alg": "HS256", **header}, payload).removesuffix(".")
+    return f"{signed}.{_encoded(hmac.digest(secret, signed.encode(), 'sha256'))}"
+
+
+def public_forms() -> dict[str, bytes]:
+    """What a confused verifier would take for a shared secret."""
+    return {"PEM": OWN.as_pem(private=False), "DER": OWN.as_der(private=False), "JWK": KEY_SET.reveal().encode()}
+
+
+@pytest.mark.parametrize("form", public_forms())
+async def test_the_public_key_is_no_shared_secret(form: str, client: Mesh, claims: bytes) -> None:
+    for header in ({}, {"kid": "2026-01"}):
+        forged = signed_by(public_forms()[form], header, claims)
+        assert (await client.get(params=CAF_ALLOCATAIRE, token=forged)).status == 401
+
+
+async def test_the_key_s_own_signature_opens(client: Mesh, claims: bytes) -> None:
+    """So that the refusals of this page are for the reason that they say."""
+    good = jws.serialize_compact({"alg": "ES256", "kid": "2026-01"}, claims, OWN, ["ES256"])
+    assert (await client.get(params=CAF_ALLOCATAIRE, token=good)).status == 200
+
+
+@pytest.mark.parametrize(
+    "kid",
+    [
+        "../../../dev/null",
+        "/dev/null",
+        "' OR 1=1 --",
+        "2026-01\x00",
+        "http://127.0.0.1/jwks",
+        "",
+        "2026-01/",
+        [],
+        1,
+        {},
+    ],
+    ids=repr,
+)
+async def test_the_name_of_a_key_is_only_a_name(kid: Any, client: Mesh, claims: bytes) -> None:
+    key = THEIRS.as_dict(private=True)["k"]
+    forged = [
+        signed_by(str(key).encode(), {"kid": kid} if isinstance(kid, str) else {}, claims),
+        by_hand({"alg": "HS256", "kid": kid}, claims, b"\x00" * 32),
+        by_hand({"alg": "none", "kid": kid}, claims),
+    ]
+    for text in forged:
+        assert (await client.get(params=CAF_ALLOCATAIRE, token=text)).status == 401
+
+
+HEADERS: dict[str, dict[str, Any]] = {
+    "its own key": {"alg": "HS256", "jwk": THEIRS.as_dict(private=True)},
+    "a critical extension": {"alg": "HS256", "crit": ["b64"], "b64": False},
+    "no algorithm": {},
+    "a list of algorithms": {"alg": ["HS256", "none"]},
+    "encryption": {"alg": "dir", "enc": "A256GCM"},
+    "compression": {"alg": "HS256", "zip": "DEF"},
+}
+
+
+@pytest.mark.parametrize("header", HEADERS)
+async def test_a_header_does_not_choose_how_it_is_verified(header: str, client: Mesh, claims: bytes) -> None:
+    signature = jws.serialize_compact({"alg": "HS256"}, claims, THEIRS, ["HS256"]).rpartition(".")[2]
+    for text in (by_hand(HEADERS[header], claims), f"{by_hand(HEADERS[header], claims)}{signature}"):
+        assert (await client.get(params=CAF_ALLOCATAIRE, token=text)).status == 401
+
+
+@pytest.mark.parametrize("size", [7_000, 100_000, 2_000_000])
+async def test_a_huge_token_is_refused_at_the_door(size: int, client: Mesh) -> None:
+    answer = await client.get(params=CAF_ALLOCATAIRE, token="a" * size)
+    assert answer.status in (401, 413)
+    assert (await client.get(params=CAF_ALLOCATAIRE)).status == 200
+
+
+async def test_a_claim_given_twice_under_our_signature_is_one_claim(client: Mesh) -> None:
+    """Only we can sign such a token. The last one counts, for whoever reads it here."""
+    twice = f'"exp":{time.time() + 60},"exp":1,"uid":"{INTERNAL_ID}","jti":"{INTERNAL_ID}"'
+    payload = f'{{"scopes":["{SCOPES[0]}"],{twice}}}'.encode()
+    answer = await client.get(params=CAF_ALLOCATAIRE, token=signed_by(TOKEN_KEY.reveal().encode(), {}, payload))
+    assert answer.codes == ["00103"]
+
+
+async def test_a_token_of_deep_json_is_refused(client: Mesh) -> None:
+    """Of its head anybody's, of its claims only ours."""
+    deep = b'{"alg":' + b"[" * 2000 + b"]" * 2000 + b"}"
+    anybody_s = f"{_encoded(deep)}.{_encoded(b'{}')}.{_encoded(b'x')}"
+    for forged in (anybody_s, signed_by(TOKEN_KEY.reveal().encode(), {}, deep)):
+        assert (await client.get(params=CAF_ALLOCATAIRE, token=forged)).status == 401
+        assert (await client.get("/api/introspect", token=forged)).status == 401
+
+
+# No url of a caller's is ever fetched
+
+
+@asynccontextmanager
+async def lure() -> AsyncIterator[tuple[str, list[int]]]:
+    """A server that nobody has a reason to call, and how often it was."""
+    calls: list[int] = []
+
+    async def caught(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        calls.append(1)
+        writer.close()
+
+    async with await asyncio.start_server(caught, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", calls
+
+
+async def test_no_url_of_a_caller_s_is_fetched(client: Mesh, claims: bytes) -> None:
+    async with lure() as (url, calls):
+        for name in ("jku", "x5u", "kid", "iss", "x5c"):
+            value = [url] if name == "x5c" else f"{url}/{name}"
+            header = {"alg": "ES256", "kid": "2026-01", name: value}
+            forged = by_hand(header, claims, b"\x00" * 64)
+            for asked in ({"token": forged}, {"token": "", "headers": {"X-Api-Key": forged}}):
+                assert (await client.get(params=CAF_ALLOCATAIRE, **asked)).status == 401
+        everywhere = {"X-Forwarded-Host": url, "Forwarded": f"host={url}", "Referer": url, "X-Original-Url": url}
+        everywhere |= {"Host": url.removeprefix("http://")}
+        more = dict.fromkeys(("url", "callback", "redirect_uri", "nomUsage", "codePostal"), url)
+        assert (await client.get(params={**CAF_ALLOCATAIRE, **more}, headers=everywhere)).status in (200, 422)
+        assert calls == []
+
+
+# Requests within requests
+
+
+def request(*headers: str, method: str = "GET", target: str = "/livez", body: str = "") -> bytes:
+    return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: x", *headers, "", body]).encode()
+
+
+INNER = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+CHUNKED_INNER = f"0\r\n\r\n{INNER}"
+SMUGGLED = {
+    "length and chunks": request(
+        f"Content-Length: {len(CHUNKED_INNER)}", "Transfer-Encoding: chunked", body=CHUNKED_INNER
+    ),
+    "chunks and length": request("Transfer-Encoding: chunked", "Content-Length: 4", body=CHUNKED_INNER),
+    "chunks by another name": request("Content-Length: 4", "Transfer-Encoding: xchunked", body=CHUNKED_INNER),
+    "chunks twice": request("Transfer-Encoding: chunked", "Transfer-Encoding: identity", body=CHUNKED_INNER),
+    "chunks after a tab": request("Content-Length: 4", "Transfer-Encoding:\tchunked", body=CHUNKED_INNER),
+    "a space before the colon": request("Content-Length : 4", body=INNER),
+    "a signed length": request("Content-Length: +4", body=INNER),
+    "a length in hexadecimal": request("Content-Length: 0x4", body=INNER),
+    "a length below zero": request("Content-Length: -1", body=INNER),
+    "two lengths": request("Content-Length: 0", f"Content-Length: {len(INNER)}", body=INNER),
+    "a folded header": request("X: 1", f" Content-Length: {len(INNER)}", body=INNER),
+    "a line break alone in a header": request(f"X: 1\nContent-Length: {len(INNER)}", body=INNER),
+    "a carriage return alone in a header": request(f"X: 1\rContent-Length: {len(INNER)}", body=INNER),
+    "a chunk's size that is none": request("Transfer-Encoding: chunked", body=f"-1\r\n{INNER}"),
+    "a chunk's size of many digits": request("Transfer-Encoding: chunked", body="f" * 40 + f"\r\n{INNER}"),
+    "a null": request(f"X: \x00\r\nContent-Length: {len(INNER)}", body=INNER),
+}
+
+
+async def said(client: Mesh, raw: bytes) -> bytes:
+    """All that the gateway says until it closes, or is silent."""
+    host, port = client.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(raw)
+    heard = b""
+    try:
+        async with asyncio.timeout(1):
+            while piece := await reader.read(65536):
+                heard += piece
+    except (TimeoutError, ConnectionError):
+        pass
+    finally:
+        writer.close()
+    return heard
+
+
+@pytest.mark.parametrize("trick", SMUGGLED)
+async def test_an_ambiguous_request_is_refused_and_what_it_hides_is_not_answered(trick: str, client: Mesh) -> None:
+    """Whatever a proxy in front took it for: one refusal, and the connection ends."""
+    heard = await said(client, SMUGGLED[trick])
+    assert b"bouquet_gateway_requests_total" not in heard
+    assert heard.count(b"HTTP/1.") == 1
+    assert heard.split()[1] == b"400"
+
+
+# Values that become headers, keys and logs
+
+
+INJECTED = ("\r\nX-Injected: yes", "\nX-Injected: yes", "\r\n\r\n<html>", "\x00", "\u2028X-Injected: yes")
+
+
+@pytest.mark.parametrize("parameter", ["recipient", "nomNaissance", "prenoms[]", "codeCogInseePaysNaissance"])
+async def test_a_line_break_in_a_parameter_reaches_no_header(parameter: str, client: Mesh) -> None:
+    """The recipient goes to the funds as a header, and the request's id comes back as one."""
+    for injected in INJECTED:
+        person = {name: value for name, value in CAF_ALLOCATAIRE.items() if name != parameter}
+        good = CAF_ALLOCATAIRE[parameter]
+        value = (good[0] if isinstance(good, list) else good) + injected
+        answer = await client.get(query=f"{urlencode(person, doseq=True)}&{quote(parameter)}={quote(value)}")
+        assert answer.status in (400, 422, 404)
+        assert "X-Injected" not in answer.headers
+    for provider in client.simulators:
+        for received in client.heard(provider):
+            assert "X-Injected" not in received.headers
+
+
+async def test_a_request_id_that_is_none_comes_back_as_one_of_ours(client: Mesh) -> None:
+    for given in ("1", "<script>", "a" * 4000, "6f1ed002-ab55-4b31-8f1c-0242ac120002 X", "${jndi:ldap://x}"):
+        answer = await client.get(params=CAF_ALLOCATAIRE, headers={"X-Request-Id": given})
+        assert len(answer.headers["X-Request-Id"]) == 36
+        assert answer.headers["X-Request-Id"] not in given
+
+
+async def test_a_name_of_a_million_letters_is_refused_at_the_door(client: Mesh) -> None:
+    """Where the limit of the request's line ends, so does the name: nothing larger reaches a rule or a fund."""
+    answer = await client.get(params={**CAF_ALLOCATAIRE, "nomNaissance": "A" * 1_000_000})
+    assert answer.status == 413
+    longest = await client.get(params={**CAF_ALLOCATAIRE, "nomNaissance": "A" * 7_000})
+    assert longest.status == 422
+    assert client.calls == {"cnaf": 0, "msa": 0}
+
+
+async def test_a_path_does_not_climb(client: Mesh) -> None:
+    for path in ("/v3/../metrics", "/v3/%2e%2e/metrics", "//metrics", "/v3/dss/..%2f..%2fmetrics", f"{QF}/../../x"):
+        answer = await client.get(path, token=token())
+        assert answer.status == 404
+        assert "bouquet_gateway_requests_total" not in answer.body.decode()
