@@ -56,6 +56,7 @@ async def gathered(plan: Plan) -> Tale:
         sys.executable, "-m", __name__, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
     told, _ = await crowd.communicate(msgspec.json.encode(plan))
+    assert crowd.returncode == 0, f"the crowd ended with {crowd.returncode}"
     return msgspec.json.decode(told, type=Tale)
 
 
