@@ -29,9 +29,9 @@ lint types wheels unit broker: .venv/dev ## One part of it
 fuzz: .venv/dev ## Look for a call that breaks the sandbox or leaves its OpenAPI document: make fuzz [MINUTES=5]
 	@.venv/bin/pytest -q --timeout 0 tests/sandbox/test_fuzz.py --fuzz-minutes $(or $(MINUTES),5)
 
-bench: .venv/run bench/peers/.venv/ready ## Bouquet and its peers, measured side by side: make bench [QUICK=1]
+bench: .venv/run bench/peers/.venv/ready ## Bouquet and its peers, measured side by side: make bench [QUICK=1] [ANYHOW=1]
 	@scripts/install_services.sh
-	@.venv/bin/python -m bench $(if $(QUICK),--quick)
+	@.venv/bin/python -m bench $(if $(QUICK),--quick) $(if $(ANYHOW),--anyhow)
 
 bench-micro: .venv/run ## Each part of the hot path, in microseconds: make bench-micro [AGAINST=former.json]
 	@scripts/install_services.sh

@@ -13,10 +13,9 @@ import time
 from pathlib import Path
 
 from bench import accounting, coldstart, report, rounds
-from bench.contenders import EVERY, Arena, Contender, arena
-from bench.goals import ALONE, GOALS, LOADED, Measured, Result, exit_status, judge
+from bench.contenders import EVERY, Contender, arena
+from bench.goals import ALONE, GOALS, LOADED, NEEDED_ROUNDS, Measured, Result, exit_status, judge
 from bench.programs import PEERS_PYTHON, ROOT
-from bench.windows import Window
 
 RESULTS = ROOT / "bench" / "results" / "latest.json"
 SETTLING_S = 2.0
@@ -25,45 +24,54 @@ SETTLING_S = 2.0
 
 def main() -> int:
     given = _arguments()
-    lengths = rounds.QUICK if given.quick else rounds.FULL
     if not PEERS_PYTHON.exists():
         print("no peers: `make bench` makes their environment; their rows will be missing", file=sys.stderr)
+    measured = _measured(given)
+    results = _judged(measured, given)
+    tables = (
+        report.windows_table(measured.windows),
+        report.ratios_table(measured.windows),
+        report.memory_table(measured),
+        report.goals_table(results),
+    )
+    print("", *tables, sep="\n\n")
+    report.save(given.output, measured, results)
+    return exit_status(results)
+
+
+def _measured(given: argparse.Namespace) -> Measured:
+    lengths = rounds.QUICK if given.quick else rounds.FULL
+    until = time.monotonic() + lengths.budget_s
     quiet_cores = math.inf if given.anyhow else accounting.QUIET_CORES
-    needs = 1 if given.quick else None
-    began = time.monotonic()
-    cold_start_s = [] if given.only else coldstart.cold_starts_s(1 if given.quick else 3, quiet_cores)
+    cold_start_s = [] if given.only else coldstart.cold_starts_s(lengths.cold_starts, quiet_cores)
     with (
         tempfile.TemporaryDirectory(prefix="bouquet-bench-") as folder,
         arena(Path(folder), peers=PEERS_PYTHON.exists()) as here,
     ):
         time.sleep(SETTLING_S)
-        gateway_mb, worker_mb = _resident_mb(here)
-        windows: list[Window] = []
-        calibrations_ms: list[float] = []
-
-        def so_far() -> Measured:
-            return Measured(windows=windows, gateway_mb=gateway_mb, worker_mb=worker_mb, cold_start_s=cold_start_s)
-
-        def judged() -> list[Result]:
-            return [judge(goal, so_far(), needs=needs) for goal in GOALS]
-
+        gateway_mb, worker_mb = (accounting.resident_mb(one.pid) for one in (here.mesh.gateway, here.mesh.workers[0]))
+        found = Measured(gateway_mb=[gateway_mb], worker_mb=[worker_mb], cold_start_s=cold_start_s)
         contenders = [one for one in here.contenders if not given.only or one.name in given.only]
         for number in range(lengths.rounds + lengths.more_rounds):
             more = number >= lengths.rounds
-            missing = any(result.verdict == "not measurable" for result in judged())
-            if time.monotonic() - began > lengths.budget_s or (more and not missing):
+            if time.monotonic() > until or (more and not _lacks_rounds(found, given)):
                 break
-            calibrations_ms.append(rounds.calibration_ms())
             concurrencies = given.concurrency or ((ALONE, LOADED) if more else EVERY)
+            found.calibrations_ms.append(rounds.calibration_ms())
             for window in rounds.measured_in(number, contenders, concurrencies, lengths, quiet_cores):
                 print(report.line_of(window), flush=True)
-                windows.append(window)
-        peak_mb = _peaks_mb(contenders)
-    results = judged()
-    print("\n".join(("", report.windows_table(windows), "", report.ratios_table(windows), "")))
-    print(report.goals_table(results))
-    report.save(given.output, so_far(), results, peak_mb=peak_mb, calibration_ms=calibrations_ms)
-    return exit_status(results)
+                found.windows.append(window)
+        found.peak_mb.update(_peaks_mb(contenders))
+    return found
+
+
+def _judged(measured: Measured, given: argparse.Namespace) -> list[Result]:
+    return [judge(goal, measured, needs=1 if given.quick else NEEDED_ROUNDS) for goal in GOALS]
+
+
+def _lacks_rounds(measured: Measured, given: argparse.Namespace) -> bool:
+    results = zip(GOALS, _judged(measured, given), strict=True)
+    return any(goal.by_rounds and result.verdict == "not measurable" for goal, result in results)
 
 
 def _arguments() -> argparse.Namespace:
@@ -76,12 +84,6 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--output", type=Path, default=RESULTS)
     return parser.parse_args()
-
-
-def _resident_mb(here: Arena) -> tuple[list[float], list[float]]:
-    """Of the gateway and of a worker that answers, before their first lookup."""
-    gateway, worker = (accounting.resident_mb(one.pid) for one in (here.mesh.gateway, here.mesh.workers[0]))
-    return [gateway], [worker]
 
 
 def _peaks_mb(contenders: list[Contender]) -> dict[str, dict[str, float]]:

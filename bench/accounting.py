@@ -82,7 +82,10 @@ def _steal_s(stat: str) -> float:
 
 
 def resident_mb(pid: int, *, peak: bool = False) -> float:
-    """What a process has in memory, or has had at most."""
+    """What a process has in memory, or has had at most. Nothing when it has ended."""
     wanted = "VmHWM:" if peak else "VmRSS:"
-    lines = (PROC / str(pid) / "status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(wanted)) / 1024
+    try:
+        lines = (PROC / str(pid) / "status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(wanted)), 0.0)

@@ -85,6 +85,15 @@ def goals_table(results: Iterable[Result]) -> str:
     return _table(("figure", "reach", "aim", "reached", "verdict"), rows)
 
 
+def memory_table(measured: Measured) -> str:
+    """The most that each role's processes have had, over the whole run."""
+    rows = [
+        (contender, " ".join(f"{role} {peak:.0f}" for role, peak in by_role.items()))
+        for contender, by_role in measured.peak_mb.items()
+    ]
+    return _table(("contender", "peak MB by role"), rows)
+
+
 def _bound(at_least: bool, value: float) -> str:
     return f"{'≥' if at_least else '≤'} {value:g}"
 
@@ -102,9 +111,9 @@ def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join(f"| {line} |" for line in cells)
 
 
-def save(path: Path, measured: Measured, results: Sequence[Result], **more: object) -> None:
+def save(path: Path, measured: Measured, results: Sequence[Result]) -> None:
     machine = {"cpus": _cpus(), "kernel": platform.release(), "python": platform.python_version()}
-    kept = {"machine": machine, "quiet_cores": QUIET_CORES, "goals": results, "measured": measured, **more}
+    kept = {"machine": machine, "quiet_cores": QUIET_CORES, "goals": results, "measured": measured}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
 

@@ -29,12 +29,13 @@ class Lengths(Struct, frozen=True, kw_only=True):
     """At most, of what the goals are about, while there is something that could not be measured."""
     warmup_s: float
     window_s: float
+    cold_starts: int
     budget_s: float
     """After which no further round begins."""
 
 
-FULL = Lengths(rounds=5, more_rounds=10, warmup_s=0.5, window_s=1.5, budget_s=660.0)
-QUICK = Lengths(rounds=2, more_rounds=0, warmup_s=0.3, window_s=0.6, budget_s=120.0)
+FULL = Lengths(rounds=5, more_rounds=10, warmup_s=0.5, window_s=1.5, cold_starts=3, budget_s=660.0)
+QUICK = Lengths(rounds=2, more_rounds=0, warmup_s=0.3, window_s=0.6, cold_starts=1, budget_s=120.0)
 
 
 def measured_in(
