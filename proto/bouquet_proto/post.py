@@ -40,6 +40,10 @@ class Batch:
 
 
 class Post(Protocol):
+    @property
+    def connected(self) -> bool:
+        """Whether records can go and come now."""
+
     async def post(self, bodies: Sequence[bytes]) -> None:
         """Returns once every body is safe with somebody else. Raises `NotPosted`, within ten seconds at the latest."""
 

@@ -137,6 +137,10 @@ class AmqpPost:
         self._link = link
         self._outbox: _Outbox | None = None
 
+    @property
+    def connected(self) -> bool:
+        return self._link.connected
+
     async def post(self, bodies: Sequence[bytes]) -> None:
         if self._outbox is None:  # only now: who collects need not have the right to post
             self._outbox = _Outbox()

@@ -29,6 +29,8 @@ class _Letter(Struct, frozen=True, eq=False):
 class MemoryPost:
     """Several collectors share what is posted, as they would a queue. Senders' patience bounds what waits."""
 
+    connected = True
+
     def __init__(self) -> None:
         self._waiting: asyncio.Queue[_Letter] = asyncio.Queue()
 

@@ -81,6 +81,19 @@ async def test_what_is_no_record_is_put_aside_once_and_stops_nothing(store: Stor
         assert list(await connection.scalars(select(schema.aside.c.body))) == [body]
 
 
+async def test_what_was_put_aside_is_written_by_a_registry_that_can_read_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr("bouquet_registry.journal.book.read", lambda body: None)
+        await write(store, [access(1), access(2)])
+    await write_bodies(store, [b"still nothing", journal.encode(access(3)), journal.encode(access(2))])
+    assert await book.readmit(store) == (2, 1)
+    assert await ids(store) == ["3", "2", "1"]
+    assert await book.readmit(store) == (0, 1)
+    assert (await verify(store)).number == 3
+
+
 async def test_nothing_is_half_written(store: Store) -> None:
     """Somebody else's row is in the way of the third record."""
     await write(store, [access(1), access(2)])

@@ -13,11 +13,14 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_proto import journal
+from bouquet_proto.bus_memory import MemoryBus
 from bouquet_proto.post import Post
 from bouquet_proto.post_memory import MemoryPost
+from bouquet_proto.settings import Secret
 from bouquet_registry.journal.audit import verify
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.store import Store
+from bouquet_registry.worker import registry
 from tests.registry.accesses import access, ids
 
 
@@ -27,6 +30,7 @@ class Moody(Store):
     def __init__(self, store: Store) -> None:
         self._store = store
         self.away = False
+        self.hangs = False
         self.refused = asyncio.Event()
 
     @asynccontextmanager
@@ -39,6 +43,9 @@ class Moody(Store):
         if self.away:
             self.refused.set()
             raise OperationalError("KERVALLAN", None, ConnectionRefusedError("KERVALLAN"))
+        if self.hangs:
+            self.refused.set()
+            await asyncio.sleep(3600)
         async with self._store.writing() as connection:
             yield connection
 
@@ -77,6 +84,19 @@ async def test_while_the_database_is_away_nothing_is_let_go(store: Store, caplog
     assert "KERVALLAN" not in caplog.text
 
 
+async def test_a_database_that_hangs_is_not_waited_for_for_ever(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, moody = MemoryPost(), Moody(store)
+    async with writing(given, moody):
+        moody.hangs = True
+        monkeypatch.setattr("bouquet_registry.journal.worker.WRITE_TIMEOUT_S", 0.01)
+        posting = asyncio.create_task(post(given, 1))
+        await moody.refused.wait()
+        moody.hangs = False
+        monkeypatch.undo()
+        await posting
+    assert await ids(store) == ["1"]
+
+
 async def test_what_a_stopped_worker_had_in_hand_is_the_next_one_s(store: Store) -> None:
     given, moody = MemoryPost(), Moody(store)
     moody.away = True
@@ -106,3 +126,10 @@ async def test_metrics_tell_what_came_and_how_late(store: Store) -> None:
     assert (metric("written"), metric("duplicate")) == (written + 3, known + 1)
     newest = REGISTRY.get_sample_value("bouquet_registry_journal_newest_timestamp_seconds")
     assert newest == access(1).at
+
+
+async def test_the_embedded_registry_writes_what_the_gateway_posts(store: Store, database: Secret) -> None:
+    given, environ = MemoryPost(), {"BOUQUET_REGISTRY_DATABASE_URL": database.reveal()}
+    async with registry.running(MemoryBus(), environ, given):
+        await post(given, 1)
+    assert await ids(store) == ["1"]

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, RowMapping, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,6 +22,7 @@ from bouquet_registry.store import Store
 
 T = TypeVar("T")
 
+AT_ONCE = 500
 MAX_TEXT = 255
 END_OF_TIME = 253_402_300_800.0
 """The year 10,000, where calendars end."""
@@ -77,7 +78,7 @@ async def write(store: Store, batch: Batch) -> Written:
 
 async def _write(store: Store, batch: Batch, *, wary: bool) -> Written:
     accesses = _first_by(lambda access: access.id, batch.accesses)
-    bodies = _first_by(lambda body: sha256(body).hexdigest(), batch.aside)
+    bodies = _first_by(_digest, batch.aside)
     async with store.writing() as connection:
         after = await hold_head(connection)
         if wary:
@@ -88,10 +89,28 @@ async def _write(store: Store, batch: Batch, *, wary: bool) -> Written:
     return Written(records=len(accesses), duplicates=len(batch.accesses) - len(accesses))
 
 
+async def readmit(store: Store) -> tuple[int, int]:
+    """Writes what was put aside and is a record for this version. How many were, and how many are still none."""
+    async with store.reading() as connection:
+        bodies = list(await connection.scalars(select(schema.aside.c.body)))
+    readable = [body for body in bodies if read(body)]
+    for begin in range(0, len(readable), AT_ONCE):
+        some = readable[begin : begin + AT_ONCE]
+        await write(store, sorted_out(some))
+        async with store.writing() as connection:
+            known = schema.aside.c.digest.in_([_digest(body) for body in some])
+            await connection.execute(delete(schema.aside).where(known))
+    return len(readable), len(bodies) - len(readable)
+
+
 async def hold_head(connection: AsyncConnection) -> Link:
     """Where the chain ends. Until the transaction does, nobody else who holds it goes on."""
     row = (await connection.execute(select(schema.head).with_for_update())).one()
     return Link(row.number, row.hash)
+
+
+def _digest(body: bytes) -> str:
+    return sha256(body).hexdigest()
 
 
 def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:

@@ -15,7 +15,7 @@ import uvloop
 from bouquet_registry.cli import Office, Shown, moment, verb_of, verbs_of
 from bouquet_registry.desk import Invalid
 from bouquet_registry.habilitations import months_later
-from bouquet_registry.journal import answers, audit, people
+from bouquet_registry.journal import answers, audit, book, people
 from bouquet_registry.journal.chain import Link
 from bouquet_registry.journal.people import NAMED_BY
 from bouquet_registry.serve import serve_journal
@@ -34,6 +34,11 @@ async def head(office: Office, _: argparse.Namespace) -> Shown:
 async def prune(office: Office, given: argparse.Namespace) -> Shown:
     pruned = await audit.prune(office.store, given.before.timestamp())
     return {"pruned": pruned} | await head(office, given)
+
+
+async def readmit(office: Office, _: argparse.Namespace) -> Shown:
+    readmitted, aside = await book.readmit(office.store)
+    return {"readmitted": readmitted, "aside": aside}
 
 
 async def who_read(office: Office, given: argparse.Namespace) -> list[Shown]:
@@ -100,6 +105,7 @@ def add_to(nouns: Any) -> None:
     verb_of(verbs, "head", head, "its last record, to note where the database's administrators cannot write")
     command = verb_of(verbs, "prune", prune, "remove the oldest records; the others still verify")
     command.add_argument("--before", type=moment, required=True, help="those made earlier: 2027-01-31T00:00+01:00")
+    verb_of(verbs, "readmit", readmit, "write what was put aside as no record, where this version can read it")
 
     command = verb_of(
         verbs,

@@ -33,7 +33,8 @@ class Scribe:
 
     @property
     def writing(self) -> bool:
-        return not self._work.done()
+        """Whether what is posted now is written, as soon as the database takes it."""
+        return self._post.connected and not self._work.done()
 
     async def stop(self) -> None:
         """What is not written yet comes again, to whoever collects next."""
