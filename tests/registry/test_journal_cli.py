@@ -157,7 +157,7 @@ def test_help_warns_of_the_command_line(url: Secret) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("verify", "--head", "7"), ("verify", "--head", "x:00"), ("prune",), ()])
-def test_what_makes_no_sense_is_a_usage_error(arguments: tuple[str, ...]) -> None:
+def test_what_makes_no_sense_is_a_usage_error(url: Secret, arguments: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["journal", *arguments])
     assert caught.value.code == 2
