@@ -1,1 +1,1 @@
-"""The access journal: written by its worker, chained, and read by operators (docs/adr/0011)."""
+"""The access journal: written by its worker, chained, and read by operators (docs/adr/0010)."""

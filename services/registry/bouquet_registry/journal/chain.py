@@ -1,4 +1,4 @@
-"""How records are chained: each one's hash covers its content, its number and the hash before (docs/adr/0011)."""
+"""How records are chained: each one's hash covers its content, its number and the hash before (docs/adr/0010)."""
 
 from __future__ import annotations
 
