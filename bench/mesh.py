@@ -56,6 +56,7 @@ def mesh_of(folder: Path, bus_url: str, upstream_url: str) -> Iterator[Mesh]:
     of_workers = {"cnaf": cnaf_settings(upstream_url), "msa": hub_settings(MSA, upstream_url)}
     of_gateway = common | {
         "BOUQUET_GATEWAY_TOKEN_KEY": key,
+        "BOUQUET_GATEWAY_JOURNAL_KEY": f"bench:{secrets.token_hex(32)}",
         "BOUQUET_GATEWAY_PROVIDERS": ",".join(of_workers),
         "BOUQUET_GATEWAY_CALLS_PER_SECOND": str(UNREACHED),
         "BOUQUET_GATEWAY_MAX_CALLS_PER_PROVIDER": str(CONCURRENCY),

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -167,7 +168,8 @@ def _spawn(
 
 def _end(process: subprocess.Popen[bytes], keeper: subprocess.Popen[bytes]) -> None:
     keeper.kill()
-    os.killpg(process.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):  # it has ended by itself
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     with keeper:  # waits, and closes the pipe
         pass
