@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,27 +15,6 @@ from tests.deploy.rules import RULES
 
 FOLDERS = {**OVERLAYS, **{f"workers/{name}": path for name, path in WORKERS.items()}}
 PAGE = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("secrets") / "made"
-    script = [
-        sys.executable,
-        str(ROOT / "deploy" / "make_secrets.py"),
-        str(folder),
-        "--simulators",
-        "http://simulators:8100",
-    ]
-    subprocess.run(script, check=True, timeout=100)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def providers(secrets: Path) -> dict[str, dict[str, str]]:
-    """The one secret that is given as environment."""
-    lines = (secrets / "providers.env").read_text().splitlines()
-    return {"providers": dict(line.split("=", 1) for line in lines)}
 
 
 # What a cluster takes
@@ -129,13 +106,13 @@ def containers(manifests: list[Manifest]) -> Iterator[tuple[Pod, dict[str, Any]]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_process_takes_its_settings(overlay: str, providers: dict[str, dict[str, str]], tmp_path: Path) -> None:
+def test_every_process_takes_its_settings(overlay: str, providers: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("something")
     manifests = rendered(OVERLAYS[overlay])
     troubles = {}
     for pod, container in containers(manifests):
-        variables = environment(container, manifests, providers)
+        variables = environment(container, manifests, {"providers": providers})
         provider = pod.labels.get("bouquet/provider", "")
         troubles[pod.owner] = trouble_with(program_of(container), provider, variables, file)
     assert len(troubles) == 2 + len(WORKERS)

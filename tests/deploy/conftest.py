@@ -1,0 +1,26 @@
+"""The secrets of a mesh, as an operator makes them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.manifests import ROOT
+
+
+@pytest.fixture(scope="session")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("secrets") / "made"
+    script = [sys.executable, str(ROOT / "deploy" / "make_secrets.py"), str(folder)]
+    subprocess.run([*script, "--simulators", "http://simulators:8100"], check=True, timeout=100)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def providers(secrets: Path) -> dict[str, str]:
+    """What makes workers ask the simulators."""
+    lines = (secrets / "providers.env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines)

@@ -1,0 +1,98 @@
+"""The single machine: its file is read by the real `docker compose`, and its processes take their settings."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploy.environment import program_of, trouble_with
+from tests.deploy.manifests import ROOT, WORKERS
+
+COMPOSE = ROOT / "deploy" / "compose" / "compose.yaml"
+MOUNT = "/run/secrets/bouquet"
+DRAIN_S = {"gateway": 15}
+OTHER_DRAIN_S = 10
+
+
+def read(file: Path) -> subprocess.CompletedProcess[str]:
+    command = ["docker-compose", "--file", str(file), "--profile", "demo", "config", "--format", "json"]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, secrets: Path) -> Path:
+    """With its secrets beside it."""
+    folder = tmp_path_factory.mktemp("compose")
+    shutil.copy(COMPOSE, folder)
+    shutil.copytree(secrets, folder / "secrets")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def services(folder: Path) -> dict[str, Any]:
+    done = read(folder / "compose.yaml")
+    assert (done.returncode, done.stderr) == (0, "")
+    services: dict[str, Any] = json.loads(done.stdout)["services"]
+    return services
+
+
+@pytest.fixture(scope="module")
+def ours(services: dict[str, Any]) -> dict[str, Any]:
+    return {name: service for name, service in services.items() if program_of(service)}
+
+
+def test_it_has_every_process(services: dict[str, Any], ours: dict[str, Any]) -> None:
+    assert set(ours) == {"gateway", "registry", "migrate", "simulators", *WORKERS}
+    assert set(services) - set(ours) == {"broker", "redis", "postgresql"}
+
+
+def test_docker_compose_refuses_what_is_wrong(folder: Path) -> None:
+    wrong = folder / "wrong.yaml"
+    wrong.write_text(COMPOSE.read_text().replace("read_only: true", "readonly: true"))
+    assert "additional properties" in read(wrong).stderr or "readonly" in read(wrong).stderr
+
+
+def test_every_process_takes_its_settings(ours: dict[str, Any], folder: Path) -> None:
+    file = folder / "secrets" / "gateway" / "bus-url"
+    for name, service in ours.items():
+        assert trouble_with(program_of(service), name, service.get("environment", {}), file) == [], name
+
+
+def test_every_file_of_a_secret_is_there(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        mounts = {mount["target"]: mount["source"] for mount in service.get("volumes", [])}
+        files = {key: value for key, value in service.get("environment", {}).items() if key.endswith("_FILE")}
+        for path in files.values():
+            assert (Path(mounts[MOUNT]) / Path(path).relative_to(MOUNT)).read_text().strip(), (name, path)
+
+
+def test_settings_come_through_as_they_were_printed(ours: dict[str, Any], providers: dict[str, str]) -> None:
+    """JSON, keys and dollars among them."""
+    assert providers.items() <= ours["france_connect"]["environment"].items()
+
+
+def test_every_container_of_ours_is_confined(ours: dict[str, Any]) -> None:
+    for name, service in ours.items():
+        assert service["read_only"] and service["cap_drop"] == ["ALL"] and service["mem_limit"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+
+
+def test_every_image_has_a_version(services: dict[str, Any]) -> None:
+    versions = {name: service["image"].rpartition(":")[2] for name, service in services.items()}
+    assert all(version[0].isdigit() for version in versions.values()), versions
+
+
+def test_a_process_may_drain(ours: dict[str, Any]) -> None:
+    for name in {*ours} - {"simulators", "migrate"}:
+        assert int(ours[name]["stop_grace_period"].removesuffix("s")) > DRAIN_S.get(name, OTHER_DRAIN_S), name
+
+
+def test_the_gateway_alone_has_a_door_and_workers_alone_reach_outside(services: dict[str, Any]) -> None:
+    assert [name for name, service in services.items() if service.get("ports")] == ["gateway"]
+    outside = {name for name, service in services.items() if "outside" in service["networks"]}
+    assert outside == set(WORKERS)
