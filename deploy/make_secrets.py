@@ -41,6 +41,8 @@ def main() -> None:
     _kept(gateway / "cache-key", secrets.token_hex)
     _kept(registry / "database-url", lambda: f"postgresql://bouquet:{password}@{arguments.database}")
     _kept(registry / "datapass-secret", secrets.token_hex)
+    journal = _kept(gateway / "journal-key", lambda: f"1:{secrets.token_hex()}")
+    _kept(registry / "journal-keys", lambda: journal)
     key = _kept(registry / "signing-key", lambda: _output("bouquet-registry", "new-key", "1"))
     _kept(gateway / "token-keys", lambda: _output("bouquet-registry", "jwks", BOUQUET_REGISTRY_SIGNING_KEY=key))
     if arguments.simulators:

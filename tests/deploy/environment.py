@@ -19,6 +19,8 @@ from tests.deploy.manifests import Manifest, Pod, of_kind
 
 OURS = "registry.example.org/bouquet-"
 SIMULATORS = "simulators"
+ANY_SECRET = "name:" + 32 * "x"
+"""Of a form that every setting takes."""
 
 
 class Mounted(Struct, frozen=True):

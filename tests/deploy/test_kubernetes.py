@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.deploy import schemas
-from tests.deploy.environment import SIMULATORS, Mounted, environment, mounted, program_of, trouble_with
+from tests.deploy.environment import ANY_SECRET, SIMULATORS, Mounted, environment, mounted, program_of, trouble_with
 from tests.deploy.manifests import K8S, OVERLAYS, ROOT, WORKERS, Manifest, Pod, of_kind, pods, rendered, selects
 from tests.deploy.rules import RULES
 
@@ -96,6 +96,19 @@ def test_a_worker_reaches_the_broker_and_its_own_upstream(production: list[Manif
     assert all(selects(peer["podSelector"], {"app.kubernetes.io/component": "rabbitmq"}) for peer in brokers)
 
 
+# What must not be lost
+
+
+def test_what_the_journal_has_not_yet_outlives_the_pod(production: list[Manifest]) -> None:
+    [gateway] = of_kind(production, "StatefulSet")
+    [pod] = pods([gateway])
+    [container] = pod.containers
+    spool = environment(container, production, {})["BOUQUET_GATEWAY_JOURNAL_SPOOL"]
+    [volume] = (mount["name"] for mount in container["volumeMounts"] if mount["mountPath"] == spool)
+    assert [claim["metadata"]["name"] for claim in gateway["spec"]["volumeClaimTemplates"]] == [volume]
+    assert set(gateway["spec"]["persistentVolumeClaimRetentionPolicy"].values()) == {"Retain"}
+
+
 # Settings and secrets
 
 
@@ -108,7 +121,7 @@ def containers(manifests: list[Manifest]) -> Iterator[tuple[Pod, dict[str, Any]]
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_process_takes_its_settings(overlay: str, providers: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "secret"
-    file.write_text("something")
+    file.write_text(ANY_SECRET)
     manifests = rendered(OVERLAYS[overlay])
     troubles = {}
     for pod, container in containers(manifests):
