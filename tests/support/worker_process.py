@@ -28,7 +28,11 @@ async def main(url: str, clock_ahead_s: float) -> None:
             if hold:
                 await death.wait()
             os._exit(1)
-        await (asyncio.Event().wait() if hold else asyncio.sleep(HANDLING_S))
+        try:
+            await (asyncio.Event().wait() if hold else asyncio.sleep(HANDLING_S))
+        except asyncio.CancelledError:
+            say(f"gave up {request.id}")
+            raise
         return FOUND
 
     async with open_bus(url, "worker-process") as bus, serving(bus, handle):

@@ -33,8 +33,8 @@ from bouquet_proto.messages import Caller, Found, Lookup, Parameter, Recorded
 from bouquet_proto.query import Query, parse_query
 from bouquet_proto.rules import Refusals, apply, is_siret, objections
 
-IN_FLIGHT_S = 60
-"""How long a marker of a call in flight outlives a process that died with it."""
+IN_FLIGHT_MARGIN_S = 1.0
+"""A marker of a call in flight ends so long after the call's deadline, if the process that put it died with it."""
 
 
 READING = ("GET", "HEAD")
@@ -135,7 +135,7 @@ async def _alone(gateway: Gateway, request: web.Request, budget: str) -> AsyncIt
     """One token asks one thing once at a time. Taken atomically, always given back (D1 to D3 of §8). Citizens differ
     by their sessions."""
     marker = key_of(gateway.cache_secret, "in flight", request.path, _canonical_query(request), budget)
-    if not await gateway.cache.add(marker, IN_FLIGHT_S):
+    if not await gateway.cache.add(marker, gateway.settings.deadline_s + IN_FLIGHT_MARGIN_S):
         raise Problem("already_in_flight")
     try:
         yield

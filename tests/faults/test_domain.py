@@ -1,0 +1,97 @@
+"""The domain's own additions to the rows: token endpoints, pings, a silent fund, the marker of a call in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from bouquet_worker.simulate import RECEIVED, listening
+from tests.mesh.door import Door, Params
+from tests.mesh.mesh import QUICK, mesh
+from tests.mesh.people import named
+from tests.mesh.processes import fleet
+from tests.proto.buses import Stopwatch, until
+from tests.support.redis import RedisServer
+
+DEADLINE_S = 2.0
+LETTERS = str.maketrans("0123456789", "ghijklmnop")
+
+
+async def html(_: web.Request) -> web.Response:
+    return web.Response(text="<html>DURANT</html>", content_type="text/html")
+
+
+async def test_a_token_endpoint_that_answers_html_is_a_typed_error_and_the_other_fund_is_asked() -> None:
+    broken = web.Application()
+    broken.add_routes([web.post("/token", html)])
+    async with listening(broken, "127.0.0.1", 0) as url:
+        environ = {"BOUQUET_CNAF_HUB_TOKEN_URL": f"{url}/token"}
+        async with mesh(environ=environ, deadline_s=5.0, hedge_after_s=1.0) as client:
+            watch = Stopwatch()
+            answer = await client.get(params=named("CAF-FOUND"))
+            assert answer.told.startswith(("502 23", "504 23")) and answer.told.endswith("CNAF")
+            assert "DURANT" not in answer.body.decode()
+            assert watch.seconds() < 5.5
+            assert (await client.get(params=named("MSA-FOUND"))).told == "200 MSA"
+
+
+async def test_no_fund_is_pinged_however_often_we_are_asked_whether_we_are_well() -> None:
+    async with mesh() as client:
+        for _ in range(50):
+            assert (await client.get("/readyz")).status == (await client.get("/livez")).status == 200
+        assert [len(app[RECEIVED]) for app in client.simulators.values()] == [0, 0]
+
+
+@pytest.mark.parametrize("silent", ["CAF", "MSA"])
+async def test_one_silent_fund_makes_no_absence_of_the_other_s(silent: str) -> None:
+    other = "MSA" if silent == "CAF" else "CAF"
+    async with mesh(environ=QUICK, deadline_s=DEADLINE_S, hedge_after_s=0.2) as client:
+        unknown = await client.get(params=named(f"{silent}-SLOW {other}-NO-FILE"))
+        assert unknown.status == 504
+        assert (await client.get(params=named(f"{silent}-SLOW {other}-FOUND"))).status == 200
+
+
+@pytest.mark.broker
+async def test_the_marker_of_a_call_goes_with_the_call_when_its_worker_dies(broker_url: str) -> None:
+    async with fleet(broker_url) as ships:
+        victim, _ = await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
+        _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
+        ships.gate.shut()
+        call = asyncio.create_task(client.get(params=named("CAF-FOUND")))
+        await until(lambda: len(ships.heard("cnaf")) == 1)
+        assert (await client.get(params=named("CAF-FOUND"))).status == 409
+        await victim.kill()
+        ships.gate.open.set()
+        assert (await call).status in (502, 504)
+        assert (await client.get(params=named("CAF-FOUND"))).status != 409
+
+
+@pytest.mark.broker
+async def test_the_marker_of_a_call_goes_soon_after_a_gateway_that_died_with_it(
+    broker_url: str, redis_server: RedisServer
+) -> None:
+    shared: dict[str, Any] = {"cache_url": redis_server.url, "deadline_s": DEADLINE_S, "hedge_after_s": 0.5}
+    person = named("CAF-FOUND", **{"prenoms[]": ["CAMILLE", secrets.token_hex(4).translate(LETTERS)]})  # never cached
+    async with fleet(broker_url) as ships:
+        await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
+        (victim, client), (_, other) = await asyncio.gather(ships.gateway(**shared), ships.gateway(**shared))
+        ships.gate.shut()
+        call = asyncio.create_task(client.get(params=person))
+        await until(lambda: call.done() or len(ships.heard("cnaf")) == 1)
+        assert not call.done(), call.result().told
+        await victim.kill()
+        await asyncio.wait([call])
+        assert call.exception()
+        ships.gate.open.set()
+        assert (await other.get(params=person)).status == 409
+        await is_let_in(other, person, within_s=DEADLINE_S + 3)
+
+
+async def is_let_in(client: Door, person: Params, *, within_s: float) -> None:
+    async with asyncio.timeout(within_s):
+        while (await client.get(params=person)).status == 409:  # noqa: ASYNC110 - a marker has no event
+            await asyncio.sleep(0.05)

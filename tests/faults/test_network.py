@@ -1,0 +1,155 @@
+"""A network that is cut, slow, half open or silent: between a caller and the broker, a worker and the broker, a worker
+and its fund. Every call ends by its deadline with its own answer or a typed error, and all heals by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from bouquet_cnaf.simulator import simulator
+from bouquet_cnaf.worker import worker as cnaf
+from bouquet_proto.bus import Bus
+from bouquet_proto.bus_memory import MemoryBus
+from bouquet_proto.messages import Failed, Found, Lookup, Reply
+from bouquet_worker.simulate import CLOCK, listening
+from bouquet_worker.testing import cases_in
+from bouquet_worker.testing.workbench import TODAY, impatient, lookup_of
+from tests.proto.buses import FOUND, PROVIDER, connected, find, lookup, serving, until_answered
+from tests.support.proxy import Relay
+
+DEADLINE_S = 1.5
+LATE_S = DEADLINE_S + 1.0
+"""The tests' own clock, on a machine that has other work."""
+AWAY = [Failed("bus_unavailable"), Failed("deadline_exceeded"), Failed("not_deployed")]
+SILENT = [Failed("upstream_timeout"), Failed("upstream_unavailable"), Failed("deadline_exceeded")]
+
+CASES = {case.name: case for case in cases_in(Path(__file__).parents[2] / "services/providers/cnaf/cases")}
+PEOPLE = [CASES["composition_of_a_couple"], CASES["composition_alone"]]
+
+Fault: TypeAlias = Callable[[Relay], Awaitable[None]]
+
+
+async def cut(relay: Relay) -> None:
+    await relay.shut()
+
+
+async def silent(relay: Relay) -> None:
+    relay.hold()
+
+
+async def deaf(relay: Relay) -> None:
+    relay.hold(back=False)
+
+
+async def dumb(relay: Relay) -> None:
+    relay.hold(there=False)
+
+
+async def slow(relay: Relay) -> None:
+    relay.delay_s = 0.02
+
+
+async def trickling(relay: Relay) -> None:
+    relay.piece_bytes, relay.delay_s = 100, 0.01
+
+
+async def mend(relay: Relay, fault: Fault) -> None:
+    relay.flow()
+    if fault is cut:
+        await relay.open()
+
+
+FAULTS = [cut, silent, deaf, dumb, slow, trickling]
+PASSABLE = [slow, trickling]
+
+
+async def timed(bus: Bus, question: Lookup) -> Reply:
+    """The answer, in time."""
+    began = time.monotonic()
+    reply = await bus.call(PROVIDER, question)
+    assert time.monotonic() - began < LATE_S
+    return reply
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("side", ["caller", "worker"])
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_broken_way_to_the_broker_is_a_typed_error_in_time_and_heals(url: str, fault: Fault, side: str) -> None:
+    async with Relay(url) as relay:
+        await relay.open()
+        caller_url, worker_url = (relay.url, url) if side == "caller" else (url, relay.url)
+        async with connected(caller_url) as caller, connected(worker_url) as worker, serving(worker, find):
+            calls = [asyncio.create_task(timed(caller, lookup(within_s=DEADLINE_S))) for _ in range(5)]
+            await asyncio.sleep(0)
+            await fault(relay)
+            calls += [asyncio.create_task(timed(caller, lookup(within_s=DEADLINE_S))) for _ in range(20)]
+            replies = await asyncio.gather(*calls)
+            assert all(reply in (FOUND, *AWAY) for reply in replies)
+            assert (FOUND in replies[5:]) == (fault in PASSABLE)
+            await mend(relay, fault)
+            await until_answered(caller, FOUND)
+
+
+@asynccontextmanager
+async def asking_through_a_relay() -> AsyncIterator[tuple[Bus, Relay, list[Reply]]]:
+    """The CNAF's worker, a bad network to its fund, and what the fund has to say of each of the people."""
+    app, bus = simulator.app(), MemoryBus()
+    app[CLOCK] = lambda: TODAY
+    async with listening(app, "127.0.0.1", 0) as fund_url, Relay(fund_url) as relay:
+        await relay.open()
+        with impatient(cnaf, TODAY):
+            async with cnaf.running(bus, simulator.settings(relay.url) | {"BOUQUET_CNAF_DRAIN_S": "0.1"}):
+                answers = [await bus.call(PROVIDER, lookup_of(person)) for person in PEOPLE]
+                assert all(isinstance(answer, Found) for answer in answers) and answers[0] != answers[1]
+                yield bus, relay, answers
+
+
+async def check(bus: Bus, answers: list[Reply], times: int = 4) -> list[Reply]:
+    """Everybody asks at once and gets an answer about himself, or a typed error."""
+    replies = await asyncio.gather(
+        *(timed(bus, lookup_of(person, within_s=DEADLINE_S)) for _ in range(times) for person in PEOPLE)
+    )
+    for reply, own in zip(replies, answers * times, strict=True):
+        assert reply in (own, *SILENT, Failed("breaker_open"))
+    return replies
+
+
+async def heals(bus: Bus, answers: list[Reply]) -> None:
+    """A breaker that has opened lets a probe in after five seconds."""
+    async with asyncio.timeout(15):
+        while await check(bus, answers, times=1) != answers:  # noqa: ASYNC110 - a fund has no event
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_broken_way_to_a_fund_is_a_typed_error_in_time_and_heals(fault: Fault) -> None:
+    async with asking_through_a_relay() as (bus, relay, answers):
+        await fault(relay)
+        await check(bus, answers)
+        await mend(relay, fault)
+        await heals(bus, answers)
+
+
+async def test_a_fund_that_answers_after_the_deadline_is_late_and_nobody_gets_the_answer_of_another() -> None:
+    async with asking_through_a_relay() as (bus, relay, answers):
+        await dumb(relay)
+        late = await check(bus, answers, times=2)
+        assert all(reply in SILENT for reply in late)
+        relay.flow()
+        assert await check(bus, answers) == answers * 4
+
+
+async def test_a_fund_that_comes_and_goes_is_answered_for_truly_and_found_again() -> None:
+    async with asking_through_a_relay() as (bus, relay, answers):
+        for _ in range(5):
+            await cut(relay)
+            await check(bus, answers, times=1)
+            await relay.open()
+            await check(bus, answers, times=1)
+        await heals(bus, answers)

@@ -1,0 +1,85 @@
+"""F26, F28: a reply belongs to its call, to its trace, and there always is one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+from aio_pika.abc import AbstractChannel
+from msgspec import Raw
+from opentelemetry.trace import SpanKind
+
+from bouquet_proto import telemetry
+from bouquet_proto.bus_amqp import AmqpBus
+from bouquet_proto.messages import Failed, Found, Reply, Request
+from tests.proto.buses import FOUND, PROVIDER, lookup, serving
+from tests.support.spans import recorded
+
+pytestmark = pytest.mark.broker
+
+
+async def test_f26_each_of_many_requests_in_one_consumer_is_handled_in_its_own_trace(caller: AmqpBus) -> None:
+    together = asyncio.Barrier(10)
+
+    async def handler(_: Request) -> Reply:
+        """All are under way when each tells the trace that it is in, before and after a wait."""
+        before = telemetry.traceparent()[:35]
+        await together.wait()
+        assert telemetry.traceparent()[:35] == before
+        return Found(Raw(f'{{"trace":"{before}"}}'.encode()))
+
+    async def call(id: str) -> tuple[str, Reply]:
+        with telemetry.span(id, SpanKind.SERVER, {}):
+            return telemetry.traceparent()[:35], await caller.call(PROVIDER, lookup(id))
+
+    with recorded():
+        async with serving(caller, handler, concurrency=10):
+            told = await asyncio.gather(*(call(f"{n}") for n in range(10)))
+    assert len({trace for trace, _ in told}) == 10
+    assert [reply for _, reply in told] == [Found(Raw(f'{{"trace":"{trace}"}}'.encode())) for trace, _ in told]
+
+
+async def test_f26_a_reply_bears_the_correlation_id_of_its_request(caller: AmqpBus, operator: AbstractChannel) -> None:
+    """Answers that cross on their way, last asked first answered, come to their own callers."""
+    last = asyncio.Event()
+
+    async def handler(request: Request) -> Reply:
+        if request.id == "last":
+            last.set()
+        await last.wait()
+        await asyncio.sleep(0.02 * (9 - int(request.id)) if request.id.isdigit() else 0)
+        return Found(Raw(f'{{"id":"{request.id}"}}'.encode()))
+
+    ids = [*"0123456789", "last"]
+    async with serving(caller, handler, concurrency=11):
+        replies = await asyncio.gather(*(caller.call(PROVIDER, lookup(id)) for id in ids))
+    assert replies == [Found(Raw(f'{{"id":"{id}"}}'.encode())) for id in ids]
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise self
+
+    def __reduce__(self) -> str:
+        raise self
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [None, object(), Failed("upstream_timeout", meta=cast(Any, {"when": object()})), Unspeakable(), RecursionError()],
+    ids=["nothing", "no reply", "what JSON cannot say", "an exception that cannot be written", "too deep"],
+)
+async def test_f28_what_a_handler_cannot_say_is_a_typed_error_and_frees_its_slot(
+    caller: AmqpBus, answer: object
+) -> None:
+    async def handler(request: Request) -> Reply:
+        if request.id != "bad":
+            return FOUND
+        if isinstance(answer, Exception):
+            raise answer
+        return cast(Reply, answer)
+
+    async with serving(caller, handler, concurrency=1):
+        assert await caller.call(PROVIDER, lookup("bad")) == Failed("worker_bug")
+        assert await caller.call(PROVIDER, lookup("good")) == FOUND
