@@ -2,7 +2,7 @@ PYTHON ?= python3
 PIP := .venv/bin/pip --disable-pip-version-check install -qq
 DISTRIBUTIONS := $(shell scripts/distributions.sh ./)
 
-.PHONY: help demo sandbox fuzz test test-deploy lint types wheels unit broker bench bench-micro bench-profile lock clean
+.PHONY: help demo sandbox fuzz audit test test-deploy lint types wheels unit broker bench bench-micro bench-profile lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -26,8 +26,11 @@ test-deploy: .venv/dev ## Images, Kubernetes, compose: everything under deploy/
 lint types wheels unit broker: .venv/dev ## One part of it
 	@.venv/bin/tox run -q --no-list-dependencies -e $@
 
-fuzz: .venv/dev ## Look for a call that breaks the sandbox or leaves its OpenAPI document: make fuzz [MINUTES=5]
-	@.venv/bin/pytest -q --timeout 0 tests/sandbox/test_fuzz.py --fuzz-minutes $(or $(MINUTES),5)
+fuzz: .venv/dev ## Look for calls that break the sandbox or leave its OpenAPI document, and bytes that break a decoder: make fuzz [MINUTES=5]
+	@.venv/bin/pytest -q --timeout 0 -n 2 --dist loadfile tests/sandbox/test_fuzz.py tests/proto/test_fuzz.py --fuzz-minutes $(or $(MINUTES),5)
+
+audit: .venv/dev ## Look for known holes in what is locked; asks PyPI
+	@for lock in run build dev; do .venv/bin/uv tool run pip-audit --strict --disable-pip --require-hashes -r requirements/$$lock.txt || exit 1; done
 
 bench: .venv/run bench/peers/.venv/ready ## Bouquet and its peers, measured side by side: make bench [QUICK=1] [ANYHOW=1]
 	@scripts/install_services.sh

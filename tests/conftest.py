@@ -18,6 +18,11 @@ hypothesis.settings.register_profile("house", deadline=None, derandomize="CI" in
 hypothesis.settings.load_profile("house")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`make fuzz MINUTES=n` asks for more than a test run can wait for."""
+    parser.addoption("--fuzz-minutes", type=float, help="how long fuzzers look for trouble, each file of them")
+
+
 @pytest.fixture(scope="session")
 def rabbitmq3() -> Iterator[rabbitmq.RabbitNode]:
     yield from _node(rabbitmq.RABBITMQ_3)

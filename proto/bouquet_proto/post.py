@@ -12,7 +12,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from typing import Protocol, TypeVar
 
 from bouquet_proto.names import MESH_PREFIX
-from bouquet_proto.settings import SettingsError
+from bouquet_proto.settings import Secret, SettingsError
+from bouquet_proto.tls import verified
 
 T = TypeVar("T")
 
@@ -65,7 +66,7 @@ async def open_post(url: str, name: str) -> AsyncIterator[Post]:
     elif url.startswith(("amqp://", "amqps://")):
         from bouquet_proto.post_amqp import open_amqp_post
 
-        async with open_amqp_post(url, name) as post:
+        async with open_amqp_post(verified(Secret(url), f"{MESH_PREFIX}BUS_URL"), name) as post:
             yield post
     else:
         raise SettingsError([f"{MESH_PREFIX}BUS_URL: must be memory: or amqp(s)://…"])

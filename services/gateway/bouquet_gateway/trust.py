@@ -43,7 +43,7 @@ def read_offer(provider: str, data: Raw, allowed: Territories) -> Offer | None:
     try:
         offer = _offer.decode(data)
         whole = _is_shallow(msgspec.json.decode(data), MAX_DEPTH) and offer.provider == provider
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         whole = False
     if not whole:
         refuse(provider, "offer unreadable")

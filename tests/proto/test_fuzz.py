@@ -1,0 +1,115 @@
+"""No bytes break a decoder of the wire: hypothesis makes some at random, and damages good ones.
+
+A second or two of it; `make fuzz MINUTES=n` goes on for longer, with other bytes each time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from bouquet_gateway.shapes import Shape
+from bouquet_gateway.trust import read_offer
+from bouquet_proto import journal
+from bouquet_proto.messages import Failed, Found, NotFound, Recorded, Rejected, decode_reply, decode_request, encode
+
+SAMPLES = Path(__file__).parent / "samples"
+OFFERS = Path(__file__).parents[2] / "proto" / "offers"
+RECORD = journal.encode(journal.Access(id="1", at=1.5, outcome="found", status=200, person="a1", operation="op"))
+
+PIECES = st.sampled_from(
+    [b"", b"null", b"{}", b"[]", b'"', b"\\ud800", b"\xff", b"1e999", b"-0", b"9" * 400, b"[" * 3000, b'{"a":' * 3000]
+)
+"""What readers stumble over."""
+
+
+WHOLE = {
+    "a request": [path.read_bytes() for path in sorted(SAMPLES.rglob("*.json"))],
+    "a reply": [path.read_bytes() for path in sorted(SAMPLES.rglob("*.json"))],
+    "an offer": [(OFFERS / "cnaf.json").read_bytes()],
+    "a record of the journal": [RECORD],
+}
+"""Good messages, to be damaged."""
+
+
+@st.composite
+def damaged(draw: st.DrawFn, kind: str) -> bytes:
+    """A good message with a piece of it taken out, doubled, or replaced."""
+    body = WHOLE[kind][draw(st.integers(0, len(WHOLE[kind]) - 1))]
+    for _ in range(draw(st.integers(1, 3))):
+        start = draw(st.integers(0, len(body)))
+        end = min(len(body), start + draw(st.integers(0, 40)))
+        piece = draw(st.one_of(st.binary(max_size=20), PIECES, st.just(body[start:end] * 2)))
+        body = body[:start] + piece + body[end:]
+    return body
+
+
+def read_request(body: bytes) -> None:
+    """What can be read can be written, and is then the same."""
+    try:
+        request = decode_request(body)
+    except msgspec.DecodeError:
+        return
+    assert decode_request(encode(request)) == request
+
+
+def read_reply(body: bytes) -> None:
+    match decode_reply(body):
+        case Found(data=data) | Recorded(body=data):
+            msgspec.json.decode(data)
+        case NotFound() | Rejected() | Failed() as reply:
+            assert decode_reply(encode(reply)) == reply
+
+
+def read_offered(body: bytes) -> None:
+    """What is believed of an offer can be told to everybody."""
+    offer = read_offer("cnaf", Raw(body), {})
+    if offer is None:
+        return
+    assert offer.provider == "cnaf"
+    for operation in offer.operations:
+        Shape(operation.schema, gated=operation.gated).read(Raw(b"{}"))
+        msgspec.json.encode(operation.schema)
+
+
+def read_record(body: bytes) -> None:
+    try:
+        record = journal.decode(body)
+    except msgspec.DecodeError:
+        return
+    assert journal.decode(journal.encode(record)) == record
+
+
+READERS: dict[str, Callable[[bytes], None]] = {
+    "a request": read_request,
+    "a reply": read_reply,
+    "an offer": read_offered,
+    "a record of the journal": read_record,
+}
+ROUND = 200
+
+
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")  # of long bytes, where they are a failure
+@pytest.mark.parametrize("kind", READERS)
+def test_no_bytes_break_a_decoder(kind: str, request: pytest.FixtureRequest) -> None:
+    minutes = request.config.getoption("--fuzz-minutes", default=None)
+    until = time.monotonic() + (minutes or 0) * 60 / len(READERS)
+
+    same_again = settings(max_examples=ROUND, database=None, suppress_health_check=list(HealthCheck))
+    chosen = same_again if minutes is None else settings(same_again, derandomize=False)
+
+    @chosen
+    @given(st.one_of(st.binary(max_size=200), damaged(kind)))
+    def fuzz(body: bytes) -> None:
+        READERS[kind](body)
+
+    fuzz()
+    while time.monotonic() < until:
+        fuzz()
