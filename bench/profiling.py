@@ -7,6 +7,7 @@ sampling slows what it looks at, and whoever else is at work here slows it more.
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
@@ -30,15 +31,17 @@ PY_SPY = Path(sys.executable).with_name("py-spy")
 SAMPLES_PER_S = 200
 CONNECTIONS = 64
 WARMUP_S = 2.0
-SHOWN = 30
+SHOWN = 25
+HOMES = re.compile(r"^.*/(site-packages|python3\.\d+|proto|services/(providers/)?[^/]+)/")
+"""Where packages live: an environment's, Python's own, this repository's."""
 LOOP = "Runner.run (asyncio/runners.py)"
 """Below it is the work. Other threads wait for the most part, which py-spy takes for work once it has stopped them."""
 
 
 class Cost(Struct, frozen=True):
-    """A function's part of the samples: alone, and with what it calls."""
+    """A function's or a package's part of the samples: alone, and with all that it calls."""
 
-    function: str
+    of: str
     own: float
     whole: float
 
@@ -65,21 +68,38 @@ def parsed(folded: str) -> Iterator[tuple[tuple[str, ...], int]]:
 
 
 def _short(frame: str) -> str:
-    """`name (package/module.py:12)` without the line and the way to the package."""
+    """`name (/way/to/package/module.py:12)` without the line and the way to the package."""
     name, _, place = frame.partition(" (")
     path = place.rstrip(")").rpartition(":")[0] or place.rstrip(")")
-    return f"{name} ({'/'.join(Path(path).parts[-2:])})"
+    return f"{name} ({HOMES.sub('', path)})"
 
 
-def table(found: list[Cost], cpu_us: float) -> str:
+def package_of(function: str) -> str:
+    """Of a name that `parsed` gives."""
+    return function.rpartition("(")[2].rstrip(")").partition("/")[0].removesuffix(".py")
+
+
+def by_package(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
+    return costs((tuple(map(package_of, frames)), times) for frames, times in stacks)
+
+
+def tables(folded: str, cpu_us: float) -> str:
     """The dearest, by what they cost a lookup themselves and then with all that they call."""
-    parts = []
-    by: dict[str, Callable[[Cost], float]] = {"own": lambda one: one.own, "with what it calls": lambda one: one.whole}
-    for title, key in by.items():
-        dearest = sorted(found, key=key, reverse=True)[:SHOWN]
-        rows = (f"{key(cost) * cpu_us:8.1f} µs {key(cost):6.1%}  {cost.function}" for cost in dearest)
-        parts.append("\n".join((f"  {title}:", *rows)))
-    return "\n".join(parts)
+    stacks = list(parsed(folded))
+    functions, packages = costs(stacks), by_package(stacks)
+    return "\n".join(
+        (
+            _table("packages, alone", packages, lambda one: one.own, cpu_us),
+            _table("functions, alone", functions, lambda one: one.own, cpu_us),
+            _table("functions, with all that they call", functions, lambda one: one.whole, cpu_us),
+        )
+    )
+
+
+def _table(title: str, found: list[Cost], key: Callable[[Cost], float], cpu_us: float) -> str:
+    dearest = sorted(found, key=key, reverse=True)[:SHOWN]
+    rows = (f"{key(cost) * cpu_us:8.1f} µs {key(cost):6.1%}  {cost.of}" for cost in dearest)
+    return "\n".join((f"  {title}:", *rows))
 
 
 def main() -> None:
@@ -116,12 +136,12 @@ def _profile(drive: tuple[str, ...], programs: dict[str, Program], seconds: floa
         cpu_s = after.cpu_s(program.pid) - before.cpu_s(program.pid)
         cpu_us = cpu_s / max(1, driven.requests) * 1e6
         print(f"\n{role}: {cpu_us:.0f} µs of CPU a lookup, {cpu_s / (after.at - before.at):.0%} of a core")
-        print(table(costs(parsed((folder / f"{role}.txt").read_text())), cpu_us))
+        print(tables((folder / f"{role}.txt").read_text(), cpu_us))
 
 
 def _sampling(program: Program, output: Path, seconds: float) -> subprocess.Popen[bytes]:
     command = [str(PY_SPY), "record", "--pid", str(program.pid), "--duration", str(int(seconds))]
-    command += ["--rate", str(SAMPLES_PER_S), "--format", "raw", "--output", str(output)]
+    command += ["--rate", str(SAMPLES_PER_S), "--format", "raw", "--full-filenames", "--output", str(output)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import pytest
 
-from bench.profiling import Cost, costs, parsed
+from bench.profiling import Cost, costs, package_of, parsed
 
-LOOP = "run (uvloop/__init__.py:92);Runner.run (asyncio/runners.py:118)"
+LOOP = "run (/x/site-packages/uvloop/__init__.py:92);Runner.run (/y/lib/python3.11/asyncio/runners.py:118)"
 
 
 def test_a_function_costs_its_own_samples_and_those_of_what_it_calls() -> None:
-    found = {cost.function: cost for cost in costs([(("answer", "encode"), 3), (("answer",), 1)])}
+    found = {cost.of: cost for cost in costs([(("answer", "encode"), 3), (("answer",), 1)])}
     assert found == {"answer": Cost("answer", 0.25, 1.0), "encode": Cost("encode", 0.75, 0.75)}
 
 
 def test_a_function_that_calls_itself_counts_once() -> None:
-    assert {cost.function: cost.whole for cost in costs([(("walk", "walk"), 2)])} == {"walk": 1.0}
+    assert {cost.of: cost.whole for cost in costs([(("walk", "walk"), 2)])} == {"walk": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("path", "package"),
+    [
+        ("/x/lib/python3.11/site-packages/opentelemetry/sdk/trace/__init__.py", "opentelemetry"),
+        ("/x/lib/python3.11/asyncio/streams.py", "asyncio"),
+        ("/x/lib/python3.11/contextlib.py", "contextlib"),
+        ("/home/one/bouquet/proto/bouquet_proto/bus.py", "bouquet_proto"),
+        ("/home/one/bouquet/services/gateway/bouquet_gateway/app.py", "bouquet_gateway"),
+        ("/home/one/bouquet/services/providers/kit/bouquet_worker/worker.py", "bouquet_worker"),
+    ],
+)
+def test_a_function_belongs_to_the_package_that_is_installed_or_ours(path: str, package: str) -> None:
+    [(frames, _)] = parsed(f"{LOOP};call ({path}:7) 1")
+    assert [package_of(frame) for frame in frames] == [package]
 
 
 def test_only_what_the_loop_ran_is_read() -> None:
