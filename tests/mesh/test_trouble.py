@@ -16,6 +16,7 @@ from typing import Any
 import aio_pika
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
+from aiohttp import ClientConnectorError, ClientError
 from msgspec import Raw
 
 from bouquet_cnaf.worker import worker as cnaf
@@ -175,6 +176,38 @@ async def test_a_gateway_that_is_asked_to_stop_finishes_what_it_began(ships: Fle
     ships.gate.open.set()
     check(await asyncio.gather(*calls), {"200 CNAF"})
     assert await stopping == 0
+
+
+async def test_a_gateway_that_is_asked_to_stop_under_load_loses_no_call_that_it_had_passed_on(ships: Fleet) -> None:
+    await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
+    gateway, client = await ships.gateway()
+    people, told, answered, lost = crowd(), list[str](), list[dict[str, Any]](), list[dict[str, Any]]()
+
+    async def call_on() -> None:
+        """Until the door is shut."""
+        while True:
+            person = next(people)
+            try:
+                told.append((await client.get(params=person)).told)
+                answered.append(person)
+            except ClientConnectorError:
+                return
+            except ClientError:  # sent as an idle connection was closed
+                lost.append(person)
+
+    clients = [asyncio.create_task(call_on()) for _ in range(10)]
+    await until(lambda: len(told) > 50)
+    assert await gateway.stop() == 0
+    await asyncio.gather(*clients)
+    assert set(told) == {"200 CNAF"}
+
+    def was_asked(person: dict[str, Any]) -> bool:
+        """Of the fund."""
+        name = (f"{person['anneeDateNaissance']}-02-28", person["codeCogInseeCommuneNaissance"])
+        return any(all(part in str(received.query) for part in name) for received in ships.heard("cnaf"))
+
+    assert was_asked(answered[-1])
+    assert not [person for person in lost if was_asked(person)]
 
 
 async def test_a_worker_that_is_not_there_is_known_at_once(ships: Fleet) -> None:
