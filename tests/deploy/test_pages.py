@@ -1,0 +1,40 @@
+"""The operators' pages name commands and files that exist."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from bouquet_gateway.__main__ import main as gateway
+from bouquet_registry.__main__ import main as registry
+from bouquet_worker.__main__ import main as worker
+from tests.deploy.manifests import K8S, ROOT
+
+PROGRAMS: dict[str, Callable[[list[str]], int]] = {
+    "bouquet-gateway": gateway,
+    "bouquet-registry": registry,
+    "bouquet-worker": worker,
+}
+PAGES = "\n".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("deployment.md", "operations.md"))
+COMMANDS = sorted(set(re.findall(r"\b(bouquet-(?:gateway|registry|worker))((?: [a-z][a-z-]+)+)", PAGES)))
+FILES = sorted(set(re.findall(r"\b(?:deploy|scripts|tests|requirements)/[\w./-]*\w", PAGES)))
+
+
+@pytest.mark.parametrize(("program", "words"), COMMANDS)
+def test_a_command_exists(program: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        PROGRAMS[program]([*words.split(), "--help"])
+    assert ended.value.code == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_exists(file: str) -> None:
+    assert (ROOT / file).exists() or file == "deploy/compose/secrets" or file.startswith("deploy/compose/secrets/")
+
+
+def test_a_folder_of_kubernetes_is_told() -> None:
+    told = set(re.findall(r"^\| `(base|worker|(?:components|overlays)/[\w-]+)` \|", PAGES, re.MULTILINE))
+    folders = {str(path.parent.relative_to(K8S)) for path in K8S.rglob("kustomization.yaml")}
+    assert told == {folder for folder in folders if not folder.startswith("workers/")}
