@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -62,6 +63,13 @@ async def ids(store: Store) -> list[str]:
     """In the journal's order."""
     async with store.reading() as connection:
         return list(await connection.scalars(select(schema.journal.c.id).order_by(schema.journal.c.number)))
+
+
+async def arrived(store: Store, *names: str, within_s: float = 20.0) -> None:
+    """Returns once the journal has just these."""
+    async with asyncio.timeout(within_s):
+        while sorted(await ids(store)) != sorted(names):  # noqa: ASYNC110 - somebody else writes
+            await asyncio.sleep(0.05)
 
 
 async def count(store: Store) -> int:

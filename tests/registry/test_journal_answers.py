@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,13 +13,18 @@ from msgspec import structs
 
 from bouquet_proto.identity import Identifiant, Identite, Identity, Ine, NumeroAllocataire
 from bouquet_proto.journal import pseudonym
+from bouquet_proto.post_memory import MemoryPost
 from bouquet_proto.settings import Secret, SettingsError
 from bouquet_registry.desk import Invalid
 from bouquet_registry.journal import answers
 from bouquet_registry.journal.people import Given, identity_of, keys_of, pseudonyms
+from bouquet_registry.journal.worker import writing
 from bouquet_registry.store import Store
+from tests.gateway import journals
+from tests.mesh.door import RECIPIENT
 from tests.registry import office
-from tests.registry.accesses import KEY, NOON, PERSON, access, write
+from tests.registry.accesses import KEY, NOON, PERSON, access, count, write
+from tests.registry.town import text_of, town
 
 OLD_KEY = Secret("the key of last year")
 ASKED: Given = {
@@ -60,6 +67,21 @@ async def test_a_citizen_learns_who_asked_and_when(store: Store) -> None:
         "trace_id": "0af7651916cd43dd8448eb211c80319c",
         "left_out": (),
     }
+
+
+async def test_a_call_at_the_gateway_is_found_by_whom_it_was_about(store: Store, tmp_path: Path) -> None:
+    post = MemoryPost()
+    async with writing(post, store), town("memory:", store) as place:
+        gate = await place.gate(post, **journals.settings(tmp_path))
+        token = await place.issued(name="VILLE DE BREST")
+        assert (await gate.call(text_of(token))).status == 200
+        async with asyncio.timeout(20):
+            while not await count(store):  # noqa: ASYNC110 - the courier takes its time
+                await asyncio.sleep(0.05)
+    given = {"nom": "Durant", "prenom": "Paul", "naissance": "1990-01-02", "sexe": "M", "pays": "99351"}
+    [only] = await found(store, given, [journals.KEY.secret])
+    assert (only["name"], only["operation"], only["outcome"]) == ("VILLE DE BREST", "acme_v3_dossier", "found")
+    assert (only["recipient"], only["left_out"]) == (RECIPIENT, ("lieu", "sexe"))
 
 
 WAYS: dict[str, tuple[Identite, tuple[str, ...]]] = {

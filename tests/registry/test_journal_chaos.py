@@ -91,11 +91,12 @@ class Scene:
         self.reader = reader
         self._stack = stack
         self._environ = environ
+        self.worker: Process
 
-    async def worker(self) -> Process:
-        process = await self._stack.enter_async_context(running(self._environ, "bouquet-registry", "journal", "serve"))
-        await process.says("journal started", within_s=60)
-        return process
+    async def start_worker(self) -> None:
+        command = ("bouquet-registry", "journal", "serve")
+        self.worker = await self._stack.enter_async_context(running(self._environ, *command))
+        await self.worker.says("journal started", within_s=60)
 
 
 @asynccontextmanager
@@ -110,7 +111,7 @@ async def scene(bus_url: str, database: Secret, total: int) -> AsyncIterator[Sce
         store = await stack.enter_async_context(open_store(database))
         post = await stack.enter_async_context(open_post(bus_url, "gateway"))
         made = Scene(Sender(total), Reader(store), stack, environ)
-        await post.post([])  # declares the queue
+        await made.start_worker()  # it declares the queue
         await asyncio.sleep(SETTLES_S)
         sending = asyncio.create_task(made.sender.send_all(post))
         stack.callback(sending.cancel)
@@ -121,7 +122,6 @@ async def scene(bus_url: str, database: Secret, total: int) -> AsyncIterator[Sce
 async def test_a_broker_and_a_database_that_are_killed(rabbit: RabbitNode, postgres_server: PostgresServer) -> None:
     total = 100_000
     async with scene(rabbit.vhost(), Secret(postgres_server.database()), total) as made:
-        worker = await made.worker()
         await made.sender.has_sent(20_000)
         await asyncio.to_thread(rabbit.restart)
         await made.reader.has_written(40_000)
@@ -133,16 +133,15 @@ async def test_a_broker_and_a_database_that_are_killed(rabbit: RabbitNode, postg
         assert await made.reader.written() < total
         await made.reader.expects(made.sender.names)
         assert made.sender.refusals
-        assert worker.said("journal not written, will try again")
+        assert made.worker.said("journal not written, will try again")
 
 
 async def test_a_worker_that_is_killed(broker_url: str, tmp_path: Path) -> None:
     total = 20_000
     async with scene(broker_url, Secret(f"sqlite:///{tmp_path}/registry.db"), total) as made:
         for number in (1, 5_000, 10_000):
-            worker = await made.worker()
             await made.reader.has_written(number)
-            await worker.kill()
-        assert await made.reader.written() < total
-        await made.worker()
+            await made.worker.kill()
+            assert await made.reader.written() < total
+            await made.start_worker()
         await made.reader.expects(made.sender.names)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from bouquet_proto import telemetry
+from bouquet_proto.post import Batch as Collected
 from bouquet_proto.post import Post
 from bouquet_registry import metrics
 from bouquet_registry.journal import book
@@ -24,12 +25,10 @@ LAST_PAUSE_S = 5.0
 
 
 class Scribe:
-    """Writes in the journal for the life of a context."""
-
-    def __init__(self, post: Post, store: Store) -> None:
+    def __init__(self, post: Post, store: Store, batches: AsyncIterator[Collected]) -> None:
         self._post = post
         self._store = store
-        self._work = asyncio.create_task(self._keep_writing())
+        self._work = asyncio.create_task(self._keep_writing(batches))
 
     @property
     def writing(self) -> bool:
@@ -41,11 +40,10 @@ class Scribe:
         self._work.cancel()
         await asyncio.gather(self._work, return_exceptions=True)
 
-    async def _keep_writing(self) -> None:
-        async with self._post.collect() as batches:
-            async for batch in batches:
-                await self._write(batch.bodies)
-                await batch.done()
+    async def _keep_writing(self, batches: AsyncIterator[Collected]) -> None:
+        async for batch in batches:
+            await self._write(batch.bodies)
+            await batch.done()
 
     async def _write(self, bodies: Sequence[bytes]) -> None:
         """Returns once they are written."""
@@ -81,8 +79,10 @@ def _pause_s(failures: int) -> float:
 
 @asynccontextmanager
 async def writing(post: Post, store: Store) -> AsyncIterator[Scribe]:
-    scribe = Scribe(post, store)
-    try:
-        yield scribe
-    finally:
-        await scribe.stop()
+    """What is posted from the start of the context on, or from when there is a broker."""
+    async with post.collect() as batches:
+        scribe = Scribe(post, store, batches)
+        try:
+            yield scribe
+        finally:
+            await scribe.stop()
