@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ PROGRAM = find_program("buildah")
 DEBOOTSTRAP = find_program("debootstrap", "/usr/sbin/debootstrap")
 BASE = "localhost/debian-with-python:test"
 PACKAGES = "python3,python3-venv,ca-certificates"
+DEBIAN = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "bouquet", "debian-with-python")
+"""Fetched once a machine, as scripts/install_services.sh does with RabbitMQ 4."""
 
 
 class Buildah:
@@ -32,13 +35,21 @@ class Buildah:
         ).stdout.strip()
 
     def make_base(self) -> None:
-        system = self._folder / "debian"
-        bootstrap = [str(DEBOOTSTRAP), "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(system)]
-        with (self._folder / "debootstrap.log").open("wb") as log:
-            subprocess.run(bootstrap, check=True, stdout=log, stderr=log, timeout=600)
+        if not DEBIAN.is_dir():
+            self._fetch_debian()
         container = self("from", "scratch")
-        self("add", "--quiet", container, str(system), "/")
+        self("add", "--quiet", container, str(DEBIAN), "/")
         self("commit", "--quiet", container, BASE)
+
+    def _fetch_debian(self) -> None:
+        """Whole or not there."""
+        DEBIAN.parent.mkdir(parents=True, exist_ok=True)
+        new = tempfile.mkdtemp(prefix="debian-", dir=DEBIAN.parent)
+        bootstrap = [str(DEBOOTSTRAP), "--variant=minbase", f"--include={PACKAGES}", "bookworm", new]
+        with (self._folder / "debootstrap.log").open("wb") as log:
+            subprocess.run(bootstrap, check=True, stdout=log, stderr=log, timeout=1200)
+        Path(new).chmod(0o755)
+        Path(new).rename(DEBIAN)
 
     @property
     def builder(self) -> str:

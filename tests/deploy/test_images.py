@@ -47,13 +47,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
     builder = Buildah(tmp_path_factory.mktemp("images"))
     builder.make_base()
     environ = builder.environ() | {"VERSION": "test"}
-    subprocess.run([IMAGES / "build.sh", "cnaf", "gateway"], check=True, env=environ, timeout=600)
+    subprocess.run([IMAGES / "build.sh", "cnaf", "gateway"], check=True, env=environ, timeout=1200)
     yield builder
     builder("rmi", "--all", "--force")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3000)
 class TestBuilt:
     """Two images, made by deploy/images/build.sh."""
 
