@@ -49,11 +49,13 @@ def client_context(
 
 def trouble_of(error: BaseException) -> str:
     """What TLS had against a connection, in OpenSSL's words: `Hostname mismatch`. Empty where it had nothing."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return str(seen.verify_message).partition(",")[0]
-        if isinstance(seen, ssl.SSLError):
-            return seen.reason or type(seen).__name__
-        seen = seen.__cause__ or seen.__context__
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:  # some libraries raise an error from what it has caused itself
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return str(cause.verify_message).partition(",")[0]
+        if isinstance(cause, ssl.SSLError):
+            return cause.reason or type(cause).__name__
+        seen.append(cause)
+        cause = cause.__cause__ or cause.__context__
     return ""
