@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from bouquet_proto.messages import Reply, Request
-from bouquet_proto.names import QUEUE_PREFIX, REPLY_EXCHANGE
+from bouquet_proto.names import QUEUE_ARGUMENTS, QUEUE_PREFIX, REPLY_EXCHANGE
 from bouquet_proto.offer import Offer
 from bouquet_proto.registry import Held, News
 
@@ -41,7 +41,8 @@ def _requests() -> Json:
     return {
         "address": QUEUE_PREFIX + "{provider}",
         "description": "The queue of a provider, declared by its workers, published to through the default "
-        "exchange. A request that outlives its caller's patience expires; there are no dead letters.",
+        f"exchange. Durable, auto-deleted, `x-expires: {QUEUE_ARGUMENTS['x-expires']}`. "
+        "A request that outlives its caller's patience expires; there are no dead letters.",
         "parameters": {"provider": {"description": "The provider's name: `cnaf`."}},
         "messages": {_tag(kind): _ref("messages", _tag(kind)) for kind in REQUESTS},
         "bindings": {

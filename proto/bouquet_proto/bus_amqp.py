@@ -28,7 +28,7 @@ from bouquet_proto.bus import Handler, answer, ask, finish
 from bouquet_proto.clocks import Clocks
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Failed, Reply, Request
-from bouquet_proto.names import REPLY_EXCHANGE, queue_of
+from bouquet_proto.names import QUEUE_ARGUMENTS, REPLY_EXCHANGE, queue_of
 
 SYSTEM = "rabbitmq"
 PUBLISH_TIMEOUT_S = 2.0
@@ -172,7 +172,9 @@ class _Intake:
         channel = await connection.channel(publisher_confirms=False)
         channel.close_callbacks.add(lose)
         await channel.set_qos(prefetch_count=self._concurrency)
-        queue = await channel.declare_queue(queue_of(self._provider), durable=True, auto_delete=True)
+        queue = await channel.declare_queue(
+            queue_of(self._provider), durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS
+        )
         underlay = await _underlay(channel)
         underlay.on_consumer_cancel_callbacks.add(lose)
         self._channel = channel

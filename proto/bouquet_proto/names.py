@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 QUEUE_PREFIX = "bouquet.q."
 REPLY_EXCHANGE = "bouquet.replies"
+
+QUEUE_ARGUMENTS: dict[str, Any] = {"x-expires": 10_000}
+"""Of a provider's queue. It goes with its last worker, or so many ms after a crash of the broker took that worker."""
 
 JOURNAL_QUEUE = "bouquet.journal"
 """A durable quorum queue, with delivery confirmed: the one thing on the bus that must not be lost."""

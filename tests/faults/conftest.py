@@ -10,6 +10,7 @@ from aio_pika.abc import AbstractChannel
 
 from bouquet_proto import amqp_link
 from bouquet_proto.bus_amqp import AmqpBus
+from tests.faults.broker import Broker
 from tests.proto.buses import connected
 from tests.support.rabbitmq import RabbitNode
 
@@ -30,6 +31,11 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
 def url(rabbit: RabbitNode) -> str:
     """A vhost of the module's own."""
     return rabbit.vhost()
+
+
+@pytest.fixture
+def broker(rabbit: RabbitNode, url: str) -> Broker:
+    return Broker(rabbit, url)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from bouquet_proto.bus import Handler
 from bouquet_proto.bus_amqp import AmqpBus
 from bouquet_proto.messages import MAX_REQUEST_BYTES, Failed, Reply, decode_reply
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
-from tests.proto.buses import FOUND, PROVIDER, Desk, connected, find, lookup, serving, until
+from tests.proto.buses import FOUND, PROVIDER, Desk, connected, find, lookup, queue_without_a_worker, serving, until
 from tests.support.proxy import Relay
 from tests.support.rabbitmq import RabbitNode
 from tests.support.worker import worker_process
@@ -30,7 +30,7 @@ QUEUE = queue_of(PROVIDER)
 async def kept(operator: AbstractChannel) -> AsyncIterator[None]:
     """The queue outlives its workers: somebody consumes it, and has his hands full."""
     await operator.set_qos(prefetch_count=1)
-    queue = await operator.declare_queue(QUEUE, durable=True, auto_delete=True)
+    queue = await queue_without_a_worker(operator)
     full = asyncio.Event()
 
     async def hold(_: object) -> None:

@@ -21,7 +21,7 @@ from msgspec import Raw
 
 from bouquet_cnaf.worker import worker as cnaf
 from bouquet_proto.messages import Describe, Found, decode_request, encode
-from bouquet_proto.names import REPLY_EXCHANGE, queue_of
+from bouquet_proto.names import QUEUE_ARGUMENTS, REPLY_EXCHANGE, queue_of
 from tests.mesh.door import Answer, Door
 from tests.mesh.people import named
 from tests.mesh.processes import Fleet, fleet
@@ -265,7 +265,9 @@ async def babbling(url: str, provider: str) -> AsyncIterator[Callable[[bytes], N
     async with await aio_pika.connect(url) as connection:
         channel = await connection.channel()
         replies = await channel.get_exchange(REPLY_EXCHANGE, ensure=False)
-        queue = await channel.declare_queue(queue_of(provider), durable=True, auto_delete=True)
+        queue = await channel.declare_queue(
+            queue_of(provider), durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS
+        )
 
         async def babble(message: AbstractIncomingMessage) -> None:
             describing = isinstance(decode_request(message.body), Describe)

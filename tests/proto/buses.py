@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
+from aio_pika.abc import AbstractChannel, AbstractQueue
 from msgspec import Raw
 
 from bouquet_proto.bus import Bus, Handler, Serving
 from bouquet_proto.bus_amqp import AmqpBus, open_amqp_bus
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Found, Lookup, Reply, Request
+from bouquet_proto.names import QUEUE_ARGUMENTS, queue_of
 
 PROVIDER = "cnaf"
 FOUND = Found(Raw(b'{"valeur":1234}'))
@@ -47,6 +49,11 @@ async def until_answered(bus: Bus, reply: Reply, *, within_s: float = 20.0) -> N
             if await bus.call(PROVIDER, lookup("probe", within_s=0.3)) == reply:
                 return
             await asyncio.sleep(0.02)
+
+
+async def queue_without_a_worker(channel: AbstractChannel, provider: str = PROVIDER) -> AbstractQueue:
+    """A provider's queue as its worker declares it."""
+    return await channel.declare_queue(queue_of(provider), durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS)
 
 
 @asynccontextmanager

@@ -28,6 +28,8 @@ class Relay:
         self._there, self._back = asyncio.Event(), asyncio.Event()
         self._listener: asyncio.Server | None = None
         self._flows: set[asyncio.Task[None]] = set()
+        self._orphans: list[asyncio.StreamWriter] = []
+        self._forgetting = False
         self.flow()
 
     async def __aenter__(self) -> Self:
@@ -43,9 +45,20 @@ class Relay:
         if self._listener:
             self._listener.close()
             self._listener = None
+        await self._cut()
+        for orphan in self._orphans:
+            orphan.transport.abort()
+
+    async def _cut(self) -> None:
         for flow in self._flows:
             flow.cancel()
         await asyncio.gather(*self._flows, return_exceptions=True)
+
+    async def forget(self) -> None:
+        """The clients of now are cut off, and the server believes that they are still there, until shut()."""
+        self._forgetting = True
+        await self._cut()
+        self._forgetting = False
 
     def hold(self, *, there: bool = True, back: bool = True) -> None:
         """Nothing passes any more, to the server, from it or both ways; every connection stays open."""
@@ -74,7 +87,10 @@ class Relay:
                     self._pump(reader, far_writer, self._there), self._pump(far_reader, writer, self._back)
                 )
             finally:
-                far_writer.transport.abort()
+                if self._forgetting:
+                    self._orphans.append(far_writer)
+                else:
+                    far_writer.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: asyncio.Event) -> None:
         while piece := await reader.read(self.piece_bytes):

@@ -1,0 +1,165 @@
+"""F1, F5, F6: the broker goes, is not there yet, or never comes."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import pytest
+
+from bouquet_cnaf.simulator import simulator
+from bouquet_proto import amqp_link
+from bouquet_proto.bus_amqp import AmqpBus, open_amqp_bus
+from bouquet_proto.messages import Failed
+from tests.mesh.door import TOKEN_KEY
+from tests.mesh.processes import running
+from tests.proto.buses import FOUND, PROVIDER, Desk, Stopwatch, connected, find, lookup, serving, until, until_answered
+from tests.support.daemon import free_port
+from tests.support.proxy import Relay
+from tests.support.rabbitmq import RabbitNode
+
+pytestmark = pytest.mark.broker
+
+AWAY = Failed("bus_unavailable")
+LONG_S = 60.0
+
+
+async def test_f01_a_broker_that_dies_fails_every_call_at_once_and_heals_all_when_it_is_back(
+    url: str, rabbit: RabbitNode
+) -> None:
+    desk = Desk()
+    rabbit.settle()
+    async with connected(url) as worker, connected(url) as caller, serving(worker, desk, concurrency=50):
+        calls = [asyncio.create_task(caller.call(PROVIDER, lookup(f"{n}", within_s=LONG_S))) for n in range(20)]
+        await until(lambda: len(desk.asked) == 20)
+        # Some more that are still on their way out.
+        calls += [asyncio.create_task(caller.call(PROVIDER, lookup(f"{n}", within_s=LONG_S))) for n in range(20, 100)]
+        await asyncio.sleep(0)
+        rabbit.kill()
+        try:
+            watch = Stopwatch()
+            assert await asyncio.gather(*calls) == [AWAY] * 100
+            assert watch.seconds() < LONG_S / 10
+            await until(lambda: len(desk.abandoned) == len(desk.asked))
+            assert not caller.ready
+        finally:
+            await asyncio.to_thread(rabbit.start)
+        desk.open.set()
+        await until_answered(caller, FOUND)
+
+
+async def test_f01_a_broker_stopped_for_maintenance_fails_calls_in_flight_at_once_and_heals_all_when_it_is_back(
+    url: str, rabbit: RabbitNode
+) -> None:
+    desk = Desk()
+    rabbit.settle()
+    async with connected(url) as worker, connected(url) as caller, serving(worker, desk):
+        call = asyncio.create_task(caller.call(PROVIDER, lookup(within_s=LONG_S)))
+        await desk.busy()
+        stopping = asyncio.create_task(asyncio.to_thread(rabbit.ctl, "stop_app"))
+        try:
+            watch = Stopwatch()
+            assert await call == AWAY
+            assert watch.seconds() < LONG_S / 10
+        finally:
+            await stopping
+            await asyncio.to_thread(rabbit.ctl, "start_app")
+        desk.open.set()
+        await until_answered(caller, FOUND)
+
+
+async def test_f05_without_a_broker_a_call_fails_at_once_and_with_one_it_succeeds(url: str) -> None:
+    async with Relay(url) as relay, open_amqp_bus(relay.url, "tests") as bus:
+        watch = Stopwatch()
+        assert await bus.call(PROVIDER, lookup(within_s=LONG_S)) == AWAY
+        assert watch.seconds() < LONG_S / 10
+        assert not bus.ready
+        await relay.open()
+        async with serving(bus, find):
+            await until_answered(bus, FOUND)
+
+
+async def test_f05_a_worker_may_start_before_the_broker(url: str, caller: AmqpBus) -> None:
+    async with (
+        Relay(url) as relay,
+        open_amqp_bus(relay.url, "tests") as bus,
+        bus.serve(PROVIDER, find, concurrency=1) as intake,
+    ):
+        assert not intake.consuming
+        await relay.open()
+        await until(lambda: intake.consuming)
+        assert await caller.call(PROVIDER, lookup()) == FOUND
+
+
+def test_f05_pauses_grow_up_to_a_limit_and_differ_from_process_to_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(amqp_link, "LAST_RETRY_S", 5.0)
+    pauses = [[amqp_link._pause_s(failures) for _ in range(100)] for failures in (0, 1, 4, 5, 10_000)]
+    longest = [0.2, 0.4, 3.2, 5.0, 5.0]
+    assert all(limit / 2 <= pause <= limit for limit, some in zip(longest, pauses, strict=True) for pause in some)
+    assert all(len(set(some)) > 1 for some in pauses)
+
+
+@asynccontextmanager
+async def silent() -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """A broker that accepts a connection and says nothing, and when it has accepted one."""
+    accepted = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.set()
+        await reader.read()  # to the end
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
+        yield f"amqp://127.0.0.1:{server.sockets[0].getsockname()[1]}/", accepted
+
+
+GATEWAY = {"BOUQUET_GATEWAY_TOKEN_KEY": TOKEN_KEY.reveal(), "BOUQUET_GATEWAY_TOKENS_FROM": "claims"}
+PROCESSES: dict[str, tuple[tuple[str, ...], str, Mapping[str, str]]] = {
+    "worker": (
+        ("bouquet-worker", "run", PROVIDER),
+        "worker started",
+        simulator.settings(f"http://127.0.0.1:{free_port()}"),
+    ),
+    "gateway": (
+        ("bouquet-gateway", "serve"),
+        "gateway started",
+        GATEWAY | {"BOUQUET_GATEWAY_PROVIDERS": PROVIDER, "BOUQUET_GATEWAY_PORT": "0"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+async def test_f06_a_process_that_looks_for_its_broker_ends_when_it_is_told(name: str) -> None:
+    command, started, environ = PROCESSES[name]
+    bus = {"BOUQUET_BUS_URL": f"amqp://127.0.0.1:{free_port()}/"}
+    async with running({**environ, **bus}, *command) as process:
+        await process.says("broker unavailable")
+        await process.says(started)
+        process.signal(signal.SIGTERM)
+        assert await process.ended(within_s=10) == 0
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+async def test_f06_a_process_whose_broker_accepts_and_says_nothing_ends_when_it_is_told(name: str) -> None:
+    command, _, environ = PROCESSES[name]
+    async with silent() as (url, accepted), running({**environ, "BOUQUET_BUS_URL": url}, *command) as process:
+        async with asyncio.timeout(20):
+            await accepted.wait()
+        process.signal(signal.SIGTERM)
+        assert await process.ended(within_s=10) in (0, -signal.SIGTERM)  # it has not begun yet
+
+
+async def test_f06_a_worker_whose_broker_accepts_and_says_nothing_leaves_at_once() -> None:
+    async def work(bus: AmqpBus) -> None:
+        async with bus.serve(PROVIDER, find, concurrency=1):
+            await asyncio.Event().wait()
+
+    async with silent() as (url, accepted):
+        async with open_amqp_bus(url, "tests") as bus, asyncio.TaskGroup() as tasks:
+            working = tasks.create_task(work(bus))
+            await accepted.wait()
+            watch = Stopwatch()
+            working.cancel()
+        assert watch.seconds() < 2

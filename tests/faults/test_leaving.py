@@ -1,0 +1,68 @@
+"""F7: a worker that leaves stops its intake, finishes what it has begun, answers, acknowledges, then closes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from bouquet_proto.bus import Handler, Serving
+from bouquet_proto.bus_amqp import AmqpBus
+from tests.proto.buses import FOUND, PROVIDER, Desk, connected, lookup, serving, until
+
+pytestmark = pytest.mark.broker
+
+LONG_S = 60.0
+
+
+@asynccontextmanager
+async def at_work(url: str, handler: Handler, *, drain_s: float) -> AsyncIterator[tuple[asyncio.Task[None], Serving]]:
+    """A worker with a connection of its own, which leaves and closes it when it is cancelled."""
+    serves: asyncio.Future[Serving] = asyncio.get_running_loop().create_future()
+
+    async def work() -> None:
+        async with connected(url) as bus, serving(bus, handler, drain_s=drain_s) as intake:
+            serves.set_result(intake)
+            await asyncio.Event().wait()
+
+    working = asyncio.create_task(work())
+    yield working, await serves
+    working.cancel()
+    await asyncio.wait([working])
+
+
+async def test_f07_what_a_leaving_worker_has_begun_it_answers_and_what_is_new_is_for_others(
+    url: str, caller: AmqpBus
+) -> None:
+    desk, other = Desk(), Desk()
+    other.open.set()
+    async with at_work(url, desk, drain_s=LONG_S) as (worker, intake):
+        begun = [asyncio.create_task(caller.call(PROVIDER, lookup(f"begun {n}", within_s=LONG_S))) for n in range(4)]
+        await until(lambda: len(desk.asked) == 4)
+        async with serving(caller, other):
+            worker.cancel()
+            await until(lambda: not intake.consuming)
+            new = [caller.call(PROVIDER, lookup(f"new {n}", within_s=LONG_S)) for n in range(20)]
+            assert await asyncio.gather(*new) == [FOUND] * 20
+            assert not worker.done()
+            desk.open.set()
+            assert await asyncio.gather(*begun) == [FOUND] * 4
+            await asyncio.wait([worker])
+            # What comes back from a closed connection comes before this.
+            assert await caller.call(PROVIDER, lookup("last")) == FOUND
+    assert sorted(desk.asked) == [f"begun {n}" for n in range(4)]
+    assert sorted(other.asked) == sorted(["last", *(f"new {n}" for n in range(20))])
+
+
+async def test_f07_what_a_leaving_worker_cannot_finish_in_time_another_does(url: str, caller: AmqpBus) -> None:
+    desk, other = Desk(), Desk()
+    other.open.set()
+    async with at_work(url, desk, drain_s=0.1) as (worker, _):
+        call = asyncio.create_task(caller.call(PROVIDER, lookup("begun", within_s=LONG_S)))
+        await desk.busy()
+        async with serving(caller, other):
+            worker.cancel()
+            assert await call == FOUND
+    assert (desk.abandoned, other.asked) == (["begun"], ["begun"])

@@ -1,0 +1,163 @@
+"""F2, F3, F4, F8: a connection that comes back brings everything back that lived on it, or says that it has not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+
+import pytest
+from aio_pika.abc import AbstractChannel
+from yarl import URL
+
+from bouquet_cnaf.simulator import simulator
+from bouquet_proto.bus_amqp import AmqpBus
+from bouquet_proto.messages import Failed
+from bouquet_proto.names import queue_of
+from tests.faults.broker import Broker
+from tests.kit.programs import status_of, until_status
+from tests.mesh.processes import running
+from tests.proto.buses import FOUND, PROVIDER, Desk, Stopwatch, connected, find, lookup, serving, until, until_answered
+from tests.support.daemon import free_port
+from tests.support.proxy import Relay
+from tests.support.rabbitmq import RabbitNode
+
+pytestmark = pytest.mark.broker
+
+AWAY = Failed("bus_unavailable")
+QUEUE = queue_of(PROVIDER)
+LONG_S = 60.0
+
+
+@pytest.fixture
+def powerless(rabbit: RabbitNode, broker: Broker, url: str) -> Iterator[str]:
+    """The url of a user, called `powerless`, who may connect and do nothing more."""
+    rabbit.ctl("add_user", "powerless", "secret")
+    broker.permit("powerless", "^$")
+    yield str(URL(url).with_user("powerless").with_password("secret"))
+    rabbit.ctl("delete_user", "powerless")
+
+
+# F2: the mailbox and the consumers are rebuilt, and until then nobody says that all is well
+
+
+async def test_f02_a_caller_whose_reply_queue_is_deleted_makes_another(
+    url: str, caller: AmqpBus, broker: Broker
+) -> None:
+    async with connected(url) as worker, serving(worker, find):
+        await until_answered(caller, FOUND)
+        [lost] = broker.reply_queues
+        broker.delete(lost)
+        await until_answered(caller, FOUND)
+        [found] = broker.reply_queues
+    assert found != lost
+
+
+async def test_f02_a_closed_connection_comes_back_with_its_mailbox_and_its_consumers(url: str, broker: Broker) -> None:
+    desk = Desk()
+    async with connected(url) as bus, serving(bus, desk) as intake:
+        call = asyncio.create_task(bus.call(PROVIDER, lookup(within_s=LONG_S)))
+        await desk.busy()
+        desk.open.set()
+        assert await call == FOUND
+        await asyncio.to_thread(broker.close_all_connections)
+        await until(lambda: bus.ready and intake.consuming)
+        await until_answered(bus, FOUND)
+        assert (len(broker.reply_queues), broker.consumers) == (1, 1)
+
+
+async def test_f02_a_connection_without_its_mailbox_and_its_consumers_is_not_ready(
+    powerless: str, broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker.permit("powerless", ".*")
+    async with connected(powerless) as bus, serving(bus, find) as intake:
+        await until_answered(bus, FOUND)
+        broker.permit("powerless", "^$")
+        caplog.set_level(logging.INFO)
+        await asyncio.to_thread(broker.close_all_connections)
+        await until(lambda: caplog.messages.count("broker connected") > 1)  # it is back, and may declare nothing
+        assert not bus.ready
+        assert not intake.consuming
+        assert await bus.call(PROVIDER, lookup(within_s=LONG_S)) == AWAY
+        broker.permit("powerless", ".*")
+        await until_answered(bus, FOUND)
+        assert bus.ready and intake.consuming
+
+
+# F3: health asks for consumers, not for a connection
+
+
+async def test_f03_a_worker_whose_queue_is_deleted_consumes_again(
+    caller: AmqpBus, operator: AbstractChannel, broker: Broker
+) -> None:
+    async with serving(caller, find) as intake:
+        await until_answered(caller, FOUND)
+        await operator.queue_delete(QUEUE)
+        await until(lambda: not intake.consuming)
+        await until_answered(caller, FOUND)
+        assert intake.consuming
+        assert broker.consumers == 1
+
+
+async def test_f03_a_process_that_is_connected_and_consumes_nothing_is_not_ready(
+    powerless: str, broker: Broker
+) -> None:
+    port = free_port()
+    environ = {**simulator.settings(f"http://127.0.0.1:{free_port()}"), "BOUQUET_BUS_URL": powerless}
+    environ["BOUQUET_WORKER_HEALTH_PORT"] = str(port)
+    async with running(environ, "bouquet-worker", "run", PROVIDER) as process:
+        await process.says("broker connected", times=2)
+        await until_status(f"http://127.0.0.1:{port}/livez", 200)
+        assert await status_of(f"http://127.0.0.1:{port}/readyz") == 503
+        broker.permit("powerless", ".*")
+        await until_status(f"http://127.0.0.1:{port}/readyz", 200)
+        assert broker.consumers == 1
+
+
+# F4: what the broker still holds for a dead connection is not in the way
+
+
+async def test_f04_a_reply_queue_held_for_a_dead_connection_is_in_nobodys_way(
+    url: str, caller: AmqpBus, broker: Broker
+) -> None:
+    async with serving(caller, find), Relay(url) as relay:
+        await relay.open()
+        async with connected(relay.url) as bus:
+            await until_answered(bus, FOUND)
+            before = broker.reply_queues
+            await relay.forget()
+            await until_answered(bus, FOUND)
+            assert before < broker.reply_queues  # the old one is still there, as if its owner lived
+
+
+# F8: a reply queue that goes takes its calls with it, at once
+
+
+async def test_f08_calls_whose_reply_queue_is_deleted_end_at_once(url: str, caller: AmqpBus, broker: Broker) -> None:
+    desk = Desk()
+    async with connected(url) as worker, serving(worker, desk):
+        calls = [asyncio.create_task(caller.call(PROVIDER, lookup(f"{n}", within_s=LONG_S))) for n in range(8)]
+        await until(lambda: len(desk.asked) == 8)
+        [lost] = broker.reply_queues
+        watch = Stopwatch()
+        await asyncio.to_thread(broker.delete, lost)
+        assert await asyncio.gather(*calls) == [AWAY] * 8
+        assert watch.seconds() < LONG_S / 10
+        desk.open.set()  # what they answer now is for nobody
+        await until_answered(caller, FOUND)
+
+
+async def test_f08_calls_cut_off_from_their_reply_queue_end_at_once(url: str, caller: AmqpBus) -> None:
+    desk = Desk()
+    async with serving(caller, desk), Relay(url) as relay:
+        await relay.open()
+        async with connected(relay.url) as cut_off:
+            call = asyncio.create_task(cut_off.call(PROVIDER, lookup(within_s=LONG_S)))
+            await desk.busy()
+            watch = Stopwatch()
+            await relay.shut()
+            assert await call == AWAY
+            assert watch.seconds() < LONG_S / 10
+            desk.open.set()
+            await relay.open()
+            await until_answered(cut_off, FOUND)

@@ -1,0 +1,175 @@
+"""F12-F15: the way back. Replies that nobody waits for, what calls leave behind, and one mailbox for life."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import aio_pika
+import pytest
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from prometheus_client import REGISTRY
+
+from bouquet_proto.bus_amqp import AmqpBus
+from bouquet_proto.messages import Failed, NotFound, Reply, Request, encode
+from bouquet_proto.names import REPLY_EXCHANGE
+from tests.faults.broker import Broker
+from tests.proto.buses import (
+    FOUND,
+    PROVIDER,
+    Desk,
+    connected,
+    find,
+    lookup,
+    queue_without_a_worker,
+    serving,
+    until,
+    until_answered,
+)
+
+pytestmark = pytest.mark.broker
+
+NOT_DEPLOYED = Failed("not_deployed")
+
+
+def late_replies() -> float:
+    return REGISTRY.get_sample_value("bouquet_bus_late_replies_total") or 0.0
+
+
+# F12: late, twice, or for nobody
+
+
+async def test_f12_a_reply_that_nobody_waits_for_is_counted_and_ignored(
+    caller: AmqpBus, operator: AbstractChannel
+) -> None:
+    async with serving(caller, find):
+        await until_answered(caller, FOUND)
+        late, exchange = late_replies(), await operator.get_exchange(REPLY_EXCHANGE)
+        assert caller._calls
+        for correlation_id in ("unknown", None):
+            stray = aio_pika.Message(encode(FOUND), correlation_id=correlation_id)
+            await exchange.publish(stray, caller._calls._reply_to)
+        await until(lambda: late_replies() == late + 2)
+        assert await caller.call(PROVIDER, lookup()) == FOUND
+
+
+async def test_f12_the_reply_to_a_caller_that_has_gone_is_counted(caller: AmqpBus) -> None:
+    desk, late = Desk(), late_replies()
+    async with serving(caller, desk):
+        call = asyncio.create_task(caller.call(PROVIDER, lookup()))
+        await desk.busy()
+        call.cancel()
+        desk.open.set()
+        await until(lambda: late_replies() == late + 1)
+
+
+async def test_f12_of_two_replies_to_one_call_the_first_counts(caller: AmqpBus, operator: AbstractChannel) -> None:
+    queue, late = await queue_without_a_worker(operator), late_replies()
+    exchange = await operator.declare_exchange(REPLY_EXCHANGE, "direct", durable=True)
+
+    async def stutter(message: AbstractIncomingMessage) -> None:
+        for reply in (FOUND, NotFound("unknown_person")):
+            said = aio_pika.Message(encode(reply), correlation_id=message.correlation_id)
+            await exchange.publish(said, message.reply_to or "")
+        await message.ack()
+
+    tag = await queue.consume(stutter)
+    assert await asyncio.gather(*(caller.call(PROVIDER, lookup()) for _ in range(10))) == [FOUND] * 10
+    await until(lambda: late_replies() == late + 10)
+    await queue.cancel(tag)
+
+
+# F13: nothing stays behind
+
+
+async def test_f13_five_hundred_calls_leave_no_more_behind_than_one(caller: AmqpBus, broker: Broker) -> None:
+    async with serving(caller, find, concurrency=20):
+        await until_answered(caller, FOUND)
+        queues, tasks = broker.lists("queues", "name", "messages"), len(asyncio.all_tasks())
+        replies = await asyncio.gather(*(caller.call(PROVIDER, lookup()) for _ in range(500)))
+        assert replies == [FOUND] * 500
+        await until(lambda: len(asyncio.all_tasks()) == tasks)
+        assert broker.lists("queues", "name", "messages") == queues
+    assert pending(caller) == ({}, {}, {})
+
+
+async def test_f13_calls_that_fail_and_connections_that_are_lost_leave_nothing_behind(
+    caller: AmqpBus, broker: Broker
+) -> None:
+    async def slowly(request: Request) -> Reply:
+        if request.id == "slow":
+            await asyncio.Event().wait()
+        return FOUND
+
+    async with serving(caller, slowly, concurrency=20):
+        await until_answered(caller, FOUND)
+        count, tasks = Counter(broker.kinds_of_queues), len(asyncio.all_tasks())
+        for _ in range(3):
+            late = [caller.call(PROVIDER, lookup("slow", within_s=0.2)) for _ in range(20)]
+            lost = [caller.call("nobody", lookup()) for _ in range(20)]
+            left = [asyncio.create_task(caller.call(PROVIDER, lookup())) for _ in range(20)]
+            await asyncio.sleep(0)
+            for call in left:
+                call.cancel()
+            assert await asyncio.gather(*late, *lost) == [Failed("deadline_exceeded")] * 20 + [NOT_DEPLOYED] * 20
+            cut = [asyncio.create_task(caller.call(PROVIDER, lookup("slow"))) for _ in range(20)]
+            await asyncio.sleep(0)
+            await asyncio.to_thread(broker.close_all_connections)
+            assert await asyncio.gather(*cut) == [Failed("bus_unavailable")] * 20
+            await until_answered(caller, FOUND)
+        await until(lambda: len(asyncio.all_tasks()) == tasks)
+        assert Counter(broker.kinds_of_queues) == count
+    assert pending(caller) == ({}, {}, {})
+
+
+async def test_f13_a_closed_bus_leaves_no_queue(url: str, broker: Broker) -> None:
+    async with connected(url) as bus, serving(bus, find):
+        await until_answered(bus, FOUND)
+    await until(lambda: not broker.lists("queues", "name"))
+
+
+def pending(bus: AmqpBus) -> tuple[object, object, object]:
+    """What a caller keeps for its calls: of ours, and of the library's."""
+    calls = bus._calls
+    assert calls and calls._channel
+    return calls._pending, calls._channel.confirmations, calls._channel.message_id_delivery_tag
+
+
+# F14: one consumer for life
+
+
+async def test_f14_every_reply_comes_to_the_same_consumer(caller: AmqpBus, broker: Broker) -> None:
+    async with serving(caller, find):
+        await until_answered(caller, FOUND)
+        [before] = broker.reply_consumers
+        for _ in range(50):
+            assert await caller.call(PROVIDER, lookup()) == FOUND
+        assert broker.reply_consumers == [before]
+
+
+# F15: no direct reply-to: the mailbox is a queue of our own
+
+
+async def test_f15_a_reply_may_come_over_any_connection_and_after_a_reconnection_as_well(
+    caller: AmqpBus, operator: AbstractChannel, url: str, broker: Broker
+) -> None:
+    """Direct reply-to would need the caller's own channel to be the one that consumes and publishes."""
+    addresses: list[str] = []
+
+    async def answer_from_elsewhere(message: AbstractIncomingMessage) -> None:
+        addresses.append(message.reply_to or "")
+        async with await aio_pika.connect(url) as elsewhere, elsewhere.channel() as channel:
+            exchange = await channel.get_exchange(REPLY_EXCHANGE)
+            said = aio_pika.Message(encode(FOUND), correlation_id=message.correlation_id)
+            await exchange.publish(said, message.reply_to or "")
+        await message.ack()
+
+    queue = await queue_without_a_worker(operator)
+    await queue.consume(answer_from_elsewhere)
+    assert await caller.call(PROVIDER, lookup()) == FOUND
+    [before] = addresses
+    assert broker.reply_queues == {before}
+    broker.delete(before)
+    await until_answered(caller, FOUND)
+    assert broker.reply_queues == {addresses[-1]} != {before}
+    assert not [address for address in addresses if address.startswith("amq.")]

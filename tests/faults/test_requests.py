@@ -1,0 +1,158 @@
+"""F9-F11: the way there. A request is taken, or its caller is told at once, or it goes with its deadline."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aio_pika
+import pytest
+from aio_pika.abc import AbstractChannel
+
+from bouquet_proto import bus_amqp
+from bouquet_proto.bus_amqp import AmqpBus
+from bouquet_proto.deadline import Deadline
+from bouquet_proto.messages import Failed, decode_reply, encode
+from bouquet_proto.names import QUEUE_ARGUMENTS, queue_of
+from tests.proto.buses import (
+    FOUND,
+    PROVIDER,
+    Desk,
+    Stopwatch,
+    connected,
+    find,
+    lookup,
+    queue_without_a_worker,
+    serving,
+    until,
+    until_answered,
+)
+from tests.support.rabbitmq import RabbitNode
+
+pytestmark = pytest.mark.broker
+
+AWAY = Failed("bus_unavailable")
+NOT_DEPLOYED = Failed("not_deployed")
+LONG_S = 60.0
+
+
+# F9: nobody works for a caller who has gone
+
+
+async def test_f09_a_request_is_not_persistent_and_expires_with_its_deadline(
+    caller: AmqpBus, operator: AbstractChannel
+) -> None:
+    queue = await queue_without_a_worker(operator)
+    async with queue.iterator(no_ack=True) as messages:
+        call = asyncio.create_task(caller.call(PROVIDER, lookup(within_s=3)))
+        message = await anext(messages)
+        call.cancel()
+    assert message.delivery_mode == aio_pika.DeliveryMode.NOT_PERSISTENT
+    assert message.expiration
+    assert 0 < float(str(message.expiration)) <= 3
+
+
+async def test_f09_a_request_that_nobody_takes_is_gone_after_its_deadline(
+    caller: AmqpBus, operator: AbstractChannel
+) -> None:
+    queue = await queue_without_a_worker(operator)
+    try:
+        assert await caller.call(PROVIDER, lookup(within_s=0.2)) == Failed("deadline_exceeded")
+        async with asyncio.timeout(5):
+            while (await queue.declare()).message_count:  # noqa: ASYNC110 - the broker tells nobody of expiry
+                await asyncio.sleep(0.01)
+    finally:
+        await queue.delete(if_unused=False, if_empty=False)
+
+
+async def test_f09_a_worker_does_not_start_what_reaches_it_too_late(caller: AmqpBus, operator: AbstractChannel) -> None:
+    """Here nothing makes the message expire: it was delivered in time, and waited in the worker's own process."""
+    desk = Desk()
+    desk.open.set()
+    async with serving(caller, desk):
+        await until_answered(caller, FOUND)
+        late = aio_pika.Message(encode(lookup("late", within_s=-0.1)))
+        await operator.default_exchange.publish(late, queue_of(PROVIDER))
+        assert await caller.call(PROVIDER, lookup("in time")) == FOUND
+    assert [asked for asked in desk.asked if asked != "probe"] == ["in time"]
+
+
+# F10: nobody there is known at once
+
+
+async def test_f10_a_provider_that_nobody_serves_is_known_at_once(caller: AmqpBus) -> None:
+    watch = Stopwatch()
+    assert await caller.call("nobody", lookup(within_s=LONG_S)) == NOT_DEPLOYED
+    assert watch.seconds() < LONG_S / 10
+
+
+async def test_f10_a_provider_whose_last_worker_has_left_is_known_at_once(url: str, caller: AmqpBus) -> None:
+    async with connected(url) as worker, serving(worker, find):
+        assert await caller.call(PROVIDER, lookup()) == FOUND
+    watch = Stopwatch()
+    assert await caller.call(PROVIDER, lookup(within_s=LONG_S)) == NOT_DEPLOYED
+    assert watch.seconds() < LONG_S / 10
+
+
+async def test_f10_a_provider_whose_last_worker_went_in_a_crash_of_the_broker_is_known_soon_after(
+    rabbit: RabbitNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(QUEUE_ARGUMENTS, "x-expires", 2000)
+    url = rabbit.vhost()
+    async with connected(url) as caller:
+        async with connected(url) as worker, serving(worker, find):
+            await until_answered(caller, FOUND)
+            await asyncio.to_thread(rabbit.settle)
+            rabbit.kill()
+        await asyncio.to_thread(rabbit.start)
+        await until(lambda: caller.ready)
+        await until_answered(caller, NOT_DEPLOYED)
+
+
+# F11: a publish that nobody confirms has an end of its own
+
+
+async def test_f11_a_broker_that_hangs_is_away_long_before_the_deadline(
+    url: str, rabbit: RabbitNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_amqp, "PUBLISH_TIMEOUT_S", 0.3)
+    async with connected(url) as bus, serving(bus, find):
+        await until_answered(bus, FOUND)
+        rabbit.pause()
+        try:
+            watch = Stopwatch()
+            assert await bus.call(PROVIDER, lookup(within_s=LONG_S)) == AWAY
+            assert watch.seconds() < LONG_S / 10
+        finally:
+            rabbit.resume()
+        await until_answered(bus, FOUND)
+
+
+async def test_f11_a_broker_that_hangs_before_the_first_call_does_not_outlast_its_deadline(
+    caller: AmqpBus, rabbit: RabbitNode
+) -> None:
+    rabbit.pause()
+    try:
+        assert await caller.call(PROVIDER, lookup(within_s=0.3)) == Failed("deadline_exceeded")
+    finally:
+        rabbit.resume()
+
+
+@pytest.mark.parametrize("body", [b"", b"x" * 1_000_000], ids=["empty", "large"])
+async def test_f11_a_body_of_any_size_is_confirmed_or_returned(caller: AmqpBus, body: bytes) -> None:
+    async with serving(caller, find):
+        assert await caller._exchange("nobody", body, deadline()) == NOT_DEPLOYED
+        reply = await caller._exchange(PROVIDER, body, deadline())
+    assert isinstance(reply, bytes)
+    assert decode_reply(reply) == Failed("malformed_request")
+
+
+async def test_f11_returned_and_confirmed_messages_in_turn_each_end_their_own_call(caller: AmqpBus) -> None:
+    """A message that is returned is confirmed as well, a moment later."""
+    async with serving(caller, find, concurrency=50):
+        providers = [PROVIDER, "nobody"] * 100
+        replies = await asyncio.gather(*(caller.call(provider, lookup()) for provider in providers))
+    assert replies == [FOUND, NOT_DEPLOYED] * 100
+
+
+def deadline() -> Deadline:
+    return Deadline(lookup(within_s=LONG_S).deadline)
