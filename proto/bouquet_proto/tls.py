@@ -55,7 +55,7 @@ def trouble_of(error: BaseException) -> str:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return str(cause.verify_message).partition(",")[0]
         if isinstance(cause, ssl.SSLError):
-            return cause.reason or type(cause).__name__
+            return getattr(cause, "reason", "") or type(cause).__name__
         seen.append(cause)
         cause = cause.__cause__ or cause.__context__
     return ""

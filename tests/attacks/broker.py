@@ -34,7 +34,7 @@ def guard(rabbit: RabbitNode, folder: Path, *providers: str) -> Guarded:
     """A new vhost for these providers. Users belong to the whole node: the last one made for a name is the one."""
     operator = rabbit.vhost()
     vhost = URL(operator).path.removeprefix("/")
-    definitions = folder / "definitions.json"
-    definitions.write_text(write_definitions("--passwords", str(folder), "--vhost", vhost, *providers))
-    rabbit.ctl("import_definitions", str(definitions))
+    definitions = write_definitions("--passwords", str(folder), "--vhost", vhost, *providers)
+    (rabbit.folder / "definitions.json").write_text(definitions)
+    rabbit.ctl("import_definitions", f"{rabbit.release.path(rabbit.folder)}/definitions.json")
     return Guarded(operator, folder)

@@ -237,8 +237,9 @@ def test_a_file_that_is_no_certificate_is_refused(tmp_path: Path) -> None:
 
 async def test_a_process_refuses_to_start_without_verification() -> None:
     environ = {"BOUQUET_BUS_URL": "amqps://bouquet:a-password-of-ours@localhost/?no_verify_ssl=1"}
-    settings = {"BOUQUET_GATEWAY_TOKEN_KEY": "k" * 40, "BOUQUET_GATEWAY_PROVIDERS": "cnaf"}
-    async with running({**environ, **settings}, "bouquet-gateway", "serve") as gateway:
+    settings = {"TOKEN_KEY": "k" * 40, "PROVIDERS": "cnaf", "JOURNAL": "false"}
+    own = {f"BOUQUET_GATEWAY_{name}": value for name, value in settings.items()}
+    async with running(environ | own, "bouquet-gateway", "serve") as gateway:
         assert await gateway.ended() == 2
     assert "BOUQUET_BUS_URL: must verify whom it speaks to" in gateway.text
     assert "a-password-of-ours" not in gateway.text
