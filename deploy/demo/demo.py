@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.parse
@@ -74,13 +75,14 @@ def main() -> int:
     arguments = _arguments()
     for number in STOPPING:
         signal.signal(number, _interrupt)
-    processes = Processes()
+    processes, folder = Processes(), tempfile.TemporaryDirectory(prefix="bouquet-demo-")
     try:
         environ = _environ(arguments)
         url = f"http://127.0.0.1:{arguments.port}"
         if arguments.cases:
             _start_sandbox(processes, arguments, environ)
         else:
+            environ |= _journal(folder.name)
             _start_mesh(processes, arguments, environ)
         processes.start(environ, "bouquet-gateway", "serve")
         token = _output(environ, "bouquet-gateway", "token").strip()
@@ -96,6 +98,7 @@ def main() -> int:
     finally:
         _ignore_interruptions()
         processes.stop()
+        folder.cleanup()
 
 
 def _interrupt(*_: object) -> None:
@@ -121,6 +124,7 @@ def _start_mesh(processes: Processes, arguments: argparse.Namespace, environ: di
         environ["BOUQUET_GATEWAY_PROVIDERS"] = ",".join(providers)
         for provider in providers:
             processes.start(_for_worker(environ), "bouquet-worker", "run", provider)
+        processes.start(_for_worker(environ) | {"BOUQUET_REGISTRY_PORT": "0"}, "bouquet-registry", "serve")
 
 
 def _start_sandbox(processes: Processes, arguments: argparse.Namespace, environ: dict[str, str]) -> None:
@@ -147,6 +151,16 @@ def _environ(arguments: argparse.Namespace) -> dict[str, str]:
         "BOUQUET_GATEWAY_PORT": str(arguments.port),
         "BOUQUET_GATEWAY_TOKEN_KEY": secrets.token_hex(32),
         "BOUQUET_GATEWAY_TOKENS_FROM": "claims",
+    }
+
+
+def _journal(folder: str) -> dict[str, str]:
+    """Calls leave records, which the registry keeps for as long as the demo runs."""
+    return {
+        "BOUQUET_GATEWAY_JOURNAL": "true",
+        "BOUQUET_GATEWAY_JOURNAL_KEY": f"demo:{secrets.token_hex(32)}",
+        "BOUQUET_GATEWAY_JOURNAL_SPOOL": f"{folder}/spool",
+        "BOUQUET_REGISTRY_DATABASE_URL": f"sqlite:///{folder}/registry.db",
     }
 
 

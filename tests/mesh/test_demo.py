@@ -115,6 +115,16 @@ async def ends_cleanly(running: Demo, *, interruptions: int) -> None:
     assert "Traceback" not in running.process.text
 
 
+async def calls_are_kept(client: Door, *, within_s: float = 20.0) -> None:
+    """Returns once somebody else has the records of the journal."""
+    async with asyncio.timeout(within_s):
+        while True:
+            metrics = await client.get("/metrics")
+            if re.search(rb"^bouquet_gateway_journal_sent_total [1-9]", metrics.body, re.MULTILINE):
+                return
+            await asyncio.sleep(0.1)
+
+
 async def test_the_demo_in_one_process() -> None:
     async with demo() as (running, client):
         if shutil.which("curl"):
@@ -122,6 +132,7 @@ async def test_the_demo_in_one_process() -> None:
             assert body["data"]["quotient_familial"]["fournisseur"] == "CNAF"
         assert (await client.get(QF, CAF_ALLOCATAIRE)).told == "200 CNAF"
         assert (await client.get(QF, MSA_ALLOCATAIRE)).told == "200 MSA"
+        await calls_are_kept(client)
         await ends_cleanly(running, interruptions=1)
 
 
@@ -135,6 +146,7 @@ async def test_the_demo_as_processes_apart_is_one_trace_in_the_logs_of_all(broke
         assert (await client.get(QF, MSA_ALLOCATAIRE, headers=headers)).told == "200 MSA"
         services = {"bouquet-gateway", "bouquet-cnaf", "bouquet-msa", "bouquet-simulators"}
         await until(lambda: services == {line["service"] for line in running.of_trace(THEIR_TRACE)})
+        await calls_are_kept(client)
         await ends_cleanly(running, interruptions=3)  # by one who does not like to wait
 
 
