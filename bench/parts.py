@@ -133,19 +133,22 @@ async def upstream_parts(url: str) -> AsyncIterator[list[Part]]:
 
 def telemetry_parts() -> list[Part]:
     """Both ends do these. Spans are those of a process that samples one in a hundred, seen and unseen."""
-    log = logging.getLogger("bouquet.bench")
-    requests, seconds = metrics.REQUESTS.labels(OPERATION.id, 200), metrics.REQUEST_SECONDS.labels(OPERATION.id)
+    log, lookup = logging.getLogger("bouquet.bench"), _lookup()
+    requests, seconds = (
+        metrics.REQUESTS.labels(OPERATION.id, "v3", 200, ""),
+        metrics.REQUEST_SECONDS.labels(OPERATION.id),
+    )
 
     def span(provider: TracerProvider) -> None:
         with provider.get_tracer("bench").start_as_current_span("lookup", kind=SpanKind.SERVER, attributes={"a": "b"}):
             pass
 
     def labelled() -> None:
-        metrics.REQUESTS.labels(OPERATION.id, 200).inc()
+        metrics.REQUESTS.labels(OPERATION.id, "v3", 200, "").inc()
         metrics.REQUEST_SECONDS.labels(OPERATION.id).observe(0.01)
 
     def call() -> None:
-        with telemetry.sending("rabbitmq", "cnaf"):
+        with telemetry.sending("rabbitmq", "cnaf", lookup):
             pass
 
     def bound() -> None:

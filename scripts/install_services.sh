@@ -9,6 +9,7 @@ missing=
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || command -v rabbitmq-server >/dev/null || missing="rabbitmq-server "
 command -v redis-server >/dev/null || missing="${missing}redis-server "
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || missing="${missing}postgresql "
+command -v prometheus >/dev/null || missing="${missing}prometheus "
 command -v buildah >/dev/null || missing="${missing}buildah "
 command -v debootstrap >/dev/null || [ -x /usr/sbin/debootstrap ] || missing="${missing}debootstrap "
 [ -d "$rabbitmq4" ] || wanted=RabbitMQ-4

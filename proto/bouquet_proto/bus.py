@@ -87,7 +87,7 @@ def _as_it_is(deadline: float) -> float:
 
 async def ask(exchange: Exchange, system: str, provider: str, request: Request) -> Reply:
     """One call from the asking side: its span, its deadline, its codecs."""
-    with telemetry.sending(system, provider) as span:
+    with telemetry.sending(system, provider, request) as span:
         stamped = msgspec.structs.replace(request, traceparent=telemetry.traceparent())
         deadline = Deadline(request.deadline)
         try:
@@ -96,33 +96,46 @@ async def ask(exchange: Exchange, system: str, provider: str, request: Request) 
         except TimeoutError:
             body = Failed("deadline_exceeded")
         reply = body if isinstance(body, Failed) else decode_reply(body)
-        telemetry.settle(span, reply, metrics.CALLS, provider)
+        telemetry.settle(span, reply, metrics.CALLS, provider, telemetry.kind_of(request))
         return reply
 
 
 async def answer(
-    handler: Handler, system: str, provider: str, body: bytes, ours: Callable[[float], float] = _as_it_is
+    handler: Handler,
+    system: str,
+    provider: str,
+    body: bytes,
+    given_s: float = 0.0,
+    ours: Callable[[float], float] = _as_it_is,
 ) -> bytes:
     """One call from the answering side. Always gives a reply, whatever the request or the handler are worth.
 
-    Expired work is not started: its caller has gone. `ours` makes of the caller's deadline one of our clock's.
+    Expired work is not started: its caller has gone. `given_s` was left as the request was sent, if that is known;
+    `ours` makes of the caller's deadline one of our clock's.
     """
     try:
         request = decode_request(body)
     except msgspec.DecodeError:
         log.error("malformed request", extra={"provider": provider, "size_bytes": len(body)})
-        metrics.HANDLED.labels(provider, "failed", "malformed_request").inc()
+        metrics.HANDLED.labels(provider, "unreadable", "failed", "malformed_request", "platform").inc()
         return encode(Failed("malformed_request"))
     request = msgspec.structs.replace(request, deadline=ours(request.deadline))
+    _measure(provider, Deadline(request.deadline).left_s(), given_s)
     with telemetry.processing(system, provider, request) as span:
         reply, encoded = await _handle(handler, provider, request)
-        telemetry.settle(span, reply, metrics.HANDLED, provider)
+        telemetry.settle(span, reply, metrics.HANDLED, provider, telemetry.kind_of(request))
         outcome, reason = telemetry.outcome_of(reply)
         operation = telemetry.operation_of(request)
         level = logging.DEBUG if isinstance(request, Describe | Changes) else logging.INFO
         facts = {"provider": provider, "operation": operation, "outcome": outcome, "reason": reason}
         log.log(level, "request handled", extra=facts)
         return encoded
+
+
+def _measure(provider: str, left_s: float, given_s: float) -> None:
+    metrics.deadline_left_seconds(provider).observe(left_s)
+    if given_s:
+        metrics.queue_seconds(provider).observe(max(0.0, given_s - left_s))
 
 
 async def _handle(handler: Handler, provider: str, request: Request) -> tuple[Reply, bytes]:

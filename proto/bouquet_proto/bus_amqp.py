@@ -223,7 +223,8 @@ class _Intake:
             async with self._alone if message.redelivered else nullcontext(), self._free:
                 if message.redelivered:
                     await channel.basic_ack(tag)  # and wait until it is out: its handler may leave no time for that
-                reply = await answer(self._handler, SYSTEM, self._provider, message.body, self._ours(message))
+                given_s, ours = _given_s(message), self._ours(message)
+                reply = await answer(self._handler, SYSTEM, self._provider, message.body, given_s, ours)
                 await channel.basic_publish(
                     reply,
                     exchange=REPLY_EXCHANGE,
@@ -241,12 +242,11 @@ class _Intake:
                     await channel.basic_ack(tag, wait=False)
 
     def _ours(self, message: DeliveredMessage) -> Callable[[float], float]:
-        """From the sender's clock to this one. The expiration says what was left as the request was sent."""
-        properties, now = message.header.properties, time.time()
-        given = properties.expiration or ""
-        if not given.isdecimal():  # not of our gateways'
+        """From the sender's clock to this one."""
+        sender, given_s, now = message.header.properties.reply_to or "", _given_s(message), time.time()
+        if not given_s:
             return lambda deadline: deadline
-        return lambda deadline: self._clocks.ours(properties.reply_to or "", deadline, int(given) / 1000, now)
+        return lambda deadline: self._clocks.ours(sender, deadline, given_s, now)
 
     async def drain(self, drain_s: float) -> None:
         """Stops the intake, then waits for what runs; with prefetch = concurrency, all that was delivered runs."""
@@ -269,6 +269,12 @@ class _Intake:
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await underlay.basic_cancel(self._consumer_tag)
         self._consumer_tag = ""
+
+
+def _given_s(message: DeliveredMessage) -> float:
+    """What was left of its deadline as the request was sent: its expiration. 0 for one that is not of our gateways'."""
+    given = message.header.properties.expiration or ""
+    return int(given) / 1000 if given.isdecimal() else 0.0
 
 
 async def _underlay(channel: AbstractChannel) -> Channel:

@@ -27,16 +27,16 @@ class _Intake:
         self._free = asyncio.Semaphore(concurrency)
         self._tasks: set[asyncio.Task[bytes]] = set()
 
-    def accept(self, body: bytes) -> asyncio.Task[bytes]:
+    def accept(self, body: bytes, given_s: float) -> asyncio.Task[bytes]:
         # An empty context: the caller's trace and request id travel in the message, or not at all.
-        task = asyncio.create_task(self._work(body), context=Context())
+        task = asyncio.create_task(self._work(body, given_s), context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _work(self, body: bytes) -> bytes:
+    async def _work(self, body: bytes, given_s: float) -> bytes:
         async with self._free:
-            return await answer(self._handler, SYSTEM, self._provider, body)
+            return await answer(self._handler, SYSTEM, self._provider, body, given_s)
 
     async def drain(self, drain_s: float) -> None:
         self.consuming = False
@@ -59,7 +59,7 @@ class MemoryBus:
         if not intakes:
             return Failed("not_deployed")
         intakes.append(intakes.pop(0))
-        work = intakes[-1].accept(body)
+        work = intakes[-1].accept(body, deadline.left_s())
         # A caller that stops waiting leaves the work to its worker, as it would behind a broker.
         await asyncio.wait([work])
         return Failed("bus_unavailable") if work.cancelled() else work.result()

@@ -1,27 +1,69 @@
-"""The mesh's own Prometheus metrics. Labels come from closed sets (providers, reasons), never from a request."""
+"""The mesh's own Prometheus metrics, and how every process shows its own.
+
+Labels come from closed sets (providers, reasons, kinds of request), never from what a caller wrote. docs/metrics.md
+has them all, and what each answers.
+"""
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge, Histogram
+from functools import cache
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client.exposition import choose_encoder
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+LEFT_SECONDS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0)
 
 CALLS = Counter(
     "bouquet_bus_calls_total",
-    "Requests that ended on the asking side of the bus, by outcome and reason.",
-    ["provider", "outcome", "reason"],
+    "Requests that ended on the asking side of the bus, by outcome, reason and whose fault that is.",
+    ["provider", "request", "outcome", "reason", "fault"],
 )
 CALL_SECONDS = Histogram(
-    "bouquet_bus_call_seconds", "From the request's publication to its reply.", ["provider"], buckets=SECONDS
+    "bouquet_bus_call_seconds",
+    "From the request's publication to its reply.",
+    ["provider", "request"],
+    buckets=SECONDS,
 )
 HANDLED = Counter(
     "bouquet_worker_requests_total",
-    "Requests that a worker answered, by outcome and reason.",
-    ["provider", "outcome", "reason"],
+    "Requests that a worker answered, by outcome, reason and whose fault that is.",
+    ["provider", "request", "outcome", "reason", "fault"],
 )
 HANDLE_SECONDS = Histogram(
-    "bouquet_worker_request_seconds", "Time a worker spent on a request.", ["provider"], buckets=SECONDS
+    "bouquet_worker_request_seconds", "Time a worker spent on a request.", ["provider", "request"], buckets=SECONDS
+)
+IN_HAND = Gauge("bouquet_worker_requests_in_flight", "Requests that a worker works on.", ["provider"])
+QUEUE_SECONDS = Histogram(
+    "bouquet_worker_queue_seconds",
+    "From a request's publication to the start of its work, as far as clocks agree.",
+    ["provider"],
+    buckets=SECONDS,
+)
+DEADLINE_LEFT_SECONDS = Histogram(
+    "bouquet_worker_deadline_left_seconds",
+    "What was left of a request's deadline as its work began; at 0 it is not begun.",
+    ["provider"],
+    buckets=LEFT_SECONDS,
 )
 LATE_REPLIES = Counter("bouquet_bus_late_replies_total", "Replies that nobody waited for any more.")
 BUS_CONNECTED = Gauge("bouquet_bus_connected", "Whether this process is connected to the broker.")
 POST_CONNECTED = Gauge("bouquet_post_connected", "Whether this process is connected to the broker for its post.")
+LOOP_LAG_SECONDS = Histogram(
+    "bouquet_event_loop_lag_seconds",
+    "How late a task that sleeps is woken: what everything else in this process waits for too.",
+    buckets=SECONDS,
+)
+
+# A look-up of its labels costs more than the observation itself.
+call_seconds = cache(CALL_SECONDS.labels)
+handle_seconds = cache(HANDLE_SECONDS.labels)
+in_hand = cache(IN_HAND.labels)
+queue_seconds = cache(QUEUE_SECONDS.labels)
+deadline_left_seconds = cache(DEADLINE_LEFT_SECONDS.labels)
+
+
+def exposition(accept: str) -> tuple[bytes, str]:
+    """The body and the content type of `/metrics`: exemplars are only in OpenMetrics, for who accepts it."""
+    encode, content_type = choose_encoder(accept)
+    return encode(REGISTRY), content_type

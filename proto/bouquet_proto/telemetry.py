@@ -25,7 +25,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 from bouquet_proto import metrics
 from bouquet_proto.failures import FAILURES
-from bouquet_proto.messages import Failed, Found, Lookup, Recorded, Reply, Request
+from bouquet_proto.messages import Failed, Found, Lookup, Recorded, Rejected, Reply, Request
 from bouquet_proto.names import queue_of
 
 _tracer = trace.get_tracer("bouquet")
@@ -75,6 +75,12 @@ def trace_id() -> str:
     return format(context.trace_id, "032x") if context.is_valid else ""
 
 
+def exemplar(current: Span) -> dict[str, str] | None:
+    """What leads from an observation to its trace, if that is kept."""
+    context = current.get_span_context()
+    return {"trace_id": format(context.trace_id, "032x")} if context.trace_flags.sampled else None
+
+
 def context_headers() -> dict[str, str]:
     headers: dict[str, str] = {}
     _w3c.inject(headers)
@@ -82,12 +88,13 @@ def context_headers() -> dict[str, str]:
 
 
 @contextmanager
-def sending(system: str, provider: str) -> Iterator[Span]:
+def sending(system: str, provider: str, request: Request) -> Iterator[Span]:
     """The asking side of a call."""
     began = time.perf_counter()
     with span(f"send {provider}", SpanKind.PRODUCER, _messaging(system, provider, "send")) as current:
         yield current
-    metrics.CALL_SECONDS.labels(provider).observe(time.perf_counter() - began)
+    seconds = metrics.call_seconds(provider, kind_of(request))
+    seconds.observe(time.perf_counter() - began, exemplar(current))
 
 
 @contextmanager
@@ -96,13 +103,17 @@ def processing(system: str, provider: str, request: Request) -> Iterator[Span]:
     token = request_id.set(request.id)
     began = time.perf_counter()
     attributes = _messaging(system, provider, "process") | {"bouquet.operation": operation_of(request)}
+    in_hand = metrics.in_hand(provider)
+    in_hand.inc()
     try:
         with span(
             f"process {provider}", SpanKind.CONSUMER, attributes, {"traceparent": request.traceparent}
         ) as current:
             yield current
     finally:
-        metrics.HANDLE_SECONDS.labels(provider).observe(time.perf_counter() - began)
+        in_hand.dec()
+        seconds = metrics.handle_seconds(provider, kind_of(request))
+        seconds.observe(time.perf_counter() - began, exemplar(current))
         request_id.reset(token)
 
 
@@ -116,8 +127,13 @@ def _messaging(system: str, provider: str, verb: str) -> dict[str, str | int]:
     }
 
 
+def kind_of(request: Request) -> str:
+    """`lookup`, or what else one end asks of the other."""
+    return str(request.__struct_config__.tag)
+
+
 def operation_of(request: Request) -> str:
-    return request.operation if isinstance(request, Lookup) else str(request.__struct_config__.tag)
+    return request.operation if isinstance(request, Lookup) else kind_of(request)
 
 
 def outcome_of(reply: Reply) -> tuple[str, str]:
@@ -128,10 +144,24 @@ def outcome_of(reply: Reply) -> tuple[str, str]:
     return tag, reply.reason if reply.reason in FAILURES else "own"
 
 
-def settle(current: Span, reply: Reply, counter: Counter, provider: str) -> None:
+def fault_of(reply: Reply) -> str:
+    """`caller`, `platform`, `provider`; nobody's, empty, when the provider has answered. A word of a provider's own
+    blames the question where it was rejected."""
+    match reply:
+        case Failed(reason=reason) | Rejected(reason=reason) if reason in FAILURES:
+            return FAILURES[reason].fault
+        case Failed():
+            return "provider"
+        case Rejected():
+            return "caller"
+        case _:
+            return ""
+
+
+def settle(current: Span, reply: Reply, counter: Counter, provider: str, kind: str) -> None:
     """Says in a span and a counter how a call ended."""
     outcome, reason = outcome_of(reply)
-    counter.labels(provider, outcome, reason).inc()
+    counter.labels(provider, kind, outcome, reason, fault_of(reply)).inc()
     current.set_attribute("bouquet.outcome", outcome)
     if reason:
         current.set_attribute("bouquet.reason", reason)

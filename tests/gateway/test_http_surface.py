@@ -206,8 +206,14 @@ async def test_metrics_are_for_prometheus(client: Mesh) -> None:
     answer = await client.get("/metrics", token="")
     assert answer.headers["Content-Type"].startswith("text/plain; version=")
     operation = "api_particulier_v3_cnav_quotient_familial_with_civility"
-    assert f'bouquet_gateway_requests_total{{operation="{operation}",status="200"}}' in answer.body.decode()
-    assert 'bouquet_bus_calls_total{outcome="found",provider="cnaf",reason=""}' in answer.body.decode()
+    assert (
+        f'bouquet_gateway_requests_total{{fault="",operation="{operation}",status="200",version="v3"}}'
+        in answer.body.decode()
+    )
+    assert (
+        'bouquet_bus_calls_total{fault="",outcome="found",provider="cnaf",reason="",request="lookup"}'
+        in answer.body.decode()
+    )
 
 
 async def test_an_unknown_path_is_no_label_of_a_metric(client: Mesh) -> None:

@@ -48,7 +48,7 @@ def fail(breaker: Breaker, times: int) -> None:
 
 
 def gauge() -> float | None:
-    return REGISTRY.get_sample_value("bouquet_upstream_breaker_open", {"upstream": "fund"})
+    return REGISTRY.get_sample_value("bouquet_upstream_breaker_open", {"provider": "", "upstream": "fund"})
 
 
 def test_it_opens_after_failures_in_a_row(breaker: Breaker) -> None:

@@ -43,7 +43,7 @@ async def test_a_worker_is_alive_ready_and_measured(settings: Mapping[str, str],
         await until_status(f"{url}/readyz", 200)
         assert await status_of(f"{url}/livez") == 200
         async with aiohttp.ClientSession() as session, session.get(f"{url}/metrics") as answer:
-            assert 'bouquet_upstream_breaker_open{upstream="cnaf hub"} 0.0' in await answer.text()
+            assert 'bouquet_upstream_breaker_open{provider="cnaf",upstream="cnaf hub"} 0.0' in await answer.text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -507,11 +507,11 @@ async def test_calls_are_counted_by_route_and_outcome(fund: Fund, url: str) -> N
         await reason_of(upstream.post("/{x}", path={"x": "2"}))
         await reason_of(upstream.post("/{x}", path={"x": "3"}))
     counts = [
-        sample("bouquet_upstream_calls_total", upstream="counted", route="/{x}", outcome=outcome)
+        sample("bouquet_upstream_calls_total", provider="", upstream="counted", route="/{x}", outcome=outcome)
         for outcome in ("answered", "upstream_unavailable", "own")
     ]
     assert counts == [1, 1, 1]
-    assert sample("bouquet_upstream_seconds_count", upstream="counted", route="/{x}") == 3
+    assert sample("bouquet_upstream_seconds_count", provider="", upstream="counted", route="/{x}") == 3
 
 
 SECRETS = ("KERVALLAN", "1234567890G", "t0ken", "TREGUIDEL", "XYZZY")

@@ -231,11 +231,17 @@ async def test_two_files_are_counted_and_not_mixed() -> None:
 
 async def test_how_the_regime_was_known_is_counted() -> None:
     sources = [("cnaf", "first"), ("msa", "second"), ("msa", "hint"), ("none", "both")]
-    before = [count("bouquet_gateway_regime_total", provider=provider, source=source) for provider, source in sources]
+    before = [
+        count("bouquet_gateway_regime_decisions_total", provider=provider, source=source)
+        for provider, source in sources
+    ]
     async with mesh() as client:
         for params in (CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S):
             await client.get(params=params, headers=FRESH)
-    after = [count("bouquet_gateway_regime_total", provider=provider, source=source) for provider, source in sources]
+    after = [
+        count("bouquet_gateway_regime_decisions_total", provider=provider, source=source)
+        for provider, source in sources
+    ]
     assert [late - early for late, early in zip(after, before, strict=True)] == [1, 1, 1, 1]
 
 

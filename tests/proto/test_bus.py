@@ -417,7 +417,13 @@ async def test_no_span_records_an_exception_whose_text_may_quote_the_person(
 
 
 async def test_calls_are_counted_by_outcome_on_both_sides(bus: Bus) -> None:
-    labels = {"provider": PROVIDER, "outcome": "failed", "reason": "worker_bug"}
+    labels = {
+        "provider": PROVIDER,
+        "request": "lookup",
+        "outcome": "failed",
+        "reason": "worker_bug",
+        "fault": "platform",
+    }
 
     def counted() -> tuple[float, ...]:
         names = ("bouquet_bus_calls_total", "bouquet_worker_requests_total")

@@ -33,6 +33,7 @@ _OVERLOADED = Problem("overloaded")
 def admission(most: int) -> Middleware:
     """Lets `most` requests be under way at once."""
     in_flight, refusals = 0, _Refusals()
+    metrics.MAX_IN_FLIGHT.set(most)
 
     @web.middleware
     async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -67,7 +68,8 @@ class _Refusals:
         self._tell()
         status, body = self._bodies[envelope_of(request.path)]
         metrics.REFUSED.labels("overloaded", "").inc()
-        metrics.REQUESTS.labels("none", status).inc()
+        metrics.requests("none", "", status, "platform").inc()
+        metrics.problems("overloaded", "platform").inc()
         headers = self._headers | {"X-Request-Id": request_id_of(request.headers)}
         return web.Response(status=status, body=body, content_type="application/json", charset="utf-8", headers=headers)
 

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 import msgspec
 from aiohttp import web
 from opentelemetry.trace import SpanKind, StatusCode
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from bouquet_gateway import lookup, metrics
 from bouquet_gateway.admission import admission
@@ -20,10 +19,12 @@ from bouquet_gateway.gateway import GATEWAY, Gateway
 from bouquet_gateway.holders import accept
 from bouquet_gateway.journey import JOURNEY, Journey, request_id_of
 from bouquet_gateway.nomenclature import nomenclature
-from bouquet_gateway.problems import Problem, render, retry_after
+from bouquet_gateway.problems import Problem, render, retry_after, row_of
 from bouquet_gateway.tokens import carrier_of
 from bouquet_proto import telemetry
 from bouquet_proto.deadline import Deadline
+from bouquet_proto.failures import FAILURES
+from bouquet_proto.metrics import exposition
 from bouquet_proto.offer import Retirement
 
 log = logging.getLogger(__name__)
@@ -83,8 +84,11 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
             )
     finally:
         telemetry.request_id.reset(token)
-    metrics.REQUESTS.labels(operation, response.status).inc()
-    metrics.REQUEST_SECONDS.labels(operation).observe(elapsed_s)
+    version = journey.served.version if journey.served else ""
+    metrics.requests(operation, version, response.status, journey.fault).inc()
+    metrics.request_seconds(operation).observe(elapsed_s, telemetry.exemplar(span))
+    if journey.waited_s:
+        metrics.OVERHEAD_SECONDS.observe(elapsed_s - journey.waited_s)
     response.headers.update(_headers(journey))
     return response
 
@@ -115,6 +119,8 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
 def _error(request: web.Request, problem: Problem) -> web.Response:
     journey = request[JOURNEY]
     journey.problem, own = problem, journey.problems
+    for reason in problem.reasons:
+        metrics.problems(reason if reason in FAILURES else "own", row_of(reason, own).fault).inc()
     v3_anyway = EARLY.issuperset(problem.reasons) and "/api/v2/" not in request.path
     status, body = render(problem, own, "v3" if v3_anyway else journey.envelope)
     response = web.Response(status=status, body=body, content_type=JSON, charset="utf-8")
@@ -172,8 +178,9 @@ async def readyz(request: web.Request) -> web.Response:
     return _json({"status": "waiting", "for": waiting}, 503) if waiting else _json({"status": "ready"})
 
 
-async def prometheus(_: web.Request) -> web.Response:
-    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+async def prometheus(request: web.Request) -> web.Response:
+    body, content_type = exposition(request.headers.get("Accept", ""))
+    return web.Response(body=body, headers={"Content-Type": content_type})
 
 
 async def ping(_: web.Request) -> web.Response:

@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from bouquet_gateway import metrics
 from bouquet_proto.names import GATEWAY_PREFIX
 from bouquet_proto.settings import Secret
 from bouquet_proto.tls import trouble_of, verified
@@ -34,6 +35,8 @@ class BestEffort:
     def __init__(self, store: str) -> None:
         self._store = store
         self._up = True
+        self._gauge = metrics.STORE_UP.labels(store)
+        self._gauge.set(1)
         self._asked_again_at = 0.0
 
     async def attempt(self, otherwise: T, work: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -56,8 +59,10 @@ class BestEffort:
                 "store unavailable", extra={"store": self._store, "error": trouble_of(error) or type(error).__name__}
             )
         self._up = False
+        self._gauge.set(0)
 
     def _found(self) -> None:
         if not self._up:
             log.info("store returned", extra={"store": self._store})
+            self._gauge.set(1)
         self._up = True

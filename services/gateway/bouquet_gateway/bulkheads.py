@@ -20,6 +20,7 @@ class Bulkheads:
     def __init__(self, bus: Calling, most: int) -> None:
         self._bus = bus
         self._most = most
+        metrics.MAX_CALLS_IN_FLIGHT.set(most)
         self._under_way: defaultdict[str, set[asyncio.Task[Reply]]] = defaultdict(set)
 
     @property

@@ -12,7 +12,7 @@ from bouquet_gateway.addresses import client_of
 from bouquet_gateway.catalogue import V2, Match
 from bouquet_gateway.gateway import Gateway
 from bouquet_gateway.holders import Holder, accept, admit
-from bouquet_gateway.journey import JOURNEY
+from bouquet_gateway.journey import JOURNEY, Journey
 from bouquet_gateway.nomenclature import OF_SESSIONS
 from bouquet_gateway.problems import Problem
 from bouquet_gateway.tokens import Carrier, Token, hash_of
@@ -51,7 +51,7 @@ def is_exempt(gateway: Gateway, carrier: Carrier) -> bool:
 
 
 async def identify(
-    gateway: Gateway, match: Match, carrier: Carrier, holder: Holder, request_id: str, deadline: Deadline
+    gateway: Gateway, match: Match, carrier: Carrier, holder: Holder, journey: Journey, deadline: Deadline
 ) -> Asker:
     """Raises `Problem`. On a FranceConnect path any bearer is a citizen's access token, even a JWT (D10), and nothing
     else opens it (D9)."""
@@ -61,26 +61,28 @@ async def identify(
         raise Problem("token_invalid")
     if not carrier.text.isascii():  # no token of FranceConnect's, and perhaps nothing that a message can carry
         raise Problem("session_malformed")
-    return _asker(await _session_of(gateway, match, carrier, request_id, deadline), match)
+    return _asker(await _session_of(gateway, match, carrier, journey, deadline), match)
 
 
 async def _session_of(
-    gateway: Gateway, match: Match, carrier: Carrier, request_id: str, deadline: Deadline
+    gateway: Gateway, match: Match, carrier: Carrier, journey: Journey, deadline: Deadline
 ) -> session.Session:
     question = Lookup(
-        id=request_id,
+        id=journey.request_id,
         deadline=deadline.at,
         operation=session.OPERATION,
         identity=Identifiant(identifiant=carrier.text),
         parameters={session.RESOURCE: match.resource},
     )
-    match await gateway.bus.call(session.PROVIDER, question):
+    with journey.waiting():
+        reply = await gateway.bus.call(session.PROVIDER, question)
+    match reply:
         case Found(data=data):
             try:
                 return _session.decode(data)
             except msgspec.DecodeError:
                 raise Problem("malformed_reply", authority=session.AUTHORITY) from None
-        case reply:
+        case _:
             raise Problem.of(reply, session.AUTHORITY, OF_SESSIONS)
 
 

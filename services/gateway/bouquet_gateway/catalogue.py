@@ -42,6 +42,12 @@ class Served(Struct, frozen=True):
     def provider(self) -> str:
         return next(iter(self.authorities))
 
+    @property
+    def version(self) -> str:
+        """`v2`, `v3`."""
+        _, number = split(self.operation.path)
+        return f"v{number or 2}"
+
 
 class Naming(Struct, frozen=True):
     """How a request names the person, for the v2 paths that take several modalities (http-contract §1.2)."""

@@ -7,6 +7,7 @@ import logging
 import uuid
 from collections.abc import Callable, Iterable
 
+from bouquet_gateway import metrics
 from bouquet_gateway.catalogue import Catalogue
 from bouquet_gateway.trust import Territories, read_offer
 from bouquet_proto.bus import Calling
@@ -37,6 +38,8 @@ class Discovery:
         self._serve = serve
         self._offers: dict[str, Offer] = {}
         self._asked = asyncio.Event()
+        for provider in self._allowed:
+            metrics.OPERATIONS.labels(provider).set(0)
 
     @property
     def complete(self) -> bool:
@@ -67,5 +70,6 @@ class Discovery:
         if offer is None or offer == self._offers.get(provider):
             return
         self._offers[provider] = offer
+        metrics.OPERATIONS.labels(provider).set(len(offer.operations))
         log.info("offer heard", extra={"provider": provider, "operations": len(offer.operations)})
         self._serve(Catalogue(self._offers[name] for name in self._allowed if name in self._offers))

@@ -111,7 +111,7 @@ def _outcome(journey: Journey, status: int) -> Outcome:
         return "found" if status < 400 else "not_found" if status == 404 else "failed"  # a recorded case may be either
     if problem.outcome:
         return problem.outcome
-    return "refused" if row_of(problem.reasons[0], journey.problems).fault == "caller" else "failed"
+    return "refused" if journey.fault == "caller" else "failed"
 
 
 def _code(journey: Journey) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from aiohttp import web
 from msgspec import Struct, field
 
 from bouquet_gateway.catalogue import Envelope, Served
 from bouquet_gateway.pace import Verdict
-from bouquet_gateway.problems import NO_ROWS, Problem, Rows
+from bouquet_gateway.problems import NO_ROWS, Problem, Rows, row_of
 from bouquet_gateway.tokens import Token
 from bouquet_proto.identity import Identity
 
@@ -38,6 +39,8 @@ class Journey(Struct):
     recipient: str = ""
     """A SIRET."""
     person: Identity | None = None
+    waited_s: float = 0.0
+    """For providers."""
     provider: str = ""
     """Who answered, and below by which regime."""
     regime: str = ""
@@ -47,6 +50,22 @@ class Journey(Struct):
     @property
     def operation(self) -> str:
         return self.served.operation.id if self.served else self.built_in
+
+    @property
+    def fault(self) -> str:
+        """Whose it is that there is no data: nobody's, empty, when the provider asked has none."""
+        if self.problem is None or self.problem.outcome == "not_found":
+            return ""
+        return row_of(self.problem.reasons[0], self.problems).fault
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """For a provider's answer."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.waited_s += time.perf_counter() - began
 
     @property
     def problems(self) -> Rows:

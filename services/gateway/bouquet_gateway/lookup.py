@@ -67,7 +67,7 @@ async def answer(request: web.Request) -> web.Response:
         await throttle(gateway, journey, budget, holder)
     match = _match(gateway, request, _naming(carrier, query))
     journey.served = match.served
-    asker = await identify(gateway, match, carrier, holder, journey.request_id, deadline)
+    asker = await identify(gateway, match, carrier, holder, journey, deadline)
     token = asker.token
     journey.token, journey.person = token, asker.citizen
     _authorise(token, match.family.scopes())
@@ -212,12 +212,10 @@ async def _asked(
             await gateway.cache.set(key, bytes(verdict.reply.data), served.operation.cache_s)
         return verdict
 
-    if not key:
-        verdict = await ask()
-    else:
-        verdict, joined = await gateway.flights.join(key, ask)
-        if joined:
-            metrics.CACHE.labels("joined").inc()
+    with journey.waiting():
+        verdict, joined = await gateway.flights.join(key, ask) if key else (await ask(), False)
+    if joined:
+        metrics.CACHE.labels("joined").inc()
     journey.provider = verdict.provider
     journey.regime = verdict.provider if served.operation.plan else ""
     match verdict.reply:

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import Counter, Gauge, Histogram
 
 from bouquet_proto.metrics import SECONDS
 
-REQUESTS = Counter("bouquet_gateway_requests_total", "HTTP requests answered.", ["operation", "status"])
+OVERHEAD_SECONDS_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+
+REQUESTS = Counter(
+    "bouquet_gateway_requests_total",
+    "HTTP requests answered, and whose fault it is that there is no data: nobody's when a provider has none.",
+    ["operation", "version", "status", "fault"],
+)
 REQUEST_SECONDS = Histogram(
     "bouquet_gateway_request_seconds", "From the request's head to its answer.", ["operation"], buckets=SECONDS
 )
+OVERHEAD_SECONDS = Histogram(
+    "bouquet_gateway_overhead_seconds",
+    "What a request that a provider was asked for took besides, in this process and for its registry and stores.",
+    buckets=OVERHEAD_SECONDS_BUCKETS,
+)
+PROBLEMS = Counter(
+    "bouquet_gateway_problems_total", "Errors that callers were told, by reason, and whose fault.", ["reason", "fault"]
+)
 IN_FLIGHT = Gauge("bouquet_gateway_requests_in_flight", "HTTP requests being answered, probes apart.")
+MAX_IN_FLIGHT = Gauge("bouquet_gateway_max_requests", "How many requests it takes at a time.")
+MAX_CALLS_IN_FLIGHT = Gauge("bouquet_gateway_max_calls_per_provider", "How many of them one provider may hold.")
 CALLS_IN_FLIGHT = Gauge(
     "bouquet_gateway_calls_in_flight", "Calls to a provider that have not ended, waited for or not.", ["provider"]
 )
@@ -19,6 +37,12 @@ REFUSED = Counter(
     "What was refused for want of room: a request (`overloaded`), or a call to a provider (`provider_busy`).",
     ["reason", "provider"],
 )
+OPERATIONS = Gauge(
+    "bouquet_gateway_provider_operations",
+    "Operations that an allowed provider offers; 0 until it is heard.",
+    ["provider"],
+)
+STORE_UP = Gauge("bouquet_gateway_store_up", "Whether a store that the gateway can do without answers.", ["store"])
 OFFERS_REFUSED = Counter(
     "bouquet_gateway_offers_refused_total",
     "What a provider offered and is not served, by reason, each time that a catalogue is made.",
@@ -30,16 +54,21 @@ REPLIES_RESHAPED = Counter(
     ["provider", "result"],
 )
 CACHE = Counter(
-    "bouquet_gateway_cache_total", "Lookups by what the cache gave: hit, miss, joined, bypassed.", ["result"]
+    "bouquet_gateway_cache_lookups_total", "Lookups by what the cache gave: hit, miss, joined, bypassed.", ["result"]
 )
 REGIME = Counter(
-    "bouquet_gateway_regime_total",
+    "bouquet_gateway_regime_decisions_total",
     "Regime decisions, by the provider that found (or none) and how it was known: hint, first, second, both.",
     ["provider", "source"],
 )
 REGIME_ANOMALIES = Counter(
     "bouquet_gateway_regime_anomalies_total", "Pairs of answers that contradict each other.", ["anomaly"]
 )
+
+# A look-up of its labels costs more than the observation itself.
+requests = cache(REQUESTS.labels)
+request_seconds = cache(REQUEST_SECONDS.labels)
+problems = cache(PROBLEMS.labels)
 
 JOURNAL_WRITTEN = Counter("bouquet_gateway_journal_written_total", "Records written into the spool.")
 JOURNAL_SENT = Counter("bouquet_gateway_journal_sent_total", "Records that the post has confirmed.")

@@ -11,10 +11,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeAlias
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from bouquet_proto import telemetry
 from bouquet_proto.bus import open_bus
+from bouquet_proto.loop import watched_loop
+from bouquet_proto.metrics import exposition
 from bouquet_proto.names import MESH_PREFIX
 from bouquet_proto.post import open_post
 from bouquet_proto.settings import MeshSettings, load
@@ -69,7 +70,7 @@ async def _started(service: str, environ: Mapping[str, str]) -> AsyncIterator[St
     settings = registry.settings(environ)
     telemetry.configure_logs(service, mesh.log_level)
     with telemetry.tracing(service, environ):
-        async with open_store(settings.database_url) as store, AsyncExitStack() as stack:
+        async with watched_loop(), open_store(settings.database_url) as store, AsyncExitStack() as stack:
             yield stack, mesh, settings, store
 
 
@@ -88,8 +89,9 @@ def make_app(ready: Iterable[Ready], routes: Iterable[web.RouteDef] = ()) -> web
             return web.json_response({"status": "ready"})
         return web.json_response({"status": "no consumer"}, status=503)
 
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    async def metrics(request: web.Request) -> web.Response:
+        body, content_type = exposition(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics), *routes])

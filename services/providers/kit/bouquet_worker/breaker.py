@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bouquet_worker.metrics import BREAKER_OPEN
+from bouquet_worker import metrics
 from bouquet_worker.trouble import Trouble
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,8 @@ class Breaker:
         self._failures = 0
         self._probe_at: float | None = None
         self._probing = False
-        BREAKER_OPEN.labels(name).set(0)
+        self._gauge = metrics.BREAKER_OPEN.labels(metrics.provider.get(), name)
+        self._gauge.set(0)
 
     @contextmanager
     def guard(self, *, patient: bool = True) -> Iterator[None]:
@@ -85,10 +86,10 @@ class Breaker:
     def _open(self) -> None:
         if self._probe_at is None:
             log.warning("upstream stopped answering", extra={"upstream": self._name, "failures": self._failures})
-            BREAKER_OPEN.labels(self._name).set(1)
+            self._gauge.set(1)
         self._probe_at = self._clock() + self._open_s * random.uniform(1.0, 1.0 + self._spread)
 
     def _close(self) -> None:
         self._probe_at = None
         log.warning("upstream answers again", extra={"upstream": self._name})
-        BREAKER_OPEN.labels(self._name).set(0)
+        self._gauge.set(0)

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+
 from prometheus_client import Counter, Gauge, Histogram
 
 from bouquet_proto.metrics import SECONDS
 
+provider: ContextVar[str] = ContextVar("provider", default="")
+"""Whose upstreams are opened here: their label."""
+
 UPSTREAM_CALLS = Counter(
     "bouquet_upstream_calls_total",
     "Calls to an upstream by outcome: `answered` whatever the status, `interrupted`, or the reason of the failure.",
-    ["upstream", "route", "outcome"],
+    ["provider", "upstream", "route", "outcome"],
 )
 UPSTREAM_SECONDS = Histogram(
     "bouquet_upstream_seconds",
     "From a call to its end, with its token and its repeat.",
-    ["upstream", "route"],
+    ["provider", "upstream", "route"],
     buckets=SECONDS,
 )
-UPSTREAM_REPEATS = Counter("bouquet_upstream_repeats_total", "Calls that were sent a second time.", ["upstream"])
-BREAKER_OPEN = Gauge("bouquet_upstream_breaker_open", "Whether calls fail without being sent.", ["upstream"])
+UPSTREAM_REPEATS = Counter(
+    "bouquet_upstream_repeats_total", "Calls that were sent a second time.", ["provider", "upstream"]
+)
+BREAKER_OPEN = Gauge(
+    "bouquet_upstream_breaker_open", "Whether calls fail without being sent.", ["provider", "upstream"]
+)
+CONCURRENCY = Gauge("bouquet_worker_concurrency", "How many requests a worker takes at a time.", ["provider"])

@@ -10,10 +10,11 @@ from typing import Protocol
 
 from aiohttp import web
 from msgspec import Struct
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from bouquet_proto import telemetry
 from bouquet_proto.bus import Bus, Serving, open_bus
+from bouquet_proto.loop import watched_loop
+from bouquet_proto.metrics import exposition
 from bouquet_proto.names import MESH_PREFIX
 from bouquet_proto.settings import MeshSettings, SettingsError, load
 from bouquet_proto.signals import stop_requested
@@ -57,6 +58,7 @@ async def run(worker: Host, environ: Mapping[str, str]) -> None:
     health = Health()
     with telemetry.tracing(service, environ):
         async with (
+            watched_loop(),
             open_bus(mesh.bus_url.reveal(), service) as bus,
             listening(health.app(), process.health_host, process.health_port) as url,
             worker.running(bus, environ) as serving,
@@ -100,5 +102,6 @@ class Health:
             return web.json_response({"status": "ready"})
         return web.json_response({"status": "no consumer"}, status=503)
 
-    async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    async def _metrics(self, request: web.Request) -> web.Response:
+        body, content_type = exposition(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})

@@ -16,8 +16,8 @@ from msgspec import Struct
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 from yarl import URL
 
-from bouquet_proto.telemetry import context_headers, span
-from bouquet_worker.metrics import UPSTREAM_CALLS, UPSTREAM_SECONDS
+from bouquet_proto.telemetry import context_headers, exemplar, span
+from bouquet_worker.metrics import UPSTREAM_CALLS, UPSTREAM_SECONDS, provider
 from bouquet_worker.trouble import Trouble
 
 T = TypeVar("T")
@@ -75,6 +75,7 @@ class Transport:
 
     def __init__(self, name: str, *, concurrency: int, ssl: SSLContext | None, max_body_bytes: int) -> None:
         self._name = name
+        self._provider = provider.get()
         self._concurrency = concurrency
         self._ssl = ssl
         self._max_body_bytes = max_body_bytes
@@ -96,8 +97,33 @@ class Transport:
     async def post(self, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         """To a token endpoint."""
         target = URL(url)
-        with observed(self._name, "POST", target, target.path):
+        with self.observed("POST", target, target.path):
             return await self.send("POST", target, headers, body)
+
+    @contextmanager
+    def observed(self, method: str, url: URL, route: str) -> Iterator[None]:
+        """The span and the metrics of a call. The route is a template: what fills it may name a person."""
+        attributes: dict[str, str | int] = {
+            "http.request.method": method,
+            "server.address": url.host or "",
+            "server.port": url.port or 0,
+            "url.template": route,
+        }
+        began = time.perf_counter()
+        outcome = "interrupted"
+        with span(f"{method} {route}", SpanKind.CLIENT, attributes) as current:
+            try:
+                yield
+                outcome = "answered"
+            except Trouble as trouble:
+                outcome = trouble.word
+                current.set_attribute("error.type", outcome)
+                current.set_status(StatusCode.ERROR)
+                raise
+            finally:
+                UPSTREAM_CALLS.labels(self._provider, self._name, route, outcome).inc()
+                seconds = UPSTREAM_SECONDS.labels(self._provider, self._name, route)
+                seconds.observe(time.perf_counter() - began, exemplar(current))
 
     async def send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
         with _translated():
@@ -136,28 +162,3 @@ def _cause(error: Exception) -> str:
     """OpenSSL's own word if it has one: a certificate of ours that expired also looks like a fund that is down."""
     word = getattr(error.__cause__, "reason", None) if isinstance(error.__cause__, SSLError) else None
     return word or type(error).__name__
-
-
-@contextmanager
-def observed(upstream: str, method: str, url: URL, route: str) -> Iterator[None]:
-    """The span and the metrics of a call. The route is a template: what fills it may name a person."""
-    attributes: dict[str, str | int] = {
-        "http.request.method": method,
-        "server.address": url.host or "",
-        "server.port": url.port or 0,
-        "url.template": route,
-    }
-    began = time.perf_counter()
-    outcome = "interrupted"
-    with span(f"{method} {route}", SpanKind.CLIENT, attributes) as current:
-        try:
-            yield
-            outcome = "answered"
-        except Trouble as trouble:
-            outcome = trouble.word
-            current.set_attribute("error.type", outcome)
-            current.set_status(StatusCode.ERROR)
-            raise
-        finally:
-            UPSTREAM_CALLS.labels(upstream, route, outcome).inc()
-            UPSTREAM_SECONDS.labels(upstream, route).observe(time.perf_counter() - began)

@@ -17,12 +17,12 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from bouquet_proto.failures import FAILURES
+from bouquet_worker import metrics
 from bouquet_worker.auth import Auth
 from bouquet_worker.breaker import Breaker
 from bouquet_worker.deadline import left_s
-from bouquet_worker.metrics import UPSTREAM_REPEATS
 from bouquet_worker.quota import Quota
-from bouquet_worker.transport import Answer, Transport, observed
+from bouquet_worker.transport import Answer, Transport
 from bouquet_worker.trouble import Trouble
 
 __all__ = ["Answer", "Upstream"]
@@ -90,6 +90,7 @@ class Upstream:
         self._headers = headers
         self._failures = ({401: "upstream_unknown"} if auth else {}) | dict(failures)
         self._breaker = breaker or Breaker(name)
+        self._repeats = metrics.UPSTREAM_REPEATS.labels(metrics.provider.get(), name)
         self._budget = RepeatBudget()
         self._quota = Quota(calls_per_minute)
         self._transport = Transport(name, concurrency=concurrency, ssl=ssl, max_body_bytes=max_body_bytes)
@@ -157,7 +158,7 @@ class Upstream:
             raise Trouble("deadline_exceeded")
         with (
             self._breaker.guard(patient=time_s >= self._timeout_s / 2),
-            observed(self._name, call.method, call.url, call.route),
+            self._transport.observed(call.method, call.url, call.route),
         ):
             try:
                 async with asyncio.timeout(time_s):
@@ -176,7 +177,7 @@ class Upstream:
             quick = loop.time() - began < quick_s
             if not (quick and _may_pass(trouble.reason) and self._can_repeat()):
                 raise
-        UPSTREAM_REPEATS.labels(self._name).inc()
+        self._repeats.inc()
         await asyncio.sleep(REPEAT_AFTER_S)
         return await self._attempt(call)
 

@@ -43,6 +43,7 @@ from bouquet_proto.messages import (
 from bouquet_proto.names import worker_prefix
 from bouquet_proto.offer import Authority, Modality, Offer, Operation
 from bouquet_proto.settings import load
+from bouquet_worker import metrics
 from bouquet_worker.deadline import within
 from bouquet_worker.trouble import Trouble
 
@@ -208,6 +209,7 @@ class Worker:
     async def running(self, bus: Bus, environ: Mapping[str, str]) -> AsyncIterator[Serving]:
         """Serves on the bus until the context ends; drains then. Raises `SettingsError` before anything starts."""
         settings = self.settings(environ)
+        metrics.CONCURRENCY.labels(self.provider).set(settings.concurrency)
         async with (
             self.connected(settings) as upstreams,
             bus.serve(
@@ -222,10 +224,10 @@ class Worker:
     @asynccontextmanager
     async def connected(self, settings: WorkerSettings) -> AsyncIterator[Mapping[str, Any]]:
         """The worker's upstreams, open, by name."""
+        metrics.provider.set(self.provider)
+        connections = {name: factory(settings) for name, factory in self._upstreams.items()}
         async with AsyncExitStack() as stack:
-            yield {
-                name: await stack.enter_async_context(factory(settings)) for name, factory in self._upstreams.items()
-            }
+            yield {name: await stack.enter_async_context(one) for name, one in connections.items()}
 
     def handler(self, upstreams: Mapping[str, Any], settings: WorkerSettings | None = None) -> Handler:
         """The worker as a function from request to reply, over upstreams that are open."""
