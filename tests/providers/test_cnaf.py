@@ -25,7 +25,7 @@ from tests.support.openapi import assert_official
 from tests.support.spans import recorded, text_of
 
 MAELYS = identite("Le Gouadec", "Maëlys", "Inès")
-ABRUPT_S = 0.6
+ABRUPT_S = 2.0
 """Time enough for a loopback, not for a silent fund."""
 
 FAULTS = {

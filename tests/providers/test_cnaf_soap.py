@@ -27,7 +27,7 @@ from tests.providers.asking import Asked, asking, fixture
 from tests.support.web import Identity, answer, raw_server
 
 MAELYS = NumeroAllocataire(numero_allocataire="4471820", code_postal="29200")
-ABRUPT_S = 0.6
+ABRUPT_S = 2.0
 
 ASKED = """\
 <soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" \
