@@ -116,6 +116,7 @@ async def test_everything_is_answered_in_json_and_nothing_is_repeated(
     assert (answer.status, answer.code) == (status, code)
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
     assert answer.headers["X-Request-Id"]
+    assert answer.headers["Server"] == "bouquet"
     assert SECRET not in repr(answer)
     assert SECRET not in "".join(repr(vars(record)) for record in caplog.records)
 

@@ -17,6 +17,7 @@ from bouquet_gateway import metrics
 from bouquet_gateway.catalogue import Envelope, envelope_of
 from bouquet_gateway.journey import request_id_of
 from bouquet_gateway.problems import NO_ROWS, Problem, render, retry_after
+from bouquet_gateway.server import NAME
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class _Refusals:
         self._bodies: dict[Envelope, tuple[int, bytes]] = {
             envelope: render(_OVERLOADED, NO_ROWS, envelope) for envelope in ("v2", "v3")
         }
-        self._headers = {"Retry-After": str(retry_after(_OVERLOADED)), "Server": "bouquet"}
+        self._headers = {"Retry-After": str(retry_after(_OVERLOADED)), "Server": NAME}
         self._untold = 0
         self._told_at = float("-inf")
 

@@ -20,6 +20,7 @@ from bouquet_gateway.holders import accept
 from bouquet_gateway.journey import JOURNEY, Journey, request_id_of
 from bouquet_gateway.nomenclature import nomenclature
 from bouquet_gateway.problems import Problem, render, retry_after, row_of
+from bouquet_gateway.server import NAME
 from bouquet_gateway.tokens import carrier_of
 from bouquet_proto import telemetry
 from bouquet_proto.deadline import Deadline
@@ -130,7 +131,7 @@ def _error(request: web.Request, problem: Problem) -> web.Response:
 
 
 def _headers(journey: Journey) -> dict[str, str]:
-    headers = {"X-Request-Id": journey.request_id, "Server": "bouquet"}  # aiohttp would tell its version, and Python's
+    headers = {"X-Request-Id": journey.request_id, "Server": NAME}
     if journey.pace is not None:
         headers |= journey.pace.headers()
     if journey.reached_data:

@@ -24,6 +24,8 @@ from bouquet_proto import telemetry
 
 log = logging.getLogger(__name__)
 
+NAME = "bouquet"
+"""For the `Server` header, where aiohttp would tell its version and Python's."""
 BACKLOG = 1024
 TOO_MANY_HEADERS = "Too many headers received"  # aiohttp has no class for it
 
@@ -158,7 +160,7 @@ def _in_json(
 
 def _answer(reason: str) -> web.Response:
     status, body = render(Problem(reason), NO_ROWS, "v3")
-    headers = {"X-Request-Id": str(uuid.uuid4())}
+    headers = {"X-Request-Id": str(uuid.uuid4()), "Server": NAME}
     response = web.Response(status=status, body=body, content_type="application/json", charset="utf-8", headers=headers)
     response.force_close()
     return response
