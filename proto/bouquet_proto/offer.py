@@ -67,6 +67,9 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What FranceConnect calls it, where it is not the path's segment before the modality."""
     gated: bool = False
     """Whether its data holds objects that say themselves, in `$any`, which scopes open them."""
+    status: str = ""
+    """Its name among the statuses (`/api/{status}/ping`), which operations of one upstream may share; where it is not
+    that of its path. See `told_as`."""
 
     @property
     def folder(self) -> str:
@@ -76,6 +79,13 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def france_connect_resource(self) -> str:
         return self.resource or self.path.split("/")[-2]
+
+    @property
+    def told_as(self) -> str:
+        """Its name among the statuses: `/v3/acme/dossier/identifiant` is `acme_dossier_identifiant`. Empty for a path
+        without version that is given none: it has no status."""
+        _, version, *rest = self.path.split("/")
+        return self.status or ("_".join(rest) if version[:1] == "v" else "")
 
 
 def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest: Any) -> Operation:
@@ -87,18 +97,20 @@ V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with
 
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:
-    """One modality of a v2 path. `becomes` is the path of its successor, up to the modality.
+    """One modality of a v2 path. `becomes` is the path of its successor, up to the modality, whose status it shares.
 
     The official document flags all of v2 as deprecated and tells no day. Both are ours: that of the edition we follow,
     and a school year more than the retired versions of v3 and v4 have.
     """
+    _, _, *resource = becomes.split("/")
+    defaults = {"status": "_".join((*resource, modality))}
     return operation(
         id=public_id + V2_SUFFIXES.get(modality, ""),
         public_id=public_id,
         modality=modality,
-        resource=becomes.rpartition("/")[2],
+        resource=resource[-1],
         retirement=Retirement(deprecated_on="2026-04-28", sunset_on="2028-09-01", successor=f"{becomes}/{modality}"),
-        **rest,
+        **defaults | rest,
     )
 
 

@@ -248,6 +248,7 @@ _COMMON: dict[str, Any] = {
     "cache_s": 24 * 3600,
     "plan": "regime",
     "authority": BOTH_FUNDS,
+    "status": "cnaf_msa_quotient_familial",
 }
 
 

@@ -14,6 +14,8 @@ from bouquet_proto.rules import Check
 PROVIDER = "france_connect"
 OPERATION = "france_connect_session"
 AUTHORITY = Authority("FranceConnect", "51")
+STATUS = "franceconnect"
+"""Its name among the statuses (http-contract §5.3)."""
 
 RESOURCE = "resource"
 """Parameter: the resource asked for; FranceConnect knows us by one client per resource (§11.2)."""

@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 from opentelemetry.trace import SpanKind, StatusCode
 
-from bouquet_gateway import lookup, metrics
+from bouquet_gateway import lookup, metrics, statuses
 from bouquet_gateway.admission import admission
 from bouquet_gateway.callers import admitted
 from bouquet_gateway.catalogue import envelope_of
@@ -46,6 +46,8 @@ def make_app(gateway: Gateway) -> web.Application:
             web.get("/readyz", readyz),
             web.get("/metrics", prometheus),
             web.get("/api/ping", ping),
+            web.get("/api/pings", statuses.pings),
+            web.get("/api/{status}/ping", statuses.ping),
             web.get("/api/introspect", introspect),
             web.get("/api/openapi.json", openapi_document),
             web.get("/api/errors", errors),

@@ -14,7 +14,7 @@ from bouquet_gateway.gateway import Gateway
 from bouquet_gateway.holders import Holder, accept, admit
 from bouquet_gateway.journey import JOURNEY, Journey
 from bouquet_gateway.nomenclature import OF_SESSIONS
-from bouquet_gateway.problems import Problem
+from bouquet_gateway.problems import Problem, is_outage
 from bouquet_gateway.tokens import Carrier, Token, hash_of
 from bouquet_proto import session
 from bouquet_proto.deadline import Deadline
@@ -76,6 +76,7 @@ async def _session_of(
     )
     with journey.waiting():
         reply = await gateway.bus.call(session.PROVIDER, question)
+    gateway.hear(session.STATUS, outage=is_outage(reply))
     match reply:
         case Found(data=data):
             try:

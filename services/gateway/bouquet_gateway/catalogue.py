@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from bouquet_gateway.shapes import Shape
 from bouquet_gateway.trust import refuse
-from bouquet_proto import quotient_familial
+from bouquet_proto import quotient_familial, session
 from bouquet_proto.failures import Failure
 from bouquet_proto.offer import Authority, Modality, Offer, Operation
 from bouquet_proto.query import leading_integer
@@ -24,6 +24,7 @@ V2_PREFIX = "/api/"
 V2 = 0
 """The version of a path without version."""
 VERSIONED = re.compile(r"/v([^/]*\d[^/]*)/(.+)")
+STATUS = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
 """The operations that each plan may serve, as we know them: an offer cannot make a plan of something else."""
 
@@ -37,6 +38,8 @@ class Served(Struct, frozen=True):
     """By provider; several under a plan."""
     problems: Mapping[str, Failure]
     shape: Shape
+    status: str = ""
+    """Under which its health is told; empty: it is not."""
 
     @property
     def provider(self) -> str:
@@ -47,6 +50,13 @@ class Served(Struct, frozen=True):
         """`v2`, `v3`."""
         _, number = split(self.operation.path)
         return f"v{number or 2}"
+
+
+class Watched(Struct, frozen=True):
+    """Who speaks in the errors of a resource that has a status, and who answers it."""
+
+    authority: Authority
+    providers: frozenset[str]
 
 
 class Naming(Struct, frozen=True):
@@ -97,6 +107,7 @@ class Catalogue:
         self.offers = tuple(offers)
         self.by_path = served_by_path(self.offers)
         self.documents = documents_by_path(self.offers, self.by_path)
+        self.watched = watched_by_status(self.offers, self.by_path)
         self._families: dict[str, Family] = {}
         for path, modalities in self.by_path.items():
             family_path, version = split(path)
@@ -136,16 +147,17 @@ def split(path: str) -> tuple[str, int]:
 def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
     """By path, one a modality. Where two offers claim one, the earlier keeps it: nobody takes another's operation."""
     table: dict[str, dict[Modality, Served]] = {}
+    keepers = {session.STATUS: session.PROVIDER}
     for offer in offers:
         for operation in offer.operations:
-            refusal = _add(table.setdefault(operation.path, {}), offer, operation)
+            refusal = _add(table.setdefault(operation.path, {}), offer, operation, keepers)
             if refusal:
                 refuse(offer.provider, refusal, operation.id)
     return {path: tuple(modalities.values()) for path, modalities in table.items() if modalities}
 
 
-def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation) -> str:
-    """Serves the operation, or says why not."""
+def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation, keepers: dict[str, str]) -> str:
+    """Serves the operation, or says why not. `keepers`: whose each status is, so that nobody speaks ill of another."""
     if not _is_readable(operation):
         return "rule unknown"
     if operation.plan and not _may_join(operation, offer.provider):
@@ -161,6 +173,7 @@ def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation)
         {offer.provider: offer.authority},
         problems,
         Shape(operation.schema, gated=operation.gated),
+        _status(operation, offer.provider, keepers),
     )
     known = modalities.get(operation.modality)
     if known is None:
@@ -173,6 +186,17 @@ def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation)
     return ""
 
 
+def watched_by_status(offers: Iterable[Offer], by_path: Mapping[str, tuple[Served, ...]]) -> dict[str, Watched]:
+    """The resources that have a status, and the sessions where somebody reads them."""
+    table: dict[str, Watched] = {}
+    if any(offer.provider == session.PROVIDER for offer in offers):
+        table[session.STATUS] = Watched(session.AUTHORITY, frozenset({session.PROVIDER}))
+    for served in (served for modalities in by_path.values() for served in modalities):
+        if served.status:
+            table[served.status] = Watched(served.authority, frozenset(served.authorities))
+    return table
+
+
 def documents_by_path(offers: Iterable[Offer], taken: Container[str]) -> dict[str, bytes]:
     """As JSON. An operation keeps its path, whoever's it is, and then the earlier offer."""
     table: dict[str, bytes] = {}
@@ -183,6 +207,14 @@ def documents_by_path(offers: Iterable[Offer], taken: Container[str]) -> dict[st
             else:
                 refuse(offer.provider, "document refused")
     return table
+
+
+def _status(operation: Operation, provider: str, keepers: dict[str, str]) -> str:
+    """Operations of one provider, or of one plan, may share theirs."""
+    status, keeper = operation.told_as, operation.plan or provider
+    if STATUS.fullmatch(status) and keepers.setdefault(status, keeper) == keeper:
+        return status
+    return ""
 
 
 def _is_readable(operation: Operation) -> bool:

@@ -38,6 +38,8 @@ class Discovery:
         self._serve = serve
         self._offers: dict[str, Offer] = {}
         self._asked = asyncio.Event()
+        self.silent = set(self._allowed)
+        """Those that did not answer when they were last asked."""
         for provider in self._allowed:
             metrics.OPERATIONS.labels(provider).set(0)
 
@@ -64,8 +66,10 @@ class Discovery:
         describe = Describe(id=str(uuid.uuid4()), deadline=Deadline.after(ASK_TIMEOUT_S).at)
         match await self._bus.call(provider, describe):
             case Found(data=data):
+                self.silent.discard(provider)
                 offer = read_offer(provider, data, self._territories)
             case _:
+                self.silent.add(provider)
                 return
         if offer is None or offer == self._offers.get(provider):
             return

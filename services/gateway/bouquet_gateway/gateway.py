@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,7 @@ from bouquet_gateway.maintenance import PARIS, Windows
 from bouquet_gateway.pace import Pace
 from bouquet_gateway.regime import Verdict
 from bouquet_gateway.settings import GatewaySettings
+from bouquet_gateway.vitals import Pulse
 from bouquet_proto.bus import Calling
 from bouquet_proto.settings import Secret
 
@@ -54,6 +56,8 @@ class Gateway:
         self.windows = windows
         self.journal = journal
         self.flights: Flights[Verdict] = Flights()
+        self.vitals: defaultdict[str, Pulse] = defaultdict(Pulse)
+        """By status; as many as the offers name."""
         self.catalogue = Catalogue()
         self._document: dict[str, Any] | None = None
         self.discovery = Discovery(bus, settings.providers, self.serve, settings.bounds())
@@ -62,6 +66,11 @@ class Gateway:
         """From the next request on."""
         self.catalogue = catalogue
         self._document = None
+
+    def hear(self, status: str, *, outage: bool) -> None:
+        """How a call of a resource ended, for its status. Not told of those that have none."""
+        if status:
+            self.vitals[status].hear(self.clock(), outage=outage)
 
     def document(self) -> dict[str, Any]:
         """The OpenAPI document of the catalogue, made once."""

@@ -24,7 +24,7 @@ from bouquet_gateway.holders import Holder, budget_of
 from bouquet_gateway.journey import JOURNEY, Journey
 from bouquet_gateway.maintenance import refuse_in_window
 from bouquet_gateway.nomenclature import reasons_of
-from bouquet_gateway.problems import Problem
+from bouquet_gateway.problems import Problem, is_outage
 from bouquet_gateway.regime import Verdict
 from bouquet_gateway.tokens import Carrier, Token, carrier_of
 from bouquet_proto.deadline import Deadline
@@ -216,6 +216,7 @@ async def _asked(
         verdict, joined = await gateway.flights.join(key, ask) if key else (await ask(), False)
     if joined:
         metrics.CACHE.labels("joined").inc()
+    gateway.hear(served.status, outage=is_outage(verdict.reply, served.problems))
     journey.provider = verdict.provider
     journey.regime = verdict.provider if served.operation.plan else ""
     match verdict.reply:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -70,8 +70,21 @@ def parse_windows(text: str) -> Windows:
 
 def open_window(windows: Windows, label: str, now: datetime) -> Open | None:
     """The one that ends last, where several are open."""
-    found = [opened for window in windows if window.label == label for opened in _occurrences(window, now)]
+    found = [
+        Open(f"{window.start:%H:%M}", f"{window.end:%H:%M}", math.ceil((ends - now).total_seconds()))
+        for window, starts, ends in _around(windows, label, now)
+        if starts <= now < ends
+    ]
     return max(found, key=lambda opened: opened.left_s, default=None)
+
+
+def open_until(windows: Windows, label: str, now: datetime) -> datetime | None:
+    """When the window that is open now ends, the last of several. In UTC."""
+    return max((ends for _, starts, ends in _around(windows, label, now) if starts <= now < ends), default=None)
+
+
+def has_ended_since(windows: Windows, label: str, since: datetime, now: datetime) -> bool:
+    return any(since < ends <= now for _, _, ends in _around(windows, label, now))
 
 
 def refuse_in_window(windows: Windows, authority: Authority, now: datetime) -> None:
@@ -81,13 +94,14 @@ def refuse_in_window(windows: Windows, authority: Authority, now: datetime) -> N
         raise Problem("maintenance", authority=authority, meta={"retry_in": opened.left_s}, values=values)
 
 
-def _occurrences(window: Window, now: datetime) -> Iterator[Open]:
-    """Of today, or of yesterday and not over. Compared in UTC: the clocks may change in between."""
+def _around(windows: Windows, label: str, now: datetime) -> Iterator[tuple[Window, datetime, datetime]]:
+    """The label's windows that began today or on the two days before, when each starts and when it ends. In UTC: the
+    clocks may change in between."""
     today = now.astimezone(PARIS).date()
-    for day in (today, today - timedelta(days=1)):
-        left_s = window.ends_at(day).timestamp() - now.timestamp()
-        if window.begins_on(day) and left_s > 0 and window.starts_at(day).timestamp() <= now.timestamp():
-            yield Open(f"{window.start:%H:%M}", f"{window.end:%H:%M}", math.ceil(left_s))
+    for window in windows:
+        for day in (today - timedelta(days=days) for days in range(3)):
+            if window.label == label and window.begins_on(day):
+                yield window, window.starts_at(day).astimezone(UTC), window.ends_at(day).astimezone(UTC)
 
 
 def _parse(row: str) -> Window | None:

@@ -48,6 +48,8 @@ OURS_ALONE = frozenset(reason for reason, row in PLATFORM.items() if row.fault =
 """What only the gateway can know of a call: a worker that says it is not believed."""
 
 
+OUTAGES = frozenset({502, 503, 504})
+
 OUTCOMES: dict[type[Reply], Outcome] = {NotFound: "not_found", Rejected: "rejected", Failed: "failed"}
 
 
@@ -99,6 +101,11 @@ def retry_after(problem: Problem, own: Rows = NO_ROWS) -> int | None:
     """Seconds, where a new attempt has a time at which it may succeed. A worker's word counts up to a day."""
     waits = [_meta(row_of(reason, own), problem).get("retry_in") for reason in problem.reasons]
     return max((wait for wait in waits if isinstance(wait, int) and 0 <= wait <= DAY_S), default=None)
+
+
+def is_outage(reply: Reply, own: Rows = NO_ROWS) -> bool:
+    """Whether the call ends 502, 503 or 504: nobody has answered the question."""
+    return isinstance(reply, Failed) and RENDERINGS[row_of(reply.reason, own).kind].v3_status in OUTAGES
 
 
 def row_of(reason: str, own: Rows = NO_ROWS) -> Failure:

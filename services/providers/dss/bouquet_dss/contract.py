@@ -188,6 +188,17 @@ PROBLEMS = {
     ),
 }
 
+_STATUSES = {
+    "complementaire_sante_solidaire": "securite_sociale_complementaire_sante_solidaire",
+    "allocation_enfant_handicape": "cnav_allocation_enfant_handicape",
+    "revenu_solidarite_active": "cnaf_msa_revenu_solidarite_active",
+    "prime_activite": "cnaf_msa_prime_activite",
+    "allocation_adulte_handicape": "cnaf_msa_allocation_adulte_handicape",
+    "allocation_soutien_familial": "cnaf_msa_allocation_soutien_familial",
+    "participation_familiale_eaje": "cnaf_msa_participation_familiale_eaje",
+}
+"""By resource, as they are told at `/api/{status}/ping` (http-contract §5.3)."""
+
 _REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, UNEXPLAINED, REFUSED)
 
 
@@ -201,6 +212,7 @@ def _both_modalities(
         "fields": {field: (scope,) for field, scope in fields.items()},
         "reasons": reasons,
         "cache_s": 3600,
+        "status": _STATUSES[resource],
     }
     operation_id = f"api_particulier_v3_cnav_{resource}_with_"
     path = f"/v3/dss/{resource}/"
@@ -250,6 +262,7 @@ def _v2(
             modality,
             becomes=f"/v3/dss/{resource}",
             path=f"/api/v2/{resource.replace('_', '-')}",
+            status=_STATUSES[resource],
             data=data,
             fields={field: (fields[field],) for field in data.__struct_encode_fields__},
             reasons=_REASONS,

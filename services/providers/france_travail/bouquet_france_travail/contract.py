@@ -126,6 +126,7 @@ STATUT = operation(
     fields=STATUT_FIELDS,
     checks=_CHECKS,
     reasons=(NO_SITUATION,),
+    status="pole_emploi_status",
 )
 INDEMNITES = operation(
     id="api_particulier_v3_france_travail_indemnites_with_identifiant",
@@ -137,6 +138,7 @@ INDEMNITES = operation(
     fields=INDEMNITES_FIELDS,
     checks=_CHECKS,
     reasons=(NO_PAYMENT,),
+    status="pole_emploi_indemnites",
 )
 
 
@@ -260,6 +262,7 @@ STATUT_V2 = Published(
         fields=STATUT_FIELDS_V2,
         checks=_CHECKS,
         reasons=(NO_SITUATION,),
+        status=STATUT.status,
     ),
     situation_v2,
 )
@@ -275,6 +278,7 @@ INDEMNITES_V2 = Published(
         fields=INDEMNITES_FIELDS,
         checks=_CHECKS,
         reasons=(NO_PAYMENT,),
+        status=INDEMNITES.status,
     ),
     paiements_v2,
 )

@@ -119,6 +119,9 @@ SUPERSEDED = Retirement(deprecated_on="2026-04-28", sunset_on="2027-09-01", succ
 tells no end: ours leaves editors a whole school year, and falls just after the ministry's yearly purge (§9.3)."""
 
 
+STATUS = "men_scolarite"
+
+
 def _scolarites(version: int, data: type[Scolarite], retirement: Retirement | None = None) -> Published[Any]:
     return showing(
         data,
@@ -140,6 +143,7 @@ def _scolarites(version: int, data: type[Scolarite], retirement: Retirement | No
         ),
         reasons=(UNKNOWN_PUPIL, NOT_ENROLLED),
         retirement=retirement,
+        status=STATUS,
     )
 
 
@@ -180,6 +184,7 @@ V2 = Published(
         "identite",
         becomes="/v5/men/scolarites",
         path="/api/v2/scolarites",
+        status=STATUS,
         summary="Statut élève scolarisé et boursier",
         scopes=("men_statut_scolarite", "men_statut_boursier", "men_echelon_bourse"),
         data=ScolariteV2,

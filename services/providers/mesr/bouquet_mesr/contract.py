@@ -105,6 +105,9 @@ _COMMON = {
     "reasons": (UNKNOWN_STUDENT,),
 }
 
+BY_IDENTITY = "mesri_statut_etudiant_identite"
+"""The status (http-contract §5.3) of all but the INE: a citizen's session is searched for by identity too."""
+
 IDENTITE = showing(
     StatutEtudiant,
     fields=FIELDS,
@@ -131,6 +134,7 @@ FRANCE_CONNECT = showing(
     modality="france_connect",
     checks=(),
     pivot=_PERSON,
+    status=BY_IDENTITY,
     **_COMMON,
 )
 
@@ -240,6 +244,7 @@ def _v2(modality: Modality, *checks: Check, pivot: tuple[Check, ...] = ()) -> Pu
             pivot=pivot,
             reasons=(UNKNOWN_STUDENT,),
             gated=True,
+            **({} if modality == "ine" else {"status": BY_IDENTITY}),
         ),
         etudiant_v2,
     )

@@ -1,0 +1,83 @@
+"""`/api/pings` and `/api/{status}/ping`: what callers' own calls say of each resource (http-contract §5.3)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from aiohttp import web
+from msgspec import UNSET, Struct, UnsetType
+
+from bouquet_gateway.addresses import is_in
+from bouquet_gateway.catalogue import Watched
+from bouquet_gateway.gateway import GATEWAY, Gateway
+from bouquet_gateway.maintenance import PARIS, has_ended_since, open_until
+from bouquet_gateway.vitals import WINDOW_S, Circumstances, Word, judge
+
+
+class Status(Struct, frozen=True):
+    """Times as ISO 8601, with milliseconds and offset."""
+
+    status: Word
+    last_update: str
+    last_ok_status: str | None | UnsetType = UNSET
+    """When a call has last ended well; null when none has since this process began."""
+    until: str | UnsetType = UNSET
+    """End of the maintenance."""
+
+
+class Ping(Struct, frozen=True):
+    name: str
+    url: str
+
+
+async def pings(request: web.Request) -> web.Response:
+    """Every resource that has a status, and where it is told."""
+    origin = f"{_scheme(request)}://{request.host}"
+    names = sorted(request.app[GATEWAY].catalogue.watched)
+    return _json([Ping(name, f"{origin}/api/{name}/ping") for name in names])
+
+
+async def ping(request: web.Request) -> web.Response:
+    gateway, name = request.app[GATEWAY], request.match_info["status"]
+    watched = gateway.catalogue.watched.get(name)
+    if watched is None:
+        return _json({}, 404)
+    status = status_of(gateway, name, watched)
+    return _json(status, 502 if status.status == "bad_gateway" else 200)
+
+
+def status_of(gateway: Gateway, name: str, watched: Watched) -> Status:
+    """In a sandbox, which asks nobody, all is always well."""
+    now = gateway.clock()
+    if gateway.settings.sandbox:
+        return Status("ok", _iso(now.astimezone(UTC)))
+    label, pulse = watched.authority.label, gateway.vitals[name]
+    until = open_until(gateway.windows, label, now)
+    circumstances = Circumstances(
+        maintenance_until=until,
+        just_reopened=has_ended_since(gateway.windows, label, now - timedelta(seconds=WINDOW_S), now),
+        is_silent=not gateway.discovery.silent.isdisjoint(watched.providers),
+    )
+    return Status(
+        judge(pulse, circumstances, now),
+        last_update=_iso(now),
+        last_ok_status=_iso(pulse.last_success) if pulse.last_success else None,
+        until=_iso(until.astimezone(PARIS)) if until else UNSET,
+    )
+
+
+def _scheme(request: web.Request) -> str:
+    """Our own proxies may say that the caller speaks TLS."""
+    told = request.headers.get("X-Forwarded-Proto", "")
+    believed = told in ("http", "https") and is_in(request.remote or "", request.app[GATEWAY].trusted_proxies)
+    return told if believed else request.scheme
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds")
+
+
+def _json(payload: object, status: int = 200) -> web.Response:
+    body = msgspec.json.encode(payload)
+    return web.Response(status=status, body=body, content_type="application/json", charset="utf-8")

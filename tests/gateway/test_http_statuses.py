@@ -1,0 +1,179 @@
+"""`/api/pings` and `/api/{status}/ping` (http-contract §5.3), as a status page reads them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bouquet_gateway import discovery
+from bouquet_gateway.catalogue import Catalogue
+from bouquet_gateway.maintenance import PARIS, parse_windows
+from bouquet_proto.messages import Failed, Reply, Request
+from bouquet_proto.offer import Offer
+from tests.gateway.offers import dossier, offer
+from tests.mesh.mesh import Mesh, mesh
+from tests.mesh.people import CAF_ALLOCATAIRE, named
+from tests.proto.buses import until
+
+STATUS = "cnaf_msa_quotient_familial"
+PING = f"/api/{STATUS}/ping"
+NOON = "2026-04-15T12:00:00.000+02:00"
+OFFERS = Path(__file__).parents[2] / "proto" / "offers"
+
+OF_THE_CONTRACT = {
+    "pole_emploi_status",
+    "pole_emploi_indemnites",
+    "men_scolarite",
+    "cnous_etudiant_boursier_ine",
+    "cnous_etudiant_boursier_identite",
+    "cnous_etudiant_boursier_france_connect",
+    "mesri_statut_etudiant_ine",
+    "mesri_statut_etudiant_identite",
+    "cnaf_msa_quotient_familial",
+    "securite_sociale_complementaire_sante_solidaire",
+    "cnaf_msa_revenu_solidarite_active",
+    "cnaf_msa_allocation_soutien_familial",
+    "cnaf_msa_allocation_adulte_handicape",
+    "cnaf_msa_prime_activite",
+    "cnaf_msa_participation_familiale_eaje",
+    "cnav_allocation_enfant_handicape",
+    "franceconnect",
+}
+"""All but those of the resources that Bouquet does not serve: `ants`, `dsnj_service_national`, `sdh_statut_sportif` and
+`insee_metadonnees`."""
+
+
+def test_every_resource_has_the_name_that_the_contract_gives_it() -> None:
+    offers = [msgspec.json.decode(file.read_bytes(), type=Offer) for file in sorted(OFFERS.glob("*.json"))]
+    assert set(Catalogue(offers).watched) == OF_THE_CONTRACT
+
+
+async def test_pings_say_where_each_status_is() -> None:
+    async with mesh() as client:
+        answer = await client.get("/api/pings", token="")
+        told = answer.json
+        assert (answer.status, told) == (200, [{"name": STATUS, "url": f"{client.url}{PING}"}])
+        assert (await client.get(PING, token="")).status == 200
+
+
+async def test_behind_our_own_proxy_addresses_are_the_caller_s() -> None:
+    async with mesh(trusted_proxies=("127.0.0.1",)) as client:
+        headers = {"X-Forwarded-Proto": "https", "Host": "particulier.api.gouv.fr"}
+        told = (await client.get("/api/pings", token="", headers=headers)).json
+    assert told[0]["url"] == f"https://particulier.api.gouv.fr{PING}"
+
+
+async def test_anybody_else_does_not_choose_the_scheme() -> None:
+    async with mesh() as client:
+        told = (await client.get("/api/pings", token="", headers={"X-Forwarded-Proto": "https"})).json
+    assert told[0]["url"].startswith("http://")
+
+
+async def test_without_calls_a_resource_is_ok_and_nobody_is_asked() -> None:
+    async with mesh() as client:
+        answer = await client.get(PING, token="")
+        assert client.calls == {"cnaf": 0, "msa": 0}
+    assert (answer.status, answer.json) == (200, {"status": "ok", "last_update": NOON, "last_ok_status": None})
+    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+
+
+async def test_an_answer_to_a_caller_is_a_success() -> None:
+    async with mesh() as client:
+        await client.get(params=CAF_ALLOCATAIRE)
+        told = (await client.get(PING, token="")).json
+    assert told == {"status": "ok", "last_update": NOON, "last_ok_status": NOON}
+
+
+async def test_calls_that_end_in_outages_make_it_a_bad_gateway() -> None:
+    async with mesh() as client:
+        assert (await client.get(params=named("CAF-INTERNAL MSA-INTERNAL"))).status == 502
+        answer = await client.get(PING, token="")
+    assert (answer.status, answer.json) == (
+        502,
+        {"status": "bad_gateway", "last_update": NOON, "last_ok_status": None},
+    )
+
+
+@pytest.mark.parametrize("params", [{}, named("CAF-NO-FILE MSA-NO-FILE")])
+async def test_a_caller_s_mistake_and_an_absence_are_no_outage(params: dict[str, str]) -> None:
+    async with mesh() as client:
+        assert (await client.get(params=params)).status in (404, 422)
+        assert (await client.get(PING, token="")).json["status"] == "ok"
+
+
+async def test_without_calls_a_worker_that_is_away_leaves_it_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "MISSING_RETRY_S", 0.01)
+    monkeypatch.setattr(discovery, "REFRESH_S", 0.01)
+    async with mesh() as client:
+
+        async def away(request: Request) -> Reply:
+            return Failed("not_deployed")
+
+        async with client.workers_bus.serve("msa", away, concurrency=1, drain_s=0):
+            await until(lambda: "msa" in client.gateway.discovery.silent)
+        answer = await client.get(PING, token="")
+    assert (answer.status, answer.json["status"]) == (200, "unknown")
+
+
+async def test_a_maintenance_says_until_when() -> None:
+    async with mesh(maintenance="CNAF & MSA 11:30-12:30") as client:
+        answer = await client.get(PING, token="")
+    assert (answer.status, answer.json) == (
+        200,
+        {
+            "status": "maintenance",
+            "last_update": NOON,
+            "last_ok_status": None,
+            "until": "2026-04-15T12:30:00.000+02:00",
+        },
+    )
+
+
+async def test_after_a_maintenance_it_is_ok_for_ten_minutes_whatever_was_heard() -> None:
+    async with mesh() as client:
+        await client.get(params=named("CAF-INTERNAL MSA-INTERNAL"))
+        client.gateway.windows = parse_windows("CNAF & MSA 11:00-12:00")
+        at_once = await status_after(client, timedelta(0))
+        in_nine = await status_after(client, timedelta(minutes=9))
+        client.gateway.windows = parse_windows("CNAF & MSA 11:00-11:50")
+        assert (at_once, in_nine, await status_after(client, timedelta(0))) == ("ok", "ok", "bad_gateway")
+
+
+async def status_after(client: Mesh, waiting: timedelta) -> str:
+    noon = datetime(2026, 4, 15, 12, tzinfo=PARIS)
+    client.gateway.clock = lambda: noon + waiting
+    word: str = (await client.get(PING, token="")).json["status"]
+    return word
+
+
+@pytest.mark.parametrize("name", ["caf", "impots", "acme", "v2", "%00", "cnaf_msa_quotient_familial%2F"])
+async def test_a_name_that_is_no_resource_s_is_an_empty_404(name: str) -> None:
+    async with mesh() as client:
+        answer = await client.get(f"/api/{name}/ping", token="")
+    assert (answer.status, answer.body) == (404, b"{}")
+
+
+async def test_in_a_sandbox_all_is_well() -> None:
+    async with mesh(sandbox=True, maintenance="CNAF & MSA 11:30-12:30") as client:
+        answer = await client.get(PING, token="")
+    assert (answer.status, answer.json) == (200, {"status": "ok", "last_update": "2026-04-15T10:00:00.000+00:00"})
+
+
+def test_a_new_provider_s_status_is_named_by_its_path() -> None:
+    assert set(Catalogue([offer()]).watched) == {"acme_dossier_identite"}
+
+
+@pytest.mark.parametrize("status", ["franceconnect", "Men_Scolarite", "../livez", "a/b"])
+def test_a_provider_takes_no_name_that_is_another_s_or_no_name(status: str) -> None:
+    catalogue = Catalogue([offer(dossier(status=status))])
+    assert not catalogue.watched
+    assert catalogue.by_path, "it is served all the same"
+
+
+def test_of_two_providers_that_claim_a_name_the_earlier_keeps_it() -> None:
+    theirs = dossier(id="other", path="/v3/other/dossier/identite", status="acme_dossier_identite")
+    other = msgspec.structs.replace(offer(theirs), provider="other")
+    assert Catalogue([offer(), other]).watched["acme_dossier_identite"].providers == {"acme"}

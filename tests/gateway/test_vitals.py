@@ -1,0 +1,65 @@
+"""What a gateway concludes from the ends of calls."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bouquet_gateway.vitals import SLICE_S, WINDOW_S, Circumstances, Pulse, judge
+
+NOON = datetime(2026, 4, 15, 12, tzinfo=UTC)
+NOTHING_SPECIAL = Circumstances()
+
+
+def heard(*, calls: int, outages: int, at: datetime = NOON) -> Pulse:
+    pulse = Pulse()
+    for number in range(calls):
+        pulse.hear(at, outage=number < outages)
+    return pulse
+
+
+@pytest.mark.parametrize(
+    ("calls", "outages", "word"),
+    [(1, 0, "ok"), (1, 1, "bad_gateway"), (10, 1, "bad_gateway"), (11, 1, "ok"), (100, 9, "ok"), (0, 0, "ok")],
+)
+def test_a_tenth_of_outages_is_too_many(calls: int, outages: int, word: str) -> None:
+    assert judge(heard(calls=calls, outages=outages), NOTHING_SPECIAL, NOON) == word
+
+
+def test_outages_are_forgotten_after_ten_minutes() -> None:
+    pulse = heard(calls=3, outages=3)
+    words = [judge(pulse, NOTHING_SPECIAL, NOON + timedelta(seconds=s)) for s in (0, WINDOW_S - SLICE_S, WINDOW_S)]
+    assert words == ["bad_gateway", "bad_gateway", "ok"]
+
+
+def test_what_is_kept_does_not_grow_with_calls_nor_with_time() -> None:
+    pulse = Pulse()
+    for second in range(0, 24 * 3600, 7):
+        pulse.hear(NOON + timedelta(seconds=second), outage=False)
+    calls, _ = pulse.counts(NOON + timedelta(hours=24) - timedelta(seconds=1))
+    assert calls == pytest.approx(WINDOW_S / 7, abs=2)
+    assert len(pulse._slices) == WINDOW_S // SLICE_S
+
+
+def test_a_clock_that_is_set_back_loses_no_call() -> None:
+    pulse = heard(calls=5, outages=0)
+    pulse.hear(NOON - timedelta(minutes=2), outage=True)
+    assert pulse.counts(NOON) == (6, 1)
+
+
+def test_without_calls_nobody_vouches_for_a_worker_that_is_away() -> None:
+    assert judge(Pulse(), Circumstances(is_silent=True), NOON) == "unknown"
+
+
+def test_calls_tell_more_than_silence() -> None:
+    assert judge(heard(calls=1, outages=1), Circumstances(is_silent=True), NOON) == "bad_gateway"
+
+
+def test_a_maintenance_comes_before_what_was_heard() -> None:
+    during = Circumstances(maintenance_until=NOON + timedelta(hours=1))
+    assert judge(heard(calls=1, outages=1), during, NOON) == "maintenance"
+
+
+def test_outages_of_a_maintenance_are_not_held_against_anybody_after_it() -> None:
+    assert judge(heard(calls=1, outages=1), Circumstances(just_reopened=True), NOON) == "ok"
