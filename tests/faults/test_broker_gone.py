@@ -162,4 +162,4 @@ async def test_f06_a_worker_whose_broker_accepts_and_says_nothing_leaves_at_once
             await accepted.wait()
             watch = Stopwatch()
             working.cancel()
-        assert watch.seconds() < 2
+        assert watch.seconds() < 5

@@ -112,7 +112,7 @@ async def test_f13_calls_that_fail_and_connections_that_are_lost_leave_nothing_b
             for call in left:
                 call.cancel()
             assert await asyncio.gather(*late, *lost) == [Failed("deadline_exceeded")] * 20 + [NOT_DEPLOYED] * 20
-            cut = [asyncio.create_task(caller.call(PROVIDER, lookup("slow"))) for _ in range(20)]
+            cut = [asyncio.create_task(caller.call(PROVIDER, lookup("slow", within_s=60))) for _ in range(20)]
             await asyncio.sleep(0)
             await asyncio.to_thread(broker.close_all_connections)
             assert await asyncio.gather(*cut) == [Failed("bus_unavailable")] * 20

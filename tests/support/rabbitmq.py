@@ -1,6 +1,6 @@
 """A RabbitMQ node of the tests' own: its name, ports, cookie, data and epmd. No system service is touched.
 
-Of two versions: the machine's, and the one that production runs (docs/adr/0002).
+Of two versions: the machine's, and the one that production runs (deploy/k8s).
 """
 
 from __future__ import annotations
