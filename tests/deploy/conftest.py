@@ -24,3 +24,11 @@ def providers(secrets: Path) -> dict[str, str]:
     """What makes workers ask the simulators."""
     lines = (secrets / "providers.env").read_text().splitlines()
     return dict(line.split("=", 1) for line in lines)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests have counted (`record_property("seen", ...)`), under xdist too."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "seen":
+                terminalreporter.write_line(str(value))

@@ -128,6 +128,7 @@ class Fleet:
     """The processes of one mesh, started when a test says so, ended with it."""
 
     def __init__(self, bus_url: str, stack: AsyncExitStack, environ: Mapping[str, str]) -> None:
+        self.bus_url = bus_url
         self.gate = Gate()
         self.processes: list[Process] = []
         self._stack = stack

@@ -78,23 +78,27 @@ class Epmd(Daemon):
 
 
 class RabbitNode(Daemon):
-    """`url` is its default vhost, for guest; `management_url` is empty unless the plugin was asked for.
+    """`url` is its default vhost, for guest; `management_url` and `metrics_url` are empty unless asked for.
 
     kill(), restart(), pause() and resume() are for chaos. What was declared just before a kill() may be gone
     after it: call settle() in between, or the failure you see is not yours. For a quorum queue and what is in
     it, let two seconds pass as well.
     """
 
-    def __init__(self, folder: Path, *, management: bool = False, release: Release = RABBITMQ_3) -> None:
+    def __init__(
+        self, folder: Path, *, management: bool = False, metrics: bool = False, release: Release = RABBITMQ_3
+    ) -> None:
         super().__init__(folder, free_port(), ready_within_s=90)
         self.release = release
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
         self._epmd = Epmd(folder / "epmd")
         self._environment = _environment(release.path(folder), self.port, self._epmd.port)
         self._vhost_numbers = itertools.count(1)
-        management_port = free_port() if management else None
-        self.management_url = f"http://127.0.0.1:{management_port}" if management else ""
-        _configure(folder, self.port, management_port)
+        wanted = {"management": management, "prometheus": metrics}
+        plugins = {plugin: free_port() for plugin, is_wanted in wanted.items() if is_wanted}
+        self.management_url = f"http://127.0.0.1:{plugins['management']}" if management else ""
+        self.metrics_url = f"http://127.0.0.1:{plugins['prometheus']}" if metrics else ""
+        _configure(folder, self.port, plugins)
 
     def command(self) -> list[str]:
         return self.release.command(self.release.server)
@@ -149,17 +153,17 @@ def _environment(folder: str, port: int, epmd_port: int) -> dict[str, str]:
     return {**os.environ, **own}
 
 
-def _configure(folder: Path, port: int, management_port: int | None) -> None:
+def _configure(folder: Path, port: int, plugins: Mapping[str, int]) -> None:
     lines = [
         f"listeners.tcp.1 = 127.0.0.1:{port}",
         "log.console = true",
         "log.file = false",
         "disk_free_limit.absolute = 50MB",
     ]
-    if management_port:
-        lines += ["management.tcp.ip = 127.0.0.1", f"management.tcp.port = {management_port}"]
+    for plugin, plugin_port in plugins.items():
+        lines += [f"{plugin}.tcp.ip = 127.0.0.1", f"{plugin}.tcp.port = {plugin_port}"]
     (folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
-    (folder / "enabled_plugins").write_text("[rabbitmq_management]." if management_port else "[].")
+    (folder / "enabled_plugins").write_text(f"[{','.join(f'rabbitmq_{plugin}' for plugin in plugins)}].")
     cookie = folder / ".erlang.cookie"
     cookie.write_text(secrets.token_hex(16))
     cookie.chmod(0o400)

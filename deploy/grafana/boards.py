@@ -1,0 +1,15 @@
+"""All the dashboards, and their JSON."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+
+from deploy.grafana import broker, gateway, journal, overview, provider, regime
+
+DASHBOARDS = tuple(module.DASHBOARD.build() for module in (overview, provider, gateway, broker, regime, journal))
+
+
+def documents() -> dict[str, str]:
+    """By file name."""
+    encoder = JSONEncoder(sort_keys=True, indent=2, ensure_ascii=False)
+    return {f"{board.uid}.json": encoder.encode(board) + "\n" for board in DASHBOARDS}

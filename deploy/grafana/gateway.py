@@ -1,0 +1,91 @@
+"""The gateway's own processes: what callers ask and are told, its room, its stores, its machine."""
+
+from __future__ import annotations
+
+from deploy.grafana.panels import (
+    COUNT,
+    PER_SECOND,
+    SECONDS,
+    Query,
+    board,
+    curves,
+    quantiles,
+    rate,
+    variable,
+)
+
+REQUESTS = 'bouquet_gateway_requests_total{operation=~"$operation"}'
+TOKENS = "token_.*|session_.*|insufficient_scopes|ip_forbidden"
+OURS = '{job=~".*gateway.*"}'
+
+DASHBOARD = board(
+    "gateway",
+    "Passerelle",
+    "Ce que les appelants demandent et reçoivent, la place qui reste, les réserves et la machine.",
+    [
+        curves("Requêtes par opération", PER_SECOND, Query(rate(REQUESTS, "operation"), "{{operation}}"), stacked=True),
+        curves(
+            "Requêtes par version du contrat",
+            PER_SECOND,
+            Query(rate(REQUESTS, "version"), "{{version}}"),
+            help="Sans version : les services de la passerelle elle-même.",
+            stacked=True,
+        ),
+        curves("Requêtes par statut", PER_SECOND, Query(rate(REQUESTS, "status"), "{{status}}"), stacked=True),
+        curves(
+            "Latence par opération (p95)",
+            SECONDS,
+            *quantiles(
+                'bouquet_gateway_request_seconds_bucket{operation=~"$operation"}', "operation", [0.95], "{{operation}}"
+            ),
+            exemplars=True,
+        ),
+        curves("Latence ajoutée", SECONDS, *quantiles("bouquet_gateway_overhead_seconds_bucket")),
+        curves(
+            "Erreurs dites aux appelants",
+            PER_SECOND,
+            Query(f"topk(10, {rate('bouquet_gateway_problems_total', 'reason, fault')})", "{{reason}} ({{fault}})"),
+            help="Les dix causes les plus fréquentes ; entre parenthèses, le responsable.",
+        ),
+        curves(
+            "Jetons refusés",
+            PER_SECOND,
+            Query(rate(f'bouquet_gateway_problems_total{{reason=~"{TOKENS}"}}', "reason"), "{{reason}}"),
+            Query(rate('bouquet_gateway_problems_total{reason="too_many_requests"}'), "débit dépassé"),
+        ),
+        curves(
+            "Requêtes en cours et refusées",
+            COUNT,
+            Query("sum(bouquet_gateway_requests_in_flight)", "en cours"),
+            Query("sum(bouquet_gateway_max_requests)", "places"),
+            Query(rate("bouquet_gateway_refused_total", "reason, provider"), "refus/s {{reason}} {{provider}}"),
+        ),
+        curves(
+            "Cache",
+            PER_SECOND,
+            Query(rate("bouquet_gateway_cache_lookups_total", "result"), "{{result}}"),
+            stacked=True,
+        ),
+        curves(
+            "Liens et réserves",
+            COUNT,
+            Query("min(bouquet_bus_connected)", "bus"),
+            Query("min(bouquet_post_connected)", "journal"),
+            Query("min by (store) (bouquet_gateway_store_up)", "{{store}}"),
+            help="1 : tous les processus sont reliés ; 0 : l'un d'eux au moins ne l'est pas.",
+        ),
+        curves(
+            "Retard de la boucle d'événements (p99)",
+            SECONDS,
+            *quantiles("bouquet_event_loop_lag_seconds_bucket", "job", [0.99], "{{job}}"),
+            help="Tout ce qu'un processus fait attend autant.",
+        ),
+        curves(
+            "Processeur et mémoire par processus",
+            COUNT,
+            Query(f"rate(process_cpu_seconds_total{OURS}[$__rate_interval])", "cœurs {{instance}}"),
+            Query(f"process_resident_memory_bytes{OURS} / 1e9", "Go {{instance}}"),
+        ),
+    ],
+    [variable("operation", "Opération", "label_values(bouquet_gateway_requests_total, operation)")],
+)

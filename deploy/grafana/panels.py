@@ -1,0 +1,138 @@
+"""What our dashboards are made of: few kinds of panels, all alike, over one Prometheus that the reader chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias, TypeVar
+
+from grafana_foundation_sdk.builders import bargauge, common, dashboard, prometheus, stat, timeseries
+from grafana_foundation_sdk.models import common as values
+from grafana_foundation_sdk.models import dashboard as models
+from msgspec import Struct
+
+SOURCE = models.DataSourceRef(type_val="prometheus", uid="${source}")
+PER_SECOND, SECONDS, RATIO, BYTES, COUNT = "reqps", "s", "percentunit", "bytes", "short"
+TAG = "bouquet"
+
+Panel: TypeAlias = timeseries.Panel | stat.Panel | bargauge.Panel
+P = TypeVar("P", timeseries.Panel, stat.Panel, bargauge.Panel)
+
+
+class Query(Struct, frozen=True):
+    expr: str
+    legend: str = ""
+    """`{{label}}` names a series by its labels."""
+
+
+class Steps(Struct, frozen=True):
+    """From which value on a figure is orange, and red."""
+
+    orange: float
+    red: float
+
+
+class Falling(Steps, frozen=True):
+    """The same for a figure that is bad when it is low."""
+
+
+def curves(
+    title: str, unit: str, *queries: Query, help: str = "", stacked: bool = False, exemplars: bool = False
+) -> Panel:
+    """A third of a row: one curve a series."""
+    panel = timeseries.Panel().line_width(1).fill_opacity(20 if stacked else 5).min(0)
+    panel.legend(common.VizLegendOptions().show_legend(True).placement(values.LegendPlacement.BOTTOM))
+    panel.tooltip(common.VizTooltipOptions().mode(values.TooltipDisplayMode.MULTI).sort(values.SortOrder.DESCENDING))
+    if stacked:
+        panel.stacking(common.StackingConfig().mode(values.StackingMode.NORMAL))
+    return _finished(panel, title, unit, queries, help, width=8, height=8, exemplars=exemplars)
+
+
+def figure(title: str, unit: str, expr: str, steps: Steps | None = None, *, help: str = "", decimals: int = 2) -> Panel:
+    """A quarter of a row: the last value."""
+    panel = stat.Panel().decimals(decimals).graph_mode(values.BigValueGraphMode.AREA)
+    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    panel.thresholds(_thresholds(steps))
+    panel.color_mode(values.BigValueColorMode.VALUE if steps else values.BigValueColorMode.NONE)
+    return _finished(panel, title, unit, [Query(expr)], help, width=6, height=4)
+
+
+def ranking(title: str, unit: str, query: Query, *, help: str = "") -> Panel:
+    """A third of a row: the longest bar is the answer."""
+    panel = bargauge.Panel().orientation(values.VizOrientation.HORIZONTAL).min(0)
+    panel.display_mode(values.BarGaugeDisplayMode.BASIC)
+    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    return _finished(panel, title, unit, [query], help, width=8, height=8, instant=True)
+
+
+def variable(name: str, label: str, query: str, *, several: bool = True) -> dashboard.QueryVariable:
+    """The values of a label. `several`: any number of them, all to begin with."""
+    found = dashboard.QueryVariable(name).label(label).datasource(SOURCE).query(query)
+    found.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(models.VariableSort.ALPHABETICAL_ASC)
+    return found.multi(True).include_all(True).all_value(".+") if several else found
+
+
+def board(
+    uid: str, title: str, help: str, panels: Sequence[Panel], variables: Sequence[dashboard.QueryVariable] = ()
+) -> dashboard.Dashboard:
+    made = dashboard.Dashboard(f"Bouquet — {title}").uid(f"bouquet-{uid}").description(help).tags([TAG])
+    made.refresh("30s").time("now-3h", "now").timezone("browser").tooltip(models.DashboardCursorSync.CROSSHAIR)
+    made.link(
+        dashboard.DashboardLink("Bouquet").type(models.DashboardLinkType.DASHBOARDS).tags([TAG]).as_dropdown(True)
+    )
+    made.with_variable(dashboard.DatasourceVariable("source").label("Prometheus").type("prometheus"))
+    for one in variables:
+        made.with_variable(one)
+    for panel in panels:
+        made.with_panel(panel)
+    return made
+
+
+def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99), legend: str = "") -> list[Query]:
+    """Of a histogram's buckets: a selector like `x_seconds_bucket{a="b"}`."""
+    labels = f"le, {by}" if by else "le"
+    return [
+        Query(
+            f"histogram_quantile({q}, sum by ({labels}) (rate({buckets}[$__rate_interval])))",
+            f"{legend} p{q * 100:g}".strip(),
+        )
+        for q in of
+    ]
+
+
+def rate(selector: str, by: str = "") -> str:
+    summed = f"sum by ({by})" if by else "sum"
+    return f"{summed} (rate({selector}[$__rate_interval]))"
+
+
+def _finished(
+    panel: P,
+    title: str,
+    unit: str,
+    queries: Sequence[Query],
+    help: str,
+    *,
+    width: int,
+    height: int,
+    exemplars: bool = False,
+    instant: bool = False,
+) -> P:
+    panel.title(title).unit(unit).datasource(SOURCE).span(width).height(height)
+    if help:
+        panel.description(help)
+    for letter, query in zip("ABCDEFGH", queries, strict=False):
+        target = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).ref_id(letter).exemplar(exemplars)
+        panel.with_target(target.instant() if instant else target.range())
+    return panel
+
+
+def _thresholds(steps: Steps | None) -> dashboard.ThresholdsConfig:
+    made = dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE)
+    colours: list[tuple[float | None, str]]
+    match steps:
+        case None:
+            colours = [(None, "green")]
+        case Falling(orange, red):
+            colours = [(None, "red"), (red, "orange"), (orange, "green")]
+        case Steps(orange, red):
+            colours = [(None, "green"), (orange, "orange"), (red, "red")]
+    return made.steps([models.Threshold(value=value, color=colour) for value, colour in colours])

@@ -1,0 +1,103 @@
+"""One provider, whichever: those of other teams are in the list as soon as they are asked something."""
+
+from __future__ import annotations
+
+from deploy.grafana.panels import (
+    COUNT,
+    PER_SECOND,
+    RATIO,
+    SECONDS,
+    Falling,
+    Query,
+    Steps,
+    board,
+    curves,
+    figure,
+    quantiles,
+    rate,
+    variable,
+)
+
+OF = 'provider="$provider"'
+LOOKUPS = f'bouquet_bus_calls_total{{{OF}, request="lookup"}}'
+ANSWERED = f'bouquet_bus_calls_total{{{OF}, request="lookup", outcome=~"found|not_found|rejected"}}'
+
+DASHBOARD = board(
+    "provider",
+    "Fournisseur",
+    "Un fournisseur, vu de la passerelle (bus), de son worker, et de son API.",
+    [
+        figure(
+            "Questions traitées",
+            RATIO,
+            f"{rate(ANSWERED)} / {rate(LOOKUPS)}",
+            Falling(0.99, 0.95),
+            help="Trouvé, inconnu ou refusé : le fournisseur a répondu.",
+        ),
+        figure(
+            "Attente (p95)",
+            SECONDS,
+            quantiles(f'bouquet_bus_call_seconds_bucket{{{OF}, request="lookup"}}', of=[0.95])[0].expr,
+            Steps(2, 5),
+        ),
+        figure(
+            "Disjoncteurs ouverts",
+            COUNT,
+            f"sum(bouquet_upstream_breaker_open{{{OF}}})",
+            Steps(1, 1),
+            help="Par API et par processus : ses appels échouent sans être envoyés.",
+            decimals=0,
+        ),
+        figure("Processus", COUNT, f"count(bouquet_worker_concurrency{{{OF}}})", Falling(2, 1), decimals=0),
+        curves("Issues", PER_SECOND, Query(rate(LOOKUPS, "outcome"), "{{outcome}}"), stacked=True),
+        curves(
+            "Échecs et refus par cause",
+            PER_SECOND,
+            Query(
+                rate(f'bouquet_bus_calls_total{{{OF}, request="lookup", fault!=""}}', "fault, reason"),
+                "{{reason}} ({{fault}})",
+            ),
+            help="Entre parenthèses, le responsable.",
+            stacked=True,
+        ),
+        curves(
+            "Attente vue de la passerelle",
+            SECONDS,
+            *quantiles(f'bouquet_bus_call_seconds_bucket{{{OF}, request="lookup"}}'),
+            exemplars=True,
+        ),
+        curves(
+            "API du fournisseur : durée par route (p95)",
+            SECONDS,
+            *quantiles(f"bouquet_upstream_seconds_bucket{{{OF}}}", "upstream, route", [0.95], "{{upstream}} {{route}}"),
+            exemplars=True,
+        ),
+        curves(
+            "API du fournisseur : appels par issue",
+            PER_SECOND,
+            Query(rate(f"bouquet_upstream_calls_total{{{OF}}}", "upstream, outcome"), "{{upstream}} {{outcome}}"),
+            Query(rate(f"bouquet_upstream_repeats_total{{{OF}}}", "upstream"), "{{upstream}} répétés"),
+        ),
+        curves("Attente en file", SECONDS, *quantiles(f"bouquet_worker_queue_seconds_bucket{{{OF}}}")),
+        curves(
+            "Délai restant à la prise en charge",
+            SECONDS,
+            *quantiles(f"bouquet_worker_deadline_left_seconds_bucket{{{OF}}}", of=[0.01, 0.5]),
+            help="À zéro, la question n'est plus traitée.",
+        ),
+        curves(
+            "Occupation du worker",
+            COUNT,
+            Query(f"sum(bouquet_worker_requests_in_flight{{{OF}}})", "en cours"),
+            Query(f"sum(bouquet_worker_concurrency{{{OF}}})", "places"),
+        ),
+    ],
+    [
+        variable(
+            "provider",
+            "Fournisseur",
+            'label_values(bouquet_bus_calls_total{request="lookup"}, provider)',
+            several=False,
+        )
+    ],
+)

@@ -1,0 +1,97 @@
+"""Every query of every panel finds data in a Prometheus that scrapes the running mesh."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+
+import pytest
+from promql_parser import parse
+
+from deploy.grafana.__main__ import TARGET
+from deploy.grafana.boards import documents
+from tests.conftest import need
+from tests.deploy.dashboards import BOARDS, Board
+from tests.deploy.watched import Watched, watch
+from tests.support import prometheus, rabbitmq
+from tests.support.redis import RedisServer
+
+MOST_PANELS = 12
+SHOWN_WITH_TRACES = (
+    "bouquet_gateway_request_seconds_bucket",
+    "bouquet_bus_call_seconds_bucket",
+    "bouquet_upstream_seconds_bucket",
+)
+
+
+def test_the_json_is_that_of_the_code() -> None:
+    written = {path.name: path.read_text(encoding="utf-8") for path in TARGET.glob("*.json")}
+    assert written == documents(), "run python -m deploy.grafana"
+
+
+@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+def test_a_dashboard_is_small_enough_to_read(board: Board) -> None:
+    titles = [panel["title"] for panel in board.panels]
+    assert len(titles) <= MOST_PANELS
+    assert len(set(titles)) == len(titles)
+    assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in board.panels)
+    assert all(panel["datasource"]["uid"] == "${source}" for panel in board.panels)
+
+
+@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+def test_its_queries_are_promql(board: Board) -> None:
+    for asked in board.asked:
+        for expr in asked.filled({name: [".+"] for name in board.variables}):
+            parse(expr)
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -> Iterator[Watched]:
+    need(prometheus.PROGRAM is not None, "prometheus")
+    need(rabbitmq.RABBITMQ_3.is_installed, "RabbitMQ")
+    folder = tmp_path_factory.mktemp("watched")
+
+    async def under_load() -> Watched:
+        return await watch(folder, node, redis_server, stack)
+
+    stack = AsyncExitStack()
+    with rabbitmq.RabbitNode(folder / "rabbitmq", metrics=True) as node:
+        seen = asyncio.run(under_load())
+    yield seen
+    asyncio.run(stack.aclose())
+
+
+@pytest.mark.broker
+@pytest.mark.timeout(300)  # the first of them starts the mesh
+@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+def test_every_query_of_every_panel_finds_data(
+    board: Board, watched: Watched, record_property: Callable[[str, object], None]
+) -> None:
+    values = {name: values_of(watched, *of) for name, of in board.variables.items()}
+    assert all(values.values()), values
+    run = [(asked.panel, expr) for asked in board.asked for expr in asked.filled(values)]
+    empty = [(panel, expr) for panel, expr in run if not has_data(watched, expr)]
+    record_property("seen", f"{board.file.stem}: {len(board.panels)} panels, {len(run)} queries, {len(empty)} empty")
+    assert empty == []
+
+
+@pytest.mark.broker
+@pytest.mark.timeout(300)
+def test_an_observation_leads_to_its_trace(watched: Watched) -> None:
+    span = {"start": watched.at - 60, "end": watched.at}
+    for name in SHOWN_WITH_TRACES:
+        series = watched.prometheus.get("query_exemplars", query=name, **span)
+        traces = {exemplar["labels"]["trace_id"] for one in series for exemplar in one["exemplars"]}
+        assert traces and all(len(trace) == 32 for trace in traces), name
+
+
+def values_of(watched: Watched, selector: str, label: str) -> list[str]:
+    """What a reader can choose."""
+    found = watched.prometheus.query(f"group by ({label}) ({selector})", watched.at)
+    return [series["metric"][label] for series in found if label in series["metric"]]
+
+
+def has_data(watched: Watched, expr: str) -> bool:
+    return any(not math.isnan(float(series["value"][1])) for series in watched.prometheus.query(expr, watched.at))

@@ -1,0 +1,132 @@
+"""A mesh of processes under mixed load, and the Prometheus that watched it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from bouquet_proto.settings import Secret
+from bouquet_registry.store import open_store
+from tests.gateway.journals import KEY
+from tests.mesh.door import SCOPES, TOKEN_KEY, Door, token
+from tests.mesh.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S, asking_for, named, persona
+from tests.mesh.processes import Fleet, fleet, running
+from tests.registry import office
+from tests.support.daemon import free_port
+from tests.support.prometheus import PrometheusServer
+from tests.support.rabbitmq import RabbitNode
+from tests.support.redis import RedisServer
+
+LOADED_S = 15.0
+QUEUES = "/metrics/detailed?family=queue_coarse_metrics&family=queue_consumer_count"
+AWAY = "acme"
+"""A provider that is allowed and not deployed."""
+QUICK = {"BOUQUET_CNAF_HUB_TIMEOUT_S": "0.5", "BOUQUET_MSA_HUB_TIMEOUT_S": "0.5"}
+FRESH = {"Cache-Control": "no-cache"}
+CROWD = 40
+"""More than the gateway takes at a time."""
+
+
+class Watched(Struct, frozen=True):
+    prometheus: PrometheusServer
+    at: float
+    """The moment under load to ask about."""
+
+
+async def watch(folder: Path, rabbit: RabbitNode, redis: RedisServer, stack: AsyncExitStack) -> Watched:
+    """Load for a while; the mesh is gone then, and Prometheus stays until the stack ends."""
+    async with fleet(rabbit.vhost()) as ships:
+        registry = registry_at(folder, ships.bus_url)
+        tokens = await issued(registry)
+        async with running(registry, "bouquet-registry", "serve") as process:
+            await process.says("registry started")
+            workers = await asyncio.gather(ships.worker("cnaf", **QUICK), ships.worker("msa", **QUICK))
+            _, client = await ships.gateway(**gateway_at(folder, redis))
+            jobs = {
+                "gateway": [f"{client.url}/metrics"],
+                "workers": [worker.said("worker started")[0]["health_url"] + "/metrics" for worker in workers],
+                "registry": [f"http://127.0.0.1:{registry['BOUQUET_REGISTRY_PORT']}/metrics"],
+                "rabbitmq": [f"{rabbit.metrics_url}/metrics"],
+                "rabbitmq-queues": [f"{rabbit.metrics_url}{QUEUES}"],
+            }
+            prometheus = stack.enter_context(PrometheusServer(folder / "prometheus", jobs))
+            await load(ships, client, tokens)
+            return Watched(prometheus, time.time())
+
+
+def registry_at(folder: Path, bus_url: str) -> dict[str, str]:
+    return {
+        "BOUQUET_BUS_URL": bus_url,
+        "BOUQUET_REGISTRY_DATABASE_URL": f"sqlite:///{folder}/registry.db",
+        "BOUQUET_REGISTRY_SIGNING_KEY": TOKEN_KEY.reveal(),
+        "BOUQUET_REGISTRY_PORT": str(free_port()),
+    }
+
+
+def gateway_at(folder: Path, redis: RedisServer) -> dict[str, str | float]:
+    return {
+        "tokens_from": "registry",
+        "providers": f"cnaf,msa,{AWAY}",
+        "cache_url": redis.url,
+        "journal_key": f"{KEY.name}:{KEY.secret.reveal()}",
+        "journal_spool": str(folder / "spool"),
+        "regime_strategy": "parallel",
+        "max_requests": 30,
+        "max_calls_per_provider": 5,
+    }
+
+
+class Tokens(Struct, frozen=True):
+    """Of habilitations: for everything, for two calls a minute, for another resource; and one that is revoked."""
+
+    whole: str
+    slow: str
+    other: str
+    revoked: str
+
+
+async def issued(registry: Mapping[str, str]) -> Tokens:
+    async with open_store(Secret(registry["BOUQUET_REGISTRY_DATABASE_URL"])) as store:
+        whole = await office.issued(store, name="Ville de Rennes", scopes=SCOPES)
+        slow = await office.issued(store, name="Ville de Vannes", scopes=SCOPES, calls_per_minute=2)
+        other = await office.issued(store, name="CROUS", scopes=("mesri_identite",))
+        revoked = await office.revoke(store, await office.issued(store, name="Ville de Brest", scopes=SCOPES))
+    return Tokens(*(token(id=one.id) for one in (whole, slow, other, revoked)))
+
+
+async def load(ships: Fleet, client: Door, tokens: Tokens) -> None:
+    """Mixed, until every kind of answer has been given again and again."""
+    questions: list[dict[str, Any]] = [
+        {"params": CAF_ALLOCATAIRE},
+        {"params": MSA_ALLOCATAIRE, "headers": FRESH},
+        {"params": CAF_ALLOCATAIRE, "headers": FRESH},
+        {"params": asking_for(persona("MARCADET")), "headers": FRESH},
+        {"params": NOBODY_S},
+        {"params": named("CAF-UNAVAILABLE MSA-UNAVAILABLE")},
+        {"params": named("CAF-INTERNAL MSA-SLOW")},
+        {"params": named("CAF-RATE-LIMITED MSA-RATE-LIMITED")},
+        {"params": named("CAF-REJECTED MSA-REJECTED")},
+        {"params": {**CAF_ALLOCATAIRE, "jourDateNaissance": "?"}},
+        {"params": CAF_ALLOCATAIRE, "token": ""},
+        {"params": CAF_ALLOCATAIRE, "token": token()},
+        {"params": CAF_ALLOCATAIRE, "token": tokens.other},
+        {"params": CAF_ALLOCATAIRE, "token": tokens.revoked},
+        {"params": CAF_ALLOCATAIRE, "token": tokens.slow},
+        {"path": f"/v3/{AWAY}/dossier/identite"},
+    ]  # fmt: skip
+    client.token = tokens.whole
+    end_at = time.monotonic() + LOADED_S
+    for number in itertools.count():
+        is_slow = number % 3 == 2
+        ships.gate.takes_s = 0.3 if is_slow else 0.0
+        rush = [{"params": named("CAF-FOUND", anneeDateNaissance=1940 + n)} for n in range(CROWD)]
+        await asyncio.gather(*(client.get(**question) for question in questions + (rush if is_slow else [])))
+        if time.monotonic() > end_at:
+            return

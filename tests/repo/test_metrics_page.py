@@ -1,0 +1,35 @@
+"""Metrics: the page tells what the code declares, and what uses a metric uses one that there is."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGE = runpy.run_path(str(ROOT / "scripts" / "generate_metrics.py"))
+CONVENTION = re.compile(r"bouquet_[a-z_]+")
+UNITS = {"counter": "_total", "histogram": "_seconds"}
+USED = re.compile(r"\b(bouquet_[a-z_]+?)(?:_bucket|_count|_sum)?\b")
+
+
+def declared() -> dict[str, str]:
+    return {metric.name: metric.kind for module in PAGE["MODULES"].values() for metric in PAGE["metrics"](module)}
+
+
+def test_the_page_of_metrics_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8") == PAGE["document"](), (
+        "run scripts/generate_metrics.py"
+    )
+
+
+def test_metrics_are_named_as_prometheus_wants_it() -> None:
+    named = declared()
+    assert len(named) > 40
+    for name, kind in named.items():
+        assert CONVENTION.fullmatch(name) and name.endswith(UNITS.get(kind, "")), name
+
+
+def test_what_dashboards_and_rules_use_is_declared() -> None:
+    used = {name for text in PAGE["seen_in"]().values() for name in USED.findall(text)}
+    assert used - declared().keys() == set()

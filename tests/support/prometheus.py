@@ -1,0 +1,64 @@
+"""A Prometheus that scrapes every second, and what it knows at a moment."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+from urllib.request import urlopen
+
+import yaml
+
+from tests.support.daemon import Daemon, find_program, free_port
+
+PROGRAM = find_program("prometheus")
+
+
+class PrometheusServer(Daemon):
+    """`jobs`: the urls of each. One with a query, like RabbitMQ's detailed metrics, is the only one of its job."""
+
+    def __init__(self, folder: Path, jobs: Mapping[str, Sequence[str]], rules: Sequence[Path] = ()) -> None:
+        super().__init__(folder, free_port(), ready_within_s=30)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._settings = folder / "prometheus.yml"
+        scrapes = [_scrape(job, urls) for job, urls in jobs.items()]
+        every_s = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+        settings = {"global": every_s, "scrape_configs": scrapes, "rule_files": [str(path) for path in rules]}
+        self._settings.write_text(yaml.safe_dump(settings))
+
+    def command(self) -> list[str]:
+        assert PROGRAM, "prometheus is not installed"
+        return [
+            PROGRAM,
+            f"--config.file={self._settings}",
+            f"--storage.tsdb.path={self.folder}/data",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            "--enable-feature=exemplar-storage",
+        ]
+
+    def is_ready(self, connection: socket.socket) -> bool:
+        connection.sendall(b"GET /-/ready HTTP/1.0\r\n\r\n")
+        return connection.recv(12).endswith(b"200")
+
+    def query(self, expr: str, at: float | None = None) -> list[dict[str, Any]]:
+        """The series of an instant query: `metric` has the labels, `value` the time and the number as text."""
+        moment = {} if at is None else {"time": at}
+        found: list[dict[str, Any]] = self.get("query", query=expr, **moment)["result"]
+        return found
+
+    def get(self, what: str, **parameters: Any) -> Any:
+        """`data` of an answer of its API."""
+        with urlopen(f"{self.url}/api/v1/{what}?{urlencode(parameters, doseq=True)}", timeout=30) as response:
+            return json.load(response)["data"]
+
+
+def _scrape(job: str, urls: Sequence[str]) -> dict[str, Any]:
+    parts = [urlsplit(url) for url in urls]
+    parameters: dict[str, list[str]] = {}
+    for name, _, value in (pair.partition("=") for pair in parts[0].query.split("&") if pair):
+        parameters.setdefault(name, []).append(value)
+    targets = [{"targets": [part.netloc for part in parts]}]
+    return {"job_name": job, "metrics_path": parts[0].path, "params": parameters, "static_configs": targets}
