@@ -1,8 +1,9 @@
-"""`bouquet-gateway`: serve the public contract, or make a token."""
+"""`bouquet-gateway`: serve the public contract, look a deployment over, or make a token."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import time
@@ -11,6 +12,8 @@ from collections.abc import Mapping, Sequence
 import uvloop
 
 from bouquet_gateway import embedded, tokens
+from bouquet_gateway.doctor.examination import examine
+from bouquet_gateway.doctor.findings import as_json, as_text, is_well
 from bouquet_gateway.serve import serve
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_proto.names import GATEWAY_PREFIX
@@ -22,11 +25,10 @@ MONTH_S = 30 * 24 * 3600
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
-        arguments.command(arguments, os.environ)
+        return arguments.command(arguments, os.environ) or 0
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -35,6 +37,11 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("serve", help="answer HTTP until SIGTERM; settings are BOUQUET_GATEWAY_* variables")
     command.set_defaults(command=_serve)
+
+    command = commands.add_parser("doctor", help="look a deployment over with the settings of `serve`")
+    command.add_argument("--url", default="", help="of a running gateway, which is asked how its calls have ended")
+    command.add_argument("--json", action="store_true")
+    command.set_defaults(command=_doctor)
 
     command = commands.add_parser("token", help="print a token signed with BOUQUET_GATEWAY_TOKEN_KEY")
     command.add_argument("scopes", nargs="*", help="none: every scope of the workers installed here")
@@ -45,6 +52,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
     uvloop.run(serve(environ))
+
+
+def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """1 when something is wrong."""
+    logging.disable()  # what the libraries would say of their troubles is told in words
+    findings = uvloop.run(examine(environ, arguments.url))
+    print(as_json(findings) if arguments.json else as_text(findings))
+    return 0 if is_well(findings) else 1
 
 
 def _token(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:

@@ -43,7 +43,7 @@ async def serve(environ: Mapping[str, str]) -> None:
     mesh = load(MeshSettings, environ, MESH_PREFIX, strict=False)
     settings = checked(load(GatewaySettings, environ, GATEWAY_PREFIX))
     hosts, services = _hosted(settings) if mesh.bus_url.reveal() == EMBEDDED else ({}, {})
-    settings = _with_providers(settings, embedded.providers(hosts))
+    settings = with_providers(settings, embedded.providers(hosts))
     telemetry.configure_logs(SERVICE, mesh.log_level)
     async with AsyncExitStack() as stack:
         stack.enter_context(telemetry.tracing(SERVICE, environ))
@@ -134,7 +134,8 @@ def _hosted(settings: GatewaySettings) -> tuple[dict[str, embedded.Hosted], dict
     return {name: host for name, host in hosts.items() if name in chosen}, services
 
 
-def _with_providers(settings: GatewaySettings, hosted: tuple[str, ...]) -> GatewaySettings:
+def with_providers(settings: GatewaySettings, hosted: tuple[str, ...]) -> GatewaySettings:
+    """Those that it hosts, where none is named. Raises `SettingsError` when there are none at all."""
     if settings.providers:
         return settings
     if not hosted:

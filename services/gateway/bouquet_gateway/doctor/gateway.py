@@ -1,0 +1,64 @@
+"""A running gateway: whether it is ready, and how its callers' calls to each provider have ended lately."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from bouquet_gateway.doctor.findings import Finding, unknown, well, wrong
+from bouquet_gateway.statuses import Ping, Status
+
+LOOK_S = 5.0
+
+_pings = msgspec.json.Decoder(list[Ping])
+_status = msgspec.json.Decoder(Status)
+
+
+class _Readiness(Struct, frozen=True):
+    status: Literal["ready", "waiting"]
+    lacks: tuple[str, ...] = msgspec.field(name="for", default=())
+
+
+async def examine(url: str) -> list[Finding]:
+    if not url:
+        return [
+            unknown("providers' last successes", "a gateway alone knows them", "run again with --url http://GATEWAY")
+        ]
+    url = url.rstrip("/")
+    try:
+        async with asyncio.timeout(LOOK_S), aiohttp.ClientSession() as session:
+            readiness = msgspec.json.decode(await _body(session, f"{url}/readyz"), type=_Readiness)
+            names = [ping.name for ping in _pings.decode(await _body(session, f"{url}/api/pings"))]
+            bodies = await asyncio.gather(*(_body(session, f"{url}/api/{name}/ping") for name in names))
+            return [_ready(readiness), *map(_told, names, map(_status.decode, bodies))]
+    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError, ValueError) as error:
+        return [wrong("gateway", f"does not answer as one ({type(error).__name__})", "start it, or mend --url")]
+
+
+async def _body(session: aiohttp.ClientSession, url: str) -> bytes:
+    async with session.get(url) as response:
+        return await response.read()
+
+
+def _ready(readiness: _Readiness) -> Finding:
+    if readiness.status == "ready":
+        return well("gateway", "is ready")
+    return wrong("gateway", f"is not ready: it lacks {', '.join(readiness.lacks)}", "see above, and its log")
+
+
+def _told(name: str, status: Status) -> Finding:
+    last = f"last success {status.last_ok_status}" if status.last_ok_status else "no success since it started"
+    match status.status:
+        case "ok":
+            return well(name, last)
+        case "maintenance":
+            return well(name, f"in maintenance until {status.until}; {last}")
+        case "unknown":
+            return unknown(name, f"no calls, and its worker does not answer; {last}", "see its worker above")
+        case "bad_gateway":
+            remedy = "see the worker's log: is it the fund, or the way to it?"
+            return wrong(name, f"a tenth or more of the last ten minutes' calls ended in an outage; {last}", remedy)

@@ -1,0 +1,60 @@
+"""Redis, which the gateway can do without; and the clock, which it compares with redis's."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from urllib.parse import urlsplit
+
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+
+from bouquet_gateway.besteffort import open_redis
+from bouquet_gateway.doctor.findings import Finding, unknown, well, wrong
+from bouquet_gateway.settings import GatewaySettings
+from bouquet_proto.clocks import AGREE_S
+from bouquet_proto.names import GATEWAY_PREFIX
+from bouquet_proto.tls import trouble_of
+
+LOOK_S = 3.0
+SETTING = f"{GATEWAY_PREFIX}CACHE_URL"
+NTP = "set the clocks by NTP: deadlines travel as wall-clock seconds"
+
+
+async def examine(settings: GatewaySettings) -> list[Finding]:
+    url = settings.cache_url.reveal()
+    if url == "memory:":
+        return [unknown("redis", "not used: each process has a cache and a pace of its own"), _no_clock()]
+    parts = urlsplit(url)
+    where = f"{parts.hostname}:{parts.port or 6379}"
+    try:
+        async with asyncio.timeout(LOOK_S), open_redis(settings.cache_url) as client:
+            began = time.time()
+            seconds, microseconds = await client.time()
+            ended = time.time()
+    except (RedisError, OSError, TimeoutError) as error:
+        return [_away(where, error), _no_clock()]
+    ahead_s = (began + ended) / 2 - (seconds + microseconds / 1e6)
+    return [well("redis", f"answers at {where}"), _clock(ahead_s, "redis's")]
+
+
+def _away(where: str, error: Exception) -> Finding:
+    if words := trouble_of(error):
+        return wrong("redis", f"TLS to {where} fails: {words}", f"compare the certificates with {SETTING}")
+    if isinstance(error, AuthenticationError | ResponseError):
+        return wrong("redis", f"{where} refuses the user or the password", f"mend {SETTING}")
+    without = "gateways answer without it: no shared cache, and paces of their own"
+    return wrong(
+        "redis", f"{where} cannot be reached ({type(error).__name__}); {without}", f"start it, or mend {SETTING}"
+    )
+
+
+def _clock(ahead_s: float, whose: str) -> Finding:
+    """Exact to half the time that the question took."""
+    told = f"{abs(ahead_s):.2f} s {'ahead of' if ahead_s > 0 else 'behind'} {whose}"
+    if abs(ahead_s) > AGREE_S:
+        return wrong("clock", f"{told}, more than {AGREE_S:g} s", NTP)
+    return well("clock", told)
+
+
+def _no_clock() -> Finding:
+    return unknown("clock", "without redis nothing tells the time; workers log `clocks differ`", NTP)

@@ -1,0 +1,226 @@
+"""`bouquet-gateway doctor` on real servers: each trouble is told in words, with what to do, and without a secret."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from msgspec import Struct
+from yarl import URL
+
+from bouquet_proto.bus import open_bus
+from bouquet_proto.settings import Secret
+from bouquet_registry.store import Store, open_store
+from tests.attacks.broker import guard
+from tests.mesh.door import TOKEN_KEY
+from tests.mesh.processes import running
+from tests.registry.town import Town, town
+from tests.support.daemon import free_port
+from tests.support.rabbitmq import RabbitNode
+from tests.support.redis import RedisServer
+
+pytestmark = pytest.mark.broker
+
+JOURNAL_KEY = "2026:what the journal of the tests names persons by"
+PASSWORD = "swordfish-of-the-tests"
+
+
+class Report(Struct, frozen=True):
+    status: int
+    text: str
+
+    @property
+    def findings(self) -> dict[str, dict[str, str]]:
+        return {finding["subject"]: finding for finding in json.loads(self.text)["findings"]}
+
+    def of(self, subject: str) -> str:
+        """State and words."""
+        finding = self.findings[subject]
+        return f"{finding['state']}: {finding['says']}"
+
+    def wrongs(self) -> set[str]:
+        return {subject for subject, finding in self.findings.items() if finding["state"] == "wrong"}
+
+
+async def doctor(bus_url: str, *arguments: str, **settings: str) -> Report:
+    """Its report on a gateway of `acme` alone, as JSON."""
+    own = {"token_key": TOKEN_KEY.reveal(), "providers": "acme", "journal": "false"}
+    environ = {f"BOUQUET_GATEWAY_{name.upper()}": value for name, value in (own | settings).items()}
+    command = ("bouquet-gateway", "doctor", "--json", *arguments)
+    async with running({"BOUQUET_BUS_URL": bus_url, **environ}, *command) as process:
+        status = await process.ended()
+    assert TOKEN_KEY.reveal() not in process.text
+    assert PASSWORD not in process.text
+    return Report(status, process.text)
+
+
+@asynccontextmanager
+async def opened(bus_url: str, folder: Path) -> AsyncIterator[Town]:
+    async with open_store(Secret(f"sqlite:///{folder / 'registry.db'}")) as store, town(bus_url, store) as made:
+        yield made
+
+
+async def test_a_deployment_that_is_well_says_so(broker_url: str, redis_server: RedisServer, tmp_path: Path) -> None:
+    async with opened(broker_url, tmp_path):
+        report = await doctor(broker_url, cache_url=redis_server.url)
+    assert (report.status, report.wrongs()) == (0, set())
+    assert report.of("queue of acme") == "well: 1 consumers, 0 messages wait"
+    assert report.of("worker of acme") == "well: tells what it offers"
+    assert report.of("registry") == "well: answers, and so does its database"
+    assert report.of("rights on the broker").startswith("well")
+    assert report.of("clock").startswith("well: 0.")
+
+
+async def test_it_leaves_nothing_behind(rabbit: RabbitNode, tmp_path: Path) -> None:
+    url = rabbit.vhost()
+    vhost = URL(url).path.removeprefix("/")
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    await doctor(url, tokens_from="claims", journal="true", journal_key=JOURNAL_KEY, journal_spool=str(spool))
+    assert rabbit.ctl("list_queues", "--vhost", vhost, "name").strip() in ("", "name")
+    assert list(spool.iterdir()) == []
+
+
+async def test_words_are_for_people_unless_json_is_asked_for(broker_url: str) -> None:
+    environ = {
+        "BOUQUET_BUS_URL": broker_url,
+        "BOUQUET_GATEWAY_TOKEN_KEY": TOKEN_KEY.reveal(),
+        "BOUQUET_GATEWAY_PROVIDERS": "acme",
+        "BOUQUET_GATEWAY_TOKENS_FROM": "claims",
+    }
+    async with running(environ, "bouquet-gateway", "doctor") as process:
+        assert await process.ended() == 1
+    assert "WRONG queue of acme: is not there: no worker is connected\n" in process.text
+    assert "-> start `bouquet-worker run acme`, and see its log" in process.text
+
+
+async def test_wrong_settings_are_told_before_anything_is_looked_at() -> None:
+    report = await doctor("amqp://127.0.0.1:1/", token_key="short", nonsense="1")
+    assert report.status == 2
+    assert "BOUQUET_GATEWAY_NONSENSE: unknown setting" in report.text
+
+
+async def test_a_token_key_that_is_too_short_is_a_wrong_setting() -> None:
+    report = await doctor("amqp://127.0.0.1:1/", token_key="short")
+    assert (report.status, report.text) == (2, "BOUQUET_GATEWAY_TOKEN_KEY: must have 32 bytes at least\n")
+
+
+async def test_a_broker_that_is_away() -> None:
+    report = await doctor(f"amqp://guest:{PASSWORD}@127.0.0.1:{free_port()}/")
+    assert (report.status, report.wrongs()) == (1, {"broker"})
+    assert "cannot be reached" in report.of("broker")
+
+
+async def test_a_broker_that_hangs() -> None:
+    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        report = await doctor(f"amqp://guest:{PASSWORD}@127.0.0.1:{port}/")
+    assert report.of("broker") == f"wrong: 127.0.0.1:{port} does not answer in 5 s"
+
+
+async def test_a_wrong_password(broker_url: str) -> None:
+    report = await doctor(str(URL(broker_url).with_password(PASSWORD)))
+    assert "refuses the user or the password" in report.of("broker")
+
+
+async def test_a_vhost_that_is_not_there(broker_url: str) -> None:
+    report = await doctor(f"{broker_url}-elsewhere")
+    assert "has no such vhost for this user" in report.of("broker")
+
+
+async def test_rights_that_a_gateway_lacks(rabbit: RabbitNode, tmp_path: Path) -> None:
+    guarded = guard(rabbit, tmp_path, "acme")
+    assert (await doctor(guarded.url("gateway"))).of("rights on the broker").startswith("well")
+    report = await doctor(guarded.url("acme"))
+    assert "the user may not do what a gateway does" in report.of("rights on the broker")
+    assert "bouquet.replies" in report.of("rights on the broker")
+
+
+async def test_a_worker_and_a_registry_that_are_missing(broker_url: str) -> None:
+    report = await doctor(broker_url)
+    assert report.status == 1
+    assert report.of("queue of acme") == "wrong: is not there: no worker is connected"
+    assert report.of("worker of acme") == "wrong: does not answer (not_deployed)"
+    assert report.of("registry") == "wrong: does not answer (not_deployed)"
+
+
+async def test_a_registry_that_is_silent(broker_url: str) -> None:
+    async def never(_: object) -> Any:
+        await asyncio.Event().wait()
+
+    async with open_bus(broker_url, "registry") as bus, bus.serve("registry", never, concurrency=1, drain_s=0):
+        report = await doctor(broker_url)
+    assert report.of("queue of registry").startswith("well: 1 consumers")
+    assert report.of("registry") == "wrong: does not answer (deadline_exceeded)"
+
+
+async def test_a_registry_without_its_database(broker_url: str, tmp_path: Path) -> None:
+    async with opened(broker_url, tmp_path) as made:
+        await lose_database(made.store)
+        report = await doctor(broker_url)
+    assert report.of("registry") == "wrong: answers that it cannot read its database"
+
+
+async def lose_database(store: Store) -> None:
+    async with store.writing() as connection:
+        await connection.exec_driver_sql("DROP TABLE log")
+
+
+async def test_a_journal_that_nobody_writes(broker_url: str, tmp_path: Path) -> None:
+    report = await doctor(broker_url, journal="true", journal_key=JOURNAL_KEY, journal_spool=str(tmp_path / "spool"))
+    assert report.of("journal") == "wrong: its queue is not there: records wait in the gateways' spools"
+    assert report.of("journal spool").startswith("well: can be written")
+
+
+async def test_a_spool_that_cannot_be_written(broker_url: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    report = await doctor(broker_url, journal="true", journal_key=JOURNAL_KEY, journal_spool=str(tmp_path / "file"))
+    assert report.of("journal spool") == "wrong: cannot be written (Not a directory)"
+
+
+async def test_a_spool_that_is_filling(broker_url: str, tmp_path: Path) -> None:
+    (tmp_path / "0001-1.jsonl").write_bytes(b"x" * 900)
+    own = {"journal": "true", "journal_key": JOURNAL_KEY, "journal_spool_max_bytes": "1000"}
+    report = await doctor(broker_url, journal_spool=str(tmp_path), **own)
+    assert report.of("journal spool") == "wrong: holds 900 bytes of 1,000"
+
+
+async def test_a_redis_that_is_away(broker_url: str) -> None:
+    report = await doctor(broker_url, cache_url=f"redis://:{PASSWORD}@127.0.0.1:{free_port()}/0")
+    assert "cannot be reached" in report.of("redis")
+    assert report.of("clock").startswith("unknown")
+
+
+async def test_a_redis_password_that_is_wrong(broker_url: str, redis_server: RedisServer) -> None:
+    report = await doctor(broker_url, cache_url=redis_server.url.replace("//", f"//nobody:{PASSWORD}@"))
+    assert "refuses the user or the password" in report.of("redis")
+
+
+@pytest.mark.parametrize(("days", "told"), [(400, "well: good until"), (12, "wrong: ends on"), (-2, "wrong: ended on")])
+async def test_a_certificate_by_its_end(days: int, told: str, tmp_path: Path) -> None:
+    ca = tmp_path / "ca.pem"
+    authority = trustme.CA()
+    ends = datetime.now(UTC) + timedelta(days=days, hours=1)
+    authority.issue_cert("localhost", not_after=ends).cert_chain_pems[0].write_to_path(str(ca))
+    report = await doctor(f"amqps://guest:{PASSWORD}@127.0.0.1:{free_port()}/?cafile={ca}")
+    assert report.of("certificate of BOUQUET_BUS_URL (cafile)").startswith(told)
+
+
+async def test_a_running_gateway_tells_each_provider_s_last_success(broker_url: str, tmp_path: Path) -> None:
+    async with opened(broker_url, tmp_path) as made:
+        gate = await made.gate()
+        report = await doctor(broker_url, "--url", gate.url)
+    assert report.of("gateway") == "well: is ready"
+    assert report.of("acme_dossier_identite") == "well: no success since it started"
+
+
+async def test_a_gateway_that_is_not_there(broker_url: str) -> None:
+    report = await doctor(broker_url, "--url", f"http://127.0.0.1:{free_port()}")
+    assert report.of("gateway").startswith("wrong: does not answer as one")
