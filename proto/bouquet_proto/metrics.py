@@ -49,6 +49,12 @@ DEADLINE_LEFT_SECONDS = Histogram(
 LATE_REPLIES = Counter("bouquet_bus_late_replies_total", "Replies that nobody waited for any more.")
 BUS_CONNECTED = Gauge("bouquet_bus_connected", "Whether this process is connected to the broker.")
 POST_CONNECTED = Gauge("bouquet_post_connected", "Whether this process is connected to the broker for its post.")
+READY = Gauge("bouquet_ready", "Whether this process says at /readyz that it can do its work.", ["service"])
+CERTIFICATE_END = Gauge(
+    "bouquet_certificate_not_after_timestamp_seconds",
+    "When the certificates end that a setting names: `own`, or of the `authority` that vouches for the other side.",
+    ["setting", "use"],
+)
 LOOP_LAG_SECONDS = Histogram(
     "bouquet_event_loop_lag_seconds",
     "How late a task that sleeps is woken: what everything else in this process waits for too.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 from urllib.parse import parse_qsl, urlsplit
 
+from bouquet_proto.certificates import watch
 from bouquet_proto.settings import Secret, SettingsError
 
 ENCRYPTED = ("amqps", "rediss", "https")
@@ -44,6 +45,7 @@ def client_context(
     except OSError as error:  # ssl.SSLError is one
         why = error.reason if isinstance(error, ssl.SSLError) else error.strerror
         raise SettingsError([f"{setting}: its certificates cannot be used ({why})"]) from None
+    watch(setting, authority=ca_path, own=certificate_path)
     return context
 
 

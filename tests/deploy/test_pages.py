@@ -17,7 +17,9 @@ PROGRAMS: dict[str, Callable[[list[str]], int]] = {
     "bouquet-registry": registry,
     "bouquet-worker": worker,
 }
-PAGES = "\n".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("deployment.md", "operations.md"))
+DOCS = ROOT / "docs"
+FOR_OPERATORS = [DOCS / "deployment.md", DOCS / "operations.md", *(DOCS / "runbooks").iterdir()]
+PAGES = "\n".join(page.read_text(encoding="utf-8") for page in FOR_OPERATORS)
 COMMANDS = sorted(set(re.findall(r"\b(bouquet-(?:gateway|registry|worker))((?: [a-z][a-z-]+)+)", PAGES)))
 FILES = sorted(set(re.findall(r"\b(?:deploy|scripts|tests|requirements)/[\w./-]*\w", PAGES)))
 

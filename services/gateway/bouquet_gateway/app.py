@@ -168,17 +168,20 @@ async def livez(_: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
+    waiting = lacking(request.app[GATEWAY])
+    return _json({"status": "waiting", "for": waiting}, 503) if waiting else _json({"status": "ready"})
+
+
+def lacking(gateway: Gateway) -> list[str]:
     """Ready when calls can be carried and recorded, tokens told apart, and at least one provider has said what it
     answers."""
-    gateway = request.app[GATEWAY]
     missing = {
         "bus": not gateway.bus.ready,
         "offers": not gateway.catalogue.offers,
         "registry": not gateway.holders.ready,
         "journal": gateway.journal.is_full,
     }
-    waiting = [name for name, lacks in missing.items() if lacks]
-    return _json({"status": "waiting", "for": waiting}, 503) if waiting else _json({"status": "ready"})
+    return [name for name, lacks in missing.items() if lacks]
 
 
 async def prometheus(request: web.Request) -> web.Response:

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from bouquet_gateway import embedded
-from bouquet_gateway.app import make_app
+from bouquet_gateway.app import lacking, make_app
 from bouquet_gateway.bulkheads import Bulkheads
 from bouquet_gateway.cache import open_cache
 from bouquet_gateway.gateway import Gateway
@@ -25,6 +25,7 @@ from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.tokens import Tokens, named_keys
 from bouquet_proto import telemetry
 from bouquet_proto.bus import Calling, open_bus
+from bouquet_proto.metrics import READY
 from bouquet_proto.names import GATEWAY_PREFIX, MESH_PREFIX
 from bouquet_proto.post import Post, open_post
 from bouquet_proto.settings import MeshSettings, SettingsError, load
@@ -54,6 +55,7 @@ async def serve(environ: Mapping[str, str]) -> None:
             await stack.enter_async_context(embedded.hosting(bus, post, environ, hosts, services))
         gateway = await stack.enter_async_context(opened(settings, bus, post))
         port = await stack.enter_async_context(serving(make_app(gateway), settings.host, settings.port))
+        READY.labels(SERVICE).set_function(lambda: not lacking(gateway))
         log.info("gateway started", extra={"port": port, "providers": list(settings.providers)})
         await stop_requested()
         log.info("gateway stopping")

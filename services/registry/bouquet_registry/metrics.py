@@ -7,6 +7,11 @@ from prometheus_client import Counter, Gauge, Histogram
 from bouquet_proto.metrics import SECONDS
 
 NOTICES = Counter("bouquet_registry_notices_total", "Notices before expiry, by threshold in days.", ["days", "outcome"])
+TOKENS_EXPIRING = Gauge(
+    "bouquet_registry_tokens_expiring",
+    "Tokens in force, used in the last 30 days, that end within so many days.",
+    ["within_days"],
+)
 WEBHOOKS = Counter("bouquet_registry_webhooks_total", "Webhooks of DataPass, by what became of them.", ["outcome"])
 
 JOURNAL_RECORDS = Counter(

@@ -6,7 +6,7 @@ The journal's worker is a part of it, or a process of its own.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeAlias
 
@@ -15,7 +15,7 @@ from aiohttp import web
 from bouquet_proto import telemetry
 from bouquet_proto.bus import open_bus
 from bouquet_proto.loop import watched_loop
-from bouquet_proto.metrics import exposition
+from bouquet_proto.metrics import READY, exposition
 from bouquet_proto.names import MESH_PREFIX
 from bouquet_proto.post import open_post
 from bouquet_proto.settings import MeshSettings, load
@@ -44,7 +44,7 @@ async def serve(environ: Mapping[str, str]) -> None:
         if settings.journal:
             ready.append(await stack.enter_async_context(_journal(mesh, store)))
         webhooks = Webhooks(store, settings.datapass_secret, settings.datapass_window_s)
-        port = await stack.enter_async_context(_listening(make_app(ready, webhooks.routes()), settings))
+        port = await stack.enter_async_context(_listening(make_app(SERVICE, ready, webhooks.routes()), settings))
         log.info("registry started", extra={"port": port, "webhooks": bool(settings.datapass_secret)})
         await stop_requested()
         log.info("registry stopping")
@@ -54,7 +54,7 @@ async def serve_journal(environ: Mapping[str, str]) -> None:
     """Writes the journal, and nothing else. Raises `SettingsError`."""
     async with _started(JOURNAL_SERVICE, environ) as (stack, mesh, settings, store):
         ready = await stack.enter_async_context(_journal(mesh, store))
-        port = await stack.enter_async_context(_listening(make_app([ready]), settings))
+        port = await stack.enter_async_context(_listening(make_app(JOURNAL_SERVICE, [ready]), settings))
         log.info("journal started", extra={"port": port})
         await stop_requested()
         log.info("journal stopping")
@@ -80,12 +80,15 @@ async def _journal(mesh: MeshSettings, store: Store) -> AsyncIterator[Ready]:
         yield lambda: scribe.writing
 
 
-def make_app(ready: Iterable[Ready], routes: Iterable[web.RouteDef] = ()) -> web.Application:
+def make_app(service: str, ready: Sequence[Ready], routes: Iterable[web.RouteDef] = ()) -> web.Application:
+    def is_ready() -> bool:
+        return all(each() for each in ready)
+
     async def livez(_: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
 
     async def readyz(_: web.Request) -> web.Response:
-        if all(is_ready() for is_ready in ready):
+        if is_ready():
             return web.json_response({"status": "ready"})
         return web.json_response({"status": "no consumer"}, status=503)
 
@@ -93,6 +96,7 @@ def make_app(ready: Iterable[Ready], routes: Iterable[web.RouteDef] = ()) -> web
         body, content_type = exposition(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
+    READY.labels(service).set_function(is_ready)
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics), *routes])
     return app

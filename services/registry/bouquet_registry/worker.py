@@ -22,6 +22,7 @@ from bouquet_proto.settings import load
 from bouquet_registry import changes, schema
 from bouquet_registry.delivery import open_channel
 from bouquet_registry.desk import Clock, hold_log, utc_now
+from bouquet_registry.expiring import keep_counting
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.notices import keep_noticing
 from bouquet_registry.settings import RegistrySettings
@@ -66,6 +67,7 @@ async def answering(
         channel = await stack.enter_async_context(open_channel(settings))
         stack.push_async_callback(window.write_uses)
         await stack.enter_async_context(_kept_up(window.keep_uses()))
+        await stack.enter_async_context(_kept_up(keep_counting(store, clock)))
         if channel is not None:
             noticing = keep_noticing(store, channel, settings.notices_every_s, clock)
             await stack.enter_async_context(_kept_up(noticing))

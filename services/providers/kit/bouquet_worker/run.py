@@ -14,7 +14,7 @@ from msgspec import Struct
 from bouquet_proto import telemetry
 from bouquet_proto.bus import Bus, Serving, open_bus
 from bouquet_proto.loop import watched_loop
-from bouquet_proto.metrics import exposition
+from bouquet_proto.metrics import READY, exposition
 from bouquet_proto.names import MESH_PREFIX
 from bouquet_proto.settings import MeshSettings, SettingsError, load
 from bouquet_proto.signals import stop_requested
@@ -64,6 +64,7 @@ async def run(worker: Host, environ: Mapping[str, str]) -> None:
             worker.running(bus, environ) as serving,
         ):
             health.serving = serving
+            READY.labels(service).set_function(lambda: health.is_ready)
             log.info("worker started", extra={"provider": worker.provider, "health_url": url})
             await stop_requested()
             log.info("worker stopping", extra={"provider": worker.provider})
@@ -86,6 +87,11 @@ class Health:
 
     serving: Serving | None = None
 
+    @property
+    def is_ready(self) -> bool:
+        """A worker whose queue has lost its consumer is unready, connected or not."""
+        return self.serving is not None and self.serving.consuming
+
     def app(self) -> web.Application:
         app = web.Application()
         app.add_routes(
@@ -97,8 +103,7 @@ class Health:
         return web.json_response({"status": "alive"})
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        """A worker whose queue has lost its consumer is unready, connected or not."""
-        if self.serving is not None and self.serving.consuming:
+        if self.is_ready:
             return web.json_response({"status": "ready"})
         return web.json_response({"status": "no consumer"}, status=503)
 

@@ -1,0 +1,111 @@
+"""The alerts as they are written: Prometheus takes them, each has its unit test, its words and its runbook."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import REGISTRY
+
+import bouquet_worker.metrics  # noqa: F401
+from bouquet_proto.failures import FAILURES
+from tests.conftest import need
+from tests.deploy.manifests import ROOT
+from tests.support.daemon import find_program
+
+PROMTOOL = find_program("promtool")
+RULES = sorted((ROOT / "deploy" / "prometheus" / "rules").glob("*.yaml"))
+UNIT_TESTS = sorted((ROOT / "deploy" / "prometheus" / "tests").glob("*.yaml"))
+RUNBOOKS = ROOT / "docs" / "runbooks"
+PAGES = {path.stem: path.read_text(encoding="utf-8") for path in RUNBOOKS.glob("*.md") if path.stem != "README"}
+INDEX = (RUNBOOKS / "README.md").read_text(encoding="utf-8")
+
+
+def rules_in(files: list[Path]) -> list[dict[str, Any]]:
+    groups = (group for file in files for group in yaml.safe_load(file.read_bytes())["groups"])
+    return [rule for group in groups for rule in group["rules"]]
+
+
+ALERTS = [rule for rule in rules_in(RULES) if "alert" in rule]
+NAMES = sorted({alert["alert"] for alert in ALERTS})
+
+
+def promtool(*arguments: str | Path) -> None:
+    need(PROMTOOL is not None, "promtool")
+    done = subprocess.run([str(PROMTOOL), *map(str, arguments)], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_takes_them() -> None:
+    promtool("check", "rules", *RULES)
+
+
+@pytest.mark.parametrize("file", UNIT_TESTS, ids=lambda file: file.stem)
+def test_they_pass_their_unit_tests(file: Path) -> None:
+    promtool("test", "rules", file)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_alert_is_seen_to_fire_and_not_to_fire_in_a_unit_test(name: str) -> None:
+    tests = [test for file in UNIT_TESTS for test in yaml.safe_load(file.read_bytes())["tests"]]
+    told = [bool(case["exp_alerts"]) for test in tests for case in test.get("alert_rule_test", [])
+            if case["alertname"] == name]  # fmt: skip
+    told += [bool(case["exp_samples"]) for test in tests for case in test.get("promql_expr_test", [])
+             if "ALERTS" in case["expr"] and name in str(test)]  # fmt: skip
+    assert set(told) == {True, False}
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: f"{alert['alert']} {alert['labels']['severity']}")
+def test_an_alert_says_how_bad_it_is_what_it_means_and_what_to_do(alert: dict[str, Any]) -> None:
+    name, annotations = alert["alert"], alert["annotations"]
+    assert alert["labels"]["severity"] in ("page", "ticket")
+    assert annotations["summary"] and annotations["description"].endswith(".")
+    assert annotations["runbook_url"].endswith(f"/docs/runbooks/{name}.md")
+    assert f"[{name}]({name}.md) | {severity_of(name)} |" in INDEX
+
+
+def severity_of(name: str) -> str:
+    words = [alert["labels"]["severity"] for alert in ALERTS if alert["alert"] == name]
+    found = re.search(r"^.*Severity: (.*)\.$", PAGES[name], re.MULTILINE)
+    assert found and all(word in found[1] for word in words) and ("page" in found[1]) == ("page" in words)
+    return found[1]
+
+
+def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
+    assert sorted(PAGES) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_runbook_says_what_is_seen_how_to_confirm_it_and_what_to_do(name: str) -> None:
+    headings = ["## What the caller sees, and how to confirm", "## What to do"]
+    assert re.findall(r"^## .*$", PAGES[name], re.MULTILINE) == headings
+    links = re.findall(r"\]\((\w+\.md)\)", PAGES[name])
+    assert all((RUNBOOKS / link).exists() for link in links)
+
+
+def test_the_metrics_that_they_name_exist() -> None:
+    ours = {sample.name for family in REGISTRY.collect() for sample in family.samples}
+    ours |= {family.name + suffix for family in REGISTRY.collect() for suffix in SUFFIXES.get(family.type, ("",))}
+    written = "\n".join([*(str(rule["expr"]) for rule in rules_in(RULES)), *PAGES.values(), INDEX])
+    named = set(re.findall(r"\bbouquet_[a-z_]+\b", written)) - {"bouquet_proto"}
+    assert named and named - ours == set()
+
+
+SUFFIXES = {"counter": ("_total",), "histogram": ("", "_bucket", "_count", "_sum")}
+
+
+def test_a_burn_of_availability_is_looked_up_by_every_reason_that_is_the_platform_s() -> None:
+    table = [line.split("|")[1] for line in PAGES["AvailabilityBurning"].splitlines() if line.startswith("| `")]
+    told = {reason for cell in table for reason in re.findall(r"`(\w+)`", cell)}
+    assert told == {reason for reason, row in FAILURES.items() if row.fault == "platform"}
+
+
+def test_the_manifest_is_made_of_them() -> None:
+    made = runpy.run_path(str(ROOT / "scripts" / "generate_rules.py"))["document"]()
+    manifest = ROOT / "deploy" / "k8s" / "base" / "rules.yaml"
+    assert manifest.read_text(encoding="utf-8") == made, "run scripts/generate_rules.py"
