@@ -2,7 +2,7 @@ PYTHON ?= python3
 PIP := .venv/bin/pip --disable-pip-version-check install -qq
 DISTRIBUTIONS := $(shell scripts/distributions.sh ./)
 
-.PHONY: help demo sandbox fuzz audit test test-deploy lint types wheels unit broker bench bench-micro bench-profile lock clean
+.PHONY: help demo sandbox fuzz audit chaos soak test test-deploy lint types wheels unit broker bench bench-micro bench-profile lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -31,6 +31,14 @@ fuzz: .venv/dev ## Look for calls that break the sandbox or leave its OpenAPI do
 
 audit: .venv/dev ## Look for known holes in what is locked; asks PyPI
 	@for lock in run build dev; do .venv/bin/uv tool run pip-audit --strict --disable-pip --require-hashes -r requirements/$$lock.txt || exit 1; done
+
+chaos: .venv/dev ## A mesh under load while things break: make chaos [MINUTES=2] [SEED=1]
+	@scripts/install_services.sh
+	@.venv/bin/python -m tests.chaos chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+soak: .venv/dev ## The same at half its peak, while nothing breaks: does anything grow? make soak [MINUTES=10]
+	@scripts/install_services.sh
+	@.venv/bin/python -m tests.chaos soak --minutes $(or $(MINUTES),10)
 
 bench: .venv/run bench/peers/.venv/ready ## Bouquet and its peers, measured side by side: make bench [QUICK=1] [ANYHOW=1]
 	@scripts/install_services.sh

@@ -45,6 +45,7 @@ class _Calls:
         self._channel: Channel | None = None
         self._reply_to = ""
         self._pending: dict[str, Ending] = {}
+        metrics.CALLS_PENDING.set_function(lambda: len(self._pending))
 
     @property
     def ready(self) -> bool:

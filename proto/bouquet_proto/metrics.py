@@ -6,6 +6,7 @@ has them all, and what each answers.
 
 from __future__ import annotations
 
+import asyncio
 from functools import cache
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
@@ -47,6 +48,7 @@ DEADLINE_LEFT_SECONDS = Histogram(
     buckets=LEFT_SECONDS,
 )
 LATE_REPLIES = Counter("bouquet_bus_late_replies_total", "Replies that nobody waited for any more.")
+CALLS_PENDING = Gauge("bouquet_bus_calls_pending", "Requests that wait for their reply.")
 BUS_CONNECTED = Gauge("bouquet_bus_connected", "Whether this process is connected to the broker.")
 POST_CONNECTED = Gauge("bouquet_post_connected", "Whether this process is connected to the broker for its post.")
 READY = Gauge("bouquet_ready", "Whether this process says at /readyz that it can do its work.", ["service"])
@@ -60,6 +62,7 @@ LOOP_LAG_SECONDS = Histogram(
     "How late a task that sleeps is woken: what everything else in this process waits for too.",
     buckets=SECONDS,
 )
+TASKS = Gauge("bouquet_tasks", "Asyncio tasks of this process that have not ended.")
 
 # A look-up of its labels costs more than the observation itself.
 call_seconds = cache(CALL_SECONDS.labels)
@@ -73,3 +76,13 @@ def exposition(accept: str) -> tuple[bytes, str]:
     """The body and the content type of `/metrics`: exemplars are only in OpenMetrics, for who accepts it."""
     encode, content_type = choose_encoder(accept)
     return encode(REGISTRY), content_type
+
+
+def _tasks() -> int:
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:  # asked outside of the loop
+        return 0
+
+
+TASKS.set_function(_tasks)

@@ -1,0 +1,49 @@
+"""`make chaos` and `make soak`: a mesh of real processes, a crowd, faults by a seeded schedule, and what held.
+
+Exit status: 0 when every invariant held, 1 when one did not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import uvloop
+
+from tests.chaos.runs import Order, chaos, soak
+
+RUNS = {"chaos": chaos, "soak": soak}
+PER_SECOND = {"chaos": 260.0, "soak": 0.0}
+
+
+def main() -> int:
+    given = _arguments()
+    order = Order(
+        seconds=given.minutes * 60,
+        seed=given.seed,
+        per_second=PER_SECOND[given.run] if given.per_second is None else given.per_second,
+        at_once=given.at_once,
+        repeat=f"make {given.run} MINUTES={given.minutes:g}" + (f" SEED={given.seed}" if given.run == "chaos" else ""),
+    )
+    folder = Path(tempfile.mkdtemp(prefix="bouquet-chaos-"))
+    report = uvloop.run(RUNS[given.run](folder, order, partial(print, flush=True)))
+    print("", report, sep="\n")
+    print(f"logs of every process: {folder}")
+    return 0 if report.is_good else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tests.chaos", description=__doc__)
+    parser.add_argument("run", choices=RUNS)
+    parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--seed", type=int, default=1, help="of the schedule of faults, and of who is asked about")
+    parser.add_argument("--per-second", type=float, help="calls; a soak's own choice is half of the peak")
+    parser.add_argument("--at-once", type=int, default=100, help="calls under way at most")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

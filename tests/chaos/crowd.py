@@ -1,0 +1,188 @@
+"""Those who ask, in a process of their own: at a pace, through any gateway that answers, judging each answer.
+
+`python -m tests.chaos.crowd` reads a `Plan`, and writes a `Tale` when its input ends. It speaks just enough HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import time
+from asyncio import IncompleteReadError, StreamReader, StreamWriter
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+import uvloop
+from msgspec import Struct
+
+from tests.chaos.invariants import Answer, Broken, Caller, Invariant, Rules, judged, told
+from tests.chaos.people import Citizen, citizens
+from tests.mesh.door import QF
+from tests.mesh.mesh import HOST
+
+AGAIN = 0.15
+"""How often somebody asks about one of the last people that were asked about."""
+REMEMBERED = 2000
+ATTEMPTS = 6
+PAUSE_S = 0.05
+PATIENCE_S = 10.0
+"""Beyond a late answer: then there is none."""
+SHOWN = 20
+"""Broken invariants, in full."""
+
+
+class Plan(Struct, frozen=True):
+    ports: tuple[int, ...]
+    callers: tuple[Caller, ...]
+    rules: Rules
+    seed: int
+    first_person: int
+    per_second: float
+    at_once: int
+    """Calls under way at most: a mesh that cannot keep the pace sets it."""
+
+
+class Tale(Struct):
+    asked: int = 0
+    answered: Counter[str] = msgspec.field(default_factory=Counter)
+    kinds: Counter[str] = msgspec.field(default_factory=Counter)
+    moved: int = 0
+    """Attempts at a gateway that was shut, or that hung up without an answer: the call went to another."""
+    took_s: list[float] = []
+    broken: Counter[Invariant] = msgspec.field(default_factory=Counter)
+    shown: list[Broken] = []
+
+    def breaks(self, broken: Broken) -> None:
+        self.broken[broken.invariant] += 1
+        if len(self.shown) < SHOWN:
+            self.shown.append(broken)
+
+    def quantile_s(self, share: float) -> float:
+        ordered = sorted(self.took_s)
+        return ordered[int(share * (len(ordered) - 1))] if ordered else 0.0
+
+
+class Crowd:
+    """Asks from the beginning of its context until `ended`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def ended(self) -> Tale:
+        """Once every call that is under way has ended."""
+        assert self._process.stdin
+        self._process.stdin.close()
+        written, _ = await self._process.communicate()
+        assert self._process.returncode == 0, f"the crowd ended with {self._process.returncode}"
+        return msgspec.json.decode(written, type=Tale, dec_hook=lambda counter, counts: counter(counts))
+
+
+@asynccontextmanager
+async def gathered(plan: Plan) -> AsyncIterator[Crowd]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", __name__, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdin
+    try:
+        process.stdin.write(msgspec.json.encode(plan) + b"\n")
+        await process.stdin.drain()
+        yield Crowd(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+class _Asking:
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._chance = random.Random(plan.seed)
+        self._people = citizens(self._chance, plan.first_person)
+        self._known: deque[Citizen] = deque(maxlen=REMEMBERED)
+        self._idle: dict[int, list[tuple[StreamReader, StreamWriter]]] = {port: [] for port in plan.ports}
+        self._turn = 0
+        self.tale = Tale()
+
+    async def run(self, ended: asyncio.Event) -> Tale:
+        calls: set[asyncio.Task[None]] = set()
+        due = time.perf_counter()
+        while not ended.is_set():
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            if len(calls) < self._plan.at_once:
+                call = asyncio.create_task(self._call())
+                calls.add(call)
+                call.add_done_callback(calls.discard)
+            due = max(due + 1 / self._plan.per_second, time.perf_counter() - 0.2)
+        await asyncio.gather(*calls)
+        return self.tale
+
+    async def _call(self) -> None:
+        repeated = bool(self._known) and self._chance.random() < AGAIN
+        citizen = self._chance.choice(self._known) if repeated else next(self._people)
+        caller = self._chance.choice(self._plan.callers)
+        self._known.append(citizen)
+        tale = self.tale
+        tale.asked += 1
+        tale.kinds[citizen.kind.name] += 1
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._plan.rules.late_s + PATIENCE_S):
+                status, body = await self._asked(citizen, caller)
+        except (OSError, TimeoutError, IncompleteReadError) as error:
+            waited_s = time.perf_counter() - began
+            tale.answered["none"] += 1
+            story = f"citizen {citizen.number} {citizen.kind.name}: {type(error).__name__} after {waited_s:.2f} s"
+            tale.breaks(Broken(Invariant.ANSWERED, story))
+            return
+        answer = Answer(status, body, time.perf_counter() - began)
+        tale.took_s.append(round(answer.took_s, 4))
+        tale.answered[told(answer)] += 1
+        for broken in judged(citizen, caller, answer, self._plan.rules, repeated=repeated):
+            tale.breaks(broken)
+
+    async def _asked(self, citizen: Citizen, caller: Caller) -> tuple[int, bytes]:
+        """By one gateway after the other until one answers: a read may be asked twice."""
+        request = (
+            f"GET {QF}?{citizen.query()} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {caller.token}\r\n\r\n"
+        ).encode()
+        for attempt in range(ATTEMPTS):
+            self._turn += 1
+            port = self._plan.ports[self._turn % len(self._plan.ports)]
+            try:
+                return await self._exchange(port, request)
+            except (OSError, IncompleteReadError):
+                if attempt == ATTEMPTS - 1:
+                    raise
+                self.tale.moved += 1
+                self._idle[port].clear()
+                await asyncio.sleep(PAUSE_S * attempt)
+        raise AssertionError("unreachable")
+
+    async def _exchange(self, port: int, request: bytes) -> tuple[int, bytes]:
+        idle = self._idle[port]
+        reader, writer = idle.pop() if idle else await asyncio.open_connection(HOST, port)
+        try:
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+            body = await reader.readexactly(length)
+        except BaseException:
+            writer.transport.abort()
+            raise
+        idle.append((reader, writer))
+        return int(head[9:12]), body
+
+
+async def _main() -> None:
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    plan = msgspec.json.decode(await asyncio.to_thread(sys.stdin.buffer.readline), type=Plan)
+    loop.add_reader(sys.stdin.fileno(), ended.set)
+    tale = await _Asking(plan).run(ended)
+    sys.stdout.buffer.write(msgspec.json.encode(tale))
+
+
+if __name__ == "__main__":
+    uvloop.run(_main())

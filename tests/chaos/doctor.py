@@ -1,0 +1,154 @@
+"""Looks at a town from outside: whether it is well again, and how much each of its processes holds."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
+from prometheus_client.parser import text_string_to_metric_families
+from yarl import URL
+
+from tests.chaos.invariants import (
+    Answer,
+    Broken,
+    Caller,
+    Margins,
+    Rules,
+    Vitals,
+    grown,
+    is_right,
+    judged,
+    left_in_queues,
+)
+from tests.chaos.people import BY_NAME, PROBED_FROM, Citizen
+from tests.chaos.schedule import GATEWAYS
+from tests.chaos.town import Town
+from tests.mesh.door import QF
+from tests.mesh.mesh import HOST
+
+WELL_KINDS = ("of the CAF", "of the MSA", "of nobody")
+"""Who asks about one of each learns of every part of the mesh."""
+PENDING = ("bouquet_gateway_requests_in_flight", "bouquet_gateway_calls_in_flight", "bouquet_bus_calls_pending")
+EVERY_S = 0.1
+PATIENCE_S = 10.0
+QUIET_FOR_S = 5.0
+OPENS_WITHIN_S = 60.0
+TURNS = 2
+"""In a row: there are two workers of each fund, and a broker goes from one to the other."""
+
+
+class Doctor:
+    def __init__(self, town: Town, session: ClientSession, caller: Caller, rules: Rules) -> None:
+        self.asked = 0
+        self.right = 0
+        self.broken: list[Broken] = []
+        self._town = town
+        self._session = session
+        self._caller = caller
+        self.rules = rules
+        self._numbers = itertools.count(PROBED_FROM)
+
+    async def healed(self, within_s: float) -> float | None:
+        """After how many seconds every gateway knows everybody whom the funds know; `None` for too late."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(within_s):
+                while not await self._is_well():  # noqa: ASYNC110 - other processes, without an event
+                    await asyncio.sleep(EVERY_S)
+        except TimeoutError:
+            return None
+        return time.monotonic() - began
+
+    async def is_ready(self) -> bool:
+        """By the word of every process."""
+        return all(await asyncio.gather(*(self._is_ready(member.url) for member in self._town.members.values())))
+
+    async def learn(self) -> None:
+        """Which errors there are: status and code of each in the nomenclature."""
+        async with self._session.get(f"{self._town.members[GATEWAYS[0]].url}/api/errors") as response:
+            entries = (await response.json())["errors"]
+        self.rules = Rules(self.rules.late_s, frozenset(f"{entry['status']} {entry['code']}" for entry in entries))
+
+    async def quiet(self, within_s: float) -> None:
+        """Returns once nothing is under way and no connection has been closed for a while, or the time is over."""
+        until, before = time.monotonic() + within_s, dict[str, int]()
+        while time.monotonic() < until:
+            now = await self.vitals()
+            held = {name: one.descriptors for name, one in now.items()}
+            if held == before and not any(one.pending for one in now.values()):
+                return
+            before = held
+            await asyncio.sleep(QUIET_FOR_S)
+
+    async def vitals(self) -> dict[str, Vitals]:
+        names = list(self._town.members)
+        return dict(zip(names, await asyncio.gather(*map(self._vitals, names)), strict=True))
+
+    async def recovered(
+        self, vitals: Mapping[str, Vitals], queues: Mapping[str, int], margins: Margins, within_s: float
+    ) -> tuple[list[Broken], dict[str, Vitals]]:
+        """What is still more than it was, once nothing is or the time is over."""
+        until = time.monotonic() + within_s
+        while True:
+            now, left = await self.vitals(), await asyncio.to_thread(self._town.queues)
+            broken = grown(vitals, now, margins) + left_in_queues(queues, left)
+            if not broken or time.monotonic() > until:
+                return broken, now
+            await asyncio.sleep(1.0)
+
+    async def _is_ready(self, url: str) -> bool:
+        async with self._session.get(f"{url}/readyz") as response:
+            return response.status == 200
+
+    async def _is_well(self) -> bool:
+        asked = [self._knows(port, kind) for port in self._town.ports for kind in WELL_KINDS for _ in range(TURNS)]
+        return all(await asyncio.gather(*asked))
+
+    async def _knows(self, port: int, kind: str) -> bool:
+        """Whether this gateway tells the truth of somebody new. What it may never tell is kept in `broken`."""
+        citizen = Citizen(next(self._numbers), BY_NAME[kind])
+        self.asked += 1
+        began = time.monotonic()
+        url = URL(f"http://{HOST}:{port}{QF}?{citizen.query()}", encoded=True)
+        try:
+            async with self._session.get(url, headers={"Authorization": f"Bearer {self._caller.token}"}) as response:
+                answer = Answer(response.status, await response.read(), time.monotonic() - began)
+        except (ClientError, TimeoutError):
+            return False
+        self.broken += judged(citizen, self._caller, answer, self.rules)
+        right = is_right(citizen, answer)
+        self.right += right
+        return right
+
+    async def _vitals(self, name: str) -> Vitals:
+        async with self._session.get(f"{self._town.members[name].url}/metrics") as response:
+            families = text_string_to_metric_families(await response.text())
+        figures: defaultdict[str, float] = defaultdict(float)
+        for sample in (sample for family in families for sample in family.samples):
+            figures[sample.name] += sample.value
+        return Vitals(
+            memory_mb=figures["process_resident_memory_bytes"] / 2**20,
+            descriptors=int(figures["process_open_fds"]),
+            tasks=int(figures["bouquet_tasks"]),
+            pending=int(sum(figures[name] for name in PENDING)),
+        )
+
+
+@asynccontextmanager
+async def doctor(town: Town, caller: Caller, late_s: float) -> AsyncIterator[Doctor]:
+    """Once the town is well for the first time, since only then it has a nomenclature."""
+    # A connection each: a gateway that ends keeps nobody's for the next question.
+    async with ClientSession(
+        connector=TCPConnector(force_close=True, limit=0), timeout=ClientTimeout(total=late_s + PATIENCE_S)
+    ) as session:
+        made = Doctor(town, session, caller, Rules(late_s, frozenset()))
+        async with asyncio.timeout(OPENS_WITHIN_S):
+            while not await made.is_ready():  # noqa: ASYNC110 - other processes, without an event
+                await asyncio.sleep(EVERY_S)
+        await made.learn()
+        yield made

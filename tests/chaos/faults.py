@@ -1,0 +1,143 @@
+"""How each fault of the schedule is done to a town, and undone: a context each, mended at its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import TypeAlias
+
+from aiohttp import ClientSession
+
+from bouquet_proto.names import queue_of
+from bouquet_worker.simulate import Fault
+from tests.chaos.funds import LATE, WELL
+from tests.chaos.schedule import WORKERS, Strike
+from tests.chaos.town import Town
+from tests.support.daemon import Daemon
+from tests.support.proxy import Relay
+
+SLOW_S = 0.03
+"""A piece: a busy connection has as many as it can carry in one go."""
+
+Doing: TypeAlias = Callable[[Town, str], AbstractAsyncContextManager[None]]
+
+
+@asynccontextmanager
+async def _killed(*daemons: Daemon) -> AsyncIterator[None]:
+    for daemon in daemons:
+        daemon.kill()
+    try:
+        yield
+    finally:
+        await asyncio.gather(*(asyncio.to_thread(daemon.start) for daemon in daemons))
+
+
+@asynccontextmanager
+async def _hung(daemon: Daemon) -> AsyncIterator[None]:
+    daemon.pause()
+    try:
+        yield
+    finally:
+        daemon.resume()
+
+
+@asynccontextmanager
+async def _stopped(town: Town, name: str) -> AsyncIterator[None]:
+    member = town.members[name]
+    await member.end()
+    try:
+        yield
+    finally:
+        await member.begin()
+
+
+@asynccontextmanager
+async def _short_of_memory(town: Town, _: str) -> AsyncIterator[None]:
+    await asyncio.to_thread(town.broker.ctl, "set_vm_memory_high_watermark", "0")
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(town.broker.ctl, "set_vm_memory_high_watermark", "0.4")
+
+
+@asynccontextmanager
+async def _queue_deleted(town: Town, provider: str) -> AsyncIterator[None]:
+    """Its workers make it anew."""
+    await asyncio.to_thread(town.broker.ctl, "delete_queue", queue_of(provider))
+    yield
+
+
+@asynccontextmanager
+async def _cut(way: Relay) -> AsyncIterator[None]:
+    await way.shut()
+    try:
+        yield
+    finally:
+        await way.open()
+
+
+@asynccontextmanager
+async def _silent(way: Relay) -> AsyncIterator[None]:
+    way.hold()
+    try:
+        yield
+    finally:
+        way.flow()
+
+
+@asynccontextmanager
+async def _slow(way: Relay) -> AsyncIterator[None]:
+    way.delay_s = SLOW_S
+    try:
+        yield
+    finally:
+        way.flow()
+
+
+@asynccontextmanager
+async def _feeling(mood: str, town: Town, fund: str) -> AsyncIterator[None]:
+    async with ClientSession(town.funds.url) as session:
+        await session.put(f"/moods/{fund}/{mood}")
+        try:
+            yield
+        finally:
+            await session.put(f"/moods/{fund}/{WELL}")
+
+
+def _every_worker_killed(town: Town, provider: str) -> AbstractAsyncContextManager[None]:
+    return _killed(*(town.members[name] for name in WORKERS if name.startswith(provider)))
+
+
+DOING: dict[str, Doing] = {
+    "broker killed": lambda town, _: _killed(town.broker),
+    "broker hung": lambda town, _: _hung(town.broker),
+    "broker short of memory": _short_of_memory,
+    "queue deleted": _queue_deleted,
+    "way to the broker cut": lambda town, name: _cut(town.ways[name]),
+    "way to the broker silent": lambda town, name: _silent(town.ways[name]),
+    "way to the broker slow": lambda town, name: _slow(town.ways[name]),
+    "way to the fund cut": lambda town, fund: _cut(town.ways[fund]),
+    "way to the fund silent": lambda town, fund: _silent(town.ways[fund]),
+    "way to the fund slow": lambda town, fund: _slow(town.ways[fund]),
+    "fund answers 500": partial(_feeling, Fault.INTERNAL.value),
+    "fund answers 503": partial(_feeling, Fault.UNAVAILABLE.value),
+    "fund answers garbage": partial(_feeling, Fault.TRUNCATED.value),
+    "fund hangs up": partial(_feeling, Fault.CUT.value),
+    "fund answers late": partial(_feeling, LATE),
+    "worker killed": lambda town, name: _killed(town.members[name]),
+    "worker hung": lambda town, name: _hung(town.members[name]),
+    "worker stopped": _stopped,
+    "every worker killed": _every_worker_killed,
+    "gateway stopped": _stopped,
+    "redis killed": lambda town, _: _killed(town.redis),
+    "redis hung": lambda town, _: _hung(town.redis),
+    "registry killed": lambda town, _: _killed(town.members["registry"]),
+}
+
+
+async def strike(town: Town, what: Strike) -> None:
+    """Breaks it, and returns once it has been mended."""
+    async with DOING[what.fault](town, what.target):
+        await asyncio.sleep(what.lasts_s)

@@ -1,0 +1,72 @@
+"""Both funds, in a process of their own; and how they feel, which `PUT /moods/{fund}/{mood}` says.
+
+`python -m tests.chaos.funds PORT`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import uvloop
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from bouquet_proto.signals import stop_requested
+from bouquet_worker.simulate import Fault, listening, misbehave
+from tests.mesh.mesh import HOST, PROVIDERS
+
+WELL, LATE = "well", "late"
+LATE_S = 1.2
+"""In time for a patient worker, too late for a hedge."""
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+MOODS = web.AppKey("moods", dict[str, str])
+
+
+def funds() -> web.Application:
+    """`/cnaf/…` and `/msa/…`."""
+    app = web.Application()
+    app[MOODS] = dict.fromkeys(PROVIDERS, WELL)
+    app.add_routes([web.put("/moods/{fund}/{mood}", _feel), web.get("/livez", _alive)])
+    for provider, (_, simulator) in PROVIDERS.items():
+        fund = simulator.app()
+        fund.middlewares.append(_moody(app[MOODS], provider))
+        app.add_subapp(f"/{provider}", fund)
+    return app
+
+
+def _moody(moods: dict[str, str], fund: str) -> Middleware:
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        match moods[fund]:
+            case "well":
+                return await handler(request)
+            case "late":
+                await asyncio.sleep(LATE_S)
+                return await handler(request)
+            case mood:
+                return await misbehave(request, Fault(mood))
+
+    return answer
+
+
+async def _feel(request: web.Request) -> web.Response:
+    request.app[MOODS][request.match_info["fund"]] = request.match_info["mood"]
+    return web.Response()
+
+
+async def _alive(_: web.Request) -> web.Response:
+    return web.Response()
+
+
+async def serve(port: int) -> None:
+    async with listening(funds(), HOST, port):
+        await stop_requested()
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(int(sys.argv[1])))

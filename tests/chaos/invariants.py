@@ -1,0 +1,166 @@
+"""What must hold of every answer, whatever is broken meanwhile; and of every process, once nothing is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+
+import msgspec
+from msgspec import Struct
+
+from tests.chaos.people import NOBODY, Citizen
+
+
+class Invariant(StrEnum):
+    IN_TIME = "every call ended by its deadline"
+    ANSWERED = "every call was answered, by one gateway or the other"
+    TYPED = "every error is one of the nomenclature, and not the caller's fault"
+    NEVER_NOBODY = "who is known is never told to be nobody's"
+    OWN_PERSON = "no answer is about somebody else"
+    OWN_FIELDS = "no answer opens a field that the caller may not see"
+    HEALED = "after each fault the mesh heals within the stated time"
+    QUIET = "in the end nothing is pending: requests, calls, messages, records"
+    BASELINE = "in the end queues, tasks, descriptors and memory are back to what they were"
+    RECORDED = "the access journal is whole, and has each call that was answered"
+
+
+class Broken(Struct, frozen=True):
+    invariant: Invariant
+    story: str
+
+
+class Caller(Struct, frozen=True):
+    """`fields` are what its token opens."""
+
+    token: str
+    fields: frozenset[str]
+
+
+class Rules(Struct, frozen=True):
+    """`late_s`: the deadline, and grace for a machine that has other work. `errors`: status and code, as documented."""
+
+    late_s: float
+    errors: frozenset[str]
+
+
+class Answer(Struct, frozen=True):
+    status: int
+    body: bytes
+    took_s: float
+
+
+class _Error(Struct):
+    code: str
+
+
+class _Body(Struct):
+    data: dict[str, msgspec.Raw] = {}
+    errors: list[_Error] = []
+
+
+class _Person(Struct):
+    prenoms: str
+
+
+class _Quotient(Struct):
+    fournisseur: str
+
+
+def judged(citizen: Citizen, caller: Caller, answer: Answer, rules: Rules, *, repeated: bool = False) -> list[Broken]:
+    """`repeated`: somebody may be asking about the same person right now, which may be told as a conflict."""
+    return list(_judged(citizen, caller, answer, rules, repeated))
+
+
+def told(answer: Answer) -> str:
+    """Status and code; on a 200, `200`. `garbage` for what is not in our envelope."""
+    if answer.status == 200:
+        return "200"
+    try:
+        [error] = msgspec.json.decode(answer.body, type=_Body).errors
+    except (msgspec.MsgspecError, ValueError):
+        return f"{answer.status} garbage"
+    return f"{answer.status} {error.code}"
+
+
+def is_right(citizen: Citizen, answer: Answer) -> bool:
+    """Whether it tells what the funds know, as when nothing is broken. Of whom it tells, `judged` says."""
+    answers = citizen.kind.answers
+    return told(answer) in answers or (answer.status == 200 and any(right.startswith("200") for right in answers))
+
+
+def _judged(citizen: Citizen, caller: Caller, answer: Answer, rules: Rules, repeated: bool) -> Iterator[Broken]:
+    story = f"citizen {citizen.number} {citizen.kind.name}: {told(answer)} after {answer.took_s:.2f} s"
+    if answer.took_s > rules.late_s:
+        yield Broken(Invariant.IN_TIME, story)
+    if answer.status == 200:
+        yield from _judged_data(citizen, caller, answer, story)
+        return
+    said = told(answer)
+    if said == NOBODY:
+        if NOBODY not in citizen.kind.answers:
+            yield Broken(Invariant.NEVER_NOBODY, story)
+    elif said not in rules.errors or not (answer.status >= 502 or (repeated and answer.status == 409)):
+        yield Broken(Invariant.TYPED, story)
+
+
+def _judged_data(citizen: Citizen, caller: Caller, answer: Answer, story: str) -> Iterator[Broken]:
+    if not is_right(citizen, answer):
+        yield Broken(Invariant.OWN_PERSON, f"{story}, whom nobody knows")
+        return
+    try:
+        data = msgspec.json.decode(answer.body, type=_Body).data
+        persons = msgspec.json.decode(data["allocataires"], type=list[_Person])
+    except (msgspec.MsgspecError, KeyError):
+        yield Broken(Invariant.TYPED, f"{story}, without the persons asked for")
+        return
+    if [person.prenoms for person in persons] != [citizen.first_names]:
+        yield Broken(Invariant.OWN_PERSON, story)
+    if extra := data.keys() - caller.fields:
+        yield Broken(Invariant.OWN_FIELDS, f"{story}, with {sorted(extra)}")
+    if "quotient_familial" in data:
+        fund = msgspec.json.decode(data["quotient_familial"], type=_Quotient).fournisseur
+        if f"200 {fund}" not in citizen.kind.answers:
+            yield Broken(Invariant.OWN_PERSON, f"{story}, by {fund}")
+
+
+class Vitals(Struct, frozen=True):
+    """Of one process, while nobody asks it anything."""
+
+    memory_mb: float
+    descriptors: int
+    tasks: int
+    pending: int
+
+
+class Margins(Struct, frozen=True):
+    """What a process may have more of than before, and not be leaking."""
+
+    memory_share: float
+    memory_mb: float
+    descriptors: int
+    tasks: int
+
+
+def grown(before: Mapping[str, Vitals], after: Mapping[str, Vitals], margins: Margins) -> list[Broken]:
+    return [broken for name, now in after.items() for broken in _grown(name, before[name], now, margins)]
+
+
+def _grown(name: str, before: Vitals, now: Vitals, margins: Margins) -> Iterator[Broken]:
+    if now.pending:
+        yield Broken(Invariant.QUIET, f"{name}: {now.pending} pending")
+    figures = (
+        ("MB", before.memory_mb, now.memory_mb, before.memory_mb * margins.memory_share + margins.memory_mb),
+        ("descriptors", before.descriptors, now.descriptors, margins.descriptors),
+        ("tasks", before.tasks, now.tasks, margins.tasks),
+    )
+    for what, had, has, margin in figures:
+        if has > had + margin:
+            yield Broken(Invariant.BASELINE, f"{name}: {has:.0f} {what}, had {had:.0f}")
+
+
+def left_in_queues(before: Mapping[str, int], after: Mapping[str, int]) -> list[Broken]:
+    """Queues by name, with their messages. Reply queues have a name of their own each time: their number counts."""
+    full = [Broken(Invariant.QUIET, f"queue {name}: {depth} messages") for name, depth in after.items() if depth]
+    if len(after) != len(before):
+        full.append(Broken(Invariant.BASELINE, f"{len(after)} queues, were {len(before)}"))
+    return full

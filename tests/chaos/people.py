@@ -1,0 +1,73 @@
+"""Who is asked about: simulated people, no two alike, each of a kind that says what each fund knows of them."""
+
+from __future__ import annotations
+
+import random
+import string
+from collections.abc import Iterator
+from urllib.parse import quote, urlencode
+
+from msgspec import Struct
+
+from tests.mesh.people import named
+
+PROBED_FROM = 1_000_000_000
+"""Numbers of people whom the crowd never asks about."""
+
+
+class Kind(Struct, frozen=True):
+    """`answers`: status and code, or status and fund, of which one is the right answer when nothing is broken.
+
+    Whoever a fund knows is never told to be nobody's: no kind with a 200 has a 404.
+    """
+
+    name: str
+    birth_name: str
+    answers: frozenset[str]
+    share: int
+    """Of a hundred."""
+
+
+NOBODY = "404 35003"
+
+KINDS = (
+    Kind("of the CAF", "CAF-FOUND", frozenset({"200 CNAF"}), 60),
+    Kind("of the MSA", "MSA-FOUND", frozenset({"200 MSA"}), 20),
+    Kind("of both", "CAF-FOUND MSA-FOUND", frozenset({"200 CNAF", "200 MSA"}), 8),
+    Kind("of nobody", "CAF-NO-FILE", frozenset({NOBODY}), 10),
+    Kind("of a silent CAF and the MSA", "CAF-SLOW MSA-FOUND", frozenset({"200 MSA"}), 1),
+    Kind("of a silent CAF, unknown to the MSA", "CAF-SLOW", frozenset(), 1),
+)
+BY_NAME = {kind.name: kind for kind in KINDS}
+
+
+class Citizen(Struct, frozen=True):
+    number: int
+    kind: Kind
+
+    @property
+    def first_names(self) -> str:
+        """Nobody else's."""
+        return f"ALIX {_letters(self.number)}"
+
+    def query(self) -> str:
+        asked = named(self.kind.birth_name) | {"prenoms[]": self.first_names.split()}
+        return urlencode(asked, doseq=True, quote_via=quote)
+
+
+def citizens(chance: random.Random, number: int = 0) -> Iterator[Citizen]:
+    """Without end, nobody twice, from `number` on."""
+    shares = [kind.share for kind in KINDS]
+    while True:
+        [kind] = chance.choices(KINDS, shares)
+        yield Citizen(number, kind)
+        number += 1
+
+
+def _letters(number: int) -> str:
+    text = ""
+    while True:
+        number, letter = divmod(number, 26)
+        text += string.ascii_uppercase[letter]
+        if not number:
+            return text

@@ -1,0 +1,105 @@
+"""What a run has to tell, and how it is told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from msgspec import Struct, field
+
+from tests.chaos.crowd import Tale
+from tests.chaos.invariants import Broken, Invariant, Vitals
+from tests.chaos.schedule import Episode
+
+SHOWN = 20
+QUANTILES = (0.5, 0.95, 0.99, 1.0)
+
+
+class Survived(Struct, frozen=True):
+    """`healed_s`: from the end of the last fault to everybody being known again; `None` for not in time."""
+
+    at_s: float
+    episode: Episode
+    healed_s: float | None
+
+    def __str__(self) -> str:
+        healed = "NOT HEALED" if self.healed_s is None else f"healed in {self.healed_s:.1f} s"
+        return f"{self.at_s:6.1f} s  {self.episode}: {healed}"
+
+
+class Report(Struct):
+    repeat: str
+    """The command that does the same again."""
+    seconds: float = 0.0
+    """With faults, or after the warm-up."""
+    tales: list[Tale] = []
+    """Of the warm-up, and then of what was measured."""
+    survived: list[Survived] = []
+    broken: list[Broken] = []
+    """Beside those of single answers, which the tale has."""
+    before: Mapping[str, Vitals] = field(default_factory=dict)
+    after: Mapping[str, Vitals] = field(default_factory=dict)
+    records: int = 0
+
+    @property
+    def counts(self) -> Counter[Invariant]:
+        counted = Counter(broken.invariant for broken in self.broken)
+        return sum((tale.broken for tale in self.tales), counted)
+
+    @property
+    def is_good(self) -> bool:
+        return not self.counts
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
+
+def _lines(report: Report) -> Iterator[str]:
+    tale = report.tales[-1]
+    pace = tale.asked / report.seconds
+    yield f"{tale.asked} calls in {report.seconds:.0f} s, {pace:.0f} a second; the same again: {report.repeat}"
+    yield from _faults(report.survived)
+    yield "Calls by answer"
+    yield from _table((f"{count}", said) for said, count in tale.answered.most_common())
+    yield f"  {tale.moved} attempts moved on to the other gateway; {report.records} records in the access journal"
+    yield "Seconds, p50 p95 p99 and most: " + "  ".join(f"{tale.quantile_s(share):.3f}" for share in QUANTILES)
+    yield "Processes: MB, descriptors, tasks, before and after"
+    yield from _table(_vitals(report.before, report.after))
+    yield "Invariants, and how often each was broken"
+    yield from _table((f"{report.counts[invariant]}", invariant.value) for invariant in Invariant)
+    shown = report.broken + [broken for tale in report.tales for broken in tale.shown]
+    yield from (f"BROKEN {broken.invariant.name}: {broken.story}" for broken in shown[:SHOWN])
+
+
+def _faults(survived: list[Survived]) -> Iterator[str]:
+    if not survived:
+        return
+    healed: dict[str, list[float | None]] = {}
+    for one in survived:
+        for strike in one.episode.strikes:
+            healed.setdefault(strike.fault, []).append(one.healed_s)
+    yield f"{sum(map(len, healed.values()))} faults, by kind: times, and the longest healing"
+    yield from _table((f"{len(times)}", fault, _longest(times)) for fault, times in sorted(healed.items()))
+
+
+def _longest(times: Iterable[float | None]) -> str:
+    known = [-1.0 if seconds is None else seconds for seconds in times]
+    return "not healed" if -1.0 in known else f"{max(known):.1f} s"
+
+
+def _vitals(before: Mapping[str, Vitals], after: Mapping[str, Vitals]) -> Iterator[tuple[str, ...]]:
+    for name, now in after.items():
+        had = before[name]
+        yield (
+            name,
+            f"{had.memory_mb:.1f} {now.memory_mb:.1f} ({now.memory_mb / had.memory_mb - 1:+.1%})",
+            f"{had.descriptors} {now.descriptors}",
+            f"{had.tasks} {now.tasks}",
+        )
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    listed = list(rows)
+    widths = [max(map(len, column)) for column in zip(*listed, strict=True)]
+    for row in listed:
+        yield "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -1,0 +1,153 @@
+"""The two runs: chaos, with a schedule of faults, and soak, with none and for longer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from bouquet_registry.journal import audit
+from tests.chaos.crowd import Plan, Tale, gathered
+from tests.chaos.doctor import Doctor, doctor
+from tests.chaos.faults import strike
+from tests.chaos.invariants import Broken, Caller, Invariant, Margins
+from tests.chaos.people import NOBODY
+from tests.chaos.report import Report, Survived
+from tests.chaos.schedule import schedule
+from tests.chaos.town import DEADLINE_S, Town, town
+
+Tell: TypeAlias = Callable[[str], object]
+
+WARM_UP_S = 8.0
+QUIET_WITHIN_S = 60.0
+"""Connections that nobody uses are kept for a while."""
+UNPACED = 100_000.0
+CHAOS_MARGINS = Margins(memory_share=0.25, memory_mb=15.0, descriptors=12, tasks=8)
+"""Processes that were started again have not lived the same life as those of the baseline."""
+SOAK_MARGINS = Margins(memory_share=0.05, memory_mb=0.0, descriptors=4, tasks=4)
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """`grace_s` and `heals_within_s` are the machine's share: it may have other work."""
+
+    seconds: float
+    seed: int = 0
+    per_second: float
+    at_once: int = 100
+    grace_s: float = 2.0
+    heals_within_s: float = 30.0
+    repeat: str = ""
+
+
+class Run:
+    """A town that is well, its doctor, and what is found out there."""
+
+    def __init__(self, order: Order, there: Town, callers: Sequence[Caller], looks: Doctor, tell: Tell) -> None:
+        self.order = order
+        self.town = there
+        self.doctor = looks
+        self.tell = tell
+        self.report = Report(order.repeat)
+        self._callers = tuple(callers)
+
+    async def ask(self, per_second: float, during: Awaitable[None]) -> Tale:
+        """A crowd, for as long as something else takes. No two crowds ask about the same people."""
+        tales = self.report.tales
+        plan = Plan(
+            ports=self.town.ports,
+            callers=self._callers,
+            rules=self.doctor.rules,
+            seed=self.order.seed,
+            first_person=sum(tale.asked for tale in tales),
+            per_second=per_second,
+            at_once=self.order.at_once,
+        )
+        async with gathered(plan) as crowd:
+            await during
+            tales.append(await crowd.ended())
+        return tales[-1]
+
+
+async def chaos(folder: Path, order: Order, tell: Tell) -> Report:
+    async with _opened(folder, order, tell) as run:
+        await run.ask(order.per_second, asyncio.sleep(WARM_UP_S))
+        await asyncio.to_thread(run.town.broker.settle)
+        async with _compared(run, CHAOS_MARGINS):
+            await run.ask(order.per_second, _break(run))
+    return run.report
+
+
+async def soak(folder: Path, order: Order, tell: Tell) -> Report:
+    """At `order.per_second`, or half of what the mesh was seen to do in its first seconds."""
+    async with _opened(folder, order, tell) as run:
+        peak = (await run.ask(UNPACED, asyncio.sleep(WARM_UP_S))).asked / WARM_UP_S
+        per_second = order.per_second or peak / 2
+        tell(f"peak {peak:.0f} a second; {per_second:.0f} a second from now on")
+        warm_up_s = max(WARM_UP_S, order.seconds / 5)
+        await run.ask(per_second, asyncio.sleep(warm_up_s))
+        async with _compared(run, SOAK_MARGINS):
+            await run.ask(per_second, asyncio.sleep(order.seconds - warm_up_s))
+    return run.report
+
+
+@asynccontextmanager
+async def _opened(folder: Path, order: Order, tell: Tell) -> AsyncIterator[Run]:
+    async with town(folder) as there:
+        callers = await there.callers()
+        async with doctor(there, callers[0], DEADLINE_S + order.grace_s) as looks:
+            if await looks.healed(order.heals_within_s) is None:
+                raise TimeoutError("the mesh was not well before anything was done to it")
+            yield Run(order, there, callers, looks, tell)
+
+
+@asynccontextmanager
+async def _compared(run: Run, margins: Margins) -> AsyncIterator[None]:
+    """What every process holds before and after, while nobody asks; and whether the journal has all."""
+    report, looks = run.report, run.doctor
+    await looks.quiet(QUIET_WITHIN_S)
+    report.before, queues = await looks.vitals(), await asyncio.to_thread(run.town.queues)
+    began = time.monotonic()
+    yield
+    report.seconds = time.monotonic() - began
+    left, report.after = await looks.recovered(report.before, queues, margins, QUIET_WITHIN_S)
+    report.broken += [*left, *looks.broken, *await _unrecorded(run)]
+
+
+async def _break(run: Run) -> None:
+    """The schedule, an episode once the one before has healed."""
+    began = time.monotonic()
+    for episode in schedule(run.order.seed, run.order.seconds):
+        await asyncio.sleep(max(0.0, began + episode.at_s - time.monotonic()))
+        if (at_s := time.monotonic() - began) > run.order.seconds:
+            break
+        async with asyncio.TaskGroup() as striking:
+            for one in episode.strikes:
+                striking.create_task(strike(run.town, one))
+        survived = Survived(at_s, episode, await run.doctor.healed(run.order.heals_within_s))
+        run.report.survived.append(survived)
+        run.tell(str(survived))
+        if survived.healed_s is None:
+            run.report.broken.append(Broken(Invariant.HEALED, str(survived)))
+
+
+async def _unrecorded(run: Run) -> list[Broken]:
+    """Each answer that gave data or an absence has its record; and there is none that nobody asked for."""
+    asked = sum(tale.asked + tale.moved for tale in run.report.tales) + run.doctor.asked
+    answered = sum(tale.answered["200"] + tale.answered[NOBODY] for tale in run.report.tales) + run.doctor.right
+    until = time.monotonic() + QUIET_WITHIN_S
+    try:
+        records = await run.town.records()
+        while records < answered and time.monotonic() < until:
+            await asyncio.sleep(1.0)
+            records = await run.town.records()
+    except audit.Broken as error:
+        return [Broken(Invariant.RECORDED, str(error))]
+    run.report.records = records
+    if answered <= records <= asked:
+        return []
+    return [Broken(Invariant.RECORDED, f"{records} records of {answered} answers to {asked} calls")]

@@ -1,0 +1,27 @@
+"""Two minutes of chaos. More: `make chaos MINUTES=10 SEED=…`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.runs import Order, chaos
+from tests.conftest import need
+from tests.support import rabbitmq, redis
+
+BRIEF = Order(seconds=80.0, seed=3, per_second=40.0, at_once=40, grace_s=5.0, heals_within_s=60.0)
+"""With the warm-up and the look at what is left, two minutes. Generous to machines that have other work."""
+
+
+@pytest.mark.broker
+@pytest.mark.slow
+@pytest.mark.timeout(480)
+async def test_two_minutes_of_chaos_break_no_invariant(tmp_path: Path) -> None:
+    need(rabbitmq.RABBITMQ_3.is_installed, "RabbitMQ")
+    need(redis.PROGRAM is not None, "redis")
+    episodes = list[str]()
+    report = await chaos(tmp_path, BRIEF, episodes.append)
+    assert report.is_good, "\n".join([*episodes, str(report)])
+    assert report.survived
+    assert report.tales[-1].answered["200"] > BRIEF.seconds

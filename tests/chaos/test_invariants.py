@@ -1,0 +1,115 @@
+"""A judge that lets everything pass would make every run a good one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.chaos.invariants import (
+    Answer,
+    Broken,
+    Caller,
+    Invariant,
+    Margins,
+    Rules,
+    Vitals,
+    grown,
+    judged,
+    left_in_queues,
+)
+from tests.chaos.people import BY_NAME, NOBODY, Citizen
+
+RULES = Rules(late_s=5.0, errors=frozenset({"502 23001", "404 00404", "409 00015", "422 00361", "500 00500", NOBODY}))
+EVERYTHING = Caller("", frozenset({"quotient_familial", "allocataires", "enfants", "adresse"}))
+PERSONS = Caller("", frozenset({"allocataires"}))
+HERS = Citizen(7, BY_NAME["of the CAF"])
+NOBODY_S = Citizen(7, BY_NAME["of nobody"])
+
+
+def found(citizen: Citizen = HERS, *, by: str = "CNAF", took_s: float = 0.1) -> Answer:
+    person = {"nom_naissance": "CAF-FOUND", "prenoms": citizen.first_names}
+    return said(200, {"data": {"quotient_familial": {"fournisseur": by}, "allocataires": [person]}}, took_s)
+
+
+def failed(status: int, code: str, took_s: float = 0.1) -> Answer:
+    return said(status, {"errors": [{"code": code, "title": "…"}]}, took_s)
+
+
+def said(status: int, body: Any, took_s: float = 0.1) -> Answer:
+    return Answer(status, json.dumps(body).encode(), took_s)
+
+
+def invariants(broken: list[Broken]) -> list[Invariant]:
+    return [one.invariant for one in broken]
+
+
+@pytest.mark.parametrize(
+    ("citizen", "answer"),
+    [(HERS, found()), (HERS, failed(502, "23001")), (NOBODY_S, failed(404, "35003"))],
+    ids=["found", "a typed error", "an absence"],
+)
+def test_what_is_right_breaks_nothing(citizen: Citizen, answer: Answer) -> None:
+    assert judged(citizen, EVERYTHING, answer, RULES) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "invariant"),
+    [
+        (found(took_s=5.1), Invariant.IN_TIME),
+        (failed(502, "23001", took_s=5.1), Invariant.IN_TIME),
+        (failed(404, "35003"), Invariant.NEVER_NOBODY),
+        (found(Citizen(8, HERS.kind)), Invariant.OWN_PERSON),
+        (found(by="MSA"), Invariant.OWN_PERSON),
+        (failed(502, "99999"), Invariant.TYPED),
+        (failed(500, "00500"), Invariant.TYPED),
+        (failed(422, "00361"), Invariant.TYPED),
+        (failed(404, "00404"), Invariant.TYPED),
+        (failed(409, "00015"), Invariant.TYPED),
+        (said(502, "<html>"), Invariant.TYPED),
+        (said(200, {"data": {}}), Invariant.TYPED),
+    ],
+)
+def test_what_is_wrong_breaks_its_invariant(answer: Answer, invariant: Invariant) -> None:
+    assert invariants(judged(HERS, EVERYTHING, answer, RULES)) == [invariant]
+
+
+def test_data_about_whom_nobody_knows_is_somebody_else_s() -> None:
+    assert invariants(judged(NOBODY_S, EVERYTHING, found(NOBODY_S), RULES)) == [Invariant.OWN_PERSON]
+
+
+def test_a_field_that_the_caller_may_not_see_is_found() -> None:
+    assert invariants(judged(HERS, PERSONS, found(), RULES)) == [Invariant.OWN_FIELDS]
+
+
+def test_a_conflict_is_allowed_to_who_asks_again() -> None:
+    assert judged(HERS, EVERYTHING, failed(409, "00015"), RULES, repeated=True) == []
+
+
+MARGINS = Margins(memory_share=0.1, memory_mb=5.0, descriptors=2, tasks=3)
+BEFORE = Vitals(memory_mb=100.0, descriptors=20, tasks=30, pending=0)
+
+
+@pytest.mark.parametrize("after", [BEFORE, Vitals(115.0, 22, 33, 0), Vitals(50.0, 10, 5, 0)])
+def test_what_stays_within_its_margins_has_not_grown(after: Vitals) -> None:
+    assert grown({"gateway": BEFORE}, {"gateway": after}, MARGINS) == []
+
+
+@pytest.mark.parametrize(
+    ("after", "invariant"),
+    [
+        (Vitals(116.0, 20, 30, 0), Invariant.BASELINE),
+        (Vitals(100.0, 23, 30, 0), Invariant.BASELINE),
+        (Vitals(100.0, 20, 34, 0), Invariant.BASELINE),
+        (Vitals(100.0, 20, 30, 1), Invariant.QUIET),
+    ],
+)
+def test_what_has_grown_is_told(after: Vitals, invariant: Invariant) -> None:
+    assert invariants(grown({"gateway": BEFORE}, {"gateway": after}, MARGINS)) == [invariant]
+
+
+def test_a_message_left_in_a_queue_and_a_queue_left_behind_are_told() -> None:
+    assert left_in_queues({"a": 0, "reply-1": 0}, {"a": 0, "reply-2": 0}) == []
+    assert invariants(left_in_queues({"a": 0}, {"a": 3})) == [Invariant.QUIET]
+    assert invariants(left_in_queues({"a": 0}, {"a": 0, "b": 0})) == [Invariant.BASELINE]

@@ -1,0 +1,59 @@
+"""The list of what breaks: the same for the same seed, and complete."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tests.chaos.faults import DOING
+from tests.chaos.schedule import FAULTS, Episode, schedule
+
+BY_NAME = {fault.name: fault for fault in FAULTS}
+SEEDS = range(20)
+
+
+def lasts_s(episode: Episode) -> float:
+    return max(strike.lasts_s for strike in episode.strikes)
+
+
+def test_a_seed_always_breaks_the_same_things() -> None:
+    assert schedule(7, 600) == schedule(7, 600)
+    assert schedule(7, 600) != schedule(8, 600)
+
+
+def test_a_longer_run_begins_as_a_shorter_one_does() -> None:
+    shorter = schedule(7, 120)
+    assert schedule(7, 600)[: len(shorter)] == shorter
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_ten_minutes_have_every_fault(seed: int) -> None:
+    assert {strike.fault for episode in schedule(seed, 600) for strike in episode.strikes} == BY_NAME.keys()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_episode_has_healed_before_the_next_and_before_the_end(seed: int) -> None:
+    episodes = schedule(seed, 600)
+    for one, following in itertools.pairwise(episodes):
+        assert one.at_s + lasts_s(one) < following.at_s
+    assert episodes[-1].at_s + lasts_s(episodes[-1]) < 600
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_is_broken_twice_at_once(seed: int) -> None:
+    for episode in schedule(seed, 600):
+        places = [BY_NAME[strike.fault].place for strike in episode.strikes]
+        assert len(set(places)) == len(places)
+
+
+def test_a_strike_is_what_its_fault_may_be() -> None:
+    for strike in (strike for episode in schedule(3, 3600) for strike in episode.strikes):
+        fault = BY_NAME[strike.fault]
+        shortest_s, longest_s = fault.lasts_s
+        assert strike.target in fault.targets
+        assert shortest_s <= strike.lasts_s <= longest_s
+
+
+def test_every_fault_can_be_done() -> None:
+    assert DOING.keys() == BY_NAME.keys()

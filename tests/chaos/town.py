@@ -1,0 +1,170 @@
+"""The mesh that is put to the test: real processes over a broker of their own, every way between them through a relay.
+
+gateways (2) ── redis       registry, journal
+    └── relay ── broker ── relay ── workers (2 a fund) ── relay ── funds
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.programs import Program, plain_environ
+from bouquet_proto.names import worker_prefix
+from bouquet_proto.quotient_familial import FIELDS
+from bouquet_proto.settings import Secret
+from bouquet_registry.journal.audit import verify
+from bouquet_registry.store import open_store
+from tests.chaos.invariants import Caller
+from tests.chaos.schedule import FUNDS, GATEWAYS, WORKERS
+from tests.mesh.door import RECIPIENT
+from tests.mesh.mesh import PROVIDERS
+from tests.support.daemon import free_port
+from tests.support.proxy import Relay
+from tests.support.rabbitmq import RabbitNode
+from tests.support.redis import RedisServer
+
+DEADLINE_S = 4.0
+HEDGE_AFTER_S = 0.8
+FUND_TIMEOUT_S = 2.0
+ENDS_WITHIN_S = 30.0
+CALLERS = {"everything": tuple(FIELDS), "persons": ("allocataires",)}
+"""Habilitations, and the fields that they open. Persons always: by them an answer is known to be the right one."""
+
+
+class Member(Program):
+    """A process of ours, to be hung, killed or asked to end. Started again it has the same name, port and settings."""
+
+    async def begin(self) -> None:
+        await asyncio.to_thread(self.start)
+
+    async def end(self) -> None:
+        """SIGTERM, to the end of its drain."""
+        process = self._signal(signal.SIGTERM)
+        await asyncio.to_thread(process.wait, ENDS_WITHIN_S)
+        self.kill()
+
+
+class Town:
+    """`ways`: relays by the process whose way to the broker it is, or by the fund whose workers' way it is."""
+
+    def __init__(self, folder: Path, broker: RabbitNode, redis: RedisServer) -> None:
+        self.broker = broker
+        self.redis = redis
+        self.funds = _member(folder / "funds", "tests.chaos.funds", port=(port := free_port()), arguments=(str(port),))
+        self.ways = {name: Relay(broker.url) for name in (*GATEWAYS, *WORKERS)}
+        self.ways |= {fund: Relay(self.funds.url) for fund in FUNDS}
+        self._database = f"sqlite:///{folder}/registry.db"
+        self._key = secrets.token_hex(32)
+        self._journal_key = f"chaos:{secrets.token_hex(32)}"
+        self._registry_environ = {
+            "BOUQUET_BUS_URL": broker.url,
+            "BOUQUET_REGISTRY_DATABASE_URL": self._database,
+            "BOUQUET_REGISTRY_SIGNING_KEY": self._key,
+        }
+        registry = _serving(folder / "registry", "BOUQUET_REGISTRY_PORT", self._registry_environ, "bouquet_registry")
+        self.members = {name: self._gateway(folder, name) for name in GATEWAYS}
+        self.members |= {name: self._worker(folder, name) for name in WORKERS}
+        self.members["registry"] = registry
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        return tuple(self.members[name].port for name in GATEWAYS)
+
+    async def open(self) -> None:
+        for way in self.ways.values():
+            await way.open()
+        await asyncio.gather(self.funds.begin(), self.members["registry"].begin())
+        await asyncio.gather(*(self.members[name].begin() for name in WORKERS))
+        await asyncio.gather(*(self.members[name].begin() for name in GATEWAYS))
+
+    async def close(self) -> None:
+        for member in (*self.members.values(), self.funds):
+            member.stop()
+        for way in self.ways.values():
+            await way.shut()
+
+    async def callers(self) -> tuple[Caller, ...]:
+        """As an operator makes them."""
+        return tuple([await asyncio.to_thread(self._caller, name, fields) for name, fields in CALLERS.items()])
+
+    def queues(self) -> dict[str, int]:
+        """How many messages each holds."""
+        table = self.broker.ctl("list_queues", "--no-table-headers", "name", "messages")
+        return {name: int(messages) for name, messages in (line.split("\t") for line in table.splitlines())}
+
+    async def records(self) -> int:
+        """In the access journal. Raises `bouquet_registry.journal.audit.Broken` where its chain is."""
+        async with open_store(Secret(self._database)) as store:
+            return (await verify(store)).number
+
+    def _caller(self, name: str, fields: tuple[str, ...]) -> Caller:
+        scopes = [scope for field in fields for scope in FIELDS[field]]
+        create = ("habilitation", "create", "--siret", RECIPIENT, "--name", name, "--scopes", *scopes)
+        made = self._registry(*create)
+        return Caller(str(self._registry("token", "issue", made["id"])["jwt"]), frozenset(fields))
+
+    def _registry(self, *arguments: str) -> dict[str, Any]:
+        command = [sys.executable, "-m", "bouquet_registry", *arguments, "--json"]
+        output = subprocess.check_output(command, env=plain_environ() | self._registry_environ, timeout=60)
+        return msgspec.json.decode(output, type=dict[str, Any])
+
+    def _gateway(self, folder: Path, name: str) -> Member:
+        settings: dict[str, str | float] = {
+            "token_key": self._key,
+            "journal_key": self._journal_key,
+            "journal_spool": str(folder / name / "spool"),
+            "providers": ",".join(FUNDS),
+            "cache_url": self.redis.url,
+            "calls_per_second": 1_000_000,
+            "deadline_s": DEADLINE_S,
+            "hedge_after_s": HEDGE_AFTER_S,
+        }
+        environ = {f"BOUQUET_GATEWAY_{setting.upper()}": str(value) for setting, value in settings.items()}
+        environ["BOUQUET_BUS_URL"] = self.ways[name].url
+        return _serving(folder / name, "BOUQUET_GATEWAY_PORT", environ, "bouquet_gateway")
+
+    def _worker(self, folder: Path, name: str) -> Member:
+        provider = name.partition("-")[0]
+        _, simulator = PROVIDERS[provider]
+        environ = {
+            **simulator.settings(f"{self.ways[provider].url.rstrip('/')}/{provider}"),
+            "BOUQUET_BUS_URL": self.ways[name].url,
+            f"{worker_prefix(provider)}HUB_TIMEOUT_S": str(FUND_TIMEOUT_S),
+        }
+        return _serving(folder / name, "BOUQUET_WORKER_HEALTH_PORT", environ, "bouquet_worker", "run", provider)
+
+
+@asynccontextmanager
+async def town(folder: Path) -> AsyncIterator[Town]:
+    """Open. Everything ends with the context."""
+    async with AsyncExitStack() as stack:
+        broker = stack.enter_context(RabbitNode(folder / "broker"))
+        redis = stack.enter_context(RedisServer(folder / "redis"))
+        made = Town(folder, broker, redis)
+        stack.push_async_callback(made.close)
+        await made.open()
+        yield made
+
+
+def _serving(folder: Path, port_variable: str, environ: Mapping[str, str], module: str, *arguments: str) -> Member:
+    port = free_port()
+    return _member(
+        folder, module, port=port, arguments=arguments or ("serve",), environ={**environ, port_variable: str(port)}
+    )
+
+
+def _member(
+    folder: Path, module: str, *, port: int, arguments: tuple[str, ...], environ: Mapping[str, str] | None = None
+) -> Member:
+    """Up when it is alive: what it needs may be broken meanwhile."""
+    return Member(folder, module, *arguments, port=port, ready_path="/livez", environ=environ)
