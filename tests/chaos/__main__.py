@@ -16,7 +16,7 @@ import uvloop
 from tests.chaos.runs import Order, chaos, soak
 
 RUNS = {"chaos": chaos, "soak": soak}
-PER_SECOND = {"chaos": 260.0, "soak": 0.0}
+PER_SECOND = {"chaos": 300.0, "soak": 0.0}
 
 
 def main() -> int:
@@ -41,7 +41,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--seed", type=int, default=1, help="of the schedule of faults, and of who is asked about")
     parser.add_argument("--per-second", type=float, help="calls; a soak's own choice is half of the peak")
-    parser.add_argument("--at-once", type=int, default=100, help="calls under way at most")
+    parser.add_argument("--at-once", type=int, default=200, help="calls under way at most")
     return parser.parse_args()
 
 

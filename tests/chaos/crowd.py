@@ -23,7 +23,7 @@ from tests.chaos.people import Citizen, citizens
 from tests.mesh.door import QF
 from tests.mesh.mesh import HOST
 
-AGAIN = 0.15
+AGAIN = 0.3
 """How often somebody asks about one of the last people that were asked about."""
 REMEMBERED = 2000
 ATTEMPTS = 6
@@ -123,7 +123,6 @@ class _Asking:
         repeated = bool(self._known) and self._chance.random() < AGAIN
         citizen = self._chance.choice(self._known) if repeated else next(self._people)
         caller = self._chance.choice(self._plan.callers)
-        self._known.append(citizen)
         tale = self.tale
         tale.asked += 1
         tale.kinds[citizen.kind.name] += 1
@@ -142,6 +141,8 @@ class _Asking:
         tale.answered[told(answer)] += 1
         for broken in judged(citizen, caller, answer, self._plan.rules, repeated=repeated):
             tale.breaks(broken)
+        if not repeated:  # only now, or who asks again might be first
+            self._known.append(citizen)
 
     async def _asked(self, citizen: Citizen, caller: Caller) -> tuple[int, bytes]:
         """By one gateway after the other until one answers: a read may be asked twice."""

@@ -38,7 +38,7 @@ class Order(Struct, frozen=True, kw_only=True):
     seconds: float
     seed: int = 0
     per_second: float
-    at_once: int = 100
+    at_once: int = 200
     grace_s: float = 2.0
     heals_within_s: float = 30.0
     repeat: str = ""

@@ -37,6 +37,7 @@ DEADLINE_S = 4.0
 HEDGE_AFTER_S = 0.8
 FUND_TIMEOUT_S = 2.0
 ENDS_WITHIN_S = 30.0
+QUIET = {"BOUQUET_LOG_LEVEL": "WARNING"}
 CALLERS = {"everything": tuple(FIELDS), "persons": ("allocataires",)}
 """Habilitations, and the fields that they open. Persons always: by them an answer is known to be the right one."""
 
@@ -67,6 +68,7 @@ class Town:
         self._key = secrets.token_hex(32)
         self._journal_key = f"chaos:{secrets.token_hex(32)}"
         self._registry_environ = {
+            **QUIET,
             "BOUQUET_BUS_URL": broker.url,
             "BOUQUET_REGISTRY_DATABASE_URL": self._database,
             "BOUQUET_REGISTRY_SIGNING_KEY": self._key,
@@ -130,7 +132,7 @@ class Town:
             "hedge_after_s": HEDGE_AFTER_S,
         }
         environ = {f"BOUQUET_GATEWAY_{setting.upper()}": str(value) for setting, value in settings.items()}
-        environ["BOUQUET_BUS_URL"] = self.ways[name].url
+        environ |= {**QUIET, "BOUQUET_BUS_URL": self.ways[name].url}
         return _serving(folder / name, "BOUQUET_GATEWAY_PORT", environ, "bouquet_gateway")
 
     def _worker(self, folder: Path, name: str) -> Member:
@@ -138,6 +140,7 @@ class Town:
         _, simulator = PROVIDERS[provider]
         environ = {
             **simulator.settings(f"{self.ways[provider].url.rstrip('/')}/{provider}"),
+            **QUIET,
             "BOUQUET_BUS_URL": self.ways[name].url,
             f"{worker_prefix(provider)}HUB_TIMEOUT_S": str(FUND_TIMEOUT_S),
         }

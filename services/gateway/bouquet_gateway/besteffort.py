@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from bouquet_gateway import metrics
@@ -22,13 +22,19 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 TIMEOUT_S = 0.5
+MOST_CONNECTIONS = 16
+"""Of a client. An operation takes a fraction of a millisecond; without a limit, one slow second leaves a connection for each
+call of that second, for the life of the process."""
 PAUSE_S = 1.0
 """How long a store that failed is left alone, so that its silence costs one wait and not one a call."""
 
 
 def open_redis(url: Secret) -> Redis:
     """To be closed. Raises `SettingsError`."""
-    return Redis.from_url(verified(url, f"{GATEWAY_PREFIX}CACHE_URL"))
+    checked = verified(url, f"{GATEWAY_PREFIX}CACHE_URL")
+    return Redis.from_pool(
+        BlockingConnectionPool.from_url(checked, max_connections=MOST_CONNECTIONS, timeout=TIMEOUT_S)
+    )
 
 
 class BestEffort:
