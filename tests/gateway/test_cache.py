@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from bouquet_gateway.besteffort import PAUSE_S, BestEffort
+from bouquet_gateway.besteffort import MOST_CONNECTIONS, PAUSE_S, BestEffort
 from bouquet_gateway.cache import ENTRY_BYTES, Cache, Stored, key_of, open_cache
 from bouquet_proto.settings import Secret
 from tests.proto.buses import until
@@ -107,6 +107,16 @@ async def test_what_is_larger_than_the_memory_is_not_kept_and_drives_nothing_out
         await cache.set("small", b"value", 60)
         await cache.set("large", bytes(5000), 60)
         assert [await cache.get(key) is not None for key in ("small", "large")] == [True, False]
+
+
+@pytest.mark.broker
+async def test_many_calls_at_once_share_few_connections(redis_server: RedisServer) -> None:
+    async with open_cache(Secret(redis_server.url), SECRET) as cache, Redis.from_url(redis_server.url) as other:
+        had = (await other.info("clients"))["connected_clients"]
+        await asyncio.gather(*(cache.set(f"key-{number}", b"", 60) for number in range(10 * MOST_CONNECTIONS)))
+        held = (await other.info("clients"))["connected_clients"] - had
+        assert 1 <= held <= MOST_CONNECTIONS
+        assert await cache.get(f"key-{10 * MOST_CONNECTIONS - 1}")
 
 
 VERBS = st.sampled_from(["set", "add", "delete"])

@@ -97,6 +97,8 @@ class Relay:
             if self.delay_s:
                 await asyncio.sleep(self.delay_s)
             await way.wait()
+            if writer.is_closing():  # what uvloop does not tell by an OSError
+                break
             writer.write(piece)
             await writer.drain()
         raise ConnectionResetError

@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 TIMEOUT_S = 0.5
 MOST_CONNECTIONS = 16
-"""Of a client. An operation takes a fraction of a millisecond; without a limit, one slow second leaves a connection for each
-call of that second, for the life of the process."""
+"""Of a client. An operation takes a fraction of a millisecond; without a limit, one slow second leaves a connection for
+each call of that second, for the life of the process."""
 PAUSE_S = 1.0
 """How long a store that failed is left alone, so that its silence costs one wait and not one a call."""
 
