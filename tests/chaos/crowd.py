@@ -23,7 +23,7 @@ from tests.chaos.people import Citizen, citizens
 from tests.mesh.door import QF
 from tests.mesh.mesh import HOST
 
-AGAIN = 0.3
+AGAIN = 0.5
 """How often somebody asks about one of the last people that were asked about."""
 REMEMBERED = 2000
 ATTEMPTS = 6
@@ -111,11 +111,12 @@ class _Asking:
         due = time.perf_counter()
         while not ended.is_set():
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            if len(calls) < self._plan.at_once:
-                call = asyncio.create_task(self._call())
-                calls.add(call)
-                call.add_done_callback(calls.discard)
-            due = max(due + 1 / self._plan.per_second, time.perf_counter() - 0.2)
+            if len(calls) >= self._plan.at_once:
+                await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+            call = asyncio.create_task(self._call())
+            calls.add(call)
+            call.add_done_callback(calls.discard)
+            due = max(due + 1 / self._plan.per_second, time.perf_counter())
         await asyncio.gather(*calls)
         return self.tale
 
