@@ -33,7 +33,12 @@ from tests.mesh.mesh import HOST
 
 WELL_KINDS = ("of the CAF", "of the MSA", "of nobody")
 """Who asks about one of each learns of every part of the mesh."""
-PENDING = ("bouquet_gateway_requests_in_flight", "bouquet_gateway_calls_in_flight", "bouquet_bus_calls_pending")
+PENDING = (
+    "bouquet_gateway_requests_in_flight",
+    "bouquet_gateway_calls_in_flight",
+    "bouquet_bus_calls_pending",
+    "bouquet_worker_requests_in_flight",
+)
 EVERY_S = 0.1
 PATIENCE_S = 10.0
 QUIET_FOR_S = 5.0
