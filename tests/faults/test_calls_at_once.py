@@ -41,7 +41,7 @@ async def test_f16_a_hundred_calls_to_one_provider_take_as_long_as_one(caller: A
         watch = Stopwatch()
         replies = await asyncio.gather(*(caller.call(PROVIDER, lookup()) for _ in range(100)))
     assert replies == [FOUND] * 100
-    assert watch.seconds() < 2 * SLOWEST_S
+    assert watch.seconds() < 5 * SLOWEST_S  # one after another: 100 s
 
 
 async def test_f17_a_handler_may_wait_for_calls_of_its_own_on_the_same_connection(caller: AmqpBus) -> None:
