@@ -1,0 +1,73 @@
+"""One lookup's trace, found whole in a tracing backend by the id that the gateway's log tells."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import need
+from tests.mesh.people import MSA_ALLOCATAIRE, named
+from tests.mesh.processes import fleet
+from tests.support.traces import PROGRAM, Stored, TraceView
+
+QF = "/v3/dss/quotient_familial/identite"
+LOOKS, PAUSE_S = 100, 0.2
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Iterator[TraceView]:
+    need(PROGRAM is not None, "trace-view")
+    with TraceView(tmp_path / "traces") as started:
+        yield started
+
+
+def leg(fund: str) -> tuple[Any, ...]:
+    """Asked on the bus, taken by its worker, which asks the fund."""
+    upstream = (f"bouquet-{fund}", "GET /qf")
+    return ("bouquet-gateway", f"send {fund}", (f"bouquet-{fund}", f"process {fund}", upstream))
+
+
+@pytest.mark.broker
+async def test_a_lookup_is_found_whole_by_its_trace_id(broker_url: str, backend: TraceView) -> None:
+    """From the door, by both regimes, over the bus and through two workers to their funds."""
+    otlp = {"OTEL_EXPORTER_OTLP_ENDPOINT": backend.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+    async with fleet(broker_url, **otlp) as ships:
+        await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
+        gateway, client = await ships.gateway()
+        await client.get(params=named("CAF-NO-FILE MSA-NO-FILE"))  # workers ask for tokens of their own, once
+        answer = await client.get(params=MSA_ALLOCATAIRE)
+        line = await gateway.says("request answered", times=2)
+        assert answer.told == "200 MSA"
+        spans = await spans_of(backend, line["trace_id"], 7)
+    [root] = [span for span in spans if not span.parent]
+    assert shape(spans, root) == ("bouquet-gateway", f"GET {QF}", leg("cnaf"), leg("msa"))
+    assert (root.attributes["bouquet.regime"], root.attributes["http.response.status_code"]) == ("msa", 200)
+
+
+async def spans_of(backend: TraceView, trace_id: str, expected: int) -> list[Stored]:
+    """Once so many have come: each process sends its own when it likes."""
+    spans: list[Stored] = []
+    for _ in range(LOOKS):
+        spans = await backend.trace(trace_id)
+        if len(spans) >= expected:
+            break
+        await asyncio.sleep(PAUSE_S)
+    return spans
+
+
+def shape(spans: list[Stored], span: Stored) -> tuple[Any, ...]:
+    """Who, what, and what that led to, in the order of time."""
+    children = (shape(spans, child) for child in spans if child.parent == span.id)
+    return (span.attributes["service.name"], _what(span.attributes), *children)
+
+
+def _what(attributes: dict[str, Any]) -> str:
+    """The span's name, made of its attributes as it was itself."""
+    if "bouquet.provider" in attributes:
+        return f"{attributes['messaging.operation.name']} {attributes['bouquet.provider']}"
+    where = attributes.get("http.route") or attributes["url.template"]
+    return f"{attributes['http.request.method']} {where}"
