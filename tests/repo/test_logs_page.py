@@ -1,0 +1,70 @@
+"""`docs/logs.md` against what the code logs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from bouquet_proto import telemetry
+from tests.repo.logged import ROOT, Event, events
+
+PAGE = (ROOT / "docs" / "logs.md").read_text(encoding="utf-8")
+UNTOLD = "…"
+
+
+def section(title: str) -> str:
+    return PAGE.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def names(cell: str) -> frozenset[str]:
+    return frozenset(re.findall(r"`([^`]+)`", cell))
+
+
+def fields_of(title: str) -> set[str]:
+    return set(re.findall(r"^\| `(\w+)` \|", section(title), re.MULTILINE))
+
+
+def test_every_event_is_told_with_its_level_and_its_fields() -> None:
+    rows = [row.strip("|").split("|") for row in section("Events").splitlines() if row.startswith("| `")]
+    told = [(event.strip().strip("`"), level.strip(), names(fields)) for event, level, fields, _ in rows]
+    logged = {(event.message, event.level or UNTOLD, event.fields) for event in merged()}
+    assert set(told) == logged
+    assert len(told) == len(logged)
+
+
+def merged() -> set[Event]:
+    """An event that is logged in several places has the fields of all of them."""
+    found = events()
+    return {
+        Event(event.message, event.level, frozenset().union(*(e.fields for e in found if e.message == event.message)))
+        for event in found
+    }
+
+
+def test_every_field_is_told() -> None:
+    assert fields_of("Fields") == {field for event in events() for field in event.fields}
+
+
+@pytest.mark.usefixtures("restored")
+def test_an_event_is_one_line_of_the_fields_that_the_page_tells(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry.configure_logs("bouquet-tests", "INFO")
+    logging.getLogger("tests").info("an event\nof two lines")
+    [line] = capsys.readouterr().out.splitlines()
+    assert set(json.loads(line)) == fields_of("Every line")
+    assert set(re.findall(r'"(\w+)":', PAGE.split("```")[1])) - fields_of("Fields") == fields_of("Every line")
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    silenced = {name: logging.getLogger(name).level for name in telemetry.UNSPOKEN_LOGGERS}
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, own in silenced.items():
+        logging.getLogger(name).setLevel(own)
