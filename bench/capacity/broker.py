@@ -1,0 +1,64 @@
+"""What a process costs the broker that does nothing but be there: its connection, queue and round trips."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+
+from bench.capacity.figure import Figure, tree_cpu_s
+from bouquet_proto.bus import open_bus
+from bouquet_proto.deadline import Deadline
+from bouquet_proto.messages import Describe, NotFound, Reply, Request
+from tests.support.rabbitmq import RabbitNode
+
+PROCESSES = 20
+WINDOW_S = 10.0
+SETTLING_S = 3.0
+
+
+async def figures(node: RabbitNode) -> list[Figure]:
+    found: list[Figure] = []
+    alone_s, _ = await _rest(node)
+    for kind, enter in (("gateway", _gateway), ("worker", _worker)):
+        before = _memory(node)
+        async with AsyncExitStack() as stack:
+            for number in range(PROCESSES):
+                await enter(stack, node.url, number)
+            grown = (_memory(node) - before) / PROCESSES
+            theirs_s, ours_s = await _rest(node)
+        found += [
+            Figure("broker", f"idle {kind}'s connection", grown, "bytes"),
+            Figure("broker", f"idle {kind}, broker", (theirs_s - alone_s) / PROCESSES * 1e6, "µs/s"),
+            Figure("broker", f"idle {kind}, itself", ours_s / PROCESSES * 1e6, "µs/s"),
+        ]
+    return found
+
+
+async def _gateway(stack: AsyncExitStack, url: str, number: int) -> None:
+    """It has asked once, and so has its reply queue."""
+    bus = await stack.enter_async_context(open_bus(url, f"gateway {number}"))
+    await bus.call("nobody", Describe(id="1", deadline=Deadline.after(5).at))
+
+
+async def _worker(stack: AsyncExitStack, url: str, number: int) -> None:
+    bus = await stack.enter_async_context(open_bus(url, f"worker {number}"))
+    await stack.enter_async_context(bus.serve(f"p{number}", _answer, concurrency=50))
+
+
+async def _answer(_: Request) -> Reply:
+    return NotFound("token_invalid")
+
+
+async def _rest(node: RabbitNode) -> tuple[float, float]:
+    """CPU of the broker and of this process, a second."""
+    await asyncio.sleep(SETTLING_S)
+    began, theirs, ours = time.monotonic(), tree_cpu_s(node.pid), time.process_time()
+    await asyncio.sleep(WINDOW_S)
+    lasted = time.monotonic() - began
+    return (tree_cpu_s(node.pid) - theirs) / lasted, (time.process_time() - ours) / lasted
+
+
+def _memory(node: RabbitNode) -> float:
+    """Of the broker's processes, after they tidied up."""
+    return float(node.ctl("eval", "[garbage_collect(P) || P <- processes()], erlang:memory(processes_used).").strip())

@@ -1,0 +1,128 @@
+"""An answer in the cache, in memory and in redis; and what one lookup asks of redis."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeAlias
+
+from redis.asyncio import Redis
+
+from bench.capacity.figure import Figure, resident_bytes
+from bench.lookup import UPSTREAM_BODY
+from bouquet_gateway.cache import Cache, key_of, open_cache
+from bouquet_gateway.pace import Pace, open_counters
+from bouquet_proto.settings import Secret
+
+KEY = Secret("the key that seals the cache of the benchmark")
+SIZES = (10_000, 100_000)
+HINT = b"cnaf"
+DAY_S = 24 * 3600
+READS = 2_000
+TOGETHER = 50
+
+Numbered: TypeAlias = Callable[[int], Awaitable[object]]
+
+
+async def in_memory() -> list[Figure]:
+    """The first ten thousand, and those after them."""
+    found: list[Figure] = []
+    async with open_cache(Secret("memory:"), KEY, max_items=SIZES[-1], max_bytes=10**10) as cache:
+        for begun, size in zip((0, *SIZES), SIZES, strict=False):
+            before = resident_bytes()
+            set_us = await _one_by_one(partial(_put, cache), begun, size)
+            grown = (resident_bytes() - before) / (size - begun)
+            get_us = await _one_by_one(lambda number: cache.get(_name(number)), 0, READS)
+            found += [
+                Figure("cache in memory", f"entry of {len(UPSTREAM_BODY)} bytes, to {size}", grown, "bytes"),
+                Figure("cache in memory", f"set, to {size}", set_us, "µs"),
+                Figure("cache in memory", f"get, of {size}", get_us, "µs"),
+            ]
+    return found
+
+
+async def in_redis(url: str) -> list[Figure]:
+    found: list[Figure] = []
+    async with open_cache(Secret(url), KEY) as cache, Redis.from_url(url) as server:
+        for begun, size in zip((0, *SIZES), SIZES, strict=False):
+            times, before, cpu_s = size - begun, await _used_bytes(server), await _cpu_s(server)
+            ours_us = await _together(partial(_put, cache), begun, size)
+            theirs_us = (await _cpu_s(server) - cpu_s) / times * 1e6
+            grown = (await _used_bytes(server) - before) / times
+            found += [
+                Figure("cache in redis", f"entry of {len(UPSTREAM_BODY)} bytes, to {size}", grown, "bytes"),
+                Figure("cache in redis", f"set, to {size}: gateway", ours_us, "µs"),
+                Figure("cache in redis", f"set, to {size}: redis", theirs_us, "µs"),
+            ]
+        found += await _one_hint(cache, server)
+        found += await _one_lookup(url, cache, server)
+    return found
+
+
+async def _one_hint(cache: Cache, server: Redis) -> list[Figure]:
+    before = await _used_bytes(server)
+    await _together(lambda number: cache.set(key_of(KEY, "regime", str(number)), HINT, 30 * DAY_S), 0, SIZES[0])
+    return [Figure("cache in redis", "regime hint", (await _used_bytes(server) - before) / SIZES[0], "bytes")]
+
+
+async def _one_lookup(url: str, cache: Cache, server: Redis) -> list[Figure]:
+    """Of a person not asked for before: pace, marker, answer and hint missed, both written, marker taken away."""
+    async with open_counters(Secret(url)) as counters:
+        pace = Pace(counters, limit=10**9)
+
+        async def lookup(number: int) -> None:
+            person, hint, marker = (key_of(KEY, kind, str(number)) for kind in ("data", "hint", "in flight"))
+            await pace.hit(str(number % 1000))
+            await cache.add(marker, 11)
+            await cache.get(person)
+            await cache.get(hint)
+            await cache.set(hint, HINT, 30 * DAY_S)
+            await cache.set(person, UPSTREAM_BODY, DAY_S)
+            await cache.delete(marker)
+
+        commands, cpu_s = await _commands(server), await _cpu_s(server)
+        ours_us = await _together(lookup, SIZES[-1], SIZES[-1] + READS)
+        theirs_us, asked = (await _cpu_s(server) - cpu_s) / READS * 1e6, await _commands(server) - commands
+    return [
+        Figure("lookup in redis", "commands", asked / READS, ""),
+        Figure("lookup in redis", "gateway", ours_us, "µs"),
+        Figure("lookup in redis", "redis", theirs_us, "µs"),
+    ]
+
+
+async def _together(call: Numbered, begin: int, end: int) -> float:
+    """CPU of this process, for each, with others under way."""
+    began = time.process_time()
+    for first in range(begin, end, TOGETHER):
+        await asyncio.gather(*(call(number) for number in range(first, first + TOGETHER)))
+    return (time.process_time() - began) / (end - begin) * 1e6
+
+
+async def _one_by_one(call: Numbered, begin: int, end: int) -> float:
+    began = time.process_time()
+    for number in range(begin, end):
+        await call(number)
+    return (time.process_time() - began) / (end - begin) * 1e6
+
+
+def _name(number: int) -> str:
+    return key_of(KEY, "data", str(number))
+
+
+async def _put(cache: Cache, number: int) -> None:
+    await cache.set(_name(number), bytes(bytearray(UPSTREAM_BODY)), DAY_S)  # a copy: each answer is its own
+
+
+async def _used_bytes(server: Redis) -> float:
+    return float((await server.info("memory"))["used_memory"])
+
+
+async def _cpu_s(server: Redis) -> float:
+    used = await server.info("cpu")
+    return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
+
+
+async def _commands(server: Redis) -> float:
+    return float((await server.info("stats"))["total_commands_processed"])

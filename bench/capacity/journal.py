@@ -1,0 +1,78 @@
+"""The access journal: a record written, kept, verified, counted, found again."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from datetime import UTC, datetime
+
+from bench.capacity.database import Database, Opened, opened
+from bench.capacity.figure import Figure, awaited_cpu_us
+from bench.lookup import RECIPIENT, REQUEST_ID
+from bouquet_proto.journal import Access, encode
+from bouquet_proto.post import MOST
+from bouquet_proto.quotient_familial import OPERATION
+from bouquet_registry.journal import answers, book
+from bouquet_registry.journal.audit import verify
+from bouquet_registry.journal.book import Batch
+
+ROWS = 30_000
+MONTH_S = 30 * 24 * 3600
+BEGAN = 1.8e9
+HABILITATIONS = [str(uuid.uuid4()) for _ in range(500)]
+
+
+async def figures(database: Database) -> list[Figure]:
+    async with opened(database) as place:
+        empty = await place.size_bytes()
+        written_us = await _written_us(place)
+        kept = (await place.size_bytes() - empty) / ROWS
+        server = database.server
+        verified_us = await awaited_cpu_us(lambda: verify(place.store), 1, server) / ROWS
+        counted_us = await awaited_cpu_us(lambda: _count(place), 1, server) / ROWS
+        found_us = await awaited_cpu_us(lambda: _who_read(place), 200, server)
+    name = f"journal, {database.name}"
+    return [
+        Figure("journal", "record in the spool and on the way", float(len(encode(_access(1))) + 1), "bytes"),
+        Figure(name, "record kept, with its indexes", kept, "bytes"),
+        Figure(name, "record written", written_us, "µs"),
+        Figure(name, "record verified", verified_us, "µs"),
+        Figure(name, "record counted by stats", counted_us, "µs"),
+        Figure(name, f"who-read by one pseudonym, of {ROWS}", found_us, "µs"),
+    ]
+
+
+async def _written_us(place: Opened) -> float:
+    batches = [Batch([_access(first + n) for n in range(MOST)], []) for first in range(0, ROWS, MOST)]
+    left = iter(batches)
+    return await awaited_cpu_us(lambda: book.write(place.store, next(left)), len(batches), place.database.server) / MOST
+
+
+async def _count(place: Opened) -> None:
+    async with place.store.reading() as connection:
+        since, until = (datetime.fromtimestamp(at, UTC) for at in (BEGAN, BEGAN + MONTH_S))
+        assert await answers.stats(connection, since, until)
+
+
+async def _who_read(place: Opened) -> None:
+    async with place.store.reading() as connection:
+        await answers.who_read(connection, {secrets.token_hex(32): ()})
+
+
+def _access(number: int) -> Access:
+    return Access(
+        id=str(uuid.uuid4()),
+        at=BEGAN + number * MONTH_S / ROWS,
+        outcome="found",
+        status=200,
+        operation=OPERATION.id,
+        habilitation=HABILITATIONS[number % len(HABILITATIONS)],
+        token=REQUEST_ID,
+        recipient=RECIPIENT,
+        provider="cnaf",
+        regime="cnaf",
+        duration_ms=212.4,
+        trace_id=secrets.token_hex(16),
+        person=secrets.token_hex(32),
+        key="2026",
+    )

@@ -1,0 +1,90 @@
+"""A token in a gateway: to verify it, and to keep what it and the registry say of it."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import count
+
+import msgspec
+from joserfc import jws
+from joserfc.jwk import ECKey
+from msgspec import Raw
+
+from bench.capacity.figure import Figure, cpu_us
+from bench.lookup import RECIPIENT, REQUEST_ID, SCOPES
+from bouquet_gateway import tokens
+from bouquet_gateway.pace import MINUTE_S, MemoryCounters
+from bouquet_gateway.registry import Registered
+from bouquet_gateway.tokens import Carrier, Tokens
+from bouquet_proto.deadline import Deadline
+from bouquet_proto.messages import Found, Reply, Request, encode
+from bouquet_proto.registry import Held
+from bouquet_proto.settings import Secret
+
+KEY = Secret("the key that signs the tokens of the benchmark")
+KNOWN = 10_000
+
+
+class Registry:
+    """Knows every token, at once."""
+
+    ready = True
+
+    async def call(self, provider: str, request: Request) -> Reply:
+        held = Held(siret=RECIPIENT, scopes=frozenset(SCOPES), expires_at=4e9, as_of=0, habilitation=str(uuid.uuid4()))
+        return Found(Raw(encode(held)))
+
+
+async def figures() -> list[Figure]:
+    return [*_verifications(), await _known_bytes(), await _counter_bytes()]
+
+
+def _verifications() -> Iterator[Figure]:
+    shared = Carrier("bearer", _issued(REQUEST_ID))
+    yield Figure("token", "verified, HS256", cpu_us(lambda: Tokens(KEY).read(shared), 500), "µs")
+    key = ECKey.generate_key("P-256", {"kid": "2027-01"})
+    signed = jws.serialize_compact({"alg": "ES256", "kid": "2027-01"}, _claims(), key, ["ES256"])
+    public, named = Carrier("bearer", signed), (("2027-01", key),)
+    assert Tokens(Secret(""), named_keys=named).read(public)
+    unknown = cpu_us(lambda: Tokens(Secret(""), named_keys=named).read(public), 500)
+    yield Figure("token", "verified, ES256", unknown, "µs")
+
+
+async def _known_bytes() -> Figure:
+    """Its claims, and the registry's word."""
+    holders = Registered(Tokens(KEY, max_known=KNOWN), Registry(), max_known=KNOWN)
+
+    async def learn() -> None:
+        await holders.holder_of(Carrier("bearer", _issued(str(uuid.uuid4()))), REQUEST_ID, Deadline.after(10))
+
+    return Figure("token", "known to a gateway", await _kept_bytes(learn), "bytes")
+
+
+async def _counter_bytes() -> Figure:
+    counters, numbers = MemoryCounters(max_keys=KNOWN), count()
+
+    async def hit() -> None:
+        await counters.increment(f"{next(numbers):064x}:minute:{MINUTE_S}", MINUTE_S)
+
+    return Figure("token", "counted, in memory", await _kept_bytes(hit), "bytes")
+
+
+async def _kept_bytes(one: Callable[[], Awaitable[None]]) -> float:
+    tracemalloc.start()
+    for _ in range(KNOWN):
+        await one()
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return kept / KNOWN
+
+
+def _issued(token: str) -> str:
+    return tokens.issue(KEY, SCOPES, expires_at=int(time.time()) + 3600, token_id=token)
+
+
+def _claims() -> bytes:
+    claims = {"uid": REQUEST_ID, "jti": REQUEST_ID, "scopes": SCOPES, "siret": RECIPIENT, "exp": 4_000_000_000}
+    return msgspec.json.encode(claims)
