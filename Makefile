@@ -2,7 +2,7 @@ PYTHON ?= python3
 PIP := .venv/bin/pip --disable-pip-version-check install -qq
 DISTRIBUTIONS := $(shell scripts/distributions.sh ./)
 
-.PHONY: help demo sandbox fuzz audit chaos soak test test-deploy lint types wheels unit broker bench bench-micro bench-profile lock clean
+.PHONY: help demo sandbox fuzz audit chaos soak test test-deploy lint types wheels unit broker bench bench-micro bench-profile bench-capacity lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -51,6 +51,10 @@ bench-micro: .venv/run ## Each part of the hot path, in microseconds: make bench
 bench-profile: .venv/dev ## Where a lookup's time goes, by function, in gateway and worker: make bench-profile [LOADED_S=10]
 	@scripts/install_services.sh
 	@.venv/bin/python -m bench.profiling $(if $(LOADED_S),--seconds $(LOADED_S))
+
+bench-capacity: .venv/run ## What one token, cached answer, journal record … costs, for docs/capacity.md
+	@scripts/install_services.sh
+	@.venv/bin/python -m bench.capacity
 
 lock: .venv/dev ## Write requirements/*.txt anew; UPGRADE=1 takes the newest versions
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/lock.sh $(if $(UPGRADE),--upgrade)

@@ -27,26 +27,18 @@ class Costs(Struct, frozen=True, forbid_unknown_fields=True):
     gateway_ms: float
     worker_ms: float
     broker_ms: float
-    verified_us: float
-    known_token_bytes: float
     who_is_us: float
-    use_noted_us: float
-    changes_us: float
     redis_us: float
     redis_client_us: float
     cached_bytes: float
-    hint_bytes: float
     record_us: float
     record_bytes: float
-    verified_record_us: float
     rest_us: float
     busy_share: float
     asking_share: float
     upstream_s: float
-    providers: int
     filled: float
     concurrency: int
-    calls_per_provider: int
     known_tokens: int
     refresh_s: float
 
