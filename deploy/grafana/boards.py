@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from deploy.grafana import broker, gateway, journal, overview, provider, regime
+from deploy.grafana import broker, gateway, journal, overview, provider, regime, usage
 
-DASHBOARDS = tuple(module.DASHBOARD.build() for module in (overview, provider, gateway, broker, regime, journal))
+DASHBOARDS = tuple(module.DASHBOARD.build() for module in (overview, provider, gateway, broker, regime, usage, journal))
 
 
 def documents() -> dict[str, str]:

@@ -68,7 +68,7 @@ def variable(name: str, label: str, query: str, *, several: bool = True) -> dash
     """The values of a label. `several`: any number of them, all to begin with."""
     found = dashboard.QueryVariable(name).label(label).datasource(SOURCE).query(query)
     found.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(models.VariableSort.ALPHABETICAL_ASC)
-    return found.multi(True).include_all(True).all_value(".+") if several else found
+    return found.multi(True).include_all(True).all_value(".*") if several else found
 
 
 def board(

@@ -61,6 +61,11 @@ class Board(Struct, frozen=True):
         return found
 
     @property
+    def open(self) -> dict[str, str]:
+        """The variables that take several values, and what stands for all of them."""
+        return {one["name"]: one["allValue"] for one in self.json["templating"]["list"] if one.get("includeAll")}
+
+    @property
     def metrics(self) -> set[str]:
         told = [query.expr for query in self.asked] + [selector for selector, _ in self.variables.values()]
         return {name for text in told for name in METRIC.findall(text)}

@@ -49,10 +49,14 @@ def _drains_in_time(pod: Pod) -> bool:
     return bool(pod.spec.get("terminationGracePeriodSeconds", 30) >= pause_s + drain_s + SECONDS_TO_CLOSE)
 
 
-def _policies_select(manifests: list[Manifest]) -> Iterator[str]:
+def _labels_of_pods(manifests: list[Manifest]) -> list[dict[str, str]]:
     """The pods of an operator are not here: those of RabbitMQ's are known by its label."""
-    labels = [pod.labels for pod in pods(manifests)]
-    labels += [{"app.kubernetes.io/component": "rabbitmq"} for _ in of_kind(manifests, "RabbitmqCluster")]
+    brokers = [{"app.kubernetes.io/component": "rabbitmq"} for _ in of_kind(manifests, "RabbitmqCluster")]
+    return [pod.labels for pod in pods(manifests)] + brokers
+
+
+def _policies_select(manifests: list[Manifest]) -> Iterator[str]:
+    labels = _labels_of_pods(manifests)
     for policy in of_kind(manifests, "NetworkPolicy"):
         spec = policy["spec"]
         if not any(selects(spec["podSelector"], each) for each in labels):
@@ -97,7 +101,7 @@ def _services_lead_somewhere(manifests: list[Manifest]) -> Iterator[str]:
 def _monitors_see_something(manifests: list[Manifest]) -> Iterator[str]:
     for kind, seen, endpoints in (
         ("ServiceMonitor", [each["metadata"].get("labels", {}) for each in of_kind(manifests, "Service")], "endpoints"),
-        ("PodMonitor", [pod.labels for pod in pods(manifests)], "podMetricsEndpoints"),
+        ("PodMonitor", _labels_of_pods(manifests), "podMetricsEndpoints"),
     ):
         for monitor in of_kind(manifests, kind):
             if not (

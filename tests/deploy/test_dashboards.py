@@ -71,6 +71,7 @@ def test_every_query_of_every_panel_finds_data(
 ) -> None:
     values = {name: values_of(watched, *of) for name, of in board.variables.items()}
     assert all(values.values()), values
+    values |= {name: [everything] for name, everything in board.open.items()}
     run = [(asked.panel, expr) for asked in board.asked for expr in asked.filled(values)]
     empty = [(panel, expr) for panel, expr in run if not has_data(watched, expr)]
     record_property("seen", f"{board.file.stem}: {len(board.panels)} panels, {len(run)} queries, {len(empty)} empty")

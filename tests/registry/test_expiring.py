@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import update
 
 from bouquet_registry import schema
-from bouquet_registry.expiring import count
+from bouquet_registry.census import count
 from bouquet_registry.habilitations import Token
 from bouquet_registry.store import Store
 from tests.registry.office import Clock, change, issued, revoke

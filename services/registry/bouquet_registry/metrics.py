@@ -14,6 +14,20 @@ TOKENS_EXPIRING = Gauge(
 )
 WEBHOOKS = Counter("bouquet_registry_webhooks_total", "Webhooks of DataPass, by what became of them.", ["outcome"])
 
+HABILITATIONS = Gauge("bouquet_registry_habilitations", "Habilitations, by state.", ["state"])
+HABILITATION_INFO = Gauge(
+    "bouquet_registry_habilitation_info",
+    "1, for the name of a habilitation's administration: of the 500 that changed last.",
+    ["habilitation", "name"],
+)
+TOKENS = Gauge("bouquet_registry_tokens", "Tokens in force.")
+ACCESSES = Counter(
+    "bouquet_registry_accesses_total",
+    "Accesses that came to the journal, by habilitation and operation: the first 2,000 such pairs of a process, then "
+    "`other`.",
+    ["habilitation", "operation", "outcome"],
+)
+
 JOURNAL_RECORDS = Counter(
     "bouquet_registry_journal_records_total",
     "Records that came to the journal: written, duplicate (it has them already), aside (they are no records).",

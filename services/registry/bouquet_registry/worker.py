@@ -20,9 +20,9 @@ from bouquet_proto.post import Post
 from bouquet_proto.registry import AS_OF, PROVIDER, UNKNOWN
 from bouquet_proto.settings import load
 from bouquet_registry import changes, schema
+from bouquet_registry.census import keep_counting
 from bouquet_registry.delivery import open_channel
 from bouquet_registry.desk import Clock, hold_log, utc_now
-from bouquet_registry.expiring import keep_counting
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.notices import keep_noticing
 from bouquet_registry.settings import RegistrySettings

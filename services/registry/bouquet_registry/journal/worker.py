@@ -15,6 +15,7 @@ from bouquet_proto.post import Post
 from bouquet_registry import metrics
 from bouquet_registry.journal import book
 from bouquet_registry.journal.book import Batch
+from bouquet_registry.journal.usage import Usage
 from bouquet_registry.store import Store
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class Scribe:
     def __init__(self, post: Post, store: Store, batches: AsyncIterator[Collected]) -> None:
         self._post = post
         self._store = store
+        self._usage = Usage()
         self._work = asyncio.create_task(self._keep_writing(batches))
 
     @property
@@ -65,6 +67,7 @@ class Scribe:
         metrics.JOURNAL_BATCH_SECONDS.observe(time.perf_counter() - began)
         metrics.JOURNAL_RECORDS.labels("written").inc(written.records)
         metrics.JOURNAL_RECORDS.labels("duplicate").inc(written.duplicates)
+        self._usage.count(batch.accesses)
         if batch.accesses:
             metrics.JOURNAL_NEWEST.set(max(access.at for access in batch.accesses))
         for body in batch.aside:

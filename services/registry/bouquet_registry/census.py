@@ -1,0 +1,78 @@
+"""How many habilitations and tokens there are, and which will be missed soon: counted for dashboards and alerts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bouquet_registry import desk, metrics, schema
+from bouquet_registry.desk import Clock
+from bouquet_registry.store import Store
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 10.0
+DAYS = (7, 14, 30)
+IN_USE = timedelta(days=30)
+"""A token that nobody has used for so long is missed by nobody."""
+MOST_NAMES = 500
+"""Of habilitations that are told by name: the last that changed."""
+
+
+async def keep_counting(store: Store, clock: Clock) -> None:
+    """Never ends by itself."""
+    while True:
+        try:
+            await count(store, clock())
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("habilitations and tokens not counted", extra={"error": type(error).__name__})
+        await asyncio.sleep(EVERY_S)
+
+
+async def count(store: Store, now: datetime) -> None:
+    async with store.reading() as connection:
+        await _count_habilitations(connection)
+        await _count_tokens(connection, now)
+        await _count_expiring(connection, now)
+
+
+async def _count_habilitations(connection: AsyncConnection) -> None:
+    known = schema.habilitations.c
+    newest = select(known.id, known.name).order_by(known.updated_at.desc()).limit(MOST_NAMES)
+    by_state = await connection.execute(select(known.state, func.count()).group_by(known.state))
+    named = await connection.execute(newest)
+    # Without a wait from here on: nobody scrapes what is half told.
+    metrics.HABILITATIONS.clear()
+    for state, number in by_state:
+        metrics.HABILITATIONS.labels(state).set(number)
+    metrics.HABILITATION_INFO.clear()
+    for id_, name in named:
+        metrics.HABILITATION_INFO.labels(id_, name).set(1)
+
+
+async def _count_tokens(connection: AsyncConnection, now: datetime) -> None:
+    joined = schema.tokens.join(schema.habilitations)
+    good = select(func.count()).select_from(joined).where(schema.tokens.c.expires_at > now, desk.in_force(now))
+    metrics.TOKENS.set(await connection.scalar(good) or 0)
+
+
+async def _count_expiring(connection: AsyncConnection, now: datetime) -> None:
+    """Those whose holders no notice has made renew them yet."""
+    tokens = schema.tokens.c
+    query = (
+        select(tokens.expires_at)
+        .select_from(schema.tokens.join(schema.habilitations))
+        .where(
+            tokens.expires_at.between(*desk.within(now, max(DAYS))),
+            tokens.last_used_at > now - IN_USE,
+            desk.in_force(now),
+        )
+    )
+    ends = list(await connection.scalars(query))
+    for days in DAYS:
+        metrics.TOKENS_EXPIRING.labels(days).set(sum(end <= now + timedelta(days=days) for end in ends))

@@ -1,0 +1,30 @@
+"""Who asks how much, as a metric: a habilitation is an administration, never a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bouquet_proto.journal import Access
+from bouquet_registry import metrics
+
+MOST_PAIRS = 2000
+OTHER = ("other", "other")
+
+
+class Usage:
+    """Counts accesses. Habilitations and operations come from gateways, and so have a bound."""
+
+    def __init__(self, most: int = MOST_PAIRS) -> None:
+        self._most = most
+        self._pairs: set[tuple[str, str]] = set()
+
+    def count(self, accesses: Iterable[Access]) -> None:
+        for access in accesses:
+            habilitation, operation = self._bounded((access.habilitation, access.operation))
+            metrics.ACCESSES.labels(habilitation, operation, access.outcome).inc()
+
+    def _bounded(self, pair: tuple[str, str]) -> tuple[str, str]:
+        if pair not in self._pairs and len(self._pairs) >= self._most:
+            return OTHER
+        self._pairs.add(pair)
+        return pair
