@@ -14,11 +14,13 @@ import yaml
 import bouquet_worker.metrics  # noqa: F401
 from bouquet_proto.failures import FAILURES
 from tests.conftest import need
+from tests.deploy.causes import FIRED_BY
+from tests.deploy.hastened import hastened
 from tests.deploy.manifests import ROOT
+from tests.deploy.troubled import RULES
 from tests.support.daemon import find_program
 
 PROMTOOL = find_program("promtool")
-RULES = sorted((ROOT / "deploy" / "prometheus" / "rules").glob("*.yaml"))
 UNIT_TESTS = sorted((ROOT / "deploy" / "prometheus" / "tests").glob("*.yaml"))
 RUNBOOKS = ROOT / "docs" / "runbooks"
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in RUNBOOKS.glob("*.md") if path.stem != "README"}
@@ -105,3 +107,15 @@ def test_the_manifest_is_made_of_them() -> None:
     made = runpy.run_path(str(ROOT / "scripts" / "generate_rules.py"))["document"]()
     manifest = ROOT / "deploy" / "k8s" / "base" / "rules.yaml"
     assert manifest.read_text(encoding="utf-8") == made, "run scripts/generate_rules.py"
+
+
+def test_every_alert_is_caused_in_a_test() -> None:
+    """tests/deploy/test_alerts_fire.py."""
+    caused = {alert[:2] for alerts in FIRED_BY.values() for alert in alerts}
+    assert caused == {(alert["alert"], alert["labels"]["severity"]) for alert in ALERTS}
+
+
+def test_that_test_shortens_times_and_changes_nothing_else() -> None:
+    rule = "expr: sum(rate(calls[5m])) > 10 and rate(calls[3d])\nfor: 2m\nsummary: pendant [trente] 5m\n"
+    made = "expr: sum(rate(calls[3000ms])) > 10 and rate(calls[8000ms])\nfor: 1200ms\nsummary: pendant [trente] 5m\n"
+    assert hastened(rule) == made

@@ -48,7 +48,7 @@ async def watch(folder: Path, rabbit: RabbitNode, redis: RedisServer, stack: Asy
         async with running(registry, "bouquet-registry", "serve") as process:
             await process.says("registry started")
             workers = await asyncio.gather(ships.worker("cnaf", **QUICK), ships.worker("msa", **QUICK))
-            _, client = await ships.gateway(**gateway_at(folder, redis))
+            _, client = await ships.gateway(**gateway_at(folder, redis.url))
             jobs = {
                 "gateway": [f"{client.url}/metrics"],
                 "workers": [worker.said("worker started")[0]["health_url"] + "/metrics" for worker in workers],
@@ -70,11 +70,11 @@ def registry_at(folder: Path, bus_url: str) -> dict[str, str]:
     }
 
 
-def gateway_at(folder: Path, redis: RedisServer) -> dict[str, str | float]:
+def gateway_at(folder: Path, cache_url: str) -> dict[str, str | float]:
     return {
         "tokens_from": "registry",
         "providers": f"cnaf,msa,{AWAY}",
-        "cache_url": redis.url,
+        "cache_url": cache_url,
         "journal_key": f"{KEY.name}:{KEY.secret.reveal()}",
         "journal_spool": str(folder / "spool"),
         "regime_strategy": "parallel",

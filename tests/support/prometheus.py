@@ -1,4 +1,4 @@
-"""A Prometheus that scrapes every second, and what it knows at a moment."""
+"""A Prometheus that scrapes all the time, and what it knows at a moment."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ PROGRAM = find_program("prometheus")
 class PrometheusServer(Daemon):
     """`jobs`: the urls of each. One with a query, like RabbitMQ's detailed metrics, is the only one of its job."""
 
-    def __init__(self, folder: Path, jobs: Mapping[str, Sequence[str]], rules: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, folder: Path, jobs: Mapping[str, Sequence[str]], rules: Sequence[Path] = (), every_ms: int = 1000
+    ) -> None:
         super().__init__(folder, free_port(), ready_within_s=30)
         self.url = f"http://127.0.0.1:{self.port}"
         self._settings = folder / "prometheus.yml"
         scrapes = [_scrape(job, urls) for job, urls in jobs.items()]
-        every_s = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
-        settings = {"global": every_s, "scrape_configs": scrapes, "rule_files": [str(path) for path in rules]}
+        times = dict.fromkeys(("scrape_interval", "scrape_timeout", "evaluation_interval"), f"{every_ms}ms")
+        settings = {"global": times, "scrape_configs": scrapes, "rule_files": [str(path) for path in rules]}
         self._settings.write_text(yaml.safe_dump(settings))
 
     def command(self) -> list[str]:

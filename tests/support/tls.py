@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from datetime import datetime
 from pathlib import Path
 
 import trustme
@@ -24,11 +25,11 @@ class Papers(Struct, frozen=True):
     key: Path
 
 
-def papers(folder: Path) -> Papers:
-    """Of an authority of its own, for `HOST`."""
-    folder.mkdir(parents=True)
-    authority = trustme.CA()
-    leaf = authority.issue_cert(HOST)
+def papers(folder: Path, authority: trustme.CA | None = None, ends_at: datetime | None = None) -> Papers:
+    """For `HOST`, of an authority of its own unless told. What was in the folder is renewed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    authority = authority or trustme.CA()
+    leaf = authority.issue_cert(HOST, not_after=ends_at)
     made = Papers(folder / "ca.pem", folder / "certificate.pem", folder / "key.pem")
     authority.cert_pem.write_to_path(str(made.ca))
     made.certificate.write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))

@@ -1,0 +1,88 @@
+"""What each alert is about, done to a mesh and undone again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from tests.deploy.troubled import ALMOST_A_LIFE, Alert, Load, Mesh
+
+Cause = Callable[[Mesh], AbstractAsyncContextManager[None]]
+
+
+@asynccontextmanager
+async def a_fund_fails_and_the_other_is_slow(mesh: Mesh) -> AsyncIterator[None]:
+    mesh.load = Load(clients=20, asking=("CAF-UNAVAILABLE MSA-FOUND",))
+    mesh.ships.gate.takes_s = 2.3
+    yield
+    mesh.load = Load()
+    mesh.ships.gate.takes_s = 0.0
+
+
+@asynccontextmanager
+async def both_funds_know_everybody_and_the_cache_is_slow(mesh: Mesh) -> AsyncIterator[None]:
+    mesh.load = Load(clients=30, pause_s=0.0, asking=("CAF-FOUND MSA-FOUND",))
+    mesh.redis.delay_s = 0.04
+    yield
+    mesh.load = Load()
+    mesh.redis.delay_s = 0.0
+
+
+@asynccontextmanager
+async def a_token_and_a_certificate_end_soon(mesh: Mesh) -> AsyncIterator[None]:
+    text, token = await mesh.token(issued_ago=ALMOST_A_LIFE)
+    mesh.client.token, kept = text, mesh.client.token
+    mesh.certify_gateway(for_days=1)
+    yield
+    mesh.client.token = kept
+    await mesh.revoke(token)
+    mesh.certify_gateway(for_days=90)
+
+
+@asynccontextmanager
+async def processes_are_killed(mesh: Mesh) -> AsyncIterator[None]:
+    await asyncio.gather(mesh.cnaf.kill(), mesh.journal.kill())
+    yield
+    mesh.cnaf, mesh.journal = await asyncio.gather(mesh.start_worker("cnaf"), mesh.start_journal())
+
+
+@asynccontextmanager
+async def the_broker_has_no_memory_left(mesh: Mesh) -> AsyncIterator[None]:
+    mesh.load = Load(clients=10, pause_s=0.05)
+    await asyncio.to_thread(mesh.rabbit.ctl, "set_vm_memory_high_watermark", "0.00001")
+    yield
+    await asyncio.to_thread(mesh.rabbit.ctl, "set_vm_memory_high_watermark", "0.4")
+    mesh.load = Load()
+
+
+FIRED_BY: dict[Cause, set[Alert]] = {
+    a_fund_fails_and_the_other_is_slow: {
+        ("ProviderDown", "ticket", "cnaf"),
+        ("BreakerOpen", "ticket", "cnaf"),
+        ("ProviderSlow", "ticket", "msa"),
+    },
+    both_funds_know_everybody_and_the_cache_is_slow: {
+        ("RegimeConflicts", "ticket", "double_rattachement"),
+        ("OverheadBurning", "ticket"),
+    },
+    processes_are_killed: {
+        ("QueueWithoutConsumer", "ticket", "cnaf", "bouquet.q.cnaf"),
+        ("QueueWithoutConsumer", "ticket", "bouquet.journal"),
+        ("JournalLagging", "ticket"),
+    },
+    the_broker_has_no_memory_left: {
+        ("BrokerAlarm", "page"),
+        ("JournalLagging", "ticket"),
+        ("JournalSpoolFilling", "page"),
+        ("AvailabilityBurning", "page"),
+        ("AvailabilityBurning", "ticket"),
+        ("NotReady", "ticket", "bouquet-gateway"),
+        ("GatewayAway", "page"),
+    },
+    a_token_and_a_certificate_end_soon: {
+        ("TokensExpiring", "ticket"),
+        ("CertificateExpiring", "page"),
+        ("CertificateExpiring", "ticket"),
+    },
+}

@@ -1,0 +1,182 @@
+"""A mesh that can be brought into every trouble that an alert is about, and the Prometheus that watches it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import trustme
+from aiohttp import ClientError
+from msgspec import Struct
+from yarl import URL
+
+from bouquet_proto.settings import Secret
+from bouquet_registry import desk
+from bouquet_registry.habilitations import Token
+from bouquet_registry.signing import Signer
+from bouquet_registry.store import open_store
+from tests.deploy.hastened import write_hastened
+from tests.deploy.manifests import ROOT
+from tests.deploy.watched import QUEUES, gateway_at, registry_at
+from tests.mesh.door import TOKEN_KEY, Door
+from tests.mesh.people import named
+from tests.mesh.processes import Fleet, Process, fleet, running
+from tests.registry.office import Clock, issued, of
+from tests.support.daemon import free_port
+from tests.support.prometheus import PrometheusServer
+from tests.support.proxy import Relay
+from tests.support.rabbitmq import RabbitNode
+from tests.support.tls import HOST, TlsRedis, papers
+
+RULES = sorted((ROOT / "deploy" / "prometheus" / "rules").glob("*.yaml"))
+EVERY_MS = 500
+IN_TIME_S = 90.0
+SPOOL_BYTES = 60_000
+"""Room for some 150 records."""
+ALMOST_A_LIFE = timedelta(days=540)
+"""Of a token's 18 months."""
+MOST_CLIENTS = 30
+
+Alert = tuple[str, ...]
+"""Its name, its severity, and whatever else of `LABELS` it has."""
+LABELS = ("alertname", "severity", "provider", "queue", "anomaly", "service")
+
+
+class Load(Struct):
+    """What callers do all the time. `asking`: the names of those who are asked for."""
+
+    clients: int = 2
+    pause_s: float = 0.2
+    asking: tuple[str, ...] = ("CAF-FOUND", "MSA-FOUND", "CAF-NO-FILE MSA-NO-FILE")
+
+
+class Mesh:
+    """`start` before anything else."""
+
+    redis: Relay
+    cnaf: Process
+    journal: Process
+    client: Door
+    prometheus: PrometheusServer
+
+    def __init__(self, folder: Path, rabbit: RabbitNode, ships: Fleet, stack: AsyncExitStack) -> None:
+        self.rabbit = rabbit
+        self.ships = ships
+        self.load = Load()
+        self._folder = folder
+        self._stack = stack
+        self._authority = trustme.CA()
+        self._registry = registry_at(folder, ships.bus_url) | {"BOUQUET_REGISTRY_JOURNAL": "false"}
+        self._journal = {**self._registry, "BOUQUET_REGISTRY_PORT": str(free_port())}
+        self._health = {name: str(free_port()) for name in ("cnaf", "msa")}
+
+    async def start(self) -> None:
+        registry = await self._stack.enter_async_context(running(self._registry, "bouquet-registry", "serve"))
+        await registry.says("registry started")
+        self.journal = await self.start_journal()
+        self.cnaf, _ = await asyncio.gather(*map(self.start_worker, self._health))
+        await self._start_gateway()
+        self.client.token, _ = await self.token()
+        self._watch()
+        for number in range(MOST_CLIENTS):
+            self._stack.push_async_callback(_cancel, asyncio.create_task(self._call_on(number)))
+
+    async def start_worker(self, provider: str) -> Process:
+        return await self.ships.worker(provider, BOUQUET_WORKER_HEALTH_PORT=self._health[provider])
+
+    async def start_journal(self) -> Process:
+        process = await self._stack.enter_async_context(running(self._journal, "bouquet-registry", "journal", "serve"))
+        await process.says("journal started")
+        return process
+
+    async def token(self, *, issued_ago: timedelta = timedelta(0)) -> tuple[str, Token]:
+        """Its text, and what the registry keeps of it."""
+        async with open_store(self._database_url) as store:
+            token = await issued(store, Clock(desk.utc_now() - issued_ago), scopes=("cnaf_quotient_familial",))
+            return Signer(TOKEN_KEY).sign(token, await of(store, token)), token
+
+    async def revoke(self, token: Token) -> None:
+        async with open_store(self._database_url) as store, desk.sitting(store, desk.utc_now) as sitting:
+            await sitting.revoke(token, "leaked", None)
+
+    def certify_gateway(self, *, for_days: float) -> dict[str, Path]:
+        """What it shows to redis, given or renewed: the files by their names in the url."""
+        made = papers(self._folder / "gateway-papers", self._authority, datetime.now(UTC) + timedelta(days=for_days))
+        return {"ssl_ca_certs": made.ca, "ssl_certfile": made.certificate, "ssl_keyfile": made.key}
+
+    async def served(self) -> None:
+        """Returns once Prometheus has seen calls answered, at a pace."""
+        query = 'sum(rate(bouquet_gateway_requests_total{status="200"}[3s])) > 1'
+        async with asyncio.timeout(IN_TIME_S):
+            while not await asyncio.to_thread(self.prometheus.query, query):  # noqa: ASYNC110 - another process's, without an event
+                await asyncio.sleep(EVERY_MS / 1000)
+
+    async def firing(self) -> set[Alert]:
+        found = await asyncio.to_thread(self.prometheus.query, 'ALERTS{alertstate="firing"}')
+        return {tuple(one["metric"][label] for label in LABELS if label in one["metric"]) for one in found}
+
+    async def until(self, holds: Callable[[set[Alert]], bool]) -> set[Alert]:
+        """What fires then, or at the end of all patience."""
+        give_up_at = time.monotonic() + IN_TIME_S
+        while True:
+            firing = await self.firing()
+            if holds(firing) or time.monotonic() > give_up_at:
+                return firing
+            await asyncio.sleep(EVERY_MS / 1000)
+
+    @property
+    def _database_url(self) -> Secret:
+        return Secret(self._registry["BOUQUET_REGISTRY_DATABASE_URL"])
+
+    async def _start_gateway(self) -> None:
+        """With a redis that speaks TLS alone, by a relay that can be made slow."""
+        files = self.certify_gateway(for_days=90)
+        own = papers(self._folder / "redis-papers", self._authority)
+        server = self._stack.enter_context(TlsRedis(self._folder / "redis", own))
+        self.redis = await self._stack.enter_async_context(Relay(f"rediss://{HOST}:{server.port}/0"))
+        await self.redis.open()
+        cache_url = str(URL(self.redis.url).with_query({name: str(path) for name, path in files.items()}))
+        roomy = {"max_requests": 100, "max_calls_per_provider": 100, "journal_spool_max_bytes": SPOOL_BYTES}
+        settings = gateway_at(self._folder, cache_url) | {"providers": ",".join(self._health)} | roomy
+        _, self.client = await self.ships.gateway(**settings)
+
+    def _watch(self) -> None:
+        ours = [environ["BOUQUET_REGISTRY_PORT"] for environ in (self._registry, self._journal)]
+        jobs = {
+            "bouquet": [f"{self.client.url}/metrics"],
+            "rabbitmq": [f"{self.rabbit.metrics_url}/metrics"],
+            "rabbitmq-queues": [f"{self.rabbit.metrics_url}{QUEUES}"],
+        }
+        jobs["bouquet"] += [f"http://127.0.0.1:{port}/metrics" for port in [*self._health.values(), *ours]]
+        rules = write_hastened(RULES, self._folder / "rules")
+        server = PrometheusServer(self._folder / "prometheus", jobs, rules, every_ms=EVERY_MS)
+        self.prometheus = self._stack.enter_context(server)
+
+    async def _call_on(self, number: int) -> None:
+        """One of the clients: its questions are always new, and what it is told is seen by Prometheus alone."""
+        for turn in itertools.count():
+            if number < self.load.clients:
+                nom = self.load.asking[turn % len(self.load.asking)]
+                day, commune = 1 + turn % 28, f"29{turn // 28 % 300:03}"
+                born = {"anneeDateNaissance": 1940 + number, "jourDateNaissance": day}
+                with suppress(ClientError, TimeoutError):
+                    await self.client.get(params=named(nom, **born, codeCogInseeCommuneNaissance=commune))
+            await asyncio.sleep(self.load.pause_s)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def troubled(folder: Path, rabbit: RabbitNode) -> AsyncIterator[Mesh]:
+    async with fleet(rabbit.vhost()) as ships, AsyncExitStack() as stack:
+        mesh = Mesh(folder, rabbit, ships, stack)
+        await mesh.start()
+        yield mesh
