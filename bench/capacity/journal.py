@@ -33,7 +33,7 @@ async def figures(database: Database) -> list[Figure]:
         found_us = await awaited_cpu_us(lambda: _who_read(place), 200, server)
     name = f"journal, {database.name}"
     return [
-        Figure("journal", "record in the spool and on the way", float(len(encode(_access(1))) + 1), "bytes"),
+        Figure(name, "record in the spool and on the way", float(len(encode(_access(1))) + 1), "bytes"),
         Figure(name, "record kept, with its indexes", kept, "bytes"),
         Figure(name, "record written", written_us, "µs"),
         Figure(name, "record verified", verified_us, "µs"),
