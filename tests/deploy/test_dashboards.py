@@ -80,6 +80,14 @@ def test_every_query_of_every_panel_finds_data(
 
 @pytest.mark.broker
 @pytest.mark.timeout(300)
+def test_every_metric_of_a_dashboard_is_one_that_a_process_tells(watched: Watched) -> None:
+    """Also those beside an `or`, which no empty answer would give away."""
+    known = set(watched.prometheus.get("label/__name__/values"))
+    assert {board.file.stem: board.metrics - known for board in BOARDS.values() if board.metrics - known} == {}
+
+
+@pytest.mark.broker
+@pytest.mark.timeout(300)
 def test_an_observation_leads_to_its_trace(watched: Watched) -> None:
     span = {"start": watched.at - 60, "end": watched.at}
     for name in SHOWN_WITH_TRACES:
