@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import runpy
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,12 @@ import yaml
 
 import bouquet_worker.metrics  # noqa: F401
 from bouquet_proto.failures import FAILURES
-from tests.conftest import need
 from tests.deploy.causes import FIRED_BY
 from tests.deploy.hastened import hastened
 from tests.deploy.manifests import ROOT
+from tests.deploy.promtool import promtool
 from tests.deploy.troubled import RULES
-from tests.support.daemon import find_program
 
-PROMTOOL = find_program("promtool")
 UNIT_TESTS = sorted((ROOT / "deploy" / "prometheus" / "tests").glob("*.yaml"))
 RUNBOOKS = ROOT / "docs" / "runbooks"
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in RUNBOOKS.glob("*.md") if path.stem != "README"}
@@ -34,12 +31,6 @@ def rules_in(files: list[Path]) -> list[dict[str, Any]]:
 
 ALERTS = [rule for rule in rules_in(RULES) if "alert" in rule]
 NAMES = sorted({alert["alert"] for alert in ALERTS})
-
-
-def promtool(*arguments: str | Path) -> None:
-    need(PROMTOOL is not None, "promtool")
-    done = subprocess.run([str(PROMTOOL), *map(str, arguments)], check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_prometheus_takes_them() -> None:

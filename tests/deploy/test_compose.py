@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.deploy.environment import program_of, trouble_with
 from tests.deploy.manifests import ROOT, WORKERS
+from tests.deploy.promtool import promtool
 
+PROMETHEUS = ROOT / "deploy" / "prometheus"
 COMPOSE = ROOT / "deploy" / "compose" / "compose.yaml"
 MOUNT = "/run/secrets/bouquet"
 DRAIN_S = {"gateway": 15}
@@ -20,7 +23,7 @@ OTHER_DRAIN_S = 10
 
 
 def read(file: Path) -> subprocess.CompletedProcess[str]:
-    command = ["docker-compose", "--file", str(file), "--profile", "demo", "config", "--format", "json"]
+    command = ["docker-compose", "--file", str(file), "--profile", "*", "config", "--format", "json"]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
 
 
@@ -48,7 +51,7 @@ def ours(services: dict[str, Any]) -> dict[str, Any]:
 
 def test_it_has_every_process(services: dict[str, Any], ours: dict[str, Any]) -> None:
     assert set(ours) == {"gateway", "registry", "migrate", "simulators", *WORKERS}
-    assert set(services) - set(ours) == {"broker", "redis", "postgresql"}
+    assert set(services) - set(ours) == {"broker", "redis", "postgresql", "prometheus"}
 
 
 def test_docker_compose_refuses_what_is_wrong(folder: Path) -> None:
@@ -84,7 +87,7 @@ def test_every_container_of_ours_is_confined(ours: dict[str, Any]) -> None:
 
 def test_every_image_has_a_version(services: dict[str, Any]) -> None:
     versions = {name: service["image"].rpartition(":")[2] for name, service in services.items()}
-    assert all(version[0].isdigit() for version in versions.values()), versions
+    assert all(version.removeprefix("v")[0].isdigit() for version in versions.values()), versions
 
 
 def test_a_process_may_drain(ours: dict[str, Any]) -> None:
@@ -92,7 +95,23 @@ def test_a_process_may_drain(ours: dict[str, Any]) -> None:
         assert int(ours[name]["stop_grace_period"].removesuffix("s")) > DRAIN_S.get(name, OTHER_DRAIN_S), name
 
 
-def test_the_gateway_alone_has_a_door_and_workers_alone_reach_outside(services: dict[str, Any]) -> None:
-    assert [name for name, service in services.items() if service.get("ports")] == ["gateway"]
+def test_the_gateway_and_its_watch_alone_have_a_door_and_workers_alone_reach_outside(services: dict[str, Any]) -> None:
+    doors = {name: service["ports"] for name, service in services.items() if service.get("ports")}
+    assert doors.keys() == {"gateway", "prometheus"}
+    assert all(port["host_ip"] == "127.0.0.1" for ports in doors.values() for port in ports)
     outside = {name for name, service in services.items() if "outside" in service["networks"]}
     assert outside == set(WORKERS)
+
+
+def test_prometheus_takes_its_settings_and_scrapes_every_process(
+    services: dict[str, Any], ours: dict[str, Any]
+) -> None:
+    settings = PROMETHEUS / "prometheus.yml"
+    promtool("check", "config", settings)
+    scrapes = yaml.safe_load(settings.read_bytes())["scrape_configs"]
+    targets = {target for scrape in scrapes for one in scrape["static_configs"] for target in one["targets"]}
+    ports = {"gateway": 8000, "registry": 8010, "broker": 15692}
+    watched = {*ours, "broker"} - {"simulators", "migrate"}
+    assert targets == {f"{name}:{ports.get(name, 8080)}" for name in watched}
+    [mounted] = {Path(mount["source"]).name for mount in services["prometheus"]["volumes"]} & {"rules"}
+    assert (PROMETHEUS / mounted).is_dir()
