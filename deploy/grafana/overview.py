@@ -27,9 +27,12 @@ PROVIDERS_FAULTS = 'bouquet_bus_calls_total{request="lookup", fault="provider"}'
 
 
 def failed_by_us(window: str) -> str:
-    """The share of requests that had no data by our fault: not a provider's, nor the caller's."""
+    """The share of calls that had no data by our fault, of those that are not their callers' errors, nor probes: what
+    is promised, and what deploy/prometheus/rules/slo.yaml watches."""
     ours = f'sum(rate({REQUESTS}{{fault="platform"}}[{window}])) or vector(0)'
-    return f"({ours}) / sum(rate({REQUESTS}[{window}]))"
+    failed = f'rate({REQUESTS}{{fault=~"platform|provider"}}[{window}])'
+    served = f'rate({REQUESTS}{{fault="", operation!="none"}}[{window}])'
+    return f"({ours}) / sum({failed} or {served})"
 
 
 DASHBOARD = board(
