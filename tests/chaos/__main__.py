@@ -6,6 +6,7 @@ Exit status: 0 when every invariant held, 1 when one did not.
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 from functools import partial
@@ -31,8 +32,11 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="bouquet-chaos-"))
     report = uvloop.run(RUNS[given.run](folder, order, partial(print, flush=True)))
     print("", report, sep="\n")
-    print(f"logs of every process: {folder}")
-    return 0 if report.is_good else 1
+    if not report.is_good:
+        print(f"What every process said: {folder}")
+        return 1
+    shutil.rmtree(folder)
+    return 0
 
 
 def _arguments() -> argparse.Namespace:
