@@ -45,7 +45,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--seed", type=int, default=1, help="of the schedule of faults, and of who is asked about")
     parser.add_argument("--per-second", type=float, help="calls at most; a soak's own choice is half of the peak")
-    parser.add_argument("--at-once", type=int, default=40, help="calls under way at most")
+    parser.add_argument("--at-once", type=int, default=64, help="calls under way at most")
     return parser.parse_args()
 
 

@@ -150,9 +150,9 @@ class _Asking:
         request = (
             f"GET {QF}?{citizen.query()} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {caller.token}\r\n\r\n"
         ).encode()
+        first = self._turn = self._turn + 1
         for attempt in range(ATTEMPTS):
-            self._turn += 1
-            port = self._plan.ports[self._turn % len(self._plan.ports)]
+            port = self._plan.ports[(first + attempt) % len(self._plan.ports)]
             try:
                 return await self._exchange(port, request)
             except (OSError, IncompleteReadError):

@@ -39,7 +39,7 @@ class Order(Struct, frozen=True, kw_only=True):
     seed: int = 0
     per_second: float
     """At most; for a soak, zero is half of the peak."""
-    at_once: int = 40
+    at_once: int = 64
     """Calls under way at most, so that a machine that is too slow for the pace sets another: what is to be seen is the
     mesh in trouble, and not the machine."""
     grace_s: float = 2.0
