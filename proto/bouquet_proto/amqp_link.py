@@ -11,11 +11,11 @@ from contextlib import contextmanager, suppress
 from typing import NoReturn, Protocol
 
 import aio_pika
-from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPError
 from prometheus_client import Gauge
 
 from bouquet_proto import metrics
+from bouquet_proto.amqp_wire import Connection
 from bouquet_proto.tls import trouble_of
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Lose(Protocol):
 class Part(Protocol):
     """What a process does on its connection; made anew each time the connection is."""
 
-    async def up(self, connection: AbstractConnection, lose: Lose) -> None: ...
+    async def up(self, connection: Connection, lose: Lose) -> None: ...
 
     async def probe(self) -> None:
         """Returns when a message has gone to the broker and come back; raises what a broken connection raises."""
@@ -104,8 +104,12 @@ class Link:
         """One connection, to its end: raises what ended it."""
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             connection = await aio_pika.connect(
-                self._url, client_properties={"connection_name": self._name}, heartbeat=HEARTBEAT_S
+                self._url,
+                connection_class=Connection,
+                client_properties={"connection_name": self._name},
+                heartbeat=HEARTBEAT_S,
             )
+            assert isinstance(connection, Connection)
         log.info("broker connected", extra={"connection": self._name})
         self._gauge.set(1)
         self.connected = self.responsive = True
@@ -122,7 +126,7 @@ class Link:
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await connection.close()
 
-    async def _tend(self, connection: AbstractConnection) -> NoReturn:
+    async def _tend(self, connection: Connection) -> NoReturn:
         news = self._news = asyncio.Queue()
         for part in self._parts:
             news.put_nowait(part)
@@ -145,14 +149,14 @@ class Link:
         finally:
             watching.cancel()
 
-    async def _watch(self, connection: AbstractConnection, lose: Lose) -> None:
+    async def _watch(self, connection: Connection, lose: Lose) -> None:
         """Sends messages round, until none comes back."""
         while await self._responds(connection):
             self._hear(True)
             await asyncio.sleep(PROBE_EVERY_S)
         lose(connection, TimeoutError())
 
-    async def _responds(self, connection: AbstractConnection) -> bool:
+    async def _responds(self, connection: Connection) -> bool:
         """False of a broker that stays silent; one that has said it is short of memory or disk is waited for."""
         round_trip = asyncio.create_task(self._round_trip())  # not in a timeout: aiormq closes a channel so cancelled
         silences = 0
@@ -181,7 +185,7 @@ def _pause_s(failures: int) -> float:
     return min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(failures, 10)) * random.uniform(0.5, 1.0)
 
 
-async def _is_blocked(connection: AbstractConnection) -> bool:
+async def _is_blocked(connection: Connection) -> bool:
     """All that aiormq tells of it is an event that is not set."""
     assert connection.transport
     try:

@@ -14,16 +14,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from functools import partial
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
-from aio_pika.abc import AbstractChannel, AbstractConnection
-from aio_pika.exceptions import PublishError
-from aiormq.abc import DeliveredMessage
-from aiormq.channel import Channel
-from pamqp.commands import Basic
+from aio_pika.abc import AbstractChannel
 
 from bouquet_proto import metrics
+from bouquet_proto.amqp_frames import Properties
 from bouquet_proto.amqp_link import CLOSE_TIMEOUT_S, LOST, Link, Lose, cancelled_by_us_alone
+from bouquet_proto.amqp_wire import Connection, Delivery, Returned, Wire, underlay
 from bouquet_proto.bus import Handler, answer, ask, finish
 from bouquet_proto.clocks import Clocks
 from bouquet_proto.deadline import Deadline
@@ -42,16 +40,17 @@ class _Calls:
     """The asking side: pending calls by correlation id, and the reply queue that ends them."""
 
     def __init__(self) -> None:
-        self._channel: Channel | None = None
+        self._channel: AbstractChannel | None = None
+        self._wire: Wire | None = None
         self._reply_to = ""
         self._pending: dict[str, Ending] = {}
         metrics.CALLS_PENDING.set_function(lambda: len(self._pending))
 
     @property
     def ready(self) -> bool:
-        return self._channel is not None
+        return self._wire is not None
 
-    async def up(self, connection: AbstractConnection, lose: Lose) -> None:
+    async def up(self, connection: Connection, lose: Lose) -> None:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         channel.close_callbacks.add(lose)
         exchange = await channel.declare_exchange(REPLY_EXCHANGE, "direct", durable=True)
@@ -60,55 +59,45 @@ class _Calls:
             f"{REPLY_EXCHANGE}.{secrets.token_hex(8)}", exclusive=True, auto_delete=True
         )
         await queue.bind(exchange, queue.name)
-        underlay = await _underlay(channel)
-        underlay.on_consumer_cancel_callbacks.add(lose)
-        await underlay.basic_consume(queue.name, self._on_reply, no_ack=True)
-        self._reply_to = queue.name
-        self._channel = underlay
+        (await underlay(channel)).on_consumer_cancel_callbacks.add(lose)
+        wire = await connection.wire(channel)
+        await wire.consume(queue.name, self._on_reply, no_ack=True)
+        self._channel, self._wire, self._reply_to = channel, wire, queue.name
 
     def down(self) -> None:
-        self._channel = None
+        if self._wire is not None:
+            self._wire.close()
+        self._channel = self._wire = None
         for future in self._pending.values():
             _end(future, Failed("bus_unavailable"))
 
     async def probe(self) -> None:
         """A letter to ourselves. It goes past the reply exchange, where we may not write; that is asked whether it is
         there."""
-        channel = self._channel
-        if channel is None:
+        channel, wire = self._channel, self._wire
+        if channel is None or wire is None:
             return
         with self._awaited() as (correlation_id, home):
-            properties = Basic.Properties(correlation_id=correlation_id, message_id=correlation_id, delivery_mode=1)
-            await channel.basic_publish(b"", routing_key=self._reply_to, mandatory=True, properties=properties)
+            await wire.post(b"", Properties(correlation_id=correlation_id), queue=self._reply_to)
             await home
-        await channel.exchange_declare(REPLY_EXCHANGE, passive=True)
+        await (await underlay(channel)).exchange_declare(REPLY_EXCHANGE, passive=True)
 
     async def exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        channel = self._channel
-        if channel is None:
+        if self._wire is None:
             return Failed("bus_unavailable")
         with self._awaited() as (correlation_id, reply):
-            published = asyncio.create_task(
-                channel.basic_publish(
-                    body,
-                    routing_key=queue_of(provider),
-                    mandatory=True,
-                    wait=False,
-                    timeout=PUBLISH_TIMEOUT_S,
-                    properties=Basic.Properties(
-                        content_type="application/json",
-                        correlation_id=correlation_id,
-                        message_id=correlation_id,
-                        reply_to=self._reply_to,
-                        delivery_mode=1,
-                        expiration=str(max(1, int(deadline.left_s() * 1000))),
-                    ),
-                )
+            properties = Properties(
+                correlation_id=correlation_id,
+                reply_to=self._reply_to,
+                expiration=str(max(1, int(deadline.left_s() * 1000))),
             )
+            published = self._wire.post(body, properties, queue=queue_of(provider))
             published.add_done_callback(partial(_end_unpublished, reply))
+            giving_up = asyncio.get_running_loop().call_later(PUBLISH_TIMEOUT_S, published.cancel)
             try:
                 return await reply
             finally:
+                giving_up.cancel()
                 published.cancel()
 
     @contextmanager
@@ -124,8 +113,8 @@ class _Calls:
         finally:
             del self._pending[correlation_id]
 
-    async def _on_reply(self, message: DeliveredMessage) -> None:
-        future = self._pending.get(message.header.properties.correlation_id or "")
+    def _on_reply(self, message: Delivery) -> None:
+        future = self._pending.get(message.properties.correlation_id)
         if future is None or future.done():
             metrics.LATE_REPLIES.inc()
         else:
@@ -137,10 +126,10 @@ def _end(reply: Ending, failed: Failed) -> None:
         reply.set_result(failed)
 
 
-def _end_unpublished(reply: Ending, published: asyncio.Task[object]) -> None:
+def _end_unpublished(reply: Ending, published: asyncio.Future[None]) -> None:
     """Ends a call whose request has reached no queue."""
     error = ConnectionResetError() if published.cancelled() else published.exception()
-    if isinstance(error, PublishError):  # returned: the queue does not exist, so nobody serves it
+    if isinstance(error, Returned):  # the queue does not exist, so nobody serves it
         _end(reply, Failed("not_deployed"))
     elif isinstance(error, LOST):
         _end(reply, Failed("bus_unavailable"))
@@ -160,6 +149,7 @@ class _Intake:
         self._free = asyncio.Semaphore(concurrency)
         self._alone = asyncio.Lock()
         self._channel: AbstractChannel | None = None
+        self._wire: Wire | None = None
         self._consumer_tag = ""
         self._has_replied = False
         self._clocks = Clocks()
@@ -169,24 +159,24 @@ class _Intake:
     def consuming(self) -> bool:
         return bool(self._consumer_tag) and self._link.responsive
 
-    async def up(self, connection: AbstractConnection, lose: Lose) -> None:
+    async def up(self, connection: Connection, lose: Lose) -> None:
         channel = await connection.channel(publisher_confirms=False)
         channel.close_callbacks.add(lose)
         await channel.set_qos(prefetch_count=self._concurrency)
         queue = await channel.declare_queue(
             queue_of(self._provider), durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS
         )
-        underlay = await _underlay(channel)
-        underlay.on_consumer_cancel_callbacks.add(lose)
-        self._channel = channel
+        (await underlay(channel)).on_consumer_cancel_callbacks.add(lose)
+        self._channel, self._wire = channel, await connection.wire(channel)
         self._has_replied = False
         self._clocks = Clocks()
-        consumed = await underlay.basic_consume(queue.name, self._on_request)
-        self._consumer_tag = consumed.consumer_tag or ""
+        self._consumer_tag = await self._wire.consume(queue.name, partial(self._on_request, channel, self._wire))
 
     def down(self) -> None:
         """What runs is stopped: its reply has no way home any more, and the broker delivers its request again."""
-        self._channel = None
+        if self._wire is not None:
+            self._wire.close()
+        self._channel = self._wire = None
         self._consumer_tag = ""
         for task in self._tasks:
             task.cancel()
@@ -196,58 +186,49 @@ class _Intake:
 
         Not before the first reply: until then the exchange may not be there.
         """
-        channel = self._channel
-        if channel is None or not self._consumer_tag:
+        channel, wire = self._channel, self._wire
+        if channel is None or wire is None or not self._consumer_tag:
             return
-        underlay = await _underlay(channel)
         if self._has_replied:
-            await underlay.basic_publish(b"", exchange=REPLY_EXCHANGE, routing_key="", wait=False)
-        queue = await underlay.queue_declare(queue_of(self._provider), passive=True)
+            wire.send(b"", Properties(), exchange=REPLY_EXCHANGE, routing_key="")
+        queue = await (await underlay(channel)).queue_declare(queue_of(self._provider), passive=True)
         if not queue.consumer_count:
             raise ConnectionResetError
 
-    async def _on_request(self, message: DeliveredMessage) -> None:
-        # Our own task, for our own drain: those of the channel end when it does.
-        task = asyncio.create_task(self._work(message))
+    def _on_request(self, channel: AbstractChannel, wire: Wire, message: Delivery) -> None:
+        task = asyncio.create_task(self._work(channel, wire, message))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _work(self, message: DeliveredMessage) -> None:
+    async def _work(self, channel: AbstractChannel, wire: Wire, message: Delivery) -> None:
         """Answers, then acknowledges: a worker that dies leaves the message to another, once.
 
         A second delivery is acknowledged first, so that a message that kills its worker does it twice at most; and
         handled alone among its like, so that it does not take with it those that it has killed a worker under before.
         """
-        channel, properties = cast(Channel, message.channel), message.header.properties
-        tag = message.delivery_tag or 0
+        asked = message.properties
         with suppress(*LOST):  # the connection is gone: the caller knows, and the broker delivers again
             async with self._alone if message.redelivered else nullcontext(), self._free:
-                if message.redelivered:
-                    await channel.basic_ack(tag)  # and wait until it is out: its handler may leave no time for that
-                given_s, ours = _given_s(message), self._ours(message)
+                if message.redelivered:  # and wait until it is out: its handler may leave no time for that
+                    await (await underlay(channel)).basic_ack(message.tag)
+                given_s, ours = _given_s(asked), self._ours(asked)
                 reply = await answer(self._handler, SYSTEM, self._provider, message.body, given_s, ours)
-                await channel.basic_publish(
+                wire.send(
                     reply,
+                    Properties(correlation_id=asked.correlation_id),
                     exchange=REPLY_EXCHANGE,
-                    routing_key=properties.reply_to or "",
-                    wait=False,
-                    properties=Basic.Properties(
-                        content_type="application/json",
-                        correlation_id=properties.correlation_id,
-                        message_id=properties.correlation_id,
-                        delivery_mode=1,
-                    ),
+                    routing_key=asked.reply_to,
                 )
                 self._has_replied = True
                 if not message.redelivered:
-                    await channel.basic_ack(tag, wait=False)
+                    wire.ack(message.tag)
 
-    def _ours(self, message: DeliveredMessage) -> Callable[[float], float]:
+    def _ours(self, asked: Properties) -> Callable[[float], float]:
         """From the sender's clock to this one."""
-        sender, given_s, now = message.header.properties.reply_to or "", _given_s(message), time.time()
+        given_s, now = _given_s(asked), time.time()
         if not given_s:
             return lambda deadline: deadline
-        return lambda deadline: self._clocks.ours(sender, deadline, given_s, now)
+        return lambda deadline: self._clocks.ours(asked.reply_to, deadline, given_s, now)
 
     async def drain(self, drain_s: float) -> None:
         """Stops the intake, then waits for what runs; with prefetch = concurrency, all that was delivered runs."""
@@ -265,22 +246,15 @@ class _Intake:
 
     async def _stop_consuming(self) -> None:
         if self._channel is not None and self._consumer_tag:
-            underlay = await _underlay(self._channel)
             with suppress(*LOST), cancelled_by_us_alone():
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await underlay.basic_cancel(self._consumer_tag)
+                    await (await underlay(self._channel)).basic_cancel(self._consumer_tag)
         self._consumer_tag = ""
 
 
-def _given_s(message: DeliveredMessage) -> float:
+def _given_s(asked: Properties) -> float:
     """What was left of its deadline as the request was sent: its expiration. 0 for one that is not of our gateways'."""
-    given = message.header.properties.expiration or ""
-    return int(given) / 1000 if given.isdecimal() else 0.0
-
-
-async def _underlay(channel: AbstractChannel) -> Channel:
-    """aiormq's own channel: aio-pika's publishes and consumes with a task and an object more for every message."""
-    return cast(Channel, await channel.get_underlay_channel())
+    return int(asked.expiration) / 1000 if asked.expiration.isdecimal() else 0.0
 
 
 class AmqpBus:

@@ -6,20 +6,18 @@ On a connection of its own: a broker that is short of memory or disk makes publi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
-from typing import cast
 
-from aio_pika.abc import AbstractChannel, AbstractConnection
-from aio_pika.exceptions import PublishError
-from aiormq.abc import DeliveredMessage
-from aiormq.channel import Channel
-from pamqp.commands import Basic
+import msgspec
+from aio_pika.abc import AbstractChannel
 from pamqp.common import FieldTable
 
 from bouquet_proto import metrics
+from bouquet_proto.amqp_frames import Properties
 from bouquet_proto.amqp_link import CLOSE_TIMEOUT_S, LOST, Link, Lose, cancelled_by_us_alone
+from bouquet_proto.amqp_wire import Connection, Delivery, Returned, Wire, underlay
 from bouquet_proto.names import JOURNAL_QUEUE
 from bouquet_proto.post import MOST, WAIT_S, Batch, NotPosted, gather
 
@@ -29,6 +27,12 @@ ENDLESS = 1_000_000_000
 ARGUMENTS: FieldTable = {"x-queue-type": "quorum", "x-delivery-limit": ENDLESS}
 AHEAD = 2
 """Batches that the broker delivers before the first one is done, so that the next one is there by then."""
+PACKAGE_MOST = 50
+PACKAGE_BYTES = 32_000
+"""Of the bodies in one message, but for a body that is larger alone: a message in two frames, so that calls get by."""
+KEPT = Properties(content_type="application/msgpack", is_kept=True)
+
+_package = msgspec.msgpack.Decoder(list[bytes])
 
 
 class _Outbox:
@@ -37,48 +41,77 @@ class _Outbox:
     """
 
     def __init__(self) -> None:
-        self._channel: Channel | None = None
+        self._channel: AbstractChannel | None = None
+        self._wire: Wire | None = None
         self._lose: Lose | None = None
 
     @property
     def ready(self) -> bool:
-        return self._channel is not None
+        return self._wire is not None
 
-    async def up(self, connection: AbstractConnection, lose: Lose) -> None:
+    async def up(self, connection: Connection, lose: Lose) -> None:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         channel.close_callbacks.add(lose)
-        self._channel, self._lose = cast(Channel, await channel.get_underlay_channel()), lose
+        self._channel, self._wire, self._lose = channel, await connection.wire(channel), lose
 
     async def probe(self) -> None:
         """Asks for what it has already."""
         if self._channel is not None:
-            await self._channel.confirm_delivery()
+            await (await underlay(self._channel)).confirm_delivery()
 
     def down(self) -> None:
-        self._channel = self._lose = None
+        if self._wire is not None:
+            self._wire.close()
+        self._channel = self._wire = self._lose = None
 
     async def send(self, bodies: Sequence[bytes]) -> None:
         """Raises whatever a broken connection raises, and makes it anew: a channel that was nacked once may be for
         minutes, while a fresh one works (seen as a quorum queue changes its leader)."""
-        if self._channel is None or self._lose is None:
+        if self._wire is None or self._lose is None:
             raise ConnectionError
-        lose, sending = self._lose, [asyncio.create_task(_publish(self._channel, body)) for body in bodies]
+        lose = self._lose
+        # Mandatory: a queue that somebody has deleted is no silent loss.
+        sending = [self._wire.post(package, KEPT, queue=JOURNAL_QUEUE) for package in packed(bodies)]
         try:
             await asyncio.gather(*sending)
-        except PublishError:  # returned: nothing is broken, there is no queue
+        except Returned:  # nothing is broken, there is no queue
             raise
         except (*LOST, asyncio.CancelledError) as error:
             lose(self, error)
             raise
         finally:
-            for task in sending:
-                task.cancel()
+            for confirmed in sending:
+                confirmed.cancel()
 
 
-async def _publish(channel: Channel, body: bytes) -> None:
-    """Mandatory: a queue that somebody has deleted is no silent loss."""
-    properties = Basic.Properties(content_type="application/json", delivery_mode=2)
-    await channel.basic_publish(body, routing_key=JOURNAL_QUEUE, mandatory=True, wait=False, properties=properties)
+def packed(bodies: Sequence[bytes]) -> Iterator[bytes]:
+    """Bodies together in as few messages as may be: the broker keeps, confirms and delivers those one by one."""
+    package: list[bytes] = []
+    left_bytes = PACKAGE_BYTES
+    for body in bodies:
+        if package and (len(body) > left_bytes or len(package) == PACKAGE_MOST):
+            yield msgspec.msgpack.encode(package)
+            package, left_bytes = [], PACKAGE_BYTES
+        package.append(body)
+        left_bytes -= len(body)
+    if package:
+        yield msgspec.msgpack.encode(package)
+
+
+def unpacked(package: bytes) -> list[bytes]:
+    """What no sender of ours made is one body, for the collector to judge."""
+    try:
+        return _package.decode(package) or [package]
+    except msgspec.DecodeError:
+        return [package]
+
+
+class _Letter(msgspec.Struct, frozen=True):
+    """A body of a message, and what there is to acknowledge once it is done: nothing but for its message's last one."""
+
+    body: bytes
+    wire: Wire
+    tag: int | None
 
 
 class _Inbox:
@@ -88,16 +121,17 @@ class _Inbox:
         self._most = most
         self._wait_s = wait_s
         self._channel: AbstractChannel | None = None
-        self._waiting: asyncio.Queue[DeliveredMessage] = asyncio.Queue()
+        self._wire: Wire | None = None
+        self._waiting: asyncio.Queue[_Letter] = asyncio.Queue()
 
-    async def up(self, connection: AbstractConnection, lose: Lose) -> None:
+    async def up(self, connection: Connection, lose: Lose) -> None:
         channel = self._channel = await connection.channel(publisher_confirms=False)
         channel.close_callbacks.add(lose)
         await self.probe()
         queue = await channel.declare_queue(JOURNAL_QUEUE, durable=True, arguments=ARGUMENTS)
-        underlay = cast(Channel, await channel.get_underlay_channel())
-        underlay.on_consumer_cancel_callbacks.add(lose)
-        await underlay.basic_consume(queue.name, self._waiting.put)
+        (await underlay(channel)).on_consumer_cancel_callbacks.add(lose)
+        wire = self._wire = await connection.wire(channel)
+        await wire.consume(queue.name, partial(self._take, wire))
 
     async def probe(self) -> None:
         """Sets the prefetch count, for the first time or once more."""
@@ -106,15 +140,23 @@ class _Inbox:
 
     def down(self) -> None:
         """What waits here is delivered again."""
-        self._channel = None
+        if self._wire is not None:
+            self._wire.close()
+        self._channel = self._wire = None
         while not self._waiting.empty():
             self._waiting.get_nowait()
 
+    def _take(self, wire: Wire, message: Delivery) -> None:
+        *others, last = unpacked(message.body)
+        for body in others:
+            self._waiting.put_nowait(_Letter(body, wire, None))
+        self._waiting.put_nowait(_Letter(last, wire, message.tag))
+
     async def batches(self) -> AsyncGenerator[Batch]:
         while True:
-            messages: list[DeliveredMessage] = []
-            await gather(messages, self._waiting, self._most, self._wait_s)
-            batch = Batch(tuple(message.body for message in messages), partial(_acknowledge, messages[-1]))
+            letters: list[_Letter] = []
+            await gather(letters, self._waiting, self._most, self._wait_s)
+            batch = Batch(tuple(letter.body for letter in letters), partial(_acknowledge, letters))
             while not batch.is_done:
                 yield batch
 
@@ -126,10 +168,14 @@ class _Inbox:
                     await self._channel.close()
 
 
-async def _acknowledge(last: DeliveredMessage) -> None:
-    """All that its channel delivered up to this one: batches are made, and done, in the order of delivery."""
-    with suppress(*LOST):
-        await cast(Channel, last.channel).basic_ack(last.delivery_tag or 0, multiple=True, wait=False)
+async def _acknowledge(letters: Sequence[_Letter]) -> None:
+    """All that their channel delivered up to the last whole message: batches are made, and done, in order of delivery.
+    One that began on a channel that is gone and ended on the next is acknowledged there."""
+    for letter in reversed(letters):
+        if letter.tag is not None:
+            with suppress(*LOST):
+                letter.wire.ack(letter.tag, multiple=True)
+            return
 
 
 class AmqpPost:

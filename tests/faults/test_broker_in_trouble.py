@@ -11,7 +11,8 @@ from typing import TypeAlias
 import pytest
 from aio_pika.abc import AbstractChannel
 
-from bouquet_proto import amqp_link, bus_amqp, telemetry
+from bouquet_proto import amqp_link, telemetry
+from bouquet_proto.amqp_wire import underlay
 from bouquet_proto.bus_amqp import open_amqp_bus
 from bouquet_proto.messages import Failed
 from bouquet_proto.names import REPLY_EXCHANGE
@@ -128,7 +129,7 @@ async def test_f30_a_worker_whose_consumer_has_gone_in_silence_is_unready_and_co
     async with connected(url) as bus, bus.serve(PROVIDER, find, concurrency=1) as intake:
         await until(lambda: intake.consuming)
         assert intake._channel
-        channel = await bus_amqp._underlay(intake._channel)
+        channel = await underlay(intake._channel)
         await channel.basic_cancel(intake._consumer_tag)
         await until(lambda: not intake.consuming, within_s=SEEN_WITHIN_S)
         await until_answered(bus, FOUND)

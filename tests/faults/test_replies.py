@@ -90,7 +90,7 @@ async def test_f13_five_hundred_calls_leave_no_more_behind_than_one(caller: Amqp
         assert replies == [FOUND] * 500
         await until(lambda: len(asyncio.all_tasks()) == tasks)
         assert broker.lists("queues", "name", "messages") == queues
-    assert pending(caller) == ({}, {}, {})
+    assert pending(caller) == ({}, {})
 
 
 async def test_f13_calls_that_fail_and_connections_that_are_lost_leave_nothing_behind(
@@ -119,7 +119,7 @@ async def test_f13_calls_that_fail_and_connections_that_are_lost_leave_nothing_b
             await until_answered(caller, FOUND)
         await until(lambda: len(asyncio.all_tasks()) == tasks)
         assert Counter(broker.kinds_of_queues) == count
-    assert pending(caller) == ({}, {}, {})
+    assert pending(caller) == ({}, {})
 
 
 async def test_f13_a_closed_bus_leaves_no_queue(url: str, broker: Broker) -> None:
@@ -128,11 +128,11 @@ async def test_f13_a_closed_bus_leaves_no_queue(url: str, broker: Broker) -> Non
     await until(lambda: not broker.lists("queues", "name"))
 
 
-def pending(bus: AmqpBus) -> tuple[object, object, object]:
-    """What a caller keeps for its calls: of ours, and of the library's."""
+def pending(bus: AmqpBus) -> tuple[object, object]:
+    """What a caller keeps for its calls: to be answered, and to be confirmed."""
     calls = bus._calls
-    assert calls and calls._channel
-    return calls._pending, calls._channel.confirmations, calls._channel.message_id_delivery_tag
+    assert calls and calls._wire
+    return calls._pending, calls._wire._unconfirmed
 
 
 # F14: one consumer for life

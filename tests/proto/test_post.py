@@ -99,13 +99,13 @@ async def test_a_collector_that_is_cancelled_as_it_gathers_gives_back_what_it_ha
 
 async def test_collectors_share_the_work(post: Post) -> None:
     async with post.collect(most=1) as one, post.collect(most=1) as other:
-        posting = asyncio.create_task(post.post(numbered(2)))
+        posting = [asyncio.create_task(post.post([body])) for body in numbered(2)]
         async with asyncio.timeout(10):
             batches = [await anext(one), await anext(other)]
         assert sorted(batch.bodies for batch in batches) == [(b"0",), (b"1",)]
         for batch in batches:
             await batch.done()
-        await posting
+        await asyncio.gather(*posting)
 
 
 async def test_any_bytes_arrive_as_they_are(post: Post) -> None:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from struct import pack
 
 import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel
-from aiormq.channel import Channel
-from aiormq.exceptions import DeliveryError
-from pamqp.commands import Basic
 from pamqp.common import FieldTable
 from yarl import URL
 
 from bouquet_proto import amqp_link, post_amqp
+from bouquet_proto.amqp_frames import ACK, METHOD, NACK, method_in
+from bouquet_proto.amqp_wire import Wire
 from bouquet_proto.names import JOURNAL_QUEUE
 from bouquet_proto.post import NotPosted, Post, open_post
 from tests.proto.buses import Stopwatch, until
@@ -144,7 +143,7 @@ async def test_a_broker_that_hangs_does_not_keep_its_sender(
 
 async def test_before_there_was_a_collector_nothing_is_posted_and_nothing_lost(broker_url: str) -> None:
     async with open_post(broker_url, "tests") as post:
-        with pytest.raises(NotPosted, match="PublishError"):
+        with pytest.raises(NotPosted, match="Returned"):
             await post.post([b"early"])
         async with collecting(post) as archive:
             await persist(post, [b"early"])
@@ -182,16 +181,16 @@ async def test_a_collector_whose_queue_is_deleted_comes_back_by_itself(post: Pos
 
 async def test_after_a_nack_another_channel_is_used(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A channel that was nacked as a quorum queue changed its leader is nacked for minutes; a fresh one is not."""
-    nacked: set[Channel] = set()
-    publish = Channel.basic_publish
+    nacked: set[Wire] = set()
+    takes = Wire.takes
 
-    async def nack(self: Channel, *arguments: Any, **options: Any) -> Any:
-        if not nacked or self in nacked:
+    def nack(self: Wire, kind: int, data: bytes, start: int, end: int) -> bool:
+        if kind == METHOD and method_in(data, start) == ACK and (not nacked or self in nacked):
             nacked.add(self)
-            raise DeliveryError(None, Basic.Nack(delivery_tag=1))
-        return await publish(self, *arguments, **options)
+            data, start = pack(">I", NACK) + data[start + 4 : end], 0
+        return takes(self, kind, data, start, end)
 
-    monkeypatch.setattr(Channel, "basic_publish", nack)
+    monkeypatch.setattr(Wire, "takes", nack)
     async with ready(broker_url) as post, collecting(post) as archive:
         assert await persist(post, [b"a", b"b"]) >= 1
         await archive.has([b"a", b"b"])

@@ -1,0 +1,274 @@
+"""Messages past aiormq: written to its connection's socket, and read from it, without an object or a task a frame.
+
+aiormq makes the connection, opens the channels, declares, consumes, beats the heart and hears of every end: it gets
+all frames but those of messages. Those cost it most of a call's time (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any, SupportsIndex
+
+import aio_pika
+import msgspec
+from aio_pika.abc import AbstractChannel
+from aio_pika.exceptions import AMQPError
+from aiormq.channel import Channel
+from aiormq.connection import SSLContextProvider, TransportFactory
+from yarl import URL
+
+from bouquet_proto import amqp_frames as frames
+from bouquet_proto.amqp_frames import Properties
+
+
+class Returned(AMQPError):
+    """No queue took what had to go to one."""
+
+
+class Refused(AMQPError):
+    """The broker could not keep it."""
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    tag: int
+    redelivered: bool
+    properties: Properties
+    body: bytes
+
+
+class Connection(aio_pika.Connection):
+    """aio-pika's, with its socket within reach."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.stream = self.kwargs["transport_factory"] = Stream()
+
+    async def wire(self, channel: AbstractChannel) -> Wire:
+        """Takes over the messages of `channel`: nothing else may publish or consume on it."""
+        return self.stream.wire(await underlay(channel))
+
+
+async def underlay(channel: AbstractChannel) -> Channel:
+    """aiormq's own channel."""
+    layer = await channel.get_underlay_channel()
+    assert isinstance(layer, Channel)
+    return layer
+
+
+class Stream(TransportFactory):
+    """Makes aiormq's stream as it would, but for a reader that looks at each frame first."""
+
+    def __init__(self) -> None:
+        self._wires: dict[int, Wire] = {}
+
+    async def create(self, url: URL, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        contexts: SSLContextProvider = options.pop("ssl_context_provider")
+        context = await contexts.get_context() if url.scheme == "amqps" else None
+        loop = asyncio.get_running_loop()
+        reader = _Reader(self._wires, loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        assert url.host and url.port
+        transport, _ = await loop.create_connection(lambda: protocol, url.host, url.port, ssl=context, **options)
+        self._outlet = Outlet(transport)
+        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+    def wire(self, channel: Channel) -> Wire:
+        wire = self._wires[channel.number] = Wire(channel, self._outlet)
+        return wire
+
+
+class Outlet:
+    """What the wires write in one turn of the loop goes in one write: a system call costs as much as a message."""
+
+    def __init__(self, transport: asyncio.WriteTransport) -> None:
+        self._transport = transport
+        self._leaving: list[bytes] = []
+
+    def write(self, frames: bytes) -> None:
+        """Raises `ConnectionResetError`. Of one message all frames: what aiormq writes comes between, not inside."""
+        if self._transport.is_closing():
+            raise ConnectionResetError
+        if not self._leaving:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._leaving.append(frames)
+
+    def _flush(self) -> None:
+        self._transport.write(b"".join(self._leaving))
+        self._leaving.clear()
+
+
+class _Reader(asyncio.StreamReader):
+    """Gives each frame to its channel's wire, and what no wire takes to aiormq."""
+
+    def __init__(self, wires: dict[int, Wire], loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._wires = wires
+        self._begun = b""
+        """Of a frame whose end has not come yet."""
+
+    def feed_data(self, data: Iterable[SupportsIndex]) -> None:
+        data, at, passed = self._begun + bytes(data), 0, 0
+        while len(data) - at >= frames.OVERHEAD_BYTES:
+            kind, channel, size = frames.FRAME.unpack_from(data, at)
+            payload, end = at + frames.FRAME.size, at + frames.OVERHEAD_BYTES + size
+            if end > len(data):
+                break
+            if (wire := self._wires.get(channel)) is not None and wire.takes(kind, data, payload, end - 1):
+                if passed < at:
+                    super().feed_data(data[passed:at])
+                passed = end
+            at = end
+        if passed < at:
+            super().feed_data(data[passed:at])
+        self._begun = data[at:]
+
+
+class Wire:
+    """The messages of one channel. What is published goes by `post` on a channel in confirm mode, else by `send`."""
+
+    def __init__(self, channel: Channel, outlet: Outlet) -> None:
+        self._channel = channel
+        self._outlet = outlet
+        self._is_open = True
+        self._posted = 0
+        self._unconfirmed: dict[int, asyncio.Future[None]] = {}
+        """By tag, oldest first."""
+        self._deliver: Callable[[Delivery], object] = _nobody
+        self._arriving = _Arriving()
+
+    async def consume(self, queue: str, deliver: Callable[[Delivery], object], *, no_ack: bool = False) -> str:
+        """Calls `deliver`, which may not raise, with each message as it comes. Returns the consumer's tag."""
+        self._deliver = deliver
+        consumed = await self._channel.basic_consume(queue, _unheard, no_ack=no_ack)
+        return consumed.consumer_tag or ""
+
+    def send(self, body: bytes, properties: Properties, *, exchange: str, routing_key: str) -> None:
+        """Raises `ConnectionResetError` where the channel is known to be gone."""
+        self._publish(body, properties, exchange, routing_key)
+
+    def post(self, body: bytes, properties: Properties, *, queue: str) -> asyncio.Future[None]:
+        """Done as the broker confirms; raises `Returned`, `Refused` or `ConnectionResetError`. To be cancelled by
+        whoever does not wait for it any more.
+        """
+        confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        tag = self._posted + 1  # the broker counts like this; what it returns, it returns with its `message_id`
+        named = msgspec.structs.replace(properties, message_id=str(tag))
+        try:
+            self._publish(body, named, "", queue, mandatory=True)
+        except ConnectionResetError as error:
+            confirmed.set_exception(error)
+        else:
+            self._posted = tag
+            self._unconfirmed[tag] = confirmed
+        return confirmed
+
+    def ack(self, tag: int, *, multiple: bool = False) -> None:
+        """Raises as `send`."""
+        self._write(frames.ack(self._channel.number, tag, multiple=multiple))
+
+    def close(self) -> None:
+        """Nothing comes or goes any more."""
+        self._is_open = False
+        self._deliver = _nobody
+        for confirmed in self._unconfirmed.values():
+            _end(confirmed, ConnectionResetError())
+        self._unconfirmed.clear()
+
+    def takes(self, kind: int, data: bytes, start: int, end: int) -> bool:
+        """Whether a frame is of a message, or says what became of one; if so, it has had its effect."""
+        match kind:
+            case frames.METHOD:
+                return self._takes_method(frames.method_in(data, start), data, start)
+            case frames.HEADER:
+                self._arriving.left_bytes, self._arriving.properties = frames.header_in(data, start)
+            case frames.BODY:
+                self._arriving.body += data[start:end]
+                self._arriving.left_bytes -= end - start
+            case _:
+                return False
+        if not self._arriving.left_bytes:
+            self._arrive()
+        return True
+
+    def _takes_method(self, method: int, data: bytes, at: int) -> bool:
+        match method:
+            case frames.DELIVER:
+                tag, redelivered = frames.delivery_in(data, at)
+                self._arriving = _Arriving(tag, redelivered)
+            case frames.RETURN:
+                self._arriving = _Arriving()
+            case frames.ACK:
+                self._settle(*frames.confirm_in(data, at), None)
+            case frames.NACK:
+                self._settle(*frames.confirm_in(data, at), Refused())
+            case frames.CLOSE_CHANNEL:
+                self._is_open = False  # aiormq has it to answer and to tell
+                return False
+            case _:
+                return False
+        return True
+
+    def _arrive(self) -> None:
+        """A message is whole."""
+        arrived = self._arriving
+        if arrived.tag:
+            self._deliver(Delivery(arrived.tag, arrived.redelivered, arrived.properties, arrived.body))
+        elif confirmed := self._unconfirmed.get(int(arrived.properties.message_id)):
+            _end(confirmed, Returned())
+
+    def _settle(self, tag: int, multiple: bool, trouble: Exception | None) -> None:
+        """The broker confirms what it has returned, too, after that."""
+        tags = [each for each in self._unconfirmed if each <= tag] if multiple else [tag]
+        for each in tags:
+            if confirmed := self._unconfirmed.pop(each, None):
+                _end(confirmed, trouble)
+
+    def _publish(
+        self, body: bytes, properties: Properties, exchange: str, routing_key: str, *, mandatory: bool = False
+    ) -> None:
+        channel = self._channel
+        self._write(
+            frames.message(
+                channel.number,
+                body,
+                properties,
+                exchange=exchange,
+                routing_key=routing_key,
+                mandatory=mandatory,
+                most_bytes=channel.max_content_size,
+            )
+        )
+
+    def _write(self, data: bytes) -> None:
+        if not self._is_open:
+            raise ConnectionResetError
+        self._outlet.write(data)
+
+
+class _Arriving(msgspec.Struct):
+    """A message whose frames come in."""
+
+    tag: int = 0
+    """None of a message that is returned."""
+    redelivered: bool = False
+    properties: Properties = Properties()
+    left_bytes: int = 0
+    body: bytes = b""
+
+
+def _end(confirmed: asyncio.Future[None], trouble: Exception | None) -> None:
+    if confirmed.done():
+        return
+    if trouble is None:
+        confirmed.set_result(None)
+    else:
+        confirmed.set_exception(trouble)
+
+
+def _nobody(_: object) -> None:
+    """Hears nothing."""
+
+
+async def _unheard(_: object) -> None:
+    """aiormq's consumer of what does not reach aiormq."""
