@@ -198,7 +198,7 @@ async def introspect(request: web.Request) -> web.Response:
     gateway, journey = request.app[GATEWAY], request[JOURNEY]
     journey.built_in = "introspect"
     gateway.journal.begin(journey)
-    carrier = carrier_of(request.headers, request.query)
+    carrier = carrier_of(request.headers, lambda: request.query)
     token = accept(await admitted(gateway, request, carrier, Deadline.after(gateway.settings.deadline_s)), time.time())
     return _json({"_id": token.id, "name": "", "scopes": sorted(token.scopes)})
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hmac
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 from aiocache import RedisCache, SimpleMemoryCache  # type: ignore[import-untyped]
@@ -19,6 +19,9 @@ from msgspec import Struct
 
 from bouquet_gateway.besteffort import BestEffort, open_redis
 from bouquet_proto.settings import Secret
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 NONCE_BYTES = 12
 ENTRY_BYTES = 1000
@@ -51,24 +54,24 @@ class Cache:
     def __init__(self, backend: BaseCache, clock: Callable[[], float] = time.time) -> None:
         self._backend = backend
         self._clock = clock
-        self._besteffort = BestEffort("cache")
+        self._attempt = _at_once if isinstance(backend, _Memory) else BestEffort("cache").attempt
 
     async def get(self, key: str) -> Stored | None:
-        entry: _Entry | None = await self._besteffort.attempt(None, self._backend.get, key)
+        entry: _Entry | None = await self._attempt(None, self._backend.get, key)
         if entry is None or entry.key != key:
             return None
         left_s = entry.expires_at - self._clock()
         return Stored(entry.value, int(left_s)) if left_s > 0 else None
 
     async def set(self, key: str, value: bytes, ttl_s: float) -> None:
-        await self._besteffort.attempt(None, self._backend.set, key, self._entry(key, value, ttl_s), ttl=float(ttl_s))
+        await self._attempt(None, self._backend.set, key, self._entry(key, value, ttl_s), ttl=float(ttl_s))
 
     async def add(self, key: str, ttl_s: float) -> bool:
         """Marks a key, in one step; False when it was marked. True when nobody can know."""
-        return await self._besteffort.attempt(True, self._add, key, ttl_s)
+        return await self._attempt(True, self._add, key, ttl_s)
 
     async def delete(self, key: str) -> None:
-        await self._besteffort.attempt(None, self._backend.delete, key)
+        await self._attempt(None, self._backend.delete, key)
 
     async def _add(self, key: str, ttl_s: float) -> bool:
         try:
@@ -94,8 +97,18 @@ async def open_cache(
         yield Cache(backend)
 
 
+async def _at_once(otherwise: T, work: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    """A store in the process is never away, nor late."""
+    return await work(*args, **kwargs)
+
+
 class _Memory(SimpleMemoryCache):  # type: ignore[misc]
     """Makes room by dropping what was written first."""
+
+    # aiocache's public verbs read the environment and look for plugins each time: dearer than all that a dict does.
+    get = SimpleMemoryCache._get
+    add = SimpleMemoryCache._add
+    delete = SimpleMemoryCache._delete
 
     def __init__(self, max_items: int, max_bytes: int) -> None:
         super().__init__(timeout=NO_TIMEOUT)
@@ -111,6 +124,8 @@ class _Memory(SimpleMemoryCache):  # type: ignore[misc]
         while len(self._cache) >= self._max_items or self._cache.bytes > left:
             await self._delete(next(iter(self._cache)))
         return await super()._set(key, value, **kwargs)
+
+    set = _set
 
     async def _close(self, *_: object, **__: object) -> None:
         for key in list(self._cache):

@@ -60,7 +60,7 @@ async def answer(request: web.Request) -> web.Response:
     gateway.journal.begin(journey)
     deadline = Deadline.after(gateway.settings.deadline_s)
     query = parse_query(request.rel_url.raw_query_string)
-    carrier = carrier_of(request.headers, request.query)
+    carrier = carrier_of(request.headers, lambda: request.query)
     holder = await admitted(gateway, request, carrier, deadline)
     budget = budget_of(carrier, holder)
     if not is_exempt(gateway, carrier):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import Annotated, Literal, TypeAlias
 
@@ -67,16 +67,16 @@ class _Claims(Struct, frozen=True):
     siret: str = ""
 
 
-def carrier_of(headers: Mapping[str, str], query: Mapping[str, str]) -> Carrier:
+def carrier_of(headers: Mapping[str, str], query: Callable[[], Mapping[str, str]]) -> Carrier:
     """On every version, the first that is there: bearer, API key, query. `Bearer` is case-sensitive.
 
-    `query` is the server's own: the contract's `Query` forgets values as long as a token.
+    `query` is the server's own, parsed for this alone: the contract's `Query` forgets values as long as a token.
     """
     if bearer := BEARER.fullmatch(headers.get("Authorization", "")):
         return Carrier("bearer", bearer[1])
     if key := headers.get("X-Api-Key", ""):
         return Carrier("api_key", key)
-    if token := query.get("token", ""):
+    if token := query().get("token", ""):
         return Carrier("query", token)
     return Carrier()
 

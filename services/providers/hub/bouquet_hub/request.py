@@ -24,6 +24,8 @@ def transliterate(text: str) -> str:
 
     Not a plain NFKD strip: `ș`, `ſ`, `’` and Vietnamese double diacritics become `?` too, as in Ruby's i18n table.
     """
+    if text.isascii():
+        return text
     letters = unicodedata.normalize("NFC", text)
     return "".join(letter if letter.isascii() else _LETTERS.get(letter, "?") for letter in letters)
 
