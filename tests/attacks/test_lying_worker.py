@@ -67,6 +67,7 @@ MISSHAPEN: dict[str, Any] = {
     "a text for a number": DATA | {"titulaire": PERSON | {"age": "DURANT"}},
     "a missing name": DATA | {"titulaire": {"age": 30}},
     "nothing": {},
+    "a number that no float holds": Raw(b'{"numero":"1","titulaire":{"nom":"DURANT","age":1e2026}}'),
     "depths": Raw(b'{"numero":' + b"[" * 500 + b"]" * 500 + b"}"),
     "great depths": Raw(b'{"numero":' + b"[" * 200_000 + b"]" * 200_000 + b"}"),
     "more than a message holds": DATA | {"numero": "x" * MAX_BYTES},

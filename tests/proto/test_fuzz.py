@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -63,7 +64,8 @@ def read_request(body: bytes) -> None:
 def read_reply(body: bytes) -> None:
     match decode_reply(body):
         case Found(data=data) | Recorded(body=data):
-            msgspec.json.decode(data)
+            with suppress(msgspec.ValidationError):  # a number that no float holds: the gateway refuses its shape
+                msgspec.json.decode(data)
         case NotFound() | Rejected() | Failed() as reply:
             assert decode_reply(encode(reply)) == reply
 
