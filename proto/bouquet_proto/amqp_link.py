@@ -6,8 +6,8 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import NoReturn, Protocol
 
 import aio_pika
@@ -16,7 +16,9 @@ from prometheus_client import Gauge
 
 from bouquet_proto import metrics
 from bouquet_proto.amqp_wire import Connection
-from bouquet_proto.tls import trouble_of
+from bouquet_proto.names import MESH_PREFIX
+from bouquet_proto.settings import Secret
+from bouquet_proto.tls import trouble_of, verified
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +60,7 @@ class Part(Protocol):
 class Link:
     """A connection that comes back, and the parts that live on it. One task, `run`, makes and remakes them all."""
 
-    def __init__(self, url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED) -> None:
+    def __init__(self, url: str, name: str, gauge: Gauge) -> None:
         self.connected = False
         self.responsive = False
         """The broker takes messages and gives them back. One that hangs, or blocks its publishers, is connected too."""
@@ -77,9 +79,17 @@ class Link:
             self.settled.clear()
             self._news.put_nowait(part)
 
-    def detach(self, part: Part) -> None:
-        """From now on `part` is not made again. Once `settled` it is not being made either."""
-        self._parts.remove(part)
+    @asynccontextmanager
+    async def holding(self, part: Part) -> AsyncIterator[None]:
+        """`part` is attached, and up if the broker is there. After the context it is not made again, nor being made."""
+        self.attach(part)
+        try:
+            await self.settled.wait()
+            yield
+        finally:
+            self._parts.remove(part)
+            if self.connected:
+                await self.settled.wait()
 
     async def run(self) -> NoReturn:
         """Connects, waits for the loss, and again, with growing and jittered pauses. Ends by cancellation."""
@@ -122,9 +132,8 @@ class Link:
             for part in self._parts:
                 part.down()
             self.settled.set()
-            with suppress(*LOST), cancelled_by_us_alone():
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await connection.close()
+            async with leaving():
+                await connection.close()
 
     async def _tend(self, connection: Connection) -> NoReturn:
         news = self._news = asyncio.Queue()
@@ -180,6 +189,18 @@ class Link:
         self.responsive = responsive
 
 
+@asynccontextmanager
+async def open_link(url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED) -> AsyncIterator[Link]:
+    """A link that is usable at once and connected as soon as the broker is. Raises `SettingsError`."""
+    link = Link(verified(Secret(url), f"{MESH_PREFIX}BUS_URL"), name, gauge)
+    running = asyncio.create_task(link.run())
+    try:
+        yield link
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
 def _pause_s(failures: int) -> float:
     """Random, so that a hundred processes do not come back to a broker in the same instant."""
     return min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(failures, 10)) * random.uniform(0.5, 1.0)
@@ -194,6 +215,14 @@ async def _is_blocked(connection: Connection) -> bool:
     except TimeoutError:
         return True
     return False
+
+
+@asynccontextmanager
+async def leaving() -> AsyncIterator[None]:
+    """Goodbyes to the broker: not for long, and no matter if it has gone."""
+    with suppress(*LOST), cancelled_by_us_alone():
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            yield
 
 
 @contextmanager

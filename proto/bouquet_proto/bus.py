@@ -17,9 +17,7 @@ import msgspec
 from bouquet_proto import metrics, telemetry
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Changes, Describe, Failed, Reply, Request, decode_reply, decode_request, encode
-from bouquet_proto.names import MESH_PREFIX
-from bouquet_proto.settings import Secret, SettingsError
-from bouquet_proto.tls import verified
+from bouquet_proto.settings import is_embedded
 
 log = logging.getLogger(__name__)
 
@@ -68,17 +66,15 @@ class Bus(Calling, Protocol):
 @asynccontextmanager
 async def open_bus(url: str, name: str) -> AsyncIterator[Bus]:
     """The transport that `url` names: `memory:`, or `amqp(s)://…`. `name` is what the broker's operators see."""
-    if url == "memory:":
+    if is_embedded(url):
         from bouquet_proto.bus_memory import MemoryBus
 
         yield MemoryBus()
-    elif url.startswith(("amqp://", "amqps://")):
+    else:
         from bouquet_proto.bus_amqp import open_amqp_bus
 
-        async with open_amqp_bus(verified(Secret(url), f"{MESH_PREFIX}BUS_URL"), name) as bus:
+        async with open_amqp_bus(url, name) as bus:
             yield bus
-    else:
-        raise SettingsError([f"{MESH_PREFIX}BUS_URL: must be memory: or amqp(s)://…"])
 
 
 def _as_it_is(deadline: float) -> float:

@@ -20,7 +20,7 @@ from aio_pika.abc import AbstractChannel
 
 from bouquet_proto import metrics
 from bouquet_proto.amqp_frames import Properties
-from bouquet_proto.amqp_link import CLOSE_TIMEOUT_S, LOST, Link, Lose, cancelled_by_us_alone
+from bouquet_proto.amqp_link import LOST, Link, Lose, leaving, open_link
 from bouquet_proto.amqp_wire import Connection, Delivery, Returned, Wire, underlay
 from bouquet_proto.bus import Handler, answer, ask, finish
 from bouquet_proto.clocks import Clocks
@@ -211,7 +211,8 @@ class _Intake:
             async with self._alone if message.redelivered else nullcontext(), self._free:
                 if message.redelivered:  # and wait until it is out: its handler may leave no time for that
                     await (await underlay(channel)).basic_ack(message.tag)
-                given_s, ours = _given_s(asked), self._ours(asked)
+                given_s = _given_s(asked)
+                ours = self._ours(asked.reply_to, given_s)
                 reply = await answer(self._handler, SYSTEM, self._provider, message.body, given_s, ours)
                 wire.send(
                     reply,
@@ -223,12 +224,12 @@ class _Intake:
                 if not message.redelivered:
                     wire.ack(message.tag)
 
-    def _ours(self, asked: Properties) -> Callable[[float], float]:
+    def _ours(self, sender: str, given_s: float) -> Callable[[float], float]:
         """From the sender's clock to this one."""
-        given_s, now = _given_s(asked), time.time()
+        now = time.time()
         if not given_s:
             return lambda deadline: deadline
-        return lambda deadline: self._clocks.ours(asked.reply_to, deadline, given_s, now)
+        return lambda deadline: self._clocks.ours(sender, deadline, given_s, now)
 
     async def drain(self, drain_s: float) -> None:
         """Stops the intake, then waits for what runs; with prefetch = concurrency, all that was delivered runs."""
@@ -240,15 +241,13 @@ class _Intake:
         finally:
             await finish(self._tasks, drain_s)
         if channel is not None:
-            with suppress(*LOST), cancelled_by_us_alone():
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await channel.close()
+            async with leaving():
+                await channel.close()
 
     async def _stop_consuming(self) -> None:
         if self._channel is not None and self._consumer_tag:
-            with suppress(*LOST), cancelled_by_us_alone():
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await (await underlay(self._channel)).basic_cancel(self._consumer_tag)
+            async with leaving():
+                await (await underlay(self._channel)).basic_cancel(self._consumer_tag)
         self._consumer_tag = ""
 
 
@@ -284,26 +283,15 @@ class AmqpBus:
         self, provider: str, handler: Handler, *, concurrency: int, drain_s: float = 10.0
     ) -> AsyncIterator[_Intake]:
         intake = _Intake(self._link, provider, handler, concurrency)
-        self._link.attach(intake)
         try:
-            await self._link.settled.wait()
-            yield intake
+            async with self._link.holding(intake):
+                yield intake
         finally:
-            self._link.detach(intake)
-            try:
-                if self._link.connected:
-                    await self._link.settled.wait()
-            finally:
-                await intake.drain(drain_s)
+            await intake.drain(drain_s)
 
 
 @asynccontextmanager
 async def open_amqp_bus(url: str, name: str) -> AsyncIterator[AmqpBus]:
     """A bus that is usable at once and connected as soon as the broker is. Closing it fails the calls in flight."""
-    link = Link(url, name)
-    running = asyncio.create_task(link.run())
-    try:
+    async with open_link(url, name) as link:
         yield AmqpBus(link)
-    finally:
-        running.cancel()
-        await asyncio.wait([running])

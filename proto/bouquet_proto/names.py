@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+EMBEDDED = "memory:"
+"""The url of what lives in this process: the bus, the post, the cache."""
+
 QUEUE_PREFIX = "bouquet.q."
 REPLY_EXCHANGE = "bouquet.replies"
 

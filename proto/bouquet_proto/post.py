@@ -11,9 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Protocol, TypeVar
 
-from bouquet_proto.names import MESH_PREFIX
-from bouquet_proto.settings import Secret, SettingsError
-from bouquet_proto.tls import verified
+from bouquet_proto.settings import is_embedded
 
 T = TypeVar("T")
 
@@ -59,17 +57,15 @@ class Post(Protocol):
 @asynccontextmanager
 async def open_post(url: str, name: str) -> AsyncIterator[Post]:
     """The transport that `url` names, as `open_bus`: both ends of `memory:` must share what this gives."""
-    if url == "memory:":
+    if is_embedded(url):
         from bouquet_proto.post_memory import MemoryPost
 
         yield MemoryPost()
-    elif url.startswith(("amqp://", "amqps://")):
+    else:
         from bouquet_proto.post_amqp import open_amqp_post
 
-        async with open_amqp_post(verified(Secret(url), f"{MESH_PREFIX}BUS_URL"), name) as post:
+        async with open_amqp_post(url, name) as post:
             yield post
-    else:
-        raise SettingsError([f"{MESH_PREFIX}BUS_URL: must be memory: or amqp(s)://…"])
 
 
 async def gather(gathered: list[T], waiting: asyncio.Queue[T], most: int, wait_s: float) -> None:

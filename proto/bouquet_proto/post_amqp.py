@@ -16,7 +16,7 @@ from pamqp.common import FieldTable
 
 from bouquet_proto import metrics
 from bouquet_proto.amqp_frames import Properties
-from bouquet_proto.amqp_link import CLOSE_TIMEOUT_S, LOST, Link, Lose, cancelled_by_us_alone
+from bouquet_proto.amqp_link import LOST, Link, Lose, cancelled_by_us_alone, leaving, open_link
 from bouquet_proto.amqp_wire import Connection, Delivery, Returned, Wire, underlay
 from bouquet_proto.names import JOURNAL_QUEUE
 from bouquet_proto.post import MOST, WAIT_S, Batch, NotPosted, gather
@@ -26,7 +26,8 @@ ENDLESS = 1_000_000_000
 """RabbitMQ 4 drops what came back 20 times, unless told otherwise; 3.10 knows no word for "never"."""
 ARGUMENTS: FieldTable = {"x-queue-type": "quorum", "x-delivery-limit": ENDLESS}
 AHEAD = 2
-"""Batches that the broker delivers before the first one is done, so that the next one is there by then."""
+"""Batches that the broker delivers before the first one is done, so that the next one is there by then. It counts
+messages, whatever is in them: at most, so many packages of `PACKAGE_BYTES` wait here for each record of a batch."""
 PACKAGE_MOST = 50
 PACKAGE_BYTES = 32_000
 """Of the bodies in one message, but for a body that is larger alone: a message in two frames, so that calls get by."""
@@ -163,9 +164,8 @@ class _Inbox:
     async def close(self) -> None:
         if self._channel is not None:
             self._channel.close_callbacks.clear()  # its end is no loss any more
-            with suppress(*LOST), cancelled_by_us_alone():
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await self._channel.close()
+            async with leaving():
+                await self._channel.close()
 
 
 async def _acknowledge(letters: Sequence[_Letter]) -> None:
@@ -203,27 +203,15 @@ class AmqpPost:
     @asynccontextmanager
     async def collect(self, *, most: int = MOST, wait_s: float = WAIT_S) -> AsyncIterator[AsyncIterator[Batch]]:
         inbox = _Inbox(most, wait_s)
-        self._link.attach(inbox)
         try:
-            await self._link.settled.wait()
-            async with aclosing(inbox.batches()) as batches:
+            async with self._link.holding(inbox), aclosing(inbox.batches()) as batches:
                 yield batches
         finally:
-            self._link.detach(inbox)
-            try:
-                if self._link.connected:
-                    await self._link.settled.wait()
-            finally:
-                await inbox.close()
+            await inbox.close()
 
 
 @asynccontextmanager
 async def open_amqp_post(url: str, name: str) -> AsyncIterator[AmqpPost]:
     """A post that is usable at once and connected as soon as the broker is."""
-    link = Link(url, name, metrics.POST_CONNECTED)
-    running = asyncio.create_task(link.run())
-    try:
+    async with open_link(url, name, metrics.POST_CONNECTED) as link:
         yield AmqpPost(link)
-    finally:
-        running.cancel()
-        await asyncio.wait([running])

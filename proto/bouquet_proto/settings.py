@@ -10,6 +10,8 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 import msgspec
 from msgspec import UNSET, Struct, structs
 
+from bouquet_proto.names import EMBEDDED, MESH_PREFIX
+
 S = TypeVar("S", bound=Struct)
 
 
@@ -46,6 +48,13 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     """`memory:` (everything in one process), or `amqp(s)://…`, which may name its TLS files:
     `?cafile=…&certfile=…&keyfile=…`. Secret, since it carries a password."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+def is_embedded(bus_url: str) -> bool:
+    """Or of a broker. Raises `SettingsError` for what is neither."""
+    if bus_url == EMBEDDED or bus_url.startswith(("amqp://", "amqps://")):
+        return bus_url == EMBEDDED
+    raise SettingsError([f"{MESH_PREFIX}BUS_URL: must be {EMBEDDED} or amqp(s)://…"])
 
 
 def load(model: type[S], environ: Mapping[str, str], prefix: str, *, strict: bool = True) -> S:

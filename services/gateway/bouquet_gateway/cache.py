@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
 from bouquet_gateway.besteffort import BestEffort, open_redis
+from bouquet_proto.names import EMBEDDED
 from bouquet_proto.settings import Secret
 
 P = ParamSpec("P")
@@ -89,7 +90,7 @@ async def open_cache(
     url: Secret, secret: Secret, max_items: int = 50_000, max_bytes: int = 64_000_000
 ) -> AsyncIterator[Cache]:
     """`memory:`, of `max_items` and `max_bytes` at most; or `redis(s)://…`, whose own `maxmemory` is the limit."""
-    if url.reveal() == "memory:":
+    if url.reveal() == EMBEDDED:
         backend: BaseCache = _Memory(max_items, max_bytes)
     else:
         backend = _Redis(url, secret)

@@ -12,6 +12,7 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from bouquet_gateway.besteffort import BestEffort, open_redis
+from bouquet_proto.names import EMBEDDED
 from bouquet_proto.settings import Secret
 
 MINUTE_S = 60
@@ -117,7 +118,7 @@ class RedisCounters:
 @asynccontextmanager
 async def open_counters(url: Secret) -> AsyncIterator[Counters]:
     """`memory:`, or `redis(s)://…`."""
-    if url.reveal() == "memory:":
+    if url.reveal() == EMBEDDED:
         yield MemoryCounters()
     else:
         async with open_redis(url) as client:

@@ -26,7 +26,7 @@ from bouquet_gateway.tokens import Tokens, named_keys
 from bouquet_proto import telemetry
 from bouquet_proto.bus import Calling, open_bus
 from bouquet_proto.metrics import READY
-from bouquet_proto.names import GATEWAY_PREFIX, MESH_PREFIX
+from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX
 from bouquet_proto.post import Post, open_post
 from bouquet_proto.settings import MeshSettings, SettingsError, load
 from bouquet_proto.signals import stop_requested
@@ -34,7 +34,6 @@ from bouquet_proto.signals import stop_requested
 log = logging.getLogger(__name__)
 
 SERVICE = "bouquet-gateway"
-EMBEDDED = "memory:"
 FIRST_OFFERS_S = 3.0
 """How long a starting gateway waits for the providers' first answers before it opens its door."""
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from bouquet_gateway.doctor import broker, files, gateway, mesh, stores
 from bouquet_gateway.doctor.findings import Finding, unknown, well
 from bouquet_gateway.maintenance import parse_windows
-from bouquet_gateway.serve import EMBEDDED, checked, with_providers
+from bouquet_gateway.serve import checked, with_providers
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.tokens import Tokens, named_keys
-from bouquet_proto.names import GATEWAY_PREFIX, MESH_PREFIX
+from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX
 from bouquet_proto.settings import MeshSettings, load
 from bouquet_proto.tls import verified
 

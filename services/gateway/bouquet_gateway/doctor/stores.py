@@ -12,7 +12,7 @@ from bouquet_gateway.besteffort import open_redis
 from bouquet_gateway.doctor.findings import Finding, unknown, well, wrong
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_proto.clocks import AGREE_S
-from bouquet_proto.names import GATEWAY_PREFIX
+from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX
 from bouquet_proto.tls import trouble_of
 
 LOOK_S = 3.0
@@ -22,7 +22,7 @@ NTP = "set the clocks by NTP: deadlines travel as wall-clock seconds"
 
 async def examine(settings: GatewaySettings) -> list[Finding]:
     url = settings.cache_url.reveal()
-    if url == "memory:":
+    if url == EMBEDDED:
         return [unknown("redis", "not used: each process has a cache and a pace of its own"), _no_clock()]
     parts = urlsplit(url)
     where = f"{parts.hostname}:{parts.port or 6379}"

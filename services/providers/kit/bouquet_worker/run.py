@@ -15,7 +15,7 @@ from bouquet_proto import telemetry
 from bouquet_proto.bus import Bus, Serving, open_bus
 from bouquet_proto.loop import watched_loop
 from bouquet_proto.metrics import READY, exposition
-from bouquet_proto.names import MESH_PREFIX
+from bouquet_proto.names import EMBEDDED, MESH_PREFIX
 from bouquet_proto.settings import MeshSettings, SettingsError, load
 from bouquet_proto.signals import stop_requested
 from bouquet_worker.simulate import listening
@@ -23,7 +23,6 @@ from bouquet_worker.simulate import listening
 log = logging.getLogger(__name__)
 
 PROCESS_PREFIX = "BOUQUET_WORKER_"
-EMBEDDED = "memory:"
 
 
 class ProcessSettings(Struct, frozen=True, kw_only=True):
