@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
+from bouquet_proto import amqp_link
 from tests.support import postgres, rabbitmq, redis
 
 # On a laptop a missing server skips its tests; in CI a skipped test would be a green lie.
@@ -33,13 +34,23 @@ def rabbitmq4() -> Iterator[rabbitmq.RabbitNode]:
     yield from _node(rabbitmq.RABBITMQ_4)
 
 
+@pytest.fixture(scope="session", params=["rabbitmq3", "rabbitmq4"])
+def either_rabbit(request: pytest.FixtureRequest) -> rabbitmq.RabbitNode:
+    """The machine's RabbitMQ, and the one that production runs. A folder whose tests are for both calls it `rabbit`."""
+    node: rabbitmq.RabbitNode = request.getfixturevalue(request.param)
+    return node
+
+
 @pytest.fixture(scope="session")
 def rabbit(rabbitmq3: rabbitmq.RabbitNode) -> rabbitmq.RabbitNode:
-    """The session's RabbitMQ. Take `broker_url` instead, unless the test is about the node itself.
-
-    The tests of the bus and of faults run on each version: their conftest.py says so.
-    """
+    """The session's RabbitMQ. Take `broker_url` instead, unless the test is about the node itself."""
     return rabbitmq3
+
+
+@pytest.fixture
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that comes back is found within 0.3 s by this process."""
+    monkeypatch.setattr(amqp_link, "LAST_RETRY_S", 0.3)
 
 
 @pytest.fixture

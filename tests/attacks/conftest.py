@@ -7,7 +7,6 @@ import pytest
 from tests.support.rabbitmq import RabbitNode
 
 
-@pytest.fixture(scope="session", params=["rabbitmq3", "rabbitmq4"])
-def rabbit(request: pytest.FixtureRequest) -> RabbitNode:
-    node: RabbitNode = request.getfixturevalue(request.param)
-    return node
+@pytest.fixture(scope="session")
+def rabbit(either_rabbit: RabbitNode) -> RabbitNode:
+    return either_rabbit

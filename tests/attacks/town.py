@@ -16,8 +16,8 @@ from bouquet_gateway.settings import GatewaySettings
 from bouquet_proto.bus import Bus
 from bouquet_proto.messages import Describe, Found, Reply, Request, encode
 from bouquet_proto.offer import Authority, Offer
-from tests.gateway.offers import dossier, offer
-from tests.mesh.door import RECIPIENT, TOKEN_KEY, Answer, Door, door, token
+from tests.gateway.offers import DURANT, dossier, offer
+from tests.mesh.door import TOKEN_KEY, Answer, Door, door, token
 
 SCOPES = ("acme_dossier", "acme_age")
 ACME_PATH, HONEST_PATH = "/v3/acme/dossier/identite", "/v3/honest/dossier/identite"
@@ -29,15 +29,6 @@ HONEST_OFFER = Offer(
     problems=offer().problems,
 )
 DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}
-PERSON: dict[str, Any] = {
-    "recipient": RECIPIENT,
-    "nomNaissance": "DURANT",
-    "prenoms[]": ["PAUL"],
-    "anneeDateNaissance": 1990,
-    "moisDateNaissance": 1,
-    "jourDateNaissance": 2,
-    "codeCogInseePaysNaissance": "99351",
-}
 
 
 class Provider:
@@ -83,4 +74,4 @@ async def gate(bus: Bus, **settings: Any) -> AsyncIterator[Door]:
 
 
 async def ask(client: Door, path: str = ACME_PATH, **more: Any) -> Answer:
-    return await client.get(path, PERSON, **more)
+    return await client.get(path, DURANT, **more)

@@ -8,23 +8,20 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel
 
-from bouquet_proto import amqp_link
 from bouquet_proto.bus_amqp import AmqpBus
 from tests.faults.broker import Broker
 from tests.proto.buses import connected
 from tests.support.rabbitmq import RabbitNode
 
 
-@pytest.fixture(scope="session", params=["rabbitmq3", "rabbitmq4"])
-def rabbit(request: pytest.FixtureRequest) -> RabbitNode:
-    node: RabbitNode = request.getfixturevalue(request.param)
-    return node
+@pytest.fixture(scope="session")
+def rabbit(either_rabbit: RabbitNode) -> RabbitNode:
+    return either_rabbit
 
 
 @pytest.fixture(autouse=True)
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broker that comes back is found within 0.3 s by this process."""
-    monkeypatch.setattr(amqp_link, "LAST_RETRY_S", 0.3)
+def impatient(impatience: None) -> None:
+    """All are."""
 
 
 @pytest.fixture(scope="module")

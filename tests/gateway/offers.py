@@ -9,6 +9,7 @@ from msgspec import Struct
 from bouquet_proto.failures import PERIMETER, Failure, Kind
 from bouquet_proto.offer import Authority, Offer, Operation, Retirement, operation
 from bouquet_proto.rules import Check
+from tests.mesh.door import RECIPIENT
 
 ACME = Authority("ACME", "90")
 
@@ -20,6 +21,18 @@ UNKNOWN_PERSON = Failure(
     fault="caller",
     v2_reason="Person not found",
 )
+
+
+DURANT: dict[str, Any] = {
+    "recipient": RECIPIENT,
+    "nomNaissance": "DURANT",
+    "prenoms[]": ["PAUL"],
+    "anneeDateNaissance": 1990,
+    "moisDateNaissance": 1,
+    "jourDateNaissance": 2,
+    "codeCogInseePaysNaissance": "99351",
+}
+"""The query that names somebody whom it knows."""
 
 
 class Person(Struct, frozen=True):

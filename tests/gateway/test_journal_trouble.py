@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from bouquet_gateway import courier
-from bouquet_proto import amqp_link, journal, post_memory
+from bouquet_proto import journal, post_memory
 from bouquet_proto.post import open_post
 from bouquet_proto.post_memory import MemoryPost
 from bouquet_proto.settings import Secret
@@ -31,12 +31,11 @@ INTROSPECT = "/api/introspect"
 
 
 @pytest.fixture(autouse=True)
-def haste(monkeypatch: pytest.MonkeyPatch) -> None:
+def haste(monkeypatch: pytest.MonkeyPatch, impatience: None) -> None:
     monkeypatch.setattr(courier, "PAUSE_S", 0.01)
     monkeypatch.setattr(courier, "RETRY_S", 0.02)
     monkeypatch.setattr(courier, "LAST_ROUND_S", 0.2)
     monkeypatch.setattr(post_memory, "POST_TIMEOUT_S", 0.1)
-    monkeypatch.setattr(amqp_link, "LAST_RETRY_S", 0.3)
 
 
 async def test_while_nobody_collects_calls_are_answered_and_their_records_wait(tmp_path: Path) -> None:

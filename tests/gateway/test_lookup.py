@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 import msgspec
 import pytest
@@ -30,21 +29,13 @@ from bouquet_proto.messages import (
     encode,
 )
 from bouquet_proto.settings import SettingsError
-from tests.gateway.offers import dossier, offer
+from tests.gateway.offers import DURANT, dossier, offer
 from tests.mesh.door import RECIPIENT, TOKEN_KEY, Door, door, token
 
 PATH = "/v3/acme/dossier/identite"
 DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}
 GOOD = Found(Raw(msgspec.json.encode(DATA)))
-PARAMS: dict[str, Any] = {
-    "recipient": RECIPIENT,
-    "nomNaissance": "DURANT",
-    "prenoms[]": ["PAUL", "JEAN"],
-    "anneeDateNaissance": 1990,
-    "moisDateNaissance": 1,
-    "jourDateNaissance": 2,
-    "codeCogInseePaysNaissance": "99351",
-}
+PARAMS = DURANT | {"prenoms[]": ["PAUL", "JEAN"]}
 
 
 REASONS = ("unknown_person", "several_matches", "00366")

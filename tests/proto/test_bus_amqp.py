@@ -11,7 +11,7 @@ import aio_pika
 import pytest
 from yarl import URL
 
-from bouquet_proto import amqp_link, telemetry
+from bouquet_proto import telemetry
 from bouquet_proto.amqp_wire import Wire
 from bouquet_proto.bus_amqp import AmqpBus
 from bouquet_proto.messages import Failed
@@ -19,15 +19,9 @@ from tests.proto.buses import FOUND, PROVIDER, Desk, connected, find, lookup, se
 from tests.support.rabbitmq import RabbitNode
 from tests.support.worker import worker_process
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("impatience")]
 
 AWAY = Failed("bus_unavailable")
-
-
-@pytest.fixture(autouse=True)
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broker that comes back is found within 0.3 s."""
-    monkeypatch.setattr(amqp_link, "LAST_RETRY_S", 0.3)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from aio_pika.abc import AbstractChannel
 from pamqp.common import FieldTable
 from yarl import URL
 
-from bouquet_proto import amqp_link, post_amqp
+from bouquet_proto import post_amqp
 from bouquet_proto.amqp_frames import ACK, METHOD, NACK, method_in
 from bouquet_proto.amqp_wire import Wire
 from bouquet_proto.names import JOURNAL_QUEUE
@@ -23,16 +23,10 @@ from tests.proto.posts import collecting
 from tests.support.proxy import Relay
 from tests.support.rabbitmq import RabbitNode
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("impatience")]
 
 SETTLED_S = 2.5
 """A quorum queue that is younger may not survive a killed broker (see RabbitNode)."""
-
-
-@pytest.fixture(autouse=True)
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broker that comes back is found within 0.3 s."""
-    monkeypatch.setattr(amqp_link, "LAST_RETRY_S", 0.3)
 
 
 @pytest.fixture

@@ -23,23 +23,14 @@ from bouquet_registry.habilitations import Token
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
 from bouquet_registry.worker import answering
-from tests.gateway.offers import V2_DOSSIER, dossier, offer
-from tests.mesh.door import RECIPIENT, TOKEN_KEY, Answer, Door, Params, door
+from tests.gateway.offers import DURANT, V2_DOSSIER, dossier, offer
+from tests.mesh.door import TOKEN_KEY, Answer, Door, door
 from tests.proto.buses import until
 from tests.registry import office
 
 HOST = "127.0.0.1"
 PATH = "/v3/acme/dossier/identite"
 SCOPES = ("acme_dossier", "acme_age")
-PERSON: Params = {
-    "recipient": RECIPIENT,
-    "nomNaissance": "DURANT",
-    "prenoms[]": ["PAUL"],
-    "anneeDateNaissance": 1990,
-    "moisDateNaissance": 1,
-    "jourDateNaissance": 2,
-    "codeCogInseePaysNaissance": "99351",
-}
 DATA = Found(Raw(msgspec.json.encode({"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}})))
 
 
@@ -63,7 +54,7 @@ class Gate(Door):
         self.gateway = gateway
 
     async def call(self, token: str, path: str = PATH, **headers: str) -> Answer:
-        return await self.get(path, PERSON, token=token, headers=headers)
+        return await self.get(path, DURANT, token=token, headers=headers)
 
     async def told(self, token: str, **headers: str) -> str:
         """Status, and the code of an error."""
