@@ -92,7 +92,7 @@ async def ask(exchange: Exchange, system: str, provider: str, request: Request) 
         except TimeoutError:
             body = Failed("deadline_exceeded")
         reply = body if isinstance(body, Failed) else decode_reply(body)
-        telemetry.settle(span, reply, metrics.CALLS, provider, telemetry.kind_of(request))
+        telemetry.settle(span, reply, metrics.calls, provider, telemetry.kind_of(request))
         return reply
 
 
@@ -113,13 +113,13 @@ async def answer(
         request = decode_request(body)
     except msgspec.DecodeError:
         log.error("malformed request", extra={"provider": provider, "size_bytes": len(body)})
-        metrics.HANDLED.labels(provider, "unreadable", "failed", "malformed_request", "platform").inc()
+        metrics.handled(provider, "unreadable", "failed", "malformed_request", "platform").inc()
         return encode(Failed("malformed_request"))
     request = msgspec.structs.replace(request, deadline=ours(request.deadline))
     _measure(provider, Deadline(request.deadline).left_s(), given_s)
     with telemetry.processing(system, provider, request) as span:
         reply, encoded = await _handle(handler, provider, request)
-        telemetry.settle(span, reply, metrics.HANDLED, provider, telemetry.kind_of(request))
+        telemetry.settle(span, reply, metrics.handled, provider, telemetry.kind_of(request))
         outcome, reason = telemetry.outcome_of(reply)
         operation = telemetry.operation_of(request)
         level = logging.DEBUG if isinstance(request, Describe | Changes) else logging.INFO

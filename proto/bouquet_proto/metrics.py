@@ -65,6 +65,8 @@ LOOP_LAG_SECONDS = Histogram(
 TASKS = Gauge("bouquet_tasks", "Asyncio tasks of this process that have not ended.")
 
 # A look-up of its labels costs more than the observation itself.
+calls = cache(CALLS.labels)
+handled = cache(HANDLED.labels)
 call_seconds = cache(CALL_SECONDS.labels)
 handle_seconds = cache(HANDLE_SECONDS.labels)
 in_hand = cache(IN_HAND.labels)

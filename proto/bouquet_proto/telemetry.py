@@ -9,7 +9,7 @@ import logging
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -159,10 +159,12 @@ def fault_of(reply: Reply) -> str:
             return ""
 
 
-def settle(current: Span, reply: Reply, counter: Counter, provider: str, kind: str) -> None:
+def settle(
+    current: Span, reply: Reply, counted: Callable[[str, str, str, str, str], Counter], provider: str, kind: str
+) -> None:
     """Says in a span and a counter how a call ended."""
     outcome, reason = outcome_of(reply)
-    counter.labels(provider, kind, outcome, reason, fault_of(reply)).inc()
+    counted(provider, kind, outcome, reason, fault_of(reply)).inc()
     current.set_attribute("bouquet.outcome", outcome)
     if reason:
         current.set_attribute("bouquet.reason", reason)
