@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from bouquet_worker.simulate import listening
+from bouquet_worker.upstream import Upstream
+from tests.kit.upstream.fund import Fund
+
+
+@pytest.fixture
+def fund() -> Fund:
+    return Fund()
+
+
+@pytest.fixture
+async def url(fund: Fund) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_route("*", "/{any:.*}", fund.answer)
+    async with listening(app, "127.0.0.1", 0) as url:
+        yield url
+
+
+@pytest.fixture
+async def upstream(url: str) -> AsyncIterator[Upstream]:
+    async with Upstream("fund", url, timeout_s=5) as upstream:
+        yield upstream

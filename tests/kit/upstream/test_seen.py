@@ -1,0 +1,110 @@
+"""What logs, spans and metrics tell of an upstream."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from typing import Any
+
+import pytest
+from opentelemetry.trace import SpanKind
+from prometheus_client import generate_latest
+
+from bouquet_proto.settings import Secret
+from bouquet_worker import transport
+from bouquet_worker.auth import Bearer
+from bouquet_worker.breaker import Breaker
+from bouquet_worker.trouble import Trouble
+from bouquet_worker.upstream import Upstream
+from tests.kit.upstream.fund import Fund, Household, reason_of, sample
+from tests.support.spans import recorded, text_of
+
+
+async def test_a_span_tells_the_route_and_the_status(fund: Fund, url: str) -> None:
+    fund.statuses = [404]
+    with recorded() as spans:
+        async with Upstream("fund", f"{url}/v1") as upstream:
+            await upstream.get("/boursier/{ine}", path={"ine": "1234567890G"})
+    [span] = spans.get_finished_spans()
+    assert (span.name, span.kind) == ("GET /v1/boursier/{ine}", SpanKind.CLIENT)
+    assert dict(span.attributes or {}) == {
+        "http.request.method": "GET",
+        "server.address": "127.0.0.1",
+        "server.port": int(url.rpartition(":")[2]),
+        "url.template": "/v1/boursier/{ine}",
+        "http.response.status_code": 404,
+    }
+
+
+async def test_the_trace_goes_on_in_the_upstream(fund: Fund, upstream: Upstream) -> None:
+    with recorded() as spans:
+        await upstream.get("/")
+    [span] = spans.get_finished_spans()
+    assert span.context is not None
+    parent = f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-"
+    assert fund.received[-1].headers["traceparent"].startswith(parent)
+
+
+async def test_calls_are_counted_by_route_and_outcome(fund: Fund, url: str) -> None:
+    fund.statuses = [404, 503, 500]
+    async with Upstream("counted", url, failures={500: "their_own"}) as upstream:
+        await upstream.post("/{x}", path={"x": "1"})
+        await reason_of(upstream.post("/{x}", path={"x": "2"}))
+        await reason_of(upstream.post("/{x}", path={"x": "3"}))
+    counts = [
+        sample("bouquet_upstream_calls_total", provider="", upstream="counted", route="/{x}", outcome=outcome)
+        for outcome in ("answered", "upstream_unavailable", "own")
+    ]
+    assert counts == [1, 1, 1]
+    assert sample("bouquet_upstream_seconds_count", provider="", upstream="counted", route="/{x}") == 3
+
+
+SECRETS = ("KERVALLAN", "1234567890G", "t0ken", "TREGUIDEL", "XYZZY")
+
+
+@pytest.mark.parametrize("status", [200, 302, 404, 500, 503])
+async def test_nobody_is_named_in_logs_spans_metrics_or_errors(
+    fund: Fund, url: str, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    fund.statuses, fund.text = [status], '{"quotientFamilial": "TREGUIDEL"}'
+    fund.headers = {"X-Echo": "XYZZY", "Location": "/XYZZY"}
+    troubles = []
+
+    async def ask(api: Upstream, **how: Any) -> None:
+        try:
+            (await api.get("/{ine}", path={"ine": "1234567890G"}, params={"nom": "KERVALLAN"}, **how)).decode(Household)
+        except Trouble as trouble:
+            trouble.log()
+            troubles.append(repr(trouble))
+
+    with caplog.at_level(logging.DEBUG), recorded() as spans:
+        breaker = Breaker("fund", after=1)
+        async with Upstream("fund", url, auth=Bearer(Secret("t0ken")), breaker=breaker) as upstream:
+            await ask(upstream)
+            await ask(upstream, json={"nom": "KERVALLAN"})
+    seen = "".join(
+        [
+            *(repr(vars(record)) for record in caplog.records),
+            *map(text_of, spans.get_finished_spans()),
+            *troubles,
+            generate_latest().decode(),
+        ]
+    )
+    assert troubles
+    assert [secret for secret in SECRETS if secret in seen] == []
+
+
+async def test_an_open_breaker_does_not_speak_at_every_call(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        Trouble("breaker_open").log()
+        Trouble("upstream_certificate", cause="ClientConnectorCertificateError").log()
+    assert [(record.levelname, record.message) for record in caplog.records] == [("ERROR", "no proper answer")]
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [(errno.ENETUNREACH, "upstream_unreachable"), (errno.EHOSTUNREACH, "upstream_unavailable")],
+)
+def test_a_missing_network_is_not_the_funds_absence(number: int, reason: str) -> None:
+    # No test may send to an address without a route: the translation alone is shown.
+    assert transport.reason_of(OSError(number, "")) == reason

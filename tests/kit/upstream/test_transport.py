@@ -1,0 +1,73 @@
+"""What a connection may do to an exchange."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import pytest
+
+from bouquet_worker.upstream import Upstream
+from tests.kit.upstream.fund import Fund, reason_of, trouble_of
+from tests.support import web as servers
+
+
+@pytest.mark.parametrize(
+    ("behave", "reason"),
+    [
+        (servers.hang_up, "upstream_timeout"),
+        (servers.stop_halfway, "upstream_timeout"),
+        (servers.say_nothing, "upstream_timeout"),
+        (servers.trickle, "upstream_timeout"),
+        (servers.reset, "upstream_unavailable"),
+        (servers.talk_nonsense, "upstream_malformed"),
+    ],
+)
+async def test_a_broken_exchange_has_a_reason(behave: servers.Connection, reason: str) -> None:
+    async with servers.raw_server(behave) as server, Upstream("fund", server.url, timeout_s=0.2) as upstream:
+        assert await reason_of(upstream.post("/")) == reason
+
+
+async def test_nobody_listening_is_unavailable() -> None:
+    async with Upstream("fund", f"http://127.0.0.1:{servers.free_port()}") as upstream:
+        assert await reason_of(upstream.get("/")) == "upstream_unavailable"
+
+
+async def test_an_unknown_host_is_unresolved() -> None:
+    async with Upstream("fund", "http://fund.invalid") as upstream:
+        assert await reason_of(upstream.get("/")) == "upstream_unresolved"
+
+
+async def test_a_body_beyond_the_limit_is_not_read(fund: Fund, url: str) -> None:
+    fund.text = "x" * 101
+    async with Upstream("fund", url, max_body_bytes=100) as upstream:
+        assert await reason_of(upstream.get("/")) == "upstream_malformed"
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
+    tls = servers.Identity(tmp_path, "fund").server()
+    async with servers.raw_server(servers.answer, tls) as server, Upstream("fund", server.url) as upstream:
+        trouble = await trouble_of(upstream.get("/"))
+        assert server.requests == 0
+    assert (trouble.reason, trouble.cause) == ("upstream_certificate", "CERTIFICATE_VERIFY_FAILED")
+
+
+async def test_our_certificate_is_shown(tmp_path: Path) -> None:
+    fund, ours = servers.Identity(tmp_path, "fund"), servers.Identity(tmp_path, "ours")
+    tls = fund.server(trusting=ours)
+    async with (
+        servers.raw_server(servers.answer, tls) as server,
+        Upstream("fund", server.url, ssl=ours.client(trusting=fund)) as upstream,
+    ):
+        assert (await upstream.get("/")).status == 200
+
+
+async def test_a_certificate_of_ours_that_is_refused_is_an_unavailable_upstream(tmp_path: Path) -> None:
+    fund, ours, other = (servers.Identity(tmp_path, name) for name in ("fund", "ours", "other"))
+    tls = fund.server(trusting=other)
+    tls.maximum_version = ssl.TLSVersion.TLSv1_2  # with 1.3, asyncio's server hangs up without a word
+    async with (
+        servers.raw_server(servers.answer, tls) as server,
+        Upstream("fund", server.url, ssl=ours.client(trusting=fund)) as upstream,
+    ):
+        assert await reason_of(upstream.get("/")) == "upstream_unavailable"
