@@ -17,6 +17,7 @@ from bouquet_gateway import metrics
 from bouquet_gateway.catalogue import Envelope, envelope_of
 from bouquet_gateway.journey import request_id_of
 from bouquet_gateway.problems import NO_ROWS, Problem, render, retry_after
+from bouquet_gateway.responses import json_bytes
 from bouquet_gateway.server import NAME
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class _Refusals:
         metrics.requests("none", "", status, "platform").inc()
         metrics.problems("overloaded", "platform").inc()
         headers = self._headers | {"X-Request-Id": request_id_of(request.headers)}
-        return web.Response(status=status, body=body, content_type="application/json", charset="utf-8", headers=headers)
+        return json_bytes(body, status, headers)
 
     def _tell(self) -> None:
         """One line for all the refusals of a while."""

@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
-import msgspec
 from aiohttp import web
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -20,6 +19,7 @@ from bouquet_gateway.holders import accept
 from bouquet_gateway.journey import JOURNEY, Journey, request_id_of
 from bouquet_gateway.nomenclature import nomenclature
 from bouquet_gateway.problems import Problem, render, retry_after, row_of
+from bouquet_gateway.responses import json_bytes, json_of
 from bouquet_gateway.server import NAME
 from bouquet_gateway.tokens import carrier_of
 from bouquet_proto import telemetry
@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-JSON = "application/json"
 EARLY = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
 """Answered before routing, and so in v2's form under `/api/v2/` alone (http-contract §3.1)."""
 
@@ -126,7 +125,7 @@ def _error(request: web.Request, problem: Problem) -> web.Response:
         metrics.problems(reason if reason in FAILURES else "own", row_of(reason, own).fault).inc()
     v3_anyway = EARLY.issuperset(problem.reasons) and "/api/v2/" not in request.path
     status, body = render(problem, own, "v3" if v3_anyway else journey.envelope)
-    response = web.Response(status=status, body=body, content_type=JSON, charset="utf-8")
+    response = json_bytes(body, status)
     if (seconds := retry_after(problem, own)) is not None:
         response.headers["Retry-After"] = str(seconds)
     return response
@@ -159,17 +158,13 @@ def _midnight(day: str) -> datetime:
     return datetime.fromisoformat(day).replace(tzinfo=UTC)
 
 
-def _json(payload: object, status: int = 200) -> web.Response:
-    return web.Response(status=status, body=msgspec.json.encode(payload), content_type=JSON, charset="utf-8")
-
-
 async def livez(_: web.Request) -> web.Response:
-    return _json({"status": "alive"})
+    return json_of({"status": "alive"})
 
 
 async def readyz(request: web.Request) -> web.Response:
     waiting = lacking(request.app[GATEWAY])
-    return _json({"status": "waiting", "for": waiting}, 503) if waiting else _json({"status": "ready"})
+    return json_of({"status": "waiting", "for": waiting}, 503) if waiting else json_of({"status": "ready"})
 
 
 def lacking(gateway: Gateway) -> list[str]:
@@ -190,7 +185,7 @@ async def prometheus(request: web.Request) -> web.Response:
 
 
 async def ping(_: web.Request) -> web.Response:
-    return _json("pong")
+    return json_of("pong")
 
 
 async def introspect(request: web.Request) -> web.Response:
@@ -200,22 +195,22 @@ async def introspect(request: web.Request) -> web.Response:
     gateway.journal.begin(journey)
     carrier = carrier_of(request.headers, lambda: request.query)
     token = accept(await admitted(gateway, request, carrier, Deadline.after(gateway.settings.deadline_s)), time.time())
-    return _json({"_id": token.id, "name": "", "scopes": sorted(token.scopes)})
+    return json_of({"_id": token.id, "name": "", "scopes": sorted(token.scopes)})
 
 
 async def errors(request: web.Request) -> web.Response:
     """The error nomenclature, whole or of `operation_id`."""
     catalogue = request.app[GATEWAY].catalogue
-    return _json({"errors": nomenclature(catalogue, request.query.get("operation_id", ""))})
+    return json_of({"errors": nomenclature(catalogue, request.query.get("operation_id", ""))})
 
 
 async def offered(request: web.Request) -> web.Response:
     """What workers offer: a document, for anybody, or data."""
     documents = request.app[GATEWAY].catalogue.documents
     if request.method in lookup.READING and request.path in documents:
-        return web.Response(body=documents[request.path], content_type=JSON, charset="utf-8")
+        return json_bytes(documents[request.path])
     return await lookup.answer(request)
 
 
 async def openapi_document(request: web.Request) -> web.Response:
-    return _json(request.app[GATEWAY].document())
+    return json_of(request.app[GATEWAY].document())

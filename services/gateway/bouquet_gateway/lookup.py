@@ -26,6 +26,7 @@ from bouquet_gateway.maintenance import refuse_in_window
 from bouquet_gateway.nomenclature import reasons_of
 from bouquet_gateway.problems import Problem, is_outage
 from bouquet_gateway.regime import Verdict
+from bouquet_gateway.responses import json_bytes
 from bouquet_gateway.tokens import Carrier, Token, carrier_of
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.identity import MODALITIES, Identite, Identity
@@ -236,4 +237,4 @@ def _opened(data: Raw, served: Served, scopes: frozenset[str]) -> Raw:
 
 def _render(journey: Journey, data: Raw | bytes) -> web.Response:
     body = bytes(data) if journey.envelope == "v2" else b'{"data":' + bytes(data) + b',"links":{},"meta":{}}'
-    return web.Response(body=body, content_type="application/json", charset="utf-8")
+    return json_bytes(body)

@@ -8,6 +8,7 @@ from msgspec import Raw
 
 from bouquet_gateway.catalogue import Served, envelope_of
 from bouquet_gateway.fields import filter_data
+from bouquet_gateway.responses import json_bytes
 from bouquet_proto.messages import Recorded
 
 _envelope = msgspec.json.Decoder(dict[str, Raw])
@@ -15,7 +16,7 @@ _envelope = msgspec.json.Decoder(dict[str, Raw])
 
 def render(case: Recorded, served: Served, scopes: frozenset[str]) -> web.Response:
     body = _filtered(case, served, scopes) if case.status == 200 else case.body
-    return web.Response(status=case.status, body=bytes(body), content_type="application/json", charset="utf-8")
+    return json_bytes(bytes(body), case.status)
 
 
 def _filtered(case: Recorded, served: Served, scopes: frozenset[str]) -> Raw:

@@ -20,6 +20,7 @@ from aiohttp.web_protocol import RequestHandler
 from msgspec import Struct
 
 from bouquet_gateway.problems import NO_ROWS, Problem, render
+from bouquet_gateway.responses import json_bytes
 from bouquet_proto import telemetry
 
 log = logging.getLogger(__name__)
@@ -161,6 +162,6 @@ def _in_json(
 def _answer(reason: str) -> web.Response:
     status, body = render(Problem(reason), NO_ROWS, "v3")
     headers = {"X-Request-Id": str(uuid.uuid4()), "Server": NAME}
-    response = web.Response(status=status, body=body, content_type="application/json", charset="utf-8", headers=headers)
+    response = json_bytes(body, status, headers)
     response.force_close()
     return response

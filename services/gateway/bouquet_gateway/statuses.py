@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 from aiohttp import web
 from msgspec import UNSET, Struct, UnsetType
 
@@ -12,6 +11,7 @@ from bouquet_gateway.addresses import is_in
 from bouquet_gateway.catalogue import Watched
 from bouquet_gateway.gateway import GATEWAY, Gateway
 from bouquet_gateway.maintenance import PARIS, has_ended_since, open_until
+from bouquet_gateway.responses import json_of
 from bouquet_gateway.vitals import WINDOW_S, Circumstances, Word, judge
 
 
@@ -35,16 +35,16 @@ async def pings(request: web.Request) -> web.Response:
     """Every resource that has a status, and where it is told."""
     origin = f"{_scheme(request)}://{request.host}"
     names = sorted(request.app[GATEWAY].catalogue.watched)
-    return _json([Ping(name, f"{origin}/api/{name}/ping") for name in names])
+    return json_of([Ping(name, f"{origin}/api/{name}/ping") for name in names])
 
 
 async def ping(request: web.Request) -> web.Response:
     gateway, name = request.app[GATEWAY], request.match_info["status"]
     watched = gateway.catalogue.watched.get(name)
     if watched is None:
-        return _json({}, 404)
+        return json_of({}, 404)
     status = status_of(gateway, name, watched)
-    return _json(status, 502 if status.status == "bad_gateway" else 200)
+    return json_of(status, 502 if status.status == "bad_gateway" else 200)
 
 
 def status_of(gateway: Gateway, name: str, watched: Watched) -> Status:
@@ -76,8 +76,3 @@ def _scheme(request: web.Request) -> str:
 
 def _iso(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds")
-
-
-def _json(payload: object, status: int = 200) -> web.Response:
-    body = msgspec.json.encode(payload)
-    return web.Response(status=status, body=body, content_type="application/json", charset="utf-8")
