@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -17,6 +16,7 @@ from prometheus_client import Gauge
 from bouquet_proto import metrics
 from bouquet_proto.amqp_wire import Connection
 from bouquet_proto.names import MESH_PREFIX
+from bouquet_proto.patience import pause_s
 from bouquet_proto.settings import Secret
 from bouquet_proto.tls import trouble_of, verified
 
@@ -107,7 +107,7 @@ class Link:
             if trouble != told:
                 log.warning("broker unavailable", extra={"error": trouble, "connection": self._name})
                 told = trouble
-            await asyncio.sleep(_pause_s(failures))
+            await asyncio.sleep(pause_s(failures, FIRST_RETRY_S, LAST_RETRY_S))
             failures += 1
 
     async def _live(self) -> NoReturn:
@@ -199,11 +199,6 @@ async def open_link(url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED) -
     finally:
         running.cancel()
         await asyncio.wait([running])
-
-
-def _pause_s(failures: int) -> float:
-    """Random, so that a hundred processes do not come back to a broker in the same instant."""
-    return min(LAST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(failures, 10)) * random.uniform(0.5, 1.0)
 
 
 async def _is_blocked(connection: Connection) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from bouquet_proto import telemetry
+from bouquet_proto.patience import pause_s
 from bouquet_proto.post import Batch as Collected
 from bouquet_proto.post import Post
 from bouquet_registry import metrics
@@ -52,7 +52,7 @@ class Scribe:
         batch = book.sorted_out(bodies)
         failures = 0
         while not await self._is_written(batch):
-            await asyncio.sleep(_pause_s(failures))
+            await asyncio.sleep(pause_s(failures, FIRST_PAUSE_S, LAST_PAUSE_S))
             failures += 1
 
     async def _is_written(self, batch: Batch) -> bool:
@@ -74,10 +74,6 @@ class Scribe:
             log.error("no record of the journal: put aside", extra={"size_bytes": len(body)})
             metrics.JOURNAL_RECORDS.labels("aside").inc()
         return True
-
-
-def _pause_s(failures: int) -> float:
-    return min(LAST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(failures, 10)) * random.uniform(0.5, 1.0)
 
 
 @asynccontextmanager
