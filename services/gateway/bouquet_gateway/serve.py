@@ -25,6 +25,7 @@ from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.tokens import Tokens, named_keys
 from bouquet_proto import telemetry
 from bouquet_proto.bus import Calling, open_bus
+from bouquet_proto.garbage import spare_the_started
 from bouquet_proto.metrics import READY
 from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX
 from bouquet_proto.post import Post, open_post
@@ -56,6 +57,7 @@ async def serve(environ: Mapping[str, str]) -> None:
         port = await stack.enter_async_context(serving(make_app(gateway), settings.host, settings.port))
         READY.labels(SERVICE).set_function(lambda: not lacking(gateway))
         log.info("gateway started", extra={"port": port, "providers": list(settings.providers)})
+        spare_the_started()
         await stop_requested()
         log.info("gateway stopping")
 

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from bouquet_proto import telemetry
 from bouquet_proto.bus import open_bus
+from bouquet_proto.garbage import spare_the_started
 from bouquet_proto.loop import watched_loop
 from bouquet_proto.metrics import READY, exposition
 from bouquet_proto.names import MESH_PREFIX
@@ -46,6 +47,7 @@ async def serve(environ: Mapping[str, str]) -> None:
         webhooks = Webhooks(store, settings.datapass_secret, settings.datapass_window_s)
         port = await stack.enter_async_context(_listening(make_app(SERVICE, ready, webhooks.routes()), settings))
         log.info("registry started", extra={"port": port, "webhooks": bool(settings.datapass_secret)})
+        spare_the_started()
         await stop_requested()
         log.info("registry stopping")
 
@@ -56,6 +58,7 @@ async def serve_journal(environ: Mapping[str, str]) -> None:
         ready = await stack.enter_async_context(_journal(mesh, store))
         port = await stack.enter_async_context(_listening(make_app(JOURNAL_SERVICE, [ready]), settings))
         log.info("journal started", extra={"port": port})
+        spare_the_started()
         await stop_requested()
         log.info("journal stopping")
 

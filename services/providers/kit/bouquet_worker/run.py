@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from bouquet_proto import telemetry
 from bouquet_proto.bus import Bus, Serving, open_bus
+from bouquet_proto.garbage import spare_the_started
 from bouquet_proto.loop import watched_loop
 from bouquet_proto.metrics import READY, exposition
 from bouquet_proto.names import EMBEDDED, MESH_PREFIX
@@ -65,6 +66,7 @@ async def run(worker: Host, environ: Mapping[str, str]) -> None:
             health.serving = serving
             READY.labels(service).set_function(lambda: health.is_ready)
             log.info("worker started", extra={"provider": worker.provider, "health_url": url})
+            spare_the_started()
             await stop_requested()
             log.info("worker stopping", extra={"provider": worker.provider})
 
