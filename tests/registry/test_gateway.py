@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bouquet_gateway import registry as gateway_registry
+from bouquet_gateway.problems import Problem
 from bouquet_gateway.registry import Registered
 from bouquet_gateway.tokens import INTERNAL_ID
 from bouquet_proto.messages import Reply, WhoIs
@@ -40,6 +41,11 @@ async def here(sqlite: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     monkeypatch.setattr(gateway_registry, "SILENT_AFTER_S", 0.2)
     async with town("memory:", sqlite) as made:
         yield made
+
+
+def registered(gate: Gate) -> Registered:
+    assert isinstance(gate.gateway.holders, Registered)
+    return gate.gateway.holders
 
 
 async def becomes(gate: Gate, text: str, told: str, within_s: float = AT_MOST_S) -> float:
@@ -83,8 +89,7 @@ async def test_a_forged_token_is_invalid_and_the_registry_is_not_asked(here: Tow
     issued = await here.issued()
     forged = text_of(issued)[:-3] + "AAA"
     assert await gate.told(forged) == "401 00101"
-    assert isinstance(gate.gateway.holders, Registered)
-    assert issued.id not in gate.gateway.holders._known
+    assert issued.id not in registered(gate)._known
 
 
 async def test_the_internal_id_is_nobody_s_where_the_registry_has_the_word(here: Town) -> None:
@@ -267,22 +272,52 @@ async def test_what_changed_while_the_registry_was_silent_is_heard_as_it_returns
     await becomes(gate, text_of(issued), "401 00105")
 
 
-async def test_a_token_in_use_is_asked_for_again_now_and_then(here: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway_registry, "REFRESH_S", 0.1)
+async def test_a_token_in_use_is_asked_for_again_now_and_then(here: Town) -> None:
     issued = await here.issued()
-    gate = await here.gate()
+    gate = await here.gate(registry_refresh_s=0.1)
     assert await gate.told(text_of(issued)) == "200"
     async with here.store.writing() as connection:  # behind the log's back
         await connection.exec_driver_sql("UPDATE habilitations SET scopes = '[]'")
     await becomes(gate, text_of(issued), "403 00100")
 
 
+async def test_a_token_in_use_does_not_wait_to_be_asked_for_again(here: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    who_is, answering = worker.Window._who_is, asyncio.Event()
+    answering.set()
+
+    async def held_up(self: worker.Window, request: WhoIs) -> Reply:
+        await answering.wait()
+        return await who_is(self, request)
+
+    monkeypatch.setattr(worker.Window, "_who_is", held_up)
+    issued = await here.issued()
+    gate = await here.gate(registry_refresh_s=600.0)
+    holders = registered(gate)
+    assert await gate.told(text_of(issued)) == "200"
+    answering.clear()
+    known = holders._known[issued.id]
+    now = known.asked_at + 601.0
+    holders._clock = lambda: now
+    await until(lambda: holders._silent_s == 0)
+    assert await gate.told(text_of(issued)) == "200"
+    assert holders._known[issued.id] is known
+    answering.set()
+    await until(lambda: holders._known[issued.id].asked_at == now)
+
+
+async def test_an_invalid_token_that_keeps_coming_is_remembered_and_its_calls_are_not(here: Town) -> None:
+    gate = await here.gate()
+    stranger = str(uuid.uuid4())
+    assert [await gate.told(text_of(stranger)) for _ in range(2)] == ["401 00101"] * 2
+    holder = registered(gate)._known[stranger].holder
+    assert isinstance(holder, Problem)
+    assert holder.__traceback__ is None
+
+
 async def test_the_memory_of_a_gateway_is_bounded(here: Town) -> None:
     issued = [await here.issued() for _ in range(3)]
-    gate = await here.gate()
-    holders = gate.gateway.holders
-    assert isinstance(holders, Registered)
-    holders._max_known = 2
+    gate = await here.gate(known_tokens=2)
+    holders = registered(gate)
     for one in (issued[0], issued[1], issued[0], issued[2]):
         assert await gate.told(text_of(one)) == "200"
     assert list(holders._known) == [issued[0].id, issued[2].id]
@@ -302,8 +337,7 @@ async def test_an_answer_that_was_overtaken_by_a_change_is_not_remembered(
     monkeypatch.setattr(worker.Window, "_who_is", slow)
     issued = await here.issued()
     gate = await here.gate()
-    holders = gate.gateway.holders
-    assert isinstance(holders, Registered)
+    holders = registered(gate)
     heard_of = holders._cursor
     asking = asyncio.create_task(gate.told(text_of(issued)))
     await read.wait()

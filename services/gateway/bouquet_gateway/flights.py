@@ -17,10 +17,14 @@ class Flights(Generic[T]):
 
     async def join(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
         """The answer, and whether another caller had asked. A caller that goes away does not end it for the others."""
+        joined = key in self._tasks
+        return await asyncio.shield(self.start(key, ask)), joined
+
+    def start(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
+        """For whoever need not wait: the question, unless it is under way."""
         task = self._tasks.get(key)
-        joined = task is not None
         if task is None:
             task = asyncio.create_task(ask())
             self._tasks[key] = task
             task.add_done_callback(lambda _: self._tasks.pop(key, None))
-        return await asyncio.shield(task), joined
+        return task

@@ -52,7 +52,7 @@ def admit(holder: Holder, address: str, now: float) -> None:
 def accept(holder: Holder, now: float) -> Token:
     """Raises `Problem`."""
     if isinstance(holder, Problem):
-        raise holder
+        raise Problem(*holder.reasons)  # not itself: it is remembered, and would remember every call that it ended
     if holder.expires_at <= now:
         raise Problem("token_expired")
     return holder

@@ -20,7 +20,7 @@ from bouquet_gateway.addresses import networks_of
 from bouquet_gateway.flights import Flights
 from bouquet_gateway.holders import Holder
 from bouquet_gateway.problems import Problem
-from bouquet_gateway.tokens import INTERNAL_ID, Carrier, Token, Tokens
+from bouquet_gateway.tokens import INTERNAL_ID, Carrier, Token, Tokens, shared
 from bouquet_proto import registry
 from bouquet_proto.bus import Calling
 from bouquet_proto.deadline import Deadline
@@ -31,9 +31,8 @@ log = logging.getLogger(__name__)
 ASK_TIMEOUT_S = 2.0
 POLL_S = 2.0
 SILENT_AFTER_S = POLL_S + ASK_TIMEOUT_S + 1.0
-REFRESH_S = 600.0
-"""How often the registry is asked again for a token in use: it learns that it is used, and mends what it may not have
-told."""
+STANDS = 2
+"""How many times `refresh_s` a token is taken as it was: in use, it is asked for again long before."""
 
 _held = msgspec.json.Decoder(registry.Held)
 _news = msgspec.json.Decoder(registry.News)
@@ -45,7 +44,12 @@ class _Known(Struct, frozen=True):
 
 
 class Registered:
-    """Holders by the registry's word. While it is silent, what is known stands for `patience_s`."""
+    """Holders by the registry's word: the last `max_known` in use. While it is silent, what is known stands for
+    `patience_s`.
+
+    It is asked again for a token in use after `refresh_s`, and nobody waits for it: so it learns that the token is
+    used, and mends what it may not have told.
+    """
 
     def __init__(
         self,
@@ -53,12 +57,14 @@ class Registered:
         bus: Calling,
         *,
         patience_s: float = 600.0,
-        max_known: int = 10_000,
+        refresh_s: float = 3600.0,
+        max_known: int = 50_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tokens = tokens
         self._bus = bus
         self._patience_s = patience_s
+        self._refresh_s = refresh_s
         self._max_known = max_known
         self._clock = clock
         self._known: OrderedDict[str, _Known] = OrderedDict()
@@ -78,12 +84,14 @@ class Registered:
         known = self._known.get(read.id)
         if known is not None:
             self._known.move_to_end(read.id)
-            if self._stands(known):
+            if self._is_fresh(known):
                 return known.holder
         until = min(deadline.at, Deadline.after(ASK_TIMEOUT_S).at)
         question = WhoIs(id=request_id, deadline=until, token=read.id)
-        holder, _ = await self._flights.join(read.id, lambda: self._ask(question))
-        return holder
+        asking = self._flights.start(read.id, lambda: self._ask(question))
+        if known is not None and self._stands(known):
+            return known.holder
+        return await asyncio.shield(asking)
 
     async def run(self) -> None:
         """Never ends by itself."""
@@ -95,10 +103,14 @@ class Registered:
     def _silent_s(self) -> float:
         return self._clock() - self._heard_at
 
-    def _stands(self, known: _Known) -> bool:
+    def _is_fresh(self, known: _Known) -> bool:
+        """While nobody answers, what is known is as fresh as can be."""
         if self._silent_s > SILENT_AFTER_S:
             return self._silent_s <= self._patience_s
-        return self._clock() - known.asked_at < REFRESH_S
+        return self._clock() - known.asked_at < self._refresh_s
+
+    def _stands(self, known: _Known) -> bool:
+        return self._silent_s <= SILENT_AFTER_S and self._clock() - known.asked_at < STANDS * self._refresh_s
 
     async def _ask(self, question: WhoIs) -> Holder:
         asked_at = self._clock()
@@ -155,7 +167,7 @@ def _read(token: str, reply: Reply) -> tuple[Holder, int] | None:
 def _holder(token: str, held: registry.Held) -> Token:
     return Token(
         id=token,
-        scopes=held.scopes,
+        scopes=shared(held.scopes),
         siret=held.siret,
         expires_at=held.expires_at,
         habilitation=held.habilitation,

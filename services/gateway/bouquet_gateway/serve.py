@@ -69,6 +69,8 @@ def checked(settings: GatewaySettings) -> GatewaySettings:
         problems.append(f"{GATEWAY_PREFIX}HEDGE_AFTER_S: must be shorter than {GATEWAY_PREFIX}DEADLINE_S")
     if not 1 <= settings.max_calls_per_provider <= settings.max_requests:
         problems.append(f"{GATEWAY_PREFIX}MAX_CALLS_PER_PROVIDER: must be between 1 and {GATEWAY_PREFIX}MAX_REQUESTS")
+    if settings.known_tokens < 1:
+        problems.append(f"{GATEWAY_PREFIX}KNOWN_TOKENS: must be 1 or more")
     if problems:
         raise SettingsError(problems)
     if settings.has_journal:
@@ -108,10 +110,12 @@ async def opened(settings: GatewaySettings, bus: Calling, post: Post | None = No
 
 
 def _holders(settings: GatewaySettings, bus: Calling) -> Holders:
-    tokens = Tokens(settings.token_key, named_keys=named_keys(settings.token_keys))
+    keys, most = named_keys(settings.token_keys), settings.known_tokens
+    tokens = Tokens(settings.token_key, named_keys=keys, max_known=most)
     if settings.tokens_from == "claims":
         return Claims(tokens)
-    return Registered(tokens, bus, patience_s=settings.registry_patience_s)
+    patience_s, refresh_s = settings.registry_patience_s, settings.registry_refresh_s
+    return Registered(tokens, bus, patience_s=patience_s, refresh_s=refresh_s, max_known=most)
 
 
 @asynccontextmanager

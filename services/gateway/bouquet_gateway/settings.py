@@ -28,6 +28,12 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Who says what a token allows. `claims`: the token itself, for demos and sandboxes."""
     registry_patience_s: float = 600.0
     """How long known tokens are taken as they were while the registry is silent. Unknown ones get a 502."""
+    registry_refresh_s: float = 3600.0
+    """After how long a known token that is in use is asked for again, while it goes on to count. Revocations are heard
+    within 5 s whatever this says: the registry so learns that tokens are used."""
+    known_tokens: int = 50_000
+    """How many tokens one process remembers, the last used ones, at some 0.8 kB each; the others cost a question to the
+    registry."""
     exempt_tokens: tuple[str, ...] = ()
     """SHA-256, in hexadecimal, of tokens that neither blacklist nor addresses nor pace hold back (§2.7, row 0)."""
     trusted_proxies: tuple[str, ...] = ()

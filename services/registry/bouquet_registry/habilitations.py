@@ -72,7 +72,7 @@ class Token(Struct, frozen=True, kw_only=True):
     blacklisted_at: datetime | None = None
     blacklist_reason: str = ""
     last_used_at: datetime | None = None
-    """Within ten minutes: a gateway asks again for a token in use that often."""
+    """Within an hour: a gateway asks again for a token in use that often."""
     version: int = 1
 
 
