@@ -16,7 +16,7 @@ from msgspec import Raw
 from bench.capacity.figure import Figure, cpu_us
 from bench.lookup import RECIPIENT, REQUEST_ID, SCOPES
 from bouquet_gateway import tokens
-from bouquet_gateway.pace import MINUTE_S, MemoryCounters
+from bouquet_gateway.pace import MINUTE_S, MemoryCounters, Window
 from bouquet_gateway.registry import Registered
 from bouquet_gateway.tokens import Carrier, Tokens
 from bouquet_proto.deadline import Deadline
@@ -64,10 +64,10 @@ async def _known_bytes() -> Figure:
 
 
 async def _counter_bytes() -> Figure:
-    counters, numbers = MemoryCounters(max_keys=KNOWN), count()
+    counters, numbers, minute = MemoryCounters(max_keys=KNOWN), count(), Window(MINUTE_S, 1)
 
     async def hit() -> None:
-        await counters.increment(f"{next(numbers):064x}:minute:{MINUTE_S}", MINUTE_S)
+        await counters.increment(f"{next(numbers):064x}", minute)
 
     return Figure("token", "counted, in memory", await _kept_bytes(hit), "bytes")
 

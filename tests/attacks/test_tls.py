@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from bouquet_gateway.cache import open_cache
-from bouquet_gateway.pace import open_counters
+from bouquet_gateway.pace import Window, open_counters
 from bouquet_proto.bus import open_bus
 from bouquet_proto.messages import Failed
 from bouquet_proto.settings import Secret, SettingsError
@@ -132,7 +132,7 @@ async def test_cache_and_pace_work_over_tls(store: TlsRedis, ours: Papers) -> No
         stored = await cache.get("key")
         assert stored is not None
         assert stored.value == b"value"
-        assert [await one.increment("pace", 60), await other.increment("pace", 60)] == [1, 2]
+        assert [await each.increment("pace", Window(60, 1)) for each in (one, other)] == [1, 2]
 
 
 @pytest.mark.broker

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tracemalloc
 import uuid
 from collections.abc import AsyncIterator
 
@@ -10,11 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from bouquet_gateway.pace import Counters, MemoryCounters, Pace, RedisCounters, Verdict, judge, open_counters
+from bouquet_gateway.pace import Counters, MemoryCounters, Pace, RedisCounters, Verdict, Window, judge, open_counters
 from bouquet_proto.settings import Secret
 from tests.support.redis import RedisServer
 
 NOWHERE = "redis://127.0.0.1:1/0"
+
+
+SECOND = Window(1, 1_000)
 
 
 class Clock:
@@ -104,28 +108,67 @@ async def test_who_waits_as_told_is_in_the_next_window(period_s: int, now: float
     assert now < verdict.reset_at <= now + verdict.retry_after_s
 
 
-async def test_the_memory_of_counters_is_bounded() -> None:
+async def test_a_minute_is_counted_to_its_end_however_many_tokens_call_meanwhile() -> None:
+    clock, counters = Clock(60_000.0), MemoryCounters()
+    pace = Pace(counters, clock=clock)
+    first = await pace.hit("a", per_minute=1)
+    for number in range(50_000):
+        clock.now = 60_000 + number / 1_000
+        await pace.hit(str(number), per_minute=1)
+    again = await pace.hit("a", per_minute=1)
+    assert (first.allowed, again.allowed) == (True, False)
+    clock.now = 60_060.0
+    assert (await pace.hit("a", per_minute=1)).allowed
+
+
+async def test_what_a_window_counted_is_forgotten_with_it() -> None:
+    clock, counters = Clock(60_000.0), MemoryCounters()
+    pace = Pace(counters, clock=clock)
+    tracemalloc.start()
+    sizes = []
+    for _ in range(10):
+        for number in range(5_000):
+            await pace.hit(f"token {number}", per_minute=10)
+        clock.now += 60
+        await pace.hit("a", per_minute=10)
+        sizes.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert max(sizes) < 100_000
+
+
+async def test_the_memory_of_counters_is_bounded_within_a_window() -> None:
     counters = MemoryCounters(max_keys=3)
-    for number in range(10):
-        await counters.increment(str(number), 2)
-    assert list(counters._counts) == ["7", "8", "9"]
+    counted = [await counters.increment(key, SECOND) for key in "abcda"]
+    assert counted == [1, 1, 1, 1, 1]
+    assert await counters.increment("d", SECOND) == 2
+
+
+async def test_a_call_that_comes_late_for_its_window_does_not_open_the_next_anew() -> None:
+    counters = MemoryCounters()
+    calls = (SECOND, Window(1, 1_001), SECOND, Window(1, 1_001))
+    assert [await counters.increment("a", window) for window in calls] == [1, 1, 2, 3]
+
+
+async def test_a_clock_that_was_put_back_counts_anew() -> None:
+    counters = MemoryCounters()
+    assert [await counters.increment("a", window) for window in (SECOND, Window(1, 10))] == [1, 1]
 
 
 @pytest.mark.broker
 async def test_two_processes_share_their_counts_in_redis(redis_server: RedisServer, key: str) -> None:
     async with open_counters(Secret(redis_server.url)) as one, open_counters(Secret(redis_server.url)) as other:
-        assert [await one.increment(key, 2), await other.increment(key, 2)] == [1, 2]
+        assert [await one.increment(key, SECOND), await other.increment(key, SECOND)] == [1, 2]
 
 
 @pytest.mark.broker
 async def test_counters_leave_redis_by_themselves(redis_server: RedisServer, key: str) -> None:
     async with Redis.from_url(redis_server.url) as client:
-        await RedisCounters(client).increment(key, 2)
-        assert 0 < await client.pttl(f"bouquet:pace:{key}") <= 2_000
+        await RedisCounters(client).increment(key, SECOND)
+        assert 0 < await client.pttl(f"bouquet:pace:1:1000:{key}") <= 2_000
 
 
 async def test_a_process_counts_for_itself_while_redis_is_away(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "bouquet_gateway")
     async with open_counters(Secret(NOWHERE)) as counters:
-        assert [await counters.increment("a", 2) for _ in range(3)] == [1, 2, 3]
+        assert [await counters.increment("a", SECOND) for _ in range(3)] == [1, 2, 3]
     assert [record.message for record in caplog.records] == ["store unavailable"]

@@ -16,11 +16,24 @@ from bouquet_proto.names import EMBEDDED
 from bouquet_proto.settings import Secret
 
 MINUTE_S = 60
+MAX_KEYS = 100_000
+"""More than the calls that one process answers in a minute."""
+
+
+class Window(Struct, frozen=True):
+    """The `number`th of all windows of `period_s` since the epoch."""
+
+    period_s: int
+    number: int
+
+    @property
+    def ends_at(self) -> int:
+        return (self.number + 1) * self.period_s
 
 
 class Counters(Protocol):
-    async def increment(self, key: str, ttl_s: int) -> int:
-        """The count of `key`, this one included. After `ttl_s` it may be forgotten."""
+    async def increment(self, key: str, window: Window) -> int:
+        """The count of `key` in `window`, this one included."""
 
 
 class Verdict(Struct, frozen=True):
@@ -60,14 +73,14 @@ class Pace:
         verdict = await self._count(key, self._limit, self._period_s)
         if not per_minute:
             return verdict
-        own = await self._count(key and f"{key}:minute", per_minute, MINUTE_S)
+        own = await self._count(key, per_minute, MINUTE_S)
         return own if verdict.allowed else verdict
 
     async def _count(self, key: str, limit: int, period_s: int) -> Verdict:
         now = self._clock()
-        window = int(now // period_s)
-        count = await self._counters.increment(f"{key}:{window}", 2 * period_s) if key else 0
-        return judge(count, limit, (window + 1) * period_s, now)
+        window = Window(period_s, int(now // period_s))
+        count = await self._counters.increment(key, window) if key else 0
+        return judge(count, limit, window.ends_at, now)
 
 
 def judge(count: int, limit: int, reset_at: int, now: float) -> Verdict:
@@ -82,17 +95,33 @@ def judge(count: int, limit: int, reset_at: int, now: float) -> Verdict:
 
 
 class MemoryCounters:
-    """Of one process. Keys name their window, so the first of the dict is always the stalest."""
+    """Of one process. A window is forgotten whole when the next one of its length opens, and not before.
 
-    def __init__(self, max_keys: int = 10_000) -> None:
+    But of more than `max_keys` in one, which are some 15 MB, the first is forgotten.
+    """
+
+    def __init__(self, max_keys: int = MAX_KEYS) -> None:
         self._max_keys = max_keys
-        self._counts: dict[str, int] = {}
+        self._pages: dict[int, _Page] = {}
 
-    async def increment(self, key: str, ttl_s: int) -> int:
-        self._counts[key] = count = self._counts.get(key, 0) + 1
-        if len(self._counts) > self._max_keys:
-            del self._counts[next(iter(self._counts))]
+    async def increment(self, key: str, window: Window) -> int:
+        page = self._pages.get(window.period_s)
+        if page is None or not page.takes(window):
+            page = self._pages[window.period_s] = _Page(window.number)
+        counts = page.counts
+        counts[key] = count = counts.get(key, 0) + 1
+        if len(counts) > self._max_keys:
+            del counts[next(iter(counts))]
         return count
+
+
+class _Page(Struct):
+    number: int
+    counts: dict[str, int] = {}
+
+    def takes(self, window: Window) -> bool:
+        """A call that waited for redis in vain may come when its window is over."""
+        return window.number in (self.number, self.number - 1)
 
 
 class RedisCounters:
@@ -103,14 +132,16 @@ class RedisCounters:
         self._besteffort = BestEffort("counters")
         self._own = MemoryCounters()
 
-    async def increment(self, key: str, ttl_s: int) -> int:
-        count = await self._besteffort.attempt(0, self._increment, f"bouquet:pace:{key}", ttl_s)
-        return count or await self._own.increment(key, ttl_s)
+    async def increment(self, key: str, window: Window) -> int:
+        count = await self._besteffort.attempt(0, self._increment, key, window)
+        return count or await self._own.increment(key, window)
 
-    async def _increment(self, key: str, ttl_s: int) -> int:
+    async def _increment(self, key: str, window: Window) -> int:
+        """A key outlives its window a little: clocks differ."""
+        name = f"bouquet:pace:{window.period_s}:{window.number}:{key}"
         async with self._client.pipeline(transaction=True) as both:
-            both.incr(key)
-            both.pexpire(key, ttl_s * 1000)
+            both.incr(name)
+            both.pexpire(name, 2 * window.period_s * 1000)
             count, _ = await both.execute()
         return int(count)
 
