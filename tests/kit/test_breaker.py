@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import ExitStack
 
 import pytest
 from prometheus_client import REGISTRY
 
-from bouquet_worker.breaker import Breaker
+from bouquet_worker.breaker import PROBES, Breaker
 from bouquet_worker.trouble import Trouble
 
 OPEN_S = 5.0
@@ -88,17 +89,60 @@ def test_a_good_probe_closes_it(breaker: Breaker, clock: Clock) -> None:
     assert [call(breaker), call(breaker)] == ["", ""]
 
 
-def test_a_bad_probe_opens_it_for_as_long_again(breaker: Breaker, clock: Clock) -> None:
+@pytest.mark.parametrize("reason", ["upstream_unavailable", "upstream_unresolved", "upstream_certificate"])
+def test_a_probe_without_a_connection_opens_it_for_as_long_again(breaker: Breaker, clock: Clock, reason: str) -> None:
+    fail(breaker, 3)
+    clock.now = OPEN_S
+    call(breaker, reason)
+    clock.now = 2 * OPEN_S - 0.1
+    assert call(breaker) == "breaker_open"
+    clock.now = 2 * OPEN_S
+    assert call(breaker) == ""
+
+
+def test_a_probe_about_somebody_of_whom_the_fund_is_silent_does_not_keep_it_open(
+    breaker: Breaker, clock: Clock
+) -> None:
     fail(breaker, 3)
     clock.now = OPEN_S
     fail(breaker, 1)
-    clock.now = 2 * OPEN_S - 0.1
-    assert call(breaker) == "breaker_open"
+    assert [call(breaker) for _ in range(5)] == [""] * 5
 
 
-def test_one_probe_goes_at_a_time(breaker: Breaker, clock: Clock) -> None:
+def test_others_are_tried_while_one_probe_waits(breaker: Breaker, clock: Clock) -> None:
     fail(breaker, 3)
     clock.now = OPEN_S
+    with pytest.raises(Trouble), breaker.guard():
+        assert [call(breaker) for _ in range(5)] == [""] * 5
+        raise Trouble("upstream_timeout")
+    assert call(breaker) == ""
+
+
+def test_a_fund_that_is_silent_to_every_probe_is_left_alone_for_as_long_again(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker, 3)
+    clock.now = OPEN_S
+    fail(breaker, PROBES)
+    clock.now = 2 * OPEN_S - 0.1
+    assert call(breaker) == "breaker_open"
+    clock.now = 2 * OPEN_S
+    fail(breaker, PROBES - 1)
+    assert call(breaker) == ""
+
+
+def test_so_many_probes_go_at_a_time(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker, 3)
+    clock.now = OPEN_S
+    with ExitStack() as probes:
+        for _ in range(PROBES):
+            probes.enter_context(breaker.guard())
+        assert call(breaker) == "breaker_open"
+
+
+def test_probes_that_met_silence_and_those_that_wait_count_together(breaker: Breaker, clock: Clock) -> None:
+    """A silent fund keeps so many callers waiting, and no more."""
+    fail(breaker, 3)
+    clock.now = OPEN_S
+    fail(breaker, PROBES - 1)
     with breaker.guard():
         assert call(breaker) == "breaker_open"
 
@@ -121,12 +165,14 @@ def test_calls_under_way_when_it_opened_do_not_keep_it_open(breaker: Breaker, cl
     assert call(breaker) == ""
 
 
-def test_calls_under_way_when_it_opened_do_not_let_a_second_probe_in(breaker: Breaker, clock: Clock) -> None:
+def test_calls_under_way_when_it_opened_do_not_let_more_probes_in(breaker: Breaker, clock: Clock) -> None:
     late = breaker.guard()
     late.__enter__()
     fail(breaker, 3)
     clock.now = OPEN_S
-    with breaker.guard():
+    with ExitStack() as probes:
+        for _ in range(PROBES):
+            probes.enter_context(breaker.guard())
         late.__exit__(None, None, None)
         assert call(breaker) == "breaker_open"
 
@@ -147,7 +193,7 @@ def test_it_speaks_once_when_it_opens_and_once_when_it_closes(
     with caplog.at_level(logging.DEBUG):
         fail(breaker, 10)
         clock.now = OPEN_S
-        fail(breaker, 1)
+        fail(breaker, PROBES)
         clock.now = 2 * OPEN_S
         call(breaker)
         call(breaker)

@@ -1,6 +1,6 @@
 """A circuit breaker: a fund that does not answer is left alone for a while, and its callers are told at once.
 
-closed ──(`after` failures in a row)──> open ──(`open_s`)──> one probe ──> closed, or open again
+closed ──(`after` failures in a row)──> open ──(`open_s`)──> probes ──> closed by an answer, or open again
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ log = logging.getLogger(__name__)
 
 NO_ANSWER = {"upstream_timeout", "upstream_unavailable", "upstream_unresolved", "upstream_certificate"}
 """What counts. An error that is answered, 4xx or 500, may be about one person only."""
+
+PROBES = 3
+"""Silence too may be about one person: so many are asked about at once, and all must meet it for another while of rest.
+A connection that is refused is about nobody."""
 
 
 class Breaker:
@@ -42,7 +46,8 @@ class Breaker:
         self._clock = clock
         self._failures = 0
         self._probe_at: float | None = None
-        self._probing = False
+        self._probing = 0
+        self._silences = 0
         self._gauge = metrics.BREAKER_OPEN.labels(metrics.provider.get(), name)
         self._gauge.set(0)
 
@@ -50,46 +55,58 @@ class Breaker:
     def guard(self, *, patient: bool = True) -> Iterator[None]:
         """Around one call; `breaker_open` instead of it. The timeout of an impatient call blames nobody."""
         probing = self._admit()
-        healthy: bool | None = None  # a cancelled call says nothing of the upstream
+        failure: str | None = None  # a cancelled call says nothing of the upstream
         try:
             yield
-            healthy = True
+            failure = ""
         except Trouble as trouble:
             if patient or trouble.reason != "upstream_timeout":
-                healthy = trouble.reason not in NO_ANSWER
+                failure = trouble.reason if trouble.reason in NO_ANSWER else ""
             raise
         finally:
-            if probing:
-                self._probing = False
-            self._learn(healthy, probing)
+            self._probing -= probing
+            if failure is not None:
+                self._learn(failure, probing)
 
     def check(self) -> None:
         """`breaker_open` where a call would not be sent."""
-        if self._probe_at is not None and (self._probing or self._clock() < self._probe_at):
+        if self._probe_at is None:
+            return
+        if self._clock() < self._probe_at or self._probing + self._silences >= PROBES:
             raise Trouble("breaker_open")
 
     def _admit(self) -> bool:
-        """Whether this call is the probe."""
+        """Whether this call is a probe."""
         self.check()
-        self._probing = self._probe_at is not None
-        return self._probing
+        probing = self._probe_at is not None
+        self._probing += probing
+        return probing
 
-    def _learn(self, healthy: bool | None, probing: bool) -> None:
-        if healthy is None or (self._probe_at is not None and not probing):
-            return  # calls that were under way when it opened change nothing
-        self._failures = 0 if healthy else self._failures + 1
-        if not healthy and self._failures >= self._after:
-            self._open()
-        elif healthy and probing:
+    def _learn(self, failure: str, probing: bool) -> None:
+        if self._probe_at is None:
+            self._failures = self._failures + 1 if failure else 0
+            if self._failures >= self._after:
+                self._open()
+        elif probing:  # calls that were under way when it opened change nothing
+            self._hear(failure)
+
+    def _hear(self, failure: str) -> None:
+        """Of a probe."""
+        self._silences += failure == "upstream_timeout"
+        if not failure:
             self._close()
+        elif failure != "upstream_timeout" or self._silences >= PROBES:
+            self._open()
 
     def _open(self) -> None:
         if self._probe_at is None:
             log.warning("upstream stopped answering", extra={"upstream": self._name, "failures": self._failures})
             self._gauge.set(1)
         self._probe_at = self._clock() + self._open_s * random.uniform(1.0, 1.0 + self._spread)
+        self._silences = 0
 
     def _close(self) -> None:
         self._probe_at = None
+        self._failures = 0
         log.warning("upstream answers again", extra={"upstream": self._name})
         self._gauge.set(0)
