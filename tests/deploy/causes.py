@@ -41,10 +41,28 @@ async def a_token_and_a_certificate_end_soon(mesh: Mesh) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def processes_are_killed(mesh: Mesh) -> AsyncIterator[None]:
+async def a_worker_and_the_journal_are_killed(mesh: Mesh) -> AsyncIterator[None]:
     await asyncio.gather(mesh.cnaf.kill(), mesh.journal.kill())
     yield
     mesh.cnaf, mesh.journal = await asyncio.gather(mesh.start_worker("cnaf"), mesh.start_journal())
+
+
+@asynccontextmanager
+async def the_only_gateway_is_killed(mesh: Mesh) -> AsyncIterator[None]:
+    await mesh.gateway.kill()
+    yield
+    mesh.gateway, _ = await mesh.start_gateway()
+
+
+@asynccontextmanager
+async def the_journal_is_killed_and_its_queue_deleted(mesh: Mesh) -> AsyncIterator[None]:
+    """As where a broker was made anew. Calls go on until the spool is full; then the gateway refuses them itself."""
+    mesh.load = Load(clients=10, pause_s=0.05)
+    await mesh.journal.kill()
+    await mesh.delete_journal_queue()
+    yield
+    mesh.journal = await mesh.start_journal()
+    mesh.load = Load()
 
 
 @asynccontextmanager
@@ -66,17 +84,24 @@ FIRED_BY: dict[Cause, set[Alert]] = {
         ("RegimeConflicts", "ticket", "double_rattachement"),
         ("OverheadBurning", "ticket"),
     },
-    processes_are_killed: {
+    a_worker_and_the_journal_are_killed: {
         ("QueueWithoutConsumer", "ticket", "cnaf", "bouquet.q.cnaf"),
         ("QueueWithoutConsumer", "ticket", "bouquet.journal"),
         ("JournalLagging", "ticket"),
+        ("AvailabilityBurning", "page"),
     },
-    the_broker_has_no_memory_left: {
-        ("BrokerAlarm", "page"),
+    the_only_gateway_is_killed: {
+        ("GatewayAway", "page"),
+    },
+    the_journal_is_killed_and_its_queue_deleted: {
         ("JournalLagging", "ticket"),
         ("JournalSpoolFilling", "page"),
         ("AvailabilityBurning", "page"),
         ("AvailabilityBurning", "ticket"),
+        ("NotReady", "ticket", "bouquet-gateway"),
+    },
+    the_broker_has_no_memory_left: {
+        ("BrokerAlarm", "page"),
         ("NotReady", "ticket", "bouquet-gateway"),
         ("GatewayAway", "page"),
     },

@@ -36,6 +36,11 @@ class Asked(Struct, frozen=True):
                 filled = filled.replace(f"${name}", value)
             yield filled
 
+    @property
+    def is_about_the_broker(self) -> bool:
+        """As its own plugin tells, with names that are RabbitMQ's to change."""
+        return "rabbitmq_" in self.expr
+
 
 class Board(Struct, frozen=True):
     file: Path

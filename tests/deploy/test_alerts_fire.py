@@ -1,9 +1,10 @@
 """Every alert fires because of what it is about, and clears once that is over: the real rules, only faster
-(tests/deploy/hastened.py), in a real Prometheus that scrapes a running mesh."""
+(tests/deploy/hastened.py), in a real Prometheus that scrapes a running mesh on the RabbitMQ of production."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,32 +12,50 @@ import pytest_asyncio
 
 from tests.conftest import need
 from tests.deploy.causes import FIRED_BY, Cause
-from tests.deploy.troubled import Alert, Mesh, troubled
+from tests.deploy.dashboards import BOARDS
+from tests.deploy.manifests import ROOT
+from tests.deploy.troubled import RULES, Alert, Mesh, troubled
 from tests.support import prometheus, rabbitmq, redis
 
 pytestmark = [pytest.mark.broker, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 QUIET_S = 5
+RUNBOOKS = ROOT / "docs" / "runbooks"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mesh]:
     need(prometheus.PROGRAM is not None, "prometheus")
-    need(rabbitmq.RABBITMQ_3.is_installed, "RabbitMQ")
+    need(rabbitmq.RABBITMQ_4.is_installed, "RabbitMQ 4")
     need(redis.PROGRAM is not None, "redis")
-    folder = tmp_path_factory.mktemp("troubled")
-    with rabbitmq.RabbitNode(folder / "rabbitmq", metrics=True) as node:
+    folder, release = tmp_path_factory.mktemp("troubled"), rabbitmq.RABBITMQ_4
+    with release.folder() as home, rabbitmq.RabbitNode(home, metrics=True, release=release) as node:
         async with troubled(folder, node) as made:
+            await made.served()
             yield made
 
 
 async def test_nothing_fires_while_all_is_well(mesh: Mesh) -> None:
-    await mesh.served()
     seen = set[Alert]()
     for _ in range(QUIET_S):
         await asyncio.sleep(1)
         seen |= await mesh.firing()
     assert seen == set()
+
+
+async def test_this_broker_too_tells_all_that_dashboards_ask_of_it(mesh: Mesh) -> None:
+    """The other one: test_dashboards.py."""
+    asked = [asked for board in BOARDS.values() for asked in board.asked if asked.is_about_the_broker]
+    exprs = [expr for one in asked for expr in one.filled({})]
+    empty = [expr for expr in exprs if not await asyncio.to_thread(mesh.prometheus.has_data, expr)]
+    assert exprs and empty == []
+
+
+async def test_it_tells_what_rules_and_runbooks_name(mesh: Mesh) -> None:
+    told = set(await asyncio.to_thread(mesh.prometheus.get, "label/__name__/values"))
+    texts = [path.read_text(encoding="utf-8") for path in [*RULES, *RUNBOOKS.glob("*.md")]]
+    named = {name for text in texts for name in re.findall(r"\brabbitmq_[a-z_]+", text)}
+    assert named and named - told == set()
 
 
 @pytest.mark.parametrize("cause", FIRED_BY, ids=lambda cause: cause.__name__)

@@ -1,9 +1,11 @@
-"""Every query of every panel finds data in a Prometheus that scrapes the running mesh."""
+"""Every query of every panel finds data in a Prometheus that scrapes the running mesh.
+
+Here on the machine's RabbitMQ; test_alerts_fire.py asks again what is about the broker of the one of production.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 
@@ -73,7 +75,7 @@ def test_every_query_of_every_panel_finds_data(
     assert all(values.values()), values
     values |= {name: [everything] for name, everything in board.open.items()}
     run = [(asked.panel, expr) for asked in board.asked for expr in asked.filled(values)]
-    empty = [(panel, expr) for panel, expr in run if not has_data(watched, expr)]
+    empty = [(panel, expr) for panel, expr in run if not watched.prometheus.has_data(expr, watched.at)]
     record_property("seen", f"{board.file.stem}: {len(board.panels)} panels, {len(run)} queries, {len(empty)} empty")
     assert empty == []
 
@@ -100,7 +102,3 @@ def values_of(watched: Watched, selector: str, label: str) -> list[str]:
     """What a reader can choose."""
     found = watched.prometheus.query(f"group by ({label}) ({selector})", watched.at)
     return [series["metric"][label] for series in found if label in series["metric"]]
-
-
-def has_data(watched: Watched, expr: str) -> bool:
-    return any(not math.isnan(float(series["value"][1])) for series in watched.prometheus.query(expr, watched.at))

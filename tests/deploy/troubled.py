@@ -15,6 +15,7 @@ from aiohttp import ClientError
 from msgspec import Struct
 from yarl import URL
 
+from bouquet_proto.names import JOURNAL_QUEUE
 from bouquet_proto.settings import Secret
 from bouquet_registry import desk
 from bouquet_registry.habilitations import Token
@@ -58,7 +59,9 @@ class Load(Struct):
 class Mesh:
     """`start` before anything else."""
 
+    _gateway: dict[str, str | float]
     redis: Relay
+    gateway: Process
     cnaf: Process
     journal: Process
     client: Door
@@ -80,7 +83,8 @@ class Mesh:
         await registry.says("registry started")
         self.journal = await self.start_journal()
         self.cnaf, _ = await asyncio.gather(*map(self.start_worker, self._health))
-        await self._start_gateway()
+        self._gateway = await self._gateway_with_redis()
+        self.gateway, self.client = await self.start_gateway()
         self.client.token, _ = await self.token()
         self._watch()
         for number in range(MOST_CLIENTS):
@@ -89,10 +93,18 @@ class Mesh:
     async def start_worker(self, provider: str) -> Process:
         return await self.ships.worker(provider, BOUQUET_WORKER_HEALTH_PORT=self._health[provider])
 
+    async def start_gateway(self) -> tuple[Process, Door]:
+        """Always at the same address, with the same spool."""
+        return await self.ships.gateway(**self._gateway)
+
     async def start_journal(self) -> Process:
         process = await self._stack.enter_async_context(running(self._journal, "bouquet-registry", "journal", "serve"))
         await process.says("journal started")
         return process
+
+    async def delete_journal_queue(self) -> None:
+        vhost = self.ships.bus_url.rpartition("/")[2]
+        await asyncio.to_thread(self.rabbit.ctl, "delete_queue", JOURNAL_QUEUE, "--vhost", vhost)
 
     async def token(self, *, issued_ago: timedelta = timedelta(0)) -> tuple[str, Token]:
         """Its text, and what the registry keeps of it."""
@@ -133,17 +145,22 @@ class Mesh:
     def _database_url(self) -> Secret:
         return Secret(self._registry["BOUQUET_REGISTRY_DATABASE_URL"])
 
-    async def _start_gateway(self) -> None:
-        """With a redis that speaks TLS alone, by a relay that can be made slow."""
+    async def _gateway_with_redis(self) -> dict[str, str | float]:
+        """A gateway's settings, and the redis that they name: it speaks TLS alone, by a relay that can be made slow."""
         files = self.certify_gateway(for_days=90)
         own = papers(self._folder / "redis-papers", self._authority)
         server = self._stack.enter_context(TlsRedis(self._folder / "redis", own))
         self.redis = await self._stack.enter_async_context(Relay(f"rediss://{HOST}:{server.port}/0"))
         await self.redis.open()
         cache_url = str(URL(self.redis.url).with_query({name: str(path) for name, path in files.items()}))
-        roomy = {"max_requests": 100, "max_calls_per_provider": 100, "journal_spool_max_bytes": SPOOL_BYTES}
-        settings = gateway_at(self._folder, cache_url) | {"providers": ",".join(self._health)} | roomy
-        _, self.client = await self.ships.gateway(**settings)
+        chosen: dict[str, str | float] = {
+            "providers": ",".join(self._health),
+            "port": free_port(),
+            "max_requests": 100,
+            "max_calls_per_provider": 100,
+            "journal_spool_max_bytes": SPOOL_BYTES,
+        }
+        return gateway_at(self._folder, cache_url) | chosen
 
     def _watch(self) -> None:
         ours = [environ["BOUQUET_REGISTRY_PORT"] for environ in (self._registry, self._journal)]

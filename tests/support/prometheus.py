@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,6 +51,9 @@ class PrometheusServer(Daemon):
         moment = {} if at is None else {"time": at}
         found: list[dict[str, Any]] = self.get("query", query=expr, **moment)["result"]
         return found
+
+    def has_data(self, expr: str, at: float | None = None) -> bool:
+        return any(not math.isnan(float(series["value"][1])) for series in self.query(expr, at))
 
     def get(self, what: str, **parameters: Any) -> Any:
         """`data` of an answer of its API."""
