@@ -12,6 +12,7 @@ from bench.capacity.figure import Figure, awaited_cpu_us
 from bench.lookup import RECIPIENT, SCOPES
 from bouquet_proto.messages import Changes, Found, WhoIs
 from bouquet_registry import changes, schema
+from bouquet_registry.uses import Uses
 from bouquet_registry.worker import Window
 
 ANSWERS = 500
@@ -57,7 +58,8 @@ def _id(number: int) -> str:
 
 
 async def _answers(place: Opened, size: int) -> list[Figure]:
-    window, server = Window(place.store), place.database.server
+    uses, server = Uses(place.store), place.database.server
+    window = Window(place.store, uses)
     asked = iter([_id(number * size // ANSWERS) for number in range(ANSWERS)])
 
     async def who_is() -> None:
@@ -73,7 +75,7 @@ async def _answers(place: Opened, size: int) -> list[Figure]:
     return [
         Figure("registry", f"WhoIs, {at}", await awaited_cpu_us(who_is, ANSWERS, server), "µs"),
         Figure("registry", f"Changes, nothing new, {at}", await awaited_cpu_us(nothing_new, ANSWERS, server), "µs"),
-        Figure("registry", f"use noted, {at}", await awaited_cpu_us(window.write_uses, 1, server) / ANSWERS, "µs"),
+        Figure("registry", f"use noted, {at}", await awaited_cpu_us(uses.write, 1, server) / ANSWERS, "µs"),
     ]
 
 

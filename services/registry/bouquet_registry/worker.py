@@ -6,11 +6,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime
 from typing import Any
 
 from msgspec import Raw
-from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
 
 from bouquet_proto.bus import Bus, Serving
@@ -19,19 +17,17 @@ from bouquet_proto.offer import Offer
 from bouquet_proto.post import Post
 from bouquet_proto.registry import AS_OF, PROVIDER, UNKNOWN
 from bouquet_proto.settings import load
-from bouquet_registry import changes, schema
+from bouquet_registry import changes
 from bouquet_registry.census import keep_counting
 from bouquet_registry.delivery import open_channel
-from bouquet_registry.desk import Clock, hold_log, utc_now
+from bouquet_registry.desk import Clock, utc_now
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.notices import keep_noticing
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import PREFIX, Store, open_store
+from bouquet_registry.uses import Uses
 
 log = logging.getLogger(__name__)
-
-USES_EVERY_S = 5.0
-"""How often the uses of tokens are written: a question of a gateway is one."""
 
 
 class Service:
@@ -62,11 +58,12 @@ async def answering(
     bus: Bus, store: Store, settings: RegistrySettings, clock: Clock = utc_now
 ) -> AsyncIterator[Serving]:
     """Answers gateways and gives notices until the context ends."""
-    window = Window(store, clock)
+    uses = Uses(store)
+    window = Window(store, uses, clock)
     async with AsyncExitStack() as stack:
         channel = await stack.enter_async_context(open_channel(settings))
-        stack.push_async_callback(window.write_uses)
-        await stack.enter_async_context(_kept_up(window.keep_uses()))
+        stack.push_async_callback(uses.write)
+        await stack.enter_async_context(_kept_up(uses.keep_writing()))
         await stack.enter_async_context(_kept_up(keep_counting(store, clock)))
         if channel is not None:
             noticing = keep_noticing(store, channel, settings.notices_every_s, clock)
@@ -89,10 +86,10 @@ async def _kept_up(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 class Window:
     """Answers gateways, and notes which tokens they ask about."""
 
-    def __init__(self, store: Store, clock: Clock = utc_now) -> None:
+    def __init__(self, store: Store, uses: Uses, clock: Clock = utc_now) -> None:
         self._store = store
+        self._uses = uses
         self._clock = clock
-        self._uses: dict[str, datetime] = {}
 
     async def answer(self, request: Request) -> Reply:
         try:
@@ -112,33 +109,9 @@ class Window:
             found, as_of = await changes.held(connection, request.token)
         if found is None:
             return NotFound(UNKNOWN, {AS_OF: as_of})
-        self._uses[request.token] = self._clock()
+        self._uses.note(request.token, self._clock())
         return Found(Raw(encode(found)))
 
     async def _changes(self, request: Changes) -> Reply:
         async with self._store.reading() as connection:
             return Found(Raw(encode(await changes.news(connection, request.log, request.since))))
-
-    async def keep_uses(self) -> None:
-        """Never ends by itself."""
-        while True:
-            await asyncio.sleep(USES_EVERY_S)
-            await self.write_uses()
-
-    async def write_uses(self) -> None:
-        """Never raises for its database: a use that cannot be written waits for the next time."""
-        uses, self._uses = self._uses, {}
-        try:
-            if uses:
-                await self._write(uses)
-        except (SQLAlchemyError, OSError) as error:
-            log.warning("uses not written", extra={"error": type(error).__name__, "tokens": len(uses)})
-            self._uses = uses | self._uses
-
-    async def _write(self, uses: Mapping[str, datetime]) -> None:
-        known = schema.tokens.c
-        async with self._store.writing() as connection:
-            await connection.execute(hold_log())  # or a change of the same tokens and we might wait for each other
-            for token, at in uses.items():
-                later = known.last_used_at.is_(None) | (known.last_used_at < at)
-                await connection.execute(update(schema.tokens).where(known.id == token, later).values(last_used_at=at))

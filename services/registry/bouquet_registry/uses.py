@@ -1,0 +1,58 @@
+"""When each token was used last: gathered as gateways ask, written together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from itertools import islice
+
+from sqlalchemy import bindparam, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from bouquet_registry.desk import hold_log
+from bouquet_registry.schema import tokens
+from bouquet_registry.store import Store
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 5.0
+"""How often they are written."""
+AT_ONCE = 1000
+"""In one transaction: a revocation may wait behind it."""
+
+_later = tokens.c.last_used_at.is_(None) | (tokens.c.last_used_at < bindparam("used_at"))
+NOTE = update(tokens).where(tokens.c.id == bindparam("token"), _later).values(last_used_at=bindparam("used_at"))
+
+
+class Uses:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._unwritten: dict[str, datetime] = {}
+
+    def note(self, token: str, at: datetime) -> None:
+        self._unwritten[token] = at
+
+    async def keep_writing(self) -> None:
+        """Never ends by itself."""
+        while True:
+            await asyncio.sleep(EVERY_S)
+            await self.write()
+
+    async def write(self) -> None:
+        """Never raises for its database: a use that cannot be written waits for the next time."""
+        while some := dict(islice(self._unwritten.items(), AT_ONCE)):
+            try:
+                await self._write(some)
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("uses not written", extra={"error": type(error).__name__, "tokens": len(self._unwritten)})
+                return
+            for token, at in some.items():
+                if self._unwritten[token] == at:
+                    del self._unwritten[token]
+
+    async def _write(self, uses: Mapping[str, datetime]) -> None:
+        async with self._store.writing() as connection:
+            await connection.execute(hold_log())  # or a change of the same tokens and we might wait for each other
+            await connection.execute(NOTE, [{"token": token, "used_at": at} for token, at in uses.items()])

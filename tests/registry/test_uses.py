@@ -1,0 +1,88 @@
+"""When a token was used last is written with others, and never lost."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from bouquet_registry import uses
+from bouquet_registry.store import Store
+from bouquet_registry.uses import Uses
+from tests.registry.office import Clock, issued, token
+
+
+async def test_many_tokens_are_one_statement(store: Store, clock: Clock) -> None:
+    noted, unwritten = [await issued(store) for _ in range(30)], Uses(store)
+    statements: list[str] = []
+
+    def count(_: Any, __: Any, statement: str, *___: Any) -> None:
+        statements.append(statement)
+
+    for one in noted:
+        unwritten.note(one.id, clock())
+    event.listen(store._engine.sync_engine, "before_cursor_execute", count)
+    await unwritten.write()
+    event.remove(store._engine.sync_engine, "before_cursor_execute", count)
+    assert sum(statement.startswith("UPDATE tokens") for statement in statements) == 1
+    assert {(await token(store, one.id)).last_used_at for one in noted} == {clock.now}
+
+
+async def test_more_than_a_transaction_takes_are_written_all_the_same(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uses, "AT_ONCE", 2)
+    noted, unwritten = [await issued(store) for _ in range(5)], Uses(store)
+    for one in noted:
+        unwritten.note(one.id, clock())
+    await unwritten.write()
+    assert [(await token(store, one.id)).last_used_at for one in noted] == [clock.now] * 5
+
+
+async def test_an_older_use_does_not_hide_a_newer_one(store: Store, clock: Clock) -> None:
+    """Several registries write, each what it was asked."""
+    one, mine, theirs = await issued(store), Uses(store), Uses(store)
+    mine.note(one.id, clock())
+    theirs.note(one.id, clock() + timedelta(minutes=1))
+    await theirs.write()
+    await mine.write()
+    assert (await token(store, one.id)).last_used_at == clock() + timedelta(minutes=1)
+
+
+async def test_what_the_database_does_not_take_is_written_when_it_does(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, unwritten = await issued(store), Uses(store)
+    unwritten.note(one.id, clock())
+
+    def gone() -> None:
+        raise OperationalError("", {}, Exception())
+
+    with monkeypatch.context() as broken, caplog.at_level(logging.WARNING, "bouquet_registry"):
+        broken.setattr(store, "writing", gone)
+        await unwritten.write()
+    assert [record.message for record in caplog.records] == ["uses not written"]
+    assert (await token(store, one.id)).last_used_at is None
+    await unwritten.write()
+    assert (await token(store, one.id)).last_used_at == clock.now
+
+
+async def test_a_use_noted_while_the_others_are_written_is_written_too(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, unwritten, write = await issued(store), Uses(store), Uses._write
+    later = clock() + timedelta(seconds=3)
+
+    async def meanwhile(self: Uses, some: Any) -> None:
+        await write(self, some)
+        monkeypatch.undo()
+        unwritten.note(one.id, later)
+
+    monkeypatch.setattr(Uses, "_write", meanwhile)
+    unwritten.note(one.id, clock())
+    await unwritten.write()
+    assert (await token(store, one.id)).last_used_at == later
