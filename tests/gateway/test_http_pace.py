@@ -92,11 +92,17 @@ async def test_one_habilitation_has_one_count_however_many_tokens_are_written_fo
     assert [answer.status for answer in answers] == [200] * 20 + [429]
 
 
-async def test_every_path_draws_on_one_count(client: Mesh) -> None:
-    for path in ("/v3/dss/quotient_familial/identite", "/v3/nowhere", "/api/v2/composition-familiale"):
+async def test_every_path_from_version_3_on_draws_on_one_count(client: Mesh) -> None:
+    for path in ("/v3/dss/quotient_familial/identite", "/v3/nowhere", "/v9/dss/quotient_familial/identite"):
         await client.get(path)
     [answer] = await ask(client, 1)
     assert answer.headers["RateLimit-Remaining"] == "16"
+
+
+async def test_version_2_has_a_count_of_its_own(client: Mesh) -> None:
+    await ask(client, 21)
+    answers = [await client.get("/api/v2/nowhere") for _ in range(21)]
+    assert [answer.status for answer in answers] == [404] * 20 + [429]
 
 
 async def test_a_bad_token_counts_too(client: Mesh) -> None:

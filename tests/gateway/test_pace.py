@@ -71,6 +71,12 @@ async def test_two_tokens_do_not_share_a_limit(counters: Counters, key: str) -> 
     assert (await pace.hit(key + "other")).allowed
 
 
+async def test_groups_of_calls_do_not_share_a_limit_and_share_their_caller_s_own(counters: Counters, key: str) -> None:
+    pace = Pace(counters, limit=1, clock=Clock())
+    allowed = [(await pace.hit(key, per_minute=3, group=group)).allowed for group in ("v2", "v3", "v4", "v5")]
+    assert allowed == [True, True, True, False]
+
+
 async def test_a_call_without_key_passes_uncounted(counters: Counters) -> None:
     pace = Pace(counters, limit=1, clock=Clock())
     verdicts = [await pace.hit("") for _ in range(3)]

@@ -102,9 +102,10 @@ async def answer(request: web.Request) -> web.Response:
 
 
 async def throttle(gateway: Gateway, journey: Journey, budget: str, holder: Holder) -> None:
-    """Counted before authentication: bad calls count too. A call without a token is not counted."""
+    """Counted before authentication: bad calls count too. A call without a token is not counted. Version 2 has a budget
+    of its own (§4)."""
     per_minute = 0 if isinstance(holder, Problem) else holder.calls_per_minute
-    journey.pace = await gateway.pace.hit(budget, per_minute)
+    journey.pace = await gateway.pace.hit(budget, per_minute, group=journey.envelope)
     if not journey.pace.allowed:
         raise Problem("too_many_requests")
 

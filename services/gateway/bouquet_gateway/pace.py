@@ -65,12 +65,13 @@ class Pace:
         self._period_s = period_s
         self._clock = clock
 
-    async def hit(self, key: str, per_minute: int = 0) -> Verdict:
-        """Counts a call. One without a key passes uncounted.
+    async def hit(self, key: str, per_minute: int = 0, *, group: str = "") -> Verdict:
+        """Counts a call, apart from those of another `group`. One without a key passes uncounted.
 
-        `per_minute` is a limit of the caller's own, besides; the verdict is then that of it, unless the other refuses.
+        `per_minute` is a limit of the caller's own, besides, for every group together; the verdict is then that of it,
+        unless the other refuses.
         """
-        verdict = await self._count(key, self._limit, self._period_s)
+        verdict = await self._count(key and key + group, self._limit, self._period_s)
         if not per_minute:
             return verdict
         own = await self._count(key, per_minute, MINUTE_S)
