@@ -64,6 +64,11 @@ async def test_the_order_of_the_parameters_does_not_matter(client: Mesh) -> None
         assert (await client.get(query=backwards)).status == 409
 
 
+async def test_nor_does_one_slash_more(client: Mesh) -> None:
+    async with under_way(client):
+        assert (await client.get(f"{QF}/", SLOW)).status == 409
+
+
 async def test_a_call_that_failed_may_be_made_again_at_once(client: Mesh) -> None:
     async with under_way(client) as first:
         pass

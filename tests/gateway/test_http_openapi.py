@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
@@ -94,6 +95,24 @@ async def test_an_answer_is_as_announced(client: Mesh, document: Any, path: str,
 async def test_a_refusal_is_as_announced(client: Mesh, document: Any, path: str) -> None:
     check(document, path, await client.get(path, token=""))
     check(document, path, await client.get(path, scopes=["cnous_email"]))
+
+
+@pytest.mark.parametrize(
+    ("path", "beginning"),
+    [
+        ("/api/open-api-v3.yml", "/v3/"),
+        ("/api/open-api-v2.yml", "/api/"),
+        ("/api/open-api.yml", "/api/"),
+        ("/api/france-connect/open-api.yml", "/api/"),
+    ],
+)
+async def test_each_edition_stands_where_the_reference_has_it(
+    client: Mesh, document: Any, path: str, beginning: str
+) -> None:
+    edition = yaml.safe_load((await client.get(path, token="")).body)
+    expected = {path: told for path, told in document["paths"].items() if path.startswith(beginning)}
+    assert expected
+    assert edition["paths"] == expected
 
 
 async def test_it_grows_with_the_offers() -> None:

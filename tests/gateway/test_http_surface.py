@@ -36,13 +36,13 @@ UNKNOWN_PATHS = (
     "/v3",
     "/v3/dss/quotient_familial",
     "/v3/api/v2/composition-familiale",
-    "/v3/dss/quotient_familial/identite/",
     "/v3/dss/quotient_familial/ine",
     "/dss/quotient_familial/identite",
     "/v/dss/quotient_familial/identite",
     "/vX/dss/quotient_familial/identite",
     "/V3/dss/quotient_familial/identite",
-    "//v3/dss/quotient_familial/identite",
+    "/v0//api/v2/composition-familiale",
+    "/v3/dss/quotient_familial/identite.json",
     "/v3/dss/quotient_familial/identite%00",
     "/v3/dss/%FF/identite",
     "/%2e%2e/etc/passwd",
@@ -53,6 +53,16 @@ UNKNOWN_PATHS = (
 async def test_an_unknown_path_is_told_in_json(client: Mesh, path: str) -> None:
     answer = await client.get(path, CAF_ALLOCATAIRE)
     assert (answer.status, answer.json) == (404, NO_ROUTE)
+
+
+@pytest.mark.parametrize("path", [f"{QF}/", f"/{QF}", QF.replace("/dss/", "//dss//")])
+async def test_a_base_url_that_ends_with_a_slash_does_no_harm(client: Mesh, path: str) -> None:
+    assert (await client.get(path, CAF_ALLOCATAIRE)).status == 200
+
+
+async def test_a_slash_more_does_not_change_the_envelope(client: Mesh) -> None:
+    answer = await client.get("//api/v2/composition-familiale-v2", token="")
+    assert answer.json["error"] == "access_denied"
 
 
 async def test_an_unknown_path_needs_no_token(client: Mesh) -> None:

@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from bouquet_gateway import lookup, metrics, statuses
 from bouquet_gateway.admission import admission
 from bouquet_gateway.callers import admitted
-from bouquet_gateway.catalogue import envelope_of
+from bouquet_gateway.catalogue import Envelope, envelope_of, tidy
 from bouquet_gateway.gateway import GATEWAY, Gateway
 from bouquet_gateway.holders import accept
 from bouquet_gateway.journey import JOURNEY, Journey, request_id_of
@@ -36,6 +36,16 @@ EARLY = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
 """Answered before routing, and so in v2's form under `/api/v2/` alone (http-contract §3.1)."""
 
 
+OPENAPI: dict[str, Envelope | None] = {
+    "/api/openapi.json": None,
+    "/api/open-api.yml": "v2",
+    "/api/open-api-v2.yml": "v2",
+    "/api/france-connect/open-api.yml": "v2",
+    "/api/open-api-v3.yml": "v3",
+}
+"""Ours, whole; and the parts of it where the reference has its documents (http-contract §5.4): JSON is YAML."""
+
+
 def make_app(gateway: Gateway) -> web.Application:
     app = web.Application(middlewares=[admission(gateway.settings.max_requests), observe, recorded, problems])
     app[GATEWAY] = gateway
@@ -48,7 +58,7 @@ def make_app(gateway: Gateway) -> web.Application:
             web.get("/api/pings", statuses.pings),
             web.get("/api/{status}/ping", statuses.ping),
             web.get("/api/introspect", introspect),
-            web.get("/api/openapi.json", openapi_document),
+            *(web.get(path, openapi_document) for path in OPENAPI),
             web.get("/api/errors", errors),
             web.route("*", "/{path:.*}", offered),
         ]
@@ -206,11 +216,11 @@ async def errors(request: web.Request) -> web.Response:
 
 async def offered(request: web.Request) -> web.Response:
     """What workers offer: a document, for anybody, or data."""
-    documents = request.app[GATEWAY].catalogue.documents
-    if request.method in lookup.READING and request.path in documents:
-        return json_bytes(documents[request.path])
+    document = request.app[GATEWAY].catalogue.documents.get(tidy(request.path))
+    if document is not None and request.method in lookup.READING:
+        return json_bytes(document)
     return await lookup.answer(request)
 
 
 async def openapi_document(request: web.Request) -> web.Response:
-    return json_of(request.app[GATEWAY].document())
+    return json_of(request.app[GATEWAY].document(OPENAPI[request.path]))

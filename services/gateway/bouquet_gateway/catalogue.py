@@ -23,6 +23,7 @@ V2_PREFIX = "/api/"
 """Of the v2 resources and of the helpers that have always spoken like them."""
 V2 = 0
 """The version of a path without version."""
+SLASHES = re.compile("/+")
 VERSIONED = re.compile(r"/v([^/]*\d[^/]*)/(.+)")
 STATUS = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
@@ -96,8 +97,14 @@ class Match(Struct, frozen=True):
         return next(self.family.each()).operation.france_connect_resource
 
 
+def tidy(path: str) -> str:
+    """The reference's routes take a slash at the end, or several for one, as nothing: a client's base URL may end with
+    one."""
+    return SLASHES.sub("/", path).rstrip("/") if path.endswith("/") or "//" in path else path
+
+
 def envelope_of(path: str) -> Envelope:
-    return "v2" if path.startswith(V2_PREFIX) else "v3"
+    return "v2" if tidy(path).startswith(V2_PREFIX) else "v3"
 
 
 class Catalogue:
@@ -115,6 +122,7 @@ class Catalogue:
             self._families[family_path] = Family({**known.versions, version: modalities})
 
     def match(self, path: str, naming: Naming) -> Match | None:
+        """Of a tidy path."""
         family_path, version = split(path)
         family = self._families.get(family_path)
         if family is None:

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from bouquet_gateway import openapi
 from bouquet_gateway.cache import Cache
-from bouquet_gateway.catalogue import Catalogue
+from bouquet_gateway.catalogue import Catalogue, Envelope, envelope_of
 from bouquet_gateway.discovery import Discovery
 from bouquet_gateway.flights import Flights
 from bouquet_gateway.holders import Holders
@@ -59,24 +59,26 @@ class Gateway:
         self.vitals: defaultdict[str, Pulse] = defaultdict(Pulse)
         """By status; as many as the offers name."""
         self.catalogue = Catalogue()
-        self._document: dict[str, Any] | None = None
+        self._documents: dict[Envelope | None, dict[str, Any]] = {}
         self.discovery = Discovery(bus, settings.providers, self.serve, settings.bounds())
 
     def serve(self, catalogue: Catalogue) -> None:
         """From the next request on."""
         self.catalogue = catalogue
-        self._document = None
+        self._documents = {}
 
     def hear(self, status: str, *, outage: bool) -> None:
         """How a call of a resource ended, for its status. Not told of those that have none."""
         if status:
             self.vitals[status].hear(self.clock(), outage=outage)
 
-    def document(self) -> dict[str, Any]:
-        """The OpenAPI document of the catalogue, made once."""
-        if self._document is None:
-            self._document = openapi.document(self.catalogue.by_path)
-        return self._document
+    def document(self, envelope: Envelope | None = None) -> dict[str, Any]:
+        """The OpenAPI document of the catalogue, or of its paths with one envelope. Made once."""
+        if envelope not in self._documents:
+            paths = self.catalogue.by_path.items()
+            chosen = {path: served for path, served in paths if envelope in (None, envelope_of(path))}
+            self._documents[envelope] = openapi.document(chosen)
+        return self._documents[envelope]
 
 
 GATEWAY = web.AppKey("gateway", Gateway)

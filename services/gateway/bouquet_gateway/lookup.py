@@ -17,7 +17,7 @@ from msgspec import Raw, Struct
 from bouquet_gateway import metrics, route, sandbox
 from bouquet_gateway.cache import key_of
 from bouquet_gateway.callers import admitted, identify, is_exempt
-from bouquet_gateway.catalogue import Match, Naming, Served
+from bouquet_gateway.catalogue import Match, Naming, Served, tidy
 from bouquet_gateway.fields import filter_data, open_gates
 from bouquet_gateway.gateway import GATEWAY, Gateway
 from bouquet_gateway.holders import Holder, budget_of
@@ -117,11 +117,12 @@ def _naming(carrier: Carrier, query: Query) -> Naming:
 
 
 def _match(gateway: Gateway, request: web.Request, naming: Naming) -> Match:
-    match = gateway.catalogue.match(request.path, naming) if request.method in READING else None
+    path = tidy(request.path)
+    match = gateway.catalogue.match(path, naming) if request.method in READING else None
     if match is not None:
         return match
-    if request.path in REMOVED:
-        raise Problem(REMOVED[request.path])
+    if path in REMOVED:
+        raise Problem(REMOVED[path])
     if gateway.discovery.complete or request.method not in READING:
         raise Problem("unknown_route")
     raise Problem("bus_unavailable")  # perhaps the path of a worker that has not been heard yet
@@ -136,7 +137,7 @@ def _authorise(token: Token, scopes: frozenset[str] | tuple[str, ...]) -> None:
 async def _alone(gateway: Gateway, request: web.Request, budget: str) -> AsyncIterator[None]:
     """One token asks one thing once at a time. Taken atomically, always given back (D1 to D3 of §8). Citizens differ
     by their sessions."""
-    marker = key_of(gateway.cache_secret, "in flight", request.path, _canonical_query(request), budget)
+    marker = key_of(gateway.cache_secret, "in flight", tidy(request.path), _canonical_query(request), budget)
     if not await gateway.cache.add(marker, gateway.settings.deadline_s + IN_FLIGHT_MARGIN_S):
         raise Problem("already_in_flight")
     try:
