@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from bouquet_gateway.besteffort import MOST_CONNECTIONS, PAUSE_S, BestEffort
-from bouquet_gateway.cache import ENTRY_BYTES, Cache, Stored, key_of, open_cache
+from bouquet_gateway.cache import Cache, Stored, key_of, open_cache
+from bouquet_gateway.cache_memory import ENTRY_BYTES, MemoryCache
 from bouquet_proto.settings import Secret
 from tests.proto.buses import until
 from tests.support.redis import RedisServer
@@ -50,9 +51,9 @@ async def test_an_empty_value_is_a_value(cache: Cache) -> None:
 
 
 async def test_an_old_value_is_a_miss(cache: Cache) -> None:
-    await cache.set("key", b"value", 60)
-    late = Cache(cache._backend, clock=lambda: time.time() + 60)
-    assert await late.get("key") is None
+    await cache.set("key", b"value", 0.05)
+    await asyncio.sleep(0.1)
+    assert await cache.get("key") is None
 
 
 async def test_the_last_value_wins(cache: Cache) -> None:
@@ -98,7 +99,7 @@ async def test_memory_drops_as_many_as_a_large_value_needs() -> None:
     async with open_cache(Secret("memory:"), SECRET, max_bytes=3 * ENTRY_BYTES + 3000) as cache:
         for key in ("a", "b", "c"):
             await cache.set(key, bytes(1000), 60)
-        await cache.set("large", bytes(2500), 60)
+        await cache.set("large", bytes(2000), 60)
         assert [await cache.get(key) is not None for key in ("a", "b", "c", "large")] == [False, False, True, True]
 
 
@@ -124,25 +125,27 @@ VERBS = st.sampled_from(["set", "add", "delete"])
 
 @given(steps=st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 3000), VERBS)))
 async def test_memory_never_weighs_more_than_it_may(steps: list[tuple[str, int, str]]) -> None:
-    async with open_cache(Secret("memory:"), SECRET, max_bytes=6000) as cache:
-        for key, size, verb in steps:
-            match verb:
-                case "set":
-                    await cache.set(key, bytes(size), 60)
-                case "add":
-                    await cache.add(key, 60)
-                case _:
-                    await cache.delete(key)
-            held = cache._backend._cache
-            assert held.bytes == sum(ENTRY_BYTES + len(entry.value) for entry in held.values()) <= 6000
-            assert held.keys() == cache._backend._handlers.keys()
+    cache = MemoryCache(max_items=100, max_bytes=4000)
+    for key, size, verb in steps:
+        match verb:
+            case "set":
+                await cache.set(key, bytes(size), 60)
+            case "add":
+                await cache.add(key, 60)
+            case _:
+                await cache.delete(key)
+        held = cache._entries.values()
+        assert cache.used_bytes == sum(ENTRY_BYTES + len(entry.value) for entry in held) <= 4000
 
 
-async def test_what_ends_by_itself_weighs_nothing_any_more() -> None:
+async def test_what_ends_by_itself_is_forgotten_though_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bouquet_gateway.cache_memory.SWEEP_S", 0.02)
     async with open_cache(Secret("memory:"), SECRET) as cache:
-        await cache.set("key", bytes(1000), 0.02)
-        await until(lambda: not cache._backend._cache)
-        assert cache._backend._cache.bytes == 0
+        assert isinstance(cache, MemoryCache)
+        await cache.set("kept", bytes(1000), 60)
+        await cache.set("over", bytes(1000), 0.01)
+        await until(lambda: list(cache._entries) == ["kept"])
+        assert cache.used_bytes == ENTRY_BYTES + 1000
 
 
 async def test_memory_does_not_share_with_another_cache() -> None:
@@ -151,11 +154,11 @@ async def test_memory_does_not_share_with_another_cache() -> None:
         assert await other.get("key") is None
 
 
-async def test_a_closed_memory_leaves_no_timer_behind() -> None:
-    async with open_cache(Secret("memory:"), SECRET) as cache:
-        await cache.set("key", b"value", 60)
-        timers = list(cache._backend._handlers.values())
-    assert [timer.cancelled() for timer in timers] == [True]
+async def test_a_closed_memory_leaves_no_task_behind() -> None:
+    before = asyncio.all_tasks()
+    async with open_cache(Secret("memory:"), SECRET):
+        assert asyncio.all_tasks() > before
+    assert asyncio.all_tasks() == before
 
 
 @pytest.mark.broker

@@ -21,6 +21,7 @@ from redis.asyncio import Redis
 
 from bouquet_cnaf.personas import PERSONAS as FILES
 from bouquet_cnaf.personas import Dossier
+from bouquet_gateway.cache_memory import MemoryCache
 from bouquet_hub.personas import PERSONAS, File
 from bouquet_proto.journal import Access
 from bouquet_proto.settings import Secret
@@ -262,7 +263,8 @@ async def test_nothing_of_a_person_is_in_a_span_a_record_or_a_key_of_the_embedde
             reached = [answer for answer in answers if not SERVER_S.search(answer.body)]
             accesses = await client.records(len(reached))
             metrics = labels_of((await client.get("/metrics")).body.decode())
-            keys = list(client.gateway.cache._backend._cache)
+            assert isinstance(client.gateway.cache, MemoryCache)
+            keys = list(client.gateway.cache._entries)
     values = secrets_of_people(client)
     ours = [record for record in caplog.records if record.name.startswith("bouquet")]
     left = {
