@@ -8,10 +8,11 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from bouquet_gateway import metrics
+from bouquet_gateway.together import Together
 from bouquet_proto.names import GATEWAY_PREFIX
 from bouquet_proto.settings import Secret
 from bouquet_proto.tls import trouble_of, verified
@@ -22,9 +23,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 TIMEOUT_S = 0.5
-MOST_CONNECTIONS = 16
-"""Of a client. An operation takes a fraction of a millisecond; without a limit, one slow second leaves a connection for
-each call of that second, for the life of the process."""
 PAUSE_S = 1.0
 """How long a store that failed is left alone, so that its silence costs one wait and not one a call."""
 
@@ -32,9 +30,7 @@ PAUSE_S = 1.0
 def open_redis(url: Secret) -> Redis:
     """To be closed. Raises `SettingsError`."""
     checked = verified(url, f"{GATEWAY_PREFIX}CACHE_URL")
-    return Redis.from_pool(
-        BlockingConnectionPool.from_url(checked, max_connections=MOST_CONNECTIONS, timeout=TIMEOUT_S)
-    )
+    return Together.from_url(checked, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
 
 
 class BestEffort:

@@ -19,6 +19,13 @@ MINUTE_S = 60
 MAX_KEYS = 100_000
 """More than the calls that one process answers in a minute."""
 
+COUNT = """
+local count = redis.call('INCR', KEYS[1])
+if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return count
+"""
+"""For redis, in one step: no counter stays for ever because its process died between two."""
+
 
 class Window(Struct, frozen=True):
     """The `number`th of all windows of `period_s` since the epoch."""
@@ -129,7 +136,7 @@ class RedisCounters:
     """Shared by every process; each counts for itself while redis is away."""
 
     def __init__(self, client: Redis) -> None:
-        self._client = client
+        self._count = client.register_script(COUNT)
         self._besteffort = BestEffort("counters")
         self._own = MemoryCounters()
 
@@ -140,11 +147,7 @@ class RedisCounters:
     async def _increment(self, key: str, window: Window) -> int:
         """A key outlives its window a little: clocks differ."""
         name = f"bouquet:pace:{window.period_s}:{window.number}:{key}"
-        async with self._client.pipeline(transaction=True) as both:
-            both.incr(name)
-            both.pexpire(name, 2 * window.period_s * 1000)
-            count, _ = await both.execute()
-        return int(count)
+        return int(await self._count(keys=[name], args=[2 * window.period_s * 1000]))
 
 
 @asynccontextmanager
