@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from itertools import count as count_from
+
 import pytest
 
 from bouquet_registry.desk import Refused
+from bouquet_registry.journal import audit
 from bouquet_registry.journal.audit import AT_ONCE, Broken, ends, prune, verify
-from bouquet_registry.journal.chain import Link
+from bouquet_registry.journal.chain import Link, Row
 from bouquet_registry.store import Store
 from tests.registry.accesses import NOON, access, count, ids, tamper, write
 
@@ -108,6 +112,65 @@ async def test_a_pruned_journal_still_verifies(store: Store) -> None:
     await tamper(store, "DELETE FROM journal WHERE number = 5")
     with pytest.raises(Broken, match=r"^record 5 is missing$"):
         await verify(store)
+
+
+def pruned_under_way(monkeypatch: pytest.MonkeyPatch, store: Store, to: int) -> None:
+    """Somebody prunes before the second read of whoever verifies, in pieces of three records."""
+    monkeypatch.setattr(audit, "AT_ONCE", 3)
+    piece, reads = audit._piece, count_from(1)
+
+    async def meanwhile(store: Store, after: int, last: int) -> tuple[list[Row], Link]:
+        if next(reads) == 2:
+            await prune(store, NOON.timestamp() + to + 1)
+        return await piece(store, after, last)
+
+    monkeypatch.setattr(audit, "_piece", meanwhile)
+
+
+@pytest.mark.parametrize("to", [2, 3, 5, 9, 10])
+async def test_a_journal_that_is_pruned_while_it_is_verified_is_whole(
+    store: Store, monkeypatch: pytest.MonkeyPatch, to: int
+) -> None:
+    head = await ten(store)
+    pruned_under_way(monkeypatch, store, to)
+    assert await verify(store) == head
+    assert (await ends(store)).pruned.number == to
+
+
+async def test_a_forgery_behind_what_is_pruned_meanwhile_is_found(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ten(store)
+    await tamper(store, "DELETE FROM journal WHERE number = 8")
+    pruned_under_way(monkeypatch, store, 6)
+    with pytest.raises(Broken, match=r"^record 8 is missing$"):
+        await verify(store)
+
+
+async def test_a_noted_record_that_is_pruned_meanwhile_is_told_apart_from_a_forged_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ten(store)
+    pruned_under_way(monkeypatch, store, 6)
+    with pytest.raises(Refused, match=r"^record 5 was pruned meanwhile$") as told:
+        await verify(store, noted=Link(5, "00" * 32))
+    assert not isinstance(told.value, Broken)
+
+
+async def test_verifying_and_pruning_at_once_raise_no_false_alarm(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "AT_ONCE", 20)
+    await write(store, [access(n, at=NOON.timestamp() + n) for n in range(1, 1001)])
+    pruning = asyncio.create_task(prune(store, NOON.timestamp() + 801))
+    verified = 0
+    while not pruning.done():
+        await verify(store)
+        await verify(store, since=(await ends(store)).pruned.number + 15)
+        verified += 1
+    assert await pruning == 800
+    assert verified
+    assert (await verify(store)).number == 1000
 
 
 async def test_a_journal_pruned_to_the_last_goes_on(store: Store) -> None:

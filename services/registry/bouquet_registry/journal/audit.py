@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 from msgspec import Struct
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -40,21 +38,17 @@ async def ends(store: Store) -> Ends:
 async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Link:
     """The head, once all records from `since` to it have been found whole, `noted` among them.
 
-    Raises `Broken` with the first number that is wrong; what is written meanwhile is left to the next time.
+    Raises `Broken` with the first number that is wrong. What is written meanwhile is left to the next time; what is
+    pruned meanwhile was verified by `prune`.
     """
     known = await ends(store)
     after = await _before(store, max(since, known.pruned.number + 1), known)
     if noted is not None:
         _check_bounds(noted, after, known)
-    async for row in _rows(store, after, known.head.number):
-        _check(after, noted)
-        if wrong := fault(after, row):
-            raise Broken(wrong)
-        after = row.link
+    while after.number < known.head.number:
+        after = await _verified(store, after, known.head.number, noted)
     _check(after, noted)
-    if after.number < known.head.number:
-        raise Broken(f"record {after.number + 1} is missing")
-    if after != known.head:
+    if after.number == known.head.number and after != known.head:
         raise Broken(f"record {after.number} is not the one that was written last")
     if known.last > known.head.number:
         raise Broken(f"record {known.head.number + 1} was not written by the journal")
@@ -79,22 +73,41 @@ async def _before(store: Store, number: int, known: Ends) -> Link:
         return known.pruned
     if number > known.head.number + 1:
         raise Refused(f"the journal ends at {known.head.number}")
-    async for row in _rows(store, Link(number - 2, ""), number - 1):
-        return row.link
-    raise Broken(f"record {number - 1} is missing")
+    rows, pruned = await _piece(store, number - 2, number - 1)
+    if pruned.number >= number - 1:
+        return pruned
+    if not rows:
+        raise Broken(f"record {number - 1} is missing")
+    return rows[0].link
 
 
-async def _rows(store: Store, after: Link, last: int) -> AsyncIterator[Row]:
-    """In short reads: a long one would keep a database from tidying up."""
-    number = after.number
-    while number < last:
-        async with store.reading() as connection:
-            rows = await _some(connection, number, last)
-        if not rows:
-            return
-        for row in rows:
-            yield row
-        number = rows[-1].link.number
+async def _verified(store: Store, after: Link, last: int, noted: Link | None) -> Link:
+    """Where the next piece of the chain ends, once its records have been found whole."""
+    _check(after, noted)
+    rows, pruned = await _piece(store, after.number, last)
+    if pruned.number > after.number:
+        if noted is not None and after.number < noted.number < pruned.number:
+            raise Refused(f"record {noted.number} was pruned meanwhile")
+        return pruned
+    if not rows:
+        raise Broken(f"record {after.number + 1} is missing")
+    for row in rows:
+        if wrong := fault(after, row):
+            raise Broken(wrong)
+        after = row.link
+        _check(after, noted)
+    return after
+
+
+async def _piece(store: Store, after: int, last: int) -> tuple[list[Row], Link]:
+    """Rows, and how far the journal was pruned by then. In that order: whoever took some of them away has said so.
+
+    A short read: a long one would keep a database from tidying up.
+    """
+    async with store.reading() as connection:
+        rows = await _some(connection, after, last)
+        pruned = (await connection.execute(select(schema.head.c.pruned_number, schema.head.c.pruned_hash))).one()
+    return rows, Link(pruned.pruned_number, pruned.pruned_hash)
 
 
 async def _some(connection: AsyncConnection, after: int, last: int) -> list[Row]:
