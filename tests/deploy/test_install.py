@@ -30,7 +30,7 @@ pytestmark = pytest.mark.broker
 
 MOUNT = "/run/secrets/bouquet"
 MODULES = {"gateway": "bouquet_gateway", "registry": "bouquet_registry"}
-STARTED = ("registry", "simulators", "worker-cnaf", "worker-msa", "gateway")
+STARTED = ("registry", "journal", "simulators", "worker-cnaf", "worker-msa", "gateway")
 PATH = "/v3/dss/quotient_familial/identite"
 
 
@@ -54,7 +54,7 @@ class Sandbox:
         return found | {
             "BOUQUET_GATEWAY_PORT": str(self.ports["gateway"]),
             "BOUQUET_GATEWAY_JOURNAL_SPOOL": str(self.folder / "spool"),
-            "BOUQUET_REGISTRY_PORT": str(self.ports["registry"]),
+            "BOUQUET_REGISTRY_PORT": str(self.ports[name if name == "journal" else "registry"]),
             "BOUQUET_WORKER_HEALTH_PORT": str(self.ports[name]),
         }
 
@@ -100,7 +100,7 @@ def sandbox(
 
 
 async def test_a_token_of_its_registry_gets_a_quotient_and_the_journal_knows(sandbox: Sandbox) -> None:
-    for name in ("registry", "worker-cnaf", "worker-msa", "gateway"):
+    for name in ("registry", "journal", "worker-cnaf", "worker-msa", "gateway"):
         await until_status(f"http://127.0.0.1:{sandbox.ports[name]}/readyz", 200, within_s=60)
     town = ["--siret", "21750001600019", "--name", "Ville de Paris", "--purpose", "Cantine"]
     made = json.loads(sandbox.registry("habilitation", "create", *town, "--scopes", "cnaf_quotient_familial", "--json"))

@@ -96,6 +96,11 @@ def test_a_worker_reaches_the_broker_and_its_own_upstream(production: list[Manif
     assert all(selects(peer["podSelector"], {"app.kubernetes.io/component": "rabbitmq"}) for peer in brokers)
 
 
+def test_the_journal_reaches_the_broker_and_its_database(production: list[Manifest]) -> None:
+    database = {"ipBlock": {"cidr": "203.0.113.20/32"}}
+    assert sorted(reached(production, "journal"), key=str) == sorted([BROKER, database, COLLECTOR], key=str)
+
+
 # What must not be lost
 
 
@@ -128,7 +133,7 @@ def test_every_process_takes_its_settings(overlay: str, providers: dict[str, str
         variables = environment(container, manifests, {"providers": providers})
         provider = pod.labels.get("bouquet/provider", "")
         troubles[pod.owner] = trouble_with(program_of(container), provider, variables, file)
-    assert len(troubles) == 2 + len(WORKERS)
+    assert len(troubles) == len({"gateway", "registry", "journal"}) + len(WORKERS)
     assert {owner: trouble for owner, trouble in troubles.items() if trouble} == {}
 
 
