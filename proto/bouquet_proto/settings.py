@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import UNSET, Struct, structs
 
-from bouquet_proto.names import EMBEDDED, MESH_PREFIX
+from bouquet_proto.names import EMBEDDED, MESH_PREFIX, PART_WORDS, word_of_ours
 
 S = TypeVar("S", bound=Struct)
+
+_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
+"""A variable that Kubernetes makes of a Service, and its value."""
 
 
 class Secret:
@@ -57,13 +62,37 @@ def is_embedded(bus_url: str) -> bool:
     raise SettingsError([f"{MESH_PREFIX}BUS_URL: must be {EMBEDDED} or amqp(s)://…"])
 
 
-def load(model: type[S], environ: Mapping[str, str], prefix: str, *, strict: bool = True) -> S:
+def load(model: type[S], environ: Mapping[str, str], prefix: str) -> S:
     """The settings of `model`, each field from `PREFIX` + its upper-cased name.
 
     A `..._FILE` variable gives the path of a file that holds the value, as mounted secrets do. Lists are
-    comma-separated. With `strict`, an unknown variable under the prefix is an error: a misspelt name must not
-    be a silent default. Raises `SettingsError`.
+    comma-separated. An unknown variable under the prefix is an error: a misspelt name must not be a silent default.
+    Raises `SettingsError`.
     """
+    return _load(model, without_service_links(environ), prefix, lambda _: True)
+
+
+def load_mesh(environ: Mapping[str, str]) -> MeshSettings:
+    """Its prefix is everybody's: an error is what begins like a setting of the mesh or of a part, or nearly, and is
+    none. Raises `SettingsError`."""
+    return _load(MeshSettings, without_service_links(environ), MESH_PREFIX, _is_nobodys)
+
+
+def without_service_links(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Kubernetes tells a pod of the Services around it, unless that says `enableServiceLinks: false`: one called
+    `bouquet-gateway` makes a `BOUQUET_GATEWAY_PORT` of `tcp://…` and others, of a form that no setting has."""
+    return {name: value for name, value in environ.items() if not _LINK.fullmatch(f"{name}={value}")}
+
+
+def _is_nobodys(rest: str) -> bool:
+    """`rest` of a variable's name after the mesh's prefix, where it is no setting of the mesh. A provider that is not
+    here may have any that is not like ours."""
+    word = rest.partition("_")[0]
+    return word not in PART_WORDS and ("_" not in rest or bool(word_of_ours(rest)))
+
+
+def _load(model: type[S], environ: Mapping[str, str], prefix: str, is_wrong: Callable[[str], bool]) -> S:
+    """`is_wrong` tells of the rest of an unknown variable's name, after the prefix."""
     fields = {prefix + field.name.upper(): field for field in structs.fields(model)}
     problems: list[str] = []
     values: dict[str, Any] = {}
@@ -75,13 +104,18 @@ def load(model: type[S], environ: Mapping[str, str], prefix: str, *, strict: boo
         else:
             if value is not UNSET:
                 values[field.name] = value
-    if strict:
-        known = {variable for name in fields for variable in (name, f"{name}_FILE")}
-        unknown = sorted(name for name in environ if name.startswith(prefix) and name not in known)
-        problems += [f"{name}: unknown setting" for name in unknown]
+    known = {variable for name in fields for variable in (name, f"{name}_FILE")}
+    unknown = sorted(name for name in environ if name.startswith(prefix) and name not in known)
+    problems += [_unknown(name, prefix, known) for name in unknown if is_wrong(name.removeprefix(prefix))]
     if problems:
         raise SettingsError(problems)
     return model(**values)
+
+
+def _unknown(name: str, prefix: str, known: Iterable[str]) -> str:
+    rests = [one.removeprefix(prefix) for one in known]
+    nearest = get_close_matches(name.removeprefix(prefix), rests, 1)
+    return f"{name}: unknown setting" + (f"; is it {prefix}{nearest[0]}?" if nearest else "")
 
 
 class _Problem(Exception):

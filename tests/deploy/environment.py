@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from bouquet_gateway.serve import checked
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_proto.names import GATEWAY_PREFIX, MESH_PREFIX, WORKERS
-from bouquet_proto.settings import MeshSettings, SettingsError, load
+from bouquet_proto.names import GATEWAY_PREFIX, WORKERS
+from bouquet_proto.settings import SettingsError, load, load_mesh
 from bouquet_registry.worker import registry
 from bouquet_worker.run import PROCESS_PREFIX, ProcessSettings
 from tests.deploy.manifests import Manifest, Pod, of_kind
@@ -80,7 +80,7 @@ def trouble_with(program: str, provider: str, variables: Mapping[str, str], file
 
 def _loads(program: str, provider: str, environ: Mapping[str, str]) -> list[Callable[[], object]]:
     def mesh() -> object:
-        return load(MeshSettings, environ, MESH_PREFIX, strict=False)
+        return load_mesh(environ)
 
     match program:
         case "simulators":

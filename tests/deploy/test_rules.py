@@ -133,7 +133,7 @@ def test_an_operator_s_schema_refuses_what_was_broken(what: str, break_it: Break
 
 def test_a_setting_that_nobody_reads_is_refused(tmp_path: Path) -> None:
     assert troubles_with({"BOUQUET_CNAF_HUB_URI": "https://cnaf.example.org"}, tmp_path) == [
-        "BOUQUET_CNAF_HUB_URI: unknown setting"
+        "BOUQUET_CNAF_HUB_URI: unknown setting; is it BOUQUET_CNAF_HUB_URL?"
     ]
 
 

@@ -36,9 +36,15 @@ async def settings() -> AsyncIterator[Mapping[str, str]]:
         yield simulator.settings(url)
 
 
-async def test_a_worker_is_alive_ready_and_measured(settings: Mapping[str, str], tmp_path: Path) -> None:
+@pytest.fixture
+def on_broker(settings: Mapping[str, str], broker_url: str) -> Mapping[str, str]:
+    return {**settings, "BOUQUET_BUS_URL": broker_url}
+
+
+@pytest.mark.broker
+async def test_a_worker_is_alive_ready_and_measured(on_broker: Mapping[str, str], tmp_path: Path) -> None:
     port = free_port()
-    with started(tmp_path / "log", {**settings, **health_at(port)}, "bouquet_worker", "run", "cnaf"):
+    with started(tmp_path / "log", {**on_broker, **health_at(port)}, "bouquet_worker", "run", "cnaf"):
         url = f"http://127.0.0.1:{port}"
         await until_status(f"{url}/readyz", 200)
         assert await status_of(f"{url}/livez") == 200
@@ -46,10 +52,11 @@ async def test_a_worker_is_alive_ready_and_measured(settings: Mapping[str, str],
             assert 'bouquet_upstream_breaker_open{provider="cnaf",upstream="cnaf hub"} 0.0' in await answer.text()
 
 
+@pytest.mark.broker
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_worker_that_is_told_to_stop_does(settings: Mapping[str, str], tmp_path: Path, number: int) -> None:
+async def test_a_worker_that_is_told_to_stop_does(on_broker: Mapping[str, str], tmp_path: Path, number: int) -> None:
     port = free_port()
-    with started(tmp_path / "log", {**settings, **health_at(port)}, "bouquet_worker", "run", "cnaf") as process:
+    with started(tmp_path / "log", {**on_broker, **health_at(port)}, "bouquet_worker", "run", "cnaf") as process:
         await until_status(f"http://127.0.0.1:{port}/readyz", 200)
         process.send_signal(number)
         assert await ended(process, within_s=QUICKLY_S) == 0
@@ -88,6 +95,22 @@ async def test_a_bus_that_nobody_knows_is_a_wrong_setting(settings: Mapping[str,
         assert await ended(process, within_s=30) == 2
     told = (tmp_path / "log").read_text()
     assert told == "BOUQUET_BUS_URL: must be memory: or amqp(s)://…\n"
+
+
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        ("BOUQUET_BUS_URI", "BOUQUET_BUS_URI: unknown setting; is it BOUQUET_BUS_URL?"),
+        ("BOUQUET_BROKER_URL", "BOUQUET_BUS_URL: is required: nobody reaches a worker alone on memory:"),
+    ],
+)
+async def test_a_worker_does_not_start_where_nobody_reaches_it(
+    settings: Mapping[str, str], tmp_path: Path, variable: str, told: str
+) -> None:
+    environ = {**settings, variable: "amqp://broker/"}
+    with started(tmp_path / "log", environ, "bouquet_worker", "run", "cnaf") as process:
+        assert await ended(process, within_s=30) == 2
+    assert (tmp_path / "log").read_text() == f"{told}\n"
 
 
 def test_a_provider_that_is_not_installed_is_refused_with_those_that_are() -> None:

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 import pytest
 from msgspec import Meta, Struct
 
-from bouquet_proto.names import MESH_PREFIX
-from bouquet_proto.settings import MeshSettings, Secret, SettingsError, load
+from bouquet_proto.settings import Secret, SettingsError, load, load_mesh
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -75,7 +74,7 @@ def test_an_optional_secret_is_a_secret() -> None:
         ("X_MODE", "warp", "X_MODE: must be one of fast, slow"),
         ("X_BASE_URL", "", "X_BASE_URL: is required"),
         ("X_CLIENT_SECRET", "", "X_CLIENT_SECRET: is required"),
-        ("X_TIMEOUT", "4", "X_TIMEOUT: unknown setting"),
+        ("X_TIMEOUT", "4", "X_TIMEOUT: unknown setting; is it X_TIMEOUT_S?"),
     ],
 )
 def test_a_wrong_variable_is_named(variable: str, text: str, problem: str) -> None:
@@ -101,12 +100,59 @@ def test_other_prefixes_are_other_peoples() -> None:
 
 
 def test_the_mesh_shares_its_prefix_with_everybody() -> None:
-    environ = {"BOUQUET_CNAF_TIMEOUT_S": "4", "BOUQUET_LOG_LEVEL": "DEBUG"}
-    assert load(MeshSettings, environ, MESH_PREFIX, strict=False).log_level == "DEBUG"
+    others = ("CNAF_TIMEOUT_S", "A_PROVIDER_FROM_ELSEWHERE_URL", "GATEWAY_PORT", "WORKER_HEALTH_PORT")
+    environ = {f"BOUQUET_{name}": "4" for name in others} | {"BOUQUET_LOG_LEVEL": "DEBUG"}
+    assert load_mesh(environ).log_level == "DEBUG"
 
 
 def test_without_a_broker_the_bus_is_in_memory() -> None:
-    assert load(MeshSettings, {}, MESH_PREFIX, strict=False).bus_url.reveal() == "memory:"
+    assert load_mesh({}).bus_url.reveal() == "memory:"
+
+
+@pytest.mark.parametrize(
+    ("variable", "problem"),
+    [
+        ("BOUQUET_BUS_URI", "unknown setting; is it BOUQUET_BUS_URL?"),
+        ("BOUQUET_BUSURL", "unknown setting; is it BOUQUET_BUS_URL?"),
+        ("BOUQUET_LOGS_LEVEL", "unknown setting; is it BOUQUET_LOG_LEVEL?"),
+        ("BOUQUET_LOG_FORMAT", "unknown setting"),
+        ("BOUQUET_GATWAY_PORT", "unknown setting"),
+        ("BOUQUET_REGISTERY_PORT", "unknown setting"),
+        ("BOUQUET_DEBUG", "unknown setting"),
+    ],
+)
+def test_a_slip_in_a_variable_of_the_mesh_is_no_silent_default(variable: str, problem: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_mesh({variable: "hunter2"})
+    assert caught.value.problems == [f"{variable}: {problem}"]
+
+
+LINKS = {
+    "X_SERVICE_HOST": "10.96.3.4",
+    "X_SERVICE_PORT": "80",
+    "X_SERVICE_PORT_HTTP": "80",
+    "X_PORT": "tcp://10.96.3.4:80",
+    "X_PORT_80_TCP": "tcp://10.96.3.4:80",
+    "X_PORT_80_TCP_PROTO": "tcp",
+    "X_PORT_80_TCP_PORT": "80",
+    "X_PORT_80_TCP_ADDR": "10.96.3.4",
+}
+"""As Kubernetes makes them of a Service."""
+
+
+class Listening(Struct, frozen=True):
+    port: int = 8000
+
+
+def test_what_kubernetes_tells_of_services_is_no_setting() -> None:
+    assert load(Listening, LINKS, "X_").port == 8000
+    assert load(Listening, LINKS | {"X_PORT": "9000"}, "X_").port == 9000
+    load_mesh({f"BOUQUET_{name}": value for name, value in LINKS.items()})
+
+
+def test_but_a_port_of_another_form_is_a_problem() -> None:
+    with pytest.raises(SettingsError, match="X_PORT: must be a whole number"):
+        load(Listening, {"X_PORT": "10.96.3.4:80"}, "X_")
 
 
 def test_a_value_may_be_in_a_file(tmp_path: Path) -> None:

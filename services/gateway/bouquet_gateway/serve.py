@@ -27,9 +27,9 @@ from bouquet_proto import telemetry
 from bouquet_proto.bus import Calling, open_bus
 from bouquet_proto.garbage import spare_the_started
 from bouquet_proto.metrics import READY
-from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX
+from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX
 from bouquet_proto.post import Post, open_post
-from bouquet_proto.settings import MeshSettings, SettingsError, load
+from bouquet_proto.settings import SettingsError, load, load_mesh
 from bouquet_proto.signals import stop_requested
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ FIRST_OFFERS_S = 3.0
 
 async def serve(environ: Mapping[str, str]) -> None:
     """Raises `SettingsError` with every wrong variable before anything starts."""
-    mesh = load(MeshSettings, environ, MESH_PREFIX, strict=False)
+    mesh = load_mesh(environ)
     settings = checked(load(GatewaySettings, environ, GATEWAY_PREFIX))
     hosts, services = _hosted(settings) if mesh.bus_url.reveal() == EMBEDDED else ({}, {})
     settings = with_providers(settings, embedded.providers(hosts))

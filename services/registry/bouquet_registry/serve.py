@@ -17,9 +17,8 @@ from bouquet_proto.bus import open_bus
 from bouquet_proto.garbage import spare_the_started
 from bouquet_proto.loop import watched_loop
 from bouquet_proto.metrics import READY, exposition
-from bouquet_proto.names import MESH_PREFIX
 from bouquet_proto.post import open_post
-from bouquet_proto.settings import MeshSettings, load
+from bouquet_proto.settings import MeshSettings, load_mesh
 from bouquet_proto.signals import stop_requested
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.settings import RegistrySettings
@@ -69,7 +68,7 @@ Started: TypeAlias = tuple[AsyncExitStack, MeshSettings, RegistrySettings, Store
 @asynccontextmanager
 async def _started(service: str, environ: Mapping[str, str]) -> AsyncIterator[Started]:
     """What every process of the registry begins with. What is put on the stack is closed before the database."""
-    mesh = load(MeshSettings, environ, MESH_PREFIX, strict=False)
+    mesh = load_mesh(environ)
     settings = registry.settings(environ)
     telemetry.configure_logs(service, mesh.log_level)
     with telemetry.tracing(service, environ):

@@ -11,13 +11,13 @@ from bouquet_gateway.serve import checked, with_providers
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.tokens import Tokens, named_keys
 from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX
-from bouquet_proto.settings import MeshSettings, load
+from bouquet_proto.settings import load, load_mesh
 from bouquet_proto.tls import verified
 
 
 async def examine(environ: Mapping[str, str], url: str = "") -> list[Finding]:
     """`url`: where a gateway of the deployment answers, which is asked what only it knows. Raises `SettingsError`."""
-    bus_url = load(MeshSettings, environ, MESH_PREFIX, strict=False).bus_url
+    bus_url = load_mesh(environ).bus_url
     settings = checked(load(GatewaySettings, environ, GATEWAY_PREFIX))
     is_embedded = bus_url.reveal() == EMBEDDED
     findings = [_keys(settings)]

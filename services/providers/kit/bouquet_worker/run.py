@@ -17,7 +17,7 @@ from bouquet_proto.garbage import spare_the_started
 from bouquet_proto.loop import watched_loop
 from bouquet_proto.metrics import READY, exposition
 from bouquet_proto.names import EMBEDDED, MESH_PREFIX
-from bouquet_proto.settings import MeshSettings, SettingsError, load
+from bouquet_proto.settings import SettingsError, load, load_mesh
 from bouquet_proto.signals import stop_requested
 from bouquet_worker.simulate import listening
 
@@ -47,14 +47,13 @@ class Host(Protocol):
 
 async def run(worker: Host, environ: Mapping[str, str]) -> None:
     """Raises `SettingsError` with every wrong variable before anything starts."""
-    load_mesh = partial(load, MeshSettings, environ, MESH_PREFIX, strict=False)
     load_process = partial(load, ProcessSettings, environ, PROCESS_PREFIX)
-    _check(load_mesh, load_process, partial(worker.settings, environ))
-    mesh, process = load_mesh(), load_process()
+    _check(partial(load_mesh, environ), load_process, partial(worker.settings, environ))
+    mesh, process = load_mesh(environ), load_process()
+    if mesh.bus_url.reveal() == EMBEDDED:
+        raise SettingsError([f"{MESH_PREFIX}BUS_URL: is required: nobody reaches a worker alone on {EMBEDDED}"])
     service = f"bouquet-{worker.provider}"
     telemetry.configure_logs(service, mesh.log_level)
-    if mesh.bus_url.reveal() == EMBEDDED:
-        log.warning("embedded bus: no gateway reaches this process", extra={"provider": worker.provider})
     health = Health()
     with telemetry.tracing(service, environ):
         async with (
