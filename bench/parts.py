@@ -13,6 +13,7 @@ from functools import partial
 from itertools import count
 from typing import TypeAlias
 
+import aiohttp
 import msgspec
 from msgspec import Raw, Struct
 from opentelemetry.sdk.trace import TracerProvider
@@ -42,25 +43,30 @@ from bouquet_gateway.pace import MemoryCounters, Pace
 from bouquet_gateway.regime import Question
 from bouquet_gateway.regime_plan import Patience, rule
 from bouquet_gateway.tokens import Carrier, Tokens
-from bouquet_hub.quotient import Month, read
+from bouquet_hub.quotient import Month, quotient_familial, read
 from bouquet_hub.request import query_of as hub_query_of
+from bouquet_hub.upstream import HubSettings, open_hub
 from bouquet_proto import telemetry
 from bouquet_proto.bus import Bus
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.identity import MODALITIES
 from bouquet_proto.journal import Access, pseudonym
 from bouquet_proto.journal import encode as encode_access
-from bouquet_proto.messages import Found, Lookup, Reply, Request, decode_reply, decode_request, encode
+from bouquet_proto.messages import Caller, Found, Lookup, NotFound, Reply, Request, decode_reply, decode_request, encode
+from bouquet_proto.metrics import calls
 from bouquet_proto.query import parse_query
 from bouquet_proto.quotient_familial import FIELDS, FILES, OPERATION, REGIMES
 from bouquet_proto.rules import Refusals, apply
 from bouquet_proto.settings import Secret
+from bouquet_worker.deadline import within
 from bouquet_worker.transport import Answer
 from bouquet_worker.upstream import Upstream
+from bouquet_worker.worker import Ask
 
 KEY = Secret("the key that signs the tokens of the benchmark")
 TODAY = date(2026, 4, 15)
 TOGETHER = 64
+NOBODY = NotFound("bench")
 
 Once: TypeAlias = Callable[[], object]
 Awaited: TypeAlias = Callable[[], Awaitable[object]]
@@ -126,14 +132,41 @@ def worker_parts() -> list[Part]:
 
 @asynccontextmanager
 async def upstream_parts(url: str) -> AsyncIterator[list[Part]]:
-    """An exchange with the fund, its process not counted."""
-    async with Upstream("bench", url) as fund:
-        yield [Part("8 worker", "ask the fund", fund.get)]
+    """Exchanges with the fund, its process not counted: by aiohttp alone, by the kit, and the whole of a handler."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout()) as session, _hub(url) as hub:
+
+        async def plain() -> None:
+            async with session.get(f"{url}/qf") as answer:
+                await answer.read()
+
+        async def handled() -> None:
+            with within(Deadline.after(10)):
+                await quotient_familial(_ASK, hub)
+
+        yield [
+            Part("8 worker", "ask the fund, aiohttp alone", plain),
+            Part("8 worker", "ask the fund", hub.get),
+            Part("8 worker", "handle a lookup", handled),
+        ]
+
+
+def _hub(url: str) -> Upstream:
+    settings = HubSettings(
+        hub_url=f"{url}/qf",
+        hub_token_url=f"{url}/token",
+        hub_client_id="bench",
+        hub_client_secret=Secret("bench"),
+        hub_scope="bench",
+    )
+    return open_hub("bench", settings)
+
+
+_ASK = Ask(who=WHO, parameters={}, caller=Caller(recipient=RECIPIENT), request_id=REQUEST_ID, today=TODAY)
 
 
 def telemetry_parts() -> list[Part]:
     """Both ends do these. Spans are those of a process that samples one in a hundred, seen and unseen."""
-    log, lookup = logging.getLogger("bouquet.bench"), _lookup()
+    log = logging.getLogger("bouquet.bench")
     requests, seconds = (
         metrics.REQUESTS.labels(OPERATION.id, "v3", 200, ""),
         metrics.REQUEST_SECONDS.labels(OPERATION.id),
@@ -148,8 +181,8 @@ def telemetry_parts() -> list[Part]:
         metrics.REQUEST_SECONDS.labels(OPERATION.id).observe(0.01)
 
     def call() -> None:
-        with telemetry.sending("rabbitmq", "cnaf", lookup):
-            pass
+        with telemetry.sending("rabbitmq", "cnaf") as current:
+            telemetry.settle(current, NOBODY, calls, "cnaf", "lookup")
 
     def bound() -> None:
         requests.inc()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol, TypeAlias, TypeVar
@@ -83,7 +84,8 @@ def _as_it_is(deadline: float) -> float:
 
 async def ask(exchange: Exchange, system: str, provider: str, request: Request) -> Reply:
     """One call from the asking side: its span, its deadline, its codecs."""
-    with telemetry.sending(system, provider, request) as span:
+    began = time.perf_counter()
+    with telemetry.sending(system, provider) as span:
         stamped = msgspec.structs.replace(request, traceparent=telemetry.traceparent())
         deadline = Deadline(request.deadline)
         try:
@@ -92,7 +94,9 @@ async def ask(exchange: Exchange, system: str, provider: str, request: Request) 
         except TimeoutError:
             body = Failed("deadline_exceeded")
         reply = body if isinstance(body, Failed) else decode_reply(body)
-        telemetry.settle(span, reply, metrics.calls, provider, telemetry.kind_of(request))
+        kind = telemetry.kind_of(request)
+        telemetry.settle(span, reply, metrics.calls, provider, kind)
+        metrics.call_seconds(provider, kind).observe(time.perf_counter() - began, telemetry.exemplar(span))
         return reply
 
 

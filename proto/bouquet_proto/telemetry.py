@@ -10,15 +10,16 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 from opentelemetry import context, trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace import Span, SpanContext, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import Counter
 from pythonjsonlogger.json import JsonFormatter
@@ -34,15 +35,34 @@ _w3c = TraceContextTextMapPropagator()
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Of the HTTP request that this task works for; it goes into every log line."""
 
+NOT_SAMPLED = "-00"
+"""How a W3C `traceparent` ends."""
+
 UNSPOKEN_LOGGERS = ("aiormq", "aio_pika", "aiohttp.server", "aiohttp.client", "asyncio")
 """Libraries whose records may quote a message body or a request line; what matters of them we log ourselves."""
 
 
-@contextmanager
 def span(
     name: str, kind: SpanKind, attributes: Mapping[str, str | int], parent: Mapping[str, str] | None = None
+) -> AbstractContextManager[Span]:
+    """A current span that never records an exception: its text may quote a person. `parent` holds W3C headers.
+
+    Below a span that is not sampled it is that one again: no sampler would keep it, and each costs as much to refuse.
+    """
+    above = trace.get_current_span()
+    if parent is None and _is_left_out(above.get_span_context()):
+        return nullcontext(above)
+    return _made(name, kind, attributes, parent)
+
+
+def _is_left_out(one: SpanContext) -> bool:
+    return one.is_valid and not one.trace_flags.sampled
+
+
+@contextmanager
+def _made(
+    name: str, kind: SpanKind, attributes: Mapping[str, str | int], parent: Mapping[str, str] | None
 ) -> Iterator[Span]:
-    """A current span that never records an exception: its text may quote a person. `parent` holds W3C headers."""
     # Not `start_as_current_span`: its own two context managers cost more than a span that is not sampled.
     current = _tracer.start_span(
         name, context=None if parent is None else _w3c.extract(parent), kind=kind, attributes=attributes
@@ -56,18 +76,22 @@ def span(
 
 
 @contextmanager
-def within_trace(headers: Mapping[str, str]) -> Iterator[None]:
+def within_trace(headers: Mapping[str, str]) -> Iterator[Span]:
     """Log lines belong to the caller's trace, without a span of one's own."""
-    token = context.attach(_w3c.extract(headers))
+    above = _w3c.extract(headers)
+    token = context.attach(above)
     try:
-        yield
+        yield trace.get_current_span(above)
     finally:
         context.detach(token)
 
 
 def traceparent() -> str:
     """The current trace context as one W3C header value, empty without a trace."""
-    return context_headers().get("traceparent", "")
+    current = trace.get_current_span().get_span_context()
+    if not current.is_valid:
+        return ""
+    return f"00-{current.trace_id:032x}-{current.span_id:016x}-{current.trace_flags:02x}"
 
 
 def trace_id() -> str:
@@ -82,34 +106,20 @@ def exemplar(current: Span) -> dict[str, str] | None:
     return {"trace_id": format(context.trace_id, "032x")} if context.trace_flags.sampled else None
 
 
-def context_headers() -> dict[str, str]:
-    headers: dict[str, str] = {}
-    _w3c.inject(headers)
-    return headers
-
-
-@contextmanager
-def sending(system: str, provider: str, request: Request) -> Iterator[Span]:
+def sending(system: str, provider: str) -> AbstractContextManager[Span]:
     """The asking side of a call."""
-    began = time.perf_counter()
-    with span(f"send {provider}", SpanKind.PRODUCER, _messaging(system, provider, "send")) as current:
-        yield current
-    seconds = metrics.call_seconds(provider, kind_of(request))
-    seconds.observe(time.perf_counter() - began, exemplar(current))
+    return span(f"send {provider}", SpanKind.PRODUCER, _messaging(system, provider, "send"))
 
 
 @contextmanager
 def processing(system: str, provider: str, request: Request) -> Iterator[Span]:
-    """The answering side of a call, in the trace of the asking one."""
+    """The answering side of a call, in the trace of the asking one, which has decided whether there is one."""
     token = request_id.set(request.id)
     began = time.perf_counter()
-    attributes = _messaging(system, provider, "process") | {"bouquet.operation": operation_of(request)}
     in_hand = metrics.in_hand(provider)
     in_hand.inc()
     try:
-        with span(
-            f"process {provider}", SpanKind.CONSUMER, attributes, {"traceparent": request.traceparent}
-        ) as current:
+        with _processing(system, provider, request) as current:
             yield current
     finally:
         in_hand.dec()
@@ -118,7 +128,16 @@ def processing(system: str, provider: str, request: Request) -> Iterator[Span]:
         request_id.reset(token)
 
 
-def _messaging(system: str, provider: str, verb: str) -> dict[str, str | int]:
+def _processing(system: str, provider: str, request: Request) -> AbstractContextManager[Span]:
+    parent = {"traceparent": request.traceparent}
+    if request.traceparent.endswith(NOT_SAMPLED):
+        return within_trace(parent)
+    attributes = {**_messaging(system, provider, "process"), "bouquet.operation": operation_of(request)}
+    return span(f"process {provider}", SpanKind.CONSUMER, attributes, parent)
+
+
+@cache
+def _messaging(system: str, provider: str, verb: str) -> Mapping[str, str | int]:
     return {
         "messaging.system": system,
         "messaging.destination.name": queue_of(provider),

@@ -374,6 +374,7 @@ async def fail(_: Request) -> Reply:
     raise ValueError("DURANT")
 
 
+NOT_KEPT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 BUG = {"bouquet.outcome": "failed", "bouquet.reason": "worker_bug", "error.type": "worker_bug"}
 
 
@@ -406,6 +407,22 @@ async def test_the_workers_span_is_a_child_of_the_callers(bus: Bus, spans: InMem
     process, send = spans.get_finished_spans()
     assert send.parent is None and process.parent and send.context
     assert (process.parent.trace_id, process.parent.span_id) == (send.context.trace_id, send.context.span_id)
+
+
+async def test_a_call_in_a_trace_that_is_not_kept_makes_no_span_and_stays_in_the_trace(
+    bus: Bus, spans: InMemorySpanExporter
+) -> None:
+    heard: list[str] = []
+
+    async def hear(request: Request) -> Reply:
+        heard.extend((request.traceparent, telemetry.traceparent()))
+        return await find(request)
+
+    async with serving(bus, hear):
+        with telemetry.within_trace({"traceparent": NOT_KEPT}):
+            await bus.call(PROVIDER, lookup())
+    assert heard == [NOT_KEPT, NOT_KEPT]
+    assert not spans.get_finished_spans()
 
 
 async def test_no_span_records_an_exception_whose_text_may_quote_the_person(

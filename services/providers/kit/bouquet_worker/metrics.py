@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from functools import cache
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -29,3 +30,7 @@ BREAKER_OPEN = Gauge(
     "bouquet_upstream_breaker_open", "Whether calls fail without being sent.", ["provider", "upstream"]
 )
 CONCURRENCY = Gauge("bouquet_worker_concurrency", "How many requests a worker takes at a time.", ["provider"])
+
+# As in bouquet_proto.metrics.
+upstream_calls = cache(UPSTREAM_CALLS.labels)
+upstream_seconds = cache(UPSTREAM_SECONDS.labels)

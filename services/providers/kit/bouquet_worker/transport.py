@@ -7,17 +7,18 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from ssl import SSLContext, SSLError
 from typing import Self, TypeVar
 
 import aiohttp
 import msgspec
 from msgspec import Struct
-from opentelemetry.trace import SpanKind, StatusCode, get_current_span
+from opentelemetry.trace import SpanKind, StatusCode
 from yarl import URL
 
-from bouquet_proto.telemetry import context_headers, exemplar, span
-from bouquet_worker.metrics import UPSTREAM_CALLS, UPSTREAM_SECONDS, provider
+from bouquet_proto.telemetry import exemplar, note, span, traceparent
+from bouquet_worker.metrics import provider, upstream_calls, upstream_seconds
 from bouquet_worker.trouble import Trouble
 
 T = TypeVar("T")
@@ -103,12 +104,7 @@ class Transport:
     @contextmanager
     def observed(self, method: str, url: URL, route: str) -> Iterator[None]:
         """The span and the metrics of a call. The route is a template: what fills it may name a person."""
-        attributes: dict[str, str | int] = {
-            "http.request.method": method,
-            "server.address": url.host or "",
-            "server.port": url.port or 0,
-            "url.template": route,
-        }
+        attributes = _attributes(method, url.host or "", url.port or 0, route)
         began = time.perf_counter()
         outcome = "interrupted"
         with span(f"{method} {route}", SpanKind.CLIENT, attributes) as current:
@@ -121,19 +117,23 @@ class Transport:
                 current.set_status(StatusCode.ERROR)
                 raise
             finally:
-                UPSTREAM_CALLS.labels(self._provider, self._name, route, outcome).inc()
-                seconds = UPSTREAM_SECONDS.labels(self._provider, self._name, route)
+                upstream_calls(self._provider, self._name, route, outcome).inc()
+                seconds = upstream_seconds(self._provider, self._name, route)
                 seconds.observe(time.perf_counter() - began, exemplar(current))
 
     async def send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
-        with _translated():
+        if trace := traceparent():
+            headers = {**headers, "traceparent": trace}
+        try:
             async with self._session.request(
-                method, url, headers={**headers, **context_headers()}, data=body, allow_redirects=False
+                method, url, headers=headers, data=body, allow_redirects=False
             ) as response:
-                get_current_span().set_attribute("http.response.status_code", response.status)
+                note({"http.response.status_code": response.status})
                 if reason := _STATUSES.get(response.status):
                     raise Trouble(reason)
                 return Answer(response.status, response.headers, await self._read(response))
+        except (aiohttp.ClientError, OSError) as error:
+            raise Trouble(reason_of(error), cause=_cause(error)) from None
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
@@ -144,12 +144,14 @@ class Transport:
         return bytes(body)
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (aiohttp.ClientError, OSError) as error:
-        raise Trouble(reason_of(error), cause=_cause(error)) from None
+@cache
+def _attributes(method: str, host: str, port: int, route: str) -> Mapping[str, str | int]:
+    return {
+        "http.request.method": method,
+        "server.address": host,
+        "server.port": port,
+        "url.template": route,
+    }
 
 
 def reason_of(error: Exception) -> str:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from ssl import SSLContext
 from typing import Any, Self, TypeAlias
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, quote_plus, urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -141,7 +141,7 @@ class Upstream:
     ) -> _Call:
         base = self._base_url.rstrip("/") if route else self._base_url
         filled = route.format_map({name: _segment(name, value) for name, value in path.items()})
-        query = urlencode({name: value for name, value in params.items() if value is not None}, doseq=True)
+        query = _query(params)
         body, merged = _body(json, data)
         merged.update(self._headers)
         merged.update(headers)
@@ -214,6 +214,29 @@ def _segment(name: str, value: str) -> str:
     if value in ("", ".", ".."):
         raise Trouble("malformed_request", field=name, cause="no path segment")
     return quote(value, safe="")
+
+
+def _query(params: Mapping[str, Param]) -> str:
+    """What is `None` is left out; of a sequence, each is written."""
+    pairs = ((name, value) for name, given in params.items() for value in _each(given))
+    return "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in pairs)
+
+
+def _each(given: Param) -> Sequence[str]:
+    match given:
+        case None:
+            return ()
+        case str():
+            return (given,)
+        case int():
+            return (str(given),)
+        case _:
+            return given
+
+
+def _quoted(text: str) -> str:
+    """Most need nothing, and urllib looks long at each."""
+    return text if text.isascii() and text.isalnum() else quote_plus(text)
 
 
 def _body(json: Any, data: Data | None) -> tuple[bytes | None, CIMultiDict[str]]:
