@@ -158,7 +158,7 @@ async def test_a_hinted_fund_that_is_silent_is_told_and_not_its_fellow_s_absence
 
 
 async def test_silence_does_not_disprove_a_hint() -> None:
-    async with mesh(environ=QUICK, hedge_after_s=0.03) as client:
+    async with mesh(environ=QUICK, hedge_after_s=0.5) as client:
         await known_at_the_msa(client)
         says(client, cnaf=NO_FILE, msa=Fault.SLOW)
         await ask(client)

@@ -23,6 +23,7 @@ from bouquet_proto.bus import open_bus
 from bouquet_proto.offer import Operation
 from bouquet_proto.settings import Secret
 from bouquet_worker.worker import paris_today
+from tests.proto.buses import until
 
 OURS = Path(__file__).parents[2] / "deploy" / "sandbox" / "cases"
 KEY = Secret("k" * 32)
@@ -149,6 +150,7 @@ async def sandbox_at(cases: Path, *, believes_cases: bool = True) -> AsyncIterat
         serving(make_app(gateway), "127.0.0.1", 0) as port,
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client,
     ):
+        await until(lambda: gateway.discovery.complete, within_s=30.0)
         door = Door(client, f"http://127.0.0.1:{port}")
         yield door
         if cases == OURS:
