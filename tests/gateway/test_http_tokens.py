@@ -12,6 +12,7 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import OctKey
 
+from bouquet_gateway.pace import MemoryCounters, Pace
 from bouquet_gateway.tokens import INTERNAL_ID
 from bouquet_proto.settings import Secret
 from tests.mesh.door import QF, SCOPES, TOKEN_KEY, token
@@ -155,6 +156,30 @@ async def test_a_bearer_goes_before_an_api_key(client: Mesh) -> None:
     assert answer.json == EXPIRED
 
 
+@pytest.mark.parametrize("path", [QF, "/api/introspect"])
+@pytest.mark.parametrize("headers", [{"Authorization": "Bearer not-a-token"}, {"X-Api-Key": token(key=FOREIGN)}])
+async def test_what_is_no_token_of_ours_does_not_hide_the_one_in_the_query(
+    client: Mesh, path: str, headers: dict[str, str]
+) -> None:
+    answer = await client.get(path, CAF_ALLOCATAIRE | {"token": token()}, token="", headers=headers)
+    assert answer.status == 200
+
+
+async def test_an_expired_token_hides_the_one_in_the_query(client: Mesh) -> None:
+    answer = await client.get(params=CAF_ALLOCATAIRE | {"token": token()}, token=token(valid_s=-1))
+    assert answer.json == EXPIRED
+
+
+async def test_a_token_behind_another_is_counted_as_any() -> None:
+    async with mesh() as client:
+        client.gateway.pace = Pace(MemoryCounters(), limit=3, clock=lambda: 0.5)
+        answers = [
+            await client.get(params=CAF_ALLOCATAIRE | {"token": token()}, token=f"forged {number}")
+            for number in range(4)
+        ]
+    assert [answer.status for answer in answers] == [200, 200, 200, 429]
+
+
 @pytest.mark.parametrize("authorization", ["bearer {}", "BEARER {}", "Basic {}", "{}", "Bearer"])
 async def test_an_authorization_that_is_no_bearer_is_as_good_as_absent(client: Mesh, authorization: str) -> None:
     headers = {"Authorization": authorization.format(token())}
@@ -168,6 +193,11 @@ async def test_introspection_tells_the_scopes_of_a_token(client: Mesh) -> None:
         200,
         {"_id": INTERNAL_ID, "name": "", "scopes": ["cnaf_adresse", "cnous_email"]},
     )
+
+
+async def test_introspection_never_comes_from_a_cache_and_says_so(client: Mesh) -> None:
+    headers = (await client.get("/api/introspect")).headers
+    assert (headers["X-Response-Cached"], headers["X-Cache-Expires-in"]) == ("false", "")
 
 
 async def test_introspection_speaks_v2_of_a_token_that_is_not_ours(client: Mesh) -> None:

@@ -12,10 +12,9 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from bouquet_gateway import lookup, metrics, statuses
 from bouquet_gateway.admission import admission
-from bouquet_gateway.callers import admitted
+from bouquet_gateway.callers import admitted, token_of
 from bouquet_gateway.catalogue import Envelope, envelope_of, tidy
 from bouquet_gateway.gateway import GATEWAY, Gateway
-from bouquet_gateway.holders import accept
 from bouquet_gateway.journey import JOURNEY, Journey, request_id_of
 from bouquet_gateway.nomenclature import nomenclature
 from bouquet_gateway.problems import Problem, render, retry_after, row_of
@@ -203,8 +202,11 @@ async def introspect(request: web.Request) -> web.Response:
     gateway, journey = request.app[GATEWAY], request[JOURNEY]
     journey.built_in = "introspect"
     gateway.journal.begin(journey)
+    deadline = Deadline.after(gateway.settings.deadline_s)
     carrier = carrier_of(request.headers, lambda: request.query)
-    token = accept(await admitted(gateway, request, carrier, Deadline.after(gateway.settings.deadline_s)), time.time())
+    holder = await admitted(gateway, request, carrier, deadline)
+    token = await token_of(gateway, request, carrier, holder, deadline)
+    journey.reached_data = True
     return json_of({"_id": token.id, "name": "", "scopes": sorted(token.scopes)})
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from bouquet_gateway.addresses import client_of
 from bouquet_gateway.catalogue import V2, Match
 from bouquet_gateway.gateway import Gateway
-from bouquet_gateway.holders import Holder, accept, admit
+from bouquet_gateway.holders import Holder, accept, admit, budget_of
 from bouquet_gateway.journey import JOURNEY, Journey
 from bouquet_gateway.nomenclature import OF_SESSIONS
 from bouquet_gateway.problems import Problem, is_outage
@@ -33,6 +33,23 @@ class Asker(Struct, frozen=True):
     """Whom the question is about, when the caller is the citizen."""
 
 
+async def let_in(gateway: Gateway, request: web.Request, carrier: Carrier, deadline: Deadline) -> Holder:
+    """Whose the token is, counted. Raises `Problem` for whom may not come in, or not so often."""
+    holder = await admitted(gateway, request, carrier, deadline)
+    if not is_exempt(gateway, carrier):
+        await throttle(gateway, request[JOURNEY], budget_of(carrier, holder), holder)
+    return holder
+
+
+async def throttle(gateway: Gateway, journey: Journey, budget: str, holder: Holder) -> None:
+    """Counted before authentication: bad calls count too. A call without a token is not counted. Version 2 has a budget
+    of its own (§4)."""
+    per_minute = 0 if isinstance(holder, Problem) else holder.calls_per_minute
+    journey.pace = await gateway.pace.hit(budget, per_minute, group=journey.envelope)
+    if not journey.pace.allowed:
+        raise Problem("too_many_requests")
+
+
 async def admitted(gateway: Gateway, request: web.Request, carrier: Carrier, deadline: Deadline) -> Holder:
     """Whose the token is, unless it may not even come in: raises `Problem` for blacklists and addresses alone."""
     journey = request[JOURNEY]
@@ -50,18 +67,27 @@ def is_exempt(gateway: Gateway, carrier: Carrier) -> bool:
     return bool(gateway.exempt) and hash_of(carrier.text) in gateway.exempt
 
 
+async def token_of(
+    gateway: Gateway, request: web.Request, carrier: Carrier, holder: Holder, deadline: Deadline
+) -> Token:
+    """Raises `Problem`. Where the first carrier holds no token of ours, one in the query will do (§2.2)."""
+    if isinstance(holder, Problem) and carrier.place != "query" and (text := request.query.get("token", "")):
+        holder = await let_in(gateway, request, Carrier("query", text), deadline)
+    return accept(holder, time.time())
+
+
 async def identify(
-    gateway: Gateway, match: Match, carrier: Carrier, holder: Holder, journey: Journey, deadline: Deadline
+    gateway: Gateway, request: web.Request, match: Match, carrier: Carrier, holder: Holder, deadline: Deadline
 ) -> Asker:
     """Raises `Problem`. On a FranceConnect path any bearer is a citizen's access token, even a JWT (D10), and nothing
     else opens it (D9)."""
     if not match.by_session:
-        return Asker(accept(holder, time.time()))
+        return Asker(await token_of(gateway, request, carrier, holder, deadline))
     if carrier.place != "bearer" or session.PROVIDER not in gateway.settings.providers:
         raise Problem("token_invalid")
     if not carrier.text.isascii():  # no token of FranceConnect's, and perhaps nothing that a message can carry
         raise Problem("session_malformed")
-    return _asker(await _session_of(gateway, match, carrier, journey, deadline), match)
+    return _asker(await _session_of(gateway, match, carrier, request[JOURNEY], deadline), match)
 
 
 async def _session_of(

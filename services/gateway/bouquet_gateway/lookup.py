@@ -16,11 +16,11 @@ from msgspec import Raw, Struct
 
 from bouquet_gateway import metrics, route, sandbox
 from bouquet_gateway.cache import key_of
-from bouquet_gateway.callers import admitted, identify, is_exempt
+from bouquet_gateway.callers import identify, let_in
 from bouquet_gateway.catalogue import Match, Naming, Served, tidy
 from bouquet_gateway.fields import filter_data, open_gates
 from bouquet_gateway.gateway import GATEWAY, Gateway
-from bouquet_gateway.holders import Holder, budget_of
+from bouquet_gateway.holders import budget_of
 from bouquet_gateway.journey import JOURNEY, Journey
 from bouquet_gateway.maintenance import refuse_in_window
 from bouquet_gateway.nomenclature import reasons_of
@@ -62,17 +62,14 @@ async def answer(request: web.Request) -> web.Response:
     deadline = Deadline.after(gateway.settings.deadline_s)
     query = parse_query(request.rel_url.raw_query_string)
     carrier = carrier_of(request.headers, lambda: request.query)
-    holder = await admitted(gateway, request, carrier, deadline)
-    budget = budget_of(carrier, holder)
-    if not is_exempt(gateway, carrier):
-        await throttle(gateway, journey, budget, holder)
+    holder = await let_in(gateway, request, carrier, deadline)
     match = _match(gateway, request, _naming(carrier, query))
     journey.served = match.served
-    asker = await identify(gateway, match, carrier, holder, journey, deadline)
+    asker = await identify(gateway, request, match, carrier, holder, deadline)
     token = asker.token
     journey.token, journey.person = token, asker.citizen
     _authorise(token, match.family.scopes())
-    async with _alone(gateway, request, budget):
+    async with _alone(gateway, request, budget_of(carrier, holder)):
         journey.reached_data = True
         served = _version(match)
         _authorise(token, served.operation.scopes)
@@ -99,15 +96,6 @@ async def answer(request: web.Request) -> web.Response:
                 return sandbox.render(reply, served, token.scopes)
             data = reply.data
         return _render(journey, _opened(data, served, token.scopes))
-
-
-async def throttle(gateway: Gateway, journey: Journey, budget: str, holder: Holder) -> None:
-    """Counted before authentication: bad calls count too. A call without a token is not counted. Version 2 has a budget
-    of its own (§4)."""
-    per_minute = 0 if isinstance(holder, Problem) else holder.calls_per_minute
-    journey.pace = await gateway.pace.hit(budget, per_minute, group=journey.envelope)
-    if not journey.pace.allowed:
-        raise Problem("too_many_requests")
 
 
 def _naming(carrier: Carrier, query: Query) -> Naming:
