@@ -29,14 +29,24 @@ class Valeur(Struct, frozen=True, kw_only=True):
 
 
 class Personne(Struct, frozen=True, kw_only=True):
-    """Unknown parts of `date_naissance` are zeros. The reference also emits its three parts, which its document does
-    not have and nobody asked for: they are left out (docs/contract.md)."""
+    """Unknown parts of `date_naissance` are zeros there, and null by themselves: the reference emits both, its document
+    has but the whole (docs/contract.md)."""
 
     nom_naissance: str | None
     nom_usage: str | None
     prenoms: str | None
+    annee_date_de_naissance: str | None = None
+    mois_date_de_naissance: str | None = None
+    jour_date_de_naissance: str | None = None
     date_naissance: str
     sexe: Literal["F", "M"] | None
+
+
+def birth_parts(date_naissance: str) -> dict[str, str | None]:
+    """The three fields of a `Personne` that a whole date has."""
+    parts = ([*date_naissance.split("-"), "", ""])[:3]
+    names = ("annee_date_de_naissance", "mois_date_de_naissance", "jour_date_de_naissance")
+    return {name: part if part.strip("0") else None for name, part in zip(names, parts, strict=True)}
 
 
 class Adresse(Struct, frozen=True, kw_only=True):
@@ -125,20 +135,15 @@ def composition_familiale(file: QuotientFamilial) -> CompositionFamiliale:
 
 
 def _personne_v2(person: Personne) -> PersonneV2:
-    year, month, day = ([*person.date_naissance.split("-"), "", ""])[:3]
     return PersonneV2(
         nom_naissance=person.nom_naissance,
         nom_usuel=person.nom_usage,
         prenoms=person.prenoms,
-        annee_date_de_naissance=_known(year),
-        mois_date_de_naissance=_known(month),
-        jour_date_de_naissance=_known(day),
+        annee_date_de_naissance=person.annee_date_de_naissance,
+        mois_date_de_naissance=person.mois_date_de_naissance,
+        jour_date_de_naissance=person.jour_date_de_naissance,
         sexe=person.sexe,
     )
-
-
-def _known(part: str) -> str | None:
-    return part if part.strip("0") else None
 
 
 FIELDS_V2: dict[str, tuple[str, ...]] = {

@@ -24,6 +24,7 @@ from bouquet_proto.quotient_familial import (
     Personne,
     QuotientFamilial,
     Valeur,
+    birth_parts,
     composition_familiale,
 )
 
@@ -42,7 +43,9 @@ PAST = Question(WHO, past_month=True)
 
 def file_of(fournisseur: str, *names: str, born: str = "1986-02-19") -> Found:
     people = tuple(
-        Personne(nom_naissance=name, nom_usage=None, prenoms="ANAEL", date_naissance=born, sexe="F")
+        Personne(
+            nom_naissance=name, nom_usage=None, prenoms="ANAEL", date_naissance=born, sexe="F", **birth_parts(born)
+        )
         for name in names or ("QUEMENEUR",)
     )
     value = Valeur(fournisseur=fournisseur, valeur=698, annee=2026, mois=4, annee_calcul=2026, mois_calcul=2)  # type: ignore[arg-type]

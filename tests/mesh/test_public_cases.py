@@ -15,6 +15,7 @@ import yaml
 from bouquet_hub.personas import NO_FILE, File, Who, who_asked
 from bouquet_hub.request import transliterate
 from bouquet_hub.simulator import SAID
+from bouquet_proto.quotient_familial import birth_parts
 from tests.mesh.door import RECIPIENT
 from tests.mesh.mesh import TODAY, Mesh, mesh
 from tests.support.openapi import REFERENCE
@@ -85,6 +86,13 @@ def who_in(params: dict[str, Any]) -> Who:
     )
 
 
+def in_production(body: Any) -> Any:
+    """The sandbox leaves out three fields of every person (http-contract §1.6.1)."""
+    for person in (*body["data"]["allocataires"], *body["data"]["enfants"]):
+        person |= birth_parts(person["date_naissance"])
+    return body
+
+
 def month_of(data: Any) -> date:
     quotient = data["quotient_familial"]
     return date(quotient["annee"], quotient["mois"], 15)
@@ -97,13 +105,13 @@ def prime(client: Mesh, who: Who, **files: Any) -> None:
 
 @HERE
 @pytest.mark.parametrize("path", statuses(200))
-async def test_a_case_that_is_found_is_answered_to_the_letter(path: Path) -> None:
+async def test_a_case_that_is_found_is_answered_as_production_would(path: Path) -> None:
     params, status, body = read(path)
     holder = body["data"]["quotient_familial"]["fournisseur"].lower()
     async with mesh(today=month_of(body["data"])) as client:
         prime(client, who_in(params), **{"cnaf": NO_FILE, "msa": NO_FILE} | {holder: upstream_file(body["data"])})
         answer = await client.get(params=params)
-    assert (answer.status, answer.json) == (status, body)
+    assert (answer.status, answer.json) == (status, in_production(body))
 
 
 @HERE
@@ -115,7 +123,7 @@ async def test_a_case_asked_for_its_month_in_a_later_one_is_answered_alike(path:
     async with mesh(today=date(month.year + 2, 12, 31)) as client:
         prime(client, who_in(params), cnaf=upstream_file(body["data"]))
         answer = await client.get(params=params | {"annee": month.year, "mois": month.month})
-    assert (answer.status, answer.json) == (status, body)
+    assert (answer.status, answer.json) == (status, in_production(body))
 
 
 @HERE

@@ -59,19 +59,43 @@ def test_a_whole_file_is_mapped_key_by_key() -> None:
                 nom_naissance="CHAMPION",
                 nom_usage="DU MONDE",
                 prenoms="JEAN-PASCAL ROMAIN",
+                annee_date_de_naissance="1980",
+                mois_date_de_naissance="06",
+                jour_date_de_naissance="12",
                 date_naissance="1980-06-12",
                 sexe="M",
             ),
             Personne(
-                nom_naissance="NIDOUILLET", nom_usage=None, prenoms="JOSIANE", date_naissance="1981-05-02", sexe="F"
+                nom_naissance="NIDOUILLET",
+                nom_usage=None,
+                prenoms="JOSIANE",
+                annee_date_de_naissance="1981",
+                mois_date_de_naissance="05",
+                jour_date_de_naissance="02",
+                date_naissance="1981-05-02",
+                sexe="F",
             ),
         ),
         enfants=(
             Personne(
-                nom_naissance="CHAMPION", nom_usage=None, prenoms="AURELIE", date_naissance="2014-05-02", sexe="F"
+                nom_naissance="CHAMPION",
+                nom_usage=None,
+                prenoms="AURELIE",
+                annee_date_de_naissance="2014",
+                mois_date_de_naissance="05",
+                jour_date_de_naissance="02",
+                date_naissance="2014-05-02",
+                sexe="F",
             ),
             Personne(
-                nom_naissance="CHAMPION", nom_usage=None, prenoms="AURELIEN", date_naissance="2012-04-00", sexe="M"
+                nom_naissance="CHAMPION",
+                nom_usage=None,
+                prenoms="AURELIEN",
+                annee_date_de_naissance="2012",
+                mois_date_de_naissance="04",
+                jour_date_de_naissance=None,
+                date_naissance="2012-04-00",
+                sexe="M",
             ),
         ),
         adresse=Adresse(

@@ -117,12 +117,14 @@ def computation(file: File, fund: Fournisseur, today: date) -> Month:
 
 
 def personne(person: Person) -> contract.Personne:
+    born = present(person.date_naissance) or UNKNOWN_DATE
     return contract.Personne(
         nom_naissance=present(person.nom_naissance),
         nom_usage=present(person.nom_usage),
         prenoms=present(person.liste_prenoms),
-        date_naissance=present(person.date_naissance) or UNKNOWN_DATE,
+        date_naissance=born,
         sexe=SEXES.get(person.genre),
+        **contract.birth_parts(born),
     )
 
 
