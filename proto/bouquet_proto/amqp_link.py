@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -11,6 +12,7 @@ from typing import NoReturn, Protocol
 
 import aio_pika
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPError
+from aiormq.exceptions import ChannelAccessRefused
 from prometheus_client import Gauge
 
 from bouquet_proto import metrics
@@ -35,6 +37,9 @@ SILENCE_S = 3.0
 """A broker that takes longer to give a message back does not respond."""
 SILENCES = 2
 """So many and the connection is made anew, long before its heartbeat would tell."""
+
+REFUSED = re.compile(r"((?:\w+ )?access to \w+) '(.+?)(?:\.[0-9a-f]{16})?' in vhost")
+"""The broker's words to a user without a right. Reply queues have other names each time."""
 
 LOST = (*CONNECTION_EXCEPTIONS, AMQPError, OSError, TimeoutError, RuntimeError)
 """What a broken connection raises, whichever layer notices first (aiormq says RuntimeError of a closed one)."""
@@ -62,15 +67,24 @@ class Link:
 
     def __init__(self, url: str, name: str, gauge: Gauge) -> None:
         self.connected = False
-        self.responsive = False
-        """The broker takes messages and gives them back. One that hangs, or blocks its publishers, is connected too."""
+        self._is_heard = False
+        """A message has come back on this connection, from all that lives on it."""
+        self._is_silent = False
+        """The last one has not."""
         self.settled = asyncio.Event()
         """Nothing is on its way up: what is attached is up, or the broker is away. Not before the first attempt."""
         self._url = url
         self._name = name
         self._gauge = gauge
         self._parts: list[Part] = []
-        self._news: asyncio.Queue[Part | Exception] = asyncio.Queue()
+        self._news: asyncio.Queue[Part | Exception | None] = asyncio.Queue()
+        """What is to be made, what is gone, and that a word of the broker's has come or is overdue."""
+
+    @property
+    def responsive(self) -> bool:
+        """The broker takes messages and gives them back. One that hangs, blocks its publishers, or refuses us what we
+        ask for is connected too."""
+        return self._is_heard and not self._is_silent
 
     def attach(self, part: Part) -> None:
         """From now on `part` is up whenever the connection is."""
@@ -100,7 +114,7 @@ class Link:
                 with cancelled_by_us_alone():
                     await self._live()
             except Exception as error:  # whatever it was, the only cure is to connect again
-                trouble = trouble_of(error) or type(error).__name__
+                trouble = _refusal(error) or trouble_of(error) or type(error).__name__
             self.settled.set()
             if time.monotonic() - began > STEADY_S:
                 failures, told = 0, ""
@@ -122,12 +136,12 @@ class Link:
             assert isinstance(connection, Connection)
         log.info("broker connected", extra={"connection": self._name})
         self._gauge.set(1)
-        self.connected = self.responsive = True
+        self.connected = True
         self.settled.clear()
         try:
             await self._tend(connection)
         finally:
-            self.connected = self.responsive = False
+            self.connected = self._is_heard = self._is_silent = False
             self._gauge.set(0)
             for part in self._parts:
                 part.down()
@@ -144,19 +158,24 @@ class Link:
             news.put_nowait(cause if isinstance(cause, Exception) else ConnectionResetError())
 
         connection.close_callbacks.add(lose)
-        watching = asyncio.create_task(self._watch(connection, lose))
+        watching: asyncio.Task[None] | None = None
         try:
             while True:
-                if news.empty():
+                if news.empty() and watching is None:
+                    watching = asyncio.create_task(self._watch(connection, lose))
+                elif news.empty():
                     self.settled.set()
                 match await news.get():
                     case Exception() as cause:
                         raise cause
+                    case None:
+                        continue
                     case part if part in self._parts:
                         async with asyncio.timeout(SETUP_TIMEOUT_S):
                             await part.up(connection, lose)
         finally:
-            watching.cancel()
+            if watching is not None:
+                watching.cancel()
 
     async def _watch(self, connection: Connection, lose: Lose) -> None:
         """Sends messages round, until none comes back."""
@@ -183,10 +202,12 @@ class Link:
         for part in tuple(self._parts):
             await part.probe()
 
-    def _hear(self, responsive: bool) -> None:
-        if responsive != self.responsive:
-            log.warning("broker responds again" if responsive else "broker does not respond")
-        self.responsive = responsive
+    def _hear(self, responds: bool) -> None:
+        if responds == self._is_silent:
+            log.warning("broker responds again" if responds else "broker does not respond")
+        if not self.settled.is_set():
+            self._news.put_nowait(None)
+        self._is_heard, self._is_silent = self._is_heard or responds, not responds
 
 
 @asynccontextmanager
@@ -199,6 +220,12 @@ async def open_link(url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED) -
     finally:
         running.cancel()
         await asyncio.wait([running])
+
+
+def _refusal(error: Exception) -> str:
+    """Which right the broker's user lacks: `no write access to exchange bouquet.replies`. Empty if that is not it."""
+    refused = REFUSED.search(str(error)) if isinstance(error, ChannelAccessRefused) else None
+    return "no {} {}".format(*refused.groups()) if refused else ""
 
 
 async def _is_blocked(connection: Connection) -> bool:

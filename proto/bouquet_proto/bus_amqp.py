@@ -17,6 +17,7 @@ from functools import partial
 from typing import TypeAlias
 
 from aio_pika.abc import AbstractChannel
+from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
 
 from bouquet_proto import metrics
 from bouquet_proto.amqp_frames import Properties
@@ -162,6 +163,7 @@ class _Intake:
     async def up(self, connection: Connection, lose: Lose) -> None:
         channel = await connection.channel(publisher_confirms=False)
         channel.close_callbacks.add(lose)
+        await _may_reply(connection)
         await channel.set_qos(prefetch_count=self._concurrency)
         queue = await channel.declare_queue(
             queue_of(self._provider), durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS
@@ -170,7 +172,11 @@ class _Intake:
         self._channel, self._wire = channel, await connection.wire(channel)
         self._has_replied = False
         self._clocks = Clocks()
-        self._consumer_tag = await self._wire.consume(queue.name, partial(self._on_request, channel, self._wire))
+        try:
+            self._consumer_tag = await self._wire.consume(queue.name, partial(self._on_request, channel, self._wire))
+        except ChannelAccessRefused:
+            await _leave_no_queue(connection, queue.name)
+            raise
 
     def down(self) -> None:
         """What runs is stopped: its reply has no way home any more, and the broker delivers its request again."""
@@ -251,6 +257,27 @@ class _Intake:
         self._consumer_tag = ""
 
 
+async def _may_reply(connection: Connection) -> None:
+    """Raises `ChannelAccessRefused`: who may consume and not reply would take every request and lose its answer.
+
+    Found out by a message for nobody, on a channel of its own, which a refusal ends.
+    """
+    channel = await connection.channel(publisher_confirms=False)
+    try:
+        await channel.declare_exchange(REPLY_EXCHANGE, passive=True)
+    except ChannelNotFoundEntity:  # no gateway has been here yet
+        return
+    (await connection.wire(channel)).send(b"", Properties(), exchange=REPLY_EXCHANGE, routing_key="")
+    await channel.set_qos()  # answered after it
+    await channel.close()
+
+
+async def _leave_no_queue(connection: Connection, queue: str) -> None:
+    """Of a worker that may not consume from it: requests would wait there in vain, and nobody be `not_deployed`."""
+    channel = await connection.channel(publisher_confirms=False)
+    await (await underlay(channel)).queue_delete(queue, if_unused=True)
+
+
 def _given_s(asked: Properties) -> float:
     """What was left of its deadline as the request was sent: its expiration. 0 for one that is not of our gateways'."""
     return int(asked.expiration) / 1000 if asked.expiration.isdecimal() else 0.0
@@ -272,7 +299,7 @@ class AmqpBus:
         if self._calls is None:  # only now: a worker never calls, and its broker user may declare no reply queue
             self._calls = _Calls()
             self._link.attach(self._calls)
-        if not self._calls.ready:
+        if not self.ready:
             await self._link.settled.wait()
         if not self._link.responsive:
             return Failed("bus_unavailable")

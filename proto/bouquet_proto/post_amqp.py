@@ -185,7 +185,7 @@ class AmqpPost:
 
     @property
     def connected(self) -> bool:
-        return self._link.connected
+        return self._link.responsive
 
     async def post(self, bodies: Sequence[bytes]) -> None:
         if self._outbox is None:  # only now: who collects need not have the right to post

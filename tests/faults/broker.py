@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal, TypeAlias, get_args
+
 from yarl import URL
 
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
 from tests.proto.buses import PROVIDER
 from tests.support.rabbitmq import RabbitNode
+
+Right: TypeAlias = Literal["configure", "write", "read"]
+RIGHTS: tuple[Right, ...] = get_args(Right)
+NOTHING = "^$"
 
 
 class Broker:
@@ -44,9 +53,24 @@ class Broker:
     def close_all_connections(self) -> None:
         self._node.ctl("close_all_connections", "--vhost", self._vhost, "maintenance")
 
+    @asynccontextmanager
+    async def without(self, user: str, right: Right) -> AsyncIterator[None]:
+        """A user has lost one of its rights. Channels that have used it keep it: hence the end of its connections."""
+        [before] = [rights for name, *rights in self.lists("permissions") if name == user]
+        after = [NOTHING if each == right else what for each, what in zip(RIGHTS, before, strict=True)]
+        await asyncio.to_thread(self._permit, user, *after)
+        await asyncio.to_thread(self.close_all_connections)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self._permit, user, *before)
+
+    def _permit(self, user: str, *rights: str) -> None:
+        self._node.ctl("set_permissions", "--vhost", self._vhost, user, *rights)
+
     def permit(self, user: str, what: str) -> None:
         """Whatever it declares, writes and reads must be called so."""
-        self._node.ctl("set_permissions", "--vhost", self._vhost, user, what, what, what)
+        self._permit(user, what, what, what)
 
 
 def is_reply_queue(name: str) -> bool:

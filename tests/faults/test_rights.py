@@ -1,0 +1,193 @@
+"""A user of the broker loses a right while its process runs: all are told so, nobody waits, and it heals by itself.
+
+RabbitMQ asks for a right when a channel first needs it: what lives goes on, and is refused once it connects again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+from yarl import URL
+
+from bouquet_proto.messages import Failed
+from bouquet_proto.names import REPLY_EXCHANGE, queue_of
+from bouquet_proto.post import NotPosted, Post, open_post
+from tests.attacks.broker import Guarded, guard
+from tests.faults.broker import RIGHTS, Broker, Right
+from tests.faults.test_broker_in_trouble import becomes, readiness
+from tests.mesh.people import named
+from tests.mesh.processes import fleet
+from tests.proto.buses import FOUND, PROVIDER, Stopwatch, connected, find, lookup, serving, until, until_answered
+from tests.proto.posts import collecting
+from tests.support.rabbitmq import RabbitNode
+
+pytestmark = pytest.mark.broker
+
+WORKER, GATEWAY, REGISTRY = f"bouquet-{PROVIDER}", "bouquet-gateway", "bouquet-registry"
+AWAY, NOBODY, LATE = Failed("bus_unavailable"), Failed("not_deployed"), Failed("deadline_exceeded")
+DEADLINE_S = 1.0
+AT_ONCE_S = 1.0
+"""Far from the deadline of `lookup()`, on a machine that has other work."""
+WANTED = {
+    (WORKER, "configure"): f"queue {queue_of(PROVIDER)}",
+    (WORKER, "write"): f"exchange {REPLY_EXCHANGE}",
+    (WORKER, "read"): f"queue {queue_of(PROVIDER)}",
+    (GATEWAY, "configure"): f"exchange {REPLY_EXCHANGE}",
+    (GATEWAY, "write"): f"queue {REPLY_EXCHANGE}",
+    (GATEWAY, "read"): f"exchange {REPLY_EXCHANGE}",
+}
+"""What each is refused first."""
+
+
+@pytest.fixture(scope="module")
+def guarded(rabbit: RabbitNode, tmp_path_factory: pytest.TempPathFactory) -> Guarded:
+    return guard(rabbit, tmp_path_factory.mktemp("passwords"), "cnaf", "msa")
+
+
+@pytest.fixture
+def broker(rabbit: RabbitNode, guarded: Guarded) -> Broker:
+    return Broker(rabbit, guarded.operator)
+
+
+@pytest.mark.parametrize("right", RIGHTS)
+async def test_a_worker_that_loses_a_right_takes_no_request_until_it_has_it_again(
+    right: Right, guarded: Guarded, broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with (
+        connected(guarded.url("gateway")) as gateway,
+        connected(guarded.url(PROVIDER), "worker") as worker,
+        serving(worker, find) as intake,
+    ):
+        await until_answered(gateway, FOUND)
+        async with broker.without(WORKER, right):
+            await until(lambda: bool(refusals(caplog, "worker")) and gateway.ready)
+            replies = []
+            for _ in range(20):
+                replies.append(await gateway.call(PROVIDER, lookup(within_s=DEADLINE_S)))
+                assert not intake.consuming
+                await asyncio.sleep(0.05)  # meanwhile it tries again and again
+            assert all(reply in (NOBODY, LATE) for reply in replies)
+            assert replies.count(NOBODY) > 10  # LATE: it may declare its queue, and finds out that it may not consume
+            assert broker.consumers == 0
+            assert queue_of(PROVIDER) not in broker.kinds_of_queues
+        await until_answered(gateway, FOUND)
+        await until(lambda: intake.consuming)
+        assert broker.consumers == 1
+    [told] = refusals(caplog, "worker")
+    assert told.endswith(f"access to {WANTED[WORKER, right]}")
+
+
+@pytest.mark.parametrize("right", RIGHTS)
+async def test_a_gateway_that_loses_a_right_refuses_at_once_until_it_has_it_again(
+    right: Right, guarded: Guarded, broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with (
+        connected(guarded.url("gateway"), "gateway") as gateway,
+        connected(guarded.url(PROVIDER)) as worker,
+        serving(worker, find),
+    ):
+        await until_answered(gateway, FOUND)
+        async with broker.without(GATEWAY, right):
+            await until(lambda: bool(refusals(caplog, "gateway")))
+            for _ in range(10):
+                watch = Stopwatch()
+                assert await gateway.call(PROVIDER, lookup()) == AWAY
+                assert watch.seconds() < AT_ONCE_S
+                assert not gateway.ready
+                await asyncio.sleep(0.1)
+        await until_answered(gateway, FOUND)
+        assert gateway.ready
+    [told] = refusals(caplog, "gateway")
+    assert told.endswith(f"access to {WANTED[GATEWAY, right]}")
+
+
+async def test_a_worker_that_may_not_write_its_first_reply_gives_its_consumer_up(
+    rabbit: RabbitNode, guarded: Guarded, broker: Broker
+) -> None:
+    """Its connection lives, and has not needed the right before."""
+    vhost = URL(guarded.operator).path[1:]
+    queue = queue_of(PROVIDER)
+    async with (
+        connected(guarded.url("gateway")) as gateway,
+        connected(guarded.url(PROVIDER)) as worker,
+        serving(worker, find) as intake,
+    ):
+        rabbit.ctl("set_permissions", "--vhost", vhost, WORKER, queue, "^$", queue)
+        watch = Stopwatch()
+        reply = await gateway.call(PROVIDER, lookup(within_s=2.0))
+        assert reply in (AWAY, NOBODY, LATE)
+        assert watch.seconds() < 3.0
+        await until(lambda: not intake.consuming)
+        assert await gateway.call(PROVIDER, lookup()) == NOBODY
+        rabbit.ctl("set_permissions", "--vhost", vhost, WORKER, queue, f"^{REPLY_EXCHANGE}$", queue)
+        await until_answered(gateway, FOUND)
+
+
+@pytest.mark.parametrize("user", ["worker", "gateway"])
+async def test_processes_without_a_right_are_unready_until_they_have_it_again(
+    user: str, guarded: Guarded, broker: Broker
+) -> None:
+    refused, expected = (WORKER, (200, 503)) if user == "worker" else (GATEWAY, (503, 200))
+    async with fleet(guarded.operator) as ships:
+        cnaf, _ = await asyncio.gather(
+            *(ships.worker(fund, BOUQUET_BUS_URL=guarded.url(fund)) for fund in ("cnaf", "msa"))
+        )
+        _, client = await ships.gateway(bus_url=guarded.url("gateway"), deadline_s=3.0)
+        assert (await client.get(params=named("CAF-FOUND"))).told == "200 CNAF"
+        async with broker.without(refused, "write"):
+            await becomes(client, cnaf, expected, within_s=15)
+            watch = Stopwatch()
+            answer = await client.get(params=named("CAF-FOUND", anneeDateNaissance=1984))
+            assert answer.status in (502, 503)
+            assert watch.seconds() < AT_ONCE_S
+            assert await readiness(client, cnaf) == expected
+        await becomes(client, cnaf, (200, 200), within_s=20)
+        assert (await client.get(params=named("CAF-FOUND", anneeDateNaissance=1988))).told == "200 CNAF"
+
+
+@pytest.mark.parametrize(("user", "right"), [(GATEWAY, "write"), (REGISTRY, "read"), (REGISTRY, "configure")])
+async def test_the_journal_goes_on_once_a_right_is_back_and_has_all_that_was_posted(
+    user: str, right: Right, guarded: Guarded, broker: Broker
+) -> None:
+    async with (
+        open_post(guarded.url("gateway"), "gateway") as post,
+        open_post(guarded.url("registry"), "registry") as own,
+        collecting(own) as archive,
+    ):
+        posted = [await until_posted(post, b"before")]
+        await archive.has(posted)
+        async with broker.without(user, right):
+            if user == GATEWAY:
+                await until_refused(post)
+            else:
+                await until(lambda: not own.connected)
+                posted.append(await until_posted(post, b"meanwhile"))
+        posted.append(await until_posted(post, b"after"))
+        await archive.has(posted)
+        await until(lambda: own.connected)
+
+
+async def until_posted(post: Post, body: bytes) -> bytes:
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(NotPosted):
+                await post.post([body])
+                return body
+            await asyncio.sleep(0.05)
+
+
+async def until_refused(post: Post) -> None:
+    """Not by waiting: it knows what it is refused."""
+    watch = Stopwatch()
+    with pytest.raises(NotPosted):
+        while watch.seconds() < 10:
+            await post.post([b"perhaps"])
+    assert watch.seconds() < 10
+
+
+def refusals(caplog: pytest.LogCaptureFixture, connection: str) -> list[str]:
+    """What a process said that it lacks, each time that it did."""
+    told = (getattr(line, "error", "") for line in caplog.records if getattr(line, "connection", "") == connection)
+    return [error for error in told if error.startswith("no ")]
