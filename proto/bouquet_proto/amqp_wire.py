@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from struct import error as StructError
 from typing import Any, SupportsIndex
 
 import aio_pika
@@ -20,6 +21,11 @@ from yarl import URL
 
 from bouquet_proto import amqp_frames as frames
 from bouquet_proto.amqp_frames import Properties
+
+MOST_FRAME_BYTES = 1 << 20
+"""RabbitMQ's are of 128 kB, unless its operator chose more."""
+MOST_BODY_BYTES = 4 << 20
+"""Of what is longer the rest is dropped, and what is left is refused: no reader of ours takes half as much."""
 
 
 class Returned(AMQPError):
@@ -108,12 +114,26 @@ class _Reader(asyncio.StreamReader):
         """Of a frame whose end has not come yet."""
 
     def feed_data(self, data: Iterable[SupportsIndex]) -> None:
-        data, at, passed = self._begun + bytes(data), 0, 0
+        """What cannot be read is the end of the connection: nobody knows where the next frame would begin."""
+        if self.exception() is not None:
+            return
+        try:
+            self._sort(self._begun + bytes(data))
+        except (ValueError, IndexError, StructError) as error:
+            self._begun = b""
+            self.set_exception(ConnectionResetError(type(error).__name__))
+
+    def _sort(self, data: bytes) -> None:
+        at = passed = 0
         while len(data) - at >= frames.OVERHEAD_BYTES:
             kind, channel, size = frames.FRAME.unpack_from(data, at)
             payload, end = at + frames.FRAME.size, at + frames.OVERHEAD_BYTES + size
+            if size > MOST_FRAME_BYTES:
+                raise ValueError
             if end > len(data):
                 break
+            if data[end - 1] != frames.END[0]:
+                raise ValueError
             if (wire := self._wires.get(channel)) is not None and wire.takes(kind, data, payload, end - 1):
                 if passed < at:
                     super().feed_data(data[passed:at])
@@ -183,10 +203,13 @@ class Wire:
             case frames.HEADER:
                 self._arriving.left_bytes, self._arriving.properties = frames.header_in(data, start)
             case frames.BODY:
-                self._arriving.body += data[start:end]
+                if len(self._arriving.body) < MOST_BODY_BYTES:
+                    self._arriving.body += data[start:end]
                 self._arriving.left_bytes -= end - start
             case _:
                 return False
+        if self._arriving.left_bytes < 0:
+            raise ValueError
         if not self._arriving.left_bytes:
             self._arrive()
         return True

@@ -15,7 +15,8 @@ from pamqp.heartbeat import Heartbeat
 
 from bouquet_proto import amqp_frames
 from bouquet_proto.amqp_frames import Properties, ack, header_in, message
-from bouquet_proto.amqp_wire import Outlet, Wire, _Reader
+from bouquet_proto.amqp_wire import MOST_BODY_BYTES, Outlet, Wire, _Reader
+from bouquet_proto.messages import MAX_BYTES
 from bouquet_proto.post_amqp import PACKAGE_BYTES, PACKAGE_MOST, packed, unpacked
 
 CHANNEL = 3
@@ -160,6 +161,41 @@ async def test_messages_come_to_us_and_the_rest_to_aiormq_however_it_is_cut(wire
 
 def feed(wire: Wire, data: bytes) -> None:
     _Reader({CHANNEL: wire}, asyncio.get_running_loop()).feed_data(data)
+
+
+HOSTILE = {
+    "a frame without end": amqp_frames.FRAME.pack(amqp_frames.BODY, CHANNEL, 2**32 - 1) + b"x" * 64,
+    "a frame that ends otherwise": marshalled(Basic.QosOk())[:-1] + b"\x00",
+    "a body of more than its header says": delivered(1, b"ab", Basic.Properties()) + marshalled(ContentBody(b"more")),
+    "a body without a header": marshalled(ContentBody(b"more")),
+    "a return of nothing we sent": marshalled(
+        Basic.Return(reply_code=312, exchange="", routing_key="q"), ContentHeader(body_size=0)
+    ),
+}
+
+
+@pytest.mark.parametrize("bytes_", HOSTILE)
+async def test_what_cannot_be_read_ends_the_connection_and_nothing_after_it_is_heard(bytes_: str, wire: Wire) -> None:
+    came: list[int] = []
+    await wire.consume("q", lambda one: came.append(one.tag))
+    reader = _Reader({CHANNEL: wire}, asyncio.get_running_loop())
+    reader.feed_data(HOSTILE[bytes_])
+    reader.feed_data(delivered(9, b"later", Basic.Properties()))
+    with pytest.raises(ConnectionResetError):
+        await reader.read()
+    assert 9 not in came
+
+
+async def test_of_a_message_that_is_longer_than_any_of_ours_not_all_is_kept(wire: Wire) -> None:
+    came: list[int] = []
+    await wire.consume("q", lambda one: came.append(len(one.body)))
+    part, parts = b"x" * 131_064, 400
+    deliver = Basic.Deliver(consumer_tag="ctag", delivery_tag=1, exchange="x", routing_key="k")
+    feed(wire, marshalled(deliver, ContentHeader(body_size=parts * len(part), properties=Basic.Properties())))
+    for _ in range(parts):
+        feed(wire, marshalled(ContentBody(part)))
+    [size] = came
+    assert MAX_BYTES < size < MOST_BODY_BYTES + len(part)
 
 
 async def test_a_confirm_of_several_ends_all_up_to_it(wire: Wire) -> None:

@@ -5,6 +5,7 @@ A second or two of it; `make fuzz MINUTES=n` goes on for longer, with other byte
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,11 +16,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
+from pamqp.body import ContentBody
+from pamqp.commands import Basic, Channel
+from pamqp.header import ContentHeader
+from pamqp.heartbeat import Heartbeat
 
 from bouquet_gateway.shapes import Shape
 from bouquet_gateway.trust import read_offer
 from bouquet_proto import journal
+from bouquet_proto.amqp_wire import Delivery, Outlet, Wire, _Reader
 from bouquet_proto.messages import Failed, Found, NotFound, Recorded, Rejected, decode_reply, decode_request, encode
+from tests.proto.test_amqp_wire import CHANNEL, Numbered, Sink, delivered, marshalled
 
 SAMPLES = Path(__file__).parent / "samples"
 OFFERS = Path(__file__).parents[2] / "proto" / "offers"
@@ -36,6 +43,15 @@ WHOLE = {
     "a reply": [path.read_bytes() for path in sorted(SAMPLES.rglob("*.json"))],
     "an offer": [(OFFERS / "cnaf.json").read_bytes()],
     "a record of the journal": [RECORD],
+    "frames": [
+        marshalled(Basic.QosOk())
+        + delivered(1, b"hello", Basic.Properties(reply_to="home", headers={"a": "b"}, expiration="9000"))
+        + marshalled(Heartbeat(), channel=0),
+        marshalled(Basic.Ack(delivery_tag=3, multiple=True), Channel.FlowOk(active=True))
+        + delivered(2, b"x" * 300, Basic.Properties(correlation_id="c")),
+        marshalled(Basic.Return(reply_code=312, exchange="", routing_key="q"))
+        + marshalled(ContentHeader(body_size=1, properties=Basic.Properties(message_id="2")), ContentBody(b"x")),
+    ],
 }
 """Good messages, to be damaged."""
 
@@ -95,6 +111,29 @@ READERS: dict[str, Callable[[bytes], None]] = {
     "an offer": read_offered,
     "a record of the journal": read_record,
 }
+
+
+def read_frames(body: bytes) -> None:
+    """However they are cut they say the same. What cannot be read ends the connection."""
+    whole = heard(body, max(1, len(body)))
+    for piece_bytes in (1, 7):
+        assert heard(body, piece_bytes) == whole
+
+
+def heard(data: bytes, piece_bytes: int) -> tuple[list[Delivery], bytes | None]:
+    """What came to us, and what was left to aiormq; `None` once the connection has ended."""
+    came: list[Delivery] = []
+    with asyncio.Runner() as runner:
+        wire = Wire(Numbered(), Outlet(Sink()))  # type: ignore[arg-type]
+        runner.run(wire.consume("q", came.append))
+        reader = _Reader({CHANNEL: wire}, runner.get_loop())
+        for start in range(0, len(data), piece_bytes):
+            reader.feed_data(data[start : start + piece_bytes])
+        reader.feed_eof()
+        return came, runner.run(reader.read()) if reader.exception() is None else None
+
+
+READERS["frames"] = read_frames
 ROUND = 200
 
 
