@@ -153,14 +153,14 @@ class Fleet:
         await worker.says("worker started")
         return worker
 
-    async def gateway(self, *, bus_url: str = "", **settings: str | float) -> tuple[Process, Door]:
-        """It has heard the workers that were there before it."""
+    async def gateway(self, **settings: str | float) -> tuple[Process, Door]:
+        """It has heard the workers that were there before it. `settings` may name another `bus_url` than the fleet's."""
         own: dict[str, str | float] = {"tokens_from": "claims", "port": 0, "calls_per_second": 1_000_000}
-        chosen = own | {"providers": ",".join(PROVIDERS)} | settings
-        environ = {f"BOUQUET_GATEWAY_{name.upper()}": str(value) for name, value in chosen.items()}
+        chosen = own | {"providers": ",".join(PROVIDERS), "bus_url": self.bus_url} | settings
+        environ = {"BOUQUET_BUS_URL": str(chosen.pop("bus_url"))}
+        environ |= {f"BOUQUET_GATEWAY_{name.upper()}": str(value) for name, value in chosen.items()}
         key = {"BOUQUET_GATEWAY_TOKEN_KEY": TOKEN_KEY.reveal()}
-        own_bus = {"BOUQUET_BUS_URL": bus_url or self.bus_url}
-        gateway = await self._start(environ | key | own_bus, "bouquet-gateway", "serve")
+        gateway = await self._start(environ | key, "bouquet-gateway", "serve")
         port = (await gateway.says("gateway started"))["port"]
         return gateway, await self._stack.enter_async_context(door(f"http://{HOST}:{port}"))
 

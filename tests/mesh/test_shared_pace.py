@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
@@ -26,7 +25,7 @@ BURSTS = 5
 async def gateways(broker_url: str, redis_server: RedisServer) -> AsyncIterator[list[tuple[Process, Door]]]:
     async with fleet(broker_url) as ships:
         await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-        shared: dict[str, Any] = {"cache_url": redis_server.url, "calls_per_second": LIMIT}
+        shared: dict[str, str | float] = {"cache_url": redis_server.url, "calls_per_second": LIMIT}
         yield await asyncio.gather(*(ships.gateway(**shared) for _ in range(GATEWAYS)))
 
 
