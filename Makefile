@@ -32,13 +32,13 @@ fuzz: .venv/dev ## Look for calls that break the sandbox or leave its OpenAPI do
 audit: .venv/dev ## Look for known holes in what is locked; asks PyPI
 	@for lock in run build dev; do .venv/bin/uv tool run pip-audit --strict --disable-pip --require-hashes -r requirements/$$lock.txt || exit 1; done
 
-chaos: .venv/dev ## A mesh under load while things break: make chaos [MINUTES=2] [SEED=1]
+chaos: .venv/dev ## A mesh under load while things break: make chaos [MINUTES=2] [SEED=1] [RABBITMQ=4]
 	@scripts/install_services.sh || true
-	@.venv/bin/python -m tests.chaos chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+	@.venv/bin/python -m tests.chaos chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(RABBITMQ),--rabbitmq $(RABBITMQ))
 
-soak: .venv/dev ## The same at half its peak, while nothing breaks: does anything grow? make soak [MINUTES=10]
+soak: .venv/dev ## The same at half its peak, while nothing breaks: does anything grow? make soak [MINUTES=10] [RABBITMQ=4]
 	@scripts/install_services.sh || true
-	@.venv/bin/python -m tests.chaos soak --minutes $(or $(MINUTES),10)
+	@.venv/bin/python -m tests.chaos soak --minutes $(or $(MINUTES),10) $(if $(RABBITMQ),--rabbitmq $(RABBITMQ))
 
 bench: .venv/run bench/peers/.venv/ready ## Bouquet and its peers, measured side by side: make bench [QUICK=1] [ANYHOW=1]
 	@scripts/install_services.sh

@@ -15,6 +15,7 @@ from pathlib import Path
 import uvloop
 
 from tests.chaos.runs import Order, chaos, soak
+from tests.support.rabbitmq import RELEASES
 
 RUNS = {"chaos": chaos, "soak": soak}
 PER_SECOND = {"chaos": 300.0, "soak": 0.0}
@@ -27,7 +28,8 @@ def main() -> int:
         seed=given.seed,
         per_second=PER_SECOND[given.run] if given.per_second is None else given.per_second,
         at_once=given.at_once,
-        repeat=f"make {given.run} MINUTES={given.minutes:g}" + (f" SEED={given.seed}" if given.run == "chaos" else ""),
+        repeat=_repeat(given),
+        rabbitmq=given.rabbitmq,
     )
     folder = Path(tempfile.mkdtemp(prefix="bouquet-chaos-"))
     report = uvloop.run(RUNS[given.run](folder, order, partial(print, flush=True)))
@@ -39,6 +41,11 @@ def main() -> int:
     return 0
 
 
+def _repeat(given: argparse.Namespace) -> str:
+    seed = f" SEED={given.seed}" if given.run == "chaos" else ""
+    return f"make {given.run} MINUTES={given.minutes:g}{seed}" + (" RABBITMQ=4" if given.rabbitmq == 4 else "")
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests.chaos", description=__doc__)
     parser.add_argument("run", choices=RUNS)
@@ -46,6 +53,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the schedule of faults, and of who is asked about")
     parser.add_argument("--per-second", type=float, help="calls at most; a soak's own choice is half of the peak")
     parser.add_argument("--at-once", type=int, default=64, help="calls under way at most")
+    parser.add_argument("--rabbitmq", type=int, choices=RELEASES, default=3, help="3 is the machine's own")
     return parser.parse_args()
 
 

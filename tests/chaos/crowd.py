@@ -20,7 +20,6 @@ from msgspec import Struct
 
 from tests.chaos.invariants import Answer, Broken, Caller, Invariant, Rules, judged, told
 from tests.chaos.people import Citizen, citizens
-from tests.mesh.door import QF
 from tests.mesh.mesh import HOST
 
 AGAIN = 0.5
@@ -130,7 +129,7 @@ class _Asking:
         began = time.perf_counter()
         try:
             async with asyncio.timeout(self._plan.rules.late_s + PATIENCE_S):
-                status, body = await self._asked(citizen, caller)
+                status, body, moved = await self._asked(citizen, caller)
         except (OSError, TimeoutError, IncompleteReadError) as error:
             waited_s = time.perf_counter() - began
             tale.answered["none"] += 1
@@ -140,21 +139,21 @@ class _Asking:
         answer = Answer(status, body, time.perf_counter() - began)
         tale.took_s.append(round(answer.took_s, 4))
         tale.answered[told(answer)] += 1
-        for broken in judged(citizen, caller, answer, self._plan.rules, repeated=repeated):
+        for broken in judged(citizen, caller, answer, self._plan.rules, repeated=repeated or moved):
             tale.breaks(broken)
         if not repeated:  # only now, or who asks again might be first
             self._known.append(citizen)
 
-    async def _asked(self, citizen: Citizen, caller: Caller) -> tuple[int, bytes]:
-        """By one gateway after the other until one answers: a read may be asked twice."""
-        request = (
-            f"GET {QF}?{citizen.query()} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {caller.token}\r\n\r\n"
-        ).encode()
+    async def _asked(self, citizen: Citizen, caller: Caller) -> tuple[int, bytes, bool]:
+        """By one gateway after the other until one answers: a read may be asked twice. Whether it was is told, too: a
+        gateway that died has left the marker of its call."""
+        target, head = f"{citizen.kind.path}?{citizen.query()}", f"Host: {HOST}\r\nAuthorization: Bearer {caller.token}"
+        request = f"GET {target} HTTP/1.1\r\n{head}\r\n\r\n".encode()
         first = self._turn = self._turn + 1
         for attempt in range(ATTEMPTS):
             port = self._plan.ports[(first + attempt) % len(self._plan.ports)]
             try:
-                return await self._exchange(port, request)
+                return *await self._exchange(port, request), attempt > 0
             except (OSError, IncompleteReadError):
                 if attempt == ATTEMPTS - 1:
                     raise

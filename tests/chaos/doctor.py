@@ -28,10 +28,9 @@ from tests.chaos.invariants import (
 from tests.chaos.people import BY_NAME, PROBED_FROM, Citizen
 from tests.chaos.schedule import GATEWAYS
 from tests.chaos.town import Town
-from tests.mesh.door import QF
 from tests.mesh.mesh import HOST
 
-WELL_KINDS = ("of the CAF", "of the MSA", "of nobody")
+WELL_KINDS = ("of the CAF", "of the MSA", "of nobody", "of a crèche")
 """Who asks about one of each learns of every part of the mesh."""
 PENDING = (
     "bouquet_gateway_requests_in_flight",
@@ -119,7 +118,7 @@ class Doctor:
         citizen = Citizen(next(self._numbers), BY_NAME[kind])
         self.asked += 1
         began = time.monotonic()
-        url = URL(f"http://{HOST}:{port}{QF}?{citizen.query()}", encoded=True)
+        url = URL(f"http://{HOST}:{port}{citizen.kind.path}?{citizen.query()}", encoded=True)
         try:
             async with self._session.get(url, headers={"Authorization": f"Bearer {self._caller.token}"}) as response:
                 answer = Answer(response.status, await response.read(), time.monotonic() - began)

@@ -15,9 +15,13 @@ from bouquet_worker.simulate import Fault
 from tests.chaos.funds import LATE, WELL
 from tests.chaos.schedule import WORKERS, Strike
 from tests.chaos.town import Town
+from tests.faults.broker import Right
 from tests.support.daemon import Daemon
 from tests.support.proxy import Relay
 
+TRICKLE_BYTES, TRICKLE_S = 100, 0.01
+AHEAD_S = 30.0
+"""Beyond every deadline."""
 SLOW_S = 0.03
 """A piece: a busy connection has as many as it can carry in one go."""
 
@@ -54,6 +58,19 @@ async def _stopped(town: Town, name: str) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def _misdated(town: Town, name: str, ahead_s: float) -> AsyncIterator[None]:
+    """Its clock is so much before or behind everybody's from a restart to the next."""
+    member = town.members[name]
+    async with _stopped(town, name):
+        member.clock_ahead_s = ahead_s
+    try:
+        yield
+    finally:
+        async with _stopped(town, name):
+            member.clock_ahead_s = 0.0
+
+
+@asynccontextmanager
 async def _short_of_memory(town: Town, _: str) -> AsyncIterator[None]:
     await asyncio.to_thread(town.broker.ctl, "set_vm_memory_high_watermark", "0")
     try:
@@ -65,8 +82,17 @@ async def _short_of_memory(town: Town, _: str) -> AsyncIterator[None]:
 @asynccontextmanager
 async def _queue_deleted(town: Town, provider: str) -> AsyncIterator[None]:
     """Its workers make it anew."""
-    await asyncio.to_thread(town.broker.ctl, "delete_queue", queue_of(provider))
+    await asyncio.to_thread(town.vhost.delete, queue_of(provider))
     yield
+
+
+@asynccontextmanager
+async def _unentitled(right: Right, town: Town, process: str) -> AsyncIterator[None]:
+    try:
+        async with town.vhost.without(f"bouquet-{process}", right):
+            yield
+    finally:  # a broker that is killed next would forget what it gave back
+        await asyncio.to_thread(town.broker.settle)
 
 
 @asynccontextmanager
@@ -79,8 +105,8 @@ async def _cut(way: Relay) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _silent(way: Relay) -> AsyncIterator[None]:
-    way.hold()
+async def _silent(way: Relay, *, there: bool = True, back: bool = True) -> AsyncIterator[None]:
+    way.hold(there=there, back=back)
     try:
         yield
     finally:
@@ -88,8 +114,8 @@ async def _silent(way: Relay) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _slow(way: Relay) -> AsyncIterator[None]:
-    way.delay_s = SLOW_S
+async def _slow(way: Relay, delay_s: float = SLOW_S, piece_bytes: int = 65536) -> AsyncIterator[None]:
+    way.delay_s, way.piece_bytes = delay_s, piece_bytes
     try:
         yield
     finally:
@@ -115,11 +141,17 @@ DOING: dict[str, Doing] = {
     "broker hung": lambda town, _: _hung(town.broker),
     "broker short of memory": _short_of_memory,
     "queue deleted": _queue_deleted,
+    "right to configure lost": partial(_unentitled, "configure"),
+    "right to write lost": partial(_unentitled, "write"),
+    "right to read lost": partial(_unentitled, "read"),
     "way to the broker cut": lambda town, name: _cut(town.ways[name]),
     "way to the broker silent": lambda town, name: _silent(town.ways[name]),
+    "way to the broker half open": lambda town, name: _silent(town.ways[name], back=False),
     "way to the broker slow": lambda town, name: _slow(town.ways[name]),
     "way to the fund cut": lambda town, fund: _cut(town.ways[fund]),
     "way to the fund silent": lambda town, fund: _silent(town.ways[fund]),
+    "way to the fund half open": lambda town, fund: _silent(town.ways[fund], there=False),
+    "way to the fund trickling": lambda town, fund: _slow(town.ways[fund], TRICKLE_S, TRICKLE_BYTES),
     "way to the fund slow": lambda town, fund: _slow(town.ways[fund]),
     "fund answers 500": partial(_feeling, Fault.INTERNAL.value),
     "fund answers 503": partial(_feeling, Fault.UNAVAILABLE.value),
@@ -129,7 +161,10 @@ DOING: dict[str, Doing] = {
     "worker killed": lambda town, name: _killed(town.members[name]),
     "worker hung": lambda town, name: _hung(town.members[name]),
     "worker stopped": _stopped,
+    "worker's clock ahead": lambda town, name: _misdated(town, name, AHEAD_S),
+    "worker's clock behind": lambda town, name: _misdated(town, name, -AHEAD_S),
     "every worker killed": _every_worker_killed,
+    "gateway killed": lambda town, name: _killed(town.members[name]),
     "gateway stopped": _stopped,
     "redis killed": lambda town, _: _killed(town.redis),
     "redis hung": lambda town, _: _hung(town.redis),

@@ -1,4 +1,4 @@
-"""Both funds, in a process of their own; and how they feel, which `PUT /moods/{fund}/{mood}` says.
+"""The funds, in a process of their own; and how they feel, which `PUT /moods/{fund}/{mood}` says.
 
 `python -m tests.chaos.funds PORT`
 """
@@ -14,10 +14,14 @@ import uvloop
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from bouquet_cnaf.simulator import simulator as cnaf
+from bouquet_dss.simulator import simulator as dss
+from bouquet_msa.simulator import simulator as msa
 from bouquet_proto.signals import stop_requested
 from bouquet_worker.simulate import Fault, listening, misbehave
-from tests.mesh.mesh import HOST, PROVIDERS
+from tests.mesh.mesh import HOST
 
+SIMULATORS = {"cnaf": cnaf, "msa": msa, "dss": dss}
 WELL, LATE = "well", "late"
 LATE_S = 1.2
 """In time for a patient worker, too late for a hedge."""
@@ -28,11 +32,11 @@ MOODS = web.AppKey("moods", dict[str, str])
 
 
 def funds() -> web.Application:
-    """`/cnaf/…` and `/msa/…`."""
+    """`/cnaf/…`, `/msa/…`, `/dss/…`."""
     app = web.Application()
-    app[MOODS] = dict.fromkeys(PROVIDERS, WELL)
+    app[MOODS] = dict.fromkeys(SIMULATORS, WELL)
     app.add_routes([web.put("/moods/{fund}/{mood}", _feel), web.get("/livez", _alive)])
-    for provider, (_, simulator) in PROVIDERS.items():
+    for provider, simulator in SIMULATORS.items():
         fund = simulator.app()
         fund.middlewares.append(_moody(app[MOODS], provider))
         app.add_subapp(f"/{provider}", fund)

@@ -8,14 +8,14 @@ from enum import StrEnum
 import msgspec
 from msgspec import Struct
 
-from tests.chaos.people import NOBODY, Citizen
+from tests.chaos.people import ABSENCES, ENTITLED, NOT_ENTITLED, RSA, Citizen
 
 
 class Invariant(StrEnum):
     IN_TIME = "every call ended by its deadline"
     ANSWERED = "every call was answered, by one gateway or the other"
     TYPED = "every error is one of the nomenclature, and not the caller's fault"
-    NEVER_NOBODY = "who is known is never told to be nobody's"
+    NEVER_NOBODY = "who is known is never told to be nobody's, nor who has a right to have none"
     OWN_PERSON = "no answer is about somebody else"
     OWN_FIELDS = "no answer opens a field that the caller may not see"
     HEALED = "after each fault the mesh heals within the stated time"
@@ -96,8 +96,8 @@ def _judged(citizen: Citizen, caller: Caller, answer: Answer, rules: Rules, repe
         yield from _judged_data(citizen, caller, answer, story)
         return
     said = told(answer)
-    if said == NOBODY:
-        if NOBODY not in citizen.kind.answers:
+    if said in ABSENCES:
+        if said not in citizen.kind.answers:
             yield Broken(Invariant.NEVER_NOBODY, story)
     elif said not in rules.errors or not (answer.status >= 502 or (repeated and answer.status == 409)):
         yield Broken(Invariant.TYPED, story)
@@ -109,14 +109,26 @@ def _judged_data(citizen: Citizen, caller: Caller, answer: Answer, story: str) -
         return
     try:
         data = msgspec.json.decode(answer.body, type=_Body).data
-        persons = msgspec.json.decode(data["allocataires"], type=list[_Person])
+        judge = _judged_right if citizen.kind.path == RSA else _judged_people
+        yield from judge(citizen, data, story)
     except (msgspec.MsgspecError, KeyError):
-        yield Broken(Invariant.TYPED, f"{story}, without the persons asked for")
+        yield Broken(Invariant.TYPED, f"{story}, without what was asked for")
         return
-    if [person.prenoms for person in persons] != [citizen.first_names]:
-        yield Broken(Invariant.OWN_PERSON, story)
     if extra := data.keys() - caller.fields:
         yield Broken(Invariant.OWN_FIELDS, f"{story}, with {sorted(extra)}")
+
+
+def _judged_right(citizen: Citizen, data: Mapping[str, msgspec.Raw], story: str) -> Iterator[Broken]:
+    """It names nobody: that it is the right answer is all there is to see."""
+    said = ENTITLED if msgspec.json.decode(data["est_beneficiaire"], type=bool) else NOT_ENTITLED
+    if said not in citizen.kind.answers:
+        yield Broken(Invariant.NEVER_NOBODY if said == NOT_ENTITLED else Invariant.OWN_PERSON, f"{story}: {said}")
+
+
+def _judged_people(citizen: Citizen, data: Mapping[str, msgspec.Raw], story: str) -> Iterator[Broken]:
+    persons = msgspec.json.decode(data["allocataires"], type=list[_Person])
+    if [person.prenoms for person in persons] != [citizen.first_names]:
+        yield Broken(Invariant.OWN_PERSON, story)
     if "quotient_familial" in data:
         fund = msgspec.json.decode(data["quotient_familial"], type=_Quotient).fournisseur
         if f"200 {fund}" not in citizen.kind.answers:

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from msgspec import Struct
 
+from tests.mesh.door import QF
 from tests.mesh.people import named
 
 PROBED_FROM = 1_000_000_000
@@ -16,7 +17,7 @@ PROBED_FROM = 1_000_000_000
 
 
 class Kind(Struct, frozen=True):
-    """`answers`: status and code, or status and fund, of which one is the right answer when nothing is broken.
+    """`answers`: status and code, or status and fund or right, of which one is the right answer when nothing is broken.
 
     Whoever a fund knows is never told to be nobody's: no kind with a 200 has a 404.
     """
@@ -26,19 +27,28 @@ class Kind(Struct, frozen=True):
     answers: frozenset[str]
     share: int
     """Of a hundred."""
+    path: str = QF
+    """What is asked."""
 
 
-NOBODY = "404 35003"
+CRECHE = "/v3/dss/participation_familiale_eaje/identite"
+RSA = "/v3/dss/revenu_solidarite_active/identite"
+ENTITLED, NOT_ENTITLED = "200 entitled", "200 not entitled"
 
 KINDS = (
-    Kind("of the CAF", "CAF-FOUND", frozenset({"200 CNAF"}), 60),
-    Kind("of the MSA", "MSA-FOUND", frozenset({"200 MSA"}), 20),
-    Kind("of both", "CAF-FOUND MSA-FOUND", frozenset({"200 CNAF", "200 MSA"}), 8),
-    Kind("of nobody", "CAF-NO-FILE", frozenset({NOBODY}), 10),
+    Kind("of the CAF", "CAF-FOUND", frozenset({"200 CNAF"}), 46),
+    Kind("of the MSA", "MSA-FOUND", frozenset({"200 MSA"}), 16),
+    Kind("of both", "CAF-FOUND MSA-FOUND", frozenset({"200 CNAF", "200 MSA"}), 6),
+    Kind("of nobody", "CAF-NO-FILE", frozenset({"404 35003"}), 8),
     Kind("of a silent CAF and the MSA", "CAF-SLOW MSA-FOUND", frozenset({"200 MSA"}), 1),
     Kind("of a silent CAF, unknown to the MSA", "CAF-SLOW", frozenset(), 1),
+    Kind("of a crèche", "CAF-FOUND", frozenset({"200"}), 8, CRECHE),
+    Kind("of no crèche", "MSA-NO-FILE", frozenset({"404 10003"}), 2, CRECHE),
+    Kind("with the RSA", "MSA-FOUND", frozenset({ENTITLED}), 8, RSA),
+    Kind("without the RSA", "CAF-NOT-ENTITLED", frozenset({NOT_ENTITLED}), 4, RSA),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
+ABSENCES = frozenset(answer for kind in KINDS for answer in kind.answers if answer.startswith("404"))
 
 
 class Citizen(Struct, frozen=True):

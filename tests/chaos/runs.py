@@ -16,10 +16,11 @@ from tests.chaos.crowd import Plan, Tale, gathered
 from tests.chaos.doctor import Doctor, doctor
 from tests.chaos.faults import strike
 from tests.chaos.invariants import Broken, Caller, Invariant, Margins
-from tests.chaos.people import NOBODY
+from tests.chaos.people import ABSENCES
 from tests.chaos.report import Report, Survived
 from tests.chaos.schedule import schedule
 from tests.chaos.town import DEADLINE_S, Town, town
+from tests.support import rabbitmq
 
 Tell: TypeAlias = Callable[[str], object]
 
@@ -45,6 +46,8 @@ class Order(Struct, frozen=True, kw_only=True):
     grace_s: float = 2.0
     heals_within_s: float = 30.0
     repeat: str = ""
+    rabbitmq: int = 3
+    """Which of the releases that the machine has."""
 
 
 class Run:
@@ -104,7 +107,7 @@ async def soak(folder: Path, order: Order, tell: Tell) -> Report:
 
 @asynccontextmanager
 async def _opened(folder: Path, order: Order, tell: Tell) -> AsyncIterator[Run]:
-    async with town(folder) as there:
+    async with town(folder, rabbitmq.RELEASES[order.rabbitmq]) as there:
         callers = await there.callers()
         async with doctor(there, callers[0], DEADLINE_S + order.grace_s) as looks:
             if await looks.healed(order.heals_within_s) is None:
@@ -145,7 +148,7 @@ async def _break(run: Run) -> None:
 async def _unrecorded(run: Run) -> list[Broken]:
     """Each answer that gave data or an absence has its record; and there is none that nobody asked for."""
     asked = sum(tale.asked + tale.moved for tale in run.report.tales) + run.doctor.asked
-    answered = sum(tale.answered["200"] + tale.answered[NOBODY] for tale in run.report.tales) + run.doctor.right
+    answered = sum(tale.answered[said] for tale in run.report.tales for said in ("200", *ABSENCES)) + run.doctor.right
     until = time.monotonic() + QUIET_WITHIN_S
     try:
         records = await run.town.records()

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 GATEWAYS = ("gateway-1", "gateway-2")
-FUNDS = ("cnaf", "msa")
-WORKERS = ("cnaf-1", "cnaf-2", "msa-1", "msa-2")
+FUNDS = ("cnaf", "msa", "dss")
+"""Whom workers ask; the last one is the hub of the funds' other prestations."""
+WORKERS = tuple(f"{fund}-{number}" for fund in FUNDS for number in (1, 2))
 ANY_OF_OURS = (*GATEWAYS, *WORKERS)
+USERS = ("gateway", "registry", *FUNDS)
+"""Of the broker."""
 
 
 class Fault(Struct, frozen=True):
@@ -28,11 +31,17 @@ FAULTS = (
     Fault("broker hung", "broker", ("broker",), (1.0, 8.0)),
     Fault("broker short of memory", "broker", ("broker",), (1.0, 4.0)),
     Fault("queue deleted", "broker", FUNDS, (0.0, 0.0)),
+    Fault("right to configure lost", "broker", USERS, (1.0, 4.0)),
+    Fault("right to write lost", "broker", USERS, (1.0, 4.0)),
+    Fault("right to read lost", "broker", USERS, (1.0, 4.0)),
     Fault("way to the broker cut", "way", ANY_OF_OURS, (0.2, 4.0)),
     Fault("way to the broker silent", "way", ANY_OF_OURS, (1.0, 8.0)),
+    Fault("way to the broker half open", "way", ANY_OF_OURS, (1.0, 8.0)),
     Fault("way to the broker slow", "way", ANY_OF_OURS, (2.0, 4.0)),
     Fault("way to the fund cut", "fund", FUNDS, (0.5, 4.0)),
     Fault("way to the fund silent", "fund", FUNDS, (1.0, 5.0)),
+    Fault("way to the fund half open", "fund", FUNDS, (1.0, 5.0)),
+    Fault("way to the fund trickling", "fund", FUNDS, (2.0, 5.0)),
     Fault("way to the fund slow", "fund", FUNDS, (2.0, 5.0)),
     Fault("fund answers 500", "fund", FUNDS, (1.0, 4.0)),
     Fault("fund answers 503", "fund", FUNDS, (1.0, 4.0)),
@@ -42,7 +51,10 @@ FAULTS = (
     Fault("worker killed", "worker", WORKERS, (0.0, 3.0)),
     Fault("worker hung", "worker", WORKERS, (1.0, 8.0)),
     Fault("worker stopped", "worker", WORKERS, (0.0, 3.0)),
+    Fault("worker's clock ahead", "worker", WORKERS, (2.0, 5.0)),
+    Fault("worker's clock behind", "worker", WORKERS, (2.0, 5.0)),
     Fault("every worker killed", "worker", FUNDS, (0.5, 4.0)),
+    Fault("gateway killed", "gateway", GATEWAYS, (0.0, 4.0)),
     Fault("gateway stopped", "gateway", GATEWAYS, (0.0, 4.0)),
     Fault("redis killed", "redis", ("redis",), (0.5, 5.0)),
     Fault("redis hung", "redis", ("redis",), (0.5, 5.0)),

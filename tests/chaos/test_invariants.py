@@ -19,9 +19,11 @@ from tests.chaos.invariants import (
     judged,
     left_in_queues,
 )
-from tests.chaos.people import BY_NAME, NOBODY, Citizen
+from tests.chaos.people import ABSENCES, BY_NAME, Citizen
 
-RULES = Rules(late_s=5.0, errors=frozenset({"502 23001", "404 00404", "409 00015", "422 00361", "500 00500", NOBODY}))
+RULES = Rules(
+    late_s=5.0, errors=frozenset({"502 23001", "404 00404", "409 00015", "422 00361", "500 00500", *ABSENCES})
+)
 EVERYTHING = Caller("", frozenset({"quotient_familial", "allocataires", "enfants", "adresse"}))
 PERSONS = Caller("", frozenset({"allocataires"}))
 HERS = Citizen(7, BY_NAME["of the CAF"])
@@ -77,6 +79,21 @@ def test_what_is_wrong_breaks_its_invariant(answer: Answer, invariant: Invariant
 
 def test_data_about_whom_nobody_knows_is_somebody_else_s() -> None:
     assert invariants(judged(NOBODY_S, EVERYTHING, found(NOBODY_S), RULES)) == [Invariant.OWN_PERSON]
+
+
+@pytest.mark.parametrize(
+    ("kind", "has_it", "expected"),
+    [
+        ("with the RSA", True, []),
+        ("without the RSA", False, []),
+        ("with the RSA", False, [Invariant.NEVER_NOBODY]),
+        ("without the RSA", True, [Invariant.OWN_PERSON]),
+    ],
+)
+def test_who_has_a_right_is_never_told_to_have_none(kind: str, has_it: bool, expected: list[Invariant]) -> None:
+    caller = Caller("", frozenset({"est_beneficiaire"}))
+    answer = said(200, {"data": {"est_beneficiaire": has_it}})
+    assert invariants(judged(Citizen(7, BY_NAME[kind]), caller, answer, RULES)) == expected
 
 
 def test_a_field_that_the_caller_may_not_see_is_found() -> None:

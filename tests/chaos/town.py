@@ -24,13 +24,16 @@ from bouquet_proto.quotient_familial import FIELDS
 from bouquet_proto.settings import Secret
 from bouquet_registry.journal.audit import verify
 from bouquet_registry.store import open_store
+from tests.attacks.broker import guard
+from tests.chaos.funds import SIMULATORS
 from tests.chaos.invariants import Caller
+from tests.chaos.misdated import CLOCK_AHEAD_S
 from tests.chaos.schedule import FUNDS, GATEWAYS, WORKERS
+from tests.faults.broker import Broker
 from tests.mesh.door import RECIPIENT
-from tests.mesh.mesh import PROVIDERS
 from tests.support.daemon import free_port
 from tests.support.proxy import Relay
-from tests.support.rabbitmq import RabbitNode
+from tests.support.rabbitmq import RabbitNode, Release
 from tests.support.redis import RedisServer
 
 DEADLINE_S = 4.0
@@ -38,12 +41,27 @@ HEDGE_AFTER_S = 0.8
 FUND_TIMEOUT_S = 2.0
 ENDS_WITHIN_S = 30.0
 QUIET = {"BOUQUET_LOG_LEVEL": "WARNING"}
-CALLERS = {"everything": tuple(FIELDS), "persons": ("allocataires",)}
+_CRECHE = "cnav_participation_familiale_eaje_"
+OPENED_BY = {
+    **FIELDS,
+    **{field: (*FIELDS[field], f"{_CRECHE}{field}") for field in ("allocataires", "enfants", "adresse")},
+    "parametres_calcul_participation_familiale": (f"{_CRECHE}parametres_calcul",),
+    "est_beneficiaire": ("revenu_solidarite_active",),
+    "date_debut_droit": ("revenu_solidarite_active",),
+    "avec_majoration": ("revenu_solidarite_active_majoration",),
+}
+CALLERS = {"everything": tuple(OPENED_BY), "persons": ("allocataires", "est_beneficiaire", "date_debut_droit")}
 """Habilitations, and the fields that they open. Persons always: by them an answer is known to be the right one."""
 
 
 class Member(Program):
     """A process of ours, to be hung, killed or asked to end. Started again it has the same name, port and settings."""
+
+    clock_ahead_s = 0.0
+    """From its next start on, if it is a worker."""
+
+    def environment(self) -> Mapping[str, str]:
+        return {**super().environment(), CLOCK_AHEAD_S: str(self.clock_ahead_s)}
 
     async def begin(self) -> None:
         await asyncio.to_thread(self.start)
@@ -59,17 +77,19 @@ class Town:
     """`ways`: relays by the process whose way to the broker it is, or by the fund whose workers' way it is."""
 
     def __init__(self, folder: Path, broker: RabbitNode, redis: RedisServer) -> None:
+        guarded = guard(broker, _made(folder / "passwords"), *FUNDS)
         self.broker = broker
+        self.vhost = Broker(broker, guarded.operator)
         self.redis = redis
         self.funds = _member(folder / "funds", "tests.chaos.funds", port=(port := free_port()), arguments=(str(port),))
-        self.ways = {name: Relay(broker.url) for name in (*GATEWAYS, *WORKERS)}
+        self.ways = {name: Relay(guarded.url(name.partition("-")[0])) for name in (*GATEWAYS, *WORKERS)}
         self.ways |= {fund: Relay(self.funds.url) for fund in FUNDS}
         self._database = f"sqlite:///{folder}/registry.db"
         self._key = secrets.token_hex(32)
         self._journal_key = f"chaos:{secrets.token_hex(32)}"
         self._registry_environ = {
             **QUIET,
-            "BOUQUET_BUS_URL": broker.url,
+            "BOUQUET_BUS_URL": guarded.url("registry"),
             "BOUQUET_REGISTRY_DATABASE_URL": self._database,
             "BOUQUET_REGISTRY_SIGNING_KEY": self._key,
         }
@@ -101,8 +121,7 @@ class Town:
 
     def queues(self) -> dict[str, int]:
         """How many messages each holds."""
-        table = self.broker.ctl("list_queues", "--no-table-headers", "name", "messages")
-        return {name: int(messages) for name, messages in (line.split("\t") for line in table.splitlines())}
+        return {name: int(messages) for name, messages in self.vhost.lists("queues", "name", "messages")}
 
     async def records(self) -> int:
         """In the access journal. Raises `bouquet_registry.journal.audit.Broken` where its chain is."""
@@ -110,9 +129,8 @@ class Town:
             return (await verify(store)).number
 
     def _caller(self, name: str, fields: tuple[str, ...]) -> Caller:
-        scopes = [scope for field in fields for scope in FIELDS[field]]
-        create = ("habilitation", "create", "--siret", RECIPIENT, "--name", name, "--scopes", *scopes)
-        made = self._registry(*create)
+        scopes = sorted({scope for field in fields for scope in OPENED_BY[field]})
+        made = self._registry("habilitation", "create", "--siret", RECIPIENT, "--name", name, "--scopes", *scopes)
         return Caller(str(self._registry("token", "issue", made["id"])["jwt"]), frozenset(fields))
 
     def _registry(self, *arguments: str) -> dict[str, Any]:
@@ -137,26 +155,39 @@ class Town:
 
     def _worker(self, folder: Path, name: str) -> Member:
         provider = name.partition("-")[0]
-        _, simulator = PROVIDERS[provider]
+        simulator = SIMULATORS[provider]
         environ = {
             **simulator.settings(f"{self.ways[provider].url.rstrip('/')}/{provider}"),
             **QUIET,
             "BOUQUET_BUS_URL": self.ways[name].url,
             f"{worker_prefix(provider)}HUB_TIMEOUT_S": str(FUND_TIMEOUT_S),
         }
-        return _serving(folder / name, "BOUQUET_WORKER_HEALTH_PORT", environ, "bouquet_worker", "run", provider)
+        return _serving(
+            folder / name,
+            "BOUQUET_WORKER_HEALTH_PORT",
+            environ,
+            "tests.chaos.misdated",
+            "bouquet_worker",
+            "run",
+            provider,
+        )
 
 
 @asynccontextmanager
-async def town(folder: Path) -> AsyncIterator[Town]:
+async def town(folder: Path, release: Release) -> AsyncIterator[Town]:
     """Open. Everything ends with the context."""
     async with AsyncExitStack() as stack:
-        broker = stack.enter_context(RabbitNode(folder / "broker"))
+        broker = stack.enter_context(RabbitNode(stack.enter_context(release.folder()), release=release))
         redis = stack.enter_context(RedisServer(folder / "redis"))
         made = Town(folder, broker, redis)
         stack.push_async_callback(made.close)
         await made.open()
         yield made
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def _serving(folder: Path, port_variable: str, environ: Mapping[str, str], module: str, *arguments: str) -> Member:

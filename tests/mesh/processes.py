@@ -154,7 +154,7 @@ class Fleet:
         return worker
 
     async def gateway(self, **settings: str | float) -> tuple[Process, Door]:
-        """It has heard the workers that were there before it. `settings` may name another `bus_url` than the fleet's."""
+        """It has heard the workers that were there before it. `settings` may name a `bus_url` of its own."""
         own: dict[str, str | float] = {"tokens_from": "claims", "port": 0, "calls_per_second": 1_000_000}
         chosen = own | {"providers": ",".join(PROVIDERS), "bus_url": self.bus_url} | settings
         environ = {"BOUQUET_BUS_URL": str(chosen.pop("bus_url"))}

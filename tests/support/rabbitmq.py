@@ -61,6 +61,7 @@ def _cache() -> Path:
 _SERVER, _CTL = "/usr/lib/rabbitmq/bin/rabbitmq-server", "/usr/lib/rabbitmq/bin/rabbitmqctl"
 RABBITMQ_3 = Release("RabbitMQ", find_program(_SERVER, "rabbitmq-server"), find_program(_CTL, "rabbitmqctl"))
 RABBITMQ_4 = Release("RabbitMQ 4", _SERVER, _CTL, _cache() / "rabbitmq4")
+RELEASES = {3: RABBITMQ_3, 4: RABBITMQ_4}
 
 
 class Epmd(Daemon):

@@ -1,0 +1,16 @@
+"""A program with a wrong clock: `CLOCK_AHEAD_S=30 python -m tests.chaos.misdated MODULE …`."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+
+from tests.support.worker_process import put_forward
+
+CLOCK_AHEAD_S = "CLOCK_AHEAD_S"
+
+if __name__ == "__main__":
+    put_forward(float(os.environ[CLOCK_AHEAD_S]))
+    del sys.argv[0]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
