@@ -1,4 +1,7 @@
-"""The cache of one process: a dict with room for so much."""
+"""The cache of one process: a dict with room for so much.
+
+aiocache's has no bound, and a timer for each entry.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cache that gateways share: a redis, which holds sealed values only and may be away."""
+"""The cache that gateways share, through aiocache: a redis, which holds sealed values only and may be away."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import aiocache  # type: ignore[import-untyped]
 import msgspec
+from aiocache.base import BaseCache  # type: ignore[import-untyped]
+from aiocache.serializers import BaseSerializer  # type: ignore[import-untyped]
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
@@ -18,7 +21,9 @@ from bouquet_gateway.besteffort import BestEffort, open_redis
 from bouquet_gateway.cache import Stored
 from bouquet_proto.settings import Secret
 
+NAMESPACE = "bouquet:cache"
 NONCE_BYTES = 12
+NO_TIMEOUT = 0  # of aiocache's own, which costs a task a call
 
 
 class _Entry(Struct, frozen=True, array_like=True):
@@ -30,45 +35,62 @@ class _Entry(Struct, frozen=True, array_like=True):
 
 
 class RedisCache:
-    def __init__(self, client: Redis, secret: Secret, clock: Callable[[], float] = time.time) -> None:
-        self._client = client
-        self._seal = _Seal(secret)
+    def __init__(self, store: BaseCache, clock: Callable[[], float] = time.time) -> None:
+        self._store = store
         self._clock = clock
         self._attempt = BestEffort("cache").attempt
 
     async def get(self, key: str) -> Stored | None:
-        sealed = await self._attempt(None, self._client.get, _name(key))
-        entry = self._seal.open(sealed) if isinstance(sealed, bytes) else None
+        entry: _Entry | None = await self._attempt(None, self._store.get, key)
         if entry is None or entry.key != key:
             return None
         left_s = entry.expires_at - self._clock()
         return Stored(entry.value, int(left_s)) if left_s > 0 else None
 
     async def set(self, key: str, value: bytes, ttl_s: float) -> None:
-        await self._attempt(None, self._client.set, _name(key), self._sealed(key, value, ttl_s), px=_ms(ttl_s))
+        await self._attempt(None, self._store.set, key, self._entry(key, value, ttl_s), ttl=float(ttl_s))
 
     async def add(self, key: str, ttl_s: float) -> bool:
-        sealed = self._sealed(key, b"", ttl_s)
-        return bool(await self._attempt(True, self._client.set, _name(key), sealed, px=_ms(ttl_s), nx=True))
+        return await self._attempt(True, self._add, key, ttl_s)
 
     async def delete(self, key: str) -> None:
-        await self._attempt(None, self._client.delete, _name(key))
+        await self._attempt(None, self._store.delete, key)
 
-    def _sealed(self, key: str, value: bytes, ttl_s: float) -> bytes:
-        return self._seal.close(_Entry(key, self._clock() + ttl_s, value))
+    async def _add(self, key: str, ttl_s: float) -> bool:
+        try:
+            await self._store.add(key, self._entry(key, b"", ttl_s), ttl=float(ttl_s))
+        except ValueError:
+            return False
+        return True
+
+    def _entry(self, key: str, value: bytes, ttl_s: float) -> _Entry:
+        return _Entry(key, self._clock() + ttl_s, value)
 
 
-class _Seal:
+class _Store(aiocache.RedisCache):  # type: ignore[misc]
+    """aiocache reads no URL with TLS or a user in it: the client is ours."""
+
+    def __init__(self, client: Redis, serializer: BaseSerializer) -> None:
+        super().__init__(serializer=serializer, namespace=NAMESPACE, timeout=NO_TIMEOUT)
+        self.client = client
+
+
+class _Sealed(BaseSerializer):  # type: ignore[misc]
     """AES-256-GCM with a random nonce. What does not open (another secret, a foreign hand) is not there."""
 
+    DEFAULT_ENCODING = None
+
     def __init__(self, secret: Secret) -> None:
+        super().__init__()
         self._aes = AESGCM(hmac.digest(secret.reveal().encode(), b"seal", "sha256"))
 
-    def close(self, entry: _Entry) -> bytes:
+    def dumps(self, entry: _Entry) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._aes.encrypt(nonce, msgspec.msgpack.encode(entry), None)
 
-    def open(self, sealed: bytes) -> _Entry | None:
+    def loads(self, sealed: bytes | None) -> _Entry | None:
+        if sealed is None:
+            return None
         try:
             opened = self._aes.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None)
             return msgspec.msgpack.decode(opened, type=_Entry)
@@ -76,15 +98,7 @@ class _Seal:
             return None
 
 
-def _name(key: str) -> str:
-    return f"bouquet:cache:{key}"
-
-
-def _ms(ttl_s: float) -> int:
-    return max(1, int(ttl_s * 1000))
-
-
 @asynccontextmanager
 async def open_redis_cache(url: Secret, secret: Secret) -> AsyncIterator[RedisCache]:
     async with open_redis(url) as client:
-        yield RedisCache(client, secret)
+        yield RedisCache(_Store(client, _Sealed(secret)))
