@@ -1,7 +1,9 @@
-"""When the certificates end that settings name, as a metric. Files are read at each scrape, so that a renewal shows."""
+"""When certificates end, as a metric: those of files that settings name, read at each scrape, so that a renewal shows;
+and those that upstreams show us."""
 
 from __future__ import annotations
 
+import ssl
 from functools import partial
 from math import nan
 from pathlib import Path
@@ -28,3 +30,14 @@ def ends_at(path: str, use: str) -> float:
         return nan
     ends = [certificate.not_valid_after_utc.timestamp() for certificate in certificates]
     return max(ends) if use == "authority" else min(ends)
+
+
+class Noticing(ssl.SSLObject):
+    """Our side of a connection: notices, at its handshake, when the other side's certificate ends."""
+
+    def do_handshake(self) -> None:
+        super().do_handshake()
+        shown = self.getpeercert() or {}
+        if self.server_hostname and "notAfter" in shown:
+            ends = ssl.cert_time_to_seconds(str(shown["notAfter"]))
+            CERTIFICATE_END.labels(self.server_hostname, "server").set(ends)

@@ -54,7 +54,8 @@ POST_CONNECTED = Gauge("bouquet_post_connected", "Whether this process is connec
 READY = Gauge("bouquet_ready", "Whether this process says at /readyz that it can do its work.", ["service"])
 CERTIFICATE_END = Gauge(
     "bouquet_certificate_not_after_timestamp_seconds",
-    "When the certificates end that a setting names: `own`, or of the `authority` that vouches for the other side.",
+    "When the certificates end that a setting names: `own`, or of the `authority` that vouches for the other side; and "
+    "that which an upstream's `server` has shown, by its host name in place of a setting.",
     ["setting", "use"],
 )
 LOOP_LAG_SECONDS = Histogram(

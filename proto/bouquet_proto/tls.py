@@ -7,9 +7,10 @@ A broker's or a redis's url names its own files, as its client wants them: `amqp
 from __future__ import annotations
 
 import ssl
+from functools import cache
 from urllib.parse import parse_qsl, urlsplit
 
-from bouquet_proto.certificates import watch
+from bouquet_proto.certificates import Noticing, watch
 from bouquet_proto.settings import Secret, SettingsError
 
 ENCRYPTED = ("amqps", "rediss", "https")
@@ -45,7 +46,16 @@ def client_context(
     except OSError as error:  # ssl.SSLError is one
         why = error.reason if isinstance(error, ssl.SSLError) else error.strerror
         raise SettingsError([f"{setting}: its certificates cannot be used ({why})"]) from None
+    context.sslobject_class = Noticing
     watch(setting, authority=ca_path, own=certificate_path)
+    return context
+
+
+@cache
+def system_context() -> ssl.SSLContext:
+    """How we connect to whom the system's authorities vouch for. One for all: it is a megabyte of them."""
+    context = ssl.create_default_context()
+    context.sslobject_class = Noticing
     return context
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,7 +23,7 @@ from tests.mesh.processes import running
 from tests.proto.buses import FOUND, PROVIDER, find, lookup, serving
 from tests.support.rabbitmq import RABBITMQ_3
 from tests.support.redis import PROGRAM
-from tests.support.tls import HOST, Papers, TlsRabbit, TlsRedis, papers
+from tests.support.tls import HOST, Papers, TlsRabbit, TlsRedis, papers, tls_site
 
 SECRET = Secret("the secret of the tests' cache, long enough")
 
@@ -161,23 +160,14 @@ async def test_a_store_that_is_not_verified_is_done_without(
 @asynccontextmanager
 async def fund(own: Papers) -> AsyncIterator[str]:
     """An upstream that wants to see a certificate."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(own.ca))
-    context.load_cert_chain(own.certificate, own.key)
-    context.verify_mode = ssl.CERT_REQUIRED
 
     async def answer(_: web.Request) -> web.Response:
         return web.json_response({})
 
     app = web.Application()
     app.add_routes([web.get("/", answer)])
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
-        await site.start()
-        yield f"https://{HOST}:{site.port}"
-    finally:
-        await runner.cleanup()
+    async with tls_site(app, own) as url:
+        yield url
 
 
 async def asked(url: str, ca: Papers, shown: Papers | None) -> str:

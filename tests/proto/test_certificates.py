@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 import trustme
+from aiohttp import web
 from prometheus_client import REGISTRY
 
 from bouquet_proto.certificates import ends_at
 from bouquet_proto.tls import client_context
+from bouquet_worker.upstream import Upstream
+from tests.support.tls import HOST, papers, tls_site
 
 EARLIER, LATER = datetime(2030, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)
 
@@ -49,3 +52,13 @@ def test_what_a_setting_names_is_a_metric_that_follows_its_renewal(bundle: Path)
     renewed = trustme.CA().issue_cert("localhost", not_after=EARLIER)
     bundle.write_bytes(renewed.cert_chain_pems[0].bytes())
     assert REGISTRY.get_sample_value(name, labels) == EARLIER.timestamp()
+
+
+async def test_what_an_upstream_shows_is_noticed_as_we_connect(tmp_path: Path) -> None:
+    own = papers(tmp_path, ends_at=EARLIER)
+    async with tls_site(web.Application(), own) as url:
+        tls = client_context("BOUQUET_TEST_URL", url, str(own.ca), str(own.certificate), str(own.key))
+        async with Upstream("fund", url, ssl=tls) as fund:
+            await fund.get("/")
+    labels = {"setting": HOST, "use": "server"}
+    assert REGISTRY.get_sample_value("bouquet_certificate_not_after_timestamp_seconds", labels) == EARLIER.timestamp()

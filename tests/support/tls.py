@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
 import trustme
+from aiohttp import web
 from msgspec import Struct
 
 from tests.support.daemon import Daemon, free_port
@@ -35,6 +38,22 @@ def papers(folder: Path, authority: trustme.CA | None = None, ends_at: datetime 
     made.certificate.write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
     leaf.private_key_pem.write_to_path(str(made.key))
     return made
+
+
+@asynccontextmanager
+async def tls_site(app: web.Application, own: Papers) -> AsyncIterator[str]:
+    """The application at a url, for those alone who show a certificate of its authority's."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(own.ca))
+    context.load_cert_chain(own.certificate, own.key)
+    context.verify_mode = ssl.CERT_REQUIRED
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+        await site.start()
+        yield f"https://{HOST}:{site.port}"
+    finally:
+        await runner.cleanup()
 
 
 class TlsRabbit(RabbitNode):

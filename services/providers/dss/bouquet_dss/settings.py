@@ -13,6 +13,12 @@ from bouquet_worker.worker import WorkerSettings
 class Settings(WorkerSettings, frozen=True, kw_only=True):
     hub_token_url: str
     """One for all prestations; each has a token of its own."""
+    hub_certificate_path: str = ""
+    """Of our client certificate, PEM, where the hub asks for one; its token endpoint sees it too."""
+    hub_key_path: str = ""
+    """Of its key, where it is not in the same file."""
+    hub_ca_path: str = ""
+    """Of the authority that signed the hub's certificate, where the system does not know it."""
     hub_timeout_s: float = 10.0
     c2s_url: str
     c2s_client_id: str
@@ -44,13 +50,12 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     eaje_scope: str
 
 
+OWN = ("url", "client_id", "client_secret", "scope")
+"""What each prestation has for itself; all else of a hub's settings is shared."""
+
+
 def of_prestation(name: str, settings: Settings) -> HubSettings:
     """As for a worker of that prestation alone."""
-    own = {field: getattr(settings, f"{name}_{field}") for field in ("url", "client_id", "client_secret", "scope")}
-    return HubSettings(
-        concurrency=settings.concurrency,
-        upstream_calls_per_minute=settings.upstream_calls_per_minute,
-        hub_token_url=settings.hub_token_url,
-        hub_timeout_s=settings.hub_timeout_s,
-        **{f"hub_{field}": value for field, value in own.items()},
-    )
+    own = {f"hub_{field}": getattr(settings, f"{name}_{field}") for field in OWN}
+    shared = {field: getattr(settings, field) for field in HubSettings.__struct_fields__ if field not in own}
+    return HubSettings(**own, **shared)

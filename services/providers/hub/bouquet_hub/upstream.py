@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from ssl import SSLContext
+
+from bouquet_proto.names import worker_prefix
 from bouquet_proto.settings import Secret
+from bouquet_proto.tls import client_context
 from bouquet_worker.auth import ClientCredentials
+from bouquet_worker.metrics import provider
 from bouquet_worker.upstream import Upstream
 from bouquet_worker.worker import WorkerSettings
 
@@ -15,6 +20,12 @@ class HubSettings(WorkerSettings, frozen=True, kw_only=True):
     hub_client_id: str
     hub_client_secret: Secret
     hub_scope: str
+    hub_certificate_path: str = ""
+    """Of our client certificate, PEM, where the hub asks for one; its token endpoint sees it too."""
+    hub_key_path: str = ""
+    """Of its key, where it is not in the same file."""
+    hub_ca_path: str = ""
+    """Of the authority that signed the hub's certificate, where the system does not know it."""
     hub_timeout_s: float = 10.0
 
 
@@ -33,4 +44,12 @@ def open_hub(name: str, settings: HubSettings) -> Upstream:
         timeout_s=settings.hub_timeout_s,
         concurrency=settings.concurrency,
         calls_per_minute=settings.upstream_calls_per_minute,
+        ssl=_tls(settings),
     )
+
+
+def _tls(settings: HubSettings) -> SSLContext | None:
+    """The system's own where nothing is named."""
+    files = (settings.hub_ca_path, settings.hub_certificate_path, settings.hub_key_path)
+    setting = f"{worker_prefix(provider.get())}HUB_CERTIFICATE_PATH"
+    return client_context(setting, settings.hub_url, *files) if any(files) else None

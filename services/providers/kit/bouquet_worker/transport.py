@@ -18,6 +18,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from yarl import URL
 
 from bouquet_proto.telemetry import exemplar, note, span, traceparent
+from bouquet_proto.tls import system_context
 from bouquet_worker.metrics import provider, upstream_calls, upstream_seconds
 from bouquet_worker.trouble import Trouble
 
@@ -83,7 +84,7 @@ class Transport:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._concurrency, ssl=self._ssl or True),
+            connector=aiohttp.TCPConnector(limit=self._concurrency, ssl=self._ssl or system_context()),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(),  # none: callers end their waits themselves
             skip_auto_headers=("Content-Type", "User-Agent"),
