@@ -14,7 +14,7 @@ import uvloop
 from bouquet_gateway import embedded, tokens
 from bouquet_gateway.doctor.examination import examine
 from bouquet_gateway.doctor.findings import as_json, as_text, is_well
-from bouquet_gateway.serve import serve
+from bouquet_gateway.serve import serve, serve_several
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_proto.names import GATEWAY_PREFIX
 from bouquet_proto.settings import SettingsError, load
@@ -36,6 +36,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("serve", help="answer HTTP until SIGTERM; settings are BOUQUET_GATEWAY_* variables")
+    command.add_argument("--processes", type=int, help="so many on one port, instead of BOUQUET_GATEWAY_PROCESSES")
+    command.add_argument("--number", type=int, default=0, help=argparse.SUPPRESS)  # which one of them this is
     command.set_defaults(command=_serve)
 
     command = commands.add_parser("doctor", help="look a deployment over with the settings of `serve`")
@@ -50,8 +52,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _serve(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
-    uvloop.run(serve(environ))
+def _serve(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    if arguments.processes is not None:
+        environ = {**environ, f"{GATEWAY_PREFIX}PROCESSES": str(arguments.processes)}
+    if not arguments.number and load(GatewaySettings, environ, GATEWAY_PREFIX).processes > 1:
+        return uvloop.run(serve_several(environ))
+    uvloop.run(serve(environ, arguments.number))
+    return 0
 
 
 def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:

@@ -52,7 +52,7 @@ def make_app(gateway: Gateway) -> web.Application:
         [
             web.get("/livez", livez),
             web.get("/readyz", readyz),
-            web.get("/metrics", prometheus),
+            web.get("/metrics", prometheus if gateway.settings.processes == 1 else metrics_elsewhere),
             web.get("/api/ping", ping),
             web.get("/api/pings", statuses.pings),
             web.get("/api/{status}/ping", statuses.ping),
@@ -62,6 +62,14 @@ def make_app(gateway: Gateway) -> web.Application:
             web.route("*", "/{path:.*}", offered),
         ]
     )
+    return app
+
+
+def make_own_app(gateway: Gateway) -> web.Application:
+    """What one of several processes tells of itself alone."""
+    app = web.Application()
+    app[GATEWAY] = gateway
+    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", prometheus)])
     return app
 
 
@@ -191,6 +199,13 @@ def lacking(gateway: Gateway) -> list[str]:
 async def prometheus(request: web.Request) -> web.Response:
     body, content_type = exposition(request.headers.get("Accept", ""))
     return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+async def metrics_elsewhere(request: web.Request) -> web.Response:
+    """Whoever is asked here is any one of several, and the next time another: sums of that would be wrong."""
+    settings = request.app[GATEWAY].settings
+    ports = f"{settings.port + 1} to {settings.port + settings.processes}"
+    return web.Response(status=404, text=f"Each process has its own metrics, at ports {ports}.\n")
 
 
 async def ping(_: web.Request) -> web.Response:

@@ -10,26 +10,26 @@ from pathlib import Path
 
 import msgspec
 
-from bouquet_gateway import embedded
-from bouquet_gateway.app import lacking, make_app
+from bouquet_gateway import embedded, processes
+from bouquet_gateway.app import lacking
 from bouquet_gateway.bulkheads import Bulkheads
 from bouquet_gateway.cache import open_cache
+from bouquet_gateway.doors import find_free, open_doors
 from bouquet_gateway.gateway import Gateway
 from bouquet_gateway.holders import Claims, Holders
 from bouquet_gateway.journal import Journal, NoJournal, open_journal
 from bouquet_gateway.maintenance import parse_windows
 from bouquet_gateway.pace import Pace, open_counters
 from bouquet_gateway.registry import Registered
-from bouquet_gateway.server import serving
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.tokens import Tokens, named_keys
 from bouquet_proto import telemetry
 from bouquet_proto.bus import Calling, open_bus
 from bouquet_proto.garbage import spare_the_started
 from bouquet_proto.metrics import READY
-from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX
+from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX
 from bouquet_proto.post import Post, open_post
-from bouquet_proto.settings import SettingsError, load, load_mesh
+from bouquet_proto.settings import SettingsError, is_embedded, load, load_mesh
 from bouquet_proto.signals import stop_requested
 
 log = logging.getLogger(__name__)
@@ -39,27 +39,47 @@ FIRST_OFFERS_S = 3.0
 """How long a starting gateway waits for the providers' first answers before it opens its door."""
 
 
-async def serve(environ: Mapping[str, str]) -> None:
-    """Raises `SettingsError` with every wrong variable before anything starts."""
+async def serve(environ: Mapping[str, str], number: int = 0) -> None:
+    """`number`: from 1, which one of the processes on this port. 0 is alone.
+
+    Raises `SettingsError` with every wrong variable before anything starts.
+    """
     mesh = load_mesh(environ)
     settings = checked(load(GatewaySettings, environ, GATEWAY_PREFIX))
     hosts, services = _hosted(settings) if mesh.bus_url.reveal() == EMBEDDED else ({}, {})
     settings = with_providers(settings, embedded.providers(hosts))
-    telemetry.configure_logs(SERVICE, mesh.log_level)
+    name = f"{SERVICE} {number}" if number else SERVICE
+    telemetry.configure_logs(name, mesh.log_level)
     async with AsyncExitStack() as stack:
         stack.enter_context(telemetry.tracing(SERVICE, environ))
-        bus, post = await stack.enter_async_context(open_bus(mesh.bus_url.reveal(), SERVICE)), None
+        bus, post = await stack.enter_async_context(open_bus(mesh.bus_url.reveal(), name)), None
         if settings.has_journal:
-            post = await stack.enter_async_context(open_post(mesh.bus_url.reveal(), f"{SERVICE} journal"))
+            post = await stack.enter_async_context(open_post(mesh.bus_url.reveal(), f"{name} journal"))
         if hosts or services:
             await stack.enter_async_context(embedded.hosting(bus, post, environ, hosts, services))
         gateway = await stack.enter_async_context(opened(settings, bus, post))
-        port = await stack.enter_async_context(serving(make_app(gateway), settings.host, settings.port))
+        port = await stack.enter_async_context(open_doors(gateway, number))
         READY.labels(SERVICE).set_function(lambda: not lacking(gateway))
         log.info("gateway started", extra={"port": port, "providers": list(settings.providers)})
         spare_the_started()
+        if number:
+            processes.join_family()
         await stop_requested()
         log.info("gateway stopping")
+
+
+async def serve_several(environ: Mapping[str, str]) -> int:
+    """As many processes as the settings say. Gives their exit status. Raises `SettingsError`."""
+    mesh = load_mesh(environ)
+    settings = checked(load(GatewaySettings, environ, GATEWAY_PREFIX))
+    if is_embedded(mesh.bus_url.reveal()):
+        raise SettingsError([f"{GATEWAY_PREFIX}PROCESSES: several need a broker, {MESH_PREFIX}BUS_URL has none"])
+    with_providers(settings, ())
+    telemetry.configure_logs(SERVICE, mesh.log_level)
+    await find_free(settings)
+    if settings.cache_url.reveal() == EMBEDDED:
+        log.warning("each process has its own paces and cache", extra={"processes": settings.processes})
+    return await processes.lead(settings.processes, environ)
 
 
 def checked(settings: GatewaySettings) -> GatewaySettings:
@@ -71,6 +91,12 @@ def checked(settings: GatewaySettings) -> GatewaySettings:
         problems.append(f"{GATEWAY_PREFIX}MAX_CALLS_PER_PROVIDER: must be between 1 and {GATEWAY_PREFIX}MAX_REQUESTS")
     if settings.known_tokens < 1:
         problems.append(f"{GATEWAY_PREFIX}KNOWN_TOKENS: must be 1 or more")
+    if settings.cache_url.reveal().partition("//")[0] not in (EMBEDDED, "redis:", "rediss:"):
+        problems.append(f"{GATEWAY_PREFIX}CACHE_URL: must be {EMBEDDED} or redis(s)://…")
+    if settings.processes < 1:
+        problems.append(f"{GATEWAY_PREFIX}PROCESSES: must be 1 or more")
+    if settings.processes > 1 and not settings.port:
+        problems.append(f"{GATEWAY_PREFIX}PORT: must be said, since several processes listen on it")
     if problems:
         raise SettingsError(problems)
     if settings.has_journal:

@@ -40,6 +40,9 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Addresses or CIDR ranges of our own proxies: whose `X-Forwarded-For` is believed."""
     host: str = "127.0.0.1"
     port: int = 8000
+    processes: int = 1
+    """On one port, each a gateway of its own; also `serve --processes`. Several need a broker. Whatever is said here of
+    one process is then of each. Process n tells its own state and metrics at `port` + n, from 1 on."""
     providers: tuple[str, ...] = ()
     """Whom the gateway may ask. Empty with the embedded bus: every installed provider."""
     territories: tuple[str, ...] = ()

@@ -1,0 +1,283 @@
+"""Several gateway processes on one port: one gateway to its callers, each its own to whoever watches."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientConnectionError
+from prometheus_client.parser import text_string_to_metric_families
+
+from bouquet_proto import journal
+from bouquet_proto.post import open_post
+from tests.gateway.journals import KEY, settings, spooled
+from tests.mesh.door import TOKEN_KEY, Answer, Door, somebody
+from tests.mesh.mesh import HOST
+from tests.mesh.people import named
+from tests.mesh.processes import Fleet, Process, fleet, running
+from tests.proto.buses import until
+from tests.proto.posts import collecting
+from tests.support.daemon import free_port
+from tests.support.proxy import Relay
+
+pytestmark = pytest.mark.broker
+
+COUNT = 3
+CALLS = 60
+"""On as many connections: the kernel leaves none of three processes without one, but once in 10^10."""
+LONG_S = 60.0
+HELD = 30
+"""Fewer than a worker takes at a time."""
+INTROSPECT = "/api/introspect"
+
+
+class Family(Door):
+    """The door of them all; `parent` keeps them."""
+
+    def __init__(self, parent: Process, common: Door, port: int) -> None:
+        super().__init__(common.session, common.url)
+        self.parent = parent
+        self._port = port
+
+    async def call(self) -> Answer:
+        """On a connection of its own, from a caller of its own."""
+        return await self.get(INTROSPECT, token=somebody(), headers={"Connection": "close"})
+
+    async def ask_about(self, year: int) -> Answer:
+        """Somebody born then, whom the CAF knows."""
+        born = named("CAF-FOUND", anneeDateNaissance=year, jourDateNaissance=28)
+        return await self.get(params=born, token=somebody(), headers={"Connection": "close"})
+
+    async def own(self, number: int, path: str) -> Answer:
+        return await Door(self.session, f"http://{HOST}:{self._port + number}").get(path, token="")
+
+    async def answered(self, number: int) -> float:
+        text = (await self.own(number, "/metrics")).body.decode()
+        families = {family.name: family for family in text_string_to_metric_families(text)}
+        return sum(sample.value for sample in families["bouquet_gateway_requests"].samples if "_total" in sample.name)
+
+    def pids(self) -> dict[int, int]:
+        """Of those that were started last."""
+        return {line["number"]: line["pid"] for line in self.parent.said("gateway process started")}
+
+    async def all_ready(self) -> None:
+        """They have heard the workers."""
+        async with asyncio.timeout(LONG_S):
+            for number in range(1, COUNT + 1):
+                while (await self.own(number, "/readyz")).status != 200:  # noqa: ASYNC110 - other processes
+                    await asyncio.sleep(0.05)
+
+    async def all_started(self, times: int = COUNT) -> None:
+        await self.parent.says("gateway started", times=times, within_s=LONG_S)
+
+
+def ports_in_a_row(count: int) -> int:
+    """The first of them."""
+    while True:
+        first = free_port()
+        if all(free_port() == first + n for n in range(1, count)):
+            return first
+
+
+async def family(ships: Fleet, **more: str | float) -> Family:
+    port = ports_in_a_row(COUNT + 1)
+    parent, common = await ships.gateway(processes=COUNT, port=port, **more)
+    made = Family(parent, common, port)
+    await made.all_started()
+    return made
+
+
+@pytest.fixture
+async def ships(broker_url: str) -> AsyncIterator[Fleet]:
+    async with fleet(broker_url) as made:
+        yield made
+
+
+async def test_all_of_them_answer_on_one_port_and_each_tells_its_own_at_a_port_of_its_own(ships: Fleet) -> None:
+    await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
+    gateways = await family(ships)
+    await gateways.all_ready()
+    answers = await asyncio.gather(*(gateways.call() for _ in range(CALLS)))
+    assert [answer.status for answer in answers] == [200] * CALLS
+    counts = [await gateways.answered(number) for number in range(1, COUNT + 1)]
+    assert sum(counts) == CALLS
+    assert min(counts) > 0
+    for number in range(1, COUNT + 1):
+        assert (await gateways.own(number, "/readyz")).status == 200
+        assert (await gateways.own(number, INTROSPECT)).status == 404
+    elsewhere = await gateways.get("/metrics", token="")
+    assert (elsewhere.status, "at ports" in elsewhere.body.decode()) == (404, True)
+    connected = {line["connection"] for line in gateways.parent.said("broker connected")}
+    assert connected == {f"bouquet-gateway {number}" for number in range(1, COUNT + 1)}
+
+
+async def test_sigterm_under_load_loses_no_call(ships: Fleet) -> None:
+    await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
+    gateways = await family(ships, deadline_s=60)
+    await gateways.all_ready()
+    ships.gate.shut()
+    begun = [asyncio.create_task(gateways.ask_about(1930 + n)) for n in range(HELD)]
+    await until(lambda: len(ships.heard("cnaf")) == HELD, within_s=LONG_S)
+    stopping = asyncio.create_task(gateways.parent.stop())
+    await gateways.parent.says("gateway stopping", times=COUNT)
+    await until_refused(gateways)
+    assert not stopping.done()
+    ships.gate.open.set()
+    assert {answer.status for answer in await asyncio.gather(*begun)} == {200}
+    assert await stopping == 0
+
+
+async def test_a_killed_process_is_replaced_and_what_it_recorded_is_sent(broker_url: str, tmp_path: Path) -> None:
+    """While the broker is away all records wait on disk, and half of those are of the dead ones."""
+    own = settings(tmp_path, journal="true", journal_key=f"{KEY.name}:{KEY.secret.reveal()}")
+    async with (
+        Relay(broker_url) as relay,
+        open_post(broker_url, "tests") as post,
+        collecting(post) as archive,
+        fleet(relay.url) as ships,
+    ):
+        gateways = await family(ships, **own)
+        assert {(await gateways.call()).status for _ in range(CALLS)} == {200}
+        before = gateways.pids()
+        for number in (1, 2):
+            os.kill(before[number], signal.SIGKILL)
+        await gateways.all_started(COUNT + 2)
+        after = gateways.pids()
+        assert (after[1] != before[1], after[2] != before[2], after[3]) == (True, True, before[3])
+        assert {line["status"] for line in gateways.parent.said("gateway process ended")} == {128 + signal.SIGKILL}
+        written = {journal.decode(record).id for record in spooled(tmp_path)}
+        assert len(written) == CALLS
+        await relay.open()
+        await until(lambda: {journal.decode(body).id for body in archive.bodies} == written, within_s=LONG_S)
+        assert {(await gateways.call()).status for _ in range(CALLS)} == {200}
+
+
+async def test_settings_that_have_gone_bad_stop_nobody_who_runs_and_are_read_again(
+    ships: Fleet, tmp_path: Path
+) -> None:
+    url = tmp_path / "cache-url"
+    url.write_text("memory:")
+    gateways = await family(ships, cache_url_file=str(url))
+    url.write_text("elsewhere:")
+    os.kill(gateways.pids()[2], signal.SIGKILL)
+    await gateways.parent.says("gateway process ended", times=2, within_s=LONG_S)
+    assert (await gateways.own(1, "/livez")).status == 200
+    assert (await gateways.call()).status == 200
+    url.write_text("memory:")
+    await gateways.all_started(COUNT + 1)
+    assert (await gateways.own(2, "/livez")).status == 200
+
+
+async def test_no_process_outlives_its_parent(ships: Fleet) -> None:
+    gateways = await family(ships)
+    await gateways.parent.kill()  # returns once nobody writes any more what it says
+    await until_refused(gateways)
+    assert len(gateways.parent.said("gateway stopping")) == COUNT
+
+
+async def test_a_second_signal_ends_them_all_at_once(ships: Fleet) -> None:
+    await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
+    gateways = await family(ships, deadline_s=60)
+    await gateways.all_ready()
+    ships.gate.shut()
+    begun = asyncio.create_task(gateways.ask_about(1950))
+    await until(lambda: bool(ships.heard("cnaf")))
+    gateways.parent.signal(signal.SIGTERM)
+    await gateways.parent.says("gateway stopping", times=COUNT)
+    gateways.parent.signal(signal.SIGTERM)
+    assert await gateways.parent.ended() == 128 + signal.SIGTERM
+    with pytest.raises(ClientConnectionError):
+        await begun
+
+
+GOOD = {
+    "BOUQUET_GATEWAY_TOKEN_KEY": TOKEN_KEY.reveal(),
+    "BOUQUET_GATEWAY_TOKENS_FROM": "claims",
+    "BOUQUET_GATEWAY_PROVIDERS": "cnaf",
+}
+
+
+@pytest.mark.parametrize(
+    ("count", "wrong", "told"),
+    [
+        ("2", {"BOUQUET_BUS_URL": "memory:"}, "BOUQUET_GATEWAY_PROCESSES: several need a broker"),
+        ("0", {}, "BOUQUET_GATEWAY_PROCESSES: must be 1 or more"),
+        ("2", {"BOUQUET_GATEWAY_PORT": "0"}, "BOUQUET_GATEWAY_PORT: must be said"),
+        ("2", {"BOUQUET_GATEWAY_HEDGE_AFTER_S": "60"}, "BOUQUET_GATEWAY_HEDGE_AFTER_S: must be shorter"),
+        ("2", {"BOUQUET_GATEWAY_PROVIDERS": ""}, "BOUQUET_GATEWAY_PROVIDERS: is required"),
+        (
+            "2",
+            {"BOUQUET_GATEWAY_CACHE_URL": "elsewhere:"},
+            "BOUQUET_GATEWAY_CACHE_URL: must be memory: or redis(s)://…",
+        ),
+    ],
+)
+async def test_wrong_settings_end_it_with_one_clear_line(
+    broker_url: str, count: str, wrong: Mapping[str, str], told: str
+) -> None:
+    port = {"BOUQUET_GATEWAY_PORT": str(ports_in_a_row(3))}
+    environ = {"BOUQUET_BUS_URL": broker_url, **GOOD, **port, **wrong}
+    async with running(environ, "bouquet-gateway", "serve", "--processes", count) as process:
+        assert await process.ended(within_s=LONG_S) == 2
+        [line] = [line for line in process.text.splitlines() if not line.startswith("{")]
+        assert line.startswith(told)
+
+
+async def test_a_spool_that_cannot_be_written_is_told_once(broker_url: str, tmp_path: Path) -> None:
+    """Which only who writes it finds out."""
+    (tmp_path / "spool").write_text("a file")
+    spool = {
+        "BOUQUET_GATEWAY_JOURNAL": "true",
+        "BOUQUET_GATEWAY_JOURNAL_KEY": f"{KEY.name}:{KEY.secret.reveal()}",
+        "BOUQUET_GATEWAY_JOURNAL_SPOOL": str(tmp_path / "spool"),
+    }
+    environ = {"BOUQUET_BUS_URL": broker_url, "BOUQUET_GATEWAY_PORT": str(ports_in_a_row(3)), **GOOD, **spool}
+    async with running(environ, "bouquet-gateway", "serve", "--processes", "2") as process:
+        assert await process.ended(within_s=LONG_S) == 2
+        assert re.findall(r"BOUQUET_GATEWAY_JOURNAL_SPOOL: .*", process.text) == [
+            "BOUQUET_GATEWAY_JOURNAL_SPOOL: cannot be written (File exists)"
+        ]
+
+
+@pytest.mark.parametrize("taken", [0, 2])
+async def test_a_port_that_others_share_is_not_joined(broker_url: str, taken: int) -> None:
+    first = ports_in_a_row(3)
+    with listener(first + taken, socket.SO_REUSEPORT):
+        environ = {"BOUQUET_BUS_URL": broker_url, "BOUQUET_GATEWAY_PORT": str(first), **GOOD}
+        async with running(environ, "bouquet-gateway", "serve", "--processes", "2") as process:
+            assert await process.ended(within_s=LONG_S) == 2
+            assert (
+                f"BOUQUET_GATEWAY_PORT: {first + taken} cannot be listened on (Address already in use)" in process.text
+            )
+
+
+async def test_one_gateway_alone_says_as_clearly_that_its_port_is_taken(broker_url: str) -> None:
+    port = ports_in_a_row(1)
+    with listener(port, socket.SO_REUSEADDR):
+        environ = {"BOUQUET_BUS_URL": broker_url, "BOUQUET_GATEWAY_PORT": str(port), **GOOD}
+        async with running(environ, "bouquet-gateway", "serve") as process:
+            assert await process.ended(within_s=LONG_S) == 2
+            assert f"BOUQUET_GATEWAY_PORT: {port} cannot be listened on (Address already in use)" in process.text
+
+
+def listener(port: int, option: int) -> socket.socket:
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, option, 1)
+    made.bind((HOST, port))
+    made.listen()
+    return made
+
+
+async def until_refused(gateways: Family) -> None:
+    async with asyncio.timeout(LONG_S):
+        while True:
+            try:
+                await gateways.call()
+            except ClientConnectionError:
+                return
