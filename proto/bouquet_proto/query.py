@@ -74,6 +74,8 @@ def _append(items: tuple[str, ...] | Malformed, value: str | Malformed | None) -
 
 
 def _decode(text: str) -> str | Malformed:
+    if text.isascii() and text.isprintable() and "%" not in text and "+" not in text:
+        return text if len(text) <= MAX_VALUE_LENGTH else MALFORMED  # as most are: it stands for itself
     try:
         # Bytes that the HTTP server could not decode come as surrogates.
         value = unquote_to_bytes(text.replace("+", " ").encode(errors="surrogateescape")).decode()

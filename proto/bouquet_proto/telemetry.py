@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanContext, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import Counter
-from pythonjsonlogger.json import JsonFormatter
+from pythonjsonlogger.msgspec import MsgspecFormatter
 
 from bouquet_proto import metrics
 from bouquet_proto.failures import FAILURES
@@ -217,7 +217,7 @@ class _Context(logging.Filter):
         return True
 
 
-class _Formatter(JsonFormatter):
+class _Formatter(MsgspecFormatter):
     """Drops tracebacks: they quote the values that raised them. Type and place stay."""
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
@@ -236,6 +236,9 @@ def configure_logs(service: str, level: str) -> None:
         _Formatter("%(levelname)s %(name)s %(message)s %(service)s %(request_id)s %(trace_id)s", timestamp=True)
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # Of each record, what no line says: who called, thread, process (the logging HOWTO's "Optimization").
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     for name in UNSPOKEN_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date
+from functools import lru_cache
 
 from msgspec import Struct, structs
 
@@ -48,9 +49,15 @@ def renamed(checks: Iterable[Check], names: Mapping[str, str]) -> tuple[Check, .
     )
 
 
-def names_of(check: Check) -> dict[str, str]:
+def names_of(check: Check) -> Mapping[str, str]:
     """Canonical field to query name, for every field of the check's rule."""
-    return {field: check.names.get(field, known.name) for field, known in RULES[check.rule].fields.items()}
+    return _names(check.rule, tuple(check.names.items()))
+
+
+@lru_cache(maxsize=4096)
+def _names(rule: str, own: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    names = dict(own)
+    return {field: names.get(field, known.name) for field, known in RULES[rule].fields.items()}
 
 
 def apply(stages: tuple[tuple[Check, ...], ...], query: Query, today: date) -> Values | Refusals:
@@ -59,10 +66,7 @@ def apply(stages: tuple[tuple[Check, ...], ...], query: Query, today: date) -> V
     for stage in stages:
         codes: list[str] = []
         for check in stage:
-            reading = Reading(query, names_of(check), today)
-            RULES[check.rule].read(reading)
-            values |= reading.values
-            codes += reading.codes
+            RULES[check.rule].read(Reading(query, names_of(check), today, values, codes))
         if codes:
             return Refusals(tuple(dict.fromkeys(codes)))
     return values

@@ -68,7 +68,7 @@ def _first_fault(parts: dict[str, int]) -> str | None:
 
 def _day(parts: dict[str, int]) -> date | None:
     try:
-        return date(*(parts[part] for part in PARTS))
+        return date(*map(parts.__getitem__, PARTS))
     except ValueError:
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any, TypeAlias
 
@@ -31,15 +31,14 @@ class Field(Struct, frozen=True, kw_only=True):
     required: bool = False
 
 
-class Reading:
+class Reading(Struct, gc=False):
     """One rule's view of the query: canonical field names in, values and codes out."""
 
-    def __init__(self, query: Query, names: dict[str, str], today: date) -> None:
-        self.query = query
-        self.names = names
-        self.today = today
-        self.values: Values = {}
-        self.codes: list[str] = []
+    query: Query
+    names: Mapping[str, str]
+    today: date
+    values: Values
+    codes: list[str]
 
     def text(self, field: str) -> str | Malformed | None:
         """None where absent."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 SIRET = re.compile(r"\d{14}", re.ASCII)
+DOUBLED = str.maketrans("0123456789", "0246813579")
 LA_POSTE = "356000000"
 """Its establishments have numbers that no checksum covers."""
 
@@ -16,5 +17,4 @@ def is_siret(text: str) -> bool:
 
 def _luhn(digits: str) -> int:
     """Every second digit from the right counts double, and a double counts as the sum of its own digits."""
-    plain, doubled = digits[::-2], digits[-2::-2]
-    return sum(map(int, plain)) + sum(sum(divmod(2 * int(digit), 10)) for digit in doubled)
+    return sum(map(int, digits[::-2] + digits[-2::-2].translate(DOUBLED)))
