@@ -72,7 +72,7 @@ def decode(body: bytes) -> Access:
 
 def pseudonym(key: Secret, identity: Identity) -> str:
     """The same for every way of writing the same name; another for every other person, key, or kind of identifier."""
-    return hmac.new(key.reveal().encode(), msgspec.json.encode(_named(identity)), "sha256").hexdigest()
+    return hmac.digest(key.reveal().encode(), msgspec.json.encode(_named(identity)), "sha256").hex()
 
 
 def _named(identity: Identity) -> list[str]:
@@ -89,4 +89,4 @@ def _named(identity: Identity) -> list[str]:
 
 def _folded(text: str) -> str:
     """Letters and digits alone, without case or accents."""
-    return "".join(char for char in unicodedata.normalize("NFKD", text).casefold() if char.isalnum())
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", text).casefold()))

@@ -58,7 +58,7 @@ def test_versions_of_a_resource_are_a_family_with_the_scopes_of_all() -> None:
     match = found("/v4/acme/dossier/identite", [offer(dossier(), newer)])
     assert match and match.served
     assert match.served.operation == newer
-    assert match.family.scopes() == {"acme_dossier", "acme_age", "acme_newer"}
+    assert match.family.scopes == {"acme_dossier", "acme_age", "acme_newer"}
 
 
 @pytest.mark.parametrize("path", ["/acme/dossier/identite", "/v/acme/dossier/identite", "/v3/api/v2/dossier-acme"])

@@ -36,6 +36,7 @@ def admission(most: int) -> Middleware:
     """Lets `most` requests be under way at once."""
     in_flight, refusals = 0, _Refusals()
     metrics.MAX_IN_FLIGHT.set(most)
+    metrics.IN_FLIGHT.set_function(lambda: in_flight)
 
     @web.middleware
     async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -45,12 +46,10 @@ def admission(most: int) -> Middleware:
         if in_flight >= most:
             return refusals.answer(request)
         in_flight += 1
-        metrics.IN_FLIGHT.set(in_flight)
         try:
             return await handler(request)
         finally:
             in_flight -= 1
-            metrics.IN_FLIGHT.set(in_flight)
 
     return admit
 

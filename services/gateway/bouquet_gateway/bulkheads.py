@@ -36,7 +36,7 @@ class Bulkheads:
             return Failed("provider_busy")
         call = asyncio.create_task(self._bus.call(provider, request))
         calls.add(call)
-        gauge = metrics.CALLS_IN_FLIGHT.labels(provider)
+        gauge = metrics.calls_in_flight(provider)
         gauge.inc()
 
         def ended(_: object) -> None:

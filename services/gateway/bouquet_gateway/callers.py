@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from bouquet_gateway.addresses import client_of
+from bouquet_gateway.addresses import Networks, client_of
 from bouquet_gateway.catalogue import V2, Match
 from bouquet_gateway.gateway import Gateway
 from bouquet_gateway.holders import Holder, accept, admit, budget_of
@@ -57,9 +57,12 @@ async def admitted(gateway: Gateway, request: web.Request, carrier: Carrier, dea
     journey.token = None if isinstance(holder, Problem) else holder
     if is_exempt(gateway, carrier):
         return holder
-    forwarded = request.headers.getall("X-Forwarded-For", [])
-    admit(holder, client_of(request.remote or "", forwarded, gateway.trusted_proxies), time.time())
+    admit(holder, lambda: _address_of(request, gateway.trusted_proxies), time.time())
     return holder
+
+
+def _address_of(request: web.Request, trusted: Networks) -> str:
+    return client_of(request.remote or "", request.headers.getall("X-Forwarded-For", []), trusted)
 
 
 def is_exempt(gateway: Gateway, carrier: Carrier) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -30,7 +31,7 @@ PLANS = {"regime": {operation.id: operation for operation in quotient_familial.O
 """The operations that each plan may serve, as we know them: an offer cannot make a plan of something else."""
 
 
-class Served(Struct, frozen=True):
+class Served(Struct, frozen=True, dict=True):
     """An operation, and who answers it."""
 
     operation: Operation
@@ -46,7 +47,7 @@ class Served(Struct, frozen=True):
     def provider(self) -> str:
         return next(iter(self.authorities))
 
-    @property
+    @cached_property
     def version(self) -> str:
         """`v2`, `v3`."""
         _, number = split(self.operation.path)
@@ -67,7 +68,7 @@ class Naming(Struct, frozen=True):
     by_ine: bool = False
 
 
-class Family(Struct, frozen=True):
+class Family(Struct, frozen=True, dict=True):
     """One resource in all its versions. Each has one modality from v3 on; in v2, up to three."""
 
     versions: Mapping[int, tuple[Served, ...]]
@@ -76,6 +77,7 @@ class Family(Struct, frozen=True):
         for modalities in self.versions.values():
             yield from modalities
 
+    @cached_property
     def scopes(self) -> frozenset[str]:
         return frozenset(scope for served in self.each() for scope in served.operation.scopes)
 
@@ -132,9 +134,9 @@ class Catalogue:
 
 def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
     """The citizen's session first, then the INE, then civil status or whatever else the path takes (§1.2)."""
-    by_modality = {served.operation.modality: served for served in modalities}
     if len(modalities) == 1:
         return modalities[0]
+    by_modality = {served.operation.modality: served for served in modalities}
     if naming.by_session and "france_connect" in by_modality:
         return by_modality["france_connect"]
     if naming.by_ine and "ine" in by_modality:

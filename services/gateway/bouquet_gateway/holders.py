@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 from bouquet_gateway.addresses import is_in
@@ -39,13 +40,13 @@ class Claims:
         return
 
 
-def admit(holder: Holder, address: str, now: float) -> None:
-    """Before pace and route. Raises `Problem`."""
+def admit(holder: Holder, address: Callable[[], str], now: float) -> None:
+    """Before pace and route. Raises `Problem`. Most tokens may come from anywhere, and then nobody asks where from."""
     if isinstance(holder, Problem):
         return
     if holder.blacklisted_at is not None and holder.blacklisted_at <= now:
         raise Problem("token_blacklisted")
-    if holder.networks is not None and not is_in(address, holder.networks):
+    if holder.networks is not None and not is_in(address(), holder.networks):
         raise Problem("ip_forbidden")
 
 

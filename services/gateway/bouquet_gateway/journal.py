@@ -5,8 +5,8 @@ A call whose record cannot be kept is not answered with data: an access that nob
 
 from __future__ import annotations
 
+import secrets
 import time
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -86,7 +86,7 @@ def record_of(journey: Journey, status: int, key: Key) -> Access:
     elapsed_s = time.perf_counter() - journey.began
     token, person = journey.token, journey.person
     return Access(
-        id=uuid.uuid4().hex,
+        id=secrets.token_hex(16),
         at=round(time.time() - elapsed_s, 3),
         outcome=_outcome(journey, status),
         status=status,

@@ -68,7 +68,7 @@ async def answer(request: web.Request) -> web.Response:
     asker = await identify(gateway, request, match, carrier, holder, deadline)
     token = asker.token
     journey.token, journey.person = token, asker.citizen
-    _authorise(token, match.family.scopes())
+    _authorise(token, match.family.scopes)
     async with _alone(gateway, request, budget_of(carrier, holder)):
         journey.reached_data = True
         served = _version(match)
@@ -180,12 +180,12 @@ def _cache_key(gateway: Gateway, request: web.Request, served: Served, asked: As
     if not served.operation.cache_s or bypassed or isinstance(asked, Refusals):
         return ""
     person = msgspec.json.encode([asked.identity, asked.parameters], order="sorted")
-    return key_of(gateway.cache_secret, "data", served.operation.id, person.decode(), f"{today:%Y-%m}")
+    return key_of(gateway.cache_secret, "data", served.operation.id, person.decode(), today.isoformat()[:7])
 
 
 async def _from_cache(gateway: Gateway, journey: Journey, key: str) -> Raw | None:
     stored = await gateway.cache.get(key) if key else None
-    metrics.CACHE.labels("bypassed" if not key else "hit" if stored else "miss").inc()
+    metrics.cache_lookups("bypassed" if not key else "hit" if stored else "miss").inc()
     if stored is None:
         return None
     journey.cached_for_s = stored.expires_in_s
@@ -206,7 +206,7 @@ async def _asked(
     with journey.waiting():
         verdict, joined = await gateway.flights.join(key, ask) if key else (await ask(), False)
     if joined:
-        metrics.CACHE.labels("joined").inc()
+        metrics.cache_lookups("joined").inc()
     gateway.hear(served.status, outage=is_outage(verdict.reply, served.problems))
     journey.provider = verdict.provider
     journey.regime = verdict.provider if served.operation.plan else ""

@@ -53,7 +53,7 @@ REPLIES_RESHAPED = Counter(
     "Resources unlike their offer: refused, or trimmed of the fields that it does not name.",
     ["provider", "result"],
 )
-CACHE = Counter(
+CACHE_LOOKUPS = Counter(
     "bouquet_gateway_cache_lookups_total", "Lookups by what the cache gave: hit, miss, joined, bypassed.", ["result"]
 )
 REGIME = Counter(
@@ -69,6 +69,9 @@ REGIME_ANOMALIES = Counter(
 requests = cache(REQUESTS.labels)
 request_seconds = cache(REQUEST_SECONDS.labels)
 problems = cache(PROBLEMS.labels)
+cache_lookups = cache(CACHE_LOOKUPS.labels)
+calls_in_flight = cache(CALLS_IN_FLIGHT.labels)
+regime = cache(REGIME.labels)
 
 JOURNAL_WRITTEN = Counter("bouquet_gateway_journal_written_total", "Records written into the spool.")
 JOURNAL_SENT = Counter("bouquet_gateway_journal_sent_total", "Records that the post has confirmed.")

@@ -60,7 +60,7 @@ async def _ask_regimes(gateway: Gateway, served: Served, lookup: Lookup, today: 
     )
     await _remember(gateway.cache, hint_key, ruling)
     verdict = ruling.verdict
-    metrics.REGIME.labels(verdict.provider or "none", ruling.source).inc()
+    metrics.regime(verdict.provider or "none", ruling.source).inc()
     if verdict.anomaly:
         metrics.REGIME_ANOMALIES.labels(verdict.anomaly.value).inc()
     note({"bouquet.regime": verdict.provider or "none", "bouquet.regime.source": ruling.source})
