@@ -139,8 +139,15 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=8000, help="where the gateway answers")
     parser.add_argument("--bus", default=EMBEDDED, help="amqp://… for a real broker")
-    parser.add_argument("--cases", type=Path, help="folder of case files: a sandbox in place of the simulators")
+    parser.add_argument("--cases", type=_folder, help="folder of case files: a sandbox in place of the simulators")
     return parser.parse_args()
+
+
+def _folder(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is not a folder")
+    return path
 
 
 def _environ(arguments: argparse.Namespace) -> dict[str, str]:

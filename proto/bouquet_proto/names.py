@@ -30,7 +30,7 @@ CASEBOOK = "bouquet.casebook"
 """Entry point group of the one who answers for every worker in a sandbox."""
 
 COMMANDS = "bouquet.commands"
-"""Entry point group: more subcommands of `bouquet-worker`."""
+"""Entry point group: more subcommands of `bouquet-worker`. Each fills a parser; its docstring is its help."""
 
 SIMULATORS = "bouquet.simulators"
 """Entry point group: a provider's `Simulator`."""

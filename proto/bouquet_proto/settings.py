@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+import socket
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -44,6 +47,17 @@ class SettingsError(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+@contextmanager
+def can_listen(host: str, port: int) -> Iterator[None]:
+    """Around the start of a server: an address that is taken, or nowhere, is a wrong setting."""
+    try:
+        yield
+    except OSError as error:
+        named = isinstance(error, socket.gaierror) or error.errno is None
+        why = error.strerror if named else os.strerror(error.errno or 0)
+        raise SettingsError([f"{host}:{port}: cannot be listened on: {why}"]) from None
 
 
 class MeshSettings(Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ import pytest
 from bouquet_cnaf.simulator import simulator
 from bouquet_proto.bus import open_bus
 from bouquet_proto.messages import Found
+from bouquet_worker.__main__ import main
 from bouquet_worker.simulate import listening
 from bouquet_worker.testing import cases_in
 from bouquet_worker.testing.workbench import TODAY, Front, Held, lookup_of, simulating
@@ -111,6 +112,14 @@ async def test_a_worker_does_not_start_where_nobody_reaches_it(
     with started(tmp_path / "log", environ, "bouquet_worker", "run", "cnaf") as process:
         assert await ended(process, within_s=30) == 2
     assert (tmp_path / "log").read_text() == f"{told}\n"
+
+
+def test_its_help_tells_of_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "casebook answer on the bus for every installed worker, from case files" in told
+    assert "check-cases say which case files cannot be read" in told
 
 
 def test_a_provider_that_is_not_installed_is_refused_with_those_that_are() -> None:

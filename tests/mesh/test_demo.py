@@ -157,4 +157,6 @@ async def test_a_demo_whose_port_is_taken_says_so_and_leaves_nothing_behind() ->
         async with started(port=taken.getsockname()[1]) as (process, mark):
             assert await process.ended(within_s=READY_WITHIN_S) == 1
             assert "bouquet-gateway serve ended with status" in process.text
+            assert "cannot be listened on: Address already in use" in process.text
+            assert "Traceback" not in process.text
             assert marked(mark) == []

@@ -65,7 +65,7 @@ TABLE: dict[str, list[Row]] = {
     "nom_usage": [
         Row("any text is kept", "nomUsage=Nguyễn 2", {"nom_usage": "Nguyễn 2"}),
         Row("a missing use name is fine", "", {}),
-        Row("a blank use name is as good as a missing one", "nomUsage=", {}),
+        Row("a blank use name is not a missing one", "nomUsage=", {"nom_usage": ""}),
         Row("a list of use names", "nomUsage[]=DUPONT", "00366"),
     ],
     "prenoms_optional": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from pathlib import Path
 
@@ -46,6 +47,17 @@ async def test_a_process_answers_datapass_and_probes(url: Secret) -> None:
         assert await process.stop() == 0
     async with open_store(url) as store:
         assert (await token(store, id_)).id == id_
+
+
+async def test_a_port_that_is_taken_is_not_told_as_a_database_that_is_away(url: Secret) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        environ = {"BOUQUET_REGISTRY_DATABASE_URL": url.reveal(), "BOUQUET_REGISTRY_PORT": port}
+        async with running(environ, "bouquet-registry", "serve") as process:
+            assert await process.ended(within_s=30.0) == 2
+            assert f"127.0.0.1:{port}: cannot be listened on: Address already in use" in process.text
 
 
 async def test_an_embedded_gateway_hosts_the_registry(url: Secret, tmp_path: Path) -> None:

@@ -84,6 +84,7 @@ OTHER = [
     pytest.param(QUOTIENT, ELOISE, UNDATED, id="a date less"),
     pytest.param(QUOTIENT, UNDATED, ELOISE, id="a date more"),
     pytest.param(QUOTIENT, ELOISE, ELOISE | {"nomUsage": "LEÛ"}, id="a name of use more"),
+    pytest.param(QUOTIENT, ELOISE, ELOISE | {"nomUsage": ""}, id="a blank name of use more"),
     pytest.param(QUOTIENT, ELOISE | {"annee": 2026}, ELOISE, id="a year less"),
     pytest.param(QUOTIENT, ELOISE, ELOISE | {"codeCogInseeCommuneNaissance": "2B033"}, id="another commune"),
     pytest.param(QUOTIENT, ELOISE | {"moisDateNaissance": "06"}, ELOISE, id="a case's padded month"),

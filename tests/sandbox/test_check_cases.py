@@ -88,7 +88,7 @@ def test_a_folder_of_no_operation(tmp_path: Path) -> None:
             "a call never has anneeDateDaissance, jourDateNaissance, moisDateNaissance",
         ),
         (THEODORE | {"codeCogInseePaysNaissance": "99351"}, "a call never has codeCogInseeCommuneNaissance"),
-        (THEODORE | {"nomUsage": ""}, "a call never has nomUsage"),
+        (THEODORE | {"nomCommuneNaissance": ""}, "a call never has nomCommuneNaissance"),
         (THEODORE | {"moisDateNaissance": "012"}, "the nearest call has another moisDateNaissance"),
     ],
 )

@@ -96,6 +96,12 @@ def test_over_rabbitmq_the_casebook_is_a_process_of_its_own(broker_url: str, tmp
         assert [status for status, _ in (ask(url, token, "a"), before, ask(url, token, "b"))] == [200, 404, 200]
 
 
+def test_a_folder_of_cases_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    command = [sys.executable, "deploy/demo/demo.py", "--cases", str(tmp_path / "typo")]
+    told = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert (told.returncode, "typo is not a folder" in told.stderr) == (2, True)
+
+
 def test_make_says_it_so() -> None:
     told = subprocess.run(
         ["make", "-n", "sandbox", "CASES=/some/cases", "PORT=8123", "-o", ".venv/run"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bouquet_proto.rules.reading import Field, Reading, Rule, text, texts
+from bouquet_proto.rules.reading import ANYTHING, Field, Reading, Rule, text, texts
 
 NAME = re.compile(r"[a-zA-ZÀ-ÖØ-öø-ÿ' -]+")
 SEXE = re.compile(r"[MF]", re.IGNORECASE | re.ASCII)
@@ -19,8 +19,10 @@ def _nom(reading: Reading) -> None:
 
 
 def _nom_usage(reading: Reading) -> None:
-    """Any text: only what cannot be read is refused."""
-    reading.accept("nom_usage", "00366")
+    """Any text: only what cannot be read is refused. A blank one is kept, since no case of a sandbox that has none is
+    meant then (http-contract §6.4)."""
+    if reading.text("nom_usage") is not None:
+        reading.require("nom_usage", ANYTHING, "00366")
 
 
 def _prenoms_optional(reading: Reading) -> None:

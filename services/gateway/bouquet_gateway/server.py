@@ -22,6 +22,7 @@ from msgspec import Struct
 from bouquet_gateway.problems import NO_ROWS, Problem, render
 from bouquet_gateway.responses import json_bytes
 from bouquet_proto import telemetry
+from bouquet_proto.settings import can_listen
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,8 @@ class Limits(Struct, frozen=True, kw_only=True):
 async def serving(
     app: web.Application, host: str, port: int, *, limits: Limits | None = None, reuse_port: bool = False
 ) -> AsyncIterator[int]:
-    """Gives the bound port. Leaving stops the intake, lets running requests finish, then closes every connection.
+    """Gives the bound port; raises `SettingsError` where there is none to have. Leaving stops the intake, lets running
+    requests finish, then closes every connection.
 
     With `reuse_port`, several processes may listen on one port.
     """
@@ -64,7 +66,8 @@ async def serving(
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, backlog=BACKLOG, reuse_port=reuse_port or None)
-        await site.start()
+        with can_listen(host, port):
+            await site.start()
         yield site.port
     finally:
         await runner.cleanup()

@@ -18,7 +18,7 @@ from bouquet_proto.garbage import spare_the_started
 from bouquet_proto.loop import watched_loop
 from bouquet_proto.metrics import READY, exposition
 from bouquet_proto.post import open_post
-from bouquet_proto.settings import MeshSettings, load_mesh
+from bouquet_proto.settings import MeshSettings, can_listen, load_mesh
 from bouquet_proto.signals import stop_requested
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.settings import RegistrySettings
@@ -110,7 +110,8 @@ async def _listening(app: web.Application, settings: RegistrySettings) -> AsyncI
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port)
-        await site.start()
+        with can_listen(settings.host, settings.port):
+            await site.start()
         yield site.port
     finally:
         await runner.cleanup()

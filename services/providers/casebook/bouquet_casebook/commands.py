@@ -15,13 +15,13 @@ from bouquet_worker.run import run
 
 
 def casebook(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Answer on the bus for every installed worker, from case files."
+    """answer on the bus for every installed worker, from case files"""
     parser.add_argument("--cases", type=_folder, required=True)
     parser.set_defaults(command=_casebook)
 
 
 def check_cases(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Say which case files cannot be read, reached or told apart, or do not fit the schema."
+    """say which case files cannot be read, reached or told apart, or do not fit the schema"""
     parser.add_argument("cases", type=_folder)
     parser.set_defaults(command=_check_cases)
 

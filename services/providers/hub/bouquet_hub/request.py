@@ -34,7 +34,7 @@ def query_of(who: Identite) -> dict[str, str]:
     """The person, for any prestation. The birth date is always sent, the commune only for births in France (§3.2)."""
     born_in_france = who.code_cog_insee_pays_naissance == FRANCE
     query = {
-        "nomUsage": transliterate(who.nom_usage or ""),
+        "nomUsage": transliterate((who.nom_usage or "").strip()),
         "nomNaissance": transliterate(who.nom_naissance),
         "listePrenoms": transliterate(" ".join(who.prenoms)),
         "dateNaissance": who.date_naissance(),

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 import msgspec
@@ -58,7 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     scaffold.command(commands.add_parser("new", help="a folder to begin a provider with"))
 
     for name, entry in sorted(_installed(COMMANDS).items()):
-        entry.load()(commands.add_parser(name))
+        add: Callable[[argparse.ArgumentParser], None] = entry.load()
+        add(commands.add_parser(name, help=add.__doc__))
     return parser
 
 

@@ -18,6 +18,7 @@ from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
 from bouquet_proto import telemetry
+from bouquet_proto.settings import can_listen
 from bouquet_worker.worker import paris_today
 
 log = logging.getLogger(__name__)
@@ -173,9 +174,9 @@ async def listening(app: web.Application, host: str, port: int) -> AsyncIterator
     """Serves an application; gives its base URL. Port 0 takes a free one. A handler ends with its client."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, handler_cancellation=True)
     await runner.setup()
-    site = web.TCPSite(runner, host, port)
-    await site.start()
     try:
+        with can_listen(host, port):
+            await web.TCPSite(runner, host, port).start()
         bound = runner.addresses[0][1]
         yield f"http://{host}:{bound}"
     finally:
