@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from bouquet_france_connect.personas import MAELYS
 from bouquet_gateway import courier
+from bouquet_gateway.pseudonyms import keys_of
 from bouquet_proto.identity import Identite
 from bouquet_proto.journal import pseudonym
 from bouquet_proto.settings import Secret, SettingsError
@@ -158,6 +160,31 @@ async def test_without_a_journal_there_is_no_record(tmp_path: Path) -> None:
     async with mesh(journal_spool=str(tmp_path / "spool")) as client:
         assert (await client.get(params=CAF_ALLOCATAIRE)).status == 200
     assert not (tmp_path / "spool").exists()
+
+
+NEXT_SECRET = "the key of another year and as long as the one before"
+
+
+@pytest.mark.parametrize(("day", "name"), [("2099-01-01", KEY.name), ("2026-01-01", "2026-01-01")])
+async def test_the_next_key_counts_from_its_day_on(tmp_path: Path, day: str, name: str) -> None:
+    both = Secret(f"{KEY.name}:{KEY.secret.reveal()}, {day}:{NEXT_SECRET}")
+    async with journaled(tmp_path, journal_key=both) as client:
+        await client.get(params=CAF_ALLOCATAIRE)
+        assert (await client.record()).key == name
+
+
+def test_a_day_has_one_key() -> None:
+    keys = keys_of(Secret(f"1:{NEXT_SECRET},2027-01-31:{NEXT_SECRET}"))
+    midnight = datetime(2027, 1, 31, tzinfo=UTC).timestamp()
+    assert [keys.at(midnight + seconds).name for seconds in (-0.001, 0.0)] == ["1", "2027-01-31"]
+
+
+@pytest.mark.parametrize("more", ["next:" + NEXT_SECRET, "2027-02-30:" + NEXT_SECRET, "2027-01-31:short", ""])
+async def test_a_next_key_that_is_wrong_is_told_at_the_start(tmp_path: Path, more: str) -> None:
+    both = Secret(f"{KEY.name}:{KEY.secret.reveal()},{more}")
+    with pytest.raises(SettingsError, match="JOURNAL_KEY"):
+        async with journaled(tmp_path, journal_key=both):
+            pass
 
 
 @pytest.mark.parametrize("key", ["", "2026", ":a secret without a name that is long enough", "2026:short"])

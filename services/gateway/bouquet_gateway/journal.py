@@ -16,9 +16,10 @@ from bouquet_gateway import metrics
 from bouquet_gateway.courier import carrying
 from bouquet_gateway.journey import Journey
 from bouquet_gateway.problems import Problem, code_of, row_of
+from bouquet_gateway.pseudonyms import Keys
 from bouquet_gateway.spool import Spool, SpoolFull, open_spool
 from bouquet_proto import telemetry
-from bouquet_proto.journal import Access, Key, Outcome, encode, pseudonym
+from bouquet_proto.journal import Access, Outcome, encode, pseudonym
 from bouquet_proto.post import Post
 
 FULL = "journal_full"
@@ -46,9 +47,9 @@ class NoJournal:
 
 
 class SpooledJournal:
-    def __init__(self, spool: Spool, key: Key) -> None:
+    def __init__(self, spool: Spool, keys: Keys) -> None:
         self._spool = spool
-        self._key = key
+        self._keys = keys
 
     @property
     def is_full(self) -> bool:
@@ -63,7 +64,7 @@ class SpooledJournal:
         if not journey.is_recorded:
             return
         try:
-            self._spool.append(encode(record_of(journey, status, self._key)))
+            self._spool.append(encode(record_of(journey, status, self._keys)))
         except SpoolFull:
             metrics.JOURNAL_REFUSED.inc()
             raise Problem(FULL) from None
@@ -71,23 +72,24 @@ class SpooledJournal:
 
 
 @asynccontextmanager
-async def open_journal(folder: Path, max_bytes: int, key: Key, post: Post) -> AsyncIterator[Journal]:
+async def open_journal(folder: Path, max_bytes: int, keys: Keys, post: Post) -> AsyncIterator[Journal]:
     """Raises `OSError` for a folder that cannot be written."""
     with open_spool(folder, max_bytes) as spool:
         metrics.JOURNAL_BYTES.set_function(lambda: spool.used_bytes)
         metrics.JOURNAL_MAX_BYTES.set(max_bytes)
         metrics.JOURNAL_OLDEST_SECONDS.set_function(spool.oldest_age_s)
         async with carrying(spool, post):
-            yield SpooledJournal(spool, key)
+            yield SpooledJournal(spool, keys)
 
 
-def record_of(journey: Journey, status: int, key: Key) -> Access:
+def record_of(journey: Journey, status: int, keys: Keys) -> Access:
     """What the hops learnt. Nothing that the caller wrote but a valid SIRET; of the person, a pseudonym."""
     elapsed_s = time.perf_counter() - journey.began
-    token, person = journey.token, journey.person
+    began_at = round(time.time() - elapsed_s, 3)
+    token, person, key = journey.token, journey.person, keys.at(began_at)
     return Access(
         id=secrets.token_hex(16),
-        at=round(time.time() - elapsed_s, 3),
+        at=began_at,
         outcome=_outcome(journey, status),
         status=status,
         code=_code(journey),

@@ -9,10 +9,9 @@ from typing import Literal
 from msgspec import Struct
 
 from bouquet_gateway.addresses import Networks, networks_of
+from bouquet_gateway.pseudonyms import Keys, keys_of
 from bouquet_gateway.regime_plan import Patience, Strategy
-from bouquet_gateway.tokens import KEY_BYTES
 from bouquet_gateway.trust import Territories, territories
-from bouquet_proto.journal import Key
 from bouquet_proto.names import GATEWAY_PREFIX
 from bouquet_proto.settings import Secret, SettingsError
 
@@ -74,7 +73,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     sandbox."""
     journal_key: Secret = Secret("")
     """`name:secret`: what the journal names persons by, 32 bytes at least. Required with a journal; the registry is
-    given the same, and those before it (`…_JOURNAL_KEYS`)."""
+    given the same, and those before it (`…_JOURNAL_KEYS`). After a comma perhaps the next, `2027-01-31:secret`, which
+    takes its place as that day begins (UTC)."""
     journal_spool: str = "bouquet-journal"
     """Folder on a disk that outlives the process, for records that are not sent yet. Gateways may share it."""
     journal_spool_max_bytes: int = 256 * 1024 * 1024
@@ -96,12 +96,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
             return self.tokens_from == "registry" and not self.sandbox
         return self.journal
 
-    def pseudonyms(self) -> Key:
-        name, _, secret = self.journal_key.reveal().partition(":")
-        if not name or len(secret.encode()) < KEY_BYTES:
-            need = f"must be name:secret of {KEY_BYTES} bytes, or {GATEWAY_PREFIX}JOURNAL false"
-            raise SettingsError([f"{GATEWAY_PREFIX}JOURNAL_KEY: {need}"])
-        return Key(name, Secret(secret))
+    def pseudonyms(self) -> Keys:
+        return keys_of(self.journal_key)
 
     def proxies(self) -> Networks:
         networks = networks_of(self.trusted_proxies)
