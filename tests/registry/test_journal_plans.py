@@ -1,0 +1,73 @@
+"""The usual questions to a long journal read its indexes, never all of it: PostgreSQL's own plans say so."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from sqlalchemy import ColumnElement, Delete, Select, literal_column, select
+from sqlalchemy.dialects import postgresql
+
+from bouquet_proto.settings import Secret
+from bouquet_registry.journal import answers, audit, schema
+from bouquet_registry.journal.schema import journal
+from bouquet_registry.store import Store, open_store, upgrade
+from tests.support.postgres import PostgresServer
+
+pytestmark = pytest.mark.broker
+
+ROWS = 100_000
+A_YEAR = 365
+FILL = f"""
+    INSERT INTO journal SELECT i, md5(i::text), i * {A_YEAR * answers.DAY_S / ROWS}, 'found', 200, '',
+        'dss.quotient_familial.v4', (i % 500)::text, 'token', '13002526500013', 'cnaf', 'CNAF', false, 12.5,
+        md5(i::text), sha256((i % {ROWS // 10})::text::bytea), '2026',
+        sha256(i::text::bytea), sha256((i + 1)::text::bytea)
+    FROM generate_series(1, {ROWS}) AS i
+"""
+
+
+@pytest.fixture(scope="module")
+def database(postgres_server: PostgresServer) -> str:
+    return postgres_server.database()
+
+
+@pytest.fixture
+async def store(database: str) -> AsyncIterator[Store]:
+    """A year of records, written once."""
+    await upgrade(Secret(database))
+    async with open_store(Secret(database)) as opened:
+        async with opened.writing() as connection:
+            if not await connection.scalar(select(journal.c.number).limit(1)):
+                await connection.exec_driver_sql(FILL)
+                await connection.exec_driver_sql("ANALYZE")
+        yield opened
+
+
+def days(first: int, last: int) -> ColumnElement[bool]:
+    return journal.c.at.between(first * answers.DAY_S, last * answers.DAY_S)
+
+
+PEOPLE: list[ColumnElement[Any]] = [literal_column(f"'\\x{number:064x}'::bytea") for number in range(100)]
+QUESTIONS: dict[str, Select[Any] | Delete] = {
+    "who read of one person": select(journal.c.at, journal.c.outcome).where(journal.c.person.in_(PEOPLE)),
+    "calls of two months": answers._calls(days(A_YEAR - 60, A_YEAR)),
+    "justificatifs of two months": answers._avoided(days(A_YEAR - 60, A_YEAR)),
+    "calls of a habilitation": answers._calls(days(A_YEAR - 60, A_YEAR) & (journal.c.habilitation == "7")),
+    "justificatifs of a habilitation": answers._avoided(days(A_YEAR - 60, A_YEAR) & (journal.c.habilitation == "7")),
+    "a piece to verify": select(journal).where(journal.c.number > 50_000).order_by(journal.c.number).limit(2000),
+    "the highest number": select(journal.c.number).order_by(journal.c.number.desc()).limit(1),
+    "a piece to prune": journal.delete().where(journal.c.number <= audit.AT_ONCE),
+    "an id that came twice": select(journal.c.id).where(journal.c.id.in_(["a", "b"])),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+async def test_a_usual_question_does_not_read_the_whole_journal(store: Store, question: str) -> None:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    text = QUESTIONS[question].compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+    async with store.reading() as connection:
+        plan = "\n".join(row[0] for row in await connection.exec_driver_sql(f"EXPLAIN {text}"))
+    assert "Index" in plan
+    assert f"Seq Scan on {schema.journal.name} " not in plan
