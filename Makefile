@@ -52,7 +52,7 @@ bench-profile: .venv/dev ## Where a lookup's time goes, by function, in gateway 
 	@scripts/install_services.sh
 	@.venv/bin/python -m bench.profiling $(if $(LOADED_S),--seconds $(LOADED_S))
 
-bench-capacity: .venv/run ## What one token, cached answer, journal record … costs, for docs/capacity.md
+bench-capacity: .venv/run ## What one token, cached answer, journal record … costs; writes docs/capacity.md anew, with that and the last make bench
 	@scripts/install_services.sh
 	@.venv/bin/python -m bench.capacity
 

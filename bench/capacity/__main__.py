@@ -1,18 +1,18 @@
-"""`make bench-capacity`: unit costs, each with few resources, and CPU rather than time. On a busy machine too, though
-dearer there by what its caches lose. Two minutes on a quiet one."""
+"""`make bench-capacity`: unit costs, each with few resources, and CPU rather than time; then docs/capacity.md, with
+what the last `make bench` says of a lookup. On a busy machine too, though dearer there by what its caches lose. Two
+minutes on a quiet one."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import uvloop
 
-from bench.capacity import broker, cache, journal, offers, registry, tokens
+from bench.capacity import broker, cache, journal, lookup, offers, page, registry, tokens
 from bench.capacity.database import Database
 from bench.capacity.figure import Figure
 from bench.programs import ROOT
@@ -20,7 +20,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.rabbitmq import RabbitNode
 from tests.support.redis import RedisServer
 
-RESULTS = ROOT / "bench" / "results" / "capacity.json"
+OF_LOOKUPS = ROOT / "bench" / "results" / "latest.json"
 TOKENS = (10_000, 100_000, 1_000_000)
 
 
@@ -50,16 +50,14 @@ async def measure(folder: Path) -> list[Figure]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="bench.capacity", description=__doc__)
-    parser.add_argument("--output", type=Path, default=RESULTS)
-    given = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="bouquet-capacity-") as folder,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         figures = runner.run(measure(Path(folder)))
-    given.output.parent.mkdir(exist_ok=True)
-    given.output.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
+    of_lookups = lookup.figures(OF_LOOKUPS) or lookup.of(page.read_measured().figures)
+    page.keep_measured(page.Measured(f"{datetime.now(UTC):%-d %b %Y}", of_lookups + figures))
+    page.write()
 
 
 if __name__ == "__main__":

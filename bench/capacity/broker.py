@@ -29,8 +29,8 @@ async def figures(node: RabbitNode) -> list[Figure]:
             theirs_s, ours_s = await _rest(node)
         found += [
             Figure("broker", f"idle {kind}'s connection", grown, "bytes"),
-            Figure("broker", f"idle {kind}, broker", (theirs_s - alone_s) / PROCESSES * 1e6, "µs/s"),
-            Figure("broker", f"idle {kind}, itself", ours_s / PROCESSES * 1e6, "µs/s"),
+            Figure("broker", f"idle {kind}, broker", (theirs_s - alone_s) / PROCESSES * 1e6, "µs"),
+            Figure("broker", f"idle {kind}, itself", ours_s / PROCESSES * 1e6, "µs"),
         ]
     return found
 

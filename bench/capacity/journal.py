@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 import uuid
 from datetime import UTC, datetime
 
@@ -25,7 +26,9 @@ HABILITATIONS = [str(uuid.uuid4()) for _ in range(500)]
 async def figures(database: Database) -> list[Figure]:
     async with opened(database) as place:
         empty = await place.size_bytes()
+        began = time.perf_counter()
         written_us = await _written_us(place)
+        elapsed_s = time.perf_counter() - began
         kept = (await place.size_bytes() - empty) / ROWS
         server = database.server
         verified_us = await awaited_cpu_us(lambda: verify(place.store), 1, server) / ROWS
@@ -36,6 +39,7 @@ async def figures(database: Database) -> list[Figure]:
         Figure(name, "record in the spool and on the way", float(len(encode(_access(1))) + 1), "bytes"),
         Figure(name, "record kept, with its indexes", kept, "bytes"),
         Figure(name, "record written", written_us, "µs"),
+        Figure(name, "records a second, by one writer", ROWS / elapsed_s, "/s"),
         Figure(name, "record verified", verified_us, "µs"),
         Figure(name, "record counted by stats", counted_us, "µs"),
         Figure(name, f"who-read by one pseudonym, of {ROWS}", found_us, "µs"),

@@ -71,8 +71,8 @@ def _series(offer: Offer) -> list[Figure]:
     series, grown = _count() - before, len(generate_latest(REGISTRY)) - bytes_before
     scraped = cpu_us(lambda: generate_latest(REGISTRY), 20) / _count()
     return [
-        Figure("metrics", f"of a provider of {len(offer.operations)} operations, at a gateway", series, "series"),
-        Figure("metrics", "of a gateway without any", before, "series"),
+        Figure("metrics", f"of a provider of {len(offer.operations)} operations, at a gateway", series, ""),
+        Figure("metrics", "of a gateway without any", before, ""),
         Figure("metrics", "one series shown", grown / series, "bytes"),
         Figure("metrics", "one series shown, time", scraped, "µs"),
     ]
