@@ -31,7 +31,8 @@ FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
 STEADY_S = 10.0
 """A connection that lasted less is one more failure, so that one lost again and again is not made again and again."""
-HEARTBEAT_S = 10
+HEARTBEAT_S = 5
+"""Two or three of them, and the broker gives a silent connection up with its consumers (docs/faults.md)."""
 PROBE_EVERY_S = 1.0
 SILENCE_S = 3.0
 """A broker that takes longer to give a message back does not respond."""

@@ -275,3 +275,70 @@ async def test_a_path_does_not_climb(client: Mesh) -> None:
         answer = await client.get(path, token=token())
         assert answer.status == 404
         assert "bouquet_gateway_requests_total" not in answer.body.decode()
+
+
+DRESSED = {
+    "a dot": QF.replace("/dss", "/./dss"),
+    "a way round": QF.replace("/dss", "/x/../dss"),
+    "a way round, encoded": QF.replace("/dss", "/x/%2e%2e/dss"),
+    "an encoded slash": QF.replace("/dss", "%2fdss"),
+    "a backslash": QF.replace("/dss", "%5cdss"),
+    "letters encoded twice": QF.replace("dss", "%2564ss"),
+    "capitals": QF.upper(),
+    "a parameter of the path": f"{QF};v=1",
+    "a null": f"{QF}%00",
+    "a line break": f"{QF}%0d%0aX-Injected:%20yes",
+    "bytes that are no UTF-8": f"{QF}%c0%af",
+    "a version of other digits": QF.replace("/v3", "/v%D9%A3"),
+}
+
+
+@pytest.mark.parametrize("dress", DRESSED)
+async def test_a_path_in_another_dress_is_no_way_past_a_proxy_s_rules(dress: str, client: Mesh) -> None:
+    """A proxy that guards a path by its letters guards all that we answer there."""
+    answer = await client.get(DRESSED[dress], params=CAF_ALLOCATAIRE)
+    assert answer.status == 404
+    assert "X-Injected" not in answer.headers
+    assert client.calls == {"cnaf": 0, "msa": 0}
+
+
+async def test_a_target_of_another_host_or_form_is_not_served_for_it(client: Mesh) -> None:
+    for method, target in (("GET", "http://evil.test/metrics"), ("CONNECT", "evil.test:443"), ("OPTIONS", "*")):
+        heard = await said(client, request(method=method, target=target))
+        assert heard.count(b"HTTP/1.") == 1
+        assert heard.split()[1] in (b"200", b"400", b"404")
+        assert b"evil" not in heard
+
+
+# Parameters
+
+
+async def test_a_parameter_given_twice_is_the_last_one_everywhere(client: Mesh) -> None:
+    """Rules, cache and fund read the same: nobody is answered for under another's name."""
+    theirs = urlencode(CAF_ALLOCATAIRE, doseq=True)
+    assert (await client.get(query=theirs)).status == 200
+    assert (await client.get(query=f"{theirs}&nomNaissance=CAF-NO-FILE")).status == 404
+    assert (await client.get(query=f"nomNaissance=CAF-NO-FILE&{theirs}")).status == 200
+    assert (await client.get(query=f"{theirs}&recipient=1")).status == 422
+
+
+@pytest.mark.parametrize("flood", ["a&", "a=1&", "prenoms[]=A&", "prenoms[]&", "x[][][]=1&", "%00=&", "&", "=&"])
+async def test_as_many_parameters_as_a_line_can_hold_take_no_time_and_no_other_caller_s(
+    flood: str, client: Mesh
+) -> None:
+    theirs = urlencode(CAF_ALLOCATAIRE, doseq=True)
+    room = 8000 - len(QF) - len(theirs)
+    began = time.monotonic()
+    answer = await client.get(query=flood * (room // len(flood)) + theirs)
+    assert time.monotonic() - began < 2.0
+    assert answer.status in ((404, 422) if flood == "prenoms[]=A&" else (200,))
+    assert (await client.get(query=theirs)).status == 200
+
+
+# A token that is not for today
+
+
+async def test_a_token_for_later_is_refused_today(client: Mesh, claims: bytes) -> None:
+    later = msgspec.json.encode(msgspec.json.decode(claims) | {"nbf": time.time() + 600})
+    answer = await client.get(params=CAF_ALLOCATAIRE, token=signed_by(TOKEN_KEY.reveal().encode(), {}, later))
+    assert answer.status == 401

@@ -141,6 +141,23 @@ def test_an_expired_token_says_so() -> None:
     assert refusal(signed(CLAIMS | {"exp": NOW})) == "token_expired"
 
 
+def test_a_token_for_later_is_invalid_until_then() -> None:
+    now = [NOW]
+    known = tokens(clock=lambda: now[0])
+    carrier = signed(CLAIMS | {"nbf": NOW + 3600, "exp": NOW + 7200})
+    assert refusal(carrier, known) == "token_invalid"
+    now[0] = NOW + 3600
+    assert verify(known, carrier).id == ID
+
+
+def test_a_token_signed_by_a_clock_that_is_a_little_ahead_is_good_at_once() -> None:
+    assert verify(tokens(clock=lambda: NOW), signed(CLAIMS | {"nbf": NOW + 30})).id == ID
+
+
+def test_a_time_that_is_none_makes_a_token_invalid() -> None:
+    assert refusal(signed(CLAIMS | {"nbf": "tomorrow"})) == "token_invalid"
+
+
 def test_an_expired_token_of_a_foreign_key_is_only_invalid() -> None:
     assert refusal(signed(CLAIMS | {"exp": NOW - 1}, OTHER)) == "token_invalid"
 

@@ -130,6 +130,8 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return await handler(request)
     except Problem as problem:
         return _error(request, problem)
+    except web.HTTPNotFound:  # aiohttp's own, of a target that is no path: `*`, a host, a line break
+        return _error(request, Problem("unknown_route"))
     except Exception as error:
         log.error("gateway bug", extra={"error": type(error).__name__, "at": telemetry.where(error)})
         return _error(request, Problem("internal"))

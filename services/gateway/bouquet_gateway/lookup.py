@@ -39,6 +39,8 @@ IN_FLIGHT_MARGIN_S = 1.0
 
 
 READING = ("GET", "HEAD")
+ENCODED_SLASH = "%2F"
+"""Part of a name (RFC 3986 §2.2): a proxy that guards a path does not take it for the slash that it would be to us."""
 
 REMOVED = {
     "/api/impots/svair": "gone_tax_notice",
@@ -105,6 +107,8 @@ def _naming(carrier: Carrier, query: Query) -> Naming:
 
 
 def _match(gateway: Gateway, request: web.Request, naming: Naming) -> Match:
+    if ENCODED_SLASH in request.rel_url.raw_path.upper():
+        raise Problem("unknown_route")
     path = tidy(request.path)
     match = gateway.catalogue.match(path, naming) if request.method in READING else None
     if match is not None:

@@ -29,6 +29,9 @@ ALGORITHMS: dict[type[Key], str] = {OctKey: "HS256", ECKey: "ES256"}
 KEY_BYTES = 32
 """What HS256 asks for (RFC 7518 §3.2)."""
 
+LEEWAY_S = 60.0
+"""Whoever signs a token may use it at once, though his clock is ahead of ours (RFC 7519 §4.1.5)."""
+
 BEARER = re.compile(r"Bearer (\S.*)", re.DOTALL)
 INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
 DINUM = "13002526500013"
@@ -42,6 +45,7 @@ class Token(Struct, frozen=True):
     scopes: frozenset[str]
     siret: str
     expires_at: float
+    not_before: float = 0.0
     habilitation: str = ""
     """Its id; empty where a token speaks for itself."""
     blacklisted_at: float | None = None
@@ -62,6 +66,7 @@ class _Claims(Struct, frozen=True):
     uid: Uuid
     jti: Uuid
     exp: float
+    nbf: float = 0.0
     scopes: frozenset[str] | None = None
     roles: frozenset[str] = frozenset()
     """What older tokens have for scopes."""
@@ -89,16 +94,22 @@ class Tokens:
     """
 
     def __init__(
-        self, secret: Secret, *, named_keys: tuple[tuple[str, Key], ...] = (), max_known: int = 50_000
+        self,
+        secret: Secret,
+        *,
+        named_keys: tuple[tuple[str, Key], ...] = (),
+        max_known: int = 50_000,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._keys = (*((("", _key(secret)),) if secret else ()), *named_keys)
         if not self._keys:
             raise SettingsError([f"{GATEWAY_PREFIX}TOKEN_KEY: is required without {GATEWAY_PREFIX}TOKEN_KEYS"])
         self._max_known = max_known
+        self._clock = clock
         self._known: dict[bytes, Token] = {}
 
     def read(self, carrier: Carrier) -> Token | None:
-        """What a token says; `None` for what we did not sign. Its expiry is not looked at."""
+        """What a token says; `None` for what we did not sign, or not for today. Its expiry is not looked at."""
         if not carrier.text:
             return None
         digest = hash_of(carrier.text)
@@ -107,7 +118,7 @@ class Tokens:
             self._known[digest] = token  # the last of the dict is the last used
             if len(self._known) > self._max_known:
                 del self._known[next(iter(self._known))]
-        return token
+        return token if token is not None and token.not_before <= self._clock() + LEEWAY_S else None
 
 
 def named_keys(jwks: Secret) -> tuple[tuple[str, Key], ...]:
@@ -162,6 +173,7 @@ def _decode(text: str, keys: Iterable[tuple[str, Key]]) -> Token | None:
         scopes=shared(claims.roles if claims.scopes is None else claims.scopes),
         siret=DINUM if claims.jti == INTERNAL_ID else claims.siret,
         expires_at=claims.exp,
+        not_before=claims.nbf,
     )
 
 
