@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import takewhile
 from struct import error as StructError
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, TypeAlias
 
 import aio_pika
 import msgspec
@@ -21,6 +23,9 @@ from yarl import URL
 
 from bouquet_proto import amqp_frames as frames
 from bouquet_proto.amqp_frames import Properties
+
+Settled: TypeAlias = Callable[[Exception | None], object]
+"""Hears what has become of a message: trouble, or that the broker has it."""
 
 MOST_FRAME_BYTES = 1 << 20
 """RabbitMQ's are of 128 kB, unless its operator chose more."""
@@ -145,14 +150,15 @@ class _Reader(asyncio.StreamReader):
 
 
 class Wire:
-    """The messages of one channel. What is published goes by `post` on a channel in confirm mode, else by `send`."""
+    """The messages of one channel. What is published goes by `post` or `put` on a channel in confirm mode, else by
+    `send`."""
 
     def __init__(self, channel: Channel, outlet: Outlet) -> None:
         self._channel = channel
         self._outlet = outlet
         self._is_open = True
         self._posted = 0
-        self._unconfirmed: dict[int, asyncio.Future[None]] = {}
+        self._unconfirmed: dict[int, Settled] = {}
         """By tag, oldest first."""
         self._deliver: Callable[[Delivery], object] = _nobody
         self._arriving = _Arriving()
@@ -172,16 +178,20 @@ class Wire:
         whoever does not wait for it any more.
         """
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.put(body, properties, partial(_end, confirmed), queue=queue)
+        return confirmed
+
+    def put(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
+        """Calls `settled`, which may not raise, once, with what `post` would raise, or `None`."""
         tag = self._posted + 1  # the broker counts like this; what it returns, it returns with its `message_id`
         named = msgspec.structs.replace(properties, message_id=str(tag))
         try:
             self._publish(body, named, "", queue, mandatory=True)
         except ConnectionResetError as error:
-            confirmed.set_exception(error)
+            settled(error)
         else:
             self._posted = tag
-            self._unconfirmed[tag] = confirmed
-        return confirmed
+            self._unconfirmed[tag] = settled
 
     def ack(self, tag: int, *, multiple: bool = False) -> None:
         """Raises as `send`."""
@@ -191,9 +201,8 @@ class Wire:
         """Nothing comes or goes any more."""
         self._is_open = False
         self._deliver = _nobody
-        for confirmed in self._unconfirmed.values():
-            _end(confirmed, ConnectionResetError())
-        self._unconfirmed.clear()
+        while self._unconfirmed:
+            self._settle_one(next(iter(self._unconfirmed)), ConnectionResetError())
 
     def takes(self, kind: int, data: bytes, start: int, end: int) -> bool:
         """Whether a frame is of a message, or says what became of one; if so, it has had its effect."""
@@ -237,15 +246,17 @@ class Wire:
         arrived = self._arriving
         if arrived.tag:
             self._deliver(Delivery(arrived.tag, arrived.redelivered, arrived.properties, arrived.body))
-        elif confirmed := self._unconfirmed.get(int(arrived.properties.message_id)):
-            _end(confirmed, Returned())
+        else:
+            self._settle_one(int(arrived.properties.message_id), Returned())
 
     def _settle(self, tag: int, multiple: bool, trouble: Exception | None) -> None:
         """The broker confirms what it has returned, too, after that."""
-        tags = [each for each in self._unconfirmed if each <= tag] if multiple else [tag]
-        for each in tags:
-            if confirmed := self._unconfirmed.pop(each, None):
-                _end(confirmed, trouble)
+        for each in list(takewhile(tag.__ge__, self._unconfirmed)) if multiple else (tag,):
+            self._settle_one(each, trouble)
+
+    def _settle_one(self, tag: int, trouble: Exception | None) -> None:
+        if settled := self._unconfirmed.pop(tag, None):
+            settled(trouble)
 
     def _publish(
         self, body: bytes, properties: Properties, exchange: str, routing_key: str, *, mandatory: bool = False

@@ -26,7 +26,9 @@ T = TypeVar("T")
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Reply]]
 Exchange: TypeAlias = Callable[[str, bytes, Deadline], Awaitable[bytes | Failed]]
-"""How a transport carries a request's bytes to a provider's worker and brings back the reply's."""
+"""How a transport carries a request's bytes to a provider's worker and brings back the reply's, by the deadline."""
+Ending: TypeAlias = "asyncio.Future[bytes | Failed]"
+"""How a call ends: with its reply, or with what became of it. Whatever comes first stands."""
 
 
 class Serving(Protocol):
@@ -83,21 +85,21 @@ def _as_it_is(deadline: float) -> float:
 
 
 async def ask(exchange: Exchange, system: str, provider: str, request: Request) -> Reply:
-    """One call from the asking side: its span, its deadline, its codecs."""
+    """One call from the asking side: its span, its metrics, its codecs."""
     began = time.perf_counter()
     with telemetry.sending(system, provider) as span:
         stamped = msgspec.structs.replace(request, traceparent=telemetry.traceparent())
-        deadline = Deadline(request.deadline)
-        try:
-            async with asyncio.timeout(deadline.left_s()):
-                body = await exchange(provider, encode(stamped), deadline)
-        except TimeoutError:
-            body = Failed("deadline_exceeded")
+        body = await exchange(provider, encode(stamped), Deadline(request.deadline))
         reply = body if isinstance(body, Failed) else decode_reply(body)
         kind = telemetry.kind_of(request)
         telemetry.settle(span, reply, metrics.calls, provider, kind)
         metrics.call_seconds(provider, kind).observe(time.perf_counter() - began, telemetry.exemplar(span))
         return reply
+
+
+def end(reply: Ending, how: bytes | Failed) -> None:
+    if not reply.done():
+        reply.set_result(how)
 
 
 async def answer(

@@ -14,7 +14,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from functools import partial
-from typing import TypeAlias
 
 from aio_pika.abc import AbstractChannel
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
@@ -23,7 +22,7 @@ from bouquet_proto import metrics
 from bouquet_proto.amqp_frames import Properties
 from bouquet_proto.amqp_link import LOST, Link, Lose, leaving, open_link
 from bouquet_proto.amqp_wire import Connection, Delivery, Returned, Wire, underlay
-from bouquet_proto.bus import Handler, answer, ask, finish
+from bouquet_proto.bus import Ending, Handler, answer, ask, end, finish
 from bouquet_proto.clocks import Clocks
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Failed, Reply, Request
@@ -32,9 +31,6 @@ from bouquet_proto.names import QUEUE_ARGUMENTS, REPLY_EXCHANGE, queue_of
 SYSTEM = "rabbitmq"
 PUBLISH_TIMEOUT_S = 2.0
 """A broker that hangs, or that blocks publishers for want of memory, is away long before the caller's deadline."""
-
-Ending: TypeAlias = "asyncio.Future[bytes | Failed]"
-"""How a call ends: with its reply, or with what became of it."""
 
 
 class _Calls:
@@ -70,7 +66,7 @@ class _Calls:
             self._wire.close()
         self._channel = self._wire = None
         for future in self._pending.values():
-            _end(future, Failed("bus_unavailable"))
+            end(future, Failed("bus_unavailable"))
 
     async def probe(self) -> None:
         """A letter to ourselves. It goes past the reply exchange, where we may not write; that is asked whether it is
@@ -86,20 +82,27 @@ class _Calls:
     async def exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
         if self._wire is None:
             return Failed("bus_unavailable")
+        left_s, loop = deadline.left_s(), asyncio.get_running_loop()
         with self._awaited() as (correlation_id, reply):
+            late = loop.call_later(left_s, end, reply, Failed("deadline_exceeded"))
+            unheard = loop.call_later(PUBLISH_TIMEOUT_S, end, reply, Failed("bus_unavailable"))
+
+            def settled(trouble: Exception | None) -> None:
+                unheard.cancel()
+                if trouble is not None:
+                    end(reply, _unpublished(trouble))
+
             properties = Properties(
                 correlation_id=correlation_id,
                 reply_to=self._reply_to,
-                expiration=str(max(1, int(deadline.left_s() * 1000))),
+                expiration=str(max(1, int(left_s * 1000))),
             )
-            published = self._wire.post(body, properties, queue=queue_of(provider))
-            published.add_done_callback(partial(_end_unpublished, reply))
-            giving_up = asyncio.get_running_loop().call_later(PUBLISH_TIMEOUT_S, published.cancel)
             try:
+                self._wire.put(body, properties, settled, queue=queue_of(provider))
                 return await reply
             finally:
-                giving_up.cancel()
-                published.cancel()
+                late.cancel()
+                unheard.cancel()
 
     @contextmanager
     def _awaited(self) -> Iterator[tuple[str, Ending]]:
@@ -122,20 +125,9 @@ class _Calls:
             future.set_result(message.body)
 
 
-def _end(reply: Ending, failed: Failed) -> None:
-    if not reply.done():
-        reply.set_result(failed)
-
-
-def _end_unpublished(reply: Ending, published: asyncio.Future[None]) -> None:
-    """Ends a call whose request has reached no queue."""
-    error = ConnectionResetError() if published.cancelled() else published.exception()
-    if isinstance(error, Returned):  # the queue does not exist, so nobody serves it
-        _end(reply, Failed("not_deployed"))
-    elif isinstance(error, LOST):
-        _end(reply, Failed("bus_unavailable"))
-    elif error is not None and not reply.done():
-        reply.set_exception(error)
+def _unpublished(trouble: Exception) -> Failed:
+    """What becomes of a call whose request has reached no queue: nobody serves one that does not exist."""
+    return Failed("not_deployed" if isinstance(trouble, Returned) else "bus_unavailable")
 
 
 class _Intake:
@@ -299,11 +291,18 @@ class AmqpBus:
         if self._calls is None:  # only now: a worker never calls, and its broker user may declare no reply queue
             self._calls = _Calls()
             self._link.attach(self._calls)
-        if not self.ready:
-            await self._link.settled.wait()
+        if not self.ready and not await self._settles(deadline):
+            return Failed("deadline_exceeded")
         if not self._link.responsive:
             return Failed("bus_unavailable")
         return await self._calls.exchange(provider, body, deadline)
+
+    async def _settles(self, deadline: Deadline) -> bool:
+        """Whether it is known in time that the broker is there, or is not."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(deadline.left_s()):
+                return await self._link.settled.wait()
+        return False
 
     @asynccontextmanager
     async def serve(

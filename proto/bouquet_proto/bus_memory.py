@@ -9,8 +9,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import Context
+from functools import partial
 
-from bouquet_proto.bus import Handler, answer, ask, finish
+from bouquet_proto.bus import Ending, Handler, answer, ask, end, finish
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Failed, Reply, Request
 
@@ -59,10 +60,15 @@ class MemoryBus:
         if not intakes:
             return Failed("not_deployed")
         intakes.append(intakes.pop(0))
-        work = intakes[-1].accept(body, deadline.left_s())
+        left_s, loop = deadline.left_s(), asyncio.get_running_loop()
+        reply: Ending = loop.create_future()
+        late = loop.call_later(left_s, end, reply, Failed("deadline_exceeded"))
         # A caller that stops waiting leaves the work to its worker, as it would behind a broker.
-        await asyncio.wait([work])
-        return Failed("bus_unavailable") if work.cancelled() else work.result()
+        intakes[-1].accept(body, left_s).add_done_callback(partial(_bring, reply))
+        try:
+            return await reply
+        finally:
+            late.cancel()
 
     @asynccontextmanager
     async def serve(
@@ -75,3 +81,7 @@ class MemoryBus:
         finally:
             self._intakes[provider].remove(intake)
             await intake.drain(drain_s)
+
+
+def _bring(reply: Ending, work: asyncio.Task[bytes]) -> None:
+    end(reply, Failed("bus_unavailable") if work.cancelled() else work.result())

@@ -12,7 +12,6 @@ import pytest
 from yarl import URL
 
 from bouquet_proto import telemetry
-from bouquet_proto.amqp_wire import Wire
 from bouquet_proto.bus_amqp import AmqpBus
 from bouquet_proto.messages import Failed
 from tests.proto.buses import FOUND, PROVIDER, Desk, connected, find, lookup, serving, until
@@ -44,16 +43,9 @@ async def test_a_cancellation_that_nobody_ordered_is_a_loss_like_any_other(
         monkeypatch.undo()
         raise asyncio.CancelledError
 
-    def cancelled_already(*_: object, **__: object) -> asyncio.Future[None]:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        future.cancel()
-        return future
-
     monkeypatch.setattr(aio_pika, "connect", cancelled)
     async with connected(url) as bus:
         assert await bus.call(PROVIDER, lookup()) == Failed("not_deployed")
-        monkeypatch.setattr(Wire, "post", cancelled_already)
-        assert await bus.call(PROVIDER, lookup()) == AWAY
 
 
 async def test_closing_a_bus_ends_its_calls(url: str, caller: AmqpBus) -> None:
