@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,7 +11,6 @@ from typing import Any
 
 import pytest
 import trustme
-from msgspec import Struct
 from yarl import URL
 
 from bouquet_proto.bus import open_bus
@@ -23,6 +21,7 @@ from tests.mesh.door import TOKEN_KEY
 from tests.mesh.processes import running
 from tests.registry.town import Acme, Town, town
 from tests.support.daemon import free_port
+from tests.support.doctor import Report, report_of
 from tests.support.rabbitmq import RabbitNode
 from tests.support.redis import RedisServer
 
@@ -32,33 +31,14 @@ JOURNAL_KEY = "2026:what the journal of the tests names persons by"
 PASSWORD = "swordfish-of-the-tests"
 
 
-class Report(Struct, frozen=True):
-    status: int
-    text: str
-
-    @property
-    def findings(self) -> dict[str, dict[str, str]]:
-        return {finding["subject"]: finding for finding in json.loads(self.text)["findings"]}
-
-    def of(self, subject: str) -> str:
-        """State and words."""
-        finding = self.findings[subject]
-        return f"{finding['state']}: {finding['says']}"
-
-    def wrongs(self) -> set[str]:
-        return {subject for subject, finding in self.findings.items() if finding["state"] == "wrong"}
-
-
 async def doctor(bus_url: str, *arguments: str, **settings: str) -> Report:
     """Its report on a gateway of `acme` alone, as JSON."""
     own = {"token_key": TOKEN_KEY.reveal(), "providers": "acme", "journal": "false"}
     environ = {f"BOUQUET_GATEWAY_{name.upper()}": value for name, value in (own | settings).items()}
-    command = ("bouquet-gateway", "doctor", "--json", *arguments)
-    async with running({"BOUQUET_BUS_URL": bus_url, **environ}, *command) as process:
-        status = await process.ended()
-    assert TOKEN_KEY.reveal() not in process.text
-    assert PASSWORD not in process.text
-    return Report(status, process.text)
+    report = await report_of({"BOUQUET_BUS_URL": bus_url, **environ}, "bouquet-gateway", "doctor", *arguments)
+    assert TOKEN_KEY.reveal() not in report.text
+    assert PASSWORD not in report.text
+    return report
 
 
 @asynccontextmanager

@@ -13,9 +13,9 @@ import uvloop
 
 from bouquet_gateway import embedded, tokens
 from bouquet_gateway.doctor.examination import examine
-from bouquet_gateway.doctor.findings import as_json, as_text, is_well
 from bouquet_gateway.serve import serve, serve_several
 from bouquet_gateway.settings import GatewaySettings
+from bouquet_proto.doctor.findings import as_json, as_text, is_well
 from bouquet_proto.names import GATEWAY_PREFIX
 from bouquet_proto.settings import SettingsError, load
 

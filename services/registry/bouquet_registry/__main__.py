@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,9 +12,11 @@ from collections.abc import Mapping, Sequence
 import uvloop
 from sqlalchemy.exc import SQLAlchemyError
 
+from bouquet_proto.doctor.findings import as_json, as_text, is_well
 from bouquet_proto.settings import SettingsError
 from bouquet_registry import cli, signing
 from bouquet_registry.desk import Refused
+from bouquet_registry.doctor import examine
 from bouquet_registry.journal import cli as journal
 from bouquet_registry.serve import serve
 from bouquet_registry.store import open_store, upgrade
@@ -23,7 +26,7 @@ from bouquet_registry.worker import registry
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
-        arguments.command(arguments, os.environ)
+        return arguments.command(arguments, os.environ) or 0
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
@@ -33,7 +36,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (SQLAlchemyError, OSError) as error:
         print(f"the database is away ({type(error).__name__})", file=sys.stderr)
         return 3
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,6 +45,10 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("serve", help="answer gateways and DataPass until SIGTERM; BOUQUET_REGISTRY_*")
     command.set_defaults(command=_serve)
+
+    command = commands.add_parser("doctor", help="look over what `serve` and `journal serve` need")
+    command.add_argument("--json", action="store_true")
+    command.set_defaults(command=_doctor)
 
     command = commands.add_parser("migrate", help="bring the database's tables to this version")
     command.set_defaults(command=_migrate)
@@ -61,6 +67,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
     uvloop.run(serve(environ))
+
+
+def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """1 when something is wrong."""
+    logging.disable()  # what the libraries would say of their troubles is told in words
+    findings = uvloop.run(examine(environ))
+    print(as_json(findings) if arguments.json else as_text(findings))
+    return 0 if is_well(findings) else 1
 
 
 def _migrate(_: argparse.Namespace, environ: Mapping[str, str]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bouquet_gateway.doctor import broker, files, gateway, mesh, stores
-from bouquet_gateway.doctor.findings import Finding, unknown, well
+from bouquet_gateway.doctor import broker, disk, gateway, mesh, stores
 from bouquet_gateway.maintenance import parse_windows
 from bouquet_gateway.serve import checked, with_providers
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.tokens import Tokens, named_keys
+from bouquet_proto.doctor import files
+from bouquet_proto.doctor.findings import Finding, unknown, well
 from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX
 from bouquet_proto.settings import load, load_mesh
 from bouquet_proto.tls import verified
@@ -33,7 +34,7 @@ async def examine(environ: Mapping[str, str], url: str = "") -> list[Finding]:
     findings += files.certificates(f"{MESH_PREFIX}BUS_URL", bus_url)
     findings += files.certificates(f"{GATEWAY_PREFIX}CACHE_URL", settings.cache_url)
     if settings.has_journal:
-        findings.append(files.spool(settings))
+        findings.append(disk.spool(settings))
     findings += await stores.examine(settings)
     findings += await gateway.examine(url)
     return findings

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import uuid
 
-from bouquet_gateway.doctor.findings import Finding, well, wrong
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_proto import registry
 from bouquet_proto.bus import Calling, open_bus
 from bouquet_proto.deadline import Deadline
+from bouquet_proto.doctor.findings import Finding, well, wrong
 from bouquet_proto.messages import Changes, Describe, Failed, Found, Reply
 
 ANSWER_S = 3.0

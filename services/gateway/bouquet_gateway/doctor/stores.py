@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from bouquet_gateway.besteffort import open_redis
-from bouquet_gateway.doctor.findings import Finding, unknown, well, wrong
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_proto.clocks import AGREE_S
+from bouquet_proto.doctor.findings import Finding, unknown, well, wrong
 from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX
 from bouquet_proto.tls import trouble_of
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ import msgspec
 import uvloop
 
 from bouquet_proto import telemetry
+from bouquet_proto.doctor.findings import as_json, as_text, is_well
 from bouquet_proto.names import COMMANDS, SIMULATORS, WORKERS
 from bouquet_proto.settings import SettingsError
 from bouquet_proto.signals import stop_requested
@@ -38,6 +40,11 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("run", help="serve a provider on the bus until SIGTERM")
     command.add_argument("provider", choices=sorted(_installed(WORKERS)))
     command.set_defaults(command=_run)
+
+    command = commands.add_parser("doctor", help="look over what a worker needs, with the settings of `run`")
+    command.add_argument("provider", choices=sorted(_installed(WORKERS)))
+    command.add_argument("--json", action="store_true")
+    command.set_defaults(command=_doctor)
 
     command = commands.add_parser("list", help="the providers installed here")
     command.set_defaults(command=_list)
@@ -78,6 +85,17 @@ def _all_simulators() -> list[Simulator]:
 
 def _run(arguments: argparse.Namespace) -> None:
     uvloop.run(run(_worker(arguments.provider), os.environ))
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    """1 when something is wrong."""
+    # Imported here: it reads certificates, by a library that a worker at work can do without.
+    from bouquet_worker.doctor import examine
+
+    logging.disable()  # what the libraries would say of their troubles is told in words
+    findings = uvloop.run(examine(_worker(arguments.provider), os.environ))
+    print(as_json(findings) if arguments.json else as_text(findings))
+    return 0 if is_well(findings) else 1
 
 
 def _list(_: argparse.Namespace) -> None:

@@ -1,0 +1,71 @@
+"""`bouquet-worker doctor NAME`: looks over what a worker needs, with its own settings: broker, rights there,
+certificates, the way to each upstream. No fund is asked anything (bouquet_proto.doctor)."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from msgspec import Struct, structs
+
+from bouquet_proto.doctor import broker, files
+from bouquet_proto.doctor.findings import Finding, well, wrong
+from bouquet_proto.doctor.reach import reach
+from bouquet_proto.names import EMBEDDED, worker_prefix
+from bouquet_proto.settings import load_mesh
+from bouquet_proto.tls import verified
+from bouquet_worker.worker import Worker
+
+CA, CERTIFICATE = "_ca_path", "_certificate_path"
+RENEW = "renew it, and restart the worker, which reads it as it starts"
+
+
+async def examine(worker: Worker, environ: Mapping[str, str]) -> list[Finding]:
+    """Raises `SettingsError`."""
+    bus_url = load_mesh(environ).bus_url
+    settings = worker.settings(environ)
+    async with worker.connected(settings):  # whatever is wrong with keys and certificates is told here
+        findings = [well("settings", "whole")]
+    findings += await _broker(verified(bus_url, broker.SETTING), worker.provider)
+    findings += files.certificates(broker.SETTING, bus_url)
+    findings += _certificates(worker.provider, settings)
+    ways = _urls(settings).items()
+    return findings + await asyncio.gather(
+        *(reach(_variable(worker.provider, name), url, _context(settings, name)) for name, url in ways)
+    )
+
+
+async def _broker(url: str, provider: str) -> list[Finding]:
+    if url == EMBEDDED:
+        return [wrong("broker", "nobody reaches a worker alone on memory:", f"set {broker.SETTING}")]
+    async with broker.reached(url, f"bouquet-{provider} doctor") as (connection, finding):
+        if connection is None:
+            return [finding]
+        remedy = f"start `bouquet-worker run {provider}`, and see its log"
+        rights = await broker.may_serve(connection, provider)
+        return [finding, rights, await broker.serving(connection, provider, remedy)]
+
+
+def _variable(provider: str, field: str) -> str:
+    return worker_prefix(provider) + field.upper()
+
+
+def _urls(settings: Struct) -> dict[str, str]:
+    values = {name: value for name, value in structs.asdict(settings).items() if isinstance(value, str)}
+    return {name: value for name, value in values.items() if value.startswith(("http://", "https://"))}
+
+
+def _certificates(provider: str, settings: Struct) -> Iterator[Finding]:
+    for name, value in structs.asdict(settings).items():
+        if value and name.endswith((CA, CERTIFICATE)):
+            yield files.certificate(f"certificate of {_variable(provider, name)}", Path(value), RENEW)
+
+
+def _context(settings: Struct, url: str) -> ssl.SSLContext | None:
+    """Who vouches for it, by the names of the settings: `hub_ca_path` is for `hub_url` and `hub_token_url`, or for all
+    where it is the only one. `None` is the system's."""
+    paths = {name.removesuffix(CA): value for name, value in structs.asdict(settings).items() if name.endswith(CA)}
+    whose = next((name for name in paths if len(paths) == 1 or url.startswith(f"{name}_")), "")
+    return ssl.create_default_context(cafile=paths[whose]) if paths.get(whose) else None

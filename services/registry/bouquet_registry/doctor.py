@@ -1,0 +1,103 @@
+"""`bouquet-registry doctor`: looks over what the registry and its journal need, with their own settings: keys,
+database, clock, broker, rights there, where notices go (bouquet_proto.doctor)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from bouquet_proto.clocks import AGREE_S
+from bouquet_proto.doctor import broker, files
+from bouquet_proto.doctor.findings import Finding, unknown, well, wrong
+from bouquet_proto.doctor.reach import reach
+from bouquet_proto.names import EMBEDDED, JOURNAL_QUEUE
+from bouquet_proto.registry import PROVIDER
+from bouquet_proto.settings import SettingsError, load_mesh
+from bouquet_proto.tls import verified
+from bouquet_registry.journal.people import keys_of
+from bouquet_registry.settings import RegistrySettings
+from bouquet_registry.signing import Signer
+from bouquet_registry.store import PREFIX, Store, open_store
+from bouquet_registry.worker import registry
+
+LOOK_S = 5.0
+START = "start `bouquet-registry serve`, and see its log"
+NTP = "set the clocks by NTP: deadlines and ends of tokens are wall-clock times"
+
+
+async def examine(environ: Mapping[str, str]) -> list[Finding]:
+    """Raises `SettingsError`."""
+    bus_url = load_mesh(environ).bus_url
+    settings = registry.settings(environ)
+    findings = [_keys(settings), *await _database(settings)]
+    findings += await _broker(verified(bus_url, broker.SETTING))
+    findings += files.certificates(broker.SETTING, bus_url)
+    findings.append(await _notices(settings))
+    return findings
+
+
+def _keys(settings: RegistrySettings) -> Finding:
+    """Those that cannot be used are wrong settings."""
+    if settings.journal_keys:
+        keys_of(settings.journal_keys)
+    if not settings.signing_key:
+        return unknown("settings", f"whole; no {PREFIX}SIGNING_KEY: this process issues no token")
+    Signer(settings.signing_key)
+    return well("settings", "whole; the signing key can be used")
+
+
+async def _database(settings: RegistrySettings) -> list[Finding]:
+    subject = "database"
+    try:
+        async with asyncio.timeout(LOOK_S), open_store(settings.database_url) as store:
+            return [well(subject, "answers, and has the tables of this version"), await _clock(store)]
+    except SettingsError as error:
+        return [wrong(subject, str(error), "`bouquet-registry migrate`, or the image of the version that migrated it")]
+    except TimeoutError:
+        return [wrong(subject, f"does not answer in {LOOK_S:g} s", f"is it up, and is {PREFIX}DATABASE_URL right?")]
+    except (SQLAlchemyError, OSError) as error:
+        return [wrong(subject, f"is away ({type(error).__name__})", f"is it up, and is {PREFIX}DATABASE_URL right?")]
+
+
+async def _clock(store: Store) -> Finding:
+    async with store.reading() as connection:
+        if connection.dialect.name == "sqlite":
+            return unknown("clock", "SQLite has the time of this machine: nothing to compare it with")
+        began = time.time()
+        told = float((await connection.execute(text("select extract(epoch from clock_timestamp())"))).scalar_one())
+        apart_s = (began + time.time()) / 2 - told
+    words = f"{abs(apart_s):.2f} s {'ahead of' if apart_s > 0 else 'behind'} the database's"
+    return well("clock", words) if abs(apart_s) <= AGREE_S else wrong("clock", words, NTP)
+
+
+async def _broker(url: str) -> list[Finding]:
+    if url == EMBEDDED:
+        return [wrong("broker", "no gateway reaches a registry alone on memory:", f"set {broker.SETTING}")]
+    async with broker.reached(url, "bouquet-registry doctor") as (connection, finding):
+        if connection is None:
+            return [finding]
+        rights = await broker.may_serve(connection, PROVIDER)
+        journal = await broker.counted(connection, JOURNAL_QUEUE)
+        return [finding, rights, await broker.serving(connection, PROVIDER, START), _journal(journal)]
+
+
+def _journal(counts: tuple[int, int] | str | None) -> Finding:
+    match counts:
+        case str():
+            return unknown("journal", counts)
+        case None:
+            return wrong("journal", "its queue is not there: gateways keep what they have to tell", START)
+        case waiting, 0:
+            return wrong("journal", f"nobody writes it; {waiting} messages wait", START)
+        case waiting, writers:
+            return well("journal", f"{writers} writers, {waiting} messages wait")
+
+
+async def _notices(settings: RegistrySettings) -> Finding:
+    if not settings.notices_to:
+        return unknown("notices", f"nobody is told before a token ends: no {PREFIX}NOTICES_TO")
+    return await reach(f"{PREFIX}NOTICES_TO", settings.notices_to.reveal())

@@ -1,0 +1,71 @@
+"""`bouquet-registry doctor` on real servers: what the registry and its journal lack, in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bouquet_proto.settings import Secret
+from bouquet_registry.store import open_store, upgrade
+from tests.attacks.broker import guard
+from tests.mesh.door import TOKEN_KEY
+from tests.registry.town import town
+from tests.support.daemon import free_port
+from tests.support.doctor import Report, report_of
+from tests.support.postgres import PostgresServer
+from tests.support.rabbitmq import RabbitNode
+
+pytestmark = pytest.mark.broker
+
+PASSWORD = "swordfish-of-the-tests"
+
+
+async def doctor(bus_url: str, database_url: str, **settings: str) -> Report:
+    own = {"database_url": database_url, "signing_key": TOKEN_KEY.reveal()} | settings
+    environ = {f"BOUQUET_REGISTRY_{name.upper()}": value for name, value in own.items()}
+    report = await report_of({"BOUQUET_BUS_URL": bus_url, **environ}, "bouquet-registry", "doctor")
+    assert TOKEN_KEY.reveal() not in report.text and PASSWORD not in report.text
+    return report
+
+
+async def test_a_registry_that_is_well(broker_url: str, postgres_server: PostgresServer) -> None:
+    url = Secret(postgres_server.database())
+    await upgrade(url)
+    async with open_store(url) as store, town(broker_url, store):
+        report = await doctor(broker_url, url.reveal())
+    assert report.wrongs() == {"journal"}, "nobody collects it in this town"
+    assert report.of("database") == "well: answers, and has the tables of this version"
+    assert report.of("clock").startswith("well: 0.")
+    assert report.of("queue of registry") == "well: 1 consumers, 0 messages wait"
+    assert "its queue can be made" in report.of("rights on the broker")
+
+
+async def test_its_own_rights_are_enough_to_look(rabbit: RabbitNode, tmp_path: Path) -> None:
+    made = guard(rabbit, tmp_path, "acme")
+    report = await doctor(made.url("registry"), f"sqlite:///{tmp_path / 'registry.db'}")
+    assert report.wrongs() == {"queue of registry", "journal"}
+
+
+async def test_a_database_that_was_never_migrated(broker_url: str, postgres_server: PostgresServer) -> None:
+    report = await doctor(broker_url, postgres_server.database())
+    assert "other tables than ours" in report.of("database")
+
+
+async def test_a_database_and_a_mail_server_that_are_away(broker_url: str) -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    report = await doctor(
+        broker_url, f"postgresql://bouquet:{PASSWORD}@{nowhere}/bouquet", notices_to=f"smtp://u:{PASSWORD}@{nowhere}"
+    )
+    assert report.of("database").startswith("wrong: is away")
+    assert "cannot be reached" in report.of("the way to BOUQUET_REGISTRY_NOTICES_TO")
+
+
+async def test_a_signing_key_that_cannot_be_used_is_a_wrong_setting(broker_url: str, tmp_path: Path) -> None:
+    report = await doctor(broker_url, f"sqlite:///{tmp_path / 'registry.db'}", signing_key="short")
+    assert report.status == 2 and "BOUQUET_REGISTRY_SIGNING_KEY" in report.text
+
+
+async def test_no_broker_is_a_trouble(tmp_path: Path) -> None:
+    report = await doctor("memory:", f"sqlite:///{tmp_path / 'registry.db'}")
+    assert report.of("broker").startswith("wrong: no gateway reaches a registry alone")

@@ -1,0 +1,33 @@
+"""A doctor's report, as JSON: `bouquet-gateway doctor`, `bouquet-worker doctor NAME`, `bouquet-registry doctor`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from tests.mesh.processes import running
+
+
+class Report(Struct, frozen=True):
+    status: int
+    text: str
+
+    @property
+    def findings(self) -> dict[str, dict[str, str]]:
+        return {finding["subject"]: finding for finding in json.loads(self.text)["findings"]}
+
+    def of(self, subject: str) -> str:
+        """State and words."""
+        finding = self.findings[subject]
+        return f"{finding['state']}: {finding['says']}"
+
+    def wrongs(self) -> set[str]:
+        return {subject for subject, finding in self.findings.items() if finding["state"] == "wrong"}
+
+
+async def report_of(environ: Mapping[str, str], *command: str) -> Report:
+    async with running(environ, *command, "--json") as process:
+        status = await process.ended()
+    return Report(status, process.text)
