@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bouquet_gateway.maintenance import parse_windows
 from tests.deploy import schemas
 from tests.deploy.environment import ANY_SECRET, SIMULATORS, Mounted, environment, mounted, program_of, trouble_with
 from tests.deploy.manifests import K8S, OVERLAYS, ROOT, WORKERS, Manifest, Pod, of_kind, pods, rendered, selects
@@ -146,6 +147,13 @@ def used(overlay: str) -> set[Mounted]:
         assert None not in files.values(), (pod.owner, files)
         found |= {file for file in files.values() if file}
     return found
+
+
+def test_production_announces_the_windows_that_are_known(production: list[Manifest]) -> None:
+    """http-contract §5.6."""
+    [told] = [one["data"] for one in of_kind(production, "ConfigMap") if "BOUQUET_GATEWAY_PROVIDERS" in one["data"]]
+    announced = parse_windows(told["BOUQUET_GATEWAY_MAINTENANCE"])
+    assert set(announced) == {*parse_windows("MEN 01:10-02:30"), *parse_windows("CNAF & MSA sunday 23:00-23:45")}
 
 
 def test_every_secret_of_the_sandbox_is_made(secrets: Path) -> None:
