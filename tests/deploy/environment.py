@@ -19,7 +19,7 @@ from tests.deploy.manifests import Manifest, Pod, of_kind
 
 OURS = "registry.example.org/bouquet-"
 SIMULATORS = "simulators"
-ANY_SECRET = "name:" + 32 * "x"
+ANY_SECRET = "redis://" + 32 * "x"
 """Of a form that every setting takes."""
 
 

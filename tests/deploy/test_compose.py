@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.environment import program_of, trouble_with
+from tests.deploy.environment import ANY_SECRET, program_of, trouble_with
 from tests.deploy.manifests import ROOT, WORKERS
 from tests.deploy.promtool import promtool
 
@@ -60,8 +60,9 @@ def test_docker_compose_refuses_what_is_wrong(folder: Path) -> None:
     assert "additional properties" in read(wrong).stderr or "readonly" in read(wrong).stderr
 
 
-def test_every_process_takes_its_settings(ours: dict[str, Any], folder: Path) -> None:
-    file = folder / "secrets" / "gateway" / "bus-url"
+def test_every_process_takes_its_settings(ours: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(ANY_SECRET)
     for name, service in ours.items():
         assert trouble_with(program_of(service), name, service.get("environment", {}), file) == [], name
 
