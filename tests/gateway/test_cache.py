@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from bouquet_gateway.besteffort import PAUSE_S, BestEffort
 from bouquet_gateway.cache import Cache, Stored, key_of, open_cache
 from bouquet_gateway.cache_memory import ENTRY_BYTES, MemoryCache
+from bouquet_gateway.together import LANES
 from bouquet_proto.settings import Secret
 from tests.proto.buses import until
 from tests.support.redis import RedisServer
@@ -111,11 +112,11 @@ async def test_what_is_larger_than_the_memory_is_not_kept_and_drives_nothing_out
 
 
 @pytest.mark.broker
-async def test_many_calls_at_once_share_one_connection(redis_server: RedisServer) -> None:
+async def test_many_calls_at_once_share_few_connections(redis_server: RedisServer) -> None:
     async with open_cache(Secret(redis_server.url), SECRET) as cache, Redis.from_url(redis_server.url) as other:
         had = (await other.info("clients"))["connected_clients"]
         await asyncio.gather(*(cache.set(f"key-{number}", b"", 60) for number in range(160)))
-        assert (await other.info("clients"))["connected_clients"] - had == 1
+        assert 1 <= (await other.info("clients"))["connected_clients"] - had <= LANES
         assert await cache.get("key-159")
 
 
