@@ -35,8 +35,8 @@ _w3c = TraceContextTextMapPropagator()
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Of the HTTP request that this task works for; it goes into every log line."""
 
-NOT_SAMPLED = "-00"
-"""How a W3C `traceparent` ends."""
+NOT_SAMPLED = tuple("02468ace")
+"""How a W3C `traceparent` ends then: its flags' lowest bit."""
 
 UNSPOKEN_LOGGERS = ("aiormq", "aio_pika", "aiohttp.server", "aiohttp.client", "asyncio")
 """Libraries whose records may quote a message body or a request line; what matters of them we log ourselves."""

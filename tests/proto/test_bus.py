@@ -374,7 +374,7 @@ async def fail(_: Request) -> Reply:
     raise ValueError("DURANT")
 
 
-NOT_KEPT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+NOT_KEPT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0{}"
 BUG = {"bouquet.outcome": "failed", "bouquet.reason": "worker_bug", "error.type": "worker_bug"}
 
 
@@ -409,9 +409,11 @@ async def test_the_workers_span_is_a_child_of_the_callers(bus: Bus, spans: InMem
     assert (process.parent.trace_id, process.parent.span_id) == (send.context.trace_id, send.context.span_id)
 
 
+@pytest.mark.parametrize("flags", ["0", "2"], ids=["none", "random"])
 async def test_a_call_in_a_trace_that_is_not_kept_makes_no_span_and_stays_in_the_trace(
-    bus: Bus, spans: InMemorySpanExporter
+    bus: Bus, spans: InMemorySpanExporter, flags: str
 ) -> None:
+    traceparent = NOT_KEPT.format(flags)
     heard: list[str] = []
 
     async def hear(request: Request) -> Reply:
@@ -419,9 +421,9 @@ async def test_a_call_in_a_trace_that_is_not_kept_makes_no_span_and_stays_in_the
         return await find(request)
 
     async with serving(bus, hear):
-        with telemetry.within_trace({"traceparent": NOT_KEPT}):
+        with telemetry.within_trace({"traceparent": traceparent}):
             await bus.call(PROVIDER, lookup())
-    assert heard == [NOT_KEPT, NOT_KEPT]
+    assert heard == [traceparent, traceparent]
     assert not spans.get_finished_spans()
 
 

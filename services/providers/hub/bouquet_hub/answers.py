@@ -54,9 +54,9 @@ def refusal_of(
     The order matters: error codes first, the header then, since directories may carry one some day.
     `absences` are the reasons of a 404, by whose it is: `None` of nobody that we know.
     """
+    if answer.status == 200:
+        return None
     match answer.status, _error_in(answer.body), fund_of(answer):
-        case 200, _, _:
-            return None
         case 404, Error(code=40409), _:  # SNGI: nobody has this civil status
             return Rejected(UNIDENTIFIED)
         case 404, Error(code=40406 | 40412), _:  # RNCPS: attached to no fund

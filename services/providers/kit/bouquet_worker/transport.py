@@ -138,8 +138,8 @@ class Transport:
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
-        async for chunk in response.content.iter_any():
-            body += chunk
+        while not response.content.at_eof():
+            body += await response.content.readany()
             if len(body) > self._max_body_bytes:
                 raise Trouble("upstream_malformed", cause="body too large")
         return bytes(body)
