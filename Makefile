@@ -48,9 +48,9 @@ bench-micro: .venv/run ## Each part of the hot path, in microseconds: make bench
 	@scripts/install_services.sh
 	@.venv/bin/python -m bench.micro $(if $(AGAINST),--against $(AGAINST))
 
-bench-profile: .venv/dev ## Where a lookup's time goes, by function, in gateway and worker: make bench-profile [LOADED_S=10]
+bench-profile: .venv/dev ## Where a lookup's time goes, by function, in gateway and worker: make bench-profile [LOADED_S=10] [CACHED=1]
 	@scripts/install_services.sh
-	@.venv/bin/python -m bench.profiling $(if $(LOADED_S),--seconds $(LOADED_S))
+	@.venv/bin/python -m bench.profiling $(if $(LOADED_S),--seconds $(LOADED_S)) $(if $(CACHED),--own-people)
 
 bench-capacity: .venv/run ## What one token, cached answer, journal record … costs; writes docs/capacity.md anew, with that and the last make bench
 	@scripts/install_services.sh

@@ -1,4 +1,5 @@
-"""`make bench-micro`: each part of the hot path, in microseconds of CPU, so that a regression names its function.
+"""`make bench-micro`: each part of the hot path, in microseconds of CPU, so that a regression names its function; and
+whole calls, which are dearer than their parts: a part that runs alone has the processor's caches to itself.
 
 CPU of this process, not time: a busy machine changes it little. The best of several loops is kept.
 """
@@ -24,8 +25,10 @@ from opentelemetry.trace import SpanKind
 
 from bench.parts import Part, bus_parts, cache_parts, gateway_parts, telemetry_parts, upstream_parts, worker_parts
 from bench.programs import ROOT, Program
+from bench.whole import whole_parts
 from bouquet_proto import telemetry
 from bouquet_proto.bus import open_bus
+from bouquet_proto.garbage import spare_the_started
 from tests.support.daemon import free_port
 from tests.support.rabbitmq import RabbitNode
 
@@ -58,7 +61,7 @@ async def _loop(part: Part, turns: int) -> float:
 
 
 @asynccontextmanager
-async def all_parts(broker_url: str, upstream_url: str) -> AsyncIterator[list[Part]]:
+async def all_parts(broker_url: str, upstream_url: str, folder: Path) -> AsyncIterator[list[Part]]:
     async with AsyncExitStack() as stack:
         memory = await stack.enter_async_context(open_bus("memory:", "bench"))
         found = [
@@ -67,6 +70,7 @@ async def all_parts(broker_url: str, upstream_url: str) -> AsyncIterator[list[Pa
             *worker_parts(),
             *telemetry_parts(),
             *await stack.enter_async_context(bus_parts(memory, memory, "memory")),
+            *await stack.enter_async_context(whole_parts(memory, folder / "journal")),
         ]
         ours, theirs = [await stack.enter_async_context(open_bus(broker_url, name)) for name in ("asks", "answers")]
         found += await stack.enter_async_context(bus_parts(ours, theirs, "RabbitMQ"))
@@ -74,11 +78,12 @@ async def all_parts(broker_url: str, upstream_url: str) -> AsyncIterator[list[Pa
         yield sorted(found, key=lambda part: (part.hop[0].isalpha(), len(part.hop.split()[0]), part.hop))
 
 
-async def measured(broker_url: str, upstream_url: str) -> dict[str, float]:
+async def measured(broker_url: str, upstream_url: str, folder: Path) -> dict[str, float]:
     """Within a trace that is not kept, as most are."""
     trace.set_tracer_provider(TracerProvider(ParentBasedTraceIdRatio(0.0)))
     with telemetry.span("bench", SpanKind.SERVER, {}):
-        async with all_parts(broker_url, upstream_url) as parts:
+        async with all_parts(broker_url, upstream_url, folder) as parts:
+            spare_the_started()
             return {f"{part.hop}: {part.name}": await cost_us(part) for part in parts}
 
 
@@ -115,7 +120,7 @@ def _measured(folder: Path) -> dict[str, float]:
         RabbitNode(folder / "rabbitmq") as broker,
         Program(folder / "upstream", "bench.upstream", str(port), port=port) as upstream,
     ):
-        return uvloop.run(measured(broker.url, upstream.url))
+        return uvloop.run(measured(broker.url, upstream.url, folder))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,118 @@
+"""Whole calls of a gateway in this process, from a request's bytes to its answer's: every hop and aiohttp's server, but
+neither kernel nor broker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from bench.load import requests_of
+from bench.lookup import HOLDING, PATH, RECIPIENT, REQUEST_ID, SCOPES, wire_reply
+from bench.parts import KEY, Part
+from bouquet_cnaf.worker import worker as cnaf
+from bouquet_gateway import tokens
+from bouquet_gateway.app import make_app
+from bouquet_gateway.serve import opened
+from bouquet_gateway.server import Limits, _Runner
+from bouquet_gateway.settings import GatewaySettings
+from bouquet_proto import registry
+from bouquet_proto.bus import Bus
+from bouquet_proto.messages import Changes, Describe, Found, Reply, Request, decode_reply
+from bouquet_proto.post import open_post
+from bouquet_proto.settings import Secret
+
+UNREACHED = 1_000_000
+"""Calls a second."""
+
+
+@asynccontextmanager
+async def whole_parts(bus: Bus, folder: Path) -> AsyncIterator[list[Part]]:
+    """On `bus`, which is of this process: the worker's side of a call is in the figure of a new person."""
+    settings = GatewaySettings(
+        token_key=KEY,
+        providers=("cnaf",),
+        calls_per_second=UNREACHED,
+        journal_key=Secret(f"bench:{KEY.reveal()}"),
+        journal_spool=str(folder),
+    )
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(bus.serve("cnaf", _fund, concurrency=1))
+        await stack.enter_async_context(bus.serve(registry.PROVIDER, _registry, concurrency=1))
+        post = await stack.enter_async_context(open_post("memory:", "bench"))
+        gateway = await stack.enter_async_context(opened(settings, bus, post))
+        runner = _Runner(make_app(gateway), Limits())
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        assert runner.server is not None
+        wire = _Wire()
+        protocol = runner.server()
+        protocol.connection_made(wire)
+        token = tokens.issue(KEY, SCOPES, expires_at=int(time.time()) + 3600, token_id=REQUEST_ID)
+
+        async def call(people: str) -> None:
+            protocol.data_received(requests[people](0))
+            answer = await wire.answer()
+            assert answer[9:12] == b"200" and HOLDING.encode() in answer
+
+        requests = {people: requests_of(PATH, token, people) for people in ("own", "new")}
+        await call("own")
+        yield [
+            Part("whole call", "a person in the cache", partial(call, "own")),
+            Part("whole call", "a new person, worker's side too", partial(call, "new")),
+        ]
+
+
+class _Wire(asyncio.Transport):
+    """What a gateway writes, in one piece or in several."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written = b""
+        self._waiting: asyncio.Future[None] | None = None
+
+    async def answer(self) -> bytes:
+        while not self._written.endswith(b'"meta":{}}'):
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+        written, self._written = self._written, b""
+        return written
+
+    def write(self, data: Any) -> None:
+        self._written += data
+        if self._waiting and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def writelines(self, chunks: Any) -> None:
+        self.write(b"".join(chunks))
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("127.0.0.1", 0) if name == "peername" else default
+
+
+async def _fund(request: Request) -> Reply:
+    return _found(cnaf.offer()) if isinstance(request, Describe) else decode_reply(wire_reply())
+
+
+async def _registry(request: Request) -> Reply:
+    if isinstance(request, Changes):
+        return _found(registry.News(log="bench", cursor=1))
+    held = registry.Held(scopes=frozenset(SCOPES), siret=RECIPIENT, expires_at=time.time() + 3600, as_of=1)
+    return _found(held)
+
+
+def _found(data: object) -> Found:
+    return Found(Raw(msgspec.json.encode(data)))
