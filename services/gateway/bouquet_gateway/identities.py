@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from itertools import filterfalse
 
 from bouquet_proto.identity import Identite
+
+NOT_ALPHANUMERIC = re.compile(r"[\W_]")
 
 
 def normalised(name: str) -> str:
     """Upper case, no accents, punctuation as spaces."""
-    plain = "".join(char for char in unicodedata.normalize("NFKD", name) if not unicodedata.combining(char))
-    return " ".join("".join(char if char.isalnum() else " " for char in plain).upper().split())
+    plain = "".join(filterfalse(unicodedata.combining, unicodedata.normalize("NFKD", name)))
+    return " ".join(NOT_ALPHANUMERIC.sub(" ", plain).upper().split())
 
 
 def regime_traits(who: Identite) -> tuple[str, ...]:
