@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from deploy.grafana import broker, gateway, journal, overview, provider, regime, usage
+from deploy.grafana import broker, gateway, journal, overview, provider, regime, resources, usage
 
-DASHBOARDS = tuple(module.DASHBOARD.build() for module in (overview, provider, gateway, broker, regime, usage, journal))
+MODULES = (overview, provider, resources, gateway, broker, regime, usage, journal)
+DASHBOARDS = tuple(module.DASHBOARD.build() for module in MODULES)
 
 
 def documents() -> dict[str, str]:

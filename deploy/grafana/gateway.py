@@ -58,6 +58,7 @@ DASHBOARD = board(
             COUNT,
             Query("sum(bouquet_gateway_requests_in_flight)", "en cours"),
             Query("sum(bouquet_gateway_max_requests)", "places"),
+            Query(f"sum(bouquet_bus_calls_pending{OURS})", "attendent le bus"),
             Query(rate("bouquet_gateway_refused_total", "reason, provider"), "refus/s {{reason}} {{provider}}"),
         ),
         curves(
@@ -81,10 +82,11 @@ DASHBOARD = board(
             help="Tout ce qu'un processus fait attend autant.",
         ),
         curves(
-            "Processeur et mémoire par processus",
+            "Processeur, mémoire et tâches par processus",
             COUNT,
             Query(f"rate(process_cpu_seconds_total{OURS}[$__rate_interval])", "cœurs {{instance}}"),
             Query(f"process_resident_memory_bytes{OURS} / 1e9", "Go {{instance}}"),
+            Query(f"bouquet_tasks{OURS} / 1e3", "milliers de tâches {{instance}}"),
         ),
     ],
     [variable("operation", "Opération", "label_values(bouquet_gateway_requests_total, operation)")],

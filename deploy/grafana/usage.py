@@ -86,6 +86,13 @@ DASHBOARD = board(
             COUNT,
             Query("max by (within_days) (bouquet_registry_tokens_expiring)", "{{within_days}} jours"),
         ),
+        curves(
+            "Webhooks de DataPass et préavis d'expiration",
+            COUNT,
+            Query("sum by (outcome) (increase(bouquet_registry_webhooks_total[1h]))", "DataPass {{outcome}}"),
+            Query("sum by (outcome) (increase(bouquet_registry_notices_total[1h]))", "préavis {{outcome}}"),
+            help="En une heure.",
+        ),
     ],
     [
         variable("habilitation", "Habilitation", "label_values(bouquet_registry_accesses_total, habilitation)"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from jsonschema import Draft202012Validator
 
 from bouquet_gateway import discovery
 from bouquet_gateway.catalogue import Catalogue
@@ -177,3 +178,26 @@ def test_of_two_providers_that_claim_a_name_the_earlier_keeps_it() -> None:
     theirs = dossier(id="other", path="/v3/other/dossier/identite", status="acme_dossier_identite")
     other = msgspec.structs.replace(offer(theirs), provider="other")
     assert Catalogue([offer(), other]).watched["acme_dossier_identite"].providers == {"acme"}
+
+
+async def test_its_metrics_tell_the_same_state() -> None:
+    async with mesh() as client:
+        client.gateway.windows = parse_windows("CNAF & MSA 00:00-00:00")
+        told = (await client.get("/metrics", token="")).body.decode()
+    state = f'bouquet_gateway_resource_state{{resource="{STATUS}",state='
+    lines = [line for line in told.splitlines() if line.startswith(state)]
+    assert {line.removeprefix(state) for line in lines} == {
+        '"maintenance"} 1.0', '"ok"} 0.0', '"bad_gateway"} 0.0', '"unknown"} 0.0'
+    }  # fmt: skip
+
+
+async def test_the_openapi_document_tells_of_each_status() -> None:
+    async with mesh() as client:
+        document = (await client.get("/api/openapi.json", token="")).json
+        answer = await client.get(PING, token="")
+    path = document["paths"]["/api/{status}/ping"]
+    assert path["parameters"][0]["schema"]["enum"] == [STATUS]
+    schema = path["get"]["responses"][str(answer.status)]["content"]["application/json"]["schema"]
+    Draft202012Validator(schema).validate(answer.json)
+    assert {"/api/ping", "/api/pings"} <= document["paths"].keys()
+    assert path["get"]["security"] == []

@@ -199,6 +199,7 @@ def lacking(gateway: Gateway) -> list[str]:
 
 
 async def prometheus(request: web.Request) -> web.Response:
+    statuses.measure(request.app[GATEWAY])
     body, content_type = exposition(request.headers.get("Accept", ""))
     return web.Response(body=body, headers={"Content-Type": content_type})
 

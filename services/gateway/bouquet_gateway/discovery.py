@@ -42,6 +42,9 @@ class Discovery:
         """Those that did not answer when they were last asked."""
         for provider in self._allowed:
             metrics.OPERATIONS.labels(provider).set(0)
+            metrics.OFFERS_REFUSED.labels(provider, "offer unreadable")  # from 0 on, so that a rate sees the first one
+            for result in ("refused", "trimmed"):
+                metrics.REPLIES_RESHAPED.labels(provider, result)
 
     @property
     def complete(self) -> bool:

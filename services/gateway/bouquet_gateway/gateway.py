@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bouquet_gateway import openapi
+from bouquet_gateway import openapi, openapi_statuses
 from bouquet_gateway.cache import Cache
 from bouquet_gateway.catalogue import Catalogue, Envelope, envelope_of
 from bouquet_gateway.discovery import Discovery
@@ -73,11 +73,13 @@ class Gateway:
             self.vitals[status].hear(self.clock(), outage=outage)
 
     def document(self, envelope: Envelope | None = None) -> dict[str, Any]:
-        """The OpenAPI document of the catalogue, or of its paths with one envelope. Made once."""
+        """The OpenAPI document of the catalogue, or of its paths with one envelope. Made once. The statuses stand where
+        the reference has them, with version 2."""
         if envelope not in self._documents:
             paths = self.catalogue.by_path.items()
             chosen = {path: served for path, served in paths if envelope in (None, envelope_of(path))}
-            self._documents[envelope] = openapi.document(chosen)
+            more = openapi_statuses.paths(self.catalogue.watched) if envelope != "v3" else {}
+            self._documents[envelope] = openapi.document(chosen, more=more)
         return self._documents[envelope]
 
 

@@ -42,6 +42,12 @@ OPERATIONS = Gauge(
     "Operations that an allowed provider offers; 0 until it is heard.",
     ["provider"],
 )
+RESOURCE_STATE = Gauge(
+    "bouquet_gateway_resource_state",
+    "1 for the state that `/api/{resource}/ping` tells, by this process's own calls: ok, bad_gateway, unknown, "
+    "maintenance.",
+    ["resource", "state"],
+)
 STORE_UP = Gauge("bouquet_gateway_store_up", "Whether a store that the gateway can do without answers.", ["store"])
 OFFERS_REFUSED = Counter(
     "bouquet_gateway_offers_refused_total",

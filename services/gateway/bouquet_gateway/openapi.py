@@ -97,13 +97,18 @@ ERROR_SCHEMAS: Json = {
 
 
 def document(
-    by_path: Mapping[str, tuple[Served, ...]], title: str = "Bouquet", version: str = "3.0.0", server_url: str = "/"
+    by_path: Mapping[str, tuple[Served, ...]],
+    title: str = "Bouquet",
+    version: str = "3.0.0",
+    server_url: str = "/",
+    more: Mapping[str, Json] = {},
 ) -> Json:
+    """`more`: paths that are nobody's offer."""
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version},
         "servers": [{"url": server_url}],
-        "paths": {path: {"get": _get(modalities)} for path, modalities in sorted(by_path.items())},
+        "paths": {path: {"get": _get(modalities)} for path, modalities in sorted(by_path.items())} | dict(more),
         "components": {
             "securitySchemes": SECURITY_SCHEMES,
             "headers": HEADERS,

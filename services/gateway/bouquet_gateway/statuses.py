@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 from aiohttp import web
 from msgspec import UNSET, Struct, UnsetType
 
+from bouquet_gateway import metrics
 from bouquet_gateway.addresses import is_in
 from bouquet_gateway.catalogue import Watched
 from bouquet_gateway.gateway import GATEWAY, Gateway
@@ -65,6 +67,14 @@ def status_of(gateway: Gateway, name: str, watched: Watched) -> Status:
         last_ok_status=_iso(pulse.last_success) if pulse.last_success else None,
         until=_iso(until.astimezone(PARIS)) if until else UNSET,
     )
+
+
+def measure(gateway: Gateway) -> None:
+    """The same, for whoever reads the metrics."""
+    for name, watched in gateway.catalogue.watched.items():
+        told = status_of(gateway, name, watched).status
+        for word in get_args(Word):
+            metrics.RESOURCE_STATE.labels(name, word).set(word == told)
 
 
 def _scheme(request: web.Request) -> str:

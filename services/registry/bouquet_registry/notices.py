@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import datetime, timedelta
+from itertools import product
 
 from msgspec import Struct
 from sqlalchemy import delete, insert, select, update
@@ -23,6 +24,7 @@ from bouquet_registry.store import Store
 log = logging.getLogger(__name__)
 
 THRESHOLDS = (90, 60, 30, 14, 7, 0)
+OUTCOMES = ("sent", "undelivered")
 """Days before the end (http-contract §7)."""
 CLAIM = timedelta(minutes=10)
 """How long a notice is one process's to send, and how long one that failed is left alone."""
@@ -50,6 +52,8 @@ class Channel:
 
 async def keep_noticing(store: Store, channel: Channel, every_s: float, clock: Clock) -> None:
     """Never ends by itself."""
+    for days, outcome in product(THRESHOLDS, OUTCOMES):
+        metrics.NOTICES.labels(days, outcome)  # from 0 on, so that a rate sees the first one
     while True:
         try:
             await give_notices(store, channel, clock)
