@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +15,16 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError, TimeoutError
 
 from bouquet_gateway.besteffort import open_redis
+from bouquet_gateway.cache import Stored, open_cache
+from bouquet_gateway.pace import Window, open_counters
 from bouquet_gateway.together import LANES, Together
 from bouquet_proto.settings import Secret
 from tests.support.redis import RedisServer
 
 pytestmark = pytest.mark.broker
+
+ROOT = Path(__file__).parents[2]
+KEY = Secret("the key of the tests that seals what is cached")
 
 
 @pytest.fixture
@@ -97,3 +105,24 @@ async def test_whoever_closes_waits_for_what_is_under_way(redis_server: RedisSer
         asking = [asyncio.ensure_future(client.incr(key)) for _ in range(3 * LANES)]
         await asyncio.wait(asking[:1])
     assert sorted([await one for one in asking]) == list(range(1, 3 * LANES + 1))
+
+
+async def test_a_redis_user_with_the_rights_that_operations_md_names_is_enough(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    [rights] = re.findall(r"`(~bouquet:\* [^`]+)`", (ROOT / "docs" / "operations.md").read_text())
+    async with Redis.from_url(redis_server.url) as operator:
+        user = ["ACL", "SETUSER", "town", "reset", "on", ">password", *rights.split()]
+        await operator.execute_command(*user)  # type: ignore[no-untyped-call]
+        await operator.script_flush()
+    url = Secret(redis_server.url.replace("://", "://town:password@"))
+    with caplog.at_level(logging.WARNING, "bouquet_gateway"):
+        async with open_cache(url, KEY) as cache, open_counters(url) as counters, open_redis(url) as client:
+            await cache.set("a", b"value", 60)
+            assert (await cache.get("a") or Stored(b"", 0)).value == b"value"
+            assert await cache.add("b", 60)
+            await cache.delete("a")
+            assert await counters.increment("token", Window(60, 1)) == 1
+            assert await counters.increment("token", Window(60, 1)) == 2
+            assert await client.time()
+    assert not caplog.records
