@@ -24,7 +24,9 @@ def verified(url: Secret, setting: str) -> str:
     asked = dict(parse_qsl(urlsplit(url.reveal()).query, keep_blank_values=True))
     if any(name in asked for name in UNVERIFIED):
         raise SettingsError([f"{setting}: must verify whom it speaks to"])
-    client_context(setting, url.reveal(), *(_first(asked, names) for names in (CA_FILE, CERTIFICATE, KEY)))
+    files = [_first(asked, names) for names in (CA_FILE, CERTIFICATE, KEY)]
+    if any(files):
+        client_context(setting, url.reveal(), *files)
     return url.reveal()
 
 
@@ -37,7 +39,9 @@ def client_context(
 ) -> ssl.SSLContext:
     """How we connect to `url`. PEM files: the authority that signed the server's certificate, where the system does not
     know it; our own certificate, and its key where that is not in the same file. Raises `SettingsError`."""
-    if (ca_path or certificate_path or key_path) and urlsplit(url).scheme not in ENCRYPTED:
+    if not (ca_path or certificate_path or key_path):
+        return system_context()
+    if urlsplit(url).scheme not in ENCRYPTED:
         raise SettingsError([f"{setting}: names certificates, and is not encrypted"])
     try:
         context = ssl.create_default_context(cafile=ca_path or None)

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from bouquet_gateway.pace import Counters, MemoryCounters, Pace, RedisCounters, Verdict, Window, judge, open_counters
+from bouquet_gateway.pace import Counters, MemoryCounters, Pace, Verdict, Window, judge, open_counters
+from bouquet_gateway.pace_redis import RedisCounters
 from bouquet_proto.settings import Secret
 from tests.support.redis import RedisServer
 

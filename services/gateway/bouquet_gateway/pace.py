@@ -9,22 +9,13 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from msgspec import Struct
-from redis.asyncio import Redis
 
-from bouquet_gateway.besteffort import BestEffort, open_redis
 from bouquet_proto.names import EMBEDDED
 from bouquet_proto.settings import Secret
 
 MINUTE_S = 60
 MAX_KEYS = 100_000
 """More than the calls that one process answers in a minute."""
-
-COUNT = """
-local count = redis.call('INCR', KEYS[1])
-if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
-return count
-"""
-"""For redis, in one step: no counter stays for ever because its process died between two."""
 
 
 class Window(Struct, frozen=True):
@@ -132,29 +123,13 @@ class _Page(Struct):
         return window.number in (self.number, self.number - 1)
 
 
-class RedisCounters:
-    """Shared by every process; each counts for itself while redis is away."""
-
-    def __init__(self, client: Redis) -> None:
-        self._count = client.register_script(COUNT)
-        self._besteffort = BestEffort("counters")
-        self._own = MemoryCounters()
-
-    async def increment(self, key: str, window: Window) -> int:
-        count = await self._besteffort.attempt(0, self._increment, key, window)
-        return count or await self._own.increment(key, window)
-
-    async def _increment(self, key: str, window: Window) -> int:
-        """A key outlives its window a little: clocks differ."""
-        name = f"bouquet:pace:{window.period_s}:{window.number}:{key}"
-        return int(await self._count(keys=[name], args=[2 * window.period_s * 1000]))
-
-
 @asynccontextmanager
 async def open_counters(url: Secret) -> AsyncIterator[Counters]:
     """`memory:`, or `redis(s)://…`."""
     if url.reveal() == EMBEDDED:
         yield MemoryCounters()
     else:
-        async with open_redis(url) as client:
-            yield RedisCounters(client)
+        from bouquet_gateway.pace_redis import open_redis_counters
+
+        async with open_redis_counters(url) as shared:
+            yield shared

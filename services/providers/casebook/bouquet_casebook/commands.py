@@ -1,4 +1,7 @@
-"""`bouquet-worker casebook` and `bouquet-worker check-cases`."""
+"""`bouquet-worker casebook` and `bouquet-worker check-cases`.
+
+Every worker that is installed beside the casebook asks for its commands: what these need is imported when they run.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,6 @@ import argparse
 import os
 import sys
 from pathlib import Path
-
-import uvloop
-
-from bouquet_casebook.check import check
-from bouquet_casebook.serve import PREFIX, sandbox
-from bouquet_worker.run import run
 
 
 def casebook(parser: argparse.ArgumentParser) -> None:
@@ -34,11 +31,19 @@ def _folder(text: str) -> Path:
 
 
 def _casebook(arguments: argparse.Namespace) -> None:
+    import uvloop
+
+    from bouquet_casebook.serve import PREFIX, sandbox
+    from bouquet_worker.run import run
+
     uvloop.run(run(sandbox, {**os.environ, f"{PREFIX}CASES": str(arguments.cases)}))
 
 
 def _check_cases(arguments: argparse.Namespace) -> int:
     """Exit status 1 when there is something to mend."""
+    from bouquet_casebook.check import check
+    from bouquet_casebook.serve import sandbox
+
     report = check(arguments.cases, sandbox.offers())
     for finding in report.findings:
         sys.stdout.write(f"{finding}\n")
