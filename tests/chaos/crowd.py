@@ -19,7 +19,7 @@ import uvloop
 from msgspec import Struct
 
 from tests.chaos.invariants import Answer, Broken, Caller, Invariant, Rules, judged, told
-from tests.chaos.people import Citizen, citizens
+from tests.chaos.people import RECORDED, Citizen, citizens
 from tests.mesh.mesh import HOST
 
 AGAIN = 0.5
@@ -50,6 +50,8 @@ class Tale(Struct):
     kinds: Counter[str] = msgspec.field(default_factory=Counter)
     moved: int = 0
     """Attempts at a gateway that was shut, or that hung up without an answer: the call went to another."""
+    traces: list[str] = []
+    """Of the attempts that were answered with data or an absence."""
     took_s: list[float] = []
     broken: Counter[Invariant] = msgspec.field(default_factory=Counter)
     shown: list[Broken] = []
@@ -102,7 +104,7 @@ class _Asking:
         self._people = citizens(self._chance, plan.first_person)
         self._known: deque[Citizen] = deque(maxlen=REMEMBERED)
         self._idle: dict[int, list[tuple[StreamReader, StreamWriter]]] = {port: [] for port in plan.ports}
-        self._turn = 0
+        self._turn = self._attempts = 0
         self.tale = Tale()
 
     async def run(self, ended: asyncio.Event) -> Tale:
@@ -129,7 +131,7 @@ class _Asking:
         began = time.perf_counter()
         try:
             async with asyncio.timeout(self._plan.rules.late_s + PATIENCE_S):
-                status, body, moved = await self._asked(citizen, caller)
+                status, body, trace, moved = await self._asked(citizen, caller)
         except (OSError, TimeoutError, IncompleteReadError) as error:
             waited_s = time.perf_counter() - began
             tale.answered["none"] += 1
@@ -139,21 +141,25 @@ class _Asking:
         answer = Answer(status, body, time.perf_counter() - began)
         tale.took_s.append(round(answer.took_s, 4))
         tale.answered[told(answer)] += 1
+        if told(answer) in RECORDED:
+            tale.traces.append(trace)
         for broken in judged(citizen, caller, answer, self._plan.rules, repeated=repeated or moved):
             tale.breaks(broken)
         if not repeated:  # only now, or who asks again might be first
             self._known.append(citizen)
 
-    async def _asked(self, citizen: Citizen, caller: Caller) -> tuple[int, bytes, bool]:
-        """By one gateway after the other until one answers: a read may be asked twice. Whether it was is told, too: a
-        gateway that died has left the marker of its call."""
+    async def _asked(self, citizen: Citizen, caller: Caller) -> tuple[int, bytes, str, bool]:
+        """By one gateway after the other until one answers: a read may be asked twice. With the trace of the last
+        attempt, and whether there were others: a gateway that died has left the marker of its call."""
         target, head = f"{citizen.kind.path}?{citizen.query()}", f"Host: {HOST}\r\nAuthorization: Bearer {caller.token}"
-        request = f"GET {target} HTTP/1.1\r\n{head}\r\n\r\n".encode()
+        request = f"GET {target} HTTP/1.1\r\n{head}\r\n".encode()
         first = self._turn = self._turn + 1
         for attempt in range(ATTEMPTS):
+            self._attempts += 1
+            trace = f"{self._plan.first_person:016x}{self._attempts:016x}"
             port = self._plan.ports[(first + attempt) % len(self._plan.ports)]
             try:
-                return *await self._exchange(port, request), attempt > 0
+                return *await self._exchange(port, request + _traced(trace)), trace, attempt > 0
             except (OSError, IncompleteReadError):
                 if attempt == ATTEMPTS - 1:
                     raise
@@ -175,6 +181,11 @@ class _Asking:
             raise
         idle.append((reader, writer))
         return int(head[9:12]), body
+
+
+def _traced(trace: str) -> bytes:
+    """The last header of a request: by its trace each attempt is known in the access journal."""
+    return f"traceparent: 00-{trace}-{1:016x}-00\r\n\r\n".encode()
 
 
 async def _main() -> None:

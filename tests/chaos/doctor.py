@@ -49,7 +49,6 @@ TURNS = 2
 class Doctor:
     def __init__(self, town: Town, session: ClientSession, caller: Caller, rules: Rules) -> None:
         self.asked = 0
-        self.right = 0
         self.broken: list[Broken] = []
         self._town = town
         self._session = session
@@ -125,9 +124,7 @@ class Doctor:
         except (ClientError, TimeoutError):
             return False
         self.broken += judged(citizen, self._caller, answer, self.rules)
-        right = is_right(citizen, answer)
-        self.right += right
-        return right
+        return is_right(citizen, answer)
 
     async def _vitals(self, name: str) -> Vitals:
         async with self._session.get(f"{self._town.members[name].url}/metrics") as response:

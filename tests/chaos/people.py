@@ -49,6 +49,8 @@ KINDS = (
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
 ABSENCES = frozenset(answer for kind in KINDS for answer in kind.answers if answer.startswith("404"))
+RECORDED = ABSENCES | {"200"}
+"""Answers that tell something of somebody."""
 
 
 class Citizen(Struct, frozen=True):

@@ -16,7 +16,6 @@ from tests.chaos.crowd import Plan, Tale, gathered
 from tests.chaos.doctor import Doctor, doctor
 from tests.chaos.faults import strike
 from tests.chaos.invariants import Broken, Caller, Invariant, Margins
-from tests.chaos.people import ABSENCES
 from tests.chaos.report import Report, Survived
 from tests.chaos.schedule import schedule
 from tests.chaos.town import DEADLINE_S, Town, town
@@ -146,18 +145,21 @@ async def _break(run: Run) -> None:
 
 
 async def _unrecorded(run: Run) -> list[Broken]:
-    """Each answer that gave data or an absence has its record; and there is none that nobody asked for."""
+    """Each answer that gave data or an absence has its one record; and there is none that nobody asked for."""
     asked = sum(tale.asked + tale.moved for tale in run.report.tales) + run.doctor.asked
-    answered = sum(tale.answered[said] for tale in run.report.tales for said in ("200", *ABSENCES)) + run.doctor.right
+    traces = [trace for tale in run.report.tales for trace in tale.traces]
     until = time.monotonic() + QUIET_WITHIN_S
     try:
-        records = await run.town.records()
-        while records < answered and time.monotonic() < until:
+        while True:
+            records, times = await run.town.records(), await run.town.traced()
+            amiss = [trace for trace in traces if times[trace] != 1]
+            if not amiss or time.monotonic() > until:
+                break
             await asyncio.sleep(1.0)
-            records = await run.town.records()
     except audit.Broken as error:
         return [Broken(Invariant.RECORDED, str(error))]
     run.report.records = records
-    if answered <= records <= asked:
-        return []
-    return [Broken(Invariant.RECORDED, f"{records} records of {answered} answers to {asked} calls")]
+    broken = [Broken(Invariant.RECORDED, f"{times[trace]} records of call {trace}") for trace in amiss]
+    if records > asked:
+        broken.append(Broken(Invariant.RECORDED, f"{records} records of {asked} calls"))
+    return broken

@@ -11,18 +11,21 @@ import secrets
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from sqlalchemy import select
 
 from bench.programs import Program, plain_environ
 from bouquet_proto.names import worker_prefix
 from bouquet_proto.quotient_familial import FIELDS
 from bouquet_proto.settings import Secret
 from bouquet_registry.journal.audit import verify
+from bouquet_registry.journal.schema import journal
 from bouquet_registry.store import open_store
 from tests.attacks.broker import guard
 from tests.chaos.funds import SIMULATORS
@@ -127,6 +130,11 @@ class Town:
         """In the access journal. Raises `bouquet_registry.journal.audit.Broken` where its chain is."""
         async with open_store(Secret(self._database)) as store:
             return (await verify(store)).number
+
+    async def traced(self) -> Counter[str]:
+        """How many records each trace has."""
+        async with open_store(Secret(self._database)) as store, store.reading() as connection:
+            return Counter((await connection.scalars(select(journal.c.trace_id))).all())
 
     def _caller(self, name: str, fields: tuple[str, ...]) -> Caller:
         scopes = sorted({scope for field in fields for scope in OPENED_BY[field]})

@@ -19,6 +19,8 @@ from pathlib import Path
 from tests.support.daemon import Daemon, find_program, free_port
 
 EPMD = find_program("epmd")
+CTL_TIMEOUT_S = 180
+"""It takes 0.3 s, but a minute of a machine with ten times the work that it can do (seen)."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class RabbitNode(Daemon):
     def ctl(self, *arguments: str) -> str:
         """What `rabbitmqctl` prints; about 0.3 s a call."""
         command = self.release.command(self.release.ctl, "--quiet", *arguments)
-        return subprocess.check_output(command, env=self._environment, text=True, timeout=60)
+        return subprocess.check_output(command, env=self._environment, text=True, timeout=CTL_TIMEOUT_S)
 
     def settle(self) -> None:
         """Puts on disk what was declared until now; the broker itself takes its time."""
