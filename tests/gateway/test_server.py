@@ -32,6 +32,10 @@ async def hello(_: web.Request) -> web.Response:
     return web.json_response({"hello": "world"})
 
 
+async def echo(request: web.Request) -> web.Response:
+    return web.json_response(dict(request.query))
+
+
 async def bug(_: web.Request) -> web.Response:
     raise ValueError(SECRET)
 
@@ -49,7 +53,15 @@ async def half(request: web.Request) -> web.StreamResponse:
 
 def make_app() -> web.Application:
     app = web.Application(client_max_size=1024)
-    app.add_routes([web.get("/", hello), web.get("/bug", bug), web.get("/slow", too_slow), web.get("/half", half)])
+    app.add_routes(
+        [
+            web.get("/", hello),
+            web.get("/echo", echo),
+            web.get("/bug", bug),
+            web.get("/slow", too_slow),
+            web.get("/half", half),
+        ]
+    )
     return app
 
 
@@ -83,6 +95,25 @@ def get(path: str = "/", *headers: str) -> bytes:
 
 async def test_a_request_is_answered(port: int) -> None:
     assert (await asked(port, get())).body == {"hello": "world"}
+
+
+@pytest.mark.parametrize(("written", "read"), [("Noël+L'Hôte", "Noël L'Hôte"), ("No%C3%ABl", "Noël"), ("日本", "日本")])
+async def test_letters_that_nobody_encoded_are_read_as_utf_8(port: int, written: str, read: str) -> None:
+    assert (await asked(port, get(f"/echo?nom={written}"))).body == {"nom": read}
+
+
+async def test_a_body_is_never_taken_for_a_head(port: int) -> None:
+    """Nor is its length changed: what follows it on the connection is the next request."""
+    body = "GET /echo?nom=Noël".encode()
+    reader, writer = await asyncio.open_connection(HOST, port)
+    writer.write(f"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode())
+    await reader.readuntil(b'world"}')
+    writer.write(body)
+    await asyncio.sleep(0.05)  # for it to arrive alone, while the server lingers
+    writer.write(get())
+    answers = await reader.read()
+    writer.close()
+    assert answers.startswith(b"HTTP/1.1 200") and answers.endswith(b'{"hello": "world"}')
 
 
 REFUSED = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 NAME = "bouquet"
 """For the `Server` header, where aiohttp would tell its version and Python's."""
 BACKLOG = 1024
+NOT_ASCII = re.compile(rb"[\x80-\xff]")
 TOO_MANY_HEADERS = "Too many headers received"  # aiohttp has no class for it
 
 REASONS = {
@@ -73,6 +75,13 @@ async def serving(
         await runner.cleanup()
 
 
+def percent_encoded(head: bytes) -> bytes:
+    """With the letters of its first line in ASCII: llhttp refuses those that nobody encoded, which the reference's
+    server reads."""
+    line, end, rest = head.partition(b"\r\n")
+    return NOT_ASCII.sub(lambda letter: b"%%%02X" % letter[0][0], line) + end + rest
+
+
 class _Connection(RequestHandler):
     __slots__ = ("_head_s", "_head_timer")
 
@@ -83,12 +92,17 @@ class _Connection(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Half a head starts the clock that ends the connection; a whole one stops it."""
-        super().data_received(data)
-        half_a_head = self._waiter is not None and not self._waiter.done()
-        if not half_a_head:
+        begins_a_head = self._is_waiting and self._head_timer is None
+        super().data_received(data if data.isascii() or not begins_a_head else percent_encoded(data))
+        if not self._is_waiting:
             self._stop_head_timer()
         elif self._head_timer is None:
             self._head_timer = self._loop.call_later(self._head_s, self.force_close)
+
+    @property
+    def _is_waiting(self) -> bool:
+        """For a whole head: all that came before it, bodies too, is read."""
+        return self._waiter is not None and not self._waiter.done()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_head_timer()
