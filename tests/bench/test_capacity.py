@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from bench.capacity import lookup, page
 from bench.capacity.figure import Figure, Figures
-from bench.capacity.plan import LOW, RATES, costs_of, planned, read_assumptions
+from bench.capacity.plan import HIGH, RATES, costs_of, planned, read_assumptions
 from bench.capacity.remembering import alike, remembered, unevenly
 from bench.capacity.shown import shown
 from bench.goals import Measured
@@ -26,7 +26,7 @@ MEASURED = page.read_measured()
 
 
 def test_the_page_tells_what_was_measured_and_what_it_comes_to() -> None:
-    assert page.PAGE.read_text() == page.page(page.WORDS.read_text(), MEASURED)
+    assert page.PAGE.read_text() == page.page(page.WORDS.read_text(), MEASURED), "run python -m bench.capacity.page"
 
 
 def test_a_figure_that_nobody_measured_is_an_error() -> None:
@@ -88,9 +88,9 @@ def test_ten_times_the_calls_are_ten_times_the_disk() -> None:
 
 def test_gateways_are_filled_as_planned_and_no_more() -> None:
     costs = costs_of(Figures(MEASURED.figures), read_assumptions())
-    gateways = costs.gateways(LOW)
-    assert LOW * costs.gateway_us / 1e6 / gateways <= costs.assumed.filled
-    assert LOW * costs.gateway_us / 1e6 / (gateways - 1) > costs.assumed.filled
+    gateways = costs.gateways(HIGH)
+    assert HIGH * costs.gateway_us / 1e6 / gateways <= costs.assumed.filled
+    assert HIGH * costs.gateway_us / 1e6 / (gateways - 1) > costs.assumed.filled
 
 
 def test_a_stock_mesh_is_that_of_the_manifests() -> None:
