@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -22,6 +23,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanContext, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import Counter
+from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.msgspec import MsgspecFormatter
 
 from bouquet_proto import metrics
@@ -31,6 +33,7 @@ from bouquet_proto.names import queue_of
 
 _tracer = trace.get_tracer("bouquet")
 _w3c = TraceContextTextMapPropagator()
+_RESERVED = frozenset(RESERVED_ATTRS)
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Of the HTTP request that this task works for; it goes into every log line."""
@@ -203,26 +206,26 @@ def where(error: BaseException) -> str:
     return f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
 
 
-class _Context(logging.Filter):
-    """Adds the service, the request and the trace to every record."""
+class _Formatter(MsgspecFormatter):
+    """Adds the service, the request and the trace. Of an exception type and place: a traceback quotes the values that
+    raised it."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
         self._service = service
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.service = self._service
-        record.request_id = request_id.get()
-        record.trace_id = trace_id()
-        return True
-
-
-class _Formatter(MsgspecFormatter):
-    """Drops tracebacks: they quote the values that raised them. Type and place stay."""
-
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        super().add_fields(log_data, record, message_dict)
-        log_data.pop("exc_info", None)
+        # Not the library's own, which asks of each field how it is to be called.
+        log_data |= {
+            "levelname": record.levelname,
+            "name": record.name,
+            "message": record.message,
+            "service": self._service,
+            "request_id": request_id.get(),
+            "trace_id": trace_id(),
+            "timestamp": datetime.fromtimestamp(record.created, UTC),
+        }
+        log_data |= {name: value for name, value in vars(record).items() if name not in _RESERVED}
         if record.exc_info and record.exc_info[1] is not None:
             log_data["error"] = type(record.exc_info[1]).__name__
             log_data["at"] = where(record.exc_info[1])
@@ -231,10 +234,7 @@ class _Formatter(MsgspecFormatter):
 def configure_logs(service: str, level: str) -> None:
     """JSON lines on standard output, one event each."""
     handler = logging.StreamHandler(sys.stdout)
-    handler.addFilter(_Context(service))
-    handler.setFormatter(
-        _Formatter("%(levelname)s %(name)s %(message)s %(service)s %(request_id)s %(trace_id)s", timestamp=True)
-    )
+    handler.setFormatter(_Formatter(service))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # Of each record, what no line says: who called, thread, process (the logging HOWTO's "Optimization").
     logging._srcfile = None

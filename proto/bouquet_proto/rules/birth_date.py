@@ -17,7 +17,7 @@ OLDEST = date(1900, 1, 1)
 
 def _date_partial(reading: Reading) -> None:
     """Every part may be missing; a whole date is a real one, from 1900 to yesterday. One code for all."""
-    parts = {part: reading.integer(part) for part in PARTS if reading.text(part) is not None}
+    parts = reading.integers(PARTS)
     plausible = all(parts[part] in PARTS[part] for part in parts)
     if plausible and (len(parts) < len(PARTS) or _is_past(parts, reading.today)):
         reading.values.update(parts)
@@ -36,7 +36,7 @@ def _date_full(reading: Reading) -> None:
 
 def _date_with_year(reading: Reading) -> None:
     """A year at least, and nothing impossible in what else is known. Only the first fault is told."""
-    known = {part: reading.integer(part) for part in PARTS if reading.text(part) is not None}
+    known = reading.integers(PARTS)
     if code := _first_fault({"annee_date_naissance": 0, "mois_date_naissance": 1, "jour_date_naissance": 1} | known):
         reading.refuse(code)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any, TypeAlias
 
@@ -65,6 +65,14 @@ class Reading(Struct, gc=False):
         """As the contract reads integers (§0): zero for what is not one."""
         text = self.text(field)
         return leading_integer(text) if isinstance(text, str) else 0
+
+    def integers(self, fields: Iterable[str]) -> dict[str, int]:
+        """Of those that are there."""
+        return {
+            field: leading_integer(text) if isinstance(text, str) else 0
+            for field in fields
+            if (text := self.text(field)) is not None
+        }
 
     def four_digits(self, field: str) -> int:
         """A year, or zero for anything but four digits."""
