@@ -44,9 +44,16 @@ class Personne(Struct, frozen=True, kw_only=True):
 
 def birth_parts(date_naissance: str) -> dict[str, str | None]:
     """The three fields of a `Personne` that a whole date has."""
-    parts = ([*date_naissance.split("-"), "", ""])[:3]
-    names = ("annee_date_de_naissance", "mois_date_de_naissance", "jour_date_de_naissance")
-    return {name: part if part.strip("0") else None for name, part in zip(names, parts, strict=True)}
+    year, month, day, *_ = *date_naissance.split("-"), "", ""
+    return {
+        "annee_date_de_naissance": _known(year),
+        "mois_date_de_naissance": _known(month),
+        "jour_date_de_naissance": _known(day),
+    }
+
+
+def _known(part: str) -> str | None:
+    return part if part.strip("0") else None
 
 
 class Adresse(Struct, frozen=True, kw_only=True):
