@@ -184,6 +184,40 @@ def test_keys_are_made_and_their_public_halves_told(
     assert (public["kid"], public["x"]) == ("2027-01", json.loads(key)["x"])
 
 
+def test_a_new_key_stands_beside_the_others_as_keys_rotate(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The steps of docs/deployment.md; that each token is read meanwhile: test_signing.py."""
+    key_set = tmp_path / "token-keys"
+    key_set.write_text("{}")
+    for name in ("2026", "2027", "2027"):
+        if name not in key_set.read_text():
+            main(["new-key", name])
+            monkeypatch.setenv("BOUQUET_REGISTRY_SIGNING_KEY", capsys.readouterr().out)
+        assert main(["jwks", "--beside", str(key_set)]) == 0
+        key_set.write_text(capsys.readouterr().out)
+    assert [key["kid"] for key in json.loads(key_set.read_text())["keys"]] == ["2026", "2027"]
+    assert '"d"' not in key_set.read_text()
+
+
+@pytest.mark.parametrize(("text", "told"), [("[]", "is no key set"), (None, "cannot be read")])
+def test_a_file_that_is_no_key_set_is_refused(
+    environ: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    text: str | None,
+    told: str,
+) -> None:
+    file = tmp_path / "token-keys"
+    if text is not None:
+        file.write_text(text)
+    main(["new-key", "2027"])
+    monkeypatch.setenv("BOUQUET_REGISTRY_SIGNING_KEY", capsys.readouterr().out)
+    assert main(["jwks", "--beside", str(file)]) == 2
+    assert told in capsys.readouterr().err
+
+
 def test_tables_are_migrated_on_demand(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["migrate"]) == 0
     assert capsys.readouterr().out == "0002\n"

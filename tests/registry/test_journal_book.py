@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from bouquet_proto import journal
+from bouquet_proto.post_amqp import packed
 from bouquet_registry.journal import book, schema
 from bouquet_registry.journal.audit import verify
 from bouquet_registry.journal.book import row_of
@@ -79,6 +80,17 @@ async def test_what_is_no_record_is_put_aside_once_and_stops_nothing(store: Stor
     assert await ids(store) == ["7", "8"]
     async with store.reading() as connection:
         assert list(await connection.scalars(select(schema.aside.c.body))) == [body]
+
+
+async def test_a_message_of_several_that_an_older_registry_put_aside_is_written_by_one_that_knows_them(
+    store: Store,
+) -> None:
+    [package] = packed([journal.encode(access(n)) for n in (1, 2, 3)])
+    await write_bodies(store, [package])
+    assert await ids(store) == []
+    assert await book.readmit(store) == (1, 0)
+    assert await ids(store) == ["1", "2", "3"]
+    assert (await verify(store)).number == 3
 
 
 async def test_what_was_put_aside_is_written_by_a_registry_that_can_read_it(

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import uvloop
 from sqlalchemy.exc import SQLAlchemyError
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=_new_key)
 
     command = commands.add_parser("jwks", help="print what gateways verify our tokens with")
+    command.add_argument("--beside", type=Path, metavar="FILE", help="a key set: print its keys too, to rotate")
     command.set_defaults(command=_jwks)
 
     cli.add_to(commands)
@@ -85,8 +87,16 @@ def _new_key(arguments: argparse.Namespace, _: Mapping[str, str]) -> None:
     print(signing.new_key(arguments.kid))
 
 
-def _jwks(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
-    print(signing.verification_keys(registry.settings(environ).signing_key))
+def _jwks(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    beside = _read(arguments.beside) if arguments.beside else b"{}"
+    print(signing.verification_keys(registry.settings(environ).signing_key, beside))
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise SettingsError([f"--beside: cannot be read ({error.strerror})"]) from None
 
 
 def _operate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:

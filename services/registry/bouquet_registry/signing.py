@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OctKey
+from msgspec import Struct
 
 from bouquet_proto.settings import Secret, SettingsError
 from bouquet_registry.habilitations import Habilitation, Token
@@ -45,12 +48,21 @@ def new_key(kid: str) -> str:
     return msgspec.json.encode(key.as_dict(private=True)).decode()
 
 
-def verification_keys(secret: Secret) -> str:
-    """The JWKS that gateways need to verify what we sign. A shared secret is its own."""
+class _KeySet(Struct, frozen=True):
+    keys: tuple[dict[str, Any], ...] = ()
+
+
+def verification_keys(secret: Secret, beside: bytes = b"{}") -> str:
+    """The JWKS that gateways need to verify what we sign, after the keys of the one `beside` that have other names. A
+    shared secret is its own."""
     key = _key_of(secret)
     if not key.kid:
         raise SettingsError([f"{PREFIX}SIGNING_KEY: is no JWK with a kid"])
-    return msgspec.json.encode({"keys": [key.as_dict(private=isinstance(key, OctKey))]}).decode()
+    try:
+        others = [one for one in msgspec.json.decode(beside, type=_KeySet).keys if one.get("kid") != key.kid]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise SettingsError(["--beside: is no key set"]) from None
+    return msgspec.json.encode(_KeySet((*others, key.as_dict(private=isinstance(key, OctKey))))).decode()
 
 
 def _key_of(secret: Secret) -> OctKey | ECKey:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_proto import journal
 from bouquet_proto.journal import Access
+from bouquet_proto.post_amqp import PACKAGE_MOST, unpacked
 from bouquet_registry.journal import schema
 from bouquet_registry.journal.chain import Link, Row, chained
 from bouquet_registry.store import Store
@@ -90,13 +91,14 @@ async def _write(store: Store, batch: Batch, *, wary: bool) -> Written:
 
 
 async def readmit(store: Store) -> tuple[int, int]:
-    """Writes what was put aside and is a record for this version. How many were, and how many are still none."""
+    """Writes what was put aside and is a record for this version, or several in one message. How many bodies were, and
+    how many are still none."""
     async with store.reading() as connection:
         bodies = list(await connection.scalars(select(schema.aside.c.body)))
-    readable = [body for body in bodies if read(body)]
-    for begin in range(0, len(readable), AT_ONCE):
-        some = readable[begin : begin + AT_ONCE]
-        await write(store, sorted_out(some))
+    readable = [body for body in bodies if all(map(read, unpacked(body)))]
+    for begin in range(0, len(readable), AT_ONCE // PACKAGE_MOST):
+        some = readable[begin : begin + AT_ONCE // PACKAGE_MOST]
+        await write(store, sorted_out(record for body in some for record in unpacked(body)))
         async with store.writing() as connection:
             known = schema.aside.c.digest.in_([_digest(body) for body in some])
             await connection.execute(delete(schema.aside).where(known))
