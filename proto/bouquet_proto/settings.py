@@ -19,6 +19,7 @@ from bouquet_proto.names import EMBEDDED, MESH_PREFIX, PART_WORDS, word_of_ours
 
 S = TypeVar("S", bound=Struct)
 
+LAST_PORT = 65_535
 _LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
 """A variable that Kubernetes makes of a Service, and its value."""
 
@@ -52,6 +53,8 @@ class SettingsError(Exception):
 @contextmanager
 def can_listen(host: str, port: int) -> Iterator[None]:
     """Around the start of a server: an address that is taken, or nowhere, is a wrong setting."""
+    if not 0 <= port <= LAST_PORT:  # uvloop would take what is left of it in 16 bits
+        raise SettingsError([f"{host}:{port}: cannot be listened on: ports end at {LAST_PORT}"])
     try:
         yield
     except OSError as error:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import pytest
 from msgspec import Meta, Struct
 
-from bouquet_proto.settings import Secret, SettingsError, load, load_mesh
+from bouquet_proto.settings import Secret, SettingsError, can_listen, load, load_mesh
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -183,3 +183,9 @@ def test_a_secret_does_not_print() -> None:
     shown = f"{settings} {settings!r} {settings.client_secret} {settings.client_secret!r}"
     assert "hunter2" not in shown
     assert "Secret(***)" in shown
+
+
+@pytest.mark.parametrize("port", [-1, 65_536, 99_999])
+def test_a_port_beyond_the_last_is_not_taken_for_another(port: int) -> None:
+    with pytest.raises(SettingsError, match="ports end at 65535"), can_listen("127.0.0.1", port):
+        pass

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from bouquet_casebook.cases import Casebook
+from bouquet_casebook.serve import sandbox
+from bouquet_proto.settings import SettingsError
 from tests.sandbox.folders import Folder, error, found
 from tests.sandbox.gateway import OURS, Answer, query_of, sandbox_at, token
 
@@ -298,3 +300,9 @@ def test_dates_are_told_from_the_day(tmp_path: Path) -> None:
         ("2026", 9, 2028),
         ("2027", 1, 2028),
     ]
+
+
+def test_a_folder_of_cases_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        sandbox.settings({"BOUQUET_CASEBOOK_CASES": str(tmp_path / "typo")})
+    assert caught.value.problems == ["BOUQUET_CASEBOOK_CASES: is not a folder"]

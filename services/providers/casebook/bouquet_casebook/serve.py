@@ -19,7 +19,7 @@ from bouquet_proto.failures import FAILURES, Failure, Kind
 from bouquet_proto.messages import Describe, Failed, Found, Lookup, NotFound, Recorded, Reply, Request, encode
 from bouquet_proto.names import WORKERS
 from bouquet_proto.offer import Offer, Operation
-from bouquet_proto.settings import load
+from bouquet_proto.settings import SettingsError, load
 
 PREFIX = "BOUQUET_CASEBOOK_"
 CONCURRENCY = 100
@@ -54,7 +54,10 @@ class Sandbox:
         return (*sandboxed(worker.offer() for worker in workers), SESSIONS)
 
     def settings(self, environ: Mapping[str, str]) -> CasebookSettings:
-        return load(CasebookSettings, environ, PREFIX)
+        settings = load(CasebookSettings, environ, PREFIX)
+        if not Path(settings.cases).is_dir():
+            raise SettingsError([f"{PREFIX}CASES: is not a folder"])
+        return settings
 
     @asynccontextmanager
     async def running(self, bus: Bus, environ: Mapping[str, str]) -> AsyncIterator[Servings]:
