@@ -19,6 +19,9 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
+REVISION = "0002"
+"""The last of `migrations/versions`, which makes these tables and the journal's."""
+
 
 class Moment(TypeDecorator[datetime]):
     """An aware datetime, kept in UTC by databases that know no time zones too."""

@@ -1,4 +1,4 @@
-"""Alembic's way in: on the connection that `store.upgrade` hands over."""
+"""Alembic's way in: on the connection that `migrating.py` hands over."""
 
 from __future__ import annotations
 
