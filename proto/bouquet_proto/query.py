@@ -23,21 +23,18 @@ MALFORMED = Malformed()
 
 
 class Query(Struct, frozen=True):
-    """`scalars` keep the last value of a repeated key; `lists` come from `name[]`."""
+    """`scalars` keep the last value of a repeated key; `lists` come from `name[]`. A name of one is malformed in the
+    other."""
 
     scalars: dict[str, str | Malformed]
     lists: dict[str, tuple[str, ...] | Malformed]
 
     def scalar(self, name: str) -> str | Malformed | None:
         """None where absent. `name[]=x` is a wrong type for a scalar."""
-        if name in self.lists:
-            return MALFORMED
         return self.scalars.get(name)
 
     def list(self, name: str) -> tuple[str, ...] | Malformed | None:
         """None where absent. `name=x` is a wrong type for a list."""
-        if name in self.scalars:
-            return MALFORMED
         return self.lists.get(name)
 
 
@@ -57,7 +54,7 @@ def parse_query(text: str) -> Query:
             lists[base] = MALFORMED
         else:
             lists[base] = _append(lists.get(base, ()), value if equals else None)
-    return Query(scalars, lists)
+    return Query(scalars | dict.fromkeys(lists, MALFORMED), lists | dict.fromkeys(scalars, MALFORMED))
 
 
 def leading_integer(text: str) -> int:

@@ -167,8 +167,8 @@ def _parse(served: Served, query: Query, today: date, citizen: Identite | None) 
     if citizen is not None:
         return Asked(citizen, values)
     modality = MODALITIES[served.operation.modality]
-    own = {name: values.pop(name) for name in modality.__struct_fields__ if name in values}
-    return Asked(msgspec.convert(own, modality), values)
+    others = values.keys() - set(modality.__struct_fields__)
+    return Asked(msgspec.convert(values, modality), {name: values[name] for name in others})
 
 
 def _accept(asked: Asked | Refusals) -> Asked:
