@@ -12,7 +12,7 @@ import pytest
 from aio_pika.abc import AbstractChannel
 from yarl import URL
 
-from bouquet_proto.bus import Handler
+from bouquet_proto.bus import Handler, Serving
 from bouquet_proto.bus_amqp import AmqpBus
 from bouquet_proto.messages import MAX_REQUEST_BYTES, Failed, Reply, decode_reply
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
@@ -44,10 +44,10 @@ async def kept(operator: AbstractChannel) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def serving_through(relay: Relay, handler: Handler) -> AsyncIterator[None]:
+async def serving_through(relay: Relay, handler: Handler) -> AsyncIterator[Serving]:
     await relay.open()
-    async with connected(relay.url) as worker, serving(worker, handler):
-        yield
+    async with connected(relay.url) as worker, serving(worker, handler) as intake:
+        yield intake
 
 
 def calling(caller: AmqpBus, id: str, *, within_s: float = 10.0) -> asyncio.Task[Reply]:
@@ -104,25 +104,27 @@ async def test_f20_no_limit_is_written_into_a_queue_where_it_could_not_be_change
 async def test_f20_a_worker_that_comes_and_goes_does_not_send_a_message_round(
     url: str, caller: AmqpBus, operator: AbstractChannel, rabbit: RabbitNode
 ) -> None:
-    """Twice in hand, and never again, however often its worker is cut off. In time for a machine with other work."""
+    """Twice in hand, and never again, however often its worker is cut off."""
     desk = Desk()
 
     async def in_hand(count: int) -> None:
-        """So many messages are with a consumer and not acknowledged."""
-        listing = ("list_queues", "--vhost", URL(url).path[1:], "name", "messages_unacknowledged")
-        while f"{QUEUE}\t{count}" not in (await asyncio.to_thread(rabbit.ctl, *listing)).splitlines():
+        """No message waits, and so many are with a consumer and not acknowledged."""
+        listing = ("list_queues", "--vhost", URL(url).path[1:], "name", "messages_ready", "messages_unacknowledged")
+        while f"{QUEUE}\t0\t{count}" not in (await asyncio.to_thread(rabbit.ctl, *listing)).splitlines():
             pass
 
-    async with Relay(url) as relay, serving_through(relay, desk):
-        call = calling(caller, "round", within_s=15)
+    async with Relay(url) as relay, serving_through(relay, desk) as intake:
+        call = calling(caller, "round", within_s=300)  # `rabbitmqctl` takes its time on a busy machine
         for seen, unacknowledged in ((["round"], 2), (["round", "round"], 1)):  # the handful is one
             await until(partial(desk.asked.__eq__, seen))
             await in_hand(unacknowledged)
             await relay.shut()
             await until(partial(desk.abandoned.__eq__, seen))
             await relay.open()
-        assert await call == Failed("deadline_exceeded")
+        await until(lambda: intake.consuming)
+        await in_hand(1)
         assert desk.asked == ["round"] * 2
+        call.cancel()
 
 
 UNREADABLE = {

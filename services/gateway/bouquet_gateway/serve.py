@@ -60,10 +60,10 @@ async def serve(environ: Mapping[str, str], number: int = 0) -> None:
         gateway = await stack.enter_async_context(opened(settings, bus, post))
         port = await stack.enter_async_context(open_doors(gateway, number))
         READY.labels(SERVICE).set_function(lambda: not lacking(gateway))
-        log.info("gateway started", extra={"port": port, "providers": list(settings.providers)})
         spare_the_started()
         if number:
             processes.join_family()
+        log.info("gateway started", extra={"port": port, "providers": list(settings.providers)})
         await stop_requested()
         log.info("gateway stopping")
 

@@ -45,8 +45,8 @@ async def serve(environ: Mapping[str, str]) -> None:
             ready.append(await stack.enter_async_context(_journal(mesh, store)))
         webhooks = Webhooks(store, settings.datapass_secret, settings.datapass_window_s)
         port = await stack.enter_async_context(_listening(make_app(SERVICE, ready, webhooks.routes()), settings))
-        log.info("registry started", extra={"port": port, "webhooks": bool(settings.datapass_secret)})
         spare_the_started()
+        log.info("registry started", extra={"port": port, "webhooks": bool(settings.datapass_secret)})
         await stop_requested()
         log.info("registry stopping")
 
@@ -56,8 +56,8 @@ async def serve_journal(environ: Mapping[str, str]) -> None:
     async with _started(JOURNAL_SERVICE, environ) as (stack, mesh, settings, store):
         ready = await stack.enter_async_context(_journal(mesh, store))
         port = await stack.enter_async_context(_listening(make_app(JOURNAL_SERVICE, [ready]), settings))
-        log.info("journal started", extra={"port": port})
         spare_the_started()
+        log.info("journal started", extra={"port": port})
         await stop_requested()
         log.info("journal stopping")
 

@@ -64,8 +64,8 @@ async def run(worker: Host, environ: Mapping[str, str]) -> None:
         ):
             health.serving = serving
             READY.labels(service).set_function(lambda: health.is_ready)
-            log.info("worker started", extra={"provider": worker.provider, "health_url": url})
             spare_the_started()
+            log.info("worker started", extra={"provider": worker.provider, "health_url": url})
             await stop_requested()
             log.info("worker stopping", extra={"provider": worker.provider})
 
