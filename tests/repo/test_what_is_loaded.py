@@ -1,0 +1,26 @@
+"""A process loads what it uses: each of these costs every process of its kind megabytes, and its start time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+LOADED = "import sys, {modules}; print(*sys.modules)"
+
+
+@pytest.mark.parametrize(
+    ("process", "never"),
+    [
+        ("bouquet_gateway.__main__", {"redis", "aiocache", "opentelemetry.exporter", "bouquet_gateway.doctor"}),
+        ("bouquet_worker.__main__, bouquet_cnaf.worker", {"lxml", "cryptography", "opentelemetry.exporter"}),
+        ("bouquet_casebook.commands", {"yaml", "jsonschema", "aiohttp"}),
+        ("bouquet_registry.__main__", {"alembic", "redis", "opentelemetry.exporter"}),
+    ],
+)
+def test_what_a_setting_or_a_command_chooses_is_not_loaded_before(process: str, never: set[str]) -> None:
+    told = subprocess.check_output([sys.executable, "-c", LOADED.format(modules=process)], text=True, timeout=60)
+    loaded = set(told.split())
+    assert loaded.issuperset(name.strip() for name in process.split(","))
+    assert not {name for name in never if any(module == name or module.startswith(f"{name}.") for module in loaded)}
