@@ -17,7 +17,7 @@ from tests.deploy.manifests import ROOT
 from tests.deploy.troubled import RULES, Alert, Mesh, troubled
 from tests.support import prometheus, rabbitmq, redis
 
-pytestmark = [pytest.mark.broker, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.broker, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
 
 QUIET_S = 5
 RUNBOOKS = ROOT / "docs" / "runbooks"

@@ -36,7 +36,7 @@ from tests.support.tls import HOST, TlsRedis, papers
 
 RULES = sorted((ROOT / "deploy" / "prometheus" / "rules").glob("*.yaml"))
 EVERY_MS = 500
-IN_TIME_S = 90.0
+IN_TIME_S = 150.0
 SPOOL_BYTES = 60_000
 """Room for some 150 records."""
 ALMOST_A_LIFE = timedelta(days=540)
