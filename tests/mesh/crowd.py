@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import time
-from asyncio import StreamReader, StreamWriter
 from collections.abc import Iterator
+from typing import cast
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -17,6 +18,8 @@ from msgspec import Struct
 
 from tests.mesh.door import QF
 from tests.mesh.people import named
+
+LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 WARM_UP_S = 1.0
 """Not measured: connections are made, code is read for the first time."""
@@ -62,22 +65,52 @@ async def gathered(plan: Plan) -> Tale:
 
 def _requests(plan: Plan) -> Iterator[bytes]:
     """About somebody whom the CAF knows, and about whom nobody has asked yet."""
+    varying = {"anneeDateNaissance": "{year}", "jourDateNaissance": "{day}"}
+    person = named("CAF-FOUND", codeCogInseeCommuneNaissance="{commune}", **varying)
+    query = urlencode(person, doseq=True, quote_via=quote, safe="{}")
+    request = f"GET {QF}?{query} HTTP/1.1\r\nHost: {plan.host}\r\nAuthorization: Bearer {plan.token}\r\n\r\n"
     number = plan.first_person
     while True:
         rest, day = divmod(number, 28)
         commune, year = divmod(rest, 60)
-        born = {"anneeDateNaissance": 1940 + year, "jourDateNaissance": 1 + day}
-        person = named("CAF-FOUND", **born, codeCogInseeCommuneNaissance=f"{10000 + commune}")
-        query = urlencode(person, doseq=True, quote_via=quote)
-        yield (f"GET {QF}?{query} HTTP/1.1\r\nHost: {plan.host}\r\nAuthorization: Bearer {plan.token}\r\n\r\n").encode()
+        yield request.format(year=1940 + year, day=1 + day, commune=10000 + commune).encode()
         number += 1
+
+
+class _Line(asyncio.Protocol):
+    """A connection, for one call at a time."""
+
+    def __init__(self) -> None:
+        self._received = b""
+        self._answer: asyncio.Future[int] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._write = cast(asyncio.Transport, transport).write
+
+    def call(self, request: bytes) -> asyncio.Future[int]:
+        """Its status, once the whole answer is here."""
+        self._received = b""
+        self._answer = asyncio.get_running_loop().create_future()
+        self._write(request)
+        return self._answer
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, end, body = self._received.partition(b"\r\n\r\n")
+        length = LENGTH.search(head)
+        if self._answer and end and len(body) >= int(length[1] if length else 0):
+            self._answer.set_result(int(head[9:12]))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._answer and not self._answer.done():
+            self._answer.set_exception(exc or ConnectionResetError())
 
 
 class _Crowd:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._requests = _requests(plan)
-        self._idle: list[tuple[StreamReader, StreamWriter]] = []
+        self._idle: list[_Line] = []
         self._asked = 0
         self._took_s: dict[int, list[float]] = {}
         self._from = time.perf_counter() + WARM_UP_S
@@ -90,7 +123,7 @@ class _Crowd:
     async def _one_after_another(self) -> None:
         async def client() -> None:
             while time.perf_counter() < self._to:
-                await self._call()
+                await self._call(time.perf_counter())
 
         await asyncio.gather(*(client() for _ in range(self._plan.clients)))
 
@@ -99,30 +132,25 @@ class _Crowd:
         due = time.perf_counter()
         while due < self._to:
             await asyncio.sleep(due - time.perf_counter())
-            call = asyncio.create_task(self._call())
+            call = asyncio.create_task(self._call(due))
             calls.add(call)
             call.add_done_callback(calls.discard)
             due += 1 / self._plan.per_second
         await asyncio.gather(*calls)
 
-    async def _call(self) -> None:
-        """On any connection that is free, from the moment that it was due."""
-        began = time.perf_counter()
-        request = next(self._requests)
+    async def _call(self, due: float) -> None:
+        """On any connection that is free."""
         self._asked += 1
-        reader, writer = self._idle.pop() if self._idle else await self._connect()
-        writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        status = int(head[9:12])
-        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
-        await reader.readexactly(length)
-        self._idle.append((reader, writer))
+        line = self._idle.pop() if self._idle else await self._connect()
+        status = await line.call(next(self._requests))
+        self._idle.append(line)
         ended = time.perf_counter()
         if self._from <= ended < self._to:
-            self._took_s.setdefault(status, []).append(ended - began)
+            self._took_s.setdefault(status, []).append(ended - due)
 
-    async def _connect(self) -> tuple[StreamReader, StreamWriter]:
-        return await asyncio.open_connection(self._plan.host, self._plan.port)
+    async def _connect(self) -> _Line:
+        _, line = await asyncio.get_running_loop().create_connection(_Line, self._plan.host, self._plan.port)
+        return line
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from aiohttp import web
 from opentelemetry.trace import SpanKind, StatusCode
 
 from bouquet_gateway import lookup, metrics, statuses
-from bouquet_gateway.admission import admission
+from bouquet_gateway.admission import Turnstile
 from bouquet_gateway.callers import admitted, token_of
 from bouquet_gateway.catalogue import Envelope, envelope_of, tidy
 from bouquet_gateway.gateway import GATEWAY, Gateway
@@ -19,7 +19,7 @@ from bouquet_gateway.journey import JOURNEY, Journey, request_id_of
 from bouquet_gateway.nomenclature import nomenclature
 from bouquet_gateway.problems import Problem, render, retry_after, row_of
 from bouquet_gateway.responses import json_bytes, json_of
-from bouquet_gateway.server import NAME
+from bouquet_gateway.server import DOORKEEPER, NAME, READING
 from bouquet_gateway.tokens import carrier_of
 from bouquet_proto import telemetry
 from bouquet_proto.deadline import Deadline
@@ -46,7 +46,9 @@ OPENAPI: dict[str, Envelope | None] = {
 
 
 def make_app(gateway: Gateway) -> web.Application:
-    app = web.Application(middlewares=[admission(gateway.settings.max_requests), observe, recorded, problems])
+    turnstile = Turnstile(gateway.settings.max_requests, gateway.settings.turn_s)
+    app = web.Application(middlewares=[turnstile.middleware, observe, recorded, problems])
+    app[DOORKEEPER] = turnstile
     app[GATEWAY] = gateway
     app.add_routes(
         [
@@ -237,7 +239,7 @@ async def errors(request: web.Request) -> web.Response:
 async def offered(request: web.Request) -> web.Response:
     """What workers offer: a document, for anybody, or data."""
     document = request.app[GATEWAY].catalogue.documents.get(tidy(request.path))
-    if document is not None and request.method in lookup.READING:
+    if document is not None and request.method in READING:
         return json_bytes(document)
     return await lookup.answer(request)
 

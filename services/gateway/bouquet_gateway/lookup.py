@@ -27,6 +27,7 @@ from bouquet_gateway.nomenclature import reasons_of
 from bouquet_gateway.problems import Problem, is_outage
 from bouquet_gateway.regime import Verdict
 from bouquet_gateway.responses import json_bytes
+from bouquet_gateway.server import READING
 from bouquet_gateway.tokens import Carrier, Token, carrier_of
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.identity import MODALITIES, Identite, Identity
@@ -38,7 +39,6 @@ IN_FLIGHT_MARGIN_S = 1.0
 """A marker of a call in flight ends so long after the call's deadline, if the process that put it died with it."""
 
 
-READING = ("GET", "HEAD")
 ENCODED_SLASH = "%2F"
 """Part of a name (RFC 3986 §2.2): a proxy that guards a path does not take it for the slash that it would be to us."""
 

@@ -10,14 +10,16 @@ import asyncio
 import logging
 import re
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Any
+from socket import fromfd
+from typing import Any, Protocol, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from msgspec import Struct
 
 from bouquet_gateway.problems import NO_ROWS, Problem, render
@@ -30,8 +32,13 @@ log = logging.getLogger(__name__)
 NAME = "bouquet"
 """For the `Server` header, where aiohttp would tell its version and Python's."""
 BACKLOG = 1024
+ACCEPTED_AT_ONCE = 32
+"""Connections a pass of the event loop. libuv accepts one for each handle of a listening socket (its #3696), and a full
+loop makes few passes: who comes anew would wait for seconds to be told that there is no room."""
 NOT_ASCII = re.compile(rb"[\x80-\xff]")
 TOO_MANY_HEADERS = "Too many headers received"  # aiohttp has no class for it
+
+READING = ("GET", "HEAD")
 
 REASONS = {
     HTTPStatus.NOT_FOUND: "unknown_route",
@@ -39,6 +46,16 @@ REASONS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
 }
 """Of aiohttp's own refusals; the others are bad requests, or internal from 500 on."""
+
+
+class Doorkeeper(Protocol):
+    def refusal(self, method: str, path: str, headers: Mapping[str, str]) -> bytes:
+        """The whole answer to a request that is not let in, `GET` or `HEAD`; empty for one that is."""
+
+
+DOORKEEPER = web.AppKey("doorkeeper", Doorkeeper)
+"""Of an application that has one. He is not asked of what is rare (a body, a request behind another): that is the
+application's own to refuse."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -70,6 +87,10 @@ async def serving(
         site = web.TCPSite(runner, host, port, backlog=BACKLOG, reuse_port=reuse_port or None)
         with can_listen(host, port):
             await site.start()
+        for socket in cast(asyncio.Server, site._server).sockets:
+            for _ in range(ACCEPTED_AT_ONCE - 1):
+                twin = fromfd(socket.fileno(), socket.family, socket.type)
+                await web.SockSite(runner, twin, backlog=BACKLOG).start()
         yield site.port
     finally:
         await runner.cleanup()
@@ -83,21 +104,55 @@ def percent_encoded(head: bytes) -> bytes:
 
 
 class _Connection(RequestHandler):
-    __slots__ = ("_head_s", "_head_timer")
+    __slots__ = ("_answered", "_doorkeeper", "_head_s", "_head_timer")
 
-    def __init__(self, server: _Server, *, head_s: float, **kwargs: Any) -> None:
+    def __init__(self, server: _Server, *, doorkeeper: Doorkeeper | None, head_s: float, **kwargs: Any) -> None:
         super().__init__(server, **kwargs)
+        self._answered = 0
+        self._doorkeeper = doorkeeper
         self._head_s = head_s
         self._head_timer: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Half a head starts the clock that ends the connection; a whole one stops it."""
+        """Half a head starts the clock that ends the connection; a whole one stops it, and is judged before anybody is
+        woken for it."""
         begins_a_head = self._is_waiting and self._head_timer is None
-        super().data_received(data if data.isascii() or not begins_a_head else percent_encoded(data))
-        if not self._is_waiting:
-            self._stop_head_timer()
-        elif self._head_timer is None:
-            self._head_timer = self._loop.call_later(self._head_s, self.force_close)
+        is_next = self._answered == self._request_count
+        waiter, self._waiter = self._waiter, None
+        try:
+            super().data_received(data if data.isascii() or not begins_a_head else percent_encoded(data))
+        finally:
+            self._waiter = waiter
+        if self._is_waiting and not self._messages:
+            self._start_head_timer()
+            return
+        self._stop_head_timer()
+        if self._messages and not (is_next and self._turned_away()) and waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _turned_away(self) -> bool:
+        """Answered here and now, a request leaves no trace: no task, no request object, nothing to wait for."""
+        assert self._parser and self.transport
+        (message, body), *more = self._messages
+        if self._doorkeeper is None or more or self._paused or body is not EMPTY_PAYLOAD:
+            return False
+        if isinstance(message, _ErrInfo) or message.method not in READING or message.should_close or message.upgrade:
+            return False
+        refusal = self._doorkeeper.refusal(message.method, message.path.partition("?")[0], message.headers)
+        if not refusal:
+            return False
+        self._messages.clear()
+        self._parser.message_consumed()
+        self._answered += 1
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        self.transport.write(refusal)
+        return True
+
+    async def _handle_request(self, *args: Any) -> tuple[web.StreamResponse, bool]:
+        try:
+            return await super()._handle_request(*args)
+        finally:
+            self._answered += 1
 
     @property
     def _is_waiting(self) -> bool:
@@ -128,6 +183,10 @@ class _Connection(RequestHandler):
         where = telemetry.where(exc_info) if exc_info else ""
         log.error("http server error", extra={"error": type(exc_info).__name__, "at": where})
 
+    def _start_head_timer(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self._loop.call_later(self._head_s, self.force_close)
+
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
@@ -150,6 +209,7 @@ class _Runner(web.AppRunner):
             max_headers=limits.headers,
             keepalive_timeout=limits.idle_s,
             lingering_time=limits.lingering_s,
+            doorkeeper=app.get(DOORKEEPER),
             head_s=limits.head_s,
         )
 

@@ -50,6 +50,9 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """A request's whole life; the reference's own read timeout (upstreams/01 §1.3)."""
     max_requests: int = 400
     """Requests under way in one process; one more is told at once to come back (`00529`). Probes always pass."""
+    turn_s: float = 0.02
+    """How much work, in seconds of the processor, may be ready in one process before a request that comes. Where it is
+    more, on and on, the process has too much to do: it takes in fewer at once, and tells the others as above."""
     max_calls_per_provider: int = 100
     """Of them, the calls that one provider may hold, so that a slow one leaves room for the others. Best near what
     its workers take together (`…_CONCURRENCY`), divided by the gateways: more only waits in their queue."""
