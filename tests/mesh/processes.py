@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from aiohttp import web
 
+from bouquet_proto.names import EMBEDDED
 from bouquet_worker.simulate import RECEIVED, Received, listening
 from tests.mesh.door import TOKEN_KEY, Door, door
 from tests.mesh.mesh import HOST, PROVIDERS
@@ -53,6 +54,11 @@ class Process:
         await until(lambda: len(self.said(message)) >= times or not self.is_running, within_s=within_s)
         assert len(self.said(message)) >= times, f"{self.name} ended:\n{self.text}"
         return self.said(message)[-1]
+
+    def on_processor_s(self) -> tuple[float, float]:
+        """How long it has had a processor, and how long it has waited for one that others had."""
+        ran, waited, _ = Path(f"/proc/{self._process.pid}/schedstat").read_text().split()
+        return int(ran) / 1e9, int(waited) / 1e9
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
@@ -159,8 +165,10 @@ class Fleet:
         chosen = own | {"providers": ",".join(PROVIDERS), "bus_url": self.bus_url} | settings
         environ = {"BOUQUET_BUS_URL": str(chosen.pop("bus_url"))}
         environ |= {f"BOUQUET_GATEWAY_{name.upper()}": str(value) for name, value in chosen.items()}
-        key = {"BOUQUET_GATEWAY_TOKEN_KEY": TOKEN_KEY.reveal()}
-        gateway = await self._start(environ | key, "bouquet-gateway", "serve")
+        environ["BOUQUET_GATEWAY_TOKEN_KEY"] = TOKEN_KEY.reveal()
+        if self.bus_url == EMBEDDED:
+            environ |= {name: value for own in self._settings.values() for name, value in own.items()}
+        gateway = await self._start(environ, "bouquet-gateway", "serve")
         port = (await gateway.says("gateway started"))["port"]
         return gateway, await self._stack.enter_async_context(door(f"http://{HOST}:{port}"))
 
