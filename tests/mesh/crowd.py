@@ -158,4 +158,6 @@ if __name__ == "__main__":
     import uvloop
 
     plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
-    sys.stdout.buffer.write(msgspec.json.encode(uvloop.run(_Crowd(plan).gather())))
+    tale = uvloop.run(_Crowd(plan).gather())
+    sys.stdout.buffer.write(msgspec.json.encode(tale))
+    sys.stdout.buffer.flush()
