@@ -24,6 +24,8 @@ ROUNDS = 5
 KEPT = 0.8
 """Of the peak. On a quiet machine it is 0.9 and more; two cores carry the crowd, the broker and the fund as well."""
 AT_ONCE_S = 0.05
+KEPT_STARVED = 0.4
+"""Where others have the processor for longer than the gateway, rounds tell only that it does not collapse."""
 
 
 class Round(Struct, frozen=True):
@@ -31,9 +33,12 @@ class Round(Struct, frozen=True):
     overload: Tale
 
     @property
+    def kept(self) -> float:
+        return self.overload.per_second() / self.peak.per_second()
+
+    @property
     def is_good(self) -> bool:
-        kept = self.overload.per_second() >= KEPT * self.peak.per_second()
-        return kept and self.overload.quantile_s(0.95, status=503) < AT_ONCE_S
+        return self.kept >= KEPT and self.overload.quantile_s(0.95, status=503) < AT_ONCE_S
 
     def __str__(self) -> str:
         return (
@@ -66,12 +71,13 @@ async def brown_out(client: Door, clients: int) -> list[Round]:
     return rounds
 
 
-def held(rounds: list[Round]) -> None:
+def held(rounds: list[Round], *, starved: bool = False) -> None:
     for peak, overload in ((each.peak, each.overload) for each in rounds):
         assert set(peak.took_s) == {200}
         assert set(overload.took_s) == {200, 503}
         assert len(overload.took_s[503]) > len(overload.took_s[200])
-    assert rounds[-1].is_good, "; ".join(map(str, rounds))
+    held_up = rounds[-1].is_good or (starved and max(each.kept for each in rounds) >= KEPT_STARVED)
+    assert held_up, "; ".join(map(str, rounds))
 
 
 async def test_four_times_the_load_is_no_less_work_done(broker_url: str) -> None:
@@ -94,6 +100,4 @@ async def test_nor_is_it_where_the_processor_is_the_limit() -> None:
         ran_s, waited_s = gateway.on_processor_s()
         rounds = await brown_out(client, CLIENTS)
         ran_s, waited_s = (now - then for now, then in zip(gateway.on_processor_s(), (ran_s, waited_s), strict=True))
-    if waited_s > ran_s and not rounds[-1].is_good:
-        pytest.skip(f"others had the processor: {ran_s:.0f} s were the gateway's, which waited {waited_s:.0f} s for it")
-    held(rounds)
+    held(rounds, starved=waited_s > ran_s)
