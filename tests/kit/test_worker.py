@@ -306,7 +306,7 @@ def problems_of(environ: Mapping[str, str]) -> list[str]:
 
 def test_a_misspelt_variable_is_an_error_and_not_a_default() -> None:
     environ = {"BOUQUET_ACME_URL": "http://x", "BOUQUET_ACME_KEY": "k", "BOUQUET_ACME_DAY": "2"}
-    assert problems_of(environ) == ["BOUQUET_ACME_DAY: unknown setting"]
+    assert problems_of(environ) == ["BOUQUET_ACME_DAY: unknown setting; is it BOUQUET_ACME_DAYS?"]
 
 
 def test_everything_missing_or_wrong_is_named_together_and_no_value_shown() -> None:

@@ -17,11 +17,11 @@ from aiohttp.typedefs import Middleware
 
 from bouquet_gateway import metrics
 from bouquet_gateway.catalogue import Envelope, envelope_of
+from bouquet_gateway.connection import NAME
 from bouquet_gateway.intake import Intake
 from bouquet_gateway.journey import request_id_of
 from bouquet_gateway.problems import NO_ROWS, Problem, render, retry_after
 from bouquet_gateway.responses import json_bytes
-from bouquet_gateway.server import NAME
 
 log = logging.getLogger(__name__)
 

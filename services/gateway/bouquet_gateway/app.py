@@ -14,12 +14,13 @@ from bouquet_gateway import lookup, metrics, statuses
 from bouquet_gateway.admission import Turnstile
 from bouquet_gateway.callers import admitted, token_of
 from bouquet_gateway.catalogue import Envelope, envelope_of, tidy
+from bouquet_gateway.connection import NAME, READING
 from bouquet_gateway.gateway import GATEWAY, Gateway
 from bouquet_gateway.journey import JOURNEY, Journey, request_id_of
 from bouquet_gateway.nomenclature import nomenclature
 from bouquet_gateway.problems import Problem, render, retry_after, row_of
 from bouquet_gateway.responses import json_bytes, json_of
-from bouquet_gateway.server import DOORKEEPER, NAME, READING
+from bouquet_gateway.server import DOORKEEPER
 from bouquet_gateway.tokens import carrier_of
 from bouquet_proto import telemetry
 from bouquet_proto.deadline import Deadline

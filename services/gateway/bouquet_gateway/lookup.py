@@ -18,6 +18,7 @@ from bouquet_gateway import metrics, route, sandbox
 from bouquet_gateway.cache import key_of
 from bouquet_gateway.callers import identify, let_in
 from bouquet_gateway.catalogue import Match, Naming, Served, tidy
+from bouquet_gateway.connection import READING
 from bouquet_gateway.fields import filter_data, open_gates
 from bouquet_gateway.gateway import GATEWAY, Gateway
 from bouquet_gateway.holders import budget_of
@@ -27,7 +28,6 @@ from bouquet_gateway.nomenclature import reasons_of
 from bouquet_gateway.problems import Problem, is_outage
 from bouquet_gateway.regime import Verdict
 from bouquet_gateway.responses import json_bytes
-from bouquet_gateway.server import READING
 from bouquet_gateway.tokens import Carrier, Token, carrier_of
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.identity import MODALITIES, Identite, Identity
