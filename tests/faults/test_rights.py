@@ -74,7 +74,7 @@ async def test_a_worker_that_loses_a_right_takes_no_request_until_it_has_it_agai
             assert queue_of(PROVIDER) not in broker.kinds_of_queues
         await until_answered(gateway, FOUND)
         await until(lambda: intake.consuming)
-        assert broker.consumers == 1
+        await until(lambda: broker.consumers == 1, within_s=30.0)
     told = told_once(caplog, "worker")
     assert told.endswith(f"access to {WANTED[WORKER, right]}")
 
