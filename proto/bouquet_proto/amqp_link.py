@@ -20,6 +20,7 @@ from bouquet_proto.amqp_wire import Connection
 from bouquet_proto.names import MESH_PREFIX
 from bouquet_proto.patience import pause_s
 from bouquet_proto.settings import Secret
+from bouquet_proto.tasks import alongside
 from bouquet_proto.tls import trouble_of, verified
 
 log = logging.getLogger(__name__)
@@ -215,12 +216,8 @@ class Link:
 async def open_link(url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED) -> AsyncIterator[Link]:
     """A link that is usable at once and connected as soon as the broker is. Raises `SettingsError`."""
     link = Link(verified(Secret(url), f"{MESH_PREFIX}BUS_URL"), name, gauge)
-    running = asyncio.create_task(link.run())
-    try:
+    async with alongside(link.run()):
         yield link
-    finally:
-        running.cancel()
-        await asyncio.wait([running])
 
 
 def _refusal(error: Exception) -> str:

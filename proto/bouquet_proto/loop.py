@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import NoReturn
 
 from bouquet_proto.metrics import LOOP_LAG_SECONDS
+from bouquet_proto.tasks import alongside
 
 EVERY_S = 0.5
 
@@ -15,12 +16,8 @@ EVERY_S = 0.5
 @asynccontextmanager
 async def watched_loop() -> AsyncIterator[None]:
     """Measures its lag for the life of the context."""
-    watching = asyncio.create_task(_watch())
-    try:
+    async with alongside(_watch()):
         yield
-    finally:
-        watching.cancel()
-        await asyncio.wait([watching])
 
 
 async def _watch() -> NoReturn:

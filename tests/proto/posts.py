@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from bouquet_proto.post import MOST, Post
+from bouquet_proto.tasks import alongside
 from tests.proto.buses import until
 
 
@@ -23,12 +23,8 @@ class Archive:
 @asynccontextmanager
 async def collecting(post: Post, *, most: int = MOST, wait_s: float = 0.02) -> AsyncIterator[Archive]:
     archive = Archive()
-    working = asyncio.create_task(_collect(post, archive, most, wait_s))
-    try:
+    async with alongside(_collect(post, archive, most, wait_s)):
         yield archive
-    finally:
-        working.cancel()
-        await asyncio.wait([working])
 
 
 async def _collect(post: Post, archive: Archive, most: int, wait_s: float) -> None:

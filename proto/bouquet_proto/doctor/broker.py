@@ -23,7 +23,7 @@ from aiormq.exceptions import (
 
 from bouquet_proto.amqp_link import CONNECT_TIMEOUT_S, LOST
 from bouquet_proto.doctor.findings import Finding, unknown, well, wrong
-from bouquet_proto.names import MESH_PREFIX, QUEUE_ARGUMENTS, REPLY_EXCHANGE, queue_of
+from bouquet_proto.names import JOURNAL_QUEUE, MESH_PREFIX, QUEUE_ARGUMENTS, REPLY_EXCHANGE, queue_of
 from bouquet_proto.tls import trouble_of
 
 LOOK_S = 5.0
@@ -79,6 +79,20 @@ async def serving(connection: AbstractConnection, provider: str, remedy: str) ->
     if not consumers:
         return wrong(subject, f"nobody consumes it; {waiting} messages wait", remedy)
     return well(subject, f"{consumers} consumers, {waiting} messages wait")
+
+
+async def journal(connection: AbstractConnection, remedy: str) -> Finding:
+    """Whether somebody writes it."""
+    subject = "journal"
+    match await counted(connection, JOURNAL_QUEUE):
+        case str() as unheard:
+            return unknown(subject, unheard)
+        case None:
+            return wrong(subject, "its queue is not there: records wait in the gateways' spools", remedy)
+        case waiting, 0:
+            return wrong(subject, f"nobody writes it; {waiting} records wait in its queue", remedy)
+        case waiting, writers:
+            return well(subject, f"{writers} writers, {waiting} records wait in its queue")
 
 
 async def may_serve(connection: AbstractConnection, provider: str) -> Finding:

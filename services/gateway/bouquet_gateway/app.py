@@ -79,7 +79,8 @@ def make_own_app(gateway: Gateway) -> web.Application:
 @web.middleware
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Hop 1: the request's id, its root span, its metrics, and the headers that every answer carries."""
-    journey = Journey(request_id_of(request.headers), envelope_of(request.path))
+    path = tidy(request.path)
+    journey = Journey(request_id_of(request.headers), envelope_of(path), path)
     request[JOURNEY] = journey
     token = telemetry.request_id.set(journey.request_id)
     attributes = {"http.request.method": request.method, "url.scheme": request.scheme}
@@ -239,7 +240,7 @@ async def errors(request: web.Request) -> web.Response:
 
 async def offered(request: web.Request) -> web.Response:
     """What workers offer: a document, for anybody, or data."""
-    document = request.app[GATEWAY].catalogue.documents.get(tidy(request.path))
+    document = request.app[GATEWAY].catalogue.documents.get(request[JOURNEY].path)
     if document is not None and request.method in READING:
         return json_bytes(document)
     return await lookup.answer(request)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NoReturn
 
 from msgspec import Struct
 
 from bouquet_gateway.cache import Stored
+from bouquet_proto.tasks import alongside
 
 ENTRY_BYTES = 350
 """Of an entry's key and place, about."""
@@ -32,16 +33,15 @@ class _Entry(Struct, frozen=True, gc=False):
 class MemoryCache:
     """Makes room by dropping what was written first."""
 
-    def __init__(self, max_items: int, max_bytes: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, max_items: int, max_bytes: int) -> None:
         self.used_bytes = 0
         self._max_items = max_items
         self._max_bytes = max_bytes
-        self._clock = clock
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
 
     async def get(self, key: str) -> Stored | None:
         entry = self._entries.get(key)
-        left_s = entry.expires_at - self._clock() if entry else 0.0
+        left_s = entry.expires_at - time.time() if entry else 0.0
         return Stored(entry.value, int(left_s)) if entry and left_s > 0 else None
 
     async def set(self, key: str, value: bytes, ttl_s: float) -> None:
@@ -51,7 +51,7 @@ class MemoryCache:
             return
         while len(self._entries) >= self._max_items or self.used_bytes > left_bytes:
             self._drop(next(iter(self._entries)))
-        self._entries[key] = _Entry(value, self._clock() + ttl_s)
+        self._entries[key] = _Entry(value, time.time() + ttl_s)
         self.used_bytes += _weight(value)
 
     async def add(self, key: str, ttl_s: float) -> bool:
@@ -67,7 +67,7 @@ class MemoryCache:
         """Now and then drops what is over."""
         while True:
             await asyncio.sleep(SWEEP_S)
-            now = self._clock()
+            now = time.time()
             for key in [key for key, entry in self._entries.items() if entry.expires_at <= now]:
                 self._drop(key)
 
@@ -83,9 +83,5 @@ def _weight(value: bytes) -> int:
 @asynccontextmanager
 async def open_memory_cache(max_items: int, max_bytes: int) -> AsyncIterator[MemoryCache]:
     cache = MemoryCache(max_items, max_bytes)
-    sweeping = asyncio.create_task(cache.sweep())
-    try:
+    async with alongside(cache.sweep()):
         yield cache
-    finally:
-        sweeping.cancel()
-        await asyncio.wait([sweeping])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aiocache  # type: ignore[import-untyped]
@@ -35,16 +35,15 @@ class _Entry(Struct, frozen=True, array_like=True):
 
 
 class RedisCache:
-    def __init__(self, store: BaseCache, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, store: BaseCache) -> None:
         self._store = store
-        self._clock = clock
         self._attempt = BestEffort("cache").attempt
 
     async def get(self, key: str) -> Stored | None:
         entry: _Entry | None = await self._attempt(None, self._store.get, key)
         if entry is None or entry.key != key:
             return None
-        left_s = entry.expires_at - self._clock()
+        left_s = entry.expires_at - time.time()
         return Stored(entry.value, int(left_s)) if left_s > 0 else None
 
     async def set(self, key: str, value: bytes, ttl_s: float) -> None:
@@ -64,7 +63,7 @@ class RedisCache:
         return True
 
     def _entry(self, key: str, value: bytes, ttl_s: float) -> _Entry:
-        return _Entry(key, self._clock() + ttl_s, value)
+        return _Entry(key, time.time() + ttl_s, value)
 
 
 class _Store(aiocache.RedisCache):  # type: ignore[misc]

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from bouquet_gateway import metrics
 from bouquet_gateway.spool import Spool, records_in
 from bouquet_proto.post import MOST, NotPosted, Post
+from bouquet_proto.tasks import alongside
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +26,10 @@ LAST_ROUND_S = 2.0
 async def carrying(spool: Spool, post: Post) -> AsyncIterator[None]:
     """Sends what comes into the spool for the life of the context."""
     courier = _Courier(spool, post)
-    working = asyncio.create_task(courier.work())
     try:
-        yield
+        async with alongside(courier.work()):
+            yield
     finally:
-        working.cancel()
-        await asyncio.wait([working])
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_ROUND_S):
                 await courier.empty()

@@ -23,6 +23,8 @@ REQUEST_ID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.IGNORECA
 class Journey(Struct):
     request_id: str
     envelope: Envelope
+    path: str = ""
+    """Tidy."""
     pace: Verdict | None = None
     served: Served | None = None
     built_in: str = ""

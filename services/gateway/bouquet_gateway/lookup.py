@@ -17,7 +17,7 @@ from msgspec import Raw, Struct
 from bouquet_gateway import metrics, route, sandbox
 from bouquet_gateway.cache import key_of
 from bouquet_gateway.callers import identify, let_in
-from bouquet_gateway.catalogue import Match, Naming, Served, tidy
+from bouquet_gateway.catalogue import Match, Naming, Served
 from bouquet_gateway.connection import READING
 from bouquet_gateway.fields import filter_data, open_gates
 from bouquet_gateway.gateway import GATEWAY, Gateway
@@ -109,7 +109,7 @@ def _naming(carrier: Carrier, query: Query) -> Naming:
 def _match(gateway: Gateway, request: web.Request, naming: Naming) -> Match:
     if ENCODED_SLASH in request.rel_url.raw_path.upper():
         raise Problem("unknown_route")
-    path = tidy(request.path)
+    path = request[JOURNEY].path
     match = gateway.catalogue.match(path, naming) if request.method in READING else None
     if match is not None:
         return match
@@ -129,7 +129,7 @@ def _authorise(token: Token, scopes: frozenset[str] | tuple[str, ...]) -> None:
 async def _alone(gateway: Gateway, request: web.Request, budget: str) -> AsyncIterator[None]:
     """One token asks one thing once at a time. Taken atomically, always given back (D1 to D3 of §8). Citizens differ
     by their sessions."""
-    marker = key_of(gateway.cache_secret, "in flight", tidy(request.path), _canonical_query(request), budget)
+    marker = key_of(gateway.cache_secret, "in flight", request[JOURNEY].path, _canonical_query(request), budget)
     if not await gateway.cache.add(marker, gateway.settings.deadline_s + IN_FLIGHT_MARGIN_S):
         raise Problem("already_in_flight")
     try:

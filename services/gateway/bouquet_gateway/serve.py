@@ -31,6 +31,7 @@ from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX
 from bouquet_proto.post import Post, open_post
 from bouquet_proto.settings import SettingsError, is_embedded, load, load_mesh
 from bouquet_proto.signals import stop_requested
+from bouquet_proto.tasks import alongside
 
 log = logging.getLogger(__name__)
 
@@ -124,15 +125,10 @@ async def opened(settings: GatewaySettings, bus: Calling, post: Post | None = No
             windows=parse_windows(settings.maintenance),
             journal=journal,
         )
-        informing = [asyncio.create_task(gateway.discovery.run()), asyncio.create_task(gateway.holders.run())]
-        try:
+        async with alongside(gateway.discovery.run()), alongside(gateway.holders.run()):
             with suppress(TimeoutError):
                 await asyncio.wait_for(gateway.discovery.asked_once(), FIRST_OFFERS_S)
             yield gateway
-        finally:
-            for task in informing:
-                task.cancel()
-            await asyncio.gather(*informing, return_exceptions=True)
 
 
 def _holders(settings: GatewaySettings, bus: Calling) -> Holders:

@@ -14,7 +14,7 @@ from bouquet_proto.clocks import AGREE_S
 from bouquet_proto.doctor import broker, files
 from bouquet_proto.doctor.findings import Finding, unknown, well, wrong
 from bouquet_proto.doctor.reach import reach
-from bouquet_proto.names import EMBEDDED, JOURNAL_QUEUE
+from bouquet_proto.names import EMBEDDED
 from bouquet_proto.registry import PROVIDER
 from bouquet_proto.settings import SettingsError, load_mesh
 from bouquet_proto.tls import verified
@@ -81,20 +81,8 @@ async def _broker(url: str) -> list[Finding]:
         if connection is None:
             return [finding]
         rights = await broker.may_serve(connection, PROVIDER)
-        journal = await broker.counted(connection, JOURNAL_QUEUE)
-        return [finding, rights, await broker.serving(connection, PROVIDER, START), _journal(journal)]
-
-
-def _journal(counts: tuple[int, int] | str | None) -> Finding:
-    match counts:
-        case str():
-            return unknown("journal", counts)
-        case None:
-            return wrong("journal", "its queue is not there: gateways keep what they have to tell", START)
-        case waiting, 0:
-            return wrong("journal", f"nobody writes it; {waiting} messages wait", START)
-        case waiting, writers:
-            return well("journal", f"{writers} writers, {waiting} messages wait")
+        served = await broker.serving(connection, PROVIDER, START)
+        return [finding, rights, served, await broker.journal(connection, START)]
 
 
 async def _notices(settings: RegistrySettings) -> Finding:

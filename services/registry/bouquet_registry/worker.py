@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 from msgspec import Raw
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,6 +15,7 @@ from bouquet_proto.offer import Offer
 from bouquet_proto.post import Post
 from bouquet_proto.registry import AS_OF, PROVIDER, UNKNOWN
 from bouquet_proto.settings import load
+from bouquet_proto.tasks import alongside
 from bouquet_registry import changes
 from bouquet_registry.census import keep_counting
 from bouquet_registry.delivery import open_channel
@@ -63,24 +62,14 @@ async def answering(
     async with AsyncExitStack() as stack:
         channel = await stack.enter_async_context(open_channel(settings))
         stack.push_async_callback(uses.write)
-        await stack.enter_async_context(_kept_up(uses.keep_writing()))
-        await stack.enter_async_context(_kept_up(keep_counting(store, clock)))
+        await stack.enter_async_context(alongside(uses.keep_writing()))
+        await stack.enter_async_context(alongside(keep_counting(store, clock)))
         if channel is not None:
             noticing = keep_noticing(store, channel, settings.notices_every_s, clock)
-            await stack.enter_async_context(_kept_up(noticing))
+            await stack.enter_async_context(alongside(noticing))
         yield await stack.enter_async_context(
             bus.serve(PROVIDER, window.answer, concurrency=settings.concurrency, drain_s=settings.drain_s)
         )
-
-
-@asynccontextmanager
-async def _kept_up(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 class Window:

@@ -12,9 +12,11 @@ from pamqp.commands import Basic
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_proto import registry
 from bouquet_proto.amqp_link import LOST
-from bouquet_proto.doctor.broker import ALLOWED, LOOK_S, RIGHTS, channel_of, counted, reached, refused, serving
-from bouquet_proto.doctor.findings import Finding, unknown, well, wrong
-from bouquet_proto.names import JOURNAL_QUEUE, REPLY_EXCHANGE
+from bouquet_proto.doctor.broker import ALLOWED, LOOK_S, RIGHTS, channel_of, journal, reached, refused, serving
+from bouquet_proto.doctor.findings import Finding, well, wrong
+from bouquet_proto.names import REPLY_EXCHANGE
+
+WRITE = "start `bouquet-registry serve`, or its `journal serve`; until then records wait, none is lost"
 
 
 async def examine(url: str, settings: GatewaySettings) -> tuple[list[Finding], bool]:
@@ -29,7 +31,7 @@ async def examine(url: str, settings: GatewaySettings) -> tuple[list[Finding], b
         if settings.tokens_from == "registry":
             findings.append(await serving(connection, registry.PROVIDER, "start `bouquet-registry serve`"))
         if settings.has_journal:
-            findings.append(await _journal(connection))
+            findings.append(await journal(connection, WRITE))
     return findings, True
 
 
@@ -64,17 +66,3 @@ async def _has_replies(connection: AbstractConnection) -> bool:
     except ChannelNotFoundEntity:
         return False
     return True
-
-
-async def _journal(connection: AbstractConnection) -> Finding:
-    subject = "journal"
-    remedy = "start `bouquet-registry serve`, or its `journal serve`; until then records wait, none is lost"
-    counts = await counted(connection, JOURNAL_QUEUE)
-    if isinstance(counts, str):
-        return unknown(subject, counts)
-    if counts is None:
-        return wrong(subject, "its queue is not there: records wait in the gateways' spools", remedy)
-    waiting, writers = counts
-    if not writers:
-        return wrong(subject, f"nobody writes it; {waiting} records wait in its queue", remedy)
-    return well(subject, f"{writers} writers, {waiting} records wait in its queue")
