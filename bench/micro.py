@@ -26,9 +26,9 @@ from opentelemetry.trace import SpanKind
 from bench.parts import Part, bus_parts, cache_parts, gateway_parts, telemetry_parts, upstream_parts, worker_parts
 from bench.programs import ROOT, Program
 from bench.whole import whole_parts
-from bouquet_proto import telemetry
-from bouquet_proto.bus import open_bus
-from bouquet_proto.garbage import spare_the_started
+from bouquet_mesh.bus.open import open_bus
+from bouquet_mesh.gc_tuning import spare_the_started
+from bouquet_mesh.observe import logs, spans
 from tests.support.daemon import free_port
 from tests.support.rabbitmq import RabbitNode
 
@@ -81,7 +81,7 @@ async def all_parts(broker_url: str, upstream_url: str, folder: Path) -> AsyncIt
 async def measured(broker_url: str, upstream_url: str, folder: Path) -> dict[str, float]:
     """Within a trace that is not kept, as most are."""
     trace.set_tracer_provider(TracerProvider(ParentBasedTraceIdRatio(0.0)))
-    with telemetry.span("bench", SpanKind.SERVER, {}):
+    with spans.span("bench", SpanKind.SERVER, {}):
         async with all_parts(broker_url, upstream_url, folder) as parts:
             spare_the_started()
             return {f"{part.hop}: {part.name}": await cost_us(part) for part in parts}
@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULTS)
     given = parser.parse_args()
     former = msgspec.json.decode(given.against.read_bytes(), type=dict[str, float]) if given.against else {}
-    telemetry.configure_logs("bench", "INFO")
+    logs.configure_logs("bench", "INFO")
     with open("/dev/null", "w") as nowhere, tempfile.TemporaryDirectory(prefix="bouquet-micro-") as folder:
         logging.getLogger().handlers[0].setStream(nowhere)  # type: ignore[attr-defined]
         costs = _measured(Path(folder))

@@ -33,31 +33,33 @@ from bench.lookup import (
     wire_request,
 )
 from bouquet_cnaf.worker import worker as cnaf
-from bouquet_gateway import lookup as hops
-from bouquet_gateway import metrics, tokens
-from bouquet_gateway.cache import key_of, open_cache
-from bouquet_gateway.catalogue import Catalogue, Naming
-from bouquet_gateway.fields import filter_data
-from bouquet_gateway.journey import Journey
-from bouquet_gateway.pace import MemoryCounters, Pace
-from bouquet_gateway.regime import Question
-from bouquet_gateway.regime_plan import Patience, rule
-from bouquet_gateway.tokens import Carrier, Tokens
+from bouquet_gateway import metrics
+from bouquet_gateway.access import tokens
+from bouquet_gateway.access.rate_limit import MemoryCounters, Pace
+from bouquet_gateway.access.tokens import Carrier, Tokens
+from bouquet_gateway.call import Journey
+from bouquet_gateway.lookup import answer as hops
+from bouquet_gateway.lookup.regime import Question
+from bouquet_gateway.lookup.regime_plan import Patience, rule
+from bouquet_gateway.lookup.scope_filter import filter_data
+from bouquet_gateway.offers.catalogue import Catalogue, Naming
+from bouquet_gateway.stores.cache import key_of, open_cache
 from bouquet_hub.quotient import Month, quotient_familial, read
 from bouquet_hub.request import query_of as hub_query_of
 from bouquet_hub.upstream import HubSettings, open_hub
-from bouquet_proto import telemetry
-from bouquet_proto.bus import Bus
+from bouquet_mesh.bus.api import Bus
+from bouquet_mesh.observe import outcomes, spans
+from bouquet_mesh.observe.metrics import calls
+from bouquet_mesh.pseudonym import pseudonym
+from bouquet_mesh.secret import Secret
+from bouquet_proto.access_record import Access
+from bouquet_proto.access_record import encode as encode_access
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.identity import MODALITIES
-from bouquet_proto.journal import Access, pseudonym
-from bouquet_proto.journal import encode as encode_access
 from bouquet_proto.messages import Caller, Found, Lookup, NotFound, Reply, Request, decode_reply, decode_request, encode
-from bouquet_proto.metrics import calls
 from bouquet_proto.query import parse_query
 from bouquet_proto.quotient_familial import FIELDS, FILES, OPERATION, REGIMES
 from bouquet_proto.rules import Refusals, apply
-from bouquet_proto.settings import Secret
 from bouquet_worker.deadline import within
 from bouquet_worker.transport import Answer
 from bouquet_worker.upstream import Upstream
@@ -181,8 +183,8 @@ def telemetry_parts() -> list[Part]:
         metrics.REQUEST_SECONDS.labels(OPERATION.id).observe(0.01)
 
     def call() -> None:
-        with telemetry.sending("rabbitmq", "cnaf") as current:
-            telemetry.settle(current, NOBODY, calls, "cnaf", "lookup")
+        with spans.sending("rabbitmq", "cnaf") as current:
+            outcomes.settle(current, NOBODY, calls, "cnaf", "lookup")
 
     def bound() -> None:
         requests.inc()
@@ -193,7 +195,7 @@ def telemetry_parts() -> list[Part]:
         Part("telemetry", "span, not sampled", partial(span, TracerProvider(ParentBasedTraceIdRatio(0.0)))),
         Part("telemetry", "span, sampled", partial(span, TracerProvider(ParentBasedTraceIdRatio(1.0)))),
         Part("telemetry", "span and metric of a call", call),
-        Part("telemetry", "traceparent", telemetry.traceparent),
+        Part("telemetry", "traceparent", spans.traceparent),
         Part("telemetry", "counter and histogram", labelled),
         Part("telemetry", "the same, bound before", bound),
         Part("telemetry", "log line", lambda: log.info("request answered", extra=facts)),

@@ -9,7 +9,7 @@ import uvloop
 from aiohttp import web
 
 from bench.lookup import UPSTREAM_BODY, UPSTREAM_HEADERS
-from bouquet_proto.signals import stop_requested
+from bouquet_mesh.signals import stop_requested
 
 TOKEN = b'{"access_token":"5ec2e7","token_type":"Bearer","expires_in":86400}'
 JSON = {"Content-Type": "application/json"}

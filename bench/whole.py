@@ -18,16 +18,16 @@ from bench.load import requests_of
 from bench.lookup import HOLDING, PATH, RECIPIENT, REQUEST_ID, SCOPES, wire_reply
 from bench.parts import KEY, Part
 from bouquet_cnaf.worker import worker as cnaf
-from bouquet_gateway import tokens
-from bouquet_gateway.app import make_app
-from bouquet_gateway.serve import opened
-from bouquet_gateway.server import Limits, _Runner
+from bouquet_gateway.access import tokens
+from bouquet_gateway.http.app import make_app
+from bouquet_gateway.http.server import Limits, _Runner
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_proto import registry
-from bouquet_proto.bus import Bus
+from bouquet_gateway.start.serve import opened
+from bouquet_mesh.bus.api import Bus
+from bouquet_mesh.outbox.open import open_outbox
+from bouquet_mesh.secret import Secret
+from bouquet_proto import registry_messages
 from bouquet_proto.messages import Changes, Describe, Found, Reply, Request, decode_reply
-from bouquet_proto.post import open_post
-from bouquet_proto.settings import Secret
 
 UNREACHED = 1_000_000
 """Calls a second."""
@@ -45,9 +45,9 @@ async def whole_parts(bus: Bus, folder: Path) -> AsyncIterator[list[Part]]:
     )
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(bus.serve("cnaf", _fund, concurrency=1))
-        await stack.enter_async_context(bus.serve(registry.PROVIDER, _registry, concurrency=1))
-        post = await stack.enter_async_context(open_post("memory:", "bench"))
-        gateway = await stack.enter_async_context(opened(settings, bus, post))
+        await stack.enter_async_context(bus.serve(registry_messages.PROVIDER, _registry, concurrency=1))
+        outbox = await stack.enter_async_context(open_outbox("memory:", "bench"))
+        gateway = await stack.enter_async_context(opened(settings, bus, outbox))
         runner = _Runner(make_app(gateway), Limits())
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
@@ -109,8 +109,8 @@ async def _fund(request: Request) -> Reply:
 
 async def _registry(request: Request) -> Reply:
     if isinstance(request, Changes):
-        return _found(registry.News(log="bench", cursor=1))
-    held = registry.Held(scopes=frozenset(SCOPES), siret=RECIPIENT, expires_at=time.time() + 3600, as_of=1)
+        return _found(registry_messages.News(log="bench", cursor=1))
+    held = registry_messages.Held(scopes=frozenset(SCOPES), siret=RECIPIENT, expires_at=time.time() + 3600, as_of=1)
     return _found(held)
 
 

@@ -27,7 +27,7 @@ own (plugin `rabbitmq_prometheus`, `/metrics` and
 """
 
 MODULES = {
-    "Every process": "bouquet_proto.metrics",
+    "Every process": "bouquet_mesh.observe.metrics",
     "Gateway": "bouquet_gateway.metrics",
     "Workers": "bouquet_worker.metrics",
     "Registry": "bouquet_registry.metrics",

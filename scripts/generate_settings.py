@@ -44,7 +44,7 @@ class Group(NamedTuple):
 def groups() -> dict[str, Group]:
     """By class name, or by provider for those that are all called `Settings`."""
     found = {}
-    for path in sorted((ROOT / "proto").rglob("*.py")) + sorted((ROOT / "services").rglob("*.py")):
+    for path in sorted((ROOT / "mesh").rglob("*.py")) + sorted((ROOT / "services").rglob("*.py")):
         if "template" in path.parts:
             continue
         for node in ast.parse(path.read_text(encoding="utf-8")).body:

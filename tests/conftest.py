@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
-from bouquet_proto import amqp_link
+from bouquet_mesh.amqp import link
 from tests.support import postgres, rabbitmq, redis
 
 # On a laptop a missing server skips its tests; in CI a skipped test would be a green lie.
@@ -50,7 +50,7 @@ def rabbit(rabbitmq3: rabbitmq.RabbitNode) -> rabbitmq.RabbitNode:
 @pytest.fixture
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker that comes back is found within 0.3 s by this process."""
-    monkeypatch.setattr(amqp_link, "LAST_RETRY_S", 0.3)
+    monkeypatch.setattr(link, "LAST_RETRY_S", 0.3)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from aiormq.channel import Channel
 from pamqp.commands import Basic
 
 from bench.tally import Tally
-from bouquet_proto.signals import stop_requested
+from bouquet_mesh.signals import stop_requested
 
 QUEUE = "bench.pingpong"
 REPLY_TO = "amq.rabbitmq.reply-to"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
-from bouquet_proto.signals import stop_requested
+from bouquet_mesh.signals import stop_requested
 
 
 async def serve(routes: Iterable[web.RouteDef], port: int) -> None:

@@ -7,7 +7,7 @@ import time
 from contextlib import AsyncExitStack
 
 from bench.capacity.figure import Figure, tree_cpu_s
-from bouquet_proto.bus import open_bus
+from bouquet_mesh.bus.open import open_bus
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Describe, NotFound, Reply, Request
 from tests.support.rabbitmq import RabbitNode

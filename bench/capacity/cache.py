@@ -12,9 +12,9 @@ from redis.asyncio import Redis
 
 from bench.capacity.figure import Figure, resident_bytes
 from bench.lookup import UPSTREAM_BODY
-from bouquet_gateway.cache import Cache, key_of, open_cache
-from bouquet_gateway.pace import Pace, open_counters
-from bouquet_proto.settings import Secret
+from bouquet_gateway.access.rate_limit import Pace, open_counters
+from bouquet_gateway.stores.cache import Cache, key_of, open_cache
+from bouquet_mesh.secret import Secret
 
 KEY = Secret("the key that seals the cache of the benchmark")
 SIZES = (10_000, 100_000)

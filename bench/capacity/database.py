@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from msgspec import Struct
 from sqlalchemy import text
 
-from bouquet_proto.settings import Secret
+from bouquet_mesh.secret import Secret
 from bouquet_registry.store import Store, open_store, upgrade
 
 SIZES = {"SQLite": "select page_count * page_size from pragma_page_count(), pragma_page_size()"}

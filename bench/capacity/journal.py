@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from bench.capacity.database import Database, Opened, opened
 from bench.capacity.figure import Figure, awaited_cpu_us
 from bench.lookup import RECIPIENT, REQUEST_ID
-from bouquet_proto.journal import Access, encode
-from bouquet_proto.post import MOST
+from bouquet_mesh.outbox.api import MOST
+from bouquet_proto.access_record import Access, encode
 from bouquet_proto.quotient_familial import OPERATION
 from bouquet_registry.journal import answers, book
 from bouquet_registry.journal.audit import verify

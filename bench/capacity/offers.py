@@ -12,10 +12,11 @@ from prometheus_client.registry import REGISTRY
 
 import bouquet_proto
 from bench.capacity.figure import Figure, cpu_us
-from bouquet_gateway import metrics, openapi
-from bouquet_gateway.catalogue import Catalogue
-from bouquet_gateway.trust import read_offer
-from bouquet_proto import metrics as of_mesh
+from bouquet_gateway import metrics
+from bouquet_gateway.offers.catalogue import Catalogue
+from bouquet_gateway.offers.checks import read_offer
+from bouquet_gateway.public import openapi
+from bouquet_mesh.observe import metrics as of_mesh
 from bouquet_proto.offer import Offer
 
 MEN = Path(bouquet_proto.__file__).parents[1] / "offers" / "men.json"

@@ -14,10 +14,10 @@ from msgspec import Struct
 
 from bench.capacity.figure import Figure, Figures
 from bench.capacity.remembering import alike, remembered, unevenly
-from bouquet_gateway.registry import POLL_S
+from bouquet_gateway.access.registry_client import POLL_S
+from bouquet_gateway.journal.spool import FULL_AT
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.spool import FULL_AT
-from bouquet_proto.post import MOST
+from bouquet_mesh.outbox.api import MOST
 from bouquet_worker.worker import WorkerSettings
 
 ASSUMPTIONS = Path(__file__).with_name("assumptions.toml")

@@ -15,14 +15,14 @@ from msgspec import Raw
 
 from bench.capacity.figure import Figure, cpu_us
 from bench.lookup import RECIPIENT, REQUEST_ID, SCOPES
-from bouquet_gateway import tokens
-from bouquet_gateway.pace import MINUTE_S, MemoryCounters, Window
-from bouquet_gateway.registry import Registered
-from bouquet_gateway.tokens import Carrier, Tokens
+from bouquet_gateway.access import tokens
+from bouquet_gateway.access.rate_limit import MINUTE_S, MemoryCounters, Window
+from bouquet_gateway.access.registry_client import Registered
+from bouquet_gateway.access.tokens import Carrier, Tokens
+from bouquet_mesh.secret import Secret
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Found, Reply, Request, encode
-from bouquet_proto.registry import Held
-from bouquet_proto.settings import Secret
+from bouquet_proto.registry_messages import Held
 
 KEY = Secret("the key that signs the tokens of the benchmark")
 KNOWN = 10_000

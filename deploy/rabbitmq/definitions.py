@@ -23,7 +23,7 @@ from typing import Any
 from msgspec import Struct
 
 from bouquet_proto.names import JOURNAL_QUEUE, REPLY_EXCHANGE, queue_of
-from bouquet_proto.registry import PROVIDER as REGISTRY
+from bouquet_proto.registry_messages import PROVIDER as REGISTRY
 
 USER_PREFIX = "bouquet-"
 GATEWAY = "gateway"

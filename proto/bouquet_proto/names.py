@@ -9,7 +9,7 @@ NEARLY = 0.81
 """From how alike on one word is taken for another, misspelt."""
 
 EMBEDDED = "memory:"
-"""The url of what lives in this process: the bus, the post, the cache."""
+"""The url of what lives in this process: the bus, the outbox, the cache."""
 
 QUEUE_PREFIX = "bouquet.q."
 REPLY_EXCHANGE = "bouquet.replies"

@@ -19,14 +19,15 @@ from aiormq.exceptions import ChannelAccessRefused, ChannelLockedResource
 from pamqp.common import FieldTable
 from yarl import URL
 
-from bouquet_proto.bus import open_bus
+from bouquet_mesh.bus.open import open_bus
+from bouquet_mesh.outbox.api import NotSent, Outbox
+from bouquet_mesh.outbox.open import open_outbox
 from bouquet_proto.names import JOURNAL_QUEUE, REPLY_EXCHANGE, queue_of
-from bouquet_proto.post import NotPosted, Post, open_post
 from tests.attacks.broker import Guarded, guard, write_definitions
-from tests.mesh.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE
-from tests.mesh.processes import fleet
-from tests.proto.buses import FOUND, find, lookup, serving, until
+from tests.mesh.buses import FOUND, find, lookup, serving, until
 from tests.support.rabbitmq import RabbitNode
+from tests.whole.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE
+from tests.whole.processes import fleet
 
 ACME, CNAF, REGISTRY = queue_of("acme"), queue_of("cnaf"), queue_of("registry")
 THE_REPLY_QUEUE = f"{REPLY_EXCHANGE}.5f1c"
@@ -280,13 +281,13 @@ async def test_the_registry_answers_and_collects_the_journal_with_these_rights(g
         open_bus(guarded.url("registry"), "registry") as registry,
         open_bus(guarded.url("gateway"), "gateway") as gateway,
         serving(registry, find, provider="registry"),
-        open_post(guarded.url("registry"), "registry journal") as inbox,
-        open_post(guarded.url("gateway"), "gateway journal") as outbox,
+        open_outbox(guarded.url("registry"), "registry journal") as inbox,
+        open_outbox(guarded.url("gateway"), "gateway journal") as outbox,
         inbox.collect() as batches,
     ):
         await until(lambda: gateway.ready)
         assert await gateway.call("registry", lookup()) == FOUND
-        await posted(outbox, b"a record")
+        await sent(outbox, b"a record")
         async with asyncio.timeout(20):
             batch = await anext(batches)
         assert batch.bodies[0] == b"a record"
@@ -295,11 +296,11 @@ async def test_the_registry_answers_and_collects_the_journal_with_these_rights(g
         await (await operator.channel()).queue_delete(JOURNAL_QUEUE)
 
 
-async def posted(outbox: Post, body: bytes) -> None:
+async def sent(outbox: Outbox, body: bytes) -> None:
     """Again until the collector has declared the queue: senders may not."""
     async with asyncio.timeout(20):
         while True:
             try:
-                return await outbox.post([body])
-            except NotPosted:
+                return await outbox.send([body])
+            except NotSent:
                 await asyncio.sleep(0.05)

@@ -17,11 +17,11 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey, OctKey
 
-from bouquet_gateway.tokens import INTERNAL_ID
-from bouquet_proto.settings import Secret
-from tests.mesh.door import QF, SCOPES, TOKEN_KEY, token
-from tests.mesh.mesh import Mesh, mesh
-from tests.mesh.people import CAF_ALLOCATAIRE
+from bouquet_gateway.access.tokens import INTERNAL_ID
+from bouquet_mesh.secret import Secret
+from tests.whole.door import QF, SCOPES, TOKEN_KEY, token
+from tests.whole.mesh import Mesh, mesh
+from tests.whole.people import CAF_ALLOCATAIRE
 
 OWN = ECKey.generate_key("P-256", {"kid": "2026-01"})
 """A key of the gateway's by its name. Its public half is no secret."""

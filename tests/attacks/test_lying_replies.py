@@ -13,11 +13,12 @@ from aio_pika.abc import AbstractExchange, AbstractIncomingMessage
 from msgspec import Raw
 from prometheus_client import REGISTRY
 
-from bouquet_proto.bus import Bus, open_bus
+from bouquet_mesh.bus.api import Bus
+from bouquet_mesh.bus.open import open_bus
 from bouquet_proto.messages import MAX_BYTES, Failed, Found, encode
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
 from tests.attacks.broker import Guarded, guard
-from tests.proto.buses import FOUND, Desk, find, lookup, serving, until
+from tests.mesh.buses import FOUND, Desk, find, lookup, serving, until
 from tests.support.rabbitmq import RabbitNode
 
 pytestmark = pytest.mark.broker

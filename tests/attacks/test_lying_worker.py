@@ -12,11 +12,11 @@ from msgspec import Raw
 from prometheus_client import REGISTRY
 
 from bouquet_cnaf.worker import worker as cnaf
+from bouquet_mesh.bus.memory import MemoryBus
+from bouquet_mesh.settings import SettingsError
 from bouquet_proto import quotient_familial
-from bouquet_proto.bus_memory import MemoryBus
 from bouquet_proto.messages import MAX_BYTES, Failed, NotFound, Reply
 from bouquet_proto.offer import Retirement
-from bouquet_proto.settings import SettingsError
 from tests.attacks.town import (
     ACME_PATH,
     DATA,
@@ -30,10 +30,10 @@ from tests.attacks.town import (
     gate,
 )
 from tests.gateway.offers import offer
-from tests.mesh.door import Door
-from tests.mesh.mesh import mesh
-from tests.mesh.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S
-from tests.proto.buses import until
+from tests.mesh.buses import until
+from tests.whole.door import Door
+from tests.whole.mesh import mesh
+from tests.whole.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S
 
 
 @asynccontextmanager

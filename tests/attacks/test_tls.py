@@ -10,20 +10,21 @@ from urllib.parse import urlencode
 import pytest
 from aiohttp import web
 
-from bouquet_gateway.cache import open_cache
-from bouquet_gateway.pace import Window, open_counters
-from bouquet_proto.bus import open_bus
+from bouquet_gateway.access.rate_limit import Window, open_counters
+from bouquet_gateway.stores.cache import open_cache
+from bouquet_mesh.bus.open import open_bus
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
+from bouquet_mesh.tls.context import client_context, verified
 from bouquet_proto.messages import Failed
-from bouquet_proto.settings import Secret, SettingsError
-from bouquet_proto.tls import client_context, verified
 from bouquet_worker.trouble import Trouble
 from bouquet_worker.upstream import Upstream
 from tests.conftest import need
-from tests.mesh.processes import running
-from tests.proto.buses import FOUND, PROVIDER, find, lookup, serving
+from tests.mesh.buses import FOUND, PROVIDER, find, lookup, serving
 from tests.support.rabbitmq import RABBITMQ_3
 from tests.support.redis import PROGRAM
 from tests.support.tls import HOST, Papers, TlsRabbit, TlsRedis, papers, tls_site
+from tests.whole.processes import running
 
 SECRET = Secret("the secret of the tests' cache, long enough")
 

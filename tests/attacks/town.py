@@ -9,15 +9,15 @@ from typing import Any
 import msgspec
 from msgspec import Raw, structs
 
-from bouquet_gateway.app import make_app
-from bouquet_gateway.serve import opened
-from bouquet_gateway.server import serving
+from bouquet_gateway.http.app import make_app
+from bouquet_gateway.http.server import serving
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_proto.bus import Bus
+from bouquet_gateway.start.serve import opened
+from bouquet_mesh.bus.api import Bus
 from bouquet_proto.messages import Describe, Found, Reply, Request, encode
 from bouquet_proto.offer import Authority, Offer
 from tests.gateway.offers import DURANT, dossier, offer
-from tests.mesh.door import TOKEN_KEY, Answer, Door, door, token
+from tests.whole.door import TOKEN_KEY, Answer, Door, door, token
 
 SCOPES = ("acme_dossier", "acme_age")
 ACME_PATH, HONEST_PATH = "/v3/acme/dossier/identite", "/v3/honest/dossier/identite"

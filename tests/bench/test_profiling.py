@@ -24,7 +24,7 @@ def test_a_function_that_calls_itself_counts_once() -> None:
         ("/x/lib/python3.11/site-packages/opentelemetry/sdk/trace/__init__.py", "opentelemetry"),
         ("/x/lib/python3.11/asyncio/streams.py", "asyncio"),
         ("/x/lib/python3.11/contextlib.py", "contextlib"),
-        ("/home/one/bouquet/proto/bouquet_proto/bus.py", "bouquet_proto"),
+        ("/home/one/bouquet/proto/bouquet_mesh/bus/api.py", "bouquet_mesh"),
         ("/home/one/bouquet/services/gateway/bouquet_gateway/app.py", "bouquet_gateway"),
         ("/home/one/bouquet/services/providers/kit/bouquet_worker/worker.py", "bouquet_worker"),
     ],
@@ -36,10 +36,13 @@ def test_a_function_belongs_to_the_package_that_is_installed_or_ours(path: str, 
 
 def test_only_what_the_loop_ran_is_read() -> None:
     folded = f"""\
-{LOOP};answer (/x/site-packages/bouquet_proto/bus.py:90) 3
+{LOOP};answer (/x/site-packages/bouquet_mesh/bus/api.py:90) 3
 {LOOP} 2
 worker (opentelemetry/sdk.py:1);wait (threading.py:331) 9"""
-    assert list(parsed(folded)) == [(("answer (bouquet_proto/bus.py)",), 3), (("the event loop itself (uvloop)",), 2)]
+    assert list(parsed(folded)) == [
+        (("answer (bouquet_mesh/bus/api.py)",), 3),
+        (("the event loop itself (uvloop)",), 2),
+    ]
 
 
 @pytest.mark.parametrize("folded", ["", "wait (threading.py:331) 9"])

@@ -21,9 +21,9 @@ import msgspec
 from sqlalchemy import select
 
 from bench.programs import Program, plain_environ
+from bouquet_mesh.secret import Secret
 from bouquet_proto.names import worker_prefix
 from bouquet_proto.quotient_familial import FIELDS
-from bouquet_proto.settings import Secret
 from bouquet_registry.journal.audit import verify
 from bouquet_registry.journal.schema import journal
 from bouquet_registry.store import open_store
@@ -33,11 +33,11 @@ from tests.chaos.invariants import Caller
 from tests.chaos.misdated import CLOCK_AHEAD_S
 from tests.chaos.schedule import FUNDS, GATEWAYS, WORKERS
 from tests.faults.broker import Broker
-from tests.mesh.door import RECIPIENT
 from tests.support.daemon import free_port
 from tests.support.proxy import Relay
 from tests.support.rabbitmq import RabbitNode, Release
 from tests.support.redis import RedisServer
+from tests.whole.door import RECIPIENT
 
 DEADLINE_S = 4.0
 HEDGE_AFTER_S = 0.8

@@ -9,10 +9,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from bouquet_gateway.serve import checked
 from bouquet_gateway.settings import GatewaySettings
+from bouquet_gateway.start.serve import checked
+from bouquet_mesh.settings import SettingsError, load, load_mesh
 from bouquet_proto.names import GATEWAY_PREFIX, WORKERS
-from bouquet_proto.settings import SettingsError, load, load_mesh
 from bouquet_registry.worker import registry
 from bouquet_worker.run import PROCESS_PREFIX, ProcessSettings
 from tests.deploy.manifests import Manifest, Pod, of_kind

@@ -20,11 +20,11 @@ from yarl import URL
 from tests.deploy.environment import environment, program_of
 from tests.deploy.manifests import OVERLAYS, ROOT, Pod, pods, rendered
 from tests.kit.programs import output_of, started, until_status
-from tests.mesh.people import CAF_ALLOCATAIRE
 from tests.support.daemon import free_port
 from tests.support.postgres import PostgresServer
 from tests.support.rabbitmq import RabbitNode
 from tests.support.redis import RedisServer
+from tests.whole.people import CAF_ALLOCATAIRE
 
 pytestmark = pytest.mark.broker
 

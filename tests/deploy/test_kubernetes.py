@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bouquet_gateway.maintenance import parse_windows
+from bouquet_gateway.lookup.maintenance import parse_windows
 from tests.deploy import schemas
 from tests.deploy.environment import ANY_SECRET, SIMULATORS, Mounted, environment, mounted, program_of, trouble_with
 from tests.deploy.manifests import K8S, OVERLAYS, ROOT, WORKERS, Manifest, Pod, of_kind, pods, rendered, selects

@@ -8,9 +8,9 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel
 
-from bouquet_proto.bus_amqp import AmqpBus
+from bouquet_mesh.bus.amqp import AmqpBus
 from tests.faults.broker import Broker
-from tests.proto.buses import connected
+from tests.mesh.buses import connected
 from tests.support.rabbitmq import RabbitNode
 
 

@@ -10,16 +10,16 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bouquet_cnaf.simulator import simulator
-from bouquet_proto import amqp_link
-from bouquet_proto.bus_amqp import AmqpBus, open_amqp_bus
+from bouquet_mesh.amqp import link
+from bouquet_mesh.backoff import pause_s
+from bouquet_mesh.bus.amqp import AmqpBus, open_amqp_bus
 from bouquet_proto.messages import Failed
-from bouquet_proto.patience import pause_s
-from tests.mesh.door import TOKEN_KEY
-from tests.mesh.processes import running
-from tests.proto.buses import FOUND, PROVIDER, Desk, Stopwatch, connected, find, lookup, serving, until, until_answered
+from tests.mesh.buses import FOUND, PROVIDER, Desk, Stopwatch, connected, find, lookup, serving, until, until_answered
 from tests.support.daemon import free_port
 from tests.support.proxy import Relay
 from tests.support.rabbitmq import RabbitNode
+from tests.whole.door import TOKEN_KEY
+from tests.whole.processes import running
 
 pytestmark = pytest.mark.broker
 
@@ -95,9 +95,7 @@ async def test_f05_a_worker_may_start_before_the_broker(url: str, caller: AmqpBu
 
 
 def test_f05_pauses_grow_up_to_a_limit_and_differ_from_process_to_process() -> None:
-    pauses = [
-        [pause_s(failures, amqp_link.FIRST_RETRY_S, 5.0) for _ in range(100)] for failures in (0, 1, 4, 5, 10_000)
-    ]
+    pauses = [[pause_s(failures, link.FIRST_RETRY_S, 5.0) for _ in range(100)] for failures in (0, 1, 4, 5, 10_000)]
     longest = [0.2, 0.4, 3.2, 5.0, 5.0]
     assert all(limit / 2 <= pause <= limit for limit, some in zip(longest, pauses, strict=True) for pause in some)
     assert all(len(set(some)) > 1 for some in pauses)

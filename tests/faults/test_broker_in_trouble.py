@@ -11,16 +11,17 @@ from typing import TypeAlias
 import pytest
 from aio_pika.abc import AbstractChannel
 
-from bouquet_proto import amqp_link, telemetry
-from bouquet_proto.amqp_wire import underlay
-from bouquet_proto.bus_amqp import open_amqp_bus
+from bouquet_mesh.amqp import link
+from bouquet_mesh.amqp.wire import underlay
+from bouquet_mesh.bus.amqp import open_amqp_bus
+from bouquet_mesh.observe import logs
 from bouquet_proto.messages import Failed
 from bouquet_proto.names import REPLY_EXCHANGE
-from tests.mesh.door import Door
-from tests.mesh.people import named
-from tests.mesh.processes import Process, fleet
-from tests.proto.buses import FOUND, PROVIDER, Stopwatch, connected, find, lookup, serving, until, until_answered
+from tests.mesh.buses import FOUND, PROVIDER, Stopwatch, connected, find, lookup, serving, until, until_answered
 from tests.support.rabbitmq import RabbitNode
+from tests.whole.door import Door
+from tests.whole.people import named
+from tests.whole.processes import Process, fleet
 
 pytestmark = pytest.mark.broker
 
@@ -71,7 +72,7 @@ async def test_f25_a_broker_that_blocks_its_publishers_is_away_at_once_and_its_c
             assert watch.seconds() < 0.2
         await until_answered(bus, FOUND)
         assert bus.ready and intake.consuming
-    assert said(caplog, "bouquet_proto.amqp_link") == ["broker does not respond", "broker responds again"]
+    assert said(caplog, "bouquet_mesh.amqp.link") == ["broker does not respond", "broker responds again"]
 
 
 async def test_f25_a_broker_short_of_memory_makes_the_mesh_unready_and_calls_fail_at_once(rabbit: RabbitNode) -> None:
@@ -152,10 +153,10 @@ async def test_f29_a_connection_lost_again_and_again_is_told_once(
 async def test_f29_an_outage_is_told_once_however_many_attempts_it_takes(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in telemetry.UNSPOKEN_LOGGERS:
+    for name in logs.UNSPOKEN_LOGGERS:
         caplog.set_level(logging.CRITICAL + 1, name)
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr(amqp_link, "LAST_RETRY_S", 0.001)
+    monkeypatch.setattr(link, "LAST_RETRY_S", 0.001)
     attempts = 0
 
     async def slam(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

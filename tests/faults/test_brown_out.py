@@ -7,9 +7,9 @@ from msgspec import Struct
 from yarl import URL
 
 from bouquet_proto.names import EMBEDDED
-from tests.mesh.crowd import Plan, Tale, gathered
-from tests.mesh.door import Door, token
-from tests.mesh.processes import fleet
+from tests.whole.crowd import Plan, Tale, gathered
+from tests.whole.door import Door, token
+from tests.whole.processes import fleet
 
 pytestmark = pytest.mark.broker
 

@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from bouquet_proto.bus import Handler
-from bouquet_proto.bus_amqp import AmqpBus
+from bouquet_mesh.bus.amqp import AmqpBus
+from bouquet_mesh.bus.api import Handler
 from bouquet_proto.messages import Reply, Request
-from tests.proto.buses import FOUND, PROVIDER, Stopwatch, find, lookup, serving
+from tests.mesh.buses import FOUND, PROVIDER, Stopwatch, find, lookup, serving
 
 pytestmark = pytest.mark.broker
 

@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-from bouquet_proto.bus_amqp import AmqpBus
+from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.messages import Failed
-from tests.proto.buses import FOUND, PROVIDER, lookup, until_answered
+from tests.mesh.buses import FOUND, PROVIDER, lookup, until_answered
 from tests.support.worker import worker_process
 
 pytestmark = pytest.mark.broker

@@ -10,12 +10,12 @@ import pytest
 from aiohttp import web
 
 from bouquet_worker.simulate import RECEIVED, listening
-from tests.mesh.door import Door, Params
-from tests.mesh.mesh import QUICK, mesh
-from tests.mesh.people import named
-from tests.mesh.processes import fleet
-from tests.proto.buses import Stopwatch, until
+from tests.mesh.buses import Stopwatch, until
 from tests.support.redis import RedisServer
+from tests.whole.door import Door, Params
+from tests.whole.mesh import QUICK, mesh
+from tests.whole.people import named
+from tests.whole.processes import fleet
 
 DEADLINE_S = 2.0
 LETTERS = str.maketrans("0123456789", "ghijklmnop")

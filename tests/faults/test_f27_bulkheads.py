@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from bouquet_proto.bus import open_bus
+from bouquet_mesh.bus.open import open_bus
 from tests.gateway.funds import Fund, of, town
-from tests.mesh.door import Answer
-from tests.proto.buses import Stopwatch, until
+from tests.mesh.buses import Stopwatch, until
+from tests.whole.door import Answer
 
 pytestmark = pytest.mark.broker
 

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bouquet_proto.bus import Handler, Serving
-from bouquet_proto.bus_amqp import AmqpBus
-from tests.proto.buses import FOUND, PROVIDER, Desk, connected, lookup, serving, until
+from bouquet_mesh.bus.amqp import AmqpBus
+from bouquet_mesh.bus.api import Handler, Serving
+from tests.mesh.buses import FOUND, PROVIDER, Desk, connected, lookup, serving, until
 
 pytestmark = pytest.mark.broker
 

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from bouquet_proto.amqp_link import HEARTBEAT_S
-from bouquet_proto.bus_amqp import AmqpBus
+from bouquet_mesh.amqp.link import HEARTBEAT_S
+from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.messages import Failed, Reply
 from tests.faults.broker import Broker
-from tests.proto.buses import FOUND, PROVIDER, Stopwatch, connected, find, lookup, serving, until_answered
+from tests.mesh.buses import FOUND, PROVIDER, Stopwatch, connected, find, lookup, serving, until_answered
 from tests.support.proxy import Relay
 
 pytestmark = pytest.mark.broker

@@ -14,13 +14,13 @@ import pytest
 
 from bouquet_cnaf.simulator import simulator
 from bouquet_cnaf.worker import worker as cnaf
-from bouquet_proto.bus import Bus
-from bouquet_proto.bus_memory import MemoryBus
+from bouquet_mesh.bus.api import Bus
+from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_proto.messages import Failed, Found, Lookup, Reply
 from bouquet_worker.simulate import CLOCK, listening
 from bouquet_worker.testing import cases_in
 from bouquet_worker.testing.workbench import TODAY, impatient, lookup_of
-from tests.proto.buses import FOUND, PROVIDER, connected, find, lookup, serving, until_answered
+from tests.mesh.buses import FOUND, PROVIDER, connected, find, lookup, serving, until_answered
 from tests.support.proxy import Relay
 
 DEADLINE_S = 1.5

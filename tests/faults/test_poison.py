@@ -12,11 +12,11 @@ import pytest
 from aio_pika.abc import AbstractChannel
 from yarl import URL
 
-from bouquet_proto.bus import Handler, Serving
-from bouquet_proto.bus_amqp import AmqpBus
+from bouquet_mesh.bus.amqp import AmqpBus
+from bouquet_mesh.bus.api import Handler, Serving
 from bouquet_proto.messages import MAX_REQUEST_BYTES, Failed, Reply, decode_reply
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
-from tests.proto.buses import FOUND, PROVIDER, Desk, connected, find, lookup, queue_without_a_worker, serving, until
+from tests.mesh.buses import FOUND, PROVIDER, Desk, connected, find, lookup, queue_without_a_worker, serving, until
 from tests.support.proxy import Relay
 from tests.support.rabbitmq import RabbitNode
 from tests.support.worker import worker_process

@@ -11,16 +11,16 @@ from aio_pika.abc import AbstractChannel
 from yarl import URL
 
 from bouquet_cnaf.simulator import simulator
-from bouquet_proto.bus_amqp import AmqpBus
+from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.messages import Failed
 from bouquet_proto.names import queue_of
 from tests.faults.broker import Broker
 from tests.kit.programs import status_of, until_status
-from tests.mesh.processes import running
-from tests.proto.buses import FOUND, PROVIDER, Desk, Stopwatch, connected, find, lookup, serving, until, until_answered
+from tests.mesh.buses import FOUND, PROVIDER, Desk, Stopwatch, connected, find, lookup, serving, until, until_answered
 from tests.support.daemon import free_port
 from tests.support.proxy import Relay
 from tests.support.rabbitmq import RabbitNode
+from tests.whole.processes import running
 
 pytestmark = pytest.mark.broker
 

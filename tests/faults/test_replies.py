@@ -10,11 +10,11 @@ import pytest
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from prometheus_client import REGISTRY
 
-from bouquet_proto.bus_amqp import AmqpBus
+from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.messages import Failed, NotFound, Reply, Request, encode
 from bouquet_proto.names import REPLY_EXCHANGE
 from tests.faults.broker import Broker
-from tests.proto.buses import (
+from tests.mesh.buses import (
     FOUND,
     PROVIDER,
     Desk,

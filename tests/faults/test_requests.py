@@ -8,12 +8,12 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel
 
-from bouquet_proto import bus_amqp
-from bouquet_proto.bus_amqp import AmqpBus
+from bouquet_mesh.bus import amqp
+from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Failed, decode_reply, encode
 from bouquet_proto.names import QUEUE_ARGUMENTS, queue_of
-from tests.proto.buses import (
+from tests.mesh.buses import (
     FOUND,
     PROVIDER,
     Desk,
@@ -114,7 +114,7 @@ async def test_f10_a_provider_whose_last_worker_went_in_a_crash_of_the_broker_is
 async def test_f11_a_broker_that_hangs_is_away_long_before_the_deadline(
     url: str, rabbit: RabbitNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bus_amqp, "PUBLISH_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(amqp, "PUBLISH_TIMEOUT_S", 0.3)
     async with connected(url) as bus, serving(bus, find):
         await until_answered(bus, FOUND)
         rabbit.pause()

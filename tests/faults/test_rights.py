@@ -11,17 +11,18 @@ from contextlib import suppress
 import pytest
 from yarl import URL
 
+from bouquet_mesh.outbox.api import NotSent, Outbox
+from bouquet_mesh.outbox.open import open_outbox
 from bouquet_proto.messages import Failed
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
-from bouquet_proto.post import NotPosted, Post, open_post
 from tests.attacks.broker import Guarded, guard
 from tests.faults.broker import RIGHTS, Broker, Right
 from tests.faults.test_broker_in_trouble import becomes, readiness
-from tests.mesh.people import named
-from tests.mesh.processes import fleet
-from tests.proto.buses import FOUND, PROVIDER, Stopwatch, connected, find, lookup, serving, until, until_answered
-from tests.proto.posts import collecting
+from tests.mesh.buses import FOUND, PROVIDER, Stopwatch, connected, find, lookup, serving, until, until_answered
+from tests.mesh.outboxes import collecting
 from tests.support.rabbitmq import RabbitNode
+from tests.whole.people import named
+from tests.whole.processes import fleet
 
 pytestmark = pytest.mark.broker
 
@@ -152,38 +153,38 @@ async def test_the_journal_goes_on_once_a_right_is_back_and_has_all_that_was_pos
     user: str, right: Right, guarded: Guarded, broker: Broker
 ) -> None:
     async with (
-        open_post(guarded.url("gateway"), "gateway") as post,
-        open_post(guarded.url("registry"), "registry") as own,
+        open_outbox(guarded.url("gateway"), "gateway") as outbox,
+        open_outbox(guarded.url("registry"), "registry") as own,
         collecting(own) as archive,
     ):
-        posted = [await until_posted(post, b"before")]
-        await archive.has(posted)
+        sent = [await until_posted(outbox, b"before")]
+        await archive.has(sent)
         async with broker.without(user, right):
             if user == GATEWAY:
-                await until_refused(post)
+                await until_refused(outbox)
             else:
                 await until(lambda: not own.connected)
-                posted.append(await until_posted(post, b"meanwhile"))
-        posted.append(await until_posted(post, b"after"))
-        await archive.has(posted)
+                sent.append(await until_posted(outbox, b"meanwhile"))
+        sent.append(await until_posted(outbox, b"after"))
+        await archive.has(sent)
         await until(lambda: own.connected)
 
 
-async def until_posted(post: Post, body: bytes) -> bytes:
+async def until_posted(outbox: Outbox, body: bytes) -> bytes:
     async with asyncio.timeout(20):
         while True:
-            with suppress(NotPosted):
-                await post.post([body])
+            with suppress(NotSent):
+                await outbox.send([body])
                 return body
             await asyncio.sleep(0.05)
 
 
-async def until_refused(post: Post) -> None:
+async def until_refused(outbox: Outbox) -> None:
     """Not by waiting: it knows what it is refused."""
     watch = Stopwatch()
-    with pytest.raises(NotPosted):
+    with pytest.raises(NotSent):
         while watch.seconds() < 10:
-            await post.post([b"perhaps"])
+            await outbox.send([b"perhaps"])
     assert watch.seconds() < 10
 
 

@@ -10,10 +10,10 @@ from aio_pika.abc import AbstractChannel
 from msgspec import Raw
 from opentelemetry.trace import SpanKind
 
-from bouquet_proto import telemetry
-from bouquet_proto.bus_amqp import AmqpBus
+from bouquet_mesh.bus.amqp import AmqpBus
+from bouquet_mesh.observe import spans
 from bouquet_proto.messages import Failed, Found, Reply, Request
-from tests.proto.buses import FOUND, PROVIDER, lookup, serving
+from tests.mesh.buses import FOUND, PROVIDER, lookup, serving
 from tests.support.spans import recorded
 
 pytestmark = pytest.mark.broker
@@ -24,14 +24,14 @@ async def test_f26_each_of_many_requests_in_one_consumer_is_handled_in_its_own_t
 
     async def handler(_: Request) -> Reply:
         """All are under way when each tells the trace that it is in, before and after a wait."""
-        before = telemetry.traceparent()[:35]
+        before = spans.traceparent()[:35]
         await together.wait()
-        assert telemetry.traceparent()[:35] == before
+        assert spans.traceparent()[:35] == before
         return Found(Raw(f'{{"trace":"{before}"}}'.encode()))
 
     async def call(id: str) -> tuple[str, Reply]:
-        with telemetry.span(id, SpanKind.SERVER, {}):
-            return telemetry.traceparent()[:35], await caller.call(PROVIDER, lookup(id))
+        with spans.span(id, SpanKind.SERVER, {}):
+            return spans.traceparent()[:35], await caller.call(PROVIDER, lookup(id))
 
     with recorded():
         async with serving(caller, handler, concurrency=10):

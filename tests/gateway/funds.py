@@ -10,17 +10,17 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from bouquet_gateway.app import make_app
-from bouquet_gateway.gateway import Gateway
-from bouquet_gateway.serve import checked, opened
-from bouquet_gateway.server import serving
+from bouquet_gateway.http.app import make_app
+from bouquet_gateway.http.server import serving
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_proto.bus import Bus
+from bouquet_gateway.start.serve import checked, opened
+from bouquet_gateway.state import Gateway
+from bouquet_mesh.bus.api import Bus
 from bouquet_proto.messages import Describe, Found, Lookup, Reply, Request, encode
 from bouquet_proto.offer import Authority, Offer
 from bouquet_proto.rules import Check
 from tests.gateway.offers import dossier
-from tests.mesh.door import RECIPIENT, TOKEN_KEY, Door, door, token
+from tests.whole.door import RECIPIENT, TOKEN_KEY, Door, door, token
 
 DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}
 HOST = "127.0.0.1"

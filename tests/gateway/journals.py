@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from bouquet_proto import journal
-from bouquet_proto.journal import Access, Key
-from bouquet_proto.post_memory import MemoryPost
-from bouquet_proto.settings import Secret
-from tests.mesh.mesh import Mesh, mesh
-from tests.proto.buses import until
-from tests.proto.posts import Archive, collecting
+from bouquet_mesh.outbox.memory import MemoryOutbox
+from bouquet_mesh.pseudonym import Key
+from bouquet_mesh.secret import Secret
+from bouquet_proto import access_record
+from bouquet_proto.access_record import Access
+from tests.mesh.buses import until
+from tests.mesh.outboxes import Archive, collecting
+from tests.whole.mesh import Mesh, mesh
 
 KEY = Key("2026", Secret("the key that names the people of the tests"))
 
@@ -36,7 +37,7 @@ class Journaled(Mesh):
     async def records(self, count: int) -> list[Access]:
         """The first so many, once they are there, in the order of their calls."""
         await until(lambda: len(self.archive.bodies) >= count)
-        return sorted(map(journal.decode, self.archive.bodies), key=lambda access: access.at)
+        return sorted(map(access_record.decode, self.archive.bodies), key=lambda access: access.at)
 
     async def record(self) -> Access:
         """Of the one call since the last time."""
@@ -48,8 +49,8 @@ class Journaled(Mesh):
 
 @asynccontextmanager
 async def journaled(folder: Path, **options: Any) -> AsyncIterator[Journaled]:
-    post = MemoryPost()
-    async with collecting(post) as archive, mesh(post=post, **settings(folder, **options)) as client:
+    outbox = MemoryOutbox()
+    async with collecting(outbox) as archive, mesh(outbox=outbox, **settings(folder, **options)) as client:
         made = Journaled(client.session, client.url, client.gateway, client.simulators, client.workers_bus)
         made.archive = archive
         yield made

@@ -9,7 +9,7 @@ from msgspec import Struct
 from bouquet_proto.failures import PERIMETER, Failure, Kind
 from bouquet_proto.offer import Authority, Offer, Operation, Retirement, operation
 from bouquet_proto.rules import Check
-from tests.mesh.door import RECIPIENT
+from tests.whole.door import RECIPIENT
 
 ACME = Authority("ACME", "90")
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bouquet_gateway.addresses import client_of, is_in, networks_of
+from bouquet_gateway.http.addresses import client_of, is_in, networks_of
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_proto.settings import SettingsError
+from bouquet_mesh.settings import SettingsError
 
 OURS = networks_of(["10.0.0.0/8", "::1"])
 

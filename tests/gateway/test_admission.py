@@ -11,14 +11,14 @@ from contextlib import asynccontextmanager
 import pytest
 from prometheus_client import REGISTRY
 
-from bouquet_gateway.admission import ALWAYS_OPEN
-from bouquet_gateway.serve import checked
+from bouquet_gateway.load.admission import ALWAYS_OPEN
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_proto.bus_memory import MemoryBus
-from bouquet_proto.settings import SettingsError
+from bouquet_gateway.start.serve import checked
+from bouquet_mesh.bus.memory import MemoryBus
+from bouquet_mesh.settings import SettingsError
 from tests.gateway.funds import Fund, of, town
-from tests.mesh.door import TOKEN_KEY, Answer, Door
-from tests.proto.buses import Stopwatch, until
+from tests.mesh.buses import Stopwatch, until
+from tests.whole.door import TOKEN_KEY, Answer, Door
 
 MOST = 3
 

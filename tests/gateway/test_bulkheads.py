@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bouquet_gateway.bulkheads import Bulkheads
-from bouquet_proto.bus_memory import MemoryBus
+from bouquet_gateway.load.bulkheads import Bulkheads
+from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_proto.messages import Describe, Failed
-from tests.mesh.mesh import mesh
-from tests.mesh.people import named
-from tests.proto.buses import FOUND, PROVIDER, Desk, find, lookup, serving, until
+from tests.mesh.buses import FOUND, PROVIDER, Desk, find, lookup, serving, until
+from tests.whole.mesh import mesh
+from tests.whole.people import named
 
 BUSY = Failed("provider_busy")
 MOST = 2

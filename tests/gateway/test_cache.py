@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from bouquet_gateway.besteffort import PAUSE_S, BestEffort
-from bouquet_gateway.cache import Cache, Stored, key_of, open_cache
-from bouquet_gateway.cache_memory import ENTRY_BYTES, MemoryCache
-from bouquet_gateway.together import LANES
-from bouquet_proto.settings import Secret
-from tests.proto.buses import until
+from bouquet_gateway.stores.cache import Cache, Stored, key_of, open_cache
+from bouquet_gateway.stores.cache_memory import ENTRY_BYTES, MemoryCache
+from bouquet_gateway.stores.optional import PAUSE_S, BestEffort
+from bouquet_gateway.stores.pipelining import LANES
+from bouquet_mesh.secret import Secret
+from tests.mesh.buses import until
 from tests.support.redis import RedisServer
 
 SECRET = Secret("k" * 32)
@@ -139,7 +139,7 @@ async def test_memory_never_weighs_more_than_it_may(steps: list[tuple[str, int, 
 
 
 async def test_what_ends_by_itself_is_forgotten_though_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bouquet_gateway.cache_memory.SWEEP_S", 0.02)
+    monkeypatch.setattr("bouquet_gateway.stores.cache_memory.SWEEP_S", 0.02)
     async with open_cache(Secret("memory:"), SECRET) as cache:
         assert isinstance(cache, MemoryCache)
         await cache.set("kept", bytes(1000), 60)
@@ -234,7 +234,7 @@ async def test_a_store_that_returns_is_used_again_and_told(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr("bouquet_gateway.besteffort.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("bouquet_gateway.stores.optional.time.monotonic", lambda: now[0])
     caplog.set_level(logging.INFO, "bouquet_gateway")
     away = True
 

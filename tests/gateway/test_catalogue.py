@@ -5,7 +5,8 @@ import logging
 import msgspec
 import pytest
 
-from bouquet_gateway.catalogue import Catalogue, Match, Naming, Served, envelope_of, split
+from bouquet_gateway.offers.catalogue import Catalogue, Match, Naming, Served
+from bouquet_gateway.paths import envelope_of, split
 from bouquet_proto.offer import Authority, Offer
 from bouquet_proto.quotient_familial import BOTH_FUNDS, OPERATION, PROBLEMS
 from bouquet_proto.rules import Check

@@ -10,15 +10,15 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from bouquet_gateway import discovery
-from bouquet_gateway.catalogue import Catalogue
-from bouquet_gateway.discovery import Discovery
-from bouquet_proto.bus import Bus, Handler
-from bouquet_proto.bus_memory import MemoryBus
+from bouquet_gateway.offers import discovery
+from bouquet_gateway.offers.catalogue import Catalogue
+from bouquet_gateway.offers.discovery import Discovery
+from bouquet_mesh.bus.api import Bus, Handler
+from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_proto.messages import Describe, Failed, Found, Reply, Request, encode
 from bouquet_proto.offer import Offer
 from tests.gateway.offers import dossier, offer
-from tests.proto.buses import until
+from tests.mesh.buses import until
 
 NEWER = dossier(path="/v4/acme/dossier/identite", id="acme_v4_dossier")
 

@@ -13,17 +13,17 @@ import pytest
 import trustme
 from yarl import URL
 
-from bouquet_proto.bus import open_bus
-from bouquet_proto.settings import Secret
+from bouquet_mesh.bus.open import open_bus
+from bouquet_mesh.secret import Secret
 from bouquet_registry.store import Store, open_store
 from tests.attacks.broker import guard
-from tests.mesh.door import TOKEN_KEY
-from tests.mesh.processes import running
 from tests.registry.town import Acme, Town, town
 from tests.support.daemon import free_port
 from tests.support.doctor import Report, report_of
 from tests.support.rabbitmq import RabbitNode
 from tests.support.redis import RedisServer
+from tests.whole.door import TOKEN_KEY
+from tests.whole.processes import running
 
 pytestmark = pytest.mark.broker
 

@@ -11,8 +11,8 @@ import pytest
 import uvloop
 from aiohttp import web
 
-from bouquet_gateway.server import DOORKEEPER, Limits, serving
-from tests.proto.buses import until
+from bouquet_gateway.http.server import DOORKEEPER, Limits, serving
+from tests.mesh.buses import until
 
 HOST = "127.0.0.1"
 LIMITS = Limits(head_s=0.3, idle_s=1.0)

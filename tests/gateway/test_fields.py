@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from bouquet_gateway.fields import filter_data
+from bouquet_gateway.lookup.scope_filter import filter_data
 
 FIELDS = {
     "numero": ("read_numero",),

@@ -21,16 +21,16 @@ from bouquet_france_connect.personas import MAELYS, Citizen
 from bouquet_france_connect.simulator import EXPIRED, ISSUER, LIES, SESSIONS, _our_key
 from bouquet_france_connect.simulator import simulator as france_connect_simulator
 from bouquet_france_connect.worker import worker as france_connect
-from bouquet_gateway.catalogue import Catalogue
-from bouquet_gateway.nomenclature import nomenclature
+from bouquet_gateway.errors.nomenclature import nomenclature
+from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_mesr.simulator import simulator as mesr_simulator
 from bouquet_mesr.worker import worker as mesr
 from bouquet_proto import quotient_familial
 from bouquet_proto.offer import Authority, Offer
 from bouquet_worker.simulate import RECEIVED, Fault
-from tests.mesh import mesh as meshes
-from tests.mesh.door import RECIPIENT, Answer, token
-from tests.mesh.mesh import Mesh
+from tests.whole import mesh as meshes
+from tests.whole.door import RECIPIENT, Answer, token
+from tests.whole.mesh import Mesh
 
 WORKERS = meshes.PROVIDERS | {
     "france_connect": (france_connect, france_connect_simulator),

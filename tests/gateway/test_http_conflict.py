@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.mesh.door import QF, Answer, somebody, token
-from tests.mesh.mesh import Mesh, mesh
-from tests.mesh.people import CAF_ALLOCATAIRE, named
-from tests.proto.buses import until
+from tests.mesh.buses import until
+from tests.whole.door import QF, Answer, somebody, token
+from tests.whole.mesh import Mesh, mesh
+from tests.whole.people import CAF_ALLOCATAIRE, named
 
 SLOW = named("CAF-SLOW MSA-SLOW")
 CONFLICT = {

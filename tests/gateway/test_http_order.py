@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from bouquet_gateway.maintenance import parse_windows
-from bouquet_proto.settings import Secret
-from tests.mesh.door import QF, SCOPES, TOKEN_KEY, token
-from tests.mesh.mesh import Mesh, mesh
-from tests.mesh.people import CAF_ALLOCATAIRE, named
+from bouquet_gateway.lookup.maintenance import parse_windows
+from bouquet_mesh.secret import Secret
+from tests.whole.door import QF, SCOPES, TOKEN_KEY, token
+from tests.whole.mesh import Mesh, mesh
+from tests.whole.people import CAF_ALLOCATAIRE, named
 
 
 class Wrong(Struct, frozen=True, kw_only=True):

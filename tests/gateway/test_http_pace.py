@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bouquet_gateway.pace import MemoryCounters, Pace
-from tests.mesh.door import Answer, somebody, token
-from tests.mesh.mesh import Mesh, mesh
-from tests.mesh.people import CAF_ALLOCATAIRE
+from bouquet_gateway.access.rate_limit import MemoryCounters, Pace
+from tests.whole.door import Answer, somebody, token
+from tests.whole.mesh import Mesh, mesh
+from tests.whole.people import CAF_ALLOCATAIRE
 
 NOW = 1_776_240_000.25
 

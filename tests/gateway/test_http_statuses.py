@@ -9,15 +9,15 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
-from bouquet_gateway import discovery
-from bouquet_gateway.catalogue import Catalogue
-from bouquet_gateway.maintenance import PARIS, parse_windows
+from bouquet_gateway.lookup.maintenance import PARIS, parse_windows
+from bouquet_gateway.offers import discovery
+from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_proto.messages import Failed, Reply, Request
 from bouquet_proto.offer import Offer
 from tests.gateway.offers import dossier, offer
-from tests.mesh.mesh import Mesh, mesh
-from tests.mesh.people import CAF_ALLOCATAIRE, named
-from tests.proto.buses import until
+from tests.mesh.buses import until
+from tests.whole.mesh import Mesh, mesh
+from tests.whole.people import CAF_ALLOCATAIRE, named
 
 STATUS = "cnaf_msa_quotient_familial"
 PING = f"/api/{STATUS}/ping"

@@ -12,12 +12,12 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import OctKey
 
-from bouquet_gateway.pace import MemoryCounters, Pace
-from bouquet_gateway.tokens import INTERNAL_ID
-from bouquet_proto.settings import Secret
-from tests.mesh.door import QF, SCOPES, TOKEN_KEY, token
-from tests.mesh.mesh import Mesh, mesh
-from tests.mesh.people import CAF_ALLOCATAIRE
+from bouquet_gateway.access.rate_limit import MemoryCounters, Pace
+from bouquet_gateway.access.tokens import INTERNAL_ID
+from bouquet_mesh.secret import Secret
+from tests.whole.door import QF, SCOPES, TOKEN_KEY, token
+from tests.whole.mesh import Mesh, mesh
+from tests.whole.people import CAF_ALLOCATAIRE
 
 NOT_VALID = {
     "errors": [

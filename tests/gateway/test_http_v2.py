@@ -10,8 +10,8 @@ import pytest
 
 from bouquet_cnaf.personas import Dossier, Key
 from bouquet_cnaf.simulator import FILES
-from tests.mesh.door import RECIPIENT, token
-from tests.mesh.mesh import Mesh, mesh
+from tests.whole.door import RECIPIENT, token
+from tests.whole.mesh import Mesh, mesh
 
 PATH = "/api/v2/composition-familiale"
 MAELYS = {"numeroAllocataire": "4471820", "codePostal": "29200"}

@@ -6,7 +6,7 @@ from statistics import mean
 
 import pytest
 
-from bouquet_gateway.intake import FEWEST, Intake
+from bouquet_gateway.load.adaptive_limit import FEWEST, Intake
 
 MOST = 400
 TURN_S = 0.02

@@ -13,25 +13,26 @@ from typing import Any
 import pytest
 
 from bouquet_france_connect.personas import MAELYS
-from bouquet_gateway import courier
-from bouquet_gateway.pseudonyms import keys_of
+from bouquet_gateway.journal import sender
+from bouquet_gateway.journal.keys import keys_of
+from bouquet_mesh.pseudonym import pseudonym
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
 from bouquet_proto.identity import Identite
-from bouquet_proto.journal import pseudonym
-from bouquet_proto.settings import Secret, SettingsError
 from tests.gateway.journals import KEY, Journaled, journaled
 from tests.gateway.test_france_connect_http import WORKERS
-from tests.mesh import mesh as meshes
-from tests.mesh.door import QF, RECIPIENT, token
-from tests.mesh.mesh import QUICK, mesh
-from tests.mesh.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S, named
-from tests.proto.buses import until
+from tests.mesh.buses import until
+from tests.whole import mesh as meshes
+from tests.whole.door import QF, RECIPIENT, token
+from tests.whole.mesh import QUICK, mesh
+from tests.whole.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S, named
 
 OPERATION = "api_particulier_v3_cnav_quotient_familial_with_civility"
 
 
 @pytest.fixture(autouse=True)
 def haste(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(courier, "PAUSE_S", 0.01)
+    monkeypatch.setattr(sender, "PAUSE_S", 0.01)
 
 
 @pytest.fixture
@@ -150,7 +151,7 @@ async def test_a_citizen_s_own_call_names_the_citizen(tmp_path: Path, monkeypatc
 
 
 async def test_a_bug_of_ours_is_recorded_too(client: Journaled, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bouquet_gateway.lookup._recipient", None)
+    monkeypatch.setattr("bouquet_gateway.lookup.answer._recipient", None)
     assert (await client.get(params=CAF_ALLOCATAIRE)).status == 500
     access = await client.record()
     assert (access.outcome, access.status, access.code) == ("failed", 500, "00500")

@@ -11,52 +11,53 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-from bouquet_gateway import courier
-from bouquet_proto import journal, post_memory
-from bouquet_proto.post import open_post
-from bouquet_proto.post_memory import MemoryPost
-from bouquet_proto.settings import Secret
+from bouquet_gateway.journal import sender
+from bouquet_mesh.outbox import memory
+from bouquet_mesh.outbox.memory import MemoryOutbox
+from bouquet_mesh.outbox.open import open_outbox
+from bouquet_mesh.secret import Secret
+from bouquet_proto import access_record
 from bouquet_registry.store import open_store
 from tests.gateway.journals import KEY, settings, spooled
-from tests.mesh.door import Door, token
-from tests.mesh.mesh import mesh
-from tests.mesh.people import CAF_ALLOCATAIRE
-from tests.mesh.processes import Process, fleet
-from tests.proto.buses import until
-from tests.proto.posts import Archive, collecting
+from tests.mesh.buses import until
+from tests.mesh.outboxes import Archive, collecting
 from tests.registry.town import Town, text_of, town
 from tests.support.proxy import Relay
+from tests.whole.door import Door, token
+from tests.whole.mesh import mesh
+from tests.whole.people import CAF_ALLOCATAIRE
+from tests.whole.processes import Process, fleet
 
 INTROSPECT = "/api/introspect"
 
 
 @pytest.fixture(autouse=True)
 def haste(monkeypatch: pytest.MonkeyPatch, impatience: None) -> None:
-    monkeypatch.setattr(courier, "PAUSE_S", 0.01)
-    monkeypatch.setattr(courier, "RETRY_S", 0.02)
-    monkeypatch.setattr(courier, "LAST_ROUND_S", 0.2)
-    monkeypatch.setattr(post_memory, "POST_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(sender, "PAUSE_S", 0.01)
+    monkeypatch.setattr(sender, "RETRY_S", 0.02)
+    monkeypatch.setattr(sender, "LAST_ROUND_S", 0.2)
+    monkeypatch.setattr(memory, "POST_TIMEOUT_S", 0.1)
 
 
 async def test_while_nobody_collects_calls_are_answered_and_their_records_wait(tmp_path: Path) -> None:
-    post = MemoryPost()
-    async with mesh(post=post, **settings(tmp_path)) as client:
+    outbox = MemoryOutbox()
+    async with mesh(outbox=outbox, **settings(tmp_path)) as client:
         for _ in range(20):
             assert (await client.get(INTROSPECT)).status == 200
         assert len(spooled(tmp_path)) == 20
-        async with collecting(post) as archive:
+        async with collecting(outbox) as archive:
             await until(lambda: len(ids(archive)) == 20)
             await until(lambda: not spooled(tmp_path))
 
 
 async def test_a_stopped_gateway_leaves_what_it_could_not_send_to_its_next_life(tmp_path: Path) -> None:
-    async with mesh(post=MemoryPost(), **settings(tmp_path)) as client:
+    async with mesh(outbox=MemoryOutbox(), **settings(tmp_path)) as client:
         for _ in range(5):
             await client.get(INTROSPECT)
-    left = {journal.decode(record).id for record in spooled(tmp_path)}
+    left = {access_record.decode(record).id for record in spooled(tmp_path)}
     assert len(left) == 5
-    post = MemoryPost()
-    async with collecting(post) as archive, mesh(post=post, **settings(tmp_path)):
+    outbox = MemoryOutbox()
+    async with collecting(outbox) as archive, mesh(outbox=outbox, **settings(tmp_path)):
         await until(lambda: ids(archive) == left)
         await until(lambda: not spooled(tmp_path))
 
@@ -64,8 +65,8 @@ async def test_a_stopped_gateway_leaves_what_it_could_not_send_to_its_next_life(
 async def test_a_full_spool_is_seen_first_then_refuses_and_heals(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    post = MemoryPost()
-    async with mesh(post=post, **settings(tmp_path, journal_spool_max_bytes=20_000)) as client:
+    outbox = MemoryOutbox()
+    async with mesh(outbox=outbox, **settings(tmp_path, journal_spool_max_bytes=20_000)) as client:
         statuses = []
         while (answer := await client.get(params=CAF_ALLOCATAIRE)).status == 200:
             statuses.append(said(caplog))
@@ -80,7 +81,7 @@ async def test_a_full_spool_is_seen_first_then_refuses_and_heals(
         assert (await client.get("/livez")).status == 200
         used, most = await gauges(client)
         assert 0.95 * most <= used <= most == 20_000
-        async with collecting(post) as archive:
+        async with collecting(outbox) as archive:
             await until(lambda: not REGISTRY.get_sample_value("bouquet_gateway_journal_spool_bytes"))
             assert (await client.get(params=CAF_ALLOCATAIRE)).status == 200
             assert (await client.get("/readyz")).status == 200
@@ -90,8 +91,8 @@ async def test_a_full_spool_is_seen_first_then_refuses_and_heals(
 async def test_an_answer_whose_record_cannot_be_written_is_held_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with mesh(post=MemoryPost(), **settings(tmp_path, journal_spool_max_bytes=1)) as client:
-        monkeypatch.setattr("bouquet_gateway.spool.FULL_AT", 2.0)
+    async with mesh(outbox=MemoryOutbox(), **settings(tmp_path, journal_spool_max_bytes=1)) as client:
+        monkeypatch.setattr("bouquet_gateway.journal.spool.FULL_AT", 2.0)
         answer = await client.get(params=CAF_ALLOCATAIRE)
         assert (answer.status, answer.codes) == (503, ["00521"])
         assert b"LE GOUADEC" not in answer.body
@@ -99,15 +100,15 @@ async def test_an_answer_whose_record_cannot_be_written_is_held_back(
 
 
 async def test_a_record_names_the_habilitation_even_of_a_token_that_is_refused(tmp_path: Path) -> None:
-    post = MemoryPost()
+    outbox = MemoryOutbox()
     async with (
         open_store(Secret(f"sqlite:///{tmp_path}/registry.db")) as store,
         town("memory:", store) as here,
-        collecting(post) as archive,
+        collecting(outbox) as archive,
     ):
-        await calls_of_a_town(here, post, tmp_path)
+        await calls_of_a_town(here, outbox, tmp_path)
         await until(lambda: len(archive.bodies) == 3)
-        accesses = sorted(map(journal.decode, archive.bodies), key=lambda access: access.at)
+        accesses = sorted(map(access_record.decode, archive.bodies), key=lambda access: access.at)
     assert [access.status for access in accesses] == [200, 403, 401]
     assert accesses[0].habilitation == accesses[1].habilitation != ""
     assert accesses[0].token == accesses[1].token != ""
@@ -115,10 +116,10 @@ async def test_a_record_names_the_habilitation_even_of_a_token_that_is_refused(t
     assert (accesses[0].provider, accesses[0].regime) == ("acme", "")
 
 
-async def calls_of_a_town(here: Town, post: MemoryPost, folder: Path) -> None:
+async def calls_of_a_town(here: Town, outbox: MemoryOutbox, folder: Path) -> None:
     """Of a good token, of the same one from elsewhere, and of one that nobody knows."""
     issued = await here.issued(allowed_ips=("192.0.2.1",))
-    gate = await here.gate(post=post, trusted_proxies=("127.0.0.1",), **settings(folder / "spool"))
+    gate = await here.gate(outbox=outbox, trusted_proxies=("127.0.0.1",), **settings(folder / "spool"))
     assert await gate.told(text_of(issued), **{"X-Forwarded-For": "192.0.2.1"}) == "200"
     assert await gate.told(text_of(issued), **{"X-Forwarded-For": "192.0.2.2"}) == "403 00107"
     assert await gate.told(text_of(str(uuid.uuid4()))) == "401 00101"
@@ -127,13 +128,13 @@ async def calls_of_a_town(here: Town, post: MemoryPost, folder: Path) -> None:
 @pytest.mark.broker
 async def test_a_killed_gateway_loses_nothing_that_it_answered(broker_url: str, tmp_path: Path) -> None:
     """Its broker is away all its life; the next one of its kind finds it back."""
-    async with Relay(broker_url) as relay, open_post(broker_url, "tests") as post, collecting(post) as archive:
+    async with Relay(broker_url) as relay, open_outbox(broker_url, "tests") as outbox, collecting(outbox) as archive:
         async with gateways(relay.url, tmp_path, 2) as started:
             for _, client in started:
                 for _ in range(25):
                     assert (await client.get(INTROSPECT)).status == 200
             await asyncio.gather(*(process.kill() for process, _ in started))
-        waiting = {journal.decode(record).id for record in spooled(tmp_path)}
+        waiting = {access_record.decode(record).id for record in spooled(tmp_path)}
         assert len(waiting) == 50
         assert archive.bodies == []
         await relay.open()
@@ -146,10 +147,10 @@ async def test_a_killed_gateway_loses_nothing_that_it_answered(broker_url: str, 
 async def test_every_call_under_load_is_recorded_through_a_broken_network(broker_url: str, tmp_path: Path) -> None:
     async with (
         Relay(broker_url) as relay,
-        open_post(broker_url, "tests") as post,
-        collecting(post) as archive,
-        open_post(relay.url, "gateway") as theirs,
-        mesh(post=theirs, **settings(tmp_path)) as client,
+        open_outbox(broker_url, "tests") as outbox,
+        collecting(outbox) as archive,
+        open_outbox(relay.url, "gateway") as theirs,
+        mesh(outbox=theirs, **settings(tmp_path)) as client,
     ):
         for n in range(200):
             if n % 50 == 0:
@@ -159,7 +160,7 @@ async def test_every_call_under_load_is_recorded_through_a_broken_network(broker
             assert (await client.get(INTROSPECT, token=token(id=str(uuid.uuid4())))).status == 200
         await relay.open()
         await until(lambda: len(ids(archive)) == 200, within_s=30)
-        assert len({journal.decode(body).token for body in archive.bodies}) == 200
+        assert len({access_record.decode(body).token for body in archive.bodies}) == 200
 
 
 @asynccontextmanager
@@ -179,8 +180,8 @@ async def gauges(client: Door) -> tuple[float, float]:
 
 
 def ids(archive: Archive) -> set[str]:
-    return {journal.decode(body).id for body in archive.bodies}
+    return {access_record.decode(body).id for body in archive.bodies}
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.message for record in caplog.records if record.name == "bouquet_gateway.spool"]
+    return [record.message for record in caplog.records if record.name == "bouquet_gateway.journal.spool"]

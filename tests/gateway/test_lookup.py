@@ -10,11 +10,12 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from bouquet_gateway.app import make_app
-from bouquet_gateway.serve import checked, opened
-from bouquet_gateway.server import serving
+from bouquet_gateway.http.app import make_app
+from bouquet_gateway.http.server import serving
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_proto.bus_memory import MemoryBus
+from bouquet_gateway.start.serve import checked, opened
+from bouquet_mesh.bus.memory import MemoryBus
+from bouquet_mesh.settings import SettingsError
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import (
     Describe,
@@ -28,9 +29,8 @@ from bouquet_proto.messages import (
     Request,
     encode,
 )
-from bouquet_proto.settings import SettingsError
 from tests.gateway.offers import DURANT, dossier, offer
-from tests.mesh.door import RECIPIENT, TOKEN_KEY, Door, door, token
+from tests.whole.door import RECIPIENT, TOKEN_KEY, Door, door, token
 
 PATH = "/v3/acme/dossier/identite"
 DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}

@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from bouquet_gateway.maintenance import Open, open_window, parse_windows, refuse_in_window
-from bouquet_gateway.problems import Problem, render, retry_after
-from bouquet_proto.settings import SettingsError
+from bouquet_gateway.errors.problems import Problem, render, retry_after
+from bouquet_gateway.lookup.maintenance import Open, open_window, parse_windows, refuse_in_window
+from bouquet_mesh.settings import SettingsError
 from tests.gateway.offers import ACME
 
 PARIS = ZoneInfo("Europe/Paris")

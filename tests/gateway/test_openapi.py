@@ -7,8 +7,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from bouquet_gateway.catalogue import served_by_path
-from bouquet_gateway.openapi import document
+from bouquet_gateway.offers.catalogue import served_by_path
+from bouquet_gateway.public.openapi import document
 from bouquet_proto import quotient_familial
 from bouquet_proto.failures import FAILURES, PROVIDER
 from bouquet_proto.offer import Authority, Offer

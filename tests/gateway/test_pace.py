@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from bouquet_gateway.pace import Counters, MemoryCounters, Pace, Verdict, Window, judge, open_counters
-from bouquet_gateway.pace_redis import RedisCounters
-from bouquet_proto.settings import Secret
+from bouquet_gateway.access.rate_limit import Counters, MemoryCounters, Pace, Verdict, Window, judge, open_counters
+from bouquet_gateway.access.rate_limit_redis import RedisCounters
+from bouquet_mesh.secret import Secret
 from tests.support.redis import RedisServer
 
 NOWHERE = "redis://127.0.0.1:1/0"

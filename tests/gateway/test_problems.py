@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from bouquet_gateway.catalogue import Envelope
-from bouquet_gateway.problems import PRECEDENCE, Problem, code_of, render, retry_after, row_of
+from bouquet_gateway.errors.problems import PRECEDENCE, Problem, code_of, render, retry_after, row_of
+from bouquet_gateway.paths import Envelope
 from bouquet_proto import quotient_familial
 from bouquet_proto.failures import FAILURES, PARAMETERS, PLATFORM, PROVIDER, RENDERINGS, Kind
 from bouquet_proto.messages import Failed, NotFound, Rejected

@@ -14,17 +14,17 @@ import pytest
 from aiohttp import ClientConnectionError
 from prometheus_client.parser import text_string_to_metric_families
 
-from bouquet_proto import journal
-from bouquet_proto.post import open_post
+from bouquet_mesh.outbox.open import open_outbox
+from bouquet_proto import access_record
 from tests.gateway.journals import KEY, settings, spooled
-from tests.mesh.door import TOKEN_KEY, Answer, Door, somebody
-from tests.mesh.mesh import HOST
-from tests.mesh.people import named
-from tests.mesh.processes import Fleet, Process, fleet, running
-from tests.proto.buses import until
-from tests.proto.posts import collecting
+from tests.mesh.buses import until
+from tests.mesh.outboxes import collecting
 from tests.support.daemon import free_port
 from tests.support.proxy import Relay
+from tests.whole.door import TOKEN_KEY, Answer, Door, somebody
+from tests.whole.mesh import HOST
+from tests.whole.people import named
+from tests.whole.processes import Fleet, Process, fleet, running
 
 pytestmark = pytest.mark.broker
 
@@ -138,8 +138,8 @@ async def test_a_killed_process_is_replaced_and_what_it_recorded_is_sent(broker_
     own = settings(tmp_path, journal="true", journal_key=f"{KEY.name}:{KEY.secret.reveal()}")
     async with (
         Relay(broker_url) as relay,
-        open_post(broker_url, "tests") as post,
-        collecting(post) as archive,
+        open_outbox(broker_url, "tests") as outbox,
+        collecting(outbox) as archive,
         fleet(relay.url) as ships,
     ):
         gateways = await family(ships, **own)
@@ -151,10 +151,10 @@ async def test_a_killed_process_is_replaced_and_what_it_recorded_is_sent(broker_
         after = gateways.pids()
         assert (after[1] != before[1], after[2] != before[2], after[3]) == (True, True, before[3])
         assert {line["status"] for line in gateways.parent.said("gateway process ended")} == {128 + signal.SIGKILL}
-        written = {journal.decode(record).id for record in spooled(tmp_path)}
+        written = {access_record.decode(record).id for record in spooled(tmp_path)}
         assert len(written) == CALLS
         await relay.open()
-        await until(lambda: {journal.decode(body).id for body in archive.bodies} == written, within_s=LONG_S)
+        await until(lambda: {access_record.decode(body).id for body in archive.bodies} == written, within_s=LONG_S)
         assert {(await gateways.call()).status for _ in range(CALLS)} == {200}
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from bouquet_gateway.regime import Anomaly, Outcome, Question, Side, Verdict, decide, hinted, outcome_of
+from bouquet_gateway.lookup.regime import Anomaly, Outcome, Question, Side, Verdict, decide, hinted, outcome_of
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
 from bouquet_proto.offer import Authority

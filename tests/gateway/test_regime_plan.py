@@ -8,12 +8,12 @@ from typing import Literal
 
 import pytest
 
-from bouquet_gateway.regime import Anomaly
-from bouquet_gateway.regime_plan import Patience, Ruling, Strategy, rule
+from bouquet_gateway.lookup.regime import Anomaly
+from bouquet_gateway.lookup.regime_plan import Patience, Ruling, Strategy, rule
 from bouquet_proto.messages import Failed, Lookup, NotFound, Rejected, Reply
 from bouquet_proto.quotient_familial import BOTH_FUNDS, CNAF, MSA, NO_FILE, REGIMES, UNIDENTIFIED
 from tests.gateway.test_regime import NOW, WHO, file_of
-from tests.proto.buses import until
+from tests.mesh.buses import until
 
 FOUND = {"cnaf": file_of("CNAF"), "msa": file_of("MSA")}
 ABSENT = NotFound(NO_FILE)

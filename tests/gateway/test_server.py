@@ -11,7 +11,7 @@ import pytest
 from aiohttp import ClientSession, web
 from msgspec import Struct
 
-from bouquet_gateway.server import Limits, serving
+from bouquet_gateway.http.server import Limits, serving
 
 HOST = "127.0.0.1"
 SECRET = "DURANT-1990"
@@ -154,7 +154,7 @@ async def test_everything_is_answered_in_json_and_nothing_is_repeated(
 
 async def test_a_bug_is_logged_by_its_type_and_place(port: int, caplog: pytest.LogCaptureFixture) -> None:
     await asked(port, get("/bug"))
-    [record] = [record for record in caplog.records if record.name == "bouquet_gateway.connection"]
+    [record] = [record for record in caplog.records if record.name == "bouquet_gateway.http.connection"]
     assert (record.message, vars(record)["error"]) == ("http server error", "ValueError")
     assert vars(record)["at"].startswith("test_server.py:")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bouquet_gateway import spool as spools
-from bouquet_gateway.spool import Spool, SpoolFull, open_spool, records_in
+from bouquet_gateway.journal import spool as spools
+from bouquet_gateway.journal.spool import Spool, SpoolFull, open_spool, records_in
 from tests.gateway.journals import spooled
 
 ROOM = 1_000_000
@@ -105,7 +105,7 @@ def test_what_the_dead_leave_is_adopted_by_one_and_what_the_living_have_by_none(
 DRAIN = """
 import sys
 from pathlib import Path
-from bouquet_gateway.spool import open_spool, records_in
+from bouquet_gateway.journal.spool import open_spool, records_in
 
 with open_spool(Path(sys.argv[1]), 1000) as spool:
     while segment := spool.next_segment():

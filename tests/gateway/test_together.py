@@ -14,11 +14,11 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError, TimeoutError
 
-from bouquet_gateway.besteffort import open_redis
-from bouquet_gateway.cache import Stored, open_cache
-from bouquet_gateway.pace import Window, open_counters
-from bouquet_gateway.together import LANES, Together
-from bouquet_proto.settings import Secret
+from bouquet_gateway.access.rate_limit import Window, open_counters
+from bouquet_gateway.stores.cache import Stored, open_cache
+from bouquet_gateway.stores.optional import open_redis
+from bouquet_gateway.stores.pipelining import LANES, Together
+from bouquet_mesh.secret import Secret
 from tests.support.redis import RedisServer
 
 pytestmark = pytest.mark.broker

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.jwk import ECKey, OctKey
 
-from bouquet_gateway.holders import accept, budget_of
-from bouquet_gateway.problems import Problem
-from bouquet_gateway.tokens import DINUM, INTERNAL_ID, Carrier, Token, Tokens, carrier_of, issue
-from bouquet_proto.settings import Secret, SettingsError
+from bouquet_gateway.access.holders import accept, budget_of
+from bouquet_gateway.access.tokens import DINUM, INTERNAL_ID, Carrier, Token, Tokens, carrier_of, issue
+from bouquet_gateway.errors.problems import Problem
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
 
 SECRET = Secret("k" * 32)
 OTHER = Secret("o" * 32)

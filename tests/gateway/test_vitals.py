@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bouquet_gateway.vitals import SLICE_S, WINDOW_S, Circumstances, Pulse, judge
+from bouquet_gateway.public.health_window import SLICE_S, WINDOW_S, Circumstances, Pulse, judge
 
 NOON = datetime(2026, 4, 15, 12, tzinfo=UTC)
 NOTHING_SPECIAL = Circumstances()

@@ -10,8 +10,8 @@ from typing import TypeAlias
 import pytest
 from aiohttp import web
 
+from bouquet_mesh.secret import Secret
 from bouquet_proto.deadline import Deadline
-from bouquet_proto.settings import Secret
 from bouquet_worker import auth
 from bouquet_worker.auth import ApiKey, Bearer, ClientCredentials
 from bouquet_worker.deadline import HOMEWARD_S, within

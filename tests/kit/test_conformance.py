@@ -15,12 +15,12 @@ import pytest
 from msgspec import structs
 
 import bouquet_worker
+from bouquet_mesh.observe.spans import note
 from bouquet_proto.failures import Failure, Kind
 from bouquet_proto.identity import Identifiant, Ine
 from bouquet_proto.messages import Failed, NotFound
 from bouquet_proto.offer import Authority, Offer, Operation
 from bouquet_proto.rules import Check
-from bouquet_proto.telemetry import note
 from bouquet_worker.simulate import Simulator
 from bouquet_worker.testing import Case, Conformance, cases_in, found
 from bouquet_worker.testing.offers import objections_to_case, objections_to_offer, objections_to_operation, unlike

@@ -9,16 +9,16 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
+from bouquet_mesh.bus.open import open_bus
 from bouquet_msa.simulator import simulator
 from bouquet_msa.worker import worker
-from bouquet_proto.bus import open_bus
 from bouquet_worker.simulate import RECEIVED, listening
 from tests.attacks.broker import guard
-from tests.mesh.door import TOKEN_KEY
 from tests.support.daemon import free_port
 from tests.support.doctor import Report, report_of
 from tests.support.rabbitmq import RabbitNode
 from tests.support.tls import papers, tls_site
+from tests.whole.door import TOKEN_KEY
 
 pytestmark = pytest.mark.broker
 

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from bouquet_cnaf.simulator import simulator
-from bouquet_proto.bus import open_bus
+from bouquet_mesh.bus.open import open_bus
 from bouquet_proto.messages import Found
 from bouquet_worker.__main__ import main
 from bouquet_worker.simulate import listening

@@ -15,14 +15,15 @@ import time_machine
 from aiohttp import web
 from msgspec import Struct
 
-from bouquet_proto.bus_memory import MemoryBus
+from bouquet_mesh.bus.memory import MemoryBus
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.failures import Failure, Kind
 from bouquet_proto.identity import Identifiant, Identity, Ine
 from bouquet_proto.messages import Caller, Describe, Failed, Found, Lookup, NotFound, Parameter, Rejected, Reply
 from bouquet_proto.offer import Authority, Offer, Operation, operation
 from bouquet_proto.rules import Check
-from bouquet_proto.settings import Secret, SettingsError
 from bouquet_worker.simulate import listening
 from bouquet_worker.trouble import Trouble
 from bouquet_worker.upstream import Upstream

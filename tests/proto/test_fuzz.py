@@ -21,16 +21,18 @@ from pamqp.commands import Basic, Channel
 from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
-from bouquet_gateway.shapes import Shape
-from bouquet_gateway.trust import read_offer
-from bouquet_proto import journal
-from bouquet_proto.amqp_wire import Delivery, Outlet, Wire, _Reader
+from bouquet_gateway.offers.checks import read_offer
+from bouquet_gateway.offers.reply_schema import Shape
+from bouquet_mesh.amqp.wire import Delivery, Outlet, Wire, _Reader
+from bouquet_proto import access_record
 from bouquet_proto.messages import Failed, Found, NotFound, Recorded, Rejected, decode_reply, decode_request, encode
-from tests.proto.test_amqp_wire import CHANNEL, Numbered, Sink, delivered, marshalled
+from tests.mesh.test_amqp_wire import CHANNEL, Numbered, Sink, delivered, marshalled
 
 SAMPLES = Path(__file__).parent / "samples"
 OFFERS = Path(__file__).parents[2] / "proto" / "offers"
-RECORD = journal.encode(journal.Access(id="1", at=1.5, outcome="found", status=200, person="a1", operation="op"))
+RECORD = access_record.encode(
+    access_record.Access(id="1", at=1.5, outcome="found", status=200, person="a1", operation="op")
+)
 
 PIECES = st.sampled_from(
     [b"", b"null", b"{}", b"[]", b'"', b"\\ud800", b"\xff", b"1e999", b"-0", b"9" * 400, b"[" * 3000, b'{"a":' * 3000]
@@ -99,10 +101,10 @@ def read_offered(body: bytes) -> None:
 
 def read_record(body: bytes) -> None:
     try:
-        record = journal.decode(body)
+        record = access_record.decode(body)
     except msgspec.DecodeError:
         return
-    assert journal.decode(journal.encode(record)) == record
+    assert access_record.decode(access_record.encode(record)) == record
 
 
 READERS: dict[str, Callable[[bytes], None]] = {

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from bouquet_proto.bus_memory import MemoryBus
+from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_proto.identity import Identite, Identity
 from bouquet_proto.messages import Caller, Found, Lookup, Parameter, Reply
 from bouquet_worker.simulate import CLOCK, RECEIVED, Received, Simulator, listening

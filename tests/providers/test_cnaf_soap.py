@@ -16,10 +16,10 @@ from bouquet_cnaf.personas import PERSONAS, Dossier, Key, Someone
 from bouquet_cnaf.simulator import FILES, PATH, simulator
 from bouquet_cnaf.upstream import ABSENCES, FAILURES, WRONG_PARAMETERS, document_of, envelope, retour_of
 from bouquet_cnaf.worker import Settings, read, soap, worker
+from bouquet_mesh.secret import Secret
 from bouquet_proto.failures import PARAMETERS, PERIMETER
 from bouquet_proto.identity import NumeroAllocataire
 from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
-from bouquet_proto.settings import Secret
 from bouquet_worker.simulate import Fault
 from bouquet_worker.transport import Answer
 from bouquet_worker.trouble import Trouble

@@ -33,11 +33,11 @@ from bouquet_france_connect.simulator import (
 )
 from bouquet_france_connect.upstream import Introspection
 from bouquet_france_connect.worker import worker
-from bouquet_proto import session
+from bouquet_mesh.settings import SettingsError
+from bouquet_proto import france_connect_session
+from bouquet_proto.france_connect_session import Session
 from bouquet_proto.identity import Identifiant, Identite
 from bouquet_proto.messages import Failed, Found, Rejected, Reply
-from bouquet_proto.session import Session
-from bouquet_proto.settings import SettingsError
 from bouquet_worker.simulate import Fault, Received
 from bouquet_worker.testing.overheard import overhearing
 from bouquet_worker.trouble import Trouble
@@ -63,7 +63,7 @@ async def france_connect(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked
 
 
 async def opened(asked: Asked, token: str, resource: str = "quotient_familial", **options: Any) -> Reply:
-    return await asked(session.OPERATION, Identifiant(identifiant=token), resource=resource, **options)
+    return await asked(france_connect_session.OPERATION, Identifiant(identifiant=token), resource=resource, **options)
 
 
 def session_in(reply: Reply) -> Session:
@@ -101,13 +101,13 @@ async def test_a_resource_without_a_client_is_not_asked_about(france_connect: As
 
 
 async def test_only_who_brings_a_token_is_answered(france_connect: Asked) -> None:
-    reply = await france_connect(session.OPERATION, MAELYS_IDENTITY, resource="quotient_familial")
+    reply = await france_connect(france_connect_session.OPERATION, MAELYS_IDENTITY, resource="quotient_familial")
     assert reply == Failed("malformed_request")
 
 
 def test_the_operation_is_not_public() -> None:
     assert worker.offer().operations == ()
-    assert worker.offer().authority == session.AUTHORITY
+    assert worker.offer().authority == france_connect_session.AUTHORITY
 
 
 # Whose session it is

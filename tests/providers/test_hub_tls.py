@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_msa.simulator import simulator
 from bouquet_msa.worker import worker
-from bouquet_proto.bus_memory import MemoryBus
 from bouquet_proto.messages import Failed, Found
 from bouquet_proto.quotient_familial import OPERATION
 from tests.providers.asking import Asked, identite

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from bouquet_gateway.fields import filter_data, open_gates
+from bouquet_gateway.lookup.scope_filter import filter_data, open_gates
 from bouquet_proto.identity import MODALITIES
 from bouquet_proto.messages import Found, Reply
 from bouquet_proto.offer import Operation

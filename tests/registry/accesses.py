@@ -9,10 +9,11 @@ from typing import Any
 
 from sqlalchemy import func, select, text
 
-from bouquet_proto import journal
+from bouquet_mesh.pseudonym import pseudonym
+from bouquet_mesh.secret import Secret
+from bouquet_proto import access_record
+from bouquet_proto.access_record import Access
 from bouquet_proto.identity import Identite
-from bouquet_proto.journal import Access, pseudonym
-from bouquet_proto.settings import Secret
 from bouquet_registry.journal import book, schema
 from bouquet_registry.store import Store
 from tests.registry.office import SIRET
@@ -52,7 +53,7 @@ def access(id_: object, **fields: Any) -> Access:
 
 
 async def write(store: Store, accesses: Iterable[Access]) -> book.Written:
-    return await write_bodies(store, map(journal.encode, accesses))
+    return await write_bodies(store, map(access_record.encode, accesses))
 
 
 async def write_bodies(store: Store, bodies: Iterable[bytes]) -> book.Written:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bouquet_proto.settings import Secret
+from bouquet_mesh.secret import Secret
 from bouquet_registry.store import Store, open_store, upgrade
 from tests.registry.office import Clock
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from bouquet_proto.settings import Secret
+from bouquet_mesh.secret import Secret
 from bouquet_registry.signatures import HEADER, signature_of
 from tests.registry.office import SIRET
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bouquet_proto.registry import News
+from bouquet_proto.registry_messages import News
 from bouquet_registry import changes, desk
 from bouquet_registry.changes import MAX_TOLD
 from bouquet_registry.store import Store

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from bouquet_proto.settings import Secret
+from bouquet_mesh.secret import Secret
 from bouquet_registry.store import open_store, upgrade
 from tests.attacks.broker import guard
-from tests.mesh.door import TOKEN_KEY
 from tests.registry.town import town
 from tests.support.daemon import free_port
 from tests.support.doctor import Report, report_of
 from tests.support.postgres import PostgresServer
 from tests.support.rabbitmq import RabbitNode
+from tests.whole.door import TOKEN_KEY
 
 pytestmark = pytest.mark.broker
 

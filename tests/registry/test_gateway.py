@@ -12,18 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from bouquet_gateway import registry as gateway_registry
-from bouquet_gateway.problems import Problem
-from bouquet_gateway.registry import Registered
-from bouquet_gateway.tokens import INTERNAL_ID
+from bouquet_gateway.access import registry_client as gateway_registry
+from bouquet_gateway.access.registry_client import Registered
+from bouquet_gateway.access.tokens import INTERNAL_ID
+from bouquet_gateway.errors.problems import Problem
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
 from bouquet_proto.messages import Reply, WhoIs
-from bouquet_proto.settings import Secret, SettingsError
 from bouquet_registry import desk, worker
 from bouquet_registry.store import Store, open_store
-from tests.mesh.door import QF
-from tests.proto.buses import until
+from tests.mesh.buses import until
 from tests.registry.office import change, revoke, token
 from tests.registry.town import PATH, SCOPES, Gate, Town, text_of, town
+from tests.whole.door import QF
 
 AT_MOST_S = 5.0
 

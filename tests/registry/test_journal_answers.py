@@ -11,20 +11,21 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from bouquet_mesh.outbox.memory import MemoryOutbox
+from bouquet_mesh.pseudonym import pseudonym
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
 from bouquet_proto.identity import Identifiant, Identite, Identity, Ine, NumeroAllocataire
-from bouquet_proto.journal import pseudonym
-from bouquet_proto.post_memory import MemoryPost
-from bouquet_proto.settings import Secret, SettingsError
 from bouquet_registry.desk import Invalid
 from bouquet_registry.journal import answers
 from bouquet_registry.journal.people import Given, identity_of, keys_of, pseudonyms
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.store import Store
 from tests.gateway import journals
-from tests.mesh.door import RECIPIENT
 from tests.registry import office
 from tests.registry.accesses import KEY, NOON, PERSON, access, count, write
 from tests.registry.town import text_of, town
+from tests.whole.door import RECIPIENT
 
 OLD_KEY = Secret("the key of last year")
 ASKED: Given = {
@@ -70,9 +71,9 @@ async def test_a_citizen_learns_who_asked_and_when(store: Store) -> None:
 
 
 async def test_a_call_at_the_gateway_is_found_by_whom_it_was_about(store: Store, tmp_path: Path) -> None:
-    post = MemoryPost()
-    async with writing(post, store), town("memory:", store) as place:
-        gate = await place.gate(post, **journals.settings(tmp_path))
+    outbox = MemoryOutbox()
+    async with writing(outbox, store), town("memory:", store) as place:
+        gate = await place.gate(outbox, **journals.settings(tmp_path))
         token = await place.issued(name="VILLE DE BREST")
         assert (await gate.call(text_of(token))).status == 200
         async with asyncio.timeout(20):

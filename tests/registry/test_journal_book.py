@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from bouquet_proto import journal
-from bouquet_proto.post_amqp import packed
+from bouquet_mesh.outbox.amqp import packed
+from bouquet_proto import access_record
 from bouquet_registry.journal import book, schema
 from bouquet_registry.journal.audit import verify
 from bouquet_registry.journal.book import row_of
@@ -65,18 +65,18 @@ async def test_writers_at_once_make_one_chain(store: Store) -> None:
         b"KERVALLAN",
         b"\xff",
         b"{}",
-        journal.encode(access("")),
-        journal.encode(access(1, operation="a\0b")),
-        journal.encode(access(1, trace_id="x" * 300)),
-        journal.encode(access(1, person="not hexadecimal")),
-        journal.encode(access(1, at=1e300)),
-        journal.encode(access(1, status=10**12)),
+        access_record.encode(access("")),
+        access_record.encode(access(1, operation="a\0b")),
+        access_record.encode(access(1, trace_id="x" * 300)),
+        access_record.encode(access(1, person="not hexadecimal")),
+        access_record.encode(access(1, at=1e300)),
+        access_record.encode(access(1, status=10**12)),
         msgspec.json.encode({**msgspec.to_builtins(access(1)), "outcome": "an outcome of tomorrow"}),
     ],
 )
 async def test_what_is_no_record_is_put_aside_once_and_stops_nothing(store: Store, body: bytes) -> None:
     for n in (7, 8):
-        await write_bodies(store, [body, journal.encode(access(n)), body])
+        await write_bodies(store, [body, access_record.encode(access(n)), body])
     assert await ids(store) == ["7", "8"]
     async with store.reading() as connection:
         assert list(await connection.scalars(select(schema.aside.c.body))) == [body]
@@ -85,7 +85,7 @@ async def test_what_is_no_record_is_put_aside_once_and_stops_nothing(store: Stor
 async def test_a_message_of_several_that_an_older_registry_put_aside_is_written_by_one_that_knows_them(
     store: Store,
 ) -> None:
-    [package] = packed([journal.encode(access(n)) for n in (1, 2, 3)])
+    [package] = packed([access_record.encode(access(n)) for n in (1, 2, 3)])
     await write_bodies(store, [package])
     assert await ids(store) == []
     assert await book.readmit(store) == (1, 0)
@@ -99,7 +99,7 @@ async def test_what_was_put_aside_is_written_by_a_registry_that_can_read_it(
     with monkeypatch.context() as older:
         older.setattr("bouquet_registry.journal.book.read", lambda body: None)
         await write(store, [access(1), access(2)])
-    await write_bodies(store, [b"still nothing", journal.encode(access(3)), journal.encode(access(2))])
+    await write_bodies(store, [b"still nothing", access_record.encode(access(3)), access_record.encode(access(2))])
     assert await book.readmit(store) == (2, 1)
     assert await ids(store) == ["3", "2", "1"]
     assert await book.readmit(store) == (0, 1)

@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
-from bouquet_proto import journal
-from bouquet_proto.post import MOST, NotPosted, Post, open_post
-from bouquet_proto.settings import Secret
+from bouquet_mesh.outbox.api import MOST, NotSent, Outbox
+from bouquet_mesh.outbox.open import open_outbox
+from bouquet_mesh.secret import Secret
+from bouquet_proto import access_record
 from bouquet_registry.journal.audit import Broken, ends, verify
 from bouquet_registry.store import Store, open_store, upgrade
-from tests.mesh.processes import Process, running
 from tests.registry.accesses import access, ids, tamper
 from tests.support.postgres import PostgresServer
 from tests.support.rabbitmq import RabbitNode
+from tests.whole.processes import Process, running
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 
@@ -28,22 +29,22 @@ WITHIN_S = 240.0
 
 
 class Sender:
-    """As a gateway's spool: what is not confirmed is posted again, whole."""
+    """As a gateway's spool: what is not confirmed is sent again, whole."""
 
     def __init__(self, total: int) -> None:
         self.names = [str(number) for number in range(total)]
         self.sent = 0
         self.refusals = 0
 
-    async def send_all(self, post: Post) -> None:
+    async def send_all(self, outbox: Outbox) -> None:
         for begin in range(0, len(self.names), MOST):
-            await self._send(post, [journal.encode(access(name)) for name in self.names[begin : begin + MOST]])
+            await self._send(outbox, [access_record.encode(access(name)) for name in self.names[begin : begin + MOST]])
 
-    async def _send(self, post: Post, bodies: Sequence[bytes]) -> None:
+    async def _send(self, outbox: Outbox, bodies: Sequence[bytes]) -> None:
         while True:
             try:
-                await post.post(bodies)
-            except NotPosted:
+                await outbox.send(bodies)
+            except NotSent:
                 self.refusals += 1
                 await asyncio.sleep(0.2)
             else:
@@ -109,11 +110,11 @@ async def scene(bus_url: str, database: Secret, total: int) -> AsyncIterator[Sce
     }
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(database))
-        post = await stack.enter_async_context(open_post(bus_url, "gateway"))
+        outbox = await stack.enter_async_context(open_outbox(bus_url, "gateway"))
         made = Scene(Sender(total), Reader(store), stack, environ)
         await made.start_worker()  # it declares the queue
         await asyncio.sleep(SETTLES_S)
-        sending = asyncio.create_task(made.sender.send_all(post))
+        sending = asyncio.create_task(made.sender.send_all(outbox))
         stack.callback(sending.cancel)
         yield made
         assert sending.done()

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from bouquet_proto.journal import Access
-from bouquet_proto.settings import Secret
+from bouquet_mesh.secret import Secret
+from bouquet_proto.access_record import Access
 from bouquet_registry.__main__ import main
 from bouquet_registry.store import open_store
 from tests.registry import accesses, office

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import ColumnElement, Delete, Select, literal_column, select
 from sqlalchemy.dialects import postgresql
 
-from bouquet_proto.settings import Secret
+from bouquet_mesh.secret import Secret
 from bouquet_registry.journal import answers, audit, schema
 from bouquet_registry.journal.schema import journal
 from bouquet_registry.store import Store, open_store, upgrade

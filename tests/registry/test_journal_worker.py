@@ -1,4 +1,4 @@
-"""What the post brings is written and then let go; never before, however long the database is away."""
+"""What the outbox brings is written and then let go; never before, however long the database is away."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from prometheus_client import REGISTRY
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bouquet_proto import journal
-from bouquet_proto.bus_memory import MemoryBus
-from bouquet_proto.post import Post
-from bouquet_proto.post_memory import MemoryPost
-from bouquet_proto.settings import Secret
+from bouquet_mesh.bus.memory import MemoryBus
+from bouquet_mesh.outbox.api import Outbox
+from bouquet_mesh.outbox.memory import MemoryOutbox
+from bouquet_mesh.secret import Secret
+from bouquet_proto import access_record
 from bouquet_registry.journal.audit import verify
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.store import Store
@@ -54,14 +54,14 @@ def metric(outcome: str) -> float:
     return REGISTRY.get_sample_value("bouquet_registry_journal_records_total", {"outcome": outcome}) or 0.0
 
 
-async def post(to: Post, *ids_: object) -> None:
-    await to.post([journal.encode(access(id_)) for id_ in ids_])
+async def send(to: Outbox, *ids_: object) -> None:
+    await to.send([access_record.encode(access(id_)) for id_ in ids_])
 
 
 async def test_what_is_posted_is_written_once_it_is_safe(store: Store) -> None:
-    given = MemoryPost()
+    given = MemoryOutbox()
     async with writing(given, store) as scribe:
-        await post(given, 1, 2, 3)
+        await send(given, 1, 2, 3)
         assert await ids(store) == ["1", "2", "3"]
         assert scribe.writing
     assert not scribe.writing
@@ -69,14 +69,14 @@ async def test_what_is_posted_is_written_once_it_is_safe(store: Store) -> None:
 
 
 async def test_while_the_database_is_away_nothing_is_let_go(store: Store, caplog: pytest.LogCaptureFixture) -> None:
-    given, moody = MemoryPost(), Moody(store)
+    given, moody = MemoryOutbox(), Moody(store)
     async with writing(given, moody):
         moody.away = True
-        posting = asyncio.create_task(post(given, 1, 2))
+        sending = asyncio.create_task(send(given, 1, 2))
         await moody.refused.wait()
-        assert not posting.done()
+        assert not sending.done()
         moody.away = False
-        await posting
+        await sending
     assert await ids(store) == ["1", "2"]
     assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == [
         "journal not written, will try again"
@@ -85,33 +85,33 @@ async def test_while_the_database_is_away_nothing_is_let_go(store: Store, caplog
 
 
 async def test_a_database_that_hangs_is_not_waited_for_for_ever(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    given, moody = MemoryPost(), Moody(store)
+    given, moody = MemoryOutbox(), Moody(store)
     async with writing(given, moody):
         moody.hangs = True
         monkeypatch.setattr("bouquet_registry.journal.worker.WRITE_TIMEOUT_S", 0.01)
-        posting = asyncio.create_task(post(given, 1))
+        sending = asyncio.create_task(send(given, 1))
         await moody.refused.wait()
         moody.hangs = False
         monkeypatch.undo()
-        await posting
+        await sending
     assert await ids(store) == ["1"]
 
 
 async def test_what_a_stopped_worker_had_in_hand_is_the_next_one_s(store: Store) -> None:
-    given, moody = MemoryPost(), Moody(store)
+    given, moody = MemoryOutbox(), Moody(store)
     moody.away = True
     async with writing(given, moody):
-        posting = asyncio.create_task(post(given, 1))
+        sending = asyncio.create_task(send(given, 1))
         await moody.refused.wait()
     async with writing(given, store):
-        await posting
+        await sending
     assert await ids(store) == ["1"]
 
 
 async def test_what_is_no_record_is_told_without_its_text(store: Store, caplog: pytest.LogCaptureFixture) -> None:
-    given, before = MemoryPost(), metric("aside")
+    given, before = MemoryOutbox(), metric("aside")
     async with writing(given, store):
-        await given.post([b'{"id": "KERVALLAN"}', journal.encode(access(1))])
+        await given.send([b'{"id": "KERVALLAN"}', access_record.encode(access(1))])
     assert await ids(store) == ["1"]
     assert metric("aside") == before + 1
     assert "no record of the journal: put aside" in caplog.messages
@@ -119,17 +119,17 @@ async def test_what_is_no_record_is_told_without_its_text(store: Store, caplog: 
 
 
 async def test_metrics_tell_what_came_and_how_late(store: Store) -> None:
-    given, written, known = MemoryPost(), metric("written"), metric("duplicate")
+    given, written, known = MemoryOutbox(), metric("written"), metric("duplicate")
     async with writing(given, store):
-        await post(given, 1, 2)
-        await post(given, 2, 3)
+        await send(given, 1, 2)
+        await send(given, 2, 3)
     assert (metric("written"), metric("duplicate")) == (written + 3, known + 1)
     newest = REGISTRY.get_sample_value("bouquet_registry_journal_newest_timestamp_seconds")
     assert newest == access(1).at
 
 
 async def test_the_embedded_registry_writes_what_the_gateway_posts(store: Store, database: Secret) -> None:
-    given, environ = MemoryPost(), {"BOUQUET_REGISTRY_DATABASE_URL": database.reveal()}
+    given, environ = MemoryOutbox(), {"BOUQUET_REGISTRY_DATABASE_URL": database.reveal()}
     async with registry.running(MemoryBus(), environ, given):
-        await post(given, 1)
+        await send(given, 1)
     assert await ids(store) == ["1"]

@@ -17,7 +17,8 @@ import pytest
 from aiohttp import web
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from bouquet_proto.settings import Secret, SettingsError
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
 from bouquet_registry import desk
 from bouquet_registry.delivery import open_channel, when_of
 from bouquet_registry.habilitations import Token

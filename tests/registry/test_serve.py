@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from bouquet_proto import journal
-from bouquet_proto.post import open_post
-from bouquet_proto.settings import Secret
+from bouquet_mesh.outbox.open import open_outbox
+from bouquet_mesh.secret import Secret
+from bouquet_proto import access_record
 from bouquet_registry.store import open_store
-from tests.mesh.door import TOKEN_KEY
-from tests.mesh.processes import running
 from tests.registry.accesses import access, arrived, ids
 from tests.registry.datapass_events import SECRET, V1, signed, v1
 from tests.registry.office import issued, token
 from tests.registry.town import text_of
 from tests.support.daemon import free_port
+from tests.whole.door import TOKEN_KEY
+from tests.whole.processes import running
 
 
 @pytest.fixture
@@ -90,17 +90,17 @@ async def test_a_process_writes_the_journal_unless_it_is_left_to_another(url: Se
         "BOUQUET_REGISTRY_DATABASE_URL": url.reveal(),
         "BOUQUET_REGISTRY_PORT": "0",
     }
-    async with open_store(url) as store, open_post(broker_url, "gateway") as post:
+    async with open_store(url) as store, open_outbox(broker_url, "gateway") as outbox:
         async with running(environ, "bouquet-registry", "serve") as process:
             port = (await process.says("registry started"))["port"]
-            await post.post([journal.encode(access(1))])
+            await outbox.send([access_record.encode(access(1))])
             await arrived(store, "1")
             async with ClientSession(f"http://127.0.0.1:{port}") as session, session.get("/readyz") as response:
                 assert response.status == 200
             assert await process.stop() == 0
         async with running(environ | {"BOUQUET_REGISTRY_JOURNAL": "false"}, "bouquet-registry", "serve") as idle:
             await idle.says("registry started")
-            await post.post([journal.encode(access(2))])
+            await outbox.send([access_record.encode(access(2))])
             assert await idle.stop() == 0
         assert await ids(store) == ["1"]
 

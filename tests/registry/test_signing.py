@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from bouquet_gateway.tokens import Carrier, Tokens, named_keys
-from bouquet_gateway.tokens import Token as Read
-from bouquet_proto.settings import Secret, SettingsError
+from bouquet_gateway.access.tokens import Carrier, Tokens, named_keys
+from bouquet_gateway.access.tokens import Token as Read
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
 from bouquet_registry import desk
 from bouquet_registry.habilitations import Habilitation, Token, end_of_life
 from bouquet_registry.signing import Signer, new_key, verification_keys

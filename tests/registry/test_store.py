@@ -11,7 +11,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, insert, text
 from sqlalchemy.exc import IntegrityError
 
-from bouquet_proto.settings import Secret, SettingsError
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
 from bouquet_registry import schema
 from bouquet_registry.desk import utc_now
 from bouquet_registry.store import Store, open_store, upgrade

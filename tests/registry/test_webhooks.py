@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 
-from bouquet_proto.settings import Secret
+from bouquet_mesh.secret import Secret
 from bouquet_registry import desk
 from bouquet_registry.habilitations import Contact, Habilitation, Token
 from bouquet_registry.signatures import HEADER

@@ -10,23 +10,24 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from bouquet_gateway.app import make_app
-from bouquet_gateway.gateway import Gateway
-from bouquet_gateway.serve import opened
-from bouquet_gateway.server import serving
+from bouquet_gateway.access.tokens import issue
+from bouquet_gateway.http.app import make_app
+from bouquet_gateway.http.server import serving
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.tokens import issue
-from bouquet_proto.bus import Bus, open_bus
+from bouquet_gateway.start.serve import opened
+from bouquet_gateway.state import Gateway
+from bouquet_mesh.bus.api import Bus
+from bouquet_mesh.bus.open import open_bus
+from bouquet_mesh.outbox.api import Outbox
 from bouquet_proto.messages import Describe, Found, Lookup, Reply, Request, encode
-from bouquet_proto.post import Post
 from bouquet_registry.habilitations import Token
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
 from bouquet_registry.worker import answering
 from tests.gateway.offers import DURANT, V2_DOSSIER, dossier, offer
-from tests.mesh.door import TOKEN_KEY, Answer, Door, door
-from tests.proto.buses import until
+from tests.mesh.buses import until
 from tests.registry import office
+from tests.whole.door import TOKEN_KEY, Answer, Door, door
 
 HOST = "127.0.0.1"
 PATH = "/v3/acme/dossier/identite"
@@ -73,15 +74,15 @@ class Town:
         self.store = store
         self.acme = Acme()
 
-    async def gate(self, post: Post | None = None, **settings: Any) -> Gate:
-        """Without a journal, unless it has a `post`."""
+    async def gate(self, outbox: Outbox | None = None, **settings: Any) -> Gate:
+        """Without a journal, unless it has a `outbox`."""
         bus = self._bus
         if self._bus_url != "memory:":
             bus = await self._stack.enter_async_context(open_bus(self._bus_url, "gateway"))
         own: dict[str, Any] = {"token_key": TOKEN_KEY, "providers": ("acme",), "calls_per_second": 100_000}
-        own["journal"] = post is not None
+        own["journal"] = outbox is not None
         chosen = GatewaySettings(**own | settings)
-        gateway = await self._stack.enter_async_context(opened(chosen, bus, post))
+        gateway = await self._stack.enter_async_context(opened(chosen, bus, outbox))
         port = await self._stack.enter_async_context(serving(make_app(gateway), HOST, 0))
         if self._registry is not None:
             await until(lambda: gateway.holders.ready)

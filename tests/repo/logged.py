@@ -8,12 +8,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from bouquet_gateway.spool import TOLD
+from bouquet_gateway.journal.spool import TOLD
 
 ROOT = Path(__file__).parents[2]
 LEVELS = ("debug", "info", "warning", "error", "critical")
-REFUSING = ("trust.py", "catalogue.py")
-"""Where the reasons are that `trust.refuse` logs."""
+REFUSING = ("checks.py", "catalogue.py")
+"""Where the reasons are that `checks.refuse` logs."""
 
 
 class Event(Struct, frozen=True):
@@ -25,7 +25,8 @@ class Event(Struct, frozen=True):
 
 def events() -> set[Event]:
     """Raises `ValueError`, with its place, for a call that cannot be read: a message or fields that are not plain."""
-    return {event for folder in ("proto", "services") for path in _sources(ROOT / folder) for event in _in(path)}
+    folders = ("proto", "mesh", "services")
+    return {event for folder in folders for path in _sources(ROOT / folder) for event in _in(path)}
 
 
 def _sources(folder: Path) -> Iterator[Path]:
@@ -66,7 +67,7 @@ def _messages(argument: ast.expr, path: Path) -> Iterator[str]:
             yield from (one, other)
         case ast.Starred() if path.name == "spool.py":
             yield from (message for _, message in TOLD.values())
-        case ast.Name(id="reason") if path.name == "trust.py":
+        case ast.Name(id="reason") if path.name == "checks.py":
             yield from _refusals(path.parent)
         case _:
             raise ValueError(f"{path}:{argument.lineno}: a message that is not constant")

@@ -11,7 +11,6 @@ ROOT = Path(__file__).parents[2]
 def test_every_package_is_under_the_import_contracts() -> None:
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     known = set(pyproject["tool"]["importlinter"]["root_packages"])
-    places = (
-        ROOT.glob(pattern) for pattern in ("proto/bouquet_*", "services/*/bouquet_*", "services/providers/*/bouquet_*")
-    )
+    patterns = ("proto/bouquet_*", "mesh/bouquet_*", "services/*/bouquet_*", "services/providers/*/bouquet_*")
+    places = (ROOT.glob(pattern) for pattern in patterns)
     assert known == {path.name for paths in places for path in paths if (path / "__init__.py").is_file()}

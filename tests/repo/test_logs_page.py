@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bouquet_proto import telemetry
+from bouquet_mesh.observe import logs
 from tests.repo.logged import ROOT, Event, events
 
 PAGE = (ROOT / "docs" / "logs.md").read_text(encoding="utf-8")
@@ -51,7 +51,7 @@ def test_every_field_is_told() -> None:
 
 @pytest.mark.usefixtures("restored")
 def test_an_event_is_one_line_of_the_fields_that_the_page_tells(capsys: pytest.CaptureFixture[str]) -> None:
-    telemetry.configure_logs("bouquet-tests", "INFO")
+    logs.configure_logs("bouquet-tests", "INFO")
     logging.getLogger("tests").info("an event\nof two lines")
     [line] = capsys.readouterr().out.splitlines()
     assert set(json.loads(line)) == fields_of("Every line")
@@ -62,7 +62,7 @@ def test_an_event_is_one_line_of_the_fields_that_the_page_tells(capsys: pytest.C
 def restored() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    silenced = {name: logging.getLogger(name).level for name in telemetry.UNSPOKEN_LOGGERS}
+    silenced = {name: logging.getLogger(name).level for name in logs.UNSPOKEN_LOGGERS}
     yield
     root.handlers[:] = handlers
     root.setLevel(level)

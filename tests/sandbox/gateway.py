@@ -13,17 +13,17 @@ import aiohttp
 
 from bouquet_casebook.cases import Case, read_folder
 from bouquet_casebook.serve import PREFIX, sandbox
-from bouquet_gateway import embedded
-from bouquet_gateway.app import make_app
-from bouquet_gateway.serve import opened
-from bouquet_gateway.server import serving
+from bouquet_gateway.access.tokens import issue
+from bouquet_gateway.http.app import make_app
+from bouquet_gateway.http.server import serving
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.tokens import issue
-from bouquet_proto.bus import open_bus
+from bouquet_gateway.start import embedded
+from bouquet_gateway.start.serve import opened
+from bouquet_mesh.bus.open import open_bus
+from bouquet_mesh.secret import Secret
 from bouquet_proto.offer import Operation
-from bouquet_proto.settings import Secret
 from bouquet_worker.worker import paris_today
-from tests.proto.buses import until
+from tests.mesh.buses import until
 
 OURS = Path(__file__).parents[2] / "deploy" / "sandbox" / "cases"
 KEY = Secret("k" * 32)

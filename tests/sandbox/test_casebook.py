@@ -12,7 +12,7 @@ import pytest
 
 from bouquet_casebook.cases import Casebook
 from bouquet_casebook.serve import sandbox
-from bouquet_proto.settings import SettingsError
+from bouquet_mesh.settings import SettingsError
 from tests.sandbox.folders import Folder, error, found
 from tests.sandbox.gateway import OURS, Answer, query_of, sandbox_at, token
 

@@ -13,12 +13,12 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from bouquet_gateway.catalogue import Catalogue, Served
-from bouquet_gateway.nomenclature import OF_SESSIONS, nomenclature, reasons_of
-from bouquet_gateway.openapi import document
-from bouquet_gateway.problems import Problem, render
-from bouquet_gateway.tokens import issue
-from bouquet_proto import quotient_familial, session
+from bouquet_gateway.access.tokens import issue
+from bouquet_gateway.errors.nomenclature import OF_SESSIONS, nomenclature, reasons_of
+from bouquet_gateway.errors.problems import Problem, render
+from bouquet_gateway.offers.catalogue import Catalogue, Served
+from bouquet_gateway.public.openapi import document
+from bouquet_proto import france_connect_session, quotient_familial
 from bouquet_proto.failures import FAILURES
 from bouquet_proto.messages import Failed, NotFound, Rejected
 from bouquet_proto.names import WORKERS
@@ -175,7 +175,7 @@ async def test_whatever_is_said_of_a_session_is_told_in_words_of_it(operation_id
     [served] = catalogue.by_path[OPERATIONS[operation_id].path]
     known = told_in(catalogue, operation_id)
     for reply in SAID:
-        assert told_by(Problem.of(reply, session.AUTHORITY, OF_SESSIONS), served) <= known, reply
+        assert told_by(Problem.of(reply, france_connect_session.AUTHORITY, OF_SESSIONS), served) <= known, reply
 
 
 @pytest.mark.parametrize("fund", quotient_familial.REGIMES.authorities.values(), ids=lambda fund: fund.label)

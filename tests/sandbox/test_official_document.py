@@ -17,8 +17,8 @@ import pytest_asyncio
 import yaml
 
 from bouquet_casebook.cases import Case, read_folder
-from bouquet_gateway.catalogue import served_by_path
-from bouquet_gateway.openapi import document
+from bouquet_gateway.offers.catalogue import served_by_path
+from bouquet_gateway.public.openapi import document
 from bouquet_proto.names import WORKERS
 from bouquet_worker.worker import paris_today
 from tests.sandbox.gateway import OPERATIONS, OURS, RECIPIENT, Door, citizen_of, sandbox_at, token

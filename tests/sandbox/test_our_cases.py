@@ -14,9 +14,9 @@ import pytest_asyncio
 from bouquet_casebook.cases import Case, read_folder
 from bouquet_casebook.check import check
 from bouquet_casebook.serve import sandbox
-from bouquet_gateway.catalogue import Served, served_by_path
-from bouquet_gateway.nomenclature import reasons_of
-from bouquet_gateway.problems import Problem, render, row_of
+from bouquet_gateway.errors.nomenclature import reasons_of
+from bouquet_gateway.errors.problems import Problem, render, row_of
+from bouquet_gateway.offers.catalogue import Served, served_by_path
 from bouquet_proto.failures import PARAMETERS, Kind
 from bouquet_worker.worker import paris_today
 from tests.sandbox.gateway import OPERATIONS, OURS, Door, citizen_of, sandbox_at

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from tests.mesh.processes import running
+from tests.whole.processes import running
 
 
 class Report(Struct, frozen=True):

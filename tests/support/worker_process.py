@@ -10,9 +10,9 @@ import os
 import sys
 import time
 
-from bouquet_proto.bus import open_bus
+from bouquet_mesh.bus.open import open_bus
 from bouquet_proto.messages import Reply, Request
-from tests.proto.buses import FOUND, serving
+from tests.mesh.buses import FOUND, serving
 
 HANDLING_S = 0.05
 

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 
 import uvloop
 
-from bouquet_gateway import embedded, tokens
-from bouquet_gateway.serve import serve, serve_several
+from bouquet_gateway.access import tokens
 from bouquet_gateway.settings import GatewaySettings
+from bouquet_gateway.start import embedded
+from bouquet_gateway.start.serve import serve, serve_several
+from bouquet_mesh.settings import SettingsError, load
 from bouquet_proto.names import GATEWAY_PREFIX
-from bouquet_proto.settings import SettingsError, load
 
 MONTH_S = 30 * 24 * 3600
 
@@ -62,7 +63,7 @@ def _serve(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """1 when something is wrong."""
     from bouquet_gateway.doctor.examination import examine
-    from bouquet_proto.doctor.findings import as_json, as_text, is_well
+    from bouquet_mesh.doctor.findings import as_json, as_text, is_well
 
     logging.disable()  # what the libraries would say of their troubles is told in words
     findings = uvloop.run(examine(environ, arguments.url))

@@ -6,7 +6,7 @@ from functools import cache
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from bouquet_proto.metrics import SECONDS
+from bouquet_mesh.observe.metrics import SECONDS
 
 OVERHEAD_SECONDS_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
@@ -84,7 +84,7 @@ calls_in_flight = cache(CALLS_IN_FLIGHT.labels)
 regime = cache(REGIME.labels)
 
 JOURNAL_WRITTEN = Counter("bouquet_gateway_journal_written_total", "Records written into the spool.")
-JOURNAL_SENT = Counter("bouquet_gateway_journal_sent_total", "Records that the post has confirmed.")
+JOURNAL_SENT = Counter("bouquet_gateway_journal_sent_total", "Records that the outbox has confirmed.")
 JOURNAL_HOLD_UPS = Counter(
     "bouquet_gateway_journal_hold_ups_total", "Attempts to send records that were not confirmed."
 )

@@ -8,12 +8,13 @@ from typing import Literal
 
 from msgspec import Struct
 
-from bouquet_gateway.addresses import Networks, networks_of
-from bouquet_gateway.pseudonyms import Keys, keys_of
-from bouquet_gateway.regime_plan import Patience, Strategy
-from bouquet_gateway.trust import Territories, territories
+from bouquet_gateway.http.addresses import Networks, networks_of
+from bouquet_gateway.journal.keys import Keys, keys_of
+from bouquet_gateway.lookup.regime_plan import Patience, Strategy
+from bouquet_gateway.offers.checks import Territories, territories
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
 from bouquet_proto.names import GATEWAY_PREFIX
-from bouquet_proto.settings import Secret, SettingsError
 
 SHA256 = re.compile(r"[\da-fA-F]{64}", re.ASCII)
 

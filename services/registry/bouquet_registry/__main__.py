@@ -13,8 +13,8 @@ from pathlib import Path
 import uvloop
 from sqlalchemy.exc import SQLAlchemyError
 
-from bouquet_proto.doctor.findings import as_json, as_text, is_well
-from bouquet_proto.settings import SettingsError
+from bouquet_mesh.doctor.findings import as_json, as_text, is_well
+from bouquet_mesh.settings import SettingsError
 from bouquet_registry import cli, signing
 from bouquet_registry.desk import Refused
 from bouquet_registry.doctor import examine

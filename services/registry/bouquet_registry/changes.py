@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bouquet_proto.registry import Held, News
+from bouquet_proto.registry_messages import Held, News
 from bouquet_registry import schema
 
 MAX_TOLD = 1000

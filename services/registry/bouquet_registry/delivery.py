@@ -12,7 +12,8 @@ import aiosmtplib
 import msgspec
 from yarl import URL
 
-from bouquet_proto.settings import Secret, SettingsError
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
 from bouquet_registry.notices import Channel, Notice, Undelivered
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.signatures import HEADER, signature_of

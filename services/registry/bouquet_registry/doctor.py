@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from bouquet_proto.clocks import AGREE_S
-from bouquet_proto.doctor import broker, files
-from bouquet_proto.doctor.findings import Finding, unknown, well, wrong
-from bouquet_proto.doctor.reach import reach
+from bouquet_mesh.clocks import AGREE_S
+from bouquet_mesh.doctor import broker, files
+from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
+from bouquet_mesh.doctor.reach import reach
+from bouquet_mesh.settings import SettingsError, load_mesh
+from bouquet_mesh.tls.context import verified
 from bouquet_proto.names import EMBEDDED
-from bouquet_proto.registry import PROVIDER
-from bouquet_proto.settings import SettingsError, load_mesh
-from bouquet_proto.tls import verified
+from bouquet_proto.registry_messages import PROVIDER
 from bouquet_registry.journal.people import keys_of
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.signing import Signer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from bouquet_proto.metrics import SECONDS
+from bouquet_mesh.observe.metrics import SECONDS
 
 NOTICES = Counter("bouquet_registry_notices_total", "Notices before expiry, by threshold in days.", ["days", "outcome"])
 TOKENS_EXPIRING = Gauge(

@@ -12,14 +12,15 @@ from typing import TypeAlias
 
 from aiohttp import web
 
-from bouquet_proto import telemetry
-from bouquet_proto.bus import open_bus
-from bouquet_proto.garbage import spare_the_started
-from bouquet_proto.loop import watched_loop
-from bouquet_proto.metrics import READY, exposition
-from bouquet_proto.post import open_post
-from bouquet_proto.settings import MeshSettings, can_listen, load_mesh
-from bouquet_proto.signals import stop_requested
+from bouquet_mesh.bus.open import open_bus
+from bouquet_mesh.gc_tuning import spare_the_started
+from bouquet_mesh.listen import can_listen
+from bouquet_mesh.loop_lag import watched_loop
+from bouquet_mesh.observe import logs, spans
+from bouquet_mesh.observe.metrics import READY, exposition
+from bouquet_mesh.outbox.open import open_outbox
+from bouquet_mesh.settings import MeshSettings, load_mesh
+from bouquet_mesh.signals import stop_requested
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store, open_store
@@ -70,15 +71,15 @@ async def _started(service: str, environ: Mapping[str, str]) -> AsyncIterator[St
     """What every process of the registry begins with. What is put on the stack is closed before the database."""
     mesh = load_mesh(environ)
     settings = registry.settings(environ)
-    telemetry.configure_logs(service, mesh.log_level)
-    with telemetry.tracing(service, environ):
+    logs.configure_logs(service, mesh.log_level)
+    with spans.tracing(service, environ):
         async with watched_loop(), open_store(settings.database_url) as store, AsyncExitStack() as stack:
             yield stack, mesh, settings, store
 
 
 @asynccontextmanager
 async def _journal(mesh: MeshSettings, store: Store) -> AsyncIterator[Ready]:
-    async with open_post(mesh.bus_url.reveal(), JOURNAL_SERVICE) as post, writing(post, store) as scribe:
+    async with open_outbox(mesh.bus_url.reveal(), JOURNAL_SERVICE) as outbox, writing(outbox, store) as scribe:
         yield lambda: scribe.writing
 
 

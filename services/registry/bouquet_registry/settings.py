@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from bouquet_proto.settings import Secret
+from bouquet_mesh.secret import Secret
 
 
 class RegistrySettings(Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 
-from bouquet_proto.settings import Secret
+from bouquet_mesh.secret import Secret
 
 HEADER = "X-Hub-Signature-256"
 

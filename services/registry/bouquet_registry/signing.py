@@ -10,7 +10,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OctKey
 from msgspec import Struct
 
-from bouquet_proto.settings import Secret, SettingsError
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
 from bouquet_registry.habilitations import Habilitation, Token
 from bouquet_registry.store import PREFIX
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from sqlalchemy import insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from bouquet_proto.settings import Secret
+from bouquet_mesh.secret import Secret
 from bouquet_registry import datapass, desk, metrics, schema
 from bouquet_registry.datapass import Dialect, Told
 from bouquet_registry.desk import Clock, Desk, Refused, utc_now

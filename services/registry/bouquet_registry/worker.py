@@ -9,13 +9,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from msgspec import Raw
 from sqlalchemy.exc import SQLAlchemyError
 
-from bouquet_proto.bus import Bus, Serving
+from bouquet_mesh.bus.api import Bus, Serving
+from bouquet_mesh.outbox.api import Outbox
+from bouquet_mesh.settings import load
+from bouquet_mesh.tasks import alongside
 from bouquet_proto.messages import Changes, Failed, Found, NotFound, Reply, Request, WhoIs, encode
 from bouquet_proto.offer import Offer
-from bouquet_proto.post import Post
-from bouquet_proto.registry import AS_OF, PROVIDER, UNKNOWN
-from bouquet_proto.settings import load
-from bouquet_proto.tasks import alongside
+from bouquet_proto.registry_messages import AS_OF, PROVIDER, UNKNOWN
 from bouquet_registry import changes
 from bouquet_registry.census import keep_counting
 from bouquet_registry.delivery import open_channel
@@ -41,11 +41,11 @@ class Service:
         return load(RegistrySettings, environ, PREFIX)
 
     @asynccontextmanager
-    async def running(self, bus: Bus, environ: Mapping[str, str], post: Post | None) -> AsyncIterator[Serving]:
+    async def running(self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None) -> AsyncIterator[Serving]:
         settings = self.settings(environ)
         async with open_store(settings.database_url) as store, AsyncExitStack() as stack:
-            if post is not None and settings.journal:
-                await stack.enter_async_context(writing(post, store))
+            if outbox is not None and settings.journal:
+                await stack.enter_async_context(writing(outbox, store))
             yield await stack.enter_async_context(answering(bus, store, settings))
 
 

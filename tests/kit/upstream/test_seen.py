@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.trace import SpanKind
 from prometheus_client import generate_latest
 
-from bouquet_proto.settings import Secret
+from bouquet_mesh.secret import Secret
 from bouquet_worker import transport
 from bouquet_worker.auth import Bearer
 from bouquet_worker.breaker import Breaker

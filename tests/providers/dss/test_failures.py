@@ -11,7 +11,7 @@ import pytest
 from bouquet_dss.contract import PROBLEMS
 from bouquet_dss.personas import staged
 from bouquet_dss.worker import PRESTATIONS, worker
-from bouquet_gateway.problems import Problem, render
+from bouquet_gateway.errors.problems import Problem, render
 from bouquet_hub.personas import RNCPS_CODE, STAGES, who_asked
 from bouquet_proto.messages import Failed, Meta, NotFound, Rejected, Reply
 from bouquet_proto.rules.civil_status import NAME

@@ -8,10 +8,11 @@ import pytest
 from bouquet_dss.contract import PROBLEMS
 from bouquet_dss.simulator import simulator
 from bouquet_dss.worker import PRESTATIONS, worker
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
 from bouquet_proto import rules
 from bouquet_proto.query import parse_query
 from bouquet_proto.quotient_familial import IDENTITY_CHECKS
-from bouquet_proto.settings import Secret, SettingsError
 from tests.providers.asking import TODAY
 
 

@@ -11,7 +11,7 @@ import pytest
 from bouquet_dss.personas import Told
 from bouquet_dss.simulator import TOLD, simulator
 from bouquet_dss.worker import PRESTATIONS, worker
-from bouquet_gateway.problems import Problem, render
+from bouquet_gateway.errors.problems import Problem, render
 from bouquet_hub.personas import File, who_asked
 from bouquet_hub.request import query_of
 from bouquet_proto.messages import Rejected

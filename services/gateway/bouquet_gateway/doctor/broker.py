@@ -10,10 +10,10 @@ from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
 from pamqp.commands import Basic
 
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_proto import registry
-from bouquet_proto.amqp_link import LOST
-from bouquet_proto.doctor.broker import ALLOWED, LOOK_S, RIGHTS, channel_of, journal, reached, refused, serving
-from bouquet_proto.doctor.findings import Finding, well, wrong
+from bouquet_mesh.amqp.link import LOST
+from bouquet_mesh.doctor.broker import ALLOWED, LOOK_S, RIGHTS, channel_of, journal, reached, refused, serving
+from bouquet_mesh.doctor.findings import Finding, well, wrong
+from bouquet_proto import registry_messages
 from bouquet_proto.names import REPLY_EXCHANGE
 
 WRITE = "start `bouquet-registry serve`, or its `journal serve`; until then records wait, none is lost"
@@ -29,7 +29,7 @@ async def examine(url: str, settings: GatewaySettings) -> tuple[list[Finding], b
             remedy = f"start `bouquet-worker run {provider}`, and see its log"
             findings.append(await serving(connection, provider, remedy))
         if settings.tokens_from == "registry":
-            findings.append(await serving(connection, registry.PROVIDER, "start `bouquet-registry serve`"))
+            findings.append(await serving(connection, registry_messages.PROVIDER, "start `bouquet-registry serve`"))
         if settings.has_journal:
             findings.append(await journal(connection, WRITE))
     return findings, True

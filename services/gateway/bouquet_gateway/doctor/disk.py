@@ -6,9 +6,9 @@ import os
 import tempfile
 from pathlib import Path
 
+from bouquet_gateway.journal.spool import FILLING_AT
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.spool import FILLING_AT
-from bouquet_proto.doctor.findings import Finding, well, wrong
+from bouquet_mesh.doctor.findings import Finding, well, wrong
 from bouquet_proto.names import GATEWAY_PREFIX
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bouquet_gateway.access.tokens import Tokens, named_keys
 from bouquet_gateway.doctor import broker, disk, gateway, mesh, stores
-from bouquet_gateway.maintenance import parse_windows
-from bouquet_gateway.serve import checked, with_providers
+from bouquet_gateway.lookup.maintenance import parse_windows
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.tokens import Tokens, named_keys
-from bouquet_proto.doctor import files
-from bouquet_proto.doctor.findings import Finding, unknown, well
+from bouquet_gateway.start.serve import checked, with_providers
+from bouquet_mesh.doctor import files
+from bouquet_mesh.doctor.findings import Finding, unknown, well
+from bouquet_mesh.settings import load, load_mesh
+from bouquet_mesh.tls.context import verified
 from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX
-from bouquet_proto.settings import load, load_mesh
-from bouquet_proto.tls import verified
 
 
 async def examine(environ: Mapping[str, str], url: str = "") -> list[Finding]:

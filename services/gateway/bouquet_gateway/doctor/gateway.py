@@ -9,8 +9,8 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
-from bouquet_gateway.statuses import Ping, Status
-from bouquet_proto.doctor.findings import Finding, unknown, well, wrong
+from bouquet_gateway.public.pings import Ping, Status
+from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
 
 LOOK_S = 5.0
 

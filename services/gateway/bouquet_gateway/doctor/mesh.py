@@ -6,10 +6,11 @@ import asyncio
 import uuid
 
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_proto import registry
-from bouquet_proto.bus import Calling, open_bus
+from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.bus.open import open_bus
+from bouquet_mesh.doctor.findings import Finding, well, wrong
+from bouquet_proto import registry_messages
 from bouquet_proto.deadline import Deadline
-from bouquet_proto.doctor.findings import Finding, well, wrong
 from bouquet_proto.messages import Changes, Describe, Failed, Found, Reply
 
 ANSWER_S = 3.0
@@ -33,7 +34,9 @@ async def _worker(bus: Calling, provider: str) -> Finding:
 
 
 async def _registry(bus: Calling) -> Finding:
-    match await bus.call(registry.PROVIDER, Changes(id=str(uuid.uuid4()), deadline=Deadline.after(ANSWER_S).at)):
+    match await bus.call(
+        registry_messages.PROVIDER, Changes(id=str(uuid.uuid4()), deadline=Deadline.after(ANSWER_S).at)
+    ):
         case Found():
             return well("registry", "answers, and so does its database")
         case Failed(reason="registry_unavailable"):

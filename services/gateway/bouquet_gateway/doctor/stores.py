@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
-from bouquet_gateway.besteffort import open_redis
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_proto.clocks import AGREE_S
-from bouquet_proto.doctor.findings import Finding, unknown, well, wrong
+from bouquet_gateway.stores.optional import open_redis
+from bouquet_mesh.clocks import AGREE_S
+from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
+from bouquet_mesh.tls.context import trouble_of
 from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX
-from bouquet_proto.tls import trouble_of
 
 LOOK_S = 3.0
 SETTING = f"{GATEWAY_PREFIX}CACHE_URL"

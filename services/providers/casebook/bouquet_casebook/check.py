@@ -20,12 +20,12 @@ from msgspec import Struct
 from bouquet_casebook.cases import DEFAULT, Case, CaseError, read_folder
 from bouquet_casebook.matching import Signature, Writing, signature_of_case, signature_of_question, writing_of
 from bouquet_casebook.sessions import FOLDER, session_of
+from bouquet_proto.france_connect_session import Session
 from bouquet_proto.identity import MODALITIES, Identity
 from bouquet_proto.messages import Lookup
 from bouquet_proto.offer import Offer, Operation
 from bouquet_proto.query import parse_query
 from bouquet_proto.rules import Refusals, Values, apply
-from bouquet_proto.session import Session
 from bouquet_worker.worker import paris_today
 
 

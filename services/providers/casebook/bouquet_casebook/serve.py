@@ -13,17 +13,19 @@ from msgspec import Raw, Struct
 from bouquet_casebook.cases import Case, Casebook
 from bouquet_casebook.matching import signature_of_question, writing_of
 from bouquet_casebook.sessions import open_session
-from bouquet_proto import session
-from bouquet_proto.bus import Bus, Handler, Serving
+from bouquet_mesh.bus.api import Bus, Handler, Serving
+from bouquet_mesh.settings import SettingsError, load
+from bouquet_proto import france_connect_session
 from bouquet_proto.failures import FAILURES, Failure, Kind
 from bouquet_proto.messages import Describe, Failed, Found, Lookup, NotFound, Recorded, Reply, Request, encode
 from bouquet_proto.names import WORKERS
 from bouquet_proto.offer import Offer, Operation
-from bouquet_proto.settings import SettingsError, load
 
 PREFIX = "BOUQUET_CASEBOOK_"
 CONCURRENCY = 100
-SESSIONS = Offer(provider=session.PROVIDER, owner="sandbox", authority=session.AUTHORITY, operations=())
+SESSIONS = Offer(
+    provider=france_connect_session.PROVIDER, owner="sandbox", authority=france_connect_session.AUTHORITY, operations=()
+)
 
 
 class CasebookSettings(Struct, frozen=True, kw_only=True):
@@ -50,7 +52,7 @@ class Sandbox:
 
     def offers(self) -> tuple[Offer, ...]:
         installed = sorted(entry_points(group=WORKERS), key=lambda entry: entry.name)
-        workers = (entry.load() for entry in installed if entry.name != session.PROVIDER)
+        workers = (entry.load() for entry in installed if entry.name != france_connect_session.PROVIDER)
         return (*sandboxed(worker.offer() for worker in workers), SESSIONS)
 
     def settings(self, environ: Mapping[str, str]) -> CasebookSettings:
@@ -64,7 +66,7 @@ class Sandbox:
         casebook = Casebook(Path(self.settings(environ).cases))
         async with AsyncExitStack() as stack:
             handlers = {offer.provider: handler_of(offer, casebook) for offer in self.offers()}
-            handlers |= {session.PROVIDER: _sessions(casebook)}
+            handlers |= {france_connect_session.PROVIDER: _sessions(casebook)}
             servings = [
                 await stack.enter_async_context(bus.serve(provider, handler, concurrency=CONCURRENCY))
                 for provider, handler in handlers.items()
@@ -120,7 +122,7 @@ def _sessions(casebook: Casebook) -> Handler:
         match request:
             case Describe():
                 return Found(Raw(encode(SESSIONS)))
-            case Lookup(operation=session.OPERATION):
+            case Lookup(operation=france_connect_session.OPERATION):
                 return open_session(casebook, request)
             case _:
                 return Failed("malformed_request")

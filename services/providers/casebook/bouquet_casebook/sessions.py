@@ -7,9 +7,9 @@ from msgspec import Raw, Struct
 
 from bouquet_casebook.cases import DEFAULT, Case, Casebook, CaseError
 from bouquet_casebook.matching import signature_of_case
+from bouquet_proto.france_connect_session import Session
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Found, Lookup, Rejected, Reply
-from bouquet_proto.session import Session
 
 FOLDER = "france_connect"
 

@@ -10,10 +10,10 @@ from bouquet_cnous.contract import NO_SCHOLARSHIP, SEVERAL, WRONG_IDENTITY, WRON
 from bouquet_cnous.upstream import ANSWERED, REMOVED, SEXES, Place, Scholarship, pivot_of, search_for
 from bouquet_cog.birthplace import located
 from bouquet_cog.communes import Communes
+from bouquet_mesh.secret import Secret
 from bouquet_proto.identity import Identite, Ine
 from bouquet_proto.messages import NotFound, Rejected
 from bouquet_proto.offer import Authority
-from bouquet_proto.settings import Secret
 from bouquet_worker.auth import ClientCredentials
 from bouquet_worker.reading import known_day, present
 from bouquet_worker.transport import Answer

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import date
 
 from bouquet_france_connect.upstream import Introspection
+from bouquet_proto.france_connect_session import CHECKS, Session
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Rejected
 from bouquet_proto.query import leading_integer
 from bouquet_proto.rules import objections
-from bouquet_proto.session import CHECKS, Session
 
 PROFILE = ("given_name", "family_name", "birthdate", "gender")
 BIRTH = ("birthplace", "birthcountry")

@@ -16,12 +16,13 @@ from msgspec import Struct
 
 from bouquet_france_connect import keys, pivot
 from bouquet_france_connect.upstream import REFUSALS, Claims, Introspection, Refusal
-from bouquet_proto import session
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
+from bouquet_proto import france_connect_session
+from bouquet_proto.france_connect_session import Session
 from bouquet_proto.identity import Identifiant
 from bouquet_proto.messages import Rejected
 from bouquet_proto.names import worker_prefix
-from bouquet_proto.session import Session
-from bouquet_proto.settings import Secret, SettingsError
 from bouquet_worker.trouble import Trouble
 from bouquet_worker.upstream import Upstream
 from bouquet_worker.worker import Ask, Private, Worker, WorkerSettings
@@ -110,10 +111,12 @@ def private_keys_of(settings: Settings) -> keys.PrivateKeys:
 
 
 def _wrong(name: str, what: str) -> SettingsError:
-    return SettingsError([f"{worker_prefix(session.PROVIDER)}{name}: {what}"])
+    return SettingsError([f"{worker_prefix(france_connect_session.PROVIDER)}{name}: {what}"])
 
 
-worker = Worker(session.PROVIDER, Settings, owner="team-france-connect", authority=session.AUTHORITY)
+worker = Worker(
+    france_connect_session.PROVIDER, Settings, owner="team-france-connect", authority=france_connect_session.AUTHORITY
+)
 
 
 @worker.document("/api/france_connect_jwks")
@@ -142,9 +145,9 @@ def _api(name: str, url: str, settings: Settings) -> Upstream:
     )
 
 
-@worker.answers(Private(session.OPERATION, "identifiant"))
+@worker.answers(Private(france_connect_session.OPERATION, "identifiant"))
 async def session_of(ask: Ask[Identifiant], france_connect: FranceConnect) -> Session | Rejected:
-    match await france_connect.introspect(ask.who.identifiant, ask.parameters.get(session.RESOURCE)):
+    match await france_connect.introspect(ask.who.identifiant, ask.parameters.get(france_connect_session.RESOURCE)):
         case Introspection(active=True) as told:
             return pivot.session_of(told, ask.today)
         case Introspection():

@@ -17,10 +17,10 @@ from bouquet_france_travail.upstream import (
     Payments,
     timed_out,
 )
+from bouquet_mesh.secret import Secret
 from bouquet_proto.identity import Identifiant
 from bouquet_proto.messages import NotFound
 from bouquet_proto.offer import Authority
-from bouquet_proto.settings import Secret
 from bouquet_worker.auth import ClientCredentials
 from bouquet_worker.reading import day_of, known_day, present
 from bouquet_worker.transport import Answer

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ssl import SSLContext
 
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.tls.context import client_context
 from bouquet_proto.names import worker_prefix
-from bouquet_proto.settings import Secret
-from bouquet_proto.tls import client_context
 from bouquet_worker.auth import ClientCredentials
 from bouquet_worker.metrics import provider
 from bouquet_worker.upstream import Upstream

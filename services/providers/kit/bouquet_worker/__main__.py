@@ -13,11 +13,11 @@ from importlib.metadata import EntryPoint, entry_points
 import msgspec
 import uvloop
 
-from bouquet_proto import telemetry
-from bouquet_proto.doctor.findings import as_json, as_text, is_well
+from bouquet_mesh.doctor.findings import as_json, as_text, is_well
+from bouquet_mesh.observe import logs
+from bouquet_mesh.settings import SettingsError
+from bouquet_mesh.signals import stop_requested
 from bouquet_proto.names import COMMANDS, SIMULATORS, WORKERS
-from bouquet_proto.settings import SettingsError
-from bouquet_proto.signals import stop_requested
 from bouquet_worker import scaffold
 from bouquet_worker.run import run
 from bouquet_worker.simulate import Simulator, listening, on_one_port
@@ -109,7 +109,7 @@ def _offer(arguments: argparse.Namespace) -> None:
 
 
 def _simulators(arguments: argparse.Namespace) -> None:
-    telemetry.configure_logs("bouquet-simulators", "INFO")
+    logs.configure_logs("bouquet-simulators", "INFO")
 
     async def serve() -> None:
         async with listening(on_one_port(_all_simulators()), arguments.host, arguments.port) as url:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Struct
 
-from bouquet_proto.settings import Secret
+from bouquet_mesh.secret import Secret
 from bouquet_worker.transport import Answer, Transport
 from bouquet_worker.trouble import Trouble
 

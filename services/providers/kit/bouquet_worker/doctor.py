@@ -10,12 +10,12 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from bouquet_proto.doctor import broker, files
-from bouquet_proto.doctor.findings import Finding, well, wrong
-from bouquet_proto.doctor.reach import reach
+from bouquet_mesh.doctor import broker, files
+from bouquet_mesh.doctor.findings import Finding, well, wrong
+from bouquet_mesh.doctor.reach import reach
+from bouquet_mesh.settings import load_mesh
+from bouquet_mesh.tls.context import verified
 from bouquet_proto.names import EMBEDDED, worker_prefix
-from bouquet_proto.settings import load_mesh
-from bouquet_proto.tls import verified
 from bouquet_worker.worker import Worker
 
 CA, CERTIFICATE = "_ca_path", "_certificate_path"

@@ -7,7 +7,7 @@ from functools import cache
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from bouquet_proto.metrics import SECONDS
+from bouquet_mesh.observe.metrics import SECONDS
 
 provider: ContextVar[str] = ContextVar("provider", default="")
 """Whose upstreams are opened here: their label."""
@@ -31,6 +31,6 @@ BREAKER_OPEN = Gauge(
 )
 CONCURRENCY = Gauge("bouquet_worker_concurrency", "How many requests a worker takes at a time.", ["provider"])
 
-# As in bouquet_proto.metrics.
+# As in bouquet_mesh.observe.metrics.
 upstream_calls = cache(UPSTREAM_CALLS.labels)
 upstream_seconds = cache(UPSTREAM_SECONDS.labels)

@@ -11,14 +11,15 @@ from typing import Protocol
 from aiohttp import web
 from msgspec import Struct
 
-from bouquet_proto import telemetry
-from bouquet_proto.bus import Bus, Serving, open_bus
-from bouquet_proto.garbage import spare_the_started
-from bouquet_proto.loop import watched_loop
-from bouquet_proto.metrics import READY, exposition
+from bouquet_mesh.bus.api import Bus, Serving
+from bouquet_mesh.bus.open import open_bus
+from bouquet_mesh.gc_tuning import spare_the_started
+from bouquet_mesh.loop_lag import watched_loop
+from bouquet_mesh.observe import logs, spans
+from bouquet_mesh.observe.metrics import READY, exposition
+from bouquet_mesh.settings import SettingsError, load, load_mesh
+from bouquet_mesh.signals import stop_requested
 from bouquet_proto.names import EMBEDDED, MESH_PREFIX
-from bouquet_proto.settings import SettingsError, load, load_mesh
-from bouquet_proto.signals import stop_requested
 from bouquet_worker.simulate import listening
 
 log = logging.getLogger(__name__)
@@ -53,9 +54,9 @@ async def run(worker: Host, environ: Mapping[str, str]) -> None:
     if mesh.bus_url.reveal() == EMBEDDED:
         raise SettingsError([f"{MESH_PREFIX}BUS_URL: is required: nobody reaches a worker alone on {EMBEDDED}"])
     service = f"bouquet-{worker.provider}"
-    telemetry.configure_logs(service, mesh.log_level)
+    logs.configure_logs(service, mesh.log_level)
     health = Health()
-    with telemetry.tracing(service, environ):
+    with spans.tracing(service, environ):
         async with (
             watched_loop(),
             open_bus(mesh.bus_url.reveal(), service) as bus,

@@ -17,8 +17,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
-from bouquet_proto import telemetry
-from bouquet_proto.settings import can_listen
+from bouquet_mesh.listen import can_listen
+from bouquet_mesh.observe import spans
 from bouquet_worker.worker import paris_today
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
         )
     )
     del received[:-100]
-    with telemetry.within_trace(request.headers):
+    with spans.within_trace(request.headers):
         response = await handler(request)
         log.info("simulated", extra={"status": response.status})
         return response

@@ -17,8 +17,8 @@ from msgspec import Struct
 from opentelemetry.trace import SpanKind, StatusCode
 from yarl import URL
 
-from bouquet_proto.telemetry import exemplar, note, span, traceparent
-from bouquet_proto.tls import system_context
+from bouquet_mesh.observe.spans import exemplar, note, span, traceparent
+from bouquet_mesh.tls.context import system_context
 from bouquet_worker.metrics import provider, upstream_calls, upstream_seconds
 from bouquet_worker.trouble import Trouble
 

@@ -23,7 +23,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Raw, Struct
 
-from bouquet_proto.bus import Bus, Handler, Serving
+from bouquet_mesh.bus.api import Bus, Handler, Serving
+from bouquet_mesh.settings import load
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.failures import Failure
 from bouquet_proto.identity import MODALITIES, Identity
@@ -42,7 +43,6 @@ from bouquet_proto.messages import (
 )
 from bouquet_proto.names import worker_prefix
 from bouquet_proto.offer import Authority, Modality, Offer, Operation
-from bouquet_proto.settings import load
 from bouquet_worker import metrics
 from bouquet_worker.deadline import within
 from bouquet_worker.trouble import Trouble

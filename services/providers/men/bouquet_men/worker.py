@@ -10,10 +10,10 @@ from typing import Literal
 from bouquet_men import contract
 from bouquet_men.contract import NOT_ENROLLED, UNKNOWN_PUPIL, V2, V3, V4, V5, ScolariteEtRegime
 from bouquet_men.upstream import FAILURES, SEXES, Enrolled, File, Scholarship, perimeter_of, query_of
+from bouquet_mesh.secret import Secret
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import NotFound
 from bouquet_proto.offer import Authority
-from bouquet_proto.settings import Secret
 from bouquet_worker.auth import ClientCredentials
 from bouquet_worker.transport import Answer
 from bouquet_worker.trouble import Trouble

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bouquet_cog.birthplace import located
 from bouquet_cog.communes import Communes
+from bouquet_mesh.secret import Secret
 from bouquet_mesr import contract
 from bouquet_mesr.contract import (
     FRANCE_CONNECT,
@@ -22,7 +23,6 @@ from bouquet_mesr.upstream import ENROLLED, REGIMES, Enrolment, School, Student,
 from bouquet_proto.identity import Identite, Ine
 from bouquet_proto.messages import Caller, NotFound
 from bouquet_proto.offer import Authority
-from bouquet_proto.settings import Secret
 from bouquet_worker.auth import ApiKey
 from bouquet_worker.transport import Answer
 from bouquet_worker.trouble import Trouble

@@ -14,9 +14,9 @@ from sqlalchemy import ColumnElement, RowMapping, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bouquet_proto import journal
-from bouquet_proto.journal import Access
-from bouquet_proto.post_amqp import PACKAGE_MOST, unpacked
+from bouquet_mesh.outbox.amqp import PACKAGE_MOST, unpacked
+from bouquet_proto import access_record
+from bouquet_proto.access_record import Access
 from bouquet_registry.journal import schema
 from bouquet_registry.journal.chain import Link, Row, chained
 from bouquet_registry.store import Store
@@ -55,7 +55,7 @@ def sorted_out(bodies: Iterable[bytes]) -> Batch:
 def read(body: bytes) -> Access | None:
     """None for what no database would take: one bad record must not stop those behind it."""
     try:
-        access = journal.decode(body)
+        access = access_record.decode(body)
     except msgspec.DecodeError:
         return None
     texts = (value for value in msgspec.structs.astuple(access) if isinstance(value, str))

@@ -8,7 +8,7 @@ from hashlib import sha256
 import msgspec
 from msgspec import Struct
 
-from bouquet_proto.journal import Access
+from bouquet_proto.access_record import Access
 
 _encoder = msgspec.json.Encoder(order="sorted")
 

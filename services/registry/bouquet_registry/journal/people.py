@@ -9,10 +9,11 @@ from typing import Any, TypeAlias
 
 from msgspec import structs
 
+from bouquet_mesh.pseudonym import pseudonym
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
 from bouquet_proto.identity import Identifiant, Identite, Identity, Ine, NumeroAllocataire
-from bouquet_proto.journal import pseudonym
 from bouquet_proto.rules import birth_place
-from bouquet_proto.settings import Secret, SettingsError
 from bouquet_registry.desk import Invalid
 from bouquet_registry.store import PREFIX
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bouquet_proto.journal import Access
+from bouquet_proto.access_record import Access
 from bouquet_registry import metrics
 
 MOST_PAIRS = 2000

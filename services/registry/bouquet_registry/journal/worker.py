@@ -1,4 +1,4 @@
-"""The journal's worker: what the post brings is written, then acknowledged, however long the database is away."""
+"""The journal's worker: what the outbox brings is written, then acknowledged, however long the database is away."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from bouquet_proto import telemetry
-from bouquet_proto.patience import pause_s
-from bouquet_proto.post import Batch as Collected
-from bouquet_proto.post import Post
+from bouquet_mesh.backoff import pause_s
+from bouquet_mesh.observe import logs
+from bouquet_mesh.outbox.api import Batch as Collected
+from bouquet_mesh.outbox.api import Outbox
 from bouquet_registry import metrics
 from bouquet_registry.journal import book
 from bouquet_registry.journal.book import Batch
@@ -26,16 +26,16 @@ LAST_PAUSE_S = 5.0
 
 
 class Scribe:
-    def __init__(self, post: Post, store: Store, batches: AsyncIterator[Collected]) -> None:
-        self._post = post
+    def __init__(self, outbox: Outbox, store: Store, batches: AsyncIterator[Collected]) -> None:
+        self._outbox = outbox
         self._store = store
         self._usage = Usage()
         self._work = asyncio.create_task(self._keep_writing(batches))
 
     @property
     def writing(self) -> bool:
-        """Whether what is posted now is written, as soon as the database takes it."""
-        return self._post.connected and not self._work.done()
+        """Whether what is sent now is written, as soon as the database takes it."""
+        return self._outbox.connected and not self._work.done()
 
     async def stop(self) -> None:
         """What is not written yet comes again, to whoever collects next."""
@@ -61,7 +61,7 @@ class Scribe:
             async with asyncio.timeout(WRITE_TIMEOUT_S):
                 written = await book.write(self._store, batch)
         except Exception as error:  # whatever it is: no trouble is a reason to lose records, or to stop for good
-            facts = {"error": type(error).__name__, "at": telemetry.where(error), "records": len(batch.accesses)}
+            facts = {"error": type(error).__name__, "at": logs.where(error), "records": len(batch.accesses)}
             log.error("journal not written, will try again", extra=facts)
             return False
         metrics.JOURNAL_BATCH_SECONDS.observe(time.perf_counter() - began)
@@ -77,10 +77,10 @@ class Scribe:
 
 
 @asynccontextmanager
-async def writing(post: Post, store: Store) -> AsyncIterator[Scribe]:
-    """What is posted from the start of the context on, or from when there is a broker."""
-    async with post.collect() as batches:
-        scribe = Scribe(post, store, batches)
+async def writing(outbox: Outbox, store: Store) -> AsyncIterator[Scribe]:
+    """What is sent from the start of the context on, or from when there is a broker."""
+    async with outbox.collect() as batches:
+        scribe = Scribe(outbox, store, batches)
         try:
             yield scribe
         finally:

@@ -17,11 +17,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import REGISTRY
 
+from bouquet_mesh.observe.logs import UNSPOKEN_LOGGERS
 from bouquet_proto.failures import FAILURES
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Found
 from bouquet_proto.offer import Offer
-from bouquet_proto.telemetry import UNSPOKEN_LOGGERS
 from bouquet_worker.testing.cases import Case
 
 OUTCOMES = ("found", "not_found", "rejected", "failed", "describe")

@@ -13,7 +13,7 @@ from unittest import mock
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from bouquet_proto.bus_memory import MemoryBus
+from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Caller, Lookup, Reply
 from bouquet_worker import auth, upstream

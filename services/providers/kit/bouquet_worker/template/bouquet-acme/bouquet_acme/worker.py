@@ -5,10 +5,11 @@ Upstream: the files API, version 1.
 
 from __future__ import annotations
 
+from bouquet_mesh.secret import Secret
+
 from bouquet_proto.identity import Identifiant
 from bouquet_proto.messages import NotFound
 from bouquet_proto.offer import Authority
-from bouquet_proto.settings import Secret
 from bouquet_worker.auth import ApiKey
 from bouquet_worker.reading import day_of, present
 from bouquet_worker.transport import Answer

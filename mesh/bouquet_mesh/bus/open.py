@@ -1,0 +1,23 @@
+"""Opens the bus that a URL names."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from bouquet_mesh.bus.api import Bus
+from bouquet_mesh.settings import is_embedded
+
+
+@asynccontextmanager
+async def open_bus(url: str, name: str) -> AsyncIterator[Bus]:
+    """The transport that `url` names: `memory:`, or `amqp(s)://…`. `name` is what the broker's operators see."""
+    if is_embedded(url):
+        from bouquet_mesh.bus.memory import MemoryBus
+
+        yield MemoryBus()
+    else:
+        from bouquet_mesh.bus.amqp import open_amqp_bus
+
+        async with open_amqp_bus(url, name) as bus:
+            yield bus

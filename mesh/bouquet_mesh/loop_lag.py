@@ -1,0 +1,28 @@
+"""How late the event loop is: the first sign of a process that has too much to do, or that something blocks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NoReturn
+
+from bouquet_mesh.observe.metrics import LOOP_LAG_SECONDS
+from bouquet_mesh.tasks import alongside
+
+EVERY_S = 0.5
+
+
+@asynccontextmanager
+async def watched_loop() -> AsyncIterator[None]:
+    """Measures its lag for the life of the context."""
+    async with alongside(_watch()):
+        yield
+
+
+async def _watch() -> NoReturn:
+    loop = asyncio.get_running_loop()
+    while True:
+        wake_at = loop.time() + EVERY_S
+        await asyncio.sleep(EVERY_S)
+        LOOP_LAG_SECONDS.observe(max(0.0, loop.time() - wake_at))

@@ -1,0 +1,23 @@
+"""Opens the outbox that a URL names."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from bouquet_mesh.outbox.api import Outbox
+from bouquet_mesh.settings import is_embedded
+
+
+@asynccontextmanager
+async def open_outbox(url: str, name: str) -> AsyncIterator[Outbox]:
+    """The transport that `url` names, as `open_bus`: both ends of `memory:` must share what this gives."""
+    if is_embedded(url):
+        from bouquet_mesh.outbox.memory import MemoryOutbox
+
+        yield MemoryOutbox()
+    else:
+        from bouquet_mesh.outbox.amqp import open_amqp_outbox
+
+        async with open_amqp_outbox(url, name) as outbox:
+            yield outbox

@@ -1,0 +1,151 @@
+"""Writes proto/asyncapi.yaml: the messages on the bus, for teams that do not write Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeAlias, get_args
+
+import msgspec
+import yaml
+from msgspec import Struct
+
+from bouquet_proto.messages import Reply, Request
+from bouquet_proto.names import QUEUE_ARGUMENTS, QUEUE_PREFIX, REPLY_EXCHANGE
+from bouquet_proto.offer import Offer
+from bouquet_proto.registry_messages import Held, News
+
+TARGET = Path(__file__).parent.parent / "proto" / "asyncapi.yaml"
+
+Json: TypeAlias = dict[str, Any]
+
+REQUESTS: tuple[type[Struct], ...] = get_args(Request)
+REPLIES: tuple[type[Struct], ...] = get_args(Reply)
+BINDING = {"bindingVersion": "0.3.0"}
+
+
+def document() -> Json:
+    """As a worker sees it: what it receives, what it answers, and where."""
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Bouquet",
+            "version": "1.0.0",
+            "description": "What a provider's worker receives on RabbitMQ, and what it answers; `who_is` and "
+            "`changes` are for the registry alone. "
+            "Readers ignore the fields that they do not know; new fields have defaults; types never change.",
+        },
+        "defaultContentType": "application/json",
+        "channels": {"requests": _requests(), "replies": _replies()},
+        "operations": {"answer": _answer()},
+        "components": {"messages": _messages(), "messageTraits": _traits(), "schemas": _schemas()},
+    }
+
+
+def _requests() -> Json:
+    return {
+        "address": QUEUE_PREFIX + "{provider}",
+        "description": "The queue of a provider, declared by its workers, published to through the default "
+        f"exchange. Durable, auto-deleted, `x-expires: {QUEUE_ARGUMENTS['x-expires']}`. "
+        "A request that outlives its caller's patience expires; there are no dead letters.",
+        "parameters": {"provider": {"description": "The provider's name: `cnaf`."}},
+        "messages": {_tag(kind): _ref("messages", _tag(kind)) for kind in REQUESTS},
+        "bindings": {
+            "amqp": {
+                "is": "queue",
+                "queue": {"durable": True, "exclusive": False, "autoDelete": True},
+                **BINDING,
+            }
+        },
+    }
+
+
+def _replies() -> Json:
+    return {
+        "address": None,
+        "description": f"The direct exchange `{REPLY_EXCHANGE}`; routing key: the request's `reply_to`.",
+        "messages": {_tag(kind): _ref("messages", _tag(kind)) for kind in REPLIES},
+        "bindings": {
+            "amqp": {
+                "is": "routingKey",
+                "exchange": {"name": REPLY_EXCHANGE, "type": "direct", "durable": True, "autoDelete": False},
+                **BINDING,
+            }
+        },
+    }
+
+
+def _answer() -> Json:
+    return {
+        "action": "receive",
+        "summary": "One reply to each request, by its `deadline`. Answer first, acknowledge second.",
+        "channel": {"$ref": "#/channels/requests"},
+        "messages": [{"$ref": f"#/channels/requests/messages/{_tag(kind)}"} for kind in REQUESTS],
+        "bindings": {"amqp": {"mandatory": True, "deliveryMode": 1, "ack": True, **BINDING}},
+        "reply": {
+            "address": {"location": "$message.header#/reply_to"},
+            "channel": {"$ref": "#/channels/replies"},
+            "messages": [{"$ref": f"#/channels/replies/messages/{_tag(kind)}"} for kind in REPLIES],
+        },
+    }
+
+
+def _messages() -> Json:
+    return {_tag(kind): _message(kind, "request") for kind in REQUESTS} | {
+        _tag(kind): _message(kind, "reply") for kind in REPLIES
+    }
+
+
+def _message(kind: type[Struct], trait: str) -> Json:
+    return {
+        "name": _tag(kind),
+        "payload": _ref("schemas", kind.__name__),
+        "traits": [_ref("messageTraits", trait)],
+    }
+
+
+def _trait(**properties: str) -> Json:
+    """What travels beside the body, in the properties of AMQP."""
+    described = {name: {"type": "string", "description": text} for name, text in properties.items()}
+    return {
+        "headers": {"type": "object", "properties": described, "required": list(described)},
+        "correlationId": {"location": "$message.header#/correlation_id"},
+    }
+
+
+def _traits() -> Json:
+    return {
+        "request": _trait(
+            correlation_id="To be given back in the reply.",
+            reply_to="Routing key of the reply.",
+            expiration="Milliseconds until the deadline.",
+        ),
+        "reply": _trait(correlation_id="That of the request."),
+    }
+
+
+def _schemas() -> Json:
+    """Of the messages, and of what answers `describe`, `who_is` and `changes` as the `data` of a `found`."""
+    _, schemas = msgspec.json.schema_components(
+        (*REQUESTS, *REPLIES, Offer, Held, News), ref_template="#/components/schemas/{name}"
+    )
+    for schema in schemas.values():
+        for member in schema.get("properties", {}).values():
+            member.pop("discriminator", None)  # in OpenAPI's form, which AsyncAPI does not read; tags say it
+    return schemas
+
+
+def _ref(section: str, name: str) -> Json:
+    return {"$ref": f"#/components/{section}/{name}"}
+
+
+def _tag(kind: type[Struct]) -> str:
+    return str(kind.__struct_config__.tag)
+
+
+def main() -> None:
+    text = yaml.safe_dump(document(), sort_keys=False, allow_unicode=True, width=110)
+    TARGET.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

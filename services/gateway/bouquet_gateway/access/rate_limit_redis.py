@@ -1,0 +1,43 @@
+"""The counters of paces that gateways share, on a redis that may be away."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from redis.asyncio import Redis
+
+from bouquet_gateway.access.rate_limit import MemoryCounters, Window
+from bouquet_gateway.stores.optional import BestEffort, open_redis
+from bouquet_mesh.secret import Secret
+
+COUNT = """
+local count = redis.call('INCR', KEYS[1])
+if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return count
+"""
+"""For redis, in one step: no counter stays for ever because its process died between two."""
+
+
+class RedisCounters:
+    """Shared by every process; each counts for itself while redis is away."""
+
+    def __init__(self, client: Redis) -> None:
+        self._count = client.register_script(COUNT)
+        self._besteffort = BestEffort("counters")
+        self._own = MemoryCounters()
+
+    async def increment(self, key: str, window: Window) -> int:
+        count = await self._besteffort.attempt(0, self._increment, key, window)
+        return count or await self._own.increment(key, window)
+
+    async def _increment(self, key: str, window: Window) -> int:
+        """A key outlives its window a little: clocks differ."""
+        name = f"bouquet:pace:{window.period_s}:{window.number}:{key}"
+        return int(await self._count(keys=[name], args=[2 * window.period_s * 1000]))
+
+
+@asynccontextmanager
+async def open_redis_counters(url: Secret) -> AsyncIterator[RedisCounters]:
+    async with open_redis(url) as client:
+        yield RedisCounters(client)

@@ -1,0 +1,154 @@
+"""From a reason to an HTTP error: the failure table rendered in the v2 or the v3 envelope (http-contract §3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+from bouquet_gateway.paths import Envelope
+from bouquet_proto.access_record import Outcome
+from bouquet_proto.failures import FAILURES, PLATFORM, RENDERINGS, Failure, Kind
+from bouquet_proto.messages import Failed, Found, Meta, NotFound, Recorded, Rejected, Reply
+from bouquet_proto.offer import Authority
+
+Rows: TypeAlias = Mapping[str, Failure]
+Json: TypeAlias = dict[str, Any]
+
+PLATFORM_ITSELF = Authority("", "00")
+UNKNOWN = "upstream_unknown"
+DAY_S = 24 * 3600
+NO_ROWS: Rows = {}
+
+PRECEDENCE = (
+    Kind.BAD_REQUEST,
+    Kind.TOO_LARGE,
+    Kind.WRONG_PARAMETER,
+    Kind.NETWORK,
+    Kind.PROVIDER_ERROR,
+    Kind.PROVIDER_UNKNOWN,
+    Kind.TIMEOUT,
+    Kind.LEGAL,
+    Kind.UNAUTHORIZED,
+    Kind.FORBIDDEN,
+    Kind.IP_FORBIDDEN,
+    Kind.NO_ROUTE,
+    Kind.GONE,
+    Kind.NOT_FOUND,
+    Kind.CONFLICT,
+    Kind.INTERNAL,
+    Kind.TOO_MANY,
+    Kind.OVERLOADED,
+    Kind.MAINTENANCE,
+)
+"""Whose HTTP status it is when an answer tells several failures."""
+
+OURS_ALONE = frozenset(reason for reason, row in PLATFORM.items() if row.fault == "caller")
+"""What only the gateway can know of a call: a worker that says it is not believed."""
+
+
+OUTAGES = frozenset({502, 503, 504})
+
+OUTCOMES: dict[type[Reply], Outcome] = {NotFound: "not_found", Rejected: "rejected", Failed: "failed"}
+
+
+class Problem(Exception):
+    """Why a request has no data: one reason, or the codes of several wrong parameters.
+
+    `values` fill the placeholders of the texts; `meta` goes to the client as it is. `outcome` is what a provider's
+    answer was, `None` where none was asked or heard.
+    """
+
+    def __init__(
+        self,
+        *reasons: str,
+        authority: Authority = PLATFORM_ITSELF,
+        meta: Meta | None = None,
+        values: Mapping[str, str | int] | None = None,
+        outcome: Outcome | None = None,
+    ) -> None:
+        super().__init__(*reasons)
+        self.reasons = reasons
+        self.authority = authority
+        self.meta = meta or {}
+        self.outcome = outcome
+        self.values: Mapping[str, str | int] = {"provider": authority.label, **(values or {})}
+
+    @classmethod
+    def of(cls, reply: Reply, authority: Authority, offered: Container[str] | None = None) -> Problem:
+        """What a worker answered, in the name of the authority that it asked. It is not believed when it says what we
+        alone can know, nor what it did not offer to say, where we know what it did."""
+        if isinstance(reply, Found | Recorded):
+            return cls(UNKNOWN, authority=authority, outcome="failed")
+        known = reply.reason not in OURS_ALONE and (offered is None or reply.reason in offered)
+        reason = reply.reason if known else UNKNOWN
+        retry_in_s = reply.retry_in_s if isinstance(reply, Failed) else None
+        wait: Meta = {} if retry_in_s is None else {"retry_in": retry_in_s}
+        return cls(reason, authority=authority, meta=reply.meta | wait, outcome=OUTCOMES[type(reply)])
+
+
+def render(problem: Problem, own: Rows, envelope: Envelope) -> tuple[int, bytes]:
+    """HTTP status and JSON body. `own` are the provider's rows, by reason."""
+    rows = [row_of(reason, own) for reason in problem.reasons]
+    if envelope == "v2":
+        return RENDERINGS[rows[0].kind].v2_status, msgspec.json.encode(_v2(rows[0], problem))
+    kind = min((row.kind for row in rows), key=PRECEDENCE.index)
+    return RENDERINGS[kind].v3_status, msgspec.json.encode({"errors": [_v3(row, problem) for row in rows]})
+
+
+def retry_after(problem: Problem, own: Rows = NO_ROWS) -> int | None:
+    """Seconds, where a new attempt has a time at which it may succeed. A worker's word counts up to a day."""
+    waits = [_meta(row_of(reason, own), problem).get("retry_in") for reason in problem.reasons]
+    return max((wait for wait in waits if isinstance(wait, int) and 0 <= wait <= DAY_S), default=None)
+
+
+def is_outage(reply: Reply, own: Rows = NO_ROWS) -> bool:
+    """Whether the call ends 502, 503 or 504: nobody has answered the question."""
+    return isinstance(reply, Failed) and RENDERINGS[row_of(reply.reason, own).kind].v3_status in OUTAGES
+
+
+def row_of(reason: str, own: Rows = NO_ROWS) -> Failure:
+    """The common row first: a provider adds reasons, it does not change what those of others mean."""
+    return FAILURES.get(reason) or own.get(reason) or FAILURES[UNKNOWN]
+
+
+def code_of(row: Failure, authority: Authority) -> str:
+    return authority.prefix + row.code if _is_provider_s(row) else row.code
+
+
+def _is_provider_s(row: Failure) -> bool:
+    return len(row.code) == 3
+
+
+def _v3(row: Failure, problem: Problem) -> Json:
+    item: Json = {
+        "code": code_of(row, problem.authority),
+        "title": row.title,
+        "detail": _detail(row, problem),
+        "source": row.source,
+        "meta": _meta(row, problem),
+    }
+    return {name: value for name, value in item.items() if value or name != "source"}
+
+
+def _v2(row: Failure, problem: Problem) -> Json:
+    detail = _detail(row, problem)
+    if row.v2_flat:
+        return {"errors": [detail]}
+    word = row.v2_word or RENDERINGS[row.kind].v2_word
+    return {"error": word, "reason": row.v2_reason or detail, "message": detail}
+
+
+def _meta(row: Failure, problem: Problem) -> Meta:
+    provider = row.provider or (problem.authority.label if _is_provider_s(row) else "")
+    wait: Meta = {"retry_in": row.retry_in_s} if row.retry_in_s else {}
+    return wait | problem.meta | ({"provider": provider} if provider else {})
+
+
+def _detail(row: Failure, problem: Problem) -> str:
+    """Not `str.format`: the text may come from a worker."""
+    detail = row.detail
+    for name, value in problem.values.items():
+        detail = detail.replace(f"{{{name}}}", str(value))
+    return detail

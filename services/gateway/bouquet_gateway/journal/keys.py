@@ -1,0 +1,57 @@
+"""The keys that the journal names persons by: one, and perhaps the next, which takes its place as a day begins.
+
+A day has one key: `stats` counts a person once a day, and cannot know one again under another key.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from bouquet_gateway.access.tokens import KEY_BYTES
+from bouquet_mesh.pseudonym import Key
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
+from bouquet_proto.names import GATEWAY_PREFIX
+
+
+class Keys(Struct, frozen=True):
+    key: Key
+    following: Key | None = None
+    follows_at: float = math.inf
+    """Midnight, UTC, in seconds since the epoch."""
+
+    def at(self, moment: float) -> Key:
+        return self.key if self.following is None or moment < self.follows_at else self.following
+
+
+def keys_of(setting: Secret) -> Keys:
+    """`name:secret`, and after a comma perhaps `YYYY-MM-DD:secret`. Raises `SettingsError`."""
+    present, *following = map(_key, setting.reveal().split(","))
+    match following:
+        case []:
+            return Keys(present)
+        case [key]:
+            return Keys(present, key, _midnight(key.name))
+        case _:
+            raise _wrong("names two keys at most")
+
+
+def _key(text: str) -> Key:
+    name, _, secret = text.strip().partition(":")
+    if not name or len(secret.encode()) < KEY_BYTES:
+        raise _wrong(f"must be name:secret of {KEY_BYTES} bytes, or {GATEWAY_PREFIX}JOURNAL false")
+    return Key(name, Secret(secret))
+
+
+def _midnight(day: str) -> float:
+    try:
+        return datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        raise _wrong("the name of the second key must be the day from which it counts, YYYY-MM-DD") from None
+
+
+def _wrong(need: str) -> SettingsError:
+    return SettingsError([f"{GATEWAY_PREFIX}JOURNAL_KEY: {need}"])

@@ -1,0 +1,120 @@
+"""Announced maintenance windows, by authority, in Paris time (http-contract §5.6).
+
+    MEN 01:10-02:30; CNAF & MSA sunday 23:00-23:45; ACME 2026-05-01 22:00-06:00
+
+Each is daily, weekly or of one day; one that ends no later than it begins goes on into the next day.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeAlias
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from bouquet_gateway.errors.problems import Problem
+from bouquet_mesh.settings import SettingsError
+from bouquet_proto.names import GATEWAY_PREFIX
+from bouquet_proto.offer import Authority
+
+PARIS = ZoneInfo("Europe/Paris")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+WINDOW = re.compile(
+    rf"(?P<label>\S.*?)\s+((?P<day>{'|'.join(WEEKDAYS)}|\d{{4}}-\d\d-\d\d)\s+)?"
+    r"(?P<start>\d\d:\d\d)\s*-\s*(?P<end>\d\d:\d\d)"
+)
+
+
+class Window(Struct, frozen=True):
+    label: str
+    start: time
+    end: time
+    day: int | date | None = None
+    """A weekday (Monday is 0), a date, or every day."""
+
+    def begins_on(self, day: date) -> bool:
+        return self.day in (None, day.weekday(), day)
+
+    def ends_at(self, day: date) -> datetime:
+        """When the one that begins on `day` is over."""
+        return datetime.combine(day + timedelta(days=self.end <= self.start), self.end, PARIS)
+
+    def starts_at(self, day: date) -> datetime:
+        return datetime.combine(day, self.start, PARIS)
+
+
+Windows: TypeAlias = tuple[Window, ...]
+
+
+class Open(Struct, frozen=True):
+    """A window that is open now."""
+
+    start: str
+    end: str
+    left_s: int
+
+
+def parse_windows(text: str) -> Windows:
+    """Raises `SettingsError`, which tells which ones cannot be read."""
+    rows = [row.strip() for row in re.split("[;\n]", text) if row.strip()]
+    windows = [_parse(row) for row in rows]
+    if wrong := [str(number) for number, window in enumerate(windows, 1) if window is None]:
+        where = ", ".join(wrong)
+        raise SettingsError([f"{GATEWAY_PREFIX}MAINTENANCE: window {where} is not LABEL [DAY] HH:MM-HH:MM"])
+    return tuple(window for window in windows if window is not None)
+
+
+def open_window(windows: Windows, label: str, now: datetime) -> Open | None:
+    """The one that ends last, where several are open."""
+    found = [
+        Open(f"{window.start:%H:%M}", f"{window.end:%H:%M}", math.ceil((ends - now).total_seconds()))
+        for window, starts, ends in _around(windows, label, now)
+        if starts <= now < ends
+    ]
+    return max(found, key=lambda opened: opened.left_s, default=None)
+
+
+def open_until(windows: Windows, label: str, now: datetime) -> datetime | None:
+    """When the window that is open now ends, the last of several. In UTC."""
+    return max((ends for _, starts, ends in _around(windows, label, now) if starts <= now < ends), default=None)
+
+
+def has_ended_since(windows: Windows, label: str, since: datetime, now: datetime) -> bool:
+    return any(since < ends <= now for _, _, ends in _around(windows, label, now))
+
+
+def refuse_in_window(windows: Windows, authority: Authority, now: datetime) -> None:
+    """Raises `Problem` when the authority is in maintenance: nobody is asked then."""
+    if opened := open_window(windows, authority.label, now):
+        values = {"start": opened.start, "end": opened.end}
+        raise Problem("maintenance", authority=authority, meta={"retry_in": opened.left_s}, values=values)
+
+
+def _around(windows: Windows, label: str, now: datetime) -> Iterator[tuple[Window, datetime, datetime]]:
+    """The label's windows that began today or on the two days before, when each starts and when it ends. In UTC: the
+    clocks may change in between."""
+    today = now.astimezone(PARIS).date()
+    for window in windows:
+        for day in (today - timedelta(days=days) for days in range(3)):
+            if window.label == label and window.begins_on(day):
+                yield window, window.starts_at(day).astimezone(UTC), window.ends_at(day).astimezone(UTC)
+
+
+def _parse(row: str) -> Window | None:
+    match = WINDOW.fullmatch(row)
+    try:
+        return match and Window(
+            match["label"], time.fromisoformat(match["start"]), time.fromisoformat(match["end"]), _day(match["day"])
+        )
+    except ValueError:  # 25:00, the 31st of June
+        return None
+
+
+def _day(text: str | None) -> int | date | None:
+    if text is None:
+        return None
+    return WEEKDAYS.index(text) if text in WEEKDAYS else date.fromisoformat(text)

@@ -1,0 +1,82 @@
+"""Asks the allowed providers to describe themselves, and keeps what they said: a new worker needs no restart here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Iterable
+
+from bouquet_gateway import metrics
+from bouquet_gateway.offers.catalogue import Catalogue
+from bouquet_gateway.offers.checks import Territories, read_offer
+from bouquet_mesh.bus.api import Calling
+from bouquet_proto.deadline import Deadline
+from bouquet_proto.messages import Describe, Found
+from bouquet_proto.offer import Offer
+
+log = logging.getLogger(__name__)
+
+ASK_TIMEOUT_S = 2.0
+MISSING_RETRY_S = 1.0
+REFRESH_S = 30.0
+
+
+class Discovery:
+    """An offer once heard is kept when its worker goes away: its paths then answer that the provider is unavailable."""
+
+    def __init__(
+        self,
+        bus: Calling,
+        allowed: Iterable[str],
+        serve: Callable[[Catalogue], None],
+        territories: Territories | None = None,
+    ) -> None:
+        self._bus = bus
+        self._allowed = tuple(allowed)
+        self._territories = territories or {}
+        self._serve = serve
+        self._offers: dict[str, Offer] = {}
+        self._asked = asyncio.Event()
+        self.silent = set(self._allowed)
+        """Those that did not answer when they were last asked."""
+        for provider in self._allowed:
+            metrics.OPERATIONS.labels(provider).set(0)
+            metrics.OFFERS_REFUSED.labels(provider, "offer unreadable")  # from 0 on, so that a rate sees the first one
+            for result in ("refused", "trimmed"):
+                metrics.REPLIES_RESHAPED.labels(provider, result)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every allowed provider has been heard: until then an unknown path may be a late worker's."""
+        return self._offers.keys() >= set(self._allowed)
+
+    async def asked_once(self) -> None:
+        await self._asked.wait()
+
+    async def run(self) -> None:
+        """Never ends by itself. Missing providers are asked every second, known ones every half minute."""
+        refresh_in_s = 0.0
+        while True:
+            missing = [name for name in self._allowed if name not in self._offers]
+            everyone = refresh_in_s <= 0
+            await asyncio.gather(*(self._ask(name) for name in (self._allowed if everyone else missing)))
+            refresh_in_s = REFRESH_S if everyone else refresh_in_s - MISSING_RETRY_S
+            self._asked.set()
+            await asyncio.sleep(MISSING_RETRY_S)
+
+    async def _ask(self, provider: str) -> None:
+        describe = Describe(id=str(uuid.uuid4()), deadline=Deadline.after(ASK_TIMEOUT_S).at)
+        match await self._bus.call(provider, describe):
+            case Found(data=data):
+                self.silent.discard(provider)
+                offer = read_offer(provider, data, self._territories)
+            case _:
+                self.silent.add(provider)
+                return
+        if offer is None or offer == self._offers.get(provider):
+            return
+        self._offers[provider] = offer
+        metrics.OPERATIONS.labels(provider).set(len(offer.operations))
+        log.info("offer heard", extra={"provider": provider, "operations": len(offer.operations)})
+        self._serve(Catalogue(self._offers[name] for name in self._allowed if name in self._offers))

@@ -1,0 +1,46 @@
+"""The grammar of public paths: their envelope, their version, and what counts as the same path."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, TypeAlias
+
+from bouquet_proto.query import leading_integer
+
+Envelope: TypeAlias = Literal["v2", "v3"]
+
+
+V2_PREFIX = "/api/"
+"""Of the v2 resources and of the helpers that have always spoken like them."""
+
+
+V2 = 0
+"""The version of a path without version."""
+
+
+SLASHES = re.compile("/+")
+
+
+VERSIONED = re.compile(r"/v([^/]*\d[^/]*)/(.+)")
+
+
+def tidy(path: str) -> str:
+    """The reference's routes take a slash at the end, or several for one, as nothing: a client's base URL may end with
+    one."""
+    return SLASHES.sub("/", path).rstrip("/") if path.endswith("/") or "//" in path else path
+
+
+def envelope_of(path: str) -> Envelope:
+    return "v2" if tidy(path).startswith(V2_PREFIX) else "v3"
+
+
+def split(path: str) -> tuple[str, int]:
+    """`/v3/men/scolarites/identite` is version 3 of `men/scolarites/identite`; a path without version is its own.
+
+    The first has no leading slash, so that `/men/scolarites/identite` is no version of anything.
+    """
+    versioned = VERSIONED.fullmatch(path)
+    return (versioned[2], leading_integer(versioned[1])) if versioned else (path, V2)
+
+
+READING = ("GET", "HEAD")

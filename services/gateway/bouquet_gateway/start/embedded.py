@@ -1,0 +1,80 @@
+"""The embedded bus hosts the installed workers in the gateway's own process; in a sandbox, the casebook instead."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from importlib.metadata import entry_points
+from typing import Any, Protocol
+
+from bouquet_mesh.bus.api import Bus
+from bouquet_mesh.outbox.api import Outbox
+from bouquet_proto.names import CASEBOOK, SERVICES, WORKERS
+from bouquet_proto.offer import Offer, Operation
+
+log = logging.getLogger(__name__)
+
+
+class Hosted(Protocol):
+    """What the gateway knows of a worker, or of the casebook."""
+
+    def offers(self) -> tuple[Offer, ...]: ...
+
+    def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[object]: ...
+
+
+class Service(Protocol):
+    """What the gateway asks on its own account, and what collects the journal from `outbox`, where there is one."""
+
+    def running(
+        self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None
+    ) -> AbstractAsyncContextManager[object]: ...
+
+
+def installed(*, sandbox: bool) -> dict[str, Hosted]:
+    """By entry point name: that of the provider."""
+    return _loaded(CASEBOOK if sandbox else WORKERS)
+
+
+def services() -> dict[str, Service]:
+    """The registry, where it is installed."""
+    return _loaded(SERVICES)
+
+
+def _loaded(group: str) -> dict[str, Any]:
+    entries = entry_points(group=group)
+    return {entry.name: entry.load() for entry in sorted(entries, key=lambda entry: entry.name)}
+
+
+def providers(hosts: Mapping[str, Hosted]) -> tuple[str, ...]:
+    return tuple(offer.provider for host in hosts.values() for offer in host.offers())
+
+
+def scopes(hosts: Mapping[str, Hosted]) -> frozenset[str]:
+    """Every scope that admits a call or opens a field."""
+    operations = (operation for host in hosts.values() for offer in host.offers() for operation in offer.operations)
+    return frozenset(scope for operation in operations for scope in _scopes(operation))
+
+
+def _scopes(operation: Operation) -> set[str]:
+    opening = (scope for alternatives in operation.fields.values() for scope in "&".join(alternatives).split("&"))
+    return {*operation.scopes, *opening}
+
+
+@asynccontextmanager
+async def hosting(
+    bus: Bus,
+    outbox: Outbox | None,
+    environ: Mapping[str, str],
+    hosts: Mapping[str, Hosted],
+    services: Mapping[str, Service],
+) -> AsyncIterator[None]:
+    """Starts them; raises `SettingsError` when one lacks its settings."""
+    log.warning("embedded bus: gateway and workers share one process", extra={"hosted": [*hosts, *services]})
+    async with AsyncExitStack() as stack:
+        for host in hosts.values():
+            await stack.enter_async_context(host.running(bus, environ))
+        for service in services.values():
+            await stack.enter_async_context(service.running(bus, environ, outbox))
+        yield

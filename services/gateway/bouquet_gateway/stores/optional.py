@@ -1,0 +1,70 @@
+"""A store on the network that the gateway can do without: bounded time, no exception, one log line each way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import ParamSpec, TypeVar
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from bouquet_gateway import metrics
+from bouquet_gateway.stores.pipelining import Together
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.tls.context import trouble_of, verified
+from bouquet_proto.names import GATEWAY_PREFIX
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+TIMEOUT_S = 0.5
+PAUSE_S = 1.0
+"""How long a store that failed is left alone, so that its silence costs one wait and not one a call."""
+
+
+def open_redis(url: Secret) -> Redis:
+    """To be closed. Raises `SettingsError`."""
+    checked = verified(url, f"{GATEWAY_PREFIX}CACHE_URL")
+    return Together.from_url(checked, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+
+
+class BestEffort:
+    def __init__(self, store: str) -> None:
+        self._store = store
+        self._up = True
+        self._gauge = metrics.STORE_UP.labels(store)
+        self._gauge.set(1)
+        self._asked_again_at = 0.0
+
+    async def attempt(self, otherwise: T, work: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `work` gives, or `otherwise` when the store is away."""
+        if time.monotonic() < self._asked_again_at:
+            return otherwise
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                result = await work(*args, **kwargs)
+        except (RedisError, OSError, TimeoutError) as error:
+            self._lost(error)
+            return otherwise
+        self._found()
+        return result
+
+    def _lost(self, error: Exception) -> None:
+        self._asked_again_at = time.monotonic() + PAUSE_S
+        if self._up:
+            log.warning(
+                "store unavailable", extra={"store": self._store, "error": trouble_of(error) or type(error).__name__}
+            )
+        self._up = False
+        self._gauge.set(0)
+
+    def _found(self) -> None:
+        if not self._up:
+            log.info("store returned", extra={"store": self._store})
+            self._gauge.set(1)
+        self._up = True

@@ -1,0 +1,104 @@
+"""What the tests of the bus share: a request, a worker, and how to wait for what no event tells."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+from aio_pika.abc import AbstractChannel, AbstractQueue
+from msgspec import Raw
+
+from bouquet_mesh.bus.amqp import AmqpBus, open_amqp_bus
+from bouquet_mesh.bus.api import Bus, Handler, Serving
+from bouquet_proto.identity import Identite
+from bouquet_proto.messages import Found, Lookup, Reply, Request
+from bouquet_proto.names import QUEUE_ARGUMENTS, queue_of
+
+PROVIDER = "cnaf"
+FOUND = Found(Raw(b'{"valeur":1234}'))
+
+Condition: TypeAlias = Callable[[], bool]
+
+
+def lookup(id: str = "5f1c", *, within_s: float = 5.0) -> Lookup:
+    return Lookup(id=id, deadline=time.time() + within_s, operation="op", identity=Identite(nom_naissance="DURANT"))
+
+
+async def until(condition: Condition, *, within_s: float = 10.0) -> None:
+    """Returns as soon as the condition holds."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 - what is waited for is a library's or a broker's, without an event
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def connected(url: str, name: str = "tests") -> AsyncIterator[AmqpBus]:
+    """A bus whose broker is there."""
+    async with open_amqp_bus(url, name) as bus:
+        await until(lambda: bus.ready)
+        yield bus
+
+
+async def until_answered(bus: Bus, reply: Reply, *, within_s: float = 20.0) -> None:
+    """Calls the provider again and again until the answer is this one."""
+    async with asyncio.timeout(within_s):
+        while True:
+            if await bus.call(PROVIDER, lookup("probe", within_s=0.3)) == reply:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def queue_without_a_worker(channel: AbstractChannel, provider: str = PROVIDER) -> AbstractQueue:
+    """A provider's queue as its worker declares it."""
+    return await channel.declare_queue(queue_of(provider), durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS)
+
+
+@asynccontextmanager
+async def serving(
+    bus: Bus, handler: Handler, *, provider: str = PROVIDER, concurrency: int = 8, drain_s: float = 5.0
+) -> AsyncIterator[Serving]:
+    """A worker that requests reach from the first line of the context on."""
+    async with bus.serve(provider, handler, concurrency=concurrency, drain_s=drain_s) as intake:
+        await until(lambda: intake.consuming)
+        yield intake
+
+
+async def find(_: Request) -> Reply:
+    """The quickest handler there is."""
+    return FOUND
+
+
+class Desk:
+    """A handler that answers when it is told to, and knows what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.abandoned: list[str] = []
+        self.open = asyncio.Event()
+        self._busy = asyncio.Event()
+
+    async def __call__(self, request: Request) -> Reply:
+        self.asked.append(request.id)
+        self._busy.set()
+        try:
+            await self.open.wait()
+        except asyncio.CancelledError:
+            self.abandoned.append(request.id)
+            raise
+        return FOUND
+
+    async def busy(self) -> None:
+        """Returns once a request is at the desk."""
+        async with asyncio.timeout(10):
+            await self._busy.wait()
+
+
+class Stopwatch:
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def seconds(self) -> float:
+        return time.monotonic() - self._began

@@ -1,0 +1,34 @@
+"""A collector of the tests: it keeps what it collects."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from bouquet_mesh.outbox.api import MOST, Outbox
+from bouquet_mesh.tasks import alongside
+from tests.mesh.buses import until
+
+
+class Archive:
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+
+    async def has(self, bodies: Iterable[bytes], *, within_s: float = 30.0) -> None:
+        """Returns once it has them all."""
+        wanted = set(bodies)
+        await until(lambda: wanted.issubset(self.bodies), within_s=within_s)
+
+
+@asynccontextmanager
+async def collecting(outbox: Outbox, *, most: int = MOST, wait_s: float = 0.02) -> AsyncIterator[Archive]:
+    archive = Archive()
+    async with alongside(_collect(outbox, archive, most, wait_s)):
+        yield archive
+
+
+async def _collect(outbox: Outbox, archive: Archive, most: int, wait_s: float) -> None:
+    async with outbox.collect(most=most, wait_s=wait_s) as batches:
+        async for batch in batches:
+            archive.bodies.extend(batch.bodies)
+            await batch.done()

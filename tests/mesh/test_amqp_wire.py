@@ -1,0 +1,239 @@
+"""Frames as pamqp reads and writes them, and the reader that keeps those of messages from aiormq."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pamqp.frame
+import pytest
+from pamqp.base import Frame
+from pamqp.body import ContentBody
+from pamqp.commands import Basic, Channel
+from pamqp.header import ContentHeader
+from pamqp.heartbeat import Heartbeat
+
+from bouquet_mesh.amqp import frames
+from bouquet_mesh.amqp.frames import Properties, ack, header_in, message
+from bouquet_mesh.amqp.wire import MOST_BODY_BYTES, Outlet, Wire, _Reader
+from bouquet_mesh.outbox.amqp import PACKAGE_BYTES, PACKAGE_MOST, packed, unpacked
+from bouquet_proto.messages import MAX_BYTES
+
+CHANNEL = 3
+OURS = Properties(correlation_id="c" * 32, reply_to="bouquet.replies.ab", expiration="9000", message_id="7")
+
+
+def unmarshalled(data: bytes) -> Iterator[tuple[int, object]]:
+    while data:
+        size, channel, frame = pamqp.frame.unmarshal(data)
+        yield channel, frame
+        data = data[size:]
+
+
+def marshalled(*parts: Frame | ContentBody | ContentHeader | Heartbeat, channel: int = CHANNEL) -> bytes:
+    return b"".join(pamqp.frame.marshal(part, channel) for part in parts)
+
+
+def delivered(tag: int, body: bytes, properties: Basic.Properties) -> bytes:
+    deliver = Basic.Deliver(consumer_tag="ctag", delivery_tag=tag, redelivered=tag == 2, exchange="x", routing_key="k")
+    halves = [ContentBody(half) for half in (body[:2], body[2:]) if half]
+    return marshalled(deliver, ContentHeader(body_size=len(body), properties=properties), *halves)
+
+
+@pytest.mark.parametrize("properties", [Properties(), OURS, Properties(is_kept=True, message_id="1")])
+def test_what_we_write_pamqp_reads(properties: Properties) -> None:
+    written = message(
+        CHANNEL, b"abcde", properties, exchange="é", routing_key="bouquet.q.cnaf", mandatory=True, most_bytes=2
+    )
+    frames = [frame for channel, frame in unmarshalled(written) if channel == CHANNEL]
+    publish, header, *bodies = frames
+    assert isinstance(publish, Basic.Publish)
+    assert (publish.exchange, publish.routing_key, publish.mandatory) == ("é", "bouquet.q.cnaf", True)
+    assert isinstance(header, ContentHeader)
+    theirs = header.properties
+    assert (header.body_size, theirs.content_type, theirs.delivery_mode) == (
+        5,
+        "application/json",
+        2 if properties.is_kept else 1,
+    )
+    for name in ("correlation_id", "reply_to", "expiration", "message_id"):
+        assert (getattr(theirs, name) or "") == getattr(properties, name)
+    assert [body.value for body in bodies if isinstance(body, ContentBody)] == [b"ab", b"cd", b"e"]
+
+
+def test_an_empty_message_has_no_body_frame() -> None:
+    written = message(CHANNEL, b"", OURS, exchange="", routing_key="q", mandatory=False, most_bytes=10)
+    assert len(list(unmarshalled(written))) == 2
+
+
+@pytest.mark.parametrize("multiple", [True, False])
+def test_pamqp_reads_our_acknowledgement(multiple: bool) -> None:
+    [(channel, frame)] = unmarshalled(ack(CHANNEL, 2**40, multiple=multiple))
+    assert isinstance(frame, Basic.Ack)
+    assert (channel, frame.delivery_tag, frame.multiple) == (CHANNEL, 2**40, multiple)
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        Basic.Properties(),
+        Basic.Properties(correlation_id="c", message_id="m"),
+        Basic.Properties(
+            content_type="t",
+            content_encoding="e",
+            headers={"a": 1, "b": {"c": "d"}},
+            delivery_mode=2,
+            priority=9,
+            correlation_id="c",
+            reply_to="r",
+            expiration="1",
+            message_id="m",
+            timestamp=None,
+            message_type="x",
+            user_id="u",
+            app_id="app",
+        ),
+    ],
+)
+def test_we_read_whatever_properties_others_write(theirs: Basic.Properties) -> None:
+    frame = marshalled(ContentHeader(body_size=12, properties=theirs))
+    size, ours = header_in(frame, frames.FRAME.size)
+    assert size == 12
+    for name in ("correlation_id", "reply_to", "expiration", "message_id"):
+        assert getattr(ours, name) == (getattr(theirs, name) or "")
+
+
+def test_a_correlation_id_of_any_bytes_goes_back_as_it_came() -> None:
+    frame = marshalled(ContentHeader(body_size=0, properties=Basic.Properties(correlation_id="abc")))
+    _, ours = header_in(frame.replace(b"abc", b"a\xffc"), frames.FRAME.size)
+    reply = message(CHANNEL, b"", ours, exchange="", routing_key="", mandatory=False, most_bytes=10)
+    assert b"a\xffc" in reply
+
+
+class Sink(asyncio.WriteTransport):
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+
+    def is_closing(self) -> bool:
+        return False
+
+    def write(self, data: object) -> None:
+        assert isinstance(data, bytes)
+        self.written += data
+
+
+class Numbered:
+    """All that a wire wants of aiormq's channel to publish."""
+
+    number = CHANNEL
+    max_content_size = 131064
+
+    async def basic_consume(self, *_: object, **__: object) -> Basic.ConsumeOk:
+        return Basic.ConsumeOk("ctag")
+
+
+@pytest.fixture
+async def wire() -> Wire:
+    return Wire(Numbered(), Outlet(Sink()))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 7, 64, 10_000])
+async def test_messages_come_to_us_and_the_rest_to_aiormq_however_it_is_cut(wire: Wire, chunk_bytes: int) -> None:
+    came: list[tuple[int, bool, str, bytes]] = []
+    await wire.consume("q", lambda one: came.append((one.tag, one.redelivered, one.properties.reply_to, one.body)))
+    theirs: list[Frame | Heartbeat] = [Basic.QosOk(), Channel.FlowOk(active=True)]
+    whole = (
+        marshalled(Basic.QosOk())
+        + delivered(1, b"hello", Basic.Properties(reply_to="home", headers={"a": "b"}))
+        + marshalled(Heartbeat(), channel=0)
+        + delivered(2, b"", Basic.Properties())
+        + marshalled(Channel.FlowOk(active=True))
+    )
+    reader = _Reader({CHANNEL: wire}, asyncio.get_running_loop())
+    for start in range(0, len(whole), chunk_bytes):
+        reader.feed_data(whole[start : start + chunk_bytes])
+    reader.feed_eof()
+    assert came == [(1, False, "home", b"hello"), (2, True, "", b"")]
+    passed = list(unmarshalled(await reader.read()))
+    assert [type(frame) for _, frame in passed] == [type(theirs[0]), Heartbeat, type(theirs[1])]
+
+
+def feed(wire: Wire, data: bytes) -> None:
+    _Reader({CHANNEL: wire}, asyncio.get_running_loop()).feed_data(data)
+
+
+HOSTILE = {
+    "a frame without end": frames.FRAME.pack(frames.BODY, CHANNEL, 2**32 - 1) + b"x" * 64,
+    "a frame that ends otherwise": marshalled(Basic.QosOk())[:-1] + b"\x00",
+    "a body of more than its header says": delivered(1, b"ab", Basic.Properties()) + marshalled(ContentBody(b"more")),
+    "a body without a header": marshalled(ContentBody(b"more")),
+    "a return of nothing we sent": marshalled(
+        Basic.Return(reply_code=312, exchange="", routing_key="q"), ContentHeader(body_size=0)
+    ),
+}
+
+
+@pytest.mark.parametrize("bytes_", HOSTILE)
+async def test_what_cannot_be_read_ends_the_connection_and_nothing_after_it_is_heard(bytes_: str, wire: Wire) -> None:
+    came: list[int] = []
+    await wire.consume("q", lambda one: came.append(one.tag))
+    reader = _Reader({CHANNEL: wire}, asyncio.get_running_loop())
+    reader.feed_data(HOSTILE[bytes_])
+    reader.feed_data(delivered(9, b"later", Basic.Properties()))
+    with pytest.raises(ConnectionResetError):
+        await reader.read()
+    assert 9 not in came
+
+
+async def test_of_a_message_that_is_longer_than_any_of_ours_not_all_is_kept(wire: Wire) -> None:
+    came: list[int] = []
+    await wire.consume("q", lambda one: came.append(len(one.body)))
+    part, parts = b"x" * 131_064, 400
+    deliver = Basic.Deliver(consumer_tag="ctag", delivery_tag=1, exchange="x", routing_key="k")
+    feed(wire, marshalled(deliver, ContentHeader(body_size=parts * len(part), properties=Basic.Properties())))
+    for _ in range(parts):
+        feed(wire, marshalled(ContentBody(part)))
+    [size] = came
+    assert MAX_BYTES < size < MOST_BODY_BYTES + len(part)
+
+
+async def test_a_confirm_of_several_ends_all_up_to_it(wire: Wire) -> None:
+    posted = [wire.post(b"x", Properties(), queue="q") for _ in range(4)]
+    feed(wire, marshalled(Basic.Ack(delivery_tag=3, multiple=True)))
+    assert [one.done() for one in posted] == [True, True, True, False]
+    feed(wire, marshalled(Basic.Nack(delivery_tag=4)))
+    assert [type(one.exception()).__name__ for one in posted] == ["NoneType"] * 3 + ["Refused"]
+
+
+async def test_what_is_returned_ends_its_own_post_though_it_is_confirmed_after(wire: Wire) -> None:
+    first, second = [wire.post(b"x", Properties(), queue="q") for _ in range(2)]
+    returned = Basic.Return(reply_code=312, reply_text="NO_ROUTE", exchange="", routing_key="q")
+    header = ContentHeader(body_size=1, properties=Basic.Properties(message_id="2"))
+    feed(wire, marshalled(returned, header, ContentBody(b"x"), Basic.Ack(delivery_tag=2, multiple=True)))
+    assert first.exception() is None
+    assert type(second.exception()).__name__ == "Returned"
+
+
+async def test_what_is_posted_ends_with_its_channel(wire: Wire) -> None:
+    waiting = wire.post(b"x", Properties(), queue="q")
+    feed(wire, marshalled(Channel.Close(404, "NOT_FOUND", 60, 40)))
+    late = wire.post(b"x", Properties(), queue="q")
+    wire.close()
+    assert [type(one.exception()) for one in (waiting, late)] == [ConnectionResetError] * 2
+
+
+@pytest.mark.parametrize(
+    "bodies",
+    [[], [b""], [b"%d" % n for n in range(3 * PACKAGE_MOST + 1)], [b"x" * (PACKAGE_BYTES // 2)] * 5, [b"y" * 300_000]],
+)
+def test_what_is_packed_is_unpacked_in_order(bodies: list[bytes]) -> None:
+    packages = list(packed(bodies))
+    assert [body for package in packages for body in unpacked(package)] == bodies
+    assert all(len(unpacked(package)) <= PACKAGE_MOST for package in packages)
+    assert len(packages) <= len(bodies)
+
+
+@pytest.mark.parametrize("foreign", [b"", b"{}", b"\xc1", b"\x90", b"[1]"])
+def test_what_no_sender_of_ours_packed_is_one_body(foreign: bytes) -> None:
+    assert unpacked(foreign) == [foreign]

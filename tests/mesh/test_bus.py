@@ -1,0 +1,457 @@
+"""What a bus promises, once for both transports. What only a broker can do is in test_bus_amqp.py."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from typing import Any, cast
+
+import pytest
+from msgspec import Raw, Struct, structs
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+from prometheus_client import REGISTRY
+
+from bouquet_mesh.bus.api import Bus, Handler
+from bouquet_mesh.bus.open import open_bus
+from bouquet_mesh.observe import spans
+from bouquet_mesh.settings import SettingsError
+from bouquet_proto.messages import Describe, Failed, Found, NotFound, Rejected, Reply, Request
+from tests.mesh.buses import FOUND, PROVIDER, Desk, Stopwatch, find, lookup, serving, until, until_answered
+
+BROKERS = [pytest.param(name, marks=pytest.mark.broker) for name in ("rabbitmq3", "rabbitmq4")]
+
+
+@pytest.fixture(scope="module", params=["memory", *BROKERS])
+def url(request: pytest.FixtureRequest) -> str:
+    return "memory:" if request.param == "memory" else str(request.getfixturevalue(request.param).vhost())
+
+
+@pytest.fixture
+async def bus(url: str) -> AsyncIterator[Bus]:
+    async with open_bus(url, "tests") as bus:
+        await until(lambda: bus.ready)
+        yield bus
+
+
+@pytest.fixture
+def finished(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(spans, "_tracer", provider.get_tracer("tests"))
+    yield exporter
+    provider.shutdown()
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        FOUND,
+        NotFound("unknown_person", {"provider": "CNAF"}),
+        Rejected("ambiguous"),
+        Failed("upstream_timeout", retry_in_s=30, meta={"attempts": 2}),
+    ],
+    ids=lambda reply: reply.__struct_config__.tag,
+)
+async def test_a_call_brings_back_what_the_handler_answered(bus: Bus, reply: Reply) -> None:
+    async def handler(_: Request) -> Reply:
+        return reply
+
+    async with serving(bus, handler):
+        assert await bus.call(PROVIDER, lookup()) == reply
+
+
+async def test_a_handler_gets_the_request_that_was_sent(bus: Bus) -> None:
+    received: list[Request] = []
+
+    async def handler(request: Request) -> Reply:
+        received.append(structs.replace(request, traceparent=""))
+        return FOUND
+
+    sent = lookup()
+    async with serving(bus, handler):
+        await bus.call(PROVIDER, sent)
+    assert received == [sent]
+
+
+async def test_a_worker_is_asked_to_describe_itself_by_the_same_call(bus: Bus) -> None:
+    async def handler(request: Request) -> Reply:
+        return Found(Raw(b'{"provider":"cnaf"}')) if isinstance(request, Describe) else Failed("worker_bug")
+
+    async with serving(bus, handler):
+        describe = Describe(id="d", deadline=lookup().deadline)
+        assert await bus.call(PROVIDER, describe) == Found(Raw(b'{"provider":"cnaf"}'))
+
+
+async def test_a_provider_that_nobody_serves_is_not_deployed_and_that_is_known_at_once(bus: Bus) -> None:
+    watch = Stopwatch()
+    assert await bus.call("nobody", lookup()) == Failed("not_deployed")
+    assert watch.seconds() < 0.5
+
+
+async def test_a_provider_is_not_deployed_any_more_once_its_worker_has_left(bus: Bus) -> None:
+    async with serving(bus, find):
+        assert await bus.call(PROVIDER, lookup()) == FOUND
+    await until_answered(bus, Failed("not_deployed"))
+
+
+async def test_a_worker_that_has_left_consumes_nothing(bus: Bus) -> None:
+    async with serving(bus, find) as intake:
+        assert intake.consuming
+    assert not intake.consuming
+
+
+async def test_a_provider_may_leave_and_come_back(bus: Bus) -> None:
+    async with serving(bus, find):
+        pass
+    async with serving(bus, find):
+        assert await bus.call(PROVIDER, lookup()) == FOUND
+
+
+async def test_a_call_ends_by_its_deadline_whatever_the_handler_does(bus: Bus) -> None:
+    async with serving(bus, Desk()):
+        watch = Stopwatch()
+        assert await bus.call(PROVIDER, lookup(within_s=0.2)) == Failed("deadline_exceeded")
+        assert 0.15 < watch.seconds() < 1.0
+
+
+async def test_a_handler_is_stopped_at_the_deadline_of_its_caller(bus: Bus) -> None:
+    desk = Desk()
+    async with serving(bus, desk):
+        await bus.call(PROVIDER, lookup("late", within_s=0.2))
+        await until(lambda: desk.abandoned == ["late"])
+
+
+async def test_work_that_expired_while_it_waited_is_not_started(bus: Bus) -> None:
+    desk = Desk()
+    async with serving(bus, desk, concurrency=1):
+        first = asyncio.create_task(bus.call(PROVIDER, lookup("first")))
+        await desk.busy()
+        assert await bus.call(PROVIDER, lookup("expired", within_s=0.1)) == Failed("deadline_exceeded")
+        desk.open.set()
+        await bus.call(PROVIDER, lookup("third"))
+        await first
+    assert desk.asked == ["first", "third"]
+
+
+async def test_a_call_whose_deadline_has_passed_is_not_sent(bus: Bus) -> None:
+    desk = Desk()
+    desk.open.set()
+    async with serving(bus, desk):
+        assert await bus.call(PROVIDER, lookup("dead", within_s=-1)) == Failed("deadline_exceeded")
+        await bus.call(PROVIDER, lookup("alive"))
+    assert desk.asked == ["alive"]
+
+
+async def test_as_many_handlers_run_as_the_concurrency_says_and_not_one_more(bus: Bus) -> None:
+    pairs, running, seen = asyncio.Barrier(2), 0, []
+
+    async def handler(_: Request) -> Reply:
+        nonlocal running
+        running += 1
+        seen.append(running)
+        await pairs.wait()
+        running -= 1
+        return FOUND
+
+    async with serving(bus, handler, concurrency=2):
+        replies = await asyncio.gather(*(bus.call(PROVIDER, lookup()) for _ in range(6)))
+    assert replies == [FOUND] * 6
+    assert max(seen) == 2
+
+
+async def test_calls_to_five_providers_take_as_long_as_the_slowest(bus: Bus) -> None:
+    together = asyncio.Barrier(5)  # each handler waits for the four others: one after another they would never end
+
+    async def handler(_: Request) -> Reply:
+        await together.wait()
+        return FOUND
+
+    async with AsyncExitStack() as workers:
+        for name in "abcde":
+            await workers.enter_async_context(serving(bus, handler, provider=name))
+        replies = await asyncio.gather(*(bus.call(name, lookup()) for name in "abcde"))
+    assert replies == [FOUND] * 5
+
+
+async def test_a_slow_call_does_not_hold_up_the_others_of_its_provider(bus: Bus) -> None:
+    desk = Desk()
+
+    async def handler(request: Request) -> Reply:
+        return await desk(request) if request.id == "slow" else FOUND
+
+    async with serving(bus, handler):
+        slow = asyncio.create_task(bus.call(PROVIDER, lookup("slow")))
+        await desk.busy()
+        assert await bus.call(PROVIDER, lookup("quick")) == FOUND
+        desk.open.set()
+        assert await slow == FOUND
+
+
+async def test_two_workers_share_the_requests_of_their_provider(bus: Bus) -> None:
+    both, seen = asyncio.Barrier(2), Counter[str]()
+
+    def worker(name: str) -> Handler:
+        async def handler(_: Request) -> Reply:
+            seen[name] += 1
+            await both.wait()  # with one request at a time, each worker must have got one
+            return FOUND
+
+        return handler
+
+    async with serving(bus, worker("a"), concurrency=1), serving(bus, worker("b"), concurrency=1):
+        replies = await asyncio.gather(*(bus.call(PROVIDER, lookup()) for _ in range(4)))
+    assert replies == [FOUND] * 4
+    assert seen == {"a": 2, "b": 2}
+
+
+async def test_an_exception_is_a_worker_bug_whose_text_is_logged_nowhere(
+    bus: Bus, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(_: Request) -> Reply:
+        raise ValueError("DURANT, née le 28/02/1990")
+
+    with caplog.at_level(logging.INFO):
+        async with serving(bus, handler):
+            assert await bus.call(PROVIDER, lookup()) == Failed("worker_bug")
+    [told] = [record for record in caplog.records if record.getMessage() == "worker bug"]
+    assert vars(told)["error"] == "ValueError"
+    assert vars(told)["at"].startswith("test_bus.py:")
+    assert not [record for record in caplog.records if "DURANT" in repr(vars(record)) + caplog.text]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [None, {"valeur": 1}, Found(Raw(b"{}")).data, Failed("upstream_timeout", meta=cast(Any, {"when": object()}))],
+    ids=["nothing", "a dict", "bare data", "what JSON cannot say"],
+)
+async def test_an_answer_that_is_no_reply_is_a_worker_bug_and_frees_its_slot(bus: Bus, answer: object) -> None:
+    async def handler(request: Request) -> Reply:
+        return cast(Reply, answer) if request.id == "bad" else FOUND
+
+    async with serving(bus, handler, concurrency=1):
+        assert await bus.call(PROVIDER, lookup("bad")) == Failed("worker_bug")
+        assert await bus.call(PROVIDER, lookup("good")) == FOUND
+
+
+async def test_a_timeout_of_the_handlers_own_is_a_bug_and_not_the_deadline(bus: Bus) -> None:
+    async def handler(_: Request) -> Reply:
+        raise TimeoutError
+
+    async with serving(bus, handler):
+        assert await bus.call(PROVIDER, lookup()) == Failed("worker_bug")
+
+
+class Stranger(Struct, frozen=True, tag="stranger"):
+    """A request of a wire that this worker does not know."""
+
+    deadline: float
+    traceparent: str = ""
+
+
+async def test_a_request_that_cannot_be_read_is_answered_as_malformed_and_frees_its_slot(bus: Bus) -> None:
+    async with serving(bus, find, concurrency=1):
+        stranger = cast(Request, Stranger(deadline=lookup().deadline))
+        assert await bus.call(PROVIDER, stranger) == Failed("malformed_request")
+        assert await bus.call(PROVIDER, lookup()) == FOUND
+
+
+async def test_data_that_is_not_json_is_a_malformed_reply(bus: Bus) -> None:
+    async def handler(_: Request) -> Reply:
+        return Found(Raw(b"<html>"))
+
+    async with serving(bus, handler):
+        assert await bus.call(PROVIDER, lookup()) == Failed("malformed_reply")
+
+
+async def test_a_large_reply_comes_back_whole(bus: Bus) -> None:
+    large = Found(Raw(b'{"text":"' + b"x" * 1_000_000 + b'"}'))
+
+    async def handler(_: Request) -> Reply:
+        return large
+
+    async with serving(bus, handler):
+        assert await bus.call(PROVIDER, lookup()) == large
+
+
+async def at_work(bus: Bus, handler: Handler) -> asyncio.Task[None]:
+    """A worker in a task of its own, which leaves when it is cancelled: the test can watch it leaving."""
+    ready = asyncio.Event()
+
+    async def work() -> None:
+        async with serving(bus, handler):
+            ready.set()
+            await asyncio.Event().wait()
+
+    working = asyncio.create_task(work())
+    await ready.wait()
+    return working
+
+
+async def test_a_worker_that_leaves_finishes_what_it_has_begun_and_takes_nothing_new(bus: Bus) -> None:
+    desk = Desk()
+    working = await at_work(bus, desk)
+    begun = asyncio.create_task(bus.call(PROVIDER, lookup("begun")))
+    await desk.busy()
+    working.cancel()
+    await until_answered(bus, Failed("not_deployed"))
+    assert not working.done()
+    desk.open.set()
+    assert await begun == FOUND
+    await asyncio.wait([working], timeout=1)
+    assert working.cancelled()
+
+
+async def test_a_worker_that_leaves_waits_no_longer_than_its_drain_limit(bus: Bus) -> None:
+    desk = Desk()
+    async with serving(bus, desk, drain_s=0.05):
+        call = asyncio.create_task(bus.call(PROVIDER, lookup("endless", within_s=0.8)))
+        await desk.busy()
+        watch = Stopwatch()
+    assert watch.seconds() < 0.5
+    assert desk.abandoned == ["endless"]
+    assert isinstance(await call, Failed)
+
+
+async def test_a_worker_that_is_cancelled_as_it_drains_leaves_no_handler_behind(bus: Bus) -> None:
+    desk = Desk()
+    working = await at_work(bus, desk)
+    call = asyncio.create_task(bus.call(PROVIDER, lookup("begun", within_s=1.0)))
+    await desk.busy()
+    working.cancel()
+    await until_answered(bus, Failed("not_deployed"))
+    working.cancel()
+    await asyncio.wait([working], timeout=1)
+    assert working.cancelled()
+    assert "begun" in desk.abandoned
+    assert isinstance(await call, Failed)
+
+
+async def test_a_cancelled_caller_leaves_nothing_behind_and_its_reply_disturbs_nobody(bus: Bus) -> None:
+    desk = Desk()
+    async with serving(bus, desk):
+        await bus.call("nobody", lookup())
+        before = asyncio.all_tasks()
+        call = asyncio.create_task(bus.call(PROVIDER, lookup("cancelled")))
+        await desk.busy()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        desk.open.set()
+        assert await bus.call(PROVIDER, lookup("next")) == FOUND
+        await until(lambda: asyncio.all_tasks() <= before)
+
+
+async def test_a_reply_that_comes_too_late_disturbs_nobody(bus: Bus) -> None:
+    async def handler(request: Request) -> Reply:
+        if request.id == "late":
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                return NotFound("too_late")  # a handler that does not let cancellation pass
+        return FOUND
+
+    async with serving(bus, handler):
+        assert await bus.call(PROVIDER, lookup("late", within_s=0.1)) == Failed("deadline_exceeded")
+        assert await bus.call(PROVIDER, lookup("next")) == FOUND
+
+
+async def fail(_: Request) -> Reply:
+    raise ValueError("DURANT")
+
+
+NOT_KEPT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0{}"
+BUG = {"bouquet.outcome": "failed", "bouquet.reason": "worker_bug", "error.type": "worker_bug"}
+
+
+@pytest.mark.parametrize(
+    ("handler", "outcome", "status"),
+    [(find, {"bouquet.outcome": "found"}, StatusCode.UNSET), (fail, BUG, StatusCode.ERROR)],
+    ids=["found", "failed"],
+)
+async def test_a_call_makes_the_same_two_spans_on_every_transport(
+    bus: Bus, finished: InMemorySpanExporter, handler: Handler, outcome: dict[str, str], status: StatusCode
+) -> None:
+    async with serving(bus, handler):
+        await bus.call(PROVIDER, lookup())
+    process, send = finished.get_finished_spans()
+    common = {"messaging.destination.name": "bouquet.q.cnaf", "bouquet.provider": "cnaf"}
+    sent = {"messaging.operation.name": "send", "messaging.operation.type": "send"}
+    processed = {"messaging.operation.name": "process", "messaging.operation.type": "process"}
+    assert facts_of(send) == ("send cnaf", SpanKind.PRODUCER, status, common | sent | outcome)
+    assert facts_of(process) == (
+        "process cnaf",
+        SpanKind.CONSUMER,
+        status,
+        common | processed | {"bouquet.operation": "op"} | outcome,
+    )
+
+
+async def test_the_workers_span_is_a_child_of_the_callers(bus: Bus, finished: InMemorySpanExporter) -> None:
+    async with serving(bus, find):
+        await bus.call(PROVIDER, lookup())
+    process, send = finished.get_finished_spans()
+    assert send.parent is None and process.parent and send.context
+    assert (process.parent.trace_id, process.parent.span_id) == (send.context.trace_id, send.context.span_id)
+
+
+@pytest.mark.parametrize("flags", ["0", "2"], ids=["none", "random"])
+async def test_a_call_in_a_trace_that_is_not_kept_makes_no_span_and_stays_in_the_trace(
+    bus: Bus, finished: InMemorySpanExporter, flags: str
+) -> None:
+    traceparent = NOT_KEPT.format(flags)
+    heard: list[str] = []
+
+    async def hear(request: Request) -> Reply:
+        heard.extend((request.traceparent, spans.traceparent()))
+        return await find(request)
+
+    async with serving(bus, hear):
+        with spans.within_trace({"traceparent": traceparent}):
+            await bus.call(PROVIDER, lookup())
+    assert heard == [traceparent, traceparent]
+    assert not finished.get_finished_spans()
+
+
+async def test_no_span_records_an_exception_whose_text_may_quote_the_person(
+    bus: Bus, finished: InMemorySpanExporter
+) -> None:
+    async with serving(bus, fail):
+        await bus.call(PROVIDER, lookup())
+    assert not [span for span in finished.get_finished_spans() if span.events or "DURANT" in span.to_json()]
+
+
+async def test_calls_are_counted_by_outcome_on_both_sides(bus: Bus) -> None:
+    labels = {
+        "provider": PROVIDER,
+        "request": "lookup",
+        "outcome": "failed",
+        "reason": "worker_bug",
+        "fault": "platform",
+    }
+
+    def counted() -> tuple[float, ...]:
+        names = ("bouquet_bus_calls_total", "bouquet_worker_requests_total")
+        return tuple(REGISTRY.get_sample_value(name, labels) or 0.0 for name in names)
+
+    calls, requests = counted()
+    async with serving(bus, fail):
+        await bus.call(PROVIDER, lookup())
+    assert counted() == (calls + 1, requests + 1)
+
+
+def facts_of(span: ReadableSpan) -> tuple[str, SpanKind, StatusCode, dict[str, Any]]:
+    attributes = {name: value for name, value in (span.attributes or {}).items() if name != "messaging.system"}
+    return span.name, span.kind, span.status.status_code, attributes
+
+
+async def test_a_url_of_no_transport_is_refused_without_being_quoted() -> None:
+    with pytest.raises(SettingsError, match="BUS_URL") as error:
+        async with open_bus("http://user:secret@localhost", "tests"):
+            pass
+    assert "secret" not in str(error.value)

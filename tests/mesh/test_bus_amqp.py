@@ -1,0 +1,118 @@
+"""The bus on RabbitMQ: what only a broker can show. How it stands faults is in tests/faults."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import NoReturn
+
+import aio_pika
+import pytest
+from yarl import URL
+
+from bouquet_mesh.bus.amqp import AmqpBus
+from bouquet_mesh.observe import logs
+from bouquet_proto.messages import Failed
+from tests.mesh.buses import FOUND, PROVIDER, Desk, connected, find, lookup, serving, until
+from tests.support.rabbitmq import RabbitNode
+from tests.support.worker import worker_process
+
+pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("impatience")]
+
+AWAY = Failed("bus_unavailable")
+
+
+@pytest.fixture(scope="module")
+def url(rabbit: RabbitNode) -> str:
+    return rabbit.vhost()
+
+
+@pytest.fixture
+async def caller(url: str) -> AsyncIterator[AmqpBus]:
+    async with connected(url) as bus:
+        yield bus
+
+
+async def test_a_cancellation_that_nobody_ordered_is_a_loss_like_any_other(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiormq closes a connection that has missed its heartbeats with CancelledError."""
+
+    async def cancelled(*_: object, **__: object) -> NoReturn:
+        monkeypatch.undo()
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(aio_pika, "connect", cancelled)
+    async with connected(url) as bus:
+        assert await bus.call(PROVIDER, lookup()) == Failed("not_deployed")
+
+
+async def test_closing_a_bus_ends_its_calls(url: str, caller: AmqpBus) -> None:
+    desk = Desk()
+    async with serving(caller, desk):
+        async with connected(url) as closing:
+            call = asyncio.create_task(closing.call(PROVIDER, lookup()))
+            await desk.busy()
+        assert await call == AWAY
+        desk.open.set()
+
+
+async def test_the_work_of_a_killed_process_is_done_by_another_worker(url: str, caller: AmqpBus) -> None:
+    async with worker_process(url) as process:
+        await process.serve()
+        call = asyncio.create_task(caller.call(PROVIDER, lookup("begun")))
+        await process.says("working on begun")
+        async with serving(caller, find):
+            await process.kill()
+            assert await call == FOUND
+
+
+async def test_a_connection_bears_the_name_of_its_process(url: str, rabbit: RabbitNode) -> None:
+    async with connected(url, "bouquet-cnaf"):
+        assert "bouquet-cnaf" in rabbit.ctl("list_connections", "client_properties")
+
+
+@pytest.fixture(scope="module")
+def cnaf_url(url: str, rabbit: RabbitNode) -> str:
+    """The url of a user that may do what a worker of one provider must, and nothing else."""
+    rabbit.ctl("add_user", "cnaf", "secret")
+    own = r"^bouquet\.q\.cnaf$"
+    rabbit.ctl("set_permissions", "--vhost", vhost(url), "cnaf", own, r"^bouquet\.replies$", own)
+    return str(URL(url).with_user("cnaf").with_password("secret"))
+
+
+async def test_a_worker_needs_no_right_but_to_its_queue_and_the_reply_exchange(caller: AmqpBus, cnaf_url: str) -> None:
+    async with connected(cnaf_url) as worker, serving(worker, find):
+        assert await caller.call(PROVIDER, lookup()) == FOUND
+
+
+async def test_a_worker_cannot_serve_another_provider(cnaf_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    async with connected(cnaf_url) as worker, worker.serve("msa", find, concurrency=1) as intake:
+        await until(lambda: any("access to queue bouquet.q.msa" in each for each in troubles(caplog)))
+        assert not intake.consuming
+
+
+async def test_no_log_quotes_a_message_even_at_debug(caller: AmqpBus, caplog: pytest.LogCaptureFixture) -> None:
+    as_configured(caplog)
+    async with serving(caller, find):
+        assert await caller.call(PROVIDER, lookup()) == FOUND
+        assert await caller.call("nobody", lookup()) == Failed("not_deployed")
+    assert "DURANT" not in caplog.text
+    assert "valeur" not in caplog.text
+
+
+def vhost(url: str) -> str:
+    return URL(url).path[1:]
+
+
+def as_configured(caplog: pytest.LogCaptureFixture) -> None:
+    """Every record that a process at level DEBUG would print."""
+    for name in logs.UNSPOKEN_LOGGERS:
+        caplog.set_level(logging.CRITICAL + 1, name)
+    caplog.set_level(logging.DEBUG)
+
+
+def troubles(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The errors for which the broker was said to be unavailable."""
+    return [vars(record)["error"] for record in caplog.records if record.getMessage() == "broker unavailable"]

@@ -1,0 +1,64 @@
+"""Certificates that settings name are watched to their end."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from math import isnan
+from pathlib import Path
+
+import pytest
+import trustme
+from aiohttp import web
+from prometheus_client import REGISTRY
+
+from bouquet_mesh.tls.certificates import ends_at
+from bouquet_mesh.tls.context import client_context
+from bouquet_worker.upstream import Upstream
+from tests.support.tls import HOST, papers, tls_site
+
+EARLIER, LATER = datetime(2030, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """Two certificates, one of which ends a year before the other."""
+    blobs = [trustme.CA().issue_cert("localhost", not_after=end).cert_chain_pems[0].bytes() for end in (LATER, EARLIER)]
+    path = tmp_path / "bundle.pem"
+    path.write_bytes(b"".join(blobs))
+    return path
+
+
+def test_a_chain_of_our_own_ends_with_its_first_certificate_to_end(bundle: Path) -> None:
+    assert ends_at(str(bundle), "own") == EARLIER.timestamp()
+
+
+def test_authorities_end_with_the_last_of_them(bundle: Path) -> None:
+    assert ends_at(str(bundle), "authority") == LATER.timestamp()
+
+
+def test_a_file_that_is_gone_or_no_certificate_has_no_end(tmp_path: Path) -> None:
+    (tmp_path / "text.pem").write_text("no certificate")
+    assert isnan(ends_at(str(tmp_path / "text.pem"), "own"))
+    assert isnan(ends_at(str(tmp_path / "gone.pem"), "own"))
+
+
+def test_what_a_setting_names_is_a_metric_that_follows_its_renewal(bundle: Path) -> None:
+    client_context("BOUQUET_TEST_URL", "https://localhost", ca_path=str(bundle))
+    name, labels = (
+        "bouquet_certificate_not_after_timestamp_seconds",
+        {"setting": "BOUQUET_TEST_URL", "use": "authority"},
+    )
+    assert REGISTRY.get_sample_value(name, labels) == LATER.timestamp()
+    renewed = trustme.CA().issue_cert("localhost", not_after=EARLIER)
+    bundle.write_bytes(renewed.cert_chain_pems[0].bytes())
+    assert REGISTRY.get_sample_value(name, labels) == EARLIER.timestamp()
+
+
+async def test_what_an_upstream_shows_is_noticed_as_we_connect(tmp_path: Path) -> None:
+    own = papers(tmp_path, ends_at=EARLIER)
+    async with tls_site(web.Application(), own) as url:
+        tls = client_context("BOUQUET_TEST_URL", url, str(own.ca), str(own.certificate), str(own.key))
+        async with Upstream("fund", url, ssl=tls) as fund:
+            await fund.get("/")
+    labels = {"setting": HOST, "use": "server"}
+    assert REGISTRY.get_sample_value("bouquet_certificate_not_after_timestamp_seconds", labels) == EARLIER.timestamp()

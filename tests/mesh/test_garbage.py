@@ -1,0 +1,45 @@
+"""What the cycle collector does in a process that serves."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from bouquet_mesh.gc_tuning import YOUNG, spare_the_started
+
+
+class Ring:
+    """Only the collector frees it."""
+
+    def __init__(self) -> None:
+        self.next = self
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[], None]]:
+    """What a process does when it serves, undone for the tests that follow."""
+    thresholds = gc.get_threshold()
+    yield spare_the_started
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+
+
+def walked() -> int:
+    return sum(isinstance(thing, Ring) for thing in gc.get_objects())
+
+
+def test_what_was_there_at_the_start_is_walked_no_more(start: Callable[[], None]) -> None:
+    ring = Ring()
+    assert walked() == 1
+    start()
+    assert walked() == 0
+    assert ring.next is ring
+
+
+def test_cycles_that_are_made_later_are_freed(start: Callable[[], None]) -> None:
+    start()
+    for _ in range(3 * YOUNG):
+        Ring()
+    assert walked() <= YOUNG

@@ -1,0 +1,153 @@
+"""What the outbox promises, once for both transports. What only a broker can do is in test_outbox_amqp.py."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bouquet_mesh.outbox import memory
+from bouquet_mesh.outbox.api import NotSent, Outbox
+from bouquet_mesh.outbox.open import open_outbox
+from bouquet_mesh.settings import SettingsError
+from tests.mesh.buses import Stopwatch
+from tests.mesh.outboxes import collecting
+
+BROKERS = [pytest.param(name, marks=pytest.mark.broker) for name in ("rabbitmq3", "rabbitmq4")]
+
+
+@pytest.fixture(params=["memory", *BROKERS])
+def url(request: pytest.FixtureRequest) -> str:
+    """Of the test's own: a durable queue remembers what the one before left."""
+    return "memory:" if request.param == "memory" else str(request.getfixturevalue(request.param).vhost())
+
+
+@pytest.fixture
+async def outbox(url: str) -> AsyncIterator[Outbox]:
+    async with open_outbox(url, "tests") as outbox:
+        async with outbox.collect():
+            pass  # has been there once, and so has its queue
+        yield outbox
+
+
+def numbered(count: int, start: int = 0) -> list[bytes]:
+    return [b"%d" % n for n in range(start, start + count)]
+
+
+async def test_what_is_posted_is_collected(outbox: Outbox) -> None:
+    async with collecting(outbox) as archive:
+        await outbox.send(numbered(1000))
+        await outbox.send([])
+        await archive.has(numbered(1000))
+    assert len(archive.bodies) == 1000
+
+
+async def test_a_batch_is_as_large_as_it_may_be_and_waits_no_longer_than_it_must(outbox: Outbox) -> None:
+    async with outbox.collect(most=10, wait_s=0.1) as batches:
+        sending = asyncio.create_task(outbox.send(numbered(25)))
+        sizes: list[int] = []
+        async with asyncio.timeout(10):
+            while sum(sizes) < 25:
+                batch = await anext(batches)
+                sizes.append(len(batch.bodies))
+                await batch.done()
+        assert max(sizes) <= 10
+        await sending
+        watch, sending = Stopwatch(), asyncio.create_task(outbox.send([b"alone"]))
+        batch = await anext(batches)
+        assert (batch.bodies, watch.seconds() < 5) == ((b"alone",), True)
+        await batch.done()
+        await sending
+
+
+async def test_a_batch_that_is_not_done_comes_again_to_the_same_collector(outbox: Outbox) -> None:
+    async with outbox.collect() as batches:
+        sending = asyncio.create_task(outbox.send([b"once more"]))
+        first = await anext(batches)
+        again = await anext(batches)
+        assert first.bodies == again.bodies == (b"once more",)
+        await again.done()
+        await sending
+        sending = asyncio.create_task(outbox.send([b"next"]))
+        assert (await anext(batches)).bodies == (b"next",)
+        sending.cancel()
+
+
+async def test_what_a_collector_leaves_undone_comes_to_the_next_one(outbox: Outbox) -> None:
+    async with outbox.collect() as batches:
+        sending = asyncio.create_task(outbox.send([b"left"]))
+        assert (await anext(batches)).bodies == (b"left",)
+    async with collecting(outbox) as archive:
+        await sending
+        await archive.has([b"left"])
+
+
+async def test_a_collector_that_is_cancelled_as_it_gathers_gives_back_what_it_has(outbox: Outbox) -> None:
+    async def gather_for_ever() -> None:
+        async with outbox.collect(most=100, wait_s=3600) as batches:
+            await anext(batches)
+
+    gathering = asyncio.create_task(gather_for_ever())
+    sending = asyncio.create_task(outbox.send(numbered(3)))
+    await asyncio.sleep(0.2)
+    gathering.cancel()
+    await asyncio.wait([gathering])
+    async with collecting(outbox) as archive:
+        await sending
+        await archive.has(numbered(3))
+
+
+async def test_collectors_share_the_work(outbox: Outbox) -> None:
+    async with outbox.collect(most=1) as one, outbox.collect(most=1) as other:
+        sending = [asyncio.create_task(outbox.send([body])) for body in numbered(2)]
+        async with asyncio.timeout(10):
+            batches = [await anext(one), await anext(other)]
+        assert sorted(batch.bodies for batch in batches) == [(b"0",), (b"1",)]
+        for batch in batches:
+            await batch.done()
+        await asyncio.gather(*sending)
+
+
+async def test_any_bytes_arrive_as_they_are(outbox: Outbox) -> None:
+    bodies = [b"", b"\xff\x00", b"x" * 300_000]
+    async with collecting(outbox) as archive:
+        await outbox.send(bodies)
+        await archive.has(bodies)
+
+
+async def test_a_batch_may_be_done_twice(outbox: Outbox) -> None:
+    async with outbox.collect(wait_s=0.02) as batches:
+        for body in numbered(3):
+            sending = asyncio.create_task(outbox.send([body]))
+            batch = await anext(batches)
+            assert batch.bodies == (body,)
+            await batch.done()
+            await batch.done()
+            await sending
+
+
+async def test_the_embedded_post_keeps_nothing_that_nobody_collects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "POST_TIMEOUT_S", 0.05)
+    async with open_outbox("memory:", "tests") as outbox:
+        for _ in range(3):
+            with pytest.raises(NotSent):
+                await outbox.send([b"taken back"])
+        async with collecting(outbox) as archive:
+            await outbox.send([b"kept"])
+        assert archive.bodies == [b"kept"]
+
+
+async def test_the_embedded_post_confirms_what_its_collector_has_done_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "POST_TIMEOUT_S", 0.1)
+    async with open_outbox("memory:", "tests") as outbox, outbox.collect() as batches:
+        sending = asyncio.create_task(outbox.send([b"begun"]))
+        await anext(batches)
+        with pytest.raises(NotSent):
+            await sending
+
+
+async def test_an_unknown_transport_is_a_wrong_setting() -> None:
+    with pytest.raises(SettingsError, match="BOUQUET_BUS_URL"):
+        async with open_outbox("kafka://somewhere", "tests"):
+            pass

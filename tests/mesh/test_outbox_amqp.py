@@ -1,0 +1,240 @@
+"""The outbox on RabbitMQ: what must not be lost is not, whatever breaks (reference/mesh-failures.md)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from struct import pack
+
+import aio_pika
+import pytest
+from aio_pika.abc import AbstractChannel
+from pamqp.common import FieldTable
+from yarl import URL
+
+from bouquet_mesh.amqp.frames import ACK, METHOD, NACK, method_in
+from bouquet_mesh.amqp.wire import Wire
+from bouquet_mesh.outbox import amqp
+from bouquet_mesh.outbox.api import NotSent, Outbox
+from bouquet_mesh.outbox.open import open_outbox
+from bouquet_proto.names import JOURNAL_QUEUE
+from tests.mesh.buses import Stopwatch, until
+from tests.mesh.outboxes import collecting
+from tests.support.proxy import Relay
+from tests.support.rabbitmq import RabbitNode
+
+pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("impatience")]
+
+SETTLED_S = 2.5
+"""A quorum queue that is younger may not survive a killed broker (see RabbitNode)."""
+
+
+@pytest.fixture
+async def outbox(broker_url: str) -> AsyncIterator[Outbox]:
+    async with ready(broker_url) as outbox:
+        yield outbox
+
+
+@pytest.fixture
+async def operator(broker_url: str) -> AsyncIterator[AbstractChannel]:
+    """Somebody else on the broker, with every right."""
+    async with await aio_pika.connect(broker_url) as connection, connection.channel() as channel:
+        yield channel
+
+
+@asynccontextmanager
+async def ready(url: str) -> AsyncIterator[Outbox]:
+    """Where a collector has been, and so has its queue."""
+    async with open_outbox(url, "tests") as outbox:
+        async with outbox.collect():
+            pass
+        yield outbox
+
+
+async def persist(outbox: Outbox, bodies: list[bytes], *, within_s: float = 60.0) -> int:
+    """Posts them until it is told that they are safe, as senders do. How often it was not."""
+    refused = 0
+    async with asyncio.timeout(within_s):
+        while True:
+            try:
+                await outbox.send(bodies)
+            except NotSent:
+                refused += 1
+                await asyncio.sleep(0.02)
+            else:
+                return refused
+
+
+async def test_nothing_that_was_confirmed_is_lost_as_the_broker_is_killed_under_load(
+    broker_url: str, rabbit: RabbitNode
+) -> None:
+    groups = [[b"%d.%d" % (group, n) for n in range(50)] for group in range(40)]
+    async with ready(broker_url) as sender, open_outbox(broker_url, "collector") as collector:
+        await persist(sender, [b"first"])
+        await asyncio.sleep(SETTLED_S)
+        async with collecting(collector) as archive:
+
+            async def send() -> int:
+                return sum([await persist(sender, group) for group in groups])
+
+            sending = asyncio.create_task(send())
+            await until(lambda: len(archive.bodies) > 100)
+            rabbit.kill()
+            await asyncio.to_thread(rabbit.start)
+            assert await sending
+            await archive.has({b"first", *(body for group in groups for body in group)})
+
+
+async def test_what_was_confirmed_outlives_a_killed_broker(broker_url: str, rabbit: RabbitNode) -> None:
+    bodies = [b"%d" % n for n in range(200)]
+    async with ready(broker_url) as outbox:
+        await asyncio.sleep(SETTLED_S)
+        await outbox.send(bodies)
+        rabbit.kill()
+        await asyncio.to_thread(rabbit.start)
+        async with collecting(outbox) as archive:
+            await archive.has(bodies)
+
+
+async def test_without_a_broker_nothing_is_posted_and_with_one_it_is(broker_url: str) -> None:
+    async with Relay(broker_url) as relay, open_outbox(relay.url, "tests") as outbox, collecting(outbox) as archive:
+        with pytest.raises(NotSent):
+            await outbox.send([b"a"])
+        await relay.open()
+        await persist(outbox, [b"a"])
+        await archive.has([b"a"])
+
+
+async def test_a_cut_connection_is_told_at_once(broker_url: str) -> None:
+    async with Relay(broker_url) as relay:
+        await relay.open()
+        async with ready(relay.url) as outbox:
+            await persist(outbox, [b"a"])
+            sending = asyncio.create_task(outbox.send([b"%d" % n * 100_000 for n in range(100)]))
+            await asyncio.sleep(0)
+            watch = Stopwatch()
+            await relay.shut()
+            with pytest.raises(NotSent):
+                await sending
+            assert watch.seconds() < 5
+
+
+async def test_a_broker_that_hangs_does_not_keep_its_sender(
+    outbox: Outbox, rabbit: RabbitNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amqp, "POST_TIMEOUT_S", 0.3)
+    await persist(outbox, [b"a"])
+    rabbit.pause()
+    try:
+        watch = Stopwatch()
+        with pytest.raises(NotSent):
+            await outbox.send([b"b"])
+        assert watch.seconds() < 5
+    finally:
+        rabbit.resume()
+    await persist(outbox, [b"b"])
+
+
+async def test_before_there_was_a_collector_nothing_is_posted_and_nothing_lost(broker_url: str) -> None:
+    async with open_outbox(broker_url, "tests") as outbox:
+        with pytest.raises(NotSent, match="Returned"):
+            await outbox.send([b"early"])
+        async with collecting(outbox) as archive:
+            await persist(outbox, [b"early"])
+            await archive.has([b"early"])
+
+
+async def test_a_sender_needs_no_right_to_declare_or_delete(broker_url: str, rabbit: RabbitNode) -> None:
+    user = URL(broker_url).path.strip("/")
+    rabbit.ctl("add_user", user, "secret")
+    rabbit.ctl("set_permissions", "--vhost", user, user, "^$", r"^amq\.default$", "^$")
+    async with ready(broker_url) as theirs, collecting(theirs) as archive:
+        async with open_outbox(str(URL(broker_url).with_user(user).with_password("secret")), "tests") as outbox:
+            await outbox.send([b"a"])
+        await archive.has([b"a"])
+
+
+async def test_a_queue_that_was_deleted_is_no_silent_loss(outbox: Outbox, operator: AbstractChannel) -> None:
+    await persist(outbox, [b"a"])
+    await operator.queue_delete(JOURNAL_QUEUE)
+    with pytest.raises(NotSent):
+        await outbox.send([b"b"])
+    async with collecting(outbox) as archive:
+        await persist(outbox, [b"b"])
+        await archive.has([b"b"])
+
+
+async def test_a_collector_whose_queue_is_deleted_comes_back_by_itself(
+    outbox: Outbox, operator: AbstractChannel
+) -> None:
+    async with collecting(outbox) as archive:
+        await persist(outbox, [b"a"])
+        await archive.has([b"a"])
+        await operator.queue_delete(JOURNAL_QUEUE)
+        await persist(outbox, [b"b"])
+        await archive.has([b"b"])
+
+
+async def test_after_a_nack_another_channel_is_used(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A channel that was nacked as a quorum queue changed its leader is nacked for minutes; a fresh one is not."""
+    nacked: set[Wire] = set()
+    takes = Wire.takes
+
+    def nack(self: Wire, kind: int, data: bytes, start: int, end: int) -> bool:
+        if kind == METHOD and method_in(data, start) == ACK and (not nacked or self in nacked):
+            nacked.add(self)
+            data, start = pack(">I", NACK) + data[start + 4 : end], 0
+        return takes(self, kind, data, start, end)
+
+    monkeypatch.setattr(Wire, "takes", nack)
+    async with ready(broker_url) as outbox, collecting(outbox) as archive:
+        assert await persist(outbox, [b"a", b"b"]) >= 1
+        await archive.has([b"a", b"b"])
+    assert len(nacked) == 1
+
+
+async def test_a_batch_of_a_lost_connection_may_be_done_and_comes_again(broker_url: str) -> None:
+    async with Relay(broker_url) as relay:
+        await relay.open()
+        async with open_outbox(relay.url, "tests") as outbox, outbox.collect(wait_s=0.02) as batches:
+            await persist(outbox, [b"a"])
+            batch = await anext(batches)
+            await relay.shut()
+            await batch.done()
+            await relay.open()
+            async with asyncio.timeout(20):
+                again = await anext(batches)
+            assert again.bodies == (b"a",)
+            await again.done()
+
+
+async def test_what_is_done_is_not_on_the_broker_any_more(outbox: Outbox, operator: AbstractChannel) -> None:
+    async with collecting(outbox, most=7) as archive:
+        await outbox.send([b"%d" % n for n in range(100)])
+        await until(lambda: len(archive.bodies) == 100)
+    queue = await operator.declare_queue(JOURNAL_QUEUE, passive=True)
+    assert queue.declaration_result.message_count == 0
+
+
+async def test_the_queue_is_a_quorum_and_what_is_on_it_persistent(outbox: Outbox, operator: AbstractChannel) -> None:
+    await outbox.send([b"a"])
+    arguments: FieldTable = {"x-queue-type": "quorum", "x-delivery-limit": amqp.ENDLESS}
+    queue = await operator.declare_queue(JOURNAL_QUEUE, durable=True, arguments=arguments)
+    message = await queue.get()
+    assert message.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
+    await message.ack()
+
+
+async def test_a_record_that_comes_back_again_and_again_is_not_dropped(outbox: Outbox) -> None:
+    """RabbitMQ 4 would drop it the 21st time, if the queue did not say otherwise."""
+    await outbox.send([b"stubborn"])
+    for _ in range(25):
+        async with outbox.collect(wait_s=0.01) as batches, asyncio.timeout(10):
+            assert (await anext(batches)).bodies == (b"stubborn",)
+
+
+async def test_a_post_that_looks_for_its_broker_stops_at_once(broker_url: str) -> None:
+    async with Relay(broker_url) as relay, open_outbox(relay.url, "tests") as outbox, outbox.collect():
+        watch = Stopwatch()
+    assert watch.seconds() < 2

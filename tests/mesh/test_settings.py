@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+from msgspec import Meta, Struct
+
+from bouquet_mesh.listen import can_listen
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError, load, load_mesh
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    base_url: str
+    client_secret: Secret
+    timeout_s: float = 4.0
+    concurrency: Annotated[int, Meta(ge=1)] = 16
+    retries: int = 1
+    verify: bool = True
+    mode: Literal["fast", "slow"] = "fast"
+    hosts: tuple[str, ...] = ()
+    proxy: str | None = None
+    spare_secret: Secret | None = None
+
+
+NEEDED = {"X_BASE_URL": "https://caf.example", "X_CLIENT_SECRET": "hunter2"}
+
+
+def problems_of(environ: dict[str, str]) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load(Settings, environ, "X_")
+    return caught.value.problems
+
+
+def test_what_is_not_given_has_its_default() -> None:
+    settings = load(Settings, NEEDED, "X_")
+    assert settings.base_url == "https://caf.example"
+    assert settings.client_secret.reveal() == "hunter2"
+    assert (settings.timeout_s, settings.concurrency, settings.hosts, settings.proxy) == (4.0, 16, (), None)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("timeout_s", "2.5", 2.5),
+        ("timeout_s", "2", 2.0),
+        ("concurrency", "8", 8),
+        ("verify", "false", False),
+        ("verify", "0", False),
+        ("mode", "slow", "slow"),
+        ("hosts", "a, b,,c", ("a", "b", "c")),
+        ("hosts", "", ()),
+        ("proxy", "http://proxy", "http://proxy"),
+    ],
+)
+def test_a_text_becomes_the_type_of_its_field(name: str, text: str, value: object) -> None:
+    assert getattr(load(Settings, NEEDED | {f"X_{name.upper()}": text}, "X_"), name) == value
+
+
+def test_an_optional_secret_is_a_secret() -> None:
+    spare = load(Settings, NEEDED | {"X_SPARE_SECRET": "swordfish"}, "X_").spare_secret
+    assert spare is not None
+    assert spare.reveal() == "swordfish"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "problem"),
+    [
+        ("X_TIMEOUT_S", "soon", "X_TIMEOUT_S: must be a number"),
+        ("X_TIMEOUT_S", "nan", "X_TIMEOUT_S: must be a number"),
+        ("X_RETRIES", "1.5", "X_RETRIES: must be a whole number"),
+        ("X_RETRIES", "", "X_RETRIES: must be a whole number"),
+        ("X_CONCURRENCY", "0", "X_CONCURRENCY: is not valid"),
+        ("X_VERIFY", "maybe", "X_VERIFY: must be true or false"),
+        ("X_MODE", "warp", "X_MODE: must be one of fast, slow"),
+        ("X_BASE_URL", "", "X_BASE_URL: is required"),
+        ("X_CLIENT_SECRET", "", "X_CLIENT_SECRET: is required"),
+        ("X_TIMEOUT", "4", "X_TIMEOUT: unknown setting; is it X_TIMEOUT_S?"),
+    ],
+)
+def test_a_wrong_variable_is_named(variable: str, text: str, problem: str) -> None:
+    assert problems_of(NEEDED | {variable: text}) == [problem]
+
+
+def test_all_problems_are_told_at_once() -> None:
+    assert problems_of({"X_TIMEOUT_S": "soon", "X_COLOUR": "red"}) == [
+        "X_BASE_URL: is required",
+        "X_CLIENT_SECRET: is required",
+        "X_TIMEOUT_S: must be a number",
+        "X_COLOUR: unknown setting",
+    ]
+
+
+def test_no_value_is_told() -> None:
+    wrong = {f"X_{name.upper()}": "hunter2" for name in Settings.__struct_fields__} | {"X_COLOUR": "hunter2"}
+    assert "hunter2" not in "\n".join(problems_of(wrong))
+
+
+def test_other_prefixes_are_other_peoples() -> None:
+    load(Settings, NEEDED | {"Y_COLOUR": "red", "PATH": "/bin"}, "X_")
+
+
+def test_the_mesh_shares_its_prefix_with_everybody() -> None:
+    others = ("CNAF_TIMEOUT_S", "A_PROVIDER_FROM_ELSEWHERE_URL", "GATEWAY_PORT", "WORKER_HEALTH_PORT")
+    environ = {f"BOUQUET_{name}": "4" for name in others} | {"BOUQUET_LOG_LEVEL": "DEBUG"}
+    assert load_mesh(environ).log_level == "DEBUG"
+
+
+def test_without_a_broker_the_bus_is_in_memory() -> None:
+    assert load_mesh({}).bus_url.reveal() == "memory:"
+
+
+@pytest.mark.parametrize(
+    ("variable", "problem"),
+    [
+        ("BOUQUET_BUS_URI", "unknown setting; is it BOUQUET_BUS_URL?"),
+        ("BOUQUET_BUSURL", "unknown setting; is it BOUQUET_BUS_URL?"),
+        ("BOUQUET_LOGS_LEVEL", "unknown setting; is it BOUQUET_LOG_LEVEL?"),
+        ("BOUQUET_LOG_FORMAT", "unknown setting"),
+        ("BOUQUET_GATWAY_PORT", "unknown setting"),
+        ("BOUQUET_REGISTERY_PORT", "unknown setting"),
+        ("BOUQUET_DEBUG", "unknown setting"),
+    ],
+)
+def test_a_slip_in_a_variable_of_the_mesh_is_no_silent_default(variable: str, problem: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_mesh({variable: "hunter2"})
+    assert caught.value.problems == [f"{variable}: {problem}"]
+
+
+LINKS = {
+    "X_SERVICE_HOST": "10.96.3.4",
+    "X_SERVICE_PORT": "80",
+    "X_SERVICE_PORT_HTTP": "80",
+    "X_PORT": "tcp://10.96.3.4:80",
+    "X_PORT_80_TCP": "tcp://10.96.3.4:80",
+    "X_PORT_80_TCP_PROTO": "tcp",
+    "X_PORT_80_TCP_PORT": "80",
+    "X_PORT_80_TCP_ADDR": "10.96.3.4",
+}
+"""As Kubernetes makes them of a Service."""
+
+
+class Listening(Struct, frozen=True):
+    port: int = 8000
+
+
+def test_what_kubernetes_tells_of_services_is_no_setting() -> None:
+    assert load(Listening, LINKS, "X_").port == 8000
+    assert load(Listening, LINKS | {"X_PORT": "9000"}, "X_").port == 9000
+    load_mesh({f"BOUQUET_{name}": value for name, value in LINKS.items()})
+
+
+def test_but_a_port_of_another_form_is_a_problem() -> None:
+    with pytest.raises(SettingsError, match="X_PORT: must be a whole number"):
+        load(Listening, {"X_PORT": "10.96.3.4:80"}, "X_")
+
+
+def test_a_value_may_be_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("hunter2\n")
+    environ = {"X_BASE_URL": "https://caf.example", "X_CLIENT_SECRET_FILE": str(file)}
+    assert load(Settings, environ, "X_").client_secret.reveal() == "hunter2"
+
+
+def test_a_file_that_is_not_there_is_one_problem(tmp_path: Path) -> None:
+    environ = NEEDED | {"X_TIMEOUT_S_FILE": str(tmp_path / "absent")}
+    assert problems_of(environ) == ["X_TIMEOUT_S_FILE: cannot be read (No such file or directory)"]
+
+
+def test_a_file_that_is_not_text_is_a_problem(tmp_path: Path) -> None:
+    file = tmp_path / "binary"
+    file.write_bytes(b"\xff\xfe")
+    assert problems_of(NEEDED | {"X_PROXY_FILE": str(file)}) == ["X_PROXY_FILE: does not lead to a text"]
+
+
+def test_a_value_given_twice_is_a_problem(tmp_path: Path) -> None:
+    environ = NEEDED | {"X_BASE_URL_FILE": str(tmp_path / "url")}
+    assert problems_of(environ) == ["X_BASE_URL: is given twice, as itself and as X_BASE_URL_FILE"]
+
+
+def test_a_secret_does_not_print() -> None:
+    settings = load(Settings, NEEDED, "X_")
+    shown = f"{settings} {settings!r} {settings.client_secret} {settings.client_secret!r}"
+    assert "hunter2" not in shown
+    assert "Secret(***)" in shown
+
+
+@pytest.mark.parametrize("port", [-1, 65_536, 99_999])
+def test_a_port_beyond_the_last_is_not_taken_for_another(port: int) -> None:
+    with pytest.raises(SettingsError, match="ports end at 65535"), can_listen("127.0.0.1", port):
+        pass

@@ -1,0 +1,114 @@
+"""A client at the gateway's door, and what it is told there."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+from urllib.parse import urlencode
+
+from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from msgspec import Struct
+from yarl import URL
+
+from bouquet_gateway.access import tokens
+from bouquet_mesh.secret import Secret
+from bouquet_proto import quotient_familial
+
+TOKEN_KEY = Secret("the key that signs the tokens of the tests")
+QF = quotient_familial.OPERATION.path
+SCOPES = quotient_familial.OPERATION.scopes
+RECIPIENT = "13002526500013"
+TOO_LONG_S = 20.0
+"""Longer than any answer takes: a client that waits so long fails its test."""
+
+Params: TypeAlias = Mapping[str, str | int | Sequence[str]]
+
+
+class Answer(Struct, frozen=True):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def codes(self) -> list[str]:
+        return [error["code"] for error in self.json["errors"]]
+
+    @property
+    def error(self) -> Any:
+        """The one error of a v3 answer."""
+        [error] = self.json["errors"]
+        return error
+
+    @property
+    def told(self) -> str:
+        """Status, code and who speaks; on a 200, the fund."""
+        if self.status == 200:
+            return f"200 {self.json['data']['quotient_familial']['fournisseur']}"
+        return f"{self.status} {self.error['code']} {self.error['meta'].get('provider', '')}".rstrip()
+
+
+def token(
+    *scopes: str, id: str = tokens.INTERNAL_ID, valid_s: float = 3600, key: Secret = TOKEN_KEY, siret: str = ""
+) -> str:
+    """By default one that opens every field of the quotient familial."""
+    expires_at = int(time.time() + valid_s)
+    return tokens.issue(key, scopes or SCOPES, expires_at=expires_at, token_id=id, siret=siret)
+
+
+def somebody() -> str:
+    """A token of its own: no two of its calls are in each other's way."""
+    return token(id=str(uuid.uuid4()))
+
+
+class Door:
+    """`url` is where the gateway answers."""
+
+    def __init__(self, session: ClientSession, url: str) -> None:
+        self.url = url
+        self.token = token()
+        self.session = session
+
+    async def get(
+        self,
+        path: str = QF,
+        params: Params | None = None,
+        *,
+        token: str | None = None,
+        scopes: Sequence[str] = (),
+        headers: Mapping[str, str] | None = None,
+        method: str = "GET",
+        query: str | None = None,
+        body: bytes | None = None,
+    ) -> Answer:
+        """Without `token` or `scopes`, as who may see everything; the token `""` is none. `query` goes as it is."""
+        bearer = _opening(scopes) if scopes else self.token if token is None else token
+        authorization = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        asked = urlencode(params or {}, doseq=True) if query is None else query
+        url = URL(f"{self.url}{path}" + (f"?{asked}" if asked else ""), encoded=True)
+        async with self.session.request(
+            method, url, headers=authorization | dict(headers or {}), data=body
+        ) as response:
+            return Answer(response.status, response.headers.copy(), await response.read())
+
+
+def _opening(scopes: Sequence[str]) -> str:
+    return token(*scopes)
+
+
+@asynccontextmanager
+async def door(url: str) -> AsyncIterator[Door]:
+    async with ClientSession(
+        connector=TCPConnector(limit=0),
+        cookie_jar=DummyCookieJar(),
+        timeout=ClientTimeout(total=TOO_LONG_S),
+        skip_auto_headers=("User-Agent",),
+    ) as session:
+        yield Door(session, url)

@@ -1,0 +1,53 @@
+"""The people of the simulated hub, as a client asks for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bouquet_hub.personas import PERSONAS, Persona
+from tests.whole.door import RECIPIENT
+
+
+def persona(nom: str) -> Persona:
+    [found] = [persona for persona in PERSONAS if persona.who.nom == nom]
+    return found
+
+
+def asking_for(persona: Persona, **more: Any) -> dict[str, Any]:
+    """The query that names a persona."""
+    who = persona.who
+    year, month, day = (int(part) for part in who.naissance.split("-"))
+    parts = {"anneeDateNaissance": year, "moisDateNaissance": month, "jourDateNaissance": day}
+    birth = {name: value for name, value in parts.items() if value}
+    place = {"codeCogInseeCommuneNaissance": persona.commune} if persona.commune else {}
+    return {
+        "recipient": RECIPIENT,
+        "nomNaissance": who.nom,
+        "prenoms[]": who.prenoms.split(),
+        **birth,
+        "sexeEtatCivil": who.genre,
+        "codeCogInseePaysNaissance": persona.pays,
+        **place,
+        **more,
+    }
+
+
+def named(nom: str, **more: Any) -> dict[str, Any]:
+    """The query for a staged person, of whom the birth name tells all: `CAF-SLOW MSA-FOUND`."""
+    return {
+        "recipient": RECIPIENT,
+        "nomNaissance": nom,
+        "prenoms[]": ["CAMILLE"],
+        "anneeDateNaissance": 1980,
+        "moisDateNaissance": 2,
+        "jourDateNaissance": 29,
+        "sexeEtatCivil": "F",
+        "codeCogInseePaysNaissance": "99100",
+        "codeCogInseeCommuneNaissance": "29019",
+        **more,
+    }
+
+
+CAF_ALLOCATAIRE = asking_for(persona("LE GOUADEC"))
+MSA_ALLOCATAIRE = asking_for(persona("CASTAGNOS"))
+NOBODY_S = asking_for(persona("FONTVIEILLE"))

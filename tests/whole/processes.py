@@ -1,0 +1,189 @@
+"""The mesh as processes of its own, over a broker. The simulators stay here, so that a test can hold an answer back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from aiohttp import web
+
+from bouquet_proto.names import EMBEDDED
+from bouquet_worker.simulate import RECEIVED, Received, listening
+from tests.mesh.buses import until
+from tests.whole.door import TOKEN_KEY, Door, door
+from tests.whole.mesh import HOST, PROVIDERS
+
+BIN = Path(sys.executable).parent
+STARTS_WITHIN_S = 20.0
+STOPS_WITHIN_S = 20.0
+
+Line: TypeAlias = dict[str, Any]
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Process:
+    """A command of ours, and what it says: a JSON line an event."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
+        self.name = name
+        self.text = ""
+        self._process = process
+        self._reading = asyncio.create_task(self._read())
+
+    @property
+    def lines(self) -> list[Line]:
+        whole = self.text[: self.text.rfind("\n") + 1]
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.returncode is None
+
+    def said(self, message: str) -> list[Line]:
+        return [line for line in self.lines if line["message"] == message]
+
+    async def says(self, message: str, *, times: int = 1, within_s: float = STARTS_WITHIN_S) -> Line:
+        """The last line with this message, once there are so many."""
+        await until(lambda: len(self.said(message)) >= times or not self.is_running, within_s=within_s)
+        assert len(self.said(message)) >= times, f"{self.name} ended:\n{self.text}"
+        return self.said(message)[-1]
+
+    def on_processor_s(self) -> tuple[float, float]:
+        """How long it has had a processor, and how long it has waited for one that others had."""
+        ran, waited, _ = Path(f"/proc/{self._process.pid}/schedstat").read_text().split()
+        return int(ran) / 1e9, int(waited) / 1e9
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    async def kill(self) -> None:
+        """SIGKILL: it answers nothing, acknowledges nothing, closes nothing."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self.ended()
+
+    async def stop(self) -> int:
+        """SIGTERM, and its exit status."""
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+        return await self.ended()
+
+    async def ended(self, *, within_s: float = STOPS_WITHIN_S) -> int:
+        """Its exit status, once nobody can write any more what it says."""
+        async with asyncio.timeout(within_s):
+            status = await self._process.wait()
+            await self._reading
+            return status
+
+    async def _read(self) -> None:
+        assert self._process.stdout
+        while piece := await self._process.stdout.read(65536):
+            self.text += piece.decode(errors="replace")
+
+
+@asynccontextmanager
+async def running(environ: Mapping[str, str], *command: str) -> AsyncIterator[Process]:
+    """A command with no settings but these. Killed at the end, if it still runs."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("BOUQUET_", "OTEL_"))}
+    started = await asyncio.create_subprocess_exec(
+        BIN / command[0],
+        *command[1:],
+        env={**own, **environ},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    process = Process(" ".join(command), started)
+    try:
+        yield process
+    finally:
+        await process.kill()
+
+
+class Gate:
+    """Keeps the funds from answering while it is shut; open, they take their time."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.open.set()
+        self.takes_s = 0.0
+
+    @property
+    def middleware(self) -> Any:
+        @web.middleware
+        async def wait(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if not request.path.endswith("/token"):
+                await self.open.wait()
+                await asyncio.sleep(self.takes_s)
+            return await handler(request)
+
+        return wait
+
+    def shut(self) -> None:
+        self.open.clear()
+
+
+class Fleet:
+    """The processes of one mesh, started when a test says so, ended with it."""
+
+    def __init__(self, bus_url: str, stack: AsyncExitStack, environ: Mapping[str, str]) -> None:
+        self.bus_url = bus_url
+        self.gate = Gate()
+        self.processes: list[Process] = []
+        self._stack = stack
+        self._environ = {"BOUQUET_BUS_URL": bus_url, **environ}
+        self._apps: dict[str, web.Application] = {}
+        self._settings: dict[str, dict[str, str]] = {}
+
+    async def simulate(self) -> None:
+        for provider, (_, simulator) in PROVIDERS.items():
+            app = simulator.app()
+            app.middlewares.append(self.gate.middleware)
+            url = await self._stack.enter_async_context(listening(app, HOST, 0))
+            self._apps[provider] = app
+            self._settings[provider] = simulator.settings(url)
+
+    def heard(self, provider: str) -> list[Received]:
+        return [received for received in self._apps[provider][RECEIVED] if not received.path.endswith("/token")]
+
+    async def worker(self, provider: str, **environ: str) -> Process:
+        """Requests reach it, if the broker is there."""
+        worker = await self._start({**self._settings[provider], **environ}, "bouquet-worker", "run", provider)
+        await worker.says("worker started")
+        return worker
+
+    async def gateway(self, **settings: str | float) -> tuple[Process, Door]:
+        """It has heard the workers that were there before it. `settings` may name a `bus_url` of its own."""
+        own: dict[str, str | float] = {"tokens_from": "claims", "port": 0, "calls_per_second": 1_000_000}
+        chosen = own | {"providers": ",".join(PROVIDERS), "bus_url": self.bus_url} | settings
+        environ = {"BOUQUET_BUS_URL": str(chosen.pop("bus_url"))}
+        environ |= {f"BOUQUET_GATEWAY_{name.upper()}": str(value) for name, value in chosen.items()}
+        environ["BOUQUET_GATEWAY_TOKEN_KEY"] = TOKEN_KEY.reveal()
+        if self.bus_url == EMBEDDED:
+            environ |= {name: value for own in self._settings.values() for name, value in own.items()}
+        gateway = await self._start(environ, "bouquet-gateway", "serve")
+        port = (await gateway.says("gateway started"))["port"]
+        return gateway, await self._stack.enter_async_context(door(f"http://{HOST}:{port}"))
+
+    async def _start(self, environ: Mapping[str, str], *command: str) -> Process:
+        process = await self._stack.enter_async_context(running({**self._environ, **environ}, *command))
+        self.processes.append(process)
+        return process
+
+
+@asynccontextmanager
+async def fleet(bus_url: str, **environ: str) -> AsyncIterator[Fleet]:
+    """`environ` is for every process."""
+    async with AsyncExitStack() as stack:
+        ships = Fleet(bus_url, stack, environ)
+        await ships.simulate()
+        # After the simulators are asked to end, so that none waits for a gate that nobody opens.
+        stack.callback(ships.gate.open.set)
+        yield ships

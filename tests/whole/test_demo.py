@@ -1,0 +1,162 @@
+"""`make demo` as an operator runs it: it says READY, its curl answers, Ctrl-C ends it and all that it started."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.mesh.buses import until
+from tests.support.daemon import free_port
+from tests.whole.door import QF, Door, door
+from tests.whole.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE
+from tests.whole.processes import Line, Process
+
+DEMO = Path(__file__).parents[2] / "deploy" / "demo" / "demo.py"
+READY_WITHIN_S = 60.0
+THEIR_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+MARK = "MESH_TEST_MARK"
+
+
+class Demo:
+    """A demo that is ready: its url, its token, its curl, and whatever it started."""
+
+    def __init__(self, process: Process, mark: str) -> None:
+        self.process = process
+        self._mark = mark
+        first, second = self._printed()
+        self.url, token = first.removeprefix("READY ").split(" token=")
+        self.token = token
+        self.curl = shlex.split(second)
+
+    def _printed(self) -> tuple[str, str]:
+        """The line that says READY, and the next one, whatever other processes print in between."""
+        lines = [line for line in self.process.text.splitlines() if not line.startswith("{")]
+        ready = next(number for number, line in enumerate(lines) if line.startswith("READY "))
+        return lines[ready], next(line for line in lines[ready:] if line.startswith("curl "))
+
+    @property
+    def alive(self) -> list[int]:
+        """Every process with the mark that the demo was started with: its children inherit it."""
+        return marked(self._mark)
+
+    def of_trace(self, trace_id: str) -> list[Line]:
+        return [line for line in self.process.lines if line["trace_id"] == trace_id]
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        self.process.signal(signal.SIGINT)
+
+
+def marked(mark: str) -> list[int]:
+    return [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if mark in environ_of(folder)]
+
+
+def environ_of(folder: Path) -> str:
+    with suppress(OSError):
+        return (folder / "environ").read_bytes().decode(errors="replace")
+    return ""
+
+
+@asynccontextmanager
+async def started(*arguments: str, port: int | None = None) -> AsyncIterator[tuple[Process, str]]:
+    mark = uuid.uuid4().hex
+    started = await asyncio.create_subprocess_exec(
+        sys.executable, DEMO, "--port", str(port or free_port()), *arguments,
+        env={name: value for name, value in os.environ.items() if not name.startswith("BOUQUET_")} | {MARK: mark},
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    process = Process("the demo", started)
+    try:
+        yield process, mark
+    finally:
+        if process.is_running:
+            await process.stop()
+
+
+@asynccontextmanager
+async def demo(*arguments: str) -> AsyncIterator[tuple[Demo, Door]]:
+    async with started(*arguments) as (process, mark):
+        printed = re.compile(r"^READY .*^curl .*\n", re.MULTILINE | re.DOTALL)
+        await until(lambda: bool(printed.search(process.text)) or not process.is_running, within_s=READY_WITHIN_S)
+        assert process.is_running, process.text
+        running = Demo(process, mark)
+        async with door(running.url) as client:
+            client.token = running.token
+            yield running, client
+
+
+async def ran(command: list[str]) -> Any:
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    assert process.returncode == 0
+    return json.loads(output)
+
+
+async def ends_cleanly(running: Demo, *, interruptions: int) -> None:
+    assert len(running.alive) > 2
+    for _ in range(interruptions):
+        running.interrupt()
+    assert await running.process.ended() == 0
+    assert running.alive == []
+    assert "Traceback" not in running.process.text
+
+
+async def calls_are_kept(client: Door, *, within_s: float = 20.0) -> None:
+    """Returns once somebody else has the records of the journal."""
+    async with asyncio.timeout(within_s):
+        while True:
+            metrics = await client.get("/metrics")
+            if re.search(rb"^bouquet_gateway_journal_sent_total [1-9]", metrics.body, re.MULTILINE):
+                return
+            await asyncio.sleep(0.1)
+
+
+async def test_the_demo_in_one_process() -> None:
+    async with demo() as (running, client):
+        if shutil.which("curl"):
+            body = await ran(running.curl)
+            assert body["data"]["quotient_familial"]["fournisseur"] == "CNAF"
+        assert (await client.get(QF, CAF_ALLOCATAIRE)).told == "200 CNAF"
+        assert (await client.get(QF, MSA_ALLOCATAIRE)).told == "200 MSA"
+        await calls_are_kept(client)
+        await ends_cleanly(running, interruptions=1)
+
+
+@pytest.mark.broker
+async def test_the_demo_as_processes_apart_is_one_trace_in_the_logs_of_all(broker_url: str) -> None:
+    async with demo("--bus", broker_url) as (running, client):
+        if shutil.which("curl"):
+            body = await ran(running.curl)
+            assert body["data"]["quotient_familial"]["fournisseur"] == "CNAF"
+        headers = {"traceparent": f"00-{THEIR_TRACE}-00f067aa0ba902b7-01", "Cache-Control": "no-cache"}
+        assert (await client.get(QF, MSA_ALLOCATAIRE, headers=headers)).told == "200 MSA"
+        services = {"bouquet-gateway", "bouquet-cnaf", "bouquet-msa", "bouquet-simulators"}
+        await until(lambda: services == {line["service"] for line in running.of_trace(THEIR_TRACE)})
+        await calls_are_kept(client)
+        await ends_cleanly(running, interruptions=3)  # by one who does not like to wait
+
+
+async def test_a_demo_whose_port_is_taken_says_so_and_leaves_nothing_behind() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        async with started(port=taken.getsockname()[1]) as (process, mark):
+            assert await process.ended(within_s=READY_WITHIN_S) == 1
+            assert "bouquet-gateway serve ended with status" in process.text
+            assert "cannot be listened on: Address already in use" in process.text
+            assert "Traceback" not in process.text
+            assert marked(mark) == []

@@ -1,0 +1,312 @@
+"""Nobody's name, birth, place or number is in a log, a span, a metric, a key or an error: every persona is asked for,
+every failure provoked, and all that left the processes is searched for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import unicodedata
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+from aiohttp import ClientSession, web
+from msgspec import Struct, structs
+from redis.asyncio import Redis
+
+from bouquet_cnaf.personas import PERSONAS as FILES
+from bouquet_cnaf.personas import Dossier
+from bouquet_gateway.stores.cache_memory import MemoryCache
+from bouquet_hub.personas import PERSONAS, File
+from bouquet_mesh.secret import Secret
+from bouquet_proto.access_record import Access
+from bouquet_worker.simulate import listening
+from tests.gateway.journals import journaled
+from tests.support.redis import RedisServer
+from tests.support.spans import recorded, text_of
+from tests.whole.door import QF, RECIPIENT, TOKEN_KEY, Answer, Door, token
+from tests.whole.mesh import QUICK, mesh
+from tests.whole.people import CAF_ALLOCATAIRE, asking_for, named
+from tests.whole.processes import Process, fleet
+
+V2 = "/api/v2/composition-familiale"
+OUTCOMES = ("FOUND", "NO-FILE", "UNATTACHED", "UNIDENTIFIED", "REJECTED", "INCOMPLETE", "TECHNICAL")
+FAULTS = (
+    "INTERNAL",
+    "RATE-LIMITED",
+    "UNAVAILABLE",
+    "GATEWAY-TIMEOUT",
+    "REDIRECT",
+    "HTML",
+    "TRUNCATED",
+    "EMPTY",
+    "SLOW",
+    "CUT",
+)
+
+# Somebody who is in no simulator, and whose every value is like nothing else.
+WITNESS: dict[str, Any] = {
+    "recipient": RECIPIENT,
+    "nomNaissance": "Zwärtekuhl",
+    "nomUsage": "Quévyrolles",
+    "prenoms[]": ["Xélophine", "Ygoberte"],
+    "anneeDateNaissance": 1907,
+    "moisDateNaissance": 10,
+    "jourDateNaissance": 27,
+    "sexeEtatCivil": "F",
+    "codeCogInseePaysNaissance": "99100",
+    "nomCommuneNaissance": "Vroncourt-les-Bûches",
+    "codeCogInseeDepartementNaissance": "52",
+}
+NAMES = ("Zwärtekuhl", "Quévyrolles", "Xélophine", "Ygoberte", "Vroncourt")
+TOKENS = (token(), token(valid_s=-1), token(key=Secret("the key of somebody else altogether")))
+NAUGHTY: dict[str, dict[str, Any]] = {
+    "unknown parameter": {"params": {**CAF_ALLOCATAIRE, "Zwärtekuhl": "Quévyrolles"}},
+    "wrong type": {"query": "recipient=13002526500013&nomNaissance[]=Zw%C3%A4rtekuhl&prenoms=X%C3%A9lophine"},
+    "wrong bytes": {"query": "recipient=13002526500013&nomNaissance=Zw%E4rtekuhl"},
+    "wrong values": {"params": {**WITNESS, "sexeEtatCivil": "Ygoberte", "jourDateNaissance": "Zwärtekuhl"}},
+    "endless": {"params": {**WITNESS, "nomNaissance": "Zwärtekuhl" * 1000}},
+    "unknown path": {"path": "/v3/dss/Zw%C3%A4rtekuhl/identite", "params": WITNESS},
+    "unknown version": {"path": QF.replace("v3", "v9"), "params": WITNESS},
+    "method": {"method": "POST", "params": WITNESS, "body": "Zwärtekuhl".encode()},
+    "unknown method": {"method": "ZWARTEKUHL", "params": WITNESS},
+    "request id": {"params": WITNESS, "headers": {"X-Request-Id": "Zwärtekuhl"}},
+    "traceparent": {"params": WITNESS, "headers": {"traceparent": "00-Zwärtekuhl-1-01", "tracestate": "a=Zwartekuhl"}},
+    "agent": {"params": WITNESS, "headers": {"User-Agent": "Zwärtekuhl", "Referer": "https://x/?nom=Zwärtekuhl"}},
+    "token": {"params": WITNESS, "token": "Zwärtekuhl.Xélophine.Ygoberte"},
+    "token in the query": {"params": {**WITNESS, "token": TOKENS[0]}, "token": ""},
+    "expired token": {"params": WITNESS, "token": TOKENS[1]},
+    "foreign token": {"params": WITNESS, "token": TOKENS[2]},
+    "other scopes": {"params": WITNESS, "scopes": ["Zwärtekuhl"]},
+    "head": {"method": "HEAD", "params": WITNESS},
+}  # fmt: skip
+
+
+class Values(Struct, frozen=True):
+    """What must be nowhere. `words` are looked for whole, since they are short or made of digits alone."""
+
+    texts: frozenset[str]
+    words: frozenset[str]
+
+    def found_in(self, text: str) -> set[str]:
+        plain = IDS.sub("", folded(text))
+        return {value for value in self.texts if value in plain} | (self.words & set(re.findall(r"\w+", plain)))
+
+
+IDS = re.compile(r"[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}")
+"""In whose digits anything may be read."""
+
+
+def folded(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text)
+    return "".join(char for char in decomposed if not unicodedata.combining(char)).casefold()
+
+
+def secrets_of_people(client: Door) -> Values:
+    said = {*NAMES, *(value for persona in PERSONAS for value in told_of(persona)), *file_values()}
+    pieces = {folded(piece) for value in said for piece in (value, *re.split(r"[ '/-]", value))} - COMMON
+    whole = {piece for piece in pieces if len(piece) > 5 and not piece.isdigit()}
+    words = {piece for piece in pieces - whole if len(piece) > (4 if piece.isdigit() else 3)}
+    encoded = {folded(code(name)) for name in NAMES for code in (quote, quote_plus, repr)}
+    tokens = {part.casefold() for text in (client.token, *TOKENS) for part in (text, text.split(".")[2])}
+    others = tokens | {folded(TOKEN_KEY.reveal()), "nomnaissance="}
+    births = {persona.who.naissance for persona in PERSONAS} | {"1907-10-27", "19071027", "27/10/1907"}
+    return Values(frozenset(whole | encoded | others | births), frozenset(words))
+
+
+COMMON = frozenset({"france", "madame", "monsieur", "00000", "35000"})
+"""What is everybody's: 35000 is Rennes, and an error of both funds."""
+
+
+def told_of(persona: Any) -> Iterator[str]:
+    """All that is said of a persona and their household."""
+    yield from (persona.who.nom, *persona.who.prenoms.split(), persona.commune)
+    for said in persona.says.values():
+        if isinstance(said, File):
+            yield from texts_in(said.body)
+
+
+def texts_in(node: Any) -> Iterator[str]:
+    match node:
+        case str():
+            yield node
+        case dict():
+            for value in node.values():
+                yield from texts_in(value)
+        case list() | tuple():
+            for value in node:
+                yield from texts_in(value)
+
+
+def file_values() -> Iterator[str]:
+    for key, said in FILES.items():
+        if isinstance(said, Dossier):
+            yield from (key.numero, key.code_postal, *said.lines)
+            yield from (text for person in (*said.persons, *said.children) for text in (person.name, person.born))
+
+
+async def provoke_everything(client: Door) -> list[Answer]:
+    """Every persona, every outcome of either fund, every failure, every way of asking wrongly."""
+    questions: list[dict[str, Any]] = [{"params": asking_for(persona)} for persona in PERSONAS]
+    questions += [{"params": named(f"CAF-{said} MSA-NO-FILE")} for said in (*OUTCOMES, *FAULTS)]
+    questions += [{"params": named(f"CAF-NO-FILE MSA-{said}")} for said in (*OUTCOMES, *FAULTS)]
+    questions += [{"params": named(f"CAF-{said} MSA-{said}")} for said in (*OUTCOMES, *FAULTS)]
+    questions += [{"path": V2, "params": numbers(*key)} for key in FILES]
+    questions += [{"path": V2, "params": numbers(f"{n:05}", "00500")} for n in range(1, 11)]
+    questions += [{"path": V2, "params": numbers(code, "00000")} for code in ("00133", "00103", "00221", "00999")]
+    questions += [{"path": V2, "params": numbers("4471820", "Zwärtekuhl")}]
+    questions += [{"params": WITNESS}, {"params": WITNESS}, {"params": CAF_ALLOCATAIRE}, {"path": "/api/introspect"}]
+    questions += NAUGHTY.values()
+    return [await client.get(**question) for question in questions]
+
+
+def numbers(numero: str, code_postal: str) -> dict[str, str]:
+    return {"numeroAllocataire": numero, "codePostal": code_postal}
+
+
+def errors_of(answers: list[Answer]) -> str:
+    return "\n".join(f"{answer.body.decode()} {dict(answer.headers)}" for answer in answers if answer.status != 200)
+
+
+def labels_of(metrics: str) -> str:
+    """Names and labels: the figures are anybody's."""
+    return "\n".join(line.rpartition(" ")[0] for line in metrics.splitlines())
+
+
+def unstamped(process: Process) -> str:
+    """What it printed, but for times and ids."""
+    ours = ("timestamp", "trace_id", "request_id", "duration_ms", "port", "health_url")
+    lines = [{name: value for name, value in line.items() if name not in ours} for line in process.lines]
+    return str(lines) + "".join(line for line in process.text.splitlines() if not line.startswith("{"))
+
+
+class Collector:
+    """Where processes export their spans to."""
+
+    def __init__(self) -> None:
+        self.received = b""
+
+    async def collect(self, request: web.Request) -> web.Response:
+        self.received += await request.read()
+        return web.Response(content_type="application/x-protobuf")
+
+
+@asynccontextmanager
+async def collecting() -> AsyncIterator[tuple[Collector, str]]:
+    collector, app = Collector(), web.Application(client_max_size=1 << 26)
+    app.router.add_post("/v1/traces", collector.collect)
+    async with listening(app, "127.0.0.1", 0) as url:
+        yield collector, url
+
+
+async def fetched(url: str) -> str:
+    async with ClientSession() as session, session.get(url) as response:
+        return await response.text()
+
+
+@pytest.mark.broker
+async def test_nothing_of_a_person_leaves_the_processes(broker_url: str, redis_server: RedisServer) -> None:
+    async with (
+        collecting() as (collector, collector_url),
+        fleet(broker_url, BOUQUET_LOG_LEVEL="DEBUG", OTEL_EXPORTER_OTLP_ENDPOINT=collector_url) as ships,
+    ):
+        workers = await asyncio.gather(ships.worker("cnaf", **QUICK_OF["cnaf"]), ships.worker("msa", **QUICK_OF["msa"]))
+        gateway, client = await ships.gateway(cache_url=redis_server.url, hedge_after_s=0.05)
+        answers = await provoke_everything(client)
+        urls = [
+            f"{client.url}/metrics",
+            *[worker.said("worker started")[0]["health_url"] + "/metrics" for worker in workers],
+        ]
+        metrics = labels_of("\n".join([await fetched(url) for url in urls]))
+        async with Redis.from_url(redis_server.url) as redis:
+            kept = {key: await redis.dump(key) for key in await redis.keys("*")}
+        for process in ships.processes:
+            await process.stop()
+    values = secrets_of_people(client)
+    left = {
+        "errors": errors_of(answers),
+        "logs": "\n".join(map(unstamped, ships.processes)),
+        "spans": collector.received.decode("utf-8", "replace"),
+        "metrics": metrics,
+        "keys": "\n".join(map(str, kept)),
+        "cached values": b"\n".join(filter(None, kept.values())).decode("utf-8", "replace"),
+    }
+    assert {where: found for where, text in left.items() if (found := values.found_in(text))} == {}
+    # Nothing was found because there was nothing, and not because nothing was looked at.
+    assert {answer.status for answer in answers} >= {200, 400, 401, 403, 404, 413, 422, 502, 504}
+    assert not any(answer.status == 500 for answer in answers)
+    assert all(left.values())
+    assert "process cnaf" in left["spans"] and "GET /qf" in left["spans"]
+    assert "request answered" in left["logs"] and "request handled" in left["logs"]
+    assert len(kept) > 20
+
+
+QUICK_OF = {
+    "cnaf": {"BOUQUET_CNAF_HUB_TIMEOUT_S": "0.3", "BOUQUET_CNAF_SOAP_TIMEOUT_S": "0.3"},
+    "msa": {"BOUQUET_MSA_HUB_TIMEOUT_S": "0.3"},
+}
+
+
+async def test_nothing_of_a_person_is_in_a_span_a_record_or_a_key_of_the_embedded_mesh(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level("DEBUG")
+    environ = QUICK | {"BOUQUET_CNAF_SOAP_TIMEOUT_S": "0.3"}
+    with recorded() as spans:
+        async with journaled(tmp_path, environ=environ, hedge_after_s=0.05) as client:
+            answers = await provoke_everything(client)
+            reached = [answer for answer in answers if not SERVER_S.search(answer.body)]
+            accesses = await client.records(len(reached))
+            metrics = labels_of((await client.get("/metrics")).body.decode())
+            assert isinstance(client.gateway.cache, MemoryCache)
+            keys = list(client.gateway.cache._entries)
+    values = secrets_of_people(client)
+    ours = [record for record in caplog.records if record.name.startswith("bouquet")]
+    left = {
+        "errors": errors_of(answers),
+        "logs": "\n".join(str({**vars(record), "created": 0, "msecs": 0, "relativeCreated": 0}) for record in ours),
+        "spans": "\n".join(without_ids(text_of(span)) for span in spans.get_finished_spans()),
+        "metrics": metrics,
+        "keys": "\n".join(keys),
+        "journal": "\n".join(map(str, map(without_figures, accesses))),
+    }
+    assert {where: found for where, text in left.items() if (found := values.found_in(text))} == {}
+    assert len(keys) > 20
+    assert len(accesses) == len(reached)
+    assert len({access.person for access in accesses}) > 20
+    assert all(re.fullmatch(r"([\da-f]{64})?", access.person) for access in accesses)
+    assert len(spans.get_finished_spans()) > 200
+
+
+SERVER_S = re.compile(b'"code":"(00401|00494)"')
+"""What the HTTP server refuses by itself never reaches the gateway's hops."""
+
+
+def without_figures(access: Access) -> Access:
+    """In which anything may be read."""
+    return structs.replace(access, id="", at=0.0, duration_ms=0.0, trace_id="", person="")
+
+
+def without_ids(span: str) -> str:
+    return re.sub(r'"(0x[0-9a-f]+|\d{4}-\d\d-\d\dT[^"]*)"|"server.port": \d+', "", span)
+
+
+async def test_the_search_finds_what_is_there() -> None:
+    async with mesh() as client:
+        values = secrets_of_people(client)
+    for leak in (
+        "Mme LE GOUADEC",
+        "née en 1989-06-14",
+        "prenoms=Zw%C3%A4rtekuhl",
+        "zwartekuhl",
+        "29019",
+        "4471820",
+        "INES",
+    ):
+        assert values.found_in(f"...{leak}..."), leak
+    assert not values.found_in(f"{uuid.uuid4()} GET {QF} bouquet.q.cnaf 200")

@@ -1,0 +1,148 @@
+"""The public cases of the quotient familial, each through the whole mesh: a fund that holds the case's file, the case's
+own month, and the case's status and JSON to the letter.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bouquet_hub.personas import NO_FILE, File, Who, who_asked
+from bouquet_hub.request import transliterate
+from bouquet_hub.simulator import SAID
+from bouquet_proto.quotient_familial import birth_parts
+from tests.support.openapi import REFERENCE
+from tests.whole.door import RECIPIENT
+from tests.whole.mesh import TODAY, Mesh, mesh
+
+OPERATION = "api_particulier_v3_cnav_quotient_familial_with_civility"
+FOLDER = REFERENCE / "cases" / OPERATION
+CASES = sorted(FOLDER.glob("*.yaml"))
+HERE = pytest.mark.skipif(not CASES, reason=f"the public cases are not here: {FOLDER}")
+
+ADDRESS = {
+    "identite": "destinataire",
+    "complementInformation": "complement_information",
+    "complementInformationGeo": "complement_information_geographique",
+    "numeroLibelleVoie": "numero_libelle_voie",
+    "lieuDit": "lieu_dit",
+    "codePostalVille": "code_postal_ville",
+    "pays": "pays",
+}
+PERSON = {
+    "nomNaissance": "nom_naissance",
+    "nomUsage": "nom_usage",
+    "listePrenoms": "prenoms",
+    "dateNaissance": "date_naissance",
+    "genre": "sexe",
+}
+"""The hub's words, and the contract's."""
+
+
+def read(path: Path) -> tuple[dict[str, Any], int, Any]:
+    """Its query, its status, its body."""
+    case = yaml.safe_load(path.read_text())
+    params = {f"{name}[]" if isinstance(value, list) else name: value for name, value in case["params"].items()}
+    return {"recipient": RECIPIENT} | params, case["status"], json.loads(case["payload"])
+
+
+def statuses(*wanted: int) -> list[Any]:
+    return [pytest.param(path, id=path.stem) for path in CASES if read(path)[1] in wanted]
+
+
+def upstream_file(data: Any) -> File:
+    """What a fund must have said for this to be the answer. Empty members are absent in the hub's JSON."""
+    quotient = data["quotient_familial"]
+    people = {name: [in_hub_s_words(one, PERSON) for one in data[name]] for name in ("allocataires", "enfants")}
+    return File(
+        {
+            **{name: found for name, found in people.items() if found},
+            "adresse": in_hub_s_words(data["adresse"], ADDRESS),
+            "quotientFamilial": quotient["valeur"],
+            "annee": quotient["annee_calcul"],
+            "mois": quotient["mois_calcul"],
+        }
+    )
+
+
+def in_hub_s_words(values: dict[str, Any], words: dict[str, str]) -> dict[str, Any]:
+    return {theirs: values[ours] for theirs, ours in words.items() if values[ours] is not None}
+
+
+def who_in(params: dict[str, Any]) -> Who:
+    parts = [int(params.get(f"{part}DateNaissance", 0)) for part in ("annee", "mois", "jour")]
+    return who_asked(
+        {
+            "nomNaissance": transliterate(params["nomNaissance"]),
+            "listePrenoms": transliterate(" ".join(params.get("prenoms[]", ()))),
+            "dateNaissance": "{:04}-{:02}-{:02}".format(*parts),
+            "genre": params["sexeEtatCivil"],
+        }
+    )
+
+
+def in_production(body: Any) -> Any:
+    """The sandbox leaves out three fields of every person (http-contract §1.6.1)."""
+    for person in (*body["data"]["allocataires"], *body["data"]["enfants"]):
+        person |= birth_parts(person["date_naissance"])
+    return body
+
+
+def month_of(data: Any) -> date:
+    quotient = data["quotient_familial"]
+    return date(quotient["annee"], quotient["mois"], 15)
+
+
+def prime(client: Mesh, who: Who, **files: Any) -> None:
+    for provider, said in files.items():
+        client.simulators[provider][SAID][who] = said
+
+
+@HERE
+@pytest.mark.parametrize("path", statuses(200))
+async def test_a_case_that_is_found_is_answered_as_production_would(path: Path) -> None:
+    params, status, body = read(path)
+    holder = body["data"]["quotient_familial"]["fournisseur"].lower()
+    async with mesh(today=month_of(body["data"])) as client:
+        prime(client, who_in(params), **{"cnaf": NO_FILE, "msa": NO_FILE} | {holder: upstream_file(body["data"])})
+        answer = await client.get(params=params)
+    assert (answer.status, answer.json) == (status, in_production(body))
+
+
+@HERE
+@pytest.mark.parametrize("path", statuses(200))
+async def test_a_case_asked_for_its_month_in_a_later_one_is_answered_alike(path: Path) -> None:
+    """A case of 2023 can no longer be asked in 2026: two years back is the contract's limit."""
+    params, status, body = read(path)
+    month = month_of(body["data"])
+    async with mesh(today=date(month.year + 2, 12, 31)) as client:
+        prime(client, who_in(params), cnaf=upstream_file(body["data"]))
+        answer = await client.get(params=params | {"annee": month.year, "mois": month.month})
+    assert (answer.status, answer.json) == (status, in_production(body))
+
+
+@HERE
+@pytest.mark.parametrize("path", statuses(404))
+async def test_a_case_that_is_absent_is_absent_in_the_words_of_production(path: Path) -> None:
+    """The sandbox says 37003 here, of an authority that production no longer names (http-contract §8.5, B5)."""
+    params, status, _ = read(path)
+    async with mesh(today=TODAY) as client:
+        prime(client, who_in(params), cnaf=NO_FILE, msa=NO_FILE)
+        answer = await client.get(params=params)
+    assert (answer.status, answer.codes) == (status, ["35003"])
+
+
+@HERE
+def test_no_public_case_is_refused_for_its_parameters() -> None:
+    """If one comes to be, it must be driven here."""
+    assert sorted({read(path)[1] for path in CASES}) == [200, 404, 502, 504]
+
+
+@HERE
+def test_the_public_cases_are_all_there() -> None:
+    assert (len(statuses(200)), len(statuses(404))) == (11, 3)

@@ -1,0 +1,187 @@
+"""The table of upstreams/06 §6.4 as a client sees it, with a simulated fund on each side of every cell."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.whole.mesh import QUICK, mesh
+from tests.whole.people import named
+
+SPEED: dict[str, Any] = {"environ": QUICK, "hedge_after_s": 0.03, "double_file_grace_s": 0.05}
+
+FOUND, NO_FILE, INCOMPLETE, SLOW = "FOUND", "NO-FILE", "INCOMPLETE", "SLOW"
+
+# Rows are what the CNAF says, columns the MSA. Those of §6.3 in the order of §6.4, then a file without quotient.
+TABLE = """
+              FOUND  NO-FILE  UNATTACHED  UNIDENTIFIED  REJECTED  UNAVAILABLE  SLOW   INCOMPLETE
+FOUND         both   CNAF     CNAF        CNAF          CNAF      CNAF         CNAF   CNAF
+NO-FILE       MSA    35003    35003       35003         00366     10001        10002  10502
+UNATTACHED    MSA    35003    35003       35003         00366     10001        10002  10502
+UNIDENTIFIED  MSA    35003    35003       00355         00366     10001        10002  10502
+REJECTED      MSA    00366    00366       00366         00366     10001        10002  10502
+UNAVAILABLE   MSA    23001    23001       23001         23001     35001        35001  23001
+SLOW          MSA    23002    23002       23002         23002     35001        35002  23002
+INCOMPLETE    MSA    23502    23502       23502         23502     10001        10002  35502
+"""
+
+TOLD = {
+    "CNAF": "200 CNAF",
+    "MSA": "200 MSA",
+    "00355": "422 00355",
+    "00366": "422 00366",
+    "35003": "404 35003 CNAF & MSA",
+    **{f"{prefix}{kind}": f"{status} {prefix}{kind} {label}"
+       for prefix, label in (("23", "CNAF"), ("10", "MSA"), ("35", "CNAF & MSA"))
+       for kind, status in (("001", 502), ("002", 504), ("502", 502))},
+}  # fmt: skip
+
+BOTH_FOUND = {"sequential": "CNAF", "hedged": "CNAF", "parallel": "MSA"}
+"""Who answers when both know the person: the first asked, unless both were (§6.6, the present month)."""
+
+
+def cells() -> Iterator[tuple[str, str, str]]:
+    header, *rows = TABLE.strip().splitlines()
+    for row in rows:
+        cnaf, *told = row.split()
+        yield from ((cnaf, msa, cell) for msa, cell in zip(header.split(), told, strict=True))
+
+
+@pytest.mark.parametrize("strategy", BOTH_FOUND)
+@pytest.mark.parametrize(("cnaf", "msa", "cell"), list(cells()))
+async def test_every_pair_of_outcomes_is_told_as_the_table_says(cnaf: str, msa: str, cell: str, strategy: str) -> None:
+    async with mesh(**SPEED, regime_strategy=strategy) as client:
+        answer = await client.get(params=named(f"CAF-{cnaf} MSA-{msa}"))
+    assert answer.told == TOLD[BOTH_FOUND[strategy] if cell == "both" else cell]
+
+
+def test_the_table_has_every_pair() -> None:
+    header, *rows = TABLE.strip().splitlines()
+    outcomes = header.split()
+    assert [(cnaf, msa) for cnaf, msa, _ in cells()] == list(itertools.product(outcomes, repeat=2))
+    assert len(rows) == 8
+
+
+# The failures of one fund beside an absence at the other: its own code, in its own name (§6.4, first note).
+FAULTS = {
+    "TECHNICAL": "502 000",
+    "INTERNAL": "502 000",
+    "REDIRECT": "502 000",
+    "UNAVAILABLE": "502 001",
+    "GATEWAY-TIMEOUT": "504 002",
+    "CUT": "504 002",
+    "RATE-LIMITED": "502 008",
+    "HTML": "502 999",
+    "TRUNCATED": "502 999",
+    "EMPTY": "502 999",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_fund_that_fails_is_told_in_its_own_name_and_both_in_the_common_one(fault: str) -> None:
+    status, kind = FAULTS[fault].split()
+    async with mesh(**SPEED) as client:
+        told = [
+            (await client.get(params=named(people))).told
+            for people in (f"CAF-{fault} MSA-NO-FILE", f"CAF-NO-FILE MSA-{fault}", f"CAF-{fault} MSA-{fault}")
+        ]
+    assert told == [f"{status} 23{kind} CNAF", f"{status} 10{kind} MSA", f"{status} 35{kind} CNAF & MSA"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_whatever_one_fund_does_a_file_at_the_other_is_the_answer(fault: str) -> None:
+    async with mesh(**SPEED) as client:
+        answers = [await client.get(params=named(f"CAF-{fault} MSA-FOUND"))]
+        answers += [await client.get(params=named(f"CAF-FOUND MSA-{fault}"))]
+    assert [answer.told for answer in answers] == ["200 MSA", "200 CNAF"]
+
+
+async def test_an_absence_at_both_funds_claims_the_person_for_neither() -> None:
+    async with mesh() as client:
+        answer = await client.get(params=named("CAF-NO-FILE MSA-NO-FILE"))
+    assert answer.json == {
+        "errors": [
+            {
+                "code": "35003",
+                "title": "Allocataire non référencé",
+                "detail": "L'allocataire n'est pas référencé auprès des caisses éligibles",
+                "meta": {"provider": "CNAF & MSA"},
+            }
+        ]
+    }
+
+
+async def test_a_refused_civil_status_comes_with_the_hub_s_own_words() -> None:
+    async with mesh() as client:
+        answer = await client.get(params=named("CAF-REJECTED MSA-NO-FILE"))
+    assert answer.json == {
+        "errors": [
+            {
+                "code": "00366",
+                "title": "Entité non traitable",
+                "detail": "Un ou plusieurs paramètres de civilité ne sont pas correctement formatés",
+                "meta": {"provider_error_code": 40013, "provider_error_message": "Civilité invalide"},
+            }
+        ]
+    }
+
+
+async def test_nobody_who_can_be_identified() -> None:
+    async with mesh() as client:
+        answer = await client.get(params=named("CAF-UNIDENTIFIED MSA-UNIDENTIFIED"))
+    assert answer.json == {
+        "errors": [
+            {
+                "code": "00355",
+                "title": "Impossible d'identifier l'allocataire",
+                "detail": "Les paramètres fournis ne permettent pas d'identifier un allocataire.",
+                "meta": {},
+            }
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("people", "told"),
+    [
+        ("CAF-NO-FILE MSA-SLOW", "504 10002 MSA"),
+        ("CAF-SLOW MSA-NO-FILE", "504 23002 CNAF"),
+        ("CAF-SLOW MSA-SLOW", "504 35002 CNAF & MSA"),
+        ("CAF-SLOW MSA-FOUND", "200 MSA"),
+    ],
+)
+@pytest.mark.parametrize("strategy", BOTH_FOUND)
+async def test_a_fund_that_stays_silent_to_the_deadline_never_becomes_a_404(
+    people: str, told: str, strategy: str
+) -> None:
+    deadline_s = 1.0
+    async with mesh(deadline_s=deadline_s, hedge_after_s=0.1, regime_strategy=strategy) as client:
+        began = time.monotonic()
+        answer = await client.get(params=named(people))
+        waited_s = time.monotonic() - began
+    assert answer.told == told
+    assert waited_s < deadline_s + 0.5
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize(
+    ("people", "told"),
+    [
+        ("CAF-FOUND MSA-FOUND", "200 CNAF"),
+        ("CAF-NO-FILE MSA-FOUND", "200 MSA"),
+        ("CAF-SLOW MSA-FOUND", "200 MSA"),
+        ("CAF-NO-FILE MSA-NO-FILE", "404 35003 CNAF & MSA"),
+        ("CAF-UNIDENTIFIED MSA-UNIDENTIFIED", "422 00355"),
+        ("CAF-REJECTED MSA-NO-FILE", "422 00366"),
+        ("CAF-NO-FILE MSA-SLOW", "504 10002 MSA"),
+        ("CAF-UNAVAILABLE MSA-NO-FILE", "502 23001 CNAF"),
+        ("CAF-UNAVAILABLE MSA-SLOW", "502 35001 CNAF & MSA"),
+    ],
+)
+async def test_the_table_holds_on_rabbitmq(broker_url: str, people: str, told: str) -> None:
+    async with mesh(broker_url, **SPEED) as client:
+        assert (await client.get(params=named(people))).told == told

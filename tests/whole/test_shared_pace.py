@@ -1,0 +1,61 @@
+"""One budget a token, however many gateway processes it calls: redis counts for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.redis import RedisServer
+from tests.whole.door import Answer, Door, somebody
+from tests.whole.people import named
+from tests.whole.processes import Process, fleet
+
+pytestmark = pytest.mark.broker
+
+GATEWAYS = 4
+LIMIT = 20
+CALLS = 240
+BURSTS = 5
+
+
+@pytest.fixture
+async def gateways(broker_url: str, redis_server: RedisServer) -> AsyncIterator[list[tuple[Process, Door]]]:
+    async with fleet(broker_url) as ships:
+        await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
+        shared: dict[str, str | float] = {"cache_url": redis_server.url, "calls_per_second": LIMIT}
+        yield await asyncio.gather(*(ships.gateway(**shared) for _ in range(GATEWAYS)))
+
+
+async def burst(doors: list[Door], somewhere: int) -> list[Answer]:
+    """One token's calls, spread over some seconds, so that there are full windows and half-empty ones."""
+    token = somebody()
+
+    async def call(number: int) -> Answer:
+        await asyncio.sleep(number / 100)
+        further, year = divmod(number, 50)
+        born = {"anneeDateNaissance": 1950 + year, "jourDateNaissance": 28}
+        person = named("CAF-FOUND", **born, codeCogInseeCommuneNaissance=f"{29001 + somewhere + further}")
+        return await doors[number % GATEWAYS].get(params=person, token=token)
+
+    return await asyncio.gather(*map(call, range(CALLS)))
+
+
+async def test_four_gateway_processes_let_exactly_the_limit_pass_in_every_second(
+    gateways: list[tuple[Process, Door]],
+) -> None:
+    """In a burst during which none lost sight of redis, as they may on a machine that is too busy."""
+    doors = [client for _, client in gateways]
+    for attempt in range(BURSTS):
+        losses = [len(process.said("store unavailable")) for process, _ in gateways]
+        answers = await burst(doors, 10 * attempt)
+        if losses == [len(process.said("store unavailable")) for process, _ in gateways]:
+            break
+    else:
+        pytest.fail("redis was never there for the time of a burst")
+    made = Counter(answer.headers["RateLimit-Reset"] for answer in answers)
+    passed = Counter(answer.headers["RateLimit-Reset"] for answer in answers if answer.status == 200)
+    assert {answer.status for answer in answers} == {200, 429}
+    assert passed == {window: min(count, LIMIT) for window, count in made.items()}

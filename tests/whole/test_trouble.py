@@ -1,0 +1,340 @@
+"""Processes that die, hang, talk nonsense or are not there; a broker that comes late or goes away.
+
+Whatever happens, a client gets an answer or a typed error within its deadline, and the mesh heals by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aio_pika
+import pytest
+from aio_pika.abc import AbstractIncomingMessage
+from aiohttp import ClientConnectorError, ClientError
+from msgspec import Raw
+
+from bouquet_cnaf.worker import worker as cnaf
+from bouquet_proto.messages import Describe, Found, decode_request, encode
+from bouquet_proto.names import QUEUE_ARGUMENTS, REPLY_EXCHANGE, queue_of
+from tests.mesh.buses import until
+from tests.support.proxy import Relay
+from tests.support.rabbitmq import RabbitNode
+from tests.whole.door import Answer, Door
+from tests.whole.people import named
+from tests.whole.processes import Fleet, fleet
+
+pytestmark = pytest.mark.broker
+
+DEADLINE_S = 2.0
+LATE_S = DEADLINE_S + 1.0
+"""The client's own clock runs a little longer than the gateway's."""
+
+TYPED = {"200 CNAF", "200 MSA", "502 00501", "502 23001 CNAF", "502 10001 MSA", "502 35001 CNAF & MSA",
+         "504 23002 CNAF", "504 10002 MSA", "504 35002 CNAF & MSA"}  # fmt: skip
+"""What a client may be told of one whom the CAF knows, while the mesh is in trouble."""
+
+
+@pytest.fixture
+async def ships(broker_url: str) -> AsyncIterator[Fleet]:
+    async with fleet(broker_url) as opened:
+        yield opened
+
+
+NUMBERS = itertools.count()
+
+
+def crowd(nom: str = "CAF-FOUND") -> Iterator[dict[str, Any]]:
+    """People who were never asked for before, so that nothing is cached or joined."""
+    for number in NUMBERS:
+        commune, year = divmod(number, 50)
+        born = {"anneeDateNaissance": 1950 + year, "jourDateNaissance": 28}
+        yield named(nom, **born, codeCogInseeCommuneNaissance=f"{29000 + commune}")
+
+
+async def timed(client: Door, params: dict[str, Any]) -> tuple[Answer, float]:
+    began = time.monotonic()
+    answer = await client.get(params=params)
+    return answer, time.monotonic() - began
+
+
+def all_at_once(client: Door, people: Iterator[dict[str, Any]], count: int) -> list[asyncio.Task[tuple[Answer, float]]]:
+    return [asyncio.create_task(timed(client, person)) for person in itertools.islice(people, count)]
+
+
+async def heals(client: Door, told: str = "200 CNAF", *, within_s: float = 20.0) -> None:
+    """Returns once a client is told so again; until then it is told a typed error in time."""
+    people = crowd()
+    async with asyncio.timeout(within_s):
+        while True:
+            answer, waited_s = await timed(client, next(people))
+            assert waited_s < LATE_S
+            if answer.told == told:
+                return
+            assert answer.told in TYPED
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def under_load(client: Door, clients: int = 10) -> AsyncIterator[list[tuple[Answer, float]]]:
+    """So many clients that call again and again, and what they were told."""
+    people, told = crowd(), list[tuple[Answer, float]]()
+
+    async def call_on() -> None:
+        while True:
+            told.append(await timed(client, next(people)))
+            await asyncio.sleep(0.005)  # errors come at once, and a broker that starts needs the processor
+
+    load = [asyncio.create_task(call_on()) for _ in range(clients)]
+    try:
+        await until(lambda: len(told) > 2 * clients)
+        yield told
+    finally:
+        for task in load:
+            task.cancel()
+        await asyncio.gather(*load, return_exceptions=True)
+    assert [task.exception() for task in load if not task.cancelled()] == []
+
+
+async def calls_on(told: list[tuple[Answer, float]], count: int = 50) -> None:
+    """Returns once so many more calls have been answered."""
+    seen = len(told)
+    await until(lambda: len(told) > seen + count)
+
+
+def check(told: list[tuple[Answer, float]], allowed: set[str]) -> None:
+    assert {answer.told for answer, _ in told} <= allowed
+    assert max(waited_s for _, waited_s in told) < LATE_S
+
+
+async def test_a_worker_killed_in_mid_call_leaves_its_calls_to_the_other(ships: Fleet) -> None:
+    victim, _, _ = await asyncio.gather(ships.worker("cnaf"), ships.worker("cnaf"), ships.worker("msa"))
+    _, client = await ships.gateway()
+    ships.gate.shut()
+    calls = all_at_once(client, crowd(), 60)
+    await until(lambda: len(ships.heard("cnaf")) == 60)
+    await victim.kill()
+    await until(lambda: len(ships.heard("cnaf")) > 60)  # asked again, by the other
+    ships.gate.open.set()
+    check(await asyncio.gather(*calls), {"200 CNAF"})
+
+
+async def test_a_worker_killed_again_and_again_under_load_is_not_noticed(ships: Fleet) -> None:
+    await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
+    _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
+    async with under_load(client) as told:
+        for _ in range(3):
+            victim = await ships.worker("cnaf")
+            await calls_on(told)
+            await victim.kill()
+            await calls_on(told)
+    check(told, {"200 CNAF"})
+
+
+async def test_the_last_worker_killed_in_mid_call_is_a_typed_error_in_time_and_then_at_once(ships: Fleet) -> None:
+    victim, _ = await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
+    _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
+    ships.gate.shut()
+    calls = all_at_once(client, crowd(), 60)
+    await until(lambda: len(ships.heard("cnaf")) == 50)  # as many as it takes at a time
+    await victim.kill()
+    ships.gate.open.set()
+    check(await asyncio.gather(*calls), {"504 23002 CNAF", "502 23001 CNAF", "504 35002 CNAF & MSA"})
+    answer, waited_s = await timed(client, named("CAF-FOUND"))
+    assert (answer.told, waited_s < 0.5) == ("502 23001 CNAF", True)
+    await ships.worker("cnaf")
+    await heals(client, within_s=2)
+
+
+async def test_a_worker_that_is_asked_to_stop_finishes_what_it_began(ships: Fleet) -> None:
+    leaving, _ = await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
+    _, client = await ships.gateway()
+    ships.gate.shut()
+    calls = all_at_once(client, crowd(), 40)
+    await until(lambda: len(ships.heard("cnaf")) == 40)
+    stopping = asyncio.create_task(leaving.stop())
+    await leaving.says("worker stopping")
+    ships.gate.open.set()
+    check(await asyncio.gather(*calls), {"200 CNAF"})
+    assert await stopping == 0
+    assert len(ships.heard("cnaf")) == 40
+
+
+async def test_a_gateway_that_is_asked_to_stop_finishes_what_it_began(ships: Fleet) -> None:
+    await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
+    gateway, client = await ships.gateway()
+    ships.gate.shut()
+    calls = all_at_once(client, crowd(), 40)
+    await until(lambda: len(ships.heard("cnaf")) == 40)
+    stopping = asyncio.create_task(gateway.stop())
+    await gateway.says("gateway stopping")
+    ships.gate.open.set()
+    check(await asyncio.gather(*calls), {"200 CNAF"})
+    assert await stopping == 0
+
+
+async def test_a_gateway_that_is_asked_to_stop_under_load_loses_no_call_that_it_had_passed_on(ships: Fleet) -> None:
+    await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
+    gateway, client = await ships.gateway()
+    people, told, answered, lost = crowd(), list[str](), list[dict[str, Any]](), list[dict[str, Any]]()
+
+    async def call_on() -> None:
+        """Until the door is shut."""
+        while True:
+            person = next(people)
+            try:
+                told.append((await client.get(params=person)).told)
+                answered.append(person)
+            except ClientConnectorError:
+                return
+            except ClientError:  # sent as an idle connection was closed
+                lost.append(person)
+
+    clients = [asyncio.create_task(call_on()) for _ in range(10)]
+    await until(lambda: len(told) > 50)
+    assert await gateway.stop() == 0
+    await asyncio.gather(*clients)
+    assert set(told) == {"200 CNAF"}
+
+    def was_asked(person: dict[str, Any]) -> bool:
+        """Of the fund."""
+        name = (f"{person['anneeDateNaissance']}-02-28", person["codeCogInseeCommuneNaissance"])
+        return any(all(part in str(received.query) for part in name) for received in ships.heard("cnaf"))
+
+    assert was_asked(answered[-1])
+    assert not [person for person in lost if was_asked(person)]
+
+
+async def test_a_worker_that_is_not_there_is_known_at_once(ships: Fleet) -> None:
+    await ships.worker("msa")
+    _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
+    watch = [await timed(client, named(nom)) for nom in ("MSA-FOUND", "MSA-NO-FILE", "MSA-UNAVAILABLE")]
+    assert [answer.told for answer, _ in watch] == ["200 MSA", "502 23001 CNAF", "502 35001 CNAF & MSA"]
+    assert max(waited_s for _, waited_s in watch) < 1.0
+    await ships.worker("cnaf")
+    await heals(client, within_s=2)
+
+
+async def test_a_worker_that_hangs_is_a_typed_error_in_time_and_answers_when_it_wakes(ships: Fleet) -> None:
+    hanging, _ = await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
+    _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.2)
+    hanging.signal(signal.SIGSTOP)
+    check(await asyncio.gather(*all_at_once(client, crowd("MSA-FOUND"), 20)), {"200 MSA"})
+    check(await asyncio.gather(*all_at_once(client, crowd("CAF-INCOMPLETE"), 20)), {"504 23002 CNAF"})
+    hanging.signal(signal.SIGCONT)
+    await heals(client)
+    assert "CAF-INCOMPLETE" not in str(ships.heard("cnaf"))  # what had waited too long is asked of nobody
+
+
+async def test_a_fund_that_hangs_is_a_typed_error_in_time(ships: Fleet) -> None:
+    await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
+    _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.2)
+    ships.gate.shut()
+    check(await asyncio.gather(*all_at_once(client, crowd(), 20)), {"504 35002 CNAF & MSA"})
+    ships.gate.open.set()
+    await heals(client)
+
+
+GARBAGE = {
+    "nothing": b"",
+    "no text": b"\xff\xfe\x00",
+    "no json": b"<html><body>DURANT</body></html>",
+    "half a reply": b'{"type":"found","data":{"quotient_familial":',
+    "no reply": b'{"nom":"DURANT"}',
+    "an unknown reply": b'{"type":"perhaps","data":{}}',
+    "a reply of nothing": b'{"type":"found"}',
+    "a reply of no object": b'{"type":"found","data":["DURANT"]}',
+    "an absence without a reason": b'{"type":"not_found"}',
+    "an absence in words of its own": b'{"type":"not_found","reason":"DURANT"}',
+    "a failure in words of its own": b'{"type":"failed","reason":"DURANT"}',
+    "a rejection for what it cannot know": b'{"type":"rejected","reason":"token_invalid"}',
+    "depths": b"[" * 200_000,
+}
+
+
+@asynccontextmanager
+async def babbling(url: str, provider: str) -> AsyncIterator[Callable[[bytes], None]]:
+    """A worker in nobody's kit: tells a good offer, and then what it is told to say."""
+    words = [b""]
+    offer = encode(Found(Raw(encode(cnaf.offer()))))
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        replies = await channel.get_exchange(REPLY_EXCHANGE, ensure=False)
+        queue = await channel.declare_queue(
+            queue_of(provider), durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS
+        )
+
+        async def babble(message: AbstractIncomingMessage) -> None:
+            describing = isinstance(decode_request(message.body), Describe)
+            reply = aio_pika.Message(offer if describing else words[0], correlation_id=message.correlation_id)
+            await replies.publish(reply, message.reply_to or "")
+            await message.ack()
+
+        await queue.consume(babble)
+        yield lambda said: words.__setitem__(0, said)
+
+
+async def test_a_worker_that_talks_nonsense_is_a_typed_error_that_repeats_none_of_it(
+    ships: Fleet, broker_url: str
+) -> None:
+    await ships.worker("msa")
+    async with babbling(broker_url, "cnaf") as say:
+        gateway, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
+        people = crowd()
+        told: dict[str, str] = {}
+        for garbage, said in GARBAGE.items():
+            say(said)
+            answer = await client.get(params=next(people))
+            told[garbage] = answer.told
+            assert "DURANT" not in answer.body.decode()
+    assert told == dict.fromkeys(GARBAGE, "502 23999 CNAF")
+    assert "DURANT" not in gateway.text
+
+
+async def test_a_broker_that_comes_late_finds_a_mesh_that_waited_for_it(rabbit: RabbitNode) -> None:
+    async with Relay(rabbit.vhost()) as relay, fleet(relay.url) as ships:
+        await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
+        _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
+        answer, waited_s = await timed(client, named("CAF-FOUND"))
+        assert (answer.told, answer.headers["Retry-After"], waited_s < 0.5) == ("502 00501", "10", True)
+        alive, ready = await client.get("/livez"), await client.get("/readyz")
+        assert (alive.status, ready.status, ready.json["for"]) == (200, 503, ["bus", "offers"])
+        await relay.open()
+        await heals(client)
+        assert (await client.get("/readyz")).status == 200
+
+
+async def test_a_network_that_is_cut_under_load_heals(rabbit: RabbitNode) -> None:
+    async with Relay(rabbit.vhost()) as relay:
+        await relay.open()
+        async with fleet(relay.url) as ships:
+            await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
+            _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
+            async with under_load(client) as told:
+                await relay.shut()
+                await calls_on(told)
+                assert told[-1][0].told == "502 00501"
+                await relay.open()
+                await heals(client)
+            check(told, TYPED)
+
+
+async def test_a_broker_that_restarts_under_load_is_healed_from(rabbit: RabbitNode) -> None:
+    url = rabbit.vhost()
+    rabbit.settle()
+    async with fleet(url) as ships:
+        await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
+        _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
+        async with under_load(client, clients=4) as told:
+            await asyncio.to_thread(rabbit.restart)
+            await heals(client, within_s=40)
+            await calls_on(told, 10)  # those that were under way
+            seen = len(told)
+            await calls_on(told)
+        check(told, TYPED)
+        assert {answer.told for answer, _ in told[seen:]} == {"200 CNAF"}
