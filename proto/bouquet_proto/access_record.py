@@ -10,8 +10,9 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-Outcome: TypeAlias = Literal["found", "not_found", "rejected", "refused", "failed"]
-"""`rejected` is the provider's no to the question, `refused` the gateway's own to the caller."""
+Outcome: TypeAlias = Literal["found", "not_found", "rejected", "refused", "failed", "pruned"]
+"""`rejected` is the provider's no to the question, `refused` the gateway's own to the caller. `pruned` is no call: with
+it the journal itself tells that its oldest records were removed."""
 
 
 class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -42,6 +43,8 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`pseudonym(…)`."""
     key: str = ""
     """Name of the pseudonym's key."""
+    pruned_to: str = ""
+    """`NUMBER:HASH` of the last record that was removed, where the outcome is `pruned`. No gateway sends one."""
 
 
 _encoder = msgspec.json.Encoder()

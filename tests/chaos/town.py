@@ -129,7 +129,7 @@ class Town:
     async def records(self) -> int:
         """In the access journal. Raises `bouquet_registry.journal.audit.Broken` where its chain is."""
         async with open_store(Secret(self._database)) as store:
-            return (await verify(store)).number
+            return (await verify(store)).head.number
 
     async def traced(self) -> Counter[str]:
         """How many records each trace has."""

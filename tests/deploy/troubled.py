@@ -24,7 +24,7 @@ from bouquet_registry.store import open_store
 from tests.deploy.hastened import write_hastened
 from tests.deploy.manifests import ROOT
 from tests.deploy.watched import QUEUES, gateway_at, registry_at
-from tests.registry.office import Clock, issued, of
+from tests.registry.office import ANNE, Clock, issued, of
 from tests.support.daemon import free_port
 from tests.support.prometheus import PrometheusServer
 from tests.support.proxy import Relay
@@ -113,7 +113,7 @@ class Mesh:
             return Signer(TOKEN_KEY).sign(token, await of(store, token)), token
 
     async def revoke(self, token: Token) -> None:
-        async with open_store(self._database_url) as store, desk.sitting(store, desk.utc_now) as sitting:
+        async with open_store(self._database_url) as store, desk.sitting(store, ANNE, desk.utc_now) as sitting:
             await sitting.revoke(token, "leaked", None)
 
     def certify_gateway(self, *, for_days: float) -> dict[str, Path]:

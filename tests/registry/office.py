@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bouquet_registry import desk
+from bouquet_registry.acts import Author
 from bouquet_registry.habilitations import Contact, Habilitation, Token
 from bouquet_registry.store import Store
 
@@ -15,6 +16,10 @@ CONTACTS = (
     Contact("demandeur", "anne@mairie.example", "Anne Durant"),
     Contact("contact_technique", "si@mairie.example"),
 )
+
+
+ANNE = Author("Anne Durant", "asked by the holder")
+"""An administrator."""
 
 
 class Clock:
@@ -30,13 +35,13 @@ class Clock:
 
 async def habilitation(store: Store, clock: desk.Clock = desk.utc_now, **fields: Any) -> Habilitation:
     wanted = {"siret": SIRET, "name": "MAIRIE", "purpose": "Cantine", "scopes": SCOPES, "contacts": CONTACTS}
-    async with desk.sitting(store, clock) as sitting:
+    async with desk.sitting(store, ANNE, clock) as sitting:
         return await sitting.create(**wanted | fields)
 
 
 async def issued(store: Store, clock: desk.Clock = desk.utc_now, **fields: Any) -> Token:
     own = await habilitation(store, clock, **fields)
-    async with desk.sitting(store, clock) as sitting:
+    async with desk.sitting(store, ANNE, clock) as sitting:
         return await sitting.issue(own)
 
 
@@ -54,10 +59,10 @@ async def of(store: Store, given: Token) -> Habilitation:
 async def change(store: Store, given: Token, clock: desk.Clock = desk.utc_now, **fields: Any) -> Habilitation:
     """Of the token's habilitation."""
     own = await of(store, given)
-    async with desk.sitting(store, clock) as sitting:
+    async with desk.sitting(store, ANNE, clock) as sitting:
         return await sitting.change(own, **fields)
 
 
 async def revoke(store: Store, given: Token, clock: desk.Clock = desk.utc_now, at: datetime | None = None) -> Token:
-    async with desk.sitting(store, clock) as sitting:
+    async with desk.sitting(store, ANNE, clock) as sitting:
         return await sitting.revoke(given, "leaked", at)

@@ -12,7 +12,7 @@ from bouquet_registry import desk
 from bouquet_registry.desk import Conflict, Invalid, Refused, Unknown
 from bouquet_registry.habilitations import Contact, Delegation, Token, end_of_life
 from bouquet_registry.store import Store
-from tests.registry.office import SIRET, Clock, change, habilitation, issued, of, revoke, token
+from tests.registry.office import ANNE, SIRET, Clock, change, habilitation, issued, of, revoke, token
 
 
 async def test_a_habilitation_is_found_as_it_was_written(store: Store, clock: Clock) -> None:
@@ -80,7 +80,7 @@ def test_months_are_those_of_the_calendar(day: datetime, end: datetime) -> None:
 async def test_a_prolonged_token_lives_18_months_from_then(store: Store, clock: Clock) -> None:
     made = await issued(store, clock)
     clock.go(days=365)
-    async with desk.sitting(store, clock) as sitting:
+    async with desk.sitting(store, ANNE, clock) as sitting:
         prolonged = await sitting.prolong(made)
     assert prolonged.expires_at == datetime(2028, 10, 15, 12, tzinfo=UTC)
     assert await token(store, made.id) == prolonged
@@ -92,7 +92,7 @@ async def test_two_operators_prolong_at_once_one_wins_and_both_are_told(store: S
 
     async def prolong() -> Token | Conflict:
         try:
-            async with desk.sitting(store, clock) as sitting:
+            async with desk.sitting(store, ANNE, clock) as sitting:
                 return await sitting.prolong(made)
         except Conflict as conflict:
             return conflict
@@ -108,7 +108,7 @@ async def test_who_changes_what_somebody_else_changed_is_told(store: Store) -> N
     own = await of(store, made)
     await change(store, made, purpose="Cantine et crèche")
     with pytest.raises(Conflict):
-        async with desk.sitting(store) as sitting:
+        async with desk.sitting(store, ANNE) as sitting:
             await sitting.change(own, purpose="Transport")
     assert (await of(store, made)).purpose == "Cantine et crèche"
 
@@ -116,7 +116,7 @@ async def test_who_changes_what_somebody_else_changed_is_told(store: Store) -> N
 async def test_what_fails_halfway_did_not_happen(store: Store) -> None:
     made = await issued(store)
     with pytest.raises(Unknown):
-        async with desk.sitting(store) as sitting:
+        async with desk.sitting(store, ANNE) as sitting:
             await sitting.revoke(made, "leaked")
             await desk.habilitation(sitting.connection, "nobody")
     assert await token(store, made.id) == made
@@ -125,7 +125,7 @@ async def test_what_fails_halfway_did_not_happen(store: Store) -> None:
 async def test_no_token_is_issued_for_an_archived_habilitation(store: Store) -> None:
     own = await habilitation(store, state="archived")
     with pytest.raises(Refused, match="archived"):
-        async with desk.sitting(store) as sitting:
+        async with desk.sitting(store, ANNE) as sitting:
             await sitting.issue(own)
 
 

@@ -22,7 +22,7 @@ from bouquet_proto.messages import Reply, WhoIs
 from bouquet_registry import desk, worker
 from bouquet_registry.store import Store, open_store
 from tests.mesh.buses import until
-from tests.registry.office import change, revoke, token
+from tests.registry.office import ANNE, change, revoke, token
 from tests.registry.town import PATH, SCOPES, Gate, Town, text_of, town
 from tests.whole.door import QF
 
@@ -79,7 +79,7 @@ async def test_a_token_that_the_registry_does_not_know_is_invalid(here: Town) ->
 async def test_a_token_becomes_valid_as_it_is_issued(here: Town) -> None:
     gate = await here.gate()
     issued = await here.issued()
-    async with desk.sitting(here.store) as sitting:
+    async with desk.sitting(here.store, ANNE) as sitting:
         later = await sitting.issue(await desk.habilitation(sitting.connection, issued.habilitation))
         assert await gate.told(text_of(later)) == "401 00101"
     await becomes(gate, text_of(later), "200")
@@ -107,7 +107,7 @@ async def test_the_end_of_a_token_is_the_registry_s(here: Town) -> None:
         await connection.exec_driver_sql("UPDATE tokens SET expires_at = '2020-01-01 00:00:00', change = 1000")
         await connection.exec_driver_sql("UPDATE log SET number = 1000")
     await becomes(gate, text_of(issued), "401 00103")
-    async with desk.sitting(here.store) as sitting:
+    async with desk.sitting(here.store, ANNE) as sitting:
         await sitting.prolong(await desk.token(sitting.connection, issued.id))
     await becomes(gate, text_of(issued), "200")
 

@@ -6,10 +6,13 @@ import asyncio
 from itertools import count as count_from
 
 import pytest
+from msgspec import structs
 
+from bouquet_proto.access_record import encode
 from bouquet_registry.desk import Refused
 from bouquet_registry.journal import audit
 from bouquet_registry.journal.audit import AT_ONCE, Broken, ends, prune, verify
+from bouquet_registry.journal.book import sorted_out
 from bouquet_registry.journal.chain import Link, Row
 from bouquet_registry.store import Store
 from tests.registry.accesses import NOON, access, count, ids, tamper, write
@@ -21,12 +24,18 @@ SWAP = (
 )
 FORGED_ROW = (
     "INSERT INTO journal SELECT 11, 'forged', at, outcome, status, code, operation, habilitation, token, recipient, "
-    "provider, regime, cached, duration_ms, trace_id, person, key, previous, hash FROM journal WHERE number = 10"
+    "provider, regime, cached, duration_ms, trace_id, person, key, previous, hash, pruned_to FROM journal "
+    "WHERE number = 10"
 )
 SHIFT = (
     "UPDATE journal SET number = number + 100 WHERE number > 3",
     "UPDATE journal SET number = number - 101 WHERE number > 103",
 )
+GONE = "the records up to {} are gone and no record tells of their pruning"
+PRUNED = (
+    "UPDATE journal_head SET pruned_number = {0}, pruned_hash = (SELECT previous FROM journal WHERE number = {0} + 1)"
+)
+TWO_HEADS = "INSERT INTO journal_head SELECT 2, number, hash, pruned_number, pruned_hash, pruning FROM journal_head"
 FORGERIES = {
     "a changed outcome": (["UPDATE journal SET outcome = 'not_found' WHERE number = 4"], "record 4 was changed"),
     "a changed second": (["UPDATE journal SET at = at + 1 WHERE number = 4"], "record 4 was changed"),
@@ -43,7 +52,20 @@ FORGERIES = {
     "another head": (["UPDATE journal_head SET hash = pruned_hash"], "record 10 is not the one that was written last"),
     "a head gone back": (["UPDATE journal_head SET number = 8"], "record 8 is not the one that was written last"),
     "a head gone ahead": (["UPDATE journal_head SET number = 12"], "record 11 is missing"),
-    "a start gone ahead": (["UPDATE journal_head SET pruned_number = 3"], "record 4 does not follow the one before it"),
+    "a start gone ahead": (["UPDATE journal_head SET pruned_number = 3"], GONE.format(3)),
+    "the first ones gone as if pruned": (
+        ["DELETE FROM journal WHERE number <= 6", PRUNED.format(6)],
+        GONE.format(6),
+    ),
+    "all gone as if pruned": (
+        ["DELETE FROM journal", "UPDATE journal_head SET pruned_number = number, pruned_hash = hash"],
+        GONE.format(10),
+    ),
+    "a pruning told by a record of a call": (
+        ["DELETE FROM journal WHERE number <= 6", PRUNED.format(6), "UPDATE journal_head SET pruning = 8"],
+        GONE.format(6),
+    ),
+    "two heads": ([TWO_HEADS], "journal_head has 2 rows instead of one"),
 }
 
 
@@ -55,12 +77,12 @@ async def ten(store: Store) -> Link:
 
 
 async def test_a_journal_is_whole_while_nobody_touches_it(store: Store) -> None:
-    assert (await verify(store)).number == 0
+    assert (await verify(store)).head.number == 0
     head = await ten(store)
-    assert await verify(store) == head
-    assert await verify(store, since=5) == head
-    assert await verify(store, since=11) == head
-    assert await verify(store, noted=head) == head
+    assert (await verify(store)).head == head
+    assert (await verify(store, since=5)).head == head
+    assert (await verify(store, since=11)).head == head
+    assert (await verify(store, noted=head)).head == head
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
@@ -76,11 +98,11 @@ async def test_a_journal_written_anew_is_found_by_a_head_that_was_noted(store: S
     """Head and all: the chain alone says nothing then."""
     noted = await ten(store)
     await tamper(store, "DELETE FROM journal WHERE number > 8", _head_of(8))
-    assert (await verify(store)).number == 8
+    assert (await verify(store)).head.number == 8
     with pytest.raises(Broken, match=r"^record 9 is missing: the journal went to 10$"):
         await verify(store, noted=noted)
     await write(store, [access(n) for n in range(11, 15)])
-    assert (await verify(store)).number == 12
+    assert (await verify(store)).head.number == 12
     with pytest.raises(Broken, match=r"^record 10 is not the one that was noted$"):
         await verify(store, noted=noted)
 
@@ -93,7 +115,7 @@ def _head_of(number: int) -> str:
 async def test_what_was_verified_before_need_not_be_again(store: Store) -> None:
     await ten(store)
     await tamper(store, "UPDATE journal SET outcome = 'failed' WHERE number = 4")
-    assert (await verify(store, since=5)).number == 10
+    assert (await verify(store, since=5)).head.number == 10
     with pytest.raises(Broken, match=r"^record 4 was changed$"):
         await verify(store, since=4)
     with pytest.raises(Refused, match=r"^the journal ends at 10$"):
@@ -105,9 +127,13 @@ async def test_what_was_verified_before_need_not_be_again(store: Store) -> None:
 async def test_a_pruned_journal_still_verifies(store: Store) -> None:
     head = await ten(store)
     assert await prune(store, NOON.timestamp() + 5) == 4
-    assert await ids(store) == [str(n) for n in range(5, 11)]
-    assert await verify(store) == head
-    assert await verify(store, since=2, noted=head) == head
+    *kept, told = await ids(store)
+    assert kept == [str(n) for n in range(5, 11)]
+    verified = await verify(store, noted=head)
+    assert verified.head.number == 11
+    [pruning] = verified.prunings
+    assert (pruning.access.id, pruning.access.pruned_to) == (told, str((await ends(store)).pruned))
+    assert (await verify(store, since=2, noted=head)).head == verified.head
     assert await prune(store, NOON.timestamp() + 5) == 0
     await tamper(store, "DELETE FROM journal WHERE number = 5")
     with pytest.raises(Broken, match=r"^record 5 is missing$"):
@@ -133,7 +159,7 @@ async def test_a_journal_that_is_pruned_while_it_is_verified_is_whole(
 ) -> None:
     head = await ten(store)
     pruned_under_way(monkeypatch, store, to)
-    assert await verify(store) == head
+    assert (await verify(store)).head == head
     assert (await ends(store)).pruned.number == to
 
 
@@ -170,22 +196,45 @@ async def test_verifying_and_pruning_at_once_raise_no_false_alarm(
         verified += 1
     assert await pruning == 800
     assert verified
-    assert (await verify(store)).number == 1000
+    assert (await verify(store)).head.number == 1001
 
 
 async def test_a_journal_pruned_to_the_last_goes_on(store: Store) -> None:
     await ten(store)
     assert await prune(store, NOON.timestamp() + 1000) == 10
-    assert (await verify(store)).number == 10
+    assert (await verify(store)).head.number == 11
     await write(store, [access(11)])
-    assert (await verify(store)).number == 11
+    assert (await verify(store)).head.number == 12
+
+
+async def test_a_second_pruning_may_remove_the_record_of_the_first(store: Store) -> None:
+    await ten(store)
+    assert await prune(store, NOON.timestamp() + 5, lambda: NOON.timestamp() + 50) == 4
+    assert await prune(store, NOON.timestamp() + 1000) == 7
+    [second] = (await verify(store)).prunings
+    assert second.link.number == 12
+
+
+async def test_a_noted_record_that_was_pruned_is_told_with_the_record_of_its_pruning(store: Store) -> None:
+    await ten(store)
+    await prune(store, NOON.timestamp() + 5, NOON.timestamp)
+    told = r"^record 2 was pruned: record 11 of 2026-04-15 tells that the records up to 4 were removed$"
+    with pytest.raises(Refused, match=told):
+        await verify(store, noted=Link(2, "00" * 32))
+
+
+async def test_a_gateway_cannot_send_a_record_of_a_pruning() -> None:
+    sent = [access(1), structs.replace(access(2), outcome="pruned"), structs.replace(access(3), pruned_to="2:00")]
+    batch = sorted_out(map(encode, sent))
+    assert [kept.id for kept in batch.accesses] == ["1"]
+    assert len(batch.aside) == 2
 
 
 async def test_pruning_goes_to_the_first_record_that_is_young(store: Store) -> None:
     """Later ones may be older: they came by a gateway that was cut off."""
     await write(store, [access(1, at=1.0), access(2, at=3.0), access(3, at=1.0)])
     assert await prune(store, 2.0) == 1
-    assert await ids(store) == ["2", "3"]
+    assert (await ids(store))[:2] == ["2", "3"]
 
 
 async def test_pruning_does_not_hide_a_forgery(store: Store) -> None:
@@ -199,7 +248,7 @@ async def test_pruning_does_not_hide_a_forgery(store: Store) -> None:
 async def test_a_journal_is_read_piece_by_piece(store: Store) -> None:
     for begin in range(0, 2 * AT_ONCE, AT_ONCE):
         await write(store, [access(n) for n in range(begin, begin + AT_ONCE + 1)])
-    assert (await verify(store)).number == 2 * AT_ONCE + 1
+    assert (await verify(store)).head.number == 2 * AT_ONCE + 1
     await tamper(store, f"UPDATE journal SET status = 418 WHERE number = {AT_ONCE + 1}")
     with pytest.raises(Broken, match=f"^record {AT_ONCE + 1} was changed$"):
         await verify(store)

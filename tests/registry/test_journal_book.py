@@ -34,7 +34,7 @@ async def test_what_was_written_is_read_back_to_the_last_bit(store: Store) -> No
     async with store.reading() as connection:
         rows = (await connection.execute(select(schema.journal).order_by(schema.journal.c.number))).mappings().all()
     assert [row_of(row).access for row in rows] == [made, bare]
-    assert (await verify(store)).number == 2
+    assert (await verify(store)).head.number == 2
 
 
 async def test_a_record_that_comes_twice_is_kept_once(store: Store) -> None:
@@ -43,7 +43,7 @@ async def test_a_record_that_comes_twice_is_kept_once(store: Store) -> None:
     assert (first.records, first.duplicates) == (2, 1)
     assert (again.records, again.duplicates) == (1, 3)
     assert await ids(store) == ["1", "2", "3"]
-    assert (await verify(store)).number == 3
+    assert (await verify(store)).head.number == 3
 
 
 async def test_writers_at_once_make_one_chain(store: Store) -> None:
@@ -56,7 +56,7 @@ async def test_writers_at_once_make_one_chain(store: Store) -> None:
             )
 
     await asyncio.gather(*(writer(name) for name in range(4)))
-    assert (await verify(store)).number == len(set(await ids(store))) == 4 * 10 * 5 + 10 * 5
+    assert (await verify(store)).head.number == len(set(await ids(store))) == 4 * 10 * 5 + 10 * 5
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ async def test_a_message_of_several_that_an_older_registry_put_aside_is_written_
     assert await ids(store) == []
     assert await book.readmit(store) == (1, 0)
     assert await ids(store) == ["1", "2", "3"]
-    assert (await verify(store)).number == 3
+    assert (await verify(store)).head.number == 3
 
 
 async def test_what_was_put_aside_is_written_by_a_registry_that_can_read_it(
@@ -103,7 +103,7 @@ async def test_what_was_put_aside_is_written_by_a_registry_that_can_read_it(
     assert await book.readmit(store) == (2, 1)
     assert await ids(store) == ["3", "2", "1"]
     assert await book.readmit(store) == (0, 1)
-    assert (await verify(store)).number == 3
+    assert (await verify(store)).head.number == 3
 
 
 async def test_nothing_is_half_written(store: Store) -> None:
@@ -119,7 +119,7 @@ async def test_a_long_batch_is_known_when_it_comes_again(store: Store) -> None:
     many = [access(n) for n in range(2000)]
     await write(store, many[:1000])
     assert (await write(store, many)).records == 1000
-    assert (await verify(store)).number == 2000
+    assert (await verify(store)).head.number == 2000
 
 
 async def test_a_batch_of_nothing_is_nothing(store: Store) -> None:

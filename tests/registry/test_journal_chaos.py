@@ -77,7 +77,7 @@ class Reader:
     async def expects(self, names: Sequence[str]) -> None:
         """Each once, in a whole chain; and a changed one would be found."""
         await self.has_written(len(names))
-        assert (await verify(self.store)).number == len(names)
+        assert (await verify(self.store)).head.number == len(names)
         assert sorted(await ids(self.store)) == sorted(names)
         await tamper(self.store, "UPDATE journal SET outcome = 'refused' WHERE number = 777")
         with pytest.raises(Broken, match=r"^record 777 was changed$"):

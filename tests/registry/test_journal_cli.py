@@ -79,7 +79,8 @@ def test_a_changed_row_is_told_by_its_number_and_the_status(url: Secret, operato
     written(url, (access(n) for n in range(1, 6)))
     noted = operator.gets("head")["head"]
     assert noted.startswith("5:")
-    assert operator.gets("verify", "--head", noted) == {"whole": True, "from": 1, "head": noted}
+    verified = operator.gets("verify", "--head", noted)
+    assert verified == {"whole": True, "from": 1, "head": noted, "pruned_to": f"0:{'00' * 32}", "prunings": []}
     forged(url, "UPDATE journal SET recipient = '21290019400013' WHERE number = 4")
     assert operator.is_told("verify") == "record 4 was changed\n"
     assert operator.gets("verify", "--from", "5")["whole"]
@@ -89,7 +90,12 @@ def test_old_records_are_pruned(url: Secret, operator: Operator) -> None:
     written(url, (access(n) for n in range(1, 6)))
     pruned = operator.gets("prune", "--before", "2026-04-16T00:00+02:00")
     assert pruned["pruned"] == 5
-    assert pruned["head"] == pruned["pruned_to"] == operator.gets("verify")["head"]
+    verified = operator.gets("verify")
+    assert verified["head"] == pruned["head"]
+    assert verified["pruned_to"] == pruned["pruned_to"]
+    [told] = verified["prunings"]
+    assert told.startswith(f"{pruned['pruned_to']} at 20")
+    assert told.endswith("Z, record 6")
 
 
 def test_a_citizen_is_told_who_read(url: Secret, operator: Operator) -> None:

@@ -65,7 +65,7 @@ async def test_what_is_posted_is_written_once_it_is_safe(store: Store) -> None:
         assert await ids(store) == ["1", "2", "3"]
         assert scribe.writing
     assert not scribe.writing
-    assert (await verify(store)).number == 3
+    assert (await verify(store)).head.number == 3
 
 
 async def test_while_the_database_is_away_nothing_is_let_go(store: Store, caplog: pytest.LogCaptureFixture) -> None:

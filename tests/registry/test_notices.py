@@ -26,7 +26,7 @@ from bouquet_registry.notices import CLAIM, THRESHOLDS, Channel, Notice, Undeliv
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.signatures import HEADER, is_signed
 from bouquet_registry.store import Store
-from tests.registry.office import Clock, change, issued, revoke
+from tests.registry.office import ANNE, Clock, change, issued, revoke
 from tests.support.daemon import free_port
 
 
@@ -129,7 +129,7 @@ async def test_a_prolonged_token_is_told_all_over_again_when_its_time_comes(
     made = await issued(store, clock)
     until(made, clock, 30)
     await give_notices(store, box, clock)
-    async with desk.sitting(store, clock) as sitting:
+    async with desk.sitting(store, ANNE, clock) as sitting:
         made = await sitting.prolong(await desk.token(sitting.connection, made.id))
     async with store.reading() as connection:
         assert await desk.notices_of(connection, made) == []

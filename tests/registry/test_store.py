@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,9 @@ from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_registry import schema
 from bouquet_registry.desk import utc_now
+from bouquet_registry.journal.audit import ends, prune, verify
 from bouquet_registry.store import Store, open_store, upgrade
+from tests.registry.accesses import access, tamper, write
 from tests.registry.office import habilitation
 
 
@@ -71,3 +75,44 @@ async def test_an_error_of_the_database_quotes_nobody(store: Store) -> None:
         async with store.writing() as connection:
             await connection.execute(insert(schema.notices).values(values))
     assert "KERVALLAN" not in str(caught.value)
+
+
+async def test_a_journal_that_a_former_version_pruned_gets_a_record_of_it(database: Secret) -> None:
+    async with open_store(database) as store:
+        await write(store, [access(n, at=n) for n in range(1, 6)])
+        assert await prune(store, 3.5) == 3
+        # As the former version left it: no record tells of the pruning.
+        last = "(SELECT {} FROM journal WHERE number = 5)"
+        await tamper(
+            store,
+            "DELETE FROM journal WHERE number = 6",
+            f"UPDATE journal_head SET number = 5, hash = {last.format('hash')}",
+            "ALTER TABLE journal DROP COLUMN pruned_to",
+            "ALTER TABLE journal_head DROP COLUMN pruning",
+            "DROP TABLE acts",
+            "UPDATE alembic_version SET version_num = '0002'",
+        )
+    await upgrade(database)
+    async with open_store(database) as store:
+        [told] = (await verify(store)).prunings
+        assert told.access.pruned_to == str((await ends(store)).pruned)
+        assert told.link.number == 6
+
+
+def test_no_level_of_logs_writes_what_statements_carry(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, sys\n"
+        "from bouquet_mesh.observe.logs import configure_logs\n"
+        "from bouquet_mesh.secret import Secret\n"
+        "from bouquet_registry import desk\n"
+        "from bouquet_registry.acts import Author\n"
+        "from bouquet_registry.store import open_store\n"
+        "async def main():\n"
+        "    configure_logs('tests', 'DEBUG')\n"
+        "    async with open_store(Secret(sys.argv[1])) as store, desk.sitting(store, Author('a')) as sitting:\n"
+        "        await sitting.create(siret='13002526500013', name='Quevyrolles')\n"
+        "asyncio.run(main())\n"
+    )
+    url = f"sqlite:///{tmp_path}/registry.db"
+    done = subprocess.run([sys.executable, "-c", program, url], capture_output=True, text=True, check=True)
+    assert "Quevyrolles" not in done.stdout + done.stderr

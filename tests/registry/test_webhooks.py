@@ -17,15 +17,16 @@ from bouquet_registry.signatures import HEADER
 from bouquet_registry.store import Store
 from bouquet_registry.webhooks import Webhooks
 from tests.registry.datapass_events import SECRET, V1, V2, signed, v1, v2
-from tests.registry.office import SIRET, Clock, token
+from tests.registry.office import ANNE, SIRET, Clock, token
 from tests.support.daemon import free_port
 
 HOUR = 3600
 
 
 class DataPass:
-    def __init__(self, session: ClientSession, store: Store, clock: Clock) -> None:
+    def __init__(self, session: ClientSession, port: int, store: Store, clock: Clock) -> None:
         self._session = session
+        self.port = port
         self._store = store
         self.clock = clock
 
@@ -62,12 +63,12 @@ class DataPass:
 async def datapass(store: Store, clock: Clock) -> AsyncIterator[DataPass]:
     app = web.Application()
     app.add_routes(Webhooks(store, SECRET, 24 * HOUR, clock).routes())
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, auto_decompress=False)  # as `serve` does
     await runner.setup()
     port = free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     async with ClientSession(f"http://127.0.0.1:{port}") as session:
-        yield DataPass(session, store, clock)
+        yield DataPass(session, port, store, clock)
     await runner.cleanup()
 
 
@@ -168,7 +169,7 @@ async def test_an_archived_habilitation_is_archived(datapass: DataPass) -> None:
 async def test_what_an_operator_has_set_stays(datapass: DataPass, store: Store) -> None:
     await datapass.approves()
     own = await datapass.habilitation()
-    async with desk.sitting(store, datapass.clock) as sitting:
+    async with desk.sitting(store, ANNE, datapass.clock) as sitting:
         await sitting.change(own, name="MAIRIE", calls_per_minute=9, allowed_ips=("10.0.0.1",))
     datapass.clock.go(hours=1)
     await datapass.approves()
@@ -268,3 +269,40 @@ async def test_the_log_has_no_people_in_it(datapass: DataPass, caplog: pytest.Lo
     await datapass.tells(v1("approve", datapass.now, siret="KERVALLAN"))
     assert "anne" not in repr([vars(record) for record in caplog.records]).lower()
     assert "kervallan" not in repr([vars(record) for record in caplog.records]).lower()
+
+
+async def raw(datapass: DataPass, *headers: bytes, body: bytes = b"{}") -> int:
+    """The status of a request whose bytes no client library would send."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", datapass.port)
+    head = (b"POST %s HTTP/1.1" % V1.encode(), b"Host: x", b"Content-Length: %d" % len(body), *headers)
+    writer.write(b"\r\n".join(head) + b"\r\nConnection: close\r\n\r\n" + body)
+    answer = await reader.read()
+    writer.close()
+    return int(answer.split()[1])
+
+
+async def test_a_signature_of_bytes_that_are_no_text_is_a_wrong_one(datapass: DataPass) -> None:
+    assert await raw(datapass, b"X-Hub-Signature-256: \xff\xfe") == 401
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "identity", "nonsense"])
+async def test_a_compressed_event_is_refused_unread(datapass: DataPass, coding: str) -> None:
+    assert await raw(datapass, b"Content-Encoding: " + coding.encode(), body=b"no gzip") == 415
+
+
+@pytest.mark.parametrize("own", [{"id": "9" * 300}, {"siret": "1\0"}, {"scopes": {"a\0b": True}}])
+async def test_what_no_column_holds_is_refused_not_told_again(datapass: DataPass, own: dict[str, Any]) -> None:
+    assert (await datapass.tells(v1("approve", datapass.now, **own)))[0] == 422
+    assert await datapass.nothing()
+
+
+async def test_a_purpose_with_control_characters_is_written_without_them(datapass: DataPass) -> None:
+    await datapass.approves(intitule="Cantine\0\r\nCliquez\x1b[2J")
+    assert (await datapass.habilitation()).purpose == "Cantine Cliquez [2J"
+
+
+async def test_an_event_of_a_clock_ahead_does_not_make_the_next_one_late(datapass: DataPass) -> None:
+    await datapass.tells(v1("approve", datapass.now + 200))
+    datapass.clock.go(seconds=10)
+    assert (await datapass.tells(v1("revoke", datapass.now)))[0] == 200
+    assert (await datapass.habilitation()).state == "revoked"

@@ -52,7 +52,7 @@ def test_every_field_is_told() -> None:
 @pytest.mark.usefixtures("restored")
 def test_an_event_is_one_line_of_the_fields_that_the_page_tells(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure_logs("bouquet-tests", "INFO")
-    logging.getLogger("tests").info("an event\nof two lines")
+    logging.getLogger("bouquet_tests").info("an event\nof two lines")
     [line] = capsys.readouterr().out.splitlines()
     assert set(json.loads(line)) == fields_of("Every line")
     assert set(re.findall(r'"(\w+)":', PAGE.split("```")[1])) - fields_of("Fields") == fields_of("Every line")

@@ -17,7 +17,10 @@ from bouquet_mesh.observe.spans import trace_id
 _RESERVED = frozenset(RESERVED_ATTRS)
 
 
-UNSPOKEN_LOGGERS = ("aiormq", "aio_pika", "aiohttp.server", "aiohttp.client", "asyncio")
+OURS = "bouquet_"
+"""How the names of the loggers of our packages, and of provider teams' workers, begin."""
+
+UNSPOKEN_LOGGERS = ("aiormq", "aio_pika", "aiohttp.server", "aiohttp.client", "aiosqlite", "asyncio")
 """Libraries whose records may quote a message body or a request line; what matters of them we log ourselves."""
 
 
@@ -52,10 +55,17 @@ class _Formatter(MsgspecFormatter):
             log_data["at"] = where(record.exc_info[1])
 
 
+def _is_speakable(record: logging.LogRecord) -> bool:
+    """Below WARNING only our own loggers are written: at DEBUG a library quotes statements and requests with their
+    parameters, and so people."""
+    return record.levelno >= logging.WARNING or record.name.startswith(OURS)
+
+
 def configure_logs(service: str, level: str) -> None:
     """JSON lines on standard output, one event each."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_Formatter(service))
+    handler.addFilter(_is_speakable)
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # Of each record, what no line says: who called, thread, process (the logging HOWTO's "Optimization").
     logging._srcfile = None

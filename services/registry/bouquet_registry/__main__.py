@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import uvloop
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import MultipleResultsFound, NoResultFound, SQLAlchemyError
 
 from bouquet_mesh.doctor.findings import as_json, as_text, is_well
 from bouquet_mesh.settings import SettingsError
@@ -34,6 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Refused as refused:
         print(refused, file=sys.stderr)
         return 1
+    except (NoResultFound, MultipleResultsFound):
+        print("the database's tables are not as the registry left them: run `journal verify`", file=sys.stderr)
+        return 3
     except (SQLAlchemyError, OSError) as error:
         print(f"the database is away ({type(error).__name__})", file=sys.stderr)
         return 3

@@ -10,12 +10,14 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from bouquet_registry import desk
+from bouquet_registry import acts, desk
+from bouquet_registry.acts import Author
 from bouquet_registry.desk import Clock, utc_now
 from bouquet_registry.habilitations import Contact, Delegation, Habilitation, Token
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.signing import Signer
 from bouquet_registry.store import Store
+from bouquet_registry.text import one_line
 
 Shown: TypeAlias = dict[str, Any]
 Command: TypeAlias = Callable[["Office", argparse.Namespace], Awaitable[Shown | list[Shown]]]
@@ -25,6 +27,7 @@ CONTACT_KINDS = ("demandeur", "contact_metier", "contact_technique")
 COLUMNS = (
     *("id", "siret", "at", "name", "state", "expires_at", "blacklisted_at", "last_used_at"),
     *("recipient", "operation", "outcome", "calls", "justificatifs_evites", "left_out"),
+    *("author", "act", "target", "reason"),
 )
 """What a line shows of a row, where it has it."""
 
@@ -34,9 +37,23 @@ class Office(Struct, frozen=True):
     settings: RegistrySettings
     clock: Clock = utc_now
 
+    async def record(self, given: argparse.Namespace, act: str, target: str = "") -> None:
+        """Writes an act that changes nothing. Before its outcome is shown: who reads unrecorded reads nothing."""
+        async with self.store.writing() as connection:
+            await acts.record(connection, author_of(given), act, target, self.clock())
+
+
+async def list_acts(office: Office, given: argparse.Namespace) -> list[Shown]:
+    async with office.store.reading() as connection:
+        return [_plain(act) for act in await acts.acts(connection, target=given.of, most=given.most)]
+
+
+def author_of(given: argparse.Namespace) -> Author:
+    return Author(given.author or acts.operator_name(), given.why)
+
 
 async def create(office: Office, given: argparse.Namespace) -> Shown:
-    async with desk.sitting(office.store, office.clock) as sitting:
+    async with desk.sitting(office.store, author_of(given), office.clock) as sitting:
         return _plain(await sitting.create(**_fields(given)))
 
 
@@ -62,7 +79,7 @@ async def archive(office: Office, given: argparse.Namespace) -> Shown:
 
 async def issue(office: Office, given: argparse.Namespace) -> Shown:
     signer = Signer(office.settings.signing_key)
-    async with desk.sitting(office.store, office.clock) as sitting:
+    async with desk.sitting(office.store, author_of(given), office.clock) as sitting:
         habilitation = await desk.habilitation(sitting.connection, given.habilitation)
         token = await sitting.issue(habilitation)
         return _plain(token) | {"jwt": signer.sign(token, habilitation)}
@@ -71,11 +88,12 @@ async def issue(office: Office, given: argparse.Namespace) -> Shown:
 async def show_token(office: Office, given: argparse.Namespace) -> Shown:
     async with office.store.reading() as connection:
         token = await desk.token(connection, given.id)
+        habilitation = await desk.habilitation(connection, token.habilitation)
         shown = _plain(token) | {"notices_sent": await desk.notices_of(connection, token)}
-        if given.reveal:
-            habilitation = await desk.habilitation(connection, token.habilitation)
-            shown["jwt"] = Signer(office.settings.signing_key).sign(token, habilitation)
-        return shown
+    if given.reveal:
+        shown["jwt"] = Signer(office.settings.signing_key).sign(token, habilitation)
+        await office.record(given, "token reveal", token.id)
+    return shown
 
 
 async def list_tokens(office: Office, given: argparse.Namespace) -> list[Shown]:
@@ -87,13 +105,13 @@ async def list_tokens(office: Office, given: argparse.Namespace) -> list[Shown]:
 
 async def prolong(office: Office, given: argparse.Namespace) -> Shown:
     token = await _seen_token(office, given)
-    async with desk.sitting(office.store, office.clock) as sitting:
+    async with desk.sitting(office.store, author_of(given), office.clock) as sitting:
         return _plain(await sitting.prolong(token))
 
 
 async def revoke(office: Office, given: argparse.Namespace) -> Shown:
     token = await _seen_token(office, given)
-    async with desk.sitting(office.store, office.clock) as sitting:
+    async with desk.sitting(office.store, author_of(given), office.clock) as sitting:
         return _plain(await sitting.revoke(token, given.reason, given.at))
 
 
@@ -102,7 +120,7 @@ async def _changed(office: Office, given: argparse.Namespace, **fields: Any) -> 
     async with office.store.reading() as connection:
         found = await desk.habilitation(connection, given.id)
     _expect(found, given)
-    async with desk.sitting(office.store, office.clock) as sitting:
+    async with desk.sitting(office.store, author_of(given), office.clock) as sitting:
         return _plain(await sitting.change(found, **fields))
 
 
@@ -152,6 +170,11 @@ def add_to(nouns: Any) -> None:
         "--expiring-within", type=int, metavar="DAYS", help="those in force that end within so many days"
     )
 
+    verbs = verbs_of(nouns, "act", "what administrators did")
+    command = verb_of(verbs, "list", list_acts, "the newest acts: who did what, when, on what, and why")
+    command.add_argument("--of", metavar="ID", help="those on one habilitation or token")
+    command.add_argument("--most", type=int, default=100, help="how many (100)")
+
 
 def verbs_of(nouns: Any, name: str, help_: str) -> Any:
     return nouns.add_parser(name, help=help_).add_subparsers(required=True, metavar="COMMAND")
@@ -160,6 +183,8 @@ def verbs_of(nouns: Any, name: str, help_: str) -> Any:
 def verb_of(verbs: Any, name: str, command: Command, help_: str) -> argparse.ArgumentParser:
     made: argparse.ArgumentParser = verbs.add_parser(name, help=help_, description=help_)
     made.add_argument("--json", action="store_true", help="for programs")
+    made.add_argument("--author", help="name of the person who acts, for the record of acts (the system's user)")
+    made.add_argument("--why", default="", help="reason of the act, for the record of acts")
     made.set_defaults(operation=command)
     return made
 
@@ -236,4 +261,4 @@ def _word(value: object) -> str:
         case dict():
             return " ".join(_word(part) for part in value.values())
         case _:
-            return str(value)
+            return one_line(str(value))

@@ -14,9 +14,11 @@ from sqlalchemy import ColumnElement, Insert, RowMapping, Table, Update, insert,
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bouquet_registry import schema
+from bouquet_registry import acts, schema
+from bouquet_registry.acts import Author
 from bouquet_registry.habilitations import Habilitation, Token, end_of_life, problems_of
 from bouquet_registry.store import Store
+from bouquet_registry.text import one_line
 
 Clock: TypeAlias = Callable[[], datetime]
 S = TypeVar("S", bound=Struct)
@@ -47,11 +49,14 @@ def utc_now() -> datetime:
 
 
 @asynccontextmanager
-async def sitting(store: Store, clock: Clock = utc_now) -> AsyncIterator[Desk]:
-    """A transaction that changes something. One at a time: it holds the log, whose numbers so appear in their order."""
+async def sitting(store: Store, author: Author, clock: Clock = utc_now) -> AsyncIterator[Desk]:
+    """A transaction in which `author` changes something, and which records each change as an act.
+
+    One at a time: it holds the log, whose numbers so appear in their order.
+    """
     async with store.writing() as connection:
         number = await connection.scalar(hold_log(1).returning(schema.log.c.number))
-        yield Desk(connection, clock(), number or 0)
+        yield Desk(connection, author, clock(), number or 0)
 
 
 def hold_log(numbers: int = 0) -> Update:
@@ -115,27 +120,29 @@ async def notices_of(connection: AsyncConnection, token: Token) -> list[int]:
 class Desk:
     """What is given to be changed is as it was read: one that has another version meanwhile is a `Conflict`."""
 
-    def __init__(self, connection: AsyncConnection, now: datetime, number: int) -> None:
+    def __init__(self, connection: AsyncConnection, author: Author, now: datetime, number: int) -> None:
         self.connection = connection
+        self._author = author
         self.now = now
         self._number = number
 
     async def create(self, **fields: Any) -> Habilitation:
         """Raises `Invalid`, and `Conflict` for a `datapass_id` that is taken."""
-        made = Habilitation(id=str(uuid4()), created_at=self.now, updated_at=self.now, **fields)
-        _check(made)
+        made = _checked(Habilitation(id=str(uuid4()), created_at=self.now, updated_at=self.now, **fields))
         await self._execute(insert(schema.habilitations).values(_columns(made)))
+        await self.record("habilitation create", made.id)
         return made
 
     async def change(self, habilitation: Habilitation, **fields: Any) -> Habilitation:
         """What its tokens allow changes with it. Raises as `create` does."""
         version = habilitation.version
-        changed = structs.replace(habilitation, updated_at=self.now, version=version + 1, **fields)
-        _check(changed)
+        changed = _checked(structs.replace(habilitation, updated_at=self.now, version=version + 1, **fields))
         await self._replace(schema.habilitations, habilitation.id, version, _columns(changed))
         await self.connection.execute(
             update(schema.tokens).where(schema.tokens.c.habilitation == habilitation.id).values(change=self._number)
         )
+        what = "change" if changed.state == habilitation.state else changed.state
+        await self.record(f"habilitation {what}", habilitation.id)
         return changed
 
     async def issue(self, habilitation: Habilitation) -> Token:
@@ -151,20 +158,27 @@ class Desk:
         )
         own = {name: value for name, value in structs.asdict(made).items() if name in schema.tokens.c}
         await self.connection.execute(insert(schema.tokens).values(own | {"change": self._number}))
+        await self.record("token issue", made.id)
         return made
 
     async def prolong(self, token: Token) -> Token:
         """18 months from now; its notices begin anew. A blacklisted one stays so."""
-        return await self._change_token(token, expires_at=end_of_life(self.now))
+        return await self._change_token("token prolong", token, expires_at=end_of_life(self.now))
 
     async def revoke(self, token: Token, reason: str, at: datetime | None = None) -> Token:
         """Blacklists it, now or at a moment to come."""
-        return await self._change_token(token, blacklisted_at=at or self.now, blacklist_reason=reason)
+        fields = {"blacklisted_at": at or self.now, "blacklist_reason": one_line(reason)}
+        return await self._change_token("token revoke", token, **fields)
 
-    async def _change_token(self, token: Token, **fields: Any) -> Token:
+    async def record(self, act: str, target: str) -> None:
+        """Adds an act of the author to this transaction."""
+        await acts.record(self.connection, self._author, act, target, self.now)
+
+    async def _change_token(self, act: str, token: Token, **fields: Any) -> Token:
         version = token.version + 1
         values = fields | {"version": version, "change": self._number}
         await self._replace(schema.tokens, token.id, token.version, values)
+        await self.record(act, token.id)
         return structs.replace(token, version=version, **fields)
 
     async def _replace(self, table: Table, id_: str, version: int, values: dict[str, Any]) -> None:
@@ -180,9 +194,18 @@ class Desk:
             raise Conflict("another habilitation has this datapass_id") from None
 
 
-def _check(made: Habilitation) -> None:
+def _checked(made: Habilitation) -> Habilitation:
+    """With its free texts on one line each. Raises `Invalid`."""
+    made = structs.replace(
+        made,
+        name=one_line(made.name),
+        purpose=one_line(made.purpose),
+        contacts=tuple(structs.replace(each, name=one_line(each.name)) for each in made.contacts),
+        delegations=tuple(structs.replace(each, name=one_line(each.name)) for each in made.delegations),
+    )
     if problems := problems_of(made):
         raise Invalid(problems)
+    return made
 
 
 async def _one(connection: AsyncConnection, condition: ColumnElement[bool], absence: str) -> Habilitation:

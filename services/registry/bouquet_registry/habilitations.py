@@ -19,8 +19,9 @@ State: TypeAlias = Literal["requested", "active", "refused", "revoked", "archive
 BY_PARAMETERS = "params"
 """The modality that needs a token; the others need the citizen's session (http-contract §7)."""
 TOKEN_LIFE_MONTHS = 18
+MAX_DATAPASS_ID = 64
 SCOPE = re.compile(r"[a-z0-9_.:-]{1,100}")
-EMAIL = re.compile(r"[^@\s,<>]+@[^@\s,<>]+")
+EMAIL = re.compile(r"[^@\s,<>\x00-\x1f\x7f-\x9f]+@[^@\s,<>\x00-\x1f\x7f-\x9f]+")
 
 
 class Contact(Struct, frozen=True, omit_defaults=True):
@@ -96,6 +97,8 @@ def _problems_of(habilitation: Habilitation) -> Iterator[str]:
             ip_network(address, strict=False)
         except ValueError:
             yield f"allowed_ips: {address!r} is no address nor range"
+    if len(habilitation.datapass_id or "") > MAX_DATAPASS_ID:
+        yield f"datapass_id: is longer than {MAX_DATAPASS_ID} characters"
     if habilitation.calls_per_minute < 0:
         yield "calls_per_minute: is negative"
 

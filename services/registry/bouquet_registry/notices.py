@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_registry import desk, metrics, schema
+from bouquet_registry.acts import Author
 from bouquet_registry.desk import Clock, Desk
 from bouquet_registry.habilitations import Habilitation, Token
 from bouquet_registry.store import Store
@@ -64,7 +65,7 @@ async def keep_noticing(store: Store, channel: Channel, every_s: float, clock: C
 
 async def give_notices(store: Store, channel: Channel, clock: Clock) -> None:
     """Those that are due now."""
-    async with desk.sitting(store, clock) as sitting:
+    async with desk.sitting(store, Author("bouquet-registry"), clock) as sitting:
         await _write_down(sitting)
     while notice := await _claim(store, clock()):
         try:

@@ -19,7 +19,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 """The last of `migrations/versions`, which makes these tables and the journal's."""
 
 
@@ -105,3 +105,15 @@ events = Table(
     Column("answer", JSON, nullable=False),
 )
 """What DataPass has told, by the hash of its words, and what it was answered."""
+
+acts = Table(
+    "acts",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("at", Moment, nullable=False, index=True),
+    Column("author", Text, nullable=False),
+    Column("act", String(64), nullable=False),
+    Column("target", Text, nullable=False, index=True),
+    Column("reason", Text, nullable=False),
+)
+"""What administrators did: create, change, revoke, reveal a token, read the journal. Rows are only added."""

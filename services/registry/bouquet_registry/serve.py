@@ -107,7 +107,7 @@ def make_app(service: str, ready: Sequence[Ready], routes: Iterable[web.RouteDef
 
 @asynccontextmanager
 async def _listening(app: web.Application, settings: RegistrySettings) -> AsyncIterator[int]:
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False)
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port)

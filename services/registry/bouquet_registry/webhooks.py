@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bouquet_mesh.secret import Secret
 from bouquet_registry import datapass, desk, metrics, schema
+from bouquet_registry.acts import Author
 from bouquet_registry.datapass import Dialect, Told
 from bouquet_registry.desk import Clock, Desk, Refused, utc_now
 from bouquet_registry.habilitations import BY_PARAMETERS, Habilitation, State, Token
@@ -29,6 +30,8 @@ PATHS: dict[str, Dialect] = {
 }
 FUTURE = timedelta(minutes=5)
 """How far DataPass's clock may be ahead of ours."""
+
+_NOTHING: Answer = {}
 
 GRANTING = ("approve", "validate")
 STATES: dict[str, State] = {"refuse": "refused", "revoke": "revoked", "archive": "archived"}
@@ -47,8 +50,11 @@ class Webhooks:
         return [web.post(path, self.hear) for path in PATHS]
 
     async def hear(self, request: web.Request) -> web.Response:
-        body = await request.read()
-        status, answer, outcome = await self._judge(PATHS[request.path], body, request.headers.get(HEADER, ""))
+        if "Content-Encoding" in request.headers:
+            status, answer, outcome = 415, _NOTHING, "compressed"
+        else:
+            body = await request.read()
+            status, answer, outcome = await self._judge(PATHS[request.path], body, request.headers.get(HEADER, ""))
         metrics.WEBHOOKS.labels(outcome).inc()
         log.info("webhook answered", extra={"status": status, "outcome": outcome})
         return web.json_response(answer, status=status)
@@ -76,7 +82,7 @@ class Webhooks:
 
     async def _obey(self, told: Told, digest: str) -> tuple[Answer, str]:
         """What is done and that it was done are written together."""
-        async with desk.sitting(self._store, self._clock) as sitting:
+        async with desk.sitting(self._store, Author("DataPass", told.event), self._clock) as sitting:
             known = await sitting.connection.scalar(
                 select(schema.events.c.answer).where(schema.events.c.digest == digest)
             )
@@ -110,7 +116,7 @@ async def _written(sitting: Desk, told: Told, own: Habilitation | None) -> Habil
         "contacts": told.contacts,
         "modalities": told.modalities,
         "state": state,
-        "told_at": told.fired_at,
+        "told_at": min(told.fired_at, sitting.now),  # a clock ahead must not make the next event look old
     }
     if told.event in GRANTING or (told.granted and state == "active"):
         fields["scopes"] = told.scopes

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeAlias
+from uuid import uuid4
+
 from msgspec import Struct
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bouquet_proto.access_record import Access
 from bouquet_registry.desk import Refused
 from bouquet_registry.journal import schema
-from bouquet_registry.journal.book import hold_head, row_of
-from bouquet_registry.journal.chain import Link, Row, fault
+from bouquet_registry.journal.book import append, hold_head, row_of
+from bouquet_registry.journal.chain import START, Link, Row, chained, fault
 from bouquet_registry.store import Store
 
 AT_ONCE = 2000
+_PRUNED = select(schema.head.c.pruned_number, schema.head.c.pruned_hash).where(schema.head.c.id == schema.HEAD_ID)
+Clock: TypeAlias = Callable[[], float]
 
 
 class Broken(Refused):
@@ -25,39 +34,84 @@ class Ends(Struct, frozen=True):
     head: Link
     last: int
     """The highest number there is: the head's."""
+    pruning: Row | None = None
+    """The record that tells of the last pruning."""
+
+
+class Verified(Struct, frozen=True):
+    head: Link
+    prunings: tuple[Row, ...] = ()
+    """The records, among those verified, that tell of a pruning."""
 
 
 async def ends(store: Store) -> Ends:
-    query = select(schema.head, select(func.max(schema.journal.c.number)).scalar_subquery().label("last"))
+    """Raises `Broken` where the journal has no head, or several."""
+    last = select(func.max(schema.journal.c.number)).scalar_subquery().label("last")
     async with store.reading() as connection:
-        row = (await connection.execute(query)).one()
+        heads = (await connection.execute(select(schema.head, last))).all()
+        if len(heads) != 1:
+            raise Broken(f"journal_head has {len(heads)} rows instead of one")
+        [row] = heads
+        pruning = await _row(connection, row.pruning) if row.pruning else None
     pruned = Link(row.pruned_number, row.pruned_hash)
-    return Ends(pruned, Link(row.number, row.hash), pruned.number if row.last is None else row.last)
+    return Ends(pruned, Link(row.number, row.hash), pruned.number if row.last is None else row.last, pruning)
 
 
-async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Link:
+async def _row(connection: AsyncConnection, number: int) -> Row | None:
+    query = select(schema.journal).where(schema.journal.c.number == number)
+    found = (await connection.execute(query)).mappings().one_or_none()
+    return None if found is None else row_of(found)
+
+
+async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Verified:
     """The head, once all records from `since` to it have been found whole, `noted` among them.
 
-    Raises `Broken` with the first number that is wrong. What is written meanwhile is left to the next time; what is
-    pruned meanwhile was verified by `prune`.
+    Raises `Broken` with the first number that is wrong, or where records are gone without a record of their pruning;
+    `Refused` where the noted record was pruned, with what tells of it. What is written meanwhile is left to the next
+    time; what is pruned meanwhile was verified by `prune`.
     """
     known = await ends(store)
+    _check_pruned(known)
     after = await _before(store, max(since, known.pruned.number + 1), known)
     if noted is not None:
         _check_bounds(noted, after, known)
+    prunings: list[Row] = []
     while after.number < known.head.number:
-        after = await _verified(store, after, known.head.number, noted)
+        after = await _verified(store, after, known.head.number, noted, prunings)
     _check(after, noted)
     if after.number == known.head.number and after != known.head:
         raise Broken(f"record {after.number} is not the one that was written last")
     if known.last > known.head.number:
         raise Broken(f"record {known.head.number + 1} was not written by the journal")
-    return known.head
+    return Verified(known.head, tuple(prunings))
+
+
+def _check_pruned(known: Ends) -> None:
+    """Records may be gone only where a record of the chain, verified like any other, tells that they were pruned."""
+    if known.pruned == START:
+        return
+    told = None if known.pruning is None else _pruned_to(known.pruning)
+    gone = f"the records up to {known.pruned.number} are gone"
+    if told is None or known.pruning is None or known.pruning.link.number <= known.pruned.number:
+        raise Broken(f"{gone} and no record tells of their pruning")
+    if told.number < known.pruned.number or (told.number == known.pruned.number and told != known.pruned):
+        raise Broken(f"{gone}, and record {known.pruning.link.number} tells of a pruning up to {told.number}")
+
+
+def _pruned_to(row: Row) -> Link | None:
+    number, _, digest = row.access.pruned_to.partition(":")
+    return Link(int(number), digest) if row.access.outcome == "pruned" and number.isdecimal() else None
 
 
 def _check_bounds(noted: Link, after: Link, known: Ends) -> None:
     if noted.number > known.head.number:
         raise Broken(f"record {known.head.number + 1} is missing: the journal went to {noted.number}")
+    if noted.number < known.pruned.number and known.pruning is not None:
+        when = datetime.fromtimestamp(known.pruning.access.at, UTC)
+        raise Refused(
+            f"record {noted.number} was pruned: record {known.pruning.link.number} of {when:%Y-%m-%d} tells that"
+            f" the records up to {known.pruned.number} were removed"
+        )
     if noted.number < after.number:
         raise Refused(f"record {noted.number} is not among those to be verified")
 
@@ -81,8 +135,8 @@ async def _before(store: Store, number: int, known: Ends) -> Link:
     return rows[0].link
 
 
-async def _verified(store: Store, after: Link, last: int, noted: Link | None) -> Link:
-    """Where the next piece of the chain ends, once its records have been found whole."""
+async def _verified(store: Store, after: Link, last: int, noted: Link | None, prunings: list[Row]) -> Link:
+    """Where the next piece of the chain ends, once its records have been found whole. Collects those of prunings."""
     _check(after, noted)
     rows, pruned = await _piece(store, after.number, last)
     if pruned.number > after.number:
@@ -96,6 +150,8 @@ async def _verified(store: Store, after: Link, last: int, noted: Link | None) ->
             raise Broken(wrong)
         after = row.link
         _check(after, noted)
+        if row.access.outcome == "pruned":
+            prunings.append(row)
     return after
 
 
@@ -106,7 +162,7 @@ async def _piece(store: Store, after: int, last: int) -> tuple[list[Row], Link]:
     """
     async with store.reading() as connection:
         rows = await _some(connection, after, last)
-        pruned = (await connection.execute(select(schema.head.c.pruned_number, schema.head.c.pruned_hash))).one()
+        pruned = (await connection.execute(_PRUNED)).one()
     return rows, Link(pruned.pruned_number, pruned.pruned_hash)
 
 
@@ -116,29 +172,48 @@ async def _some(connection: AsyncConnection, after: int, last: int) -> list[Row]
     return [row_of(row) for row in (await connection.execute(query)).mappings()]
 
 
-async def prune(store: Store, before: float) -> int:
-    """Removes the oldest records, up to the first that is not older than `before`; how many. The rest still verifies.
+async def prune(store: Store, before: float, now: Clock = time.time) -> int:
+    """Removes the oldest records, up to the first that is not older than `before`; returns how many.
 
-    Raises `Broken` where it is broken already: what shows it stays.
+    A record that tells of it joins the chain first. The rest still verifies. Raises `Broken` where the chain is broken
+    already: what shows it stays.
     """
-    last, pruned = await _last_before(store, before), 0
+    known = await ends(store)
+    last, pruned = await _last_before(store, before, known), 0
+    if last <= known.pruned.number:
+        return 0
+    after = known.pruned
+    while after.number < last:
+        after = await _verified(store, after, last, None, [])
+    await _announce(store, after, now())
     while removed := await _prune_some(store, last):
         pruned += removed
     return pruned
 
 
-async def _last_before(store: Store, before: float) -> int:
+async def _last_before(store: Store, before: float, known: Ends) -> int:
+    """The number of the last record that goes."""
     number = schema.journal.c.number
     first_kept = select(number).where(schema.journal.c.at >= before).order_by(number).limit(1)
     async with store.reading() as connection:
         kept = await connection.scalar(first_kept)
-    return (await ends(store)).head.number if kept is None else kept - 1
+    return known.head.number if kept is None else kept - 1
+
+
+async def _announce(store: Store, last: Link, now: float) -> None:
+    told = Access(id=str(uuid4()), at=now, outcome="pruned", status=0, pruned_to=str(last))
+    async with store.writing() as connection:
+        rows = list(chained(await hold_head(connection), [told]))
+        await append(connection, rows)
+        only = schema.head.c.id == schema.HEAD_ID
+        await connection.execute(update(schema.head).where(only).values(pruning=rows[-1].link.number))
 
 
 async def _prune_some(store: Store, last: int) -> int:
+    only = schema.head.c.id == schema.HEAD_ID
     async with store.writing() as connection:
         await hold_head(connection)
-        head = (await connection.execute(select(schema.head))).one()
+        head = (await connection.execute(select(schema.head).where(only))).one()
         after = Link(head.pruned_number, head.pruned_hash)
         rows = await _some(connection, after.number, last)
         for row in rows:
@@ -146,5 +221,6 @@ async def _prune_some(store: Store, last: int) -> int:
                 raise Broken(wrong)
             after = row.link
         await connection.execute(delete(schema.journal).where(schema.journal.c.number <= after.number))
-        await connection.execute(update(schema.head).values(pruned_number=after.number, pruned_hash=after.hash))
+        pruned = {"pruned_number": after.number, "pruned_hash": after.hash}
+        await connection.execute(update(schema.head).where(only).values(pruned))
     return len(rows)

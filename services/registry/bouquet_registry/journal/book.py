@@ -65,6 +65,8 @@ def read(body: bytes) -> Access | None:
         and HEXADECIMAL.fullmatch(access.person)
         and 0 <= access.at < END_OF_TIME
         and 0 <= access.status < 1000
+        and access.outcome != "pruned"
+        and not access.pruned_to
     )
     return access if fits else None
 
@@ -85,7 +87,7 @@ async def _write(store: Store, batch: Batch, *, wary: bool) -> Written:
         if wary:
             await _leave_out(connection, schema.journal.c.id, accesses)
             await _leave_out(connection, schema.aside.c.digest, bodies)
-        await _append(connection, list(chained(after, accesses.values())))
+        await append(connection, list(chained(after, accesses.values())))
         await _put_aside(connection, bodies)
     return Written(records=len(accesses), duplicates=len(batch.accesses) - len(accesses))
 
@@ -107,7 +109,8 @@ async def readmit(store: Store) -> tuple[int, int]:
 
 async def hold_head(connection: AsyncConnection) -> Link:
     """Where the chain ends. Until the transaction does, nobody else who holds it goes on."""
-    row = (await connection.execute(select(schema.head).with_for_update())).one()
+    only = schema.head.c.id == schema.HEAD_ID
+    row = (await connection.execute(select(schema.head).where(only).with_for_update())).one()
     return Link(row.number, row.hash)
 
 
@@ -129,11 +132,13 @@ async def _leave_out(connection: AsyncConnection, known: ColumnElement[str], nam
         del named[name]
 
 
-async def _append(connection: AsyncConnection, rows: Sequence[Row]) -> None:
+async def append(connection: AsyncConnection, rows: Sequence[Row]) -> None:
+    """Writes rows that continue the chain from the head, which the caller holds."""
     if rows:
         await connection.execute(insert(schema.journal), [_columns(row) for row in rows])
         last = rows[-1].link
-        await connection.execute(update(schema.head).values(number=last.number, hash=last.hash))
+        only = schema.head.c.id == schema.HEAD_ID
+        await connection.execute(update(schema.head).where(only).values(number=last.number, hash=last.hash))
 
 
 def _columns(row: Row) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import asyncio
 import re
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -16,14 +17,26 @@ from bouquet_registry.cli import Office, Shown, moment, verb_of, verbs_of
 from bouquet_registry.desk import Invalid
 from bouquet_registry.habilitations import months_later
 from bouquet_registry.journal import answers, audit, book, people
-from bouquet_registry.journal.chain import Link
+from bouquet_registry.journal.chain import Link, Row
 from bouquet_registry.journal.people import NAMED_BY
 from bouquet_registry.serve import serve_journal
 
 
 async def verify(office: Office, given: argparse.Namespace) -> Shown:
-    whole = await audit.verify(office.store, given.since, given.head)
-    return {"whole": True, "from": given.since, "head": str(whole)}
+    verified = await audit.verify(office.store, given.since, given.head)
+    known = await audit.ends(office.store)
+    return {
+        "whole": True,
+        "from": max(given.since, known.pruned.number + 1),
+        "head": str(verified.head),
+        "pruned_to": str(known.pruned),
+        "prunings": [_pruning(row) for row in verified.prunings],
+    }
+
+
+def _pruning(row: Row) -> str:
+    when = datetime.fromtimestamp(row.access.at, UTC)
+    return f"{row.access.pruned_to} at {when:%Y-%m-%dT%H:%M:%SZ}, record {row.link.number}"
 
 
 async def head(office: Office, _: argparse.Namespace) -> Shown:
@@ -32,11 +45,13 @@ async def head(office: Office, _: argparse.Namespace) -> Shown:
 
 
 async def prune(office: Office, given: argparse.Namespace) -> Shown:
+    await office.record(given, "journal prune")
     pruned = await audit.prune(office.store, given.before.timestamp())
     return {"pruned": pruned} | await head(office, given)
 
 
-async def readmit(office: Office, _: argparse.Namespace) -> Shown:
+async def readmit(office: Office, given: argparse.Namespace) -> Shown:
+    await office.record(given, "journal readmit")
     readmitted, aside = await book.readmit(office.store)
     return {"readmitted": readmitted, "aside": aside}
 
@@ -45,11 +60,13 @@ async def who_read(office: Office, given: argparse.Namespace) -> list[Shown]:
     keys = people.keys_of(office.settings.journal_keys)
     told = {name: " ".join(words) for name, words in vars(given).items() if name in QUESTIONS and words}
     identity = people.identity_of(told or await asyncio.to_thread(_ask))
+    await office.record(given, "journal who-read")
     async with office.store.reading() as connection:
         return await answers.who_read(connection, people.pseudonyms(keys, identity))
 
 
 async def stats(office: Office, given: argparse.Namespace) -> list[Shown]:
+    await office.record(given, "journal stats")
     now = office.clock()
     async with office.store.reading() as connection:
         return await answers.stats(connection, months_later(now, -given.months), now, given.habilitation)

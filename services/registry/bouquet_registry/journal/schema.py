@@ -52,6 +52,7 @@ journal = Table(
     Column("trace_id", String(255), nullable=False),
     Column("person", Digest, nullable=False),
     Column("key", String(255), nullable=False),
+    Column("pruned_to", String(255), nullable=False, server_default=""),
     Column("previous", Digest, nullable=False),
     Column("hash", Digest, nullable=False),
     Index("journal_of_person", "person", "at"),
@@ -67,8 +68,11 @@ head = Table(
     Column("hash", Digest, nullable=False),
     Column("pruned_number", BigInteger, nullable=False),
     Column("pruned_hash", Digest, nullable=False),
+    Column("pruning", BigInteger, nullable=False, server_default="0"),
 )
-"""One row: the last record, and the last one that was pruned. Whoever writes to the journal holds it to the end."""
+"""One row, with id 1: the last record, the last one that was pruned, and the number of the record that tells of that
+pruning. A writer of the journal holds the row until its transaction ends."""
+HEAD_ID = 1
 
 aside = Table(
     "journal_aside",

@@ -1,0 +1,88 @@
+"""Whoever administers habilitations, tokens or the journal stands in the table of acts."""
+
+from __future__ import annotations
+
+import pytest
+
+from bouquet_registry import acts, desk
+from bouquet_registry.acts import Act, Author
+from bouquet_registry.desk import Invalid
+from bouquet_registry.store import Store
+from tests.registry.office import ANNE, SIRET, Clock
+from tests.registry.test_cli import Run, environ, run
+
+__all__ = ["environ", "run"]
+
+
+async def recorded(store: Store, target: str | None = None) -> list[Act]:
+    """The oldest first."""
+    async with store.reading() as connection:
+        return (await acts.acts(connection, target=target))[::-1]
+
+
+async def test_each_change_is_an_act_with_author_time_target_and_reason(store: Store, clock: Clock) -> None:
+    async with desk.sitting(store, ANNE, clock) as sitting:
+        own = await sitting.create(siret=SIRET)
+    clock.go(minutes=1)
+    async with desk.sitting(store, Author("Bob", "annual review"), clock) as sitting:
+        await sitting.change(own, purpose="Cantine")
+    [made, changed] = await recorded(store, own.id)
+    assert (made.author, made.act, made.reason) == ("Anne Durant", "habilitation create", "asked by the holder")
+    assert (changed.author, changed.act, changed.reason) == ("Bob", "habilitation change", "annual review")
+    assert changed.at == clock.now
+
+
+async def test_what_is_not_done_is_no_act(store: Store) -> None:
+    with pytest.raises(Invalid):
+        async with desk.sitting(store, ANNE) as sitting:
+            await sitting.create(siret="123")
+    assert await recorded(store) == []
+
+
+def test_every_command_that_changes_or_reads_something_sensitive_is_an_act(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by = ("--author", "Anne", "--why", "ticket 12")
+    monkeypatch.setenv("BOUQUET_REGISTRY_JOURNAL_KEYS", "2026:secret")
+    habilitation = run("habilitation", "create", "--siret", SIRET, *by)["id"]
+    token = run("token", "issue", habilitation, *by)["id"]
+    run("token", "show", token, *by)
+    run("token", "show", token, "--reveal", *by)
+    run("token", "prolong", token, *by)
+    run("token", "revoke", token, "--reason", "leaked", *by)
+    run("habilitation", "archive", habilitation, *by)
+    run("habilitation", "archive", habilitation, "--undo", *by)
+    run("journal", "who-read", "--ine", "050617293HK", *by)
+    run("journal", "stats", *by)
+    run("journal", "prune", "--before", "2020-01-01T00:00+01:00", *by)
+    listed = run("act", "list")
+    assert {(act["author"], act["reason"]) for act in listed} == {("Anne", "ticket 12")}
+    assert sorted((act["act"], act["target"]) for act in listed) == sorted(
+        [
+            ("habilitation create", habilitation),
+            ("token issue", token),
+            ("token reveal", token),
+            ("token prolong", token),
+            ("token revoke", token),
+            ("habilitation archived", habilitation),
+            ("habilitation active", habilitation),
+            ("journal who-read", ""),
+            ("journal stats", ""),
+            ("journal prune", ""),
+        ]
+    )
+    assert "050617293HK" not in str(listed)
+
+
+def test_an_act_without_a_named_author_is_the_system_users(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_USER", "ygoberte")
+    run("habilitation", "create", "--siret", SIRET)
+    [act] = run("act", "list")
+    assert act["author"] == "ygoberte"
+
+
+async def test_datapass_is_the_author_of_what_it_asks(store: Store) -> None:
+    async with desk.sitting(store, Author("DataPass", "approve")) as sitting:
+        made = await sitting.create(siret=SIRET)
+        await sitting.issue(made)
+    assert [(act.author, act.act) for act in await recorded(store)].count(("DataPass", "token issue")) == 1
