@@ -3,39 +3,53 @@
 from __future__ import annotations
 
 import hmac
-import unicodedata
 
 import msgspec
 from msgspec import Struct
 
 from bouquet_mesh.secret import Secret
-from bouquet_proto.identity import Identite, Identity
+from bouquet_proto.identity import Identifiant, Identite, Identity
+from bouquet_proto.letters import fold
+from bouquet_proto.rules.birth_place import FRANCE
 
 
 class Key(Struct, frozen=True):
-    """What persons are named by. It rotates: each record tells the name of its own."""
+    """A key of pseudonyms. Keys rotate: each record of the journal keeps the name of its own."""
 
     name: str
     secret: Secret
 
 
 def pseudonym(key: Secret, identity: Identity) -> str:
-    """The same for every way of writing the same name; another for every other person, key, or kind of identifier."""
-    return hmac.digest(key.reveal().encode(), msgspec.json.encode(_named(identity)), "sha256").hex()
+    """The HMAC of a fold of the identity that is at least as coarse as what any provider is asked with.
+
+    Whoever asks a provider the same question about a person, however the name is typed, leaves the same pseudonym. Two
+    people who differ in a folded letter, or in what follows the first word of the first names, share one.
+    """
+    return hmac.digest(key.reveal().encode(), msgspec.json.encode(_folded(identity)), "sha256").hex()
 
 
-def _named(identity: Identity) -> list[str]:
+def _folded(identity: Identity) -> list[str]:
     kind = str(type(identity).__struct_config__.tag)
     match identity:
         case Identite():
-            born_at = identity.code_cog_insee_commune_naissance or identity.code_cog_insee_pays_naissance or ""
-            first_name = identity.prenoms[0] if identity.prenoms else ""
-            words = (identity.nom_naissance, first_name, identity.sexe_etat_civil or "", born_at)
-            return [kind, identity.date_naissance(), *map(_folded, words)]
+            born_at = fold(_birth_place(identity))
+            words = (fold(identity.nom_naissance), _first_word(identity.prenoms), identity.sexe_etat_civil or "")
+            return [kind, identity.date_naissance(), *words, born_at]
+        case Identifiant():  # its punctuation tells people apart: `a.b` and `ab` are two
+            return [kind, "".join(identity.identifiant.split()).casefold()]
         case _:
-            return [kind, *(_folded(value) for value in msgspec.structs.astuple(identity))]
+            return [kind, *map(fold, msgspec.structs.astuple(identity))]
 
 
-def _folded(text: str) -> str:
-    """Letters and digits alone, without case or accents."""
-    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", text).casefold()))
+def _first_word(first_names: tuple[str, ...]) -> str:
+    """`("Jean Paul",)` and `("Jean", "Paul")` are sent alike."""
+    return next(filter(None, map(fold, " ".join(first_names).split())), "")
+
+
+def _birth_place(identity: Identite) -> str:
+    """The commune, for a birth in France alone: beside another country it is not sent."""
+    country = identity.code_cog_insee_pays_naissance
+    if country and country != FRANCE:
+        return country
+    return identity.code_cog_insee_commune_naissance or country or ""

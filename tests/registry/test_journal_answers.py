@@ -18,6 +18,7 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_proto.identity import Identifiant, Identite, Identity, Ine, NumeroAllocataire
 from bouquet_registry.desk import Invalid
 from bouquet_registry.journal import answers
+from bouquet_registry.journal.former_pseudonym import former_pseudonym
 from bouquet_registry.journal.people import Given, identity_of, keys_of, pseudonyms
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.store import Store
@@ -238,3 +239,30 @@ async def test_a_paper_is_spared_once_a_person_operation_recipient_and_day(store
 async def test_calls_without_an_operation_spare_nothing(store: Store) -> None:
     await write(store, [access(1, operation="")])
     assert await counted(store) == [("h-1", None, "", "found", 1, 0)]
+
+
+async def test_records_of_the_former_pseudonym_are_still_found(store: Store) -> None:
+    await write(store, [access(1, person=former_pseudonym(KEY, PERSON))])
+    [only] = await found(store)
+    assert only["left_out"] == ()
+
+
+SAMIRA = structs.replace(PERSON, code_cog_insee_pays_naissance="99351", code_cog_insee_commune_naissance=None)
+DISGUISES = {
+    "a letter that the funds are asked without": structs.replace(PERSON, nom_naissance="KERVAŁŁAN"),
+    "first names in one": structs.replace(PERSON, prenoms=("Ève-Marie Anne",)),
+    "first names apart": structs.replace(PERSON, prenoms=("Ève-Marie", "Anne")),
+}
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+async def test_a_caller_that_types_a_name_otherwise_is_found(store: Store, disguise: str) -> None:
+    await write(store, [access(1, **about(DISGUISES[disguise]))])
+    assert len(await found(store)) == 1
+
+
+@pytest.mark.parametrize("commune", ["75056", "13055"])
+async def test_a_commune_typed_beside_a_foreign_country_hides_no_call(store: Store, commune: str) -> None:
+    await write(store, [access(1, **about(structs.replace(SAMIRA, code_cog_insee_commune_naissance=commune)))])
+    given = {name: value for name, value in ASKED.items() if name != "commune"} | {"pays": "99351"}
+    assert len(await found(store, given)) == 1

@@ -5,18 +5,13 @@ from __future__ import annotations
 import unicodedata
 
 from bouquet_proto.identity import Identite
+from bouquet_proto.letters import WHOLE
 from bouquet_worker.worker import Ask
 
 FRANCE = "99100"
 
 _DECOMPOSED = {char: unicodedata.normalize("NFD", char)[0] for char in (*map(chr, range(0xC0, 0x17F)), *"ǪǫǬǭ")}
-_WHOLE = {
-    **{"Æ": "AE", "æ": "ae", "Œ": "OE", "œ": "oe", "Ø": "O", "ø": "o", "Ð": "D", "ð": "d", "Đ": "D", "đ": "d"},
-    **{"Þ": "Th", "þ": "th", "ß": "ss", "ẞ": "SS", "Ħ": "H", "ħ": "h", "Ł": "L", "ł": "l", "Ŀ": "L", "ŀ": "l"},
-    **{"ı": "i", "Ĳ": "IJ", "ĳ": "ij", "ĸ": "k", "ŉ": "'n", "Ŋ": "NG", "ŋ": "ng", "Ŧ": "T", "ŧ": "t", "×": "x"},
-}
-"""What has no diacritics to drop."""
-_LETTERS = {char: letter for char, letter in _DECOMPOSED.items() if letter.isascii()} | _WHOLE
+_LETTERS = {char: letter for char, letter in _DECOMPOSED.items() if letter.isascii()} | WHOLE
 
 
 def transliterate(text: str) -> str:

@@ -15,6 +15,7 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_proto.identity import Identifiant, Identite, Identity, Ine, NumeroAllocataire
 from bouquet_proto.rules import birth_place
 from bouquet_registry.desk import Invalid
+from bouquet_registry.journal.former_pseudonym import former_pseudonym
 from bouquet_registry.store import PREFIX
 
 Given: TypeAlias = Mapping[str, str]
@@ -89,7 +90,13 @@ def _identite(nom: str, prenom: str, naissance: str, sexe: str, commune: str, pa
 
 
 def pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, LeftOut]:
-    return {pseudonym(key, written): left_out for written, left_out in ways(identity) for key in keys}
+    """Also those that records of before 29 November 2026 have."""
+    return {
+        made(key, written): left_out
+        for made in (former_pseudonym, pseudonym)
+        for written, left_out in ways(identity)
+        for key in keys
+    }
 
 
 def ways(identity: Identity) -> Iterator[tuple[Identity, LeftOut]]:
@@ -123,7 +130,7 @@ def _sexes(_: Identite) -> Iterator[Option]:
 
 
 def _first_names(identity: Identite) -> Iterator[Option]:
-    """None; or the first one, be it of one word or several."""
+    """None; or the first one, be it of one word or several, which a caller may have typed with hyphens."""
     yield {"prenoms": ()}, ("prenom",)
-    for name in accumulate(identity.prenoms[0].split(), "{} {}".format):
+    for name in accumulate(identity.prenoms[0].split(), "{}-{}".format):
         yield {"prenoms": (name,)}, ()

@@ -1,0 +1,32 @@
+"""The pseudonyms of records written before 29 November 2026, which `journal who-read` must still find."""
+
+from __future__ import annotations
+
+import hmac
+import unicodedata
+
+import msgspec
+
+from bouquet_mesh.secret import Secret
+from bouquet_proto.identity import Identite, Identity
+
+
+def former_pseudonym(key: Secret, identity: Identity) -> str:
+    """The former fold: letters and digits without case or accents; the commune even beside another country."""
+    return hmac.digest(key.reveal().encode(), msgspec.json.encode(_named(identity)), "sha256").hex()
+
+
+def _named(identity: Identity) -> list[str]:
+    kind = str(type(identity).__struct_config__.tag)
+    match identity:
+        case Identite():
+            born_at = identity.code_cog_insee_commune_naissance or identity.code_cog_insee_pays_naissance or ""
+            first_name = identity.prenoms[0] if identity.prenoms else ""
+            words = (identity.nom_naissance, first_name, identity.sexe_etat_civil or "", born_at)
+            return [kind, identity.date_naissance(), *map(_folded, words)]
+        case _:
+            return [kind, *(_folded(value) for value in msgspec.structs.astuple(identity))]
+
+
+def _folded(text: str) -> str:
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", text).casefold()))

@@ -1,0 +1,133 @@
+"""Whoever asks a provider the same question about a person leaves the same pseudonym."""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from bouquet_cnous.upstream import search_for as cnous_search_for
+from bouquet_hub.request import query_of as hub_query_of
+from bouquet_men.upstream import query_of as men_query_of
+from bouquet_mesh.pseudonym import pseudonym
+from bouquet_mesh.secret import Secret
+from bouquet_mesr.upstream import search_for as mesr_search_for
+from bouquet_proto.identity import Identifiant, Identite, Identity, Ine, NumeroAllocataire
+from bouquet_proto.letters import fold
+from bouquet_proto.rules.civil_status import NAME
+
+KEY = Secret("a key of pseudonyms")
+PERSON = Identite(
+    nom_naissance="LE GOUADEC",
+    prenoms=("Maëlys", "Inès"),
+    annee_date_naissance=1989,
+    mois_date_naissance=6,
+    jour_date_naissance=14,
+    sexe_etat_civil="F",
+    code_cog_insee_pays_naissance="99100",
+    code_cog_insee_commune_naissance="29019",
+)
+ACCEPTED = [char for char in map(chr, range(sys.maxunicode)) if NAME.fullmatch(char)]
+"""Every letter that the rules accept in a name."""
+names = st.text(st.sampled_from(ACCEPTED), min_size=1, max_size=8)
+people = st.builds(
+    Identite,
+    nom_naissance=names,
+    prenoms=st.lists(names, min_size=1, max_size=3).map(tuple),
+    annee_date_naissance=st.sampled_from([None, 1989]),
+    mois_date_naissance=st.sampled_from([None, 6]),
+    jour_date_naissance=st.sampled_from([None, 14]),
+    sexe_etat_civil=st.sampled_from(["M", "F"]),
+    code_cog_insee_pays_naissance=st.sampled_from(["99100", "99351"]),
+    code_cog_insee_commune_naissance=st.sampled_from([None, "29019", "75056"]),
+)
+
+
+def named(identity: Identity) -> str:
+    return pseudonym(KEY, identity)
+
+
+def questions(who: Identite) -> dict[str, object]:
+    return {
+        "hub": hub_query_of(who),
+        "mesr": mesr_search_for(who),
+        "cnous": cnous_search_for(who, 2026),
+        "men": men_query_of(who, {"annee_scolaire": "2026"}),
+    }
+
+
+def test_letters_that_the_hub_is_asked_alike_are_one_person() -> None:
+    asked: dict[str, set[str]] = {}
+    for letter in ACCEPTED:
+        who = structs.replace(PERSON, nom_naissance=f"GO{letter}ADEC")
+        asked.setdefault(hub_query_of(who)["nomNaissance"].lower(), set()).add(named(who))
+    assert {name: len(pseudonyms) for name, pseudonyms in asked.items() if len(pseudonyms) > 1} == {}
+
+
+@given(people, people)
+def test_the_same_question_to_any_provider_is_about_the_same_person(one: Identite, other: Identite) -> None:
+    other = structs.replace(other, sexe_etat_civil=one.sexe_etat_civil)
+    both = questions(one), questions(other)
+    if both[0]["hub"] == both[1]["hub"]:
+        assert named(one) == named(other)
+
+
+SPELLINGS = {
+    "letters of one sound": structs.replace(PERSON, nom_naissance="LE GOUAÐEC"),
+    "an o with a stroke": structs.replace(PERSON, nom_naissance="LE GØUADEC"),
+    "letters apart": structs.replace(PERSON, nom_naissance="LE\u00a0GOUADEC"),
+    "other case": structs.replace(PERSON, nom_naissance="le gouadec"),
+    "decomposed": structs.replace(PERSON, prenoms=(unicodedata.normalize("NFD", "Maëlys"), "Inès")),
+    "first names in one": structs.replace(PERSON, prenoms=("Maëlys Inès",)),
+    "first name alone": structs.replace(PERSON, prenoms=("Maelys",)),
+    "a ligature": structs.replace(PERSON, prenoms=("Maëlys", "Lætitia")),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_spelling_of_the_name_is_the_same_person(spelling: str) -> None:
+    assert named(SPELLINGS[spelling]) == named(PERSON)
+
+
+def test_a_ligature_and_its_letters_are_one_person() -> None:
+    assert len({named(structs.replace(PERSON, nom_naissance=name)) for name in ("LEBŒUF", "LEBOEUF", "Leboeuf")}) == 1
+
+
+def test_a_commune_beside_another_country_makes_no_other_person() -> None:
+    abroad = structs.replace(PERSON, code_cog_insee_pays_naissance="99351", code_cog_insee_commune_naissance=None)
+    for commune in ("75056", "13055"):
+        assert named(structs.replace(abroad, code_cog_insee_commune_naissance=commune)) == named(abroad)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        structs.replace(PERSON, nom_naissance="LE GOADEC"),
+        structs.replace(PERSON, prenoms=("Inès", "Maëlys")),
+        structs.replace(PERSON, jour_date_naissance=15),
+        structs.replace(PERSON, sexe_etat_civil="M"),
+        structs.replace(PERSON, code_cog_insee_commune_naissance="29232"),
+        structs.replace(PERSON, code_cog_insee_pays_naissance="99351"),
+    ],
+)
+def test_another_person_has_another_pseudonym(other: Identite) -> None:
+    assert named(other) != named(PERSON)
+
+
+def test_identifiers_are_told_apart_by_their_punctuation_and_not_by_their_case() -> None:
+    one = named(Identifiant(identifiant="maelys.quintrand12"))
+    assert named(Identifiant(identifiant="Maelys.Quintrand12 ")) == one
+    assert named(Identifiant(identifiant="maelysquintrand12")) != one
+    assert named(Ine(ine="050617293hk")) == named(Ine(ine="050617293HK"))
+    assert named(NumeroAllocataire(numero_allocataire="1234567", code_postal="75001")) != one
+
+
+@given(st.text())
+def test_a_fold_is_of_ascii_letters_and_digits_and_folds_to_itself(text: str) -> None:
+    folded = fold(text)
+    assert folded == "" or (folded.isascii() and folded.isalnum() and folded == folded.lower())
+    assert fold(folded) == folded
