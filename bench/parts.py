@@ -35,7 +35,7 @@ from bench.lookup import (
 from bouquet_cnaf.worker import worker as cnaf
 from bouquet_gateway import metrics
 from bouquet_gateway.access import tokens
-from bouquet_gateway.access.rate_limit import MemoryCounters, Pace
+from bouquet_gateway.access.rate_limit import MemoryCounters, RateLimiter
 from bouquet_gateway.access.tokens import Carrier, Tokens
 from bouquet_gateway.call import Journey
 from bouquet_gateway.lookup import answer as hops
@@ -43,7 +43,8 @@ from bouquet_gateway.lookup.regime import Question
 from bouquet_gateway.lookup.regime_plan import Patience, rule
 from bouquet_gateway.lookup.scope_filter import filter_data
 from bouquet_gateway.offers.catalogue import Catalogue, Naming
-from bouquet_gateway.stores.cache import key_of, open_cache
+from bouquet_gateway.stores.cache import key_of
+from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_hub.quotient import Month, quotient_familial, read
 from bouquet_hub.request import query_of as hub_query_of
 from bouquet_hub.upstream import HubSettings, open_hub
@@ -85,7 +86,7 @@ class Part(Struct, frozen=True):
 def gateway_parts() -> list[Part]:
     token = tokens.issue(KEY, SCOPES, expires_at=int(time.time()) + 3600, token_id=REQUEST_ID)
     carrier = Carrier("bearer", token)
-    known, pace = Tokens(KEY), Pace(MemoryCounters(), limit=10**9)
+    known, pace = Tokens(KEY), RateLimiter(MemoryCounters(), limit=10**9)
     catalogue = Catalogue([cnaf.offer()])
     text = query_of(1)
     query = parse_query(text)

@@ -12,8 +12,10 @@ from redis.asyncio import Redis
 
 from bench.capacity.figure import Figure, resident_bytes
 from bench.lookup import UPSTREAM_BODY
-from bouquet_gateway.access.rate_limit import Pace, open_counters
-from bouquet_gateway.stores.cache import Cache, key_of, open_cache
+from bouquet_gateway.access.open_counters import open_counters
+from bouquet_gateway.access.rate_limit import RateLimiter
+from bouquet_gateway.stores.cache import Cache, key_of
+from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_mesh.secret import Secret
 
 KEY = Secret("the key that seals the cache of the benchmark")
@@ -70,7 +72,7 @@ async def _one_hint(cache: Cache, server: Redis) -> list[Figure]:
 async def _one_lookup(url: str, cache: Cache, server: Redis) -> list[Figure]:
     """Of a person not asked for before: pace, marker, answer and hint missed, both written, marker taken away."""
     async with open_counters(Secret(url)) as counters:
-        pace = Pace(counters, limit=10**9)
+        pace = RateLimiter(counters, limit=10**9)
 
         async def lookup(number: int) -> None:
             person, hint, marker = (key_of(KEY, kind, str(number)) for kind in ("data", "hint", "in flight"))

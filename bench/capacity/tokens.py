@@ -16,7 +16,7 @@ from msgspec import Raw
 from bench.capacity.figure import Figure, cpu_us
 from bench.lookup import RECIPIENT, REQUEST_ID, SCOPES
 from bouquet_gateway.access import tokens
-from bouquet_gateway.access.rate_limit import MINUTE_S, MemoryCounters, Window
+from bouquet_gateway.access.rate_limit import MINUTE_S, MemoryCounters, RateWindow
 from bouquet_gateway.access.registry_client import Registered
 from bouquet_gateway.access.tokens import Carrier, Tokens
 from bouquet_mesh.secret import Secret
@@ -64,7 +64,7 @@ async def _known_bytes() -> Figure:
 
 
 async def _counter_bytes() -> Figure:
-    counters, numbers, minute = MemoryCounters(max_keys=KNOWN), count(), Window(MINUTE_S, 1)
+    counters, numbers, minute = MemoryCounters(max_keys=KNOWN), count(), RateWindow(MINUTE_S, 1)
 
     async def hit() -> None:
         await counters.increment(f"{next(numbers):064x}", minute)

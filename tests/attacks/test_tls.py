@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 import pytest
 from aiohttp import web
 
-from bouquet_gateway.access.rate_limit import Window, open_counters
-from bouquet_gateway.stores.cache import open_cache
+from bouquet_gateway.access.open_counters import open_counters
+from bouquet_gateway.access.rate_limit import RateWindow
+from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
@@ -132,7 +133,7 @@ async def test_cache_and_pace_work_over_tls(store: TlsRedis, ours: Papers) -> No
         stored = await cache.get("key")
         assert stored is not None
         assert stored.value == b"value"
-        assert [await each.increment("pace", Window(60, 1)) for each in (one, other)] == [1, 2]
+        assert [await each.increment("pace", RateWindow(60, 1)) for each in (one, other)] == [1, 2]
 
 
 @pytest.mark.broker

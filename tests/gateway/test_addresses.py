@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bouquet_gateway.http.addresses import client_of, is_in, networks_of
+from bouquet_gateway.access.addresses import client_of, is_in, networks_of
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_mesh.settings import SettingsError
 

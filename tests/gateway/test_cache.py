@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from bouquet_gateway.stores.cache import Cache, Stored, key_of, open_cache
+from bouquet_gateway.stores.cache import Cache, Stored, key_of
 from bouquet_gateway.stores.cache_memory import ENTRY_BYTES, MemoryCache
-from bouquet_gateway.stores.optional import PAUSE_S, BestEffort
+from bouquet_gateway.stores.open_cache import open_cache
+from bouquet_gateway.stores.optional import PAUSE_S, OptionalStore
 from bouquet_gateway.stores.pipelining import LANES
 from bouquet_mesh.secret import Secret
 from tests.mesh.buses import until
@@ -243,7 +244,7 @@ async def test_a_store_that_returns_is_used_again_and_told(
             raise ConnectionError
         return "here"
 
-    store = BestEffort("cache")
+    store = OptionalStore("cache")
     assert await store.attempt("away", work) == "away"
     away = False
     assert await store.attempt("away", work) == "away"

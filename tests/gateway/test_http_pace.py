@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bouquet_gateway.access.rate_limit import MemoryCounters, Pace
+from bouquet_gateway.access.rate_limit import MemoryCounters, RateLimiter
 from tests.whole.door import Answer, somebody, token
 from tests.whole.mesh import Mesh, mesh
 from tests.whole.people import CAF_ALLOCATAIRE
@@ -30,7 +30,7 @@ def clock() -> Clock:
 @pytest.fixture
 async def client(clock: Clock) -> AsyncIterator[Mesh]:
     async with mesh() as opened:
-        opened.gateway.pace = Pace(MemoryCounters(), limit=20, clock=clock)
+        opened.gateway.pace = RateLimiter(MemoryCounters(), limit=20, clock=clock)
         yield opened
 
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from bouquet_gateway.errors.problems import Problem, render, retry_after
-from bouquet_gateway.lookup.maintenance import Open, open_window, parse_windows, refuse_in_window
+from bouquet_gateway.lookup.maintenance import OpenWindow, open_window, parse_windows, refuse_in_window
 from bouquet_mesh.settings import SettingsError
 from tests.gateway.offers import ACME
 
@@ -19,7 +19,7 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=PARIS)
 
 
-def opened(text: str, now: str) -> Open | None:
+def opened(text: str, now: str) -> OpenWindow | None:
     return open_window(parse_windows(text), "ACME", at(now))
 
 
@@ -34,12 +34,12 @@ def opened(text: str, now: str) -> Open | None:
     ],
 )
 def test_a_daily_window_is_open_from_its_start_to_its_end(now: str, left_s: int | None) -> None:
-    expected = None if left_s is None else Open("01:10", "02:30", left_s)
+    expected = None if left_s is None else OpenWindow("01:10", "02:30", left_s)
     assert opened("ACME 01:10-02:30", now) == expected
 
 
 def test_a_weekly_window_is_open_on_its_day() -> None:
-    assert opened("ACME sunday 23:00-23:45", "2026-03-08 23:15") == Open("23:00", "23:45", 1800)
+    assert opened("ACME sunday 23:00-23:45", "2026-03-08 23:15") == OpenWindow("23:00", "23:45", 1800)
 
 
 def test_a_weekly_window_is_closed_on_other_days() -> None:
@@ -48,7 +48,7 @@ def test_a_weekly_window_is_closed_on_other_days() -> None:
 
 def test_a_dated_window_is_open_once() -> None:
     windows = "ACME 2026-05-01 08:00-12:00"
-    assert opened(windows, "2026-05-01 11:00") == Open("08:00", "12:00", 3600)
+    assert opened(windows, "2026-05-01 11:00") == OpenWindow("08:00", "12:00", 3600)
     assert opened(windows, "2026-05-02 11:00") is None
     assert opened(windows, "2027-05-01 11:00") is None
 
@@ -65,7 +65,7 @@ def test_a_weekly_window_that_crosses_midnight_belongs_to_the_day_it_begins() ->
 
 
 def test_a_window_from_midnight_to_midnight_lasts_a_day() -> None:
-    assert opened("ACME 2026-05-01 00:00-00:00", "2026-05-01 23:59") == Open("00:00", "00:00", 60)
+    assert opened("ACME 2026-05-01 00:00-00:00", "2026-05-01 23:59") == OpenWindow("00:00", "00:00", 60)
 
 
 def test_a_window_of_another_authority_is_not_ours() -> None:
@@ -78,7 +78,7 @@ def test_a_label_may_hold_spaces_and_signs() -> None:
 
 
 def test_of_several_open_windows_the_one_that_ends_last_is_told() -> None:
-    assert opened("ACME 01:00-03:00; ACME 01:30-02:00", "2026-03-10 01:45") == Open("01:00", "03:00", 4500)
+    assert opened("ACME 01:00-03:00; ACME 01:30-02:00", "2026-03-10 01:45") == OpenWindow("01:00", "03:00", 4500)
 
 
 def test_windows_are_written_one_a_line_or_with_semicolons() -> None:
@@ -91,7 +91,7 @@ def test_no_text_is_no_window() -> None:
 
 def test_now_may_be_told_in_any_zone() -> None:
     windows = parse_windows("ACME 01:10-02:30")
-    assert open_window(windows, "ACME", datetime(2026, 7, 10, 23, 30, tzinfo=UTC)) == Open("01:10", "02:30", 3600)
+    assert open_window(windows, "ACME", datetime(2026, 7, 10, 23, 30, tzinfo=UTC)) == OpenWindow("01:10", "02:30", 3600)
 
 
 @pytest.mark.parametrize("day", ["2026-03-29", "2026-10-25"])

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from bouquet_gateway.access.rate_limit import Counters, MemoryCounters, Pace, Verdict, Window, judge, open_counters
+from bouquet_gateway.access.open_counters import open_counters
+from bouquet_gateway.access.rate_limit import Allowance, Counters, MemoryCounters, RateLimiter, RateWindow, judge
 from bouquet_gateway.access.rate_limit_redis import RedisCounters
 from bouquet_mesh.secret import Secret
 from tests.support.redis import RedisServer
@@ -19,7 +20,7 @@ from tests.support.redis import RedisServer
 NOWHERE = "redis://127.0.0.1:1/0"
 
 
-SECOND = Window(1, 1_000)
+SECOND = RateWindow(1, 1_000)
 
 
 class Clock:
@@ -46,20 +47,20 @@ def key() -> str:
 
 
 async def test_twenty_calls_a_second_pass_and_the_next_is_refused(counters: Counters, key: str) -> None:
-    pace = Pace(counters, clock=Clock())
+    pace = RateLimiter(counters, clock=Clock())
     allowed = [(await pace.hit(key)).allowed for _ in range(22)]
     assert allowed == [True] * 20 + [False] * 2
 
 
 async def test_calls_at_once_are_all_counted(counters: Counters, key: str) -> None:
-    pace = Pace(counters, clock=Clock())
+    pace = RateLimiter(counters, clock=Clock())
     verdicts = await asyncio.gather(*(pace.hit(key) for _ in range(30)))
     assert sum(verdict.allowed for verdict in verdicts) == 20
 
 
 async def test_a_new_window_opens_on_the_second(counters: Counters, key: str) -> None:
     clock = Clock(1_000.99)
-    pace = Pace(counters, limit=1, clock=clock)
+    pace = RateLimiter(counters, limit=1, clock=clock)
     assert (await pace.hit(key)).allowed
     assert not (await pace.hit(key)).allowed
     clock.now = 1_001.0
@@ -67,35 +68,35 @@ async def test_a_new_window_opens_on_the_second(counters: Counters, key: str) ->
 
 
 async def test_two_tokens_do_not_share_a_limit(counters: Counters, key: str) -> None:
-    pace = Pace(counters, limit=1, clock=Clock())
+    pace = RateLimiter(counters, limit=1, clock=Clock())
     assert (await pace.hit(key)).allowed
     assert (await pace.hit(key + "other")).allowed
 
 
 async def test_groups_of_calls_do_not_share_a_limit_and_share_their_caller_s_own(counters: Counters, key: str) -> None:
-    pace = Pace(counters, limit=1, clock=Clock())
+    pace = RateLimiter(counters, limit=1, clock=Clock())
     allowed = [(await pace.hit(key, per_minute=3, group=group)).allowed for group in ("v2", "v3", "v4", "v5")]
     assert allowed == [True, True, True, False]
 
 
 async def test_a_call_without_key_passes_uncounted(counters: Counters) -> None:
-    pace = Pace(counters, limit=1, clock=Clock())
+    pace = RateLimiter(counters, limit=1, clock=Clock())
     verdicts = [await pace.hit("") for _ in range(3)]
     assert [(verdict.allowed, verdict.remaining) for verdict in verdicts] == [(True, 1)] * 3
 
 
 async def test_remaining_goes_down_to_zero_and_stays() -> None:
-    pace = Pace(MemoryCounters(), limit=2, clock=Clock())
+    pace = RateLimiter(MemoryCounters(), limit=2, clock=Clock())
     assert [(await pace.hit("a")).remaining for _ in range(4)] == [1, 0, 0, 0]
 
 
 async def test_a_window_may_last_a_minute() -> None:
-    verdict = await Pace(MemoryCounters(), period_s=60, clock=Clock(130.0)).hit("a")
+    verdict = await RateLimiter(MemoryCounters(), period_s=60, clock=Clock(130.0)).hit("a")
     assert verdict.reset_at == 180
 
 
 def test_headers_of_an_allowed_call() -> None:
-    assert Verdict(20, 3, 1_001, 0, True).headers() == {
+    assert Allowance(20, 3, 1_001, 0, True).headers() == {
         "RateLimit-Limit": "20",
         "RateLimit-Remaining": "3",
         "RateLimit-Reset": "1001",
@@ -109,7 +110,7 @@ def test_a_refused_call_is_told_when_to_return() -> None:
 
 @given(st.integers(1, 60), st.floats(0, 2e9))
 async def test_who_waits_as_told_is_in_the_next_window(period_s: int, now: float) -> None:
-    pace = Pace(MemoryCounters(), limit=0, period_s=period_s, clock=Clock(now))
+    pace = RateLimiter(MemoryCounters(), limit=0, period_s=period_s, clock=Clock(now))
     verdict = await pace.hit("a")
     assert 0 < verdict.retry_after_s <= period_s
     assert now < verdict.reset_at <= now + verdict.retry_after_s
@@ -117,7 +118,7 @@ async def test_who_waits_as_told_is_in_the_next_window(period_s: int, now: float
 
 async def test_a_minute_is_counted_to_its_end_however_many_tokens_call_meanwhile() -> None:
     clock, counters = Clock(60_000.0), MemoryCounters()
-    pace = Pace(counters, clock=clock)
+    pace = RateLimiter(counters, clock=clock)
     first = await pace.hit("a", per_minute=1)
     for number in range(50_000):
         clock.now = 60_000 + number / 1_000
@@ -130,7 +131,7 @@ async def test_a_minute_is_counted_to_its_end_however_many_tokens_call_meanwhile
 
 async def test_what_a_window_counted_is_forgotten_with_it() -> None:
     clock, counters = Clock(60_000.0), MemoryCounters()
-    pace = Pace(counters, clock=clock)
+    pace = RateLimiter(counters, clock=clock)
     tracemalloc.start()
     sizes = []
     for _ in range(10):
@@ -152,13 +153,13 @@ async def test_the_memory_of_counters_is_bounded_within_a_window() -> None:
 
 async def test_a_call_that_comes_late_for_its_window_does_not_open_the_next_anew() -> None:
     counters = MemoryCounters()
-    calls = (SECOND, Window(1, 1_001), SECOND, Window(1, 1_001))
+    calls = (SECOND, RateWindow(1, 1_001), SECOND, RateWindow(1, 1_001))
     assert [await counters.increment("a", window) for window in calls] == [1, 1, 2, 3]
 
 
 async def test_a_clock_that_was_put_back_counts_anew() -> None:
     counters = MemoryCounters()
-    assert [await counters.increment("a", window) for window in (SECOND, Window(1, 10))] == [1, 1]
+    assert [await counters.increment("a", window) for window in (SECOND, RateWindow(1, 10))] == [1, 1]
 
 
 @pytest.mark.broker

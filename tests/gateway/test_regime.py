@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from bouquet_gateway.lookup.regime import Anomaly, Outcome, Question, Side, Verdict, decide, hinted, outcome_of
+from bouquet_gateway.lookup.regime import Anomaly, Decision, Outcome, Question, Side, decide, hinted, outcome_of
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
 from bouquet_proto.offer import Authority
@@ -100,7 +100,7 @@ def cells() -> list[tuple[str, str, str]]:
     ]
 
 
-def told(verdict: Verdict) -> str:
+def told(verdict: Decision) -> str:
     mark = "!" if verdict.anomaly is Anomaly.CONTRADICTION else ""
     match verdict.reply:
         case Found():
@@ -123,7 +123,7 @@ def side(provider: str, name: str) -> Side:
     return Side(provider, {"cnaf": CNAF, "msa": MSA}[provider], reply)
 
 
-def decided(cnaf: Reply, msa: Reply, question: Question = NOW) -> Verdict:
+def decided(cnaf: Reply, msa: Reply, question: Question = NOW) -> Decision:
     return decide(Side("cnaf", CNAF, cnaf), Side("msa", MSA, msa), question, REGIMES, BOTH_FUNDS)
 
 
@@ -154,11 +154,11 @@ def test_the_order_in_which_the_sides_answered_does_not_matter() -> None:
 
 def test_a_precise_failure_keeps_its_own_reason_under_the_side_that_failed() -> None:
     verdict = decided(NotFound(NO_FILE), Failed("upstream_rate_limited"))
-    assert verdict == Verdict(Failed("upstream_rate_limited"), MSA)
+    assert verdict == Decision(Failed("upstream_rate_limited"), MSA)
 
 
 def test_a_file_without_quotient_is_told_beside_an_absence() -> None:
-    assert decided(Failed(QUOTIENT_MISSING), NotFound(NO_FILE)) == Verdict(Failed(QUOTIENT_MISSING), CNAF)
+    assert decided(Failed(QUOTIENT_MISSING), NotFound(NO_FILE)) == Decision(Failed(QUOTIENT_MISSING), CNAF)
 
 
 def test_a_file_without_quotient_gives_way_to_one_that_has_it() -> None:
@@ -167,7 +167,7 @@ def test_a_file_without_quotient_gives_way_to_one_that_has_it() -> None:
 
 def test_a_file_without_quotient_beside_a_silent_fund_is_that_funds_failure() -> None:
     verdict = decided(Failed(QUOTIENT_MISSING), Failed("deadline_exceeded"))
-    assert verdict == Verdict(Failed("deadline_exceeded"), MSA)
+    assert verdict == Decision(Failed("deadline_exceeded"), MSA)
 
 
 def test_an_absence_in_unknown_words_is_not_an_absence() -> None:
@@ -199,7 +199,7 @@ def test_two_files_that_both_name_the_person_give_the_fund_that_answers_in_real_
 
 def test_a_hinted_fund_in_trouble_is_told_unless_the_other_found() -> None:
     hint, other = Side("msa", MSA, Failed("upstream_timeout")), Side("cnaf", CNAF, Failed("breaker_open"))
-    assert hinted(hint, other, NOW, REGIMES, BOTH_FUNDS) == Verdict(Failed("upstream_timeout"), MSA)
+    assert hinted(hint, other, NOW, REGIMES, BOTH_FUNDS) == Decision(Failed("upstream_timeout"), MSA)
 
 
 def test_a_wrong_hint_alone_never_makes_a_not_found() -> None:

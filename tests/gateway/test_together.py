@@ -14,10 +14,12 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError, TimeoutError
 
-from bouquet_gateway.access.rate_limit import Window, open_counters
-from bouquet_gateway.stores.cache import Stored, open_cache
+from bouquet_gateway.access.open_counters import open_counters
+from bouquet_gateway.access.rate_limit import RateWindow
+from bouquet_gateway.stores.cache import Stored
+from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_gateway.stores.optional import open_redis
-from bouquet_gateway.stores.pipelining import LANES, Together
+from bouquet_gateway.stores.pipelining import LANES, PipeliningRedis
 from bouquet_mesh.secret import Secret
 from tests.support.redis import RedisServer
 
@@ -28,9 +30,9 @@ KEY = Secret("the key of the tests that seals what is cached")
 
 
 @pytest.fixture
-async def client(redis_server: RedisServer) -> AsyncIterator[Together]:
+async def client(redis_server: RedisServer) -> AsyncIterator[PipeliningRedis]:
     opened = open_redis(Secret(redis_server.url))
-    assert isinstance(opened, Together)
+    assert isinstance(opened, PipeliningRedis)
     async with opened:
         yield opened
 
@@ -40,35 +42,35 @@ def key() -> str:
     return str(uuid.uuid4())
 
 
-async def test_each_gets_its_own_answer(client: Together, key: str) -> None:
+async def test_each_gets_its_own_answer(client: PipeliningRedis, key: str) -> None:
     assert await asyncio.gather(*(client.set(f"{key} {n}", n) for n in range(50))) == [True] * 50
     assert await asyncio.gather(*(client.get(f"{key} {n}") for n in range(50))) == [b"%d" % n for n in range(50)]
 
 
 async def test_what_comes_while_all_lanes_are_taken_goes_together(
-    client: Together, key: str, monkeypatch: pytest.MonkeyPatch
+    client: PipeliningRedis, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches: list[int] = []
-    answers = Together._answers
+    answers = PipeliningRedis._answers
 
-    async def counted(self: Together, asked: Any) -> Any:
+    async def counted(self: PipeliningRedis, asked: Any) -> Any:
         batches.append(len(asked))
         return await answers(self, asked)
 
-    monkeypatch.setattr(Together, "_answers", counted)
+    monkeypatch.setattr(PipeliningRedis, "_answers", counted)
     counts = await asyncio.gather(*(client.incr(key) for _ in range(50)))
     assert sorted(counts) == list(range(1, 51))
     assert batches == [50 - LANES]
 
 
-async def test_a_refused_command_leaves_the_others_their_answers(client: Together, key: str) -> None:
+async def test_a_refused_command_leaves_the_others_their_answers(client: PipeliningRedis, key: str) -> None:
     await client.set(key, "no number")
     told = await asyncio.gather(*(one(key) for one in (client.incr, client.get) * LANES), return_exceptions=True)
     assert all(isinstance(one, ResponseError) for one in told[::2])
     assert told[1::2] == [b"no number"] * LANES
 
 
-async def test_who_gives_up_keeps_nobody_waiting(client: Together, key: str) -> None:
+async def test_who_gives_up_keeps_nobody_waiting(client: PipeliningRedis, key: str) -> None:
     asking = [asyncio.ensure_future(client.incr(key)) for _ in range(LANES + 4)]
     await asyncio.sleep(0)
     given_up = asking[: LANES + 2]  # those under way, and two that wait for them
@@ -80,7 +82,7 @@ async def test_who_gives_up_keeps_nobody_waiting(client: Together, key: str) -> 
 
 
 async def test_a_redis_that_says_nothing_is_an_error_for_all_and_then_asked_again(
-    client: Together, key: str, redis_server: RedisServer
+    client: PipeliningRedis, key: str, redis_server: RedisServer
 ) -> None:
     await client.set(key, "here")
     async with Redis.from_url(redis_server.url) as other:
@@ -92,7 +94,9 @@ async def test_a_redis_that_says_nothing_is_an_error_for_all_and_then_asked_agai
             pass
 
 
-async def test_a_connection_that_was_cut_is_made_again(client: Together, key: str, redis_server: RedisServer) -> None:
+async def test_a_connection_that_was_cut_is_made_again(
+    client: PipeliningRedis, key: str, redis_server: RedisServer
+) -> None:
     await client.set(key, "here")
     async with Redis.from_url(redis_server.url) as other:
         await other.client_kill_filter(_type="normal", skipme=True)
@@ -122,7 +126,7 @@ async def test_a_redis_user_with_the_rights_that_operations_md_names_is_enough(
             assert (await cache.get("a") or Stored(b"", 0)).value == b"value"
             assert await cache.add("b", 60)
             await cache.delete("a")
-            assert await counters.increment("token", Window(60, 1)) == 1
-            assert await counters.increment("token", Window(60, 1)) == 2
+            assert await counters.increment("token", RateWindow(60, 1)) == 1
+            assert await counters.increment("token", RateWindow(60, 1)) == 2
             assert await client.time()
     assert not caplog.records

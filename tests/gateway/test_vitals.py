@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bouquet_gateway.public.health_window import SLICE_S, WINDOW_S, Circumstances, Pulse, judge
+from bouquet_gateway.public.health_window import SLICE_S, WINDOW_S, Circumstances, HealthWindow, judge
 
 NOON = datetime(2026, 4, 15, 12, tzinfo=UTC)
 NOTHING_SPECIAL = Circumstances()
 
 
-def heard(*, calls: int, outages: int, at: datetime = NOON) -> Pulse:
-    pulse = Pulse()
+def heard(*, calls: int, outages: int, at: datetime = NOON) -> HealthWindow:
+    pulse = HealthWindow()
     for number in range(calls):
         pulse.hear(at, outage=number < outages)
     return pulse
@@ -34,7 +34,7 @@ def test_outages_are_forgotten_after_ten_minutes() -> None:
 
 
 def test_what_is_kept_does_not_grow_with_calls_nor_with_time() -> None:
-    pulse = Pulse()
+    pulse = HealthWindow()
     for second in range(0, 24 * 3600, 7):
         pulse.hear(NOON + timedelta(seconds=second), outage=False)
     calls, _ = pulse.counts(NOON + timedelta(hours=24) - timedelta(seconds=1))
@@ -49,7 +49,7 @@ def test_a_clock_that_is_set_back_loses_no_call() -> None:
 
 
 def test_without_calls_nobody_vouches_for_a_worker_that_is_away() -> None:
-    assert judge(Pulse(), Circumstances(is_silent=True), NOON) == "unknown"
+    assert judge(HealthWindow(), Circumstances(is_silent=True), NOON) == "unknown"
 
 
 def test_calls_tell_more_than_silence() -> None:

@@ -22,7 +22,7 @@ from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
 from bouquet_gateway.offers.checks import read_offer
-from bouquet_gateway.offers.reply_schema import Shape
+from bouquet_gateway.offers.reply_schema import ReplySchema
 from bouquet_mesh.amqp.wire import Delivery, Outlet, Wire, _Reader
 from bouquet_proto import access_record
 from bouquet_proto.messages import Failed, Found, NotFound, Recorded, Rejected, decode_reply, decode_request, encode
@@ -95,7 +95,7 @@ def read_offered(body: bytes) -> None:
         return
     assert offer.provider == "cnaf"
     for operation in offer.operations:
-        Shape(operation.schema, gated=operation.gated).read(Raw(b"{}"))
+        ReplySchema(operation.schema, gated=operation.gated).read(Raw(b"{}"))
         msgspec.json.encode(operation.schema)
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from aiohttp import web
 from msgspec import Struct, field
 
-from bouquet_gateway.access.rate_limit import Verdict
+from bouquet_gateway.access.rate_limit import Allowance
 from bouquet_gateway.access.tokens import Token
 from bouquet_gateway.errors.problems import NO_ROWS, Problem, Rows, row_of
 from bouquet_gateway.offers.catalogue import Served
@@ -26,7 +26,7 @@ class Journey(Struct):
     envelope: Envelope
     path: str = ""
     """Tidy."""
-    pace: Verdict | None = None
+    pace: Allowance | None = None
     served: Served | None = None
     built_in: str = ""
     """The operation, where it is the gateway's own."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from bouquet_gateway.http.addresses import Networks, networks_of
+from bouquet_gateway.access.addresses import Networks, networks_of
 from bouquet_gateway.journal.keys import Keys, keys_of
 from bouquet_gateway.lookup.regime_plan import Patience, Strategy
 from bouquet_gateway.offers.checks import Territories, territories

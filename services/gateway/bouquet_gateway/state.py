@@ -10,18 +10,18 @@ from typing import Any
 from aiohttp import web
 
 from bouquet_gateway.access.holders import Holders
-from bouquet_gateway.access.rate_limit import Pace
+from bouquet_gateway.access.rate_limit import RateLimiter
 from bouquet_gateway.journal.record import Journal
-from bouquet_gateway.lookup.maintenance import PARIS, Windows
-from bouquet_gateway.lookup.regime import Verdict
-from bouquet_gateway.lookup.single_flight import Flights
+from bouquet_gateway.lookup.maintenance import PARIS, MaintenanceWindows
+from bouquet_gateway.lookup.regime import Decision
 from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.paths import Envelope, envelope_of
 from bouquet_gateway.public import openapi, openapi_statuses
-from bouquet_gateway.public.health_window import Pulse
+from bouquet_gateway.public.health_window import HealthWindow
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.stores.cache import Cache
+from bouquet_gateway.stores.single_flight import SingleFlight
 from bouquet_mesh.bus.api import Calling
 from bouquet_mesh.secret import Secret
 
@@ -40,8 +40,8 @@ class Gateway:
         cache: Cache,
         cache_secret: Secret,
         holders: Holders,
-        pace: Pace,
-        windows: Windows,
+        pace: RateLimiter,
+        windows: MaintenanceWindows,
         journal: Journal,
         clock: Callable[[], datetime] = paris_now,
     ) -> None:
@@ -56,8 +56,8 @@ class Gateway:
         self.pace = pace
         self.windows = windows
         self.journal = journal
-        self.flights: Flights[Verdict] = Flights()
-        self.vitals: defaultdict[str, Pulse] = defaultdict(Pulse)
+        self.flights: SingleFlight[Decision] = SingleFlight()
+        self.vitals: defaultdict[str, HealthWindow] = defaultdict(HealthWindow)
         """By status; as many as the offers name."""
         self.catalogue = Catalogue()
         self._documents: dict[Envelope | None, dict[str, Any]] = {}

@@ -8,12 +8,12 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from bouquet_gateway.access.addresses import Networks, client_of
 from bouquet_gateway.access.holders import Holder, accept, admit, budget_of
 from bouquet_gateway.access.tokens import Carrier, Token, hash_of
 from bouquet_gateway.call import JOURNEY, Journey
 from bouquet_gateway.errors.nomenclature import OF_SESSIONS
 from bouquet_gateway.errors.problems import Problem, is_outage
-from bouquet_gateway.http.addresses import Networks, client_of
 from bouquet_gateway.offers.catalogue import Match
 from bouquet_gateway.paths import V2
 from bouquet_gateway.state import Gateway

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
+from bouquet_gateway.access.addresses import is_in
 from bouquet_gateway.access.tokens import Carrier, Token, Tokens, hash_of
 from bouquet_gateway.errors.problems import Problem
-from bouquet_gateway.http.addresses import is_in
 from bouquet_proto.deadline import Deadline
 
 Holder: TypeAlias = Token | Problem

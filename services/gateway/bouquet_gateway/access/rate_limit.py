@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct
-
-from bouquet_mesh.secret import Secret
-from bouquet_proto.names import EMBEDDED
 
 MINUTE_S = 60
 MAX_KEYS = 100_000
 """More than the calls that one process answers in a minute."""
 
 
-class Window(Struct, frozen=True):
+class RateWindow(Struct, frozen=True):
     """The `number`th of all windows of `period_s` since the epoch."""
 
     period_s: int
@@ -30,11 +26,11 @@ class Window(Struct, frozen=True):
 
 
 class Counters(Protocol):
-    async def increment(self, key: str, window: Window) -> int:
+    async def increment(self, key: str, window: RateWindow) -> int:
         """The count of `key` in `window`, this one included."""
 
 
-class Verdict(Struct, frozen=True):
+class Allowance(Struct, frozen=True):
     limit: int
     remaining: int
     reset_at: int
@@ -52,7 +48,7 @@ class Verdict(Struct, frozen=True):
         return headers if self.allowed else headers | {"Retry-After": str(self.retry_after_s)}
 
 
-class Pace:
+class RateLimiter:
     """`limit` calls a window pass, the next is refused."""
 
     def __init__(
@@ -63,7 +59,7 @@ class Pace:
         self._period_s = period_s
         self._clock = clock
 
-    async def hit(self, key: str, per_minute: int = 0, *, group: str = "") -> Verdict:
+    async def hit(self, key: str, per_minute: int = 0, *, group: str = "") -> Allowance:
         """Counts a call, apart from those of another `group`. One without a key passes uncounted.
 
         `per_minute` is a limit of the caller's own, besides, for every group together; the verdict is then that of it,
@@ -75,16 +71,16 @@ class Pace:
         own = await self._count(key, per_minute, MINUTE_S)
         return own if verdict.allowed else verdict
 
-    async def _count(self, key: str, limit: int, period_s: int) -> Verdict:
+    async def _count(self, key: str, limit: int, period_s: int) -> Allowance:
         now = self._clock()
-        window = Window(period_s, int(now // period_s))
+        window = RateWindow(period_s, int(now // period_s))
         count = await self._counters.increment(key, window) if key else 0
         return judge(count, limit, window.ends_at, now)
 
 
-def judge(count: int, limit: int, reset_at: int, now: float) -> Verdict:
+def judge(count: int, limit: int, reset_at: int, now: float) -> Allowance:
     allowed = count <= limit
-    return Verdict(
+    return Allowance(
         limit=limit,
         remaining=max(limit - count, 0),
         reset_at=reset_at,
@@ -103,7 +99,7 @@ class MemoryCounters:
         self._max_keys = max_keys
         self._pages: dict[int, _Page] = {}
 
-    async def increment(self, key: str, window: Window) -> int:
+    async def increment(self, key: str, window: RateWindow) -> int:
         page = self._pages.get(window.period_s)
         if page is None or not page.takes(window):
             page = self._pages[window.period_s] = _Page(window.number)
@@ -118,18 +114,6 @@ class _Page(Struct):
     number: int
     counts: dict[str, int] = {}
 
-    def takes(self, window: Window) -> bool:
+    def takes(self, window: RateWindow) -> bool:
         """A call that waited for redis in vain may come when its window is over."""
         return window.number in (self.number, self.number - 1)
-
-
-@asynccontextmanager
-async def open_counters(url: Secret) -> AsyncIterator[Counters]:
-    """`memory:`, or `redis(s)://…`."""
-    if url.reveal() == EMBEDDED:
-        yield MemoryCounters()
-    else:
-        from bouquet_gateway.access.rate_limit_redis import open_redis_counters
-
-        async with open_redis_counters(url) as shared:
-            yield shared

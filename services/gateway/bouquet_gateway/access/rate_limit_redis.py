@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 from redis.asyncio import Redis
 
-from bouquet_gateway.access.rate_limit import MemoryCounters, Window
-from bouquet_gateway.stores.optional import BestEffort, open_redis
+from bouquet_gateway.access.rate_limit import MemoryCounters, RateWindow
+from bouquet_gateway.stores.optional import OptionalStore, open_redis
 from bouquet_mesh.secret import Secret
 
 COUNT = """
@@ -24,14 +24,14 @@ class RedisCounters:
 
     def __init__(self, client: Redis) -> None:
         self._count = client.register_script(COUNT)
-        self._besteffort = BestEffort("counters")
+        self._store = OptionalStore("counters")
         self._own = MemoryCounters()
 
-    async def increment(self, key: str, window: Window) -> int:
-        count = await self._besteffort.attempt(0, self._increment, key, window)
+    async def increment(self, key: str, window: RateWindow) -> int:
+        count = await self._store.attempt(0, self._increment, key, window)
         return count or await self._own.increment(key, window)
 
-    async def _increment(self, key: str, window: Window) -> int:
+    async def _increment(self, key: str, window: RateWindow) -> int:
         """A key outlives its window a little: clocks differ."""
         name = f"bouquet:pace:{window.period_s}:{window.number}:{key}"
         return int(await self._count(keys=[name], args=[2 * window.period_s * 1000]))

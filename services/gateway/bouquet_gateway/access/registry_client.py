@@ -16,11 +16,11 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
+from bouquet_gateway.access.addresses import networks_of
 from bouquet_gateway.access.holders import Holder
 from bouquet_gateway.access.tokens import INTERNAL_ID, Carrier, Token, Tokens, shared
 from bouquet_gateway.errors.problems import Problem
-from bouquet_gateway.http.addresses import networks_of
-from bouquet_gateway.lookup.single_flight import Flights
+from bouquet_gateway.stores.single_flight import SingleFlight
 from bouquet_mesh.bus.api import Calling
 from bouquet_proto import registry_messages
 from bouquet_proto.deadline import Deadline
@@ -68,7 +68,7 @@ class Registered:
         self._max_known = max_known
         self._clock = clock
         self._known: OrderedDict[str, _Known] = OrderedDict()
-        self._flights: Flights[Holder] = Flights()
+        self._flights: SingleFlight[Holder] = SingleFlight()
         self._log = ""
         self._cursor = 0
         self._heard_at = -math.inf

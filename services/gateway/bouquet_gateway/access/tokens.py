@@ -16,7 +16,7 @@ from joserfc.jwk import ECKey, KeySet, OctKey
 from msgspec import Meta as Limits
 from msgspec import Struct
 
-from bouquet_gateway.http.addresses import Networks
+from bouquet_gateway.access.addresses import Networks
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto.names import GATEWAY_PREFIX

@@ -16,7 +16,7 @@ from bouquet_gateway import metrics
 from bouquet_gateway.call import Journey
 from bouquet_gateway.errors.problems import Problem, code_of, row_of
 from bouquet_gateway.journal.keys import Keys
-from bouquet_gateway.journal.sender import carrying
+from bouquet_gateway.journal.sender import sending
 from bouquet_gateway.journal.spool import Spool, SpoolFull, open_spool
 from bouquet_mesh.observe import spans
 from bouquet_mesh.outbox.api import Outbox
@@ -79,7 +79,7 @@ async def open_journal(folder: Path, max_bytes: int, keys: Keys, outbox: Outbox)
         metrics.JOURNAL_BYTES.set_function(lambda: spool.used_bytes)
         metrics.JOURNAL_MAX_BYTES.set(max_bytes)
         metrics.JOURNAL_OLDEST_SECONDS.set_function(spool.oldest_age_s)
-        async with carrying(spool, outbox):
+        async with sending(spool, outbox):
             yield SpooledJournal(spool, keys)
 
 

@@ -23,19 +23,19 @@ LAST_ROUND_S = 2.0
 
 
 @asynccontextmanager
-async def carrying(spool: Spool, outbox: Outbox) -> AsyncIterator[None]:
+async def sending(spool: Spool, outbox: Outbox) -> AsyncIterator[None]:
     """Sends what comes into the spool for the life of the context."""
-    courier = _Courier(spool, outbox)
+    sender = _Sender(spool, outbox)
     try:
-        async with alongside(courier.work()):
+        async with alongside(sender.work()):
             yield
     finally:
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_ROUND_S):
-                await courier.empty()
+                await sender.empty()
 
 
-class _Courier:
+class _Sender:
     def __init__(self, spool: Spool, outbox: Outbox) -> None:
         self._spool = spool
         self._outbox = outbox

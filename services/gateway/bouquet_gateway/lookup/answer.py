@@ -25,7 +25,7 @@ from bouquet_gateway.http.responses import json_bytes
 from bouquet_gateway.lookup import sandbox
 from bouquet_gateway.lookup.ask import ask_providers
 from bouquet_gateway.lookup.maintenance import refuse_in_window
-from bouquet_gateway.lookup.regime import Verdict
+from bouquet_gateway.lookup.regime import Decision
 from bouquet_gateway.lookup.scope_filter import filter_data, open_gates
 from bouquet_gateway.offers.catalogue import Match, Naming, Served
 from bouquet_gateway.paths import READING
@@ -203,7 +203,7 @@ async def _asked(
 ) -> Found | Recorded:
     """What the providers say now. Successes alone are remembered; the same question under way is joined."""
 
-    async def ask() -> Verdict:
+    async def ask() -> Decision:
         verdict = await ask_providers(gateway, served, lookup, today)
         if key and isinstance(verdict.reply, Found):
             await gateway.cache.set(key, bytes(verdict.reply.data), served.operation.cache_s)

@@ -8,7 +8,7 @@ from functools import partial
 
 from bouquet_gateway import metrics
 from bouquet_gateway.lookup.identities import regime_traits
-from bouquet_gateway.lookup.regime import Question, Verdict
+from bouquet_gateway.lookup.regime import Decision, Question
 from bouquet_gateway.lookup.regime_plan import Ruling, rule
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.state import Gateway
@@ -24,11 +24,11 @@ HINT_S = 30 * 24 * 3600
 """How long a regime is remembered at most (upstreams/06 §6.8)."""
 
 
-async def ask_providers(gateway: Gateway, served: Served, lookup: Lookup, today: date) -> Verdict:
+async def ask_providers(gateway: Gateway, served: Served, lookup: Lookup, today: date) -> Decision:
     if served.operation.plan == "regime":
         return await _ask_regimes(gateway, served, lookup, today)
     reply = await _ask_one(gateway, served, served.provider, lookup)
-    return Verdict(reply, served.authority, served.provider)
+    return Decision(reply, served.authority, served.provider)
 
 
 async def _ask_one(gateway: Gateway, served: Served, provider: str, lookup: Lookup) -> Reply:
@@ -47,7 +47,7 @@ async def _ask_one(gateway: Gateway, served: Served, provider: str, lookup: Look
     return Found(data)
 
 
-async def _ask_regimes(gateway: Gateway, served: Served, lookup: Lookup, today: date) -> Verdict:
+async def _ask_regimes(gateway: Gateway, served: Served, lookup: Lookup, today: date) -> Decision:
     assert isinstance(lookup.identity, Identite)
     hint_key = key_of(gateway.cache_secret, "regime", *regime_traits(lookup.identity))
     ruling = await rule(

@@ -29,7 +29,7 @@ WINDOW = re.compile(
 )
 
 
-class Window(Struct, frozen=True):
+class MaintenanceWindow(Struct, frozen=True):
     label: str
     start: time
     end: time
@@ -47,10 +47,10 @@ class Window(Struct, frozen=True):
         return datetime.combine(day, self.start, PARIS)
 
 
-Windows: TypeAlias = tuple[Window, ...]
+MaintenanceWindows: TypeAlias = tuple[MaintenanceWindow, ...]
 
 
-class Open(Struct, frozen=True):
+class OpenWindow(Struct, frozen=True):
     """A window that is open now."""
 
     start: str
@@ -58,7 +58,7 @@ class Open(Struct, frozen=True):
     left_s: int
 
 
-def parse_windows(text: str) -> Windows:
+def parse_windows(text: str) -> MaintenanceWindows:
     """Raises `SettingsError`, which tells which ones cannot be read."""
     rows = [row.strip() for row in re.split("[;\n]", text) if row.strip()]
     windows = [_parse(row) for row in rows]
@@ -68,33 +68,35 @@ def parse_windows(text: str) -> Windows:
     return tuple(window for window in windows if window is not None)
 
 
-def open_window(windows: Windows, label: str, now: datetime) -> Open | None:
+def open_window(windows: MaintenanceWindows, label: str, now: datetime) -> OpenWindow | None:
     """The one that ends last, where several are open."""
     found = [
-        Open(f"{window.start:%H:%M}", f"{window.end:%H:%M}", math.ceil((ends - now).total_seconds()))
+        OpenWindow(f"{window.start:%H:%M}", f"{window.end:%H:%M}", math.ceil((ends - now).total_seconds()))
         for window, starts, ends in _around(windows, label, now)
         if starts <= now < ends
     ]
     return max(found, key=lambda opened: opened.left_s, default=None)
 
 
-def open_until(windows: Windows, label: str, now: datetime) -> datetime | None:
+def open_until(windows: MaintenanceWindows, label: str, now: datetime) -> datetime | None:
     """When the window that is open now ends, the last of several. In UTC."""
     return max((ends for _, starts, ends in _around(windows, label, now) if starts <= now < ends), default=None)
 
 
-def has_ended_since(windows: Windows, label: str, since: datetime, now: datetime) -> bool:
+def has_ended_since(windows: MaintenanceWindows, label: str, since: datetime, now: datetime) -> bool:
     return any(since < ends <= now for _, _, ends in _around(windows, label, now))
 
 
-def refuse_in_window(windows: Windows, authority: Authority, now: datetime) -> None:
+def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: datetime) -> None:
     """Raises `Problem` when the authority is in maintenance: nobody is asked then."""
     if opened := open_window(windows, authority.label, now):
         values = {"start": opened.start, "end": opened.end}
         raise Problem("maintenance", authority=authority, meta={"retry_in": opened.left_s}, values=values)
 
 
-def _around(windows: Windows, label: str, now: datetime) -> Iterator[tuple[Window, datetime, datetime]]:
+def _around(
+    windows: MaintenanceWindows, label: str, now: datetime
+) -> Iterator[tuple[MaintenanceWindow, datetime, datetime]]:
     """The label's windows that began today or on the two days before, when each starts and when it ends. In UTC: the
     clocks may change in between."""
     today = now.astimezone(PARIS).date()
@@ -104,10 +106,10 @@ def _around(windows: Windows, label: str, now: datetime) -> Iterator[tuple[Windo
                 yield window, window.starts_at(day).astimezone(UTC), window.ends_at(day).astimezone(UTC)
 
 
-def _parse(row: str) -> Window | None:
+def _parse(row: str) -> MaintenanceWindow | None:
     match = WINDOW.fullmatch(row)
     try:
-        return match and Window(
+        return match and MaintenanceWindow(
             match["label"], time.fromisoformat(match["start"]), time.fromisoformat(match["end"]), _day(match["day"])
         )
     except ValueError:  # 25:00, the 31st of June

@@ -74,7 +74,7 @@ class Question(Struct, frozen=True):
     """What a fund that knows the person answers."""
 
 
-class Verdict(Struct, frozen=True):
+class Decision(Struct, frozen=True):
     """`provider` is the fund that answered, empty unless one found. `authority` speaks in an error."""
 
     reply: Reply
@@ -103,7 +103,7 @@ def outcome_of(reply: Reply) -> Outcome:
             return Outcome.UNAVAILABLE
 
 
-def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Verdict:
+def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
     """The cell of the table for two answers, in either order. `both` speaks when neither fund does alone."""
     outcomes = {one.outcome, other.outcome}
     if Outcome.FOUND in outcomes:
@@ -114,27 +114,27 @@ def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: A
         if told in outcomes:
             return _of_either(one, other, frozenset({told}), both)
     if outcomes == {Outcome.UNIDENTIFIED}:
-        return Verdict(one.reply, both)
+        return Decision(one.reply, both)
     anomaly = Anomaly.CONTRADICTION if outcomes == STRANGE_PAIR else Anomaly.NONE
-    return Verdict(NotFound(NO_FILE), both, anomaly=anomaly)
+    return Decision(NotFound(NO_FILE), both, anomaly=anomaly)
 
 
-def hinted(hint: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Verdict:
+def hinted(hint: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
     """The decision when `hint` was expected to know the person (§6.8): its trouble is told unless the other found."""
     if hint.outcome in INCONCLUSIVE and other.outcome is not Outcome.FOUND:
-        return Verdict(hint.reply, hint.authority)
+        return Decision(hint.reply, hint.authority)
     return decide(hint, other, question, regimes, both)
 
 
-def _found(one: Side, other: Side, question: Question, regimes: Regimes) -> Verdict:
+def _found(one: Side, other: Side, question: Question, regimes: Regimes) -> Decision:
     finders = [side for side in (one, other) if side.outcome is Outcome.FOUND]
     if len(finders) == 2:
         winner = _winner(finders, question, regimes)
-        return Verdict(winner.reply, winner.authority, winner.provider, Anomaly.DOUBLE_RATTACHEMENT)
+        return Decision(winner.reply, winner.authority, winner.provider, Anomaly.DOUBLE_RATTACHEMENT)
     [finder] = finders
     strange = {one.outcome, other.outcome} & STRANGE_BESIDE_FOUND
     anomaly = Anomaly.CONTRADICTION if strange else Anomaly.NONE
-    return Verdict(finder.reply, finder.authority, finder.provider, anomaly)
+    return Decision(finder.reply, finder.authority, finder.provider, anomaly)
 
 
 def _winner(finders: list[Side], question: Question, regimes: Regimes) -> Side:
@@ -146,21 +146,21 @@ def _winner(finders: list[Side], question: Question, regimes: Regimes) -> Side:
     return naming[0] if len(naming) == 1 else by_provider[regimes.freshest]
 
 
-def _inconclusive(one: Side, other: Side, both: Authority) -> Verdict:
+def _inconclusive(one: Side, other: Side, both: Authority) -> Decision:
     if not {one.outcome, other.outcome} <= INCONCLUSIVE:
         return _of_either(one, other, INCONCLUSIVE, both)
     match one.reply, other.reply:
         case (Failed(reason=mine), Failed(reason=theirs)) if mine == theirs:
-            return Verdict(one.reply, both)
+            return Decision(one.reply, both)
     timed_out = {one.outcome, other.outcome} == {Outcome.TIMEOUT}
-    return Verdict(Failed("upstream_timeout" if timed_out else "upstream_unavailable"), both)
+    return Decision(Failed("upstream_timeout" if timed_out else "upstream_unavailable"), both)
 
 
-def _of_either(one: Side, other: Side, telling: frozenset[Outcome], both: Authority) -> Verdict:
+def _of_either(one: Side, other: Side, telling: frozenset[Outcome], both: Authority) -> Decision:
     """The side that has something to tell, in its own name; both in the common name when both have."""
     tellers = [side for side in (one, other) if side.outcome in telling]
     authority = tellers[0].authority if len(tellers) == 1 else both
-    return Verdict(tellers[0].reply, authority)
+    return Decision(tellers[0].reply, authority)
 
 
 def _lists(reply: Reply, question: Question) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from bouquet_gateway.lookup.regime import INCONCLUSIVE, Anomaly, Outcome, Question, Side, Verdict, decide, hinted
+from bouquet_gateway.lookup.regime import INCONCLUSIVE, Anomaly, Decision, Outcome, Question, Side, decide, hinted
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Found, Lookup, Reply
 from bouquet_proto.quotient_familial import BOTH_FUNDS, Regimes
@@ -41,7 +41,7 @@ class Patience(Struct, frozen=True, kw_only=True):
 class Ruling(Struct, frozen=True):
     """A verdict, and what is worth remembering of it."""
 
-    verdict: Verdict
+    verdict: Decision
     source: Literal["hint", "first", "second", "both"]
     """How the regime was known: remembered, first asked, found by the other, or both were heard."""
     learnt: str = ""
@@ -77,16 +77,16 @@ async def rule(
 
 def _decide(
     sides: dict[str, Side], first: str, second: str, by_hint: bool, question: Question, regimes: Regimes
-) -> Verdict:
+) -> Decision:
     if len(sides) == 1:  # the only one heard, because it found
         [alone] = sides.values()
-        return Verdict(alone.reply, alone.authority, alone.provider)
+        return Decision(alone.reply, alone.authority, alone.provider)
     judge = hinted if by_hint else decide
     return judge(sides[first], sides[second], question, regimes, BOTH_FUNDS)
 
 
 def _source(
-    sides: dict[str, Side], verdict: Verdict, first: str, by_hint: bool
+    sides: dict[str, Side], verdict: Decision, first: str, by_hint: bool
 ) -> Literal["hint", "first", "second", "both"]:
     if not verdict.provider or verdict.anomaly is Anomaly.DOUBLE_RATTACHEMENT:
         return "both"

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from bouquet_gateway.offers.checks import refuse
-from bouquet_gateway.offers.reply_schema import Shape
+from bouquet_gateway.offers.reply_schema import ReplySchema
 from bouquet_gateway.paths import V2_PREFIX, split
 from bouquet_proto import france_connect_session, quotient_familial
 from bouquet_proto.failures import Failure
@@ -30,7 +30,7 @@ class Served(Struct, frozen=True, dict=True):
     authorities: Mapping[str, Authority]
     """By provider; several under a plan."""
     problems: Mapping[str, Failure]
-    shape: Shape
+    shape: ReplySchema
     status: str = ""
     """Under which its health is told; empty: it is not."""
 
@@ -154,7 +154,7 @@ def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation,
         offer.authority_of(operation),
         {offer.provider: offer.authority},
         problems,
-        Shape(operation.schema, gated=operation.gated),
+        ReplySchema(operation.schema, gated=operation.gated),
         _status(operation, offer.provider, keepers),
     )
     known = modalities.get(operation.modality)

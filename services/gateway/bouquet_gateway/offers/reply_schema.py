@@ -21,7 +21,7 @@ GATE = {"$any": list[str]}
 """What every object of a gated resource may say besides (`fields.open_gates`)."""
 
 
-class Shape:
+class ReplySchema:
     """Of an operation's data. Made when it is first needed: most operations of a catalogue wait long for a call."""
 
     def __init__(self, schema: Schema, *, gated: bool = False) -> None:

@@ -28,7 +28,7 @@ class Slice(Struct):
     outages: int = 0
 
 
-class Pulse:
+class HealthWindow:
     """One resource's. It holds one window, however many calls there were."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Circumstances(Struct, frozen=True, kw_only=True):
     """Its worker does not answer the gateway."""
 
 
-def judge(pulse: Pulse, circumstances: Circumstances, at: datetime) -> Word:
+def judge(pulse: HealthWindow, circumstances: Circumstances, at: datetime) -> Word:
     """Without calls a resource is well, as long as somebody is there to answer for it."""
     if circumstances.maintenance_until:
         return "maintenance"

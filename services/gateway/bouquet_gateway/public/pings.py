@@ -9,7 +9,7 @@ from aiohttp import web
 from msgspec import UNSET, Struct, UnsetType
 
 from bouquet_gateway import metrics
-from bouquet_gateway.http.addresses import is_in
+from bouquet_gateway.access.addresses import is_in
 from bouquet_gateway.http.responses import json_of
 from bouquet_gateway.lookup.maintenance import PARIS, has_ended_since, open_until
 from bouquet_gateway.offers.catalogue import Watched

@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 
 from bouquet_gateway.access.holders import Claims, Holders
-from bouquet_gateway.access.rate_limit import Pace, open_counters
+from bouquet_gateway.access.open_counters import open_counters
+from bouquet_gateway.access.rate_limit import RateLimiter
 from bouquet_gateway.access.registry_client import Registered
 from bouquet_gateway.access.tokens import Tokens, named_keys
 from bouquet_gateway.http.app import lacking
@@ -22,7 +23,7 @@ from bouquet_gateway.lookup.maintenance import parse_windows
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.start import embedded, processes
 from bouquet_gateway.state import Gateway
-from bouquet_gateway.stores.cache import open_cache
+from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_mesh.bus.api import Calling
 from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.gc_tuning import spare_the_started
@@ -123,7 +124,7 @@ async def opened(settings: GatewaySettings, bus: Calling, outbox: Outbox | None 
             cache=cache,
             cache_secret=secret,
             holders=_holders(settings, calls),
-            pace=Pace(counters, limit=settings.calls_per_second),
+            pace=RateLimiter(counters, limit=settings.calls_per_second),
             windows=parse_windows(settings.maintenance),
             journal=journal,
         )

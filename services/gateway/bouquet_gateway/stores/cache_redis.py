@@ -18,7 +18,7 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from bouquet_gateway.stores.cache import Stored
-from bouquet_gateway.stores.optional import BestEffort, open_redis
+from bouquet_gateway.stores.optional import OptionalStore, open_redis
 from bouquet_mesh.secret import Secret
 
 NAMESPACE = "bouquet:cache"
@@ -37,7 +37,7 @@ class _Entry(Struct, frozen=True, array_like=True):
 class RedisCache:
     def __init__(self, store: BaseCache) -> None:
         self._store = store
-        self._attempt = BestEffort("cache").attempt
+        self._attempt = OptionalStore("cache").attempt
 
     async def get(self, key: str) -> Stored | None:
         entry: _Entry | None = await self._attempt(None, self._store.get, key)

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from bouquet_gateway import metrics
-from bouquet_gateway.stores.pipelining import Together
+from bouquet_gateway.stores.pipelining import PipeliningRedis
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.tls.context import trouble_of, verified
 from bouquet_proto.names import GATEWAY_PREFIX
@@ -30,10 +30,10 @@ PAUSE_S = 1.0
 def open_redis(url: Secret) -> Redis:
     """To be closed. Raises `SettingsError`."""
     checked = verified(url, f"{GATEWAY_PREFIX}CACHE_URL")
-    return Together.from_url(checked, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+    return PipeliningRedis.from_url(checked, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
 
 
-class BestEffort:
+class OptionalStore:
     def __init__(self, store: str) -> None:
         self._store = store
         self._up = True

@@ -20,7 +20,7 @@ class _Command(Struct, frozen=True, eq=False):
     answer: asyncio.Future[Any]
 
 
-class Together(Redis):
+class PipeliningRedis(Redis):
     """A command goes at once while fewer than `LANES` are under way; those that come meanwhile go in one batch, by the
     lane that is free first.
 

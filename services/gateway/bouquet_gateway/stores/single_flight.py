@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
-class Flights(Generic[T]):
+class SingleFlight(Generic[T]):
     """Owns the tasks of the questions under way, each ended by its own deadline."""
 
     def __init__(self) -> None:

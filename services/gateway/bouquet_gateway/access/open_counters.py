@@ -1,0 +1,23 @@
+"""Opens the counters of rate limits that a setting names."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from bouquet_gateway.access.rate_limit import Counters, MemoryCounters
+from bouquet_mesh.secret import Secret
+from bouquet_proto.names import EMBEDDED
+
+
+@asynccontextmanager
+async def open_counters(url: Secret) -> AsyncIterator[Counters]:
+    """`memory:`, or `redis(s)://…`."""
+    if url.reveal() == EMBEDDED:
+        yield MemoryCounters()
+    else:
+        # redis costs every process that loads it megabytes.
+        from bouquet_gateway.access.rate_limit_redis import open_redis_counters
+
+        async with open_redis_counters(url) as shared:
+            yield shared

@@ -1,0 +1,27 @@
+"""Opens the cache that a setting names."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from bouquet_gateway.stores.cache import Cache
+from bouquet_gateway.stores.cache_memory import open_memory_cache
+from bouquet_mesh.secret import Secret
+from bouquet_proto.names import EMBEDDED
+
+
+@asynccontextmanager
+async def open_cache(
+    url: Secret, secret: Secret, max_items: int = 50_000, max_bytes: int = 64_000_000
+) -> AsyncIterator[Cache]:
+    """`memory:`, of `max_items` and `max_bytes` at most; or `redis(s)://…`, whose own `maxmemory` is the limit."""
+    if url.reveal() == EMBEDDED:
+        async with open_memory_cache(max_items, max_bytes) as memory:
+            yield memory
+    else:
+        # aiocache and redis cost every process that loads them megabytes.
+        from bouquet_gateway.stores.cache_redis import open_redis_cache
+
+        async with open_redis_cache(url, secret) as shared:
+            yield shared
