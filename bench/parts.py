@@ -40,7 +40,7 @@ from bouquet_gateway.access.tokens import Carrier, Tokens
 from bouquet_gateway.call import Journey
 from bouquet_gateway.lookup import answer as hops
 from bouquet_gateway.lookup.regime import Question
-from bouquet_gateway.lookup.regime_plan import Patience, rule
+from bouquet_gateway.lookup.regime_plan import HedgeTiming, resolve
 from bouquet_gateway.lookup.scope_filter import filter_data
 from bouquet_gateway.offers.catalogue import Catalogue, Naming
 from bouquet_gateway.stores.cache import key_of
@@ -100,7 +100,9 @@ def gateway_parts() -> list[Part]:
     async def ask(*_: object) -> Reply:
         return found
 
-    plan = partial(rule, ask, lookup, Question(WHO, past_month=False, file=FILES[OPERATION.id]), REGIMES, Patience())
+    plan = partial(
+        resolve, ask, lookup, Question(WHO, past_month=False, file=FILES[OPERATION.id]), REGIMES, HedgeTiming()
+    )
     return [
         Part("3 authenticate", "a token for the first time", lambda: Tokens(KEY).read(carrier)),
         Part("3 authenticate", "a token that is known", partial(known.read, carrier)),

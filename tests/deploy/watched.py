@@ -78,7 +78,7 @@ def gateway_at(folder: Path, cache_url: str) -> dict[str, str | float]:
         "cache_url": cache_url,
         "journal_key": f"{KEY.name}:{KEY.secret.reveal()}",
         "journal_spool": str(folder / "spool"),
-        "regime_strategy": "parallel",
+        "hedge_after_s": 0.0,
         "max_requests": 30,
         "max_calls_per_provider": 5,
     }

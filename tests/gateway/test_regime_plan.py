@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Literal
 
 import pytest
 
 from bouquet_gateway.lookup.regime import Anomaly
-from bouquet_gateway.lookup.regime_plan import Patience, Ruling, Strategy, rule
+from bouquet_gateway.lookup.regime_plan import HedgeTiming, Resolution, resolve
 from bouquet_proto.messages import Failed, Lookup, NotFound, Rejected, Reply
 from bouquet_proto.quotient_familial import BOTH_FUNDS, CNAF, MSA, NO_FILE, REGIMES, UNIDENTIFIED
 from tests.gateway.test_regime import NOW, WHO, file_of
@@ -53,153 +52,150 @@ def lookup(within_s: float = 60.0) -> Lookup:
     return Lookup(id="5f1c", deadline=time.time() + within_s, operation="op", identity=WHO)
 
 
-async def ruled(
+async def resolved(
     funds: Funds,
     *,
-    strategy: Strategy = "hedged",
     hedge_after_s: float = AN_HOUR_S,
     grace_s: float = 0.01,
     hint: str = "",
-) -> Ruling:
-    patience = Patience(strategy=strategy, hedge_after_s=hedge_after_s, grace_s=grace_s)
+) -> Resolution:
+    timing = HedgeTiming(after_s=hedge_after_s, grace_s=grace_s)
     async with asyncio.timeout(5):
-        return await rule(funds, lookup(), NOW, REGIMES, patience, hint)
+        return await resolve(funds, lookup(), NOW, REGIMES, timing, hint)
 
 
 async def test_the_likelier_fund_is_asked_alone_and_is_enough() -> None:
     funds = Funds(cnaf=FOUND["cnaf"])
-    ruling = await ruled(funds)
-    assert (ruling.verdict.reply, ruling.source, ruling.learnt) == (FOUND["cnaf"], "first", "cnaf")
+    resolution = await resolved(funds)
+    assert (resolution.decision.reply, resolution.source, resolution.learnt) == (FOUND["cnaf"], "first", "cnaf")
     assert list(funds.asked) == ["cnaf"]
 
 
 @pytest.mark.parametrize("said", [ABSENT, Rejected(UNIDENTIFIED), Rejected("00366"), DOWN])
 async def test_the_other_is_asked_as_soon_as_the_first_has_not_found(said: Reply) -> None:
     funds = Funds(cnaf=said, msa=FOUND["msa"])
-    ruling = await ruled(funds, hedge_after_s=AN_HOUR_S)
-    assert (ruling.verdict.provider, ruling.source, ruling.learnt) == ("msa", "second", "msa")
+    resolution = await resolved(funds, hedge_after_s=AN_HOUR_S)
+    assert (resolution.decision.provider, resolution.source, resolution.learnt) == ("msa", "second", "msa")
 
 
 async def test_the_other_is_asked_after_a_while_of_silence() -> None:
     funds = Funds(msa=FOUND["msa"])
-    ruling = await ruled(funds, hedge_after_s=0.01)
-    assert ruling.verdict.provider == "msa"
+    resolution = await resolved(funds, hedge_after_s=0.01)
+    assert resolution.decision.provider == "msa"
     await until(lambda: funds.given_up == ["cnaf"])
 
 
 async def test_silence_shorter_than_that_asks_nobody_else() -> None:
     funds = Funds()
-    ruling = asyncio.create_task(ruled(funds, hedge_after_s=AN_HOUR_S))
+    resolution = asyncio.create_task(resolved(funds, hedge_after_s=AN_HOUR_S))
     await funds.heard("cnaf")
     funds.say("cnaf", FOUND["cnaf"])
-    await ruling
+    await resolution
     assert list(funds.asked) == ["cnaf"]
 
 
 async def test_a_fund_that_is_late_may_still_find() -> None:
     funds = Funds(msa=ABSENT)
-    ruling = asyncio.create_task(ruled(funds, hedge_after_s=0.01))
+    resolution = asyncio.create_task(resolved(funds, hedge_after_s=0.01))
     await funds.heard("msa")
     funds.say("cnaf", FOUND["cnaf"])
-    assert (await ruling).verdict.provider == "cnaf"
+    assert (await resolution).decision.provider == "cnaf"
 
 
 async def test_a_fund_that_has_not_found_waits_for_the_other() -> None:
     """§6.5 rule 7: nobody is given up before the other has answered conclusively."""
     funds = Funds(cnaf=ABSENT)
-    ruling = asyncio.create_task(ruled(funds))
+    resolution = asyncio.create_task(resolved(funds))
     await funds.heard("msa")
     funds.say("msa", FOUND["msa"])
-    assert ((await ruling).verdict.provider, funds.given_up) == ("msa", [])
+    assert ((await resolution).decision.provider, funds.given_up) == ("msa", [])
 
 
-async def test_both_are_asked_at_once_in_parallel() -> None:
+async def test_without_patience_both_are_asked_at_once() -> None:
     funds = Funds()
-    ruling = asyncio.create_task(ruled(funds, strategy="parallel"))
+    resolution = asyncio.create_task(resolved(funds, hedge_after_s=0.0))
     await funds.heard("cnaf")
     await funds.heard("msa")
     funds.say("msa", ABSENT)
     funds.say("cnaf", ABSENT)
-    assert (await ruling).verdict.reply == ABSENT
+    assert (await resolution).decision.reply == ABSENT
 
 
 async def test_a_find_waits_for_its_fellow_so_long_as_its_grace_lasts() -> None:
     funds = Funds(msa=FOUND["msa"])
-    ruling = asyncio.create_task(ruled(funds, strategy="parallel", grace_s=AN_HOUR_S))
+    resolution = asyncio.create_task(resolved(funds, hedge_after_s=0.0, grace_s=AN_HOUR_S))
     await funds.heard("msa")
     funds.say("cnaf", FOUND["cnaf"])
-    verdict = (await ruling).verdict
-    assert (verdict.anomaly, verdict.provider) == (Anomaly.DOUBLE_RATTACHEMENT, "msa")
+    decision = (await resolution).decision
+    assert (decision.anomaly, decision.provider) == (Anomaly.DOUBLE_RATTACHEMENT, "msa")
 
 
 async def test_a_find_does_not_wait_longer_than_its_grace() -> None:
     funds = Funds(msa=FOUND["msa"])
-    ruling = await ruled(funds, strategy="parallel", grace_s=0.01)
-    assert ruling.verdict.provider == "msa"
+    resolution = await resolved(funds, hedge_after_s=0.0, grace_s=0.01)
+    assert resolution.decision.provider == "msa"
     await until(lambda: funds.given_up == ["cnaf"])
 
 
 async def test_two_finds_teach_nothing() -> None:
     funds = Funds(msa=FOUND["msa"])
-    ruling = asyncio.create_task(ruled(funds, strategy="parallel", grace_s=AN_HOUR_S))
+    resolution = asyncio.create_task(resolved(funds, hedge_after_s=0.0, grace_s=AN_HOUR_S))
     await funds.heard("msa")
     funds.say("cnaf", FOUND["cnaf"])
-    assert ((await ruling).source, (await ruling).learnt) == ("both", "")
+    assert ((await resolution).source, (await resolution).learnt) == ("both", "")
 
 
-async def test_sequential_gives_the_first_its_share_of_the_time_and_the_other_the_rest() -> None:
-    funds = Funds(cnaf=DOWN, msa=FOUND["msa"])
-    await ruled(funds, strategy="sequential")
-    shares = [funds.asked[name].deadline - time.time() for name in ("cnaf", "msa")]
-    assert shares == pytest.approx([33.0, 60.0], abs=1)
-
-
-@pytest.mark.parametrize("strategy", ["hedged", "parallel"])
-async def test_otherwise_both_have_all_of_the_time(strategy: Literal["hedged", "parallel"]) -> None:
+@pytest.mark.parametrize("hedge_after_s", [0.0, AN_HOUR_S])
+async def test_both_funds_have_all_of_the_time(hedge_after_s: float) -> None:
     funds = Funds(cnaf=ABSENT, msa=ABSENT)
-    await ruled(funds, strategy=strategy)
+    await resolved(funds, hedge_after_s=hedge_after_s)
     assert [funds.asked[name].deadline - time.time() for name in ("cnaf", "msa")] == pytest.approx([60, 60], abs=1)
 
 
 async def test_both_are_asked_the_same() -> None:
     funds = Funds(cnaf=ABSENT, msa=ABSENT)
-    await ruled(funds)
+    await resolved(funds)
     assert funds.asked["cnaf"] == funds.asked["msa"]
 
 
 async def test_a_caller_who_goes_away_gives_up_both() -> None:
     funds = Funds()
-    ruling = asyncio.create_task(ruled(funds, strategy="parallel"))
+    resolution = asyncio.create_task(resolved(funds, hedge_after_s=0.0))
     await funds.heard("msa")
-    ruling.cancel()
+    resolution.cancel()
     await until(lambda: sorted(funds.given_up) == ["cnaf", "msa"])
 
 
 async def test_a_hint_is_asked_first_and_is_enough() -> None:
     funds = Funds(msa=FOUND["msa"])
-    ruling = await ruled(funds, hint="msa")
-    assert (list(funds.asked), ruling.source, ruling.unlearn) == (["msa"], "hint", False)
+    resolution = await resolved(funds, hint="msa")
+    assert (list(funds.asked), resolution.source, resolution.unlearn) == (["msa"], "hint", False)
 
 
 async def test_a_wrong_hint_is_unlearnt_and_the_other_learnt() -> None:
-    ruling = await ruled(Funds(msa=ABSENT, cnaf=FOUND["cnaf"]), hint="msa")
-    assert (ruling.verdict.provider, ruling.source, ruling.learnt, ruling.unlearn) == ("cnaf", "second", "cnaf", True)
+    resolution = await resolved(Funds(msa=ABSENT, cnaf=FOUND["cnaf"]), hint="msa")
+    assert (resolution.decision.provider, resolution.source, resolution.learnt, resolution.unlearn) == (
+        "cnaf",
+        "second",
+        "cnaf",
+        True,
+    )
 
 
 async def test_a_wrong_hint_is_unlearnt_even_if_nobody_found() -> None:
-    ruling = await ruled(Funds(msa=ABSENT, cnaf=ABSENT), hint="msa")
-    assert (ruling.verdict.authority, ruling.learnt, ruling.unlearn) == (BOTH_FUNDS, "", True)
+    resolution = await resolved(Funds(msa=ABSENT, cnaf=ABSENT), hint="msa")
+    assert (resolution.decision.authority, resolution.learnt, resolution.unlearn) == (BOTH_FUNDS, "", True)
 
 
 async def test_trouble_at_the_hinted_fund_unlearns_nothing() -> None:
-    ruling = await ruled(Funds(msa=DOWN, cnaf=ABSENT), hint="msa")
-    assert (ruling.verdict.authority, ruling.unlearn) == (MSA, False)
+    resolution = await resolved(Funds(msa=DOWN, cnaf=ABSENT), hint="msa")
+    assert (resolution.decision.authority, resolution.unlearn) == (MSA, False)
 
 
 async def test_an_absence_teaches_nothing() -> None:
-    ruling = await ruled(Funds(cnaf=ABSENT, msa=ABSENT))
-    assert (ruling.learnt, ruling.unlearn, ruling.source) == ("", False, "both")
+    resolution = await resolved(Funds(cnaf=ABSENT, msa=ABSENT))
+    assert (resolution.learnt, resolution.unlearn, resolution.source) == ("", False, "both")
 
 
 async def test_trouble_is_told_in_the_name_of_the_fund_that_has_it() -> None:
-    assert (await ruled(Funds(cnaf=DOWN, msa=ABSENT))).verdict.authority == CNAF
+    assert (await resolved(Funds(cnaf=DOWN, msa=ABSENT))).decision.authority == CNAF

@@ -6,7 +6,6 @@ import time
 from datetime import date
 from typing import Any
 
-import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
@@ -76,21 +75,14 @@ async def test_a_silent_first_fund_is_hedged() -> None:
 
 
 async def test_an_answer_found_is_not_kept_waiting_for_the_other_fund_beyond_its_grace() -> None:
-    async with mesh(regime_strategy="parallel", double_file_grace_s=0.1) as client:
+    async with mesh(hedge_after_s=0.0, double_file_grace_s=0.1) as client:
         began = time.monotonic()
         assert (await client.get(params=named("CAF-FOUND MSA-SLOW"))).told == "200 CNAF"
         assert time.monotonic() - began < 5.0
 
 
-async def test_sequential_does_not_ask_the_second_fund_while_the_first_is_silent() -> None:
-    async with mesh(regime_strategy="sequential", deadline_s=1.0, hedge_after_s=0.01) as client:
-        began = time.monotonic()
-        assert (await client.get(params=named("CAF-SLOW MSA-FOUND"))).told == "200 MSA"
-        assert time.monotonic() - began > 0.25
-
-
-async def test_parallel_asks_both_funds_of_everybody() -> None:
-    async with mesh(regime_strategy="parallel") as client:
+async def test_without_patience_both_funds_are_asked_of_everybody() -> None:
+    async with mesh(hedge_after_s=0.0) as client:
         await client.get(params=CAF_ALLOCATAIRE)
         assert client.calls == {"cnaf": 1, "msa": 1}
 
@@ -117,14 +109,14 @@ async def test_a_regime_is_remembered_of_one_person_only() -> None:
 
 
 async def test_a_regime_is_remembered_of_a_single_find_only() -> None:
-    async with mesh(regime_strategy="parallel") as client:
+    by_first = {"provider": "cnaf", "source": "first"}
+    async with mesh(hedge_after_s=0.0) as client:
         says(client, cnaf=file_of(ALIX), msa=file_of(ALIX))
         assert (await ask(client)).told == "200 MSA"
         says(client, cnaf=file_of(ALIX), msa=Fault.UNAVAILABLE)
-        client.gateway.settings = msgspec.structs.replace(client.gateway.settings, regime_strategy="hedged")
-        client.forget()
+        before = count("bouquet_gateway_regime_decisions_total", **by_first)
         assert (await ask(client)).told == "200 CNAF"
-        assert client.calls == {"cnaf": 1, "msa": 0}
+    assert count("bouquet_gateway_regime_decisions_total", **by_first) == before + 1
 
 
 async def test_a_wrong_hint_makes_no_404_and_moves() -> None:
@@ -215,14 +207,14 @@ async def test_an_answer_found_beside_a_fund_in_trouble_is_one_like_another() ->
     ],
 )
 async def test_one_file_wins_when_both_funds_have_one(nom: str, month: dict[str, int], winner: str) -> None:
-    async with mesh(regime_strategy="parallel", today=date(2026, 4, 15)) as client:
+    async with mesh(hedge_after_s=0.0, today=date(2026, 4, 15)) as client:
         answer = await client.get(params=asking_for(persona(nom), **month))
     assert answer.told == f"200 {winner}"
 
 
 async def test_two_files_are_counted_and_not_mixed() -> None:
     before = count("bouquet_gateway_regime_anomalies_total", anomaly="double_rattachement")
-    async with mesh(regime_strategy="parallel") as client:
+    async with mesh(hedge_after_s=0.0) as client:
         answer = await client.get(params=asking_for(persona("MARCADET")))
     data = answer.json["data"]
     assert (data["quotient_familial"]["valeur"], data["adresse"]["lieu_dit"]) == (387, "LE MAS ROUGIER")

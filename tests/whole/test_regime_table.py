@@ -40,8 +40,8 @@ TOLD = {
        for kind, status in (("001", 502), ("002", 504), ("502", 502))},
 }  # fmt: skip
 
-BOTH_FOUND = {"sequential": "CNAF", "hedged": "CNAF", "parallel": "MSA"}
-"""Who answers when both know the person: the first asked, unless both were (§6.6, the present month)."""
+BOTH_FOUND = {0.03: "CNAF", 0.0: "MSA"}
+"""Who answers when both know the person, by the patience with the first: the first asked, unless both were (§6.6)."""
 
 
 def cells() -> Iterator[tuple[str, str, str]]:
@@ -51,12 +51,14 @@ def cells() -> Iterator[tuple[str, str, str]]:
         yield from ((cnaf, msa, cell) for msa, cell in zip(header.split(), told, strict=True))
 
 
-@pytest.mark.parametrize("strategy", BOTH_FOUND)
+@pytest.mark.parametrize("hedge_after_s", BOTH_FOUND)
 @pytest.mark.parametrize(("cnaf", "msa", "cell"), list(cells()))
-async def test_every_pair_of_outcomes_is_told_as_the_table_says(cnaf: str, msa: str, cell: str, strategy: str) -> None:
-    async with mesh(**SPEED, regime_strategy=strategy) as client:
+async def test_every_pair_of_outcomes_is_told_as_the_table_says(
+    cnaf: str, msa: str, cell: str, hedge_after_s: float
+) -> None:
+    async with mesh(**SPEED | {"hedge_after_s": hedge_after_s}) as client:
         answer = await client.get(params=named(f"CAF-{cnaf} MSA-{msa}"))
-    assert answer.told == TOLD[BOTH_FOUND[strategy] if cell == "both" else cell]
+    assert answer.told == TOLD[BOTH_FOUND[hedge_after_s] if cell == "both" else cell]
 
 
 def test_the_table_has_every_pair() -> None:
@@ -154,12 +156,12 @@ async def test_nobody_who_can_be_identified() -> None:
         ("CAF-SLOW MSA-FOUND", "200 MSA"),
     ],
 )
-@pytest.mark.parametrize("strategy", BOTH_FOUND)
+@pytest.mark.parametrize("hedge_after_s", BOTH_FOUND)
 async def test_a_fund_that_stays_silent_to_the_deadline_never_becomes_a_404(
-    people: str, told: str, strategy: str
+    people: str, told: str, hedge_after_s: float
 ) -> None:
     deadline_s = 1.0
-    async with mesh(deadline_s=deadline_s, hedge_after_s=0.1, regime_strategy=strategy) as client:
+    async with mesh(deadline_s=deadline_s, hedge_after_s=hedge_after_s) as client:
         began = time.monotonic()
         answer = await client.get(params=named(people))
         waited_s = time.monotonic() - began

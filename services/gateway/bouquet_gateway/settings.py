@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from bouquet_gateway.access.addresses import Networks, networks_of
 from bouquet_gateway.journal.keys import Keys, keys_of
-from bouquet_gateway.lookup.regime_plan import Patience, Strategy
+from bouquet_gateway.lookup.regime_plan import HedgeTiming
 from bouquet_gateway.offers.checks import Territories, territories
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
@@ -57,9 +57,11 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     max_calls_per_provider: int = 100
     """Of them, the calls that one provider may hold, so that a slow one leaves room for the others. Best near what
     its workers take together (`…_CONCURRENCY`), divided by the gateways: more only waits in their queue."""
-    regime_strategy: Strategy = "hedged"
     hedge_after_s: float = 2.0
+    """Silence of the likelier fund of a quotient familial, in seconds, after which the other fund is asked too. 0 asks
+    both funds at once about everybody."""
     double_file_grace_s: float = 0.3
+    """Seconds that a found quotient familial waits for the other fund's answer, where that fund has been asked too."""
     cache_url: Secret = Secret("memory:")
     """`memory:`, or `redis(s)://…`, shared by every gateway process then, which may name its TLS files:
     `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`."""
@@ -118,7 +120,5 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
             raise SettingsError([f"{GATEWAY_PREFIX}EXEMPT_TOKENS: must be SHA-256 digests in hexadecimal"])
         return frozenset(map(bytes.fromhex, self.exempt_tokens))
 
-    def patience(self) -> Patience:
-        return Patience(
-            strategy=self.regime_strategy, hedge_after_s=self.hedge_after_s, grace_s=self.double_file_grace_s
-        )
+    def hedge_timing(self) -> HedgeTiming:
+        return HedgeTiming(after_s=self.hedge_after_s, grace_s=self.double_file_grace_s)

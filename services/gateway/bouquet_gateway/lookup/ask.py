@@ -9,7 +9,7 @@ from functools import partial
 from bouquet_gateway import metrics
 from bouquet_gateway.lookup.identities import regime_traits
 from bouquet_gateway.lookup.regime import Decision, Question
-from bouquet_gateway.lookup.regime_plan import Ruling, rule
+from bouquet_gateway.lookup.regime_plan import Resolution, resolve
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.state import Gateway
 from bouquet_gateway.stores.cache import Cache, key_of
@@ -50,20 +50,20 @@ async def _ask_one(gateway: Gateway, served: Served, provider: str, lookup: Look
 async def _ask_regimes(gateway: Gateway, served: Served, lookup: Lookup, today: date) -> Decision:
     assert isinstance(lookup.identity, Identite)
     hint_key = key_of(gateway.cache_secret, "regime", *regime_traits(lookup.identity))
-    ruling = await rule(
+    resolution = await resolve(
         partial(_ask_one, gateway, served),
         lookup,
         Question(lookup.identity, past_month=_is_past(lookup, today), file=FILES[lookup.operation]),
         REGIMES,
-        gateway.settings.patience(),
+        gateway.settings.hedge_timing(),
         hint=await _hint(gateway.cache, hint_key),
     )
-    await _remember(gateway.cache, hint_key, ruling)
-    verdict = ruling.verdict
-    metrics.regime(verdict.provider or "none", ruling.source).inc()
+    await _remember(gateway.cache, hint_key, resolution)
+    verdict = resolution.decision
+    metrics.regime(verdict.provider or "none", resolution.source).inc()
     if verdict.anomaly:
         metrics.REGIME_ANOMALIES.labels(verdict.anomaly.value).inc()
-    note({"bouquet.regime": verdict.provider or "none", "bouquet.regime.source": ruling.source})
+    note({"bouquet.regime": verdict.provider or "none", "bouquet.regime.source": resolution.source})
     return verdict
 
 
@@ -79,8 +79,8 @@ async def _hint(cache: Cache, key: str) -> str:
     return hint if hint in (REGIMES.first, REGIMES.second) else ""
 
 
-async def _remember(cache: Cache, key: str, ruling: Ruling) -> None:
-    if ruling.learnt:
-        await cache.set(key, ruling.learnt.encode(), HINT_S)
-    elif ruling.unlearn:
+async def _remember(cache: Cache, key: str, resolution: Resolution) -> None:
+    if resolution.learnt:
+        await cache.set(key, resolution.learnt.encode(), HINT_S)
+    elif resolution.unlearn:
         await cache.delete(key)
