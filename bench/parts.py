@@ -35,10 +35,10 @@ from bench.lookup import (
 from bouquet_cnaf.worker import worker as cnaf
 from bouquet_gateway import metrics
 from bouquet_gateway.access import tokens
+from bouquet_gateway.access.credentials import Credential
 from bouquet_gateway.access.rate_limit import MemoryCounters, RateLimiter
-from bouquet_gateway.access.tokens import Carrier, Tokens
-from bouquet_gateway.call import Journey
-from bouquet_gateway.lookup import answer as hops
+from bouquet_gateway.access.tokens import Tokens
+from bouquet_gateway.lookup.answer import render
 from bouquet_gateway.lookup.regime import Question
 from bouquet_gateway.lookup.regime_plan import HedgeTiming, resolve
 from bouquet_gateway.lookup.scope_filter import filter_data
@@ -85,7 +85,7 @@ class Part(Struct, frozen=True):
 
 def gateway_parts() -> list[Part]:
     token = tokens.issue(KEY, SCOPES, expires_at=int(time.time()) + 3600, token_id=REQUEST_ID)
-    carrier = Carrier("bearer", token)
+    credential = Credential("bearer", token)
     known, pace = Tokens(KEY), RateLimiter(MemoryCounters(), limit=10**9)
     catalogue = Catalogue([cnaf.offer()])
     text = query_of(1)
@@ -104,8 +104,8 @@ def gateway_parts() -> list[Part]:
         resolve, ask, lookup, Question(WHO, past_month=False, file=FILES[OPERATION.id]), REGIMES, HedgeTiming()
     )
     return [
-        Part("3 authenticate", "a token for the first time", lambda: Tokens(KEY).read(carrier)),
-        Part("3 authenticate", "a token that is known", partial(known.read, carrier)),
+        Part("3 authenticate", "a token for the first time", lambda: Tokens(KEY).read(credential)),
+        Part("3 authenticate", "a token that is known", partial(known.read, credential)),
         Part("3 authenticate", "pace", partial(pace.hit, REQUEST_ID)),
         Part("4 match", "path to operation", partial(catalogue.match, PATH, Naming())),
         Part("5 parse", "query string", partial(parse_query, text)),
@@ -117,7 +117,7 @@ def gateway_parts() -> list[Part]:
         Part("8 bus.call", "decode reply", partial(decode_reply, wire_reply())),
         Part("9 filter", "one field of four closed", partial(filter_data, found.data, FIELDS, frozenset(SCOPES))),
         Part("9 filter", "none closed", partial(filter_data, found.data, FIELDS, frozenset().union(*FIELDS.values()))),
-        Part("10 render", "envelope", partial(hops._render, Journey(REQUEST_ID, "v3"), found.data)),
+        Part("10 render", "envelope", partial(render, "v3", found.data)),
         Part("journal", "pseudonym", partial(pseudonym, KEY, WHO)),
         Part("journal", "encode record", partial(encode_access, _access())),
     ]

@@ -22,7 +22,7 @@ from bouquet_gateway.access import tokens
 from bouquet_gateway.http.app import make_app
 from bouquet_gateway.http.server import Limits, _Runner
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.start.serve import opened
+from bouquet_gateway.start.build import opened
 from bouquet_mesh.bus.api import Bus
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_mesh.secret import Secret

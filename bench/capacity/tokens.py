@@ -16,9 +16,10 @@ from msgspec import Raw
 from bench.capacity.figure import Figure, cpu_us
 from bench.lookup import RECIPIENT, REQUEST_ID, SCOPES
 from bouquet_gateway.access import tokens
+from bouquet_gateway.access.credentials import Credential
 from bouquet_gateway.access.rate_limit import MINUTE_S, MemoryCounters, RateWindow
-from bouquet_gateway.access.registry_client import Registered
-from bouquet_gateway.access.tokens import Carrier, Tokens
+from bouquet_gateway.access.registry_client import RegistryClient
+from bouquet_gateway.access.tokens import Tokens
 from bouquet_mesh.secret import Secret
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Found, Reply, Request, encode
@@ -43,11 +44,11 @@ async def figures() -> list[Figure]:
 
 
 def _verifications() -> Iterator[Figure]:
-    shared = Carrier("bearer", _issued(REQUEST_ID))
+    shared = Credential("bearer", _issued(REQUEST_ID))
     yield Figure("token", "verified, HS256", cpu_us(lambda: Tokens(KEY).read(shared), 500), "µs")
     key = ECKey.generate_key("P-256", {"kid": "2027-01"})
     signed = jws.serialize_compact({"alg": "ES256", "kid": "2027-01"}, _claims(), key, ["ES256"])
-    public, named = Carrier("bearer", signed), (("2027-01", key),)
+    public, named = Credential("bearer", signed), (("2027-01", key),)
     assert Tokens(Secret(""), named_keys=named).read(public)
     unknown = cpu_us(lambda: Tokens(Secret(""), named_keys=named).read(public), 500)
     yield Figure("token", "verified, ES256", unknown, "µs")
@@ -55,10 +56,10 @@ def _verifications() -> Iterator[Figure]:
 
 async def _known_bytes() -> Figure:
     """Its claims, and the registry's word."""
-    holders = Registered(Tokens(KEY, max_known=KNOWN), Registry(), max_known=KNOWN)
+    holders = RegistryClient(Tokens(KEY, max_known=KNOWN), Registry(), max_known=KNOWN)
 
     async def learn() -> None:
-        await holders.holder_of(Carrier("bearer", _issued(str(uuid.uuid4()))), REQUEST_ID, Deadline.after(10))
+        await holders.token_of(Credential("bearer", _issued(str(uuid.uuid4()))), REQUEST_ID, Deadline.after(10))
 
     return Figure("token", "known to a gateway", await _kept_bytes(learn), "bytes")
 

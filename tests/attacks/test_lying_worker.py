@@ -30,7 +30,6 @@ from tests.attacks.town import (
     gate,
 )
 from tests.gateway.offers import offer
-from tests.mesh.buses import until
 from tests.whole.door import Door
 from tests.whole.mesh import mesh
 from tests.whole.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S
@@ -182,7 +181,7 @@ async def test_a_fund_does_not_say_which_scopes_open_the_other_s_data() -> None:
         mesh(workers=("cnaf",), providers=("msa", "cnaf")) as client,
         client.workers_bus.serve("msa", liar, concurrency=1),
     ):
-        await until(lambda: len(client.gateway.catalogue.offers) == 2)
+        await client.all_offers_heard()
         closed = await client.get(params=CAF_ALLOCATAIRE, scopes=("acme_dossier",))
         partly = await client.get(params=CAF_ALLOCATAIRE, scopes=("cnaf_adresse",))
     assert closed.status == 403

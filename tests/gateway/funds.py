@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from bouquet_gateway.http.app import make_app
+from bouquet_gateway.http.app import Parts, make_app
 from bouquet_gateway.http.server import serving
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.start.serve import checked, opened
-from bouquet_gateway.state import Gateway
+from bouquet_gateway.start.build import opened
+from bouquet_gateway.start.serve import checked
 from bouquet_mesh.bus.api import Bus
 from bouquet_proto.messages import Describe, Found, Lookup, Reply, Request, encode
 from bouquet_proto.offer import Authority, Offer
@@ -63,7 +63,7 @@ def of(name: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def town(bus: Bus, *funds: Fund, concurrency: int = 100, **settings: Any) -> AsyncIterator[tuple[Gateway, Door]]:
+async def town(bus: Bus, *funds: Fund, concurrency: int = 100, **settings: Any) -> AsyncIterator[tuple[Parts, Door]]:
     """A gateway that knows these funds, and a client who may see everything."""
     own: dict[str, Any] = {
         "token_key": TOKEN_KEY,

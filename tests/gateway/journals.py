@@ -51,7 +51,8 @@ class Journaled(Mesh):
 async def journaled(folder: Path, **options: Any) -> AsyncIterator[Journaled]:
     outbox = MemoryOutbox()
     async with collecting(outbox) as archive, mesh(outbox=outbox, **settings(folder, **options)) as client:
-        made = Journaled(client.session, client.url, client.gateway, client.simulators, client.workers_bus)
+        parts = (client.gateway, client.simulators, client.workers_bus, client.clock)
+        made = Journaled(client.session, client.url, *parts)
         made.archive = archive
         yield made
 

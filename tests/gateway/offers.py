@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
+from bouquet_mesh.bus.api import Handler
 from bouquet_proto.failures import PERIMETER, Failure, Kind
+from bouquet_proto.messages import Found, Reply, Request, encode
 from bouquet_proto.offer import Authority, Offer, Operation, Retirement, operation
 from bouquet_proto.rules import Check
 from tests.whole.door import RECIPIENT
@@ -77,3 +79,12 @@ def offer(*operations: Operation) -> Offer:
         operations=operations or (dossier(), V2_DOSSIER),
         problems={"unknown_person": UNKNOWN_PERSON},
     )
+
+
+def describing(offer: Offer) -> Handler:
+    """A worker that only says what it offers."""
+
+    async def handle(_: Request) -> Reply:
+        return Found(Raw(encode(offer)))
+
+    return handle

@@ -11,7 +11,6 @@ import pytest
 from msgspec import Raw
 
 from bouquet_gateway.offers import discovery
-from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_mesh.bus.api import Bus, Handler
 from bouquet_mesh.bus.memory import MemoryBus
@@ -21,22 +20,6 @@ from tests.gateway.offers import dossier, offer
 from tests.mesh.buses import until
 
 NEWER = dossier(path="/v4/acme/dossier/identite", id="acme_v4_dossier")
-
-
-class Shelf:
-    """What a discovery has served, and how often."""
-
-    def __init__(self) -> None:
-        self.catalogue = Catalogue()
-        self.changes = 0
-
-    def __call__(self, catalogue: Catalogue) -> None:
-        self.catalogue = catalogue
-        self.changes += 1
-
-    @property
-    def paths(self) -> set[str]:
-        return set(self.catalogue.by_path)
 
 
 class Self:
@@ -59,19 +42,22 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def discovering(bus: Bus, *allowed: str) -> AsyncIterator[tuple[Discovery, Shelf]]:
+async def discovering(bus: Bus, *allowed: str) -> AsyncIterator[Discovery]:
     """From the end of the first round on."""
-    shelf = Shelf()
-    asking = Discovery(bus, allowed, shelf)
+    asking = Discovery(bus, allowed)
     running = asyncio.create_task(asking.run())
     try:
         async with asyncio.timeout(5):
             await asking.asked_once()
-        yield asking, shelf
+        yield asking
     finally:
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
+
+
+def paths(asking: Discovery) -> set[str]:
+    return set(asking.catalogue.by_path)
 
 
 def as_provider(name: str) -> Offer:
@@ -80,28 +66,28 @@ def as_provider(name: str) -> Offer:
 
 async def test_what_a_worker_offers_is_served() -> None:
     bus = MemoryBus()
-    async with bus.serve("acme", Self(offer()), concurrency=1), discovering(bus, "acme") as (asking, shelf):
-        assert shelf.paths == {"/v3/acme/dossier/identite", "/api/v2/dossier-acme"}
+    async with bus.serve("acme", Self(offer()), concurrency=1), discovering(bus, "acme") as asking:
+        assert paths(asking) == {"/v3/acme/dossier/identite", "/api/v2/dossier-acme"}
         assert asking.complete
 
 
 async def test_a_worker_that_comes_late_is_heard() -> None:
     bus = MemoryBus()
-    async with discovering(bus, "acme") as (asking, shelf):
+    async with discovering(bus, "acme") as asking:
         assert not asking.complete
         async with bus.serve("acme", Self(offer()), concurrency=1):
             await until(lambda: asking.complete)
-            assert shelf.paths
+            assert paths(asking)
 
 
 async def test_a_worker_that_goes_away_leaves_its_offer() -> None:
     bus = MemoryBus()
-    async with discovering(bus, "acme") as (asking, shelf):
+    async with discovering(bus, "acme") as asking:
         async with bus.serve("acme", Self(offer()), concurrency=1):
             await until(lambda: asking.complete)
         calls = count_calls(bus)
         await until(lambda: calls["acme"] > 3)
-        assert shelf.paths
+        assert paths(asking)
         assert asking.complete
 
 
@@ -119,34 +105,35 @@ def count_calls(bus: MemoryBus) -> dict[str, int]:
 
 async def test_an_offer_that_changes_is_served_anew() -> None:
     bus, worker = MemoryBus(), Self(offer())
-    async with bus.serve("acme", worker, concurrency=1), discovering(bus, "acme") as (_, shelf):
+    async with bus.serve("acme", worker, concurrency=1), discovering(bus, "acme") as asking:
         worker.offer = offer(NEWER)
-        await until(lambda: shelf.paths == {NEWER.path})
+        await until(lambda: paths(asking) == {NEWER.path})
 
 
 async def test_an_offer_that_stays_changes_nothing() -> None:
     bus, worker = MemoryBus(), Self(offer())
-    async with bus.serve("acme", worker, concurrency=1), discovering(bus, "acme") as (_, shelf):
+    async with bus.serve("acme", worker, concurrency=1), discovering(bus, "acme") as asking:
+        before = asking.catalogue
         await until(lambda: worker.asked > 3)
-        assert shelf.changes == 1
+        assert asking.catalogue is before
 
 
 async def test_offers_are_in_the_order_of_the_allow_list_whoever_answers_first() -> None:
     bus = MemoryBus()
     async with (
-        discovering(bus, "first", "second") as (asking, shelf),
+        discovering(bus, "first", "second") as asking,
         bus.serve("second", Self(as_provider("second")), concurrency=1),
     ):
-        await until(lambda: bool(shelf.paths))
+        await until(lambda: bool(paths(asking)))
         async with bus.serve("first", Self(as_provider("first")), concurrency=1):
             await until(lambda: asking.complete)
-        assert [known.provider for known in shelf.catalogue.offers] == ["first", "second"]
+        assert [known.provider for known in asking.catalogue.offers] == ["first", "second"]
 
 
 async def test_nobody_is_asked_who_is_not_allowed() -> None:
     bus, worker = MemoryBus(), Self(offer())
-    async with bus.serve("acme", worker, concurrency=1), discovering(bus, "other") as (_, shelf):
-        assert (worker.asked, shelf.paths) == (0, set())
+    async with bus.serve("acme", worker, concurrency=1), discovering(bus, "other") as asking:
+        assert (worker.asked, paths(asking)) == (0, set())
 
 
 async def of_another(_: Request) -> Reply:
@@ -167,9 +154,9 @@ async def test_a_worker_that_says_something_strange_offers_nothing(strange: Hand
     async with (
         bus.serve("acme", strange, concurrency=1),
         bus.serve("good", Self(as_provider("good")), concurrency=1),
-        discovering(bus, "acme", "good") as (asking, shelf),
+        discovering(bus, "acme", "good") as asking,
     ):
-        assert shelf.paths == {"/v3/good/x"}
+        assert paths(asking) == {"/v3/good/x"}
         assert not asking.complete
 
 
@@ -194,6 +181,6 @@ async def test_a_silent_worker_does_not_keep_the_others_waiting(monkeypatch: pyt
     async with (
         bus.serve("silent", silence, concurrency=1, drain_s=0),
         bus.serve("acme", Self(offer()), concurrency=1),
-        discovering(bus, "silent", "acme") as (_, shelf),
+        discovering(bus, "silent", "acme") as asking,
     ):
-        assert shelf.paths
+        assert paths(asking)

@@ -21,7 +21,6 @@ from bouquet_france_connect.personas import MAELYS, Citizen
 from bouquet_france_connect.simulator import EXPIRED, ISSUER, LIES, SESSIONS, _our_key
 from bouquet_france_connect.simulator import simulator as france_connect_simulator
 from bouquet_france_connect.worker import worker as france_connect
-from bouquet_gateway.errors.nomenclature import nomenclature
 from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_mesr.simulator import simulator as mesr_simulator
 from bouquet_mesr.worker import worker as mesr
@@ -286,9 +285,10 @@ async def test_without_its_keys_nobody_is_believed(client: Mesh) -> None:
     assert (answer.status, answer.codes) == (502, ["51999"])
 
 
-async def test_a_silent_france_connect_leaves_the_caller_an_answer(client: Mesh) -> None:
-    client.gateway.settings = structs.replace(client.gateway.settings, deadline_s=0.8)
-    answer = await get(client, QF, "panne-slow")
+async def test_a_silent_france_connect_leaves_the_caller_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meshes, "PROVIDERS", WORKERS)
+    async with meshes.mesh(workers=tuple(WORKERS), deadline_s=0.8, hedge_after_s=0.5) as client:
+        answer = await get(client, QF, "panne-slow")
     assert (answer.status, answer.codes) == (504, ["51002"])
 
 
@@ -341,8 +341,9 @@ def test_a_document_stays_under_api_and_takes_nothing_from_an_operation() -> Non
 
 @pytest.mark.parametrize("path", [QF, C2S, MESRI, CNOUS])
 async def test_every_refusal_of_a_session_is_in_the_nomenclature(client: Mesh, path: str) -> None:
-    [served] = client.gateway.catalogue.by_path[path]
-    told = {entry.code for entry in nomenclature(client.gateway.catalogue, served.operation.folder)}
+    operation_id = (await client.get("/api/openapi.json")).json["paths"][path]["get"]["operationId"]
+    entries = (await client.get("/api/errors", {"operation_id": operation_id})).json["errors"]
+    told = {entry["code"] for entry in entries}
     assert {"50001", "50002", "00420", "00421", "00422", "00423", "00424", "00425"} <= told
 
 

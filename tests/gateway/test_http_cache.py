@@ -107,9 +107,9 @@ async def test_another_question_is_another_answer(client: Mesh, other: str) -> N
 async def test_a_question_without_a_month_is_of_its_month(client: Mesh) -> None:
     """D5: what was cached in April is not May's quotient."""
     await client.get(params=CAF_ALLOCATAIRE)
-    client.gateway.clock = at(date(2026, 5, 1))
+    client.clock.now = noon_of(date(2026, 5, 1))
     assert cached(await client.get(params=CAF_ALLOCATAIRE))[0] == "false"
-    client.gateway.clock = at(TODAY)
+    client.clock.now = noon_of(TODAY)
     assert cached(await client.get(params=CAF_ALLOCATAIRE))[0] == "true"
 
 
@@ -156,5 +156,5 @@ async def test_a_caller_who_is_not_let_in_learns_nothing_of_the_cache(client: Me
     assert cached(await client.get(params=CAF_ALLOCATAIRE, scopes=["cnous_email"])) == (None, None)
 
 
-def at(day: date) -> Any:
-    return lambda: datetime.combine(day, time(12), PARIS)
+def noon_of(day: date) -> datetime:
+    return datetime.combine(day, time(12), PARIS)

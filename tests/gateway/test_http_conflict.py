@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from bouquet_gateway.stores.cache_memory import MemoryCache
 from tests.mesh.buses import until
 from tests.whole.door import QF, Answer, somebody, token
 from tests.whole.mesh import Mesh, mesh
@@ -101,6 +102,17 @@ async def test_a_habilitation_with_two_tokens_is_one_caller(client: Mesh) -> Non
         assert (await client.get(params=SLOW, token=token(id=someone, valid_s=7200))).status == 409
 
 
+@pytest.mark.parametrize("header", ["Authorization", "X-Api-Key"])
+async def test_a_header_that_holds_no_token_does_not_make_it_another_call(client: Mesh, header: str) -> None:
+    """The token that counts stands in the query, whatever the header says."""
+    params = {**SLOW, "token": token()}
+    first = client.get(params=params, token="", headers={header: "Bearer of nothing"})
+    call = asyncio.create_task(first)
+    await until(lambda: client.calls["cnaf"] == 1)
+    again = await client.get(params=params, token="", headers={header: "Bearer of nothing else"})
+    assert (again.status, (await call).status) == (409, 504)
+
+
 async def test_of_many_equal_calls_at_once_one_passes(client: Mesh) -> None:
     """D3: nobody comes between the look and the mark."""
     answers = await asyncio.gather(*(client.get(params=CAF_ALLOCATAIRE) for _ in range(30)))
@@ -129,7 +141,7 @@ async def test_a_call_refused_by_a_later_check_is_told_the_same_when_repeated(cl
 
 async def test_a_bug_of_ours_leaves_no_marker(client: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(client.gateway.cache, "get", None)
+        broken.setattr(MemoryCache, "get", None)
         answer = await client.get(params=CAF_ALLOCATAIRE)
     assert (answer.status, answer.codes) == (500, ["00500"])
     assert (await client.get(params=CAF_ALLOCATAIRE)).status == 200

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from msgspec import Struct
 
-from bouquet_gateway.lookup.maintenance import parse_windows
+from bouquet_gateway.stores.cache_memory import MemoryCache
 from bouquet_mesh.secret import Secret
 from tests.whole.door import QF, SCOPES, TOKEN_KEY, token
-from tests.whole.mesh import Mesh, mesh
+from tests.whole.mesh import mesh
 from tests.whole.people import CAF_ALLOCATAIRE, named
 
 
@@ -45,14 +46,14 @@ PAIRS = [pair for pair in itertools.combinations(CHECKS, 2) if not (CHECKS[pair[
 """A path that does not exist has no version."""
 
 
-async def told(*wrongs: Wrong, params: Mapping[str, Any] = CAF_ALLOCATAIRE) -> str:
+async def told(monkeypatch: pytest.MonkeyPatch, *wrongs: Wrong, params: Mapping[str, Any] = CAF_ALLOCATAIRE) -> str:
     settings = merged(*(wrong.settings for wrong in wrongs))
     [scopes] = [wrong.scopes for wrong in wrongs if wrong.scopes] or [SCOPES]
     bearer = token(*scopes, **{"key": TOKEN_KEY} | merged(*(wrong.token for wrong in wrongs)))
     [path] = [wrong.path for wrong in wrongs if wrong.path] or [QF]
     async with mesh(**settings) as client:
         if any(wrong.busy for wrong in wrongs):
-            keep_busy(client)
+            monkeypatch.setattr(MemoryCache, "add", taken)
         query = {**params, **merged(*(wrong.params for wrong in wrongs))}
         answer = await client.get(path, query, token=bearer)
     return f"{answer.status} {answer.codes[0]}" if answer.status != 200 else "200"
@@ -62,38 +63,36 @@ def merged(*mappings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for mapping in mappings for name, value in mapping.items()}
 
 
-def keep_busy(client: Mesh) -> None:
+async def taken(cache: MemoryCache, key: str, ttl_s: float) -> bool:
     """As if whatever is asked were being asked already."""
-
-    async def taken(key: str, ttl_s: float) -> bool:
-        return False
-
-    client.gateway.cache.add = taken  # type: ignore[method-assign]
+    return False
 
 
 @pytest.mark.parametrize("check", CHECKS)
-async def test_each_check_is_told_when_it_alone_fails(check: str) -> None:
-    assert await told(CHECKS[check]) == CHECKS[check].told
+async def test_each_check_is_told_when_it_alone_fails(check: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await told(monkeypatch, CHECKS[check]) == CHECKS[check].told
 
 
 @pytest.mark.parametrize(("earlier", "later"), PAIRS)
-async def test_of_two_checks_that_fail_the_earlier_is_told(earlier: str, later: str) -> None:
-    assert await told(CHECKS[later], CHECKS[earlier]) == CHECKS[earlier].told
+async def test_of_two_checks_that_fail_the_earlier_is_told(
+    earlier: str, later: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await told(monkeypatch, CHECKS[later], CHECKS[earlier]) == CHECKS[earlier].told
 
 
-async def test_all_is_well_otherwise() -> None:
-    assert await told() == "200"
+async def test_all_is_well_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await told(monkeypatch) == "200"
 
 
-async def test_everything_wrong_at_once_is_one_answer() -> None:
+async def test_everything_wrong_at_once_is_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     wrongs = [wrong for name, wrong in CHECKS.items() if name != "version"]
-    assert await told(*wrongs) == "429 00429"
+    assert await told(monkeypatch, *wrongs) == "429 00429"
 
 
 async def test_what_is_in_the_cache_is_answered_during_a_maintenance() -> None:
-    async with mesh() as client:
+    async with mesh(maintenance="CNAF & MSA 12:30-13:00") as client:
         await client.get(params=CAF_ALLOCATAIRE)
-        client.gateway.windows = parse_windows("CNAF & MSA 11:30-12:30")
+        client.clock.now += timedelta(minutes=45)
         assert (await client.get(params=CAF_ALLOCATAIRE)).status == 200
         assert (await client.get(params=named("CAF-FOUND"))).status == 503
 

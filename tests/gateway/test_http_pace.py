@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bouquet_gateway.access.rate_limit import MemoryCounters, RateLimiter
 from tests.whole.door import Answer, somebody, token
 from tests.whole.mesh import Mesh, mesh
 from tests.whole.people import CAF_ALLOCATAIRE
@@ -29,8 +28,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def client(clock: Clock) -> AsyncIterator[Mesh]:
-    async with mesh() as opened:
-        opened.gateway.pace = RateLimiter(MemoryCounters(), limit=20, clock=clock)
+    async with mesh(calls_per_second=20, epoch_s=clock) as opened:
         yield opened
 
 
@@ -119,6 +117,12 @@ async def test_a_call_without_a_token_is_not_counted_but_told_the_limit(client: 
 async def test_introspection_is_not_throttled(client: Mesh) -> None:
     answers = [await client.get("/api/introspect") for _ in range(25)]
     assert {answer.status for answer in answers} == {200}
+
+
+async def test_introspection_of_a_token_behind_another_is_not_throttled(client: Mesh) -> None:
+    answers = [await client.get("/api/introspect", {"token": token()}, token="forged") for _ in range(25)]
+    assert {answer.status for answer in answers} == {200}
+    assert pace_of(answers[-1]) == (None, None, None, None)
 
 
 async def test_a_refused_call_asks_nobody(client: Mesh) -> None:

@@ -12,7 +12,6 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import OctKey
 
-from bouquet_gateway.access.rate_limit import MemoryCounters, RateLimiter
 from bouquet_gateway.access.tokens import INTERNAL_ID
 from bouquet_mesh.secret import Secret
 from tests.whole.door import QF, SCOPES, TOKEN_KEY, token
@@ -171,8 +170,7 @@ async def test_an_expired_token_hides_the_one_in_the_query(client: Mesh) -> None
 
 
 async def test_a_token_behind_another_is_counted_as_any() -> None:
-    async with mesh() as client:
-        client.gateway.pace = RateLimiter(MemoryCounters(), limit=3, clock=lambda: 0.5)
+    async with mesh(calls_per_second=3, epoch_s=lambda: 0.5) as client:
         answers = [
             await client.get(params=CAF_ALLOCATAIRE | {"token": token()}, token=f"forged {number}")
             for number in range(4)

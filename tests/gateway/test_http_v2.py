@@ -10,6 +10,8 @@ import pytest
 
 from bouquet_cnaf.personas import Dossier, Key
 from bouquet_cnaf.simulator import FILES
+from bouquet_cnaf.worker import worker as cnaf
+from tests.gateway.offers import describing
 from tests.whole.door import RECIPIENT, token
 from tests.whole.mesh import Mesh, mesh
 
@@ -196,9 +198,10 @@ async def test_an_unknown_resource_is_told_in_three_words(client: Mesh) -> None:
 
 
 async def test_a_worker_that_is_not_there_is_a_provider_away() -> None:
-    async with mesh() as client, mesh(workers=()) as empty:
-        empty.gateway.serve(client.gateway.catalogue)
-        answer = await empty.get(PATH, MAELYS)
+    async with mesh(workers=(), providers=("cnaf",)) as client:
+        async with client.workers_bus.serve("cnaf", describing(cnaf.offer()), concurrency=1):
+            await client.all_offers_heard()
+        answer = await client.get(PATH, MAELYS)
     assert (answer.status, answer.json) == (503, structured("data_provider_error", AWAY_TEXT))
 
 

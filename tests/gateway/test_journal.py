@@ -151,7 +151,7 @@ async def test_a_citizen_s_own_call_names_the_citizen(tmp_path: Path, monkeypatc
 
 
 async def test_a_bug_of_ours_is_recorded_too(client: Journaled, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bouquet_gateway.lookup.answer._recipient", None)
+    monkeypatch.setattr("bouquet_gateway.lookup.answer.recipient_of", None)
     assert (await client.get(params=CAF_ALLOCATAIRE)).status == 500
     access = await client.record()
     assert (access.outcome, access.status, access.code) == ("failed", 500, "00500")

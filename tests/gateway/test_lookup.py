@@ -13,7 +13,8 @@ from msgspec import Raw
 from bouquet_gateway.http.app import make_app
 from bouquet_gateway.http.server import serving
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.start.serve import checked, opened
+from bouquet_gateway.start.build import opened
+from bouquet_gateway.start.serve import checked
 from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto.identity import Identite

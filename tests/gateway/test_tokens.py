@@ -6,15 +6,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.jwk import ECKey, OctKey
 
-from bouquet_gateway.access.holders import accept, budget_of
-from bouquet_gateway.access.tokens import DINUM, INTERNAL_ID, Carrier, Token, Tokens, carrier_of, issue
-from bouquet_gateway.errors.problems import Problem
+from bouquet_gateway.access.credentials import Credential
+from bouquet_gateway.access.tokens import DINUM, INTERNAL_ID, Token, Tokens, issue
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 
@@ -29,29 +27,24 @@ def tokens(**options: Any) -> Tokens:
     return Tokens(SECRET, **options)
 
 
-def verify(known: Tokens, carrier: Carrier, now: float = NOW) -> Token:
-    return accept(known.read(carrier) or Problem("token_invalid"), now)
+def verify(known: Tokens, credential: Credential) -> Token:
+    token = known.read(credential)
+    assert token is not None
+    return token
 
 
-def budget(carrier: Carrier) -> str:
-    return budget_of(carrier, tokens().read(carrier) or Problem("token_invalid"))
-
-
-def signed(claims: object, secret: Secret = SECRET, **header: str) -> Carrier:
+def signed(claims: object, secret: Secret = SECRET, **header: str) -> Credential:
     key = OctKey.import_key(secret.reveal())
     payload = msgspec.json.encode(claims)
-    return Carrier("bearer", jws.serialize_compact({"alg": "HS256"} | header, payload, key, ["HS256"]))
+    return Credential("bearer", jws.serialize_compact({"alg": "HS256"} | header, payload, key, ["HS256"]))
 
 
 def base64(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def refusal(carrier: Carrier, known: Tokens | None = None, now: float = NOW) -> str:
-    with pytest.raises(Problem) as caught:
-        verify(known or tokens(), carrier, now)
-    [reason] = caught.value.reasons
-    return reason
+def is_refused(credential: Credential, known: Tokens | None = None) -> bool:
+    return (known or tokens()).read(credential) is None
 
 
 def test_a_good_token_gives_its_id_and_scopes() -> None:
@@ -84,71 +77,67 @@ def test_the_internal_id_is_the_dinum_whatever_it_claims() -> None:
 @pytest.mark.parametrize("wrong", [None, "", "x", ID.upper(), ID.replace("-", ""), ID + "\n", 7])
 @pytest.mark.parametrize("claim", ["uid", "jti"])
 def test_an_id_that_is_no_lower_case_uuid_is_invalid(claim: str, wrong: object) -> None:
-    assert refusal(signed(CLAIMS | {claim: wrong})) == "token_invalid"
+    assert is_refused(signed(CLAIMS | {claim: wrong}))
 
 
 @pytest.mark.parametrize("missing", ["uid", "jti", "exp"])
 def test_a_missing_claim_is_invalid(missing: str) -> None:
-    assert refusal(signed({name: value for name, value in CLAIMS.items() if name != missing})) == "token_invalid"
+    assert is_refused(signed({name: value for name, value in CLAIMS.items() if name != missing}))
 
 
 @pytest.mark.parametrize("claims", [None, [], "text", 1, {}])
 def test_claims_that_are_not_an_identity_are_invalid(claims: object) -> None:
-    assert refusal(signed(claims)) == "token_invalid"
+    assert is_refused(signed(claims))
 
 
 def test_a_foreign_key_is_invalid() -> None:
-    assert refusal(signed(CLAIMS, OTHER)) == "token_invalid"
+    assert is_refused(signed(CLAIMS, OTHER))
 
 
 def test_algorithm_none_is_invalid() -> None:
     payload = signed(CLAIMS).text.split(".")[1]
-    assert refusal(Carrier("bearer", f"eyJhbGciOiJub25lIn0.{payload}.")) == "token_invalid"
+    assert is_refused(Credential("bearer", f"eyJhbGciOiJub25lIn0.{payload}."))
 
 
 def test_another_algorithm_with_the_right_secret_is_invalid() -> None:
     key = OctKey.import_key("k" * 64)
     text = jws.serialize_compact({"alg": "HS512"}, msgspec.json.encode(CLAIMS), key, ["HS512"])
-    assert refusal(Carrier("bearer", text), Tokens(Secret("k" * 64))) == "token_invalid"
+    assert is_refused(Credential("bearer", text), Tokens(Secret("k" * 64)))
 
 
 def test_a_tampered_payload_is_invalid() -> None:
     header, _, signature = signed(CLAIMS).text.split(".")
     payload = signed(CLAIMS | {"scopes": ["all"]}).text.split(".")[1]
-    assert refusal(Carrier("bearer", f"{header}.{payload}.{signature}")) == "token_invalid"
+    assert is_refused(Credential("bearer", f"{header}.{payload}.{signature}"))
 
 
 @given(st.text())
 def test_garbage_is_invalid_and_nothing_worse(text: str) -> None:
-    assert refusal(Carrier("bearer", text)) == "token_invalid"
+    assert is_refused(Credential("bearer", text))
 
 
 def test_bytes_that_are_no_text_are_invalid() -> None:
-    assert refusal(Carrier("bearer", "a.\udcff.c")) == "token_invalid"
+    assert is_refused(Credential("bearer", "a.\udcff.c"))
 
 
 @given(st.binary(), st.binary())
 def test_a_signature_does_not_make_a_garbage_payload_good(header: bytes, payload: bytes) -> None:
     key = OctKey.import_key(SECRET.reveal())
     text = jws.serialize_compact({"alg": "HS256", "kid": header.hex()}, payload, key, ["HS256"])
-    assert refusal(Carrier("bearer", text)) == "token_invalid"
+    assert is_refused(Credential("bearer", text))
 
 
 def test_no_token_is_invalid() -> None:
-    assert refusal(Carrier()) == "token_invalid"
-
-
-def test_an_expired_token_says_so() -> None:
-    assert refusal(signed(CLAIMS | {"exp": NOW})) == "token_expired"
+    assert is_refused(Credential())
 
 
 def test_a_token_for_later_is_invalid_until_then() -> None:
     now = [NOW]
     known = tokens(clock=lambda: now[0])
-    carrier = signed(CLAIMS | {"nbf": NOW + 3600, "exp": NOW + 7200})
-    assert refusal(carrier, known) == "token_invalid"
+    credential = signed(CLAIMS | {"nbf": NOW + 3600, "exp": NOW + 7200})
+    assert is_refused(credential, known)
     now[0] = NOW + 3600
-    assert verify(known, carrier).id == ID
+    assert verify(known, credential).id == ID
 
 
 def test_a_token_signed_by_a_clock_that_is_a_little_ahead_is_good_at_once() -> None:
@@ -156,18 +145,11 @@ def test_a_token_signed_by_a_clock_that_is_a_little_ahead_is_good_at_once() -> N
 
 
 def test_a_time_that_is_none_makes_a_token_invalid() -> None:
-    assert refusal(signed(CLAIMS | {"nbf": "tomorrow"})) == "token_invalid"
+    assert is_refused(signed(CLAIMS | {"nbf": "tomorrow"}))
 
 
-def test_an_expired_token_of_a_foreign_key_is_only_invalid() -> None:
-    assert refusal(signed(CLAIMS | {"exp": NOW - 1}, OTHER)) == "token_invalid"
-
-
-def test_a_token_that_is_remembered_still_expires() -> None:
-    known = tokens()
-    carrier = signed(CLAIMS)
-    verify(known, carrier)
-    assert refusal(carrier, known, NOW + 60) == "token_expired"
+def test_an_expired_token_of_a_foreign_key_is_invalid() -> None:
+    assert is_refused(signed(CLAIMS | {"exp": NOW - 1}, OTHER))
 
 
 def test_a_known_token_is_not_verified_again() -> None:
@@ -188,29 +170,29 @@ def test_the_memory_of_tokens_is_bounded_and_keeps_the_last_used() -> None:
 
 def test_no_raw_token_is_remembered() -> None:
     known = tokens()
-    carrier = signed(CLAIMS)
-    verify(known, carrier)
-    assert carrier.text not in repr(vars(known))
+    credential = signed(CLAIMS)
+    verify(known, credential)
+    assert credential.text not in repr(vars(known))
 
 
 def test_a_named_key_verifies_the_tokens_that_name_it() -> None:
     key = ECKey.generate_key("P-256")
     text = jws.serialize_compact({"alg": "ES256", "kid": "next"}, msgspec.json.encode(CLAIMS), key, ["ES256"])
-    assert verify(tokens(named_keys=(("next", key),)), Carrier("bearer", text)).id == ID
+    assert verify(tokens(named_keys=(("next", key),)), Credential("bearer", text)).id == ID
 
 
 def test_a_named_key_does_not_verify_tokens_that_do_not_name_it() -> None:
     key = ECKey.generate_key("P-256")
     text = jws.serialize_compact({"alg": "ES256"}, msgspec.json.encode(CLAIMS), key, ["ES256"])
-    assert refusal(Carrier("bearer", text), tokens(named_keys=(("next", key),))) == "token_invalid"
+    assert is_refused(Credential("bearer", text), tokens(named_keys=(("next", key),)))
 
 
 def test_a_public_key_is_no_shared_secret() -> None:
     key = ECKey.generate_key("P-256")
     message = ".".join(map(base64, (b'{"alg":"HS256","kid":"next"}', msgspec.json.encode(CLAIMS))))
     signature = hmac.digest(key.as_pem(private=False), message.encode(), "sha256")
-    forged = Carrier("bearer", f"{message}.{base64(signature)}")
-    assert refusal(forged, tokens(named_keys=(("next", key),))) == "token_invalid"
+    forged = Credential("bearer", f"{message}.{base64(signature)}")
+    assert is_refused(forged, tokens(named_keys=(("next", key),)))
 
 
 def test_a_short_signing_secret_is_refused_by_name_and_not_shown() -> None:
@@ -218,57 +200,13 @@ def test_a_short_signing_secret_is_refused_by_name_and_not_shown() -> None:
         Tokens(Secret("hunter2"))
 
 
-def test_an_issued_token_is_good_until_its_end() -> None:
-    carrier = Carrier("bearer", issue(SECRET, ["a"], expires_at=int(NOW) + 1))
-    token = verify(tokens(), carrier)
+def test_an_issued_token_says_what_it_was_issued_for() -> None:
+    credential = Credential("bearer", issue(SECRET, ["a"], expires_at=int(NOW) + 1))
+    token = verify(tokens(), credential)
     assert token == Token(id=INTERNAL_ID, scopes=frozenset({"a"}), siret=DINUM, expires_at=NOW + 1)
-    assert refusal(carrier, now=NOW + 1) == "token_expired"
 
 
 def test_an_issued_token_may_be_somebody_s() -> None:
     text = issue(SECRET, [], expires_at=int(NOW) + 1, token_id=ID, siret="21750001600019")
-    token = verify(tokens(), Carrier("bearer", text))
+    token = verify(tokens(), Credential("bearer", text))
     assert (token.id, token.siret) == (ID, "21750001600019")
-
-
-def test_a_token_fits_in_a_query() -> None:
-    text = issue(SECRET, ["a_scope_of_some_length"] * 20, expires_at=int(NOW) + 1)
-    query = make_mocked_request("GET", f"/?token={text}").query
-    assert verify(tokens(), carrier_of({}, lambda: query)).scopes == {"a_scope_of_some_length"}
-
-
-def test_the_bearer_comes_first_then_the_key_then_the_query() -> None:
-    headers = {"Authorization": "Bearer one", "X-Api-Key": "two"}
-    query = {"token": "three"}
-    assert carrier_of(headers, lambda: query) == Carrier("bearer", "one")
-    assert carrier_of({"X-Api-Key": "two"}, lambda: query) == Carrier("api_key", "two")
-    assert carrier_of({}, lambda: query) == Carrier("query", "three")
-    assert carrier_of({}, dict) == Carrier("nowhere", "")
-
-
-@pytest.mark.parametrize("value", ["bearer one", "Basic one", "Bearer", "Bearer ", "Bearerone", "one"])
-def test_an_authorization_that_is_not_a_bearer_counts_as_absent(value: str) -> None:
-    assert carrier_of({"Authorization": value, "X-Api-Key": "two"}, dict).text == "two"
-
-
-def test_one_token_has_one_pace_wherever_it_is_carried() -> None:
-    text = signed(CLAIMS).text
-    assert budget(Carrier("bearer", text)) == budget(Carrier("api_key", text))
-
-
-def test_two_strings_of_one_token_share_a_pace() -> None:
-    assert budget(signed(CLAIMS)) == budget(signed(CLAIMS | {"exp": NOW + 90}))
-
-
-def test_a_string_that_is_no_token_has_a_pace_of_its_own() -> None:
-    assert budget(Carrier("bearer", "x")) != budget(Carrier("bearer", "y"))
-
-
-def test_the_name_of_a_pace_shows_neither_id_nor_token() -> None:
-    name = budget(signed(CLAIMS))
-    assert len(name) == 64
-    assert ID not in name
-
-
-def test_a_call_without_token_has_no_pace() -> None:
-    assert budget(Carrier()) == ""

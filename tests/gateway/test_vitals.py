@@ -15,7 +15,7 @@ NOTHING_SPECIAL = Circumstances()
 def heard(*, calls: int, outages: int, at: datetime = NOON) -> HealthWindow:
     pulse = HealthWindow()
     for number in range(calls):
-        pulse.hear(at, outage=number < outages)
+        pulse.record(at, outage=number < outages)
     return pulse
 
 
@@ -36,7 +36,7 @@ def test_outages_are_forgotten_after_ten_minutes() -> None:
 def test_what_is_kept_does_not_grow_with_calls_nor_with_time() -> None:
     pulse = HealthWindow()
     for second in range(0, 24 * 3600, 7):
-        pulse.hear(NOON + timedelta(seconds=second), outage=False)
+        pulse.record(NOON + timedelta(seconds=second), outage=False)
     calls, _ = pulse.counts(NOON + timedelta(hours=24) - timedelta(seconds=1))
     assert calls == pytest.approx(WINDOW_S / 7, abs=2)
     assert len(pulse._slices) == WINDOW_S // SLICE_S
@@ -44,7 +44,7 @@ def test_what_is_kept_does_not_grow_with_calls_nor_with_time() -> None:
 
 def test_a_clock_that_is_set_back_loses_no_call() -> None:
     pulse = heard(calls=5, outages=0)
-    pulse.hear(NOON - timedelta(minutes=2), outage=True)
+    pulse.record(NOON - timedelta(minutes=2), outage=True)
     assert pulse.counts(NOON) == (6, 1)
 
 

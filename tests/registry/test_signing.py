@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from bouquet_gateway.access.tokens import Carrier, Tokens, named_keys
+from bouquet_gateway.access.credentials import Credential
 from bouquet_gateway.access.tokens import Token as Read
+from bouquet_gateway.access.tokens import Tokens, named_keys
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_registry import desk
@@ -38,7 +39,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Key size should be:joserfc.error
 
 
 def read(signed: str, secret: Secret = NONE, jwks: str = "") -> Read | None:
-    return Tokens(secret, named_keys=named_keys(Secret(jwks))).read(Carrier("bearer", signed))
+    return Tokens(secret, named_keys=named_keys(Secret(jwks))).read(Credential("bearer", signed))
 
 
 def test_a_shared_secret_signs_what_the_gateway_reads_with_it() -> None:

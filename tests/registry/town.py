@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -14,12 +15,11 @@ from bouquet_gateway.access.tokens import issue
 from bouquet_gateway.http.app import make_app
 from bouquet_gateway.http.server import serving
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.start.serve import opened
-from bouquet_gateway.state import Gateway
-from bouquet_mesh.bus.api import Bus
+from bouquet_gateway.start.build import opened
+from bouquet_mesh.bus.api import Bus, Calling
 from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.outbox.api import Outbox
-from bouquet_proto.messages import Describe, Found, Lookup, Reply, Request, encode
+from bouquet_proto.messages import Changes, Describe, Found, Lookup, Reply, Request, WhoIs, encode
 from bouquet_registry.habilitations import Token
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
@@ -48,11 +48,10 @@ class Acme:
 
 
 class Gate(Door):
-    """A gateway's door, and the gateway."""
+    """A gateway's door."""
 
-    def __init__(self, client: Door, gateway: Gateway) -> None:
+    def __init__(self, client: Door) -> None:
         super().__init__(client.session, client.url)
-        self.gateway = gateway
 
     async def call(self, token: str, path: str = PATH, **headers: str) -> Answer:
         return await self.get(path, DURANT, token=token, headers=headers)
@@ -63,34 +62,72 @@ class Gate(Door):
         return "200" if answer.status == 200 else f"{answer.status} {answer.error['code']}"
 
 
+class Overheard:
+    """The bus, which counts what a gateway asks the registry, and can keep the answer about a token back."""
+
+    ready = True
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self.tokens: list[str] = []
+        """Those that were asked for."""
+        self.delivered = 0
+        """How many answers about tokens have gone on."""
+        self.polls = 0
+        """How often the changes have been asked for, and answered."""
+        self.answered = asyncio.Event()
+        """The registry has answered about a token."""
+        self.passing = asyncio.Event()
+        """Whether its answer goes on to the gateway."""
+        self.passing.set()
+
+    async def call(self, provider: str, request: Request) -> Reply:
+        if isinstance(request, WhoIs):
+            self.tokens.append(request.token)
+        reply = await self._bus.call(provider, request)
+        if isinstance(request, WhoIs):
+            self.answered.set()
+            await self.passing.wait()
+            self.delivered += 1
+        self.polls += isinstance(request, Changes)
+        return reply
+
+
 class Town:
     """`bus_url` is where a gateway goes; in memory it is one bus for all."""
 
     def __init__(self, bus_url: str, bus: Bus, stack: AsyncExitStack, store: Store) -> None:
         self._bus_url = bus_url
-        self._bus = bus
+        self.bus = bus
         self._stack = stack
         self._registry: AsyncExitStack | None = None
         self.store = store
         self.acme = Acme()
 
-    async def gate(self, outbox: Outbox | None = None, **settings: Any) -> Gate:
-        """Without a journal, unless it has a `outbox`."""
-        bus = self._bus
+    async def gate(
+        self,
+        outbox: Outbox | None = None,
+        *,
+        bus: Calling | None = None,
+        epoch_s: Callable[[], float] = time.time,
+        **settings: Any,
+    ) -> Gate:
+        """A gateway without a journal, unless it has an `outbox`. `epoch_s` is the clock of its rate limits."""
+        bus = bus or self.bus
         if self._bus_url != "memory:":
             bus = await self._stack.enter_async_context(open_bus(self._bus_url, "gateway"))
         own: dict[str, Any] = {"token_key": TOKEN_KEY, "providers": ("acme",), "calls_per_second": 100_000}
         own["journal"] = outbox is not None
         chosen = GatewaySettings(**own | settings)
-        gateway = await self._stack.enter_async_context(opened(chosen, bus, outbox))
+        gateway = await self._stack.enter_async_context(opened(chosen, bus, outbox, epoch_s=epoch_s))
         port = await self._stack.enter_async_context(serving(make_app(gateway), HOST, 0))
         if self._registry is not None:
-            await until(lambda: gateway.holders.ready)
-        return Gate(await self._stack.enter_async_context(door(f"http://{HOST}:{port}")), gateway)
+            await until(lambda: "registry" not in gateway.readiness.lacking())
+        return Gate(await self._stack.enter_async_context(door(f"http://{HOST}:{port}")))
 
     async def open_registry(self) -> None:
         self._registry = AsyncExitStack()
-        await self._registry.enter_async_context(answering(self._bus, self.store, RegistrySettings()))
+        await self._registry.enter_async_context(answering(self.bus, self.store, RegistrySettings()))
 
     async def close_registry(self) -> None:
         if self._registry is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -18,12 +19,11 @@ from bouquet_gateway.http.app import make_app
 from bouquet_gateway.http.server import serving
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.start import embedded
-from bouquet_gateway.start.serve import opened
+from bouquet_gateway.start.build import opened
 from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.secret import Secret
 from bouquet_proto.offer import Operation
 from bouquet_worker.worker import paris_today
-from tests.mesh.buses import until
 
 OURS = Path(__file__).parents[2] / "deploy" / "sandbox" / "cases"
 KEY = Secret("k" * 32)
@@ -150,8 +150,11 @@ async def sandbox_at(cases: Path, *, believes_cases: bool = True) -> AsyncIterat
         serving(make_app(gateway), "127.0.0.1", 0) as port,
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client,
     ):
-        await until(lambda: gateway.discovery.complete, within_s=30.0)
         door = Door(client, f"http://127.0.0.1:{port}")
+        async with asyncio.timeout(30.0):
+            # Until every provider has sent its offer.
+            while (await door.get("/nowhere")).status != 404:  # noqa: ASYNC110 - it has no event here
+                await asyncio.sleep(0.01)
         yield door
         if cases == OURS:
             assert await outside(door) == set()

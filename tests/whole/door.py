@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 import uuid
@@ -97,6 +98,12 @@ class Door:
             method, url, headers=authorization | dict(headers or {}), data=body
         ) as response:
             return Answer(response.status, response.headers.copy(), await response.read())
+
+    async def all_offers_heard(self, *, within_s: float = 30.0) -> None:
+        """Returns once every provider has sent its offer: an unknown path is then nobody's."""
+        async with asyncio.timeout(within_s):
+            while (await self.get("/nowhere", token="")).status != 404:  # noqa: ASYNC110 - what is waited for has no event here
+                await asyncio.sleep(0.01)
 
 
 def _opening(scopes: Sequence[str]) -> str:

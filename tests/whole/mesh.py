@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import time as epoch
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import date, datetime, time
 from typing import Any
@@ -11,12 +12,11 @@ from aiohttp import ClientSession, web
 
 from bouquet_cnaf.simulator import simulator as cnaf_simulator
 from bouquet_cnaf.worker import worker as cnaf
-from bouquet_gateway.http.app import make_app
+from bouquet_gateway.http.app import Parts, make_app
 from bouquet_gateway.http.server import serving
 from bouquet_gateway.lookup.maintenance import PARIS
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.start.serve import opened
-from bouquet_gateway.state import Gateway
+from bouquet_gateway.start.build import opened
 from bouquet_mesh.bus.api import Bus
 from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.outbox.api import Outbox
@@ -31,6 +31,17 @@ HOST = "127.0.0.1"
 TODAY = date(2026, 4, 15)
 PROVIDERS: dict[str, tuple[Worker, Simulator]] = {"cnaf": (cnaf, cnaf_simulator), "msa": (msa, msa_simulator)}
 
+
+class Clock:
+    """The gateway's, in Paris, which stands still until a test sets it."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
 QUICK = {"BOUQUET_CNAF_HUB_TIMEOUT_S": "0.8", "BOUQUET_MSA_HUB_TIMEOUT_S": "0.8"}
 """Workers that soon give a silent fund up."""
 
@@ -42,14 +53,16 @@ class Mesh(Door):
         self,
         session: ClientSession,
         url: str,
-        gateway: Gateway,
+        gateway: Parts,
         simulators: Mapping[str, web.Application],
         workers_bus: Bus,
+        clock: Clock,
     ) -> None:
         super().__init__(session, url)
         self.gateway = gateway
         self.simulators = simulators
         self.workers_bus = workers_bus
+        self.clock = clock
 
     def heard(self, provider: str) -> list[Received]:
         """What a fund was asked about people since the mesh is up, or since `forget`."""
@@ -74,9 +87,11 @@ async def mesh(
     workers: tuple[str, ...] = ("cnaf", "msa"),
     environ: Mapping[str, str] | None = None,
     outbox: Outbox | None = None,
+    epoch_s: Callable[[], float] = epoch.time,
     **settings: Any,
 ) -> AsyncIterator[Mesh]:
-    """Usable at once. `environ` is for the workers, `settings` are the gateway's, and `outbox` is for its journal."""
+    """Usable at once. `environ` is for the workers, `settings` are the gateway's, and `outbox` is for its journal,
+    `epoch_s` the clock of its rate limits."""
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(open_bus(bus_url, "gateway"))
         theirs = bus if bus_url == "memory:" else await stack.enter_async_context(open_bus(bus_url, "workers"))
@@ -86,11 +101,11 @@ async def mesh(
             simulators[provider] = app
         own: dict[str, Any] = {"tokens_from": "claims", "calls_per_second": 10_000, "providers": tuple(PROVIDERS)}
         chosen = GatewaySettings(token_key=TOKEN_KEY, **own | settings)
-        gateway = await stack.enter_async_context(opened(chosen, bus, outbox))
-        gateway.clock = lambda: datetime.combine(today, time(12), PARIS)
+        clock = Clock(datetime.combine(today, time(12), PARIS))
+        gateway = await stack.enter_async_context(opened(chosen, bus, outbox, clock=clock, epoch_s=epoch_s))
         port = await stack.enter_async_context(serving(make_app(gateway), HOST, 0))
         client = await stack.enter_async_context(door(f"http://{HOST}:{port}"))
-        yield Mesh(client.session, client.url, gateway, simulators, theirs)
+        yield Mesh(client.session, client.url, gateway, simulators, theirs, clock)
 
 
 @asynccontextmanager

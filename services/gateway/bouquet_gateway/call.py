@@ -1,85 +1,108 @@
-"""What the hops of one request learn on the way and the last ones tell: headers, labels, envelope."""
+"""One HTTP call: what the server read of it, and the plain facts that its headers, log, metrics and journal tell."""
 
 from __future__ import annotations
 
 import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from aiohttp import web
 from msgspec import Struct, field
 
-from bouquet_gateway.access.rate_limit import Allowance
-from bouquet_gateway.access.tokens import Token
-from bouquet_gateway.errors.problems import NO_ROWS, Problem, Rows, row_of
-from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.paths import Envelope
+from bouquet_proto.access_record import Outcome
+from bouquet_proto.failures import Failure
 from bouquet_proto.identity import Identity
+from bouquet_proto.offer import Retirement
 
 REQUEST_ID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.IGNORECASE | re.ASCII)
 
 
-class Journey(Struct):
+class HttpRequest(Struct, frozen=True, kw_only=True):
+    """The parts of a request that are looked at outside of `http`, as they came over the wire."""
+
+    method: str
+    raw_path: str
+    raw_query: str
+    """Without its question mark."""
+    authorization: str
+    api_key: str
+    peer: str
+    """Address of the other end of the connection."""
+    forwarded_for: Sequence[str]
+    """Values of `X-Forwarded-For`, which anybody can write."""
+    no_cache: bool
+    """The caller wants no answer of the cache."""
+
+
+class Call(Struct):
+    # Made by the `observe` middleware.
     request_id: str
     envelope: Envelope
     path: str = ""
     """Tidy."""
-    pace: Allowance | None = None
-    served: Served | None = None
-    built_in: str = ""
-    """The operation, where it is the gateway's own."""
-    cached_for_s: int | None = None
-    """On a cache hit, seconds left."""
-    reached_data: bool = False
-    """Past the checks that concern the caller alone (§2.7, rows 1 to 9)."""
-    is_recorded: bool = False
-    """In the access journal, of which what follows is a part."""
     began: float = field(default_factory=time.perf_counter)
-    token: Token | None = None
-    """The caller's, whether or not it was good enough."""
+
+    # Written by the journal.
+    is_recorded: bool = False
+    """The call leaves a record in the access journal."""
+
+    # Written by `access.authenticate`.
+    token_id: str = ""
+    """Of the caller's token, whether or not it was good enough."""
+    habilitation: str = ""
+    """Id of the token's habilitation."""
+    rate_limit: Mapping[str, str] = {}
+    """Headers that tell the caller's rate limit."""
+
+    # Written by the endpoint that answers.
+    operation: str = ""
+    """Id of an offered operation, or name of an endpoint of the gateway's own."""
+    version: str = ""
+    """`v2`, `v3` …, of an offered operation."""
+    route: str = ""
+    """Path of an offered operation."""
+    retirement: Retirement | None = None
+    failures: Mapping[str, Failure] = {}
+    """Rows that the operation's provider adds to the failure table."""
+    reached_data: bool = False
+    """Past the checks that concern the caller alone (http-contract §2.7, rows 1 to 9)."""
     recipient: str = ""
-    """A SIRET."""
+    """SIRET of the administration that the data is for."""
     person: Identity | None = None
-    waited_s: float = 0.0
-    """For providers."""
+    """Whom the question is about."""
+    cached_for_s: int | None = None
+    """Seconds that a cached answer still has to live; `None` for an answer that is not of the cache."""
     provider: str = ""
-    """Who answered, and below by which regime."""
+    """The provider that answered."""
     regime: str = ""
-    problem: Problem | None = None
-    """Why there is no data."""
+    """The regime by which it answered, under a regime plan."""
+    waited_s: float = 0.0
+    """Time spent waiting for providers. Written by `waiting`."""
 
-    @property
-    def operation(self) -> str:
-        return self.served.operation.id if self.served else self.built_in
-
-    @property
-    def fault(self) -> str:
-        """Whose it is that there is no data: nobody's, empty, when the provider asked has none."""
-        if self.problem is None or self.problem.outcome == "not_found":
-            return ""
-        return row_of(self.problem.reasons[0], self.problems).fault
+    # Written by the `problems` middleware, where there is no data.
+    outcome: Outcome | None = None
+    fault: str = ""
+    """Whose fault it is; nobody's when the provider has no data."""
+    code: str = ""
+    """Public code of the error, the first of several."""
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """For a provider's answer."""
+        """Measures a wait for a provider's answer."""
         began = time.perf_counter()
         try:
             yield
         finally:
             self.waited_s += time.perf_counter() - began
 
-    @property
-    def problems(self) -> Rows:
-        """The failures that the operation's provider adds to the common ones."""
-        return self.served.problems if self.served else NO_ROWS
 
-
-JOURNEY = web.RequestKey("journey", Journey)
+CALL = web.RequestKey("call", Call)
 
 
 def request_id_of(headers: Mapping[str, str]) -> str:
-    """The client's when it is a UUID, as the hub requires; else one of ours (D12)."""
+    """Returns the client's request id when it is a UUID, as the hub requires; else a new one."""
     given = headers.get("X-Request-Id", "")
     return given if REQUEST_ID.fullmatch(given) else str(uuid.uuid4())

@@ -1,6 +1,6 @@
-"""Tokens as the registry knows them: asked for once, remembered until a change is told (docs/adr/0008).
+"""Tokens as the registry knows them: asked for once, remembered until the registry reports a change (docs/adr/0008).
 
-The signature is ours to check; scopes, SIRET, end, blacklist, addresses and pace are the registry's to say.
+The gateway checks the signature; scopes, SIRET, end, blacklist, addresses and rate are the registry's to say.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ import msgspec
 from msgspec import Struct
 
 from bouquet_gateway.access.addresses import networks_of
-from bouquet_gateway.access.holders import Holder
-from bouquet_gateway.access.tokens import INTERNAL_ID, Carrier, Token, Tokens, shared
-from bouquet_gateway.errors.problems import Problem
+from bouquet_gateway.access.credentials import Credential
+from bouquet_gateway.access.tokens import INTERNAL_ID, Refusal, Token, Tokens, shared
 from bouquet_gateway.stores.single_flight import SingleFlight
 from bouquet_mesh.bus.api import Calling
 from bouquet_proto import registry_messages
@@ -39,12 +38,14 @@ _news = msgspec.json.Decoder(registry_messages.News)
 
 
 class _Known(Struct, frozen=True):
-    holder: Holder
+    """What the registry said of a token, and when it was asked."""
+
+    token: Token | Refusal
     asked_at: float
 
 
-class Registered:
-    """Holders by the registry's word: the last `max_known` in use. While it is silent, what is known stands for
+class RegistryClient:
+    """Tokens as the registry knows them: the last `max_known` in use. While it is silent, what is known stands for
     `patience_s`.
 
     It is asked again for a token in use after `refresh_s`, and nobody waits for it: so it learns that the token is
@@ -68,7 +69,7 @@ class Registered:
         self._max_known = max_known
         self._clock = clock
         self._known: OrderedDict[str, _Known] = OrderedDict()
-        self._flights: SingleFlight[Holder] = SingleFlight()
+        self._asking: SingleFlight[Token | Refusal] = SingleFlight()
         self._log = ""
         self._cursor = 0
         self._heard_at = -math.inf
@@ -77,21 +78,21 @@ class Registered:
     def ready(self) -> bool:
         return bool(self._log)
 
-    async def holder_of(self, carrier: Carrier, request_id: str, deadline: Deadline) -> Holder:
-        read = self._tokens.read(carrier)
+    async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
+        read = self._tokens.read(credential)
         if read is None or read.id == INTERNAL_ID:
-            return Problem("token_invalid")
+            return Refusal("token_invalid")
         known = self._known.get(read.id)
         if known is not None:
             self._known.move_to_end(read.id)
             if self._is_fresh(known):
-                return known.holder
+                return known.token
         until = min(deadline.at, Deadline.after(ASK_TIMEOUT_S).at)
         question = WhoIs(id=request_id, deadline=until, token=read.id)
-        asking = self._flights.start(read.id, lambda: self._ask(question))
+        answer = self._asking.start(read.id, lambda: self._ask(question))
         if known is not None and self._stands(known):
-            return known.holder
-        return await asyncio.shield(asking)
+            return known.token
+        return await asyncio.shield(answer)
 
     async def run(self) -> None:
         """Never ends by itself."""
@@ -112,20 +113,20 @@ class Registered:
     def _stands(self, known: _Known) -> bool:
         return self._silent_s <= SILENT_AFTER_S and self._clock() - known.asked_at < STANDS * self._refresh_s
 
-    async def _ask(self, question: WhoIs) -> Holder:
+    async def _ask(self, question: WhoIs) -> Token | Refusal:
         asked_at = self._clock()
         answer = _read(question.token, await self._bus.call(registry_messages.PROVIDER, question))
         if answer is None:
             known = self._known.get(question.token)  # unless a change was told meanwhile
-            return known.holder if known and self._silent_s <= self._patience_s else Problem("registry_unavailable")
-        holder, as_of = answer
+            return known.token if known and self._silent_s <= self._patience_s else Refusal("registry_unavailable")
+        token, as_of = answer
         if as_of >= self._cursor:  # else it may be older than a change that we have heard of
-            self._remember(question.token, _Known(holder, asked_at))
-        return holder
+            self._remember(question.token, _Known(token, asked_at))
+        return token
 
-    def _remember(self, token: str, known: _Known) -> None:
-        self._known[token] = known
-        self._known.move_to_end(token)
+    def _remember(self, id: str, known: _Known) -> None:
+        self._known[id] = known
+        self._known.move_to_end(id)
         if len(self._known) > self._max_known:
             self._known.popitem(last=False)
 
@@ -149,24 +150,24 @@ class Registered:
             log.error("registry silent", extra={"known_tokens": len(self._known), "patience_s": self._patience_s})
 
 
-def _read(token: str, reply: Reply) -> tuple[Holder, int] | None:
+def _read(token: str, reply: Reply) -> tuple[Token | Refusal, int] | None:
     match reply:
         case NotFound(reason=registry_messages.UNKNOWN, meta={registry_messages.AS_OF: int(as_of)}):
-            return Problem("token_invalid"), as_of
+            return Refusal("token_invalid"), as_of
         case Found(data=data):
             try:
                 held = _held.decode(data)
             except msgspec.DecodeError:
                 log.error("registry answer unreadable")
                 return None
-            return _holder(token, held), held.as_of
+            return _token(token, held), held.as_of
         case _:
             return None
 
 
-def _holder(token: str, held: registry_messages.Held) -> Token:
+def _token(id: str, held: registry_messages.Held) -> Token:
     return Token(
-        id=token,
+        id=id,
         scopes=shared(held.scopes),
         siret=held.siret,
         expires_at=held.expires_at,

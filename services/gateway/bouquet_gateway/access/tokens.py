@@ -1,13 +1,11 @@
-"""The callers' tokens: where a request carries one, what it says, and how one is made (http-contract §2.1, §2.2)."""
+"""The callers' tokens: what one says, how it is verified, and how it is made (http-contract §2.1)."""
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import lru_cache
-from hashlib import sha256
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Protocol, TypeAlias
 
 import msgspec
 from joserfc import jws
@@ -17,8 +15,10 @@ from msgspec import Meta as Limits
 from msgspec import Struct
 
 from bouquet_gateway.access.addresses import Networks
+from bouquet_gateway.access.credentials import Credential, hash_of
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
+from bouquet_proto.deadline import Deadline
 from bouquet_proto.names import GATEWAY_PREFIX
 
 Key: TypeAlias = OctKey | ECKey
@@ -31,9 +31,8 @@ KEY_BYTES = 32
 """What HS256 asks for (RFC 7518 §3.2)."""
 
 LEEWAY_S = 60.0
-"""Whoever signs a token may use it at once, though his clock is ahead of ours (RFC 7519 §4.1.5)."""
+"""A token may be used as soon as it is signed, though the signer's clock is ahead of this one (RFC 7519 §4.1.5)."""
 
-BEARER = re.compile(r"Bearer (\S.*)", re.DOTALL)
 INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
 DINUM = "13002526500013"
 """The SIRET of whoever calls with the internal id."""
@@ -56,11 +55,24 @@ class Token(Struct, frozen=True):
     """Where it may be used from; `None` is anywhere."""
 
 
-class Carrier(Struct, frozen=True):
-    """Where a request carries its token, and the token as it is written there."""
+class Refusal(Struct, frozen=True):
+    """Why a credential stands for no token: a reason of the failure table."""
 
-    place: Literal["bearer", "api_key", "query", "nowhere"] = "nowhere"
-    text: str = ""
+    reason: str
+
+
+class TokenSource(Protocol):
+    """Says what token a credential stands for."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether a token can be told from another yet."""
+
+    async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
+        """Expired and blacklisted tokens are tokens too."""
+
+    async def run(self) -> None:
+        """Keeps what is known of tokens fresh, for as long as it must be."""
 
 
 class _Claims(Struct, frozen=True):
@@ -72,20 +84,6 @@ class _Claims(Struct, frozen=True):
     roles: frozenset[str] = frozenset()
     """What older tokens have for scopes."""
     siret: str = ""
-
-
-def carrier_of(headers: Mapping[str, str], query: Callable[[], Mapping[str, str]]) -> Carrier:
-    """On every version, the first that is there: bearer, API key, query. `Bearer` is case-sensitive.
-
-    `query` is the server's own, parsed for this alone: the contract's `Query` forgets values as long as a token.
-    """
-    if bearer := BEARER.fullmatch(headers.get("Authorization", "")):
-        return Carrier("bearer", bearer[1])
-    if key := headers.get("X-Api-Key", ""):
-        return Carrier("api_key", key)
-    if token := query().get("token", ""):
-        return Carrier("query", token)
-    return Carrier()
 
 
 class Tokens:
@@ -109,17 +107,32 @@ class Tokens:
         self._clock = clock
         self._known: dict[bytes, Token] = {}
 
-    def read(self, carrier: Carrier) -> Token | None:
+    def read(self, credential: Credential) -> Token | None:
         """What a token says; `None` for what we did not sign, or not for today. Its expiry is not looked at."""
-        if not carrier.text:
+        if not credential.text:
             return None
-        digest = hash_of(carrier.text)
-        token = self._known.pop(digest, None) or _decode(carrier.text, self._keys)
+        digest = hash_of(credential.text)
+        token = self._known.pop(digest, None) or _decode(credential.text, self._keys)
         if token is not None:
             self._known[digest] = token  # the last of the dict is the last used
             if len(self._known) > self._max_known:
                 del self._known[next(iter(self._known))]
         return token if token is not None and token.not_before <= self._clock() + LEEWAY_S else None
+
+
+class ClaimedTokens:
+    """Tokens say themselves what they allow: whoever can sign one can do anything. For demos and sandboxes."""
+
+    ready = True
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
+        return self._tokens.read(credential) or Refusal("token_invalid")
+
+    async def run(self) -> None:
+        return
 
 
 def named_keys(jwks: Secret) -> tuple[tuple[str, Key], ...]:
@@ -196,7 +209,3 @@ def _key(secret: Secret) -> OctKey:
 def shared(scopes: frozenset[str]) -> frozenset[str]:
     """The same: a gateway remembers many tokens, with few sets of scopes among them."""
     return scopes
-
-
-def hash_of(text: str) -> bytes:
-    return sha256(text.encode(errors="surrogateescape")).digest()

@@ -6,24 +6,23 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from bouquet_gateway.http.app import make_app, make_own_app
+from bouquet_gateway.http.app import Parts, make_app, make_own_app
 from bouquet_gateway.http.server import serving
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.state import Gateway
 from bouquet_mesh.listen import can_listen
 
 
 @asynccontextmanager
-async def open_doors(gateway: Gateway, number: int) -> AsyncIterator[int]:
+async def open_doors(parts: Parts, number: int) -> AsyncIterator[int]:
     """Gives the port that callers know. `number`: of several processes on it, from 1; 0 is alone.
 
     Raises `SettingsError`. The own door, where one of several tells its own state, opens first and closes last.
     """
-    host, port = gateway.settings.host, gateway.settings.port
+    host, port = parts.settings.host, parts.settings.port
     async with AsyncExitStack() as stack:
         if number:
-            await stack.enter_async_context(serving(make_own_app(gateway), host, port + number))
-        yield await stack.enter_async_context(serving(make_app(gateway), host, port, reuse_port=number > 0))
+            await stack.enter_async_context(serving(make_own_app(parts), host, port + number))
+        yield await stack.enter_async_context(serving(make_app(parts), host, port, reuse_port=number > 0))
 
 
 async def find_free(settings: GatewaySettings) -> None:

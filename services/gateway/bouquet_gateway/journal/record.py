@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 from bouquet_gateway import metrics
-from bouquet_gateway.call import Journey
-from bouquet_gateway.errors.problems import Problem, code_of, row_of
+from bouquet_gateway.call import Call
+from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.journal.keys import Keys
 from bouquet_gateway.journal.sender import sending
 from bouquet_gateway.journal.spool import Spool, SpoolFull, open_spool
@@ -30,20 +30,20 @@ class Journal(Protocol):
     @property
     def is_full(self) -> bool: ...
 
-    def begin(self, journey: Journey) -> None:
-        """This call leaves a record. Raises `Problem` where it could not."""
+    def begin(self, call: Call) -> None:
+        """Says that the call leaves a record. Raises `Problem` where it could not."""
 
-    def end(self, journey: Journey, status: int) -> None:
+    def end(self, call: Call, status: int) -> None:
         """Writes the record of a call that was begun. Raises `Problem`."""
 
 
 class NoJournal:
     is_full = False
 
-    def begin(self, journey: Journey) -> None:
+    def begin(self, call: Call) -> None:
         pass
 
-    def end(self, journey: Journey, status: int) -> None:
+    def end(self, call: Call, status: int) -> None:
         pass
 
 
@@ -56,16 +56,16 @@ class SpooledJournal:
     def is_full(self) -> bool:
         return self._spool.is_full
 
-    def begin(self, journey: Journey) -> None:
+    def begin(self, call: Call) -> None:
         if self.is_full:
             raise Problem(FULL)
-        journey.is_recorded = True
+        call.is_recorded = True
 
-    def end(self, journey: Journey, status: int) -> None:
-        if not journey.is_recorded:
+    def end(self, call: Call, status: int) -> None:
+        if not call.is_recorded:
             return
         try:
-            self._spool.append(encode(record_of(journey, status, self._keys)))
+            self._spool.append(encode(record_of(call, status, self._keys)))
         except SpoolFull:
             metrics.JOURNAL_REFUSED.inc()
             raise Problem(FULL) from None
@@ -83,41 +83,31 @@ async def open_journal(folder: Path, max_bytes: int, keys: Keys, outbox: Outbox)
             yield SpooledJournal(spool, keys)
 
 
-def record_of(journey: Journey, status: int, keys: Keys) -> Access:
-    """What the hops learnt. Nothing that the caller wrote but a valid SIRET; of the person, a pseudonym."""
-    elapsed_s = time.perf_counter() - journey.began
+def record_of(call: Call, status: int, keys: Keys) -> Access:
+    """Holds nothing that the caller wrote but a valid SIRET; of the person, a pseudonym."""
+    elapsed_s = time.perf_counter() - call.began
     began_at = round(time.time() - elapsed_s, 3)
-    token, person, key = journey.token, journey.person, keys.at(began_at)
+    key = keys.at(began_at)
     return Access(
         id=secrets.token_hex(16),
         at=began_at,
-        outcome=_outcome(journey, status),
+        outcome=call.outcome or _outcome_of(status),
         status=status,
-        code=_code(journey),
-        operation=journey.operation,
-        habilitation=token.habilitation if token else "",
-        token=token.id if token else "",
-        recipient=journey.recipient,
-        provider=journey.provider,
-        regime=journey.regime,
-        cached=journey.cached_for_s is not None,
+        code=call.code,
+        operation=call.operation,
+        habilitation=call.habilitation,
+        token=call.token_id,
+        recipient=call.recipient,
+        provider=call.provider,
+        regime=call.regime,
+        cached=call.cached_for_s is not None,
         duration_ms=round(elapsed_s * 1000, 1),
         trace_id=spans.trace_id(),
-        person=pseudonym(key.secret, person) if person else "",
-        key=key.name if person else "",
+        person=pseudonym(key.secret, call.person) if call.person else "",
+        key=key.name if call.person else "",
     )
 
 
-def _outcome(journey: Journey, status: int) -> Outcome:
-    problem = journey.problem
-    if problem is None:
-        return "found" if status < 400 else "not_found" if status == 404 else "failed"  # a recorded case may be either
-    if problem.outcome:
-        return problem.outcome
-    return "refused" if journey.fault == "caller" else "failed"
-
-
-def _code(journey: Journey) -> str:
-    """Of the first of several errors."""
-    problem = journey.problem
-    return code_of(row_of(problem.reasons[0], journey.problems), problem.authority) if problem else ""
+def _outcome_of(status: int) -> Outcome:
+    """Where no failure was raised: a recorded case of a sandbox may have any status."""
+    return "found" if status < 400 else "not_found" if status == 404 else "failed"

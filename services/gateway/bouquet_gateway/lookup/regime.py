@@ -6,12 +6,14 @@ happen (§6.5), and who wins when both funds know the person (§6.6). Above all:
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from enum import StrEnum, auto
+from itertools import filterfalse
 
 import msgspec
 from msgspec import Struct
 
-from bouquet_gateway.lookup.identities import normalised
 from bouquet_proto.failures import FAILURES, Kind
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
@@ -25,6 +27,8 @@ from bouquet_proto.quotient_familial import (
     QuotientFamilial,
     Regimes,
 )
+
+NOT_ALPHANUMERIC = re.compile(r"[\W_]")
 
 
 class Outcome(StrEnum):
@@ -175,6 +179,16 @@ def _lists(reply: Reply, question: Question) -> bool:
     return any(
         person.sexe == who.sexe_etat_civil
         and person.date_naissance == who.date_naissance()
-        and normalised(person.nom_naissance or "") == normalised(who.nom_naissance)
+        and folded(person.nom_naissance or "") == folded(who.nom_naissance)
         for person in file.allocataires
     )
+
+
+def folded(name: str) -> str:
+    """Upper case, no accents, punctuation as spaces.
+
+    The journal's pseudonym drops the spaces too: there one person counted as two is the dearer error, here two persons
+    taken for one.
+    """
+    plain = "".join(filterfalse(unicodedata.combining, unicodedata.normalize("NFKD", name)))
+    return " ".join(NOT_ALPHANUMERIC.sub(" ", plain).upper().split())

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import msgspec
-from aiohttp import web
 from msgspec import Raw
 
-from bouquet_gateway.http.responses import json_bytes
 from bouquet_gateway.lookup.scope_filter import filter_data
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.paths import envelope_of
@@ -15,9 +13,8 @@ from bouquet_proto.messages import Recorded
 _envelope = msgspec.json.Decoder(dict[str, Raw])
 
 
-def render(case: Recorded, served: Served, scopes: frozenset[str]) -> web.Response:
-    body = _filtered(case, served, scopes) if case.status == 200 else case.body
-    return json_bytes(bytes(body), case.status)
+def body_of(case: Recorded, served: Served, scopes: frozenset[str]) -> bytes:
+    return bytes(_filtered(case, served, scopes) if case.status == 200 else case.body)
 
 
 def _filtered(case: Recorded, served: Served, scopes: frozenset[str]) -> Raw:

@@ -30,7 +30,7 @@ class Served(Struct, frozen=True, dict=True):
     authorities: Mapping[str, Authority]
     """By provider; several under a plan."""
     problems: Mapping[str, Failure]
-    shape: ReplySchema
+    reply_schema: ReplySchema
     status: str = ""
     """Under which its health is told; empty: it is not."""
 

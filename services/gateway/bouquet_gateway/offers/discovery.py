@@ -1,11 +1,11 @@
-"""Asks the allowed providers to describe themselves, and keeps what they said: a new worker needs no restart here."""
+"""Asks the allowed providers for their offers, and keeps what they answered: a new worker needs no restart here."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from bouquet_gateway import metrics
 from bouquet_gateway.offers.catalogue import Catalogue
@@ -29,15 +29,15 @@ class Discovery:
         self,
         bus: Calling,
         allowed: Iterable[str],
-        serve: Callable[[Catalogue], None],
         territories: Territories | None = None,
     ) -> None:
         self._bus = bus
         self._allowed = tuple(allowed)
         self._territories = territories or {}
-        self._serve = serve
         self._offers: dict[str, Offer] = {}
         self._asked = asyncio.Event()
+        self.catalogue = Catalogue()
+        """What is served now. A change of offers puts another in its place."""
         self.silent = set(self._allowed)
         """Those that did not answer when they were last asked."""
         for provider in self._allowed:
@@ -79,4 +79,4 @@ class Discovery:
         self._offers[provider] = offer
         metrics.OPERATIONS.labels(provider).set(len(offer.operations))
         log.info("offer heard", extra={"provider": provider, "operations": len(offer.operations)})
-        self._serve(Catalogue(self._offers[name] for name in self._allowed if name in self._offers))
+        self.catalogue = Catalogue(self._offers[name] for name in self._allowed if name in self._offers)

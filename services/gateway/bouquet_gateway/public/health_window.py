@@ -1,11 +1,12 @@
-"""How each resource fares, from how its callers' own calls have ended: nobody is probed, as one fund asked the State.
+"""How each resource fares, from how its callers' own calls have ended: no provider is probed, as one of them asked.
 
-Pure, and of one process: a gateway tells of the calls that it has carried itself.
+Of one process: a gateway knows the calls that it has carried itself.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Callable
 from datetime import datetime
 from typing import Literal, TypeAlias
 
@@ -13,15 +14,15 @@ from msgspec import Struct
 
 WINDOW_S = 600
 SLICE_S = 30
-"""The window moves on by so much at a time: it holds between nine and a half and ten minutes."""
+"""Step by which the window moves on: it holds between nine and a half and ten minutes."""
 TOO_MANY_OUTAGES = 0.10
-"""Of the window's calls, from which on a resource is down (http-contract §5.3)."""
+"""Share of the window's calls from which on a resource is down (http-contract §5.3)."""
 
-Word: TypeAlias = Literal["ok", "bad_gateway", "unknown", "maintenance"]
+State: TypeAlias = Literal["ok", "bad_gateway", "unknown", "maintenance"]
 
 
 class Slice(Struct):
-    """What was heard in one of them, `SLICE_S` long."""
+    """Calls of `SLICE_S` seconds."""
 
     number: int
     calls: int = 0
@@ -29,13 +30,13 @@ class Slice(Struct):
 
 
 class HealthWindow:
-    """One resource's. It holds one window, however many calls there were."""
+    """The last ten minutes of one resource. Its size does not grow with the number of calls."""
 
     def __init__(self) -> None:
         self._slices: deque[Slice] = deque(maxlen=WINDOW_S // SLICE_S)
         self.last_success: datetime | None = None
 
-    def hear(self, at: datetime, *, outage: bool) -> None:
+    def record(self, at: datetime, *, outage: bool) -> None:
         """`outage`: the call ended 502, 503 or 504."""
         number = _slice_of(at)
         if not self._slices or self._slices[-1].number < number:
@@ -46,9 +47,25 @@ class HealthWindow:
             self.last_success = at
 
     def counts(self, at: datetime) -> tuple[int, int]:
-        """Calls of the last ten minutes, and outages among them."""
+        """Returns the calls of the last ten minutes, and the outages among them."""
         recent = [one for one in self._slices if one.number > _slice_of(at) - WINDOW_S // SLICE_S]
         return sum(one.calls for one in recent), sum(one.outages for one in recent)
+
+
+class HealthWindows:
+    """By status name; as many as the offers name."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._windows: defaultdict[str, HealthWindow] = defaultdict(HealthWindow)
+
+    def record(self, status: str, outage: bool) -> None:
+        """Does nothing for a resource without status, whose name is empty."""
+        if status:
+            self._windows[status].record(self._clock(), outage=outage)
+
+    def of(self, status: str) -> HealthWindow:
+        return self._windows[status]
 
 
 class Circumstances(Struct, frozen=True, kw_only=True):
@@ -57,18 +74,18 @@ class Circumstances(Struct, frozen=True, kw_only=True):
     maintenance_until: datetime | None = None
     """When the window that is open ends."""
     just_reopened: bool = False
-    """A window has ended within the last ten minutes, and what was heard before may still be of it."""
+    """A window has ended within the last ten minutes, so that earlier calls may still be of it."""
     is_silent: bool = False
     """Its worker does not answer the gateway."""
 
 
-def judge(pulse: HealthWindow, circumstances: Circumstances, at: datetime) -> Word:
-    """Without calls a resource is well, as long as somebody is there to answer for it."""
+def judge(window: HealthWindow, circumstances: Circumstances, at: datetime) -> State:
+    """Without calls a resource is well, as long as a worker answers for it."""
     if circumstances.maintenance_until:
         return "maintenance"
     if circumstances.just_reopened:
         return "ok"
-    calls, outages = pulse.counts(at)
+    calls, outages = window.counts(at)
     if calls:
         return "bad_gateway" if outages >= calls * TOO_MANY_OUTAGES else "ok"
     return "unknown" if circumstances.is_silent else "ok"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeAlias, get_args
 
-from bouquet_gateway.public.health_window import Word
+from bouquet_gateway.public.health_window import State
 
 Json: TypeAlias = dict[str, Any]
 
@@ -15,7 +15,7 @@ STATUS: Json = {
     "type": "object",
     "required": ["status", "last_update"],
     "properties": {
-        "status": {"enum": list(get_args(Word))},
+        "status": {"enum": list(get_args(State))},
         "last_update": MOMENT,
         "last_ok_status": {
             "description": "Dernier appel abouti, nul s'il n'y en a pas eu depuis le démarrage",

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
-from aiohttp import web
 from msgspec import UNSET, Struct, UnsetType
 
 from bouquet_gateway import metrics
-from bouquet_gateway.access.addresses import is_in
-from bouquet_gateway.http.responses import json_of
-from bouquet_gateway.lookup.maintenance import PARIS, has_ended_since, open_until
+from bouquet_gateway.lookup.maintenance import PARIS, MaintenanceWindows, has_ended_since, open_until
 from bouquet_gateway.offers.catalogue import Watched
-from bouquet_gateway.public.health_window import WINDOW_S, Circumstances, Word, judge
-from bouquet_gateway.state import GATEWAY, Gateway
+from bouquet_gateway.offers.discovery import Discovery
+from bouquet_gateway.public.health_window import WINDOW_S, Circumstances, HealthWindows, State, judge
 
 
 class Status(Struct, frozen=True):
     """Times as ISO 8601, with milliseconds and offset."""
 
-    status: Word
+    status: State
     last_update: str
     last_ok_status: str | None | UnsetType = UNSET
     """When a call has last ended well; null when none has since this process began."""
@@ -33,55 +31,56 @@ class Ping(Struct, frozen=True):
     url: str
 
 
-async def pings(request: web.Request) -> web.Response:
-    """Every resource that has a status, and where it is told."""
-    origin = f"{_scheme(request)}://{request.host}"
-    names = sorted(request.app[GATEWAY].catalogue.watched)
-    return json_of([Ping(name, f"{origin}/api/{name}/ping") for name in names])
+class Pings:
+    def __init__(
+        self,
+        offers: Discovery,
+        health: HealthWindows,
+        windows: MaintenanceWindows,
+        clock: Callable[[], datetime],
+        *,
+        is_sandbox: bool,
+    ) -> None:
+        self._offers = offers
+        self._health = health
+        self._windows = windows
+        self._clock = clock
+        self._is_sandbox = is_sandbox
 
+    def all(self, origin: str) -> list[Ping]:
+        """Every resource that has a status, and where it is. `origin`: `https://host`, as the caller sees it."""
+        return [Ping(name, f"{origin}/api/{name}/ping") for name in sorted(self._offers.catalogue.watched)]
 
-async def ping(request: web.Request) -> web.Response:
-    gateway, name = request.app[GATEWAY], request.match_info["status"]
-    watched = gateway.catalogue.watched.get(name)
-    if watched is None:
-        return json_of({}, 404)
-    status = status_of(gateway, name, watched)
-    return json_of(status, 502 if status.status == "bad_gateway" else 200)
+    def status(self, name: str) -> Status | None:
+        """`None` for no resource's name."""
+        watched = self._offers.catalogue.watched.get(name)
+        return None if watched is None else self._status(name, watched)
 
+    def measure(self) -> None:
+        """Writes every status into the metrics."""
+        for name, watched in self._offers.catalogue.watched.items():
+            now = self._status(name, watched).status
+            for state in get_args(State):
+                metrics.RESOURCE_STATE.labels(name, state).set(state == now)
 
-def status_of(gateway: Gateway, name: str, watched: Watched) -> Status:
-    """In a sandbox, which asks nobody, all is always well."""
-    now = gateway.clock()
-    if gateway.settings.sandbox:
-        return Status("ok", _iso(now.astimezone(UTC)))
-    label, pulse = watched.authority.label, gateway.vitals[name]
-    until = open_until(gateway.windows, label, now)
-    circumstances = Circumstances(
-        maintenance_until=until,
-        just_reopened=has_ended_since(gateway.windows, label, now - timedelta(seconds=WINDOW_S), now),
-        is_silent=not gateway.discovery.silent.isdisjoint(watched.providers),
-    )
-    return Status(
-        judge(pulse, circumstances, now),
-        last_update=_iso(now),
-        last_ok_status=_iso(pulse.last_success) if pulse.last_success else None,
-        until=_iso(until.astimezone(PARIS)) if until else UNSET,
-    )
-
-
-def measure(gateway: Gateway) -> None:
-    """The same, for whoever reads the metrics."""
-    for name, watched in gateway.catalogue.watched.items():
-        told = status_of(gateway, name, watched).status
-        for word in get_args(Word):
-            metrics.RESOURCE_STATE.labels(name, word).set(word == told)
-
-
-def _scheme(request: web.Request) -> str:
-    """Our own proxies may say that the caller speaks TLS."""
-    told = request.headers.get("X-Forwarded-Proto", "")
-    believed = told in ("http", "https") and is_in(request.remote or "", request.app[GATEWAY].trusted_proxies)
-    return told if believed else request.scheme
+    def _status(self, name: str, watched: Watched) -> Status:
+        """In a sandbox, which asks no provider, all is always well."""
+        now = self._clock()
+        if self._is_sandbox:
+            return Status("ok", _iso(now.astimezone(UTC)))
+        label, window = watched.authority.label, self._health.of(name)
+        until = open_until(self._windows, label, now)
+        circumstances = Circumstances(
+            maintenance_until=until,
+            just_reopened=has_ended_since(self._windows, label, now - timedelta(seconds=WINDOW_S), now),
+            is_silent=not self._offers.silent.isdisjoint(watched.providers),
+        )
+        return Status(
+            judge(window, circumstances, now),
+            last_update=_iso(now),
+            last_ok_status=_iso(window.last_success) if window.last_success else None,
+            until=_iso(until.astimezone(PARIS)) if until else UNSET,
+        )
 
 
 def _iso(at: datetime) -> str:

@@ -1,4 +1,4 @@
-"""The same question asked twice at once is asked once: later callers join the first one's flight."""
+"""The same question asked twice at once is asked once: later callers wait for the first one's answer."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class SingleFlight(Generic[T]):
         self._tasks: dict[str, asyncio.Task[T]] = {}
 
     async def join(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
-        """The answer, and whether another caller had asked. A caller that goes away does not end it for the others."""
+        """Returns the answer, and whether another caller had asked. The question goes on when a caller goes away."""
         joined = key in self._tasks
         return await asyncio.shield(self.start(key, ask)), joined
 
     def start(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
-        """For whoever need not wait: the question, unless it is under way."""
+        """Asks the question, unless it is under way, for a caller that need not wait."""
         task = self._tasks.get(key)
         if task is None:
             task = asyncio.create_task(ask())

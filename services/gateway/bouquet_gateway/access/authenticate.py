@@ -1,0 +1,148 @@
+"""Hop 3: who asks. Credential → Token or Refusal → Requester.
+
+A credential is what a request carries; it stands for a token, or there is a reason why it does not; the requester is an
+administration whose token counts, or a citizen by the session that an administration forwards.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from bouquet_gateway.access.addresses import Networks, client_of, is_in
+from bouquet_gateway.access.credentials import Credential, credential_in_query, credential_of, hash_of
+from bouquet_gateway.access.rate_limit import RateLimiter
+from bouquet_gateway.access.sessions import Sessions, token_of
+from bouquet_gateway.access.tokens import Refusal, Token, TokenSource
+from bouquet_gateway.call import Call, HttpRequest
+from bouquet_gateway.errors.problems import Problem
+from bouquet_gateway.offers.catalogue import Match
+from bouquet_proto.deadline import Deadline
+from bouquet_proto.identity import Identite
+
+
+class Admission(Struct, frozen=True):
+    """A credential that passed the checks before routing, and what it stands for: a refusal waits for its turn in the
+    order of checks."""
+
+    credential: Credential
+    token: Token | Refusal
+    digest: str
+    """Stands for the caller where calls are told apart: hash of the token's id, or of what stands in a token's place.
+    Empty without a credential."""
+    is_counted: bool
+    """Whether the rate limit applies."""
+
+
+class Requester(Struct, frozen=True):
+    """Who asks, and what they may see."""
+
+    token: Token
+    digest: str
+    """That of the admission by which the requester came in."""
+    citizen: Identite | None = None
+    """Whom the question is about, when the requester is the citizen."""
+
+
+class Authenticate:
+    """Each method raises `Problem` for the first check that fails, in the order of http-contract §2.7."""
+
+    def __init__(
+        self,
+        tokens: TokenSource,
+        limiter: RateLimiter,
+        sessions: Sessions | None,
+        *,
+        exempt: frozenset[bytes] = frozenset(),
+        trusted_proxies: Networks = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`sessions` is `None` where no provider opens them; `exempt` are hashes of tokens that pass rows 1 to 3;
+        `clock` tells the seconds since the epoch."""
+        self._tokens = tokens
+        self._limiter = limiter
+        self._sessions = sessions
+        self._exempt = exempt
+        self._trusted_proxies = trusted_proxies
+        self._clock = clock
+
+    async def admit(
+        self, request: HttpRequest, call: Call, deadline: Deadline, *, is_counted: bool = True
+    ) -> Admission:
+        """Checks blacklist, address and rate limit, which come before the route."""
+        return await self._admit(credential_of(request), request, call, deadline, is_counted)
+
+    async def identify(
+        self, admission: Admission, match: Match, request: HttpRequest, call: Call, deadline: Deadline
+    ) -> Requester:
+        """On a FranceConnect path any bearer is a citizen's access token, even a JWT, and nothing else opens it."""
+        if not match.by_session:
+            return await self.identify_by_token(admission, request, call, deadline)
+        credential = admission.credential
+        if credential.place != "bearer" or self._sessions is None:
+            raise Problem("token_invalid")
+        session = await self._sessions.open(credential.text, match, call, deadline)
+        token = token_of(session, match.version)
+        _note(call, token)
+        return Requester(token, admission.digest, session.identity)
+
+    async def identify_by_token(
+        self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
+    ) -> Requester:
+        """Where the first credential is no token of ours, one in the query will do. It counts from then on."""
+        if isinstance(admission.token, Refusal) and admission.credential.place != "query":
+            credential = credential_in_query(request.raw_query)
+            if credential.text:
+                admission = await self._admit(credential, request, call, deadline, admission.is_counted)
+        match admission.token:
+            case Refusal(reason=reason):
+                raise Problem(reason)
+            case token if token.expires_at <= self._clock():
+                raise Problem("token_expired")
+            case token:
+                return Requester(token, admission.digest)
+
+    async def _admit(
+        self, credential: Credential, request: HttpRequest, call: Call, deadline: Deadline, is_counted: bool
+    ) -> Admission:
+        token = await self._tokens.token_of(credential, call.request_id, deadline)
+        _note(call, token)
+        admission = Admission(credential, token, _digest(credential, token), is_counted)
+        if self._exempt and hash_of(credential.text) in self._exempt:
+            return admission
+        if isinstance(token, Token):
+            self._check_standing(token, request)
+        if is_counted:
+            await self._count(admission, call)
+        return admission
+
+    def _check_standing(self, token: Token, request: HttpRequest) -> None:
+        """Most tokens may be used from anywhere, and then nobody looks where a call comes from."""
+        if token.blacklisted_at is not None and token.blacklisted_at <= self._clock():
+            raise Problem("token_blacklisted")
+        if token.networks is None:
+            return
+        address = client_of(request.peer, request.forwarded_for, self._trusted_proxies)
+        if not is_in(address, token.networks):
+            raise Problem("ip_forbidden")
+
+    async def _count(self, admission: Admission, call: Call) -> None:
+        """Counted before authentication: bad calls count too, and a call without a credential does not. Version 2 has a
+        budget of its own (http-contract §4)."""
+        per_minute = admission.token.calls_per_minute if isinstance(admission.token, Token) else 0
+        allowance = await self._limiter.hit(admission.digest, per_minute, group=call.envelope)
+        call.rate_limit = allowance.headers()
+        if not allowance.allowed:
+            raise Problem("too_many_requests")
+
+
+def _note(call: Call, token: Token | Refusal) -> None:
+    call.token_id, call.habilitation = (token.id, token.habilitation) if isinstance(token, Token) else ("", "")
+
+
+def _digest(credential: Credential, token: Token | Refusal) -> str:
+    if not credential.text:
+        return ""
+    return hash_of(token.id if isinstance(token, Token) else credential.text).hex()

@@ -1,0 +1,138 @@
+"""What answers each route: a request's plain parts go to the room that knows, and its answer becomes a response."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from bouquet_gateway.access.addresses import Networks, is_in
+from bouquet_gateway.access.authenticate import Authenticate
+from bouquet_gateway.call import CALL, HttpRequest
+from bouquet_gateway.http.responses import json_bytes, json_of
+from bouquet_gateway.journal.record import Journal
+from bouquet_gateway.lookup.answer import Lookups
+from bouquet_gateway.paths import READING, Envelope
+from bouquet_gateway.public.documents import Documents
+from bouquet_gateway.public.pings import Pings
+from bouquet_gateway.public.readiness import Readiness
+from bouquet_mesh.observe.metrics import exposition
+from bouquet_proto.deadline import Deadline
+
+OPENAPI: dict[str, Envelope | None] = {
+    "/api/openapi.json": None,
+    "/api/open-api.yml": "v2",
+    "/api/open-api-v2.yml": "v2",
+    "/api/france-connect/open-api.yml": "v2",
+    "/api/open-api-v3.yml": "v3",
+}
+"""The whole OpenAPI document, and the parts of it where the reference has its documents (http-contract §5.4): JSON is
+YAML."""
+
+
+def parts_of(request: web.Request) -> HttpRequest:
+    url, headers = request.rel_url, request.headers
+    return HttpRequest(
+        method=request.method,
+        raw_path=url.raw_path,
+        raw_query=url.raw_query_string,
+        authorization=headers.get("Authorization", ""),
+        api_key=headers.get("X-Api-Key", ""),
+        peer=request.remote or "",
+        forwarded_for=headers.getall("X-Forwarded-For", ()),
+        no_cache=headers.get("Cache-Control") == "no-cache",
+    )
+
+
+class LookupEndpoint:
+    """Every path that workers offer: a document, for anybody, or data."""
+
+    def __init__(self, lookups: Lookups, documents: Documents, journal: Journal) -> None:
+        self._lookups = lookups
+        self._documents = documents
+        self._journal = journal
+
+    async def get(self, request: web.Request) -> web.Response:
+        call = request[CALL]
+        document = self._documents.offered(call.path)
+        if document is not None and request.method in READING:
+            return json_bytes(document)
+        self._journal.begin(call)
+        answer = await self._lookups.answer(parts_of(request), call)
+        return json_bytes(answer.body, answer.status)
+
+
+class IntrospectionEndpoint:
+    """The caller's own token, never throttled (http-contract §2.5)."""
+
+    def __init__(self, authenticate: Authenticate, journal: Journal, deadline_s: float) -> None:
+        self._authenticate = authenticate
+        self._journal = journal
+        self._deadline_s = deadline_s
+
+    async def get(self, request: web.Request) -> web.Response:
+        call, parts = request[CALL], parts_of(request)
+        call.operation = "introspect"
+        self._journal.begin(call)
+        deadline = Deadline.after(self._deadline_s)
+        admission = await self._authenticate.admit(parts, call, deadline, is_counted=False)
+        requester = await self._authenticate.identify_by_token(admission, parts, call, deadline)
+        call.reached_data = True
+        return json_of({"_id": requester.token.id, "name": "", "scopes": sorted(requester.token.scopes)})
+
+
+class DocumentEndpoints:
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+
+    async def openapi(self, request: web.Request) -> web.Response:
+        return json_of(self._documents.openapi(OPENAPI[request.path]))
+
+    async def errors(self, request: web.Request) -> web.Response:
+        """The error nomenclature, whole or of `operation_id`."""
+        return json_of({"errors": self._documents.errors(request.query.get("operation_id", ""))})
+
+
+class PingEndpoints:
+    def __init__(self, pings: Pings, trusted_proxies: Networks) -> None:
+        self._pings = pings
+        self._trusted_proxies = trusted_proxies
+
+    async def gateway(self, _: web.Request) -> web.Response:
+        return json_of("pong")
+
+    async def all(self, request: web.Request) -> web.Response:
+        return json_of(self._pings.all(f"{self._scheme(request)}://{request.host}"))
+
+    async def one(self, request: web.Request) -> web.Response:
+        status = self._pings.status(request.match_info["status"])
+        if status is None:
+            return json_of({}, 404)
+        return json_of(status, 502 if status.status == "bad_gateway" else 200)
+
+    def _scheme(self, request: web.Request) -> str:
+        """A trusted proxy may say that the caller speaks TLS."""
+        forwarded = request.headers.get("X-Forwarded-Proto", "")
+        is_believed = forwarded in ("http", "https") and is_in(request.remote or "", self._trusted_proxies)
+        return forwarded if is_believed else request.scheme
+
+
+class HealthEndpoints:
+    """For those that watch the process."""
+
+    def __init__(self, readiness: Readiness, measure: Callable[[], None]) -> None:
+        """`measure` writes into the metrics what is only known when asked."""
+        self._readiness = readiness
+        self._measure = measure
+
+    async def livez(self, _: web.Request) -> web.Response:
+        return json_of({"status": "alive"})
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        waiting = self._readiness.lacking()
+        return json_of({"status": "waiting", "for": waiting}, 503) if waiting else json_of({"status": "ready"})
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        self._measure()
+        body, content_type = exposition(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})

@@ -1,0 +1,142 @@
+"""What surrounds every endpoint: hop 1 (request id, span, metrics, headers), the journal's record, hop 2 (errors)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+from opentelemetry.trace import SpanKind, StatusCode
+
+from bouquet_gateway import metrics
+from bouquet_gateway.call import CALL, Call, request_id_of
+from bouquet_gateway.errors.problems import Problem, code_of, render, retry_after, row_of
+from bouquet_gateway.http.connection import NAME
+from bouquet_gateway.http.responses import json_bytes
+from bouquet_gateway.journal.record import Journal
+from bouquet_gateway.paths import envelope_of, tidy
+from bouquet_mesh.observe import logs, request_context, spans
+from bouquet_proto.failures import FAILURES
+from bouquet_proto.offer import Retirement
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+EARLY = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
+"""Answered before routing, and so in v2's form under `/api/v2/` alone (http-contract §3.1)."""
+
+
+@web.middleware
+async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Hop 1: the request's id, its root span, its metrics, and the headers that every answer carries."""
+    path = tidy(request.path)
+    call = Call(request_id_of(request.headers), envelope_of(path), path)
+    request[CALL] = call
+    token = request_context.request_id.set(call.request_id)
+    attributes = {"http.request.method": request.method, "url.scheme": request.scheme}
+    try:
+        with spans.span(request.method, SpanKind.SERVER, attributes, request.headers) as span:
+            response = await handler(request)
+            if call.route:
+                span.update_name(f"{request.method} {call.route}")
+                span.set_attribute("http.route", call.route)
+            span.set_attribute("http.response.status_code", response.status)
+            if response.status >= 500:
+                span.set_status(StatusCode.ERROR)
+            operation = call.operation or "none"
+            elapsed_s = time.perf_counter() - call.began
+            log.info(
+                "request answered",
+                extra={
+                    "operation": operation,
+                    "status": response.status,
+                    "duration_ms": round(elapsed_s * 1000, 1),
+                    "cached": call.cached_for_s is not None,
+                },
+            )
+    finally:
+        request_context.request_id.reset(token)
+    metrics.requests(operation, call.version, response.status, call.fault).inc()
+    metrics.request_seconds(operation).observe(elapsed_s, spans.exemplar(span))
+    if call.waited_s:
+        metrics.OVERHEAD_SECONDS.observe(elapsed_s - call.waited_s)
+    response.headers.update(_headers(call))
+    return response
+
+
+def recorded(journal: Journal) -> Middleware:
+    """Beside the hops: the record of the call, before its answer leaves."""
+
+    @web.middleware
+    async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        try:
+            journal.end(request[CALL], response.status)
+        except Problem as problem:
+            return _error(request, problem)
+        return response
+
+    return record
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Hop 2: the one place where a failure becomes an HTTP error."""
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return _error(request, problem)
+    except web.HTTPNotFound:  # aiohttp's own, of a target that is no path: `*`, a host, a line break
+        return _error(request, Problem("unknown_route"))
+    except Exception as error:
+        log.error("gateway bug", extra={"error": type(error).__name__, "at": logs.where(error)})
+        return _error(request, Problem("internal"))
+
+
+def _error(request: web.Request, problem: Problem) -> web.Response:
+    call = request[CALL]
+    _note(call, problem)
+    for reason in problem.reasons:
+        metrics.problems(reason if reason in FAILURES else "own", row_of(reason, call.failures).fault).inc()
+    v3_anyway = EARLY.issuperset(problem.reasons) and "/api/v2/" not in request.path
+    status, body = render(problem, call.failures, "v3" if v3_anyway else call.envelope)
+    response = json_bytes(body, status)
+    if (seconds := retry_after(problem, call.failures)) is not None:
+        response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+def _note(call: Call, problem: Problem) -> None:
+    row = row_of(problem.reasons[0], call.failures)
+    call.code = code_of(row, problem.authority)
+    call.outcome = problem.outcome or ("refused" if row.fault == "caller" else "failed")
+    call.fault = "" if problem.outcome == "not_found" else row.fault
+
+
+def _headers(call: Call) -> dict[str, str]:
+    headers = {"X-Request-Id": call.request_id, "Server": NAME, **call.rate_limit}
+    if call.reached_data:
+        hit = call.cached_for_s is not None
+        headers["X-Response-Cached"] = "true" if hit else "false"
+        headers["X-Cache-Expires-in"] = str(call.cached_for_s) if hit else ""
+    if call.retirement:
+        headers |= _retirement_headers(call.retirement)
+    return headers
+
+
+def _retirement_headers(retirement: Retirement) -> dict[str, str]:
+    """`Deprecation` by RFC 9745 (a date as `@` and epoch seconds), `Sunset` by RFC 8594 (an HTTP date)."""
+    headers = {"Deprecation": f"@{int(_midnight(retirement.deprecated_on).timestamp())}"}
+    if retirement.sunset_on:
+        headers["Sunset"] = f"{_midnight(retirement.sunset_on):%a, %d %b %Y %H:%M:%S} GMT"
+    if retirement.successor:
+        headers["Link"] = f'<{retirement.successor}>; rel="successor-version"'
+    return headers
+
+
+def _midnight(day: str) -> datetime:
+    return datetime.fromisoformat(day).replace(tzinfo=UTC)

@@ -1,0 +1,57 @@
+"""Hop 4: from a request's path to the operation that answers it."""
+
+from __future__ import annotations
+
+from bouquet_gateway.access.credentials import Credential
+from bouquet_gateway.access.tokens import Token
+from bouquet_gateway.call import HttpRequest
+from bouquet_gateway.errors.problems import Problem
+from bouquet_gateway.offers.catalogue import Match, Naming, Served
+from bouquet_gateway.offers.discovery import Discovery
+from bouquet_gateway.paths import READING
+from bouquet_proto.query import Query
+
+ENCODED_SLASH = "%2F"
+"""Part of a name (RFC 3986 §2.2): a proxy that guards a path takes it for no slash, so neither does the gateway."""
+
+REMOVED = {
+    "/api/impots/svair": "gone_tax_notice",
+    "/api/v2/avis-imposition": "gone_tax_notice",
+    "/api/caf/famille": "gone_first_quotient",
+    "/api/v2/composition-familiale": "gone_first_quotient",
+}
+"""Paths that the contract has withdrawn (http-contract §1.3). An offer that still serves one comes first."""
+
+
+def match_path(offers: Discovery, request: HttpRequest, path: str, credential: Credential, query: Query) -> Match:
+    """`path` is tidy. Raises `Problem` for a path that leads nowhere."""
+    if ENCODED_SLASH in request.raw_path.upper():
+        raise Problem("unknown_route")
+    is_reading = request.method in READING
+    match = offers.catalogue.match(path, _naming(credential, query)) if is_reading else None
+    if match is not None:
+        return match
+    if path in REMOVED:
+        raise Problem(REMOVED[path])
+    if offers.complete or not is_reading:
+        raise Problem("unknown_route")
+    raise Problem("bus_unavailable")  # perhaps the path of a worker whose offer has not come yet
+
+
+def _naming(credential: Credential, query: Query) -> Naming:
+    """A blank INE names nobody."""
+    ine = query.scalar("ine")
+    return Naming(by_session=credential.place == "bearer", by_ine=bool(ine.strip() if isinstance(ine, str) else ine))
+
+
+def require_scope(token: Token, scopes: frozenset[str] | tuple[str, ...]) -> None:
+    """One of them is enough. Raises `Problem`."""
+    if token.scopes.isdisjoint(scopes):
+        raise Problem("insufficient_scopes")
+
+
+def require_version(match: Match) -> Served:
+    """Raises `Problem` where the resource exists, but not in the version of the path."""
+    if match.served is None:
+        raise Problem("unknown_version", values={"version": match.version})
+    return match.served

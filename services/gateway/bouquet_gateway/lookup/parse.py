@@ -1,0 +1,47 @@
+"""Hop 5: from a query string to whom a lookup is for, whom it is about, and its parameters."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import msgspec
+from msgspec import Struct
+
+from bouquet_gateway.errors.problems import Problem
+from bouquet_gateway.offers.catalogue import Served
+from bouquet_gateway.paths import Envelope
+from bouquet_proto.identity import MODALITIES, Identite, Identity
+from bouquet_proto.messages import Parameter
+from bouquet_proto.query import Query
+from bouquet_proto.rules import Refusals, apply, is_siret, objections
+
+
+class Parsed(Struct, frozen=True):
+    """A question whose parameters passed the rules."""
+
+    identity: Identity
+    parameters: dict[str, Parameter]
+
+
+def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
+    """Mandatory from v3 on; v2 defaults to `siret`, the habilitation's own (http-contract §1.5.1). Raises `Problem`."""
+    recipient = query.scalar("recipient")
+    if recipient is None and envelope == "v2":
+        recipient = siret
+    if not isinstance(recipient, str) or not is_siret(recipient):
+        raise Problem("00210")
+    return recipient
+
+
+def parse(served: Served, query: Query, today: date, citizen: Identite | None) -> Parsed | Refusals:
+    """`citizen` is whom the question is about, where a session says so."""
+    if citizen is not None and (codes := objections(served.operation.pivot, citizen, today)):
+        return Refusals(codes)
+    values = apply(served.operation.checks, query, today)
+    if isinstance(values, Refusals):
+        return values
+    if citizen is not None:
+        return Parsed(citizen, values)
+    modality = MODALITIES[served.operation.modality]
+    others = values.keys() - set(modality.__struct_fields__)
+    return Parsed(msgspec.convert(values, modality), {name: values[name] for name in others})

@@ -1,0 +1,28 @@
+"""Whether a gateway can answer lookups."""
+
+from __future__ import annotations
+
+from bouquet_gateway.access.tokens import TokenSource
+from bouquet_gateway.journal.record import Journal
+from bouquet_gateway.offers.discovery import Discovery
+from bouquet_mesh.bus.api import Calling
+
+
+class Readiness:
+    """Ready when calls can be carried and recorded, tokens told apart, and at least one provider has sent its offer."""
+
+    def __init__(self, bus: Calling, offers: Discovery, tokens: TokenSource, journal: Journal) -> None:
+        self._bus = bus
+        self._offers = offers
+        self._tokens = tokens
+        self._journal = journal
+
+    def lacking(self) -> list[str]:
+        """Names what the gateway waits for; empty when it is ready."""
+        missing = {
+            "bus": not self._bus.ready,
+            "offers": not self._offers.catalogue.offers,
+            "registry": not self._tokens.ready,
+            "journal": self._journal.is_full,
+        }
+        return [name for name, lacks in missing.items() if lacks]

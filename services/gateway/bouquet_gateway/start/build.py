@@ -1,0 +1,129 @@
+"""Builds the parts of a gateway from its settings; those that keep themselves fresh do so for the life of a context."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from bouquet_gateway.access.authenticate import Authenticate
+from bouquet_gateway.access.open_counters import open_counters
+from bouquet_gateway.access.rate_limit import RateLimiter
+from bouquet_gateway.access.registry_client import RegistryClient
+from bouquet_gateway.access.sessions import Sessions
+from bouquet_gateway.access.tokens import ClaimedTokens, Tokens, TokenSource, named_keys
+from bouquet_gateway.http.app import Parts
+from bouquet_gateway.journal.record import Journal, NoJournal, open_journal
+from bouquet_gateway.load.bulkheads import Bulkheads
+from bouquet_gateway.lookup.answer import Lookups
+from bouquet_gateway.lookup.answer_cache import AnswerCache
+from bouquet_gateway.lookup.ask import Providers
+from bouquet_gateway.lookup.in_flight import InFlight
+from bouquet_gateway.lookup.maintenance import PARIS, parse_windows
+from bouquet_gateway.lookup.regime_hints import RegimeHints
+from bouquet_gateway.offers.discovery import Discovery
+from bouquet_gateway.public.documents import Documents
+from bouquet_gateway.public.health_window import HealthWindows
+from bouquet_gateway.public.pings import Pings
+from bouquet_gateway.public.readiness import Readiness
+from bouquet_gateway.settings import GatewaySettings
+from bouquet_gateway.stores.open_cache import open_cache
+from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.outbox.api import Outbox
+from bouquet_mesh.settings import SettingsError
+from bouquet_mesh.tasks import alongside
+from bouquet_proto import france_connect_session
+from bouquet_proto.names import GATEWAY_PREFIX
+
+FIRST_OFFERS_S = 3.0
+"""How long a starting gateway waits for the providers' first answers."""
+
+
+def paris_now() -> datetime:
+    """ "Now" and "today" of every rule of the contract."""
+    return datetime.now(PARIS)
+
+
+@asynccontextmanager
+async def opened(
+    settings: GatewaySettings,
+    bus: Calling,
+    outbox: Outbox | None = None,
+    *,
+    clock: Callable[[], datetime] = paris_now,
+    epoch_s: Callable[[], float] = time.time,
+) -> AsyncIterator[Parts]:
+    """Gives the parts of a gateway, once the providers have been asked for their offers. Its journal goes by `outbox`.
+
+    `clock` is that of the contract's rules, `epoch_s` that of the rate limits. Raises `SettingsError`.
+    """
+    secret, windows = settings.cache_secret(), parse_windows(settings.maintenance)
+    calls = Bulkheads(bus, settings.max_calls_per_provider)
+    async with (
+        open_cache(settings.cache_url, secret, settings.cache_max_items, settings.cache_max_bytes) as cache,
+        open_counters(settings.cache_url) as counters,
+        _journal(settings, outbox) as journal,
+    ):
+        offers = Discovery(calls, settings.providers, settings.bounds())
+        tokens = _tokens(settings, calls)
+        health = HealthWindows(clock)
+        has_sessions = france_connect_session.PROVIDER in settings.providers
+        authenticate = Authenticate(
+            tokens,
+            RateLimiter(counters, limit=settings.calls_per_second, clock=epoch_s),
+            Sessions(calls, health.record) if has_sessions else None,
+            exempt=settings.exempt(),
+            trusted_proxies=settings.proxies(),
+        )
+        answers = AnswerCache(cache, secret)
+        hints = RegimeHints(cache, secret)
+        lookups = Lookups(
+            offers=offers,
+            authenticate=authenticate,
+            in_flight=InFlight(cache, secret, settings.deadline_s),
+            cache=answers,
+            providers=Providers(calls, answers, hints, settings.hedge_timing(), health.record),
+            windows=windows,
+            clock=clock,
+            deadline_s=settings.deadline_s,
+            is_sandbox=settings.sandbox,
+        )
+        async with alongside(offers.run()), alongside(tokens.run()):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(offers.asked_once(), FIRST_OFFERS_S)
+            yield Parts(
+                settings=settings,
+                authenticate=authenticate,
+                lookups=lookups,
+                documents=Documents(offers),
+                pings=Pings(offers, health, windows, clock, is_sandbox=settings.sandbox),
+                readiness=Readiness(calls, offers, tokens, journal),
+                journal=journal,
+            )
+
+
+def _tokens(settings: GatewaySettings, bus: Calling) -> TokenSource:
+    keys, most = named_keys(settings.token_keys), settings.known_tokens
+    tokens = Tokens(settings.token_key, named_keys=keys, max_known=most)
+    if settings.tokens_from == "claims":
+        return ClaimedTokens(tokens)
+    patience_s, refresh_s = settings.registry_patience_s, settings.registry_refresh_s
+    return RegistryClient(tokens, bus, patience_s=patience_s, refresh_s=refresh_s, max_known=most)
+
+
+@asynccontextmanager
+async def _journal(settings: GatewaySettings, outbox: Outbox | None) -> AsyncIterator[Journal]:
+    if not settings.has_journal:
+        yield NoJournal()
+        return
+    assert outbox is not None, "a journal needs its outbox"
+    folder, max_bytes = Path(settings.journal_spool), settings.journal_spool_max_bytes
+    async with AsyncExitStack() as stack:
+        try:
+            journal = await stack.enter_async_context(open_journal(folder, max_bytes, settings.pseudonyms(), outbox))
+        except OSError as error:
+            raise SettingsError([f"{GATEWAY_PREFIX}JOURNAL_SPOOL: cannot be written ({error.strerror})"]) from None
+        yield journal

@@ -1,0 +1,145 @@
+"""From what a request carries to who asks (http-contract §2.2, §2.7, §4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bouquet_gateway.access.authenticate import Admission, Authenticate, Requester
+from bouquet_gateway.access.credentials import Credential, credential_of
+from bouquet_gateway.access.rate_limit import MemoryCounters, RateLimiter
+from bouquet_gateway.access.tokens import ClaimedTokens, Refusal, Tokens, issue
+from bouquet_gateway.call import Call, HttpRequest
+from bouquet_gateway.errors.problems import Problem
+from bouquet_mesh.secret import Secret
+from bouquet_proto.deadline import Deadline
+
+KEY = Secret("k" * 32)
+ID = "6f1ed002-ab55-4b31-8f1c-0242ac120002"
+NOW = 1_800_000_000.0
+
+
+def request(bearer: str = "", api_key: str = "", query: str = "", authorization: str = "") -> HttpRequest:
+    return HttpRequest(
+        method="GET",
+        raw_path="/",
+        raw_query=query,
+        authorization=f"Bearer {bearer}" if bearer else authorization,
+        api_key=api_key,
+        peer="127.0.0.1",
+        forwarded_for=(),
+        no_cache=False,
+    )
+
+
+def issued(expires_at: float = NOW + 60, id: str = ID) -> str:
+    return issue(KEY, ["a_scope"], expires_at=int(expires_at), token_id=id)
+
+
+def authenticate(now: float = NOW, **options: Any) -> Authenticate:
+    limiter = RateLimiter(MemoryCounters(), limit=1000, clock=lambda: NOW)
+    return Authenticate(ClaimedTokens(Tokens(KEY)), limiter, None, clock=lambda: now, **options)
+
+
+async def admitted(request: HttpRequest) -> Admission:
+    return await authenticate().admit(request, Call("a request", "v3"), Deadline.after(5))
+
+
+async def identified(request: HttpRequest, now: float = NOW) -> Requester:
+    room, call, deadline = authenticate(now), Call("a request", "v3"), Deadline.after(5)
+    return await room.identify_by_token(await room.admit(request, call, deadline), request, call, deadline)
+
+
+def test_the_bearer_comes_first_then_the_key_then_the_query() -> None:
+    assert credential_of(request("one", "two", "token=three")) == Credential("bearer", "one")
+    assert credential_of(request("", "two", "token=three")) == Credential("api_key", "two")
+    assert credential_of(request("", "", "token=three")) == Credential("query", "three")
+    assert credential_of(request()) == Credential("nowhere", "")
+
+
+@pytest.mark.parametrize("value", ["bearer one", "Basic one", "Bearer", "Bearer ", "Bearerone", "one"])
+def test_an_authorization_that_is_not_a_bearer_counts_as_absent(value: str) -> None:
+    assert credential_of(request(authorization=value, api_key="two")).text == "two"
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("a=1&token=x&token=y", "x"),
+        ("%74oken=x%2By+z", "x+y z"),
+        ("token=", ""),
+        ("token=&token=x", ""),
+        ("token", ""),
+        ("token[]=x", ""),
+        ("xtoken=x", ""),
+    ],
+)
+def test_the_first_token_of_a_query_is_read_decoded(query: str, text: str) -> None:
+    assert credential_of(request(query=query)).text == text
+
+
+def test_a_token_fits_in_a_query() -> None:
+    text = issue(KEY, ["a_scope_of_some_length"] * 20, expires_at=int(NOW) + 1)
+    assert credential_of(request(query=f"token={text}")).text == text
+
+
+async def test_a_token_counts_until_its_end() -> None:
+    assert (await identified(request(issued(NOW + 1)))).token.id == ID
+    with pytest.raises(Problem, match="token_expired"):
+        await identified(request(issued(NOW + 1)), now=NOW + 1)
+
+
+async def test_a_token_that_is_remembered_still_expires() -> None:
+    now = [NOW]
+    limiter = RateLimiter(MemoryCounters(), limit=1000, clock=lambda: NOW)
+    room = Authenticate(ClaimedTokens(Tokens(KEY)), limiter, None, clock=lambda: now[0])
+    carried, call, deadline = request(issued()), Call("a request", "v3"), Deadline.after(5)
+    admission = await room.admit(carried, call, deadline)
+    await room.identify_by_token(admission, carried, call, deadline)
+    now[0] += 60
+    with pytest.raises(Problem, match="token_expired"):
+        await room.identify_by_token(admission, carried, call, deadline)
+
+
+async def test_what_is_no_token_waits_for_its_turn_to_be_refused() -> None:
+    assert (await admitted(request("no token"))).token == Refusal("token_invalid")
+    with pytest.raises(Problem, match="token_invalid"):
+        await identified(request("no token"))
+
+
+async def test_a_requester_found_in_the_query_is_known_by_that_token() -> None:
+    behind = await identified(request("no token", query=f"token={issued()}"))
+    assert behind == await identified(request(issued()))
+
+
+async def test_a_call_is_noted_as_that_of_the_token_which_counts() -> None:
+    carried, call, deadline = request("no token", query=f"token={issued()}"), Call("a request", "v3"), Deadline.after(5)
+    room = authenticate()
+    admission = await room.admit(carried, call, deadline)
+    assert call.token_id == ""
+    await room.identify_by_token(admission, carried, call, deadline)
+    assert call.token_id == ID
+
+
+async def test_one_token_has_one_digest_wherever_it_is_carried() -> None:
+    text = issued()
+    assert (await admitted(request(text))).digest == (await admitted(request(api_key=text))).digest
+
+
+async def test_two_strings_of_one_token_share_a_digest() -> None:
+    assert (await admitted(request(issued()))).digest == (await admitted(request(issued(NOW + 90)))).digest
+
+
+async def test_a_string_that_is_no_token_has_a_digest_of_its_own() -> None:
+    assert (await admitted(request("x"))).digest != (await admitted(request("y"))).digest
+
+
+async def test_a_digest_shows_neither_id_nor_token() -> None:
+    digest = (await admitted(request(issued()))).digest
+    assert len(digest) == 64
+    assert ID not in digest
+
+
+async def test_a_call_without_a_credential_has_no_digest() -> None:
+    assert (await admitted(request())).digest == ""
