@@ -69,7 +69,8 @@ def _settings(node: ast.ClassDef) -> Iterator[Setting]:
 
 
 def _kind(annotation: ast.expr) -> str:
-    return ast.unparse(annotation).replace("tuple[str, ...]", "list").replace("|", "or")
+    kind = re.sub(r"^Annotated\[(\w+), .*\]$", r"\1", ast.unparse(annotation))
+    return kind.replace("tuple[str, ...]", "list").replace("|", "or")
 
 
 def _default(value: ast.expr | None) -> str:

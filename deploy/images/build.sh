@@ -2,6 +2,7 @@
 # Builds images: all of them, or those named.
 #
 #     deploy/images/build.sh [gateway|registry|simulators|PROVIDER …]
+#     deploy/images/build.sh --list      prints their names and tags, and builds nothing
 #
 # REGISTRY   where they will live; registry.example.org by default
 # VERSION    their tag; the gateway's version by default
@@ -14,10 +15,17 @@ distribution() { echo "bouquet-$1" | tr _ -; }
 providers=$(grep -l '"bouquet.workers"' services/providers/*/pyproject.toml | cut -d/ -f3)
 version=${VERSION:-$(sed -n 's/^version = "\(.*\)"/\1/p' services/gateway/pyproject.toml)}
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
+all="gateway registry simulators $providers"
+image() { echo "${REGISTRY:-registry.example.org}/$(distribution "$1"):$version"; }
+
+if [ "${1:-}" = --list ]; then
+    for name in $all; do image "$name"; done
+    exit
+fi
 
 rm -rf dist/wheels
 deploy/images/wheelhouse.sh dist/wheels
-for name in ${*:-gateway registry simulators $providers}; do
+for name in ${*:-$all}; do
     distributions=$(distribution "$name")
     if [ "$name" = simulators ]; then
         distributions=bouquet-casebook
@@ -25,5 +33,5 @@ for name in ${*:-gateway registry simulators $providers}; do
     fi
     ${BUILDER:-docker build --network none} ${BASE:+--build-arg BASE="$BASE"} \
         --build-arg DISTRIBUTIONS="$distributions" --build-arg VERSION="$version" --build-arg REVISION="$revision" \
-        --file deploy/images/Dockerfile --tag "${REGISTRY:-registry.example.org}/bouquet-$name:$version" dist
+        --file deploy/images/Dockerfile --tag "$(image "$name")" dist
 done

@@ -17,5 +17,5 @@ fetch run "$target"
 fetch image "$target/tools"
 
 for folder in $(scripts/distributions.sh ./); do
-    uv build --quiet --wheel --no-build-isolation --out-dir "$target" "$folder"
+    python -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir "$target" "$folder"
 done

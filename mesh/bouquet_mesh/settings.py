@@ -7,18 +7,21 @@ import re
 import types
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import UNSET, Struct, structs
 
 from bouquet_mesh.secret import Secret
+from bouquet_mesh.server_url import ServerUrl
 from bouquet_proto.names import EMBEDDED, MESH_PREFIX, PART_WORDS, word_of_ours
 
 S = TypeVar("S", bound=Struct)
 
 _LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
 """A variable that Kubernetes makes of a Service, and its value."""
+
+_BUS_URL = ServerUrl(("amqp",), EMBEDDED)
 
 
 class SettingsError(Exception):
@@ -32,17 +35,17 @@ class SettingsError(Exception):
 class MeshSettings(Struct, frozen=True, kw_only=True):
     """What every process of the mesh shares: `BOUQUET_*`."""
 
-    bus_url: Secret = Secret("memory:")
+    bus_url: Annotated[Secret, _BUS_URL] = Secret("memory:")
     """`memory:` (everything in one process), or `amqp(s)://…`, which may name its TLS files:
     `?cafile=…&certfile=…&keyfile=…`. Secret, since it carries a password."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
 def is_embedded(bus_url: str) -> bool:
-    """Or of a broker. Raises `SettingsError` for what is neither."""
-    if bus_url == EMBEDDED or bus_url.startswith(("amqp://", "amqps://")):
-        return bus_url == EMBEDDED
-    raise SettingsError([f"{MESH_PREFIX}BUS_URL: must be {EMBEDDED} or amqp(s)://…"])
+    """Whether the bus is in memory, and not a broker's. Raises `SettingsError` for a URL of neither."""
+    if fault := _BUS_URL.fault(bus_url):
+        raise SettingsError([f"{MESH_PREFIX}BUS_URL: {fault}"])
+    return bus_url == EMBEDDED
 
 
 def load(model: type[S], environ: Mapping[str, str], prefix: str) -> S:
@@ -112,10 +115,17 @@ def _read(name: str, field: structs.FieldInfo, environ: Mapping[str, str]) -> An
         raise _Problem(f"{name}: is required")
     if text is None:
         return UNSET
+    if fault := _fault_of_url(text, field.type):
+        raise _Problem(f"{name}: {fault}")
     try:
         return _convert(text, field.type)
     except ValueError:
         raise _Problem(f"{name}: {_expected(field.type)}") from None
+
+
+def _fault_of_url(text: str, hint: Any) -> str:
+    annotations = getattr(hint, "__metadata__", ())
+    return next((one.fault(text) for one in annotations if isinstance(one, ServerUrl)), "")
 
 
 def _text_of(name: str, environ: Mapping[str, str]) -> str | None:
@@ -126,17 +136,20 @@ def _text_of(name: str, environ: Mapping[str, str]) -> str | None:
         raise _Problem(f"{name}: is given twice, as itself and as {file}")
     try:
         with open(environ[file], encoding="utf-8") as opened:
-            return opened.read().strip()
+            text = opened.read().strip()
+        if "\0" in text:  # no variable, path or URL can hold one
+            raise ValueError("a NUL character")
     except OSError as error:
         raise _Problem(f"{file}: cannot be read ({error.strerror})") from None
     except ValueError:
         raise _Problem(f"{file}: does not lead to a text") from None
+    return text
 
 
 def _convert(text: str, hint: Any) -> Any:
     """Raises ValueError, of which msgspec's errors are a kind."""
     hint = _without_none(hint)
-    if hint is Secret:
+    if getattr(hint, "__origin__", hint) is Secret:  # annotated or not
         return Secret(text)
     if get_origin(hint) is tuple:
         return tuple(_convert(item.strip(), get_args(hint)[0]) for item in text.split(",") if item.strip())

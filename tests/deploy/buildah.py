@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+import tarfile
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,34 @@ class Buildah:
     def environ(self) -> dict[str, str]:
         return {**os.environ, "BUILDER": self.builder, "BASE": BASE, "REGISTRY": "localhost"}
 
+    def build(self, folder: Path, image: str) -> None:
+        """As `podman build --tag IMAGE .` in the folder, from its `wheels/` alone."""
+        options = self._folder / "pip.conf"
+        options.write_text("[global]\nno-index = true\n")
+        arguments = [
+            "--build-arg",
+            f"BASE={BASE}",
+            "--volume",
+            f"{options}:/etc/pip.conf:ro",
+            "--tag",
+            image,
+            str(folder),
+        ]
+        subprocess.run([*self.builder.split(), *arguments], check=True, timeout=600)
+
+    def files(self, image: str) -> set[str]:
+        """What is in any layer of an image, above what lies over it or takes it away."""
+        copy = Path(tempfile.mkdtemp(dir=self._folder))
+        self("push", "--quiet", image, f"oci:{copy}:image")
+        [found] = json.loads((copy / "index.json").read_text())["manifests"]
+        layers = json.loads(_blob(copy, found["digest"]).read_text())["layers"]
+        names: set[str] = set()
+        for layer in layers:
+            with tarfile.open(_blob(copy, layer["digest"])) as opened:
+                names |= {name.removeprefix("./") for name in opened.getnames()}
+        shutil.rmtree(copy)
+        return names
+
     def configuration(self, image: str) -> dict[str, Any]:
         config: dict[str, Any] = json.loads(self("inspect", "--type", "image", image))["OCIv1"]["config"]
         return config
@@ -71,3 +101,8 @@ class Buildah:
             return subprocess.run(run, check=False, capture_output=True, text=True, timeout=120)
         finally:
             self("rm", container)
+
+
+def _blob(copy: Path, digest: str) -> Path:
+    """In an OCI layout."""
+    return copy / "blobs" / digest.replace(":", "/")

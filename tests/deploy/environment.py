@@ -20,7 +20,8 @@ from tests.deploy.manifests import Manifest, Pod, of_kind
 OURS = "registry.example.org/bouquet-"
 SIMULATORS = "simulators"
 ANY_SECRET = "redis://" + 32 * "x"
-"""Of a form that every setting takes."""
+"""Of a form that every other setting takes."""
+SECRETS = {"BOUQUET_BUS_URL_FILE": "amqp://broker/bouquet"}
 
 
 class Mounted(Struct, frozen=True):
@@ -66,9 +67,13 @@ def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]
     return found
 
 
-def trouble_with(program: str, provider: str, variables: Mapping[str, str], file: Path) -> list[str]:
-    """What the process would say and end. `file` stands for every secret."""
-    environ = {name: str(file) if name.endswith("_FILE") else value for name, value in variables.items()}
+def trouble_with(program: str, provider: str, variables: Mapping[str, str], folder: Path) -> list[str]:
+    """What the process would say and end. The files of its secrets are put into `folder`."""
+    environ = dict(variables)
+    for name in filter(lambda name: name.endswith("_FILE"), variables):
+        file = folder / name
+        file.write_text(SECRETS.get(name, ANY_SECRET))
+        environ[name] = str(file)
     problems: list[str] = []
     for loading in _loads(program, provider, environ):
         try:

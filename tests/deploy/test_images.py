@@ -1,12 +1,15 @@
-"""The image recipe: what a linter says of it, and what comes out when it is built for real."""
+"""The images: what a linter says of their recipes, who starts them and how, and what comes out of a real build."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -14,14 +17,32 @@ import pytest
 from tests.conftest import SERVICES_REQUIRED
 from tests.deploy import buildah
 from tests.deploy.buildah import Buildah
+from tests.deploy.images import IMAGES, OURS, Recipe, built_images, objection_to, of_manifests, starts
+from tests.deploy.manifests import ROOT
+from tests.deploy.scaffold import made, rendered_scaffold
 
-ROOT = Path(__file__).parents[2]
-IMAGES = ROOT / "deploy" / "images"
 TEMPLATE = ROOT / "services" / "providers" / "kit" / "bouquet_worker" / "template" / "bouquet-acme"
-WORKER, GATEWAY = "localhost/bouquet-cnaf:test", "localhost/bouquet-gateway:test"
+RECIPES = [IMAGES / "Dockerfile", TEMPLATE / "Containerfile"]
+WORKER, GATEWAY = "localhost/bouquet-france-connect:test", "localhost/bouquet-gateway:test"
+SCAFFOLD = "localhost/bouquet-caisse-des-marins:test"
+PRIVATE = (".env", ".venv/bin/python", ".git/config", "secrets/bus-url", "tests/test_marins.py", "bouquet_marins.key")
+"""What lies beside a worker's code on its author's machine."""
 
 
-@pytest.mark.parametrize("recipe", [IMAGES / "Dockerfile", TEMPLATE / "Containerfile"], ids=lambda path: path.name)
+def test_these_are_all_the_recipes() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    assert {ROOT / path for path in listed.split() if re.search(r"(Docker|Container)file$", path)} == set(RECIPES)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
+def test_a_build_sees_only_what_its_ignore_file_lets_through(recipe: Path) -> None:
+    first, *others = Recipe(recipe).ignored
+    assert first == "*"
+    allowed = [line.removeprefix("!") for line in others if line.startswith("!")]
+    assert allowed and not [path for path in PRIVATE for one in allowed if fnmatch(Path(path).parts[0], one)]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
 def test_the_linter_finds_nothing(recipe: Path) -> None:
     found = subprocess.run(["hadolint", "--no-color", recipe], check=False, stdout=subprocess.PIPE, text=True)
     assert found.stdout == ""
@@ -37,6 +58,42 @@ def test_the_linter_finds_what_is_wrong(tmp_path: Path) -> None:
     assert subprocess.run(["hadolint", tmp_path / "Dockerfile"], check=False, capture_output=True).returncode == 1
 
 
+# Who starts them, and how
+
+
+def test_every_image_that_is_started_is_built_and_every_one_that_is_built_is_started() -> None:
+    assert {each.image for each in starts()} == built_images()
+
+
+def test_every_image_that_a_page_names_is_built() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md"))
+    assert set(OURS.findall(pages)) <= {image.rpartition(":")[0] for image in built_images()}
+
+
+def test_an_image_takes_what_it_is_started_with() -> None:
+    entrypoint = Recipe(IMAGES / "Dockerfile").entrypoint
+    objections = {start: objection_to(start.image, [*entrypoint, *start.arguments]) for start in starts()}
+    assert {start: objection for start, objection in objections.items() if objection} == {}
+
+
+def test_the_image_of_a_new_provider_takes_what_its_overlay_starts_it_with(tmp_path: Path) -> None:
+    """Of one that is installed here, so that its program knows it."""
+    scaffold = made("cnaf", tmp_path)
+    recipe = Recipe(scaffold / "Containerfile")
+    [start] = of_manifests("new", rendered_scaffold(scaffold))
+    assert start.image == "registry.example.org/bouquet-cnaf:0.1.0"
+    assert objection_to(start.image, [*recipe.entrypoint, *start.arguments]) == ""
+    assert list(start.arguments) == recipe.cmd
+
+
+@pytest.mark.parametrize("arguments", [["run", "cnaf", "run", "cnaf"], ["run"], ["run", "nobody"], []])
+def test_arguments_that_an_image_does_not_take_are_found(arguments: list[str]) -> None:
+    assert objection_to("registry.example.org/bouquet-cnaf:0.1.0", ["bouquet", *arguments])
+
+
+# Built for real
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
     if not (buildah.PROGRAM and buildah.DEBOOTSTRAP):
@@ -47,7 +104,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
     builder = Buildah(tmp_path_factory.mktemp("images"))
     builder.make_base()
     environ = builder.environ() | {"VERSION": "test"}
-    subprocess.run([IMAGES / "build.sh", "cnaf", "gateway"], check=True, env=environ, timeout=1200)
+    subprocess.run([IMAGES / "build.sh", "france_connect", "gateway"], check=True, env=environ, timeout=1200)
     yield builder
     builder("rmi", "--all", "--force")
 
@@ -68,11 +125,11 @@ class TestBuilt:
         assert built.run(image, "bouquet", "--help").stdout.startswith(f"usage: {program}")
 
     def test_its_worker_starts_as_far_as_its_settings(self, built: Buildah) -> None:
-        ended = built.run(WORKER, "bouquet", "run", "cnaf")
-        assert "BOUQUET_CNAF_HUB_URL: is required" in ended.stderr and "Traceback" not in ended.stderr
+        ended = built.run(WORKER, "bouquet", "run", "france_connect")
+        assert "BOUQUET_FRANCE_CONNECT_CHECKTOKEN_URL: is required" in ended.stderr and "Traceback" not in ended.stderr
 
     def test_it_holds_its_own_worker_and_no_other(self, built: Buildah) -> None:
-        assert built.run(WORKER, "bouquet", "list").stdout.split() == ["cnaf"]
+        assert built.run(WORKER, "bouquet", "list").stdout.split() == ["france_connect"]
         assert "bouquet-gateway" not in _components(built, WORKER)
 
     def test_it_holds_versions_of_the_lock_alone(self, built: Buildah) -> None:
@@ -93,9 +150,51 @@ class TestBuilt:
 
     def test_its_labels_say_what_it_is(self, built: Buildah) -> None:
         labels = built.configuration(WORKER)["Labels"]
-        assert labels["org.opencontainers.image.title"] == "bouquet-cnaf"
+        assert labels["org.opencontainers.image.title"] == "bouquet-france-connect"
         assert labels["org.opencontainers.image.version"] == "test"
         assert len(labels["org.opencontainers.image.revision"]) == 40
+
+    @pytest.mark.parametrize("image", [WORKER, GATEWAY])
+    def test_no_layer_holds_what_it_was_made_of(self, built: Buildah, image: str) -> None:
+        names = built.files(image)
+        assert "opt/bouquet/bin/bouquet" in names
+        assert not [name for name in names if name.startswith("wheels/") or Path(name).name == ".env"]
+
+
+@pytest.fixture(scope="module")
+def scaffold(built: Buildah, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new provider's folder as its author has it, and its image built in there."""
+    folder = made("caisse_des_marins", tmp_path_factory.mktemp("elsewhere"))
+    for path in PRIVATE:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("private")
+    shutil.copytree(ROOT / "dist" / "wheels", folder / "wheels")
+    lock = ROOT / "requirements" / "build.txt"
+    download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder / "wheels"]
+    subprocess.run([*download, "--require-hashes", "--requirement", lock], check=True, timeout=600)
+    built.build(folder, SCAFFOLD)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+class TestScaffold:
+    """The image of a new provider, made as its Containerfile says, of wheels that lie in its folder."""
+
+    def test_it_starts_as_its_overlay_says(self, built: Buildah, scaffold: Path) -> None:
+        [start] = of_manifests("new", rendered_scaffold(scaffold))
+        ended = built.run(SCAFFOLD, *built.configuration(SCAFFOLD)["Entrypoint"], *start.arguments)
+        assert "BOUQUET_CAISSE_DES_MARINS_URL: is required" in ended.stderr and "Traceback" not in ended.stderr
+
+    def test_it_holds_its_own_worker_and_no_gateway(self, built: Buildah, scaffold: Path) -> None:
+        assert built.run(SCAFFOLD, "bouquet", "list").stdout.split() == ["caisse_des_marins"]
+        assert built.run(SCAFFOLD, "bouquet-gateway").returncode != 0
+
+    def test_no_layer_holds_what_lies_beside_its_code(self, built: Buildah, scaffold: Path) -> None:
+        names = built.files(SCAFFOLD)
+        assert "opt/caisse_des_marins/bin/bouquet" in names
+        assert not [name for name in names for path in PRIVATE if name.endswith(f"/{path}")]
+        assert not [name for name in names if name.startswith("src/")]
 
 
 def _components(built: Buildah, image: str) -> dict[str, str]:

@@ -10,9 +10,10 @@ import pytest
 
 from bouquet_gateway.lookup.maintenance import parse_windows
 from tests.deploy import schemas
-from tests.deploy.environment import ANY_SECRET, SIMULATORS, Mounted, environment, mounted, program_of, trouble_with
-from tests.deploy.manifests import K8S, OVERLAYS, ROOT, WORKERS, Manifest, Pod, of_kind, pods, rendered, selects
+from tests.deploy.environment import SIMULATORS, Mounted, environment, mounted, program_of, trouble_with
+from tests.deploy.manifests import OVERLAYS, ROOT, WORKERS, Manifest, Pod, of_kind, pods, rendered, selects
 from tests.deploy.rules import RULES
+from tests.deploy.scaffold import made, rendered_scaffold
 
 FOLDERS = {**OVERLAYS, **{f"workers/{name}": path for name, path in WORKERS.items()}}
 PAGE = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
@@ -126,14 +127,12 @@ def containers(manifests: list[Manifest]) -> Iterator[tuple[Pod, dict[str, Any]]
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_process_takes_its_settings(overlay: str, providers: dict[str, str], tmp_path: Path) -> None:
-    file = tmp_path / "secret"
-    file.write_text(ANY_SECRET)
     manifests = rendered(OVERLAYS[overlay])
     troubles = {}
     for pod, container in containers(manifests):
         variables = environment(container, manifests, {"providers": providers})
         provider = pod.labels.get("bouquet/provider", "")
-        troubles[pod.owner] = trouble_with(program_of(container), provider, variables, file)
+        troubles[pod.owner] = trouble_with(program_of(container), provider, variables, tmp_path)
     assert len(troubles) == len({"gateway", "registry", "journal"}) + len(WORKERS)
     assert {owner: trouble for owner, trouble in troubles.items() if trouble} == {}
 
@@ -203,19 +202,7 @@ def test_a_folder_is_short_and_all_of_one_name(provider: str) -> None:
 
 
 def test_a_team_elsewhere_uses_the_same_base(tmp_path: Path) -> None:
-    """The template's folder; its remote base is the one here, which no test can ask a network for."""
-    from bouquet_worker.scaffold import write
-
-    write("caisse_des_marins", tmp_path / "made")
-    text = (tmp_path / "made" / "kustomization.yaml").read_text()
-    remote = "https://git.example.org/bouquet//deploy/k8s/worker?ref=v0.1.0"
-    assert remote in text
-    local = Path("..") / "worker"
-    (tmp_path / "worker").mkdir()
-    for file in (K8S / "worker").iterdir():
-        (tmp_path / "worker" / file.name).write_text(file.read_text())
-    (tmp_path / "made" / "kustomization.yaml").write_text(text.replace(remote, str(local)))
-    manifests = rendered(tmp_path / "made")
+    manifests = rendered_scaffold(made("caisse_des_marins", tmp_path))
     [pod] = pods(manifests)
     assert pod.owner == "Deployment worker-caisse-des-marins"
     assert pod.labels["bouquet/provider"] == "caisse_des_marins"

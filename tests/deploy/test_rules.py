@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.deploy import schemas
-from tests.deploy.environment import ANY_SECRET, Mounted, environment, mounted, trouble_with
+from tests.deploy.environment import Mounted, environment, mounted, trouble_with
 from tests.deploy.manifests import OVERLAYS, Manifest, pods, rendered
 from tests.deploy.rules import RULES
 
@@ -155,9 +155,7 @@ def troubles_with(added: dict[str, str], tmp_path: Path) -> list[str]:
     """Of CNAF's worker in production, with more in its environment."""
     manifests = rendered(OVERLAYS["production"])
     [pod] = (pod for pod in pods(manifests) if pod.labels.get("bouquet/provider") == "cnaf")
-    file = tmp_path / "secret"
-    file.write_text(ANY_SECRET)
-    return trouble_with("cnaf", "cnaf", environment(pod.containers[0], manifests, {}) | added, file)
+    return trouble_with("cnaf", "cnaf", environment(pod.containers[0], manifests, {}) | added, tmp_path)
 
 
 def _of_kubernetes(manifest: Manifest) -> str:

@@ -88,7 +88,9 @@ def test_its_types_are_strict(acme: Path, tmp_path: Path) -> None:
 def test_nothing_is_left_of_the_template_s_name(tmp_path: Path) -> None:
     write("zebra_fund", tmp_path / "new")
     files = [path for path in (tmp_path / "new").rglob("*") if path.is_file()]
-    assert {"test_zebra_fund.py", "Containerfile", ".gitignore", "kustomization.yaml"} <= {file.name for file in files}
+    assert {"test_zebra_fund.py", "Containerfile", ".dockerignore", ".gitignore", "kustomization.yaml"} <= {
+        file.name for file in files
+    }
     assert not [file for file in files if "acme" in f"{file} {file.read_text()}".lower()]
 
 
@@ -102,7 +104,7 @@ def test_the_image_and_the_overlay_are_of_one_name(acme: Path) -> None:
     assert overlay["nameSuffix"] == "-acme"
     assert overlay["images"][0]["newName"].endswith("/bouquet-acme")
     image = (acme / "Containerfile").read_text()
-    assert "USER 10001" in image and 'ENTRYPOINT ["bouquet-worker", "run", "acme"]' in image
+    assert "USER 10001" in image and 'CMD ["run", "acme"]' in image
 
 
 # Its name

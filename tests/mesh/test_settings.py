@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from bouquet_mesh.listen import can_listen
 from bouquet_mesh.secret import Secret
+from bouquet_mesh.server_url import ServerUrl
 from bouquet_mesh.settings import SettingsError, load, load_mesh
 
 
@@ -129,6 +130,68 @@ def test_a_slip_in_a_variable_of_the_mesh_is_no_silent_default(variable: str, pr
     assert caught.value.problems == [f"{variable}: {problem}"]
 
 
+class Servers(Struct, frozen=True):
+    store_url: Annotated[Secret, ServerUrl(("redis",), "memory:")] = Secret("memory:")
+    notices_url: Annotated[str, ServerUrl(("smtp", "http"), "")] = ""
+
+
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [
+        ("X_STORE_URL", "memory:"),
+        ("X_STORE_URL", "redis://store"),
+        ("X_STORE_URL", "rediss://user:p%40ss@store.example:6380/0?ssl_ca_certs=/ca.pem"),
+        ("X_STORE_URL", "redis://[::1]:6379/0"),
+        ("X_NOTICES_URL", ""),
+        ("X_NOTICES_URL", "smtps://mail.example:465"),
+        ("X_NOTICES_URL", "https://bücher.example/hook?next=https://other.example/a,b"),
+    ],
+)
+def test_the_url_of_one_server_is_taken(variable: str, url: str) -> None:
+    settings = load(Servers, {variable: url}, "X_")
+    assert url in (settings.store_url.reveal(), settings.notices_url)
+
+
+ONE_SERVER = "must name one server, as host or host:port"
+
+
+@pytest.mark.parametrize(
+    ("variable", "url", "fault"),
+    [
+        ("X_STORE_URL", "", "must be memory: or redis(s)://…"),
+        ("X_STORE_URL", "localhost", "must be memory: or redis(s)://…"),
+        ("X_STORE_URL", "redis:store", "must be memory: or redis(s)://…"),
+        ("X_STORE_URL", "amqp://store", "must be memory: or redis(s)://…"),
+        ("X_NOTICES_URL", "mailto:x@example.org", "must be smtp(s)://… or http(s)://…"),
+        ("X_STORE_URL", "redis://", ONE_SERVER),
+        ("X_STORE_URL", "redis://:6379/0", ONE_SERVER),
+        ("X_STORE_URL", "redis://a:6379,b:6379/0", ONE_SERVER),
+        ("X_STORE_URL", "redis://a,b/0", ONE_SERVER),
+        ("X_STORE_URL", "redis://a/0,redis://b/0", ONE_SERVER),
+        ("X_STORE_URL", "redis://a/0 redis://b/0", ONE_SERVER),
+        ("X_STORE_URL", "redis://store:port/0", ONE_SERVER),
+        ("X_STORE_URL", "redis://store:65536/0", ONE_SERVER),
+        ("X_STORE_URL", "redis://user:p/ss@store/0", ONE_SERVER),
+        ("X_STORE_URL", "redis://[::1", ONE_SERVER),
+        ("X_STORE_URL", "redis://two words/0", ONE_SERVER),
+        ("X_STORE_URL", f"redis://{64 * 'a'}/0", ONE_SERVER),
+    ],
+)
+def test_what_is_not_the_url_of_one_server_is_refused(variable: str, url: str, fault: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(Servers, {variable: url}, "X_")
+    assert caught.value.problems == [f"{variable}: {fault}"]
+
+
+def test_a_bus_of_two_addresses_is_refused_beside_what_else_is_wrong() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_mesh({"BOUQUET_BUS_URL": "amqp://a/v,amqp://u:p@b:1/v", "BOUQUET_LOG_LEVEL": "LOUD"})
+    assert caught.value.problems == [
+        f"BOUQUET_BUS_URL: {ONE_SERVER}",
+        "BOUQUET_LOG_LEVEL: must be one of DEBUG, INFO, WARNING, ERROR",
+    ]
+
+
 LINKS = {
     "X_SERVICE_HOST": "10.96.3.4",
     "X_SERVICE_PORT": "80",
@@ -169,9 +232,10 @@ def test_a_file_that_is_not_there_is_one_problem(tmp_path: Path) -> None:
     assert problems_of(environ) == ["X_TIMEOUT_S_FILE: cannot be read (No such file or directory)"]
 
 
-def test_a_file_that_is_not_text_is_a_problem(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a\0b"])
+def test_a_file_that_is_not_text_is_a_problem(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "binary"
-    file.write_bytes(b"\xff\xfe")
+    file.write_bytes(content)
     assert problems_of(NEEDED | {"X_PROXY_FILE": str(file)}) == ["X_PROXY_FILE: does not lead to a text"]
 
 

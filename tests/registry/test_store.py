@@ -62,11 +62,17 @@ async def test_tables_of_another_version_are_not_touched(store: Store, database:
             pass
 
 
-@pytest.mark.parametrize("url", ["", "nonsense", "mysql://host/name", "redis://host"])
+@pytest.mark.parametrize("url", ["", "nonsense", "mysql://host/name", "redis://host", "postgresql://host:port/name"])
 async def test_another_database_is_refused_and_its_url_not_shown(url: str) -> None:
     with pytest.raises(SettingsError, match=r"^BOUQUET_REGISTRY_DATABASE_URL: must be sqlite:///… or postgresql://…$"):
         async with open_store(Secret(url)):
             pass
+
+
+@pytest.mark.parametrize("rest", ["127.0.0.1:1/name?nonsense=1", "127.0.0.1:65536/name", f"{64 * 'a'}/name"])
+async def test_what_the_driver_does_not_take_is_refused_and_not_shown(rest: str) -> None:
+    with pytest.raises(SettingsError, match=r"^BOUQUET_REGISTRY_DATABASE_URL: has a host or an option that"):
+        await upgrade(Secret(f"postgresql://nobody:SECRET@{rest}"))
 
 
 async def test_an_error_of_the_database_quotes_nobody(store: Store) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from bouquet_mesh.doctor.files import until
 from bouquet_mesh.doctor.findings import Finding, well, wrong
+from bouquet_mesh.server_url import names_one_server
 from bouquet_mesh.tls.context import system_context, trouble_of
 
 LOOK_S = 5.0
@@ -22,9 +23,12 @@ WAY = "is it up, and is there a way to it (proxy, firewall, network policy)?"
 
 async def reach(setting: str, url: str, context: ssl.SSLContext | None = None) -> Finding:
     """`context`: where the system's is not the one."""
+    subject = f"the way to {setting}"
+    if not names_one_server(url):
+        return wrong(subject, "is not the URL of one server", f"mend {setting}: one host, or host:port")
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)
-    where, subject = f"{host}:{port}", f"the way to {setting}"
+    where = f"{host}:{port}"
     tls = (context or system_context()) if parts.scheme in ENCRYPTED else None
     try:
         async with asyncio.timeout(LOOK_S):

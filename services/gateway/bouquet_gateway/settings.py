@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 from msgspec import Struct
 
@@ -13,8 +13,9 @@ from bouquet_gateway.journal.keys import Keys, keys_of
 from bouquet_gateway.lookup.regime_plan import HedgeTiming
 from bouquet_gateway.offers.checks import Territories, territories
 from bouquet_mesh.secret import Secret
+from bouquet_mesh.server_url import ServerUrl
 from bouquet_mesh.settings import SettingsError
-from bouquet_proto.names import GATEWAY_PREFIX
+from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX
 
 SHA256 = re.compile(r"[\da-fA-F]{64}", re.ASCII)
 
@@ -62,7 +63,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     both funds at once about everybody."""
     double_file_grace_s: float = 0.3
     """Seconds that a found quotient familial waits for the other fund's answer, where that fund has been asked too."""
-    cache_url: Secret = Secret("memory:")
+    cache_url: Annotated[Secret, ServerUrl(("redis",), EMBEDDED)] = Secret("memory:")
     """`memory:`, or `redis(s)://…`, shared by every gateway process then, which may name its TLS files:
     `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`."""
     cache_max_items: int = 50_000

@@ -13,11 +13,9 @@ import msgspec
 from yarl import URL
 
 from bouquet_mesh.secret import Secret
-from bouquet_mesh.settings import SettingsError
 from bouquet_registry.notices import Channel, Notice, Undelivered
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.signatures import HEADER, signature_of
-from bouquet_registry.store import PREFIX
 
 log = logging.getLogger(__name__)
 
@@ -36,22 +34,17 @@ Identifiant du jeton : {token}
 
 @asynccontextmanager
 async def open_channel(settings: RegistrySettings) -> AsyncIterator[Channel | None]:
-    """None when notices go nowhere. Raises `SettingsError`."""
-    try:
-        url = URL(settings.notices_to.reveal())
-    except ValueError:
-        url = URL("unreadable:")
+    """None when notices go nowhere."""
+    url = URL(settings.notices_to.reveal())
     match url.scheme:
         case "":
             log.warning("no notices before expiry: nobody said where they go")
             yield None
-        case "smtp" | "smtps" if url.host:
+        case "smtp" | "smtps":
             yield Mail(url, settings.notices_from)
-        case "http" | "https" if url.host:
+        case _:
             async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
                 yield Webhook(session, url, settings.notices_secret)
-        case _:
-            raise SettingsError([f"{PREFIX}NOTICES_TO: must be smtp(s)://… or http(s)://…"])
 
 
 class Mail(Channel):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from msgspec import Struct
 
 from bouquet_mesh.secret import Secret
+from bouquet_mesh.server_url import ServerUrl
 
 
 class RegistrySettings(Struct, frozen=True, kw_only=True):
@@ -21,7 +24,7 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     """Signs the webhooks of DataPass. Empty: none is believed."""
     datapass_window_s: float = 24 * 3600.0
     """How old an event of DataPass may be: it tries again for a day."""
-    notices_to: Secret = Secret("")
+    notices_to: Annotated[Secret, ServerUrl(("smtp", "http"), "")] = Secret("")
     """Where notices before expiry go: `smtp(s)://user:password@host:port`, or the `http(s)://` URL of a webhook.
     Empty: nowhere."""
     notices_from: str = "ne-pas-repondre@bouquet.invalid"

@@ -62,7 +62,7 @@ def _url(secret: Secret) -> URL:
     try:
         url = make_url(secret.reveal())
         return url.set(drivername=DRIVERS[url.get_backend_name()])
-    except (ArgumentError, KeyError):
+    except (ArgumentError, KeyError, ValueError):
         raise SettingsError([f"{PREFIX}DATABASE_URL: must be sqlite:///… or postgresql://…"]) from None
 
 
@@ -75,9 +75,19 @@ async def _engine(url: URL) -> AsyncIterator[AsyncEngine]:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
     try:
+        await _connect_once(engine)
         yield engine
     finally:
         await engine.dispose()
+
+
+async def _connect_once(engine: AsyncEngine) -> None:
+    """Raises `SettingsError` for a host or an option that the driver does not take: it judges them as it connects."""
+    try:
+        async with engine.connect():
+            pass
+    except (OverflowError, TypeError, ValueError):  # the first is of a port
+        raise SettingsError([f"{PREFIX}DATABASE_URL: has a host or an option that its driver does not take"]) from None
 
 
 def _write_ahead(file: str) -> None:

@@ -78,8 +78,6 @@ def checked(settings: GatewaySettings) -> GatewaySettings:
         problems.append(f"{GATEWAY_PREFIX}MAX_CALLS_PER_PROVIDER: must be between 1 and {GATEWAY_PREFIX}MAX_REQUESTS")
     if settings.known_tokens < 1:
         problems.append(f"{GATEWAY_PREFIX}KNOWN_TOKENS: must be 1 or more")
-    if settings.cache_url.reveal().partition("//")[0] not in (EMBEDDED, "redis:", "rediss:"):
-        problems.append(f"{GATEWAY_PREFIX}CACHE_URL: must be {EMBEDDED} or redis(s)://…")
     if settings.processes < 1:
         problems.append(f"{GATEWAY_PREFIX}PROCESSES: must be 1 or more")
     if settings.processes > 1 and not settings.port:

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from bouquet_gateway import metrics
 from bouquet_gateway.stores.pipelining import PipeliningRedis
 from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.context import trouble_of, verified
 from bouquet_proto.names import GATEWAY_PREFIX
 
@@ -28,9 +29,16 @@ PAUSE_S = 1.0
 
 
 def open_redis(url: Secret) -> Redis:
-    """To be closed. Raises `SettingsError`."""
-    checked = verified(url, f"{GATEWAY_PREFIX}CACHE_URL")
-    return PipeliningRedis.from_url(checked, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+    """A client that its caller closes, not connected yet. Raises `SettingsError`."""
+    setting = f"{GATEWAY_PREFIX}CACHE_URL"
+    checked = verified(url, setting)
+    try:
+        client = PipeliningRedis.from_url(checked, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+        # Opens nothing. Redis judges the options of a URL as it makes a connection of them.
+        client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+    except (TypeError, ValueError):
+        raise SettingsError([f"{setting}: has an option that redis does not take"]) from None
+    return client
 
 
 class OptionalStore:

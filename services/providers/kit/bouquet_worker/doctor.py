@@ -13,10 +13,10 @@ from msgspec import Struct, structs
 from bouquet_mesh.doctor import broker, files
 from bouquet_mesh.doctor.findings import Finding, well, wrong
 from bouquet_mesh.doctor.reach import reach
-from bouquet_mesh.settings import load_mesh
+from bouquet_mesh.settings import SettingsError, load_mesh
 from bouquet_mesh.tls.context import verified
 from bouquet_proto.names import EMBEDDED, worker_prefix
-from bouquet_worker.worker import Worker
+from bouquet_worker.worker import Worker, WorkerSettings
 
 CA, CERTIFICATE = "_ca_path", "_certificate_path"
 RENEW = "renew it, and restart the worker, which reads it as it starts"
@@ -26,8 +26,7 @@ async def examine(worker: Worker, environ: Mapping[str, str]) -> list[Finding]:
     """Raises `SettingsError`."""
     bus_url = load_mesh(environ).bus_url
     settings = worker.settings(environ)
-    async with worker.connected(settings):  # whatever is wrong with keys and certificates is told here
-        findings = [well("settings", "whole")]
+    findings = [await _settings(worker, settings)]
     findings += await _broker(verified(bus_url, broker.SETTING), worker.provider)
     findings += files.certificates(broker.SETTING, bus_url)
     findings += _certificates(worker.provider, settings)
@@ -35,6 +34,20 @@ async def examine(worker: Worker, environ: Mapping[str, str]) -> list[Finding]:
     return findings + await asyncio.gather(
         *(reach(_variable(worker.provider, name), url, _context(settings, name)) for name, url in ways)
     )
+
+
+async def _settings(worker: Worker, settings: WorkerSettings) -> Finding:
+    """Opens what the author makes of the settings. Raises `SettingsError`."""
+    try:
+        async with worker.connected(settings):
+            return well("settings", "whole")
+    except SettingsError:
+        raise
+    except Exception as error:  # of the author's code, which may raise anything
+        why = type(error).__name__
+        return wrong(
+            "settings", f"no upstream can be made of them ({why})", "see `bouquet-worker run`, which says where"
+        )
 
 
 async def _broker(url: str, provider: str) -> list[Finding]:
@@ -68,4 +81,7 @@ def _context(settings: Struct, url: str) -> ssl.SSLContext | None:
     where it is the only one. `None` is the system's."""
     paths = {name.removesuffix(CA): value for name, value in structs.asdict(settings).items() if name.endswith(CA)}
     whose = next((name for name in paths if len(paths) == 1 or url.startswith(f"{name}_")), "")
-    return ssl.create_default_context(cafile=paths[whose]) if paths.get(whose) else None
+    try:
+        return ssl.create_default_context(cafile=paths[whose]) if paths.get(whose) else None
+    except (OSError, ValueError):  # told of the file itself
+        return None

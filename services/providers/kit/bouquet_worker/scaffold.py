@@ -20,7 +20,7 @@ from bouquet_proto.names import WORKERS, word_of_ours
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_LENGTH = 30
-LEFT_BEHIND = re.compile(r"__pycache__|.*\.egg-info|\..*_cache|\.venv")
+LEFT_BEHIND = re.compile(r"__pycache__|.*\.egg-info|\..*_cache|\.venv|\.env")
 
 
 def command(parser: argparse.ArgumentParser) -> None:

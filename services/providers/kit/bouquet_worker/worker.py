@@ -17,11 +17,11 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import date, datetime
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from bouquet_mesh.bus.api import Bus, Handler, Serving
 from bouquet_mesh.settings import load
@@ -66,7 +66,7 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
 
     concurrency: int = 50
     """Requests at a time, and so the most calls its upstream sees from one process."""
-    upstream_calls_per_minute: int = 0
+    upstream_calls_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     """What its contract allows each of its upstreams, divided by the processes; 0 is as many as come. A call that
     would wait too long for its turn is refused (`XX008`)."""
     drain_s: float = 10.0

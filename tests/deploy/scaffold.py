@@ -1,0 +1,29 @@
+"""What a team elsewhere has from `bouquet-worker new`: its folder, and its overlay on this repository's base."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from bouquet_worker.scaffold import write
+from tests.deploy.manifests import K8S, Manifest, rendered
+
+REMOTE = "https://git.example.org/bouquet//deploy/k8s/worker?ref=v0.1.0"
+"""As the template names the base, which no test can ask a network for."""
+
+
+def made(name: str, folder: Path) -> Path:
+    """The folder of a new provider."""
+    write(name, folder / name)
+    return folder / name
+
+
+def rendered_scaffold(scaffold: Path) -> list[Manifest]:
+    """Its overlay with the base put beside it."""
+    beside = scaffold.parent / "kubernetes"
+    shutil.copytree(K8S / "worker", beside / "worker")
+    text = (scaffold / "kustomization.yaml").read_text(encoding="utf-8")
+    assert REMOTE in text
+    (beside / "own").mkdir()
+    (beside / "own" / "kustomization.yaml").write_text(text.replace(REMOTE, "../worker"), encoding="utf-8")
+    return rendered(beside / "own")

@@ -1,0 +1,146 @@
+"""Every doctor, whichever setting is malformed: a finding or an error that names the setting, never an exception."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from msgspec import Struct, structs
+
+from bouquet_gateway.doctor.examination import examine as examine_gateway
+from bouquet_gateway.settings import GatewaySettings
+from bouquet_mesh.doctor.findings import Finding
+from bouquet_mesh.settings import MeshSettings, SettingsError
+from bouquet_proto.names import GATEWAY_PREFIX, MESH_PREFIX, SIMULATORS, WORKERS, worker_prefix
+from bouquet_proto.offer import Authority
+from bouquet_registry.doctor import examine as examine_registry
+from bouquet_registry.settings import RegistrySettings
+from bouquet_registry.store import PREFIX as REGISTRY_PREFIX
+from bouquet_worker.doctor import examine as examine_worker
+from bouquet_worker.upstream import Upstream
+from bouquet_worker.worker import Worker, WorkerSettings
+from tests.support.doctor import report_of
+from tests.whole.door import TOKEN_KEY
+
+Examine: TypeAlias = Callable[[Mapping[str, str]], Awaitable[list[Finding]]]
+
+NOBODY = "127.0.0.1:1"
+"""Where no server listens."""
+BUS = {"BOUQUET_BUS_URL": f"amqp://{NOBODY}/"}
+PASSWORD = "swordfish-of-the-tests"
+MALFORMED_URLS = (
+    "",
+    f"{NOBODY},{NOBODY}/",
+    f"u:{PASSWORD}@127.0.0.1:port/",
+    "127.0.0.1:65536/",
+    "[::1",
+    f"{64 * 'a'}/",
+    f"{NOBODY}/?nonsense=1",
+    f"{NOBODY}/?cafile=/nowhere&ssl_ca_certs=/nowhere&timeout=x",
+)
+NUMBERS = ("", "x", "-1", 20 * "9", "nan")
+TEXTS = ("", " ", "localhost", "é", "[1]", "{}", '{"keys": [{}]}', "/nowhere", "a:b,c")
+
+
+class Doctor(Struct, frozen=True):
+    command: tuple[str, ...]
+    examine: Examine
+    environ: Mapping[str, str]
+    """Whole settings, of servers that are not there."""
+    prefix: str
+    settings: type[Struct]
+    schemes: tuple[str, ...]
+    """Of the URLs that it has among them."""
+
+    def malformed(self) -> Iterator[tuple[str, str]]:
+        """Variables, each with a value that may be none of its kind."""
+        urls = [f"{scheme}://{rest}" for scheme in ("amqp", *self.schemes) for rest in MALFORMED_URLS]
+        for prefix, settings in ((MESH_PREFIX, MeshSettings), (self.prefix, self.settings)):
+            for field in structs.fields(settings):
+                is_text = re.search(r"\bstr\b|Secret", str(field.type))
+                yield from ((prefix + field.name.upper(), value) for value in ((*TEXTS, *urls) if is_text else NUMBERS))
+
+
+def worker_doctor(provider: str) -> Doctor:
+    [worker] = (entry.load() for entry in entry_points(group=WORKERS) if entry.name == provider)
+    [simulator] = (entry.load() for entry in entry_points(group=SIMULATORS) if entry.name == provider)
+    environ = BUS | simulator.settings(f"http://{NOBODY}")
+    settings = type(worker.settings(environ))
+    command = ("bouquet-worker", "doctor", provider)
+    return Doctor(command, partial(examine_worker, worker), environ, worker_prefix(provider), settings, ("https",))
+
+
+DOCTORS = {
+    "gateway": Doctor(
+        ("bouquet-gateway", "doctor"),
+        examine_gateway,
+        BUS
+        | {
+            "BOUQUET_GATEWAY_PROVIDERS": "acme",
+            "BOUQUET_GATEWAY_TOKEN_KEY": TOKEN_KEY.reveal(),
+            "BOUQUET_GATEWAY_JOURNAL_KEY": f"2026:{TOKEN_KEY.reveal()}",
+        },
+        GATEWAY_PREFIX,
+        GatewaySettings,
+        ("redis",),
+    ),
+    "registry": Doctor(
+        ("bouquet-registry", "doctor"),
+        examine_registry,
+        BUS | {"BOUQUET_REGISTRY_SIGNING_KEY": TOKEN_KEY.reveal()},
+        REGISTRY_PREFIX,
+        RegistrySettings,
+        ("postgresql", "sqlite", "smtp"),
+    ),
+    **{entry.name: worker_doctor(entry.name) for entry in entry_points(group=WORKERS)},
+}
+
+
+@pytest.mark.filterwarnings("ignore:Key size")  # of a signing key, which is refused in words after that
+@pytest.mark.parametrize("name", DOCTORS)
+async def test_a_doctor_says_in_words_what_is_wrong_with_any_setting(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where settings without a path put their files
+    doctor = DOCTORS[name]
+    for variable, value in doctor.malformed():
+        said = await words(doctor, variable, value)
+        assert said and PASSWORD not in said, (variable, value)
+
+
+async def words(doctor: Doctor, variable: str, value: str) -> str:
+    try:
+        findings = await doctor.examine({**doctor.environ, variable: value})
+    except SettingsError as error:
+        return str(error)
+    except Exception as error:
+        pytest.fail(f"{variable}={value!r} raises {error!r}")
+    return "\n".join(f"{finding.subject}: {finding.says}" for finding in findings)
+
+
+@pytest.mark.parametrize("name", ["gateway", "registry", "msa"])
+@pytest.mark.parametrize("url", ["localhost", f"amqp://{NOBODY},amqp://u:{PASSWORD}@{NOBODY}/"])
+async def test_a_doctor_refuses_a_bus_that_is_not_one_server(name: str, url: str) -> None:
+    doctor = DOCTORS[name]
+    report = await report_of({**doctor.environ, "BOUQUET_BUS_URL": url}, *doctor.command)
+    assert report.status == 2
+    [line] = report.text.splitlines()
+    assert line.startswith("BOUQUET_BUS_URL: must ")
+    assert PASSWORD not in line
+
+
+async def test_a_worker_whose_author_cannot_use_a_setting_is_told_so() -> None:
+    worker = Worker("acme", WorkerSettings, owner="team-acme", authority=Authority("ACME", "90"))
+
+    @worker.upstream
+    def acme_api(_: WorkerSettings) -> Upstream:
+        raise KeyError(PASSWORD)
+
+    findings = await examine_worker(worker, BUS)
+    [said] = [finding.says for finding in findings if finding.subject == "settings"]
+    assert said == "no upstream can be made of them (KeyError)"
