@@ -38,7 +38,6 @@ from bouquet_gateway.access import tokens
 from bouquet_gateway.access.credentials import Credential
 from bouquet_gateway.access.rate_limit import MemoryCounters, RateLimiter
 from bouquet_gateway.access.tokens import Tokens
-from bouquet_gateway.lookup.answer import render
 from bouquet_gateway.lookup.regime import Question
 from bouquet_gateway.lookup.regime_plan import HedgeTiming, resolve
 from bouquet_gateway.lookup.scope_filter import filter_data
@@ -117,7 +116,6 @@ def gateway_parts() -> list[Part]:
         Part("8 bus.call", "decode reply", partial(decode_reply, wire_reply())),
         Part("9 filter", "one field of four closed", partial(filter_data, found.data, FIELDS, frozenset(SCOPES))),
         Part("9 filter", "none closed", partial(filter_data, found.data, FIELDS, frozenset().union(*FIELDS.values()))),
-        Part("10 render", "envelope", partial(render, "v3", found.data)),
         Part("journal", "pseudonym", partial(pseudonym, KEY, WHO)),
         Part("journal", "encode record", partial(encode_access, _access())),
     ]

@@ -20,9 +20,9 @@ from bouquet_gateway.lookup.answer_cache import AnswerCache
 from bouquet_gateway.lookup.ask import Providers
 from bouquet_gateway.lookup.in_flight import InFlight
 from bouquet_gateway.lookup.maintenance import MaintenanceWindows, refuse_in_window
-from bouquet_gateway.lookup.match import match_path, require_scope, require_version
+from bouquet_gateway.lookup.match import match_path
 from bouquet_gateway.lookup.parse import Parsed, parse, recipient_of
-from bouquet_gateway.lookup.scope_filter import filter_data, open_gates
+from bouquet_gateway.lookup.scope_filter import open_fields
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.paths import Envelope
@@ -73,23 +73,27 @@ class Lookups:
         if match.served is not None:
             _note(call, match.served)
         requester = await self._authenticate.identify(admission, match, request, call, deadline)
-        call.person = requester.citizen
-        require_scope(requester.token, match.family.scopes)
+        call.person, scopes = requester.citizen, requester.token.scopes
+        if scopes.isdisjoint(match.family.scopes):
+            raise Problem("insufficient_scopes")
         async with self._in_flight.alone(call.path, request.raw_query, requester.digest):
             call.reached_data = True
-            served = require_version(match)
-            require_scope(requester.token, served.operation.scopes)
-            call.recipient = recipient_of(query, requester.token.siret, call.envelope)
+            served = match.served
+            if served is None:
+                raise Problem("unknown_version", values={"version": match.version})
+            if scopes.isdisjoint(served.operation.scopes):
+                raise Problem("insufficient_scopes")
             reply = await self._look_up(served, query, requester, call, deadline, no_cache=request.no_cache)
         if isinstance(reply, Recorded):
-            return Answer(sandbox.body_of(reply, served, requester.token.scopes), reply.status)
-        return Answer(render(call.envelope, opened(reply.data, served, requester.token.scopes)))
+            return Answer(sandbox.body_of(reply, served, scopes), reply.status)
+        return Answer(_enveloped(call.envelope, open_fields(reply.data, served.operation, scopes)))
 
     async def _look_up(
         self, served: Served, query: Query, requester: Requester, call: Call, deadline: Deadline, *, no_cache: bool
     ) -> Found | Recorded:
         """From the cache, or from the providers. Wrong parameters are an error only where nothing was remembered and no
         maintenance comes first."""
+        call.recipient = recipient_of(query, requester.token.siret, call.envelope)
         now = self._clock()
         parsed = parse(served, query, now.date(), requester.citizen)
         key = ""
@@ -131,12 +135,6 @@ def _note(call: Call, served: Served) -> None:
     call.retirement, call.failures = operation.retirement, served.problems
 
 
-def opened(data: Raw, served: Served, scopes: frozenset[str]) -> Raw:
-    """Hop 9: what the caller's scopes do not open is absent."""
-    whole = open_gates(data, scopes) if served.operation.gated else data
-    return filter_data(whole, served.operation.fields, scopes)
-
-
-def render(envelope: Envelope, data: Raw) -> bytes:
+def _enveloped(envelope: Envelope, data: Raw) -> bytes:
     """Hop 10."""
     return bytes(data) if envelope == "v2" else b'{"data":' + bytes(data) + b',"links":{},"meta":{}}'

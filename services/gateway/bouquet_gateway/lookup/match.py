@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from bouquet_gateway.access.credentials import Credential
-from bouquet_gateway.access.tokens import Token
 from bouquet_gateway.call import HttpRequest
 from bouquet_gateway.errors.problems import Problem
-from bouquet_gateway.offers.catalogue import Match, Naming, Served
+from bouquet_gateway.offers.catalogue import Match, Naming
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.paths import READING
 from bouquet_proto.query import Query
@@ -42,16 +41,3 @@ def _naming(credential: Credential, query: Query) -> Naming:
     """A blank INE names nobody."""
     ine = query.scalar("ine")
     return Naming(by_session=credential.place == "bearer", by_ine=bool(ine.strip() if isinstance(ine, str) else ine))
-
-
-def require_scope(token: Token, scopes: frozenset[str] | tuple[str, ...]) -> None:
-    """One of them is enough. Raises `Problem`."""
-    if token.scopes.isdisjoint(scopes):
-        raise Problem("insufficient_scopes")
-
-
-def require_version(match: Match) -> Served:
-    """Raises `Problem` where the resource exists, but not in the version of the path."""
-    if match.served is None:
-        raise Problem("unknown_version", values={"version": match.version})
-    return match.served

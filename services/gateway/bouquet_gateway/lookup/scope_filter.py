@@ -9,11 +9,19 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Raw
 
+from bouquet_proto.offer import Operation
+
 Cuts: TypeAlias = dict[str, "Cuts"]
 """The closed fields of a resource, as a tree: an empty leaf goes away with all that it holds."""
 
 _members = msgspec.json.Decoder(dict[str, Raw])
 _items = msgspec.json.Decoder(list[Raw])
+
+
+def open_fields(data: Raw, operation: Operation, scopes: frozenset[str]) -> Raw:
+    """Returns `data` of an operation without what `scopes` do not open."""
+    whole = open_gates(data, scopes) if operation.gated else data
+    return filter_data(whole, operation.fields, scopes)
 
 
 def filter_data(data: Raw, fields: Mapping[str, tuple[str, ...]], scopes: frozenset[str]) -> Raw:
