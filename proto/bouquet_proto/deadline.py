@@ -6,9 +6,12 @@ import time
 
 from msgspec import Struct
 
+CLOCK_TOLERANCE_S = 0.5
+"""Hosts whose clocks differ by less are taken to agree on the time."""
+
 
 class Deadline(Struct, frozen=True):
-    """Seconds since the epoch. Wall clock, since it travels: hosts must agree within 0.5 s (NTP)."""
+    """Seconds since the epoch. Wall clock, since it travels: hosts should agree within `CLOCK_TOLERANCE_S` (NTP)."""
 
     at: float
 

@@ -170,8 +170,8 @@ def scaffold(built: Buildah, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / path).write_text("private")
     shutil.copytree(ROOT / "dist" / "wheels", folder / "wheels")
     lock = ROOT / "requirements" / "build.txt"
-    download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder / "wheels"]
-    subprocess.run([*download, "--require-hashes", "--requirement", lock], check=True, timeout=600)
+    download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder / "wheels")]
+    subprocess.run([*download, "--require-hashes", "--requirement", str(lock)], check=True, timeout=600)
     built.build(folder, SCAFFOLD)
     return folder
 

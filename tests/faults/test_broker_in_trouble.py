@@ -6,13 +6,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 from aio_pika.abc import AbstractChannel
 
 from bouquet_mesh.amqp import link
-from bouquet_mesh.amqp.wire import underlay
+from bouquet_mesh.amqp.channel import Channel
 from bouquet_mesh.bus.amqp import open_amqp_bus
 from bouquet_mesh.observe import logs
 from bouquet_proto.messages import Failed
@@ -126,12 +126,20 @@ async def test_f30_a_reply_exchange_that_is_gone_is_noticed_without_a_call_and_m
         await until_answered(bus, FOUND)
 
 
-async def test_f30_a_worker_whose_consumer_has_gone_in_silence_is_unready_and_comes_back(url: str) -> None:
+async def test_f30_a_worker_whose_consumer_has_gone_in_silence_is_unready_and_comes_back(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consuming: list[Channel] = []
+    consume = Channel.consume
+
+    async def noted(self: Channel, queue: str, *arguments: Any, **options: Any) -> None:
+        consuming.append(self)
+        await consume(self, queue, *arguments, **options)
+
+    monkeypatch.setattr(Channel, "consume", noted)
     async with connected(url) as bus, bus.serve(PROVIDER, find, concurrency=1) as intake:
         await until(lambda: intake.consuming)
-        assert intake._channel
-        channel = await underlay(intake._channel)
-        await channel.basic_cancel(intake._consumer_tag)
+        await consuming[-1].stop_consuming()
         await until(lambda: not intake.consuming, within_s=SEEN_WITHIN_S)
         await until_answered(bus, FOUND)
 
@@ -171,5 +179,5 @@ async def test_f29_an_outage_is_told_once_however_many_attempts_it_takes(
     assert said(caplog) == ["broker unavailable"]
 
 
-def said(caplog: pytest.LogCaptureFixture, logger: str = "bouquet_proto") -> list[str]:
+def said(caplog: pytest.LogCaptureFixture, logger: str = "bouquet_mesh") -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name.startswith(logger)]

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bouquet_mesh.amqp.link import HEARTBEAT_S
+from bouquet_mesh.amqp.connection import HEARTBEAT_S
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.messages import Failed, Reply
 from tests.faults.broker import Broker

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Iterator
 
 import pamqp.frame
@@ -15,12 +17,13 @@ from pamqp.heartbeat import Heartbeat
 
 from bouquet_mesh.amqp import frames
 from bouquet_mesh.amqp.frames import Properties, ack, header_in, message
-from bouquet_mesh.amqp.wire import MOST_BODY_BYTES, Outlet, Wire, _Reader
-from bouquet_mesh.outbox.amqp import PACKAGE_BYTES, PACKAGE_MOST, packed, unpacked
+from bouquet_mesh.amqp.wire import MOST_BODY_BYTES, FrameReader, Outlet, Wire
+from bouquet_mesh.outbox.packages import PACKAGE_BYTES, PACKAGE_MOST, packed, unpacked
 from bouquet_proto.messages import MAX_BYTES
 
 CHANNEL = 3
-OURS = Properties(correlation_id="c" * 32, reply_to="bouquet.replies.ab", expiration="9000", message_id="7")
+MOST_FRAME_BYTES = 131_064
+OURS = Properties(correlation_id="c" * 32, reply_to="bouquet.replies.ab", expires_ms=9000, message_id="7")
 
 
 def unmarshalled(data: bytes) -> Iterator[tuple[int, object]]:
@@ -56,8 +59,9 @@ def test_what_we_write_pamqp_reads(properties: Properties) -> None:
         "application/json",
         2 if properties.is_kept else 1,
     )
-    for name in ("correlation_id", "reply_to", "expiration", "message_id"):
+    for name in ("correlation_id", "reply_to", "message_id"):
         assert (getattr(theirs, name) or "") == getattr(properties, name)
+    assert int(theirs.expiration or 0) == properties.expires_ms
     assert [body.value for body in bodies if isinstance(body, ContentBody)] == [b"ab", b"cd", b"e"]
 
 
@@ -99,8 +103,16 @@ def test_we_read_whatever_properties_others_write(theirs: Basic.Properties) -> N
     frame = marshalled(ContentHeader(body_size=12, properties=theirs))
     size, ours = header_in(frame, frames.FRAME.size)
     assert size == 12
-    for name in ("correlation_id", "reply_to", "expiration", "message_id"):
+    for name in ("correlation_id", "reply_to", "message_id"):
         assert getattr(ours, name) == (getattr(theirs, name) or "")
+    assert ours.expires_ms == int(theirs.expiration or 0)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1", "1.5"])
+def test_an_expiration_that_is_no_number_is_none(text: str) -> None:
+    properties = Basic.Properties(expiration=text, message_id="m")
+    _, ours = header_in(marshalled(ContentHeader(body_size=0, properties=properties)), frames.FRAME.size)
+    assert (ours.expires_ms, ours.message_id) == (0, "m")
 
 
 def test_a_correlation_id_of_any_bytes_goes_back_as_it_came() -> None:
@@ -123,25 +135,15 @@ class Sink(asyncio.WriteTransport):
         self.written += data
 
 
-class Numbered:
-    """All that a wire wants of aiormq's channel to publish."""
-
-    number = CHANNEL
-    max_content_size = 131064
-
-    async def basic_consume(self, *_: object, **__: object) -> Basic.ConsumeOk:
-        return Basic.ConsumeOk("ctag")
-
-
 @pytest.fixture
 async def wire() -> Wire:
-    return Wire(Numbered(), Outlet(Sink()))  # type: ignore[arg-type]
+    return Wire(CHANNEL, MOST_FRAME_BYTES, Outlet(Sink()))
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 7, 64, 10_000])
 async def test_messages_come_to_us_and_the_rest_to_aiormq_however_it_is_cut(wire: Wire, chunk_bytes: int) -> None:
     came: list[tuple[int, bool, str, bytes]] = []
-    await wire.consume("q", lambda one: came.append((one.tag, one.redelivered, one.properties.reply_to, one.body)))
+    wire.deliver = lambda one: came.append((one.tag, one.redelivered, one.properties.reply_to, one.body))
     theirs: list[Frame | Heartbeat] = [Basic.QosOk(), Channel.FlowOk(active=True)]
     whole = (
         marshalled(Basic.QosOk())
@@ -150,7 +152,7 @@ async def test_messages_come_to_us_and_the_rest_to_aiormq_however_it_is_cut(wire
         + delivered(2, b"", Basic.Properties())
         + marshalled(Channel.FlowOk(active=True))
     )
-    reader = _Reader({CHANNEL: wire}, asyncio.get_running_loop())
+    reader = FrameReader({CHANNEL: wire}, asyncio.get_running_loop())
     for start in range(0, len(whole), chunk_bytes):
         reader.feed_data(whole[start : start + chunk_bytes])
     reader.feed_eof()
@@ -160,7 +162,7 @@ async def test_messages_come_to_us_and_the_rest_to_aiormq_however_it_is_cut(wire
 
 
 def feed(wire: Wire, data: bytes) -> None:
-    _Reader({CHANNEL: wire}, asyncio.get_running_loop()).feed_data(data)
+    FrameReader({CHANNEL: wire}, asyncio.get_running_loop()).feed_data(data)
 
 
 HOSTILE = {
@@ -177,8 +179,8 @@ HOSTILE = {
 @pytest.mark.parametrize("bytes_", HOSTILE)
 async def test_what_cannot_be_read_ends_the_connection_and_nothing_after_it_is_heard(bytes_: str, wire: Wire) -> None:
     came: list[int] = []
-    await wire.consume("q", lambda one: came.append(one.tag))
-    reader = _Reader({CHANNEL: wire}, asyncio.get_running_loop())
+    wire.deliver = lambda one: came.append(one.tag)
+    reader = FrameReader({CHANNEL: wire}, asyncio.get_running_loop())
     reader.feed_data(HOSTILE[bytes_])
     reader.feed_data(delivered(9, b"later", Basic.Properties()))
     with pytest.raises(ConnectionResetError):
@@ -188,7 +190,7 @@ async def test_what_cannot_be_read_ends_the_connection_and_nothing_after_it_is_h
 
 async def test_of_a_message_that_is_longer_than_any_of_ours_not_all_is_kept(wire: Wire) -> None:
     came: list[int] = []
-    await wire.consume("q", lambda one: came.append(len(one.body)))
+    wire.deliver = lambda one: came.append(len(one.body))
     part, parts = b"x" * 131_064, 400
     deliver = Basic.Deliver(consumer_tag="ctag", delivery_tag=1, exchange="x", routing_key="k")
     feed(wire, marshalled(deliver, ContentHeader(body_size=parts * len(part), properties=Basic.Properties())))
@@ -198,29 +200,50 @@ async def test_of_a_message_that_is_longer_than_any_of_ours_not_all_is_kept(wire
     assert MAX_BYTES < size < MOST_BODY_BYTES + len(part)
 
 
-async def test_a_confirm_of_several_ends_all_up_to_it(wire: Wire) -> None:
-    posted = [wire.post(b"x", Properties(), queue="q") for _ in range(4)]
+class Published:
+    """A message, and what has become of it."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.ends: list[str] = []
+        wire.publish(b"x", Properties(), self._settled, queue="q")
+
+    def _settled(self, trouble: Exception | None) -> None:
+        self.ends.append(type(trouble).__name__ if trouble else "confirmed")
+
+
+async def test_a_confirm_of_several_settles_all_up_to_it(wire: Wire) -> None:
+    published = [Published(wire) for _ in range(4)]
     feed(wire, marshalled(Basic.Ack(delivery_tag=3, multiple=True)))
-    assert [one.done() for one in posted] == [True, True, True, False]
+    assert [one.ends for one in published] == [["confirmed"]] * 3 + [[]]
     feed(wire, marshalled(Basic.Nack(delivery_tag=4)))
-    assert [type(one.exception()).__name__ for one in posted] == ["NoneType"] * 3 + ["Refused"]
+    assert [one.ends for one in published] == [["confirmed"]] * 3 + [["Refused"]]
 
 
-async def test_what_is_returned_ends_its_own_post_though_it_is_confirmed_after(wire: Wire) -> None:
-    first, second = [wire.post(b"x", Properties(), queue="q") for _ in range(2)]
+async def test_what_is_returned_settles_its_own_message_though_it_is_confirmed_after(wire: Wire) -> None:
+    first, second = Published(wire), Published(wire)
     returned = Basic.Return(reply_code=312, reply_text="NO_ROUTE", exchange="", routing_key="q")
     header = ContentHeader(body_size=1, properties=Basic.Properties(message_id="2"))
     feed(wire, marshalled(returned, header, ContentBody(b"x"), Basic.Ack(delivery_tag=2, multiple=True)))
-    assert first.exception() is None
-    assert type(second.exception()).__name__ == "Returned"
+    assert (first.ends, second.ends) == (["confirmed"], ["Returned"])
 
 
-async def test_what_is_posted_ends_with_its_channel(wire: Wire) -> None:
-    waiting = wire.post(b"x", Properties(), queue="q")
+async def test_what_is_published_is_settled_by_the_end_of_its_channel(wire: Wire) -> None:
+    waiting = Published(wire)
     feed(wire, marshalled(Channel.Close(404, "NOT_FOUND", 60, 40)))
-    late = wire.post(b"x", Properties(), queue="q")
+    late = Published(wire)
     wire.close()
-    assert [type(one.exception()) for one in (waiting, late)] == [ConnectionResetError] * 2
+    assert (waiting.ends, late.ends) == (["ConnectionResetError"], ["ConnectionResetError"])
+
+
+async def test_nothing_is_kept_of_a_message_that_is_settled(wire: Wire) -> None:
+    kept = weakref.WeakSet(published := [Published(wire) for _ in range(3)])
+    feed(wire, marshalled(Basic.Ack(delivery_tag=1)) + marshalled(Basic.Nack(delivery_tag=2)))
+    del published
+    gc.collect()
+    assert len(kept) == 1
+    wire.close()
+    gc.collect()
+    assert len(kept) == 0
 
 
 @pytest.mark.parametrize(

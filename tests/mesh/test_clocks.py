@@ -1,91 +1,75 @@
-"""What a worker makes of a gateway's deadline when their clocks differ."""
+"""How long a worker works for a request, by its own clock: at most what was left as the request was sent."""
 
 from __future__ import annotations
 
-import logging
+import time
 
+import msgspec
 import pytest
 
-from bouquet_mesh.clocks import AGREE_S, MOST_SENDERS, STUBBORN_S, Clocks
+from bouquet_mesh.bus.api import answer
+from bouquet_proto.deadline import CLOCK_TOLERANCE_S, Deadline
+from bouquet_proto.messages import Failed, Reply, Request, decode_reply, encode
+from tests.mesh.buses import FOUND, PROVIDER, lookup
 
 GIVEN_S = 10.0
-SENT_AT = 1_000.0
+SENDERS_TIME = 1_800_000_000.0
 
 
 class Worker:
-    """A clock that is ahead of its gateways' by so much."""
+    """A worker whose clock stands still, and is ahead of its senders' by so much."""
 
-    def __init__(self, ahead_s: float) -> None:
-        self.ahead_s = ahead_s
-        self._clocks = Clocks()
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, ahead_s: float) -> None:
+        self._now = SENDERS_TIME + ahead_s
+        monkeypatch.setattr(time, "time", lambda: self._now)
 
-    def takes(self, *, at: float = SENT_AT, after_s: float = 0.0, sender: str = "gateway") -> float:
-        """How long it believes to have for a request of that moment, on its way for so long."""
-        now = at + after_s + self.ahead_s
-        return self._clocks.ours(sender, at + GIVEN_S, GIVEN_S, now) - now
+    async def left_s(self, *, in_queue_s: float = 0.0, in_process_s: float = 0.0, given_s: float = GIVEN_S) -> float:
+        """What its handler has for a request that was sent with `GIVEN_S` left; 0 where the handler is not called."""
+        left = [0.0]
 
+        async def handler(request: Request) -> Reply:
+            left.append(Deadline(request.deadline).left_s())
+            return FOUND
 
-@pytest.mark.parametrize("ahead_s", [0.0, AGREE_S / 2, -AGREE_S / 2])
-def test_clocks_that_nearly_agree_are_believed(ahead_s: float) -> None:
-    assert Worker(ahead_s).takes(after_s=3) == pytest.approx(GIVEN_S - 3 - ahead_s)
-
-
-@pytest.mark.parametrize("ahead_s", [-30.0, -8.0, -1.0])
-def test_a_clock_that_is_behind_gives_nobody_more_time_than_there_was(ahead_s: float) -> None:
-    worker = Worker(ahead_s)
-    assert worker.takes() == pytest.approx(GIVEN_S)
-    assert worker.takes(at=SENT_AT + 5, after_s=0.5) == pytest.approx(GIVEN_S - 0.5)
+        sent_at = SENDERS_TIME - in_queue_s - in_process_s
+        body = encode(msgspec.structs.replace(lookup(), deadline=sent_at + GIVEN_S))
+        reply = decode_reply(await answer(handler, "tests", PROVIDER, body, self._now - in_process_s, given_s))
+        assert reply == (FOUND if left[1:] else Failed("deadline_exceeded"))
+        return left[-1]
 
 
-@pytest.mark.parametrize("ahead_s", [12.0, 30.0, 3600.0])
-def test_a_clock_that_is_ahead_is_doubted_when_everything_comes_expired(ahead_s: float) -> None:
-    worker = Worker(ahead_s)
-    assert worker.takes() <= 0
-    assert worker.takes(at=SENT_AT + STUBBORN_S / 2) <= 0
-    assert worker.takes(at=SENT_AT + STUBBORN_S + 0.1) == pytest.approx(GIVEN_S)
-    assert worker.takes(at=SENT_AT + STUBBORN_S + 1, after_s=4) == pytest.approx(GIVEN_S - 4)
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch, ahead_s: float) -> Worker:
+    return Worker(monkeypatch, ahead_s)
 
 
-def test_a_clock_that_is_a_little_ahead_costs_so_much_and_no_more() -> None:
-    assert Worker(3.0).takes() == pytest.approx(GIVEN_S - 3)
+@pytest.mark.parametrize("ahead_s", [-3600.0, -30.0, -1.0, 1.0, 30.0, 3600.0])
+async def test_a_wrong_clock_leaves_a_request_the_time_that_it_was_sent_with(worker: Worker) -> None:
+    assert await worker.left_s() == pytest.approx(GIVEN_S)
 
 
-def test_a_burst_of_expired_requests_is_what_it_seems() -> None:
-    """As after a pause of the worker's: clocks that agreed are not doubted for it."""
-    worker = Worker(0.0)
-    worker.takes()
-    late = [worker.takes(at=SENT_AT + n / 100, after_s=20 - n / 100) for n in range(50)]
-    assert max(late) <= 0
-    assert worker.takes(at=SENT_AT + 30) == GIVEN_S
+@pytest.mark.parametrize("ahead_s", [0.0])
+async def test_a_right_clock_counts_the_time_on_the_way(worker: Worker) -> None:
+    assert await worker.left_s(in_queue_s=0.4) == pytest.approx(GIVEN_S - 0.4)
 
 
-@pytest.mark.parametrize("ahead_s", [30.0, -30.0, 5.0, -5.0])
-def test_a_clock_that_is_set_right_is_believed_again(ahead_s: float) -> None:
-    worker = Worker(ahead_s)
-    for second in range(5):
-        worker.takes(at=SENT_AT + second)
-    worker.ahead_s = 0.0
-    assert worker.takes(at=SENT_AT + 60, after_s=1) == pytest.approx(GIVEN_S - 1, abs=AGREE_S + 1)
-    assert worker.takes(at=SENT_AT + 61) == pytest.approx(GIVEN_S)
+@pytest.mark.parametrize("ahead_s", [-CLOCK_TOLERANCE_S / 2, CLOCK_TOLERANCE_S / 2])
+async def test_a_clock_that_nearly_agrees_gives_nobody_more_time_than_there_was(worker: Worker, ahead_s: float) -> None:
+    assert await worker.left_s() == pytest.approx(GIVEN_S - max(0.0, ahead_s))
 
 
-def test_each_gateway_has_its_own_clock() -> None:
-    worker = Worker(0.0)
-    worker.takes(sender="another", at=SENT_AT + 30, after_s=-30)  # its clock is 30 s ahead
-    assert worker.takes(sender="gateway", after_s=2) == pytest.approx(GIVEN_S - 2)
-    assert worker.takes(sender="another", at=SENT_AT + 31, after_s=-30) == pytest.approx(GIVEN_S)
+@pytest.mark.parametrize("ahead_s", [0.0])
+async def test_a_long_wait_in_the_queue_is_not_told_from_a_wrong_clock(worker: Worker) -> None:
+    """The price of trusting no clock: the worker works for at most that wait longer than its caller waits."""
+    assert await worker.left_s(in_queue_s=3.0) == pytest.approx(GIVEN_S)
 
 
-def test_gateways_that_have_gone_are_forgotten() -> None:
-    worker = Worker(0.0)
-    for number in range(3 * MOST_SENDERS):
-        worker.takes(sender=f"gateway-{number}")
-    assert len(worker._clocks._senders) <= MOST_SENDERS + 1
+@pytest.mark.parametrize("ahead_s", [-30.0, 0.0, 30.0])
+async def test_the_time_in_the_worker_s_own_process_counts_whatever_its_clock(worker: Worker) -> None:
+    assert await worker.left_s(in_process_s=4.0) == pytest.approx(GIVEN_S - 4)
+    assert await worker.left_s(in_process_s=GIVEN_S + 1) == 0
 
 
-def test_a_difference_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    worker = Worker(-30.0)
-    with caplog.at_level(logging.WARNING):
-        for second in range(10):
-            worker.takes(at=SENT_AT + second, after_s=0.1)
-    assert [(record.message, vars(record)["ahead_s"]) for record in caplog.records] == [("clocks differ", -29.9)]
+@pytest.mark.parametrize("ahead_s", [0.0, 30.0])
+async def test_a_request_without_an_expiration_has_its_sender_s_deadline(worker: Worker, ahead_s: float) -> None:
+    assert await worker.left_s(given_s=0.0) == pytest.approx(max(0.0, GIVEN_S - ahead_s))

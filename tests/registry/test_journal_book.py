@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from bouquet_mesh.outbox.amqp import packed
+from bouquet_mesh.outbox.packages import packed
 from bouquet_proto import access_record
 from bouquet_registry.journal import book, schema
 from bouquet_registry.journal.audit import verify

@@ -40,8 +40,8 @@ class Properties(msgspec.Struct, frozen=True, kw_only=True):
     """On the broker's disk: delivery mode 2."""
     correlation_id: str = ""
     reply_to: str = ""
-    expiration: str = ""
-    """Milliseconds, in decimal."""
+    expires_ms: int = 0
+    """How long the broker keeps it for a consumer; 0 is without end."""
     message_id: str = ""
 
 
@@ -99,10 +99,10 @@ def header_in(data: bytes, at: int) -> tuple[int, Properties]:
     at += bool(flags & DELIVERY_MODE) + bool(flags & PRIORITY)
     correlation_id, at = _short_in(data, at) if flags & CORRELATION_ID else ("", at)
     reply_to, at = _short_in(data, at) if flags & REPLY_TO else ("", at)
-    expiration, at = _short_in(data, at) if flags & EXPIRATION else ("", at)
+    expires_ms, at = _milliseconds_in(data, at) if flags & EXPIRATION else (0, at)
     message_id, at = _short_in(data, at) if flags & MESSAGE_ID else ("", at)
     return size, Properties(
-        correlation_id=correlation_id, reply_to=reply_to, expiration=expiration, message_id=message_id
+        correlation_id=correlation_id, reply_to=reply_to, expires_ms=expires_ms, message_id=message_id
     )
 
 
@@ -113,8 +113,8 @@ def _header(properties: Properties, body_bytes: int) -> bytes:
         flags, fields = flags | CORRELATION_ID, fields + _short(properties.correlation_id)
     if properties.reply_to:
         flags, fields = flags | REPLY_TO, fields + _short(properties.reply_to)
-    if properties.expiration:
-        flags, fields = flags | EXPIRATION, fields + _short(properties.expiration)
+    if properties.expires_ms:
+        flags, fields = flags | EXPIRATION, fields + _short(str(properties.expires_ms))
     if properties.message_id:
         flags, fields = flags | MESSAGE_ID, fields + _short(properties.message_id)
     return _HEADER.pack(BASIC, 0, body_bytes, flags) + fields
@@ -134,3 +134,9 @@ def _short_in(data: bytes, at: int) -> tuple[str, int]:
     """Whatever bytes it is made of, they are given back as they came."""
     end = at + 1 + data[at]
     return data[at + 1 : end].decode(errors="surrogateescape"), end
+
+
+def _milliseconds_in(data: bytes, at: int) -> tuple[int, int]:
+    """An expiration, which AMQP writes as text in decimal. 0 for any other text."""
+    text, end = _short_in(data, at)
+    return int(text) if text.isdecimal() else 0, end

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import NoReturn, Protocol
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, NoReturn, Protocol
 
-import aio_pika
-from aio_pika.exceptions import CONNECTION_EXCEPTIONS, AMQPError
-from aiormq.exceptions import ChannelAccessRefused
 from prometheus_client import Gauge
 
-from bouquet_mesh.amqp.wire import Connection
+from bouquet_mesh.amqp.channel import OnLost
+from bouquet_mesh.amqp.connection import Connection, connect
+from bouquet_mesh.amqp.errors import cancellation_as_loss, refused_right
 from bouquet_mesh.backoff import pause_s
 from bouquet_mesh.observe import metrics
 from bouquet_mesh.secret import Secret
@@ -25,43 +23,29 @@ from bouquet_proto.names import MESH_PREFIX
 
 log = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT_S = 5.0
 SETUP_TIMEOUT_S = 5.0
-CLOSE_TIMEOUT_S = 2.5
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
 STEADY_S = 10.0
 """A connection that lasted less is one more failure, so that one lost again and again is not made again and again."""
-HEARTBEAT_S = 5
-"""Two or three of them, and the broker gives a silent connection up with its consumers (docs/faults.md)."""
 PROBE_EVERY_S = 1.0
 SILENCE_S = 3.0
 """A broker that takes longer to give a message back does not respond."""
 SILENCES = 2
 """So many and the connection is made anew, long before its heartbeat would tell."""
 
-REFUSED = re.compile(r"((?:\w+ )?access to \w+) '(.+?)(?:\.[0-9a-f]{16})?' in vhost")
-"""The broker's words to a user without a right. Reply queues have other names each time."""
-
-LOST = (*CONNECTION_EXCEPTIONS, AMQPError, OSError, TimeoutError, RuntimeError)
-"""What a broken connection raises, whichever layer notices first (aiormq says RuntimeError of a closed one)."""
-
-
-class Lose(Protocol):
-    """Says that a connection, or something on it, is gone. Made to be a callback of aio-pika's and aiormq's."""
-
-    def __call__(self, gone: object, cause: object = None, /) -> None: ...
-
 
 class Part(Protocol):
     """What a process does on its connection; made anew each time the connection is."""
 
-    async def up(self, connection: Connection, lose: Lose) -> None: ...
+    async def up(self, connection: Connection, on_lost: OnLost) -> None:
+        """Declares, publishes and consumes what it needs, on channels whose end is reported to `on_lost`."""
 
     async def probe(self) -> None:
         """Returns when a message has gone to the broker and come back; raises what a broken connection raises."""
 
-    def down(self) -> None: ...
+    def down(self) -> None:
+        """The connection is gone."""
 
 
 class Link:
@@ -113,10 +97,11 @@ class Link:
         while True:
             began = time.monotonic()
             try:
-                with cancelled_by_us_alone():
+                with cancellation_as_loss():
                     await self._live()
             except Exception as error:  # whatever it was, the only cure is to connect again
-                trouble = _refusal(error) or trouble_of(error) or type(error).__name__
+                right = refused_right(error)
+                trouble = (right and f"no {right}") or trouble_of(error) or type(error).__name__
             self.settled.set()
             if time.monotonic() - began > STEADY_S:
                 failures, told = 0, ""
@@ -128,14 +113,7 @@ class Link:
 
     async def _live(self) -> NoReturn:
         """One connection, to its end: raises what ended it."""
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            connection = await aio_pika.connect(
-                self._url,
-                connection_class=Connection,
-                client_properties={"connection_name": self._name},
-                heartbeat=HEARTBEAT_S,
-            )
-            assert isinstance(connection, Connection)
+        connection = await connect(self._url, self._name)
         log.info("broker connected", extra={"connection": self._name})
         self._gauge.set(1)
         self.connected = True
@@ -145,26 +123,23 @@ class Link:
         finally:
             self.connected = self._is_heard = self._is_silent = False
             self._gauge.set(0)
+            connection.drop()
             for part in self._parts:
                 part.down()
             self.settled.set()
-            async with leaving():
-                await connection.close()
+            await connection.close()
 
     async def _tend(self, connection: Connection) -> NoReturn:
-        news = self._news = asyncio.Queue()
+        news = self._news = asyncio.Queue[Part | Exception | None]()
         for part in self._parts:
             news.put_nowait(part)
 
-        def lose(_: object, cause: object = None, /) -> None:
-            news.put_nowait(cause if isinstance(cause, Exception) else ConnectionResetError())
-
-        connection.close_callbacks.add(lose)
+        connection.on_lost(news.put_nowait)
         watching: asyncio.Task[None] | None = None
         try:
             while True:
                 if news.empty() and watching is None:
-                    watching = asyncio.create_task(self._watch(connection, lose))
+                    watching = asyncio.create_task(self._watch(connection))
                 elif news.empty():
                     self.settled.set()
                 match await news.get():
@@ -174,17 +149,17 @@ class Link:
                         continue
                     case part if part in self._parts:
                         async with asyncio.timeout(SETUP_TIMEOUT_S):
-                            await part.up(connection, lose)
+                            await part.up(connection, news.put_nowait)
         finally:
             if watching is not None:
                 watching.cancel()
 
-    async def _watch(self, connection: Connection, lose: Lose) -> None:
-        """Sends messages round, until none comes back."""
+    async def _watch(self, connection: Connection) -> None:
+        """Sends messages to the broker and back, until none comes back."""
         while await self._responds(connection):
             self._hear(True)
             await asyncio.sleep(PROBE_EVERY_S)
-        lose(connection, TimeoutError())
+        self._news.put_nowait(TimeoutError())
 
     async def _responds(self, connection: Connection) -> bool:
         """False of a broker that stays silent; one that has said it is short of memory or disk is waited for."""
@@ -193,7 +168,7 @@ class Link:
         try:
             while not (await asyncio.wait([round_trip], timeout=SILENCE_S))[0]:
                 self._hear(False)
-                silences += not await _is_blocked(connection)
+                silences += not await connection.is_blocked()
                 if silences == SILENCES:
                     return False
             return not round_trip.cancelled() and round_trip.exception() is None
@@ -220,38 +195,31 @@ async def open_link(url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED) -
         yield link
 
 
-def _refusal(error: Exception) -> str:
-    """Which right the broker's user lacks: `no write access to exchange bouquet.replies`. Empty if that is not it."""
-    refused = REFUSED.search(str(error)) if isinstance(error, ChannelAccessRefused) else None
-    return "no {} {}".format(*refused.groups()) if refused else ""
+async def try_out(connection: Connection, part: Part) -> None:
+    """Starts `part` as a `Link` would, sends a message to the broker and back, and stops it. Raises what the broker
+    refuses, or what a broken connection raises (`LOST`).
 
+    Its channels stay open until the connection is closed.
+    """
+    lost: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
 
-async def _is_blocked(connection: Connection) -> bool:
-    """All that aiormq tells of it is an event that is not set."""
-    assert connection.transport
+    def lose(cause: Exception) -> None:
+        if not lost.done():
+            lost.set_result(cause)
+
+    async def start() -> None:
+        with cancellation_as_loss():
+            await part.up(connection, lose)
+            await part.probe()
+
+    starting = asyncio.create_task(start())
+    ends: list[asyncio.Future[Any]] = [starting, lost]
     try:
-        async with asyncio.timeout(0.01):
-            await connection.transport.ready()
-    except TimeoutError:
-        return True
-    return False
-
-
-@asynccontextmanager
-async def leaving() -> AsyncIterator[None]:
-    """Goodbyes to the broker: not for long, and no matter if it has gone."""
-    with suppress(*LOST), cancelled_by_us_alone():
-        async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            yield
-
-
-@contextmanager
-def cancelled_by_us_alone() -> Iterator[None]:
-    """aiormq may wake those who wait on what it closes with CancelledError: for them that is a loss, not an order."""
-    try:
-        yield
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise ConnectionResetError from None
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            raise lost.result()
+        await starting
+    finally:
+        part.down()
+        starting.cancel()
+        await asyncio.wait([starting])

@@ -1,44 +1,31 @@
 """Messages past aiormq: written to its connection's socket, and read from it, without an object or a task a frame.
 
-aiormq makes the connection, opens the channels, declares, consumes, beats the heart and hears of every end: it gets
-all frames but those of messages. Those cost it most of a call's time (docs/performance.md).
+aiormq gets all frames but those of messages, which cost it most of a call's time (docs/performance.md).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from functools import partial
 from itertools import takewhile
 from struct import error as StructError
 from typing import Any, SupportsIndex, TypeAlias
 
-import aio_pika
 import msgspec
-from aio_pika.abc import AbstractChannel
-from aio_pika.exceptions import AMQPError
-from aiormq.channel import Channel
 from aiormq.connection import SSLContextProvider, TransportFactory
 from yarl import URL
 
 from bouquet_mesh.amqp import frames
+from bouquet_mesh.amqp.errors import Refused, Returned
 from bouquet_mesh.amqp.frames import Properties
 
 Settled: TypeAlias = Callable[[Exception | None], object]
-"""Hears what has become of a message: trouble, or that the broker has it."""
+"""Called with what has become of a message: trouble, or `None` when the broker has it."""
 
 MOST_FRAME_BYTES = 1 << 20
 """RabbitMQ's are of 128 kB, unless its operator chose more."""
 MOST_BODY_BYTES = 4 << 20
-"""Of what is longer the rest is dropped, and what is left is refused: no reader of ours takes half as much."""
-
-
-class Returned(AMQPError):
-    """No queue took what had to go to one."""
-
-
-class Refused(AMQPError):
-    """The broker could not keep it."""
+"""The rest of a longer one is dropped, and what is left is refused: no reader of the mesh takes half as much."""
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -48,27 +35,11 @@ class Delivery(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class Connection(aio_pika.Connection):
-    """aio-pika's, with its socket within reach."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.stream = self.kwargs["transport_factory"] = Stream()
-
-    async def wire(self, channel: AbstractChannel) -> Wire:
-        """Takes over the messages of `channel`: nothing else may publish or consume on it."""
-        return self.stream.wire(await underlay(channel))
-
-
-async def underlay(channel: AbstractChannel) -> Channel:
-    """aiormq's own channel."""
-    layer = await channel.get_underlay_channel()
-    assert isinstance(layer, Channel)
-    return layer
+Deliver: TypeAlias = Callable[[Delivery], object]
 
 
 class Stream(TransportFactory):
-    """Makes aiormq's stream as it would, but for a reader that looks at each frame first."""
+    """aiormq's way to make its socket's streams; the reader looks at each frame before aiormq."""
 
     def __init__(self) -> None:
         self._wires: dict[int, Wire] = {}
@@ -77,20 +48,26 @@ class Stream(TransportFactory):
         contexts: SSLContextProvider = options.pop("ssl_context_provider")
         context = await contexts.get_context() if url.scheme == "amqps" else None
         loop = asyncio.get_running_loop()
-        reader = _Reader(self._wires, loop)
+        reader = FrameReader(self._wires, loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         assert url.host and url.port
         transport, _ = await loop.create_connection(lambda: protocol, url.host, url.port, ssl=context, **options)
         self._outlet = Outlet(transport)
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
-    def wire(self, channel: Channel) -> Wire:
-        wire = self._wires[channel.number] = Wire(channel, self._outlet)
+    def wire(self, channel: int, most_bytes: int) -> Wire:
+        """Takes over the messages of a channel, by its number, whose frames hold at most `most_bytes`."""
+        wire = self._wires[channel] = Wire(channel, most_bytes, self._outlet)
         return wire
+
+    def close(self) -> None:
+        """Closes all its wires."""
+        for wire in self._wires.values():
+            wire.close()
 
 
 class Outlet:
-    """What the wires write in one turn of the loop goes in one write: a system call costs as much as a message."""
+    """Gathers what wires write in one turn of the loop into one write: a system call costs as much as a message."""
 
     def __init__(self, transport: asyncio.WriteTransport) -> None:
         self._transport = transport
@@ -109,7 +86,7 @@ class Outlet:
         self._leaving.clear()
 
 
-class _Reader(asyncio.StreamReader):
+class FrameReader(asyncio.StreamReader):
     """Gives each frame to its channel's wire, and what no wire takes to aiormq."""
 
     def __init__(self, wires: dict[int, Wire], loop: asyncio.AbstractEventLoop) -> None:
@@ -150,57 +127,43 @@ class _Reader(asyncio.StreamReader):
 
 
 class Wire:
-    """The messages of one channel. What is published goes by `post` or `put` on a channel in confirm mode, else by
-    `send`."""
+    """The messages of one channel, both ways, and what becomes of those that are published (see `Channel`)."""
 
-    def __init__(self, channel: Channel, outlet: Outlet) -> None:
+    def __init__(self, channel: int, most_bytes: int, outlet: Outlet) -> None:
+        self.deliver: Deliver = _drop
         self._channel = channel
+        self._most_bytes = most_bytes
         self._outlet = outlet
         self._is_open = True
-        self._posted = 0
+        self._published = 0
         self._unconfirmed: dict[int, Settled] = {}
         """By tag, oldest first."""
-        self._deliver: Callable[[Delivery], object] = _nobody
         self._arriving = _Arriving()
-
-    async def consume(self, queue: str, deliver: Callable[[Delivery], object], *, no_ack: bool = False) -> str:
-        """Calls `deliver`, which may not raise, with each message as it comes. Returns the consumer's tag."""
-        self._deliver = deliver
-        consumed = await self._channel.basic_consume(queue, _unheard, no_ack=no_ack)
-        return consumed.consumer_tag or ""
 
     def send(self, body: bytes, properties: Properties, *, exchange: str, routing_key: str) -> None:
         """Raises `ConnectionResetError` where the channel is known to be gone."""
-        self._publish(body, properties, exchange, routing_key)
+        self._write_message(body, properties, exchange, routing_key)
 
-    def post(self, body: bytes, properties: Properties, *, queue: str) -> asyncio.Future[None]:
-        """Done as the broker confirms; raises `Returned`, `Refused` or `ConnectionResetError`. To be cancelled by
-        whoever does not wait for it any more.
-        """
-        confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.put(body, properties, partial(_end, confirmed), queue=queue)
-        return confirmed
-
-    def put(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
-        """Calls `settled`, which may not raise, once, with what `post` would raise, or `None`."""
-        tag = self._posted + 1  # the broker counts like this; what it returns, it returns with its `message_id`
+    def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
+        """Calls `settled`, which may not raise, once: with `Returned`, `Refused`, `ConnectionResetError` or `None`."""
+        tag = self._published + 1  # the broker counts like this; what it returns, it returns with its `message_id`
         named = msgspec.structs.replace(properties, message_id=str(tag))
         try:
-            self._publish(body, named, "", queue, mandatory=True)
+            self._write_message(body, named, "", queue, mandatory=True)
         except ConnectionResetError as error:
             settled(error)
         else:
-            self._posted = tag
+            self._published = tag
             self._unconfirmed[tag] = settled
 
     def ack(self, tag: int, *, multiple: bool = False) -> None:
         """Raises as `send`."""
-        self._write(frames.ack(self._channel.number, tag, multiple=multiple))
+        self._write(frames.ack(self._channel, tag, multiple=multiple))
 
     def close(self) -> None:
-        """Nothing comes or goes any more."""
+        """Nothing comes or goes any more; what was not confirmed is settled with `ConnectionResetError`."""
         self._is_open = False
-        self._deliver = _nobody
+        self.deliver = _drop
         while self._unconfirmed:
             self._settle_one(next(iter(self._unconfirmed)), ConnectionResetError())
 
@@ -235,7 +198,7 @@ class Wire:
             case frames.NACK:
                 self._settle(*frames.confirm_in(data, at), Refused())
             case frames.CLOSE_CHANNEL:
-                self._is_open = False  # aiormq has it to answer and to tell
+                self._is_open = False  # aiormq answers it, and reports the loss
                 return False
             case _:
                 return False
@@ -245,7 +208,7 @@ class Wire:
         """A message is whole."""
         arrived = self._arriving
         if arrived.tag:
-            self._deliver(Delivery(arrived.tag, arrived.redelivered, arrived.properties, arrived.body))
+            self.deliver(Delivery(arrived.tag, arrived.redelivered, arrived.properties, arrived.body))
         else:
             self._settle_one(int(arrived.properties.message_id), Returned())
 
@@ -258,19 +221,18 @@ class Wire:
         if settled := self._unconfirmed.pop(tag, None):
             settled(trouble)
 
-    def _publish(
+    def _write_message(
         self, body: bytes, properties: Properties, exchange: str, routing_key: str, *, mandatory: bool = False
     ) -> None:
-        channel = self._channel
         self._write(
             frames.message(
-                channel.number,
+                self._channel,
                 body,
                 properties,
                 exchange=exchange,
                 routing_key=routing_key,
                 mandatory=mandatory,
-                most_bytes=channel.max_content_size,
+                most_bytes=self._most_bytes,
             )
         )
 
@@ -291,18 +253,5 @@ class _Arriving(msgspec.Struct):
     body: bytes = b""
 
 
-def _end(confirmed: asyncio.Future[None], trouble: Exception | None) -> None:
-    if confirmed.done():
-        return
-    if trouble is None:
-        confirmed.set_result(None)
-    else:
-        confirmed.set_exception(trouble)
-
-
-def _nobody(_: object) -> None:
-    """Hears nothing."""
-
-
-async def _unheard(_: object) -> None:
-    """aiormq's consumer of what does not reach aiormq."""
+def _drop(_: Delivery) -> None:
+    """For a channel without a consumer."""

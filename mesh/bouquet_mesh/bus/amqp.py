@@ -9,20 +9,20 @@ identities.
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from functools import partial
 
-from aio_pika.abc import AbstractChannel
-from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
-
+from bouquet_mesh.amqp.channel import Channel, OnLost
+from bouquet_mesh.amqp.connection import Connection
+from bouquet_mesh.amqp.errors import LOST, AccessRefused, NotDeclared, Returned, leaving
 from bouquet_mesh.amqp.frames import Properties
-from bouquet_mesh.amqp.link import LOST, Link, Lose, leaving, open_link
-from bouquet_mesh.amqp.wire import Connection, Delivery, Returned, Wire, underlay
+from bouquet_mesh.amqp.link import Link, open_link, try_out
+from bouquet_mesh.amqp.wire import Delivery
 from bouquet_mesh.bus.api import Ending, Handler, answer, ask, end, finish
-from bouquet_mesh.clocks import Clocks
 from bouquet_mesh.observe import metrics
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Failed, Reply, Request
@@ -31,56 +31,51 @@ from bouquet_proto.names import QUEUE_ARGUMENTS, REPLY_EXCHANGE, queue_of
 SYSTEM = "rabbitmq"
 PUBLISH_TIMEOUT_S = 2.0
 """A broker that hangs, or that blocks publishers for want of memory, is away long before the caller's deadline."""
+AFTER_ALL_OTHERS = -1
+"""The priority of a consumer that wants no message: a worker's is 0."""
 
 
 class _Calls:
     """The asking side: pending calls by correlation id, and the reply queue that ends them."""
 
     def __init__(self) -> None:
-        self._channel: AbstractChannel | None = None
-        self._wire: Wire | None = None
+        self._channel: Channel | None = None
         self._reply_to = ""
         self._pending: dict[str, Ending] = {}
         metrics.CALLS_PENDING.set_function(lambda: len(self._pending))
 
     @property
     def ready(self) -> bool:
-        return self._wire is not None
+        return self._channel is not None
 
-    async def up(self, connection: Connection, lose: Lose) -> None:
-        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-        channel.close_callbacks.add(lose)
-        exchange = await channel.declare_exchange(REPLY_EXCHANGE, "direct", durable=True)
+    async def up(self, connection: Connection, on_lost: OnLost) -> None:
+        channel = await connection.channel(on_lost, confirms=True)
+        await channel.declare_exchange(REPLY_EXCHANGE)
         # A fresh name each time: the broker may hold the old queue for the dead connection until its heartbeat ends.
-        queue = await channel.declare_queue(
-            f"{REPLY_EXCHANGE}.{secrets.token_hex(8)}", exclusive=True, auto_delete=True
-        )
-        await queue.bind(exchange, queue.name)
-        (await underlay(channel)).on_consumer_cancel_callbacks.add(lose)
-        wire = await connection.wire(channel)
-        await wire.consume(queue.name, self._on_reply, no_ack=True)
-        self._channel, self._wire, self._reply_to = channel, wire, queue.name
+        queue = f"{REPLY_EXCHANGE}.{secrets.token_hex(8)}"
+        await channel.declare_queue(queue, exclusive=True, auto_delete=True)
+        await channel.bind(queue, REPLY_EXCHANGE, queue)
+        await channel.consume(queue, self._on_reply, no_ack=True)
+        self._channel, self._reply_to = channel, queue
 
     def down(self) -> None:
-        if self._wire is not None:
-            self._wire.close()
-        self._channel = self._wire = None
+        self._channel = None
         for future in self._pending.values():
             end(future, Failed("bus_unavailable"))
 
     async def probe(self) -> None:
-        """A letter to ourselves. It goes past the reply exchange, where we may not write; that is asked whether it is
-        there."""
-        channel, wire = self._channel, self._wire
-        if channel is None or wire is None:
+        """A message to its own reply queue. It goes past the reply exchange, where a gateway may not write; of that the
+        broker says whether it is there."""
+        channel = self._channel
+        if channel is None:
             return
         with self._awaited() as (correlation_id, home):
-            await wire.post(b"", Properties(correlation_id=correlation_id), queue=self._reply_to)
+            await channel.confirmed(b"", Properties(correlation_id=correlation_id), queue=self._reply_to)
             await home
-        await (await underlay(channel)).exchange_declare(REPLY_EXCHANGE, passive=True)
+        await channel.require_exchange(REPLY_EXCHANGE)
 
     async def exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        if self._wire is None:
+        if self._channel is None:
             return Failed("bus_unavailable")
         left_s, loop = deadline.left_s(), asyncio.get_running_loop()
         with self._awaited() as (correlation_id, reply):
@@ -95,10 +90,10 @@ class _Calls:
             properties = Properties(
                 correlation_id=correlation_id,
                 reply_to=self._reply_to,
-                expiration=str(max(1, int(left_s * 1000))),
+                expires_ms=max(1, math.ceil(left_s * 1000)),
             )
             try:
-                self._wire.put(body, properties, settled, queue=queue_of(provider))
+                self._channel.publish(body, properties, settled, queue=queue_of(provider))
                 return await reply
             finally:
                 late.cancel()
@@ -130,75 +125,77 @@ def _unpublished(trouble: Exception) -> Failed:
     return Failed("not_deployed" if isinstance(trouble, Returned) else "bus_unavailable")
 
 
-class _Intake:
-    """The answering side of one provider: its queue, its consumer, and the handlers that run."""
+class _Consumer:
+    """The answering side of one provider, without an answer: its queue, and its consumer there."""
 
-    def __init__(self, link: Link, provider: str, handler: Handler, concurrency: int) -> None:
-        self._link = link
-        self._provider = provider
-        self._handler = handler
+    def __init__(self, provider: str, concurrency: int, priority: int = 0) -> None:
+        self._queue = queue_of(provider)
         self._concurrency = concurrency
-        # A message delivered again is acknowledged before its work, so the prefetch count alone is no bound.
-        self._free = asyncio.Semaphore(concurrency)
-        self._alone = asyncio.Lock()
-        self._channel: AbstractChannel | None = None
-        self._wire: Wire | None = None
-        self._consumer_tag = ""
+        self._priority = priority
+        self._channel: Channel | None = None
         self._has_replied = False
-        self._clocks = Clocks()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def consuming(self) -> bool:
-        return bool(self._consumer_tag) and self._link.responsive
+        return self._channel is not None
 
-    async def up(self, connection: Connection, lose: Lose) -> None:
-        channel = await connection.channel(publisher_confirms=False)
-        channel.close_callbacks.add(lose)
-        await _may_reply(connection)
-        await channel.set_qos(prefetch_count=self._concurrency)
-        queue = await channel.declare_queue(
-            queue_of(self._provider), durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS
-        )
-        (await underlay(channel)).on_consumer_cancel_callbacks.add(lose)
-        self._channel, self._wire = channel, await connection.wire(channel)
+    async def up(self, connection: Connection, on_lost: OnLost) -> None:
+        channel = await connection.channel(on_lost)
+        await _check_may_reply(connection)
+        await channel.prefetch(self._concurrency)
+        await channel.declare_queue(self._queue, durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS)
         self._has_replied = False
-        self._clocks = Clocks()
         try:
-            self._consumer_tag = await self._wire.consume(queue.name, partial(self._on_request, channel, self._wire))
-        except ChannelAccessRefused:
-            await _leave_no_queue(connection, queue.name)
+            await channel.consume(self._queue, partial(self._on_request, channel), priority=self._priority)
+        except AccessRefused:
+            await _leave_no_queue(connection, self._queue)
             raise
+        self._channel = channel
 
     def down(self) -> None:
-        """What runs is stopped: its reply has no way home any more, and the broker delivers its request again."""
-        if self._wire is not None:
-            self._wire.close()
-        self._channel = self._wire = None
-        self._consumer_tag = ""
-        for task in self._tasks:
-            task.cancel()
+        self._channel = None
 
     async def probe(self) -> None:
         """Asks the queue whether it has consumers, after a message for nobody: as blocked as the replies would be.
 
         Not before the first reply: until then the exchange may not be there.
         """
-        channel, wire = self._channel, self._wire
-        if channel is None or wire is None or not self._consumer_tag:
+        channel = self._channel
+        if channel is None:
             return
         if self._has_replied:
-            wire.send(b"", Properties(), exchange=REPLY_EXCHANGE, routing_key="")
-        queue = await (await underlay(channel)).queue_declare(queue_of(self._provider), passive=True)
-        if not queue.consumer_count:
+            channel.send(b"", Properties(), exchange=REPLY_EXCHANGE, routing_key="")
+        if not (await channel.count(self._queue)).consumers:
             raise ConnectionResetError
 
-    def _on_request(self, channel: AbstractChannel, wire: Wire, message: Delivery) -> None:
-        task = asyncio.create_task(self._work(channel, wire, message))
+    def _on_request(self, channel: Channel, message: Delivery) -> None:
+        """Leaves it unacknowledged: the broker delivers it to another as this consumer goes."""
+
+
+class _Intake(_Consumer):
+    """The answering side of one provider: its queue, its consumer, and the handlers that run."""
+
+    def __init__(self, provider: str, handler: Handler, concurrency: int) -> None:
+        super().__init__(provider, concurrency)
+        self._provider = provider
+        self._handler = handler
+        # A message delivered again is acknowledged before its work, so the prefetch count alone is no bound.
+        self._free = asyncio.Semaphore(concurrency)
+        self._alone = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def down(self) -> None:
+        """What runs is stopped: its reply has no way home any more, and the broker delivers its request again."""
+        super().down()
+        for task in self._tasks:
+            task.cancel()
+
+    def _on_request(self, channel: Channel, message: Delivery) -> None:
+        task = asyncio.create_task(self._work(channel, message, time.time()))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _work(self, channel: AbstractChannel, wire: Wire, message: Delivery) -> None:
+    async def _work(self, channel: Channel, message: Delivery, arrived_at: float) -> None:
         """Answers, then acknowledges: a worker that dies leaves the message to another, once.
 
         A second delivery is acknowledged first, so that a message that kills its worker does it twice at most; and
@@ -207,12 +204,12 @@ class _Intake:
         asked = message.properties
         with suppress(*LOST):  # the connection is gone: the caller knows, and the broker delivers again
             async with self._alone if message.redelivered else nullcontext(), self._free:
-                if message.redelivered:  # and wait until it is out: its handler may leave no time for that
-                    await (await underlay(channel)).basic_ack(message.tag)
-                given_s = _given_s(asked)
-                ours = self._ours(asked.reply_to, given_s)
-                reply = await answer(self._handler, SYSTEM, self._provider, message.body, given_s, ours)
-                wire.send(
+                if message.redelivered:
+                    channel.ack(message.tag)
+                    await channel.round_trip()  # the broker knows before the handler can end this process
+                given_s = asked.expires_ms / 1000
+                reply = await answer(self._handler, SYSTEM, self._provider, message.body, arrived_at, given_s)
+                channel.send(
                     reply,
                     Properties(correlation_id=asked.correlation_id),
                     exchange=REPLY_EXCHANGE,
@@ -220,59 +217,67 @@ class _Intake:
                 )
                 self._has_replied = True
                 if not message.redelivered:
-                    wire.ack(message.tag)
-
-    def _ours(self, sender: str, given_s: float) -> Callable[[float], float]:
-        """From the sender's clock to this one."""
-        now = time.time()
-        if not given_s:
-            return lambda deadline: deadline
-        return lambda deadline: self._clocks.ours(sender, deadline, given_s, now)
+                    channel.ack(message.tag)
 
     async def drain(self, drain_s: float) -> None:
         """Stops the intake, then waits for what runs; with prefetch = concurrency, all that was delivered runs."""
         channel = self._channel
-        if channel is not None:
-            channel.close_callbacks.clear()  # its end is no loss any more
         try:
-            await self._stop_consuming()
+            if channel is not None:
+                async with leaving():
+                    await channel.stop_consuming()
+            self._channel = None
         finally:
             await finish(self._tasks, drain_s)
         if channel is not None:
             async with leaving():
                 await channel.close()
 
-    async def _stop_consuming(self) -> None:
-        if self._channel is not None and self._consumer_tag:
-            async with leaving():
-                await (await underlay(self._channel)).basic_cancel(self._consumer_tag)
-        self._consumer_tag = ""
 
-
-async def _may_reply(connection: Connection) -> None:
-    """Raises `ChannelAccessRefused`: who may consume and not reply would take every request and lose its answer.
+async def _check_may_reply(connection: Connection) -> None:
+    """Raises `AccessRefused`: who may consume and not reply would take every request and lose its answer.
 
     Found out by a message for nobody, on a channel of its own, which a refusal ends.
     """
-    channel = await connection.channel(publisher_confirms=False)
-    try:
-        await channel.declare_exchange(REPLY_EXCHANGE, passive=True)
-    except ChannelNotFoundEntity:  # no gateway has been here yet
-        return
-    (await connection.wire(channel)).send(b"", Properties(), exchange=REPLY_EXCHANGE, routing_key="")
-    await channel.set_qos()  # answered after it
-    await channel.close()
+    async with connection.temporary_channel() as channel:
+        try:
+            await channel.require_exchange(REPLY_EXCHANGE)
+        except NotDeclared:  # no gateway has been here yet
+            return
+        channel.send(b"", Properties(), exchange=REPLY_EXCHANGE, routing_key="")
+        await channel.round_trip()
 
 
 async def _leave_no_queue(connection: Connection, queue: str) -> None:
     """Of a worker that may not consume from it: requests would wait there in vain, and nobody be `not_deployed`."""
-    channel = await connection.channel(publisher_confirms=False)
-    await (await underlay(channel)).queue_delete(queue, if_unused=True)
+    async with connection.temporary_channel() as channel:
+        await channel.delete_unused_queue(queue)
 
 
-def _given_s(asked: Properties) -> float:
-    """What was left of its deadline as the request was sent: its expiration. 0 for one that is not of our gateways'."""
-    return int(asked.expiration) / 1000 if asked.expiration.isdecimal() else 0.0
+async def try_calling(connection: Connection) -> None:
+    """Starts the asking side as a gateway does, and sends a message to itself. Raises as `try_out`."""
+    await try_out(connection, _Calls())
+
+
+async def try_serving(connection: Connection, provider: str) -> None:
+    """Starts the answering side as a worker does, behind those that run. Raises as `try_out`.
+
+    A request that is delivered meanwhile goes to another worker as the connection is closed, and a queue that no worker
+    has goes with it.
+    """
+    await try_out(connection, _Consumer(provider, concurrency=1, priority=AFTER_ALL_OTHERS))
+
+
+class _Serving:
+    """An intake, and whether requests reach it."""
+
+    def __init__(self, link: Link, intake: _Intake) -> None:
+        self._link = link
+        self._intake = intake
+
+    @property
+    def consuming(self) -> bool:
+        return self._intake.consuming and self._link.responsive
 
 
 class AmqpBus:
@@ -307,11 +312,11 @@ class AmqpBus:
     @asynccontextmanager
     async def serve(
         self, provider: str, handler: Handler, *, concurrency: int, drain_s: float = 10.0
-    ) -> AsyncIterator[_Intake]:
-        intake = _Intake(self._link, provider, handler, concurrency)
+    ) -> AsyncIterator[_Serving]:
+        intake = _Intake(provider, handler, concurrency)
         try:
             async with self._link.holding(intake):
-                yield intake
+                yield _Serving(self._link, intake)
         finally:
             await intake.drain(drain_s)
 

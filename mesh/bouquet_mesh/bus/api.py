@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias, TypeVar
 import msgspec
 
 from bouquet_mesh.observe import logs, metrics, outcomes, spans
-from bouquet_proto.deadline import Deadline
+from bouquet_proto.deadline import CLOCK_TOLERANCE_S, Deadline
 from bouquet_proto.messages import Changes, Describe, Failed, Reply, Request, decode_reply, decode_request, encode
 
 log = logging.getLogger(__name__)
@@ -65,10 +65,6 @@ class Bus(Calling, Protocol):
         """
 
 
-def _as_it_is(deadline: float) -> float:
-    return deadline
-
-
 async def ask(exchange: Exchange, system: str, provider: str, request: Request) -> Reply:
     """One call from the asking side: its span, its metrics, its codecs."""
     began = time.perf_counter()
@@ -88,17 +84,12 @@ def end(reply: Ending, how: bytes | Failed) -> None:
 
 
 async def answer(
-    handler: Handler,
-    system: str,
-    provider: str,
-    body: bytes,
-    given_s: float = 0.0,
-    ours: Callable[[float], float] = _as_it_is,
+    handler: Handler, system: str, provider: str, body: bytes, arrived_at: float, given_s: float = 0.0
 ) -> bytes:
     """One call from the answering side. Always gives a reply, whatever the request or the handler are worth.
 
-    Expired work is not started: its caller has gone. `given_s` was left as the request was sent, if that is known;
-    `ours` makes of the caller's deadline one of our clock's.
+    Expired work is not started: its caller has gone. `arrived_at` is when the request reached this process, in seconds
+    since the epoch; `given_s` is what was left of its deadline as it was sent, 0 where that is not known.
     """
     try:
         request = decode_request(body)
@@ -106,10 +97,13 @@ async def answer(
         log.error("malformed request", extra={"provider": provider, "size_bytes": len(body)})
         metrics.handled(provider, "unreadable", "failed", "malformed_request", "platform").inc()
         return encode(Failed("malformed_request"))
-    request = msgspec.structs.replace(request, deadline=ours(request.deadline))
-    _measure(provider, Deadline(request.deadline).left_s(), given_s)
+    deadline = _deadline_here(request.deadline, arrived_at, given_s)
+    left_s = deadline.left_s()
+    _measure(provider, left_s, sent_at=request.deadline - given_s if given_s else 0.0)
+    if deadline.at != request.deadline:
+        request = msgspec.structs.replace(request, deadline=deadline.at)
     with spans.processing(system, provider, request) as span:
-        reply, encoded = await _handle(handler, provider, request)
+        reply, encoded = await _handle(handler, provider, request, left_s)
         outcomes.settle(span, reply, metrics.handled, provider, outcomes.kind_of(request))
         outcome, reason = outcomes.outcome_of(reply)
         operation = outcomes.operation_of(request)
@@ -119,15 +113,25 @@ async def answer(
         return encoded
 
 
-def _measure(provider: str, left_s: float, given_s: float) -> None:
+def _deadline_here(theirs: float, arrived_at: float, given_s: float) -> Deadline:
+    """A request's deadline by this host's clock, which may differ from the sender's (docs/adr/0014).
+
+    The broker drops what has expired, so a request that arrives had time left: at most `given_s`. Where that and the
+    sender's deadline differ by more than clocks may, either a clock is wrong or the request has waited in its queue.
+    """
+    latest = arrived_at + given_s
+    return Deadline(theirs if not given_s or 0 <= latest - theirs <= CLOCK_TOLERANCE_S else latest)
+
+
+def _measure(provider: str, left_s: float, *, sent_at: float) -> None:
+    """`sent_at` is by the sender's clock, and 0 where it is not known."""
     metrics.deadline_left_seconds(provider).observe(left_s)
-    if given_s:
-        metrics.queue_seconds(provider).observe(max(0.0, given_s - left_s))
+    if sent_at:
+        metrics.queue_seconds(provider).observe(max(0.0, time.time() - sent_at))
 
 
-async def _handle(handler: Handler, provider: str, request: Request) -> tuple[Reply, bytes]:
+async def _handle(handler: Handler, provider: str, request: Request, left_s: float) -> tuple[Reply, bytes]:
     """The reply and its bytes: an answer that cannot be sent is the handler's bug like any other."""
-    left_s = Deadline(request.deadline).left_s()
     if not left_s:
         return _failed("deadline_exceeded")
     try:

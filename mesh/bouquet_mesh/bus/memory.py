@@ -6,6 +6,7 @@ A transport, not a mock: nothing is shared between the ends, so what does not su
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import Context
@@ -30,14 +31,14 @@ class _Intake:
 
     def accept(self, body: bytes, given_s: float) -> asyncio.Task[bytes]:
         # An empty context: the caller's trace and request id travel in the message, or not at all.
-        task = asyncio.create_task(self._work(body, given_s), context=Context())
+        task = asyncio.create_task(self._work(body, time.time(), given_s), context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _work(self, body: bytes, given_s: float) -> bytes:
+    async def _work(self, body: bytes, arrived_at: float, given_s: float) -> bytes:
         async with self._free:
-            return await answer(self._handler, SYSTEM, self._provider, body, given_s)
+            return await answer(self._handler, SYSTEM, self._provider, body, arrived_at, given_s)
 
     async def drain(self, drain_s: float) -> None:
         self.consuming = False

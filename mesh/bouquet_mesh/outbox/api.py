@@ -42,7 +42,7 @@ class Outbox(Protocol):
         """Whether records can go and come now."""
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        """Returns once every body is safe with somebody else. Raises `NotPosted`, within ten seconds at the latest."""
+        """Returns once every body is safe with somebody else. Raises `NotSent`, within ten seconds at the latest."""
 
     def collect(self, *, most: int = MOST, wait_s: float = WAIT_S) -> AbstractAsyncContextManager[AsyncIterator[Batch]]:
         """Batches without end, through any loss of the broker: of `most` records, or of what came within `wait_s` of

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from bouquet_mesh.clocks import AGREE_S
 from bouquet_mesh.doctor import broker, files
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
 from bouquet_mesh.doctor.reach import reach
 from bouquet_mesh.settings import SettingsError, load_mesh
 from bouquet_mesh.tls.context import verified
+from bouquet_proto.deadline import CLOCK_TOLERANCE_S
 from bouquet_proto.names import EMBEDDED
 from bouquet_proto.registry_messages import PROVIDER
 from bouquet_registry.journal.people import keys_of
@@ -71,7 +71,7 @@ async def _clock(store: Store) -> Finding:
         told = float((await connection.execute(text("select extract(epoch from clock_timestamp())"))).scalar_one())
         apart_s = (began + time.time()) / 2 - told
     words = f"{abs(apart_s):.2f} s {'ahead of' if apart_s > 0 else 'behind'} the database's"
-    return well("clock", words) if abs(apart_s) <= AGREE_S else wrong("clock", words, NTP)
+    return well("clock", words) if abs(apart_s) <= CLOCK_TOLERANCE_S else wrong("clock", words, NTP)
 
 
 async def _broker(url: str) -> list[Finding]:
@@ -80,9 +80,8 @@ async def _broker(url: str) -> list[Finding]:
     async with broker.reached(url, "bouquet-registry doctor") as (connection, finding):
         if connection is None:
             return [finding]
-        rights = await broker.may_serve(connection, PROVIDER)
-        served = await broker.serving(connection, PROVIDER, START)
-        return [finding, rights, served, await broker.journal(connection, START)]
+        queues = [await broker.serving(connection, PROVIDER, START), await broker.journal(connection, START)]
+        return [finding, await broker.may_serve(connection, PROVIDER), *queues]
 
 
 async def _notices(settings: RegistrySettings) -> Finding:

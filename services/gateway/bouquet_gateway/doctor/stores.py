@@ -10,9 +10,9 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.stores.optional import open_redis
-from bouquet_mesh.clocks import AGREE_S
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
 from bouquet_mesh.tls.context import trouble_of
+from bouquet_proto.deadline import CLOCK_TOLERANCE_S
 from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX
 
 LOOK_S = 3.0
@@ -51,10 +51,10 @@ def _away(where: str, error: Exception) -> Finding:
 def _clock(ahead_s: float, whose: str) -> Finding:
     """Exact to half the time that the question took."""
     told = f"{abs(ahead_s):.2f} s {'ahead of' if ahead_s > 0 else 'behind'} {whose}"
-    if abs(ahead_s) > AGREE_S:
-        return wrong("clock", f"{told}, more than {AGREE_S:g} s", NTP)
+    if abs(ahead_s) > CLOCK_TOLERANCE_S:
+        return wrong("clock", f"{told}, more than {CLOCK_TOLERANCE_S:g} s", NTP)
     return well("clock", told)
 
 
 def _no_clock() -> Finding:
-    return unknown("clock", "without redis nothing tells the time; workers log `clocks differ`", NTP)
+    return unknown("clock", "without redis nothing tells the time", NTP)

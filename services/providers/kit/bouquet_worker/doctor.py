@@ -57,8 +57,8 @@ async def _broker(url: str, provider: str) -> list[Finding]:
         if connection is None:
             return [finding]
         remedy = f"start `bouquet-worker run {provider}`, and see its log"
-        rights = await broker.may_serve(connection, provider)
-        return [finding, rights, await broker.serving(connection, provider, remedy)]
+        served = await broker.serving(connection, provider, remedy)
+        return [finding, await broker.may_serve(connection, provider), served]
 
 
 def _variable(provider: str, field: str) -> str:

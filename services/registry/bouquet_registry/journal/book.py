@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, RowMapping, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bouquet_mesh.outbox.amqp import PACKAGE_MOST, unpacked
+from bouquet_mesh.outbox.packages import PACKAGE_MOST, unpacked
 from bouquet_proto import access_record
 from bouquet_proto.access_record import Access
 from bouquet_registry.journal import schema

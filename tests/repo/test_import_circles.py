@@ -1,0 +1,61 @@
+"""No module imports another that imports it back, over however many others. An import inside a function and one that is
+only for types count: they hide a circle from Python, not from a reader."""
+
+from __future__ import annotations
+
+import tomllib
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import grimp
+import pytest
+
+ROOT = Path(__file__).parents[2]
+KNOWN = {
+    ("bouquet_gateway.stores.cache", "bouquet_gateway.stores.cache_memory"),
+    ("bouquet_gateway.stores.cache", "bouquet_gateway.stores.cache_redis"),
+    ("bouquet_gateway.access.rate_limit", "bouquet_gateway.access.rate_limit_redis"),
+}
+"""Imports that close a circle, until each protocol is apart from the module that opens its implementations."""
+
+
+def imports(*packages: str) -> dict[str, set[str]]:
+    """Which modules each module of the packages imports from them."""
+    graph = grimp.build_graph(*packages, cache_dir=None)
+    return {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """One circle, from a module to itself; empty where there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        found: list[str] = error.args[1]
+        return found
+    return []
+
+
+def test_no_module_imports_itself_over_others() -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    graph = imports(*pyproject["tool"]["importlinter"]["root_packages"])
+    for importer, imported in KNOWN:
+        graph[importer].remove(imported)
+    assert circle(graph) == []
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "def f():\n    from circular import a\n",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from circular import a\n",
+    ],
+    ids=["inside a function", "for types alone"],
+)
+def test_a_circle_is_found_however_it_is_hidden(hidden: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "circular"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "a.py").write_text("from circular import b\n")
+    (package / "b.py").write_text(hidden)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert set(circle(imports("circular"))) == {"circular.a", "circular.b"}
