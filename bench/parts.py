@@ -63,7 +63,7 @@ from bouquet_proto.rules import Refusals, apply
 from bouquet_worker.deadline import within
 from bouquet_worker.transport import Answer
 from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Ask
+from bouquet_worker.worker import Question as WorkerQuestion
 
 KEY = Secret("the key that signs the tokens of the benchmark")
 TODAY = date(2026, 4, 15)
@@ -144,7 +144,7 @@ async def upstream_parts(url: str) -> AsyncIterator[list[Part]]:
 
         async def handled() -> None:
             with within(Deadline.after(10)):
-                await quotient_familial(_ASK, hub)
+                await quotient_familial(_QUESTION, hub)
 
         yield [
             Part("8 worker", "ask the fund, aiohttp alone", plain),
@@ -164,7 +164,9 @@ def _hub(url: str) -> Upstream:
     return open_hub("bench", settings)
 
 
-_ASK = Ask(who=WHO, parameters={}, caller=Caller(recipient=RECIPIENT), request_id=REQUEST_ID, today=TODAY)
+_QUESTION = WorkerQuestion(
+    identity=WHO, parameters={}, caller=Caller(recipient=RECIPIENT), request_id=REQUEST_ID, today=TODAY
+)
 
 
 def telemetry_parts() -> list[Part]:

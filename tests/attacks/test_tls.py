@@ -18,7 +18,7 @@ from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.context import client_context, verified
 from bouquet_proto.messages import Failed
-from bouquet_worker.trouble import Trouble
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.upstream import Upstream
 from tests.conftest import need
 from tests.mesh.buses import FOUND, PROVIDER, find, lookup, serving
@@ -178,8 +178,8 @@ async def asked(url: str, ca: Papers, shown: Papers | None) -> str:
     async with Upstream("fund", url, ssl=client_context("FUND", url, str(ca.ca), *files)) as upstream:
         try:
             return str((await upstream.get("/")).status)
-        except Trouble as trouble:
-            return trouble.reason
+        except UpstreamError as error:
+            return error.reason
 
 
 async def test_an_upstream_sees_our_certificate(ours: Papers) -> None:

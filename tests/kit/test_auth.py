@@ -15,8 +15,8 @@ from bouquet_proto.deadline import Deadline
 from bouquet_worker import auth
 from bouquet_worker.auth import ApiKey, Bearer, ClientCredentials
 from bouquet_worker.deadline import HOMEWARD_S, within
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.simulate import listening
-from bouquet_worker.trouble import Trouble
 from bouquet_worker.upstream import Upstream
 from tests.support.spans import recorded, text_of
 
@@ -83,7 +83,7 @@ async def upstream(url: str, clock: Clock) -> AsyncIterator[Upstream]:
 
 
 async def reason_of(call: Awaitable[object]) -> str:
-    with pytest.raises(Trouble) as raised:
+    with pytest.raises(UpstreamError) as raised:
         await call
     return raised.value.reason
 
@@ -301,7 +301,7 @@ async def test_neither_secret_nor_token_is_seen_anywhere(
     desk.tell = lambda: web.Response(text=told)
     desk.admitted = lambda _: False
     with caplog.at_level(logging.DEBUG), recorded() as spans:
-        with pytest.raises(Trouble) as raised:
+        with pytest.raises(UpstreamError) as raised:
             await upstream.get("/data")
         raised.value.log()
     records = [repr(vars(record)) for record in caplog.records]

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from bouquet_worker.breaker import PROBES, Breaker
-from bouquet_worker.trouble import Trouble
+from bouquet_worker.errors import UpstreamError
 
 OPEN_S = 5.0
 
@@ -37,9 +37,9 @@ def call(breaker: Breaker, reason: str = "", *, patient: bool = True) -> str:
     try:
         with breaker.guard(patient=patient):
             if reason:
-                raise Trouble(reason)
-    except Trouble as trouble:
-        return trouble.reason
+                raise UpstreamError(reason)
+    except UpstreamError as error:
+        return error.reason
     return ""
 
 
@@ -112,9 +112,9 @@ def test_a_probe_about_somebody_of_whom_the_fund_is_silent_does_not_keep_it_open
 def test_others_are_tried_while_one_probe_waits(breaker: Breaker, clock: Clock) -> None:
     fail(breaker, 3)
     clock.now = OPEN_S
-    with pytest.raises(Trouble), breaker.guard():
+    with pytest.raises(UpstreamError), breaker.guard():
         assert [call(breaker) for _ in range(5)] == [""] * 5
-        raise Trouble("upstream_timeout")
+        raise UpstreamError("upstream_timeout")
     assert call(breaker) == ""
 
 
@@ -160,7 +160,7 @@ def test_calls_under_way_when_it_opened_do_not_keep_it_open(breaker: Breaker, cl
     late.__enter__()
     fail(breaker, 3)
     clock.now = OPEN_S - 0.1
-    late.__exit__(Trouble, Trouble("upstream_timeout"), None)
+    late.__exit__(UpstreamError, UpstreamError("upstream_timeout"), None)
     clock.now = OPEN_S
     assert call(breaker) == ""
 

@@ -21,13 +21,13 @@ from bouquet_proto.identity import Identifiant, Ine
 from bouquet_proto.messages import Failed, NotFound
 from bouquet_proto.offer import Authority, Offer, Operation
 from bouquet_proto.rules import Check
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.simulate import Simulator
 from bouquet_worker.testing import Case, Conformance, cases_in, found
 from bouquet_worker.testing.offers import objections_to_case, objections_to_offer, objections_to_operation, unlike
 from bouquet_worker.testing.overheard import personal_words, words_of
-from bouquet_worker.trouble import Trouble
 from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Ask, Worker
+from bouquet_worker.worker import Question, Worker
 
 TEMPLATE = Path(bouquet_worker.__file__).parent / "template" / "bouquet-acme"
 CASES = {case.name: case for case in cases_in(TEMPLATE / "cases")}
@@ -74,8 +74,8 @@ class Acme:
         suite: Conformance = type("TestAcme", (Conformance,), members)()
         return suite
 
-    async def dossier(self, ask: Ask[Identifiant], files: Upstream) -> Any:
-        return await self.worker.dossier(ask, files)
+    async def dossier(self, question: Question[Identifiant], files: Upstream) -> Any:
+        return await self.worker.dossier(question, files)
 
 
 @pytest.fixture
@@ -94,10 +94,10 @@ def failing(match: str) -> Any:
 
 
 async def test_a_failure_taken_for_an_absence_is_found(acme: Acme, caplog: pytest.LogCaptureFixture) -> None:
-    async def handler(ask: Ask[Identifiant], files: Upstream) -> Any:
+    async def handler(question: Question[Identifiant], files: Upstream) -> Any:
         try:
-            return await acme.dossier(ask, files)
-        except Trouble:
+            return await acme.dossier(question, files)
+        except UpstreamError:
             return NotFound("no_file")
 
     with failing("when the upstream is html from request 1 on: the worker answered not_found, as if it knew"):
@@ -105,8 +105,8 @@ async def test_a_failure_taken_for_an_absence_is_found(acme: Acme, caplog: pytes
 
 
 async def test_an_error_of_the_handler_is_found_with_its_place(acme: Acme, caplog: pytest.LogCaptureFixture) -> None:
-    async def handler(ask: Ask[Identifiant], files: Upstream) -> Any:
-        answer = await files.get("/files", params={"number": ask.who.identifiant})
+    async def handler(question: Question[Identifiant], files: Upstream) -> Any:
+        answer = await files.get("/files", params={"number": question.identity.identifiant})
         return msgspec.json.decode(answer.body)["state"]
 
     with failing(r"(?s)reason worker_bug hides what happened.*DecodeError at test_conformance.py:\d+"):
@@ -114,10 +114,10 @@ async def test_an_error_of_the_handler_is_found_with_its_place(acme: Acme, caplo
 
 
 async def test_a_reason_without_a_row_is_found(acme: Acme, caplog: pytest.LogCaptureFixture) -> None:
-    async def handler(ask: Ask[Identifiant], files: Upstream) -> Any:
+    async def handler(question: Question[Identifiant], files: Upstream) -> Any:
         try:
-            return await acme.dossier(ask, files)
-        except Trouble:
+            return await acme.dossier(question, files)
+        except UpstreamError:
             return Failed("out_of_order")
 
     with failing("the reason out_of_order has no row"):
@@ -125,10 +125,10 @@ async def test_a_reason_without_a_row_is_found(acme: Acme, caplog: pytest.LogCap
 
 
 async def test_a_wait_without_the_deadline_is_found(acme: Acme) -> None:
-    async def handler(ask: Ask[Identifiant], files: Upstream) -> Any:
+    async def handler(question: Question[Identifiant], files: Upstream) -> Any:
         try:
-            return await acme.dossier(ask, files)
-        except Trouble:
+            return await acme.dossier(question, files)
+        except UpstreamError:
             await asyncio.sleep(60)
 
     with failing("Does it wait for something else"):
@@ -136,9 +136,9 @@ async def test_a_wait_without_the_deadline_is_found(acme: Acme) -> None:
 
 
 async def test_a_swallowed_cancellation_is_found(acme: Acme) -> None:
-    async def handler(ask: Ask[Identifiant], files: Upstream) -> Any:
+    async def handler(question: Question[Identifiant], files: Upstream) -> Any:
         try:
-            return await acme.dossier(ask, files)
+            return await acme.dossier(question, files)
         except asyncio.CancelledError:
             return NotFound("no_file")
 
@@ -150,8 +150,8 @@ async def test_a_request_that_outlives_its_question_is_found(acme: Acme, monkeyp
     monkeypatch.setattr("bouquet_worker.testing.conformance.HANG_S", 0.3)
     detached: list[asyncio.Task[Any]] = []
 
-    async def handler(ask: Ask[Identifiant], files: Upstream) -> Any:
-        detached.append(asyncio.create_task(acme.dossier(ask, files)))
+    async def handler(question: Question[Identifiant], files: Upstream) -> Any:
+        detached.append(asyncio.create_task(acme.dossier(question, files)))
         return await asyncio.shield(detached[-1])
 
     with failing("the request goes on, and nobody waits for it"):
@@ -167,8 +167,8 @@ async def test_a_worker_that_drops_its_work_is_found(acme: Acme) -> None:
 
 @pytest.mark.parametrize("kind", ["a log line", "a span", "a metric"])
 async def test_a_person_who_is_told_outside_of_the_reply_is_found(acme: Acme, kind: str) -> None:
-    async def handler(ask: Ask[Identifiant], files: Upstream) -> Any:
-        number = ask.who.identifiant
+    async def handler(question: Question[Identifiant], files: Upstream) -> Any:
+        number = question.identity.identifiant
         match kind:
             case "a log line":
                 logging.getLogger("acme").info("asked for %s", number)
@@ -176,15 +176,15 @@ async def test_a_person_who_is_told_outside_of_the_reply_is_found(acme: Acme, ki
                 note({"acme.number": number})
             case _:
                 await files.get(f"/files/{number}")  # a route that is no template
-        return await acme.dossier(ask, files)
+        return await acme.dossier(question, files)
 
     with failing(f"{kind}: 9181716"):
         await acme.suite(handler).test_no_log_span_or_metric_names_the_person(TOLD)
 
 
 async def test_what_the_upstream_said_of_the_person_is_searched_for_too(acme: Acme) -> None:
-    async def handler(ask: Ask[Identifiant], files: Upstream) -> Any:
-        found = await acme.dossier(ask, files)
+    async def handler(question: Question[Identifiant], files: Upstream) -> Any:
+        found = await acme.dossier(question, files)
         logging.getLogger("acme").info("answered", extra={"holder": found.titulaire.prenom.title()})
         return found
 
@@ -205,8 +205,8 @@ def test_what_the_offer_says_to_everybody_is_not_personal(acme: Acme) -> None:
 
 
 async def test_another_reply_is_shown_beside_the_expected_one(acme: Acme, caplog: pytest.LogCaptureFixture) -> None:
-    async def handler(ask: Ask[Identifiant], files: Upstream) -> Any:
-        return structs.replace(await acme.dossier(ask, files), statut="clos")
+    async def handler(question: Question[Identifiant], files: Upstream) -> Any:
+        return structs.replace(await acme.dossier(question, files), statut="clos")
 
     with failing(r'(?s)dossier_open: expected \(-\).*- +"statut": "ouvert".*\+ +"statut": "clos"'):
         await acme.suite(handler).test_each_case_has_its_reply(OPEN, caplog)

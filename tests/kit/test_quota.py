@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.quota import MINUTE_S, Quota
-from bouquet_worker.trouble import Trouble
 
 
 class Clock:
@@ -28,9 +28,9 @@ async def turn(quota: Quota, patience_s: float = 0.0) -> int | None:
     """`None` if there was one, else the seconds after which to come back."""
     try:
         await quota.turn(patience_s)
-    except Trouble as trouble:
-        assert trouble.reason == "quota_spent"
-        return trouble.retry_in_s
+    except UpstreamError as error:
+        assert error.reason == "quota_spent"
+        return error.retry_in_s
     return None
 
 

@@ -24,10 +24,10 @@ from bouquet_proto.identity import Identifiant, Identity, Ine
 from bouquet_proto.messages import Caller, Describe, Failed, Found, Lookup, NotFound, Parameter, Rejected, Reply
 from bouquet_proto.offer import Authority, Offer, Operation, operation
 from bouquet_proto.rules import Check
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.simulate import listening
-from bouquet_worker.trouble import Trouble
 from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Ask, Published, Worker, WorkerSettings, paris_today
+from bouquet_worker.worker import PublishedOperation, Question, Worker, WorkerSettings, paris_today
 
 TODAY = date(2026, 4, 15)
 CALLER = Caller(recipient="13002526500013", token_id="9d2c")
@@ -87,7 +87,7 @@ def acme() -> Worker:
     return worker
 
 
-def answering(handler: Any, *published: Published[Any] | Operation) -> Worker:
+def answering(handler: Any, *published: PublishedOperation[Any] | Operation) -> Worker:
     worker = acme()
     worker.answers(*(published or (V4,)))(handler)
     return worker
@@ -115,12 +115,14 @@ def lookup(
     )
 
 
-async def reply_of(handler: Any, request: Lookup | None = None, *published: Published[Any] | Operation) -> Reply:
+async def reply_of(
+    handler: Any, request: Lookup | None = None, *published: PublishedOperation[Any] | Operation
+) -> Reply:
     async with running(answering(handler, *published)) as bus:
         return await bus.call("acme", request or lookup())
 
 
-async def ada(_: Ask[Identifiant]) -> Person:
+async def ada(_: Question[Identifiant]) -> Person:
     return Person("Ada", 36)
 
 
@@ -128,16 +130,16 @@ async def ada(_: Ask[Identifiant]) -> Person:
 
 
 async def test_a_handler_gets_the_question_whole() -> None:
-    asked: list[Ask[Identifiant]] = []
+    asked: list[Question[Identifiant]] = []
 
-    async def handler(ask: Ask[Identifiant]) -> NotFound:
-        asked.append(ask)
+    async def handler(question: Question[Identifiant]) -> NotFound:
+        asked.append(question)
         return NotFound("nobody")
 
     await reply_of(handler, lookup(parameters={"annee": 2025}))
     assert asked == [
-        Ask(
-            who=Identifiant(identifiant="D-1"),
+        Question(
+            identity=Identifiant(identifiant="D-1"),
             parameters={"annee": 2025},
             caller=CALLER,
             request_id="5f1c",
@@ -159,7 +161,7 @@ async def test_a_handler_gets_the_upstreams_that_it_names_whatever_their_order()
 
     app.router.add_get("/{any:.*}", echo)
 
-    async def handler(_: Ask[Identifiant], ages: Upstream, people: Upstream) -> Name:
+    async def handler(_: Question[Identifiant], ages: Upstream, people: Upstream) -> Name:
         first, second = await ages.get(), await people.get()
         return Name(f"{first.decode(str)} {second.decode(str)}")
 
@@ -169,7 +171,7 @@ async def test_a_handler_gets_the_upstreams_that_it_names_whatever_their_order()
 
 
 async def test_a_handler_may_share_its_code_with_another() -> None:
-    async def handler(_: Ask[Identifiant], people: Upstream, *, name: str) -> Name:
+    async def handler(_: Question[Identifiant], people: Upstream, *, name: str) -> Name:
         return Name(name)
 
     reply = await reply_of(partial(handler, name="Grace"))
@@ -179,7 +181,7 @@ async def test_a_handler_may_share_its_code_with_another() -> None:
 async def test_a_shared_handler_is_told_whom_it_asks() -> None:
     asked: list[Upstream] = []
 
-    async def handler(_: Ask[Identifiant], api: Upstream) -> NotFound:
+    async def handler(_: Question[Identifiant], api: Upstream) -> NotFound:
         asked.append(api)
         return NotFound("nobody")
 
@@ -201,7 +203,7 @@ async def test_a_resource_is_found() -> None:
 
 
 async def test_each_version_shows_the_same_result_its_own_way() -> None:
-    worker = answering(ada, Published(V3, lambda person: Name(person.name)), V4)
+    worker = answering(ada, PublishedOperation(V3, lambda person: Name(person.name)), V4)
     async with running(worker) as bus:
         replies = [await bus.call("acme", lookup(version.id)) for version in (V3, V4)]
     assert [msgspec.json.decode(reply.data) for reply in replies if isinstance(reply, Found)] == [
@@ -214,15 +216,15 @@ async def test_each_version_shows_the_same_result_its_own_way() -> None:
     "reply", [NotFound("nobody"), Rejected("00380", {"code": 1}), Failed("upstream_internal", retry_in_s=3)]
 )
 async def test_any_other_reply_passes_as_it_is(reply: Reply) -> None:
-    async def handler(_: Ask[Identifiant]) -> Reply:
+    async def handler(_: Question[Identifiant]) -> Reply:
         return reply
 
     assert await reply_of(handler) == reply
 
 
-async def test_trouble_is_a_failure_and_one_log_line_without_values(caplog: pytest.LogCaptureFixture) -> None:
-    async def handler(_: Ask[Identifiant]) -> Person:
-        raise Trouble("upstream_malformed", field="$.holder", cause="ValidationError", retry_in_s=7)
+async def test_an_upstream_error_is_a_failure_and_one_log_line_without_values(caplog: pytest.LogCaptureFixture) -> None:
+    async def handler(_: Question[Identifiant]) -> Person:
+        raise UpstreamError("upstream_malformed", field="$.holder", cause="ValidationError", retry_in_s=7)
 
     assert await reply_of(handler) == Failed("upstream_malformed", retry_in_s=7)
     (record,) = caplog.records
@@ -234,7 +236,7 @@ async def test_trouble_is_a_failure_and_one_log_line_without_values(caplog: pyte
 async def test_a_handler_that_breaks_or_returns_nothing_is_a_bug_without_values(
     broken: Exception | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def handler(_: Ask[Identifiant]) -> Any:
+    async def handler(_: Question[Identifiant]) -> Any:
         if broken is not None:
             raise broken
 
@@ -248,7 +250,7 @@ async def test_what_was_not_offered_is_not_answered(changed: dict[str, Any]) -> 
 
 
 async def test_a_worker_describes_itself() -> None:
-    worker = answering(ada, Published(V3, lambda person: Name(person.name)), V4)
+    worker = answering(ada, PublishedOperation(V3, lambda person: Name(person.name)), V4)
     async with running(worker) as bus:
         reply = await bus.call("acme", Describe(id="1", deadline=Deadline.after(5).at))
     assert isinstance(reply, Found)
@@ -265,7 +267,7 @@ async def test_a_worker_describes_itself() -> None:
 
 
 def test_an_upstream_that_nobody_declared_is_refused_at_once() -> None:
-    async def handler(_: Ask[Identifiant], poeple: Upstream) -> Person:
+    async def handler(_: Question[Identifiant], poeple: Upstream) -> Person:
         return Person("Ada", 36)
 
     with pytest.raises(TypeError, match="handler takes poeple, which no @worker.upstream"):
@@ -273,7 +275,7 @@ def test_an_upstream_that_nobody_declared_is_refused_at_once() -> None:
 
 
 def test_a_handler_asks_as_many_upstreams_as_it_takes() -> None:
-    async def handler(_: Ask[Identifiant], api: Upstream) -> Person:
+    async def handler(_: Question[Identifiant], api: Upstream) -> Person:
         return Person("Ada", 36)
 
     with pytest.raises(TypeError, match="takes 1 upstreams, and asks 2"):

@@ -20,9 +20,9 @@ from bouquet_mesh.secret import Secret
 from bouquet_proto.failures import PARAMETERS, PERIMETER
 from bouquet_proto.identity import NumeroAllocataire
 from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.simulate import Fault
 from bouquet_worker.transport import Answer
-from bouquet_worker.trouble import Trouble
 from tests.providers.asking import Asked, asking, fixture
 from tests.support.web import Identity, answer, raw_server
 
@@ -78,8 +78,8 @@ def data_in(reply: object) -> object:
     return msgspec.json.decode(reply.data if isinstance(reply, Found) else msgspec.json.encode(reply))
 
 
-def trouble_of(call: Callable[[], object]) -> Trouble:
-    with pytest.raises(Trouble) as raised:
+def error_of(call: Callable[[], object]) -> UpstreamError:
+    with pytest.raises(UpstreamError) as raised:
         call()
     return raised.value
 
@@ -328,12 +328,12 @@ def test_a_document_may_be_a_cdata_section_with_a_declaration_of_its_own() -> No
     ],
 )
 def test_what_is_not_a_reply_is_malformed(bean: str) -> None:
-    assert trouble_of(lambda: read(ok(REPLY.format(bean=bean).encode()))).reason == "upstream_malformed"
+    assert error_of(lambda: read(ok(REPLY.format(bean=bean).encode()))).reason == "upstream_malformed"
 
 
 @pytest.mark.parametrize("body", [b"", b"OK", b"<html/>", b"<?xml version='1.0'?>", b"\xff\xfe<\x00", b"<Envelope"])
 def test_what_is_not_an_envelope_is_malformed(body: bytes) -> None:
-    assert trouble_of(lambda: read(ok(body))).reason == "upstream_malformed"
+    assert error_of(lambda: read(ok(body))).reason == "upstream_malformed"
 
 
 @pytest.mark.parametrize(
@@ -345,7 +345,7 @@ def test_what_is_not_an_envelope_is_malformed(body: bytes) -> None:
     ],
 )
 def test_statuses_are_read_before_bodies(status: int, body: bytes, reason: str) -> None:
-    assert trouble_of(lambda: read(Answer(status, CIMultiDict(), body))).reason == reason
+    assert error_of(lambda: read(Answer(status, CIMultiDict(), body))).reason == reason
 
 
 # Hostile XML
@@ -353,11 +353,11 @@ def test_statuses_are_read_before_bodies(status: int, body: bytes, reason: str) 
 
 def test_a_document_type_is_refused_in_the_envelope() -> None:
     reply = "<?xml version='1.0'?><!DOCTYPE x>" + REPLY.format(bean="<codeRetour>133</codeRetour>")
-    assert trouble_of(lambda: retour_of(reply.encode())).cause == "document type"
+    assert error_of(lambda: retour_of(reply.encode())).cause == "document type"
 
 
 def test_a_document_type_is_refused_in_the_document() -> None:
-    assert trouble_of(lambda: document_of("<!DOCTYPE drtData><drtData/>")).cause == "document type"
+    assert error_of(lambda: document_of("<!DOCTYPE drtData><drtData/>")).cause == "document type"
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-7", "utf-32"])
@@ -365,12 +365,12 @@ def test_a_document_type_cannot_hide_in_another_encoding(encoding: str) -> None:
     hidden = f'<?xml version="1.0" encoding="{encoding}"?><!DOCTYPE x [{BOMB}]><Envelope>&l9;</Envelope>'.encode(
         encoding
     )
-    assert trouble_of(lambda: retour_of(b"<?xml " + hidden + b"</Envelope>")).reason == "upstream_malformed"
+    assert error_of(lambda: retour_of(b"<?xml " + hidden + b"</Envelope>")).reason == "upstream_malformed"
 
 
 def test_an_entity_bomb_does_not_go_off() -> None:
     began = time.perf_counter()
-    reason = trouble_of(lambda: document_of(f"<!DOCTYPE x [{BOMB}]><drtData a='&l29;'>&l29;</drtData>")).reason
+    reason = error_of(lambda: document_of(f"<!DOCTYPE x [{BOMB}]><drtData a='&l29;'>&l29;</drtData>")).reason
     assert reason == "upstream_malformed"
     assert time.perf_counter() - began < 0.5
 
@@ -378,7 +378,7 @@ def test_an_entity_bomb_does_not_go_off() -> None:
 @pytest.mark.parametrize("opening", [b"<?xml ", b"<Envelope ", b"<a:Envelope ", b"</Envelope"])
 def test_a_body_that_never_closes_is_no_long_reading(opening: bytes) -> None:
     began = time.perf_counter()
-    assert trouble_of(lambda: retour_of(opening * 20_000)).reason == "upstream_malformed"
+    assert error_of(lambda: retour_of(opening * 20_000)).reason == "upstream_malformed"
     assert time.perf_counter() - began < 0.5
 
 
@@ -386,15 +386,15 @@ def test_an_external_entity_is_not_read(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("very secret")
     xml = f'<!DOCTYPE x [<!ENTITY e SYSTEM "{secret.as_uri()}">]><drtData>&e;</drtData>'
-    assert "secret" not in str(trouble_of(lambda: document_of(xml)))
+    assert "secret" not in str(error_of(lambda: document_of(xml)))
 
 
 def test_an_undeclared_entity_is_an_error() -> None:
-    assert trouble_of(lambda: document_of("<drtData><adresse>&e;</adresse></drtData>")).reason == "upstream_malformed"
+    assert error_of(lambda: document_of("<drtData><adresse>&e;</adresse></drtData>")).reason == "upstream_malformed"
 
 
 def test_a_very_deep_document_is_an_error() -> None:
-    assert trouble_of(lambda: document_of("<drtData>" + "<a>" * 100_000)).reason == "upstream_malformed"
+    assert error_of(lambda: document_of("<drtData>" + "<a>" * 100_000)).reason == "upstream_malformed"
 
 
 # Privacy and transport
@@ -404,7 +404,7 @@ def test_a_very_deep_document_is_an_error() -> None:
 async def test_no_log_names_the_person(cnaf: Asked, numero: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         await ask(cnaf, numero, "29200")
-        trouble_of(lambda: document_of("<drtData><NOMPRENOM>KERVENNIC</drtData>")).log()
+        error_of(lambda: document_of("<drtData><NOMPRENOM>KERVENNIC</drtData>")).log()
     told = caplog.text + "".join(str(record.__dict__) for record in caplog.records)
     assert not [value for value in (numero, "29200", "KERVENNIC", "DUMOIS") if value in told]
 
@@ -430,13 +430,13 @@ async def test_the_caf_knows_us_by_our_certificate(tmp_path: Path) -> None:
         async with soap(settings(server.url, ca=str(caf.cert), certificate=str(us.cert), key=key)) as upstream:
             assert (await upstream.post()).status == 200
         async with soap(settings(server.url, ca=str(caf.cert))) as upstream:
-            with pytest.raises(Trouble):
+            with pytest.raises(UpstreamError):
                 await upstream.post()
 
 
 async def test_a_caf_that_nobody_vouches_for_is_not_asked(tmp_path: Path) -> None:
     async with raw_server(answer, Identity(tmp_path, "caf").server()) as server, soap(settings(server.url)) as upstream:
-        with pytest.raises(Trouble) as raised:
+        with pytest.raises(UpstreamError) as raised:
             await upstream.post()
     assert raised.value.reason == "upstream_certificate"
 

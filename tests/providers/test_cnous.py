@@ -22,7 +22,7 @@ from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
 from bouquet_proto.query import parse_query
 from bouquet_worker.simulate import Received
-from bouquet_worker.unwell import INES, NAMES, as_ine
+from bouquet_worker.simulated_faults import INES, NAMES, as_ine
 from tests.providers import asking
 from tests.providers.asking import Asked, data_of, identite
 from tests.support.openapi import REFERENCE, assert_official, upstream_sample
@@ -314,7 +314,7 @@ async def test_a_simulated_record_has_the_keys_of_a_recorded_one(cnous: Asked) -
 
 # What goes wrong (§8.4)
 
-UNWELL = {  # bouquet_worker.unwell
+UNWELL = {  # bouquet_worker.simulated_faults
     "INTERNAL": "upstream_internal",
     "RATE_LIMITED": "upstream_unknown",
     "UNAVAILABLE": "upstream_unavailable",

@@ -15,9 +15,9 @@ from bouquet_cog.communes import Communes
 from bouquet_cog.insee import Getter, InseeCommunes
 from bouquet_cog.naming import choose, normalised
 from bouquet_cog.source import COG_LOOKUPS, CommuneSource
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.simulate import listening
 from bouquet_worker.transport import Answer
-from bouquet_worker.trouble import Trouble
 from bouquet_worker.upstream import Upstream
 
 
@@ -136,7 +136,7 @@ ROCHETTES = [commune("05124", "La Rochette"), commune("26279", "La Rochette-du-B
 class Metadata:
     """INSEE's answers by day; a day without one is a 404."""
 
-    def __init__(self, **answers: tuple[int, bytes] | Trouble) -> None:
+    def __init__(self, **answers: tuple[int, bytes] | UpstreamError) -> None:
         self.answers = {day.removeprefix("on_").replace("_", "-"): answer for day, answer in answers.items()}
         self.asked: list[Mapping[str, str]] = []
 
@@ -144,7 +144,7 @@ class Metadata:
         assert route == "/geo/communes"
         self.asked.append(params)
         answer = self.answers.get(params["date"], (404, b""))
-        if isinstance(answer, Trouble):
+        if isinstance(answer, UpstreamError):
             raise answer
         status, body = answer
         return Answer(status, {}, body)
@@ -188,11 +188,11 @@ async def test_corsica_had_one_number() -> None:
         pytest.param((403, b""), id="403"),
         pytest.param((200, b"<html>Saint-Fictif</html>"), id="not JSON"),
         pytest.param((200, b'[{"code": 1, "intitule": "Saint-Fictif"}]'), id="not their JSON"),
-        pytest.param(Trouble("upstream_timeout"), id="silence"),
+        pytest.param(UpstreamError("upstream_timeout"), id="silence"),
     ],
 )
 async def test_a_failure_is_silent_but_counted_and_says_no_name(
-    answer: tuple[int, bytes] | Trouble, caplog: pytest.LogCaptureFixture
+    answer: tuple[int, bytes] | UpstreamError, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = counted("insee", "failed")
     with caplog.at_level(logging.DEBUG):

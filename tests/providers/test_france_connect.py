@@ -38,9 +38,9 @@ from bouquet_proto import france_connect_session
 from bouquet_proto.france_connect_session import Session
 from bouquet_proto.identity import Identifiant, Identite
 from bouquet_proto.messages import Failed, Found, Rejected, Reply
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.simulate import Fault, Received
 from bouquet_worker.testing.overheard import overhearing
-from bouquet_worker.trouble import Trouble
 from tests.providers.asking import Asked, asking
 
 UNKNOWN = Failed("upstream_unknown")
@@ -195,7 +195,7 @@ def test_scopes_are_told_and_aliases_expanded(scopes: str, expected: tuple[str, 
     assert pivot.scopes_of(Introspection(active=True, scope=scopes)) == expected
 
 
-# What FranceConnect refuses, and its own troubles (§11.5)
+# What FranceConnect refuses, and its own errors (§11.5)
 
 REFUSED = {"error_message": "…"}
 SITUATIONS: tuple[tuple[int, Any, Reply], ...] = (
@@ -265,7 +265,7 @@ def test_no_damage_to_a_message_is_a_crash(data: st.DataObject) -> None:
     message = bytearray(Seal(_signing_key("k"), _our_key(), {"iss": "x", "aud": "y"}).answer().encode())
     place = data.draw(st.integers(0, len(message) - 1))
     message[place] = data.draw(st.integers(0, 255).filter(lambda byte: byte != message[place]))
-    with pytest.raises(Trouble) as caught:
+    with pytest.raises(UpstreamError) as caught:
         decrypted(bytes(message), (_our_key(),))
     assert caught.value.reason == "upstream_unknown"
 
@@ -285,11 +285,11 @@ HEADERS = st.recursive(
 @example("alg enc")
 async def test_no_header_is_a_crash(header: Any) -> None:
     segment = urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=")
-    with pytest.raises(Trouble):
+    with pytest.raises(UpstreamError):
         decrypted(segment + b".AAAA.AAAA.AAAA.AAAA", (_our_key(),))
     signing = keys.SigningKeys(None)  # type: ignore[arg-type]
     signing._keys, signing._good_until, signing._rests_until = (_signing_key("kid"),), float("inf"), float("inf")
-    with pytest.raises(Trouble):
+    with pytest.raises(UpstreamError):
         await signing.verified(segment + b".AAAA.AAAA")
 
 

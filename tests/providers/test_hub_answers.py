@@ -10,8 +10,8 @@ from multidict import CIMultiDict
 
 from bouquet_hub.answers import FUNDS, refusal_of
 from bouquet_proto.messages import NotFound, Rejected
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.transport import Answer
-from bouquet_worker.trouble import Trouble
 from tests.providers.asking import fixture, identite
 
 WHO = replace(identite("Le Gouädec", "Maëlys", born="1989-06-14"), nom_usage="KERVENNIC")
@@ -28,7 +28,7 @@ def raw(status: int, body: bytes, *, fund: str | None = None) -> Answer:
 
 
 def reason_of(answer: Answer) -> str:
-    with pytest.raises(Trouble) as raised:
+    with pytest.raises(UpstreamError) as raised:
         refusal_of(answer, WHO)
     return raised.value.reason
 
@@ -91,7 +91,7 @@ def test_other_statuses_are_failures(status: int, reason: str) -> None:
 
 
 def test_a_failure_tells_operators_which_fund_it_came_from() -> None:
-    with pytest.raises(Trouble) as raised:
+    with pytest.raises(UpstreamError) as raised:
         refusal_of(answer(500, 50001, fund=MSA), WHO)
     assert raised.value.cause == "HTTP 500 by MSA"
 

@@ -11,9 +11,9 @@ from multidict import CIMultiDict
 from bouquet_hub.quotient import Month, asked, read
 from bouquet_proto.messages import Caller, Failed, Parameter
 from bouquet_proto.quotient_familial import Adresse, Personne, QuotientFamilial, Valeur
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.transport import Answer
-from bouquet_worker.trouble import Trouble
-from bouquet_worker.worker import Ask
+from bouquet_worker.worker import Question
 from tests.providers.asking import TODAY, fixture, identite
 
 CNAF, MSA, RNCPS = "00810011", "00171001", "99430000"
@@ -40,14 +40,14 @@ def read_file(fund: str | None = CNAF, **keys: Any) -> QuotientFamilial:
     return reply
 
 
-def trouble_of(body: bytes, fund: str | None = CNAF) -> Trouble:
-    with pytest.raises(Trouble) as raised:
+def error_of(body: bytes, fund: str | None = CNAF) -> UpstreamError:
+    with pytest.raises(UpstreamError) as raised:
         read(answer(body, fund), APRIL, TODAY)
     return raised.value
 
 
-def ask(**parameters: Parameter) -> Ask[Any]:
-    return Ask(who=identite("X"), parameters=parameters, caller=Caller(), request_id="", today=TODAY)
+def ask(**parameters: Parameter) -> Question[Any]:
+    return Question(identity=identite("X"), parameters=parameters, caller=Caller(), request_id="", today=TODAY)
 
 
 def test_a_whole_file_is_mapped_key_by_key() -> None:
@@ -181,19 +181,19 @@ def test_the_month_shown_is_the_one_asked_for() -> None:
 
 @pytest.mark.parametrize("fund", [None, "", "12345678", RNCPS])
 def test_a_file_that_no_fund_signs_is_not_certified_data(fund: str | None) -> None:
-    trouble = trouble_of(json.dumps(FILE).encode(), fund)
-    assert (trouble.reason, trouble.field) == ("upstream_malformed", "X-APISECU-FD")
+    error = error_of(json.dumps(FILE).encode(), fund)
+    assert (error.reason, error.field) == ("upstream_malformed", "X-APISECU-FD")
 
 
 @pytest.mark.parametrize("key", ["annee", "mois"])
 def test_a_caf_quotient_without_its_month_is_malformed(key: str) -> None:
-    trouble = trouble_of(json.dumps(FILE | {key: None}).encode())
-    assert (trouble.reason, trouble.field) == ("upstream_malformed", f"$.{key}")
+    error = error_of(json.dumps(FILE | {key: None}).encode())
+    assert (error.reason, error.field) == ("upstream_malformed", f"$.{key}")
 
 
 @pytest.mark.parametrize("body", [b"", b"<html/>", b"[]", b'{"quotientFamilial": "beaucoup"}', b'{"allocataires": 3}'])
 def test_what_is_not_a_file_is_malformed(body: bytes) -> None:
-    assert trouble_of(body).reason == "upstream_malformed"
+    assert error_of(body).reason == "upstream_malformed"
 
 
 @pytest.mark.parametrize(

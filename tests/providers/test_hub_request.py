@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from bouquet_hub.request import headers_of, query_of, transliterate
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Caller
-from bouquet_worker.worker import Ask
+from bouquet_worker.worker import Question
 from tests.providers.asking import RECIPIENT, REQUEST_ID, TODAY, identite
 
 LETTERS = {
@@ -153,8 +153,10 @@ def test_unknown_parts_of_a_birth_date_are_zeros(known: tuple[int | None, ...], 
 
 
 def test_headers_say_who_asks_and_for_whom() -> None:
-    ask = Ask(who=WHO, parameters={}, caller=Caller(recipient=RECIPIENT), request_id=REQUEST_ID, today=TODAY)
-    assert headers_of(ask) == {
+    question = Question(
+        identity=WHO, parameters={}, caller=Caller(recipient=RECIPIENT), request_id=REQUEST_ID, today=TODAY
+    )
+    assert headers_of(question) == {
         "Content-Type": "application/json",
         "X-Correlation-ID": REQUEST_ID,
         "X-APIPART-FSFINAL": RECIPIENT,

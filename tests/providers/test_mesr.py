@@ -19,7 +19,7 @@ from bouquet_proto.failures import PERIMETER
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, Found, NotFound, Reply
 from bouquet_proto.query import parse_query
-from bouquet_worker.unwell import INES, NAMES, as_ine
+from bouquet_worker.simulated_faults import INES, NAMES, as_ine
 from tests.providers import asking
 from tests.providers.asking import TOKEN_ID, Asked, data_of, identite
 from tests.support.openapi import REFERENCE, assert_official, upstream_sample
@@ -232,7 +232,7 @@ def test_every_recorded_answer_is_in_the_table() -> None:
 
 # What goes wrong (§7.4)
 
-UNWELL = {  # bouquet_worker.unwell
+UNWELL = {  # bouquet_worker.simulated_faults
     "INTERNAL": "upstream_unknown",
     "RATE_LIMITED": "upstream_unknown",
     "UNAVAILABLE": "upstream_unavailable",

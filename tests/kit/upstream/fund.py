@@ -10,7 +10,7 @@ from aiohttp import web
 from msgspec import Struct
 from prometheus_client import REGISTRY
 
-from bouquet_worker.trouble import Trouble
+from bouquet_worker.errors import UpstreamError
 
 
 class Fund:
@@ -37,14 +37,14 @@ class Fund:
         return web.Response(status=status, text=self.text, headers=self.headers)
 
 
-async def trouble_of(call: Awaitable[object]) -> Trouble:
-    with pytest.raises(Trouble) as raised:
+async def error_of(call: Awaitable[object]) -> UpstreamError:
+    with pytest.raises(UpstreamError) as raised:
         await call
     return raised.value
 
 
 async def reason_of(call: Awaitable[object]) -> str:
-    return (await trouble_of(call)).reason
+    return (await error_of(call)).reason
 
 
 def sample(name: str, **labels: str) -> float:

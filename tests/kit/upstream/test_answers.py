@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bouquet_worker.trouble import Trouble
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.upstream import Answer, Upstream
 from tests.kit.upstream.fund import Fund, Household, reason_of
 
@@ -66,7 +66,7 @@ def test_a_body_is_read_whatever_its_content_type() -> None:
     ],
 )
 def test_what_cannot_be_read_is_told_by_field_and_never_by_value(body: bytes, field: str) -> None:
-    with pytest.raises(Trouble) as raised:
+    with pytest.raises(UpstreamError) as raised:
         Answer(200, {}, body).decode(Household)
     assert (raised.value.reason, raised.value.field) == ("upstream_malformed", field)
     assert raised.value.__suppress_context__

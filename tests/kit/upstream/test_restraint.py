@@ -6,7 +6,7 @@ from bouquet_proto.deadline import Deadline
 from bouquet_worker.breaker import Breaker
 from bouquet_worker.deadline import HOMEWARD_S, within
 from bouquet_worker.upstream import Upstream
-from tests.kit.upstream.fund import Fund, reason_of, trouble_of
+from tests.kit.upstream.fund import Fund, error_of, reason_of
 from tests.support import web as servers
 
 
@@ -37,9 +37,9 @@ async def test_a_fund_is_not_asked_more_than_its_contract_allows(fund: Fund, url
     async with Upstream("fund", url, calls_per_minute=3) as upstream:
         for _ in range(3):
             await upstream.get("/")
-        troubles = [await trouble_of(upstream.get("/")) for _ in range(5)]
+        errors = [await error_of(upstream.get("/")) for _ in range(5)]
     assert len(fund.received) == 3
-    assert {(trouble.reason, trouble.retry_in_s) for trouble in troubles} == {("quota_spent", 60)}
+    assert {(error.reason, error.retry_in_s) for error in errors} == {("quota_spent", 60)}
 
 
 async def test_a_repeat_is_a_call_like_another(fund: Fund, url: str) -> None:

@@ -14,7 +14,7 @@ from bouquet_mesh.secret import Secret
 from bouquet_worker import transport
 from bouquet_worker.auth import Bearer
 from bouquet_worker.breaker import Breaker
-from bouquet_worker.trouble import Trouble
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.upstream import Upstream
 from tests.kit.upstream.fund import Fund, Household, reason_of, sample
 from tests.support.spans import recorded, text_of
@@ -68,14 +68,14 @@ async def test_nobody_is_named_in_logs_spans_metrics_or_errors(
 ) -> None:
     fund.statuses, fund.text = [status], '{"quotientFamilial": "TREGUIDEL"}'
     fund.headers = {"X-Echo": "XYZZY", "Location": "/XYZZY"}
-    troubles = []
+    errors = []
 
     async def ask(api: Upstream, **how: Any) -> None:
         try:
             (await api.get("/{ine}", path={"ine": "1234567890G"}, params={"nom": "KERVALLAN"}, **how)).decode(Household)
-        except Trouble as trouble:
-            trouble.log()
-            troubles.append(repr(trouble))
+        except UpstreamError as error:
+            error.log()
+            errors.append(repr(error))
 
     with caplog.at_level(logging.DEBUG), recorded() as spans:
         breaker = Breaker("fund", after=1)
@@ -86,18 +86,18 @@ async def test_nobody_is_named_in_logs_spans_metrics_or_errors(
         [
             *(repr(vars(record)) for record in caplog.records),
             *map(text_of, spans.get_finished_spans()),
-            *troubles,
+            *errors,
             generate_latest().decode(),
         ]
     )
-    assert troubles
+    assert errors
     assert [secret for secret in SECRETS if secret in seen] == []
 
 
 async def test_an_open_breaker_does_not_speak_at_every_call(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        Trouble("breaker_open").log()
-        Trouble("upstream_certificate", cause="ClientConnectorCertificateError").log()
+        UpstreamError("breaker_open").log()
+        UpstreamError("upstream_certificate", cause="ClientConnectorCertificateError").log()
     assert [(record.levelname, record.message) for record in caplog.records] == [("ERROR", "no proper answer")]
 
 

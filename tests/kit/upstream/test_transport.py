@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bouquet_worker.upstream import Upstream
-from tests.kit.upstream.fund import Fund, reason_of, trouble_of
+from tests.kit.upstream.fund import Fund, error_of, reason_of
 from tests.support import web as servers
 
 
@@ -47,9 +47,9 @@ async def test_a_body_beyond_the_limit_is_not_read(fund: Fund, url: str) -> None
 async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
     tls = servers.Identity(tmp_path, "fund").server()
     async with servers.raw_server(servers.answer, tls) as server, Upstream("fund", server.url) as upstream:
-        trouble = await trouble_of(upstream.get("/"))
+        error = await error_of(upstream.get("/"))
         assert server.requests == 0
-    assert (trouble.reason, trouble.cause) == ("upstream_certificate", "CERTIFICATE_VERIFY_FAILED")
+    assert (error.reason, error.cause) == ("upstream_certificate", "CERTIFICATE_VERIFY_FAILED")
 
 
 async def test_our_certificate_is_shown(tmp_path: Path) -> None:

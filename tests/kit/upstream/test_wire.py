@@ -10,7 +10,7 @@ from aiohttp import web
 
 from bouquet_worker.simulate import listening
 from bouquet_worker.upstream import Answer, Upstream
-from tests.kit.upstream.fund import Fund, trouble_of
+from tests.kit.upstream.fund import Fund, error_of
 
 
 async def test_values_in_a_path_are_percent_encoded(fund: Fund, upstream: Upstream) -> None:
@@ -20,8 +20,8 @@ async def test_values_in_a_path_are_percent_encoded(fund: Fund, upstream: Upstre
 
 @pytest.mark.parametrize("value", ["", ".", ".."])
 async def test_a_value_that_would_lead_to_another_path_is_not_sent(fund: Fund, upstream: Upstream, value: str) -> None:
-    trouble = await trouble_of(upstream.get("/boursier/{ine}", path={"ine": value}))
-    assert (trouble.reason, trouble.field) == ("malformed_request", "ine")
+    error = await error_of(upstream.get("/boursier/{ine}", path={"ine": value}))
+    assert (error.reason, error.field) == ("malformed_request", "ine")
     assert not fund.received
 
 

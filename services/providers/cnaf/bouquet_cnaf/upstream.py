@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 from msgspec import Struct
 
 from bouquet_proto.identity import NumeroAllocataire
-from bouquet_worker.trouble import Trouble
+from bouquet_worker.errors import UpstreamError
 
 HEADERS = {"Content-Type": "text/xml; charset=utf-8"}  # and no SOAPAction (§2.1)
 
@@ -101,14 +101,14 @@ def retour_of(body: bytes) -> Retour:
     opening, closings = OPENING.search(body), [closing.end() for closing in CLOSING.finditer(body)]
     bean = parsed(body[opening.start() : closings[-1]] if opening and closings else b"").find(BEAN)
     if bean is None:
-        raise Trouble("upstream_malformed", field=BEAN)
+        raise UpstreamError("upstream_malformed", field=BEAN)
     return Retour(code=_integer(bean, "{*}codeRetour"), document=_text(bean, "{*}fluxRetour"))
 
 
 def document_of(text: str) -> Document:
     root = parsed(text.strip().encode())
     if root.tag != "drtData":
-        raise Trouble("upstream_malformed", field="drtData")
+        raise UpstreamError("upstream_malformed", field="drtData")
     return Document(
         lines=tuple(_text(root, line) for line in LINES),
         persons=_persons(root, "identePersonnes/UNEPERSONNE"),
@@ -120,11 +120,11 @@ def document_of(text: str) -> Document:
 def parsed(xml: bytes) -> Element:
     """Read as UTF-8, as the MIME headers promise, so that a document type cannot hide in another encoding."""
     if b"<!DOCTYPE" in xml:
-        raise Trouble("upstream_malformed", cause="document type")
+        raise UpstreamError("upstream_malformed", cause="document type")
     try:
         return ElementTree.fromstring(xml, ElementTree.XMLParser(encoding="utf-8"))
     except ElementTree.ParseError as error:  # its text quotes the document
-        raise Trouble("upstream_malformed", cause=type(error).__name__) from None
+        raise UpstreamError("upstream_malformed", cause=type(error).__name__) from None
 
 
 def _persons(root: Element, path: str) -> tuple[Person, ...]:
@@ -150,4 +150,4 @@ def _integer(element: Element, path: str) -> int:
     try:
         return int(_text(element, path))
     except ValueError:
-        raise Trouble("upstream_malformed", field=path) from None
+        raise UpstreamError("upstream_malformed", field=path) from None

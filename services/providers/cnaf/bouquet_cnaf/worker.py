@@ -15,10 +15,10 @@ from bouquet_proto.messages import Failed, NotFound, Rejected
 from bouquet_proto.names import worker_prefix
 from bouquet_proto.offer import Authority
 from bouquet_proto.quotient_familial import PROBLEMS, QUOTIENT_MISSING
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.transport import Answer
-from bouquet_worker.trouble import Trouble
 from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Ask, Worker
+from bouquet_worker.worker import Question, Worker
 
 ADDRESS = (
     # LIBLIG1ADR to LIBLIG7ADR, in their order (§2.4).
@@ -81,16 +81,16 @@ worker.answers(*PUBLISHED)(quotient_familial)
 
 @worker.answers(contract.COMPOSITION_FAMILIALE)
 async def composition_familiale(
-    ask: Ask[NumeroAllocataire], soap: Upstream
+    question: Question[NumeroAllocataire], soap: Upstream
 ) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    return read(await soap.post(data=upstream.envelope(ask.who), idempotent=True))
+    return read(await soap.post(data=upstream.envelope(question.identity), idempotent=True))
 
 
 def read(answer: Answer) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
     """By status, then by return code (upstreams/02 §2.5-2.6)."""
     if answer.status != 200:
         known = answer.status == 500 and b"Internal Server Error" in answer.body
-        raise Trouble("upstream_internal" if known else "upstream_unknown", cause=f"HTTP {answer.status}")
+        raise UpstreamError("upstream_internal" if known else "upstream_unknown", cause=f"HTTP {answer.status}")
     retour = upstream.retour_of(answer.body)
     if retour.code == SUCCESS:
         return to_contract(upstream.document_of(retour.document))
@@ -98,7 +98,7 @@ def read(answer: Answer) -> contract.CompositionFamiliale | NotFound | Rejected 
         return NotFound(absence)
     if parameter := WRONG_PARAMETERS.get(retour.code):
         return Rejected(parameter)
-    raise Trouble(FAILURES.get(retour.code, "upstream_unknown"), cause=f"code {retour.code}")
+    raise UpstreamError(FAILURES.get(retour.code, "upstream_unknown"), cause=f"code {retour.code}")
 
 
 def to_contract(document: Document) -> contract.CompositionFamiliale | Failed:

@@ -14,8 +14,8 @@ from msgspec import Meta, Struct
 from bouquet_proto.failures import absence
 from bouquet_proto.offer import Modality, Retirement, v2_operation
 from bouquet_proto.rules import Check
-from bouquet_worker.views import showing
-from bouquet_worker.worker import Published
+from bouquet_worker.shapes import published_operation
+from bouquet_worker.worker import PublishedOperation
 
 _DAY = {"format": "date"}
 _HOLDER = Meta(description="L'étudiant est boursier")
@@ -151,7 +151,7 @@ def _both_versions(
     wrong: str,
     *checks: tuple[Check, ...],
     pivot: tuple[Check, ...] = (),
-) -> tuple[Published[Dossier], ...]:
+) -> tuple[PublishedOperation[Dossier], ...]:
     """`name` is how operation ids call the modality."""
     resource = f"cnous/etudiant_boursier/{modality}"
     common: dict[str, Any] = {
@@ -165,8 +165,10 @@ def _both_versions(
     }
     operation_id = f"api_particulier_v{{}}_cnous_etudiant_boursier_with_{name}"
     return (
-        showing(v3, id=operation_id.format(3), path=f"/v3/{resource}", retirement=_superseded(resource), **common),
-        showing(v4, id=operation_id.format(4), path=f"/v4/{resource}", **common),
+        published_operation(
+            v3, id=operation_id.format(3), path=f"/v3/{resource}", retirement=_superseded(resource), **common
+        ),
+        published_operation(v4, id=operation_id.format(4), path=f"/v4/{resource}", **common),
     )
 
 
@@ -245,8 +247,8 @@ FIELDS_V2: dict[str, tuple[str, ...]] = {
 }
 
 
-def _v2(modality: Modality, wrong: str, *checks: Check, pivot: tuple[Check, ...] = ()) -> Published[Dossier]:
-    return Published(
+def _v2(modality: Modality, wrong: str, *checks: Check, pivot: tuple[Check, ...] = ()) -> PublishedOperation[Dossier]:
+    return PublishedOperation(
         v2_operation(
             "api_particulier_v2_cnous_student_scholarship",
             modality,

@@ -2,7 +2,7 @@
 
 Their campaigns are told in academic years ago, so that they do not age. A first name and a birth date must be theirs;
 case does not matter; sex and birth place may be left out, but must be theirs too. Whoever is not here is not found.
-`PANNE-HTML`, `HTML0000000`… make Cnous unwell (bouquet_worker.unwell); those of `ODDITIES` make it answer strangely.
+`PANNE-HTML`, `HTML0000000`… are faults (bouquet_worker.simulated_faults); those of `ODDITIES` make it answer strangely.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from bouquet_worker.unwell import as_ine
+from bouquet_worker.simulated_faults import as_ine
 from bouquet_worker.worker import PARIS
 
 Json: TypeAlias = dict[str, Any]

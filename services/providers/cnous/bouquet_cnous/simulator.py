@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bouquet_cnous.personas import BAD_REQUEST, NOT_FOUND, ODDITIES, STUDENTS, Said, Student, record_of
 from bouquet_worker.simulate import CLOCK, Simulator, TokenDesk, simulated
-from bouquet_worker.unwell import unwell
+from bouquet_worker.simulated_faults import simulated_fault
 
 CLIENT_ID = "bouquet-cnous"
 CLIENT_SECRET = "simulateur-cnous"
@@ -86,8 +86,8 @@ async def _answer(
 ) -> web.StreamResponse:
     if not request.app[DESK].admits(request):
         return web.Response(status=401)
-    if ill := await unwell(request, key):
-        return ill
+    if fault := await simulated_fault(request, key):
+        return fault
     status, body = request.app[SAID].get(key.upper()) or _said(student, campaign_year, request.app[CLOCK]())
     return web.json_response([body] if array and status == 200 and isinstance(body, dict) else body, status=status)
 

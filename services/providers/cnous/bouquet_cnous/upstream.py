@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from bouquet_proto.identity import Identite, Sexe
-from bouquet_worker.reading import PerhapsMoment
+from bouquet_worker.blank_and_dates import IsoDateOrBlank
 
 INE = "/v1/boursier/{ine}"
 IDENTITE = "/v1/boursier/donnees-pivots"
@@ -52,7 +52,7 @@ class Scholarship(Struct, frozen=True, rename="camel"):
     boursier: bool
     first_name: str | None = None
     first_name2: str | None = None
-    birth_date: PerhapsMoment | None = None
+    birth_date: IsoDateOrBlank | None = None
     birth_place: Place | None = None
     birth_place_libelle: str | None = None
     civility: str | None = None
@@ -61,10 +61,10 @@ class Scholarship(Struct, frozen=True, rename="camel"):
     grant_echelon: str | None = None
     study_town: str | None = None
     school_name: str | None = None
-    back_to_school_date: PerhapsMoment | None = None
+    back_to_school_date: IsoDateOrBlank | None = None
     payment_duration: int | float | None = None
     removed: str | None = None
-    removal_date: PerhapsMoment | None = None
+    removal_date: IsoDateOrBlank | None = None
 
 
 ANSWERED: Any = Scholarship | list[Scholarship]

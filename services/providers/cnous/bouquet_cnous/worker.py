@@ -15,11 +15,11 @@ from bouquet_proto.identity import Identite, Ine
 from bouquet_proto.messages import NotFound, Rejected
 from bouquet_proto.offer import Authority
 from bouquet_worker.auth import ClientCredentials
-from bouquet_worker.reading import known_day, present
+from bouquet_worker.blank_and_dates import day_or_none, none_if_blank
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.transport import Answer
-from bouquet_worker.trouble import Trouble
 from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Ask, Worker, WorkerSettings
+from bouquet_worker.worker import Question, Worker, WorkerSettings
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):
@@ -47,25 +47,25 @@ def cnous(settings: Settings) -> Upstream:
 
 
 @worker.answers(*contract.INE, contract.INE_V2)
-async def by_ine(ask: Ask[Ine], cnous: Upstream) -> Dossier | NotFound | Rejected:
-    path, params = {"ine": ask.who.ine.upper()}, {"campaignYear": campaign_year(ask)}
+async def by_ine(question: Question[Ine], cnous: Upstream) -> Dossier | NotFound | Rejected:
+    path, params = {"ine": question.identity.ine.upper()}, {"campaignYear": campaign_year(question)}
     return read(await cnous.get(upstream.INE, path=path, params=params), wrong=WRONG_INE)
 
 
 @worker.answers(*contract.IDENTITE, contract.IDENTITE_V2)
-async def by_identity(ask: Ask[Identite], cnous: Upstream) -> Dossier | NotFound | Rejected:
-    search = search_for(await located(ask.who, Communes.packaged()), campaign_year(ask))
+async def by_identity(question: Question[Identite], cnous: Upstream) -> Dossier | NotFound | Rejected:
+    search = search_for(await located(question.identity, Communes.packaged()), campaign_year(question))
     return read(await cnous.post(upstream.IDENTITE, json=search, idempotent=True), wrong=WRONG_IDENTITY)
 
 
 @worker.answers(*contract.FRANCE_CONNECT, contract.FRANCE_CONNECT_V2)
-async def by_france_connect(ask: Ask[Identite], cnous: Upstream) -> Dossier | NotFound | Rejected:
-    pivot = pivot_of(ask.who, campaign_year(ask))
+async def by_france_connect(question: Question[Identite], cnous: Upstream) -> Dossier | NotFound | Rejected:
+    pivot = pivot_of(question.identity, campaign_year(question))
     return read(await cnous.get(upstream.FRANCE_CONNECT, json=pivot), wrong=WRONG_IDENTITY)
 
 
-def campaign_year(ask: Ask[Ine] | Ask[Identite]) -> int | None:
-    year = ask.parameters.get("campaign_year")
+def campaign_year(question: Question[Ine] | Question[Identite]) -> int | None:
+    year = question.parameters.get("campaign_year")
     return year if isinstance(year, int) else None
 
 
@@ -79,7 +79,7 @@ def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
         case 404:
             return NotFound(NO_SCHOLARSHIP)
         case status:
-            raise Trouble("upstream_unknown", cause=f"HTTP {status}")
+            raise UpstreamError("upstream_unknown", cause=f"HTTP {status}")
 
 
 def the_only(answered: Scholarship | list[Scholarship]) -> Dossier | Rejected:
@@ -90,7 +90,7 @@ def the_only(answered: Scholarship | list[Scholarship]) -> Dossier | Rejected:
         case [scholarship]:
             return to_contract(scholarship)
         case []:
-            raise Trouble("upstream_malformed", field="$", cause="empty array")
+            raise UpstreamError("upstream_malformed", field="$", cause="empty array")
         case _:
             return Rejected(SEVERAL)
 
@@ -99,8 +99,8 @@ def to_contract(scholarship: Scholarship) -> Dossier:
     return Dossier(
         identite=contract.Identite(
             nom=scholarship.last_name,
-            prenoms=tuple(filter(None, map(present, (scholarship.first_name, scholarship.first_name2)))),
-            date_naissance=known_day(scholarship.birth_date),
+            prenoms=tuple(filter(None, map(none_if_blank, (scholarship.first_name, scholarship.first_name2)))),
+            date_naissance=day_or_none(scholarship.birth_date),
             nom_commune_naissance=(scholarship.birth_place or Place()).libelle or scholarship.birth_place_libelle,
             sexe=SEXES.get(scholarship.civility),
         ),
@@ -108,7 +108,7 @@ def to_contract(scholarship: Scholarship) -> Dossier:
         statut_boursier=contract.StatutBoursier(
             est_boursier=scholarship.boursier,
             est_radie=scholarship.removed == REMOVED,
-            date_radiation=known_day(scholarship.removal_date),
+            date_radiation=day_or_none(scholarship.removal_date),
         ),
         echelon_bourse=contract.EchelonBourse(
             echelon=scholarship.grant_echelon,
@@ -116,7 +116,7 @@ def to_contract(scholarship: Scholarship) -> Dossier:
         ),
         statut_bourse=scholarship.grant_status,
         periode_versement_bourse=contract.PeriodeVersement(
-            date_rentree=known_day(scholarship.back_to_school_date), duree=scholarship.payment_duration
+            date_rentree=day_or_none(scholarship.back_to_school_date), duree=scholarship.payment_duration
         ),
         etablissement_etudes=contract.EtablissementEtudes(
             nom_commune=scholarship.study_town, nom_etablissement=scholarship.school_name

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from bouquet_cog.naming import Named, choose, normalised
 from bouquet_cog.source import COG_LOOKUPS, counted
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.transport import Answer
-from bouquet_worker.trouble import Trouble
 
 FORMERLY = {"2A": ("2A", "20"), "2B": ("2B", "20")}
 """Numbers that a département's codes began with. The Seine is not here: its 75 was Paris as well."""
@@ -28,7 +28,7 @@ class _Commune(Struct, frozen=True):
 
 
 class InseeCommunes:
-    """A `CommuneSource` over the network. Its troubles are logged and counted, and no reason to fail a search."""
+    """A `CommuneSource` over the network. Its errors are logged and counted, and no reason to fail a search."""
 
     def __init__(self, upstream: Getter) -> None:
         self._upstream = upstream
@@ -36,8 +36,8 @@ class InseeCommunes:
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
         try:
             code = await self._code(nom, departement, annee)
-        except Trouble as trouble:
-            trouble.log()
+        except UpstreamError as error:
+            error.log()
             COG_LOOKUPS.labels("insee", "failed").inc()
             return None
         return counted("insee", code)
@@ -58,9 +58,9 @@ class InseeCommunes:
             case 404:
                 communes = []
             case 500:
-                raise Trouble("upstream_internal")
+                raise UpstreamError("upstream_internal")
             case _:
-                raise Trouble("upstream_unknown")
+                raise UpstreamError("upstream_unknown")
         numbers = FORMERLY.get(departement, (departement,))
         return [
             (normalised(commune.intitule), commune.code) for commune in communes if commune.code.startswith(numbers)

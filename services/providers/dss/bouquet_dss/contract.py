@@ -21,8 +21,8 @@ from bouquet_proto.quotient_familial import (
     UNATTACHED,
     UNIDENTIFIED,
 )
-from bouquet_worker.views import seen_as, showing
-from bouquet_worker.worker import Published
+from bouquet_worker.shapes import published_operation, view_of
+from bouquet_worker.worker import PublishedOperation
 
 Day: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date"})]
 Debut: TypeAlias = Annotated[Day | None, Meta(description="Date d'ouverture du droit, null sans droit")]
@@ -204,7 +204,7 @@ _REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, 
 
 def _both_modalities(
     resource: str, summary: str, data: type[Struct], *scopes: str, fields: Mapping[str, str], reasons: tuple[str, ...]
-) -> tuple[Published[Any], Published[Any]]:
+) -> tuple[PublishedOperation[Any], PublishedOperation[Any]]:
     """`fields` are opened by one scope each."""
     common: dict[str, Any] = {
         "summary": summary,
@@ -217,7 +217,7 @@ def _both_modalities(
     operation_id = f"api_particulier_v3_cnav_{resource}_with_"
     path = f"/v3/dss/{resource}/"
     return (
-        showing(
+        published_operation(
             data,
             id=operation_id + "civility",
             path=path + "identite",
@@ -225,7 +225,7 @@ def _both_modalities(
             checks=(IDENTITY_CHECKS,),
             **common,
         ),
-        showing(
+        published_operation(
             data,
             id=operation_id + "france_connect",
             path=path + "france_connect",
@@ -239,7 +239,7 @@ def _both_modalities(
 
 def _right(
     resource: str, summary: str, v3: type[Struct], v2: type[Struct], *, majoration: str = ""
-) -> tuple[Published[Any], ...]:
+) -> tuple[PublishedOperation[Any], ...]:
     """One scope opens all, but for an increase, which has its own."""
     scopes = (resource, majoration) if majoration else (resource,)
     fields = {
@@ -255,8 +255,8 @@ def _right(
 
 def _v2(
     resource: str, modality: Modality, data: type[Struct], fields: Mapping[str, str], **rest: Any
-) -> Published[Droit]:
-    return Published(
+) -> PublishedOperation[Droit]:
+    return PublishedOperation(
         v2_operation(
             f"api_particulier_v2_cnav_{resource}",
             modality,
@@ -269,7 +269,7 @@ def _v2(
             cache_s=3600,
             **rest,
         ),
-        seen_as(data),
+        view_of(data),
     )
 
 

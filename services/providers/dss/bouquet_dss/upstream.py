@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from bouquet_hub.quotient import Address, Person
-from bouquet_worker.reading import PerhapsMoment
+from bouquet_worker.blank_and_dates import IsoDateOrBlank
 
 OPEN = 10
 """`etat.cd` of a benefit that is paid."""
@@ -20,7 +20,7 @@ class Right(Struct, frozen=True, kw_only=True, rename="camel"):
     """Its keyword is of a closed list: a word that we do not know must not pass for a right."""
 
     indicateur: str
-    date_indicateur: PerhapsMoment | None = None
+    date_indicateur: IsoDateOrBlank | None = None
 
 
 class HealthCover(Right, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ class State(Struct, frozen=True):
 
 class Benefit(Struct, frozen=True, rename="camel"):
     cd: str = ""
-    dt_ouverture_droit: PerhapsMoment | None = None
+    dt_ouverture_droit: IsoDateOrBlank | None = None
     etat: State | None = None
 
 

@@ -37,10 +37,10 @@ from bouquet_hub.upstream import open_hub
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import NotFound, Rejected
 from bouquet_proto.offer import Authority
-from bouquet_worker.reading import known_day
+from bouquet_worker.blank_and_dates import day_or_none
 from bouquet_worker.transport import Answer
 from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Ask, Published, Worker
+from bouquet_worker.worker import PublishedOperation, Question, Worker
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
     """Not to be entitled is an answer too, with nothing else to say: it is not the lack of a file (§5.2)."""
     droit = Droit(
         status=file.indicateur.lower(),
-        date_debut_droit=known_day(file.date_indicateur),
+        date_debut_droit=day_or_none(file.date_indicateur),
         avec_majoration=avec_majoration,
     )
     return droit if droit.est_beneficiaire else Droit(status=droit.status, date_debut_droit=None)
@@ -78,7 +78,7 @@ def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
 def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -> bool | None:
     """Told by the open benefit of the earliest date, which the reference keeps under the name of latest (§15)."""
     opened = [
-        (known_day(benefit.dt_ouverture_droit) or UNKNOWN_DAY, majorations[benefit.cd])
+        (day_or_none(benefit.dt_ouverture_droit) or UNKNOWN_DAY, majorations[benefit.cd])
         for benefit in benefits
         if benefit.etat and benefit.etat.cd == OPEN and benefit.cd in majorations
     ]
@@ -139,7 +139,7 @@ def adresse(address: Address) -> contract.Adresse:
 
 
 class Prestation(Struct, frozen=True):
-    published: tuple[Published[Any], ...]
+    published: tuple[PublishedOperation[Any], ...]
     read: Callable[[Answer, date], Resource | NotFound]
 
 
@@ -165,9 +165,9 @@ def hub(name: str, settings: Settings) -> Upstream:
     return open_hub(f"dss {name}", of_prestation(name, settings))
 
 
-async def answer(prestation: Prestation, ask: Ask[Identite], hub: Upstream) -> Resource | NotFound | Rejected:
-    told = await hub.get(params=query_of(ask.who), headers=headers_of(ask))
-    return refusal_of(told, ask.who, ABSENCES) or prestation.read(told, ask.today)
+async def answer(prestation: Prestation, question: Question[Identite], hub: Upstream) -> Resource | NotFound | Rejected:
+    told = await hub.get(params=query_of(question.identity), headers=headers_of(question))
+    return refusal_of(told, question.identity, ABSENCES) or prestation.read(told, question.today)
 
 
 for _name, _prestation in PRESTATIONS.items():

@@ -21,7 +21,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from bouquet_france_connect.upstream import Jwks
-from bouquet_worker.trouble import Trouble
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.upstream import Upstream
 
 PrivateKeys: TypeAlias = tuple[RSAKey, ...]
@@ -62,7 +62,7 @@ def decrypted(body: bytes, keys: PrivateKeys) -> bytes:
     for key in keys:
         with suppress(*_UNREADABLE):
             return jwe.decrypt_compact(body.strip(), key, registry=_JWE).plaintext or b""
-    raise Trouble("upstream_unknown", cause="not encrypted for us")
+    raise UpstreamError("upstream_unknown", cause="not encrypted for us")
 
 
 class SigningKeys:
@@ -84,7 +84,7 @@ class SigningKeys:
             with _reading("not a good signature"):
                 if jws.validate_compact(signed, key, registry=_JWS):
                     return signed.payload
-        raise Trouble("upstream_unknown", cause="signature of nobody known")
+        raise UpstreamError("upstream_unknown", cause="signature of nobody known")
 
     async def _candidates(self, kid: object) -> tuple[ECKey, ...]:
         """The key of that name; every key where there is no name. Callers share one request for them."""
@@ -104,10 +104,10 @@ class SigningKeys:
         try:
             answer = await self._api.get()
             if answer.status != 200:
-                raise Trouble("upstream_unknown", cause=f"HTTP {answer.status}")
+                raise UpstreamError("upstream_unknown", cause=f"HTTP {answer.status}")
             self._keys = tuple(_signing_keys(answer.decode(Jwks)))
-        except Trouble as trouble:
-            raise Trouble("upstream_unknown", cause=f"keys: {trouble.reason} {trouble.cause}".strip()) from None
+        except UpstreamError as error:
+            raise UpstreamError("upstream_unknown", cause=f"keys: {error.reason} {error.cause}".strip()) from None
         self._good_until = self._clock() + KEPT_S
 
 
@@ -124,4 +124,4 @@ def _reading(cause: str) -> Iterator[None]:
     try:
         yield
     except _UNREADABLE:
-        raise Trouble("upstream_unknown", cause=cause) from None
+        raise UpstreamError("upstream_unknown", cause=cause) from None

@@ -1,7 +1,7 @@
 """FranceConnect in its own dialect (upstreams/11): `POST /api/v2/checktoken`, `GET /api/v2/jwks`.
 
 Its signing keys are made as it starts; `POST /rotate` makes another. Whose sessions it knows: `personas`; tokens of
-`LIES` get answers that no reader may believe, and `panne-html`… make it unwell (bouquet_worker.unwell).
+`LIES` get answers that no reader may believe, and `panne-html`… make it unwell (bouquet_worker.simulated_faults).
 
 It encrypts for whoever registered a key, as the real one does; here the key is told in the client's secret, so that
 a simulator and a worker in different processes need nothing else in common.
@@ -27,7 +27,7 @@ from msgspec import Struct
 
 from bouquet_france_connect.personas import CITIZENS, MAELYS, Citizen, Json
 from bouquet_worker.simulate import Fault, Simulator, misbehave, simulated
-from bouquet_worker.unwell import unwell
+from bouquet_worker.simulated_faults import simulated_fault
 
 RESOURCES = (
     "quotient_familial",
@@ -164,8 +164,8 @@ simulator = Simulator(provider="france_connect", app=app, settings=settings)
 async def _checktoken(request: web.Request) -> web.StreamResponse:
     form = {name: str(value) for name, value in (await request.post()).items()}
     token, reader = form.get("token", ""), _reader(form)
-    if ill := await unwell(request, token):
-        return ill
+    if fault := await simulated_fault(request, token):
+        return fault
     if said := request.app[SAID].get(token):
         return _say(*said)
     if not TOKEN.fullmatch(token):

@@ -23,9 +23,9 @@ from bouquet_proto.france_connect_session import Session
 from bouquet_proto.identity import Identifiant
 from bouquet_proto.messages import Rejected
 from bouquet_proto.names import worker_prefix
-from bouquet_worker.trouble import Trouble
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Ask, Private, Worker, WorkerSettings
+from bouquet_worker.worker import InternalOperation, Question, Worker, WorkerSettings
 
 LATE_S = 10.0
 """What two clocks may differ by."""
@@ -62,7 +62,7 @@ class FranceConnect:
     async def introspect(self, token: str, resource: object) -> Introspection | Rejected:
         client = self._clients.get(resource)
         if client is None:
-            raise Trouble("upstream_refused_us", cause="no client for the resource")
+            raise UpstreamError("upstream_refused_us", cause="no client for the resource")
         form = {"client_id": client.id, "client_secret": client.secret, "token": token}
         answer = await self._checktoken.post(data=form, idempotent=True)
         match answer.status:
@@ -71,16 +71,16 @@ class FranceConnect:
             case 400 | 401 if reason := REFUSALS.get(answer.decode(Refusal).error):
                 return Rejected(reason)
             case status:
-                raise Trouble("upstream_unknown", cause=f"HTTP {status}")
+                raise UpstreamError("upstream_unknown", cause=f"HTTP {status}")
 
     async def _opened(self, body: bytes, client: Client) -> Introspection:
         payload = await self._signing_keys.verified(keys.decrypted(body, self._private_keys))
         try:
             claims = msgspec.json.decode(payload, type=Claims)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise Trouble("upstream_unknown", cause="not an introspection") from None
+            raise UpstreamError("upstream_unknown", cause="not an introspection") from None
         if wrong := _wrong_claim(claims, self._issuer, client):
-            raise Trouble("upstream_unknown", field=wrong)
+            raise UpstreamError("upstream_unknown", field=wrong)
         return claims.token_introspection
 
 
@@ -145,11 +145,13 @@ def _api(name: str, url: str, settings: Settings) -> Upstream:
     )
 
 
-@worker.answers(Private(france_connect_session.OPERATION, "identifiant"))
-async def session_of(ask: Ask[Identifiant], france_connect: FranceConnect) -> Session | Rejected:
-    match await france_connect.introspect(ask.who.identifiant, ask.parameters.get(france_connect_session.RESOURCE)):
+@worker.answers(InternalOperation(france_connect_session.OPERATION, "identifiant"))
+async def session_of(question: Question[Identifiant], france_connect: FranceConnect) -> Session | Rejected:
+    match await france_connect.introspect(
+        question.identity.identifiant, question.parameters.get(france_connect_session.RESOURCE)
+    ):
         case Introspection(active=True) as told:
-            return pivot.session_of(told, ask.today)
+            return pivot.session_of(told, question.today)
         case Introspection():
             return Rejected("session_unknown")
         case refused:

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct, field, structs
 from bouquet_proto.failures import absence
 from bouquet_proto.offer import operation, v2_operation
 from bouquet_proto.rules import Check
-from bouquet_worker.worker import Published
+from bouquet_worker.worker import PublishedOperation
 
 CATEGORIES = {
     1: "PERSONNE SANS EMPLOI DISPONIBLE DUREE INDETERMINEE PLEIN TPS",
@@ -250,7 +250,7 @@ STATUT_FIELDS_V2: dict[str, tuple[str, ...]] = {
     "adresse": ("pole_emploi_adresse",),
 }
 
-STATUT_V2 = Published(
+STATUT_V2 = PublishedOperation(
     v2_operation(
         "api_particulier_v2_pole_emploi_statut",
         "identifiant",
@@ -266,7 +266,7 @@ STATUT_V2 = Published(
     ),
     situation_v2,
 )
-INDEMNITES_V2 = Published(
+INDEMNITES_V2 = PublishedOperation(
     v2_operation(
         "api_particulier_v2_pole_emploi_indemnites",
         "identifiant",

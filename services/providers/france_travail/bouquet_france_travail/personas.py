@@ -1,6 +1,6 @@
 """The jobseekers of the simulated France Travail, by identifier. All invented; whoever is not here is unknown to it.
 
-`panne-html`, `panne-forbidden`… make it unwell (bouquet_worker.unwell).
+`panne-html`, `panne-forbidden`… make it unwell (bouquet_worker.simulated_faults).
 """
 
 from __future__ import annotations

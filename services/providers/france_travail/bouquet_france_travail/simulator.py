@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bouquet_france_travail.personas import PERSONAS, UNKNOWN, Persona, Said
 from bouquet_worker.simulate import Simulator, TokenDesk, simulated
-from bouquet_worker.unwell import unwell
+from bouquet_worker.simulated_faults import simulated_fault
 
 SAID = web.AppKey("said", MutableMapping[str, Persona])
 DESK = web.AppKey("desk", TokenDesk)
@@ -71,7 +71,7 @@ async def _objection(request: web.Request, identifier: str) -> web.StreamRespons
         return web.Response(status=415)
     if not CONSUMER.fullmatch(request.headers.get("X-pe-consommateur", "")):
         return web.json_response({"codeErreur": "400", "messageLog": "X-pe-consommateur"}, status=400)
-    return await unwell(request, identifier)
+    return await simulated_fault(request, identifier)
 
 
 def _persona(request: web.Request, identifier: str) -> Persona:

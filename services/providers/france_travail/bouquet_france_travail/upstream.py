@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct, field
 
-from bouquet_worker.reading import Moment, PerhapsMoment
+from bouquet_worker.blank_and_dates import IsoDate, IsoDateOrBlank
 
 SCOPES = "api_statutaugmentev1 api_liste-paiementsv1 individuStatutAugmente application_{client_id}"
 
@@ -42,20 +42,20 @@ class Jobseeker(Struct, frozen=True, rename="camel"):
     nom_usage: str | None = None
     prenom: str | None = None
     sexe: str | None = None
-    date_naissance: PerhapsMoment | None = None
+    date_naissance: IsoDateOrBlank | None = None
     email: str | None = None
     telephone: str | None = None
     telephone2: str | None = None
     certification: str | None = field(name="codeCertificationCNAV", default=None)
-    date_inscription: PerhapsMoment | None = None
-    date_cessation_inscription: PerhapsMoment | None = None
+    date_inscription: IsoDateOrBlank | None = None
+    date_cessation_inscription: IsoDateOrBlank | None = None
     adresse: Address | None = None
 
 
 class Payment(Struct, frozen=True, rename="camel"):
     """Whole: an amount that is not there is not zero."""
 
-    date_paiement: Moment
+    date_paiement: IsoDate
     montant_paiement: float
     allocations: float
     aides: float

@@ -22,11 +22,11 @@ from bouquet_proto.identity import Identifiant
 from bouquet_proto.messages import NotFound
 from bouquet_proto.offer import Authority
 from bouquet_worker.auth import ClientCredentials
-from bouquet_worker.reading import day_of, known_day, present
+from bouquet_worker.blank_and_dates import day_of, day_or_none, none_if_blank
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.transport import Answer
-from bouquet_worker.trouble import Trouble
 from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Ask, Worker, WorkerSettings
+from bouquet_worker.worker import Question, Worker, WorkerSettings
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):
@@ -77,26 +77,28 @@ def _api(name: str, url: str, settings: Settings) -> Upstream:
 
 
 @worker.answers(STATUT, STATUT_V2)
-async def statut(ask: Ask[Identifiant], statut_api: Upstream) -> contract.Statut | NotFound:
+async def statut(question: Question[Identifiant], statut_api: Upstream) -> contract.Statut | NotFound:
     """The body is the identifier as it is, without the quotes that JSON would want."""
-    answer = await statut_api.post(data=ask.who.identifiant, headers=headers_of(ask), idempotent=True)
+    answer = await statut_api.post(data=question.identity.identifiant, headers=headers_of(question), idempotent=True)
     if answered(answer, ABSENT_STATUT):
-        return to_statut(ask.who.identifiant, answer.decode(Jobseeker))
+        return to_statut(question.identity.identifiant, answer.decode(Jobseeker))
     return NotFound(NO_SITUATION)
 
 
 @worker.answers(INDEMNITES, INDEMNITES_V2)
-async def indemnites(ask: Ask[Identifiant], indemnites_api: Upstream) -> contract.Indemnites | NotFound:
+async def indemnites(question: Question[Identifiant], indemnites_api: Upstream) -> contract.Indemnites | NotFound:
     """No payment is the same as nobody (§10.4)."""
-    answer = await indemnites_api.get(params={"loginMnemotechnique": ask.who.identifiant}, headers=headers_of(ask))
+    answer = await indemnites_api.get(
+        params={"loginMnemotechnique": question.identity.identifiant}, headers=headers_of(question)
+    )
     if answered(answer, ABSENT_INDEMNITES) and (payments := answer.decode(Payments).liste_paiement):
-        return contract.Indemnites(identifiant=ask.who.identifiant, paiements=tuple(map(paiement, payments)))
+        return contract.Indemnites(identifiant=question.identity.identifiant, paiements=tuple(map(paiement, payments)))
     return NotFound(NO_PAYMENT)
 
 
-def headers_of(ask: Ask[Identifiant]) -> dict[str, str]:
+def headers_of(question: Question[Identifiant]) -> dict[str, str]:
     """On behalf of which consumer of the platform (§10.1)."""
-    return {"X-pe-consommateur": f"DINUM - {ask.caller.token_id}"}
+    return {"X-pe-consommateur": f"DINUM - {question.caller.token_id}"}
 
 
 def answered(answer: Answer, absent: frozenset[int]) -> bool:
@@ -107,47 +109,49 @@ def answered(answer: Answer, absent: frozenset[int]) -> bool:
         case status if status in absent:
             return False
         case 500 if timed_out(answer.body):
-            raise Trouble("upstream_timeout", cause="HTTP 500")
+            raise UpstreamError("upstream_timeout", cause="HTTP 500")
         case status:
-            raise Trouble("upstream_unknown", cause=f"HTTP {status}")
+            raise UpstreamError("upstream_unknown", cause=f"HTTP {status}")
 
 
 def to_statut(identifiant: str, seeker: Jobseeker) -> contract.Statut:
     return contract.Statut(
         identifiant=identifiant,
         identite=contract.Identite(
-            civilite=present(seeker.civilite),
-            nom_naissance=present(seeker.nom),
-            nom_usage=present(seeker.nom_usage),
-            prenom=present(seeker.prenom),
-            sexe=present(seeker.sexe),
-            date_naissance=known_day(seeker.date_naissance),
+            civilite=none_if_blank(seeker.civilite),
+            nom_naissance=none_if_blank(seeker.nom),
+            nom_usage=none_if_blank(seeker.nom_usage),
+            prenom=none_if_blank(seeker.prenom),
+            sexe=none_if_blank(seeker.sexe),
+            date_naissance=day_or_none(seeker.date_naissance),
         ),
         contact=contract.Contact(
-            telephone=present(seeker.telephone), telephone2=present(seeker.telephone2), email=present(seeker.email)
+            telephone=none_if_blank(seeker.telephone),
+            telephone2=none_if_blank(seeker.telephone2),
+            email=none_if_blank(seeker.email),
         ),
         adresse=adresse(seeker.adresse or Address()),
         inscription=contract.Inscription(
-            date_debut=known_day(seeker.date_inscription),
-            date_fin=known_day(seeker.date_cessation_inscription),
+            date_debut=day_or_none(seeker.date_inscription),
+            date_fin=day_or_none(seeker.date_cessation_inscription),
             categorie=contract.Categorie(
-                code=int(seeker.categorie_inscription), libelle=present(seeker.libelle_categorie)
+                code=int(seeker.categorie_inscription), libelle=none_if_blank(seeker.libelle_categorie)
             ),
-            code_certification_cnav=present(seeker.certification),
+            code_certification_cnav=none_if_blank(seeker.certification),
         ),
     )
 
 
 def adresse(address: Address) -> contract.Adresse:
     return contract.Adresse(
-        code_postal=present(address.code_postal),
-        code_cog_insee_commune=present(address.insee_commune),
-        localite=present(address.localite),
-        ligne_voie=present(address.ligne_voie),
-        ligne_complement_destinataire=present(address.ligne_complement_destinataire),
-        ligne_complement_adresse=present(address.ligne_complement_adresse),
-        ligne_complement_distribution=present(address.ligne_complement_distribution),
-        ligne_nom=present(address.ligne_nom),
+        code_postal=none_if_blank(address.code_postal),
+        code_cog_insee_commune=none_if_blank(address.insee_commune),
+        localite=none_if_blank(address.localite),
+        ligne_voie=none_if_blank(address.ligne_voie),
+        ligne_complement_destinataire=none_if_blank(address.ligne_complement_destinataire),
+        ligne_complement_adresse=none_if_blank(address.ligne_complement_adresse),
+        ligne_complement_distribution=none_if_blank(address.ligne_complement_distribution),
+        ligne_nom=none_if_blank(address.ligne_nom),
     )
 
 

@@ -14,8 +14,8 @@ from bouquet_hub.request import transliterate
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Meta, NotFound, Rejected
 from bouquet_proto.quotient_familial import NO_FILE, REFUSED, UNATTACHED, UNIDENTIFIED
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.transport import Answer
-from bouquet_worker.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def fund_of(answer: Answer) -> Fund | None:
 def refusal_of(
     answer: Answer, who: Identite, absences: Mapping[Fund | None, str] = NO_FILE_ANYWHERE
 ) -> NotFound | Rejected | None:
-    """`None` when a fund answered with a file. Raises `Trouble` when nothing can be concluded.
+    """`None` when a fund answered with a file. Raises `UpstreamError` when nothing can be concluded.
 
     The order matters: error codes first, the header then, since directories may carry one some day.
     `absences` are the reasons of a 404, by whose it is: `None` of nobody that we know.
@@ -70,7 +70,7 @@ def refusal_of(
                 log.warning("hub refused the form of a question", extra={"error_code": error and error.code})
             return Rejected(REFUSED, meta=_complaint(error, who))
         case status, _, fund:
-            raise Trouble(FAILURES.get(status, "upstream_unknown"), cause=f"HTTP {status} by {fund or 'nobody'}")
+            raise UpstreamError(FAILURES.get(status, "upstream_unknown"), cause=f"HTTP {status} by {fund or 'nobody'}")
 
 
 def _error_in(body: bytes) -> Error | None:

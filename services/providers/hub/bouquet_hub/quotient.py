@@ -15,11 +15,11 @@ from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, NotFound, Rejected
 from bouquet_proto.offer import Operation
 from bouquet_proto.quotient_familial import QUOTIENT_MISSING, V2, V3, Fournisseur, QuotientFamilial
-from bouquet_worker.reading import present
+from bouquet_worker.blank_and_dates import none_if_blank
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.transport import Answer
-from bouquet_worker.trouble import Trouble
 from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Ask, Published
+from bouquet_worker.worker import PublishedOperation, Question
 
 Blank = Annotated[str, msgspec.Meta(pattern=r"^\s*\Z")]
 SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}
@@ -55,9 +55,9 @@ class File(Struct, frozen=True, rename="camel"):
     mois: Annotated[int, msgspec.Meta(ge=1, le=12)] | None = None
 
 
-PUBLISHED: tuple[Operation | Published[QuotientFamilial], ...] = (
+PUBLISHED: tuple[Operation | PublishedOperation[QuotientFamilial], ...] = (
     *V3,
-    *(Published(one, contract.composition_familiale) for one in V2),
+    *(PublishedOperation(one, contract.composition_familiale) for one in V2),
 )
 """How both funds' workers show the handler's result."""
 
@@ -67,20 +67,22 @@ class Month(NamedTuple):
     month: int
 
 
-async def quotient_familial(ask: Ask[Identite], hub: Upstream) -> QuotientFamilial | NotFound | Rejected | Failed:
+async def quotient_familial(
+    question: Question[Identite], hub: Upstream
+) -> QuotientFamilial | NotFound | Rejected | Failed:
     """The handler of both funds' workers."""
-    month = asked(ask)
-    params = query_of(ask.who) | {"anneeDemandee": str(month.year), "moisDemande": f"{month.month:02d}"}
-    answer = await hub.get(params=params, headers=headers_of(ask))
-    return refusal_of(answer, ask.who) or read(answer, month, ask.today)
+    month = asked(question)
+    params = query_of(question.identity) | {"anneeDemandee": str(month.year), "moisDemande": f"{month.month:02d}"}
+    answer = await hub.get(params=params, headers=headers_of(question))
+    return refusal_of(answer, question.identity) or read(answer, month, question.today)
 
 
-def asked(ask: Ask[Identite]) -> Month:
+def asked(question: Question[Identite]) -> Month:
     """Each part defaults to today's, one by one: a year alone is this month of that year (§4.1)."""
-    year, month = ask.parameters.get("annee"), ask.parameters.get("mois")
+    year, month = question.parameters.get("annee"), question.parameters.get("mois")
     return Month(
-        year if isinstance(year, int) else ask.today.year,
-        month if isinstance(month, int) else ask.today.month,
+        year if isinstance(year, int) else question.today.year,
+        month if isinstance(month, int) else question.today.month,
     )
 
 
@@ -88,7 +90,7 @@ def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed
     """Zero is a quotient, blank is none. Without its fund's name a file is not certified data, but a malformed one."""
     fund, file = fund_of(answer), answer.decode(File)
     if fund is None or fund == "RNCPS":
-        raise Trouble("upstream_malformed", field=FUND_HEADER)
+        raise UpstreamError("upstream_malformed", field=FUND_HEADER)
     if not isinstance(file.quotient_familial, int):
         return Failed(QUOTIENT_MISSING)
     computed = computation(file, fund, today)
@@ -112,16 +114,16 @@ def computation(file: File, fund: Fournisseur, today: date) -> Month:
     if fund == "MSA":
         return Month(today.year, today.month)
     if file.annee is None or file.mois is None:
-        raise Trouble("upstream_malformed", field="$.annee" if file.annee is None else "$.mois")
+        raise UpstreamError("upstream_malformed", field="$.annee" if file.annee is None else "$.mois")
     return Month(file.annee, file.mois)
 
 
 def personne(person: Person) -> contract.Personne:
-    born = present(person.date_naissance) or UNKNOWN_DATE
+    born = none_if_blank(person.date_naissance) or UNKNOWN_DATE
     return contract.Personne(
-        nom_naissance=present(person.nom_naissance),
-        nom_usage=present(person.nom_usage),
-        prenoms=present(person.liste_prenoms),
+        nom_naissance=none_if_blank(person.nom_naissance),
+        nom_usage=none_if_blank(person.nom_usage),
+        prenoms=none_if_blank(person.liste_prenoms),
         date_naissance=born,
         sexe=SEXES.get(person.genre),
         **contract.birth_parts(born),
@@ -130,11 +132,11 @@ def personne(person: Person) -> contract.Personne:
 
 def adresse(address: Address) -> contract.Adresse:
     return contract.Adresse(
-        destinataire=present(address.identite),
-        complement_information=present(address.complement_information),
-        complement_information_geographique=present(address.complement_information_geo),
-        numero_libelle_voie=present(address.numero_libelle_voie),
-        lieu_dit=present(address.lieu_dit),
-        code_postal_ville=present(address.code_postal_ville),
-        pays=present(address.pays),
+        destinataire=none_if_blank(address.identite),
+        complement_information=none_if_blank(address.complement_information),
+        complement_information_geographique=none_if_blank(address.complement_information_geo),
+        numero_libelle_voie=none_if_blank(address.numero_libelle_voie),
+        lieu_dit=none_if_blank(address.lieu_dit),
+        code_postal_ville=none_if_blank(address.code_postal_ville),
+        pays=none_if_blank(address.pays),
     )

@@ -6,7 +6,7 @@ import unicodedata
 
 from bouquet_proto.identity import Identite
 from bouquet_proto.letters import WHOLE
-from bouquet_worker.worker import Ask
+from bouquet_worker.worker import Question
 
 FRANCE = "99100"
 
@@ -42,10 +42,10 @@ def query_of(who: Identite) -> dict[str, str]:
     return {name: value for name, value in query.items() if value}
 
 
-def headers_of(ask: Ask[Identite]) -> dict[str, str]:
+def headers_of(question: Question[Identite]) -> dict[str, str]:
     """Both funds are asked under one correlation id, on behalf of one recipient (§6.8)."""
     return {
         "Content-Type": "application/json",  # on a GET: the hub wants it (§3.1)
-        "X-Correlation-ID": ask.request_id,
-        "X-APIPART-FSFINAL": ask.caller.recipient,
+        "X-Correlation-ID": question.request_id,
+        "X-APIPART-FSFINAL": question.caller.recipient,
     }

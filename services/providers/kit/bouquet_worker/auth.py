@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from bouquet_mesh.secret import Secret
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.transport import Answer, Transport
-from bouquet_worker.trouble import Trouble
 
 EARLY_S = 10.0
 """A token is renewed that long before it expires."""
@@ -97,7 +97,7 @@ class ClientCredentials:
     async def _renew(self, transport: Transport) -> None:
         cause, until = self._refused
         if self._clock() < until:
-            raise Trouble("upstream_unknown", cause=cause)
+            raise UpstreamError("upstream_unknown", cause=cause)
         asked_at = self._clock()
         grant = await self._ask(transport)
         self._authorization = f"Bearer {grant.access_token}"
@@ -117,10 +117,10 @@ class ClientCredentials:
             break
         raise self._refusal("no token in the answer")
 
-    def _refusal(self, cause: str) -> Trouble:
+    def _refusal(self, cause: str) -> UpstreamError:
         """The contract has one code for all of it (upstreams/01 §1.4); the log says what it was."""
         self._refused = (cause, self._clock() + REST_S)
-        return Trouble("upstream_unknown", cause=cause)
+        return UpstreamError("upstream_unknown", cause=cause)
 
     def _request(self) -> tuple[dict[str, str], bytes | None]:
         headers = {"Accept": "application/json"}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from bouquet_worker import metrics
-from bouquet_worker.trouble import Trouble
+from bouquet_worker.errors import UpstreamError
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +59,9 @@ class Breaker:
         try:
             yield
             failure = ""
-        except Trouble as trouble:
-            if patient or trouble.reason != "upstream_timeout":
-                failure = trouble.reason if trouble.reason in NO_ANSWER else ""
+        except UpstreamError as error:
+            if patient or error.reason != "upstream_timeout":
+                failure = error.reason if error.reason in NO_ANSWER else ""
             raise
         finally:
             self._probing -= probing
@@ -73,7 +73,7 @@ class Breaker:
         if self._probe_at is None:
             return
         if self._clock() < self._probe_at or self._probing + self._silences >= PROBES:
-            raise Trouble("breaker_open")
+            raise UpstreamError("breaker_open")
 
     def _admit(self) -> bool:
         """Whether this call is a probe."""

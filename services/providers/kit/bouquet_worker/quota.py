@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from bouquet_worker.trouble import Trouble
+from bouquet_worker.errors import UpstreamError
 
 MINUTE_S = 60.0
 
@@ -24,7 +24,7 @@ class Quota:
         """Waits for one, in the order of the callers. `quota_spent` at once if that takes longer than `patience_s`."""
         wait_s = self._wait_s()
         if wait_s > patience_s:
-            raise Trouble("quota_spent", retry_in_s=math.ceil(wait_s))
+            raise UpstreamError("quota_spent", retry_in_s=math.ceil(wait_s))
         self._turns.append(self._clock() + wait_s)  # from now on nobody else's, even if its caller goes away
         if wait_s:
             await asyncio.sleep(wait_s)

@@ -19,8 +19,8 @@ from yarl import URL
 
 from bouquet_mesh.observe.spans import exemplar, note, span, traceparent
 from bouquet_mesh.tls.context import system_context
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.metrics import provider, upstream_calls, upstream_seconds
-from bouquet_worker.trouble import Trouble
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class Answer(Struct, frozen=True):
         try:
             return msgspec.json.decode(self.body, type=model)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise Trouble("upstream_malformed", field=_field(str(error)), cause=type(error).__name__) from None
+            raise UpstreamError("upstream_malformed", field=_field(str(error)), cause=type(error).__name__) from None
 
     def __repr__(self) -> str:
         return f"Answer({self.status})"
@@ -112,8 +112,8 @@ class Transport:
             try:
                 yield
                 outcome = "answered"
-            except Trouble as trouble:
-                outcome = trouble.word
+            except UpstreamError as error:
+                outcome = error.label
                 current.set_attribute("error.type", outcome)
                 current.set_status(StatusCode.ERROR)
                 raise
@@ -131,17 +131,17 @@ class Transport:
             ) as response:
                 note({"http.response.status_code": response.status})
                 if reason := _STATUSES.get(response.status):
-                    raise Trouble(reason)
+                    raise UpstreamError(reason)
                 return Answer(response.status, response.headers, await self._read(response))
         except (aiohttp.ClientError, OSError) as error:
-            raise Trouble(reason_of(error), cause=_cause(error)) from None
+            raise UpstreamError(reason_of(error), cause=_cause(error)) from None
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
         while not response.content.at_eof():
             body += await response.content.readany()
             if len(body) > self._max_body_bytes:
-                raise Trouble("upstream_malformed", cause="body too large")
+                raise UpstreamError("upstream_malformed", cause="body too large")
         return bytes(body)
 
 

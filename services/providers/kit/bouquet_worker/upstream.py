@@ -21,9 +21,9 @@ from bouquet_worker import metrics
 from bouquet_worker.auth import Auth
 from bouquet_worker.breaker import Breaker
 from bouquet_worker.deadline import left_s
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.quota import Quota
 from bouquet_worker.transport import Answer, Transport
-from bouquet_worker.trouble import Trouble
 
 __all__ = ["Answer", "Upstream"]
 
@@ -65,7 +65,7 @@ class Upstream:
     It sees `concurrency` calls at a time and `calls_per_minute` in any minute (0: as many as come), its token
     endpoint apart.
 
-    Redirects, 502, 503, 504 and whatever keeps an answer from coming raise `Trouble` of themselves.
+    Redirects, 502, 503, 504 and whatever keeps an answer from coming raise `UpstreamError` of themselves.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class Upstream:
         await self._quota.turn(left_s(self._timeout_s) / 2)
         time_s = left_s(self._timeout_s)
         if time_s <= 0:
-            raise Trouble("deadline_exceeded")
+            raise UpstreamError("deadline_exceeded")
         with (
             self._breaker.guard(patient=time_s >= self._timeout_s / 2),
             self._transport.observed(call.method, call.url, call.route),
@@ -164,7 +164,7 @@ class Upstream:
                 async with asyncio.timeout(time_s):
                     return await self._persist(call, quick_s=time_s / 2 if idempotent else 0.0)
             except TimeoutError:
-                raise Trouble("upstream_timeout") from None
+                raise UpstreamError("upstream_timeout") from None
 
     async def _persist(self, call: _Call, *, quick_s: float) -> Answer:
         """Once more, if a repeat may help, is affordable, and the failure came before `quick_s`."""
@@ -173,9 +173,9 @@ class Upstream:
         self._budget.earn()
         try:
             return await self._attempt(call)
-        except Trouble as trouble:
+        except UpstreamError as error:
             quick = loop.time() - began < quick_s
-            if not (quick and _may_pass(trouble.reason) and self._can_repeat()):
+            if not (quick and _may_pass(error.reason) and self._can_repeat()):
                 raise
         self._repeats.inc()
         await asyncio.sleep(REPEAT_AFTER_S)
@@ -184,7 +184,7 @@ class Upstream:
     async def _attempt(self, call: _Call) -> Answer:
         answer = await self._authenticated(call)
         if reason := self._failures.get(answer.status):
-            raise Trouble(reason)
+            raise UpstreamError(reason)
         return answer
 
     async def _authenticated(self, call: _Call) -> Answer:
@@ -212,7 +212,7 @@ def _may_pass(reason: str) -> bool:
 def _segment(name: str, value: str) -> str:
     """Nothing at all, or dots that servers resolve even when encoded, would lead to another route."""
     if value in ("", ".", ".."):
-        raise Trouble("malformed_request", field=name, cause="no path segment")
+        raise UpstreamError("malformed_request", field=name, cause="no path segment")
     return quote(value, safe="")
 
 

@@ -6,7 +6,7 @@ worker = Worker("acme", Settings, owner="team-acme", authority=Authority("ACME",
 def acme_api(settings: Settings) -> Upstream: ...
 
 @worker.answers(contract.DOSSIER)
-async def dossier(ask: Ask[Identifiant], acme_api: Upstream) -> Dossier | NotFound: ...
+async def dossier(question: Question[Identifiant], acme_api: Upstream) -> Dossier | NotFound: ...
 
 A handler takes the question, then the upstreams that it asks, each under the name of its declaration.
 """
@@ -45,11 +45,11 @@ from bouquet_proto.names import worker_prefix
 from bouquet_proto.offer import Authority, Modality, Offer, Operation
 from bouquet_worker import metrics
 from bouquet_worker.deadline import within
-from bouquet_worker.trouble import Trouble
+from bouquet_worker.errors import UpstreamError
 
 PARIS = ZoneInfo("Europe/Paris")
 
-I = TypeVar("I", bound=Identity)  # noqa: E741 - the one type parameter that reads as a word: Ask[Identite]
+I = TypeVar("I", bound=Identity)  # noqa: E741 - the one type parameter that reads as a word: Question[Identite]
 R = TypeVar("R")
 Clock: TypeAlias = Callable[[], date]
 Connection: TypeAlias = AbstractAsyncContextManager[Any]
@@ -73,10 +73,10 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     """How long a stopping worker lets its running requests finish; the pod's grace period must be longer."""
 
 
-class Ask(Struct, Generic[I], frozen=True):
+class Question(Struct, Generic[I], frozen=True):
     """One question, as its author's handler sees it."""
 
-    who: I
+    identity: I
     parameters: Mapping[str, Parameter]
     caller: Caller
     request_id: str
@@ -84,14 +84,14 @@ class Ask(Struct, Generic[I], frozen=True):
     """In Paris."""
 
 
-class Published(Struct, Generic[R], frozen=True):
+class PublishedOperation(Struct, Generic[R], frozen=True):
     """An operation and how the handler's result looks in it: several versions may show one result."""
 
     operation: Operation
     view: Callable[[R], Any]
 
 
-class Private(Struct, frozen=True):
+class InternalOperation(Struct, frozen=True):
     """An operation that gateways ask for themselves: it has no path, and is in no offer."""
 
     id: str
@@ -104,7 +104,7 @@ F = TypeVar("F", bound=Callable[[Any], Connection])
 
 
 class _Answering(Struct, frozen=True):
-    operation: Operation | Private
+    operation: Operation | InternalOperation
     view: Callable[[Any], Any]
     answer: Callable[..., Awaitable[Any]]
     upstreams: tuple[str, ...]
@@ -114,7 +114,7 @@ class _Answering(Struct, frozen=True):
 
 
 class Worker:
-    """Handlers return their resource, or `NotFound`, `Rejected`, `Failed`; they may raise `Trouble`.
+    """Handlers return their resource, or `NotFound`, `Rejected`, `Failed`; they may raise `UpstreamError`.
 
     A declaration that cannot work raises `TypeError` as it is made.
     """
@@ -156,14 +156,16 @@ class Worker:
 
         return declare
 
-    def answers(self, *declared: Published[Any] | Operation | Private, asking: Sequence[str] = ()) -> Callable[[A], A]:
+    def answers(
+        self, *declared: PublishedOperation[Any] | Operation | InternalOperation, asking: Sequence[str] = ()
+    ) -> Callable[[A], A]:
         """Declares the handler of one or several operations. `asking`: its upstreams, where its parameters have
         names of their own, as those of a handler that several declarations share."""
 
         def declare(answer: A) -> A:
             upstreams = self._asked_by(answer, asking)
             for one in declared:
-                operation, view = (one.operation, one.view) if isinstance(one, Published) else (one, _as_it_is)
+                operation, view = (one.operation, one.view) if isinstance(one, PublishedOperation) else (one, _as_it_is)
                 if operation.id in self._answering:
                     raise TypeError(f"{self.provider}: {operation.id} has two handlers")
                 self._answering[operation.id] = _Answering(operation, view, answer, upstreams)
@@ -252,18 +254,18 @@ def _as_it_is(result: Any) -> Any:
 
 
 async def _answer(row: _Answering, lookup: Lookup, upstreams: list[Any], today: date) -> Reply:
-    ask = Ask(
-        who=lookup.identity,
+    question = Question(
+        identity=lookup.identity,
         parameters=lookup.parameters,
         caller=lookup.caller,
         request_id=lookup.id,
         today=today,
     )
     try:
-        result = await row.answer(ask, *upstreams)
-    except Trouble as trouble:
-        trouble.log()
-        return Failed(trouble.reason, retry_in_s=trouble.retry_in_s)
+        result = await row.answer(question, *upstreams)
+    except UpstreamError as error:
+        error.log()
+        return Failed(error.reason, retry_in_s=error.retry_in_s)
     match result:
         case NotFound() | Rejected() | Failed():
             return result

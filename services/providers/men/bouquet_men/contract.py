@@ -13,8 +13,8 @@ from msgspec import Meta, Struct
 from bouquet_proto.failures import Failure, Kind, absence
 from bouquet_proto.offer import Retirement, v2_operation
 from bouquet_proto.rules import Check
-from bouquet_worker.views import showing
-from bouquet_worker.worker import Published
+from bouquet_worker.shapes import published_operation
+from bouquet_worker.worker import PublishedOperation
 
 REGIMES = {
     "0": "Externe libre",
@@ -122,8 +122,8 @@ tells no end: ours leaves editors a whole school year, and falls just after the 
 STATUS = "men_scolarite"
 
 
-def _scolarites(version: int, data: type[Scolarite], retirement: Retirement | None = None) -> Published[Any]:
-    return showing(
+def _scolarites(version: int, data: type[Scolarite], retirement: Retirement | None = None) -> PublishedOperation[Any]:
+    return published_operation(
         data,
         id=f"api_particulier_v{version}_men_scolarites_with_civility",
         path=f"/v{version}/men/scolarites/identite",
@@ -178,7 +178,7 @@ def scolarite_v2(scolarite: ScolariteEtRegime) -> ScolariteV2:
     )
 
 
-V2 = Published(
+V2 = PublishedOperation(
     v2_operation(
         "api_particulier_v2_men_scolarites",
         "identite",

@@ -1,7 +1,7 @@
 """The pupils of the simulated ministry. All invented, schools too; whoever is not here is unknown to it.
 
 Case does not matter in their names. Any school year will do: the answer bears the one that was asked for.
-`PANNE-HTML`, `PANNE-FORBIDDEN`… make the ministry unwell (bouquet_worker.unwell).
+`PANNE-HTML`, `PANNE-FORBIDDEN`… make the ministry unwell (bouquet_worker.simulated_faults).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from bouquet_men.personas import BY_KEY, SCHOOLS, Persona, School, Who, key_of
 from bouquet_worker.simulate import CLOCK, Simulator, TokenDesk, simulated
-from bouquet_worker.unwell import unwell
+from bouquet_worker.simulated_faults import simulated_fault
 
 Said: TypeAlias = tuple[int, Any]
 """Status, and what is sent as JSON."""
@@ -90,8 +90,8 @@ async def _answer(request: web.Request, asked: dict[str, Any], within: Callable[
         return web.Response(status=403)
     if asked["scope"] != SCOPE:
         return _malformed()
-    if ill := await unwell(request, asked["nom"]):
-        return ill
+    if fault := await simulated_fault(request, asked["nom"]):
+        return fault
     who = key_of(asked["nom"], asked["prenom"], asked["sexe"], asked["date-naissance"])
     if who in request.app[SAID]:
         return _say(*request.app[SAID][who])

@@ -15,10 +15,10 @@ from bouquet_proto.identity import Identite
 from bouquet_proto.messages import NotFound
 from bouquet_proto.offer import Authority
 from bouquet_worker.auth import ClientCredentials
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.transport import Answer
-from bouquet_worker.trouble import Trouble
 from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Ask, Worker, WorkerSettings
+from bouquet_worker.worker import Question, Worker, WorkerSettings
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):
@@ -48,14 +48,14 @@ def men(settings: Settings) -> Upstream:
 
 
 @worker.answers(V3, V4, V5, V2)
-async def scolarites(ask: Ask[Identite], men: Upstream) -> ScolariteEtRegime | NotFound:
+async def scolarites(question: Question[Identite], men: Upstream) -> ScolariteEtRegime | NotFound:
     """By perimeter, or else by school."""
-    query = query_of(ask.who, ask.parameters)
-    headers = {"X-Siret-Partenaire": ask.caller.recipient}
-    if perimeter := perimeter_of(ask.parameters):
+    query = query_of(question.identity, question.parameters)
+    headers = {"X-Siret-Partenaire": question.caller.recipient}
+    if perimeter := perimeter_of(question.parameters):
         answer = await men.post("/perimetre", json=query | perimeter, headers=headers, idempotent=True)
     else:
-        school = {"code-uai": ask.parameters["code_etablissement"]}
+        school = {"code-uai": question.parameters["code_etablissement"]}
         answer = await men.get(params=query | school, headers=headers)
     return read(answer)
 
@@ -70,7 +70,7 @@ def read(answer: Answer) -> ScolariteEtRegime | NotFound:
         case 404:
             return NotFound(UNKNOWN_PUPIL)
         case status:
-            raise Trouble("upstream_unknown", cause=f"HTTP {status}")
+            raise UpstreamError("upstream_unknown", cause=f"HTTP {status}")
 
 
 def to_contract(file: File) -> ScolariteEtRegime:

@@ -12,8 +12,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from bouquet_proto.failures import absence
 from bouquet_proto.offer import Modality, v2_operation
 from bouquet_proto.rules import Check
-from bouquet_worker.views import showing
-from bouquet_worker.worker import Published
+from bouquet_worker.shapes import published_operation
+from bouquet_worker.worker import PublishedOperation
 
 CodeRegime: TypeAlias = Literal["RF1", "RF2", "RF3", "RF4", "RF5", "RF6", "RF7"]
 
@@ -108,7 +108,7 @@ _COMMON = {
 BY_IDENTITY = "mesri_statut_etudiant_identite"
 """The status (http-contract §5.3) of all but the INE: a citizen's session is searched for by identity too."""
 
-IDENTITE = showing(
+IDENTITE = published_operation(
     StatutEtudiant,
     fields=FIELDS,
     id="api_particulier_v3_mesri_statut_etudiant_with_civility",
@@ -117,7 +117,7 @@ IDENTITE = showing(
     checks=(_PERSON,),
     **_COMMON,
 )
-INE = showing(
+INE = published_operation(
     StatutEtudiant,
     fields=FIELDS,
     id="api_particulier_v3_mesri_statut_etudiant_with_ine",
@@ -126,7 +126,7 @@ INE = showing(
     checks=((Check("ine"),),),
     **_COMMON,
 )
-FRANCE_CONNECT = showing(
+FRANCE_CONNECT = published_operation(
     StatutEtudiantSansIdentite,
     fields=FIELDS,
     id="api_particulier_v3_mesri_statut_etudiant_with_france_connect",
@@ -229,8 +229,8 @@ FIELDS_V2: dict[str, tuple[str, ...]] = {
 }
 
 
-def _v2(modality: Modality, *checks: Check, pivot: tuple[Check, ...] = ()) -> Published[Etudiant]:
-    return Published(
+def _v2(modality: Modality, *checks: Check, pivot: tuple[Check, ...] = ()) -> PublishedOperation[Etudiant]:
+    return PublishedOperation(
         v2_operation(
             "api_particulier_v2_mesri_student_status",
             modality,

@@ -2,7 +2,7 @@
 
 They study in the current academic year, whenever that is. A first name, a birth date and a sex must be theirs; case
 does not matter; a birth place may be left out, but must be theirs too. Whoever is not here is not found.
-`PANNE-HTML`, `HTML0000000`… make the ministry unwell (bouquet_worker.unwell), `ODDITIES` make it answer strangely.
+`PANNE-HTML`, `HTML0000000`… are faults (bouquet_worker.simulated_faults); those of `ODDITIES` make it answer strangely.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from bouquet_worker.unwell import as_ine
+from bouquet_worker.simulated_faults import as_ine
 
 Json: TypeAlias = dict[str, Any]
 Said: TypeAlias = tuple[int, Any]

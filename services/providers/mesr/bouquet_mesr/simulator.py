@@ -12,7 +12,7 @@ from aiohttp import web
 from bouquet_mesr.personas import INE_UNKNOWN, ODDITIES, PERSON_UNKNOWN, STUDENTS, Said, complaint, file_of
 from bouquet_proto.rules.study import INE
 from bouquet_worker.simulate import CLOCK, Simulator, simulated
-from bouquet_worker.unwell import unwell
+from bouquet_worker.simulated_faults import simulated_fault
 
 PATH = "/api/etudiant"
 INE_KEY = "simulateur-mesr-ine"
@@ -64,7 +64,7 @@ async def _answer(request: web.Request, key: str, known: Said) -> web.StreamResp
     introduced = request.headers.get("X-Caller", "").startswith("DINUM - ")
     if not introduced or request.headers.get("X-API-Key") != KEYS[request.method]:
         return web.Response(status=401)
-    if ill := await unwell(request, key):
-        return ill
+    if fault := await simulated_fault(request, key):
+        return fault
     status, body = request.app[SAID].get(key.upper(), known)
     return web.json_response(body, status=status)

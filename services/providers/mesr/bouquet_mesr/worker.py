@@ -24,10 +24,10 @@ from bouquet_proto.identity import Identite, Ine
 from bouquet_proto.messages import Caller, NotFound
 from bouquet_proto.offer import Authority
 from bouquet_worker.auth import ApiKey
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.transport import Answer
-from bouquet_worker.trouble import Trouble
 from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Ask, Worker, WorkerSettings
+from bouquet_worker.worker import Question, Worker, WorkerSettings
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):
@@ -62,15 +62,15 @@ def _mesr(name: str, settings: Settings, key: Secret) -> Upstream:
 
 
 @worker.answers(INE, INE_V2)
-async def statut_of_ine(ask: Ask[Ine], by_ine: Upstream) -> Etudiant | NotFound:
-    return read(await by_ine.get(params={"INE": ask.who.ine.upper()}, headers=headers_of(ask.caller)))
+async def statut_of_ine(question: Question[Ine], by_ine: Upstream) -> Etudiant | NotFound:
+    return read(await by_ine.get(params={"INE": question.identity.ine.upper()}, headers=headers_of(question.caller)))
 
 
 @worker.answers(IDENTITE, FRANCE_CONNECT, IDENTITE_V2, FRANCE_CONNECT_V2)
-async def statut_of_person(ask: Ask[Identite], by_identity: Upstream) -> Etudiant | NotFound:
+async def statut_of_person(question: Question[Identite], by_identity: Upstream) -> Etudiant | NotFound:
     """FranceConnect gives the commune's code, or none: there is never a name to resolve."""
-    who = await located(ask.who, Communes.packaged())
-    return read(await by_identity.post(json=search_for(who), headers=headers_of(ask.caller), idempotent=True))
+    who = await located(question.identity, Communes.packaged())
+    return read(await by_identity.post(json=search_for(who), headers=headers_of(question.caller), idempotent=True))
 
 
 def headers_of(caller: Caller) -> dict[str, str]:
@@ -84,7 +84,7 @@ def read(answer: Answer) -> Etudiant | NotFound:
         case 404:
             return NotFound(UNKNOWN_STUDENT)
         case status:
-            raise Trouble("upstream_unknown", cause=f"HTTP {status}")
+            raise UpstreamError("upstream_unknown", cause=f"HTTP {status}")
 
 
 def to_contract(student: Student) -> Etudiant:

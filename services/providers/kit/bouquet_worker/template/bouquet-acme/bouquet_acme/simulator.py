@@ -1,6 +1,6 @@
 """The upstream in its own dialect: `GET /files?number=…` with a key. No production code knows of it.
 
-`FILES` are its people, all invented. Numbers like `PANNE-HTML` make it unwell: see bouquet_worker.unwell.
+`FILES` are its people, all invented. Numbers like `PANNE-HTML` make it unwell: see bouquet_worker.simulated_faults.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from bouquet_worker.simulate import Simulator, simulated
-from bouquet_worker.unwell import unwell
+from bouquet_worker.simulated_faults import simulated_fault
 
 KEY = "simulated-key"
 
@@ -56,8 +56,8 @@ async def _file(request: web.Request) -> web.StreamResponse:
     if request.headers.get("X-Api-Key") != KEY:
         return web.json_response({"error": "unknown key"}, status=401)
     number = request.query.get("number", "")
-    if (trouble := await unwell(request, number)) is not None:
-        return trouble
+    if (fault := await simulated_fault(request, number)) is not None:
+        return fault
     if number not in FILES:
         return web.json_response({"error": "no such file"}, status=404)
     return web.json_response(FILES[number])

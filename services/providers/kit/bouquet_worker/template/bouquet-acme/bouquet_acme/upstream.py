@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from bouquet_worker.reading import Moment
+from bouquet_worker.blank_and_dates import IsoDate
 
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
 """By status. 404 is an answer; any other than 200 is unknown to us."""
@@ -25,5 +25,5 @@ class Holder(Struct, frozen=True, rename="camel"):
 
 class File(Struct, frozen=True, rename="camel"):
     state: str
-    opened_at: Moment
+    opened_at: IsoDate
     holder: Holder

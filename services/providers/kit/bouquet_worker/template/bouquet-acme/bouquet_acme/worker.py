@@ -11,11 +11,11 @@ from bouquet_proto.identity import Identifiant
 from bouquet_proto.messages import NotFound
 from bouquet_proto.offer import Authority
 from bouquet_worker.auth import ApiKey
-from bouquet_worker.reading import day_of, present
+from bouquet_worker.blank_and_dates import day_of, none_if_blank
+from bouquet_worker.errors import UpstreamError
 from bouquet_worker.transport import Answer
-from bouquet_worker.trouble import Trouble
 from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Ask, Worker, WorkerSettings
+from bouquet_worker.worker import Question, Worker, WorkerSettings
 
 from bouquet_acme.contract import DOSSIER, NO_FILE, PROBLEMS, Dossier, Titulaire
 from bouquet_acme.upstream import FAILURES, STATUTS, File
@@ -52,8 +52,8 @@ def files(settings: Settings) -> Upstream:
 
 
 @worker.answers(DOSSIER)
-async def dossier(ask: Ask[Identifiant], files: Upstream) -> Dossier | NotFound:
-    return read(await files.get("/files", params={"number": ask.who.identifiant}))
+async def dossier(question: Question[Identifiant], files: Upstream) -> Dossier | NotFound:
+    return read(await files.get("/files", params={"number": question.identity.identifiant}))
 
 
 def read(answer: Answer) -> Dossier | NotFound:
@@ -63,18 +63,18 @@ def read(answer: Answer) -> Dossier | NotFound:
         case 404:
             return NotFound(NO_FILE)
         case status:
-            raise Trouble("upstream_unknown", cause=f"HTTP {status}")
+            raise UpstreamError("upstream_unknown", cause=f"HTTP {status}")
 
 
 def to_contract(file: File) -> Dossier:
     """A state that is not in our table is not guessed: nobody knows what it means."""
     if file.state not in STATUTS:
-        raise Trouble("upstream_malformed", field="$.state")
+        raise UpstreamError("upstream_malformed", field="$.state")
     return Dossier(
         statut=STATUTS[file.state],
         date_ouverture=day_of(file.opened_at),
         titulaire=Titulaire(
             nom=file.holder.last_name,
-            prenom=present(file.holder.first_name),
+            prenom=none_if_blank(file.holder.first_name),
         ),
     )

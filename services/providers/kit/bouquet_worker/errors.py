@@ -1,4 +1,4 @@
-"""Why a question got no proper answer: the one exception that an author's code may raise, or see."""
+"""The one exception of the kit: an upstream gave no usable answer."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from bouquet_proto.failures import FAILURES
 log = logging.getLogger(__name__)
 
 
-class Trouble(Exception):
-    """`reason` is a row of the failure table, or of the provider's own.
+class UpstreamError(Exception):
+    """An upstream gave no usable answer; the worker's reply is a failure of that `reason`.
 
-    `field` is the path of what is missing or wrong in an answer, `cause` the type of the error behind: never a value.
+    `reason` is a row of the failure table, or of the provider's own. `field` is the path of the field that is missing
+    or wrong in an answer, `cause` the type of the error behind or the HTTP status: never a value.
     """
 
     def __init__(self, reason: str, *, field: str = "", cause: str = "", retry_in_s: int | None = None) -> None:
@@ -23,12 +24,12 @@ class Trouble(Exception):
         self.retry_in_s = retry_in_s
 
     @property
-    def word(self) -> str:
-        """The reason as a metric label: those of one provider share a word."""
+    def label(self) -> str:
+        """The reason as a metric label; a provider's own reasons share `own`."""
         return self.reason if self.reason in FAILURES else "own"
 
     def log(self) -> None:
-        """At the level of its row. An open breaker has said so once already."""
+        """Logs the error at the level of its row in the failure table. An open breaker was logged as it opened."""
         if self.reason == "breaker_open":
             return
         level = FAILURES[self.reason].log if self.reason in FAILURES else "warning"

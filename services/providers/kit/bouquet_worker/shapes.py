@@ -10,18 +10,20 @@ import msgspec
 from msgspec import Struct
 
 from bouquet_proto.offer import operation
-from bouquet_worker.worker import Published
+from bouquet_worker.worker import PublishedOperation
 
 
-def showing(data: type[Struct], *, fields: dict[str, tuple[str, ...]], **rest: Any) -> Published[Any]:
+def published_operation(
+    data: type[Struct], *, fields: dict[str, tuple[str, ...]], **rest: Any
+) -> PublishedOperation[Any]:
     """An operation that shows, of a result, the attributes that `data` names.
 
     `fields` may speak of more than `data` has: one scope table serves all the shapes. `rest`: see `Operation`.
     """
     own = {path: scopes for path, scopes in fields.items() if path.split(".")[0] in data.__struct_fields__}
-    return Published(operation(data=data, fields=own, **rest), seen_as(data))
+    return PublishedOperation(operation(data=data, fields=own, **rest), view_of(data))
 
 
-def seen_as(data: type[Struct]) -> Callable[[Any], Any]:
+def view_of(data: type[Struct]) -> Callable[[Any], Any]:
     """The view that shows, of a result, the attributes that `data` names."""
     return partial(msgspec.convert, type=data, from_attributes=True)

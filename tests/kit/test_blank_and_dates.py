@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from bouquet_worker.reading import Moment, PerhapsMoment, day_of, known_day, present
+from bouquet_worker.blank_and_dates import IsoDate, IsoDateOrBlank, day_of, day_or_none, none_if_blank
 
 
 @pytest.mark.parametrize(
@@ -13,22 +13,24 @@ from bouquet_worker.reading import Moment, PerhapsMoment, day_of, known_day, pre
     [("RUE DU PRAT", "RUE DU PRAT"), (" A ", " A "), ("", None), (" ", None), ("\n\t", None), (None, None)],
 )
 def test_blank_is_as_good_as_absent(text: str | None, shown: str | None) -> None:
-    assert present(text) == shown
+    assert none_if_blank(text) == shown
 
 
 @pytest.mark.parametrize("moment", ["1980-11-14T00:00:00+01:00", "1980-11-14T00:00:00Z", "1980-11-14"])
 def test_a_day_is_the_one_that_is_written(moment: str) -> None:
-    assert day_of(msgspec.convert(moment, Moment)) == known_day(msgspec.convert(moment, PerhapsMoment)) == "1980-11-14"
+    assert (
+        day_of(msgspec.convert(moment, IsoDate)) == day_or_none(msgspec.convert(moment, IsoDateOrBlank)) == "1980-11-14"
+    )
 
 
 @pytest.mark.parametrize("text", ["14/11/1980", "1980-11", "1980-11-14 00:00", "1980-11-14\n", "le 1980-11-14"])
 def test_another_spelling_is_no_moment(text: str) -> None:
-    for model in (Moment, PerhapsMoment):
+    for model in (IsoDate, IsoDateOrBlank):
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert(text, model)
 
 
 def test_only_a_perhaps_may_be_blank() -> None:
-    assert known_day(msgspec.convert(" ", PerhapsMoment)) is known_day(None) is None
+    assert day_or_none(msgspec.convert(" ", IsoDateOrBlank)) is day_or_none(None) is None
     with pytest.raises(msgspec.ValidationError):
-        msgspec.convert(" ", Moment)
+        msgspec.convert(" ", IsoDate)
