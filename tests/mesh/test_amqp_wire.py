@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import struct
 import weakref
 from collections.abc import Iterator
 
@@ -186,6 +187,20 @@ async def test_what_cannot_be_read_ends_the_connection_and_nothing_after_it_is_h
     with pytest.raises(ConnectionResetError):
         await reader.read()
     assert 9 not in came
+
+
+LYING = frames.FRAME.pack(frames.HEADER, CHANNEL, 18) + struct.pack(
+    ">HHQHB3s", 60, 0, 0, frames.CORRELATION_ID, 200, b"abc"
+)
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 7, 1000])
+async def test_a_length_that_lies_reads_nothing_of_the_frames_behind_it(wire: Wire, chunk_bytes: int) -> None:
+    data = LYING + frames.END + marshalled(Heartbeat(), channel=0) * 40
+    reader = FrameReader({CHANNEL: wire}, asyncio.get_running_loop())
+    for start in range(0, len(data), chunk_bytes):
+        reader.feed_data(data[start : start + chunk_bytes])
+    assert isinstance(reader.exception(), ConnectionResetError)
 
 
 async def test_of_a_message_that_is_longer_than_any_of_ours_not_all_is_kept(wire: Wire) -> None:

@@ -298,7 +298,7 @@ async def test_the_ministry_can_be_made_unwell(men: Asked, name: str, reason: st
 
 async def test_a_silent_ministry_ends_with_the_deadline(men: Asked) -> None:
     who = identite("PANNE-SLOW", "Alix", born="2012-03-14")
-    reply = await men(VERSIONS[5], who, within_s=0.6, code_etablissement=COLLEGE.uai, annee_scolaire=YEAR)
+    reply = await men(VERSIONS[5], who, within_s=4.0, code_etablissement=COLLEGE.uai, annee_scolaire=YEAR)
     assert reply == Failed("upstream_timeout")
 
 

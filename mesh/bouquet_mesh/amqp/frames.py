@@ -101,6 +101,8 @@ def header_in(data: bytes, at: int) -> tuple[int, Properties]:
     reply_to, at = _short_in(data, at) if flags & REPLY_TO else ("", at)
     expires_ms, at = _milliseconds_in(data, at) if flags & EXPIRATION else (0, at)
     message_id, at = _short_in(data, at) if flags & MESSAGE_ID else ("", at)
+    if at > len(data):
+        raise ValueError("a property that ends behind its frame")
     return size, Properties(
         correlation_id=correlation_id, reply_to=reply_to, expires_ms=expires_ms, message_id=message_id
     )

@@ -171,9 +171,11 @@ class Wire:
         """Whether a frame is of a message, or says what became of one; if so, it has had its effect."""
         match kind:
             case frames.METHOD:
-                return self._takes_method(frames.method_in(data, start), data, start)
+                # The payload alone: a length that lies must not reach into the frames behind.
+                payload = data[start:end]
+                return self._takes_method(frames.method_in(payload, 0), payload, 0)
             case frames.HEADER:
-                self._arriving.left_bytes, self._arriving.properties = frames.header_in(data, start)
+                self._arriving.left_bytes, self._arriving.properties = frames.header_in(data[start:end], 0)
             case frames.BODY:
                 if len(self._arriving.body) < MOST_BODY_BYTES:
                     self._arriving.body += data[start:end]
