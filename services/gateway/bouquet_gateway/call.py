@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from aiohttp import web
 from msgspec import Struct, field
 
 from bouquet_gateway.paths import Envelope
@@ -97,9 +96,6 @@ class Call(Struct):
             yield
         finally:
             self.waited_s += time.perf_counter() - began
-
-
-CALL = web.RequestKey("call", Call)
 
 
 def request_id_of(headers: Mapping[str, str]) -> str:

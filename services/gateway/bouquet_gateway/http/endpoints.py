@@ -8,7 +8,8 @@ from aiohttp import web
 
 from bouquet_gateway.access.addresses import Networks, is_in
 from bouquet_gateway.access.authenticate import Authenticate
-from bouquet_gateway.call import CALL, HttpRequest
+from bouquet_gateway.call import HttpRequest
+from bouquet_gateway.http.middlewares import CALL
 from bouquet_gateway.http.responses import json_bytes, json_of
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.lookup.answer import Lookups

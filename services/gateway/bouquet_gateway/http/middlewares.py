@@ -12,7 +12,7 @@ from aiohttp.typedefs import Middleware
 from opentelemetry.trace import SpanKind, StatusCode
 
 from bouquet_gateway import metrics
-from bouquet_gateway.call import CALL, Call, request_id_of
+from bouquet_gateway.call import Call, request_id_of
 from bouquet_gateway.errors.problems import Problem, code_of, render, retry_after, row_of
 from bouquet_gateway.http.connection import NAME
 from bouquet_gateway.http.responses import json_bytes
@@ -25,6 +25,9 @@ from bouquet_proto.offer import Retirement
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+CALL = web.RequestKey("call", Call)
+"""Put on every request by `observe`."""
 
 EARLY = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
 """Answered before routing, and so in v2's form under `/api/v2/` alone (http-contract §3.1)."""
