@@ -30,6 +30,7 @@ from bouquet_gateway.public.health_window import HealthWindows
 from bouquet_gateway.public.pings import Pings
 from bouquet_gateway.public.readiness import Readiness
 from bouquet_gateway.settings import GatewaySettings
+from bouquet_gateway.stores.cache import Cache
 from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_mesh.bus.api import Calling
 from bouquet_mesh.outbox.api import Outbox
@@ -60,49 +61,64 @@ async def opened(
 
     `clock` is that of the contract's rules, `epoch_s` that of the rate limits. Raises `SettingsError`.
     """
-    secret, windows = settings.cache_secret(), parse_windows(settings.maintenance)
     calls = Bulkheads(bus, settings.max_calls_per_provider)
+    offers = Discovery(calls, settings.providers, settings.bounds())
+    tokens = _tokens(settings, calls)
+    room = (settings.cache_max_items, settings.cache_max_bytes)
     async with (
-        open_cache(settings.cache_url, secret, settings.cache_max_items, settings.cache_max_bytes) as cache,
+        open_cache(settings.cache_url, settings.cache_secret(), *room) as cache,
         open_counters(settings.cache_url) as counters,
         _journal(settings, outbox) as journal,
     ):
-        offers = Discovery(calls, settings.providers, settings.bounds())
-        tokens = _tokens(settings, calls)
-        health = HealthWindows(clock)
-        has_sessions = france_connect_session.PROVIDER in settings.providers
-        authenticate = Authenticate(
-            tokens,
-            RateLimiter(counters, limit=settings.calls_per_second, clock=epoch_s),
-            Sessions(calls, health.record) if has_sessions else None,
-            exempt=settings.exempt(),
-            trusted_proxies=settings.proxies(),
-        )
-        answers = AnswerCache(cache, secret)
-        hints = RegimeHints(cache, secret)
-        lookups = Lookups(
-            offers=offers,
-            authenticate=authenticate,
-            in_flight=InFlight(cache, secret, settings.deadline_s),
-            cache=answers,
-            providers=Providers(calls, answers, hints, settings.hedge_timing(), health.record),
-            windows=windows,
-            clock=clock,
-            deadline_s=settings.deadline_s,
-            is_sandbox=settings.sandbox,
-        )
+        limiter = RateLimiter(counters, limit=settings.calls_per_second, clock=epoch_s)
+        parts = _assembled(settings, calls, offers, tokens, limiter, cache, journal, clock)
         async with alongside(offers.run()), alongside(tokens.run()):
             with suppress(TimeoutError):
                 await asyncio.wait_for(offers.asked_once(), FIRST_OFFERS_S)
-            yield Parts(
-                settings=settings,
-                authenticate=authenticate,
-                lookups=lookups,
-                documents=Documents(offers),
-                pings=Pings(offers, health, windows, clock, is_sandbox=settings.sandbox),
-                readiness=Readiness(calls, offers, tokens, journal),
-                journal=journal,
-            )
+            yield parts
+
+
+def _assembled(
+    settings: GatewaySettings,
+    bus: Calling,
+    offers: Discovery,
+    tokens: TokenSource,
+    limiter: RateLimiter,
+    cache: Cache,
+    journal: Journal,
+    clock: Callable[[], datetime],
+) -> Parts:
+    secret, windows = settings.cache_secret(), parse_windows(settings.maintenance)
+    health = HealthWindows(clock)
+    has_sessions = france_connect_session.PROVIDER in settings.providers
+    authenticate = Authenticate(
+        tokens,
+        limiter,
+        Sessions(bus, health.record) if has_sessions else None,
+        exempt=settings.exempt(),
+        trusted_proxies=settings.proxies(),
+    )
+    answers, hints = AnswerCache(cache, secret), RegimeHints(cache, secret)
+    lookups = Lookups(
+        offers=offers,
+        authenticate=authenticate,
+        in_flight=InFlight(cache, secret, settings.deadline_s),
+        cache=answers,
+        providers=Providers(bus, answers, hints, settings.hedge_timing(), health.record),
+        windows=windows,
+        clock=clock,
+        deadline_s=settings.deadline_s,
+        is_sandbox=settings.sandbox,
+    )
+    return Parts(
+        settings=settings,
+        authenticate=authenticate,
+        lookups=lookups,
+        documents=Documents(offers),
+        pings=Pings(offers, health, windows, clock, is_sandbox=settings.sandbox),
+        readiness=Readiness(bus, offers, tokens, journal),
+        journal=journal,
+    )
 
 
 def _tokens(settings: GatewaySettings, bus: Calling) -> TokenSource:
