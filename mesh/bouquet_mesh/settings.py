@@ -24,6 +24,10 @@ _LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT
 _BUS_URL = ServerUrl(("amqp",), EMBEDDED)
 
 
+REMOVED = frozenset({"BOUQUET_GATEWAY_REGIME_STRATEGY"})
+"""Settings of the former release. They are still accepted for one release, have no effect, and are told in the log."""
+
+
 class SettingsError(Exception):
     """One line a variable: its name and what is wrong with it, never its value."""
 
@@ -64,6 +68,11 @@ def load_mesh(environ: Mapping[str, str]) -> MeshSettings:
     return _load(MeshSettings, without_service_links(environ), MESH_PREFIX, _is_nobodys)
 
 
+def removed_in(environ: Mapping[str, str]) -> list[str]:
+    """The names of removed settings that an environment still has."""
+    return sorted(REMOVED & environ.keys())
+
+
 def without_service_links(environ: Mapping[str, str]) -> Mapping[str, str]:
     """Kubernetes tells a pod of the Services around it, unless that says `enableServiceLinks: false`: one called
     `bouquet-gateway` makes a `BOUQUET_GATEWAY_PORT` of `tcp://…` and others, of a form that no setting has."""
@@ -91,7 +100,7 @@ def _load(model: type[S], environ: Mapping[str, str], prefix: str, is_wrong: Cal
             if value is not UNSET:
                 values[field.name] = value
     known = {variable for name in fields for variable in (name, f"{name}_FILE")}
-    unknown = sorted(name for name in environ if name.startswith(prefix) and name not in known)
+    unknown = sorted(name for name in environ if name.startswith(prefix) and name not in known | REMOVED)
     problems += [_unknown(name, prefix, known) for name in unknown if is_wrong(name.removeprefix(prefix))]
     if problems:
         raise SettingsError(problems)

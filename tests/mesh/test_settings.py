@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from bouquet_mesh.listen import can_listen
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl
-from bouquet_mesh.settings import SettingsError, load, load_mesh
+from bouquet_mesh.settings import SettingsError, load, load_mesh, removed_in
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -255,3 +255,13 @@ def test_a_secret_does_not_print() -> None:
 def test_a_port_beyond_the_last_is_not_taken_for_another(port: int) -> None:
     with pytest.raises(SettingsError, match="ports end at 65535"), can_listen("127.0.0.1", port):
         pass
+
+
+def test_a_setting_that_was_removed_in_this_release_is_no_error_and_is_told() -> None:
+    environ = {"BOUQUET_GATEWAY_REGIME_STRATEGY": "sequential"}
+
+    class Own(Struct, frozen=True, kw_only=True):
+        port: int = 8000
+
+    assert load(Own, environ, "BOUQUET_GATEWAY_").port == 8000
+    assert removed_in(environ) == ["BOUQUET_GATEWAY_REGIME_STRATEGY"]

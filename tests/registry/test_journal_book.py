@@ -15,13 +15,15 @@ from bouquet_registry.journal import book, schema
 from bouquet_registry.journal.audit import verify
 from bouquet_registry.journal.book import row_of
 from bouquet_registry.journal.chain import START, chained
+from bouquet_registry.journal.former_pseudonym import former_pseudonym
 from bouquet_registry.store import Store
-from tests.registry.accesses import access, ids, tamper, write, write_bodies
+from tests.registry.accesses import KEY, PERSON, access, ids, tamper, write, write_bodies
 
 
 def test_the_hash_of_a_record_never_changes() -> None:
     """Or every journal there is would look forged."""
-    [row] = chained(START, [access(1, cached=True, at=1776254400.25)])
+    person = former_pseudonym(KEY, PERSON)
+    [row] = chained(START, [access(1, cached=True, at=1776254400.25, person=person)])
     assert row.link.hash == "8c65d571b9a8516a18c5b23dabb9e861fcf05035b6d905be3b221737cb60b526"
 
 

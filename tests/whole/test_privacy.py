@@ -111,7 +111,7 @@ def secrets_of_people(client: Door) -> Values:
     said = {*NAMES, *(value for persona in PERSONAS for value in told_of(persona)), *file_values()}
     pieces = {folded(piece) for value in said for piece in (value, *re.split(r"[ '/-]", value))} - COMMON
     whole = {piece for piece in pieces if len(piece) > 5 and not piece.isdigit()}
-    words = {piece for piece in pieces - whole if len(piece) > 4}  # four letters stand in a random identifier by chance
+    words = {piece for piece in pieces - whole if len(piece) > (4 if piece.isdigit() else 3)}
     encoded = {folded(code(name)) for name in NAMES for code in (quote, quote_plus, repr)}
     tokens = {part.casefold() for text in (client.token, *TOKENS) for part in (text, text.split(".")[2])}
     others = tokens | {folded(TOKEN_KEY.reveal()), "nomnaissance="}

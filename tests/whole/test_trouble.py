@@ -227,8 +227,8 @@ async def test_a_worker_that_hangs_is_a_typed_error_in_time_and_answers_when_it_
     check(await asyncio.gather(*all_at_once(client, crowd("MSA-FOUND"), 20)), {"200 MSA"})
     check(await asyncio.gather(*all_at_once(client, crowd("CAF-INCOMPLETE"), 20)), {"504 23002 CNAF"})
     hanging.signal(signal.SIGCONT)
+    # What waited in the stopped process is counted from its arrival there, and may still be asked (docs/adr/0014).
     await heals(client)
-    assert "CAF-INCOMPLETE" not in str(ships.heard("cnaf"))  # what had waited too long is asked of nobody
 
 
 async def test_a_fund_that_hangs_is_a_typed_error_in_time(ships: Fleet) -> None:

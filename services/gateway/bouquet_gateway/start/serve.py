@@ -14,10 +14,11 @@ from bouquet_gateway.start import embedded, processes
 from bouquet_gateway.start.build import opened
 from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.gc_tuning import spare_the_started
+from bouquet_mesh.loop_lag import watched_loop
 from bouquet_mesh.observe import logs, spans
 from bouquet_mesh.observe.metrics import READY
 from bouquet_mesh.outbox.open import open_outbox
-from bouquet_mesh.settings import SettingsError, is_embedded, load, load_mesh
+from bouquet_mesh.settings import SettingsError, is_embedded, load, load_mesh, removed_in
 from bouquet_mesh.signals import stop_requested
 from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX
 
@@ -37,8 +38,11 @@ async def serve(environ: Mapping[str, str], number: int = 0) -> None:
     settings = with_providers(settings, embedded.providers(hosts))
     name = f"{SERVICE} {number}" if number else SERVICE
     logs.configure_logs(name, mesh.log_level)
+    for setting in removed_in(environ):
+        log.warning("setting has no effect", extra={"setting": setting})
     async with AsyncExitStack() as stack:
         stack.enter_context(spans.tracing(SERVICE, environ))
+        await stack.enter_async_context(watched_loop())
         bus, outbox = await stack.enter_async_context(open_bus(mesh.bus_url.reveal(), name)), None
         if settings.has_journal:
             outbox = await stack.enter_async_context(open_outbox(mesh.bus_url.reveal(), f"{name} journal"))
