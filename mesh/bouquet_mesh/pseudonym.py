@@ -24,7 +24,8 @@ def pseudonym(key: Secret, identity: Identity) -> str:
     """The HMAC of a fold of the identity that is at least as coarse as what any provider is asked with.
 
     Whoever asks a provider the same question about a person, however the name is typed, leaves the same pseudonym. Two
-    people who differ in a folded letter, or in what follows the first word of the first names, share one.
+    people who differ in a folded letter, or in what follows the first word of the first names, share one. A country of
+    birth that FranceConnect gives counts, also for a provider that is not asked with it.
     """
     return hmac.digest(key.reveal().encode(), msgspec.json.encode(_folded(identity)), "sha256").hex()
 

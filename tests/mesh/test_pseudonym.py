@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec import structs
 
 from bouquet_cnous.upstream import search_for as cnous_search_for
 from bouquet_hub.request import query_of as hub_query_of
+from bouquet_hub.request import transliterate
 from bouquet_men.upstream import query_of as men_query_of
 from bouquet_mesh.pseudonym import pseudonym
 from bouquet_mesh.secret import Secret
@@ -51,13 +53,13 @@ def named(identity: Identity) -> str:
     return pseudonym(KEY, identity)
 
 
-def questions(who: Identite) -> dict[str, object]:
-    return {
-        "hub": hub_query_of(who),
-        "mesr": mesr_search_for(who),
-        "cnous": cnous_search_for(who, 2026),
-        "men": men_query_of(who, {"annee_scolaire": "2026"}),
-    }
+QUESTIONS: dict[str, Callable[[Identite], object]] = {
+    "hub": hub_query_of,
+    "mesr": mesr_search_for,
+    "cnous": lambda who: cnous_search_for(who, 2026),
+    "men": lambda who: men_query_of(who, {"annee_scolaire": "2026"}),
+}
+"""What each provider is asked, by dialect."""
 
 
 def test_letters_that_the_hub_is_asked_alike_are_one_person() -> None:
@@ -68,12 +70,62 @@ def test_letters_that_the_hub_is_asked_alike_are_one_person() -> None:
     assert {name: len(pseudonyms) for name, pseudonyms in asked.items() if len(pseudonyms) > 1} == {}
 
 
-@given(people, people)
-def test_the_same_question_to_any_provider_is_about_the_same_person(one: Identite, other: Identite) -> None:
-    other = structs.replace(other, sexe_etat_civil=one.sexe_etat_civil)
-    both = questions(one), questions(other)
-    if both[0]["hub"] == both[1]["hub"]:
-        assert named(one) == named(other)
+ALIKE: dict[str, list[str]] = {}
+"""Accepted letters by what the hub is asked with in their place."""
+for _letter in ACCEPTED:
+    ALIKE.setdefault(transliterate(_letter), []).append(_letter)
+
+
+def respelt(draw: st.DrawFn, name: str) -> str:
+    return "".join(draw(st.sampled_from(ALIKE[transliterate(letter)])) for letter in name)
+
+
+@st.composite
+def typed_twice(draw: st.DrawFn) -> tuple[Identite, Identite]:
+    """A person, and the same person as another caller may type them."""
+    one = draw(people)
+    first_names = [respelt(draw, name) for name in one.prenoms]
+    cut = draw(st.integers(1, len(first_names)))
+    fields: dict[str, object] = {
+        "nom_naissance": respelt(draw, one.nom_naissance),
+        "prenoms": (" ".join(first_names[:cut]), *first_names[cut:]),
+    }
+    if one.code_cog_insee_pays_naissance == "99351":
+        fields["code_cog_insee_commune_naissance"] = draw(st.sampled_from([None, "29019", "75056"]))
+    return one, structs.replace(one, **fields)
+
+
+@given(typed_twice())
+def test_a_person_whom_the_hub_is_asked_for_alike_has_one_pseudonym(both: tuple[Identite, Identite]) -> None:
+    one, other = both
+    assert hub_query_of(one) == hub_query_of(other)
+    assert named(one) == named(other)
+
+
+@st.composite
+def with_other_first_names_behind(draw: st.DrawFn) -> tuple[Identite, Identite]:
+    one = draw(people)
+    return one, structs.replace(one, prenoms=(one.prenoms[0], *draw(st.lists(names, max_size=2))))
+
+
+@pytest.mark.parametrize("provider", ["men", "mesr"])
+@given(both=with_other_first_names_behind())
+def test_a_provider_that_is_asked_with_one_first_name_is_asked_for_one_person(
+    provider: str, both: tuple[Identite, Identite]
+) -> None:
+    one, other = both
+    assert QUESTIONS[provider](one) == QUESTIONS[provider](other)
+    assert named(one) == named(other)
+
+
+@pytest.mark.parametrize("provider", QUESTIONS)
+@given(both=st.one_of(typed_twice(), with_other_first_names_behind()))
+def test_the_same_question_to_a_provider_is_about_the_same_person(
+    provider: str, both: tuple[Identite, Identite]
+) -> None:
+    one, other = both
+    assume(QUESTIONS[provider](one) == QUESTIONS[provider](other))
+    assert named(one) == named(other)
 
 
 SPELLINGS = {

@@ -223,6 +223,13 @@ async def test_a_noted_record_that_was_pruned_is_told_with_the_record_of_its_pru
         await verify(store, noted=Link(2, "00" * 32))
 
 
+async def test_a_noted_head_that_was_pruned_whole_is_not_called_whole(store: Store) -> None:
+    noted = await ten(store)
+    await prune(store, NOON.timestamp() + 1000)
+    with pytest.raises(Refused, match=r"^record 10 was pruned: record 11 of "):
+        await verify(store, noted=noted)
+
+
 async def test_a_gateway_cannot_send_a_record_of_a_pruning() -> None:
     sent = [access(1), structs.replace(access(2), outcome="pruned"), structs.replace(access(3), pruned_to="2:00")]
     batch = sorted_out(map(encode, sent))

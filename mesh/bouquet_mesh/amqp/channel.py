@@ -29,7 +29,7 @@ class QueueCounts(msgspec.Struct, frozen=True):
 
 
 class Channel:
-    """What is awaited here raises `AccessRefused`, `NotDeclared` or what a broken connection raises (`LOST`)."""
+    """An open channel. Its coroutines raise `AccessRefused`, `NotDeclared` or an error of a lost connection."""
 
     def __init__(self, handle: AbstractChannel, aiormq_channel: aiormq.Channel, wire: Wire, on_lost: OnLost) -> None:
         self._handle = handle
@@ -74,7 +74,7 @@ class Channel:
         await self._aiormq.queue_delete(name, if_unused=True)
 
     async def prefetch(self, count: int) -> None:
-        """How many messages a later consumer is delivered that it has not acknowledged."""
+        """Limits how many unacknowledged messages a consumer may hold. Applies to consumers that are started later."""
         self._prefetch_count = count
         await self.round_trip()
 

@@ -24,7 +24,7 @@ class Connection:
         self._handle = handle
 
     def on_lost(self, hear: OnLost) -> None:
-        """From now on `hear` is called with what ends the connection."""
+        """Calls `hear` with the error that ends the connection, from now on."""
 
         def lose(_: object, cause: object = None, /) -> None:
             hear(cause if isinstance(cause, Exception) else ConnectionResetError())
@@ -37,7 +37,7 @@ class Connection:
 
     @asynccontextmanager
     async def temporary_channel(self) -> AsyncIterator[Channel]:
-        """For a question that the broker may refuse: a refusal ends its channel."""
+        """Opens a channel for one question that the broker may refuse: a refusal ends the channel."""
         channel = await self.channel()
         try:
             yield channel

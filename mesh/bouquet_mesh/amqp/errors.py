@@ -1,4 +1,4 @@
-"""What goes wrong on a connection to the broker, by names that do not depend on the client library."""
+"""Errors of a connection to the broker, by names that do not depend on the client library."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from aiormq.exceptions import (
 CLOSE_TIMEOUT_S = 2.5
 
 LOST = (*CONNECTION_EXCEPTIONS, AMQPError, OSError, TimeoutError, RuntimeError)
-"""What a broken connection raises, whichever layer notices first (aiormq says RuntimeError of a closed one)."""
+"""Errors of a lost connection, whichever layer notices first (aiormq raises RuntimeError for a closed one)."""
 
 AccessRefused = ChannelAccessRefused
 """The broker's user lacks a right. Ends the channel."""
@@ -67,7 +67,7 @@ def cancellation_as_loss() -> Iterator[None]:
 
 @asynccontextmanager
 async def leaving() -> AsyncIterator[None]:
-    """For goodbyes to the broker: they may take `CLOSE_TIMEOUT_S`, and fail if it has gone."""
+    """Bounds the closing of a channel or connection by `CLOSE_TIMEOUT_S`, and ignores a broker that has gone."""
     with suppress(*LOST), cancellation_as_loss():
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             yield

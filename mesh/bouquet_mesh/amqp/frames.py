@@ -41,7 +41,7 @@ class Properties(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str = ""
     reply_to: str = ""
     expires_ms: int = 0
-    """How long the broker keeps it for a consumer; 0 is without end."""
+    """Time that the broker keeps the message for a consumer; 0 is without end."""
     message_id: str = ""
 
 

@@ -17,8 +17,8 @@ from bouquet_mesh.observe.spans import trace_id
 _RESERVED = frozenset(RESERVED_ATTRS)
 
 
-OURS = "bouquet_"
-"""How the names of the loggers of our packages, and of provider teams' workers, begin."""
+OURS = "bouquet"
+"""Beginning of the names of the loggers of our packages and of provider teams' workers."""
 
 UNSPOKEN_LOGGERS = ("aiormq", "aio_pika", "aiohttp.server", "aiohttp.client", "aiosqlite", "asyncio")
 """Libraries whose records may quote a message body or a request line; what matters of them we log ourselves."""

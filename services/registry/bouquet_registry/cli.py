@@ -88,10 +88,11 @@ async def issue(office: Office, given: argparse.Namespace) -> Shown:
 async def show_token(office: Office, given: argparse.Namespace) -> Shown:
     async with office.store.reading() as connection:
         token = await desk.token(connection, given.id)
-        habilitation = await desk.habilitation(connection, token.habilitation)
         shown = _plain(token) | {"notices_sent": await desk.notices_of(connection, token)}
+        if given.reveal:
+            habilitation = await desk.habilitation(connection, token.habilitation)
+            shown["jwt"] = Signer(office.settings.signing_key).sign(token, habilitation)
     if given.reveal:
-        shown["jwt"] = Signer(office.settings.signing_key).sign(token, habilitation)
         await office.record(given, "token reveal", token.id)
     return shown
 

@@ -31,8 +31,6 @@ PATHS: dict[str, Dialect] = {
 FUTURE = timedelta(minutes=5)
 """How far DataPass's clock may be ahead of ours."""
 
-_NOTHING: Answer = {}
-
 GRANTING = ("approve", "validate")
 STATES: dict[str, State] = {"refuse": "refused", "revoke": "revoked", "archive": "archived"}
 """By event. A habilitation in force does not lose it by a refusal: what is refused is the change that was asked for."""
@@ -51,7 +49,7 @@ class Webhooks:
 
     async def hear(self, request: web.Request) -> web.Response:
         if "Content-Encoding" in request.headers:
-            status, answer, outcome = 415, _NOTHING, "compressed"
+            status, answer, outcome = 415, Answer(), "compressed"
         else:
             body = await request.read()
             status, answer, outcome = await self._judge(PATHS[request.path], body, request.headers.get(HEADER, ""))

@@ -20,7 +20,6 @@ from bouquet_registry.journal.chain import START, Link, Row, chained, fault
 from bouquet_registry.store import Store
 
 AT_ONCE = 2000
-_PRUNED = select(schema.head.c.pruned_number, schema.head.c.pruned_hash).where(schema.head.c.id == schema.HEAD_ID)
 Clock: TypeAlias = Callable[[], float]
 
 
@@ -47,20 +46,21 @@ class Verified(Struct, frozen=True):
 async def ends(store: Store) -> Ends:
     """Raises `Broken` where the journal has no head, or several."""
     last = select(func.max(schema.journal.c.number)).scalar_subquery().label("last")
+    # One statement, and so one moment: a pruning meanwhile removes the record of the pruning before.
+    told = schema.head.outerjoin(schema.journal, schema.journal.c.number == schema.head.c.pruning)
+    head = [column.label(f"head_{column.name}") for column in schema.head.c]
     async with store.reading() as connection:
-        heads = (await connection.execute(select(schema.head, last))).all()
-        if len(heads) != 1:
-            raise Broken(f"journal_head has {len(heads)} rows instead of one")
-        [row] = heads
-        pruning = await _row(connection, row.pruning) if row.pruning else None
-    pruned = Link(row.pruned_number, row.pruned_hash)
-    return Ends(pruned, Link(row.number, row.hash), pruned.number if row.last is None else row.last, pruning)
-
-
-async def _row(connection: AsyncConnection, number: int) -> Row | None:
-    query = select(schema.journal).where(schema.journal.c.number == number)
-    found = (await connection.execute(query)).mappings().one_or_none()
-    return None if found is None else row_of(found)
+        heads = (await connection.execute(select(schema.journal, *head, last).select_from(told))).mappings().all()
+    if len(heads) != 1:
+        raise Broken(f"journal_head has {len(heads)} rows instead of one")
+    [row] = heads
+    pruned = Link(row["head_pruned_number"], row["head_pruned_hash"])
+    return Ends(
+        pruned,
+        Link(row["head_number"], row["head_hash"]),
+        pruned.number if row["last"] is None else row["last"],
+        None if row["number"] is None else row_of(row),
+    )
 
 
 async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Verified:
@@ -106,7 +106,7 @@ def _pruned_to(row: Row) -> Link | None:
 def _check_bounds(noted: Link, after: Link, known: Ends) -> None:
     if noted.number > known.head.number:
         raise Broken(f"record {known.head.number + 1} is missing: the journal went to {noted.number}")
-    if noted.number < known.pruned.number and known.pruning is not None:
+    if noted.number <= known.pruned.number and known.pruning is not None:
         when = datetime.fromtimestamp(known.pruning.access.at, UTC)
         raise Refused(
             f"record {noted.number} was pruned: record {known.pruning.link.number} of {when:%Y-%m-%d} tells that"
@@ -162,8 +162,13 @@ async def _piece(store: Store, after: int, last: int) -> tuple[list[Row], Link]:
     """
     async with store.reading() as connection:
         rows = await _some(connection, after, last)
-        pruned = (await connection.execute(_PRUNED)).one()
-    return rows, Link(pruned.pruned_number, pruned.pruned_hash)
+        return rows, await _pruned(connection)
+
+
+async def _pruned(connection: AsyncConnection) -> Link:
+    query = select(schema.head.c.pruned_number, schema.head.c.pruned_hash).where(schema.ONLY_HEAD)
+    row = (await connection.execute(query)).one()
+    return Link(row.pruned_number, row.pruned_hash)
 
 
 async def _some(connection: AsyncConnection, after: int, last: int) -> list[Row]:
@@ -205,16 +210,14 @@ async def _announce(store: Store, last: Link, now: float) -> None:
     async with store.writing() as connection:
         rows = list(chained(await hold_head(connection), [told]))
         await append(connection, rows)
-        only = schema.head.c.id == schema.HEAD_ID
-        await connection.execute(update(schema.head).where(only).values(pruning=rows[-1].link.number))
+        told_by = update(schema.head).where(schema.ONLY_HEAD).values(pruning=rows[-1].link.number)
+        await connection.execute(told_by)
 
 
 async def _prune_some(store: Store, last: int) -> int:
-    only = schema.head.c.id == schema.HEAD_ID
     async with store.writing() as connection:
         await hold_head(connection)
-        head = (await connection.execute(select(schema.head).where(only))).one()
-        after = Link(head.pruned_number, head.pruned_hash)
+        after = await _pruned(connection)
         rows = await _some(connection, after.number, last)
         for row in rows:
             if wrong := fault(after, row):
@@ -222,5 +225,5 @@ async def _prune_some(store: Store, last: int) -> int:
             after = row.link
         await connection.execute(delete(schema.journal).where(schema.journal.c.number <= after.number))
         pruned = {"pruned_number": after.number, "pruned_hash": after.hash}
-        await connection.execute(update(schema.head).where(only).values(pruned))
+        await connection.execute(update(schema.head).where(schema.ONLY_HEAD).values(pruned))
     return len(rows)

@@ -109,8 +109,7 @@ async def readmit(store: Store) -> tuple[int, int]:
 
 async def hold_head(connection: AsyncConnection) -> Link:
     """Where the chain ends. Until the transaction does, nobody else who holds it goes on."""
-    only = schema.head.c.id == schema.HEAD_ID
-    row = (await connection.execute(select(schema.head).where(only).with_for_update())).one()
+    row = (await connection.execute(select(schema.head).where(schema.ONLY_HEAD).with_for_update())).one()
     return Link(row.number, row.hash)
 
 
@@ -137,8 +136,8 @@ async def append(connection: AsyncConnection, rows: Sequence[Row]) -> None:
     if rows:
         await connection.execute(insert(schema.journal), [_columns(row) for row in rows])
         last = rows[-1].link
-        only = schema.head.c.id == schema.HEAD_ID
-        await connection.execute(update(schema.head).where(only).values(number=last.number, hash=last.hash))
+        moved = update(schema.head).where(schema.ONLY_HEAD).values(number=last.number, hash=last.hash)
+        await connection.execute(moved)
 
 
 def _columns(row: Row) -> dict[str, Any]:

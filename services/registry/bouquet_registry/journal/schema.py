@@ -73,6 +73,7 @@ head = Table(
 """One row, with id 1: the last record, the last one that was pruned, and the number of the record that tells of that
 pruning. A writer of the journal holds the row until its transaction ends."""
 HEAD_ID = 1
+ONLY_HEAD = head.c.id == HEAD_ID
 
 aside = Table(
     "journal_aside",

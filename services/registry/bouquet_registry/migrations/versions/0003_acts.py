@@ -11,10 +11,24 @@ from msgspec import structs
 
 from bouquet_proto.access_record import Access
 from bouquet_registry.journal.chain import Link, chained
-from bouquet_registry.journal.schema import HEAD_ID, head, journal
+from bouquet_registry.journal.schema import Digest
 
 revision = "0003"
 down_revision = "0002"
+
+# The tables as they are at this revision: a later one may add columns.
+HEAD = sa.table(
+    "journal_head",
+    *(sa.column(name, sa.BigInteger) for name in ("id", "number", "pruned_number", "pruning")),
+    *(sa.column(name, Digest) for name in ("hash", "pruned_hash")),
+)
+EMPTY_TEXTS = ("code", "operation", "habilitation", "token", "recipient", "provider", "regime", "trace_id", "key")
+JOURNAL = sa.table(
+    "journal",
+    *(sa.column(name) for name in ("number", "id", "at", "outcome", "status", "cached", "duration_ms", "pruned_to")),
+    *(sa.column(name) for name in EMPTY_TEXTS),
+    *(sa.column(name, Digest) for name in ("person", "previous", "hash")),
+)
 
 
 def upgrade() -> None:
@@ -34,16 +48,18 @@ def upgrade() -> None:
 
 def _tell_of_former_pruning(connection: sa.Connection) -> None:
     """A journal that was pruned before this version has no record of it: one is written, dated now."""
-    row = connection.execute(sa.select(head).where(head.c.id == HEAD_ID)).one()
+    row = connection.execute(sa.select(HEAD).where(HEAD.c.id == 1)).one()
     if not row.pruned_number:
         return
     pruned = Link(row.pruned_number, row.pruned_hash)
     told = Access(id=str(uuid4()), at=time.time(), outcome="pruned", status=0, pruned_to=str(pruned))
     [made] = chained(Link(row.number, row.hash), [told])
     place = {"number": made.link.number, "previous": made.previous, "hash": made.link.hash}
-    connection.execute(sa.insert(journal).values(structs.asdict(told) | place))
+    fields = structs.asdict(told)
+    known = {column.name: fields[column.name] for column in JOURNAL.c if column.name not in place}
+    connection.execute(sa.insert(JOURNAL).values(known | place))
     values = {"number": made.link.number, "hash": made.link.hash, "pruning": made.link.number}
-    connection.execute(sa.update(head).where(head.c.id == HEAD_ID).values(values))
+    connection.execute(sa.update(HEAD).where(HEAD.c.id == 1).values(values))
 
 
 def downgrade() -> None:
