@@ -45,7 +45,8 @@ def _folded(identity: Identity) -> list[str]:
 
 def _first_word(first_names: tuple[str, ...]) -> str:
     """`("Jean Paul",)` and `("Jean", "Paul")` are sent alike."""
-    return next(filter(None, map(fold, " ".join(first_names).split())), "")
+    words = " ".join(first_names).split()
+    return fold(words[0]) if words else ""
 
 
 def _birth_place(identity: Identite) -> str:

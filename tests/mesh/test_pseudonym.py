@@ -35,7 +35,8 @@ PERSON = Identite(
 )
 ACCEPTED = [char for char in map(chr, range(sys.maxunicode)) if NAME.fullmatch(char)]
 """Every letter that the rules accept in a name."""
-names = st.text(st.sampled_from(ACCEPTED), min_size=1, max_size=8)
+names = st.text(st.sampled_from(ACCEPTED), min_size=1, max_size=8).filter(str.strip)
+"""A blank name is nobody's."""
 people = st.builds(
     Identite,
     nom_naissance=names,
@@ -135,6 +136,7 @@ SPELLINGS = {
     "other case": structs.replace(PERSON, nom_naissance="le gouadec"),
     "decomposed": structs.replace(PERSON, prenoms=(unicodedata.normalize("NFD", "Maëlys"), "Inès")),
     "first names in one": structs.replace(PERSON, prenoms=("Maëlys Inès",)),
+    "another first name behind": structs.replace(PERSON, prenoms=("Maëlys", "-")),
     "first name alone": structs.replace(PERSON, prenoms=("Maelys",)),
     "a ligature": structs.replace(PERSON, prenoms=("Maëlys", "Lætitia")),
 }
@@ -143,6 +145,12 @@ SPELLINGS = {
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_a_spelling_of_the_name_is_the_same_person(spelling: str) -> None:
     assert named(SPELLINGS[spelling]) == named(PERSON)
+
+
+def test_a_first_name_without_letters_is_not_passed_over_for_the_next_one() -> None:
+    alone, followed = (structs.replace(PERSON, prenoms=prenoms) for prenoms in (("-",), ("-", "Inès")))
+    assert mesr_search_for(alone) == mesr_search_for(followed)
+    assert named(alone) == named(followed)
 
 
 def test_a_ligature_and_its_letters_are_one_person() -> None:
