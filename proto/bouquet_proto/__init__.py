@@ -1,1 +1,69 @@
-"""What both ends of the bus must agree on: messages, identities, failures, offers, names, deadlines, the bus itself."""
+"""What both ends of the bus agree on: messages, identities, failures, offers and validation rules.
+
+The names in `__all__` are the public surface; the modules of one resource (`quotient_familial`,
+`france_connect_session`, `registry_messages`, …) are imported by their own names.
+"""
+
+from __future__ import annotations
+
+from bouquet_proto.deadline import Deadline
+from bouquet_proto.failures import FAILURES, Failure, Kind, absence
+from bouquet_proto.identity import MODALITIES, Identifiant, Identite, Identity, Ine, NumeroAllocataire, Sexe
+from bouquet_proto.messages import (
+    Caller,
+    Describe,
+    Failed,
+    Found,
+    Lookup,
+    NotFound,
+    Parameter,
+    Recorded,
+    Rejected,
+    Reply,
+    Request,
+    decode_reply,
+    decode_request,
+    encode,
+)
+from bouquet_proto.names import queue_of, worker_prefix
+from bouquet_proto.offer import Authority, Modality, Offer, Operation, Retirement, operation, v2_operation
+from bouquet_proto.rules import Check
+
+__all__ = [
+    "FAILURES",
+    "MODALITIES",
+    "Authority",
+    "Caller",
+    "Check",
+    "Deadline",
+    "Describe",
+    "Failed",
+    "Failure",
+    "Found",
+    "Identifiant",
+    "Identite",
+    "Identity",
+    "Ine",
+    "Kind",
+    "Lookup",
+    "Modality",
+    "NotFound",
+    "NumeroAllocataire",
+    "Offer",
+    "Operation",
+    "Parameter",
+    "Recorded",
+    "Rejected",
+    "Reply",
+    "Request",
+    "Retirement",
+    "Sexe",
+    "absence",
+    "decode_reply",
+    "decode_request",
+    "encode",
+    "operation",
+    "queue_of",
+    "v2_operation",
+    "worker_prefix",
+]

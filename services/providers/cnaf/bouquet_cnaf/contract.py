@@ -6,10 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from bouquet_proto.failures import absence
-from bouquet_proto.offer import Retirement, operation
 from bouquet_proto.quotient_familial import FIELDS, QUOTIENT_MISSING
-from bouquet_proto.rules import Check
+from bouquet_worker import Check, Retirement, absence, operation
 
 _DATE = Meta(description="jjmmaaaa")
 

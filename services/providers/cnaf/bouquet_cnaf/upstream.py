@@ -13,8 +13,7 @@ from xml.sax.saxutils import escape
 
 from msgspec import Struct
 
-from bouquet_proto.identity import NumeroAllocataire
-from bouquet_worker.errors import UpstreamError
+from bouquet_worker import NumeroAllocataire, UpstreamError
 
 HEADERS = {"Content-Type": "text/xml; charset=utf-8"}  # and no SOAPAction (§2.1)
 

@@ -9,16 +9,21 @@ from bouquet_cnaf import contract, upstream
 from bouquet_cnaf.upstream import ABSENCES, FAILURES, SUCCESS, WRONG_PARAMETERS, Document, Person
 from bouquet_hub.quotient import PUBLISHED, SEXES, quotient_familial
 from bouquet_hub.upstream import HubSettings, open_hub
-from bouquet_mesh.tls.context import client_context
-from bouquet_proto.identity import NumeroAllocataire
-from bouquet_proto.messages import Failed, NotFound, Rejected
-from bouquet_proto.names import worker_prefix
-from bouquet_proto.offer import Authority
 from bouquet_proto.quotient_familial import PROBLEMS, QUOTIENT_MISSING
-from bouquet_worker.errors import UpstreamError
-from bouquet_worker.transport import Answer
-from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Question, Worker
+from bouquet_worker import (
+    Answer,
+    Authority,
+    Failed,
+    NotFound,
+    NumeroAllocataire,
+    Question,
+    Rejected,
+    Upstream,
+    UpstreamError,
+    Worker,
+    client_context,
+    worker_prefix,
+)
 
 ADDRESS = (
     # LIBLIG1ADR to LIBLIG7ADR, in their order (§2.4).

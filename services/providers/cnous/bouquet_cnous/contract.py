@@ -11,11 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from bouquet_proto.failures import absence
-from bouquet_proto.offer import Modality, Retirement, v2_operation
-from bouquet_proto.rules import Check
-from bouquet_worker.shapes import published_operation
-from bouquet_worker.worker import PublishedOperation
+from bouquet_worker import Check, Modality, PublishedOperation, Retirement, absence, published_operation, v2_operation
 
 _DAY = {"format": "date"}
 _HOLDER = Meta(description="L'étudiant est boursier")

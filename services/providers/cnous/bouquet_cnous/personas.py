@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
+from bouquet_worker import PARIS
 from bouquet_worker.simulated_faults import as_ine
-from bouquet_worker.worker import PARIS
 
 Json: TypeAlias = dict[str, Any]
 Said: TypeAlias = tuple[int, Any]

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from bouquet_proto.identity import Identite, Sexe
-from bouquet_worker.blank_and_dates import IsoDateOrBlank
+from bouquet_worker import Identite, IsoDateOrBlank, Sexe
 
 INE = "/v1/boursier/{ine}"
 IDENTITE = "/v1/boursier/donnees-pivots"

@@ -10,16 +10,23 @@ from bouquet_cnous.contract import NO_SCHOLARSHIP, SEVERAL, WRONG_IDENTITY, WRON
 from bouquet_cnous.upstream import ANSWERED, REMOVED, SEXES, Place, Scholarship, pivot_of, search_for
 from bouquet_cog.birthplace import located
 from bouquet_cog.communes import Communes
-from bouquet_mesh.secret import Secret
-from bouquet_proto.identity import Identite, Ine
-from bouquet_proto.messages import NotFound, Rejected
-from bouquet_proto.offer import Authority
-from bouquet_worker.auth import ClientCredentials
-from bouquet_worker.blank_and_dates import day_or_none, none_if_blank
-from bouquet_worker.errors import UpstreamError
-from bouquet_worker.transport import Answer
-from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Question, Worker, WorkerSettings
+from bouquet_worker import (
+    Answer,
+    Authority,
+    ClientCredentials,
+    Identite,
+    Ine,
+    NotFound,
+    Question,
+    Rejected,
+    Secret,
+    Upstream,
+    UpstreamError,
+    Worker,
+    WorkerSettings,
+    day_or_none,
+    none_if_blank,
+)
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):

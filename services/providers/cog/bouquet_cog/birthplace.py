@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from bouquet_cog.source import CommuneSource
-from bouquet_proto.identity import Identite
+from bouquet_worker import Identite
 
 
 async def located(who: Identite, communes: CommuneSource) -> Identite:

@@ -9,8 +9,7 @@ from msgspec import Struct
 
 from bouquet_cog.naming import Named, choose, normalised
 from bouquet_cog.source import COG_LOOKUPS, counted
-from bouquet_worker.errors import UpstreamError
-from bouquet_worker.transport import Answer
+from bouquet_worker import Answer, UpstreamError
 
 FORMERLY = {"2A": ("2A", "20"), "2B": ("2B", "20")}
 """Numbers that a département's codes began with. The Seine is not here: its 75 was Paris as well."""

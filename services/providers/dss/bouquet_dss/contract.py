@@ -11,8 +11,6 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from bouquet_proto.failures import Failure, Kind
-from bouquet_proto.offer import Modality, v2_operation
 from bouquet_proto.quotient_familial import (
     IDENTITY_CHECKS,
     IDENTITY_CHECKS_V2,
@@ -21,8 +19,7 @@ from bouquet_proto.quotient_familial import (
     UNATTACHED,
     UNIDENTIFIED,
 )
-from bouquet_worker.shapes import published_operation, view_of
-from bouquet_worker.worker import PublishedOperation
+from bouquet_worker import Failure, Kind, Modality, PublishedOperation, published_operation, v2_operation, view_of
 
 Day: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date"})]
 Debut: TypeAlias = Annotated[Day | None, Meta(description="Date d'ouverture du droit, null sans droit")]

@@ -6,8 +6,7 @@ Written out, so that each variable can be searched for, and is in docs/settings.
 from __future__ import annotations
 
 from bouquet_hub.upstream import HubSettings
-from bouquet_mesh.secret import Secret
-from bouquet_worker.worker import WorkerSettings
+from bouquet_worker import Secret, WorkerSettings
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from bouquet_hub.quotient import Address, Person
-from bouquet_worker.blank_and_dates import IsoDateOrBlank
+from bouquet_worker import IsoDateOrBlank
 
 OPEN = 10
 """`etat.cd` of a benefit that is paid."""

@@ -34,13 +34,18 @@ from bouquet_hub.answers import Fund, refusal_of
 from bouquet_hub.quotient import SEXES, Address
 from bouquet_hub.request import headers_of, query_of
 from bouquet_hub.upstream import open_hub
-from bouquet_proto.identity import Identite
-from bouquet_proto.messages import NotFound, Rejected
-from bouquet_proto.offer import Authority
-from bouquet_worker.blank_and_dates import day_or_none
-from bouquet_worker.transport import Answer
-from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import PublishedOperation, Question, Worker
+from bouquet_worker import (
+    Answer,
+    Authority,
+    Identite,
+    NotFound,
+    PublishedOperation,
+    Question,
+    Rejected,
+    Upstream,
+    Worker,
+    day_or_none,
+)
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from bouquet_france_connect.upstream import Jwks
-from bouquet_worker.errors import UpstreamError
-from bouquet_worker.upstream import Upstream
+from bouquet_worker import Upstream, UpstreamError
 
 PrivateKeys: TypeAlias = tuple[RSAKey, ...]
 

@@ -6,10 +6,9 @@ from datetime import date
 
 from bouquet_france_connect.upstream import Introspection
 from bouquet_proto.france_connect_session import CHECKS, Session
-from bouquet_proto.identity import Identite
-from bouquet_proto.messages import Rejected
 from bouquet_proto.query import leading_integer
 from bouquet_proto.rules import objections
+from bouquet_worker import Identite, Rejected
 
 PROFILE = ("given_name", "family_name", "birthdate", "gender")
 BIRTH = ("birthplace", "birthcountry")

@@ -16,16 +16,21 @@ from msgspec import Struct
 
 from bouquet_france_connect import keys, pivot
 from bouquet_france_connect.upstream import REFUSALS, Claims, Introspection, Refusal
-from bouquet_mesh.secret import Secret
-from bouquet_mesh.settings import SettingsError
 from bouquet_proto import france_connect_session
 from bouquet_proto.france_connect_session import Session
-from bouquet_proto.identity import Identifiant
-from bouquet_proto.messages import Rejected
-from bouquet_proto.names import worker_prefix
-from bouquet_worker.errors import UpstreamError
-from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import InternalOperation, Question, Worker, WorkerSettings
+from bouquet_worker import (
+    Identifiant,
+    InternalOperation,
+    Question,
+    Rejected,
+    Secret,
+    SettingsError,
+    Upstream,
+    UpstreamError,
+    Worker,
+    WorkerSettings,
+    worker_prefix,
+)
 
 LATE_S = 10.0
 """What two clocks may differ by."""

@@ -6,10 +6,7 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct, field, structs
 
-from bouquet_proto.failures import absence
-from bouquet_proto.offer import operation, v2_operation
-from bouquet_proto.rules import Check
-from bouquet_worker.worker import PublishedOperation
+from bouquet_worker import Check, PublishedOperation, absence, operation, v2_operation
 
 CATEGORIES = {
     1: "PERSONNE SANS EMPLOI DISPONIBLE DUREE INDETERMINEE PLEIN TPS",

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct, field
 
-from bouquet_worker.blank_and_dates import IsoDate, IsoDateOrBlank
+from bouquet_worker import IsoDate, IsoDateOrBlank
 
 SCOPES = "api_statutaugmentev1 api_liste-paiementsv1 individuStatutAugmente application_{client_id}"
 

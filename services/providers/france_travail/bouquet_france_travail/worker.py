@@ -17,16 +17,22 @@ from bouquet_france_travail.upstream import (
     Payments,
     timed_out,
 )
-from bouquet_mesh.secret import Secret
-from bouquet_proto.identity import Identifiant
-from bouquet_proto.messages import NotFound
-from bouquet_proto.offer import Authority
-from bouquet_worker.auth import ClientCredentials
-from bouquet_worker.blank_and_dates import day_of, day_or_none, none_if_blank
-from bouquet_worker.errors import UpstreamError
-from bouquet_worker.transport import Answer
-from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Question, Worker, WorkerSettings
+from bouquet_worker import (
+    Answer,
+    Authority,
+    ClientCredentials,
+    Identifiant,
+    NotFound,
+    Question,
+    Secret,
+    Upstream,
+    UpstreamError,
+    Worker,
+    WorkerSettings,
+    day_of,
+    day_or_none,
+    none_if_blank,
+)
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):

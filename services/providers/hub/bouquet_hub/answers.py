@@ -11,11 +11,9 @@ import msgspec
 from msgspec import Struct, field
 
 from bouquet_hub.request import transliterate
-from bouquet_proto.identity import Identite
-from bouquet_proto.messages import Meta, NotFound, Rejected
+from bouquet_proto.messages import Meta
 from bouquet_proto.quotient_familial import NO_FILE, REFUSED, UNATTACHED, UNIDENTIFIED
-from bouquet_worker.errors import UpstreamError
-from bouquet_worker.transport import Answer
+from bouquet_worker import Answer, Identite, NotFound, Rejected, UpstreamError
 
 log = logging.getLogger(__name__)
 

@@ -11,15 +11,20 @@ from msgspec import Struct
 from bouquet_hub.answers import FUND_HEADER, fund_of, refusal_of
 from bouquet_hub.request import headers_of, query_of
 from bouquet_proto import quotient_familial as contract
-from bouquet_proto.identity import Identite
-from bouquet_proto.messages import Failed, NotFound, Rejected
-from bouquet_proto.offer import Operation
 from bouquet_proto.quotient_familial import QUOTIENT_MISSING, V2, V3, Fournisseur, QuotientFamilial
-from bouquet_worker.blank_and_dates import none_if_blank
-from bouquet_worker.errors import UpstreamError
-from bouquet_worker.transport import Answer
-from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import PublishedOperation, Question
+from bouquet_worker import (
+    Answer,
+    Failed,
+    Identite,
+    NotFound,
+    Operation,
+    PublishedOperation,
+    Question,
+    Rejected,
+    Upstream,
+    UpstreamError,
+    none_if_blank,
+)
 
 Blank = Annotated[str, msgspec.Meta(pattern=r"^\s*\Z")]
 SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
-from bouquet_proto.identity import Identite
 from bouquet_proto.letters import WHOLE
-from bouquet_worker.worker import Question
+from bouquet_worker import Identite, Question
 
 FRANCE = "99100"
 

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from ssl import SSLContext
 
-from bouquet_mesh.secret import Secret
-from bouquet_mesh.tls.context import client_context
-from bouquet_proto.names import worker_prefix
-from bouquet_worker.auth import ClientCredentials
+from bouquet_worker import ClientCredentials, Secret, Upstream, WorkerSettings, client_context, worker_prefix
 from bouquet_worker.metrics import provider
-from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import WorkerSettings
 
 
 class HubSettings(WorkerSettings, frozen=True, kw_only=True):

@@ -1,0 +1,101 @@
+"""The kit that runs a provider's worker: what its contract, its upstream and its handlers are written with.
+
+A provider imports from here alone; its simulator from `bouquet_worker.simulate` and `bouquet_worker.simulated_faults`,
+and its tests from `bouquet_worker.testing` too.
+"""
+
+from __future__ import annotations
+
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
+from bouquet_mesh.tls.context import client_context
+from bouquet_proto import (
+    Authority,
+    Caller,
+    Check,
+    Failed,
+    Failure,
+    Found,
+    Identifiant,
+    Identite,
+    Identity,
+    Ine,
+    Kind,
+    Modality,
+    NotFound,
+    NumeroAllocataire,
+    Operation,
+    Parameter,
+    Rejected,
+    Retirement,
+    Sexe,
+    absence,
+    operation,
+    v2_operation,
+    worker_prefix,
+)
+from bouquet_worker.auth import ApiKey, Auth, Bearer, ClientCredentials
+from bouquet_worker.blank_and_dates import IsoDate, IsoDateOrBlank, day_of, day_or_none, none_if_blank
+from bouquet_worker.errors import UpstreamError
+from bouquet_worker.shapes import published_operation, view_of
+from bouquet_worker.transport import Answer
+from bouquet_worker.upstream import Upstream
+from bouquet_worker.worker import (
+    PARIS,
+    InternalOperation,
+    PublishedOperation,
+    Question,
+    Worker,
+    WorkerSettings,
+    paris_today,
+)
+
+__all__ = [
+    "PARIS",
+    "Answer",
+    "ApiKey",
+    "Auth",
+    "Authority",
+    "Bearer",
+    "Caller",
+    "Check",
+    "ClientCredentials",
+    "Failed",
+    "Failure",
+    "Found",
+    "Identifiant",
+    "Identite",
+    "Identity",
+    "Ine",
+    "InternalOperation",
+    "IsoDate",
+    "IsoDateOrBlank",
+    "Kind",
+    "Modality",
+    "NotFound",
+    "NumeroAllocataire",
+    "Operation",
+    "Parameter",
+    "PublishedOperation",
+    "Question",
+    "Rejected",
+    "Retirement",
+    "Secret",
+    "SettingsError",
+    "Sexe",
+    "Upstream",
+    "UpstreamError",
+    "Worker",
+    "WorkerSettings",
+    "absence",
+    "client_context",
+    "day_of",
+    "day_or_none",
+    "none_if_blank",
+    "operation",
+    "paris_today",
+    "published_operation",
+    "v2_operation",
+    "view_of",
+    "worker_prefix",
+]

@@ -10,11 +10,16 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from bouquet_proto.failures import Failure, Kind, absence
-from bouquet_proto.offer import Retirement, v2_operation
-from bouquet_proto.rules import Check
-from bouquet_worker.shapes import published_operation
-from bouquet_worker.worker import PublishedOperation
+from bouquet_worker import (
+    Check,
+    Failure,
+    Kind,
+    PublishedOperation,
+    Retirement,
+    absence,
+    published_operation,
+    v2_operation,
+)
 
 REGIMES = {
     "0": "Externe libre",

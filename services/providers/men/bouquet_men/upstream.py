@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from bouquet_proto.identity import Identite
-from bouquet_proto.messages import Parameter
+from bouquet_worker import Identite, Parameter
 
 FAILURES = {500: "upstream_internal"}
 """By status; 404 is an answer, any other than 200 is `upstream_unknown` (§9.4)."""

@@ -10,15 +10,19 @@ from typing import Literal
 from bouquet_men import contract
 from bouquet_men.contract import NOT_ENROLLED, UNKNOWN_PUPIL, V2, V3, V4, V5, ScolariteEtRegime
 from bouquet_men.upstream import FAILURES, SEXES, Enrolled, File, Scholarship, perimeter_of, query_of
-from bouquet_mesh.secret import Secret
-from bouquet_proto.identity import Identite
-from bouquet_proto.messages import NotFound
-from bouquet_proto.offer import Authority
-from bouquet_worker.auth import ClientCredentials
-from bouquet_worker.errors import UpstreamError
-from bouquet_worker.transport import Answer
-from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Question, Worker, WorkerSettings
+from bouquet_worker import (
+    Answer,
+    Authority,
+    ClientCredentials,
+    Identite,
+    NotFound,
+    Question,
+    Secret,
+    Upstream,
+    UpstreamError,
+    Worker,
+    WorkerSettings,
+)
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):

@@ -9,11 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from bouquet_proto.failures import absence
-from bouquet_proto.offer import Modality, v2_operation
-from bouquet_proto.rules import Check
-from bouquet_worker.shapes import published_operation
-from bouquet_worker.worker import PublishedOperation
+from bouquet_worker import Check, Modality, PublishedOperation, absence, published_operation, v2_operation
 
 CodeRegime: TypeAlias = Literal["RF1", "RF2", "RF3", "RF4", "RF5", "RF6", "RF7"]
 

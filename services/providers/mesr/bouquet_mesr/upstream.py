@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from bouquet_mesr.contract import CodeRegime
-from bouquet_proto.identity import Identite
+from bouquet_worker import Identite
 
 ENROLLED = "inscrit"
 """The other `statut` is `admis`."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from bouquet_cog.birthplace import located
 from bouquet_cog.communes import Communes
-from bouquet_mesh.secret import Secret
 from bouquet_mesr import contract
 from bouquet_mesr.contract import (
     FRANCE_CONNECT,
@@ -20,14 +19,21 @@ from bouquet_mesr.contract import (
     Etudiant,
 )
 from bouquet_mesr.upstream import ENROLLED, REGIMES, Enrolment, School, Student, search_for
-from bouquet_proto.identity import Identite, Ine
-from bouquet_proto.messages import Caller, NotFound
-from bouquet_proto.offer import Authority
-from bouquet_worker.auth import ApiKey
-from bouquet_worker.errors import UpstreamError
-from bouquet_worker.transport import Answer
-from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Question, Worker, WorkerSettings
+from bouquet_worker import (
+    Answer,
+    ApiKey,
+    Authority,
+    Caller,
+    Identite,
+    Ine,
+    NotFound,
+    Question,
+    Secret,
+    Upstream,
+    UpstreamError,
+    Worker,
+    WorkerSettings,
+)
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from bouquet_hub.quotient import PUBLISHED, quotient_familial
 from bouquet_hub.upstream import HubSettings, open_hub
-from bouquet_proto.offer import Authority
 from bouquet_proto.quotient_familial import PROBLEMS
-from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Worker
+from bouquet_worker import Authority, Upstream, Worker
 
 
 class Settings(HubSettings, frozen=True, kw_only=True):

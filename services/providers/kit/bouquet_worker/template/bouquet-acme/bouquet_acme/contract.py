@@ -9,9 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from bouquet_proto.failures import absence
-from bouquet_proto.offer import operation
-from bouquet_proto.rules import Check
+from bouquet_worker import Check, absence, operation
 
 
 class Titulaire(Struct, frozen=True, kw_only=True):
@@ -36,7 +34,7 @@ NO_FILE = "no_file"
 PROBLEMS = {
     NO_FILE: absence("Aucun dossier n'a pu être trouvé avec cet identifiant.", title="Dossier non trouvé"),
 }
-"""What this provider alone may say. What they all may say is in bouquet_proto.failures."""
+"""Failures of this provider alone; those of every provider are in bouquet_proto.failures."""
 
 DOSSIER = operation(
     id="acme_v3_dossier_with_identifiant",

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from bouquet_worker.blank_and_dates import IsoDate
+from bouquet_worker import IsoDate
 
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
 """By status. 404 is an answer; any other than 200 is unknown to us."""

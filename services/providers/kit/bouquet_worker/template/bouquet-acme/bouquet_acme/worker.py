@@ -5,17 +5,21 @@ Upstream: the files API, version 1.
 
 from __future__ import annotations
 
-from bouquet_mesh.secret import Secret
-
-from bouquet_proto.identity import Identifiant
-from bouquet_proto.messages import NotFound
-from bouquet_proto.offer import Authority
-from bouquet_worker.auth import ApiKey
-from bouquet_worker.blank_and_dates import day_of, none_if_blank
-from bouquet_worker.errors import UpstreamError
-from bouquet_worker.transport import Answer
-from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Question, Worker, WorkerSettings
+from bouquet_worker import (
+    Answer,
+    ApiKey,
+    Authority,
+    Identifiant,
+    NotFound,
+    Question,
+    Secret,
+    Upstream,
+    UpstreamError,
+    Worker,
+    WorkerSettings,
+    day_of,
+    none_if_blank,
+)
 
 from bouquet_acme.contract import DOSSIER, NO_FILE, PROBLEMS, Dossier, Titulaire
 from bouquet_acme.upstream import FAILURES, STATUTS, File

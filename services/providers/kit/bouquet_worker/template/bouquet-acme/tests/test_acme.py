@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bouquet_proto.messages import Failed
+from bouquet_worker import Failed
 from bouquet_worker.testing import Conformance, cases_in, workbench
 
 from bouquet_acme.simulator import simulator
