@@ -1,7 +1,7 @@
 """The people of the simulated hub as the seven prestations know them. All invented.
 
 - Those of `bouquet_hub.personas`, with the household that their fund has in its file; their children grow up.
-- `_own`, whose children are always of an age: families to ask the crèche rate of.
+- `_OWN`: families to ask the crèche rate of, each with a child whose year of birth moves with today.
 - Staged ones, of any first name and date, whose birth name says who answers, a hyphen and what, as `CAF-FOUND`:
 
   CAF  MSA  RNCPS  HUB             the header of the answer; HUB puts none
@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bouquet_hub.personas import CAF, MSA, PERSONAS, RNCPS_CODE, STAGES, File, Fund, Persona, Said, Who, person
 
@@ -66,6 +66,20 @@ def c2s(since: str, *, participation: bool) -> Right:
     return Right(word=f"BENEFICIAIRE_{'AVEC' if participation else 'SANS'}_PARTICIPATION_FINANCIERE", since=since)
 
 
+class Child(Struct, frozen=True):
+    """A child born a number of calendar years before the simulator's today."""
+
+    nom: str
+    prenoms: str
+    born_years_ago: int
+    birthday: str
+    """`MM-DD`."""
+    genre: str
+
+    def as_of(self, today: date) -> dict[str, str]:
+        return person(Who(self.nom, self.prenoms, f"{today.year - self.born_years_ago}-{self.birthday}", self.genre))
+
+
 class Resident(Struct, frozen=True, kw_only=True):
     """Someone with a file."""
 
@@ -77,6 +91,8 @@ class Resident(Struct, frozen=True, kw_only=True):
     fund: Fund
     household: Mapping[str, Any]
     """`allocataires`, `enfants`, `adresse` in the hub's JSON."""
+    child: Child | None = None
+    """The one child of the household, where its age matters."""
     rights: Mapping[str, Right] = {}
     ressources: int = 17_400
 
@@ -132,91 +148,94 @@ def _of_the_hub() -> list[Resident]:
     ]
 
 
-def _own(today: date) -> list[Resident]:
-    def child(nom: str, prenoms: str, years_ago: int, day: str, genre: str) -> dict[str, str]:
-        return person(Who(nom, prenoms, f"{today.year - years_ago}-{day}", genre))
+_CORALINE = Who("PESTEL-VIGNAU", "CORALINE", "1995-05-08", "F")
+_FULGENCE = Who("LAUZERTE", "FULGENCE", "1984-10-17", "M")
+_VIOLAINE = Who("ESTEVENIN", "VIOLAINE", "1992-07-30", "F")
+_EDGAR = Who("CORNILLAC", "EDGAR", "1990-00-00", "M")
+_LOUISE = Who("KERVENNIC", "LOUISE", "2019-08-11", "F")
 
-    coraline = Who("PESTEL-VIGNAU", "CORALINE", "1995-05-08", "F")
-    fulgence = Who("LAUZERTE", "FULGENCE", "1984-10-17", "M")
-    violaine = Who("ESTEVENIN", "VIOLAINE", "1992-07-30", "F")
-    louise = Who("KERVENNIC", "LOUISE", "2019-08-11", "F")
-    return [
-        Resident(
-            story="Alone with a child of two or three, at the MSA: RSA increased since before it was not, and ASF",
-            who=coraline,
-            commune="47157",
-            fund=MSA,
-            household={
-                "allocataires": [person(coraline)],
-                "enfants": [child("PESTEL", "TIMEO", 3, "10-02", "M")],
-                "adresse": {
-                    "identite": "MADAME PESTEL-VIGNAU CORALINE",
-                    "lieuDit": "LES TROIS NOYERS",
-                    "codePostalVille": "47260 CASTELMORON SUR LOT",
-                    "pays": "FRANCE",
-                },
+
+_OWN = (
+    Resident(
+        story="Alone with a child of two or three, at the MSA: RSA increased since before it was not, and ASF",
+        who=_CORALINE,
+        commune="47157",
+        fund=MSA,
+        child=Child("PESTEL", "TIMEO", 3, "10-02", "M"),
+        household={
+            "allocataires": [person(_CORALINE)],
+            "adresse": {
+                "identite": "MADAME PESTEL-VIGNAU CORALINE",
+                "lieuDit": "LES TROIS NOYERS",
+                "codePostalVille": "47260 CASTELMORON SUR LOT",
+                "pays": "FRANCE",
             },
-            rights={
-                "rsa": Right(
-                    since="2024-11-01",
-                    benefits=(
-                        ("FA3101", "2023-01-01", 20),
-                        ("FA3101", "2025-03-01", 10),
-                        ("FA3102", "2024-11-01", 10),
-                    ),
-                ),
-                "asf": paid("FA0115", "2024-12-01"),
-                "c2s": c2s("2025-11-01", participation=False),
+        },
+        rights={
+            "rsa": Right(
+                since="2024-11-01",
+                benefits=(("FA3101", "2023-01-01", 20), ("FA3101", "2025-03-01", 10), ("FA3102", "2024-11-01", 10)),
+            ),
+            "asf": paid("FA0115", "2024-12-01"),
+            "c2s": c2s("2025-11-01", participation=False),
+        },
+        ressources=6_150,
+    ),
+    Resident(
+        story="Alone with a child of eight or nine, too old for a crèche, at the CAF: prime d'activité increased",
+        who=_FULGENCE,
+        commune="82094",
+        fund=CAF,
+        child=Child("LAUZERTE", "ROSALIE", 9, "02-21", "F"),
+        household={
+            "allocataires": [person(_FULGENCE)],
+            "adresse": {
+                "identite": "MONSIEUR LAUZERTE FULGENCE",
+                "numeroLibelleVoie": "14 RUE DES COUTELIERS",
+                "codePostalVille": "82000 MONTAUBAN",
+                "pays": "FRANCE",
             },
-            ressources=6_150,
-        ),
-        Resident(
-            story="Alone with a child of eight or nine, too old for a crèche, at the CAF: prime d'activité increased",
-            who=fulgence,
-            commune="82094",
-            fund=CAF,
-            household={
-                "allocataires": [person(fulgence)],
-                "enfants": [child("LAUZERTE", "ROSALIE", 9, "02-21", "F")],
-                "adresse": {
-                    "identite": "MONSIEUR LAUZERTE FULGENCE",
-                    "numeroLibelleVoie": "14 RUE DES COUTELIERS",
-                    "codePostalVille": "82000 MONTAUBAN",
-                    "pays": "FRANCE",
-                },
+        },
+        rights={"ppa": paid("FA3106", "2025-01-01")},
+    ),
+    Resident(
+        story="Entitled to RSA and prime d'activité, of which no benefit is open; a child of last year",
+        who=_VIOLAINE,
+        commune="39300",
+        fund=CAF,
+        child=Child("CORNILLAC", "APOLLINE", 1, "00-00", "F"),
+        household={
+            "allocataires": [person(_VIOLAINE), person(_EDGAR)],
+            "adresse": {
+                "identite": "MADAME ESTEVENIN VIOLAINE",
+                "complementInformation": "PORTE 6",
+                "numeroLibelleVoie": "2 RUE DES SALINES",
+                "codePostalVille": "39000 LONS LE SAUNIER",
+                "pays": "FRANCE",
             },
-            rights={"ppa": paid("FA3106", "2025-01-01")},
-        ),
-        Resident(
-            story="Entitled to RSA and prime d'activité, of which no benefit is open; a child of last year",
-            who=violaine,
-            commune="39300",
-            fund=CAF,
-            household={
-                "allocataires": [person(violaine), person(Who("CORNILLAC", "EDGAR", "1990-00-00", "M"))],
-                "enfants": [child("CORNILLAC", "APOLLINE", 1, "00-00", "F")],
-                "adresse": {
-                    "identite": "MADAME ESTEVENIN VIOLAINE",
-                    "complementInformation": "PORTE 6",
-                    "numeroLibelleVoie": "2 RUE DES SALINES",
-                    "codePostalVille": "39000 LONS LE SAUNIER",
-                    "pays": "FRANCE",
-                },
-            },
-            rights={
-                "rsa": Right(since="2025-04-01", benefits=(("FA3101", "2025-04-01", 20),)),
-                "ppa": Right(since="2025-05-01"),
-            },
-        ),
-        Resident(
-            story="The child that LE GOUADEC's AEEH is for",
-            who=louise,
-            commune="29019",
-            fund=CAF,
-            household=next(parent.household for parent in _of_the_hub() if parent.who.nom == "LE GOUADEC"),
-            rights={"aeeh": aeeh("OUVRANT_DROIT", "2024-09-01")},
-        ),
-    ]
+        },
+        rights={
+            "rsa": Right(since="2025-04-01", benefits=(("FA3101", "2025-04-01", 20),)),
+            "ppa": Right(since="2025-05-01"),
+        },
+    ),
+    Resident(
+        story="The child that LE GOUADEC's AEEH is for",
+        who=_LOUISE,
+        commune="29019",
+        fund=CAF,
+        household=next(parent.household for parent in _of_the_hub() if parent.who.nom == "LE GOUADEC"),
+        rights={"aeeh": aeeh("OUVRANT_DROIT", "2024-09-01")},
+    ),
+)
+
+
+def _own(today: date) -> list[Resident]:
+    return [_with_child(one, one.child, today) if one.child else one for one in _OWN]
+
+
+def _with_child(resident: Resident, child: Child, today: date) -> Resident:
+    return structs.replace(resident, household={**resident.household, "enfants": [child.as_of(today)]})
 
 
 def residents(today: date) -> list[Resident]:
