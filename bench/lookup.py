@@ -16,7 +16,7 @@ from bouquet_hub.quotient import Month, read
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Caller, Found, Lookup, encode
 from bouquet_proto.quotient_familial import OPERATION
-from bouquet_worker.transport import Answer
+from bouquet_worker import Answer
 
 PATH = OPERATION.path
 SCOPES = ("cnaf_quotient_familial", "cnaf_allocataires", "cnaf_adresse")

@@ -46,7 +46,7 @@ from bouquet_gateway.stores.cache import key_of
 from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_hub.quotient import Month, quotient_familial, read
 from bouquet_hub.request import query_of as hub_query_of
-from bouquet_hub.upstream import HubSettings, open_hub
+from bouquet_hub.upstream import HubSettings, hub_upstream
 from bouquet_mesh.bus.api import Bus
 from bouquet_mesh.observe import outcomes, spans
 from bouquet_mesh.observe.metrics import calls
@@ -60,10 +60,9 @@ from bouquet_proto.messages import Caller, Found, Lookup, NotFound, Reply, Reque
 from bouquet_proto.query import parse_query
 from bouquet_proto.quotient_familial import FIELDS, FILES, OPERATION, REGIMES
 from bouquet_proto.rules import Refusals, apply
+from bouquet_worker import Answer, UpstreamClient
+from bouquet_worker import Question as WorkerQuestion
 from bouquet_worker.deadline import within
-from bouquet_worker.transport import Answer
-from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Question as WorkerQuestion
 
 KEY = Secret("the key that signs the tokens of the benchmark")
 TODAY = date(2026, 4, 15)
@@ -153,7 +152,7 @@ async def upstream_parts(url: str) -> AsyncIterator[list[Part]]:
         ]
 
 
-def _hub(url: str) -> Upstream:
+def _hub(url: str) -> UpstreamClient:
     settings = HubSettings(
         hub_url=f"{url}/qf",
         hub_token_url=f"{url}/token",
@@ -161,7 +160,7 @@ def _hub(url: str) -> Upstream:
         hub_client_secret=Secret("bench"),
         hub_scope="bench",
     )
-    return open_hub("bench", settings)
+    return UpstreamClient(hub_upstream("bench", "hub", settings), "bench", settings)
 
 
 _QUESTION = WorkerQuestion(

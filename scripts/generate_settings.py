@@ -70,14 +70,14 @@ def _settings(node: ast.ClassDef) -> Iterator[Setting]:
 
 def _kind(annotation: ast.expr) -> str:
     kind = re.sub(r"^Annotated\[(\w+), .*\]$", r"\1", ast.unparse(annotation))
-    return kind.replace("tuple[str, ...]", "list").replace("|", "or")
+    return kind.replace("tuple[str, ...]", "list").removesuffix(" | None").replace("|", "or")
 
 
 def _default(value: ast.expr | None) -> str:
     if value is None:
         return "**required**"
     text = re.sub(r"^Secret\((.*)\)$", r"\1", ast.unparse(value))
-    return "empty" if text in ("''", "()") else text.replace("'", "`")
+    return {"''": "empty", "()": "empty", "None": "unset"}.get(text) or text.replace("'", "`")
 
 
 def _words(node: ast.stmt | None) -> str:
@@ -101,13 +101,14 @@ def _is_a_process_s(group: Group) -> bool:
 def _section(group: Group, known: dict[str, Group]) -> str:
     rows = [
         f"| `{group.prefix}{setting.name.upper()}` | {setting.kind} | {setting.default} | {setting.meaning} |"
-        for setting in _with_inherited(group, known)
+        for setting in {setting.name: setting for setting in _with_inherited(group, known)}.values()
     ]
     title = group.title if group.title in PREFIXES else f"Worker `{group.title}`"
     return "\n".join([f"## {title}", "", "| variable | kind | default | meaning |", "|---|---|---|---|", *rows, ""])
 
 
 def _with_inherited(group: Group, known: dict[str, Group]) -> Iterator[Setting]:
+    """Base classes first: a setting that a class declares anew comes later than the inherited one."""
     for base in group.bases:
         if base in known:
             yield from _with_inherited(known[base], known)

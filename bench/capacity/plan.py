@@ -18,7 +18,7 @@ from bouquet_gateway.access.registry_client import POLL_S
 from bouquet_gateway.journal.spool import FULL_AT
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_mesh.outbox.api import MOST
-from bouquet_worker.worker import WorkerSettings
+from bouquet_worker import WorkerSettings
 
 ASSUMPTIONS = Path(__file__).with_name("assumptions.toml")
 DAY_S = 24 * 3600

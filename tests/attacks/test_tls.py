@@ -18,13 +18,14 @@ from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.context import client_context, verified
 from bouquet_proto.messages import Failed
+from bouquet_worker import Upstream
 from bouquet_worker.errors import UpstreamError
-from bouquet_worker.upstream import Upstream
 from tests.conftest import need
 from tests.mesh.buses import FOUND, PROVIDER, find, lookup, serving
 from tests.support.rabbitmq import RABBITMQ_3
 from tests.support.redis import PROGRAM
 from tests.support.tls import HOST, Papers, TlsRabbit, TlsRedis, papers, tls_site
+from tests.support.upstreams import opened
 from tests.whole.processes import running
 
 SECRET = Secret("the secret of the tests' cache, long enough")
@@ -175,7 +176,7 @@ async def fund(own: Papers) -> AsyncIterator[str]:
 async def asked(url: str, ca: Papers, shown: Papers | None) -> str:
     """`200`, or why not."""
     files = (str(shown.certificate), str(shown.key)) if shown else ()
-    async with Upstream("fund", url, ssl=client_context("FUND", url, str(ca.ca), *files)) as upstream:
+    async with opened(Upstream("fund", url, ssl=client_context("FUND", url, str(ca.ca), *files))) as upstream:
         try:
             return str((await upstream.get("/")).status)
         except UpstreamError as error:

@@ -29,7 +29,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def breaker(clock: Clock) -> Breaker:
-    return Breaker("fund", after=3, open_s=OPEN_S, spread=0.0, clock=clock)
+    return Breaker("acme", "fund", after=3, open_s=OPEN_S, spread=0.0, clock=clock)
 
 
 def call(breaker: Breaker, reason: str = "", *, patient: bool = True) -> str:
@@ -49,7 +49,7 @@ def fail(breaker: Breaker, times: int) -> None:
 
 
 def gauge() -> float | None:
-    return REGISTRY.get_sample_value("bouquet_upstream_breaker_open", {"provider": "", "upstream": "fund"})
+    return REGISTRY.get_sample_value("bouquet_upstream_breaker_open", {"provider": "acme", "upstream": "fund"})
 
 
 def test_it_opens_after_failures_in_a_row(breaker: Breaker) -> None:
@@ -201,7 +201,9 @@ def test_it_speaks_once_when_it_opens_and_once_when_it_closes(
 
 
 def test_processes_that_a_fund_failed_together_do_not_try_it_together(clock: Clock) -> None:
-    breakers = [Breaker(f"fund {number}", after=3, open_s=OPEN_S, spread=0.2, clock=clock) for number in range(50)]
+    breakers = [
+        Breaker("acme", f"fund {number}", after=3, open_s=OPEN_S, spread=0.2, clock=clock) for number in range(50)
+    ]
     for breaker in breakers:
         fail(breaker, 3)
     clock.now = OPEN_S - 0.1

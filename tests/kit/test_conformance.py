@@ -21,12 +21,12 @@ from bouquet_proto.identity import Identifiant, Ine
 from bouquet_proto.messages import Failed, NotFound
 from bouquet_proto.offer import Authority, Offer, Operation
 from bouquet_proto.rules import Check
+from bouquet_worker import UpstreamClient
 from bouquet_worker.errors import UpstreamError
 from bouquet_worker.simulate import Simulator
 from bouquet_worker.testing import Case, Conformance, cases_in, found
 from bouquet_worker.testing.offers import objections_to_case, objections_to_offer, objections_to_operation, unlike
 from bouquet_worker.testing.overheard import personal_words, words_of
-from bouquet_worker.upstream import Upstream
 from bouquet_worker.worker import Question, Worker
 
 TEMPLATE = Path(bouquet_worker.__file__).parent / "template" / "bouquet-acme"
@@ -74,7 +74,7 @@ class Acme:
         suite: Conformance = type("TestAcme", (Conformance,), members)()
         return suite
 
-    async def dossier(self, question: Question[Identifiant], files: Upstream) -> Any:
+    async def dossier(self, question: Question[Identifiant], files: UpstreamClient) -> Any:
         return await self.worker.dossier(question, files)
 
 
@@ -94,7 +94,7 @@ def failing(match: str) -> Any:
 
 
 async def test_a_failure_taken_for_an_absence_is_found(acme: Acme, caplog: pytest.LogCaptureFixture) -> None:
-    async def handler(question: Question[Identifiant], files: Upstream) -> Any:
+    async def handler(question: Question[Identifiant], files: UpstreamClient) -> Any:
         try:
             return await acme.dossier(question, files)
         except UpstreamError:
@@ -105,7 +105,7 @@ async def test_a_failure_taken_for_an_absence_is_found(acme: Acme, caplog: pytes
 
 
 async def test_an_error_of_the_handler_is_found_with_its_place(acme: Acme, caplog: pytest.LogCaptureFixture) -> None:
-    async def handler(question: Question[Identifiant], files: Upstream) -> Any:
+    async def handler(question: Question[Identifiant], files: UpstreamClient) -> Any:
         answer = await files.get("/files", params={"number": question.identity.identifiant})
         return msgspec.json.decode(answer.body)["state"]
 
@@ -114,7 +114,7 @@ async def test_an_error_of_the_handler_is_found_with_its_place(acme: Acme, caplo
 
 
 async def test_a_reason_without_a_row_is_found(acme: Acme, caplog: pytest.LogCaptureFixture) -> None:
-    async def handler(question: Question[Identifiant], files: Upstream) -> Any:
+    async def handler(question: Question[Identifiant], files: UpstreamClient) -> Any:
         try:
             return await acme.dossier(question, files)
         except UpstreamError:
@@ -125,7 +125,7 @@ async def test_a_reason_without_a_row_is_found(acme: Acme, caplog: pytest.LogCap
 
 
 async def test_a_wait_without_the_deadline_is_found(acme: Acme) -> None:
-    async def handler(question: Question[Identifiant], files: Upstream) -> Any:
+    async def handler(question: Question[Identifiant], files: UpstreamClient) -> Any:
         try:
             return await acme.dossier(question, files)
         except UpstreamError:
@@ -136,7 +136,7 @@ async def test_a_wait_without_the_deadline_is_found(acme: Acme) -> None:
 
 
 async def test_a_swallowed_cancellation_is_found(acme: Acme) -> None:
-    async def handler(question: Question[Identifiant], files: Upstream) -> Any:
+    async def handler(question: Question[Identifiant], files: UpstreamClient) -> Any:
         try:
             return await acme.dossier(question, files)
         except asyncio.CancelledError:
@@ -150,7 +150,7 @@ async def test_a_request_that_outlives_its_question_is_found(acme: Acme, monkeyp
     monkeypatch.setattr("bouquet_worker.testing.conformance.HANG_S", 0.3)
     detached: list[asyncio.Task[Any]] = []
 
-    async def handler(question: Question[Identifiant], files: Upstream) -> Any:
+    async def handler(question: Question[Identifiant], files: UpstreamClient) -> Any:
         detached.append(asyncio.create_task(acme.dossier(question, files)))
         return await asyncio.shield(detached[-1])
 
@@ -167,7 +167,7 @@ async def test_a_worker_that_drops_its_work_is_found(acme: Acme) -> None:
 
 @pytest.mark.parametrize("kind", ["a log line", "a span", "a metric"])
 async def test_a_person_who_is_told_outside_of_the_reply_is_found(acme: Acme, kind: str) -> None:
-    async def handler(question: Question[Identifiant], files: Upstream) -> Any:
+    async def handler(question: Question[Identifiant], files: UpstreamClient) -> Any:
         number = question.identity.identifiant
         match kind:
             case "a log line":
@@ -183,7 +183,7 @@ async def test_a_person_who_is_told_outside_of_the_reply_is_found(acme: Acme, ki
 
 
 async def test_what_the_upstream_said_of_the_person_is_searched_for_too(acme: Acme) -> None:
-    async def handler(question: Question[Identifiant], files: Upstream) -> Any:
+    async def handler(question: Question[Identifiant], files: UpstreamClient) -> Any:
         found = await acme.dossier(question, files)
         logging.getLogger("acme").info("answered", extra={"holder": found.titulaire.prenom.title()})
         return found
@@ -205,7 +205,7 @@ def test_what_the_offer_says_to_everybody_is_not_personal(acme: Acme) -> None:
 
 
 async def test_another_reply_is_shown_beside_the_expected_one(acme: Acme, caplog: pytest.LogCaptureFixture) -> None:
-    async def handler(question: Question[Identifiant], files: Upstream) -> Any:
+    async def handler(question: Question[Identifiant], files: UpstreamClient) -> Any:
         return structs.replace(await acme.dossier(question, files), statut="clos")
 
     with failing(r'(?s)dossier_open: expected \(-\).*- +"statut": "ouvert".*\+ +"statut": "clos"'):

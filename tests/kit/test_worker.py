@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import date
@@ -13,7 +14,7 @@ import msgspec
 import pytest
 import time_machine
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_mesh.secret import Secret
@@ -24,10 +25,18 @@ from bouquet_proto.identity import Identifiant, Identity, Ine
 from bouquet_proto.messages import Caller, Describe, Failed, Found, Lookup, NotFound, Parameter, Rejected, Reply
 from bouquet_proto.offer import Authority, Offer, Operation, operation
 from bouquet_proto.rules import Check
-from bouquet_worker.errors import UpstreamError
+from bouquet_worker import (
+    PublishedOperation,
+    Question,
+    Upstream,
+    UpstreamClient,
+    UpstreamError,
+    Worker,
+    WorkerSettings,
+    paris_today,
+)
 from bouquet_worker.simulate import listening
-from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import PublishedOperation, Question, Worker, WorkerSettings, paris_today
+from tests.support.web import raw_server, say_nothing
 
 TODAY = date(2026, 4, 15)
 CALLER = Caller(recipient="13002526500013", token_id="9d2c")
@@ -102,6 +111,19 @@ async def running(worker: Worker, url: str = "http://127.0.0.1:1", **settings: s
         yield bus
 
 
+@asynccontextmanager
+async def echoing() -> AsyncIterator[str]:
+    """A server that answers each path with itself."""
+
+    async def echo(request: web.Request) -> web.Response:
+        return web.json_response(request.path)
+
+    app = web.Application()
+    app.router.add_get("/{any:.*}", echo)
+    async with listening(app, "127.0.0.1", 0) as url:
+        yield url
+
+
 def lookup(
     operation: str = V4.id, identity: Identity | None = None, parameters: Mapping[str, Parameter] | None = None
 ) -> Lookup:
@@ -154,24 +176,17 @@ def test_today_is_that_of_paris() -> None:
 
 
 async def test_a_handler_gets_the_upstreams_that_it_names_whatever_their_order() -> None:
-    app = web.Application()
-
-    async def echo(request: web.Request) -> web.Response:
-        return web.json_response(request.path)
-
-    app.router.add_get("/{any:.*}", echo)
-
-    async def handler(_: Question[Identifiant], ages: Upstream, people: Upstream) -> Name:
+    async def handler(_: Question[Identifiant], ages: UpstreamClient, people: UpstreamClient) -> Name:
         first, second = await ages.get(), await people.get()
         return Name(f"{first.decode(str)} {second.decode(str)}")
 
-    async with listening(app, "127.0.0.1", 0) as url, running(answering(handler), url) as bus:
+    async with echoing() as url, running(answering(handler), url) as bus:
         reply = await bus.call("acme", lookup())
     assert isinstance(reply, Found) and msgspec.json.decode(reply.data) == {"name": "/ages /people"}
 
 
 async def test_a_handler_may_share_its_code_with_another() -> None:
-    async def handler(_: Question[Identifiant], people: Upstream, *, name: str) -> Name:
+    async def handler(_: Question[Identifiant], people: UpstreamClient, *, name: str) -> Name:
         return Name(name)
 
     reply = await reply_of(partial(handler, name="Grace"))
@@ -179,9 +194,9 @@ async def test_a_handler_may_share_its_code_with_another() -> None:
 
 
 async def test_a_shared_handler_is_told_whom_it_asks() -> None:
-    asked: list[Upstream] = []
+    asked: list[UpstreamClient] = []
 
-    async def handler(_: Question[Identifiant], api: Upstream) -> NotFound:
+    async def handler(_: Question[Identifiant], api: UpstreamClient) -> NotFound:
         asked.append(api)
         return NotFound("nobody")
 
@@ -192,6 +207,126 @@ async def test_a_shared_handler_is_told_whom_it_asks() -> None:
         for version in (V3, V4):
             assert await bus.call("acme", lookup(version.id)) == NotFound("nobody")
     assert asked[0] is not asked[1]
+
+
+# What the kit gives to an upstream whose declaration says nothing of it
+
+
+async def test_an_upstream_is_called_as_often_in_a_minute_as_the_settings_allow() -> None:
+    async def handler(_: Question[Identifiant], people: UpstreamClient) -> Name:
+        return Name((await people.get()).decode(str))
+
+    async with echoing() as url, running(answering(handler), url, upstream_calls_per_minute="1") as bus:
+        replies = [await bus.call("acme", lookup()) for _ in range(2)]
+    assert [type(reply) for reply in replies] == [Found, Failed]
+    assert isinstance(replies[1], Failed) and replies[1].reason == "quota_spent"
+
+
+async def test_an_upstream_sees_as_many_calls_at_a_time_as_the_settings_allow() -> None:
+    inside = most = 0
+
+    async def count(_: web.Request) -> web.Response:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        await asyncio.sleep(0.01)
+        inside -= 1
+        return web.Response()
+
+    async def handler(_: Question[Identifiant], people: UpstreamClient) -> NotFound:
+        await asyncio.gather(*(people.get() for _ in range(6)))
+        return NotFound("nobody")
+
+    app = web.Application()
+    app.router.add_get("/people", count)
+    async with listening(app, "127.0.0.1", 0) as url, running(answering(handler), url, concurrency="2") as bus:
+        assert await bus.call("acme", lookup()) == NotFound("nobody")
+    assert most == 2
+
+
+async def first_to_give_up(own_timeout_s: float, worker_timeout_s: str) -> str:
+    """Which of two silent upstreams is given up first: `own`, which has a time limit of its own, or `people`."""
+    first = ""
+
+    async def handler(_: Question[Identifiant], people: UpstreamClient, own: UpstreamClient) -> NotFound:
+        nonlocal first
+        calls = {asyncio.create_task(people.get()): "people", asyncio.create_task(own.get()): "own"}
+        done, pending = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+        for call in pending:
+            call.cancel()
+        [first] = [calls[call] for call in done if isinstance(call.exception(), UpstreamError)]
+        return NotFound("nobody")
+
+    worker = acme()
+    worker.upstream(lambda settings: Upstream("own", settings.url, timeout_s=own_timeout_s), "own")
+    worker.answers(V4)(handler)
+    async with (
+        raw_server(say_nothing) as server,
+        running(worker, server.url, timeout_s=worker_timeout_s) as bus,
+    ):
+        request = structs.replace(lookup(), deadline=Deadline.after(60).at)
+        assert await bus.call("acme", request) == NotFound("nobody")
+    return first
+
+
+async def test_a_call_ends_by_the_time_limit_of_the_settings() -> None:
+    assert await first_to_give_up(own_timeout_s=5.0, worker_timeout_s="0.1") == "people"
+
+
+async def test_a_time_limit_of_the_upstream_counts_more_than_that_of_the_settings() -> None:
+    assert await first_to_give_up(own_timeout_s=0.1, worker_timeout_s="5") == "own"
+
+
+# What an upstream may be made of
+
+
+async def test_an_upstream_is_made_of_those_above_it() -> None:
+    class Both:
+        def __init__(self, people: UpstreamClient, ages: UpstreamClient) -> None:
+            self.apis = people, ages
+
+    worker = acme()
+
+    @worker.upstream
+    def both(_: Settings, ages: UpstreamClient, people: UpstreamClient) -> Both:
+        return Both(people, ages)
+
+    @worker.answers(V4)
+    async def handler(_: Question[Identifiant], both: Both) -> Name:
+        return Name(" ".join([(await api.get()).decode(str) for api in both.apis]))
+
+    async with echoing() as url, running(worker, url) as bus:
+        reply = await bus.call("acme", lookup())
+    assert isinstance(reply, Found) and msgspec.json.decode(reply.data) == {"name": "/people /ages"}
+
+
+async def test_a_context_manager_is_entered_and_left_with_the_worker() -> None:
+    events: list[str] = []
+    worker = acme()
+
+    @worker.upstream
+    @asynccontextmanager
+    async def archive(_: Settings) -> AsyncIterator[str]:
+        events.append("entered")
+        yield "of the archive"
+        events.append("left")
+
+    @worker.answers(V4)
+    async def handler(_: Question[Identifiant], archive: str) -> Name:
+        events.append(archive)
+        return Name("Ada")
+
+    async with running(worker) as bus:
+        await bus.call("acme", lookup())
+    assert events == ["entered", "of the archive", "left"]
+
+
+def test_an_upstream_that_is_made_of_an_undeclared_one_is_an_error() -> None:
+    def both(_: Settings, poeple: UpstreamClient) -> str:
+        return ""
+
+    with pytest.raises(TypeError, match="both takes poeple, which no @worker.upstream above it declares"):
+        acme().upstream(both)
 
 
 # What a handler answers
@@ -267,7 +402,7 @@ async def test_a_worker_describes_itself() -> None:
 
 
 def test_an_upstream_that_nobody_declared_is_refused_at_once() -> None:
-    async def handler(_: Question[Identifiant], poeple: Upstream) -> Person:
+    async def handler(_: Question[Identifiant], poeple: UpstreamClient) -> Person:
         return Person("Ada", 36)
 
     with pytest.raises(TypeError, match="handler takes poeple, which no @worker.upstream"):
@@ -275,7 +410,7 @@ def test_an_upstream_that_nobody_declared_is_refused_at_once() -> None:
 
 
 def test_a_handler_asks_as_many_upstreams_as_it_takes() -> None:
-    async def handler(_: Question[Identifiant], api: Upstream) -> Person:
+    async def handler(_: Question[Identifiant], api: UpstreamClient) -> Person:
         return Person("Ada", 36)
 
     with pytest.raises(TypeError, match="takes 1 upstreams, and asks 2"):

@@ -13,8 +13,9 @@ from prometheus_client import REGISTRY
 
 from bouquet_mesh.tls.certificates import ends_at
 from bouquet_mesh.tls.context import client_context
-from bouquet_worker.upstream import Upstream
+from bouquet_worker import Upstream
 from tests.support.tls import HOST, papers, tls_site
+from tests.support.upstreams import opened
 
 EARLIER, LATER = datetime(2030, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)
 
@@ -58,7 +59,7 @@ async def test_what_an_upstream_shows_is_noticed_as_we_connect(tmp_path: Path) -
     own = papers(tmp_path, ends_at=EARLIER)
     async with tls_site(web.Application(), own) as url:
         tls = client_context("BOUQUET_TEST_URL", url, str(own.ca), str(own.certificate), str(own.key))
-        async with Upstream("fund", url, ssl=tls) as fund:
+        async with opened(Upstream("fund", url, ssl=tls)) as fund:
             await fund.get("/")
     labels = {"setting": HOST, "use": "server"}
     assert REGISTRY.get_sample_value("bouquet_certificate_not_after_timestamp_seconds", labels) == EARLIER.timestamp()

@@ -20,10 +20,11 @@ from bouquet_mesh.secret import Secret
 from bouquet_proto.failures import PARAMETERS, PERIMETER
 from bouquet_proto.identity import NumeroAllocataire
 from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
+from bouquet_worker.answer import Answer
 from bouquet_worker.errors import UpstreamError
 from bouquet_worker.simulate import Fault
-from bouquet_worker.transport import Answer
 from tests.providers.asking import Asked, asking, fixture
+from tests.support.upstreams import opened
 from tests.support.web import Identity, answer, raw_server
 
 MAELYS = NumeroAllocataire(numero_allocataire="4471820", code_postal="29200")
@@ -427,15 +428,18 @@ async def test_the_caf_knows_us_by_our_certificate(tmp_path: Path) -> None:
     caf, us = Identity(tmp_path, "caf"), Identity(tmp_path, "us")
     key = str(tmp_path / "us.key")
     async with raw_server(answer, caf.server(trusting=us)) as server:
-        async with soap(settings(server.url, ca=str(caf.cert), certificate=str(us.cert), key=key)) as upstream:
+        async with opened(soap(settings(server.url, ca=str(caf.cert), certificate=str(us.cert), key=key))) as upstream:
             assert (await upstream.post()).status == 200
-        async with soap(settings(server.url, ca=str(caf.cert))) as upstream:
+        async with opened(soap(settings(server.url, ca=str(caf.cert)))) as upstream:
             with pytest.raises(UpstreamError):
                 await upstream.post()
 
 
 async def test_a_caf_that_nobody_vouches_for_is_not_asked(tmp_path: Path) -> None:
-    async with raw_server(answer, Identity(tmp_path, "caf").server()) as server, soap(settings(server.url)) as upstream:
+    async with (
+        raw_server(answer, Identity(tmp_path, "caf").server()) as server,
+        opened(soap(settings(server.url))) as upstream,
+    ):
         with pytest.raises(UpstreamError) as raised:
             await upstream.post()
     assert raised.value.reason == "upstream_certificate"

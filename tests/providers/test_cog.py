@@ -15,10 +15,11 @@ from bouquet_cog.communes import Communes
 from bouquet_cog.insee import Getter, InseeCommunes
 from bouquet_cog.naming import choose, normalised
 from bouquet_cog.source import COG_LOOKUPS, CommuneSource
+from bouquet_worker import Upstream
+from bouquet_worker.answer import Answer
 from bouquet_worker.errors import UpstreamError
 from bouquet_worker.simulate import listening
-from bouquet_worker.transport import Answer
-from bouquet_worker.upstream import Upstream
+from tests.support.upstreams import opened
 
 
 @pytest.mark.parametrize(
@@ -224,6 +225,6 @@ async def test_the_kit_s_upstream_will_do() -> None:
 
     app = web.Application()
     app.router.add_get("/metadonnees/geo/communes", communes)
-    async with listening(app, "127.0.0.1", 0) as url, Upstream("insee", f"{url}/metadonnees") as upstream:
+    async with listening(app, "127.0.0.1", 0) as url, opened(Upstream("insee", f"{url}/metadonnees")) as upstream:
         getter: Getter = upstream
         assert await InseeCommunes(getter).find("L'Haÿ & Co", "94", 1974) == "94038"

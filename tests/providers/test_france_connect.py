@@ -195,7 +195,7 @@ def test_scopes_are_told_and_aliases_expanded(scopes: str, expected: tuple[str, 
     assert pivot.scopes_of(Introspection(active=True, scope=scopes)) == expected
 
 
-# What FranceConnect refuses, and its own errors (§11.5)
+# What FranceConnect refuses, and its own troubles (§11.5)
 
 REFUSED = {"error_message": "…"}
 SITUATIONS: tuple[tuple[int, Any, Reply], ...] = (

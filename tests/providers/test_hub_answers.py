@@ -10,8 +10,8 @@ from multidict import CIMultiDict
 
 from bouquet_hub.answers import FUNDS, refusal_of
 from bouquet_proto.messages import NotFound, Rejected
+from bouquet_worker.answer import Answer
 from bouquet_worker.errors import UpstreamError
-from bouquet_worker.transport import Answer
 from tests.providers.asking import fixture, identite
 
 WHO = replace(identite("Le Gouädec", "Maëlys", born="1989-06-14"), nom_usage="KERVENNIC")

@@ -21,9 +21,8 @@ from bouquet_proto.offer import Authority
 from bouquet_registry.doctor import examine as examine_registry
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import PREFIX as REGISTRY_PREFIX
+from bouquet_worker import Upstream, Worker, WorkerSettings
 from bouquet_worker.doctor import examine as examine_worker
-from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import Worker, WorkerSettings
 from tests.support.doctor import report_of
 from tests.whole.door import TOKEN_KEY
 

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
+from bouquet_worker import Upstream, UpstreamClient
 from bouquet_worker.simulate import listening
-from bouquet_worker.upstream import Upstream
 from tests.kit.upstream.fund import Fund
+from tests.support.upstreams import opened
 
 
 @pytest.fixture
@@ -24,6 +25,6 @@ async def url(fund: Fund) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def upstream(url: str) -> AsyncIterator[Upstream]:
-    async with Upstream("fund", url, timeout_s=5) as upstream:
+async def upstream(url: str) -> AsyncIterator[UpstreamClient]:
+    async with opened(Upstream("fund", url, timeout_s=5)) as upstream:
         yield upstream

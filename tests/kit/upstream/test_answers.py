@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from bouquet_worker import Answer, Upstream, UpstreamClient
 from bouquet_worker.errors import UpstreamError
-from bouquet_worker.upstream import Answer, Upstream
 from tests.kit.upstream.fund import Fund, Household, reason_of
+from tests.support.upstreams import opened
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 404, 409, 429, 500])
-async def test_a_status_that_nobody_named_is_an_answer(fund: Fund, upstream: Upstream, status: int) -> None:
+async def test_a_status_that_nobody_named_is_an_answer(fund: Fund, upstream: UpstreamClient, status: int) -> None:
     fund.statuses = [status]
     assert (await upstream.get("/")).status == status
 
 
-async def test_header_names_have_no_case(fund: Fund, upstream: Upstream) -> None:
+async def test_header_names_have_no_case(fund: Fund, upstream: UpstreamClient) -> None:
     fund.headers = {"X-APISECU-FD": "00810011"}
     assert (await upstream.get("/")).headers["x-apisecu-fd"] == "00810011"
 
@@ -33,7 +34,9 @@ async def test_header_names_have_no_case(fund: Fund, upstream: Upstream) -> None
         (504, "upstream_timeout"),
     ],
 )
-async def test_some_statuses_fail_alike_for_everybody(fund: Fund, upstream: Upstream, status: int, reason: str) -> None:
+async def test_some_statuses_fail_alike_for_everybody(
+    fund: Fund, upstream: UpstreamClient, status: int, reason: str
+) -> None:
     fund.statuses = [status]
     fund.headers = {"Location": "/elsewhere"}
     assert await reason_of(upstream.post("/")) == reason
@@ -42,7 +45,7 @@ async def test_some_statuses_fail_alike_for_everybody(fund: Fund, upstream: Upst
 
 async def test_an_author_names_other_failures(fund: Fund, url: str) -> None:
     fund.statuses = [429]
-    async with Upstream("fund", url, failures={429: "upstream_rate_limited"}) as upstream:
+    async with opened(Upstream("fund", url, failures={429: "upstream_rate_limited"})) as upstream:
         assert await reason_of(upstream.get("/")) == "upstream_rate_limited"
 
 

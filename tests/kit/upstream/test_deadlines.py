@@ -6,21 +6,22 @@ import asyncio
 import time
 
 from bouquet_proto.deadline import Deadline
+from bouquet_worker import Upstream, UpstreamClient
 from bouquet_worker.deadline import HOMEWARD_S, within
-from bouquet_worker.upstream import Upstream
 from tests.kit.upstream.fund import Fund, reason_of
 from tests.support import web as servers
+from tests.support.upstreams import opened
 
 
 async def test_a_wait_ends_before_the_deadline_of_the_request() -> None:
-    async with servers.raw_server(servers.say_nothing) as server, Upstream("fund", server.url) as upstream:
+    async with servers.raw_server(servers.say_nothing) as server, opened(Upstream("fund", server.url)) as upstream:
         began = time.monotonic()
         with within(Deadline.after(HOMEWARD_S + 0.1)):
             assert await reason_of(upstream.get("/")) == "upstream_timeout"
         assert time.monotonic() - began < HOMEWARD_S + 0.1
 
 
-async def test_what_is_late_already_is_not_sent(fund: Fund, upstream: Upstream) -> None:
+async def test_what_is_late_already_is_not_sent(fund: Fund, upstream: UpstreamClient) -> None:
     with within(Deadline.after(HOMEWARD_S / 2)):
         assert await reason_of(upstream.get("/")) == "deadline_exceeded"
     assert fund.received == []
@@ -34,7 +35,7 @@ async def test_a_cancelled_call_hangs_up() -> None:
         await reader.read()
         hung_up.set()
 
-    async with servers.raw_server(watch) as server, Upstream("fund", server.url) as upstream:
+    async with servers.raw_server(watch) as server, opened(Upstream("fund", server.url)) as upstream:
         call = asyncio.create_task(upstream.get("/"))
         await asked.wait()
         call.cancel()

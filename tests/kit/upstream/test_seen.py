@@ -11,19 +11,19 @@ from opentelemetry.trace import SpanKind
 from prometheus_client import generate_latest
 
 from bouquet_mesh.secret import Secret
-from bouquet_worker import transport
+from bouquet_worker import Upstream, UpstreamClient, transport
 from bouquet_worker.auth import Bearer
 from bouquet_worker.breaker import Breaker
 from bouquet_worker.errors import UpstreamError
-from bouquet_worker.upstream import Upstream
 from tests.kit.upstream.fund import Fund, Household, reason_of, sample
 from tests.support.spans import recorded, text_of
+from tests.support.upstreams import PROVIDER, opened
 
 
 async def test_a_span_tells_the_route_and_the_status(fund: Fund, url: str) -> None:
     fund.statuses = [404]
     with recorded() as spans:
-        async with Upstream("fund", f"{url}/v1") as upstream:
+        async with opened(Upstream("fund", f"{url}/v1")) as upstream:
             await upstream.get("/boursier/{ine}", path={"ine": "1234567890G"})
     [span] = spans.get_finished_spans()
     assert (span.name, span.kind) == ("GET /v1/boursier/{ine}", SpanKind.CLIENT)
@@ -36,7 +36,7 @@ async def test_a_span_tells_the_route_and_the_status(fund: Fund, url: str) -> No
     }
 
 
-async def test_the_trace_goes_on_in_the_upstream(fund: Fund, upstream: Upstream) -> None:
+async def test_the_trace_goes_on_in_the_upstream(fund: Fund, upstream: UpstreamClient) -> None:
     with recorded() as spans:
         await upstream.get("/")
     [span] = spans.get_finished_spans()
@@ -47,16 +47,16 @@ async def test_the_trace_goes_on_in_the_upstream(fund: Fund, upstream: Upstream)
 
 async def test_calls_are_counted_by_route_and_outcome(fund: Fund, url: str) -> None:
     fund.statuses = [404, 503, 500]
-    async with Upstream("counted", url, failures={500: "their_own"}) as upstream:
+    async with opened(Upstream("counted", url, failures={500: "their_own"})) as upstream:
         await upstream.post("/{x}", path={"x": "1"})
         await reason_of(upstream.post("/{x}", path={"x": "2"}))
         await reason_of(upstream.post("/{x}", path={"x": "3"}))
     counts = [
-        sample("bouquet_upstream_calls_total", provider="", upstream="counted", route="/{x}", outcome=outcome)
+        sample("bouquet_upstream_calls_total", provider=PROVIDER, upstream="counted", route="/{x}", outcome=outcome)
         for outcome in ("answered", "upstream_unavailable", "own")
     ]
     assert counts == [1, 1, 1]
-    assert sample("bouquet_upstream_seconds_count", provider="", upstream="counted", route="/{x}") == 3
+    assert sample("bouquet_upstream_seconds_count", provider=PROVIDER, upstream="counted", route="/{x}") == 3
 
 
 SECRETS = ("KERVALLAN", "1234567890G", "t0ken", "TREGUIDEL", "XYZZY")
@@ -70,7 +70,7 @@ async def test_nobody_is_named_in_logs_spans_metrics_or_errors(
     fund.headers = {"X-Echo": "XYZZY", "Location": "/XYZZY"}
     errors = []
 
-    async def ask(api: Upstream, **how: Any) -> None:
+    async def ask(api: UpstreamClient, **how: Any) -> None:
         try:
             (await api.get("/{ine}", path={"ine": "1234567890G"}, params={"nom": "KERVALLAN"}, **how)).decode(Household)
         except UpstreamError as error:
@@ -78,8 +78,8 @@ async def test_nobody_is_named_in_logs_spans_metrics_or_errors(
             errors.append(repr(error))
 
     with caplog.at_level(logging.DEBUG), recorded() as spans:
-        breaker = Breaker("fund", after=1)
-        async with Upstream("fund", url, auth=Bearer(Secret("t0ken")), breaker=breaker) as upstream:
+        breaker = Breaker("acme", "fund", after=1)
+        async with opened(Upstream("fund", url, auth=Bearer(Secret("t0ken"))), breaker=breaker) as upstream:
             await ask(upstream)
             await ask(upstream, json={"nom": "KERVALLAN"})
     seen = "".join(

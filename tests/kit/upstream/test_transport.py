@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bouquet_worker.upstream import Upstream
+from bouquet_worker import Upstream
 from tests.kit.upstream.fund import Fund, error_of, reason_of
 from tests.support import web as servers
+from tests.support.upstreams import opened
 
 
 @pytest.mark.parametrize(
@@ -24,29 +25,29 @@ from tests.support import web as servers
     ],
 )
 async def test_a_broken_exchange_has_a_reason(behave: servers.Connection, reason: str) -> None:
-    async with servers.raw_server(behave) as server, Upstream("fund", server.url, timeout_s=0.2) as upstream:
+    async with servers.raw_server(behave) as server, opened(Upstream("fund", server.url, timeout_s=0.2)) as upstream:
         assert await reason_of(upstream.post("/")) == reason
 
 
 async def test_nobody_listening_is_unavailable() -> None:
-    async with Upstream("fund", f"http://127.0.0.1:{servers.free_port()}") as upstream:
+    async with opened(Upstream("fund", f"http://127.0.0.1:{servers.free_port()}")) as upstream:
         assert await reason_of(upstream.get("/")) == "upstream_unavailable"
 
 
 async def test_an_unknown_host_is_unresolved() -> None:
-    async with Upstream("fund", "http://fund.invalid") as upstream:
+    async with opened(Upstream("fund", "http://fund.invalid")) as upstream:
         assert await reason_of(upstream.get("/")) == "upstream_unresolved"
 
 
 async def test_a_body_beyond_the_limit_is_not_read(fund: Fund, url: str) -> None:
     fund.text = "x" * 101
-    async with Upstream("fund", url, max_body_bytes=100) as upstream:
+    async with opened(Upstream("fund", url, max_body_bytes=100)) as upstream:
         assert await reason_of(upstream.get("/")) == "upstream_malformed"
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
     tls = servers.Identity(tmp_path, "fund").server()
-    async with servers.raw_server(servers.answer, tls) as server, Upstream("fund", server.url) as upstream:
+    async with servers.raw_server(servers.answer, tls) as server, opened(Upstream("fund", server.url)) as upstream:
         error = await error_of(upstream.get("/"))
         assert server.requests == 0
     assert (error.reason, error.cause) == ("upstream_certificate", "CERTIFICATE_VERIFY_FAILED")
@@ -57,7 +58,7 @@ async def test_our_certificate_is_shown(tmp_path: Path) -> None:
     tls = fund.server(trusting=ours)
     async with (
         servers.raw_server(servers.answer, tls) as server,
-        Upstream("fund", server.url, ssl=ours.client(trusting=fund)) as upstream,
+        opened(Upstream("fund", server.url, ssl=ours.client(trusting=fund))) as upstream,
     ):
         assert (await upstream.get("/")).status == 200
 
@@ -68,6 +69,6 @@ async def test_a_certificate_of_ours_that_is_refused_is_an_unavailable_upstream(
     tls.maximum_version = ssl.TLSVersion.TLSv1_2  # with 1.3, asyncio's server hangs up without a word
     async with (
         servers.raw_server(servers.answer, tls) as server,
-        Upstream("fund", server.url, ssl=ours.client(trusting=fund)) as upstream,
+        opened(Upstream("fund", server.url, ssl=ours.client(trusting=fund))) as upstream,
     ):
         assert await reason_of(upstream.get("/")) == "upstream_unavailable"

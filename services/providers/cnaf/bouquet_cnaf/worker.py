@@ -8,7 +8,7 @@ from __future__ import annotations
 from bouquet_cnaf import contract, upstream
 from bouquet_cnaf.upstream import ABSENCES, FAILURES, SUCCESS, WRONG_PARAMETERS, Document, Person
 from bouquet_hub.quotient import PUBLISHED, SEXES, quotient_familial
-from bouquet_hub.upstream import HubSettings, open_hub
+from bouquet_hub.upstream import HubSettings, hub_upstream
 from bouquet_proto.quotient_familial import PROBLEMS, QUOTIENT_MISSING
 from bouquet_worker import (
     Answer,
@@ -19,6 +19,7 @@ from bouquet_worker import (
     Question,
     Rejected,
     Upstream,
+    UpstreamClient,
     UpstreamError,
     Worker,
     client_context,
@@ -45,7 +46,8 @@ class Settings(HubSettings, frozen=True, kw_only=True):
     """Of its key, where it is not in the same file."""
     soap_ca_path: str = ""
     """Of the authority that signed the CAF's certificate, where the system does not know it."""
-    soap_timeout_s: float = 10.0
+    soap_timeout_s: float | None = None
+    """Seconds that one call to the SOAP service may take; `TIMEOUT_S` where it is not given."""
 
 
 worker = Worker(
@@ -59,7 +61,7 @@ worker = Worker(
 
 @worker.upstream
 def hub(settings: Settings) -> Upstream:
-    return open_hub("cnaf hub", settings)
+    return hub_upstream("cnaf", "hub", settings)
 
 
 @worker.upstream
@@ -69,8 +71,6 @@ def soap(settings: Settings) -> Upstream:
         settings.soap_url,
         timeout_s=settings.soap_timeout_s,
         headers=upstream.HEADERS,
-        concurrency=settings.concurrency,
-        calls_per_minute=settings.upstream_calls_per_minute,
         ssl=client_context(
             f"{worker_prefix('cnaf')}SOAP_URL",
             settings.soap_url,
@@ -86,16 +86,17 @@ worker.answers(*PUBLISHED)(quotient_familial)
 
 @worker.answers(contract.COMPOSITION_FAMILIALE)
 async def composition_familiale(
-    question: Question[NumeroAllocataire], soap: Upstream
+    question: Question[NumeroAllocataire], soap: UpstreamClient
 ) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
     return read(await soap.post(data=upstream.envelope(question.identity), idempotent=True))
 
 
 def read(answer: Answer) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
     """By status, then by return code (upstreams/02 §2.5-2.6)."""
+    if answer.status == 500 and b"Internal Server Error" in answer.body:
+        raise UpstreamError("upstream_internal", cause="HTTP 500")
     if answer.status != 200:
-        known = answer.status == 500 and b"Internal Server Error" in answer.body
-        raise UpstreamError("upstream_internal" if known else "upstream_unknown", cause=f"HTTP {answer.status}")
+        raise answer.unexpected()
     retour = upstream.retour_of(answer.body)
     if retour.code == SUCCESS:
         return to_contract(upstream.document_of(retour.document))

@@ -21,6 +21,7 @@ from bouquet_worker import (
     Rejected,
     Secret,
     Upstream,
+    UpstreamClient,
     UpstreamError,
     Worker,
     WorkerSettings,
@@ -34,7 +35,6 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     token_url: str
     client_id: str
     client_secret: Secret
-    timeout_s: float = 10.0
 
 
 worker = Worker("cnous", Settings, owner="team-cnous", authority=Authority("CNOUS", "26"), problems=contract.PROBLEMS)
@@ -46,27 +46,24 @@ def cnous(settings: Settings) -> Upstream:
         "cnous",
         settings.base_url,
         auth=ClientCredentials(settings.token_url, settings.client_id, settings.client_secret, form=None),
-        timeout_s=settings.timeout_s,
         failures=upstream.FAILURES,
-        concurrency=settings.concurrency,
-        calls_per_minute=settings.upstream_calls_per_minute,
     )
 
 
 @worker.answers(*contract.INE, contract.INE_V2)
-async def by_ine(question: Question[Ine], cnous: Upstream) -> Dossier | NotFound | Rejected:
+async def by_ine(question: Question[Ine], cnous: UpstreamClient) -> Dossier | NotFound | Rejected:
     path, params = {"ine": question.identity.ine.upper()}, {"campaignYear": campaign_year(question)}
     return read(await cnous.get(upstream.INE, path=path, params=params), wrong=WRONG_INE)
 
 
 @worker.answers(*contract.IDENTITE, contract.IDENTITE_V2)
-async def by_identity(question: Question[Identite], cnous: Upstream) -> Dossier | NotFound | Rejected:
+async def by_identity(question: Question[Identite], cnous: UpstreamClient) -> Dossier | NotFound | Rejected:
     search = search_for(await located(question.identity, Communes.packaged()), campaign_year(question))
     return read(await cnous.post(upstream.IDENTITE, json=search, idempotent=True), wrong=WRONG_IDENTITY)
 
 
 @worker.answers(*contract.FRANCE_CONNECT, contract.FRANCE_CONNECT_V2)
-async def by_france_connect(question: Question[Identite], cnous: Upstream) -> Dossier | NotFound | Rejected:
+async def by_france_connect(question: Question[Identite], cnous: UpstreamClient) -> Dossier | NotFound | Rejected:
     pivot = pivot_of(question.identity, campaign_year(question))
     return read(await cnous.get(upstream.FRANCE_CONNECT, json=pivot), wrong=WRONG_IDENTITY)
 
@@ -85,8 +82,8 @@ def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
             return Rejected(wrong)
         case 404:
             return NotFound(NO_SCHOLARSHIP)
-        case status:
-            raise UpstreamError("upstream_unknown", cause=f"HTTP {status}")
+        case _:
+            raise answer.unexpected()
 
 
 def the_only(answered: Scholarship | list[Scholarship]) -> Dossier | Rejected:

@@ -18,7 +18,8 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     """Of its key, where it is not in the same file."""
     hub_ca_path: str = ""
     """Of the authority that signed the hub's certificate, where the system does not know it."""
-    hub_timeout_s: float = 10.0
+    hub_timeout_s: float | None = None
+    """Seconds that one call to the hub may take; `TIMEOUT_S` where it is not given."""
     c2s_url: str
     c2s_client_id: str
     c2s_client_secret: Secret

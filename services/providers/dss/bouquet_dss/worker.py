@@ -33,7 +33,7 @@ from bouquet_dss.upstream import (
 from bouquet_hub.answers import Fund, refusal_of
 from bouquet_hub.quotient import SEXES, Address
 from bouquet_hub.request import headers_of, query_of
-from bouquet_hub.upstream import open_hub
+from bouquet_hub.upstream import hub_upstream
 from bouquet_worker import (
     Answer,
     Authority,
@@ -43,6 +43,7 @@ from bouquet_worker import (
     Question,
     Rejected,
     Upstream,
+    UpstreamClient,
     Worker,
     day_or_none,
 )
@@ -167,10 +168,12 @@ worker = Worker(
 
 def hub(name: str, settings: Settings) -> Upstream:
     """One for each prestation, with its own token and its own breaker."""
-    return open_hub(f"dss {name}", of_prestation(name, settings))
+    return hub_upstream("dss", name, of_prestation(name, settings))
 
 
-async def answer(prestation: Prestation, question: Question[Identite], hub: Upstream) -> Resource | NotFound | Rejected:
+async def answer(
+    prestation: Prestation, question: Question[Identite], hub: UpstreamClient
+) -> Resource | NotFound | Rejected:
     told = await hub.get(params=query_of(question.identity), headers=headers_of(question))
     return refusal_of(told, question.identity, ABSENCES) or prestation.read(told, question.today)
 

@@ -21,7 +21,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from bouquet_france_connect.upstream import Jwks
-from bouquet_worker import Upstream, UpstreamError
+from bouquet_worker import UpstreamClient, UpstreamError
 
 PrivateKeys: TypeAlias = tuple[RSAKey, ...]
 
@@ -67,7 +67,7 @@ def decrypted(body: bytes, keys: PrivateKeys) -> bytes:
 class SigningKeys:
     """FranceConnect's: remembered for ten minutes, and asked for again when a message names one that is not there."""
 
-    def __init__(self, api: Upstream, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, api: UpstreamClient, clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api
         self._clock = clock
         self._asking = asyncio.Lock()
@@ -103,7 +103,7 @@ class SigningKeys:
         try:
             answer = await self._api.get()
             if answer.status != 200:
-                raise UpstreamError("upstream_unknown", cause=f"HTTP {answer.status}")
+                raise answer.unexpected()
             self._keys = tuple(_signing_keys(answer.decode(Jwks)))
         except UpstreamError as error:
             raise UpstreamError("upstream_unknown", cause=f"keys: {error.reason} {error.cause}".strip()) from None

@@ -7,8 +7,6 @@ Upstream: FranceConnect v2's token introspection, one client for each resource (
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -26,6 +24,7 @@ from bouquet_worker import (
     Secret,
     SettingsError,
     Upstream,
+    UpstreamClient,
     UpstreamError,
     Worker,
     WorkerSettings,
@@ -46,7 +45,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     private_keys: Secret
     """RSA, PEM: the one that we publish, then older ones that FranceConnect may still encrypt for."""
     timeout_s: float = 5.0
-    """Half a gateway's patience: the provider is asked after it."""
+    """Seconds that one call to FranceConnect may take: half of a lookup's time, as the provider is asked next."""
 
 
 class Client(Struct, frozen=True):
@@ -57,7 +56,7 @@ class Client(Struct, frozen=True):
 class FranceConnect:
     """Both of its APIs, and all that its answers are opened with."""
 
-    def __init__(self, settings: Settings, checktoken: Upstream, jwks: Upstream) -> None:
+    def __init__(self, settings: Settings, checktoken: UpstreamClient, jwks: UpstreamClient) -> None:
         self._checktoken = checktoken
         self._signing_keys = keys.SigningKeys(jwks)
         self._private_keys = private_keys_of(settings)
@@ -75,8 +74,8 @@ class FranceConnect:
                 return await self._opened(answer.body, client)
             case 400 | 401 if reason := REFUSALS.get(answer.decode(Refusal).error):
                 return Rejected(reason)
-            case status:
-                raise UpstreamError("upstream_unknown", cause=f"HTTP {status}")
+            case _:
+                raise answer.unexpected()
 
     async def _opened(self, body: bytes, client: Client) -> Introspection:
         payload = await self._signing_keys.verified(keys.decrypted(body, self._private_keys))
@@ -131,30 +130,24 @@ def jwks(settings: Settings) -> dict[str, Any]:
 
 
 @worker.upstream
-@asynccontextmanager
-async def france_connect(settings: Settings) -> AsyncIterator[FranceConnect]:
-    async with (
-        _api("france_connect checktoken", settings.checktoken_url, settings) as checktoken,
-        _api("france_connect jwks", settings.jwks_url, settings) as jwks,
-    ):
-        yield FranceConnect(settings, checktoken, jwks)
+def checktoken_api(settings: Settings) -> Upstream:
+    return Upstream("france_connect checktoken", settings.checktoken_url)
 
 
-def _api(name: str, url: str, settings: Settings) -> Upstream:
-    return Upstream(
-        name,
-        url,
-        timeout_s=settings.timeout_s,
-        concurrency=settings.concurrency,
-        calls_per_minute=settings.upstream_calls_per_minute,
-    )
+@worker.upstream
+def jwks_api(settings: Settings) -> Upstream:
+    return Upstream("france_connect jwks", settings.jwks_url)
+
+
+@worker.upstream
+def france_connect(settings: Settings, checktoken_api: UpstreamClient, jwks_api: UpstreamClient) -> FranceConnect:
+    return FranceConnect(settings, checktoken_api, jwks_api)
 
 
 @worker.answers(InternalOperation(france_connect_session.OPERATION, "identifiant"))
 async def session_of(question: Question[Identifiant], france_connect: FranceConnect) -> Session | Rejected:
-    match await france_connect.introspect(
-        question.identity.identifiant, question.parameters.get(france_connect_session.RESOURCE)
-    ):
+    resource = question.parameters.get(france_connect_session.RESOURCE)
+    match await france_connect.introspect(question.identity.identifiant, resource):
         case Introspection(active=True) as told:
             return pivot.session_of(told, question.today)
         case Introspection():

@@ -26,6 +26,7 @@ from bouquet_worker import (
     Question,
     Secret,
     Upstream,
+    UpstreamClient,
     UpstreamError,
     Worker,
     WorkerSettings,
@@ -41,7 +42,6 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     token_url: str
     client_id: str
     client_secret: Secret
-    timeout_s: float = 10.0
 
 
 worker = Worker(
@@ -75,15 +75,12 @@ def _api(name: str, url: str, settings: Settings) -> Upstream:
             style="body",
             form={"scope": SCOPES.format(client_id=settings.client_id)},
         ),
-        timeout_s=settings.timeout_s,
         headers={"Content-Type": "application/json"},  # on a GET and on a bare text too (§10.1)
-        concurrency=settings.concurrency,
-        calls_per_minute=settings.upstream_calls_per_minute,
     )
 
 
 @worker.answers(STATUT, STATUT_V2)
-async def statut(question: Question[Identifiant], statut_api: Upstream) -> contract.Statut | NotFound:
+async def statut(question: Question[Identifiant], statut_api: UpstreamClient) -> contract.Statut | NotFound:
     """The body is the identifier as it is, without the quotes that JSON would want."""
     answer = await statut_api.post(data=question.identity.identifiant, headers=headers_of(question), idempotent=True)
     if answered(answer, ABSENT_STATUT):
@@ -92,13 +89,12 @@ async def statut(question: Question[Identifiant], statut_api: Upstream) -> contr
 
 
 @worker.answers(INDEMNITES, INDEMNITES_V2)
-async def indemnites(question: Question[Identifiant], indemnites_api: Upstream) -> contract.Indemnites | NotFound:
+async def indemnites(question: Question[Identifiant], indemnites_api: UpstreamClient) -> contract.Indemnites | NotFound:
     """No payment is the same as nobody (§10.4)."""
-    answer = await indemnites_api.get(
-        params={"loginMnemotechnique": question.identity.identifiant}, headers=headers_of(question)
-    )
+    identifiant = question.identity.identifiant
+    answer = await indemnites_api.get(params={"loginMnemotechnique": identifiant}, headers=headers_of(question))
     if answered(answer, ABSENT_INDEMNITES) and (payments := answer.decode(Payments).liste_paiement):
-        return contract.Indemnites(identifiant=question.identity.identifiant, paiements=tuple(map(paiement, payments)))
+        return contract.Indemnites(identifiant=identifiant, paiements=tuple(map(paiement, payments)))
     return NotFound(NO_PAYMENT)
 
 
@@ -116,8 +112,8 @@ def answered(answer: Answer, absent: frozenset[int]) -> bool:
             return False
         case 500 if timed_out(answer.body):
             raise UpstreamError("upstream_timeout", cause="HTTP 500")
-        case status:
-            raise UpstreamError("upstream_unknown", cause=f"HTTP {status}")
+        case _:
+            raise answer.unexpected()
 
 
 def to_statut(identifiant: str, seeker: Jobseeker) -> contract.Statut:

@@ -21,7 +21,7 @@ from bouquet_worker import (
     PublishedOperation,
     Question,
     Rejected,
-    Upstream,
+    UpstreamClient,
     UpstreamError,
     none_if_blank,
 )
@@ -73,7 +73,7 @@ class Month(NamedTuple):
 
 
 async def quotient_familial(
-    question: Question[Identite], hub: Upstream
+    question: Question[Identite], hub: UpstreamClient
 ) -> QuotientFamilial | NotFound | Rejected | Failed:
     """The handler of both funds' workers."""
     month = asked(question)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from ssl import SSLContext
 
 from bouquet_worker import ClientCredentials, Secret, Upstream, WorkerSettings, client_context, worker_prefix
-from bouquet_worker.metrics import provider
 
 
 class HubSettings(WorkerSettings, frozen=True, kw_only=True):
@@ -21,13 +20,17 @@ class HubSettings(WorkerSettings, frozen=True, kw_only=True):
     """Of its key, where it is not in the same file."""
     hub_ca_path: str = ""
     """Of the authority that signed the hub's certificate, where the system does not know it."""
-    hub_timeout_s: float = 10.0
+    hub_timeout_s: float | None = None
+    """Seconds that one call to the hub may take; `TIMEOUT_S` where it is not given."""
 
 
-def open_hub(name: str, settings: HubSettings) -> Upstream:
-    """No status is named a failure here: only `answers.refusal_of`, which sees the header too, can tell."""
+def hub_upstream(provider: str, name: str, settings: HubSettings) -> Upstream:
+    """The hub as `provider` asks it. Raises `SettingsError` where its certificates cannot be used.
+
+    No status is named a failure here: only `answers.refusal_of`, which sees the header too, can tell.
+    """
     return Upstream(
-        name,
+        f"{provider} {name}",
         settings.hub_url,
         auth=ClientCredentials(
             settings.hub_token_url,
@@ -37,14 +40,12 @@ def open_hub(name: str, settings: HubSettings) -> Upstream:
             form={"scope": settings.hub_scope},
         ),
         timeout_s=settings.hub_timeout_s,
-        concurrency=settings.concurrency,
-        calls_per_minute=settings.upstream_calls_per_minute,
-        ssl=_tls(settings),
+        ssl=_tls(provider, settings),
     )
 
 
-def _tls(settings: HubSettings) -> SSLContext | None:
-    """The system's own where nothing is named."""
+def _tls(provider: str, settings: HubSettings) -> SSLContext | None:
+    """`None` where the settings name no file."""
     files = (settings.hub_ca_path, settings.hub_certificate_path, settings.hub_key_path)
-    setting = f"{worker_prefix(provider.get())}HUB_CERTIFICATE_PATH"
+    setting = f"{worker_prefix(provider)}HUB_CERTIFICATE_PATH"
     return client_context(setting, settings.hub_url, *files) if any(files) else None

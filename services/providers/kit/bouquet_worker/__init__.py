@@ -34,21 +34,14 @@ from bouquet_proto import (
     v2_operation,
     worker_prefix,
 )
+from bouquet_worker.answer import Answer
 from bouquet_worker.auth import ApiKey, Auth, Bearer, ClientCredentials
 from bouquet_worker.blank_and_dates import IsoDate, IsoDateOrBlank, day_of, day_or_none, none_if_blank
 from bouquet_worker.errors import UpstreamError
+from bouquet_worker.settings import WorkerSettings
 from bouquet_worker.shapes import published_operation, view_of
-from bouquet_worker.transport import Answer
-from bouquet_worker.upstream import Upstream
-from bouquet_worker.worker import (
-    PARIS,
-    InternalOperation,
-    PublishedOperation,
-    Question,
-    Worker,
-    WorkerSettings,
-    paris_today,
-)
+from bouquet_worker.upstream import Upstream, UpstreamClient
+from bouquet_worker.worker import PARIS, InternalOperation, PublishedOperation, Question, Worker, paris_today
 
 __all__ = [
     "PARIS",
@@ -84,6 +77,7 @@ __all__ = [
     "SettingsError",
     "Sexe",
     "Upstream",
+    "UpstreamClient",
     "UpstreamError",
     "Worker",
     "WorkerSettings",

@@ -6,15 +6,18 @@ import asyncio
 import time
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Struct
 
 from bouquet_mesh.secret import Secret
+from bouquet_worker.answer import Answer
 from bouquet_worker.errors import UpstreamError
-from bouquet_worker.transport import Answer, Transport
+
+if TYPE_CHECKING:
+    from bouquet_worker.transport import Transport
 
 EARLY_S = 10.0
 """A token is renewed that long before it expires."""

@@ -32,6 +32,7 @@ class Breaker:
 
     def __init__(
         self,
+        provider: str,
         name: str,
         *,
         after: int = 10,
@@ -48,7 +49,7 @@ class Breaker:
         self._probe_at: float | None = None
         self._probing = 0
         self._silences = 0
-        self._gauge = metrics.BREAKER_OPEN.labels(metrics.provider.get(), name)
+        self._gauge = metrics.BREAKER_OPEN.labels(provider, name)
         self._gauge.set(0)
 
     @contextmanager

@@ -16,7 +16,8 @@ from bouquet_mesh.doctor.reach import reach
 from bouquet_mesh.settings import SettingsError, load_mesh
 from bouquet_mesh.tls.context import verified
 from bouquet_proto.names import EMBEDDED, worker_prefix
-from bouquet_worker.worker import Worker, WorkerSettings
+from bouquet_worker.settings import WorkerSettings
+from bouquet_worker.worker import Worker
 
 CA, CERTIFICATE = "_ca_path", "_certificate_path"
 RENEW = "renew it, and restart the worker, which reads it as it starts"

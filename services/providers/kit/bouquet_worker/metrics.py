@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from functools import cache
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from bouquet_mesh.observe.metrics import SECONDS
-
-provider: ContextVar[str] = ContextVar("provider", default="")
-"""Whose upstreams are opened here: their label."""
 
 UPSTREAM_CALLS = Counter(
     "bouquet_upstream_calls_total",

@@ -16,14 +16,15 @@ from bouquet_worker.worker import PublishedOperation
 def published_operation(
     data: type[Struct], *, fields: dict[str, tuple[str, ...]], **rest: Any
 ) -> PublishedOperation[Any]:
-    """An operation that shows, of a result, the attributes that `data` names.
+    """An operation that publishes the attributes of a handler's result that `data` names.
 
-    `fields` may speak of more than `data` has: one scope table serves all the shapes. `rest`: see `Operation`.
+    `fields` may name more than `data` has: one table of scopes serves every shape. `rest` are the other fields of
+    `Operation`.
     """
     own = {path: scopes for path, scopes in fields.items() if path.split(".")[0] in data.__struct_fields__}
     return PublishedOperation(operation(data=data, fields=own, **rest), view_of(data))
 
 
 def view_of(data: type[Struct]) -> Callable[[Any], Any]:
-    """The view that shows, of a result, the attributes that `data` names."""
+    """A view that gives the attributes of a result that `data` names."""
     return partial(msgspec.convert, type=data, from_attributes=True)

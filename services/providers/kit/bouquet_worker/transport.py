@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import errno
-import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from ssl import SSLContext, SSLError
-from typing import Self, TypeVar
+from typing import Self
 
 import aiohttp
-import msgspec
-from msgspec import Struct
 from opentelemetry.trace import SpanKind, StatusCode
 from yarl import URL
 
 from bouquet_mesh.observe.spans import exemplar, note, span, traceparent
 from bouquet_mesh.tls.context import system_context
+from bouquet_worker.answer import Answer
 from bouquet_worker.errors import UpstreamError
-from bouquet_worker.metrics import provider, upstream_calls, upstream_seconds
-
-T = TypeVar("T")
+from bouquet_worker.metrics import upstream_calls, upstream_seconds
 
 _ERRORS: tuple[tuple[type[Exception], str], ...] = (
     # upstreams/01 §1.3; the first that fits. A connection closed early is the fund's way of being late.
@@ -43,41 +39,15 @@ _STATUSES = {
     504: "upstream_timeout",
 }
 
-# msgspec's texts quote values, except in these two places, which hold names of our own structs.
-_PATH = re.compile(r"`(\$[^`]*)`$")
-_MISSING = re.compile(r"^Object missing required field `([^`]*)`")
-
-
-class Answer(Struct, frozen=True):
-    """What came back, its status yet to be understood. Its repr shows no body."""
-
-    status: int
-    headers: Mapping[str, str]
-    """Whatever the case of their names."""
-    body: bytes
-
-    def decode(self, model: type[T]) -> T:
-        """The body as JSON, whatever its content type. `upstream_malformed` tells the field, never the value."""
-        try:
-            return msgspec.json.decode(self.body, type=model)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise UpstreamError("upstream_malformed", field=_field(str(error)), cause=type(error).__name__) from None
-
-    def __repr__(self) -> str:
-        return f"Answer({self.status})"
-
-
-def _field(text: str) -> str:
-    path, missing = _PATH.search(text), _MISSING.match(text)
-    return (path[1] if path else "$") + (f".{missing[1]}" if missing else "")
-
 
 class Transport:
     """One pool of connections. No cookies, no redirects, no proxy from the environment, no replay behind our back."""
 
-    def __init__(self, name: str, *, concurrency: int, ssl: SSLContext | None, max_body_bytes: int) -> None:
+    def __init__(
+        self, provider: str, name: str, *, concurrency: int, ssl: SSLContext | None, max_body_bytes: int
+    ) -> None:
         self._name = name
-        self._provider = provider.get()
+        self._provider = provider
         self._concurrency = concurrency
         self._ssl = ssl
         self._max_body_bytes = max_body_bytes

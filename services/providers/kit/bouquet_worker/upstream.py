@@ -1,6 +1,7 @@
 """An upstream: one provider API as its author asks it. Deadlines, tokens, repeats, breaker and telemetry are here.
 
-quota > breaker > span and metrics > time limit > one repeat > token > transport
+A call passes, in this order: breaker (refused where it is open) > quota (waits for its turn) > deadline > breaker
+(counts how the call ends) > span and metrics > time limit > one repeat > token > transport.
 """
 
 from __future__ import annotations
@@ -18,14 +19,13 @@ from yarl import URL
 
 from bouquet_proto.failures import FAILURES
 from bouquet_worker import metrics
+from bouquet_worker.answer import Answer
 from bouquet_worker.auth import Auth
 from bouquet_worker.breaker import Breaker
 from bouquet_worker.deadline import left_s
 from bouquet_worker.errors import UpstreamError
 from bouquet_worker.quota import Quota
-from bouquet_worker.transport import Answer, Transport
-
-__all__ = ["Answer", "Upstream"]
+from bouquet_worker.settings import WorkerSettings
 
 Param: TypeAlias = str | int | Sequence[str] | None
 Data: TypeAlias = bytes | str | Mapping[str, str]
@@ -59,41 +59,62 @@ class RepeatBudget:
         return True
 
 
-class Upstream:
-    """An async context manager. `failures` names the statuses that are failures; any other is an `Answer`.
-
-    It sees `concurrency` calls at a time and `calls_per_minute` in any minute (0: as many as come), its token
-    endpoint apart.
+class Upstream(Struct, frozen=True):
+    """The declaration of an API of the provider. The kit opens it, and handlers get its `UpstreamClient`.
 
     Redirects, 502, 503, 504 and whatever keeps an answer from coming raise `UpstreamError` of themselves.
     """
 
+    name: str
+    """Label of its metrics and logs."""
+    base_url: str
+    auth: Auth | None = None
+    timeout_s: float | None = None
+    """Seconds that one call may take; `None` is the worker's `timeout_s`."""
+    headers: Mapping[str, str] = {}
+    """Sent with every call; a call's own headers count more."""
+    failures: Mapping[int, str] = {}
+    """HTTP statuses that are failures, with the reason of each. Any other status is an `Answer`."""
+    ssl: SSLContext | None = None
+    """`None` trusts the system's authorities."""
+    max_body_bytes: int = 1_000_000
+    """A longer answer is `upstream_malformed`."""
+
+
+class UpstreamClient:
+    """An open upstream: an async context manager, with one pool of connections.
+
+    It sends `concurrency` calls at a time and `upstream_calls_per_minute` in any minute, as the worker's settings say,
+    its token endpoint apart.
+    """
+
     def __init__(
         self,
-        name: str,
-        base_url: str,
+        upstream: Upstream,
+        provider: str,
+        settings: WorkerSettings,
         *,
-        auth: Auth | None = None,
-        timeout_s: float = 10.0,
-        headers: Mapping[str, str] = {},
-        failures: Mapping[int, str] = {},
-        concurrency: int = 100,
-        calls_per_minute: int = 0,
-        ssl: SSLContext | None = None,
-        max_body_bytes: int = 1_000_000,
         breaker: Breaker | None = None,
     ) -> None:
-        self._name = name
-        self._base_url = base_url
-        self._auth = auth
-        self._timeout_s = timeout_s
-        self._headers = headers
-        self._failures = ({401: "upstream_unknown"} if auth else {}) | dict(failures)
-        self._breaker = breaker or Breaker(name)
-        self._repeats = metrics.UPSTREAM_REPEATS.labels(metrics.provider.get(), name)
+        # Loaded with the first client: aiohttp takes longer to load than all the rest that a contract needs.
+        from bouquet_worker.transport import Transport
+
+        self._base_url = upstream.base_url
+        self._auth = upstream.auth
+        self._timeout_s = settings.timeout_s if upstream.timeout_s is None else upstream.timeout_s
+        self._headers = upstream.headers
+        self._failures = ({401: "upstream_unknown"} if upstream.auth else {}) | dict(upstream.failures)
+        self._breaker = breaker or Breaker(provider, upstream.name)
+        self._repeats = metrics.UPSTREAM_REPEATS.labels(provider, upstream.name)
         self._budget = RepeatBudget()
-        self._quota = Quota(calls_per_minute)
-        self._transport = Transport(name, concurrency=concurrency, ssl=ssl, max_body_bytes=max_body_bytes)
+        self._quota = Quota(settings.upstream_calls_per_minute)
+        self._transport = Transport(
+            provider,
+            upstream.name,
+            concurrency=settings.concurrency,
+            ssl=upstream.ssl,
+            max_body_bytes=upstream.max_body_bytes,
+        )
 
     async def __aenter__(self) -> Self:
         await self._transport.__aenter__()
@@ -149,8 +170,8 @@ class Upstream:
         return _Call(method, urlsplit(base).path + route or "/", url, merged, body)
 
     async def _ask(self, call: _Call, *, idempotent: bool) -> Answer:
-        """Half of the time may go by before the fund's quota has room. An upstream that was given less than half of
-        its time is not blamed for its silence."""
+        """Half of the time may go by before the quota has room. An upstream that was given less than half of its time
+        is not blamed for its silence."""
         self._breaker.check()  # a call that is not sent takes nobody's turn
         await self._quota.turn(left_s(self._timeout_s) / 2)
         time_s = left_s(self._timeout_s)

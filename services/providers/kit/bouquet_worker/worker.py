@@ -6,9 +6,9 @@ worker = Worker("acme", Settings, owner="team-acme", authority=Authority("ACME",
 def acme_api(settings: Settings) -> Upstream: ...
 
 @worker.answers(contract.DOSSIER)
-async def dossier(question: Question[Identifiant], acme_api: Upstream) -> Dossier | NotFound: ...
+async def dossier(question: Question[Identifiant], acme_api: UpstreamClient) -> Dossier | NotFound: ...
 
-A handler takes the question, then the upstreams that it asks, each under the name of its declaration.
+A handler takes the question, then the open upstreams that it asks, each under the name of its declaration.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import date, datetime
-from typing import Annotated, Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Raw, Struct
 
 from bouquet_mesh.bus.api import Bus, Handler, Serving
 from bouquet_mesh.settings import load
@@ -46,14 +46,14 @@ from bouquet_proto.offer import Authority, Modality, Offer, Operation
 from bouquet_worker import metrics
 from bouquet_worker.deadline import within
 from bouquet_worker.errors import UpstreamError
+from bouquet_worker.settings import WorkerSettings
+from bouquet_worker.upstream import Upstream, UpstreamClient
 
 PARIS = ZoneInfo("Europe/Paris")
 
 I = TypeVar("I", bound=Identity)  # noqa: E741 - the one type parameter that reads as a word: Question[Identite]
 R = TypeVar("R")
 Clock: TypeAlias = Callable[[], date]
-Connection: TypeAlias = AbstractAsyncContextManager[Any]
-"""An `Upstream`, or what an author made of several."""
 
 
 def paris_today() -> date:
@@ -61,38 +61,26 @@ def paris_today() -> date:
     return datetime.now(PARIS).date()
 
 
-class WorkerSettings(Struct, frozen=True, kw_only=True):
-    """What every worker can be told; an author's settings inherit it. `BOUQUET_<PROVIDER>_*`."""
-
-    concurrency: int = 50
-    """Requests at a time, and so the most calls its upstream sees from one process."""
-    upstream_calls_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
-    """What its contract allows each of its upstreams, divided by the processes; 0 is as many as come. A call that
-    would wait too long for its turn is refused (`XX008`)."""
-    drain_s: float = 10.0
-    """How long a stopping worker lets its running requests finish; the pod's grace period must be longer."""
-
-
 class Question(Struct, Generic[I], frozen=True):
-    """One question, as its author's handler sees it."""
+    """One question about one person, as a handler sees it."""
 
     identity: I
     parameters: Mapping[str, Parameter]
     caller: Caller
     request_id: str
     today: date
-    """In Paris."""
+    """The day in Paris."""
 
 
 class PublishedOperation(Struct, Generic[R], frozen=True):
-    """An operation and how the handler's result looks in it: several versions may show one result."""
+    """An operation, and the function from the handler's result to its data: several versions may publish one result."""
 
     operation: Operation
     view: Callable[[R], Any]
 
 
 class InternalOperation(Struct, frozen=True):
-    """An operation that gateways ask for themselves: it has no path, and is in no offer."""
+    """An operation that gateways call for themselves: it has no path, and is in no offer."""
 
     id: str
     modality: Modality
@@ -100,7 +88,14 @@ class InternalOperation(Struct, frozen=True):
 
 A = TypeVar("A", bound=Callable[..., Awaitable[Any]])
 D = TypeVar("D", bound=Callable[[Any], Any])
-F = TypeVar("F", bound=Callable[[Any], Connection])
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Factory(Struct, frozen=True):
+    """What makes an upstream, and the names of the upstreams that it takes."""
+
+    make: Callable[..., Any]
+    upstreams: tuple[str, ...]
 
 
 class _Answering(Struct, frozen=True):
@@ -135,16 +130,21 @@ class Worker:
         self._owner = owner
         self._authority = authority
         self._problems = dict(problems or {})
-        self._upstreams: dict[str, Callable[[Any], Connection]] = {}
+        self._upstreams: dict[str, _Factory] = {}
         self._documents: dict[str, Callable[[Any], Any]] = {}
         self._answering: dict[str, _Answering] = {}
 
     def upstream(self, factory: F, name: str = "") -> F:
-        """Declares an API that the worker asks, under the name of its factory unless it is told another."""
+        """Declares an API that the worker asks, under `name` or else the name of its factory.
+
+        The factory takes the settings, then open upstreams that are declared above it, each under its name. It returns
+        an `Upstream`, which the kit opens with the worker's settings, or an object of the author's own, which is
+        entered where it is an async context manager.
+        """
         name = name or factory.__name__
         if name in self._upstreams:
             raise TypeError(f"{self.provider}: two upstreams are called {name}")
-        self._upstreams[name] = factory
+        self._upstreams[name] = _Factory(factory, self._asked_by(factory))
         return factory
 
     def document(self, path: str) -> Callable[[D], D]:
@@ -159,8 +159,8 @@ class Worker:
     def answers(
         self, *declared: PublishedOperation[Any] | Operation | InternalOperation, asking: Sequence[str] = ()
     ) -> Callable[[A], A]:
-        """Declares the handler of one or several operations. `asking`: its upstreams, where its parameters have
-        names of their own, as those of a handler that several declarations share."""
+        """Declares the handler of one or several operations. `asking` names its upstreams where its parameters have
+        other names, as those of a handler that several declarations share."""
 
         def declare(answer: A) -> A:
             upstreams = self._asked_by(answer, asking)
@@ -173,17 +173,17 @@ class Worker:
 
         return declare
 
-    def _asked_by(self, answer: Callable[..., Awaitable[Any]], asking: Sequence[str]) -> tuple[str, ...]:
-        """The upstreams that a handler takes after its question."""
-        _, *parameters = inspect.signature(answer).parameters.values()
+    def _asked_by(self, function: Callable[..., Any], asking: Sequence[str] = ()) -> tuple[str, ...]:
+        """The upstreams that a handler takes after its question, or a factory after its settings."""
+        _, *parameters = inspect.signature(function).parameters.values()
         own = tuple(parameter.name for parameter in parameters if parameter.kind is not parameter.KEYWORD_ONLY)
         names = tuple(asking) or own
         if len(names) != len(own):
-            raise TypeError(f"{self.provider}: {answer} takes {len(own)} upstreams, and asks {len(names)}")
+            raise TypeError(f"{self.provider}: {function} takes {len(own)} upstreams, and asks {len(names)}")
         for name in names:
             if name not in self._upstreams:
-                handler = getattr(answer, "__qualname__", answer)
-                raise TypeError(f"{self.provider}: {handler} takes {name}, which no @worker.upstream above it declares")
+                taker = getattr(function, "__qualname__", function)
+                raise TypeError(f"{self.provider}: {taker} takes {name}, which no @worker.upstream above it declares")
         return names
 
     def offer(self, settings: WorkerSettings | None = None) -> Offer:
@@ -225,11 +225,17 @@ class Worker:
 
     @asynccontextmanager
     async def connected(self, settings: WorkerSettings) -> AsyncIterator[Mapping[str, Any]]:
-        """The worker's upstreams, open, by name."""
-        metrics.provider.set(self.provider)
-        connections = {name: factory(settings) for name, factory in self._upstreams.items()}
+        """The worker's upstreams, open, by name. Raises what a factory raises: `SettingsError`."""
+        opened: dict[str, Any] = {}
         async with AsyncExitStack() as stack:
-            yield {name: await stack.enter_async_context(one) for name, one in connections.items()}
+            for name, factory in self._upstreams.items():
+                made = factory.make(settings, *(opened[upstream] for upstream in factory.upstreams))
+                if isinstance(made, Upstream):
+                    made = UpstreamClient(made, self.provider, settings)
+                if isinstance(made, AbstractAsyncContextManager):
+                    made = await stack.enter_async_context(made)
+                opened[name] = made
+            yield opened
 
     def handler(self, upstreams: Mapping[str, Any], settings: WorkerSettings | None = None) -> Handler:
         """The worker as a function from request to reply, over upstreams that are open."""

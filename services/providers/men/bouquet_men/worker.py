@@ -19,7 +19,7 @@ from bouquet_worker import (
     Question,
     Secret,
     Upstream,
-    UpstreamError,
+    UpstreamClient,
     Worker,
     WorkerSettings,
 )
@@ -31,7 +31,6 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     token_url: str
     client_id: str
     client_secret: Secret
-    timeout_s: float = 10.0
 
 
 worker = Worker("men", Settings, owner="team-men", authority=Authority("MEN", "30"), problems=contract.PROBLEMS)
@@ -43,16 +42,13 @@ def men(settings: Settings) -> Upstream:
         "men",
         settings.url,
         auth=ClientCredentials(settings.token_url, settings.client_id, settings.client_secret, style="body"),
-        timeout_s=settings.timeout_s,
         headers={"Content-Type": "application/json"},  # on a GET too (§9.1)
         failures=FAILURES,
-        concurrency=settings.concurrency,
-        calls_per_minute=settings.upstream_calls_per_minute,
     )
 
 
 @worker.answers(V3, V4, V5, V2)
-async def scolarites(question: Question[Identite], men: Upstream) -> ScolariteEtRegime | NotFound:
+async def scolarites(question: Question[Identite], men: UpstreamClient) -> ScolariteEtRegime | NotFound:
     """By perimeter, or else by school."""
     query = query_of(question.identity, question.parameters)
     headers = {"X-Siret-Partenaire": question.caller.recipient}
@@ -73,8 +69,8 @@ def read(answer: Answer) -> ScolariteEtRegime | NotFound:
             return NotFound(NOT_ENROLLED)
         case 404:
             return NotFound(UNKNOWN_PUPIL)
-        case status:
-            raise UpstreamError("upstream_unknown", cause=f"HTTP {status}")
+        case _:
+            raise answer.unexpected()
 
 
 def to_contract(file: File) -> ScolariteEtRegime:

@@ -30,7 +30,7 @@ from bouquet_worker import (
     Question,
     Secret,
     Upstream,
-    UpstreamError,
+    UpstreamClient,
     Worker,
     WorkerSettings,
 )
@@ -40,7 +40,6 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     url: str
     ine_key: Secret
     identite_key: Secret
-    timeout_s: float = 10.0
 
 
 worker = Worker("mesr", Settings, owner="team-mesr", authority=Authority("MESRI", "25"), problems=contract.PROBLEMS)
@@ -48,32 +47,21 @@ worker = Worker("mesr", Settings, owner="team-mesr", authority=Authority("MESRI"
 
 @worker.upstream
 def by_ine(settings: Settings) -> Upstream:
-    return _mesr("mesr ine", settings, settings.ine_key)
+    return Upstream("mesr ine", settings.url, auth=ApiKey("X-API-Key", settings.ine_key))
 
 
 @worker.upstream
 def by_identity(settings: Settings) -> Upstream:
-    return _mesr("mesr identite", settings, settings.identite_key)
-
-
-def _mesr(name: str, settings: Settings, key: Secret) -> Upstream:
-    return Upstream(
-        name,
-        settings.url,
-        auth=ApiKey("X-API-Key", key),
-        timeout_s=settings.timeout_s,
-        concurrency=settings.concurrency,
-        calls_per_minute=settings.upstream_calls_per_minute,
-    )
+    return Upstream("mesr identite", settings.url, auth=ApiKey("X-API-Key", settings.identite_key))
 
 
 @worker.answers(INE, INE_V2)
-async def statut_of_ine(question: Question[Ine], by_ine: Upstream) -> Etudiant | NotFound:
+async def statut_of_ine(question: Question[Ine], by_ine: UpstreamClient) -> Etudiant | NotFound:
     return read(await by_ine.get(params={"INE": question.identity.ine.upper()}, headers=headers_of(question.caller)))
 
 
 @worker.answers(IDENTITE, FRANCE_CONNECT, IDENTITE_V2, FRANCE_CONNECT_V2)
-async def statut_of_person(question: Question[Identite], by_identity: Upstream) -> Etudiant | NotFound:
+async def statut_of_person(question: Question[Identite], by_identity: UpstreamClient) -> Etudiant | NotFound:
     """FranceConnect gives the commune's code, or none: there is never a name to resolve."""
     who = await located(question.identity, Communes.packaged())
     return read(await by_identity.post(json=search_for(who), headers=headers_of(question.caller), idempotent=True))
@@ -89,8 +77,8 @@ def read(answer: Answer) -> Etudiant | NotFound:
             return to_contract(answer.decode(Student))
         case 404:
             return NotFound(UNKNOWN_STUDENT)
-        case status:
-            raise UpstreamError("upstream_unknown", cause=f"HTTP {status}")
+        case _:
+            raise answer.unexpected()
 
 
 def to_contract(student: Student) -> Etudiant:

@@ -6,7 +6,7 @@ Upstream: the social-security hub, in its REST dialect (bouquet_hub). Its figure
 from __future__ import annotations
 
 from bouquet_hub.quotient import PUBLISHED, quotient_familial
-from bouquet_hub.upstream import HubSettings, open_hub
+from bouquet_hub.upstream import HubSettings, hub_upstream
 from bouquet_proto.quotient_familial import PROBLEMS
 from bouquet_worker import Authority, Upstream, Worker
 
@@ -20,7 +20,7 @@ worker = Worker("msa", Settings, owner="team-msa", authority=Authority("MSA", "1
 
 @worker.upstream
 def hub(settings: Settings) -> Upstream:
-    return open_hub("msa hub", settings)
+    return hub_upstream("msa", "hub", settings)
 
 
 worker.answers(*PUBLISHED)(quotient_familial)

@@ -15,7 +15,6 @@ import pytest
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.failures import FAILURES
 from bouquet_proto.messages import Describe, Failed, Found, Reply, encode
-from bouquet_proto.names import worker_prefix
 from bouquet_proto.offer import Offer, Operation
 from bouquet_worker.simulate import Fault, Simulator
 from bouquet_worker.testing.cases import Case
@@ -166,18 +165,6 @@ class Conformance:
             asyncio.get_running_loop().call_later(0.05, held.go_on.set)
         reply = await question
         assert _told(reply) == _told(known.reply), _difference(known, reply)
-
-    @pytest.mark.asyncio
-    async def test_its_upstream_is_not_asked_more_than_its_contract_allows(self, known: Case) -> None:
-        await self._requests_of(known)
-        allowed = {worker_prefix(self.worker.provider) + "UPSTREAM_CALLS_PER_MINUTE": "1"}
-        async with workbench(self.worker, self.simulator, today=self.today, environ=allowed) as bench:
-            await bench.ask(known)
-            reply = await bench.ask(known)
-        assert isinstance(reply, Failed) and reply.reason == "quota_spent", (
-            f"{known.name}: asked twice in a minute of one call, the worker answered {reply}. "
-            "Do its upstreams take `calls_per_minute=settings.upstream_calls_per_minute`?"
-        )
 
     # Privacy
 

@@ -14,6 +14,7 @@ from bouquet_worker import (
     Question,
     Secret,
     Upstream,
+    UpstreamClient,
     UpstreamError,
     Worker,
     WorkerSettings,
@@ -30,7 +31,6 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
 
     url: str
     key: Secret
-    timeout_s: float = 5.0
 
 
 worker = Worker(
@@ -44,19 +44,11 @@ worker = Worker(
 
 @worker.upstream
 def files(settings: Settings) -> Upstream:
-    return Upstream(
-        "acme",
-        settings.url,
-        auth=ApiKey("X-Api-Key", settings.key),
-        timeout_s=settings.timeout_s,
-        failures=FAILURES,
-        concurrency=settings.concurrency,
-        calls_per_minute=settings.upstream_calls_per_minute,
-    )
+    return Upstream("files", settings.url, auth=ApiKey("X-Api-Key", settings.key), failures=FAILURES)
 
 
 @worker.answers(DOSSIER)
-async def dossier(question: Question[Identifiant], files: Upstream) -> Dossier | NotFound:
+async def dossier(question: Question[Identifiant], files: UpstreamClient) -> Dossier | NotFound:
     return read(await files.get("/files", params={"number": question.identity.identifiant}))
 
 
@@ -66,8 +58,8 @@ def read(answer: Answer) -> Dossier | NotFound:
             return to_contract(answer.decode(File))
         case 404:
             return NotFound(NO_FILE)
-        case status:
-            raise UpstreamError("upstream_unknown", cause=f"HTTP {status}")
+        case _:
+            raise answer.unexpected()
 
 
 def to_contract(file: File) -> Dossier:
