@@ -25,8 +25,9 @@ from bouquet_registry.store import Store
 log = logging.getLogger(__name__)
 
 THRESHOLDS = (90, 60, 30, 14, 7, 0)
+"""Days before a token's end at which a notice is due (http-contract §7)."""
 OUTCOMES = ("sent", "undelivered")
-"""Days before the end (http-contract §7)."""
+"""What becomes of a notice that is due, as a metric's label."""
 CLAIM = timedelta(minutes=10)
 """How long a notice is one process's to send, and how long one that failed is left alone."""
 
