@@ -80,8 +80,8 @@ DASHBOARD = board(
         curves(
             "Retard de la boucle d'événements (p99)",
             SECONDS,
-            *quantiles("bouquet_event_loop_lag_seconds_bucket", "job", [0.99], "{{job}}"),
-            help="Tout ce qu'un processus fait attend autant.",
+            *quantiles(f"bouquet_event_loop_lag_seconds_bucket{OURS}", "instance", [0.99], "{{instance}}"),
+            help="Par processus de la passerelle ; tout ce qu'il fait attend autant.",
         ),
         curves(
             "Processeur, mémoire et tâches par processus",

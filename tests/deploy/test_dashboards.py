@@ -82,6 +82,15 @@ def test_every_query_of_every_panel_finds_data(
 
 @pytest.mark.broker
 @pytest.mark.timeout(300)
+def test_the_event_loop_lag_of_each_gateway_process_is_on_its_dashboard(watched: Watched) -> None:
+    panel = "Retard de la boucle d'événements (p99)"
+    [expr] = (expr for asked in BOARDS["bouquet-gateway"].asked if asked.panel == panel for expr in asked.filled({}))
+    shown = [series for series in watched.prometheus.query(expr, watched.at) if series["value"][1] != "NaN"]
+    assert {series["metric"]["instance"] for series in shown} == watched.gateways
+
+
+@pytest.mark.broker
+@pytest.mark.timeout(300)
 def test_every_metric_of_a_dashboard_is_one_that_a_process_tells(watched: Watched) -> None:
     """Also those beside an `or`, which no empty answer would give away."""
     known = set(watched.prometheus.get("label/__name__/values"))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -38,6 +39,8 @@ class Watched(Struct, frozen=True):
     prometheus: PrometheusServer
     at: float
     """The moment under load to ask about."""
+    gateways: frozenset[str]
+    """`host:port` of each gateway process, as a scrape's label `instance`."""
 
 
 async def watch(folder: Path, rabbit: RabbitNode, redis: RedisServer, stack: AsyncExitStack) -> Watched:
@@ -58,7 +61,7 @@ async def watch(folder: Path, rabbit: RabbitNode, redis: RedisServer, stack: Asy
             }
             prometheus = stack.enter_context(PrometheusServer(folder / "prometheus", jobs))
             await load(ships, client, tokens)
-            return Watched(prometheus, time.time())
+            return Watched(prometheus, time.time(), frozenset({urlsplit(client.url).netloc}))
 
 
 def registry_at(folder: Path, bus_url: str) -> dict[str, str]:
