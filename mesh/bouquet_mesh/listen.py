@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
-from bouquet_mesh.settings import SettingsError
+from aiohttp import web
 
-LAST_PORT = 65_535
+from bouquet_mesh.settings import LAST_PORT, SettingsError
 
 
 @contextmanager
@@ -23,3 +23,28 @@ def can_listen(host: str, port: int) -> Iterator[None]:
         named = isinstance(error, socket.gaierror) or error.errno is None
         why = error.strerror if named else os.strerror(error.errno or 0)
         raise SettingsError([f"{host}:{port}: cannot be listened on: {why}"]) from None
+
+
+@asynccontextmanager
+async def listening(
+    app: web.Application, host: str, port: int, *, drain_s: float = 0.5, ends_with_client: bool = True
+) -> AsyncIterator[str]:
+    """Serves an application for the life of the context; gives its base URL. Port 0 takes a free one.
+
+    When the context is left, running handlers have `drain_s` to end. `ends_with_client`: a handler whose client hangs
+    up is cancelled. Bodies are not decompressed. Raises `SettingsError` for an address that cannot be listened on.
+    """
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=drain_s,
+        handler_cancellation=ends_with_client,
+        auto_decompress=False,
+    )
+    await runner.setup()
+    try:
+        with can_listen(host, port):
+            await web.TCPSite(runner, host, port).start()
+        yield f"http://{host}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-import math
-import re
-import types
-from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal, NoReturn, ParamSpec, TypeAlias, TypeVar, cast
 
-import msgspec
-from msgspec import UNSET, Struct, structs
+from msgspec import UNSET, Meta, Struct, defstruct, structs
 
+from bouquet_mesh.environment import WrongVariableError, text_of, unknown, value_of, without_service_links
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl
-from bouquet_proto.names import EMBEDDED, MESH_PREFIX, PART_WORDS, word_of_ours
+from bouquet_proto.names import EMBEDDED, MESH_PREFIX, MESH_WORDS
 
+P = ParamSpec("P")
 S = TypeVar("S", bound=Struct)
+T = TypeVar("T")
 
-_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
-"""A variable that Kubernetes makes of a Service, and its value."""
+LAST_PORT = 65_535
+Port: TypeAlias = Annotated[int, Meta(ge=0, le=LAST_PORT, description=f"must be a port, 0 to {LAST_PORT}")]
+"""A TCP port to listen on; 0 takes a free one."""
+
 
 _BUS_URL = ServerUrl(("amqp",), EMBEDDED)
 
-
-REMOVED = frozenset({"BOUQUET_GATEWAY_REGIME_STRATEGY"})
-"""Settings of the former release. They are still accepted for one release, have no effect, and are told in the log."""
+_UNREAD = object()
+"""The value of a field that could not be read."""
 
 
 class SettingsError(Exception):
-    """One line a variable: its name and what is wrong with it, never its value."""
+    """One line for each wrong setting: the variable's name and what is wrong with it, never its value."""
 
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = list(dict.fromkeys(problems))
+        super().__init__("\n".join(self.problems))
 
 
 class MeshSettings(Struct, frozen=True, kw_only=True):
@@ -45,6 +44,111 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
+class Reader:
+    """Reads several settings structs from one environment, and notes each problem instead of stopping at the first.
+
+    A struct may hold fields that could not be read: until `close` has returned, only checks may look at it.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = without_service_links(environ)
+        self.problems: list[str] = []
+        self.without_effect: list[str] = []
+        """Variables that are set, and name a setting that has been removed."""
+
+    def read(
+        self,
+        model: type[S],
+        prefix: str,
+        *checks: Callable[[S], object],
+        removed: Sequence[str] = (),
+        own: Sequence[str] = (),
+    ) -> S:
+        """The settings of `model`, each field from `prefix` + its upper-cased name.
+
+        A `..._FILE` variable gives the path of a file that holds the value, as mounted secrets do. Lists are
+        comma-separated. `checks` raise `SettingsError` for what makes no sense, of one field or of several together.
+        `removed` names settings of the release before, `NAME` after the prefix, which are noted and have no effect. Any
+        other variable that begins with one of `own`, by default the prefix, is a problem: a misspelt name must not be a
+        silent default.
+        """
+        values = {field.name: self._value(field, prefix) for field in structs.fields(model)}
+        self._note_unknown([prefix + name.upper() for name in values], prefix, removed, tuple(own) or (prefix,))
+        unread = [name for name, value in values.items() if value is _UNREAD]
+        made = _with_unread(model, unread) if unread else model
+        settings = made(**{name: value for name, value in values.items() if value is not UNSET})
+        for check in checks:
+            self.check(check, settings)
+        return settings
+
+    def check(self, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """What `check` gives. None where it raises `SettingsError`, which is noted, or needs what could not be read."""
+        try:
+            return check(*args, **kwargs)
+        except SettingsError as error:
+            self.problems += error.problems
+        except _UnreadError:
+            pass
+        return None
+
+    def close(self) -> None:
+        """Raises `SettingsError` with every problem."""
+        if self.problems:
+            raise SettingsError(self.problems)
+
+    def _value(self, field: structs.FieldInfo, prefix: str) -> Any:
+        """`UNSET` leaves the field to its default."""
+        name = prefix + field.name.upper()
+        try:
+            return value_of(name, text_of(name, self.environ), field)
+        except WrongVariableError as error:
+            self.problems.append(str(error))
+            return _UNREAD
+
+    def _note_unknown(self, known: Sequence[str], prefix: str, removed: Sequence[str], own: tuple[str, ...]) -> None:
+        gone = [prefix + name for name in removed]
+        for variable in sorted(self.environ):
+            names = (variable, variable.removesuffix("_FILE"))
+            if any(name in gone for name in names):
+                self.without_effect.append(variable)
+            elif variable.startswith(own) and not any(name in known for name in names):
+                self.problems.append(unknown(variable, prefix, known))
+
+
+class _UnreadError(Exception):
+    """A check has looked at a setting that could not be read."""
+
+
+def _with_unread(model: type[S], unread: Iterable[str]) -> type[S]:
+    """`model` with fields that cannot be looked at: the wrong variable is a problem already, and no second one."""
+
+    def refuse(_: object) -> NoReturn:
+        raise _UnreadError
+
+    hidden = {name: property(refuse) for name in unread}
+    made = defstruct(model.__name__, [], bases=(model,), namespace=hidden, frozen=True, kw_only=True)
+    return cast(type[S], made)
+
+
+def read_all(environ: Mapping[str, str], read: Callable[[Reader], T]) -> T:
+    """What `read` makes of an environment. Raises `SettingsError` with every problem that its reader has noted."""
+    reader = Reader(environ)
+    settings = read(reader)
+    reader.close()
+    return settings
+
+
+def load(model: type[S], environ: Mapping[str, str], prefix: str) -> S:
+    """The settings of one struct, as `Reader.read` reads them. Raises `SettingsError` with every problem."""
+    return read_all(environ, lambda reader: reader.read(model, prefix))
+
+
+def read_mesh(reader: Reader) -> MeshSettings:
+    """Other processes' variables begin with the mesh's prefix too: a word after it tells which are the mesh's."""
+    own = [f"{MESH_PREFIX}{word}_" for word in MESH_WORDS]
+    return reader.read(MeshSettings, MESH_PREFIX, own=own)
+
+
 def is_embedded(bus_url: str) -> bool:
     """Whether the bus is in memory, and not a broker's. Raises `SettingsError` for a URL of neither."""
     if fault := _BUS_URL.fault(bus_url):
@@ -52,131 +156,7 @@ def is_embedded(bus_url: str) -> bool:
     return bus_url == EMBEDDED
 
 
-def load(model: type[S], environ: Mapping[str, str], prefix: str) -> S:
-    """The settings of `model`, each field from `PREFIX` + its upper-cased name.
-
-    A `..._FILE` variable gives the path of a file that holds the value, as mounted secrets do. Lists are
-    comma-separated. An unknown variable under the prefix is an error: a misspelt name must not be a silent default.
-    Raises `SettingsError`.
-    """
-    return _load(model, without_service_links(environ), prefix, lambda _: True)
-
-
-def load_mesh(environ: Mapping[str, str]) -> MeshSettings:
-    """Its prefix is everybody's: an error is what begins like a setting of the mesh or of a part, or nearly, and is
-    none. Raises `SettingsError`."""
-    return _load(MeshSettings, without_service_links(environ), MESH_PREFIX, _is_nobodys)
-
-
-def removed_in(environ: Mapping[str, str]) -> list[str]:
-    """The names of removed settings that an environment still has."""
-    return sorted(REMOVED & environ.keys())
-
-
-def without_service_links(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Kubernetes tells a pod of the Services around it, unless that says `enableServiceLinks: false`: one called
-    `bouquet-gateway` makes a `BOUQUET_GATEWAY_PORT` of `tcp://…` and others, of a form that no setting has."""
-    return {name: value for name, value in environ.items() if not _LINK.fullmatch(f"{name}={value}")}
-
-
-def _is_nobodys(rest: str) -> bool:
-    """`rest` of a variable's name after the mesh's prefix, where it is no setting of the mesh. A provider that is not
-    here may have any that is not like ours."""
-    word = rest.partition("_")[0]
-    return word not in PART_WORDS and ("_" not in rest or bool(word_of_ours(rest)))
-
-
-def _load(model: type[S], environ: Mapping[str, str], prefix: str, is_wrong: Callable[[str], bool]) -> S:
-    """`is_wrong` tells of the rest of an unknown variable's name, after the prefix."""
-    fields = {prefix + field.name.upper(): field for field in structs.fields(model)}
-    problems: list[str] = []
-    values: dict[str, Any] = {}
-    for name, field in fields.items():
-        try:
-            value = _read(name, field, environ)
-        except _Problem as problem:
-            problems.append(str(problem))
-        else:
-            if value is not UNSET:
-                values[field.name] = value
-    known = {variable for name in fields for variable in (name, f"{name}_FILE")}
-    unknown = sorted(name for name in environ if name.startswith(prefix) and name not in known | REMOVED)
-    problems += [_unknown(name, prefix, known) for name in unknown if is_wrong(name.removeprefix(prefix))]
-    if problems:
-        raise SettingsError(problems)
-    return model(**values)
-
-
-def _unknown(name: str, prefix: str, known: Iterable[str]) -> str:
-    rests = [one.removeprefix(prefix) for one in known]
-    nearest = get_close_matches(name.removeprefix(prefix), rests, 1)
-    return f"{name}: unknown setting" + (f"; is it {prefix}{nearest[0]}?" if nearest else "")
-
-
-class _Problem(Exception):
-    """A line of a `SettingsError`."""
-
-
-def _read(name: str, field: structs.FieldInfo, environ: Mapping[str, str]) -> Any:
-    """`UNSET` leaves the field to its default. Empty is a value, but not one to satisfy a required field."""
-    text = _text_of(name, environ)
-    if field.required and not text:
-        raise _Problem(f"{name}: is required")
-    if text is None:
-        return UNSET
-    if fault := _fault_of_url(text, field.type):
-        raise _Problem(f"{name}: {fault}")
-    try:
-        return _convert(text, field.type)
-    except ValueError:
-        raise _Problem(f"{name}: {_expected(field.type)}") from None
-
-
-def _fault_of_url(text: str, hint: Any) -> str:
-    annotations = getattr(hint, "__metadata__", ())
-    return next((one.fault(text) for one in annotations if isinstance(one, ServerUrl)), "")
-
-
-def _text_of(name: str, environ: Mapping[str, str]) -> str | None:
-    file = f"{name}_FILE"
-    if file not in environ:
-        return environ.get(name)
-    if name in environ:
-        raise _Problem(f"{name}: is given twice, as itself and as {file}")
-    try:
-        with open(environ[file], encoding="utf-8") as opened:
-            text = opened.read().strip()
-        if "\0" in text:  # no variable, path or URL can hold one
-            raise ValueError("a NUL character")
-    except OSError as error:
-        raise _Problem(f"{file}: cannot be read ({error.strerror})") from None
-    except ValueError:
-        raise _Problem(f"{file}: does not lead to a text") from None
-    return text
-
-
-def _convert(text: str, hint: Any) -> Any:
-    """Raises ValueError, of which msgspec's errors are a kind."""
-    hint = _without_none(hint)
-    if getattr(hint, "__origin__", hint) is Secret:  # annotated or not
-        return Secret(text)
-    if get_origin(hint) is tuple:
-        return tuple(_convert(item.strip(), get_args(hint)[0]) for item in text.split(",") if item.strip())
-    value = msgspec.convert(text, hint, strict=False)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("not finite")
-    return value
-
-
-def _expected(hint: Any) -> str:
-    hint = _without_none(hint)
-    words = {int: "must be a whole number", float: "must be a number", bool: "must be true or false"}
-    if get_origin(hint) is Literal:
-        return "must be one of " + ", ".join(map(str, get_args(hint)))
-    return words.get(hint, "is not valid")
-
-
-def _without_none(hint: Any) -> Any:
-    if get_origin(hint) in (types.UnionType, Union):
-        return next(option for option in get_args(hint) if option is not types.NoneType)
-    return hint
+def require_broker(mesh: MeshSettings, process: str) -> None:
+    """Raises `SettingsError` where the bus is inside of a process that has no other part."""
+    if is_embedded(mesh.bus_url.reveal()):
+        raise SettingsError([f"{MESH_PREFIX}BUS_URL: is required: nobody reaches {process} alone on {EMBEDDED}"])

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+ASKING = (signal.SIGTERM, signal.SIGINT)
 
 
-async def stop_requested() -> None:
-    """Returns at the first SIGTERM or SIGINT; a second one ends the process at once."""
+@contextmanager
+def stop_signals() -> Iterator[asyncio.Event]:
+    """An event that the first SIGTERM or SIGINT sets; a second one ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -15,6 +20,16 @@ async def stop_requested() -> None:
         stop.set()
         loop.remove_signal_handler(signum)
 
-    for signum in (signal.SIGTERM, signal.SIGINT):
+    for signum in ASKING:
         loop.add_signal_handler(signum, ask_to_stop, signum)
-    await stop.wait()
+    try:
+        yield stop
+    finally:
+        for signum in ASKING:
+            loop.remove_signal_handler(signum)
+
+
+async def stop_requested() -> None:
+    """Returns at the first SIGTERM or SIGINT; from then on a second one ends the process at once."""
+    with stop_signals() as stop:
+        await stop.wait()

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
-
-NEARLY = 0.81
-"""From how alike on one word is taken for another, misspelt."""
 
 EMBEDDED = "memory:"
 """The url of what lives in this process: the bus, the outbox, the cache."""
@@ -39,21 +35,14 @@ MESH_PREFIX = "BOUQUET_"
 GATEWAY_PREFIX = "BOUQUET_GATEWAY_"
 
 MESH_WORDS = ("BUS", "LOG")
-"""What the mesh's own settings begin with, after its prefix."""
-PART_WORDS = ("GATEWAY", "REGISTRY", "WORKER", "CASEBOOK")
-"""And those of parts that are no provider's worker."""
+"""The first word of each of the mesh's own settings, after the prefix."""
+RESERVED_WORDS = (*MESH_WORDS, "GATEWAY", "REGISTRY", "WORKER", "CASEBOOK")
+"""First words, after the mesh's prefix, of settings that are no provider's: no provider's name begins with one."""
 
 
 def queue_of(provider: str) -> str:
     """The one queue that a provider's workers consume and a gateway publishes to."""
     return QUEUE_PREFIX + provider
-
-
-def word_of_ours(name: str) -> str:
-    """Which of `MESH_WORDS` and `PART_WORDS` the name of a variable or a provider begins with, or nearly does: no
-    provider is called like that. `GATWAY_PORT` is a slip, not a provider's port. Empty for all others."""
-    word = name.upper().partition("_")[0]
-    return next(iter(get_close_matches(word, MESH_WORDS + PART_WORDS, 1, NEARLY)), "")
 
 
 def worker_prefix(provider: str) -> str:

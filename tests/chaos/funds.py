@@ -16,9 +16,10 @@ from aiohttp.typedefs import Middleware
 
 from bouquet_cnaf.simulator import simulator as cnaf
 from bouquet_dss.simulator import simulator as dss
+from bouquet_mesh.listen import listening
 from bouquet_mesh.signals import stop_requested
 from bouquet_msa.simulator import simulator as msa
-from bouquet_worker.simulate import Fault, listening, misbehave
+from bouquet_worker.simulate import Fault, misbehave
 from tests.whole.mesh import HOST
 
 SIMULATORS = {"cnaf": cnaf, "msa": msa, "dss": dss}

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from joserfc.jwk import RSAKey
 from msgspec import Struct
 
-from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.start.serve import checked
-from bouquet_mesh.settings import SettingsError, load, load_mesh
-from bouquet_proto.names import GATEWAY_PREFIX, WORKERS
+from bouquet_gateway.start import serve
+from bouquet_mesh.process import read_process
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import Reader
+from bouquet_proto.names import WORKERS
+from bouquet_registry.signing import new_key, verification_keys
 from bouquet_registry.worker import registry
-from bouquet_worker.run import PROCESS_PREFIX, ProcessSettings
+from bouquet_worker import run
 from tests.deploy.manifests import Manifest, Pod, of_kind
 
 OURS = "registry.example.org/bouquet-"
 SIMULATORS = "simulators"
-ANY_SECRET = "redis://" + 32 * "x"
-"""Of a form that every other setting takes."""
-SECRETS = {"BOUQUET_BUS_URL_FILE": "amqp://broker/bouquet"}
 
 
 class Mounted(Struct, frozen=True):
@@ -68,33 +69,38 @@ def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]
 
 
 def trouble_with(program: str, provider: str, variables: Mapping[str, str], folder: Path) -> list[str]:
-    """What the process would say and end. The files of its secrets are put into `folder`."""
-    environ = dict(variables)
-    for name in filter(lambda name: name.endswith("_FILE"), variables):
-        file = folder / name
-        file.write_text(SECRETS.get(name, ANY_SECRET))
-        environ[name] = str(file)
-    problems: list[str] = []
-    for loading in _loads(program, provider, environ):
-        try:
-            loading()
-        except SettingsError as error:
-            problems += error.problems
-    return problems
-
-
-def _loads(program: str, provider: str, environ: Mapping[str, str]) -> list[Callable[[], object]]:
-    def mesh() -> object:
-        return load_mesh(environ)
-
+    """What the process would say of its settings, and end. Its secrets are written to `folder`."""
+    environ = {name: _file(name, folder) if name.endswith("_FILE") else value for name, value in variables.items()}
+    reader = Reader(environ)
     match program:
         case "simulators":
             return []
         case "gateway":
-            return [mesh, lambda: checked(load(GatewaySettings, environ, GATEWAY_PREFIX))]
+            read_process(reader, serve.read)
         case "registry":
-            return [mesh, lambda: registry.settings(environ)]
+            read_process(reader, lambda own, _: registry.read(own))
         case _:
             [worker] = (entry.load() for entry in entry_points(group=WORKERS) if entry.name == provider)
-            process = load(ProcessSettings, environ, PROCESS_PREFIX)
-            return [mesh, lambda: process, lambda: worker.settings(environ)]
+            read_process(reader, partial(run.read, worker))
+    return reader.problems
+
+
+def _file(variable: str, folder: Path) -> str:
+    """Where a secret of the form that `variable` asks for stands."""
+    file = folder / variable
+    name = variable.removesuffix("_FILE")
+    file.write_text(next((text for end, text in _secrets().items() if name.endswith(end)), f"1:{32 * 'x'}"))
+    return str(file)
+
+
+@cache
+def _secrets() -> Mapping[str, str]:
+    """By the end of a variable's name; a name and 32 letters do for all others."""
+    return {
+        "BUS_URL": "amqps://user:password@broker/mesh",
+        "CACHE_URL": "rediss://cache",
+        "DATABASE_URL": "postgresql://user:password@database/registry",
+        "TOKEN_KEYS": verification_keys(Secret(new_key("1"))),
+        "CLIENTS": '{"quotient_familial": {"id": "id", "secret": "secret"}}',
+        "PRIVATE_KEYS": RSAKey.generate_key(2048).as_pem(private=True).decode(),
+    }

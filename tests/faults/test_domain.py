@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bouquet_worker.simulate import RECEIVED, listening
+from bouquet_mesh.listen import listening
+from bouquet_worker.simulate import RECEIVED
 from tests.mesh.buses import Stopwatch, until
 from tests.support.redis import RedisServer
 from tests.whole.door import Door, Params

@@ -16,8 +16,9 @@ from bouquet_cnaf.simulator import simulator
 from bouquet_cnaf.worker import worker as cnaf
 from bouquet_mesh.bus.api import Bus
 from bouquet_mesh.bus.memory import MemoryBus
+from bouquet_mesh.listen import listening
 from bouquet_proto.messages import Failed, Found, Lookup, Reply
-from bouquet_worker.simulate import CLOCK, listening
+from bouquet_worker.simulate import CLOCK
 from bouquet_worker.testing import cases_in
 from bouquet_worker.testing.workbench import TODAY, impatient, lookup_of
 from tests.mesh.buses import FOUND, PROVIDER, connected, find, lookup, serving, until_answered

@@ -14,7 +14,6 @@ from bouquet_gateway.http.app import Parts, make_app
 from bouquet_gateway.http.server import serving
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.start.build import opened
-from bouquet_gateway.start.serve import checked
 from bouquet_mesh.bus.api import Bus
 from bouquet_proto.messages import Describe, Found, Lookup, Reply, Request, encode
 from bouquet_proto.offer import Authority, Offer
@@ -74,7 +73,7 @@ async def town(bus: Bus, *funds: Fund, concurrency: int = 100, **settings: Any) 
     async with AsyncExitStack() as stack:
         for fund in funds:
             await stack.enter_async_context(bus.serve(fund.provider, fund, concurrency=concurrency, drain_s=0.1))
-        gateway = await stack.enter_async_context(opened(checked(GatewaySettings(**own | settings)), bus))
+        gateway = await stack.enter_async_context(opened(GatewaySettings(**own | settings), bus))
         port = await stack.enter_async_context(serving(make_app(gateway), HOST, 0))
         client = await stack.enter_async_context(door(f"http://{HOST}:{port}"))
         client.token = token("acme_dossier", "acme_age")

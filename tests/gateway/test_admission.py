@@ -12,13 +12,12 @@ import pytest
 from prometheus_client import REGISTRY
 
 from bouquet_gateway.load.admission import ALWAYS_OPEN
-from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.start.serve import checked
+from bouquet_gateway.settings import read_settings
 from bouquet_mesh.bus.memory import MemoryBus
-from bouquet_mesh.settings import SettingsError
+from bouquet_mesh.settings import SettingsError, read_all
 from tests.gateway.funds import Fund, of, town
 from tests.mesh.buses import Stopwatch, until
-from tests.whole.door import TOKEN_KEY, Answer, Door
+from tests.whole.door import Answer, Door
 
 MOST = 3
 
@@ -126,4 +125,4 @@ async def test_many_refusals_are_one_line_of_log(client: Door, fund: Fund, caplo
 
 def test_a_provider_s_share_that_is_more_than_all_there_is_is_a_wrong_setting() -> None:
     with pytest.raises(SettingsError, match="MAX_CALLS_PER_PROVIDER"):
-        checked(GatewaySettings(token_key=TOKEN_KEY, max_requests=10, max_calls_per_provider=11))
+        read_all({"BOUQUET_GATEWAY_MAX_REQUESTS": "10", "BOUQUET_GATEWAY_MAX_CALLS_PER_PROVIDER": "11"}, read_settings)

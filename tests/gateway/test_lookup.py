@@ -12,11 +12,10 @@ from msgspec import Raw
 
 from bouquet_gateway.http.app import make_app
 from bouquet_gateway.http.server import serving
-from bouquet_gateway.settings import GatewaySettings
+from bouquet_gateway.settings import GatewaySettings, read_settings
 from bouquet_gateway.start.build import opened
-from bouquet_gateway.start.serve import checked
 from bouquet_mesh.bus.memory import MemoryBus
-from bouquet_mesh.settings import SettingsError
+from bouquet_mesh.settings import SettingsError, read_all
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import (
     Describe,
@@ -141,4 +140,4 @@ async def test_a_resource_that_is_no_object_is_passed_to_nobody(
 
 def test_a_hedge_that_could_never_come_is_a_wrong_setting() -> None:
     with pytest.raises(SettingsError, match="HEDGE_AFTER_S"):
-        checked(GatewaySettings(token_key=TOKEN_KEY, deadline_s=2.0, hedge_after_s=2.0))
+        read_all({"BOUQUET_GATEWAY_DEADLINE_S": "2", "BOUQUET_GATEWAY_HEDGE_AFTER_S": "2"}, read_settings)

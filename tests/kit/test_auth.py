@@ -10,13 +10,13 @@ from typing import TypeAlias
 import pytest
 from aiohttp import web
 
+from bouquet_mesh.listen import listening
 from bouquet_mesh.secret import Secret
 from bouquet_proto.deadline import Deadline
 from bouquet_worker import Upstream, UpstreamClient, auth
 from bouquet_worker.auth import ApiKey, Bearer, ClientCredentials
 from bouquet_worker.deadline import HOMEWARD_S, within
 from bouquet_worker.errors import UpstreamError
-from bouquet_worker.simulate import listening
 from tests.support.spans import recorded, text_of
 from tests.support.upstreams import opened
 

@@ -10,9 +10,10 @@ from aiohttp import web
 from yarl import URL
 
 from bouquet_mesh.bus.open import open_bus
+from bouquet_mesh.listen import listening
 from bouquet_msa.simulator import simulator
 from bouquet_msa.worker import worker
-from bouquet_worker.simulate import RECEIVED, listening
+from bouquet_worker.simulate import RECEIVED
 from tests.attacks.broker import guard
 from tests.support.daemon import free_port
 from tests.support.doctor import Report, report_of

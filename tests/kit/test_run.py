@@ -13,9 +13,9 @@ import pytest
 
 from bouquet_cnaf.simulator import simulator
 from bouquet_mesh.bus.open import open_bus
+from bouquet_mesh.listen import listening
 from bouquet_proto.messages import Found
 from bouquet_worker.__main__ import main
-from bouquet_worker.simulate import listening
 from bouquet_worker.testing import cases_in
 from bouquet_worker.testing.workbench import TODAY, Front, Held, lookup_of, simulating
 from tests.kit.programs import ended, output_of, started, status_of, until_status
@@ -66,7 +66,8 @@ async def test_a_worker_that_is_told_to_stop_does(on_broker: Mapping[str, str], 
 
 async def test_a_worker_without_a_broker_is_alive_and_not_ready(settings: Mapping[str, str], tmp_path: Path) -> None:
     port = free_port()
-    environ = {**settings, **health_at(port), "BOUQUET_BUS_URL": f"amqp://guest:guest@127.0.0.1:{free_port()}/"}
+    broker = f"amqp://guest:guest@127.0.0.1:{free_port()}/"
+    environ = {**settings, **health_at(port), "BOUQUET_BUS_URL": broker, "BOUQUET_VERSION": "3"}
     with started(tmp_path / "log", environ, "bouquet_worker", "run", "cnaf") as process:
         await until_status(f"http://127.0.0.1:{port}/livez", 200)
         assert await status_of(f"http://127.0.0.1:{port}/readyz") == 503
@@ -76,6 +77,7 @@ async def test_a_worker_without_a_broker_is_alive_and_not_ready(settings: Mappin
 
 async def test_every_wrong_setting_is_named_and_no_value(settings: Mapping[str, str], tmp_path: Path) -> None:
     wrong = {
+        "BOUQUET_BUS_URL": "localhost",
         "BOUQUET_LOG_LEVEL": "loudly",
         "BOUQUET_WORKER_HEALTH_PORT": "eighty",
         "BOUQUET_WORKER_HEALTH_PROT": "8081",
@@ -101,7 +103,11 @@ async def test_a_bus_that_nobody_knows_is_a_wrong_setting(settings: Mapping[str,
 @pytest.mark.parametrize(
     ("variable", "told"),
     [
-        ("BOUQUET_BUS_URI", "BOUQUET_BUS_URI: unknown setting; is it BOUQUET_BUS_URL?"),
+        (
+            "BOUQUET_BUS_URI",
+            "BOUQUET_BUS_URI: unknown setting; is it BOUQUET_BUS_URL?\n"
+            "BOUQUET_BUS_URL: is required: nobody reaches a worker alone on memory:",
+        ),
         ("BOUQUET_BROKER_URL", "BOUQUET_BUS_URL: is required: nobody reaches a worker alone on memory:"),
     ],
 )

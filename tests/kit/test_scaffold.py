@@ -121,11 +121,15 @@ def test_the_image_and_the_overlay_are_of_one_name(acme: Path) -> None:
         ("a" * 31, "30 at most"),
         ("gateway", "another meaning"),
         ("bus", "another meaning"),
+        ("log_keeper", "another meaning"),
         ("hub", "is installed"),
         ("cnaf", "is installed"),
         ("cnaf_soap", "mixed up with those of cnaf"),
         ("acme", ""),
         ("acme_bank_2", ""),
+        ("blog", ""),
+        ("busy", ""),
+        ("works", ""),
     ],
 )
 def test_a_name_is_free_and_in_snake_case(name: str, objection: str) -> None:
@@ -201,6 +205,7 @@ async def test_a_gateway_that_runs_serves_it_as_soon_as_it_is_there(mesh: Mesh, 
         started(mesh.folder / "simulators.log", installed, "bouquet_worker", "simulators", "--port", port),
         started(mesh.folder / "acme.log", own, "bouquet_worker", "run", "acme"),
     ):
+        await until_status(f"http://127.0.0.1:{port}/readyz", 200)
         await until_status(f"http://127.0.0.1:{health}/readyz", 200)
         await until_status(f"{mesh.url}/readyz", 200)
         assert await mesh.get(ROUTE, **QUESTION) == (

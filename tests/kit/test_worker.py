@@ -17,6 +17,7 @@ from aiohttp import web
 from msgspec import Struct, structs
 
 from bouquet_mesh.bus.memory import MemoryBus
+from bouquet_mesh.listen import listening
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto.deadline import Deadline
@@ -35,7 +36,6 @@ from bouquet_worker import (
     WorkerSettings,
     paris_today,
 )
-from bouquet_worker.simulate import listening
 from tests.support.web import raw_server, say_nothing
 
 TODAY = date(2026, 4, 15)

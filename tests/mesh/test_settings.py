@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from bouquet_mesh.listen import can_listen
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl
-from bouquet_mesh.settings import SettingsError, load, load_mesh, removed_in
+from bouquet_mesh.settings import MeshSettings, Port, Reader, SettingsError, load, read_all, read_mesh
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -26,6 +26,10 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 NEEDED = {"X_BASE_URL": "https://caf.example", "X_CLIENT_SECRET": "hunter2"}
+
+
+def load_mesh(environ: dict[str, str]) -> MeshSettings:
+    return read_all(environ, read_mesh)
 
 
 def problems_of(environ: dict[str, str]) -> list[str]:
@@ -116,12 +120,8 @@ def test_without_a_broker_the_bus_is_in_memory() -> None:
     ("variable", "problem"),
     [
         ("BOUQUET_BUS_URI", "unknown setting; is it BOUQUET_BUS_URL?"),
-        ("BOUQUET_BUSURL", "unknown setting; is it BOUQUET_BUS_URL?"),
-        ("BOUQUET_LOGS_LEVEL", "unknown setting; is it BOUQUET_LOG_LEVEL?"),
+        ("BOUQUET_LOG_LEVELS", "unknown setting; is it BOUQUET_LOG_LEVEL?"),
         ("BOUQUET_LOG_FORMAT", "unknown setting"),
-        ("BOUQUET_GATWAY_PORT", "unknown setting"),
-        ("BOUQUET_REGISTERY_PORT", "unknown setting"),
-        ("BOUQUET_DEBUG", "unknown setting"),
     ],
 )
 def test_a_slip_in_a_variable_of_the_mesh_is_no_silent_default(variable: str, problem: str) -> None:
@@ -192,6 +192,97 @@ def test_a_bus_of_two_addresses_is_refused_beside_what_else_is_wrong() -> None:
     ]
 
 
+@pytest.mark.parametrize("variable", ["BOUQUET_VERSION", "BOUQUET_GATWAY_PORT", "BOUQUET_BUST_URL", "BOUQUET_BLOG_KEY"])
+def test_a_variable_of_somebody_else_stops_nobody(variable: str) -> None:
+    load_mesh({variable: "3"})
+
+
+@pytest.mark.parametrize("url", ["localhost", "localhost:5672", "redis://broker", "amqp:/broker"])
+def test_a_bus_that_is_neither_memory_nor_a_broker_s_is_a_wrong_setting(url: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_mesh({"BOUQUET_BUS_URL": url})
+    assert caught.value.problems == ["BOUQUET_BUS_URL: must be memory: or amqp(s)://…"]
+
+
+@pytest.mark.parametrize("url", ["memory:", "amqp://broker", "amqps://user:secret@broker:5671/mesh?cafile=ca.pem"])
+def test_a_bus_is_memory_or_a_broker_s(url: str) -> None:
+    assert load_mesh({"BOUQUET_BUS_URL": url}).bus_url.reveal() == url
+
+
+# Several structs, checked whole
+
+
+class Range(Struct, frozen=True, kw_only=True):
+    low: int
+    high: int = 9
+    step: int = 1
+
+    @property
+    def is_empty(self) -> bool:
+        return self.low > self.high
+
+
+def order(settings: Range) -> None:
+    if settings.is_empty:
+        raise SettingsError(["X_LOW: must not be above X_HIGH"])
+
+
+def positive(settings: Range) -> None:
+    if settings.step < 1:
+        raise SettingsError(["X_STEP: must be 1 or more"])
+
+
+def problems_of_range(environ: dict[str, str]) -> list[str]:
+    reader = Reader(environ)
+    reader.read(Range, "X_", order, positive)
+    return reader.problems
+
+
+def test_every_check_tells_what_is_wrong() -> None:
+    environ = {"X_LOW": "10", "X_STEP": "0"}
+    assert problems_of_range(environ) == ["X_LOW: must not be above X_HIGH", "X_STEP: must be 1 or more"]
+
+
+@pytest.mark.parametrize("low", [{"X_LOW": "few"}, {}])
+def test_a_check_is_given_up_where_it_needs_what_could_not_be_read_and_the_others_are_made(low: dict[str, str]) -> None:
+    problems = problems_of_range({"X_STEP": "0"} | low)
+    assert [problem.partition(":")[0] for problem in problems] == ["X_LOW", "X_STEP"]
+
+
+def test_a_problem_that_two_checks_find_is_told_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_all({"X_LOW": "10"}, lambda reader: reader.read(Range, "X_", order, order))
+    assert str(caught.value) == "X_LOW: must not be above X_HIGH"
+
+
+def test_what_is_wrong_with_several_structs_is_told_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_all({"X_LOW": "few", "Y_PORT": "70000"}, lambda reader: (reader.read(Range, "X_"), listens(reader)))
+    assert caught.value.problems == ["X_LOW: must be a whole number", "Y_PORT: must be a port, 0 to 65535"]
+
+
+def listens(reader: Reader) -> Listening:
+    return reader.read(Listening, "Y_")
+
+
+# Settings that have been removed
+
+
+@pytest.mark.parametrize("variable", ["X_TURN_S", "X_TURN_S_FILE"])
+def test_a_removed_setting_has_no_effect_and_is_no_problem(variable: str) -> None:
+    reader = Reader({variable: "hunter2", "X_LOW": "1"})
+    settings = reader.read(Range, "X_", removed=("TURN_S",))
+    reader.close()
+    assert reader.without_effect == [variable]
+    assert settings == Range(low=1)
+
+
+def test_another_unknown_setting_is_a_problem_still() -> None:
+    reader = Reader({"X_TURN": "1", "X_LOW": "1"})
+    reader.read(Range, "X_", removed=("TURN_S",))
+    assert reader.problems == ["X_TURN: unknown setting"]
+
+
 LINKS = {
     "X_SERVICE_HOST": "10.96.3.4",
     "X_SERVICE_PORT": "80",
@@ -206,7 +297,7 @@ LINKS = {
 
 
 class Listening(Struct, frozen=True):
-    port: int = 8000
+    port: Port = 8000
 
 
 def test_what_kubernetes_tells_of_services_is_no_setting() -> None:
@@ -216,7 +307,7 @@ def test_what_kubernetes_tells_of_services_is_no_setting() -> None:
 
 
 def test_but_a_port_of_another_form_is_a_problem() -> None:
-    with pytest.raises(SettingsError, match="X_PORT: must be a whole number"):
+    with pytest.raises(SettingsError, match="X_PORT: must be a port, 0 to 65535"):
         load(Listening, {"X_PORT": "10.96.3.4:80"}, "X_")
 
 
@@ -255,13 +346,3 @@ def test_a_secret_does_not_print() -> None:
 def test_a_port_beyond_the_last_is_not_taken_for_another(port: int) -> None:
     with pytest.raises(SettingsError, match="ports end at 65535"), can_listen("127.0.0.1", port):
         pass
-
-
-def test_a_setting_that_was_removed_in_this_release_is_no_error_and_is_told() -> None:
-    environ = {"BOUQUET_GATEWAY_REGIME_STRATEGY": "sequential"}
-
-    class Own(Struct, frozen=True, kw_only=True):
-        port: int = 8000
-
-    assert load(Own, environ, "BOUQUET_GATEWAY_").port == 8000
-    assert removed_in(environ) == ["BOUQUET_GATEWAY_REGIME_STRATEGY"]

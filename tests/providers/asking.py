@@ -15,9 +15,10 @@ import pytest
 from aiohttp import web
 
 from bouquet_mesh.bus.memory import MemoryBus
+from bouquet_mesh.listen import listening
 from bouquet_proto.identity import Identite, Identity
 from bouquet_proto.messages import Caller, Found, Lookup, Parameter, Reply
-from bouquet_worker.simulate import CLOCK, RECEIVED, Received, Simulator, listening
+from bouquet_worker.simulate import CLOCK, RECEIVED, Received, Simulator
 from bouquet_worker.worker import Worker
 
 TODAY = date(2026, 4, 15)

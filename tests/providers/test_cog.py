@@ -15,10 +15,10 @@ from bouquet_cog.communes import Communes
 from bouquet_cog.insee import Getter, InseeCommunes
 from bouquet_cog.naming import choose, normalised
 from bouquet_cog.source import COG_LOOKUPS, CommuneSource
+from bouquet_mesh.listen import listening
 from bouquet_worker import Upstream
 from bouquet_worker.answer import Answer
 from bouquet_worker.errors import UpstreamError
-from bouquet_worker.simulate import listening
 from tests.support.upstreams import opened
 
 

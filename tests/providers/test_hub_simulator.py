@@ -11,9 +11,10 @@ from aiohttp import ClientSession, encode_basic_auth
 from bouquet_cnaf.simulator import simulator as cnaf
 from bouquet_hub.personas import CAF, MSA, PERSONAS, Persona, Said, Who, said_of_personas, staged
 from bouquet_hub.simulator import CLIENT_SECRET, SCOPE, hub_app
+from bouquet_mesh.listen import listening
 from bouquet_msa.simulator import simulator as msa
 from bouquet_proto.rules.civil_status import NAME
-from bouquet_worker.simulate import Fault, listening, on_one_port
+from bouquet_worker.simulate import Fault, on_one_port
 from bouquet_worker.worker import paris_today
 
 ASKED = {

@@ -16,13 +16,14 @@ from bouquet_men.contract import NOT_ENROLLED, UNKNOWN_PUPIL, V3, V5
 from bouquet_men.personas import AGRICOLE, COLLEGE, ECOLE, LYCEE, PERSONAS, Persona, key_of
 from bouquet_men.simulator import CLIENT_ID, CLIENT_SECRET, DESK, SAID, simulator
 from bouquet_men.worker import worker
+from bouquet_mesh.listen import listening
 from bouquet_proto.failures import PERIMETER
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, Found, NotFound, Reply
 from bouquet_proto.query import parse_query
 from bouquet_proto.rules import Refusals, apply
 from bouquet_proto.rules.civil_status import NAME
-from bouquet_worker.simulate import Fault, Received, listening
+from bouquet_worker.simulate import Fault, Received
 from tests.providers.asking import RECIPIENT, TODAY, Asked, asking, data_of, identite
 from tests.support.openapi import REFERENCE, assert_official, upstream_sample
 

@@ -16,7 +16,10 @@ LOADED = "import sys, {modules}; print(*sys.modules)"
         ("bouquet_gateway.__main__", {"redis", "aiocache", "opentelemetry.exporter", "bouquet_gateway.doctor"}),
         ("bouquet_proto", {"bouquet_mesh", "aiohttp", "prometheus_client", "opentelemetry", "aio_pika"}),
         ("bouquet_worker", {"aiohttp", "uvloop", "aio_pika", "cryptography"}),
-        ("bouquet_worker.__main__, bouquet_cnaf.worker", {"lxml", "cryptography", "opentelemetry.exporter"}),
+        (
+            "bouquet_worker.__main__, bouquet_cnaf.worker",
+            {"lxml", "cryptography", "opentelemetry.exporter", "bouquet_worker.simulate", "bouquet_cnaf.simulator"},
+        ),
         ("bouquet_casebook.commands", {"yaml", "jsonschema", "aiohttp"}),
         ("bouquet_registry.__main__", {"alembic", "redis", "opentelemetry.exporter"}),
     ],

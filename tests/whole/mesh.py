@@ -19,11 +19,12 @@ from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.start.build import opened
 from bouquet_mesh.bus.api import Bus
 from bouquet_mesh.bus.open import open_bus
+from bouquet_mesh.listen import listening
 from bouquet_mesh.outbox.api import Outbox
 from bouquet_msa.simulator import simulator as msa_simulator
 from bouquet_msa.worker import worker as msa
 from bouquet_proto.names import worker_prefix
-from bouquet_worker.simulate import CLOCK, RECEIVED, Received, Simulator, listening
+from bouquet_worker.simulate import CLOCK, RECEIVED, Received, Simulator
 from bouquet_worker.worker import Worker
 from tests.whole.door import TOKEN_KEY, Door, door
 

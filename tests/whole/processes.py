@@ -14,8 +14,9 @@ from typing import Any, TypeAlias
 
 from aiohttp import web
 
+from bouquet_mesh.listen import listening
 from bouquet_proto.names import EMBEDDED
-from bouquet_worker.simulate import RECEIVED, Received, listening
+from bouquet_worker.simulate import RECEIVED, Received
 from tests.mesh.buses import until
 from tests.whole.door import TOKEN_KEY, Door, door
 from tests.whole.mesh import HOST, PROVIDERS

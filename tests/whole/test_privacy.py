@@ -23,9 +23,9 @@ from bouquet_cnaf.personas import PERSONAS as FILES
 from bouquet_cnaf.personas import Dossier
 from bouquet_gateway.stores.cache_memory import MemoryCache
 from bouquet_hub.personas import PERSONAS, File
+from bouquet_mesh.listen import listening
 from bouquet_mesh.secret import Secret
 from bouquet_proto.access_record import Access
-from bouquet_worker.simulate import listening
 from tests.gateway.journals import journaled
 from tests.support.redis import RedisServer
 from tests.support.spans import recorded, text_of

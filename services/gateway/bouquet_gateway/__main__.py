@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import uvloop
 
 from bouquet_gateway.access import tokens
-from bouquet_gateway.settings import GatewaySettings
+from bouquet_gateway.settings import GatewaySettings, wants_several
 from bouquet_gateway.start import embedded
 from bouquet_gateway.start.serve import serve, serve_several
 from bouquet_mesh.settings import SettingsError, load
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if arguments.processes is not None:
         environ = {**environ, f"{GATEWAY_PREFIX}PROCESSES": str(arguments.processes)}
-    if not arguments.number and load(GatewaySettings, environ, GATEWAY_PREFIX).processes > 1:
+    if not arguments.number and wants_several(environ):
         return uvloop.run(serve_several(environ))
     uvloop.run(serve(environ, arguments.number))
     return 0

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hmac
 import re
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Struct
 
 from bouquet_gateway.access.addresses import Networks, networks_of
+from bouquet_gateway.access.tokens import Tokens, named_keys
 from bouquet_gateway.journal.keys import Keys, keys_of
+from bouquet_gateway.lookup.maintenance import parse_windows
 from bouquet_gateway.lookup.regime_plan import HedgeTiming
 from bouquet_gateway.offers.checks import Territories, territories
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl
-from bouquet_mesh.settings import SettingsError
+from bouquet_mesh.settings import LAST_PORT, Port, Reader, SettingsError
 from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX
 
 SHA256 = re.compile(r"[\da-fA-F]{64}", re.ASCII)
@@ -40,7 +44,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or CIDR ranges of our own proxies: whose `X-Forwarded-For` is believed."""
     host: str = "127.0.0.1"
-    port: int = 8000
+    port: Port = 8000
     processes: int = 1
     """On one port, each a gateway of its own; also `serve --processes`. Several need a broker. Whatever is said here of
     one process is then of each. Process n tells its own state and metrics at `port` + n, from 1 on."""
@@ -123,3 +127,92 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
 
     def hedge_timing(self) -> HedgeTiming:
         return HedgeTiming(after_s=self.hedge_after_s, grace_s=self.double_file_grace_s)
+
+
+Need: TypeAlias = tuple[str, Callable[[GatewaySettings], bool], str]
+"""A setting, whether it makes sense, and what it must be."""
+
+NEEDS: tuple[Need, ...] = (
+    (
+        "HEDGE_AFTER_S",
+        lambda settings: settings.hedge_after_s < settings.deadline_s,
+        f"must be shorter than {GATEWAY_PREFIX}DEADLINE_S",
+    ),
+    (
+        "MAX_CALLS_PER_PROVIDER",
+        lambda settings: 1 <= settings.max_calls_per_provider <= settings.max_requests,
+        f"must be between 1 and {GATEWAY_PREFIX}MAX_REQUESTS",
+    ),
+    ("KNOWN_TOKENS", lambda settings: settings.known_tokens >= 1, "must be 1 or more"),
+    ("PROCESSES", lambda settings: settings.processes >= 1, "must be 1 or more"),
+    (
+        "PORT",
+        lambda settings: settings.processes <= 1 or settings.port > 0,
+        "must be said, since several processes listen on it",
+    ),
+    (
+        "PORT",
+        lambda settings: settings.processes <= 1 or settings.port + settings.processes <= LAST_PORT,
+        f"leaves no port for each process after it: ports end at {LAST_PORT}",
+    ),
+)
+
+
+def _require(need: Need, settings: GatewaySettings) -> None:
+    name, makes_sense, must = need
+    if not makes_sense(settings):
+        raise SettingsError([f"{GATEWAY_PREFIX}{name}: {must}"])
+
+
+def _token_key(settings: GatewaySettings) -> None:
+    if settings.token_key or not settings.token_keys:
+        Tokens(settings.token_key)
+
+
+def _cache_key(settings: GatewaySettings) -> None:
+    if settings.token_keys:  # without any key, the token key alone is asked for
+        settings.cache_secret()
+
+
+def _cache_url(settings: GatewaySettings) -> None:
+    if settings.cache_url.reveal() != EMBEDDED:
+        # Imported here: a gateway without redis does not load its client.
+        from bouquet_gateway.stores.optional import open_redis
+
+        open_redis(settings.cache_url)
+
+
+def _journal_key(settings: GatewaySettings) -> None:
+    if settings.has_journal:
+        settings.pseudonyms()
+
+
+CHECKS: tuple[Callable[[GatewaySettings], object], ...] = (
+    *(partial(_require, need) for need in NEEDS),
+    _token_key,
+    lambda settings: named_keys(settings.token_keys),
+    _cache_key,
+    _cache_url,
+    _journal_key,
+    GatewaySettings.proxies,
+    GatewaySettings.exempt,
+    GatewaySettings.bounds,
+    lambda settings: parse_windows(settings.maintenance),
+)
+"""All that is made of the settings, each by itself, so that one wrong setting hides no other."""
+
+REMOVED = ("REGIME_STRATEGY",)
+"""Settings of the release before that have no effect any more: a process warns of each that is set. An entry is deleted
+one release after its setting."""
+
+
+def read_settings(reader: Reader) -> GatewaySettings:
+    """Reads the gateway's settings, and checks them whole."""
+    return reader.read(GatewaySettings, GATEWAY_PREFIX, *CHECKS, removed=REMOVED)
+
+
+def wants_several(environ: Mapping[str, str]) -> bool:
+    """Whether several processes are asked for. What is wrong with the settings is left for their start to say."""
+    reader = Reader(environ)
+    settings = read_settings(reader)
+    return reader.check(lambda: settings.processes > 1) or False

@@ -13,14 +13,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from bouquet_mesh.doctor import broker, files
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
 from bouquet_mesh.doctor.reach import reach
-from bouquet_mesh.settings import SettingsError, load_mesh
-from bouquet_mesh.tls.context import verified
+from bouquet_mesh.process import read_process
+from bouquet_mesh.settings import SettingsError, read_all
 from bouquet_proto.deadline import CLOCK_TOLERANCE_S
 from bouquet_proto.names import EMBEDDED
 from bouquet_proto.registry_messages import PROVIDER
-from bouquet_registry.journal.people import keys_of
 from bouquet_registry.settings import RegistrySettings
-from bouquet_registry.signing import Signer
 from bouquet_registry.store import PREFIX, Store, open_store
 from bouquet_registry.worker import registry
 
@@ -31,22 +29,18 @@ NTP = "set the clocks by NTP: deadlines and ends of tokens are wall-clock times"
 
 async def examine(environ: Mapping[str, str]) -> list[Finding]:
     """Raises `SettingsError`."""
-    bus_url = load_mesh(environ).bus_url
-    settings = registry.settings(environ)
+    mesh, settings = read_all(environ, lambda reader: read_process(reader, lambda own, _: registry.read(own)))
+    bus_url = mesh.bus_url
     findings = [_keys(settings), *await _database(settings)]
-    findings += await _broker(verified(bus_url, broker.SETTING))
+    findings += await _broker(bus_url.reveal())
     findings += files.certificates(broker.SETTING, bus_url)
     findings.append(await _notices(settings))
     return findings
 
 
 def _keys(settings: RegistrySettings) -> Finding:
-    """Those that cannot be used are wrong settings."""
-    if settings.journal_keys:
-        keys_of(settings.journal_keys)
     if not settings.signing_key:
         return unknown("settings", f"whole; no {PREFIX}SIGNING_KEY: this process issues no token")
-    Signer(settings.signing_key)
     return well("settings", "whole; the signing key can be used")
 
 

@@ -1,4 +1,4 @@
-"""The registry as a process: settings → logs, traces → database → bus → webhooks and health; the reverse at SIGTERM.
+"""The registry as a process: database → webhooks and health → bus, until SIGTERM.
 
 The journal's worker is a part of it, or a process of its own.
 """
@@ -6,21 +6,14 @@ The journal's worker is a part of it, or a process of its own.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TypeAlias
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from bouquet_mesh.bus.open import open_bus
-from bouquet_mesh.gc_tuning import spare_the_started
-from bouquet_mesh.listen import can_listen
-from bouquet_mesh.loop_lag import watched_loop
-from bouquet_mesh.observe import logs, spans
-from bouquet_mesh.observe.metrics import READY, exposition
-from bouquet_mesh.outbox.open import open_outbox
-from bouquet_mesh.settings import MeshSettings, load_mesh
-from bouquet_mesh.signals import stop_requested
+from bouquet_mesh.process import NO_CONSUMER, Process, run_process
+from bouquet_mesh.settings import MeshSettings, Reader, require_broker
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store, open_store
@@ -33,86 +26,64 @@ SERVICE = "bouquet-registry"
 JOURNAL_SERVICE = "bouquet-registry-journal"
 MAX_BODY_BYTES = 1024 * 1024
 
-Ready: TypeAlias = Callable[[], bool]
-
 
 async def serve(environ: Mapping[str, str]) -> None:
     """Answers gateways and DataPass; writes the journal unless told not to. Raises `SettingsError`."""
-    async with _started(SERVICE, environ) as (stack, mesh, settings, store):
-        bus = await stack.enter_async_context(open_bus(mesh.bus_url.reveal(), SERVICE))
-        serving = await stack.enter_async_context(answering(bus, store, settings))
-        ready: list[Ready] = [lambda: serving.consuming]
-        if settings.journal:
-            ready.append(await stack.enter_async_context(_journal(mesh, store)))
-        webhooks = Webhooks(store, settings.datapass_secret, settings.datapass_window_s)
-        port = await stack.enter_async_context(_listening(make_app(SERVICE, ready, webhooks.routes()), settings))
-        spare_the_started()
-        log.info("registry started", extra={"port": port, "webhooks": bool(settings.datapass_secret)})
-        await stop_requested()
-        log.info("registry stopping")
+    await run_process(SERVICE, environ, lambda reader, _: registry.read(reader), _answering)
 
 
 async def serve_journal(environ: Mapping[str, str]) -> None:
     """Writes the journal, and nothing else. Raises `SettingsError`."""
-    async with _started(JOURNAL_SERVICE, environ) as (stack, mesh, settings, store):
-        ready = await stack.enter_async_context(_journal(mesh, store))
-        port = await stack.enter_async_context(_listening(make_app(JOURNAL_SERVICE, [ready]), settings))
-        spare_the_started()
+    await run_process(JOURNAL_SERVICE, environ, _read_journal, _writing)
+
+
+def _read_journal(reader: Reader, mesh: MeshSettings) -> RegistrySettings:
+    reader.check(require_broker, mesh, "a journal's writer")
+    return registry.read(reader)
+
+
+@asynccontextmanager
+async def _answering(process: Process, settings: RegistrySettings) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings.database_url))
+        webhooks = Webhooks(store, settings.datapass_secret, settings.datapass_window_s)
+        port = await stack.enter_async_context(_listening(process, settings, webhooks.routes()))
+        bus = await stack.enter_async_context(process.bus())
+        serving = await stack.enter_async_context(answering(bus, store, settings))
+        if settings.journal:
+            await stack.enter_async_context(_journal(process, store))
+        process.ready_when(lambda: {} if serving.consuming else NO_CONSUMER)
+        log.info("registry started", extra={"port": port, "webhooks": bool(settings.datapass_secret)})
+        yield
+        log.info("registry stopping")
+
+
+@asynccontextmanager
+async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterator[None]:
+    async with (
+        open_store(settings.database_url) as store,
+        _listening(process, settings) as port,
+        _journal(process, store),
+    ):
         log.info("journal started", extra={"port": port})
-        await stop_requested()
+        yield
         log.info("journal stopping")
 
 
-Started: TypeAlias = tuple[AsyncExitStack, MeshSettings, RegistrySettings, Store]
+@asynccontextmanager
+async def _journal(process: Process, store: Store) -> AsyncIterator[None]:
+    async with process.outbox(JOURNAL_SERVICE) as outbox, writing(outbox, store) as scribe:
+        process.ready_when(lambda: {} if scribe.writing else NO_CONSUMER)
+        yield
 
 
 @asynccontextmanager
-async def _started(service: str, environ: Mapping[str, str]) -> AsyncIterator[Started]:
-    """What every process of the registry begins with. What is put on the stack is closed before the database."""
-    mesh = load_mesh(environ)
-    settings = registry.settings(environ)
-    logs.configure_logs(service, mesh.log_level)
-    with spans.tracing(service, environ):
-        async with watched_loop(), open_store(settings.database_url) as store, AsyncExitStack() as stack:
-            yield stack, mesh, settings, store
-
-
-@asynccontextmanager
-async def _journal(mesh: MeshSettings, store: Store) -> AsyncIterator[Ready]:
-    async with open_outbox(mesh.bus_url.reveal(), JOURNAL_SERVICE) as outbox, writing(outbox, store) as scribe:
-        yield lambda: scribe.writing
-
-
-def make_app(service: str, ready: Sequence[Ready], routes: Iterable[web.RouteDef] = ()) -> web.Application:
-    def is_ready() -> bool:
-        return all(each() for each in ready)
-
-    async def livez(_: web.Request) -> web.Response:
-        return web.json_response({"status": "alive"})
-
-    async def readyz(_: web.Request) -> web.Response:
-        if is_ready():
-            return web.json_response({"status": "ready"})
-        return web.json_response({"status": "no consumer"}, status=503)
-
-    async def metrics(request: web.Request) -> web.Response:
-        body, content_type = exposition(request.headers.get("Accept", ""))
-        return web.Response(body=body, headers={"Content-Type": content_type})
-
-    READY.labels(service).set_function(is_ready)
+async def _listening(
+    process: Process, settings: RegistrySettings, routes: Iterable[web.RouteDef] = ()
+) -> AsyncIterator[int | None]:
+    """Gives the port. A webhook that has begun is obeyed, whether DataPass waits for the answer or not."""
     app = web.Application(client_max_size=MAX_BODY_BYTES)
-    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics), *routes])
-    return app
-
-
-@asynccontextmanager
-async def _listening(app: web.Application, settings: RegistrySettings) -> AsyncIterator[int]:
-    runner = web.AppRunner(app, access_log=None, auto_decompress=False)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, settings.host, settings.port)
-        with can_listen(settings.host, settings.port):
-            await site.start()
-        yield site.port
-    finally:
-        await runner.cleanup()
+    app.add_routes(routes)
+    host, port, drain_s = settings.host, settings.port, settings.drain_s
+    async with process.listening(app, host, port, drain_s=drain_s, ends_with_client=False) as url:
+        yield urlsplit(url).port

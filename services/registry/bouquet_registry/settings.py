@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl
+from bouquet_mesh.settings import Port
 
 
 class RegistrySettings(Struct, frozen=True, kw_only=True):
@@ -18,7 +19,7 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     concurrency: int = 50
     drain_s: float = 10.0
     host: str = "127.0.0.1"
-    port: int = 8010
+    port: Port = 8010
     """Where `serve` answers DataPass, `/livez`, `/readyz` and `/metrics`."""
     datapass_secret: Secret = Secret("")
     """Signs the webhooks of DataPass. Empty: none is believed."""

@@ -42,7 +42,7 @@ class Store:
 @asynccontextmanager
 async def open_store(url: Secret) -> AsyncIterator[Store]:
     """Raises `SettingsError` unless the tables are those of this version; an empty SQLite gets them."""
-    async with _engine(_url(url)) as engine:
+    async with _engine(url_of(url)) as engine:
         if engine.dialect.name == "sqlite" and await _is_empty(engine):
             await _upgrade(engine)
         async with engine.connect() as connection:
@@ -53,12 +53,13 @@ async def open_store(url: Secret) -> AsyncIterator[Store]:
 
 async def upgrade(url: Secret) -> str:
     """Brings the tables to this version, which it returns."""
-    async with _engine(_url(url)) as engine:
+    async with _engine(url_of(url)) as engine:
         await _upgrade(engine)
     return REVISION
 
 
-def _url(secret: Secret) -> URL:
+def url_of(secret: Secret) -> URL:
+    """The URL of a database, with the driver that it is opened by. Raises `SettingsError`."""
     try:
         url = make_url(secret.reveal())
         return url.set(drivername=DRIVERS[url.get_backend_name()])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from msgspec import Raw
@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bouquet_mesh.bus.api import Bus, Serving
 from bouquet_mesh.outbox.api import Outbox
-from bouquet_mesh.settings import load
+from bouquet_mesh.settings import Reader, read_all
 from bouquet_mesh.tasks import alongside
 from bouquet_proto.messages import Changes, Failed, Found, NotFound, Reply, Request, WhoIs, encode
 from bouquet_proto.offer import Offer
@@ -20,13 +20,22 @@ from bouquet_registry import changes
 from bouquet_registry.census import keep_counting
 from bouquet_registry.delivery import open_channel
 from bouquet_registry.desk import Clock, utc_now
+from bouquet_registry.journal.people import keys_of
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.notices import keep_noticing
 from bouquet_registry.settings import RegistrySettings
-from bouquet_registry.store import PREFIX, Store, open_store
+from bouquet_registry.signing import Signer
+from bouquet_registry.store import PREFIX, Store, open_store, url_of
 from bouquet_registry.uses import Uses
 
 log = logging.getLogger(__name__)
+
+CHECKS: tuple[Callable[[RegistrySettings], object], ...] = (
+    lambda settings: url_of(settings.database_url),
+    lambda settings: Signer(settings.signing_key) if settings.signing_key else None,
+    lambda settings: keys_of(settings.journal_keys) if settings.journal_keys else None,
+)
+"""What makes something of the settings before anything is open, each of its own ones."""
 
 
 class Service:
@@ -36,9 +45,13 @@ class Service:
         """It answers gateways, not the public."""
         return ()
 
+    def read(self, reader: Reader) -> RegistrySettings:
+        """Reads the registry's settings, and checks them whole."""
+        return reader.read(RegistrySettings, PREFIX, *CHECKS)
+
     def settings(self, environ: Mapping[str, str]) -> RegistrySettings:
-        """Raises `SettingsError`."""
-        return load(RegistrySettings, environ, PREFIX)
+        """Raises `SettingsError` with every wrong setting."""
+        return read_all(environ, self.read)
 
     @asynccontextmanager
     async def running(self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None) -> AsyncIterator[Serving]:

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
+from bouquet_mesh.listen import listening
 from bouquet_worker import Upstream, UpstreamClient
-from bouquet_worker.simulate import listening
 from tests.kit.upstream.fund import Fund
 from tests.support.upstreams import opened
 

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 from aiohttp import web
 
+from bouquet_mesh.listen import listening
 from bouquet_worker import Answer, Upstream, UpstreamClient, WorkerSettings
-from bouquet_worker.simulate import listening
 from tests.kit.upstream.fund import Fund, error_of
 from tests.support.upstreams import opened
 

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bouquet_gateway.access.tokens import Tokens, named_keys
+from bouquet_gateway.access.tokens import named_keys
 from bouquet_gateway.doctor import broker, disk, gateway, mesh, stores
-from bouquet_gateway.lookup.maintenance import parse_windows
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.start.serve import checked, with_providers
+from bouquet_gateway.start.serve import read
 from bouquet_mesh.doctor import files
 from bouquet_mesh.doctor.findings import Finding, unknown, well
-from bouquet_mesh.settings import load, load_mesh
-from bouquet_mesh.tls.context import verified
+from bouquet_mesh.process import read_process
+from bouquet_mesh.settings import read_all
 from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX
 
 
 async def examine(environ: Mapping[str, str], url: str = "") -> list[Finding]:
     """`url`: where a gateway of the deployment answers, which is asked what only it knows. Raises `SettingsError`."""
-    bus_url = load_mesh(environ).bus_url
-    settings = checked(load(GatewaySettings, environ, GATEWAY_PREFIX))
-    is_embedded = bus_url.reveal() == EMBEDDED
+    shared, own = read_all(environ, lambda reader: read_process(reader, read))
+    bus_url, settings = shared.bus_url, own.settings
     findings = [_keys(settings)]
-    if is_embedded:
+    if bus_url.reveal() == EMBEDDED:
         findings.append(unknown("broker", "memory: has none, the gateway hosts its workers itself"))
     else:
-        settings = with_providers(settings, ())
-        address = verified(bus_url, f"{MESH_PREFIX}BUS_URL")
+        address = bus_url.reveal()
         found, connected = await broker.examine(address, settings)
         findings += found
         if connected:
@@ -41,10 +38,5 @@ async def examine(environ: Mapping[str, str], url: str = "") -> list[Finding]:
 
 
 def _keys(settings: GatewaySettings) -> Finding:
-    """Those that cannot be used are wrong settings."""
-    named = named_keys(settings.token_keys)
-    Tokens(settings.token_key, named_keys=named)
-    settings.cache_secret()
-    parse_windows(settings.maintenance)
-    names = ", ".join(name for name, _ in named) or "none with a name"
+    names = ", ".join(name for name, _ in named_keys(settings.token_keys)) or "none with a name"
     return well("settings", f"whole; keys of tokens: {names}{', and one without' if settings.token_key else ''}")

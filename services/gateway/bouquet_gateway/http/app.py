@@ -9,12 +9,11 @@ from bouquet_gateway.access.authenticate import Authenticate
 from bouquet_gateway.http.endpoints import (
     OPENAPI,
     DocumentEndpoints,
-    HealthEndpoints,
     IntrospectionEndpoint,
     LookupEndpoint,
     PingEndpoints,
 )
-from bouquet_gateway.http.middlewares import Handler, observe, problems, recorded
+from bouquet_gateway.http.middlewares import observe, problems, recorded
 from bouquet_gateway.http.server import DOORKEEPER
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.load.admission import Turnstile
@@ -23,6 +22,7 @@ from bouquet_gateway.public.documents import Documents
 from bouquet_gateway.public.pings import Pings
 from bouquet_gateway.public.readiness import Readiness
 from bouquet_gateway.settings import GatewaySettings
+from bouquet_mesh import health
 
 
 class Parts(Struct, frozen=True, kw_only=True):
@@ -42,16 +42,14 @@ def make_app(parts: Parts) -> web.Application:
     turnstile = Turnstile(settings.max_requests, settings.turn_s)
     app = web.Application(middlewares=[turnstile.middleware, observe, recorded(parts.journal), problems])
     app[DOORKEEPER] = turnstile
-    health = HealthEndpoints(parts.readiness, parts.pings.measure)
     pings = PingEndpoints(parts.pings, settings.proxies())
     introspection = IntrospectionEndpoint(parts.authenticate, parts.journal, settings.deadline_s)
     documents = DocumentEndpoints(parts.documents)
     lookups = LookupEndpoint(parts.lookups, parts.documents, parts.journal)
     app.add_routes(
         [
-            web.get("/livez", health.livez),
-            web.get("/readyz", health.readyz),
-            web.get("/metrics", health.metrics if settings.processes == 1 else metrics_elsewhere(settings)),
+            *health.probes(parts.readiness.waiting),
+            health.metrics(parts.pings.measure) if settings.processes == 1 else metrics_elsewhere(settings),
             web.get("/api/ping", pings.gateway),
             web.get("/api/pings", pings.all),
             web.get("/api/{status}/ping", pings.one),
@@ -67,18 +65,15 @@ def make_app(parts: Parts) -> web.Application:
 def make_own_app(parts: Parts) -> web.Application:
     """What one of several processes tells of itself alone."""
     app = web.Application()
-    health = HealthEndpoints(parts.readiness, parts.pings.measure)
-    app.add_routes(
-        [web.get("/livez", health.livez), web.get("/readyz", health.readyz), web.get("/metrics", health.metrics)]
-    )
+    app.add_routes([*health.probes(parts.readiness.waiting), health.metrics(parts.pings.measure)])
     return app
 
 
-def metrics_elsewhere(settings: GatewaySettings) -> Handler:
+def metrics_elsewhere(settings: GatewaySettings) -> web.RouteDef:
     """On a port that several processes share: each request may reach another one, and sums of that would be wrong."""
     ports = f"{settings.port + 1} to {settings.port + settings.processes}"
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(status=404, text=f"Each process has its own metrics, at ports {ports}.\n")
 
-    return metrics
+    return web.get("/metrics", metrics)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from aiohttp import web
 
 from bouquet_gateway.access.addresses import Networks, is_in
@@ -16,8 +14,6 @@ from bouquet_gateway.lookup.answer import Lookups
 from bouquet_gateway.paths import READING, Envelope
 from bouquet_gateway.public.documents import Documents
 from bouquet_gateway.public.pings import Pings
-from bouquet_gateway.public.readiness import Readiness
-from bouquet_mesh.observe.metrics import exposition
 from bouquet_proto.deadline import Deadline
 
 OPENAPI: dict[str, Envelope | None] = {
@@ -116,24 +112,3 @@ class PingEndpoints:
         forwarded = request.headers.get("X-Forwarded-Proto", "")
         is_believed = forwarded in ("http", "https") and is_in(request.remote or "", self._trusted_proxies)
         return forwarded if is_believed else request.scheme
-
-
-class HealthEndpoints:
-    """For those that watch the process."""
-
-    def __init__(self, readiness: Readiness, measure: Callable[[], None]) -> None:
-        """`measure` writes into the metrics what is only known when asked."""
-        self._readiness = readiness
-        self._measure = measure
-
-    async def livez(self, _: web.Request) -> web.Response:
-        return json_of({"status": "alive"})
-
-    async def readyz(self, _: web.Request) -> web.Response:
-        waiting = self._readiness.lacking()
-        return json_of({"status": "waiting", "for": waiting}, 503) if waiting else json_of({"status": "ready"})
-
-    async def metrics(self, request: web.Request) -> web.Response:
-        self._measure()
-        body, content_type = exposition(request.headers.get("Accept", ""))
-        return web.Response(body=body, headers={"Content-Type": content_type})

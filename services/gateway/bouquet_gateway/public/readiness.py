@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bouquet_gateway.access.tokens import TokenSource
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.offers.discovery import Discovery
@@ -26,3 +28,8 @@ class Readiness:
             "journal": self._journal.is_full,
         }
         return [name for name, lacks in missing.items() if lacks]
+
+    def waiting(self) -> Mapping[str, object]:
+        """The body of `/readyz` while the gateway waits for something; empty when it is ready."""
+        lacking = self.lacking()
+        return {"status": "waiting", "for": lacking} if lacking else {}

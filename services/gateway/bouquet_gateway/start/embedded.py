@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from bouquet_mesh.bus.api import Bus
 from bouquet_mesh.outbox.api import Outbox
+from bouquet_mesh.settings import Reader
 from bouquet_proto.names import CASEBOOK, SERVICES, WORKERS
 from bouquet_proto.offer import Offer, Operation
 
@@ -21,11 +22,17 @@ class Hosted(Protocol):
 
     def offers(self) -> tuple[Offer, ...]: ...
 
+    def read(self, reader: Reader) -> object:
+        """Reads its settings."""
+
     def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[object]: ...
 
 
 class Service(Protocol):
     """What the gateway asks on its own account, and what collects the journal from `outbox`, where there is one."""
+
+    def read(self, reader: Reader) -> object:
+        """Reads its settings."""
 
     def running(
         self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None

@@ -14,7 +14,7 @@ from bouquet_casebook.cases import Case, Casebook
 from bouquet_casebook.matching import signature_of_question, writing_of
 from bouquet_casebook.sessions import open_session
 from bouquet_mesh.bus.api import Bus, Handler, Serving
-from bouquet_mesh.settings import SettingsError, load
+from bouquet_mesh.settings import Reader, SettingsError, read_all
 from bouquet_proto import france_connect_session
 from bouquet_proto.failures import FAILURES, Failure, Kind
 from bouquet_proto.messages import Describe, Failed, Found, Lookup, NotFound, Recorded, Reply, Request, encode
@@ -33,6 +33,11 @@ class CasebookSettings(Struct, frozen=True, kw_only=True):
 
     cases: str
     """Folder of the cases: one folder an operation id, and `france_connect` for fake tokens."""
+
+
+def _need_folder(settings: CasebookSettings) -> None:
+    if not Path(settings.cases).is_dir():
+        raise SettingsError([f"{PREFIX}CASES: is not a folder"])
 
 
 class Servings(Struct, frozen=True):
@@ -55,11 +60,13 @@ class Sandbox:
         workers = (entry.load() for entry in installed if entry.name != france_connect_session.PROVIDER)
         return (*sandboxed(worker.offer() for worker in workers), SESSIONS)
 
+    def read(self, reader: Reader) -> CasebookSettings:
+        """Reads the casebook's settings, and checks them."""
+        return reader.read(CasebookSettings, PREFIX, _need_folder)
+
     def settings(self, environ: Mapping[str, str]) -> CasebookSettings:
-        settings = load(CasebookSettings, environ, PREFIX)
-        if not Path(settings.cases).is_dir():
-            raise SettingsError([f"{PREFIX}CASES: is not a folder"])
-        return settings
+        """Raises `SettingsError`."""
+        return read_all(environ, self.read)
 
     @asynccontextmanager
     async def running(self, bus: Bus, environ: Mapping[str, str]) -> AsyncIterator[Servings]:

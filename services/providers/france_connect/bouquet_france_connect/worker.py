@@ -119,7 +119,11 @@ def _wrong(name: str, what: str) -> SettingsError:
 
 
 worker = Worker(
-    france_connect_session.PROVIDER, Settings, owner="team-france-connect", authority=france_connect_session.AUTHORITY
+    france_connect_session.PROVIDER,
+    Settings,
+    owner="team-france-connect",
+    authority=france_connect_session.AUTHORITY,
+    checks=(clients_of, private_keys_of),
 )
 
 

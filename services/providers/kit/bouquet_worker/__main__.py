@@ -9,19 +9,20 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 import msgspec
 import uvloop
 
 from bouquet_mesh.doctor.findings import as_json, as_text, is_well
-from bouquet_mesh.observe import logs
 from bouquet_mesh.settings import SettingsError
-from bouquet_mesh.signals import stop_requested
 from bouquet_proto.names import COMMANDS, SIMULATORS, WORKERS
 from bouquet_worker import scaffold
 from bouquet_worker.run import run
-from bouquet_worker.simulate import Simulator, listening, on_one_port
 from bouquet_worker.worker import Worker
+
+if TYPE_CHECKING:
+    from bouquet_worker.simulate import Simulator
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -109,14 +110,10 @@ def _offer(arguments: argparse.Namespace) -> None:
 
 
 def _simulators(arguments: argparse.Namespace) -> None:
-    logs.configure_logs("bouquet-simulators", "INFO")
+    # Imported here: no worker that runs knows that simulators exist.
+    from bouquet_worker.simulate import run_simulators
 
-    async def serve() -> None:
-        async with listening(on_one_port(_all_simulators()), arguments.host, arguments.port) as url:
-            print(f"simulators on {url}", flush=True)
-            await stop_requested()
-
-    asyncio.run(serve())
+    asyncio.run(run_simulators(_all_simulators(), os.environ, arguments.host, arguments.port))
 
 
 def _simulator_settings(arguments: argparse.Namespace) -> None:

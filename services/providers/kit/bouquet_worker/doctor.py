@@ -13,8 +13,8 @@ from msgspec import Struct, structs
 from bouquet_mesh.doctor import broker, files
 from bouquet_mesh.doctor.findings import Finding, well, wrong
 from bouquet_mesh.doctor.reach import reach
-from bouquet_mesh.settings import SettingsError, load_mesh
-from bouquet_mesh.tls.context import verified
+from bouquet_mesh.process import read_process
+from bouquet_mesh.settings import SettingsError, read_all
 from bouquet_proto.names import EMBEDDED, worker_prefix
 from bouquet_worker.settings import WorkerSettings
 from bouquet_worker.worker import Worker
@@ -25,10 +25,10 @@ RENEW = "renew it, and restart the worker, which reads it as it starts"
 
 async def examine(worker: Worker, environ: Mapping[str, str]) -> list[Finding]:
     """Raises `SettingsError`."""
-    bus_url = load_mesh(environ).bus_url
-    settings = worker.settings(environ)
+    mesh, settings = read_all(environ, lambda reader: read_process(reader, lambda own, _: worker.read(own)))
+    bus_url = mesh.bus_url
     findings = [await _settings(worker, settings)]
-    findings += await _broker(verified(bus_url, broker.SETTING), worker.provider)
+    findings += await _broker(bus_url.reveal(), worker.provider)
     findings += files.certificates(broker.SETTING, bus_url)
     findings += _certificates(worker.provider, settings)
     ways = _urls(settings).items()

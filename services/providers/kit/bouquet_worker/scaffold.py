@@ -16,7 +16,7 @@ from importlib.resources.abc import Traversable
 from importlib.util import find_spec
 from pathlib import Path
 
-from bouquet_proto.names import WORKERS, word_of_ours
+from bouquet_proto.names import RESERVED_WORDS, WORKERS
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_LENGTH = 30
@@ -49,7 +49,7 @@ def objection_to(name: str) -> str:
     """Why a provider cannot have this name; empty when it can."""
     if not NAME.fullmatch(name) or len(name) > MAX_LENGTH:
         return f"a name is lower case letters, digits and single underscores, {MAX_LENGTH} at most"
-    if word_of_ours(name) or keyword.iskeyword(name):
+    if name.partition("_")[0].upper() in RESERVED_WORDS or keyword.iskeyword(name):
         return "this name has another meaning"
     if find_spec(f"bouquet_{name}"):
         return "a package of this name is installed"

@@ -1,4 +1,4 @@
-"""Simulators: HTTP servers that speak an upstream's own dialect. No production code knows that they exist."""
+"""Simulators: HTTP servers that speak an upstream's own dialect. No production code imports this module."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import base64
 import binascii
 import logging
 import secrets
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -17,8 +18,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
-from bouquet_mesh.listen import can_listen
 from bouquet_mesh.observe import spans
+from bouquet_mesh.process import Process, run_process
 from bouquet_worker.worker import paris_today
 
 log = logging.getLogger(__name__)
@@ -169,15 +170,15 @@ def on_one_port(simulators: Iterable[Simulator]) -> web.Application:
     return app
 
 
-@asynccontextmanager
-async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
-    """Serves an application; gives its base URL. Port 0 takes a free one. A handler ends with its client."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, handler_cancellation=True)
-    await runner.setup()
-    try:
-        with can_listen(host, port):
-            await web.TCPSite(runner, host, port).start()
-        bound = runner.addresses[0][1]
-        yield f"http://{host}:{bound}"
-    finally:
-        await runner.cleanup()
+async def run_simulators(simulators: Iterable[Simulator], environ: Mapping[str, str], host: str, port: int) -> None:
+    """Serves simulators on one port until SIGTERM. Raises `SettingsError`."""
+
+    @asynccontextmanager
+    async def serving(process: Process, _: None) -> AsyncIterator[None]:
+        async with process.listening(on_one_port(simulators), host, port) as url:
+            process.ready_when(dict)
+            sys.stdout.write(f"simulators on {url}\n")
+            sys.stdout.flush()
+            yield
+
+    await run_process("bouquet-simulators", environ, lambda *_: None, serving)

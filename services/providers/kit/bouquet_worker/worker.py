@@ -24,7 +24,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from bouquet_mesh.bus.api import Bus, Handler, Serving
-from bouquet_mesh.settings import load
+from bouquet_mesh.settings import Reader, read_all
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.failures import Failure
 from bouquet_proto.identity import MODALITIES, Identity
@@ -122,11 +122,15 @@ class Worker:
         owner: str,
         authority: Authority,
         problems: Mapping[str, Failure] | None = None,
+        checks: Sequence[Callable[[Any], object]] = (),
         clock: Clock = paris_today,
     ) -> None:
+        """`checks` are called with the settings before anything starts, and raise `SettingsError` for what cannot be
+        used: keys, certificates, settings that make no sense together."""
         self.provider = provider
         self.clock = clock
         self._settings = settings
+        self._checks = tuple(checks)
         self._owner = owner
         self._authority = authority
         self._problems = dict(problems or {})
@@ -203,9 +207,13 @@ class Worker:
         """As a host of several asks for them."""
         return (self.offer(),)
 
+    def read(self, reader: Reader) -> WorkerSettings:
+        """Reads the settings of `BOUQUET_<PROVIDER>_*`, and checks them whole."""
+        return reader.read(self._settings, worker_prefix(self.provider), *self._checks)
+
     def settings(self, environ: Mapping[str, str]) -> WorkerSettings:
-        """Raises `SettingsError`."""
-        return load(self._settings, environ, worker_prefix(self.provider))
+        """Raises `SettingsError` with every wrong setting."""
+        return read_all(environ, self.read)
 
     @asynccontextmanager
     async def running(self, bus: Bus, environ: Mapping[str, str]) -> AsyncIterator[Serving]:

@@ -14,10 +14,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bouquet_mesh.bus.memory import MemoryBus
+from bouquet_mesh.listen import listening
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Caller, Lookup, Reply
 from bouquet_worker import auth, upstream
-from bouquet_worker.simulate import CLOCK, RECEIVED, Fault, Received, Simulator, listening, misbehave
+from bouquet_worker.simulate import CLOCK, RECEIVED, Fault, Received, Simulator, misbehave
 from bouquet_worker.testing.cases import Case
 from bouquet_worker.worker import Worker
 

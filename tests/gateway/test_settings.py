@@ -1,0 +1,16 @@
+"""Settings of former releases, which a gateway still starts with."""
+
+from __future__ import annotations
+
+import pytest
+
+from bouquet_gateway.settings import REMOVED, read_settings
+from bouquet_mesh.settings import Reader
+
+
+@pytest.mark.parametrize("name", REMOVED)
+def test_a_setting_that_this_release_removed_is_no_problem_and_is_told(name: str) -> None:
+    reader = Reader({f"BOUQUET_GATEWAY_{name}": "any value"})
+    read_settings(reader)
+    assert reader.without_effect == [f"BOUQUET_GATEWAY_{name}"]
+    assert not [problem for problem in reader.problems if name in problem]

@@ -1,0 +1,123 @@
+"""`run_process`, by a process that has no part but what it is given (one_process.py)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+
+LONG_S = 30.0
+
+
+class One:
+    """A running process, and the lines that it has written."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.lines: list[str] = []
+
+    async def says(self, what: str) -> str:
+        """What follows the first line that begins so."""
+        assert self.process.stdout
+        async with asyncio.timeout(LONG_S):
+            while line := (await self.process.stdout.readline()).decode().rstrip("\n"):
+                self.lines.append(line)
+                if line.startswith(f"{what} "):
+                    return line.removeprefix(f"{what} ")
+        raise AssertionError(f"it ended without a word of {what}: {self.lines}")
+
+    async def goes_on(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(b"\n")
+        await self.process.stdin.drain()
+
+    async def ended(self) -> tuple[int, str]:
+        """Its status, and what it has said since the last line that was waited for."""
+        async with asyncio.timeout(LONG_S):
+            said, _ = await self.process.communicate()
+        return self.process.returncode or 0, said.decode()
+
+
+@asynccontextmanager
+async def running(environ: Mapping[str, str]) -> AsyncIterator[One]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("BOUQUET_", "OTEL_"))}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.mesh.one_process",
+        env={**own, **environ},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        yield One(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def got(url: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return answer.status, await answer.text()
+
+
+async def test_every_wrong_setting_is_told_at_once_and_nothing_is_open() -> None:
+    wrong = {"BOUQUET_BUS_URL": "localhost:5672", "BOUQUET_LOG_LEVEL": "LOUD", "ONE_PORT": "x", "ONE_POTR": "1"}
+    async with running(wrong) as one:
+        assert await one.ended() == (
+            1,
+            "BOUQUET_BUS_URL: must be memory: or amqp(s)://…\n"
+            "BOUQUET_LOG_LEVEL: must be one of DEBUG, INFO, WARNING, ERROR\n"
+            "ONE_PORT: must be a port, 0 to 65535\n"
+            "ONE_POTR: unknown setting; is it ONE_PORT?\n",
+        )
+
+
+async def test_files_that_the_bus_names_are_read_before_anything_is_open() -> None:
+    wrong = {"BOUQUET_BUS_URL": "amqps://broker?cafile=/nowhere/ca.pem", "ONE_PORT": "x"}
+    async with running(wrong) as one:
+        _, said = await one.ended()
+    assert [line.partition(":")[0] for line in said.splitlines()] == ["BOUQUET_BUS_URL", "ONE_PORT"]
+
+
+async def test_a_removed_setting_is_a_warning_with_its_name_and_the_process_starts() -> None:
+    async with running({"ONE_TURN_S": "kept-to-ourselves"}) as one:
+        await one.says("opening")
+        [line] = [json.loads(line) for line in one.lines if line.startswith("{")]
+    assert (line["levelname"], line["message"], line["setting"]) == ("WARNING", "setting has no effect", "ONE_TURN_S")
+    assert "kept-to-ourselves" not in str(line)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_process_that_drains_is_alive_measured_and_not_ready(number: signal.Signals) -> None:
+    async with running({}) as one:
+        url = await one.says("opening")
+        assert await got(f"{url}/readyz") == (200, '{"status":"ready"}')
+        one.process.send_signal(number)
+        assert await one.says("closing") == url
+        assert await got(f"{url}/livez") == (200, '{"status":"alive"}')
+        assert await got(f"{url}/readyz") == (503, '{"status":"closing"}')
+        status, metrics = await got(f"{url}/metrics")
+        assert status == 200
+        assert 'bouquet_ready{service="one"} 0.0' in metrics.splitlines()
+        await one.goes_on()
+        await one.says("closed")
+        assert await one.ended() == (0, "")
+
+
+async def test_a_second_signal_ends_it_at_once() -> None:
+    async with running({}) as one:
+        await one.says("opening")
+        one.process.terminate()
+        await one.says("closing")
+        one.process.terminate()
+        assert await one.ended() == (-signal.SIGTERM, "")

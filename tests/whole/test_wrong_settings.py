@@ -1,0 +1,144 @@
+"""A process whose settings are wrong names every one of them, shows no value, and opens nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.whole.processes import BIN
+
+LONG_S = 60.0
+SHOWN = "kept-to-ourselves"
+"""Part of each wrong value."""
+
+MESH = {"BOUQUET_BUS_URL": f"{SHOWN}:5672", "BOUQUET_LOG_LEVEL": f"LOUD {SHOWN}"}
+GATEWAY = {
+    "BOUQUET_GATEWAY_PORT": f"x {SHOWN}",
+    "BOUQUET_GATEWAY_TOKEN_KEY": SHOWN,
+    "BOUQUET_GATEWAY_TOKEN_KEYS": SHOWN,
+    "BOUQUET_GATEWAY_TRUSTED_PROXIES": SHOWN,
+    "BOUQUET_GATEWAY_EXEMPT_TOKENS": SHOWN,
+    "BOUQUET_GATEWAY_TERRITORIES": SHOWN,
+    "BOUQUET_GATEWAY_MAINTENANCE": SHOWN,
+    "BOUQUET_GATEWAY_CACHE_URL": SHOWN,
+    "BOUQUET_GATEWAY_JOURNAL_KEY": f"1:{SHOWN}",
+    "BOUQUET_GATEWAY_HEDGE_AFTER_S": "60",
+    "BOUQUET_GATEWAY_MAX_CALLS_PER_PROVIDER": "0",
+    "BOUQUET_GATEWAY_KNOWN_TOKENS": "0",
+    "BOUQUET_GATEWAY_PROT": SHOWN,
+}
+REGISTRY = {
+    "BOUQUET_REGISTRY_DATABASE_URL": f"mysql://{SHOWN}",
+    "BOUQUET_REGISTRY_SIGNING_KEY": SHOWN,
+    "BOUQUET_REGISTRY_NOTICES_TO": f"mailto:{SHOWN}",
+    "BOUQUET_REGISTRY_JOURNAL_KEYS": SHOWN,
+    "BOUQUET_REGISTRY_PORT": f"x {SHOWN}",
+    "BOUQUET_REGISTRY_WEBHOOK_SECRET": SHOWN,
+}
+SERVED = {
+    "BOUQUET_FRANCE_CONNECT_CHECKTOKEN_URL": "http://fc.test",
+    "BOUQUET_FRANCE_CONNECT_JWKS_URL": "http://fc.test",
+    "BOUQUET_FRANCE_CONNECT_ISSUER": "http://fc.test",
+}
+WORKER = {
+    "BOUQUET_FRANCE_CONNECT_CLIENTS": SHOWN,
+    "BOUQUET_FRANCE_CONNECT_PRIVATE_KEYS": SHOWN,
+    "BOUQUET_FRANCE_CONNECT_TIMEOUT_S": SHOWN,
+    "BOUQUET_WORKER_HEALTH_PORT": f"x {SHOWN}",
+}
+SERVE = ("bouquet-gateway", "serve")
+
+
+async def told(folder: Path, command: tuple[str, ...], environ: Mapping[str, str]) -> list[str]:
+    """Its lines, once it has ended as processes with wrong settings do, in a folder where it has made nothing."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("BOUQUET_", "OTEL_"))}
+    process = await asyncio.create_subprocess_exec(
+        BIN / command[0],
+        *command[1:],
+        env={**own, **environ},
+        cwd=folder,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(LONG_S):
+        said, _ = await process.communicate()
+    assert process.returncode == 2, said.decode()
+    assert os.listdir(folder) == []
+    return said.decode().splitlines()
+
+
+def names(lines: list[str]) -> list[str]:
+    return sorted(line.partition(":")[0] for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("command", "wrong", "right"),
+    [
+        (SERVE, MESH | GATEWAY, {"BOUQUET_GATEWAY_PROVIDERS": "cnaf"}),
+        ((*SERVE, "--processes", "2"), MESH | GATEWAY, {"BOUQUET_GATEWAY_PROVIDERS": "cnaf"}),
+        (("bouquet-registry", "serve"), MESH | REGISTRY, {}),
+        (("bouquet-registry", "journal", "serve"), MESH | REGISTRY, {}),
+        (("bouquet-worker", "run", "france_connect"), MESH | WORKER, SERVED),
+        (("bouquet-worker", "simulators"), MESH, {}),
+    ],
+    ids=["gateway", "several gateways", "registry", "journal", "worker", "simulators"],
+)
+async def test_a_process_names_every_wrong_setting_and_no_value(
+    tmp_path: Path, command: tuple[str, ...], wrong: Mapping[str, str], right: Mapping[str, str]
+) -> None:
+    lines = await told(tmp_path, command, {**right, **wrong})
+    assert names(lines) == sorted(wrong)
+    assert SHOWN not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("processes", "together"), [("1", "BOUQUET_CASEBOOK_CASES"), ("2", "BOUQUET_GATEWAY_PROCESSES")]
+)
+async def test_what_makes_no_sense_together_is_told_with_the_rest(
+    tmp_path: Path, processes: str, together: str
+) -> None:
+    """The port cannot be read, and hides nothing else: a sandbox without cases, or two processes without a broker."""
+    wrong = {"BOUQUET_GATEWAY_PORT": "x", "BOUQUET_GATEWAY_SANDBOX": "true", "BOUQUET_CASEBOOK_CASES": "nowhere"}
+    lines = await told(tmp_path, (*SERVE, "--processes", processes), {**wrong, "BOUQUET_GATEWAY_TOKENS_FROM": "claims"})
+    assert names(lines) == sorted(["BOUQUET_GATEWAY_PORT", "BOUQUET_GATEWAY_TOKEN_KEY", together])
+
+
+async def test_a_gateway_with_a_broker_and_no_provider_is_told_so_with_the_rest(tmp_path: Path) -> None:
+    lines = await told(tmp_path, SERVE, {"BOUQUET_BUS_URL": "amqp://broker", "BOUQUET_GATEWAY_PORT": "x"})
+    assert names(lines) == [
+        "BOUQUET_GATEWAY_JOURNAL_KEY",
+        "BOUQUET_GATEWAY_PORT",
+        "BOUQUET_GATEWAY_PROVIDERS",
+        "BOUQUET_GATEWAY_TOKEN_KEY",
+    ]
+
+
+async def test_a_gateway_tells_what_is_wrong_with_the_workers_that_it_hosts(tmp_path: Path) -> None:
+    environ = {**SERVED, **WORKER, "BOUQUET_GATEWAY_PORT": "x", "BOUQUET_GATEWAY_PROVIDERS": "france_connect"}
+    lines = await told(tmp_path, SERVE, environ)
+    hosted = [name for name in WORKER if name.startswith("BOUQUET_FRANCE_CONNECT_")]
+    assert {*hosted, "BOUQUET_GATEWAY_PORT"} <= set(names(lines))
+
+
+async def test_a_gateway_tells_what_is_wrong_with_the_registry_that_it_hosts(tmp_path: Path) -> None:
+    environ = {**REGISTRY, "BOUQUET_GATEWAY_PORT": "x", "BOUQUET_GATEWAY_PROVIDERS": "nobody"}
+    assert {*REGISTRY, "BOUQUET_GATEWAY_PORT"} <= set(names(await told(tmp_path, SERVE, environ)))
+
+
+@pytest.mark.parametrize(
+    "command", [("bouquet-gateway", "doctor"), ("bouquet-registry", "doctor"), ("bouquet-worker", "doctor", "cnaf")]
+)
+async def test_a_doctor_names_them_all_too(tmp_path: Path, command: tuple[str, ...]) -> None:
+    wrong = {
+        "BOUQUET_BUS_URL": "localhost",
+        "BOUQUET_GATEWAY_PORT": "x",
+        "BOUQUET_REGISTRY_PORT": "x",
+        "BOUQUET_CNAF_CONCURRENCY": "x",
+    }
+    own = {name for name in wrong if name.split("_")[1] in ("BUS", command[-1].upper(), command[0][8:].upper())}
+    assert own <= set(names(await told(tmp_path, command, wrong)))
