@@ -20,9 +20,12 @@ from bouquet_registry.signing import new_key, verification_keys
 from bouquet_registry.worker import registry
 from bouquet_worker import run
 from tests.deploy.manifests import Manifest, Pod, of_kind
+from tests.support.tls import papers
 
 OURS = "registry.example.org/bouquet-"
 SIMULATORS = "simulators"
+FILES = ("_FILE", "_PATH")
+"""How the names of variables end that hold the path of a file."""
 
 
 class Mounted(Struct, frozen=True):
@@ -61,7 +64,7 @@ def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]
     folders = {mount["mountPath"]: secrets.get(mount["name"]) for mount in container.get("volumeMounts", [])}
     found: dict[str, Mounted | None] = {}
     for name, value in variables.items():
-        if name.endswith(("_FILE", "_PATH")):
+        if name.endswith(FILES):
             folder, _, key = value.rpartition("/")
             secret = folders.get(folder)
             found[name] = Mounted(secret, key) if secret else None
@@ -70,7 +73,7 @@ def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]
 
 def trouble_with(program: str, provider: str, variables: Mapping[str, str], folder: Path) -> list[str]:
     """What the process would say of its settings, and end. Its secrets are written to `folder`."""
-    environ = {name: _file(name, folder) if name.endswith("_FILE") else value for name, value in variables.items()}
+    environ = {name: _file(name, folder) if name.endswith(FILES) else value for name, value in variables.items()}
     reader = Reader(environ)
     match program:
         case "simulators":
@@ -86,8 +89,12 @@ def trouble_with(program: str, provider: str, variables: Mapping[str, str], fold
 
 
 def _file(variable: str, folder: Path) -> str:
-    """Where a secret of the form that `variable` asks for stands."""
+    """Where a secret of the form that `variable` asks for stands; at a path that is not the value's, a certificate."""
     file = folder / variable
+    if variable.endswith("_PATH"):
+        own = papers(folder)
+        file.write_bytes(own.certificate.read_bytes() + own.key.read_bytes())
+        return str(file)
     name = variable.removesuffix("_FILE")
     file.write_text(next((text for end, text in _secrets().items() if name.endswith(end)), f"1:{32 * 'x'}"))
     return str(file)

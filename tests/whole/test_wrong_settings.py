@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bouquet_worker.simulate import Simulator
+from tests.whole.mesh import PROVIDERS
 from tests.whole.processes import BIN
 
 LONG_S = 60.0
@@ -106,6 +108,19 @@ async def test_what_makes_no_sense_together_is_told_with_the_rest(
     wrong = {"BOUQUET_GATEWAY_PORT": "x", "BOUQUET_GATEWAY_SANDBOX": "true", "BOUQUET_CASEBOOK_CASES": "nowhere"}
     lines = await told(tmp_path, (*SERVE, "--processes", processes), {**wrong, "BOUQUET_GATEWAY_TOKENS_FROM": "claims"})
     assert names(lines) == sorted(["BOUQUET_GATEWAY_PORT", "BOUQUET_GATEWAY_TOKEN_KEY", together])
+
+
+async def test_a_worker_tells_which_certificates_cannot_be_used_with_the_rest(tmp_path: Path) -> None:
+    simulator: Simulator = PROVIDERS["cnaf"][1]
+    wrong = {
+        "BOUQUET_BUS_URL": "amqps://broker?cafile=/nowhere/ca.pem",
+        "BOUQUET_CNAF_HUB_CERTIFICATE_PATH": "/nowhere/certificate.pem",
+        "BOUQUET_CNAF_HUB_SCOPE": "",
+        "BOUQUET_WORKER_HEALTH_PORT": "x",
+    }
+    environ = {**simulator.settings("https://hub.test"), **wrong}
+    lines = await told(tmp_path, ("bouquet-worker", "run", "cnaf"), environ)
+    assert names(lines) == sorted(wrong)
 
 
 async def test_a_gateway_with_a_broker_and_no_provider_is_told_so_with_the_rest(tmp_path: Path) -> None:

@@ -5,10 +5,13 @@ Upstreams: the social-security hub (bouquet_hub), and the CAF's older SOAP servi
 
 from __future__ import annotations
 
+from functools import partial
+from ssl import SSLContext
+
 from bouquet_cnaf import contract, upstream
 from bouquet_cnaf.upstream import ABSENCES, FAILURES, SUCCESS, WRONG_PARAMETERS, Document, Person
 from bouquet_hub.quotient import PUBLISHED, SEXES, quotient_familial
-from bouquet_hub.upstream import HubSettings, hub_upstream
+from bouquet_hub.upstream import HubSettings, hub_tls, hub_upstream
 from bouquet_proto.quotient_familial import PROBLEMS, QUOTIENT_MISSING
 from bouquet_worker import (
     Answer,
@@ -50,12 +53,19 @@ class Settings(HubSettings, frozen=True, kw_only=True):
     """Seconds that one call to the SOAP service may take; `TIMEOUT_S` where it is not given."""
 
 
+def soap_tls(settings: Settings) -> SSLContext:
+    """How the worker connects to the CAF's SOAP service. Raises `SettingsError`."""
+    files = (settings.soap_ca_path, settings.soap_certificate_path, settings.soap_key_path)
+    return client_context(f"{worker_prefix('cnaf')}SOAP_URL", settings.soap_url, *files)
+
+
 worker = Worker(
     "cnaf",
     Settings,
     owner="team-cnaf",
     authority=Authority("CNAF", "23"),
     problems=PROBLEMS | contract.PROBLEMS,
+    checks=[partial(hub_tls, "cnaf"), soap_tls],
 )
 
 
@@ -71,13 +81,7 @@ def soap(settings: Settings) -> Upstream:
         settings.soap_url,
         timeout_s=settings.soap_timeout_s,
         headers=upstream.HEADERS,
-        ssl=client_context(
-            f"{worker_prefix('cnaf')}SOAP_URL",
-            settings.soap_url,
-            settings.soap_ca_path,
-            settings.soap_certificate_path,
-            settings.soap_key_path,
-        ),
+        ssl=soap_tls(settings),
     )
 
 

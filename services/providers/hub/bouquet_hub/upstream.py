@@ -40,12 +40,12 @@ def hub_upstream(provider: str, name: str, settings: HubSettings) -> Upstream:
             form={"scope": settings.hub_scope},
         ),
         timeout_s=settings.hub_timeout_s,
-        ssl=_tls(provider, settings),
+        ssl=hub_tls(provider, settings),
     )
 
 
-def _tls(provider: str, settings: HubSettings) -> SSLContext | None:
-    """`None` where the settings name no file."""
+def hub_tls(provider: str, settings: HubSettings) -> SSLContext | None:
+    """How `provider` connects to the hub; `None` where the settings name no file. Raises `SettingsError`."""
     files = (settings.hub_ca_path, settings.hub_certificate_path, settings.hub_key_path)
     setting = f"{worker_prefix(provider)}HUB_CERTIFICATE_PATH"
     return client_context(setting, settings.hub_url, *files) if any(files) else None

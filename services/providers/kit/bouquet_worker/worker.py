@@ -125,8 +125,8 @@ class Worker:
         checks: Sequence[Callable[[Any], object]] = (),
         clock: Clock = paris_today,
     ) -> None:
-        """`checks` are called with the settings before anything starts, and raise `SettingsError` for what cannot be
-        used: keys, certificates, settings that make no sense together."""
+        """`checks` are called with the settings before anything starts, as the factories of upstreams are. They raise
+        `SettingsError` for what cannot be used: keys, or settings that make no sense together."""
         self.provider = provider
         self.clock = clock
         self._settings = settings
@@ -208,8 +208,10 @@ class Worker:
         return (self.offer(),)
 
     def read(self, reader: Reader) -> WorkerSettings:
-        """Reads the settings of `BOUQUET_<PROVIDER>_*`, and checks them whole."""
-        return reader.read(self._settings, worker_prefix(self.provider), *self._checks)
+        """Reads the settings of `BOUQUET_<PROVIDER>_*`, and checks them whole: upstreams that need no other are made of
+        them, and not opened."""
+        made = [factory.make for factory in self._upstreams.values() if not factory.upstreams]
+        return reader.read(self._settings, worker_prefix(self.provider), *made, *self._checks)
 
     def settings(self, environ: Mapping[str, str]) -> WorkerSettings:
         """Raises `SettingsError` with every wrong setting."""

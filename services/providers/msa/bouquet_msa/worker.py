@@ -5,8 +5,10 @@ Upstream: the social-security hub, in its REST dialect (bouquet_hub). Its figure
 
 from __future__ import annotations
 
+from functools import partial
+
 from bouquet_hub.quotient import PUBLISHED, quotient_familial
-from bouquet_hub.upstream import HubSettings, hub_upstream
+from bouquet_hub.upstream import HubSettings, hub_tls, hub_upstream
 from bouquet_proto.quotient_familial import PROBLEMS
 from bouquet_worker import Authority, Upstream, Worker
 
@@ -15,7 +17,14 @@ class Settings(HubSettings, frozen=True, kw_only=True):
     """Those of the hub, and nothing else."""
 
 
-worker = Worker("msa", Settings, owner="team-msa", authority=Authority("MSA", "10"), problems=PROBLEMS)
+worker = Worker(
+    "msa",
+    Settings,
+    owner="team-msa",
+    authority=Authority("MSA", "10"),
+    problems=PROBLEMS,
+    checks=[partial(hub_tls, "msa")],
+)
 
 
 @worker.upstream
