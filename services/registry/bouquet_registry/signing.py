@@ -69,7 +69,7 @@ def verification_keys(secret: Secret, beside: bytes = b"{}") -> str:
 def _key_of(secret: Secret) -> OctKey | ECKey:
     text = secret.reveal().strip()
     try:
-        key = _jwk(text) if text.startswith("{") else OctKey.import_key(text) if text else None
+        key = _jwk(text) if text.startswith("{") else _shared_secret(text)
     except (JoseError, ValueError, KeyError, TypeError):
         key = None
     match key:
@@ -81,6 +81,11 @@ def _key_of(secret: Secret) -> OctKey | ECKey:
             raise SettingsError(
                 [f"{PREFIX}SIGNING_KEY: must be a secret of {KEY_BYTES} bytes at least, or a private JWK with a kid"]
             )
+
+
+def _shared_secret(text: str) -> OctKey | None:
+    """None for one that is too short, of which the library would warn on standard error."""
+    return OctKey.import_key(text) if len(text.encode()) >= KEY_BYTES else None
 
 
 def _jwk(text: str) -> object:
