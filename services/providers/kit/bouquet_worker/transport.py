@@ -41,7 +41,7 @@ _STATUSES = {
 
 
 class Transport:
-    """One pool of connections. No cookies, no redirects, no proxy from the environment, no replay behind our back."""
+    """One pool of connections. No cookies, no redirects, no proxy from the environment, no repeat of its own accord."""
 
     def __init__(
         self, provider: str, name: str, *, concurrency: int, ssl: SSLContext | None, max_body_bytes: int
@@ -58,9 +58,8 @@ class Transport:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(),  # none: callers end their waits themselves
             skip_auto_headers=("Content-Type", "User-Agent"),
+            middlewares=(_exchange_once,),
         )
-        # aiohttp sends a GET again when its connection was cut: a dead fund would be hit twice as hard.
-        self._session._retry_connection = False
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -95,7 +94,7 @@ class Transport:
     async def send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
         if trace := traceparent():
             headers = {**headers, "traceparent": trace}
-        try:
+        with _upstream_errors():
             async with self._session.request(
                 method, url, headers=headers, data=body, allow_redirects=False
             ) as response:
@@ -103,8 +102,6 @@ class Transport:
                 if reason := _STATUSES.get(response.status):
                     raise UpstreamError(reason)
                 return Answer(response.status, response.headers, await self._read(response))
-        except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamError(reason_of(error), cause=_cause(error)) from None
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
@@ -113,6 +110,21 @@ class Transport:
             if len(body) > self._max_body_bytes:
                 raise UpstreamError("upstream_malformed", cause="body too large")
         return bytes(body)
+
+
+@contextmanager
+def _upstream_errors() -> Iterator[None]:
+    try:
+        yield
+    except (aiohttp.ClientError, OSError) as error:
+        raise UpstreamError(reason_of(error), cause=_cause(error)) from None
+
+
+async def _exchange_once(request: aiohttp.ClientRequest, exchange: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """aiohttp sends a GET a second time when its connection was cut, which would hit a failing upstream twice as hard.
+    It does so for its own errors only, so a cut is an error of ours before aiohttp sees it."""
+    with _upstream_errors():
+        return await exchange(request)
 
 
 @cache
