@@ -20,7 +20,7 @@ from bench.parts import KEY, Part
 from bouquet_cnaf.worker import worker as cnaf
 from bouquet_gateway.access import tokens
 from bouquet_gateway.http.app import make_app
-from bouquet_gateway.http.server import Limits, _Runner
+from bouquet_gateway.http.server import Limits, connections
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.start.build import opened
 from bouquet_mesh.bus.api import Bus
@@ -48,12 +48,9 @@ async def whole_parts(bus: Bus, folder: Path) -> AsyncIterator[list[Part]]:
         await stack.enter_async_context(bus.serve(registry_messages.PROVIDER, _registry, concurrency=1))
         outbox = await stack.enter_async_context(open_outbox("memory:", "bench"))
         gateway = await stack.enter_async_context(opened(settings, bus, outbox))
-        runner = _Runner(make_app(gateway), Limits())
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        assert runner.server is not None
+        connect = await stack.enter_async_context(connections(make_app(gateway), Limits()))
         wire = _Wire()
-        protocol = runner.server()
+        protocol = connect()
         protocol.connection_made(wire)
         token = tokens.issue(KEY, SCOPES, expires_at=int(time.time()) + 3600, token_id=REQUEST_ID)
 

@@ -59,9 +59,8 @@ DASHBOARD = board(
             Query("sum(bouquet_gateway_requests_in_flight)", "en cours"),
             Query("sum(bouquet_gateway_max_requests)", "places"),
             Query(f"sum(bouquet_bus_calls_pending{OURS})", "attendent le bus"),
-            Query("min(bouquet_gateway_max_requests_per_turn)", "admises par tour"),
             Query(rate("bouquet_gateway_refused_total", "reason, provider"), "refus/s {{reason}} {{provider}}"),
-            help="Admises par tour de boucle : autant que de places, ou moins quand le processeur ne suit plus.",
+            help="Quand toutes les places sont prises, une requête de plus est refusée (00529).",
         ),
         curves(
             "Cache",

@@ -3,11 +3,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+import uvloop
 from aiohttp import ClientSession, web
 from msgspec import Struct
 
@@ -16,6 +18,10 @@ from bouquet_gateway.http.server import Limits, serving
 HOST = "127.0.0.1"
 SECRET = "DURANT-1990"
 LIMITS = Limits(line_bytes=1024, field_bytes=1024, headers=20, head_s=0.2, idle_s=0.4, lingering_s=0.2, drain_s=5)
+
+
+HEAD_ALONE = Limits(head_s=0.2, idle_s=3600)
+"""A connection that is cut under these is so for its request's head."""
 
 
 class Answer(Struct, frozen=True):
@@ -76,7 +82,7 @@ async def sent(port: int, raw: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(HOST, port)
     writer.write(raw)
     try:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             return await reader.read()
     finally:
         writer.close()
@@ -176,20 +182,33 @@ async def test_two_requests_may_share_a_connection(port: int) -> None:
     assert (await sent(port, request + get())).count(b"200 OK") == 2
 
 
-async def test_a_head_that_never_ends_is_cut(port: int) -> None:
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    assert await sent(port, b"GET / HTTP/1.1\r\nX: ") == b""
-    assert loop.time() - began < LIMITS.idle_s
+@pytest.fixture
+async def head_port() -> AsyncIterator[int]:
+    async with serving(make_app(), HOST, 0, limits=HEAD_ALONE) as bound:
+        yield bound
 
 
-async def test_a_head_that_trickles_is_cut_all_the_same(port: int) -> None:
-    reader, writer = await asyncio.open_connection(HOST, port)
+async def test_a_head_that_never_ends_is_cut(head_port: int) -> None:
+    assert await sent(head_port, b"GET / HTTP/1.1\r\nX: ") == b""
+
+
+async def test_a_head_that_trickles_is_cut_all_the_same(head_port: int) -> None:
+    reader, writer = await asyncio.open_connection(HOST, head_port)
     writer.write(b"GET / HTTP/1.1\r\n")
     trickling = asyncio.create_task(trickle(writer))
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         assert await reader.read() == b""
     trickling.cancel()
+    writer.close()
+
+
+async def test_the_head_after_an_answer_is_cut_too(head_port: int) -> None:
+    reader, writer = await asyncio.open_connection(HOST, head_port)
+    writer.write(get().replace(b"Connection: close\r\n", b""))
+    await reader.readuntil(b'world"}')
+    writer.write(b"GET / HTTP/1.1\r\n")
+    async with asyncio.timeout(30):
+        assert await reader.read() == b""
     writer.close()
 
 
@@ -250,3 +269,48 @@ async def test_two_servers_may_share_a_port() -> None:
 async def test_an_ordinary_client_is_served(port: int) -> None:
     async with ClientSession() as session, session.get(f"http://{HOST}:{port}/bug") as response:
         assert (await response.json())["errors"][0]["title"] == "Erreur interne"
+
+
+def test_many_who_connect_at_once_are_accepted_in_few_passes_of_the_loop() -> None:
+    """On the loop that a gateway runs on."""
+
+    async def passes(clients: int) -> int:
+        passed = answered = 0
+
+        async def count(_: web.Request) -> web.Response:
+            nonlocal answered
+            answered += 1
+            return web.Response()
+
+        app = web.Application()
+        app.add_routes([web.get("/", count)])
+        async with serving(app, HOST, 0) as port:
+            calling = [socket.create_connection((HOST, port)) for _ in range(clients)]
+            for client in calling:
+                client.send(get())
+            async with asyncio.timeout(5):
+                while answered < clients:
+                    passed += 1
+                    await asyncio.sleep(0)
+            for client in calling:
+                client.close()
+        return passed
+
+    assert uvloop.run(passes(200)) < 50
+
+
+async def test_an_answer_may_take_longer_than_a_head_and_so_may_the_wait_behind_it() -> None:
+    async def slow(_: web.Request) -> web.Response:
+        await asyncio.sleep(2 * HEAD_ALONE.head_s)
+        return web.json_response({"slow": True})
+
+    app = web.Application()
+    app.add_routes([web.get("/", slow)])
+    async with serving(app, HOST, 0, limits=HEAD_ALONE) as port:
+        reader, writer = await asyncio.open_connection(HOST, port)
+        writer.write(get().replace(b"Connection: close\r\n", b""))
+        await asyncio.sleep(HEAD_ALONE.head_s / 2)
+        writer.write(get())
+        async with asyncio.timeout(30):
+            assert (await reader.read()).count(b'{"slow": true}') == 2
+        writer.close()

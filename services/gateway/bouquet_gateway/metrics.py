@@ -28,10 +28,6 @@ PROBLEMS = Counter(
 )
 IN_FLIGHT = Gauge("bouquet_gateway_requests_in_flight", "HTTP requests being answered, probes apart.")
 MAX_IN_FLIGHT = Gauge("bouquet_gateway_max_requests", "How many requests it takes at a time.")
-MAX_PER_TURN = Gauge(
-    "bouquet_gateway_max_requests_per_turn",
-    "How many of them it takes in at once, learnt: fewer than all where the processor is the limit.",
-)
 MAX_CALLS_IN_FLIGHT = Gauge("bouquet_gateway_max_calls_per_provider", "How many of them one provider may hold.")
 CALLS_IN_FLIGHT = Gauge(
     "bouquet_gateway_calls_in_flight", "Calls to a provider that have not ended, waited for or not.", ["provider"]

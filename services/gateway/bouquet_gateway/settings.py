@@ -56,9 +56,6 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """A request's whole life; the reference's own read timeout (upstreams/01 §1.3)."""
     max_requests: int = 400
     """Requests under way in one process; one more is told at once to come back (`00529`). Probes always pass."""
-    turn_s: float = 0.02
-    """How much work, in seconds of the processor, may be ready in one process before a request that comes. Where it is
-    more, on and on, the process has too much to do: it takes in fewer at once, and tells the others as above."""
     max_calls_per_provider: int = 100
     """Of them, the calls that one provider may hold, so that a slow one leaves room for the others. Best near what
     its workers take together (`…_CONCURRENCY`), divided by the gateways: more only waits in their queue."""
@@ -201,7 +198,7 @@ CHECKS: tuple[Callable[[GatewaySettings], object], ...] = (
 )
 """All that is made of the settings, each by itself, so that one wrong setting hides no other."""
 
-REMOVED = ("REGIME_STRATEGY",)
+REMOVED = ("REGIME_STRATEGY", "TURN_S")
 """Settings of the release before that have no effect any more: a process warns of each that is set. An entry is deleted
 one release after its setting."""
 

@@ -14,9 +14,8 @@ from bouquet_gateway.http.endpoints import (
     PingEndpoints,
 )
 from bouquet_gateway.http.middlewares import observe, problems, recorded
-from bouquet_gateway.http.server import DOORKEEPER
 from bouquet_gateway.journal.record import Journal
-from bouquet_gateway.load.admission import Turnstile
+from bouquet_gateway.load.admission import admission
 from bouquet_gateway.lookup.answer import Lookups
 from bouquet_gateway.public.documents import Documents
 from bouquet_gateway.public.pings import Pings
@@ -39,9 +38,7 @@ class Parts(Struct, frozen=True, kw_only=True):
 
 def make_app(parts: Parts) -> web.Application:
     settings = parts.settings
-    turnstile = Turnstile(settings.max_requests, settings.turn_s)
-    app = web.Application(middlewares=[turnstile.middleware, observe, recorded(parts.journal), problems])
-    app[DOORKEEPER] = turnstile
+    app = web.Application(middlewares=[admission(settings.max_requests), observe, recorded(parts.journal), problems])
     pings = PingEndpoints(parts.pings, settings.proxies())
     introspection = IntrospectionEndpoint(parts.authenticate, parts.journal, settings.deadline_s)
     documents = DocumentEndpoints(parts.documents)

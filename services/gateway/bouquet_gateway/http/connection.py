@@ -1,7 +1,7 @@
-"""One connection to the HTTP server: aiohttp's, that waits for no head too long and turns the excess away at once.
+"""One HTTP connection: aiohttp's, with a time limit for each request's head, and its own errors as JSON.
 
-What never reaches the application (malformed, oversize, unheard-of expectations) is answered here, in the v3
-envelope, with nothing of the request in the answer or in a log.
+What never reaches the application (a malformed head, a head that is too large, an unknown expectation) is answered
+here, in the v3 envelope, with nothing of the request in the answer or in a log.
 """
 
 from __future__ import annotations
@@ -10,93 +10,82 @@ import asyncio
 import logging
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 
-from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
-from aiohttp.streams import EMPTY_PAYLOAD
-from aiohttp.web_protocol import RequestHandler, _ErrInfo
+from aiohttp import StreamReader, web
 
 from bouquet_gateway.errors.problems import NO_ROWS, Problem, render
-from bouquet_gateway.http.responses import json_bytes
-from bouquet_gateway.paths import READING
+from bouquet_gateway.http.responses import NAME, json_bytes
 from bouquet_mesh.observe import logs
 
 log = logging.getLogger(__name__)
 
-NAME = "bouquet"
-"""For the `Server` header, where aiohttp would tell its version and Python's."""
-
-
 NOT_ASCII = re.compile(rb"[\x80-\xff]")
-TOO_MANY_HEADERS = "Too many headers received"  # aiohttp has no class for it
+TOO_LARGE = re.compile(r"Got more than \d+ bytes|Too many headers")
+"""How the parser's message begins when a line is too long or the headers are too many: it has no public error class
+for either."""
 
 
-class Doorkeeper(Protocol):
-    def refusal(self, method: str, path: str, headers: Mapping[str, str]) -> bytes:
-        """The whole answer to a request that is not let in, `GET` or `HEAD`; empty for one that is."""
+class HeadClock:
+    """Calls `expire` when a request's head takes longer than `limit_s` from its first byte to its last."""
 
-
-class Connection(RequestHandler):
-    __slots__ = ("_answered", "_doorkeeper", "_head_s", "_head_timer")
-
-    def __init__(self, server: web.Server, *, doorkeeper: Doorkeeper | None, head_s: float, **kwargs: Any) -> None:
-        super().__init__(server, **kwargs)
-        self._answered = 0
-        self._doorkeeper = doorkeeper
-        self._head_s = head_s
-        self._head_timer: asyncio.TimerHandle | None = None
-
-    def data_received(self, data: bytes) -> None:
-        """Half a head starts the clock that ends the connection; a whole one stops it, and is judged before anybody is
-        woken for it."""
-        begins_a_head = self._is_waiting and self._head_timer is None
-        is_next = self._answered == self._request_count
-        waiter, self._waiter = self._waiter, None
-        try:
-            super().data_received(data if data.isascii() or not begins_a_head else percent_encoded(data))
-        finally:
-            self._waiter = waiter
-        if self._is_waiting and not self._messages:
-            self._start_head_timer()
-            return
-        self._stop_head_timer()
-        if self._messages and not (is_next and self._turned_away()) and waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
-    def _turned_away(self) -> bool:
-        """Answered here and now, a request leaves no trace: no task, no request object, nothing to wait for."""
-        assert self._parser and self.transport
-        (message, body), *more = self._messages
-        if self._doorkeeper is None or more or self._paused or body is not EMPTY_PAYLOAD:
-            return False
-        if isinstance(message, _ErrInfo) or message.method not in READING or message.should_close or message.upgrade:
-            return False
-        refusal = self._doorkeeper.refusal(message.method, message.path.partition("?")[0], message.headers)
-        if not refusal:
-            return False
-        self._messages.clear()
-        self._parser.message_consumed()
-        self._answered += 1
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        self.transport.write(refusal)
-        return True
-
-    async def _handle_request(self, *args: Any) -> tuple[web.StreamResponse, bool]:
-        try:
-            return await super()._handle_request(*args)
-        finally:
-            self._answered += 1
+    def __init__(self, limit_s: float, expire: Callable[[], None]) -> None:
+        self._limit_s = limit_s
+        self._expire = expire
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def _is_waiting(self) -> bool:
-        """For a whole head: all that came before it, bodies too, is read."""
-        return self._waiter is not None and not self._waiter.done()
+    def is_running(self) -> bool:
+        return self._timer is not None
+
+    def start(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._limit_s, self._expire)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class Connection(web.RequestHandler):
+    """Uses public names of aiohttp only, so that any later aiohttp can be installed (docs/adr/0009)."""
+
+    __slots__ = ("body", "head_clock", "is_answering")
+
+    def __init__(self, server: web.Server, *, head_s: float, **options: Any) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **options)
+        self.head_clock = HeadClock(head_s, self.force_close)
+        self.body: StreamReader | None = None
+        """Of the last request: the request itself would stay in memory as long as its connection."""
+        self.is_answering = False
+
+    @property
+    def awaits_head(self) -> bool:
+        """Whether the next byte belongs to a request's head: no request is in hand, and the last body is read."""
+        return not self.is_answering and (self.body is None or self.body.is_eof())
+
+    def data_received(self, data: bytes) -> None:
+        if data and self.awaits_head and not self.head_clock.is_running:
+            self.head_clock.start()
+            data = data if data.isascii() else percent_encoded(data)
+        super().data_received(data)
+
+    @contextmanager
+    def answering(self, request: web.BaseRequest) -> Iterator[None]:
+        """Around the handling of one request, whose head is complete."""
+        self.head_clock.stop()
+        self.body = request.content
+        self.is_answering = True
+        try:
+            yield
+        finally:
+            self.is_answering = False
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._stop_head_timer()
+        self.head_clock.stop()
         super().connection_lost(exc)
 
     def handle_error(
@@ -110,35 +99,25 @@ class Connection(RequestHandler):
             raise ConnectionError("half an answer has gone already")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self.log_exception(exc_info=exc)
-            return refusal_of("internal")
-        too_large = isinstance(exc, LineTooLong) or message == TOO_MANY_HEADERS
-        return refusal_of("request_too_large" if too_large else "bad_request")
+            return error_response("internal")
+        return error_response("request_too_large" if TOO_LARGE.match(message or "") else "bad_request")
 
     def log_exception(self, *_: Any, exc_info: BaseException | None = None, **__: Any) -> None:
         """aiohttp's own words would quote the request."""
         where = logs.where(exc_info) if exc_info else ""
         log.error("http server error", extra={"error": type(exc_info).__name__, "at": where})
 
-    def _start_head_timer(self) -> None:
-        if self._head_timer is None:
-            self._head_timer = self._loop.call_later(self._head_s, self.force_close)
-
-    def _stop_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
 
 def percent_encoded(head: bytes) -> bytes:
-    """With the letters of its first line in ASCII: llhttp refuses those that nobody encoded, which the reference's
-    server reads."""
+    """`head` with its first line in ASCII: the parser refuses letters that nobody encoded, which the reference's server
+    reads as UTF-8."""
     line, end, rest = head.partition(b"\r\n")
     return NOT_ASCII.sub(lambda letter: b"%%%02X" % letter[0][0], line) + end + rest
 
 
-def refusal_of(reason: str) -> web.Response:
+def error_response(reason: str) -> web.Response:
+    """The answer to a request that the application never sees. Its connection is closed after it."""
     status, body = render(Problem(reason), NO_ROWS, "v3")
-    headers = {"X-Request-Id": str(uuid.uuid4()), "Server": NAME}
-    response = json_bytes(body, status, headers)
+    response = json_bytes(body, status, {"X-Request-Id": str(uuid.uuid4()), "Server": NAME})
     response.force_close()
     return response

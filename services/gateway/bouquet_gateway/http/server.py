@@ -1,35 +1,34 @@
-"""The HTTP server: aiohttp's, made to answer JSON to everything, over connections of ours."""
+"""The HTTP server: aiohttp's, over connections of ours, which answers JSON to everything."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from socket import fromfd
-from typing import cast
+from typing import TypeAlias
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 from msgspec import Struct
 
-from bouquet_gateway.http.connection import Connection, Doorkeeper, refusal_of
+from bouquet_gateway.http.connection import Connection, error_response
 from bouquet_mesh.listen import can_listen
+
+Handler: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 BACKLOG = 1024
 ACCEPTED_AT_ONCE = 32
-"""Connections a pass of the event loop. libuv accepts one for each handle of a listening socket (its #3696), and a full
-loop makes few passes: who comes anew would wait for seconds to be told that there is no room."""
+"""Connections that one pass of the event loop accepts. libuv accepts one for each handle of a listening socket (its
+issue 3696), and a busy loop makes few passes: who connects then would wait for seconds to hear that there is no
+room."""
 REASONS = {
     HTTPStatus.NOT_FOUND: "unknown_route",
     HTTPStatus.METHOD_NOT_ALLOWED: "unknown_route",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
 }
 """Of aiohttp's own refusals; the others are bad requests, or internal from 500 on."""
-
-DOORKEEPER = web.AppKey("doorkeeper", Doorkeeper)
-"""Of an application that has one. He is not asked of what is rare (a body, a request behind another): that is the
-application's own to refuse."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -50,64 +49,75 @@ class Limits(Struct, frozen=True, kw_only=True):
 async def serving(
     app: web.Application, host: str, port: int, *, limits: Limits | None = None, reuse_port: bool = False
 ) -> AsyncIterator[int]:
-    """Gives the bound port; raises `SettingsError` where there is none to have. Leaving stops the intake, lets running
+    """Gives the bound port; raises `SettingsError` where there is none to have. Leaving closes the port, lets running
     requests finish, then closes every connection.
 
     With `reuse_port`, several processes may listen on one port.
     """
-    runner = _Runner(app, limits or Limits())
+    async with (
+        connections(app, limits or Limits()) as connect,
+        _listening(connect, host, port, reuse_port) as bound,
+    ):
+        yield bound
+
+
+@asynccontextmanager
+async def connections(app: web.Application, limits: Limits) -> AsyncIterator[Callable[[], Connection]]:
+    """Gives what makes the protocol of a new connection. Leaving lets running requests finish, then closes every
+    connection."""
+    runner = web.AppRunner(app, shutdown_timeout=limits.drain_s)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, backlog=BACKLOG, reuse_port=reuse_port or None)
-        with can_listen(host, port):
-            await site.start()
-        for socket in cast(asyncio.Server, site._server).sockets:
-            for _ in range(ACCEPTED_AT_ONCE - 1):
-                twin = fromfd(socket.fileno(), socket.family, socket.type)
-                await web.SockSite(runner, twin, backlog=BACKLOG).start()
-        yield site.port
-    finally:
-        await runner.cleanup()
-
-
-class _Server(web.Server):
-    def __call__(self) -> RequestHandler:
-        return Connection(self, loop=self._loop, **self._kwargs)
-
-
-class _Runner(web.AppRunner):
-    def __init__(self, app: web.Application, limits: Limits) -> None:
-        super().__init__(
-            app,
-            shutdown_timeout=limits.drain_s,
+        server = runner.server
+        assert server is not None
+        server.request_handler = _in_json(server.request_handler)
+        yield partial(
+            Connection,
+            server,
+            head_s=limits.head_s,
             access_log=None,
             max_line_size=limits.line_bytes,
             max_field_size=limits.field_bytes,
             max_headers=limits.headers,
             keepalive_timeout=limits.idle_s,
             lingering_time=limits.lingering_s,
-            doorkeeper=app.get(DOORKEEPER),
-            head_s=limits.head_s,
         )
-
-    async def _make_server(self) -> _Server:
-        made = await super()._make_server()
-        return _Server(_in_json(made.request_handler), request_factory=made.request_factory, **made._kwargs)
+    finally:
+        await runner.cleanup()
 
 
-def _in_json(
-    handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
-) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
+@asynccontextmanager
+async def _listening(
+    connect: Callable[[], asyncio.Protocol], host: str, port: int, reuse_port: bool
+) -> AsyncIterator[int]:
+    """Gives the bound port, until it is closed. `ACCEPTED_AT_ONCE` handles listen at each address of `host`."""
+    listen = partial(asyncio.get_running_loop().create_server, connect, backlog=BACKLOG)
+    with can_listen(host, port):
+        first = await listen(host=host, port=port, reuse_port=reuse_port or None)
+    async with AsyncExitStack() as stack:
+        stack.callback(first.close)
+        for sock in first.sockets:
+            for _ in range(ACCEPTED_AT_ONCE - 1):
+                twin = await listen(sock=fromfd(sock.fileno(), sock.family, sock.type))
+                stack.callback(twin.close)
+        yield first.sockets[0].getsockname()[1]
+
+
+def _in_json(handler: Handler) -> Handler:
     """Some refusals are aiohttp's own and come before any middleware."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except web.HTTPException as refusal:
-            if refusal.content_type == "application/json":
-                raise
-            return refusal_of(
-                REASONS.get(HTTPStatus(refusal.status), "bad_request" if refusal.status < 500 else "internal")
-            )
+        assert isinstance(request.protocol, Connection)
+        with request.protocol.answering(request):
+            try:
+                return await handler(request)
+            except web.HTTPException as refusal:
+                if refusal.content_type == "application/json":
+                    raise
+                return error_response(_reason_of(refusal.status))
 
     return handle
+
+
+def _reason_of(status: int) -> str:
+    return REASONS.get(HTTPStatus(status), "bad_request" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "internal")

@@ -1,0 +1,126 @@
+"""Admission control on the wire: a refused request leaves its connection and its neighbours as they were."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from bouquet_gateway.http.server import serving
+from bouquet_gateway.load.admission import admission
+from tests.mesh.buses import until
+
+HOST = "127.0.0.1"
+REFUSED = 503
+
+
+class House:
+    """An application with one place. `/hold` keeps it until it is released; any other path is answered at once."""
+
+    def __init__(self) -> None:
+        self.handled: list[str] = []
+        self.released = asyncio.Event()
+        self.app = web.Application(middlewares=[admission(1)])
+        self.app.router.add_route("*", "/{path:.*}", self._answer)
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        self.handled.append(request.path)
+        if request.path == "/hold":
+            await self.released.wait()
+        return web.Response(text=request.path)
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+@pytest.fixture
+async def port(house: House) -> AsyncIterator[int]:
+    async with serving(house.app, HOST, 0) as bound:
+        yield bound
+
+
+@asynccontextmanager
+async def full(house: House, port: int) -> AsyncIterator[None]:
+    """While the one place is taken."""
+    async with connected(port) as (reader, writer):
+        writer.write(get("/hold"))
+        await until(lambda: "/hold" in house.handled)
+        yield
+        house.released.set()
+        assert await answer_of(reader) == (200, b"/hold")
+
+
+@asynccontextmanager
+async def connected(port: int) -> AsyncIterator[tuple[StreamReader, StreamWriter]]:
+    reader, writer = await asyncio.open_connection(HOST, port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+def get(path: str, *headers: str, method: str = "GET") -> bytes:
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x", *headers, "", ""]).encode()
+
+
+async def answer_of(reader: StreamReader) -> tuple[int, bytes]:
+    """Status and body; no body of a refusal, whose text others test."""
+    async with asyncio.timeout(5):
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        body = await reader.readexactly(length)
+    status = int(head.split()[1])
+    return status, b"" if status == REFUSED else body
+
+
+async def test_a_refused_caller_may_ask_again_on_the_same_connection(house: House, port: int) -> None:
+    async with connected(port) as (reader, writer):
+        async with full(house, port):
+            for _ in range(3):
+                writer.write(get("/"))
+                assert await answer_of(reader) == (REFUSED, b"")
+        writer.write(get("/"))
+        assert await answer_of(reader) == (200, b"/")
+    assert house.handled == ["/hold", "/"]
+
+
+async def test_a_refusal_overtakes_no_answer(house: House, port: int) -> None:
+    async with connected(port) as (reader, writer):
+        writer.write(get("/hold") + get("/second"))
+        await until(lambda: house.handled == ["/hold"])
+        house.released.set()
+        assert [await answer_of(reader), await answer_of(reader)] == [(200, b"/hold"), (200, b"/second")]
+
+
+async def test_each_of_several_requests_in_a_row_is_refused(house: House, port: int) -> None:
+    async with full(house, port), connected(port) as (reader, writer):
+        writer.write(get("/") + get("/"))
+        assert [await answer_of(reader), await answer_of(reader)] == [(REFUSED, b"")] * 2
+
+
+async def test_the_body_of_a_refused_request_is_not_taken_for_a_request(house: House, port: int) -> None:
+    async with full(house, port), connected(port) as (reader, writer):
+        writer.write(get("/", "Content-Length: 4", method="POST"))
+        assert await answer_of(reader) == (REFUSED, b"")
+        writer.write(b"GET " + get("/"))
+        assert await answer_of(reader) == (REFUSED, b"")
+
+
+async def test_a_refused_caller_who_asks_to_close_is_closed(house: House, port: int) -> None:
+    async with full(house, port), connected(port) as (reader, writer):
+        writer.write(get("/", "Connection: close"))
+        async with asyncio.timeout(5):
+            assert (await reader.read()).startswith(b"HTTP/1.1 503")
+
+
+async def test_a_refusal_of_head_has_no_body(house: House, port: int) -> None:
+    async with full(house, port), connected(port) as (reader, writer):
+        writer.write(get("/", "Connection: close", method="HEAD"))
+        async with asyncio.timeout(5):
+            assert (await reader.read()).endswith(b"\r\n\r\n")
