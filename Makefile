@@ -52,7 +52,7 @@ bench-profile: .venv/dev ## Where a lookup's time goes, by function, in gateway 
 	@scripts/install_services.sh
 	@.venv/bin/python -m bench.profiling $(if $(LOADED_S),--seconds $(LOADED_S)) $(if $(CACHED),--own-people)
 
-bench-capacity: .venv/run ## What one token, cached answer, journal record … costs; writes docs/capacity.md anew, with that and the last make bench
+bench-capacity: .venv/run ## What one token, cached answer, journal record … costs: prints it, and writes the table in docs/capacity.md
 	@scripts/install_services.sh
 	@.venv/bin/python -m bench.capacity
 

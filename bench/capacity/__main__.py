@@ -1,6 +1,8 @@
-"""`make bench-capacity`: unit costs, each with few resources, and CPU rather than time; then docs/capacity.md, with
-what the last `make bench` says of a lookup. On a busy machine too, though dearer there by what its caches lose. Two
-minutes on a quiet one."""
+"""`make bench-capacity`: measures unit costs, prints them, and writes their table in docs/capacity.md.
+
+It counts CPU rather than elapsed time, which other processes change less; on a busy machine CPU may still double, so
+quote figures of a quiet one, where it takes two minutes.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +14,16 @@ from pathlib import Path
 
 import uvloop
 
-from bench.capacity import broker, cache, journal, lookup, offers, page, registry, tokens
+from bench.capacity import broker, cache, journal, offers, registry, tokens
 from bench.capacity.database import Database
 from bench.capacity.figure import Figure
+from bench.capacity.table import table, with_table
 from bench.programs import ROOT
 from tests.support.postgres import PostgresServer
 from tests.support.rabbitmq import RabbitNode
 from tests.support.redis import RedisServer
 
-OF_LOOKUPS = ROOT / "bench" / "results" / "latest.json"
+PAGE = ROOT / "docs" / "capacity.md"
 TOKENS = (10_000, 100_000, 1_000_000)
 
 
@@ -44,7 +47,7 @@ async def measure(folder: Path) -> list[Figure]:
     figures: list[Figure] = []
     async for some in measured(folder):
         for figure in some:
-            print(f"{figure.part:<22} {figure.of:<48} {figure.value:12,.1f} {figure.unit}", flush=True)
+            print(f"{figure.part:<30} {figure.of:<58} {figure.value:12,.1f} {figure.unit}", flush=True)
         figures += some
     return figures
 
@@ -55,9 +58,8 @@ def main() -> None:
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         figures = runner.run(measure(Path(folder)))
-    of_lookups = lookup.figures(OF_LOOKUPS) or lookup.of(page.read_measured().figures)
-    page.keep_measured(page.Measured(f"{datetime.now(UTC):%-d %b %Y}", of_lookups + figures))
-    page.write()
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(with_table(page, table(figures, datetime.now(UTC).date())), encoding="utf-8")
 
 
 if __name__ == "__main__":

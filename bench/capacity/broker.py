@@ -28,9 +28,9 @@ async def figures(node: RabbitNode) -> list[Figure]:
             grown = (_memory(node) - before) / PROCESSES
             theirs_s, ours_s = await _rest(node)
         found += [
-            Figure("broker", f"idle {kind}'s connection", grown, "bytes"),
-            Figure("broker", f"idle {kind}, broker", (theirs_s - alone_s) / PROCESSES * 1e6, "µs"),
-            Figure("broker", f"idle {kind}, itself", ours_s / PROCESSES * 1e6, "µs"),
+            Figure(f"idle {kind}", "its connection and queue, at the broker", grown, "bytes"),
+            Figure(f"idle {kind}", "CPU a second, at the broker", (theirs_s - alone_s) / PROCESSES * 1e6, "µs"),
+            Figure(f"idle {kind}", "CPU a second, of its own", ours_s / PROCESSES * 1e6, "µs"),
         ]
     return found
 

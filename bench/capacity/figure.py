@@ -1,12 +1,11 @@
-"""A unit cost, and how one is taken: CPU and not time wherever it can be, since a busy machine changes it little."""
+"""A unit cost, and how one is taken: CPU and not time wherever it can be, since a busy machine changes it less."""
 
 from __future__ import annotations
 
 import gc
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from fnmatch import fnmatchcase
+from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
@@ -14,32 +13,13 @@ from bench import accounting
 
 
 class Figure(Struct, frozen=True):
+    """What one of something costs, by a measurement."""
+
     part: str
     of: str
     value: float
     unit: str
-    """`µs` and `bytes` are shown in what suits them; `exactly` is a count that is no measurement."""
-
-
-class Figures:
-    """Found by name. Raises `KeyError` for what nobody measured."""
-
-    def __init__(self, figures: Iterable[Figure]) -> None:
-        self._figures = list(figures)
-
-    def like(self, part: str, pattern: str) -> list[Figure]:
-        """One at least; `*` stands for any words."""
-        found = [figure for figure in self._figures if figure.part == part and fnmatchcase(figure.of, pattern)]
-        if not found:
-            raise KeyError(f"{part}: {pattern}")
-        return found
-
-    def one(self, part: str, of: str) -> float:
-        [figure] = self.like(part, of)
-        return figure.value
-
-    def most(self, part: str, pattern: str) -> float:
-        return max(figure.value for figure in self.like(part, pattern))
+    """`µs`, `bytes`, `/s`, or empty for a count."""
 
 
 def cpu_us(call: Callable[[], object], times: int) -> float:

@@ -34,15 +34,15 @@ async def figures(database: Database) -> list[Figure]:
         verified_us = await awaited_cpu_us(lambda: verify(place.store), 1, server) / ROWS
         counted_us = await awaited_cpu_us(lambda: _count(place), 1, server) / ROWS
         found_us = await awaited_cpu_us(lambda: _who_read(place), 200, server)
-    name = f"journal, {database.name}"
+    name = f"journal record, {database.name}"
     return [
-        Figure(name, "record in the spool and on the way", float(len(encode(_access(1))) + 1), "bytes"),
-        Figure(name, "record kept, with its indexes", kept, "bytes"),
-        Figure(name, "record written", written_us, "µs"),
-        Figure(name, "records a second, by one writer", ROWS / elapsed_s, "/s"),
-        Figure(name, "record verified", verified_us, "µs"),
-        Figure(name, "record counted by stats", counted_us, "µs"),
-        Figure(name, f"who-read by one pseudonym, of {ROWS}", found_us, "µs"),
+        Figure(name, "in the spool and on the bus", float(len(encode(_access(1))) + 1), "bytes"),
+        Figure(name, "kept, with its indexes", kept, "bytes"),
+        Figure(name, f"written, in batches of {MOST}", written_us, "µs"),
+        Figure(name, "written by one writer", ROWS / elapsed_s, "/s"),
+        Figure(name, "verified", verified_us, "µs"),
+        Figure(name, "counted by `stats`", counted_us, "µs"),
+        Figure(name, f"found by one pseudonym, of {ROWS:,}", found_us, "µs"),
     ]
 
 

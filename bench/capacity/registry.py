@@ -36,7 +36,7 @@ async def figures(database: Database, sizes: tuple[int, ...]) -> list[Figure]:
                 await connection.execute(text("analyze"))  # PostgreSQL does so by itself, after a minute
             found += await _answers(place, size)
         held = (await place.size_bytes() - empty) / sizes[-1]
-        found.append(Figure("registry", f"token and its habilitation, {database.name}", held, "bytes"))
+        found.append(Figure(f"registry, {database.name}", "token and its habilitation, kept", held, "bytes"))
     return found
 
 
@@ -66,16 +66,16 @@ async def _answers(place: Opened, size: int) -> list[Figure]:
         assert isinstance(await window.answer(WhoIs(id="1", deadline=4e9, token=next(asked))), Found)
 
     async with place.store.reading() as connection:
-        name, number = await changes.place(connection)
+        log, number = await changes.place(connection)
 
     async def nothing_new() -> None:
-        assert isinstance(await window.answer(Changes(id="1", deadline=4e9, log=name, since=number)), Found)
+        assert isinstance(await window.answer(Changes(id="1", deadline=4e9, log=log, since=number)), Found)
 
-    at = f"{place.database.name}, {size} tokens"
+    name, of = f"registry, {place.database.name}", f"of {size:,} tokens"
     return [
-        Figure("registry", f"WhoIs, {at}", await awaited_cpu_us(who_is, ANSWERS, server), "µs"),
-        Figure("registry", f"Changes, nothing new, {at}", await awaited_cpu_us(nothing_new, ANSWERS, server), "µs"),
-        Figure("registry", f"use noted, {at}", await awaited_cpu_us(uses.write, 1, server) / ANSWERS, "µs"),
+        Figure(name, f"`WhoIs`, {of}", await awaited_cpu_us(who_is, ANSWERS, server), "µs"),
+        Figure(name, f"`Changes` with nothing new, {of}", await awaited_cpu_us(nothing_new, ANSWERS, server), "µs"),
+        Figure(name, f"use of a token noted, {of}", await awaited_cpu_us(uses.write, 1, server) / ANSWERS, "µs"),
     ]
 
 

@@ -45,13 +45,15 @@ async def figures() -> list[Figure]:
 
 def _verifications() -> Iterator[Figure]:
     shared = Credential("bearer", _issued(REQUEST_ID))
-    yield Figure("token", "verified, HS256", cpu_us(lambda: Tokens(KEY).read(shared), 500), "µs")
+    yield Figure(
+        "token at a gateway", "verified for the first time, HS256", cpu_us(lambda: Tokens(KEY).read(shared), 500), "µs"
+    )
     key = ECKey.generate_key("P-256", {"kid": "2027-01"})
     signed = jws.serialize_compact({"alg": "ES256", "kid": "2027-01"}, _claims(), key, ["ES256"])
     public, named = Credential("bearer", signed), (("2027-01", key),)
     assert Tokens(Secret(""), named_keys=named).read(public)
     unknown = cpu_us(lambda: Tokens(Secret(""), named_keys=named).read(public), 500)
-    yield Figure("token", "verified, ES256", unknown, "µs")
+    yield Figure("token at a gateway", "verified for the first time, ES256", unknown, "µs")
 
 
 async def _known_bytes() -> Figure:
@@ -61,7 +63,7 @@ async def _known_bytes() -> Figure:
     async def learn() -> None:
         await holders.token_of(Credential("bearer", _issued(str(uuid.uuid4()))), REQUEST_ID, Deadline.after(10))
 
-    return Figure("token", "known to a gateway", await _kept_bytes(learn), "bytes")
+    return Figure("token at a gateway", "kept, with the registry's answer", await _kept_bytes(learn), "bytes")
 
 
 async def _counter_bytes() -> Figure:
@@ -70,7 +72,7 @@ async def _counter_bytes() -> Figure:
     async def hit() -> None:
         await counters.increment(f"{next(numbers):064x}", minute)
 
-    return Figure("token", "counted, in memory", await _kept_bytes(hit), "bytes")
+    return Figure("token at a gateway", "its calls counted in memory, a window", await _kept_bytes(hit), "bytes")
 
 
 async def _kept_bytes(one: Callable[[], Awaitable[None]]) -> float:

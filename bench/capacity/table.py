@@ -1,0 +1,37 @@
+"""The table of unit costs in docs/capacity.md. It stands between two comments; people write the rest of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from bench.capacity.figure import Figure
+
+BEGIN = "<!-- Written by `make bench-capacity`; do not edit. -->"
+END = "<!-- End of what `make bench-capacity` writes. -->"
+
+
+def table(figures: Iterable[Figure], day: date) -> str:
+    """One row for each figure, in their order; a part's name stands in the first of its rows."""
+    rows = [f"Measured on {day:%-d %b %Y}.", "", "| of | what | cost |", "|---|---|---:|"]
+    former = ""
+    for figure in figures:
+        part = figure.part if figure.part != former else ""
+        rows.append(f"| {part} | {figure.of} | {f'{rounded(figure.value)} {figure.unit}'.strip()} |")
+        former = figure.part
+    return "\n".join(rows)
+
+
+def rounded(value: float) -> str:
+    """To three digits: what a second run changes anyway is not shown."""
+    short = float(f"{value:.3g}")
+    return f"{short:,.0f}" if short >= 100 else f"{short:g}"
+
+
+def with_table(page: str, rows: str) -> str:
+    """The page with `rows` in place of its table. Raises `ValueError` for a page without the two comments."""
+    head, begin, rest = page.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"the page lacks one of {BEGIN} and {END}")
+    return f"{head}{begin}\n\n{rows}\n\n{end}{tail}"
