@@ -5,11 +5,15 @@ usage: check_wheels.py FOLDER...
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
 import tomllib
 from pathlib import Path
+
+PULLED_ALONE = {"bouquet-proto": {"msgspec"}}
+"""What a distribution pulls, and nothing else: for those that promise it."""
 
 # Runs inside the environment under test, and sees nothing but it.
 PROBE = """
@@ -44,6 +48,16 @@ def check(name: str, wheels: Path, environment: Path) -> None:
         *("--constraints", "requirements/run.txt", name),
     )
     run(python, "-I", "-c", PROBE, name, name.replace("-", "_"))
+    pulled = installed(python) - {name}
+    if pulled != PULLED_ALONE.get(name, pulled):
+        sys.exit(f"{name} pulls {', '.join(sorted(pulled))}; it promises to pull {', '.join(PULLED_ALONE[name])} alone")
+
+
+def installed(python: str) -> set[str]:
+    """Names of the distributions in an environment."""
+    listing = ("uv", "pip", "list", "--quiet", "--python", python, "--format", "json")
+    found = json.loads(subprocess.run(listing, check=True, stdout=subprocess.PIPE).stdout)
+    return {distribution["name"] for distribution in found}
 
 
 def run(*command: str) -> None:
