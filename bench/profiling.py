@@ -32,7 +32,7 @@ SAMPLES_PER_S = 200
 CONNECTIONS = 64
 WARMUP_S = 2.0
 SHOWN = 25
-HOMES = re.compile(r"^.*/(site-packages|python3\.\d+|proto|services/(providers/)?[^/]+)/")
+HOMES = re.compile(r"^.*/(site-packages|python3\.\d+|proto|mesh|services/(providers/)?[^/]+)/")
 """Where packages live: an environment's, Python's own, this repository's."""
 LOOP = "Runner.run (asyncio/runners.py)"
 """Below it is the work. Other threads wait for the most part, which py-spy takes for work once it has stopped them."""

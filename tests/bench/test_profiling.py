@@ -24,8 +24,8 @@ def test_a_function_that_calls_itself_counts_once() -> None:
         ("/x/lib/python3.11/site-packages/opentelemetry/sdk/trace/__init__.py", "opentelemetry"),
         ("/x/lib/python3.11/asyncio/streams.py", "asyncio"),
         ("/x/lib/python3.11/contextlib.py", "contextlib"),
-        ("/home/one/bouquet/proto/bouquet_mesh/bus/api.py", "bouquet_mesh"),
-        ("/home/one/bouquet/services/gateway/bouquet_gateway/app.py", "bouquet_gateway"),
+        ("/home/one/bouquet/mesh/bouquet_mesh/bus/api.py", "bouquet_mesh"),
+        ("/home/one/bouquet/services/gateway/bouquet_gateway/http/app.py", "bouquet_gateway"),
         ("/home/one/bouquet/services/providers/kit/bouquet_worker/worker.py", "bouquet_worker"),
     ],
 )

@@ -1,5 +1,5 @@
 """`bouquet-registry doctor`: looks over what the registry and its journal need, with their own settings: keys,
-database, clock, broker, rights there, where notices go (bouquet_proto.doctor)."""
+database, clock, broker, rights there, where notices go (bouquet_mesh.doctor)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """`bouquet-worker doctor NAME`: looks over what a worker needs, with its own settings: broker, rights there,
-certificates, the way to each upstream. No fund is asked anything (bouquet_proto.doctor)."""
+certificates, the way to each upstream. No fund is asked anything (bouquet_mesh.doctor)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,72 @@
+"""A page, comment or docstring names only files and modules that exist: a move leaves no stale path behind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from pkgutil import resolve_name
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = {
+    "proto": ROOT / "proto" / "bouquet_proto",
+    "mesh": ROOT / "mesh" / "bouquet_mesh",
+    "gateway": ROOT / "services" / "gateway" / "bouquet_gateway",
+    "registry": ROOT / "services" / "registry" / "bouquet_registry",
+    "kit": ROOT / "services" / "providers" / "kit" / "bouquet_worker",
+}
+"""By the short name that pages use in a path."""
+DISTRIBUTIONS = [*(path.parent for path in PACKAGES.values()), *(ROOT / "services" / "providers").iterdir()]
+
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "bench").glob("*.md")]
+SOURCES = [path for part in ("proto", "mesh", "services", "tests", "bench") for path in (ROOT / part).rglob("*.py")]
+HISTORY = {"CHANGELOG.md"}
+FILE = re.compile(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|sh|toml|yaml|md))`")
+MODULE = re.compile(rf"\b(?:{'|'.join(path.name for path in PACKAGES.values())})(?:\.[a-z]\w*)+")
+OUTSIDE = "reference/"
+"""The descriptions of contract and upstreams, which are not in this repository."""
+
+
+def files_in(text: str) -> Iterator[str]:
+    """Paths between backticks."""
+    return (path for path in FILE.findall(text) if not path.startswith(OUTSIDE))
+
+
+def is_file(path: str) -> bool:
+    """From the top, docs/ or a distribution; in a package, with or without its short name."""
+    first, _, rest = path.partition("/")
+    roots = (ROOT, ROOT / "docs", *DISTRIBUTIONS, *PACKAGES.values())
+    return any((root / path).is_file() for root in roots) or (first in PACKAGES and (PACKAGES[first] / rest).is_file())
+
+
+def is_named(dotted: str) -> bool:
+    """Whether a module, or something in one, has this name."""
+    try:
+        resolve_name(dotted)
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_files_that_a_page_names_exist(page: Path) -> None:
+    assert [path for path in files_in(page.read_text(encoding="utf-8")) if not is_file(path)] == []
+
+
+def test_the_modules_that_sources_and_pages_name_exist() -> None:
+    texts = {path: path.read_text(encoding="utf-8") for path in [*PAGES, *SOURCES] if path.name not in HISTORY}
+    named = {(path, name) for path, text in texts.items() for name in MODULE.findall(text)}
+    assert {f"{path.relative_to(ROOT)}: {name}" for path, name in named if not is_named(name)} == set()
+
+
+@pytest.mark.parametrize("path", ["proto/failures.py", "http/app.py", "docs/architecture.md", "tests/repo/logged.py"])
+def test_a_file_may_be_named_from_several_places(path: str) -> None:
+    assert is_file(path)
+    assert not is_file(path.replace(".", "s."))
+
+
+def test_a_module_that_has_moved_is_no_name() -> None:
+    assert is_named("bouquet_mesh.bus.api")
+    assert not is_named(".".join(("bouquet_proto", "bus")))
