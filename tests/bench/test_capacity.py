@@ -15,7 +15,7 @@ from bench.capacity.table import rounded, table, with_table
 from bench.programs import ROOT
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_mesh.outbox.api import MOST
-from bouquet_worker.worker import WorkerSettings
+from bouquet_worker.settings import WorkerSettings
 
 DAY = date(2026, 11, 9)
 FIGURES = [
