@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NoReturn, ParamSpec, TypeAlias, Type
 from msgspec import UNSET, Meta, Struct, defstruct, structs
 
 from bouquet_mesh.environment import WrongVariableError, text_of, unknown, value_of, without_service_links
+from bouquet_mesh.observe.logs import where
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl
 from bouquet_proto.names import EMBEDDED, MESH_PREFIX, MESH_WORDS
@@ -82,13 +83,18 @@ class Reader:
         return settings
 
     def check(self, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """What `check` gives. None where it raises `SettingsError`, which is noted, or needs what could not be read."""
+        """What `check` gives. None where it raises `SettingsError`, which is noted, or needs what could not be read.
+
+        Another error is noted by its class and place alone: its text may quote a setting.
+        """
         try:
             return check(*args, **kwargs)
         except SettingsError as error:
             self.problems += error.problems
         except _UnreadError:
             pass
+        except Exception as error:
+            self.problems.append(f"settings: {type(error).__name__} at {where(error)}")
         return None
 
     def close(self) -> None:

@@ -140,6 +140,6 @@ async def test_a_worker_whose_author_cannot_use_a_setting_is_told_so() -> None:
     def acme_api(_: WorkerSettings) -> Upstream:
         raise KeyError(PASSWORD)
 
-    findings = await examine_worker(worker, BUS)
-    [said] = [finding.says for finding in findings if finding.subject == "settings"]
-    assert said == "no upstream can be made of them (KeyError)"
+    with pytest.raises(SettingsError) as caught:
+        await examine_worker(worker, BUS)
+    assert re.fullmatch(r"settings: KeyError at test_doctors.py:\d+.*", str(caught.value))
