@@ -3,5 +3,5 @@
 -- The owner of the tables runs it after each `bouquet-registry migrate`:
 --   psql --set writer=bouquet_journal --file journal_writer.sql
 GRANT SELECT ON alembic_version TO :"writer";
-GRANT SELECT, INSERT ON journal, journal_aside TO :"writer";
+GRANT SELECT, INSERT ON journal, journal_found, journal_aside TO :"writer";
 GRANT SELECT, UPDATE (number, hash) ON journal_head TO :"writer";

@@ -26,7 +26,7 @@ from bouquet_proto.messages import (
     encode,
 )
 from bouquet_proto.names import queue_of, worker_prefix
-from bouquet_proto.offer import Authority, Modality, Offer, Operation, Retirement, operation, v2_operation
+from bouquet_proto.offer import Authority, Modality, Offer, Operation, People, Retirement, operation, v2_operation
 from bouquet_proto.rules import Check
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "Offer",
     "Operation",
     "Parameter",
+    "People",
     "Recorded",
     "Rejected",
     "Reply",

@@ -40,9 +40,13 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     duration_ms: float = 0.0
     trace_id: str = ""
     person: str = ""
-    """`pseudonym(…)`."""
+    """Of whom the question was about: `pseudonym(…)`."""
     key: str = ""
-    """Name of the pseudonym's key."""
+    """Name of the pseudonyms' key."""
+    found: tuple[str, ...] = ()
+    """Pseudonyms of those whom the answer names, by name, first name and birth date: providers match loosely."""
+    request_id: str = ""
+    """`X-Request-Id`, as answered to the caller."""
     pruned_to: str = ""
     """`NUMBER:HASH` of the last record that was removed, where the outcome is `pruned`. No gateway sends one."""
 

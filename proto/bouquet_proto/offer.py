@@ -32,6 +32,18 @@ class Retirement(Struct, frozen=True, kw_only=True, omit_defaults=True):
     successor: str = ""
 
 
+class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where the data of an operation names people: for the access journal, which keeps whom an answer was about."""
+
+    at: str = ""
+    """Dotted path of the object, or the list of objects, that names them; empty for the data itself."""
+    nom: str = "nom_naissance"
+    prenoms: str = "prenoms"
+    """A text or a list of texts; the first word counts. The same as `nom` where one field holds both."""
+    naissance: tuple[str, ...] = ("date_naissance",)
+    """One field, `YYYY-MM-DD` or `DDMMYYYY`; or three, of the year, the month and the day."""
+
+
 class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One path of the public contract."""
 
@@ -55,6 +67,7 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     schema: dict[str, Any]
     """JSON schema (2020-12) of `data`, without references."""
     example: Any = None
+    people: tuple[People, ...] = ()
     cache_s: int = 0
     plan: Literal["", "regime"] = ""
     """`regime`: two providers answer it, and the gateway decides whose answer is the right one."""

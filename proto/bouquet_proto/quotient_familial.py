@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from msgspec import Meta, Struct, structs
 
 from bouquet_proto.failures import Failure, Kind
-from bouquet_proto.offer import Authority, Modality, Operation, operation, v2_operation
+from bouquet_proto.offer import Authority, Modality, Operation, People, operation, v2_operation
 from bouquet_proto.rules import Check, renamed
 
 Fournisseur = Literal["CNAF", "MSA"]
@@ -232,6 +232,17 @@ PROBLEMS: dict[str, Failure] = {
 }
 
 
+PEOPLE = (People(at="allocataires"), People(at="enfants"))
+PEOPLE_V2 = tuple(
+    People(
+        at=people.at,
+        nom="nomNaissance",
+        naissance=("anneeDateDeNaissance", "moisDateDeNaissance", "jourDateDeNaissance"),
+    )
+    for people in PEOPLE
+)
+
+
 class Regimes(Struct, frozen=True, kw_only=True):
     """Roles of the two funds, by provider name (upstreams/06 §6.6, design: the regime of the quotient familial)."""
 
@@ -272,6 +283,7 @@ def _v3(modality: Modality, name: str, *checks: Check, pivot: tuple[Check, ...] 
         modality=modality,
         data=QuotientFamilial,
         fields=FIELDS,
+        people=PEOPLE,
         checks=((*PERIOD_CHECKS, *checks),),
         pivot=pivot,
         **_COMMON,
@@ -286,6 +298,7 @@ def _v2(modality: Modality, *checks: Check, pivot: tuple[Check, ...] = ()) -> Op
         path="/api/v2/composition-familiale-v2",
         data=CompositionFamiliale,
         fields=FIELDS_V2,
+        people=PEOPLE_V2,
         checks=((*PERIOD_CHECKS, *checks),),
         pivot=pivot,
         **_COMMON,

@@ -54,6 +54,36 @@ async def test_a_record_tells_who_asked_what_for_whom_and_who_answered(client: J
     assert len(access.person) == 64
 
 
+async def test_a_record_keeps_the_request_id_that_the_caller_can_quote(client: Journaled) -> None:
+    answer = await client.get(params=CAF_ALLOCATAIRE)
+    assert (await client.record()).request_id == answer.headers["X-Request-Id"]
+
+
+async def test_a_record_keeps_everybody_whom_the_answer_names(client: Journaled) -> None:
+    """Fresh or of the cache, and whatever the scopes show of it."""
+    await client.get(params=CAF_ALLOCATAIRE)
+    fresh = await client.record()
+    await client.get(params=CAF_ALLOCATAIRE, scopes=["cnaf_adresse"])
+    cached = await client.record()
+    maelys = Identite(
+        nom_naissance="LE GOUADEC",
+        prenoms=("MAELYS",),
+        annee_date_naissance=1989,
+        mois_date_naissance=6,
+        jour_date_naissance=14,
+    )
+    assert pseudonym(KEY.secret, maelys) in fresh.found
+    assert len(fresh.found) == len(set(fresh.found)) > 1
+    assert cached.cached
+    assert cached.found == fresh.found
+
+
+@pytest.mark.parametrize("question", [{"params": NOBODY_S}, {"params": CAF_ALLOCATAIRE, "scopes": ["other"]}])
+async def test_a_call_without_data_names_nobody_as_found(client: Journaled, question: dict[str, Any]) -> None:
+    await client.get(**question)
+    assert (await client.record()).found == ()
+
+
 @pytest.mark.parametrize(
     ("question", "told"),
     [

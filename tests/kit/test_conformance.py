@@ -19,7 +19,7 @@ from bouquet_mesh.observe.spans import note
 from bouquet_proto.failures import Failure, Kind
 from bouquet_proto.identity import Identifiant, Ine
 from bouquet_proto.messages import Failed, NotFound
-from bouquet_proto.offer import Authority, Offer, Operation
+from bouquet_proto.offer import Authority, Offer, Operation, People
 from bouquet_proto.rules import Check
 from bouquet_worker import UpstreamClient
 from bouquet_worker.errors import UpstreamError
@@ -32,6 +32,15 @@ from bouquet_worker.worker import Question, Worker
 TEMPLATE = Path(bouquet_worker.__file__).parent / "template" / "bouquet-acme"
 CASES = {case.name: case for case in cases_in(TEMPLATE / "cases")}
 OPEN = CASES["dossier_open"]
+NAMES_SOMEBODY = {
+    "type": "object",
+    "properties": {
+        "titulaire": {
+            "type": "object",
+            "properties": {"nom": {"type": "string"}, "date_naissance": {"type": "string"}},
+        }
+    },
+}
 TOLD = structs.replace(CASES["dossier_unknown"], name="told", identity=Identifiant(identifiant="D-9181716"))
 """Of somebody who is in no other test: a metric that named them does so until the process ends."""
 
@@ -278,6 +287,11 @@ def test_a_folder_without_cases_is_an_error(tmp_path: Path) -> None:
         ),
         ({"fields": {"titulaire.age": ("acme",)}}, "field titulaire.age: the schema has no such field"),
         ({"fields": {"titulaire.nom": ()}}, "field titulaire.nom: no scope opens it"),
+        ({"people": (People(at="titulaire"),)}, "people: the schema has no field titulaire.nom_naissance"),
+        (
+            {"schema": NAMES_SOMEBODY, "fields": {}},
+            "people: titulaire names people, and `people` of the operation does not tell so",
+        ),
         ({"schema": {"type": "objet"}, "fields": {}}, "schema: 'objet' is not valid under any of the given schemas"),
         (
             {"schema": {"$ref": "#/$defs/Dossier"}, "fields": {}},

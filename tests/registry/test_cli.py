@@ -220,4 +220,4 @@ def test_a_file_that_is_no_key_set_is_refused(
 
 def test_tables_are_migrated_on_demand(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["migrate"]) == 0
-    assert capsys.readouterr().out == "0003\n"
+    assert capsys.readouterr().out == "0004\n"

@@ -67,6 +67,8 @@ async def test_a_citizen_learns_who_asked_and_when(store: Store) -> None:
         "provider": "cnaf",
         "cached": False,
         "trace_id": "0af7651916cd43dd8448eb211c80319c",
+        "request_id": "",
+        "named": ["asked"],
         "left_out": (),
     }
 
@@ -266,3 +268,41 @@ async def test_a_commune_typed_beside_a_foreign_country_hides_no_call(store: Sto
     await write(store, [access(1, **about(structs.replace(SAMIRA, code_cog_insee_commune_naissance=commune)))])
     given = {name: value for name, value in ASKED.items() if name != "commune"} | {"pays": "99351"}
     assert len(await found(store, given)) == 1
+
+
+FOUND = structs.replace(
+    PERSON, sexe_etat_civil=None, **dict.fromkeys(("code_cog_insee_commune_naissance", "code_cog_insee_pays_naissance"))
+)
+"""As an answer names a person: without sex or place of birth."""
+
+
+def naming(*people: Identite, key: Secret = KEY) -> dict[str, tuple[str, ...]]:
+    return {"found": tuple(pseudonym(key, person) for person in people)}
+
+
+async def test_a_citizen_learns_of_an_answer_that_named_them_whoever_was_asked_for(store: Store) -> None:
+    somebody = structs.replace(PERSON, nom_naissance="DURANT")
+    await write(store, [access(1, **about(somebody), **naming(somebody, FOUND))])
+    [only] = await found(store)
+    assert (only["named"], only["left_out"]) == (["found"], ("lieu", "sexe"))
+
+
+async def test_an_answer_about_who_was_asked_for_is_told_once(store: Store) -> None:
+    await write(store, [access(1, **naming(FOUND))])
+    [only] = await found(store)
+    assert (only["named"], only["left_out"]) == (["asked", "found"], ())
+
+
+async def test_an_answer_that_named_somebody_else_is_not_told(store: Store) -> None:
+    other = structs.replace(FOUND, jour_date_naissance=8)
+    await write(store, [access(1, **about(structs.replace(PERSON, nom_naissance="DURANT")), **naming(other))])
+    assert await found(store) == []
+
+
+async def test_a_call_is_found_by_the_request_id_that_its_caller_quotes(store: Store) -> None:
+    quoted = "8d1f7e9e-6c30-4c47-a6b4-8d54b9a8f6c1"
+    await write(store, [access(1, request_id=quoted), access(2, request_id="another"), access(3)])
+    async with store.reading() as connection:
+        [only] = await answers.of_request(connection, quoted)
+        assert await answers.of_request(connection, "nobody's") == []
+    assert (only["id"], only["request_id"], only["status"], only["duration_ms"]) == ("1", quoted, 200, 12.5)

@@ -15,7 +15,7 @@ from bouquet_registry.journal.audit import AT_ONCE, Broken, ends, prune, verify
 from bouquet_registry.journal.book import sorted_out
 from bouquet_registry.journal.chain import Link, Row
 from bouquet_registry.store import Store
-from tests.registry.accesses import NOON, access, count, ids, tamper, write
+from tests.registry.accesses import NOON, PSEUDONYM, access, count, ids, tamper, write
 
 SWAP = (
     "UPDATE journal SET number = -1 WHERE number = 4",
@@ -24,8 +24,8 @@ SWAP = (
 )
 FORGED_ROW = (
     "INSERT INTO journal SELECT 11, 'forged', at, outcome, status, code, operation, habilitation, token, recipient, "
-    "provider, regime, cached, duration_ms, trace_id, person, key, previous, hash, pruned_to FROM journal "
-    "WHERE number = 10"
+    "provider, regime, cached, duration_ms, trace_id, person, key, previous, hash, pruned_to, request_id FROM "
+    "journal WHERE number = 10"
 )
 SHIFT = (
     "UPDATE journal SET number = number + 100 WHERE number > 3",
@@ -40,6 +40,16 @@ FORGERIES = {
     "a changed outcome": (["UPDATE journal SET outcome = 'not_found' WHERE number = 4"], "record 4 was changed"),
     "a changed second": (["UPDATE journal SET at = at + 1 WHERE number = 4"], "record 4 was changed"),
     "a forgotten person": (["UPDATE journal SET person = previous WHERE number = 4"], "record 4 was changed"),
+    "a person found, forgotten": (["DELETE FROM journal_found WHERE number = 4"], "record 4 was changed"),
+    "a person found, invented": (
+        ["INSERT INTO journal_found SELECT 5, 0, person FROM journal WHERE number = 5"],
+        "record 5 was changed",
+    ),
+    "another person found": (
+        ["UPDATE journal_found SET person = (SELECT hash FROM journal WHERE number = 4) WHERE number = 4"],
+        "record 4 was changed",
+    ),
+    "another request": (["UPDATE journal SET request_id = 'x' WHERE number = 4"], "record 4 was changed"),
     "another hash": (["UPDATE journal SET hash = previous WHERE number = 4"], "record 4 was changed"),
     "another hash before": (["UPDATE journal SET previous = hash WHERE number = 4"], "record 4 was changed"),
     "a removed record": (["DELETE FROM journal WHERE number = 4"], "record 4 is missing"),
@@ -70,8 +80,9 @@ FORGERIES = {
 
 
 async def ten(store: Store) -> Link:
-    """Their head. One a second."""
-    await write(store, [access(n, at=NOON.timestamp() + n) for n in range(1, 8)])
+    """Their head. One a second. The answer of the fourth named two people."""
+    found = {4: (PSEUDONYM, "ab" * 32)}
+    await write(store, [access(n, at=NOON.timestamp() + n, found=found.get(n, ())) for n in range(1, 8)])
     await write(store, [access(n, at=NOON.timestamp() + n) for n in range(8, 11)])
     return (await ends(store)).head
 

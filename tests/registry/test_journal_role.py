@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from bouquet_mesh.secret import Secret
 from bouquet_registry.journal.audit import prune, verify
 from bouquet_registry.store import Store, open_store, upgrade
-from tests.registry.accesses import access, tamper, write
+from tests.registry.accesses import PSEUDONYM, access, tamper, write
 from tests.support.postgres import PostgresServer
 
 RIGHTS = Path(__file__).parents[2] / "deploy" / "postgresql" / "journal_writer.sql"
@@ -20,6 +20,7 @@ WRITER = "bouquet_journal"
 FORBIDDEN = {
     "a change of a record": "UPDATE journal SET outcome = 'not_found'",
     "a removal": "DELETE FROM journal",
+    "a removal of who was found": "DELETE FROM journal_found",
     "a truncation": "TRUNCATE journal",
     "a pruning that was none": "UPDATE journal_head SET pruned_number = 3",
     "a pruning told of by another record": "UPDATE journal_head SET pruning = 3",
@@ -45,7 +46,7 @@ async def test_the_writer_of_the_journal_adds_records_and_may_do_nothing_else(po
     async with open_store(Secret(url)) as owner:
         await granted(owner)
         async with open_store(Secret(theirs)) as writer:
-            await write(writer, [access(n) for n in range(1, 6)])
+            await write(writer, [access(n, found=(PSEUDONYM,)) for n in range(1, 6)])
             await write(writer, [access(5), access(6)])  # a duplicate is left out as the owner leaves it out
             for statement in FORBIDDEN.values():
                 with pytest.raises(DBAPIError, match="permission denied"):

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from bouquet_gateway.paths import Envelope
 from bouquet_proto.access_record import Outcome
 from bouquet_proto.failures import Failure
-from bouquet_proto.identity import Identity
+from bouquet_proto.identity import Identite, Identity
 from bouquet_proto.offer import Retirement
 
 REQUEST_ID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.IGNORECASE | re.ASCII)
@@ -72,6 +72,8 @@ class Call(Struct):
     """SIRET of the administration that the data is for."""
     person: Identity | None = None
     """Whom the question is about."""
+    people_found: tuple[Identite, ...] = ()
+    """Whom the answer names."""
     cached_for_s: int | None = None
     """Seconds that a cached answer still has to live; `None` for an answer that is not of the cache."""
     provider: str = ""

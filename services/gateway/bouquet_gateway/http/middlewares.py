@@ -39,7 +39,11 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     call = Call(request_id_of(request.headers), envelope_of(path), path)
     request[CALL] = call
     token = request_context.request_id.set(call.request_id)
-    attributes = {"http.request.method": request.method, "url.scheme": request.scheme}
+    attributes = {
+        "http.request.method": request.method,
+        "url.scheme": request.scheme,
+        "bouquet.request_id": call.request_id,
+    }
     try:
         with spans.span(request.method, SpanKind.SERVER, attributes, request.headers) as span:
             response = await handler(request)

@@ -20,8 +20,9 @@ from bouquet_gateway.journal.sender import sending
 from bouquet_gateway.journal.spool import Spool, SpoolFull, open_spool
 from bouquet_mesh.observe import spans
 from bouquet_mesh.outbox.api import Outbox
-from bouquet_mesh.pseudonym import pseudonym
+from bouquet_mesh.pseudonym import Key, pseudonym
 from bouquet_proto.access_record import Access, Outcome, encode
+from bouquet_proto.identity import Identite
 
 FULL = "journal_full"
 
@@ -104,8 +105,14 @@ def record_of(call: Call, status: int, keys: Keys) -> Access:
         duration_ms=round(elapsed_s * 1000, 1),
         trace_id=spans.trace_id(),
         person=pseudonym(key.secret, call.person) if call.person else "",
-        key=key.name if call.person else "",
+        key=key.name if call.person or call.people_found else "",
+        found=_found(key, call.people_found),
+        request_id=call.request_id,
     )
+
+
+def _found(key: Key, people: tuple[Identite, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(pseudonym(key.secret, person) for person in people))
 
 
 def _outcome_of(status: int) -> Outcome:

@@ -22,6 +22,7 @@ from bouquet_gateway.lookup.in_flight import InFlight
 from bouquet_gateway.lookup.maintenance import MaintenanceWindows, refuse_in_window
 from bouquet_gateway.lookup.match import match_path
 from bouquet_gateway.lookup.parse import Parsed, parse, recipient_of
+from bouquet_gateway.lookup.people import people_named
 from bouquet_gateway.lookup.scope_filter import open_fields
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.offers.discovery import Discovery
@@ -86,6 +87,7 @@ class Lookups:
             reply = await self._look_up(served, query, requester, call, deadline, no_cache=request.no_cache)
         if isinstance(reply, Recorded):
             return Answer(sandbox.body_of(reply, served, scopes), reply.status)
+        call.people_found = people_named(reply.data, served.operation)
         return Answer(_enveloped(call.envelope, open_fields(reply.data, served.operation, scopes)))
 
     async def _look_up(

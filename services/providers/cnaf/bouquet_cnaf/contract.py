@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bouquet_proto.quotient_familial import FIELDS, QUOTIENT_MISSING
-from bouquet_worker import Check, Retirement, absence, operation
+from bouquet_worker import Check, People, Retirement, absence, operation
 
 _DATE = Meta(description="jjmmaaaa")
 
@@ -66,6 +66,10 @@ COMPOSITION_FAMILIALE = operation(
         "enfants": FIELDS["enfants"],
         "adresse": FIELDS["adresse"],
     },
+    people=tuple(
+        People(at=at, nom="nomPrenom", prenoms="nomPrenom", naissance=("dateDeNaissance",))
+        for at in ("allocataires", "enfants")
+    ),
     checks=((Check("numero_allocataire"),),),
     reasons=(*PROBLEMS, QUOTIENT_MISSING),
     cache_s=24 * 3600,

@@ -11,7 +11,16 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from bouquet_worker import Check, Modality, PublishedOperation, Retirement, absence, published_operation, v2_operation
+from bouquet_worker import (
+    Check,
+    Modality,
+    People,
+    PublishedOperation,
+    Retirement,
+    absence,
+    published_operation,
+    v2_operation,
+)
 
 _DAY = {"format": "date"}
 _HOLDER = Meta(description="L'étudiant est boursier")
@@ -152,6 +161,7 @@ def _both_versions(
     resource = f"cnous/etudiant_boursier/{modality}"
     common: dict[str, Any] = {
         "fields": FIELDS,
+        "people": (People(at="identite", nom="nom"),),
         "modality": modality,
         "summary": "Statut étudiant boursier",
         "scopes": SCOPES,
@@ -254,6 +264,7 @@ def _v2(modality: Modality, wrong: str, *checks: Check, pivot: tuple[Check, ...]
             scopes=SCOPES,
             data=EtudiantBoursierV2,
             fields=FIELDS_V2,
+            people=(People(nom="nom", prenoms="prenom", naissance=("dateNaissance",)),),
             checks=(checks,),
             pivot=pivot,
             reasons=(NO_SCHOLARSHIP, SEVERAL, wrong),

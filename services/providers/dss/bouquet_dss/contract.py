@@ -19,7 +19,16 @@ from bouquet_proto.quotient_familial import (
     UNATTACHED,
     UNIDENTIFIED,
 )
-from bouquet_worker import Failure, Kind, Modality, PublishedOperation, published_operation, v2_operation, view_of
+from bouquet_worker import (
+    Failure,
+    Kind,
+    Modality,
+    People,
+    PublishedOperation,
+    published_operation,
+    v2_operation,
+    view_of,
+)
 
 Day: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date"})]
 Debut: TypeAlias = Annotated[Day | None, Meta(description="Date d'ouverture du droit, null sans droit")]
@@ -208,6 +217,7 @@ def _both_modalities(
         "scopes": scopes,
         "fields": {field: (scope,) for field, scope in fields.items()},
         "reasons": reasons,
+        "people": (People(at="allocataires"), People(at="enfants")),
         "cache_s": 3600,
         "status": _STATUSES[resource],
     }

@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct, field, structs
 
-from bouquet_worker import Check, PublishedOperation, absence, operation, v2_operation
+from bouquet_worker import Check, People, PublishedOperation, absence, operation, v2_operation
 
 CATEGORIES = {
     1: "PERSONNE SANS EMPLOI DISPONIBLE DUREE INDETERMINEE PLEIN TPS",
@@ -121,6 +121,7 @@ STATUT = operation(
     scopes=tuple(scope for (scope,) in STATUT_FIELDS.values()),
     data=Statut,
     fields=STATUT_FIELDS,
+    people=(People(at="identite", prenoms="prenom"),),
     checks=_CHECKS,
     reasons=(NO_SITUATION,),
     status="pole_emploi_status",
@@ -257,6 +258,7 @@ STATUT_V2 = PublishedOperation(
         scopes=("pole_emploi_identite", "pole_emploi_contact", "pole_emploi_adresse", "pole_emploi_inscription"),
         data=SituationV2,
         fields=STATUT_FIELDS_V2,
+        people=(People(nom="nom", prenoms="prenom", naissance=("dateNaissance",)),),
         checks=_CHECKS,
         reasons=(NO_SITUATION,),
         status=STATUT.status,

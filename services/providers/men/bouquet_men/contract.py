@@ -14,6 +14,7 @@ from bouquet_worker import (
     Check,
     Failure,
     Kind,
+    People,
     PublishedOperation,
     Retirement,
     absence,
@@ -136,6 +137,7 @@ def _scolarites(version: int, data: type[Scolarite], retirement: Retirement | No
         summary="Statut élève scolarisé et boursier",
         scopes=tuple(dict.fromkeys(scope for (scope,) in FIELDS.values())),
         fields=FIELDS,
+        people=(People(at="identite", nom="nom", prenoms="prenom"),),
         checks=(
             (
                 Check("nom"),
@@ -198,6 +200,7 @@ V2 = PublishedOperation(
             "est_boursier": ("men_statut_boursier",),
             "niveau_bourse": ("men_statut_boursier&men_echelon_bourse",),
         },
+        people=(People(at="eleve", nom="nom", prenoms="prenom"),),
         checks=(
             (
                 Check("nom", {"nom_naissance": "nom"}),

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from bouquet_worker import Check, Modality, PublishedOperation, absence, published_operation, v2_operation
+from bouquet_worker import Check, Modality, People, PublishedOperation, absence, published_operation, v2_operation
 
 CodeRegime: TypeAlias = Literal["RF1", "RF2", "RF3", "RF4", "RF5", "RF6", "RF7"]
 
@@ -95,10 +95,11 @@ _PERSON = (
     Check("commune_optional"),
     Check("place_silent"),
 )
-_COMMON = {
+_COMMON: dict[str, Any] = {
     "summary": "Statut étudiant",
     "scopes": tuple(scope for scopes in FIELDS.values() for scope in scopes),
     "reasons": (UNKNOWN_STUDENT,),
+    "people": (People(at="identite", prenoms="prenom"),),
 }
 
 BY_IDENTITY = "mesri_statut_etudiant_identite"
@@ -236,6 +237,7 @@ def _v2(modality: Modality, *checks: Check, pivot: tuple[Check, ...] = ()) -> Pu
             scopes=("mesri_identifiant", "mesri_identite", *ENROLMENTS),
             data=EtudiantV2,
             fields=FIELDS_V2,
+            people=(People(nom="nom", prenoms="prenom", naissance=("dateNaissance",)),),
             checks=(checks,),
             pivot=pivot,
             reasons=(UNKNOWN_STUDENT,),

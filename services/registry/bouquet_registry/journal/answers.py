@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, case, cast, func, sele
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_registry.journal.people import LeftOut
-from bouquet_registry.journal.schema import journal
+from bouquet_registry.journal.schema import found, journal
 from bouquet_registry.schema import habilitations
 
 Facts: TypeAlias = dict[str, Any]
@@ -21,25 +21,56 @@ AT_ONCE = 1000
 
 
 async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOut]) -> list[Facts]:
-    """Every call about them, the newest first. `left_out` is what the caller did not tell of the person: with all of it
-    left out, it may have been about somebody else of that name."""
-    names, found = list(pseudonyms), []
+    """Every call that asked about them or whose answer named them, the newest first.
+
+    `named` says which: `asked`, `found`, or both. `left_out` is what was not told of the person: with all of it left
+    out, it may have been about somebody else of that name.
+    """
+    names = list(pseudonyms)
+    calls: dict[int, Facts] = {}
     for begin in range(0, len(names), AT_ONCE):
-        found += (await connection.execute(_calls_about(names[begin : begin + AT_ONCE]))).all()
-    found.sort(key=lambda row: row.at, reverse=True)
-    return [_access(row._mapping, pseudonyms[row.person]) for row in found]
+        some = names[begin : begin + AT_ONCE]
+        for named, query in (("asked", _asked_about(some)), ("found", _found_among(some))):
+            for row in await connection.execute(query):
+                _add(calls, row._mapping, named, pseudonyms[row.person])
+    return sorted(calls.values(), key=lambda call: call["at"], reverse=True)
 
 
-def _calls_about(names: Sequence[str]) -> Select[Any]:
-    told = [journal.c[name] for name in ("recipient", "operation", "outcome", "code", "provider", "cached", "trace_id")]
-    query = select(journal.c.at, journal.c.habilitation, habilitations.c.name, *told, journal.c.person)
+def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: LeftOut) -> None:
+    """What tells the most of the person counts, where a call names them in several ways."""
+    facts = {name: value for name, value in _facts(row).items() if name not in ("number", "person")}
+    known = calls.setdefault(row["number"], facts | {"named": [], "left_out": left_out})
+    if named not in known["named"]:
+        known["named"].append(named)
+    known["left_out"] = min(known["left_out"], left_out, key=len)
+
+
+async def of_request(connection: AsyncConnection, request_id: str) -> list[Facts]:
+    """The calls that were answered with an `X-Request-Id`: one, unless a caller chose its own id and used it again."""
+    query = _calls(journal.c.status, journal.c.duration_ms, journal.c.id).where(journal.c.request_id == request_id)
+    return [_facts(row._mapping) for row in await connection.execute(query.order_by(journal.c.number))]
+
+
+TOLD = ("recipient", "operation", "outcome", "code", "provider", "cached", "trace_id", "request_id")
+
+
+def _calls(*more: ColumnElement[Any]) -> Select[Any]:
+    told = [journal.c[name] for name in TOLD]
     named = journal.join(habilitations, habilitations.c.id == journal.c.habilitation, isouter=True)
-    return query.select_from(named).where(journal.c.person.in_(names))
+    return select(journal.c.at, journal.c.habilitation, habilitations.c.name, *told, *more).select_from(named)
 
 
-def _access(row: Mapping[str, Any], left_out: LeftOut) -> Facts:
-    facts = {name: value for name, value in row.items() if name != "person"}
-    return facts | {"at": datetime.fromtimestamp(row["at"], UTC), "left_out": left_out}
+def _asked_about(names: Sequence[str]) -> Select[Any]:
+    return _calls(journal.c.number, journal.c.person).where(journal.c.person.in_(names))
+
+
+def _found_among(names: Sequence[str]) -> Select[Any]:
+    query = _calls(journal.c.number, found.c.person).join(found, found.c.number == journal.c.number)
+    return query.where(found.c.person.in_(names))
+
+
+def _facts(row: Mapping[str, Any]) -> Facts:
+    return dict(row) | {"at": datetime.fromtimestamp(row["at"], UTC)}
 
 
 async def stats(
@@ -53,7 +84,7 @@ async def stats(
     avoided = {(row[0], row[1]): row[2] for row in await connection.execute(_avoided(asked))}
     return [
         dict(row) | {"justificatifs_evites": avoided.get((row["habilitation"], row["operation"]), 0) * _found(row)}
-        for row in (await connection.execute(_calls(asked))).mappings()
+        for row in (await connection.execute(_counted(asked))).mappings()
     ]
 
 
@@ -61,11 +92,11 @@ def _found(row: Mapping[str, Any]) -> bool:
     return bool(row["outcome"] == "found")
 
 
-def _calls(asked: ColumnElement[bool]) -> Select[Any]:
+def _counted(asked: ColumnElement[bool]) -> Select[Any]:
     by = (journal.c.habilitation, journal.c.operation, journal.c.outcome)
-    counted = select(*by, func.count().label("calls")).where(asked).group_by(*by).subquery()
-    named = counted.join(habilitations, habilitations.c.id == counted.c.habilitation, isouter=True)
-    columns = (counted.c.habilitation, habilitations.c.name, counted.c.operation, counted.c.outcome, counted.c.calls)
+    calls = select(*by, func.count().label("calls")).where(asked).group_by(*by).subquery()
+    named = calls.join(habilitations, habilitations.c.id == calls.c.habilitation, isouter=True)
+    columns = (calls.c.habilitation, habilitations.c.name, calls.c.operation, calls.c.outcome, calls.c.calls)
     return select(*columns).select_from(named).order_by(*columns[:1], *columns[2:4])
 
 

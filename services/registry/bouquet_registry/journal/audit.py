@@ -174,7 +174,21 @@ async def _pruned(connection: AsyncConnection) -> Link:
 async def _some(connection: AsyncConnection, after: int, last: int) -> list[Row]:
     number = schema.journal.c.number
     query = select(schema.journal).where(number > after, number <= last).order_by(number).limit(AT_ONCE)
-    return [row_of(row) for row in (await connection.execute(query)).mappings()]
+    rows = (await connection.execute(query)).mappings().all()
+    if not rows:
+        return []
+    found = await _found(connection, rows[0]["number"], rows[-1]["number"])
+    return [row_of(row, tuple(found.get(row["number"], ()))) for row in rows]
+
+
+async def _found(connection: AsyncConnection, first: int, last: int) -> dict[int, list[str]]:
+    """Whom the answers of some records named, by number."""
+    number = schema.found.c.number
+    query = select(schema.found).where(number.between(first, last)).order_by(number, schema.found.c.position)
+    named: dict[int, list[str]] = {}
+    for row in await connection.execute(query):
+        named.setdefault(row.number, []).append(row.person)
+    return named
 
 
 async def prune(store: Store, before: float, now: Clock = time.time) -> int:
@@ -223,7 +237,8 @@ async def _prune_some(store: Store, last: int) -> int:
             if wrong := fault(after, row):
                 raise Broken(wrong)
             after = row.link
-        await connection.execute(delete(schema.journal).where(schema.journal.c.number <= after.number))
+        for table in (schema.found, schema.journal):
+            await connection.execute(delete(table).where(table.c.number <= after.number))
         pruned = {"pruned_number": after.number, "pruned_hash": after.hash}
         await connection.execute(update(schema.head).where(schema.ONLY_HEAD).values(pruned))
     return len(rows)

@@ -28,6 +28,8 @@ MAX_TEXT = 255
 END_OF_TIME = 253_402_300_800.0
 """The year 10,000, where calendars end."""
 HEXADECIMAL = re.compile(r"([0-9a-f]{2})*")
+PSEUDONYM = re.compile(r"[0-9a-f]{64}")
+MOST_FOUND = 100
 
 
 class Batch(Struct, frozen=True):
@@ -63,6 +65,8 @@ def read(body: bytes) -> Access | None:
         access.id
         and all(len(text) <= MAX_TEXT and "\0" not in text for text in texts)
         and HEXADECIMAL.fullmatch(access.person)
+        and len(access.found) <= MOST_FOUND
+        and all(map(PSEUDONYM.fullmatch, access.found))
         and 0 <= access.at < END_OF_TIME
         and 0 <= access.status < 1000
         and access.outcome != "pruned"
@@ -135,6 +139,8 @@ async def append(connection: AsyncConnection, rows: Sequence[Row]) -> None:
     """Writes rows that continue the chain from the head, which the caller holds."""
     if rows:
         await connection.execute(insert(schema.journal), [_columns(row) for row in rows])
+        if named := [columns for row in rows for columns in _found_columns(row)]:
+            await connection.execute(insert(schema.found), named)
         last = rows[-1].link
         moved = update(schema.head).where(schema.ONLY_HEAD).values(number=last.number, hash=last.hash)
         await connection.execute(moved)
@@ -142,12 +148,18 @@ async def append(connection: AsyncConnection, rows: Sequence[Row]) -> None:
 
 def _columns(row: Row) -> dict[str, Any]:
     place = {"number": row.link.number, "previous": row.previous, "hash": row.link.hash}
-    return msgspec.structs.asdict(row.access) | place
+    return {name: value for name, value in msgspec.structs.asdict(row.access).items() if name != "found"} | place
 
 
-def row_of(columns: RowMapping) -> Row:
-    """As it was written."""
-    access = Access(**{name: columns[name] for name in Access.__struct_fields__})
+def _found_columns(row: Row) -> list[dict[str, Any]]:
+    number = row.link.number
+    return [{"number": number, "position": at, "person": person} for at, person in enumerate(row.access.found)]
+
+
+def row_of(columns: RowMapping, found: tuple[str, ...] = ()) -> Row:
+    """As it was written. `found` has a table of its own."""
+    fields = {name: columns[name] for name in Access.__struct_fields__ if name != "found"}
+    access = Access(**fields, found=found)
     return Row(access, Link(columns["number"], columns["hash"]), columns["previous"])
 
 

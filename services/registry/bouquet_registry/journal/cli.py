@@ -65,6 +65,12 @@ async def who_read(office: Office, given: argparse.Namespace) -> list[Shown]:
         return await answers.who_read(connection, people.pseudonyms(keys, identity))
 
 
+async def request(office: Office, given: argparse.Namespace) -> list[Shown]:
+    await office.record(given, "journal request")
+    async with office.store.reading() as connection:
+        return await answers.of_request(connection, given.id)
+
+
 async def stats(office: Office, given: argparse.Namespace) -> list[Shown]:
     await office.record(given, "journal stats")
     now = office.clock()
@@ -133,6 +139,8 @@ def add_to(nouns: Any) -> None:
     )
     for name, words in QUESTIONS.items():
         command.add_argument(f"--{name.replace('_', '-')}", nargs="+", help=words)
+    command = verb_of(verbs, "request", request, "the call that a caller quotes by its X-Request-Id")
+    command.add_argument("id", metavar="ID", help="as in the answer's headers and in the logs")
     command = verb_of(verbs, "stats", stats, "calls by habilitation, operation and outcome, and justificatifs évités")
     command.add_argument("--months", type=int, default=2, help="how far back (2)")
     command.add_argument("--habilitation", help="of one alone")

@@ -53,12 +53,23 @@ journal = Table(
     Column("person", Digest, nullable=False),
     Column("key", String(255), nullable=False),
     Column("pruned_to", String(255), nullable=False, server_default=""),
+    Column("request_id", String(255), nullable=False, server_default="", index=True),
     Column("previous", Digest, nullable=False),
     Column("hash", Digest, nullable=False),
     Index("journal_of_person", "person", "at"),
     Index("journal_of_habilitation", "habilitation", "at"),
 )
-"""An `Access` a row, with its place in the chain."""
+"""An `Access` a row, with its place in the chain. Whom its answer named is in `found`."""
+
+found = Table(
+    "journal_found",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("person", Digest, nullable=False),
+    Index("journal_found_person", "person", "number"),
+)
+"""`Access.found`, a pseudonym a row: part of what the hash of its record covers."""
 
 head = Table(
     "journal_head",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -19,6 +19,8 @@ from bouquet_worker.testing.cases import Case
 
 PATH = re.compile(r"/v\d+(/[a-z0-9_]+)+|/api(/[a-z0-9_-]+)+")
 PREFIX = re.compile(r"\d\d")
+NAME = re.compile(r"nom", re.IGNORECASE)
+BIRTH = re.compile(r"naissance", re.IGNORECASE)
 ROW_CODE = re.compile(r"\d{3}(\d\d)?")
 
 OURS = {"worker_bug", "malformed_request", "malformed_reply", "not_deployed", "bus_unavailable", "deadline_exceeded"}
@@ -56,6 +58,31 @@ def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]
     yield from _of_checks(operation)
     yield from _of_fields(operation)
     yield from _of_schema(operation)
+    yield from _of_people(operation)
+
+
+def _of_people(operation: Operation) -> Iterator[str]:
+    """Whom an answer names must be known to the access journal."""
+    for people in operation.people:
+        for name in (people.nom, people.prenoms, *people.naissance):
+            path = f"{people.at}.{name}".lstrip(".")
+            if not _leads(operation.schema, path.split(".")):
+                yield f"people: the schema has no field {path}"
+    declared = {people.at for people in operation.people}
+    for path, names in _objects(operation.schema):
+        if path not in declared and any(map(NAME.match, names)) and any(map(BIRTH.search, names)):
+            yield f"people: {path or 'the data'} names people, and `people` of the operation does not tell so"
+
+
+def _objects(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Iterable[str]]]:
+    """Dotted path and names of the fields of each object."""
+    properties = schema.get("properties", {})
+    if properties:
+        yield path, properties
+    for name, inner in properties.items():
+        yield from _objects(inner, f"{path}.{name}".lstrip("."))
+    for inner in (*schema.get("anyOf", ()), *([schema["items"]] if isinstance(schema.get("items"), dict) else ())):
+        yield from _objects(inner, path)
 
 
 def _of_checks(operation: Operation) -> Iterator[str]:

@@ -1,0 +1,116 @@
+"""Whom an answer names: each provider's own cases, and the dates and names that a field may hold."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import Raw
+
+from bouquet_gateway.lookup.people import MOST, people_named
+from bouquet_proto.identity import Identite
+from bouquet_proto.messages import Found
+from bouquet_proto.offer import Operation, People
+from bouquet_worker.testing import Case, Conformance
+from tests.gateway.offers import dossier
+
+PROVIDERS = ("cnaf", "cnous", "dss", "france_travail", "men", "mesr", "msa")
+
+
+def _answers() -> Iterator[tuple[Operation, Case]]:
+    """What each provider's cases find, for the operations that name people."""
+    for provider in PROVIDERS:
+        module = importlib.import_module(f"tests.providers.test_conformance_{provider}")
+        for suite in vars(module).values():
+            if isinstance(suite, type) and issubclass(suite, Conformance) and suite is not Conformance:
+                operations = {operation.id: operation for operation in suite.worker.offer().operations}
+                for case in suite.cases:
+                    if isinstance(case.reply, Found) and operations[case.operation].people:
+                        yield operations[case.operation], case
+
+
+ANSWERS = list(_answers())
+
+
+@pytest.mark.parametrize(("operation", "case"), ANSWERS, ids=[f"{one.id}-{case.name}" for one, case in ANSWERS])
+def test_every_answer_that_names_people_names_them_to_the_journal(operation: Operation, case: Case) -> None:
+    assert isinstance(case.reply, Found)
+    people = people_named(case.reply.data, operation)
+    assert people
+    assert all(person.nom_naissance and person.annee_date_naissance for person in people)
+
+
+def test_each_provider_that_names_people_has_an_answer_here() -> None:
+    assert {operation.path.split("/")[2] for operation, _ in ANSWERS} >= {
+        "dss",
+        "cnous",
+        "mesri",
+        "men",
+        "france_travail",
+    }
+
+
+def named(data: Any, **where: Any) -> list[tuple[str, str, str]]:
+    operation = dossier(people=(People(**where),))
+    found = people_named(Raw(msgspec.json.encode(data)), operation)
+    return [(one.nom_naissance, " ".join(one.prenoms), one.date_naissance()) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("1989-06-14", "1989-06-14"),
+        ("1989-06-14T00:00:00+02:00", "1989-06-14"),
+        ("14061989", "1989-06-14"),
+        ("1989-06-00", "1989-06-00"),
+        ("0000-00-00", "0000-00-00"),
+        ("14 juin 1989", "0000-00-00"),
+        (None, "0000-00-00"),
+        (19890614, "0000-00-00"),
+    ],
+)
+def test_a_birth_date_is_read_as_far_as_it_is_known(written: Any, read: str) -> None:
+    person = {"nom_naissance": "DURANT", "prenoms": "PAUL", "date_naissance": written}
+    assert named(person) == [("DURANT", "PAUL", read)]
+
+
+def test_a_birth_date_in_three_fields_is_read_as_one() -> None:
+    person = {"nom_naissance": "DURANT", "prenoms": "PAUL", "annee": "1990", "mois": "01", "jour": None}
+    assert named(person, naissance=("annee", "mois", "jour")) == [("DURANT", "PAUL", "1990-01-00")]
+
+
+@pytest.mark.parametrize("prenoms", ["PAUL JEAN", ["PAUL", "JEAN"], ["PAUL JEAN"]])
+def test_the_first_of_the_first_names_counts(prenoms: Any) -> None:
+    person = {"nom_naissance": "DURANT", "prenoms": prenoms, "date_naissance": "1990-01-02"}
+    assert named(person) == [("DURANT", "PAUL", "1990-01-02")]
+
+
+def test_a_name_and_a_first_name_in_one_field_are_parted_in_every_way() -> None:
+    person = {"nomPrenom": "LE GOUADEC MAELYS", "date_naissance": "14061989"}
+    pairs = [(nom, prenom) for nom, prenom, _ in named(person, nom="nomPrenom", prenoms="nomPrenom")]
+    assert ("LE GOUADEC", "MAELYS") in pairs
+    assert len(pairs) == 4
+
+
+@pytest.mark.parametrize("data", [{}, [], None, 1, "DURANT", {"nom_naissance": None}, {"nom_naissance": {"a": 1}}])
+def test_an_answer_without_a_name_names_nobody(data: Any) -> None:
+    assert named(data) == []
+
+
+def test_people_in_lists_are_each_named_once() -> None:
+    child = {"nom_naissance": "DURANT", "prenoms": "ZOE", "date_naissance": "2020-01-02"}
+    assert named({"foyer": [{"enfants": [child, child]}, {}]}, at="foyer.enfants") == [("DURANT", "ZOE", "2020-01-02")]
+
+
+def test_an_answer_of_too_many_people_is_not_read_without_bound() -> None:
+    crowd = [{"nom_naissance": f"N{n}"} for n in range(MOST + 1)]
+    assert len(named(crowd)) == MOST
+
+
+def test_sex_and_place_of_birth_are_no_part_of_who_was_found() -> None:
+    operation = dossier(people=(People(),))
+    data = {"nom_naissance": "DURANT", "sexe": "M", "code_cog_insee_commune_naissance": "29019"}
+    assert people_named(Raw(msgspec.json.encode(data)), operation) == (Identite(nom_naissance="DURANT"),)
