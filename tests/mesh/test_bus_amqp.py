@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import NoReturn
 
 import aio_pika
 import pytest
 from yarl import URL
 
-from bouquet_mesh.bus.amqp import AmqpBus
+from bouquet_mesh.amqp.connection import connect
+from bouquet_mesh.bus.amqp import AmqpBus, try_serving
 from bouquet_mesh.observe import logs
 from bouquet_proto.messages import Failed
+from bouquet_proto.names import queue_of
 from tests.mesh.buses import FOUND, PROVIDER, Desk, connected, find, lookup, serving, until
 from tests.support.rabbitmq import RabbitNode
 from tests.support.worker import worker_process
@@ -91,6 +94,45 @@ async def test_a_worker_cannot_serve_another_provider(cnaf_url: str, caplog: pyt
     async with connected(cnaf_url) as worker, worker.serve("msa", find, concurrency=1) as intake:
         await until(lambda: any("access to queue bouquet.q.msa" in each for each in troubles(caplog)))
         assert not intake.consuming
+
+
+@asynccontextmanager
+async def tried_out(url: str) -> AsyncIterator[None]:
+    """A doctor that has started as a worker does, and has not left yet."""
+    connection = await connect(url, "doctor")
+    try:
+        await try_serving(connection, PROVIDER)
+        yield
+    finally:
+        await connection.close()
+
+
+async def test_a_doctor_takes_no_request_that_a_worker_has_room_for(url: str, caller: AmqpBus) -> None:
+    async with serving(caller, find, concurrency=1), tried_out(url):
+        assert [await caller.call(PROVIDER, lookup()) for _ in range(5)] == [FOUND] * 5
+
+
+async def test_a_request_that_a_doctor_was_delivered_goes_to_a_worker_as_it_leaves(
+    url: str, caller: AmqpBus, rabbit: RabbitNode
+) -> None:
+    desk, listing = Desk(), ("list_queues", "--vhost", vhost(url), "name", "messages_unacknowledged")
+    async with serving(caller, desk, concurrency=1):
+        async with tried_out(url):
+            calls = []
+            for id in ("at the worker", "at the doctor"):  # rabbitmqctl takes its time on a busy machine
+                calls.append(asyncio.create_task(caller.call(PROVIDER, lookup(id, within_s=300))))
+                while f"{queue_of(PROVIDER)}\t{len(calls)}" not in await asyncio.to_thread(rabbit.ctl, *listing):
+                    pass
+            assert desk.asked == ["at the worker"]
+        desk.open.set()
+        assert await asyncio.gather(*calls) == [FOUND, FOUND]
+    assert desk.asked == ["at the worker", "at the doctor"]
+
+
+async def test_a_doctor_leaves_no_queue_where_there_is_no_worker(url: str, caller: AmqpBus) -> None:
+    async with tried_out(url):
+        pass
+    assert await caller.call(PROVIDER, lookup()) == Failed("not_deployed")
 
 
 async def test_no_log_quotes_a_message_even_at_debug(caller: AmqpBus, caplog: pytest.LogCaptureFixture) -> None:
