@@ -56,5 +56,11 @@ DASHBOARD = board(
             Query(rate("bouquet_gateway_replies_reshaped_total", "provider, result"), "{{provider}} {{result}}"),
             help="refused : l'appelant n'a pas de données ; trimmed : sans les champs que l'offre ne nomme pas.",
         ),
+        curves(
+            "Réponses refusées pour leur taille ou leurs mots",
+            PER_SECOND,
+            Query(rate("bouquet_gateway_replies_refused_total", "provider, excess"), "{{provider}} : {{excess}}"),
+            help="Le worker en dit trop : la réponse n'est pas lue, et l'appelant n'a pas de données.",
+        ),
     ],
 )

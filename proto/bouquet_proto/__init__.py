@@ -9,6 +9,7 @@ from __future__ import annotations
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.failures import FAILURES, Failure, Kind, absence
 from bouquet_proto.identity import MODALITIES, Identifiant, Identite, Identity, Ine, NumeroAllocataire, Sexe
+from bouquet_proto.limits import ReplyLimits
 from bouquet_proto.messages import (
     Caller,
     Describe,
@@ -56,6 +57,7 @@ __all__ = [
     "Recorded",
     "Rejected",
     "Reply",
+    "ReplyLimits",
     "Request",
     "Retirement",
     "Sexe",

@@ -108,14 +108,18 @@ class Recorded(Struct, frozen=True, tag="recorded"):
     body: Raw
 
 
-MAX_BYTES = 2_000_000
-"""Of a message. A resource has a few thousand and an offer less than a hundred thousand; what is larger is not read."""
+MAX_BYTES = 1_100_000
+"""Of a message: what the largest reply takes with what surrounds it. What is larger is not read."""
+MAX_WORDS_BYTES = 8 * 1024
+"""Of a reply without data: a reason and a few words."""
 
 Reply: TypeAlias = Found | NotFound | Rejected | Failed | Recorded
 
 _encoder = msgspec.json.Encoder()
 _request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
+_data: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Found | Recorded)
+"""Their data stays as it came: it is not decoded here, however large it is."""
 
 encode = _encoder.encode
 
@@ -130,7 +134,7 @@ def decode_request(body: bytes) -> Request:
 def decode_reply(body: bytes) -> Reply:
     """What cannot be read is a failure of the worker that wrote it, not an exception of the reader."""
     try:
-        reply = _decode(_reply, body)
+        reply = _decode(_reply if len(body) <= MAX_WORDS_BYTES else _data, body)
     except msgspec.DecodeError:
         return Failed("malformed_reply")
     return Failed("malformed_reply") if isinstance(reply, Found) and not _is_object(reply.data) else reply

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from msgspec import Struct
 
 from bouquet_proto.failures import Failure
+from bouquet_proto.limits import USUAL, ReplyLimits
 from bouquet_proto.rules import Check
 from bouquet_proto.schemas import schema_of
 
@@ -80,6 +81,9 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What FranceConnect calls it, where it is not the path's segment before the modality."""
     gated: bool = False
     """Whether its data holds objects that say themselves, in `$any`, which scopes open them."""
+    reply: ReplyLimits = USUAL
+    """How much data one answer may hold; a gateway refuses more, and an operation that asks for more than
+    `limits.MAX_REPLY_BYTES` and `MAX_REPLY_ELEMENTS`."""
     status: str = ""
     """Its name among the statuses (`/api/{status}/ping`), which operations of one upstream may share; where it is not
     that of its path. See `told_as`."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -20,28 +18,18 @@ from bouquet_proto.offer import Retirement
 from tests.attacks.town import (
     ACME_PATH,
     DATA,
-    HONEST_OFFER,
     HONEST_PATH,
     Provider,
     acme_offer,
     altered,
     ask,
+    between,
     found,
     gate,
 )
 from tests.gateway.offers import offer
-from tests.whole.door import Door
 from tests.whole.mesh import mesh
 from tests.whole.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S
-
-
-@asynccontextmanager
-async def between(acme: Provider, *, honest: Provider | None = None, **settings: Any) -> AsyncIterator[Door]:
-    bus = MemoryBus()
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(bus.serve("acme", acme, concurrency=8))
-        await stack.enter_async_context(bus.serve("honest", honest or Provider(HONEST_OFFER), concurrency=8))
-        yield await stack.enter_async_context(gate(bus, **settings))
 
 
 def trimmed() -> float:

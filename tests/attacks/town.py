@@ -14,6 +14,7 @@ from bouquet_gateway.http.server import serving
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.start.build import opened
 from bouquet_mesh.bus.api import Bus
+from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_proto.messages import Describe, Found, Reply, Request, encode
 from bouquet_proto.offer import Authority, Offer
 from tests.gateway.offers import DURANT, dossier, offer
@@ -38,9 +39,11 @@ class Provider:
         self.offer = offer
         self.reply: Reply = found(data)
         self.asked = 0
+        self.told = 0
 
     async def __call__(self, request: Request) -> Reply:
         if isinstance(request, Describe):
+            self.told += 1
             return found(self.offer)
         self.asked += 1
         return self.reply
@@ -75,3 +78,12 @@ async def gate(bus: Bus, **settings: Any) -> AsyncIterator[Door]:
 
 async def ask(client: Door, path: str = ACME_PATH, **more: Any) -> Answer:
     return await client.get(path, DURANT, **more)
+
+
+@asynccontextmanager
+async def between(acme: Provider, *, honest: Provider | None = None, **settings: Any) -> AsyncIterator[Door]:
+    bus = MemoryBus()
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(bus.serve("acme", acme, concurrency=8))
+        await stack.enter_async_context(bus.serve("honest", honest or Provider(HONEST_OFFER), concurrency=8))
+        yield await stack.enter_async_context(gate(bus, **settings))

@@ -18,6 +18,7 @@ import bouquet_worker
 from bouquet_mesh.observe.spans import note
 from bouquet_proto.failures import Failure, Kind
 from bouquet_proto.identity import Identifiant, Ine
+from bouquet_proto.limits import ReplyLimits
 from bouquet_proto.messages import Failed, NotFound
 from bouquet_proto.offer import Authority, Offer, Operation, People
 from bouquet_proto.rules import Check
@@ -352,3 +353,20 @@ def test_two_operations_under_one_path_are_found(acme: Acme) -> None:
         f"id {acme.operation.id} is that of 2 operations",
         f"path {acme.operation.path} by identifiant is that of 2 operations",
     ]
+
+
+# What gateways would refuse for its size
+
+
+def test_an_offer_that_gateways_refuse_is_objected_to(acme: Acme) -> None:
+    paths = [f"/v3/acme/a{number}/identifiant" for number in range(101)]
+    operations = tuple(structs.replace(acme.operation, id=path, path=path) for path in paths)
+    told = " ".join(objections_to_offer(structs.replace(acme.offer, operations=operations)))
+    assert "101 operations, and a gateway takes 100" in told
+    told = " ".join(objections_to_offer(structs.replace(acme.offer, documents={"/api/x": "x" * 300_000})))
+    assert "a gateway takes 262144" in told
+
+
+def test_an_operation_that_asks_for_everything_is_objected_to(acme: Acme) -> None:
+    greedy = structs.replace(acme.operation, reply=ReplyLimits(size_bytes=10**7))
+    assert any(told.startswith("reply: ") for told in objections_to_operation(greedy, acme.offer))

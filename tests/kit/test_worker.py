@@ -23,6 +23,7 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.failures import Failure, Kind
 from bouquet_proto.identity import Identifiant, Identity, Ine
+from bouquet_proto.limits import ReplyLimits
 from bouquet_proto.messages import Caller, Describe, Failed, Found, Lookup, NotFound, Parameter, Rejected, Reply
 from bouquet_proto.offer import Authority, Offer, Operation, operation
 from bouquet_proto.rules import Check
@@ -348,7 +349,8 @@ async def test_each_version_shows_the_same_result_its_own_way() -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", [NotFound("nobody"), Rejected("00380", {"code": 1}), Failed("upstream_internal", retry_in_s=3)]
+    "reply",
+    [NotFound("nobody"), Rejected("00380", {"provider_error_code": 1}), Failed("upstream_internal", retry_in_s=3)],
 )
 async def test_any_other_reply_passes_as_it_is(reply: Reply) -> None:
     async def handler(_: Question[Identifiant]) -> Reply:
@@ -470,3 +472,42 @@ def test_a_secret_can_be_a_file(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("from a file\n")
     settings = acme().settings({"BOUQUET_ACME_URL": "http://x", "BOUQUET_ACME_KEY_FILE": str(tmp_path / "key")})
     assert isinstance(settings, Settings) and settings.key.reveal() == "from a file"
+
+
+# What gateways would refuse
+
+
+async def too_long(_: Question[Identifiant]) -> Person:
+    return Person("a" * 70_000, 30)
+
+
+async def talkative(_: Question[Identifiant]) -> NotFound:
+    return NotFound("nobody", {"name": "DURANT"})
+
+
+@pytest.mark.parametrize(("handler", "excess"), [(too_long, "too large"), (talkative, "words of its own")])
+async def test_a_reply_that_no_gateway_reads_is_told_in_the_worker_s_own_log(
+    handler: Any, excess: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(answering(handler)) as bus:
+        assert await bus.call("acme", lookup()) == Failed("malformed_reply")
+    [told] = [record for record in caplog.records if record.message == "reply beyond its limits"]
+    assert (told.__dict__["provider"], told.__dict__["operation"], told.__dict__["excess"]) == ("acme", V4.id, excess)
+    assert "DURANT" not in caplog.text
+
+
+async def test_an_operation_that_asks_for_more_sends_more() -> None:
+    more = structs.replace(V4, reply=ReplyLimits(size_bytes=100_000))
+    async with running(answering(too_long, more)) as bus:
+        assert isinstance(await bus.call("acme", lookup()), Found)
+
+
+async def test_an_offer_that_gateways_refuse_is_told_in_the_worker_s_own_log(caplog: pytest.LogCaptureFixture) -> None:
+    published = [
+        structs.replace(V4, id=f"acme_{number}", path=f"/v4/acme/{number}/identifiant") for number in range(101)
+    ]
+    async with running(answering(too_long, *published)):
+        pass
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
+        "offer that gateways refuse"
+    ]

@@ -21,6 +21,8 @@ from bouquet_proto.messages import Changes, Describe, Failed, Reply, Request, de
 
 log = logging.getLogger(__name__)
 
+MALFORMED = "malformed_reply"
+
 T = TypeVar("T")
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Reply]]
@@ -71,11 +73,18 @@ async def ask(exchange: Exchange, system: str, provider: str, request: Request) 
     with spans.sending(system, provider) as span:
         stamped = msgspec.structs.replace(request, traceparent=spans.traceparent())
         body = await exchange(provider, encode(stamped), Deadline(request.deadline))
-        reply = body if isinstance(body, Failed) else decode_reply(body)
+        reply = body if isinstance(body, Failed) else _read(provider, body)
         kind = outcomes.kind_of(request)
         outcomes.settle(span, reply, metrics.calls, provider, kind)
         metrics.call_seconds(provider, kind).observe(time.perf_counter() - began, spans.exemplar(span))
         return reply
+
+
+def _read(provider: str, body: bytes) -> Reply:
+    reply = decode_reply(body)
+    if isinstance(reply, Failed) and reply.reason == MALFORMED:
+        log.error("malformed reply", extra={"provider": provider, "size_bytes": len(body)})
+    return reply
 
 
 def end(reply: Ending, how: bytes | Failed) -> None:

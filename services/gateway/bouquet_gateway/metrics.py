@@ -59,6 +59,12 @@ REPLIES_RESHAPED = Counter(
     "Resources unlike their offer: refused, or trimmed of the fields that it does not name.",
     ["provider", "result"],
 )
+REPLIES_REFUSED = Counter(
+    "bouquet_gateway_replies_refused_total",
+    "Replies of workers beyond their limits, by what there is too much of, and not read: the caller is told that the "
+    "provider failed.",
+    ["provider", "excess"],
+)
 CACHE_LOOKUPS = Counter(
     "bouquet_gateway_cache_lookups_total", "Lookups by what the cache gave: hit, miss, joined, bypassed.", ["result"]
 )

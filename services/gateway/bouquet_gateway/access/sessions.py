@@ -11,6 +11,7 @@ from bouquet_gateway.call import Call
 from bouquet_gateway.errors.nomenclature import OF_SESSIONS
 from bouquet_gateway.errors.problems import Problem, is_outage
 from bouquet_gateway.offers.catalogue import Match
+from bouquet_gateway.offers.replies import believed
 from bouquet_gateway.paths import V2
 from bouquet_mesh.bus.api import Calling
 from bouquet_proto import france_connect_session
@@ -43,7 +44,8 @@ class Sessions:
             parameters={france_connect_session.RESOURCE: match.resource},
         )
         with call.waiting():
-            reply = await self._bus.call(france_connect_session.PROVIDER, question)
+            told = await self._bus.call(france_connect_session.PROVIDER, question)
+        reply = believed(told, france_connect_session.PROVIDER, question.operation)
         self._report(france_connect_session.STATUS, is_outage(reply))
         if not isinstance(reply, Found):
             raise Problem.of(reply, france_connect_session.AUTHORITY, OF_SESSIONS)

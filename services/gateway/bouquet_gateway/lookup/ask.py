@@ -14,6 +14,7 @@ from bouquet_gateway.lookup.regime import Decision, Question
 from bouquet_gateway.lookup.regime_hints import RegimeHints
 from bouquet_gateway.lookup.regime_plan import HedgeTiming, resolve
 from bouquet_gateway.offers.catalogue import Served
+from bouquet_gateway.offers.replies import believed
 from bouquet_gateway.stores.single_flight import SingleFlight
 from bouquet_mesh.bus.api import Calling
 from bouquet_mesh.observe.spans import note
@@ -66,7 +67,8 @@ class Providers:
 
     async def _ask_one(self, served: Served, provider: str, lookup: Lookup) -> Reply:
         """A worker is believed as to what it found, not as to what that is made of."""
-        reply = await self._bus.call(provider, lookup)
+        told = await self._bus.call(provider, lookup)
+        reply = believed(told, provider, lookup.operation, served.operation.reply)
         if not isinstance(reply, Found):
             return reply
         data = served.reply_schema.read(reply.data)

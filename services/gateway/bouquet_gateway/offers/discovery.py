@@ -6,12 +6,16 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Iterable
+from typing import get_args
+
+from msgspec import Raw
 
 from bouquet_gateway import metrics
 from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_gateway.offers.checks import Territories, read_offer
 from bouquet_mesh.bus.api import Calling
 from bouquet_proto.deadline import Deadline
+from bouquet_proto.limits import Excess
 from bouquet_proto.messages import Describe, Found
 from bouquet_proto.offer import Offer
 
@@ -40,11 +44,15 @@ class Discovery:
         """What is served now. A change of offers puts another in its place."""
         self.silent = set(self._allowed)
         """Those that did not answer when they were last asked."""
+        self._refused: dict[str, Raw] = {}
+        """What was no offer, so that it is read and told once, however often it is heard."""
         for provider in self._allowed:
             metrics.OPERATIONS.labels(provider).set(0)
             metrics.OFFERS_REFUSED.labels(provider, "offer unreadable")  # from 0 on, so that a rate sees the first one
             for result in ("refused", "trimmed"):
                 metrics.REPLIES_RESHAPED.labels(provider, result)
+            for excess in filter(None, get_args(Excess)):
+                metrics.REPLIES_REFUSED.labels(provider, excess)
 
     @property
     def complete(self) -> bool:
@@ -70,11 +78,16 @@ class Discovery:
         match await self._bus.call(provider, describe):
             case Found(data=data):
                 self.silent.discard(provider)
-                offer = read_offer(provider, data, self._territories)
             case _:
                 self.silent.add(provider)
                 return
-        if offer is None or offer == self._offers.get(provider):
+        if data == self._refused.get(provider):
+            return
+        offer = read_offer(provider, data, self._territories)
+        if offer is None:
+            self._refused[provider] = data
+            return
+        if offer == self._offers.get(provider):
             return
         self._offers[provider] = offer
         metrics.OPERATIONS.labels(provider).set(len(offer.operations))

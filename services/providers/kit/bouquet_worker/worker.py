@@ -14,6 +14,7 @@ A handler takes the question, then the open upstreams that it asks, each under t
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import date, datetime
@@ -28,6 +29,7 @@ from bouquet_mesh.settings import Reader, read_all
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.failures import Failure
 from bouquet_proto.identity import MODALITIES, Identity
+from bouquet_proto.limits import MAX_OFFER_BYTES, MAX_OPERATIONS, USUAL, ReplyLimits, excess_of
 from bouquet_proto.messages import (
     Caller,
     Describe,
@@ -48,6 +50,8 @@ from bouquet_worker.deadline import within
 from bouquet_worker.errors import UpstreamError
 from bouquet_worker.settings import WorkerSettings
 from bouquet_worker.upstream import Upstream, UpstreamClient
+
+log = logging.getLogger(__name__)
 
 PARIS = ZoneInfo("Europe/Paris")
 
@@ -84,6 +88,7 @@ class InternalOperation(Struct, frozen=True):
 
     id: str
     modality: Modality
+    reply: ReplyLimits = USUAL
 
 
 A = TypeVar("A", bound=Callable[..., Awaitable[Any]])
@@ -249,7 +254,7 @@ class Worker:
 
     def handler(self, upstreams: Mapping[str, Any], settings: WorkerSettings | None = None) -> Handler:
         """The worker as a function from request to reply, over upstreams that are open."""
-        offer = Found(Raw(encode(self.offer(settings))))
+        offer = self._told(self.offer(settings))
 
         async def handle(request: Request) -> Reply:
             match request:
@@ -258,11 +263,29 @@ class Worker:
                 case Lookup(operation=name) if name in self._answering and self._answering[name].reads(request):
                     row = self._answering[name]
                     with within(Deadline(request.deadline)):
-                        return await _answer(row, request, [upstreams[name] for name in row.upstreams], self.clock())
+                        reply = await _answer(row, request, [upstreams[name] for name in row.upstreams], self.clock())
+                        return self._within_limits(reply, row.operation)
                 case _:  # an operation of another version of ours, or a gateway's bug
                     return Failed("malformed_request")
 
         return handle
+
+    def _told(self, offer: Offer) -> Found:
+        """As gateways hear it. Those refuse one that is too large: its author reads here why."""
+        text = encode(offer)
+        if len(text) > MAX_OFFER_BYTES or len(offer.operations) > MAX_OPERATIONS:
+            facts = {"provider": self.provider, "size_bytes": len(text), "operations": len(offer.operations)}
+            log.error("offer that gateways refuse", extra=facts)
+        return Found(Raw(text))
+
+    def _within_limits(self, reply: Reply, operation: Operation | InternalOperation) -> Reply:
+        """No gateway reads a reply that says too much. It is a failure here, where its author reads why."""
+        excess = excess_of(reply, operation.reply)
+        if not excess:
+            return reply
+        facts = {"provider": self.provider, "operation": operation.id, "excess": excess}
+        log.error("reply beyond its limits", extra=facts)
+        return Failed("malformed_reply")
 
 
 def _as_it_is(result: Any) -> Any:

@@ -13,6 +13,8 @@ from jsonschema.exceptions import SchemaError
 
 from bouquet_proto.failures import FAILURES, PROVIDER
 from bouquet_proto.identity import MODALITIES
+from bouquet_proto.limits import MAX_OFFER_BYTES, MAX_OPERATIONS, MAX_REPLY_BYTES, MAX_REPLY_ELEMENTS
+from bouquet_proto.messages import encode
 from bouquet_proto.offer import Offer, Operation
 from bouquet_proto.rules import RULES
 from bouquet_worker.testing.cases import Case
@@ -45,6 +47,10 @@ def objections_to_offer(offer: Offer) -> Iterator[str]:
             yield f"problem {reason}: this reason is everybody's, and the common row is the one shown"
     if not offer.operations:
         yield "it has no operation"
+    if len(offer.operations) > MAX_OPERATIONS:
+        yield f"it has {len(offer.operations)} operations, and a gateway takes {MAX_OPERATIONS}"
+    if (size_bytes := len(encode(offer))) > MAX_OFFER_BYTES:
+        yield f"it has {size_bytes} bytes, and a gateway takes {MAX_OFFER_BYTES}"
 
 
 def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]:
@@ -55,6 +61,8 @@ def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]
     for reason in operation.reasons:
         if reason not in FAILURES | offer.problems:
             yield f"reason {reason}: no row, neither in the failure table nor in the worker's problems"
+    if operation.reply.size_bytes > MAX_REPLY_BYTES or operation.reply.elements > MAX_REPLY_ELEMENTS:
+        yield f"reply: a gateway takes {MAX_REPLY_BYTES} bytes and {MAX_REPLY_ELEMENTS} elements at most"
     yield from _of_checks(operation)
     yield from _of_fields(operation)
     yield from _of_schema(operation)

@@ -1,0 +1,69 @@
+"""How much a reply holds is counted without reading it, and exactly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from bouquet_proto.limits import MAX_DEPTH, META, ReplyLimits, excess_of
+from bouquet_proto.messages import Failed, Found, NotFound
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(alphabet='a,[]{}"\\é\n', max_size=8),
+    lambda node: (
+        st.lists(node, max_size=6) | st.dictionaries(st.text(alphabet='a,[{"\\', max_size=4), node, max_size=6)
+    ),
+    max_leaves=60,
+)
+
+
+def elements_in(node: Any) -> int:
+    match node:
+        case dict():
+            return len(node) + sum(map(elements_in, node.values()))
+        case list():
+            return len(node) + sum(map(elements_in, node))
+        case _:
+            return 0
+
+
+def found(text: bytes) -> Found:
+    return Found(Raw(text))
+
+
+@given(JSON)
+def test_elements_are_members_and_items_whatever_stands_in_texts(node: Any) -> None:
+    for text in (msgspec.json.encode(node), msgspec.json.format(msgspec.json.encode(node), indent=2)):
+        count = elements_in(node)
+        assert excess_of(found(text), ReplyLimits(elements=count)) == ""
+        if count:
+            assert excess_of(found(text), ReplyLimits(elements=count - 1)) == "too many elements"
+
+
+def test_sizes_are_in_bytes() -> None:
+    assert excess_of(found(b'"' + "é".encode() * 9 + b'"'), ReplyLimits(size_bytes=20)) == ""
+    assert excess_of(found(b'"' + "é".encode() * 9 + b'"'), ReplyLimits(size_bytes=19)) == "too large"
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_depth_is_that_of_lists_and_objects(opening: bytes, closing: bytes) -> None:
+    assert excess_of(found(opening * MAX_DEPTH + b"1" + closing * MAX_DEPTH)) == ""
+    assert excess_of(found(opening * (MAX_DEPTH + 1) + b"1" + closing * (MAX_DEPTH + 1))) == "too deep"
+    assert excess_of(found(b"[" + b",".join([opening + b"1" + closing] * 500) + b"]")) == ""
+
+
+@pytest.mark.parametrize("name", [name for name, length in META.items() if length])
+def test_words_of_the_table_have_a_length(name: str) -> None:
+    assert excess_of(NotFound("unknown_person", {name: "x" * META[name]})) == ""
+    assert excess_of(NotFound("unknown_person", {name: "x" * (META[name] + 1)})) == "words of its own"
+
+
+def test_a_number_is_one_that_every_reader_holds() -> None:
+    assert excess_of(Failed("upstream_unavailable", meta={"retry_in": 2**53 - 1})) == ""
+    assert excess_of(Failed("upstream_unavailable", meta={"retry_in": 2**53})) == "words of its own"
+    assert excess_of(Failed("upstream_unavailable", meta={"retry_in": "soon"})) == "words of its own"
