@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,17 @@ async def test_an_empty_sqlite_gets_its_tables_by_itself_even_from_several_at_on
             await habilitation(store)
 
     await asyncio.gather(*(begin() for _ in range(4)))
+
+
+async def test_a_new_sqlite_is_its_owner_s_alone(tmp_path: Path) -> None:
+    async with open_store(Secret(f"sqlite:///{tmp_path}/new.db")) as store:
+        await habilitation(store)
+        modes = await asyncio.to_thread(modes_in, tmp_path)
+    assert modes == dict.fromkeys(("new.db", "new.db-wal", "new.db-shm"), 0o600)
+
+
+def modes_in(folder: Path) -> dict[str, int]:
+    return {file.name: stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()}
 
 
 @pytest.mark.broker

@@ -19,6 +19,7 @@ from bouquet_registry import cli, signing
 from bouquet_registry.desk import Refused
 from bouquet_registry.doctor import examine
 from bouquet_registry.journal import cli as journal
+from bouquet_registry.roles import Roles
 from bouquet_registry.serve import serve
 from bouquet_registry.store import open_store, upgrade
 from bouquet_registry.worker import registry
@@ -54,7 +55,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true")
     command.set_defaults(command=_doctor)
 
-    command = commands.add_parser("migrate", help="bring the database's tables to this version")
+    command = commands.add_parser(
+        "migrate", help="bring the database's tables to this version, and give roles of a PostgreSQL their rights"
+    )
+    command.add_argument("--registry-role", default="", metavar="NAME", help="that `serve` connects as")
+    command.add_argument("--journal-role", default="", metavar="NAME", help="that `journal serve` connects as")
     command.set_defaults(command=_migrate)
 
     command = commands.add_parser("new-key", help="print a private key for BOUQUET_REGISTRY_SIGNING_KEY (ES256)")
@@ -82,8 +87,9 @@ def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return 0 if is_well(findings) else 1
 
 
-def _migrate(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
-    print(asyncio.run(upgrade(registry.settings(environ).database_url)))
+def _migrate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    roles = Roles(arguments.registry_role, arguments.journal_role)
+    print(asyncio.run(upgrade(registry.settings(environ).database_url, roles)))
 
 
 def _new_key(arguments: argparse.Namespace, _: Mapping[str, str]) -> None:

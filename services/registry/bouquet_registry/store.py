@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import Connection, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -16,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
+from bouquet_registry.roles import NAME, NO_ROLES, Roles, grant
 from bouquet_registry.schema import REVISION
 
 PREFIX = "BOUQUET_REGISTRY_"
@@ -51,11 +54,24 @@ async def open_store(url: Secret) -> AsyncIterator[Store]:
         yield Store(engine)
 
 
-async def upgrade(url: Secret) -> str:
-    """Brings the tables to this version, which it returns."""
+async def upgrade(url: Secret, roles: Roles = NO_ROLES) -> str:
+    """Brings the tables to this version, which it returns, and gives `roles` their rights; SQLite has none."""
     async with _engine(url_of(url)) as engine:
         await _upgrade(engine)
+        if engine.dialect.name == "postgresql":
+            await _grant(engine, roles)
     return REVISION
+
+
+async def _grant(engine: AsyncEngine, roles: Roles) -> None:
+    for role in filter(None, structs.astuple(roles)):
+        if not NAME.fullmatch(role):
+            raise SettingsError([f"{role!r} is no name of a role"])
+        async with engine.connect() as connection:
+            if not await connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}):
+                raise SettingsError([f"the database has no role {role}: its administrator makes it"])
+    async with engine.begin() as connection:
+        await connection.run_sync(grant, roles)
 
 
 def url_of(secret: Secret) -> URL:
@@ -92,8 +108,13 @@ async def _connect_once(engine: AsyncEngine) -> None:
 
 
 def _write_ahead(file: str) -> None:
-    """Set once, kept in the file. Of two that set it on a new one at once, SQLite tells one "locked" without a wait: it
-    tries again. Any other trouble is for the first real connection to tell."""
+    """Set once, kept in the file, which is made for its owner alone, as SQLite then makes those beside it.
+
+    Of two that set it on a new one at once, SQLite tells one "locked" without a wait: it tries again. Any other trouble
+    is for the first real connection to tell.
+    """
+    with suppress(OSError):
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     give_up_at = time.monotonic() + LOCK_TIMEOUT_S
     while time.monotonic() < give_up_at:
         try:

@@ -1,0 +1,140 @@
+"""On PostgreSQL a process connects as a role with the least rights: what it needs works, and what it may not is refused
+by the database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
+from bouquet_registry import changes, notices
+from bouquet_registry.census import count
+from bouquet_registry.journal.audit import prune, verify
+from bouquet_registry.roles import Roles
+from bouquet_registry.store import Store, open_store, upgrade
+from bouquet_registry.uses import Uses
+from tests.registry.accesses import access, tamper, write
+from tests.registry.office import Clock, change, issued
+from tests.registry.test_notices import Box
+from tests.support.postgres import PostgresServer
+
+pytestmark = pytest.mark.broker
+
+ROLES = Roles(registry="bouquet_registry", journal="bouquet_journal")
+REFUSED_TO_THE_JOURNAL = {
+    "a change of a record": "UPDATE journal SET outcome = 'not_found'",
+    "a removal": "DELETE FROM journal",
+    "a removal of whom an answer named": "DELETE FROM journal_found",
+    "another person in an answer's place": "UPDATE journal_found SET person = 'x'",
+    "a truncation": "TRUNCATE journal",
+    "a pruning that was none": "UPDATE journal_head SET pruned_number = 3",
+    "a pruning told of by another record": "UPDATE journal_head SET pruning = 3",
+    "a look at the tokens": "SELECT * FROM tokens",
+    "an act": "INSERT INTO acts VALUES ('1', now(), 'a', 'a', 'a', 'a')",
+}
+REFUSED_TO_THE_REGISTRY = {
+    "a look at the journal": "SELECT * FROM journal",
+    "a look at whom answers named": "SELECT * FROM journal_found",
+    "a removal from the journal": "DELETE FROM journal",
+    "a record of its own": "INSERT INTO journal (number) VALUES (1)",
+    "a journal that is begun anew": "UPDATE journal_head SET number = 0",
+    "a change of an act": "UPDATE acts SET author = 'somebody else'",
+    "a removal of an act": "DELETE FROM acts",
+    "a habilitation that never was": "DELETE FROM habilitations",
+    "other tables": "ALTER TABLE acts DROP COLUMN author",
+}
+
+
+@pytest.fixture
+async def url(postgres_server: PostgresServer) -> str:
+    """Of the tables' owner, in a server that has both roles."""
+    url = postgres_server.database()
+    await upgrade(Secret(url))
+    async with open_store(Secret(url)) as owner, owner.writing() as connection:
+        for role in (ROLES.registry, ROLES.journal):
+            if not await connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}):
+                await connection.execute(text(f"CREATE ROLE {role} LOGIN"))
+    await upgrade(Secret(url), ROLES)
+    return url
+
+
+@pytest.fixture
+async def owner(url: str) -> AsyncIterator[Store]:
+    async with open_store(Secret(url)) as store:
+        yield store
+
+
+@pytest.fixture
+async def journal(url: str) -> AsyncIterator[Store]:
+    async with open_store(as_role(ROLES.journal, url)) as store:
+        yield store
+
+
+@pytest.fixture
+async def registry(url: str) -> AsyncIterator[Store]:
+    async with open_store(as_role(ROLES.registry, url)) as store:
+        yield store
+
+
+def as_role(role: str, url: str) -> Secret:
+    return Secret(make_url(url).set(username=role).render_as_string(hide_password=False))
+
+
+async def test_the_writer_of_the_journal_adds_records(owner: Store, journal: Store) -> None:
+    await write(journal, [access(n) for n in range(1, 6)])
+    await write(journal, [access(5), access(6)])  # a duplicate is left out as the owner leaves it out
+    assert (await verify(owner)).head.number == 6
+
+
+@pytest.mark.parametrize("attempt", REFUSED_TO_THE_JOURNAL)
+async def test_the_writer_of_the_journal_may_do_nothing_else(attempt: str, journal: Store) -> None:
+    with pytest.raises(DBAPIError, match="permission denied"):
+        await tamper(journal, REFUSED_TO_THE_JOURNAL[attempt])
+
+
+async def test_the_writer_of_the_journal_does_not_prune_it(owner: Store, journal: Store) -> None:
+    await write(journal, [access(1)])
+    with pytest.raises(DBAPIError, match="permission denied"):
+        await prune(journal, 1e12)
+    assert (await verify(owner)).head.number == 1
+
+
+async def test_the_registry_does_all_that_it_is_for(registry: Store) -> None:
+    clock, box = Clock(), Box()
+    made = await issued(registry, clock)
+    await change(registry, made, clock, name="VILLE")
+    clock.go(days=530)
+    await notices.give_notices(registry, box, clock)
+    assert box.given
+    uses = Uses(registry)
+    uses.note(made.id, clock())
+    await uses.write()
+    await count(registry, clock())
+    async with registry.reading() as connection:
+        held, _ = await changes.held(connection, made.id)
+    assert held
+
+
+@pytest.mark.parametrize("attempt", REFUSED_TO_THE_REGISTRY)
+async def test_the_registry_may_neither_read_the_journal_nor_change_the_past(attempt: str, registry: Store) -> None:
+    with pytest.raises(DBAPIError, match=r"permission denied|must be owner"):
+        await tamper(registry, REFUSED_TO_THE_REGISTRY[attempt])
+
+
+async def test_what_a_role_could_before_it_can_no_longer(url: str, owner: Store) -> None:
+    await tamper(owner, f"GRANT DELETE ON journal TO {ROLES.journal}")
+    await upgrade(Secret(url), ROLES)
+    async with open_store(as_role(ROLES.journal, url)) as journal:
+        with pytest.raises(DBAPIError, match="permission denied"):
+            await tamper(journal, "DELETE FROM journal")
+
+
+@pytest.mark.parametrize("role", ["nobody_of_ours", "x; DROP TABLE tokens"])
+async def test_a_role_that_is_none_is_said(role: str, url: str) -> None:
+    with pytest.raises(SettingsError, match="role"):
+        await upgrade(Secret(url), Roles(registry=role))
