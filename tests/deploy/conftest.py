@@ -20,10 +20,13 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def providers(secrets: Path) -> dict[str, str]:
-    """What makes workers ask the simulators."""
-    lines = (secrets / "providers.env").read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines)
+def providers(secrets: Path) -> dict[str, dict[str, str]]:
+    """By provider, what makes its worker ask its simulator."""
+    return {file.stem: read_env(file) for file in (secrets / "providers").iterdir()}
+
+
+def read_env(file: Path) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in file.read_text().splitlines())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -60,8 +60,7 @@ def environment(
 
 def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Mounted | None]:
     """Where each variable that is a path leads: to a key of a secret, or nowhere."""
-    secrets = {volume["name"]: volume["secret"]["secretName"] for volume in pod.spec["volumes"] if "secret" in volume}
-    folders = {mount["mountPath"]: secrets.get(mount["name"]) for mount in container.get("volumeMounts", [])}
+    folders = {mount["mountPath"]: pod.secrets.get(mount["name"]) for mount in container.get("volumeMounts", [])}
     found: dict[str, Mounted | None] = {}
     for name, value in variables.items():
         if name.endswith(FILES):

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 K8S = ROOT / "deploy" / "k8s"
 OVERLAYS = {path.name: path for path in sorted((K8S / "overlays").iterdir())}
 WORKERS = {path.name: path for path in sorted((K8S / "workers").iterdir())}
-POD_OWNERS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
+POD_OWNERS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
 
 
 @cache
@@ -36,6 +36,24 @@ class Pod(Struct, frozen=True):
     spec: dict[str, Any]
 
     @property
+    def stays(self) -> bool:
+        """Whether it is there all the time, and not only while somebody works in it."""
+        return not self.owner.startswith("CronJob ")
+
+    @property
+    def component(self) -> str:
+        return self.labels["app.kubernetes.io/component"]
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """By the volume's name, that of the secret."""
+        return {
+            volume["name"]: volume["secret"]["secretName"]
+            for volume in self.spec.get("volumes", [])
+            if "secret" in volume
+        }
+
+    @property
     def containers(self) -> list[dict[str, Any]]:
         """Those that stay, without the ones that prepare."""
         containers: list[dict[str, Any]] = self.spec["containers"]
@@ -49,7 +67,8 @@ class Pod(Struct, frozen=True):
 def pods(manifests: list[Manifest]) -> Iterator[Pod]:
     for manifest in manifests:
         if manifest["kind"] in POD_OWNERS:
-            template = manifest["spec"]["template"]
+            spec = manifest["spec"]["jobTemplate"]["spec"] if manifest["kind"] == "CronJob" else manifest["spec"]
+            template = spec["template"]
             yield Pod(name_of(manifest), template["metadata"]["labels"], template["spec"])
 
 

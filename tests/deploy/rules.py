@@ -19,10 +19,10 @@ def of_pods(holds: Callable[[Pod], bool]) -> Rule:
     return lambda manifests: (pod.owner for pod in pods(manifests) if not holds(pod))
 
 
-def of_containers(holds: Callable[[Container], bool], *, preparing: bool = True) -> Rule:
+def of_containers(holds: Callable[[Container], bool]) -> Rule:
     def complaints(manifests: list[Manifest]) -> Iterator[str]:
         for pod in pods(manifests):
-            for container in pod.all_containers if preparing else pod.containers:
+            for container in pod.all_containers:
                 if not holds(container):
                     yield f"{pod.owner}: {container['name']}"
 
@@ -36,6 +36,50 @@ def _security(subject: dict[str, Any]) -> dict[str, Any]:
 
 def _version(container: Container) -> str:
     return str(container["image"]).rpartition("/")[2].partition(":")[2]
+
+
+PEOPLE_S = ("BOUQUET_REGISTRY_SIGNING_KEY", "BOUQUET_REGISTRY_JOURNAL_KEYS")
+"""What issues tokens, and finds whose a record is."""
+READS_IT = {"admin": ("admin",), "migration": ("migrate",)}
+"""By secret that no process which stays may have: the containers that may."""
+
+
+def _secrets_are_read_by_their_process_alone(manifests: list[Manifest]) -> Iterator[str]:
+    for pod in pods(manifests):
+        for volume in pod.spec.get("volumes", []):
+            if "secret" not in volume:
+                continue
+            if volume["secret"].get("defaultMode") not in (0o400, 0o440):
+                yield f"{pod.owner}: {volume['name']} is readable by others"
+            if _security(pod.spec).get("fsGroup", 0) != _security(pod.spec)["runAsGroup"]:
+                yield f"{pod.owner}: cannot read {volume['name']}, which is root's"
+
+
+def _people_s_keys_are_in_no_process_that_stays(manifests: list[Manifest]) -> Iterator[str]:
+    for pod in pods(manifests):
+        for container in pod.all_containers:
+            variables = {entry["name"].removesuffix("_FILE") for entry in container.get("env", [])}
+            if pod.stays and variables & set(PEOPLE_S):
+                yield f"{pod.owner}: {container['name']} has a key that it does not use"
+            for mount in container.get("volumeMounts", []):
+                secret = pod.secrets.get(mount["name"], "")
+                if container["name"] not in READS_IT.get(secret, (container["name"],)):
+                    yield f"{pod.owner}: {container['name']} has the secret {secret}"
+
+
+def _a_process_has_its_own_secrets_alone(manifests: list[Manifest]) -> Iterator[str]:
+    """And no two kinds of pod have one in common."""
+    owners: dict[str, str] = {}
+    for pod in pods(manifests):
+        given = [
+            source["secretRef"]["name"]
+            for each in pod.all_containers
+            for source in each.get("envFrom", [])
+            if "secretRef" in source
+        ]
+        for secret in {*pod.secrets.values(), *given}:
+            if owners.setdefault(secret, pod.owner) != pod.owner:
+                yield f"{pod.owner}: has the secret {secret} of {owners[secret]}"
 
 
 def _all_resources(container: Container) -> bool:
@@ -151,7 +195,15 @@ RULES: dict[str, Rule] = {
     "a read-only root": of_containers(lambda container: _security(container).get("readOnlyRootFilesystem") is True),
     "requests and limits": of_containers(_all_resources),
     "a version, and not latest": of_containers(lambda container: _version(container) not in ("", "latest")),
-    "probes": of_containers(lambda container: {"livenessProbe", "readinessProbe"} <= container.keys(), preparing=False),
+    "probes": lambda manifests: (
+        f"{pod.owner}: {container['name']}"
+        for pod in pods(manifests)
+        for container in pod.containers
+        if pod.stays and not {"livenessProbe", "readinessProbe"} <= container.keys()
+    ),
+    "secrets are read by their process alone": _secrets_are_read_by_their_process_alone,
+    "a process has its own secrets alone": _a_process_has_its_own_secrets_alone,
+    "people's keys are in no process that stays": _people_s_keys_are_in_no_process_that_stays,
     "policies select something": _policies_select,
     "all is denied by default": _everybody_is_denied_by_default,
     "budgets select one workload": _budgets_select,

@@ -14,6 +14,7 @@ import yaml
 from tests.deploy.environment import program_of, trouble_with
 from tests.deploy.manifests import ROOT, WORKERS
 from tests.deploy.promtool import promtool
+from tests.deploy.rules import PEOPLE_S
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 COMPOSE = ROOT / "deploy" / "compose" / "compose.yaml"
@@ -50,7 +51,7 @@ def ours(services: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_it_has_every_process(services: dict[str, Any], ours: dict[str, Any]) -> None:
-    assert set(ours) == {"gateway", "registry", "migrate", "simulators", *WORKERS}
+    assert set(ours) == {"gateway", "registry", "journal", "migrate", "admin", "simulators", *WORKERS}
     assert set(services) - set(ours) == {"broker", "redis", "postgresql", "prometheus"}
 
 
@@ -73,9 +74,45 @@ def test_every_file_of_a_secret_is_there(services: dict[str, Any]) -> None:
             assert (Path(mounts[MOUNT]) / Path(path).relative_to(MOUNT)).read_text().strip(), (name, path)
 
 
-def test_settings_come_through_as_they_were_printed(ours: dict[str, Any], providers: dict[str, str]) -> None:
+def test_settings_come_through_as_they_were_printed(ours: dict[str, Any], providers: dict[str, dict[str, str]]) -> None:
     """JSON, keys and dollars among them."""
-    assert providers.items() <= ours["france_connect"]["environment"].items()
+    assert providers["france_connect"].items() <= ours["france_connect"]["environment"].items()
+
+
+def test_a_worker_has_its_own_settings_and_secrets_alone(ours: dict[str, Any]) -> None:
+    for name in WORKERS:
+        assert all(
+            variable.startswith((f"BOUQUET_{name.upper()}_", "BOUQUET_BUS_URL"))
+            for variable in ours[name]["environment"]
+        ), name
+    folders = [
+        mount["source"] for service in ours.values() for mount in service.get("volumes", []) if mounts_secrets(mount)
+    ]
+    assert len(folders) == len(set(folders)) == len(ours) - len({"simulators"})
+
+
+def test_people_s_keys_are_in_no_process_that_stays(ours: dict[str, Any]) -> None:
+    having = {
+        name
+        for name, service in ours.items()
+        if any(variable.startswith(PEOPLE_S) for variable in service.get("environment", {}))
+    }
+    assert having == {"admin"}
+    assert ours["admin"]["profiles"] == ["admin"] and ours["admin"]["restart"] == "no"
+
+
+def test_each_store_is_reached_by_who_uses_it_alone(services: dict[str, Any]) -> None:
+    def on(network: str) -> set[str]:
+        return {name for name, service in services.items() if network in service["networks"]}
+
+    assert list(services["redis"]["networks"]) == ["cache"]
+    assert on("cache") == {"redis", "gateway"}
+    assert list(services["postgresql"]["networks"]) == ["database"]
+    assert on("database") == {"postgresql", "registry", "journal", "migrate", "admin"}
+
+
+def mounts_secrets(mount: dict[str, Any]) -> bool:
+    return bool(mount["target"] == MOUNT)
 
 
 def test_every_container_of_ours_is_confined(ours: dict[str, Any]) -> None:
@@ -90,7 +127,7 @@ def test_every_image_has_a_version(services: dict[str, Any]) -> None:
 
 
 def test_a_process_may_drain(ours: dict[str, Any]) -> None:
-    for name in {*ours} - {"simulators", "migrate"}:
+    for name in {*ours} - {"simulators", "migrate", "admin"}:
         assert int(ours[name]["stop_grace_period"].removesuffix("s")) > DRAIN_S.get(name, OTHER_DRAIN_S), name
 
 
@@ -109,8 +146,8 @@ def test_prometheus_takes_its_settings_and_scrapes_every_process(
     promtool("check", "config", settings)
     scrapes = yaml.safe_load(settings.read_bytes())["scrape_configs"]
     targets = {target for scrape in scrapes for one in scrape["static_configs"] for target in one["targets"]}
-    ports = {"gateway": 8000, "registry": 8010, "broker": 15692}
-    watched = {*ours, "broker"} - {"simulators", "migrate"}
+    ports = {"gateway": 8000, "registry": 8010, "journal": 8010, "broker": 15692}
+    watched = {*ours, "broker"} - {"simulators", "migrate", "admin"}
     assert targets == {f"{name}:{ports.get(name, 8080)}" for name in watched}
     [mounted] = {Path(mount["source"]).name for mount in services["prometheus"]["volumes"]} & {"rules"}
     assert (PROMETHEUS / mounted).is_dir()

@@ -126,14 +126,15 @@ def containers(manifests: list[Manifest]) -> Iterator[tuple[Pod, dict[str, Any]]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_process_takes_its_settings(overlay: str, providers: dict[str, str], tmp_path: Path) -> None:
+def test_every_process_takes_its_settings(overlay: str, providers: dict[str, dict[str, str]], tmp_path: Path) -> None:
     manifests = rendered(OVERLAYS[overlay])
+    settings = {f"providers-{name.replace('_', '-')}": variables for name, variables in providers.items()}
     troubles = {}
     for pod, container in containers(manifests):
-        variables = environment(container, manifests, {"providers": providers})
+        variables = environment(container, manifests, settings)
         provider = pod.labels.get("bouquet/provider", "")
-        troubles[pod.owner] = trouble_with(program_of(container), provider, variables, tmp_path)
-    assert len(troubles) == len({"gateway", "registry", "journal"}) + len(WORKERS)
+        troubles[pod.owner, container["name"]] = trouble_with(program_of(container), provider, variables, tmp_path)
+    assert len(troubles) == len({"gateway", "registry", "migrate", "journal", "admin"}) + len(WORKERS)
     assert {owner: trouble for owner, trouble in troubles.items() if trouble} == {}
 
 
@@ -159,8 +160,7 @@ def test_every_secret_of_the_sandbox_is_made(secrets: Path) -> None:
     for file in used("sandbox"):
         assert (secrets / file.secret / file.key).read_text().strip()
     for pod in pods(rendered(OVERLAYS["sandbox"])):
-        named = [volume["secret"]["secretName"] for volume in pod.spec.get("volumes", []) if "secret" in volume]
-        assert all((secrets / name).is_dir() for name in named)
+        assert all((secrets / name).is_dir() for name in pod.secrets.values())
 
 
 def test_every_secret_of_production_is_told_and_used() -> None:
@@ -172,7 +172,11 @@ def test_every_secret_of_production_is_told_and_used() -> None:
         for key in _quoted(line.split("|")[2])
     }
     assert used("production") <= told
-    assert {file for file in told if file.secret.startswith(("gateway", "registry", "worker-"))} <= used("production")
+    assert {
+        file
+        for file in told
+        if file.secret.startswith(("gateway", "registry", "journal", "migration", "admin", "worker-"))
+    } <= used("production")
 
 
 def _quoted(cell: str) -> list[str]:

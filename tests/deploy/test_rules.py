@@ -41,6 +41,10 @@ def in_security(**changes: Any) -> Break:
     return lambda manifest: container_of(manifest)["securityContext"].update(changes)
 
 
+def in_secret(**changes: Any) -> Break:
+    return lambda manifest: spec_of_pod(manifest)["volumes"][0]["secret"].update(changes)
+
+
 def in_spec(**changes: Any) -> Break:
     return lambda manifest: manifest["spec"].update(changes)
 
@@ -72,6 +76,29 @@ BREAKS: list[tuple[str, str, Break]] = [
     ("a version, and not latest", GATEWAY, in_container(image="gateway:latest")),
     ("probes", GATEWAY, without("readinessProbe")),
     ("probes", GATEWAY, without("livenessProbe")),
+    ("secrets are read by their process alone", GATEWAY, in_secret(defaultMode=0o444)),
+    ("secrets are read by their process alone", GATEWAY, in_secret(defaultMode=None)),
+    ("secrets are read by their process alone", GATEWAY, in_pod(securityContext={"runAsGroup": 10001})),
+    ("a process has its own secrets alone", GATEWAY, in_secret(secretName="registry")),
+    (
+        "a process has its own secrets alone",
+        "Deployment worker-msa",
+        in_container(envFrom=[{"secretRef": {"name": "worker-cnaf"}}]),
+    ),
+    (
+        "people's keys are in no process that stays",
+        "Deployment registry",
+        in_container(
+            env=[{"name": "BOUQUET_REGISTRY_JOURNAL_KEYS_FILE", "value": "/run/secrets/bouquet/journal-keys"}]
+        ),
+    ),
+    (
+        "people's keys are in no process that stays",
+        "Deployment registry",
+        in_container(env=[{"name": "BOUQUET_REGISTRY_SIGNING_KEY", "value": "1"}]),
+    ),
+    ("people's keys are in no process that stays", "Deployment journal", in_secret(secretName="admin")),
+    ("people's keys are in no process that stays", "Deployment journal", in_secret(secretName="migration")),
     ("policies select something", "NetworkPolicy gateway", in_spec(podSelector=NOBODY)),
     ("policies select something", "NetworkPolicy gateway", in_spec(egress=[{"to": [{"podSelector": NOBODY}]}])),
     ("all is denied by default", "NetworkPolicy default-deny", in_spec(policyTypes=["Ingress"])),

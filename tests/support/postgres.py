@@ -62,6 +62,11 @@ class PostgresServer(Daemon):
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, name)
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}"
 
+    def run_file(self, database: str, script: Path) -> None:
+        """As its owner, in SQL."""
+        words = ("-h", "127.0.0.1", "-p", str(self.port), "-U", USER, "-d", database, "-v", "ON_ERROR_STOP=1")
+        self._run("psql", *words, "-c", script.read_text(encoding="utf-8"))
+
     def command(self) -> list[str]:
         assert PROGRAM, "postgres is not installed"
         settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]

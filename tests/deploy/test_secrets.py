@@ -1,0 +1,94 @@
+"""What deploy/make_secrets.py leaves on a disk: nobody else reads it, and it is where the process is that needs it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploy.manifests import OVERLAYS, ROOT, pods, rendered
+
+SCRIPT = ROOT / "deploy" / "make_secrets.py"
+FORMERLY = {"signing-key": "admin", "journal-keys": "admin"}
+"""What stood in the registry's folder, and where it is now."""
+
+
+def make(folder: Path, *options: str) -> None:
+    subprocess.run([sys.executable, str(SCRIPT), str(folder), *options], check=True, timeout=100)
+
+
+def modes(folder: Path) -> dict[str, set[int]]:
+    paths = [folder, *folder.rglob("*")]
+    return {
+        "folders": {stat.S_IMODE(path.stat().st_mode) for path in paths if path.is_dir()},
+        "files": {stat.S_IMODE(path.stat().st_mode) for path in paths if path.is_file()},
+    }
+
+
+CLOSED = {"folders": {0o700}, "files": {0o600}}
+
+
+def test_folders_and_files_are_their_owner_s_alone(secrets: Path) -> None:
+    assert modes(secrets) == CLOSED
+
+
+def test_what_was_open_before_is_closed_and_kept(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    for name in ("registry", "worker-cnaf", "kept/by/the/operator"):
+        (tmp_path / name).mkdir(parents=True, mode=0o755)
+    kept = {
+        "registry/datapass-secret": "agreed on",
+        "worker-cnaf/hub-client-secret": "given",
+        "kept/by/the/operator/note": "x",
+    }
+    for name, text in kept.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o644)
+    make(tmp_path)
+    assert modes(tmp_path) == CLOSED
+    assert {name: (tmp_path / name).read_text() for name in kept} == kept
+
+
+def test_keys_of_a_former_version_leave_the_folder_of_who_faces_strangers(tmp_path: Path) -> None:
+    make(tmp_path)
+    keys = {name: (tmp_path / folder / name).read_text() for name, folder in FORMERLY.items()}
+    for name, folder in FORMERLY.items():
+        (tmp_path / folder / name).rename(tmp_path / "registry" / name)
+    make(tmp_path)
+    assert {name: (tmp_path / folder / name).read_text() for name, folder in FORMERLY.items()} == keys
+    assert not any((tmp_path / "registry" / name).exists() for name in FORMERLY)
+
+
+def test_to_make_them_again_changes_no_password(secrets: Path, tmp_path: Path) -> None:
+    make(tmp_path)
+    before = {
+        path: path.read_text() for path in tmp_path.rglob("*") if path.is_file() and path.name != "definitions.json"
+    }
+    make(tmp_path)
+    assert {path: path.read_text() for path in before} == before
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+def test_a_container_of_compose_reads_what_it_mounts(tmp_path: Path) -> None:
+    make(tmp_path, "--compose")
+    users = {pod.secrets[name]: pod.spec["securityContext"]["runAsUser"] for pod in sandbox() for name in pod.secrets}
+    assert modes(tmp_path) == CLOSED
+    for folder, user in users.items():
+        assert {path.stat().st_uid for path in [tmp_path / folder, *(tmp_path / folder).iterdir()]} == {user}, folder
+    for ours in ("passwords", "providers"):
+        assert (tmp_path / ours).stat().st_uid == 0
+
+
+def sandbox() -> list[Any]:
+    return list(pods(rendered(OVERLAYS["sandbox"])))
+
+
+@pytest.mark.parametrize("folder", ["secrets", "deploy/compose/secrets"])
+def test_git_takes_no_folder_of_secrets(folder: str) -> None:
+    asked = ["git", "check-ignore", "--quiet", f"{folder}/registry/signing-key"]
+    assert subprocess.run(asked, cwd=ROOT, check=False).returncode == 0
