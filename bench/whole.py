@@ -20,10 +20,11 @@ from bench.parts import KEY, Part
 from bouquet_cnaf.worker import worker as cnaf
 from bouquet_gateway.access import tokens
 from bouquet_gateway.http.app import make_app
-from bouquet_gateway.http.server import Limits, connections
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.start.build import opened
 from bouquet_mesh.bus.api import Bus
+from bouquet_mesh.http.limits import Limits
+from bouquet_mesh.http.server import connections
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_mesh.secret import Secret
 from bouquet_proto import registry_messages
@@ -89,6 +90,9 @@ class _Wire(asyncio.Transport):
 
     def writelines(self, chunks: Any) -> None:
         self.write(b"".join(chunks))
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
 
     def is_closing(self) -> bool:
         return False

@@ -16,6 +16,7 @@ from deploy.grafana.panels import (
 
 REQUESTS = 'bouquet_gateway_requests_total{operation=~"$operation"}'
 TOKENS = "token_.*|session_.*|insufficient_scopes|ip_forbidden"
+CUT = '{job=~".*gateway.*", reason!="idle"}'
 OURS = '{job=~".*gateway.*"}'
 
 DASHBOARD = board(
@@ -45,7 +46,9 @@ DASHBOARD = board(
             "Erreurs dites aux appelants",
             PER_SECOND,
             Query(f"topk(10, {rate('bouquet_gateway_problems_total', 'reason, fault')})", "{{reason}} ({{fault}})"),
-            help="Les dix causes les plus fréquentes ; entre parenthèses, le responsable.",
+            Query(rate(f"bouquet_http_requests_refused_total{OURS}", "reason"), "{{reason}} (illisible)"),
+            help="Les dix causes les plus fréquentes ; entre parenthèses, le responsable, ou « illisible » pour ce qui "
+            "est refusé avant d'être lu.",
         ),
         curves(
             "Jetons refusés",
@@ -60,7 +63,10 @@ DASHBOARD = board(
             Query("sum(bouquet_gateway_max_requests)", "places"),
             Query(f"sum(bouquet_bus_calls_pending{OURS})", "attendent le bus"),
             Query(rate("bouquet_gateway_refused_total", "reason, provider"), "refus/s {{reason}} {{provider}}"),
-            help="Quand toutes les places sont prises, une requête de plus est refusée (00529).",
+            Query(f"sum(bouquet_http_connections{OURS})", "connexions"),
+            Query(rate(f"bouquet_http_connections_closed_total{CUT}", "reason"), "connexions coupées/s {{reason}}"),
+            help="Quand toutes les places sont prises, une requête de plus est refusée (00529). Une connexion est "
+            "coupée quand elle dépasse une limite (BOUQUET_HTTP_…) ; l'inactivité n'est pas comptée ici.",
         ),
         curves(
             "Cache",

@@ -48,6 +48,7 @@ class Process:
         self.name = name
         self._service = service
         self._bus_url = mesh.bus_url.reveal()
+        self.http_limits = mesh.http_limits()
         self._conditions: list[Lacking] = []
         READY.labels(service).set_function(lambda: not self.lacking())
 
@@ -76,7 +77,7 @@ class Process:
         Entered before what takes requests and left after it, so that a process that drains is unready, not dead.
         """
         app.add_routes([*health.probes(self.lacking), health.metrics()])
-        return listening(app, host, port, drain_s=drain_s, ends_with_client=ends_with_client)
+        return listening(app, host, port, limits=self.http_limits, drain_s=drain_s, ends_with_client=ends_with_client)
 
 
 Start: TypeAlias = Callable[[Process, T], AbstractAsyncContextManager[object]]

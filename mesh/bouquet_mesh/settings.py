@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NoReturn, ParamSpec, TypeAlias, Type
 from msgspec import UNSET, Meta, Struct, defstruct, structs
 
 from bouquet_mesh.environment import WrongVariableError, text_of, unknown, value_of, without_service_links
+from bouquet_mesh.http.limits import Limits
 from bouquet_mesh.observe.logs import where
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl
@@ -20,6 +21,7 @@ T = TypeVar("T")
 LAST_PORT = 65_535
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=LAST_PORT, description=f"must be a port, 0 to {LAST_PORT}")]
 """A TCP port to listen on; 0 takes a free one."""
+Seconds: TypeAlias = Annotated[float, Meta(gt=0, description="must be more than 0")]
 
 
 _BUS_URL = ServerUrl(("amqp",), EMBEDDED)
@@ -43,6 +45,29 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     """`memory:` (everything in one process), or `amqp(s)://…`, which may name its TLS files:
     `?cafile=…&certfile=…&keyfile=…`. Secret, since it carries a password."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    http_head_s: Seconds = 10.0
+    """On every port that the process listens on: seconds from the first byte of a request's head to its last. A
+    connection that goes beyond this or another of these limits is closed, and counted."""
+    http_body_s: Seconds = 15.0
+    """Seconds from the end of a request's head to the end of its body."""
+    http_write_s: Seconds = 30.0
+    """Seconds that bytes of an answer may wait for their client to take them."""
+    http_idle_s: Seconds = 75.0
+    """Seconds that a connection is kept without a request. More than the proxy in front keeps it."""
+    http_max_connections: Annotated[int, Meta(ge=1)] = 2_000
+    """At a time, on one port of one process."""
+    http_max_unsent_bytes: Annotated[int, Meta(ge=65_536)] = 1_000_000
+    """Of one connection: what is written and its client has not taken yet."""
+
+    def http_limits(self) -> Limits:
+        return Limits(
+            head_s=self.http_head_s,
+            body_s=self.http_body_s,
+            write_s=self.http_write_s,
+            idle_s=self.http_idle_s,
+            max_connections=self.http_max_connections,
+            max_unsent_bytes=self.http_max_unsent_bytes,
+        )
 
 
 class Reader:

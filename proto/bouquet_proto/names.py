@@ -34,7 +34,7 @@ SIMULATORS = "bouquet.simulators"
 MESH_PREFIX = "BOUQUET_"
 GATEWAY_PREFIX = "BOUQUET_GATEWAY_"
 
-MESH_WORDS = ("BUS", "LOG")
+MESH_WORDS = ("BUS", "HTTP", "LOG")
 """The first word of each of the mesh's own settings, after the prefix."""
 RESERVED_WORDS = (*MESH_WORDS, "GATEWAY", "REGISTRY", "WORKER", "CASEBOOK")
 """First words, after the mesh's prefix, of settings that are no provider's: no provider's name begins with one."""

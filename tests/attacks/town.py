@@ -10,11 +10,11 @@ import msgspec
 from msgspec import Raw, structs
 
 from bouquet_gateway.http.app import make_app
-from bouquet_gateway.http.server import serving
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.start.build import opened
 from bouquet_mesh.bus.api import Bus
 from bouquet_mesh.bus.memory import MemoryBus
+from bouquet_mesh.http.server import serving
 from bouquet_proto.messages import Describe, Found, Reply, Request, encode
 from bouquet_proto.offer import Authority, Offer
 from tests.gateway.offers import DURANT, dossier, offer

@@ -11,10 +11,10 @@ import pytest
 from msgspec import Raw
 
 from bouquet_gateway.http.app import make_app
-from bouquet_gateway.http.server import serving
 from bouquet_gateway.settings import GatewaySettings, read_settings
 from bouquet_gateway.start.build import opened
 from bouquet_mesh.bus.memory import MemoryBus
+from bouquet_mesh.http.server import serving
 from bouquet_mesh.settings import SettingsError, read_all
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import (

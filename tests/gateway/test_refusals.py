@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from bouquet_gateway.http.server import serving
 from bouquet_gateway.load.admission import admission
+from bouquet_mesh.http.server import serving
 from tests.mesh.buses import until
 
 HOST = "127.0.0.1"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import pytest
 from msgspec import Meta, Struct
 
-from bouquet_mesh.listen import can_listen
+from bouquet_mesh.http.accept import can_listen
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl
 from bouquet_mesh.settings import MeshSettings, Port, Reader, SettingsError, load, read_all, read_mesh

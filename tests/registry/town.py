@@ -13,11 +13,11 @@ from msgspec import Raw
 
 from bouquet_gateway.access.tokens import issue
 from bouquet_gateway.http.app import make_app
-from bouquet_gateway.http.server import serving
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.start.build import opened
 from bouquet_mesh.bus.api import Bus, Calling
 from bouquet_mesh.bus.open import open_bus
+from bouquet_mesh.http.server import serving
 from bouquet_mesh.outbox.api import Outbox
 from bouquet_proto.messages import Changes, Describe, Found, Lookup, Reply, Request, WhoIs, encode
 from bouquet_registry.habilitations import Token

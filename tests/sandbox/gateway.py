@@ -16,11 +16,11 @@ from bouquet_casebook.cases import Case, read_folder
 from bouquet_casebook.serve import PREFIX, sandbox
 from bouquet_gateway.access.tokens import issue
 from bouquet_gateway.http.app import make_app
-from bouquet_gateway.http.server import serving
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.start import embedded
 from bouquet_gateway.start.build import opened
 from bouquet_mesh.bus.open import open_bus
+from bouquet_mesh.http.server import serving
 from bouquet_mesh.secret import Secret
 from bouquet_proto.offer import Operation
 from bouquet_worker.worker import paris_today

@@ -13,12 +13,12 @@ from aiohttp import ClientSession, web
 from bouquet_cnaf.simulator import simulator as cnaf_simulator
 from bouquet_cnaf.worker import worker as cnaf
 from bouquet_gateway.http.app import Parts, make_app
-from bouquet_gateway.http.server import serving
 from bouquet_gateway.lookup.maintenance import PARIS
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.start.build import opened
 from bouquet_mesh.bus.api import Bus
 from bouquet_mesh.bus.open import open_bus
+from bouquet_mesh.http.server import serving
 from bouquet_mesh.listen import listening
 from bouquet_mesh.outbox.api import Outbox
 from bouquet_msa.simulator import simulator as msa_simulator

@@ -63,6 +63,16 @@ LOOP_LAG_SECONDS = Histogram(
     "How late a task that sleeps is woken: what everything else in this process waits for too.",
     buckets=SECONDS,
 )
+HTTP_CONNECTIONS = Gauge("bouquet_http_connections", "Connections to the ports that this process listens on.")
+HTTP_CLOSED = Counter(
+    "bouquet_http_connections_closed_total",
+    "Connections that a limit has closed: a time limit (`head`, `body`, `write`, `idle`), bytes that the client does "
+    "not take (`unsent`), or no room for one more (`connections`).",
+    ["reason"],
+)
+HTTP_REFUSED = Counter(
+    "bouquet_http_requests_refused_total", "Requests refused before the application saw them, by reason.", ["reason"]
+)
 TASKS = Gauge("bouquet_tasks", "Asyncio tasks of this process that have not ended.")
 
 # A look-up of its labels costs more than the observation itself.
@@ -73,6 +83,8 @@ handle_seconds = cache(HANDLE_SECONDS.labels)
 in_hand = cache(IN_HAND.labels)
 queue_seconds = cache(QUEUE_SECONDS.labels)
 deadline_left_seconds = cache(DEADLINE_LEFT_SECONDS.labels)
+http_closed = cache(HTTP_CLOSED.labels)
+http_refused = cache(HTTP_REFUSED.labels)
 
 
 def exposition(accept: str) -> tuple[bytes, str]:

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from bouquet_gateway.http.app import Parts, make_app, make_own_app
-from bouquet_gateway.http.server import serving
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_mesh.listen import can_listen
+from bouquet_mesh.http.accept import can_listen
+from bouquet_mesh.http.limits import Limits
+from bouquet_mesh.http.server import serving
 
 
 @asynccontextmanager
-async def open_doors(parts: Parts, number: int) -> AsyncIterator[int]:
+async def open_doors(parts: Parts, number: int, limits: Limits) -> AsyncIterator[int]:
     """Gives the port that callers know. `number`: of several processes on it, from 1; 0 is alone.
 
     Raises `SettingsError`. The own door, where one of several tells its own state, opens first and closes last.
@@ -21,8 +22,9 @@ async def open_doors(parts: Parts, number: int) -> AsyncIterator[int]:
     host, port = parts.settings.host, parts.settings.port
     async with AsyncExitStack() as stack:
         if number:
-            await stack.enter_async_context(serving(make_own_app(parts), host, port + number))
-        yield await stack.enter_async_context(serving(make_app(parts), host, port, reuse_port=number > 0))
+            await stack.enter_async_context(serving(make_own_app(parts), host, port + number, limits=limits))
+        shared = serving(make_app(parts), host, port, limits=limits, reuse_port=number > 0)
+        yield await stack.enter_async_context(shared)
 
 
 async def find_free(settings: GatewaySettings) -> None:

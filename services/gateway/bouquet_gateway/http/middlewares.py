@@ -14,9 +14,10 @@ from opentelemetry.trace import SpanKind, StatusCode
 from bouquet_gateway import metrics
 from bouquet_gateway.call import Call, request_id_of
 from bouquet_gateway.errors.problems import Problem, code_of, render, retry_after, row_of
-from bouquet_gateway.http.responses import NAME, json_bytes
+from bouquet_gateway.http.responses import json_bytes
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.paths import envelope_of, tidy
+from bouquet_mesh.http.answers import NAME
 from bouquet_mesh.observe import logs, request_context, spans
 from bouquet_proto.failures import FAILURES
 from bouquet_proto.offer import Retirement

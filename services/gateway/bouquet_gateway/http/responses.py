@@ -7,9 +7,6 @@ from collections.abc import Mapping
 import msgspec
 from aiohttp import web
 
-NAME = "bouquet"
-"""For the `Server` header, where aiohttp would tell its version and Python's."""
-
 
 def json_of(payload: object, status: int = 200) -> web.Response:
     return json_bytes(msgspec.json.encode(payload), status)

@@ -17,8 +17,9 @@ from aiohttp.typedefs import Middleware
 from bouquet_gateway import metrics
 from bouquet_gateway.call import request_id_of
 from bouquet_gateway.errors.problems import NO_ROWS, Problem, render, retry_after
-from bouquet_gateway.http.responses import NAME, json_bytes
+from bouquet_gateway.http.responses import json_bytes
 from bouquet_gateway.paths import envelope_of
+from bouquet_mesh.http.answers import NAME
 
 log = logging.getLogger(__name__)
 

@@ -79,7 +79,7 @@ async def _serving(number: int, process: Process, own: Hosting) -> AsyncIterator
             hosting = embedded.hosting(bus, outbox, process.environ, own.hosts, own.services)
             await stack.enter_async_context(hosting)
         parts = await stack.enter_async_context(opened(settings, bus, outbox))
-        port = await stack.enter_async_context(open_doors(parts, number))
+        port = await stack.enter_async_context(open_doors(parts, number, process.http_limits))
         process.ready_when(parts.readiness.waiting)
         if number:
             processes.join_family()

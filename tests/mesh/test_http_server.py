@@ -13,11 +13,12 @@ import uvloop
 from aiohttp import ClientSession, web
 from msgspec import Struct
 
-from bouquet_gateway.http.server import Limits, serving
+from bouquet_mesh.http.limits import Limits
+from bouquet_mesh.http.server import serving
 
 HOST = "127.0.0.1"
 SECRET = "DURANT-1990"
-LIMITS = Limits(line_bytes=1024, field_bytes=1024, headers=20, head_s=0.2, idle_s=0.4, lingering_s=0.2, drain_s=5)
+LIMITS = Limits(line_bytes=1024, field_bytes=1024, headers=20, head_s=0.2, idle_s=0.4, lingering_s=0.2)
 
 
 HEAD_ALONE = Limits(head_s=0.2, idle_s=3600)
@@ -160,9 +161,9 @@ async def test_everything_is_answered_in_json_and_nothing_is_repeated(
 
 async def test_a_bug_is_logged_by_its_type_and_place(port: int, caplog: pytest.LogCaptureFixture) -> None:
     await asked(port, get("/bug"))
-    [record] = [record for record in caplog.records if record.name == "bouquet_gateway.http.connection"]
+    [record] = [record for record in caplog.records if record.name == "bouquet_mesh.http.handler"]
     assert (record.message, vars(record)["error"]) == ("http server error", "ValueError")
-    assert vars(record)["at"].startswith("test_server.py:")
+    assert vars(record)["at"].startswith("test_http_server.py:")
 
 
 async def test_a_malformed_request_is_no_error_of_ours(port: int, caplog: pytest.LogCaptureFixture) -> None:

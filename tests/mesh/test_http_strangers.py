@@ -1,0 +1,267 @@
+"""What a listening port bears from strangers, by a server in a process of its own and a socket that sends without a
+pause: what comes with the connection itself is read before any task of the server has run."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from bouquet_mesh.http.limits import Limits
+
+HOST = "127.0.0.1"
+PATIENCE_S = 30.0
+LONG_S = 3600.0
+PATIENT = Limits(head_s=LONG_S, body_s=LONG_S, write_s=LONG_S, idle_s=LONG_S, lingering_s=0.3)
+"""Whatever is closed under these is so by the one limit that a test makes shorter."""
+HALF = b"GET / HTTP/1.1\r\nHost: x\r\n"
+WHOLE = HALF + b"\r\n"
+POST = HALF.replace(b"GET /", b"POST /length")
+LAST = HALF + b"Connection: close\r\n\r\n"
+
+
+class Server:
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    @contextmanager
+    def connected(self, *, buffer_bytes: int = 0) -> Iterator[socket.socket]:
+        """Small segments leave as they are. `buffer_bytes`: what the kernel keeps for a client that does not read."""
+        with socket.socket() as client:
+            client.settimeout(PATIENCE_S)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if buffer_bytes:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+            client.connect((HOST, self.port))
+            yield client
+
+    def said(self, *segments: bytes) -> bytes:
+        """All that it says until it closes, to segments that leave one after the other."""
+        with self.connected() as client:
+            for segment in segments:
+                client.sendall(segment)
+                if segment is not segments[-1]:
+                    time.sleep(0.005)  # for it to arrive alone: where it does not, the test shows less
+            return read(client)
+
+    def counted(self, metric: str) -> dict[str, float]:
+        """A counter of its, by reason, where it is not 0."""
+        text = self.said(LAST.replace(b"/ ", b"/metrics ", 1)).decode()
+        found = re.findall(rf'{metric}_total{{reason="(\w+)"}} (\S+)', text)
+        return {reason: float(value) for reason, value in found if float(value)}
+
+    @property
+    def closed(self) -> dict[str, float]:
+        return self.counted("bouquet_http_connections_closed")
+
+
+def read(client: socket.socket) -> bytes:
+    heard = b""
+    try:
+        while piece := client.recv(65_536):
+            heard += piece
+    except ConnectionError:
+        pass
+    return heard
+
+
+def bodies(answers: bytes) -> list[Any]:
+    """Of JSON answers that follow each other."""
+    return [json.loads(body) for body in re.findall(rb"\r\n\r\n(\{.*?\})(?=HTTP/1\.1 |\Z)", answers, re.DOTALL)]
+
+
+@contextmanager
+def running(limits: Limits, loop: str = "uvloop") -> Iterator[Server]:
+    command = [sys.executable, "-m", "tests.mesh.http_process", loop, msgspec.json.encode(limits).decode()]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin and process.stdout
+        try:
+            yield Server(int(process.stdout.readline()))
+        finally:
+            process.kill()
+
+
+def only(**limits: float) -> Limits:
+    return msgspec.structs.replace(PATIENT, **limits)
+
+
+@pytest.fixture(scope="module", params=["uvloop", "asyncio"])
+def loop(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def server(loop: str) -> Iterator[Server]:
+    with running(PATIENT, loop) as started:
+        yield started
+
+
+def test_half_a_head_that_comes_with_the_connection_is_cut_and_counted(loop: str) -> None:
+    with running(only(head_s=0.3), loop) as server:
+        for beginning in (b"G", b"\r\n", HALF, HALF + b"X: 1"):
+            assert server.said(beginning) == b""
+        assert server.closed == {"head": 4.0}
+
+
+@pytest.mark.parametrize(
+    "answered", [WHOLE, WHOLE * 3, b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab"]
+)
+def test_half_a_head_behind_a_whole_request_in_one_segment_is_cut_too(loop: str, answered: bytes) -> None:
+    with running(only(head_s=0.3), loop) as server:
+        assert server.said(answered + HALF).count(b"200 OK") == answered.count(b"HTTP/1.1")
+        assert server.closed == {"head": 1.0}
+
+
+def test_a_head_that_trickles_has_one_time_limit_for_all_of_it(loop: str) -> None:
+    with running(only(head_s=0.5), loop) as server, server.connected() as client:
+        client.sendall(HALF)
+        with pytest.raises(OSError):
+            for _ in range(int(PATIENCE_S / 0.05)):
+                client.sendall(b"X: 1\r\n")
+                time.sleep(0.05)
+        assert server.closed == {"head": 1.0}
+
+
+@pytest.mark.parametrize(
+    "method", [b"Content-Length: 10\r\n\r\nhalf", b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"]
+)
+def test_a_body_that_is_waited_for_and_does_not_come_is_cut_and_counted(loop: str, method: bytes) -> None:
+    with running(only(body_s=0.3), loop) as server:
+        assert server.said(b"POST /length HTTP/1.1\r\nHost: x\r\n" + method) == b""
+        assert server.closed == {"body": 1.0}
+
+
+def test_a_client_that_does_not_take_its_answer_is_cut_and_counted(loop: str) -> None:
+    with running(only(write_s=0.5), loop) as server, server.connected(buffer_bytes=4096) as client:
+        client.sendall(LAST.replace(b"/ ", b"/big ", 1))
+        until_closed(server, {"write": 1.0})
+        assert len(read(client)) < 900_000
+
+
+def test_a_client_that_takes_its_answer_slowly_is_served(loop: str) -> None:
+    """Longer than the time limit altogether."""
+    with running(only(write_s=1.5, max_unsent_bytes=20_000_000), loop) as server, server.connected() as client:
+        client.sendall(WHOLE.replace(b"/ ", b"/big ", 1) * 4)
+        heard = 0
+        while heard < 3_600_000 and (piece := client.recv(65_536)):
+            heard += len(piece)
+            time.sleep(0.04)
+        assert heard > 3_600_000
+        assert server.closed == {}
+
+
+def test_more_than_may_wait_to_be_written_is_cut_and_counted(loop: str) -> None:
+    with running(PATIENT, loop) as server, server.connected(buffer_bytes=4096) as client:
+        client.sendall(LAST.replace(b"/ ", b"/huge ", 1))
+        until_closed(server, {"unsent": 1.0})
+        assert len(read(client)) < 9_000_000
+
+
+def test_a_connection_that_says_nothing_is_closed_and_so_is_one_that_says_no_more(loop: str) -> None:
+    with running(only(idle_s=0.3), loop) as server:
+        assert server.said(b"") == b""
+        assert server.said(WHOLE).count(b"200 OK") == 1
+        assert server.closed == {"idle": 2.0}
+
+
+def test_an_answer_that_takes_long_is_no_matter_of_these_limits(loop: str) -> None:
+    limits = Limits(head_s=0.3, body_s=0.3, write_s=0.3, idle_s=0.3)
+    with running(limits, loop) as server:
+        slow = LAST.replace(b"/ ", b"/slow ", 1)
+        assert server.said(WHOLE + slow).endswith(b'{"slow": true}')
+
+
+def test_one_connection_too_many_is_closed_and_there_is_room_when_another_has_gone(loop: str) -> None:
+    with (
+        running(only(max_connections=3), loop) as server,
+        server.connected() as first,
+        server.connected() as second,
+        server.connected() as third,
+    ):
+        for client in (first, second, third):
+            client.sendall(WHOLE)
+            assert client.recv(65_536).startswith(b"HTTP/1.1 200")
+        assert server.said(WHOLE) == b""
+        first.sendall(LAST)
+        assert b"200 OK" in read(first)
+        until_closed(server, {"connections": 1.0}, at_least=True)
+        second.sendall(LAST)
+        assert b"200 OK" in read(second)
+
+
+def until_closed(server: Server, counts: dict[str, float], *, at_least: bool = False) -> None:
+    """`at_least`: what is asked meanwhile may be counted itself."""
+    give_up_at = time.monotonic() + PATIENCE_S
+    while time.monotonic() < give_up_at:
+        closed = server.closed
+        if closed == counts or (at_least and closed and all(closed[name] >= count for name, count in counts.items())):
+            return
+        time.sleep(0.1)
+    raise AssertionError(server.closed)
+
+
+RAW = "GET /echo?nom=Noël+日本 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+READ = {"path": "/echo", "nom": "Noël 日本"}
+
+
+def test_letters_that_nobody_encoded_are_read_wherever_the_segments_are_cut(server: Server) -> None:
+    for cut in range(len(RAW)):
+        assert bodies(server.said(RAW[:cut], RAW[cut:])) == [READ], cut
+    assert bodies(server.said(*(RAW[at : at + 1] for at in range(len(RAW))))) == [READ]
+
+
+def test_letters_that_nobody_encoded_are_read_in_each_request_of_a_segment(server: Server) -> None:
+    kept = RAW.replace(b"Connection: close\r\n", b"")
+    assert bodies(server.said(kept * 3 + RAW)) == [READ] * 4
+
+
+@pytest.mark.parametrize("front", [b"\r\n", b"\r\n\r\n", b"\n"])
+def test_an_empty_line_in_front_of_a_request_is_ignored(server: Server, front: bytes) -> None:
+    kept = RAW.replace(b"Connection: close\r\n", b"")
+    assert bodies(server.said(front + kept + front + RAW)) == [READ] * 2
+    assert bodies(server.said(front, RAW)) == [READ]
+
+
+@pytest.mark.parametrize("body", [RAW, "é".encode() * 300, b"\r\n\r\n" * 20])
+def test_a_body_is_never_taken_for_a_head_and_the_request_behind_it_is_answered(server: Server, body: bytes) -> None:
+    head = f"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    raw = head + body + RAW
+    for segments in ((raw,), (head, body, RAW), (head + body[:5], body[5:] + RAW[:20], RAW[20:])):
+        assert bodies(server.said(*segments)) == [{"length": len(body)}, READ]
+
+
+def test_a_body_of_chunks_is_read_and_ends_the_connection(server: Server) -> None:
+    raw = b"POST /length HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+    for segments in ((raw + WHOLE,), (raw[:40], raw[40:70], raw[70:] + WHOLE)):
+        answers = server.said(*segments)
+        assert bodies(answers) == [{"length": 3}]
+        assert b"Connection: close" in answers
+
+
+def test_a_body_that_nobody_reads_does_not_hide_the_request_behind_it(server: Server) -> None:
+    head = WHOLE.replace(b"Host: x\r\n", b"Host: x\r\nContent-Length: 9\r\n")
+    for segments in ((head + RAW[:9] + RAW,), (head, RAW[:9] + RAW[:4], RAW[4:])):
+        assert bodies(server.said(*segments)) == [{"path": "/", "nom": ""}, READ]
+
+
+def test_a_flood_of_requests_on_one_connection_is_answered_in_order(server: Server) -> None:
+    count = 2_000
+    flood = b"".join(f"GET /{number} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for number in range(count))
+    with server.connected() as client:
+        client.settimeout(PATIENCE_S)
+        sent, heard = 0, b""
+        flood += LAST
+        client.setblocking(True)
+        while sent < len(flood):
+            sent += client.send(flood[sent : sent + 20_000])
+        heard = read(client)
+    assert [answer["path"] for answer in bodies(heard)] == [*(f"/{number}" for number in range(count)), "/"]

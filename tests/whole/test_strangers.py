@@ -1,0 +1,69 @@
+"""Every port that a process of the mesh listens on bears strangers alike."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.gateway.test_processes import ports_in_a_row
+from tests.whole.mesh import HOST
+from tests.whole.processes import fleet, running
+
+pytestmark = pytest.mark.broker
+
+PATIENCE_S = 30.0
+HALF = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
+WHOLE = HALF + b"\r\n"
+LAST = HALF + b"Connection: close\r\n\r\n"
+
+
+def said(port: int, raw: bytes) -> bytes:
+    """All that is said there until it closes."""
+    heard = b""
+    with socket.create_connection((HOST, port), timeout=PATIENCE_S) as client:
+        client.sendall(raw)
+        while piece := client.recv(65_536):
+            heard += piece
+    return heard
+
+
+@pytest.fixture
+async def ports(broker_url: str, tmp_path: Path) -> AsyncIterator[dict[str, int]]:
+    """Of two gateway processes, their own besides, of a worker, of the registry and of the journal's writer."""
+    limits = {"BOUQUET_HTTP_HEAD_S": "0.5"}
+    registry = {
+        "BOUQUET_BUS_URL": broker_url,
+        "BOUQUET_REGISTRY_DATABASE_URL": f"sqlite:///{tmp_path}/registry.db",
+        "BOUQUET_REGISTRY_PORT": "0",
+        **limits,
+    }
+    async with fleet(broker_url, **limits) as ships, AsyncExitStack() as stack:
+        worker = await ships.worker("cnaf")
+        first = ports_in_a_row(3)
+        gateway, _ = await ships.gateway(processes=2, port=first)
+        await gateway.says("gateway started", times=2, within_s=60)
+        found = {"gateway": first, "gateway 1": first + 1, "gateway 2": first + 2}
+        found["worker"] = urlsplit(worker.said("worker started")[0]["health_url"]).port or 0
+        serve = await stack.enter_async_context(running(registry, "bouquet-registry", "serve"))
+        found["registry"] = (await serve.says("registry started"))["port"]
+        journal = await stack.enter_async_context(running(registry, "bouquet-registry", "journal", "serve"))
+        found["journal"] = (await journal.says("journal started"))["port"]
+        yield found
+
+
+async def test_half_a_head_that_comes_with_the_connection_is_cut_at_every_port(ports: dict[str, int]) -> None:
+    for name, port in ports.items():
+        assert await asyncio.to_thread(said, port, HALF) == b"", name
+        assert (await asyncio.to_thread(said, port, WHOLE + HALF)).count(b"200 OK") == 1, name
+    for name, port in ports.items():
+        if name != "gateway":  # whose metrics are at the ports of its processes
+            metrics = (await asyncio.to_thread(said, port, LAST.replace(b"livez", b"metrics", 1))).decode()
+            [count] = re.findall(r'bouquet_http_connections_closed_total\{reason="head"\} (\S+)', metrics)
+            assert float(count) >= 2.0, name
