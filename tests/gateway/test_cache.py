@@ -4,8 +4,10 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
@@ -267,3 +269,13 @@ def test_a_key_is_the_same_in_every_process() -> None:
 @given(st.lists(st.text(), max_size=4), st.lists(st.text(), max_size=4))
 def test_two_questions_never_share_a_key(one: list[str], other: list[str]) -> None:
     assert (key_of(SECRET, *one) == key_of(SECRET, *other)) == (one == other)
+
+
+async def test_setting_the_clock_neither_prolongs_nor_ends_what_is_in_memory() -> None:
+    async with open_cache(Secret("memory:"), SECRET) as cache:
+        with time_machine.travel(datetime.now(UTC) + timedelta(days=400), tick=True):
+            await cache.set("during", b"", 3600)
+        assert 3590 <= (await cache.get("during") or Stored(b"", 0)).expires_in_s <= 3600
+        await cache.set("before", b"", 3600)
+        with time_machine.travel(datetime.now(UTC) + timedelta(days=400), tick=True):
+            assert await cache.get("before") is not None

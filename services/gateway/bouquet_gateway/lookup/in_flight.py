@@ -21,13 +21,16 @@ class InFlight:
 
     @asynccontextmanager
     async def alone(self, path: str, raw_query: str, digest: str) -> AsyncIterator[None]:
-        """Raises `Problem` while the caller of `digest` asks the same. The marker is put in one step, and always taken
-        away."""
+        """Raises `Problem` while the caller of `digest` asks the same. The marker is put in one step, and taken away
+        whatever became of putting it."""
         canonical_query = "&".join(sorted(raw_query.split("&")))
         marker = key_of(self._secret, "in flight", path, canonical_query, digest)
-        if not await self._cache.add(marker, self._lives_s):
-            raise Problem("already_in_flight")
+        is_ours = True  # until it is known to be another call's
         try:
+            is_ours = await self._cache.add(marker, self._lives_s)
+            if not is_ours:
+                raise Problem("already_in_flight")
             yield
         finally:
-            await self._cache.delete(marker)
+            if is_ours:
+                await self._cache.delete(marker)

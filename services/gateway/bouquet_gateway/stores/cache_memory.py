@@ -28,6 +28,7 @@ class _Entry(Struct, frozen=True, gc=False):
 
     value: bytes
     expires_at: float
+    """By the monotonic clock: who sets the time neither prolongs an entry nor ends it."""
 
 
 class MemoryCache:
@@ -41,7 +42,7 @@ class MemoryCache:
 
     async def get(self, key: str) -> Stored | None:
         entry = self._entries.get(key)
-        left_s = entry.expires_at - time.time() if entry else 0.0
+        left_s = entry.expires_at - time.monotonic() if entry else 0.0
         return Stored(entry.value, int(left_s)) if entry and left_s > 0 else None
 
     async def set(self, key: str, value: bytes, ttl_s: float) -> None:
@@ -51,7 +52,7 @@ class MemoryCache:
             return
         while len(self._entries) >= self._max_items or self.used_bytes > left_bytes:
             self._drop(next(iter(self._entries)))
-        self._entries[key] = _Entry(value, time.time() + ttl_s)
+        self._entries[key] = _Entry(value, time.monotonic() + ttl_s)
         self.used_bytes += _weight(value)
 
     async def add(self, key: str, ttl_s: float) -> bool:
@@ -67,7 +68,7 @@ class MemoryCache:
         """Now and then drops what is over."""
         while True:
             await asyncio.sleep(SWEEP_S)
-            now = time.time()
+            now = time.monotonic()
             for key in [key for key, entry in self._entries.items() if entry.expires_at <= now]:
                 self._drop(key)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NoReturn
 
 import aiocache  # type: ignore[import-untyped]
 import msgspec
@@ -18,11 +20,14 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from bouquet_gateway.stores.cache import Stored
-from bouquet_gateway.stores.optional import OptionalStore, open_redis
+from bouquet_gateway.stores.optional import PAUSE_S, OptionalStore, open_redis
 from bouquet_mesh.secret import Secret
+from bouquet_mesh.tasks import alongside
 
 NAMESPACE = "bouquet:cache"
 NONCE_BYTES = 12
+MAX_TO_DELETE = 10_000
+"""More than the calls of some seconds; each ends by itself too."""
 NO_TIMEOUT = 0  # of aiocache's own, which costs a task a call
 
 
@@ -35,9 +40,13 @@ class _Entry(Struct, frozen=True, array_like=True):
 
 
 class RedisCache:
+    """What is to be deleted is deleted, however long the store is silent: it may do then what it was asked before."""
+
     def __init__(self, store: BaseCache) -> None:
         self._store = store
         self._attempt = OptionalStore("cache").attempt
+        self._to_delete: dict[str, None] = {}
+        """Keys, oldest first."""
 
     async def get(self, key: str) -> Stored | None:
         entry: _Entry | None = await self._attempt(None, self._store.get, key)
@@ -50,10 +59,36 @@ class RedisCache:
         await self._attempt(None, self._store.set, key, self._entry(key, value, ttl_s), ttl=float(ttl_s))
 
     async def add(self, key: str, ttl_s: float) -> bool:
+        await self._catch_up()  # or a mark that is over would refuse this one
         return await self._attempt(True, self._add, key, ttl_s)
 
     async def delete(self, key: str) -> None:
-        await self._attempt(None, self._store.delete, key)
+        self._to_delete[key] = None
+        if len(self._to_delete) > MAX_TO_DELETE:
+            del self._to_delete[next(iter(self._to_delete))]
+        await self._catch_up()
+
+    async def keep_up(self) -> NoReturn:
+        """Now and then deletes what could not be deleted, for those that share the store and hear of it nowhere else.
+        Never ends by itself."""
+        while True:
+            await asyncio.sleep(PAUSE_S)
+            await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        if not self._to_delete:
+            return
+        keys, self._to_delete = self._to_delete, {}
+        deleted = False
+        try:
+            deleted = await self._attempt(False, self._delete, tuple(keys))
+        finally:
+            if not deleted:
+                self._to_delete = keys | self._to_delete
+
+    async def _delete(self, keys: tuple[str, ...]) -> bool:
+        await self._store.client.delete(*(f"{NAMESPACE}:{key}" for key in keys))
+        return True
 
     async def _add(self, key: str, ttl_s: float) -> bool:
         try:
@@ -100,4 +135,6 @@ class _Sealed(BaseSerializer):  # type: ignore[misc]
 @asynccontextmanager
 async def open_redis_cache(url: Secret, secret: Secret) -> AsyncIterator[RedisCache]:
     async with open_redis(url) as client:
-        yield RedisCache(_Store(client, _Sealed(secret)))
+        cache = RedisCache(_Store(client, _Sealed(secret)))
+        async with alongside(cache.keep_up()):
+            yield cache

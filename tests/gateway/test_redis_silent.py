@@ -1,0 +1,130 @@
+"""A redis that hangs, and does what it was asked as it wakes: nobody is refused for it (docs/faults.md)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from bouquet_gateway.errors.problems import Problem
+from bouquet_gateway.lookup.in_flight import InFlight
+from bouquet_gateway.stores.cache import Cache
+from bouquet_gateway.stores.open_cache import open_cache
+from bouquet_mesh.secret import Secret
+from tests.support.redis import RedisServer
+from tests.whole.door import Answer
+from tests.whole.mesh import mesh
+from tests.whole.people import CAF_ALLOCATAIRE
+
+pytestmark = pytest.mark.broker
+
+SECRET = Secret("k" * 32)
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """Its own: it is stopped and continued."""
+    with RedisServer(tmp_path / "redis") as server:
+        yield server
+
+
+@contextmanager
+def silent(redis: RedisServer) -> Iterator[None]:
+    redis.pause()
+    try:
+        yield
+    finally:
+        redis.resume()
+
+
+@pytest.fixture
+async def cache(redis: RedisServer) -> AsyncIterator[Cache]:
+    """With a connection that redis has accepted: what is written to it is done as redis wakes."""
+    async with open_cache(Secret(redis.url), SECRET) as opened:
+        await opened.get("")
+        yield opened
+
+
+async def keys_of(redis: RedisServer) -> list[bytes]:
+    async with Redis.from_url(redis.url) as client:
+        return [bytes(key) for key in await client.keys("*") if isinstance(key, bytes)]
+
+
+async def test_the_same_question_is_answered_while_redis_is_silent_and_after(redis: RedisServer) -> None:
+    async with mesh(cache_url=Secret(redis.url)) as client:
+        assert (await client.get(params=CAF_ALLOCATAIRE)).status == 200
+        with silent(redis):
+            during = await client.get(params=CAF_ALLOCATAIRE)
+        after: list[Answer] = []
+        async with asyncio.timeout(30):
+            while not after or after[-1].headers["X-Response-Cached"] == "false":  # until redis is used again
+                after.append(await client.get(params=CAF_ALLOCATAIRE))
+                await asyncio.sleep(0.1)
+        assert (await client.get(params=CAF_ALLOCATAIRE)).status == 200
+    assert {answer.status for answer in (during, *after)} == {200}
+
+
+async def test_a_mark_that_a_silent_redis_puts_as_it_wakes_is_taken_away(redis: RedisServer, cache: Cache) -> None:
+    with silent(redis):
+        assert await cache.add("marker", 60)
+        await cache.delete("marker")
+    async with asyncio.timeout(30):
+        while await keys_of(redis):  # noqa: ASYNC110 - redis tells nobody
+            await asyncio.sleep(0.05)
+        assert await cache.add("marker", 60)
+
+
+async def test_so_is_one_that_was_put_before(redis: RedisServer, cache: Cache) -> None:
+    assert await cache.add("marker", 60)
+    with silent(redis):
+        await cache.get("something else")  # redis is known to be away, and not asked for a while
+        await cache.delete("marker")
+    async with asyncio.timeout(30):
+        while await keys_of(redis):  # noqa: ASYNC110 - redis tells nobody
+            await asyncio.sleep(0.05)
+
+
+async def test_a_caller_who_leaves_while_the_mark_is_put_leaves_none(redis: RedisServer, cache: Cache) -> None:
+    in_flight = InFlight(cache, SECRET, 60.0)
+
+    async def call() -> None:
+        async with in_flight.alone("/", "", "somebody"):
+            raise AssertionError("redis has not answered")
+
+    with silent(redis):
+        calling = asyncio.create_task(call())
+        await asyncio.sleep(0.1)
+        calling.cancel()
+        await asyncio.wait([calling])
+    assert await in_flight_again(in_flight)
+
+
+async def in_flight_again(in_flight: InFlight) -> bool:
+    """Whether the same question may be asked again, once redis answers."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                async with in_flight.alone("/", "", "somebody"):
+                    return True
+            except Problem:
+                await asyncio.sleep(0.05)
+
+
+async def test_what_cannot_be_deleted_does_not_grow_without_bound(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bouquet_gateway.stores.cache_redis.MAX_TO_DELETE", 3)
+    async with open_cache(Secret(redis.url), SECRET) as cache:
+        for number in range(5):
+            await cache.set(f"key {number}", b"", 60)
+        with silent(redis):
+            for number in range(5):
+                await cache.delete(f"key {number}")
+        async with asyncio.timeout(30):
+            while len(await keys_of(redis)) > 1:  # noqa: ASYNC110 - redis tells nobody
+                await asyncio.sleep(0.05)
+    assert await keys_of(redis) == [b"bouquet:cache:key 1"]  # that of "key 0" had reached redis before
