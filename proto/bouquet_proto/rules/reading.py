@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from bouquet_proto.messages import Parameter
 from bouquet_proto.query import Malformed, Query, leading_integer
+from bouquet_proto.tidy import tidied
 
 Values: TypeAlias = dict[str, Parameter]
 Json: TypeAlias = dict[str, Any]
@@ -32,7 +33,7 @@ class Field(Struct, frozen=True, kw_only=True):
 
 
 class Reading(Struct, gc=False):
-    """One rule's view of the query: canonical field names in, values and codes out."""
+    """One rule's view of the query: canonical field names in, tidy texts, values and codes out."""
 
     query: Query
     names: Mapping[str, str]
@@ -42,11 +43,13 @@ class Reading(Struct, gc=False):
 
     def text(self, field: str) -> str | Malformed | None:
         """None where absent."""
-        return self.query.scalar(self.names[field])
+        given = self.query.scalar(self.names[field])
+        return tidied(field, given) if isinstance(given, str) else given
 
     def items(self, field: str) -> tuple[str, ...] | Malformed | None:
         """None where absent."""
-        return self.query.list(self.names[field])
+        given = self.query.list(self.names[field])
+        return tuple(tidied(field, item) for item in given) if isinstance(given, tuple) else given
 
     def blank(self, field: str) -> bool:
         """Absent, or nothing but spaces. What cannot be read is not blank."""

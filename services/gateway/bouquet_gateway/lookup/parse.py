@@ -14,6 +14,7 @@ from bouquet_proto.identity import MODALITIES, Identite, Identity
 from bouquet_proto.messages import Parameter
 from bouquet_proto.query import Query
 from bouquet_proto.rules import Refusals, apply, is_siret, objections
+from bouquet_proto.tidy import tidied_identity
 
 
 class Parsed(Struct, frozen=True):
@@ -35,6 +36,7 @@ def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
 
 def parse(served: Served, query: Query, today: date, citizen: Identite | None) -> Parsed | Refusals:
     """`citizen` is whom the question is about, where a session says so."""
+    citizen = citizen and tidied_identity(citizen)
     if citizen is not None and (codes := objections(served.operation.pivot, citizen, today)):
         return Refusals(codes)
     values = apply(served.operation.checks, query, today)

@@ -15,6 +15,7 @@ from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Lookup
 from bouquet_proto.offer import Operation
 from bouquet_proto.rules import names_of
+from bouquet_proto.tidy import tidied
 
 Signature: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 """Names of parameters, sorted, each with its values in order."""
@@ -199,4 +200,4 @@ def _written(name: str, value: Any) -> tuple[str, tuple[str, ...]]:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value).lower()
+    return "" if value is None else tidied("", str(value)).lower()

@@ -1,0 +1,68 @@
+"""Text as people type it, tidied before any rule reads it: one spelling for what phones, word processors and copies of
+web pages write in many.
+
+Letters, accents and their case are kept: they are the person's, and what a provider makes of them is its own affair.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from msgspec import structs
+
+from bouquet_proto.identity import Identite
+
+APOSTROPHES = "\u2018\u2019\u201a\u201b\u02b9\u02bb\u02bc\u02bd\u02c8\u02ca\u02cb\u2032\u2035\uff07`\u00b4"
+HYPHENS = "\u00ad\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\ufe58\ufe63\uff0d"
+SPACES = "".join(char for char in map(chr, range(0x3001)) if unicodedata.category(char) == "Zs")
+INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
+"""Joiners and marks of a byte order."""
+
+_PLAIN = (
+    dict.fromkeys(map(ord, APOSTROPHES), "'")
+    | dict.fromkeys(map(ord, HYPHENS), "-")
+    | dict.fromkeys(map(ord, SPACES), " ")
+    | dict.fromkeys(map(ord, INVISIBLE))
+)
+_DIGIT = re.compile(r"\d", re.ASCII)
+_SPACED = re.compile(r"^ | $|  ")
+
+CODES = frozenset(
+    {
+        "sexe_etat_civil",
+        "code_cog_insee_pays_naissance",
+        "code_cog_insee_commune_naissance",
+        "code_cog_insee_departement_naissance",
+        "ine",
+        "numero_allocataire",
+        "code_postal",
+        "code_etablissement",
+        "degre_etablissement",
+        "codes_bcn_departements",
+        "codes_bcn_regions",
+    }
+)
+"""Canonical fields whose letters have no case of their own, and that hold no space."""
+
+
+def tidied(field: str, text: str) -> str:
+    """The text of a canonical field: composed letters (NFC), plain apostrophes and hyphens, no space but single ones
+    between words. A code is without spaces, in capitals."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text.translate(_PLAIN))
+    elif "`" in text:
+        text = text.replace("`", "'")
+    if field in CODES and _DIGIT.search(text):  # some providers take any text in the place of a code
+        return text.replace(" ", "").upper()
+    return " ".join(filter(None, text.split(" "))) if _SPACED.search(text) else text
+
+
+def tidied_identity(who: Identite) -> Identite:
+    """Somebody whom another source than a query names."""
+    told = {name: value for name, value in structs.asdict(who).items() if isinstance(value, str)}
+    changed = {name: text for name, value in told.items() if (text := tidied(name, value)) != value}
+    first_names = tuple(tidied("prenoms", name) for name in who.prenoms)
+    if first_names != who.prenoms:
+        return structs.replace(who, **changed, prenoms=first_names)
+    return structs.replace(who, **changed) if changed else who
