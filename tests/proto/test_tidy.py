@@ -124,7 +124,7 @@ def test_small_letters_in_a_code_are_the_same_question(id_: str) -> None:
 def test_a_citizen_s_session_is_read_in_one_spelling(spelling: str) -> None:
     own = {name: value for name, value in PLAIN.items() if name in Identite.__struct_fields__ and "_date_" not in name}
     odd = {name: respelt(value, spelling) for name, value in own.items()}
-    plain, typed = (structs.replace(NOBODY, **one, prenoms=(one["prenoms"],)) for one in (own, odd))
+    plain, typed = (structs.replace(NOBODY, **{**one, "prenoms": (one["prenoms"],)}) for one in (own, odd))
     assert tidied_identity(typed) == plain
 
 
