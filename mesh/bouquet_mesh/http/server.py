@@ -24,8 +24,9 @@ REASONS = {
     HTTPStatus.NOT_FOUND: "unknown_route",
     HTTPStatus.METHOD_NOT_ALLOWED: "unknown_route",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
+    HTTPStatus.EXPECTATION_FAILED: "bad_request",
 }
-"""Of aiohttp's own refusals; the others are bad requests, or internal from 500 on."""
+"""Of aiohttp's own refusals, some of whose texts quote the request."""
 
 
 @asynccontextmanager
@@ -81,7 +82,9 @@ def _answering(application: Answer) -> Answer:
         try:
             response = await application(request)
         except web.HTTPException as raised:
-            response = refused(_reason_of(raised.status))
+            # What an application raises on purpose, a redirection say, is its answer.
+            reason = REASONS.get(HTTPStatus(raised.status))
+            response = refused(reason) if reason else raised
         except ConnectionError:
             if not connection.is_lost:
                 raise
@@ -100,7 +103,3 @@ def _answering(application: Answer) -> Answer:
 def refused(reason: str) -> web.Response:
     metrics.http_refused(reason).inc()
     return refusal(reason)
-
-
-def _reason_of(status: int) -> str:
-    return REASONS.get(HTTPStatus(status), "bad_request" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "internal")
