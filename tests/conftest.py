@@ -10,6 +10,7 @@ import pytest
 
 from bouquet_mesh.amqp import link
 from tests.support import postgres, rabbitmq, redis
+from tests.support.reference import closing_line
 
 # On a laptop a missing server skips its tests; in CI a skipped test would be a green lie.
 SERVICES_REQUIRED = bool({"CI", "BOUQUET_REQUIRE_SERVICES"} & os.environ.keys())
@@ -22,6 +23,13 @@ hypothesis.settings.load_profile("house")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`make fuzz MINUTES=n` asks for more than a test run can wait for."""
     parser.addoption("--fuzz-minutes", type=float, help="how long fuzzers look for trouble, each file of them")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What a lone clone cannot show is said, and not only counted."""
+    skipped = terminalreporter.getreports("skipped")
+    if line := closing_line(str(report.longrepr) for report in skipped):
+        terminalreporter.write_line(line, yellow=True)
 
 
 @pytest.fixture(scope="session")

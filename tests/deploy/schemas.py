@@ -11,7 +11,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 from jsonschema import Draft202012Validator
 
 from tests.deploy.manifests import Manifest, name_of
-from tests.support.openapi import REFERENCE
+from tests.support.reference import REFERENCE
 
 VERSION = "1.34"
 CRDS = REFERENCE / "crds"

@@ -14,6 +14,7 @@ from tests.deploy.environment import SIMULATORS, Mounted, environment, mounted, 
 from tests.deploy.manifests import OVERLAYS, ROOT, WORKERS, Manifest, Pod, of_kind, pods, rendered, selects
 from tests.deploy.rules import RULES
 from tests.deploy.scaffold import made, rendered_scaffold
+from tests.support.reference import needs
 
 FOLDERS = {**OVERLAYS, **{f"workers/{name}": path for name, path in WORKERS.items()}}
 PAGE = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
@@ -29,7 +30,7 @@ def test_kubernetes_takes_it(name: str) -> None:
     assert [objection for manifest in manifests if (objection := schemas.objection_to(manifest))] == []
 
 
-@pytest.mark.skipif(not schemas.CRDS.is_dir(), reason=f"the schemas of the operators are not here: {schemas.CRDS}")
+@needs(schemas.CRDS)
 @pytest.mark.parametrize("name", ["production", "workers/cnaf"])
 def test_the_operators_take_it(name: str) -> None:
     manifests = [manifest for manifest in rendered(FOLDERS[name]) if schemas.is_custom(manifest)]

@@ -13,6 +13,7 @@ from tests.deploy import schemas
 from tests.deploy.environment import Mounted, environment, mounted, trouble_with
 from tests.deploy.manifests import OVERLAYS, Manifest, pods, rendered
 from tests.deploy.rules import RULES
+from tests.support.reference import needs
 
 Break = Callable[[dict[str, Any]], object]
 
@@ -144,7 +145,7 @@ def test_a_schema_refuses_what_was_broken(what: str, break_it: Break) -> None:
     assert [objection for manifest in broken(what, break_it) if (objection := _of_kubernetes(manifest))]
 
 
-@pytest.mark.skipif(not schemas.CRDS.is_dir(), reason=f"the schemas of the operators are not here: {schemas.CRDS}")
+@needs(schemas.CRDS)
 @pytest.mark.parametrize(
     ("what", "break_it"),
     [

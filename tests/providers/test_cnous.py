@@ -25,7 +25,8 @@ from bouquet_worker.simulate import Received
 from bouquet_worker.simulated_faults import INES, NAMES, as_ine
 from tests.providers import asking
 from tests.providers.asking import Asked, data_of, identite
-from tests.support.openapi import REFERENCE, assert_official, upstream_sample
+from tests.support.openapi import assert_official, upstream_sample
+from tests.support.reference import REFERENCE
 
 BY_NAME_V3, BY_NAME = (shown.operation.id for shown in contract.IDENTITE)
 BY_INE_V3, BY_INE = (shown.operation.id for shown in contract.INE)

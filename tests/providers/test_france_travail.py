@@ -20,7 +20,8 @@ from bouquet_proto.identity import Identifiant
 from bouquet_proto.messages import Failed, Found, NotFound, Reply
 from bouquet_worker.simulate import Fault, Received
 from tests.providers.asking import TOKEN_ID, Asked, asking, data_of
-from tests.support.openapi import REFERENCE, assert_official, upstream_sample
+from tests.support.openapi import assert_official, upstream_sample
+from tests.support.reference import REFERENCE
 
 BOTH = (STATUT.id, INDEMNITES.id)
 ABSENT = {STATUT.id: NotFound(NO_SITUATION), INDEMNITES.id: NotFound(NO_PAYMENT)}

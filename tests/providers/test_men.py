@@ -25,7 +25,8 @@ from bouquet_proto.rules import Refusals, apply
 from bouquet_proto.rules.civil_status import NAME
 from bouquet_worker.simulate import Fault, Received
 from tests.providers.asking import RECIPIENT, TODAY, Asked, asking, data_of, identite
-from tests.support.openapi import REFERENCE, assert_official, upstream_sample
+from tests.support.openapi import assert_official, upstream_sample
+from tests.support.reference import REFERENCE
 
 VERSIONS = {version: f"api_particulier_v{version}_men_scolarites_with_civility" for version in (3, 4, 5)}
 YEAR = "2025-2026"

@@ -22,7 +22,8 @@ from bouquet_proto.query import parse_query
 from bouquet_worker.simulated_faults import INES, NAMES, as_ine
 from tests.providers import asking
 from tests.providers.asking import TOKEN_ID, Asked, data_of, identite
-from tests.support.openapi import REFERENCE, assert_official, upstream_sample
+from tests.support.openapi import assert_official, upstream_sample
+from tests.support.reference import REFERENCE
 
 BY_NAME = IDENTITE.operation.id
 BY_INE = INE.operation.id

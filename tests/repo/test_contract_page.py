@@ -12,6 +12,7 @@ import yaml
 
 from tests.sandbox.gateway import OPERATIONS
 from tests.support.openapi import DOCUMENT
+from tests.support.reference import needs
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "contract.md").read_text(encoding="utf-8")
@@ -30,7 +31,7 @@ def test_nothing_to_choose_or_to_mend_is_left_out(mark: str) -> None:
     assert re.search(rf"\b{mark}\b", PAGE)
 
 
-@pytest.mark.skipif(not DOCUMENT.is_file(), reason=f"the official document is not here: {DOCUMENT}")
+@needs(DOCUMENT)
 def test_every_field_that_may_be_null_is_told() -> None:
     document = yaml.load(DOCUMENT.read_bytes(), Loader=yaml.CSafeLoader)
     departures = set()

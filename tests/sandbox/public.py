@@ -7,18 +7,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from bouquet_casebook.cases import SUFFIXES
 from bouquet_casebook.check import Finding, check
 from bouquet_casebook.serve import sandbox
 from tests.sandbox.gateway import OPERATIONS
-from tests.support.openapi import REFERENCE
+from tests.support.reference import REFERENCE, needs
 
 CASES = REFERENCE / "cases"
 
-HERE = pytest.mark.skipif(not CASES.is_dir(), reason=f"the public cases are not here: {CASES}")
+HERE = needs(CASES)
 
 
 @cache

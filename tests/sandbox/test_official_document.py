@@ -24,10 +24,11 @@ from bouquet_worker.worker import paris_today
 from tests.sandbox.gateway import OPERATIONS, OURS, RECIPIENT, Door, citizen_of, sandbox_at, token
 from tests.sandbox.public import CASES, reachable
 from tests.support.openapi import DOCUMENT, assert_official
+from tests.support.reference import needs
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(not DOCUMENT.is_file(), reason=f"the official document is not here: {DOCUMENT}"),
+    needs(DOCUMENT),
 ]
 
 GENERATOR = shutil.which("openapi-python-client")

@@ -1,19 +1,18 @@
 """The official documents of the public API, to which every 200 must conform: reference/data/openapi/particulier-*.yaml.
 
-They are no part of this repository: where they are absent, tests that need them are skipped.
+Where they are absent, tests that need them are skipped (tests/support/reference.py).
 """
 
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 
-REFERENCE = Path(__file__).parents[2].parent / "shared" / "reference" / "data"
+from tests.support.reference import REFERENCE, present
+
 DOCUMENT = REFERENCE / "openapi" / "particulier-v3.yaml"
 DOCUMENT_V2 = REFERENCE / "openapi" / "particulier-v2.yaml"
 ABSENT = {
@@ -36,14 +35,14 @@ def assert_official(operation_id: str, data: object) -> None:
 
 def upstream_sample(path: str) -> bytes:
     """A recorded answer of a provider: `mesri/statut_etudiant/valid.json`."""
-    return _present(REFERENCE / "upstream" / path).read_bytes()
+    return present(REFERENCE / "upstream" / path).read_bytes()
 
 
 @cache
 def _validators() -> dict[str, Draft202012Validator]:
     validators: dict[str, Draft202012Validator] = {}
     for path in (DOCUMENT, DOCUMENT_V2):
-        document = _json_schema(yaml.load(_present(path).read_bytes(), Loader=yaml.CSafeLoader))
+        document = _json_schema(yaml.load(present(path).read_bytes(), Loader=yaml.CSafeLoader))
         answers = [item["get"]["responses"]["200"] for item in document["paths"].values()]
         validators |= {answer["x-operationId"]: _validator(answer, document["components"]) for answer in answers}
     return validators
@@ -67,9 +66,3 @@ def _json_schema(node: Any) -> Any:
             return [_json_schema(item) for item in node]
         case _:
             return node
-
-
-def _present(path: Path) -> Path:
-    if not path.exists():
-        pytest.skip(f"the reference is not here: {path}")
-    return path

@@ -17,7 +17,8 @@ from tests.providers.dss.asked import (
     summary,
     told,
 )
-from tests.support.openapi import REFERENCE, assert_official, upstream_sample
+from tests.support.openapi import assert_official, upstream_sample
+from tests.support.reference import REFERENCE
 
 RECORDED: dict[str, Reply | dict[str, Any]] = {
     "404-identity-not-found.json": Rejected("00355"),
