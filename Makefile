@@ -2,7 +2,7 @@ PYTHON ?= python3
 PIP := .venv/bin/pip --disable-pip-version-check install -qq
 DISTRIBUTIONS := $(shell scripts/distributions.sh ./)
 
-.PHONY: help demo sandbox fuzz audit chaos soak test test-deploy lint types wheels unit broker bench bench-micro bench-profile bench-capacity lock clean
+.PHONY: help demo sandbox fuzz audit chaos soak test test-deploy lint types wheels unit newest broker bench bench-micro bench-profile bench-capacity lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -16,12 +16,17 @@ sandbox: .venv/run ## The same, answered from case files: make sandbox [CASES=fo
 
 test: .venv/dev ## All that CI runs
 	@scripts/install_services.sh || true
-	@.venv/bin/tox run-parallel --no-list-dependencies -p 2 -e lint,types,wheels
+	@newest=$$(.venv/bin/python scripts/newest_python.py); \
+	[ -n "$$newest" ] || echo "No newer Python than this one is installed here: the unit tests run on this one alone"; \
+	NEWEST_PYTHON=$$newest .venv/bin/tox run-parallel --no-list-dependencies -p 2 -e lint,types,wheels$${newest:+,newest}
 	@.venv/bin/tox run --no-list-dependencies -e unit,broker,deploy
 
 test-deploy: .venv/dev ## Images, Kubernetes, compose: everything under deploy/
 	@scripts/install_services.sh || true
 	@.venv/bin/tox run -q --no-list-dependencies -e deploy
+
+newest: .venv/dev ## The quick unit tests on the newest Python that is installed here
+	@NEWEST_PYTHON=$$(.venv/bin/python scripts/newest_python.py) .venv/bin/tox run -q --no-list-dependencies -e newest
 
 lint types wheels unit broker: .venv/dev ## One part of it
 	@.venv/bin/tox run -q --no-list-dependencies -e $@

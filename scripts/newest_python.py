@@ -1,0 +1,42 @@
+"""Prints the newest Python that is installed here and newer than the one that runs this; nothing where there is none.
+
+It looks on PATH, and where pyenv keeps its versions: pyenv puts a command for each on PATH, and runs the chosen ones.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+COMMAND = re.compile(r"python3\.(\d+)")
+VERSION = "import sys; print(*sys.version_info[:2])"
+
+
+def main() -> None:
+    newer = sorted(
+        ((int(found[1]), path) for path in _installed() if (found := COMMAND.fullmatch(path.name))), reverse=True
+    )
+    print(next((str(path) for minor, path in newer if minor > sys.version_info.minor and _runs(path, minor)), ""))
+
+
+def _installed() -> Iterator[Path]:
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    for folder in (*map(Path, os.get_exec_path()), *pyenv.glob("*/bin")):
+        yield from folder.glob("python3.*")
+
+
+def _runs(path: Path, minor: int) -> bool:
+    """Not so of a command of pyenv's whose version is not chosen."""
+    try:
+        told = subprocess.run([path, "-c", VERSION], capture_output=True, text=True, check=False, timeout=60)
+    except OSError:
+        return False
+    return told.stdout.split() == ["3", str(minor)]
+
+
+if __name__ == "__main__":
+    main()
