@@ -8,14 +8,16 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from bench.lookup import HOLDING
-from bench.mesh import Mesh, mesh_of
+from bench.lookup import HOLDING, PATH
+from bench.mesh import PLACES, Mesh, mesh_of
 from bench.programs import PEERS_PYTHON, Program
 from tests.support.daemon import Daemon, free_port
 from tests.support.rabbitmq import RabbitNode
 
 EVERY = (1, 16, 64, 256)
 SATURATED = (64,)
+OVERLOADED = 4 * PLACES
+PAUSE_S = 0.05
 READY = "ready"
 """What a worker without a port says when it is."""
 
@@ -57,7 +59,7 @@ def arena(folder: Path, *, peers: bool) -> Iterator[Arena]:
         if peers:
             contenders += stack.enter_context(_faststream(folder, broker, upstream))
             contenders.append(stack.enter_context(_nameko(folder, broker, upstream)))
-        contenders += [_cached(mesh), stack.enter_context(_hello(folder))]
+        contenders += [_cached(mesh), _full(mesh, common), stack.enter_context(_hello(folder))]
         yield Arena(mesh, broker, tuple(contenders))
 
 
@@ -74,6 +76,13 @@ def _cached(mesh: Mesh) -> Contender:
     """The same gateway, asked again for people that it has answered of."""
     drive = _lookups(mesh.url, "--token", mesh.token, "--people", "own")
     return Contender("bouquet cached", drive, {"gateway": (mesh.gateway,)}, SATURATED)
+
+
+def _full(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
+    """As many callers as there are places, and four times as many: who is refused asks again a moment later."""
+    drive = _lookups(f"{mesh.full.url}{PATH}", "--token", mesh.token, "--pause-s", str(PAUSE_S))
+    parts = {"gateway": (mesh.full,), "worker": mesh.workers, **common}
+    return Contender("bouquet full", drive, parts, (PLACES, OVERLOADED))
 
 
 @contextmanager

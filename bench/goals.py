@@ -8,6 +8,8 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from bench.contenders import OVERLOADED
+from bench.mesh import PLACES
 from bench.windows import Spread, Window, pairs, ratios, spread, trusted
 
 Verdict: TypeAlias = Literal["aim", "reach", "short", "not measurable"]
@@ -97,6 +99,14 @@ def _added_p50_ms(measured: Measured) -> list[float]:
     return [a.p50_ms - b.p50_ms for a, b in pairs(measured.windows, "bouquet", "proxy", ALONE)]
 
 
+def _kept_in_overload(measured: Measured) -> list[float]:
+    """Answers per second of a gateway with four times as many callers as places, over those with as many."""
+    at_its_places = {window.round: window for window in trusted(measured.windows, "bouquet full", PLACES)}
+    overloaded = trusted(measured.windows, "bouquet full", OVERLOADED)
+    pairs = [(window, at_its_places[window.round]) for window in overloaded if window.round in at_its_places]
+    return [over.per_s / full.per_s for over, full in pairs if full.requests]
+
+
 GOALS = (
     Goal(figure="lookups/s over raw aiormq, c=64", reach=0.60, aim=0.90, at_least=True, values=_over("aiormq")),
     Goal(figure="over FastStream, reply queue", reach=4, aim=8, at_least=True, values=_over("faststream queue")),
@@ -109,6 +119,14 @@ GOALS = (
         aim=0.7,
         at_least=True,
         values=_over("hello", "bouquet cached"),
+    ),
+    Goal(
+        figure="answers/s kept with four times as many callers as places",
+        reach=0.8,
+        aim=0.9,
+        at_least=True,
+        values=_kept_in_overload,
+        by_rounds=False,
     ),
     Goal(figure="idle worker, MB", reach=60, aim=45, at_least=False, values=lambda m: m.worker_mb, by_rounds=False),
     Goal(figure="idle gateway, MB", reach=80, aim=60, at_least=False, values=lambda m: m.gateway_mb, by_rounds=False),

@@ -22,7 +22,7 @@ from bench.tally import Tally
 
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 HEAD_END = b"\r\n\r\n"
-GOOD = b"200"
+GOOD, REFUSED = b"200", b"503"
 
 
 class Target(Struct, frozen=True):
@@ -32,6 +32,9 @@ class Target(Struct, frozen=True):
     """From the number of a connection to its next request."""
     holding: bytes
     """Of every good answer."""
+    pause_s: float = 0.0
+    """Before a connection that was refused for want of a place asks again. At once, it would be one of many that do
+    nothing but ask."""
 
 
 class Connection(asyncio.Protocol):
@@ -39,6 +42,7 @@ class Connection(asyncio.Protocol):
         self._number = number
         self._request = target.request
         self._holding = target.holding
+        self._pause_s = target.pause_s
         self._tally = tally
         self._received = b""
         self._whole = 0
@@ -62,11 +66,15 @@ class Connection(asyncio.Protocol):
             length = LENGTH.search(received, 0, head)
             self._whole = head + len(HEAD_END) + (int(length[1]) if length else 0)
         if len(received) >= self._whole:
-            if received[9:12] == GOOD and self._holding in received:
+            self._received, self._whole = b"", 0
+            status = received[9:12]
+            if status == REFUSED and self._pause_s:
+                asyncio.get_running_loop().call_later(self._pause_s, self._ask)
+                return
+            if status == GOOD and self._holding in received:
                 self._tally.answered(self._began)
             else:
                 self._tally.failed()
-            self._received, self._whole = b"", 0
             self._ask()
 
     def connection_lost(self, _: Exception | None) -> None:
@@ -120,12 +128,13 @@ def main() -> None:
     parser.add_argument("--holding", default="", help="a text of every good answer")
     parser.add_argument("--people", choices=("nobody", "new", "own"), default="new")
     parser.add_argument("--connections", type=int, default=1)
+    parser.add_argument("--pause-s", type=float, default=0.0, help="of who is refused; 0: a refusal is an error")
     parser.add_argument("--warmup-s", type=float, default=0.0)
     parser.add_argument("--seconds", type=float, default=1.0)
     given = parser.parse_args()
     url = urlsplit(given.url)
     request = requests_of(url.path, given.token, given.people)
-    target = Target(url.hostname or "", url.port or 80, request, given.holding.encode())
+    target = Target(url.hostname or "", url.port or 80, request, given.holding.encode(), given.pause_s)
     uvloop.run(load(target, given.connections, given.warmup_s, given.seconds))
 
 

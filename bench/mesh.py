@@ -1,4 +1,5 @@
-"""Bouquet as an operator runs it: gateway, both funds' workers and the registry, with every feature on."""
+"""Bouquet as an operator runs it: gateway, both funds' workers and the registry, with every feature on; and one more
+gateway, which has too few places for the load that it gets."""
 
 from __future__ import annotations
 
@@ -27,8 +28,14 @@ CONCURRENCY = 256
 """Lookups at a time, so that the widest window waits for nobody: the peers are given as much."""
 
 
+PLACES = 64
+"""Requests at a time of the gateway that is offered too many."""
+
+
 class Mesh(Struct, frozen=True):
     gateway: Program
+    full: Program
+    """A gateway like the other, of few places."""
     workers: tuple[Program, ...]
     registry: Program
     token: str
@@ -67,9 +74,14 @@ def mesh_of(folder: Path, bus_url: str, upstream_url: str) -> Iterator[Mesh]:
         workers = tuple(_worker(folder, provider, common | own) for provider, own in of_workers.items())
         for worker in workers:
             stack.enter_context(worker)
-        gateway = _serving("BOUQUET_GATEWAY_PORT", of_gateway, folder / "gateway", "bouquet_gateway", "serve")
+        few = dict.fromkeys(("BOUQUET_GATEWAY_MAX_REQUESTS", "BOUQUET_GATEWAY_MAX_CALLS_PER_PROVIDER"), str(PLACES))
+        gateway, full = (
+            _serving("BOUQUET_GATEWAY_PORT", environ, folder / name, "bouquet_gateway", "serve")
+            for name, environ in (("gateway", of_gateway), ("full", of_gateway | few))
+        )
         stack.enter_context(gateway)
-        yield Mesh(gateway, workers, registry, _token(of_registry))
+        stack.enter_context(full)
+        yield Mesh(gateway, full, workers, registry, _token(of_registry))
 
 
 def _worker(folder: Path, provider: str, environ: Mapping[str, str]) -> Program:

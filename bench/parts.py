@@ -107,6 +107,7 @@ def gateway_parts() -> list[Part]:
         Part("3 authenticate", "pace", partial(pace.hit, REQUEST_ID)),
         Part("4 match", "path to operation", partial(catalogue.match, PATH, Naming())),
         Part("5 parse", "query string", partial(parse_query, text)),
+        Part("5 parse", "query string of as many parameters as a line holds", partial(parse_query, "a=1&" * 2000)),
         Part("5 parse", "rules", partial(apply, OPERATION.checks, query, TODAY)),
         Part("5 parse", "identity", partial(msgspec.convert, own, MODALITIES[OPERATION.modality])),
         Part("6 cache", "key", partial(key_of, KEY, "data", OPERATION.id, text, "2026-04")),

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from bench.contenders import OVERLOADED
 from bench.goals import GOALS, Goal, Measured, exit_status, judge
+from bench.mesh import PLACES
 from bench.report import line_of, windows_table
 from bench.windows import Spread, Window, ratios, spread
 
 RATE = next(goal for goal in GOALS if "raw aiormq" in goal.figure)
 COST = next(goal for goal in GOALS if "CPU" in goal.figure)
+KEPT = next(goal for goal in GOALS if "kept" in goal.figure)
 ADDED = next(goal for goal in GOALS if "added p50" in goal.figure)
 
 
@@ -98,6 +101,12 @@ def test_the_cost_of_a_lookup_is_that_of_the_whole_mesh_without_the_benchmark_s_
 def test_the_added_latency_is_a_difference_within_a_round() -> None:
     windows = rates("bouquet", 1, 1, concurrency=1, p50_ms=1.5) + rates("proxy", 1, 1, concurrency=1, p50_ms=0.5)
     assert judge(ADDED, Measured(windows=windows)).reached == Spread(1.0, 1.0, 1.0, 2)
+
+
+def test_what_is_kept_in_an_overload_is_a_ratio_within_a_round() -> None:
+    peak = rates("bouquet full", 1000, 800, concurrency=PLACES)
+    overload = rates("bouquet full", 900, 800, concurrency=OVERLOADED)
+    assert judge(KEPT, Measured(windows=peak + overload)).reached == Spread(0.95, 0.9, 1.0, 2)
 
 
 def test_one_round_is_not_enough_to_judge() -> None:
