@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
+from bouquet_gateway.stores import optional
 from bouquet_mesh.amqp import link
 from tests.support import postgres, rabbitmq, redis
 from tests.support.reference import closing_line
@@ -72,6 +73,12 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Red
     need(redis.PROGRAM is not None, "redis")
     with redis.RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A redis that is slow, as on a busy machine, is not away for this process."""
+    monkeypatch.setattr(optional, "TIMEOUT_S", 60.0)
 
 
 @pytest.fixture(scope="session")

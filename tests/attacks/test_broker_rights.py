@@ -24,7 +24,7 @@ from bouquet_mesh.outbox.api import NotSent, Outbox
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_proto.names import JOURNAL_QUEUE, REPLY_EXCHANGE, queue_of
 from tests.attacks.broker import Guarded, guard, write_definitions
-from tests.mesh.buses import FOUND, find, lookup, serving, until
+from tests.mesh.buses import FOUND, LONG_S, find, lookup, serving, until
 from tests.support.rabbitmq import RabbitNode
 from tests.whole.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE
 from tests.whole.processes import fleet
@@ -171,7 +171,7 @@ async def _is_refused(url: str, attack: Attack) -> bool:
     async with await aio_pika.connect(url) as connection:
         channel = await connection.channel(publisher_confirms=True)
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(LONG_S):
                 await attack(channel)
         except REFUSED:
             return True
@@ -288,7 +288,7 @@ async def test_the_registry_answers_and_collects_the_journal_with_these_rights(g
         await until(lambda: gateway.ready)
         assert await gateway.call("registry", lookup()) == FOUND
         await sent(outbox, b"a record")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LONG_S):
             batch = await anext(batches)
         assert batch.bodies[0] == b"a record"
         await batch.done()
@@ -298,7 +298,7 @@ async def test_the_registry_answers_and_collects_the_journal_with_these_rights(g
 
 async def sent(outbox: Outbox, body: bytes) -> None:
     """Again until the collector has declared the queue: senders may not."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LONG_S):
         while True:
             try:
                 return await outbox.send([body])

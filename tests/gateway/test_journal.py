@@ -24,9 +24,11 @@ from tests.gateway.test_france_connect_http import WORKERS
 from tests.mesh.buses import until
 from tests.whole import mesh as meshes
 from tests.whole.door import QF, RECIPIENT, token
-from tests.whole.mesh import QUICK, mesh
+from tests.whole.mesh import mesh
 from tests.whole.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S, named
 
+CLOCK_S = 0.01
+"""What two readings of the clock may differ by."""
 OPERATION = "api_particulier_v3_cnav_quotient_familial_with_civility"
 
 
@@ -37,7 +39,7 @@ def haste(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[Journaled]:
-    async with journaled(tmp_path / "spool", environ=QUICK, hedge_after_s=0.05, double_file_grace_s=0.0) as opened:
+    async with journaled(tmp_path / "spool") as opened:
         yield opened
 
 
@@ -49,8 +51,8 @@ async def test_a_record_tells_who_asked_what_for_whom_and_who_answered(client: J
     assert (access.operation, access.provider, access.regime) == (OPERATION, "cnaf", "cnaf")
     assert (access.token, access.recipient, access.habilitation) == (id_, RECIPIENT, "")
     assert (access.cached, access.key) == (False, "2026")
-    assert began - 0.01 <= access.at <= time.time()
-    assert 0 < access.duration_ms < 20_000
+    assert began - CLOCK_S <= access.at <= time.time()
+    assert access.duration_ms > 0
     assert len(access.person) == 64
 
 
@@ -91,7 +93,7 @@ async def test_a_call_without_data_names_nobody_as_found(client: Journaled, ques
         ({"params": NOBODY_S}, "not_found 404 35003"),
         ({"params": named("CAF-UNIDENTIFIED MSA-UNIDENTIFIED")}, "rejected 422 00355"),
         ({"params": named("CAF-TECHNICAL MSA-TECHNICAL")}, "failed 502 35000"),
-        ({"params": named("CAF-SLOW MSA-SLOW")}, "failed 504 35002"),
+        ({"params": named("CAF-GATEWAY-TIMEOUT MSA-GATEWAY-TIMEOUT")}, "failed 504 35002"),
         ({"params": CAF_ALLOCATAIRE | {"recipient": "1"}}, "refused 422 00210 nobody"),
         ({"params": CAF_ALLOCATAIRE | {"jourDateNaissance": "x"}}, "refused 422 00363 nobody"),
         ({"params": CAF_ALLOCATAIRE, "token": ""}, "refused 401 00101 nobody"),

@@ -17,6 +17,8 @@ from bouquet_gateway.access.rate_limit_redis import RedisCounters
 from bouquet_mesh.secret import Secret
 from tests.support.redis import RedisServer
 
+pytestmark = pytest.mark.usefixtures("patience")
+
 NOWHERE = "redis://127.0.0.1:1/0"
 
 

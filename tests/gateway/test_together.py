@@ -16,14 +16,16 @@ from redis.exceptions import ResponseError, TimeoutError
 
 from bouquet_gateway.access.open_counters import open_counters
 from bouquet_gateway.access.rate_limit import RateWindow
+from bouquet_gateway.stores import optional
 from bouquet_gateway.stores.cache import Stored
 from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_gateway.stores.optional import open_redis
 from bouquet_gateway.stores.pipelining import LANES, PipeliningRedis
 from bouquet_mesh.secret import Secret
+from tests.mesh.buses import LONG_S
 from tests.support.redis import RedisServer
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("patience")]
 
 ROOT = Path(__file__).parents[2]
 KEY = Secret("the key of the tests that seals what is cached")
@@ -82,16 +84,25 @@ async def test_who_gives_up_keeps_nobody_waiting(client: PipeliningRedis, key: s
 
 
 async def test_a_redis_that_says_nothing_is_an_error_for_all_and_then_asked_again(
-    client: PipeliningRedis, key: str, redis_server: RedisServer
+    key: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await client.set(key, "here")
-    async with Redis.from_url(redis_server.url) as other:
-        await other.client_pause(1500)
-    told = await asyncio.gather(*(client.get(key) for _ in range(2 * LANES)), return_exceptions=True)
-    assert [type(one) for one in told] == [TimeoutError] * 2 * LANES
-    async with asyncio.timeout(20):
-        while await asyncio.gather(*(client.get(key) for _ in range(5)), return_exceptions=True) != [b"here"] * 5:
+    monkeypatch.setattr(optional, "TIMEOUT_S", 0.3)
+    async with open_redis(Secret(redis_server.url)) as client, asyncio.timeout(LONG_S):
+        while await gathered(client, key, 1) != [None]:
             pass
+        redis_server.pause()
+        try:
+            told = await gathered(client, key, 2 * LANES)
+        finally:
+            redis_server.resume()
+        assert [type(one) for one in told] == [TimeoutError] * 2 * LANES
+        while await gathered(client, key, 5) != [None] * 5:
+            pass
+
+
+async def gathered(client: Redis, key: str, count: int) -> list[Any]:
+    """What becomes of so many commands that are asked at once."""
+    return await asyncio.gather(*(client.get(key) for _ in range(count)), return_exceptions=True)
 
 
 async def test_a_connection_that_was_cut_is_made_again(

@@ -62,7 +62,7 @@ async def status_of(url: str) -> int:
         return 0
 
 
-async def until_status(url: str, status: int, *, within_s: float = 30.0) -> None:
+async def until_status(url: str, status: int, *, within_s: float = 60.0) -> None:
     async with asyncio.timeout(within_s):
         while await status_of(url) != status:  # noqa: ASYNC110 - another process's, without an event
             await asyncio.sleep(0.02)

@@ -7,6 +7,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,9 @@ async def test_a_reason_without_a_row_is_found(acme: Acme, caplog: pytest.LogCap
         await acme.suite(handler).test_a_sick_upstream_is_a_typed_failure(OPEN, "cut", caplog)
 
 
-async def test_a_wait_without_the_deadline_is_found(acme: Acme) -> None:
+async def test_a_wait_without_the_deadline_is_found(acme: Acme, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("bouquet_worker.testing.workbench"), "HOMEWARD_S", 1.0)
+
     async def handler(question: Question[Identifiant], files: UpstreamClient) -> Any:
         try:
             return await acme.dossier(question, files)
@@ -157,7 +160,7 @@ async def test_a_swallowed_cancellation_is_found(acme: Acme) -> None:
 
 
 async def test_a_request_that_outlives_its_question_is_found(acme: Acme, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bouquet_worker.testing.conformance.HANG_S", 0.3)
+    monkeypatch.setattr("bouquet_worker.testing.conformance.HANG_S", 2.0)
     detached: list[asyncio.Task[Any]] = []
 
     async def handler(question: Question[Identifiant], files: UpstreamClient) -> Any:

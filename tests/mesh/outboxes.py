@@ -14,10 +14,10 @@ class Archive:
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
 
-    async def has(self, bodies: Iterable[bytes], *, within_s: float = 30.0) -> None:
+    async def has(self, bodies: Iterable[bytes]) -> None:
         """Returns once it has them all."""
         wanted = set(bodies)
-        await until(lambda: wanted.issubset(self.bodies), within_s=within_s)
+        await until(lambda: wanted.issubset(self.bodies))
 
 
 @asynccontextmanager

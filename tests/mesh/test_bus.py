@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -22,8 +23,10 @@ from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.observe import spans
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto.messages import Describe, Failed, Found, NotFound, Rejected, Reply, Request
-from tests.mesh.buses import FOUND, PROVIDER, Desk, Stopwatch, find, lookup, serving, until, until_answered
+from tests.mesh.buses import FOUND, LONG_S, PROVIDER, Desk, find, lookup, serving, until, until_answered
 
+CLOCK_S = 0.02
+"""How far the clock of a timer may be from that of a deadline."""
 BROKERS = [pytest.param(name, marks=pytest.mark.broker) for name in ("rabbitmq3", "rabbitmq4")]
 
 
@@ -88,10 +91,8 @@ async def test_a_worker_is_asked_to_describe_itself_by_the_same_call(bus: Bus) -
         assert await bus.call(PROVIDER, describe) == Found(Raw(b'{"provider":"cnaf"}'))
 
 
-async def test_a_provider_that_nobody_serves_is_not_deployed_and_that_is_known_at_once(bus: Bus) -> None:
-    watch = Stopwatch()
-    assert await bus.call("nobody", lookup()) == Failed("not_deployed")
-    assert watch.seconds() < 0.5
+async def test_a_provider_that_nobody_serves_is_known_as_not_deployed_long_before_the_deadline(bus: Bus) -> None:
+    assert await bus.call("nobody", lookup(within_s=3600)) == Failed("not_deployed")
 
 
 async def test_a_provider_is_not_deployed_any_more_once_its_worker_has_left(bus: Bus) -> None:
@@ -115,9 +116,9 @@ async def test_a_provider_may_leave_and_come_back(bus: Bus) -> None:
 
 async def test_a_call_ends_by_its_deadline_whatever_the_handler_does(bus: Bus) -> None:
     async with serving(bus, Desk()):
-        watch = Stopwatch()
-        assert await bus.call(PROVIDER, lookup(within_s=0.2)) == Failed("deadline_exceeded")
-        assert 0.15 < watch.seconds() < 1.0
+        request = lookup(within_s=0.2)
+        assert await bus.call(PROVIDER, request) == Failed("deadline_exceeded")
+        assert time.time() >= request.deadline - CLOCK_S
 
 
 async def test_a_handler_is_stopped_at_the_deadline_of_its_caller(bus: Bus) -> None:
@@ -284,7 +285,7 @@ async def at_work(bus: Bus, handler: Handler) -> asyncio.Task[None]:
     ready = asyncio.Event()
 
     async def work() -> None:
-        async with serving(bus, handler):
+        async with serving(bus, handler, drain_s=LONG_S):
             ready.set()
             await asyncio.Event().wait()
 
@@ -303,33 +304,31 @@ async def test_a_worker_that_leaves_finishes_what_it_has_begun_and_takes_nothing
     assert not working.done()
     desk.open.set()
     assert await begun == FOUND
-    await asyncio.wait([working], timeout=1)
+    await asyncio.wait([working], timeout=LONG_S)
     assert working.cancelled()
 
 
 async def test_a_worker_that_leaves_waits_no_longer_than_its_drain_limit(bus: Bus) -> None:
     desk = Desk()
     async with serving(bus, desk, drain_s=0.05):
-        call = asyncio.create_task(bus.call(PROVIDER, lookup("endless", within_s=0.8)))
+        call = asyncio.create_task(bus.call(PROVIDER, lookup("endless", within_s=3600)))
         await desk.busy()
-        watch = Stopwatch()
-    assert watch.seconds() < 0.5
     assert desk.abandoned == ["endless"]
-    assert isinstance(await call, Failed)
+    call.cancel()
 
 
 async def test_a_worker_that_is_cancelled_as_it_drains_leaves_no_handler_behind(bus: Bus) -> None:
     desk = Desk()
     working = await at_work(bus, desk)
-    call = asyncio.create_task(bus.call(PROVIDER, lookup("begun", within_s=1.0)))
+    call = asyncio.create_task(bus.call(PROVIDER, lookup("begun")))
     await desk.busy()
     working.cancel()
     await until_answered(bus, Failed("not_deployed"))
     working.cancel()
-    await asyncio.wait([working], timeout=1)
+    await asyncio.wait([working], timeout=LONG_S)
     assert working.cancelled()
     assert "begun" in desk.abandoned
-    assert isinstance(await call, Failed)
+    call.cancel()
 
 
 async def test_a_cancelled_caller_leaves_nothing_behind_and_its_reply_disturbs_nobody(bus: Bus) -> None:

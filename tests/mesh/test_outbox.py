@@ -11,7 +11,7 @@ from bouquet_mesh.outbox import memory
 from bouquet_mesh.outbox.api import NotSent, Outbox
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_mesh.settings import SettingsError
-from tests.mesh.buses import Stopwatch
+from tests.mesh.buses import LONG_S
 from tests.mesh.outboxes import collecting
 
 BROKERS = [pytest.param(name, marks=pytest.mark.broker) for name in ("rabbitmq3", "rabbitmq4")]
@@ -43,20 +43,20 @@ async def test_what_is_posted_is_collected(outbox: Outbox) -> None:
     assert len(archive.bodies) == 1000
 
 
-async def test_a_batch_is_as_large_as_it_may_be_and_waits_no_longer_than_it_must(outbox: Outbox) -> None:
+async def test_a_batch_is_no_larger_than_it_may_be_and_comes_though_it_is_not_full(outbox: Outbox) -> None:
     async with outbox.collect(most=10, wait_s=0.1) as batches:
         sending = asyncio.create_task(outbox.send(numbered(25)))
         sizes: list[int] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LONG_S):
             while sum(sizes) < 25:
                 batch = await anext(batches)
                 sizes.append(len(batch.bodies))
                 await batch.done()
         assert max(sizes) <= 10
         await sending
-        watch, sending = Stopwatch(), asyncio.create_task(outbox.send([b"alone"]))
+        sending = asyncio.create_task(outbox.send([b"alone"]))
         batch = await anext(batches)
-        assert (batch.bodies, watch.seconds() < 5) == ((b"alone",), True)
+        assert batch.bodies == (b"alone",)
         await batch.done()
         await sending
 
@@ -101,7 +101,7 @@ async def test_a_collector_that_is_cancelled_as_it_gathers_gives_back_what_it_ha
 async def test_collectors_share_the_work(outbox: Outbox) -> None:
     async with outbox.collect(most=1) as one, outbox.collect(most=1) as other:
         sending = [asyncio.create_task(outbox.send([body])) for body in numbered(2)]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LONG_S):
             batches = [await anext(one), await anext(other)]
         assert sorted(batch.bodies for batch in batches) == [(b"0",), (b"1",)]
         for batch in batches:
@@ -128,11 +128,12 @@ async def test_a_batch_may_be_done_twice(outbox: Outbox) -> None:
 
 
 async def test_the_embedded_post_keeps_nothing_that_nobody_collects(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "POST_TIMEOUT_S", 0.05)
     async with open_outbox("memory:", "tests") as outbox:
-        for _ in range(3):
-            with pytest.raises(NotSent):
-                await outbox.send([b"taken back"])
+        with monkeypatch.context() as impatient:
+            impatient.setattr(memory, "POST_TIMEOUT_S", 0.05)
+            for _ in range(3):
+                with pytest.raises(NotSent):
+                    await outbox.send([b"taken back"])
         async with collecting(outbox) as archive:
             await outbox.send([b"kept"])
         assert archive.bodies == [b"kept"]

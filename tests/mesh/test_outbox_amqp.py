@@ -13,21 +13,19 @@ from aio_pika.abc import AbstractChannel
 from pamqp.common import FieldTable
 from yarl import URL
 
+from bouquet_mesh.amqp import link
 from bouquet_mesh.amqp.frames import ACK, METHOD, NACK, method_in
 from bouquet_mesh.amqp.wire import Wire
 from bouquet_mesh.outbox import amqp
 from bouquet_mesh.outbox.api import NotSent, Outbox
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_proto.names import JOURNAL_QUEUE
-from tests.mesh.buses import Stopwatch, until
+from tests.mesh.buses import LONG_S, until
 from tests.mesh.outboxes import collecting
 from tests.support.proxy import Relay
 from tests.support.rabbitmq import RabbitNode
 
 pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("impatience")]
-
-SETTLED_S = 2.5
-"""A quorum queue that is younger may not survive a killed broker (see RabbitNode)."""
 
 
 @pytest.fixture
@@ -52,10 +50,10 @@ async def ready(url: str) -> AsyncIterator[Outbox]:
         yield outbox
 
 
-async def persist(outbox: Outbox, bodies: list[bytes], *, within_s: float = 60.0) -> int:
+async def persist(outbox: Outbox, bodies: list[bytes]) -> int:
     """Posts them until it is told that they are safe, as senders do. How often it was not."""
     refused = 0
-    async with asyncio.timeout(within_s):
+    async with asyncio.timeout(LONG_S):
         while True:
             try:
                 await outbox.send(bodies)
@@ -72,7 +70,7 @@ async def test_nothing_that_was_confirmed_is_lost_as_the_broker_is_killed_under_
     groups = [[b"%d.%d" % (group, n) for n in range(50)] for group in range(40)]
     async with ready(broker_url) as sender, open_outbox(broker_url, "collector") as collector:
         await persist(sender, [b"first"])
-        await asyncio.sleep(SETTLED_S)
+        await asyncio.to_thread(rabbit.settle)
         async with collecting(collector) as archive:
 
             async def send() -> int:
@@ -89,7 +87,7 @@ async def test_nothing_that_was_confirmed_is_lost_as_the_broker_is_killed_under_
 async def test_what_was_confirmed_outlives_a_killed_broker(broker_url: str, rabbit: RabbitNode) -> None:
     bodies = [b"%d" % n for n in range(200)]
     async with ready(broker_url) as outbox:
-        await asyncio.sleep(SETTLED_S)
+        await asyncio.to_thread(rabbit.settle)
         await outbox.send(bodies)
         rabbit.kill()
         await asyncio.to_thread(rabbit.start)
@@ -106,31 +104,31 @@ async def test_without_a_broker_nothing_is_posted_and_with_one_it_is(broker_url:
         await archive.has([b"a"])
 
 
-async def test_a_cut_connection_is_told_at_once(broker_url: str) -> None:
+async def test_a_cut_connection_is_told_before_its_sender_has_lost_patience(
+    broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amqp, "POST_TIMEOUT_S", LONG_S)
     async with Relay(broker_url) as relay:
         await relay.open()
         async with ready(relay.url) as outbox:
             await persist(outbox, [b"a"])
             sending = asyncio.create_task(outbox.send([b"%d" % n * 100_000 for n in range(100)]))
             await asyncio.sleep(0)
-            watch = Stopwatch()
             await relay.shut()
-            with pytest.raises(NotSent):
+            with pytest.raises(NotSent) as told:
                 await sending
-            assert watch.seconds() < 5
+            assert str(told.value) != "TimeoutError"
 
 
 async def test_a_broker_that_hangs_does_not_keep_its_sender(
     outbox: Outbox, rabbit: RabbitNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(amqp, "POST_TIMEOUT_S", 0.3)
     await persist(outbox, [b"a"])
     rabbit.pause()
     try:
-        watch = Stopwatch()
-        with pytest.raises(NotSent):
+        with monkeypatch.context() as impatient, pytest.raises(NotSent, match="TimeoutError"):
+            impatient.setattr(amqp, "POST_TIMEOUT_S", 0.3)
             await outbox.send([b"b"])
-        assert watch.seconds() < 5
     finally:
         rabbit.resume()
     await persist(outbox, [b"b"])
@@ -203,8 +201,7 @@ async def test_a_batch_of_a_lost_connection_may_be_done_and_comes_again(broker_u
             await relay.shut()
             await batch.done()
             await relay.open()
-            async with asyncio.timeout(20):
-                again = await anext(batches)
+            again = await anext(batches)
             assert again.bodies == (b"a",)
             await again.done()
 
@@ -230,11 +227,19 @@ async def test_a_record_that_comes_back_again_and_again_is_not_dropped(outbox: O
     """RabbitMQ 4 would drop it the 21st time, if the queue did not say otherwise."""
     await outbox.send([b"stubborn"])
     for _ in range(25):
-        async with outbox.collect(wait_s=0.01) as batches, asyncio.timeout(10):
+        async with outbox.collect(wait_s=0.01) as batches:
             assert (await anext(batches)).bodies == (b"stubborn",)
 
 
-async def test_a_post_that_looks_for_its_broker_stops_at_once(broker_url: str) -> None:
-    async with Relay(broker_url) as relay, open_outbox(relay.url, "tests") as outbox, outbox.collect():
-        watch = Stopwatch()
-    assert watch.seconds() < 2
+async def test_an_outbox_that_looks_for_its_broker_stops_though_its_next_look_is_far_off(
+    broker_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for pause in ("FIRST_RETRY_S", "LAST_RETRY_S"):
+        monkeypatch.setattr(link, pause, 3600.0)
+    async with (
+        asyncio.timeout(LONG_S),
+        Relay(broker_url) as relay,
+        open_outbox(relay.url, "tests") as outbox,
+        outbox.collect(),
+    ):
+        await until(lambda: "broker unavailable" in caplog.messages)

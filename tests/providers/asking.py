@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,6 +17,7 @@ from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_mesh.listen import listening
 from bouquet_proto.identity import Identite, Identity
 from bouquet_proto.messages import Caller, Found, Lookup, Parameter, Reply
+from bouquet_worker import deadline
 from bouquet_worker.simulate import CLOCK, RECEIVED, Received, Simulator
 from bouquet_worker.worker import Worker
 
@@ -26,7 +26,12 @@ REQUEST_ID = "5f0a1a0e-6c35-4a51-9a0b-0d6d5d2f7f10"
 RECIPIENT = "13002526500013"
 TOKEN_ID = "9c1d2e3f-1111-4222-8333-444455556666"
 
-DATA = Path(__file__).parents[3] / "shared" / "reference" / "data"
+PATIENCE_S = 60.0
+"""The deadline of a question that is answered: it ends a test that hangs, and measures no machine."""
+HOMEWARD_S = 30.0
+"""Kept from every deadline here: a failure comes in time, however busy the machine."""
+SILENCE_S = HOMEWARD_S + 0.3
+"""A deadline that leaves a silent upstream a moment."""
 
 
 class Asked:
@@ -41,7 +46,9 @@ class Asked:
     def received(self) -> list[Received]:
         return self.app[RECEIVED]
 
-    async def __call__(self, operation: str, who: Identity, *, within_s: float = 8.0, **parameters: Parameter) -> Reply:
+    async def __call__(
+        self, operation: str, who: Identity, *, within_s: float = PATIENCE_S, **parameters: Parameter
+    ) -> Reply:
         lookup = Lookup(
             id=REQUEST_ID,
             deadline=time.time() + within_s,
@@ -56,6 +63,7 @@ class Asked:
 @asynccontextmanager
 async def asking(worker: Worker, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
     monkeypatch.setattr(worker, "clock", lambda: TODAY)
+    monkeypatch.setattr(deadline, "HOMEWARD_S", HOMEWARD_S)
     app, bus = simulator.app(), MemoryBus()
     app[CLOCK] = lambda: TODAY
     async with listening(app, "127.0.0.1", 0) as url, worker.running(bus, simulator.settings(url)):
@@ -82,11 +90,3 @@ def data_of(reply: Reply) -> Any:
     """What was found."""
     assert isinstance(reply, Found), reply
     return json.loads(bytes(reply.data))
-
-
-def fixture(name: str) -> bytes:
-    """A real-shaped upstream answer (upstreams/14)."""
-    path = DATA / "upstream" / name
-    if not path.is_file():
-        pytest.skip("the reference data are not beside this checkout")
-    return path.read_bytes()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -23,12 +22,13 @@ from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
 from bouquet_worker.answer import Answer
 from bouquet_worker.errors import UpstreamError
 from bouquet_worker.simulate import Fault
-from tests.providers.asking import Asked, asking, fixture
+from bouquet_worker.testing.overheard import line_of
+from tests.providers.asking import PATIENCE_S, SILENCE_S, Asked, asking
+from tests.support.openapi import upstream_sample
 from tests.support.upstreams import opened
 from tests.support.web import Identity, answer, raw_server
 
 MAELYS = NumeroAllocataire(numero_allocataire="4471820", code_postal="29200")
-ABRUPT_S = 2.0
 
 ASKED = """\
 <soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" \
@@ -66,7 +66,7 @@ async def cnaf(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
         yield asked
 
 
-async def ask(cnaf: Asked, numero: str, code_postal: str, *, within_s: float = 8.0) -> Reply:
+async def ask(cnaf: Asked, numero: str, code_postal: str, *, within_s: float = PATIENCE_S) -> Reply:
     who = NumeroAllocataire(numero_allocataire=numero, code_postal=code_postal)
     return await cnaf(COMPOSITION_FAMILIALE.id, who, within_s=within_s)
 
@@ -206,7 +206,8 @@ async def test_a_code_that_nobody_documented_is_unknown(cnaf: Asked, code: int) 
 )
 async def test_each_fault_has_its_reason(cnaf: Asked, fault: Fault, reason: str) -> None:
     number = list(Fault).index(fault) + 1
-    assert await ask(cnaf, f"{number:05}", "00500", within_s=ABRUPT_S) == Failed(reason)
+    within_s = SILENCE_S if reason == "upstream_timeout" else PATIENCE_S
+    assert await ask(cnaf, f"{number:05}", "00500", within_s=within_s) == Failed(reason)
 
 
 # The table of codes, and what is told of it
@@ -241,7 +242,7 @@ def test_two_labels_are_known_to_the_letter(reason: str, label: str) -> None:
 
 
 def test_the_valid_answer_is_read_to_the_last_line() -> None:
-    assert data_in(read(ok(fixture("cnaf_soap/valid.mime")))) == {
+    assert data_in(read(ok(upstream_sample("cnaf_soap/valid.mime")))) == {
         "quotientFamilial": 1234,
         "mois": 7,
         "annee": 2022,
@@ -275,11 +276,11 @@ def test_the_valid_answer_is_read_to_the_last_line() -> None:
     ],
 )
 def test_the_other_answers_are_understood(name: str, reply: Reply) -> None:
-    assert read(ok(fixture(f"cnaf_soap/{name}.mime"))) == reply
+    assert read(ok(upstream_sample(f"cnaf_soap/{name}.mime"))) == reply
 
 
 def test_a_document_without_children_has_none() -> None:
-    retour = retour_of(fixture("cnaf_soap/no_qf_different_mime_format.mime"))
+    retour = retour_of(upstream_sample("cnaf_soap/no_qf_different_mime_format.mime"))
     document = document_of(retour.document)
     assert (document.children, len(document.persons)) == ((), 1)
 
@@ -370,17 +371,14 @@ def test_a_document_type_cannot_hide_in_another_encoding(encoding: str) -> None:
 
 
 def test_an_entity_bomb_does_not_go_off() -> None:
-    began = time.perf_counter()
-    reason = error_of(lambda: document_of(f"<!DOCTYPE x [{BOMB}]><drtData a='&l29;'>&l29;</drtData>")).reason
-    assert reason == "upstream_malformed"
-    assert time.perf_counter() - began < 0.5
+    error = error_of(lambda: document_of(f"<!DOCTYPE x [{BOMB}]><drtData a='&l29;'>&l29;</drtData>"))
+    assert (error.reason, error.cause) == ("upstream_malformed", "document type")
 
 
 @pytest.mark.parametrize("opening", [b"<?xml ", b"<Envelope ", b"<a:Envelope ", b"</Envelope"])
 def test_a_body_that_never_closes_is_no_long_reading(opening: bytes) -> None:
-    began = time.perf_counter()
-    assert error_of(lambda: retour_of(opening * 20_000)).reason == "upstream_malformed"
-    assert time.perf_counter() - began < 0.5
+    """Read anew from each opening, this one would take hours."""
+    assert error_of(lambda: retour_of(opening * 200_000)).reason == "upstream_malformed"
 
 
 def test_an_external_entity_is_not_read(tmp_path: Path) -> None:
@@ -406,7 +404,7 @@ async def test_no_log_names_the_person(cnaf: Asked, numero: str, caplog: pytest.
     with caplog.at_level(logging.DEBUG):
         await ask(cnaf, numero, "29200")
         error_of(lambda: document_of("<drtData><NOMPRENOM>KERVENNIC</drtData>")).log()
-    told = caplog.text + "".join(str(record.__dict__) for record in caplog.records)
+    told = "".join(map(line_of, caplog.records))
     assert not [value for value in (numero, "29200", "KERVENNIC", "DUMOIS") if value in told]
 
 

@@ -19,7 +19,7 @@ from bouquet_proto.failures import PERIMETER
 from bouquet_proto.identity import Identifiant
 from bouquet_proto.messages import Failed, Found, NotFound, Reply
 from bouquet_worker.simulate import Fault, Received
-from tests.providers.asking import TOKEN_ID, Asked, asking, data_of
+from tests.providers.asking import SILENCE_S, TOKEN_ID, Asked, asking, data_of
 from tests.support.openapi import assert_official, upstream_sample
 from tests.support.reference import REFERENCE
 
@@ -311,7 +311,7 @@ async def test_france_travail_can_be_made_unwell(france_travail: Asked, identifi
 
 @pytest.mark.parametrize("operation", BOTH)
 async def test_a_silent_france_travail_ends_with_the_deadline(france_travail: Asked, operation: str) -> None:
-    assert await ask(france_travail, operation, "panne-slow", within_s=4.0) == TIMEOUT
+    assert await ask(france_travail, operation, "panne-slow", within_s=SILENCE_S) == TIMEOUT
 
 
 # Recorded answers (upstreams/14)

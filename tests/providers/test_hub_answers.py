@@ -12,7 +12,8 @@ from bouquet_hub.answers import FUNDS, refusal_of
 from bouquet_proto.messages import NotFound, Rejected
 from bouquet_worker.answer import Answer
 from bouquet_worker.errors import UpstreamError
-from tests.providers.asking import fixture, identite
+from tests.providers.asking import identite
+from tests.support.openapi import upstream_sample
 
 WHO = replace(identite("Le Gouädec", "Maëlys", born="1989-06-14"), nom_usage="KERVENNIC")
 CNAF, MSA, RNCPS = "00810011", "00171001", "99430000"
@@ -158,10 +159,10 @@ def test_a_message_that_names_the_person_is_left_out(text: str) -> None:
     ],
 )
 def test_real_shaped_404s_are_understood(name: str, status: int, refusal: object) -> None:
-    assert refusal_of(raw(status, fixture(f"cnav/{name}"), fund=CNAF), WHO) == refusal
+    assert refusal_of(raw(status, upstream_sample(f"cnav/{name}"), fund=CNAF), WHO) == refusal
 
 
 def test_a_real_shaped_400_is_understood() -> None:
     text = "Nom de naissance ou nom d'usage absent"
     meta = {"provider_error_code": 40002, "provider_error_message": text}
-    assert meta_of(raw(400, fixture("cnav/quotient_familial_v2/400.json"))) == meta
+    assert meta_of(raw(400, upstream_sample("cnav/quotient_familial_v2/400.json"))) == meta

@@ -14,7 +14,8 @@ from bouquet_proto.quotient_familial import Adresse, Personne, QuotientFamilial,
 from bouquet_worker.answer import Answer
 from bouquet_worker.errors import UpstreamError
 from bouquet_worker.worker import Question
-from tests.providers.asking import TODAY, fixture, identite
+from tests.providers.asking import TODAY, identite
+from tests.support.openapi import upstream_sample
 
 CNAF, MSA, RNCPS = "00810011", "00171001", "99430000"
 APRIL = Month(2026, 4)
@@ -51,7 +52,7 @@ def ask(**parameters: Parameter) -> Question[Any]:
 
 
 def test_a_whole_file_is_mapped_key_by_key() -> None:
-    body = fixture("cnav/quotient_familial_v2/make_request_valid.json")
+    body = upstream_sample("cnav/quotient_familial_v2/make_request_valid.json")
     assert read(answer(body), APRIL, TODAY) == QuotientFamilial(
         quotient_familial=Valeur(fournisseur="CNAF", valeur=464, annee=2026, mois=4, annee_calcul=2021, mois_calcul=3),
         allocataires=(
@@ -111,7 +112,7 @@ def test_a_whole_file_is_mapped_key_by_key() -> None:
 
 
 def test_a_file_without_the_key_of_children_has_none() -> None:
-    body = fixture("cnav/quotient_familial_v2/make_request_valid_without_children.json")
+    body = upstream_sample("cnav/quotient_familial_v2/make_request_valid_without_children.json")
     reply = read(answer(body), APRIL, TODAY)
     assert isinstance(reply, QuotientFamilial)
     assert reply.enfants == ()

@@ -24,7 +24,7 @@ from bouquet_proto.query import parse_query
 from bouquet_proto.rules import Refusals, apply
 from bouquet_proto.rules.civil_status import NAME
 from bouquet_worker.simulate import Fault, Received
-from tests.providers.asking import RECIPIENT, TODAY, Asked, asking, data_of, identite
+from tests.providers.asking import RECIPIENT, SILENCE_S, TODAY, Asked, asking, data_of, identite
 from tests.support.openapi import assert_official, upstream_sample
 from tests.support.reference import REFERENCE
 
@@ -300,7 +300,7 @@ async def test_the_ministry_can_be_made_unwell(men: Asked, name: str, reason: st
 
 async def test_a_silent_ministry_ends_with_the_deadline(men: Asked) -> None:
     who = identite("PANNE-SLOW", "Alix", born="2012-03-14")
-    reply = await men(VERSIONS[5], who, within_s=4.0, code_etablissement=COLLEGE.uai, annee_scolaire=YEAR)
+    reply = await men(VERSIONS[5], who, within_s=SILENCE_S, code_etablissement=COLLEGE.uai, annee_scolaire=YEAR)
     assert reply == Failed("upstream_timeout")
 
 

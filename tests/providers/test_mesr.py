@@ -267,7 +267,7 @@ WRONG = [
 async def test_a_ministry_that_is_unwell_finds_nobody_unknown(
     mesr: Asked, operation: str, who: identity.Identity, reason: str
 ) -> None:
-    within_s = 0.6 if reason == "upstream_timeout" else 8.0
+    within_s = asking.SILENCE_S if reason == "upstream_timeout" else asking.PATIENCE_S
     assert await mesr(operation, who, within_s=within_s) == Failed(reason)
 
 

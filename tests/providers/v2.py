@@ -14,7 +14,7 @@ from bouquet_proto.messages import Found, Reply
 from bouquet_proto.offer import Operation
 from bouquet_proto.query import parse_query
 from bouquet_proto.rules import Refusals, apply
-from tests.providers.asking import TODAY, Asked
+from tests.providers.asking import PATIENCE_S, TODAY, Asked
 
 
 async def typed(asked: Asked, operation: Operation, query: str) -> Reply:
@@ -24,7 +24,7 @@ async def typed(asked: Asked, operation: Operation, query: str) -> Reply:
     modality = MODALITIES[operation.modality]
     own = {name: values.pop(name) for name in modality.__struct_fields__ if name in values}
     who = msgspec.convert(own, modality)
-    return await asked(operation.id, who, within_s=8.0, **values)
+    return await asked(operation.id, who, within_s=PATIENCE_S, **values)
 
 
 def first_refusal(operation: Operation, query: str) -> str:

@@ -16,6 +16,7 @@ from bouquet_proto.access_record import Access
 from bouquet_proto.identity import Identite
 from bouquet_registry.journal import book, schema
 from bouquet_registry.store import Store
+from tests.mesh.buses import LONG_S
 from tests.registry.office import SIRET
 
 NOON = datetime(2026, 4, 15, 12, tzinfo=UTC)
@@ -66,9 +67,9 @@ async def ids(store: Store) -> list[str]:
         return list(await connection.scalars(select(schema.journal.c.id).order_by(schema.journal.c.number)))
 
 
-async def arrived(store: Store, *names: str, within_s: float = 20.0) -> None:
+async def arrived(store: Store, *names: str) -> None:
     """Returns once the journal has just these."""
-    async with asyncio.timeout(within_s):
+    async with asyncio.timeout(LONG_S):
         while sorted(await ids(store)) != sorted(names):  # noqa: ASYNC110 - somebody else writes
             await asyncio.sleep(0.05)
 

@@ -36,7 +36,7 @@ async def test_a_registry_that_is_well(broker_url: str, postgres_server: Postgre
         report = await doctor(broker_url, url.reveal())
     assert report.wrongs() == {"journal"}, "nobody collects it in this town"
     assert report.of("database") == "well: answers, and has the tables of this version"
-    assert report.of("clock").startswith("well: 0.")
+    assert report.of("clock").startswith("well: ")
     assert report.of("queue of registry") == "well: 1 consumers, 0 messages wait"
     assert "its queue can be made" in report.of("rights on the broker")
 

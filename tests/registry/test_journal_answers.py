@@ -23,6 +23,7 @@ from bouquet_registry.journal.people import Given, identity_of, keys_of, pseudon
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.store import Store
 from tests.gateway import journals
+from tests.mesh.buses import LONG_S
 from tests.registry import office
 from tests.registry.accesses import KEY, NOON, PERSON, access, count, write
 from tests.registry.town import text_of, town
@@ -79,7 +80,7 @@ async def test_a_call_at_the_gateway_is_found_by_whom_it_was_about(store: Store,
         gate = await place.gate(outbox, **journals.settings(tmp_path))
         token = await place.issued(name="VILLE DE BREST")
         assert (await gate.call(text_of(token))).status == 200
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LONG_S):
             while not await count(store):  # noqa: ASYNC110 - the courier takes its time
                 await asyncio.sleep(0.05)
     given = {"nom": "Durant", "prenom": "Paul", "naissance": "1990-01-02", "sexe": "M", "pays": "99351"}

@@ -23,8 +23,6 @@ from tests.whole.processes import Process, running
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 
-SETTLES_S = 2.0
-"""A quorum queue is on disk by then."""
 WITHIN_S = 240.0
 
 
@@ -113,7 +111,6 @@ async def scene(bus_url: str, database: Secret, total: int) -> AsyncIterator[Sce
         outbox = await stack.enter_async_context(open_outbox(bus_url, "gateway"))
         made = Scene(Sender(total), Reader(store), stack, environ)
         await made.start_worker()  # it declares the queue
-        await asyncio.sleep(SETTLES_S)
         sending = asyncio.create_task(made.sender.send_all(outbox))
         stack.callback(sending.cancel)
         yield made
@@ -123,6 +120,7 @@ async def scene(bus_url: str, database: Secret, total: int) -> AsyncIterator[Sce
 async def test_a_broker_and_a_database_that_are_killed(rabbit: RabbitNode, postgres_server: PostgresServer) -> None:
     total = 100_000
     async with scene(rabbit.vhost(), Secret(postgres_server.database()), total) as made:
+        await asyncio.to_thread(rabbit.settle)
         await made.sender.has_sent(20_000)
         await asyncio.to_thread(rabbit.restart)
         await made.reader.has_written(40_000)

@@ -62,11 +62,11 @@ async def test_each_threshold_is_told_once_and_in_time(store: Store, clock: Cloc
     made = await issued(store, clock)
     until(made, clock, 100)
     told: dict[int, int] = {}
-    for _ in range(6 * 110):  # every four hours, until after the end
+    for _ in range(2 * 110):  # every twelve hours, until after the end
         await give_notices(store, box, clock)
         for notice in box.given[len(told) :]:
             told[notice.days] = notice.days_left
-        clock.go(hours=4)
+        clock.go(hours=12)
     assert box.days == list(THRESHOLDS)
     assert told == {days: days for days in THRESHOLDS}
     async with store.reading() as connection:

@@ -29,7 +29,7 @@ class PostgresServer(Daemon):
     def __init__(self) -> None:
         # Not under pytest's own folder, where the other user may not go.
         folder = Path(tempfile.mkdtemp(prefix="bouquet-postgres-"))
-        super().__init__(folder, free_port(), ready_within_s=30)
+        super().__init__(folder, free_port(), ready_within_s=90)
         self._data = folder / "data"
         self._numbers = itertools.count(1)
         if os.getuid() == 0:
@@ -79,7 +79,7 @@ class PostgresServer(Daemon):
         return connection.recv(1) == b"R"
 
     def _wait_until_gone(self) -> None:
-        give_up_at = time.monotonic() + 10
+        give_up_at = time.monotonic() + 60
         while self._answers() and time.monotonic() < give_up_at:
             time.sleep(0.05)
 

@@ -24,7 +24,7 @@ class PrometheusServer(Daemon):
     def __init__(
         self, folder: Path, jobs: Mapping[str, Sequence[str]], rules: Sequence[Path] = (), every_ms: int = 1000
     ) -> None:
-        super().__init__(folder, free_port(), ready_within_s=30)
+        super().__init__(folder, free_port(), ready_within_s=90)
         self.url = f"http://127.0.0.1:{self.port}"
         self._settings = folder / "prometheus.yml"
         scrapes = [_scrape(job, urls) for job, urls in jobs.items()]

@@ -14,7 +14,7 @@ class RedisServer(Daemon):
     """`url` is where it answers, from start() to stop()."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, free_port(), ready_within_s=20)
+        super().__init__(folder, free_port(), ready_within_s=90)
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
     def command(self) -> list[str]:

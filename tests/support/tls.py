@@ -78,7 +78,7 @@ class TlsRedis(Daemon):
     """A redis that answers nobody in plain."""
 
     def __init__(self, folder: Path, own: Papers) -> None:
-        super().__init__(folder, free_port(), ready_within_s=20)
+        super().__init__(folder, free_port(), ready_within_s=90)
         self._own = own
 
     def command(self) -> list[str]:

@@ -32,7 +32,7 @@ class TraceView(Daemon):
     """`url` takes OTLP over HTTP, and is the page to look at."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, free_port(), ready_within_s=20)
+        super().__init__(folder, free_port(), ready_within_s=90)
         self.url = f"http://127.0.0.1:{self.port}"
 
     def command(self) -> list[str]:

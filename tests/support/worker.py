@@ -8,6 +8,8 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from tests.mesh.buses import LONG_S
+
 
 class WorkerProcess:
     """`worker_process.py`, and what it says."""
@@ -25,12 +27,12 @@ class WorkerProcess:
         self._process.stdin.write(f"{line}\n".encode())
 
     async def says(self, line: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LONG_S):
             assert await self._line() == line
 
     async def last_words(self) -> list[str]:
         """All that it still says, once it has ended by itself."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LONG_S):
             return [line async for line in self._lines()]
 
     async def _lines(self) -> AsyncIterator[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time as epoch
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import date, datetime, time
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiohttp import ClientSession, web
 
@@ -28,9 +29,19 @@ from bouquet_worker.simulate import CLOCK, RECEIVED, Received, Simulator
 from bouquet_worker.worker import Worker
 from tests.whole.door import TOKEN_KEY, Door, door
 
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
 HOST = "127.0.0.1"
 TODAY = date(2026, 4, 15)
 PROVIDERS: dict[str, tuple[Worker, Simulator]] = {"cnaf": (cnaf, cnaf_simulator), "msa": (msa, msa_simulator)}
+
+PATIENT: dict[str, Any] = {"deadline_s": 30.0, "hedge_after_s": 25.0, "double_file_grace_s": 25.0}
+"""A gateway that no busy machine makes impatient: what is late in a test is silent, and not slow."""
+
+
+def giving_up(*providers: str, after_s: float = 0.3) -> dict[str, str]:
+    """Workers that soon give their fund up. For funds that are silent: on a busy machine an answer may take longer."""
+    return {f"{worker_prefix(provider)}HUB_TIMEOUT_S": str(after_s) for provider in providers}
 
 
 class Clock:
@@ -43,8 +54,27 @@ class Clock:
         return self.now
 
 
-QUICK = {"BOUQUET_CNAF_HUB_TIMEOUT_S": "0.8", "BOUQUET_MSA_HUB_TIMEOUT_S": "0.8"}
-"""Workers that soon give a silent fund up."""
+class Gate:
+    """Keeps the funds from answering while it is shut; open, they take their time."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.open.set()
+        self.takes_s = 0.0
+
+    @property
+    def middleware(self) -> Any:
+        @web.middleware
+        async def wait(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if not request.path.endswith("/token"):
+                await self.open.wait()
+                await asyncio.sleep(self.takes_s)
+            return await handler(request)
+
+        return wait
+
+    def shut(self) -> None:
+        self.open.clear()
 
 
 class Mesh(Door):
@@ -58,8 +88,10 @@ class Mesh(Door):
         simulators: Mapping[str, web.Application],
         workers_bus: Bus,
         clock: Clock,
+        gate: Gate,
     ) -> None:
         super().__init__(session, url)
+        self.gate = gate
         self.gateway = gateway
         self.simulators = simulators
         self.workers_bus = workers_bus
@@ -96,24 +128,30 @@ async def mesh(
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(open_bus(bus_url, "gateway"))
         theirs = bus if bus_url == "memory:" else await stack.enter_async_context(open_bus(bus_url, "workers"))
-        simulators: dict[str, web.Application] = {}
+        gate, simulators = Gate(), dict[str, web.Application]()
         for provider in workers:
-            app = await stack.enter_async_context(_working(provider, theirs, today, environ or {}))
-            simulators[provider] = app
-        own: dict[str, Any] = {"tokens_from": "claims", "calls_per_second": 10_000, "providers": tuple(PROVIDERS)}
+            working = _working(provider, theirs, today, environ or {}, gate)
+            simulators[provider] = await stack.enter_async_context(working)
+        own = PATIENT | {"tokens_from": "claims", "calls_per_second": 10_000, "providers": tuple(PROVIDERS)}
         chosen = GatewaySettings(token_key=TOKEN_KEY, **own | settings)
         clock = Clock(datetime.combine(today, time(12), PARIS))
         gateway = await stack.enter_async_context(opened(chosen, bus, outbox, clock=clock, epoch_s=epoch_s))
         port = await stack.enter_async_context(serving(make_app(gateway), HOST, 0))
         client = await stack.enter_async_context(door(f"http://{HOST}:{port}"))
-        yield Mesh(client.session, client.url, gateway, simulators, theirs, clock)
+        # The first to go, so that nothing that ends waits for a gate that nobody opens.
+        stack.callback(gate.open.set)
+        yield Mesh(client.session, client.url, gateway, simulators, theirs, clock, gate)
 
 
 @asynccontextmanager
-async def _working(provider: str, bus: Bus, today: date, environ: Mapping[str, str]) -> AsyncIterator[web.Application]:
+async def _working(
+    provider: str, bus: Bus, today: date, environ: Mapping[str, str], gate: Gate
+) -> AsyncIterator[web.Application]:
     """A worker and the simulator that it asks."""
     worker, simulator = PROVIDERS[provider]
     app, clock = simulator.app(), worker.clock
+    if provider != "france_connect":  # no fund
+        app.middlewares.append(gate.middleware)
     app[CLOCK] = worker.clock = lambda: today
     prefix = worker_prefix(provider)
     own = {name: value for name, value in environ.items() if name.startswith(prefix)}

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,16 +17,12 @@ from aiohttp import web
 from bouquet_mesh.listen import listening
 from bouquet_proto.names import EMBEDDED
 from bouquet_worker.simulate import RECEIVED, Received
-from tests.mesh.buses import until
+from tests.mesh.buses import LONG_S, until
 from tests.whole.door import TOKEN_KEY, Door, door
-from tests.whole.mesh import HOST, PROVIDERS
+from tests.whole.mesh import HOST, PROVIDERS, Gate
 
 BIN = Path(sys.executable).parent
-STARTS_WITHIN_S = 20.0
-STOPS_WITHIN_S = 20.0
-
 Line: TypeAlias = dict[str, Any]
-Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Process:
@@ -50,16 +46,11 @@ class Process:
     def said(self, message: str) -> list[Line]:
         return [line for line in self.lines if line["message"] == message]
 
-    async def says(self, message: str, *, times: int = 1, within_s: float = STARTS_WITHIN_S) -> Line:
+    async def says(self, message: str, *, times: int = 1, within_s: float = LONG_S) -> Line:
         """The last line with this message, once there are so many."""
         await until(lambda: len(self.said(message)) >= times or not self.is_running, within_s=within_s)
         assert len(self.said(message)) >= times, f"{self.name} ended:\n{self.text}"
         return self.said(message)[-1]
-
-    def on_processor_s(self) -> tuple[float, float]:
-        """How long it has had a processor, and how long it has waited for one that others had."""
-        ran, waited, _ = Path(f"/proc/{self._process.pid}/schedstat").read_text().split()
-        return int(ran) / 1e9, int(waited) / 1e9
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
@@ -76,7 +67,7 @@ class Process:
             self._process.terminate()
         return await self.ended()
 
-    async def ended(self, *, within_s: float = STOPS_WITHIN_S) -> int:
+    async def ended(self, *, within_s: float = LONG_S) -> int:
         """Its exit status, once nobody can write any more what it says."""
         async with asyncio.timeout(within_s):
             status = await self._process.wait()
@@ -106,29 +97,6 @@ async def running(environ: Mapping[str, str], *command: str) -> AsyncIterator[Pr
         yield process
     finally:
         await process.kill()
-
-
-class Gate:
-    """Keeps the funds from answering while it is shut; open, they take their time."""
-
-    def __init__(self) -> None:
-        self.open = asyncio.Event()
-        self.open.set()
-        self.takes_s = 0.0
-
-    @property
-    def middleware(self) -> Any:
-        @web.middleware
-        async def wait(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if not request.path.endswith("/token"):
-                await self.open.wait()
-                await asyncio.sleep(self.takes_s)
-            return await handler(request)
-
-        return wait
-
-    def shut(self) -> None:
-        self.open.clear()
 
 
 class Fleet:

@@ -19,14 +19,13 @@ from typing import Any
 
 import pytest
 
-from tests.mesh.buses import until
+from tests.mesh.buses import LONG_S, until
 from tests.support.daemon import free_port
 from tests.whole.door import QF, Door, door
 from tests.whole.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE
 from tests.whole.processes import Line, Process
 
 DEMO = Path(__file__).parents[2] / "deploy" / "demo" / "demo.py"
-READY_WITHIN_S = 60.0
 THEIR_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 MARK = "MESH_TEST_MARK"
 
@@ -91,7 +90,7 @@ async def started(*arguments: str, port: int | None = None) -> AsyncIterator[tup
 async def demo(*arguments: str) -> AsyncIterator[tuple[Demo, Door]]:
     async with started(*arguments) as (process, mark):
         printed = re.compile(r"^READY .*^curl .*\n", re.MULTILINE | re.DOTALL)
-        await until(lambda: bool(printed.search(process.text)) or not process.is_running, within_s=READY_WITHIN_S)
+        await until(lambda: bool(printed.search(process.text)) or not process.is_running, within_s=LONG_S)
         assert process.is_running, process.text
         running = Demo(process, mark)
         async with door(running.url) as client:
@@ -115,9 +114,9 @@ async def ends_cleanly(running: Demo, *, interruptions: int) -> None:
     assert "Traceback" not in running.process.text
 
 
-async def calls_are_kept(client: Door, *, within_s: float = 20.0) -> None:
+async def calls_are_kept(client: Door) -> None:
     """Returns once somebody else has the records of the journal."""
-    async with asyncio.timeout(within_s):
+    async with asyncio.timeout(LONG_S):
         while True:
             metrics = await client.get("/metrics")
             if re.search(rb"^bouquet_gateway_journal_sent_total [1-9]", metrics.body, re.MULTILINE):
@@ -155,7 +154,7 @@ async def test_a_demo_whose_port_is_taken_says_so_and_leaves_nothing_behind() ->
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         async with started(port=taken.getsockname()[1]) as (process, mark):
-            assert await process.ended(within_s=READY_WITHIN_S) == 1
+            assert await process.ended(within_s=LONG_S) == 1
             assert "bouquet-gateway serve ended with status" in process.text
             assert "cannot be listened on: Address already in use" in process.text
             assert "Traceback" not in process.text

