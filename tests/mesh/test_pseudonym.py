@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -125,8 +125,8 @@ def test_the_same_question_to_a_provider_is_about_the_same_person(
     provider: str, both: tuple[Identite, Identite]
 ) -> None:
     one, other = both
-    assume(QUESTIONS[provider](one) == QUESTIONS[provider](other))
-    assert named(one) == named(other)
+    is_same_question = QUESTIONS[provider](one) == QUESTIONS[provider](other)
+    assert not is_same_question or named(one) == named(other)
 
 
 SPELLINGS = {
