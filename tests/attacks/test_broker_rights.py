@@ -23,11 +23,11 @@ from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.outbox.api import NotSent, Outbox
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_proto.names import JOURNAL_QUEUE, REPLY_EXCHANGE, queue_of
-from tests.attacks.broker import Guarded, guard, write_definitions
-from tests.mesh.buses import FOUND, LONG_S, find, lookup, serving, until
+from tests.support.broker_users import Guarded, guard, write_definitions
+from tests.support.buses import FOUND, LONG_S, find, lookup, serving, until
+from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE
+from tests.support.processes import fleet
 from tests.support.rabbitmq import RabbitNode
-from tests.whole.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE
-from tests.whole.processes import fleet
 
 ACME, CNAF, REGISTRY = queue_of("acme"), queue_of("cnaf"), queue_of("registry")
 THE_REPLY_QUEUE = f"{REPLY_EXCHANGE}.5f1c"

@@ -19,10 +19,10 @@ from joserfc.jwk import ECKey, OctKey
 
 from bouquet_gateway.access.tokens import INTERNAL_ID
 from bouquet_mesh.secret import Secret
-from tests.mesh.buses import LONG_S
-from tests.whole.door import QF, SCOPES, TOKEN_KEY, token
-from tests.whole.mesh import Mesh, mesh
-from tests.whole.people import CAF_ALLOCATAIRE
+from tests.support.buses import LONG_S
+from tests.support.door import QF, SCOPES, TOKEN_KEY, token
+from tests.support.mesh import Mesh, mesh
+from tests.support.people import CAF_ALLOCATAIRE
 
 OWN = ECKey.generate_key("P-256", {"kid": "2026-01"})
 """A key of the gateway's by its name. Its public half is no secret."""

@@ -15,7 +15,6 @@ from bouquet_proto.limits import MAX_OFFER_BYTES, MAX_OPERATIONS, MAX_REPLY_BYTE
 from bouquet_proto.messages import Failed, NotFound, Recorded, Rejected, Reply
 from bouquet_proto.offer import Authority, Operation
 from bouquet_proto.rules import Check
-from tests.attacks.broker import guard
 from tests.attacks.town import (
     DATA,
     HONEST_OFFER,
@@ -28,8 +27,9 @@ from tests.attacks.town import (
     found,
     gate,
 )
-from tests.gateway.offers import dossier, offer
-from tests.mesh.buses import until
+from tests.support.broker_users import guard
+from tests.support.buses import until
+from tests.support.offers import dossier, offer
 from tests.support.rabbitmq import RabbitNode
 
 LIST_OF_LISTS: dict[str, Any] = {

@@ -27,9 +27,9 @@ from tests.attacks.town import (
     found,
     gate,
 )
-from tests.gateway.offers import offer
-from tests.whole.mesh import mesh
-from tests.whole.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S
+from tests.support.mesh import mesh
+from tests.support.offers import offer
+from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S
 
 
 def trimmed() -> float:

@@ -9,16 +9,13 @@ from typing import Any
 import msgspec
 from msgspec import Raw, structs
 
-from bouquet_gateway.http.app import make_app
-from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.start.build import opened
 from bouquet_mesh.bus.api import Bus
 from bouquet_mesh.bus.memory import MemoryBus
-from bouquet_mesh.http.server import serving
 from bouquet_proto.messages import Describe, Found, Reply, Request, encode
 from bouquet_proto.offer import Authority, Offer
-from tests.gateway.offers import DURANT, dossier, offer
-from tests.whole.door import TOKEN_KEY, Answer, Door, door, token
+from tests.support.door import Answer, Door, token
+from tests.support.gateway import gateway_on
+from tests.support.offers import DURANT, dossier, offer
 
 SCOPES = ("acme_dossier", "acme_age")
 ACME_PATH, HONEST_PATH = "/v3/acme/dossier/identite", "/v3/honest/dossier/identite"
@@ -67,11 +64,7 @@ def altered(**changes: Any) -> Any:
 @asynccontextmanager
 async def gate(bus: Bus, **settings: Any) -> AsyncIterator[Door]:
     """The gateway's door. It has asked both for their offers once."""
-    own: dict[str, Any] = {"tokens_from": "claims", "calls_per_second": 10_000, "providers": ("honest", "acme")}
-    async with AsyncExitStack() as stack:
-        gateway = await stack.enter_async_context(opened(GatewaySettings(token_key=TOKEN_KEY, **own | settings), bus))
-        port = await stack.enter_async_context(serving(make_app(gateway), "127.0.0.1", 0))
-        client = await stack.enter_async_context(door(f"http://127.0.0.1:{port}"))
+    async with gateway_on(bus, **{"providers": ("honest", "acme")} | settings) as (_, client):
         client.token = token(*SCOPES)
         yield client
 

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from tests.chaos.invariants import Answer, Broken, Caller, Invariant, Rules, judged, told
 from tests.chaos.people import RECORDED, Citizen, citizens
-from tests.whole.mesh import HOST
+from tests.support.gateway import HOST
 
 AGAIN = 0.5
 """How often somebody asks about one of the last people that were asked about."""

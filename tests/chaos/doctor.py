@@ -28,7 +28,7 @@ from tests.chaos.invariants import (
 from tests.chaos.people import BY_NAME, PROBED_FROM, Citizen
 from tests.chaos.schedule import GATEWAYS
 from tests.chaos.town import Town
-from tests.whole.mesh import HOST
+from tests.support.gateway import HOST
 
 WELL_KINDS = ("of the CAF", "of the MSA", "of nobody", "of a crèche")
 """Who asks about one of each learns of every part of the mesh."""

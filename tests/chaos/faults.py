@@ -15,7 +15,7 @@ from bouquet_worker.simulate import Fault
 from tests.chaos.funds import LATE, WELL
 from tests.chaos.schedule import WORKERS, Strike
 from tests.chaos.town import Town
-from tests.faults.broker import Right
+from tests.support.broker import Right
 from tests.support.daemon import Daemon
 from tests.support.proxy import Relay
 

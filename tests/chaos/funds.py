@@ -20,7 +20,7 @@ from bouquet_mesh.listen import listening
 from bouquet_mesh.signals import stop_requested
 from bouquet_msa.simulator import simulator as msa
 from bouquet_worker.simulate import Fault, misbehave
-from tests.whole.mesh import HOST
+from tests.support.gateway import HOST
 
 SIMULATORS = {"cnaf": cnaf, "msa": msa, "dss": dss}
 WELL, LATE = "well", "late"

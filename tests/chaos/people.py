@@ -9,8 +9,8 @@ from urllib.parse import quote, urlencode
 
 from msgspec import Struct
 
-from tests.whole.door import QF
-from tests.whole.people import named
+from tests.support.door import QF
+from tests.support.people import named
 
 PROBED_FROM = 1_000_000_000
 """Numbers of people whom the crowd never asks about."""

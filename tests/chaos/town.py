@@ -27,17 +27,17 @@ from bouquet_proto.quotient_familial import FIELDS
 from bouquet_registry.journal.audit import verify
 from bouquet_registry.journal.schema import journal
 from bouquet_registry.store import open_store
-from tests.attacks.broker import guard
 from tests.chaos.funds import SIMULATORS
 from tests.chaos.invariants import Caller
 from tests.chaos.misdated import CLOCK_AHEAD_S
 from tests.chaos.schedule import FUNDS, GATEWAYS, WORKERS
-from tests.faults.broker import Broker
+from tests.support.broker import Broker
+from tests.support.broker_users import guard
 from tests.support.daemon import free_port
+from tests.support.door import RECIPIENT
 from tests.support.proxy import Relay
 from tests.support.rabbitmq import RabbitNode, Release
 from tests.support.redis import RedisServer
-from tests.whole.door import RECIPIENT
 
 DEADLINE_S = 4.0
 HEDGE_AFTER_S = 0.8

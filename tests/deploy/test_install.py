@@ -23,12 +23,12 @@ from tests.conftest import need
 from tests.deploy.conftest import read_env
 from tests.deploy.environment import environment, program_of
 from tests.deploy.manifests import OVERLAYS, ROOT, Pod, of_kind, pods, rendered
-from tests.kit.programs import output_of, started, until_status
 from tests.support.daemon import Daemon, free_port
+from tests.support.people import CAF_ALLOCATAIRE
 from tests.support.postgres import PostgresServer
+from tests.support.programs import output_of, started, until_status
 from tests.support.rabbitmq import RabbitNode
 from tests.support.redis import PROGRAM as REDIS
-from tests.whole.people import CAF_ALLOCATAIRE
 
 pytestmark = pytest.mark.broker
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import need
+from tests.support.people import MSA_ALLOCATAIRE, named
+from tests.support.processes import fleet
 from tests.support.traces import PROGRAM, Stored, TraceView
-from tests.whole.people import MSA_ALLOCATAIRE, named
-from tests.whole.processes import fleet
 
 QF = "/v3/dss/quotient_familial/identite"
 LOOKS, PAUSE_S = 100, 0.2

@@ -24,15 +24,15 @@ from bouquet_registry.store import open_store
 from tests.deploy.hastened import write_hastened
 from tests.deploy.manifests import ROOT
 from tests.deploy.watched import QUEUES, gateway_at, registry_at
-from tests.registry.office import ANNE, Clock, issued, of
 from tests.support.daemon import free_port
+from tests.support.door import TOKEN_KEY, Door
+from tests.support.office import ANNE, Clock, issued, of
+from tests.support.people import named
+from tests.support.processes import Fleet, Process, fleet, running
 from tests.support.prometheus import PrometheusServer
 from tests.support.proxy import Relay
 from tests.support.rabbitmq import RabbitNode
 from tests.support.tls import HOST, TlsRedis, papers
-from tests.whole.door import TOKEN_KEY, Door
-from tests.whole.people import named
-from tests.whole.processes import Fleet, Process, fleet, running
 
 RULES = sorted((ROOT / "deploy" / "prometheus" / "rules").glob("*.yaml"))
 EVERY_MS = 500

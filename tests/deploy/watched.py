@@ -15,15 +15,15 @@ from msgspec import Struct
 
 from bouquet_mesh.secret import Secret
 from bouquet_registry.store import open_store
-from tests.gateway.journals import KEY
-from tests.registry import office
+from tests.support import office
 from tests.support.daemon import free_port
+from tests.support.door import SCOPES, TOKEN_KEY, Door, token
+from tests.support.journals import KEY
+from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S, asking_for, named, persona
+from tests.support.processes import Fleet, fleet, running
 from tests.support.prometheus import PrometheusServer
 from tests.support.rabbitmq import RabbitNode
 from tests.support.redis import RedisServer
-from tests.whole.door import SCOPES, TOKEN_KEY, Door, token
-from tests.whole.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S, asking_for, named, persona
-from tests.whole.processes import Fleet, fleet, running
 
 LOADED_S = 15.0
 QUEUES = "/metrics/detailed?family=queue_coarse_metrics&family=queue_consumer_count"

@@ -9,8 +9,8 @@ import pytest
 from aio_pika.abc import AbstractChannel
 
 from bouquet_mesh.bus.amqp import AmqpBus
-from tests.faults.broker import Broker
-from tests.mesh.buses import connected
+from tests.support.broker import Broker
+from tests.support.buses import connected
 from tests.support.rabbitmq import RabbitNode
 
 

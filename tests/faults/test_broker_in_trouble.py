@@ -18,11 +18,11 @@ from bouquet_mesh.bus.amqp import open_amqp_bus
 from bouquet_mesh.observe import logs
 from bouquet_proto.messages import Failed
 from bouquet_proto.names import REPLY_EXCHANGE
-from tests.mesh.buses import FOUND, LONG_S, PROVIDER, connected, find, lookup, serving, until, until_answered
+from tests.support.buses import FOUND, LONG_S, PROVIDER, connected, find, lookup, serving, until, until_answered
+from tests.support.door import Door
+from tests.support.people import named
+from tests.support.processes import Process, fleet
 from tests.support.rabbitmq import RabbitNode
-from tests.whole.door import Door
-from tests.whole.people import named
-from tests.whole.processes import Process, fleet
 
 pytestmark = pytest.mark.broker
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.mesh.buses import until
-from tests.whole.people import named
-from tests.whole.processes import fleet
+from tests.support.buses import until
+from tests.support.people import named
+from tests.support.processes import fleet
 
 pytestmark = pytest.mark.broker
 

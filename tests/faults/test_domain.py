@@ -11,12 +11,12 @@ from aiohttp import web
 
 from bouquet_mesh.listen import listening
 from bouquet_worker.simulate import RECEIVED
-from tests.mesh.buses import LONG_S, until
+from tests.support.buses import LONG_S, until
+from tests.support.door import Door, Params
+from tests.support.mesh import giving_up, mesh
+from tests.support.people import named
+from tests.support.processes import fleet
 from tests.support.redis import RedisServer
-from tests.whole.door import Door, Params
-from tests.whole.mesh import giving_up, mesh
-from tests.whole.people import named
-from tests.whole.processes import fleet
 
 DEADLINE_S = 6.0
 """Time for what is tried while a call is under way."""

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from bouquet_mesh.bus.open import open_bus
-from tests.gateway.funds import Fund, of, town
-from tests.mesh.buses import LONG_S, until
+from tests.support.buses import LONG_S, until
+from tests.support.funds import Fund, of, town
 
 pytestmark = pytest.mark.broker
 

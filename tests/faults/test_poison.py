@@ -16,7 +16,7 @@ from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_mesh.bus.api import Handler, Serving
 from bouquet_proto.messages import MAX_REQUEST_BYTES, Failed, Reply, decode_reply
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
-from tests.mesh.buses import (
+from tests.support.buses import (
     FOUND,
     LONG_S,
     PROVIDER,

@@ -14,13 +14,13 @@ from bouquet_cnaf.simulator import simulator
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.messages import Failed
 from bouquet_proto.names import queue_of
-from tests.faults.broker import Broker
-from tests.kit.programs import status_of, until_status
-from tests.mesh.buses import FOUND, PROVIDER, Desk, connected, find, lookup, serving, until, until_answered
+from tests.support.broker import Broker
+from tests.support.buses import FOUND, PROVIDER, Desk, connected, find, lookup, serving, until, until_answered
 from tests.support.daemon import free_port
+from tests.support.processes import running
+from tests.support.programs import status_of, until_status
 from tests.support.proxy import Relay
 from tests.support.rabbitmq import RabbitNode
-from tests.whole.processes import running
 
 pytestmark = pytest.mark.broker
 

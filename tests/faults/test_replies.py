@@ -13,8 +13,8 @@ from prometheus_client import REGISTRY
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.messages import Failed, NotFound, Reply, Request, encode
 from bouquet_proto.names import REPLY_EXCHANGE
-from tests.faults.broker import Broker
-from tests.mesh.buses import (
+from tests.support.broker import Broker
+from tests.support.buses import (
     FOUND,
     PROVIDER,
     Desk,

@@ -16,14 +16,14 @@ from bouquet_mesh.outbox.api import NotSent, Outbox
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_proto.messages import Failed, Reply
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
-from tests.attacks.broker import Guarded, guard
-from tests.faults.broker import RIGHTS, Broker, Right
 from tests.faults.test_broker_in_trouble import becomes, readiness
-from tests.mesh.buses import FOUND, LONG_S, PROVIDER, connected, find, lookup, serving, until, until_answered
-from tests.mesh.outboxes import collecting
+from tests.support.broker import RIGHTS, Broker, Right
+from tests.support.broker_users import Guarded, guard
+from tests.support.buses import FOUND, LONG_S, PROVIDER, connected, find, lookup, serving, until, until_answered
+from tests.support.outboxes import collecting
+from tests.support.people import named
+from tests.support.processes import fleet
 from tests.support.rabbitmq import RabbitNode
-from tests.whole.people import named
-from tests.whole.processes import fleet
 
 pytestmark = pytest.mark.broker
 

@@ -11,9 +11,9 @@ import pytest
 from bouquet_gateway.load.bulkheads import Bulkheads
 from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_proto.messages import Describe, Failed
-from tests.mesh.buses import FOUND, LONG_S, PROVIDER, Desk, find, lookup, serving, until
-from tests.whole.mesh import mesh
-from tests.whole.people import named
+from tests.support.buses import FOUND, LONG_S, PROVIDER, Desk, find, lookup, serving, until
+from tests.support.mesh import mesh
+from tests.support.people import named
 
 BUSY = Failed("provider_busy")
 MOST = 2

@@ -10,7 +10,7 @@ from bouquet_gateway.paths import envelope_of, split
 from bouquet_proto.offer import Authority, Offer
 from bouquet_proto.quotient_familial import BOTH_FUNDS, OPERATION, PROBLEMS
 from bouquet_proto.rules import Check
-from tests.gateway.offers import ACME, V2_DOSSIER, dossier, offer
+from tests.support.offers import ACME, V2_DOSSIER, dossier, offer
 
 V3 = "/v3/acme/dossier/identite"
 

@@ -16,14 +16,14 @@ from yarl import URL
 from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.secret import Secret
 from bouquet_registry.store import Store, open_store
-from tests.attacks.broker import guard
-from tests.registry.town import Acme, Town, town
+from tests.support.broker_users import guard
 from tests.support.daemon import free_port
 from tests.support.doctor import Report, report_of
+from tests.support.door import TOKEN_KEY
+from tests.support.processes import running
 from tests.support.rabbitmq import RabbitNode
 from tests.support.redis import RedisServer
-from tests.whole.door import TOKEN_KEY
-from tests.whole.processes import running
+from tests.support.town import Acme, Town, town
 
 pytestmark = pytest.mark.broker
 

@@ -27,9 +27,9 @@ from bouquet_mesr.worker import worker as mesr
 from bouquet_proto import quotient_familial
 from bouquet_proto.offer import Authority, Offer
 from bouquet_worker.simulate import RECEIVED, Fault
-from tests.whole import mesh as meshes
-from tests.whole.door import RECIPIENT, Answer, token
-from tests.whole.mesh import Mesh
+from tests.support import mesh as meshes
+from tests.support.door import RECIPIENT, Answer, token
+from tests.support.mesh import Mesh
 
 WORKERS = meshes.PROVIDERS | {
     "france_connect": (france_connect, france_connect_simulator),

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from bouquet_gateway.lookup.maintenance import PARIS
-from tests.whole.door import QF, Answer, somebody
-from tests.whole.mesh import TODAY, Mesh, mesh
-from tests.whole.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, named
+from tests.support.door import QF, Answer, somebody
+from tests.support.mesh import TODAY, Mesh, mesh
+from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, named
 
 FRESH = {"Cache-Control": "no-cache"}
 DAY_S = 24 * 3600

@@ -13,10 +13,10 @@ import pytest
 from prometheus_client import REGISTRY
 
 from bouquet_gateway.stores.cache_memory import MemoryCache
-from tests.mesh.buses import LONG_S, until
-from tests.whole.door import QF, Answer, somebody, token
-from tests.whole.mesh import Mesh, giving_up, mesh
-from tests.whole.people import CAF_ALLOCATAIRE, named
+from tests.support.buses import LONG_S, until
+from tests.support.door import QF, Answer, somebody, token
+from tests.support.mesh import Mesh, giving_up, mesh
+from tests.support.people import CAF_ALLOCATAIRE, named
 
 CONFLICT = {
     "errors": [

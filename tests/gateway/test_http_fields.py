@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.support.door import SCOPES
+from tests.support.mesh import Mesh, mesh
 from tests.support.openapi import assert_official
-from tests.whole.door import SCOPES
-from tests.whole.mesh import Mesh, mesh
-from tests.whole.people import CAF_ALLOCATAIRE
+from tests.support.people import CAF_ALLOCATAIRE
 
 FIELD_OF = {
     "cnaf_quotient_familial": "quotient_familial",

@@ -10,9 +10,9 @@ import yaml
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tests.whole.door import QF, SCOPES, Answer
-from tests.whole.mesh import Mesh, mesh
-from tests.whole.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, named
+from tests.support.door import QF, SCOPES, Answer
+from tests.support.mesh import Mesh, mesh
+from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, named
 
 V2 = "/api/v2/composition-familiale"
 MAELYS = {"numeroAllocataire": "4471820", "codePostal": "29200"}

@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from bouquet_gateway.stores.cache_memory import MemoryCache
 from bouquet_mesh.secret import Secret
-from tests.whole.door import QF, SCOPES, TOKEN_KEY, token
-from tests.whole.mesh import mesh
-from tests.whole.people import CAF_ALLOCATAIRE, named
+from tests.support.door import QF, SCOPES, TOKEN_KEY, token
+from tests.support.mesh import mesh
+from tests.support.people import CAF_ALLOCATAIRE, named
 
 
 class Wrong(Struct, frozen=True, kw_only=True):

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.whole.door import Answer, somebody, token
-from tests.whole.mesh import Mesh, mesh
-from tests.whole.people import CAF_ALLOCATAIRE
+from tests.support.door import Answer, somebody, token
+from tests.support.mesh import Mesh, mesh
+from tests.support.people import CAF_ALLOCATAIRE
 
 NOW = 1_776_240_000.25
 

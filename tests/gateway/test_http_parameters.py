@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.whole.mesh import Mesh, mesh
-from tests.whole.people import CAF_ALLOCATAIRE
+from tests.support.mesh import Mesh, mesh
+from tests.support.people import CAF_ALLOCATAIRE
 
 DETAILS = {
     "00210": "Le paramètre recipient n'est pas un siret valide",

@@ -14,10 +14,10 @@ from bouquet_gateway.offers import discovery
 from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_msa.worker import worker as msa
 from bouquet_proto.offer import Offer
-from tests.gateway.offers import describing, dossier, offer
-from tests.mesh.buses import LONG_S
-from tests.whole.mesh import mesh
-from tests.whole.people import CAF_ALLOCATAIRE, named
+from tests.support.buses import LONG_S
+from tests.support.mesh import mesh
+from tests.support.offers import describing, dossier, offer
+from tests.support.people import CAF_ALLOCATAIRE, named
 
 STATUS = "cnaf_msa_quotient_familial"
 PING = f"/api/{STATUS}/ping"

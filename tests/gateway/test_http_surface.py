@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.whole.door import QF
-from tests.whole.mesh import Mesh, mesh
-from tests.whole.people import CAF_ALLOCATAIRE, named
+from tests.support.door import QF
+from tests.support.mesh import Mesh, mesh
+from tests.support.people import CAF_ALLOCATAIRE, named
 
 NO_ROUTE = {
     "errors": [

@@ -14,9 +14,9 @@ from joserfc.jwk import OctKey
 
 from bouquet_gateway.access.tokens import INTERNAL_ID
 from bouquet_mesh.secret import Secret
-from tests.whole.door import QF, SCOPES, TOKEN_KEY, token
-from tests.whole.mesh import Mesh, mesh
-from tests.whole.people import CAF_ALLOCATAIRE
+from tests.support.door import QF, SCOPES, TOKEN_KEY, token
+from tests.support.mesh import Mesh, mesh
+from tests.support.people import CAF_ALLOCATAIRE
 
 NOT_VALID = {
     "errors": [

@@ -11,9 +11,9 @@ import pytest
 from bouquet_cnaf.personas import Dossier, Key
 from bouquet_cnaf.simulator import FILES
 from bouquet_cnaf.worker import worker as cnaf
-from tests.gateway.offers import describing
-from tests.whole.door import RECIPIENT, token
-from tests.whole.mesh import Mesh, mesh
+from tests.support.door import RECIPIENT, token
+from tests.support.mesh import Mesh, mesh
+from tests.support.offers import describing
 
 PATH = "/api/v2/composition-familiale"
 MAELYS = {"numeroAllocataire": "4471820", "codePostal": "29200"}

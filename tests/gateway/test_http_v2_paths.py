@@ -27,10 +27,10 @@ from bouquet_men.simulator import simulator as men_simulator
 from bouquet_men.worker import worker as men
 from bouquet_mesr.simulator import simulator as mesr_simulator
 from bouquet_mesr.worker import worker as mesr
+from tests.support import mesh as meshes
+from tests.support.door import RECIPIENT, Answer, token
+from tests.support.mesh import Mesh
 from tests.support.openapi import assert_official
-from tests.whole import mesh as meshes
-from tests.whole.door import RECIPIENT, Answer, token
-from tests.whole.mesh import Mesh
 
 WORKERS = meshes.PROVIDERS | {
     "france_connect": (france_connect, france_connect_simulator),

@@ -19,13 +19,13 @@ from bouquet_mesh.pseudonym import pseudonym
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto.identity import Identite
-from tests.gateway.journals import KEY, Journaled, journaled
 from tests.gateway.test_france_connect_http import WORKERS
-from tests.mesh.buses import until
-from tests.whole import mesh as meshes
-from tests.whole.door import QF, RECIPIENT, token
-from tests.whole.mesh import mesh
-from tests.whole.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S, named
+from tests.support import mesh as meshes
+from tests.support.buses import until
+from tests.support.door import QF, RECIPIENT, token
+from tests.support.journals import KEY, Journaled, journaled
+from tests.support.mesh import mesh
+from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S, named
 
 CLOCK_S = 0.01
 """What two readings of the clock may differ by."""

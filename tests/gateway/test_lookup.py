@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
 from msgspec import Raw
 
-from bouquet_gateway.http.app import make_app
-from bouquet_gateway.settings import GatewaySettings, read_settings
-from bouquet_gateway.start.build import opened
+from bouquet_gateway.settings import read_settings
 from bouquet_mesh.bus.memory import MemoryBus
-from bouquet_mesh.http.server import serving
 from bouquet_mesh.settings import SettingsError, read_all
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import (
@@ -29,8 +26,9 @@ from bouquet_proto.messages import (
     Request,
     encode,
 )
-from tests.gateway.offers import DURANT, dossier, offer
-from tests.whole.door import RECIPIENT, TOKEN_KEY, Door, door, token
+from tests.support.door import RECIPIENT, Door, token
+from tests.support.gateway import gateway_on
+from tests.support.offers import DURANT, dossier, offer
 
 PATH = "/v3/acme/dossier/identite"
 DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}
@@ -59,12 +57,10 @@ class Acme:
 @asynccontextmanager
 async def acme(reply: Reply = GOOD) -> AsyncIterator[tuple[Acme, Door]]:
     provider, bus = Acme(reply), MemoryBus()
-    settings = GatewaySettings(token_key=TOKEN_KEY, tokens_from="claims", providers=("acme",), calls_per_second=1000)
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(bus.serve("acme", provider, concurrency=1))
-        gateway = await stack.enter_async_context(opened(settings, bus))
-        port = await stack.enter_async_context(serving(make_app(gateway), "127.0.0.1", 0))
-        client = await stack.enter_async_context(door(f"http://127.0.0.1:{port}"))
+    async with (
+        bus.serve("acme", provider, concurrency=1),
+        gateway_on(bus, providers=("acme",)) as (_, client),
+    ):
         client.token = token("acme_dossier", "acme_age")
         yield provider, client
 

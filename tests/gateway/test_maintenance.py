@@ -9,7 +9,7 @@ import pytest
 from bouquet_gateway.errors.problems import Problem, render, retry_after
 from bouquet_gateway.lookup.maintenance import OpenWindow, open_window, parse_windows, refuse_in_window
 from bouquet_mesh.settings import SettingsError
-from tests.gateway.offers import ACME
+from tests.support.offers import ACME
 
 PARIS = ZoneInfo("Europe/Paris")
 

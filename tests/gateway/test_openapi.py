@@ -13,7 +13,7 @@ from bouquet_proto import quotient_familial
 from bouquet_proto.failures import FAILURES, PROVIDER
 from bouquet_proto.offer import Authority, Offer
 from bouquet_proto.rules import RULES, Check
-from tests.gateway.offers import dossier, offer
+from tests.support.offers import dossier, offer
 
 FUNDS = [
     Offer(

@@ -15,7 +15,7 @@ from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Found
 from bouquet_proto.offer import Operation, People
 from bouquet_worker.testing import Case, Conformance
-from tests.gateway.offers import dossier
+from tests.support.offers import dossier
 
 PROVIDERS = ("cnaf", "cnous", "dss", "france_travail", "men", "mesr", "msa")
 

@@ -10,7 +10,7 @@ from bouquet_gateway.paths import Envelope
 from bouquet_proto import quotient_familial
 from bouquet_proto.failures import FAILURES, PARAMETERS, PLATFORM, PROVIDER, RENDERINGS, Kind
 from bouquet_proto.messages import Failed, NotFound, Rejected
-from tests.gateway.offers import ACME, UNKNOWN_PERSON
+from tests.support.offers import ACME, UNKNOWN_PERSON
 
 OWN = {"unknown_person": UNKNOWN_PERSON}
 

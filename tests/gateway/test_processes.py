@@ -16,15 +16,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_proto import access_record
-from tests.gateway.journals import KEY, settings, spooled
-from tests.mesh.buses import until
-from tests.mesh.outboxes import collecting
+from tests.support.buses import until
 from tests.support.daemon import free_port
+from tests.support.door import TOKEN_KEY, Answer, Door, somebody
+from tests.support.gateway import HOST
+from tests.support.journals import KEY, settings, spooled
+from tests.support.outboxes import collecting
+from tests.support.people import named
+from tests.support.processes import Fleet, Process, fleet, running
 from tests.support.proxy import Relay
-from tests.whole.door import TOKEN_KEY, Answer, Door, somebody
-from tests.whole.mesh import HOST
-from tests.whole.people import named
-from tests.whole.processes import Fleet, Process, fleet, running
 
 pytestmark = pytest.mark.broker
 

@@ -12,7 +12,7 @@ from bouquet_gateway.lookup.regime_plan import HedgeTiming, Resolution, resolve
 from bouquet_proto.messages import Failed, Lookup, NotFound, Rejected, Reply
 from bouquet_proto.quotient_familial import BOTH_FUNDS, CNAF, MSA, NO_FILE, REGIMES, UNIDENTIFIED
 from tests.gateway.test_regime import NOW, WHO, file_of
-from tests.mesh.buses import LONG_S, until
+from tests.support.buses import LONG_S, until
 
 FOUND = {"cnaf": file_of("CNAF"), "msa": file_of("MSA")}
 ABSENT = NotFound(NO_FILE)

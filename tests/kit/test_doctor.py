@@ -14,12 +14,12 @@ from bouquet_mesh.listen import listening
 from bouquet_msa.simulator import simulator
 from bouquet_msa.worker import worker
 from bouquet_worker.simulate import RECEIVED
-from tests.attacks.broker import guard
+from tests.support.broker_users import guard
 from tests.support.daemon import free_port
 from tests.support.doctor import Report, report_of
+from tests.support.door import TOKEN_KEY
 from tests.support.rabbitmq import RabbitNode
 from tests.support.tls import papers, tls_site
-from tests.whole.door import TOKEN_KEY
 
 pytestmark = pytest.mark.broker
 

@@ -18,9 +18,9 @@ from bouquet_proto.messages import Found
 from bouquet_worker.__main__ import main
 from bouquet_worker.testing import cases_in
 from bouquet_worker.testing.workbench import TODAY, Front, Held, lookup_of, simulating
-from tests.kit.programs import ended, output_of, started, status_of, until_status
-from tests.mesh.buses import LONG_S
+from tests.support.buses import LONG_S
 from tests.support.daemon import free_port
+from tests.support.programs import ended, output_of, started, status_of, until_status
 
 CASES = cases_in(Path(__file__).parents[2] / "services" / "providers" / "cnaf" / "cases")
 COUPLE = next(case for case in CASES if case.name == "composition_of_a_couple")

@@ -15,8 +15,8 @@ import yaml
 
 from bouquet_worker.__main__ import main
 from bouquet_worker.scaffold import objection_to, renamed, write
-from tests.kit.programs import environ_with, output_of, started, until_status
 from tests.support.daemon import free_port
+from tests.support.programs import environ_with, output_of, started, until_status
 
 TOKEN_KEY = "no-secret-at-all-but-thirty-two-bytes"
 ROUTE = "/v3/acme/dossier/identifiant"

@@ -16,8 +16,8 @@ from bouquet_proto.access_record import Access
 from bouquet_proto.identity import Identite
 from bouquet_registry.journal import book, schema
 from bouquet_registry.store import Store
-from tests.mesh.buses import LONG_S
-from tests.registry.office import SIRET
+from tests.support.buses import LONG_S
+from tests.support.office import SIRET
 
 NOON = datetime(2026, 4, 15, 12, tzinfo=UTC)
 KEY = Secret("a key of pseudonyms")

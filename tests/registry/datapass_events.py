@@ -7,7 +7,7 @@ from typing import Any
 
 from bouquet_mesh.secret import Secret
 from bouquet_registry.signatures import HEADER, signature_of
-from tests.registry.office import SIRET
+from tests.support.office import SIRET
 
 SECRET = Secret("the secret that DataPass shares with us")
 V1 = "/api/datapass/api_particulier/webhook"

@@ -8,8 +8,8 @@ from bouquet_registry import acts, desk
 from bouquet_registry.acts import Act, Author
 from bouquet_registry.desk import Invalid
 from bouquet_registry.store import Store
-from tests.registry.office import ANNE, SIRET, Clock
 from tests.registry.test_cli import Run, environ, run
+from tests.support.office import ANNE, SIRET, Clock
 
 __all__ = ["environ", "run"]
 

@@ -9,9 +9,9 @@ from bouquet_registry import census
 from bouquet_registry.journal.usage import Usage
 from bouquet_registry.metrics import HABILITATION_INFO
 from bouquet_registry.store import Store
-from tests.registry import office
 from tests.registry.accesses import access
-from tests.registry.office import Clock
+from tests.support import office
+from tests.support.office import Clock
 
 
 def metric(metric_name: str, **labels: str) -> float | None:

@@ -11,7 +11,7 @@ from bouquet_proto.registry_messages import News
 from bouquet_registry import changes, desk
 from bouquet_registry.changes import MAX_TOLD
 from bouquet_registry.store import Store
-from tests.registry.office import ANNE, SCOPES, SIRET, Clock, change, issued, revoke
+from tests.support.office import ANNE, SCOPES, SIRET, Clock, change, issued, revoke
 
 
 async def news(store: Store, since: News | None = None) -> News:

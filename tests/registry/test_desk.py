@@ -12,7 +12,7 @@ from bouquet_registry import desk
 from bouquet_registry.desk import Conflict, Invalid, Refused, Unknown
 from bouquet_registry.habilitations import Contact, Delegation, Token, end_of_life
 from bouquet_registry.store import Store
-from tests.registry.office import ANNE, SIRET, Clock, change, habilitation, issued, of, revoke, token
+from tests.support.office import ANNE, SIRET, Clock, change, habilitation, issued, of, revoke, token
 
 
 async def test_a_habilitation_is_found_as_it_was_written(store: Store, clock: Clock) -> None:

@@ -8,13 +8,13 @@ import pytest
 
 from bouquet_mesh.secret import Secret
 from bouquet_registry.store import open_store, upgrade
-from tests.attacks.broker import guard
-from tests.registry.town import town
+from tests.support.broker_users import guard
 from tests.support.daemon import free_port
 from tests.support.doctor import Report, report_of
+from tests.support.door import TOKEN_KEY
 from tests.support.postgres import PostgresServer
 from tests.support.rabbitmq import RabbitNode
-from tests.whole.door import TOKEN_KEY
+from tests.support.town import town
 
 pytestmark = pytest.mark.broker
 

@@ -11,7 +11,7 @@ from bouquet_registry import schema
 from bouquet_registry.census import count
 from bouquet_registry.habilitations import Token
 from bouquet_registry.store import Store
-from tests.registry.office import Clock, change, issued, revoke
+from tests.support.office import Clock, change, issued, revoke
 
 
 async def used(store: Store, token: Token, clock: Clock) -> None:

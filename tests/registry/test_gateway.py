@@ -24,10 +24,10 @@ from bouquet_mesh.tasks import alongside
 from bouquet_proto.deadline import Deadline
 from bouquet_registry import desk
 from bouquet_registry.store import Store, open_store
-from tests.mesh.buses import LONG_S, until
-from tests.registry.office import ANNE, change, revoke, token
-from tests.registry.town import PATH, SCOPES, Gate, Overheard, Town, text_of, town
-from tests.whole.door import QF, TOKEN_KEY
+from tests.support.buses import LONG_S, until
+from tests.support.door import QF, TOKEN_KEY
+from tests.support.office import ANNE, change, revoke, token
+from tests.support.town import PATH, SCOPES, Gate, Overheard, Town, text_of, town
 
 WITHIN_S = 5.0
 """What is promised of a revocation (docs/adr/0008)."""

@@ -22,12 +22,11 @@ from bouquet_registry.journal.former_pseudonym import former_pseudonym
 from bouquet_registry.journal.people import Given, identity_of, keys_of, pseudonyms
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.store import Store
-from tests.gateway import journals
-from tests.mesh.buses import LONG_S
-from tests.registry import office
 from tests.registry.accesses import KEY, NOON, PERSON, access, count, write
-from tests.registry.town import text_of, town
-from tests.whole.door import RECIPIENT
+from tests.support import journals, office
+from tests.support.buses import LONG_S
+from tests.support.door import RECIPIENT
+from tests.support.town import text_of, town
 
 OLD_KEY = Secret("the key of last year")
 ASKED: Given = {

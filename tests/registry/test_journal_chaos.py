@@ -18,8 +18,8 @@ from bouquet_registry.journal.audit import Broken, ends, verify
 from bouquet_registry.store import Store, open_store, upgrade
 from tests.registry.accesses import access, ids, tamper
 from tests.support.postgres import PostgresServer
+from tests.support.processes import Process, running
 from tests.support.rabbitmq import RabbitNode
-from tests.whole.processes import Process, running
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 

@@ -19,8 +19,9 @@ from bouquet_mesh.secret import Secret
 from bouquet_proto.access_record import Access
 from bouquet_registry.__main__ import main
 from bouquet_registry.store import open_store
-from tests.registry import accesses, office
+from tests.registry import accesses
 from tests.registry.accesses import KEY, access
+from tests.support import office
 
 PERSON = {"nom": "Kervallan", "prenom": "Ève Marie", "naissance": "1990-03-07", "sexe": "F", "commune": "29019"}
 OPTIONS = [word for name, value in PERSON.items() for word in (f"--{name}", value)]

@@ -27,8 +27,8 @@ from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.signatures import HEADER, is_signed
 from bouquet_registry.store import Store
 from bouquet_registry.worker import registry
-from tests.registry.office import ANNE, Clock, change, issued, revoke
 from tests.support.daemon import free_port
+from tests.support.office import ANNE, Clock, change, issued, revoke
 
 
 class Box(Channel):

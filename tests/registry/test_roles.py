@@ -19,8 +19,8 @@ from bouquet_registry.roles import Roles
 from bouquet_registry.store import Store, open_store, upgrade
 from bouquet_registry.uses import Uses
 from tests.registry.accesses import access, tamper, write
-from tests.registry.office import Clock, change, issued
 from tests.registry.test_notices import Box
+from tests.support.office import Clock, change, issued
 from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.broker

@@ -15,11 +15,11 @@ from bouquet_proto import access_record
 from bouquet_registry.store import open_store
 from tests.registry.accesses import access, arrived, ids
 from tests.registry.datapass_events import SECRET, V1, signed, v1
-from tests.registry.office import issued, token
-from tests.registry.town import text_of
 from tests.support.daemon import free_port
-from tests.whole.door import TOKEN_KEY
-from tests.whole.processes import running
+from tests.support.door import TOKEN_KEY
+from tests.support.office import issued, token
+from tests.support.processes import running
+from tests.support.town import text_of
 
 
 @pytest.fixture

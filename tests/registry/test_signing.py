@@ -16,7 +16,7 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_registry import desk
 from bouquet_registry.habilitations import Habilitation, Token, end_of_life
 from bouquet_registry.signing import Signer, new_key, verification_keys
-from tests.registry.office import SIRET
+from tests.support.office import SIRET
 
 NOW = desk.utc_now()
 OWN = Habilitation(id="h", siret=SIRET, scopes=("a", "b"), created_at=NOW, updated_at=NOW)

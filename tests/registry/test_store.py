@@ -21,7 +21,7 @@ from bouquet_registry.desk import utc_now
 from bouquet_registry.journal.audit import ends, prune, verify
 from bouquet_registry.store import Store, open_store, upgrade
 from tests.registry.accesses import access, tamper, write
-from tests.registry.office import habilitation
+from tests.support.office import habilitation
 
 
 def differences(connection: Connection) -> list[object]:

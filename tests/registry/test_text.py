@@ -9,7 +9,7 @@ from bouquet_registry.cli import text_of
 from bouquet_registry.habilitations import Contact
 from bouquet_registry.store import Store
 from bouquet_registry.text import one_line
-from tests.registry.office import ANNE, SIRET
+from tests.support.office import ANNE, SIRET
 
 TEXTS = {
     "an escape code": ("Cantine\x1b[2J", "Cantine [2J"),

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from bouquet_registry import uses
 from bouquet_registry.store import Store
 from bouquet_registry.uses import Uses
-from tests.registry.office import Clock, issued, token
+from tests.support.office import Clock, issued, token
 
 
 async def test_many_tokens_are_one_statement(store: Store, clock: Clock) -> None:

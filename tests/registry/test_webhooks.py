@@ -18,8 +18,8 @@ from bouquet_registry.store import Store
 from bouquet_registry.webhooks import Webhooks
 from bouquet_worker.testing.overheard import line_of, words_of
 from tests.registry.datapass_events import SECRET, V1, V2, signed, v1, v2
-from tests.registry.office import ANNE, SIRET, Clock, token
 from tests.support.daemon import free_port
+from tests.support.office import ANNE, SIRET, Clock, token
 
 HOUR = 3600
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -15,15 +14,12 @@ import aiohttp
 from bouquet_casebook.cases import Case, read_folder
 from bouquet_casebook.serve import PREFIX, sandbox
 from bouquet_gateway.access.tokens import issue
-from bouquet_gateway.http.app import make_app
-from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.start import embedded
-from bouquet_gateway.start.build import opened
 from bouquet_mesh.bus.open import open_bus
-from bouquet_mesh.http.server import serving
 from bouquet_mesh.secret import Secret
 from bouquet_proto.offer import Operation
 from bouquet_worker.worker import paris_today
+from tests.support.gateway import gateway_on
 
 OURS = Path(__file__).parents[2] / "deploy" / "sandbox" / "cases"
 KEY = Secret("k" * 32)
@@ -136,25 +132,14 @@ def query_of(params: Mapping[str, Any]) -> str:
 async def sandbox_at(cases: Path, *, believes_cases: bool = True) -> AsyncIterator[Door]:
     """Nothing is throttled: a folder is asked in one breath."""
     providers = tuple(offer.provider for offer in sandbox.offers())
-    settings = GatewaySettings(
-        token_key=KEY,
-        tokens_from="claims",
-        providers=providers,
-        sandbox=believes_cases,
-        calls_per_second=100_000,
-    )
     async with (
         open_bus("memory:", "sandbox") as bus,
         sandbox.running(bus, {f"{PREFIX}CASES": str(cases)}),
-        opened(settings, bus) as gateway,
-        serving(make_app(gateway), "127.0.0.1", 0) as port,
-        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client,
+        gateway_on(bus, token_key=KEY, providers=providers, sandbox=believes_cases) as (_, client),
+        aiohttp.ClientSession(client.url) as session,
     ):
-        door = Door(client, f"http://127.0.0.1:{port}")
-        async with asyncio.timeout(30.0):
-            # Until every provider has sent its offer.
-            while (await door.get("/nowhere")).status != 404:  # noqa: ASYNC110 - it has no event here
-                await asyncio.sleep(0.01)
+        await client.all_offers_heard()
+        door = Door(session, client.url)
         yield door
         if cases == OURS:
             assert await outside(door) == set()

@@ -1,1 +1,1 @@
-"""Servers that the tests start for themselves: a RabbitMQ node, a redis."""
+"""What tests of several folders share: servers that they start for themselves, and the mesh, in parts or whole."""

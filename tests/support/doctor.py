@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from tests.whole.processes import running
+from tests.support.processes import running
 
 
 class Report(Struct, frozen=True):

@@ -19,11 +19,11 @@ from typing import Any
 
 import pytest
 
-from tests.mesh.buses import LONG_S, until
+from tests.support.buses import LONG_S, until
 from tests.support.daemon import free_port
-from tests.whole.door import QF, Door, door
-from tests.whole.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE
-from tests.whole.processes import Line, Process
+from tests.support.door import QF, Door, door
+from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE
+from tests.support.processes import Line, Process
 
 DEMO = Path(__file__).parents[2] / "deploy" / "demo" / "demo.py"
 THEIR_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -16,11 +16,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bouquet_mesh.observe import metrics
 from bouquet_worker.simulate import Simulator
-from tests.mesh.buses import until
+from tests.support.buses import until
 from tests.support.daemon import free_port
-from tests.whole.door import TOKEN_KEY
-from tests.whole.mesh import PROVIDERS
-from tests.whole.processes import Process, running
+from tests.support.door import TOKEN_KEY
+from tests.support.mesh import PROVIDERS
+from tests.support.processes import Process, running
 
 LONG_S = 60.0
 SIMULATORS = re.compile(r"^simulators on (http://\S+)$", re.MULTILINE)

@@ -28,13 +28,13 @@ from bouquet_mesh.listen import listening
 from bouquet_mesh.secret import Secret
 from bouquet_proto.access_record import Access
 from bouquet_worker.testing.overheard import line_of
-from tests.gateway.journals import journaled
+from tests.support.door import QF, RECIPIENT, TOKEN_KEY, Answer, Door, token
+from tests.support.journals import journaled
+from tests.support.mesh import giving_up, mesh
+from tests.support.people import CAF_ALLOCATAIRE, asking_for, named
+from tests.support.processes import Process, fleet
 from tests.support.redis import RedisServer
 from tests.support.spans import recorded, text_of
-from tests.whole.door import QF, RECIPIENT, TOKEN_KEY, Answer, Door, token
-from tests.whole.mesh import giving_up, mesh
-from tests.whole.people import CAF_ALLOCATAIRE, asking_for, named
-from tests.whole.processes import Process, fleet
 
 V2 = "/api/v2/composition-familiale"
 SOON_GIVING_UP = giving_up("cnaf", "msa", after_s=1.0) | {"BOUQUET_CNAF_SOAP_TIMEOUT_S": "1.0"}

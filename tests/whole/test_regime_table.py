@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.whole.mesh import giving_up, mesh
-from tests.whole.people import named
+from tests.support.mesh import giving_up, mesh
+from tests.support.people import named
 
 FOUND, NO_FILE, INCOMPLETE, SLOW = "FOUND", "NO-FILE", "INCOMPLETE", "SLOW"
 

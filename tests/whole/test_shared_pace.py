@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.support.door import Answer, Door, somebody
+from tests.support.people import named
+from tests.support.processes import Process, fleet
 from tests.support.redis import RedisServer
-from tests.whole.door import Answer, Door, somebody
-from tests.whole.people import named
-from tests.whole.processes import Process, fleet
 
 pytestmark = pytest.mark.broker
 

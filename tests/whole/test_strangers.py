@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.gateway.test_processes import ports_in_a_row
-from tests.whole.mesh import HOST
-from tests.whole.processes import fleet, running
+from tests.support.gateway import HOST
+from tests.support.processes import fleet, running
 
 pytestmark = pytest.mark.broker
 

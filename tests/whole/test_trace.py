@@ -12,11 +12,11 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from tests.mesh.buses import until
+from tests.support.buses import until
+from tests.support.mesh import mesh
+from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, named
+from tests.support.processes import fleet
 from tests.support.spans import recorded
-from tests.whole.mesh import mesh
-from tests.whole.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, named
-from tests.whole.processes import fleet
 
 THEIR_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 THEIR_SPAN = "00f067aa0ba902b7"

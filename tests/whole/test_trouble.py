@@ -21,12 +21,12 @@ from msgspec import Raw
 from bouquet_cnaf.worker import worker as cnaf
 from bouquet_proto.messages import Describe, Found, decode_request, encode
 from bouquet_proto.names import QUEUE_ARGUMENTS, REPLY_EXCHANGE, queue_of
-from tests.mesh.buses import LONG_S, until
+from tests.support.buses import LONG_S, until
+from tests.support.door import Answer, Door
+from tests.support.people import named
+from tests.support.processes import Fleet, fleet
 from tests.support.proxy import Relay
 from tests.support.rabbitmq import RabbitNode
-from tests.whole.door import Answer, Door
-from tests.whole.people import named
-from tests.whole.processes import Fleet, fleet
 
 pytestmark = pytest.mark.broker
 

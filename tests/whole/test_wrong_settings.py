@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bouquet_worker.simulate import Simulator
-from tests.whole.mesh import PROVIDERS
-from tests.whole.processes import BIN
+from tests.support.mesh import PROVIDERS
+from tests.support.processes import BIN
 
 LONG_S = 60.0
 SHOWN = "kept-to-ourselves"

@@ -10,8 +10,8 @@ from bouquet_proto.deadline import Deadline
 from bouquet_worker import Upstream, UpstreamClient, deadline
 from bouquet_worker.deadline import HOMEWARD_S, within
 from tests.kit.upstream.fund import Fund, reason_of
-from tests.mesh.buses import LONG_S
 from tests.support import web as servers
+from tests.support.buses import LONG_S
 from tests.support.upstreams import opened
 
 

@@ -13,13 +13,10 @@ from aiohttp import ClientSession, web
 
 from bouquet_cnaf.simulator import simulator as cnaf_simulator
 from bouquet_cnaf.worker import worker as cnaf
-from bouquet_gateway.http.app import Parts, make_app
+from bouquet_gateway.http.app import Parts
 from bouquet_gateway.lookup.maintenance import PARIS
-from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.start.build import opened
 from bouquet_mesh.bus.api import Bus
 from bouquet_mesh.bus.open import open_bus
-from bouquet_mesh.http.server import serving
 from bouquet_mesh.listen import listening
 from bouquet_mesh.outbox.api import Outbox
 from bouquet_msa.simulator import simulator as msa_simulator
@@ -27,11 +24,11 @@ from bouquet_msa.worker import worker as msa
 from bouquet_proto.names import worker_prefix
 from bouquet_worker.simulate import CLOCK, RECEIVED, Received, Simulator
 from bouquet_worker.worker import Worker
-from tests.whole.door import TOKEN_KEY, Door, door
+from tests.support.door import Door
+from tests.support.gateway import HOST, gateway_on
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-HOST = "127.0.0.1"
 TODAY = date(2026, 4, 15)
 PROVIDERS: dict[str, tuple[Worker, Simulator]] = {"cnaf": (cnaf, cnaf_simulator), "msa": (msa, msa_simulator)}
 
@@ -132,12 +129,10 @@ async def mesh(
         for provider in workers:
             working = _working(provider, theirs, today, environ or {}, gate)
             simulators[provider] = await stack.enter_async_context(working)
-        own = PATIENT | {"tokens_from": "claims", "calls_per_second": 10_000, "providers": tuple(PROVIDERS)}
-        chosen = GatewaySettings(token_key=TOKEN_KEY, **own | settings)
         clock = Clock(datetime.combine(today, time(12), PARIS))
-        gateway = await stack.enter_async_context(opened(chosen, bus, outbox, clock=clock, epoch_s=epoch_s))
-        port = await stack.enter_async_context(serving(make_app(gateway), HOST, 0))
-        client = await stack.enter_async_context(door(f"http://{HOST}:{port}"))
+        own = PATIENT | {"providers": tuple(PROVIDERS)}
+        opening = gateway_on(bus, outbox, clock=clock, epoch_s=epoch_s, **own | settings)
+        gateway, client = await stack.enter_async_context(opening)
         # The first to go, so that nothing that ends waits for a gate that nobody opens.
         stack.callback(gate.open.set)
         yield Mesh(client.session, client.url, gateway, simulators, theirs, clock, gate)

@@ -10,19 +10,16 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from bouquet_gateway.http.app import Parts, make_app
-from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.start.build import opened
+from bouquet_gateway.http.app import Parts
 from bouquet_mesh.bus.api import Bus
-from bouquet_mesh.http.server import serving
 from bouquet_proto.messages import Describe, Found, Lookup, Reply, Request, encode
 from bouquet_proto.offer import Authority, Offer
 from bouquet_proto.rules import Check
-from tests.gateway.offers import dossier
-from tests.whole.door import RECIPIENT, TOKEN_KEY, Door, door, token
+from tests.support.door import RECIPIENT, Door, token
+from tests.support.gateway import gateway_on
+from tests.support.offers import dossier
 
 DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}
-HOST = "127.0.0.1"
 
 
 class Fund:
@@ -64,17 +61,10 @@ def of(name: str) -> dict[str, Any]:
 @asynccontextmanager
 async def town(bus: Bus, *funds: Fund, concurrency: int = 100, **settings: Any) -> AsyncIterator[tuple[Parts, Door]]:
     """A gateway that knows these funds, and a client who may see everything."""
-    own: dict[str, Any] = {
-        "token_key": TOKEN_KEY,
-        "tokens_from": "claims",
-        "providers": tuple(fund.provider for fund in funds),
-        "calls_per_second": 10_000,
-    }
+    providers = tuple(fund.provider for fund in funds)
     async with AsyncExitStack() as stack:
         for fund in funds:
             await stack.enter_async_context(bus.serve(fund.provider, fund, concurrency=concurrency, drain_s=0.1))
-        gateway = await stack.enter_async_context(opened(GatewaySettings(**own | settings), bus))
-        port = await stack.enter_async_context(serving(make_app(gateway), HOST, 0))
-        client = await stack.enter_async_context(door(f"http://{HOST}:{port}"))
+        gateway, client = await stack.enter_async_context(gateway_on(bus, providers=providers, **settings))
         client.token = token("acme_dossier", "acme_age")
         yield gateway, client

@@ -12,24 +12,20 @@ import msgspec
 from msgspec import Raw
 
 from bouquet_gateway.access.tokens import issue
-from bouquet_gateway.http.app import make_app
-from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.start.build import opened
 from bouquet_mesh.bus.api import Bus, Calling
 from bouquet_mesh.bus.open import open_bus
-from bouquet_mesh.http.server import serving
 from bouquet_mesh.outbox.api import Outbox
 from bouquet_proto.messages import Changes, Describe, Found, Lookup, Reply, Request, WhoIs, encode
 from bouquet_registry.habilitations import Token
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
 from bouquet_registry.worker import answering
-from tests.gateway.offers import DURANT, V2_DOSSIER, dossier, offer
-from tests.mesh.buses import until
-from tests.registry import office
-from tests.whole.door import TOKEN_KEY, Answer, Door, door
+from tests.support import office
+from tests.support.buses import until
+from tests.support.door import TOKEN_KEY, Answer, Door
+from tests.support.gateway import gateway_on
+from tests.support.offers import DURANT, V2_DOSSIER, dossier, offer
 
-HOST = "127.0.0.1"
 PATH = "/v3/acme/dossier/identite"
 SCOPES = ("acme_dossier", "acme_age")
 DATA = Found(Raw(msgspec.json.encode({"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}})))
@@ -116,14 +112,12 @@ class Town:
         bus = bus or self.bus
         if self._bus_url != "memory:":
             bus = await self._stack.enter_async_context(open_bus(self._bus_url, "gateway"))
-        own: dict[str, Any] = {"token_key": TOKEN_KEY, "providers": ("acme",), "calls_per_second": 100_000}
-        own["journal"] = outbox is not None
-        chosen = GatewaySettings(**own | settings)
-        gateway = await self._stack.enter_async_context(opened(chosen, bus, outbox, epoch_s=epoch_s))
-        port = await self._stack.enter_async_context(serving(make_app(gateway), HOST, 0))
+        own: dict[str, Any] = {"tokens_from": "registry", "providers": ("acme",), "journal": outbox is not None}
+        opening = gateway_on(bus, outbox, epoch_s=epoch_s, **own | settings)
+        gateway, client = await self._stack.enter_async_context(opening)
         if self._registry is not None:
             await until(lambda: "registry" not in gateway.readiness.lacking())
-        return Gate(await self._stack.enter_async_context(door(f"http://{HOST}:{port}")))
+        return Gate(client)
 
     async def open_registry(self) -> None:
         self._registry = AsyncExitStack()

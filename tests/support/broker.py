@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, get_args
 from yarl import URL
 
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
-from tests.mesh.buses import LONG_S, PROVIDER
+from tests.support.buses import LONG_S, PROVIDER
 from tests.support.rabbitmq import RabbitNode
 
 Right: TypeAlias = Literal["configure", "write", "read"]

@@ -99,7 +99,7 @@ class Door:
         ) as response:
             return Answer(response.status, response.headers.copy(), await response.read())
 
-    async def all_offers_heard(self, *, within_s: float = 30.0) -> None:
+    async def all_offers_heard(self, *, within_s: float = TOO_LONG_S) -> None:
         """Returns once every provider has sent its offer: an unknown path is then nobody's."""
         async with asyncio.timeout(within_s):
             while (await self.get("/nowhere", token="")).status != 404:  # noqa: ASYNC110 - what is waited for has no event here

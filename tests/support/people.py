@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bouquet_hub.personas import PERSONAS, Persona
-from tests.whole.door import RECIPIENT
+from tests.support.door import RECIPIENT
 
 
 def persona(nom: str) -> Persona:

@@ -1,0 +1,39 @@
+"""A gateway in this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+from bouquet_gateway.http.app import Parts, make_app
+from bouquet_gateway.settings import GatewaySettings
+from bouquet_gateway.start.build import opened, paris_now
+from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.http.server import serving
+from bouquet_mesh.outbox.api import Outbox
+from tests.support.door import TOKEN_KEY, Door, door
+
+HOST = "127.0.0.1"
+OWN: dict[str, Any] = {"token_key": TOKEN_KEY, "tokens_from": "claims", "calls_per_second": 100_000}
+"""It asks no registry, and nobody calls too often."""
+
+
+@asynccontextmanager
+async def gateway_on(
+    bus: Calling,
+    outbox: Outbox | None = None,
+    *,
+    clock: Callable[[], datetime] = paris_now,
+    epoch_s: Callable[[], float] = time.time,
+    **settings: Any,
+) -> AsyncIterator[tuple[Parts, Door]]:
+    """Its parts, and a client at its door. `settings` are its own, over those of the tests."""
+    async with (
+        opened(GatewaySettings(**OWN | settings), bus, outbox, clock=clock, epoch_s=epoch_s) as parts,
+        serving(make_app(parts), HOST, 0) as port,
+        door(f"http://{HOST}:{port}") as client,
+    ):
+        yield parts, client
