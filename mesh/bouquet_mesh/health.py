@@ -8,6 +8,7 @@ from typing import TypeAlias
 import msgspec
 from aiohttp import web
 
+from bouquet_mesh.http.sliced import SlicedResponse
 from bouquet_mesh.observe.metrics import exposition
 
 Lacking: TypeAlias = Callable[[], Mapping[str, object]]
@@ -30,10 +31,10 @@ def probes(lacking: Lacking) -> list[web.RouteDef]:
 def metrics(refresh: Callable[[], object] = lambda: None) -> web.RouteDef:
     """`/metrics`, in OpenMetrics for clients that accept it. `refresh` sets the gauges that are computed only then."""
 
-    async def answer(request: web.Request) -> web.Response:
+    async def answer(request: web.Request) -> web.StreamResponse:
         refresh()
         body, content_type = exposition(request.headers.get("Accept", ""))
-        return web.Response(body=body, headers={"Content-Type": content_type})
+        return SlicedResponse(body, headers={"Content-Type": content_type})
 
     return web.get("/metrics", answer)
 

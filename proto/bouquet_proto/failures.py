@@ -31,6 +31,7 @@ class Kind(StrEnum):
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
     TOO_LARGE = "too_large"
+    UNSUPPORTED = "unsupported"
     TOO_MANY = "too_many"
     PROVIDER_ERROR = "provider_error"
     PROVIDER_UNKNOWN = "provider_unknown"
@@ -61,6 +62,7 @@ RENDERINGS: dict[Kind, Rendering] = {
     Kind.NOT_FOUND: Rendering(404, 404, "not_found"),
     Kind.CONFLICT: Rendering(409, 409, "conflict"),
     Kind.TOO_LARGE: Rendering(413, 413, "bad_request"),
+    Kind.UNSUPPORTED: Rendering(415, 415, "bad_request"),
     Kind.TOO_MANY: Rendering(429, 429, "too_many_requests"),
     Kind.PROVIDER_ERROR: Rendering(502, 503, "data_provider_error"),
     Kind.PROVIDER_UNKNOWN: Rendering(502, 503, "provider_unknown_error"),
@@ -191,6 +193,13 @@ PLATFORM: dict[str, Failure] = {
         code="00494",  # not 00413, which is a school perimeter's
         title="Requête trop volumineuse",
         detail="Votre requête dépasse la taille acceptée",
+        fault="caller",
+    ),
+    "encoded_body": Failure(
+        kind=Kind.UNSUPPORTED,
+        code="00495",
+        title="Encodage non accepté",
+        detail="Le corps d'une requête n'est lu que sans compression, donc sans en-tête Content-Encoding",
         fault="caller",
     ),
     "token_invalid": Failure(

@@ -288,7 +288,23 @@ DRESSED = {
     "a line break": f"{QF}%0d%0aX-Injected:%20yes",
     "bytes that are no UTF-8": f"{QF}%c0%af",
     "a version of other digits": QF.replace("/v3", "/v%D9%A3"),
+    "a version with a zero": QF.replace("/v3", "/v03"),
+    "a version with a sign": QF.replace("/v3", "/v+3"),
+    "a version after a space": QF.replace("/v3", "/v%203"),
+    "a version after a tab": QF.replace("/v3", "/v%093"),
+    "a version before a null": QF.replace("/v3", "/v3%00"),
+    "a version with a parameter": QF.replace("/v3", "/v3;x"),
+    "a version with a suffix": QF.replace("/v3", "/v3-internal"),
+    "a version with a letter": QF.replace("/v3", "/v3abc"),
+    "a version with an accent": QF.replace("/v3", "/v3%C3%A9"),
+    "an encoded version": QF.replace("/v3", "/v%33"),
+    "an encoded letter": QF.replace("dss", "%64ss"),
 }
+
+
+@pytest.mark.parametrize("path", ["/%6detrics", "/m%65trics", "/api/%70ings", "/liv%65z", "/api/openapi%2Ejson"])
+async def test_nor_has_a_page_of_the_gateway_itself_another_spelling(path: str, client: Mesh) -> None:
+    assert (await client.get(path, token="")).status == 404
 
 
 @pytest.mark.parametrize("dress", DRESSED)

@@ -67,11 +67,14 @@ def test_a_version_is_no_ornament(path: str) -> None:
     assert found(path, [offer()]) is None
 
 
-@pytest.mark.parametrize(
-    ("path", "version"), [("/v3/a/b", 3), ("/v03/a/b", 3), ("/v3.1/a/b", 3), ("/v3x/a/b", 3), ("/vx3/a/b", 0)]
-)
-def test_a_version_is_read_as_its_leading_number(path: str, version: int) -> None:
+@pytest.mark.parametrize(("path", "version"), [("/v3/a/b", 3), ("/v10/a/b", 10), ("/v0/a/b", 0)])
+def test_a_version_is_a_number(path: str, version: int) -> None:
     assert split(path) == ("a/b", version)
+
+
+@pytest.mark.parametrize("path", ["/v03/a/b", "/v3.1/a/b", "/v3x/a/b", "/vx3/a/b", "/v+3/a/b", "/v٣/a/b", "/v3;x/a/b"])
+def test_a_version_has_one_spelling(path: str) -> None:
+    assert split(path) == (path, 0)
 
 
 def test_a_path_without_version_is_its_own() -> None:

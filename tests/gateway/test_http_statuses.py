@@ -53,24 +53,17 @@ def test_every_resource_has_the_name_that_the_contract_gives_it() -> None:
 
 
 async def test_pings_say_where_each_status_is() -> None:
-    async with mesh() as client:
+    async with mesh(public_url="https://particulier.example.fr/") as client:
         answer = await client.get("/api/pings", token="")
-        told = answer.json
-        assert (answer.status, told) == (200, [{"name": STATUS, "url": f"{client.url}{PING}"}])
+        assert (answer.status, answer.json) == (200, [{"name": STATUS, "url": f"https://particulier.example.fr{PING}"}])
         assert (await client.get(PING, token="")).status == 200
 
 
-async def test_behind_our_own_proxy_addresses_are_the_caller_s() -> None:
+async def test_a_host_that_a_stranger_chooses_is_not_repeated() -> None:
     async with mesh(trusted_proxies=("127.0.0.1",)) as client:
-        headers = {"X-Forwarded-Proto": "https", "Host": "particulier.api.gouv.fr"}
-        told = (await client.get("/api/pings", token="", headers=headers)).json
-    assert told[0]["url"] == f"https://particulier.api.gouv.fr{PING}"
-
-
-async def test_anybody_else_does_not_choose_the_scheme() -> None:
-    async with mesh() as client:
-        told = (await client.get("/api/pings", token="", headers={"X-Forwarded-Proto": "https"})).json
-    assert told[0]["url"].startswith("http://")
+        headers = {"Host": "evil.test", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.test"}
+        answer = await client.get("/api/pings", token="", headers=headers)
+    assert answer.json == [{"name": STATUS, "url": PING}]
 
 
 async def test_without_calls_a_resource_is_ok_and_nobody_is_asked() -> None:
@@ -141,7 +134,7 @@ async def test_after_a_maintenance_it_is_ok_for_ten_minutes_whatever_came_before
             assert (await client.get(PING, token="")).json["status"] == status
 
 
-@pytest.mark.parametrize("name", ["caf", "impots", "acme", "v2", "%00", "cnaf_msa_quotient_familial%2F"])
+@pytest.mark.parametrize("name", ["caf", "impots", "acme", "v2", "cnaf_msa_quotient_familial;"])
 async def test_a_name_that_is_no_resource_s_is_an_empty_404(name: str) -> None:
     async with mesh() as client:
         answer = await client.get(f"/api/{name}/ping", token="")

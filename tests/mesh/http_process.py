@@ -15,6 +15,7 @@ from aiohttp import web
 from bouquet_mesh import health
 from bouquet_mesh.http.limits import Limits
 from bouquet_mesh.http.server import serving
+from bouquet_mesh.http.sliced import SlicedResponse
 
 BIG = bytes(900_000)
 RUN = {"uvloop": uvloop.run, "asyncio": asyncio.run}
@@ -37,6 +38,10 @@ async def big(_: web.Request) -> web.Response:
     return web.Response(body=BIG)
 
 
+async def document(_: web.Request) -> SlicedResponse:
+    return SlicedResponse(BIG)
+
+
 async def huge(_: web.Request) -> web.Response:
     return web.Response(body=BIG * 10)
 
@@ -48,6 +53,7 @@ def make_app() -> web.Application:
             health.metrics(),
             web.get("/slow", slow),
             web.get("/big", big),
+            web.get("/document", document),
             web.get("/huge", huge),
             web.post("/length", length),
             web.get("/{path:.*}", echo),

@@ -3,6 +3,7 @@ pause: what comes with the connection itself is read before any task of the serv
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import socket
@@ -10,7 +11,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,6 +23,7 @@ from bouquet_mesh.http.limits import Limits
 
 HOST = "127.0.0.1"
 PATIENCE_S = 30.0
+HEAD_END = b"\r\n\r\n"
 LONG_S = 3600.0
 PATIENT = Limits(head_s=LONG_S, body_s=LONG_S, write_s=LONG_S, idle_s=LONG_S, lingering_s=0.3)
 """Whatever is closed under these is so by the one limit that a test makes shorter."""
@@ -30,8 +34,15 @@ LAST = HALF + b"Connection: close\r\n\r\n"
 
 
 class Server:
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, pid: int) -> None:
         self.port = port
+        self._pid = pid
+
+    def processor_s(self) -> float:
+        return int(Path(f"/proc/{self._pid}/schedstat").read_text().split()[0]) / 1e9
+
+    def memory_bytes(self) -> int:
+        return int(Path(f"/proc/{self._pid}/statm").read_text().split()[1]) * 4096
 
     @contextmanager
     def connected(self, *, buffer_bytes: int = 0) -> Iterator[socket.socket]:
@@ -85,7 +96,7 @@ def running(limits: Limits, loop: str = "uvloop") -> Iterator[Server]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin and process.stdout
         try:
-            yield Server(int(process.stdout.readline()))
+            yield Server(int(process.stdout.readline()), process.pid)
         finally:
             process.kill()
 
@@ -265,3 +276,108 @@ def test_a_flood_of_requests_on_one_connection_is_answered_in_order(server: Serv
             sent += client.send(flood[sent : sent + 20_000])
         heard = read(client)
     assert [answer["path"] for answer in bodies(heard)] == [*(f"/{number}" for number in range(count)), "/"]
+
+
+def posted(server: Server, body: bytes, *headers: bytes) -> bytes:
+    fields = b"".join(header + b"\r\n" for header in headers)
+    return server.said(POST + fields + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"deflate", b"br", b"zstd", b"identity", b"GZIP, gzip", b""])
+def test_an_encoded_body_is_refused_whatever_its_coding(server: Server, coding: bytes) -> None:
+    answer = posted(server, b"abc", b"Content-Encoding: " + coding)
+    assert answer.startswith(b"HTTP/1.1 415 ")
+    assert bodies(answer)[0]["errors"][0]["code"] == "00495"
+
+
+def test_a_compressed_body_is_refused_and_costs_nothing(loop: str) -> None:
+    """A thousand times as many zeros as bytes: inflating them takes some seconds of a processor."""
+    bomb = gzip.compress(bytes(10**9), 1)[:1_000_000]
+    with running(PATIENT, loop) as server, ThreadPoolExecutor(20) as clients:
+        before_s, before_bytes = server.processor_s(), server.memory_bytes()
+        begun = [clients.submit(posted, server, bomb, b"Content-Encoding: gzip") for _ in range(20)]
+        while not all(post.done() for post in begun):
+            assert b"200 OK" in server.said(LAST)
+        assert {post.result().split()[1] for post in begun} == {b"415"}
+        assert server.processor_s() - before_s < 2.5
+        assert server.memory_bytes() - before_bytes < 40_000_000
+
+
+HOSTS = {
+    "a path": b"evil.test/x?a=",
+    "a space": b"a b",
+    "quotes": b'"x"',
+    "a user": b"user@x",
+    "a port that is none": b"x:8x",
+    "a comma": b"x, y",
+    "nothing": b"",
+    "markup": b"<script>",
+    "letters beyond ASCII": "é.fr".encode(),
+}
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_host_that_is_none_is_refused(server: Server, host: str) -> None:
+    answer = server.said(WHOLE.replace(b"Host: x", b"Host: " + HOSTS[host]))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert not HOSTS[host] or HOSTS[host] not in answer
+
+
+@pytest.mark.parametrize("host", [b"x:80", b"a-b.example.fr", b"127.0.0.1:8000", b"[::1]:8000", b"bouquet_gateway"])
+def test_a_host_of_any_usual_form_is_taken(server: Server, host: bytes) -> None:
+    assert server.said(LAST.replace(b"Host: x", b"Host: " + host)).startswith(b"HTTP/1.1 200 ")
+
+
+def test_two_hosts_are_none(server: Server) -> None:
+    assert server.said(WHOLE.replace(b"Host: x", b"Host: x\r\nHost: y")).split()[1] == b"400"
+
+
+UPGRADES = {
+    "websocket": b"Connection: Upgrade\r\nUpgrade: websocket\r\n",
+    "h2c": b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
+    "tcp": b"Connection: Upgrade\r\nUpgrade: tcp\r\n",
+    "TLS": b"Connection: Upgrade\r\nUpgrade: TLS/1.0\r\n",
+    "of no protocol": b"Connection: upgrade\r\n",
+    "to nothing asked": b"Upgrade: websocket\r\n",
+}
+
+
+@pytest.mark.parametrize("upgrade", UPGRADES)
+def test_a_request_behind_an_upgrade_that_nobody_accepts_is_answered(server: Server, upgrade: str) -> None:
+    first = HALF.replace(b"/ ", b"/1 ") + UPGRADES[upgrade] + b"\r\n"
+    for segments in ((first + RAW,), (first + RAW[:30], RAW[30:]), (first, RAW), (first * 3 + RAW,)):
+        *firsts, last = bodies(server.said(*segments))
+        assert (firsts[:1], last) == ([{"path": "/1", "nom": ""}], READ)
+
+
+def test_a_tunnel_that_nobody_makes_ends_the_connection(server: Server) -> None:
+    raw = b"CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n"
+    assert server.said(raw + WHOLE).count(b"HTTP/1.1 ") == 1
+
+
+def test_chunks_from_a_client_of_http_1_0_end_the_connection(server: Server) -> None:
+    """Its framing is faulty (RFC 9112 §6.1)."""
+    head = POST.replace(b"1.1", b"1.0") + b"Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answers = server.said(head + b"3\r\nabc\r\n0\r\n\r\n" + WHOLE)
+    assert answers.count(b"HTTP/1.") == 1
+
+
+def test_a_document_is_whole_however_slowly_it_is_read(server: Server) -> None:
+    with server.connected(buffer_bytes=4096) as client:
+        client.sendall(LAST.replace(b"/ ", b"/document ", 1))
+        head, _, body = read(client).partition(HEAD_END)
+    assert b"Content-Length: 900000" in head
+    assert body == bytes(900_000)
+
+
+def test_many_slow_readers_of_a_document_cost_little(loop: str) -> None:
+    """Each of them the whole document would be 270 MB."""
+    with running(PATIENT, loop) as server, ExitStack() as stack:
+        server.said(LAST.replace(b"/ ", b"/document ", 1))
+        before_bytes = server.memory_bytes()
+        for _ in range(300):
+            client = stack.enter_context(server.connected(buffer_bytes=4096))
+            client.sendall(WHOLE.replace(b"/ ", b"/document ", 1))
+        for _ in range(20):
+            assert b"200 OK" in server.said(LAST)  # which is answered behind all of them
+        assert server.memory_bytes() - before_bytes < 40_000_000

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 
+from bouquet_mesh.http.server import serving
 from bouquet_mesh.secret import Secret
 from bouquet_registry import desk
 from bouquet_registry.habilitations import Contact, Habilitation, Token
@@ -18,7 +19,6 @@ from bouquet_registry.store import Store
 from bouquet_registry.webhooks import Webhooks
 from bouquet_worker.testing.overheard import line_of, words_of
 from tests.registry.datapass_events import SECRET, V1, V2, signed, v1, v2
-from tests.support.daemon import free_port
 from tests.support.office import ANNE, SIRET, Clock, token
 
 HOUR = 3600
@@ -64,13 +64,8 @@ class DataPass:
 async def datapass(store: Store, clock: Clock) -> AsyncIterator[DataPass]:
     app = web.Application()
     app.add_routes(Webhooks(store, SECRET, 24 * HOUR, clock).routes())
-    runner = web.AppRunner(app, auto_decompress=False)  # as `serve` does
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    async with ClientSession(f"http://127.0.0.1:{port}") as session:
+    async with serving(app, "127.0.0.1", 0) as port, ClientSession(f"http://127.0.0.1:{port}") as session:
         yield DataPass(session, port, store, clock)
-    await runner.cleanup()
 
 
 async def test_an_approval_makes_a_habilitation_and_its_token(datapass: DataPass) -> None:

@@ -58,6 +58,13 @@ async def ports(broker_url: str, tmp_path: Path) -> AsyncIterator[dict[str, int]
         yield found
 
 
+async def test_a_compressed_body_is_refused_at_every_port(ports: dict[str, int]) -> None:
+    raw = b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc"
+    for name, port in ports.items():
+        heard = await asyncio.to_thread(said, port, raw)
+        assert (heard.split()[1], heard.count(b'"code":"00495"')) == (b"415", 1), name
+
+
 async def test_half_a_head_that_comes_with_the_connection_is_cut_at_every_port(ports: dict[str, int]) -> None:
     for name, port in ports.items():
         assert await asyncio.to_thread(said, port, HALF) == b"", name

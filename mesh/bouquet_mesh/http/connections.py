@@ -7,13 +7,11 @@ from typing import Any, get_args
 
 from aiohttp import web
 
+from bouquet_mesh.http.answers import REFUSALS
 from bouquet_mesh.http.connection import Connection, Cut
 from bouquet_mesh.http.handler import Handler
 from bouquet_mesh.http.limits import Limits
 from bouquet_mesh.observe import metrics
-
-REFUSED = ("bad_request", "request_too_large", "unknown_route")
-"""What a client is told that no application has heard."""
 
 
 class Connections:
@@ -25,7 +23,7 @@ class Connections:
         self._open: set[Connection] = set()
         for why in get_args(Cut):
             metrics.http_closed(why)  # from 0 on, so that a rate sees the first one
-        for reason in REFUSED:
+        for reason in REFUSALS:
             metrics.http_refused(reason)
         self._options: dict[str, Any] = {
             "access_log": None,

@@ -10,9 +10,9 @@ from typing import Any
 
 from aiohttp import web
 
-from bouquet_mesh.http.answers import refusal
+from bouquet_mesh.http.answers import refusal, refused
 from bouquet_mesh.http.connection import Connection
-from bouquet_mesh.observe import logs, metrics
+from bouquet_mesh.observe import logs
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +43,7 @@ class Handler(web.RequestHandler):
             self.log_exception(exc_info=exc)
             return refusal("internal")
         reason = "request_too_large" if TOO_LARGE.match(message or "") else "bad_request"
-        metrics.http_refused(reason).inc()
-        return refusal(reason)
+        return refused(reason)
 
     def log_exception(self, *_: Any, exc_info: BaseException | None = None, **__: Any) -> None:
         """aiohttp's own words would quote the request."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
@@ -10,16 +11,16 @@ from typing import TypeAlias
 from aiohttp import web
 
 from bouquet_mesh.http.accept import accepting
-from bouquet_mesh.http.answers import refusal
+from bouquet_mesh.http.answers import refused
 from bouquet_mesh.http.connections import Connections
 from bouquet_mesh.http.handler import Handler
 from bouquet_mesh.http.limits import Limits
-from bouquet_mesh.observe import metrics
 from bouquet_mesh.tasks import alongside
 
 Answer: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 DRAIN_S = 15.0
+HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 REASONS = {
     HTTPStatus.NOT_FOUND: "unknown_route",
     HTTPStatus.METHOD_NOT_ALLOWED: "unknown_route",
@@ -78,9 +79,10 @@ def _answering(application: Answer) -> Answer:
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         assert isinstance(request.protocol, Handler)
         connection = request.protocol.connection
-        connection.begin(request, is_refused=False)
+        objection = _objection(request)
+        connection.begin(request, is_refused=bool(objection))
         try:
-            response = await application(request)
+            response = refused(objection) if objection else await application(request)
         except web.HTTPException as raised:
             # What an application raises on purpose, a redirection say, is its answer.
             reason = REASONS.get(HTTPStatus(raised.status))
@@ -95,11 +97,16 @@ def _answering(application: Answer) -> Answer:
             await response.prepare(request)
             await response.write_eof()
             connection.answered(is_kept=bool(response.keep_alive))
+        if isinstance(response, web.HTTPException):
+            raise response  # as aiohttp wants it, which finds it written
         return response
 
     return answer
 
 
-def refused(reason: str) -> web.Response:
-    metrics.http_refused(reason).inc()
-    return refusal(reason)
+def _objection(request: web.BaseRequest) -> str:
+    """Why a request is refused, whatever it asks: a body to be inflated, or a host that is none (RFC 9112 §3.2)."""
+    if "Content-Encoding" in request.headers:
+        return "encoded_body"
+    host = request.headers.get("Host")
+    return "" if host is None or HOST.fullmatch(host) else "bad_request"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Literal, TypeAlias
 
-from bouquet_proto.query import leading_integer
-
 Envelope: TypeAlias = Literal["v2", "v3"]
 
 
@@ -21,7 +19,8 @@ V2 = 0
 SLASHES = re.compile("/+")
 
 
-VERSIONED = re.compile(r"/v([^/]*\d[^/]*)/(.+)")
+VERSIONED = re.compile(r"/v(0|[1-9][0-9]{0,8})/(.+)")
+"""A version has one spelling, so that a proxy that guards a path by its letters guards all that is answered there."""
 
 
 def tidy(path: str) -> str:
@@ -40,7 +39,7 @@ def split(path: str) -> tuple[str, int]:
     The first has no leading slash, so that `/men/scolarites/identite` is no version of anything.
     """
     versioned = VERSIONED.fullmatch(path)
-    return (versioned[2], leading_integer(versioned[1])) if versioned else (path, V2)
+    return (versioned[2], int(versioned[1])) if versioned else (path, V2)
 
 
 READING = ("GET", "HEAD")

@@ -45,6 +45,9 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Addresses or CIDR ranges of our own proxies: whose `X-Forwarded-For` is believed."""
     host: str = "127.0.0.1"
     port: Port = 8000
+    public_url: str = ""
+    """`https://host`, as callers reach the gateways: what `/api/pings` writes before each path. Empty: paths alone. It
+    is never taken from a request, whose `Host` anybody chooses."""
     processes: int = 1
     """On one port, each a gateway of its own; also `serve --processes`. Several need a broker. Whatever is said here of
     one process is then of each. Process n tells its own state and metrics at `port` + n, from 1 on."""

@@ -24,6 +24,7 @@ NO_ROWS: Rows = {}
 PRECEDENCE = (
     Kind.BAD_REQUEST,
     Kind.TOO_LARGE,
+    Kind.UNSUPPORTED,
     Kind.WRONG_PARAMETER,
     Kind.NETWORK,
     Kind.PROVIDER_ERROR,

@@ -39,7 +39,7 @@ class Parts(Struct, frozen=True, kw_only=True):
 def make_app(parts: Parts) -> web.Application:
     settings = parts.settings
     app = web.Application(middlewares=[admission(settings.max_requests), observe, recorded(parts.journal), problems])
-    pings = PingEndpoints(parts.pings, settings.proxies())
+    pings = PingEndpoints(parts.pings, settings.public_url.rstrip("/"))
     introspection = IntrospectionEndpoint(parts.authenticate, parts.journal, settings.deadline_s)
     documents = DocumentEndpoints(parts.documents)
     lookups = LookupEndpoint(parts.lookups, parts.documents, parts.journal)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from bouquet_gateway.access.addresses import Networks, is_in
 from bouquet_gateway.access.authenticate import Authenticate
 from bouquet_gateway.call import HttpRequest
 from bouquet_gateway.http.middlewares import CALL
-from bouquet_gateway.http.responses import json_bytes, json_of
+from bouquet_gateway.http.responses import document_of, json_bytes, json_of
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.lookup.answer import Lookups
 from bouquet_gateway.paths import READING, Envelope
@@ -25,6 +24,11 @@ OPENAPI: dict[str, Envelope | None] = {
 }
 """The whole OpenAPI document, and the parts of it where the reference has its documents (http-contract §5.4): JSON is
 YAML."""
+
+MAX_AGE_S = 300
+"""Of a document that changes with the offers of workers."""
+ERRORS_MAX_AGE_S = 3600
+"""As the reference says of `/api/errors`."""
 
 
 def parts_of(request: web.Request) -> HttpRequest:
@@ -49,11 +53,11 @@ class LookupEndpoint:
         self._documents = documents
         self._journal = journal
 
-    async def get(self, request: web.Request) -> web.Response:
+    async def get(self, request: web.Request) -> web.StreamResponse:
         call = request[CALL]
         document = self._documents.offered(call.path)
         if document is not None and request.method in READING:
-            return json_bytes(document)
+            return document_of(request, document, max_age_s=MAX_AGE_S)
         self._journal.begin(call)
         answer = await self._lookups.answer(parts_of(request), call)
         return json_bytes(answer.body, answer.status)
@@ -82,33 +86,28 @@ class DocumentEndpoints:
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
 
-    async def openapi(self, request: web.Request) -> web.Response:
-        return json_of(self._documents.openapi(OPENAPI[request.path]))
+    async def openapi(self, request: web.Request) -> web.StreamResponse:
+        return document_of(request, self._documents.openapi(OPENAPI[request.path]), max_age_s=MAX_AGE_S)
 
-    async def errors(self, request: web.Request) -> web.Response:
+    async def errors(self, request: web.Request) -> web.StreamResponse:
         """The error nomenclature, whole or of `operation_id`."""
-        return json_of({"errors": self._documents.errors(request.query.get("operation_id", ""))})
+        document = self._documents.errors(request.query.get("operation_id", ""))
+        return document_of(request, document, max_age_s=ERRORS_MAX_AGE_S)
 
 
 class PingEndpoints:
-    def __init__(self, pings: Pings, trusted_proxies: Networks) -> None:
+    def __init__(self, pings: Pings, public_url: str) -> None:
         self._pings = pings
-        self._trusted_proxies = trusted_proxies
+        self._public_url = public_url
 
     async def gateway(self, _: web.Request) -> web.Response:
         return json_of("pong")
 
-    async def all(self, request: web.Request) -> web.Response:
-        return json_of(self._pings.all(f"{self._scheme(request)}://{request.host}"))
+    async def all(self, _: web.Request) -> web.Response:
+        return json_of(self._pings.all(self._public_url))
 
     async def one(self, request: web.Request) -> web.Response:
         status = self._pings.status(request.match_info["status"])
         if status is None:
             return json_of({}, 404)
         return json_of(status, 502 if status.status == "bad_gateway" else 200)
-
-    def _scheme(self, request: web.Request) -> str:
-        """A trusted proxy may say that the caller speaks TLS."""
-        forwarded = request.headers.get("X-Forwarded-Proto", "")
-        is_believed = forwarded in ("http", "https") and is_in(request.remote or "", self._trusted_proxies)
-        return forwarded if is_believed else request.scheme

@@ -32,6 +32,10 @@ CALL = web.RequestKey("call", Call)
 EARLY = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
 """Answered before routing, and so in v2's form under `/api/v2/` alone (http-contract §3.1)."""
 
+ENCODED = "%"
+"""A path has one spelling. No path of ours needs an encoded letter, and a proxy that guards a path may not know it in
+that form."""
+
 
 @web.middleware
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -72,6 +76,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     if call.waited_s:
         metrics.OVERHEAD_SECONDS.observe(elapsed_s - call.waited_s)
     response.headers.update(_headers(call))
+    response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
@@ -94,6 +99,8 @@ def recorded(journal: Journal) -> Middleware:
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Hop 2: the one place where a failure becomes an HTTP error."""
     try:
+        if ENCODED in request.rel_url.raw_path:
+            raise Problem("unknown_route")
         return await handler(request)
     except Problem as problem:
         return _error(request, problem)

@@ -65,7 +65,7 @@ class _Refusals:
     def __init__(self) -> None:
         overloaded = Problem("overloaded")
         self._rendered = {envelope: render(overloaded, NO_ROWS, envelope) for envelope in ("v2", "v3")}
-        self._headers = {"Retry-After": str(retry_after(overloaded)), "Server": NAME}
+        self._headers = {"Retry-After": str(retry_after(overloaded)), "Server": NAME, "Cache-Control": "no-store"}
         self._refused = metrics.REFUSED.labels("overloaded", "")
         self._not_logged = 0
         self._logged_at = float("-inf")

@@ -10,9 +10,6 @@ from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.paths import READING
 from bouquet_proto.query import Query
 
-ENCODED_SLASH = "%2F"
-"""Part of a name (RFC 3986 §2.2): a proxy that guards a path takes it for no slash, so neither does the gateway."""
-
 REMOVED = {
     "/api/impots/svair": "gone_tax_notice",
     "/api/v2/avis-imposition": "gone_tax_notice",
@@ -24,8 +21,6 @@ REMOVED = {
 
 def match_path(offers: Discovery, request: HttpRequest, path: str, credential: Credential, query: Query) -> Match:
     """`path` is tidy. Raises `Problem` for a path that leads nowhere."""
-    if ENCODED_SLASH in request.raw_path.upper():
-        raise Problem("unknown_route")
     is_reading = request.method in READING
     match = offers.catalogue.match(path, _naming(credential, query)) if is_reading else None
     if match is not None:

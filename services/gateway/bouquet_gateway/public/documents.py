@@ -2,40 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Hashable
 
-from bouquet_gateway.errors.nomenclature import Entry, nomenclature
+from bouquet_gateway.errors.nomenclature import nomenclature
 from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.paths import Envelope, envelope_of
 from bouquet_gateway.public import openapi, openapi_statuses
+from bouquet_gateway.public.encoded import Encoded, encoded, encoded_bytes
 
 
 class Documents:
-    """An OpenAPI document is made once for each change of offers."""
+    """Each is made and encoded once for each change of offers."""
 
     def __init__(self, offers: Discovery) -> None:
         self._offers = offers
         self._made_of: Catalogue | None = None
-        self._openapi: dict[Envelope | None, dict[str, Any]] = {}
+        self._made: dict[Hashable, Encoded] = {}
+        self._operation_ids: frozenset[str] = frozenset()
 
-    def openapi(self, envelope: Envelope | None = None) -> dict[str, Any]:
+    def openapi(self, envelope: Envelope | None = None) -> Encoded:
         """The document of every path, or of those with one envelope. The statuses stand where the reference has them,
         with version 2."""
-        catalogue = self._offers.catalogue
-        if catalogue is not self._made_of:
-            self._made_of, self._openapi = catalogue, {}
-        if envelope not in self._openapi:
+
+        def make(catalogue: Catalogue) -> Encoded:
             paths = catalogue.by_path.items()
             chosen = {path: served for path, served in paths if envelope in (None, envelope_of(path))}
             more = openapi_statuses.paths(catalogue.watched) if envelope != "v3" else {}
-            self._openapi[envelope] = openapi.document(chosen, more=more)
-        return self._openapi[envelope]
+            return encoded(openapi.document(chosen, more=more))
 
-    def errors(self, operation_id: str = "") -> list[Entry]:
+        return self._once(("openapi", envelope), make)
+
+    def errors(self, operation_id: str = "") -> Encoded:
         """The nomenclature, whole or of one operation."""
-        return nomenclature(self._offers.catalogue, operation_id)
+        self._renew()
+        named = operation_id if not operation_id or operation_id in self._operation_ids else "?"  # one for all unknown
+        return self._once(("errors", named), lambda catalogue: encoded({"errors": nomenclature(catalogue, named)}))
 
-    def offered(self, path: str) -> bytes | None:
-        """A worker's document at a tidy path, as JSON; `None` where there is none."""
-        return self._offers.catalogue.documents.get(path)
+    def offered(self, path: str) -> Encoded | None:
+        """A worker's document at a tidy path; `None` where there is none."""
+        document = self._offers.catalogue.documents.get(path)
+        return None if document is None else self._once(("offered", path), lambda _: encoded_bytes(document))
+
+    def _once(self, name: Hashable, make: Callable[[Catalogue], Encoded]) -> Encoded:
+        catalogue = self._renew()
+        if name not in self._made:
+            self._made[name] = make(catalogue)
+        return self._made[name]
+
+    def _renew(self) -> Catalogue:
+        catalogue = self._offers.catalogue
+        if catalogue is not self._made_of:
+            self._made_of, self._made = catalogue, {}
+            served = (served for modalities in catalogue.by_path.values() for served in modalities)
+            self._operation_ids = frozenset(each.operation.id for each in served)
+        return catalogue

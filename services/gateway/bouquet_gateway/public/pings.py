@@ -48,7 +48,7 @@ class Pings:
         self._is_sandbox = is_sandbox
 
     def all(self, origin: str) -> list[Ping]:
-        """Every resource that has a status, and where it is. `origin`: `https://host`, as the caller sees it."""
+        """Every resource that has a status, and where it is. `origin`: `https://host`, or nothing."""
         return [Ping(name, f"{origin}/api/{name}/ping") for name in sorted(self._offers.catalogue.watched)]
 
     def status(self, name: str) -> Status | None:

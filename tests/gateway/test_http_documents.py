@@ -1,0 +1,80 @@
+"""Documents for everybody: sent compressed, and not at all to a client that has them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bouquet_gateway.public.encoded import accepts_gzip
+from tests.support.mesh import Mesh, mesh
+
+PATHS = ["/api/openapi.json", "/api/open-api-v3.yml", "/api/errors", "/api/errors?operation_id=x"]
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Mesh]:
+    async with mesh() as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_document_is_sent_compressed_to_who_takes_it_so(path: str, client: Mesh) -> None:
+    plain = await client.get(path, token="", headers={"Accept-Encoding": "identity"})
+    packed = await client.get(path, token="", headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in plain.headers
+    assert (packed.headers["Content-Encoding"], packed.headers["Vary"]) == ("gzip", "Accept-Encoding")
+    assert packed.body == plain.body  # the client has inflated it
+    assert int(packed.headers["Content-Length"]) == len(gzip.compress(plain.body, mtime=0))
+    assert packed.headers["Content-Type"] == "application/json; charset=utf-8"
+    json.loads(plain.body)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("coding", ["gzip", "identity"])
+async def test_a_document_that_a_client_has_is_not_sent_again(path: str, coding: str, client: Mesh) -> None:
+    accepted = {"Accept-Encoding": coding}
+    first = await client.get(path, token="", headers=accepted)
+    again = await client.get(path, token="", headers={**accepted, "If-None-Match": f'"x", W/{first.headers["ETag"]}'})
+    assert (again.status, again.body, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
+    assert again.headers["Cache-Control"] == first.headers["Cache-Control"]
+    other = await client.get(path, token="", headers={**accepted, "If-None-Match": '"x"'})
+    assert (other.status, other.body) == (200, first.body)
+
+
+async def test_head_of_a_document_tells_its_length_alone(client: Mesh) -> None:
+    accepted = {"Accept-Encoding": "identity"}
+    get = await client.get("/api/openapi.json", token="", headers=accepted)
+    head = await client.get("/api/openapi.json", token="", headers=accepted, method="HEAD")
+    assert (head.status, head.body) == (200, b"")
+    assert head.headers["Content-Length"] == str(len(get.body))
+
+
+async def test_shared_caches_may_keep_documents_and_nothing_else(client: Mesh) -> None:
+    kept = {path: (await client.get(path, token="")).headers["Cache-Control"] for path in PATHS}
+    assert set(kept.values()) == {"public, max-age=300", "public, max-age=3600"}
+    for path in ("/api/introspect", "/v3/dss/quotient_familial/identite", "/nowhere", "/api/pings", "/readyz"):
+        assert (await client.get(path)).headers["Cache-Control"] == "no-store", path
+
+
+@pytest.mark.parametrize(
+    ("header", "accepted"),
+    [
+        ("gzip", True),
+        ("GZIP", True),
+        ("deflate, gzip;q=0.5", True),
+        ("*", True),
+        ("br, *;q=0.1", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000", False),
+        ("gzip;q=0, *", False),
+        ("*;q=0", False),
+        ("identity", False),
+        ("xgzip", False),
+        ("", False),
+    ],
+)
+def test_gzip_is_taken_where_it_is_accepted(header: str, accepted: bool) -> None:
+    assert accepts_gzip(header) is accepted
