@@ -25,6 +25,8 @@ from tests.support.daemon import free_port
 UNREACHED = 1_000_000
 """Calls a second, of a token at the gateway and of a worker at its upstream."""
 CONCURRENCY = 256
+PLACES = 4 * CONCURRENCY
+"""One token, as all of the load here is, holds a quarter of them."""
 """Lookups at a time, so that the widest window waits for nobody: the peers are given as much."""
 
 
@@ -66,7 +68,8 @@ def mesh_of(folder: Path, bus_url: str, upstream_url: str) -> Iterator[Mesh]:
         "BOUQUET_GATEWAY_JOURNAL_KEY": f"bench:{secrets.token_hex(32)}",
         "BOUQUET_GATEWAY_PROVIDERS": ",".join(of_workers),
         "BOUQUET_GATEWAY_CALLS_PER_SECOND": str(UNREACHED),
-        "BOUQUET_GATEWAY_MAX_CALLS_PER_PROVIDER": str(CONCURRENCY),
+        "BOUQUET_GATEWAY_MAX_REQUESTS": str(PLACES),
+        "BOUQUET_GATEWAY_MAX_CALLS_PER_PROVIDER": str(PLACES),
     }
     with ExitStack() as stack:
         registry = _serving("BOUQUET_REGISTRY_PORT", of_registry, folder / "registry", "bouquet_registry", "serve")

@@ -60,6 +60,7 @@ DASHBOARD = board(
             Query(rate("bouquet_gateway_journal_written_total"), "inscrits dans les réserves"),
             Query(rate("bouquet_gateway_journal_sent_total"), "confirmés par le courtier"),
             Query(rate("bouquet_registry_journal_records_total", "outcome"), "registre : {{outcome}}"),
+            Query(rate("bouquet_gateway_journal_strangers_total"), "sans jeton, non inscrits"),
         ),
         curves(
             "Taille des réserves",

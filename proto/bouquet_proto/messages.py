@@ -28,6 +28,9 @@ class Caller(Struct, frozen=True, kw_only=True, omit_defaults=True):
     recipient: str = ""
     """SIRET of the administration that receives the data."""
     token_id: str = ""
+    mark: str = ""
+    """Tells callers apart and says nothing of them: each gateway process makes its own anew. Empty where nobody in
+    particular asks, or of a gateway that makes none."""
 
 
 class Lookup(Struct, frozen=True, kw_only=True, tag="lookup", omit_defaults=True):

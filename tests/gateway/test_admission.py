@@ -16,7 +16,7 @@ from bouquet_gateway.settings import read_settings
 from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_mesh.settings import SettingsError, read_all
 from tests.support.buses import until
-from tests.support.door import Answer, Door
+from tests.support.door import Answer, Door, token
 from tests.support.funds import Fund, of, town
 
 MOST = 3
@@ -33,10 +33,17 @@ async def client(fund: Fund) -> AsyncIterator[Door]:
         yield client
 
 
+def another() -> str:
+    """A token of its own: one may not hold all the places."""
+    return token("acme_dossier", "acme_age", id=str(uuid.uuid4()))
+
+
 @asynccontextmanager
 async def full(client: Door, fund: Fund) -> AsyncIterator[list[asyncio.Task[Answer]]]:
     """As many calls under way as the gateway takes; they are answered at the end."""
-    calls = [asyncio.create_task(client.get(fund.path, of(f"DUPONT{letter}"))) for letter in "ABC"[:MOST]]
+    calls = [
+        asyncio.create_task(client.get(fund.path, of(f"DUPONT{letter}"), token=another())) for letter in "ABC"[:MOST]
+    ]
     await until(lambda: len(fund.asked) == MOST)
     yield calls
     fund.open.set()

@@ -7,10 +7,11 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec import structs
 
 from bouquet_gateway.load.bulkheads import Bulkheads
 from bouquet_mesh.bus.memory import MemoryBus
-from bouquet_proto.messages import Describe, Failed
+from bouquet_proto.messages import Caller, Describe, Failed, Lookup
 from tests.support.buses import FOUND, LONG_S, PROVIDER, Desk, find, lookup, serving, until
 from tests.support.mesh import mesh
 from tests.support.people import named
@@ -46,6 +47,26 @@ async def test_above_its_share_a_provider_is_not_asked(calls: Bulkheads, desk: D
     assert len(desk.asked) == MOST
     desk.open.set()
     assert await asyncio.gather(*under_way) == [FOUND] * MOST
+
+
+def asked_by(mark: str, id: str) -> Lookup:
+    return structs.replace(lookup(id), caller=Caller(mark=mark))
+
+
+async def test_one_caller_holds_a_quarter_of_the_places(desk: Desk) -> None:
+    bus = MemoryBus()
+    async with serving(bus, desk, drain_s=0.1):
+        calls = Bulkheads(bus, 8)
+        first = [asyncio.create_task(calls.call(PROVIDER, asked_by("one", f"{number}"))) for number in range(2)]
+        await until(lambda: len(desk.asked) == 2)
+        assert await calls.call(PROVIDER, asked_by("one", "2")) == BUSY
+        others = [asyncio.create_task(calls.call(PROVIDER, asked_by(f"{n}", f"of {n}"))) for n in range(6)]
+        await until(lambda: len(desk.asked) == 8)
+        assert await calls.call(PROVIDER, asked_by("the last", "9")) == BUSY
+        desk.open.set()
+        assert await asyncio.gather(*first, *others) == [FOUND] * 8
+        assert await calls.call(PROVIDER, asked_by("one", "10")) == FOUND
+        await until(lambda: not calls._held)
 
 
 async def test_another_provider_has_a_share_of_its_own(calls: Bulkheads, desk: Desk) -> None:

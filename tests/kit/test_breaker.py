@@ -9,7 +9,8 @@ from contextlib import ExitStack
 import pytest
 from prometheus_client import REGISTRY
 
-from bouquet_worker.breaker import PROBES, Breaker
+from bouquet_worker.breaker import CALLERS, PROBES, Breaker
+from bouquet_worker.caller import on_behalf_of
 from bouquet_worker.errors import UpstreamError
 
 OPEN_S = 5.0
@@ -212,3 +213,53 @@ def test_processes_that_a_fund_failed_together_do_not_try_it_together(clock: Clo
     assert {call(breaker) for breaker in breakers} == {"breaker_open", ""}
     clock.now = OPEN_S * 1.2
     assert {call(breaker) for breaker in breakers} == {""}
+
+
+def silence_to(breaker: Breaker, *marks: str) -> list[str]:
+    told = []
+    for mark in marks:
+        with on_behalf_of(mark):
+            told.append(call(breaker, "upstream_timeout"))
+    return told
+
+
+def test_silence_to_one_caller_refuses_nobody(breaker: Breaker) -> None:
+    assert silence_to(breaker, *["one"] * 50) == ["upstream_timeout"] * 50
+    assert silence_to(breaker, *["other"] * 50) == ["upstream_timeout"] * 50
+    assert call(breaker) == ""
+
+
+def test_silence_to_three_callers_is_the_upstream_s(breaker: Breaker) -> None:
+    silence_to(breaker, "one", "one", "two", "one", "two", "three")
+    assert call(breaker) == "breaker_open"
+
+
+def test_silence_before_an_answer_counts_for_nothing(breaker: Breaker) -> None:
+    silence_to(breaker, "one", "two")
+    call(breaker)
+    silence_to(breaker, *["three"] * 10)
+    assert call(breaker) == ""
+
+
+def test_a_refused_connection_is_about_nobody(breaker: Breaker) -> None:
+    with on_behalf_of("one"):
+        for _ in range(3):
+            call(breaker, "upstream_unavailable")
+    assert call(breaker) == "breaker_open"
+
+
+def test_probes_of_one_caller_do_not_keep_it_open(
+    breaker: Breaker, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    fail(breaker, 3)
+    clock.now = OPEN_S
+    silence_to(breaker, *["one"] * PROBES)
+    assert [call(breaker) for _ in range(PROBES + 1)] == [""] * (PROBES + 1)
+    assert caplog.messages == ["upstream stopped answering", "upstream silent to few callers"]
+
+
+def test_probes_of_as_many_callers_do(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker, 3)
+    clock.now = OPEN_S
+    silence_to(breaker, *map(str, range(max(CALLERS, PROBES))))
+    assert call(breaker) == "breaker_open"

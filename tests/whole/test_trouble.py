@@ -22,7 +22,7 @@ from bouquet_cnaf.worker import worker as cnaf
 from bouquet_proto.messages import Describe, Found, decode_request, encode
 from bouquet_proto.names import QUEUE_ARGUMENTS, REPLY_EXCHANGE, queue_of
 from tests.support.buses import LONG_S, until
-from tests.support.door import Answer, Door
+from tests.support.door import Answer, Door, somebody
 from tests.support.people import named
 from tests.support.processes import Fleet, fleet
 from tests.support.proxy import Relay
@@ -56,7 +56,10 @@ def crowd(nom: str = "CAF-FOUND") -> Iterator[dict[str, Any]]:
 
 
 def all_at_once(client: Door, people: Iterator[dict[str, Any]], count: int) -> list[asyncio.Task[Answer]]:
-    return [asyncio.create_task(client.get(params=person)) for person in itertools.islice(people, count)]
+    """Each with a token of its own: one may not hold many places."""
+    return [
+        asyncio.create_task(client.get(params=person, token=somebody())) for person in itertools.islice(people, count)
+    ]
 
 
 async def heals(client: Door, told: str = "200 CNAF") -> None:

@@ -46,7 +46,7 @@ class Call(Struct):
 
     # Written by the journal.
     is_recorded: bool = False
-    """The call leaves a record in the access journal."""
+    """The call leaves a record in the access journal, if its token is one of ours."""
 
     # Written by `access.authenticate`.
     token_id: str = ""

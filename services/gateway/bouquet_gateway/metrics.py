@@ -65,6 +65,14 @@ REPLIES_REFUSED = Counter(
     "provider failed.",
     ["provider", "excess"],
 )
+UNKNOWN_BEARERS = Counter(
+    "bouquet_gateway_unknown_bearers_total",
+    "Calls whose bearer nobody knows: `refused`; `slowed`, since their address had too many refused; `too_many` "
+    "sessions at once.",
+    ["result"],
+)
+for _result in ("refused", "slowed", "too_many"):
+    UNKNOWN_BEARERS.labels(_result)
 CACHE_LOOKUPS = Counter(
     "bouquet_gateway_cache_lookups_total", "Lookups by what the cache gave: hit, miss, joined, bypassed.", ["result"]
 )
@@ -86,6 +94,10 @@ calls_in_flight = cache(CALLS_IN_FLIGHT.labels)
 regime = cache(REGIME.labels)
 
 JOURNAL_WRITTEN = Counter("bouquet_gateway_journal_written_total", "Records written into the spool.")
+JOURNAL_STRANGERS = Counter(
+    "bouquet_gateway_journal_strangers_total",
+    "Calls for data that leave no record: without a token of ours or a citizen's session, and so without data.",
+)
 JOURNAL_SENT = Counter("bouquet_gateway_journal_sent_total", "Records that the outbox has confirmed.")
 JOURNAL_HOLD_UPS = Counter(
     "bouquet_gateway_journal_hold_ups_total", "Attempts to send records that were not confirmed."

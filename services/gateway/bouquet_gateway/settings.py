@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from bouquet_gateway.access.addresses import Networks, networks_of
 from bouquet_gateway.access.tokens import Tokens, named_keys
@@ -79,6 +79,12 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Answers recorded cases as they are; with the embedded bus, hosts the casebook instead of the workers."""
     calls_per_second: int = 20
     """Per token (http-contract §4)."""
+    refused_bearers_per_minute: Annotated[int, Meta(ge=1)] = 30
+    """Of one address (of IPv6, a /64), in one process: beyond, and when they are over half of its calls, bearers that
+    nobody knows are 429 `00429` there until the minute ends. Known ones pass."""
+    unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50
+    """FranceConnect sessions that one process asks about for the first time. More wait their turn for two seconds at
+    most, and are 429 then; those known within the last ten minutes pass."""
     journal: bool | None = None
     """Whether data calls leave records for the registry to keep. Unset: where tokens are the registry's, but for a
     sandbox."""

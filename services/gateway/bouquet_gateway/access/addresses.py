@@ -24,6 +24,8 @@ def networks_of(texts: Iterable[str]) -> Networks:
 def client_of(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
     """The first hop, from our end, that is no proxy of ours; the farthest when all are. `forwarded` are the values
     of `X-Forwarded-For`, which anybody can write: only what a trusted proxy added to it counts."""
+    if not trusted:
+        return peer
     hops = [hop.strip() for value in forwarded for hop in value.split(",")] + [peer]
     return next((hop for hop in reversed(hops) if not is_in(hop, trusted)), hops[0])
 

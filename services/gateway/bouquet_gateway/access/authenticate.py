@@ -11,16 +11,22 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from bouquet_gateway import metrics
 from bouquet_gateway.access.addresses import Networks, client_of, is_in
 from bouquet_gateway.access.credentials import Credential, credential_in_query, credential_of, hash_of
 from bouquet_gateway.access.rate_limit import RateLimiter
 from bouquet_gateway.access.sessions import Sessions, token_of
 from bouquet_gateway.access.tokens import Refusal, Token, TokenSource
+from bouquet_gateway.access.unknown_bearers import Addresses
 from bouquet_gateway.call import Call, HttpRequest
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.offers.catalogue import Match
 from bouquet_proto.deadline import Deadline
+from bouquet_proto.failures import SESSION
 from bouquet_proto.identity import Identite
+
+UNKNOWN = "token_invalid"
+"""Why what a call bears is no token of ours."""
 
 
 class Admission(Struct, frozen=True):
@@ -55,6 +61,7 @@ class Authenticate:
         limiter: RateLimiter,
         sessions: Sessions | None,
         *,
+        addresses: Addresses,
         exempt: frozenset[bytes] = frozenset(),
         trusted_proxies: Networks = (),
         clock: Callable[[], float] = time.time,
@@ -64,6 +71,7 @@ class Authenticate:
         self._tokens = tokens
         self._limiter = limiter
         self._sessions = sessions
+        self._addresses = addresses
         self._exempt = exempt
         self._trusted_proxies = trusted_proxies
         self._clock = clock
@@ -72,7 +80,10 @@ class Authenticate:
         self, request: HttpRequest, call: Call, deadline: Deadline, *, is_counted: bool = True
     ) -> Admission:
         """Checks blacklist, address and rate limit, which come before the route."""
-        return await self._admit(credential_of(request), request, call, deadline, is_counted)
+        credential = credential_of(request)
+        if is_counted and credential.text:
+            self._addresses.count(self._address(request))
+        return await self._admit(credential, request, call, deadline, is_counted)
 
     async def identify(
         self, admission: Admission, match: Match, request: HttpRequest, call: Call, deadline: Deadline
@@ -83,7 +94,14 @@ class Authenticate:
         credential = admission.credential
         if credential.place != "bearer" or self._sessions is None:
             raise Problem("token_invalid")
-        session = await self._sessions.open(credential.text, match, call, deadline)
+        if not self._sessions.knows(credential.text, match):
+            self._check_address(request)
+        try:
+            session = await self._sessions.open(credential.text, match, call, deadline)
+        except Problem as problem:
+            if problem.reasons[0] in SESSION:
+                self._refuse(request)
+            raise
         token = token_of(session, match.version)
         _note(call, token)
         return Requester(token, admission.digest, session.identity)
@@ -98,6 +116,9 @@ class Authenticate:
                 admission = await self._admit(credential, request, call, deadline, admission.is_counted)
         match admission.token:
             case Refusal(reason=reason):
+                if admission.is_counted and admission.credential.text and reason == UNKNOWN:
+                    self._check_address(request)
+                    self._refuse(request)
                 raise Problem(reason)
             case token if token.expires_at <= self._clock():
                 raise Problem("token_expired")
@@ -124,9 +145,21 @@ class Authenticate:
             raise Problem("token_blacklisted")
         if token.networks is None:
             return
-        address = client_of(request.peer, request.forwarded_for, self._trusted_proxies)
-        if not is_in(address, token.networks):
+        if not is_in(self._address(request), token.networks):
             raise Problem("ip_forbidden")
+
+    def _address(self, request: HttpRequest) -> str:
+        return client_of(request.peer, request.forwarded_for, self._trusted_proxies)
+
+    def _check_address(self, request: HttpRequest) -> None:
+        """Of a call whose bearer nobody knows."""
+        if wait_s := self._addresses.slowed_s(self._address(request)):
+            metrics.UNKNOWN_BEARERS.labels("slowed").inc()
+            raise Problem("too_many_requests", meta={"retry_in": wait_s})
+
+    def _refuse(self, request: HttpRequest) -> None:
+        metrics.UNKNOWN_BEARERS.labels("refused").inc()
+        self._addresses.refuse(self._address(request))
 
     async def _count(self, admission: Admission, call: Call) -> None:
         """Counted before authentication: bad calls count too, and a call without a credential does not. Version 2 has a

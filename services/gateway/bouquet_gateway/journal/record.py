@@ -35,7 +35,8 @@ class Journal(Protocol):
         """Says that the call leaves a record. Raises `Problem` where it could not."""
 
     def end(self, call: Call, status: int) -> None:
-        """Writes the record of a call that was begun. Raises `Problem`."""
+        """Writes the record of a call that was begun, if it had a token of ours or a citizen's session: each answer
+        that holds data has. The others are counted. Raises `Problem`."""
 
 
 class NoJournal:
@@ -64,6 +65,9 @@ class SpooledJournal:
 
     def end(self, call: Call, status: int) -> None:
         if not call.is_recorded:
+            return
+        if not call.token_id:  # whoever has no token of ours gets no data, and writes nothing
+            metrics.JOURNAL_STRANGERS.inc()
             return
         try:
             self._spool.append(encode(record_of(call, status, self._keys)))

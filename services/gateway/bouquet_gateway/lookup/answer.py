@@ -6,6 +6,8 @@ blacklist, address, rate limit → path → authentication → scopes → in fli
 
 from __future__ import annotations
 
+import hmac
+import secrets
 from collections.abc import Callable
 from datetime import datetime
 
@@ -31,6 +33,9 @@ from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Caller, Found, Lookup, Recorded
 from bouquet_proto.query import Query, parse_query
 from bouquet_proto.rules import Refusals
+
+MARK_LENGTH = 16
+"""Hexadecimal digits: no two callers of a process share one but by a chance of one in billions."""
 
 
 class Answer(Struct, frozen=True):
@@ -64,6 +69,7 @@ class Lookups:
         self._clock = clock
         self._deadline_s = deadline_s
         self._is_sandbox = is_sandbox
+        self._marking_key = secrets.token_bytes()
 
     async def answer(self, request: HttpRequest, call: Call) -> Answer:
         """Raises `Problem` for the first check that fails."""
@@ -116,7 +122,7 @@ class Lookups:
             operation=served.operation.id,
             identity=parsed.identity,
             parameters=parsed.parameters,
-            caller=Caller(recipient=call.recipient, token_id=requester.token.id),
+            caller=Caller(recipient=call.recipient, token_id=requester.token.id, mark=self._mark_of(requester.digest)),
         )
         with call.waiting():
             decision = await self._providers.ask(served, lookup, key, now.date())
@@ -129,6 +135,9 @@ class Lookups:
                 return case
             case reply:
                 raise Problem.of(reply, decision.authority, reasons_of(served))
+
+    def _mark_of(self, digest: str) -> str:
+        return hmac.digest(self._marking_key, digest.encode(), "sha256").hex()[:MARK_LENGTH]
 
 
 def _note(call: Call, served: Served) -> None:

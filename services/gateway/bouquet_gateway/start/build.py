@@ -15,6 +15,7 @@ from bouquet_gateway.access.rate_limit import RateLimiter
 from bouquet_gateway.access.registry_client import RegistryClient
 from bouquet_gateway.access.sessions import Sessions
 from bouquet_gateway.access.tokens import ClaimedTokens, Tokens, TokenSource, named_keys
+from bouquet_gateway.access.unknown_bearers import Addresses
 from bouquet_gateway.http.app import Parts
 from bouquet_gateway.journal.record import Journal, NoJournal, open_journal
 from bouquet_gateway.load.bulkheads import Bulkheads
@@ -71,7 +72,7 @@ async def opened(
         _journal(settings, outbox) as journal,
     ):
         limiter = RateLimiter(counters, limit=settings.calls_per_second, clock=epoch_s)
-        parts = _assembled(settings, calls, offers, tokens, limiter, cache, journal, clock)
+        parts = _assembled(settings, calls, offers, tokens, limiter, cache, journal, clock, epoch_s)
         async with alongside(offers.run()), alongside(tokens.run()):
             with suppress(TimeoutError):
                 await asyncio.wait_for(offers.asked_once(), FIRST_OFFERS_S)
@@ -87,6 +88,7 @@ def _assembled(
     cache: Cache,
     journal: Journal,
     clock: Callable[[], datetime],
+    epoch_s: Callable[[], float],
 ) -> Parts:
     secret, windows = settings.cache_secret(), parse_windows(settings.maintenance)
     health = HealthWindows(clock)
@@ -94,7 +96,8 @@ def _assembled(
     authenticate = Authenticate(
         tokens,
         limiter,
-        Sessions(bus, health.record) if has_sessions else None,
+        Sessions(bus, health.record, settings.unknown_sessions_per_second) if has_sessions else None,
+        addresses=Addresses(settings.refused_bearers_per_minute, epoch_s),
         exempt=settings.exempt(),
         trusted_proxies=settings.proxies(),
     )

@@ -1,6 +1,9 @@
 """A circuit breaker: a fund that does not answer is left alone for a while, and its callers are told at once.
 
 closed ──(`after` failures in a row)──> open ──(`open_s`)──> probes ──> closed by an answer, or open again
+
+Silence may be about what one caller asks, and then it is no reason to refuse the others: it counts once `CALLERS` have
+met it. A connection that is refused is about nobody.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bouquet_worker import metrics
+from bouquet_worker import caller, metrics
 from bouquet_worker.errors import UpstreamError
 
 log = logging.getLogger(__name__)
@@ -19,9 +22,14 @@ log = logging.getLogger(__name__)
 NO_ANSWER = {"upstream_timeout", "upstream_unavailable", "upstream_unresolved", "upstream_certificate"}
 """What counts. An error that is answered, 4xx or 500, may be about one person only."""
 
+SILENCE = "upstream_timeout"
 PROBES = 3
-"""Silence too may be about one person: so many are asked about at once, and all must meet it for another while of rest.
-A connection that is refused is about nobody."""
+"""Silence too may be about one person: so many are asked about at once, and all must meet it for another while of
+rest."""
+CALLERS = 3
+"""Who must have met silence, for it to be the upstream's."""
+ANYBODY = ""
+"""Of a call of which nobody knows for whom it is: it stands for as many as are needed."""
 
 
 class Breaker:
@@ -49,6 +57,8 @@ class Breaker:
         self._probe_at: float | None = None
         self._probing = 0
         self._silences = 0
+        self._witnesses: set[str] = set()
+        """Callers who met silence, since it began or since the probes did; `ANYBODY` for a failure of another kind."""
         self._gauge = metrics.BREAKER_OPEN.labels(provider, name)
         self._gauge.set(0)
 
@@ -61,7 +71,7 @@ class Breaker:
             yield
             failure = ""
         except UpstreamError as error:
-            if patient or error.reason != "upstream_timeout":
+            if patient or error.reason != SILENCE:
                 failure = error.reason if error.reason in NO_ANSWER else ""
             raise
         finally:
@@ -84,20 +94,37 @@ class Breaker:
         return probing
 
     def _learn(self, failure: str, probing: bool) -> None:
-        if self._probe_at is None:
-            self._failures = self._failures + 1 if failure else 0
-            if self._failures >= self._after:
-                self._open()
-        elif probing:  # calls that were under way when it opened change nothing
+        if self._probe_at is not None and not probing:  # calls that were under way when it opened change nothing
+            return
+        if failure and len(self._witnesses) < CALLERS:
+            self._witnesses.add(caller.mark() if failure == SILENCE else ANYBODY)
+        if self._probe_at is not None:
             self._hear(failure)
+        elif not failure:
+            self._failures = 0
+            self._witnesses.clear()
+        else:
+            self._failures += 1
+            if self._failures >= self._after and self._is_everybody_s():
+                self._open()
 
     def _hear(self, failure: str) -> None:
         """Of a probe."""
-        self._silences += failure == "upstream_timeout"
+        self._silences += failure == SILENCE
         if not failure:
             self._close()
-        elif failure != "upstream_timeout" or self._silences >= PROBES:
+            log.warning("upstream answers again", extra={"upstream": self._name})
+        elif failure != SILENCE:
             self._open()
+        elif self._silences >= PROBES:
+            if self._is_everybody_s():
+                self._open()
+            else:
+                self._close()
+                log.warning("upstream silent to few callers", extra={"upstream": self._name})
+
+    def _is_everybody_s(self) -> bool:
+        return ANYBODY in self._witnesses or len(self._witnesses) >= CALLERS
 
     def _open(self) -> None:
         if self._probe_at is None:
@@ -105,9 +132,11 @@ class Breaker:
             self._gauge.set(1)
         self._probe_at = self._clock() + self._open_s * random.uniform(1.0, 1.0 + self._spread)
         self._silences = 0
+        self._witnesses.clear()
 
     def _close(self) -> None:
         self._probe_at = None
         self._failures = 0
-        log.warning("upstream answers again", extra={"upstream": self._name})
+        self._silences = 0
+        self._witnesses.clear()
         self._gauge.set(0)

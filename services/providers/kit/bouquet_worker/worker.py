@@ -46,6 +46,7 @@ from bouquet_proto.messages import (
 from bouquet_proto.names import worker_prefix
 from bouquet_proto.offer import Authority, Modality, Offer, Operation
 from bouquet_worker import metrics
+from bouquet_worker.caller import on_behalf_of
 from bouquet_worker.deadline import within
 from bouquet_worker.errors import UpstreamError
 from bouquet_worker.settings import WorkerSettings
@@ -262,7 +263,7 @@ class Worker:
                     return offer
                 case Lookup(operation=name) if name in self._answering and self._answering[name].reads(request):
                     row = self._answering[name]
-                    with within(Deadline(request.deadline)):
+                    with within(Deadline(request.deadline)), on_behalf_of(request.caller.mark):
                         reply = await _answer(row, request, [upstreams[name] for name in row.upstreams], self.clock())
                         return self._within_limits(reply, row.operation)
                 case _:  # an operation of another version of ours, or a gateway's bug

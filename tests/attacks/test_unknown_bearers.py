@@ -1,0 +1,208 @@
+"""Whoever invents bearers is limited by what they cannot choose; whoever is known is not limited for it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, ClientTimeout, TCPConnector
+
+from bouquet_france_connect.simulator import simulator as france_connect_simulator
+from bouquet_france_connect.worker import worker as france_connect
+from bouquet_gateway.access.unknown_bearers import Turns, network_of
+from bouquet_proto.messages import Lookup, Reply, Request
+from bouquet_worker.simulate import RECEIVED
+from tests.attacks.town import SCOPES, Provider, ask, between
+from tests.support import mesh as meshes
+from tests.support.door import QF, RECIPIENT, Answer, Door, token
+from tests.support.mesh import Mesh
+from tests.support.offers import offer
+from tests.support.people import CAF_ALLOCATAIRE
+
+WORKERS = meshes.PROVIDERS | {"france_connect": (france_connect, france_connect_simulator)}
+SESSION_PATH = "/v3/dss/quotient_familial/france_connect"
+NOW = 1_776_240_000.25
+MOST = 30
+
+
+class Clock:
+    """Of the limits: no minute ends while a test counts."""
+
+    now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Callable[..., Any]:
+    monkeypatch.setattr(meshes, "PROVIDERS", WORKERS)
+    return lambda **settings: meshes.mesh(workers=("cnaf", "msa", "france_connect"), epoch_s=clock, **settings)
+
+
+@pytest.fixture
+async def client(opened: Callable[..., Any]) -> AsyncIterator[Mesh]:
+    async with opened() as mesh:
+        yield mesh
+
+
+async def with_session(client: Door, session: str, **more: Any) -> Answer:
+    return await client.get(SESSION_PATH, {"recipient": RECIPIENT}, token=session, **more)
+
+
+async def with_invented(client: Door, times: int, **more: Any) -> list[int]:
+    return [(await with_session(client, secrets.token_urlsafe(20), **more)).status for _ in range(times)]
+
+
+def introspections(client: Mesh) -> int:
+    return sum(received.path.endswith("/checktoken") for received in client.simulators["france_connect"][RECEIVED])
+
+
+@asynccontextmanager
+async def from_address(address: str, client: Door) -> AsyncIterator[Door]:
+    connector = TCPConnector(local_addr=(address, 0))
+    async with ClientSession(connector=connector, timeout=ClientTimeout(total=30)) as session:
+        yield Door(session, client.url)
+
+
+async def test_invented_bearers_are_slowed_by_address_whatever_they_say_of_it(client: Mesh) -> None:
+    told = []
+    for number in range(60):
+        forged = {"X-Forwarded-For": f"203.0.113.{number}", "Forwarded": f"for=203.0.113.{number}"}
+        told += await with_invented(client, 1, headers=forged)
+    assert told == [401] * (MOST + 1) + [429] * (59 - MOST)
+    assert introspections(client) == MOST + 1
+
+
+async def test_a_refusal_says_when_to_come_back(client: Mesh) -> None:
+    await with_invented(client, MOST + 1)
+    answer = await with_session(client, "invented")
+    assert (answer.status, answer.codes) == (429, ["00429"])
+    assert answer.headers["Retry-After"] == str(answer.error["meta"]["retry_in"]) == "60"
+
+
+async def test_a_minute_later_it_begins_anew(client: Mesh, clock: Clock) -> None:
+    await with_invented(client, MOST + 1)
+    clock.now += 60
+    assert await with_invented(client, 1) == [401]
+
+
+async def test_another_address_is_not_hurt(client: Mesh) -> None:
+    assert (await with_invented(client, 40))[-1] == 429
+    async with from_address("127.0.0.2", client) as other:
+        assert (await with_session(other, "jeton-maelys")).status == 200
+        assert (await with_session(other, "invented")).status == 401
+
+
+async def test_known_ones_pass_at_an_address_that_is_slowed(client: Mesh) -> None:
+    assert (await with_session(client, "jeton-maelys")).status == 200
+    assert (await with_invented(client, 40))[-1] == 429
+    assert (await with_session(client, "jeton-maelys")).status == 200
+    assert (await client.get(params=CAF_ALLOCATAIRE)).status == 200
+    assert (await client.get(params=CAF_ALLOCATAIRE | {"token": token()}, token="invented")).status == 200
+
+
+async def test_an_address_whose_calls_are_mostly_good_is_not_slowed(client: Mesh) -> None:
+    for _ in range(45):
+        await client.get("/api/v2/nowhere")
+    assert await with_invented(client, 40) == [401] * 40
+
+
+async def test_tokens_that_are_none_count_on_every_path(client: Mesh) -> None:
+    told = [(await client.get(QF, token=f"invented {number}")).status for number in range(40)]
+    assert told == [401] * (MOST + 1) + [429] * (39 - MOST)
+    told_v2 = await client.get("/api/v2/composition-familiale-v2", token="invented")
+    assert (told_v2.status, told_v2.json) == (429, {"errors": ["Vous avez effectué trop de requêtes"]})
+
+
+async def test_a_call_without_a_bearer_is_not_slowed(client: Mesh) -> None:
+    assert (await with_invented(client, 40))[-1] == 429
+    assert (await client.get(QF, token="")).status == 401
+
+
+async def test_behind_our_own_proxy_each_client_has_an_address(opened: Callable[..., Any]) -> None:
+    async with opened(trusted_proxies=("127.0.0.1",)) as client:
+        guilty = {"X-Forwarded-For": "10.1.1.1, 203.0.113.1"}
+        assert (await with_invented(client, 40, headers=guilty))[-1] == 429
+        assert (await with_invented(client, 1, headers={"X-Forwarded-For": "203.0.113.1"})) == [429]
+        assert (await with_invented(client, 1, headers={"X-Forwarded-For": "203.0.113.2"})) == [401]
+
+
+async def test_a_session_that_was_just_refused_is_not_asked_about_again(client: Mesh) -> None:
+    answers = [await with_session(client, "unheard of") for _ in range(10)]
+    assert {(answer.status, *answer.codes) for answer in answers} == {(401, "50001")}
+    assert introspections(client) == 1
+
+
+async def test_unknown_sessions_are_asked_about_at_a_pace_and_known_ones_at_once(opened: Callable[..., Any]) -> None:
+    async with opened(unknown_sessions_per_second=1, refused_bearers_per_minute=1000) as client:
+        assert (await with_session(client, "jeton-maelys")).status == 200
+        invented = [asyncio.create_task(with_session(client, f"invented {number}")) for number in range(30)]
+        await asyncio.sleep(0)
+        assert (await with_session(client, "jeton-maelys")).status == 200
+        told = [answer.status for answer in await asyncio.gather(*invented)]
+        assert introspections(client) <= 2 + told.count(401)
+    assert set(told) == {401, 429}
+
+
+async def test_a_turn_that_would_come_too_late_is_none() -> None:
+    turns = Turns(2, clock=lambda: 100.0)
+    assert [await turns.turn(0.0) for _ in range(5)] == [True, True, True, False, False]
+
+
+async def test_turns_come_evenly_after_a_second_s_worth() -> None:
+    now = [0.0]
+    turns = Turns(8, clock=lambda: now[0])
+    taken = [await turns.turn(0.0) for _ in range(15)]
+    assert taken.count(True) == 9
+    now[0] += 0.5
+    assert [await turns.turn(0.0) for _ in range(6)].count(True) == 4
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("no address", "", True),
+    ],
+)
+def test_an_address_is_counted_with_those_that_its_owner_may_take(one: str, other: str, same: bool) -> None:
+    assert (network_of(one) == network_of(other)) is same
+
+
+class Listening(Provider):
+    def __init__(self) -> None:
+        super().__init__(offer())
+        self.marks: list[str] = []
+
+    async def __call__(self, request: Request) -> Reply:
+        if isinstance(request, Lookup):
+            self.marks.append(request.caller.mark)
+        return await super().__call__(request)
+
+
+async def test_workers_tell_callers_apart_by_what_says_nothing_of_them_and_no_caller_chooses() -> None:
+    """Two bearers of one token are one caller, two tokens are two; another gateway makes other marks."""
+    acme, ids = Listening(), [str(uuid.uuid4()), str(uuid.uuid4())]
+    for _ in range(2):
+        async with between(acme) as client:
+            for number, id in enumerate((ids[0], ids[0], ids[1])):
+                bearer = token(*SCOPES, id=id, valid_s=3600 + number)
+                assert (await ask(client, token=bearer)).status == 200
+    one, same, other, elsewhere, *_ = acme.marks
+    assert one == same != other
+    assert elsewhere not in (one, other)
+    assert {len(mark) for mark in acme.marks} == {16}
