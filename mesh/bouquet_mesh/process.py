@@ -26,7 +26,7 @@ from bouquet_mesh.outbox.api import Outbox
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_mesh.settings import MeshSettings, Reader, is_embedded, read_mesh
 from bouquet_mesh.signals import stop_signals
-from bouquet_mesh.tls.context import verified
+from bouquet_mesh.tls.context import tell_if_plain_url, verified
 from bouquet_proto.names import MESH_PREFIX
 
 log = logging.getLogger(__name__)
@@ -107,6 +107,7 @@ def begin(environ: Mapping[str, str], read: Read[T], name: str) -> tuple[MeshSet
     logs.configure_logs(name, mesh.log_level)
     for variable in reader.without_effect:
         log.warning("setting has no effect", extra={"setting": variable})
+    tell_if_plain_url(f"{MESH_PREFIX}BUS_URL", mesh.bus_url.reveal())
     return mesh, settings
 
 

@@ -8,10 +8,12 @@ import email.message
 import email.policy
 import json
 import logging
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from aiohttp import web
@@ -29,6 +31,7 @@ from bouquet_registry.store import Store
 from bouquet_registry.worker import registry
 from tests.support.daemon import free_port
 from tests.support.office import ANNE, Clock, change, issued, revoke
+from tests.support.tls import HOST, Papers, papers
 
 
 class Box(Channel):
@@ -204,6 +207,7 @@ async def test_one_that_was_sent_by_a_process_that_died_is_sent_again_under_its_
 class Inbox:
     def __init__(self) -> None:
         self.mails: list[tuple[list[str], email.message.EmailMessage]] = []
+        self.secrets: list[list[str]] = []
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         mail = email.message_from_bytes(envelope.original_content or b"", policy=email.policy.default)
@@ -211,25 +215,58 @@ class Inbox:
         self.mails.append((envelope.rcpt_tos, mail))
         return "250 OK"
 
+    async def handle_AUTH(self, server: SMTP, session: Session, envelope: Envelope, args: list[str]) -> str:
+        """Whatever is said, it has been heard."""
+        self.secrets.append(args)
+        return "535 5.7.8 refused"
+
 
 @asynccontextmanager
-async def smtp() -> AsyncIterator[tuple[Inbox, str]]:
-    inbox, port = Inbox(), free_port()
+async def smtp(own: Papers | None = None, *, from_the_start: bool = False) -> AsyncIterator[tuple[Inbox, str]]:
+    """A server of ours, that offers STARTTLS with what it is given, or speaks TLS from the start; else neither."""
+    inbox, port, tls = Inbox(), free_port(), None
+    if own:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(own.certificate, own.key)
+    offered = None if from_the_start else tls
     server = await asyncio.get_running_loop().create_server(
-        lambda: SMTP(inbox, enable_SMTPUTF8=True), "127.0.0.1", port
+        lambda: SMTP(inbox, enable_SMTPUTF8=True, tls_context=offered, auth_require_tls=False),
+        "127.0.0.1",
+        port,
+        ssl=tls if from_the_start else None,
     )
+    ca = f"?{urlencode({'cafile': own.ca})}" if own else ""
     async with server:
-        yield inbox, f"smtp://127.0.0.1:{port}"
+        yield inbox, f"{'smtps' if from_the_start else 'smtp'}://{HOST}:{port}{ca}"
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Papers:
+    return papers(tmp_path_factory.mktemp("ours"))
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Papers:
+    """Of an authority that nobody trusts."""
+    return papers(tmp_path_factory.mktemp("others"))
+
+
+async def tried(store: Store, clock: Clock, url: str, **fields: Any) -> None:
+    """To give a notice that is due."""
+    until(await issued(store, clock), clock, 30)
+    async with open_channel(settings(url, **fields)) as channel:
+        assert channel
+        await give_notices(store, channel, clock)
 
 
 def settings(to: str, **fields: Any) -> RegistrySettings:
     return RegistrySettings(notices_to=Secret(to), **fields)
 
 
-async def test_a_mail_goes_to_every_contact(store: Store, clock: Clock) -> None:
+async def test_a_mail_goes_to_every_contact(store: Store, clock: Clock, own: Papers) -> None:
     made = await issued(store, clock, datapass_id="4242")
     until(made, clock, 30)
-    async with smtp() as (inbox, url), open_channel(settings(url, notices_from="a@bouquet.example")) as channel:
+    async with smtp(own) as (inbox, url), open_channel(settings(url, notices_from="a@bouquet.example")) as channel:
         assert channel
         await give_notices(store, channel, clock)
     [(recipients, mail)] = inbox.mails
@@ -240,6 +277,68 @@ async def test_a_mail_goes_to_every_contact(store: Store, clock: Clock) -> None:
     assert "Cantine" in text
     assert "DataPass n° 4242" in text
     assert "le 15/10/2027" in text
+
+
+async def test_a_mail_goes_by_tls_from_the_start(store: Store, clock: Clock, own: Papers) -> None:
+    async with smtp(own, from_the_start=True) as (inbox, url):
+        await tried(store, clock, url)
+    assert len(inbox.mails) == 1
+
+
+@pytest.mark.parametrize("user", ["", "town:swordfish@"])
+async def test_a_server_that_offers_no_starttls_gets_neither_mail_nor_password(
+    user: str, store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may be somebody between us and the server, who took the offer away."""
+    async with smtp() as (inbox, url):
+        await tried(store, clock, url.replace("://", f"://{user}"))
+    assert (inbox.mails, inbox.secrets) == ([], [])
+    assert "notice undelivered" in caplog.messages
+
+
+@pytest.mark.parametrize("from_the_start", [True, False])
+@pytest.mark.parametrize("wrong", ["authority", "host"])
+async def test_a_server_that_is_not_verified_gets_neither_mail_nor_password(
+    wrong: str, from_the_start: bool, store: Store, clock: Clock, own: Papers, other: Papers
+) -> None:
+    async with smtp(own, from_the_start=from_the_start) as (inbox, url):
+        false = (
+            url.replace(HOST, "127.0.0.1") if wrong == "host" else url.replace(own.ca.parent.name, other.ca.parent.name)
+        )
+        url = false.replace("://", "://town:swordfish@")
+        await tried(store, clock, url)
+    assert (inbox.mails, inbox.secrets) == ([], [])
+
+
+async def test_on_a_developer_s_machine_a_mail_may_go_in_plain(store: Store, clock: Clock) -> None:
+    async with smtp() as (inbox, url):
+        await tried(store, clock, url, notices_plain=True)
+    assert len(inbox.mails) == 1
+
+
+@pytest.mark.parametrize(("url", "is_told"), [("http://hooks.example/", True), ("http://127.0.0.1/", False)])
+async def test_a_way_that_others_overhear_is_loud_in_the_log(
+    url: str, is_told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_channel(settings(url, notices_plain=True)):
+        pass
+    assert ("connection is not encrypted" in caplog.messages) == is_told
+
+
+@pytest.mark.parametrize(
+    ("url", "plain"),
+    [
+        ("smtp://town:swordfish@mail.example", "true"),
+        ("http://town:swordfish@hooks.example/", "true"),
+        ("http://hooks.example/", "false"),
+        ("smtp://mail.example?cafile=/nowhere", "false"),
+        ("smtp://mail.example?verify=false", "false"),
+    ],
+)
+def test_a_way_that_would_give_a_password_or_people_away_is_refused(url: str, plain: str) -> None:
+    with pytest.raises(SettingsError, match="BOUQUET_REGISTRY_NOTICES_TO") as refused:
+        registry.settings({"BOUQUET_REGISTRY_NOTICES_TO": url, "BOUQUET_REGISTRY_NOTICES_PLAIN": plain})
+    assert "swordfish" not in str(refused.value)
 
 
 async def test_a_mail_server_that_is_away_is_no_disaster(
@@ -286,7 +385,9 @@ async def test_a_webhook_is_signed_and_named(store: Store, clock: Clock) -> None
     secret = Secret("s" * 32)
     until(await issued(store, clock), clock, 7.5)
     try:
-        async with open_channel(settings(f"http://127.0.0.1:{port}/notices", notices_secret=secret)) as channel:
+        async with open_channel(
+            settings(f"http://127.0.0.1:{port}/notices", notices_secret=secret, notices_plain=True)
+        ) as channel:
             assert channel
             for _ in range(3):
                 await give_notices(store, channel, clock)

@@ -26,14 +26,20 @@ SETTINGS = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsy
 class PostgresServer(Daemon):
     """What it keeps is gone when it stops; not when it is killed and started again."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
+        """`options` are of its command line."""
         # Not under pytest's own folder, where the other user may not go.
         folder = Path(tempfile.mkdtemp(prefix="bouquet-postgres-"))
         super().__init__(folder, free_port(), ready_within_s=90)
         self._data = folder / "data"
         self._numbers = itertools.count(1)
+        self._options = options
+        self.give(folder)
+
+    def give(self, file: Path) -> None:
+        """To whoever runs the server."""
         if os.getuid() == 0:
-            shutil.chown(folder, "postgres", "postgres")
+            shutil.chown(file, "postgres", "postgres")
 
     def start(self) -> None:
         if not self._data.exists():
@@ -60,7 +66,7 @@ class PostgresServer(Daemon):
         """The url of a new empty one."""
         name = f"test{next(self._numbers)}"
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, name)
-        return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}"
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}?sslmode=disable"
 
     def run_file(self, database: str, script: Path) -> None:
         """As its owner, in SQL."""
@@ -70,7 +76,7 @@ class PostgresServer(Daemon):
     def command(self) -> list[str]:
         assert PROGRAM, "postgres is not installed"
         settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
-        return [*_as_somebody(), PROGRAM, "-D", str(self._data), "-p", str(self.port), *settings]
+        return [*_as_somebody(), PROGRAM, "-D", str(self._data), "-p", str(self.port), *settings, *self._options]
 
     def is_ready(self, connection: socket.socket) -> bool:
         """Ready when it lets us in, not when it says that it is starting up."""

@@ -14,6 +14,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from tests.support.daemon import Daemon, free_port
+from tests.support.postgres import PostgresServer
 from tests.support.rabbitmq import RabbitNode
 from tests.support.redis import PROGRAM
 
@@ -72,6 +73,21 @@ class TlsRabbit(RabbitNode):
         )
         with (folder / "rabbitmq.conf").open("a") as configuration:
             configuration.writelines(f"{line}\n" for line in lines)
+
+
+class TlsPostgres(PostgresServer):
+    """A PostgreSQL that speaks TLS to whoever asks for it."""
+
+    def __init__(self, own: Papers) -> None:
+        super().__init__()
+        for path, name in ((own.certificate, "certificate.pem"), (own.key, "key.pem")):
+            copy = self.folder / name
+            copy.write_bytes(path.read_bytes())
+            copy.chmod(0o600)
+            self.give(copy)
+        files = {"ssl_cert_file": "certificate.pem", "ssl_key_file": "key.pem"}
+        named = [word for option, name in files.items() for word in ("-c", f"{option}={self.folder / name}")]
+        self._options = ("-c", "ssl=on", *named)
 
 
 class TlsRedis(Daemon):

@@ -6,13 +6,17 @@ A broker's or a redis's url names its own files, as its client wants them: `amqp
 
 from __future__ import annotations
 
+import logging
 import ssl
 from functools import cache
+from ipaddress import ip_address
 from urllib.parse import parse_qsl, urlsplit
 
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.certificates import Noticing, watch
+
+log = logging.getLogger(__name__)
 
 ENCRYPTED = ("amqps", "rediss", "https")
 CA_FILE, CERTIFICATE, KEY = ("cafile", "ssl_ca_certs"), ("certfile", "ssl_certfile"), ("keyfile", "ssl_keyfile")
@@ -31,6 +35,11 @@ def verified(url: Secret, setting: str) -> str:
     return url.reveal()
 
 
+def tell_if_plain_url(setting: str, url: str) -> None:
+    parts = urlsplit(url)
+    tell_if_plain(setting, parts.hostname, is_encrypted=parts.scheme in ENCRYPTED)
+
+
 def _first(asked: dict[str, str], names: tuple[str, ...]) -> str:
     return next((asked[name] for name in names if name in asked), "")
 
@@ -40,10 +49,15 @@ def client_context(
 ) -> ssl.SSLContext:
     """How we connect to `url`. PEM files: the authority that signed the server's certificate, where the system does not
     know it; our own certificate, and its key where that is not in the same file. Raises `SettingsError`."""
+    if any((ca_path, certificate_path, key_path)) and urlsplit(url).scheme not in ENCRYPTED:
+        raise SettingsError([f"{setting}: names certificates, and is not encrypted"])
+    return context_of(setting, ca_path, certificate_path, key_path)
+
+
+def context_of(setting: str, ca_path: str = "", certificate_path: str = "", key_path: str = "") -> ssl.SSLContext:
+    """As `client_context`, of a protocol that is encrypted whatever the scheme of its URLs."""
     if not (ca_path or certificate_path or key_path):
         return system_context()
-    if urlsplit(url).scheme not in ENCRYPTED:
-        raise SettingsError([f"{setting}: names certificates, and is not encrypted"])
     try:
         context = ssl.create_default_context(cafile=ca_path or None)
         if certificate_path:
@@ -62,6 +76,22 @@ def system_context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.sslobject_class = Noticing
     return context
+
+
+def tell_if_plain(setting: str, host: str | None, *, is_encrypted: bool) -> None:
+    """Logs a server that others may overhear: one that is neither on this machine nor spoken to by TLS."""
+    if not is_encrypted and not is_this_machine(host):
+        log.warning("connection is not encrypted", extra={"setting": setting})
+
+
+def is_this_machine(host: str | None) -> bool:
+    """Whether what is sent to `host` passes no network. A socket in the file system has no host."""
+    if not host or host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def trouble_of(error: BaseException) -> str:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import MultipleResultsFound, NoResultFound, SQLAlchemyError
 
 from bouquet_mesh.doctor.findings import as_json, as_text, is_well
 from bouquet_mesh.settings import SettingsError
+from bouquet_mesh.tls.context import trouble_of
 from bouquet_registry import cli, signing
 from bouquet_registry.desk import Refused
 from bouquet_registry.doctor import examine
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("the database's tables are not as the registry left them: run `journal verify`", file=sys.stderr)
         return 3
     except (SQLAlchemyError, OSError) as error:
-        print(f"the database is away ({type(error).__name__})", file=sys.stderr)
+        print(f"the database is away ({trouble_of(error) or type(error).__name__})", file=sys.stderr)
         return 3
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
@@ -10,15 +11,22 @@ from email.message import EmailMessage
 import aiohttp
 import aiosmtplib
 import msgspec
+from msgspec import Struct
 from yarl import URL
 
 from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
+from bouquet_mesh.tls.context import context_of, tell_if_plain, trouble_of
 from bouquet_registry.notices import Channel, Notice, Undelivered
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.signatures import HEADER, signature_of
 
 log = logging.getLogger(__name__)
 
+PREFIX = "BOUQUET_REGISTRY_"
+SETTING = f"{PREFIX}NOTICES_TO"
+MAIL = ("smtp", "smtps")
+CA_FILE = "cafile"
 TIMEOUT_S = 20.0
 SUBJECT = "Votre jeton API Particulier expire {when}"
 TEXT = """Bonjour,
@@ -32,24 +40,56 @@ Identifiant du jeton : {token}
 """
 
 
+class Way(Struct, frozen=True):
+    """Of notices, as the settings have it."""
+
+    url: URL
+    tls: ssl.SSLContext | None
+    """None where notices go in plain, or nowhere."""
+
+    @property
+    def is_mail(self) -> bool:
+        return self.url.scheme in MAIL
+
+
+def way_of(settings: RegistrySettings) -> Way:
+    """Raises `SettingsError` for a way in plain that the settings do not allow, and for a password on any."""
+    url = URL(settings.notices_to.reveal())
+    if not url.scheme:
+        return Way(url, None)
+    is_mail = url.scheme in MAIL
+    if is_mail and set(url.query) - {CA_FILE}:
+        raise SettingsError([f"{SETTING}: takes no option but {CA_FILE}"])
+    if settings.notices_plain and url.scheme in ("smtp", "http"):
+        if url.user or url.query.get(CA_FILE):
+            raise SettingsError(
+                [f"{SETTING}: a password never goes in plain, as {PREFIX}NOTICES_PLAIN lets notices go"]
+            )
+        return Way(url, None)
+    if url.scheme == "http":
+        raise SettingsError([f"{SETTING}: must be encrypted, unless {PREFIX}NOTICES_PLAIN"])
+    return Way(url, context_of(SETTING, url.query.get(CA_FILE, "") if is_mail else ""))
+
+
 @asynccontextmanager
 async def open_channel(settings: RegistrySettings) -> AsyncIterator[Channel | None]:
     """None when notices go nowhere."""
-    url = URL(settings.notices_to.reveal())
-    match url.scheme:
-        case "":
-            log.warning("no notices before expiry: nobody said where they go")
-            yield None
-        case "smtp" | "smtps":
-            yield Mail(url, settings.notices_from)
-        case _:
-            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
-                yield Webhook(session, url, settings.notices_secret)
+    way = way_of(settings)
+    tell_if_plain(SETTING, way.url.host, is_encrypted=way.tls is not None)
+    if not way.url.scheme:
+        log.warning("no notices before expiry: nobody said where they go")
+        yield None
+    elif way.is_mail:
+        yield Mail(way, settings.notices_from)
+    else:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
+            yield Webhook(session, way.url, settings.notices_secret)
 
 
 class Mail(Channel):
-    def __init__(self, url: URL, sender: str) -> None:
-        self._url = url
+    def __init__(self, way: Way, sender: str) -> None:
+        self._url = way.url
+        self._tls = way.tls
         self._sender = sender
 
     async def give(self, notice: Notice) -> None:
@@ -65,10 +105,12 @@ class Mail(Channel):
                 username=self._url.user,
                 password=self._url.password,
                 use_tls=self._url.scheme == "smtps",
+                start_tls=self._url.scheme == "smtp" and self._tls is not None,  # not None: that would do without
+                tls_context=self._tls,
                 timeout=TIMEOUT_S,
             )
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise Undelivered(type(error).__name__) from None
+            raise Undelivered(trouble_of(error) or type(error).__name__) from None
         if refused:
             log.warning("addressees refused", extra={"notice": notice.id, "count": len(refused)})
 

@@ -15,9 +15,11 @@ from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
 from bouquet_mesh.doctor.reach import reach
 from bouquet_mesh.process import read_process
 from bouquet_mesh.settings import SettingsError, read_all
+from bouquet_mesh.tls.context import trouble_of
 from bouquet_proto.deadline import CLOCK_TOLERANCE_S
 from bouquet_proto.names import EMBEDDED
 from bouquet_proto.registry_messages import PROVIDER
+from bouquet_registry.delivery import way_of
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import PREFIX, Store, open_store
 from bouquet_registry.worker import registry
@@ -54,7 +56,8 @@ async def _database(settings: RegistrySettings) -> list[Finding]:
     except TimeoutError:
         return [wrong(subject, f"does not answer in {LOOK_S:g} s", f"is it up, and is {PREFIX}DATABASE_URL right?")]
     except (SQLAlchemyError, OSError) as error:
-        return [wrong(subject, f"is away ({type(error).__name__})", f"is it up, and is {PREFIX}DATABASE_URL right?")]
+        why = trouble_of(error) or type(error).__name__
+        return [wrong(subject, f"is away ({why})", f"is it up, and is {PREFIX}DATABASE_URL right?")]
 
 
 async def _clock(store: Store) -> Finding:
@@ -81,4 +84,4 @@ async def _broker(url: str) -> list[Finding]:
 async def _notices(settings: RegistrySettings) -> Finding:
     if not settings.notices_to:
         return unknown("notices", f"nobody is told before a token ends: no {PREFIX}NOTICES_TO")
-    return await reach(f"{PREFIX}NOTICES_TO", settings.notices_to.reveal())
+    return await reach(f"{PREFIX}NOTICES_TO", settings.notices_to.reveal(), way_of(settings).tls)

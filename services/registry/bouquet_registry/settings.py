@@ -13,7 +13,9 @@ from bouquet_mesh.settings import Port
 
 class RegistrySettings(Struct, frozen=True, kw_only=True):
     database_url: Secret = Secret("sqlite:///bouquet-registry.db")
-    """`sqlite:///path` or `postgresql://user:password@host/name`. An empty SQLite gets its tables by itself."""
+    """`sqlite:///path`, an empty one gets its tables by itself; or `postgresql://user:password@host/name`, which is
+    verified (`sslmode=verify-full`, the default) and may name its TLS files: `?sslrootcert=…&sslcert=…&sslkey=…`.
+    `?sslmode=disable` is for a server on a developer's machine."""
     signing_key: Secret = Secret("")
     """Signs new tokens: the gateways' shared secret (HS256), or a private JWK with a `kid` (HS256 or ES256)."""
     concurrency: int = 50
@@ -26,8 +28,11 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     datapass_window_s: float = 24 * 3600.0
     """How old an event of DataPass may be: it tries again for a day."""
     notices_to: Annotated[Secret, ServerUrl(("smtp", "http"), "")] = Secret("")
-    """Where notices before expiry go: `smtp(s)://user:password@host:port`, or the `http(s)://` URL of a webhook.
-    Empty: nowhere."""
+    """Where notices before expiry go: `smtp(s)://user:password@host:port`, or the `https://` URL of a webhook. `smtp://`
+    is by STARTTLS or not at all. `?cafile=…` names the authority of a mail server that the system does not know. Empty:
+    nowhere."""
+    notices_plain: bool = False
+    """Lets notices go without TLS (`smtp://`, `http://`) to a server on a developer's machine; never a password."""
     notices_from: str = "ne-pas-repondre@bouquet.invalid"
     """Sender of the mails."""
     notices_secret: Secret = Secret("")

@@ -12,17 +12,16 @@ from typing import Any
 
 from msgspec import structs
 from sqlalchemy import Connection, event, inspect, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
+from bouquet_mesh.tls.context import tell_if_plain
+from bouquet_registry.database_url import SETTING, database_of
 from bouquet_registry.roles import NAME, NO_ROLES, Roles, grant
 from bouquet_registry.schema import REVISION
 
 PREFIX = "BOUQUET_REGISTRY_"
-DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 LOCK_TIMEOUT_S = 5
 
 
@@ -45,18 +44,18 @@ class Store:
 @asynccontextmanager
 async def open_store(url: Secret) -> AsyncIterator[Store]:
     """Raises `SettingsError` unless the tables are those of this version; an empty SQLite gets them."""
-    async with _engine(url_of(url)) as engine:
+    async with _engine(url) as engine:
         if engine.dialect.name == "sqlite" and await _is_empty(engine):
             await _upgrade(engine)
         async with engine.connect() as connection:
             if await connection.run_sync(_revision) != REVISION:
-                raise SettingsError([f"{PREFIX}DATABASE_URL: other tables than ours; run bouquet-registry migrate"])
+                raise SettingsError([f"{SETTING}: other tables than ours; run bouquet-registry migrate"])
         yield Store(engine)
 
 
 async def upgrade(url: Secret, roles: Roles = NO_ROLES) -> str:
     """Brings the tables to this version, which it returns, and gives `roles` their rights; SQLite has none."""
-    async with _engine(url_of(url)) as engine:
+    async with _engine(url) as engine:
         await _upgrade(engine)
         if engine.dialect.name == "postgresql":
             await _grant(engine, roles)
@@ -74,19 +73,16 @@ async def _grant(engine: AsyncEngine, roles: Roles) -> None:
         await connection.run_sync(grant, roles)
 
 
-def url_of(secret: Secret) -> URL:
-    """The URL of a database, with the driver that it is opened by. Raises `SettingsError`."""
-    try:
-        url = make_url(secret.reveal())
-        return url.set(drivername=DRIVERS[url.get_backend_name()])
-    except (ArgumentError, KeyError, ValueError):
-        raise SettingsError([f"{PREFIX}DATABASE_URL: must be sqlite:///… or postgresql://…"]) from None
-
-
 @asynccontextmanager
-async def _engine(url: URL) -> AsyncIterator[AsyncEngine]:
+async def _engine(setting: Secret) -> AsyncIterator[AsyncEngine]:
+    database = database_of(setting)
+    if not database.is_sqlite:
+        tell_if_plain(SETTING, database.url.host, is_encrypted=database.tls is not None)
+    url = database.url
     # Hidden parameters: an error of the database would quote names and addresses.
-    engine = create_async_engine(url, hide_parameters=True, pool_pre_ping=url.get_backend_name() != "sqlite")
+    engine = create_async_engine(
+        url, hide_parameters=True, pool_pre_ping=not database.is_sqlite, connect_args=database.arguments
+    )
     if engine.dialect.name == "sqlite":
         await asyncio.to_thread(_write_ahead, url.database or "")
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
@@ -103,8 +99,10 @@ async def _connect_once(engine: AsyncEngine) -> None:
     try:
         async with engine.connect():
             pass
+    except OSError:  # a certificate that is not verified is a ValueError too
+        raise
     except (OverflowError, TypeError, ValueError):  # the first is of a port
-        raise SettingsError([f"{PREFIX}DATABASE_URL: has a host or an option that its driver does not take"]) from None
+        raise SettingsError([f"{SETTING}: has a host or an option that its driver does not take"]) from None
 
 
 def _write_ahead(file: str) -> None:

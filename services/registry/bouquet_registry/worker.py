@@ -18,22 +18,24 @@ from bouquet_proto.offer import Offer
 from bouquet_proto.registry_messages import AS_OF, PROVIDER, UNKNOWN
 from bouquet_registry import changes
 from bouquet_registry.census import keep_counting
-from bouquet_registry.delivery import open_channel
+from bouquet_registry.database_url import database_of
+from bouquet_registry.delivery import open_channel, way_of
 from bouquet_registry.desk import Clock, utc_now
 from bouquet_registry.journal.people import keys_of
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.notices import keep_noticing
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.signing import Signer
-from bouquet_registry.store import PREFIX, Store, open_store, url_of
+from bouquet_registry.store import PREFIX, Store, open_store
 from bouquet_registry.uses import Uses
 
 log = logging.getLogger(__name__)
 
 CHECKS: tuple[Callable[[RegistrySettings], object], ...] = (
-    lambda settings: url_of(settings.database_url),
+    lambda settings: database_of(settings.database_url),
     lambda settings: Signer(settings.signing_key) if settings.signing_key else None,
     lambda settings: keys_of(settings.journal_keys) if settings.journal_keys else None,
+    lambda settings: way_of(settings),
 )
 """What makes something of the settings before anything is open, each of its own ones."""
 

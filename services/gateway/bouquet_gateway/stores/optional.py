@@ -15,7 +15,7 @@ from bouquet_gateway import metrics
 from bouquet_gateway.stores.pipelining import PipeliningRedis
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
-from bouquet_mesh.tls.context import trouble_of, verified
+from bouquet_mesh.tls.context import tell_if_plain_url, trouble_of, verified
 from bouquet_proto.names import GATEWAY_PREFIX
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ def open_redis(url: Secret) -> Redis:
     """A client that its caller closes, not connected yet. Raises `SettingsError`."""
     setting = f"{GATEWAY_PREFIX}CACHE_URL"
     checked = verified(url, setting)
+    tell_if_plain_url(setting, checked)
     try:
         client = PipeliningRedis.from_url(checked, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
         # Opens nothing. Redis judges the options of a URL as it makes a connection of them.

@@ -1,0 +1,132 @@
+"""The way to a PostgreSQL: verified unless the URL says that nothing is encrypted, whatever the spelling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
+from bouquet_mesh.tls.context import trouble_of
+from bouquet_registry.database_url import database_of
+from bouquet_registry.store import open_store, upgrade
+from bouquet_registry.worker import registry
+from tests.conftest import need
+from tests.support.postgres import PROGRAM, PostgresServer
+from tests.support.tls import HOST, Papers, TlsPostgres, papers
+
+PLACE = "postgresql://town:swordfish@database.example/registry"
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Papers:
+    return papers(tmp_path_factory.mktemp("ours"))
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Papers:
+    """Of an authority that did not sign the server's certificate."""
+    return papers(tmp_path_factory.mktemp("others"))
+
+
+@pytest.fixture(scope="module")
+def server(own: Papers) -> Iterator[TlsPostgres]:
+    need(PROGRAM is not None, "PostgreSQL")
+    with TlsPostgres(own) as running:
+        yield running
+
+
+@pytest.fixture
+def place(server: TlsPostgres) -> str:
+    """An empty database by the name that the certificate has, with nothing said of TLS."""
+    return make_url(server.database()).set(host=HOST, query={}).render_as_string(hide_password=False)
+
+
+def spelt(place: str, **options: object) -> Secret:
+    return Secret(f"{place}?{urlencode(options)}")
+
+
+async def is_encrypted(url: Secret) -> bool:
+    """What the server says of our connection."""
+    await upgrade(url)
+    async with open_store(url) as store, store.reading() as connection:
+        question = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+        return bool(await connection.scalar(text(question)))
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("said", [{}, {"sslmode": "verify-full"}, {"ssl": "verify-full"}])
+async def test_a_postgresql_is_verified_however_that_is_said(said: dict[str, str], place: str, own: Papers) -> None:
+    assert await is_encrypted(spelt(place, sslrootcert=own.ca, **said))
+
+
+@pytest.mark.broker
+async def test_a_server_of_an_authority_that_nobody_named_is_not_spoken_to(place: str, other: Papers) -> None:
+    for url in (Secret(place), spelt(place, sslmode="verify-full"), spelt(place, sslrootcert=other.ca)):
+        with pytest.raises(OSError) as refused:
+            await upgrade(url)
+        assert "self-signed" in trouble_of(refused.value) or "issuer" in trouble_of(refused.value)
+
+
+@pytest.mark.broker
+async def test_a_server_of_another_name_is_not_spoken_to(place: str, own: Papers) -> None:
+    with pytest.raises(OSError) as refused:
+        await upgrade(spelt(place.replace(HOST, "127.0.0.1"), sslrootcert=own.ca))
+    assert "mismatch" in trouble_of(refused.value)
+
+
+@pytest.mark.broker
+async def test_a_server_that_offers_no_tls_is_not_spoken_to(postgres_server: PostgresServer, own: Papers) -> None:
+    """It may be somebody between us and the server, who took the offer away."""
+    place = postgres_server.database().partition("?")[0]
+    for url in (Secret(place), spelt(place, sslrootcert=own.ca)):
+        with pytest.raises(OSError, match="rejected SSL upgrade"):
+            await upgrade(url)
+
+
+@pytest.mark.broker
+async def test_who_says_so_does_without_tls(place: str) -> None:
+    assert not await is_encrypted(spelt(place, sslmode="disable"))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "sslmode=prefer",
+        "sslmode=require",
+        "sslmode=verify-ca",
+        "ssl=true",
+        "sslmode=verify-full&sslmode=disable",
+        "sslmode=verify-full&ssl=disable",
+        "sslmode=disable&sslrootcert=/ca.pem",
+        "sslrootcert=/nowhere/ca.pem",
+        "sslmode=verify-full&sslcert=/nowhere/own.pem",
+    ],
+)
+def test_a_url_that_would_verify_nothing_is_a_settings_error_that_quotes_nothing(said: str) -> None:
+    with pytest.raises(SettingsError, match="^BOUQUET_REGISTRY_DATABASE_URL: ") as refused:
+        registry.settings({"BOUQUET_REGISTRY_DATABASE_URL": f"{PLACE}?{said}"})
+    assert "swordfish" not in str(refused.value) and "nowhere" not in str(refused.value)
+
+
+def test_a_socket_in_the_file_system_and_sqlite_need_no_word() -> None:
+    assert database_of(Secret(f"sqlite:///{Path('registry.db')}")).arguments == {}
+    assert database_of(Secret("postgresql:///registry?host=/run/postgresql")).url.query["host"] == "/run/postgresql"
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2.nip.invalid"])
+async def test_a_database_that_others_overhear_is_loud_in_the_log(
+    host: str, place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = spelt(place.replace(HOST, host), sslmode="disable")
+    try:
+        await upgrade(url)
+    except OSError:
+        assert host != "127.0.0.1"
+    assert ("connection is not encrypted" in caplog.messages) == (host != "127.0.0.1")
