@@ -4,7 +4,8 @@
 
 A folder is what its process mounts at /run/secrets/bouquet: by deploy/compose as it is, in Kubernetes as a secret of
 that name (deploy/k8s/apply_secrets.sh). What is there stays: to change a secret, delete its file and run this again.
-What holds the broker's passwords, and the roles of the database, is written anew each time, from the passwords.
+What holds the broker's passwords, the roles of the database and what is trusted (`authority/trusted.pem`) is written
+anew each time.
 Folders are of mode 700 and files of mode 600, those too that were there before.
 """
 
@@ -19,8 +20,12 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import urlsplit
 
 DEFINITIONS = Path(__file__).parent / "rabbitmq" / "definitions.py"
+CERTIFICATE = Path(__file__).parent / "tls" / "make_certificate.py"
+TRUSTED = "/run/secrets/bouquet/ca.pem"
+"""Where a process finds what it knows its servers by."""
 BIN = Path(sys.executable).parent
 VHOST = "bouquet"
 CACHE_USER = "gateway"
@@ -41,9 +46,12 @@ def main() -> None:
     os.umask(0o077)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument("--broker", default="broker:5672", metavar="HOST:PORT")
+    parser.add_argument("--broker", default="broker:5671", metavar="HOST:PORT")
     parser.add_argument("--cache", default="redis:6379/0", metavar="HOST:PORT/NUMBER")
     parser.add_argument("--database", default="postgresql:5432/bouquet", metavar="HOST:PORT/NAME")
+    parser.add_argument(
+        "--namespace", metavar="NAME", help="of Kubernetes, from outside of which the broker is called HOST.NAME"
+    )
     parser.add_argument("--simulators", metavar="URL", help="also write what makes workers ask the simulators there")
     parser.add_argument(
         "--compose", action="store_true", help="give each folder to the user of its container; only root can"
@@ -54,10 +62,12 @@ def main() -> None:
     close(folder)
 
     providers = _output("bouquet-worker", "list").split()
+    servers = {"broker": arguments.broker, "cache": arguments.cache, "database": arguments.database}
     _broker(folder, arguments.broker, providers)
     _cache(folder, arguments.cache)
     _database(folder, arguments.database)
     _keys(folder)
+    _certificates(folder, servers, arguments.namespace)
     _settings(folder / "providers", providers, arguments.simulators)
     if arguments.compose:
         give_to_containers(folder)
@@ -97,7 +107,7 @@ def _broker(folder: Path, address: str, providers: list[str]) -> None:
         user = f"bouquet-{process}"
         password = (passwords / user).read_text().strip()
         for owner in folders:
-            _write(folder / owner / "bus-url", f"amqp://{user}:{password}@{address}/{VHOST}")
+            _write(folder / owner / "bus-url", f"amqps://{user}:{password}@{address}/{VHOST}?cafile={TRUSTED}")
 
 
 def _cache(folder: Path, address: str) -> None:
@@ -107,7 +117,9 @@ def _cache(folder: Path, address: str) -> None:
     _write(
         folder / "cache" / "users.acl", f"user default off\nuser {CACHE_USER} on #{digest} resetkeys {CACHE_RIGHTS}\n"
     )
-    _kept(folder / "gateway" / "cache-url", lambda: f"redis://{CACHE_USER}:{password}@{address}")
+    _kept(
+        folder / "gateway" / "cache-url", lambda: f"rediss://{CACHE_USER}:{password}@{address}?ssl_ca_certs={TRUSTED}"
+    )
     _kept(folder / "gateway" / "cache-key", secrets.token_hex)
 
 
@@ -125,7 +137,7 @@ def _database(folder: Path, address: str) -> None:
 
 
 def _database_url(role: str, password: str, address: str) -> str:
-    return f"postgresql://{role}:{password}@{address}"
+    return f"postgresql://{role}:{password}@{address}?sslmode=verify-full&sslrootcert={TRUSTED}"
 
 
 def _keys(folder: Path) -> None:
@@ -139,6 +151,18 @@ def _keys(folder: Path) -> None:
     _kept(admin / "journal-keys", lambda: journal)
     key = _kept(admin / "signing-key", lambda: _output("bouquet-registry", "new-key", "1"))
     _kept(gateway / "token-keys", lambda: _output("bouquet-registry", "jwks", BOUQUET_REGISTRY_SIGNING_KEY=key))
+
+
+def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | None) -> None:
+    """One of each server, by an authority of our own, and what it is known by for everybody."""
+    authority = folder / "authority"
+    for server, address in servers.items():
+        host = urlsplit(f"//{address}").hostname or ""
+        names = [host, *(f"{host}.{namespace}{end}" for end in ("", ".svc", ".svc.cluster.local") if namespace)]
+        _output("python", str(CERTIFICATE), "--authority", str(authority), str(folder / server), *names)
+    trusted = (authority / "trusted.pem").read_text(encoding="utf-8")
+    for mounted in _folders(folder):
+        _write(mounted / "ca.pem", trusted)
 
 
 def _settings(folder: Path, providers: list[str], simulators: str | None) -> None:

@@ -17,6 +17,7 @@ from tests.deploy.promtool import promtool
 from tests.deploy.rules import PEOPLE_S
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
+SANDBOX = ROOT / "deploy" / "k8s" / "overlays" / "sandbox"
 COMPOSE = ROOT / "deploy" / "compose" / "compose.yaml"
 MOUNT = "/run/secrets/bouquet"
 DRAIN_S = {"gateway": 15}
@@ -109,6 +110,17 @@ def test_each_store_is_reached_by_who_uses_it_alone(services: dict[str, Any]) ->
     assert on("cache") == {"redis", "gateway"}
     assert list(services["postgresql"]["networks"]) == ["database"]
     assert on("database") == {"postgresql", "registry", "journal", "migrate", "admin"}
+
+
+def test_no_server_is_spoken_to_in_plain(folder: Path, services: dict[str, Any]) -> None:
+    urls = [file.read_text() for file in (folder / "secrets").rglob("*-url")]
+    assert {url.partition(":")[0] for url in urls} == {"amqps", "rediss", "postgresql"}
+    assert all("sslmode=verify-full" in url for url in urls if url.startswith("postgresql"))
+    rabbitmq, redis = ((SANDBOX / name).read_text() for name in ("rabbitmq.conf", "redis.conf"))
+    assert "listeners.tcp = none" in rabbitmq and "port 0\n" in redis
+    assert "-cssl=on" in services["postgresql"]["command"]
+    connections = [line.split()[0] for line in (SANDBOX / "pg_hba.conf").read_text().splitlines() if line[0] != "#"]
+    assert connections == ["local", "hostssl"]
 
 
 def mounts_secrets(mount: dict[str, Any]) -> bool:

@@ -7,27 +7,33 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from sqlalchemy.exc import DBAPIError
 from yarl import URL
 
+from bouquet_mesh.secret import Secret
+from bouquet_registry.store import upgrade
 from tests.conftest import need
 from tests.deploy.conftest import read_env
 from tests.deploy.environment import environment, program_of
 from tests.deploy.manifests import OVERLAYS, ROOT, Pod, of_kind, pods, rendered
 from tests.support.daemon import Daemon, free_port
 from tests.support.people import CAF_ALLOCATAIRE
+from tests.support.postgres import PROGRAM as POSTGRES
 from tests.support.postgres import PostgresServer
 from tests.support.programs import output_of, started, until_status
-from tests.support.rabbitmq import RabbitNode
+from tests.support.rabbitmq import RABBITMQ_3, RabbitNode
 from tests.support.redis import PROGRAM as REDIS
 
 pytestmark = pytest.mark.broker
@@ -49,12 +55,59 @@ class Redis(Daemon):
 
     def command(self) -> list[str]:
         assert REDIS, "redis-server is not installed"
-        return [REDIS, str(self.folder / "redis.conf"), "--bind", "127.0.0.1", "--port", str(self.port)]
+        return [REDIS, str(self.folder / "redis.conf"), "--bind", "127.0.0.1", "--tls-port", str(self.port)]
 
     def is_ready(self, connection: socket.socket) -> bool:
-        """It has no word for who does not say who he is."""
-        connection.sendall(b"PING\r\n")
-        return connection.recv(7) == b"-NOAUTH"
+        """It has no word for who does not say who he is; who that is, its clients verify."""
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with context.wrap_socket(connection) as secured:
+            secured.sendall(b"PING\r\n")
+            return secured.recv(7) == b"-NOAUTH"
+
+
+class Broker(RabbitNode):
+    """By the settings of the sandbox, on a port of this machine. Its plain port is for the harness alone."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.tls_port = free_port()
+
+    def settle_for(self, settings: str) -> None:
+        """Before it starts."""
+        own = settings.replace("listeners.ssl.default = 5671", f"listeners.ssl.default = 127.0.0.1:{self.tls_port}")
+        kept = [line for line in own.splitlines() if not line.startswith(("listeners.tcp", "management.", "log."))]
+        with (self.folder / "rabbitmq.conf").open("a") as configuration:
+            configuration.writelines(f"{line}\n" for line in kept)
+
+
+class Postgres(PostgresServer):
+    """By the arguments of the sandbox."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.start()
+        self.name = URL(self.database()).path.removeprefix("/")
+
+    def settle_for(self, arguments: list[str], hba: str, secrets: Path) -> None:
+        """Does what the image does with its first start, and starts again. The files are the server's to read."""
+        password = (secrets / "password").read_text()
+        self.run(self.name, f"ALTER ROLE bouquet PASSWORD '{password}'; {(secrets / 'roles.sql').read_text()}")
+        self.kill()
+        own = self.folder / "secrets"
+        shutil.copytree(secrets, own)
+        (self.folder / "pg_hba.conf").write_text(hba)
+        for path in (self.folder / "pg_hba.conf", own, *own.iterdir()):
+            self.give(path)
+        places = {MOUNT: own, "/etc/postgresql": self.folder}
+        for place, here in places.items():
+            arguments = [argument.replace(place, str(here)) for argument in arguments]
+        self.options = tuple(arguments)
+        self.start()
+
+    def is_ready(self, connection: socket.socket) -> bool:
+        asked = [str(Path(POSTGRES or "").with_name("pg_isready")), "-h", "127.0.0.1", "-p", str(self.port)]
+        return subprocess.run(asked, check=False, stdout=subprocess.DEVNULL).returncode == 0
 
 
 class Sandbox:
@@ -63,7 +116,7 @@ class Sandbox:
     def __init__(self, folder: Path, secrets: Path) -> None:
         self.folder = folder
         self.ports = {name: free_port() for name in STARTED}
-        self._secrets = secrets
+        self.secrets = secrets
         self._manifests = rendered(OVERLAYS["sandbox"])
         self._pods = {pod.owner.split()[1]: pod for pod in pods(self._manifests)}
 
@@ -72,7 +125,7 @@ class Sandbox:
         pod = self._pods[name]
         container = container or pod.containers[0]
         settings = {
-            f"providers-{f.stem.replace('_', '-')}": read_env(f) for f in (self._secrets / "providers").iterdir()
+            f"providers-{f.stem.replace('_', '-')}": read_env(f) for f in (self.secrets / "providers").iterdir()
         }
         variables = environment(container, self._manifests, settings)
         found = {key: self.here(value, secret_of(pod, container)) for key, value in variables.items()}
@@ -85,7 +138,7 @@ class Sandbox:
 
     def here(self, text: str, secret: str) -> str:
         """What is at its mount in a container, is in a folder here."""
-        return text.replace(MOUNT, f"{self._secrets}/{secret}")
+        return text.replace(MOUNT, f"{self.secrets}/{secret}")
 
     def command(self, name: str) -> list[str]:
         pod = self._pods[name]
@@ -95,6 +148,10 @@ class Sandbox:
         if name == "simulators":
             arguments[arguments.index("--port") + 1] = str(self.ports[name])
         return [module, *arguments]
+
+    def arguments(self, name: str) -> list[str]:
+        arguments: list[str] = self._pods[name].containers[0]["args"]
+        return arguments
 
     def prepare(self, name: str) -> None:
         """What the pod's init containers do."""
@@ -125,31 +182,45 @@ def _provider(pod: Pod) -> str:
     return pod.labels.get("bouquet/provider", "")
 
 
-@pytest.fixture
-def sandbox(tmp_path: Path, rabbit: RabbitNode) -> Iterator[Sandbox]:
-    need(REDIS is not None, "redis")
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    tmp_path = tmp_path_factory.mktemp("sandbox")
+    need(None not in (REDIS, POSTGRES) and RABBITMQ_3.is_installed, "redis, PostgreSQL or RabbitMQ")
     secrets = tmp_path / "secrets"
     sandbox = Sandbox(tmp_path, secrets)
     with ExitStack() as running:
-        postgres_server = running.enter_context(PostgresServer())
+        broker = Broker(tmp_path / "rabbitmq")
         redis = Redis(tmp_path / "redis", sandbox.settings("redis", "redis.conf"))
-        database = URL(postgres_server.database())
+        postgres = running.enter_context(closing_server(Postgres()))
         places = {
-            "--broker": f"127.0.0.1:{rabbit.port}",
+            "--broker": f"127.0.0.1:{broker.tls_port}",
             "--cache": f"127.0.0.1:{redis.port}/0",
-            "--database": f"{database.host}:{database.port}{database.path}",
+            "--database": f"127.0.0.1:{postgres.port}/{postgres.name}",
             "--simulators": f"http://127.0.0.1:{sandbox.ports['simulators']}",
         }
         script = [sys.executable, str(ROOT / "deploy" / "make_secrets.py"), str(secrets)]
         subprocess.run([*script, *(word for place in places.items() for word in place)], check=True, timeout=100)
-        rabbit.ctl("import_definitions", str(secrets / "broker" / "definitions.json"))
+        for url in secrets.rglob("*-url"):
+            url.write_text(sandbox.here(url.read_text(), url.parent.name))
+        broker.settle_for(sandbox.settings("broker", "rabbitmq.conf"))
+        postgres.settle_for(
+            sandbox.arguments("postgresql"), sandbox.settings("postgresql", "pg_hba.conf"), secrets / "database"
+        )
+        running.enter_context(broker)
         running.enter_context(redis)
-        postgres_server.run_file(database.name, secrets / "database" / "roles.sql")
         sandbox.prepare("registry")
         for name in STARTED:
             environ = sandbox.environ(name) if name != "simulators" else {}
             running.enter_context(started(tmp_path / f"{name}.log", environ, *sandbox.command(name)))
         yield sandbox
+
+
+@contextmanager
+def closing_server(server: Postgres) -> Iterator[Postgres]:
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 async def test_a_token_of_its_registry_gets_a_quotient_and_the_journal_knows(sandbox: Sandbox) -> None:
@@ -167,3 +238,13 @@ async def test_a_token_of_its_registry_gets_a_quotient_and_the_journal_knows(san
     async with asyncio.timeout(60):
         while not json.loads(sandbox.admin("journal", "head", "--json"))["head"].startswith("1:"):  # noqa: ASYNC110 - another process's, without an event
             await asyncio.sleep(0.5)
+
+
+async def test_its_servers_refuse_who_speaks_in_plain(sandbox: Sandbox) -> None:
+    """Whoever does not verify them is not spoken to by our processes; whoever speaks in plain, by them."""
+    place = (sandbox.secrets / "journal" / "database-url").read_text()
+    with pytest.raises(DBAPIError, match="no encryption"):
+        await upgrade(Secret(place.partition("?")[0] + "?sslmode=disable"))
+    for name in ("gateway", "registry", "journal", "worker-cnaf"):
+        await until_status(f"http://127.0.0.1:{sandbox.ports[name]}/readyz", 200, within_s=60)
+        assert "unavailable" not in (sandbox.folder / f"{name}.log").read_text(), name

@@ -33,7 +33,7 @@ class PostgresServer(Daemon):
         super().__init__(folder, free_port(), ready_within_s=90)
         self._data = folder / "data"
         self._numbers = itertools.count(1)
-        self._options = options
+        self.options = options
         self.give(folder)
 
     def give(self, file: Path) -> None:
@@ -68,15 +68,15 @@ class PostgresServer(Daemon):
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, name)
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}?sslmode=disable"
 
-    def run_file(self, database: str, script: Path) -> None:
-        """As its owner, in SQL."""
+    def run(self, database: str, script: str) -> None:
+        """SQL, as its owner."""
         words = ("-h", "127.0.0.1", "-p", str(self.port), "-U", USER, "-d", database, "-v", "ON_ERROR_STOP=1")
-        self._run("psql", *words, "-c", script.read_text(encoding="utf-8"))
+        self._run("psql", *words, "-c", script)
 
     def command(self) -> list[str]:
         assert PROGRAM, "postgres is not installed"
         settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
-        return [*_as_somebody(), PROGRAM, "-D", str(self._data), "-p", str(self.port), *settings, *self._options]
+        return [*_as_somebody(), PROGRAM, "-D", str(self._data), "-p", str(self.port), *settings, *self.options]
 
     def is_ready(self, connection: socket.socket) -> bool:
         """Ready when it lets us in, not when it says that it is starting up."""

@@ -87,7 +87,7 @@ class TlsPostgres(PostgresServer):
             self.give(copy)
         files = {"ssl_cert_file": "certificate.pem", "ssl_key_file": "key.pem"}
         named = [word for option, name in files.items() for word in ("-c", f"{option}={self.folder / name}")]
-        self._options = ("-c", "ssl=on", *named)
+        self.options = ("-c", "ssl=on", *named)
 
 
 class TlsRedis(Daemon):

@@ -1,0 +1,95 @@
+"""Each part reaches what its settings name, through every policy on the way, and nothing else."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.manifests import OVERLAYS, Manifest, of_kind, pods, rendered, selects
+from tests.deploy.reach import Way, end_of, is_open, servers, ways
+
+Settings = Mapping[str, Mapping[str, str]]
+
+
+@pytest.fixture(scope="module")
+def settings(providers: dict[str, dict[str, str]]) -> Settings:
+    """The secrets that are given as environment."""
+    return {f"providers-{name.replace('_', '-')}": variables for name, variables in providers.items()}
+
+
+def told(found: list[Way]) -> set[tuple[str, str, int]]:
+    return {(way.client.name, way.server.name, way.port) for way in found}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_each_part_reaches_what_it_needs(overlay: str, secrets: Path, settings: Settings) -> None:
+    manifests = rendered(OVERLAYS[overlay])
+    needed = ways(manifests, secrets, settings)
+    assert told([way for way in needed if not is_open(manifests, way)]) == set()
+    clients = {way.client.name for way in needed}
+    assert {pod.owner for pod in pods(manifests)} - clients <= {f"Deployment {name}" for name in ALONE}
+
+
+ALONE = ("broker", "redis", "postgresql", "simulators")
+"""Servers that ask nobody."""
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_nobody_reaches_what_it_does_not_need(overlay: str, secrets: Path, settings: Settings) -> None:
+    manifests = rendered(OVERLAYS[overlay])
+    needed = told(ways(manifests, secrets, settings))
+    possible = [Way(end_of(pod), server, port) for pod in pods(manifests) for server, port in servers(manifests)]
+    assert told([way for way in possible if is_open(manifests, way)]) <= needed
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_everybody_resolves_names(overlay: str) -> None:
+    manifests = rendered(OVERLAYS[overlay])
+    for pod in pods(manifests):
+        assert any(
+            {53} == {port["port"] for port in rule.get("ports", [])}
+            for policy in of_kind(manifests, "NetworkPolicy")
+            if selects(policy["spec"]["podSelector"], pod.labels)
+            for rule in policy["spec"].get("egress", [])
+        ), pod.owner
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_no_way_leads_to_all_addresses_or_all_ports(overlay: str) -> None:
+    manifests = rendered(OVERLAYS[overlay])
+    for policy in of_kind(manifests, "NetworkPolicy"):
+        for rule in policy["spec"].get("egress", []):
+            assert rule.get("ports") and rule.get("to"), policy["metadata"]["name"]
+            wide = [peer["ipBlock"]["cidr"] for peer in rule["to"] if "ipBlock" in peer]
+            assert not any(cidr.endswith("/0") for cidr in wide), policy["metadata"]["name"]
+
+
+CLOSED_BY = [
+    ("sandbox", "postgresql", "Deployment journal", "Deployment postgresql", 5432),
+    ("sandbox", "registry-database", "CronJob admin", "Deployment postgresql", 5432),
+    ("sandbox", "redis", "StatefulSet gateway", "Deployment redis", 6379),
+    ("production", "worker-cnaf", "Deployment worker-cnaf", "RabbitmqCluster broker", 5671),
+    ("production", "gateway-cache", "StatefulSet gateway", "redis", 6379),
+    ("production", "tracing", "Deployment journal", "collector.tracing", 4318),
+    ("production", "broker", "monitoring", "RabbitmqCluster broker", 15691),
+    ("production", "broker", "autoscaling", "RabbitmqCluster broker", 15671),
+    ("production", "upstream-msa", "Deployment worker-msa", "msa.example.org", 443),
+]
+
+
+@pytest.mark.parametrize(("overlay", "policy", "client", "server", "port"), CLOSED_BY)
+def test_a_way_that_a_policy_closes_is_seen(
+    overlay: str, policy: str, client: str, server: str, port: int, secrets: Path, settings: Settings
+) -> None:
+    manifests = copy.deepcopy(rendered(OVERLAYS[overlay]))
+    needed = ways(manifests, secrets, settings)
+    close(manifests, policy)
+    assert (client, server, port) in told([way for way in needed if not is_open(manifests, way)])
+
+
+def close(manifests: list[Manifest], name: str) -> None:
+    [policy] = (each for each in of_kind(manifests, "NetworkPolicy") if each["metadata"]["name"] == name)
+    policy["spec"] |= {"ingress": [], "egress": []}
