@@ -21,6 +21,13 @@ async def a_fund_fails_and_the_other_is_slow(mesh: Mesh) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def both_funds_lose_their_files(mesh: Mesh) -> AsyncIterator[None]:
+    mesh.load = Load(clients=20, asking=("CAF-NO-FILE MSA-NO-FILE",))
+    yield
+    mesh.load = Load()
+
+
+@asynccontextmanager
 async def both_funds_know_everybody_and_the_cache_is_slow(mesh: Mesh) -> AsyncIterator[None]:
     mesh.load = Load(clients=30, pause_s=0.0, asking=("CAF-FOUND MSA-FOUND",))
     mesh.redis.delay_s = 0.04
@@ -79,6 +86,10 @@ FIRED_BY: dict[Cause, set[Alert]] = {
         ("ProviderDown", "ticket", "cnaf"),
         ("BreakerOpen", "ticket", "cnaf"),
         ("ProviderSlow", "ticket", "msa"),
+    },
+    both_funds_lose_their_files: {
+        ("ProviderFindsNobody", "ticket", "cnaf"),
+        ("ProviderFindsNobody", "ticket", "msa"),
     },
     both_funds_know_everybody_and_the_cache_is_slow: {
         ("RegimeConflicts", "ticket", "double_rattachement"),

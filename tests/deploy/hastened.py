@@ -1,7 +1,7 @@
 """The rules of production at a pace that a test can wait for: the same words, with shorter times.
 
-Every duration of a rule (`for:`, and the windows in brackets) is a hundredth of itself, and 8 s at most: `5m` is 3 s,
-`10m` 6 s, an hour and all that is longer 8 s. Thresholds and numbers stay what they are.
+Every duration of a rule (`for:`, `offset` and the windows in brackets) is a hundredth of itself, and 8 s at most: `5m`
+is 3 s, `10m` 6 s, an hour and all that is longer 8 s. Thresholds and numbers stay what they are.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 FASTER = 100
 LONGEST_MS = 8000
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-DURATION = re.compile(r"(?<=\[)(\d+)([smhd])(?=\])|(?<=for: )(\d+)([smhd])$", re.MULTILINE)
+DURATION = re.compile(r"(?<=\[)(\d+)([smhd])(?=\])|(?<=offset )(\d+)([smhd])\b|(?<=for: )(\d+)([smhd])$", re.MULTILINE)
 
 
 def hastened(rules: str) -> str:

@@ -107,6 +107,9 @@ def test_every_alert_is_caused_in_a_test() -> None:
 
 
 def test_that_test_shortens_times_and_changes_nothing_else() -> None:
-    rule = "expr: sum(rate(calls[5m])) > 10 and rate(calls[3d])\nfor: 2m\nsummary: pendant [trente] 5m\n"
-    made = "expr: sum(rate(calls[3000ms])) > 10 and rate(calls[8000ms])\nfor: 1200ms\nsummary: pendant [trente] 5m\n"
+    rule = "expr: sum(rate(calls[5m])) > 10 and rate(calls[3d] offset 5m)\nfor: 2m\nsummary: pendant [trente] 5m\n"
+    made = (
+        "expr: sum(rate(calls[3000ms])) > 10 and rate(calls[8000ms] offset 3000ms)\nfor: 1200ms\n"
+        "summary: pendant [trente] 5m\n"
+    )
     assert hastened(rule) == made

@@ -218,7 +218,7 @@ UNAVAILABLE = Failed("upstream_unavailable")
 SITUATIONS: tuple[tuple[int, Any, Reply | None, Reply | None], ...] = (
     # status, body, reply of statut, reply of indemnités; `None`: nobody
     (404, {"codeErreur": "404", "messageLog": "Individu inconnu de nos services"}, None, None),
-    (404, None, None, None),
+    (404, None, UNKNOWN, UNKNOWN),
     (206, {"nom": "VERNOUILLAT"}, None, UNKNOWN),
     (206, {"statutInscription": True, "listePaiement": []}, None, UNKNOWN),
     (204, None, UNKNOWN, None),

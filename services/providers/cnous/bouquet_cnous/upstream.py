@@ -66,6 +66,14 @@ class Scholarship(Struct, frozen=True, rename="camel"):
     removal_date: IsoDateOrBlank | None = None
 
 
+class Absence(Struct, frozen=True):
+    """Body of a 404."""
+
+    description: str
+    code: Literal[404]
+
+
+ABSENT: Any = Absence | tuple[Absence]
 ANSWERED: Any = Scholarship | list[Scholarship]
 """An array when a person was searched for, in principle."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bouquet_cnous import contract, upstream
 from bouquet_cnous.contract import NO_SCHOLARSHIP, SEVERAL, WRONG_IDENTITY, WRONG_INE, Dossier
-from bouquet_cnous.upstream import ANSWERED, REMOVED, SEXES, Place, Scholarship, pivot_of, search_for
+from bouquet_cnous.upstream import ABSENT, ANSWERED, REMOVED, SEXES, Place, Scholarship, pivot_of, search_for
 from bouquet_cog.birthplace import located
 from bouquet_cog.communes import Communes
 from bouquet_worker import (
@@ -80,7 +80,7 @@ def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
             return the_only(answer.decode(ANSWERED))
         case 400:
             return Rejected(wrong)
-        case 404:
+        case 404 if answer.says(ABSENT):
             return NotFound(NO_SCHOLARSHIP)
         case _:
             raise answer.unexpected()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -11,10 +11,9 @@ from bouquet_worker import IsoDate, IsoDateOrBlank
 
 SCOPES = "api_statutaugmentev1 api_liste-paiementsv1 individuStatutAugmente application_{client_id}"
 
-ABSENT_STATUT = frozenset({404, 206})
-"""206: known, but not registered."""
-ABSENT_INDEMNITES = frozenset({404, 204})
-"""Each status means something to one of the two APIs only (§10.4)."""
+UNREGISTERED = 206
+"""Known, but not registered. This and the next mean something to one of the two APIs only (§10.4)."""
+UNPAID = 204
 
 TIMED_OUT = "java.util.concurrent.TimeoutException"
 """What the text of a 500 contains when one of theirs was late."""
@@ -50,6 +49,12 @@ class Jobseeker(Struct, frozen=True, rename="camel"):
     date_inscription: IsoDateOrBlank | None = None
     date_cessation_inscription: IsoDateOrBlank | None = None
     adresse: Address | None = None
+
+
+class Unknown(Struct, frozen=True, rename="camel"):
+    """Body of a 404: nobody has this identifier."""
+
+    code_erreur: Literal["404"]
 
 
 class Payment(Struct, frozen=True, rename="camel"):

@@ -8,13 +8,14 @@ from __future__ import annotations
 from bouquet_france_travail import contract
 from bouquet_france_travail.contract import INDEMNITES, INDEMNITES_V2, NO_PAYMENT, NO_SITUATION, STATUT, STATUT_V2
 from bouquet_france_travail.upstream import (
-    ABSENT_INDEMNITES,
-    ABSENT_STATUT,
     SCOPES,
+    UNPAID,
+    UNREGISTERED,
     Address,
     Jobseeker,
     Payment,
     Payments,
+    Unknown,
     timed_out,
 )
 from bouquet_worker import (
@@ -83,7 +84,7 @@ def _api(name: str, url: str, settings: Settings) -> Upstream:
 async def statut(question: Question[Identifiant], statut_api: UpstreamClient) -> contract.Statut | NotFound:
     """The body is the identifier as it is, without the quotes that JSON would want."""
     answer = await statut_api.post(data=question.identity.identifiant, headers=headers_of(question), idempotent=True)
-    if answered(answer, ABSENT_STATUT):
+    if answered(answer, UNREGISTERED):
         return to_statut(question.identity.identifiant, answer.decode(Jobseeker))
     return NotFound(NO_SITUATION)
 
@@ -93,7 +94,7 @@ async def indemnites(question: Question[Identifiant], indemnites_api: UpstreamCl
     """No payment is the same as nobody (§10.4)."""
     identifiant = question.identity.identifiant
     answer = await indemnites_api.get(params={"loginMnemotechnique": identifiant}, headers=headers_of(question))
-    if answered(answer, ABSENT_INDEMNITES) and (payments := answer.decode(Payments).liste_paiement):
+    if answered(answer, UNPAID) and (payments := answer.decode(Payments).liste_paiement):
         return contract.Indemnites(identifiant=identifiant, paiements=tuple(map(paiement, payments)))
     return NotFound(NO_PAYMENT)
 
@@ -103,12 +104,14 @@ def headers_of(question: Question[Identifiant]) -> dict[str, str]:
     return {"X-pe-consommateur": f"DINUM - {question.caller.token_id}"}
 
 
-def answered(answer: Answer, absent: frozenset[int]) -> bool:
-    """Whether there is something to read, rather than nobody."""
+def answered(answer: Answer, absent: int) -> bool:
+    """Whether there is something to read, rather than nobody. `absent`: the status that says so besides a 404."""
     match answer.status:
         case 200:
             return True
-        case status if status in absent:
+        case 404 if answer.says(Unknown):
+            return False
+        case status if status == absent:
             return False
         case 500 if timed_out(answer.body):
             raise UpstreamError("upstream_timeout", cause="HTTP 500")

@@ -50,7 +50,8 @@ def refusal_of(
     """`None` when a fund answered with a file. Raises `UpstreamError` when nothing can be concluded.
 
     The order matters: error codes first, the header then, since directories may carry one some day.
-    `absences` are the reasons of a 404, by whose it is: `None` of nobody that we know.
+    `absences` are the reasons of a 404, by whose it is: `None` of nobody that we know, whose error code is then the
+    hub's only word.
     """
     if answer.status == 200:
         return None
@@ -59,7 +60,7 @@ def refusal_of(
             return Rejected(UNIDENTIFIED)
         case 404, Error(code=40406 | 40412), _:  # RNCPS: attached to no fund
             return NotFound(UNATTACHED)
-        case 404, Error(code=code), fund if fund in absences:
+        case 404, Error(code=code), fund if fund in absences and (fund or code):
             if fund is None:
                 log.warning("hub signed no absence", extra={"error_code": code})
             return NotFound(absences[fund])

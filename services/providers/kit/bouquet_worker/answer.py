@@ -33,8 +33,19 @@ class Answer(Struct, frozen=True):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UpstreamError("upstream_malformed", field=_field(str(error)), cause=type(error).__name__) from None
 
+    def says(self, model: type[Struct]) -> bool:
+        """Whether the body is a `model`, as JSON: the provider's own word for an absence.
+
+        A status alone is none: a proxy or a framework answers 404 of its own to a path that it does not know.
+        """
+        try:
+            msgspec.json.decode(self.body, type=model)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+        return True
+
     def unexpected(self) -> UpstreamError:
-        """The error to raise for a status that the provider's documentation does not name: `upstream_unknown`."""
+        """The error to raise for what the provider's documentation does not name: `upstream_unknown`."""
         return UpstreamError("upstream_unknown", cause=f"HTTP {self.status}")
 
     def __repr__(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from msgspec import Struct
 
@@ -54,6 +55,13 @@ class File(Struct, frozen=True, rename="kebab"):
     identification: Pupil
     info_scolarite: Schooling
     info_bourse: Scholarship | None = None
+
+
+class Absence(Struct, frozen=True):
+    """Body of a 404: an unknown school or pupil, or one out of scope (§9.4)."""
+
+    title: str
+    status: Literal["NOT_FOUND", "FORBIDDEN"]
 
 
 class Enrolment(Struct, frozen=True, rename="kebab"):

@@ -9,7 +9,7 @@ from typing import Literal
 
 from bouquet_men import contract
 from bouquet_men.contract import NOT_ENROLLED, UNKNOWN_PUPIL, V2, V3, V4, V5, ScolariteEtRegime
-from bouquet_men.upstream import FAILURES, SEXES, Enrolled, File, Scholarship, perimeter_of, query_of
+from bouquet_men.upstream import FAILURES, SEXES, Absence, Enrolled, File, Scholarship, perimeter_of, query_of
 from bouquet_worker import (
     Answer,
     Authority,
@@ -67,7 +67,7 @@ def read(answer: Answer) -> ScolariteEtRegime | NotFound:
             return to_contract(answer.decode(File))
         case 200:
             return NotFound(NOT_ENROLLED)
-        case 404:
+        case 404 if answer.says(Absence):
             return NotFound(UNKNOWN_PUPIL)
         case _:
             raise answer.unexpected()

@@ -55,6 +55,18 @@ class Student(Struct, frozen=True, rename="camel"):
     inscriptions: tuple[Enrolment, ...] | None = None
 
 
+class Complaint(Struct, frozen=True):
+    endpoint: str
+
+
+class Absence(Struct, frozen=True):
+    """Body of a 404: no such student, or no enrolment of an INE."""
+
+    message: str
+    uid: str
+    details: Complaint
+
+
 def search_for(who: Identite) -> Search:
     return Search(
         nom_famille=who.nom_naissance,

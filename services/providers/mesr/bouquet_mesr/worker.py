@@ -18,7 +18,7 @@ from bouquet_mesr.contract import (
     UNKNOWN_STUDENT,
     Etudiant,
 )
-from bouquet_mesr.upstream import ENROLLED, REGIMES, Enrolment, School, Student, search_for
+from bouquet_mesr.upstream import ENROLLED, REGIMES, Absence, Enrolment, School, Student, search_for
 from bouquet_worker import (
     Answer,
     ApiKey,
@@ -75,7 +75,7 @@ def read(answer: Answer) -> Etudiant | NotFound:
     match answer.status:
         case 200:
             return to_contract(answer.decode(Student))
-        case 404:
+        case 404 if answer.says(Absence):
             return NotFound(UNKNOWN_STUDENT)
         case _:
             raise answer.unexpected()

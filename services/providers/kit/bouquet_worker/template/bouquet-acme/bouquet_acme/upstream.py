@@ -9,7 +9,7 @@ from msgspec import Struct
 from bouquet_worker import IsoDate
 
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
-"""By status. 404 is an answer; any other than 200 is unknown to us."""
+"""By status. A 404 of their own is an answer; any other than 200 is unknown to us."""
 
 STATUTS: dict[str, Literal["ouvert", "suspendu", "clos"]] = {
     "O": "ouvert",
@@ -27,3 +27,9 @@ class File(Struct, frozen=True, rename="camel"):
     state: str
     opened_at: IsoDate
     holder: Holder
+
+
+class NoSuchFile(Struct, frozen=True):
+    """Their 404. One without it comes from somebody else: a proxy, or a wrong path in our settings."""
+
+    error: Literal["no such file"]

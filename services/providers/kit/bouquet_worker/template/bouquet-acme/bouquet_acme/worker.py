@@ -23,7 +23,7 @@ from bouquet_worker import (
 )
 
 from bouquet_acme.contract import DOSSIER, NO_FILE, PROBLEMS, Dossier, Titulaire
-from bouquet_acme.upstream import FAILURES, STATUTS, File
+from bouquet_acme.upstream import FAILURES, STATUTS, File, NoSuchFile
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):
@@ -56,7 +56,7 @@ def read(answer: Answer) -> Dossier | NotFound:
     match answer.status:
         case 200:
             return to_contract(answer.decode(File))
-        case 404:
+        case 404 if answer.says(NoSuchFile):
             return NotFound(NO_FILE)
         case _:
             raise answer.unexpected()
