@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 
 from aiohttp import web
 
-from bouquet_mesh import health
+from bouquet_mesh import descriptors, health
 from bouquet_mesh.bus.api import Bus
 from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.gc_tuning import spare_the_started
@@ -27,6 +27,8 @@ from bouquet_mesh.outbox.open import open_outbox
 from bouquet_mesh.settings import MeshSettings, Reader, is_embedded, read_mesh
 from bouquet_mesh.signals import stop_signals
 from bouquet_mesh.tls.context import tell_if_plain_url, verified
+from bouquet_mesh.tasks import alongside
+from bouquet_mesh.tls.context import verified
 from bouquet_proto.names import MESH_PREFIX
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,9 @@ T = TypeVar("T")
 
 NO_CONSUMER: Mapping[str, object] = {"status": "no consumer"}
 """What `/readyz` answers while nobody would take a request: a process starts, drains, or has lost its queue."""
+
+NO_DESCRIPTOR: Mapping[str, object] = {"status": "out of descriptors"}
+"""What it answers while only those are left that it keeps for its own work."""
 
 Read: TypeAlias = Callable[[Reader, MeshSettings], T]
 """Reads the settings of a process and of its parts, beside those of the mesh."""
@@ -65,6 +70,8 @@ class Process:
 
     def lacking(self) -> Mapping[str, object]:
         """What the first unmet condition lacks; empty when the process is ready."""
+        if descriptors.are_short():
+            return NO_DESCRIPTOR
         if not self._conditions:
             return NO_CONSUMER
         return next((lacks for condition in self._conditions if (lacks := condition())), {})
@@ -94,7 +101,7 @@ async def run_process(service: str, environ: Mapping[str, str], read: Read[T], s
     process = Process(service, name or service, environ, mesh)
     # The signals come first: a process that is asked to stop while it starts, stops in order once it has started.
     with stop_signals() as stop, spans.tracing(service, environ):
-        async with watched_loop(), start(process, settings):
+        async with watched_loop(), alongside(descriptors.watch()), start(process, settings):
             spare_the_started()
             await stop.wait()
 

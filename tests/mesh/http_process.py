@@ -1,18 +1,20 @@
 """A server in a process of its own, under the loop that a gateway runs on or under asyncio's.
 
-Its arguments: the loop, and the limits in JSON. It writes its port, and ends with its standard input.
+Its arguments: the loop, the limits in JSON, and perhaps how many descriptors it may have. It writes its port, and ends
+with its standard input.
 """
 
 from __future__ import annotations
 
 import asyncio
+import resource
 import sys
 
 import msgspec
 import uvloop
 from aiohttp import web
 
-from bouquet_mesh import health
+from bouquet_mesh import descriptors, health
 from bouquet_mesh.http.limits import Limits
 from bouquet_mesh.http.server import serving
 from bouquet_mesh.http.sliced import SlicedResponse
@@ -51,6 +53,7 @@ def make_app() -> web.Application:
     app.add_routes(
         [
             health.metrics(),
+            *health.probes(lambda: {"status": "short"} if descriptors.are_short() else {}),
             web.get("/slow", slow),
             web.get("/big", big),
             web.get("/document", document),
@@ -70,4 +73,6 @@ async def main(limits: Limits) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 3:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[3]), int(sys.argv[3])))
     RUN[sys.argv[1]](main(msgspec.json.decode(sys.argv[2], type=Limits)))

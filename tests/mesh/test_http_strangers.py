@@ -91,8 +91,9 @@ def bodies(answers: bytes) -> list[Any]:
 
 
 @contextmanager
-def running(limits: Limits, loop: str = "uvloop") -> Iterator[Server]:
+def running(limits: Limits, loop: str = "uvloop", *descriptors: int) -> Iterator[Server]:
     command = [sys.executable, "-m", "tests.mesh.http_process", loop, msgspec.json.encode(limits).decode()]
+    command += map(str, descriptors)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin and process.stdout
         try:
@@ -381,3 +382,19 @@ def test_many_slow_readers_of_a_document_cost_little(loop: str) -> None:
         for _ in range(20):
             assert b"200 OK" in server.said(LAST)  # which is answered behind all of them
         assert server.memory_bytes() - before_bytes < 40_000_000
+
+
+def test_connections_leave_descriptors_for_the_process_and_it_is_unready_meanwhile() -> None:
+    """On the loop of every process of ours. asyncio's accepts hundreds before it lets anybody close one."""
+    with running(PATIENT, "uvloop", 128) as server, server.connected() as first:
+        ready = WHOLE.replace(b"/ ", b"/readyz ", 1)
+        first.sendall(ready)
+        assert b"200 OK" in first.recv(65_536)
+        with ExitStack() as stack:
+            others = [stack.enter_context(server.connected()) for _ in range(128)]
+            assert others[-1].recv(1) == b""
+            first.sendall(ready)
+            assert b"503 Service" in first.recv(65_536)
+        until_closed(server, {"descriptors": 1.0}, at_least=True)
+        first.sendall(ready)
+        assert b"200 OK" in first.recv(65_536)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -112,6 +113,39 @@ async def test_a_process_that_drains_is_alive_measured_and_not_ready(number: sig
         await one.goes_on()
         await one.says("closed")
         assert await one.ended() == (0, "")
+
+
+async def test_a_process_without_descriptors_says_so_and_heals() -> None:
+    async with running({}) as one, aiohttp.ClientSession() as session:
+        url = await one.says("opening")
+        pid = one.process.pid
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+
+        async def becomes(status: int) -> None:
+            async with asyncio.timeout(LONG_S):
+                while True:
+                    async with session.get(f"{url}/readyz") as answer:  # on a connection that is there
+                        if answer.status == status and await answer.text():
+                            return
+                    await asyncio.sleep(0.05)
+
+        await becomes(200)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (20, limits[1]))
+        await becomes(503)
+        await logged(one, "descriptors run out")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        await becomes(200)
+        await logged(one, "descriptors enough again")
+
+
+async def logged(one: One, message: str) -> None:
+    """Waits for a log line."""
+    assert one.process.stdout
+    async with asyncio.timeout(LONG_S):
+        while line := (await one.process.stdout.readline()).decode():
+            if line.startswith("{") and json.loads(line)["message"] == message:
+                return
+    raise AssertionError(f"it ended without {message}")
 
 
 async def test_a_second_signal_ends_it_at_once() -> None:

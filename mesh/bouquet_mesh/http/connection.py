@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias, cast
 
 from aiohttp import web
 
+from bouquet_mesh import descriptors
 from bouquet_mesh.http.limits import Limits
 from bouquet_mesh.observe import metrics
 
@@ -27,7 +28,7 @@ HTTP_2 = b"PRI * HTTP/2"
 MAX_HELD_BYTES = 65_536
 """Of requests that came before the answer to the one before them; no more is read meanwhile."""
 
-Cut: TypeAlias = Literal["head", "body", "write", "idle", "unsent", "connections"]
+Cut: TypeAlias = Literal["head", "body", "write", "idle", "unsent", "connections", "descriptors"]
 """Why a connection is closed: a time limit, bytes that nobody takes, or no room for it."""
 
 MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
@@ -100,6 +101,10 @@ class Connection(asyncio.Protocol):
         transport = self._transport = cast(asyncio.Transport, transport)  # uvloop's derives from nothing of asyncio
         if len(self._open) >= self._limits.max_connections:
             self._cut("connections")
+            return
+        own = transport.get_extra_info("socket")
+        if own is not None and own.fileno() >= descriptors.ceiling():
+            self._cut("descriptors")
             return
         self._open.add(self)
         metrics.HTTP_CONNECTIONS.inc()

@@ -67,7 +67,7 @@ HTTP_CONNECTIONS = Gauge("bouquet_http_connections", "Connections to the ports t
 HTTP_CLOSED = Counter(
     "bouquet_http_connections_closed_total",
     "Connections that a limit has closed: a time limit (`head`, `body`, `write`, `idle`), bytes that the client does "
-    "not take (`unsent`), or no room for one more (`connections`).",
+    "not take (`unsent`), or no room for one more (`connections`, `descriptors`).",
     ["reason"],
 )
 HTTP_REFUSED = Counter(

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from bouquet_gateway.access.tokens import TokenSource
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.offers.discovery import Discovery
+from bouquet_mesh import descriptors
 from bouquet_mesh.bus.api import Calling
 
 
 class Readiness:
-    """Ready when calls can be carried and recorded, tokens told apart, and at least one provider has sent its offer."""
+    """Ready when calls can be carried and recorded, tokens told apart, at least one provider has sent its offer, and
+    descriptors are left."""
 
     def __init__(self, bus: Calling, offers: Discovery, tokens: TokenSource, journal: Journal) -> None:
         self._bus = bus
@@ -26,6 +28,7 @@ class Readiness:
             "offers": not self._offers.catalogue.offers,
             "registry": not self._tokens.ready,
             "journal": self._journal.is_full,
+            "descriptors": descriptors.are_short(),
         }
         return [name for name, lacks in missing.items() if lacks]
 
