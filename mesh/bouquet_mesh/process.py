@@ -26,9 +26,8 @@ from bouquet_mesh.outbox.api import Outbox
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_mesh.settings import MeshSettings, Reader, is_embedded, read_mesh
 from bouquet_mesh.signals import stop_signals
-from bouquet_mesh.tls.context import tell_if_plain_url, verified
 from bouquet_mesh.tasks import alongside
-from bouquet_mesh.tls.context import verified
+from bouquet_mesh.tls.context import tell_if_plain_url, verified
 from bouquet_proto.names import MESH_PREFIX
 
 log = logging.getLogger(__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
@@ -76,6 +77,27 @@ async def test_a_field_that_the_offer_does_not_name_reaches_nobody() -> None:
     async with between(Provider(offer(), lie)) as client:
         assert (await ask(client)).json["data"] == DATA
     assert trimmed() == before + 1
+
+
+TWICE = {
+    "a text": b'{"numero":"2","numero":"1","titulaire":{"nom":"DURANT","age":30}}',
+    "an object": b'{"titulaire":{"nom":"MARTIN"},"numero":"1","titulaire":{"nom":"DURANT","age":30}}',
+    "within an object": b'{"numero":"1","titulaire":{"age":1,"nom":"DURANT","age":2, "age" : 30}}',
+    "in another spelling": b'{"num\\u0065ro":"2","numero":"1","titulaire":{"nom":"DURANT","age":30}}',
+}
+
+
+@pytest.mark.parametrize("lie", TWICE)
+async def test_a_name_given_twice_has_one_value_for_every_reader(lie: str) -> None:
+    """That which rules and scopes went by, for a caller who may see all."""
+    async with between(Provider(offer(), Raw(TWICE[lie]))) as client:
+        answer = await ask(client)
+    assert json.loads(answer.body, object_pairs_hook=once) == {"data": DATA, "links": {}, "meta": {}}
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
 
 
 async def test_a_lie_is_not_cached() -> None:

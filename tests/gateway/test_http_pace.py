@@ -64,7 +64,7 @@ async def test_a_refusal_says_when_to_come_back(client: Mesh) -> None:
                 "code": "00429",
                 "title": "Trop de requêtes",
                 "detail": "Vous avez effectué trop de requêtes",
-                "meta": {},
+                "meta": {"retry_in": 1},
             }
         ]
     }

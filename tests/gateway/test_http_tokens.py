@@ -6,6 +6,7 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
@@ -148,6 +149,22 @@ async def test_a_token_may_come_as_an_api_key(client: Mesh) -> None:
 async def test_a_token_may_come_in_the_query(client: Mesh) -> None:
     answer = await client.get(params=CAF_ALLOCATAIRE | {"token": token()}, token="")
     assert answer.status == 200
+
+
+async def test_of_two_tokens_in_the_query_the_last_counts(client: Mesh) -> None:
+    """As of any parameter: a proxy that checks the one must not let the other pass."""
+    theirs = urlencode(CAF_ALLOCATAIRE, doseq=True)
+    good, bad = f"token={token()}", "token=x"
+    assert (await client.get(query=f"{theirs}&{bad}&{good}", token="")).status == 200
+    assert (await client.get(query=f"{theirs}&{good}&{bad}", token="")).json == NOT_VALID
+    assert (await client.get(query=f"{theirs}&{good}&token=", token="")).json == NOT_VALID
+
+
+async def test_a_refusal_says_how_to_authenticate(client: Mesh) -> None:
+    for path in (QF, "/api/introspect", "/api/v2/composition-familiale-v2"):
+        answer = await client.get(path, params=CAF_ALLOCATAIRE, token="")
+        assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert "WWW-Authenticate" not in (await client.get(params=CAF_ALLOCATAIRE)).headers
 
 
 async def test_a_bearer_goes_before_an_api_key(client: Mesh) -> None:

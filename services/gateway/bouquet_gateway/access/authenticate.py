@@ -168,7 +168,7 @@ class Authenticate:
         allowance = await self._limiter.hit(admission.digest, per_minute, group=call.envelope)
         call.rate_limit = allowance.headers()
         if not allowance.allowed:
-            raise Problem("too_many_requests")
+            raise Problem("too_many_requests", meta={"retry_in": allowance.retry_after_s})
 
 
 def _note(call: Call, token: Token | Refusal) -> None:

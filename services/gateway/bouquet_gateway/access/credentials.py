@@ -29,8 +29,9 @@ def credential_of(request: HttpRequest) -> Credential:
 
 
 def credential_in_query(raw_query: str) -> Credential:
-    """Reads the first `token` parameter. The contract's `Query` does not keep values as long as a token."""
-    for pair in raw_query.split("&"):
+    """Reads the last `token` parameter, as of any parameter (http-contract §0). The contract's `Query` does not keep
+    values as long as a token."""
+    for pair in reversed(raw_query.split("&")):
         name, _, value = pair.partition("=")
         if unquote_plus(name) == "token":
             return Credential("query", unquote_plus(value)) if value else Credential()

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -119,6 +120,8 @@ def _error(request: web.Request, problem: Problem) -> web.Response:
     v3_anyway = EARLY.issuperset(problem.reasons) and "/api/v2/" not in request.path
     status, body = render(problem, call.failures, "v3" if v3_anyway else call.envelope)
     response = json_bytes(body, status)
+    if status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
     if (seconds := retry_after(problem, call.failures)) is not None:
         response.headers["Retry-After"] = str(seconds)
     return response

@@ -30,10 +30,11 @@ class ReplySchema:
 
     def read(self, data: Raw) -> Raw | None:
         """`None` for another shape. Fields that the schema does not name are left out, since no scope opens them: a
-        worker newer than the offer that was heard may have some."""
+        worker newer than the offer that was heard may have some. A name that is given twice is left once, with its
+        last value: readers of JSON differ in which they take (RFC 8259 §4)."""
         try:
-            self._exact.decode(data)
-            return data
+            read = msgspec.json.encode(self._exact.decode(data))
+            return data if read.count(b":") == bytes(data).count(b":") else Raw(read)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
         try:
