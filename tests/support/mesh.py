@@ -52,25 +52,30 @@ class Clock:
 
 
 class Gate:
-    """Keeps the funds from answering while it is shut; open, they take their time."""
+    """Keeps funds from answering while it is shut; open, they take their time."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
         self.open.set()
         self.takes_s = 0.0
+        self._only: tuple[str, ...] = ()
 
-    @property
-    def middleware(self) -> Any:
+    def of(self, provider: str) -> Any:
+        """A middleware of its simulator."""
+
         @web.middleware
         async def wait(request: web.Request, handler: Handler) -> web.StreamResponse:
             if not request.path.endswith("/token"):
-                await self.open.wait()
+                if not self._only or provider in self._only:
+                    await self.open.wait()
                 await asyncio.sleep(self.takes_s)
             return await handler(request)
 
         return wait
 
-    def shut(self) -> None:
+    def shut(self, *only: str) -> None:
+        """For these providers, or for all."""
+        self._only = only
         self.open.clear()
 
 
@@ -146,7 +151,7 @@ async def _working(
     worker, simulator = PROVIDERS[provider]
     app, clock = simulator.app(), worker.clock
     if provider != "france_connect":  # no fund
-        app.middlewares.append(gate.middleware)
+        app.middlewares.append(gate.of(provider))
     app[CLOCK] = worker.clock = lambda: today
     prefix = worker_prefix(provider)
     own = {name: value for name, value in environ.items() if name.startswith(prefix)}

@@ -115,7 +115,7 @@ class Fleet:
     async def simulate(self) -> None:
         for provider, (_, simulator) in PROVIDERS.items():
             app = simulator.app()
-            app.middlewares.append(self.gate.middleware)
+            app.middlewares.append(self.gate.of(provider))
             url = await self._stack.enter_async_context(listening(app, HOST, 0))
             self._apps[provider] = app
             self._settings[provider] = simulator.settings(url)
