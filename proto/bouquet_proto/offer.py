@@ -5,6 +5,7 @@ An offer is generated from the provider's declarations, kept in `proto/offers/`,
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Set
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
@@ -57,7 +58,9 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A caller needs one of them."""
     fields: dict[str, tuple[str, ...]]
     """Dotted path of a field (lists are walked through) to the scopes that open it: one of them, and `a&b` is one that
-    takes both. A path not named is open."""
+    takes both. What no path leads to is open, and stands in `open_fields`."""
+    open_fields: tuple[str, ...] = ()
+    """Dotted paths of what every caller of the operation sees."""
     checks: tuple[tuple[Check, ...], ...]
     """Stages: all failures of a stage are told together, a stage is reached when those before it passed."""
     pivot: tuple[Check, ...] = ()
@@ -103,6 +106,29 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
         without version that is given none: it has no status."""
         _, version, *rest = self.path.split("/")
         return self.status or ("_".join(rest) if version[:1] == "v" else "")
+
+
+def unlisted_fields(operation: Operation) -> tuple[str, ...]:
+    """Fields of the schema that neither `fields` nor `open_fields` names: they would be open because somebody forgot
+    them."""
+    named = {*operation.fields, *operation.open_fields}
+    return tuple(dict.fromkeys(_unlisted(operation.schema, named, "")))
+
+
+def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator[str]:
+    """Through lists and nullables, as scopes are. What a path names, it names whole."""
+    items = schema.get("items")
+    inner = [*schema.get("anyOf", ()), *schema.get("prefixItems", ()), *([items] if isinstance(items, Mapping) else ())]
+    if path in named or schema.get("type") == "null":
+        return
+    if properties := schema.get("properties"):
+        for name, field in properties.items():
+            yield from _unlisted(field, named, f"{path}.{name}".lstrip("."))
+    elif inner:
+        for one in inner:
+            yield from _unlisted(one, named, path)
+    else:
+        yield path
 
 
 def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest: Any) -> Operation:

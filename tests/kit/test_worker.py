@@ -25,7 +25,7 @@ from bouquet_proto.failures import Failure, Kind
 from bouquet_proto.identity import Identifiant, Identity, Ine
 from bouquet_proto.limits import ReplyLimits
 from bouquet_proto.messages import Caller, Describe, Failed, Found, Lookup, NotFound, Parameter, Rejected, Reply
-from bouquet_proto.offer import Authority, Offer, Operation, operation
+from bouquet_proto.offer import Authority, Offer, Operation, operation, unlisted_fields
 from bouquet_proto.rules import Check
 from bouquet_worker import (
     PublishedOperation,
@@ -67,6 +67,7 @@ def publishing(version: int, data: type[Struct] = Person) -> Operation:
         scopes=("acme",),
         data=data,
         fields={"name": ("acme",)},
+        open_fields=("age",) if data is Person else (),
         checks=((Check("identifiant"),),),
         reasons=("nobody",),
     )
@@ -417,6 +418,30 @@ def test_a_handler_asks_as_many_upstreams_as_it_takes() -> None:
 
     with pytest.raises(TypeError, match="takes 1 upstreams, and asks 2"):
         acme().answers(V4, asking=["people", "ages"])(handler)
+
+
+def test_a_field_that_no_scope_opens_and_nobody_calls_open_stops_its_worker() -> None:
+    forgotten = publishing(5, Person)
+    forgotten = structs.replace(forgotten, fields={"name": ("acme",)}, open_fields=())
+    with pytest.raises(TypeError, match="acme_v5 shows age, of which `fields` names no scope"):
+        answering(ada, forgotten)
+
+
+@pytest.mark.parametrize(
+    ("schema", "unlisted"),
+    [
+        ({"properties": {"a": {"type": "string"}, "b": {"type": "null"}}}, ("a",)),
+        ({"properties": {"in": {"properties": {"a": {"type": "string"}, "known": {"type": "string"}}}}}, ("in.a",)),
+        ({"properties": {"known": {"properties": {"a": {"type": "string"}}}}}, ()),
+        ({"properties": {"open": {"type": "string"}}}, ()),
+        ({"type": "array", "items": {"properties": {"a": {"type": "string"}}}}, ("a",)),
+        ({"properties": {"l": {"anyOf": [{"items": {"properties": {"a": {}}}}, {"type": "null"}]}}}, ("l.a",)),
+    ],
+)
+def test_a_field_is_looked_for_through_lists_and_nullables(schema: dict[str, Any], unlisted: tuple[str, ...]) -> None:
+    fields = {"known": ("acme",), "in.known": ("acme",)}
+    one = structs.replace(publishing(3), schema=schema, fields=fields, open_fields=("open",))
+    assert unlisted_fields(one) == unlisted
 
 
 def test_an_operation_has_one_handler() -> None:

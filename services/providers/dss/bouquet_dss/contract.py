@@ -304,7 +304,8 @@ AEEH = _both_modalities(
     "Statut allocation d'éducation de l'enfant handicapé (AEEH)",
     StatutAEEH,
     "cnav_allocation_enfant_handicape",
-    fields={},  # the one scope opens the operation whole (§1.6.3)
+    # The one scope opens the operation whole (§1.6.3).
+    fields=dict.fromkeys(StatutAEEH.__struct_fields__, "cnav_allocation_enfant_handicape"),
     reasons=_REASONS,
 )
 _EAJE_FIELDS = {

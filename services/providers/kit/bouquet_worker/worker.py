@@ -44,7 +44,7 @@ from bouquet_proto.messages import (
     encode,
 )
 from bouquet_proto.names import worker_prefix
-from bouquet_proto.offer import Authority, Modality, Offer, Operation
+from bouquet_proto.offer import Authority, Modality, Offer, Operation, unlisted_fields
 from bouquet_worker import metrics
 from bouquet_worker.caller import on_behalf_of
 from bouquet_worker.deadline import within
@@ -178,6 +178,10 @@ class Worker:
                 operation, view = (one.operation, one.view) if isinstance(one, PublishedOperation) else (one, _as_it_is)
                 if operation.id in self._answering:
                     raise TypeError(f"{self.provider}: {operation.id} has two handlers")
+                if isinstance(operation, Operation) and (unlisted := ", ".join(unlisted_fields(operation))):
+                    raise TypeError(
+                        f"{self.provider}: {operation.id} shows {unlisted}, of which `fields` names no scope"
+                    )
                 self._answering[operation.id] = _Answering(operation, view, answer, upstreams)
             return answer
 

@@ -200,6 +200,7 @@ V2 = PublishedOperation(
             "est_boursier": ("men_statut_boursier",),
             "niveau_bourse": ("men_statut_boursier&men_echelon_bourse",),
         },
+        open_fields=("code_etablissement",),
         people=(People(at="eleve", nom="nom", prenoms="prenom"),),
         checks=(
             (
