@@ -63,6 +63,12 @@ DASHBOARD = board(
             Query(rate("bouquet_gateway_journal_strangers_total"), "sans jeton, non inscrits"),
         ),
         curves(
+            "Garde-fous ôtés",
+            COUNT,
+            Query("max by (instance, setting) (bouquet_gateway_safeguard_off)", "{{instance}} {{setting}}"),
+            help="1 : un réglage de cette passerelle supprime le journal ou la vérification des jetons.",
+        ),
+        curves(
             "Taille des réserves",
             BYTES,
             Query("bouquet_gateway_journal_spool_bytes", "{{instance}}"),

@@ -13,6 +13,7 @@ from asyncio import IncompleteReadError, StreamReader, StreamWriter
 from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 import msgspec
 import uvloop
@@ -50,7 +51,7 @@ class Tale(Struct):
     kinds: Counter[str] = msgspec.field(default_factory=Counter)
     moved: int = 0
     """Attempts at a gateway that was shut, or that hung up without an answer: the call went to another."""
-    traces: list[str] = []
+    calls: list[str] = []
     """Of the attempts that were answered with data or an absence."""
     took_s: list[float] = []
     broken: Counter[Invariant] = msgspec.field(default_factory=Counter)
@@ -131,7 +132,7 @@ class _Asking:
         began = time.perf_counter()
         try:
             async with asyncio.timeout(self._plan.rules.late_s + PATIENCE_S):
-                status, body, trace, moved = await self._asked(citizen, caller)
+                status, body, call, moved = await self._asked(citizen, caller)
         except (OSError, TimeoutError, IncompleteReadError) as error:
             waited_s = time.perf_counter() - began
             tale.answered["none"] += 1
@@ -142,24 +143,24 @@ class _Asking:
         tale.took_s.append(round(answer.took_s, 4))
         tale.answered[told(answer)] += 1
         if told(answer) in RECORDED:
-            tale.traces.append(trace)
+            tale.calls.append(call)
         for broken in judged(citizen, caller, answer, self._plan.rules, repeated=repeated or moved):
             tale.breaks(broken)
         if not repeated:  # only now, or who asks again might be first
             self._known.append(citizen)
 
     async def _asked(self, citizen: Citizen, caller: Caller) -> tuple[int, bytes, str, bool]:
-        """By one gateway after the other until one answers: a read may be asked twice. With the trace of the last
+        """By one gateway after the other until one answers: a read may be asked twice. With the id of the last
         attempt, and whether there were others: a gateway that died has left the marker of its call."""
         target, head = f"{citizen.kind.path}?{citizen.query()}", f"Host: {HOST}\r\nAuthorization: Bearer {caller.token}"
         request = f"GET {target} HTTP/1.1\r\n{head}\r\n".encode()
         first = self._turn = self._turn + 1
         for attempt in range(ATTEMPTS):
             self._attempts += 1
-            trace = f"{self._plan.first_person:016x}{self._attempts:016x}"
+            call = str(UUID(int=self._plan.first_person << 64 | self._attempts))
             port = self._plan.ports[(first + attempt) % len(self._plan.ports)]
             try:
-                return *await self._exchange(port, request + _traced(trace)), trace, attempt > 0
+                return *await self._exchange(port, request + _named(call)), call, attempt > 0
             except (OSError, IncompleteReadError):
                 if attempt == ATTEMPTS - 1:
                     raise
@@ -183,9 +184,9 @@ class _Asking:
         return int(head[9:12]), body
 
 
-def _traced(trace: str) -> bytes:
-    """The last header of a request: by its trace each attempt is known in the access journal."""
-    return f"traceparent: 00-{trace}-{1:016x}-00\r\n\r\n".encode()
+def _named(call: str) -> bytes:
+    """The last header of a request: by its id each attempt is known in the access journal."""
+    return f"X-Request-Id: {call}\r\n\r\n".encode()
 
 
 async def _main() -> None:

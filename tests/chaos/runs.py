@@ -147,19 +147,19 @@ async def _break(run: Run) -> None:
 async def _unrecorded(run: Run) -> list[Broken]:
     """Each answer that gave data or an absence has its one record; and there is none that nobody asked for."""
     asked = sum(tale.asked + tale.moved for tale in run.report.tales) + run.doctor.asked
-    traces = [trace for tale in run.report.tales for trace in tale.traces]
+    calls = [call for tale in run.report.tales for call in tale.calls]
     until = time.monotonic() + QUIET_WITHIN_S
     try:
         while True:
-            records, times = await run.town.records(), await run.town.traced()
-            amiss = [trace for trace in traces if times[trace] != 1]
+            records, times = await run.town.records(), await run.town.recorded()
+            amiss = [call for call in calls if times[call] != 1]
             if not amiss or time.monotonic() > until:
                 break
             await asyncio.sleep(1.0)
     except audit.Broken as error:
         return [Broken(Invariant.RECORDED, str(error))]
     run.report.records = records
-    broken = [Broken(Invariant.RECORDED, f"{times[trace]} records of call {trace}") for trace in amiss]
+    broken = [Broken(Invariant.RECORDED, f"{times[call]} records of call {call}") for call in amiss]
     if records > asked:
         broken.append(Broken(Invariant.RECORDED, f"{records} records of {asked} calls"))
     return broken

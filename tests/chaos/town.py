@@ -131,10 +131,10 @@ class Town:
         async with open_store(Secret(self._database)) as store:
             return (await verify(store)).head.number
 
-    async def traced(self) -> Counter[str]:
-        """How many records each trace has."""
+    async def recorded(self) -> Counter[str]:
+        """How many records each call has, by its id."""
         async with open_store(Secret(self._database)) as store, store.reading() as connection:
-            return Counter((await connection.scalars(select(journal.c.trace_id))).all())
+            return Counter((await connection.scalars(select(journal.c.request_id))).all())
 
     def _caller(self, name: str, fields: tuple[str, ...]) -> Caller:
         scopes = sorted({scope for field in fields for scope in OPENED_BY[field]})

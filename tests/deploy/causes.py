@@ -62,6 +62,15 @@ async def the_only_gateway_is_killed(mesh: Mesh) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def a_gateway_is_started_without_its_journal(mesh: Mesh) -> AsyncIterator[None]:
+    await mesh.gateway.stop()
+    mesh.gateway, _ = await mesh.start_gateway(journal="false")
+    yield
+    await mesh.gateway.stop()
+    mesh.gateway, _ = await mesh.start_gateway()
+
+
+@asynccontextmanager
 async def the_journal_is_killed_and_its_queue_deleted(mesh: Mesh) -> AsyncIterator[None]:
     """As where a broker was made anew. Calls go on until the spool is full; then the gateway refuses them itself."""
     mesh.load = Load(clients=10, pause_s=0.05)
@@ -103,6 +112,9 @@ FIRED_BY: dict[Cause, set[Alert]] = {
     },
     the_only_gateway_is_killed: {
         ("GatewayAway", "page"),
+    },
+    a_gateway_is_started_without_its_journal: {
+        ("SafeguardOff", "page"),
     },
     the_journal_is_killed_and_its_queue_deleted: {
         ("JournalLagging", "ticket"),

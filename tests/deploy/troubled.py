@@ -93,9 +93,9 @@ class Mesh:
     async def start_worker(self, provider: str) -> Process:
         return await self.ships.worker(provider, BOUQUET_WORKER_HEALTH_PORT=self._health[provider])
 
-    async def start_gateway(self) -> tuple[Process, Door]:
+    async def start_gateway(self, **changes: str) -> tuple[Process, Door]:
         """Always at the same address, with the same spool."""
-        return await self.ships.gateway(**self._gateway)
+        return await self.ships.gateway(**self._gateway | changes)
 
     async def start_journal(self) -> Process:
         process = await self._stack.enter_async_context(running(self._journal, "bouquet-registry", "journal", "serve"))

@@ -38,7 +38,7 @@ async def doctor(bus_url: str, *arguments: str, **settings: str) -> Report:
     report = await report_of({"BOUQUET_BUS_URL": bus_url, **environ}, "bouquet-gateway", "doctor", *arguments)
     assert TOKEN_KEY.reveal() not in report.text
     assert PASSWORD not in report.text
-    return report
+    return report if report.status == 2 else report.without("safeguards")  # those are test_safeguards.py's
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
+from bouquet_cnaf.simulator import simulator
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_mesh.secret import Secret
 from bouquet_proto import access_record
@@ -60,7 +61,7 @@ async def test_a_port_that_is_taken_is_not_told_as_a_database_that_is_away(url: 
             assert f"127.0.0.1:{port}: cannot be listened on: Address already in use" in process.text
 
 
-async def test_an_embedded_gateway_hosts_the_registry(url: Secret, tmp_path: Path) -> None:
+async def test_an_embedded_gateway_hosts_the_registry(url: Secret) -> None:
     async with open_store(url) as store:
         mine = await issued(store)
     port = free_port()
@@ -68,8 +69,9 @@ async def test_an_embedded_gateway_hosts_the_registry(url: Secret, tmp_path: Pat
         "BOUQUET_REGISTRY_DATABASE_URL": url.reveal(),
         "BOUQUET_GATEWAY_TOKEN_KEY": TOKEN_KEY.reveal(),
         "BOUQUET_GATEWAY_PORT": str(port),
-        "BOUQUET_GATEWAY_SANDBOX": "true",
-        "BOUQUET_CASEBOOK_CASES": str(tmp_path),
+        "BOUQUET_GATEWAY_JOURNAL": "false",
+        "BOUQUET_GATEWAY_PROVIDERS": "cnaf",
+        **simulator.settings("http://127.0.0.1:1"),
     }
     async with running(environ, "bouquet-gateway", "serve") as process:
         await process.says("gateway started")

@@ -23,6 +23,11 @@ class Report(Struct, frozen=True):
         finding = self.findings[subject]
         return f"{finding['state']}: {finding['says']}"
 
+    def without(self, subject: str) -> Report:
+        """As if it had not looked at that."""
+        findings = [finding for name, finding in self.findings.items() if name != subject]
+        return Report(int(any(one["state"] == "wrong" for one in findings)), json.dumps({"findings": findings}))
+
     def wrongs(self) -> set[str]:
         return {subject for subject, finding in self.findings.items() if finding["state"] == "wrong"}
 

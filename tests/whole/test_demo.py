@@ -26,7 +26,7 @@ from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE
 from tests.support.processes import Line, Process
 
 DEMO = Path(__file__).parents[2] / "deploy" / "demo" / "demo.py"
-THEIR_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+CALL = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736"
 MARK = "MESH_TEST_MARK"
 
 
@@ -52,8 +52,10 @@ class Demo:
         """Every process with the mark that the demo was started with: its children inherit it."""
         return marked(self._mark)
 
-    def of_trace(self, trace_id: str) -> list[Line]:
-        return [line for line in self.process.lines if line["trace_id"] == trace_id]
+    def of_trace_of(self, request_id: str) -> list[Line]:
+        """Lines of every process that worked for the call, some of which know its trace alone."""
+        traces = {line["trace_id"] for line in self.process.lines if line["request_id"] == request_id}
+        return [line for line in self.process.lines if line["trace_id"] in traces]
 
     def interrupt(self) -> None:
         """Ctrl-C."""
@@ -141,10 +143,10 @@ async def test_the_demo_as_processes_apart_is_one_trace_in_the_logs_of_all(broke
         if shutil.which("curl"):
             body = await ran(running.curl)
             assert body["data"]["quotient_familial"]["fournisseur"] == "CNAF"
-        headers = {"traceparent": f"00-{THEIR_TRACE}-00f067aa0ba902b7-01", "Cache-Control": "no-cache"}
+        headers = {"X-Request-Id": CALL, "Cache-Control": "no-cache"}
         assert (await client.get(QF, MSA_ALLOCATAIRE, headers=headers)).told == "200 MSA"
         services = {"bouquet-gateway", "bouquet-cnaf", "bouquet-msa", "bouquet-simulators"}
-        await until(lambda: services == {line["service"] for line in running.of_trace(THEIR_TRACE)})
+        await until(lambda: services == {line["service"] for line in running.of_trace_of(CALL)})
         await calls_are_kept(client)
         await ends_cleanly(running, interruptions=3)  # by one who does not like to wait
 

@@ -16,9 +16,10 @@ from tests.support.buses import until
 from tests.support.mesh import mesh
 from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, named
 from tests.support.processes import fleet
-from tests.support.spans import recorded
+from tests.support.spans import recorded, text_of
 
 THEIR_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+CALL = "0d6f1a52-6a0c-4a3b-9d55-3c1f0c1c7a11"
 THEIR_SPAN = "00f067aa0ba902b7"
 THEIRS = {"traceparent": f"00-{THEIR_TRACE}-{THEIR_SPAN}-01"}
 OPERATION = "api_particulier_v3_cnav_quotient_familial_with_civility"
@@ -78,7 +79,7 @@ async def asked(bus_url: str, params: dict[str, Any], spans: InMemorySpanExporte
         await client.get(params=named("CAF-NO-FILE MSA-NO-FILE"))
         await until(lambda: len([span for span in finished(spans) if span.kind is SpanKind.SERVER]) == 1)
         spans.clear()
-        await client.get(params=params)
+        await client.get(params=params, headers={"X-Request-Id": CALL})
         await until(lambda: any(span.kind is SpanKind.SERVER for span in finished(spans)))
     found = finished(spans)
     assert len({trace_of(span) for span in found}) == 1
@@ -117,6 +118,7 @@ async def test_spans_speak_the_conventions_of_http_and_messaging(spans: InMemory
         "url.scheme": "http",
         "http.route": "/v3/dss/quotient_familial/identite",
         "http.response.status_code": 200,
+        "bouquet.request_id": CALL,
         "bouquet.regime": "cnaf",
         "bouquet.regime.source": "first",
     }
@@ -163,15 +165,20 @@ def systems(node: Tree) -> set[str]:
     return own.union(*map(systems, node.children))
 
 
-async def test_a_trace_of_the_client_s_is_continued(spans: InMemorySpanExporter) -> None:
+@pytest.mark.parametrize("flags", ["00", "01"])
+async def test_a_trace_of_the_client_s_is_linked_and_chooses_nothing(spans: InMemorySpanExporter, flags: str) -> None:
+    """Neither the trace that the journal keeps, nor whether it is sampled."""
+    theirs = {"traceparent": f"00-{THEIR_TRACE}-{THEIR_SPAN}-{flags}", "tracestate": "a=what-they-like"}
     async with mesh() as client:
-        await client.get(params=CAF_ALLOCATAIRE, headers=THEIRS)
+        await client.get(params=CAF_ALLOCATAIRE, headers=theirs)
         heard = client.heard("cnaf")[0].headers["traceparent"]
         await until(lambda: bool([span for span in finished(spans) if span.kind is SpanKind.SERVER]))
     root = only_root(finished(spans))
-    assert root.parent and format(root.parent.span_id, "016x") == THEIR_SPAN
-    assert {trace_of(span) for span in finished(spans)} == {THEIR_TRACE}
-    assert heard.split("-")[1] == THEIR_TRACE
+    [link] = root.links
+    assert root.parent is None
+    assert (format(link.context.trace_id, "032x"), format(link.context.span_id, "016x")) == (THEIR_TRACE, THEIR_SPAN)
+    assert {trace_of(span) for span in finished(spans)} == {heard.split("-")[1]} != {THEIR_TRACE}
+    assert "what-they-like" not in text_of(root)
 
 
 @pytest.mark.parametrize("traceparent", ["", "00-LEGOUADEC-1-01", "00-" + "0" * 32 + "-" + "0" * 16 + "-01", "é"])
@@ -179,7 +186,8 @@ async def test_a_trace_that_cannot_be_read_is_left_aside(spans: InMemorySpanExpo
     async with mesh() as client:
         assert (await client.get(params=CAF_ALLOCATAIRE, headers={"traceparent": traceparent})).status == 200
         await until(lambda: bool([span for span in finished(spans) if span.kind is SpanKind.SERVER]))
-    assert only_root(finished(spans)).parent is None
+    root = only_root(finished(spans))
+    assert (root.parent, root.links) == (None, ())
 
 
 async def test_trouble_is_marked_where_it_happened(spans: InMemorySpanExporter) -> None:
@@ -219,10 +227,11 @@ async def test_processes_apart_share_one_trace_in_their_logs(broker_url: str) ->
         lines += [await worker.says("request handled") for worker in (cnaf, msa)]
         parents = [ships.heard(provider)[0].headers["traceparent"] for provider in ("cnaf", "msa")]
     assert answer.told == "200 MSA"
-    assert {line["trace_id"] for line in lines} == {THEIR_TRACE}
+    [ours] = {line["trace_id"] for line in lines}
+    assert ours != THEIR_TRACE
     assert {line["request_id"] for line in lines} == {answer.headers["X-Request-Id"]}
     assert {line["service"] for line in lines} == {"bouquet-gateway", "bouquet-cnaf", "bouquet-msa"}
-    assert {parent.split("-")[1] for parent in parents} == {THEIR_TRACE}
+    assert {parent.split("-")[1] for parent in parents} == {ours}
 
 
 @pytest.mark.broker
@@ -235,4 +244,5 @@ async def test_every_log_line_of_a_request_has_its_id_and_its_trace(broker_url: 
         await cnaf.says("no proper answer")
         lines = [line for process in ships.processes for line in process.lines if line["request_id"]]
     assert {line["request_id"] for line in lines} == {answer.headers["X-Request-Id"]}
-    assert {line["trace_id"] for line in lines} == {THEIR_TRACE}
+    [ours] = {line["trace_id"] for line in lines}
+    assert ours not in ("", THEIR_TRACE)

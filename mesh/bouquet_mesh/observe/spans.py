@@ -6,7 +6,7 @@ Spans follow OpenTelemetry's conventions for messaging; the exporter is set by t
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 
@@ -14,7 +14,7 @@ from opentelemetry import context, trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Span, SpanContext, SpanKind
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from bouquet_mesh.observe import metrics
@@ -44,17 +44,30 @@ def span(
     return _made(name, kind, attributes, parent)
 
 
+def served(name: str, attributes: Mapping[str, str | int], headers: Mapping[str, str]) -> AbstractContextManager[Span]:
+    """The root of a trace of ours, for a call from outside. The caller's trace is linked where it says one in W3C
+    `headers`: it neither names ours, which the journal keeps, nor decides whether that is sampled."""
+    theirs = trace.get_current_span(_w3c.extract(headers)).get_span_context()
+    # Without the state of their trace, which is free text.
+    links = [Link(SpanContext(theirs.trace_id, theirs.span_id, is_remote=True))] if theirs.is_valid else []
+    return _made(name, SpanKind.SERVER, attributes, {}, links)
+
+
 def _is_left_out(one: SpanContext) -> bool:
     return one.is_valid and not one.trace_flags.sampled
 
 
 @contextmanager
 def _made(
-    name: str, kind: SpanKind, attributes: Mapping[str, str | int], parent: Mapping[str, str] | None
+    name: str,
+    kind: SpanKind,
+    attributes: Mapping[str, str | int],
+    parent: Mapping[str, str] | None,
+    links: Sequence[Link] = (),
 ) -> Iterator[Span]:
     # Not `start_as_current_span`: its own two context managers cost more than a span that is not sampled.
     current = _tracer.start_span(
-        name, context=None if parent is None else _w3c.extract(parent), kind=kind, attributes=attributes
+        name, context=None if parent is None else _w3c.extract(parent), kind=kind, attributes=attributes, links=links
     )
     token = context.attach(trace.set_span_in_context(current))
     try:

@@ -48,6 +48,11 @@ RESOURCE_STATE = Gauge(
     "maintenance.",
     ["resource", "state"],
 )
+SAFEGUARD_OFF = Gauge(
+    "bouquet_gateway_safeguard_off",
+    "1 where a setting takes away what makes answers accountable: JOURNAL, TOKENS_FROM, SANDBOX.",
+    ["setting"],
+)
 STORE_UP = Gauge("bouquet_gateway_store_up", "Whether a store that the gateway can do without answers.", ["store"])
 OFFERS_REFUSED = Counter(
     "bouquet_gateway_offers_refused_total",

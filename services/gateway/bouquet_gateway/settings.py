@@ -76,7 +76,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     cache_key: Secret = Secret("")
     """Keys and seals what is cached, the same in all that share a cache; derived from `token_key` when empty."""
     sandbox: bool = False
-    """Answers recorded cases as they are; with the embedded bus, hosts the casebook instead of the workers."""
+    """Answers recorded cases as they are; with the embedded bus, hosts the casebook instead of the workers. Needs
+    `tokens_from` to be `claims`."""
     calls_per_second: int = 20
     """Per token (http-contract §4)."""
     refused_bearers_per_minute: Annotated[int, Meta(ge=1)] = 30
@@ -86,8 +87,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """FranceConnect sessions that one process asks about for the first time. More wait their turn for two seconds at
     most, and are 429 then; those known within the last ten minutes pass."""
     journal: bool | None = None
-    """Whether data calls leave records for the registry to keep. Unset: where tokens are the registry's, but for a
-    sandbox."""
+    """Whether data calls leave records for the registry to keep. Unset: where tokens are the registry's."""
     journal_key: Secret = Secret("")
     """`name:secret`: what the journal names persons by, 32 bytes at least. Required with a journal; the registry is
     given the same, and those before it (`…_JOURNAL_KEYS`). After a comma perhaps the next, `2027-01-31:secret`, which
@@ -110,7 +110,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     @property
     def has_journal(self) -> bool:
         if self.journal is None:
-            return self.tokens_from == "registry" and not self.sandbox
+            return self.tokens_from == "registry"
         return self.journal
 
     def pseudonyms(self) -> Keys:
@@ -135,6 +135,33 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         return HedgeTiming(after_s=self.hedge_after_s, grace_s=self.double_file_grace_s)
 
 
+class Safeguard(Struct, frozen=True):
+    """What makes answers accountable, and the setting that takes it away."""
+
+    setting: str
+    is_off: Callable[[GatewaySettings], bool]
+    means: str
+    """What goes on without it."""
+
+
+SAFEGUARDS = (
+    Safeguard("JOURNAL", lambda settings: not settings.has_journal, "no answer leaves a record"),
+    Safeguard(
+        "TOKENS_FROM",
+        lambda settings: settings.tokens_from == "claims",
+        "a token allows what it says itself, and cannot be revoked",
+    ),
+    Safeguard(
+        "SANDBOX", lambda settings: settings.sandbox, "what a worker sends as a recorded case is answered as it is"
+    ),
+)
+"""Each that is off is told at the start, by a metric with its alert, and by the doctor: none goes away silently."""
+
+
+def safeguards_off(settings: GatewaySettings) -> list[Safeguard]:
+    return [safeguard for safeguard in SAFEGUARDS if safeguard.is_off(settings)]
+
+
 Need: TypeAlias = tuple[str, Callable[[GatewaySettings], bool], str]
 """A setting, whether it makes sense, and what it must be."""
 
@@ -148,6 +175,11 @@ NEEDS: tuple[Need, ...] = (
         "MAX_CALLS_PER_PROVIDER",
         lambda settings: 1 <= settings.max_calls_per_provider <= settings.max_requests,
         f"must be between 1 and {GATEWAY_PREFIX}MAX_REQUESTS",
+    ),
+    (
+        "SANDBOX",
+        lambda settings: not settings.sandbox or settings.tokens_from == "claims",
+        f"needs {GATEWAY_PREFIX}TOKENS_FROM=claims: the registry's tokens are for real data",
     ),
     ("KNOWN_TOKENS", lambda settings: settings.known_tokens >= 1, "must be 1 or more"),
     ("PROCESSES", lambda settings: settings.processes >= 1, "must be 1 or more"),

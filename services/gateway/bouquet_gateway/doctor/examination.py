@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from bouquet_gateway.access.tokens import named_keys
 from bouquet_gateway.doctor import broker, disk, gateway, mesh, stores
-from bouquet_gateway.settings import GatewaySettings
+from bouquet_gateway.settings import GatewaySettings, safeguards_off
 from bouquet_gateway.start.serve import read
 from bouquet_mesh.doctor import files
-from bouquet_mesh.doctor.findings import Finding, unknown, well
+from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
 from bouquet_mesh.process import read_process
 from bouquet_mesh.settings import read_all
 from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX
@@ -19,7 +19,7 @@ async def examine(environ: Mapping[str, str], url: str = "") -> list[Finding]:
     """`url`: where a gateway of the deployment answers, which is asked what only it knows. Raises `SettingsError`."""
     shared, own = read_all(environ, lambda reader: read_process(reader, read))
     bus_url, settings = shared.bus_url, own.settings
-    findings = [_keys(settings)]
+    findings = [_keys(settings), _safeguards(settings)]
     if bus_url.reveal() == EMBEDDED:
         findings.append(unknown("broker", "memory: has none, the gateway hosts its workers itself"))
     else:
@@ -35,6 +35,13 @@ async def examine(environ: Mapping[str, str], url: str = "") -> list[Finding]:
     findings += await stores.examine(settings)
     findings += await gateway.examine(url)
     return findings
+
+
+def _safeguards(settings: GatewaySettings) -> Finding:
+    off = [f"{GATEWAY_PREFIX}{safeguard.setting}: {safeguard.means}" for safeguard in safeguards_off(settings)]
+    if not off:
+        return well("safeguards", "tokens are the registry's to allow, and each answer leaves a record")
+    return wrong("safeguards", "; ".join(off), "take the setting away, unless no real data is behind this gateway")
 
 
 def _keys(settings: GatewaySettings) -> Finding:

@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import StatusCode
 
 from bouquet_gateway import metrics
 from bouquet_gateway.call import Call, request_id_of
@@ -51,7 +51,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         "bouquet.request_id": call.request_id,
     }
     try:
-        with spans.span(request.method, SpanKind.SERVER, attributes, request.headers) as span:
+        with spans.served(request.method, attributes, request.headers) as span:
             response = await handler(request)
             if call.route:
                 span.update_name(f"{request.method} {call.route}")

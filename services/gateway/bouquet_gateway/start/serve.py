@@ -10,8 +10,9 @@ from functools import partial
 import msgspec
 from msgspec import Struct
 
+from bouquet_gateway import metrics
 from bouquet_gateway.http.listen import find_free, open_doors
-from bouquet_gateway.settings import GatewaySettings, read_settings
+from bouquet_gateway.settings import SAFEGUARDS, GatewaySettings, read_settings, safeguards_off
 from bouquet_gateway.start import embedded, processes
 from bouquet_gateway.start.build import opened
 from bouquet_mesh.process import Process, begin, run_process
@@ -78,6 +79,7 @@ async def _serving(number: int, process: Process, own: Hosting) -> AsyncIterator
         if own.hosts or own.services:
             hosting = embedded.hosting(bus, outbox, process.environ, own.hosts, own.services)
             await stack.enter_async_context(hosting)
+        tell_safeguards(settings)
         parts = await stack.enter_async_context(opened(settings, bus, outbox))
         port = await stack.enter_async_context(open_doors(parts, number, process.http_limits))
         process.ready_when(parts.readiness.waiting)
@@ -86,6 +88,16 @@ async def _serving(number: int, process: Process, own: Hosting) -> AsyncIterator
         log.info("gateway started", extra={"port": port, "providers": list(settings.providers)})
         yield
         log.info("gateway stopping")
+
+
+def tell_safeguards(settings: GatewaySettings) -> None:
+    """Which are off: in the log once, in a metric for as long as the process lives."""
+    off = safeguards_off(settings)
+    for safeguard in SAFEGUARDS:
+        metrics.SAFEGUARD_OFF.labels(safeguard.setting).set(safeguard in off)
+    for safeguard in off:
+        facts = {"setting": GATEWAY_PREFIX + safeguard.setting, "means": safeguard.means}
+        log.warning("safeguard off", extra=facts)
 
 
 def _hosted(
