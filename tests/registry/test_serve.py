@@ -50,6 +50,15 @@ async def test_a_process_answers_datapass_and_probes(url: Secret) -> None:
         assert (await token(store, id_)).id == id_
 
 
+@pytest.mark.parametrize("name", ["SIGNING_KEY", "JOURNAL_KEYS"])
+async def test_a_key_that_only_people_use_is_told_by_the_process_that_has_it(name: str, url: Secret) -> None:
+    own = {"DATABASE_URL": url.reveal(), "PORT": "0", name: f"1:{40 * 'k'}"}
+    environ = {f"BOUQUET_REGISTRY_{variable}": value for variable, value in own.items()}
+    async with running(environ, "bouquet-registry", "serve") as process:
+        assert (await process.says("key is not used here"))["setting"] == f"BOUQUET_REGISTRY_{name}"
+        assert 40 * "k" not in process.text
+
+
 async def test_a_port_that_is_taken_is_not_told_as_a_database_that_is_away(url: Secret) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -16,7 +16,7 @@ from bouquet_mesh.process import NO_CONSUMER, Process, run_process
 from bouquet_mesh.settings import MeshSettings, Reader, require_broker
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.settings import RegistrySettings
-from bouquet_registry.store import Store, open_store
+from bouquet_registry.store import PREFIX, Store, open_store
 from bouquet_registry.webhooks import Webhooks
 from bouquet_registry.worker import answering, registry
 
@@ -44,6 +44,7 @@ def _read_journal(reader: Reader, mesh: MeshSettings) -> RegistrySettings:
 
 @asynccontextmanager
 async def _answering(process: Process, settings: RegistrySettings) -> AsyncIterator[None]:
+    _tell_keys_of_no_use(settings)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings.database_url))
         webhooks = Webhooks(store, settings.datapass_secret, settings.datapass_window_s)
@@ -60,6 +61,7 @@ async def _answering(process: Process, settings: RegistrySettings) -> AsyncItera
 
 @asynccontextmanager
 async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterator[None]:
+    _tell_keys_of_no_use(settings)
     async with (
         open_store(settings.database_url) as store,
         _listening(process, settings) as port,
@@ -68,6 +70,13 @@ async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterato
         log.info("journal started", extra={"port": port})
         yield
         log.info("journal stopping")
+
+
+def _tell_keys_of_no_use(settings: RegistrySettings) -> None:
+    """Those of people's commands: whoever took over a process that does not use them would have them too."""
+    for name in ("signing_key", "journal_keys"):
+        if getattr(settings, name):
+            log.warning("key is not used here", extra={"setting": f"{PREFIX}{name.upper()}"})
 
 
 @asynccontextmanager
