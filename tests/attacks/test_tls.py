@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 from aiohttp import web
+from prometheus_client import REGISTRY
 
 from bouquet_gateway.access.open_counters import open_counters
 from bouquet_gateway.access.rate_limit import RateWindow
@@ -92,6 +93,8 @@ async def test_the_bus_works_over_tls_with_both_certificates_shown(broker: TlsRa
     url = bus_url(broker, ours, shown=ours)
     async with open_bus(url, "caller") as caller, open_bus(url, "worker") as worker, serving(worker, find):
         assert await caller.call(PROVIDER, lookup()) == FOUND
+    shown = {"setting": HOST, "use": "server"}
+    assert REGISTRY.get_sample_value("bouquet_certificate_not_after_timestamp_seconds", shown), "when it ends is told"
 
 
 @pytest.mark.broker

@@ -18,6 +18,7 @@ from yarl import URL
 from bouquet_mesh.amqp import frames
 from bouquet_mesh.amqp.errors import Refused, Returned
 from bouquet_mesh.amqp.frames import Properties
+from bouquet_mesh.tls.certificates import Noticing
 
 Settled: TypeAlias = Callable[[Exception | None], object]
 """Called with what has become of a message: trouble, or `None` when the broker has it."""
@@ -47,6 +48,8 @@ class Stream(TransportFactory):
     async def create(self, url: URL, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         contexts: SSLContextProvider = options.pop("ssl_context_provider")
         context = await contexts.get_context() if url.scheme == "amqps" else None
+        if context:
+            context.sslobject_class = Noticing
         loop = asyncio.get_running_loop()
         reader = FrameReader(self._wires, loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
