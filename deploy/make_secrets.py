@@ -100,14 +100,13 @@ def _broker(folder: Path, address: str, providers: list[str]) -> None:
     passwords.mkdir(exist_ok=True)
     command = (str(DEFINITIONS), "--passwords", str(passwords), "--vhost", VHOST, *providers)
     _write(folder / "broker" / "definitions.json", _output("python", *command))
-    owners = {"gateway": ["gateway"], "registry": ["registry", "journal"]} | {
-        name: [f"worker-{name.replace('_', '-')}"] for name in providers
+    owners = {name: name for name in ("gateway", "registry", "journal")} | {
+        name: f"worker-{name.replace('_', '-')}" for name in providers
     }
-    for process, folders in owners.items():
+    for process, owner in owners.items():
         user = f"bouquet-{process}"
         password = (passwords / user).read_text().strip()
-        for owner in folders:
-            _write(folder / owner / "bus-url", f"amqps://{user}:{password}@{address}/{VHOST}?cafile={TRUSTED}")
+        _write(folder / owner / "bus-url", f"amqps://{user}:{password}@{address}/{VHOST}?cafile={TRUSTED}")
 
 
 def _cache(folder: Path, address: str) -> None:

@@ -1,4 +1,5 @@
-"""Least rights on the broker: prints the RabbitMQ definitions of a gateway, the registry and the named providers.
+"""Least rights on the broker: prints the RabbitMQ definitions of a gateway, the registry, its journal and the
+named providers.
 
     python deploy/rabbitmq/definitions.py --passwords DIR cnaf msa mesr … > definitions.json
     rabbitmqctl import_definitions definitions.json        # or `load_definitions` in rabbitmq.conf
@@ -15,7 +16,7 @@ import os
 import re
 import secrets
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from bouquet_proto.names import JOURNAL_QUEUE, REPLY_EXCHANGE, queue_of
 from bouquet_proto.registry_messages import PROVIDER as REGISTRY
 
 USER_PREFIX = "bouquet-"
-GATEWAY = "gateway"
+GATEWAY, JOURNAL = "gateway", "journal"
 PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 PASSWORD_BYTES = 32
 REPLIES_MAX_BYTES = 64 * 1024 * 1024
@@ -44,7 +45,7 @@ class Rights(Struct, frozen=True):
     limits: dict[str, int] = {}
 
 
-def rights(providers: Sequence[str]) -> Iterator[tuple[str, Rights]]:
+def rights(providers: Sequence[str], *, registry_writes_journal: bool) -> Iterator[tuple[str, Rights]]:
     """By process. `configure` declares and deletes, `write` publishes and binds, `read` consumes.
 
     The default exchange leads to every queue and cannot be limited to one: the gateway alone may publish to it.
@@ -52,7 +53,8 @@ def rights(providers: Sequence[str]) -> Iterator[tuple[str, Rights]]:
     replies = rf"{re.escape(REPLY_EXCHANGE)}\.[0-9a-f]+"
     both = f"^{re.escape(REPLY_EXCHANGE)}$|^{replies}$"
     yield GATEWAY, Rights(configure=both, write=rf"^amq\.default$|^{replies}$", read=both)
-    yield REGISTRY, _answering(queue_of(REGISTRY), JOURNAL_QUEUE)
+    yield REGISTRY, _answering(queue_of(REGISTRY), *([JOURNAL_QUEUE] if registry_writes_journal else []))
+    yield JOURNAL, _answering(JOURNAL_QUEUE)
     for provider in providers:
         yield provider, _answering(queue_of(provider), limits=WORKER_LIMITS)
 
@@ -62,8 +64,8 @@ def _answering(*queues: str, limits: dict[str, int] | None = None) -> Rights:
     return Rights(configure=own, write=f"^{re.escape(REPLY_EXCHANGE)}$", read=own, limits=limits or {})
 
 
-def definitions(vhost: str, providers: Sequence[str], passwords: Path) -> dict[str, Any]:
-    named = {USER_PREFIX + process: allowed for process, allowed in rights(providers)}
+def definitions(vhost: str, rights_by_process: Iterable[tuple[str, Rights]], passwords: Path) -> dict[str, Any]:
+    named = {USER_PREFIX + process: allowed for process, allowed in rights_by_process}
     return {
         "vhosts": [{"name": vhost}],
         "users": [
@@ -131,13 +133,19 @@ def main() -> None:
     parser.add_argument("providers", nargs="+", metavar="PROVIDER")
     parser.add_argument("--passwords", type=Path, required=True, metavar="DIR", help="a file for each user")
     parser.add_argument("--vhost", default="bouquet")
+    parser.add_argument(
+        "--registry-writes-journal",
+        action="store_true",
+        help="where `bouquet-registry serve` writes the access journal too: else its user may not read that queue",
+    )
     arguments = parser.parse_args()
     for provider in arguments.providers:
-        if not PROVIDER_NAME.fullmatch(provider) or provider in (GATEWAY, REGISTRY):
+        if not PROVIDER_NAME.fullmatch(provider) or provider in (GATEWAY, REGISTRY, JOURNAL):
             parser.error(f"{provider!r} is no name of a provider")
     if not arguments.passwords.is_dir():
         parser.error(f"{arguments.passwords} is no folder")
-    print(json.dumps(definitions(arguments.vhost, arguments.providers, arguments.passwords), indent=2))
+    allowed = rights(arguments.providers, registry_writes_journal=arguments.registry_writes_journal)
+    print(json.dumps(definitions(arguments.vhost, allowed, arguments.passwords), indent=2))
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ broker = pytest.mark.broker
 def test_no_password_is_printed_and_only_its_owner_reads_its_file(tmp_path: Path) -> None:
     printed = write_definitions("--passwords", str(tmp_path), "acme")
     files = sorted(tmp_path.iterdir())
-    assert [file.name for file in files] == ["bouquet-acme", "bouquet-gateway", "bouquet-registry"]
+    assert [file.name for file in files] == ["bouquet-acme", "bouquet-gateway", "bouquet-journal", "bouquet-registry"]
     for file in files:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert len(file.read_text()) > 40
@@ -56,10 +56,10 @@ def test_a_password_that_is_there_is_kept_and_salted_anew(tmp_path: Path) -> Non
     (tmp_path / "bouquet-acme").write_text("chosen by the operator\n")
     first, second = (write_definitions("--passwords", str(tmp_path), "acme") for _ in range(2))
     assert (tmp_path / "bouquet-acme").read_text() == "chosen by the operator\n"
-    assert json.loads(first)["users"][2]["password_hash"] != json.loads(second)["users"][2]["password_hash"]
+    assert json.loads(first)["users"][3]["password_hash"] != json.loads(second)["users"][3]["password_hash"]
 
 
-@pytest.mark.parametrize("name", ["gateway", "registry", "a.*", "Acme", "../acme", ""])
+@pytest.mark.parametrize("name", ["gateway", "registry", "journal", "a.*", "Acme", "../acme", ""])
 def test_what_is_no_name_of_a_provider_gets_no_user(name: str, tmp_path: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError):
         write_definitions("--passwords", str(tmp_path), name)
@@ -71,7 +71,7 @@ def test_what_is_no_name_of_a_provider_gets_no_user(name: str, tmp_path: Path) -
 
 @pytest.fixture(scope="module")
 def guarded(rabbit: RabbitNode, tmp_path_factory: pytest.TempPathFactory) -> Guarded:
-    return guard(rabbit, tmp_path_factory.mktemp("passwords"), "acme", "cnaf", "msa")
+    return guard(rabbit, tmp_path_factory.mktemp("passwords"), "acme", "cnaf", "msa", registry_writes_journal=False)
 
 
 @pytest.fixture
@@ -248,7 +248,23 @@ REGISTRY_ATTACKS: dict[str, Attack] = {
     "reads a provider's questions": consumes(CNAF),
     "asks a provider": publishes("", CNAF),
     "reads a gateway's replies": consumes(THE_REPLY_QUEUE),
+    "takes a record before it is written": gets(JOURNAL_QUEUE),
+    "empties the journal's queue": lambda channel: channel.queue_delete(JOURNAL_QUEUE),
 }
+JOURNAL_ATTACKS: dict[str, Attack] = {
+    "reads a provider's questions": consumes(CNAF),
+    "reads what gateways ask the registry": consumes(REGISTRY),
+    "asks the registry": publishes("", REGISTRY),
+    "reads a gateway's replies": consumes(THE_REPLY_QUEUE),
+}
+
+
+@broker
+@pytest.mark.parametrize("name", JOURNAL_ATTACKS)
+async def test_the_writer_of_the_journal_reads_its_queue_alone(
+    name: str, guarded: Guarded, prey: AbstractQueue
+) -> None:
+    assert await _is_refused(guarded.url("journal"), JOURNAL_ATTACKS[name])
 
 
 @broker
@@ -276,12 +292,12 @@ async def test_a_mesh_of_processes_works_with_these_rights(guarded: Guarded) -> 
 
 
 @broker
-async def test_the_registry_answers_and_collects_the_journal_with_these_rights(guarded: Guarded) -> None:
+async def test_the_registry_answers_and_the_journal_is_collected_with_these_rights(guarded: Guarded) -> None:
     async with (
         open_bus(guarded.url("registry"), "registry") as registry,
         open_bus(guarded.url("gateway"), "gateway") as gateway,
         serving(registry, find, provider="registry"),
-        open_outbox(guarded.url("registry"), "registry journal") as inbox,
+        open_outbox(guarded.url("journal"), "registry journal") as inbox,
         open_outbox(guarded.url("gateway"), "gateway journal") as outbox,
         inbox.collect() as batches,
     ):

@@ -30,11 +30,12 @@ def write_definitions(*arguments: str) -> str:
     return subprocess.check_output([sys.executable, str(SCRIPT), *arguments], text=True, timeout=60)
 
 
-def guard(rabbit: RabbitNode, folder: Path, *providers: str) -> Guarded:
+def guard(rabbit: RabbitNode, folder: Path, *providers: str, registry_writes_journal: bool = True) -> Guarded:
     """A new vhost for these providers. Users belong to the whole node: the last one made for a name is the one."""
     operator = rabbit.vhost()
     vhost = URL(operator).path.removeprefix("/")
-    definitions = write_definitions("--passwords", str(folder), "--vhost", vhost, *providers)
+    options = ["--registry-writes-journal"] if registry_writes_journal else []
+    definitions = write_definitions("--passwords", str(folder), "--vhost", vhost, *options, *providers)
     (rabbit.folder / "definitions.json").write_text(definitions)
     rabbit.ctl("import_definitions", f"{rabbit.release.path(rabbit.folder)}/definitions.json")
     return Guarded(operator, folder)
