@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import msgspec
 import pytest
 
 from bouquet_mesh.http.limits import Limits
+from bouquet_mesh.settings import MeshSettings
 
 HOST = "127.0.0.1"
 PATIENCE_S = 30.0
@@ -115,6 +116,14 @@ def loop(request: pytest.FixtureRequest) -> str:
 def server(loop: str) -> Iterator[Server]:
     with running(PATIENT, loop) as started:
         yield started
+
+
+def test_half_a_head_is_cut_within_twelve_seconds_and_the_settings_say_what_the_limits_are() -> None:
+    limits = MeshSettings().http_limits()
+    assert limits == Limits()
+    assert limits.head_s + limits.looked_at_every_s <= 12
+    assert (limits.body_s, limits.write_s, limits.idle_s) == (15.0, 30.0, 75.0)
+    assert (limits.max_connections, limits.max_unsent_bytes) == (2_000, 1_000_000)
 
 
 def test_half_a_head_that_comes_with_the_connection_is_cut_and_counted(loop: str) -> None:
@@ -398,3 +407,21 @@ def test_connections_leave_descriptors_for_the_process_and_it_is_unready_meanwhi
         until_closed(server, {"descriptors": 1.0}, at_least=True)
         first.sendall(ready)
         assert b"200 OK" in first.recv(65_536)
+
+
+def test_bodies_that_nobody_reads_are_not_kept_in_memory(loop: str) -> None:
+    """While an answer takes its time: a hundred bodies of a megabyte."""
+    head = WHOLE.replace(b"/ ", b"/slow ", 1).replace(b"Host: x", b"Host: x\r\nContent-Length: 1000000")
+    with running(PATIENT, loop) as server, ExitStack() as stack:
+        server.said(LAST)
+        before_bytes = server.memory_bytes()
+        most = 0
+        for _ in range(100):
+            client = stack.enter_context(server.connected())
+            client.sendall(head)
+            client.setblocking(False)
+            with suppress(BlockingIOError):
+                for _ in range(10):
+                    client.send(bytes(100_000))
+            most = max(most, server.memory_bytes() - before_bytes)
+        assert most < 40_000_000

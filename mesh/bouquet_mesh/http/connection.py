@@ -201,9 +201,12 @@ class Connection(asyncio.Protocol):
     def _in_ascii(self, head: bytes) -> bytes:
         """With a request line in ASCII: the parser refuses letters that nobody encoded, which the reference's server
         reads as UTF-8."""
+        if head.isascii():
+            self._in_line = b"\n" not in head
+            return head
         line, end, fields = head.partition(b"\n")
         self._in_line = not end
-        return head if line.isascii() else NOT_ASCII.sub(_percent_encoded, line) + end + fields
+        return NOT_ASCII.sub(_percent_encoded, line) + end + fields
 
     def _read_body(self, handler: web.RequestHandler, data: bytes) -> bytes:
         body, rest = data[: self._body_left], data[self._body_left :]

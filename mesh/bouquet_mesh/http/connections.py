@@ -13,6 +13,9 @@ from bouquet_mesh.http.handler import Handler
 from bouquet_mesh.http.limits import Limits
 from bouquet_mesh.observe import metrics
 
+READ_BYTES = 32_768
+"""Of one body: what is read ahead of its handler, which may be busy or not read it at all, is at most twice as much."""
+
 
 class Connections:
     """Makes the protocol of each new connection."""
@@ -33,6 +36,7 @@ class Connections:
             "max_headers": limits.headers,
             # Ours ends first, and is counted.
             "keepalive_timeout": 2 * limits.idle_s + 60,
+            "read_bufsize": READ_BYTES,
             "lingering_time": limits.lingering_s,
         }
 

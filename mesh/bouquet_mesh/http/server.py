@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TypeAlias
 
@@ -93,9 +93,12 @@ def _answering(application: Answer) -> Answer:
             return web.Response()  # to nobody: the client went while its body was read
         if connection.is_last:
             response.force_close()
-        with suppress(ConnectionError):
+        try:
             await response.prepare(request)
             await response.write_eof()
+        except ConnectionError:
+            pass  # aiohttp finds the client gone as we did
+        else:
             connection.answered(is_kept=bool(response.keep_alive))
         if isinstance(response, web.HTTPException):
             raise response  # as aiohttp wants it, which finds it written
