@@ -23,6 +23,16 @@ VINTAGES = {"1.1.1": 2021, "2.3.1": 2022, "3.1.1": 2023, "4.1.0": 2024, "5.3.0":
 """Release → the year on whose 1 January it describes the country (the package's README). None describes 2020."""
 
 BEGINNING, NEVER = "1943-01-01", "9999-12-31"
+ARRONDISSEMENTS_SINCE = {
+    **dict.fromkeys((f"132{number:02}" for number in range(1, 17)), "1946-10-18"),
+    "69388": "1959-02-19",
+    "69389": "1964-08-12",
+}
+"""The first day of those that were made since the beginning, by code: Marseille's sixteen, Lyon's eighth and ninth."""
+MAYOTTE = "976"
+MAYOTTE_BEFORE = "985"
+MAYOTTE_SINCE = "2011-03-31"
+"""Until it became a département its communes had the numbers of an overseas collectivity, in the same order."""
 OVERSEAS_COLLECTIVITY = re.compile(r"97[578]|98")
 Row: TypeAlias = dict[str, Any]
 
@@ -37,11 +47,18 @@ class Life(NamedTuple):
     last: str
 
 
+COLLECTIVITIES_SINCE_2007 = (
+    Life("971", "saint barthelemy", "97123", BEGINNING, "2007-07-14"),
+    Life("971", "saint martin", "97127", BEGINNING, "2007-07-14"),
+)
+"""Communes of Guadeloupe until then, which the source's history leaves out."""
+
+
 def main(folders: list[str]) -> None:
     releases = {read(folder, "package.json")["version"]: folder for folder in folders}
     history = read(releases[HISTORY], "data/historique-communes.json")
     vintages = [(year, read(releases[version], "data/communes.json")) for version, year in VINTAGES.items()]
-    lives = joined(since(vintages, before_2019(history)) + arrondissements(vintages[-1][1]))
+    lives = joined(dated(since(vintages, before_2019(history)) + arrondissements(vintages[-1][1])))
     TARGET.write_bytes(gzip.compress(text(lives).encode(), mtime=0))
     print(f"{len(lives)} rows, {TARGET.stat().st_size} bytes")
 
@@ -99,12 +116,32 @@ def is_commune(row: Row) -> bool:
 
 
 def arrondissements(communes: list[Row]) -> list[Life]:
-    """Of Paris, Lyon and Marseille. The source does not date them."""
+    """Of Paris, Lyon and Marseille. The source does not date them: `dated` does."""
     return [
         Life(departement_of(row["code"]), normalised(row["nom"]), row["code"], BEGINNING, NEVER)
         for row in communes
         if row["type"] == "arrondissement-municipal"
     ]
+
+
+def dated(lives: Iterable[Life]) -> list[Life]:
+    """With the days that the source lacks."""
+    since_their_day = [
+        life._replace(first=max(life.first, ARRONDISSEMENTS_SINCE.get(life.code, BEGINNING))) for life in lives
+    ]
+    return [*COLLECTIVITIES_SINCE_2007, *(era for life in since_their_day for era in eras(life))]
+
+
+def eras(life: Life) -> Iterator[Life]:
+    """One life, or for Mayotte one under each number."""
+    if life.departement != MAYOTTE:
+        yield life
+        return
+    if life.first < MAYOTTE_SINCE:
+        before = MAYOTTE_BEFORE + life.code.removeprefix(MAYOTTE)
+        yield life._replace(code=before, last=min(life.last, eve(MAYOTTE_SINCE)))
+    if life.last >= MAYOTTE_SINCE:
+        yield life._replace(first=max(life.first, MAYOTTE_SINCE))
 
 
 def joined(lives: Iterable[Life]) -> list[Life]:

@@ -10,7 +10,6 @@ from msgspec import Struct
 from bouquet_mesh.secret import Secret
 from bouquet_proto.identity import Identifiant, Identite, Identity
 from bouquet_proto.letters import fold
-from bouquet_proto.rules.birth_place import FRANCE
 
 
 class Key(Struct, frozen=True):
@@ -51,7 +50,4 @@ def _first_word(first_names: tuple[str, ...]) -> str:
 
 def _birth_place(identity: Identite) -> str:
     """The commune, for a birth in France alone: beside another country it is not sent."""
-    country = identity.code_cog_insee_pays_naissance
-    if country and country != FRANCE:
-        return country
-    return identity.code_cog_insee_commune_naissance or country or ""
+    return identity.commune_in_france() or identity.code_cog_insee_pays_naissance or ""

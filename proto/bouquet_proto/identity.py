@@ -11,6 +11,8 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 Sexe: TypeAlias = Literal["M", "F"]
+FRANCE = "99100"
+"""As a country of birth."""
 
 
 class Identite(Struct, frozen=True, kw_only=True, tag="identite", omit_defaults=True):
@@ -34,6 +36,11 @@ class Identite(Struct, frozen=True, kw_only=True, tag="identite", omit_defaults=
         month = (self.mois_date_naissance or 0) if year else 0
         day = (self.jour_date_naissance or 0) if month else 0
         return f"{year:04d}-{month:02d}-{day:02d}"
+
+    def commune_in_france(self) -> str | None:
+        """The code of the commune of birth, unless another country than France is told."""
+        abroad = self.code_cog_insee_pays_naissance not in (None, "", FRANCE)
+        return None if abroad else self.code_cog_insee_commune_naissance or None
 
 
 class Ine(Struct, frozen=True, kw_only=True, tag="ine"):

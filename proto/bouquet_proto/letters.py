@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
+from itertools import filterfalse
+
+from bouquet_proto.tidy import PLAIN
 
 WHOLE = {
     **{"Æ": "AE", "æ": "ae", "Œ": "OE", "œ": "oe", "Ø": "O", "ø": "o", "Ð": "D", "ð": "d", "Đ": "D", "đ": "d"},
@@ -13,11 +16,24 @@ WHOLE = {
 _WHOLE = str.maketrans(WHOLE)
 
 
+def in_ascii(text: str) -> str | None:
+    """The text in ASCII, case kept: each letter as `WHOLE` has it, or without its diacritics. `None` where one is
+    neither, as those of other alphabets: no sign stands for it, since nobody typed that sign."""
+    if text.isascii():
+        return text
+    spelt = "".join(filterfalse(unicodedata.combining, _decomposed(text.translate(PLAIN))))
+    return spelt if spelt.isascii() else None
+
+
 def fold(text: str) -> str:
     """The ASCII letters and digits of a text in lower case, each foreign letter as `WHOLE` or its base letter.
 
     Coarser than every translation that a provider is asked with: texts that are sent alike are folded alike. Letters
-    of other alphabets, which are sent as `?`, fold to nothing.
+    of other alphabets, which no provider is asked with in ASCII, fold to nothing.
     """
-    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFC", text).translate(_WHOLE)).casefold()
+    plain = _decomposed(text).casefold()
     return "".join(char for char in plain if char.isascii() and char.isalnum())
+
+
+def _decomposed(text: str) -> str:
+    return unicodedata.normalize("NFKD", unicodedata.normalize("NFC", text).translate(_WHOLE))

@@ -177,6 +177,9 @@ IDENTITY_CHECKS = (
 )
 """The CNAV profile, in the contract's order (§1.5.5). The sex is required: without it the hub cannot be asked (D6)."""
 
+PIVOT_CHECKS = (Check("pays"), Check("date_partial"))
+"""Of a citizen by FranceConnect: sex, place and first names may be missing, since the hub asks for none of them."""
+
 IDENTITY_CHECKS_V2 = renamed(
     IDENTITY_CHECKS,
     {
@@ -306,9 +309,9 @@ def _v2(modality: Modality, *checks: Check, pivot: tuple[Check, ...] = ()) -> Op
 
 
 OPERATION = _v3("identite", "civility", *IDENTITY_CHECKS)
-BY_FRANCE_CONNECT = _v3("france_connect", "france_connect", pivot=IDENTITY_CHECKS)
+BY_FRANCE_CONNECT = _v3("france_connect", "france_connect", pivot=PIVOT_CHECKS)
 V3 = (OPERATION, BY_FRANCE_CONNECT)
-V2 = (_v2("identite", *IDENTITY_CHECKS_V2), _v2("france_connect", pivot=IDENTITY_CHECKS))
+V2 = (_v2("identite", *IDENTITY_CHECKS_V2), _v2("france_connect", pivot=PIVOT_CHECKS))
 OPERATIONS = (*V3, *V2)
 """What the workers of both funds publish; those of v2 as `composition_familiale` shows them."""
 

@@ -19,12 +19,13 @@ SPACES = "".join(char for char in map(chr, range(0x3001)) if unicodedata.categor
 INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
 """Joiners and marks of a byte order."""
 
-_PLAIN = (
+PLAIN = (
     dict.fromkeys(map(ord, APOSTROPHES), "'")
     | dict.fromkeys(map(ord, HYPHENS), "-")
     | dict.fromkeys(map(ord, SPACES), " ")
     | dict.fromkeys(map(ord, INVISIBLE))
 )
+"""For `str.translate`: typographic signs as keyboards have them."""
 _DIGIT = re.compile(r"\d", re.ASCII)
 _SPACED = re.compile(r"^ | $|  ")
 
@@ -50,7 +51,7 @@ def tidied(field: str, text: str) -> str:
     """The text of a canonical field: composed letters (NFC), plain apostrophes and hyphens, no space but single ones
     between words. A code is without spaces, in capitals."""
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text.translate(_PLAIN))
+        text = unicodedata.normalize("NFC", text.translate(PLAIN))
     elif "`" in text:
         text = text.replace("`", "'")
     if field in CODES and _DIGIT.search(text):  # some providers take any text in the place of a code

@@ -147,16 +147,33 @@ async def test_an_ine_is_in_the_path_in_upper_case(
 @pytest.mark.parametrize(
     ("who", "sent"),
     [
+        (named_place(), None),
         (named_place(**CONCARNEAU), "29039"),
-        (named_place(**CONCARNEAU | {"nom_commune_naissance": "Nulle-Part"}), None),
-        (named_place(nom_commune_naissance="Concarneau"), None),
+        (replace(MAIWENN, code_cog_insee_commune_naissance="", **CONCARNEAU), "29039"),
         (replace(MAIWENN, nom_commune_naissance="Quimper", code_cog_insee_departement_naissance="29"), "29039"),
+        (replace(MAIWENN, code_cog_insee_pays_naissance="99352"), None),
     ],
-    ids=["resolved", "unresolved", "no département", "the code wins"],
+    ids=["silent", "resolved", "blank code", "the code wins", "abroad"],
 )
-async def test_a_birth_place_is_resolved_or_left_out(cnous: Asked, who: Identite, sent: str | None) -> None:
+async def test_a_birth_place_is_sent_by_its_code(cnous: Asked, who: Identite, sent: str | None) -> None:
     assert isinstance(await cnous(BY_NAME, who), Found)
     assert json.loads(calls_of(cnous)[0].body).get("birthPlace") == sent
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        named_place(**CONCARNEAU | {"nom_commune_naissance": "Nulle-Part"}),
+        named_place(**CONCARNEAU | {"code_cog_insee_departement_naissance": "62"}),
+        named_place(nom_commune_naissance="Saint-Martin", code_cog_insee_departement_naissance="62"),
+        named_place(nom_commune_naissance="Concarneau"),
+        named_place(code_cog_insee_departement_naissance="29"),
+    ],
+    ids=["no such commune", "in another département", "one of several", "no département", "no name"],
+)
+async def test_a_place_that_is_not_resolved_is_told_and_nobody_is_asked(cnous: Asked, who: Identite) -> None:
+    assert await cnous(BY_NAME, who) == Rejected("00365")
+    assert calls_of(cnous) == []
 
 
 async def test_a_token_that_ended_early_is_renewed(cnous: Asked) -> None:

@@ -82,9 +82,26 @@ def test_the_two_latin_blocks_are_covered_but_for_the_division_sign() -> None:
     assert set(map(chr, range(0xC0, 0x17F))) - {"÷"} <= {letter for letter, _ in SENT}
 
 
-@pytest.mark.parametrize("char", "÷ſ’ȘșȚțệắΩЖ中€\u0301\u00a0ƒǍ")
-def test_everything_else_is_a_question_mark(char: str) -> None:
-    assert transliterate(char) == "?"
+@pytest.mark.parametrize(
+    ("typed", "sent"),
+    [
+        ("Șerban", "Serban"),
+        ("Nguyễn Thị Ngọc", "Nguyen Thi Ngoc"),
+        ("ſchön", "schon"),
+        ("GEOﬀROY", "GEOffROY"),
+        ("ＭＡＲＴＩＮ", "MARTIN"),
+        ("D’ARTAGNAN", "D'ARTAGNAN"),
+        ("LE\u00a0GOUADEC", "LE GOUADEC"),
+    ],
+)
+def test_no_letter_that_has_a_spelling_in_ascii_becomes_a_question_mark(typed: str, sent: str) -> None:
+    assert transliterate(typed) == sent
+
+
+@pytest.mark.parametrize("char", "÷ΩЖ中€ƒ©")
+def test_a_letter_without_one_is_never_sent_as_a_sign_that_nobody_typed(char: str) -> None:
+    with pytest.raises(ValueError, match="no spelling in ASCII"):
+        transliterate(f"LE{char}GOUADEC")
 
 
 def test_ascii_is_sent_as_it_is() -> None:

@@ -17,7 +17,7 @@ from bouquet_mesr.worker import worker
 from bouquet_proto import identity, rules
 from bouquet_proto.failures import PERIMETER
 from bouquet_proto.identity import Identite
-from bouquet_proto.messages import Failed, Found, NotFound, Reply
+from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
 from bouquet_proto.query import parse_query
 from bouquet_worker.simulated_faults import INES, NAMES, as_ine
 from tests.providers import asking
@@ -120,17 +120,31 @@ async def test_a_sex_is_a_digit_in_a_text(mesr: Asked, sexe: str, sent: str) -> 
     [
         (named_place(), None),
         (named_place(**CONCARNEAU), "29039"),
-        (named_place(**CONCARNEAU | {"nom_commune_naissance": "Nulle-Part"}), None),
-        (named_place(nom_commune_naissance="Concarneau"), None),
-        (named_place(code_cog_insee_departement_naissance="29"), None),
         (replace(MAIWENN, code_cog_insee_commune_naissance="", **CONCARNEAU), "29039"),
         (replace(MAIWENN, nom_commune_naissance="Quimper", code_cog_insee_departement_naissance="29"), "29039"),
+        (replace(MAIWENN, code_cog_insee_pays_naissance="99352"), None),
     ],
-    ids=["silent", "resolved", "unresolved", "no département", "no name", "blank code", "the code wins"],
+    ids=["silent", "resolved", "blank code", "the code wins", "abroad"],
 )
-async def test_a_birth_place_is_resolved_or_left_out(mesr: Asked, who: Identite, sent: str | None) -> None:
+async def test_a_birth_place_is_sent_by_its_code(mesr: Asked, who: Identite, sent: str | None) -> None:
     assert isinstance(await mesr(BY_NAME, who), Found)
     assert json.loads(mesr.received[0].body).get("lieuNaissance") == sent
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        named_place(**CONCARNEAU | {"nom_commune_naissance": "Nulle-Part"}),
+        named_place(**CONCARNEAU | {"code_cog_insee_departement_naissance": "62"}),
+        named_place(nom_commune_naissance="Saint-Martin", code_cog_insee_departement_naissance="62"),
+        named_place(nom_commune_naissance="Concarneau"),
+        named_place(code_cog_insee_departement_naissance="29"),
+    ],
+    ids=["no such commune", "in another département", "one of several", "no département", "no name"],
+)
+async def test_a_place_that_is_not_resolved_is_told_and_nobody_is_asked(mesr: Asked, who: Identite) -> None:
+    assert await mesr(BY_NAME, who) == Rejected("00365")
+    assert mesr.received == []
 
 
 # What comes back (§7.3)

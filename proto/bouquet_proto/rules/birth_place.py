@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from bouquet_proto.identity import FRANCE
 from bouquet_proto.rules import birth_date
 from bouquet_proto.rules.reading import ANYTHING, Field, Reading, Rule, text
 
@@ -16,7 +17,6 @@ DEPARTEMENT = "code_cog_insee_departement_naissance"
 COUNTRY_CODE = re.compile(r"99\d{3}|92352", re.ASCII)  # 92352: born in French Algeria
 COMMUNE_CODE = re.compile(r"([013-9]\d|2[AB1-9])\d{3}", re.ASCII)
 DEPARTEMENT_CODE = re.compile(r"2[AB]|97[12346]|0[1-9]|[1-8]\d|9[0-5]", re.ASCII)
-FRANCE = "99100"
 
 
 def _pays(reading: Reading) -> None:
@@ -45,15 +45,19 @@ def _commune_or_place(reading: Reading) -> None:
     reading.accept(DEPARTEMENT, "00428", DEPARTEMENT_CODE if by_place else ANYTHING)
 
 
-def _place_silent(reading: Reading) -> None:
-    """Any texts, kept when they make a place together, else silently left out (MESRI and Cnous, V14)."""
-    for field, code in ((NOM_COMMUNE, "00365"), (DEPARTEMENT, "00428")):
-        if reading.malformed(field):
-            reading.refuse(code)
-    found = reading.matching(DEPARTEMENT, DEPARTEMENT_CODE) and _year_is_known(reading)
-    if found and not reading.blank(NOM_COMMUNE):
-        reading.accept(NOM_COMMUNE, "00365")
-        reading.accept(DEPARTEMENT, "00428")
+def _place_optional(reading: Reading) -> None:
+    """Nothing, or a commune's name, the year and the département, which make a place together. Beside a commune code
+    they are not needed."""
+    unnamed, nowhere = reading.blank(NOM_COMMUNE), reading.blank(DEPARTEMENT)
+    by_place = reading.blank(COMMUNE) and not (unnamed and nowhere)
+    if by_place and unnamed:
+        reading.refuse("00365")
+    if by_place and not _year_is_known(reading):
+        reading.refuse("00422")
+    if by_place and nowhere:
+        reading.refuse("00428")
+    reading.accept(NOM_COMMUNE, "00365")
+    reading.accept(DEPARTEMENT, "00428", DEPARTEMENT_CODE if by_place else ANYTHING)
 
 
 def _year_is_known(reading: Reading) -> bool:
@@ -100,9 +104,9 @@ RULES = {
         fields={COMMUNE: _COMMUNE_FIELD, PAYS: _PAYS_FIELD, **_ANY_YEAR, **_PLACE_FIELDS},
         codes=("00365", "00422", "00428"),
     ),
-    "place_silent": Rule(
-        read=_place_silent,
-        fields={**_REQUIRED_YEAR, **_PLACE_FIELDS},
-        codes=("00365", "00428"),
+    "place_optional": Rule(
+        read=_place_optional,
+        fields={COMMUNE: _COMMUNE_FIELD, **_REQUIRED_YEAR, **_PLACE_FIELDS},
+        codes=("00365", "00422", "00428"),
     ),
 }

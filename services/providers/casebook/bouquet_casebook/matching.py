@@ -20,7 +20,6 @@ from bouquet_proto.tidy import tidied
 Signature: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 """Names of parameters, sorted, each with its values in order."""
 
-FRANCE = "99100"
 GENDERS = {"M": "male", "F": "female"}
 
 BY_SESSION = "_with_france_connect"
@@ -153,7 +152,7 @@ def writing_of(operation: Operation, operations: Mapping[str, Operation]) -> Wri
             if one is not None
             for stage in one.checks
             for check in stage
-            if check.rule != "place_silent"  # production would have turned it into a commune code
+            if check.rule != "place_optional"  # production would have turned it into a commune code
             for fact, name in names_of(check).items()
         }
     )
@@ -176,7 +175,6 @@ def signature_of_question(writing: Writing, lookup: Lookup) -> Signature:
 def _facts_of(who: Identite) -> dict[str, Any]:
     """A part of the date counts when those above it are known; a commune, when the person was born in France."""
     year, month, day = who.date_naissance().split("-")
-    abroad = who.code_cog_insee_pays_naissance not in (None, FRANCE)
     return {
         "annee_date_naissance": int(year) or None,
         "mois_date_naissance": int(month) or None,
@@ -186,7 +184,7 @@ def _facts_of(who: Identite) -> dict[str, Any]:
         "jour_typed": day,
         "annee_mois_jour": f"{year}-{month}-{day}",
         "jour_mois_annee": f"{day}/{month}/{year}",
-        "code_cog_insee_commune_naissance": None if abroad else who.code_cog_insee_commune_naissance,
+        "code_cog_insee_commune_naissance": who.commune_in_france(),
         "prenom": next(iter(who.prenoms), None),
         "prenoms_in_one": ", ".join(who.prenoms),
         "gender": GENDERS.get(who.sexe_etat_civil or ""),

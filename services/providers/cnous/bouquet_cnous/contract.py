@@ -138,8 +138,9 @@ _PERSON = (
     Check("date_full"),
     Check("sexe_optional"),
     Check("commune_free"),
-    Check("place_silent"),
+    Check("place_optional"),
 )
+_PIVOT = (Check("prenoms_required"), Check("date_full"))
 
 
 def _superseded(resource: str) -> Retirement:
@@ -189,7 +190,7 @@ FRANCE_CONNECT = _both_versions(
     "france_connect",
     WRONG_IDENTITY,
     _CAMPAIGN,
-    pivot=(Check("date_full"),),
+    pivot=_PIVOT,
 )
 
 
@@ -283,4 +284,4 @@ IDENTITE_V2 = _v2(
     Check("commune_free", {"code_cog_insee_commune_naissance": "lieuDeNaissance"}),
 )
 INE_V2 = _v2("ine", WRONG_INE, Check("ine"))
-FRANCE_CONNECT_V2 = _v2("france_connect", WRONG_IDENTITY, pivot=(Check("date_full"),))
+FRANCE_CONNECT_V2 = _v2("france_connect", WRONG_IDENTITY, pivot=_PIVOT)

@@ -32,13 +32,14 @@ class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
 
 
 class Pivot(Struct, frozen=True, kw_only=True, rename={"campaign_year": "campaignYear"}, omit_defaults=True):
-    """A person, as FranceConnect names them: in its words but for the sex, and with an empty birth place abroad."""
+    """A person, as FranceConnect names them: in its words but for the sex, and with an empty birth place abroad. A sex
+    that is not known is left out."""
 
     given_name: str
     family_name: str
     birthdate: str
     birthplace: str
-    gender: Sexe | None
+    gender: Sexe | None = None
     campaign_year: int | None = None
 
 
@@ -83,7 +84,7 @@ def search_for(who: Identite, campaign_year: int | None) -> Search:
         last_name=who.nom_naissance,
         first_names=", ".join(who.prenoms),
         birth_date=birth_date(who),
-        birth_place=who.code_cog_insee_commune_naissance or None,
+        birth_place=who.commune_in_france(),
         civility=who.sexe_etat_civil,
         campaign_year=campaign_year,
     )
@@ -94,7 +95,7 @@ def pivot_of(who: Identite, campaign_year: int | None) -> Pivot:
         given_name=", ".join(who.prenoms),
         family_name=who.nom_naissance,
         birthdate=birth_date(who),
-        birthplace=who.code_cog_insee_commune_naissance or "",
+        birthplace=who.commune_in_france() or "",
         gender=who.sexe_etat_civil,
         campaign_year=campaign_year,
     )

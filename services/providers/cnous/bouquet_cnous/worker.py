@@ -58,7 +58,10 @@ async def by_ine(question: Question[Ine], cnous: UpstreamClient) -> Dossier | No
 
 @worker.answers(*contract.IDENTITE, contract.IDENTITE_V2)
 async def by_identity(question: Question[Identite], cnous: UpstreamClient) -> Dossier | NotFound | Rejected:
-    search = search_for(await located(question.identity, Communes.packaged()), campaign_year(question))
+    who = await located(question.identity, Communes.packaged())
+    if isinstance(who, Rejected):
+        return who
+    search = search_for(who, campaign_year(question))
     return read(await cnous.post(upstream.IDENTITE, json=search, idempotent=True), wrong=WRONG_IDENTITY)
 
 

@@ -11,7 +11,7 @@ from bouquet_cog.naming import Named, choose, normalised
 from bouquet_cog.source import COG_LOOKUPS, counted
 from bouquet_worker import Answer, UpstreamError
 
-FORMERLY = {"2A": ("2A", "20"), "2B": ("2B", "20")}
+FORMERLY = {"2A": ("2A", "20"), "2B": ("2B", "20"), "976": ("976", "985")}
 """Numbers that a département's codes began with. The Seine is not here: its 75 was Paris as well."""
 
 
@@ -27,7 +27,7 @@ class _Commune(Struct, frozen=True):
 
 
 class InseeCommunes:
-    """A `CommuneSource` over the network. Its errors are logged and counted, and no reason to fail a search."""
+    """A `CommuneSource` over the network. Its errors are counted too."""
 
     def __init__(self, upstream: Getter) -> None:
         self._upstream = upstream
@@ -35,10 +35,9 @@ class InseeCommunes:
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
         try:
             code = await self._code(nom, departement, annee)
-        except UpstreamError as error:
-            error.log()
+        except UpstreamError:
             COG_LOOKUPS.labels("insee", "failed").inc()
-            return None
+            raise
         return counted("insee", code)
 
     async def _code(self, nom: str, departement: str, annee: int) -> str | None:

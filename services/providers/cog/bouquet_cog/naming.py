@@ -33,9 +33,9 @@ _LIKENESSES: tuple[Callable[[str, str], bool], ...] = (
     lambda name, asked: name == asked,
     lambda name, asked: _bare(name) == _bare(asked),
     lambda name, asked: _bare(name).startswith(f"{_bare(asked)} "),
-    lambda name, asked: f" {_bare(asked)} " in f" {name} ",
 )
-"""From the closest. Whole words: `Orly` is no part of `Vorly`."""
+"""From the closest. A name's first words are what people call a place; a word within it may well be another place's:
+`Paris` is not Le Touquet-Paris-Plage."""
 
 
 def choose(nom: str, *groups: Collection[Named]) -> str | None:

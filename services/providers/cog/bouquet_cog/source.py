@@ -15,9 +15,9 @@ COG_LOOKUPS = Counter(
 
 class CommuneSource(Protocol):
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
-        """The commune's code in the year of birth. Silent: `None` is unknown, ambiguous, or a source that failed.
+        """The commune's code in the year of birth; `None` where no commune has the name, or several.
 
-        That is the contract of MESRI and Cnous (§1.5.4, V14): the search goes on without a place of birth.
+        Raises `UpstreamError` where the source cannot be asked.
         """
 
 

@@ -15,6 +15,7 @@ from bouquet_proto.quotient_familial import (
     IDENTITY_CHECKS,
     IDENTITY_CHECKS_V2,
     NOBODY,
+    PIVOT_CHECKS,
     REFUSED,
     UNATTACHED,
     UNIDENTIFIED,
@@ -238,7 +239,7 @@ def _both_modalities(
             path=path + "france_connect",
             modality="france_connect",
             checks=(),
-            pivot=IDENTITY_CHECKS,
+            pivot=PIVOT_CHECKS,
             **common,
         ),
     )
@@ -256,7 +257,7 @@ def _right(
     return (
         *_both_modalities(resource, summary, v3, *scopes, fields=fields, reasons=_REASONS),
         _v2(resource, "identite", v2, fields, summary=summary, scopes=scopes, checks=(IDENTITY_CHECKS_V2,)),
-        _v2(resource, "france_connect", v2, fields, summary=summary, scopes=scopes, checks=(), pivot=IDENTITY_CHECKS),
+        _v2(resource, "france_connect", v2, fields, summary=summary, scopes=scopes, checks=(), pivot=PIVOT_CHECKS),
     )
 
 

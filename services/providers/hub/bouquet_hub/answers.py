@@ -10,7 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Struct, field
 
-from bouquet_hub.request import transliterate
+from bouquet_proto.letters import in_ascii
 from bouquet_proto.messages import Meta
 from bouquet_proto.quotient_familial import NO_FILE, REFUSED, UNATTACHED, UNIDENTIFIED
 from bouquet_worker import Answer, Identite, NotFound, Rejected, UpstreamError
@@ -109,4 +109,4 @@ def _words(*texts: str) -> set[str]:
 
 
 def _folded(text: str) -> str:
-    return transliterate(text).casefold()
+    return "".join(in_ascii(char) or "" for char in text).casefold()

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import unicodedata
-
-from bouquet_proto.letters import WHOLE
+from bouquet_proto.identity import FRANCE
+from bouquet_proto.letters import in_ascii
 from bouquet_worker import Identite, Question
-
-FRANCE = "99100"
-
-_DECOMPOSED = {char: unicodedata.normalize("NFD", char)[0] for char in (*map(chr, range(0xC0, 0x17F)), *"ǪǫǬǭ")}
-_LETTERS = {char: letter for char, letter in _DECOMPOSED.items() if letter.isascii()} | WHOLE
 
 
 def transliterate(text: str) -> str:
-    """The hub knows ASCII names only: accents are dropped, case is kept, what is not Latin becomes `?` (§1.2).
+    """The hub knows ASCII names only: accents are dropped, case is kept (§1.2).
 
-    Not a plain NFKD strip: `ș`, `ſ`, `’` and Vietnamese double diacritics become `?` too, as in Ruby's i18n table.
+    Raises `ValueError` for letters of other alphabets, which the contract's rules refuse: asked with another sign in
+    their place, the hub would look for somebody else.
     """
-    if text.isascii():
-        return text
-    letters = unicodedata.normalize("NFC", text)
-    return "".join(letter if letter.isascii() else _LETTERS.get(letter, "?") for letter in letters)
+    spelt = in_ascii(text)
+    if spelt is None:
+        raise ValueError("a name that has no spelling in ASCII")
+    return spelt
 
 
 def query_of(who: Identite) -> dict[str, str]:

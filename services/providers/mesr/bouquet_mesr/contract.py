@@ -93,8 +93,9 @@ _PERSON = (
     Check("date_full"),
     Check("sexe_required"),
     Check("commune_optional"),
-    Check("place_silent"),
+    Check("place_optional"),
 )
+_PIVOT = (Check("prenoms_required"), Check("date_full"), Check("sexe_required"))
 _COMMON: dict[str, Any] = {
     "summary": "Statut étudiant",
     "scopes": tuple(scope for scopes in FIELDS.values() for scope in scopes),
@@ -130,7 +131,7 @@ FRANCE_CONNECT = published_operation(
     path="/v3/mesri/statut_etudiant/france_connect",
     modality="france_connect",
     checks=(),
-    pivot=_PERSON,
+    pivot=_PIVOT,
     status=BY_IDENTITY,
     **_COMMON,
 )
@@ -257,4 +258,4 @@ IDENTITE_V2 = _v2(
     Check("commune_optional", {"code_cog_insee_commune_naissance": "lieuDeNaissance"}),
 )
 INE_V2 = _v2("ine", Check("ine"))
-FRANCE_CONNECT_V2 = _v2("france_connect", pivot=_PERSON)
+FRANCE_CONNECT_V2 = _v2("france_connect", pivot=_PIVOT)

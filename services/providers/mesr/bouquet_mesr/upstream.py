@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from bouquet_mesr.contract import CodeRegime
 from bouquet_worker import Identite
 
+SEXES: dict[str | None, str] = {"M": "1", "F": "2"}
 ENROLLED = "inscrit"
 """The other `statut` is `admis`."""
 
@@ -24,12 +25,12 @@ REGIMES: dict[str | None, CodeRegime] = {
 
 
 class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A person: one first name, and no birth place rather than a blank one. Nothing is transliterated."""
+    """A person: one first name. What is not known is left out rather than blank. Nothing is transliterated."""
 
     nom_famille: str
     prenom1: str
     date_naissance: str
-    sexe: str
+    sexe: str = ""
     lieu_naissance: str = ""
 
 
@@ -72,6 +73,6 @@ def search_for(who: Identite) -> Search:
         nom_famille=who.nom_naissance,
         prenom1=who.prenoms[0],
         date_naissance=who.date_naissance(),
-        sexe="1" if who.sexe_etat_civil == "M" else "2",
-        lieu_naissance=(who.code_cog_insee_commune_naissance or "").strip(),
+        sexe=SEXES.get(who.sexe_etat_civil, ""),
+        lieu_naissance=(who.commune_in_france() or "").strip(),
     )

@@ -28,6 +28,7 @@ from bouquet_worker import (
     Ine,
     NotFound,
     Question,
+    Rejected,
     Secret,
     Upstream,
     UpstreamClient,
@@ -61,9 +62,11 @@ async def statut_of_ine(question: Question[Ine], by_ine: UpstreamClient) -> Etud
 
 
 @worker.answers(IDENTITE, FRANCE_CONNECT, IDENTITE_V2, FRANCE_CONNECT_V2)
-async def statut_of_person(question: Question[Identite], by_identity: UpstreamClient) -> Etudiant | NotFound:
+async def statut_of_person(question: Question[Identite], by_identity: UpstreamClient) -> Etudiant | NotFound | Rejected:
     """FranceConnect gives the commune's code, or none: there is never a name to resolve."""
     who = await located(question.identity, Communes.packaged())
+    if isinstance(who, Rejected):
+        return who
     return read(await by_identity.post(json=search_for(who), headers=headers_of(question.caller), idempotent=True))
 
 

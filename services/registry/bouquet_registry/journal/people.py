@@ -12,7 +12,7 @@ from msgspec import structs
 from bouquet_mesh.pseudonym import pseudonym
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
-from bouquet_proto.identity import Identifiant, Identite, Identity, Ine, NumeroAllocataire
+from bouquet_proto.identity import FRANCE, Identifiant, Identite, Identity, Ine, NumeroAllocataire
 from bouquet_proto.rules import birth_place
 from bouquet_registry.desk import Invalid
 from bouquet_registry.journal.former_pseudonym import former_pseudonym
@@ -85,7 +85,7 @@ def _identite(nom: str, prenom: str, naissance: str, sexe: str, commune: str, pa
         jour_date_naissance=day,
         sexe_etat_civil="M" if sexe.upper() == "M" else "F",
         code_cog_insee_commune_naissance=commune or None,
-        code_cog_insee_pays_naissance=pays or birth_place.FRANCE,
+        code_cog_insee_pays_naissance=pays or FRANCE,
     )
 
 
