@@ -365,8 +365,15 @@ SESSION: dict[str, Failure] = {
         detail="Le jeton d'accès n'a pas été trouvé ou est expiré.",
         fault="caller",
     ),
+    "identity_unusable": Failure(
+        kind=Kind.WRONG_PARAMETER,
+        code="564",
+        title="Identité inexploitable renvoyée par le fournisseur de données",
+        detail="L'identité renvoyée par le fournisseur de données est incomplète ou invalide.",
+        fault="provider",
+    ),
 }
-"""Of a citizen's FranceConnect token; a family of codes of its own (§3.2)."""
+"""Of a citizen's FranceConnect session: of its token, with a family of codes of its own (§3.2), and of whose it is."""
 
 _UNKNOWN = (
     "La réponse retournée par le fournisseur de données est invalide et inconnue de notre service. "

@@ -64,8 +64,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     checks: tuple[tuple[Check, ...], ...]
     """Stages: all failures of a stage are told together, a stage is reached when those before it passed."""
     pivot: tuple[Check, ...] = ()
-    """Of `france_connect`: what the citizen's identity must pass, besides what every session's has. All failures are
-    told together, before those of `checks`."""
+    """Of `france_connect`: what the citizen's identity must pass, besides what every session's has. Whatever fails, one
+    refusal is told, before those of `checks`: that FranceConnect's identity is unusable."""
     reasons: tuple[str, ...] = ()
     """What it may answer besides the failures common to every provider."""
     schema: dict[str, Any]

@@ -26,7 +26,7 @@ from bouquet_mesr.simulator import simulator as mesr_simulator
 from bouquet_mesr.worker import worker as mesr
 from bouquet_proto import quotient_familial
 from bouquet_proto.offer import Authority, Offer
-from bouquet_worker.simulate import RECEIVED, Fault
+from bouquet_worker.simulate import RECEIVED, Fault, Received
 from tests.support import mesh as meshes
 from tests.support.door import RECIPIENT, Answer, token
 from tests.support.mesh import Mesh
@@ -135,12 +135,11 @@ async def test_the_identity_is_not_ours_to_give(client: Mesh, path: str, scope: 
         (EXPIRED, 401, "50002"),
         ("jeton-de-personne", 401, "50002"),
         ("jeton(mal)forme", 401, "50001"),
-        ("jeton-sans-nom", 422, "00420"),
-        ("jeton-sans-prenom", 422, "00421"),
-        ("jeton-sans-annee", 422, "00422"),
-        ("jeton-mois-impossible", 422, "00423"),
-        ("jeton-jour-impossible", 422, "00424"),
-        ("jeton-date-impossible", 422, "00425"),
+        ("jeton-sans-nom", 422, "51564"),
+        ("jeton-sans-annee", 422, "51564"),
+        ("jeton-mois-impossible", 422, "51564"),
+        ("jeton-jour-impossible", 422, "51564"),
+        ("jeton-date-impossible", 422, "51564"),
         ("panne-internal", 502, "51999"),
         ("panne-html", 502, "51999"),
         ("panne-unavailable", 502, "51001"),
@@ -205,23 +204,81 @@ async def test_a_session_opens_nothing_else(client: Mesh) -> None:
 
 
 @pytest.mark.parametrize("path", [MESRI, CNOUS])
-@pytest.mark.parametrize(
-    ("birthdate", "code"), [("1989-00-00", "00423"), ("1989-00-14", "00423"), ("1989-06-00", "00424")]
-)
-async def test_who_needs_a_whole_birth_date_says_so(client: Mesh, path: str, birthdate: str, code: str) -> None:
+@pytest.mark.parametrize("birthdate", ["1989-00-00", "1989-00-14", "1989-06-00"])
+async def test_a_birth_date_is_whole_for_who_needs_it(client: Mesh, path: str, birthdate: str) -> None:
     """V10: the hub takes such dates, MESRI and Cnous do not."""
     let_in(client, "jeton-date", birthdate=birthdate)
     answer = await get(client, path, "jeton-date")
-    assert (answer.status, answer.codes) == (422, [code])
+    assert (answer.status, answer.codes) == (422, ["51564"])
     assert (await get(client, QF, "jeton-date")).codes == ["00355"]
     assert client.calls["cnaf"] == 1
 
 
-async def test_what_a_provider_needs_is_told_at_once(client: Mesh) -> None:
-    let_in(client, "jeton-lieu", birthplace="Brest", birthcountry="")
-    answer = await get(client, QF, "jeton-lieu")
-    assert (answer.status, answer.codes) == (422, ["00365", "00400"])
+async def test_the_words_of_an_unusable_identity(client: Mesh) -> None:
+    for session in ("jeton-sans-nom", "jeton-lieu"):
+        let_in(client, "jeton-lieu", birthcountry="")
+        answer = await get(client, QF, session)
+        assert answer.json["errors"] == [
+            {
+                "code": "51564",
+                "title": "Identité inexploitable renvoyée par le fournisseur de données",
+                "detail": "L'identité renvoyée par le fournisseur de données est incomplète ou invalide.",
+                "meta": {"provider": "FranceConnect"},
+            }
+        ]
     assert client.heard("cnaf") == []
+
+
+BROUGHT: dict[str, dict[str, Any]] = {
+    "in another form": {"birthdate": "14/06/1989"},
+    "unspecified sex": {"gender": "unspecified"},
+    "no sex": {"apart": {"gender": None}},
+    "no first name": {"given_names": ()},
+    "a ligature": {"family_name": "LEBŒUF"},
+    "a diaeresis": {"family_name": "L'HAŸ"},
+    "an apostrophe of word processors": {"family_name": "L’HERMINE"},
+    "another alphabet": {"family_name": "Лебедев"},
+    "abroad, no place": {"birthcountry": "99352", "birthplace": ""},
+    "abroad, a town": {"birthcountry": "99352", "birthplace": "Oran"},
+    "abroad, a number": {"birthcountry": "99352", "birthplace": "90900"},
+    "in France, no place": {"apart": {"birthplace": None}},
+    "in France, a town": {"birthplace": "Brest"},
+    "no country": {"apart": {"birthcountry": None}},
+    "a country that is none": {"birthcountry": "FR"},
+    "Corsica of old": {"birthdate": "1960-05-09", "birthplace": "20004"},
+    "Mayotte of old": {"birthdate": "2006-04-02", "birthplace": "98511"},
+    "an unknown day": {"birthdate": "1989-06-00"},
+    "born tomorrow": {"birthdate": "2999-01-01"},
+}
+"""What FranceConnect may say of a citizen, who cannot write it otherwise."""
+ANSWERS = {"200": "found", "422 00355": "nobody by that name", "404 25003": "no student", "404 26003": "no scholarship"}
+
+
+@pytest.mark.parametrize("citizen", BROUGHT)
+async def test_no_citizen_is_at_a_dead_end(client: Mesh, citizen: str) -> None:
+    """Each has the provider's answer, or the one refusal that says that FranceConnect's identity is unusable."""
+    let_in(client, "jeton-venu", **BROUGHT[citizen])
+    for path in (QF, C2S, MESRI, CNOUS):
+        answer = await get(client, path, "jeton-venu")
+        told = " ".join([str(answer.status), *([] if answer.status == 200 else answer.codes)])
+        assert told in ANSWERS or told == "422 51564", path
+    heard = [received for name in ("cnaf", "msa", "dss", "mesr", "cnous") for received in client.heard(name)]
+    if BROUGHT[citizen].get("birthcountry", "99100") != "99100":
+        assert not [one for one in heard if {"codeLieuNaissance", "lieuNaissance"} & names_in(one)]
+        assert not [one for one in heard if b"Oran" in one.body or b"90900" in one.body]
+
+
+@pytest.mark.parametrize("citizen", ["no sex", "no first name", "a ligature", "in France, no place", "Corsica of old"])
+async def test_the_hub_is_asked_with_what_is_known(client: Mesh, citizen: str) -> None:
+    let_in(client, "jeton-venu", **BROUGHT[citizen])
+    await get(client, QF, "jeton-venu")
+    assert client.calls["cnaf"] == 1
+
+
+def names_in(received: Received) -> set[str]:
+    """Of the fields that somebody was asked with."""
+    body = json.loads(received.body) if received.body.startswith(b"{") else {}
+    return {*dict(received.query), *body}
 
 
 async def test_parameters_are_looked_at_too(client: Mesh) -> None:
@@ -345,7 +402,8 @@ async def test_every_refusal_of_a_session_is_in_the_nomenclature(client: Mesh, p
     operation_id = (await client.get("/api/openapi.json")).json["paths"][path]["get"]["operationId"]
     entries = (await client.get("/api/errors", {"operation_id": operation_id})).json["errors"]
     told = {entry["code"] for entry in entries}
-    assert {"50001", "50002", "00420", "00421", "00422", "00423", "00424", "00425"} <= told
+    assert {"50001", "50002", "51564"} <= told
+    assert not told & {"00365", "00400", "00420", "00421", "00422", "00423", "00424", "00425", "00427"}
 
 
 async def test_the_document_asks_for_no_identity(client: Mesh) -> None:

@@ -154,9 +154,46 @@ async def test_who_is_born_abroad_has_no_commune(france_connect: Asked) -> None:
     assert (who.code_cog_insee_pays_naissance, who.code_cog_insee_commune_naissance) == ("99351", None)
 
 
-@pytest.mark.parametrize(("gender", "sexe"), [("male", "M"), ("female", "F"), ("unspecified", "F"), ("", "F")])
-async def test_whoever_is_not_male_is_female(france_connect: Asked, gender: str, sexe: str) -> None:
+@pytest.mark.parametrize(
+    ("gender", "sexe"),
+    [("male", "M"), ("female", "F"), ("unspecified", None), ("", None), (" ", None), ("Male", None), ("M", None)],
+)
+async def test_a_sex_that_is_not_told_is_not_known(france_connect: Asked, gender: str, sexe: str | None) -> None:
     assert session_in(await told(france_connect, gender=gender)).identity.sexe_etat_civil == sexe
+
+
+async def test_a_sex_that_is_absent_is_not_known(france_connect: Asked) -> None:
+    assert session_in(await told(france_connect, apart={"gender": None})).identity.sexe_etat_civil is None
+
+
+@pytest.mark.parametrize(
+    ("country", "place", "kept"),
+    [
+        ("99100", "29019", "29019"),
+        ("99100", "20004", "20004"),
+        ("99100", "98511", "98511"),
+        ("99100", "2a004", "2A004"),
+        ("99100", "", None),
+        ("99352", "Oran", None),
+        ("99352", "90900", None),
+        ("", "29019", None),
+    ],
+)
+async def test_a_place_counts_for_a_birth_in_france(
+    france_connect: Asked, country: str, place: str, kept: str | None
+) -> None:
+    who = session_in(await told(france_connect, birthcountry=country, birthplace=place)).identity
+    assert who.code_cog_insee_commune_naissance == kept
+
+
+@pytest.mark.parametrize("name", ["LEBŒUF", "L'HAŸ", "L’HAŸ-LES-ROSES", "NGUYỄN", "ȘERBAN", "GUTIÉRREZ"])
+async def test_letters_that_nobody_could_type_are_taken_from_france_connect(france_connect: Asked, name: str) -> None:
+    reply = await told(france_connect, family_name=name)
+    assert session_in(reply).identity.nom_naissance == name.replace("’", "'")
+
+
+async def test_first_names_may_be_missing(france_connect: Asked) -> None:
+    assert session_in(await opened(france_connect, "jeton-sans-prenom")).identity.prenoms == ()
 
 
 async def test_the_name_of_use_is_never_told(france_connect: Asked) -> None:
@@ -165,21 +202,39 @@ async def test_the_name_of_use_is_never_told(france_connect: Asked) -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "code"),
+    "token",
     [
-        ("jeton-sans-nom", "00420"),
-        ("jeton-nom-illisible", "00420"),
-        ("jeton-sans-prenom", "00421"),
-        ("jeton-sans-naissance", "00422"),
-        ("jeton-sans-annee", "00422"),
-        ("jeton-mois-impossible", "00423"),
-        ("jeton-jour-impossible", "00424"),
-        ("jeton-date-impossible", "00425"),
-        ("jeton-sans-rien", "00420"),
+        "jeton-sans-nom",
+        "jeton-nom-illisible",
+        "jeton-sans-naissance",
+        "jeton-sans-annee",
+        "jeton-mois-impossible",
+        "jeton-jour-impossible",
+        "jeton-date-impossible",
+        "jeton-sans-rien",
     ],
 )
-async def test_the_first_fault_of_an_identity_is_told(france_connect: Asked, token: str, code: str) -> None:
-    assert await opened(france_connect, token) == Rejected(code)
+async def test_an_identity_with_a_fault_is_unusable(france_connect: Asked, token: str) -> None:
+    assert await opened(france_connect, token) == Rejected(france_connect_session.UNUSABLE)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *(
+            {"birthdate": date}
+            for date in ("14/06/1989", "14-06-1989", "89-06-14", "19890614", "1989-6-14", "0089-06-14")
+        ),
+        *({"family_name": name} for name in ("Лебедев", "  ", "R2D2", "DUPONT ©")),
+        {"given_names": ("Maëlys", "Инес")},
+        {"birthplace": "Brest"},
+    ],
+    ids=lambda changes: str(*changes.values()),
+)
+async def test_what_is_not_understood_of_an_identity_makes_no_other(
+    france_connect: Asked, changes: dict[str, Any]
+) -> None:
+    assert await told(france_connect, **changes) == Rejected(france_connect_session.UNUSABLE)
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,15 @@ from bouquet_proto.query import leading_integer
 from bouquet_proto.rules.reading import Field, Reading, Rule, integer, text
 
 PARTS = {
-    "annee_date_naissance": range(1, 10_000),
+    "annee_date_naissance": range(1900, 10_000),  # `89` or `14` is no year, but a part of one or a day
     "mois_date_naissance": range(1, 13),
     "jour_date_naissance": range(1, 32),
 }
-OLDEST = date(1900, 1, 1)
 
 
 def _date_partial(reading: Reading) -> None:
-    """Every part may be missing; a whole date is a real one, from 1900 to yesterday. One code for all."""
+    """Every part may be missing; the year is 1900 or later, and a whole date is a real one, of yesterday at the
+    latest. One code for all."""
     parts = reading.integers(PARTS)
     plausible = all(parts[part] in PARTS[part] for part in parts)
     if plausible and (len(parts) < len(PARTS) or _is_past(parts, reading.today)):
@@ -56,7 +56,7 @@ def _date_in_one(reading: Reading) -> None:
 
 def _is_past(parts: dict[str, int], today: date) -> bool:
     born = _day(parts)
-    return born is not None and OLDEST <= born < today
+    return born is not None and born < today
 
 
 def _first_fault(parts: dict[str, int]) -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from bouquet_proto.rules.reading import ANYTHING, Field, Reading, Rule, text, texts
+from bouquet_proto.letters import in_ascii
+from bouquet_proto.rules.reading import Field, Reading, Rule, text, texts
 
 NAME = re.compile(r"[a-zA-ZÀ-ÖØ-öø-ÿ' -]+")
 SEXE = re.compile(r"[MF]", re.IGNORECASE | re.ASCII)
@@ -19,10 +20,15 @@ def _nom(reading: Reading) -> None:
 
 
 def _nom_usage(reading: Reading) -> None:
-    """Any text: only what cannot be read is refused. A blank one is kept, since no case of a sandbox that has none is
+    """Any text whose letters can be written in ASCII. A blank one is kept, since no case of a sandbox that has none is
     meant then (http-contract §6.4)."""
-    if reading.text("nom_usage") is not None:
-        reading.require("nom_usage", ANYTHING, "00366")
+    match reading.text("nom_usage"):
+        case None:
+            pass
+        case str() as name if in_ascii(name) is not None:
+            reading.keep("nom_usage", name)
+        case _:
+            reading.refuse("00366")
 
 
 def _prenoms_optional(reading: Reading) -> None:

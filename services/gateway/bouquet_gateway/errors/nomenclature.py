@@ -27,15 +27,7 @@ OF_PROVIDERS = tuple(reason for reason in PROVIDER if reason not in NOT_COMMON)
 COMMON = ("00210", *(reason for reason in PLATFORM if reason not in NOT_COMMON), *OF_PROVIDERS)
 """What any operation may answer."""
 
-OF_SESSIONS = tuple(
-    dict.fromkeys(
-        [
-            *SESSION,
-            *(code for check in france_connect_session.CHECKS for code in RULES[check.rule].codes),
-            *OF_PROVIDERS,
-        ]
-    )
-)
+OF_SESSIONS = (*SESSION, *OF_PROVIDERS)
 """What may be answered about a citizen's session; its provider's trouble in its own name."""
 
 
@@ -54,8 +46,7 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def reasons_of(served: Served) -> tuple[str, ...]:
     operation = served.operation
-    stages = (*operation.checks, operation.pivot)
-    codes = [code for stage in stages for check in stage for code in RULES[check.rule].codes]
+    codes = [code for stage in operation.checks for check in stage for code in RULES[check.rule].codes]
     return tuple(dict.fromkeys([*codes, *operation.reasons, *COMMON]))
 
 

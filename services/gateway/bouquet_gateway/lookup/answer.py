@@ -32,7 +32,6 @@ from bouquet_gateway.paths import Envelope
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Caller, Found, Lookup, Recorded
 from bouquet_proto.query import Query, parse_query
-from bouquet_proto.rules import Refusals
 
 MARK_LENGTH = 16
 """Hexadecimal digits: no two callers of a process share one but by a chance of one in billions."""
@@ -114,8 +113,8 @@ class Lookups:
             call.cached_for_s = cached.expires_in_s
             return Found(Raw(cached.value))
         refuse_in_window(self._windows, served.authority, now)
-        if isinstance(parsed, Refusals):
-            raise Problem(*parsed.codes)
+        if isinstance(parsed, Problem):
+            raise parsed
         lookup = Lookup(
             id=call.request_id,
             deadline=deadline.at,

@@ -10,6 +10,7 @@ from msgspec import Struct
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.paths import Envelope
+from bouquet_proto import france_connect_session
 from bouquet_proto.identity import MODALITIES, Identite, Identity
 from bouquet_proto.messages import Parameter
 from bouquet_proto.query import Query
@@ -34,14 +35,15 @@ def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
     return recipient
 
 
-def parse(served: Served, query: Query, today: date, citizen: Identite | None) -> Parsed | Refusals:
-    """`citizen` is whom the question is about, where a session says so."""
+def parse(served: Served, query: Query, today: date, citizen: Identite | None) -> Parsed | Problem:
+    """The question, or what is wrong with it. `citizen` is whom it is about, where a session says so: what is wrong
+    with them is no field that anybody could type otherwise."""
     citizen = citizen and tidied_identity(citizen)
-    if citizen is not None and (codes := objections(served.operation.pivot, citizen, today)):
-        return Refusals(codes)
+    if citizen is not None and objections(served.operation.pivot, citizen, today):
+        return Problem(france_connect_session.UNUSABLE, authority=france_connect_session.AUTHORITY)
     values = apply(served.operation.checks, query, today)
     if isinstance(values, Refusals):
-        return values
+        return Problem(*values.codes)
     if citizen is not None:
         return Parsed(citizen, values)
     modality = MODALITIES[served.operation.modality]

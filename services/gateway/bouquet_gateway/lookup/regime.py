@@ -168,8 +168,8 @@ def _of_either(one: Side, other: Side, telling: frozenset[Outcome], both: Author
 
 
 def _lists(reply: Reply, question: Question) -> bool:
-    """Whether the file names the person among its allocataires, by name, birth date and sex. One that cannot be read
-    names nobody."""
+    """Whether the file names the person among its allocataires, by name, birth date and sex where it is known. One that
+    cannot be read names nobody."""
     assert isinstance(reply, Found)
     try:
         file = msgspec.json.decode(reply.data, type=question.file)
@@ -177,7 +177,7 @@ def _lists(reply: Reply, question: Question) -> bool:
         return False
     who = question.who
     return any(
-        person.sexe == who.sexe_etat_civil
+        who.sexe_etat_civil in (None, person.sexe)
         and person.date_naissance == who.date_naissance()
         and folded(person.nom_naissance or "") == folded(who.nom_naissance)
         for person in file.allocataires

@@ -7,22 +7,16 @@ from msgspec import Raw, Struct
 
 from bouquet_casebook.cases import DEFAULT, Case, Casebook, CaseError
 from bouquet_casebook.matching import signature_of_case
-from bouquet_proto.france_connect_session import Session
-from bouquet_proto.identity import Identite
+from bouquet_proto.france_connect_session import Pivot, Session, identity_of
 from bouquet_proto.messages import Found, Lookup, Rejected, Reply
 
 FOLDER = "france_connect"
 
 
-class _Introspection(Struct, frozen=True):
+class _Introspection(Pivot, frozen=True, kw_only=True):
     scope: str
     family_name: str
     birthdate: str
-    given_name: str = ""
-    given_name_array: tuple[str, ...] = ()
-    gender: str = ""
-    birthplace: str = ""
-    birthcountry: str = ""
 
 
 class _Payload(Struct, frozen=True):
@@ -43,21 +37,10 @@ def open_session(casebook: Casebook, lookup: Lookup) -> Reply:
 def session_of(case: Case) -> Session:
     """Signature, activity and identity are not checked in the sandbox (http-contract §6.5). Raises `CaseError`."""
     try:
-        return _session(msgspec.json.decode(case.payload, type=_Payload).token_introspection)
-    except (msgspec.DecodeError, ValueError):
+        told = msgspec.json.decode(case.payload, type=_Payload).token_introspection
+    except msgspec.DecodeError:
         raise CaseError("is not the introspection of a session") from None
-
-
-def _session(told: _Introspection) -> Session:
-    year, month, day = (int(part) or None for part in told.birthdate.split("-"))
-    identity = Identite(
-        nom_naissance=told.family_name,
-        prenoms=told.given_name_array or tuple(told.given_name.split()),
-        annee_date_naissance=year,
-        mois_date_naissance=month,
-        jour_date_naissance=day,
-        sexe_etat_civil="M" if told.gender == "male" else "F",
-        code_cog_insee_pays_naissance=told.birthcountry or None,
-        code_cog_insee_commune_naissance=told.birthplace or None,
-    )
+    identity = identity_of(told)
+    if identity.annee_date_naissance is None:
+        raise CaseError("has a birthdate that is not YYYY-MM-DD")
     return Session(identity=identity, scopes=tuple(told.scope.split()))

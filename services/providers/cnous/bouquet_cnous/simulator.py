@@ -73,7 +73,7 @@ async def _by_identity(request: web.Request) -> web.StreamResponse:
 async def _by_france_connect(request: web.Request) -> web.StreamResponse:
     asked = await request.json()
     words = (asked["family_name"], asked["given_name"], asked["birthdate"])
-    student = _named(*words, asked["gender"], asked["birthplace"])
+    student = _named(*words, asked.get("gender", ""), asked["birthplace"])
     return await _answer(request, asked["family_name"], student, asked.get("campaignYear"))
 
 

@@ -245,10 +245,10 @@ def residents(today: date) -> list[Resident]:
 def told_of(who: Who, prestation: str, today: date) -> Told | None:
     """`None` of whom nobody knows. The directory itself tells of the C2S."""
     for resident in residents(today):
-        if resident.who == who:
+        if resident.who.is_meant_by(who):
             return Told(File(_body(resident, prestation, today)), _signature(resident.fund, prestation))
     for persona in PERSONAS:
-        if persona.who == who:
+        if persona.who.is_meant_by(who):
             fund, said = _sent_to(persona)
             return Told(said, _signature(fund, prestation))
     return None

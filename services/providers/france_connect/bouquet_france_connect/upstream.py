@@ -6,6 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from bouquet_proto.france_connect_session import Pivot
+
 REFUSALS: dict[str | None, str] = {
     "invalid_request": "session_malformed",
     "invalid_client": "session_unknown",  # of the token, or of us: worth an alert when it is everybody's
@@ -17,19 +19,11 @@ class Refusal(Struct, frozen=True):
     error: str | None = None
 
 
-class Introspection(Struct, frozen=True):
+class Introspection(Pivot, frozen=True, kw_only=True):
     """Of an inactive token, `active` alone is certain."""
 
     active: bool
     scope: str | None = None
-    gender: str | None = None
-    family_name: str | None = None
-    given_name: str | None = None
-    given_name_array: tuple[str, ...] | None = None
-    birthdate: str | None = None
-    birthplace: str | None = None
-    """Empty when born abroad."""
-    birthcountry: str | None = None
 
 
 class Claims(Struct, frozen=True):

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bouquet_worker.simulate import Fault
 
@@ -65,6 +65,10 @@ class Who(Struct, frozen=True):
     prenoms: str
     naissance: str
     genre: str
+
+    def is_meant_by(self, asked: Who) -> bool:
+        """Whether all that is asked is theirs: the sex need not be told."""
+        return self == (asked if asked.genre else structs.replace(asked, genre=self.genre))
 
 
 def who_asked(query: Mapping[str, str]) -> Who:

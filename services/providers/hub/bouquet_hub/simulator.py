@@ -38,7 +38,7 @@ PERSON_FORMATS: tuple[Format, ...] = (
     # §3.3, known error codes; the texts of 40001 and 40005 are ours.
     ("nomNaissance", r"[\x20-\x7e]+", 40003, "Format du nom erroné"),
     ("listePrenoms", r"[\x20-\x7e]*", 40005, "Format du prénom erroné"),
-    ("genre", "[MF]", 40013, "Civilité invalide"),
+    ("genre", "[MF]?", 40013, "Civilité invalide"),
     ("dateNaissance", r"\d{4}-\d{2}-\d{2}", 40001, "Format de la date de naissance erroné"),
 )
 MONTH_FORMATS: tuple[Format, ...] = (
@@ -93,7 +93,8 @@ async def _quotient(request: web.Request) -> web.StreamResponse:
     fund = request.app[FUND]
     who = who_asked(request.query)
     objected = objection(request.query, PERSON_FORMATS + MONTH_FORMATS) or _future(request)
-    match objected or staged(who, fund) or request.app[SAID].get(who, UNIDENTIFIED):
+    known = next((said for one, said in request.app[SAID].items() if one.is_meant_by(who)), UNIDENTIFIED)
+    match objected or staged(who, fund) or known:
         case Fault() as fault:
             return await misbehave(request, fault)
         case Refusal() as refusal:

@@ -1,0 +1,208 @@
+"""Whatever a provider is asked with was told: by a caller in a query, or by FranceConnect. The rest is absent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from bouquet_cnous import contract as cnous_contract
+from bouquet_cnous.upstream import pivot_of as cnous_pivot
+from bouquet_cnous.upstream import search_for as cnous_search
+from bouquet_hub.request import query_of as hub_query
+from bouquet_men.contract import V5
+from bouquet_men.upstream import query_of as men_query
+from bouquet_mesr import contract as mesr_contract
+from bouquet_mesr.upstream import search_for as mesr_search
+from bouquet_proto import quotient_familial
+from bouquet_proto.france_connect_session import Pivot, identity_of, is_usable
+from bouquet_proto.identity import Identite
+from bouquet_proto.letters import fold
+from bouquet_proto.offer import Operation
+from bouquet_proto.query import leading_integer, parse_query
+from bouquet_proto.rules import Refusals, apply, objections
+
+TODAY = date(2026, 11, 29)
+DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)|(\d\d)/(\d\d)/(\d{4})")
+OURS = {"scope", "annee-scolaire"}
+"""Fields that say nothing of a person."""
+SEXES: dict[Any, str] = {"M": "M", "F": "F", "1": "M", "2": "F", 1: "M", 2: "F"}
+
+
+class Asking(NamedTuple):
+    operation: Operation
+    sent: Callable[[Identite], Mapping[str, Any]]
+
+
+def of_struct(made: Callable[[Identite], Any]) -> Callable[[Identite], Mapping[str, Any]]:
+    return lambda who: msgspec.to_builtins(made(who))
+
+
+TYPED = {
+    "hub": Asking(quotient_familial.OPERATION, hub_query),
+    "mesr": Asking(mesr_contract.IDENTITE.operation, of_struct(mesr_search)),
+    "cnous": Asking(cnous_contract.IDENTITE[1].operation, of_struct(lambda who: cnous_search(who, None))),
+    "men": Asking(V5.operation, lambda who: men_query(who, {"annee_scolaire": "2026"})),
+}
+BY_SESSION = {
+    "hub": Asking(quotient_familial.BY_FRANCE_CONNECT, hub_query),
+    "mesr": Asking(mesr_contract.FRANCE_CONNECT.operation, of_struct(mesr_search)),
+    "cnous": Asking(cnous_contract.FRANCE_CONNECT[1].operation, of_struct(lambda who: cnous_pivot(who, None))),
+}
+
+names = st.sampled_from(
+    [
+        "LE GOUADEC",
+        "D’ARTAGNAN",
+        "L'HAŸ",
+        "LEBŒUF",
+        "Maëlys",
+        "ﬁ",
+        "ＡＢ",
+        "©",
+        "?",
+        " ",
+        "Лебедев",
+        "NGUYỄN",
+        "e\u0301",
+    ]
+) | st.text(max_size=6)
+years = st.sampled_from(["1989", "2006", "1960", "89", "14", "05", "1899", "14/06/1989", "0", "", "2999"])
+places = st.sampled_from(["29019", "20004", "98511", "2a004", "90900", "Oran", "", " "])
+countries = st.sampled_from(["99100", "99352", "92352", "FR", ""])
+small = st.sampled_from(["1", "6", "06", "12", "14", "0", "00", "13", ""])
+birthdates = st.dates().map(str) | st.sampled_from(
+    ["1989-06-14", "1989-06-00", "1989-00-00", "14/06/1989", "14-06-1989", "19890614", "1989", "89-06-14", "0089-06-14"]
+)
+queries = st.fixed_dictionaries(
+    {"nomNaissance": names, "prenoms[]": st.lists(names, max_size=2)},
+    optional={
+        "nomUsage": names,
+        "anneeDateNaissance": years,
+        "moisDateNaissance": small,
+        "jourDateNaissance": small,
+        "sexeEtatCivil": st.sampled_from(["M", "F", "f", "X", ""]),
+        "codeCogInseePaysNaissance": countries,
+        "codeCogInseeCommuneNaissance": places,
+        "nomCommuneNaissance": st.sampled_from(["Paris", "Ajaccio", "Forlì", "", "Saint-Martin"]),
+        "codeCogInseeDepartementNaissance": st.sampled_from(["62", "2a", "978", "999", ""]),
+        "codeEtablissement": st.just("0511474A"),
+        "anneeScolaire": st.just("2026"),
+    },
+)
+pivots = st.builds(
+    Pivot,
+    gender=st.sampled_from(["male", "female", "unspecified", "Male", "", None]),
+    family_name=names | st.none(),
+    given_name=names | st.none(),
+    given_name_array=st.lists(names, max_size=2).map(tuple) | st.none(),
+    birthdate=birthdates | st.none(),
+    birthplace=places | st.none(),
+    birthcountry=countries | st.none(),
+)
+
+
+def made_up(sent: Mapping[str, Any], told: Iterable[str]) -> list[str]:
+    """The fields of a question whose value nobody told."""
+    texts = list(told)
+    everything = fold("".join(texts))
+    numbers = {0} | {int(number) for text in texts for number in re.findall(r"\d+", text)}
+    wrong = []
+    for name, value in sent.items():
+        if name in OURS or value == "":
+            continue
+        if name in ("sexe", "genre", "gender", "civility"):
+            heard = SEXES[value] in {{"male": "M", "female": "F"}.get(text, text.upper()) for text in texts}
+        elif whole := DATE.fullmatch(str(value)):
+            heard = {int(part) for part in whole.groups() if part} <= numbers
+            heard &= int(whole[1] or whole[6]) == 0 or int(whole[1] or whole[6]) >= 1900
+        else:
+            heard = fold(value) in everything and ("?" not in value or any("?" in text for text in texts))
+        wrong += [] if heard else [name]
+    return wrong
+
+
+def asked_for(operation: Operation, query: Mapping[str, Any]) -> Identite | None:
+    """Whom an operation makes of a query that it accepts."""
+    values = apply(operation.checks, parse_query(urlencode(query, doseq=True)), TODAY)
+    if isinstance(values, Refusals):
+        return None
+    return msgspec.convert({name: values[name] for name in Identite.__struct_fields__ if name in values}, Identite)
+
+
+WHOLE = {
+    "nomNaissance": "LE GOUADEC",
+    "prenoms[]": ["Maëlys"],
+    "anneeDateNaissance": "1989",
+    "moisDateNaissance": "6",
+    "jourDateNaissance": "14",
+    "sexeEtatCivil": "F",
+    "codeCogInseePaysNaissance": "99100",
+    "codeCogInseeCommuneNaissance": "29019",
+    "codeEtablissement": "0511474A",
+    "anneeScolaire": "2026",
+}
+MAELYS = Pivot(
+    gender="female",
+    family_name="LE GOUADEC",
+    given_name_array=("Maëlys",),
+    birthdate="1989-06-14",
+    birthplace="29019",
+    birthcountry="99100",
+)
+
+
+@pytest.mark.parametrize("provider", TYPED)
+@given(query=queries)
+@example(query=WHOLE)
+@example(query=WHOLE | {"anneeDateNaissance": "89"})
+@example(query=WHOLE | {"nomUsage": "D’ARTAGNAN ©"})
+@example(
+    query={name: value for name, value in WHOLE.items() if name != "jourDateNaissance"} | {"anneeDateNaissance": "14"}
+)
+def test_every_value_sent_was_typed(provider: str, query: Mapping[str, Any]) -> None:
+    asking = TYPED[provider]
+    if who := asked_for(asking.operation, query):
+        told = [item for value in query.values() for item in (value if isinstance(value, list) else [value])]
+        assert made_up(asking.sent(who), told) == []
+
+
+@pytest.mark.parametrize("provider", BY_SESSION)
+@given(pivot=pivots)
+@example(pivot=MAELYS)
+@example(pivot=structs.replace(MAELYS, birthdate="14/06/1989"))
+@example(pivot=structs.replace(MAELYS, gender=None))
+@example(pivot=structs.replace(MAELYS, gender="Male"))
+@example(pivot=structs.replace(MAELYS, family_name="L’HAŸ ©"))
+@example(pivot=structs.replace(MAELYS, birthcountry="99352", birthplace="Oran"))
+def test_every_value_sent_is_france_connect_s(provider: str, pivot: Pivot) -> None:
+    asking, who = BY_SESSION[provider], identity_of(pivot)
+    if not is_usable(who, TODAY) or objections(asking.operation.pivot, who, TODAY):
+        return
+    sent = asking.sent(who)
+    listed = pivot.given_name_array or ()
+    told = [text for text in structs.astuple(pivot) if isinstance(text, str)]
+    assert made_up(sent, [*told, *listed]) == []
+    if pivot.gender not in ("male", "female"):
+        assert not sent.keys() & {"sexe", "genre", "gender", "civility"}
+    if pivot.birthcountry != "99100":
+        assert not [sent[name] for name in ("codeLieuNaissance", "lieuNaissance", "birthplace") if sent.get(name)]
+
+
+@pytest.mark.parametrize("provider", TYPED)
+def test_what_these_tests_show_is_somebody_asked_for(provider: str) -> None:
+    """A question that every rule refuses would show nothing."""
+    who = asked_for(TYPED[provider].operation, WHOLE)
+    assert who is not None
+    assert {fold("LE GOUADEC"), str(leading_integer("1989"))} <= {fold(str(value)) for value in structs.astuple(who)}
+    if provider in BY_SESSION:
+        assert is_usable(identity_of(MAELYS), TODAY)
+        assert objections(BY_SESSION[provider].operation.pivot, identity_of(MAELYS), TODAY) == ()
