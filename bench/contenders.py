@@ -9,15 +9,15 @@ from pathlib import Path
 from msgspec import Struct
 
 from bench.lookup import HOLDING, PATH
-from bench.mesh import PLACES, Mesh, mesh_of
+from bench.mesh import FEW_PLACES, Mesh, mesh_of
 from bench.programs import PEERS_PYTHON, Program
 from tests.support.daemon import Daemon, free_port
 from tests.support.rabbitmq import RabbitNode
 
 EVERY = (1, 16, 64, 256)
 SATURATED = (64,)
-OVERLOADED = 4 * PLACES
-PAUSE_S = 0.05
+OVERLOADED = 4 * FEW_PLACES
+PAUSE_S = 0.1
 READY = "ready"
 """What a worker without a port says when it is."""
 
@@ -80,9 +80,9 @@ def _cached(mesh: Mesh) -> Contender:
 
 def _full(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
     """As many callers as there are places, and four times as many: who is refused asks again a moment later."""
-    drive = _lookups(f"{mesh.full.url}{PATH}", "--token", mesh.token, "--pause-s", str(PAUSE_S))
+    drive = _lookups(f"{mesh.full.url}{PATH}", "--token", *mesh.tokens, "--pause-s", str(PAUSE_S))
     parts = {"gateway": (mesh.full,), "worker": mesh.workers, **common}
-    return Contender("bouquet full", drive, parts, (PLACES, OVERLOADED))
+    return Contender("bouquet full", drive, parts, (FEW_PLACES, OVERLOADED))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from bench.contenders import OVERLOADED
-from bench.mesh import PLACES
+from bench.mesh import FEW_PLACES
 from bench.windows import Spread, Window, pairs, ratios, spread, trusted
 
 Verdict: TypeAlias = Literal["aim", "reach", "short", "not measurable"]
@@ -101,7 +101,7 @@ def _added_p50_ms(measured: Measured) -> list[float]:
 
 def _kept_in_overload(measured: Measured) -> list[float]:
     """Answers per second of a gateway with four times as many callers as places, over those with as many."""
-    at_its_places = {window.round: window for window in trusted(measured.windows, "bouquet full", PLACES)}
+    at_its_places = {window.round: window for window in trusted(measured.windows, "bouquet full", FEW_PLACES)}
     overloaded = trusted(measured.windows, "bouquet full", OVERLOADED)
     pairs = [(window, at_its_places[window.round]) for window in overloaded if window.round in at_its_places]
     return [over.per_s / full.per_s for over, full in pairs if full.requests]

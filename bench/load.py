@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -104,27 +104,27 @@ async def _ask_for_ever(number: int, target: Target, tally: Tally) -> None:
         tally.failed()
 
 
-def requests_of(path: str, token: str, people: str) -> Callable[[int], bytes]:
-    """`nobody`: the path alone. `new`: each request is about somebody never asked for. `own`: each connection asks for
-    the same person again and again, and no other connection does."""
-    authorization = f"\r\nAuthorization: Bearer {token}" if token else ""
+def requests_of(path: str, tokens: Sequence[str], people: str) -> Callable[[int], bytes]:
+    """Each connection has one of the tokens. `nobody`: the path alone. `new`: each request is about somebody never
+    asked for. `own`: each connection asks for the same person again and again, and no other connection does."""
+    authorizations = [f"\r\nAuthorization: Bearer {token}" for token in tokens] or [""]
     head = f"GET {path}"
-    tail = f" HTTP/1.1\r\nHost: 127.0.0.1{authorization}\r\n\r\n"
+    tails = [f" HTTP/1.1\r\nHost: 127.0.0.1{authorization}\r\n\r\n" for authorization in authorizations]
     if people == "nobody":
-        whole = (head + tail).encode()
+        whole = (head + tails[0]).encode()
         return lambda _: whole
     from bench.lookup import query_of  # a hello knows nobody, and needs nothing of Bouquet
 
     if people == "own":
-        return lambda number: f"{head}?{query_of(number)}{tail}".encode()
+        return lambda number: f"{head}?{query_of(number)}{tails[number % len(tails)]}".encode()
     fresh = itertools.count(time.time_ns() // 1000)  # no other window has asked for these
-    return lambda _: f"{head}?{query_of(next(fresh))}{tail}".encode()
+    return lambda number: f"{head}?{query_of(next(fresh))}{tails[number % len(tails)]}".encode()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.load", description=__doc__)
     parser.add_argument("url", help="without query")
-    parser.add_argument("--token", default="")
+    parser.add_argument("--token", dest="tokens", nargs="*", default=())
     parser.add_argument("--holding", default="", help="a text of every good answer")
     parser.add_argument("--people", choices=("nobody", "new", "own"), default="new")
     parser.add_argument("--connections", type=int, default=1)
@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0)
     given = parser.parse_args()
     url = urlsplit(given.url)
-    request = requests_of(url.path, given.token, given.people)
+    request = requests_of(url.path, given.tokens, given.people)
     target = Target(url.hostname or "", url.port or 80, request, given.holding.encode(), given.pause_s)
     uvloop.run(load(target, given.connections, given.warmup_s, given.seconds))
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import secrets
 import subprocess
 import sys
+import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,30 +19,35 @@ from msgspec import Struct
 from bench.lookup import PATH, RECIPIENT, SCOPES
 from bench.programs import Program, plain_environ
 from bouquet_cnaf.simulator import cnaf_settings
+from bouquet_gateway.access import tokens
 from bouquet_hub.personas import MSA
 from bouquet_hub.simulator import hub_settings
+from bouquet_mesh.secret import Secret
 from bouquet_proto.names import worker_prefix
 from tests.support.daemon import free_port
 
 UNREACHED = 1_000_000
-"""Calls a second, of a token at the gateway and of a worker at its upstream."""
+"""Calls a second of a token at the gateway, and a minute of a worker at its upstream."""
 CONCURRENCY = 256
-PLACES = 4 * CONCURRENCY
-"""One token, as all of the load here is, holds a quarter of them."""
 """Lookups at a time, so that the widest window waits for nobody: the peers are given as much."""
+PLACES = 4 * CONCURRENCY
+"""One token, as nearly all of the load here is, holds a quarter of them."""
 
-
-PLACES = 64
-"""Requests at a time of the gateway that is offered too many."""
+FEW_PLACES = 64
+"""Of the gateway that is offered more requests at a time."""
+FEW_CALLERS = 16
+"""Who ask it, so that none holds more than its part of the places."""
 
 
 class Mesh(Struct, frozen=True):
     gateway: Program
     full: Program
-    """A gateway like the other, of few places."""
+    """A gateway like the other, of few places, which asks no registry about its many callers."""
     workers: tuple[Program, ...]
     registry: Program
     token: str
+    tokens: tuple[str, ...]
+    """For the gateway of few places."""
 
     @property
     def url(self) -> str:
@@ -77,19 +84,23 @@ def mesh_of(folder: Path, bus_url: str, upstream_url: str) -> Iterator[Mesh]:
         workers = tuple(_worker(folder, provider, common | own) for provider, own in of_workers.items())
         for worker in workers:
             stack.enter_context(worker)
-        few = dict.fromkeys(("BOUQUET_GATEWAY_MAX_REQUESTS", "BOUQUET_GATEWAY_MAX_CALLS_PER_PROVIDER"), str(PLACES))
+        few = {
+            "BOUQUET_GATEWAY_MAX_REQUESTS": str(FEW_PLACES),
+            "BOUQUET_GATEWAY_MAX_CALLS_PER_PROVIDER": str(FEW_PLACES),
+            "BOUQUET_GATEWAY_TOKENS_FROM": "claims",
+        }
         gateway, full = (
             _serving("BOUQUET_GATEWAY_PORT", environ, folder / name, "bouquet_gateway", "serve")
             for name, environ in (("gateway", of_gateway), ("full", of_gateway | few))
         )
         stack.enter_context(gateway)
         stack.enter_context(full)
-        yield Mesh(gateway, full, workers, registry, _token(of_registry))
+        yield Mesh(gateway, full, workers, registry, _token(of_registry), tuple(_tokens(Secret(key), FEW_CALLERS)))
 
 
 def _worker(folder: Path, provider: str, environ: Mapping[str, str]) -> Program:
     prefix = worker_prefix(provider)
-    budgets = {f"{prefix}CONCURRENCY": str(CONCURRENCY), f"{prefix}UPSTREAM_CALLS_PER_MINUTE": str(UNREACHED * 60)}
+    budgets = {f"{prefix}CONCURRENCY": str(CONCURRENCY), f"{prefix}UPSTREAM_CALLS_PER_MINUTE": str(UNREACHED)}
     command = ("bouquet_worker", "run", provider)
     return _serving("BOUQUET_WORKER_HEALTH_PORT", {**environ, **budgets}, folder / provider, *command)
 
@@ -104,6 +115,13 @@ def _token(environ: Mapping[str, str]) -> str:
     create = ("habilitation", "create", "--siret", RECIPIENT, "--name", "bench", "--scopes", *SCOPES)
     made = _registry(environ, *create)
     return str(_registry(environ, "token", "issue", made["id"])["jwt"])
+
+
+def _tokens(key: Secret, count: int) -> Iterator[str]:
+    """Each of another caller, that says itself what it opens."""
+    expires_at = int(time.time()) + 24 * 3600
+    for _ in range(count):
+        yield tokens.issue(key, SCOPES, expires_at=expires_at, token_id=str(uuid.uuid4()), siret=RECIPIENT)
 
 
 def _registry(environ: Mapping[str, str], *arguments: str) -> dict[str, Any]:

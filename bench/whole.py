@@ -60,7 +60,7 @@ async def whole_parts(bus: Bus, folder: Path) -> AsyncIterator[list[Part]]:
             answer = await wire.answer()
             assert answer[9:12] == b"200" and HOLDING.encode() in answer
 
-        requests = {people: requests_of(PATH, token, people) for people in ("own", "new")}
+        requests = {people: requests_of(PATH, [token], people) for people in ("own", "new")}
         await call("own")
         yield [
             Part("whole call", "a person in the cache", partial(call, "own")),

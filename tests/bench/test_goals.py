@@ -8,7 +8,7 @@ import pytest
 
 from bench.contenders import OVERLOADED
 from bench.goals import GOALS, Goal, Measured, exit_status, judge
-from bench.mesh import PLACES
+from bench.mesh import FEW_PLACES
 from bench.report import line_of, windows_table
 from bench.windows import Spread, Window, ratios, spread
 
@@ -104,7 +104,7 @@ def test_the_added_latency_is_a_difference_within_a_round() -> None:
 
 
 def test_what_is_kept_in_an_overload_is_a_ratio_within_a_round() -> None:
-    peak = rates("bouquet full", 1000, 800, concurrency=PLACES)
+    peak = rates("bouquet full", 1000, 800, concurrency=FEW_PLACES)
     overload = rates("bouquet full", 900, 800, concurrency=OVERLOADED)
     assert judge(KEPT, Measured(windows=peak + overload)).reached == Spread(0.95, 0.9, 1.0, 2)
 
