@@ -98,7 +98,7 @@ class Doctor:
         """What is still more than it was, once nothing is or the time is over."""
         until = time.monotonic() + within_s
         while True:
-            now, left = await self.vitals(), await asyncio.to_thread(self._town.queues)
+            now, left = await self.vitals(), await self._town.queues()
             broken = grown(vitals, now, margins) + left_in_queues(queues, left)
             if not broken or time.monotonic() > until:
                 return broken, now

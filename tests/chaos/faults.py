@@ -72,17 +72,17 @@ async def _misdated(town: Town, name: str, ahead_s: float) -> AsyncIterator[None
 
 @asynccontextmanager
 async def _short_of_memory(town: Town, _: str) -> AsyncIterator[None]:
-    await asyncio.to_thread(town.broker.ctl, "set_vm_memory_high_watermark", "0")
+    await town.broker.control("set_vm_memory_high_watermark", "0")
     try:
         yield
     finally:
-        await asyncio.to_thread(town.broker.ctl, "set_vm_memory_high_watermark", "0.4")
+        await town.broker.control("set_vm_memory_high_watermark", "0.4")
 
 
 @asynccontextmanager
 async def _queue_deleted(town: Town, provider: str) -> AsyncIterator[None]:
     """Its workers make it anew."""
-    await asyncio.to_thread(town.vhost.delete, queue_of(provider))
+    await town.vhost.delete(queue_of(provider))
     yield
 
 

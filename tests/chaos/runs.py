@@ -119,7 +119,7 @@ async def _compared(run: Run, margins: Margins) -> AsyncIterator[None]:
     """What every process holds before and after, while nobody asks; and whether the journal has all."""
     report, looks = run.report, run.doctor
     await looks.quiet(QUIET_WITHIN_S)
-    report.before, queues = await looks.vitals(), await asyncio.to_thread(run.town.queues)
+    report.before, queues = await looks.vitals(), await run.town.queues()
     began = time.monotonic()
     yield
     report.seconds = time.monotonic() - began

@@ -122,9 +122,9 @@ class Town:
         """As an operator makes them."""
         return tuple([await asyncio.to_thread(self._caller, name, fields) for name, fields in CALLERS.items()])
 
-    def queues(self) -> dict[str, int]:
+    async def queues(self) -> dict[str, int]:
         """How many messages each holds."""
-        return {name: int(messages) for name, messages in self.vhost.lists("queues", "name", "messages")}
+        return {name: int(messages) for name, messages in await self.vhost.lists("queues", "name", "messages")}
 
     async def records(self) -> int:
         """In the access journal. Raises `bouquet_registry.journal.audit.Broken` where its chain is."""

@@ -84,9 +84,9 @@ async def the_journal_is_killed_and_its_queue_deleted(mesh: Mesh) -> AsyncIterat
 @asynccontextmanager
 async def the_broker_has_no_memory_left(mesh: Mesh) -> AsyncIterator[None]:
     mesh.load = Load(clients=10, pause_s=0.05)
-    await asyncio.to_thread(mesh.rabbit.ctl, "set_vm_memory_high_watermark", "0.00001")
+    await mesh.rabbit.control("set_vm_memory_high_watermark", "0.00001")
     yield
-    await asyncio.to_thread(mesh.rabbit.ctl, "set_vm_memory_high_watermark", "0.4")
+    await mesh.rabbit.control("set_vm_memory_high_watermark", "0.4")
     mesh.load = Load()
 
 

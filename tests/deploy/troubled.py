@@ -104,7 +104,7 @@ class Mesh:
 
     async def delete_journal_queue(self) -> None:
         vhost = self.ships.bus_url.rpartition("/")[2]
-        await asyncio.to_thread(self.rabbit.ctl, "delete_queue", JOURNAL_QUEUE, "--vhost", vhost)
+        await self.rabbit.control("delete_queue", JOURNAL_QUEUE, "--vhost", vhost)
 
     async def token(self, *, issued_ago: timedelta = timedelta(0)) -> tuple[str, Token]:
         """Its text, and what the registry keeps of it."""

@@ -56,12 +56,12 @@ async def test_f01_a_broker_stopped_for_maintenance_fails_calls_in_flight_at_onc
     async with connected(url) as worker, connected(url) as caller, serving(worker, desk):
         call = asyncio.create_task(caller.call(PROVIDER, lookup(within_s=3600)))
         await desk.busy()
-        stopping = asyncio.create_task(asyncio.to_thread(rabbit.ctl, "stop_app"))
+        stopping = asyncio.create_task(rabbit.control("stop_app"))
         try:
             assert await call == AWAY
         finally:
             await stopping
-            await asyncio.to_thread(rabbit.ctl, "start_app")
+            await rabbit.control("start_app")
         desk.open.set()
         await until_answered(caller, FOUND)
 

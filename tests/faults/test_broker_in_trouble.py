@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeAlias
 
 import pytest
@@ -28,11 +28,11 @@ pytestmark = pytest.mark.broker
 
 AWAY = Failed("bus_unavailable")
 
-Trouble: TypeAlias = Callable[[RabbitNode], AbstractContextManager[None]]
+Trouble: TypeAlias = Callable[[RabbitNode], AbstractAsyncContextManager[None]]
 
 
-@contextmanager
-def hung(rabbit: RabbitNode) -> Iterator[None]:
+@asynccontextmanager
+async def hung(rabbit: RabbitNode) -> AsyncIterator[None]:
     rabbit.pause()
     try:
         yield
@@ -40,22 +40,22 @@ def hung(rabbit: RabbitNode) -> Iterator[None]:
         rabbit.resume()
 
 
-@contextmanager
-def short_of_memory(rabbit: RabbitNode) -> Iterator[None]:
-    rabbit.ctl("set_vm_memory_high_watermark", "0")
+@asynccontextmanager
+async def short_of_memory(rabbit: RabbitNode) -> AsyncIterator[None]:
+    await rabbit.control("set_vm_memory_high_watermark", "0")
     try:
         yield
     finally:
-        rabbit.ctl("set_vm_memory_high_watermark", "0.4")
+        await rabbit.control("set_vm_memory_high_watermark", "0.4")
 
 
-@contextmanager
-def short_of_disk(rabbit: RabbitNode) -> Iterator[None]:
-    rabbit.ctl("set_disk_free_limit", "1000000GB")
+@asynccontextmanager
+async def short_of_disk(rabbit: RabbitNode) -> AsyncIterator[None]:
+    await rabbit.control("set_disk_free_limit", "1000000GB")
     try:
         yield
     finally:
-        rabbit.ctl("set_disk_free_limit", "50MB")
+        await rabbit.control("set_disk_free_limit", "50MB")
 
 
 @pytest.mark.parametrize("trouble", [short_of_memory, short_of_disk])
@@ -69,7 +69,7 @@ async def test_f25_a_broker_that_blocks_its_publishers_is_away_at_once_and_its_c
     monkeypatch.setattr(amqp, "PUBLISH_TIMEOUT_S", 3600.0)  # nobody finds out by waiting
     async with connected(url) as bus, serving(bus, find) as intake:
         await until_answered(bus, FOUND)
-        with trouble(rabbit):
+        async with trouble(rabbit):
             await until(lambda: not bus.ready and not intake.consuming)
             assert await bus.call(PROVIDER, lookup()) == AWAY
         await until_answered(bus, FOUND)
@@ -92,7 +92,7 @@ async def is_unready_until_healed(rabbit: RabbitNode, trouble: Trouble) -> None:
         assert (await client.get(params=named("CAF-FOUND"))).told == "200 CNAF"
         assert await readiness(client, cnaf) == (200, 200)
         heard = len(ships.heard("cnaf"))
-        with trouble(rabbit):
+        async with trouble(rabbit):
             await becomes(client, cnaf, (503, 503))
             answer = await client.get(params=named("CAF-FOUND", anneeDateNaissance=1984))
             assert (answer.told, answer.headers.get("Retry-After")) == ("502 00501", "10")

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.buses import until
+from tests.support.buses import LONG_S, until
+from tests.support.door import somebody
+from tests.support.mesh import PATIENT, giving_up
 from tests.support.people import named
 from tests.support.processes import fleet
 
@@ -29,9 +31,9 @@ def people() -> Iterator[dict[str, Any]]:
 
 async def test_who_finds_no_place_is_refused_while_the_others_are_answered(broker_url: str) -> None:
     async with fleet(broker_url) as ships:
-        await ships.worker("cnaf", BOUQUET_CNAF_CONCURRENCY=str(PLACES))
-        _, client = await ships.gateway(max_requests=PLACES, max_calls_per_provider=PLACES)
-        asking = [client.get(params=person) for person in people()]
+        await ships.worker("cnaf", BOUQUET_CNAF_CONCURRENCY=str(PLACES), **giving_up("cnaf", after_s=LONG_S))
+        _, client = await ships.gateway(max_requests=PLACES, max_calls_per_provider=PLACES, **PATIENT)
+        asking = [client.get(params=person, token=somebody()) for person in people()]
         ships.gate.shut()
         let_in = [asyncio.create_task(call) for call in asking[:PLACES]]
         await until(lambda: len(ships.heard("cnaf")) == PLACES)

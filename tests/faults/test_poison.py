@@ -109,8 +109,8 @@ async def test_f20_no_limit_is_written_into_a_queue_where_it_could_not_be_change
 ) -> None:
     """What is delivered again is counted by its one flag: the queue has no argument that a new version could miss."""
     async with serving(caller, find):
-        told = rabbit.ctl("list_queues", "--vhost", URL(url).path[1:], "name", "arguments").splitlines()
-        [arguments] = [line.split("\t")[1] for line in told if line.startswith(f"{QUEUE}\t")]
+        told = await rabbit.control("list_queues", "--vhost", URL(url).path[1:], "name", "arguments")
+        [arguments] = [line.split("\t")[1] for line in told.splitlines() if line.startswith(f"{QUEUE}\t")]
         assert "limit" not in arguments and "dead-letter" not in arguments
 
 
@@ -124,7 +124,7 @@ async def test_f20_a_worker_that_comes_and_goes_does_not_send_a_message_round(
     async def in_hand(count: int) -> None:
         """No message waits, and so many are with a consumer and not acknowledged."""
         listing = ("list_queues", "--vhost", URL(url).path[1:], "name", "messages_ready", "messages_unacknowledged")
-        while f"{QUEUE}\t0\t{count}" not in (await asyncio.to_thread(rabbit.ctl, *listing)).splitlines():
+        while f"{QUEUE}\t0\t{count}" not in (await rabbit.control(*listing)).splitlines():
             pass
 
     async with Relay(url) as relay, serving_through(relay, desk) as intake:

@@ -78,11 +78,11 @@ async def test_a_worker_that_loses_a_right_takes_no_request_until_it_has_it_agai
                 await asyncio.sleep(0.05)  # meanwhile it tries again and again
             # LATE: it may declare its queue, and finds out that it may not consume.
             assert all(reply in (NOBODY, LATE) for reply in replies)
-            await broker.until(lambda: broker.consumers == 0)
-            await broker.until(lambda: queue_of(PROVIDER) not in broker.kinds_of_queues)
+            await broker.has(broker.consumers, lambda count: count == 0)
+            await broker.has(broker.kinds_of_queues, lambda kinds: queue_of(PROVIDER) not in kinds)
         await until_answered(gateway, FOUND)
         await until(lambda: intake.consuming)
-        await broker.until(lambda: broker.consumers == 1)
+        await broker.has(broker.consumers, lambda count: count == 1)
     told = told_once(caplog, "worker")
     assert told.endswith(f"access to {WANTED[WORKER, right]}")
 
@@ -121,11 +121,11 @@ async def test_a_worker_that_may_not_write_its_first_reply_gives_its_consumer_up
         connected(guarded.url(PROVIDER)) as worker,
         serving(worker, find) as intake,
     ):
-        rabbit.ctl("set_permissions", "--vhost", vhost, WORKER, queue, "^$", queue)
+        await rabbit.control("set_permissions", "--vhost", vhost, WORKER, queue, "^$", queue)
         assert await gateway.call(PROVIDER, lookup(within_s=2.0)) in (AWAY, NOBODY, LATE)
         await until(lambda: not intake.consuming)
         await until_answered(gateway, NOBODY)
-        rabbit.ctl("set_permissions", "--vhost", vhost, WORKER, queue, f"^{REPLY_EXCHANGE}$", queue)
+        await rabbit.control("set_permissions", "--vhost", vhost, WORKER, queue, f"^{REPLY_EXCHANGE}$", queue)
         await until_answered(gateway, FOUND)
 
 

@@ -64,7 +64,7 @@ async def test_it_leaves_nothing_behind(rabbit: RabbitNode, tmp_path: Path) -> N
     spool = tmp_path / "spool"
     spool.mkdir()
     await doctor(url, tokens_from="claims", journal="true", journal_key=JOURNAL_KEY, journal_spool=str(spool))
-    assert rabbit.ctl("list_queues", "--vhost", vhost, "name").strip() in ("", "name")
+    assert (await rabbit.control("list_queues", "--vhost", vhost, "name")).strip() in ("", "name")
     assert list(spool.iterdir()) == []
 
 

@@ -66,7 +66,7 @@ async def test_a_worker_that_does_not_run_is_told_and_its_queue_does_not_stay(
     url = rabbit.vhost()
     report = await doctor(url, settings)
     assert (report.status, report.wrongs()) == (1, {"queue of msa"})
-    assert "msa" not in rabbit.ctl("list_queues", "--vhost", URL(url).path.removeprefix("/"), "name")
+    assert "msa" not in await rabbit.control("list_queues", "--vhost", URL(url).path.removeprefix("/"), "name")
 
 
 async def test_the_rights_of_another_provider_are_not_enough(

@@ -73,7 +73,7 @@ async def test_the_work_of_a_killed_process_is_done_by_another_worker(url: str, 
 
 async def test_a_connection_bears_the_name_of_its_process(url: str, rabbit: RabbitNode) -> None:
     async with connected(url, "bouquet-cnaf"):
-        assert "bouquet-cnaf" in rabbit.ctl("list_connections", "client_properties")
+        assert "bouquet-cnaf" in await rabbit.control("list_connections", "client_properties")
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ async def test_a_request_that_a_doctor_was_delivered_goes_to_a_worker_as_it_leav
             calls = []
             for id in ("at the worker", "at the doctor"):  # rabbitmqctl takes its time on a busy machine
                 calls.append(asyncio.create_task(caller.call(PROVIDER, lookup(id, within_s=300))))
-                while f"{queue_of(PROVIDER)}\t{len(calls)}" not in await asyncio.to_thread(rabbit.ctl, *listing):
+                while f"{queue_of(PROVIDER)}\t{len(calls)}" not in await rabbit.control(*listing):
                     pass
             assert desk.asked == ["at the worker"]
         desk.open.set()

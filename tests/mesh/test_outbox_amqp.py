@@ -145,8 +145,8 @@ async def test_before_there_was_a_collector_nothing_is_posted_and_nothing_lost(b
 
 async def test_a_sender_needs_no_right_to_declare_or_delete(broker_url: str, rabbit: RabbitNode) -> None:
     user = URL(broker_url).path.strip("/")
-    rabbit.ctl("add_user", user, "secret")
-    rabbit.ctl("set_permissions", "--vhost", user, user, "^$", r"^amq\.default$", "^$")
+    await rabbit.control("add_user", user, "secret")
+    await rabbit.control("set_permissions", "--vhost", user, user, "^$", r"^amq\.default$", "^$")
     async with ready(broker_url) as theirs, collecting(theirs) as archive:
         async with open_outbox(str(URL(broker_url).with_user(user).with_password("secret")), "tests") as outbox:
             await outbox.send([b"a"])

@@ -5,6 +5,7 @@ Of two versions: the machine's, and the one that production runs (deploy/k8s).
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import secrets
@@ -140,6 +141,10 @@ class RabbitNode(Daemon):
         """What `rabbitmqctl` prints. A call takes half a second of a processor, most of it to start Erlang."""
         command = self.release.command(self.release.ctl, "--quiet", *arguments)
         return subprocess.check_output(command, env=self._environment, text=True, timeout=CTL_TIMEOUT_S)
+
+    async def control(self, *arguments: str) -> str:
+        """The same, while the loop goes on: it takes longer than two heartbeats on a machine that has other work."""
+        return await asyncio.to_thread(self.ctl, *arguments)
 
     def settle(self) -> None:
         """Puts on disk what was declared until now, quorum queues too; the broker itself takes its time."""
