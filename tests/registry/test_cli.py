@@ -50,29 +50,30 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 1
     return err
 
 
-def test_a_day_at_the_registry_from_outside(environ: dict[str, str]) -> None:
-    def command(*arguments: str, status: int = 0) -> Any:
-        done = subprocess.run(
-            [Path(sys.executable).with_name("bouquet-registry"), *arguments, "--json"],
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
+def test_the_command_answers_and_refuses_from_outside(environ: dict[str, str]) -> None:
+    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+        program = Path(sys.executable).with_name("bouquet-registry")
+        return subprocess.run(
+            [program, *arguments, "--json"], env=environ, capture_output=True, text=True, check=False, timeout=60
         )
-        assert done.returncode == status, done.stderr
-        return json.loads(done.stdout) if done.stdout else done.stderr
 
-    own = command("habilitation", "create", "--siret", SIRET, "--name", "MAIRIE", "--scopes", "dss_enfants")
-    token = command("token", "issue", own["id"])
+    made = command("habilitation", "create", "--siret", SIRET, "--name", "MAIRIE")
+    assert (made.returncode, json.loads(made.stdout)["name"]) == (0, "MAIRIE")
+    told = command("token", "show", "nobody")
+    assert (told.returncode, told.stdout, told.stderr) == (1, "", "no token nobody\n")
+
+
+def test_a_day_at_the_registry(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    own = run("habilitation", "create", "--siret", SIRET, "--name", "MAIRIE", "--scopes", "dss_enfants")
+    token = run("token", "issue", own["id"])
     assert token["jwt"].count(".") == 2
     assert "k" * 32 not in token["jwt"]
-    assert command("token", "list", "--expiring-within", "600")[0]["id"] == token["id"]
-    assert command("token", "list", "--expiring-within", "500") == []
-    assert command("token", "revoke", token["id"], "--reason", "leaked")["blacklist_reason"] == "leaked"
-    told = command("token", "prolong", token["id"], "--version", "1", status=1)
+    assert run("token", "list", "--expiring-within", "600")[0]["id"] == token["id"]
+    assert run("token", "list", "--expiring-within", "500") == []
+    assert run("token", "revoke", token["id"], "--reason", "leaked")["blacklist_reason"] == "leaked"
+    told = refused(capsys, "token", "prolong", token["id"], "--version", "1")
     assert told == f"{token['id']} is at version 2, not 1: nothing was done\n"
-    assert command("habilitation", "show", own["id"])["tokens"][0]["blacklisted_at"]
+    assert run("habilitation", "show", own["id"])["tokens"][0]["blacklisted_at"]
 
 
 def test_all_fields_of_a_habilitation(run: Run) -> None:
