@@ -70,7 +70,7 @@ def registry_at(folder: Path, bus_url: str) -> dict[str, str]:
         "BOUQUET_REGISTRY_DATABASE_URL": f"sqlite:///{folder}/registry.db",
         "BOUQUET_REGISTRY_SIGNING_KEY": TOKEN_KEY.reveal(),
         "BOUQUET_REGISTRY_PORT": str(free_port()),
-        "BOUQUET_REGISTRY_NOTICES_TO": "http://127.0.0.1:9/",  # where nobody listens: to be counted is enough
+        "BOUQUET_REGISTRY_NOTICES_TO": "https://127.0.0.1:9/",  # where nobody listens: to be counted is enough
     }
 
 
