@@ -57,6 +57,8 @@ def main() -> None:
         "--compose", action="store_true", help="give each folder to the user of its container; only root can"
     )
     arguments = parser.parse_args()
+    if arguments.compose and os.getuid() != 0:
+        parser.error("--compose: only root gives files to others")
     folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     close(folder)

@@ -104,6 +104,15 @@ def test_the_journal_reaches_the_broker_and_its_database(production: list[Manife
     assert sorted(reached(production, "journal"), key=str) == sorted([BROKER, database, COLLECTOR], key=str)
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_what_people_do_runs_by_no_schedule_and_ends_by_itself(overlay: str) -> None:
+    [admin] = of_kind(rendered(OVERLAYS[overlay]), "CronJob")
+    assert admin["spec"]["suspend"] is True
+    assert 0 < admin["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] <= 3600
+    [pod] = pods([admin])
+    assert pod.spec["restartPolicy"] == "Never"
+
+
 # What must not be lost
 
 
