@@ -21,8 +21,10 @@ def in_ascii(text: str) -> str | None:
     neither, as those of other alphabets: no sign stands for it, since nobody typed that sign."""
     if text.isascii():
         return text
-    spelt = "".join(filterfalse(unicodedata.combining, _decomposed(text.translate(PLAIN))))
-    return spelt if spelt.isascii() else None
+    plain = text.translate(PLAIN)
+    spelt = "".join(filterfalse(unicodedata.combining, _decomposed(plain)))
+    invents_spaces = spelt.count(" ") > plain.count(" ")  # a diacritic by itself, as `˘`, is a space with one
+    return spelt if spelt.isascii() and not invents_spaces else None
 
 
 def fold(text: str) -> str:

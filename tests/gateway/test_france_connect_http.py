@@ -268,6 +268,17 @@ async def test_no_citizen_is_at_a_dead_end(client: Mesh, citizen: str) -> None:
         assert not [one for one in heard if b"Oran" in one.body or b"90900" in one.body]
 
 
+@pytest.mark.parametrize(
+    "path", ["/api/v2/composition-familiale-v2", "/api/v2/etudiants", "/api/v2/etudiants-boursiers"]
+)
+@pytest.mark.parametrize("citizen", ["in another form", "another alphabet", "in France, a town"])
+async def test_version_2_says_the_same_of_an_unusable_identity(client: Mesh, path: str, citizen: str) -> None:
+    let_in(client, "jeton-venu", **BROUGHT[citizen])
+    answer = await get(client, path, "jeton-venu")
+    detail = "L'identité renvoyée par le fournisseur de données est incomplète ou invalide."
+    assert (answer.status, answer.json) == (400, {"error": "bad_request", "reason": detail, "message": detail})
+
+
 @pytest.mark.parametrize("citizen", ["no sex", "no first name", "a ligature", "in France, no place", "Corsica of old"])
 async def test_the_hub_is_asked_with_what_is_known(client: Mesh, citizen: str) -> None:
     let_in(client, "jeton-venu", **BROUGHT[citizen])

@@ -19,7 +19,7 @@ from bouquet_mesh.pseudonym import pseudonym
 from bouquet_mesh.secret import Secret
 from bouquet_mesr.upstream import search_for as mesr_search_for
 from bouquet_proto.identity import Identifiant, Identite, Identity, Ine, NumeroAllocataire
-from bouquet_proto.letters import fold
+from bouquet_proto.letters import fold, in_ascii
 from bouquet_proto.rules.civil_status import NAME
 
 KEY = Secret("a key of pseudonyms")
@@ -33,8 +33,8 @@ PERSON = Identite(
     code_cog_insee_pays_naissance="99100",
     code_cog_insee_commune_naissance="29019",
 )
-ACCEPTED = [char for char in map(chr, range(sys.maxunicode)) if NAME.fullmatch(char)]
-"""Every letter that the rules accept in a name."""
+ACCEPTED = [char for char in map(chr, range(sys.maxunicode)) if NAME.fullmatch(in_ascii(char) or "")]
+"""Every letter that is accepted in a name: typed, or told by FranceConnect, which has more."""
 names = st.text(st.sampled_from(ACCEPTED), min_size=1, max_size=8).filter(str.strip)
 """A blank name is nobody's."""
 people = st.builds(
