@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import aio_pika
 import pytest
 
 from bouquet_mesh.secret import Secret
+from bouquet_proto.names import JOURNAL_QUEUE
 from bouquet_registry.store import open_store, upgrade
 from tests.support.broker_users import guard
 from tests.support.daemon import free_port
@@ -42,9 +44,12 @@ async def test_a_registry_that_is_well(broker_url: str, postgres_server: Postgre
 
 
 async def test_its_own_rights_are_enough_to_look(rabbit: RabbitNode, tmp_path: Path) -> None:
-    made = guard(rabbit, tmp_path, "acme")
+    made = guard(rabbit, tmp_path, "acme", registry_writes_journal=False)
+    async with await aio_pika.connect(made.operator) as operator:
+        await (await operator.channel()).declare_queue(JOURNAL_QUEUE, durable=True)
     report = await doctor(made.url("registry"), f"sqlite:///{tmp_path / 'registry.db'}")
     assert report.wrongs() == {"queue of registry", "journal"}
+    assert report.of("journal") == "wrong: nobody writes it; 0 records wait in its queue"
 
 
 async def test_a_database_that_was_never_migrated(broker_url: str, postgres_server: PostgresServer) -> None:
