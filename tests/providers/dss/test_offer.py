@@ -73,7 +73,10 @@ SCOPES: dict[str, tuple[tuple[str, ...], dict[str, tuple[str, ...]]]] = {
         ("allocation_soutien_familial",),
         dict.fromkeys(("est_beneficiaire", "date_debut_droit"), ("allocation_soutien_familial",)),
     ),
-    "aeeh": (("cnav_allocation_enfant_handicape",), {}),
+    "aeeh": (
+        ("cnav_allocation_enfant_handicape",),
+        dict.fromkeys(("status", "date_debut_droit"), ("cnav_allocation_enfant_handicape",)),
+    ),
     "eaje": (
         (
             "cnav_participation_familiale_eaje_allocataires",

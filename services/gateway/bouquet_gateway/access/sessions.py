@@ -40,13 +40,21 @@ _session = msgspec.json.Decoder(Session)
 class Sessions:
     """A session that was just refused is not asked about again, and so many unknown ones a second are."""
 
-    def __init__(self, bus: Calling, report: Callable[[str, bool], None], unknown_per_second: int = 50) -> None:
-        """`report` is told how each question has ended: the status name of the sessions, and whether by an outage."""
+    def __init__(
+        self,
+        bus: Calling,
+        report: Callable[[str, bool], None],
+        *,
+        unknown_per_second: int,
+        refused_s: float = REFUSED_S,
+    ) -> None:
+        """`report` is told how each question has ended: the status name of the sessions, and whether by an outage.
+        `refused_s` is how long a refusal is remembered."""
         self._bus = bus
         self._report = report
         self._turns = Turns(unknown_per_second)
         self._known: Remembered[bool] = Remembered(MAX_REMEMBERED, KNOWN_S)
-        self._refused: Remembered[Reply] = Remembered(MAX_REMEMBERED, REFUSED_S)
+        self._refused: Remembered[Reply] = Remembered(MAX_REMEMBERED, refused_s)
 
     def knows(self, access_token: str, match: Match) -> bool:
         """Whether it has been a session within the last minutes."""

@@ -13,7 +13,7 @@ from bouquet_gateway.access.authenticate import Authenticate
 from bouquet_gateway.access.open_counters import open_counters
 from bouquet_gateway.access.rate_limit import RateLimiter
 from bouquet_gateway.access.registry_client import RegistryClient
-from bouquet_gateway.access.sessions import Sessions
+from bouquet_gateway.access.sessions import REFUSED_S, Sessions
 from bouquet_gateway.access.tokens import ClaimedTokens, Tokens, TokenSource, named_keys
 from bouquet_gateway.access.unknown_bearers import Addresses
 from bouquet_gateway.http.app import Parts
@@ -79,6 +79,12 @@ async def opened(
             yield parts
 
 
+def _sessions(settings: GatewaySettings, bus: Calling, health: HealthWindows) -> Sessions:
+    """A sandbox looks for a session anew each time: its author has perhaps just written the case."""
+    refused_s = 0.0 if settings.sandbox else REFUSED_S
+    return Sessions(bus, health.record, unknown_per_second=settings.unknown_sessions_per_second, refused_s=refused_s)
+
+
 def _assembled(
     settings: GatewaySettings,
     bus: Calling,
@@ -96,7 +102,7 @@ def _assembled(
     authenticate = Authenticate(
         tokens,
         limiter,
-        Sessions(bus, health.record, settings.unknown_sessions_per_second) if has_sessions else None,
+        _sessions(settings, bus, health) if has_sessions else None,
         addresses=Addresses(settings.refused_bearers_per_minute, epoch_s),
         exempt=settings.exempt(),
         trusted_proxies=settings.proxies(),
