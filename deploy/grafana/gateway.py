@@ -55,6 +55,8 @@ DASHBOARD = board(
             PER_SECOND,
             Query(rate(f'bouquet_gateway_problems_total{{reason=~"{TOKENS}"}}', "reason"), "{{reason}}"),
             Query(rate('bouquet_gateway_problems_total{reason="too_many_requests"}'), "débit dépassé"),
+            Query(rate("bouquet_gateway_unknown_bearers_total", "result"), "inconnus : {{result}}"),
+            help="Inconnus : refused, 401 ; slowed, adresse qui en a trop présenté ; too_many, trop à la fois.",
         ),
         curves(
             "Requêtes en cours et refusées",

@@ -77,12 +77,6 @@ DASHBOARD = board(
             help="Par la faute de l'appelant : jeton, droits, débit, paramètres.",
         ),
         curves(
-            "Jetons inconnus",
-            PER_SECOND,
-            Query(rate("bouquet_gateway_unknown_bearers_total", "result"), "{{result}}"),
-            help="refused : 401 ; slowed : leur adresse en a trop présenté ; too_many : trop de sessions à la fois.",
-        ),
-        curves(
             "Habilitations par état",
             COUNT,
             Query("max by (state) (bouquet_registry_habilitations)", "{{state}}"),

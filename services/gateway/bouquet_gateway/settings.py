@@ -60,8 +60,9 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     max_requests: int = 400
     """Requests under way in one process; one more is told at once to come back (`00529`). Probes always pass."""
     max_calls_per_provider: int = 100
-    """Of them, the calls that one provider may hold, so that a slow one leaves room for the others. Best near what
-    its workers take together (`…_CONCURRENCY`), divided by the gateways: more only waits in their queue."""
+    """Of them, the calls that one provider may hold, so that a slow one leaves room for the others; one caller holds a
+    quarter of these at most. Best near what its workers take together (`…_CONCURRENCY`), divided by the gateways: more
+    only waits in their queue."""
     hedge_after_s: float = 2.0
     """Silence of the likelier fund of a quotient familial, in seconds, after which the other fund is asked too. 0 asks
     both funds at once about everybody."""
