@@ -27,7 +27,7 @@ STATUS: Json = {
 PING: Json = {
     "type": "object",
     "required": ["name", "url"],
-    "properties": {"name": {"type": "string"}, "url": {"type": "string", "format": "uri"}},
+    "properties": {"name": {"type": "string"}, "url": {"type": "string", "format": "uri-reference"}},
 }
 
 
