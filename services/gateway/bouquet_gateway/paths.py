@@ -42,4 +42,8 @@ def split(path: str) -> tuple[str, int]:
     return (versioned[2], int(versioned[1])) if versioned else (path, V2)
 
 
+ENCODED = "%"
+"""Begins an encoded letter. A path has one spelling, so that a proxy that guards it by its letters guards all that is
+answered there, and no path of ours needs one."""
+
 READING = ("GET", "HEAD")

@@ -13,7 +13,7 @@ from bouquet_gateway.http.endpoints import (
     LookupEndpoint,
     PingEndpoints,
 )
-from bouquet_gateway.http.middlewares import observe, problems, recorded
+from bouquet_gateway.http.middlewares import observe, one_spelling, problems, recorded
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.load.admission import admission
 from bouquet_gateway.lookup.answer import Lookups
@@ -38,11 +38,12 @@ class Parts(Struct, frozen=True, kw_only=True):
 
 def make_app(parts: Parts) -> web.Application:
     settings = parts.settings
-    app = web.Application(middlewares=[admission(settings.max_requests), observe, recorded(parts.journal), problems])
     pings = PingEndpoints(parts.pings, settings.public_url.rstrip("/"))
     introspection = IntrospectionEndpoint(parts.authenticate, parts.journal, settings.deadline_s)
     documents = DocumentEndpoints(parts.documents)
     lookups = LookupEndpoint(parts.lookups, parts.documents, parts.journal)
+    hops = [observe, recorded(parts.journal), problems, one_spelling(lookups.get)]
+    app = web.Application(middlewares=[admission(settings.max_requests), *hops])
     app.add_routes(
         [
             *health.probes(parts.readiness.waiting),

@@ -10,7 +10,7 @@ from bouquet_gateway.http.middlewares import CALL
 from bouquet_gateway.http.responses import document_of, json_bytes, json_of
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.lookup.answer import Lookups
-from bouquet_gateway.paths import READING, Envelope
+from bouquet_gateway.paths import ENCODED, READING, Envelope
 from bouquet_gateway.public.documents import Documents
 from bouquet_gateway.public.pings import Pings
 from bouquet_proto.deadline import Deadline
@@ -55,8 +55,9 @@ class LookupEndpoint:
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         call = request[CALL]
-        document = self._documents.offered(call.path)
-        if document is not None and request.method in READING:
+        is_ours = request.method in READING and ENCODED not in request.rel_url.raw_path
+        document = self._documents.offered(call.path) if is_ours else None
+        if document is not None:
             return document_of(request, document, max_age_s=MAX_AGE_S)
         self._journal.begin(call)
         answer = await self._lookups.answer(parts_of(request), call)

@@ -17,7 +17,7 @@ from bouquet_gateway.call import Call, request_id_of
 from bouquet_gateway.errors.problems import Problem, code_of, render, retry_after, row_of
 from bouquet_gateway.http.responses import json_bytes
 from bouquet_gateway.journal.record import Journal
-from bouquet_gateway.paths import envelope_of, tidy
+from bouquet_gateway.paths import ENCODED, envelope_of, tidy
 from bouquet_mesh.http.answers import NAME
 from bouquet_mesh.observe import logs, request_context, spans
 from bouquet_proto.failures import FAILURES
@@ -32,10 +32,6 @@ CALL = web.RequestKey("call", Call)
 
 EARLY = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
 """Answered before routing, and so in v2's form under `/api/v2/` alone (http-contract §3.1)."""
-
-ENCODED = "%"
-"""A path has one spelling. No path of ours needs an encoded letter, and a proxy that guards a path may not know it in
-that form."""
 
 
 @web.middleware
@@ -100,8 +96,6 @@ def recorded(journal: Journal) -> Middleware:
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Hop 2: the one place where a failure becomes an HTTP error."""
     try:
-        if ENCODED in request.rel_url.raw_path:
-            raise Problem("unknown_route")
         return await handler(request)
     except Problem as problem:
         return _error(request, problem)
@@ -110,6 +104,16 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except Exception as error:
         log.error("gateway bug", extra={"error": type(error).__name__, "at": logs.where(error)})
         return _error(request, Problem("internal"))
+
+
+def one_spelling(lookups: Handler) -> Middleware:
+    """A path with an encoded letter is no page's of the gateway itself: `lookups` answers that nothing is there."""
+
+    @web.middleware
+    async def route(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await (lookups if ENCODED in request.rel_url.raw_path else handler)(request)
+
+    return route
 
 
 def _error(request: web.Request, problem: Problem) -> web.Response:

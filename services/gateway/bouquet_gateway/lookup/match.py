@@ -7,7 +7,7 @@ from bouquet_gateway.call import HttpRequest
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.offers.catalogue import Match, Naming
 from bouquet_gateway.offers.discovery import Discovery
-from bouquet_gateway.paths import READING
+from bouquet_gateway.paths import ENCODED, READING
 from bouquet_proto.query import Query
 
 REMOVED = {
@@ -21,6 +21,8 @@ REMOVED = {
 
 def match_path(offers: Discovery, request: HttpRequest, path: str, credential: Credential, query: Query) -> Match:
     """`path` is tidy. Raises `Problem` for a path that leads nowhere."""
+    if ENCODED in request.raw_path:
+        raise Problem("unknown_route")
     is_reading = request.method in READING
     match = offers.catalogue.match(path, _naming(credential, query)) if is_reading else None
     if match is not None:
