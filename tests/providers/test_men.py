@@ -230,17 +230,29 @@ FILE: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("status", "reply"),
     [
-        (404, NotFound(UNKNOWN_PUPIL)),
         (500, Failed("upstream_internal")),
         (502, Failed("upstream_unavailable")),
         (503, Failed("upstream_unavailable")),
         (504, Failed("upstream_timeout")),
         (307, Failed("upstream_redirected")),
-        *((status, Failed("upstream_unknown")) for status in (201, 204, 206, 400, 401, 403, 409, 422, 429, 501)),
+        *((status, Failed("upstream_unknown")) for status in (201, 204, 206, 400, 401, 403, 404, 409, 422, 429, 501)),
     ],
 )
 async def test_every_status_has_its_reply(men: Asked, status: int, reply: Reply) -> None:
     assert await told(men, status, {}) == reply
+
+
+@pytest.mark.parametrize(
+    ("body", "reply"),
+    [
+        ({"title": "Un service web répond avec une erreur", "status": "NOT_FOUND"}, NotFound(UNKNOWN_PUPIL)),
+        ({"title": "L'élève est hors périmètre", "status": "FORBIDDEN"}, NotFound(UNKNOWN_PUPIL)),
+        ({"title": "Not Found", "status": 404, "type": "about:blank"}, Failed("upstream_unknown")),
+        ({"timestamp": "2026-04-15T08:00:00Z", "status": 404, "path": "/v9"}, Failed("upstream_unknown")),
+    ],
+)
+async def test_an_absence_is_the_ministry_s_own_word(men: Asked, body: dict[str, Any], reply: Reply) -> None:
+    assert await told(men, 404, body) == reply
 
 
 @pytest.mark.parametrize(
