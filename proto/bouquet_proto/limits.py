@@ -27,6 +27,7 @@ MAX_DEPTH = 60
 META: Mapping[str, int] = {"provider_error_code": 100, "provider_error_message": 1000, "retry_in": 0}
 """What a reply without data may say besides its reason, which callers read as it is: by name, and how long a text may
 be. 0: a number alone."""
+DAY_S = 86_400
 MAX_NUMBER = 2**53 - 1
 """What every reader of JSON can hold."""
 
@@ -87,4 +88,6 @@ def _is_known(name: str, meta: Meta) -> bool:
     value = meta[name]
     if isinstance(value, str):
         return len(value) <= META.get(name, -1) and META[name] > 0
+    if name == "retry_in":
+        return 0 <= value <= DAY_S
     return name in META and abs(value) <= MAX_NUMBER

@@ -29,7 +29,7 @@ class Caller(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """SIRET of the administration that receives the data."""
     token_id: str = ""
     mark: str = ""
-    """Tells callers apart and says nothing of them: each gateway process makes its own anew. Empty where nobody in
+    """Tells callers apart and says nothing of them: a hash by a key that only gateways have. Empty where nobody in
     particular asks, or of a gateway that makes none."""
 
 

@@ -14,10 +14,10 @@ from msgspec import structs
 from bouquet_proto.identity import Identite
 
 APOSTROPHES = "\u2018\u2019\u201a\u201b\u02b9\u02bb\u02bc\u02bd\u02c8\u02ca\u02cb\u2032\u2035\uff07`\u00b4"
-HYPHENS = "\u00ad\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\ufe58\ufe63\uff0d"
+HYPHENS = "\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\ufe58\ufe63\uff0d"
 SPACES = "".join(char for char in map(chr, range(0x3001)) if unicodedata.category(char) == "Zs")
-INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
-"""Joiners and marks of a byte order."""
+INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
+"""Soft hyphens, joiners and marks of a byte order."""
 
 PLAIN = (
     dict.fromkeys(map(ord, APOSTROPHES), "'")
@@ -27,6 +27,7 @@ PLAIN = (
 )
 """For `str.translate`: typographic signs as keyboards have them."""
 _DIGIT = re.compile(r"\d", re.ASCII)
+_WORD = re.compile(r"[^\W\d_]{3}")
 _SPACED = re.compile(r"^ | $|  ")
 
 CODES = frozenset(
@@ -50,13 +51,20 @@ CODES = frozenset(
 def tidied(field: str, text: str) -> str:
     """The text of a canonical field: composed letters (NFC), plain apostrophes and hyphens, no space but single ones
     between words. A code is without spaces, in capitals."""
+    if field == "identifiant":  # the provider's own: what is inside is kept
+        return text.strip(SPACES + INVISIBLE)
     if not text.isascii():
         text = unicodedata.normalize("NFC", text.translate(PLAIN))
     elif "`" in text:
         text = text.replace("`", "'")
-    if field in CODES and _DIGIT.search(text):  # some providers take any text in the place of a code
+    if field in CODES and _is_code(field, text):
         return text.replace(" ", "").upper()
     return " ".join(filter(None, text.split(" "))) if _SPACED.search(text) else text
+
+
+def _is_code(field: str, text: str) -> bool:
+    """Some providers take any text in the place of a code, the name of a commune say."""
+    return bool(_DIGIT.search(text)) and (field == "ine" or not _WORD.search(text))
 
 
 def tidied_identity(who: Identite) -> Identite:

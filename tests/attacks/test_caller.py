@@ -108,6 +108,7 @@ async def test_the_name_of_a_key_is_only_a_name(kid: Any, client: Mesh, claims: 
 HEADERS: dict[str, dict[str, Any]] = {
     "its own key": {"alg": "HS256", "jwk": THEIRS.as_dict(private=True)},
     "a critical extension": {"alg": "HS256", "crit": ["b64"], "b64": False},
+    "a critical extension that is a number": {"alg": "HS256", "crit": 5},
     "no algorithm": {},
     "a list of algorithms": {"alg": ["HS256", "none"]},
     "encryption": {"alg": "dir", "enc": "A256GCM"},

@@ -13,7 +13,7 @@ from bouquet_mesh.bus.open import open_bus
 from bouquet_proto.failures import FAILURES
 from bouquet_proto.limits import MAX_OFFER_BYTES, MAX_OPERATIONS, MAX_REPLY_BYTES, MAX_REPLY_ELEMENTS, ReplyLimits
 from bouquet_proto.messages import Failed, NotFound, Recorded, Rejected, Reply
-from bouquet_proto.offer import Authority, Operation
+from bouquet_proto.offer import Authority, Operation, People
 from bouquet_proto.rules import Check
 from tests.attacks.town import (
     DATA,
@@ -163,6 +163,7 @@ def many(number: int, **changes: Any) -> tuple[Operation, ...]:
     return tuple(dossier(id=f"acme_{n}", path=f"/v3/acme/dossier{n}/identite", **changes) for n in range(number))
 
 
+KINDS = [{"enum": [f"{number}"]} for number in range(1_500)]
 OFFERS: dict[str, tuple[str, Any]] = {
     "a hundred and one operations": ("offer too large", offer(*many(MAX_OPERATIONS + 1))),
     "nine hundred": ("offer too large", offer(*many(900, example=None, summary=""))),
@@ -188,6 +189,17 @@ OFFERS: dict[str, tuple[str, Any]] = {
     "a schema of thousands of objects": (
         "operation too large",
         acme_offer(schema={"properties": {f"a{n}": {"properties": {}} for n in range(5_000)}, "type": "object"}),
+    ),
+    "a value of a thousand kinds": (
+        "operation too large",
+        acme_offer(schema={"properties": {"a": {"anyOf": KINDS}}, "type": "object"}),
+    ),
+    "people without end": ("operation too large", acme_offer(people=(People(),) * 1_500)),
+    "an answer kept for ever": ("operation too large", acme_offer(cache_s=10**17)),
+    "an answer kept for less than nothing": ("operation too large", acme_offer(cache_s=-5)),
+    "fields without end": (
+        "operation too large",
+        acme_offer(fields={f"f{n}": ("acme_dossier",) for n in range(2_000)}),
     ),
     "a field that goes on": ("operation too large", acme_offer(fields={".".join("a" * 50_000): ("acme_dossier",)})),
     "documents without end": ("offer too large", altered(documents={f"/x/{n}": 1 for n in range(10_000)})),

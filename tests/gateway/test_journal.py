@@ -16,6 +16,7 @@ from prometheus_client import REGISTRY
 from bouquet_france_connect.personas import MAELYS
 from bouquet_gateway.journal import sender
 from bouquet_gateway.journal.keys import keys_of
+from bouquet_gateway.journal.record import REFUSALS_PER_MINUTE
 from bouquet_mesh.pseudonym import pseudonym
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
@@ -79,6 +80,29 @@ async def test_a_record_keeps_everybody_whom_the_answer_names(client: Journaled)
     assert len(fresh.found) == len(set(fresh.found)) > 1
     assert cached.cached
     assert cached.found == fresh.found
+
+
+async def test_a_record_of_an_answer_keeps_who_was_asked_about_by_each_name_and_date(client: Journaled) -> None:
+    """A provider may look past a wrong place of birth, sex or one of two names."""
+    await client.get(params=CAF_ALLOCATAIRE | {"codeCogInseeCommuneNaissance": "13055", "nomUsage": "KERVENNIC"})
+    access = await client.record()
+    assert access.outcome == "found"
+    by_name_of_use = Identite(
+        nom_naissance="KERVENNIC",
+        prenoms=("Maëlys",),
+        annee_date_naissance=1989,
+        mois_date_naissance=6,
+        jour_date_naissance=14,
+    )
+    assert pseudonym(KEY.secret, by_name_of_use) in access.found
+
+
+async def test_a_token_that_is_refused_without_end_does_not_fill_the_journal(client: Journaled) -> None:
+    for _ in range(REFUSALS_PER_MINUTE + 20):
+        await client.get(params=CAF_ALLOCATAIRE, token=token(id=str(uuid.UUID(int=7)), valid_s=-1))
+    await client.get(params=CAF_ALLOCATAIRE)
+    await until(lambda: b'"outcome":"found"' in b"".join(client.archive.bodies))
+    assert len(client.archive.bodies) <= 2 * REFUSALS_PER_MINUTE + 1
 
 
 @pytest.mark.parametrize("question", [{"params": NOBODY_S}, {"params": CAF_ALLOCATAIRE, "scopes": ["other"]}])

@@ -114,3 +114,8 @@ def test_sex_and_place_of_birth_are_no_part_of_who_was_found() -> None:
     operation = dossier(people=(People(),))
     data = {"nom_naissance": "DURANT", "sexe": "M", "code_cog_insee_commune_naissance": "29019"}
     assert people_named(Raw(msgspec.json.encode(data)), operation) == (Identite(nom_naissance="DURANT"),)
+
+
+def test_a_worker_that_names_without_end_costs_no_more_than_a_household() -> None:
+    assert len(named({"nomPrenom": "a " * 30_000}, nom="nomPrenom", prenoms="nomPrenom")) <= MOST
+    assert named([{}] * 5_000) == []

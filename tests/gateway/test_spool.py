@@ -169,6 +169,43 @@ def test_a_disk_that_takes_nothing_is_a_full_spool(tmp_path: Path, monkeypatch: 
         assert drained(spool) == [b"kept"]
 
 
+def test_a_disk_that_takes_nothing_costs_no_descriptor_and_heals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(spools, "TRIED_EVERY_S", 0.0)
+    with open_spool(tmp_path, ROOM) as spool:
+        before = len(os.listdir("/proc/self/fd"))
+        with monkeypatch.context() as disk:
+            disk.setattr(os, "write", full)
+            disk.setattr(Path, "write_bytes", full)
+            for _ in range(20):
+                with pytest.raises(SpoolFull):
+                    spool.append(b"lost")
+            assert spool.is_full
+            assert len(os.listdir("/proc/self/fd")) <= before + 1
+            assert len(list(tmp_path.glob("*/*.jsonl"))) == 1
+        assert not spool.is_full
+        spool.append(b"kept")
+        assert drained(spool) == [b"kept"]
+
+
+def test_a_disk_that_took_nothing_is_tried_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with open_spool(tmp_path, ROOM) as spool:
+        with monkeypatch.context() as disk:
+            disk.setattr(os, "write", full)
+            with pytest.raises(SpoolFull):
+                spool.append(b"lost")
+        assert spool.is_full
+        monkeypatch.setattr(spools, "TRIED_EVERY_S", 0.0)
+        assert not spool.is_full
+
+
 def test_the_oldest_record_s_age_is_that_of_what_was_left(tmp_path: Path) -> None:
     left_behind(tmp_path, b"old\n")
     with open_spool(tmp_path, ROOM) as spool:

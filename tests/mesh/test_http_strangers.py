@@ -372,6 +372,11 @@ def test_chunks_from_a_client_of_http_1_0_end_the_connection(server: Server) -> 
     assert answers.count(b"HTTP/1.") == 1
 
 
+def test_a_request_behind_that_speaks_of_chunks_does_not_end_the_connection_before_its_turn(server: Server) -> None:
+    behind = HALF + b"X-Told: transfer-encoding\r\nConnection: close\r\n\r\n"
+    assert server.said(WHOLE + WHOLE + behind).count(b"HTTP/1.1 200") == 3
+
+
 def test_a_document_is_whole_however_slowly_it_is_read(server: Server) -> None:
     with server.connected(buffer_bytes=4096) as client:
         client.sendall(LAST.replace(b"/ ", b"/document ", 1))

@@ -64,6 +64,7 @@ def test_words_of_the_table_have_a_length(name: str) -> None:
 
 
 def test_a_number_is_one_that_every_reader_holds() -> None:
-    assert excess_of(Failed("upstream_unavailable", meta={"retry_in": 2**53 - 1})) == ""
-    assert excess_of(Failed("upstream_unavailable", meta={"retry_in": 2**53})) == "words of its own"
+    assert excess_of(Failed("upstream_unavailable", meta={"retry_in": 86_400})) == ""
+    for wait_s in (-1, 86_401, 2**53):
+        assert excess_of(Failed("upstream_unavailable", meta={"retry_in": wait_s})) == "words of its own"
     assert excess_of(Failed("upstream_unavailable", meta={"retry_in": "soon"})) == "words of its own"

@@ -80,7 +80,8 @@ TABLE: dict[str, list[Row]] = {
     ],
     "prenoms_required": [
         Row("letters are not looked at", "prenoms[]=Z0E", {"prenoms": ("Z0E",)}),
-        Row("an empty first name passes", "prenoms[]=", {"prenoms": ("",)}),
+        Row("a blank first name", "prenoms[]=", "00421"),
+        Row("a blank first name before another", "prenoms[]=&prenoms[]=Marie", "00421"),
         Row("missing first names", "", "00421"),
         Row("an empty list", "prenoms[]", "00421"),
         Row("a text for a list", "prenoms=ANNE", "00421"),

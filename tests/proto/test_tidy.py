@@ -138,6 +138,6 @@ def test_letters_and_digits_are_kept(text: str) -> None:
     assert tidied("nom_naissance", text) == unicodedata.normalize("NFC", text)
 
 
-@pytest.mark.parametrize("text", ["Saint Denis", "LYON", "Paris"])
+@pytest.mark.parametrize("text", ["Saint Denis", "LYON", "Paris", "Ville 1"])
 def test_a_name_in_the_place_of_a_code_keeps_its_letters(text: str) -> None:
     assert tidied("code_cog_insee_commune_naissance", text) == text

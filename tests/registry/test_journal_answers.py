@@ -287,6 +287,11 @@ async def test_a_citizen_learns_of_an_answer_that_named_them_whoever_was_asked_f
     assert (only["named"], only["left_out"]) == (["found"], ("lieu", "sexe"))
 
 
+async def test_a_first_name_with_a_hyphen_is_found_where_a_caller_typed_two(store: Store) -> None:
+    await write(store, [access(1, **about(structs.replace(PERSON, prenoms=("Ève Marie",))))])
+    assert len(await found(store, {**ASKED, "prenom": "Ève-Marie"})) == 1
+
+
 async def test_an_answer_about_who_was_asked_for_is_told_once(store: Store) -> None:
     await write(store, [access(1, **naming(FOUND))])
     [only] = await found(store)

@@ -255,6 +255,13 @@ async def test_pruning_goes_to_the_first_record_that_is_young(store: Store) -> N
     assert (await ids(store))[:2] == ["2", "3"]
 
 
+async def test_a_record_of_a_clock_that_was_ahead_keeps_no_older_one_from_pruning(store: Store) -> None:
+    ahead = NOON.timestamp() + 400 * 24 * 3600
+    await write(store, [access(1, at=ahead)])
+    await write(store, [access(n, at=NOON.timestamp() + n) for n in range(2, 6)])
+    assert await prune(store, NOON.timestamp() + 4, lambda: NOON.timestamp() + 60) == 3
+
+
 async def test_pruning_does_not_hide_a_forgery(store: Store) -> None:
     await ten(store)
     await tamper(store, "UPDATE journal SET outcome = 'failed' WHERE number = 4")

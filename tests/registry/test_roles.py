@@ -19,7 +19,9 @@ from bouquet_registry.roles import Roles
 from bouquet_registry.store import Store, open_store, upgrade
 from bouquet_registry.uses import Uses
 from tests.registry.accesses import access, tamper, write
+from tests.registry.datapass_events import v1
 from tests.registry.test_notices import Box
+from tests.registry.test_webhooks import told_by_datapass
 from tests.support.office import Clock, change, issued
 from tests.support.postgres import PostgresServer
 
@@ -118,6 +120,15 @@ async def test_the_registry_does_all_that_it_is_for(registry: Store) -> None:
     async with registry.reading() as connection:
         held, _ = await changes.held(connection, made.id)
     assert held
+
+
+async def test_the_registry_obeys_datapass(registry: Store) -> None:
+    clock = Clock()
+    async with told_by_datapass(registry, clock) as datapass:
+        assert await datapass.approves()
+        status, _ = await datapass.tells(v1("revoke", datapass.now))
+        assert status == 200
+        assert (await datapass.habilitation()).state == "revoked"
 
 
 @pytest.mark.parametrize("attempt", REFUSED_TO_THE_REGISTRY)

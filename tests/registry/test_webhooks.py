@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -62,6 +63,13 @@ class DataPass:
 
 @pytest.fixture
 async def datapass(store: Store, clock: Clock) -> AsyncIterator[DataPass]:
+    async with told_by_datapass(store, clock) as made:
+        yield made
+
+
+@asynccontextmanager
+async def told_by_datapass(store: Store, clock: Clock) -> AsyncIterator[DataPass]:
+    """The webhooks of a registry that works on a store."""
     app = web.Application()
     app.add_routes(Webhooks(store, SECRET, 24 * HOUR, clock).routes())
     async with serving(app, "127.0.0.1", 0) as port, ClientSession(f"http://127.0.0.1:{port}") as session:

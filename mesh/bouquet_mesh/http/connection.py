@@ -192,7 +192,7 @@ class Connection(asyncio.Protocol):
             end = found + len(HEAD_END) - len(self._tail)
             head, rest = data[:end], data[end:]
             self._stage = Stage.ANSWER
-            if CHUNKED in known.lower():
+            if CHUNKED in known[: found + len(HEAD_END)].lower():
                 # With its head, so that the parser refuses a request whose chunks are ill-formed.
                 head, rest, self._stage = data, b"", Stage.CHUNKS
         handler.data_received(self._in_ascii(head) if self._in_line else head)

@@ -42,9 +42,9 @@ def _prenoms_optional(reading: Reading) -> None:
 
 
 def _prenoms_required(reading: Reading) -> None:
-    """At least one; their letters are not looked at."""
+    """At least one, and none blank; their letters are not looked at."""
     match reading.items("prenoms"):
-        case (_, *_) as names:
+        case (_, *_) as names if all(name.strip() for name in names):
             reading.keep("prenoms", tuple(names))
         case _:
             reading.refuse("00421")

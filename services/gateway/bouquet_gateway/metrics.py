@@ -101,7 +101,8 @@ regime = cache(REGIME.labels)
 JOURNAL_WRITTEN = Counter("bouquet_gateway_journal_written_total", "Records written into the spool.")
 JOURNAL_STRANGERS = Counter(
     "bouquet_gateway_journal_strangers_total",
-    "Calls for data that leave no record: without a token of ours or a citizen's session, and so without data.",
+    "Calls that leave no record and are given no data: without a token of ours or a citizen's session, or refused more "
+    "often than 60 times a minute to one token.",
 )
 JOURNAL_SENT = Counter("bouquet_gateway_journal_sent_total", "Records that the outbox has confirmed.")
 JOURNAL_HOLD_UPS = Counter(

@@ -21,6 +21,7 @@ REGISTRY_RIGHTS = (
     "SELECT, INSERT, UPDATE ON habilitations, tokens",
     "SELECT, UPDATE ON log",
     "SELECT, INSERT, UPDATE, DELETE ON notices",
+    "SELECT, INSERT ON events",
     "INSERT ON acts",
 )
 """Of `serve`, where another process writes the journal: it neither reads nor changes one."""

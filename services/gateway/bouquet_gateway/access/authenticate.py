@@ -80,10 +80,7 @@ class Authenticate:
         self, request: HttpRequest, call: Call, deadline: Deadline, *, is_counted: bool = True
     ) -> Admission:
         """Checks blacklist, address and rate limit, which come before the route."""
-        credential = credential_of(request)
-        if is_counted and credential.text:
-            self._addresses.count(self._address(request))
-        return await self._admit(credential, request, call, deadline, is_counted)
+        return await self._admit(credential_of(request), request, call, deadline, is_counted)
 
     async def identify(
         self, admission: Admission, match: Match, request: HttpRequest, call: Call, deadline: Deadline
@@ -104,6 +101,7 @@ class Authenticate:
             raise
         token = token_of(session, match.version)
         _note(call, token)
+        self._addresses.accept(self._address(request))
         return Requester(token, admission.digest, session.identity)
 
     async def identify_by_token(
@@ -135,6 +133,8 @@ class Authenticate:
             return admission
         if isinstance(token, Token):
             self._check_standing(token, request)
+            if token.expires_at > self._clock():
+                self._addresses.accept(self._address(request))
         if is_counted:
             await self._count(admission, call)
         return admission

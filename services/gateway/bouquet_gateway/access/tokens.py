@@ -180,7 +180,7 @@ def _decode(text: str, keys: Iterable[tuple[str, Key]]) -> Token | None:
         if not any(_signed_with(key, signed) for name, key in keys if name in named):
             return None
         claims = msgspec.json.decode(signed.payload, type=_Claims)
-    except (JoseError, ValueError, RecursionError):
+    except (JoseError, ValueError, TypeError, RecursionError):  # `crit` may be of any type
         return None
     return Token(
         id=claims.jti,

@@ -25,13 +25,13 @@ Clock = Callable[[], float]
 
 
 class _Count(Struct):
-    calls: int = 0
+    accepted: int = 0
     refused: int = 0
 
 
 class Addresses:
-    """Slows an address down that had more than `most` bearers refused in a minute, if they are over half of its calls:
-    whoever shares it with the guilty is slowed with them only while these are the greater part."""
+    """Slows an address down that had more than `most` bearers refused in a minute, if more than were known: whoever
+    shares it with the guilty is slowed with them only while these are the greater part."""
 
     def __init__(self, most: int, clock: Clock = time.time) -> None:
         self._most = most
@@ -39,9 +39,9 @@ class Addresses:
         self._minute = 0
         self._counts: OrderedDict[str, _Count] = OrderedDict()
 
-    def count(self, address: str) -> None:
-        """A call that bears something."""
-        self._of(address).calls += 1
+    def accept(self, address: str) -> None:
+        """What a call bore is known."""
+        self._of(address).accepted += 1
 
     def refuse(self, address: str) -> None:
         """What it bore was refused."""
@@ -50,7 +50,7 @@ class Addresses:
     def slowed_s(self, address: str) -> int:
         """Seconds until the address may try again a bearer that nobody knows; 0: at once."""
         count = self._of(address)
-        if count.refused <= self._most or 2 * count.refused <= count.calls:
+        if count.refused <= self._most or count.refused <= count.accepted:
             return 0
         return max(1, round((self._minute + 1) * MINUTE_S - self._clock()))
 

@@ -25,6 +25,8 @@ from bouquet_proto.access_record import Access, Outcome, encode
 from bouquet_proto.identity import Identite
 
 FULL = "journal_full"
+REFUSALS_PER_MINUTE = 60
+"""Records of one token in one process; more are counted alone. None of them holds data."""
 
 
 class Journal(Protocol):
@@ -49,10 +51,27 @@ class NoJournal:
         pass
 
 
+class Refusals:
+    """Counts, by token, the calls of this minute that were refused before any data was looked for."""
+
+    def __init__(self) -> None:
+        self._minute = 0
+        self._of: dict[str, int] = {}
+
+    def allow(self, token_id: str) -> bool:
+        """Whether one more is recorded."""
+        minute = int(time.monotonic() // 60)
+        if minute != self._minute:
+            self._minute, self._of = minute, {}
+        self._of[token_id] = count = self._of.get(token_id, 0) + 1
+        return count <= REFUSALS_PER_MINUTE
+
+
 class SpooledJournal:
     def __init__(self, spool: Spool, keys: Keys) -> None:
         self._spool = spool
         self._keys = keys
+        self._refusals = Refusals()
 
     @property
     def is_full(self) -> bool:
@@ -66,7 +85,8 @@ class SpooledJournal:
     def end(self, call: Call, status: int) -> None:
         if not call.is_recorded:
             return
-        if not call.token_id:  # whoever has no token of ours gets no data, and writes nothing
+        # Whoever has no token of ours gets no data, and writes nothing; nor does one token write without end.
+        if not call.token_id or (not call.reached_data and not self._refusals.allow(call.token_id)):
             metrics.JOURNAL_STRANGERS.inc()
             return
         try:
@@ -93,10 +113,11 @@ def record_of(call: Call, status: int, keys: Keys) -> Access:
     elapsed_s = time.perf_counter() - call.began
     began_at = round(time.time() - elapsed_s, 3)
     key = keys.at(began_at)
+    outcome = call.outcome or _outcome_of(status)
     return Access(
         id=secrets.token_hex(16),
         at=began_at,
-        outcome=call.outcome or _outcome_of(status),
+        outcome=outcome,
         status=status,
         code=call.code,
         operation=call.operation,
@@ -110,9 +131,29 @@ def record_of(call: Call, status: int, keys: Keys) -> Access:
         trace_id=spans.trace_id(),
         person=pseudonym(key.secret, call.person) if call.person else "",
         key=key.name if call.person or call.people_found else "",
-        found=_found(key, call.people_found),
+        found=_found(key, (*_asked(call), *call.people_found)) if outcome == "found" else (),
         request_id=call.request_id,
     )
+
+
+def _asked(call: Call) -> tuple[Identite, ...]:
+    """Whom an answer is about though it names nobody: providers look at the place of birth, the sex and one of two
+    names as they like."""
+    match call.person:
+        case Identite(prenoms=prenoms) as who:
+            names = filter(None, (who.nom_naissance, who.nom_usage))
+            return tuple(
+                Identite(
+                    nom_naissance=name,
+                    prenoms=prenoms,
+                    annee_date_naissance=who.annee_date_naissance,
+                    mois_date_naissance=who.mois_date_naissance,
+                    jour_date_naissance=who.jour_date_naissance,
+                )
+                for name in names
+            )
+        case _:
+            return ()
 
 
 def _found(key: Key, people: tuple[Identite, ...]) -> tuple[str, ...]:

@@ -23,6 +23,9 @@ SEGMENT_BYTES = 1024 * 1024
 FILLING_AT = 0.8
 FULL_AT = 0.95
 """The rest is for the calls that are under way then."""
+TRIED_EVERY_S = 1.0
+TRIAL_BYTES = 16_384
+"""Room for some records."""
 SEGMENTS = "[0-9]*-[0-9]*.jsonl"
 """Seconds since the epoch, and a number."""
 
@@ -45,10 +48,12 @@ class Spool:
         self._waiting: dict[Path, int] = {}
         """Sizes."""
         self._level = "room"
+        self._tried_at: float | None = None
+        """When the disk was last seen to take nothing; `None` while it takes all."""
 
     @property
     def is_full(self) -> bool:
-        return self.used_bytes >= self.max_bytes * FULL_AT
+        return self.used_bytes >= self.max_bytes * FULL_AT or not self._disk_takes()
 
     def oldest_age_s(self) -> float:
         """Of the oldest record, nearly: of its segment."""
@@ -61,9 +66,10 @@ class Spool:
         if self.used_bytes + len(line) > self.max_bytes:
             raise SpoolFull
         try:
-            descriptor, path, size = self._growing or self._begin()
+            descriptor, path, size = self._growing = self._growing or self._begin()
             written = os.write(descriptor, line)
         except OSError as error:
+            self._tried_at = time.monotonic()
             raise SpoolFull(type(error).__name__) from None
         self.used_bytes += written
         self._growing = (descriptor, path, size + written)
@@ -71,7 +77,29 @@ class Spool:
             self._seal()
         self._tell()
         if written < len(line):
+            self._tried_at = time.monotonic()
             raise SpoolFull
+        self._tried_at = None
+
+    def _disk_takes(self) -> bool:
+        """After a write that failed, another is tried now and then, so that calls are refused before they ask anybody,
+        and pass again once there is room."""
+        now = time.monotonic()
+        if self._tried_at is None or now - self._tried_at < TRIED_EVERY_S:
+            return self._tried_at is None
+        self._tried_at = now if not self._can_write() else None
+        return self._tried_at is None
+
+    def _can_write(self) -> bool:
+        trial = self._own / "trial"
+        try:
+            trial.write_bytes(b"\0" * TRIAL_BYTES)
+        except OSError:
+            return False
+        finally:
+            with suppress(OSError):
+                trial.unlink(missing_ok=True)
+        return True
 
     def next_segment(self) -> Path | None:
         """What is to be sent first. It does not grow any more."""

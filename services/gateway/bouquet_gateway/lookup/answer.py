@@ -7,7 +7,6 @@ blacklist, address, rate limit → path → authentication → scopes → in fli
 from __future__ import annotations
 
 import hmac
-import secrets
 from collections.abc import Callable
 from datetime import datetime
 
@@ -29,6 +28,7 @@ from bouquet_gateway.lookup.scope_filter import open_fields
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.paths import Envelope
+from bouquet_mesh.secret import Secret
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Caller, Found, Lookup, Recorded
 from bouquet_proto.query import Query, parse_query
@@ -57,6 +57,7 @@ class Lookups:
         clock: Callable[[], datetime],
         deadline_s: float,
         is_sandbox: bool,
+        marking_key: Secret,
     ) -> None:
         """`deadline_s` is the whole life of a lookup. A sandbox passes recorded cases on."""
         self._offers = offers
@@ -68,7 +69,7 @@ class Lookups:
         self._clock = clock
         self._deadline_s = deadline_s
         self._is_sandbox = is_sandbox
-        self._marking_key = secrets.token_bytes()
+        self._marking_key = marking_key.reveal().encode()
 
     async def answer(self, request: HttpRequest, call: Call) -> Answer:
         """Raises `Problem` for the first check that fails."""
@@ -121,7 +122,7 @@ class Lookups:
             operation=served.operation.id,
             identity=parsed.identity,
             parameters=parsed.parameters,
-            caller=Caller(recipient=call.recipient, token_id=requester.token.id, mark=self._mark_of(requester.digest)),
+            caller=Caller(recipient=call.recipient, token_id=requester.token.id, mark=self._mark_of(requester)),
         )
         with call.waiting():
             decision = await self._providers.ask(served, lookup, key, now.date())
@@ -135,8 +136,10 @@ class Lookups:
             case reply:
                 raise Problem.of(reply, decision.authority, reasons_of(served))
 
-    def _mark_of(self, digest: str) -> str:
-        return hmac.digest(self._marking_key, digest.encode(), "sha256").hex()[:MARK_LENGTH]
+    def _mark_of(self, requester: Requester) -> str:
+        """One for all tokens of a habilitation, and in all gateways that share the key."""
+        who = requester.token.habilitation or requester.digest
+        return hmac.digest(self._marking_key, f"mark {who}".encode(), "sha256").hex()[:MARK_LENGTH]
 
 
 def _note(call: Call, served: Served) -> None:

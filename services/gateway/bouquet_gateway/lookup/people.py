@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -12,8 +13,10 @@ from msgspec import Raw
 from bouquet_proto.identity import Identite
 from bouquet_proto.offer import Operation, People
 
-MOST = 64
-"""People in one answer; a household has a tenth of it."""
+MOST = 256
+"""Objects that are looked at in one answer, and ways to read the names in them; a household has a tenth of it."""
+MOST_WORDS = 10
+"""Of a field that holds name and first name."""
 ISO_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 DAY_FIRST = re.compile(r"(\d\d)(\d\d)(\d{4})", re.ASCII)
 
@@ -26,8 +29,9 @@ def people_named(data: Raw, operation: Operation) -> tuple[Identite, ...]:
     if not operation.people:
         return ()
     whole = msgspec.json.decode(data)
-    named = (person for one in operation.people for node in _nodes(whole, one.at) for person in _read(node, one))
-    return tuple(dict.fromkeys(named))[:MOST]
+    objects = ((node, one) for one in operation.people for node in islice(_nodes(whole, one.at), MOST))
+    named = (person for node, one in islice(objects, MOST) for person in _read(node, one))
+    return tuple(dict.fromkeys(islice(named, MOST)))
 
 
 def _nodes(node: Any, path: str) -> Iterator[Mapping[str, Any]]:
@@ -63,7 +67,7 @@ def _names(node: Mapping[str, Any], where: People) -> Iterator[tuple[str, str]]:
     if where.prenoms != where.nom:
         yield nom, next(iter(prenoms.split()), "")
         return
-    words = nom.split()
+    words = nom.split()[:MOST_WORDS]
     for cut in range(1, len(words)):  # nobody says which comes first
         yield " ".join(words[:cut]), words[cut]
         yield " ".join(words[cut:]), words[0]

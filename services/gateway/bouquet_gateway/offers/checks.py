@@ -32,6 +32,10 @@ MAX_CHECKS = 50
 MAX_SCHEMA_OBJECTS = 100
 """Of an operation. Each becomes a type as its first reply is read; ours have seven at most."""
 MAX_FIELD_STEPS = 30
+MAX_FIELDS = 300
+MAX_PEOPLE = 16
+MAX_UNION = 10
+MAX_CACHE_S = 86_400
 """Of a field's dotted path."""
 PREFIX = re.compile(r"\d{2}", re.ASCII)
 PATH = re.compile(r"(/[\w.-]+)+", re.ASCII)
@@ -118,7 +122,23 @@ def _is_small(operation: Operation) -> bool:
         and all(path.count(".") < MAX_FIELD_STEPS for path in operation.fields)
         and operation.reply.size_bytes <= MAX_REPLY_BYTES
         and operation.reply.elements <= MAX_REPLY_ELEMENTS
+        and len(operation.fields) + len(operation.open_fields) <= MAX_FIELDS
+        and len(operation.people) <= MAX_PEOPLE
+        and _widest_union(operation.schema) <= MAX_UNION
+        and 0 <= operation.cache_s <= MAX_CACHE_S
     )
+
+
+def _widest_union(node: Any) -> int:
+    """The most kinds of value that one place of a schema may have: telling them apart costs their square."""
+    match node:
+        case dict():
+            own = node.get("anyOf")
+            return max([len(own) if isinstance(own, list) else 0, *map(_widest_union, node.values())])
+        case list():
+            return max(map(_widest_union, node), default=0)
+        case _:
+            return 0
 
 
 def _objects_in(node: Any) -> int:

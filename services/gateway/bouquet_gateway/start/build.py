@@ -118,6 +118,7 @@ def _assembled(
         clock=clock,
         deadline_s=settings.deadline_s,
         is_sandbox=settings.sandbox,
+        marking_key=secret,
     )
     return Parts(
         settings=settings,

@@ -20,6 +20,7 @@ from bouquet_registry.journal.chain import START, Link, Row, chained, fault
 from bouquet_registry.store import Store
 
 AT_ONCE = 2000
+DAY_S = 24 * 3600
 Clock: TypeAlias = Callable[[], float]
 
 
@@ -198,7 +199,7 @@ async def prune(store: Store, before: float, now: Clock = time.time) -> int:
     already: what shows it stays.
     """
     known = await ends(store)
-    last, pruned = await _last_before(store, before, known), 0
+    last, pruned = await _last_before(store, before, known, now()), 0
     if last <= known.pruned.number:
         return 0
     after = known.pruned
@@ -210,10 +211,10 @@ async def prune(store: Store, before: float, now: Clock = time.time) -> int:
     return pruned
 
 
-async def _last_before(store: Store, before: float, known: Ends) -> int:
-    """The number of the last record that goes."""
-    number = schema.journal.c.number
-    first_kept = select(number).where(schema.journal.c.at >= before).order_by(number).limit(1)
+async def _last_before(store: Store, before: float, known: Ends, now: float) -> int:
+    """The number of the last record that goes. One of a clock that was ahead keeps no other."""
+    number, at = schema.journal.c.number, schema.journal.c.at
+    first_kept = select(number).where(at.between(before, now + DAY_S)).order_by(number).limit(1)
     async with store.reading() as connection:
         kept = await connection.scalar(first_kept)
     return known.head.number if kept is None else kept - 1

@@ -29,7 +29,7 @@ END_OF_TIME = 253_402_300_800.0
 """The year 10,000, where calendars end."""
 HEXADECIMAL = re.compile(r"([0-9a-f]{2})*")
 PSEUDONYM = re.compile(r"[0-9a-f]{64}")
-MOST_FOUND = 100
+MOST_FOUND = 300
 
 
 class Batch(Struct, frozen=True):

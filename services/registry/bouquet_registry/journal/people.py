@@ -33,6 +33,7 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "numero_allocataire": ("code_postal",),
 }
 """Ways to name a person: what it takes, and what goes with it."""
+WORD_END = re.compile(r"[\s'-]+")
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 
 
@@ -130,7 +131,7 @@ def _sexes(_: Identite) -> Iterator[Option]:
 
 
 def _first_names(identity: Identite) -> Iterator[Option]:
-    """None; or the first one, be it of one word or several, which a caller may have typed with hyphens."""
+    """None; or the first one, be it of one word or several, which a caller may have typed apart or with hyphens."""
     yield {"prenoms": ()}, ("prenom",)
-    for name in accumulate(identity.prenoms[0].split(), "{}-{}".format):
+    for name in accumulate(filter(None, WORD_END.split(identity.prenoms[0])), "{}-{}".format):
         yield {"prenoms": (name,)}, ()
