@@ -25,6 +25,7 @@ from bouquet_proto.access_record import Access, Outcome, encode
 from bouquet_proto.identity import Identite
 
 FULL = "journal_full"
+TOKEN_REFUSED = frozenset({401, 403, 429})
 REFUSALS_PER_MINUTE = 60
 """Records of one token in one process; more are counted alone. None of them holds data."""
 
@@ -52,7 +53,7 @@ class NoJournal:
 
 
 class Refusals:
-    """Counts, by token, the calls of this minute that were refused before any data was looked for."""
+    """Counts, by token, the calls of this minute that were refused for their token."""
 
     def __init__(self) -> None:
         self._minute = 0
@@ -86,7 +87,7 @@ class SpooledJournal:
         if not call.is_recorded:
             return
         # Whoever has no token of ours gets no data, and writes nothing; nor does one token write without end.
-        if not call.token_id or (not call.reached_data and not self._refusals.allow(call.token_id)):
+        if not call.token_id or (status in TOKEN_REFUSED and not self._refusals.allow(call.token_id)):
             metrics.JOURNAL_STRANGERS.inc()
             return
         try:
