@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from itertools import filterfalse
 
@@ -14,6 +15,7 @@ WHOLE = {
 }
 """Letters that have no diacritic to drop, as the hub of the family allowance funds writes them."""
 _WHOLE = str.maketrans(WHOLE)
+_NOT_KEPT = re.compile(r"[^0-9a-z]+")
 
 
 def in_ascii(text: str) -> str | None:
@@ -33,9 +35,10 @@ def fold(text: str) -> str:
     Coarser than every translation that a provider is asked with: texts that are sent alike are folded alike. Letters
     of other alphabets, which no provider is asked with in ASCII, fold to nothing.
     """
-    plain = _decomposed(text).casefold()
-    return "".join(char for char in plain if char.isascii() and char.isalnum())
+    return _NOT_KEPT.sub("", _decomposed(text).casefold())
 
 
 def _decomposed(text: str) -> str:
-    return unicodedata.normalize("NFKD", unicodedata.normalize("NFC", text).translate(_WHOLE))
+    return (
+        text if text.isascii() else unicodedata.normalize("NFKD", unicodedata.normalize("NFC", text).translate(_WHOLE))
+    )

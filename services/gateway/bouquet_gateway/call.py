@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from msgspec import Struct, field
@@ -72,8 +72,8 @@ class Call(Struct):
     """SIRET of the administration that the data is for."""
     person: Identity | None = None
     """Whom the question is about."""
-    people_found: tuple[Identite, ...] = ()
-    """Whom the answer names."""
+    people_found: Callable[[], tuple[Identite, ...]] = tuple
+    """Whom the answer names: read where it is recorded, and nowhere else."""
     cached_for_s: int | None = None
     """Seconds that a cached answer still has to live; `None` for an answer that is not of the cache."""
     provider: str = ""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import structs
 
 from bouquet_gateway import metrics
 from bouquet_gateway.call import Call
@@ -20,11 +22,15 @@ from bouquet_gateway.journal.sender import sending
 from bouquet_gateway.journal.spool import Spool, SpoolFull, open_spool
 from bouquet_mesh.observe import spans
 from bouquet_mesh.outbox.api import Outbox
-from bouquet_mesh.pseudonym import Key, pseudonym
+from bouquet_mesh.pseudonym import pseudonym
 from bouquet_proto.access_record import Access, Outcome, encode
 from bouquet_proto.identity import Identite
 
 FULL = "journal_full"
+UNTOLD: Mapping[str, None] = dict.fromkeys(
+    ("sexe_etat_civil", "code_cog_insee_pays_naissance", "code_cog_insee_commune_naissance")
+)
+"""What pseudonyms of people found are made without: answers seldom tell it."""
 TOKEN_REFUSED = frozenset({401, 403, 429})
 REFUSALS_PER_MINUTE = 60
 """Records of one token in one process; more are counted alone. None of them holds data."""
@@ -115,6 +121,7 @@ def record_of(call: Call, status: int, keys: Keys) -> Access:
     began_at = round(time.time() - elapsed_s, 3)
     key = keys.at(began_at)
     outcome = call.outcome or _outcome_of(status)
+    people = (*_asked(call), *call.people_found()) if outcome == "found" else ()
     return Access(
         id=secrets.token_hex(16),
         at=began_at,
@@ -131,8 +138,8 @@ def record_of(call: Call, status: int, keys: Keys) -> Access:
         duration_ms=round(elapsed_s * 1000, 1),
         trace_id=spans.trace_id(),
         person=pseudonym(key.secret, call.person) if call.person else "",
-        key=key.name if call.person or call.people_found else "",
-        found=_found(key, (*_asked(call), *call.people_found)) if outcome == "found" else (),
+        key=key.name if call.person or people else "",
+        found=tuple(dict.fromkeys(pseudonym(key.secret, person) for person in people)),
         request_id=call.request_id,
     )
 
@@ -141,24 +148,11 @@ def _asked(call: Call) -> tuple[Identite, ...]:
     """Whom an answer is about though it names nobody: providers look at the place of birth, the sex and one of two
     names as they like."""
     match call.person:
-        case Identite(prenoms=prenoms) as who:
+        case Identite() as who:
             names = filter(None, (who.nom_naissance, who.nom_usage))
-            return tuple(
-                Identite(
-                    nom_naissance=name,
-                    prenoms=prenoms,
-                    annee_date_naissance=who.annee_date_naissance,
-                    mois_date_naissance=who.mois_date_naissance,
-                    jour_date_naissance=who.jour_date_naissance,
-                )
-                for name in names
-            )
+            return tuple(structs.replace(who, nom_naissance=name, **UNTOLD) for name in names)
         case _:
             return ()
-
-
-def _found(key: Key, people: tuple[Identite, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(pseudonym(key.secret, person) for person in people))
 
 
 def _outcome_of(status: int) -> Outcome:

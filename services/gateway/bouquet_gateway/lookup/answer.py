@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from msgspec import Raw, Struct
 
@@ -93,7 +94,7 @@ class Lookups:
             reply = await self._look_up(served, query, requester, call, deadline, no_cache=request.no_cache)
         if isinstance(reply, Recorded):
             return Answer(sandbox.body_of(reply, served, scopes), reply.status)
-        call.people_found = people_named(reply.data, served.operation)
+        call.people_found = partial(people_named, reply.data, served.operation)
         return Answer(_enveloped(call.envelope, open_fields(reply.data, served.operation, scopes)))
 
     async def _look_up(
