@@ -79,7 +79,8 @@ def _cached(mesh: Mesh) -> Contender:
 
 
 def _full(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
-    """As many callers as there are places, and four times as many: who is refused asks again a moment later."""
+    """Asks a gateway of few places with as many callers as places, then with four times as many; a refused one asks
+    again after `PAUSE_S`."""
     drive = _lookups(f"{mesh.full.url}{PATH}", "--token", *mesh.tokens, "--pause-s", str(PAUSE_S))
     parts = {"gateway": (mesh.full,), "worker": mesh.workers, **common}
     return Contender("bouquet full", drive, parts, (FEW_PLACES, OVERLOADED))

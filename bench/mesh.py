@@ -34,9 +34,9 @@ PLACES = 4 * CONCURRENCY
 """One token, as nearly all of the load here is, holds a quarter of them."""
 
 FEW_PLACES = 64
-"""Of the gateway that is offered more requests at a time."""
+"""Places of the second gateway, which is offered more requests at a time than it has."""
 FEW_CALLERS = 16
-"""Who ask it, so that none holds more than its part of the places."""
+"""Callers of the second gateway: so many that none holds more than its part of the places."""
 
 
 class Mesh(Struct, frozen=True):
@@ -47,7 +47,7 @@ class Mesh(Struct, frozen=True):
     registry: Program
     token: str
     tokens: tuple[str, ...]
-    """For the gateway of few places."""
+    """Tokens of the callers of the gateway of few places."""
 
     @property
     def url(self) -> str:

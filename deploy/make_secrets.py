@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 DEFINITIONS = Path(__file__).parent / "rabbitmq" / "definitions.py"
 CERTIFICATE = Path(__file__).parent / "tls" / "make_certificate.py"
 TRUSTED = "/run/secrets/bouquet/ca.pem"
-"""Where a process finds what it knows its servers by."""
+"""Path of the authorities that a process trusts its servers by."""
 BIN = Path(sys.executable).parent
 VHOST = "bouquet"
 CACHE_USER = "gateway"
@@ -34,9 +34,9 @@ CACHE_RIGHTS = "~bouquet:* +get +set +psetex +del +incr +pexpire +evalsha +scrip
 OWNER = "bouquet"
 """The role that owns the registry's tables."""
 ROLES = {"registry": "bouquet_registry", "journal": "bouquet_journal"}
-"""By process: the roles that `bouquet-registry migrate` gives their rights."""
+"""Database role of each process, to which `bouquet-registry migrate` gives its rights."""
 FORMERLY_SERVED = ("signing-key", "journal-keys")
-"""What the registry's folder held before, and `serve` never used."""
+"""Files of the registry's folder that only people use, and that move to the folder of `admin`."""
 SERVERS = ("broker", "cache", "database")
 SERVERS_USER, OUR_USER = 999, 10001
 """The users of the images' processes: of RabbitMQ, redis and PostgreSQL, and of deploy/images/Dockerfile."""

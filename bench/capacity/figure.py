@@ -13,7 +13,7 @@ from bench import accounting
 
 
 class Figure(Struct, frozen=True):
-    """What one of something costs, by a measurement."""
+    """Measured cost of one unit: of a token, a cached answer, a record …"""
 
     part: str
     of: str

@@ -19,6 +19,7 @@ from bouquet_proto.messages import Lookup, Reply, Request
 from bouquet_worker.simulate import RECEIVED
 from tests.attacks.town import SCOPES, Provider, ask, between
 from tests.support import mesh as meshes
+from tests.support.clock import Clock
 from tests.support.door import QF, RECIPIENT, Answer, Door, token
 from tests.support.mesh import Mesh
 from tests.support.offers import offer
@@ -30,18 +31,9 @@ NOW = 1_776_240_000.25
 MOST = 30
 
 
-class Clock:
-    """Of the limits: no minute ends while a test counts."""
-
-    now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture

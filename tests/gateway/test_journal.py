@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from prometheus_client import REGISTRY
 
 from bouquet_france_connect.personas import MAELYS
@@ -32,6 +33,14 @@ from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S, nam
 CLOCK_S = 0.01
 """What two readings of the clock may differ by."""
 OPERATION = "api_particulier_v3_cnav_quotient_familial_with_civility"
+FOUND = Identite(
+    nom_naissance="LE GOUADEC",
+    prenoms=("MAELYS",),
+    annee_date_naissance=1989,
+    mois_date_naissance=6,
+    jour_date_naissance=14,
+)
+"""Maëlys as her fund names her: without sex or place of birth."""
 
 
 @pytest.fixture(autouse=True)
@@ -69,14 +78,7 @@ async def test_a_record_keeps_everybody_whom_the_answer_names(client: Journaled)
     fresh = await client.record()
     await client.get(params=CAF_ALLOCATAIRE, scopes=["cnaf_adresse"])
     cached = await client.record()
-    maelys = Identite(
-        nom_naissance="LE GOUADEC",
-        prenoms=("MAELYS",),
-        annee_date_naissance=1989,
-        mois_date_naissance=6,
-        jour_date_naissance=14,
-    )
-    assert pseudonym(KEY.secret, maelys) in fresh.found
+    assert pseudonym(KEY.secret, FOUND) in fresh.found
     assert len(fresh.found) == len(set(fresh.found)) > 1
     assert cached.cached
     assert cached.found == fresh.found
@@ -87,13 +89,7 @@ async def test_a_record_of_an_answer_keeps_who_was_asked_about_by_each_name_and_
     await client.get(params=CAF_ALLOCATAIRE | {"codeCogInseeCommuneNaissance": "13055", "nomUsage": "KERVENNIC"})
     access = await client.record()
     assert access.outcome == "found"
-    by_name_of_use = Identite(
-        nom_naissance="KERVENNIC",
-        prenoms=("Maëlys",),
-        annee_date_naissance=1989,
-        mois_date_naissance=6,
-        jour_date_naissance=14,
-    )
+    by_name_of_use = structs.replace(FOUND, nom_naissance="KERVENNIC")
     assert pseudonym(KEY.secret, by_name_of_use) in access.found
 
 

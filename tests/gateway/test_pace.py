@@ -15,6 +15,7 @@ from bouquet_gateway.access.open_counters import open_counters
 from bouquet_gateway.access.rate_limit import Allowance, Counters, MemoryCounters, RateLimiter, RateWindow, judge
 from bouquet_gateway.access.rate_limit_redis import RedisCounters
 from bouquet_mesh.secret import Secret
+from tests.support.clock import Clock
 from tests.support.redis import RedisServer
 
 pytestmark = pytest.mark.usefixtures("patience")
@@ -23,14 +24,6 @@ NOWHERE = "redis://127.0.0.1:1/0"
 
 
 SECOND = RateWindow(1, 1_000)
-
-
-class Clock:
-    def __init__(self, now: float = 1_000.25) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.broker)])
@@ -49,13 +42,13 @@ def key() -> str:
 
 
 async def test_twenty_calls_a_second_pass_and_the_next_is_refused(counters: Counters, key: str) -> None:
-    pace = RateLimiter(counters, clock=Clock())
+    pace = RateLimiter(counters, clock=Clock(1_000.25))
     allowed = [(await pace.hit(key)).allowed for _ in range(22)]
     assert allowed == [True] * 20 + [False] * 2
 
 
 async def test_calls_at_once_are_all_counted(counters: Counters, key: str) -> None:
-    pace = RateLimiter(counters, clock=Clock())
+    pace = RateLimiter(counters, clock=Clock(1_000.25))
     verdicts = await asyncio.gather(*(pace.hit(key) for _ in range(30)))
     assert sum(verdict.allowed for verdict in verdicts) == 20
 
@@ -70,25 +63,25 @@ async def test_a_new_window_opens_on_the_second(counters: Counters, key: str) ->
 
 
 async def test_two_tokens_do_not_share_a_limit(counters: Counters, key: str) -> None:
-    pace = RateLimiter(counters, limit=1, clock=Clock())
+    pace = RateLimiter(counters, limit=1, clock=Clock(1_000.25))
     assert (await pace.hit(key)).allowed
     assert (await pace.hit(key + "other")).allowed
 
 
 async def test_groups_of_calls_do_not_share_a_limit_and_share_their_caller_s_own(counters: Counters, key: str) -> None:
-    pace = RateLimiter(counters, limit=1, clock=Clock())
+    pace = RateLimiter(counters, limit=1, clock=Clock(1_000.25))
     allowed = [(await pace.hit(key, per_minute=3, group=group)).allowed for group in ("v2", "v3", "v4", "v5")]
     assert allowed == [True, True, True, False]
 
 
 async def test_a_call_without_key_passes_uncounted(counters: Counters) -> None:
-    pace = RateLimiter(counters, limit=1, clock=Clock())
+    pace = RateLimiter(counters, limit=1, clock=Clock(1_000.25))
     verdicts = [await pace.hit("") for _ in range(3)]
     assert [(verdict.allowed, verdict.remaining) for verdict in verdicts] == [(True, 1)] * 3
 
 
 async def test_remaining_goes_down_to_zero_and_stays() -> None:
-    pace = RateLimiter(MemoryCounters(), limit=2, clock=Clock())
+    pace = RateLimiter(MemoryCounters(), limit=2, clock=Clock(1_000.25))
     assert [(await pace.hit("a")).remaining for _ in range(4)] == [1, 0, 0, 0]
 
 

@@ -17,18 +17,12 @@ from bouquet_worker import Upstream, UpstreamClient, auth
 from bouquet_worker.auth import ApiKey, Bearer, ClientCredentials
 from bouquet_worker.deadline import HOMEWARD_S, within
 from bouquet_worker.errors import UpstreamError
+from tests.support.clock import Clock
 from tests.support.spans import recorded, text_of
 from tests.support.upstreams import opened
 
 SECRET = Secret("s3cr3t???")
 Style: TypeAlias = Callable[[str], ClientCredentials]
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Desk:
@@ -72,7 +66,7 @@ async def url(desk: Desk) -> AsyncIterator[str]:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture

@@ -12,20 +12,14 @@ from prometheus_client import REGISTRY
 from bouquet_worker.breaker import CALLERS, PROBES, Breaker
 from bouquet_worker.caller import on_behalf_of
 from bouquet_worker.errors import UpstreamError
+from tests.support.clock import Clock
 
 OPEN_S = 5.0
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(0.0)
 
 
 @pytest.fixture

@@ -10,18 +10,12 @@ from hypothesis import strategies as st
 
 from bouquet_worker.errors import UpstreamError
 from bouquet_worker.quota import MINUTE_S, Quota
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 async def turn(quota: Quota, patience_s: float = 0.0) -> int | None:
@@ -82,7 +76,7 @@ def test_a_repeat_takes_a_turn_where_one_is_free(clock: Clock) -> None:
 
 @given(pauses=st.lists(st.floats(0, 30), max_size=60), most=st.integers(1, 5))
 def test_no_minute_holds_more_wherever_it_begins(pauses: list[float], most: int) -> None:
-    clock, sent = Clock(), list[float]()
+    clock, sent = Clock(1000.0), list[float]()
     quota = Quota(most, clock)
     for pause_s in pauses:
         clock.now += pause_s

@@ -26,6 +26,7 @@ from bouquet_worker.simulated_faults import INES, NAMES, as_ine
 from bouquet_worker.testing.overheard import line_of
 from tests.providers import asking
 from tests.providers.asking import Asked, data_of, identite
+from tests.providers.places import MAIWENN, SENT_BY_CODE, UNRESOLVED, named_place
 from tests.support.openapi import assert_official, upstream_sample
 from tests.support.reference import REFERENCE
 
@@ -33,7 +34,6 @@ BY_NAME_V3, BY_NAME = (shown.operation.id for shown in contract.IDENTITE)
 BY_INE_V3, BY_INE = (shown.operation.id for shown in contract.INE)
 BY_FRANCE_CONNECT_V3, BY_FRANCE_CONNECT = (shown.operation.id for shown in contract.FRANCE_CONNECT)
 
-MAIWENN = identite("LE GOFF", "Maïwenn", "Rozenn", born="2005-06-17", sexe="F", commune="29039")
 MAIWENN_INE = identity.Ine(ine="050617293HK")
 IDENTITY: dict[str, Any] = {
     "nom": "LE GOFF",
@@ -64,13 +64,6 @@ def calls_of(cnous: Asked) -> list[Received]:
 
 def named(nom: str) -> Identite:
     return identite(nom, "Alix", born="2005-06-17")
-
-
-def named_place(**place: Any) -> Identite:
-    return replace(MAIWENN, code_cog_insee_commune_naissance=None, **place)
-
-
-CONCARNEAU = {"nom_commune_naissance": "Concarneau", "code_cog_insee_departement_naissance": "29"}
 
 
 # What is sent (upstreams/08 §8.1-8.2)
@@ -144,33 +137,13 @@ async def test_an_ine_is_in_the_path_in_upper_case(
     assert "Content-Type" not in call.headers
 
 
-@pytest.mark.parametrize(
-    ("who", "sent"),
-    [
-        (named_place(), None),
-        (named_place(**CONCARNEAU), "29039"),
-        (replace(MAIWENN, code_cog_insee_commune_naissance="", **CONCARNEAU), "29039"),
-        (replace(MAIWENN, nom_commune_naissance="Quimper", code_cog_insee_departement_naissance="29"), "29039"),
-        (replace(MAIWENN, code_cog_insee_pays_naissance="99352"), None),
-    ],
-    ids=["silent", "resolved", "blank code", "the code wins", "abroad"],
-)
+@pytest.mark.parametrize(("who", "sent"), SENT_BY_CODE)
 async def test_a_birth_place_is_sent_by_its_code(cnous: Asked, who: Identite, sent: str | None) -> None:
     assert isinstance(await cnous(BY_NAME, who), Found)
     assert json.loads(calls_of(cnous)[0].body).get("birthPlace") == sent
 
 
-@pytest.mark.parametrize(
-    "who",
-    [
-        named_place(**CONCARNEAU | {"nom_commune_naissance": "Nulle-Part"}),
-        named_place(**CONCARNEAU | {"code_cog_insee_departement_naissance": "62"}),
-        named_place(nom_commune_naissance="Saint-Martin", code_cog_insee_departement_naissance="62"),
-        named_place(nom_commune_naissance="Concarneau"),
-        named_place(code_cog_insee_departement_naissance="29"),
-    ],
-    ids=["no such commune", "in another département", "one of several", "no département", "no name"],
-)
+@pytest.mark.parametrize("who", UNRESOLVED)
 async def test_a_place_that_is_not_resolved_is_told_and_nobody_is_asked(cnous: Asked, who: Identite) -> None:
     assert await cnous(BY_NAME, who) == Rejected("00365")
     assert calls_of(cnous) == []

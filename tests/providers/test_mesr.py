@@ -22,6 +22,7 @@ from bouquet_proto.query import parse_query
 from bouquet_worker.simulated_faults import INES, NAMES, as_ine
 from tests.providers import asking
 from tests.providers.asking import TOKEN_ID, Asked, data_of, identite
+from tests.providers.places import MAIWENN, SENT_BY_CODE, UNRESOLVED
 from tests.support.openapi import assert_official, upstream_sample
 from tests.support.reference import REFERENCE
 
@@ -29,7 +30,6 @@ BY_NAME = IDENTITE.operation.id
 BY_INE = INE.operation.id
 BY_FRANCE_CONNECT = FRANCE_CONNECT.operation.id
 
-MAIWENN = identite("LE GOFF", "Maïwenn", "Rozenn", born="2005-06-17", sexe="F", commune="29039")
 MAIWENN_INE = identity.Ine(ine="050617293HK")
 MAIWENN_SAID: dict[str, Any] = {
     "identite": {"nom_naissance": "LE GOFF", "prenom": "Maïwenn", "date_naissance": "2005-06-17"},
@@ -63,13 +63,6 @@ async def mesr(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
 
 def named(nom: str) -> Identite:
     return identite(nom, "Alix", born="2005-06-17")
-
-
-def named_place(**place: Any) -> Identite:
-    return replace(MAIWENN, code_cog_insee_commune_naissance=None, **place)
-
-
-CONCARNEAU = {"nom_commune_naissance": "Concarneau", "code_cog_insee_departement_naissance": "29"}
 
 
 # What is sent (upstreams/07 §7.1-7.2)
@@ -115,33 +108,13 @@ async def test_a_sex_is_a_digit_in_a_text(mesr: Asked, sexe: str, sent: str) -> 
     assert json.loads(mesr.received[0].body)["sexe"] == sent
 
 
-@pytest.mark.parametrize(
-    ("who", "sent"),
-    [
-        (named_place(), None),
-        (named_place(**CONCARNEAU), "29039"),
-        (replace(MAIWENN, code_cog_insee_commune_naissance="", **CONCARNEAU), "29039"),
-        (replace(MAIWENN, nom_commune_naissance="Quimper", code_cog_insee_departement_naissance="29"), "29039"),
-        (replace(MAIWENN, code_cog_insee_pays_naissance="99352"), None),
-    ],
-    ids=["silent", "resolved", "blank code", "the code wins", "abroad"],
-)
+@pytest.mark.parametrize(("who", "sent"), SENT_BY_CODE)
 async def test_a_birth_place_is_sent_by_its_code(mesr: Asked, who: Identite, sent: str | None) -> None:
     assert isinstance(await mesr(BY_NAME, who), Found)
     assert json.loads(mesr.received[0].body).get("lieuNaissance") == sent
 
 
-@pytest.mark.parametrize(
-    "who",
-    [
-        named_place(**CONCARNEAU | {"nom_commune_naissance": "Nulle-Part"}),
-        named_place(**CONCARNEAU | {"code_cog_insee_departement_naissance": "62"}),
-        named_place(nom_commune_naissance="Saint-Martin", code_cog_insee_departement_naissance="62"),
-        named_place(nom_commune_naissance="Concarneau"),
-        named_place(code_cog_insee_departement_naissance="29"),
-    ],
-    ids=["no such commune", "in another département", "one of several", "no département", "no name"],
-)
+@pytest.mark.parametrize("who", UNRESOLVED)
 async def test_a_place_that_is_not_resolved_is_told_and_nobody_is_asked(mesr: Asked, who: Identite) -> None:
     assert await mesr(BY_NAME, who) == Rejected("00365")
     assert mesr.received == []

@@ -10,6 +10,7 @@ import pytest
 from bouquet_mesh.secret import Secret
 from bouquet_registry.store import Store, open_store, upgrade
 from tests.support.office import Clock
+from tests.support.tls import Papers, papers
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.broker)])
@@ -35,3 +36,14 @@ async def store(database: Secret) -> AsyncIterator[Store]:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Papers:
+    return papers(tmp_path_factory.mktemp("ours"))
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Papers:
+    """Of an authority that did not sign the server's certificate."""
+    return papers(tmp_path_factory.mktemp("others"))

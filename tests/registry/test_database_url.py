@@ -18,20 +18,9 @@ from bouquet_registry.store import open_store, upgrade
 from bouquet_registry.worker import registry
 from tests.conftest import need
 from tests.support.postgres import PROGRAM, PostgresServer
-from tests.support.tls import HOST, Papers, TlsPostgres, papers
+from tests.support.tls import HOST, Papers, TlsPostgres
 
 PLACE = "postgresql://town:swordfish@database.example/registry"
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Papers:
-    return papers(tmp_path_factory.mktemp("ours"))
-
-
-@pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Papers:
-    """Of an authority that did not sign the server's certificate."""
-    return papers(tmp_path_factory.mktemp("others"))
 
 
 @pytest.fixture(scope="module")

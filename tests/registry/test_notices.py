@@ -31,7 +31,7 @@ from bouquet_registry.store import Store
 from bouquet_registry.worker import registry
 from tests.support.daemon import free_port
 from tests.support.office import ANNE, Clock, change, issued, revoke
-from tests.support.tls import HOST, Papers, papers
+from tests.support.tls import HOST, Papers
 
 
 class Box(Channel):
@@ -238,17 +238,6 @@ async def smtp(own: Papers | None = None, *, from_the_start: bool = False) -> As
     ca = f"?{urlencode({'cafile': own.ca})}" if own else ""
     async with server:
         yield inbox, f"{'smtps' if from_the_start else 'smtp'}://{HOST}:{port}{ca}"
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Papers:
-    return papers(tmp_path_factory.mktemp("ours"))
-
-
-@pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Papers:
-    """Of an authority that nobody trusts."""
-    return papers(tmp_path_factory.mktemp("others"))
 
 
 async def tried(store: Store, clock: Clock, url: str, **fields: Any) -> None:
