@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tests.sandbox.gateway import OURS
 
 
@@ -24,7 +22,7 @@ class Folder:
 
     def add(self, name: str, params: Mapping[str, Any], body: object, status: int = 200) -> Path:
         case = {"params": dict(params), "status": status, "payload": json.dumps(body)}
-        return self.write(name, yaml.safe_dump(case, allow_unicode=True))
+        return self.write(name, json.dumps(case, ensure_ascii=False))  # which is YAML that quotes every text
 
     def write(self, name: str, text: str) -> Path:
         file = self._path / name

@@ -188,6 +188,17 @@ async def test_a_broken_file_is_told_and_skipped(text: str, tmp_path: Path, capl
     assert (record.__dict__["operation"], record.__dict__["file"]) == (JOBSEEKER, "broken.yaml")
 
 
+async def test_a_file_that_cannot_be_read_is_told_at_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Folder(tmp_path, JOBSEEKER).write("a.yaml", "params:\n  identifiant: NO\nstatus: 200\npayload: '{}'")
+    with caplog.at_level(logging.WARNING, logger="bouquet_casebook"):
+        async with sandbox_at(tmp_path):
+            [record] = [record for record in caplog.records if record.message == "case unreadable"]
+    assert record.__dict__["file"] == "a.yaml"
+    assert "line 2" in record.__dict__["error"]
+
+
 async def test_a_folder_of_this_name_is_not_read_as_a_case(tmp_path: Path) -> None:
     folder = Folder(tmp_path, JOBSEEKER)
     (tmp_path / JOBSEEKER / "attic.yaml").mkdir()

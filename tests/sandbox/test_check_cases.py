@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from datetime import date
@@ -70,6 +71,53 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         f"{JOBSEEKER}/c.yml: cannot be read: needs `params` (a mapping), `status` (an HTTP status) "
         "and `payload` (JSON text)",
     ]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("08", "09", "010", "0123", "01000", "1_2", "+5", "0x1F", "0o17", "0b11", "12:30:45", "190:20:30"),
+        *("NO", "no", "Yes", "on", "OFF", "true", "~", "null", "Null", "", "1.0", "1.5", "1e3", "1.5e3", ".5"),
+        *("5.", ".inf", ".NaN", "2001-13-01", "2001-01-01", "2001-01-01 10:00:00", "<<", "="),
+    ],
+)
+def test_a_value_that_yaml_reads_as_something_else(written: str, tmp_path: Path) -> None:
+    """Quoted, each is a text like another."""
+    folder = Folder(tmp_path, JOBSEEKER)
+    for name, text in {"plain": written, "quoted": f"'{written}'"}.items():
+        file = f"params:\n  identifiant: {text}\nstatus: 200\npayload: {json.dumps(json.dumps(PAYMENTS))}"
+        folder.write(f"{name}.yaml", file)
+    assert [line for line in told(tmp_path) if "quote it" in line] == [
+        f"{JOBSEEKER}/plain.yaml: cannot be read: "
+        "line 2: YAML does not read the value of `identifiant` as it is written: quote it"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("params:\n  prenoms: [Yves, NO, Y]\n  ine: 012\nstatus: 404", [("prenoms", 2), ("ine", 3)]),
+        ("params:\n  NO: a\nstatus: 404", [("NO", 2)]),
+        ("params:\n  identifiant: a\nstatus: 0624", [("status", 3)]),
+        ("params:\n  numeroAllocataire: 0000007\nstatus: 404", [("numeroAllocataire", 2)]),
+        ("params:\n  moisDateNaissance: 07\n  jourDateNaissance: 010\nstatus: 404", [("jourDateNaissance", 3)]),
+        ("example: NO\nsince: 2026-01-01\nparams:\n  identifiant: 1234567\n  prenoms: [Y, 29-1]\nstatus: 404", []),
+    ],
+    ids=["in a list", "a key", "a status", "a number of zeros", "a day, not a month", "what no call is compared with"],
+)
+def test_each_such_value_is_told_with_its_line(text: str, lines: list[tuple[str, int]], tmp_path: Path) -> None:
+    """A month or a day is a number whatever its zeros, as in the State's own cases."""
+    Folder(tmp_path, JOBSEEKER).write("case.yaml", f"{text}\npayload: '{json.dumps(error('24003'))}'")
+    words = [
+        f"line {line}: YAML does not read the value of `{name}` as it is written: quote it" for name, line in lines
+    ]
+    [finding] = told(tmp_path)
+    assert finding.partition("cannot be read: ")[2] == "; ".join(words)
+
+
+@HERE
+def test_no_public_case_is_told_so() -> None:
+    assert [finding for finding in findings() if "quote it" in finding.problem] == []
 
 
 def test_a_folder_of_no_operation(tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ class Sandbox:
     @asynccontextmanager
     async def running(self, bus: Bus, environ: Mapping[str, str]) -> AsyncIterator[Servings]:
         casebook = Casebook(Path(self.settings(environ).cases))
+        casebook.read_all()  # whatever is wrong with a file is told now, not when somebody asks for it
         async with AsyncExitStack() as stack:
             handlers = {offer.provider: handler_of(offer, casebook) for offer in self.offers()}
             handlers |= {france_connect_session.PROVIDER: _sessions(casebook)}
