@@ -206,7 +206,34 @@ PLATFORM: dict[str, Failure] = {
         kind=Kind.UNAUTHORIZED,
         code="00101",
         title="Interdit",
-        detail="Votre token n'est pas valide ou n'est pas renseigné",
+        detail="Votre token n'est pas valide",
+        fault="caller",
+        source=_TOKEN,
+    ),
+    "token_missing": Failure(
+        kind=Kind.UNAUTHORIZED,
+        code="00101",
+        title="Interdit",
+        detail="Votre token n'est pas renseigné",
+        fault="caller",
+        source=_TOKEN,
+    ),
+    "token_of_production": Failure(
+        kind=Kind.UNAUTHORIZED,
+        code="00108",
+        title="Jeton de production sur staging",
+        detail="Ce jeton est un jeton de production, il n'est pas valide sur l'environnement de staging. Utilisez le "
+        "jeton public de staging : https://github.com/datagouv/apistration/blob/develop/mocks/tokens/default",
+        fault="caller",
+        source=_TOKEN,
+    ),
+    "token_of_staging": Failure(
+        kind=Kind.UNAUTHORIZED,
+        code="00109",
+        title="Jeton de staging en production",
+        detail="Ce jeton est un jeton de staging, il ne fonctionne que sur https://staging.particulier.api.gouv.fr. En "
+        "production, utilisez le jeton de votre habilitation, disponible sur votre espace personnel : "
+        "https://particulier.api.gouv.fr/compte",
         fault="caller",
         source=_TOKEN,
     ),
@@ -267,9 +294,17 @@ PLATFORM: dict[str, Failure] = {
         fault="caller",
         v2_flat=True,
     ),
-    "unknown_route": Failure(
+    "unknown_operation": Failure(
         kind=Kind.NO_ROUTE,
         code="00404",
+        title="Opération inconnue",
+        detail="Cette opération n'existe pas sur API particulier ({operation_id})",
+        fault="caller",
+        source={"parameter": "operation_id"},
+    ),
+    "unknown_route": Failure(
+        kind=Kind.NO_ROUTE,
+        code="00493",  # not 00404, which is an operation's that the list of errors does not have
         title="URL inconnue",
         detail="Cette URL n'existe pas sur API particulier, veuillez vérifier votre URL.",
         fault="caller",
@@ -351,6 +386,14 @@ PLATFORM: dict[str, Failure] = {
 }
 
 SESSION: dict[str, Failure] = {
+    "session_missing": Failure(
+        kind=Kind.UNAUTHORIZED,
+        code="504",
+        title="Accès non autorisé",
+        detail="Le jeton d'accès FranceConnect est manquant. Cet endpoint requiert un jeton d'accès FranceConnect "
+        "transmis via l'en-tête Authorization: Bearer.",
+        fault="caller",
+    ),
     "session_malformed": Failure(
         kind=Kind.UNAUTHORIZED,
         code="50001",

@@ -22,7 +22,7 @@ from tests.chaos.invariants import (
 from tests.chaos.people import ABSENCES, BY_NAME, Citizen
 
 RULES = Rules(
-    late_s=5.0, errors=frozenset({"502 23001", "404 00404", "409 00015", "422 00361", "500 00500", *ABSENCES})
+    late_s=5.0, errors=frozenset({"502 23001", "404 00493", "409 00015", "422 00361", "500 00500", *ABSENCES})
 )
 EVERYTHING = Caller("", frozenset({"quotient_familial", "allocataires", "enfants", "adresse"}))
 PERSONS = Caller("", frozenset({"allocataires"}))
@@ -67,7 +67,7 @@ def test_what_is_right_breaks_nothing(citizen: Citizen, answer: Answer) -> None:
         (failed(502, "99999"), Invariant.TYPED),
         (failed(500, "00500"), Invariant.TYPED),
         (failed(422, "00361"), Invariant.TYPED),
-        (failed(404, "00404"), Invariant.TYPED),
+        (failed(404, "00493"), Invariant.TYPED),
         (failed(409, "00015"), Invariant.TYPED),
         (said(502, "<html>"), Invariant.TYPED),
         (said(200, {"data": {}}), Invariant.TYPED),

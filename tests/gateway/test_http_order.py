@@ -31,7 +31,7 @@ class Wrong(Struct, frozen=True, kw_only=True):
 
 CHECKS = {
     "throttle": Wrong(told="429 00429", settings={"calls_per_second": 0}),
-    "route": Wrong(told="404 00404", path="/v3/dss/quotient_conjugal/identite"),
+    "route": Wrong(told="404 00493", path="/v3/dss/quotient_conjugal/identite"),
     "token": Wrong(told="401 00101", token={"key": Secret("the key of somebody else altogether")}),
     "expiry": Wrong(told="401 00103", token={"valid_s": -60}),
     "scopes": Wrong(told="403 00100", scopes=("cnous_email",)),

@@ -15,7 +15,7 @@ from tests.support.people import CAF_ALLOCATAIRE, named
 NO_ROUTE = {
     "errors": [
         {
-            "code": "00404",
+            "code": "00493",
             "title": "URL inconnue",
             "detail": "Cette URL n'existe pas sur API particulier, veuillez vérifier votre URL.",
             "meta": {},
@@ -98,7 +98,7 @@ async def test_an_unknown_version_is_told_by_its_number(client: Mesh, version: i
 @pytest.mark.parametrize("written", ["v3beta", "v3.1", "v03", "v" + "3" * 5000])
 async def test_a_version_is_a_number_and_nothing_else(client: Mesh, written: str) -> None:
     answer = await client.get(QF.replace("v3", written), CAF_ALLOCATAIRE)
-    assert (answer.status, answer.error["code"]) == (404, "00404")
+    assert (answer.status, answer.error["code"]) == (404, "00493")
 
 
 @pytest.mark.parametrize(

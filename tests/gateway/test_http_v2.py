@@ -174,7 +174,7 @@ async def test_a_token_that_is_not_ours(client: Mesh) -> None:
     answer = await client.get(PATH, MAELYS, token="forged")
     assert (answer.status, answer.json) == (
         401,
-        structured("access_denied", "Votre token n'est pas valide ou n'est pas renseigné"),
+        structured("access_denied", "Votre token n'est pas valide"),
     )
 
 

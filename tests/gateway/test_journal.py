@@ -123,9 +123,9 @@ def strangers() -> float:
         ({"params": CAF_ALLOCATAIRE | {"jourDateNaissance": "x"}}, "refused 422 00363 nobody"),
         ({"params": CAF_ALLOCATAIRE, "token": token(valid_s=-1)}, "refused 401 00103 nobody"),
         ({"params": CAF_ALLOCATAIRE, "scopes": ["other"]}, "refused 403 00100 nobody"),
-        ({"path": "/v3/nowhere"}, "refused 404 00404 nobody"),
+        ({"path": "/v3/nowhere"}, "refused 404 00493 nobody"),
         ({"path": QF.replace("v3", "v9")}, "refused 404 00402 nobody"),
-        ({"method": "POST"}, "refused 404 00404 nobody"),
+        ({"method": "POST"}, "refused 404 00493 nobody"),
         ({"path": "/api/introspect"}, "found 200 nobody"),
     ],
 )

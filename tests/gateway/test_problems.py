@@ -28,7 +28,7 @@ def test_a_platform_error_in_v3() -> None:
                 {
                     "code": "00101",
                     "title": "Interdit",
-                    "detail": "Votre token n'est pas valide ou n'est pas renseigné",
+                    "detail": "Votre token n'est pas valide",
                     "source": {"parameter": "token"},
                     "meta": {},
                 }

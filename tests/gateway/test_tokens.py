@@ -12,7 +12,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OctKey
 
 from bouquet_gateway.access.credentials import Credential
-from bouquet_gateway.access.tokens import DINUM, INTERNAL_ID, Token, Tokens, issue
+from bouquet_gateway.access.tokens import DINUM, INTERNAL_ID, INVALID, Refusal, Token, Tokens, issue
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 
@@ -29,7 +29,7 @@ def tokens(**options: Any) -> Tokens:
 
 def verify(known: Tokens, credential: Credential) -> Token:
     token = known.read(credential)
-    assert token is not None
+    assert isinstance(token, Token)
     return token
 
 
@@ -44,7 +44,7 @@ def base64(data: bytes) -> str:
 
 
 def is_refused(credential: Credential, known: Tokens | None = None) -> bool:
-    return (known or tokens()).read(credential) is None
+    return (known or tokens()).read(credential) == INVALID
 
 
 def test_a_good_token_gives_its_id_and_scopes() -> None:
@@ -127,8 +127,31 @@ def test_a_signature_does_not_make_a_garbage_payload_good(header: bytes, payload
     assert is_refused(Credential("bearer", text))
 
 
-def test_no_token_is_invalid() -> None:
-    assert is_refused(Credential())
+@pytest.mark.parametrize(
+    ("is_staging", "claims", "reason"),
+    [
+        (False, {"jti": ID, "sub": "staging"}, "token_of_staging"),
+        (False, {"jti": INTERNAL_ID, "sub": "bouquet"}, "token_of_staging"),
+        (False, CLAIMS, "token_invalid"),
+        (True, CLAIMS, "token_of_production"),
+        (True, {}, "token_of_production"),
+        (True, CLAIMS | {"sub": "staging"}, "token_invalid"),
+        (True, {"jti": INTERNAL_ID}, "token_invalid"),
+        (True, {"jti": 42}, "token_invalid"),
+        (True, [], "token_invalid"),
+    ],
+)
+def test_a_token_of_the_other_environment_is_told_as_such(is_staging: bool, claims: object, reason: str) -> None:
+    """By what it says of itself, since another key has signed it."""
+    assert tokens(is_staging=is_staging).read(signed(claims, OTHER)) == Refusal(reason)
+
+
+@pytest.mark.parametrize("is_staging", [False, True])
+def test_only_what_another_key_has_signed_may_be_of_the_other_environment(is_staging: bool) -> None:
+    """A token of ours that is wrong otherwise is wrong, whatever it says."""
+    for sub in ("staging", "production"):
+        assert tokens(is_staging=is_staging).read(signed({"jti": "42", "sub": sub})) == INVALID
+        assert isinstance(tokens(is_staging=is_staging).read(signed(CLAIMS | {"sub": sub})), Token)
 
 
 def test_a_token_for_later_is_invalid_until_then() -> None:

@@ -29,8 +29,14 @@ def test_a_parameters_reason_is_its_code() -> None:
 
 
 def test_a_public_code_of_ours_has_one_meaning() -> None:
-    codes = [row.code for row in (*PARAMETERS.values(), *PLATFORM.values())]
+    codes = [row.code for reason, row in (PARAMETERS | PLATFORM).items() if reason != "token_missing"]
     assert len(codes) == len(set(codes))
+
+
+def test_no_token_and_a_bad_one_share_a_code_and_have_a_text_each() -> None:
+    missing, invalid = PLATFORM["token_missing"], PLATFORM["token_invalid"]
+    assert (missing.code, missing.detail) == ("00101", "Votre token n'est pas renseigné")
+    assert (invalid.code, invalid.detail) == ("00101", "Votre token n'est pas valide")
 
 
 def test_a_providers_code_has_one_text_but_where_the_contract_has_two() -> None:
@@ -105,7 +111,7 @@ def test_a_kind_renders_as_the_contract_says(kind: Kind, v3_status: int, v2: tup
             "token_invalid",
             "00101",
             "Interdit",
-            "Votre token n'est pas valide ou n'est pas renseigné",
+            "Votre token n'est pas valide",
         ),
         (
             "upstream_unavailable",

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bouquet_gateway.access.credentials import Credential
+from bouquet_gateway.access.tokens import INVALID, Refusal, Tokens, named_keys
 from bouquet_gateway.access.tokens import Token as Read
-from bouquet_gateway.access.tokens import Tokens, named_keys
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_registry import desk
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Key size should be:joserfc.error
 """Of keys that are refused anyway."""
 
 
-def read(signed: str, secret: Secret = NONE, jwks: str = "") -> Read | None:
+def read(signed: str, secret: Secret = NONE, jwks: str = "") -> Read | Refusal:
     return Tokens(secret, named_keys=named_keys(Secret(jwks))).read(Credential("bearer", signed))
 
 
@@ -51,7 +51,7 @@ def test_a_shared_secret_signs_what_the_gateway_reads_with_it() -> None:
 def test_a_named_key_signs_what_the_gateway_reads_with_its_half(key: Secret) -> None:
     signed = Signer(key).sign(TOKEN, OWN)
     found = read(signed, jwks=verification_keys(key))
-    assert found
+    assert isinstance(found, Read)
     assert found.id == TOKEN.id
 
 
@@ -64,14 +64,14 @@ def test_keys_rotate_without_a_token_being_refused() -> None:
     old, new = Secret(new_key("2026")), Secret(new_key("2027"))
     both = {"keys": [json.loads(verification_keys(key))["keys"][0] for key in (old, new)]}
     of_each = [Signer(key).sign(TOKEN, OWN) for key in (SHARED, old, new)]
-    assert all(read(signed, SHARED, json.dumps(both)) for signed in of_each)
+    assert all(isinstance(read(signed, SHARED, json.dumps(both)), Read) for signed in of_each)
     only_new = verification_keys(new)
-    assert [bool(read(signed, jwks=only_new)) for signed in of_each] == [False, False, True]
+    assert [isinstance(read(signed, jwks=only_new), Read) for signed in of_each] == [False, False, True]
 
 
 def test_a_key_under_the_name_of_another_is_not_it() -> None:
     forged = Signer(Secret(new_key("2027"))).sign(TOKEN, OWN)
-    assert read(forged, jwks=verification_keys(Secret(new_key("2027")))) is None
+    assert read(forged, jwks=verification_keys(Secret(new_key("2027")))) == INVALID
 
 
 def test_a_text_is_the_same_each_time_it_is_shown() -> None:
@@ -130,5 +130,5 @@ def test_a_prolonged_token_has_another_text_and_the_same_name() -> None:
     later = TOKEN.expires_at + timedelta(days=1)
     prolonged = Token(id=TOKEN.id, habilitation="h", siret=SIRET, name="", issued_at=TOKEN.issued_at, expires_at=later)
     found = read(Signer(SHARED).sign(prolonged, OWN), SHARED)
-    assert found
+    assert isinstance(found, Read)
     assert (found.id, found.expires_at) == (TOKEN.id, later.timestamp())

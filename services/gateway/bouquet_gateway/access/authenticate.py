@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import islice
 
 from msgspec import Struct
 
 from bouquet_gateway import metrics
 from bouquet_gateway.access.addresses import Networks, client_of, is_in
-from bouquet_gateway.access.credentials import Credential, credential_in_query, credential_of, hash_of
+from bouquet_gateway.access.credentials import NOWHERE, Credential, credentials_of, hash_of
 from bouquet_gateway.access.rate_limit import RateLimiter
 from bouquet_gateway.access.sessions import Sessions, token_of
 from bouquet_gateway.access.tokens import Refusal, Token, TokenSource
@@ -21,11 +22,13 @@ from bouquet_gateway.access.unknown_bearers import Addresses
 from bouquet_gateway.call import Call, HttpRequest
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.offers.catalogue import Match
+from bouquet_proto import france_connect_session
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.failures import SESSION
 from bouquet_proto.identity import Identite
 
-UNKNOWN = "token_invalid"
+MISSING = Refusal("token_missing")
+UNKNOWN = frozenset({"token_invalid", "token_of_production", "token_of_staging"})
 """Why what a call bears is no token of ours."""
 
 
@@ -79,8 +82,9 @@ class Authenticate:
     async def admit(
         self, request: HttpRequest, call: Call, deadline: Deadline, *, is_counted: bool = True
     ) -> Admission:
-        """Checks blacklist, address and rate limit, which come before the route."""
-        return await self._admit(credential_of(request), request, call, deadline, is_counted)
+        """Checks blacklist, address and rate limit, which come before the route: of what is carried first, since on a
+        citizen's path the rest is not looked at."""
+        return await self._admit(next(credentials_of(request), NOWHERE), request, call, deadline, is_counted)
 
     async def identify(
         self, admission: Admission, match: Match, request: HttpRequest, call: Call, deadline: Deadline
@@ -89,8 +93,10 @@ class Authenticate:
         if not match.by_session:
             return await self.identify_by_token(admission, request, call, deadline)
         credential = admission.credential
-        if credential.place != "bearer" or self._sessions is None:
-            raise Problem("token_invalid")
+        if credential.place != "bearer":
+            raise Problem("session_missing", authority=france_connect_session.AUTHORITY)
+        if self._sessions is None:
+            raise Problem("not_deployed", authority=france_connect_session.AUTHORITY)
         if not self._sessions.knows(credential.text, match):
             self._check_address(request)
         try:
@@ -107,26 +113,36 @@ class Authenticate:
     async def identify_by_token(
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Where the first credential is no token of ours, one in the query will do. It counts from then on."""
-        if isinstance(admission.token, Refusal) and admission.credential.place != "query":
-            credential = credential_in_query(request.raw_query)
-            if credential.text:
-                admission = await self._admit(credential, request, call, deadline, admission.is_counted)
-        match admission.token:
-            case Refusal(reason=reason):
-                if admission.is_counted and admission.credential.text and reason == UNKNOWN:
-                    self._check_address(request)
-                    self._refuse(request)
-                raise Problem(reason)
-            case token if token.expires_at <= self._clock():
-                raise Problem("token_expired")
-            case token:
-                return Requester(token, admission.digest)
+        """The first carried token of ours is the call's, and it counts from then on. Whatever was carried before it is
+        counted as well: nobody tries several bearers for the price of one."""
+        reasons: list[str] = []
+        later = islice(credentials_of(request), 1, None)
+        while isinstance(admission.token, Refusal):
+            reasons.append(admission.token.reason)
+            credential = next(later, None)
+            if credential is None:
+                raise self._refusal(reasons, request, is_counted=admission.is_counted)
+            admission = await self._admit(credential, request, call, deadline, admission.is_counted)
+        if admission.is_counted:
+            self._refuse(request, _unknown_in(reasons))
+        if admission.token.expires_at <= self._clock():
+            raise Problem("token_expired")
+        return Requester(admission.token, admission.digest)
+
+    def _refusal(self, reasons: list[str], request: HttpRequest, *, is_counted: bool) -> Problem:
+        """Of the first that was carried, unless one of them may be good and nobody can say."""
+        if is_counted and _unknown_in(reasons):
+            self._check_address(request)
+            self._refuse(request, _unknown_in(reasons))
+        undecided = (reason for reason in reasons if reason not in UNKNOWN)
+        return Problem(next(undecided, reasons[0]))
 
     async def _admit(
         self, credential: Credential, request: HttpRequest, call: Call, deadline: Deadline, is_counted: bool
     ) -> Admission:
-        token = await self._tokens.token_of(credential, call.request_id, deadline)
+        token: Token | Refusal = MISSING
+        if credential.text:
+            token = await self._tokens.token_of(credential, call.request_id, deadline)
         _note(call, token)
         admission = Admission(credential, token, _digest(credential, token), is_counted)
         if self._exempt and hash_of(credential.text) in self._exempt:
@@ -157,9 +173,11 @@ class Authenticate:
             metrics.UNKNOWN_BEARERS.labels("slowed").inc()
             raise Problem("too_many_requests", meta={"retry_in": wait_s})
 
-    def _refuse(self, request: HttpRequest) -> None:
-        metrics.UNKNOWN_BEARERS.labels("refused").inc()
-        self._addresses.refuse(self._address(request))
+    def _refuse(self, request: HttpRequest, bearers: int = 1) -> None:
+        """Counts bearers that nobody knows, by the address that tries them."""
+        for _ in range(bearers):
+            metrics.UNKNOWN_BEARERS.labels("refused").inc()
+            self._addresses.refuse(self._address(request))
 
     async def _count(self, admission: Admission, call: Call) -> None:
         """Counted before authentication: bad calls count too, and a call without a credential does not. Version 2 has a
@@ -173,6 +191,10 @@ class Authenticate:
 
 def _note(call: Call, token: Token | Refusal) -> None:
     call.token_id, call.habilitation = (token.id, token.habilitation) if isinstance(token, Token) else ("", "")
+
+
+def _unknown_in(reasons: list[str]) -> int:
+    return sum(reason in UNKNOWN for reason in reasons)
 
 
 def _digest(credential: Credential, token: Token | Refusal) -> str:

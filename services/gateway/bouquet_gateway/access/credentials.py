@@ -1,8 +1,9 @@
-"""Where a request carries a token, and the token as it is written there (http-contract §2.2)."""
+"""Where a request carries tokens, and each as it is written there (http-contract §2.2)."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Literal
 from urllib.parse import unquote_plus
@@ -19,23 +20,28 @@ class Credential(Struct, frozen=True):
     text: str = ""
 
 
-def credential_of(request: HttpRequest) -> Credential:
-    """Returns the first that is there, on every version: bearer, API key, query. `Bearer` is case-sensitive."""
+NOWHERE = Credential()
+
+
+def credentials_of(request: HttpRequest) -> Iterator[Credential]:
+    """All that a request carries, on every version, in the order in which they are tried: bearer, API key, query.
+    `Bearer` is case-sensitive."""
     if bearer := BEARER.fullmatch(request.authorization):
-        return Credential("bearer", bearer[1])
+        yield Credential("bearer", bearer[1])
     if request.api_key:
-        return Credential("api_key", request.api_key)
-    return credential_in_query(request.raw_query)
+        yield Credential("api_key", request.api_key)
+    if text := _in_query(request.raw_query):
+        yield Credential("query", text)
 
 
-def credential_in_query(raw_query: str) -> Credential:
-    """Reads the last `token` parameter, as of any parameter (http-contract §0). The contract's `Query` does not keep
-    values as long as a token."""
+def _in_query(raw_query: str) -> str:
+    """The last `token` parameter, as of any parameter (http-contract §0). The contract's `Query` does not keep values
+    as long as a token."""
     for pair in reversed(raw_query.split("&")):
         name, _, value = pair.partition("=")
         if unquote_plus(name) == "token":
-            return Credential("query", unquote_plus(value)) if value else Credential()
-    return Credential()
+            return unquote_plus(value)
+    return ""
 
 
 def hash_of(text: str) -> bytes:

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from bouquet_gateway.access.addresses import networks_of
 from bouquet_gateway.access.credentials import Credential
-from bouquet_gateway.access.tokens import INTERNAL_ID, Refusal, Token, Tokens, shared
+from bouquet_gateway.access.tokens import INTERNAL_ID, INVALID, Refusal, Token, Tokens, shared
 from bouquet_gateway.stores.single_flight import SingleFlight
 from bouquet_mesh.bus.api import Calling
 from bouquet_proto import registry_messages
@@ -80,8 +80,10 @@ class RegistryClient:
 
     async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
         read = self._tokens.read(credential)
-        if read is None or read.id == INTERNAL_ID:
-            return Refusal("token_invalid")
+        if isinstance(read, Refusal):
+            return read
+        if read.id == INTERNAL_ID:
+            return INVALID
         known = self._known.get(read.id)
         if known is not None:
             self._known.move_to_end(read.id)
@@ -153,7 +155,7 @@ class RegistryClient:
 def _read(token: str, reply: Reply) -> tuple[Token | Refusal, int] | None:
     match reply:
         case NotFound(reason=registry_messages.UNKNOWN, meta={registry_messages.AS_OF: int(as_of)}):
-            return Refusal("token_invalid"), as_of
+            return INVALID, as_of
         case Found(data=data):
             try:
                 held = _held.decode(data)

@@ -34,6 +34,9 @@ LEEWAY_S = 60.0
 """A token may be used as soon as it is signed, though the signer's clock is ahead of this one (RFC 7519 §4.1.5)."""
 
 INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
+"""Of a token that no registry knows: the public one of a staging environment has it."""
+STAGING = "staging"
+"""The subject of other tokens of a staging environment."""
 DINUM = "13002526500013"
 """The SIRET of whoever calls with the internal id."""
 
@@ -61,6 +64,9 @@ class Refusal(Struct, frozen=True):
     reason: str
 
 
+INVALID = Refusal("token_invalid")
+
+
 class TokenSource(Protocol):
     """Says what token a credential stands for."""
 
@@ -73,6 +79,17 @@ class TokenSource(Protocol):
 
     async def run(self) -> None:
         """Keeps what is known of tokens fresh, for as long as it must be."""
+
+
+class _Origin(Struct, frozen=True):
+    """What a token says of where it is from, whoever signed it."""
+
+    jti: str = ""
+    sub: str = ""
+
+    @property
+    def is_staging(self) -> bool:
+        return self.sub == STAGING or self.jti == INTERNAL_ID
 
 
 class _Claims(Struct, frozen=True):
@@ -98,26 +115,28 @@ class Tokens:
         *,
         named_keys: tuple[tuple[str, Key], ...] = (),
         max_known: int = 50_000,
+        is_staging: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`is_staging`: of which of two environments these are the tokens, told to whoever brings the other's."""
         self._keys = (*((("", _key(secret)),) if secret else ()), *named_keys)
         if not self._keys:
             raise SettingsError([f"{GATEWAY_PREFIX}TOKEN_KEY: is required without {GATEWAY_PREFIX}TOKEN_KEYS"])
         self._max_known = max_known
+        self._is_staging = is_staging
         self._clock = clock
         self._known: dict[bytes, Token] = {}
 
-    def read(self, credential: Credential) -> Token | None:
-        """What a token says; `None` for what we did not sign, or not for today. Its expiry is not looked at."""
-        if not credential.text:
-            return None
+    def read(self, credential: Credential) -> Token | Refusal:
+        """What a token says, or why it is none of ours for today. Its expiry is not looked at."""
         digest = hash_of(credential.text)
-        token = self._known.pop(digest, None) or _decode(credential.text, self._keys)
-        if token is not None:
-            self._known[digest] = token  # the last of the dict is the last used
-            if len(self._known) > self._max_known:
-                del self._known[next(iter(self._known))]
-        return token if token is not None and token.not_before <= self._clock() + LEEWAY_S else None
+        token = self._known.pop(digest, None) or _decode(credential.text, self._keys, self._is_staging)
+        if isinstance(token, Refusal):
+            return token
+        self._known[digest] = token  # the last of the dict is the last used
+        if len(self._known) > self._max_known:
+            del self._known[next(iter(self._known))]
+        return token if token.not_before <= self._clock() + LEEWAY_S else INVALID
 
 
 class ClaimedTokens:
@@ -129,7 +148,7 @@ class ClaimedTokens:
         self._tokens = tokens
 
     async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
-        return self._tokens.read(credential) or Refusal("token_invalid")
+        return self._tokens.read(credential)
 
     async def run(self) -> None:
         return
@@ -173,15 +192,15 @@ def issue(
     return jws.serialize_compact({"alg": "HS256"}, msgspec.json.encode(claims), _key(secret), ["HS256"])
 
 
-def _decode(text: str, keys: Iterable[tuple[str, Key]]) -> Token | None:
+def _decode(text: str, keys: Iterable[tuple[str, Key]], is_staging: bool) -> Token | Refusal:
     try:
         signed = jws.extract_compact(text.encode())
         named = ("", signed.headers().get("kid", ""))
         if not any(_signed_with(key, signed) for name, key in keys if name in named):
-            return None
+            return _foreign(msgspec.json.decode(signed.payload, type=_Origin), is_staging)
         claims = msgspec.json.decode(signed.payload, type=_Claims)
     except (JoseError, ValueError, TypeError, RecursionError):  # `crit` may be of any type
-        return None
+        return INVALID
     return Token(
         id=claims.jti,
         scopes=shared(claims.roles if claims.scopes is None else claims.scopes),
@@ -189,6 +208,13 @@ def _decode(text: str, keys: Iterable[tuple[str, Key]]) -> Token | None:
         expires_at=claims.exp,
         not_before=claims.nbf,
     )
+
+
+def _foreign(origin: _Origin, is_staging: bool) -> Refusal:
+    """Anybody can write what it says: it chooses the words of a refusal, and nothing else."""
+    if origin.is_staging == is_staging:
+        return INVALID
+    return Refusal("token_of_production" if is_staging else "token_of_staging")
 
 
 def _signed_with(key: Key, signed: jws.CompactSignature) -> bool:

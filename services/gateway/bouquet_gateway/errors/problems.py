@@ -45,7 +45,7 @@ PRECEDENCE = (
 )
 """Whose HTTP status it is when an answer tells several failures."""
 
-OURS_ALONE = frozenset(reason for reason, row in PLATFORM.items() if row.fault == "caller")
+OURS_ALONE = frozenset({"session_missing", *(reason for reason, row in PLATFORM.items() if row.fault == "caller")})
 """What only the gateway can know of a call: a worker that says it is not believed."""
 
 

@@ -132,9 +132,9 @@ def _assembled(
 
 
 def _tokens(settings: GatewaySettings, bus: Calling) -> TokenSource:
-    keys, most = named_keys(settings.token_keys), settings.known_tokens
-    tokens = Tokens(settings.token_key, named_keys=keys, max_known=most)
-    if settings.tokens_from == "claims":
+    keys, most, claimed = named_keys(settings.token_keys), settings.known_tokens, settings.tokens_from == "claims"
+    tokens = Tokens(settings.token_key, named_keys=keys, max_known=most, is_staging=claimed)
+    if claimed:
         return ClaimedTokens(tokens)
     patience_s, refresh_s = settings.registry_patience_s, settings.registry_refresh_s
     return RegistryClient(tokens, bus, patience_s=patience_s, refresh_s=refresh_s, max_known=most)
