@@ -28,6 +28,7 @@ from tests.chaos.invariants import (
 from tests.chaos.people import BY_NAME, PROBED_FROM, Citizen
 from tests.chaos.schedule import GATEWAYS
 from tests.chaos.town import Town
+from tests.support.errors import all_known
 from tests.support.gateway import HOST
 
 WELL_KINDS = ("of the CAF", "of the MSA", "of nobody", "of a crèche")
@@ -74,8 +75,8 @@ class Doctor:
     async def learn(self) -> None:
         """Which errors there are: status and code of each in the nomenclature."""
         async with self._session.get(f"{self._town.members[GATEWAYS[0]].url}/api/errors") as response:
-            entries = (await response.json())["errors"]
-        self.rules = Rules(self.rules.late_s, frozenset(f"{entry['status']} {entry['code']}" for entry in entries))
+            known = all_known(await response.json())
+        self.rules = Rules(self.rules.late_s, frozenset(f"{one.status} {one.code}" for one in known))
 
     async def quiet(self, within_s: float) -> None:
         """Returns once nothing is under way and no connection has been closed for a while, or the time is over."""

@@ -29,6 +29,7 @@ from bouquet_proto.offer import Authority, Offer
 from bouquet_worker.simulate import RECEIVED, Fault, Received
 from tests.support import mesh as meshes
 from tests.support.door import RECIPIENT, Answer, token
+from tests.support.errors import known_in
 from tests.support.mesh import Mesh
 
 WORKERS = meshes.PROVIDERS | {
@@ -165,6 +166,18 @@ async def test_the_words_of_a_refusal(client: Mesh) -> None:
     assert (await get(client, QF, "panne-html")).error["meta"] == {"provider": "FranceConnect"}
 
 
+async def test_the_words_of_a_session_that_is_missing(client: Mesh) -> None:
+    answer = await client.get(QF, {"recipient": RECIPIENT}, token="")
+    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert answer.error == {
+        "code": "51504",
+        "title": "Accès non autorisé",
+        "detail": "Le jeton d'accès FranceConnect est manquant. Cet endpoint requiert un jeton d'accès FranceConnect "
+        "transmis via l'en-tête Authorization: Bearer.",
+        "meta": {"provider": "FranceConnect"},
+    }
+
+
 async def test_a_token_that_is_no_text_is_malformed(client: Mesh) -> None:
     reader, writer = await asyncio.open_connection(*client.url.removeprefix("http://").split(":"))
     head = f"GET {QF}?recipient={RECIPIENT} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer "
@@ -186,7 +199,7 @@ async def test_only_a_session_opens_these_paths(client: Mesh) -> None:
     jwt = token()
     for headers, params in (({}, {"token": jwt}), ({"X-Api-Key": jwt}, {}), ({}, {}), ({}, {"token": "jeton-maelys"})):
         answer = await client.get(QF, {"recipient": RECIPIENT} | params, token="", headers=headers)
-        assert (answer.status, answer.codes) == (401, ["00101"])
+        assert (answer.status, answer.codes) == (401, ["51504"])
     assert introspections(client) == 0
     answer = await get(client, QF, jwt)
     assert (answer.status, answer.codes) == (401, ["50002"])
@@ -411,9 +424,9 @@ def test_a_document_stays_under_api_and_takes_nothing_from_an_operation() -> Non
 @pytest.mark.parametrize("path", [QF, C2S, MESRI, CNOUS])
 async def test_every_refusal_of_a_session_is_in_the_nomenclature(client: Mesh, path: str) -> None:
     operation_id = (await client.get("/api/openapi.json")).json["paths"][path]["get"]["operationId"]
-    entries = (await client.get("/api/errors", {"operation_id": operation_id})).json["errors"]
-    told = {entry["code"] for entry in entries}
-    assert {"50001", "50002", "51564"} <= told
+    endpoint = (await client.get("/api/errors", {"operation_id": operation_id})).json["endpoints"][operation_id]
+    told = {known.code for known in known_in(endpoint["errors"])}
+    assert {"50001", "50002", "51504", "51564"} <= told
     assert not told & {"00365", "00400", "00420", "00421", "00422", "00423", "00424", "00425", "00427"}
 
 

@@ -11,7 +11,11 @@ import pytest
 from bouquet_gateway.public.encoded import accepts_gzip
 from tests.support.mesh import Mesh, mesh
 
-PATHS = ["/api/openapi.json", "/api/open-api-v3.yml", "/api/errors", "/api/errors?operation_id=x"]
+QUOTIENT = "api_particulier_v3_cnav_quotient_familial_with_civility"
+PATHS = ["/api/openapi.json", "/api/open-api-v3.yml", "/api/errors", f"/api/errors?operation_id={QUOTIENT}"]
+
+
+NO_ERRORS = "/api/errors?operation_id=x"
 
 
 @pytest.fixture
@@ -55,7 +59,14 @@ async def test_head_of_a_document_tells_its_length_alone(client: Mesh) -> None:
 async def test_shared_caches_may_keep_documents_and_nothing_else(client: Mesh) -> None:
     kept = {path: (await client.get(path, token="")).headers["Cache-Control"] for path in PATHS}
     assert set(kept.values()) == {"public, max-age=300", "public, max-age=3600"}
-    for path in ("/api/introspect", "/v3/dss/quotient_familial/identite", "/nowhere", "/api/pings", "/readyz"):
+    for path in (
+        "/api/introspect",
+        "/v3/dss/quotient_familial/identite",
+        "/nowhere",
+        "/api/pings",
+        "/readyz",
+        NO_ERRORS,
+    ):
         assert (await client.get(path)).headers["Cache-Control"] == "no-store", path
 
 

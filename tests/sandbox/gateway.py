@@ -19,6 +19,7 @@ from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.secret import Secret
 from bouquet_proto.offer import Operation
 from bouquet_worker.worker import paris_today
+from tests.support.errors import Known, all_known, known_in
 from tests.support.gateway import gateway_on
 
 OURS = Path(__file__).parents[2] / "deploy" / "sandbox" / "cases"
@@ -147,8 +148,8 @@ async def sandbox_at(cases: Path, *, believes_cases: bool = True) -> AsyncIterat
 
 async def outside(door: Door) -> set[Told]:
     """What the door told and `GET /api/errors` does not. Holds for every test of our own cases, as it ends."""
-    entries = (await door.get("/api/errors")).body["errors"]
-    whose: dict[tuple[str, int], set[str]] = {}
-    for one in entries:
-        whose.setdefault((one["code"], one["status"]), set()).update(one.get("operation_ids", []), [""])
-    return {told for told in door.told if told.operation_id not in whose.get((told.code, told.status), ())}
+    nomenclature = (await door.get("/api/errors")).body
+    anywhere = known_in(nomenclature["platform_codes"])
+    of_each = {id: anywhere | known_in(one["errors"]) for id, one in nomenclature["endpoints"].items()}
+    of_each[""] = all_known(nomenclature)  # another version of a path has no operation
+    return {one for one in door.told if Known(one.status, one.code) not in of_each.get(one.operation_id, set())}

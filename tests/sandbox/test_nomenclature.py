@@ -8,18 +8,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from importlib.metadata import entry_points
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
 import pytest_asyncio
 
+from bouquet_casebook.serve import sandbox
 from bouquet_gateway.access.tokens import issue
-from bouquet_gateway.errors.nomenclature import OF_SESSIONS, nomenclature, reasons_of
+from bouquet_gateway.errors.nomenclature import NOT_COMMON, OF_SESSIONS, nomenclature, reasons_of
 from bouquet_gateway.errors.problems import Problem, render
 from bouquet_gateway.offers.catalogue import Catalogue, Served
 from bouquet_gateway.public.openapi import document
 from bouquet_proto import france_connect_session, quotient_familial
-from bouquet_proto.failures import FAILURES
+from bouquet_proto.failures import FAILURES, PLATFORM
 from bouquet_proto.messages import Failed, NotFound, Rejected
 from bouquet_proto.names import WORKERS
 from bouquet_proto.offer import Authority
@@ -37,10 +39,15 @@ from tests.sandbox.gateway import (
     sandbox_at,
     token,
 )
+from tests.support.errors import Known, known_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 QUOTIENT = "api_particulier_v3_cnav_quotient_familial_with_civility"
+NOT_OF_OPERATIONS = {PLATFORM[reason].code for reason in NOT_COMMON & PLATFORM.keys()}
+OPERATIONS_PREFIX = {
+    operation.id: offer.authority_of(operation).prefix for offer in sandbox.offers() for operation in offer.operations
+}
 WRONG: tuple[Any, ...] = ("", " ", "x", "-1", "0", "99", "2999", "99351", "1D", "é\n", "x" * 300, [], ["x"], ["", "7"])
 
 
@@ -56,38 +63,100 @@ def catalogue() -> Catalogue:
     return Catalogue([entry.load().offer() for entry in entry_points(group=WORKERS)])
 
 
-def codes(entries: list[dict[str, Any]]) -> set[str]:
-    return {entry["code"] for entry in entries}
+async def test_it_has_the_shape_of_the_contract(door: Door) -> None:
+    told = (await door.get("/api/errors")).body
+    assert [*told] == ["api", "providers", "generic_subcodes", "platform_codes", "endpoints"]
+    assert told["api"] == "particulier"
+    assert told["providers"].items() >= {"35": "CNAF & MSA", "36": "Sécurité sociale", "51": "FranceConnect"}.items()
+    assert told["generic_subcodes"]["999"].keys() == {"title", "detail"}
+    assert told["generic_subcodes"]["020"] == {"title": "Maintenance du fournisseur de données"}
+    assert set(told["endpoints"]) == {operation.folder for offer in sandbox.offers() for operation in offer.operations}
+    for errors in every_table(told):
+        assert [*errors] == sorted(errors, key=order_of)
+        for items in errors.values():
+            codes = [item["code"] for item in items]
+            assert codes == sorted(set(codes))
+            assert all(item.get("meta", True) for item in items)
+
+
+def every_table(told: Any) -> list[dict[str, list[dict[str, Any]]]]:
+    return [told["platform_codes"], *(endpoint["errors"] for endpoint in told["endpoints"].values())]
+
+
+def order_of(status: str) -> tuple[int, int]:
+    first = ["422", "404", "502"]
+    return (first.index(status), 0) if status in first else (len(first), int(status))
 
 
 async def test_it_tells_each_code_with_its_texts_and_whose_fault_it_is(door: Door) -> None:
-    entries = (await door.get("/api/errors")).body["errors"]
-    [refused] = [entry for entry in entries if (entry["code"], entry["status"]) == ("00356", 422)]
+    endpoint = (await door.get(f"/api/errors?operation_id={QUOTIENT}")).body["endpoints"][QUOTIENT]
+    assert endpoint["provider"] == "CNAF & MSA"
+    refused = {item["code"]: item for item in endpoint["errors"]["422"]}["00356"]
     assert refused == {
         "code": "00356",
-        "status": 422,
         "title": "Entité non traitable",
         "detail": "L'année demandée doit être l'année en cours (N), N-1 ou N-2.",
         "fault": "caller",
         "retry": False,
-        "operation_ids": refused["operation_ids"],
     }
-    assert QUOTIENT in refused["operation_ids"]
+    refused_us = {item["code"]: item for item in endpoint["errors"]["502"]}["35006"]
+    assert refused_us == {
+        "code": "35006",
+        "title": "Erreur d'authentification auprès du fournisseur de données",
+        "detail": "L'authentification auprès du fournisseur de données 'CNAF & MSA' a échoué",
+        "fault": "platform",
+        "retry": False,
+        "meta": {"provider": "CNAF & MSA"},
+    }
+
+
+async def test_a_code_of_several_causes_tells_each(door: Door) -> None:
+    told = (await door.get(f"/api/errors?operation_id={QUOTIENT}")).body
+    [forbidden] = [item for item in told["platform_codes"]["401"] if item["code"] == "00101"]
+    missing = {"detail": "Votre token n'est pas renseigné", "fault": "caller", "retry": False}
+    assert (forbidden["detail"], forbidden["other_causes"]) == ("Votre token n'est pas valide", [missing])
+    [late] = told["endpoints"][QUOTIENT]["errors"]["504"][-1:]
+    assert (late["code"], late["fault"]) == ("35002", "provider")
+    assert late["other_causes"] == [{"detail": late["detail"], "fault": "platform", "retry": True}]
+
+
+async def test_the_platform_s_codes_are_told_once(door: Door) -> None:
+    told = (await door.get("/api/errors")).body
+    platform = {known.code for known in known_in(told["platform_codes"])}
+    assert {"00100", "00101", "00108", "00109", "00210", "00402", "00404", "00493", "00501"} <= platform
+    for endpoint in told["endpoints"].values():
+        assert not platform & {known.code for known in known_in(endpoint["errors"])}
 
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 async def test_it_tells_those_of_one_operation(operation_id: str, door: Door) -> None:
-    """Each that the whole tells of the operation, and the statuses that the OpenAPI document has."""
-    entries = (await door.get(f"/api/errors?operation_id={operation_id}")).body["errors"]
-    whole = (await door.get("/api/errors")).body["errors"]
-    assert all(entry["operation_ids"] == [operation_id] for entry in entries)
-    assert codes(entries) == codes([entry for entry in whole if operation_id in entry.get("operation_ids", ())])
+    """As the whole does, and in the statuses that the OpenAPI document has."""
+    alone, whole = [(await door.get(f"/api/errors{query}")).body for query in (f"?operation_id={operation_id}", "")]
+    assert alone == whole | {"endpoints": {operation_id: whole["endpoints"][operation_id]}}
     responses = (await door.get("/api/openapi.json")).body["paths"][OPERATIONS[operation_id].path]["get"]["responses"]
-    assert {str(entry["status"]) for entry in entries} == responses.keys() - {"200"}
+    own, platform = alone["endpoints"][operation_id]["errors"].keys(), alone["platform_codes"].keys()
+    assert own <= responses.keys() - {"200"} <= own | platform
 
 
-async def test_it_tells_nothing_of_an_operation_that_there_is_not(door: Door) -> None:
-    assert (await door.get("/api/errors?operation_id=api_particulier_v9")).body == {"errors": []}
+@pytest.mark.parametrize("operation_id", OPERATIONS)
+async def test_the_statuses_of_an_operation_are_those_of_the_contract(operation_id: str, door: Door) -> None:
+    """401 of FranceConnect alone, 409 of who may find several."""
+    errors = (await door.get(f"/api/errors?operation_id={operation_id}")).body["endpoints"][operation_id]["errors"]
+    prefix = OPERATIONS_PREFIX[operation_id]
+    assert {"422", "404", "502", "503", "504"} <= errors.keys() <= {"422", "404", "502", "401", "409", "503", "504"}
+    assert ("401" in errors) == (operation_id in BY_FRANCE_CONNECT)
+    assert "409" not in errors or prefix in ("10", "23", "26", "35")
+    assert {Known(503, f"{prefix}020"), Known(504, f"{prefix}002"), Known(502, f"{prefix}008")} <= known_in(errors)
+
+
+@pytest.mark.parametrize("operation_id", ["api_particulier_v9", "nope", "?", "x" * 300, "é"])
+async def test_an_operation_that_there_is_not_is_a_404(operation_id: str, door: Door) -> None:
+    answer = await door.get(f"/api/errors?{urlencode({'operation_id': operation_id})}")
+    assert (answer.status, answer.headers["Cache-Control"]) == (404, "no-store")
+    [error] = answer.body["errors"]
+    assert error["code"] == "00404"
+    repeated = operation_id if operation_id in ("api_particulier_v9", "nope") else ""
+    assert error["detail"].endswith(f" ({repeated})")
 
 
 @pytest.mark.parametrize("operation_id", BY_PARAMETERS)
@@ -152,7 +221,14 @@ SAID: list[NotFound | Rejected | Failed] = [
 
 
 def told_in(catalogue: Catalogue, operation_id: str) -> set[tuple[str, int, str]]:
-    return {(entry.code, entry.status, entry.provider) for entry in nomenclature(catalogue, operation_id)}
+    """The platform's too."""
+    told = nomenclature(catalogue)
+    return {
+        (item.code, int(status), item.meta.get("provider", ""))
+        for errors in (told.platform_codes, told.endpoints[operation_id].errors)
+        for status, items in errors.items()
+        for item in items
+    }
 
 
 def told_by(problem: Problem, served: Served) -> set[tuple[str, int, str]]:
@@ -199,4 +275,6 @@ async def test_production_s_document_and_nomenclature_tell_the_same(catalogue: C
             if status != "200"
             for code in response["content"]["application/json"]["examples"]
         }
-        assert examples == {(code, status) for code, status, _ in told_in(catalogue, operation_id)}
+        known = {(code, status) for code, status, _ in told_in(catalogue, operation_id)}
+        assert examples <= known
+        assert {code for code, _ in known - examples} <= NOT_OF_OPERATIONS

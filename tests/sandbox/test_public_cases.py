@@ -124,4 +124,4 @@ async def test_no_token_of_ours_opens_a_france_connect_path(operation_id: str, d
     path = f"{OPERATIONS[operation_id].path}?{query_of({})}"
     for headers in ({}, {"X-Api-Key": "a.b.c"}):
         answer = await door.get(path, headers)
-        assert (answer.status, answer.body["errors"][0]["code"]) == (401, "00101")
+        assert (answer.status, answer.body["errors"][0]["code"]) == (401, "51504")

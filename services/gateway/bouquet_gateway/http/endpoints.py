@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from aiohttp import web
 
 from bouquet_gateway.access.authenticate import Authenticate
 from bouquet_gateway.call import HttpRequest
+from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.http.middlewares import CALL
 from bouquet_gateway.http.responses import document_of, json_bytes, json_of
 from bouquet_gateway.journal.record import Journal
@@ -29,6 +32,8 @@ MAX_AGE_S = 300
 """Of a document that changes with the offers of workers."""
 ERRORS_MAX_AGE_S = 3600
 """As the reference says of `/api/errors`."""
+OPERATION_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
+"""What may be repeated to whoever asked for it: nothing else of a query string is."""
 
 
 def parts_of(request: web.Request) -> HttpRequest:
@@ -92,7 +97,11 @@ class DocumentEndpoints:
 
     async def errors(self, request: web.Request) -> web.StreamResponse:
         """The error nomenclature, whole or of `operation_id`."""
-        document = self._documents.errors(request.query.get("operation_id", ""))
+        operation_id = request.query.get("operation_id", "")
+        document = self._documents.errors(operation_id)
+        if document is None:
+            named = operation_id if OPERATION_ID.fullmatch(operation_id) else ""
+            raise Problem("unknown_operation", values={"operation_id": named})
         return document_of(request, document, max_age_s=ERRORS_MAX_AGE_S)
 
 

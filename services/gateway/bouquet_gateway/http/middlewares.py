@@ -33,6 +33,9 @@ CALL = web.RequestKey("call", Call)
 EARLY = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
 """Answered before routing, and so in v2's form under `/api/v2/` alone (http-contract §3.1)."""
 
+V3_ALONE = EARLY | {"unknown_operation"}
+"""The list of errors tells codes, and so its own refusal does."""
+
 
 @web.middleware
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -121,7 +124,7 @@ def _error(request: web.Request, problem: Problem) -> web.Response:
     _note(call, problem)
     for reason in problem.reasons:
         metrics.problems(reason if reason in FAILURES else "own", row_of(reason, call.failures).fault).inc()
-    v3_anyway = EARLY.issuperset(problem.reasons) and "/api/v2/" not in request.path
+    v3_anyway = V3_ALONE.issuperset(problem.reasons) and "/api/v2/" not in request.path
     status, body = render(problem, call.failures, "v3" if v3_anyway else call.envelope)
     response = json_bytes(body, status)
     if status == HTTPStatus.UNAUTHORIZED:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-from bouquet_gateway.errors.nomenclature import nomenclature
+from msgspec import structs
+
+from bouquet_gateway.errors.nomenclature import Nomenclature, nomenclature
 from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.paths import Envelope, envelope_of
@@ -19,7 +21,7 @@ class Documents:
         self._offers = offers
         self._made_of: Catalogue | None = None
         self._made: dict[Hashable, Encoded] = {}
-        self._operation_ids: frozenset[str] = frozenset()
+        self._errors: Nomenclature | None = None
 
     def openapi(self, envelope: Envelope | None = None) -> Encoded:
         """The document of every path, or of those with one envelope. The statuses stand where the reference has them,
@@ -33,11 +35,16 @@ class Documents:
 
         return self._once(("openapi", envelope), make)
 
-    def errors(self, operation_id: str = "") -> Encoded:
-        """The nomenclature, whole or of one operation."""
-        self._renew()
-        named = operation_id if not operation_id or operation_id in self._operation_ids else "?"  # one for all unknown
-        return self._once(("errors", named), lambda catalogue: encoded({"errors": nomenclature(catalogue, named)}))
+    def errors(self, operation_id: str = "") -> Encoded | None:
+        """The nomenclature, whole or with one operation alone; `None` for an operation that there is not."""
+        whole = self._nomenclature()
+        if not operation_id:
+            return self._once("errors", lambda _: encoded(whole))
+        endpoint = whole.endpoints.get(operation_id)
+        if endpoint is None:
+            return None
+        alone = structs.replace(whole, endpoints={operation_id: endpoint})
+        return self._once(("errors", operation_id), lambda _: encoded(alone))
 
     def offered(self, path: str) -> Encoded | None:
         """A worker's document at a tidy path; `None` where there is none."""
@@ -50,10 +57,14 @@ class Documents:
             self._made[name] = make(catalogue)
         return self._made[name]
 
+    def _nomenclature(self) -> Nomenclature:
+        catalogue = self._renew()
+        if self._errors is None:
+            self._errors = nomenclature(catalogue)
+        return self._errors
+
     def _renew(self) -> Catalogue:
         catalogue = self._offers.catalogue
         if catalogue is not self._made_of:
-            self._made_of, self._made = catalogue, {}
-            served = (served for modalities in catalogue.by_path.values() for served in modalities)
-            self._operation_ids = frozenset(each.operation.id for each in served)
+            self._made_of, self._made, self._errors = catalogue, {}, None
         return catalogue
