@@ -143,7 +143,7 @@ PARAMETERS: dict[str, Failure] = {
         _parameter(
             "00368",
             "L'année de campagne (campaignYear) n'est pas correctement formatée: "
-            "doit être comprise entre 2021 et l'année courante - 1",
+            "doit être une année sur 4 chiffres supérieure ou égale à 2021",
         ),
         _parameter("00380", "L'identifiant est manquant"),
         _parameter("00400", "Le code pays INSEE n'est pas correctement formaté"),
@@ -161,6 +161,12 @@ PARAMETERS: dict[str, Failure] = {
             "Le périmètre géographique est invalide: exactement un type de périmètre doit être fourni",
         ),
         _parameter("00414", "Les valeurs du périmètre sont invalides: doit être un tableau non vide"),
+        _parameter(
+            "00415",
+            "Au moins un critère de recherche géographique est requis: renseignez soit le paramètre "
+            "codeEtablissement, soit un périmètre géographique (codesBcnDepartements ou codesBcnRegions avec "
+            "degreEtablissement)",
+        ),
         _parameter("00416", "Le code département BCN MEN est invalide: valeur non reconnue"),
         _parameter("00417", "Le code région BCN MEN est invalide: valeur non reconnue"),
         _parameter(
@@ -174,6 +180,7 @@ PARAMETERS: dict[str, Failure] = {
         _parameter("00423", "Le mois de naissance est manquant"),
         _parameter("00424", "Le jour de naissance est manquant"),
         _parameter("00425", "La date de naissance n'est pas valide"),
+        _parameter("00426", "Le nom d'usage n'est pas correctement formaté"),
         _parameter("00427", "Le sexe de l'état civil est manquant"),
         _parameter("00428", "Le code cog du département de naissance est manquant ou invalide"),
     )

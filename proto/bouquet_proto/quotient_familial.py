@@ -167,7 +167,7 @@ MSA = Authority("MSA", "10")
 BOTH_FUNDS = Authority("CNAF & MSA", "35")
 
 IDENTITY_CHECKS = (
-    Check("sexe_required"),
+    Check("sexe_optional"),
     Check("commune_or_place"),
     Check("pays"),
     Check("date_partial"),
@@ -175,7 +175,8 @@ IDENTITY_CHECKS = (
     Check("nom"),
     Check("nom_usage"),
 )
-"""The CNAV profile, in the contract's order (§1.5.5). The sex is required: without it the hub cannot be asked (D6)."""
+"""The CNAV profile, in the contract's order (§1.5.5). The hub is asked without what is not told of the sex or, but for
+the country, of the birth place."""
 
 PIVOT_CHECKS = (Check("pays"), Check("date_partial"))
 """Of a citizen by FranceConnect: sex, place and first names may be missing, since the hub asks for none of them."""

@@ -17,11 +17,11 @@ DETAILS = {
     "00356": "L'année demandée doit être l'année en cours (N), N-1 ou N-2.",
     "00363": "La date de naissance n'est pas correctement formatté",
     "00365": "Le lieu de naissance n'est pas correctement formaté",
-    "00366": "Un ou plusieurs paramètres de civilité ne sont pas correctement formatés",
     "00367": "Le ou les prénoms sont manquants.",
     "00400": "Le code pays INSEE n'est pas correctement formaté",
     "00420": "Le nom de naissance est manquant",
     "00422": "L'annee de naissance est manquante",
+    "00426": "Le nom d'usage n'est pas correctement formaté",
     "00427": "Le sexe de l'état civil est manquant",
     "00428": "Le code cog du département de naissance est manquant ou invalide",
 }
@@ -48,13 +48,9 @@ WRONG: dict[str, tuple[Mapping[str, Any], str]] = {
     "a thirteenth month": ({"annee": 2025, "mois": 13}, "00354"),
     "a month zero": ({"mois": 0}, "00354"),
     "a blank month": ({"mois": ""}, "00354"),
-    "no sex": ({"sexeEtatCivil": ABSENT}, "00427"),
     "another sex": ({"sexeEtatCivil": "X"}, "00427"),
-    "no place in France": ({"codeCogInseeCommuneNaissance": ABSENT}, "00365"),
     "a commune that is none": ({"codeCogInseeCommuneNaissance": "2901"}, "00365"),
     "the old code of Corsica": ({"codeCogInseeCommuneNaissance": "20004"}, "00365"),
-    "a commune without its département": ({**BY_PLACE, "codeCogInseeDepartementNaissance": ""}, "00365"),
-    "a commune without its year": ({**BY_PLACE, "anneeDateNaissance": ABSENT}, "00365"),
     "a département that is none": ({**BY_PLACE, "codeCogInseeDepartementNaissance": "96"}, "00428"),
     "no country": ({"codeCogInseePaysNaissance": ABSENT}, "00400"),
     "a country that is none": ({"codeCogInseePaysNaissance": "12345"}, "00400"),
@@ -68,6 +64,7 @@ WRONG: dict[str, tuple[Mapping[str, Any], str]] = {
     "no name": ({"nomNaissance": ABSENT}, "00420"),
     "a blank name": ({"nomNaissance": "  "}, "00420"),
     "a name in another alphabet": ({"nomNaissance": "Лебедев"}, "00420"),
+    "a name of use with a sign": ({"nomUsage": "MARCHAND?LEROUX"}, "00426"),
 }
 
 
@@ -104,7 +101,7 @@ async def test_every_wrong_parameter_is_told_at_once_in_the_contract_s_order(cli
         "jourDateNaissance": 32,
         "codeCogInseePaysNaissance": "",
         "codeCogInseeCommuneNaissance": "?",
-        "sexeEtatCivil": "",
+        "sexeEtatCivil": "X",
         "mois": 13,
         "annee": 1999,
     }
@@ -128,6 +125,11 @@ GOOD: dict[str, Mapping[str, Any]] = {
     "an older month": {"annee": 2024, "mois": 12},
     "the month only": {"mois": 1},
     "a blank commune name": {"nomCommuneNaissance": ""},
+    "no sex": {"sexeEtatCivil": ABSENT},
+    "a blank sex": {"sexeEtatCivil": ""},
+    "a country alone": {"codeCogInseeCommuneNaissance": ABSENT},
+    "a name of use": {"nomUsage": "DE L’ÉTANG-LEROUX"},
+    "a blank name of use": {"nomUsage": " "},
     "an unknown parameter": {"couleur": "bleu"},
 }
 
@@ -157,7 +159,7 @@ UNREADABLE = {
     "a list for a commune": ("codeCogInseeCommuneNaissance", "codeCogInseeCommuneNaissance[]=29019", "00365"),
     "a list for a recipient": ("recipient", "recipient[]=13002526500013", "00210"),
     "a list for a month": ("mois", "mois[]=1", "00354"),
-    "a list for a married name": ("nomUsage", "nomUsage[]=X", "00366"),
+    "a list for a married name": ("nomUsage", "nomUsage[]=X", "00426"),
     "Latin-1": ("nomNaissance", "nomNaissance=K%C9ROUAC", "00420"),
     "half a character": ("nomNaissance", "nomNaissance=K%C3", "00420"),
     "a surrogate": ("nomNaissance", "nomNaissance=K%ED%A0%80", "00420"),
@@ -169,7 +171,7 @@ UNREADABLE = {
     "a big number": ("jourDateNaissance", "jourDateNaissance=99999999999999999999", "00363"),
     "a negative number": ("jourDateNaissance", "jourDateNaissance=-1", "00363"),
     "a number in other digits": ("annee", "annee=%D9%A2%D9%A0%D9%A2%D9%A6", "00356"),
-    "a married name too long": ("nomUsage", "nomUsage=" + "A" * 300, "00366"),
+    "a married name too long": ("nomUsage", "nomUsage=" + "A" * 300, "00426"),
 }
 
 

@@ -93,6 +93,14 @@ async def test_a_record_of_an_answer_keeps_who_was_asked_about_by_each_name_and_
     assert pseudonym(KEY.secret, by_name_of_use) in access.found
 
 
+async def test_who_was_asked_about_without_sex_or_place_is_found_by_name_and_date(client: Journaled) -> None:
+    absent = ("sexeEtatCivil", "codeCogInseeCommuneNaissance")
+    await client.get(params={name: value for name, value in CAF_ALLOCATAIRE.items() if name not in absent})
+    access = await client.record()
+    assert access.outcome == "found"
+    assert pseudonym(KEY.secret, FOUND) in access.found
+
+
 async def test_a_token_that_is_refused_without_end_does_not_fill_the_journal(client: Journaled) -> None:
     for _ in range(REFUSALS_PER_MINUTE + 20):
         await client.get(params=CAF_ALLOCATAIRE, token=token(id=str(uuid.UUID(int=7)), valid_s=-1))

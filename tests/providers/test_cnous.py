@@ -442,7 +442,7 @@ IDENTITY_QUERY = "nomNaissance=A&prenoms[]=B&anneeDateNaissance=2005&moisDateNai
         (contract.IDENTITE, "campaignYear=2020", ("00420", "00421", "00422")),
         (contract.IDENTITE, f"{IDENTITY_QUERY}&campaignYear=2020", ("00368",)),
         (contract.INE, "ine=1&campaignYear=2020", ("00360",)),
-        (contract.INE, "ine=050617293HK&campaignYear=2026", ("00368",)),
+        (contract.INE, "ine=050617293HK&campaignYear=26", ("00368",)),
         (contract.FRANCE_CONNECT, "campaignYear=20", ("00368",)),
     ],
 )

@@ -149,7 +149,7 @@ async def test_it_asks_as_v3_does(fund: Asked) -> None:
 
 @pytest.mark.parametrize(
     ("query", "code"),
-    [("annee=2020", "00356"), ("mois=13", "00354"), ("", "00427"), ("sexe=F", "00400")],
+    [("annee=2020", "00356"), ("mois=13", "00354"), ("sexe=X", "00427"), ("", "00400")],
 )
 def test_the_first_fault_is_the_contract_s(query: str, code: str) -> None:
     assert first_refusal(BY_NAME, query) == code

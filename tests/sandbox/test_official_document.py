@@ -93,8 +93,8 @@ NARROWER: dict[str, dict[str, object]] = {
     "degreEtablissement": {"enum": ["1D", "2D"]},
 }
 """What the official rules refuse all the same, and its document does not say."""
-OPTIONAL = {"prenoms[]": "/v3/dss/"}
-"""Required by the official document, and by no rule."""
+OPTIONAL = {"prenoms[]": "/v3/dss/", "sexeEtatCivil": "/v3/dss/"}
+"""Required by the official document of April 2026, and by no rule: the sex since that of May."""
 ADDED = {"campaignYear": "/v3/cnous/"}
 """Honoured by version 3 of the reference, undocumented there."""
 

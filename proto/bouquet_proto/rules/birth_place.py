@@ -1,8 +1,10 @@
-"""The place of birth: a country, and in France a commune's code or what it can be found by (§1.5.4)."""
+"""The place of birth: a country, and in France a commune's code or what it can be found by."""
 
 from __future__ import annotations
 
 import re
+
+from msgspec import structs
 
 from bouquet_proto.identity import FRANCE
 from bouquet_proto.rules import birth_date
@@ -33,12 +35,10 @@ def _commune_free(reading: Reading) -> None:
 
 
 def _commune_or_place(reading: Reading) -> None:
-    """Born in France: a commune code, or else the commune's name, the year and the département."""
+    """Whatever is told of it, be it nothing but the country. In France a commune without a code is found by its name,
+    in the year and the département, which must be possible ones."""
     by_place = reading.text(PAYS) == FRANCE and reading.blank(COMMUNE)
-    if by_place and any(reading.blank(field) for field in (NOM_COMMUNE, ANNEE, DEPARTEMENT)):
-        reading.refuse("00365")
-        return
-    if by_place and not _year_is_known(reading):
+    if by_place and not (reading.blank(NOM_COMMUNE) or reading.blank(ANNEE) or _year_is_known(reading)):
         reading.refuse("00422")
     reading.accept(COMMUNE, "00365", COMMUNE_CODE)
     reading.accept(NOM_COMMUNE, "00365")
@@ -78,6 +78,9 @@ _COMMUNE_FIELD = Field(
     description="Code Insee à 5 caractères de la commune de naissance",
     example="08480",
 )
+_COMMUNE_RECOMMENDED = structs.replace(
+    _COMMUNE_FIELD, description="Code Insee à 5 caractères de la commune de naissance en France, fortement recommandé"
+)
 _PLACE_FIELDS = {
     NOM_COMMUNE: Field(
         name="nomCommuneNaissance",
@@ -101,7 +104,7 @@ RULES = {
     "commune_free": Rule(read=_commune_free, fields={COMMUNE: _COMMUNE_FIELD}, codes=("00365",)),
     "commune_or_place": Rule(
         read=_commune_or_place,
-        fields={COMMUNE: _COMMUNE_FIELD, PAYS: _PAYS_FIELD, **_ANY_YEAR, **_PLACE_FIELDS},
+        fields={COMMUNE: _COMMUNE_RECOMMENDED, PAYS: _PAYS_FIELD, **_ANY_YEAR, **_PLACE_FIELDS},
         codes=("00365", "00422", "00428"),
     ),
     "place_optional": Rule(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from bouquet_proto.letters import in_ascii
 from bouquet_proto.rules.reading import Field, Reading, Rule, text, texts
 
 NAME = re.compile(r"[a-zA-ZÀ-ÖØ-öø-ÿ' -]+")
@@ -20,29 +19,37 @@ def _nom(reading: Reading) -> None:
 
 
 def _nom_usage(reading: Reading) -> None:
-    """Any text whose letters can be written in ASCII. A blank one is kept, since no case of a sandbox that has none is
-    meant then (http-contract §6.4)."""
+    """With the letters of a birth name. A blank one is kept, since no case of a sandbox that has none is meant then
+    (http-contract §6.4)."""
     match reading.text("nom_usage"):
         case None:
             pass
-        case str() as name if in_ascii(name) is not None:
+        case str() as name if not name or NAME.fullmatch(name):
             reading.keep("nom_usage", name)
         case _:
-            reading.refuse("00366")
+            reading.refuse("00426")
 
 
 def _prenoms_optional(reading: Reading) -> None:
-    match reading.items("prenoms"):
-        case None:
-            pass
-        case (_, *_) as names if all(NAME.fullmatch(name) for name in names):
-            reading.keep("prenoms", tuple(names))
-        case _:
-            reading.refuse("00367")
+    if reading.items("prenoms") is not None:
+        _keep_names(reading, "00367")
 
 
 def _prenoms_required(reading: Reading) -> None:
-    """At least one, and none blank; their letters are not looked at."""
+    _keep_names(reading, "00421")
+
+
+def _keep_names(reading: Reading, code: str) -> None:
+    """At least one, each of letters that names have; none blank."""
+    match reading.items("prenoms"):
+        case (_, *_) as names if all(map(NAME.fullmatch, names)):
+            reading.keep("prenoms", tuple(names))
+        case _:
+            reading.refuse(code)
+
+
+def _prenoms_known(reading: Reading) -> None:
+    """At least one, and none blank. For first names that nobody types, whose letters were looked at already."""
     match reading.items("prenoms"):
         case (_, *_) as names if all(name.strip() for name in names):
             reading.keep("prenoms", tuple(names))
@@ -52,20 +59,18 @@ def _prenoms_required(reading: Reading) -> None:
 
 def _prenom(reading: Reading) -> None:
     """The only one, whatever spaces it has."""
-    match reading.text("prenoms"):
-        case str() as name if name.strip():
-            reading.keep("prenoms", (name,))
-        case _:
-            reading.refuse("00421")
+    if name := reading.matching("prenoms", NAME):
+        reading.keep("prenoms", (name,))
+    else:
+        reading.refuse("00421")
 
 
 def _prenoms_in_one(reading: Reading) -> None:
     """In one text, separated by spaces."""
-    match reading.text("prenoms"):
-        case str() as names if names.strip():
-            reading.keep("prenoms", tuple(names.split()))
-        case _:
-            reading.refuse("00421")
+    if names := reading.matching("prenoms", NAME):
+        reading.keep("prenoms", tuple(names.split()))
+    else:
+        reading.refuse("00421")
 
 
 def _sexe_required(reading: Reading) -> None:
@@ -76,6 +81,11 @@ def _sexe_required(reading: Reading) -> None:
 
 
 def _sexe_optional(reading: Reading) -> None:
+    if not reading.blank("sexe_etat_civil"):
+        _sexe_required(reading)
+
+
+def _sexe_free(reading: Reading) -> None:
     """Any text, kept when it is one of the two (Cnous does not validate it, V14)."""
     if reading.malformed("sexe_etat_civil"):
         reading.refuse("00427")
@@ -95,12 +105,12 @@ def _prenoms_field(*, required: bool) -> dict[str, Field]:
     }
 
 
-def _sexe_field(*, required: bool) -> dict[str, Field]:
+def _sexe_field(*, required: bool, advice: str = "") -> dict[str, Field]:
     return {
         "sexe_etat_civil": Field(
             name="sexeEtatCivil",
             schema=text(enum=["M", "F"]),
-            description="Sexe de l'état civil",
+            description=f"Sexe de l'état civil{advice}",
             example="M",
             required=required,
         )
@@ -126,11 +136,17 @@ _NOM_USAGE_FIELD = Field(name="nomUsage", schema=text(), description="Nom d'usag
 
 RULES = {
     "nom": Rule(read=_nom, fields={"nom_naissance": _NOM_FIELD}, codes=("00420",)),
-    "nom_usage": Rule(read=_nom_usage, fields={"nom_usage": _NOM_USAGE_FIELD}, codes=("00366",)),
+    "nom_usage": Rule(read=_nom_usage, fields={"nom_usage": _NOM_USAGE_FIELD}, codes=("00426",)),
     "prenoms_optional": Rule(read=_prenoms_optional, fields=_prenoms_field(required=False), codes=("00367",)),
     "prenoms_required": Rule(read=_prenoms_required, fields=_prenoms_field(required=True), codes=("00421",)),
+    "prenoms_known": Rule(read=_prenoms_known, fields=_prenoms_field(required=True), codes=("00421",)),
     "prenom": Rule(read=_prenom, fields={"prenoms": _PRENOM_FIELD}, codes=("00421",)),
     "prenoms_in_one": Rule(read=_prenoms_in_one, fields={"prenoms": _PRENOMS_IN_ONE_FIELD}, codes=("00421",)),
     "sexe_required": Rule(read=_sexe_required, fields=_sexe_field(required=True), codes=("00427",)),
-    "sexe_optional": Rule(read=_sexe_optional, fields=_sexe_field(required=False), codes=("00427",)),
+    "sexe_optional": Rule(
+        read=_sexe_optional,
+        fields=_sexe_field(required=False, advice=", fortement recommandé"),
+        codes=("00427",),
+    ),
+    "sexe_free": Rule(read=_sexe_free, fields=_sexe_field(required=False), codes=("00427",)),
 }

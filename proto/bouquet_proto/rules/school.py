@@ -27,13 +27,16 @@ PERIMETERS = {
 def _school_search(reading: Reading) -> None:
     """By school, or by degree and exactly one kind of perimeter."""
     given = [field for field in PERIMETERS if reading.items(field) is not None]
-    if not given:
-        reading.require("code_etablissement", UAI, "00410")
-    elif not reading.blank("code_etablissement"):
-        reading.refuse("00419")
-    else:
-        reading.require("degre_etablissement", DEGREE, "00412")
-        _perimeter(reading, given)
+    match reading.blank("code_etablissement"), given:
+        case True, []:
+            reading.refuse("00415")
+        case False, []:
+            _school(reading)
+        case False, _:
+            reading.refuse("00419")
+        case True, _:
+            reading.require("degre_etablissement", DEGREE, "00412")
+            _perimeter(reading, given)
 
 
 def _school(reading: Reading) -> None:
@@ -101,7 +104,7 @@ RULES = {
     "school_search": Rule(
         read=_school_search,
         fields=_SEARCH_FIELDS,
-        codes=("00410", "00412", "00413", "00414", "00416", "00417", "00419"),
+        codes=("00410", "00412", "00413", "00414", "00415", "00416", "00417", "00419"),
     ),
     "school": Rule(read=_school, fields=_school_field(required=True), codes=("00410",)),
     "annee_scolaire": Rule(read=_annee_scolaire, fields={"annee_scolaire": _ANNEE_FIELD}, codes=("00411",)),

@@ -25,11 +25,11 @@ def _ine(reading: Reading) -> None:
 
 
 def _campaign_year(reading: Reading) -> None:
-    """The year a campaign began; this year's has no certain answer yet."""
+    """The year a campaign began."""
     if reading.blank("campaign_year"):
         return
     year = reading.four_digits("campaign_year")
-    if FIRST_CAMPAIGN <= year < reading.today.year:
+    if year >= FIRST_CAMPAIGN:
         reading.keep("campaign_year", year)
     else:
         reading.refuse("00368")

@@ -100,12 +100,14 @@ def test_each_field_has_its_scope(name: str) -> None:
     assert (operation.scopes, operation.fields) == SCOPES[name]
 
 
-def test_a_sex_is_required() -> None:
-    operation = PRESTATIONS["rsa"].published[0].operation
-    query = "nomNaissance=A&codeCogInseePaysNaissance=99351"
-    refusals = rules.apply(operation.checks, parse_query(query), TODAY)
-    assert isinstance(refusals, rules.Refusals)
-    assert refusals.codes == ("00427",)
+@pytest.mark.parametrize("name", PRESTATIONS)
+def test_a_name_and_a_country_of_birth_are_enough(name: str) -> None:
+    operation = PRESTATIONS[name].published[0].operation
+    query = "nomNaissance=A&codeCogInseePaysNaissance=99100"
+    assert rules.apply(operation.checks, parse_query(query), TODAY) == {
+        "nom_naissance": "A",
+        "code_cog_insee_pays_naissance": "99100",
+    }
 
 
 def test_every_missing_setting_is_named() -> None:

@@ -100,13 +100,15 @@ async def test_a_recorded_answer_is_shown(dss: Asked, name: str) -> None:
 @pytest.mark.parametrize(
     ("query", "code"),
     [
-        ("", "00427"),
+        ("", "00400"),
+        ("sexe=X", "00427"),
         ("sexe=F", "00400"),
-        ("sexe=F&codePaysLieuDeNaissance=99100", "00365"),
+        ("codePaysLieuDeNaissance=99100&codeInseeLieuDeNaissance=Brest", "00365"),
         ("sexe=F&codePaysLieuDeNaissance=99216&anneeDateDeNaissance=1800&moisDateDeNaissance=13", "00363"),
         ("sexe=F&codePaysLieuDeNaissance=99216&prenoms=A", "00367"),
         ("sexe=F&codePaysLieuDeNaissance=99216", "00420"),
-        ("sexeEtatCivil=F&codeCogInseePaysNaissance=99216&nomNaissance=A", "00427"),
+        ("codePaysLieuDeNaissance=99216&nomNaissance=A&nomUsage=B2", "00426"),
+        ("sexeEtatCivil=X&codeCogInseePaysNaissance=99216&nomNaissance=A", "00400"),
     ],
 )
 def test_the_first_fault_is_the_contract_s(query: str, code: str) -> None:

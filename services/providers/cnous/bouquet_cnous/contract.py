@@ -136,11 +136,11 @@ _PERSON = (
     Check("nom"),
     Check("prenoms_required"),
     Check("date_full"),
-    Check("sexe_optional"),
+    Check("sexe_free"),
     Check("commune_free"),
     Check("place_optional"),
 )
-_PIVOT = (Check("prenoms_required"), Check("date_full"))
+_PIVOT = (Check("prenoms_known"), Check("date_full"))
 
 
 def _superseded(resource: str) -> Retirement:
@@ -280,7 +280,7 @@ IDENTITE_V2 = _v2(
     Check("nom", {"nom_naissance": "nom"}),
     Check("prenoms_in_one"),
     Check("date_in_one"),
-    Check("sexe_optional", {"sexe_etat_civil": "sexe"}),
+    Check("sexe_free", {"sexe_etat_civil": "sexe"}),
     Check("commune_free", {"code_cog_insee_commune_naissance": "lieuDeNaissance"}),
 )
 INE_V2 = _v2("ine", WRONG_INE, Check("ine"))

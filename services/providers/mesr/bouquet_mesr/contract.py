@@ -95,7 +95,7 @@ _PERSON = (
     Check("commune_optional"),
     Check("place_optional"),
 )
-_PIVOT = (Check("prenoms_required"), Check("date_full"), Check("sexe_required"))
+_PIVOT = (Check("prenoms_known"), Check("date_full"), Check("sexe_required"))
 _COMMON: dict[str, Any] = {
     "summary": "Statut étudiant",
     "scopes": tuple(scope for scopes in FIELDS.values() for scope in scopes),

@@ -1,0 +1,86 @@
+"""Of the family benefits, a caller may know neither the sex nor the place of birth: the hub is then asked without."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from bouquet_dss.simulator import simulator as dss_simulator
+from bouquet_dss.worker import worker as dss
+from bouquet_proto.offer import Operation
+from bouquet_proto.quotient_familial import OPERATIONS
+from tests.support import mesh as meshes
+from tests.support.door import Answer, somebody, token
+from tests.support.mesh import Mesh
+from tests.support.people import CAF_ALLOCATAIRE
+
+WORKERS = meshes.PROVIDERS | {"dss": (dss, dss_simulator)}
+TYPED: list[Operation] = [
+    operation for operation in (*OPERATIONS, *dss.offer().operations) if operation.modality == "identite"
+]
+V2_NAMES = {
+    "anneeDateNaissance": "anneeDateDeNaissance",
+    "moisDateNaissance": "moisDateDeNaissance",
+    "jourDateNaissance": "jourDateDeNaissance",
+    "sexeEtatCivil": "sexe",
+    "codeCogInseePaysNaissance": "codePaysLieuDeNaissance",
+    "codeCogInseeCommuneNaissance": "codeInseeLieuDeNaissance",
+}
+SEX, COMMUNE = "sexeEtatCivil", "codeCogInseeCommuneNaissance"
+UNSAID = {"genre", "codeLieuNaissance", "villeNaissance", "depNaissance"}
+
+
+@pytest.fixture
+async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Mesh]:
+    monkeypatch.setattr(meshes, "PROVIDERS", WORKERS)
+    async with meshes.mesh(workers=tuple(WORKERS)) as opened:
+        yield opened
+
+
+def query(operation: Operation, *absent: str, **changes: Any) -> dict[str, Any]:
+    told = {name: value for name, value in (CAF_ALLOCATAIRE | changes).items() if name not in absent}
+    named = V2_NAMES if operation.path.startswith("/api/v2/") else {}
+    return {named.get(name, name): value for name, value in told.items()}
+
+
+async def get(client: Mesh, operation: Operation, params: dict[str, Any]) -> Answer:
+    """By a header that means a token of ours in every version."""
+    return await client.get(operation.path, params, token="", headers={"X-Api-Key": token(*operation.scopes)})
+
+
+def asked(client: Mesh) -> list[dict[str, str]]:
+    return [dict(one.query) for provider in WORKERS for one in client.heard(provider)]
+
+
+@pytest.mark.parametrize("operation", TYPED, ids=lambda operation: operation.id)
+async def test_the_hub_is_asked_without_what_is_not_known(client: Mesh, operation: Operation) -> None:
+    for params in (query(operation, SEX, COMMUNE), query(operation, **{SEX: "", COMMUNE: " "})):
+        answer = await get(client, operation, params)
+        assert answer.status == 200, answer.json
+    assert asked(client)
+    for question in asked(client):
+        assert not UNSAID & question.keys()
+        assert question["codePaysNaissance"] == "99100"
+
+
+@pytest.mark.parametrize("operation", TYPED, ids=lambda operation: operation.id)
+async def test_a_sex_that_is_none_is_told_and_nobody_is_asked(client: Mesh, operation: Operation) -> None:
+    answer = await get(client, operation, query(operation, **{SEX: "X"}))
+    assert answer.status in (400, 422)
+    assert asked(client) == []
+
+
+@pytest.mark.parametrize("place", [{"nomCommuneNaissance": "BREST"}, {"codeCogInseeDepartementNaissance": "29"}])
+async def test_half_a_place_is_the_hub_s_to_judge(client: Mesh, place: dict[str, str]) -> None:
+    assert (await client.get(params=query(TYPED[0], COMMUNE, **place))).status == 200
+    [question] = asked(client)
+    assert {question.get("villeNaissance"), question.get("depNaissance")} - {None} == set(place.values())
+
+
+async def test_what_was_asked_without_a_sex_is_another_question_in_the_cache(client: Mesh) -> None:
+    for absent in ((), (SEX,), (COMMUNE,), (SEX, COMMUNE), (SEX, COMMUNE)):
+        assert (await client.get(params=query(TYPED[0], *absent), token=somebody())).status == 200
+    told = [tuple(sorted(UNSAID & question.keys())) for question in asked(client)]
+    assert told == [("codeLieuNaissance", "genre"), ("codeLieuNaissance",), ("genre",), ()]
