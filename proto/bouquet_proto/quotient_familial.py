@@ -18,7 +18,7 @@ Fournisseur = Literal["CNAF", "MSA"]
 
 
 class Valeur(Struct, frozen=True, kw_only=True):
-    """`annee` and `mois` are those asked for; `_calcul` those of the fund's computation."""
+    """Quotient du mois demandé (`annee`, `mois`), et mois de son calcul (`annee_calcul`, `mois_calcul`)"""
 
     fournisseur: Annotated[Fournisseur, Meta(description="Fonds qui a répondu")]
     valeur: Annotated[int, Meta(description="Quotient familial, en euros")]
@@ -29,9 +29,9 @@ class Valeur(Struct, frozen=True, kw_only=True):
 
 
 class Personne(Struct, frozen=True, kw_only=True):
-    """Unknown parts of `date_naissance` are zeros there, and null by themselves: the reference emits both, its document
-    has but the whole (docs/contract.md)."""
+    """Personne du foyer ; les parties inconnues de sa naissance sont à zéro dans `date_naissance`, et null à part"""
 
+    # The reference emits the date whole and in parts, its document has but the whole (docs/contract.md).
     nom_naissance: str | None
     nom_usage: str | None
     prenoms: str | None
@@ -82,7 +82,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
 
 
 class PersonneV2(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Unknown parts of the birth date are null."""
+    """Personne du foyer ; les parties inconnues de sa naissance sont null"""
 
     nom_naissance: str | None
     nom_usuel: str | None
@@ -110,9 +110,10 @@ class AdresseV2(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class CompositionFamiliale(Struct, frozen=True, kw_only=True, rename="camel"):
-    """The same file, flat, and without its fund and the month of its computation: the official document has both, and
-    the reference has never sent them (docs/contract.md)."""
+    """Dossier d'un foyer"""
 
+    # Without its fund and the month of its computation: the official document has both, and the reference has never
+    # sent them (docs/contract.md).
     quotient_familial: Annotated[int, Meta(description="Quotient familial, en euros")]
     annee: int
     mois: Annotated[int, Meta(ge=1, le=12)]

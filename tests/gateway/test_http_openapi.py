@@ -15,6 +15,8 @@ from tests.support.mesh import Mesh, mesh
 from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, named
 
 V2 = "/api/v2/composition-familiale"
+PLATFORM = {"/api/errors", "/api/introspect", "/api/ping", "/api/pings", "/api/{status}/ping"}
+"""In every edition: what no worker offers."""
 MAELYS = {"numeroAllocataire": "4471820", "codePostal": "29200"}
 
 
@@ -101,18 +103,42 @@ async def test_a_refusal_is_as_announced(client: Mesh, document: Any, path: str)
     ("path", "beginning"),
     [
         ("/api/open-api-v3.yml", "/v3/"),
-        ("/api/open-api-v2.yml", "/api/"),
-        ("/api/open-api.yml", "/api/"),
-        ("/api/france-connect/open-api.yml", "/api/"),
+        ("/api/open-api-v2.yml", "/api/v2/"),
+        ("/api/open-api.yml", "/api/v2/"),
+        ("/api/france-connect/open-api.yml", "/api/v2/"),
     ],
 )
 async def test_each_edition_stands_where_the_reference_has_it(
     client: Mesh, document: Any, path: str, beginning: str
 ) -> None:
     edition = yaml.safe_load((await client.get(path, token="")).body)
-    expected = {path: told for path, told in document["paths"].items() if path.startswith(beginning)}
-    assert expected
-    assert edition["paths"] == expected
+    of_operations = {path for path in document["paths"] if path.startswith(beginning)}
+    assert of_operations
+    assert set(edition["paths"]) == of_operations | PLATFORM
+    assert edition["paths"].items() <= document["paths"].items()
+
+
+@pytest.mark.parametrize("token", [None, "", "x.y.z"])
+async def test_what_a_token_allows_is_told_as_announced(client: Mesh, document: Any, token: str | None) -> None:
+    path = "/api/introspect"
+    answer = await (client.get(path) if token is None else client.get(path, token=token))
+    assert answer.status == (200 if token is None else 401)
+    check(document, path, answer)
+
+
+async def test_the_list_of_errors_is_as_announced(client: Mesh, document: Any) -> None:
+    whole = await client.get("/api/errors", token="")
+    check(document, "/api/errors", whole)
+    of_one = await client.get("/api/errors", {"operation_id": document["paths"][QF]["get"]["operationId"]}, token="")
+    check(document, "/api/errors", of_one)
+    check(document, "/api/errors", await client.get("/api/errors", {"operation_id": "inconnue"}, token=""))
+
+
+async def test_it_says_where_the_gateway_is_and_who_helps() -> None:
+    async with mesh(public_url="https://particulier.example.fr/", contact="aide@example.fr") as client:
+        document = (await client.get("/api/openapi.json", token="")).json
+    assert document["servers"] == [{"url": "https://particulier.example.fr"}]
+    assert document["info"]["contact"]["email"] == "aide@example.fr"
 
 
 async def test_it_grows_with_the_offers() -> None:

@@ -433,5 +433,6 @@ async def test_the_document_has_one_operation_a_path(client: Mesh) -> None:
         asked = {parameter["name"]: parameter["required"] for parameter in get["parameters"]}
         assert {*known.params, "recipient"} <= asked.keys()
         assert not asked["recipient"]
-        schema = get["responses"]["200"]["content"]["application/json"]["schema"]
+        reference = get["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
+        schema = document["components"]["schemas"][reference.rpartition("/")[2]]
         assert known.fields <= schema["properties"].keys()

@@ -301,6 +301,10 @@ def test_a_folder_without_cases_is_an_error(tmp_path: Path) -> None:
             {"schema": {"$ref": "#/$defs/Dossier"}, "fields": {}},
             "schema: it has references, which lead nowhere in the gateway's document",
         ),
+        (
+            {"schema": {"properties": {"fin": {"type": "null"}}}, "fields": {}},
+            "schema: fin is null and nothing else, for which a generated client has no type; say what it may be",
+        ),
         ({"example": {"statut": 1}}, "example: $.statut: 1 is not one of ['clos', 'ouvert', 'suspendu']"),
     ],
 )

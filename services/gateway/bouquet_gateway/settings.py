@@ -46,8 +46,10 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: Port = 8000
     public_url: str = ""
-    """`https://host`, as callers reach the gateways: what `/api/pings` writes before each path. Empty: paths alone. It
-    is never taken from a request, whose `Host` anybody chooses."""
+    """`https://host`, as callers reach the gateways: what `/api/pings` writes before each path, and the server of the
+    OpenAPI document. Empty: paths alone. It is never taken from a request, whose `Host` anybody chooses."""
+    contact: str = ""
+    """Where callers get help, `https://…` or an e-mail address: told in the OpenAPI document."""
     processes: int = 1
     """On one port, each a gateway of its own; also `serve --processes`. Several need a broker. Whatever is said here of
     one process is then of each. Process n tells its own state and metrics at `port` + n, from 1 on."""

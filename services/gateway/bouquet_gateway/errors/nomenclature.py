@@ -36,6 +36,23 @@ OF_PROVIDERS = tuple(reason for reason in PROVIDER if reason not in NOT_COMMON)
 COMMON = (RECIPIENT, *(reason for reason in PLATFORM if reason not in NOT_COMMON), *OF_PROVIDERS)
 """What any operation may answer."""
 
+OF_TRANSPORT = ("bad_request", "request_too_large", "encoded_body", "internal", "overloaded")
+"""What any path may answer, even one that needs no token."""
+
+OF_TOKENS = (
+    "token_missing",
+    "token_invalid",
+    "token_of_production",
+    "token_of_staging",
+    "token_expired",
+    "token_blacklisted",
+    "ip_forbidden",
+    "too_many_requests",
+    "registry_unavailable",
+    "journal_full",
+)
+"""What may be answered about the caller's token, besides."""
+
 OF_SESSIONS = (*SESSION, *OF_PROVIDERS)
 """What may be answered about a citizen's session; its provider's trouble in its own name."""
 

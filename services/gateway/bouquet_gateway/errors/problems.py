@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
 
-from bouquet_gateway.paths import Envelope
+from bouquet_gateway.paths import Envelope, envelope_of
 from bouquet_proto.access_record import Outcome
 from bouquet_proto.failures import FAILURES, PLATFORM, RENDERINGS, Failure, Kind
 from bouquet_proto.messages import Failed, Found, Meta, NotFound, Recorded, Rejected, Reply
@@ -44,6 +44,12 @@ PRECEDENCE = (
     Kind.MAINTENANCE,
 )
 """Whose HTTP status it is when an answer tells several failures."""
+
+EARLY = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
+"""Answered before routing, and so in v2's form under `/api/v2/` alone (http-contract §3.1)."""
+
+V3_ALONE = EARLY | {"unknown_operation"}
+"""The list of errors tells codes, and so its own refusal does."""
 
 OURS_ALONE = frozenset({"session_missing", *(reason for reason, row in PLATFORM.items() if row.fault == "caller")})
 """What only the gateway can know of a call: a worker that says it is not believed."""
@@ -87,6 +93,11 @@ class Problem(Exception):
         retry_in_s = reply.retry_in_s if isinstance(reply, Failed) else None
         wait: Meta = {} if retry_in_s is None else {"retry_in": retry_in_s}
         return cls(reason, authority=authority, meta=reply.meta | wait, outcome=OUTCOMES[type(reply)])
+
+
+def form_of(reasons: Iterable[str], path: str) -> Envelope:
+    """The envelope of an error, on the path that was asked."""
+    return "v3" if V3_ALONE.issuperset(reasons) and "/api/v2/" not in path else envelope_of(path)
 
 
 def render(problem: Problem, own: Rows, envelope: Envelope) -> tuple[int, bytes]:

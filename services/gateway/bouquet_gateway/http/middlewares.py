@@ -14,7 +14,7 @@ from opentelemetry.trace import StatusCode
 
 from bouquet_gateway import metrics
 from bouquet_gateway.call import Call, request_id_of
-from bouquet_gateway.errors.problems import Problem, code_of, render, retry_after, row_of
+from bouquet_gateway.errors.problems import Problem, code_of, form_of, render, retry_after, row_of
 from bouquet_gateway.http.responses import json_bytes
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.paths import ENCODED, envelope_of, tidy
@@ -29,12 +29,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 CALL = web.RequestKey("call", Call)
 """Put on every request by `observe`."""
-
-EARLY = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
-"""Answered before routing, and so in v2's form under `/api/v2/` alone (http-contract §3.1)."""
-
-V3_ALONE = EARLY | {"unknown_operation"}
-"""The list of errors tells codes, and so its own refusal does."""
 
 
 @web.middleware
@@ -124,8 +118,7 @@ def _error(request: web.Request, problem: Problem) -> web.Response:
     _note(call, problem)
     for reason in problem.reasons:
         metrics.problems(reason if reason in FAILURES else "own", row_of(reason, call.failures).fault).inc()
-    v3_anyway = V3_ALONE.issuperset(problem.reasons) and "/api/v2/" not in request.path
-    status, body = render(problem, call.failures, "v3" if v3_anyway else call.envelope)
+    status, body = render(problem, call.failures, form_of(problem.reasons, request.path))
     response = json_bytes(body, status)
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"

@@ -10,28 +10,33 @@ from bouquet_gateway.errors.nomenclature import Nomenclature, nomenclature
 from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.paths import Envelope, envelope_of
-from bouquet_gateway.public import openapi, openapi_statuses
+from bouquet_gateway.public import openapi
 from bouquet_gateway.public.encoded import Encoded, encoded, encoded_bytes
 
 
 class Documents:
     """Each is made and encoded once for each change of offers."""
 
-    def __init__(self, offers: Discovery) -> None:
+    def __init__(self, offers: Discovery, public_url: str = "", contact: str = "") -> None:
+        """`public_url`: as callers reach the gateways, without a slash at its end; `contact`: who helps them."""
         self._offers = offers
+        self._public_url = public_url
+        self._contact = contact
         self._made_of: Catalogue | None = None
         self._made: dict[Hashable, Encoded] = {}
         self._errors: Nomenclature | None = None
 
     def openapi(self, envelope: Envelope | None = None) -> Encoded:
-        """The document of every path, or of those with one envelope. The statuses stand where the reference has them,
-        with version 2."""
+        """The document of every path that is offered, or of those with one envelope; with what is nobody's offer."""
 
         def make(catalogue: Catalogue) -> Encoded:
             paths = catalogue.by_path.items()
             chosen = {path: served for path, served in paths if envelope in (None, envelope_of(path))}
-            more = openapi_statuses.paths(catalogue.watched) if envelope != "v3" else {}
-            return encoded(openapi.document(chosen, more=more))
+            return encoded(
+                openapi.document(
+                    chosen, server_url=self._public_url or "/", contact=self._contact, watched=catalogue.watched
+                )
+            )
 
         return self._once(("openapi", envelope), make)
 

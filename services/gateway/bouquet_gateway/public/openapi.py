@@ -1,39 +1,44 @@
 """The OpenAPI 3.1 document of what the workers offer. Pure: the same offers give the same document.
 
-Every error that an operation can answer stands in it, rendered by the very function that answers it.
+Every error that an operation can answer stands in it, and every object has a name of its own, by which generators of
+clients call its type.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from http import HTTPStatus
-from typing import Any, TypeAlias
 
 import msgspec
 
 from bouquet_gateway.errors.nomenclature import told_of
-from bouquet_gateway.errors.problems import Problem, code_of, render, row_of
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.paths import Envelope, envelope_of
+from bouquet_gateway.public import openapi_platform
+from bouquet_gateway.public.openapi_components import Components, Json, pascal
+from bouquet_gateway.public.openapi_errors import HEADERS, JSON, ON_THROTTLED, error_answers, object_of
 from bouquet_proto.offer import Operation
 from bouquet_proto.rules import RULES, Check, Field, names_of
 
-Json: TypeAlias = dict[str, Any]
-
-JSON = "application/json"
-MAY_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
-SAMPLE_VALUES = {"start": "01:10", "end": "02:30"}
-
-SECURITY: dict[Envelope, str] = {"v3": "jwt_bearer_token", "v2": "apiKey"}
-
 FRANCE_CONNECT = "franceConnectToken"
-
+BEARER, API_KEY = "jwt_bearer_token", "apiKey"
+SECURITY: dict[Envelope, str] = {"v3": BEARER, "v2": API_KEY}
 SECURITY_SCHEMES: Json = {
     FRANCE_CONNECT: {"type": "http", "scheme": "bearer", "description": "Jeton d'accès FranceConnect du citoyen"},
-    "jwt_bearer_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-    "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+    BEARER: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    API_KEY: {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
 }
+
+DESCRIPTION = """\
+Ce que des administrations savent déjà d'une personne, et qu'elle n'a donc plus à fournir. Le contrat est celui d'API \
+Particulier.
+
+- **Accès** : par un jeton, ou, sur les chemins `/france_connect`, par la session FranceConnect du citoyen. Chaque \
+opération dit les scopes qui l'ouvrent ; un champ qui en porte (`x-scopes`) n'est présent que pour qui en détient un. \
+[`/api/introspect`](/api/introspect) dit ceux d'un jeton.
+- **Erreurs** : chaque statut montre toutes les siennes, à la lettre ; [`/api/errors`](/api/errors) en est la liste.
+- **Fin de vie** : une opération dépréciée annonce la sienne dans les en-têtes `Deprecation` et `Sunset`.
+"""
+LICENSE = {"name": "MIT", "identifier": "MIT"}
 
 RECIPIENT = Field(
     name="recipient",
@@ -50,51 +55,8 @@ CACHE_CONTROL: Json = {
     "schema": {"type": "string"},
 }
 
-
-def _header(description: str, kind: str = "integer") -> Json:
-    return {"description": description, "schema": {"type": kind}}
-
-
-HEADERS: Json = {
-    "X-Request-Id": _header("Identifiant de l'appel", "string"),
-    "RateLimit-Limit": _header("Nombre d'appels permis par fenêtre"),
-    "RateLimit-Remaining": _header("Nombre d'appels restants dans la fenêtre"),
-    "RateLimit-Reset": _header("Fin de la fenêtre, en secondes depuis 1970"),
-    "Retry-After": _header("Secondes à attendre avant un nouvel appel"),
-    "X-Response-Cached": _header("`true` si la réponse vient du cache", "string"),
-    "X-Cache-Expires-in": _header("Secondes restantes en cache, vide hors cache", "string"),
-    "Deprecation": _header("Date de dépréciation (RFC 9745)", "string"),
-    "Sunset": _header("Date d'extinction (RFC 8594)", "string"),
-    "Link": _header("Ce qui remplace l'opération", "string"),
-}
-ON_EVERY_ANSWER = ("X-Request-Id", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
-ON_DATA = (*ON_EVERY_ANSWER, "X-Response-Cached", "X-Cache-Expires-in")
+ON_DATA = (*ON_THROTTLED, "X-Response-Cached", "X-Cache-Expires-in")
 ON_RETIREMENT = ("Deprecation", "Sunset", "Link")
-
-
-def _text(**limits: Any) -> Json:
-    return {"type": "string", **limits}
-
-
-def _object(required: Iterable[str] = (), **properties: Json) -> Json:
-    return {"type": "object", "properties": properties, "required": [*required]}
-
-
-_STRUCTURED = _object(("error", "reason", "message"), error=_text(), reason=_text(), message=_text())
-_FLAT = _object(("errors",), errors={"type": "array", "items": _text()})
-_ERROR = _object(
-    ("code", "title", "detail", "meta"),
-    code=_text(pattern="^[0-9]{5}$"),
-    title=_text(),
-    detail=_text(),
-    source=_object(parameter=_text(), header=_text()),
-    meta=_object(provider=_text(), retry_in={"type": "integer"}),
-)
-
-ERROR_SCHEMAS: Json = {
-    "v3": _object(("errors",), errors={"type": "array", "minItems": 1, "items": _ERROR}),
-    "v2": {"anyOf": [_STRUCTURED, _FLAT]},
-}
 
 
 def document(
@@ -102,20 +64,43 @@ def document(
     title: str = "Bouquet",
     version: str = "3.0.0",
     server_url: str = "/",
-    more: Mapping[str, Json] = {},
+    contact: str = "",
+    watched: Iterable[str] = (),
 ) -> Json:
-    """`more`: paths that are nobody's offer."""
+    """`contact`: an address of the web or of e-mail; `watched`: the names under which resources have a status."""
+    components = Components()
+    first_by_session = sorted(by_path.items(), key=lambda item: (_is_by_session(item[1][0]), item[0]))
+    operations = {path: {"get": _get(modalities, components)} for path, modalities in first_by_session}
+    platform = openapi_platform.paths(watched, components, (BEARER, API_KEY))
     return {
         "openapi": "3.1.0",
-        "info": {"title": title, "version": version},
-        "servers": [{"url": server_url}],
-        "paths": {path: {"get": _get(modalities)} for path, modalities in sorted(by_path.items())} | dict(more),
-        "components": {
-            "securitySchemes": SECURITY_SCHEMES,
-            "headers": HEADERS,
-            "schemas": {f"errors_{envelope}": schema for envelope, schema in ERROR_SCHEMAS.items()},
+        "info": {
+            "title": title,
+            "version": version,
+            "description": DESCRIPTION,
+            "contact": _contact(contact),
+            "license": LICENSE,
         },
+        "servers": [{"url": server_url}],
+        "tags": _tags(by_path),
+        "paths": dict(sorted(operations.items())) | platform,
+        "components": {"securitySchemes": SECURITY_SCHEMES} | components.told(),
     }
+
+
+def _contact(contact: str) -> Json:
+    kind = "url" if "://" in contact else "email"
+    return {"name": "L'exploitant de cette passerelle"} | ({kind: contact} if contact else {})
+
+
+def _tags(by_path: Mapping[str, tuple[Served, ...]]) -> list[Json]:
+    labels = sorted({modalities[0].authority.label for modalities in by_path.values()})
+    described = {label: f"Données fournies par : {label}" for label in labels} | openapi_platform.TAGS
+    return [{"name": name, "description": description} for name, description in described.items()]
+
+
+def _is_by_session(served: Served) -> bool:
+    return served.operation.modality == "france_connect"
 
 
 def _checks(operation: Operation) -> Iterator[Check]:
@@ -123,16 +108,17 @@ def _checks(operation: Operation) -> Iterator[Check]:
         yield from stage
 
 
-def _get(modalities: tuple[Served, ...]) -> Json:
+def _get(modalities: tuple[Served, ...], components: Components) -> Json:
     """The modalities of a path share their resource and differ by their parameters."""
     operations = [served.operation for served in modalities]
     first, envelope = modalities[0], envelope_of(operations[0].path)
     errors: Json = {}
     for served in modalities:
-        errors |= _errors(served)
+        errors |= _errors(served, components)
     return {
         "operationId": first.operation.folder,
         "summary": first.operation.summary,
+        "description": _description(first.operation),
         "tags": [first.authority.label],
         "deprecated": first.operation.retirement is not None,
         "x-scopes": list(first.operation.scopes),
@@ -140,8 +126,17 @@ def _get(modalities: tuple[Served, ...]) -> Json:
             {scheme: []} for scheme in dict.fromkeys(_scheme(operation, envelope) for operation in operations)
         ],
         "parameters": _parameters(operations),
-        "responses": {"200": _success(first)} | dict(sorted(errors.items())),
+        "responses": {"200": _success(first, components)} | dict(sorted(errors.items())),
     }
+
+
+def _description(operation: Operation) -> str:
+    scopes = ", ".join(f"`{scope}`" for scope in operation.scopes)
+    return f"Ouverte par l'un de ces scopes : {scopes}. [Ses erreurs]({_errors_of(operation)})."
+
+
+def _errors_of(operation: Operation) -> str:
+    return f"/api/errors?operation_id={operation.folder}"
 
 
 def _scheme(operation: Operation, envelope: Envelope) -> str:
@@ -191,55 +186,46 @@ def _parameter(name: str, field: Field, *, required: bool) -> Json:
     return parameter
 
 
-def _success(served: Served) -> Json:
+def _success(served: Served, components: Components) -> Json:
     operation = served.operation
-    media: Json = {"schema": operation.schema}
+    media: Json = {"schema": components.hoisted(operation.schema, *_names(operation))}
     if operation.example is not None:
         media["example"] = operation.example
+    names = ON_DATA + (ON_RETIREMENT if operation.retirement else ())
     return {
         "description": operation.summary,
         "x-operationId": operation.folder,
-        "headers": _references(ON_DATA + (ON_RETIREMENT if operation.retirement else ())),
+        "headers": components.headers(HEADERS, names),
         "content": {JSON: _enveloped(media) if envelope_of(operation.path) == "v3" else media},
     }
 
 
+def _names(operation: Operation) -> tuple[str, ...]:
+    """`/v3/dss/quotient_familial/identite` gives a `V3DssQuotientFamilial`, as the other modalities do. Where theirs
+    are not the same, the citizen's own is a `V3DssQuotientFamilialFranceConnect`."""
+    whole = operation.path.removeprefix("/api/")
+    resource, _, modality = whole.rpartition("/")
+    if envelope_of(operation.path) == "v2" or modality != operation.modality:
+        return (pascal(whole) or "Data",)
+    return pascal(resource), pascal(whole)
+
+
 def _enveloped(media: Json) -> Json:
-    whole: Json = {"schema": _object(("data", "links", "meta"), data=media["schema"], links=_object(), meta=_object())}
+    envelope = object_of(("data", "links", "meta"), data=media["schema"], links=object_of(), meta=object_of())
+    whole: Json = {"schema": envelope}
     if "example" in media:
         whole["example"] = {"data": media["example"], "links": {}, "meta": {}}
     return whole
 
 
-def _errors(served: Served) -> Json:
-    """By status; each example is an answer to the letter, under its code."""
-    envelope = envelope_of(served.operation.path)
-    examples: dict[int, dict[str, Json]] = defaultdict(dict)
-    for reason, authority in told_of(served):
-        row = row_of(reason, served.problems)
-        problem = Problem(reason, authority=authority, values=SAMPLE_VALUES)
-        status, body = render(problem, served.problems, envelope)
-        example = {"summary": row.title, "value": msgspec.json.decode(body)}
-        _add(examples[status], code_of(row, authority), example)
-    return {str(status): _error(status, examples[status], envelope) for status in sorted(examples)}
-
-
-def _add(examples: dict[str, Json], code: str, example: Json) -> None:
-    """Two texts may share a code (§3.5)."""
-    if example not in examples.values():
-        same = sum(name.partition(" ")[0] == code for name in examples)
-        examples[f"{code} ({same + 1})" if same else code] = example
-
-
-def _error(status: int, examples: Mapping[str, Json], envelope: Envelope) -> Json:
-    return {
-        "description": HTTPStatus(status).phrase,
-        "headers": _references(ON_EVERY_ANSWER + (("Retry-After",) if status in MAY_WAIT else ())),
-        "content": {
-            JSON: {"schema": {"$ref": f"#/components/schemas/errors_{envelope}"}, "examples": dict(examples)},
-        },
-    }
-
-
-def _references(headers: Iterable[str]) -> Json:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in headers}
+def _errors(served: Served, components: Components) -> Json:
+    operation = served.operation
+    address = _errors_of(operation)
+    return error_answers(
+        told_of(served),
+        operation.path,
+        components,
+        own=served.problems,
+        headers=ON_THROTTLED,
+        see=f". Toutes les erreurs de l'opération : [{address}]({address})",
+    )

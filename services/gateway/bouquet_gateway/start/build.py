@@ -124,7 +124,7 @@ def _assembled(
         settings=settings,
         authenticate=authenticate,
         lookups=lookups,
-        documents=Documents(offers),
+        documents=Documents(offers, settings.public_url.rstrip("/"), settings.contact),
         pings=Pings(offers, health, windows, clock, is_sandbox=settings.sandbox),
         readiness=Readiness(bus, offers, tokens, journal),
         journal=journal,

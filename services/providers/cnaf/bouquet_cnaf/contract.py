@@ -19,7 +19,7 @@ class Personne(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Adresse(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Seven postal lines; empty ones are absent."""
+    """Adresse postale ; ses lignes vides sont absentes"""
 
     identite: str | UnsetType = UNSET
     complement_identite: str | UnsetType = UNSET

@@ -33,7 +33,7 @@ from bouquet_worker import (
 
 Day: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date"})]
 Debut: TypeAlias = Annotated[Day | None, Meta(description="Date d'ouverture du droit, null sans droit")]
-Fin: TypeAlias = Annotated[None, Meta(description="Toujours null")]
+Fin: TypeAlias = Annotated[Day | None, Meta(description="Toujours null")]
 
 
 class Droit(Struct, frozen=True, kw_only=True):

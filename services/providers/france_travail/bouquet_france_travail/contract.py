@@ -175,8 +175,9 @@ class SituationV2(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class PaiementV2(Struct, frozen=True, kw_only=True):
-    """The official document gives these the names of v3, which neither its sandbox nor its code has."""
+    """Paiement"""
 
+    # The official document gives these the names of v3, which neither its sandbox nor its code has.
     date: Day
     montant: float
     allocations: float

@@ -58,8 +58,9 @@ class Etablissement(Struct, frozen=True, kw_only=True):
 
 
 class RegimePensionnat(Struct, frozen=True, kw_only=True):
-    """A code that the ministry adds some day is shown with no label (upstreams/09 §9.3)."""
+    """Régime de pensionnat de l'élève"""
 
+    # A code that the ministry adds some day is shown with no label (upstreams/09 §9.3).
     code: Annotated[
         str, Meta(description="Code du régime, selon la nomenclature BCN", extra_json_schema={"enum": [*REGIMES]})
     ]

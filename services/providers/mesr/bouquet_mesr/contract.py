@@ -149,7 +149,7 @@ FORMATIONS: dict[CodeRegime | None, tuple[str, str]] = {
 
 
 class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Empty where no scope opens one of its kind."""
+    """Inscription ; vide si aucun scope n'ouvre celles de son régime"""
 
     statut: Literal["inscrit", "admis"] | UnsetType = UNSET
     regime: str | UnsetType | None = UNSET

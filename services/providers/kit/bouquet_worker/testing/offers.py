@@ -129,8 +129,21 @@ def _of_schema(operation: Operation) -> Iterator[str]:
         return
     if '"$ref"' in msgspec.json.encode(operation.schema).decode():
         yield "schema: it has references, which lead nowhere in the gateway's document"
+    for path in _null_alone(operation.schema):
+        yield f"schema: {path} is null and nothing else, for which a generated client has no type; say what it may be"
     if operation.example is not None:
         yield from (f"example: {told}" for told in unlike(operation, operation.example))
+
+
+def _null_alone(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Where null is not one kind of value among others."""
+    if schema.get("type") == "null":
+        yield path or "the data"
+    for name, inner in schema.get("properties", {}).items():
+        yield from _null_alone(inner, f"{path}.{name}".lstrip("."))
+    options = [option for option in schema.get("anyOf", ()) if option.get("type") != "null"]
+    for inner in (*options, *([schema["items"]] if isinstance(schema.get("items"), dict) else ())):
+        yield from _null_alone(inner, path)
 
 
 def unlike(operation: Operation, data: Any) -> list[str]:

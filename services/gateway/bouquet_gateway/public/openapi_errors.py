@@ -1,0 +1,114 @@
+"""The errors in an OpenAPI document, by status, rendered by the very function that answers them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from bouquet_gateway.errors.problems import NO_ROWS, Problem, Rows, code_of, form_of, render, row_of
+from bouquet_gateway.paths import Envelope
+from bouquet_gateway.public.openapi_components import Components, Json
+from bouquet_proto.offer import Authority
+
+JSON = "application/json"
+MAY_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
+SAMPLE_VALUES = {"start": "01:10", "end": "02:30", "operation_id": "inconnue"}
+
+
+def _header(description: str, kind: str = "integer") -> Json:
+    return {"description": description, "schema": {"type": kind}}
+
+
+HEADERS: Json = {
+    "X-Request-Id": _header("Identifiant de l'appel", "string"),
+    "RateLimit-Limit": _header("Nombre d'appels permis par fenêtre"),
+    "RateLimit-Remaining": _header("Nombre d'appels restants dans la fenêtre"),
+    "RateLimit-Reset": _header("Fin de la fenêtre, en secondes depuis 1970"),
+    "Retry-After": _header("Secondes à attendre avant un nouvel appel"),
+    "X-Response-Cached": _header("`true` si la réponse vient du cache", "string"),
+    "X-Cache-Expires-in": _header("Secondes restantes en cache, vide hors cache", "string"),
+    "Deprecation": _header("Date de dépréciation (RFC 9745)", "string"),
+    "Sunset": _header("Date d'extinction (RFC 8594)", "string"),
+    "Link": _header("Ce qui remplace l'opération", "string"),
+}
+ON_EVERY_ANSWER = ("X-Request-Id",)
+ON_THROTTLED = (*ON_EVERY_ANSWER, "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+
+
+def text(**limits: Any) -> Json:
+    return {"type": "string", **limits}
+
+
+def object_of(required: Iterable[str] = (), **properties: Json) -> Json:
+    return {"type": "object", "properties": properties, "required": [*required]}
+
+
+SCHEMAS: dict[Envelope, Json] = {
+    "v3": {
+        "ErrorsV3": object_of(
+            ("errors",), errors={"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/ErrorV3"}}
+        ),
+        "ErrorV3": object_of(
+            ("code", "title", "detail", "meta"),
+            code=text(pattern="^[0-9]{5}$"),
+            title=text(),
+            detail=text(),
+            source={"$ref": "#/components/schemas/ErrorSource"},
+            meta={"$ref": "#/components/schemas/ErrorMeta"},
+        ),
+        "ErrorSource": object_of(parameter=text(), header=text()),
+        "ErrorMeta": object_of(provider=text(), retry_in={"type": "integer"}),
+    },
+    "v2": {
+        "ErrorsV2": {
+            "anyOf": [{"$ref": "#/components/schemas/ErrorV2"}, {"$ref": "#/components/schemas/ErrorTextsV2"}]
+        },
+        "ErrorV2": object_of(("error", "reason", "message"), error=text(), reason=text(), message=text()),
+        "ErrorTextsV2": object_of(("errors",), errors={"type": "array", "items": text()}),
+    },
+}
+
+
+def error_answers(
+    told: Iterable[tuple[str, Authority]],
+    path: str,
+    components: Components,
+    *,
+    own: Rows = NO_ROWS,
+    headers: Iterable[str] = ON_EVERY_ANSWER,
+    see: str = "",
+) -> Json:
+    """By status; each example is an answer to the letter, under its code. `own` are the provider's rows; `see` tells
+    where there is more."""
+    examples: dict[int, dict[str, Json]] = defaultdict(dict)
+    forms: dict[int, set[Envelope]] = defaultdict(set)
+    for reason, authority in told:
+        row, form = row_of(reason, own), form_of((reason,), path)
+        status, body = render(Problem(reason, authority=authority, values=SAMPLE_VALUES), own, form)
+        example = {"summary": row.title, "value": msgspec.json.decode(body)}
+        _add(examples[status], code_of(row, authority), example)
+        forms[status].add(form)
+    return {
+        str(status): {
+            "description": HTTPStatus(status).phrase + see,
+            "headers": components.headers(HEADERS, (*headers, *(("Retry-After",) if status in MAY_WAIT else ()))),
+            "content": {JSON: {"schema": _schema(forms[status], components), "examples": dict(examples[status])}},
+        }
+        for status in sorted(examples)
+    }
+
+
+def _schema(forms: set[Envelope], components: Components) -> Json:
+    schemas = [components.schemas(SCHEMAS[form]) for form in sorted(forms)]
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+
+
+def _add(examples: dict[str, Json], code: str, example: Mapping[str, Any]) -> None:
+    """Two texts may share a code (§3.5)."""
+    if example not in examples.values():
+        same = sum(name.partition(" ")[0] == code for name in examples)
+        examples[f"{code} ({same + 1})" if same else code] = dict(example)

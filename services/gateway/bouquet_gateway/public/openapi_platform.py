@@ -1,0 +1,199 @@
+"""The paths that are nobody's offer in the OpenAPI document: the statuses of resources (http-contract §5.3), the
+caller's own token, and the list of errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, get_args
+
+from bouquet_gateway.errors.nomenclature import OF_TOKENS, OF_TRANSPORT
+from bouquet_gateway.errors.problems import PLATFORM_ITSELF
+from bouquet_gateway.public.health_window import State
+from bouquet_gateway.public.openapi_components import Components, Json
+from bouquet_gateway.public.openapi_errors import HEADERS, JSON, ON_EVERY_ANSWER, error_answers, object_of, text
+
+HEALTH, ACCESS, ERRORS = "Disponibilité", "Jeton", "Erreurs"
+TAGS = {
+    HEALTH: "L'état des ressources, d'après les appels",
+    ACCESS: "Ce que le jeton de l'appelant permet",
+    ERRORS: "Toutes les erreurs que les opérations peuvent rendre",
+}
+MOMENT: Json = text(format="date-time")
+STATUS: Json = {
+    "ResourceStatus": object_of(
+        ("status", "last_update"),
+        status={"enum": list(get_args(State))},
+        last_update=MOMENT,
+        last_ok_status={
+            "description": "Dernier appel abouti, nul s'il n'y en a pas eu depuis le démarrage",
+            "anyOf": [MOMENT, {"type": "null"}],
+        },
+        until={"description": "Fin de la maintenance", **MOMENT},
+    )
+}
+PING: Json = {"WatchedResource": object_of(("name", "url"), name=text(), url=text(format="uri-reference"))}
+INTROSPECTION: Json = {
+    "Introspection": object_of(
+        ("_id", "name", "scopes"),
+        _id=text(description="Identifiant du jeton"),
+        name=text(description="Toujours vide"),
+        scopes={"type": "array", "items": text()},
+    )
+}
+BY_STATUS: Json = {
+    "type": "object",
+    "description": "Par statut HTTP",
+    "additionalProperties": {"type": "array", "items": {"$ref": "#/components/schemas/KnownError"}},
+}
+FAULT: Json = {"type": "string", "enum": ["caller", "platform", "provider"], "description": "À qui revient l'erreur"}
+RETRY: Json = {"type": "boolean", "description": "Le même appel peut aboutir plus tard"}
+NOMENCLATURE: Json = {
+    "KnownErrors": object_of(
+        ("api", "providers", "generic_subcodes", "platform_codes", "endpoints"),
+        api=text(),
+        providers={
+            "type": "object",
+            "description": "Nom de qui parle, par les deux chiffres qui ouvrent ses codes",
+            "additionalProperties": text(),
+        },
+        generic_subcodes={
+            "type": "object",
+            "description": "Sens des trois derniers chiffres, quel que soit le fournisseur",
+            "additionalProperties": {"$ref": "#/components/schemas/KnownSubcode"},
+        },
+        platform_codes=BY_STATUS,
+        endpoints={
+            "type": "object",
+            "description": "Par `operationId`",
+            "additionalProperties": {"$ref": "#/components/schemas/KnownErrorsOfOperation"},
+        },
+    ),
+    "KnownErrorsOfOperation": object_of(("provider", "errors"), provider=text(), errors=BY_STATUS),
+    "KnownSubcode": object_of(("title",), title=text(), detail=text()),
+    "KnownError": object_of(
+        ("code", "title", "detail", "fault", "retry"),
+        code=text(pattern="^[0-9]{5}$"),
+        title=text(),
+        detail=text(),
+        fault=FAULT,
+        retry=RETRY,
+        meta={"$ref": "#/components/schemas/ErrorMeta"},
+        other_causes={"type": "array", "items": {"$ref": "#/components/schemas/ErrorCause"}},
+    ),
+    "ErrorCause": object_of(("detail", "fault", "retry"), detail=text(), fault=FAULT, retry=RETRY),
+}
+
+
+def paths(watched: Iterable[str], components: Components, security: Iterable[str]) -> Json:
+    """`watched`: the names of the resources that have a status; `security`: the schemes of a token."""
+    return _health(watched, components) | {
+        "/api/introspect": _get(
+            "introspect",
+            ACCESS,
+            "Les scopes du jeton",
+            {"200": _answer("Le jeton est valide", components.schemas(INTROSPECTION), components)},
+            _errors("/api/introspect", components, OF_TOKENS),
+            security=security,
+        ),
+        "/api/errors": _get(
+            "errors",
+            ERRORS,
+            "La liste des erreurs, entière ou d'une opération",
+            {
+                "200": _answer(
+                    "Celles de la plateforme, et de chaque opération",
+                    components.schemas(NOMENCLATURE),
+                    components,
+                )
+            },
+            _errors("/api/errors", components, ("unknown_operation",)),
+            parameters=[
+                {
+                    "name": "operation_id",
+                    "in": "query",
+                    "required": False,
+                    "description": "Une opération, par son `operationId`",
+                    "schema": text(),
+                }
+            ],
+        ),
+    }
+
+
+def _health(watched: Iterable[str], components: Components) -> Json:
+    names = {"type": "string", "enum": sorted(watched)} if watched else text()
+    status = {
+        "name": "status",
+        "in": "path",
+        "required": True,
+        "description": "Nom d'une ressource, selon `/api/pings`",
+        "schema": names,
+    }
+    of_one = components.schemas(STATUS)
+    return {
+        "/api/ping": _get(
+            "ping",
+            HEALTH,
+            "La passerelle répond",
+            {"200": _answer("Elle répond", {"const": "pong"}, components)},
+            _errors("/api/ping", components),
+        ),
+        "/api/pings": _get(
+            "pings",
+            HEALTH,
+            "Les ressources dont l'état est suivi",
+            {
+                "200": _answer(
+                    "Leur nom, et où le lire", {"type": "array", "items": components.schemas(PING)}, components
+                )
+            },
+            _errors("/api/pings", components),
+        ),
+        "/api/{status}/ping": _get(
+            "ping_resource",
+            HEALTH,
+            "L'état d'une ressource, d'après les appels des dix dernières minutes",
+            {
+                "200": _answer("En service, en maintenance annoncée, ou inconnu faute d'appels", of_one, components),
+                "404": _answer("Aucune ressource de ce nom", {"type": "object"}, components),
+                "502": _answer("Un appel sur dix au moins a échoué", of_one, components),
+            },
+            _errors("/api/{status}/ping", components),
+            parameters=[status],
+        ),
+    }
+
+
+def _get(
+    id: str,
+    tag: str,
+    summary: str,
+    answers: Json,
+    errors: Json,
+    *,
+    security: Iterable[str] = (),
+    parameters: Iterable[Json] = (),
+) -> Json:
+    return {
+        "get": {
+            "operationId": id,
+            "summary": summary,
+            "description": f"{summary}." + ("" if security else " Sans jeton."),
+            "tags": [tag],
+            "security": [{scheme: []} for scheme in security],
+            "parameters": [*parameters],
+            "responses": dict(sorted((errors | answers).items())),
+        }
+    }
+
+
+def _answer(description: str, schema: Any, components: Components) -> Json:
+    return {
+        "description": description,
+        "headers": components.headers(HEADERS, ON_EVERY_ANSWER),
+        "content": {JSON: {"schema": schema}},
+    }
+
+
+def _errors(path: str, components: Components, reasons: Iterable[str] = ()) -> Json:
+    return error_answers([(reason, PLATFORM_ITSELF) for reason in (*OF_TRANSPORT, *reasons)], path, components)

@@ -1,0 +1,82 @@
+"""Our OpenAPI document, made of all offers, and what generators of clients stumble over in one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+import msgspec
+
+from bouquet_gateway.offers.catalogue import Catalogue
+from bouquet_gateway.public.openapi import document
+from bouquet_proto.names import WORKERS
+
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@cache
+def in_production() -> Any:
+    """As a client reads it."""
+    catalogue = Catalogue([entry.load().offer() for entry in entry_points(group=WORKERS)])
+    return msgspec.json.decode(msgspec.json.encode(document(catalogue.by_path, watched=catalogue.watched)))
+
+
+def operations_of(document: Any) -> Iterator[tuple[str, Any]]:
+    """By path."""
+    for path, item in document["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield path, item[method]
+
+
+def walk(node: Any, path: str = "#") -> Iterator[tuple[str, Any]]:
+    """Every object in it, and where."""
+    if isinstance(node, dict):
+        yield path, node
+        for name, value in node.items():
+            yield from walk(value, f"{path}/{name}")
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from walk(value, f"{path}/{number}")
+
+
+def references_of(node: Any) -> set[str]:
+    return {one["$ref"] for _, one in walk(node) if isinstance(one.get("$ref"), str)}
+
+
+def target_of(document: Any, reference: str) -> Any:
+    """`None` where it leads nowhere."""
+    node = document
+    for step in reference.removeprefix("#/").split("/"):
+        node = node.get(step) if isinstance(node, dict) else None
+    return node
+
+
+def whole_of(document: Any, node: Any, within: frozenset[str] = frozenset()) -> Any:
+    """With what it refers to, written out in its place; but for what it is itself a part of."""
+    match node:
+        case {"$ref": str(reference)} if reference not in within:
+            return whole_of(document, target_of(document, reference), within | {reference})
+        case dict():
+            return {name: whole_of(document, value, within) for name, value in node.items()}
+        case list():
+            return [whole_of(document, value, within) for value in node]
+        case _:
+            return node
+
+
+def suspects(document: Any) -> Iterator[str]:
+    """Two objects of one title in one answer, of which a generator keeps one; a schema that is null and nothing else,
+    which has no type in most languages."""
+    for path, operation in operations_of(document):
+        for status, answer in operation["responses"].items():
+            for media in answer.get("content", {}).values():
+                titles: dict[str, Any] = {}
+                for where, schema in walk(whole_of(document, media["schema"])):
+                    title = schema.get("title")
+                    if isinstance(title, str) and titles.setdefault(title, schema) != schema:
+                        yield f"{path} {status}: two objects are called {title}"
+                    if schema.get("type") == "null" and not where.rpartition("/")[0].endswith("/anyOf"):
+                        yield f"{path} {status}: {where} is null and nothing else"

@@ -1,0 +1,145 @@
+"""People generate clients from our OpenAPI document: what stands in it is what their generators can read."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from bouquet_gateway.public.openapi_components import Components
+from tests.clients.documents import (
+    in_production,
+    operations_of,
+    references_of,
+    suspects,
+    target_of,
+    walk,
+    whole_of,
+)
+
+ENGLISH = re.compile(r"\b(the|and|of|is|are|its|which|what|has|where)\b")
+
+
+def answering(schema: Any) -> Any:
+    """A document whose only operation answers this."""
+    media = {"application/json": {"schema": schema}}
+    return {"paths": {"/x": {"get": {"responses": {"200": {"content": media}}}}}}
+
+
+def test_it_is_valid() -> None:
+    OpenAPIV31SpecValidator(in_production()).validate()
+
+
+def test_generators_find_nothing_to_stumble_over() -> None:
+    assert list(suspects(in_production())) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "found"),
+    [
+        (
+            {"properties": {"a": {"title": "Person", "type": "object"}, "b": {"title": "Person", "type": "string"}}},
+            "two objects are called Person",
+        ),
+        ({"properties": {"until": {"type": "null", "description": "always"}}}, "is null and nothing else"),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, ""),
+    ],
+)
+def test_what_they_stumble_over_would_be_found(schema: Any, found: str) -> None:
+    told = list(suspects(answering(schema)))
+    assert len(told) == bool(found)
+    assert all(found in one for one in told)
+
+
+def test_every_object_of_data_has_a_name_of_its_own() -> None:
+    """But the envelope, which is as good as the answer."""
+    inline = [
+        where
+        for path, operation in operations_of(in_production())
+        for where, node in walk(operation["responses"], path)
+        if "properties" in node and not where.endswith("/application/json/schema") and "/examples/" not in where
+    ]
+    assert [where for where in inline if not re.search(r"/properties/(links|meta)$", where)] == []
+
+
+def test_every_reference_leads_somewhere_and_every_component_is_led_to() -> None:
+    whole = in_production()
+    led_to = references_of(whole)
+    assert {reference for reference in led_to if target_of(whole, reference) is None} == set()
+    components = whole["components"]
+    assert {f"#/components/{kind}/{name}" for kind in ("schemas", "headers") for name in components[kind]} == led_to
+
+
+def test_every_operation_says_what_it_is() -> None:
+    whole = in_production()
+    operations = [operation for _, operation in operations_of(whole)]
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    assert all(operation["summary"] and operation["description"] for operation in operations)
+    described = {tag["name"]: tag["description"] for tag in whole["tags"]}
+    assert {tag for operation in operations for tag in operation["tags"]} == described.keys()
+    assert all(whole["info"][name] for name in ("description", "contact", "license"))
+
+
+def test_every_error_of_an_operation_has_examples_and_leads_to_all_of_them() -> None:
+    for path, operation in operations_of(in_production()):
+        for status, answer in operation["responses"].items():
+            if status != "200" and operation.get("x-scopes"):
+                assert f"(/api/errors?operation_id={operation['operationId']})" in answer["description"], path
+                assert answer["content"]["application/json"]["examples"], path
+
+
+def test_what_everybody_reads_is_french() -> None:
+    texts = [
+        node[key]
+        for where, node in walk(in_production())
+        for key in ("description", "summary")
+        if isinstance(node.get(key), str) and "/examples/" not in where
+    ]
+    assert [text for text in texts if ENGLISH.search(text) or "docs/" in text] == []
+    assert len(texts) > 300
+
+
+def test_modalities_that_answer_alike_share_their_types() -> None:
+    paths = in_production()["paths"]
+    types = Counter(
+        paths[f"/v3/dss/quotient_familial/{modality}"]["get"]["responses"]["200"]["content"]["application/json"][
+            "schema"
+        ]["properties"]["data"]["$ref"]
+        for modality in ("identite", "france_connect")
+    )
+    assert types == {"#/components/schemas/V3DssQuotientFamilial": 2}
+
+
+def test_a_modality_that_answers_otherwise_has_a_type_of_its_own() -> None:
+    components = Components()
+    full = {"title": "Data", "properties": {"nom": {"type": "string"}, "at": {"properties": {"x": {}}}}}
+    less = {"title": "Data", "properties": {"at": {"properties": {"x": {}}}}}
+    told = [components.hoisted(schema, "V3A", f"V3A{name}")["$ref"] for schema, name in ((full, "Ine"), (less, "Fc"))]
+    assert told == ["#/components/schemas/V3A", "#/components/schemas/V3AFc"]
+    assert set(components.told()["schemas"]) == {"V3A", "V3AAt", "V3AFc"}
+
+
+def test_fields_whose_names_are_spelt_alike_keep_their_own_types() -> None:
+    """No worker takes another's type away, nor one of its own, by the names that it chooses."""
+    components = Components()
+    fields: dict[str, Any] = {name: {"properties": {f"{name}_x": {}}} for name in ("a_b", "a-b", "é")}
+    reference = components.hoisted({"properties": fields}, "V3A")
+    whole = whole_of({"components": components.told()}, reference)
+    assert whole == {"properties": fields}
+
+
+def test_a_property_that_is_called_title_is_kept() -> None:
+    schema = {"title": "Work", "properties": {"title": {"type": "string", "title": "Title"}}}
+    components = Components()
+    components.hoisted(schema, "V3Work")
+    assert components.told()["schemas"] == {"V3Work": {"properties": {"title": {"type": "string"}}}}
+
+
+def test_a_schema_that_is_no_schema_stands_as_it_is() -> None:
+    """What a worker offers is not checked by the gateway: it breaks no document but its own part."""
+    components = Components()
+    assert components.hoisted({"properties": 5, "items": True, "anyOf": "x"}, "V3Odd")["$ref"].endswith("/V3Odd")
+    assert components.hoisted(True, "V3Odd") is True
