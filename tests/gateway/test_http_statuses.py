@@ -12,10 +12,11 @@ from jsonschema import Draft202012Validator
 
 from bouquet_gateway.offers import discovery
 from bouquet_gateway.offers.catalogue import Catalogue
+from bouquet_gateway.public.health_window import LEAST_CALLS
 from bouquet_msa.worker import worker as msa
 from bouquet_proto.offer import Offer
-from tests.support.buses import LONG_S
-from tests.support.mesh import mesh
+from tests.support.buses import LONG_S, until
+from tests.support.mesh import Mesh, mesh
 from tests.support.offers import describing, dossier, offer
 from tests.support.people import CAF_ALLOCATAIRE, named
 
@@ -81,9 +82,40 @@ async def test_an_answer_to_a_caller_is_a_success() -> None:
     assert told == {"status": "ok", "last_update": NOON, "last_ok_status": NOON}
 
 
+async def fail(client: Mesh, times: int) -> None:
+    for _ in range(times):
+        assert (await client.get(params=named("CAF-INTERNAL MSA-INTERNAL"))).status == 502
+
+
+async def test_one_failed_call_of_one_caller_is_no_outage() -> None:
+    async with mesh() as client:
+        await fail(client, 1)
+        alone = await client.get(PING, token="")
+        for _ in range(3):
+            await client.get(params=CAF_ALLOCATAIRE, headers={"Cache-Control": "no-cache"})
+        beside_others = await client.get(PING, token="")
+    assert (alone.status, alone.json["status"]) == (200, "unknown")
+    assert (beside_others.status, beside_others.json["status"]) == (200, "ok")
+
+
+async def test_calls_that_we_refuse_say_nothing_of_the_provider() -> None:
+    """One caller fills its places, or all of them: nobody has asked the fund, well or in vain."""
+    async with mesh(max_calls_per_provider=1) as client:
+        client.gate.shut("cnaf")
+        slow = asyncio.create_task(client.get(params=CAF_ALLOCATAIRE))
+        await until(lambda: client.calls["cnaf"] == 1)
+        for number in range(2 * LEAST_CALLS):
+            answer = await client.get(params=named("CAF-FOUND MSA-NO-FILE") | {"nomUsage": "N" * (number + 1)})
+            assert (answer.status, answer.headers["Retry-After"]) == (502, "1")
+        answer = await client.get(PING, token="")
+        client.gate.open.set()
+        assert (await slow).status == 200
+    assert (answer.status, answer.json) == (200, {"status": "ok", "last_update": NOON, "last_ok_status": None})
+
+
 async def test_calls_that_end_in_outages_make_it_a_bad_gateway() -> None:
     async with mesh() as client:
-        assert (await client.get(params=named("CAF-INTERNAL MSA-INTERNAL"))).status == 502
+        await fail(client, LEAST_CALLS)
         answer = await client.get(PING, token="")
     assert (answer.status, answer.json) == (
         502,
@@ -128,7 +160,7 @@ async def test_a_maintenance_says_until_when() -> None:
 @pytest.mark.parametrize(("maintenance", "status"), [("CNAF & MSA 12:01-12:02", "ok"), ("", "bad_gateway")])
 async def test_after_a_maintenance_it_is_ok_for_ten_minutes_whatever_came_before(maintenance: str, status: str) -> None:
     async with mesh(maintenance=maintenance) as client:
-        await client.get(params=named("CAF-INTERNAL MSA-INTERNAL"))
+        await fail(client, LEAST_CALLS)
         for minutes in (2, 7):
             client.clock.now += timedelta(minutes=minutes)
             assert (await client.get(PING, token="")).json["status"] == status

@@ -43,13 +43,13 @@ class Sessions:
     def __init__(
         self,
         bus: Calling,
-        report: Callable[[str, bool], None],
+        report: Callable[[str, bool | None], None],
         *,
         unknown_per_second: int,
         refused_s: float = REFUSED_S,
     ) -> None:
-        """`report` is told how each question has ended: the status name of the sessions, and whether by an outage.
-        `refused_s` is how long a refusal is remembered."""
+        """`report` is told how each question has ended: the status name of the sessions, and whether by an outage,
+        `None` for one that was not put. `refused_s` is how long a refusal is remembered."""
         self._bus = bus
         self._report = report
         self._turns = Turns(unknown_per_second)

@@ -56,6 +56,8 @@ OURS_ALONE = frozenset({"session_missing", *(reason for reason, row in PLATFORM.
 
 
 OUTAGES = frozenset({502, 503, 504})
+NOT_ASKED = frozenset({"provider_busy", "quota_spent"})
+"""Refusals of ours, which spare a provider or another caller."""
 
 OUTCOMES: dict[type[Reply], Outcome] = {NotFound: "not_found", Rejected: "rejected", Failed: "failed"}
 
@@ -115,8 +117,11 @@ def retry_after(problem: Problem, own: Rows = NO_ROWS) -> int | None:
     return max((wait for wait in waits if isinstance(wait, int) and 0 <= wait <= DAY_S), default=None)
 
 
-def is_outage(reply: Reply, own: Rows = NO_ROWS) -> bool:
-    """Whether the call ends 502, 503 or 504: nobody has answered the question."""
+def is_outage(reply: Reply, own: Rows = NO_ROWS) -> bool | None:
+    """Whether the call ends 502, 503 or 504: nobody has answered the question. `None`: we have not put it, which says
+    nothing of the provider."""
+    if isinstance(reply, Failed) and reply.reason in NOT_ASKED:
+        return None
     return isinstance(reply, Failed) and RENDERINGS[row_of(reply.reason, own).kind].v3_status in OUTAGES
 
 

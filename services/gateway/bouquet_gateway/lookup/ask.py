@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import date
 from functools import partial
+from typing import Any
+
+from msgspec import Struct
 
 from bouquet_gateway import metrics
 from bouquet_gateway.errors.problems import is_outage
 from bouquet_gateway.lookup.answer_cache import AnswerCache
 from bouquet_gateway.lookup.regime import Decision, Question
 from bouquet_gateway.lookup.regime_hints import RegimeHints
-from bouquet_gateway.lookup.regime_plan import HedgeTiming, resolve
+from bouquet_gateway.lookup.regime_plan import AskOne, HedgeTiming, resolve
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.offers.replies import believed
 from bouquet_gateway.stores.single_flight import SingleFlight
@@ -25,6 +28,15 @@ from bouquet_proto.quotient_familial import FILES, REGIMES
 log = logging.getLogger(__name__)
 
 
+BUSY = Failed("provider_busy")
+
+
+class Asked(Struct, frozen=True):
+    decision: Decision
+    was_refused: bool
+    """The caller whose question it was has no place left at a provider, and was told nothing for that."""
+
+
 class Providers:
     """Asks for the data of a lookup. The same lookup under way is joined; what is found goes into the cache."""
 
@@ -34,36 +46,49 @@ class Providers:
         cache: AnswerCache,
         hints: RegimeHints,
         timing: HedgeTiming,
-        report: Callable[[str, bool], None],
+        report: Callable[[str, bool | None], None],
     ) -> None:
-        """`report` is told how each question has ended: its resource's status name, and whether by an outage."""
+        """`report` is told how each question has ended: its resource's status name, and whether by an outage, `None`
+        for one that was not put."""
         self._bus = bus
         self._cache = cache
         self._hints = hints
         self._timing = timing
         self._report = report
-        self._asking: SingleFlight[Decision] = SingleFlight()
+        self._asking: SingleFlight[Asked] = SingleFlight()
 
     async def ask(self, served: Served, lookup: Lookup, key: str, today: date) -> Decision:
         """`key` is the answer's in the cache; empty for one that is neither kept nor shared."""
-        if key:
-            decision, joined = await self._asking.join(key, partial(self._ask, served, lookup, key, today))
-            if joined:
-                metrics.cache_lookups("joined").inc()
-        else:
-            decision = await self._ask(served, lookup, key, today)
-        self._report(served.status, is_outage(decision.reply, served.problems))
-        return decision
+        asking = partial(self._ask, served, lookup, key, today)
+        asked = await (self._share(key, asking) if key else asking())
+        self._report(served.status, is_outage(asked.decision.reply, served.problems))
+        return asked.decision
 
-    async def _ask(self, served: Served, lookup: Lookup, key: str, today: date) -> Decision:
+    async def _share(self, key: str, asking: Callable[[], Coroutine[Any, Any, Asked]]) -> Asked:
+        """What another caller is told goes for this one too, unless that caller has no place left at a provider."""
+        asked, joined = await self._asking.join(key, asking)
+        while joined and asked.was_refused:
+            asked, joined = await self._asking.join(key, asking)
+        if joined:
+            metrics.cache_lookups("joined").inc()
+        return asked
+
+    async def _ask(self, served: Served, lookup: Lookup, key: str, today: date) -> Asked:
+        busy: list[str] = []
+
+        async def ask_one(provider: str, lookup: Lookup) -> Reply:
+            reply = await self._ask_one(served, provider, lookup)
+            if reply == BUSY:
+                busy.append(provider)
+            return reply
+
         if served.operation.plan == "regime":
-            decision = await self._ask_regimes(served, lookup, today)
+            decision = await self._ask_regimes(ask_one, lookup, today)
         else:
-            reply = await self._ask_one(served, served.provider, lookup)
-            decision = Decision(reply, served.authority, served.provider)
+            decision = Decision(await ask_one(served.provider, lookup), served.authority, served.provider)
         if isinstance(decision.reply, Found):
             await self._cache.set(key, decision.reply.data, served.operation.cache_s)
-        return decision
+        return Asked(decision, was_refused=bool(busy) and isinstance(decision.reply, Failed))
 
     async def _ask_one(self, served: Served, provider: str, lookup: Lookup) -> Reply:
         """A worker is believed as to what it found, not as to what that is made of."""
@@ -81,11 +106,11 @@ class Providers:
         metrics.REPLIES_RESHAPED.labels(provider, "trimmed").inc()
         return Found(data)
 
-    async def _ask_regimes(self, served: Served, lookup: Lookup, today: date) -> Decision:
+    async def _ask_regimes(self, ask_one: AskOne, lookup: Lookup, today: date) -> Decision:
         assert isinstance(lookup.identity, Identite)
         hint_key = self._hints.key(lookup.identity)
         resolution = await resolve(
-            partial(self._ask_one, served),
+            ask_one,
             lookup,
             Question(lookup.identity, past_month=_is_past(lookup, today), file=FILES[lookup.operation]),
             REGIMES,

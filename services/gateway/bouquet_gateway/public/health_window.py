@@ -17,6 +17,9 @@ SLICE_S = 30
 """Step by which the window moves on: it holds between nine and a half and ten minutes."""
 TOO_MANY_OUTAGES = 0.10
 """Share of the window's calls from which on a resource is down (http-contract §5.3)."""
+LEAST_CALLS = 10
+LEAST_OUTAGES = 2
+"""Below either, a share says more of a caller than of the resource."""
 
 State: TypeAlias = Literal["ok", "bad_gateway", "unknown", "maintenance"]
 
@@ -59,9 +62,9 @@ class HealthWindows:
         self._clock = clock
         self._windows: defaultdict[str, HealthWindow] = defaultdict(HealthWindow)
 
-    def record(self, status: str, outage: bool) -> None:
-        """Does nothing for a resource without status, whose name is empty."""
-        if status:
+    def record(self, status: str, outage: bool | None) -> None:
+        """Does nothing for a resource without status, whose name is empty, nor for a call that was not made."""
+        if status and outage is not None:
             self._windows[status].record(self._clock(), outage=outage)
 
     def of(self, status: str) -> HealthWindow:
@@ -80,15 +83,18 @@ class Circumstances(Struct, frozen=True, kw_only=True):
 
 
 def judge(window: HealthWindow, circumstances: Circumstances, at: datetime) -> State:
-    """Without calls a resource is well, as long as a worker answers for it."""
+    """Without calls a resource is well, as long as a worker answers for it. A few calls are enough to say that it is
+    well, and not that it is down."""
     if circumstances.maintenance_until:
         return "maintenance"
     if circumstances.just_reopened:
         return "ok"
     calls, outages = window.counts(at)
-    if calls:
-        return "bad_gateway" if outages >= calls * TOO_MANY_OUTAGES else "ok"
-    return "unknown" if circumstances.is_silent else "ok"
+    if calls >= LEAST_CALLS:
+        return "bad_gateway" if outages >= max(calls * TOO_MANY_OUTAGES, LEAST_OUTAGES) else "ok"
+    if calls > outages:
+        return "ok"
+    return "unknown" if outages or circumstances.is_silent else "ok"
 
 
 def _slice_of(at: datetime) -> int:

@@ -154,9 +154,11 @@ def _health(watched: Iterable[str], components: Components) -> Json:
             HEALTH,
             "L'état d'une ressource, d'après les appels des dix dernières minutes",
             {
-                "200": _answer("En service, en maintenance annoncée, ou inconnu faute d'appels", of_one, components),
+                "200": _answer(
+                    "En service, en maintenance annoncée, ou inconnu faute d'appels assez nombreux", of_one, components
+                ),
                 "404": _answer("Aucune ressource de ce nom", {"type": "object"}, components),
-                "502": _answer("Un appel sur dix au moins a échoué", of_one, components),
+                "502": _answer("Un appel sur dix au moins a échoué, sur dix ou plus", of_one, components),
             },
             _errors("/api/{status}/ping", components),
             parameters=[status],

@@ -1,0 +1,93 @@
+"""The same question of two callers is put once, and neither pays for what the other may not do."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import date
+
+import pytest
+
+from bouquet_cnaf.worker import worker as cnaf
+from bouquet_gateway.lookup.answer_cache import AnswerCache
+from bouquet_gateway.lookup.ask import Providers
+from bouquet_gateway.lookup.regime_hints import RegimeHints
+from bouquet_gateway.lookup.regime_plan import HedgeTiming
+from bouquet_gateway.offers.catalogue import Catalogue, Served
+from bouquet_gateway.stores.cache_memory import MemoryCache
+from bouquet_mesh.secret import Secret
+from bouquet_msa.worker import worker as msa
+from bouquet_proto.messages import Caller, Failed, Lookup, NotFound, Reply, Request
+from bouquet_proto.quotient_familial import NO_FILE
+from tests.gateway.test_regime import WHO, file_of
+from tests.support.buses import LONG_S, until
+from tests.support.door import QF
+
+BUSY = Failed("provider_busy")
+KEY = Secret("the key of the tests that seals what is cached")
+[QUOTIENT] = Catalogue([cnaf.offer(), msa.offer()]).by_path[QF]
+FOUND = file_of("CNAF")
+TODAY = date(2026, 4, 15)
+
+
+class Funds:
+    """One that has no place left for `greedy`, and knows the person; the other answers in its own time."""
+
+    ready = True
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.open = asyncio.Event()
+
+    async def call(self, provider: str, request: Request) -> Reply:
+        assert isinstance(request, Lookup)
+        self.asked.append(f"{provider} {request.caller.mark}")
+        if provider == "cnaf":
+            return BUSY if request.caller.mark == "greedy" else FOUND
+        await self.open.wait()
+        return NotFound(NO_FILE)
+
+
+@pytest.fixture
+def funds() -> Funds:
+    return Funds()
+
+
+@pytest.fixture
+def told() -> list[tuple[str, bool | None]]:
+    return []
+
+
+@pytest.fixture
+def providers(funds: Funds, told: list[tuple[str, bool | None]]) -> Providers:
+    cache = MemoryCache(max_items=100, max_bytes=1_000_000)
+    timing = HedgeTiming(after_s=LONG_S, grace_s=0)
+    return Providers(funds, AnswerCache(cache, KEY), RegimeHints(cache, KEY), timing, lambda *ended: told.append(ended))
+
+
+def lookup(mark: str) -> Lookup:
+    asked, until_then = QUOTIENT.operation.id, time.time() + LONG_S
+    return Lookup(id=mark, deadline=until_then, operation=asked, identity=WHO, caller=Caller(mark=mark))
+
+
+async def ask(providers: Providers, mark: str, served: Served = QUOTIENT) -> Reply:
+    return (await providers.ask(served, lookup(mark), "the same question", TODAY)).reply
+
+
+async def test_a_caller_without_a_place_left_does_not_answer_for_who_asks_the_same(
+    funds: Funds, providers: Providers, told: list[tuple[str, bool | None]]
+) -> None:
+    greedy = asyncio.create_task(ask(providers, "greedy"))
+    await until(lambda: funds.asked == ["cnaf greedy", "msa greedy"])
+    others = [asyncio.create_task(ask(providers, mark)) for mark in ("one", "other")]
+    await asyncio.sleep(0)
+    assert funds.asked == ["cnaf greedy", "msa greedy"], "they share the question while it is open"
+    funds.open.set()
+    assert await asyncio.gather(greedy, *others) == [BUSY, FOUND, FOUND]
+    assert funds.asked == ["cnaf greedy", "msa greedy", "cnaf one"]
+    assert [outage for _, outage in told] == [None, False, False]
+
+
+async def test_two_callers_share_an_answer(funds: Funds, providers: Providers) -> None:
+    assert await asyncio.gather(*(ask(providers, mark) for mark in ("one", "other"))) == [FOUND, FOUND]
+    assert funds.asked == ["cnaf one"]
