@@ -4,6 +4,7 @@
     ├── parameters    a wrong field of the query, keyed by its public code (http-contract §3.4)
     ├── session       a citizen's FranceConnect token (§2.4)
     ├── platform      the caller's token, pace or route, or the mesh itself (§3.3)
+    ├── refusal       what a provider was asked and would not look for, under its own prefix (§3.4)
     └── provider      what any provider may fail with; the code is three digits after its prefix (§3.5)
 
 A provider adds its own rows (not found texts, conflicts) in its contract; they travel in its offer.
@@ -403,14 +404,14 @@ SESSION: dict[str, Failure] = {
     ),
     "session_malformed": Failure(
         kind=Kind.UNAUTHORIZED,
-        code="50001",
+        code="501",
         title="Accès non autorisé",
         detail="Le jeton d'accès est mal formaté.",
         fault="caller",
     ),
     "session_unknown": Failure(
         kind=Kind.UNAUTHORIZED,
-        code="50002",
+        code="502",
         title="Accès non autorisé",
         detail="Le jeton d'accès n'a pas été trouvé ou est expiré.",
         fault="caller",
@@ -423,7 +424,42 @@ SESSION: dict[str, Failure] = {
         fault="provider",
     ),
 }
-"""Of a citizen's FranceConnect session: of its token, with a family of codes of its own (§3.2), and of whose it is."""
+"""Of a citizen's FranceConnect session, in FranceConnect's name: of its token, and of whose it is (§3.2)."""
+
+
+def _refusal(code: str, title: str, detail: str) -> Failure:
+    return Failure(kind=Kind.WRONG_PARAMETER, code=code, title=title, detail=detail, fault="caller")
+
+
+REFUSALS: dict[str, Failure] = {
+    "identity_unknown": _refusal(
+        "560",
+        "Identité non reconnue par le fournisseur de données",
+        "Les paramètres d'identité fournis ne correspondent à aucune personne connue du fournisseur de données.",
+    ),
+    "civil_status_refused": _refusal(
+        "561",
+        "Paramètres de civilité refusés par le fournisseur de données",
+        "Un ou plusieurs paramètres de civilité ont été refusés par le fournisseur de données.",
+    ),
+    "identifier_refused": _refusal(
+        "562",
+        "Identifiant refusé par le fournisseur de données",
+        "L'identifiant fourni a été refusé par le fournisseur de données.",
+    ),
+    "identity_ambiguous": _refusal(
+        "563",
+        "Identité ambiguë pour le fournisseur de données",
+        "Les paramètres d'identité fournis correspondent à plusieurs personnes chez le fournisseur de données.",
+    ),
+    "period_refused": _refusal(
+        "565",
+        "Période refusée par le fournisseur de données",
+        "La période demandée n'est pas couverte par le fournisseur de données.",
+    ),
+}
+"""What a caller can mend, and only a provider could tell: a code that begins with `00` says that none was asked. An
+operation that may be refused so names it in its `reasons`."""
 
 _UNKNOWN = (
     "La réponse retournée par le fournisseur de données est invalide et inconnue de notre service. "
@@ -536,8 +572,9 @@ PROVIDER: dict[str, Failure] = {
     "upstream_certificate": Failure(
         kind=Kind.PROVIDER_UNKNOWN,
         code="009",
-        title="Erreur de certificat SSL du fournisseur de données",
-        detail="Le certificat SSL du fournisseur de données est invalide ou expiré.",
+        title="Erreur de connexion sécurisée (TLS) avec le fournisseur de données",
+        detail="La connexion sécurisée avec le fournisseur de données n'a pas pu être établie : certificat invalide ou "
+        "expiré, ou échec de la négociation TLS. L'équipe technique a été notifiée de cette erreur pour investigation.",
         fault="provider",
         log="error",
     ),
@@ -569,4 +606,4 @@ PROVIDER: dict[str, Failure] = {
     "worker_bug": _unknown(fault="platform"),
 }
 
-FAILURES: dict[str, Failure] = PARAMETERS | PLATFORM | SESSION | PROVIDER
+FAILURES: dict[str, Failure] = PARAMETERS | PLATFORM | SESSION | REFUSALS | PROVIDER

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct, structs
 
-from bouquet_proto.failures import Failure, Kind
+from bouquet_proto.failures import REFUSALS, Failure, Kind
 from bouquet_proto.offer import Authority, Modality, Operation, People, operation, v2_operation
 from bouquet_proto.rules import Check, renamed
 
@@ -198,18 +198,13 @@ IDENTITY_CHECKS_V2 = renamed(
 # What a fund's worker answers when it has no quotient to give. The law of upstreams/06 reads these words.
 NO_FILE = "no_file"
 UNATTACHED = "unattached"
-UNIDENTIFIED = "00355"
-REFUSED = "00366"
+UNIDENTIFIED = "unidentified"
+REFUSED = "civil_status_refused"
+PERIOD_REFUSED = "period_refused"
 QUOTIENT_MISSING = "quotient_missing"
 
-NOBODY = Failure(
-    kind=Kind.WRONG_PARAMETER,
-    code="00355",
-    title="Impossible d'identifier l'allocataire",
-    detail="Les paramètres fournis ne permettent pas d'identifier un allocataire.",
-    fault="caller",
-)
-"""Of every prestation of the hub."""
+NOBODY = REFUSALS["identity_unknown"]
+"""Row of `UNIDENTIFIED`, for every prestation of the hub."""
 
 PROBLEMS: dict[str, Failure] = {
     UNIDENTIFIED: structs.replace(NOBODY, v2_word="not_found"),  # of this resource alone, and still a 400 (§1.6.1)
@@ -272,7 +267,7 @@ PERIOD_CHECKS = (Check("qf_annee"), Check("qf_mois"))
 _COMMON: dict[str, Any] = {
     "summary": "Quotient familial CAF & MSA",
     "scopes": ("cnaf_quotient_familial", "cnaf_allocataires", "cnaf_enfants", "cnaf_adresse"),
-    "reasons": (NO_FILE, UNATTACHED, UNIDENTIFIED, REFUSED, QUOTIENT_MISSING),
+    "reasons": (NO_FILE, UNATTACHED, UNIDENTIFIED, REFUSED, PERIOD_REFUSED, QUOTIENT_MISSING),
     "cache_s": 24 * 3600,
     "plan": "regime",
     "authority": BOTH_FUNDS,

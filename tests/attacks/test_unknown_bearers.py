@@ -140,7 +140,7 @@ async def test_behind_our_own_proxy_each_client_has_an_address(opened: Callable[
 
 async def test_a_session_that_was_just_refused_is_not_asked_about_again(client: Mesh) -> None:
     answers = [await with_session(client, "unheard of") for _ in range(10)]
-    assert {(answer.status, *answer.codes) for answer in answers} == {(401, "50001")}
+    assert {(answer.status, *answer.codes) for answer in answers} == {(401, "51501")}
     assert introspections(client) == 1
 
 

@@ -105,7 +105,7 @@ async def test_a_quotient_and_what_surrounds_it(client: Mesh) -> None:
 
 async def test_the_provider_is_told_the_citizens_own_words(client: Mesh) -> None:
     answer = await get(client, QF, "jeton-marie-claire", nomNaissance="LE GOUADEC", anneeDateNaissance=1989)
-    assert answer.codes == ["00355"]
+    assert answer.codes == ["35560"]
     asked = dict(client.heard("cnaf")[0].query)
     assert (asked["nomNaissance"], asked["listePrenoms"]) == ("VALADIER", "Marie Claire Josette")
     assert (asked["dateNaissance"], asked["genre"]) == ("1961-02-28", "F")
@@ -133,9 +133,9 @@ async def test_the_identity_is_not_ours_to_give(client: Mesh, path: str, scope: 
 @pytest.mark.parametrize(
     ("session", "status", "code"),
     [
-        (EXPIRED, 401, "50002"),
-        ("jeton-de-personne", 401, "50002"),
-        ("jeton(mal)forme", 401, "50001"),
+        (EXPIRED, 401, "51502"),
+        ("jeton-de-personne", 401, "51502"),
+        ("jeton(mal)forme", 401, "51501"),
         ("jeton-sans-nom", 422, "51564"),
         ("jeton-sans-annee", 422, "51564"),
         ("jeton-mois-impossible", 422, "51564"),
@@ -157,12 +157,13 @@ async def test_a_session_that_opens_nothing(client: Mesh, session: str, status: 
 async def test_the_words_of_a_refusal(client: Mesh) -> None:
     malformed, unknown = await get(client, QF, "jeton(mal)forme"), await get(client, QF, EXPIRED)
     assert malformed.error == {
-        "code": "50001",
+        "code": "51501",
         "title": "Accès non autorisé",
         "detail": "Le jeton d'accès est mal formaté.",
-        "meta": {},
+        "meta": {"provider": "FranceConnect"},
     }
     assert unknown.error["detail"] == "Le jeton d'accès n'a pas été trouvé ou est expiré."
+    assert unknown.error["meta"] == {"provider": "FranceConnect"}
     assert (await get(client, QF, "panne-html")).error["meta"] == {"provider": "FranceConnect"}
 
 
@@ -185,10 +186,10 @@ async def test_a_token_that_is_no_text_is_malformed(client: Mesh) -> None:
     answer = await reader.read()
     writer.close()
     assert answer.startswith(b"HTTP/1.1 401")
-    assert b"50001" in answer
+    assert b"51501" in answer
 
 
-@pytest.mark.parametrize("recipient", ["", "13002526500014", None])
+@pytest.mark.parametrize("recipient", ["", "13002526515014", None])
 async def test_a_recipient_is_mandatory(client: Mesh, recipient: str | None) -> None:
     answer = await client.get(QF, {} if recipient is None else {"recipient": recipient}, token="jeton-maelys")
     assert (answer.status, answer.codes) == (422, ["00210"])
@@ -202,7 +203,7 @@ async def test_only_a_session_opens_these_paths(client: Mesh) -> None:
         assert (answer.status, answer.codes) == (401, ["51504"])
     assert introspections(client) == 0
     answer = await get(client, QF, jwt)
-    assert (answer.status, answer.codes) == (401, ["50002"])
+    assert (answer.status, answer.codes) == (401, ["51502"])
 
 
 async def test_an_api_key_beside_a_session_is_ignored(client: Mesh) -> None:
@@ -223,7 +224,7 @@ async def test_a_birth_date_is_whole_for_who_needs_it(client: Mesh, path: str, b
     let_in(client, "jeton-date", birthdate=birthdate)
     answer = await get(client, path, "jeton-date")
     assert (answer.status, answer.codes) == (422, ["51564"])
-    assert (await get(client, QF, "jeton-date")).codes == ["00355"]
+    assert (await get(client, QF, "jeton-date")).codes == ["35560"]
     assert client.calls["cnaf"] == 1
 
 
@@ -264,7 +265,12 @@ BROUGHT: dict[str, dict[str, Any]] = {
     "born tomorrow": {"birthdate": "2999-01-01"},
 }
 """What FranceConnect may say of a citizen, who cannot write it otherwise."""
-ANSWERS = {"200": "found", "422 00355": "nobody by that name", "404 25003": "no student", "404 26003": "no scholarship"}
+ANSWERS = {
+    "200": "found",
+    **dict.fromkeys(("422 35560", "422 36560"), "nobody by that name"),
+    "404 25003": "no student",
+    "404 26003": "no scholarship",
+}
 
 
 @pytest.mark.parametrize("citizen", BROUGHT)
@@ -426,7 +432,7 @@ async def test_every_refusal_of_a_session_is_in_the_nomenclature(client: Mesh, p
     operation_id = (await client.get("/api/openapi.json")).json["paths"][path]["get"]["operationId"]
     endpoint = (await client.get("/api/errors", {"operation_id": operation_id})).json["endpoints"][operation_id]
     told = {known.code for known in known_in(endpoint["errors"])}
-    assert {"50001", "50002", "51504", "51564"} <= told
+    assert {"51501", "51502", "51504", "51564"} <= told
     assert not told & {"00365", "00400", "00420", "00421", "00422", "00423", "00424", "00425", "00427"}
 
 

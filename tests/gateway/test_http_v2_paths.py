@@ -348,7 +348,7 @@ async def test_an_absence_has_its_words(client: Mesh, path: str) -> None:
 
 
 async def test_whom_no_directory_knows_is_a_not_found_in_the_quotient_alone(client: Mesh) -> None:
-    text = "Les paramètres fournis ne permettent pas d'identifier un allocataire."
+    text = "Les paramètres d'identité fournis ne correspondent à aucune personne connue du fournisseur de données."
     told = [await ask(client, path, cnav("Nemo")) for path in (QF, C2S)]
     assert [(answer.status, answer.json) for answer in told] == [
         (400, refused("not_found", text)),

@@ -124,7 +124,7 @@ def strangers() -> float:
     [
         ({"params": MSA_ALLOCATAIRE}, "found 200 msa"),
         ({"params": NOBODY_S}, "not_found 404 35003"),
-        ({"params": named("CAF-UNIDENTIFIED MSA-UNIDENTIFIED")}, "rejected 422 00355"),
+        ({"params": named("CAF-UNIDENTIFIED MSA-UNIDENTIFIED")}, "rejected 422 35560"),
         ({"params": named("CAF-TECHNICAL MSA-TECHNICAL")}, "failed 502 35000"),
         ({"params": named("CAF-GATEWAY-TIMEOUT MSA-GATEWAY-TIMEOUT")}, "failed 504 35002"),
         ({"params": CAF_ALLOCATAIRE | {"recipient": "1"}}, "refused 422 00210 nobody"),

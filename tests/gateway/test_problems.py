@@ -104,7 +104,7 @@ def test_a_v2_reason_may_depart_from_the_detail() -> None:
 
 
 def test_a_v2_word_may_depart_from_that_of_its_kind() -> None:
-    status, body = render(Problem.of(Rejected("00355"), ACME), quotient_familial.PROBLEMS, "v2")
+    status, body = render(Problem.of(Rejected("unidentified"), ACME), quotient_familial.PROBLEMS, "v2")
     assert (status, msgspec.json.decode(body)["error"]) == (400, "not_found")
 
 
@@ -139,8 +139,8 @@ def test_a_provider_cannot_change_what_a_common_reason_means() -> None:
 
 
 def test_a_worker_s_meta_reaches_the_client() -> None:
-    _, body = rendered(Problem.of(Rejected("00366", {"provider_error_code": "40001"}), ACME))
-    assert body["errors"][0]["meta"] == {"provider_error_code": "40001"}
+    _, body = rendered(Problem.of(Rejected("civil_status_refused", {"provider_error_code": "40001"}), ACME))
+    assert body["errors"][0]["meta"] == {"provider_error_code": "40001", "provider": "ACME"}
 
 
 def test_a_worker_s_wait_is_told_in_meta_and_in_the_header() -> None:

@@ -72,19 +72,20 @@ REPLIES: dict[str, Reply] = {
     "NO_FILE": NotFound(NO_FILE),
     "UNATTACHED": NotFound(UNATTACHED),
     "UNIDENTIFIED": Rejected(UNIDENTIFIED),
-    "REJECTED": Rejected("00366", {"provider_error_code": 40013}),
+    "REJECTED": Rejected("civil_status_refused", {"provider_error_code": 40013}),
     "UNAVAILABLE": Failed("upstream_unavailable"),
     "TIMEOUT": Failed("upstream_timeout"),
 }
 
-# Rows CNAF, columns MSA, in the order of REPLIES; what the caller is told. `!` marks an anomaly.
+# Rows CNAF, columns MSA, in the order of REPLIES; who answers, or in whose name which failure is told: `35:msa` is the
+# MSA's refusal in the name of both. `!` marks an anomaly.
 TABLE = """
              FOUND       NO_FILE     UNATTACHED  UNIDENTIFIED REJECTED    UNAVAILABLE TIMEOUT
 FOUND        both        cnaf        cnaf!       cnaf!        cnaf        cnaf        cnaf
-NO_FILE      msa         35:no_file  35:no_file  35:no_file!  msa:00366   10:001      10:002
-UNATTACHED   msa!        35:no_file  35:no_file  35:no_file   msa:00366   10:001      10:002
-UNIDENTIFIED msa!        35:no_file! 35:no_file  35:00355     msa:00366   10:001      10:002
-REJECTED     msa         cnaf:00366  cnaf:00366  cnaf:00366   cnaf:00366  10:001      10:002
+NO_FILE      msa         35:no_file  35:no_file  35:no_file!  35:msa      10:001      10:002
+UNATTACHED   msa!        35:no_file  35:no_file  35:no_file   35:msa      10:001      10:002
+UNIDENTIFIED msa!        35:no_file! 35:no_file  35:nobody    35:msa      10:001      10:002
+REJECTED     msa         35:cnaf     35:cnaf     35:cnaf      35:cnaf     10:001      10:002
 UNAVAILABLE  msa         23:001      23:001      23:001       23:001      35:001      35:001
 TIMEOUT      msa         23:002      23:002      23:002       23:002      35:001      35:002
 """
@@ -105,12 +106,14 @@ def told(verdict: Decision) -> str:
     match verdict.reply:
         case Found():
             return verdict.provider + mark
-        case Rejected(reason="00366", meta=meta):
-            return f"{meta['side']}:00366"
+        case Rejected(reason=reason) if reason == UNIDENTIFIED:
+            return f"{verdict.authority.prefix}:nobody{mark}"
+        case Rejected(meta=meta):
+            return f"{verdict.authority.prefix}:{meta['side']}"
         case Failed(reason=reason):
             code = {"upstream_unavailable": "001", "upstream_timeout": "002"}[reason]
             return f"{verdict.authority.prefix}:{code}"
-        case NotFound(reason=reason) | Rejected(reason=reason):
+        case NotFound(reason=reason):
             return f"{verdict.authority.prefix}:{reason}{mark}"
         case reply:
             raise AssertionError(reply)
@@ -118,8 +121,8 @@ def told(verdict: Decision) -> str:
 
 def side(provider: str, name: str) -> Side:
     reply = REPLIES[name]
-    if isinstance(reply, Rejected) and reply.reason == "00366":
-        reply = Rejected("00366", {"side": provider})
+    if name == "REJECTED":
+        reply = Rejected("civil_status_refused", {"side": provider})
     return Side(provider, {"cnaf": CNAF, "msa": MSA}[provider], reply)
 
 

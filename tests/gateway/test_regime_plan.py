@@ -72,7 +72,7 @@ async def test_the_likelier_fund_is_asked_alone_and_is_enough() -> None:
     assert list(funds.asked) == ["cnaf"]
 
 
-@pytest.mark.parametrize("said", [ABSENT, Rejected(UNIDENTIFIED), Rejected("00366"), DOWN])
+@pytest.mark.parametrize("said", [ABSENT, Rejected(UNIDENTIFIED), Rejected("civil_status_refused"), DOWN])
 async def test_the_other_is_asked_as_soon_as_the_first_has_not_found(said: Reply) -> None:
     funds = Funds(cnaf=said, msa=FOUND["msa"])
     resolution = await resolved(funds, hedge_after_s=AN_HOUR_S)

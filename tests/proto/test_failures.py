@@ -4,7 +4,17 @@ import re
 
 import pytest
 
-from bouquet_proto.failures import FAILURES, PARAMETERS, PLATFORM, PROVIDER, RENDERINGS, SESSION, Failure, Kind
+from bouquet_proto.failures import (
+    FAILURES,
+    PARAMETERS,
+    PLATFORM,
+    PROVIDER,
+    REFUSALS,
+    RENDERINGS,
+    SESSION,
+    Failure,
+    Kind,
+)
 
 TWO_TEXTS = {"000", "020"}  # redirected or broken; a window that is known or not (http-contract §3.5)
 
@@ -21,7 +31,7 @@ def test_every_kind_has_a_rendering() -> None:
 
 
 def test_no_reason_is_in_two_tables() -> None:
-    assert len(FAILURES) == len(PARAMETERS) + len(PLATFORM) + len(SESSION) + len(PROVIDER)
+    assert len(FAILURES) == sum(map(len, (PARAMETERS, PLATFORM, SESSION, REFUSALS, PROVIDER)))
 
 
 def test_a_parameters_reason_is_its_code() -> None:
@@ -52,6 +62,7 @@ def test_ours_have_five_digits_and_providers_three() -> None:
     assert all(re.fullmatch(r"00\d{3}", row.code) for row in (*PARAMETERS.values(), *PLATFORM.values()))
     whole = {reason for reason, row in PROVIDER.items() if not re.fullmatch(r"\d{3}", row.code)}
     assert whole == {"upstream_unreachable"}  # the network's, whoever was asked (http-contract §3.3)
+    assert all(re.fullmatch(r"5\d\d", row.code) for row in (*SESSION.values(), *REFUSALS.values()))
 
 
 def test_callers_faults_are_not_worth_a_warning() -> None:
@@ -112,6 +123,50 @@ def test_a_kind_renders_as_the_contract_says(kind: Kind, v3_status: int, v2: tup
             "00101",
             "Interdit",
             "Votre token n'est pas valide",
+        ),
+        (
+            "identity_unknown",
+            "560",
+            "Identité non reconnue par le fournisseur de données",
+            "Les paramètres d'identité fournis ne correspondent à aucune personne connue du fournisseur de données.",
+        ),
+        (
+            "civil_status_refused",
+            "561",
+            "Paramètres de civilité refusés par le fournisseur de données",
+            "Un ou plusieurs paramètres de civilité ont été refusés par le fournisseur de données.",
+        ),
+        (
+            "identifier_refused",
+            "562",
+            "Identifiant refusé par le fournisseur de données",
+            "L'identifiant fourni a été refusé par le fournisseur de données.",
+        ),
+        (
+            "identity_ambiguous",
+            "563",
+            "Identité ambiguë pour le fournisseur de données",
+            "Les paramètres d'identité fournis correspondent à plusieurs personnes chez le fournisseur de données.",
+        ),
+        (
+            "identity_unusable",
+            "564",
+            "Identité inexploitable renvoyée par le fournisseur de données",
+            "L'identité renvoyée par le fournisseur de données est incomplète ou invalide.",
+        ),
+        (
+            "period_refused",
+            "565",
+            "Période refusée par le fournisseur de données",
+            "La période demandée n'est pas couverte par le fournisseur de données.",
+        ),
+        (
+            "upstream_certificate",
+            "009",
+            "Erreur de connexion sécurisée (TLS) avec le fournisseur de données",
+            "La connexion sécurisée avec le fournisseur de données n'a pas pu être établie : certificat invalide ou "
+            "expiré, ou échec de la négociation TLS. L'équipe technique a été notifiée de cette erreur pour "
+            "investigation.",
         ),
         (
             "upstream_unavailable",

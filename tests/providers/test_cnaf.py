@@ -125,10 +125,12 @@ async def test_a_quotient_of_zero_is_found(cnaf: Asked) -> None:
     [
         ("NO-FILE", NotFound("no_file")),
         ("UNATTACHED", NotFound("unattached")),
-        ("UNIDENTIFIED", Rejected("00355")),
+        ("UNIDENTIFIED", Rejected("unidentified")),
         (
             "REJECTED",
-            Rejected("00366", {"provider_error_code": 40013, "provider_error_message": "Civilité invalide"}),
+            Rejected(
+                "civil_status_refused", {"provider_error_code": 40013, "provider_error_message": "Civilité invalide"}
+            ),
         ),
         ("INCOMPLETE", Failed("quotient_missing")),
         ("TECHNICAL", Failed("upstream_internal")),
@@ -152,7 +154,7 @@ async def test_each_fault_has_its_reason(cnaf: Asked, fault: Fault, reason: str)
 
 
 async def test_whoever_the_hub_does_not_know_is_unidentified(cnaf: Asked) -> None:
-    assert await cnaf(OPERATION.id, identite("Nemo")) == Rejected("00355")
+    assert await cnaf(OPERATION.id, identite("Nemo")) == Rejected("unidentified")
 
 
 @pytest.mark.parametrize("persona", PERSONAS, ids=lambda persona: persona.who.nom)

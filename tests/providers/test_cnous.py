@@ -354,7 +354,7 @@ async def test_what_goes_wrong_has_its_reply(
     assert await cnous(operation, who, within_s=within_s) == reply
 
 
-@pytest.mark.parametrize("status", [201, 204, 206, 401, 403, 409, 413, 422, 429, 501])
+@pytest.mark.parametrize("status", [201, 204, 206, 400, 401, 403, 409, 413, 422, 429, 501])
 async def test_no_other_status_is_understood(cnous: Asked, status: int) -> None:
     cnous.app[SAID]["DIT"] = (status, {"lastName": "DIT", "boursier": True})
     assert await cnous(BY_NAME, named("Dit")) == Failed("upstream_unknown")

@@ -17,6 +17,7 @@ from bouquet_cnous.contract import (
     WRONG_IDENTITY,
     WRONG_INE,
 )
+from bouquet_cnous.personas import BAD_REQUEST
 from bouquet_cnous.simulator import SAID, simulator
 from bouquet_cnous.worker import worker
 from bouquet_proto.messages import NotFound, Rejected
@@ -122,7 +123,7 @@ async def test_a_recorded_answer_is_shown(cnous: Asked) -> None:
 
 async def test_what_goes_wrong_is_what_goes_wrong_from_v3_on(cnous: Asked) -> None:
     assert await typed(cnous, BY_INE, "ine=1234567890G") == NotFound(NO_SCHOLARSHIP)
-    cnous.app[SAID]["DIT"] = (400, {})
+    cnous.app[SAID]["DIT"] = (400, BAD_REQUEST)
     assert await cnous(BY_NAME.id, DIT) == Rejected(WRONG_IDENTITY)
     cnous.app[SAID]["DIT"] = (200, [{"lastName": "DIT", "boursier": True}] * 2)
     assert await cnous(BY_NAME.id, DIT) == Rejected(SEVERAL)

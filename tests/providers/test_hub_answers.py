@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pytest
 from msgspec.structs import replace
 from multidict import CIMultiDict
 
-from bouquet_hub.answers import FUNDS, refusal_of
+from bouquet_hub.answers import BAD_REQUESTS, FUNDS, refusal_of
+from bouquet_hub.quotient import BAD_REQUESTS_OF_A_MONTH
+from bouquet_proto.failures import FAILURES
 from bouquet_proto.messages import NotFound, Rejected
 from bouquet_worker.answer import Answer
 from bouquet_worker.errors import UpstreamError
@@ -37,12 +40,12 @@ def reason_of(answer: Answer) -> str:
 def meta_of(answer: Answer) -> dict[str, str | int]:
     refusal = refusal_of(answer, WHO)
     assert isinstance(refusal, Rejected)
-    assert refusal.reason == "00366"
+    assert refusal.reason == "civil_status_refused"
     return refusal.meta
 
 
 def test_a_person_that_nobody_can_identify_is_a_wrong_parameter() -> None:
-    assert refusal_of(answer(404, 40409), WHO) == Rejected("00355")
+    assert refusal_of(answer(404, 40409), WHO) == Rejected("unidentified")
 
 
 @pytest.mark.parametrize("code", [40406, 40412])
@@ -59,7 +62,7 @@ def test_a_former_directory_code_is_read_by_its_signature() -> None:
     assert refusal_of(answer(404, 40407, fund=CNAF), WHO) == NotFound("no_file")
 
 
-@pytest.mark.parametrize(("code", "refusal"), [(40409, Rejected("00355")), (40406, NotFound("unattached"))])
+@pytest.mark.parametrize(("code", "refusal"), [(40409, Rejected("unidentified")), (40406, NotFound("unattached"))])
 def test_directory_codes_come_before_the_signature(code: int, refusal: object) -> None:
     assert refusal_of(answer(404, code, fund=CNAF), WHO) == refusal
 
@@ -106,26 +109,74 @@ def test_a_400_carries_the_hubs_own_words() -> None:
     assert meta_of(answer(400, 40013, "Civilité invalide")) == meta
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>Bad request</html>", b'{"errorCode": 40013, "error": 3}', b"null"])
-def test_a_400_that_cannot_be_read_says_so(body: bytes) -> None:
-    meta = {"provider_error_code": "unparseable", "provider_error_message": "unparseable"}
-    assert meta_of(raw(400, body)) == meta
+# By the error code of a 400: what the quotient answers, any other prestation, and whose fault it is.
+BAD_REQUEST = """
+40000    upstream_internal     upstream_internal     provider
+40001    civil_status_refused  civil_status_refused  caller
+40002    civil_status_refused  civil_status_refused  caller
+40003    civil_status_refused  civil_status_refused  caller
+40005    civil_status_refused  civil_status_refused  caller
+40013    civil_status_refused  civil_status_refused  caller
+40024    upstream_internal     upstream_internal     provider
+40029    period_refused        upstream_unknown      caller
+40030    upstream_unknown      upstream_unknown      provider
+40409    upstream_unknown      upstream_unknown      provider
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "of_a_month", "of_a_person", "fault"), [row.split() for row in BAD_REQUEST.strip().splitlines()]
+)
+def test_a_400_is_understood_by_its_code(code: str, of_a_month: str, of_a_person: str, fault: str) -> None:
+    refused = answer(400, int(code), "Refus")
+    assert (told_by(refused, BAD_REQUESTS_OF_A_MONTH), told_by(refused, BAD_REQUESTS)) == (of_a_month, of_a_person)
+    assert FAILURES[of_a_month].fault == fault
+
+
+def test_every_row_of_the_table_is_tried() -> None:
+    tried = {int(row.split()[0]) for row in BAD_REQUEST.strip().splitlines()}
+    assert tried > BAD_REQUESTS_OF_A_MONTH.keys() > BAD_REQUESTS.keys()
+
+
+def told_by(answer: Answer, bad_requests: Mapping[int | None, str]) -> str:
+    """The reason, whether it is the caller's or a failure."""
+    try:
+        refusal = refusal_of(answer, WHO, bad_requests=bad_requests)
+    except UpstreamError as error:
+        return error.reason
+    assert isinstance(refusal, Rejected)
+    return refusal.reason
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>Bad request</html>",
+        b'{"errorCode": 40013, "error": 3}',
+        b'{"errorCode": "40013"}',
+        b'{"errorCode": 289062901912345}',
+        b'{"error": "Refus"}',
+        b"{}",
+        b"null",
+    ],
+)
+def test_a_400_that_is_not_the_hub_s_own_refusal_says_nothing_of_the_caller(body: bytes) -> None:
+    assert reason_of(raw(400, body)) == "upstream_unknown"
+
+
+def test_operators_read_the_code_that_nobody_knew() -> None:
+    with pytest.raises(UpstreamError) as raised:
+        refusal_of(answer(400, 40030, "LE GOUADEC"), WHO)
+    assert raised.value.cause == "HTTP 400, error code 40030"
 
 
 @pytest.mark.parametrize(("code", "told"), [(40013, []), (40003, ["hub refused the form of a question"])])
-def test_operators_hear_of_a_400_that_is_not_the_callers(
+def test_operators_hear_of_a_400_that_our_rules_should_have_spared(
     code: int, told: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     meta_of(answer(400, code, "LE GOUADEC"))
     assert caplog.messages == told
-
-
-def test_a_code_too_long_for_a_code_is_not_read() -> None:
-    assert meta_of(answer(400, 289062901912345, "NIR"))["provider_error_code"] == "unparseable"
-
-
-def test_a_400_with_nothing_to_say_has_no_meta() -> None:
-    assert meta_of(raw(400, b"{}")) == {}
 
 
 def test_a_message_is_cut_at_200_characters() -> None:
@@ -153,7 +204,7 @@ def test_a_message_that_names_the_person_is_left_out(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "status", "refusal"),
     [
-        ("404-identity-not-found.json", 404, Rejected("00355")),
+        ("404-identity-not-found.json", 404, Rejected("unidentified")),
         ("404-regime-not-found.json", 404, NotFound("unattached")),
         ("quotient_familial_v2/404.json", 404, NotFound("no_file")),
     ],

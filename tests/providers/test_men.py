@@ -426,7 +426,7 @@ def test_not_found_texts_are_the_contracts() -> None:
     unknown, not_enrolled = worker.offer().problems[UNKNOWN_PUPIL], worker.offer().problems[NOT_ENROLLED]
     assert (unknown.code, unknown.title, unknown.v2_reason) == ("003", "Entité non trouvée", "Student not found")
     assert unknown.detail == "Aucun élève n'a pu être trouvé avec les critères de recherche fournis" + PERIMETER
-    assert (not_enrolled.code, not_enrolled.title) == ("004", "Scolarité non trouvée")
+    assert (not_enrolled.code, not_enrolled.title) == ("404", "Scolarité non trouvée")
     assert not_enrolled.detail == "Aucune scolarité n'a pu être trouvée pour cet élève"
 
 

@@ -9,13 +9,22 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from bouquet_mesr.contract import FIELDS, FRANCE_CONNECT, IDENTITE, INE, UNKNOWN_STUDENT
-from bouquet_mesr.personas import STUDENTS
+from bouquet_mesr.contract import (
+    FIELDS,
+    FRANCE_CONNECT,
+    IDENTITE,
+    INE,
+    SEVERAL,
+    UNKNOWN_STUDENT,
+    WRONG_IDENTITY,
+    WRONG_INE,
+)
+from bouquet_mesr.personas import STUDENTS, WRONG, complaint
 from bouquet_mesr.simulator import IDENTITE_KEY, INE_KEY, SAID, simulator
 from bouquet_mesr.upstream import REGIMES
 from bouquet_mesr.worker import worker
 from bouquet_proto import identity, rules
-from bouquet_proto.failures import PERIMETER
+from bouquet_proto.failures import FAILURES, PERIMETER
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
 from bouquet_proto.query import parse_query
@@ -181,8 +190,8 @@ RECORDED: dict[str, tuple[int, Reply | list[tuple[bool, str]]]] = {
     "student_status/with_ine_valid_response.json": (200, [(True, "RF1")]),
     "student_status/with_ine_valid_response_with_admis_statut.json": (200, [(False, "RF1")]),
     "student_status/with_ine_valid_and_new_regime.json": (200, [(True, "RF4")]),
-    "statut_etudiant/not_found.json": (400, Failed("upstream_unknown")),  # in spite of its name
-    "student_status/with_ine_invalid_ine_response.json": (400, Failed("upstream_unknown")),
+    "statut_etudiant/not_found.json": (400, Rejected(WRONG_IDENTITY)),  # in spite of its name
+    "student_status/with_ine_invalid_ine_response.json": (400, Rejected(WRONG_IDENTITY)),
     "student_status/with_ine_not_found_response.json": (404, NotFound(UNKNOWN_STUDENT)),
     "student_status/with_civility_not_found_response.json": (404, NotFound(UNKNOWN_STUDENT)),
 }
@@ -236,13 +245,12 @@ UNWELL = {  # bouquet_worker.simulated_faults
     "CONFLICT": "upstream_unknown",
 }
 ODD = {
-    "REFUS": "upstream_unknown",
     "REPONSE-NULLE": "upstream_malformed",
     "SANS-NOM": "upstream_malformed",
 }
 
 
-WRONG = [
+TROUBLED = [
     *((BY_NAME, named(nom), UNWELL[ill.name]) for nom, ill in NAMES.items()),
     *((BY_INE, identity.Ine(ine=ine), UNWELL[ill.name]) for ine, ill in INES.items()),
     *((BY_NAME, named(nom), reason) for nom, reason in ODD.items()),
@@ -250,7 +258,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("operation", "who", "reason"), WRONG)
+@pytest.mark.parametrize(("operation", "who", "reason"), TROUBLED)
 async def test_a_ministry_that_is_unwell_finds_nobody_unknown(
     mesr: Asked, operation: str, who: identity.Identity, reason: str
 ) -> None:
@@ -274,9 +282,34 @@ async def test_a_stranger_is_no_student(mesr: Asked, operation: str, who: identi
 
 
 @pytest.mark.parametrize("status", [201, 204, 400, 401, 403, 409, 422, 429, 500, 501])
-async def test_no_status_but_two_is_understood(mesr: Asked, status: int) -> None:
+async def test_no_status_but_two_is_understood_without_the_ministry_s_own_words(mesr: Asked, status: int) -> None:
     mesr.app[SAID]["DIT"] = (status, {"nomFamille": "DIT"})
     assert await mesr(BY_NAME, named("Dit")) == Failed("upstream_unknown")
+
+
+# By status, with the ministry's own words: of an INE, of a person, and whose fault it is.
+REFUSED = """
+400  identifier_refused  civil_status_refused  caller
+401  upstream_unknown    upstream_unknown      provider
+403  upstream_unknown    upstream_unknown      provider
+409  upstream_unknown    identity_ambiguous    caller
+422  upstream_unknown    upstream_unknown      provider
+429  upstream_unknown    upstream_unknown      provider
+500  upstream_unknown    upstream_unknown      provider
+"""
+
+
+@pytest.mark.parametrize(
+    ("status", "of_an_ine", "of_a_person", "fault"), [row.split() for row in REFUSED.strip().splitlines()]
+)
+async def test_a_refusal_is_understood_by_its_status(
+    mesr: Asked, status: str, of_an_ine: str, of_a_person: str, fault: str
+) -> None:
+    ine = identity.Ine(ine="1234567890G")
+    mesr.app[SAID]["DIT"] = mesr.app[SAID][ine.ine] = (int(status), complaint("GET", WRONG))
+    for reply, reason in ((await mesr(BY_INE, ine), of_an_ine), (await mesr(BY_NAME, named("Dit")), of_a_person)):
+        assert reply == (Failed(reason) if FAILURES[reason].fault == "provider" else Rejected(reason))
+    assert FAILURES[of_a_person].fault == fault
 
 
 async def test_a_key_that_is_not_ours_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,7 +338,10 @@ def test_the_offer_is_the_ministrys() -> None:
     row = offer.problems[UNKNOWN_STUDENT]
     assert (row.code, row.title, row.v2_reason) == ("003", "Entité non trouvée", "Student not found")
     assert row.detail == "Aucun étudiant n'a pu être trouvé avec les critères de recherche fournis" + PERIMETER
-    assert {operation.reasons for operation in offer.operations} == {(UNKNOWN_STUDENT,)}
+    assert {(operation.modality == "ine", operation.reasons) for operation in offer.operations} == {
+        (True, (UNKNOWN_STUDENT, WRONG_INE)),
+        (False, (UNKNOWN_STUDENT, WRONG_IDENTITY, SEVERAL)),
+    }
 
 
 def test_the_identity_has_its_scope_and_france_connect_no_identity() -> None:

@@ -107,8 +107,8 @@ async def test_a_fake_token_gets_its_case(citizen: str, operation_id: str, name:
         ("all_fc", EAJE, (403, "00100")),
         ("all_fc", AEEH, (403, "00100")),
         ("mesri", SCHOLARSHIP_V3, (403, "00100")),
-        ("nobody", STUDENT, (401, "50002")),
-        ("404.yaml", STUDENT, (401, "50002")),
+        ("nobody", STUDENT, (401, "51502")),
+        ("404.yaml", STUDENT, (401, "51502")),
     ],
 )
 async def test_a_fake_token_opens_what_its_scopes_open(

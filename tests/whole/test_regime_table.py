@@ -18,10 +18,10 @@ FOUND, NO_FILE, INCOMPLETE, SLOW = "FOUND", "NO-FILE", "INCOMPLETE", "SLOW"
 TABLE = """
               FOUND  NO-FILE  UNATTACHED  UNIDENTIFIED  REJECTED  UNAVAILABLE  SLOW   INCOMPLETE
 FOUND         both   CNAF     CNAF        CNAF          CNAF      CNAF         CNAF   CNAF
-NO-FILE       MSA    35003    35003       35003         00366     10001        10002  10502
-UNATTACHED    MSA    35003    35003       35003         00366     10001        10002  10502
-UNIDENTIFIED  MSA    35003    35003       00355         00366     10001        10002  10502
-REJECTED      MSA    00366    00366       00366         00366     10001        10002  10502
+NO-FILE       MSA    35003    35003       35003         35561     10001        10002  10502
+UNATTACHED    MSA    35003    35003       35003         35561     10001        10002  10502
+UNIDENTIFIED  MSA    35003    35003       35560         35561     10001        10002  10502
+REJECTED      MSA    35561    35561       35561         35561     10001        10002  10502
 UNAVAILABLE   MSA    23001    23001       23001         23001     35001        35001  23001
 SLOW          MSA    23002    23002       23002         23002     35001        35002  23002
 INCOMPLETE    MSA    23502    23502       23502         23502     10001        10002  35502
@@ -30,8 +30,8 @@ INCOMPLETE    MSA    23502    23502       23502         23502     10001        1
 TOLD = {
     "CNAF": "200 CNAF",
     "MSA": "200 MSA",
-    "00355": "422 00355",
-    "00366": "422 00366",
+    "35560": "422 35560 CNAF & MSA",
+    "35561": "422 35561 CNAF & MSA",
     "35003": "404 35003 CNAF & MSA",
     **{f"{prefix}{kind}": f"{status} {prefix}{kind} {label}"
        for prefix, label in (("23", "CNAF"), ("10", "MSA"), ("35", "CNAF & MSA"))
@@ -126,10 +126,14 @@ async def test_a_refused_civil_status_comes_with_the_hub_s_own_words() -> None:
     assert answer.json == {
         "errors": [
             {
-                "code": "00366",
-                "title": "Entité non traitable",
-                "detail": "Un ou plusieurs paramètres de civilité ne sont pas correctement formatés",
-                "meta": {"provider_error_code": 40013, "provider_error_message": "Civilité invalide"},
+                "code": "35561",
+                "title": "Paramètres de civilité refusés par le fournisseur de données",
+                "detail": "Un ou plusieurs paramètres de civilité ont été refusés par le fournisseur de données.",
+                "meta": {
+                    "provider_error_code": 40013,
+                    "provider_error_message": "Civilité invalide",
+                    "provider": "CNAF & MSA",
+                },
             }
         ]
     }
@@ -141,10 +145,11 @@ async def test_nobody_who_can_be_identified() -> None:
     assert answer.json == {
         "errors": [
             {
-                "code": "00355",
-                "title": "Impossible d'identifier l'allocataire",
-                "detail": "Les paramètres fournis ne permettent pas d'identifier un allocataire.",
-                "meta": {},
+                "code": "35560",
+                "title": "Identité non reconnue par le fournisseur de données",
+                "detail": "Les paramètres d'identité fournis ne correspondent à aucune personne connue "
+                "du fournisseur de données.",
+                "meta": {"provider": "CNAF & MSA"},
             }
         ]
     }
@@ -174,8 +179,8 @@ async def test_a_fund_that_stays_silent_to_the_deadline_never_becomes_a_404(hedg
         ("CAF-NO-FILE MSA-FOUND", "200 MSA"),
         ("CAF-SLOW MSA-FOUND", "200 MSA"),
         ("CAF-NO-FILE MSA-NO-FILE", "404 35003 CNAF & MSA"),
-        ("CAF-UNIDENTIFIED MSA-UNIDENTIFIED", "422 00355"),
-        ("CAF-REJECTED MSA-NO-FILE", "422 00366"),
+        ("CAF-UNIDENTIFIED MSA-UNIDENTIFIED", "422 35560 CNAF & MSA"),
+        ("CAF-REJECTED MSA-NO-FILE", "422 35561 CNAF & MSA"),
         ("CAF-NO-FILE MSA-SLOW", "504 10002 MSA"),
         ("CAF-UNAVAILABLE MSA-NO-FILE", "502 23001 CNAF"),
         ("CAF-UNAVAILABLE MSA-SLOW", "502 35001 CNAF & MSA"),

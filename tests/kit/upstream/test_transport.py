@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 
@@ -51,6 +52,18 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) 
         error = await error_of(upstream.get("/"))
         assert server.requests == 0
     assert (error.reason, error.cause) == ("upstream_certificate", "CERTIFICATE_VERIFY_FAILED")
+
+
+async def test_who_speaks_no_tls_is_a_trouble_of_tls() -> None:
+    async def in_clear(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(servers.ANSWER)
+        writer.close()
+
+    async with await asyncio.start_server(in_clear, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        async with opened(Upstream("fund", f"https://127.0.0.1:{port}")) as upstream:
+            error = await error_of(upstream.get("/"))
+    assert (error.reason, error.cause) == ("upstream_certificate", "WRONG_VERSION_NUMBER")
 
 
 async def test_our_certificate_is_shown(tmp_path: Path) -> None:

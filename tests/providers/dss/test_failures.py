@@ -31,12 +31,12 @@ ABSENT: dict[tuple[int, str], tuple[Reply, int, str, str, str, dict[str, str]]] 
     # By error code and signature: the reply, then the HTTP status, code, title, detail and meta that a client sees.
     **{
         (40409, signature): (
-            Rejected("00355"),
+            Rejected("unidentified"),
             422,
-            "00355",
-            "Impossible d'identifier l'allocataire",
-            "Les paramètres fournis ne permettent pas d'identifier un allocataire.",
-            {},
+            "36560",
+            "Identité non reconnue par le fournisseur de données",
+            "Les paramètres d'identité fournis ne correspondent à aucune personne connue du fournisseur de données.",
+            {"provider": "Sécurité sociale"},
         )
         for signature in ("", CNAF)
     },
@@ -70,11 +70,12 @@ ABSENT: dict[tuple[int, str], tuple[Reply, int, str, str, str, dict[str, str]]] 
     },
     **{
         (code, signature): (
-            NotFound("unexplained"),
-            404,
-            "36003",
-            "Erreur inatendue",
-            "Une erreur inattendue est survenue lors de la collecte des données",
+            Failed("upstream_unknown"),
+            502,
+            "36999",
+            "Erreur inconnue du fournisseur de données",
+            "La réponse retournée par le fournisseur de données est invalide et inconnue de notre service. "
+            "L'équipe technique a été notifiée de cette erreur pour investigation.",
             {"provider": "Sécurité sociale"},
         )
         for code in (40401, 40407)
@@ -97,11 +98,6 @@ async def test_an_absence_speaks_for_whoever_told_it(dss: Asked, name: str, code
     expected, status, public_code, title, detail, meta = ABSENT[code, signature]
     assert reply == expected
     assert error_of(reply) == (status, {"code": public_code, "title": title, "detail": detail, "meta": meta})
-
-
-async def test_operators_hear_of_an_absence_that_nobody_signed(dss: Asked, caplog: pytest.LogCaptureFixture) -> None:
-    await told(dss, "rsa", refusal(40401), signature="")
-    assert caplog.messages == ["hub signed no absence"]
 
 
 async def test_a_household_without_a_young_child_is_an_error_of_the_cnav(dss: Asked) -> None:
@@ -142,18 +138,23 @@ async def test_other_statuses_are_failures(dss: Asked, name: str, status: int, r
 async def test_a_400_carries_the_hubs_own_words(dss: Asked) -> None:
     meta: Meta = {"provider_error_code": 40013, "provider_error_message": "Civilité invalide"}
     reply = await dss(OPERATIONS["asf"], identite("HUB-REJECTED"))
-    assert reply == Rejected("00366", meta)
-    assert error_of(reply)[0] == 422
-    assert error_of(reply)[1]["meta"] == meta
+    assert reply == Rejected("civil_status_refused", meta)
+    status, error = error_of(reply)
+    assert (status, error["code"]) == (422, "36561")
+    assert error["meta"] == meta | {"provider": "Sécurité sociale"}
+
+
+async def test_no_month_is_asked_so_none_can_be_refused(dss: Asked) -> None:
+    assert await told(dss, "rsa", refusal(40029, 400)) == Failed("upstream_unknown")
 
 
 STAGED: dict[str, Reply] = {
     "CAF-NO-FILE": NotFound("no_file_cnaf"),
     "MSA-NO-FILE": NotFound("no_file_msa"),
     "RNCPS-NO-FILE": NotFound("no_file_rncps"),
-    "HUB-NO-FILE": NotFound("unexplained"),
+    "HUB-NO-FILE": Failed("upstream_unknown"),
     "HUB-UNATTACHED": NotFound("unattached"),
-    "HUB-UNIDENTIFIED": Rejected("00355"),
+    "HUB-UNIDENTIFIED": Rejected("unidentified"),
     "RNCPS-TECHNICAL": Failed("upstream_internal"),
     "CAF-MALFORMED": Failed("upstream_malformed"),
     "CAF-INTERNAL": Failed("upstream_internal"),

@@ -21,7 +21,7 @@ from tests.support.openapi import assert_official, upstream_sample
 from tests.support.reference import REFERENCE
 
 RECORDED: dict[str, Reply | dict[str, Any]] = {
-    "404-identity-not-found.json": Rejected("00355"),
+    "404-identity-not-found.json": Rejected("unidentified"),
     "404-regime-not-found.json": NotFound("unattached"),
     "allocation_adulte_handicape/404.json": NotFound("no_file_cnaf"),
     "allocation_adulte_handicape/make_request_valid.json": {
@@ -52,7 +52,7 @@ RECORDED: dict[str, Reply | dict[str, Any]] = {
         "date_debut_droit": "2024-04-01",
     },
     "complementaire_sante_solidaire/400.json": Rejected(
-        "00366",
+        "civil_status_refused",
         {"provider_error_code": 40002, "provider_error_message": "Nom de naissance ou nom d'usage absent"},
     ),
     "complementaire_sante_solidaire/404.json": NotFound("no_file_cnaf"),

@@ -59,7 +59,10 @@ async def test_whoever_has_no_quotient_has_no_file_here(dss: Asked, name: str, w
     reply = await dss(OPERATIONS[name], identite(who.nom, *who.prenoms.split(), born=who.naissance, sexe=who.genre))
     assert isinstance(reply, NotFound | Rejected)
     no_file = "no_file_rncps" if name == "c2s" else "no_file_cnaf"
-    assert reply.reason == {40401: no_file, 40406: "unattached", 40409: "00355", 40013: "00366"}[said.code]
+    assert (
+        reply.reason
+        == {40401: no_file, 40406: "unattached", 40409: "unidentified", 40013: "civil_status_refused"}[said.code]
+    )
 
 
 async def test_a_child_opens_the_right_of_a_parent(dss: Asked) -> None:
@@ -69,4 +72,4 @@ async def test_a_child_opens_the_right_of_a_parent(dss: Asked) -> None:
 
 
 async def test_whoever_the_hub_does_not_know_is_unidentified(dss: Asked) -> None:
-    assert await dss(OPERATIONS["aah"], identite("Nemo")) == Rejected("00355")
+    assert await dss(OPERATIONS["aah"], identite("Nemo")) == Rejected("unidentified")

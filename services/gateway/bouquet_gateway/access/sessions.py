@@ -63,7 +63,7 @@ class Sessions:
     async def open(self, access_token: str, match: Match, call: Call, deadline: Deadline) -> Session:
         """Raises `Problem` for a session that does not exist, or that nobody can open."""
         if not access_token.isascii():  # no token of FranceConnect's, and perhaps nothing that a message can carry
-            raise Problem("session_malformed")
+            raise Problem("session_malformed", authority=france_connect_session.AUTHORITY)
         key = _key(access_token, match)
         if refused := self._refused.get(key):
             raise Problem.of(refused, france_connect_session.AUTHORITY, OF_SESSIONS)

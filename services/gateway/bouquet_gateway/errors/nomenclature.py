@@ -14,7 +14,7 @@ from bouquet_gateway.errors.problems import PLATFORM_ITSELF, code_of, row_of
 from bouquet_gateway.offers.catalogue import Catalogue, Served
 from bouquet_gateway.paths import Envelope, envelope_of
 from bouquet_proto import france_connect_session, quotient_familial
-from bouquet_proto.failures import PARAMETERS, PLATFORM, PROVIDER, RENDERINGS, SESSION, Failure
+from bouquet_proto.failures import PARAMETERS, PLATFORM, PROVIDER, REFUSALS, RENDERINGS, SESSION, Failure
 from bouquet_proto.offer import Authority
 from bouquet_proto.rules import RULES
 
@@ -209,7 +209,7 @@ def _labels(operations: Iterable[list[Served]]) -> Iterator[tuple[str, str]]:
 def _subcodes() -> dict[str, Subcode]:
     """The absence has its text in each operation."""
     table = {ABSENT: Subcode("Entité non trouvée")}
-    for row in (*PROVIDER.values(), SESSION[france_connect_session.UNUSABLE]):
+    for row in (*PROVIDER.values(), *REFUSALS.values(), SESSION[france_connect_session.UNUSABLE]):
         if len(row.code) == 3:
             known = table.setdefault(row.code, Subcode(row.title, row.detail))
             if known.detail != row.detail:

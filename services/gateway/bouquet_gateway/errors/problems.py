@@ -9,7 +9,7 @@ import msgspec
 
 from bouquet_gateway.paths import Envelope, envelope_of
 from bouquet_proto.access_record import Outcome
-from bouquet_proto.failures import FAILURES, PLATFORM, RENDERINGS, Failure, Kind
+from bouquet_proto.failures import FAILURES, PLATFORM, REFUSALS, RENDERINGS, Failure, Kind
 from bouquet_proto.messages import Failed, Found, Meta, NotFound, Recorded, Rejected, Reply
 from bouquet_proto.offer import Authority
 
@@ -87,10 +87,11 @@ class Problem(Exception):
     @classmethod
     def of(cls, reply: Reply, authority: Authority, offered: Container[str] | None = None) -> Problem:
         """What a worker answered, in the name of the authority that it asked. It is not believed when it says what we
-        alone can know, nor what it did not offer to say, where we know what it did."""
+        alone can know, nor what it did not offer to say, where we know what it did, nor a refusal told as a failure."""
         if isinstance(reply, Found | Recorded):
             return cls(UNKNOWN, authority=authority, outcome="failed")
-        known = reply.reason not in OURS_ALONE and (offered is None or reply.reason in offered)
+        disbelieved = OURS_ALONE | REFUSALS.keys() if isinstance(reply, Failed) else OURS_ALONE
+        known = reply.reason not in disbelieved and (offered is None or reply.reason in offered)
         reason = reply.reason if known else UNKNOWN
         retry_in_s = reply.retry_in_s if isinstance(reply, Failed) else None
         wait: Meta = {} if retry_in_s is None else {"retry_in": retry_in_s}

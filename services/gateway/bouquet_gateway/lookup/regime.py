@@ -114,9 +114,11 @@ def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: A
         return _found(one, other, question, regimes)
     if outcomes & INCONCLUSIVE:
         return _inconclusive(one, other, both)
-    for told in (Outcome.INCOMPLETE, Outcome.REJECTED):
-        if told in outcomes:
-            return _of_either(one, other, frozenset({told}), both)
+    if Outcome.INCOMPLETE in outcomes:
+        return _of_either(one, other, frozenset({Outcome.INCOMPLETE}), both)
+    if Outcome.REJECTED in outcomes:  # about the question, which was the same to both
+        [refusing, *_] = [side for side in (one, other) if side.outcome is Outcome.REJECTED]
+        return Decision(refusing.reply, both)
     if outcomes == {Outcome.UNIDENTIFIED}:
         return Decision(one.reply, both)
     anomaly = Anomaly.CONTRADICTION if outcomes == STRANGE_PAIR else Anomaly.NONE

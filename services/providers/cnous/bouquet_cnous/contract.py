@@ -121,8 +121,8 @@ SCOPES = (
 
 NO_SCHOLARSHIP = "no_scholarship"
 SEVERAL = "several_matches"
-WRONG_INE = "00360"
-WRONG_IDENTITY = "00366"
+WRONG_INE = "identifier_refused"
+WRONG_IDENTITY = "civil_status_refused"
 
 PROBLEMS = {
     NO_SCHOLARSHIP: absence(

@@ -14,7 +14,7 @@ FRANCE_CONNECT = "/v1/boursier/find"
 """A GET with a body."""
 
 FAILURES = {500: "upstream_internal"}
-"""By status; 400 and 404 are answers, any other than 200 is `upstream_unknown` (§8.4)."""
+"""By status; 400 and 404 are answers in Cnous's own words, any other than 200 is `upstream_unknown` (§8.4)."""
 
 SEXES: dict[str | None, Literal["M", "F"]] = {"M": "M", "F": "F"}
 REMOVED = "O"
@@ -74,7 +74,15 @@ class Absence(Struct, frozen=True):
     code: Literal[404]
 
 
+class Refusal(Struct, frozen=True):
+    """Body of a 400: `Mauvais paramètres`, whichever it is."""
+
+    description: str
+    code: Literal[400]
+
+
 ABSENT: Any = Absence | tuple[Absence]
+REFUSED: Any = Refusal | tuple[Refusal]
 ANSWERED: Any = Scholarship | list[Scholarship]
 """An array when a person was searched for, in principle."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bouquet_cnous import contract, upstream
 from bouquet_cnous.contract import NO_SCHOLARSHIP, SEVERAL, WRONG_IDENTITY, WRONG_INE, Dossier
-from bouquet_cnous.upstream import ABSENT, ANSWERED, REMOVED, SEXES, Place, Scholarship, pivot_of, search_for
+from bouquet_cnous.upstream import ABSENT, ANSWERED, REFUSED, REMOVED, SEXES, Place, Scholarship, pivot_of, search_for
 from bouquet_cog.birthplace import located
 from bouquet_cog.communes import Communes
 from bouquet_worker import (
@@ -77,11 +77,11 @@ def campaign_year(question: Question[Ine] | Question[Identite]) -> int | None:
 
 
 def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
-    """`wrong` is what a caller mistook, when Cnous refuses the question."""
+    """`wrong` is what Cnous refuses, when it refuses the question."""
     match answer.status:
         case 200:
             return the_only(answer.decode(ANSWERED))
-        case 400:
+        case 400 if answer.says(REFUSED):
             return Rejected(wrong)
         case 404 if answer.says(ABSENT):
             return NotFound(NO_SCHOLARSHIP)

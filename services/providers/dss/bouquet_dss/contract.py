@@ -154,7 +154,6 @@ class ParticipationFamiliale(Struct, frozen=True, kw_only=True, forbid_unknown_f
 NO_FILE_CNAF = "no_file_cnaf"
 NO_FILE_MSA = "no_file_msa"
 NO_FILE_RNCPS = "no_file_rncps"
-UNEXPLAINED = "unexplained"
 NO_YOUNG_CHILD = "no_young_child"
 
 
@@ -179,14 +178,6 @@ PROBLEMS = {
     NO_FILE_CNAF: _no_file("23003", "CNAF", "de la CNAF"),
     NO_FILE_MSA: _no_file("10003", "MSA", "de la MSA"),
     NO_FILE_RNCPS: _no_file("40003", "RNCPS", "du RNCPS"),
-    UNEXPLAINED: Failure(
-        kind=Kind.NOT_FOUND,
-        code="003",
-        title="Erreur inatendue",  # sic (C7)
-        detail="Une erreur inattendue est survenue lors de la collecte des données",
-        fault="provider",
-        log="warning",
-    ),
     NO_YOUNG_CHILD: _absence(
         "37003",
         "CNAV",
@@ -206,7 +197,7 @@ _STATUSES = {
 }
 """By resource, as they are told at `/api/{status}/ping` (http-contract §5.3)."""
 
-_REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, UNEXPLAINED, REFUSED)
+_REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, REFUSED)
 
 
 def _both_modalities(

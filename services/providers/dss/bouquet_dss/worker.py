@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from bouquet_dss import contract
-from bouquet_dss.contract import NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, NO_YOUNG_CHILD, UNEXPLAINED, Droit
+from bouquet_dss.contract import NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, NO_YOUNG_CHILD, Droit
 from bouquet_dss.settings import Settings, of_prestation
 from bouquet_dss.upstream import (
     OPEN,
@@ -50,12 +50,7 @@ from bouquet_worker import (
 
 log = logging.getLogger(__name__)
 
-ABSENCES: Mapping[Fund | None, str] = {
-    "CNAF": NO_FILE_CNAF,
-    "MSA": NO_FILE_MSA,
-    "RNCPS": NO_FILE_RNCPS,
-    None: UNEXPLAINED,
-}
+ABSENCES: Mapping[Fund, str] = {"CNAF": NO_FILE_CNAF, "MSA": NO_FILE_MSA, "RNCPS": NO_FILE_RNCPS}
 CRECHE_AGE = 7
 UNKNOWN_DAY = "9999-99-99"
 """After every other."""

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Struct, field
 
+from bouquet_proto.failures import REFUSALS
 from bouquet_proto.letters import in_ascii
 from bouquet_proto.messages import Meta
 from bouquet_proto.quotient_familial import NO_FILE, REFUSED, UNATTACHED, UNIDENTIFIED
@@ -20,14 +21,24 @@ log = logging.getLogger(__name__)
 FUND_HEADER = "X-APISECU-FD"
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
-NO_FILE_ANYWHERE: Mapping[Fund | None, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
+NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
 """Whichever fund says so. A 404 that nobody signed says nothing of the person, and is a failure (§6.2)."""
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
 """By status; any other that is not in the table is `upstream_unknown`."""
 
-EXPECTED_REFUSAL = 40013
-"""A civil status that a caller may well have typed; any other 400 means that we asked wrongly (§3.3, row 7)."""
-UNPARSEABLE = "unparseable"
+BAD_REQUESTS: Mapping[int | None, str] = {
+    # By the error code of a 400. Whose fault it is stands with the reason, in the failure table.
+    40000: "upstream_internal",
+    40001: REFUSED,
+    40002: REFUSED,
+    40003: REFUSED,
+    40005: REFUSED,
+    40013: REFUSED,
+    40024: "upstream_internal",
+}
+"""Any other 400 is `upstream_unknown`: the hub's trouble, or ours, until somebody has read it and adds a row."""
+UNEXPECTED = frozenset({40001, 40002, 40003, 40005})
+"""Refusals of a form that our own rules should have refused before."""
 MESSAGE_LENGTH = 200
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
@@ -45,13 +56,15 @@ def fund_of(answer: Answer) -> Fund | None:
 
 
 def refusal_of(
-    answer: Answer, who: Identite, absences: Mapping[Fund | None, str] = NO_FILE_ANYWHERE
+    answer: Answer,
+    who: Identite,
+    absences: Mapping[Fund, str] = NO_FILE_ANYWHERE,
+    bad_requests: Mapping[int | None, str] = BAD_REQUESTS,
 ) -> NotFound | Rejected | None:
     """`None` when a fund answered with a file. Raises `UpstreamError` when nothing can be concluded.
 
     The order matters: error codes first, the header then, since directories may carry one some day.
-    `absences` are the reasons of a 404, by whose it is: `None` of nobody that we know, whose error code is then the
-    hub's only word.
+    `absences` are the reasons of a 404 that a fund signed, `bad_requests` those of a 400.
     """
     if answer.status == 200:
         return None
@@ -60,14 +73,15 @@ def refusal_of(
             return Rejected(UNIDENTIFIED)
         case 404, Error(code=40406 | 40412), _:  # RNCPS: attached to no fund
             return NotFound(UNATTACHED)
-        case 404, Error(code=code), fund if fund in absences and (fund or code):
-            if fund is None:
-                log.warning("hub signed no absence", extra={"error_code": code})
+        case 404, Error(), ("CNAF" | "MSA" | "RNCPS") as fund:
             return NotFound(absences[fund])
+        case 400, Error() as error, _ if (reason := bad_requests.get(error.code)) in REFUSALS:
+            if error.code in UNEXPECTED:
+                log.warning("hub refused the form of a question", extra={"error_code": error.code})
+            return Rejected(reason, meta=_complaint(error, who))
         case 400, error, _:
-            if error is None or error.code != EXPECTED_REFUSAL:
-                log.warning("hub refused the form of a question", extra={"error_code": error and error.code})
-            return Rejected(REFUSED, meta=_complaint(error, who))
+            code = error.code if error else None
+            raise UpstreamError(bad_requests.get(code, "upstream_unknown"), cause=f"HTTP 400, error code {code}")
         case status, _, fund:
             raise UpstreamError(FAILURES.get(status, "upstream_unknown"), cause=f"HTTP {status} by {fund or 'nobody'}")
 
@@ -79,10 +93,8 @@ def _error_in(body: bytes) -> Error | None:
         return None
 
 
-def _complaint(error: Error | None, who: Identite) -> Meta:
+def _complaint(error: Error, who: Identite) -> Meta:
     """The hub's own words, unless they quote the person."""
-    if error is None:
-        return {"provider_error_code": UNPARSEABLE, "provider_error_message": UNPARSEABLE}
     meta: Meta = {}
     if error.code is not None:
         meta["provider_error_code"] = error.code

@@ -8,10 +8,17 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from bouquet_hub.answers import FUND_HEADER, fund_of, refusal_of
+from bouquet_hub.answers import BAD_REQUESTS, FUND_HEADER, NO_FILE_ANYWHERE, fund_of, refusal_of
 from bouquet_hub.request import headers_of, query_of
 from bouquet_proto import quotient_familial as contract
-from bouquet_proto.quotient_familial import QUOTIENT_MISSING, V2, V3, Fournisseur, QuotientFamilial
+from bouquet_proto.quotient_familial import (
+    PERIOD_REFUSED,
+    QUOTIENT_MISSING,
+    V2,
+    V3,
+    Fournisseur,
+    QuotientFamilial,
+)
 from bouquet_worker import (
     Answer,
     Failed,
@@ -29,6 +36,8 @@ from bouquet_worker import (
 Blank = Annotated[str, msgspec.Meta(pattern=r"^\s*\Z")]
 SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}
 UNKNOWN_DATE = "0000-00-00"
+BAD_REQUESTS_OF_A_MONTH = {**BAD_REQUESTS, 40029: PERIOD_REFUSED}
+"""The quotient alone is asked for a month."""
 
 
 class Person(Struct, frozen=True, rename="camel"):
@@ -79,7 +88,8 @@ async def quotient_familial(
     month = asked(question)
     params = query_of(question.identity) | {"anneeDemandee": str(month.year), "moisDemande": f"{month.month:02d}"}
     answer = await hub.get(params=params, headers=headers_of(question))
-    return refusal_of(answer, question.identity) or read(answer, month, question.today)
+    refusal = refusal_of(answer, question.identity, NO_FILE_ANYWHERE, BAD_REQUESTS_OF_A_MONTH)
+    return refusal or read(answer, month, question.today)
 
 
 def asked(question: Question[Identite]) -> Month:

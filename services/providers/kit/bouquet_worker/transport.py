@@ -26,7 +26,7 @@ _ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ServerDisconnectedError, "upstream_timeout"),
     (aiohttp.ClientPayloadError, "upstream_timeout"),
     (aiohttp.ClientConnectorDNSError, "upstream_unresolved"),
-    (aiohttp.ClientConnectorCertificateError, "upstream_certificate"),
+    (aiohttp.ClientSSLError, "upstream_certificate"),
     (aiohttp.ClientConnectionError, "upstream_unavailable"),
     (OSError, "upstream_unavailable"),
     (aiohttp.ClientError, "upstream_malformed"),

@@ -113,7 +113,7 @@ PROBLEMS = {
     ),
     NOT_ENROLLED: Failure(
         kind=Kind.NOT_FOUND,
-        code="004",  # a DNS failure's elsewhere (C5)
+        code="404",
         title="Scolarité non trouvée",
         detail="Aucune scolarité n'a pu être trouvée pour cet élève",
         fault="caller",

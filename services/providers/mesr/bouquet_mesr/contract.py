@@ -80,6 +80,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }
 
 UNKNOWN_STUDENT = "unknown_student"
+WRONG_INE = "identifier_refused"
+WRONG_IDENTITY = "civil_status_refused"
+SEVERAL = "identity_ambiguous"
 
 PROBLEMS = {
     UNKNOWN_STUDENT: absence(
@@ -99,9 +102,10 @@ _PIVOT = (Check("prenoms_known"), Check("date_full"), Check("sexe_required"))
 _COMMON: dict[str, Any] = {
     "summary": "Statut étudiant",
     "scopes": tuple(scope for scopes in FIELDS.values() for scope in scopes),
-    "reasons": (UNKNOWN_STUDENT,),
     "people": (People(at="identite", prenoms="prenom"),),
 }
+_REASONS_OF_INE = (UNKNOWN_STUDENT, WRONG_INE)
+_REASONS_OF_PERSON = (UNKNOWN_STUDENT, WRONG_IDENTITY, SEVERAL)
 
 BY_IDENTITY = "mesri_statut_etudiant_identite"
 """The status (http-contract §5.3) of all but the INE: a citizen's session is searched for by identity too."""
@@ -113,6 +117,7 @@ IDENTITE = published_operation(
     path="/v3/mesri/statut_etudiant/identite",
     modality="identite",
     checks=(_PERSON,),
+    reasons=_REASONS_OF_PERSON,
     **_COMMON,
 )
 INE = published_operation(
@@ -122,6 +127,7 @@ INE = published_operation(
     path="/v3/mesri/statut_etudiant/ine",
     modality="ine",
     checks=((Check("ine"),),),
+    reasons=_REASONS_OF_INE,
     **_COMMON,
 )
 FRANCE_CONNECT = published_operation(
@@ -132,6 +138,7 @@ FRANCE_CONNECT = published_operation(
     modality="france_connect",
     checks=(),
     pivot=_PIVOT,
+    reasons=_REASONS_OF_PERSON,
     status=BY_IDENTITY,
     **_COMMON,
 )
@@ -241,8 +248,8 @@ def _v2(modality: Modality, *checks: Check, pivot: tuple[Check, ...] = ()) -> Pu
             people=(People(nom="nom", prenoms="prenom", naissance=("dateNaissance",)),),
             checks=(checks,),
             pivot=pivot,
-            reasons=(UNKNOWN_STUDENT,),
             gated=True,
+            reasons=_REASONS_OF_INE if modality == "ine" else _REASONS_OF_PERSON,
             **({} if modality == "ine" else {"status": BY_IDENTITY}),
         ),
         etudiant_v2,

@@ -60,8 +60,9 @@ class Complaint(Struct, frozen=True):
     endpoint: str
 
 
-class Absence(Struct, frozen=True):
-    """Body of a 404: no such student, or no enrolment of an INE."""
+class Refusal(Struct, frozen=True):
+    """Body of a 404 (no such student, or no enrolment of an INE), of a 400 and of a 409. The status says it all; the
+    details may name the INE."""
 
     message: str
     uid: str

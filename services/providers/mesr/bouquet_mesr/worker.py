@@ -5,6 +5,8 @@ Upstream: the ministry's student API, one key for the INE and one for civil stat
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bouquet_cog.birthplace import located
 from bouquet_cog.communes import Communes
 from bouquet_mesr import contract
@@ -15,10 +17,13 @@ from bouquet_mesr.contract import (
     IDENTITE_V2,
     INE,
     INE_V2,
+    SEVERAL,
     UNKNOWN_STUDENT,
+    WRONG_IDENTITY,
+    WRONG_INE,
     Etudiant,
 )
-from bouquet_mesr.upstream import ENROLLED, REGIMES, Absence, Enrolment, School, Student, search_for
+from bouquet_mesr.upstream import ENROLLED, REGIMES, Enrolment, Refusal, School, Student, search_for
 from bouquet_worker import (
     Answer,
     ApiKey,
@@ -43,6 +48,10 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     identite_key: Secret
 
 
+REFUSALS_OF_INE = {400: WRONG_INE}
+REFUSALS_OF_PERSON = {400: WRONG_IDENTITY, 409: SEVERAL}
+"""By status, of an answer in the ministry's own words; any other that is not an answer is `upstream_unknown`."""
+
 worker = Worker("mesr", Settings, owner="team-mesr", authority=Authority("MESRI", "25"), problems=contract.PROBLEMS)
 
 
@@ -57,8 +66,9 @@ def by_identity(settings: Settings) -> Upstream:
 
 
 @worker.answers(INE, INE_V2)
-async def statut_of_ine(question: Question[Ine], by_ine: UpstreamClient) -> Etudiant | NotFound:
-    return read(await by_ine.get(params={"INE": question.identity.ine.upper()}, headers=headers_of(question.caller)))
+async def statut_of_ine(question: Question[Ine], by_ine: UpstreamClient) -> Etudiant | NotFound | Rejected:
+    params = {"INE": question.identity.ine.upper()}
+    return read(await by_ine.get(params=params, headers=headers_of(question.caller)), REFUSALS_OF_INE)
 
 
 @worker.answers(IDENTITE, FRANCE_CONNECT, IDENTITE_V2, FRANCE_CONNECT_V2)
@@ -67,19 +77,22 @@ async def statut_of_person(question: Question[Identite], by_identity: UpstreamCl
     who = await located(question.identity, Communes.packaged())
     if isinstance(who, Rejected):
         return who
-    return read(await by_identity.post(json=search_for(who), headers=headers_of(question.caller), idempotent=True))
+    answer = await by_identity.post(json=search_for(who), headers=headers_of(question.caller), idempotent=True)
+    return read(answer, REFUSALS_OF_PERSON)
 
 
 def headers_of(caller: Caller) -> dict[str, str]:
     return {"X-Caller": f"DINUM - {caller.token_id}"}
 
 
-def read(answer: Answer) -> Etudiant | NotFound:
+def read(answer: Answer, refusals: Mapping[int, str]) -> Etudiant | NotFound | Rejected:
     match answer.status:
         case 200:
             return to_contract(answer.decode(Student))
-        case 404 if answer.says(Absence):
+        case 404 if answer.says(Refusal):
             return NotFound(UNKNOWN_STUDENT)
+        case status if status in refusals and answer.says(Refusal):
+            return Rejected(refusals[status])
         case _:
             raise answer.unexpected()
 
