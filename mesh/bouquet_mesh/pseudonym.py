@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
+from collections.abc import Iterable
 
 import msgspec
 from msgspec import Struct
 
+from bouquet_mesh.keyed_hash import keyed_hash
 from bouquet_mesh.secret import Secret
 from bouquet_proto.identity import Identifiant, Identite, Identity
 from bouquet_proto.letters import fold
@@ -26,7 +27,13 @@ def pseudonym(key: Secret, identity: Identity) -> str:
     people who differ in a folded letter, or in what follows the first word of the first names, share one. A country of
     birth that FranceConnect gives counts, also for a provider that is not asked with it.
     """
-    return hmac.digest(key.reveal().encode(), msgspec.json.encode(_folded(identity)), "sha256").hex()
+    return keyed_hash(key, msgspec.json.encode(_folded(identity)))
+
+
+def distinct_pseudonyms(key: Secret, identities: Iterable[Identity]) -> tuple[str, ...]:
+    """Those of several, each once."""
+    people = dict.fromkeys(msgspec.json.encode(_folded(identity)) for identity in identities)
+    return tuple(keyed_hash(key, person) for person in people)
 
 
 def _folded(identity: Identity) -> list[str]:

@@ -16,6 +16,8 @@ WHOLE = {
 """Letters that have no diacritic to drop, as the hub of the family allowance funds writes them."""
 _WHOLE = str.maketrans(WHOLE)
 _NOT_KEPT = re.compile(r"[^0-9a-z]+")
+LATIN_END = "\u0250"
+"""The first sign after Latin letters, each of which folds by itself: combining signs come later."""
 
 
 def in_ascii(text: str) -> str | None:
@@ -35,10 +37,17 @@ def fold(text: str) -> str:
     Coarser than every translation that a provider is asked with: texts that are sent alike are folded alike. Letters
     of other alphabets, which no provider is asked with in ASCII, fold to nothing.
     """
+    return text.translate(_FOLDED_LATIN) if text.isascii() or max(text) < LATIN_END else _folded(text)
+
+
+def _folded(text: str) -> str:
     return _NOT_KEPT.sub("", _decomposed(text).casefold())
 
 
 def _decomposed(text: str) -> str:
-    return (
-        text if text.isascii() else unicodedata.normalize("NFKD", unicodedata.normalize("NFC", text).translate(_WHOLE))
-    )
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFKD", unicodedata.normalize("NFC", text).translate(_WHOLE))
+
+
+_FOLDED_LATIN = str.maketrans({char: _folded(char) for char in map(chr, range(ord(LATIN_END)))})

@@ -100,9 +100,10 @@ def test_an_answer_without_a_name_names_nobody(data: Any) -> None:
     assert named(data) == []
 
 
-def test_people_in_lists_are_each_named_once() -> None:
-    child = {"nom_naissance": "DURANT", "prenoms": "ZOE", "date_naissance": "2020-01-02"}
-    assert named({"foyer": [{"enfants": [child, child]}, {}]}, at="foyer.enfants") == [("DURANT", "ZOE", "2020-01-02")]
+def test_people_in_lists_of_lists_are_named() -> None:
+    children = [{"nom_naissance": "DURANT", "prenoms": name, "date_naissance": "2020-01-02"} for name in ("ZOE", "LOU")]
+    told = [("DURANT", "ZOE", "2020-01-02"), ("DURANT", "LOU", "2020-01-02")]
+    assert named({"foyer": [{"enfants": children[:1]}, {}, {"enfants": [children[1:]]}]}, at="foyer.enfants") == told
 
 
 def test_an_answer_of_too_many_people_is_not_read_without_bound() -> None:

@@ -15,11 +15,11 @@ from bouquet_cnous.upstream import search_for as cnous_search_for
 from bouquet_hub.request import query_of as hub_query_of
 from bouquet_hub.request import transliterate
 from bouquet_men.upstream import query_of as men_query_of
-from bouquet_mesh.pseudonym import pseudonym
+from bouquet_mesh.pseudonym import distinct_pseudonyms, pseudonym
 from bouquet_mesh.secret import Secret
 from bouquet_mesr.upstream import search_for as mesr_search_for
 from bouquet_proto.identity import Identifiant, Identite, Identity, Ine, NumeroAllocataire
-from bouquet_proto.letters import fold, in_ascii
+from bouquet_proto.letters import LATIN_END, fold, in_ascii
 from bouquet_proto.rules.civil_status import NAME
 
 KEY = Secret("a key of pseudonyms")
@@ -191,3 +191,14 @@ def test_a_fold_is_of_ascii_letters_and_digits_and_folds_to_itself(text: str) ->
     folded = fold(text)
     assert folded == "" or (folded.isascii() and folded.isalnum() and folded == folded.lower())
     assert fold(folded) == folded
+
+
+@given(st.text(st.characters(max_codepoint=ord(LATIN_END) - 1)))
+def test_latin_letters_fold_beside_a_letter_of_another_alphabet_as_they_do_alone(text: str) -> None:
+    assert fold(text) == fold(f"{text}Я")
+
+
+def test_of_several_people_each_pseudonym_is_given_once_in_their_order() -> None:
+    other = structs.replace(PERSON, prenoms=("Zoé",))
+    same = structs.replace(PERSON, nom_naissance="le gouadec", prenoms=("MAELYS",))
+    assert distinct_pseudonyms(KEY, [PERSON, other, same]) == (named(PERSON), named(other))

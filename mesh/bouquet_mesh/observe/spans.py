@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 
 from opentelemetry import context, trace
+from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -41,16 +42,19 @@ def span(
     above = trace.get_current_span()
     if parent is None and _is_left_out(above.get_span_context()):
         return nullcontext(above)
-    return _made(name, kind, attributes, parent)
+    return _made(name, kind, attributes, None if parent is None else _w3c.extract(parent))
 
 
 def served(name: str, attributes: Mapping[str, str | int], headers: Mapping[str, str]) -> AbstractContextManager[Span]:
     """The root of a trace of ours, for a call from outside. The caller's trace is linked where it says one in W3C
     `headers`: it neither names ours, which the journal keeps, nor decides whether that is sampled."""
+    return _made(name, SpanKind.SERVER, attributes, Context(), _links(headers) if "traceparent" in headers else ())
+
+
+def _links(headers: Mapping[str, str]) -> Sequence[Link]:
     theirs = trace.get_current_span(_w3c.extract(headers)).get_span_context()
     # Without the state of their trace, which is free text.
-    links = [Link(SpanContext(theirs.trace_id, theirs.span_id, is_remote=True))] if theirs.is_valid else []
-    return _made(name, SpanKind.SERVER, attributes, {}, links)
+    return [Link(SpanContext(theirs.trace_id, theirs.span_id, is_remote=True))] if theirs.is_valid else []
 
 
 def _is_left_out(one: SpanContext) -> bool:
@@ -62,13 +66,11 @@ def _made(
     name: str,
     kind: SpanKind,
     attributes: Mapping[str, str | int],
-    parent: Mapping[str, str] | None,
+    parent: Context | None,
     links: Sequence[Link] = (),
 ) -> Iterator[Span]:
     # Not `start_as_current_span`: its own two context managers cost more than a span that is not sampled.
-    current = _tracer.start_span(
-        name, context=None if parent is None else _w3c.extract(parent), kind=kind, attributes=attributes, links=links
-    )
+    current = _tracer.start_span(name, context=parent, kind=kind, attributes=attributes, links=links)
     token = context.attach(trace.set_span_in_context(current))
     try:
         yield current

@@ -53,16 +53,14 @@ class Reading(Struct, gc=False):
 
     def blank(self, field: str) -> bool:
         """Absent, or nothing but spaces. What cannot be read is not blank."""
-        text = self.text(field)
-        return not isinstance(text, Malformed) and not (text or "").strip()
+        return _is_blank(self.text(field))
 
     def malformed(self, field: str) -> bool:
         return isinstance(self.text(field), Malformed)
 
     def matching(self, field: str, pattern: re.Pattern[str]) -> str | None:
         """The text, where all of it matches."""
-        text = self.text(field)
-        return text if isinstance(text, str) and pattern.fullmatch(text) else None
+        return _whole(self.text(field), pattern)
 
     def integer(self, field: str) -> int:
         """As the contract reads integers (§0): zero for what is not one."""
@@ -82,22 +80,33 @@ class Reading(Struct, gc=False):
         return int(self.matching(field, FOUR_DIGITS) or 0)
 
     def require(self, field: str, pattern: re.Pattern[str], code: str) -> None:
-        text = self.matching(field, pattern)
+        self._keep_or_refuse(field, self.matching(field, pattern), code)
+
+    def accept(self, field: str, code: str, pattern: re.Pattern[str] = ANYTHING) -> None:
+        """Blank is as good as absent."""
+        text = self.text(field)
+        if not _is_blank(text):
+            self._keep_or_refuse(field, _whole(text, pattern), code)
+
+    def _keep_or_refuse(self, field: str, text: str | None, code: str) -> None:
         if text is None:
             self.refuse(code)
         else:
             self.keep(field, text)
-
-    def accept(self, field: str, code: str, pattern: re.Pattern[str] = ANYTHING) -> None:
-        """Blank is as good as absent."""
-        if not self.blank(field):
-            self.require(field, pattern, code)
 
     def keep(self, field: str, value: Parameter) -> None:
         self.values[field] = value
 
     def refuse(self, code: str) -> None:
         self.codes.append(code)
+
+
+def _is_blank(text: str | Malformed | None) -> bool:
+    return not isinstance(text, Malformed) and not (text or "").strip()
+
+
+def _whole(text: str | Malformed | None, pattern: re.Pattern[str]) -> str | None:
+    return text if isinstance(text, str) and pattern.fullmatch(text) else None
 
 
 class Rule(Struct, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ from bouquet_gateway.journal.sender import sending
 from bouquet_gateway.journal.spool import Spool, SpoolFull, open_spool
 from bouquet_mesh.observe import spans
 from bouquet_mesh.outbox.api import Outbox
-from bouquet_mesh.pseudonym import pseudonym
+from bouquet_mesh.pseudonym import distinct_pseudonyms, pseudonym
 from bouquet_proto.access_record import Access, Outcome, encode
 from bouquet_proto.identity import Identite
 
@@ -139,7 +139,7 @@ def record_of(call: Call, status: int, keys: Keys) -> Access:
         trace_id=spans.trace_id(),
         person=pseudonym(key.secret, call.person) if call.person else "",
         key=key.name if call.person or people else "",
-        found=tuple(dict.fromkeys(pseudonym(key.secret, person) for person in people)),
+        found=distinct_pseudonyms(key.secret, people),
         request_id=call.request_id,
     )
 

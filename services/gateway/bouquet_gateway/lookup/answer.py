@@ -6,7 +6,6 @@ blacklist, address, rate limit → path → authentication → scopes → in fli
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -29,6 +28,7 @@ from bouquet_gateway.lookup.scope_filter import open_fields
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.paths import Envelope
+from bouquet_mesh.keyed_hash import keyed_hash
 from bouquet_mesh.secret import Secret
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Caller, Found, Lookup, Recorded
@@ -70,7 +70,7 @@ class Lookups:
         self._clock = clock
         self._deadline_s = deadline_s
         self._is_sandbox = is_sandbox
-        self._marking_key = marking_key.reveal().encode()
+        self._marking_key = marking_key
 
     async def answer(self, request: HttpRequest, call: Call) -> Answer:
         """Raises `Problem` for the first check that fails."""
@@ -140,7 +140,7 @@ class Lookups:
     def _mark_of(self, requester: Requester) -> str:
         """One for all tokens of a habilitation, and in all gateways that share the key."""
         who = requester.token.habilitation or requester.digest
-        return hmac.digest(self._marking_key, f"mark {who}".encode(), "sha256").hex()[:MARK_LENGTH]
+        return keyed_hash(self._marking_key, f"mark {who}".encode())[:MARK_LENGTH]
 
 
 def _note(call: Call, served: Served) -> None:

@@ -29,22 +29,25 @@ def people_named(data: Raw, operation: Operation) -> tuple[Identite, ...]:
     if not operation.people:
         return ()
     whole = msgspec.json.decode(data)
-    objects = ((node, one) for one in operation.people for node in islice(_nodes(whole, one.at), MOST))
-    named = (person for node, one in islice(objects, MOST) for person in _read(node, one))
-    return tuple(dict.fromkeys(islice(named, MOST)))
+    objects = [(node, one) for one in operation.people for node in _nodes(whole, one.at)]
+    named = (person for node, one in objects[:MOST] for person in _read(node, one))
+    return tuple(islice(named, MOST))
 
 
-def _nodes(node: Any, path: str) -> Iterator[Mapping[str, Any]]:
+def _nodes(whole: Any, path: str) -> list[Mapping[str, Any]]:
     """The objects at the end of a path, through lists."""
-    if isinstance(node, list):
-        for item in node:
-            yield from _nodes(item, path)
-    elif isinstance(node, dict):
-        step, _, rest = path.partition(".")
-        if step:
-            yield from _nodes(node.get(step), rest)
-        else:
-            yield node
+    nodes = _objects(whole)
+    for step in filter(None, path.split(".")):
+        nodes = [child for node in nodes for child in _objects(node.get(step))]
+    return nodes
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    if isinstance(value, dict):
+        return [value]
+    if isinstance(value, list):
+        return [found for item in value for found in _objects(item)]
+    return []
 
 
 def _read(node: Mapping[str, Any], where: People) -> Iterator[Identite]:
@@ -88,9 +91,12 @@ def _birth(parts: Sequence[Any]) -> tuple[int | None, int | None, int | None]:
     match parts:
         case [str() as text]:
             if found := ISO_DAY.match(text):
-                return _known(found[1]), _known(found[2]), _known(found[3])
-            if found := DAY_FIRST.fullmatch(text):
-                return _known(found[3]), _known(found[2]), _known(found[1])
+                year, month, day = found.groups()
+            elif found := DAY_FIRST.fullmatch(text):
+                day, month, year = found.groups()
+            else:
+                return None, None, None
+            return int(year) or None, int(month) or None, int(day) or None
         case [year, month, day]:
             return _known(year), _known(month), _known(day)
     return None, None, None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import Protocol
 
 import msgspec
 from msgspec import Struct
 
+from bouquet_mesh.keyed_hash import keyed_hash
 from bouquet_mesh.secret import Secret
 
 
@@ -32,4 +32,4 @@ class Cache(Protocol):
 
 def key_of(secret: Secret, *parts: str) -> str:
     """A keyed hash, so that whoever reads the store learns no name and can try none."""
-    return hmac.digest(secret.reveal().encode(), msgspec.json.encode(parts), "sha256").hex()
+    return keyed_hash(secret, msgspec.json.encode(parts))
