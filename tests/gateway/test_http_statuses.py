@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
+from bouquet_gateway import metrics
 from bouquet_gateway.offers import discovery
 from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_gateway.public.health_window import LEAST_CALLS
@@ -204,6 +205,14 @@ async def test_its_metrics_tell_the_same_state() -> None:
     assert {line.removeprefix(state) for line in lines} == {
         '"maintenance"} 1.0', '"ok"} 0.0', '"bad_gateway"} 0.0', '"unknown"} 0.0'
     }  # fmt: skip
+
+
+async def test_its_metrics_forget_a_resource_that_is_offered_no_longer() -> None:
+    metrics.RESOURCE_STATE.labels("former_resource", "ok").set(1)
+    async with mesh() as client:
+        told = (await client.get("/metrics", token="")).body.decode()
+    assert f'resource="{STATUS}"' in told
+    assert "former_resource" not in told
 
 
 async def test_the_openapi_document_tells_of_each_status() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
+
 import pytest
 
 from bouquet_registry import acts, desk
+from bouquet_registry.__main__ import main
 from bouquet_registry.acts import Act, Author
 from bouquet_registry.desk import Invalid
 from bouquet_registry.store import Store
@@ -79,6 +82,19 @@ def test_an_act_without_a_named_author_is_the_system_users(run: Run, monkeypatch
     run("habilitation", "create", "--siret", SIRET)
     [act] = run("act", "list")
     assert act["author"] == "ygoberte"
+
+
+def test_nothing_is_done_for_a_user_without_a_name(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nameless() -> str:
+        raise KeyError("uid not found: 10001")
+
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    assert main(["habilitation", "create", "--siret", SIRET]) != 0
+    assert "--author: is required" in capsys.readouterr().err
+    assert run("habilitation", "list") == []
 
 
 async def test_datapass_is_the_author_of_what_it_asks(store: Store) -> None:

@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bouquet_mesh.settings import SettingsError
 from bouquet_registry import schema
 from bouquet_registry.text import one_line
 
@@ -52,8 +53,9 @@ def _read(row: dict[str, Any]) -> Act:
 
 
 def operator_name() -> str:
-    """The name of the operating system's user at this terminal; of the user that called `sudo`, where one did."""
+    """The name of the operating system's user at this terminal; of the user that called `sudo`, where one did. Raises
+    `SettingsError` where that user has none."""
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):  # a container's user often has a number alone
-        return f"uid {os.getuid()}"
+    except (KeyError, OSError):  # a container's user often has a number alone, which is nobody's
+        raise SettingsError([f"--author: is required, since user {os.getuid()} has no name here"]) from None

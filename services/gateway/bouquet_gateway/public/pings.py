@@ -57,7 +57,8 @@ class Pings:
         return None if watched is None else self._status(name, watched)
 
     def measure(self) -> None:
-        """Writes every status into the metrics."""
+        """Writes every status into the metrics, and forgets those of resources that are offered no longer."""
+        metrics.RESOURCE_STATE.clear()
         for name, watched in self._offers.catalogue.watched.items():
             now = self._status(name, watched).status
             for state in get_args(State):
