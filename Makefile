@@ -18,8 +18,7 @@ test: .venv/dev ## All that CI runs
 	@scripts/install_services.sh || true
 	@newest=$$(.venv/bin/python scripts/newest_python.py); \
 	[ -n "$$newest" ] || echo "No newer Python than this one is installed here: the unit tests run on this one alone"; \
-	NEWEST_PYTHON=$$newest .venv/bin/tox run-parallel --no-list-dependencies -p 2 -e lint,types,wheels$${newest:+,newest}
-	@.venv/bin/tox run --no-list-dependencies -e unit,broker,deploy
+	NEWEST_PYTHON=$$newest .venv/bin/tox run-parallel --no-list-dependencies -p 3 -e broker,unit,deploy$${newest:+,newest},lint,types,wheels
 
 test-deploy: .venv/dev ## Images, Kubernetes, compose: everything under deploy/
 	@scripts/install_services.sh || true

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
 import hypothesis
 import pytest
 
+from bouquet_france_connect import keys
 from bouquet_gateway.stores import optional
 from bouquet_mesh.amqp import link
 from tests.support import postgres, rabbitmq, redis
@@ -15,6 +18,9 @@ from tests.support.reference import closing_line
 
 # On a laptop a missing server skips its tests; in CI a skipped test would be a green lie.
 SERVICES_REQUIRED = bool({"CI", "BOUQUET_REQUIRE_SERVICES"} & os.environ.keys())
+
+WITHOUT_SERVERS = frozenset(Path(__file__).parent / name for name in ("bench", "proto", "providers", "repo", "sandbox"))
+"""Folders of tests that need no server: not even read by those who run the others alone."""
 
 # A deadline would measure the machine, and a random CI run fails for another reason than its change.
 hypothesis.settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
@@ -27,11 +33,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz-minutes", type=float, help="how long fuzzers look for trouble, each file of them")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Thousands of tests are not made only to be left out again, by each of the processes that run the others."""
+    return True if config.option.markexpr == "broker" and collection_path in WITHOUT_SERVERS else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever runs them with `-m broker` would miss those."""
+    for item in items:
+        if item.get_closest_marker("broker") and WITHOUT_SERVERS.intersection(item.path.parents):
+            raise pytest.UsageError(f"{item.nodeid} needs a server, in a folder whose tests need none ({__file__})")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What a lone clone cannot show is said, and not only counted."""
     skipped = terminalreporter.getreports("skipped")
     if line := closing_line(str(report.longrepr) for report in skipped):
         terminalreporter.write_line(line, yellow=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def keys_read_once() -> Iterator[None]:
+    """FranceConnect's worker reads its private key three times as it starts, for whose proof OpenSSL takes a tenth of a
+    second each time: a minute of a processor for all the tests that start one."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(keys, "private_keys", cache(keys.private_keys))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,13 @@ PERSON = Identite(
     code_cog_insee_pays_naissance="99100",
     code_cog_insee_commune_naissance="29019",
 )
-ACCEPTED = [char for char in map(chr, range(sys.maxunicode)) if NAME.fullmatch(in_ascii(char) or "")]
+NO_LETTERS = {"Cn", "Co", "Cs"}
+"""Of nine in ten numbers: characters that Unicode has not made, of private use, and halves."""
+ACCEPTED = [
+    char
+    for char in map(chr, range(sys.maxunicode))
+    if unicodedata.category(char) not in NO_LETTERS and NAME.fullmatch(in_ascii(char) or "")
+]
 """Every letter that is accepted in a name: typed, or told by FranceConnect, which has more."""
 names = st.text(st.sampled_from(ACCEPTED), min_size=1, max_size=8).filter(str.strip)
 """A blank name is nobody's."""

@@ -1,6 +1,6 @@
 """No call breaks the gateway, and no answer leaves its own document: schemathesis looks for one that does.
 
-Some ten seconds for each way to name the caller; `make fuzz MINUTES=n` takes longer.
+Some five seconds for each way to name the caller; `make fuzz MINUTES=n` takes longer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.sandbox.gateway import OPERATIONS, OURS, Door, citizen_of, sandbox_at
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-BOUNDED_S = 10
+BOUNDED_S = 5
 BEARER, API_KEY, CITIZEN = (
     f"Authorization: Bearer {token()}",
     f"X-Api-Key: {token()}",

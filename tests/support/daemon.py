@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,13 +17,27 @@ from pathlib import Path
 from typing import Self
 
 # Below the kernel's ephemeral range: no outgoing connection can take a port between a kill and a restart.
-# Each process begins in a block of its own, so that two pytest-xdist workers never race for the same port.
+# Each process begins in a block of its own, and keeps what it was given from all others: several parts of the tests,
+# with some pytest-xdist workers each, run at the same time.
 _FIRST, _SIZE, _BLOCK = 20_000, 12_000, 64
 _ports = (_FIRST + (os.getpid() * _BLOCK + n) % _SIZE for n in itertools.count())
+_GIVEN = Path(tempfile.gettempdir(), f"bouquet-test-ports-{os.getuid()}")
 
 
 def free_port() -> int:
-    return next(port for port in _ports if _is_free(port))
+    """Given to nobody else as long as this process lives."""
+    return next(port for port in _ports if _is_free(port) and _is_kept(port))
+
+
+def _is_kept(port: int) -> bool:
+    _GIVEN.mkdir(exist_ok=True)
+    file = os.open(_GIVEN / str(port), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # which ends with the process
+    except BlockingIOError:
+        os.close(file)
+        return False
+    return True
 
 
 def _is_free(port: int) -> bool:

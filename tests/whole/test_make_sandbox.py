@@ -7,7 +7,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import pytest
 from tests.sandbox.folders import Folder, found
 from tests.sandbox.gateway import OURS, RECIPIENT
 from tests.sandbox.public import CASES, HERE
+from tests.support.daemon import free_port
 
 ROOT = Path(__file__).parents[2]
 JOBSEEKER = "api_particulier_v3_france_travail_statut_with_identifiant"
@@ -42,12 +42,6 @@ def running(cases: Path, *arguments: str) -> Iterator[tuple[str, str, list[str]]
             _, errors = process.communicate(timeout=30)
         assert process.returncode == 0
         assert "Traceback" not in errors
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def curl(*arguments: str) -> tuple[int, str]:
