@@ -2,7 +2,7 @@ PYTHON ?= python3
 PIP := .venv/bin/pip --disable-pip-version-check install -qq
 DISTRIBUTIONS := $(shell scripts/distributions.sh ./)
 
-.PHONY: help demo sandbox fuzz audit chaos soak test test-deploy lint types wheels unit newest broker bench bench-micro bench-profile bench-capacity lock clean
+.PHONY: help demo sandbox fuzz audit chaos soak test typescript test-deploy lint types wheels unit newest broker bench bench-micro bench-profile bench-capacity lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -14,7 +14,7 @@ demo: .venv/run ## Everything in one process, to click around in: make demo [POR
 sandbox: .venv/run ## The same, answered from case files: make sandbox [CASES=folder] [PORT=8080]
 	@exec .venv/bin/python deploy/demo/demo.py --cases $(or $(CASES),deploy/sandbox/cases) $(if $(PORT),--port $(PORT)) $(if $(BUS),--bus $(BUS))
 
-test: .venv/dev ## All that CI runs
+test: .venv/dev typescript ## All that CI runs
 	@scripts/install_services.sh || true
 	@newest=$$(.venv/bin/python scripts/newest_python.py); \
 	[ -n "$$newest" ] || echo "No newer Python than this one is installed here: the unit tests run on this one alone"; \
@@ -27,6 +27,7 @@ test-deploy: .venv/dev ## Images, Kubernetes, compose: everything under deploy/
 newest: .venv/dev ## The quick unit tests on the newest Python that is installed here
 	@NEWEST_PYTHON=$$(.venv/bin/python scripts/newest_python.py) .venv/bin/tox run -q --no-list-dependencies -e newest
 
+unit: typescript
 lint types wheels unit broker: .venv/dev ## One part of it
 	@.venv/bin/tox run -q --no-list-dependencies -e $@
 
@@ -64,7 +65,7 @@ lock: .venv/dev ## Write requirements/*.txt anew; UPGRADE=1 takes the newest ver
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/lock.sh $(if $(UPGRADE),--upgrade)
 
 clean: ## Forget all environments and caches
-	rm -rf .venv bench/peers/.venv .tox .*_cache .hypothesis
+	rm -rf .venv bench/peers/.venv tests/clients/node_modules .tox .*_cache .hypothesis
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Bouquet needs Python 3.11 or newer: make PYTHON=...")'
@@ -79,6 +80,15 @@ clean: ## Forget all environments and caches
 .venv/dev: requirements/dev.txt .venv/run
 	@echo "Installing the development tools into .venv (once)"
 	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+typescript: ## What checks the OpenAPI document for those who generate TypeScript clients; the tests do without where there is no npm, but for CI
+	@command -v npm >/dev/null || echo "No npm here: no TypeScript client is generated" >&2
+	@! command -v npm >/dev/null || $(MAKE) --no-print-directory tests/clients/node_modules/ready || true
+
+tests/clients/node_modules/ready: tests/clients/package-lock.json
+	@echo "Installing the generators of TypeScript clients into tests/clients/node_modules (once)"
+	@npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
 bench/peers/.venv/ready: bench/peers/requirements.txt

@@ -122,7 +122,7 @@ def _node(release: rabbitmq.Release) -> Iterator[rabbitmq.RabbitNode]:
         yield node
 
 
-def need(is_installed: bool, name: str) -> None:
+def need(is_installed: bool, name: str, how: str = "run scripts/install_services.sh as root") -> None:
     if not is_installed:
         give_up = pytest.fail if SERVICES_REQUIRED else pytest.skip
-        give_up(f"{name} is not installed: run scripts/install_services.sh as root")
+        give_up(f"{name} is not installed: {how}")

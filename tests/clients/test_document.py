@@ -132,7 +132,7 @@ def test_fields_whose_names_are_spelt_alike_keep_their_own_types() -> None:
 
 
 def test_a_property_that_is_called_title_is_kept() -> None:
-    schema = {"title": "Work", "properties": {"title": {"type": "string", "title": "Title"}}}
+    schema = {"title": "Work", "properties": {"title": {"type": "string", "title": "Title", "default": ""}}}
     components = Components()
     components.hoisted(schema, "V3Work")
     assert components.told()["schemas"] == {"V3Work": {"properties": {"title": {"type": "string"}}}}

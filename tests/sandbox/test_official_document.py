@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import shutil
 from collections.abc import AsyncIterator, Mapping
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import pytest_asyncio
 import yaml
 
 from bouquet_casebook.cases import Case, read_folder
-from bouquet_gateway.offers.catalogue import served_by_path
-from bouquet_gateway.public.openapi import document
-from bouquet_proto.names import WORKERS
 from bouquet_worker.worker import paris_today
+from tests.clients import python_client
+from tests.clients.answers import typed_by_hand
+from tests.clients.documents import in_production
 from tests.sandbox.gateway import OPERATIONS, OURS, RECIPIENT, Door, citizen_of, sandbox_at, token
 from tests.sandbox.public import CASES, reachable
 from tests.support.openapi import DOCUMENT, assert_official
@@ -30,8 +26,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     needs(DOCUMENT),
 ]
-
-GENERATOR = shutil.which("openapi-python-client")
 
 IMPOSSIBLE = ("ine.yaml", "ine_655888578AE.yaml")
 """Public cases of students whose year ends on the 31st of June."""
@@ -63,7 +57,7 @@ def found(root: Path, operation_id: str) -> list[Case]:
 )
 async def test_our_cases_fit(operation_id: str, case: Case, ours: Door) -> None:
     if OPERATIONS[operation_id].modality == "france_connect":
-        answer = await ours.ask(operation_id, parameters_of(case), citizen=citizen_of(OURS, case))
+        answer = await ours.ask(operation_id, typed_by_hand(case), citizen=citizen_of(OURS, case))
     else:
         answer = await ours.ask(operation_id, case.params)
     assert answer.status == 200
@@ -105,7 +99,7 @@ def parameters(paths: Mapping[str, Any], path: str) -> dict[tuple[str, str], Any
 
 @pytest.mark.parametrize("path", [operation.path for operation in OPERATIONS.values()])
 async def test_its_parameters_are_ours(path: str) -> None:
-    theirs, own = parameters(official(), path), parameters(in_production(), path)
+    theirs, own = parameters(official(), path), parameters(in_production()["paths"], path)
     assert {name for name, _ in own.keys() - theirs.keys()} == {
         name for name, prefix in ADDED.items() if path.startswith(prefix)
     }
@@ -125,64 +119,32 @@ def _schema(parameter: Mapping[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("path", [operation.path for operation in OPERATIONS.values()])
 async def test_its_errors_are_ours(path: str) -> None:
     """Every status that it tells of an operation is told of ours too."""
-    theirs, own = (set(paths[path]["get"]["responses"]) for paths in (official(), in_production()))
+    theirs, own = (set(paths[path]["get"]["responses"]) for paths in (official(), in_production()["paths"]))
     assert theirs <= own
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(GENERATOR is None, reason="openapi-python-client is not installed")
 async def test_a_client_generated_from_it_reads_all_that_we_say(ours: Door, tmp_path: Path) -> None:
     """Every 200 of our own cases, through the generated client and back."""
     package = tmp_path / "official"
-    await run(GENERATOR or "", "generate", "--path", str(DOCUMENT), "--meta", "none", "--output-path", str(package))
+    await python_client.generate(DOCUMENT, package)
     calls, expected = [], []
     for operation_id, operation in OPERATIONS.items():
         for case in found(OURS, operation_id):
             by_session = operation.modality == "france_connect"
-            params = parameters_of(case) if by_session else case.params
+            params = typed_by_hand(case) if by_session else case.params
             calls.append(
                 {
-                    "path": operation.path,
+                    "module": "get" + operation.path.replace("/", "_"),
                     "token": citizen_of(OURS, case) if by_session else token(),
                     "params": {"recipient": RECIPIENT, **params},
                 }
             )
             expected.append([200, json.loads(bytes(case.payload))])
-    program = Path(__file__).with_name("official_client.py")
-    told = json.loads(
-        await run(interpreter_of(GENERATOR or ""), str(program), str(package), ours.url, told=json.dumps(calls))
-    )
-    assert told == expected
-
-
-def interpreter_of(program: str) -> str:
-    """By its first line: the program may be but a link out of an environment of its own."""
-    return Path(program).read_text(encoding="utf-8").partition("\n")[0].removeprefix("#!")
-
-
-async def run(*command: str, told: str = "") -> str:
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
-    output, _ = await process.communicate(told.encode())
-    assert process.returncode == 0
-    return output.decode()
-
-
-def parameters_of(case: Case) -> dict[str, Any]:
-    """Of a case by FranceConnect: those that are typed."""
-    return {name: value for name, value in case.params.items() if name in ("annee", "mois", "campaignYear")}
+    assert await python_client.call(package, ours.url, calls) == expected
 
 
 @cache
 def official() -> dict[str, Any]:
     paths: dict[str, Any] = yaml.load(DOCUMENT.read_bytes(), Loader=yaml.CSafeLoader)["paths"]
-    return paths
-
-
-@cache
-def in_production() -> dict[str, Any]:
-    """Our own document, as a client reads it."""
-    offers = [entry.load().offer() for entry in entry_points(group=WORKERS)]
-    paths: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document(served_by_path(offers))))["paths"]
     return paths

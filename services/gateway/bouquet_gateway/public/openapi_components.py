@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
 
+NOT_TOLD = ("title", "default")
+"""Of data. Two titles may be alike; and a field with a default is always there for generators, as if it were asked."""
 WORDS = re.compile(r"[A-Za-z\d]+")
 
 
@@ -45,7 +47,7 @@ class Components:
         or is the same; those within add the fields that lead to them."""
         if not isinstance(schema, Mapping):
             return schema
-        inner = {key: self._within(key, value, names) for key, value in schema.items() if key != "title"}
+        inner = {key: self._within(key, value, names) for key, value in schema.items() if key not in NOT_TOLD}
         return self._named(inner, names) if "properties" in inner else inner
 
     def _within(self, key: str, value: Any, names: tuple[str, ...]) -> Any:

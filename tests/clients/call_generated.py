@@ -1,0 +1,63 @@
+"""Run apart, beside the package that openapi-python-client generated: asks with it, and tells what it read.
+
+call_generated.py PACKAGE URL < calls, as JSON: module, token, params  > status and what the client read of each
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import re
+import sys
+import typing
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+
+def main(package: Path, url: str) -> None:
+    sys.path.insert(0, str(package.parent))
+    kind = importlib.import_module(f"{package.name}.client").AuthenticatedClient
+    calls = json.load(sys.stdin)
+    # One connection a token, over plain HTTP: reading the authorities of TLS takes longer than a call.
+    clients = {token: kind(base_url=url, token=token, verify_ssl=False) for token in {call["token"] for call in calls}}
+    json.dump([_told(package, clients[call["token"]], call) for call in calls], sys.stdout)
+
+
+def _told(package: Path, client: Any, call: dict[str, Any]) -> list[Any]:
+    operation = _module(package, call["module"])
+    answer = operation.sync_detailed(client=client, **_arguments(operation._get_kwargs, call["params"]))
+    return [int(answer.status_code), _plain(answer.parsed)]
+
+
+def _module(package: Path, name: str) -> Any:
+    """Its folders are named by tags."""
+    [file] = package.glob(f"api/*/{name}.py")
+    return importlib.import_module(".".join(file.relative_to(package.parent).with_suffix("").parts))
+
+
+def _arguments(function: Any, params: dict[str, Any]) -> dict[str, Any]:
+    hints = typing.get_type_hints(function)
+    named = {re.sub("([A-Z])", r"_\1", name).lower(): value for name, value in params.items()}
+    return {name: _typed(hints[name], value) for name, value in named.items() if name in hints}
+
+
+def _typed(hint: Any, value: Any) -> Any:
+    kinds = [kind for kind in (hint, *typing.get_args(hint)) if inspect.isclass(kind) and issubclass(kind, Enum)]
+    return kinds[0](value) if kinds else value
+
+
+def _plain(parsed: Any) -> Any:
+    """As JSON has it."""
+    match parsed:
+        case list():
+            return [_plain(one) for one in parsed]
+        case None | str():
+            return parsed
+        case _:
+            return parsed.to_dict()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

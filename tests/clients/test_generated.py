@@ -1,0 +1,103 @@
+"""Clients generated from our own OpenAPI document read a 200 of every operation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.clients import python_client
+from tests.clients.answers import Asked, answers_of
+from tests.clients.documents import operations_of
+from tests.clients.python_client import run
+from tests.conftest import need
+from tests.sandbox.gateway import OURS, Door, sandbox_at
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+
+HERE = Path(__file__).parent
+NODE_MODULES = HERE / "node_modules"
+"""`make typescript` fills it."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def ours() -> AsyncIterator[Door]:
+    async with sandbox_at(OURS) as door:
+        yield door
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def document(ours: Door) -> Any:
+    return (await ours.get("/api/openapi.json")).body
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def answers(ours: Door, document: Any) -> list[Asked]:
+    return await answers_of(ours, document)
+
+
+@pytest.fixture(scope="module")
+def file(document: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clients") / "openapi.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def node() -> Path:
+    """Where the programs of TypeScript are. Fails in CI, and skips elsewhere, without them."""
+    need((NODE_MODULES / "ready").exists(), "openapi-typescript", "run make typescript, which needs npm")
+    return NODE_MODULES / ".bin"
+
+
+async def test_a_python_client_reads_every_answer(ours: Door, answers: list[Asked], file: Path, tmp_path: Path) -> None:
+    package = tmp_path / "ours"
+    assert "Warning" not in await python_client.generate(file, package)
+    calls = [{"module": asked.operation_id, "token": asked.token, "params": asked.params} for asked in answers]
+    told = await python_client.call(package, ours.url, calls)
+    for asked, (status, parsed) in zip(answers, told, strict=True):
+        assert (status, _steady(parsed)) == (200, _steady(asked.body)), asked.operation_id
+
+
+async def test_every_operation_has_an_answer_of_ours(document: Any, answers: list[Asked]) -> None:
+    operations = {operation["operationId"]: path for path, operation in operations_of(document)}
+    unanswered = operations.keys() - {asked.operation_id for asked in answers}
+    assert {id for id in unanswered if not operations[id].startswith("/api/v2/")} == set()
+
+
+def _steady(body: Any) -> Any:
+    """But for the moments of statuses, which pass."""
+    return body.keys() if isinstance(body, dict) and "last_update" in body else body
+
+
+async def test_typescript_takes_every_answer_and_nothing_else(
+    node: Path, answers: list[Asked], file: Path, tmp_path: Path
+) -> None:
+    await run(str(node / "openapi-typescript"), str(file), "--output", str(tmp_path / "schema.ts"))
+    constants = tmp_path / "answers.ts"
+    constants.write_text(typescript_of(answers), encoding="utf-8")
+    await run(str(node / "tsc"), "--noEmit", "--strict", "--target", "es2022", str(constants))
+
+
+def typescript_of(answers: list[Asked]) -> str:
+    """Each answer as a constant of its type; and of each type, that it does not take anything."""
+    lines = [
+        'import type { operations } from "./schema";',
+        'type Of<Id extends keyof operations> = operations[Id]["responses"][200]["content"]["application/json"];',
+    ]
+    for number, asked in enumerate(answers):
+        kind = f'Of<"{asked.operation_id}">'
+        lines += [
+            f"export const taken_{number}: {kind} = {json.dumps(asked.body)};",
+            "// @ts-expect-error",
+            f"export const refused_{number}: {kind} = {{ nothing: 1 }};",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+async def test_redocly_has_nothing_to_say(node: Path, file: Path) -> None:
+    assert await run("node", str(HERE / "lint.mjs"), str(file)) == ""
