@@ -13,9 +13,9 @@ from bench.lookup import RECIPIENT, REQUEST_ID
 from bouquet_mesh.outbox.api import MOST
 from bouquet_proto.access_record import Access, encode
 from bouquet_proto.quotient_familial import OPERATION
-from bouquet_registry.journal import answers, book
+from bouquet_registry.journal import queries, writer
 from bouquet_registry.journal.audit import verify
-from bouquet_registry.journal.book import Batch
+from bouquet_registry.journal.writer import Batch
 
 ROWS = 30_000
 MONTH_S = 30 * 24 * 3600
@@ -49,18 +49,20 @@ async def figures(database: Database) -> list[Figure]:
 async def _written_us(place: Opened) -> float:
     batches = [Batch([_access(first + n) for n in range(MOST)], []) for first in range(0, ROWS, MOST)]
     left = iter(batches)
-    return await awaited_cpu_us(lambda: book.write(place.store, next(left)), len(batches), place.database.server) / MOST
+    return (
+        await awaited_cpu_us(lambda: writer.write(place.store, next(left)), len(batches), place.database.server) / MOST
+    )
 
 
 async def _count(place: Opened) -> None:
     async with place.store.reading() as connection:
         since, until = (datetime.fromtimestamp(at, UTC) for at in (BEGAN, BEGAN + MONTH_S))
-        assert await answers.stats(connection, since, until)
+        assert await queries.stats(connection, since, until)
 
 
 async def _who_read(place: Opened) -> None:
     async with place.store.reading() as connection:
-        await answers.who_read(connection, {secrets.token_hex(32): ()})
+        await queries.who_read(connection, {secrets.token_hex(32): ()})
 
 
 def _access(number: int) -> Access:

@@ -12,7 +12,7 @@ from bench.capacity.figure import Figure, awaited_cpu_us
 from bench.lookup import RECIPIENT, SCOPES
 from bouquet_proto.messages import Changes, Found, WhoIs
 from bouquet_registry import changes, schema
-from bouquet_registry.uses import Uses
+from bouquet_registry.last_used import LastUses
 from bouquet_registry.worker import Window
 
 ANSWERS = 500
@@ -58,7 +58,7 @@ def _id(number: int) -> str:
 
 
 async def _answers(place: Opened, size: int) -> list[Figure]:
-    uses, server = Uses(place.store), place.database.server
+    uses, server = LastUses(place.store), place.database.server
     window = Window(place.store, uses)
     asked = iter([_id(number * size // ANSWERS) for number in range(ANSWERS)])
 

@@ -16,7 +16,7 @@ from bouquet_mesh.process import read_process
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import Reader
 from bouquet_proto.names import WORKERS
-from bouquet_registry.signing import new_key, verification_keys
+from bouquet_registry.token_signing import new_key, verification_keys
 from bouquet_registry.worker import registry
 from bouquet_worker import run
 from tests.deploy.manifests import Manifest, Pod, of_kind

@@ -17,16 +17,17 @@ from yarl import URL
 
 from bouquet_mesh.secret import Secret
 from bouquet_proto.names import JOURNAL_QUEUE
-from bouquet_registry import desk
+from bouquet_registry import transactions
+from bouquet_registry.clock import utc_now
 from bouquet_registry.habilitations import Token
-from bouquet_registry.signing import Signer
 from bouquet_registry.store import open_store
+from bouquet_registry.token_signing import Signer
 from tests.deploy.hastened import write_hastened
 from tests.deploy.manifests import ROOT
 from tests.deploy.watched import QUEUES, gateway_at, registry_at
 from tests.support.daemon import free_port
 from tests.support.door import TOKEN_KEY, Door
-from tests.support.office import ANNE, Clock, issued, of
+from tests.support.habilitations import ANNE, Clock, issued, of
 from tests.support.people import named
 from tests.support.processes import Fleet, Process, fleet, running
 from tests.support.prometheus import PrometheusServer
@@ -109,12 +110,12 @@ class Mesh:
     async def token(self, *, issued_ago: timedelta = timedelta(0)) -> tuple[str, Token]:
         """Its text, and what the registry keeps of it."""
         async with open_store(self._database_url) as store:
-            token = await issued(store, Clock(desk.utc_now() - issued_ago), scopes=("cnaf_quotient_familial",))
+            token = await issued(store, Clock(utc_now() - issued_ago), scopes=("cnaf_quotient_familial",))
             return Signer(TOKEN_KEY).sign(token, await of(store, token)), token
 
     async def revoke(self, token: Token) -> None:
-        async with open_store(self._database_url) as store, desk.sitting(store, ANNE, desk.utc_now) as sitting:
-            await sitting.revoke(token, "leaked", None)
+        async with open_store(self._database_url) as store, transactions.begin(store, ANNE, utc_now) as transaction:
+            await transaction.revoke(token, "leaked", None)
 
     def certify_gateway(self, *, for_days: float) -> dict[str, Path]:
         """What it shows to redis, given or renewed: the files by their names in the url."""

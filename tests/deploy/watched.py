@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from bouquet_mesh.secret import Secret
 from bouquet_registry.store import open_store
-from tests.support import office
+from tests.support import habilitations
 from tests.support.daemon import free_port
 from tests.support.door import SCOPES, TOKEN_KEY, Door, token
 from tests.support.journals import KEY
@@ -98,10 +98,12 @@ class Tokens(Struct, frozen=True):
 
 async def issued(registry: Mapping[str, str]) -> Tokens:
     async with open_store(Secret(registry["BOUQUET_REGISTRY_DATABASE_URL"])) as store:
-        whole = await office.issued(store, name="Ville de Rennes", scopes=SCOPES)
-        slow = await office.issued(store, name="Ville de Vannes", scopes=SCOPES, calls_per_minute=2)
-        other = await office.issued(store, name="CROUS", scopes=("mesri_identite",))
-        revoked = await office.revoke(store, await office.issued(store, name="Ville de Brest", scopes=SCOPES))
+        whole = await habilitations.issued(store, name="Ville de Rennes", scopes=SCOPES)
+        slow = await habilitations.issued(store, name="Ville de Vannes", scopes=SCOPES, calls_per_minute=2)
+        other = await habilitations.issued(store, name="CROUS", scopes=("mesri_identite",))
+        revoked = await habilitations.revoke(
+            store, await habilitations.issued(store, name="Ville de Brest", scopes=SCOPES)
+        )
     return Tokens(*(token(id=one.id) for one in (whole, slow, other, revoked)))
 
 

@@ -14,10 +14,10 @@ from bouquet_mesh.secret import Secret
 from bouquet_proto import access_record
 from bouquet_proto.access_record import Access
 from bouquet_proto.identity import Identite
-from bouquet_registry.journal import book, schema
+from bouquet_registry.journal import schema, writer
 from bouquet_registry.store import Store
 from tests.support.buses import LONG_S
-from tests.support.office import SIRET
+from tests.support.habilitations import SIRET
 
 NOON = datetime(2026, 4, 15, 12, tzinfo=UTC)
 KEY = Secret("a key of pseudonyms")
@@ -53,12 +53,12 @@ def access(id_: object, **fields: Any) -> Access:
     return Access(id=str(id_), **own | fields)
 
 
-async def write(store: Store, accesses: Iterable[Access]) -> book.Written:
+async def write(store: Store, accesses: Iterable[Access]) -> writer.Written:
     return await write_bodies(store, map(access_record.encode, accesses))
 
 
-async def write_bodies(store: Store, bodies: Iterable[bytes]) -> book.Written:
-    return await book.write(store, book.sorted_out(bodies))
+async def write_bodies(store: Store, bodies: Iterable[bytes]) -> writer.Written:
+    return await writer.write(store, writer.sorted_out(bodies))
 
 
 async def ids(store: Store) -> list[str]:

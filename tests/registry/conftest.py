@@ -9,7 +9,7 @@ import pytest
 
 from bouquet_mesh.secret import Secret
 from bouquet_registry.store import Store, open_store, upgrade
-from tests.support.office import Clock
+from tests.support.habilitations import Clock
 from tests.support.tls import Papers, papers
 
 

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from bouquet_mesh.secret import Secret
-from bouquet_registry.signatures import HEADER, signature_of
-from tests.support.office import SIRET
+from bouquet_registry.webhook_signature import HEADER, signature_of
+from tests.support.habilitations import SIRET
 
 SECRET = Secret("the secret that DataPass shares with us")
 V1 = "/api/datapass/api_particulier/webhook"

@@ -6,13 +6,13 @@ import getpass
 
 import pytest
 
-from bouquet_registry import acts, desk
+from bouquet_registry import acts, transactions
 from bouquet_registry.__main__ import main
 from bouquet_registry.acts import Act, Author
-from bouquet_registry.desk import Invalid
+from bouquet_registry.refusals import Invalid
 from bouquet_registry.store import Store
 from tests.registry.test_cli import Run, environ, run
-from tests.support.office import ANNE, SIRET, Clock
+from tests.support.habilitations import ANNE, SIRET, Clock
 
 __all__ = ["environ", "run"]
 
@@ -24,11 +24,11 @@ async def recorded(store: Store, target: str | None = None) -> list[Act]:
 
 
 async def test_each_change_is_an_act_with_author_time_target_and_reason(store: Store, clock: Clock) -> None:
-    async with desk.sitting(store, ANNE, clock) as sitting:
-        own = await sitting.create(siret=SIRET)
+    async with transactions.begin(store, ANNE, clock) as transaction:
+        own = await transaction.create(siret=SIRET)
     clock.go(minutes=1)
-    async with desk.sitting(store, Author("Bob", "annual review"), clock) as sitting:
-        await sitting.change(own, purpose="Cantine")
+    async with transactions.begin(store, Author("Bob", "annual review"), clock) as transaction:
+        await transaction.change(own, purpose="Cantine")
     [made, changed] = await recorded(store, own.id)
     assert (made.author, made.act, made.reason) == ("Anne Durant", "habilitation create", "asked by the holder")
     assert (changed.author, changed.act, changed.reason) == ("Bob", "habilitation change", "annual review")
@@ -37,8 +37,8 @@ async def test_each_change_is_an_act_with_author_time_target_and_reason(store: S
 
 async def test_what_is_not_done_is_no_act(store: Store) -> None:
     with pytest.raises(Invalid):
-        async with desk.sitting(store, ANNE) as sitting:
-            await sitting.create(siret="123")
+        async with transactions.begin(store, ANNE) as transaction:
+            await transaction.create(siret="123")
     assert await recorded(store) == []
 
 
@@ -98,7 +98,7 @@ def test_nothing_is_done_for_a_user_without_a_name(
 
 
 async def test_datapass_is_the_author_of_what_it_asks(store: Store) -> None:
-    async with desk.sitting(store, Author("DataPass", "approve")) as sitting:
-        made = await sitting.create(siret=SIRET)
-        await sitting.issue(made)
+    async with transactions.begin(store, Author("DataPass", "approve")) as transaction:
+        made = await transaction.create(siret=SIRET)
+        await transaction.issue(made)
     assert [(act.author, act.act) for act in await recorded(store)].count(("DataPass", "token issue")) == 1

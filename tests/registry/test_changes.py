@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from bouquet_proto.registry_messages import News
-from bouquet_registry import changes, desk
+from bouquet_registry import changes, queries, transactions
 from bouquet_registry.changes import MAX_TOLD
 from bouquet_registry.store import Store
-from tests.support.office import ANNE, SCOPES, SIRET, Clock, change, issued, revoke
+from tests.support.habilitations import ANNE, SCOPES, SIRET, Clock, change, issued, revoke
 
 
 async def news(store: Store, since: News | None = None) -> News:
@@ -72,8 +72,8 @@ async def test_every_kind_of_change_is_told_once(store: Store) -> None:
         place = await news(store, place)
         assert place.tokens == (token.id,)
     assert (await news(store, place)).tokens == ()
-    async with desk.sitting(store, ANNE) as sitting:
-        await sitting.prolong(other)
+    async with transactions.begin(store, ANNE) as transaction:
+        await transaction.prolong(other)
     assert (await news(store, place)).tokens == (other.id,)
 
 
@@ -85,8 +85,8 @@ async def test_a_new_token_is_news_to_who_was_told_that_there_is_none(store: Sto
 
 async def test_a_change_of_a_habilitation_is_one_of_all_its_tokens(store: Store) -> None:
     first = await issued(store)
-    async with desk.sitting(store, ANNE) as sitting:
-        second = await sitting.issue(await desk.habilitation(sitting.connection, first.habilitation))
+    async with transactions.begin(store, ANNE) as transaction:
+        second = await transaction.issue(await queries.habilitation(transaction.connection, first.habilitation))
     place = await news(store)
     await change(store, first, scopes=())
     assert set((await news(store, place)).tokens or ()) == {first.id, second.id}

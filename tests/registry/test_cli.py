@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from bouquet_registry.__main__ import main
-from tests.support.office import SIRET
+from tests.support.habilitations import SIRET
 
 KEY = "k" * 32
 Run: TypeAlias = Callable[..., Any]

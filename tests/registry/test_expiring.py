@@ -8,10 +8,10 @@ from prometheus_client import REGISTRY
 from sqlalchemy import update
 
 from bouquet_registry import schema
-from bouquet_registry.census import count
+from bouquet_registry.gauges import count
 from bouquet_registry.habilitations import Token
 from bouquet_registry.store import Store
-from tests.support.office import Clock, change, issued, revoke
+from tests.support.habilitations import Clock, change, issued, revoke
 
 
 async def used(store: Store, token: Token, clock: Clock) -> None:

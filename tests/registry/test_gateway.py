@@ -22,11 +22,12 @@ from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tasks import alongside
 from bouquet_proto.deadline import Deadline
-from bouquet_registry import desk
+from bouquet_registry import queries, transactions
+from bouquet_registry.clock import utc_now
 from bouquet_registry.store import Store, open_store
 from tests.support.buses import LONG_S, until
 from tests.support.door import QF, TOKEN_KEY
-from tests.support.office import ANNE, change, revoke, token
+from tests.support.habilitations import ANNE, change, revoke, token
 from tests.support.town import PATH, SCOPES, Gate, Overheard, Town, text_of, town
 
 WITHIN_S = 5.0
@@ -91,8 +92,8 @@ async def test_a_token_that_the_registry_does_not_know_is_invalid(here: Town) ->
 async def test_a_token_becomes_valid_as_it_is_issued(here: Town) -> None:
     gate = await here.gate()
     issued = await here.issued()
-    async with desk.sitting(here.store, ANNE) as sitting:
-        later = await sitting.issue(await desk.habilitation(sitting.connection, issued.habilitation))
+    async with transactions.begin(here.store, ANNE) as transaction:
+        later = await transaction.issue(await queries.habilitation(transaction.connection, issued.habilitation))
         assert await gate.told(text_of(later)) == "401 00101"
     await becomes(gate, text_of(later), "200")
 
@@ -119,8 +120,8 @@ async def test_the_end_of_a_token_is_the_registry_s(here: Town) -> None:
         await connection.exec_driver_sql("UPDATE tokens SET expires_at = '2020-01-01 00:00:00', change = 1000")
         await connection.exec_driver_sql("UPDATE log SET number = 1000")
     await becomes(gate, text_of(issued), "401 00103")
-    async with desk.sitting(here.store, ANNE) as sitting:
-        await sitting.prolong(await desk.token(sitting.connection, issued.id))
+    async with transactions.begin(here.store, ANNE) as transaction:
+        await transaction.prolong(await queries.token(transaction.connection, issued.id))
     await becomes(gate, text_of(issued), "200")
 
 
@@ -141,7 +142,7 @@ async def test_a_revoked_token_is_blacklisted_before_anything_else(here: Town) -
 async def test_a_token_may_be_blacklisted_from_a_day_on(here: Town) -> None:
     issued = await here.issued()
     gate = await here.gate()
-    await revoke(here.store, issued, at=desk.utc_now() + timedelta(seconds=2))
+    await revoke(here.store, issued, at=utc_now() + timedelta(seconds=2))
     assert await gate.told(text_of(issued)) == "200"
     await becomes(gate, text_of(issued), "401 00105")
 
@@ -228,7 +229,7 @@ async def test_the_registry_learns_that_a_token_is_used(here: Town) -> None:
     await here.close_registry()
     used = (await token(here.store, issued.id)).last_used_at
     assert used
-    assert abs(used - desk.utc_now()) < timedelta(seconds=10)
+    assert abs(used - utc_now()) < timedelta(seconds=10)
     assert (await token(here.store, idle.id)).last_used_at is None
 
 

@@ -9,11 +9,11 @@ import pytest
 from msgspec import structs
 
 from bouquet_proto.access_record import encode
-from bouquet_registry.desk import Refused
 from bouquet_registry.journal import audit
 from bouquet_registry.journal.audit import AT_ONCE, Broken, ends, prune, verify
-from bouquet_registry.journal.book import sorted_out
 from bouquet_registry.journal.chain import Link, Row
+from bouquet_registry.journal.writer import sorted_out
+from bouquet_registry.refusals import Refused
 from bouquet_registry.store import Store
 from tests.registry.accesses import NOON, PSEUDONYM, access, count, ids, tamper, write
 

@@ -21,7 +21,7 @@ from bouquet_registry.__main__ import main
 from bouquet_registry.store import open_store
 from tests.registry import accesses
 from tests.registry.accesses import KEY, access
-from tests.support import office
+from tests.support import habilitations
 
 PERSON = {"nom": "Kervallan", "prenom": "Ève Marie", "naissance": "1990-03-07", "sexe": "F", "commune": "29019"}
 OPTIONS = [word for name, value in PERSON.items() for word in (f"--{name}", value)]
@@ -102,9 +102,9 @@ def test_old_records_are_pruned(url: Secret, operator: Operator) -> None:
 def test_a_citizen_is_told_who_read(url: Secret, operator: Operator) -> None:
     written(url, [access(1), access(2, person="", at=1.0)])
     [row] = operator.gets("who-read", *OPTIONS)
-    assert (row["at"], row["recipient"], row["left_out"]) == ("2026-04-15T12:00:00Z", office.SIRET, [])
+    assert (row["at"], row["recipient"], row["left_out"]) == ("2026-04-15T12:00:00Z", habilitations.SIRET, [])
     out, err = operator.reads("who-read", *OPTIONS)
-    assert out == f"2026-04-15 12:00:00+00:00  -  {office.SIRET}  dss.quotient_familial.v4  found  -\n"
+    assert out == f"2026-04-15 12:00:00+00:00  -  {habilitations.SIRET}  dss.quotient_familial.v4  found  -\n"
     assert err == ""
 
 

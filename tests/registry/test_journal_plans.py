@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Delete, Select, literal_column, select
 from sqlalchemy.dialects import postgresql
 
 from bouquet_mesh.secret import Secret
-from bouquet_registry.journal import answers, audit, schema
+from bouquet_registry.journal import audit, queries, schema
 from bouquet_registry.journal.schema import found, journal
 from bouquet_registry.store import Store, open_store, upgrade
 from tests.support.postgres import PostgresServer
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.broker
 ROWS = 100_000
 A_YEAR = 365
 FILL = f"""
-    INSERT INTO journal SELECT i, md5(i::text), i * {A_YEAR * answers.DAY_S / ROWS}, 'found', 200, '',
+    INSERT INTO journal SELECT i, md5(i::text), i * {A_YEAR * queries.DAY_S / ROWS}, 'found', 200, '',
         'dss.quotient_familial.v4', (i % 500)::text, 'token', '13002526500013', 'cnaf', 'CNAF', false, 12.5,
         md5(i::text), sha256((i % {ROWS // 10})::text::bytea), '2026',
         sha256(i::text::bytea), sha256((i + 1)::text::bytea), '', md5((i + 1)::text)
@@ -50,7 +50,7 @@ async def store(database: str) -> AsyncIterator[Store]:
 
 
 def days(first: int, last: int) -> ColumnElement[bool]:
-    return journal.c.at.between(first * answers.DAY_S, last * answers.DAY_S)
+    return journal.c.at.between(first * queries.DAY_S, last * queries.DAY_S)
 
 
 PEOPLE: list[ColumnElement[Any]] = [literal_column(f"'\\x{number:064x}'::bytea") for number in range(100)]
@@ -61,10 +61,10 @@ QUESTIONS: dict[str, Select[Any] | Delete] = {
     .where(found.c.person.in_(PEOPLE)),
     "a request by its id": select(journal.c.at).where(journal.c.request_id == "8d1f7e9e"),
     "who was found in a piece to verify": select(found).where(found.c.number.between(50_000, 52_000)),
-    "calls of two months": answers._counted(days(A_YEAR - 60, A_YEAR)),
-    "justificatifs of two months": answers._avoided(days(A_YEAR - 60, A_YEAR)),
-    "calls of a habilitation": answers._counted(days(A_YEAR - 60, A_YEAR) & (journal.c.habilitation == "7")),
-    "justificatifs of a habilitation": answers._avoided(days(A_YEAR - 60, A_YEAR) & (journal.c.habilitation == "7")),
+    "calls of two months": queries._counted(days(A_YEAR - 60, A_YEAR)),
+    "justificatifs of two months": queries._avoided(days(A_YEAR - 60, A_YEAR)),
+    "calls of a habilitation": queries._counted(days(A_YEAR - 60, A_YEAR) & (journal.c.habilitation == "7")),
+    "justificatifs of a habilitation": queries._avoided(days(A_YEAR - 60, A_YEAR) & (journal.c.habilitation == "7")),
     "a piece to verify": select(journal).where(journal.c.number > 50_000).order_by(journal.c.number).limit(2000),
     "the highest number": select(journal.c.number).order_by(journal.c.number.desc()).limit(1),
     "a piece to prune": journal.delete().where(journal.c.number <= audit.AT_ONCE),

@@ -21,16 +21,16 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
-from bouquet_registry import desk
+from bouquet_registry import queries, transactions
 from bouquet_registry.delivery import open_channel, when_of
 from bouquet_registry.habilitations import Token
 from bouquet_registry.notices import CLAIM, THRESHOLDS, Channel, Notice, Undelivered, give_notices, threshold_of
 from bouquet_registry.settings import RegistrySettings
-from bouquet_registry.signatures import HEADER, is_signed
 from bouquet_registry.store import Store
+from bouquet_registry.webhook_signature import HEADER, is_signed
 from bouquet_registry.worker import registry
 from tests.support.daemon import free_port
-from tests.support.office import ANNE, Clock, change, issued, revoke
+from tests.support.habilitations import ANNE, Clock, change, issued, revoke
 from tests.support.tls import HOST, Papers
 
 
@@ -73,7 +73,7 @@ async def test_each_threshold_is_told_once_and_in_time(store: Store, clock: Cloc
     assert box.days == list(THRESHOLDS)
     assert told == {days: days for days in THRESHOLDS}
     async with store.reading() as connection:
-        assert await desk.notices_of(connection, made) == list(THRESHOLDS)
+        assert await queries.notices_of(connection, made) == list(THRESHOLDS)
 
 
 @pytest.mark.parametrize(
@@ -133,10 +133,10 @@ async def test_a_prolonged_token_is_told_all_over_again_when_its_time_comes(
     made = await issued(store, clock)
     until(made, clock, 30)
     await give_notices(store, box, clock)
-    async with desk.sitting(store, ANNE, clock) as sitting:
-        made = await sitting.prolong(await desk.token(sitting.connection, made.id))
+    async with transactions.begin(store, ANNE, clock) as transaction:
+        made = await transaction.prolong(await queries.token(transaction.connection, made.id))
     async with store.reading() as connection:
-        assert await desk.notices_of(connection, made) == []
+        assert await queries.notices_of(connection, made) == []
     await give_notices(store, box, clock)
     until(made, clock, 30)
     await give_notices(store, box, clock)

@@ -13,16 +13,16 @@ from sqlalchemy.exc import DBAPIError
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_registry import changes, notices
-from bouquet_registry.census import count
+from bouquet_registry.gauges import count
 from bouquet_registry.journal.audit import prune, verify
+from bouquet_registry.last_used import LastUses
 from bouquet_registry.roles import Roles
 from bouquet_registry.store import Store, open_store, upgrade
-from bouquet_registry.uses import Uses
 from tests.registry.accesses import access, tamper, write
 from tests.registry.datapass_events import v1
 from tests.registry.test_notices import Box
 from tests.registry.test_webhooks import told_by_datapass
-from tests.support.office import Clock, change, issued
+from tests.support.habilitations import Clock, change, issued
 from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.broker
@@ -113,7 +113,7 @@ async def test_the_registry_does_all_that_it_is_for(registry: Store) -> None:
     clock.go(days=530)
     await notices.give_notices(registry, box, clock)
     assert box.given
-    uses = Uses(registry)
+    uses = LastUses(registry)
     uses.note(made.id, clock())
     await uses.write()
     await count(registry, clock())

@@ -18,7 +18,7 @@ from tests.registry.accesses import access, arrived, ids
 from tests.registry.datapass_events import SECRET, V1, signed, v1
 from tests.support.daemon import free_port
 from tests.support.door import TOKEN_KEY
-from tests.support.office import issued, token
+from tests.support.habilitations import issued, token
 from tests.support.processes import running
 from tests.support.town import text_of
 

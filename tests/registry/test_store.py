@@ -17,11 +17,11 @@ from sqlalchemy.exc import IntegrityError
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_registry import schema
-from bouquet_registry.desk import utc_now
+from bouquet_registry.clock import utc_now
 from bouquet_registry.journal.audit import ends, prune, verify
 from bouquet_registry.store import Store, open_store, upgrade
 from tests.registry.accesses import access, tamper, write
-from tests.support.office import habilitation
+from tests.support.habilitations import habilitation
 
 
 def differences(connection: Connection) -> list[object]:
@@ -125,13 +125,13 @@ def test_no_level_of_logs_writes_what_statements_carry(tmp_path: Path) -> None:
         "import asyncio, sys\n"
         "from bouquet_mesh.observe.logs import configure_logs\n"
         "from bouquet_mesh.secret import Secret\n"
-        "from bouquet_registry import desk\n"
+        "from bouquet_registry import transactions\n"
         "from bouquet_registry.acts import Author\n"
         "from bouquet_registry.store import open_store\n"
         "async def main():\n"
         "    configure_logs('tests', 'DEBUG')\n"
-        "    async with open_store(Secret(sys.argv[1])) as store, desk.sitting(store, Author('a')) as sitting:\n"
-        "        await sitting.create(siret='13002526500013', name='Quevyrolles')\n"
+        "    async with open_store(Secret(sys.argv[1])) as store, transactions.begin(store, Author('a')) as change:\n"
+        "        await change.create(siret='13002526500013', name='Quevyrolles')\n"
         "asyncio.run(main())\n"
     )
     url = f"sqlite:///{tmp_path}/registry.db"

@@ -13,14 +13,14 @@ from aiohttp import ClientSession, web
 
 from bouquet_mesh.http.server import serving
 from bouquet_mesh.secret import Secret
-from bouquet_registry import desk
+from bouquet_registry import queries, transactions
 from bouquet_registry.habilitations import Contact, Habilitation, Token
-from bouquet_registry.signatures import HEADER
 from bouquet_registry.store import Store
+from bouquet_registry.webhook_signature import HEADER
 from bouquet_registry.webhooks import Webhooks
 from bouquet_worker.testing.overheard import line_of, words_of
 from tests.registry.datapass_events import SECRET, V1, V2, signed, v1, v2
-from tests.support.office import ANNE, SIRET, Clock, token
+from tests.support.habilitations import ANNE, SIRET, Clock, token
 
 HOUR = 3600
 
@@ -49,16 +49,16 @@ class DataPass:
 
     async def habilitation(self) -> Habilitation:
         async with self._store.reading() as connection:
-            [found] = await desk.habilitations(connection, archived=True)
+            [found] = await queries.habilitations(connection, archived=True)
             return found
 
     async def tokens(self) -> list[Token]:
         async with self._store.reading() as connection:
-            return await desk.tokens(connection)
+            return await queries.tokens(connection)
 
     async def nothing(self) -> bool:
         async with self._store.reading() as connection:
-            return await desk.habilitations(connection, archived=True) == []
+            return await queries.habilitations(connection, archived=True) == []
 
 
 @pytest.fixture
@@ -173,8 +173,8 @@ async def test_an_archived_habilitation_is_archived(datapass: DataPass) -> None:
 async def test_what_an_operator_has_set_stays(datapass: DataPass, store: Store) -> None:
     await datapass.approves()
     own = await datapass.habilitation()
-    async with desk.sitting(store, ANNE, datapass.clock) as sitting:
-        await sitting.change(own, name="MAIRIE", calls_per_minute=9, allowed_ips=("10.0.0.1",))
+    async with transactions.begin(store, ANNE, datapass.clock) as transaction:
+        await transaction.change(own, name="MAIRIE", calls_per_minute=9, allowed_ips=("10.0.0.1",))
     datapass.clock.go(hours=1)
     await datapass.approves()
     own = await datapass.habilitation()

@@ -20,7 +20,7 @@ from bouquet_registry.habilitations import Token
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
 from bouquet_registry.worker import answering
-from tests.support import office
+from tests.support import habilitations
 from tests.support.buses import until
 from tests.support.door import TOKEN_KEY, Answer, Door
 from tests.support.gateway import gateway_on
@@ -129,7 +129,7 @@ class Town:
             self._registry = None
 
     async def issued(self, **fields: Any) -> Token:
-        return await office.issued(self.store, **{"scopes": SCOPES} | fields)
+        return await habilitations.issued(self.store, **{"scopes": SCOPES} | fields)
 
 
 @asynccontextmanager

@@ -16,10 +16,10 @@ from sqlalchemy.exc import MultipleResultsFound, NoResultFound, SQLAlchemyError
 from bouquet_mesh.doctor.findings import as_json, as_text, is_well
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.context import trouble_of
-from bouquet_registry import cli, signing
-from bouquet_registry.desk import Refused
+from bouquet_registry import cli, token_signing
 from bouquet_registry.doctor import examine
 from bouquet_registry.journal import cli as journal
+from bouquet_registry.refusals import Refused
 from bouquet_registry.roles import Roles
 from bouquet_registry.serve import serve
 from bouquet_registry.store import open_store, upgrade
@@ -94,12 +94,12 @@ def _migrate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
 
 
 def _new_key(arguments: argparse.Namespace, _: Mapping[str, str]) -> None:
-    print(signing.new_key(arguments.kid))
+    print(token_signing.new_key(arguments.kid))
 
 
 def _jwks(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
     beside = _read(arguments.beside) if arguments.beside else b"{}"
-    print(signing.verification_keys(registry.settings(environ).signing_key, beside))
+    print(token_signing.verification_keys(registry.settings(environ).signing_key, beside))
 
 
 def _read(file: Path) -> bytes:
@@ -116,7 +116,7 @@ def _operate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
 async def _operated(arguments: argparse.Namespace, environ: Mapping[str, str]) -> str:
     settings = registry.settings(environ)
     async with open_store(settings.database_url) as store:
-        shown = await arguments.operation(cli.Office(store, settings), arguments)
+        shown = await arguments.operation(cli.Context(store, settings), arguments)
     return cli.text_of(shown, json=arguments.json)
 
 

@@ -10,17 +10,18 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from bouquet_registry import acts, desk
+from bouquet_registry import acts, queries, transactions
 from bouquet_registry.acts import Author
-from bouquet_registry.desk import Clock, utc_now
+from bouquet_registry.clock import Clock, utc_now
 from bouquet_registry.habilitations import Contact, Delegation, Habilitation, Token
+from bouquet_registry.refusals import Conflict
 from bouquet_registry.settings import RegistrySettings
-from bouquet_registry.signing import Signer
 from bouquet_registry.store import Store
 from bouquet_registry.text import one_line
+from bouquet_registry.token_signing import Signer
 
 Shown: TypeAlias = dict[str, Any]
-Command: TypeAlias = Callable[["Office", argparse.Namespace], Awaitable[Shown | list[Shown]]]
+Command: TypeAlias = Callable[["Context", argparse.Namespace], Awaitable[Shown | list[Shown]]]
 
 CONTACT_KINDS = ("demandeur", "contact_metier", "contact_technique")
 
@@ -32,7 +33,7 @@ COLUMNS = (
 """What a line shows of a row, where it has it."""
 
 
-class Office(Struct, frozen=True):
+class Context(Struct, frozen=True):
     store: Store
     settings: RegistrySettings
     clock: Clock = utc_now
@@ -43,8 +44,8 @@ class Office(Struct, frozen=True):
             await acts.record(connection, author_of(given), act, target, self.clock())
 
 
-async def list_acts(office: Office, given: argparse.Namespace) -> list[Shown]:
-    async with office.store.reading() as connection:
+async def list_acts(context: Context, given: argparse.Namespace) -> list[Shown]:
+    async with context.store.reading() as connection:
         return [_plain(act) for act in await acts.acts(connection, target=given.of, most=given.most)]
 
 
@@ -52,89 +53,89 @@ def author_of(given: argparse.Namespace) -> Author:
     return Author(given.author or acts.operator_name(), given.why)
 
 
-async def create(office: Office, given: argparse.Namespace) -> Shown:
-    async with desk.sitting(office.store, author_of(given), office.clock) as sitting:
-        return _plain(await sitting.create(**_fields(given)))
+async def create(context: Context, given: argparse.Namespace) -> Shown:
+    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
+        return _plain(await transaction.create(**_fields(given)))
 
 
-async def list_habilitations(office: Office, given: argparse.Namespace) -> list[Shown]:
-    async with office.store.reading() as connection:
-        return [_plain(found) for found in await desk.habilitations(connection, archived=given.archived)]
+async def list_habilitations(context: Context, given: argparse.Namespace) -> list[Shown]:
+    async with context.store.reading() as connection:
+        return [_plain(found) for found in await queries.habilitations(connection, archived=given.archived)]
 
 
-async def show(office: Office, given: argparse.Namespace) -> Shown:
-    async with office.store.reading() as connection:
-        found = await desk.habilitation(connection, given.id)
-        tokens = await desk.tokens(connection, of=found.id)
+async def show(context: Context, given: argparse.Namespace) -> Shown:
+    async with context.store.reading() as connection:
+        found = await queries.habilitation(connection, given.id)
+        tokens = await queries.tokens(connection, of=found.id)
         return _plain(found) | {"tokens": [_plain(token) for token in tokens]}
 
 
-async def update(office: Office, given: argparse.Namespace) -> Shown:
-    return await _changed(office, given, **_fields(given))
+async def update(context: Context, given: argparse.Namespace) -> Shown:
+    return await _changed(context, given, **_fields(given))
 
 
-async def archive(office: Office, given: argparse.Namespace) -> Shown:
-    return await _changed(office, given, state="active" if given.undo else "archived")
+async def archive(context: Context, given: argparse.Namespace) -> Shown:
+    return await _changed(context, given, state="active" if given.undo else "archived")
 
 
-async def issue(office: Office, given: argparse.Namespace) -> Shown:
-    signer = Signer(office.settings.signing_key)
-    async with desk.sitting(office.store, author_of(given), office.clock) as sitting:
-        habilitation = await desk.habilitation(sitting.connection, given.habilitation)
-        token = await sitting.issue(habilitation)
+async def issue(context: Context, given: argparse.Namespace) -> Shown:
+    signer = Signer(context.settings.signing_key)
+    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
+        habilitation = await queries.habilitation(transaction.connection, given.habilitation)
+        token = await transaction.issue(habilitation)
         return _plain(token) | {"jwt": signer.sign(token, habilitation)}
 
 
-async def show_token(office: Office, given: argparse.Namespace) -> Shown:
-    async with office.store.reading() as connection:
-        token = await desk.token(connection, given.id)
-        shown = _plain(token) | {"notices_sent": await desk.notices_of(connection, token)}
+async def show_token(context: Context, given: argparse.Namespace) -> Shown:
+    async with context.store.reading() as connection:
+        token = await queries.token(connection, given.id)
+        shown = _plain(token) | {"notices_sent": await queries.notices_of(connection, token)}
         if given.reveal:
-            habilitation = await desk.habilitation(connection, token.habilitation)
-            shown["jwt"] = Signer(office.settings.signing_key).sign(token, habilitation)
+            habilitation = await queries.habilitation(connection, token.habilitation)
+            shown["jwt"] = Signer(context.settings.signing_key).sign(token, habilitation)
     if given.reveal:
-        await office.record(given, "token reveal", token.id)
+        await context.record(given, "token reveal", token.id)
     return shown
 
 
-async def list_tokens(office: Office, given: argparse.Namespace) -> list[Shown]:
+async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown]:
     days = given.expiring_within
-    between = None if days is None else desk.within(office.clock(), days)
-    async with office.store.reading() as connection:
-        return [_plain(token) for token in await desk.tokens(connection, of=given.habilitation, between=between)]
+    between = None if days is None else queries.within(context.clock(), days)
+    async with context.store.reading() as connection:
+        return [_plain(token) for token in await queries.tokens(connection, of=given.habilitation, between=between)]
 
 
-async def prolong(office: Office, given: argparse.Namespace) -> Shown:
-    token = await _seen_token(office, given)
-    async with desk.sitting(office.store, author_of(given), office.clock) as sitting:
-        return _plain(await sitting.prolong(token))
+async def prolong(context: Context, given: argparse.Namespace) -> Shown:
+    token = await _seen_token(context, given)
+    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
+        return _plain(await transaction.prolong(token))
 
 
-async def revoke(office: Office, given: argparse.Namespace) -> Shown:
-    token = await _seen_token(office, given)
-    async with desk.sitting(office.store, author_of(given), office.clock) as sitting:
-        return _plain(await sitting.revoke(token, given.reason, given.at))
+async def revoke(context: Context, given: argparse.Namespace) -> Shown:
+    token = await _seen_token(context, given)
+    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
+        return _plain(await transaction.revoke(token, given.reason, given.at))
 
 
-async def _changed(office: Office, given: argparse.Namespace, **fields: Any) -> Shown:
+async def _changed(context: Context, given: argparse.Namespace, **fields: Any) -> Shown:
     """Read before the transaction, as an operator reads before deciding: who changes it in between wins."""
-    async with office.store.reading() as connection:
-        found = await desk.habilitation(connection, given.id)
+    async with context.store.reading() as connection:
+        found = await queries.habilitation(connection, given.id)
     _expect(found, given)
-    async with desk.sitting(office.store, author_of(given), office.clock) as sitting:
-        return _plain(await sitting.change(found, **fields))
+    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
+        return _plain(await transaction.change(found, **fields))
 
 
-async def _seen_token(office: Office, given: argparse.Namespace) -> Token:
-    async with office.store.reading() as connection:
-        token = await desk.token(connection, given.id)
+async def _seen_token(context: Context, given: argparse.Namespace) -> Token:
+    async with context.store.reading() as connection:
+        token = await queries.token(connection, given.id)
     _expect(token, given)
     return token
 
 
 def _expect(found: Habilitation | Token, given: argparse.Namespace) -> None:
     if given.version not in (None, found.version):
-        raise desk.Conflict(f"{found.id} is at version {found.version}, not {given.version}: nothing was done")
+        raise Conflict(f"{found.id} is at version {found.version}, not {given.version}: nothing was done")
 
 
 def add_to(nouns: Any) -> None:

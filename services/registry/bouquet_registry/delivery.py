@@ -19,7 +19,7 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.context import context_of, tell_if_plain, trouble_of
 from bouquet_registry.notices import Channel, Notice, Undelivered
 from bouquet_registry.settings import RegistrySettings
-from bouquet_registry.signatures import HEADER, signature_of
+from bouquet_registry.webhook_signature import HEADER, signature_of
 
 log = logging.getLogger(__name__)
 

@@ -16,11 +16,12 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bouquet_registry import desk, metrics, schema
+from bouquet_registry import metrics, queries, schema, transactions
 from bouquet_registry.acts import Author
-from bouquet_registry.desk import Clock, Desk
+from bouquet_registry.clock import Clock
 from bouquet_registry.habilitations import Habilitation, Token
 from bouquet_registry.store import Store
+from bouquet_registry.transactions import Transaction
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +67,8 @@ async def keep_noticing(store: Store, channel: Channel, every_s: float, clock: C
 
 async def give_notices(store: Store, channel: Channel, clock: Clock) -> None:
     """Those that are due now."""
-    async with desk.sitting(store, Author("bouquet-registry"), clock) as sitting:
-        await _write_down(sitting)
+    async with transactions.begin(store, Author("bouquet-registry"), clock) as transaction:
+        await _write_down(transaction)
     while notice := await _claim(store, clock()):
         try:
             await channel.give(notice)
@@ -86,25 +87,27 @@ def threshold_of(left: timedelta) -> int | None:
     return min((days for days in THRESHOLDS if left.days <= days), default=None)
 
 
-async def _write_down(sitting: Desk) -> None:
+async def _write_down(transaction: Transaction) -> None:
     """What is due and not written yet. A token's unsent notice of an earlier threshold gives way."""
     notices = schema.notices.c
-    for token in await desk.tokens(sitting.connection, between=desk.within(sitting.now, THRESHOLDS[0] + 1)):
-        days = threshold_of(token.expires_at - sitting.now)
+    for token in await queries.tokens(
+        transaction.connection, between=queries.within(transaction.now, THRESHOLDS[0] + 1)
+    ):
+        days = threshold_of(token.expires_at - transaction.now)
         own = (notices.token == token.id) & (notices.expires_at == token.expires_at) & (notices.days == days)
-        if days is None or await sitting.connection.scalar(select(notices.days).where(own)) is not None:
+        if days is None or await transaction.connection.scalar(select(notices.days).where(own)) is not None:
             continue
         stale = (notices.token == token.id) & notices.sent_at.is_(None)
-        await sitting.connection.execute(delete(schema.notices).where(stale))
-        row = {"token": token.id, "expires_at": token.expires_at, "days": days, "due_at": sitting.now}
-        await sitting.connection.execute(insert(schema.notices).values(row))
+        await transaction.connection.execute(delete(schema.notices).where(stale))
+        row = {"token": token.id, "expires_at": token.expires_at, "days": days, "due_at": transaction.now}
+        await transaction.connection.execute(insert(schema.notices).values(row))
 
 
 async def _claim(store: Store, now: datetime) -> Notice | None:
     """One that is nobody's, whose token still ends when it says, and may still be used."""
     notices, tokens = schema.notices.c, schema.tokens.c
     free = notices.sent_at.is_(None) & (notices.claimed_until.is_(None) | (notices.claimed_until <= now))
-    timely = (tokens.expires_at == notices.expires_at) & (tokens.expires_at >= now) & desk.in_force(now)
+    timely = (tokens.expires_at == notices.expires_at) & (tokens.expires_at >= now) & queries.in_force(now)
     joined = schema.notices.join(schema.tokens).join(schema.habilitations)
     due = select(notices.token, notices.expires_at, notices.days).select_from(joined).where(free, timely).limit(1)
     async with store.writing() as connection:
@@ -119,13 +122,13 @@ async def _claim(store: Store, now: datetime) -> Notice | None:
 
 
 async def _notice(connection: AsyncConnection, token_id: str, days: int, now: datetime) -> Notice:
-    token = await desk.token(connection, token_id)
+    token = await queries.token(connection, token_id)
     return Notice(
         id=f"{token.id}.{token.expires_at:%Y%m%d}.{days}",
         days=days,
         days_left=(token.expires_at - now).days,
         token=token,
-        habilitation=await desk.habilitation(connection, token.habilitation),
+        habilitation=await queries.habilitation(connection, token.habilitation),
     )
 
 

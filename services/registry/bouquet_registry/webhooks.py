@@ -12,13 +12,15 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from bouquet_mesh.secret import Secret
-from bouquet_registry import datapass, desk, metrics, schema
+from bouquet_registry import datapass, metrics, queries, schema, transactions
 from bouquet_registry.acts import Author
+from bouquet_registry.clock import Clock, utc_now
 from bouquet_registry.datapass import Dialect, Told
-from bouquet_registry.desk import Clock, Desk, Refused, utc_now
 from bouquet_registry.habilitations import BY_PARAMETERS, Habilitation, State, Token
-from bouquet_registry.signatures import HEADER, is_signed
+from bouquet_registry.refusals import Refused
 from bouquet_registry.store import Store
+from bouquet_registry.transactions import Transaction
+from bouquet_registry.webhook_signature import HEADER, is_signed
 
 log = logging.getLogger(__name__)
 
@@ -77,32 +79,32 @@ class Webhooks:
 
     async def _obey(self, told: Told, digest: str) -> tuple[Answer, str]:
         """What is done and that it was done are written together."""
-        async with desk.sitting(self._store, Author("DataPass", told.event), self._clock) as sitting:
-            known = await sitting.connection.scalar(
+        async with transactions.begin(self._store, Author("DataPass", told.event), self._clock) as transaction:
+            known = await transaction.connection.scalar(
                 select(schema.events.c.answer).where(schema.events.c.digest == digest)
             )
             if known is not None:
                 return known, "known"
-            answer = await apply(sitting, told)
-            row = {"digest": digest, "event": told.event[:64], "received_at": sitting.now, "answer": answer}
-            await sitting.connection.execute(insert(schema.events).values(row))
+            answer = await apply(transaction, told)
+            row = {"digest": digest, "event": told.event[:64], "received_at": transaction.now, "answer": answer}
+            await transaction.connection.execute(insert(schema.events).values(row))
             return answer, "obeyed"
 
 
-async def apply(sitting: Desk, told: Told) -> Answer:
+async def apply(transaction: Transaction, told: Told) -> Answer:
     """Raises `Refused`."""
-    own = await desk.habilitation_of_datapass(sitting.connection, told.datapass_id)
+    own = await queries.habilitation_of_datapass(transaction.connection, told.datapass_id)
     if own is not None and own.told_at is not None and told.fired_at < own.told_at:
         return {}  # told late: something newer has been obeyed
-    own = await _written(sitting, told, own)
+    own = await _written(transaction, told, own)
     if told.event in GRANTING:
-        return await _grant(sitting, own)
+        return await _grant(transaction, own)
     if own.state == "revoked":
-        await _blacklist(sitting, own)
+        await _blacklist(transaction, own)
     return {}
 
 
-async def _written(sitting: Desk, told: Told, own: Habilitation | None) -> Habilitation:
+async def _written(transaction: Transaction, told: Told, own: Habilitation | None) -> Habilitation:
     """The habilitation as it is told. Its scopes change only by a decision: until then they are wishes."""
     state = _state(told.event, own)
     fields = {
@@ -111,13 +113,13 @@ async def _written(sitting: Desk, told: Told, own: Habilitation | None) -> Habil
         "contacts": told.contacts,
         "modalities": told.modalities,
         "state": state,
-        "told_at": min(told.fired_at, sitting.now),  # a clock ahead must not make the next event look old
+        "told_at": min(told.fired_at, transaction.now),  # a clock ahead must not make the next event look old
     }
     if told.event in GRANTING or (told.granted and state == "active"):
         fields["scopes"] = told.scopes
     if own is None:
-        return await sitting.create(datapass_id=told.datapass_id, **fields)
-    return await sitting.change(own, **fields)
+        return await transaction.create(datapass_id=told.datapass_id, **fields)
+    return await transaction.change(own, **fields)
 
 
 def _state(event: str, own: Habilitation | None) -> State:
@@ -128,23 +130,23 @@ def _state(event: str, own: Habilitation | None) -> State:
     return STATES.get(event, "requested" if own is None else own.state)
 
 
-async def _grant(sitting: Desk, own: Habilitation) -> Answer:
+async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
     """Prolongs its token, or issues the first; none for one that is only asked through FranceConnect."""
-    token = await _usable(sitting, own)
+    token = await _usable(transaction, own)
     if token is not None:
-        token = await sitting.prolong(token)
+        token = await transaction.prolong(token)
     elif BY_PARAMETERS in own.modalities:
-        token = await sitting.issue(own)
+        token = await transaction.issue(own)
     return {"token_id": token.id} if token else {}
 
 
-async def _usable(sitting: Desk, own: Habilitation) -> Token | None:
+async def _usable(transaction: Transaction, own: Habilitation) -> Token | None:
     """The token that lasts longest of those that were never banned."""
-    tokens = await desk.tokens(sitting.connection, of=own.id)
+    tokens = await queries.tokens(transaction.connection, of=own.id)
     return next((token for token in reversed(tokens) if token.blacklisted_at is None), None)
 
 
-async def _blacklist(sitting: Desk, own: Habilitation) -> None:
-    for token in await desk.tokens(sitting.connection, of=own.id):
-        if token.blacklisted_at is None or token.blacklisted_at > sitting.now:
-            await sitting.revoke(token, "habilitation révoquée dans DataPass")
+async def _blacklist(transaction: Transaction, own: Habilitation) -> None:
+    for token in await queries.tokens(transaction.connection, of=own.id):
+        if token.blacklisted_at is None or token.blacklisted_at > transaction.now:
+            await transaction.revoke(token, "habilitation révoquée dans DataPass")

@@ -17,17 +17,17 @@ from bouquet_proto.messages import Changes, Failed, Found, NotFound, Reply, Requ
 from bouquet_proto.offer import Offer
 from bouquet_proto.registry_messages import AS_OF, PROVIDER, UNKNOWN
 from bouquet_registry import changes
-from bouquet_registry.census import keep_counting
+from bouquet_registry.clock import Clock, utc_now
 from bouquet_registry.database_url import database_of
 from bouquet_registry.delivery import open_channel, way_of
-from bouquet_registry.desk import Clock, utc_now
-from bouquet_registry.journal.people import keys_of
+from bouquet_registry.gauges import keep_counting
+from bouquet_registry.journal.pseudonym_search import keys_of
 from bouquet_registry.journal.worker import writing
+from bouquet_registry.last_used import LastUses
 from bouquet_registry.notices import keep_noticing
 from bouquet_registry.settings import RegistrySettings
-from bouquet_registry.signing import Signer
 from bouquet_registry.store import PREFIX, Store, open_store
-from bouquet_registry.uses import Uses
+from bouquet_registry.token_signing import Signer
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ async def answering(
     bus: Bus, store: Store, settings: RegistrySettings, clock: Clock = utc_now
 ) -> AsyncIterator[Serving]:
     """Answers gateways and gives notices until the context ends."""
-    uses = Uses(store)
+    uses = LastUses(store)
     window = Window(store, uses, clock)
     async with AsyncExitStack() as stack:
         channel = await stack.enter_async_context(open_channel(settings))
@@ -90,7 +90,7 @@ async def answering(
 class Window:
     """Answers gateways, and notes which tokens they ask about."""
 
-    def __init__(self, store: Store, uses: Uses, clock: Clock = utc_now) -> None:
+    def __init__(self, store: Store, uses: LastUses, clock: Clock = utc_now) -> None:
         self._store = store
         self._uses = uses
         self._clock = clock

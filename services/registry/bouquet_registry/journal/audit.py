@@ -13,10 +13,10 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_proto.access_record import Access
-from bouquet_registry.desk import Refused
 from bouquet_registry.journal import schema
-from bouquet_registry.journal.book import append, hold_head, row_of
 from bouquet_registry.journal.chain import START, Link, Row, chained, fault
+from bouquet_registry.journal.writer import append, hold_head, row_of
+from bouquet_registry.refusals import Refused
 from bouquet_registry.store import Store
 
 AT_ONCE = 2000

@@ -13,18 +13,18 @@ from typing import Any
 import msgspec
 import uvloop
 
-from bouquet_registry.cli import Office, Shown, moment, verb_of, verbs_of
-from bouquet_registry.desk import Invalid
+from bouquet_registry.cli import Context, Shown, moment, verb_of, verbs_of
 from bouquet_registry.habilitations import months_later
-from bouquet_registry.journal import answers, audit, book, people
+from bouquet_registry.journal import audit, pseudonym_search, queries, writer
 from bouquet_registry.journal.chain import Link, Row
-from bouquet_registry.journal.people import NAMED_BY
+from bouquet_registry.journal.pseudonym_search import NAMED_BY
+from bouquet_registry.refusals import Invalid
 from bouquet_registry.serve import serve_journal
 
 
-async def verify(office: Office, given: argparse.Namespace) -> Shown:
-    verified = await audit.verify(office.store, given.since, given.head)
-    known = await audit.ends(office.store)
+async def verify(context: Context, given: argparse.Namespace) -> Shown:
+    verified = await audit.verify(context.store, given.since, given.head)
+    known = await audit.ends(context.store)
     return {
         "whole": True,
         "from": max(given.since, known.pruned.number + 1),
@@ -39,43 +39,43 @@ def _pruning(row: Row) -> str:
     return f"{row.access.pruned_to} at {when:%Y-%m-%dT%H:%M:%SZ}, record {row.link.number}"
 
 
-async def head(office: Office, _: argparse.Namespace) -> Shown:
-    known = await audit.ends(office.store)
+async def head(context: Context, _: argparse.Namespace) -> Shown:
+    known = await audit.ends(context.store)
     return {"head": str(known.head), "pruned_to": str(known.pruned)}
 
 
-async def prune(office: Office, given: argparse.Namespace) -> Shown:
-    await office.record(given, "journal prune")
-    pruned = await audit.prune(office.store, given.before.timestamp())
-    return {"pruned": pruned} | await head(office, given)
+async def prune(context: Context, given: argparse.Namespace) -> Shown:
+    await context.record(given, "journal prune")
+    pruned = await audit.prune(context.store, given.before.timestamp())
+    return {"pruned": pruned} | await head(context, given)
 
 
-async def readmit(office: Office, given: argparse.Namespace) -> Shown:
-    await office.record(given, "journal readmit")
-    readmitted, aside = await book.readmit(office.store)
+async def readmit(context: Context, given: argparse.Namespace) -> Shown:
+    await context.record(given, "journal readmit")
+    readmitted, aside = await writer.readmit(context.store)
     return {"readmitted": readmitted, "aside": aside}
 
 
-async def who_read(office: Office, given: argparse.Namespace) -> list[Shown]:
-    keys = people.keys_of(office.settings.journal_keys)
+async def who_read(context: Context, given: argparse.Namespace) -> list[Shown]:
+    keys = pseudonym_search.keys_of(context.settings.journal_keys)
     told = {name: " ".join(words) for name, words in vars(given).items() if name in QUESTIONS and words}
-    identity = people.identity_of(told or await asyncio.to_thread(_ask))
-    await office.record(given, "journal who-read")
-    async with office.store.reading() as connection:
-        return await answers.who_read(connection, people.pseudonyms(keys, identity))
+    identity = pseudonym_search.identity_of(told or await asyncio.to_thread(_ask))
+    await context.record(given, "journal who-read")
+    async with context.store.reading() as connection:
+        return await queries.who_read(connection, pseudonym_search.pseudonyms(keys, identity))
 
 
-async def request(office: Office, given: argparse.Namespace) -> list[Shown]:
-    await office.record(given, "journal request")
-    async with office.store.reading() as connection:
-        return await answers.of_request(connection, given.id)
+async def request(context: Context, given: argparse.Namespace) -> list[Shown]:
+    await context.record(given, "journal request")
+    async with context.store.reading() as connection:
+        return await queries.of_request(connection, given.id)
 
 
-async def stats(office: Office, given: argparse.Namespace) -> list[Shown]:
-    await office.record(given, "journal stats")
-    now = office.clock()
-    async with office.store.reading() as connection:
-        return await answers.stats(connection, months_later(now, -given.months), now, given.habilitation)
+async def stats(context: Context, given: argparse.Namespace) -> list[Shown]:
+    await context.record(given, "journal stats")
+    now = context.clock()
+    async with context.store.reading() as connection:
+        return await queries.stats(connection, months_later(now, -given.months), now, given.habilitation)
 
 
 QUESTIONS: dict[str, str] = {

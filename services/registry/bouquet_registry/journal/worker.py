@@ -13,9 +13,9 @@ from bouquet_mesh.observe import logs
 from bouquet_mesh.outbox.api import Batch as Collected
 from bouquet_mesh.outbox.api import Outbox
 from bouquet_registry import metrics
-from bouquet_registry.journal import book
-from bouquet_registry.journal.book import Batch
-from bouquet_registry.journal.usage import Usage
+from bouquet_registry.journal import writer
+from bouquet_registry.journal.access_metrics import Usage
+from bouquet_registry.journal.writer import Batch
 from bouquet_registry.store import Store
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Scribe:
 
     async def _write(self, bodies: Sequence[bytes]) -> None:
         """Returns once they are written."""
-        batch = book.sorted_out(bodies)
+        batch = writer.sorted_out(bodies)
         failures = 0
         while not await self._is_written(batch):
             await asyncio.sleep(pause_s(failures, FIRST_PAUSE_S, LAST_PAUSE_S))
@@ -59,7 +59,7 @@ class Scribe:
         began = time.perf_counter()
         try:
             async with asyncio.timeout(WRITE_TIMEOUT_S):
-                written = await book.write(self._store, batch)
+                written = await writer.write(self._store, batch)
         except Exception as error:  # whatever it is: no trouble is a reason to lose records, or to stop for good
             facts = {"error": type(error).__name__, "at": logs.where(error), "records": len(batch.accesses)}
             log.error("journal not written, will try again", extra=facts)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import BigInteger, ColumnElement, Select, case, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bouquet_registry.journal.people import LeftOut
+from bouquet_registry.journal.pseudonym_search import LeftOut
 from bouquet_registry.journal.schema import found, journal
 from bouquet_registry.schema import habilitations
 

@@ -16,14 +16,14 @@ from bouquet_mesh.pseudonym import pseudonym
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto.identity import Identifiant, Identite, Identity, Ine, NumeroAllocataire
-from bouquet_registry.desk import Invalid
-from bouquet_registry.journal import answers
+from bouquet_registry.journal import queries
 from bouquet_registry.journal.former_pseudonym import former_pseudonym
-from bouquet_registry.journal.people import Given, identity_of, keys_of, pseudonyms
+from bouquet_registry.journal.pseudonym_search import Given, identity_of, keys_of, pseudonyms
 from bouquet_registry.journal.worker import writing
+from bouquet_registry.refusals import Invalid
 from bouquet_registry.store import Store
 from tests.registry.accesses import KEY, NOON, PERSON, access, count, write
-from tests.support import journals, office
+from tests.support import habilitations, journals
 from tests.support.buses import LONG_S
 from tests.support.door import RECIPIENT
 from tests.support.town import text_of, town
@@ -42,7 +42,7 @@ BOTH = [KEY, OLD_KEY]
 
 async def found(store: Store, given: Given = ASKED, keys: Iterable[Secret] = BOTH) -> list[dict[str, Any]]:
     async with store.reading() as connection:
-        return await answers.who_read(connection, pseudonyms(list(keys), identity_of(given)))
+        return await queries.who_read(connection, pseudonyms(list(keys), identity_of(given)))
 
 
 def about(identity: Identity, key: Secret = KEY) -> dict[str, str]:
@@ -50,7 +50,7 @@ def about(identity: Identity, key: Secret = KEY) -> dict[str, str]:
 
 
 async def test_a_citizen_learns_who_asked_and_when(store: Store) -> None:
-    own = await office.habilitation(store, name="VILLE DE BREST")
+    own = await habilitations.habilitation(store, name="VILLE DE BREST")
     late = NOON.timestamp() + 60
     await write(store, [access(1, habilitation=own.id), access(2, at=late, outcome="not_found", habilitation="gone")])
     await write(store, [access(3, **about(structs.replace(PERSON, nom_naissance="DURANT")))])
@@ -60,7 +60,7 @@ async def test_a_citizen_learns_who_asked_and_when(store: Store) -> None:
         "at": NOON,
         "habilitation": own.id,
         "name": "VILLE DE BREST",
-        "recipient": office.SIRET,
+        "recipient": habilitations.SIRET,
         "operation": "dss.quotient_familial.v4",
         "outcome": "found",
         "code": "",
@@ -197,12 +197,12 @@ def test_keys_may_have_colons() -> None:
 
 async def counted(store: Store, habilitation: str | None = None) -> list[tuple[Any, ...]]:
     async with store.reading() as connection:
-        rows = await answers.stats(connection, NOON - timedelta(days=60), NOON + timedelta(days=1), habilitation)
+        rows = await queries.stats(connection, NOON - timedelta(days=60), NOON + timedelta(days=1), habilitation)
     return [tuple(row.values()) for row in rows]
 
 
 async def test_calls_are_counted_by_habilitation_operation_and_outcome(store: Store) -> None:
-    own = await office.habilitation(store, name="VILLE DE BREST")
+    own = await habilitations.habilitation(store, name="VILLE DE BREST")
     mine = {"habilitation": own.id}
     await write(store, [access(n, outcome="failed", **mine) for n in range(3)])
     await write(
@@ -308,6 +308,6 @@ async def test_a_call_is_found_by_the_request_id_that_its_caller_quotes(store: S
     quoted = "8d1f7e9e-6c30-4c47-a6b4-8d54b9a8f6c1"
     await write(store, [access(1, request_id=quoted), access(2, request_id="another"), access(3)])
     async with store.reading() as connection:
-        [only] = await answers.of_request(connection, quoted)
-        assert await answers.of_request(connection, "nobody's") == []
+        [only] = await queries.of_request(connection, quoted)
+        assert await queries.of_request(connection, "nobody's") == []
     assert (only["id"], only["request_id"], only["status"], only["duration_ms"]) == ("1", quoted, 200, 12.5)

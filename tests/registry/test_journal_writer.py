@@ -11,11 +11,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bouquet_mesh.outbox.packages import packed
 from bouquet_proto import access_record
-from bouquet_registry.journal import book, schema
+from bouquet_registry.journal import schema, writer
 from bouquet_registry.journal.audit import verify
-from bouquet_registry.journal.book import row_of
 from bouquet_registry.journal.chain import START, chained
 from bouquet_registry.journal.former_pseudonym import former_pseudonym
+from bouquet_registry.journal.writer import row_of
 from bouquet_registry.store import Store
 from tests.registry.accesses import KEY, PERSON, access, ids, tamper, write, write_bodies
 
@@ -90,7 +90,7 @@ async def test_a_message_of_several_that_an_older_registry_put_aside_is_written_
     [package] = packed([access_record.encode(access(n)) for n in (1, 2, 3)])
     await write_bodies(store, [package])
     assert await ids(store) == []
-    assert await book.readmit(store) == (1, 0)
+    assert await writer.readmit(store) == (1, 0)
     assert await ids(store) == ["1", "2", "3"]
     assert (await verify(store)).head.number == 3
 
@@ -99,12 +99,12 @@ async def test_what_was_put_aside_is_written_by_a_registry_that_can_read_it(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as older:
-        older.setattr("bouquet_registry.journal.book.read", lambda body: None)
+        older.setattr("bouquet_registry.journal.writer.read", lambda body: None)
         await write(store, [access(1), access(2)])
     await write_bodies(store, [b"still nothing", access_record.encode(access(3)), access_record.encode(access(2))])
-    assert await book.readmit(store) == (2, 1)
+    assert await writer.readmit(store) == (2, 1)
     assert await ids(store) == ["3", "2", "1"]
-    assert await book.readmit(store) == (0, 1)
+    assert await writer.readmit(store) == (0, 1)
     assert (await verify(store)).head.number == 3
 
 
@@ -125,5 +125,5 @@ async def test_a_long_batch_is_known_when_it_comes_again(store: Store) -> None:
 
 
 async def test_a_batch_of_nothing_is_nothing(store: Store) -> None:
-    assert await book.write(store, book.sorted_out([])) == book.Written(0, 0)
+    assert await writer.write(store, writer.sorted_out([])) == writer.Written(0, 0)
     assert await ids(store) == []

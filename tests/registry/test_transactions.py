@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from bouquet_registry import desk
-from bouquet_registry.desk import Conflict, Invalid, Refused, Unknown
+from bouquet_registry import queries, transactions
 from bouquet_registry.habilitations import Contact, Delegation, Token, end_of_life
+from bouquet_registry.refusals import Conflict, Invalid, Refused, Unknown
 from bouquet_registry.store import Store
-from tests.support.office import ANNE, SIRET, Clock, change, habilitation, issued, of, revoke, token
+from tests.support.habilitations import ANNE, SIRET, Clock, change, habilitation, issued, of, revoke, token
 
 
 async def test_a_habilitation_is_found_as_it_was_written(store: Store, clock: Clock) -> None:
@@ -25,10 +25,10 @@ async def test_a_habilitation_is_found_as_it_was_written(store: Store, clock: Cl
         datapass_id="1234",
     )
     async with store.reading() as connection:
-        assert await desk.habilitation(connection, made.id) == made
-        assert await desk.habilitations(connection) == [made]
-        assert await desk.habilitation_of_datapass(connection, "1234") == made
-        assert await desk.habilitation_of_datapass(connection, "5678") is None
+        assert await queries.habilitation(connection, made.id) == made
+        assert await queries.habilitations(connection) == [made]
+        assert await queries.habilitation_of_datapass(connection, "1234") == made
+        assert await queries.habilitation_of_datapass(connection, "5678") is None
 
 
 WRONG: dict[str, dict[str, Any]] = {
@@ -46,7 +46,7 @@ async def test_what_makes_no_sense_is_not_written(store: Store, wrong: str) -> N
     with pytest.raises(Invalid):
         await habilitation(store, **WRONG[wrong])
     async with store.reading() as connection:
-        assert await desk.habilitations(connection) == []
+        assert await queries.habilitations(connection) == []
 
 
 async def test_datapass_has_one_habilitation_of_a_name(store: Store) -> None:
@@ -80,8 +80,8 @@ def test_months_are_those_of_the_calendar(day: datetime, end: datetime) -> None:
 async def test_a_prolonged_token_lives_18_months_from_then(store: Store, clock: Clock) -> None:
     made = await issued(store, clock)
     clock.go(days=365)
-    async with desk.sitting(store, ANNE, clock) as sitting:
-        prolonged = await sitting.prolong(made)
+    async with transactions.begin(store, ANNE, clock) as transaction:
+        prolonged = await transaction.prolong(made)
     assert prolonged.expires_at == datetime(2028, 10, 15, 12, tzinfo=UTC)
     assert await token(store, made.id) == prolonged
 
@@ -92,8 +92,8 @@ async def test_two_operators_prolong_at_once_one_wins_and_both_are_told(store: S
 
     async def prolong() -> Token | Conflict:
         try:
-            async with desk.sitting(store, ANNE, clock) as sitting:
-                return await sitting.prolong(made)
+            async with transactions.begin(store, ANNE, clock) as transaction:
+                return await transaction.prolong(made)
         except Conflict as conflict:
             return conflict
 
@@ -108,32 +108,32 @@ async def test_who_changes_what_somebody_else_changed_is_told(store: Store) -> N
     own = await of(store, made)
     await change(store, made, purpose="Cantine et crèche")
     with pytest.raises(Conflict):
-        async with desk.sitting(store, ANNE) as sitting:
-            await sitting.change(own, purpose="Transport")
+        async with transactions.begin(store, ANNE) as transaction:
+            await transaction.change(own, purpose="Transport")
     assert (await of(store, made)).purpose == "Cantine et crèche"
 
 
 async def test_what_fails_halfway_did_not_happen(store: Store) -> None:
     made = await issued(store)
     with pytest.raises(Unknown):
-        async with desk.sitting(store, ANNE) as sitting:
-            await sitting.revoke(made, "leaked")
-            await desk.habilitation(sitting.connection, "nobody")
+        async with transactions.begin(store, ANNE) as transaction:
+            await transaction.revoke(made, "leaked")
+            await queries.habilitation(transaction.connection, "nobody")
     assert await token(store, made.id) == made
 
 
 async def test_no_token_is_issued_for_an_archived_habilitation(store: Store) -> None:
     own = await habilitation(store, state="archived")
     with pytest.raises(Refused, match="archived"):
-        async with desk.sitting(store, ANNE) as sitting:
-            await sitting.issue(own)
+        async with transactions.begin(store, ANNE) as transaction:
+            await transaction.issue(own)
 
 
 async def test_an_archived_habilitation_is_listed_only_when_asked_for(store: Store) -> None:
     own = await habilitation(store, state="archived")
     async with store.reading() as connection:
-        assert await desk.habilitations(connection) == []
-        assert await desk.habilitations(connection, archived=True) == [own]
+        assert await queries.habilitations(connection) == []
+        assert await queries.habilitations(connection, archived=True) == [own]
 
 
 async def test_tokens_that_will_expire_are_those_still_in_force(store: Store, clock: Clock) -> None:
@@ -146,9 +146,9 @@ async def test_tokens_that_will_expire_are_those_still_in_force(store: Store, cl
     clock.now = soon.expires_at - timedelta(days=30)
     await issued(store, clock)
     async with store.reading() as connection:
-        found = await desk.tokens(connection, between=desk.within(clock(), 30))
-        none = await desk.tokens(connection, between=desk.within(clock(), 29))
-        late = await desk.tokens(connection, between=desk.within(clock() + timedelta(days=31), 30))
+        found = await queries.tokens(connection, between=queries.within(clock(), 30))
+        none = await queries.tokens(connection, between=queries.within(clock(), 29))
+        late = await queries.tokens(connection, between=queries.within(clock() + timedelta(days=31), 30))
     assert {one.id for one in found} == {soon.id, planned.id}
     assert none == late == []
 

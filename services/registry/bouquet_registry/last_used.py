@@ -11,9 +11,9 @@ from itertools import islice
 from sqlalchemy import bindparam, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from bouquet_registry.desk import hold_log
 from bouquet_registry.schema import tokens
 from bouquet_registry.store import Store
+from bouquet_registry.transactions import lock_log
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ _later = tokens.c.last_used_at.is_(None) | (tokens.c.last_used_at < bindparam("u
 NOTE = update(tokens).where(tokens.c.id == bindparam("token"), _later).values(last_used_at=bindparam("used_at"))
 
 
-class Uses:
+class LastUses:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._unwritten: dict[str, datetime] = {}
@@ -54,5 +54,5 @@ class Uses:
 
     async def _write(self, uses: Mapping[str, datetime]) -> None:
         async with self._store.writing() as connection:
-            await connection.execute(hold_log())  # or a change of the same tokens and we might wait for each other
+            await connection.execute(lock_log())  # or a change of the same tokens and we might wait for each other
             await connection.execute(NOTE, [{"token": token, "used_at": at} for token, at in uses.items()])

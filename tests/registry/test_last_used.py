@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from bouquet_registry import uses
+from bouquet_registry import last_used
+from bouquet_registry.last_used import LastUses
 from bouquet_registry.store import Store
-from bouquet_registry.uses import Uses
-from tests.support.office import Clock, issued, token
+from tests.support.habilitations import Clock, issued, token
 
 
 async def test_many_tokens_are_one_statement(store: Store, clock: Clock) -> None:
-    noted, unwritten = [await issued(store) for _ in range(30)], Uses(store)
+    noted, unwritten = [await issued(store) for _ in range(30)], LastUses(store)
     statements: list[str] = []
 
     def count(_: Any, __: Any, statement: str, *___: Any) -> None:
@@ -35,8 +35,8 @@ async def test_many_tokens_are_one_statement(store: Store, clock: Clock) -> None
 async def test_more_than_a_transaction_takes_are_written_all_the_same(
     store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uses, "AT_ONCE", 2)
-    noted, unwritten = [await issued(store) for _ in range(5)], Uses(store)
+    monkeypatch.setattr(last_used, "AT_ONCE", 2)
+    noted, unwritten = [await issued(store) for _ in range(5)], LastUses(store)
     for one in noted:
         unwritten.note(one.id, clock())
     await unwritten.write()
@@ -45,7 +45,7 @@ async def test_more_than_a_transaction_takes_are_written_all_the_same(
 
 async def test_an_older_use_does_not_hide_a_newer_one(store: Store, clock: Clock) -> None:
     """Several registries write, each what it was asked."""
-    one, mine, theirs = await issued(store), Uses(store), Uses(store)
+    one, mine, theirs = await issued(store), LastUses(store), LastUses(store)
     mine.note(one.id, clock())
     theirs.note(one.id, clock() + timedelta(minutes=1))
     await theirs.write()
@@ -56,7 +56,7 @@ async def test_an_older_use_does_not_hide_a_newer_one(store: Store, clock: Clock
 async def test_what_the_database_does_not_take_is_written_when_it_does(
     store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    one, unwritten = await issued(store), Uses(store)
+    one, unwritten = await issued(store), LastUses(store)
     unwritten.note(one.id, clock())
 
     def gone() -> None:
@@ -74,15 +74,15 @@ async def test_what_the_database_does_not_take_is_written_when_it_does(
 async def test_a_use_noted_while_the_others_are_written_is_written_too(
     store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, unwritten, write = await issued(store), Uses(store), Uses._write
+    one, unwritten, write = await issued(store), LastUses(store), LastUses._write
     later = clock() + timedelta(seconds=3)
 
-    async def meanwhile(self: Uses, some: Any) -> None:
+    async def meanwhile(self: LastUses, some: Any) -> None:
         await write(self, some)
         monkeypatch.undo()
         unwritten.note(one.id, later)
 
-    monkeypatch.setattr(Uses, "_write", meanwhile)
+    monkeypatch.setattr(LastUses, "_write", meanwhile)
     unwritten.note(one.id, clock())
     await unwritten.write()
     assert (await token(store, one.id)).last_used_at == later

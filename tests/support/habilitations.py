@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bouquet_registry import desk
+from bouquet_registry import queries, transactions
 from bouquet_registry.acts import Author
+from bouquet_registry.clock import Clock as AnyClock
+from bouquet_registry.clock import utc_now
 from bouquet_registry.habilitations import Contact, Habilitation, Token
 from bouquet_registry.store import Store
 
@@ -33,36 +35,36 @@ class Clock:
         self.now += timedelta(**by)
 
 
-async def habilitation(store: Store, clock: desk.Clock = desk.utc_now, **fields: Any) -> Habilitation:
+async def habilitation(store: Store, clock: AnyClock = utc_now, **fields: Any) -> Habilitation:
     wanted = {"siret": SIRET, "name": "MAIRIE", "purpose": "Cantine", "scopes": SCOPES, "contacts": CONTACTS}
-    async with desk.sitting(store, ANNE, clock) as sitting:
-        return await sitting.create(**wanted | fields)
+    async with transactions.begin(store, ANNE, clock) as transaction:
+        return await transaction.create(**wanted | fields)
 
 
-async def issued(store: Store, clock: desk.Clock = desk.utc_now, **fields: Any) -> Token:
+async def issued(store: Store, clock: AnyClock = utc_now, **fields: Any) -> Token:
     own = await habilitation(store, clock, **fields)
-    async with desk.sitting(store, ANNE, clock) as sitting:
-        return await sitting.issue(own)
+    async with transactions.begin(store, ANNE, clock) as transaction:
+        return await transaction.issue(own)
 
 
 async def token(store: Store, id_: str) -> Token:
     async with store.reading() as connection:
-        return await desk.token(connection, id_)
+        return await queries.token(connection, id_)
 
 
 async def of(store: Store, given: Token) -> Habilitation:
     """The habilitation of a token, as it is now."""
     async with store.reading() as connection:
-        return await desk.habilitation(connection, given.habilitation)
+        return await queries.habilitation(connection, given.habilitation)
 
 
-async def change(store: Store, given: Token, clock: desk.Clock = desk.utc_now, **fields: Any) -> Habilitation:
+async def change(store: Store, given: Token, clock: AnyClock = utc_now, **fields: Any) -> Habilitation:
     """Of the token's habilitation."""
     own = await of(store, given)
-    async with desk.sitting(store, ANNE, clock) as sitting:
-        return await sitting.change(own, **fields)
+    async with transactions.begin(store, ANNE, clock) as transaction:
+        return await transaction.change(own, **fields)
 
 
-async def revoke(store: Store, given: Token, clock: desk.Clock = desk.utc_now, at: datetime | None = None) -> Token:
-    async with desk.sitting(store, ANNE, clock) as sitting:
-        return await sitting.revoke(given, "leaked", at)
+async def revoke(store: Store, given: Token, clock: AnyClock = utc_now, at: datetime | None = None) -> Token:
+    async with transactions.begin(store, ANNE, clock) as transaction:
+        return await transaction.revoke(given, "leaked", at)

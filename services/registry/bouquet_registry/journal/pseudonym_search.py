@@ -14,8 +14,8 @@ from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto.identity import FRANCE, Identifiant, Identite, Identity, Ine, NumeroAllocataire
 from bouquet_proto.rules import birth_place
-from bouquet_registry.desk import Invalid
 from bouquet_registry.journal.former_pseudonym import former_pseudonym
+from bouquet_registry.refusals import Invalid
 from bouquet_registry.store import PREFIX
 
 Given: TypeAlias = Mapping[str, str]

@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bouquet_registry import desk, metrics, schema
-from bouquet_registry.desk import Clock
+from bouquet_registry import metrics, queries, schema
+from bouquet_registry.clock import Clock
 from bouquet_registry.store import Store
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ async def _count_habilitations(connection: AsyncConnection) -> None:
 
 async def _count_tokens(connection: AsyncConnection, now: datetime) -> None:
     joined = schema.tokens.join(schema.habilitations)
-    good = select(func.count()).select_from(joined).where(schema.tokens.c.expires_at > now, desk.in_force(now))
+    good = select(func.count()).select_from(joined).where(schema.tokens.c.expires_at > now, queries.in_force(now))
     metrics.TOKENS.set(await connection.scalar(good) or 0)
 
 
@@ -68,9 +68,9 @@ async def _count_expiring(connection: AsyncConnection, now: datetime) -> None:
         select(tokens.expires_at)
         .select_from(schema.tokens.join(schema.habilitations))
         .where(
-            tokens.expires_at.between(*desk.within(now, max(DAYS))),
+            tokens.expires_at.between(*queries.within(now, max(DAYS))),
             tokens.last_used_at > now - IN_USE,
-            desk.in_force(now),
+            queries.in_force(now),
         )
     )
     ends = list(await connection.scalars(query))

@@ -13,12 +13,12 @@ from bouquet_gateway.access.tokens import INVALID, Refusal, Tokens, named_keys
 from bouquet_gateway.access.tokens import Token as Read
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
-from bouquet_registry import desk
+from bouquet_registry.clock import utc_now
 from bouquet_registry.habilitations import Habilitation, Token, end_of_life
-from bouquet_registry.signing import Signer, new_key, verification_keys
-from tests.support.office import SIRET
+from bouquet_registry.token_signing import Signer, new_key, verification_keys
+from tests.support.habilitations import SIRET
 
-NOW = desk.utc_now()
+NOW = utc_now()
 OWN = Habilitation(id="h", siret=SIRET, scopes=("a", "b"), created_at=NOW, updated_at=NOW)
 TOKEN = Token(
     id="6f1ed002-ab55-4b31-8f1c-0242ac120002",

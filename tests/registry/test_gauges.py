@@ -5,13 +5,13 @@ from __future__ import annotations
 from msgspec import structs
 from prometheus_client import REGISTRY
 
-from bouquet_registry import census
-from bouquet_registry.journal.usage import Usage
+from bouquet_registry import gauges
+from bouquet_registry.journal.access_metrics import Usage
 from bouquet_registry.metrics import HABILITATION_INFO
 from bouquet_registry.store import Store
 from tests.registry.accesses import access
-from tests.support import office
-from tests.support.office import Clock
+from tests.support import habilitations
+from tests.support.habilitations import Clock
 
 
 def metric(metric_name: str, **labels: str) -> float | None:
@@ -19,18 +19,18 @@ def metric(metric_name: str, **labels: str) -> float | None:
 
 
 async def counted(store: Store, clock: Clock) -> None:
-    await census.count(store, clock())
+    await gauges.count(store, clock())
 
 
 async def test_habilitations_are_counted_by_state_and_named(store: Store) -> None:
     clock = Clock()
     for name in ("RENNES", "BREST"):
-        made = await office.habilitation(store, clock, name=name)
+        made = await habilitations.habilitation(store, clock, name=name)
     await counted(store, clock)
     assert metric("bouquet_registry_habilitations", state="active") == 2
     assert metric("bouquet_registry_habilitation_info", habilitation=made.id, name="BREST") == 1
-    token = await office.issued(store, clock)
-    await office.change(store, token, clock, name="QUIMPER")
+    token = await habilitations.issued(store, clock)
+    await habilitations.change(store, token, clock, name="QUIMPER")
     await counted(store, clock)
     [family] = HABILITATION_INFO.collect()
     assert {sample.labels["name"] for sample in family.samples} == {"RENNES", "BREST", "QUIMPER"}
@@ -38,8 +38,8 @@ async def test_habilitations_are_counted_by_state_and_named(store: Store) -> Non
 
 async def test_tokens_in_force_are_counted(store: Store) -> None:
     clock = Clock()
-    token = await office.issued(store, clock)
-    await office.revoke(store, await office.issued(store, clock), clock)
+    token = await habilitations.issued(store, clock)
+    await habilitations.revoke(store, await habilitations.issued(store, clock), clock)
     await counted(store, clock)
     assert metric("bouquet_registry_tokens") == 1
     clock.now = token.expires_at

@@ -1,0 +1,14 @@
+"""The time of the registry, in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+Clock: TypeAlias = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """In whole seconds, as tokens count them."""
+    return datetime.now(UTC).replace(microsecond=0)

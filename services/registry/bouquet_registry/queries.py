@@ -1,0 +1,87 @@
+"""Habilitations, tokens and notices, read from the database."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import ColumnElement, RowMapping, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bouquet_registry import schema
+from bouquet_registry.habilitations import Habilitation, Token
+from bouquet_registry.refusals import Unknown
+
+S = TypeVar("S", bound=Struct)
+
+TOKENS = select(schema.tokens, schema.habilitations.c.siret, schema.habilitations.c.name).join(schema.habilitations)
+
+
+async def habilitation(connection: AsyncConnection, id_: str) -> Habilitation:
+    return await _one(connection, schema.habilitations.c.id == id_, f"no habilitation {id_}")
+
+
+async def habilitation_of_datapass(connection: AsyncConnection, datapass_id: str) -> Habilitation | None:
+    try:
+        return await _one(connection, schema.habilitations.c.datapass_id == datapass_id, "")
+    except Unknown:
+        return None
+
+
+async def habilitations(connection: AsyncConnection, *, archived: bool = False) -> list[Habilitation]:
+    query = select(schema.habilitations).order_by(schema.habilitations.c.created_at, schema.habilitations.c.id)
+    if not archived:
+        query = query.where(schema.habilitations.c.state != "archived")
+    return [_read(row, Habilitation) for row in (await connection.execute(query)).mappings()]
+
+
+async def token(connection: AsyncConnection, id_: str) -> Token:
+    row = (await connection.execute(TOKENS.where(schema.tokens.c.id == id_))).mappings().one_or_none()
+    if row is None:
+        raise Unknown(f"no token {id_}")
+    return _read(row, Token)
+
+
+async def tokens(
+    connection: AsyncConnection,
+    *,
+    of: str | None = None,
+    between: tuple[datetime, datetime] | None = None,
+) -> list[Token]:
+    """Those of a habilitation; those in force that expire between two moments."""
+    query = TOKENS.order_by(schema.tokens.c.expires_at, schema.tokens.c.id)
+    if of is not None:
+        query = query.where(schema.tokens.c.habilitation == of)
+    if between is not None:
+        query = query.where(schema.tokens.c.expires_at.between(*between), in_force(between[0]))
+    return [_read(row, Token) for row in (await connection.execute(query)).mappings()]
+
+
+def in_force(now: datetime) -> ColumnElement[bool]:
+    """Neither blacklisted nor of a habilitation that is archived. Whether it has expired is another question."""
+    blacklisted_at = schema.tokens.c.blacklisted_at
+    return (blacklisted_at.is_(None) | (blacklisted_at > now)) & (schema.habilitations.c.state != "archived")
+
+
+async def notices_of(connection: AsyncConnection, token: Token) -> list[int]:
+    """The thresholds, in days, of which notice was given before the token's present end."""
+    own = (schema.notices.c.token == token.id) & (schema.notices.c.expires_at == token.expires_at)
+    sent = select(schema.notices.c.days).where(own, schema.notices.c.sent_at.is_not(None))
+    return list(await connection.scalars(sent.order_by(schema.notices.c.days.desc())))
+
+
+def within(now: datetime, days: int) -> tuple[datetime, datetime]:
+    return now, now + timedelta(days=days)
+
+
+async def _one(connection: AsyncConnection, condition: ColumnElement[bool], absence: str) -> Habilitation:
+    row = (await connection.execute(select(schema.habilitations).where(condition))).mappings().one_or_none()
+    if row is None:
+        raise Unknown(absence)
+    return _read(row, Habilitation)
+
+
+def _read(row: RowMapping, kind: type[S]) -> S:
+    return msgspec.convert({str(name): value for name, value in row.items()}, kind)
