@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from bouquet_cnaf.simulator import simulator
 from bouquet_cnaf.worker import worker
-from bouquet_hub.personas import CAF, MSA, NO_FILE, PERSONAS, TECHNICAL, File, Persona, Refusal, Who, who_asked
+from bouquet_hub.personas import CAF, MSA, NO_FILE, PERSONAS, TECHNICAL, File, Persona, Refusal, who_asked
 from bouquet_hub.request import query_of
 from bouquet_hub.simulator import DESK, SAID
 from bouquet_proto.identity import Identite
@@ -53,8 +53,10 @@ def file_in(reply: Reply) -> QuotientFamilial:
     return msgspec.json.decode(reply.data, type=QuotientFamilial)
 
 
-def of(who: Who) -> Identite:
-    return identite(who.nom, who.prenoms, born=who.naissance, sexe=who.genre)
+def of(persona: Persona) -> Identite:
+    who = persona.who
+    named = identite(who.nom, who.prenoms, born=who.naissance, sexe=who.genre, commune=persona.commune)
+    return replace(named, code_cog_insee_pays_naissance=persona.pays)
 
 
 async def test_the_question_has_the_hubs_exact_form(cnaf: Asked) -> None:
@@ -160,7 +162,7 @@ async def test_whoever_the_hub_does_not_know_is_unidentified(cnaf: Asked) -> Non
 @pytest.mark.parametrize("persona", PERSONAS, ids=lambda persona: persona.who.nom)
 async def test_each_persona_is_what_its_row_says(cnaf: Asked, persona: Persona) -> None:
     within_s = SILENCE_S if persona.says[CAF] is Fault.SLOW else PATIENCE_S
-    reply = await cnaf(OPERATION.id, of(persona.who), within_s=within_s)
+    reply = await cnaf(OPERATION.id, of(persona), within_s=within_s)
     match persona.says[CAF]:
         case File(body) if body["quotientFamilial"] is None:
             assert reply == Failed("quotient_missing")

@@ -15,7 +15,7 @@ from bouquet_proto.quotient_familial import OPERATION
 from tests.providers.asking import Asked, identite
 from tests.support.tls import papers, tls_site
 
-REMI = identite("Castagnos", "Rémi", "Gaston", born="1978-09-03", sexe="M")
+REMI = identite("Castagnos", "Rémi", "Gaston", born="1978-09-03", sexe="M", commune="32013")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from bouquet_proto.messages import Found, NotFound
 from bouquet_proto.quotient_familial import OPERATION, OPERATIONS, QuotientFamilial
 from tests.providers.asking import Asked, asking, identite
 
-REMI = identite("Castagnos", "Rémi", "Gaston", born="1978-09-03", sexe="M")
+REMI = identite("Castagnos", "Rémi", "Gaston", born="1978-09-03", sexe="M", commune="32013")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from bouquet_dss.personas import Resident, Told
 from bouquet_dss.simulator import TOLD
 from bouquet_dss.worker import PRESTATIONS
-from bouquet_hub.personas import File, Refusal, who_asked
+from bouquet_hub.personas import File, Persona, Refusal, who_asked
 from bouquet_hub.request import query_of
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Reply
@@ -23,7 +23,7 @@ CORALINE = identite("Pestel-Vignau", "Coraline", born="1995-05-08", commune="471
 MAELYS = identite("Le Gouadec", "Maëlys", "Inès")
 
 
-def identity_of(resident: Resident) -> Identite:
+def identity_of(resident: Resident | Persona) -> Identite:
     who = resident.who
     named = identite(who.nom, *who.prenoms.split(), born=who.naissance, sexe=who.genre, commune=resident.commune)
     return replace(named, code_cog_insee_pays_naissance=resident.pays)

@@ -9,7 +9,7 @@ import pytest
 from bouquet_dss.personas import Resident, residents
 from bouquet_dss.simulator import simulator
 from bouquet_dss.worker import worker
-from bouquet_hub.personas import CAF, PERSONAS, Refusal, Who
+from bouquet_hub.personas import CAF, PERSONAS, Persona, Refusal
 from bouquet_proto.messages import NotFound, Rejected
 from bouquet_proto.rules.civil_status import NAME
 from tests.providers.asking import TODAY, Asked, asking, data_of, identite
@@ -41,22 +41,22 @@ def test_residents_are_different_people() -> None:
 @pytest.mark.parametrize("today", [date(2026, 1, 1), date(2026, 12, 31), date(2041, 6, 15)])
 async def test_families_never_grow_old(today: date, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.providers.asking.TODAY", today)
-    violaine = identite("Estevenin", "Violaine", born="1992-07-30")
-    fulgence = identite("Lauzerte", "Fulgence", born="1984-10-17", sexe="M")
+    violaine = identite("Estevenin", "Violaine", born="1992-07-30", commune="39300")
+    fulgence = identite("Lauzerte", "Fulgence", born="1984-10-17", sexe="M", commune="82094")
     async with asking(worker, simulator, monkeypatch) as dss:
         for who in (CORALINE, violaine):
             assert summary(data_of(await dss(OPERATIONS["eaje"], who)))["annee_calcul"] == today.year - 2
         assert await dss(OPERATIONS["eaje"], fulgence) == NotFound("no_young_child")
 
 
-REFUSED = [(persona.who, said) for persona in PERSONAS if isinstance(said := persona.says[CAF], Refusal)]
+REFUSED = [(persona, said) for persona in PERSONAS if isinstance(said := persona.says[CAF], Refusal)]
 FILES = {resident.who for resident in residents(TODAY)}
 
 
-@pytest.mark.parametrize(("who", "said"), [row for row in REFUSED if row[0] not in FILES])
+@pytest.mark.parametrize(("persona", "said"), [row for row in REFUSED if row[0].who not in FILES])
 @pytest.mark.parametrize("name", ["c2s", "rsa", "eaje"])
-async def test_whoever_has_no_quotient_has_no_file_here(dss: Asked, name: str, who: Who, said: Refusal) -> None:
-    reply = await dss(OPERATIONS[name], identite(who.nom, *who.prenoms.split(), born=who.naissance, sexe=who.genre))
+async def test_whoever_has_no_quotient_has_no_file_here(dss: Asked, name: str, persona: Persona, said: Refusal) -> None:
+    reply = await dss(OPERATIONS[name], identity_of(persona))
     assert isinstance(reply, NotFound | Rejected)
     no_file = "no_file_rncps" if name == "c2s" else "no_file_cnaf"
     assert (

@@ -1,7 +1,9 @@
 """The students of the simulated Cnous, all invented, and what it says of them.
 
-Their campaigns are told in academic years ago, so that they do not age. A first name and a birth date must be theirs;
-case does not matter; sex and birth place may be left out, but must be theirs too. Whoever is not here is not found.
+Their campaigns are told in academic years ago, so that they do not age. First names and birth date must be theirs;
+case does not matter; sex and birth place may be left out, but must be theirs too. Any other field is refused.
+Whoever is not here is not found.
+
 `PANNE-HTML`, `HTML0000000`… are faults (bouquet_worker.simulated_faults); those of `ODDITIES` make it answer strangely.
 """
 
@@ -45,10 +47,10 @@ class Student(Struct, frozen=True, kw_only=True):
     """By years ago."""
 
     def is_named(self, nom: str, prenoms: str, naissance: str, sexe: str, commune: str) -> bool:
-        """What is blank is not looked at."""
-        who = (self.nom.upper(), self.prenoms[0].upper(), f"{self.naissance:%d/%m/%Y}")
-        asked = (nom.upper(), prenoms.split(", ")[0].upper(), naissance)
-        return who == asked and sexe in ("", self.sexe) and commune in ("", self.commune)
+        """What is blank is not told. Of first names the first is needed, and any other must be the next of theirs."""
+        told = tuple(name.upper() for name in prenoms.split(", "))
+        who = (self.nom.upper(), tuple(map(str.upper, self.prenoms[: len(told)])), f"{self.naissance:%d/%m/%Y}")
+        return who == (nom.upper(), told, naissance) and sexe in ("", self.sexe) and commune in ("", self.commune)
 
 
 def _commune(code: str, name: str) -> Json:

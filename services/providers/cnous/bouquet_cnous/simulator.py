@@ -18,6 +18,11 @@ CLIENT_ID = "bouquet-cnous"
 CLIENT_SECRET = "simulateur-cnous"
 EXPIRES_IN_S = 7200
 
+NEEDED = {"lastName", "firstNames", "birthDate"}
+SEARCHED_BY = {*NEEDED, "birthPlace", "civility", "campaignYear"}
+NEEDED_OF_A_SESSION = {"family_name", "given_name", "birthdate", "birthplace"}
+SEARCHED_BY_SESSION = {*NEEDED_OF_A_SESSION, "gender", "campaignYear"}
+
 SAID = web.AppKey("said", MutableMapping[str, Said])
 DESK = web.AppKey("desk", TokenDesk)
 
@@ -58,6 +63,8 @@ async def _token(request: web.Request) -> web.StreamResponse:
 
 async def _by_ine(request: web.Request) -> web.StreamResponse:
     ine, year = request.match_info["ine"], request.query.get("campaignYear")
+    if not request.query.keys() <= {"campaignYear"}:
+        return _malformed()
     student = next((student for student in STUDENTS if student.ine == ine), None)
     return await _answer(request, ine, student, int(year) if year else None)
 
@@ -65,6 +72,8 @@ async def _by_ine(request: web.Request) -> web.StreamResponse:
 async def _by_identity(request: web.Request) -> web.StreamResponse:
     """One object, in an array."""
     asked = await request.json()
+    if not NEEDED <= asked.keys() <= SEARCHED_BY:
+        return _malformed()
     words = (asked["lastName"], asked["firstNames"], asked["birthDate"])
     student = _named(*words, asked.get("civility", ""), asked.get("birthPlace", ""))
     return await _answer(request, asked["lastName"], student, asked.get("campaignYear"), array=True)
@@ -72,9 +81,15 @@ async def _by_identity(request: web.Request) -> web.StreamResponse:
 
 async def _by_france_connect(request: web.Request) -> web.StreamResponse:
     asked = await request.json()
+    if not NEEDED_OF_A_SESSION <= asked.keys() <= SEARCHED_BY_SESSION:
+        return _malformed()
     words = (asked["family_name"], asked["given_name"], asked["birthdate"])
     student = _named(*words, asked.get("gender", ""), asked["birthplace"])
     return await _answer(request, asked["family_name"], student, asked.get("campaignYear"))
+
+
+def _malformed() -> web.Response:
+    return web.json_response(BAD_REQUEST, status=400)
 
 
 def _named(*asked: str) -> Student | None:

@@ -86,7 +86,7 @@ class Resident(Struct, frozen=True, kw_only=True):
     story: str
     who: Who
     commune: str = ""
-    """INSEE code of the birth place, for who wants to ask for them; the simulated hub does not look at it."""
+    """INSEE code of the birth place."""
     pays: str = "99100"
     fund: Fund
     household: Mapping[str, Any]
@@ -94,7 +94,12 @@ class Resident(Struct, frozen=True, kw_only=True):
     child: Child | None = None
     """The one child of the household, where its age matters."""
     rights: Mapping[str, Right] = {}
+    usage: str = ""
     ressources: int = 17_400
+
+    @property
+    def registered(self) -> Who:
+        return structs.replace(self.who.born(self.commune, self.pays), usage=self.usage)
 
 
 class Told(Struct, frozen=True):
@@ -138,6 +143,7 @@ def _of_the_hub() -> list[Resident]:
             who=persona.who,
             commune=persona.commune,
             pays=persona.pays,
+            usage=persona.usage,
             fund=fund,
             household=said.body,
             rights=_RIGHTS.get(persona.who.nom, {}),
@@ -245,10 +251,10 @@ def residents(today: date) -> list[Resident]:
 def told_of(who: Who, prestation: str, today: date) -> Told | None:
     """`None` of whom nobody knows. The directory itself tells of the C2S."""
     for resident in residents(today):
-        if resident.who.is_meant_by(who):
+        if resident.registered.is_meant_by(who):
             return Told(File(_body(resident, prestation, today)), _signature(resident.fund, prestation))
     for persona in PERSONAS:
-        if persona.who.is_meant_by(who):
+        if persona.registered.is_meant_by(who):
             fund, said = _sent_to(persona)
             return Told(said, _signature(fund, prestation))
     return None

@@ -5,7 +5,7 @@ Who is known there, and how to make it fail: `personas`. A test makes it say any
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from functools import partial
 
 from aiohttp import web
@@ -16,7 +16,7 @@ from bouquet_hub.personas import UNIDENTIFIED, File, Refusal, Who, who_asked
 from bouquet_hub.simulator import CLIENT_SECRET, grant, objection, refused
 from bouquet_worker.simulate import CLOCK, Fault, Simulator, TokenDesk, misbehave, simulated
 
-TOLD = web.AppKey("told", MutableMapping[tuple[str, Who], Told])
+TOLD = web.AppKey("told", dict[tuple[str, Who], Told])
 DESKS = web.AppKey("desks", Mapping[str, TokenDesk])
 """By scope."""
 
@@ -78,7 +78,8 @@ async def _answer(prestation: str, request: web.Request) -> web.StreamResponse:
 
 def _told(request: web.Request, prestation: str, who: Who) -> Told:
     today = request.app[CLOCK]()
-    scripted = request.app[TOLD].get((prestation, who))
+    told = reversed(request.app[TOLD].items())
+    scripted = next((said for (name, one), said in told if name == prestation and one.is_meant_by(who)), None)
     return scripted or staged(who, prestation, today) or told_of(who, prestation, today) or NOBODY
 
 

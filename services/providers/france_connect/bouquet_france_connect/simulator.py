@@ -46,6 +46,7 @@ RESOURCES = (
 )
 EXPIRED = "jeton-expire"
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
+ASKED_WITH = {"token", "client_id", "client_secret"}
 INVALID_REQUEST = (400, {"error": "invalid_request", "error_message": "Required parameter missing or invalid."})
 INVALID_CLIENT = (401, {"error": "invalid_client", "error_message": "Client authentication failed."})
 
@@ -164,6 +165,8 @@ simulator = Simulator(provider="france_connect", app=app, settings=settings)
 async def _checktoken(request: web.Request) -> web.StreamResponse:
     form = {name: str(value) for name, value in (await request.post()).items()}
     token, reader = form.get("token", ""), _reader(form)
+    if form.keys() != ASKED_WITH:
+        return _say(*INVALID_REQUEST)
     if fault := await simulated_fault(request, token):
         return fault
     if said := request.app[SAID].get(token):

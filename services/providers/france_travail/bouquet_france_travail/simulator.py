@@ -61,6 +61,8 @@ async def _statut(request: web.Request) -> web.StreamResponse:
 
 async def _indemnites(request: web.Request) -> web.StreamResponse:
     identifier = request.query.get("loginMnemotechnique", "")
+    if request.query.keys() != {"loginMnemotechnique"}:
+        return web.json_response({"codeErreur": "400", "messageLog": "loginMnemotechnique"}, status=400)
     return await _objection(request, identifier) or _say(_persona(request, identifier).indemnites)
 
 

@@ -2,7 +2,8 @@
 
 Whoever is not here is identified by nobody. Two kinds of people:
 
-- `PERSONAS`, with a story. First names and birth date must be theirs; case and accents do not matter.
+- `PERSONAS`, with a story. First names and birth date must be theirs, and whatever else is asked that the register
+  knows of them: sex, place of birth, name of use; case and accents do not matter.
 - Staged ones, of any first name and date, whose birth name says what each fund does: `CAF-SLOW MSA-FOUND`.
   A word is a fund, a hyphen and what it says:
 
@@ -21,6 +22,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct, structs
 
+from bouquet_proto.letters import in_ascii
 from bouquet_worker.simulate import Fault
 
 
@@ -58,23 +60,82 @@ REJECTED = Refusal(400, 40013, "Civilité invalide")
 TECHNICAL = Refusal(500, 50001, "Erreur technique non spécifiée", "rncps")
 
 
+TOWNS = {
+    "03190": "MOULINS",
+    "12202": "RODEZ",
+    "15014": "AURILLAC",
+    "19272": "TULLE",
+    "21231": "DIJON",
+    "29019": "BREST",
+    "32013": "AUCH",
+    "39300": "LONS-LE-SAUNIER",
+    "44109": "NANTES",
+    "46042": "CAHORS",
+    "47157": "MARMANDE",
+    "48095": "MENDE",
+    "53130": "LAVAL",
+    "58194": "NEVERS",
+    "64445": "PAU",
+    "72181": "LE MANS",
+    "82094": "LAUZERTE",
+    "86194": "POITIERS",
+    "87085": "LIMOGES",
+}
+"""Where people are born here, by INSEE code."""
+
+
 class Who(Struct, frozen=True):
-    """A person as the hub knows them, and the key they are found by."""
+    """A person as the hub's register knows them, or as they are asked for. What is empty is not known, or not told."""
 
     nom: str
     prenoms: str
     naissance: str
     genre: str
+    usage: str = ""
+    commune: str = ""
+    pays: str = ""
+    ville: str = ""
+    departement: str = ""
 
     def is_meant_by(self, asked: Who) -> bool:
-        """Whether all that is asked is theirs: the sex need not be told."""
-        return self == (asked if asked.genre else structs.replace(asked, genre=self.genre))
+        """Whether all that is asked is theirs. Names and birth date are always compared, the rest where both know it:
+        neither the sex nor the place need be told, and few names of use are in the register."""
+        named = (self.nom, self.prenoms, self.naissance) == (asked.nom, asked.prenoms, asked.naissance)
+        return named and all(
+            own == theirs or not own or not theirs for own, theirs in zip(_rest(self), _rest(asked), strict=True)
+        )
+
+    def born(self, commune: str, pays: str) -> Who:
+        """With their place: of a commune its name and département too, by which it may be asked as well."""
+        departement = commune[: 3 if commune.startswith("97") else 2]
+        return structs.replace(self, commune=commune, pays=pays, ville=TOWNS.get(commune, ""), departement=departement)
+
+
+def _rest(who: Who) -> tuple[str, ...]:
+    return (who.genre, who.usage, who.commune, who.pays, who.ville, who.departement)
+
+
+ASKED_BY = {
+    "nomNaissance": "nom",
+    "listePrenoms": "prenoms",
+    "dateNaissance": "naissance",
+    "genre": "genre",
+    "nomUsage": "usage",
+    "codeLieuNaissance": "commune",
+    "codePaysNaissance": "pays",
+    "villeNaissance": "ville",
+    "depNaissance": "departement",
+}
+"""The hub's query parameters of a person."""
 
 
 def who_asked(query: Mapping[str, str]) -> Who:
-    """From the hub's query parameters."""
-    names = ("nomNaissance", "listePrenoms", "dateNaissance", "genre")
-    return Who(*(query.get(name, "").upper() for name in names))
+    """From the hub's query parameters; neither case nor accents count."""
+    return Who(**{field: _plain(query.get(name, "")) for name, field in ASKED_BY.items()})
+
+
+def _plain(text: str) -> str:
+    return (in_ascii(text) or text).upper()
 
 
 def person(who: Who, usage: str | None = None) -> dict[str, str]:
@@ -100,9 +161,15 @@ class Persona(Struct, frozen=True, kw_only=True):
     story: str
     who: Who
     commune: str = ""
-    """INSEE code of the birth place, for who wants to ask for them; the simulated hub does not look at it."""
+    """INSEE code of the birth place."""
     pays: str = "99100"
+    usage: str = ""
+    """The name of use that the register knows; a fund's file may have one that it does not."""
     says: Mapping[Fund, Said]
+
+    @property
+    def registered(self) -> Who:
+        return structs.replace(self.who.born(self.commune, self.pays), usage=self.usage)
 
 
 _MAELYS = Who("LE GOUADEC", "MAELYS INES", "1989-06-14", "F")
@@ -269,14 +336,15 @@ PERSONAS: tuple[Persona, ...] = (
         says={CAF: Fault.UNAVAILABLE, MSA: Fault.UNAVAILABLE},
     ),
     Persona(
-        story="The CAF has a file, the MSA is down",
+        story="The CAF has a file, the MSA is down; the register has her name of use",
         who=_NOEMIE,
+        usage="L'HERMINIER",
         commune="48095",
         says={
             CAF: household(
                 833,
-                person(_NOEMIE),
-                identite="MADAME SAUVEPLANE NOEMIE",
+                person(_NOEMIE, "L'HERMINIER"),
+                identite="MADAME L'HERMINIER NOEMIE",
                 numeroLibelleVoie="12 RUE BASSE",
                 codePostalVille="48000 MENDE",
                 pays="FRANCE",
@@ -349,7 +417,7 @@ _QUOTIENTS = {"FOUND": 500, "INCOMPLETE": None}
 
 
 def said_of_personas(fund: Fund) -> dict[Who, Said]:
-    return {persona.who: persona.says[fund] for persona in PERSONAS}
+    return {persona.registered: persona.says[fund] for persona in PERSONAS}
 
 
 def staged(who: Who, fund: Fund) -> Said | None:

@@ -6,7 +6,7 @@ Who is known there, and how to make it fail: `personas`. A test adds people with
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from datetime import date
 from typing import TypeAlias
 
@@ -24,9 +24,10 @@ from bouquet_hub.personas import (
     staged,
     who_asked,
 )
+from bouquet_proto.identity import FRANCE
 from bouquet_worker.simulate import CLOCK, Fault, TokenDesk, misbehave, simulated
 
-SAID = web.AppKey("said", MutableMapping[Who, Said])
+SAID = web.AppKey("said", dict[Who, Said])
 DESK = web.AppKey("desk", TokenDesk)
 FUND = web.AppKey("fund", Fund)
 
@@ -35,17 +36,24 @@ CLIENT_SECRET = "s3cr3t?????"  # its base64 has a character that the URL-safe al
 
 Format: TypeAlias = tuple[str, str, int, str]
 PERSON_FORMATS: tuple[Format, ...] = (
-    # §3.3, known error codes; the texts of 40001 and 40005 are ours.
+    # §3.3, known error codes; the texts of 40001 and 40005 are ours, and 40001 for a place.
     ("nomNaissance", r"[\x20-\x7e]+", 40003, "Format du nom erroné"),
     ("listePrenoms", r"[\x20-\x7e]*", 40005, "Format du prénom erroné"),
     ("genre", "[MF]?", 40013, "Civilité invalide"),
     ("dateNaissance", r"\d{4}-\d{2}-\d{2}", 40001, "Format de la date de naissance erroné"),
+    ("nomUsage", r"[\x20-\x7e]*", 40003, "Format du nom erroné"),
+    ("codeLieuNaissance", r"(\d[\dAB]\d{3})?", 40001, "Format du lieu de naissance erroné"),
+    ("codePaysNaissance", r"(99\d{3})?", 40001, "Format du pays de naissance erroné"),
+    ("villeNaissance", ".*", 40001, "Format du lieu de naissance erroné"),
+    ("depNaissance", r"(\d[\dAB]\d?)?", 40001, "Format du département de naissance erroné"),
 )
 MONTH_FORMATS: tuple[Format, ...] = (
     ("anneeDemandee", r"\d{4}", 40001, "Format de l'année demandée erroné"),
     ("moisDemande", r"0[1-9]|1[0-2]", 40001, "Format du mois demandé erroné"),
 )
 NAMELESS = Refusal(400, 40002, "Nom de naissance ou nom d'usage absent")
+UNKNOWN_PARAMETER = Refusal(400, 40000, "Paramètre inconnu")
+ABROAD = Refusal(400, 40001, "Une commune ne se donne que pour une naissance en France")
 FUTURE = Refusal(400, 40001, "Le mois demandé est dans le futur")
 
 
@@ -93,7 +101,8 @@ async def _quotient(request: web.Request) -> web.StreamResponse:
     fund = request.app[FUND]
     who = who_asked(request.query)
     objected = objection(request.query, PERSON_FORMATS + MONTH_FORMATS) or _future(request)
-    known = next((said for one, said in request.app[SAID].items() if one.is_meant_by(who)), UNIDENTIFIED)
+    people = reversed(request.app[SAID].items())  # whom a test adds is meant before who was there
+    known = next((said for one, said in people if one.is_meant_by(who)), UNIDENTIFIED)
     match objected or staged(who, fund) or known:
         case Fault() as fault:
             return await misbehave(request, fault)
@@ -104,7 +113,11 @@ async def _quotient(request: web.Request) -> web.StreamResponse:
 
 
 def objection(query: Mapping[str, str], formats: tuple[Format, ...] = PERSON_FORMATS) -> Refusal | None:
-    """What the hub's input control refuses (§3.3)."""
+    """What the hub's input control refuses (§3.3): a parameter that it does not know, and one in another form."""
+    if not query.keys() <= {name for name, *_ in formats}:
+        return UNKNOWN_PARAMETER
+    if query.get("codeLieuNaissance") and query.get("codePaysNaissance") != FRANCE:
+        return ABROAD
     if not query.get("nomNaissance") and not query.get("nomUsage"):
         return NAMELESS
     wrong = ((code, text) for name, form, code, text in formats if not re.fullmatch(form, query.get(name, "")))

@@ -6,6 +6,7 @@ Who is known there: `personas`. A test makes it say anything else of a pupil by 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, MutableMapping
 from datetime import date
 from typing import Any, TypeAlias
@@ -27,6 +28,7 @@ CLIENT_SECRET = "simulateur-men"
 EXPIRES_IN_S = 300
 GRANT_EXTRAS = {"refresh_expires_in": 0, "not-before-policy": 0, "scope": ""}
 
+SCHOOL_YEAR = re.compile(r"\d{4}(-\d{4})?", re.ASCII)
 SCOPE = "men_statut_scolarite,men_statut_boursier,men_echelon_bourse"
 PUPIL = ("nom", "prenom", "sexe", "date-naissance", "annee-scolaire", "scope")
 BY_SCHOOL = {*PUPIL, "code-uai"}
@@ -88,7 +90,7 @@ async def _answer(request: web.Request, asked: dict[str, Any], within: Callable[
         return web.Response(status=401)
     if not request.headers.get("X-Siret-Partenaire") or request.content_type != "application/json":
         return web.Response(status=403)
-    if asked["scope"] != SCOPE:
+    if asked["scope"] != SCOPE or not SCHOOL_YEAR.fullmatch(asked["annee-scolaire"]):
         return _malformed()
     if fault := await simulated_fault(request, asked["nom"]):
         return fault

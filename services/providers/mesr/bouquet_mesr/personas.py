@@ -1,7 +1,9 @@
 """The students of the simulated ministry, all invented, and what it says of them.
 
-They study in the current academic year, whenever that is. A first name, a birth date and a sex must be theirs; case
-does not matter; a birth place may be left out, but must be theirs too. Whoever is not here is not found.
+They study in the current academic year, whenever that is. A first name and a birth date must be theirs; case does not
+matter; sex and birth place may be left out, but must be theirs too. Any other field is refused. Whoever is not here is
+not found.
+
 `PANNE-HTML`, `HTML0000000`… are faults (bouquet_worker.simulated_faults); those of `ODDITIES` make it answer strangely.
 """
 
@@ -44,9 +46,15 @@ class Student(Struct, frozen=True):
     """`None`: the key is absent."""
 
     def matches(self, search: dict[str, str]) -> bool:
-        who = (self.nom.upper(), self.prenom.upper(), self.naissance, self.sexe)
-        asked = (search["nomFamille"].upper(), search["prenom1"].upper(), search["dateNaissance"], search["sexe"])
-        return who == asked and search.get("lieuNaissance", self.commune) == self.commune
+        """Whether all that is told is theirs."""
+        own = {
+            "nomFamille": self.nom,
+            "prenom1": self.prenom,
+            "dateNaissance": self.naissance,
+            "sexe": self.sexe,
+            "lieuNaissance": self.commune,
+        }
+        return all(own[name].upper() == told.upper() for name, told in search.items())
 
 
 _QUIMPER = ("29232", "0299001K", "IUT FICTIF DE CORNOUAILLE (29000)")

@@ -9,7 +9,7 @@ from collections.abc import MutableMapping
 
 from aiohttp import web
 
-from bouquet_mesr.personas import INE_UNKNOWN, ODDITIES, PERSON_UNKNOWN, STUDENTS, Said, complaint, file_of
+from bouquet_mesr.personas import INE_UNKNOWN, ODDITIES, PERSON_UNKNOWN, STUDENTS, WRONG, Said, complaint, file_of
 from bouquet_proto.rules.study import INE
 from bouquet_worker.simulate import CLOCK, Simulator, simulated
 from bouquet_worker.simulated_faults import simulated_fault
@@ -17,6 +17,8 @@ from bouquet_worker.simulated_faults import simulated_fault
 PATH = "/api/etudiant"
 INE_KEY = "simulateur-mesr-ine"
 IDENTITE_KEY = "simulateur-mesr-identite"
+NEEDED = {"nomFamille", "prenom1", "dateNaissance"}
+SEARCHED_BY = {*NEEDED, "sexe", "lieuNaissance"}
 KEYS = {"GET": INE_KEY, "POST": IDENTITE_KEY}
 
 SAID = web.AppKey("said", MutableMapping[str, Said])
@@ -42,6 +44,8 @@ simulator = Simulator(provider="mesr", app=mesr_app, settings=settings)
 
 async def _by_ine(request: web.Request) -> web.StreamResponse:
     ine = request.query.get("INE", "")
+    if request.query.keys() != {"INE"}:
+        return web.json_response(complaint("GET", WRONG), status=400)
     student = next((student for student in STUDENTS if student.ine == ine), None)
     if student:
         known = (200, {"ine": ine} | file_of(student, request.app[CLOCK]()))
@@ -54,6 +58,8 @@ async def _by_ine(request: web.Request) -> web.StreamResponse:
 
 async def _by_identity(request: web.Request) -> web.StreamResponse:
     asked = await request.json()  # whatever the content type (§1.3)
+    if not NEEDED <= asked.keys() <= SEARCHED_BY or not all(isinstance(value, str) for value in asked.values()):
+        return web.json_response(complaint("POST", WRONG), status=400)
     student = next((student for student in STUDENTS if student.matches(asked)), None)
     known = (200, file_of(student, request.app[CLOCK]())) if student else (404, complaint("POST", PERSON_UNKNOWN))
     return await _answer(request, asked["nomFamille"], known)
