@@ -85,13 +85,16 @@ class Problem(Exception):
         self.values: Mapping[str, str | int] = {"provider": authority.label, **(values or {})}
 
     @classmethod
-    def of(cls, reply: Reply, authority: Authority, offered: Container[str] | None = None) -> Problem:
+    def of(
+        cls, reply: Reply, authority: Authority, offered: Container[str] | None = None, *, is_sandbox: bool = False
+    ) -> Problem:
         """What a worker answered, in the name of the authority that it asked. It is not believed when it says what we
-        alone can know, nor what it did not offer to say, where we know what it did, nor a refusal told as a failure."""
+        alone can know, nor what it did not offer to say, where we know what it did, nor a refusal told as a failure. A
+        sandbox is believed: its cases show our own refusals too."""
         if isinstance(reply, Found | Recorded):
             return cls(UNKNOWN, authority=authority, outcome="failed")
         disbelieved = OURS_ALONE | REFUSALS.keys() if isinstance(reply, Failed) else OURS_ALONE
-        known = reply.reason not in disbelieved and (offered is None or reply.reason in offered)
+        known = (is_sandbox or reply.reason not in disbelieved) and (offered is None or reply.reason in offered)
         reason = reply.reason if known else UNKNOWN
         retry_in_s = reply.retry_in_s if isinstance(reply, Failed) else None
         wait: Meta = {} if retry_in_s is None else {"retry_in": retry_in_s}

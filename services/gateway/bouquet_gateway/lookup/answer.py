@@ -135,7 +135,7 @@ class Lookups:
             case Recorded() as case if self._is_sandbox:
                 return case
             case reply:
-                raise Problem.of(reply, decision.authority, reasons_of(served))
+                raise Problem.of(reply, decision.authority, reasons_of(served), is_sandbox=self._is_sandbox)
 
     def _mark_of(self, requester: Requester) -> str:
         """One for all tokens of a habilitation, and in all gateways that share the key."""

@@ -25,7 +25,7 @@ MAX_WORD = 100
 """Characters of a name or of a label, which documents repeat for each error of each operation."""
 MAX_ROW_BYTES = 2_000
 """Of a provider's own row of the failure table."""
-MAX_OWN_REASONS = 20
+MAX_OWN_REASONS = 50
 """Of an operation, and of a provider's own rows. Each stands in the documents of each operation that names it."""
 MAX_DOCUMENTS = 20
 MAX_CHECKS = 50

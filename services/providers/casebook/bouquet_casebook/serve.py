@@ -11,12 +11,13 @@ import msgspec
 from msgspec import Raw, Struct
 
 from bouquet_casebook.cases import Case, Casebook
+from bouquet_casebook.errors import code_named, failing, row_of, rows, whole_code
 from bouquet_casebook.matching import signature_of_question, writing_of
 from bouquet_casebook.sessions import open_session
 from bouquet_mesh.bus.api import Bus, Handler, Serving
 from bouquet_mesh.settings import Reader, SettingsError, read_all
-from bouquet_proto import france_connect_session
-from bouquet_proto.failures import FAILURES, Failure, Kind
+from bouquet_proto import france_connect_session, quotient_familial
+from bouquet_proto.failures import PROVIDER, Failure, Kind
 from bouquet_proto.messages import Describe, Failed, Found, Lookup, NotFound, Recorded, Reply, Request, encode
 from bouquet_proto.names import WORKERS
 from bouquet_proto.offer import Offer, Operation
@@ -26,6 +27,8 @@ CONCURRENCY = 100
 SESSIONS = Offer(
     provider=france_connect_session.PROVIDER, owner="sandbox", authority=france_connect_session.AUTHORITY, operations=()
 )
+
+OF_FUNDS = (*(reason for reason in PROVIDER if reason != "several_matches"), quotient_familial.QUOTIENT_MISSING)
 
 
 class CasebookSettings(Struct, frozen=True, kw_only=True):
@@ -73,8 +76,9 @@ class Sandbox:
         casebook = Casebook(Path(self.settings(environ).cases))
         casebook.read_all()  # whatever is wrong with a file is told now, not when somebody asks for it
         async with AsyncExitStack() as stack:
-            handlers = {offer.provider: handler_of(offer, casebook) for offer in self.offers()}
-            handlers |= {france_connect_session.PROVIDER: _sessions(casebook)}
+            offers = self.offers()
+            handlers = {offer.provider: handler_of(offer, casebook) for offer in offers}
+            handlers |= {france_connect_session.PROVIDER: _sessions(casebook, _scopes_of(offers))}
             servings = [
                 await stack.enter_async_context(bus.serve(provider, handler, concurrency=CONCURRENCY))
                 for provider, handler in handlers.items()
@@ -84,15 +88,39 @@ class Sandbox:
 
 def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
     """The offers as cases can answer them: no plan, since a case is already the decision, no cache (§1.4), and no rule
-    for a citizen's identity (§6.5)."""
+    for a citizen's identity (§6.5). What the funds of a plan say in their own names is told as the offer's problems."""
     taken: set[str] = set()
     result = []
     for offer in offers:
         own = tuple(operation for operation in offer.operations if operation.id not in taken)
         taken |= {operation.id for operation in own}
-        simple = tuple(msgspec.structs.replace(operation, plan="", cache_s=0, pivot=()) for operation in own)
-        result.append(msgspec.structs.replace(offer, operations=simple))
+        funds = _problems_of_funds(offer.problems) if any(operation.plan for operation in own) else {}
+        simple = tuple(_without_plan(operation, tuple(funds)) for operation in own)
+        result.append(msgspec.structs.replace(offer, operations=simple, problems={**offer.problems, **funds}))
     return tuple(result)
+
+
+def _without_plan(operation: Operation, reasons_of_funds: tuple[str, ...]) -> Operation:
+    reasons = (*operation.reasons, *reasons_of_funds) if operation.plan else operation.reasons
+    return msgspec.structs.replace(operation, plan="", cache_s=0, pivot=(), reasons=reasons)
+
+
+def _problems_of_funds(problems: Mapping[str, Failure]) -> dict[str, Failure]:
+    """Rows of whole codes, since an offer speaks in one name; one a code."""
+    by_code: dict[str, tuple[str, Failure]] = {}
+    for fund in quotient_familial.REGIMES.authorities.values():
+        for reason, row in rows(OF_FUNDS, problems):
+            detail = row.detail.replace("{provider}", fund.label)
+            own = msgspec.structs.replace(row, code=whole_code(row, fund), provider=fund.label, detail=detail)
+            if own.code != row.code:
+                by_code.setdefault(own.code, (f"{fund.label.lower()}_{reason}", own))
+    return dict(by_code.values())
+
+
+def _scopes_of(offers: Iterable[Offer]) -> tuple[str, ...]:
+    return tuple(
+        dict.fromkeys(scope for offer in offers for operation in offer.operations for scope in operation.scopes)
+    )
 
 
 def handler_of(offer: Offer, casebook: Casebook) -> Handler:
@@ -104,6 +132,9 @@ def handler_of(offer: Offer, casebook: Casebook) -> Handler:
                 return Found(Raw(encode(offer)))
             case Lookup(operation=name) if name in operations:
                 operation = operations[name]
+                code = code_named(request.identity)
+                if code and (reply := failing(code, operation, offer.authority_of(operation), offer.problems)):
+                    return reply
                 signature = signature_of_question(writing_of(operation, operations), request)
                 return _answer(operation, offer.problems, casebook.folder(operation.folder).find(signature))
             case _:
@@ -116,22 +147,20 @@ def _answer(operation: Operation, problems: Mapping[str, Failure], case: Case | 
     """Without a case, nor a default in its folder: what the operation says of whom it does not know."""
     if case is not None:
         return Recorded(case.status, case.payload)
-    absences = [reason for reason in operation.reasons if _kind(reason, problems) is Kind.NOT_FOUND]
+    rows = {reason: row_of(reason, problems) for reason in operation.reasons}
+    absences = [reason for reason, row in rows.items() if row and row.kind is Kind.NOT_FOUND]
     return NotFound(absences[0]) if absences else Failed("upstream_unknown")
 
 
-def _kind(reason: str, problems: Mapping[str, Failure]) -> Kind | None:
-    row = FAILURES.get(reason) or problems.get(reason)
-    return row.kind if row else None
+def _sessions(casebook: Casebook, scopes: tuple[str, ...]) -> Handler:
+    """`scopes`: all that a citizen may let be read."""
 
-
-def _sessions(casebook: Casebook) -> Handler:
     async def handle(request: Request) -> Reply:
         match request:
             case Describe():
                 return Found(Raw(encode(SESSIONS)))
             case Lookup(operation=france_connect_session.OPERATION):
-                return open_session(casebook, request)
+                return open_session(casebook, request, scopes)
             case _:
                 return Failed("malformed_request")
 

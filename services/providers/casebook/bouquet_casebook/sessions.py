@@ -6,8 +6,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from bouquet_casebook.cases import DEFAULT, Case, Casebook, CaseError
+from bouquet_casebook.errors import code_named, failing_session, session_of_error
 from bouquet_casebook.matching import signature_of_case
-from bouquet_proto.france_connect_session import Pivot, Session, identity_of
+from bouquet_proto.france_connect_session import AUTHORITY, Pivot, Session, identity_of
 from bouquet_proto.messages import Found, Lookup, Rejected, Reply
 
 FOLDER = "france_connect"
@@ -23,7 +24,11 @@ class _Payload(Struct, frozen=True):
     token_introspection: _Introspection
 
 
-def open_session(casebook: Casebook, lookup: Lookup) -> Reply:
+def open_session(casebook: Casebook, lookup: Lookup, scopes: tuple[str, ...]) -> Reply:
+    """`scopes`: all that may be let read."""
+    if code := code_named(lookup.identity):
+        citizen = session_of_error(code, scopes)
+        return failing_session(code, AUTHORITY) or Found(Raw(msgspec.json.encode(citizen)))
     token = getattr(lookup.identity, "identifiant", "")
     case = casebook.folder(FOLDER).find(signature_of_case({"token": token}))
     if case is None or case.name == DEFAULT:
