@@ -11,6 +11,7 @@ import pytest
 from msgspec import Raw
 
 from bouquet_gateway.offers import discovery
+from bouquet_gateway.offers.checks import Territories
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_mesh.bus.api import Bus, Handler
 from bouquet_mesh.bus.memory import MemoryBus
@@ -42,9 +43,9 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def discovering(bus: Bus, *allowed: str) -> AsyncIterator[Discovery]:
+async def discovering(bus: Bus, *allowed: str, territories: Territories | None = None) -> AsyncIterator[Discovery]:
     """From the end of the first round on."""
-    asking = Discovery(bus, allowed)
+    asking = Discovery(bus, allowed, territories)
     running = asyncio.create_task(asking.run())
     try:
         async with asyncio.timeout(LONG_S):
@@ -68,15 +69,44 @@ async def test_what_a_worker_offers_is_served() -> None:
     bus = MemoryBus()
     async with bus.serve("acme", Self(offer()), concurrency=1), discovering(bus, "acme") as asking:
         assert paths(asking) == {"/v3/acme/dossier/identite", "/api/v2/dossier-acme"}
-        assert asking.complete
+        assert not asking.missing
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/nowhere", "/v3", "/v3/", "/livez/x", "/v0/acme/x", "/v3/acme/x%00", "/V3/acme/x", "/v3/acmé/x"]
+)
+async def test_a_path_that_nobody_may_offer_is_nobody_s_from_the_start(path: str) -> None:
+    async with discovering(MemoryBus(), "acme") as asking:
+        assert not asking.may_come(path)
+
+
+async def test_a_path_may_be_that_of_a_worker_which_has_not_been_heard_until_it_is() -> None:
+    bus = MemoryBus()
+    async with discovering(bus, "acme") as asking:
+        assert asking.may_come("/v3/acme/other/identite")
+        assert asking.may_come("/api/v2/dossier")
+        async with bus.serve("acme", Self(offer()), concurrency=1):
+            await until(lambda: not asking.missing)
+        assert not asking.may_come("/v3/acme/other/identite"), "its offer stays known when it goes away"
+
+
+async def test_a_worker_that_never_comes_keeps_no_path_open_outside_of_its_territory() -> None:
+    bus, territories = MemoryBus(), {"late": ("/v3/late/", "/api/v2/late")}
+    async with (
+        bus.serve("acme", Self(offer()), concurrency=1),
+        discovering(bus, "acme", "late", territories=territories) as asking,
+    ):
+        await until(lambda: asking.missing == ("late",))
+        paths = ("/v3/late/x/identite", "/api/v2/late", "/v3/acme/other/identite", "/v3/lately/x", "/api/v2/other")
+        assert [asking.may_come(path) for path in paths] == [True, True, False, False, False]
 
 
 async def test_a_worker_that_comes_late_is_heard() -> None:
     bus = MemoryBus()
     async with discovering(bus, "acme") as asking:
-        assert not asking.complete
+        assert asking.missing
         async with bus.serve("acme", Self(offer()), concurrency=1):
-            await until(lambda: asking.complete)
+            await until(lambda: not asking.missing)
             assert paths(asking)
 
 
@@ -84,11 +114,11 @@ async def test_a_worker_that_goes_away_leaves_its_offer() -> None:
     bus = MemoryBus()
     async with discovering(bus, "acme") as asking:
         async with bus.serve("acme", Self(offer()), concurrency=1):
-            await until(lambda: asking.complete)
+            await until(lambda: not asking.missing)
         calls = count_calls(bus)
         await until(lambda: calls["acme"] > 3)
         assert paths(asking)
-        assert asking.complete
+        assert not asking.missing
 
 
 def count_calls(bus: MemoryBus) -> dict[str, int]:
@@ -126,7 +156,7 @@ async def test_offers_are_in_the_order_of_the_allow_list_whoever_answers_first()
     ):
         await until(lambda: bool(paths(asking)))
         async with bus.serve("first", Self(as_provider("first")), concurrency=1):
-            await until(lambda: asking.complete)
+            await until(lambda: not asking.missing)
         assert [known.provider for known in asking.catalogue.offers] == ["first", "second"]
 
 
@@ -157,7 +187,7 @@ async def test_a_worker_that_says_something_strange_offers_nothing(strange: Hand
         discovering(bus, "acme", "good") as asking,
     ):
         assert paths(asking) == {"/v3/good/x"}
-        assert not asking.complete
+        assert asking.missing
 
 
 @pytest.mark.parametrize("strange", [of_another, nonsense])

@@ -208,8 +208,18 @@ async def test_a_gateway_that_has_heard_nobody_is_alive_and_not_ready() -> None:
 async def test_a_path_that_a_late_worker_may_serve_is_not_unknown_yet() -> None:
     async with mesh(workers=("msa",)) as client:
         answer = await client.get("/api/v2/composition-familiale-v3")
+        elsewhere = await client.get("/nowhere")
     assert (answer.status, answer.json["error"]) == (502, "network_error")
     assert answer.headers["Retry-After"] == "10"
+    assert (elsewhere.status, elsewhere.json) == (404, NO_ROUTE)
+
+
+async def test_a_path_outside_of_the_territory_of_a_late_worker_is_unknown_at_once() -> None:
+    async with mesh(workers=("msa",), territories=("cnaf:/v3/dss/",)) as client:
+        unknown = await client.get("/v3/cnaf/dossier/identite")
+        perhaps = await client.get("/v3/dss/dossier/identite")
+    assert (unknown.status, unknown.error["code"]) == (404, "00493")
+    assert (perhaps.status, perhaps.error["code"]) == (502, "00501")
 
 
 async def test_metrics_are_for_prometheus(client: Mesh) -> None:

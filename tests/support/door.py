@@ -102,7 +102,7 @@ class Door:
     async def all_offers_heard(self, *, within_s: float = TOO_LONG_S) -> None:
         """Returns once every provider has sent its offer: an unknown path is then nobody's."""
         async with asyncio.timeout(within_s):
-            while (await self.get("/nowhere", token="")).status != 404:  # noqa: ASYNC110 - what is waited for has no event here
+            while (await self.get("/v3/nowhere/identite", token="")).status != 404:  # noqa: ASYNC110 - what is waited for has no event here
                 await asyncio.sleep(0.01)
 
 

@@ -23,6 +23,10 @@ VERSIONED = re.compile(r"/v(0|[1-9][0-9]{0,8})/(.+)")
 """A version has one spelling, so that a proxy that guards a path by its letters guards all that is answered there."""
 
 
+OFFERED = re.compile(r"/(?:v[1-9][0-9]{0,8}|api)(?:/[\w.-]+)+", re.ASCII)
+"""Where a provider's operation may stand: under a version, or beside version 2's."""
+
+
 def tidy(path: str) -> str:
     """The reference's routes take a slash at the end, or several for one, as nothing: a client's base URL may end with
     one."""

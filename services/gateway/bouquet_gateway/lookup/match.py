@@ -29,9 +29,9 @@ def match_path(offers: Discovery, request: HttpRequest, path: str, credential: C
         return match
     if path in REMOVED:
         raise Problem(REMOVED[path])
-    if offers.complete or not is_reading:
-        raise Problem("unknown_route")
-    raise Problem("bus_unavailable")  # perhaps the path of a worker whose offer has not come yet
+    if is_reading and offers.may_come(path):
+        raise Problem("bus_unavailable")
+    raise Problem("unknown_route")
 
 
 def _naming(credential: Credential, query: Query) -> Naming:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw, structs
 
 from bouquet_gateway import metrics
+from bouquet_gateway.paths import OFFERED
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto.limits import MAX_DEPTH, MAX_OFFER_BYTES, MAX_OPERATIONS, MAX_REPLY_BYTES, MAX_REPLY_ELEMENTS
 from bouquet_proto.offer import Authority, Offer, Operation, Retirement
@@ -38,7 +39,6 @@ MAX_UNION = 10
 MAX_CACHE_S = 86_400
 """Of a field's dotted path."""
 PREFIX = re.compile(r"\d{2}", re.ASCII)
-PATH = re.compile(r"(/[\w.-]+)+", re.ASCII)
 
 _offer = msgspec.json.Decoder(Offer)
 
@@ -158,7 +158,7 @@ def _is_plain_authority(authority: Authority) -> bool:
 def _is_plain(operation: Operation) -> bool:
     """What becomes a route, a header of every answer, or a part of every error."""
     return (
-        bool(PATH.fullmatch(operation.path))
+        bool(OFFERED.fullmatch(operation.path))
         and max(len(operation.id), len(operation.public_id), len(operation.status)) <= MAX_WORD
         and (operation.authority is None or _is_plain_authority(operation.authority))
         and (operation.retirement is None or _is_plain_retirement(operation.retirement))
@@ -171,7 +171,7 @@ def _is_plain_retirement(retirement: Retirement) -> bool:
             date.fromisoformat(day)
     except ValueError:
         return False
-    return not retirement.successor or bool(PATH.fullmatch(retirement.successor))
+    return not retirement.successor or bool(OFFERED.fullmatch(retirement.successor))
 
 
 def _is_shallow(node: Any, depth: int) -> bool:

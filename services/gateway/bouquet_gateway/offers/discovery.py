@@ -13,6 +13,7 @@ from msgspec import Raw
 from bouquet_gateway import metrics
 from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_gateway.offers.checks import Territories, read_offer
+from bouquet_gateway.paths import OFFERED
 from bouquet_mesh.bus.api import Calling
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.limits import Excess
@@ -55,9 +56,16 @@ class Discovery:
                 metrics.REPLIES_REFUSED.labels(provider, excess)
 
     @property
-    def complete(self) -> bool:
-        """Whether every allowed provider has been heard: until then an unknown path may be a late worker's."""
-        return self._offers.keys() >= set(self._allowed)
+    def missing(self) -> tuple[str, ...]:
+        """The allowed providers whose offer has not been heard yet."""
+        return tuple(name for name in self._allowed if name not in self._offers)
+
+    def may_come(self, path: str) -> bool:
+        """Whether a path that nobody serves may be that of a worker which has not been heard yet."""
+        anywhere = ("/",)
+        return OFFERED.fullmatch(path) is not None and any(
+            path.startswith(self._territories.get(name, anywhere)) for name in self.missing
+        )
 
     async def asked_once(self) -> None:
         await self._asked.wait()
@@ -66,9 +74,8 @@ class Discovery:
         """Never ends by itself. Missing providers are asked every second, known ones every half minute."""
         refresh_in_s = 0.0
         while True:
-            missing = [name for name in self._allowed if name not in self._offers]
             everyone = refresh_in_s <= 0
-            await asyncio.gather(*(self._ask(name) for name in (self._allowed if everyone else missing)))
+            await asyncio.gather(*(self._ask(name) for name in (self._allowed if everyone else self.missing)))
             refresh_in_s = REFRESH_S if everyone else refresh_in_s - MISSING_RETRY_S
             self._asked.set()
             await asyncio.sleep(MISSING_RETRY_S)
