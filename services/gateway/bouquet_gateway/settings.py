@@ -56,7 +56,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     providers: tuple[str, ...] = ()
     """Whom the gateway may ask. Empty with the embedded bus: every installed provider."""
     territories: tuple[str, ...] = ()
-    """`acme:/v3/acme/`: a provider named here may offer no path that begins otherwise; others may offer any."""
+    """`acme:/v3/acme/`: a provider named here may offer no path that begins otherwise; others may offer any. Until a
+    provider is heard, an unknown path that it might offer is 502, and any other 404."""
     deadline_s: float = 10.0
     """A request's whole life; the reference's own read timeout (upstreams/01 §1.3)."""
     max_requests: int = 400

@@ -1,0 +1,54 @@
+"""Where the shipped gateways let each provider offer paths: all of what it has, and nothing that is nobody's."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+import yaml
+from msgspec import Raw
+
+from bouquet_gateway.offers.checks import Territories, read_offer, territories
+from bouquet_gateway.offers.discovery import Discovery
+from bouquet_mesh.bus.memory import MemoryBus
+from tests.deploy.manifests import OVERLAYS, ROOT, of_kind, rendered
+
+SETTING = "BOUQUET_GATEWAY_TERRITORIES"
+COMPOSE = ROOT / "deploy" / "compose" / "compose.yaml"
+OFFERS = {file.stem: Raw(file.read_bytes()) for file in sorted((ROOT / "proto" / "offers").glob("*.json"))}
+KEYS = "/api/france_connect_jwks"
+"""The one document, which a running worker alone has."""
+
+
+def settings_of(place: str) -> dict[str, str]:
+    if place == "compose":
+        maps = [yaml.safe_load(COMPOSE.read_bytes())["services"]["gateway"]["environment"]]
+    else:
+        maps = [one["data"] for one in of_kind(rendered(OVERLAYS[place]), "ConfigMap")]
+    [own] = [dict(variables) for variables in maps if SETTING in variables]
+    return own
+
+
+def listed(place: str, setting: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in settings_of(place)[setting].split(","))
+
+
+def territories_of(place: str) -> Territories:
+    return territories(listed(place, SETTING), SETTING)
+
+
+@pytest.mark.parametrize("place", ["compose", *OVERLAYS])
+def test_every_provider_may_offer_what_it_has(place: str) -> None:
+    own = territories_of(place)
+    for provider, data in OFFERS.items():
+        offer = read_offer(provider, data, own)
+        assert offer
+        assert len(offer.operations) == len(msgspec.json.decode(data)["operations"])
+    assert KEYS.startswith(own["france_connect"])
+
+
+@pytest.mark.parametrize("place", ["compose", *OVERLAYS])
+def test_an_unknown_path_is_unknown_whoever_is_away(place: str) -> None:
+    nobody = Discovery(MemoryBus(), listed(place, "BOUQUET_GATEWAY_PROVIDERS"), territories_of(place))
+    known = "/v3/dss/quotient_familial/identite"
+    paths = (known, "/v3/nowhere/identite", "/v9/men/x", "/api/v2/nowhere", "/nowhere")
+    assert [nobody.may_come(path) for path in paths] == [True, False, False, False, False]
