@@ -1,0 +1,133 @@
+"""Calls of the spied demo, their answers, and what providers were sent for them."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from tests.support.daemon import free_port
+
+RECIPIENT = "13002526500013"
+READY_WITHIN_S = 90.0
+STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
+
+
+class Answer(NamedTuple):
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+    sent: list[dict[str, Any]]
+    """What each provider was asked: `to`, `path`, `query`, `body`."""
+
+    @property
+    def codes(self) -> list[str]:
+        return [error["code"] for error in self.body.get("errors", ())]
+
+    @property
+    def words(self) -> list[dict[str, Any]]:
+        """The fields of each question."""
+        return [one["query"] | (json.loads(one["body"]) if one["body"] else {}) for one in self.sent]
+
+
+class Demo(NamedTuple):
+    port: int
+    spy: int
+    token: str
+
+    def ask(self, path: str, params: Mapping[str, Any] | None = None, *, token: str = "") -> Answer:
+        """`None` as a value: the parameter is left out."""
+        self._sent()
+        asked = {"recipient": RECIPIENT} | dict(params or {})
+        headers = {"Authorization": f"Bearer {token or self.token}", "Cache-Control": "no-cache"}
+        return self.get(f"{path}?{urlencode(list(_pairs(asked)))}", headers)
+
+    def get(self, target: str, headers: Mapping[str, str]) -> Answer:
+        status, told, data = _http(self.port, "GET", target, headers)
+        return Answer(status, json.loads(data), told, self._sent())
+
+    def citizen(self, token: str, **told: Any) -> None:
+        self._tell("/fc", {"token": token} | told)
+
+    def fund_says(self, fund: str, who: list[str], **told: Any) -> None:
+        self._tell("/hub", {"fund": fund, "who": who} | told)
+
+    def raw(self, *chunks: bytes, delay_s: float = 0.0, gap_s: float = 0.0, within_s: float = 15.0) -> Raw:
+        """Bytes on a socket. Without a delay, the first are there when the server accepts."""
+        began, got = time.monotonic(), b""
+        with socket.create_connection(("127.0.0.1", self.port)) as client:
+            time.sleep(delay_s)
+            client.sendall(chunks[0])
+            for chunk in chunks[1:]:
+                time.sleep(gap_s)
+                client.sendall(chunk)
+            client.settimeout(within_s)
+            while data := client.recv(65536):
+                got += data
+        return Raw([status.decode() for status in STATUS.findall(got)], time.monotonic() - began)
+
+    def _sent(self) -> list[dict[str, Any]]:
+        sent: list[dict[str, Any]] = json.loads(_http(self.spy, "GET", "/spy", {})[2])
+        return sent
+
+    def _tell(self, path: str, told: Mapping[str, Any]) -> None:
+        json_type = {"Content-Type": "application/json"}
+        assert _http(self.spy, "POST", path, json_type, json.dumps(told).encode())[0] == 200
+
+
+class Raw(NamedTuple):
+    """Statuses of the answers, and how long the connection was open."""
+
+    statuses: list[str]
+    open_s: float
+
+
+@contextmanager
+def demo_in(folder: Path) -> Iterator[Demo]:
+    program = Path(__file__).with_name("demo_spied.py")
+    command = [sys.executable, str(program), str(folder), "--port", str(free_port())]
+    log = folder / "log"  # a file, since nobody reads a pipe once the demo is ready
+    with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
+        try:
+            _wait_ready(process, log)
+            port, spy = (int((folder / name).read_text()) for name in ("port", "spy.port"))
+            yield Demo(port, spy, (folder / "token").read_text())
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(READY_WITHIN_S)
+
+
+def _wait_ready(process: subprocess.Popen[bytes], log: Path) -> None:
+    give_up = time.monotonic() + READY_WITHIN_S
+    while "READY " not in log.read_text():
+        assert process.poll() is None and time.monotonic() < give_up, "the demo did not start"
+        time.sleep(0.1)
+
+
+def _pairs(params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in params.items():
+        if isinstance(value, list):
+            yield from ((f"{name}[]", item) for item in value)
+        elif value is not None:
+            yield name, value
+
+
+def _http(
+    port: int, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None
+) -> tuple[int, dict[str, str], bytes]:
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    client.request(method, target, body=body, headers=dict(headers))
+    answer = client.getresponse()
+    told = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+    client.close()
+    return told

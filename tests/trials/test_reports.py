@@ -1,0 +1,411 @@
+"""Small inputs of public reports by people who do this job, each asked of `make demo`, with what is wanted of it.
+
+A letter and a number name a report. People are invented. Simulators tell what providers were sent.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from unicodedata import normalize
+
+import pytest
+
+from bouquet_worker.worker import paris_today
+from tests.trials.harness.ask import RECIPIENT, Answer, Demo, demo_in
+
+HERE = Path(__file__).parent
+QF = "/v3/dss/quotient_familial/identite"
+MESRI, CNOUS = "/v3/mesri/statut_etudiant/identite", "/v4/cnous/etudiant_boursier/identite"
+MEN = "/v5/men/scolarites/identite"
+BENEFITS = (
+    "complementaire_sante_solidaire",
+    "revenu_solidarite_active",
+    "prime_activite",
+    "allocation_adulte_handicape",
+    "allocation_soutien_familial",
+    "allocation_enfant_handicape",
+    "participation_familiale_eaje",
+)
+MAELYS: dict[str, Any] = {
+    "nomNaissance": "LE GOUADEC",
+    "prenoms": ["Maëlys", "Inès"],
+    "sexeEtatCivil": "F",
+    "anneeDateNaissance": 1989,
+    "moisDateNaissance": 6,
+    "jourDateNaissance": 14,
+    "codeCogInseePaysNaissance": "99100",
+    "codeCogInseeCommuneNaissance": "29019",
+}
+STUDENT = {
+    "nomNaissance": "LE GOFF",
+    "sexeEtatCivil": "F",
+    "anneeDateNaissance": 2005,
+    "moisDateNaissance": 6,
+    "jourDateNaissance": 17,
+}
+PUPIL = {
+    "nomNaissance": "KERVADEC",
+    "sexeEtatCivil": "F",
+    "anneeDateNaissance": 2012,
+    "moisDateNaissance": 3,
+    "jourDateNaissance": 14,
+    "anneeScolaire": "2025-2026",
+    "codeEtablissement": "0359417N",
+}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    with demo_in(tmp_path_factory.mktemp("demo")) as demo:
+        yield demo
+
+
+def refused(answer: Answer, code: str) -> bool:
+    """For this code alone, and nobody was asked."""
+    return (answer.status, answer.codes, answer.sent) == (422, [code], [])
+
+
+# A1 names of use that no register has; A2 the apostrophe of phones; A3 accents in two pieces
+
+
+@pytest.mark.parametrize("text", ["MARCHAND?LEROUX", "Marchand, Leroux", "ST.AUBIN", "LEROUX2", "(veuve) LEROUX"])
+def test_a1_a_name_of_use_that_no_register_has_is_refused(demo: Demo, text: str) -> None:
+    assert refused(demo.ask(QF, MAELYS | {"nomUsage": text}), "00426")
+
+
+@pytest.mark.parametrize("benefit", BENEFITS)
+def test_a1_for_every_benefit(demo: Demo, benefit: str) -> None:
+    answer = demo.ask(f"/v3/dss/{benefit}/identite", MAELYS | {"nomUsage": "MARCHAND?LEROUX"})
+    assert refused(answer, "00426")
+
+
+@pytest.mark.parametrize("text", ["DE L'ÉTANG-LEROUX", "", " "])
+def test_a1_a_name_of_use_or_none_is_taken(demo: Demo, text: str) -> None:
+    assert demo.ask(QF, MAELYS | {"nomUsage": text}).status == 200
+
+
+@pytest.mark.parametrize("mark", "’‘ʼ′`´")
+def test_a2_an_apostrophe_is_one_however_it_is_typed(demo: Demo, mark: str) -> None:
+    answer = demo.ask(QF, MAELYS | {"nomUsage": f"D{mark}AUBIGNY"})
+    assert {one["nomUsage"] for one in answer.words} == {"D'AUBIGNY"}
+    assert answer.status == 200
+
+
+def test_a2_in_birth_and_first_names_too(demo: Demo) -> None:
+    birth = demo.ask(QF, MAELYS | {"nomNaissance": "L’HERMINE"})
+    first = demo.ask(QF, MAELYS | {"prenoms": ["M’Barek"]})
+    assert {one["nomNaissance"] for one in birth.words} == {"L'HERMINE"}
+    assert {one["listePrenoms"] for one in first.words} == {"M'Barek"}
+
+
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [
+        (QF, MAELYS),
+        (MESRI, STUDENT | {"prenoms": ["Maïwenn"]}),
+        (CNOUS, STUDENT | {"prenoms": ["Maïwenn", "Rozenn"]}),
+        (MEN, PUPIL | {"prenoms": ["Maëline"]}),
+    ],
+    ids=["DSS", "MESRI", "Cnous", "MEN"],
+)
+def test_a3_accents_in_two_pieces_are_the_same_letters(demo: Demo, path: str, params: dict[str, Any]) -> None:
+    whole, apart = (
+        demo.ask(path, params | {"prenoms": [normalize(form, name) for name in params["prenoms"]]})
+        for form in ("NFC", "NFD")
+    )
+    assert (whole.status, apart.status) == (200, 200)
+    assert whole.words == apart.words != []
+
+
+def test_a3_those_of_france_connect_too(demo: Demo) -> None:
+    answers = []
+    for form in ("NFC", "NFD"):
+        demo.citizen(f"essai-{form}", like="jeton-maiwenn", given_names=[normalize(form, "Maïwenn"), "Rozenn"])
+        answers.append(demo.ask("/v3/mesri/statut_etudiant/france_connect", token=f"essai-{form}"))
+    assert [answer.status for answer in answers] == [200, 200]
+    assert answers[0].words == answers[1].words != []
+
+
+# A4 to A7: what FranceConnect says and its citizen cannot retype
+
+BY_SESSION = (
+    "/v3/dss/quotient_familial/france_connect",
+    "/v3/mesri/statut_etudiant/france_connect",
+    "/v4/cnous/etudiant_boursier/france_connect",
+)
+ORNANU = {"gender": "male", "family_name": "ORNANU", "given_names": ["Ghjuvan"], "birthdate": "1960-05-09"}
+BOINALI = {"gender": "male", "family_name": "BOINALI", "given_names": ["Anrif"], "birthdate": "2006-04-02"}
+CITIZENS: dict[str, dict[str, Any]] = {
+    "A4 a sex that is not told": {"like": "jeton-maiwenn", "gender": "unspecified"},
+    "A4 no gender": {"like": "jeton-maiwenn", "apart": {"gender": None}},
+    "A5 abroad, a town": {"like": "jeton-aissata", "birthcountry": "99352", "birthplace": "Oran"},
+    "A5 abroad, a code": {"like": "jeton-aissata", "birthcountry": "99352", "birthplace": "90900"},
+    "A5 in France, no place": {"apart": {"birthplace": None}},
+    "A6 Ajaccio in 1960": ORNANU | {"birthplace": "20004"},
+    "A7 Mamoudzou in 2006": BOINALI | {"birthplace": "98511"},
+}
+SEX_FIELDS, PLACE_FIELDS = {"genre", "sexe", "gender"}, {"codeLieuNaissance", "lieuNaissance", "birthplace"}
+
+
+@pytest.mark.parametrize("path", BY_SESSION, ids=["DSS", "MESRI", "Cnous"])
+@pytest.mark.parametrize("story", CITIZENS)
+def test_a4_to_a7_a_citizen_is_never_at_a_dead_end(demo: Demo, story: str, path: str) -> None:
+    """An answer of the provider, or the one refusal that says that FranceConnect's identity is unusable."""
+    told = CITIZENS[story]
+    demo.citizen("essai", **told)
+    answer = demo.ask(path, token="essai")
+    unusable = (answer.status, answer.codes, answer.sent) == (422, ["51564"], [])
+    unknown = answer.status == 422 and answer.codes in (["35560"], ["36560"])
+    assert unusable or ((answer.status in (200, 404) or unknown) and answer.sent)
+    if story.startswith("A4"):
+        assert not any(one.get(name) for one in answer.words for name in SEX_FIELDS)
+    if told.get("birthcountry") == "99352":
+        assert not any(one.get(name) for one in answer.words for name in PLACE_FIELDS)
+    if story.startswith(("A6", "A7")):
+        places = {one[name] for one in answer.words for name in PLACE_FIELDS if one.get(name)}
+        assert places == {told["birthplace"]}
+
+
+# A6 to A10: places of birth
+
+OLD = {
+    "nomNaissance": "ORNANU",
+    "prenoms": ["Ghjuvan"],
+    "sexeEtatCivil": "M",
+    "anneeDateNaissance": 1960,
+    "moisDateNaissance": 5,
+    "jourDateNaissance": 9,
+}
+YOUNG = {
+    "nomNaissance": "BOINALI",
+    "prenoms": ["Anrif"],
+    "sexeEtatCivil": "M",
+    "moisDateNaissance": 4,
+    "jourDateNaissance": 2,
+}
+
+
+def test_a6_corsica_s_communes_have_the_code_of_their_time(demo: Demo) -> None:
+    """By its name; typed, a code of before 1976 is not one of the contract's form, and nobody is asked."""
+    place = {"nomCommuneNaissance": "Ajaccio", "codeCogInseeDepartementNaissance": "2A"}
+    [asked] = demo.ask(MESRI, OLD | place).words
+    by_fund = demo.ask(QF, OLD | place | {"codeCogInseePaysNaissance": "99100"}).words
+    assert asked["lieuNaissance"] == "20004"
+    assert {(one["villeNaissance"], one["depNaissance"]) for one in by_fund} == {("Ajaccio", "2A")}
+    for path, country in ((QF, "99100"), (MESRI, None)):
+        typed = {"codeCogInseeCommuneNaissance": "20004", "codeCogInseePaysNaissance": country}
+        assert refused(demo.ask(path, OLD | typed), "00365")
+
+
+@pytest.mark.parametrize(
+    ("name", "departement", "year", "code"),
+    [
+        ("Mamoudzou", "976", 2006, "98511"),
+        ("Mamoudzou", "976", 2015, "97611"),
+        ("Saint-Martin", "971", 2004, "97127"),
+        ("Saint-Barthélemy", "971", 2001, "97123"),
+    ],
+)
+@pytest.mark.parametrize("path", [MESRI, CNOUS], ids=["MESRI", "Cnous"])
+def test_a7_a_commune_overseas_has_the_code_of_its_time(
+    demo: Demo, path: str, name: str, departement: str, year: int, code: str
+) -> None:
+    place = {"nomCommuneNaissance": name, "codeCogInseeDepartementNaissance": departement}
+    [asked] = demo.ask(path, YOUNG | place | {"anneeDateNaissance": year}).words
+    assert (asked.get("lieuNaissance") or asked.get("birthPlace")) == code
+
+
+@pytest.mark.parametrize(
+    ("name", "departement", "year"),
+    [
+        ("Paris", "62", 2005),
+        ("Gennevilliers", "29", 2007),
+        ("Kimper", "29", 2007),
+        ("Saint-Martin", "62", 2007),
+        ("Saint-Martin", "978", 2010),
+        ("Nouméa", "988", 2004),
+    ],
+)
+@pytest.mark.parametrize("path", [MESRI, CNOUS], ids=["MESRI", "Cnous"])
+def test_a8_a9_a_place_that_leads_to_no_commune_is_told_and_nobody_is_asked(
+    demo: Demo, path: str, name: str, departement: str, year: int
+) -> None:
+    place = {"nomCommuneNaissance": name, "codeCogInseeDepartementNaissance": departement}
+    answer = demo.ask(path, YOUNG | place | {"anneeDateNaissance": year})
+    assert (answer.status, answer.sent) == (422, [])
+    assert set(answer.codes) <= {"00365", "00422", "00428"}
+
+
+REMI = {
+    "nomNaissance": "CASTAGNOS",
+    "prenoms": ["Rémi", "Gaston"],
+    "sexeEtatCivil": "M",
+    "anneeDateNaissance": 1978,
+    "moisDateNaissance": 9,
+    "jourDateNaissance": 3,
+    "codeCogInseePaysNaissance": "99100",
+}
+
+
+@pytest.mark.parametrize("benefit", ["quotient_familial", "allocation_adulte_handicape", "allocation_enfant_handicape"])
+def test_a10_the_hub_is_asked_without_a_place_or_a_sex(demo: Demo, benefit: str) -> None:
+    path = f"/v3/dss/{benefit}/identite"
+    country_alone = demo.ask(path, REMI)
+    no_sex = demo.ask(path, MAELYS | {"sexeEtatCivil": None})
+    assert (country_alone.status, no_sex.status) == (200, 200)
+    assert not any(one.keys() & {"codeLieuNaissance", "villeNaissance", "depNaissance"} for one in country_alone.words)
+    assert not any("genre" in one for one in no_sex.words)
+
+
+@pytest.mark.parametrize("benefit", ["quotient_familial", "allocation_adulte_handicape", "allocation_enfant_handicape"])
+def test_a10_a_commune_by_its_name_alone_is_sent_or_refused(demo: Demo, benefit: str) -> None:
+    answer = demo.ask(f"/v3/dss/{benefit}/identite", REMI | {"nomCommuneNaissance": "Auch"})
+    if answer.status == 422:
+        assert answer.sent == []
+    else:
+        assert {one["villeNaissance"] for one in answer.words} == {"Auch"}
+
+
+@pytest.mark.parametrize("year", ["14", "89"])
+def test_a_year_of_two_digits_is_none(demo: Demo, year: str) -> None:
+    answer = demo.ask(QF, MAELYS | {"anneeDateNaissance": year, "jourDateNaissance": None})
+    assert (answer.status, answer.sent) == (422, [])
+
+
+# A11, A15: the contract of October 2026
+
+
+def test_a11_an_operation_that_there_is_not_has_no_errors(demo: Demo) -> None:
+    absent = demo.get("/api/errors?operation_id=api_particulier_v3_nope", {})
+    every = demo.get("/api/errors", {})
+    assert (absent.status, absent.codes) == (404, ["00404"])
+    assert "max-age" in every.headers["cache-control"]
+
+
+@pytest.mark.parametrize("year", [paris_today().year, paris_today().year + 1])
+def test_a15_a_campaign_is_not_refused_for_its_year(demo: Demo, year: int) -> None:
+    answer = demo.ask("/v4/cnous/etudiant_boursier/ine", {"ine": "050617293HK", "campaignYear": year})
+    assert "00368" not in (answer.codes if answer.status != 200 else [])
+
+
+def test_a15_no_token_and_a_wrong_one_are_told_apart(demo: Demo) -> None:
+    path = f"{QF}?recipient={RECIPIENT}"
+    none, wrong = demo.get(path, {}), demo.get(path, {"Authorization": "Bearer a.b.c"})
+    assert none.codes == wrong.codes == ["00101"]
+    assert none.body["errors"][0]["detail"] != wrong.body["errors"][0]["detail"]
+
+
+# D: what the hub refuses, and a file without a quotient
+
+CADOUDAL = ["CADOUDAL", "MAELYS INES", "1989-06-14", "F"]
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "told"),
+    [(40029, 422, "35565"), (40000, 502, "000"), (40024, 502, "000"), (40013, 422, "35561"), (40003, 422, "35561")],
+)
+def test_d_a_refusal_of_the_hub_is_of_whoever_is_at_fault(demo: Demo, code: int, status: int, told: str) -> None:
+    """A period, and troubles of the hub's own, are no civil status."""
+    for fund in ("cnaf", "msa"):
+        demo.fund_says(fund, CADOUDAL, status=400, code=code)
+    answer = demo.ask(QF, MAELYS | {"nomNaissance": "CADOUDAL"})
+    [answered] = answer.codes
+    assert (answer.status, answered.endswith(told)) == (status, True)
+
+
+def test_d_a_file_without_a_quotient_is_the_provider_s_trouble(demo: Demo) -> None:
+    somebody = {
+        "nomNaissance": "KERGOAT",
+        "listePrenoms": "MAELYS INES",
+        "dateNaissance": "1989-06-14",
+        "genre": "F",
+    }
+    body = {"allocataires": [somebody], "enfants": [], "adresse": {"codePostalVille": "29200 BREST"}}
+    demo.fund_says("cnaf", ["KERGOAT", "MAELYS INES", "1989-06-14", "F"], body=body)
+    demo.citizen("essai-adresse", family_name="KERGOAT", scopes="openid cnaf_enfants cnaf_adresse")
+    answer = demo.ask("/v3/dss/quotient_familial/france_connect", token="essai-adresse")
+    assert (answer.status, answer.codes) == (502, ["23502"])
+
+
+# A13, D: bytes of a connection
+
+PING, END, LAST = b"GET /api/ping HTTP/1.1\r\nHost: x\r\n", b"\r\n", b"Connection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("protocol", [b"websocket", b"h2c", b"TLS/1.0", b"autre"])
+def test_a13_a_request_behind_an_upgrade_that_nobody_accepts_is_answered(demo: Demo, protocol: bytes) -> None:
+    """Or the connection ends, and the client asks again."""
+    upgrade = PING + b"Connection: Upgrade\r\nUpgrade: " + protocol + b"\r\n" + END
+    raw = demo.raw(upgrade + PING + LAST)
+    assert set(raw.statuses) == {"200"}
+    assert raw.open_s < 10
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.05])
+def test_d_letters_in_a_request_line_are_read_however_they_come(demo: Demo, delay_s: float) -> None:
+    names = "&".join(f"{name}={value}" for name, value in MAELYS.items() if name != "prenoms").replace(" ", "+")
+    head = (
+        f"GET {QF}?recipient={RECIPIENT}&{names}&prenoms[]=Maëlys&prenoms[]=Inès HTTP/1.1\r\n"
+        f"Host: x\r\nAuthorization: Bearer {demo.token}\r\n"
+    ).encode()
+    at = head.index("ë".encode())
+    assert demo.raw(head + LAST, delay_s=delay_s).statuses == ["200"]
+    assert demo.raw(head[:at], head[at:] + LAST, delay_s=delay_s, gap_s=0.2).statuses == ["200"]
+    assert demo.raw(PING + END + head + LAST, delay_s=delay_s).statuses == ["200", "200"]
+
+
+def test_d_half_a_head_does_not_hold_a_connection(demo: Demo) -> None:
+    """The first bytes too, which come with the connection."""
+    with ThreadPoolExecutor(2) as threads:
+        held = [threads.submit(demo.raw, PING, delay_s=delay_s, within_s=60) for delay_s in (0.0, 0.05)]
+        assert all(one.result().open_s < 40 for one in held)
+
+
+# A14: case files
+
+
+def test_a14_a_value_that_yaml_reads_as_something_else_is_told_with_its_line() -> None:
+    program = Path(sys.executable).parent / "bouquet-worker"
+    told = subprocess.run([program, "check-cases", HERE / "a14_cases"], stdout=subprocess.PIPE, text=True)
+    found = dict(re.findall(r"/(404_\w+)\.yaml: .*?((?:line \d+.*?quote it(?:; )?)+)", told.stdout))
+    lines = {name: [int(line) for line in re.findall(r"line (\d+)", words)] for name, words in found.items()}
+    assert lines == {
+        "404_octal": [3],
+        "404_no": [3],
+        "404_07_010": [7],
+        "404_08_09": [6, 7],
+        "404_08_012": [6, 7],
+    }
+    assert told.returncode == 1
+
+
+# A12: generators of clients read the document
+
+
+def test_a12_no_answer_has_two_objects_of_one_title_nor_a_schema_of_null_alone(demo: Demo) -> None:
+    document = demo.get("/api/openapi.json", {}).body
+    schemas = [
+        answer for item in document["paths"].values() for answer in item.get("get", {}).get("responses", {}).values()
+    ]
+    for answer in schemas:
+        titles = [node["title"] for _, node in walk(answer) if node.get("type") == "object" and "title" in node]
+        assert len(titles) == len(set(titles))
+        nulls = [where for where, node in walk(answer) if node.get("type") == "null" and "anyOf" not in where]
+        assert nulls == [], json.dumps(nulls)
+
+
+def walk(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+    if isinstance(node, dict):
+        yield path, node
+        for name, value in node.items():
+            yield from walk(value, (*path, name))
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from walk(value, (*path, number))
