@@ -135,6 +135,11 @@ PARAMETERS: dict[str, Failure] = {
         _parameter("00351", "Le code postal n'est pas correctement formaté"),
         _parameter("00352", "Le numéro d'allocataire n'est pas correctement formaté"),
         _parameter("00354", "Le mois demandé est incorrect ou est dans le futur."),
+        _parameter(
+            "00355",
+            "La période demandée est antérieure de plus de 23 mois. Le quotient familial n'est disponible que pour le "
+            "mois en cours et les 23 mois précédents.",
+        ),
         _parameter("00356", "L'année demandée doit être l'année en cours (N), N-1 ou N-2."),
         _parameter("00360", "Le numéro d'INE n'est pas correctement formatté"),
         _parameter("00363", "La date de naissance n'est pas correctement formatté"),

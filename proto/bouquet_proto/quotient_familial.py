@@ -261,7 +261,7 @@ REGIMES = Regimes(
     first="cnaf", second="msa", keeps_history="cnaf", freshest="msa", authorities={"cnaf": CNAF, "msa": MSA}
 )
 
-PERIOD_CHECKS = (Check("qf_annee"), Check("qf_mois"))
+PERIOD_CHECKS = (Check("qf_annee"), Check("qf_mois"), Check("qf_periode"))
 
 
 _COMMON: dict[str, Any] = {

@@ -14,6 +14,8 @@ from tests.support.people import CAF_ALLOCATAIRE
 DETAILS = {
     "00210": "Le paramètre recipient n'est pas un siret valide",
     "00354": "Le mois demandé est incorrect ou est dans le futur.",
+    "00355": "La période demandée est antérieure de plus de 23 mois. Le quotient familial n'est disponible que pour le "
+    "mois en cours et les 23 mois précédents.",
     "00356": "L'année demandée doit être l'année en cours (N), N-1 ou N-2.",
     "00363": "La date de naissance n'est pas correctement formatté",
     "00365": "Le lieu de naissance n'est pas correctement formaté",
@@ -42,6 +44,8 @@ WRONG: dict[str, tuple[Mapping[str, Any], str]] = {
     "a year too long ago": ({"annee": 2023}, "00356"),
     "a year to come": ({"annee": 2027}, "00356"),
     "a blank year": ({"annee": ""}, "00356"),
+    "24 months ago": ({"annee": 2024, "mois": 4}, "00355"),
+    "the year before last without a month": ({"annee": 2024}, "00355"),
     "a year in words": ({"annee": "cette année"}, "00356"),
     "a month to come": ({"mois": 5}, "00354"),
     "a month to come of this year": ({"annee": 2026, "mois": 5}, "00354"),
@@ -125,6 +129,7 @@ GOOD: dict[str, Mapping[str, Any]] = {
     "an older month": {"annee": 2024, "mois": 12},
     "the month only": {"mois": 1},
     "a blank commune name": {"nomCommuneNaissance": ""},
+    "23 months ago": {"annee": 2024, "mois": 5},
     "no sex": {"sexeEtatCivil": ABSENT},
     "a blank sex": {"sexeEtatCivil": ""},
     "a country alone": {"codeCogInseeCommuneNaissance": ABSENT},

@@ -315,6 +315,22 @@ TABLE: dict[str, list[Row]] = {
         Row("a blank month", "mois=", "00354"),
         Row("a list of months", "mois[]=4", "00354"),
     ],
+    "qf_periode": [
+        Row("23 months ago", "annee=2024&mois=5", {}),
+        Row("24 months ago", "annee=2024&mois=4", "00355"),
+        Row("the first month of the year before last", "annee=2024&mois=01", "00355"),
+        Row("the last month of the year before last", "annee=2024&mois=12", {}),
+        Row("no month at all is this one", "", {}),
+        Row("a month alone is of this year", "mois=1", {}),
+        Row("a year alone is this month of it", "annee=2024", "00355"),
+        Row("last year alone", "annee=2025", {}),
+        Row("a wrong year has a code of its own", "annee=2020&mois=1", {}),
+        Row("a year in words", "annee=cette+année&mois=1", {}),
+        Row("an impossible month has a code of its own", "annee=2024&mois=13", {}),
+        Row("a blank month", "annee=2024&mois=", {}),
+        Row("a list of months", "annee=2024&mois[]=1", {}),
+        Row("a month to come", "annee=2026&mois=12", {}),
+    ],
     "ine": [
         Row("RNIE", "ine=123456789hk", {"ine": "123456789HK"}),
         Row("BEA", "ine=1234567890G", {"ine": "1234567890G"}),
@@ -446,6 +462,14 @@ def test_both_faults_of_a_perimeter_are_told() -> None:
 
 def test_in_january_last_december_is_not_in_the_future() -> None:
     assert judge("qf_mois", "mois=12&annee=2025", date(2026, 1, 1)) == {"mois": 12}
+
+
+@pytest.mark.parametrize("today", [date(2026, 1, 1), date(2026, 1, 31), date(2026, 12, 31), date(2028, 2, 29)])
+def test_the_window_of_the_quotient_is_this_month_and_the_23_before(today: date) -> None:
+    months = [(year, month) for year in range(today.year - 2, today.year + 1) for month in range(1, 13)]
+    last = months.index((today.year, today.month))
+    allowed = [one for one in months[: last + 1] if judge("qf_periode", f"annee={one[0]}&mois={one[1]}", today) == {}]
+    assert allowed == months[last - 23 : last + 1]
 
 
 def test_all_refusals_of_a_stage_are_told_in_order() -> None:

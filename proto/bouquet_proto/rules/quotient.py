@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from bouquet_proto.rules.reading import Field, Reading, Rule, integer
+
+MONTHS = range(1, 13)
+HISTORY_MONTHS = 23
+"""How many months before this one the funds still know the quotient of."""
 
 
 def _annee(reading: Reading) -> None:
@@ -10,7 +16,7 @@ def _annee(reading: Reading) -> None:
     if reading.text("annee") is None:
         return
     year = reading.four_digits("annee")
-    if reading.today.year - 2 <= year <= reading.today.year:
+    if year in _years(reading.today):
         reading.keep("annee", year)
     else:
         reading.refuse("00356")
@@ -22,10 +28,24 @@ def _mois(reading: Reading) -> None:
         return
     month, today = reading.integer("mois"), reading.today
     year = today.year if reading.text("annee") is None else reading.four_digits("annee")
-    if 1 <= month <= 12 and (year < today.year or month <= today.month):
+    if month in MONTHS and (year < today.year or month <= today.month):
         reading.keep("mois", month)
     else:
         reading.refuse("00354")
+
+
+def _periode(reading: Reading) -> None:
+    """A part that is not told is today's. One that is wrong by itself has a code of its own."""
+    today, told = reading.today, {part for part in ("annee", "mois") if reading.text(part) is not None}
+    year = reading.four_digits("annee") if "annee" in told else today.year
+    month = reading.integer("mois") if "mois" in told else today.month
+    months_ago = (today.year - year) * 12 + today.month - month
+    if year in _years(today) and month in MONTHS and months_ago > HISTORY_MONTHS:
+        reading.refuse("00355")
+
+
+def _years(today: date) -> range:
+    return range(today.year - 2, today.year + 1)
 
 
 _ANNEE_FIELD = Field(name="annee", schema=integer(), description="Année demandée, à défaut celle en cours")
@@ -34,4 +54,5 @@ _MOIS_FIELD = Field(name="mois", schema=integer(), description="Mois demandé", 
 RULES = {
     "qf_annee": Rule(read=_annee, fields={"annee": _ANNEE_FIELD}, codes=("00356",)),
     "qf_mois": Rule(read=_mois, fields={"mois": _MOIS_FIELD, "annee": _ANNEE_FIELD}, codes=("00354",)),
+    "qf_periode": Rule(read=_periode, fields={"mois": _MOIS_FIELD, "annee": _ANNEE_FIELD}, codes=("00355",)),
 }
