@@ -20,7 +20,7 @@ from tests.support.mesh import Mesh
 WORKERS = {"mesr": (mesr, mesr_simulator), "cnous": (cnous, cnous_simulator)}
 PATHS = {
     "mesr": "/v3/mesri/statut_etudiant/identite",
-    "cnous": "/v4/cnous/etudiant_boursier/identite",
+    "cnous": "/v5/cnous/etudiant_boursier/identite",
 }
 SCOPES = ("mesri_identite", "mesri_admissions", *CNOUS_SCOPES)
 FIELDS = {"mesr": "lieuNaissance", "cnous": "birthPlace"}

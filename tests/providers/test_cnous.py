@@ -30,9 +30,11 @@ from tests.providers.places import MAIWENN, SENT_BY_CODE, UNRESOLVED, named_plac
 from tests.support.openapi import assert_official, upstream_sample
 from tests.support.reference import REFERENCE
 
-BY_NAME_V3, BY_NAME = (shown.operation.id for shown in contract.IDENTITE)
-BY_INE_V3, BY_INE = (shown.operation.id for shown in contract.INE)
-BY_FRANCE_CONNECT_V3, BY_FRANCE_CONNECT = (shown.operation.id for shown in contract.FRANCE_CONNECT)
+BY_NAME_V3, BY_NAME_V4, BY_NAME = (shown.operation.id for shown in contract.IDENTITE)
+BY_INE_V3, BY_INE_V4, BY_INE = (shown.operation.id for shown in contract.INE)
+BY_FRANCE_CONNECT_V3, BY_FRANCE_CONNECT_V4, BY_FRANCE_CONNECT = (
+    shown.operation.id for shown in contract.FRANCE_CONNECT
+)
 
 MAIWENN_INE = identity.Ine(ine="050617293HK")
 IDENTITY: dict[str, Any] = {
@@ -50,6 +52,7 @@ SCHOLARSHIP: dict[str, Any] = {
 }
 V3 = {"est_boursier": True}
 V4 = {"statut_boursier": {"est_boursier": True, "est_radie": False, "date_radiation": None}}
+V5 = V4 | {"ine": "050617293HK"}
 
 
 @pytest.fixture
@@ -165,9 +168,12 @@ async def test_a_token_that_ended_early_is_renewed(cnous: Asked) -> None:
         (BY_NAME_V3, MAIWENN, {"identite": IDENTITY} | V3),
         (BY_INE_V3, MAIWENN_INE, {"identite": IDENTITY} | V3),
         (BY_FRANCE_CONNECT_V3, MAIWENN, V3),
-        (BY_NAME, MAIWENN, {"identite": IDENTITY} | V4),
-        (BY_INE, MAIWENN_INE, {"identite": IDENTITY} | V4),
-        (BY_FRANCE_CONNECT, MAIWENN, V4),
+        (BY_NAME_V4, MAIWENN, {"identite": IDENTITY} | V4),
+        (BY_INE_V4, MAIWENN_INE, {"identite": IDENTITY} | V4),
+        (BY_FRANCE_CONNECT_V4, MAIWENN, V4),
+        (BY_NAME, MAIWENN, {"identite": IDENTITY} | V5),
+        (BY_INE, MAIWENN_INE, {"identite": IDENTITY} | V5),
+        (BY_FRANCE_CONNECT, MAIWENN, V5),
     ],
 )
 async def test_each_operation_shows_its_fields(
@@ -230,7 +236,16 @@ async def test_a_regional_scholarship_is_provisional_and_two_first_names_are_eno
 
 UNTOLD = (
     *("firstName", "firstName2", "birthDate", "birthPlace", "birthPlaceLibelle", "civility", "email", "grantStatus"),
-    *("grantEchelon", "studyTown", "schoolName", "backToSchoolDate", "paymentDuration", "removed", "removalDate"),
+    *(
+        "grantEchelon",
+        "studyTown",
+        "schoolName",
+        "backToSchoolDate",
+        "paymentDuration",
+        "removed",
+        "removalDate",
+        "ine",
+    ),
 )
 
 
@@ -238,6 +253,7 @@ UNTOLD = (
 async def test_what_cnous_does_not_tell_is_null(cnous: Asked, untold: dict[str, None]) -> None:
     cnous.app[SAID]["DIT"] = (200, {"lastName": "DIT", "boursier": False, **untold})
     assert data_of(await cnous(BY_NAME, named("Dit"))) == {
+        "ine": None,
         "identite": {
             "nom": "DIT",
             "prenoms": [],
@@ -254,6 +270,7 @@ async def test_what_cnous_does_not_tell_is_null(cnous: Asked, untold: dict[str, 
 
 
 MARTIN: dict[str, Any] = {
+    "ine": "012345678GD",
     "identite": {
         "nom": "Martin",
         "prenoms": ["Camille", "Noé"],
@@ -398,7 +415,7 @@ def test_the_offer_is_that_of_cnous() -> None:
     assert (offer.provider, offer.authority.label, offer.authority.prefix) == ("cnous", "CNOUS", "26")
     assert {operation.path for operation in offer.operations} == {
         f"/v{version}/cnous/etudiant_boursier/{modality}"
-        for version in (3, 4)
+        for version in (3, 4, 5)
         for modality in ("identite", "ine", "france_connect")
     } | {"/api/v2/etudiants-boursiers"}
     assert {operation.cache_s for operation in offer.operations} == {0}
@@ -407,24 +424,31 @@ def test_the_offer_is_that_of_cnous() -> None:
     assert row.detail == "Aucun étudiant boursier n'a pu être trouvé avec les critères de recherche fournis" + PERIMETER
 
 
-def test_version_3_is_superseded_by_version_4() -> None:
-    for operation in worker.offer().operations:
-        retirement = operation.retirement
-        if operation.path.startswith("/v3"):
-            assert retirement
-            assert retirement.successor == operation.path.replace("/v3", "/v4")
+@pytest.mark.parametrize(("version", "since"), [("/v3", "2026-04-28"), ("/v4", "2026-07-21"), ("/v5", "")])
+def test_version_5_supersedes_the_others(version: str, since: str) -> None:
+    retirements = {one.path: one.retirement for one in worker.offer().operations if one.path.startswith(f"{version}/")}
+    assert len(retirements) == 3
+    for path, retirement in retirements.items():
+        assert bool(retirement) is bool(since)
+        if retirement:
+            assert (retirement.deprecated_on, retirement.successor) == (since, path.replace(version, "/v5"))
             assert retirement.deprecated_on < retirement.sunset_on
-        elif operation.path.startswith("/v4"):
-            assert retirement is None
+
+
+def test_the_ine_opens_version_5_alone() -> None:
+    opening = {one.path for one in worker.offer().operations if "cnous_ine" in one.scopes}
+    assert opening == {f"/v5/cnous/etudiant_boursier/{way}" for way in ("identite", "ine", "france_connect")}
 
 
 @pytest.mark.parametrize(
     ("published", "absent"),
     [
-        (contract.IDENTITE[0], {"statut_boursier"}),
-        (contract.IDENTITE[1], {"est_boursier"}),
-        (contract.FRANCE_CONNECT[0], {"statut_boursier", "identite"}),
-        (contract.FRANCE_CONNECT[1], {"est_boursier", "identite"}),
+        (contract.IDENTITE[0], {"statut_boursier", "ine"}),
+        (contract.IDENTITE[1], {"est_boursier", "ine"}),
+        (contract.IDENTITE[2], {"est_boursier"}),
+        (contract.FRANCE_CONNECT[0], {"statut_boursier", "identite", "ine"}),
+        (contract.FRANCE_CONNECT[1], {"est_boursier", "identite", "ine"}),
+        (contract.FRANCE_CONNECT[2], {"est_boursier", "identite"}),
     ],
 )
 def test_every_field_of_a_shape_has_its_scope(published: Any, absent: set[str]) -> None:

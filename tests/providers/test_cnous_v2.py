@@ -149,6 +149,6 @@ def test_three_operations_share_a_path() -> None:
     for operation, modality in ((BY_NAME, "identite"), (BY_INE, "ine"), (BY_SESSION, "france_connect")):
         assert (operation.path, operation.folder, operation.modality) == ("/api/v2/etudiants-boursiers", name, modality)
         assert operation.france_connect_resource == "etudiant_boursier"
-        assert_retired(operation, f"/v4/cnous/etudiant_boursier/{modality}")
+        assert_retired(operation, f"/v5/cnous/etudiant_boursier/{modality}")
     assert len({BY_NAME.id, BY_INE.id, BY_SESSION.id}) == 3
     assert set(BY_NAME.scopes) == SCOPES.keys()

@@ -49,13 +49,13 @@ def of_struct(made: Callable[[Identite], Any]) -> Callable[[Identite], Mapping[s
 TYPED = {
     "hub": Asking(quotient_familial.OPERATION, hub_query),
     "mesr": Asking(mesr_contract.IDENTITE.operation, of_struct(mesr_search)),
-    "cnous": Asking(cnous_contract.IDENTITE[1].operation, of_struct(lambda who: cnous_search(who, None))),
+    "cnous": Asking(cnous_contract.IDENTITE[-1].operation, of_struct(lambda who: cnous_search(who, None))),
     "men": Asking(V5.operation, lambda who: men_query(who, {"annee_scolaire": "2026"})),
 }
 BY_SESSION = {
     "hub": Asking(quotient_familial.BY_FRANCE_CONNECT, hub_query),
     "mesr": Asking(mesr_contract.FRANCE_CONNECT.operation, of_struct(mesr_search)),
-    "cnous": Asking(cnous_contract.FRANCE_CONNECT[1].operation, of_struct(lambda who: cnous_pivot(who, None))),
+    "cnous": Asking(cnous_contract.FRANCE_CONNECT[-1].operation, of_struct(lambda who: cnous_pivot(who, None))),
 }
 
 names = st.sampled_from(

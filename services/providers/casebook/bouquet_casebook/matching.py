@@ -129,8 +129,7 @@ WRITINGS = {
         )
         for modality in ("", BY_SESSION)
     },
-    "api_particulier_v3_cnous_etudiant_boursier_with_france_connect": _CNOUS_BY_SESSION,
-    "api_particulier_v4_cnous_etudiant_boursier_with_france_connect": _CNOUS_BY_SESSION,
+    **{f"api_particulier_v{version}_cnous_etudiant_boursier{BY_SESSION}": _CNOUS_BY_SESSION for version in (3, 4, 5)},
     "api_particulier_v2_cnous_student_scholarship": _CNOUS_V2,
     "api_particulier_v2_cnous_student_scholarship_with_france_connect": _CNOUS_V2_BY_SESSION,
     "api_particulier_v2_mesri_student_status": _MESRI_V2,

@@ -1,13 +1,13 @@
 """What is published of a scholarship holder: http-contract §1.6.5. From v3 on FranceConnect shows the same without the
 identity.
 
-Version 4 tells of strikings-off in `statut_boursier`, where version 3 has but `est_boursier`. Version 2 is flat, and
-tells the status of the grant, of which the others only say whether it is provisional.
+Version 4 tells of strikings-off in `statut_boursier`, where version 3 has but `est_boursier`. Version 5 adds the INE.
+Version 2 is flat, and tells the status of the grant, of which the others only say whether it is provisional.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 from msgspec import Meta, Struct
 
@@ -80,8 +80,18 @@ class EtudiantBoursierV3(EtudiantBoursierV3SansIdentite, frozen=True, kw_only=Tr
     identite: Annotated[Identite, Meta(description="Identité de l'étudiant, telle qu'il l'a déclarée")]
 
 
-class EtudiantBoursierSansIdentite(_Bourse, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class EtudiantBoursierV4SansIdentite(_Bourse, frozen=True, kw_only=True, forbid_unknown_fields=True):
     statut_boursier: Annotated[StatutBoursier, Meta(description="Statut boursier de l'étudiant")]
+
+
+class EtudiantBoursierV4(EtudiantBoursierV4SansIdentite, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    identite: Annotated[Identite, Meta(description="Identité de l'étudiant, telle qu'il l'a déclarée")]
+
+
+class EtudiantBoursierSansIdentite(
+    EtudiantBoursierV4SansIdentite, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
+    ine: Annotated[str | None, Meta(description="Identifiant national de l'étudiant (INE)")]
 
 
 class EtudiantBoursier(EtudiantBoursierSansIdentite, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -101,6 +111,7 @@ class Dossier(EtudiantBoursier, frozen=True, kw_only=True):
 
 
 FIELDS: dict[str, tuple[str, ...]] = {
+    "ine": ("cnous_ine",),
     "identite": ("cnous_identite",),
     "email": ("cnous_email",),
     "est_boursier": ("cnous_statut_boursier",),
@@ -143,55 +154,55 @@ _PERSON = (
 _PIVOT = (Check("prenoms_known"), Check("date_full"))
 
 
-def _superseded(resource: str) -> Retirement:
-    """The official document flags version 3 since its edition of that day. It tells no end: ours leaves editors a
-    whole school year, and falls when a campaign begins."""
-    return Retirement(deprecated_on="2026-04-28", sunset_on="2027-09-01", successor=f"/v4/{resource}")
+class Version(NamedTuple):
+    number: int
+    data: type[Struct]
+    by_session: type[Struct]
+    """What a citizen's session shows."""
+    scopes: tuple[str, ...] = SCOPES
+    superseded_on: str = ""
 
 
-def _both_versions(
-    v3: type[Struct],
-    v4: type[Struct],
-    name: str,
-    modality: str,
-    wrong: str,
-    *checks: tuple[Check, ...],
-    pivot: tuple[Check, ...] = (),
+VERSIONS = (
+    Version(3, EtudiantBoursierV3, EtudiantBoursierV3SansIdentite, superseded_on="2026-04-28"),
+    Version(4, EtudiantBoursierV4, EtudiantBoursierV4SansIdentite, superseded_on="2026-07-21"),
+    Version(5, EtudiantBoursier, EtudiantBoursierSansIdentite, (*SCOPES, "cnous_ine")),
+)
+SUNSET = "2027-09-01"
+"""The official documents flag the older versions since those days and tell no end: ours leaves editors a whole school
+year, and falls when a campaign begins."""
+
+
+def _every_version(
+    name: str, modality: Modality, wrong: str, *checks: tuple[Check, ...], pivot: tuple[Check, ...] = ()
 ) -> tuple[PublishedOperation[Dossier], ...]:
     """`name` is how operation ids call the modality."""
     resource = f"cnous/etudiant_boursier/{modality}"
-    common: dict[str, Any] = {
-        "fields": FIELDS,
-        "people": (People(at="identite", nom="nom"),),
-        "modality": modality,
-        "summary": "Statut étudiant boursier",
-        "scopes": SCOPES,
-        "checks": checks,
-        "pivot": pivot,
-        "reasons": (NO_SCHOLARSHIP, SEVERAL, wrong),
-    }
-    operation_id = f"api_particulier_v{{}}_cnous_etudiant_boursier_with_{name}"
-    return (
+    latest = f"/v{VERSIONS[-1].number}/{resource}"
+    return tuple(
         published_operation(
-            v3, id=operation_id.format(3), path=f"/v3/{resource}", retirement=_superseded(resource), **common
-        ),
-        published_operation(v4, id=operation_id.format(4), path=f"/v4/{resource}", **common),
+            version.by_session if modality == "france_connect" else version.data,
+            id=f"api_particulier_v{version.number}_cnous_etudiant_boursier_with_{name}",
+            path=f"/v{version.number}/{resource}",
+            modality=modality,
+            summary="Statut étudiant boursier",
+            scopes=version.scopes,
+            fields=FIELDS,
+            people=(People(at="identite", nom="nom"),),
+            checks=checks,
+            pivot=pivot,
+            reasons=(NO_SCHOLARSHIP, SEVERAL, wrong),
+            retirement=Retirement(deprecated_on=version.superseded_on, sunset_on=SUNSET, successor=latest)
+            if version.superseded_on
+            else None,
+        )
+        for version in VERSIONS
     )
 
 
-IDENTITE = _both_versions(
-    EtudiantBoursierV3, EtudiantBoursier, "civility", "identite", WRONG_IDENTITY, _PERSON, _CAMPAIGN
-)
-INE = _both_versions(EtudiantBoursierV3, EtudiantBoursier, "ine", "ine", WRONG_INE, (Check("ine"),), _CAMPAIGN)
-FRANCE_CONNECT = _both_versions(
-    EtudiantBoursierV3SansIdentite,
-    EtudiantBoursierSansIdentite,
-    "france_connect",
-    "france_connect",
-    WRONG_IDENTITY,
-    _CAMPAIGN,
-    pivot=_PIVOT,
-)
+IDENTITE = _every_version("civility", "identite", WRONG_IDENTITY, _PERSON, _CAMPAIGN)
+INE = _every_version("ine", "ine", WRONG_INE, (Check("ine"),), _CAMPAIGN)
+FRANCE_CONNECT = _every_version("france_connect", "france_connect", WRONG_IDENTITY, _CAMPAIGN, pivot=_PIVOT)
 
 
 # Version 2
@@ -259,7 +270,7 @@ def _v2(modality: Modality, wrong: str, *checks: Check, pivot: tuple[Check, ...]
         v2_operation(
             "api_particulier_v2_cnous_student_scholarship",
             modality,
-            becomes="/v4/cnous/etudiant_boursier",
+            becomes="/v5/cnous/etudiant_boursier",
             path="/api/v2/etudiants-boursiers",
             summary="Statut étudiant boursier",
             scopes=SCOPES,

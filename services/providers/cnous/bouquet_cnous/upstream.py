@@ -50,6 +50,7 @@ class Place(Struct, frozen=True):
 class Scholarship(Struct, frozen=True, rename="camel"):
     last_name: Annotated[str, Meta(min_length=1)]
     boursier: bool
+    ine: str | None = None
     first_name: str | None = None
     first_name2: str | None = None
     birth_date: IsoDateOrBlank | None = None

@@ -104,6 +104,7 @@ def the_only(answered: Scholarship | list[Scholarship]) -> Dossier | Rejected:
 
 def to_contract(scholarship: Scholarship) -> Dossier:
     return Dossier(
+        ine=none_if_blank(scholarship.ine),
         identite=contract.Identite(
             nom=scholarship.last_name,
             prenoms=tuple(filter(None, map(none_if_blank, (scholarship.first_name, scholarship.first_name2)))),
