@@ -69,6 +69,7 @@ async def test_it_has_the_shape_of_the_contract(door: Door) -> None:
     assert told["api"] == "particulier"
     assert told["providers"].items() >= {"35": "CNAF & MSA", "36": "Sécurité sociale", "51": "FranceConnect"}.items()
     assert told["generic_subcodes"]["999"].keys() == {"title", "detail"}
+    assert all("{" not in subcode.get("detail", "") for subcode in told["generic_subcodes"].values())
     assert told["generic_subcodes"]["020"] == {"title": "Maintenance du fournisseur de données"}
     assert set(told["endpoints"]) == {operation.folder for offer in sandbox.offers() for operation in offer.operations}
     for errors in every_table(told):
@@ -115,6 +116,8 @@ async def test_a_code_of_several_causes_tells_each(door: Door) -> None:
     [forbidden] = [item for item in told["platform_codes"]["401"] if item["code"] == "00101"]
     missing = {"detail": "Votre token n'est pas renseigné", "fault": "caller", "retry": False}
     assert (forbidden["detail"], forbidden["other_causes"]) == ("Votre token n'est pas valide", [missing])
+    [network] = [item for item in told["platform_codes"]["502"] if item["code"] == "00501"]
+    assert [network["fault"], *(cause["fault"] for cause in network["other_causes"])] == ["platform", "provider"]
     [late] = told["endpoints"][QUOTIENT]["errors"]["504"][-1:]
     assert (late["code"], late["fault"]) == ("35002", "provider")
     assert late["other_causes"] == [{"detail": late["detail"], "fault": "platform", "retry": True}]

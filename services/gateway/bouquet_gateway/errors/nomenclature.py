@@ -98,7 +98,7 @@ class Subcode(Struct, frozen=True, omit_defaults=True):
 
     title: str
     detail: str = ""
-    """Empty where there are several."""
+    """Empty where there are several, or where it depends on the call."""
 
 
 class Nomenclature(Struct, frozen=True, kw_only=True):
@@ -136,7 +136,8 @@ def nomenclature(catalogue: Catalogue) -> Nomenclature:
     by_id: dict[str, list[Served]] = {}
     for served in (served for modalities in catalogue.by_path.values() for served in modalities):
         by_id.setdefault(served.operation.folder, []).append(served)
-    platform = [_told(row, PLATFORM_ITSELF) for row in (PARAMETERS[RECIPIENT], *PLATFORM.values())]
+    network = (row for row in PROVIDER.values() if len(row.code) == 5)  # the platform's codes, whoever was asked
+    platform = [_told(row, PLATFORM_ITSELF) for row in (PARAMETERS[RECIPIENT], *PLATFORM.values(), *network)]
     taken = {told.item.code for told in platform}
     return Nomenclature(
         api=API,
@@ -212,6 +213,6 @@ def _subcodes() -> dict[str, Subcode]:
     for row in (*PROVIDER.values(), *REFUSALS.values(), SESSION[france_connect_session.UNUSABLE]):
         if len(row.code) == 3:
             known = table.setdefault(row.code, Subcode(row.title, row.detail))
-            if known.detail != row.detail:
+            if known.detail != row.detail or "{" in row.detail:
                 table[row.code] = Subcode(known.title)
     return table
