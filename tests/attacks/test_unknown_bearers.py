@@ -104,6 +104,12 @@ async def test_known_ones_pass_at_an_address_that_is_slowed(client: Mesh) -> Non
     assert (await client.get(params=CAF_ALLOCATAIRE | {"token": token()}, token="invented")).status == 200
 
 
+async def test_a_citizen_whose_identity_is_unusable_is_not_unknown(client: Mesh) -> None:
+    for _ in range(MOST + 5):
+        assert (await with_session(client, "jeton-sans-nom")).codes == ["51564"]
+    assert await with_invented(client, 1) == [401]
+
+
 async def test_an_address_whose_calls_are_mostly_good_is_not_slowed(client: Mesh) -> None:
     for _ in range(45):
         await client.get("/api/v2/nowhere")

@@ -72,8 +72,8 @@ REPLIES_REFUSED = Counter(
 )
 UNKNOWN_BEARERS = Counter(
     "bouquet_gateway_unknown_bearers_total",
-    "Calls whose bearer nobody knows: `refused`; `slowed`, since their address had too many refused; `too_many` "
-    "sessions at once.",
+    "Bearers that nobody knows, perhaps several of a call: `refused`; `slowed`, since their address had too many "
+    "refused; `too_many` sessions at once.",
     ["result"],
 )
 for _result in ("refused", "slowed", "too_many"):

@@ -24,12 +24,13 @@ from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.offers.catalogue import Match
 from bouquet_proto import france_connect_session
 from bouquet_proto.deadline import Deadline
-from bouquet_proto.failures import SESSION
 from bouquet_proto.identity import Identite
 
 MISSING = Refusal("token_missing")
 UNKNOWN = frozenset({"token_invalid", "token_of_production", "token_of_staging"})
 """Why what a call bears is no token of ours."""
+UNKNOWN_SESSION = frozenset({"session_malformed", "session_unknown"})
+"""Why it is no session: one whose citizen cannot be asked about is known."""
 
 
 class Admission(Struct, frozen=True):
@@ -102,7 +103,7 @@ class Authenticate:
         try:
             session = await self._sessions.open(credential.text, match, call, deadline)
         except Problem as problem:
-            if problem.reasons[0] in SESSION:
+            if problem.reasons[0] in UNKNOWN_SESSION:
                 self._refuse(request)
             raise
         token = token_of(session, match.version)
