@@ -41,7 +41,7 @@ WORKERS = meshes.PROVIDERS | {
 QF = "/v3/dss/quotient_familial/france_connect"
 C2S = "/v3/dss/complementaire_sante_solidaire/france_connect"
 MESRI = "/v3/mesri/statut_etudiant/france_connect"
-CNOUS = "/v4/cnous/etudiant_boursier/france_connect"
+CNOUS = "/v5/cnous/etudiant_boursier/france_connect"
 JWKS = "/api/france_connect_jwks"
 
 
@@ -81,10 +81,12 @@ def introspections(client: Mesh) -> int:
         ("/v3/dss/allocation_adulte_handicape/france_connect", "jeton-samira"),
         ("/v3/dss/allocation_soutien_familial/france_connect", "jeton-remi"),
         ("/v3/dss/allocation_enfant_handicape/france_connect", "jeton-maelys"),
+        ("/v3/dss/allocation_rentree_scolaire/france_connect", "jeton-maelys"),
         ("/v3/dss/participation_familiale_eaje/france_connect", "jeton-maelys"),
         (MESRI, "jeton-maiwenn"),
         (MESRI, "jeton-aissata"),
         ("/v3/cnous/etudiant_boursier/france_connect", "jeton-maiwenn"),
+        ("/v4/cnous/etudiant_boursier/france_connect", "jeton-maiwenn"),
         (CNOUS, "jeton-maiwenn"),
         (CNOUS, "jeton-aissata"),
     ],

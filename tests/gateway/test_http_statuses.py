@@ -43,6 +43,7 @@ OF_THE_CONTRACT = {
     "cnaf_msa_prime_activite",
     "cnaf_msa_participation_familiale_eaje",
     "cnav_allocation_enfant_handicape",
+    "cnav_allocation_rentree_scolaire",
     "franceconnect",
 }
 """All but those of the resources that Bouquet does not serve: `ants`, `dsnj_service_national`, `sdh_statut_sportif` and

@@ -19,7 +19,7 @@ from tests.clients.answers import typed_by_hand
 from tests.clients.documents import in_production
 from tests.sandbox.gateway import OPERATIONS, OURS, RECIPIENT, Door, citizen_of, sandbox_at, token
 from tests.sandbox.public import CASES, reachable
-from tests.support.openapi import DOCUMENT, assert_official
+from tests.support.openapi import DOCUMENT, LATER, assert_official
 from tests.support.reference import needs
 
 pytestmark = [
@@ -89,6 +89,8 @@ NARROWER: dict[str, dict[str, object]] = {
 """What the official rules refuse all the same, and its document does not say."""
 OPTIONAL = {"prenoms[]": "/v3/dss/", "sexeEtatCivil": "/v3/dss/"}
 """Required by the official document of April 2026, and by no rule: the sex since that of May."""
+ITS_PATHS = {one.path: OPERATIONS[LATER.get(one.id, one.id)].path for one in OPERATIONS.values()}
+"""By path of ours, that of the document with the same parameters and errors."""
 ADDED = {"campaignYear": "/v3/cnous/"}
 """Honoured by version 3 of the reference, undocumented there."""
 
@@ -99,7 +101,7 @@ def parameters(paths: Mapping[str, Any], path: str) -> dict[tuple[str, str], Any
 
 @pytest.mark.parametrize("path", [operation.path for operation in OPERATIONS.values()])
 async def test_its_parameters_are_ours(path: str) -> None:
-    theirs, own = parameters(official(), path), parameters(in_production()["paths"], path)
+    theirs, own = parameters(official(), ITS_PATHS[path]), parameters(in_production()["paths"], path)
     assert {name for name, _ in own.keys() - theirs.keys()} == {
         name for name, prefix in ADDED.items() if path.startswith(prefix)
     }
@@ -119,8 +121,8 @@ def _schema(parameter: Mapping[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("path", [operation.path for operation in OPERATIONS.values()])
 async def test_its_errors_are_ours(path: str) -> None:
     """Every status that it tells of an operation is told of ours too."""
-    theirs, own = (set(paths[path]["get"]["responses"]) for paths in (official(), in_production()["paths"]))
-    assert theirs <= own
+    theirs, own = official()[ITS_PATHS[path]]["get"], in_production()["paths"][path]["get"]
+    assert set(theirs["responses"]) <= set(own["responses"])
 
 
 @pytest.mark.slow
@@ -130,6 +132,8 @@ async def test_a_client_generated_from_it_reads_all_that_we_say(ours: Door, tmp_
     await python_client.generate(DOCUMENT, package)
     calls, expected = [], []
     for operation_id, operation in OPERATIONS.items():
+        if operation_id in LATER:
+            continue
         for case in found(OURS, operation_id):
             by_session = operation.modality == "france_connect"
             params = typed_by_hand(case) if by_session else case.params

@@ -1,4 +1,4 @@
-"""The seven prestations asked over their simulated hub, and what it may be made to say."""
+"""The eight prestations asked over their simulated hub, and what it may be made to say."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ def test_the_offer_is_the_social_securitys() -> None:
             "allocation_adulte_handicape",
             "allocation_soutien_familial",
             "allocation_enfant_handicape",
+            "allocation_rentree_scolaire",
             "participation_familiale_eaje",
         )
         for modality, path in (("civility", "identite"), ("france_connect", "france_connect"))
@@ -76,6 +77,10 @@ SCOPES: dict[str, tuple[tuple[str, ...], dict[str, tuple[str, ...]]]] = {
     "aeeh": (
         ("cnav_allocation_enfant_handicape",),
         dict.fromkeys(("status", "date_debut_droit"), ("cnav_allocation_enfant_handicape",)),
+    ),
+    "ars": (
+        ("cnav_allocation_rentree_scolaire",),
+        dict.fromkeys(("status", "date_debut_droit"), ("cnav_allocation_rentree_scolaire",)),
     ),
     "eaje": (
         (

@@ -28,18 +28,21 @@ SHOWN: dict[tuple[str, str], dict[str, Any]] = {
     ("aah", "FOUND"): {"est_beneficiaire": True, "date_debut_droit": _DAY},
     ("asf", "FOUND"): {"est_beneficiaire": True, "date_debut_droit": _DAY},
     ("aeeh", "FOUND"): {"status": "allocataire", "date_debut_droit": _DAY},
+    ("ars", "FOUND"): {"status": "allocataire", "date_debut_droit": _DAY},
     ("c2s", "NOT-ENTITLED"): {"est_beneficiaire": False, "avec_participation": False, "date_debut_droit": None},
     ("rsa", "NOT-ENTITLED"): {"est_beneficiaire": False, "avec_majoration": None, "date_debut_droit": None},
     ("ppa", "NOT-ENTITLED"): {"est_beneficiaire": False, "avec_majoration": None, "date_debut_droit": None},
     ("aah", "NOT-ENTITLED"): {"est_beneficiaire": False, "date_debut_droit": None},
     ("asf", "NOT-ENTITLED"): {"est_beneficiaire": False, "date_debut_droit": None},
     ("aeeh", "NOT-ENTITLED"): {"status": "non_beneficiaire", "date_debut_droit": None},
+    ("ars", "NOT-ENTITLED"): {"status": "non_beneficiaire", "date_debut_droit": None},
     ("c2s", "INCOMPLETE"): {"est_beneficiaire": True, "avec_participation": True, "date_debut_droit": None},
     ("rsa", "INCOMPLETE"): {"est_beneficiaire": True, "avec_majoration": None, "date_debut_droit": None},
     ("ppa", "INCOMPLETE"): {"est_beneficiaire": True, "avec_majoration": None, "date_debut_droit": None},
     ("aah", "INCOMPLETE"): {"est_beneficiaire": True, "date_debut_droit": None},
     ("asf", "INCOMPLETE"): {"est_beneficiaire": True, "date_debut_droit": None},
     ("aeeh", "INCOMPLETE"): {"status": "allocataire", "date_debut_droit": None},
+    ("ars", "INCOMPLETE"): {"status": "allocataire", "date_debut_droit": None},
 }
 
 
@@ -56,6 +59,8 @@ async def test_a_right_is_shown_as_the_contract_says(dss: Asked, name: str, word
         ("c2s", "BENEFICIAIRE_SANS_PARTICIPATION_FINANCIERE", {"est_beneficiaire": True, "avec_participation": False}),
         ("aeeh", "OUVRANT_DROIT", {"status": "ouvrant_droit"}),
         ("aeeh", "ALLOCATAIRE", {"status": "allocataire"}),
+        ("ars", "OUVRANT_DROIT", {"status": "ouvrant_droit"}),
+        ("ars", "ALLOCATAIRE", {"status": "allocataire"}),
     ],
 )
 async def test_every_other_keyword_is_read(dss: Asked, name: str, word: str, shown: dict[str, Any]) -> None:

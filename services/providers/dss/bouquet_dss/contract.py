@@ -1,7 +1,7 @@
-"""What is published of seven allowances: http-contract §1.6.2-1.6.3. Each by civil status, and by FranceConnect; five
+"""What is published of eight allowances: http-contract §1.6.2-1.6.3. Each by civil status, and by FranceConnect; five
 in v2 too.
 
-Six say whether a person has a right; the seventh tells a crèche what a household's rate is computed from.
+Seven say whether a person has a right; the eighth tells a crèche what a household's rate is computed from.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class BeneficiaireMajorable(Beneficiaire, frozen=True, kw_only=True, forbid_unkn
     ]
 
 
-class StatutAEEH(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class StatutAllocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     status: Annotated[
         Literal["allocataire", "ouvrant_droit", "non_beneficiaire"],
         Meta(description="allocataire : le parent. ouvrant_droit : l'enfant"),
@@ -189,6 +189,7 @@ PROBLEMS = {
 _STATUSES = {
     "complementaire_sante_solidaire": "securite_sociale_complementaire_sante_solidaire",
     "allocation_enfant_handicape": "cnav_allocation_enfant_handicape",
+    "allocation_rentree_scolaire": "cnav_allocation_rentree_scolaire",
     "revenu_solidarite_active": "cnaf_msa_revenu_solidarite_active",
     "prime_activite": "cnaf_msa_prime_activite",
     "allocation_adulte_handicape": "cnaf_msa_allocation_adulte_handicape",
@@ -291,15 +292,17 @@ PPA = _right(
 )
 AAH = _right("allocation_adulte_handicape", "Statut allocation adulte handicapé (AAH)", Beneficiaire, DroitV2)
 ASF = _right("allocation_soutien_familial", "Statut allocation de soutien familial (ASF)", Beneficiaire, DroitV2AvecFin)
-AEEH = _both_modalities(
-    "allocation_enfant_handicape",
-    "Statut allocation d'éducation de l'enfant handicapé (AEEH)",
-    StatutAEEH,
-    "cnav_allocation_enfant_handicape",
-    # The one scope opens the operation whole (§1.6.3).
-    fields=dict.fromkeys(StatutAEEH.__struct_fields__, "cnav_allocation_enfant_handicape"),
-    reasons=_REASONS,
-)
+
+
+def _for_a_child(resource: str, summary: str) -> tuple[PublishedOperation[Any], ...]:
+    """Of the parent who is paid, or the child whom it is paid for. The one scope opens the operation whole (§1.6.3)."""
+    scope = f"cnav_{resource}"
+    fields = dict.fromkeys(StatutAllocation.__struct_fields__, scope)
+    return _both_modalities(resource, summary, StatutAllocation, scope, fields=fields, reasons=_REASONS)
+
+
+AEEH = _for_a_child("allocation_enfant_handicape", "Statut allocation d'éducation de l'enfant handicapé (AEEH)")
+ARS = _for_a_child("allocation_rentree_scolaire", "Statut allocation de rentrée scolaire (ARS)")
 _EAJE_FIELDS = {
     "allocataires": "cnav_participation_familiale_eaje_allocataires",
     "enfants": "cnav_participation_familiale_eaje_enfants",

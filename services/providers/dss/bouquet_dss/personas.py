@@ -1,4 +1,4 @@
-"""The people of the simulated hub as the seven prestations know them. All invented.
+"""The people of the simulated hub as the eight prestations know them. All invented.
 
 - Those of `bouquet_hub.personas`, with the household that their fund has in its file; their children grow up.
 - `_OWN`: families to ask the crèche rate of, each with a child whose year of birth moves with today.
@@ -62,6 +62,11 @@ def aeeh(word: str, since: str) -> Right:
     return Right(word=word, since=since, benefits=(("FA1510", since, 10),))
 
 
+def ars(word: str, since: str) -> Right:
+    """Its benefits are not looked at."""
+    return Right(word=word, since=since)
+
+
 def c2s(since: str, *, participation: bool) -> Right:
     return Right(word=f"BENEFICIAIRE_{'AVEC' if participation else 'SANS'}_PARTICIPATION_FINANCIERE", since=since)
 
@@ -114,6 +119,7 @@ _RIGHTS: dict[str, dict[str, Right]] = {
         "c2s": c2s("2025-10-01", participation=True),
         "ppa": paid("FA3105", "2025-02-01"),
         "aeeh": aeeh("ALLOCATAIRE", "2024-09-01"),
+        "ars": ars("ALLOCATAIRE", "2025-08-19"),
     },
     "CASTAGNOS": {"c2s": c2s("2025-09-01", participation=False), "rsa": paid("FA3101", "2025-06-01")},
     "SAUVEPLANE": {"aah": paid("FA1001", "2023-03-01"), "c2s": c2s("2025-08-01", participation=False)},
@@ -127,6 +133,7 @@ _FOUND = {
     "aah": paid("FA1001", _SINCE),
     "asf": paid("FA0115", _SINCE),
     "aeeh": aeeh("ALLOCATAIRE", _SINCE),
+    "ars": ars("ALLOCATAIRE", _SINCE),
 }
 
 
@@ -226,12 +233,12 @@ _OWN = (
         },
     ),
     Resident(
-        story="The child that LE GOUADEC's AEEH is for",
+        story="The child that LE GOUADEC's AEEH and ARS are for",
         who=_LOUISE,
         commune="29019",
         fund=CAF,
         household=next(parent.household for parent in _of_the_hub() if parent.who.nom == "LE GOUADEC"),
-        rights={"aeeh": aeeh("OUVRANT_DROIT", "2024-09-01")},
+        rights={"aeeh": aeeh("OUVRANT_DROIT", "2024-09-01"), "ars": ars("OUVRANT_DROIT", "2025-08-19")},
     ),
 )
 

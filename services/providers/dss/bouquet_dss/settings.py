@@ -44,6 +44,10 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     aeeh_client_id: str
     aeeh_client_secret: Secret
     aeeh_scope: str
+    ars_url: str
+    ars_client_id: str
+    ars_client_secret: Secret
+    ars_scope: str
     eaje_url: str
     eaje_client_id: str
     eaje_client_secret: Secret

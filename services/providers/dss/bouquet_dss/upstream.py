@@ -40,7 +40,7 @@ class Allowance(Right, frozen=True, kw_only=True):
 
 
 class ChildAllowance(Right, frozen=True, kw_only=True):
-    """AEEH, of a parent or of the child."""
+    """AEEH, ARS: of a parent or of the child."""
 
     indicateur: Literal["ALLOCATAIRE", "OUVRANT_DROIT", "NON_BENEFICIAIRE"]
 

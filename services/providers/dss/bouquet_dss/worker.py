@@ -1,4 +1,4 @@
-"""DSS: has this person a right to one of seven allowances?  Owner: team-dss.
+"""DSS: has this person a right to one of eight allowances?  Owner: team-dss.
 
 Upstream: the social-security hub (bouquet_hub), which finds the fund by itself: CNAF, MSA, or the RNCPS directory
 for the C2S. Each prestation has an URL, a client and a scope of its own (reference/upstreams/03 and 05).
@@ -151,6 +151,7 @@ PRESTATIONS = {
     "aah": Prestation(contract.AAH, partial(right, Allowance)),
     "asf": Prestation(contract.ASF, partial(right, Allowance)),
     "aeeh": Prestation(contract.AEEH, partial(right, ChildAllowance)),
+    "ars": Prestation(contract.ARS, partial(right, ChildAllowance)),
     "eaje": Prestation(contract.EAJE, participation),
 }
 """By the name of its settings and of its upstream."""

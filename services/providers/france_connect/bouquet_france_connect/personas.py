@@ -17,14 +17,14 @@ SCOPES = " ".join(
         "cnaf_quotient_familial cnaf_allocataires cnaf_enfants cnaf_adresse",
         "complementaire_sante_solidaire revenu_solidarite_active revenu_solidarite_active_majoration",
         "prime_activite prime_activite_majoration allocation_adulte_handicape allocation_soutien_familial",
-        "cnav_allocation_enfant_handicape",
+        "cnav_allocation_enfant_handicape cnav_allocation_rentree_scolaire",
         "cnav_participation_familiale_eaje_allocataires cnav_participation_familiale_eaje_enfants",
         "cnav_participation_familiale_eaje_adresse cnav_participation_familiale_eaje_parametres_calcul",
         "mesri_identifiant mesri_identite mesri_inscription_etudiant mesri_inscription_autre mesri_admission",
         "mesri_etablissements mesri_admissions mesri_admission_inscrit mesri_admission_regime_formation",
         "mesri_admission_commune_etudes mesri_admission_etablissement_etudes",
         "cnous_statut_boursier cnous_echelon_bourse cnous_email cnous_periode_versement cnous_statut_bourse",
-        "cnous_ville_etudes cnous_identite",
+        "cnous_ville_etudes cnous_identite cnous_ine",
     )
 )
 """Of whoever lets everything be read, and in vain their identity."""

@@ -37,6 +37,7 @@ RESOURCES = (
     "allocation_soutien_familial",
     "prime_activite",
     "allocation_enfant_handicape",
+    "allocation_rentree_scolaire",
     "participation_familiale_eaje",
     "statut_etudiant",
     "etudiant_boursier",
