@@ -21,6 +21,13 @@ async def a_fund_fails_and_the_other_is_slow(mesh: Mesh) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def a_fund_answers_each_question_with_a_trouble_of_its_own(mesh: Mesh) -> AsyncIterator[None]:
+    mesh.load = Load(clients=20, asking=("CAF-TROUBLED MSA-FOUND",))
+    yield
+    mesh.load = Load()
+
+
+@asynccontextmanager
 async def both_funds_lose_their_files(mesh: Mesh) -> AsyncIterator[None]:
     mesh.load = Load(clients=20, asking=("CAF-NO-FILE MSA-NO-FILE",))
     yield
@@ -95,6 +102,9 @@ FIRED_BY: dict[Cause, set[Alert]] = {
         ("ProviderDown", "ticket", "cnaf"),
         ("BreakerOpen", "ticket", "cnaf"),
         ("ProviderSlow", "ticket", "msa"),
+    },
+    a_fund_answers_each_question_with_a_trouble_of_its_own: {
+        ("ProviderDown", "ticket", "cnaf"),
     },
     both_funds_lose_their_files: {
         ("ProviderFindsNobody", "ticket", "cnaf"),

@@ -15,7 +15,9 @@ from bouquet_proto.offer import Authority
 from bouquet_proto.quotient_familial import (
     BOTH_FUNDS,
     NO_FILE,
+    PERIOD_REFUSED,
     QUOTIENT_MISSING,
+    REFUSED,
     REGIMES,
     UNATTACHED,
     UNIDENTIFIED,
@@ -72,22 +74,27 @@ REPLIES: dict[str, Reply] = {
     "NO_FILE": NotFound(NO_FILE),
     "UNATTACHED": NotFound(UNATTACHED),
     "UNIDENTIFIED": Rejected(UNIDENTIFIED),
-    "REJECTED": Rejected("civil_status_refused", {"provider_error_code": 40013}),
+    "REJECTED": Rejected(REFUSED),
+    "NO_PERIOD": Rejected(PERIOD_REFUSED),
     "UNAVAILABLE": Failed("upstream_unavailable"),
     "TIMEOUT": Failed("upstream_timeout"),
 }
 
+REFUSING = {"REJECTED", "NO_PERIOD"}
+"""Two of these are told by the fund that was asked first."""
+
 # Rows CNAF, columns MSA, in the order of REPLIES; who answers, or in whose name which failure is told: `35:msa` is the
-# MSA's refusal in the name of both. `!` marks an anomaly.
+# MSA's refusal in the name of both. `!` marks an anomaly. A period that is refused ranks as a rejection.
 TABLE = """
-             FOUND       NO_FILE     UNATTACHED  UNIDENTIFIED REJECTED    UNAVAILABLE TIMEOUT
-FOUND        both        cnaf        cnaf!       cnaf!        cnaf        cnaf        cnaf
-NO_FILE      msa         35:no_file  35:no_file  35:no_file!  35:msa      10:001      10:002
-UNATTACHED   msa!        35:no_file  35:no_file  35:no_file   35:msa      10:001      10:002
-UNIDENTIFIED msa!        35:no_file! 35:no_file  35:nobody    35:msa      10:001      10:002
-REJECTED     msa         35:cnaf     35:cnaf     35:cnaf      35:cnaf     10:001      10:002
-UNAVAILABLE  msa         23:001      23:001      23:001       23:001      35:001      35:001
-TIMEOUT      msa         23:002      23:002      23:002       23:002      35:001      35:002
+             FOUND       NO_FILE     UNATTACHED  UNIDENTIFIED REJECTED    NO_PERIOD   UNAVAILABLE TIMEOUT
+FOUND        both        cnaf        cnaf!       cnaf!        cnaf        cnaf        cnaf        cnaf
+NO_FILE      msa         35:no_file  35:no_file  35:no_file!  35:msa      35:msa      10:001      10:002
+UNATTACHED   msa!        35:no_file  35:no_file  35:no_file   35:msa      35:msa      10:001      10:002
+UNIDENTIFIED msa!        35:no_file! 35:no_file  35:nobody    35:msa      35:msa      10:001      10:002
+REJECTED     msa         35:cnaf     35:cnaf     35:cnaf      35:cnaf     35:cnaf     10:001      10:002
+NO_PERIOD    msa         35:cnaf     35:cnaf     35:cnaf      35:cnaf     35:cnaf     10:001      10:002
+UNAVAILABLE  msa         23:001      23:001      23:001       23:001      23:001      35:001      35:001
+TIMEOUT      msa         23:002      23:002      23:002       23:002      23:002      35:001      35:002
 """
 
 
@@ -121,8 +128,8 @@ def told(verdict: Decision) -> str:
 
 def side(provider: str, name: str) -> Side:
     reply = REPLIES[name]
-    if name == "REJECTED":
-        reply = Rejected("civil_status_refused", {"side": provider})
+    if isinstance(reply, Rejected) and reply.reason != UNIDENTIFIED:
+        reply = Rejected(reply.reason, {"side": provider})
     return Side(provider, {"cnaf": CNAF, "msa": MSA}[provider], reply)
 
 
@@ -143,7 +150,7 @@ def test_every_pair_of_outcomes_is_decided_by_the_table(cnaf: str, msa: str, exp
 def test_no_absence_is_told_while_a_side_is_inconclusive(one: str, other: str) -> None:
     verdict = decide(side("cnaf", one), side("msa", other), NOW, REGIMES, BOTH_FUNDS)
     absent = isinstance(verdict.reply, NotFound) or verdict.reply == Rejected(UNIDENTIFIED)
-    assert not (absent and {one, other} & {"UNAVAILABLE", "TIMEOUT", "REJECTED"})
+    assert not (absent and {one, other} & {"UNAVAILABLE", "TIMEOUT", *REFUSING})
 
 
 def test_the_order_in_which_the_sides_answered_does_not_matter() -> None:
@@ -151,7 +158,7 @@ def test_the_order_in_which_the_sides_answered_does_not_matter() -> None:
         cnaf, msa = side("cnaf", one), side("msa", other)
         left = decide(cnaf, msa, NOW, REGIMES, BOTH_FUNDS)
         right = decide(msa, cnaf, NOW, REGIMES, BOTH_FUNDS)
-        if (one, other) != ("REJECTED", "REJECTED"):
+        if not {one, other} <= REFUSING:
             assert (left.reply, left.authority, left.provider) == (right.reply, right.authority, right.provider)
 
 

@@ -10,7 +10,16 @@ import pytest
 from bouquet_gateway.lookup.regime import Anomaly
 from bouquet_gateway.lookup.regime_plan import HedgeTiming, Resolution, resolve
 from bouquet_proto.messages import Failed, Lookup, NotFound, Rejected, Reply
-from bouquet_proto.quotient_familial import BOTH_FUNDS, CNAF, MSA, NO_FILE, REGIMES, UNIDENTIFIED
+from bouquet_proto.quotient_familial import (
+    BOTH_FUNDS,
+    CNAF,
+    MSA,
+    NO_FILE,
+    PERIOD_REFUSED,
+    REFUSED,
+    REGIMES,
+    UNIDENTIFIED,
+)
 from tests.gateway.test_regime import NOW, WHO, file_of
 from tests.support.buses import LONG_S, until
 
@@ -72,7 +81,7 @@ async def test_the_likelier_fund_is_asked_alone_and_is_enough() -> None:
     assert list(funds.asked) == ["cnaf"]
 
 
-@pytest.mark.parametrize("said", [ABSENT, Rejected(UNIDENTIFIED), Rejected("civil_status_refused"), DOWN])
+@pytest.mark.parametrize("said", [ABSENT, *map(Rejected, (UNIDENTIFIED, REFUSED, PERIOD_REFUSED)), DOWN])
 async def test_the_other_is_asked_as_soon_as_the_first_has_not_found(said: Reply) -> None:
     funds = Funds(cnaf=said, msa=FOUND["msa"])
     resolution = await resolved(funds, hedge_after_s=AN_HOUR_S)

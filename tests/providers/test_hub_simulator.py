@@ -51,7 +51,7 @@ async def client() -> AsyncIterator[ClientSession]:
         ({"dateNaissance": ""}, 40001),
         ({"moisDemande": "1"}, 40001),
         ({"moisDemande": "13"}, 40001),
-        ({"anneeDemandee": str(paris_today().year + 1)}, 40001),
+        ({"anneeDemandee": str(paris_today().year + 1)}, 40029),
     ],
 )
 async def test_the_hub_controls_what_it_is_asked(client: ClientSession, changed: dict[str, str], code: int) -> None:

@@ -285,6 +285,14 @@ async def test_keys_that_the_first_interface_does_not_have_are_null(men: Asked) 
     assert (data["est_boursier"], data["echelon_bourse"], data["regime_pensionnat"]) == (None, None, None)
 
 
+@pytest.mark.parametrize(("code", "sexe"), [(1, "M"), (2, "F"), (0, None), (3, None), (None, None)])
+async def test_a_sex_that_the_ministry_does_not_tell_is_not_made_up(
+    men: Asked, code: int | None, sexe: str | None
+) -> None:
+    pupil = FILE["identification"] | {"sexe": code}
+    assert data_of(await told(men, 200, FILE | {"identification": pupil}))["identite"]["sexe"] == sexe
+
+
 async def test_a_regime_that_the_nomenclature_does_not_have_is_shown_without_label(men: Asked) -> None:
     schooling = FILE["info-scolarite"] | {"code-regime": "9"}
     data = data_of(await told(men, 200, FILE | {"info-scolarite": schooling}))

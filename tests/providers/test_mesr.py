@@ -175,7 +175,7 @@ async def test_what_the_ministry_does_not_tell_is_null(mesr: Asked) -> None:
             {
                 "date_debut": None,
                 "date_fin": None,
-                "est_inscrit": False,
+                "est_inscrit": None,
                 "regime_formation": {"libelle": None, "code": None},
                 "code_cog_insee_commune": None,
                 "etablissement_etudes": {"uai": None, "nom": None},

@@ -118,15 +118,19 @@ async def test_an_enrolment_is_shown_to_who_may_see_its_kind(mesr: Asked, regime
 
 
 @pytest.mark.parametrize("regime", [*REGIMES, "microcertification", None])
-@pytest.mark.parametrize("statut", ["admis", "autre", None])
-async def test_an_admission_keeps_the_ministry_s_own_words(mesr: Asked, regime: str | None, statut: str | None) -> None:
-    assert await inscription(mesr, enrolled(regime, statut), "mesri_admission") == {
+async def test_an_admission_keeps_the_ministry_s_own_words(mesr: Asked, regime: str | None) -> None:
+    assert await inscription(mesr, enrolled(regime, "admis"), "mesri_admission") == {
         "statut": "admis",
         "regime": regime,
         "dateDebutAdmission": "2025-09-01",
         "dateFinAdmission": "2026-08-31",
     }
-    assert await inscription(mesr, enrolled(regime, statut), INITIALE, CONTINUE, "mesri_etablissements") == {}
+    assert await inscription(mesr, enrolled(regime, "admis"), INITIALE, CONTINUE, "mesri_etablissements") == {}
+
+
+@pytest.mark.parametrize("statut", ["autre", "", None])
+async def test_who_may_be_enrolled_or_not_is_told_as_neither(mesr: Asked, statut: str | None) -> None:
+    assert await inscription(mesr, enrolled("formation initiale", statut)) == {}
 
 
 @pytest.mark.parametrize("regime", ["microcertification", None])

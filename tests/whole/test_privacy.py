@@ -38,7 +38,17 @@ from tests.support.spans import recorded, text_of
 
 V2 = "/api/v2/composition-familiale"
 SOON_GIVING_UP = giving_up("cnaf", "msa", after_s=1.0) | {"BOUQUET_CNAF_SOAP_TIMEOUT_S": "1.0"}
-OUTCOMES = ("FOUND", "NO-FILE", "UNATTACHED", "UNIDENTIFIED", "REJECTED", "INCOMPLETE", "TECHNICAL")
+OUTCOMES = (
+    "FOUND",
+    "NO-FILE",
+    "UNATTACHED",
+    "UNIDENTIFIED",
+    "REJECTED",
+    "OUT-OF-PERIOD",
+    "INCOMPLETE",
+    "TECHNICAL",
+    "TROUBLED",
+)
 FAULTS = (
     "INTERNAL",
     "RATE-LIMITED",

@@ -16,15 +16,16 @@ FOUND, NO_FILE, INCOMPLETE, SLOW = "FOUND", "NO-FILE", "INCOMPLETE", "SLOW"
 
 # Rows are what the CNAF says, columns the MSA. Those of §6.3 in the order of §6.4, then a file without quotient.
 TABLE = """
-              FOUND  NO-FILE  UNATTACHED  UNIDENTIFIED  REJECTED  UNAVAILABLE  SLOW   INCOMPLETE
-FOUND         both   CNAF     CNAF        CNAF          CNAF      CNAF         CNAF   CNAF
-NO-FILE       MSA    35003    35003       35003         35561     10001        10002  10502
-UNATTACHED    MSA    35003    35003       35003         35561     10001        10002  10502
-UNIDENTIFIED  MSA    35003    35003       35560         35561     10001        10002  10502
-REJECTED      MSA    35561    35561       35561         35561     10001        10002  10502
-UNAVAILABLE   MSA    23001    23001       23001         23001     35001        35001  23001
-SLOW          MSA    23002    23002       23002         23002     35001        35002  23002
-INCOMPLETE    MSA    23502    23502       23502         23502     10001        10002  35502
+               FOUND  NO-FILE  UNATTACHED  UNIDENTIFIED  REJECTED  OUT-OF-PERIOD  UNAVAILABLE  SLOW   INCOMPLETE
+FOUND          both   CNAF     CNAF        CNAF          CNAF      CNAF           CNAF         CNAF   CNAF
+NO-FILE        MSA    35003    35003       35003         35561     35565          10001        10002  10502
+UNATTACHED     MSA    35003    35003       35003         35561     35565          10001        10002  10502
+UNIDENTIFIED   MSA    35003    35003       35560         35561     35565          10001        10002  10502
+REJECTED       MSA    35561    35561       35561         35561     35561          10001        10002  10502
+OUT-OF-PERIOD  MSA    35565    35565       35565         35565     35565          10001        10002  10502
+UNAVAILABLE    MSA    23001    23001       23001         23001     23001          35001        35001  23001
+SLOW           MSA    23002    23002       23002         23002     23002          35001        35002  23002
+INCOMPLETE     MSA    23502    23502       23502         23502     23502          10001        10002  35502
 """
 
 TOLD = {
@@ -32,6 +33,7 @@ TOLD = {
     "MSA": "200 MSA",
     "35560": "422 35560 CNAF & MSA",
     "35561": "422 35561 CNAF & MSA",
+    "35565": "422 35565 CNAF & MSA",
     "35003": "404 35003 CNAF & MSA",
     **{f"{prefix}{kind}": f"{status} {prefix}{kind} {label}"
        for prefix, label in (("23", "CNAF"), ("10", "MSA"), ("35", "CNAF & MSA"))
@@ -68,12 +70,13 @@ def test_the_table_has_every_pair() -> None:
     header, *rows = TABLE.strip().splitlines()
     outcomes = header.split()
     assert [(cnaf, msa) for cnaf, msa, _ in cells()] == list(itertools.product(outcomes, repeat=2))
-    assert len(rows) == 8
+    assert len(rows) == 9
 
 
 # The failures of one fund beside an absence at the other: its own code, in its own name (§6.4, first note).
 FAULTS = {
     "TECHNICAL": "502 000",
+    "TROUBLED": "502 000",
     "INTERNAL": "502 000",
     "REDIRECT": "502 000",
     "UNAVAILABLE": "502 001",
@@ -181,6 +184,7 @@ async def test_a_fund_that_stays_silent_to_the_deadline_never_becomes_a_404(hedg
         ("CAF-NO-FILE MSA-NO-FILE", "404 35003 CNAF & MSA"),
         ("CAF-UNIDENTIFIED MSA-UNIDENTIFIED", "422 35560 CNAF & MSA"),
         ("CAF-REJECTED MSA-NO-FILE", "422 35561 CNAF & MSA"),
+        ("CAF-OUT-OF-PERIOD MSA-NO-FILE", "422 35565 CNAF & MSA"),
         ("CAF-NO-FILE MSA-SLOW", "504 10002 MSA"),
         ("CAF-UNAVAILABLE MSA-NO-FILE", "502 23001 CNAF"),
         ("CAF-UNAVAILABLE MSA-SLOW", "502 35001 CNAF & MSA"),

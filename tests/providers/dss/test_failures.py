@@ -144,10 +144,6 @@ async def test_a_400_carries_the_hubs_own_words(dss: Asked) -> None:
     assert error["meta"] == meta | {"provider": "Sécurité sociale"}
 
 
-async def test_no_month_is_asked_so_none_can_be_refused(dss: Asked) -> None:
-    assert await told(dss, "rsa", refusal(40029, 400)) == Failed("upstream_unknown")
-
-
 STAGED: dict[str, Reply] = {
     "CAF-NO-FILE": NotFound("no_file_cnaf"),
     "MSA-NO-FILE": NotFound("no_file_msa"),
@@ -156,6 +152,8 @@ STAGED: dict[str, Reply] = {
     "HUB-UNATTACHED": NotFound("unattached"),
     "HUB-UNIDENTIFIED": Rejected("unidentified"),
     "RNCPS-TECHNICAL": Failed("upstream_internal"),
+    "HUB-TROUBLED": Failed("upstream_internal"),
+    "HUB-OUT-OF-PERIOD": Failed("upstream_unknown"),  # no month is asked
     "CAF-MALFORMED": Failed("upstream_malformed"),
     "CAF-INTERNAL": Failed("upstream_internal"),
     "CAF-RATE-LIMITED": Failed("upstream_rate_limited"),

@@ -57,7 +57,7 @@ class EtablissementEtudes(Struct, frozen=True, kw_only=True):
 
 class StatutBoursier(Struct, frozen=True, kw_only=True):
     est_boursier: Annotated[bool, _HOLDER]
-    est_radie: Annotated[bool, Meta(description="L'étudiant a été radié")]
+    est_radie: Annotated[bool | None, Meta(description="L'étudiant a été radié. Null : inconnu")]
     date_radiation: Annotated[
         str | None, Meta(description="Date de radiation, pour un étudiant radié", extra_json_schema=_DAY)
     ]

@@ -17,7 +17,7 @@ FAILURES = {500: "upstream_internal"}
 """By status; 400 and 404 are answers in Cnous's own words, any other than 200 is `upstream_unknown` (§8.4)."""
 
 SEXES: dict[str | None, Literal["M", "F"]] = {"M": "M", "F": "F"}
-REMOVED = "O"
+REMOVED: dict[str | None, bool] = {"O": True, "N": False}
 
 
 class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

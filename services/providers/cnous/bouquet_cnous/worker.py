@@ -115,7 +115,7 @@ def to_contract(scholarship: Scholarship) -> Dossier:
         email=scholarship.email,
         statut_boursier=contract.StatutBoursier(
             est_boursier=scholarship.boursier,
-            est_radie=scholarship.removed == REMOVED,
+            est_radie=REMOVED.get(scholarship.removed),
             date_radiation=day_or_none(scholarship.removal_date),
         ),
         echelon_bourse=contract.EchelonBourse(

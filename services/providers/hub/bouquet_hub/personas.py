@@ -8,7 +8,8 @@ Whoever is not here is identified by nobody. Two kinds of people:
   A word is a fund, a hyphen and what it says:
 
   FOUND  INCOMPLETE  NO-FILE  UNATTACHED  UNIDENTIFIED  REJECTED         the outcomes of upstreams/06 §6.3
-  TECHNICAL                                                              the hub's own 500
+  OUT-OF-PERIOD                                                          a month that the fund does not have
+  TECHNICAL  TROUBLED                                                    the hub's own 500, and its own trouble in a 400
   INTERNAL  RATE-LIMITED  UNAVAILABLE  GATEWAY-TIMEOUT  REDIRECT         `simulate.Fault`
   HTML  TRUNCATED  EMPTY  SLOW  CUT
 
@@ -57,6 +58,9 @@ NO_FILE = Refusal(404, 40401, "L’API n’existe pas.", "fund")
 UNATTACHED = Refusal(404, 40406, "Le répertoire ne contient aucun rattachement pour cette personne")
 UNIDENTIFIED = Refusal(404, 40409, "Il n’a pas été possible d’identifier la personne")
 REJECTED = Refusal(400, 40013, "Civilité invalide")
+OUT_OF_PERIOD = Refusal(400, 40029, "La période demandée n'est pas couverte")
+TROUBLED = Refusal(400, 40024, "Erreur interne")
+"""The codes are the hub's, the texts of these two ours."""
 TECHNICAL = Refusal(500, 50001, "Erreur technique non spécifiée", "rncps")
 
 
@@ -410,7 +414,9 @@ STAGES: dict[str, Said] = {
     "UNATTACHED": UNATTACHED,
     "UNIDENTIFIED": UNIDENTIFIED,
     "REJECTED": REJECTED,
+    "OUT-OF-PERIOD": OUT_OF_PERIOD,
     "TECHNICAL": TECHNICAL,
+    "TROUBLED": TROUBLED,
     **{fault.name.replace("_", "-"): fault for fault in Fault},
 }
 _QUOTIENTS = {"FOUND": 500, "INCOMPLETE": None}

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from aiohttp import web
 
 from bouquet_hub.personas import (
+    OUT_OF_PERIOD,
     RNCPS_CODE,
     UNIDENTIFIED,
     File,
@@ -54,7 +55,6 @@ MONTH_FORMATS: tuple[Format, ...] = (
 NAMELESS = Refusal(400, 40002, "Nom de naissance ou nom d'usage absent")
 UNKNOWN_PARAMETER = Refusal(400, 40000, "Paramètre inconnu")
 ABROAD = Refusal(400, 40001, "Une commune ne se donne que pour une naissance en France")
-FUTURE = Refusal(400, 40001, "Le mois demandé est dans le futur")
 
 
 def hub_app(fund: Fund) -> web.Application:
@@ -126,7 +126,7 @@ def objection(query: Mapping[str, str], formats: tuple[Format, ...] = PERSON_FOR
 
 def _future(request: web.Request) -> Refusal | None:
     today = request.app[CLOCK]()
-    return FUTURE if _month_asked(request) > (today.year, today.month) else None
+    return OUT_OF_PERIOD if _month_asked(request) > (today.year, today.month) else None
 
 
 def _month_asked(request: web.Request) -> tuple[int, int]:

@@ -36,7 +36,7 @@ REGIMES = {
 class Identite(Struct, frozen=True, kw_only=True):
     nom: Annotated[str, Meta(description="Nom de l'élève")]
     prenom: Annotated[str, Meta(description="Prénom de l'élève")]
-    sexe: Annotated[Literal["M", "F"], Meta(description="Sexe de l'élève, masculin ou féminin")]
+    sexe: Annotated[Literal["M", "F"] | None, Meta(description="Sexe de l'élève, masculin ou féminin. Null : inconnu")]
     date_naissance: Annotated[str, Meta(description="Date de naissance de l'élève, AAAA-MM-JJ")]
 
 

@@ -7,12 +7,14 @@ from typing import Literal
 
 from msgspec import Struct
 
-from bouquet_worker import Identite, Parameter
+from bouquet_worker import Identite, Parameter, Sexe
 
 FAILURES = {500: "upstream_internal"}
 """By status; 404 is an answer, any other than 200 is `upstream_unknown` (§9.4)."""
 
 SEXES = {"M": 1, "F": 2}
+SEXES_TOLD: dict[int | None, Sexe] = {1: "M", 2: "F"}
+"""Any other code tells no sex."""
 SCOPE = "men_statut_scolarite,men_statut_boursier,men_echelon_bourse"
 """What the platform asks for, whoever its caller is: the gateway filters."""
 
@@ -27,10 +29,10 @@ class School(Struct, frozen=True, rename="kebab"):
 class Pupil(Struct, frozen=True, rename="kebab"):
     nom: str
     prenom: str
-    sexe: int
     date_naissance: str
     etablissement: School
     annee_scolaire: str
+    sexe: int | None = None
 
 
 class Status(Struct, frozen=True):

@@ -5,11 +5,9 @@ Upstream: the ministry's school API, its provider v2 (reference/upstreams/09-men
 
 from __future__ import annotations
 
-from typing import Literal
-
 from bouquet_men import contract
 from bouquet_men.contract import NOT_ENROLLED, UNKNOWN_PUPIL, V2, V3, V4, V5, ScolariteEtRegime
-from bouquet_men.upstream import FAILURES, SEXES, Absence, Enrolled, File, Scholarship, perimeter_of, query_of
+from bouquet_men.upstream import FAILURES, SEXES_TOLD, Absence, Enrolled, File, Scholarship, perimeter_of, query_of
 from bouquet_worker import (
     Answer,
     Authority,
@@ -78,7 +76,7 @@ def to_contract(file: File) -> ScolariteEtRegime:
     scholarship = file.info_bourse or Scholarship()
     return ScolariteEtRegime(
         identite=contract.Identite(
-            nom=pupil.nom, prenom=pupil.prenom, sexe=sexe(pupil.sexe), date_naissance=pupil.date_naissance
+            nom=pupil.nom, prenom=pupil.prenom, sexe=SEXES_TOLD.get(pupil.sexe), date_naissance=pupil.date_naissance
         ),
         annee_scolaire=pupil.annee_scolaire,
         est_scolarise=True,
@@ -93,11 +91,6 @@ def to_contract(file: File) -> ScolariteEtRegime:
         echelon_bourse=scholarship.niveau_bourse,
         regime_pensionnat=regime(schooling.code_regime),
     )
-
-
-def sexe(code: int) -> Literal["M", "F"]:
-    """One is male and anything else female, says the contract (§1.6.7)."""
-    return "M" if code == SEXES["M"] else "F"
 
 
 def regime(code: str | None) -> contract.RegimePensionnat | None:

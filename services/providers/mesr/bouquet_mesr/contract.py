@@ -44,7 +44,8 @@ class Admission(Struct, frozen=True, kw_only=True):
         str | None, Meta(description="Fin de la période d'études dans l'établissement", extra_json_schema=_DAY)
     ]
     est_inscrit: Annotated[
-        bool, Meta(description="L'étudiant est inscrit, droits réglés. False : il n'est encore qu'admis")
+        bool | None,
+        Meta(description="L'étudiant est inscrit, droits réglés. False : il n'est encore qu'admis. Null : inconnu"),
     ]
     regime_formation: Annotated[RegimeFormation, Meta(description="Régime de formation de l'étudiant")]
     code_cog_insee_commune: Annotated[
@@ -197,11 +198,14 @@ def etudiant_v2(etudiant: Etudiant) -> EtudiantV2:
 
 
 def _inscription_v2(admission: Admission) -> InscriptionFermee:
-    """A regime that the ministry adds some day is of neither kind: nobody sees who is enrolled in it."""
+    """A regime that the ministry adds some day is of neither kind: nobody sees who is enrolled in it. Nor is who may be
+    enrolled or not."""
     place: dict[str, Any] = {
         "etablissement": admission.etablissement_etudes,
         "code_commune": admission.code_cog_insee_commune,
     }
+    if admission.est_inscrit is None:
+        return InscriptionFermee(opened_by=())
     if not admission.est_inscrit:
         return InscriptionFermee(
             opened_by=("mesri_admission",),

@@ -10,8 +10,8 @@ from bouquet_mesr.contract import CodeRegime
 from bouquet_worker import Identite
 
 SEXES: dict[str | None, str] = {"M": "1", "F": "2"}
-ENROLLED = "inscrit"
-"""The other `statut` is `admis`."""
+ENROLLED: dict[str | None, bool] = {"inscrit": True, "admis": False}
+"""By `statut`."""
 
 REGIMES: dict[str | None, CodeRegime] = {
     "formation initiale": "RF1",

@@ -112,7 +112,7 @@ def admission(enrolment: Enrolment) -> contract.Admission:
     return contract.Admission(
         date_debut=enrolment.date_debut_inscription,
         date_fin=enrolment.date_fin_inscription,
-        est_inscrit=enrolment.statut == ENROLLED,
+        est_inscrit=ENROLLED.get(enrolment.statut),
         regime_formation=contract.RegimeFormation(libelle=enrolment.regime, code=REGIMES.get(enrolment.regime)),
         code_cog_insee_commune=enrolment.code_commune,
         etablissement_etudes=contract.Etablissement(uai=school.uai, nom=school.nom_etablissement),

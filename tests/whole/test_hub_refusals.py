@@ -1,0 +1,43 @@
+"""What both funds' hub refuses with a 400: as a caller reads it, and as alerts count it."""
+
+from __future__ import annotations
+
+import pytest
+from prometheus_client import REGISTRY
+
+from bouquet_hub.personas import Refusal
+from bouquet_hub.simulator import SAID
+from tests.support.mesh import mesh
+from tests.support.people import CAF_ALLOCATAIRE, persona
+
+# By the hub's error code: what is told, and the reason and fault by which `bouquet_bus_calls_total` counts it.
+REFUSALS = """
+40000  502 35000 CNAF & MSA  failed    upstream_internal     provider
+40003  422 35561 CNAF & MSA  rejected  civil_status_refused  caller
+40013  422 35561 CNAF & MSA  rejected  civil_status_refused  caller
+40024  502 35000 CNAF & MSA  failed    upstream_internal     provider
+40029  422 35565 CNAF & MSA  rejected  period_refused        caller
+40099  502 35999 CNAF & MSA  failed    upstream_unknown      provider
+"""
+
+
+def counted(outcome: str, reason: str, fault: str) -> float:
+    labels = {"provider": "cnaf", "request": "lookup", "outcome": outcome, "reason": reason, "fault": fault}
+    return REGISTRY.get_sample_value("bouquet_bus_calls_total", labels) or 0.0
+
+
+@pytest.mark.parametrize(
+    ("code", "told", "labels"),
+    [(int(row[:5]), row[7:29].strip(), row[29:].split()) for row in REFUSALS.strip().splitlines()],
+)
+async def test_it_is_told_by_its_code_and_counted_by_whose_fault_it_is(
+    code: int, told: str, labels: tuple[str, str, str]
+) -> None:
+    """`ProviderDown` looks at what failed by the provider's fault."""
+    before = counted(*labels)
+    async with mesh() as client:
+        for app in client.simulators.values():
+            app[SAID][persona("LE GOUADEC").who] = Refusal(400, code, "Refus")
+        answer = await client.get(params=CAF_ALLOCATAIRE)
+    assert answer.told == told
+    assert counted(*labels) > before
