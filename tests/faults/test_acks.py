@@ -122,8 +122,8 @@ def impatient_broker(rabbit: RabbitNode) -> Iterator[None]:
     """Whoever opens a channel now must acknowledge within a second or two, not within half an hour."""
 
     def give(timeout_ms: int, tick_ms: int) -> None:
-        rabbit.ctl("eval", f"application:set_env(rabbit, consumer_timeout, {timeout_ms}).")
-        rabbit.ctl("eval", f"application:set_env(rabbit, channel_tick_interval, {tick_ms}).")
+        for name, value in (("consumer_timeout", timeout_ms), ("channel_tick_interval", tick_ms)):
+            rabbit.evaluate(f"application:set_env(rabbit, {name}, {value}), [].")
 
     give(1_000, 300)
     yield

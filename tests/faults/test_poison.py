@@ -16,6 +16,7 @@ from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_mesh.bus.api import Handler, Serving
 from bouquet_proto.messages import MAX_REQUEST_BYTES, Failed, Reply, decode_reply
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
+from tests.support.broker import Broker
 from tests.support.buses import (
     FOUND,
     LONG_S,
@@ -116,19 +117,18 @@ async def test_f20_no_limit_is_written_into_a_queue_where_it_could_not_be_change
 
 @pytest.mark.usefixtures("kept")
 async def test_f20_a_worker_that_comes_and_goes_does_not_send_a_message_round(
-    url: str, caller: AmqpBus, operator: AbstractChannel, rabbit: RabbitNode
+    url: str, caller: AmqpBus, operator: AbstractChannel, broker: Broker
 ) -> None:
     """Twice in hand, and never again, however often its worker is cut off."""
     desk = Desk()
 
     async def in_hand(count: int) -> None:
         """No message waits, and so many are with a consumer and not acknowledged."""
-        listing = ("list_queues", "--vhost", URL(url).path[1:], "name", "messages_ready", "messages_unacknowledged")
-        while f"{QUEUE}\t0\t{count}" not in (await rabbit.control(*listing)).splitlines():
-            pass
+        look = partial(broker.lists, "queues", "name", "messages_ready", "messages_unacknowledged")
+        await broker.has(look, lambda queues: [QUEUE, "0", str(count)] in queues)
 
     async with Relay(url) as relay, serving_through(relay, desk) as intake:
-        call = calling(caller, "round", within_s=300)  # `rabbitmqctl` takes its time on a busy machine
+        call = calling(caller, "round", within_s=300)
         for seen, unacknowledged in ((["round"], 2), (["round", "round"], 1)):  # the handful is one
             await until(partial(desk.asked.__eq__, seen))
             await in_hand(unacknowledged)

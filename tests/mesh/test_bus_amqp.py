@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import NoReturn
 
 import aio_pika
@@ -17,6 +18,7 @@ from bouquet_mesh.bus.amqp import AmqpBus, try_serving
 from bouquet_mesh.observe import logs
 from bouquet_proto.messages import Failed
 from bouquet_proto.names import queue_of
+from tests.support.broker import Broker
 from tests.support.buses import FOUND, PROVIDER, Desk, connected, find, lookup, serving, until
 from tests.support.rabbitmq import RabbitNode
 from tests.support.worker import worker_process
@@ -115,14 +117,18 @@ async def test_a_doctor_takes_no_request_that_a_worker_has_room_for(url: str, ca
 async def test_a_request_that_a_doctor_was_delivered_goes_to_a_worker_as_it_leaves(
     url: str, caller: AmqpBus, rabbit: RabbitNode
 ) -> None:
-    desk, listing = Desk(), ("list_queues", "--vhost", vhost(url), "name", "messages_unacknowledged")
+    desk, broker = Desk(), Broker(rabbit, url)
+
+    async def delivered(count: int) -> None:
+        look = partial(broker.lists, "queues", "name", "messages_unacknowledged")
+        await broker.has(look, lambda queues: [queue_of(PROVIDER), str(count)] in queues)
+
     async with serving(caller, desk, concurrency=1):
         async with tried_out(url):
             calls = []
-            for id in ("at the worker", "at the doctor"):  # rabbitmqctl takes its time on a busy machine
+            for id in ("at the worker", "at the doctor"):
                 calls.append(asyncio.create_task(caller.call(PROVIDER, lookup(id, within_s=300))))
-                while f"{queue_of(PROVIDER)}\t{len(calls)}" not in await rabbit.control(*listing):
-                    pass
+                await delivered(len(calls))
             assert desk.asked == ["at the worker"]
         desk.open.set()
         assert await asyncio.gather(*calls) == [FOUND, FOUND]
