@@ -2,7 +2,7 @@ PYTHON ?= python3
 PIP := .venv/bin/pip --disable-pip-version-check install -qq
 DISTRIBUTIONS := $(shell scripts/distributions.sh ./)
 
-.PHONY: help demo sandbox fuzz audit chaos soak test typescript test-deploy lint types wheels unit newest broker bench bench-micro bench-profile bench-capacity lock clean
+.PHONY: help demo sandbox fuzz audit chaos soak test typescript generated-clients test-deploy lint types wheels unit newest broker bench bench-micro bench-profile bench-capacity lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -65,7 +65,7 @@ lock: .venv/dev ## Write requirements/*.txt anew; UPGRADE=1 takes the newest ver
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" scripts/lock.sh $(if $(UPGRADE),--upgrade)
 
 clean: ## Forget all environments and caches
-	rm -rf .venv bench/peers/.venv tests/clients/node_modules .tox .*_cache .hypothesis
+	rm -rf .venv bench/peers/.venv tests/clients/node_modules tests/clients/generators/.venv tests/clients/generators/node_modules .tox .*_cache .hypothesis
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Bouquet needs Python 3.11 or newer: make PYTHON=...")'
@@ -85,6 +85,16 @@ clean: ## Forget all environments and caches
 typescript: ## What checks the OpenAPI document for those who generate TypeScript clients; the tests do without where there is no npm, but for CI
 	@command -v npm >/dev/null || echo "No npm here: no TypeScript client is generated" >&2
 	@! command -v npm >/dev/null || $(MAKE) --no-print-directory tests/clients/node_modules/ready || true
+
+generated-clients: .venv/dev tests/clients/generators/node_modules/ready ## Clients by OpenAPI Generator and orval, some of them called: make generated-clients [FOLDER=folder]
+	@.venv/bin/python -m tests.clients.generators $(or $(FOLDER),"$$(mktemp -d)")
+
+tests/clients/generators/node_modules/ready: tests/clients/generators/requirements.txt tests/clients/generators/package-lock.json
+	@echo "Installing generators of clients, with a Node.js and a Java of their own, into tests/clients/generators (once, 600 MB)"
+	@$(PYTHON) -m venv --clear tests/clients/generators/.venv
+	@cd tests/clients/generators && .venv/bin/pip --disable-pip-version-check install -qq --require-hashes -r requirements.txt
+	@cd tests/clients/generators && PATH="$$PWD/.venv/bin:$$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
 
 tests/clients/node_modules/ready: tests/clients/package-lock.json
 	@echo "Installing the generators of TypeScript clients into tests/clients/node_modules (once)"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Writes requirements/*.txt and the benchmark's own: every version and hash, for every platform and Python we support,
-# and no index address. And, where npm is, the same for the programs of TypeScript.
+# Writes requirements/*.txt, the benchmark's and the generators' own: every version and hash, for every platform and
+# Python we support, and no index address. Where npm is, the same of what comes from there.
 # Versions already locked stay; `scripts/lock.sh --upgrade` takes the newest, `--upgrade-package NAME` one of them.
 set -eu
 cd "$(dirname "$0")/.."
@@ -19,7 +19,10 @@ compile requirements/image "$@" <requirements/image.in
 { scripts/distributions.sh ./ && cat requirements/build.in requirements/dev.in; } |
     compile requirements/dev --constraints requirements/run.txt --constraints requirements/build.txt "$@"
 compile bench/peers/requirements "$@" <bench/peers/requirements.in
+compile tests/clients/generators/requirements "$@" <tests/clients/generators/requirements.in
 if command -v npm >/dev/null; then
-    npm install --prefix tests/clients --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved \
-        --no-audit --no-fund --loglevel error
+    for folder in tests/clients tests/clients/generators; do
+        npm install --prefix $folder --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved \
+            --no-audit --no-fund --loglevel error
+    done
 fi

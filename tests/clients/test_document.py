@@ -54,15 +54,17 @@ def test_what_they_stumble_over_would_be_found(schema: Any, found: str) -> None:
     assert all(found in one for one in told)
 
 
-def test_every_object_of_data_has_a_name_of_its_own() -> None:
-    """But the envelope, which is as good as the answer."""
+def test_every_object_has_a_name_of_its_own() -> None:
+    whole = in_production()
+    answers = [(path, operation["responses"]) for path, operation in operations_of(whole)]
+    components = whole["components"]["schemas"].items()
     inline = [
         where
-        for path, operation in operations_of(in_production())
-        for where, node in walk(operation["responses"], path)
-        if "properties" in node and not where.endswith("/application/json/schema") and "/examples/" not in where
+        for name, node in (*answers, *((name, schema.get("properties")) for name, schema in components))
+        for where, schema in walk(node, name)
+        if isinstance(schema.get("properties"), dict) and "/examples/" not in where
     ]
-    assert [where for where in inline if not re.search(r"/properties/(links|meta)$", where)] == []
+    assert inline == []
 
 
 def test_every_reference_leads_somewhere_and_every_component_is_led_to() -> None:
@@ -107,10 +109,10 @@ def test_modalities_that_answer_alike_share_their_types() -> None:
     types = Counter(
         paths[f"/v3/dss/quotient_familial/{modality}"]["get"]["responses"]["200"]["content"]["application/json"][
             "schema"
-        ]["properties"]["data"]["$ref"]
+        ]["$ref"]
         for modality in ("identite", "france_connect")
     )
-    assert types == {"#/components/schemas/V3DssQuotientFamilial": 2}
+    assert types == {"#/components/schemas/V3DssQuotientFamilialAnswer": 2}
 
 
 def test_a_modality_that_answers_otherwise_has_a_type_of_its_own() -> None:

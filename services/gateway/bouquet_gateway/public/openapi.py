@@ -55,6 +55,7 @@ CACHE_CONTROL: Json = {
     "schema": {"type": "string"},
 }
 
+ANYTHING: Json = {"type": "object"}
 ON_DATA = (*ON_THROTTLED, "X-Response-Cached", "X-Cache-Expires-in")
 ON_RETIREMENT = ("Deprecation", "Sunset", "Link")
 
@@ -188,15 +189,12 @@ def _parameter(name: str, field: Field, *, required: bool) -> Json:
 
 def _success(served: Served, components: Components) -> Json:
     operation = served.operation
-    media: Json = {"schema": components.hoisted(operation.schema, *_names(operation))}
-    if operation.example is not None:
-        media["example"] = operation.example
-    names = ON_DATA + (ON_RETIREMENT if operation.retirement else ())
+    headers = ON_DATA + (ON_RETIREMENT if operation.retirement else ())
     return {
         "description": operation.summary,
         "x-operationId": operation.folder,
-        "headers": components.headers(HEADERS, names),
-        "content": {JSON: _enveloped(media) if envelope_of(operation.path) == "v3" else media},
+        "headers": components.headers(HEADERS, headers),
+        "content": {JSON: _media(operation, components)},
     }
 
 
@@ -210,12 +208,14 @@ def _names(operation: Operation) -> tuple[str, ...]:
     return pascal(resource), pascal(whole)
 
 
-def _enveloped(media: Json) -> Json:
-    envelope = object_of(("data", "links", "meta"), data=media["schema"], links=object_of(), meta=object_of())
-    whole: Json = {"schema": envelope}
-    if "example" in media:
-        whole["example"] = {"data": media["example"], "links": {}, "meta": {}}
-    return whole
+def _media(operation: Operation, components: Components) -> Json:
+    names, example = _names(operation), operation.example
+    schema = components.hoisted(operation.schema, *names)
+    if envelope_of(operation.path) == "v3":
+        envelope = object_of(("data", "links", "meta"), data=schema, links=ANYTHING, meta=ANYTHING)
+        schema = components.hoisted(envelope, *(f"{name}Answer" for name in names))
+        example = None if example is None else {"data": example, "links": {}, "meta": {}}
+    return {"schema": schema} | ({} if example is None else {"example": example})
 
 
 def _errors(served: Served, components: Components) -> Json:

@@ -12,7 +12,7 @@ from bouquet_gateway.public.health_window import State
 from bouquet_gateway.public.openapi_components import Components, Json
 from bouquet_gateway.public.openapi_errors import HEADERS, JSON, ON_EVERY_ANSWER, error_answers, object_of, text
 
-HEALTH, ACCESS, ERRORS = "Disponibilité", "Jeton", "Erreurs"
+HEALTH, ACCESS, ERRORS = "Statuts", "Jeton", "Erreurs"
 TAGS = {
     HEALTH: "L'état des ressources, d'après les appels",
     ACCESS: "Ce que le jeton de l'appelant permet",

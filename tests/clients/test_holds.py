@@ -1,0 +1,26 @@
+"""What counts as an answer that a generated client has read whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.clients.generators.trials import holds
+
+
+@pytest.mark.parametrize(
+    ("read", "body", "is_whole"),
+    [
+        ({"a": [{"b": 1}]}, {"a": [{"b": 1}]}, True),
+        ({"a": 1, "b": None}, {"a": 1}, True),
+        ({"a": 1, "b": 2}, {"a": 1}, False),
+        ({"a": None}, {"a": 1}, False),
+        ({}, {"a": None}, False),
+        ([1], [1, 2], False),
+        (None, "pong", False),
+        (None, {"a": 1}, False),
+    ],
+)
+def test_what_is_left_out_or_made_up_is_found(read: Any, body: Any, is_whole: bool) -> None:
+    assert holds(read, body) is is_whole
