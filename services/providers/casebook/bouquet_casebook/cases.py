@@ -60,9 +60,12 @@ class Folder(Struct, frozen=True):
     errors: tuple[tuple[str, str], ...]
 
     def find(self, signature: Signature) -> Case | None:
-        """The case of these parameters, else the folder's default."""
-        exact = (case for case in self.cases if signature_of_case(case.params) == signature)
-        return next(exact, None) or next((case for case in self.cases if case.name == DEFAULT), None)
+        """The case of these parameters."""
+        return next((case for case in self.cases if signature_of_case(case.params) == signature), None)
+
+    @property
+    def default(self) -> Case | None:
+        return next((case for case in self.cases if case.name == DEFAULT), None)
 
 
 class Casebook:

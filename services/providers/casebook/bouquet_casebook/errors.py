@@ -15,6 +15,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+import msgspec
+from msgspec import Raw
+
 from bouquet_proto.failures import FAILURES, PLATFORM, PROVIDER, SESSION, Failure, Kind
 from bouquet_proto.france_connect_session import Session
 from bouquet_proto.identity import FRANCE, Identifiant, Identite, Identity, Ine, NumeroAllocataire
@@ -54,6 +57,15 @@ def _spelt(name: str) -> str | None:
     word, *digits = re.split(r"[ -]+", (in_ascii(name) or "").upper().strip())
     known = word == WORD and len(digits) == 5 and set(digits) <= set(DIGITS)
     return "".join(str(DIGITS.index(digit)) for digit in digits) if known else None
+
+
+def code_told(payload: Raw) -> str:
+    """Of an error in the words of v3; empty for any other body."""
+    match msgspec.json.decode(payload):
+        case {"errors": [{"code": str() as code}, *_]}:
+            return code
+        case _:
+            return ""
 
 
 def failing(code: str, operation: Operation, authority: Authority, problems: Mapping[str, Failure]) -> Reply | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -11,13 +12,15 @@ import msgspec
 from msgspec import Raw, Struct
 
 from bouquet_casebook.cases import Case, Casebook
-from bouquet_casebook.errors import code_named, failing, row_of, rows, whole_code
+from bouquet_casebook.errors import code_named, code_told, failing, row_of, rows, whole_code
 from bouquet_casebook.matching import signature_of_question, writing_of
 from bouquet_casebook.sessions import open_session
+from bouquet_casebook.version_2 import body_of, successor_of
 from bouquet_mesh.bus.api import Bus, Handler, Serving
 from bouquet_mesh.settings import Reader, SettingsError, read_all
 from bouquet_proto import france_connect_session, quotient_familial
 from bouquet_proto.failures import PROVIDER, Failure, Kind
+from bouquet_proto.identity import Ine
 from bouquet_proto.messages import Describe, Failed, Found, Lookup, NotFound, Recorded, Reply, Request, encode
 from bouquet_proto.names import WORKERS
 from bouquet_proto.offer import Offer, Operation
@@ -124,32 +127,69 @@ def _scopes_of(offers: Iterable[Offer]) -> tuple[str, ...]:
 
 
 def handler_of(offer: Offer, casebook: Casebook) -> Handler:
-    operations = {operation.id: operation for operation in offer.operations}
+    answers = _Answers(offer, casebook)
 
     async def handle(request: Request) -> Reply:
         match request:
             case Describe():
                 return Found(Raw(encode(offer)))
-            case Lookup(operation=name) if name in operations:
-                operation = operations[name]
-                code = code_named(request.identity)
-                if code and (reply := failing(code, operation, offer.authority_of(operation), offer.problems)):
-                    return reply
-                signature = signature_of_question(writing_of(operation, operations), request)
-                return _answer(operation, offer.problems, casebook.folder(operation.folder).find(signature))
+            case Lookup(operation=name) if name in answers.operations:
+                return answers.reply(request, answers.operations[name])
             case _:
                 return Failed("malformed_request")
 
     return handle
 
 
-def _answer(operation: Operation, problems: Mapping[str, Failure], case: Case | None) -> Reply:
-    """Without a case, nor a default in its folder: what the operation says of whom it does not know."""
-    if case is not None:
-        return Recorded(case.status, case.payload)
-    rows = {reason: row_of(reason, problems) for reason in operation.reasons}
-    absences = [reason for reason, row in rows.items() if row and row.kind is Kind.NOT_FOUND]
-    return NotFound(absences[0]) if absences else Failed("upstream_unknown")
+class _Answers:
+    """Of one offer."""
+
+    def __init__(self, offer: Offer, casebook: Casebook) -> None:
+        self.operations = {operation.id: operation for operation in offer.operations}
+        self._offer = offer
+        self._casebook = casebook
+
+    def reply(self, lookup: Lookup, operation: Operation) -> Reply:
+        """By the code that is named, a case, a case of the successor, or the folder's default; else what the operation
+        says of whom it does not know."""
+        return (
+            self._failing(code_named(lookup.identity), operation)
+            or _recorded(self._case(lookup, operation))
+            or self._as_version_2(lookup, operation)
+            or _recorded(self._casebook.folder(operation.folder).default)
+            or self._absence(operation)
+        )
+
+    def _failing(self, code: str | None, operation: Operation) -> Reply | None:
+        offer = self._offer
+        return failing(code, operation, offer.authority_of(operation), offer.problems) if code else None
+
+    def _case(self, lookup: Lookup, operation: Operation) -> Case | None:
+        signature = signature_of_question(writing_of(operation, self.operations), lookup)
+        return self._casebook.folder(operation.folder).find(signature)
+
+    def _as_version_2(self, lookup: Lookup, operation: Operation) -> Reply | None:
+        """Where version 2 has no cases of its own."""
+        if self._casebook.folder(operation.folder).cases:
+            return None
+        successor = successor_of(operation, self.operations)
+        match self._case(lookup, successor) if successor else None:
+            case None:
+                return None
+            case Case(status=HTTPStatus.OK, payload=payload):
+                facts = {"ine": lookup.identity.ine} if isinstance(lookup.identity, Ine) else {}
+                return Recorded(HTTPStatus.OK, body_of(operation.folder, payload, facts))
+            case Case(payload=payload):
+                return self._failing(code_told(payload), operation)
+
+    def _absence(self, operation: Operation) -> Reply:
+        rows = {reason: row_of(reason, self._offer.problems) for reason in operation.reasons}
+        absences = [reason for reason, row in rows.items() if row and row.kind is Kind.NOT_FOUND]
+        return NotFound(absences[0]) if absences else Failed("upstream_unknown")
+
+
+def _recorded(case: Case | None) -> Recorded | None:
+    return Recorded(case.status, case.payload) if case else None
 
 
 def _sessions(casebook: Casebook, scopes: tuple[str, ...]) -> Handler:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw, Struct
 
-from bouquet_casebook.cases import DEFAULT, Case, Casebook, CaseError
+from bouquet_casebook.cases import Case, Casebook, CaseError
 from bouquet_casebook.errors import code_named, failing_session, session_of_error
 from bouquet_casebook.matching import signature_of_case
 from bouquet_proto.france_connect_session import AUTHORITY, Pivot, Session, identity_of
@@ -31,7 +31,7 @@ def open_session(casebook: Casebook, lookup: Lookup, scopes: tuple[str, ...]) ->
         return failing_session(code, AUTHORITY) or Found(Raw(msgspec.json.encode(citizen)))
     token = getattr(lookup.identity, "identifiant", "")
     case = casebook.folder(FOLDER).find(signature_of_case({"token": token}))
-    if case is None or case.name == DEFAULT:
+    if case is None:
         return Rejected("session_unknown")
     try:
         return Found(Raw(msgspec.json.encode(session_of(case))))
