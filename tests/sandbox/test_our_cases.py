@@ -76,7 +76,7 @@ async def test_an_error_is_one_of_production_s(operation_id: str, case: Case) ->
     assert (case.status, _json(case)) in [(status, json.loads(body)) for status, body in made]
 
 
-@pytest.mark.parametrize("word", ["MAELYS", "JEANNE", "RONAN", "YANN"])
+@pytest.mark.parametrize("word", ["MAELYS", "JEANNE", "RONAN", "LOUISE", "YANN"])
 async def test_a_family_is_the_same_person_wherever_it_is_told(word: str) -> None:
     """One birth date and one birth name for a first name, in every payload."""
     births = set()
@@ -85,6 +85,53 @@ async def test_a_family_is_the_same_person_wherever_it_is_told(word: str) -> Non
         assert isinstance(case, Case)
         births |= set(_births(_json(case), word))
     assert len(births) == 1
+
+
+FAMILY = {
+    "MAELYS INES": ("LE GOUADEC", "KERVENNIC", "1989-06-14"),
+    "YANN": ("KERVENNIC", None, "1987-01-05"),
+    "RONAN MALO": ("KERVENNIC", None, "2012-02-20"),
+    "LOUISE": ("KERVENNIC", None, "2016-08-11"),
+    "EWEN": ("KERVENNIC", None, f"{TODAY.year - 3}-05-17"),
+}
+"""First names, of the parent, her partner and their three children: birth name, name of use, birth date."""
+MAELYS, RONAN, LOUISE = (
+    {"nomNaissance": name, "prenoms": first, "sexeEtatCivil": sex}
+    | dict(zip(("anneeDateNaissance", "moisDateNaissance", "jourDateNaissance"), born, strict=True))
+    | {"codeCogInseePaysNaissance": "99100", "codeCogInseeCommuneNaissance": "29019"}
+    for name, first, sex, born in (
+        ("LE GOUADEC", ["Maëlys", "Inès"], "F", (1989, 6, 14)),
+        ("KERVENNIC", ["Ronan", "Malo"], "M", (2012, 2, 20)),
+        ("KERVENNIC", ["Louise"], "F", (2016, 8, 11)),
+    )
+)
+
+
+async def test_a_family_answers_alike_across_its_rights_and_schools(door: Door) -> None:
+    """Who is in the household of the quotient is in that of the crèche rate, has the rights, and goes to school."""
+
+    async def told(resource: str, who: dict[str, Any], **more: str) -> Any:
+        answer = await door.ask(f"api_particulier_{resource}_with_civility", who | more)
+        assert answer.status == 200
+        return answer.body["data"]
+
+    quotient = await told("v3_cnav_quotient_familial", MAELYS)
+    creche = await told("v3_cnav_participation_familiale_eaje", MAELYS)
+    for household in (quotient, creche):
+        people = [*household["allocataires"], *household["enfants"]]
+        assert {
+            one["prenoms"]: (one["nom_naissance"], one["nom_usage"], one["date_naissance"]) for one in people
+        } == FAMILY
+    parameters = creche["parametres_calcul_participation_familiale"]
+    assert (parameters["nombre_enfants_a_charge"], parameters["nombre_enfants_beneficiaire_aeeh"]) == (3, 1)
+    rights = {
+        resource: [(await told(f"v3_cnav_{resource}", who))["status"] for who in (MAELYS, LOUISE)]
+        for resource in ("allocation_enfant_handicape", "allocation_rentree_scolaire")
+    }
+    assert set(map(tuple, rights.values())) == {("allocataire", "ouvrant_droit")}
+    for who, school in ((RONAN, "0299417N"), (LOUISE, "0299254H")):
+        pupil = await told("v5_men_scolarites", who, codeEtablissement=school, anneeScolaire="2025-2026")
+        assert pupil["identite"]["date_naissance"] in {born for _, _, born in FAMILY.values()}
 
 
 async def test_everybody_of_the_readme_is_here() -> None:
