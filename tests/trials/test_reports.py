@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -295,11 +296,35 @@ def test_a15_a_campaign_is_not_refused_for_its_year(demo: Demo, year: int) -> No
     assert "00368" not in (answer.codes if answer.status != 200 else [])
 
 
+def test_a15_a_month_is_of_the_last_two_years(demo: Demo) -> None:
+    inside, outside = (months_ago(count, paris_today()) for count in (23, 24))
+    asked = [demo.ask(QF, MAELYS | {"annee": year, "mois": month}) for year, month in (inside, outside)]
+    assert asked[0].status == 200
+    assert refused(asked[1], "00355")
+
+
+@pytest.mark.parametrize("modality", ["ine?ine=050617293HK&", "identite?", "france_connect?"])
+def test_a15_version_5_of_scholarships_is_offered(demo: Demo, modality: str) -> None:
+    target = f"/v5/cnous/etudiant_boursier/{modality}recipient={RECIPIENT}"
+    answer = demo.get(target, {"Authorization": f"Bearer {demo.token}"})
+    assert answer.status != 404
+
+
+def test_a15_the_ars_is_offered(demo: Demo) -> None:
+    answer = demo.ask("/v3/dss/allocation_rentree_scolaire/identite", MAELYS)
+    assert (answer.status, answer.body["data"].keys()) == (200, {"status", "date_debut_droit"})
+
+
 def test_a15_no_token_and_a_wrong_one_are_told_apart(demo: Demo) -> None:
     path = f"{QF}?recipient={RECIPIENT}"
     none, wrong = demo.get(path, {}), demo.get(path, {"Authorization": "Bearer a.b.c"})
     assert none.codes == wrong.codes == ["00101"]
     assert none.body["errors"][0]["detail"] != wrong.body["errors"][0]["detail"]
+
+
+def months_ago(count: int, today: date) -> tuple[int, int]:
+    months = today.year * 12 + today.month - 1 - count
+    return months // 12, months % 12 + 1
 
 
 # D: what the hub refuses, and a file without a quotient
