@@ -144,7 +144,6 @@ PARAMETERS: dict[str, Failure] = {
         _parameter("00360", "Le numéro d'INE n'est pas correctement formatté"),
         _parameter("00363", "La date de naissance n'est pas correctement formatté"),
         _parameter("00365", "Le lieu de naissance n'est pas correctement formaté"),
-        _parameter("00366", "Un ou plusieurs paramètres de civilité ne sont pas correctement formatés"),
         _parameter("00367", "Le ou les prénoms sont manquants."),
         _parameter(
             "00368",

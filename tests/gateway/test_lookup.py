@@ -36,7 +36,7 @@ GOOD = Found(Raw(msgspec.json.encode(DATA)))
 PARAMS = DURANT | {"prenoms[]": ["PAUL", "JEAN"]}
 
 
-REASONS = ("unknown_person", "several_matches", "00366")
+REASONS = ("unknown_person", "several_matches", "civil_status_refused")
 
 
 class Acme:
@@ -86,7 +86,8 @@ async def test_a_provider_is_asked_in_canonical_words() -> None:
 REPLIES: dict[str, tuple[Reply, str]] = {
     "absent": (NotFound("unknown_person"), "404 90003 ACME"),
     "several": (Rejected("several_matches"), "409 90015 ACME"),
-    "refused": (Rejected("00366"), "422 00366"),
+    "refused": (Rejected("civil_status_refused"), "422 90561 ACME"),
+    "refused, as a failure": (Failed("civil_status_refused"), "502 90999 ACME"),
     "away": (Failed("upstream_unavailable"), "502 90001 ACME"),
     "late": (Failed("upstream_timeout"), "504 90002 ACME"),
     "limited": (Failed("upstream_rate_limited"), "502 90008 ACME"),

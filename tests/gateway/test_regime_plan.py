@@ -192,6 +192,14 @@ async def test_a_wrong_hint_is_unlearnt_and_the_other_learnt() -> None:
     )
 
 
+@pytest.mark.parametrize("said", [*map(Rejected, (UNIDENTIFIED, REFUSED, PERIOD_REFUSED))])
+async def test_a_refusal_at_the_hinted_fund_concludes_nothing(said: Reply) -> None:
+    resolution = await resolved(Funds(msa=said, cnaf=FOUND["cnaf"]), hint="msa")
+    assert (resolution.decision.provider, resolution.learnt, resolution.unlearn) == ("cnaf", "cnaf", True)
+    resolution = await resolved(Funds(msa=said, cnaf=DOWN), hint="msa")
+    assert (resolution.decision.reply, resolution.decision.authority, resolution.learnt) == (DOWN, CNAF, "")
+
+
 async def test_a_wrong_hint_is_unlearnt_even_if_nobody_found() -> None:
     resolution = await resolved(Funds(msa=ABSENT, cnaf=ABSENT), hint="msa")
     assert (resolution.decision.authority, resolution.learnt, resolution.unlearn) == (BOTH_FUNDS, "", True)

@@ -80,11 +80,12 @@ async def _other_shape(_: web.Request, __: Handler) -> web.StreamResponse:
 
 
 async def _foreign(_: web.Request, __: Handler, *, status: int, text: str, content_type: str) -> web.StreamResponse:
-    """What a proxy or a framework says where the upstream's own path is not."""
+    """What a proxy or a framework says where the upstream's own path is not, or of a request that it cannot read."""
     return web.Response(status=status, text=text, content_type=content_type)
 
 
 _NOWHERE = '{"timestamp": "2026-04-15T08:00:00Z", "status": 404, "error": "Not Found", "path": "/v9"}'
+_UNREAD = '{"timestamp": "2026-04-15T08:00:00Z", "status": 400, "error": "Bad Request", "path": "/v1"}'
 
 SICKNESSES: dict[str, Behaviour] = {
     **{fault.value: partial(_fault, fault=fault) for fault in Fault},
@@ -92,6 +93,8 @@ SICKNESSES: dict[str, Behaviour] = {
     "foreign_404": partial(_foreign, status=404, text="<h1>404 Not Found</h1>", content_type="text/html"),
     "foreign_404_json": partial(_foreign, status=404, text=_NOWHERE, content_type="application/json"),
     "foreign_404_empty": partial(_foreign, status=404, text="", content_type="text/plain"),
+    "foreign_400": partial(_foreign, status=400, text="<h1>400 Bad Request</h1>", content_type="text/html"),
+    "foreign_400_json": partial(_foreign, status=400, text=_UNREAD, content_type="application/json"),
     "foreign_403": partial(_foreign, status=403, text="<h1>403 Forbidden</h1>", content_type="text/html"),
 }
 
