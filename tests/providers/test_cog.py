@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -75,6 +76,9 @@ from tests.support.upstreams import opened
         pytest.param("Lyon 9e", "69", 1970, "69389", id="Lyon, with it"),
         pytest.param("Marseille 15e", "13", 1944, None, id="Marseille, before its sixteen arrondissements"),
         pytest.param("Paris", "62", 2005, None, id="a word within a name is another place's"),
+        pytest.param("Toulouse", "39", 1990, None, id="the beginning of a name is another town's"),
+        pytest.param("Toulouse-le-Château", "39", 1990, "39533", id="the whole name"),
+        pytest.param("Le Mans", "72", 1990, "72181", id="a seat where it is"),
         pytest.param("Saint-Martin", "62", 2007, None, id="the beginning of several names in one département"),
         pytest.param("Nouméa", "988", 1990, None, id="an overseas collectivity"),
         pytest.param("Ys", "29", 1990, None, id="under the sea"),
@@ -114,6 +118,19 @@ def test_the_closest_likeness_decides() -> None:
     assert choose("Mesnil", group[2:]) == "3"
     assert choose("Mesnil", group[3:]) is None
     assert choose("Mesni", group) is None
+
+
+@pytest.mark.parametrize(
+    "capital",
+    ["Toulouse", "Paris", "Nantes", "Tours", "Saint-Denis", "Saint-Étienne", "La Rochelle", "Valence", "Moulins"],
+)
+def test_a_capital_is_no_other_commune_whose_name_begins_with_its(capital: str) -> None:
+    communes = Communes.packaged()
+    codes = {communes.code(capital, departement, 1990) for departement in communes._sections}
+    rows = [row.split("\t") for section in communes._sections.values() for row in section.splitlines()]
+    names = {name for name, code, first, last in rows if code in codes and first <= "1990-01-01" <= last}
+    assert names
+    assert {re.sub("^(la|les?) ", "", name) for name in names} == {re.sub("^la ", "", normalised(capital))}
 
 
 def test_a_better_likeness_next_year_goes_before_a_worse_one_this_year() -> None:

@@ -29,13 +29,28 @@ def _bare(name: str) -> str:
     return _ARTICLE.sub("", name)
 
 
+_CAPITAL = re.compile(
+    r"""agen | annecy | arras | avignon | beauvais | belfort | blois | bordeaux | chambery | chartres | chateauroux
+    | chaumont | laval | limoges | lyon | marseille | metz | montauban | montpellier | moulins | nancy | nantes
+    | niort | paris | rennes | rochelle | saint\ (?:brieuc | denis | etienne | lo) | toulon | toulouse | tours | valence
+    | vannes""",
+    re.VERBOSE,
+)
+"""The seats of départements whose name other communes' begin with: who says one means it, wherever they put it."""
+
+
+def _begins_with(name: str, asked: str) -> bool:
+    words = _bare(asked)
+    return _bare(name).startswith(f"{words} ") and not _CAPITAL.fullmatch(words)
+
+
 _LIKENESSES: tuple[Callable[[str, str], bool], ...] = (
     lambda name, asked: name == asked,
     lambda name, asked: _bare(name) == _bare(asked),
-    lambda name, asked: _bare(name).startswith(f"{_bare(asked)} "),
+    _begins_with,
 )
-"""From the closest. A name's first words are what people call a place; a word within it may well be another place's:
-`Paris` is not Le Touquet-Paris-Plage."""
+"""From the closest. A name's first words are what people call a place, unless they are a better known one's (`Toulouse`
+is not Toulouse-le-Château); a word within it may well be another place's: `Paris` is not Le Touquet-Paris-Plage."""
 
 
 def choose(nom: str, *groups: Collection[Named]) -> str | None:
