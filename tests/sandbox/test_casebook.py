@@ -240,6 +240,18 @@ async def test_errors_are_shown_whole_whatever_the_scopes(tmp_path: Path) -> Non
     assert (answer.status, answer.body) == (404, THE_DEFAULT)
 
 
+@pytest.mark.parametrize(("meta", "seconds"), [({"retry_in": 42}, "42"), ({"retry_in": "soon"}, None), ({}, None)])
+async def test_a_case_that_says_when_to_ask_again_has_the_header(
+    meta: dict[str, Any], seconds: str | None, tmp_path: Path
+) -> None:
+    body = {"errors": [{"code": "24020", "title": "Maintenance", "detail": "Un détail", "meta": meta}]}
+    Folder(tmp_path, JOBSEEKER).add("a.yaml", {"identifiant": "a"}, body, 503)
+    async with sandbox_at(tmp_path) as door:
+        answer = await door.ask(JOBSEEKER, {"identifiant": "a"})
+    assert (answer.status, answer.headers.get("Retry-After")) == (503, seconds)
+    assert answer.headers.keys() >= {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
+
+
 async def test_without_a_scope_of_the_operation_nothing_is_shown() -> None:
     async with sandbox_at(OURS) as door:
         answer = await door.ask(RSA, ELOISE, scopes=["cnaf_quotient_familial"])

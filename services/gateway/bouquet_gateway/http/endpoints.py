@@ -66,7 +66,10 @@ class LookupEndpoint:
             return document_of(request, document, max_age_s=MAX_AGE_S)
         self._journal.begin(call)
         answer = await self._lookups.answer(parts_of(request), call)
-        return json_bytes(answer.body, answer.status)
+        response = json_bytes(answer.body, answer.status)
+        if answer.retry_after_s is not None:
+            response.headers["Retry-After"] = str(answer.retry_after_s)
+        return response
 
 
 class IntrospectionEndpoint:

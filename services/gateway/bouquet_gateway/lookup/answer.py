@@ -43,6 +43,7 @@ class Answer(Struct, frozen=True):
 
     body: bytes
     status: int = 200
+    retry_after_s: int | None = None
 
 
 class Lookups:
@@ -93,7 +94,7 @@ class Lookups:
                 raise Problem("insufficient_scopes")
             reply = await self._look_up(served, query, requester, call, deadline, no_cache=request.no_cache)
         if isinstance(reply, Recorded):
-            return Answer(sandbox.body_of(reply, served, scopes), reply.status)
+            return Answer(sandbox.body_of(reply, served, scopes), reply.status, sandbox.retry_after_of(reply))
         call.people_found = partial(people_named, reply.data, served.operation)
         return Answer(_enveloped(call.envelope, open_fields(reply.data, served.operation, scopes)))
 

@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from bouquet_gateway.lookup.scope_filter import filter_data
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.paths import envelope_of
 from bouquet_proto.messages import Recorded
 
+
+class _Meta(Struct, frozen=True):
+    retry_in: int | None = None
+
+
+class _Error(Struct, frozen=True):
+    meta: _Meta = _Meta()
+
+
+class _Errors(Struct, frozen=True):
+    errors: tuple[_Error, ...] = ()
+
+
 _envelope = msgspec.json.Decoder(dict[str, Raw])
 
 
 def body_of(case: Recorded, served: Served, scopes: frozenset[str]) -> bytes:
     return bytes(_filtered(case, served, scopes) if case.status == 200 else case.body)
+
+
+def retry_after_of(case: Recorded) -> int | None:
+    """Seconds, where an error of the case says when to ask again, as production's own errors do."""
+    try:
+        told = msgspec.json.decode(case.body, type=_Errors) if case.status >= 400 else _Errors()
+    except msgspec.DecodeError:  # of version 2, or in other words
+        return None
+    return max((one.meta.retry_in for one in told.errors if one.meta.retry_in is not None), default=None)
 
 
 def _filtered(case: Recorded, served: Served, scopes: frozenset[str]) -> Raw:
