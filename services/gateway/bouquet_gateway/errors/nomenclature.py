@@ -73,7 +73,7 @@ class Cause(Struct, frozen=True, kw_only=True):
 
 
 class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A code: its most frequent cause, and the others where it has several."""
+    """A code, with its usual cause; `other_causes` where it has several."""
 
     code: str
     title: str
