@@ -29,9 +29,10 @@ BEARER, API_KEY, CITIZEN = (
 )
 WAYS = {
     "v3": ("--include-path-regex", "^/v.*/(identite|ine|identifiant)$", "--header", BEARER),
-    "v2": ("--include-path-regex", "^/api/", "--header", API_KEY),
+    "v2": ("--include-path-regex", "^/api/(?!introspect$)", "--header", API_KEY),
     "FranceConnect": ("--include-path-regex", "^/v.*/france_connect$|^/api/v2/", "--header", CITIZEN),
 }
+"""Introspection apart: it takes a token of any carrier, and a wrong one beside a good one is taken for a way in."""
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -73,7 +74,7 @@ async def test_what_is_found_fits_whatever_the_scopes(operation_id: str, door: D
     operation = OPERATIONS[operation_id]
     document = (await door.get("/api/openapi.json")).body
     success = document["paths"][operation.path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
-    validator = Draft202012Validator(success)
+    validator = Draft202012Validator(success | {"components": document["components"]})
     for case in read_folder(OURS / operation_id, paris_today()).cases:
         if case.status != 200:
             continue
