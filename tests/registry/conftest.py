@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,21 +12,47 @@ import pytest
 from bouquet_mesh.secret import Secret
 from bouquet_registry.store import Store, open_store, upgrade
 from tests.support.habilitations import Clock
+from tests.support.postgres import PostgresServer
 from tests.support.tls import Papers, papers
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.broker)])
-def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Secret:
+def engine(request: pytest.FixtureRequest) -> str:
+    chosen: str = request.param
+    return chosen
+
+
+@pytest.fixture
+def empty_database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Secret:
     """One without tables."""
-    if request.param == "sqlite":
+    if engine == "sqlite":
         return Secret(f"sqlite:///{tmp_path}/registry.db")
     return Secret(request.getfixturevalue("postgres_server").database())
 
 
 @pytest.fixture
-async def database(empty_database: Secret) -> Secret:
-    await upgrade(empty_database)
-    return empty_database
+def database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Secret:
+    """A copy of one whose tables were made once."""
+    if engine == "sqlite":
+        file = shutil.copy(request.getfixturevalue("sqlite_with_tables"), tmp_path / "registry.db")
+        return Secret(f"sqlite:///{file}")
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return Secret(server.database(like=request.getfixturevalue("postgres_with_tables")))
+
+
+@pytest.fixture(scope="session")
+def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("tables") / "registry.db"
+    asyncio.run(upgrade(Secret(f"sqlite:///{file}")))
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_with_tables(postgres_server: PostgresServer) -> str:
+    """Its url."""
+    url = postgres_server.database()
+    asyncio.run(upgrade(Secret(url)))
+    return url
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def modes_in(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.broker
-@pytest.mark.parametrize("empty_database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 async def test_an_empty_postgresql_is_left_to_its_operator(empty_database: Secret) -> None:
     with pytest.raises(SettingsError, match="run bouquet-registry migrate"):
         async with open_store(empty_database):

@@ -14,6 +14,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.support.daemon import Daemon, find_program, free_port
 
@@ -62,10 +63,11 @@ class PostgresServer(Daemon):
         super().stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def database(self) -> str:
-        """The url of a new empty one."""
+    def database(self, *, like: str = "") -> str:
+        """The url of a new one: empty, or a copy of one that nobody uses now."""
         name = f"test{next(self._numbers)}"
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, name)
+        template = ["-T", urlsplit(like).path.removeprefix("/")] if like else []
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, *template, name)
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}?sslmode=disable"
 
     def run(self, database: str, script: str) -> None:
