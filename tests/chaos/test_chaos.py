@@ -10,7 +10,7 @@ from tests.chaos.runs import Order, chaos
 from tests.conftest import need
 from tests.support import rabbitmq, redis
 
-BRIEF = Order(seconds=70.0, seed=27, per_second=60.0, at_once=30, grace_s=5.0, heals_within_s=60.0)
+BRIEF = Order(seconds=70.0, seed=27, per_second=30.0, at_once=30, grace_s=5.0, heals_within_s=60.0)
 """With the warm-up and the look at what is left, two minutes. Generous to machines that have other work."""
 
 
