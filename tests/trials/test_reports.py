@@ -23,7 +23,7 @@ from tests.trials.harness.ask import RECIPIENT, Answer, Demo, demo_in
 
 HERE = Path(__file__).parent
 QF = "/v3/dss/quotient_familial/identite"
-MESRI, CNOUS = "/v3/mesri/statut_etudiant/identite", "/v4/cnous/etudiant_boursier/identite"
+MESRI, CNOUS = "/v3/mesri/statut_etudiant/identite", "/v5/cnous/etudiant_boursier/identite"
 MEN = "/v5/men/scolarites/identite"
 BENEFITS = (
     "complementaire_sante_solidaire",
@@ -32,6 +32,7 @@ BENEFITS = (
     "allocation_adulte_handicape",
     "allocation_soutien_familial",
     "allocation_enfant_handicape",
+    "allocation_rentree_scolaire",
     "participation_familiale_eaje",
 )
 MAELYS: dict[str, Any] = {
