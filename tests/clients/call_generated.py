@@ -11,6 +11,7 @@ import json
 import re
 import sys
 import typing
+from datetime import date
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,13 @@ def _arguments(function: Any, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _typed(hint: Any, value: Any) -> Any:
-    kinds = [kind for kind in (hint, *typing.get_args(hint)) if inspect.isclass(kind) and issubclass(kind, Enum)]
-    return kinds[0](value) if kinds else value
+    """As who writes a call has it: a date, or a member of an enumeration, whose letter case a gateway does not mind."""
+    for kind in filter(inspect.isclass, (hint, *typing.get_args(hint))):
+        if issubclass(kind, date):
+            return kind.fromisoformat(value)
+        if issubclass(kind, Enum):
+            return next(member for member in kind if str(member.value).lower() == str(value).lower())
+    return value
 
 
 def _plain(parsed: Any) -> Any:

@@ -110,12 +110,14 @@ async def _compile(trial: Trial, file: Path) -> None:
 
 async def _call(trial: Trial, program: str, script: str, folder: Path) -> str:
     """Asks a sandbox what it has been asked before, and looks whether the client read all of it."""
+    operations = {operation["operationId"]: operation for _, operation in operations_of(trial.document)}
     calls = [
         {
             "operation_id": asked.operation_id,
             "token": asked.token,
             "params": asked.params,
-            "type": _type_of(trial.document, asked.operation_id),
+            "dates": _dates_of(operations[asked.operation_id]),
+            "type": _type_of(operations[asked.operation_id]),
         }
         for asked in trial.answers
     ]
@@ -143,9 +145,13 @@ def holds(read: Any, body: Any) -> bool:
             return bool(read == body)
 
 
-def _type_of(document: Any, operation_id: str) -> str:
+def _dates_of(operation: Any) -> list[str]:
+    """Its parameters that are dates, which some languages have a type for."""
+    return [one["name"] for one in operation["parameters"] if one["schema"].get("format") == "date"]
+
+
+def _type_of(operation: Any) -> str:
     """The component that is its 200; empty for a text or a list."""
-    [operation] = [one for _, one in operations_of(document) if one["operationId"] == operation_id]
     schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
     return str(schema.get("$ref", "")).rpartition("/")[2]
 
