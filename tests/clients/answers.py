@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from bouquet_casebook.cases import Case, read_folder
-from bouquet_casebook.serve import sandbox
 from bouquet_proto.offer import Operation
 from bouquet_worker.worker import paris_today
 from tests.clients.documents import operations_of
-from tests.sandbox.gateway import OURS, RECIPIENT, Door, citizen_of, query_of, token
+from tests.sandbox.gateway import OURS, RECIPIENT, Door, citizen_of, query_of
+from tests.sandbox.gateway import token as token_of_all
+from tests.sandbox.version_2 import OFFERED, found_for, in_v2
 
-OFFERED = {operation.path: operation for offer in sandbox.offers() for operation in offer.operations}
-"""One operation a path: all of its modalities share a folder of cases, and what they answer."""
 OF_PLATFORM: Mapping[str, dict[str, str]] = {
     "/api/ping": {},
     "/api/pings": {},
@@ -27,6 +26,8 @@ OF_PLATFORM: Mapping[str, dict[str, str]] = {
 class Asked(NamedTuple):
     operation_id: str
     token: str
+    by_key: bool
+    """Whether the token goes in `X-Api-Key`: a bearer of version 2 is FranceConnect's."""
     params: Mapping[str, Any]
     body: Any
     """Of its 200."""
@@ -35,9 +36,10 @@ class Asked(NamedTuple):
 async def answers_of(door: Door, document: Any) -> list[Asked]:
     """At least one of every operation of the document."""
     return [
-        Asked(operation["operationId"], bearer, params, await _body(door, path, bearer, params))
+        Asked(operation["operationId"], token, by_key, params, await _body(door, path, token, by_key, params))
         for path, operation in operations_of(document)
-        for bearer, params in _calls(path)
+        for by_key in [path.startswith("/api/v2/")]
+        for token, params in _calls(path)
     ]
 
 
@@ -48,21 +50,20 @@ def steady(body: Any) -> Any:
 
 def _calls(path: str) -> list[tuple[str, Mapping[str, Any]]]:
     if path in OF_PLATFORM:
-        return [(token(), OF_PLATFORM[path])]
-    return list(_calls_of(OFFERED[path]))
+        return [(token_of_all(), OF_PLATFORM[path])]
+    return [call for operation in OFFERED.values() if operation.path == path for call in _calls_of(operation)]
 
 
 def _calls_of(operation: Operation) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for case in found(operation):
-        if operation.path.endswith("/france_connect"):
-            yield citizen_of(OURS, case), {"recipient": RECIPIENT, **typed_by_hand(case)}
-        else:
-            yield token(), {"recipient": RECIPIENT, **case.params}
-
-
-def found(operation: Operation) -> list[Case]:
-    """Its cases that find somebody."""
-    return [case for case in read_folder(OURS / operation.folder, paris_today()).cases if case.status == 200]
+    """A path of version 2, where modalities share a folder, is asked as it is without FranceConnect."""
+    by_session, of_v2 = operation.modality == "france_connect", bool(operation.public_id)
+    if by_session and of_v2:
+        return
+    for case in (case for case in read_folder(OURS / operation.folder, paris_today()).cases if case.status == 200):
+        params = typed_by_hand(case) if by_session else case.params
+        yield citizen_of(OURS, case) if by_session else token_of_all(), {"recipient": RECIPIENT, **params}
+    for case in found_for(operation) if of_v2 else ():
+        yield token_of_all(), {"recipient": RECIPIENT, **in_v2(operation, dict(case.params))}
 
 
 def typed_by_hand(case: Case) -> dict[str, Any]:
@@ -70,8 +71,9 @@ def typed_by_hand(case: Case) -> dict[str, Any]:
     return {name: value for name, value in case.params.items() if name in ("annee", "mois", "campaignYear")}
 
 
-async def _body(door: Door, path: str, bearer: str, params: Mapping[str, Any]) -> Any:
+async def _body(door: Door, path: str, token: str, by_key: bool, params: Mapping[str, Any]) -> Any:
     where = path.format(**params) if "{" in path else path
-    answer = await door.get(f"{where}?{query_of(params)}", {"Authorization": f"Bearer {bearer}"})
+    headers = {"X-Api-Key": token} if by_key else {"Authorization": f"Bearer {token}"}
+    answer = await door.get(f"{where}?{query_of(params)}", headers)
     assert answer.status == 200, f"{path}: {answer.body}"
     return answer.body

@@ -1,6 +1,6 @@
 """Run apart, beside the package that openapi-python-client generated: asks with it, and tells what it read.
 
-call_generated.py PACKAGE URL < calls, as JSON: module, token, params  > status and what the client read of each
+call_generated.py PACKAGE URL < calls, as JSON: module, token, by_key, params  > status and what the client read of each
 """
 
 from __future__ import annotations
@@ -16,14 +16,19 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+KEY = {"prefix": "", "auth_header_name": "X-Api-Key"}
+
 
 def main(package: Path, url: str) -> None:
     sys.path.insert(0, str(package.parent))
     kind = importlib.import_module(f"{package.name}.client").AuthenticatedClient
     calls = json.load(sys.stdin)
     # One connection a token, over plain HTTP: reading the authorities of TLS takes longer than a call.
-    clients = {token: kind(base_url=url, token=token, verify_ssl=False) for token in {call["token"] for call in calls}}
-    json.dump([_told(package, clients[call["token"]], call) for call in calls], sys.stdout)
+    clients = {
+        (token, by_key): kind(base_url=url, token=token, verify_ssl=False, **(KEY if by_key else {}))
+        for token, by_key in {(call["token"], call["by_key"]) for call in calls}
+    }
+    json.dump([_told(package, clients[call["token"], call["by_key"]], call) for call in calls], sys.stdout)
 
 
 def _told(package: Path, client: Any, call: dict[str, Any]) -> list[Any]:

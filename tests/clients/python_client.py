@@ -21,7 +21,7 @@ async def generate(document: Path, package: Path) -> str:
 
 
 async def call(package: Path, url: str, calls: list[dict[str, Any]]) -> Any:
-    """For each call, by `module`, `token` and `params`: the status, and what the client read of the answer."""
+    """For each call, by `module`, `token`, `by_key` and `params`: the status, and what the client read."""
     return json.loads(await run(sys.executable, str(CALLER), str(package), url, told=json.dumps(calls)))
 
 

@@ -141,6 +141,7 @@ async def test_a_client_generated_from_it_reads_all_that_we_say(ours: Door, tmp_
                 {
                     "module": "get" + operation.path.replace("/", "_"),
                     "token": citizen_of(OURS, case) if by_session else token(),
+                    "by_key": False,
                     "params": {"recipient": RECIPIENT, **params},
                 }
             )

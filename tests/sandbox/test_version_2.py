@@ -10,34 +10,18 @@ import pytest
 import pytest_asyncio
 
 from bouquet_casebook.cases import Case, read_folder
-from bouquet_casebook.serve import sandbox
 from bouquet_casebook.version_2 import BODIES, successor_of
 from bouquet_proto.offer import Operation
 from bouquet_worker.worker import paris_today
 from tests.sandbox.folders import Folder, found
 from tests.sandbox.gateway import OURS, Answer, Door, citizen_of, query_of, sandbox_at, token
+from tests.sandbox.version_2 import OFFERED, found_for, in_v2
 from tests.support.openapi import assert_official
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-OFFERED = {operation.id: operation for offer in sandbox.offers() for operation in offer.operations}
 OLDER = {operation.folder: operation for operation in OFFERED.values() if operation.path.startswith("/api/v2/")}
 TODAY = paris_today()
-IN_V2 = {
-    "nomNaissance": "nom",
-    "prenoms": "prenom",
-    "sexeEtatCivil": "sexe",
-    "codeCogInseeCommuneNaissance": "lieuDeNaissance",
-}
-CNAV = {
-    "anneeDateNaissance": "anneeDateDeNaissance",
-    "moisDateNaissance": "moisDateDeNaissance",
-    "jourDateNaissance": "jourDateDeNaissance",
-    "sexeEtatCivil": "sexe",
-    "codeCogInseePaysNaissance": "codePaysLieuDeNaissance",
-    "codeCogInseeCommuneNaissance": "codeInseeLieuDeNaissance",
-}
-SEVERAL_NAMES = ("api_particulier_v2_cnav", "api_particulier_v2_cnous")
 ITS_WORDS = {"admis", "inscrit", "définitif", "provisoire (conditionnel)", "formation initiale"}
 UNOFFICIAL = {"api_particulier_v2_men_scolarites", "api_particulier_v2_pole_emploi_indemnites"}
 """The document has other names there than the reference's code and sandbox (docs/contract.md)."""
@@ -54,34 +38,13 @@ async def ask(door: Door, operation: Operation, params: dict[str, Any], citizen:
     return await door.get(f"{operation.path}?{query_of(params)}", headers)
 
 
-def in_v2(operation: Operation, params: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of a case of the successor, in the names of version 2."""
-    if "cnav" in operation.id:
-        return {CNAV.get(name, name): value for name, value in params.items()}
-    if "nomNaissance" not in params:
-        return params
-    year, month, day = (int(params[f"{part}DateNaissance"]) for part in ("annee", "mois", "jour"))
-    born = f"{year}-{month:02d}-{day:02d}"
-    kept = {name: value for name, value in params.items() if not name.endswith("DateNaissance")}
-    named = {IN_V2.get(name, name): value for name, value in kept.items()}
-    several = "cnous" in operation.id
-    names = {"prenoms": " ".join(named.pop("prenom"))} if several else {"prenom": named.pop("prenom")[0]}
-    return named | names | {"dateNaissance" if "men" in operation.id else "dateDeNaissance": born}
-
-
 def cases() -> list[Any]:
-    """Of the successors, those that version 2 can be asked for: it knows no campaign, no perimeter, one first name."""
-    found = []
-    for operation in OFFERED.values():
-        successor = successor_of(operation, OFFERED)
-        if successor is None or operation.modality == "france_connect":
-            continue
-        for case in read_folder(OURS / successor.folder, TODAY).cases:
-            several = len(case.params.get("prenoms", ())) > 1 and not operation.id.startswith(SEVERAL_NAMES)
-            beyond = case.params.keys() & {"campaignYear", "degreEtablissement"} or several
-            if case.status == 200 and not beyond:
-                found.append(pytest.param(operation, case, id=f"{operation.id}/{case.name}"))
-    return found
+    return [
+        pytest.param(operation, case, id=f"{operation.id}/{case.name}")
+        for operation in OFFERED.values()
+        if operation.modality != "france_connect"
+        for case in found_for(operation)
+    ]
 
 
 @pytest.mark.parametrize(("operation", "case"), cases())

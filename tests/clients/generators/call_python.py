@@ -1,6 +1,6 @@
 """Run apart, with the client that OpenAPI Generator made for Python: asks with it, and tells what it read.
 
-call_python.py FOLDER URL < calls, as JSON: operation_id, token, params  > what the client read of each
+call_python.py FOLDER URL < calls, as JSON: operation_id, token, by_key, params  > what the client read of each
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def main(folder: str, url: str) -> None:
 
 def _told(package: Any, url: str, call: dict[str, Any]) -> Any:
     kinds: list[Any] = [kind for name, kind in inspect.getmembers(package, inspect.isclass) if name.endswith("Api")]
-    configuration = package.Configuration(host=url, access_token=call["token"], api_key={"apiKey": call["token"]})
+    access = {"api_key": {"apiKey": call["token"]}} if call["by_key"] else {"access_token": call["token"]}
+    configuration = package.Configuration(host=url, **access)
     with package.ApiClient(configuration) as client:
         [kind] = [kind for kind in kinds if hasattr(kind, call["operation_id"])]
         ask = getattr(kind(client), call["operation_id"])

@@ -115,6 +115,7 @@ async def _call(trial: Trial, program: str, script: str, folder: Path) -> str:
         {
             "operation_id": asked.operation_id,
             "token": asked.token,
+            "by_key": asked.by_key,
             "params": asked.params,
             "dates": _dates_of(operations[asked.operation_id]),
             "type": _type_of(operations[asked.operation_id]),

@@ -1,0 +1,56 @@
+"""How version 2 is asked for the people of its successors' cases, from which our sandbox answers it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bouquet_casebook.cases import Case, read_folder
+from bouquet_casebook.serve import sandbox
+from bouquet_casebook.version_2 import successor_of
+from bouquet_proto.offer import Operation
+from bouquet_worker.worker import paris_today
+from tests.sandbox.gateway import OURS
+
+OFFERED = {operation.id: operation for offer in sandbox.offers() for operation in offer.operations}
+IN_V2 = {
+    "nomNaissance": "nom",
+    "prenoms": "prenom",
+    "sexeEtatCivil": "sexe",
+    "codeCogInseeCommuneNaissance": "lieuDeNaissance",
+}
+CNAV = {
+    "anneeDateNaissance": "anneeDateDeNaissance",
+    "moisDateNaissance": "moisDateDeNaissance",
+    "jourDateNaissance": "jourDateDeNaissance",
+    "sexeEtatCivil": "sexe",
+    "codeCogInseePaysNaissance": "codePaysLieuDeNaissance",
+    "codeCogInseeCommuneNaissance": "codeInseeLieuDeNaissance",
+}
+SEVERAL_NAMES = ("api_particulier_v2_cnav", "api_particulier_v2_cnous")
+
+
+def found_for(operation: Operation) -> list[Case]:
+    """Of its successor, who can be asked for: version 2 knows no campaign, no perimeter, and mostly one first name."""
+    successor = successor_of(operation, OFFERED)
+    cases = read_folder(OURS / successor.folder, paris_today()).cases if successor else ()
+    return [case for case in cases if case.status == 200 and not _is_beyond(operation, case)]
+
+
+def _is_beyond(operation: Operation, case: Case) -> bool:
+    several = len(case.params.get("prenoms", ())) > 1 and not operation.id.startswith(SEVERAL_NAMES)
+    return several or bool(case.params.keys() & {"campaignYear", "degreEtablissement"})
+
+
+def in_v2(operation: Operation, params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a case of the successor, in the names of version 2."""
+    if "cnav" in operation.id:
+        return {CNAV.get(name, name): value for name, value in params.items()}
+    if "nomNaissance" not in params:
+        return params
+    year, month, day = (int(params[f"{part}DateNaissance"]) for part in ("annee", "mois", "jour"))
+    born = f"{year}-{month:02d}-{day:02d}"
+    kept = {name: value for name, value in params.items() if not name.endswith("DateNaissance")}
+    named = {IN_V2.get(name, name): value for name, value in kept.items()}
+    several = "cnous" in operation.id
+    names = {"prenoms": " ".join(named.pop("prenom"))} if several else {"prenom": named.pop("prenom")[0]}
+    return named | names | {"dateNaissance" if "men" in operation.id else "dateDeNaissance": born}
