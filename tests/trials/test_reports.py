@@ -9,7 +9,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
@@ -61,6 +61,15 @@ PUPIL = {
     "anneeScolaire": "2025-2026",
     "codeEtablissement": "0359417N",
 }
+
+
+COMMUNE = "codeCogInseeCommuneNaissance"
+IN_FRANCE = {"codeCogInseePaysNaissance": "99100"}
+
+
+def person(nom: str, prenoms: list[str], sexe: str, year: int, month: int, day: int) -> dict[str, Any]:
+    born = {"anneeDateNaissance": year, "moisDateNaissance": month, "jourDateNaissance": day}
+    return {"nomNaissance": nom, "prenoms": prenoms, "sexeEtatCivil": sexe} | born
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +140,41 @@ def test_a3_those_of_france_connect_too(demo: Demo) -> None:
     for form in ("NFC", "NFD"):
         demo.citizen(f"essai-{form}", like="jeton-maiwenn", given_names=[normalize(form, "Maïwenn"), "Rozenn"])
         answers.append(demo.ask("/v3/mesri/statut_etudiant/france_connect", token=f"essai-{form}"))
+    assert [answer.status for answer in answers] == [200, 200]
+    assert answers[0].words == answers[1].words != []
+
+
+# K3: however a device writes a person whom a provider knows, the provider finds them
+
+KNOWN: dict[str, tuple[str, dict[str, Any]]] = {
+    "quotient": (QF, person("D'ARTIGUELOUVE", ["Clarisse"], "F", 1983, 4, 30) | IN_FRANCE | {COMMUNE: "64445"}),
+    "AAH, by a name of use": (
+        "/v3/dss/allocation_adulte_handicape/identite",
+        person("SAUVEPLANE", ["Noémie"], "F", 1988, 10, 1) | IN_FRANCE | {COMMUNE: "48095", "nomUsage": "L'HERMINIER"},
+    ),
+    "student": (MESRI, person("OUEDRAOGO-BLIN", ["Aïssata"], "F", 1984, 12, 30)),
+    "scholarship": (CNOUS, person("OUEDRAOGO-BLIN", ["Aïssata"], "F", 1984, 12, 30)),
+    "pupil": (MEN, PUPIL | {"prenoms": ["Maëline"]}),
+}
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "accents in two pieces": lambda text: normalize("NFD", text),
+    "signs of a word processor": lambda text: text.translate({ord("'"): "’", ord("-"): "‐"}),
+    "spaces around": lambda text: f" \u00a0{text}\u2009",
+    "a soft hyphen": lambda text: f"{text[:2]}\u00ad{text[2:]}",
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("story", KNOWN)
+def test_k3_a_person_is_found_however_a_device_writes_them(demo: Demo, story: str, spelling: str) -> None:
+    path, plain = KNOWN[story]
+    spelt = SPELLINGS[spelling]
+    written = {
+        name: [spelt(one) for one in value] if isinstance(value, list) else spelt(value)
+        for name, value in plain.items()
+        if isinstance(value, list | str)
+    }
+    answers = [demo.ask(path, params) for params in (plain, plain | written)]
     assert [answer.status for answer in answers] == [200, 200]
     assert answers[0].words == answers[1].words != []
 

@@ -63,7 +63,7 @@ async def _token(request: web.Request) -> web.StreamResponse:
 
 async def _by_ine(request: web.Request) -> web.StreamResponse:
     ine, year = request.match_info["ine"], request.query.get("campaignYear")
-    if not request.query.keys() <= {"campaignYear"}:
+    if not request.query.keys() <= {"campaignYear"} or (year and not year.isdecimal()):
         return _malformed()
     student = next((student for student in STUDENTS if student.ine == ine), None)
     return await _answer(request, ine, student, int(year) if year else None)

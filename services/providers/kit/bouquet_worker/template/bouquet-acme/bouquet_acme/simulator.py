@@ -55,7 +55,9 @@ simulator = Simulator(provider="acme", app=app, settings=settings)
 async def _file(request: web.Request) -> web.StreamResponse:
     if request.headers.get("X-Api-Key") != KEY:
         return web.json_response({"error": "unknown key"}, status=401)
-    number = request.query.get("number", "")
+    if request.query.keys() != {"number"}:
+        return web.json_response({"error": "unknown parameter"}, status=400)
+    number = request.query["number"]
     if (fault := await simulated_fault(request, number)) is not None:
         return fault
     if number not in FILES:
