@@ -115,9 +115,21 @@ def test_each_such_value_is_told_with_its_line(text: str, lines: list[tuple[str,
     assert finding.partition("cannot be read: ")[2] == "; ".join(words)
 
 
+def test_a_parameter_that_is_given_twice(tmp_path: Path) -> None:
+    text = f"params:\n  identifiant: a\n  identifiant: b\nstatus: 404\npayload: '{json.dumps(error('24003'))}'"
+    Folder(tmp_path, JOBSEEKER).write("case.yaml", text)
+    assert told(tmp_path) == [f"{JOBSEEKER}/case.yaml: cannot be read: line 3: `identifiant` is given twice"]
+
+
+def test_a_mapping_may_be_written_once_for_several_uses(tmp_path: Path) -> None:
+    text = f"who: &who {{identifiant: a}}\nparams:\n  <<: *who\nstatus: 404\npayload: '{json.dumps(error('24003'))}'"
+    Folder(tmp_path, JOBSEEKER).write("case.yaml", text)
+    assert told(tmp_path) == []
+
+
 @HERE
 def test_no_public_case_is_told_so() -> None:
-    assert [finding for finding in findings() if "quote it" in finding.problem] == []
+    assert [finding for finding in findings() if "quote it" in finding.problem or "twice" in finding.problem] == []
 
 
 def test_a_folder_of_no_operation(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ PADDED = re.compile(r"(mois|jour)\w*")
 """Parameters that are numbers whatever their zeros: the State's own files write `moisDateDeNaissance: 07`."""
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
 """What YAML 1.2 takes for one, where 1.1 has but a part of them: `08` is a text for one reader, eight for another."""
+MERGE = "tag:yaml.org,2002:merge"
+"""Of the key `<<`, which stands for those of another mapping."""
 FROM_TODAY = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
 
 State: TypeAlias = tuple[date, tuple[tuple[str, int, int], ...]]
@@ -140,6 +142,7 @@ def _loaded(text: str) -> tuple[Any, list[str]]:
             if not scalar.style
         ]
         misread = [_misread(name, scalar) for name, scalar, value in plain if not _is_as_written(name, scalar, value)]
+        misread += [_twice(key) for node in _mappings(root) for key in _repeated(node)]
         return (None if misread else loader.construct_document(root)), misread
     finally:
         loader.dispose()
@@ -163,8 +166,28 @@ def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]
         case yaml.MappingNode():
             for key, value in node.value:
                 own = key.value if isinstance(key, yaml.ScalarNode) else name
-                yield from _scalars(own, key)
+                if key.tag != MERGE:
+                    yield from _scalars(own, key)
                 yield from _scalars(own, value)
+
+
+def _mappings(root: yaml.MappingNode) -> list[yaml.MappingNode]:
+    """The whole, and the mappings that are its members."""
+    return [root, *(value for _, value in root.value if isinstance(value, yaml.MappingNode))]
+
+
+def _repeated(node: yaml.MappingNode) -> Iterator[yaml.Node]:
+    """Keys that are there before: YAML would take the last, and leave the others out in silence."""
+    seen: set[str] = set()
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode):
+            if key.value in seen:
+                yield key
+            seen.add(key.value)
+
+
+def _twice(key: yaml.Node) -> str:
+    return f"line {key.start_mark.line + 1}: `{key.value}` is given twice"
 
 
 def _is_as_written(name: str, scalar: yaml.ScalarNode, value: Any) -> bool:
