@@ -80,8 +80,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     cache_key: Secret = Secret("")
     """Keys and seals what is cached, the same in all that share a cache; derived from `token_key` when empty."""
     sandbox: bool = False
-    """Answers recorded cases as they are, and any refusal that a worker tells; with the embedded bus, hosts the casebook
-    instead of the workers. Needs `tokens_from` to be `claims`."""
+    """Answers recorded cases as they are, and any refusal that a worker tells; with the embedded bus, hosts the
+    casebook instead of the workers. Needs `tokens_from` to be `claims`."""
     calls_per_second: int = 20
     """Per token (http-contract §4)."""
     refused_bearers_per_minute: Annotated[int, Meta(ge=1)] = 30
