@@ -144,6 +144,16 @@ async def test_behind_our_own_proxy_each_client_has_an_address(opened: Callable[
         assert (await with_invented(client, 1, headers={"X-Forwarded-For": "203.0.113.2"})) == [401]
 
 
+async def test_what_many_write_in_place_of_a_token_is_counted_for_each_address(opened: Callable[..., Any]) -> None:
+    async with opened(trusted_proxies=("127.0.0.1",), calls_per_second=20) as client:
+        both = {"X-Api-Key": token(), "X-Forwarded-For": "203.0.113.1"}
+        stranger = {"X-Forwarded-For": "203.0.113.2"}
+        others = [(await client.get(QF, token="undefined", headers=stranger)).status for _ in range(25)]
+        answer = await client.get(QF, CAF_ALLOCATAIRE, token="undefined", headers=both)
+    assert others == [401] * 20 + [429] * 5
+    assert answer.status == 200
+
+
 async def test_a_session_that_was_just_refused_is_not_asked_about_again(client: Mesh) -> None:
     answers = [await with_session(client, "unheard of") for _ in range(10)]
     assert {(answer.status, *answer.codes) for answer in answers} == {(401, "51501")}

@@ -191,7 +191,7 @@ async def test_a_token_that_is_no_text_is_malformed(client: Mesh) -> None:
     assert b"51501" in answer
 
 
-@pytest.mark.parametrize("recipient", ["", "13002526515014", None])
+@pytest.mark.parametrize("recipient", ["", "13002526500014", None])
 async def test_a_recipient_is_mandatory(client: Mesh, recipient: str | None) -> None:
     answer = await client.get(QF, {} if recipient is None else {"recipient": recipient}, token="jeton-maelys")
     assert (answer.status, answer.codes) == (422, ["00210"])
@@ -385,6 +385,12 @@ async def test_a_silent_france_connect_leaves_the_caller_an_answer(monkeypatch: 
 async def test_no_worker_is_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meshes, "PROVIDERS", WORKERS)
     async with meshes.mesh(workers=("cnaf", "msa")) as client:
+        answer = await get(client, QF, "jeton-maelys")
+    assert (answer.status, answer.codes) == (502, ["51001"])
+
+
+async def test_a_gateway_that_may_ask_no_worker_of_sessions_says_so() -> None:
+    async with meshes.mesh() as client:
         answer = await get(client, QF, "jeton-maelys")
     assert (answer.status, answer.codes) == (502, ["51001"])
 

@@ -7,6 +7,7 @@ import time
 from datetime import date
 
 import pytest
+from msgspec import structs
 
 from bouquet_cnaf.worker import worker as cnaf
 from bouquet_gateway.lookup.answer_cache import AnswerCache
@@ -86,6 +87,17 @@ async def test_a_caller_without_a_place_left_does_not_answer_for_who_asks_the_sa
     assert await asyncio.gather(greedy, *others) == [BUSY, FOUND, FOUND]
     assert funds.asked == ["cnaf greedy", "msa greedy", "cnaf one"]
     assert [outage for _, outage in told] == [None, False, False]
+
+
+async def test_who_joins_a_later_caller_waits_for_its_own_deadline_alone(funds: Funds, providers: Providers) -> None:
+    greedy = asyncio.create_task(ask(providers, "greedy"))
+    await until(lambda: funds.asked == ["cnaf greedy", "msa greedy"])
+    hurried = structs.replace(lookup("hurried"), deadline=time.time() + 0.05)
+    reply = (await providers.ask(QUOTIENT, hurried, "the same question", TODAY)).reply
+    assert reply == Failed("deadline_exceeded")
+    assert not greedy.done()
+    funds.open.set()
+    assert await greedy == BUSY
 
 
 async def test_two_callers_share_an_answer(funds: Funds, providers: Providers) -> None:

@@ -153,7 +153,7 @@ class Authenticate:
             if token.expires_at > self._clock():
                 self._addresses.accept(self._address(request))
         if is_counted:
-            await self._count(admission, call)
+            await self._count(admission, request, call)
         return admission
 
     def _check_standing(self, token: Token, request: HttpRequest) -> None:
@@ -180,11 +180,16 @@ class Authenticate:
             metrics.UNKNOWN_BEARERS.labels("refused").inc()
             self._addresses.refuse(self._address(request))
 
-    async def _count(self, admission: Admission, call: Call) -> None:
+    async def _count(self, admission: Admission, request: HttpRequest, call: Call) -> None:
         """Counted before authentication: bad calls count too, and a call without a credential does not. Version 2 has a
-        budget of its own (http-contract §4)."""
-        per_minute = admission.token.calls_per_minute if isinstance(admission.token, Token) else 0
-        allowance = await self._limiter.hit(admission.digest, per_minute, group=call.envelope)
+        budget of its own (http-contract §4). What is no token of ours is counted for each address apart: many write
+        the same, `undefined` say."""
+        key, per_minute = admission.digest, 0
+        if isinstance(admission.token, Token):
+            per_minute = admission.token.calls_per_minute
+        elif key:
+            key = f"{key} {self._address(request)}"
+        allowance = await self._limiter.hit(key, per_minute, group=call.envelope)
         call.rate_limit = allowance.headers()
         if not allowance.allowed:
             raise Problem("too_many_requests", meta={"retry_in": allowance.retry_after_s})

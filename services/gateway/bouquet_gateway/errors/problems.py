@@ -117,8 +117,12 @@ def render(problem: Problem, own: Rows, envelope: Envelope) -> tuple[int, bytes]
 
 def retry_after(problem: Problem, own: Rows = NO_ROWS) -> int | None:
     """Seconds, where a new attempt has a time at which it may succeed. A worker's word counts up to a day."""
-    waits = [_meta(row_of(reason, own), problem).get("retry_in") for reason in problem.reasons]
-    return max((wait for wait in waits if isinstance(wait, int) and 0 <= wait <= DAY_S), default=None)
+    return longest_wait(_meta(row_of(reason, own), problem).get("retry_in") for reason in problem.reasons)
+
+
+def longest_wait(told: Iterable[object]) -> int | None:
+    """Of what others say, in seconds: nothing but whole numbers up to a day counts."""
+    return max((wait for wait in told if type(wait) is int and 0 <= wait <= DAY_S), default=None)
 
 
 def is_outage(reply: Reply, own: Rows = NO_ROWS) -> bool | None:

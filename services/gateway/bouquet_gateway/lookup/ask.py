@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from datetime import date
@@ -21,6 +22,7 @@ from bouquet_gateway.offers.replies import believed
 from bouquet_gateway.stores.single_flight import SingleFlight
 from bouquet_mesh.bus.api import Calling
 from bouquet_mesh.observe.spans import note
+from bouquet_proto.deadline import Deadline
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, Found, Lookup, Reply
 from bouquet_proto.quotient_familial import FILES, REGIMES
@@ -28,7 +30,7 @@ from bouquet_proto.quotient_familial import FILES, REGIMES
 log = logging.getLogger(__name__)
 
 
-BUSY = Failed("provider_busy")
+BUSY, LATE = Failed("provider_busy"), Failed("deadline_exceeded")
 
 
 class Asked(Struct, frozen=True):
@@ -60,26 +62,32 @@ class Providers:
     async def ask(self, served: Served, lookup: Lookup, key: str, today: date) -> Decision:
         """`key` is the answer's in the cache; empty for one that is neither kept nor shared."""
         asking = partial(self._ask, served, lookup, key, today)
-        asked = await (self._share(key, asking) if key else asking())
+        asked = await (self._share(served, key, asking, Deadline(lookup.deadline)) if key else asking())
         self._report(served.status, is_outage(asked.decision.reply, served.problems))
         return asked.decision
 
-    async def _share(self, key: str, asking: Callable[[], Coroutine[Any, Any, Asked]]) -> Asked:
+    async def _share(
+        self, served: Served, key: str, asking: Callable[[], Coroutine[Any, Any, Asked]], deadline: Deadline
+    ) -> Asked:
         """What another caller is told goes for this one too, unless that caller has no place left at a provider."""
-        asked, joined = await self._asking.join(key, asking)
-        while joined and asked.was_refused:
-            asked, joined = await self._asking.join(key, asking)
+        try:
+            async with asyncio.timeout(deadline.left_s()):  # whom this one joins may have come later, and wait longer
+                asked, joined = await self._asking.join(key, asking)
+                while joined and asked.was_refused:
+                    asked, joined = await self._asking.join(key, asking)
+        except TimeoutError:
+            return Asked(Decision(LATE, served.authority), was_refused=False)
         if joined:
             metrics.cache_lookups("joined").inc()
         return asked
 
     async def _ask(self, served: Served, lookup: Lookup, key: str, today: date) -> Asked:
-        busy: list[str] = []
+        is_busy = False
 
         async def ask_one(provider: str, lookup: Lookup) -> Reply:
+            nonlocal is_busy
             reply = await self._ask_one(served, provider, lookup)
-            if reply == BUSY:
-                busy.append(provider)
+            is_busy = is_busy or reply == BUSY
             return reply
 
         if served.operation.plan == "regime":
@@ -88,7 +96,7 @@ class Providers:
             decision = Decision(await ask_one(served.provider, lookup), served.authority, served.provider)
         if isinstance(decision.reply, Found):
             await self._cache.set(key, decision.reply.data, served.operation.cache_s)
-        return Asked(decision, was_refused=bool(busy) and isinstance(decision.reply, Failed))
+        return Asked(decision, was_refused=is_busy and isinstance(decision.reply, Failed))
 
     async def _ask_one(self, served: Served, provider: str, lookup: Lookup) -> Reply:
         """A worker is believed as to what it found, not as to what that is made of."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw, Struct
 
+from bouquet_gateway.errors.problems import longest_wait
 from bouquet_gateway.lookup.scope_filter import filter_data
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.paths import envelope_of
@@ -36,7 +37,7 @@ def retry_after_of(case: Recorded) -> int | None:
         told = msgspec.json.decode(case.body, type=_Errors) if case.status >= 400 else _Errors()
     except msgspec.DecodeError:  # of version 2, or in other words
         return None
-    return max((one.meta.retry_in for one in told.errors if one.meta.retry_in is not None), default=None)
+    return longest_wait(one.meta.retry_in for one in told.errors)
 
 
 def _filtered(case: Recorded, served: Served, scopes: frozenset[str]) -> Raw:
