@@ -80,6 +80,16 @@ def test_a_rule_that_this_gateway_does_not_have_hides_its_operation_only() -> No
     assert set(document(served_by_path([offer(newer, dossier())]))["paths"]) == {V3} | PLATFORM
 
 
+def test_operations_of_one_id_are_told_apart() -> None:
+    """Nor does a worker take an id of the gateway's own paths."""
+    offers = [offer(dossier(), dossier(path="/v3/acme/other/identite"), dossier(path="/v3/acme/third", id="errors"))]
+    whole = document(served_by_path(offers))
+    OpenAPIV31SpecValidator(whole).validate()
+    ids = {path: item["get"]["operationId"] for path, item in whole["paths"].items()}
+    assert len(set(ids.values())) == len(ids)
+    assert (ids[V3], ids["/api/errors"]) == ("acme_v3_dossier", "errors")
+
+
 def test_a_list_is_asked_with_brackets(whole: Any) -> None:
     prenoms = parameters(whole["paths"][V3]["get"])["prenoms[]"]
     assert (prenoms["style"], prenoms["explode"], prenoms["schema"]["type"]) == ("form", True, "array")

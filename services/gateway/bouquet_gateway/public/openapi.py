@@ -7,6 +7,7 @@ clients call its type.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, count
 
 import msgspec
 
@@ -73,6 +74,7 @@ def document(
     first_by_session = sorted(by_path.items(), key=lambda item: (_is_by_session(item[1][0]), item[0]))
     operations = {path: {"get": _get(modalities, components)} for path, modalities in first_by_session}
     platform = openapi_platform.paths(watched, components, (BEARER, API_KEY))
+    _name_apart([*platform.values(), *(item for _, item in sorted(operations.items()))])
     return {
         "openapi": "3.1.0",
         "info": {
@@ -87,6 +89,17 @@ def document(
         "paths": dict(sorted(operations.items())) | platform,
         "components": {"securitySchemes": SECURITY_SCHEMES} | components.told(),
     }
+
+
+def _name_apart(items: Iterable[Json]) -> None:
+    """An id is unique in a document, whatever workers offer: of two that are alike the later takes a number."""
+    taken: set[str] = set()
+    for item in items:
+        id = item["get"]["operationId"]
+        item["get"]["operationId"] = next(
+            name for name in chain([id], (f"{id}_{n}" for n in count(2))) if name not in taken
+        )
+        taken.add(item["get"]["operationId"])
 
 
 def _contact(contact: str) -> Json:
