@@ -29,7 +29,13 @@ from tests.support.upstreams import opened
         pytest.param("Gennevilliers", "92", 2000, "92036", id="the ping of §12.2"),
         pytest.param("La Rochette", "05", 1974, "05124", id="homonym: Hautes-Alpes"),
         pytest.param("La Rochette", "77", 1974, "77389", id="homonym: Seine-et-Marne"),
-        pytest.param("La Rochette", "26", 1974, "26279", id="its first words: La Rochette-du-Buis"),
+        pytest.param("Enghien", "95", 1974, "95210", id="its first words: Enghien-les-Bains"),
+        pytest.param("La Rochette", "26", 1974, None, id="not La Rochette-du-Buis: others are called La Rochette"),
+        pytest.param("Dives", "14", 1990, None, id="not Dives-sur-Mer: another is called Dives"),
+        pytest.param("Dives", "60", 1990, "60198", id="which that is"),
+        pytest.param("Boulogne", "92", 2014, None, id="while another was called Boulogne"),
+        pytest.param("Boulogne", "92", 2015, None, id="in its last year"),
+        pytest.param("Boulogne", "92", 2016, "92012", id="since none is"),
         pytest.param("La Rochette", "75", 1974, None, id="a wrong département is no match"),
         pytest.param("Courcelles", "25", 1950, None, id="two of one name in one département"),
         pytest.param("Saint-Germain", "78", 1990, None, id="the beginning of several names"),
@@ -103,38 +109,66 @@ def test_a_commune_has_the_code_of_its_time(nom: str, departement: str, annee: i
         ("OETING", "57", "57521"),
         ("Havre", "76", "76351"),
         ("  Le   Havre ", "76", "76351"),
-        ("Boulogne", "92", "92012"),
+        ("ISSY", "92", "92040"),
     ],
 )
 def test_a_name_may_be_typed_in_many_ways(typed: str, departement: str, code: str) -> None:
     assert Communes.packaged().code(typed, departement, 1990) == code
 
 
+def nobody_s(name: str) -> bool:
+    return False
+
+
 def test_the_closest_likeness_decides() -> None:
     group = [("mesnil", "1"), ("le mesnil", "2"), ("mesnil aubry", "3"), ("le petit mesnil", "4")]
-    assert choose("Le Mesnil", group) == "2"
-    assert choose("Les Mesnil", group) is None
-    assert choose("Les Mesnil", group[1:]) == "2"
-    assert choose("Mesnil", group[2:]) == "3"
-    assert choose("Mesnil", group[3:]) is None
-    assert choose("Mesni", group) is None
+
+    def chosen(nom: str, *among: tuple[str, str]) -> str | None:
+        return choose(nom, among, is_borne=nobody_s)
+
+    assert chosen("Le Mesnil", *group) == "2"
+    assert chosen("Les Mesnil", *group) is None
+    assert chosen("Les Mesnil", *group[1:]) == "2"
+    assert chosen("Mesnil", *group[2:]) == "3"
+    assert chosen("Mesnil", *group[3:]) is None
+    assert chosen("Mesni", *group) is None
 
 
-@pytest.mark.parametrize(
-    "capital",
-    ["Toulouse", "Paris", "Nantes", "Tours", "Saint-Denis", "Saint-Étienne", "La Rochelle", "Valence", "Moulins"],
-)
-def test_a_capital_is_no_other_commune_whose_name_begins_with_its(capital: str) -> None:
-    communes = Communes.packaged()
-    codes = {communes.code(capital, departement, 1990) for departement in communes._sections}
-    rows = [row.split("\t") for section in communes._sections.values() for row in section.splitlines()]
-    names = {name for name, code, first, last in rows if code in codes and first <= "1990-01-01" <= last}
-    assert names
-    assert {re.sub("^(la|les?) ", "", name) for name in names} == {re.sub("^la ", "", normalised(capital))}
+def test_first_words_that_are_a_commune_s_whole_name_are_no_likeness() -> None:
+    assert choose("Les Mesnil", [("mesnil aubry", "3")], is_borne={"mesnil"}.__contains__) is None
+
+
+def living(section: str) -> list[str]:
+    """Names in 1990."""
+    rows = (row.split("\t") for row in section.splitlines())
+    return [name for name, _, first, last in rows if first <= "1990-01-01" <= last]
+
+
+def bare(name: str) -> str:
+    return re.sub("^(la|les?|l) ", "", name)
+
+
+def beginnings() -> list[tuple[str, str]]:
+    """First words of a département's communes that are the whole name of a commune elsewhere alone."""
+    sections = Communes.packaged()._sections
+    country = {departement: {bare(name) for name in living(section)} for departement, section in sections.items()}
+    whole = {name for names in country.values() for name in names}
+    return sorted(
+        (beginning, departement)
+        for departement, names in country.items()
+        for words in (name.split() for name in names)
+        for count in range(1, len(words))
+        if (beginning := " ".join(words[:count])) in whole and beginning not in names
+    )
+
+
+@given(st.deferred(lambda: st.sampled_from(beginnings())))
+def test_the_name_of_a_commune_is_never_the_beginning_of_another_s(asked: tuple[str, str]) -> None:
+    assert Communes.packaged().code(*asked, 1990) is None
 
 
 def test_a_better_likeness_next_year_goes_before_a_worse_one_this_year() -> None:
-    assert choose("Grand", [("grand bourg", "1")], [("grand", "2")]) == "2"
+    assert choose("Grand", [("grand bourg", "1")], [("grand", "2")], is_borne=nobody_s) == "2"
 
 
 def test_a_normalised_name_stays_as_it_is() -> None:
@@ -193,8 +227,16 @@ async def test_insee_is_asked_for_the_first_of_january() -> None:
 
 async def test_of_insee_s_list_only_the_departement_counts() -> None:
     metadata = Metadata(on_1974_01_01=ok(*ROCHETTES))
-    assert await InseeCommunes(metadata).find("La Rochette", "26", 1974) == "26279"
+    assert await InseeCommunes(metadata).find("La Rochette", "77", 1974) == "77389"
     assert await InseeCommunes(Metadata(on_1974_01_01=ok(ROCHETTES[0]))).find("La Rochette", "75", 1974) is None
+
+
+async def test_of_insee_s_list_the_whole_country_tells_whose_name_it_is() -> None:
+    dives, by_the_sea = commune("60198", "Dives"), commune("14225", "Dives-sur-Mer")
+    for answer, code in (([dives, by_the_sea], None), ([by_the_sea], "14225")):
+        assert await InseeCommunes(Metadata(on_1990_01_01=ok(*answer))).find("Dives", "14", 1990) == code
+    merged = Metadata(on_1990_01_01=ok(dives, by_the_sea), on_1991_01_01=ok(by_the_sea))
+    assert await InseeCommunes(merged).find("Dives", "14", 1990) is None
 
 
 async def test_insee_is_asked_again_for_a_commune_created_in_the_year() -> None:

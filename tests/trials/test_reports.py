@@ -272,6 +272,7 @@ def test_a7_a_commune_overseas_has_the_code_of_its_time(
     ("name", "departement", "year"),
     [
         ("Paris", "62", 2005),
+        ("Dives", "14", 2007),
         ("Gennevilliers", "29", 2007),
         ("Kimper", "29", 2007),
         ("Saint-Martin", "62", 2007),

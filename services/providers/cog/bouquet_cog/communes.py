@@ -7,7 +7,7 @@ from functools import cache
 from importlib import resources
 from typing import Self
 
-from bouquet_cog.naming import Named, choose
+from bouquet_cog.naming import Named, bare, choose
 from bouquet_cog.source import counted
 
 
@@ -30,12 +30,19 @@ class Communes:
 
         The département is that of the time, or one that the commune belonged to later: forms list those of today.
         """
-        rows = [row.split("\t") for row in self._sections.get(departement, "").splitlines()]
-        return choose(nom, *(_living(rows, f"{year:04}-01-01") for year in (annee, annee + 1)))
+        days = [f"{year:04}-01-01" for year in (annee, annee + 1)]
+        section = self._sections.get(departement, "")
+        return choose(nom, *(_living(section, day) for day in days), is_borne=lambda name: self._bears(name, days))
+
+    def _bears(self, bare_name: str, days: list[str]) -> bool:
+        """Whether a commune of any département has the name on one of the days."""
+        sections = [section for section in self._sections.values() if f"{bare_name}\t" in section]
+        return any(bare(name) == bare_name for section in sections for day in days for name, _ in _living(section, day))
 
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
         return counted("packaged", self.code(nom, departement, annee))
 
 
-def _living(rows: list[list[str]], day: str) -> list[Named]:
+def _living(section: str, day: str) -> list[Named]:
+    rows = (row.split("\t") for row in section.splitlines())
     return [(name, code) for name, code, first, last in rows if first <= day <= last]

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from bouquet_cog.naming import Named, choose, normalised
+from bouquet_cog.naming import Named, bare, choose, normalised
 from bouquet_cog.source import COG_LOOKUPS, counted
 from bouquet_worker import Answer, UpstreamError
 
@@ -42,12 +42,17 @@ class InseeCommunes:
 
     async def _code(self, nom: str, departement: str, annee: int) -> str | None:
         """On 1 January of the year of birth, else on the next: the commune may have been created in between."""
+        numbers, borne = FORMERLY.get(departement, (departement,)), set[str]()
         for year in (annee, annee + 1):
-            if code := choose(nom, await self._named(nom, departement, f"{year:04}-01-01")):
+            named = await self._named(nom, f"{year:04}-01-01")
+            borne |= {bare(name) for name, _ in named}
+            inside = [(name, code) for name, code in named if code.startswith(numbers)]
+            if code := choose(nom, inside, is_borne=borne.__contains__):
                 return code
         return None
 
-    async def _named(self, nom: str, departement: str, day: str) -> list[Named]:
+    async def _named(self, nom: str, day: str) -> list[Named]:
+        """Of the whole country, with the name or words of it."""
         params = {"date": day, "filtreNom": nom, "com": "false"}
         answer = await self._upstream.get("/geo/communes", params=params)
         match answer.status:
@@ -59,7 +64,4 @@ class InseeCommunes:
                 raise UpstreamError("upstream_internal")
             case _:
                 raise UpstreamError("upstream_unknown")
-        numbers = FORMERLY.get(departement, (departement,))
-        return [
-            (normalised(commune.intitule), commune.code) for commune in communes if commune.code.startswith(numbers)
-        ]
+        return [(normalised(commune.intitule), commune.code) for commune in communes]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import TypeAlias
 
 Named: TypeAlias = tuple[str, str]
@@ -24,43 +24,29 @@ def normalised(nom: str) -> str:
     return _ARRONDISSEMENT.sub(r"\1", " ".join(_IN_FULL.get(word, word) for word in words))
 
 
-def _bare(name: str) -> str:
-    """Without its article, which people add and leave out."""
+def bare(name: str) -> str:
+    """A normalised name without its article, which people add and leave out."""
     return _ARTICLE.sub("", name)
 
 
-_CAPITAL = re.compile(
-    r"""agen | annecy | arras | avignon | beauvais | belfort | blois | bordeaux | chambery | chartres | chateauroux
-    | chaumont | laval | limoges | lyon | marseille | metz | montauban | montpellier | moulins | nancy | nantes
-    | niort | paris | rennes | rochelle | saint\ (?:brieuc | denis | etienne | lo) | toulon | toulouse | tours | valence
-    | vannes""",
-    re.VERBOSE,
-)
-"""The seats of départements whose name other communes' begin with: who says one means it, wherever they put it."""
+def choose(nom: str, *groups: Collection[Named], is_borne: Callable[[str], bool]) -> str | None:
+    """The one code of the closest likeness, in the first group where it occurs. Several are none: no guess.
 
-
-def _begins_with(name: str, asked: str) -> bool:
-    words = _bare(asked)
-    return _bare(name).startswith(f"{words} ") and not _CAPITAL.fullmatch(words)
-
-
-_LIKENESSES: tuple[Callable[[str, str], bool], ...] = (
-    lambda name, asked: name == asked,
-    lambda name, asked: _bare(name) == _bare(asked),
-    _begins_with,
-)
-"""From the closest. A name's first words are what people call a place, unless they are a better known one's (`Toulouse`
-is not Toulouse-le-Château); a word within it may well be another place's: `Paris` is not Le Touquet-Paris-Plage."""
-
-
-def choose(nom: str, *groups: Collection[Named]) -> str | None:
-    """The one code of the closest likeness, in the first group where it occurs. Several are none: no guess."""
+    A name's first words are what people call a place, unless they are some commune's whole name: `Dives` in 14 may be
+    Dives-sur-Mer, or Dives under a wrong département. `is_borne` tells it of a bare name, for the whole country. A word
+    within a name is no likeness: `Paris` is not Le Touquet-Paris-Plage.
+    """
     asked = normalised(nom)
     if not asked:
         return None
-    for alike in _LIKENESSES:
-        for group in groups:
-            codes = {code for name, code in group if alike(name, asked)}
-            if codes:
-                return codes.pop() if len(codes) == 1 else None
-    return None
+    words = bare(asked)
+    codes = _first(groups, lambda name: name == asked) or _first(groups, lambda name: bare(name) == words)
+    if not codes and not is_borne(words):
+        codes = _first(groups, lambda name: bare(name).startswith(f"{words} "))
+    return codes.pop() if len(codes) == 1 else None
+
+
+def _first(groups: Iterable[Collection[Named]], is_alike: Callable[[str], bool]) -> set[str]:
+    """The codes of the names that are alike, in the first group that has any."""
+    found = ({code for name, code in group if is_alike(name)} for group in groups)
+    return next(filter(None, found), set())
