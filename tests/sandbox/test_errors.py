@@ -98,7 +98,7 @@ async def test_every_code_of_an_operation_has_an_identity(
         assert answers & expected, (code, answers)
 
 
-@pytest.mark.parametrize("modality", {one.modality for one in OFFERED.values()} - {"numero_allocataire"})
+@pytest.mark.parametrize("modality", sorted({one.modality for one in OFFERED.values()} - {"numero_allocataire"}))
 async def test_so_has_every_code_of_the_platform(modality: str, door: Door, nomenclature: Any) -> None:
     operation = next(one for one in OFFERED.values() if one.path.startswith("/v") and one.modality == modality)
     codes = expected_in(nomenclature["platform_codes"], OF_NO_ANSWER)
