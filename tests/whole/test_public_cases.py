@@ -5,7 +5,7 @@ own month, and the case's status and JSON to the letter.
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,12 @@ def month_of(data: Any) -> date:
     return date(quotient["annee"], quotient["mois"], 15)
 
 
+def last_day_told(month: date) -> date:
+    """Of the 23rd month after."""
+    months = month.year * 12 + month.month - 1 + 24
+    return date(months // 12, months % 12 + 1, 1) - timedelta(days=1)
+
+
 def prime(client: Mesh, who: Who, **files: Any) -> None:
     for provider, said in files.items():
         client.simulators[provider][SAID][who] = said
@@ -117,10 +123,10 @@ async def test_a_case_that_is_found_is_answered_as_production_would(path: Path) 
 @HERE
 @pytest.mark.parametrize("path", statuses(200))
 async def test_a_case_asked_for_its_month_in_a_later_one_is_answered_alike(path: Path) -> None:
-    """A case of 2023 can no longer be asked in 2026: two years back is the contract's limit."""
+    """On the last day on which it can: a month is told for 23 more, since October 2026."""
     params, status, body = read(path)
     month = month_of(body["data"])
-    async with mesh(today=date(month.year + 2, 12, 31)) as client:
+    async with mesh(today=last_day_told(month)) as client:
         prime(client, who_in(params), cnaf=upstream_file(body["data"]))
         answer = await client.get(params=params | {"annee": month.year, "mois": month.month})
     assert (answer.status, answer.json) == (status, in_production(body))
