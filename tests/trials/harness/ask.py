@@ -20,6 +20,8 @@ from tests.support.daemon import free_port
 
 RECIPIENT = "13002526500013"
 READY_WITHIN_S = 90.0
+CLOSED_WITHIN_S = 90.0
+"""Patience with a connection, far over the time that the demo leaves it open."""
 STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 
 
@@ -33,6 +35,11 @@ class Answer(NamedTuple):
     @property
     def codes(self) -> list[str]:
         return [error["code"] for error in self.body.get("errors", ())]
+
+    @property
+    def end(self) -> tuple[int, list[str]]:
+        """Its status, and its codes."""
+        return self.status, self.codes
 
     @property
     def words(self) -> list[dict[str, Any]]:
@@ -62,19 +69,20 @@ class Demo(NamedTuple):
     def fund_says(self, fund: str, who: list[str], **told: Any) -> None:
         self._tell("/hub", {"fund": fund, "who": who} | told)
 
-    def raw(self, *chunks: bytes, delay_s: float = 0.0, gap_s: float = 0.0, within_s: float = 15.0) -> Raw:
-        """Bytes on a socket. Without a delay, the first are there when the server accepts."""
-        began, got = time.monotonic(), b""
+    def raw(self, *chunks: bytes, delay_s: float = 0.0, gap_s: float = 0.0) -> list[str]:
+        """Statuses of what comes for bytes on a socket, until the demo closes it; that it holds it is an error. Without
+        a delay, the first bytes are there when the server accepts."""
+        got = b""
         with socket.create_connection(("127.0.0.1", self.port)) as client:
             time.sleep(delay_s)
             client.sendall(chunks[0])
             for chunk in chunks[1:]:
                 time.sleep(gap_s)
                 client.sendall(chunk)
-            client.settimeout(within_s)
+            client.settimeout(CLOSED_WITHIN_S)
             while data := client.recv(65536):
                 got += data
-        return Raw([status.decode() for status in STATUS.findall(got)], time.monotonic() - began)
+        return [status.decode() for status in STATUS.findall(got)]
 
     def _sent(self) -> list[dict[str, Any]]:
         sent: list[dict[str, Any]] = json.loads(_http(self.spy, "GET", "/spy", {})[2])
@@ -83,13 +91,6 @@ class Demo(NamedTuple):
     def _tell(self, path: str, told: Mapping[str, Any]) -> None:
         json_type = {"Content-Type": "application/json"}
         assert _http(self.spy, "POST", path, json_type, json.dumps(told).encode())[0] == 200
-
-
-class Raw(NamedTuple):
-    """Statuses of the answers, and how long the connection was open."""
-
-    statuses: list[str]
-    open_s: float
 
 
 @contextmanager
