@@ -23,7 +23,7 @@ from tests.deploy.scaffold import made, rendered_scaffold
 
 TEMPLATE = ROOT / "services" / "providers" / "kit" / "bouquet_worker" / "template" / "bouquet-acme"
 RECIPES = [IMAGES / "Dockerfile", TEMPLATE / "Containerfile"]
-WORKER = "localhost/bouquet-france-connect:test"
+WORKER, GATEWAY = "localhost/bouquet-france-connect:test", "localhost/bouquet-gateway:test"
 SCAFFOLD = "localhost/bouquet-caisse-des-marins:test"
 PRIVATE = (".env", ".venv/bin/python", ".git/config", "secrets/bus-url", "tests/test_marins.py", "bouquet_marins.key")
 """What lies beside a worker's code on its author's machine."""
@@ -104,7 +104,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
     builder = Buildah(tmp_path_factory.mktemp("images"))
     builder.make_base()
     environ = builder.environ() | {"VERSION": "test"}
-    subprocess.run([IMAGES / "build.sh", "france_connect"], check=True, env=environ, timeout=1200)
+    subprocess.run([IMAGES / "build.sh", "france_connect", "gateway"], check=True, env=environ, timeout=1200)
     yield builder
     builder("rmi", "--all", "--force")
 
@@ -112,15 +112,17 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 class TestBuilt:
-    """An image that deploy/images/build.sh made: of the recipe of all of them, which differ by what is installed."""
+    """Two images, made by deploy/images/build.sh."""
 
     def test_it_is_nobody_in_particular(self, built: Buildah) -> None:
         assert built.configuration(WORKER)["User"] == "10001:10001"
         assert built.run(WORKER, "id", "-u").stdout.strip() == "10001"
 
-    def test_its_program_says_what_it_can_do(self, built: Buildah) -> None:
-        assert built.configuration(WORKER)["Entrypoint"] == ["bouquet"]
-        assert built.run(WORKER, "bouquet", "--help").stdout.startswith("usage: bouquet-worker")
+    @pytest.mark.parametrize("image", [WORKER, GATEWAY])
+    def test_its_program_says_what_it_can_do(self, built: Buildah, image: str) -> None:
+        assert built.configuration(image)["Entrypoint"] == ["bouquet"]
+        program = "bouquet-worker" if image == WORKER else "bouquet-gateway"
+        assert built.run(image, "bouquet", "--help").stdout.startswith(f"usage: {program}")
 
     def test_its_worker_starts_as_far_as_its_settings(self, built: Buildah) -> None:
         ended = built.run(WORKER, "bouquet", "run", "france_connect")
@@ -134,7 +136,7 @@ class TestBuilt:
         locked = set(re.findall(r"^([\w.-]+==[^ ]+)", (ROOT / "requirements" / "run.txt").read_text(), re.MULTILINE))
         installed = {
             f"{name}=={version}"
-            for name, version in _components(built, WORKER).items()
+            for name, version in _components(built, GATEWAY).items()
             if not name.startswith("bouquet-")
         }
         assert installed and installed <= locked
@@ -152,8 +154,9 @@ class TestBuilt:
         assert labels["org.opencontainers.image.version"] == "test"
         assert len(labels["org.opencontainers.image.revision"]) == 40
 
-    def test_no_layer_holds_what_it_was_made_of(self, built: Buildah) -> None:
-        names = built.files(WORKER)
+    @pytest.mark.parametrize("image", [WORKER, GATEWAY])
+    def test_no_layer_holds_what_it_was_made_of(self, built: Buildah, image: str) -> None:
+        names = built.files(image)
         assert "opt/bouquet/bin/bouquet" in names
         assert not [name for name in names if name.startswith("wheels/") or Path(name).name == ".env"]
 
