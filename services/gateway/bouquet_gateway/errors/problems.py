@@ -88,17 +88,22 @@ class Problem(Exception):
     def of(
         cls, reply: Reply, authority: Authority, offered: Container[str] | None = None, *, is_sandbox: bool = False
     ) -> Problem:
-        """What a worker answered, in the name of the authority that it asked. It is not believed when it says what we
-        alone can know, nor what it did not offer to say, where we know what it did, nor a refusal told as a failure. A
-        sandbox is believed: its cases show our own refusals too."""
+        """What a worker answered, in the name of the authority that it asked, as far as it is credible."""
         if isinstance(reply, Found | Recorded):
             return cls(UNKNOWN, authority=authority, outcome="failed")
-        disbelieved = OURS_ALONE | REFUSALS.keys() if isinstance(reply, Failed) else OURS_ALONE
-        known = (is_sandbox or reply.reason not in disbelieved) and (offered is None or reply.reason in offered)
-        reason = reply.reason if known else UNKNOWN
+        reason = reply.reason if is_credible(reply, offered, is_sandbox=is_sandbox) else UNKNOWN
         retry_in_s = reply.retry_in_s if isinstance(reply, Failed) else None
         wait: Meta = {} if retry_in_s is None else {"retry_in": retry_in_s}
         return cls(reason, authority=authority, meta=reply.meta | wait, outcome=OUTCOMES[type(reply)])
+
+
+def is_credible(
+    reply: NotFound | Rejected | Failed, offered: Container[str] | None, *, is_sandbox: bool = False
+) -> bool:
+    """Whether a worker may say that: not what we alone can know, nor what it did not offer to say, where we know what
+    it did, nor a refusal as a failure. A sandbox is believed: its cases show our own refusals too."""
+    disbelieved = OURS_ALONE | REFUSALS.keys() if isinstance(reply, Failed) else OURS_ALONE
+    return (is_sandbox or reply.reason not in disbelieved) and (offered is None or reply.reason in offered)
 
 
 def form_of(reasons: Iterable[str], path: str) -> Envelope:

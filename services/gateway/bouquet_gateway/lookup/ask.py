@@ -12,7 +12,8 @@ from typing import Any
 from msgspec import Struct
 
 from bouquet_gateway import metrics
-from bouquet_gateway.errors.problems import is_outage
+from bouquet_gateway.errors.nomenclature import reasons_of
+from bouquet_gateway.errors.problems import UNKNOWN, is_credible, is_outage
 from bouquet_gateway.lookup.answer_cache import AnswerCache
 from bouquet_gateway.lookup.regime import Decision, Question
 from bouquet_gateway.lookup.regime_hints import RegimeHints
@@ -24,7 +25,7 @@ from bouquet_mesh.bus.api import Calling
 from bouquet_mesh.observe.spans import note
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.identity import Identite
-from bouquet_proto.messages import Failed, Found, Lookup, Reply
+from bouquet_proto.messages import Failed, Found, Lookup, NotFound, Rejected, Reply
 from bouquet_proto.quotient_familial import FILES, REGIMES
 
 log = logging.getLogger(__name__)
@@ -90,8 +91,16 @@ class Providers:
             is_busy = is_busy or reply == BUSY
             return reply
 
+        async def ask_credibly(provider: str, lookup: Lookup) -> Reply:
+            """A refusal that nobody believes does not keep the other provider from being asked."""
+            match await ask_one(provider, lookup):
+                case NotFound() | Rejected() | Failed() as reply if not is_credible(reply, reasons_of(served)):
+                    return Failed(UNKNOWN)
+                case reply:
+                    return reply
+
         if served.operation.plan == "regime":
-            decision = await self._ask_regimes(ask_one, lookup, today)
+            decision = await self._ask_regimes(ask_credibly, lookup, today)
         else:
             decision = Decision(await ask_one(served.provider, lookup), served.authority, served.provider)
         if isinstance(decision.reply, Found):
