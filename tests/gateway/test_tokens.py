@@ -137,7 +137,8 @@ def test_a_signature_does_not_make_a_garbage_payload_good(header: bytes, payload
         (True, {}, "token_of_production"),
         (True, CLAIMS | {"sub": "staging"}, "token_invalid"),
         (True, {"jti": INTERNAL_ID}, "token_invalid"),
-        (True, {"jti": 42}, "token_invalid"),
+        (True, {"jti": 42, "sub": {}}, "token_of_production"),
+        (False, {"jti": [], "sub": "staging"}, "token_of_staging"),
         (True, [], "token_invalid"),
     ],
 )

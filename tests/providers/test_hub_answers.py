@@ -195,6 +195,9 @@ def test_a_message_is_cut_at_200_characters() -> None:
         "date 14/06/1989 refusée",
         "commune 29019",
         "x" * 300 + "GOUADEC",
+        "NIR 289062901900412 invalide",
+        "NIR 2 89 06 29 019 004 12 invalide",
+        "dossier n° 0342391 clos",
     ],
 )
 def test_a_message_that_names_the_person_is_left_out(text: str) -> None:

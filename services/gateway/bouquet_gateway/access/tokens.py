@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Annotated, Protocol, TypeAlias
+from typing import Annotated, Any, Protocol, TypeAlias
 
 import msgspec
 from joserfc import jws
@@ -82,14 +82,14 @@ class TokenSource(Protocol):
 
 
 class _Origin(Struct, frozen=True):
-    """What a token says of where it is from, whoever signed it."""
+    """What a token says of where it is from, whoever signed it: of any type."""
 
-    jti: str = ""
-    sub: str = ""
+    jti: Any = None
+    sub: Any = None
 
     @property
     def is_staging(self) -> bool:
-        return self.sub == STAGING or self.jti == INTERNAL_ID
+        return bool(self.sub == STAGING or self.jti == INTERNAL_ID)
 
 
 class _Claims(Struct, frozen=True):

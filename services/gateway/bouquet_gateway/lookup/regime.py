@@ -117,8 +117,9 @@ def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: A
     if Outcome.INCOMPLETE in outcomes:
         return _of_either(one, other, frozenset({Outcome.INCOMPLETE}), both)
     if Outcome.REJECTED in outcomes:  # about the question, which was the same to both
-        [refusing, *_] = [side for side in (one, other) if side.outcome is Outcome.REJECTED]
-        return Decision(refusing.reply, both)
+        refusing = [side for side in (one, other) if side.outcome is Outcome.REJECTED]
+        told = min(refusing, key=lambda side: side.provider != regimes.first)  # whichever was asked first
+        return Decision(told.reply, both)
     if outcomes == {Outcome.UNIDENTIFIED}:
         return Decision(one.reply, both)
     anomaly = Anomaly.CONTRADICTION if outcomes == STRANGE_PAIR else Anomaly.NONE

@@ -40,6 +40,8 @@ BAD_REQUESTS: Mapping[int | None, str] = {
 UNEXPECTED = frozenset({40001, 40002, 40003, 40005})
 """Refusals of a form that our own rules should have refused before."""
 MESSAGE_LENGTH = 200
+NUMBER_DIGITS = 6
+"""No sentence of the hub that speaks of a question has so many digits, unless they are of somebody."""
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
 """Five digits. More might be a social security number, and is not read."""
@@ -98,9 +100,14 @@ def _complaint(error: Error, who: Identite) -> Meta:
     meta: Meta = {}
     if error.code is not None:
         meta["provider_error_code"] = error.code
-    if error.text is not None and not _mentions(error.text, who):
+    if error.text is not None and not _mentions(error.text, who) and not _holds_a_number(error.text):
         meta["provider_error_message"] = error.text[:MESSAGE_LENGTH]
     return meta
+
+
+def _holds_a_number(text: str) -> bool:
+    """Of a person, a file or a place, in whatever groups its digits are written: nobody typed it here."""
+    return sum(char.isdigit() for char in text) >= NUMBER_DIGITS
 
 
 def _mentions(text: str, who: Identite) -> bool:
