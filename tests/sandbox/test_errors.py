@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, NamedTuple
 
 import pytest
 import pytest_asyncio
@@ -68,16 +68,35 @@ async def ask(door: Door, operation: Operation, code: str) -> Answer:
     return await door.get(f"{operation.path}?{query_of(params)}", headers)
 
 
-def told(answer: Answer) -> tuple[int, str]:
-    """Status and detail, which v2 tells too. A code is told by its text."""
+class Told(NamedTuple):
+    """What a list of errors and an answer both say of an error; v2 says no more than status and detail."""
+
+    status: int
+    detail: str
+    code: str = ""
+    title: str = ""
+    meta: tuple[tuple[str, Any], ...] = ()
+    """Without when to ask again, which is of a call."""
+
+
+def told(answer: Answer) -> Told:
     match answer.body:
-        case {"errors": [{"detail": str() as detail}]}:
-            pass
+        case {"errors": [{"code": str(code), "title": str(title), "detail": str(detail), "meta": dict(meta)}]}:
+            return in_v3(answer.status, detail, code, title, meta)
         case {"errors": [str() as detail]} | {"error": str(), "reason": str(), "message": str() as detail}:
-            pass
+            return in_v2(answer.status, detail)
         case _:
             raise AssertionError(f"{answer.status} is no error")
-    return answer.status, PROVIDER.sub("", detail)
+
+
+def in_v3(status: int, detail: str, code: str, title: str, meta: Mapping[str, Any]) -> Told:
+    facts = tuple((name, value) for name, value in meta.items() if name != "retry_in")
+    return Told(status, PROVIDER.sub("", detail), code, title, facts)
+
+
+def in_v2(status: int, detail: str) -> Told:
+    """A code is told by its text."""
+    return Told(status, PROVIDER.sub("", detail))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -93,7 +112,9 @@ async def test_every_code_of_an_operation_has_an_identity(
     checks = [check for one in modalities for stage in one.checks for check in stage]
     of_rules = {code for check in checks for code in RULES[check.rule].codes}
     skipped = OF_NO_ANSWER | of_rules - {reason for one in modalities for reason in one.reasons}
-    for code, expected in expected_in(nomenclature["endpoints"][folder]["errors"], skipped).items():
+    is_v2 = modalities[0].path.startswith("/api/v2/")
+    errors = nomenclature["endpoints"][folder]["errors"]
+    for code, expected in expected_in(errors, skipped, is_v2=is_v2).items():
         answers = {told(await ask(door, one, code)) for one in modalities}
         assert answers & expected, (code, answers)
 
@@ -107,13 +128,16 @@ async def test_so_has_every_code_of_the_platform(modality: str, door: Door, nome
     assert {"00429", "00015", "00103"} < codes.keys()
 
 
-def expected_in(errors: Any, skipped: set[str]) -> dict[str, set[tuple[int, str]]]:
-    """By code, its status and texts."""
-    codes: dict[str, set[tuple[int, str]]] = {}
+def expected_in(errors: Any, skipped: set[str], *, is_v2: bool = False) -> dict[str, set[Told]]:
+    """By code, what may be told of it: with its usual cause, or another."""
+    codes: dict[str, set[Told]] = {}
     for status, item in ((int(status), item) for status, items in errors.items() for item in items):
-        if item["code"] not in skipped:
+        code, title, meta = item["code"], item["title"], item.get("meta", {})
+        if code not in skipped:
             details = (item["detail"], *(cause["detail"] for cause in item.get("other_causes", ())))
-            codes.setdefault(item["code"], set()).update((status, PROVIDER.sub("", detail)) for detail in details)
+            codes.setdefault(code, set()).update(
+                in_v2(status, detail) if is_v2 else in_v3(status, detail, code, title, meta) for detail in details
+            )
     return codes
 
 

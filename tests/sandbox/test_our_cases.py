@@ -129,9 +129,10 @@ async def test_a_family_answers_alike_across_its_rights_and_schools(door: Door) 
         for resource in ("allocation_enfant_handicape", "allocation_rentree_scolaire")
     }
     assert set(map(tuple, rights.values())) == {("allocataire", "ouvrant_droit")}
-    for who, school in ((RONAN, "0299417N"), (LOUISE, "0299254H")):
+    for who, first_names, school in ((RONAN, "RONAN MALO", "0299417N"), (LOUISE, "LOUISE", "0299254H")):
         pupil = await told("v5_men_scolarites", who, codeEtablissement=school, anneeScolaire="2025-2026")
-        assert pupil["identite"]["date_naissance"] in {born for _, _, born in FAMILY.values()}
+        name, _, born = FAMILY[first_names]
+        assert (pupil["identite"]["nom"], pupil["identite"]["date_naissance"]) == (name, born)
 
 
 async def test_everybody_of_the_readme_is_here() -> None:
