@@ -13,6 +13,7 @@ The worker answers by reason, the gateway renders by reason. Texts are the contr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
@@ -100,6 +101,15 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The v2 `reason` where the contract departs from the detail."""
     v2_flat: bool = False
     """In v2 this failure is `{"errors": [detail]}` (§3.1)."""
+
+    @property
+    def is_of_an_authority(self) -> bool:
+        """Whether its code depends on the authority that failed."""
+        return len(self.code) == 3
+
+    def code_of(self, prefix: str) -> str:
+        """The five digits that a caller reads, when the authority of this prefix failed."""
+        return prefix + self.code if self.is_of_an_authority else self.code
 
 
 PERIMETER = " Veuillez vérifier que votre recherche est couverte par le périmètre de l'API."
@@ -611,3 +621,9 @@ PROVIDER: dict[str, Failure] = {
 }
 
 FAILURES: dict[str, Failure] = PARAMETERS | PLATFORM | SESSION | REFUSALS | PROVIDER
+
+
+def row_of(reason: str, own: Mapping[str, Failure]) -> Failure | None:
+    """`own` are a provider's rows. The common row first: a provider adds reasons, it does not change what those of
+    others mean."""
+    return FAILURES.get(reason) or own.get(reason)

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bouquet_gateway.errors.problems import PRECEDENCE, Problem, code_of, render, retry_after, row_of
+from bouquet_gateway.errors.problems import PRECEDENCE, Problem, render, retry_after, row_of
 from bouquet_gateway.paths import Envelope
 from bouquet_proto import quotient_familial
 from bouquet_proto.failures import FAILURES, PARAMETERS, PLATFORM, PROVIDER, RENDERINGS, Kind
@@ -175,4 +175,4 @@ def test_every_row_renders_in_both_envelopes(reason: str) -> None:
 
 
 def test_parameters_and_platform_rows_need_no_authority() -> None:
-    assert {code_of(row, ACME)[:2] for row in (PARAMETERS | PLATFORM).values()} == {"00"}
+    assert {row.code_of(ACME.prefix)[:2] for row in (PARAMETERS | PLATFORM).values()} == {"00"}

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from msgspec import Struct, structs
 
-from bouquet_gateway.errors.problems import PLATFORM_ITSELF, code_of, row_of
+from bouquet_gateway.errors.problems import PLATFORM_ITSELF, row_of
 from bouquet_gateway.offers.catalogue import Catalogue, Served
 from bouquet_gateway.paths import Envelope, envelope_of
 from bouquet_proto import france_connect_session, quotient_familial
@@ -136,7 +136,9 @@ def nomenclature(catalogue: Catalogue) -> Nomenclature:
     by_id: dict[str, list[Served]] = {}
     for served in (served for modalities in catalogue.by_path.values() for served in modalities):
         by_id.setdefault(served.operation.folder, []).append(served)
-    network = (row for row in PROVIDER.values() if len(row.code) == 5)  # the platform's codes, whoever was asked
+    network = (
+        row for row in PROVIDER.values() if not row.is_of_an_authority
+    )  # the platform's codes, whoever was asked
     platform = [_told(row, PLATFORM_ITSELF) for row in (PARAMETERS[RECIPIENT], *PLATFORM.values(), *network)]
     taken = {told.item.code for told in platform}
     return Nomenclature(
@@ -164,9 +166,9 @@ def _endpoint(modalities: list[Served], taken: set[str]) -> Endpoint:
 
 def _told(row: Failure, authority: Authority, envelope: Envelope = "v3") -> _Told:
     rendering = RENDERINGS[row.kind]
-    provider = row.provider or (authority.label if len(row.code) == 3 else "")
+    provider = row.provider or (authority.label if row.is_of_an_authority else "")
     item = Item(
-        code=code_of(row, authority),
+        code=row.code_of(authority.prefix),
         title=row.title,
         detail=row.detail.replace("{provider}", authority.label),
         fault=row.fault,
@@ -211,7 +213,7 @@ def _subcodes() -> dict[str, Subcode]:
     """The absence has its text in each operation."""
     table = {ABSENT: Subcode("Entité non trouvée")}
     for row in (*PROVIDER.values(), *REFUSALS.values(), SESSION[france_connect_session.UNUSABLE]):
-        if len(row.code) == 3:
+        if row.is_of_an_authority:
             known = table.setdefault(row.code, Subcode(row.title, row.detail))
             if known.detail != row.detail or "{" in row.detail:
                 table[row.code] = Subcode(known.title)

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from bouquet_gateway.paths import Envelope, envelope_of
+from bouquet_proto import failures
 from bouquet_proto.access_record import Outcome
 from bouquet_proto.failures import FAILURES, PLATFORM, REFUSALS, RENDERINGS, Failure, Kind
 from bouquet_proto.messages import Failed, Found, Meta, NotFound, Recorded, Rejected, Reply
@@ -139,21 +140,13 @@ def is_outage(reply: Reply, own: Rows = NO_ROWS) -> bool | None:
 
 
 def row_of(reason: str, own: Rows = NO_ROWS) -> Failure:
-    """The common row first: a provider adds reasons, it does not change what those of others mean."""
-    return FAILURES.get(reason) or own.get(reason) or FAILURES[UNKNOWN]
-
-
-def code_of(row: Failure, authority: Authority) -> str:
-    return authority.prefix + row.code if _is_provider_s(row) else row.code
-
-
-def _is_provider_s(row: Failure) -> bool:
-    return len(row.code) == 3
+    """A reason that nobody has a row for is a trouble that we do not know."""
+    return failures.row_of(reason, own) or FAILURES[UNKNOWN]
 
 
 def _v3(row: Failure, problem: Problem) -> Json:
     item: Json = {
-        "code": code_of(row, problem.authority),
+        "code": row.code_of(problem.authority.prefix),
         "title": row.title,
         "detail": _detail(row, problem),
         "source": row.source,
@@ -171,7 +164,7 @@ def _v2(row: Failure, problem: Problem) -> Json:
 
 
 def _meta(row: Failure, problem: Problem) -> Meta:
-    provider = row.provider or (problem.authority.label if _is_provider_s(row) else "")
+    provider = row.provider or (problem.authority.label if row.is_of_an_authority else "")
     wait: Meta = {"retry_in": row.retry_in_s} if row.retry_in_s else {}
     return wait | problem.meta | ({"provider": provider} if provider else {})
 

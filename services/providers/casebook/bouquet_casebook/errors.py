@@ -18,7 +18,8 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 from msgspec import Raw
 
-from bouquet_proto.failures import FAILURES, PLATFORM, PROVIDER, SESSION, Failure, Kind
+from bouquet_proto.failures import PLATFORM, PROVIDER, SESSION, Failure, Kind
+from bouquet_proto.failures import row_of as row_of
 from bouquet_proto.france_connect_session import Session
 from bouquet_proto.identity import FRANCE, Identifiant, Identite, Identity, Ine, NumeroAllocataire
 from bouquet_proto.letters import in_ascii
@@ -31,7 +32,7 @@ NAMED = re.compile(rf"(?:JETON-)?{WORD}-?(\d{{5}})")
 FILE_NUMBER = "9999999"
 OF_SESSIONS = (*SESSION, *PROVIDER)
 RETRY_IN_S = 1
-"""Of a pace, as production tells it."""
+"""When to ask again after a 429, as a gateway in production tells it of a rate limit."""
 FROM_A_GATEWAY = re.compile(r"\{(?!provider\})\w+\}")
 """A placeholder that only a gateway fills: of a version, or of the hours of a maintenance."""
 
@@ -92,10 +93,6 @@ def session_of_error(code: str, scopes: Iterable[str]) -> Session:
     return Session(identity=citizen, scopes=tuple(scopes))
 
 
-def row_of(reason: str, problems: Mapping[str, Failure]) -> Failure | None:
-    return FAILURES.get(reason) or problems.get(reason)
-
-
 def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
     """Those of a text that is whole without a gateway."""
     for reason in reasons:
@@ -105,8 +102,7 @@ def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tu
 
 
 def whole_code(row: Failure, authority: Authority) -> str:
-    """Three digits follow the prefix of who fails."""
-    return authority.prefix + row.code if len(row.code) == 3 else row.code
+    return row.code_of(authority.prefix)
 
 
 def _reply_of(code: str, reasons: Iterable[str], authority: Authority, problems: Mapping[str, Failure]) -> Reply | None:
