@@ -320,7 +320,7 @@ PLATFORM: dict[str, Failure] = {
         kind=Kind.NO_ROUTE,
         code="00404",
         title="Opération inconnue",
-        detail="Cette opération n'existe pas sur API particulier ({operation_id})",
+        detail="Cette opération n'existe pas sur API particulier{named}",
         fault="caller",
         source={"parameter": "operation_id"},
     ),

@@ -103,8 +103,8 @@ class DocumentEndpoints:
         operation_id = request.query.get("operation_id", "")
         document = self._documents.errors(operation_id)
         if document is None:
-            named = operation_id if OPERATION_ID.fullmatch(operation_id) else ""
-            raise Problem("unknown_operation", values={"operation_id": named})
+            named = f" ({operation_id})" if OPERATION_ID.fullmatch(operation_id) else ""
+            raise Problem("unknown_operation", values={"named": named})
         return document_of(request, document, max_age_s=ERRORS_MAX_AGE_S)
 
 

@@ -16,7 +16,7 @@ from bouquet_proto.offer import Authority
 
 JSON = "application/json"
 MAY_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
-SAMPLE_VALUES = {"start": "01:10", "end": "02:30", "operation_id": "inconnue"}
+SAMPLE_VALUES = {"start": "01:10", "end": "02:30", "named": " (inconnue)"}
 
 
 def _header(description: str, kind: str = "integer") -> Json:
