@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from pkgutil import resolve_name
@@ -20,8 +21,16 @@ PACKAGES = {
 """By the short name that pages use in a path."""
 DISTRIBUTIONS = [*(path.parent for path in PACKAGES.values()), *(ROOT / "services" / "providers").iterdir()]
 
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "bench").glob("*.md")]
-SOURCES = [path for part in ("proto", "mesh", "services", "tests", "bench") for path in (ROOT / part).rglob("*.py")]
+
+def tracked(*patterns: str) -> list[Path]:
+    """Files of the repository: not what tests generate, or install, beside them."""
+    command = ["git", "ls-files", "-z", "--", *patterns]
+    listed = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).exists()]
+
+
+PAGES = tracked(":(glob)*.md", "docs/*.md", ":(glob)bench/*.md")
+SOURCES = tracked(*(f"{part}/*.py" for part in ("proto", "mesh", "services", "tests", "bench")))
 HISTORY = {"CHANGELOG.md"}
 FILE = re.compile(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|sh|toml|yaml|md))`")
 MODULE = re.compile(rf"\b(?:{'|'.join(path.name for path in PACKAGES.values())})(?:\.[a-z]\w*)+")
