@@ -38,7 +38,7 @@ async def powerless(rabbit: RabbitNode, broker: Broker, url: str) -> AsyncIterat
     await rabbit.control("delete_user", "powerless")
 
 
-# F2: the mailbox and the consumers are rebuilt, and until then nobody says that all is well
+# F2: the reply queue and the consumers are rebuilt, and until then nobody says that all is well
 
 
 async def test_f02_a_caller_whose_reply_queue_is_deleted_makes_another(
@@ -53,7 +53,9 @@ async def test_f02_a_caller_whose_reply_queue_is_deleted_makes_another(
     assert found != lost
 
 
-async def test_f02_a_closed_connection_comes_back_with_its_mailbox_and_its_consumers(url: str, broker: Broker) -> None:
+async def test_f02_a_closed_connection_comes_back_with_its_reply_queue_and_its_consumers(
+    url: str, broker: Broker
+) -> None:
     desk = Desk()
     async with connected(url) as bus, serving(bus, desk) as intake:
         call = asyncio.create_task(bus.call(PROVIDER, lookup()))
@@ -66,7 +68,7 @@ async def test_f02_a_closed_connection_comes_back_with_its_mailbox_and_its_consu
         assert (len(await broker.reply_queues()), await broker.consumers()) == (1, 1)
 
 
-async def test_f02_a_connection_without_its_mailbox_and_its_consumers_is_not_ready(
+async def test_f02_a_connection_without_its_reply_queue_and_its_consumers_is_not_ready(
     powerless: str, broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
     await broker.permit("powerless", ".*")

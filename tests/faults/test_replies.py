@@ -1,4 +1,4 @@
-"""F12-F15: the way back. Replies that nobody waits for, what calls leave behind, and one mailbox for life."""
+"""F12-F15: the way back. Replies that nobody waits for, what calls leave behind, and one reply queue for life."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ async def test_f14_every_reply_comes_to_the_same_consumer(caller: AmqpBus, broke
         assert await broker.reply_consumers() == [before]
 
 
-# F15: no direct reply-to: the mailbox is a queue of our own
+# F15: no direct reply-to: the reply queue is a queue of our own
 
 
 async def test_f15_a_reply_may_come_over_any_connection_and_after_a_reconnection_as_well(

@@ -77,7 +77,8 @@ REQUESTS: dict[str, Request] = {
 }
 REPLIES: dict[str, Reply] = {
     "not_found": NotFound("no_file", {"fund": "cnaf", "retry": 3}),
-    "rejected": Rejected("00355", {"provider_error_code": "40409"}),
+    "rejected": Rejected("00355", {"provider_error_code": "40409"}),  # of a time when a field's code told it
+    "rejected_by_a_provider": Rejected("period_refused", {"provider_error_code": "40029"}),
     "failed": Failed("upstream_rate_limited", 12, {"status": 429}),
 }
 

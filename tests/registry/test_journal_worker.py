@@ -60,11 +60,11 @@ async def send(to: Outbox, *ids_: object) -> None:
 
 async def test_what_is_posted_is_written_once_it_is_safe(store: Store) -> None:
     given = MemoryOutbox()
-    async with writing(given, store) as scribe:
+    async with writing(given, store) as journal_writer:
         await send(given, 1, 2, 3)
         assert await ids(store) == ["1", "2", "3"]
-        assert scribe.writing
-    assert not scribe.writing
+        assert journal_writer.writing
+    assert not journal_writer.writing
     assert (await verify(store)).head.number == 3
 
 

@@ -81,8 +81,8 @@ def _tell_keys_of_no_use(settings: RegistrySettings) -> None:
 
 @asynccontextmanager
 async def _journal(process: Process, store: Store) -> AsyncIterator[None]:
-    async with process.outbox(JOURNAL_SERVICE) as outbox, writing(outbox, store) as scribe:
-        process.ready_when(lambda: {} if scribe.writing else NO_CONSUMER)
+    async with process.outbox(JOURNAL_SERVICE) as outbox, writing(outbox, store) as journal_writer:
+        process.ready_when(lambda: {} if journal_writer.writing else NO_CONSUMER)
         yield
 
 

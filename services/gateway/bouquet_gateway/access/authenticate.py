@@ -30,7 +30,8 @@ MISSING = Refusal("token_missing")
 UNKNOWN = frozenset({"token_invalid", "token_of_production", "token_of_staging"})
 """Why what a call bears is no token of ours."""
 UNKNOWN_SESSION = frozenset({"session_malformed", "session_unknown"})
-"""Why it is no session: one whose citizen cannot be asked about is known."""
+"""Why what a call bears is no session of FranceConnect. `identity_unusable` is told of one that is, and whose citizen
+cannot be asked about."""
 
 
 class Admission(Struct, frozen=True):

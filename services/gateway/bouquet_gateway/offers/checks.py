@@ -33,11 +33,11 @@ MAX_CHECKS = 50
 MAX_SCHEMA_OBJECTS = 100
 """Of an operation. Each becomes a type as its first reply is read; ours have seven at most."""
 MAX_FIELD_STEPS = 30
+"""Of a field's dotted path."""
 MAX_FIELDS = 300
 MAX_PEOPLE = 16
 MAX_UNION = 10
 MAX_CACHE_S = 86_400
-"""Of a field's dotted path."""
 PREFIX = re.compile(r"\d{2}", re.ASCII)
 
 _offer = msgspec.json.Decoder(Offer)

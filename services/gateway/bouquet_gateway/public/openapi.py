@@ -71,8 +71,8 @@ def document(
 ) -> Json:
     """`contact`: an address of the web or of e-mail; `watched`: the names under which resources have a status."""
     components = Components()
-    first_by_session = sorted(by_path.items(), key=lambda item: (_is_by_session(item[1][0]), item[0]))
-    operations = {path: {"get": _get(modalities, components)} for path, modalities in first_by_session}
+    sessions_last = sorted(by_path.items(), key=lambda item: (_is_by_session(item[1][0]), item[0]))
+    operations = {path: {"get": _get(modalities, components)} for path, modalities in sessions_last}
     platform = openapi_platform.paths(watched, components, (BEARER, API_KEY))
     _name_apart([*platform.values(), *(item for _, item in sorted(operations.items()))])
     return {

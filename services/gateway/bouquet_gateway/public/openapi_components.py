@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 Json: TypeAlias = dict[str, Any]
 
 NOT_TOLD = ("title", "default")
-"""Of data. Two titles may be alike; and a field with a default is always there for generators, as if it were asked."""
+"""Keywords that are left out of the schema of data. Two objects of one title are one class for a generator of clients;
+and a field with a default is always there for it, also where the answer lacks it."""
 WORDS = re.compile(r"[A-Za-z\d]+")
 
 

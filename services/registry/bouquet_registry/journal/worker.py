@@ -25,7 +25,7 @@ FIRST_PAUSE_S = 0.2
 LAST_PAUSE_S = 5.0
 
 
-class Scribe:
+class JournalWriter:
     def __init__(self, outbox: Outbox, store: Store, batches: AsyncIterator[Collected]) -> None:
         self._outbox = outbox
         self._store = store
@@ -77,11 +77,11 @@ class Scribe:
 
 
 @asynccontextmanager
-async def writing(outbox: Outbox, store: Store) -> AsyncIterator[Scribe]:
+async def writing(outbox: Outbox, store: Store) -> AsyncIterator[JournalWriter]:
     """What is sent from the start of the context on, or from when there is a broker."""
     async with outbox.collect() as batches:
-        scribe = Scribe(outbox, store, batches)
+        journal_writer = JournalWriter(outbox, store, batches)
         try:
-            yield scribe
+            yield journal_writer
         finally:
-            await scribe.stop()
+            await journal_writer.stop()
