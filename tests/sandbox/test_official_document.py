@@ -19,7 +19,8 @@ from tests.clients.answers import typed_by_hand
 from tests.clients.documents import in_production
 from tests.sandbox.gateway import OPERATIONS, OURS, RECIPIENT, Door, citizen_of, sandbox_at, token
 from tests.sandbox.public import CASES, reachable
-from tests.support.openapi import DOCUMENT, LATER, assert_official
+from tests.support.october import OPTIONAL, YOUNGER
+from tests.support.openapi import DOCUMENT, assert_official
 from tests.support.reference import needs
 
 pytestmark = [
@@ -87,9 +88,9 @@ NARROWER: dict[str, dict[str, object]] = {
     "degreEtablissement": {"enum": ["1D", "2D"]},
 }
 """What the official rules refuse all the same, and its document does not say."""
-OPTIONAL = {"prenoms[]": "/v3/dss/", "sexeEtatCivil": "/v3/dss/"}
-"""Required by the official document of April 2026, and by no rule: the sex since that of May."""
-ITS_PATHS = {one.path: OPERATIONS[LATER.get(one.id, one.id)].path for one in OPERATIONS.values()}
+ITS_PATHS = {
+    one.path: OPERATIONS[YOUNGER[one.id].like if one.id in YOUNGER else one.id].path for one in OPERATIONS.values()
+}
 """By path of ours, that of the document with the same parameters and errors."""
 ADDED = {"campaignYear": "/v3/cnous/"}
 """Honoured by version 3 of the reference, undocumented there."""
@@ -109,7 +110,7 @@ async def test_its_parameters_are_ours(path: str) -> None:
     for (name, place), parameter in theirs.items():
         mine = own[name, place]
         assert mine["schema"] == _schema(parameter) | NARROWER.get(name, {}), name
-        is_optional = path.startswith(OPTIONAL.get(name, "\n"))
+        is_optional = name in OPTIONAL and path.startswith(OPTIONAL[name].below)
         assert mine["required"] == (parameter.get("required", False) and not is_optional), name
 
 
@@ -132,7 +133,7 @@ async def test_a_client_generated_from_it_reads_all_that_we_say(ours: Door, tmp_
     await python_client.generate(DOCUMENT, package)
     calls, expected = [], []
     for operation_id, operation in OPERATIONS.items():
-        if operation_id in LATER:
+        if operation_id in YOUNGER:
             continue
         for case in found(OURS, operation_id):
             by_session = operation.modality == "france_connect"

@@ -12,7 +12,7 @@ import pytest_asyncio
 from bouquet_proto.failures import PARAMETERS
 from tests.sandbox.gateway import BY_FRANCE_CONNECT, BY_PARAMETERS, NOBODY, OPERATIONS, Door, query_of, sandbox_at
 from tests.sandbox.public import CASES, HERE, files_of, reachable, read
-from tests.support.openapi import LATER
+from tests.support.october import SESSION_MISSING, SESSION_UNKNOWN, YOUNGER
 
 pytestmark = [HERE, pytest.mark.asyncio(loop_scope="module")]
 
@@ -44,7 +44,7 @@ async def test_it_is_answered_to_the_letter(file: Path, door: Door) -> None:
 
 
 @pytest.mark.parametrize(
-    "operation_id", [name for name in BY_PARAMETERS if not name.startswith(WITHOUT_DEFAULT) and name not in LATER]
+    "operation_id", [name for name in BY_PARAMETERS if not name.startswith(WITHOUT_DEFAULT) and name not in YOUNGER]
 )
 async def test_whom_no_case_knows_gets_the_default(operation_id: str, door: Door) -> None:
     _, status, body = read(CASES / operation_id / "404.yaml")
@@ -110,8 +110,8 @@ async def test_a_fake_token_gets_its_case(citizen: str, operation_id: str, name:
         ("all_fc", EAJE, (403, "00100")),
         ("all_fc", AEEH, (403, "00100")),
         ("mesri", SCHOLARSHIP_V3, (403, "00100")),
-        ("nobody", STUDENT, (401, "51502")),
-        ("404.yaml", STUDENT, (401, "51502")),
+        ("nobody", STUDENT, (401, SESSION_UNKNOWN.now)),
+        ("404.yaml", STUDENT, (401, SESSION_UNKNOWN.now)),
     ],
 )
 async def test_a_fake_token_opens_what_its_scopes_open(
@@ -127,4 +127,4 @@ async def test_no_token_of_ours_opens_a_france_connect_path(operation_id: str, d
     path = f"{OPERATIONS[operation_id].path}?{query_of({})}"
     for headers in ({}, {"X-Api-Key": "a.b.c"}):
         answer = await door.get(path, headers)
-        assert (answer.status, answer.body["errors"][0]["code"]) == (401, "51504")
+        assert (answer.status, answer.body["errors"][0]["code"]) == (401, SESSION_MISSING.now)

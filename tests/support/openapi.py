@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 
+from tests.support.october import YOUNGER
 from tests.support.reference import REFERENCE, present
 
 DOCUMENT = REFERENCE / "openapi" / "particulier-v3.yaml"
@@ -24,30 +25,17 @@ ABSENT = {
 """Operations that our edition of the v2 document does not have."""
 
 
-LATER = {
-    f"api_particulier_{later}_with_{modality}": f"api_particulier_{april}_with_{modality}"
-    for later, april, modalities in (
-        ("v3_cnav_allocation_rentree_scolaire", "v3_cnav_allocation_enfant_handicape", ("civility", "france_connect")),
-        ("v5_cnous_etudiant_boursier", "v4_cnous_etudiant_boursier", ("civility", "ine", "france_connect")),
-    )
-    for modality in modalities
-}
-"""Operations that are younger than our edition of the document, each with the one of it that has its parameters, errors
-and fields."""
-ADDED = {later: {"ine"} for later in LATER if "_v5_cnous_" in later}
-"""Fields that the younger one has besides."""
-
-
 def assert_official(operation_id: str, data: object) -> None:
     """`data` of a 200, every scope open, is what the document says of the operation: no more, no less."""
     if operation_id in ABSENT - _validators().keys():
         return
-    if operation_id in LATER:
+    april_s = operation_id
+    if younger := YOUNGER.get(operation_id):
         assert isinstance(data, dict)
-        added = ADDED.get(operation_id, set())
-        assert added <= data.keys(), f"{operation_id}: without {added}"
-        data = {name: value for name, value in data.items() if name not in added}
-    errors = _validators()[LATER.get(operation_id, operation_id)].iter_errors(data)
+        assert younger.added <= data.keys(), f"{operation_id}: without {younger.added}"
+        data = {name: value for name, value in data.items() if name not in younger.added}
+        april_s = younger.like
+    errors = _validators()[april_s].iter_errors(data)
     told = [f"{error.json_path}: {error.message}" for error in errors]
     assert not told, f"{operation_id}: {told}"
 

@@ -18,6 +18,7 @@ from bouquet_hub.simulator import SAID
 from bouquet_proto.quotient_familial import birth_parts
 from tests.support.door import RECIPIENT
 from tests.support.mesh import TODAY, Mesh, mesh
+from tests.support.october import MONTHS_TOLD
 from tests.support.reference import REFERENCE, needs
 
 OPERATION = "api_particulier_v3_cnav_quotient_familial_with_civility"
@@ -99,8 +100,8 @@ def month_of(data: Any) -> date:
 
 
 def last_day_told(month: date) -> date:
-    """Of the 23rd month after."""
-    months = month.year * 12 + month.month - 1 + 24
+    """Of the last month in which it is."""
+    months = month.year * 12 + month.month - 1 + MONTHS_TOLD + 1
     return date(months // 12, months % 12 + 1, 1) - timedelta(days=1)
 
 
@@ -123,7 +124,7 @@ async def test_a_case_that_is_found_is_answered_as_production_would(path: Path) 
 @HERE
 @pytest.mark.parametrize("path", statuses(200))
 async def test_a_case_asked_for_its_month_in_a_later_one_is_answered_alike(path: Path) -> None:
-    """On the last day on which it can: a month is told for 23 more, since October 2026."""
+    """On the last day on which it can be asked."""
     params, status, body = read(path)
     month = month_of(body["data"])
     async with mesh(today=last_day_told(month)) as client:

@@ -1,0 +1,60 @@
+"""What the contract of October 2026 changed in the public cases and official documents of April, each with its reason.
+
+What has no row here holds to the letter.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Younger(NamedTuple):
+    """An operation that April does not have, and that of April which has its parameters, errors and fields."""
+
+    like: str
+    reason: str
+    added: frozenset[str] = frozenset()
+    """Fields that the younger one has besides."""
+
+
+class Renumbered(NamedTuple):
+    april: str
+    now: str
+    reason: str
+
+
+class Dispensable(NamedTuple):
+    """A parameter that April's document requires, and where it may be left out."""
+
+    below: str
+    reason: str
+
+
+YOUNGER = {
+    f"api_particulier_v3_cnav_allocation_rentree_scolaire_with_{modality}": Younger(
+        f"api_particulier_v3_cnav_allocation_enfant_handicape_with_{modality}", "the ARS came between May and July"
+    )
+    for modality in ("civility", "france_connect")
+} | {
+    f"api_particulier_v5_cnous_etudiant_boursier_with_{modality}": Younger(
+        f"api_particulier_v4_cnous_etudiant_boursier_with_{modality}",
+        "version 5 tells the student's INE",
+        frozenset({"ine"}),
+    )
+    for modality in ("civility", "ine", "france_connect")
+}
+"""By operation id."""
+
+SESSION_UNKNOWN = Renumbered("50002", "51502", "FranceConnect's refusals bear its own prefix, 51, since it was asked")
+SESSION_MISSING = Renumbered(
+    "00101", "51504", "a path of FranceConnect without a bearer has a code of its own; the reference crashed in April"
+)
+
+OPTIONAL = {
+    "prenoms[]": Dispensable("/v3/dss/", "no rule of the reference requires it, whatever its document says"),
+    "sexeEtatCivil": Dispensable("/v3/dss/", "recommended only, since 28 May"),
+}
+"""By name."""
+
+MONTHS_TOLD = 23
+"""A quotient is told for the month of the call and this many before it, and 00355 says so now. April had no limit."""
