@@ -31,7 +31,7 @@ SESSIONS = Offer(
     provider=france_connect_session.PROVIDER, owner="sandbox", authority=france_connect_session.AUTHORITY, operations=()
 )
 
-OF_FUNDS = (*(reason for reason in PROVIDER if reason != "several_matches"), quotient_familial.QUOTIENT_MISSING)
+OF_AUTHORITIES = (*(reason for reason in PROVIDER if reason != "several_matches"), quotient_familial.QUOTIENT_MISSING)
 
 
 class CasebookSettings(Struct, frozen=True, kw_only=True):
@@ -91,32 +91,32 @@ class Sandbox:
 
 def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
     """The offers as cases can answer them: no plan, since a case is already the decision, no cache (§1.4), and no rule
-    for a citizen's identity (§6.5). What the funds of a plan say in their own names is told as the offer's problems."""
+    for a citizen's identity (§6.5). What the authorities of a plan say in their own names is among the problems."""
     taken: set[str] = set()
     result = []
     for offer in offers:
         own = tuple(operation for operation in offer.operations if operation.id not in taken)
         taken |= {operation.id for operation in own}
-        funds = _problems_of_funds(offer.problems) if any(operation.plan for operation in own) else {}
-        simple = tuple(_without_plan(operation, tuple(funds)) for operation in own)
-        result.append(msgspec.structs.replace(offer, operations=simple, problems={**offer.problems, **funds}))
+        told = _problems_of_authorities(offer.problems) if any(operation.plan for operation in own) else {}
+        simple = tuple(_without_plan(operation, tuple(told)) for operation in own)
+        result.append(msgspec.structs.replace(offer, operations=simple, problems={**offer.problems, **told}))
     return tuple(result)
 
 
-def _without_plan(operation: Operation, reasons_of_funds: tuple[str, ...]) -> Operation:
-    reasons = (*operation.reasons, *reasons_of_funds) if operation.plan else operation.reasons
+def _without_plan(operation: Operation, reasons_of_authorities: tuple[str, ...]) -> Operation:
+    reasons = (*operation.reasons, *reasons_of_authorities) if operation.plan else operation.reasons
     return msgspec.structs.replace(operation, plan="", cache_s=0, pivot=(), reasons=reasons)
 
 
-def _problems_of_funds(problems: Mapping[str, Failure]) -> dict[str, Failure]:
+def _problems_of_authorities(problems: Mapping[str, Failure]) -> dict[str, Failure]:
     """Rows of whole codes, since an offer speaks in one name; one a code."""
     by_code: dict[str, tuple[str, Failure]] = {}
-    for fund in quotient_familial.REGIMES.authorities.values():
-        for reason, row in rows(OF_FUNDS, problems):
-            detail = row.detail.replace("{provider}", fund.label)
-            own = msgspec.structs.replace(row, code=whole_code(row, fund), provider=fund.label, detail=detail)
+    for authority in quotient_familial.REGIMES.authorities.values():
+        for reason, row in rows(OF_AUTHORITIES, problems):
+            detail = row.detail.replace("{provider}", authority.label)
+            own = msgspec.structs.replace(row, code=whole_code(row, authority), provider=authority.label, detail=detail)
             if own.code != row.code:
-                by_code.setdefault(own.code, (f"{fund.label.lower()}_{reason}", own))
+                by_code.setdefault(own.code, (f"{authority.label.lower()}_{reason}", own))
     return dict(by_code.values())
 
 
