@@ -147,10 +147,8 @@ def _personne_v2(person: Personne) -> PersonneV2:
         nom_naissance=person.nom_naissance,
         nom_usuel=person.nom_usage,
         prenoms=person.prenoms,
-        annee_date_de_naissance=person.annee_date_de_naissance,
-        mois_date_de_naissance=person.mois_date_de_naissance,
-        jour_date_de_naissance=person.jour_date_de_naissance,
         sexe=person.sexe,
+        **birth_parts(person.date_naissance),
     )
 
 

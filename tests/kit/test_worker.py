@@ -339,6 +339,14 @@ async def test_a_resource_is_found() -> None:
     assert isinstance(reply, Found) and msgspec.json.decode(reply.data) == {"name": "Ada", "age": 36}
 
 
+async def test_how_each_version_shows_a_result_can_be_asked() -> None:
+    older = PublishedOperation(V3, lambda person: Name(person.name), Person)
+    published = answering(ada, older, V4).published
+    shown = {name: one.view(Person("Ada", 36)) for name, one in published.items()}
+    assert shown == {V3.id: Name("Ada"), V4.id: Person("Ada", 36)}
+    assert published[V3.id].result is Person
+
+
 async def test_each_version_shows_the_same_result_its_own_way() -> None:
     worker = answering(ada, PublishedOperation(V3, lambda person: Name(person.name)), V4)
     async with running(worker) as bus:

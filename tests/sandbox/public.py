@@ -22,7 +22,7 @@ HERE = needs(CASES)
 
 @cache
 def findings() -> tuple[Finding, ...]:
-    return check(CASES, sandbox.offers()).findings if CASES.is_dir() else ()
+    return check(CASES, sandbox.offers(), sandbox.published()).findings if CASES.is_dir() else ()
 
 
 def files_of(root: Path, operation_id: str) -> list[Path]:

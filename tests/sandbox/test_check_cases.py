@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bouquet_casebook.cases import read_case
 from bouquet_casebook.check import check
 from bouquet_casebook.serve import sandbox
 from tests.sandbox.folders import Folder, error, found
@@ -44,7 +45,7 @@ THEODORE: dict[str, Any] = {
 
 
 def told(root: Path, today: date = date(2026, 11, 22)) -> list[str]:
-    return [str(finding) for finding in check(root, sandbox.offers(), today).findings]
+    return [str(finding) for finding in check(root, sandbox.offers(), sandbox.published(), today).findings]
 
 
 def without(*names: str) -> dict[str, Any]:
@@ -222,6 +223,17 @@ def test_two_files_that_claim_one_call(tmp_path: Path) -> None:
 def test_a_payload_that_does_not_fit(body: object, status: int, why: str, tmp_path: Path) -> None:
     Folder(tmp_path, JOBSEEKER).add("case.yaml", {"identifiant": "a"}, body, status)
     assert told(tmp_path) == [f"{JOBSEEKER}/case.yaml: {why}"]
+
+
+def test_a_payload_that_version_2_cannot_show(tmp_path: Path) -> None:
+    """It fits its schema, for which `2026.0` is an integer; a version 2 with cases of its own is not shown from it."""
+    body = json.loads(bytes(read_case(OURS / QUOTIENT / "200_theodore.yaml", date(2026, 11, 22)).payload))
+    body["data"]["quotient_familial"]["annee_calcul"] = 2026.0
+    Folder(tmp_path, QUOTIENT).add("case.yaml", THEODORE, body)
+    problem = f"{QUOTIENT}/case.yaml: cannot be shown in version 2 at $.quotient_familial.annee_calcul"
+    assert told(tmp_path) == [problem]
+    Folder(tmp_path, "api_particulier_v2_cnav_quotient_familial_v2").add("own.yaml", {}, {})
+    assert problem not in told(tmp_path)
 
 
 def test_no_value_of_a_payload_is_told(tmp_path: Path) -> None:

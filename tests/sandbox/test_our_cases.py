@@ -46,7 +46,7 @@ async def door() -> AsyncIterator[Door]:
 
 @pytest.mark.parametrize("today", [TODAY, date(2027, 1, 1), date(2027, 8, 31), date(2027, 9, 1), date(2031, 2, 28)])
 async def test_there_is_nothing_to_mend_now_or_later(today: date) -> None:
-    assert check(OURS, sandbox.offers(), today).findings == ()
+    assert check(OURS, sandbox.offers(), sandbox.published(), today).findings == ()
 
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 
 from bouquet_casebook.cases import Case, read_folder
-from bouquet_casebook.version_2 import BODIES, successor_of
+from bouquet_casebook.serve import sandbox
+from bouquet_casebook.version_2 import untold
+from bouquet_proto.messages import Found
 from bouquet_proto.offer import Operation
 from bouquet_worker.worker import paris_today
+from tests.providers.v2 import shown
 from tests.sandbox.folders import Folder, found
 from tests.sandbox.gateway import OURS, Answer, Door, citizen_of, query_of, sandbox_at, token
-from tests.sandbox.version_2 import OFFERED, found_for, in_v2
+from tests.sandbox.version_2 import FROM_SUCCESSORS, OFFERED, found_for, in_v2
 from tests.support.openapi import assert_official
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 OLDER = {operation.folder: operation for operation in OFFERED.values() if operation.path.startswith("/api/v2/")}
 TODAY = paris_today()
-ITS_WORDS = {"admis", "inscrit", "définitif", "provisoire (conditionnel)", "formation initiale"}
+PUBLISHED = sandbox.published()
+FOLDERS = {OFFERED[name].folder for name in FROM_SUCCESSORS}
+STUDENT = OFFERED["api_particulier_v2_mesri_student_status_with_ine"]
+JEANNE = "051121032HA"
+ENROLLED = {"statut", "regime", "dateDebutInscription", "dateFinInscription"}
+ADMITTED = {"statut", "regime", "dateDebutAdmission", "dateFinAdmission"}
 UNOFFICIAL = {"api_particulier_v2_men_scolarites", "api_particulier_v2_pole_emploi_indemnites"}
 """The document has other names there than the reference's code and sandbox (docs/contract.md)."""
 
@@ -33,8 +42,10 @@ async def door() -> AsyncIterator[Door]:
         yield door
 
 
-async def ask(door: Door, operation: Operation, params: dict[str, Any], citizen: str = "") -> Answer:
-    headers = {"Authorization": f"Bearer {citizen}"} if citizen else {"X-Api-Key": token()}
+async def ask(
+    door: Door, operation: Operation, params: dict[str, Any], citizen: str = "", scopes: Iterable[str] | None = None
+) -> Answer:
+    headers = {"Authorization": f"Bearer {citizen}"} if citizen else {"X-Api-Key": token(scopes)}
     return await door.get(f"{operation.path}?{query_of(params)}", headers)
 
 
@@ -48,39 +59,110 @@ def cases() -> list[Any]:
 
 
 @pytest.mark.parametrize(("operation", "case"), cases())
-async def test_a_case_of_its_successor_is_answered_in_its_words(operation: Operation, case: Case, door: Door) -> None:
+async def test_a_case_of_its_successor_is_shown_as_by_its_worker(operation: Operation, case: Case, door: Door) -> None:
     answer = await ask(door, operation, in_v2(operation, dict(case.params)))
     assert answer.status == 200
     if operation.folder not in UNOFFICIAL:
         assert_official(operation.folder, answer.body)
-    assert said_of(answer.body) <= said_of([json.loads(bytes(case.payload))["data"], case.params]) | ITS_WORDS
+    result = result_of(operation, case)
+    data = Found(msgspec.Raw(msgspec.json.encode(PUBLISHED[operation.id].view(result))))
+    assert answer.body == shown(data, operation)
 
 
-def said_of(node: Any) -> set[str]:
-    """Every date and text that is told of somebody, whatever it is called."""
+def result_of(operation: Operation, case: Case) -> Any:
+    """What the worker's handler finds of the person: the successor shows it as the case tells it."""
+    data = json.loads(bytes(case.payload))["data"]
+    asked = {"ine": case.params["ine"]} if operation.modality == "ine" else {}
+    result = msgspec.convert(untold(data) | asked | data, PUBLISHED[operation.id].result)
+    seen = msgspec.to_builtins(PUBLISHED[FROM_SUCCESSORS[operation.id].successor.id].view(result))
+    assert without_birth_parts(seen) == data
+    return result
+
+
+def without_birth_parts(node: Any) -> Any:
+    """Which a case need not tell beside the whole date (http-contract §1.6.1)."""
     match node:
         case dict():
-            return {said for value in node.values() for said in said_of(value)}
-        case list():
-            return {said for value in node for said in said_of(value)}
-        case str() if len(node) > 4 and "beneficiaire" not in node:
-            return {node}
+            return {name: without_birth_parts(one) for name, one in node.items() if "_date_de_naissance" not in name}
+        case list() | tuple():
+            return [without_birth_parts(one) for one in node]
         case _:
-            return set()
+            return node
+
+
+@pytest.mark.parametrize(
+    ("provisional", "told"), [(False, (0, "définitif")), (True, (1, "provisoire (conditionnel)")), (None, (None, None))]
+)
+async def test_a_grant_is_final_where_its_successor_says_so(provisional: bool | None, told: Any, tmp_path: Any) -> None:
+    operation = OFFERED["api_particulier_v2_cnous_student_scholarship_with_ine"]
+    data = data_of("api_particulier_v5_cnous_etudiant_boursier_with_ine", "200_jeanne.yaml")
+    data["echelon_bourse"]["echelon_bourse_regionale_provisoire"] = provisional
+    Folder(tmp_path, FROM_SUCCESSORS[operation.id].successor.folder).add("200.yaml", {"ine": JEANNE}, found(data))
+    async with sandbox_at(tmp_path) as door:
+        answer = await ask(door, operation, {"ine": JEANNE})
+    assert (answer.body["statut"], answer.body["statutLibelle"]) == told
+
+
+def data_of(folder: str, name: str) -> Any:
+    [case] = [one for one in read_folder(OURS / folder, TODAY).cases if one.name == name]
+    return json.loads(bytes(case.payload))["data"]
+
+
+@pytest.mark.parametrize(
+    ("scopes", "told"),
+    [
+        (["mesri_etablissements"], [set(), set()]),
+        (["mesri_inscription_autre", "mesri_etablissements"], [set(), set()]),
+        (["mesri_inscription_etudiant"], [ENROLLED, set()]),
+        (["mesri_admission"], [set(), ADMITTED]),
+        (["mesri_admission", "mesri_etablissements"], [set(), ADMITTED | {"etablissement", "codeCommune"}]),
+    ],
+)
+async def test_an_enrolment_is_shown_to_who_may_see_its_kind(
+    scopes: list[str], told: list[set[str]], door: Door
+) -> None:
+    answer = await ask(door, STUDENT, {"ine": JEANNE}, scopes=scopes)
+    assert [one.keys() for one in answer.body["inscriptions"]] == told
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"est_inscrit": None}, {"est_inscrit": True, "regime_formation": {"libelle": "microcertification", "code": None}}],
+    ids=["enrolled or not", "of no known regime"],
+)
+async def test_an_enrolment_of_no_kind_is_shown_to_nobody(changed: dict[str, Any], tmp_path: Any) -> None:
+    data = data_of("api_particulier_v3_mesri_statut_etudiant_with_ine", "200_jeanne.yaml")
+    data["admissions"][0] |= changed
+    Folder(tmp_path, FROM_SUCCESSORS[STUDENT.id].successor.folder).add("200.yaml", {"ine": JEANNE}, found(data))
+    async with sandbox_at(tmp_path) as door:
+        answer = await ask(door, STUDENT, {"ine": JEANNE})
+    assert answer.body["inscriptions"][0] == {}
+    assert answer.body["inscriptions"][1].keys() >= ADMITTED
+
+
+async def test_a_case_that_is_no_result_is_an_error_and_nobody_s_absence(tmp_path: Any, caplog: Any) -> None:
+    data = data_of("api_particulier_v3_mesri_statut_etudiant_with_ine", "200_jeanne.yaml")
+    del data["admissions"]
+    folder = FROM_SUCCESSORS[STUDENT.id].successor.folder
+    Folder(tmp_path, folder).add("200.yaml", {"ine": JEANNE}, found(data))
+    async with sandbox_at(tmp_path) as door:
+        answer = await ask(door, STUDENT, {"ine": JEANNE})
+    assert (answer.status, answer.body["error"]) == (503, "provider_unknown_error")
+    [record] = [record for record in caplog.records if record.message == "case that version 2 cannot show"]
+    assert (record.operation, record.file) == (folder, "200.yaml")
 
 
 async def test_every_path_of_version_2_has_somebody() -> None:
     of_successors = {parameters.values[0].folder for parameters in cases()}
     of_its_own = {folder for folder in OLDER if (OURS / folder).is_dir()}
     assert of_successors | of_its_own == OLDER.keys()
-    assert of_successors == BODIES.keys()
+    assert of_successors == FOLDERS
 
 
-@pytest.mark.parametrize("folder", [name for name in BODIES if f"{name}_with_france_connect" in OFFERED])
+@pytest.mark.parametrize("folder", [name for name in sorted(FOLDERS) if f"{name}_with_france_connect" in OFFERED])
 async def test_a_citizen_is_shown_as_by_civil_status(folder: str, door: Door) -> None:
     operation = OFFERED[f"{folder}_with_france_connect"]
-    successor = successor_of(operation, OFFERED)
-    assert successor is not None
+    successor = FROM_SUCCESSORS[operation.id].successor
     case = next(one for one in read_folder(OURS / successor.folder, TODAY).cases if one.name == NAMED[folder])
     answer = await ask(door, operation, {}, citizen_of(OURS, case))
     assert answer.status == 200
@@ -91,7 +173,7 @@ STUDENTS = {
     "api_particulier_v2_mesri_student_status": "200_jeanne_tous_prenoms.yaml",
     "api_particulier_v2_cnous_student_scholarship": "200_jeanne.yaml",
 }
-NAMED = dict.fromkeys(BODIES, "200_theodore.yaml") | STUDENTS
+NAMED = dict.fromkeys(FOLDERS, "200_theodore.yaml") | STUDENTS
 
 
 async def test_an_error_of_the_successor_is_told_in_the_words_of_version_2(door: Door) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 
 from bouquet_casebook.cases import Case, read_folder
 from bouquet_casebook.serve import sandbox
-from bouquet_casebook.version_2 import successor_of
+from bouquet_casebook.version_2 import answered_from_successors
 from bouquet_proto.offer import Operation
 from bouquet_worker.worker import paris_today
 from tests.sandbox.gateway import OURS
 
 OFFERED = {operation.id: operation for offer in sandbox.offers() for operation in offer.operations}
+FROM_SUCCESSORS = answered_from_successors(OFFERED, sandbox.published())
 IN_V2 = {
     "nomNaissance": "nom",
     "prenoms": "prenom",
@@ -31,8 +32,8 @@ SEVERAL_NAMES = ("api_particulier_v2_cnav", "api_particulier_v2_cnous")
 
 def found_for(operation: Operation) -> list[Case]:
     """Of its successor, who can be asked for: version 2 knows no campaign, no perimeter, and mostly one first name."""
-    successor = successor_of(operation, OFFERED)
-    cases = read_folder(OURS / successor.folder, paris_today()).cases if successor else ()
+    older = FROM_SUCCESSORS.get(operation.id)
+    cases = read_folder(OURS / older.successor.folder, paris_today()).cases if older else ()
     return [case for case in cases if case.status == 200 and not _is_beyond(operation, case)]
 
 

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from bouquet_gateway.errors.problems import longest_wait
-from bouquet_gateway.lookup.scope_filter import filter_data
+from bouquet_gateway.lookup.scope_filter import open_fields
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.paths import envelope_of
 from bouquet_proto.messages import Recorded
@@ -41,10 +41,10 @@ def retry_after_of(case: Recorded) -> int | None:
 
 
 def _filtered(case: Recorded, served: Served, scopes: frozenset[str]) -> Raw:
-    fields = served.operation.fields
-    if envelope_of(served.operation.path) == "v2":
-        return filter_data(case.body, fields, scopes)
+    operation = served.operation
+    if envelope_of(operation.path) == "v2":
+        return open_fields(case.body, operation, scopes)
     members = _envelope.decode(case.body)
     if "data" in members:
-        members["data"] = filter_data(members["data"], fields, scopes)
+        members["data"] = open_fields(members["data"], operation, scopes)
     return Raw(msgspec.json.encode(members))

@@ -20,12 +20,14 @@ from msgspec import Struct
 from bouquet_casebook.cases import DEFAULT, Case, CaseError, read_folder
 from bouquet_casebook.matching import Signature, Writing, signature_of_case, signature_of_question, writing_of
 from bouquet_casebook.sessions import FOLDER, session_of
+from bouquet_casebook.version_2 import Older, answered_from_successors
 from bouquet_proto.france_connect_session import Session
 from bouquet_proto.identity import MODALITIES, Identity
 from bouquet_proto.messages import Lookup
 from bouquet_proto.offer import Offer, Operation
 from bouquet_proto.query import parse_query
 from bouquet_proto.rules import Refusals, Values, apply
+from bouquet_worker import PublishedOperation
 from bouquet_worker.worker import paris_today
 
 
@@ -60,10 +62,21 @@ class Asked(Struct, frozen=True):
     today: date
 
 
-def check(root: Path, offers: Iterable[Offer], today: date | None = None) -> Report:
+def check(
+    root: Path,
+    offers: Iterable[Offer],
+    published: Mapping[str, PublishedOperation[Any]],
+    today: date | None = None,
+) -> Report:
+    """Of the operations of the offers, which workers show as `published`."""
     today = today or paris_today()
     sessions = tuple(_sessions(root, today))
-    ways = _ways_by_folder({one.id: one for offer in offers for one in offer.operations}, sessions, today)
+    operations = {one.id: one for offer in offers for one in offer.operations}
+    ways = _ways_by_folder(operations, sessions, today)
+    older: dict[str, list[Older]] = defaultdict(list)
+    for name, one in answered_from_successors(operations, published).items():
+        if not read_folder(root / operations[name].folder, today).cases:
+            older[one.successor.folder].append(one)
     findings: list[Finding] = []
     folders = sorted(path for path in root.iterdir() if path.is_dir())
     cases = 0
@@ -76,7 +89,7 @@ def check(root: Path, offers: Iterable[Offer], today: date | None = None) -> Rep
         elif path.name not in ways:
             findings.append(Finding(path.name, "", "no operation of this name is offered"))
         else:
-            findings += _check_folder(folder.cases, ways[path.name])
+            findings += _check_folder(folder.cases, ways[path.name], older[path.name])
     return Report(len(folders), cases, tuple(findings))
 
 
@@ -89,7 +102,7 @@ def _ways_by_folder(
     return dict(ways)
 
 
-def _check_folder(cases: tuple[Case, ...], ways: list[Asked]) -> Iterator[Finding]:
+def _check_folder(cases: tuple[Case, ...], ways: list[Asked], older: list[Older]) -> Iterator[Finding]:
     operation = ways[0].operation
     signatures = Counter(signature_of_case(case.params) for case in cases)
     for case in cases:
@@ -97,7 +110,7 @@ def _check_folder(cases: tuple[Case, ...], ways: list[Asked]) -> Iterator[Findin
         problems = [
             _unreachable(case, own, ways),
             f"has the same parameters as {signatures[own] - 1} other" if signatures[own] > 1 else "",
-            misfit(case, operation),
+            misfit(case, operation) or _unfit_for_version_2(case, older),
         ]
         yield from (Finding(operation.folder, case.name, problem) for problem in problems if problem)
 
@@ -165,6 +178,18 @@ def misfit(case: Case, operation: Operation) -> str:
     errors = jsonschema.Draft202012Validator(schema).iter_errors(data)
     worst = jsonschema.exceptions.best_match(errors)
     return f"does not fit the schema at {worst.json_path} ({worst.validator})" if worst else ""
+
+
+def _unfit_for_version_2(case: Case, older: list[Older]) -> str:
+    """Where the payload is no result that a worker could show in version 2, by path: a schema takes `1.0` for an
+    integer."""
+    for one in older if case.status == 200 else ():
+        try:
+            one.body(case.payload, {})
+        except msgspec.ValidationError as error:
+            _, at, path = str(error).rpartition(" - at ")
+            return f"cannot be shown in version 2 at {path.strip('`') if at else '$'}"
+    return ""
 
 
 def _whole(node: Any) -> Any:

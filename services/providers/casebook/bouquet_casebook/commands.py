@@ -44,7 +44,7 @@ def _check_cases(arguments: argparse.Namespace) -> int:
     from bouquet_casebook.check import check
     from bouquet_casebook.serve import sandbox
 
-    report = check(arguments.cases, sandbox.offers())
+    report = check(arguments.cases, sandbox.offers(), sandbox.published())
     for finding in report.findings:
         sys.stdout.write(f"{finding}\n")
     sys.stdout.write(f"{report.cases} cases in {report.folders} folders, {len(report.findings)} findings\n")

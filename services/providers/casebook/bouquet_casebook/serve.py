@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -15,7 +17,7 @@ from bouquet_casebook.cases import Case, Casebook
 from bouquet_casebook.errors import code_named, code_told, failing, row_of, rows, whole_code
 from bouquet_casebook.matching import signature_of_question, writing_of
 from bouquet_casebook.sessions import open_session
-from bouquet_casebook.version_2 import body_of, successor_of
+from bouquet_casebook.version_2 import answered_from_successors
 from bouquet_mesh.bus.api import Bus, Handler, Serving
 from bouquet_mesh.settings import Reader, SettingsError, read_all
 from bouquet_proto import france_connect_session, quotient_familial
@@ -24,6 +26,9 @@ from bouquet_proto.identity import Ine
 from bouquet_proto.messages import Describe, Failed, Found, Lookup, NotFound, Recorded, Reply, Request, encode
 from bouquet_proto.names import WORKERS
 from bouquet_proto.offer import Offer, Operation
+from bouquet_worker import PublishedOperation, Worker
+
+log = logging.getLogger(__name__)
 
 PREFIX = "BOUQUET_CASEBOOK_"
 CONCURRENCY = 100
@@ -62,9 +67,11 @@ class Sandbox:
     provider = "casebook"
 
     def offers(self) -> tuple[Offer, ...]:
-        installed = sorted(entry_points(group=WORKERS), key=lambda entry: entry.name)
-        workers = (entry.load() for entry in installed if entry.name != france_connect_session.PROVIDER)
-        return (*sandboxed(worker.offer() for worker in workers), SESSIONS)
+        return (*sandboxed(worker.offer() for worker in _workers()), SESSIONS)
+
+    def published(self) -> dict[str, PublishedOperation[Any]]:
+        """How workers show the results of what `offers` has, by id of the operation."""
+        return {name: one for worker in reversed(_workers()) for name, one in worker.published.items()}
 
     def read(self, reader: Reader) -> CasebookSettings:
         """Reads the casebook's settings, and checks them."""
@@ -79,14 +86,20 @@ class Sandbox:
         casebook = Casebook(Path(self.settings(environ).cases))
         casebook.read_all()  # whatever is wrong with a file is told now, not when somebody asks for it
         async with AsyncExitStack() as stack:
-            offers = self.offers()
-            handlers = {offer.provider: handler_of(offer, casebook) for offer in offers}
+            offers, published = self.offers(), self.published()
+            handlers = {offer.provider: handler_of(offer, casebook, published) for offer in offers}
             handlers |= {france_connect_session.PROVIDER: _sessions(casebook, _scopes_of(offers))}
             servings = [
                 await stack.enter_async_context(bus.serve(provider, handler, concurrency=CONCURRENCY))
                 for provider, handler in handlers.items()
             ]
             yield Servings(tuple(servings))
+
+
+def _workers() -> list[Worker]:
+    """Those that are installed, but for FranceConnect's. Of one operation that several have, the first is asked."""
+    installed = sorted(entry_points(group=WORKERS), key=lambda entry: entry.name)
+    return [entry.load() for entry in installed if entry.name != france_connect_session.PROVIDER]
 
 
 def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
@@ -126,8 +139,8 @@ def _scopes_of(offers: Iterable[Offer]) -> tuple[str, ...]:
     )
 
 
-def handler_of(offer: Offer, casebook: Casebook) -> Handler:
-    answers = _Answers(offer, casebook)
+def handler_of(offer: Offer, casebook: Casebook, published: Mapping[str, PublishedOperation[Any]]) -> Handler:
+    answers = _Answers(offer, casebook, published)
 
     async def handle(request: Request) -> Reply:
         match request:
@@ -144,8 +157,9 @@ def handler_of(offer: Offer, casebook: Casebook) -> Handler:
 class _Answers:
     """Of one offer."""
 
-    def __init__(self, offer: Offer, casebook: Casebook) -> None:
+    def __init__(self, offer: Offer, casebook: Casebook, published: Mapping[str, PublishedOperation[Any]]) -> None:
         self.operations = {operation.id: operation for operation in offer.operations}
+        self._older = answered_from_successors(self.operations, published)
         self._offer = offer
         self._casebook = casebook
 
@@ -170,15 +184,20 @@ class _Answers:
 
     def _as_version_2(self, lookup: Lookup, operation: Operation) -> Reply | None:
         """Where version 2 has no cases of its own."""
-        if self._casebook.folder(operation.folder).cases:
+        older = self._older.get(operation.id)
+        if older is None or self._casebook.folder(operation.folder).cases:
             return None
-        successor = successor_of(operation, self.operations)
-        match self._case(lookup, successor) if successor else None:
+        match self._case(lookup, older.successor):
             case None:
                 return None
-            case Case(status=HTTPStatus.OK, payload=payload):
-                facts = {"ine": lookup.identity.ine} if isinstance(lookup.identity, Ine) else {}
-                return Recorded(HTTPStatus.OK, body_of(operation.folder, payload, facts))
+            case Case(status=HTTPStatus.OK, payload=payload, name=name):
+                asked = {"ine": lookup.identity.ine} if isinstance(lookup.identity, Ine) else {}
+                try:
+                    return Recorded(HTTPStatus.OK, older.body(payload, asked))
+                except msgspec.ValidationError:
+                    facts = {"operation": older.successor.id, "file": name}
+                    log.warning("case that version 2 cannot show", extra=facts)
+                    return Failed("upstream_malformed")
             case Case(payload=payload):
                 return self._failing(code_told(payload), operation)
 

@@ -282,6 +282,7 @@ def _v2(modality: Modality, wrong: str, *checks: Check, pivot: tuple[Check, ...]
             reasons=(NO_SCHOLARSHIP, SEVERAL, wrong),
         ),
         boursier_v2,
+        Dossier,
     )
 
 

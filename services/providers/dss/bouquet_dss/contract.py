@@ -270,6 +270,7 @@ def _v2(
             **rest,
         ),
         view_of(data),
+        Droit,
     )
 
 

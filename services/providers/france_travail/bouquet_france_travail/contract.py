@@ -266,6 +266,7 @@ STATUT_V2 = PublishedOperation(
         status=STATUT.status,
     ),
     situation_v2,
+    Statut,
 )
 INDEMNITES_V2 = PublishedOperation(
     v2_operation(
@@ -283,4 +284,5 @@ INDEMNITES_V2 = PublishedOperation(
         status=INDEMNITES.status,
     ),
     paiements_v2,
+    Indemnites,
 )

@@ -71,7 +71,7 @@ class File(Struct, frozen=True, rename="camel"):
 
 PUBLISHED: tuple[Operation | PublishedOperation[QuotientFamilial], ...] = (
     *V3,
-    *(PublishedOperation(one, contract.composition_familiale) for one in V2),
+    *(PublishedOperation(one, contract.composition_familiale, QuotientFamilial) for one in V2),
 )
 """How both funds' workers show the handler's result."""
 

@@ -82,6 +82,8 @@ class PublishedOperation(Struct, Generic[R], frozen=True):
 
     operation: Operation
     view: Callable[[R], Any]
+    result: type[R] | None = None
+    """What the view takes. To be told of version 2: a sandbox reads the cases of its successors as such results."""
 
 
 class InternalOperation(Struct, frozen=True):
@@ -107,6 +109,7 @@ class _Factory(Struct, frozen=True):
 class _Answering(Struct, frozen=True):
     operation: Operation | InternalOperation
     view: Callable[[Any], Any]
+    result: type[Any] | None
     answer: Callable[..., Awaitable[Any]]
     upstreams: tuple[str, ...]
 
@@ -175,14 +178,18 @@ class Worker:
         def declare(answer: A) -> A:
             upstreams = self._asked_by(answer, asking)
             for one in declared:
-                operation, view = (one.operation, one.view) if isinstance(one, PublishedOperation) else (one, _as_it_is)
+                operation, view, result = (
+                    (one.operation, one.view, one.result)
+                    if isinstance(one, PublishedOperation)
+                    else (one, _as_it_is, None)
+                )
                 if operation.id in self._answering:
                     raise TypeError(f"{self.provider}: {operation.id} has two handlers")
                 if isinstance(operation, Operation) and (unlisted := ", ".join(unlisted_fields(operation))):
                     raise TypeError(
                         f"{self.provider}: {operation.id} shows {unlisted}, of which `fields` names no scope"
                     )
-                self._answering[operation.id] = _Answering(operation, view, answer, upstreams)
+                self._answering[operation.id] = _Answering(operation, view, result, answer, upstreams)
             return answer
 
         return declare
@@ -212,6 +219,15 @@ class Worker:
             problems=self._problems,
             documents={path: factory(settings) for path, factory in documents.items()},
         )
+
+    @property
+    def published(self) -> Mapping[str, PublishedOperation[Any]]:
+        """What it offers, and how it shows the result of each, by id of the operation."""
+        return {
+            name: PublishedOperation(row.operation, row.view, row.result)
+            for name, row in self._answering.items()
+            if isinstance(row.operation, Operation)
+        }
 
     def offers(self) -> tuple[Offer, ...]:
         """As a host of several asks for them."""

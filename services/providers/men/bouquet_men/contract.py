@@ -216,4 +216,5 @@ V2 = PublishedOperation(
         reasons=(UNKNOWN_PUPIL, NOT_ENROLLED),
     ),
     scolarite_v2,
+    ScolariteEtRegime,
 )

@@ -67,7 +67,7 @@ class StatutEtudiant(StatutEtudiantSansIdentite, frozen=True, kw_only=True, forb
 class Etudiant(StatutEtudiant, frozen=True, kw_only=True):
     """The whole, of which every shape shows a part."""
 
-    ine: str | None
+    ine: str | None = None
     """Where it was asked by."""
 
 
@@ -257,6 +257,7 @@ def _v2(modality: Modality, *checks: Check, pivot: tuple[Check, ...] = ()) -> Pu
             **({} if modality == "ine" else {"status": BY_IDENTITY}),
         ),
         etudiant_v2,
+        Etudiant,
     )
 
 
