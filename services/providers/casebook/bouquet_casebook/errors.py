@@ -18,8 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 from msgspec import Raw
 
-from bouquet_proto.failures import PLATFORM, PROVIDER, SESSION, Failure, Kind
-from bouquet_proto.failures import row_of as row_of
+from bouquet_proto.failures import PLATFORM, PROVIDER, SESSION, Failure, Kind, row_of
 from bouquet_proto.france_connect_session import Session
 from bouquet_proto.identity import FRANCE, Identifiant, Identite, Identity, Ine, NumeroAllocataire
 from bouquet_proto.letters import in_ascii
@@ -101,12 +100,8 @@ def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tu
             yield reason, row
 
 
-def whole_code(row: Failure, authority: Authority) -> str:
-    return row.code_of(authority.prefix)
-
-
 def _reply_of(code: str, reasons: Iterable[str], authority: Authority, problems: Mapping[str, Failure]) -> Reply | None:
-    told = (_told(reason, row.kind) for reason, row in rows(reasons, problems) if whole_code(row, authority) == code)
+    told = (_told(reason, row.kind) for reason, row in rows(reasons, problems) if row.code_of(authority.prefix) == code)
     return next(told, None)
 
 

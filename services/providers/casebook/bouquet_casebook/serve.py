@@ -14,14 +14,14 @@ import msgspec
 from msgspec import Raw, Struct
 
 from bouquet_casebook.cases import Case, Casebook
-from bouquet_casebook.errors import code_named, code_told, failing, row_of, rows, whole_code
+from bouquet_casebook.errors import code_named, code_told, failing, rows
 from bouquet_casebook.matching import signature_of_question, writing_of
 from bouquet_casebook.sessions import open_session
 from bouquet_casebook.version_2 import answered_from_successors
 from bouquet_mesh.bus.api import Bus, Handler, Serving
 from bouquet_mesh.settings import Reader, SettingsError, read_all
 from bouquet_proto import france_connect_session, quotient_familial
-from bouquet_proto.failures import PROVIDER, Failure, Kind
+from bouquet_proto.failures import PROVIDER, Failure, Kind, row_of
 from bouquet_proto.identity import Ine
 from bouquet_proto.messages import Describe, Failed, Found, Lookup, NotFound, Recorded, Reply, Request, encode
 from bouquet_proto.names import WORKERS
@@ -127,7 +127,9 @@ def _problems_of_authorities(problems: Mapping[str, Failure]) -> dict[str, Failu
     for authority in quotient_familial.REGIMES.authorities.values():
         for reason, row in rows(OF_AUTHORITIES, problems):
             detail = row.detail.replace("{provider}", authority.label)
-            own = msgspec.structs.replace(row, code=whole_code(row, authority), provider=authority.label, detail=detail)
+            own = msgspec.structs.replace(
+                row, code=row.code_of(authority.prefix), provider=authority.label, detail=detail
+            )
             if own.code != row.code:
                 by_code.setdefault(own.code, (f"{authority.label.lower()}_{reason}", own))
     return dict(by_code.values())
