@@ -32,17 +32,21 @@ TODAY = date(2026, 4, 15)
 
 
 class Funds:
-    """One that has no place left for `greedy`, and knows the person; the other answers in its own time."""
+    """One that has no place left for `greedy`, and is slow for `later`, and knows the person; the other answers in its
+    own time."""
 
     ready = True
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.open = asyncio.Event()
+        self.slow = asyncio.Event()
 
     async def call(self, provider: str, request: Request) -> Reply:
         assert isinstance(request, Lookup)
         self.asked.append(f"{provider} {request.caller.mark}")
+        if request.caller.mark == "later":
+            await self.slow.wait()
         if provider == "cnaf":
             return BUSY if request.caller.mark == "greedy" else FOUND
         await self.open.wait()
@@ -92,11 +96,17 @@ async def test_a_caller_without_a_place_left_does_not_answer_for_who_asks_the_sa
 async def test_who_joins_a_later_caller_waits_for_its_own_deadline_alone(funds: Funds, providers: Providers) -> None:
     greedy = asyncio.create_task(ask(providers, "greedy"))
     await until(lambda: funds.asked == ["cnaf greedy", "msa greedy"])
-    hurried = structs.replace(lookup("hurried"), deadline=time.time() + 0.05)
-    reply = (await providers.ask(QUOTIENT, hurried, "the same question", TODAY)).reply
-    assert reply == Failed("deadline_exceeded")
-    assert not greedy.done()
+    later = asyncio.create_task(ask(providers, "later"))
+    await asyncio.sleep(0)
+    hurried = structs.replace(lookup("hurried"), deadline=time.time() + 0.2)
+    asking = asyncio.create_task(providers.ask(QUOTIENT, hurried, "the same question", TODAY))
+    await asyncio.sleep(0)
     funds.open.set()
+    assert (await asking).reply == Failed("deadline_exceeded")
+    assert funds.asked == ["cnaf greedy", "msa greedy", "cnaf later"]
+    assert not later.done()
+    funds.slow.set()
+    assert await later == FOUND
     assert await greedy == BUSY
 
 

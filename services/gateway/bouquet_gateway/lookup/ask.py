@@ -71,10 +71,10 @@ class Providers:
         self, served: Served, key: str, asking: Callable[[], Coroutine[Any, Any, Asked]], deadline: Deadline
     ) -> Asked:
         """What another caller is told goes for this one too, unless that caller has no place left at a provider."""
+        asked, joined = await self._asking.join(key, asking)
         try:
-            async with asyncio.timeout(deadline.left_s()):  # whom this one joins may have come later, and wait longer
-                asked, joined = await self._asking.join(key, asking)
-                while joined and asked.was_refused:
+            while joined and asked.was_refused:
+                async with asyncio.timeout(deadline.left_s()):  # who asks now may have come later, and wait longer
                     asked, joined = await self._asking.join(key, asking)
         except TimeoutError:
             return Asked(Decision(LATE, served.authority), was_refused=False)
