@@ -31,7 +31,7 @@ def pseudonym(key: Secret, identity: Identity) -> str:
 
 
 def distinct_pseudonyms(key: Secret, identities: Iterable[Identity]) -> tuple[str, ...]:
-    """Those of several, each once."""
+    """Returns the pseudonyms of several people, each once, in the order of the people."""
     people = dict.fromkeys(msgspec.json.encode(_folded(identity)) for identity in identities)
     return tuple(keyed_hash(key, person) for person in people)
 

@@ -438,7 +438,8 @@ SESSION: dict[str, Failure] = {
         fault="provider",
     ),
 }
-"""Of a citizen's FranceConnect session, in FranceConnect's name: of its token, and of whose it is (§3.2)."""
+"""Failures of a citizen's FranceConnect session, told in FranceConnect's name: its token, or the identity that it
+gives, is of no use (§3.2)."""
 
 
 def _refusal(code: str, title: str, detail: str) -> Failure:
@@ -472,8 +473,8 @@ REFUSALS: dict[str, Failure] = {
         "La période demandée n'est pas couverte par le fournisseur de données.",
     ),
 }
-"""What a caller can mend, and only a provider could tell: a code that begins with `00` says that none was asked. An
-operation that may be refused so names it in its `reasons`."""
+"""Faults of a question that a provider found when it was asked, under the provider's own prefix: a code that begins
+with `00` says that no provider was asked. An operation that may be refused so names the reason in its `reasons`."""
 
 _UNKNOWN = (
     "La réponse retournée par le fournisseur de données est invalide et inconnue de notre service. "

@@ -8,7 +8,7 @@ from bouquet_proto.rules.reading import Field, Reading, Rule, integer
 
 MONTHS = range(1, 13)
 HISTORY_MONTHS = 23
-"""How many months before this one the funds still know the quotient of."""
+"""Months before the present one whose quotient can still be asked for."""
 
 
 def _annee(reading: Reading) -> None:

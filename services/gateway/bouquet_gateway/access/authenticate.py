@@ -132,7 +132,8 @@ class Authenticate:
         return Requester(admission.token, admission.digest)
 
     def _refusal(self, reasons: list[str], request: HttpRequest, *, is_counted: bool) -> Problem:
-        """Of the first that was carried, unless one of them may be good and nobody can say."""
+        """Returns the refusal of the first credential that was carried; of a later one, where nobody can say whether
+        that is good."""
         if is_counted and _unknown_in(reasons):
             self._check_address(request)
             self._refuse(request, _unknown_in(reasons))

@@ -1,4 +1,4 @@
-"""Where a request carries tokens, and each as it is written there (http-contract §2.2)."""
+"""Finds the tokens that a request carries: bearer, API key, query (http-contract §2.2)."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ LEEWAY_S = 60.0
 """A token may be used as soon as it is signed, though the signer's clock is ahead of this one (RFC 7519 §4.1.5)."""
 
 INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
-"""Of a token that no registry knows: the public one of a staging environment has it."""
+"""Id of the public token of a staging environment, which no registry knows."""
 STAGING = "staging"
 """The subject of other tokens of a staging environment."""
 DINUM = "13002526500013"
@@ -82,7 +82,7 @@ class TokenSource(Protocol):
 
 
 class _Origin(Struct, frozen=True):
-    """What a token says of where it is from, whoever signed it: of any type."""
+    """Claims that tell the environment of a token, whoever signed it. They may be of any type."""
 
     jti: Any = None
     sub: Any = None
