@@ -14,20 +14,12 @@ from bouquet_proto.quotient_familial import OPERATIONS
 from tests.support import mesh as meshes
 from tests.support.door import Answer, somebody, token
 from tests.support.mesh import Mesh
-from tests.support.people import CAF_ALLOCATAIRE
+from tests.support.people import CAF_ALLOCATAIRE, V2_NAMES
 
 WORKERS = meshes.PROVIDERS | {"dss": (dss, dss_simulator)}
 TYPED: list[Operation] = [
     operation for operation in (*OPERATIONS, *dss.offer().operations) if operation.modality == "identite"
 ]
-V2_NAMES = {
-    "anneeDateNaissance": "anneeDateDeNaissance",
-    "moisDateNaissance": "moisDateDeNaissance",
-    "jourDateNaissance": "jourDateDeNaissance",
-    "sexeEtatCivil": "sexe",
-    "codeCogInseePaysNaissance": "codePaysLieuDeNaissance",
-    "codeCogInseeCommuneNaissance": "codeInseeLieuDeNaissance",
-}
 SEX, COMMUNE = "sexeEtatCivil", "codeCogInseeCommuneNaissance"
 UNSAID = {"genre", "codeLieuNaissance", "villeNaissance", "depNaissance"}
 

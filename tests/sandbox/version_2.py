@@ -10,6 +10,7 @@ from bouquet_casebook.version_2 import answered_from_successors
 from bouquet_proto.offer import Operation
 from bouquet_worker.worker import paris_today
 from tests.sandbox.gateway import OURS
+from tests.support.people import V2_NAMES
 
 OFFERED = {operation.id: operation for offer in sandbox.offers() for operation in offer.operations}
 FROM_SUCCESSORS = answered_from_successors(OFFERED, sandbox.published())
@@ -18,14 +19,6 @@ IN_V2 = {
     "prenoms": "prenom",
     "sexeEtatCivil": "sexe",
     "codeCogInseeCommuneNaissance": "lieuDeNaissance",
-}
-CNAV = {
-    "anneeDateNaissance": "anneeDateDeNaissance",
-    "moisDateNaissance": "moisDateDeNaissance",
-    "jourDateNaissance": "jourDateDeNaissance",
-    "sexeEtatCivil": "sexe",
-    "codeCogInseePaysNaissance": "codePaysLieuDeNaissance",
-    "codeCogInseeCommuneNaissance": "codeInseeLieuDeNaissance",
 }
 SEVERAL_NAMES = ("api_particulier_v2_cnav", "api_particulier_v2_cnous")
 
@@ -45,7 +38,7 @@ def _is_beyond(operation: Operation, case: Case) -> bool:
 def in_v2(operation: Operation, params: dict[str, Any]) -> dict[str, Any]:
     """The parameters of a case of the successor, in the names of version 2."""
     if "cnav" in operation.id:
-        return {CNAV.get(name, name): value for name, value in params.items()}
+        return {V2_NAMES.get(name, name): value for name, value in params.items()}
     if "nomNaissance" not in params:
         return params
     year, month, day = (int(params[f"{part}DateNaissance"]) for part in ("annee", "mois", "jour"))

@@ -7,6 +7,16 @@ from typing import Any
 from bouquet_hub.personas import PERSONAS, Persona
 from tests.support.door import RECIPIENT
 
+V2_NAMES = {
+    "anneeDateNaissance": "anneeDateDeNaissance",
+    "moisDateNaissance": "moisDateDeNaissance",
+    "jourDateNaissance": "jourDateDeNaissance",
+    "sexeEtatCivil": "sexe",
+    "codeCogInseePaysNaissance": "codePaysLieuDeNaissance",
+    "codeCogInseeCommuneNaissance": "codeInseeLieuDeNaissance",
+}
+"""Parameters of the CNAV family that version 2 calls otherwise."""
+
 
 def persona(nom: str) -> Persona:
     [found] = [persona for persona in PERSONAS if persona.who.nom == nom]
