@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,6 +15,7 @@ from bouquet_gateway.journal.keys import Keys, keys_of
 from bouquet_gateway.lookup.maintenance import parse_windows
 from bouquet_gateway.lookup.regime_plan import HedgeTiming
 from bouquet_gateway.offers.checks import Territories, territories
+from bouquet_mesh.keyed_hash import keyed_hash
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl
 from bouquet_mesh.settings import LAST_PORT, Port, Reader, SettingsError
@@ -109,7 +109,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
             return self.cache_key
         if not self.token_key:
             raise SettingsError([f"{GATEWAY_PREFIX}CACHE_KEY: is required without {GATEWAY_PREFIX}TOKEN_KEY"])
-        return Secret(hmac.new(self.token_key.reveal().encode(), b"bouquet cache", "sha256").hexdigest())
+        return Secret(keyed_hash(self.token_key, b"bouquet cache"))
 
     @property
     def has_journal(self) -> bool:

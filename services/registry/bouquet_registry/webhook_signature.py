@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hmac
 
+from bouquet_mesh.keyed_hash import keyed_hash
 from bouquet_mesh.secret import Secret
 
 HEADER = "X-Hub-Signature-256"
 
 
 def signature_of(secret: Secret, body: bytes) -> str:
-    return "sha256=" + hmac.new(secret.reveal().encode(), body, "sha256").hexdigest()
+    return f"sha256={keyed_hash(secret, body)}"
 
 
 def is_signed(secret: Secret, body: bytes, signature: str) -> bool:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hmac
 import unicodedata
 
 import msgspec
 
+from bouquet_mesh.keyed_hash import keyed_hash
 from bouquet_mesh.secret import Secret
 from bouquet_proto.identity import Identite, Identity
 
 
 def former_pseudonym(key: Secret, identity: Identity) -> str:
     """The former fold: letters and digits without case or accents; the commune even beside another country."""
-    return hmac.digest(key.reveal().encode(), msgspec.json.encode(_named(identity)), "sha256").hex()
+    return keyed_hash(key, msgspec.json.encode(_named(identity)))
 
 
 def _named(identity: Identity) -> list[str]:
