@@ -24,7 +24,7 @@ from bouquet_mesh.outbox.api import NotSent, Outbox
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_proto.names import JOURNAL_QUEUE, REPLY_EXCHANGE, queue_of
 from tests.support.broker_users import Guarded, guard, write_definitions
-from tests.support.buses import FOUND, LONG_S, find, lookup, serving, until
+from tests.support.bus import FOUND, LONG_S, find, lookup, serving, until
 from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE
 from tests.support.processes import fleet
 from tests.support.rabbitmq import RabbitNode

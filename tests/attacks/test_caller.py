@@ -19,8 +19,8 @@ from joserfc.jwk import ECKey, OctKey
 
 from bouquet_gateway.access.tokens import INTERNAL_ID
 from bouquet_mesh.secret import Secret
-from tests.support.buses import LONG_S
-from tests.support.door import QF, SCOPES, TOKEN_KEY, token
+from tests.support.bus import LONG_S
+from tests.support.gateway_client import QF, SCOPES, TOKEN_KEY, token
 from tests.support.mesh import Mesh, mesh
 from tests.support.people import CAF_ALLOCATAIRE
 

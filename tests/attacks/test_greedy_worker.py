@@ -15,7 +15,7 @@ from bouquet_proto.limits import MAX_OFFER_BYTES, MAX_OPERATIONS, MAX_REPLY_BYTE
 from bouquet_proto.messages import Failed, NotFound, Recorded, Rejected, Reply
 from bouquet_proto.offer import Authority, Operation, People
 from bouquet_proto.rules import Check
-from tests.attacks.town import (
+from tests.attacks.two_providers import (
     DATA,
     HONEST_OFFER,
     HONEST_PATH,
@@ -28,7 +28,7 @@ from tests.attacks.town import (
     gate,
 )
 from tests.support.broker_users import guard
-from tests.support.buses import until
+from tests.support.bus import until
 from tests.support.offers import dossier, offer
 from tests.support.rabbitmq import RabbitNode
 

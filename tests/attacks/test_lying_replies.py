@@ -18,7 +18,7 @@ from bouquet_mesh.bus.open import open_bus
 from bouquet_proto.messages import MAX_BYTES, Failed, Found, encode
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
 from tests.support.broker_users import Guarded, guard
-from tests.support.buses import FOUND, Desk, find, lookup, serving, until
+from tests.support.bus import FOUND, Desk, find, lookup, serving, until
 from tests.support.rabbitmq import RabbitNode
 
 pytestmark = pytest.mark.broker

@@ -16,7 +16,7 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_proto import quotient_familial
 from bouquet_proto.messages import MAX_BYTES, Failed, NotFound, Reply
 from bouquet_proto.offer import Retirement
-from tests.attacks.town import (
+from tests.attacks.two_providers import (
     ACME_PATH,
     DATA,
     HONEST_PATH,

@@ -22,12 +22,12 @@ from bouquet_proto.messages import Failed
 from bouquet_worker import Upstream
 from bouquet_worker.errors import UpstreamError
 from tests.conftest import need
-from tests.support.buses import FOUND, PROVIDER, find, lookup, serving
+from tests.support.bus import FOUND, PROVIDER, find, lookup, serving
 from tests.support.processes import running
 from tests.support.rabbitmq import RABBITMQ_3
 from tests.support.redis import PROGRAM
 from tests.support.tls import HOST, Papers, TlsRabbit, TlsRedis, papers, tls_site
-from tests.support.upstreams import opened
+from tests.support.upstream_client import opened
 
 SECRET = Secret("the secret of the tests' cache, long enough")
 

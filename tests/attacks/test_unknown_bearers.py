@@ -17,10 +17,10 @@ from bouquet_france_connect.worker import worker as france_connect
 from bouquet_gateway.access.unknown_bearers import Turns, network_of
 from bouquet_proto.messages import Lookup, Reply, Request
 from bouquet_worker.simulate import RECEIVED
-from tests.attacks.town import SCOPES, Provider, ask, between
+from tests.attacks.two_providers import SCOPES, Provider, ask, between
 from tests.support import mesh as meshes
 from tests.support.clock import Clock
-from tests.support.door import QF, RECIPIENT, Answer, Door, token
+from tests.support.gateway_client import QF, RECIPIENT, Answer, Door, token
 from tests.support.mesh import Mesh
 from tests.support.offers import offer
 from tests.support.people import CAF_ALLOCATAIRE

@@ -12,9 +12,9 @@ from aiohttp import ClientSession
 
 from bouquet_proto.names import queue_of
 from bouquet_worker.simulate import Fault
-from tests.chaos.funds import LATE, WELL
+from tests.chaos.mesh import Town
 from tests.chaos.schedule import WORKERS, Strike
-from tests.chaos.town import Town
+from tests.chaos.upstreams import LATE, WELL
 from tests.support.broker import Right
 from tests.support.daemon import Daemon
 from tests.support.proxy import Relay

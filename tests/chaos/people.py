@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from msgspec import Struct
 
-from tests.support.door import QF
+from tests.support.gateway_client import QF
 from tests.support.people import named
 
 PROBED_FROM = 1_000_000_000

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct, field
 
-from tests.chaos.crowd import Tale
 from tests.chaos.invariants import Broken, Invariant, Vitals
+from tests.chaos.load import Tale
 from tests.chaos.schedule import Episode
 
 SHOWN = 20

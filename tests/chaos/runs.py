@@ -12,13 +12,13 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from bouquet_registry.journal import audit
-from tests.chaos.crowd import Plan, Tale, gathered
-from tests.chaos.doctor import Doctor, doctor
 from tests.chaos.faults import strike
+from tests.chaos.health import Doctor, doctor
 from tests.chaos.invariants import Broken, Caller, Invariant, Margins
+from tests.chaos.load import Plan, Tale, gathered
+from tests.chaos.mesh import DEADLINE_S, Town, town
 from tests.chaos.report import Report, Survived
 from tests.chaos.schedule import schedule
-from tests.chaos.town import DEADLINE_S, Town, town
 from tests.support import rabbitmq
 
 Tell: TypeAlias = Callable[[str], object]

@@ -26,7 +26,7 @@ from tests.deploy.hastened import write_hastened
 from tests.deploy.manifests import ROOT
 from tests.deploy.watched import QUEUES, gateway_at, registry_at
 from tests.support.daemon import free_port
-from tests.support.door import TOKEN_KEY, Door
+from tests.support.gateway_client import TOKEN_KEY, Door
 from tests.support.habilitations import ANNE, Clock, issued, of
 from tests.support.people import named
 from tests.support.processes import Fleet, Process, fleet, running

@@ -17,8 +17,8 @@ from bouquet_mesh.secret import Secret
 from bouquet_registry.store import open_store
 from tests.support import habilitations
 from tests.support.daemon import free_port
-from tests.support.door import SCOPES, TOKEN_KEY, Door, token
-from tests.support.journals import KEY
+from tests.support.gateway_client import SCOPES, TOKEN_KEY, Door, token
+from tests.support.mesh_with_journal import KEY
 from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S, asking_for, named, persona
 from tests.support.processes import Fleet, fleet, running
 from tests.support.prometheus import PrometheusServer

@@ -10,7 +10,7 @@ from aio_pika.abc import AbstractChannel
 
 from bouquet_mesh.bus.amqp import AmqpBus
 from tests.support.broker import Broker
-from tests.support.buses import connected
+from tests.support.bus import connected
 from tests.support.rabbitmq import RabbitNode
 
 

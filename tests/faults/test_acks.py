@@ -12,7 +12,7 @@ from aio_pika.abc import AbstractChannel
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.messages import Failed, Reply, Request
 from bouquet_proto.names import queue_of
-from tests.support.buses import FOUND, PROVIDER, Desk, connected, find, lookup, serving, until, until_answered
+from tests.support.bus import FOUND, PROVIDER, Desk, connected, find, lookup, serving, until, until_answered
 from tests.support.proxy import Relay
 from tests.support.rabbitmq import RabbitNode
 

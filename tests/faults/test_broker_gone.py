@@ -14,9 +14,9 @@ from bouquet_mesh.amqp import connection, link
 from bouquet_mesh.backoff import pause_s
 from bouquet_mesh.bus.amqp import AmqpBus, open_amqp_bus
 from bouquet_proto.messages import Failed
-from tests.support.buses import FOUND, LONG_S, PROVIDER, Desk, connected, find, lookup, serving, until, until_answered
+from tests.support.bus import FOUND, LONG_S, PROVIDER, Desk, connected, find, lookup, serving, until, until_answered
 from tests.support.daemon import free_port
-from tests.support.door import TOKEN_KEY
+from tests.support.gateway_client import TOKEN_KEY
 from tests.support.processes import running
 from tests.support.proxy import Relay
 from tests.support.rabbitmq import RabbitNode

@@ -18,8 +18,8 @@ from bouquet_mesh.bus.amqp import open_amqp_bus
 from bouquet_mesh.observe import logs
 from bouquet_proto.messages import Failed
 from bouquet_proto.names import REPLY_EXCHANGE
-from tests.support.buses import FOUND, LONG_S, PROVIDER, connected, find, lookup, serving, until, until_answered
-from tests.support.door import Door
+from tests.support.bus import FOUND, LONG_S, PROVIDER, connected, find, lookup, serving, until, until_answered
+from tests.support.gateway_client import Door
 from tests.support.people import named
 from tests.support.processes import Process, fleet
 from tests.support.rabbitmq import RabbitNode

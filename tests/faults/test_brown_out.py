@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.buses import LONG_S, until
-from tests.support.door import somebody
+from tests.support.bus import LONG_S, until
+from tests.support.gateway_client import somebody
 from tests.support.mesh import PATIENT, giving_up
 from tests.support.people import named
 from tests.support.processes import fleet

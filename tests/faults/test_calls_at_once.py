@@ -10,7 +10,7 @@ import pytest
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_mesh.bus.api import Handler
 from bouquet_proto.messages import Reply, Request
-from tests.support.buses import FOUND, PROVIDER, find, lookup, serving
+from tests.support.bus import FOUND, PROVIDER, find, lookup, serving
 
 pytestmark = pytest.mark.broker
 

@@ -6,7 +6,7 @@ import pytest
 
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.messages import Failed
-from tests.support.buses import FOUND, PROVIDER, lookup
+from tests.support.bus import FOUND, PROVIDER, lookup
 from tests.support.worker import worker_process
 
 pytestmark = pytest.mark.broker

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from bouquet_mesh.listen import listening
 from bouquet_worker.simulate import RECEIVED
-from tests.support.buses import LONG_S, until
-from tests.support.door import Door, Params
+from tests.support.bus import LONG_S, until
+from tests.support.gateway_client import Door, Params
 from tests.support.mesh import giving_up, mesh
 from tests.support.people import named
 from tests.support.processes import fleet

@@ -8,9 +8,9 @@ import uuid
 import pytest
 
 from bouquet_mesh.bus.open import open_bus
-from tests.support.buses import LONG_S, until
-from tests.support.door import token
-from tests.support.funds import Fund, of, town
+from tests.support.bus import LONG_S, until
+from tests.support.gateway_client import token
+from tests.support.held_providers import Fund, of, town
 
 pytestmark = pytest.mark.broker
 

@@ -10,7 +10,7 @@ import pytest
 
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_mesh.bus.api import Handler, Serving
-from tests.support.buses import FOUND, LONG_S, PROVIDER, Desk, connected, lookup, serving, until
+from tests.support.bus import FOUND, LONG_S, PROVIDER, Desk, connected, lookup, serving, until
 
 pytestmark = pytest.mark.broker
 

@@ -9,7 +9,7 @@ import pytest
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.messages import Failed, Reply
 from tests.support.broker import Broker
-from tests.support.buses import FOUND, LONG_S, PROVIDER, connected, find, lookup, serving, until_answered
+from tests.support.bus import FOUND, LONG_S, PROVIDER, connected, find, lookup, serving, until_answered
 from tests.support.proxy import Relay
 
 pytestmark = pytest.mark.broker

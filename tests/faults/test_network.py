@@ -20,7 +20,7 @@ from bouquet_proto.messages import Failed, Found, Reply
 from bouquet_worker.simulate import CLOCK
 from bouquet_worker.testing import cases_in
 from bouquet_worker.testing.workbench import TODAY, impatient, lookup_of
-from tests.support.buses import FOUND, LONG_S, PROVIDER, connected, find, lookup, serving, until_answered
+from tests.support.bus import FOUND, LONG_S, PROVIDER, connected, find, lookup, serving, until_answered
 from tests.support.proxy import Relay
 
 DEADLINE_S = 1.5

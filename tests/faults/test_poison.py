@@ -17,7 +17,7 @@ from bouquet_mesh.bus.api import Handler, Serving
 from bouquet_proto.messages import MAX_REQUEST_BYTES, Failed, Reply, decode_reply
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
 from tests.support.broker import Broker
-from tests.support.buses import (
+from tests.support.bus import (
     FOUND,
     LONG_S,
     PROVIDER,

@@ -16,7 +16,7 @@ from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.messages import Failed
 from bouquet_proto.names import queue_of
 from tests.support.broker import Broker
-from tests.support.buses import FOUND, PROVIDER, Desk, connected, find, lookup, serving, until, until_answered
+from tests.support.bus import FOUND, PROVIDER, Desk, connected, find, lookup, serving, until, until_answered
 from tests.support.daemon import free_port
 from tests.support.processes import running
 from tests.support.programs import status_of, until_status

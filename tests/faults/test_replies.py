@@ -15,7 +15,7 @@ from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.messages import Failed, NotFound, Reply, Request, encode
 from bouquet_proto.names import REPLY_EXCHANGE
 from tests.support.broker import Broker
-from tests.support.buses import (
+from tests.support.bus import (
     FOUND,
     PROVIDER,
     Desk,

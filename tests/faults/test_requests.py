@@ -13,7 +13,7 @@ from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Failed, decode_reply, encode
 from bouquet_proto.names import QUEUE_ARGUMENTS, queue_of
-from tests.support.buses import (
+from tests.support.bus import (
     FOUND,
     LONG_S,
     PROVIDER,

@@ -19,8 +19,8 @@ from bouquet_proto.names import REPLY_EXCHANGE, queue_of
 from tests.faults.test_broker_in_trouble import becomes
 from tests.support.broker import RIGHTS, Broker, Right
 from tests.support.broker_users import Guarded, guard
-from tests.support.buses import FOUND, LONG_S, PROVIDER, connected, find, lookup, serving, until, until_answered
-from tests.support.outboxes import collecting
+from tests.support.bus import FOUND, LONG_S, PROVIDER, connected, find, lookup, serving, until, until_answered
+from tests.support.outbox_collector import collecting
 from tests.support.people import named
 from tests.support.processes import fleet
 from tests.support.rabbitmq import RabbitNode

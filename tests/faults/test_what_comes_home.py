@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanKind
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_mesh.observe import spans
 from bouquet_proto.messages import Failed, Found, Reply, Request
-from tests.support.buses import FOUND, PROVIDER, lookup, serving
+from tests.support.bus import FOUND, PROVIDER, lookup, serving
 from tests.support.spans import recorded
 
 pytestmark = pytest.mark.broker

@@ -15,9 +15,9 @@ from bouquet_gateway.load.admission import ALWAYS_OPEN
 from bouquet_gateway.settings import read_settings
 from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_mesh.settings import SettingsError, read_all
-from tests.support.buses import until
-from tests.support.door import Answer, Door, token
-from tests.support.funds import Fund, of, town
+from tests.support.bus import until
+from tests.support.gateway_client import Answer, Door, token
+from tests.support.held_providers import Fund, of, town
 
 MOST = 3
 

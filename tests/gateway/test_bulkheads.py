@@ -12,7 +12,7 @@ from msgspec import structs
 from bouquet_gateway.load.bulkheads import Bulkheads
 from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_proto.messages import Caller, Describe, Failed, Lookup
-from tests.support.buses import FOUND, LONG_S, PROVIDER, Desk, find, lookup, serving, until
+from tests.support.bus import FOUND, LONG_S, PROVIDER, Desk, find, lookup, serving, until
 from tests.support.mesh import mesh
 from tests.support.people import CAF_ALLOCATAIRE, named
 

@@ -17,7 +17,7 @@ from bouquet_mesh.bus.api import Bus, Handler
 from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_proto.messages import Describe, Failed, Found, Reply, Request, encode
 from bouquet_proto.offer import Offer
-from tests.support.buses import LONG_S, until
+from tests.support.bus import LONG_S, until
 from tests.support.offers import dossier, offer
 
 NEWER = dossier(path="/v4/acme/dossier/identite", id="acme_v4_dossier")

@@ -18,12 +18,12 @@ from bouquet_mesh.secret import Secret
 from bouquet_registry.store import Store, open_store
 from tests.support.broker_users import guard
 from tests.support.daemon import free_port
-from tests.support.doctor import Report, report_of
-from tests.support.door import TOKEN_KEY
+from tests.support.doctor_report import Report, report_of
+from tests.support.gateway_client import TOKEN_KEY
+from tests.support.mesh_with_registry import Acme, Town, town
 from tests.support.processes import running
 from tests.support.rabbitmq import RabbitNode
 from tests.support.redis import RedisServer
-from tests.support.town import Acme, Town, town
 
 pytestmark = pytest.mark.broker
 

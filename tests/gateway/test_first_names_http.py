@@ -16,7 +16,7 @@ from bouquet_mesr.simulator import simulator as mesr_simulator
 from bouquet_mesr.worker import worker as mesr
 from bouquet_proto.offer import Operation
 from tests.support import mesh as meshes
-from tests.support.door import RECIPIENT, Answer
+from tests.support.gateway_client import RECIPIENT, Answer
 from tests.support.mesh import Mesh
 
 WORKERS = {"mesr": (mesr, mesr_simulator), "cnous": (cnous, cnous_simulator), "men": (men, men_simulator)}

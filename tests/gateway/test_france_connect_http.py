@@ -28,9 +28,9 @@ from bouquet_proto import quotient_familial
 from bouquet_proto.offer import Authority, Offer
 from bouquet_worker.simulate import RECEIVED, Fault, Received
 from tests.support import mesh as meshes
-from tests.support.door import RECIPIENT, Answer, token
-from tests.support.errors import known_in
+from tests.support.gateway_client import RECIPIENT, Answer, token
 from tests.support.mesh import Mesh
+from tests.support.nomenclature import known_in
 
 WORKERS = meshes.PROVIDERS | {
     "france_connect": (france_connect, france_connect_simulator),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bouquet_gateway.lookup.maintenance import PARIS
-from tests.support.door import QF, Answer, somebody
+from tests.support.gateway_client import QF, Answer, somebody
 from tests.support.mesh import TODAY, Mesh, mesh
 from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, named
 

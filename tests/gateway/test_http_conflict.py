@@ -13,8 +13,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from bouquet_gateway.stores.cache_memory import MemoryCache
-from tests.support.buses import LONG_S, until
-from tests.support.door import QF, Answer, somebody, token
+from tests.support.bus import LONG_S, until
+from tests.support.gateway_client import QF, Answer, somebody, token
 from tests.support.mesh import Mesh, giving_up, mesh
 from tests.support.people import CAF_ALLOCATAIRE, named
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.door import SCOPES
+from tests.support.gateway_client import SCOPES
 from tests.support.mesh import Mesh, mesh
 from tests.support.openapi import assert_official
 from tests.support.people import CAF_ALLOCATAIRE

@@ -10,7 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tests.support.door import QF, SCOPES, Answer
+from tests.support.gateway_client import QF, SCOPES, Answer
 from tests.support.mesh import Mesh, mesh
 from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, named
 

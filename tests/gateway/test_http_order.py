@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from bouquet_gateway.stores.cache_memory import MemoryCache
 from bouquet_mesh.secret import Secret
-from tests.support.door import QF, SCOPES, TOKEN_KEY, token
+from tests.support.gateway_client import QF, SCOPES, TOKEN_KEY, token
 from tests.support.mesh import mesh
 from tests.support.people import CAF_ALLOCATAIRE, named
 

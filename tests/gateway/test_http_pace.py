@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.clock import Clock
-from tests.support.door import Answer, somebody, token
+from tests.support.gateway_client import Answer, somebody, token
 from tests.support.mesh import Mesh, mesh
 from tests.support.people import CAF_ALLOCATAIRE
 

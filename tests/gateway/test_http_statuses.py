@@ -16,7 +16,7 @@ from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_gateway.public.health_window import LEAST_CALLS
 from bouquet_msa.worker import worker as msa
 from bouquet_proto.offer import Offer
-from tests.support.buses import LONG_S, until
+from tests.support.bus import LONG_S, until
 from tests.support.mesh import Mesh, mesh
 from tests.support.offers import describing, dossier, offer
 from tests.support.people import CAF_ALLOCATAIRE, named

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.door import QF
+from tests.support.gateway_client import QF
 from tests.support.mesh import Mesh, mesh
 from tests.support.people import CAF_ALLOCATAIRE, named
 

@@ -17,7 +17,7 @@ from joserfc.jwk import OctKey
 
 from bouquet_gateway.access.tokens import INTERNAL_ID
 from bouquet_mesh.secret import Secret
-from tests.support.door import QF, SCOPES, TOKEN_KEY, token
+from tests.support.gateway_client import QF, SCOPES, TOKEN_KEY, token
 from tests.support.mesh import Mesh, mesh
 from tests.support.people import CAF_ALLOCATAIRE
 

@@ -11,7 +11,7 @@ import pytest
 from bouquet_cnaf.personas import Dossier, Key
 from bouquet_cnaf.simulator import FILES
 from bouquet_cnaf.worker import worker as cnaf
-from tests.support.door import RECIPIENT, token
+from tests.support.gateway_client import RECIPIENT, token
 from tests.support.mesh import Mesh, mesh
 from tests.support.offers import describing
 

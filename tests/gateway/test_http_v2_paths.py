@@ -28,7 +28,7 @@ from bouquet_men.worker import worker as men
 from bouquet_mesr.simulator import simulator as mesr_simulator
 from bouquet_mesr.worker import worker as mesr
 from tests.support import mesh as meshes
-from tests.support.door import RECIPIENT, Answer, token
+from tests.support.gateway_client import RECIPIENT, Answer, token
 from tests.support.mesh import Mesh
 from tests.support.openapi import assert_official
 

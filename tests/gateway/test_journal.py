@@ -24,10 +24,10 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_proto.identity import Identite
 from tests.gateway.test_france_connect_http import WORKERS
 from tests.support import mesh as meshes
-from tests.support.buses import until
-from tests.support.door import QF, RECIPIENT, token
-from tests.support.journals import KEY, Journaled, journaled
+from tests.support.bus import until
+from tests.support.gateway_client import QF, RECIPIENT, token
 from tests.support.mesh import mesh
+from tests.support.mesh_with_journal import KEY, Journaled, journaled
 from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S, named
 
 CLOCK_S = 0.01

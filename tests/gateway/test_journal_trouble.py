@@ -18,15 +18,15 @@ from bouquet_mesh.outbox.open import open_outbox
 from bouquet_mesh.secret import Secret
 from bouquet_proto import access_record
 from bouquet_registry.store import open_store
-from tests.support.buses import until
-from tests.support.door import Door, token
-from tests.support.journals import KEY, settings, spooled
+from tests.support.bus import until
+from tests.support.gateway_client import Door, token
 from tests.support.mesh import mesh
-from tests.support.outboxes import Archive, collecting
+from tests.support.mesh_with_journal import KEY, settings, spooled
+from tests.support.mesh_with_registry import Town, text_of, town
+from tests.support.outbox_collector import Archive, collecting
 from tests.support.people import CAF_ALLOCATAIRE
 from tests.support.processes import Process, fleet
 from tests.support.proxy import Relay
-from tests.support.town import Town, text_of, town
 
 INTROSPECT = "/api/introspect"
 

@@ -26,8 +26,8 @@ from bouquet_proto.messages import (
     Request,
     encode,
 )
-from tests.support.door import RECIPIENT, Door, token
 from tests.support.gateway import gateway_on
+from tests.support.gateway_client import RECIPIENT, Door, token
 from tests.support.offers import DURANT, dossier, offer
 
 PATH = "/v3/acme/dossier/identite"

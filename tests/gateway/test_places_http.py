@@ -14,7 +14,7 @@ from bouquet_cnous.worker import worker as cnous
 from bouquet_mesr.simulator import simulator as mesr_simulator
 from bouquet_mesr.worker import worker as mesr
 from tests.support import mesh as meshes
-from tests.support.door import RECIPIENT, Answer
+from tests.support.gateway_client import RECIPIENT, Answer
 from tests.support.mesh import Mesh
 
 WORKERS = {"mesr": (mesr, mesr_simulator), "cnous": (cnous, cnous_simulator)}

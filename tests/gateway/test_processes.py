@@ -16,12 +16,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_proto import access_record
-from tests.support.buses import until
+from tests.support.bus import until
 from tests.support.daemon import free_port
-from tests.support.door import TOKEN_KEY, Answer, Door, somebody
 from tests.support.gateway import HOST
-from tests.support.journals import KEY, settings, spooled
-from tests.support.outboxes import collecting
+from tests.support.gateway_client import TOKEN_KEY, Answer, Door, somebody
+from tests.support.mesh_with_journal import KEY, settings, spooled
+from tests.support.outbox_collector import collecting
 from tests.support.people import named
 from tests.support.processes import Fleet, Process, fleet, running
 from tests.support.proxy import Relay

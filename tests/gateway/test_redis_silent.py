@@ -15,7 +15,7 @@ from bouquet_gateway.lookup.in_flight import InFlight
 from bouquet_gateway.stores.cache import Cache
 from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_mesh.secret import Secret
-from tests.support.door import Answer
+from tests.support.gateway_client import Answer
 from tests.support.mesh import mesh
 from tests.support.people import CAF_ALLOCATAIRE
 from tests.support.redis import RedisServer

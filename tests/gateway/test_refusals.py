@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bouquet_gateway.load.admission import admission
 from bouquet_mesh.http.server import serving
-from tests.support.buses import LONG_S, until
+from tests.support.bus import LONG_S, until
 
 HOST = "127.0.0.1"
 REFUSED = 503

@@ -21,7 +21,7 @@ from bouquet_proto.quotient_familial import (
     UNIDENTIFIED,
 )
 from tests.gateway.test_regime import NOW, WHO, file_of
-from tests.support.buses import LONG_S, until
+from tests.support.bus import LONG_S, until
 
 FOUND = {"cnaf": file_of("CNAF"), "msa": file_of("MSA")}
 ABSENT = NotFound(NO_FILE)

@@ -10,8 +10,8 @@ from prometheus_client import REGISTRY
 from bouquet_gateway.settings import GatewaySettings, read_settings
 from bouquet_gateway.start.serve import tell_safeguards
 from bouquet_mesh.settings import SettingsError, read_all
-from tests.support.doctor import report_of
-from tests.support.door import TOKEN_KEY
+from tests.support.doctor_report import report_of
+from tests.support.gateway_client import TOKEN_KEY
 from tests.support.processes import running
 
 NO_BROKER = {"BOUQUET_GATEWAY_PROVIDERS": "cnaf", "BOUQUET_BUS_URL": "amqp://127.0.0.1:1/"}

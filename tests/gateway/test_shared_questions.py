@@ -21,8 +21,8 @@ from bouquet_msa.worker import worker as msa
 from bouquet_proto.messages import Caller, Failed, Lookup, NotFound, Reply, Request
 from bouquet_proto.quotient_familial import NO_FILE
 from tests.gateway.test_regime import WHO, file_of
-from tests.support.buses import LONG_S, until
-from tests.support.door import QF
+from tests.support.bus import LONG_S, until
+from tests.support.gateway_client import QF
 
 BUSY = Failed("provider_busy")
 KEY = Secret("the key of the tests that seals what is cached")

@@ -12,7 +12,7 @@ import pytest
 
 from bouquet_gateway.journal import spool as spools
 from bouquet_gateway.journal.spool import Spool, SpoolFull, open_spool, records_in
-from tests.support.journals import spooled
+from tests.support.mesh_with_journal import spooled
 
 ROOM = 1_000_000
 

@@ -22,7 +22,7 @@ from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_gateway.stores.optional import open_redis
 from bouquet_gateway.stores.pipelining import LANES, PipeliningRedis
 from bouquet_mesh.secret import Secret
-from tests.support.buses import LONG_S
+from tests.support.bus import LONG_S
 from tests.support.redis import RedisServer
 
 pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("patience")]

@@ -12,7 +12,7 @@ from bouquet_dss.worker import worker as dss
 from bouquet_proto.offer import Operation
 from bouquet_proto.quotient_familial import OPERATIONS
 from tests.support import mesh as meshes
-from tests.support.door import Answer, somebody, token
+from tests.support.gateway_client import Answer, somebody, token
 from tests.support.mesh import Mesh
 from tests.support.people import CAF_ALLOCATAIRE, V2_NAMES
 

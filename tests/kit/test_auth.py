@@ -19,7 +19,7 @@ from bouquet_worker.deadline import HOMEWARD_S, within
 from bouquet_worker.errors import UpstreamError
 from tests.support.clock import Clock
 from tests.support.spans import recorded, text_of
-from tests.support.upstreams import opened
+from tests.support.upstream_client import opened
 
 SECRET = Secret("s3cr3t???")
 Style: TypeAlias = Callable[[str], ClientCredentials]

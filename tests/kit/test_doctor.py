@@ -16,8 +16,8 @@ from bouquet_msa.worker import worker
 from bouquet_worker.simulate import RECEIVED
 from tests.support.broker_users import guard
 from tests.support.daemon import free_port
-from tests.support.doctor import Report, report_of
-from tests.support.door import TOKEN_KEY
+from tests.support.doctor_report import Report, report_of
+from tests.support.gateway_client import TOKEN_KEY
 from tests.support.rabbitmq import RabbitNode
 from tests.support.tls import papers, tls_site
 

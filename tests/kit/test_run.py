@@ -18,7 +18,7 @@ from bouquet_proto.messages import Found
 from bouquet_worker.__main__ import main
 from bouquet_worker.testing import cases_in
 from bouquet_worker.testing.workbench import TODAY, Front, Held, lookup_of, simulating
-from tests.support.buses import LONG_S
+from tests.support.bus import LONG_S
 from tests.support.daemon import free_port
 from tests.support.programs import ended, output_of, started, status_of, until_status
 

@@ -37,7 +37,7 @@ from bouquet_worker import (
     WorkerSettings,
     paris_today,
 )
-from tests.support.web import raw_server, say_nothing
+from tests.support.raw_http_server import raw_server, say_nothing
 
 TODAY = date(2026, 4, 15)
 CALLER = Caller(recipient="13002526500013", token_id="9d2c")

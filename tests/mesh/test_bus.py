@@ -23,7 +23,7 @@ from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.observe import spans
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto.messages import Describe, Failed, Found, NotFound, Rejected, Reply, Request
-from tests.support.buses import FOUND, LONG_S, PROVIDER, Desk, find, lookup, serving, until, until_answered
+from tests.support.bus import FOUND, LONG_S, PROVIDER, Desk, find, lookup, serving, until, until_answered
 
 CLOCK_S = 0.02
 """How far the clock of a timer may be from that of a deadline."""

@@ -19,7 +19,7 @@ from bouquet_mesh.observe import logs
 from bouquet_proto.messages import Failed
 from bouquet_proto.names import queue_of
 from tests.support.broker import Broker
-from tests.support.buses import FOUND, PROVIDER, Desk, connected, find, lookup, serving, until
+from tests.support.bus import FOUND, PROVIDER, Desk, connected, find, lookup, serving, until
 from tests.support.rabbitmq import RabbitNode
 from tests.support.worker import worker_process
 

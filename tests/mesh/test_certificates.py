@@ -15,7 +15,7 @@ from bouquet_mesh.tls.certificates import ends_at
 from bouquet_mesh.tls.context import client_context
 from bouquet_worker import Upstream
 from tests.support.tls import HOST, papers, tls_site
-from tests.support.upstreams import opened
+from tests.support.upstream_client import opened
 
 EARLIER, LATER = datetime(2030, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ import pytest
 from bouquet_mesh.bus.api import answer
 from bouquet_proto.deadline import CLOCK_TOLERANCE_S, Deadline
 from bouquet_proto.messages import Failed, Reply, Request, decode_reply, encode
-from tests.support.buses import FOUND, PROVIDER, lookup
+from tests.support.bus import FOUND, PROVIDER, lookup
 
 GIVEN_S = 10.0
 SENDERS_TIME = 1_800_000_000.0

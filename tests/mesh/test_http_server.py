@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from bouquet_mesh.http.limits import Limits
 from bouquet_mesh.http.server import serving
-from tests.support.buses import LONG_S
+from tests.support.bus import LONG_S
 
 HOST = "127.0.0.1"
 SECRET = "DURANT-1990"

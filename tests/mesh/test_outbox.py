@@ -11,8 +11,8 @@ from bouquet_mesh.outbox import memory
 from bouquet_mesh.outbox.api import NotSent, Outbox
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_mesh.settings import SettingsError
-from tests.support.buses import LONG_S
-from tests.support.outboxes import collecting
+from tests.support.bus import LONG_S
+from tests.support.outbox_collector import collecting
 
 BROKERS = [pytest.param(name, marks=pytest.mark.broker) for name in ("rabbitmq3", "rabbitmq4")]
 

@@ -20,8 +20,8 @@ from bouquet_mesh.outbox import amqp
 from bouquet_mesh.outbox.api import NotSent, Outbox
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_proto.names import JOURNAL_QUEUE
-from tests.support.buses import LONG_S, until
-from tests.support.outboxes import collecting
+from tests.support.bus import LONG_S, until
+from tests.support.outbox_collector import collecting
 from tests.support.proxy import Relay
 from tests.support.rabbitmq import RabbitNode
 

@@ -25,8 +25,8 @@ from bouquet_worker.simulate import Fault
 from bouquet_worker.testing.overheard import line_of
 from tests.providers.asking import PATIENCE_S, SILENCE_S, Asked, asking
 from tests.support.openapi import upstream_sample
-from tests.support.upstreams import opened
-from tests.support.web import Identity, answer, raw_server
+from tests.support.raw_http_server import Identity, answer, raw_server
+from tests.support.upstream_client import opened
 
 MAELYS = NumeroAllocataire(numero_allocataire="4471820", code_postal="29200")
 

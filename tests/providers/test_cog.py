@@ -20,7 +20,7 @@ from bouquet_mesh.listen import listening
 from bouquet_worker import Upstream
 from bouquet_worker.answer import Answer
 from bouquet_worker.errors import UpstreamError
-from tests.support.upstreams import opened
+from tests.support.upstream_client import opened
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from bouquet_proto.access_record import Access
 from bouquet_proto.identity import Identite
 from bouquet_registry.journal import schema, writer
 from bouquet_registry.store import Store
-from tests.support.buses import LONG_S
+from tests.support.bus import LONG_S
 from tests.support.habilitations import SIRET
 
 NOON = datetime(2026, 4, 15, 12, tzinfo=UTC)

@@ -12,11 +12,11 @@ from bouquet_proto.names import JOURNAL_QUEUE
 from bouquet_registry.store import open_store, upgrade
 from tests.support.broker_users import guard
 from tests.support.daemon import free_port
-from tests.support.doctor import Report, report_of
-from tests.support.door import TOKEN_KEY
+from tests.support.doctor_report import Report, report_of
+from tests.support.gateway_client import TOKEN_KEY
+from tests.support.mesh_with_registry import town
 from tests.support.postgres import PostgresServer
 from tests.support.rabbitmq import RabbitNode
-from tests.support.town import town
 
 pytestmark = pytest.mark.broker
 

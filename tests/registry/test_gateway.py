@@ -25,10 +25,10 @@ from bouquet_proto.deadline import Deadline
 from bouquet_registry import queries, transactions
 from bouquet_registry.clock import utc_now
 from bouquet_registry.store import Store, open_store
-from tests.support.buses import LONG_S, until
-from tests.support.door import QF, TOKEN_KEY
+from tests.support.bus import LONG_S, until
+from tests.support.gateway_client import QF, TOKEN_KEY
 from tests.support.habilitations import ANNE, change, revoke, token
-from tests.support.town import PATH, SCOPES, Gate, Overheard, Town, text_of, town
+from tests.support.mesh_with_registry import PATH, SCOPES, Gate, Overheard, Town, text_of, town
 
 WITHIN_S = 5.0
 """What is promised of a revocation (docs/adr/0008)."""

@@ -17,7 +17,7 @@ from bouquet_proto import access_record
 from bouquet_registry.journal.audit import Broken, ends, verify
 from bouquet_registry.store import Store, open_store, upgrade
 from tests.registry.accesses import access, ids, tamper
-from tests.support.buses import until
+from tests.support.bus import until
 from tests.support.postgres import PostgresServer
 from tests.support.processes import Process, running
 from tests.support.rabbitmq import RabbitNode

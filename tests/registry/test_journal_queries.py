@@ -23,10 +23,10 @@ from bouquet_registry.journal.worker import writing
 from bouquet_registry.refusals import Invalid
 from bouquet_registry.store import Store
 from tests.registry.accesses import KEY, NOON, PERSON, access, count, write
-from tests.support import habilitations, journals
-from tests.support.buses import LONG_S
-from tests.support.door import RECIPIENT
-from tests.support.town import text_of, town
+from tests.support import habilitations, mesh_with_journal
+from tests.support.bus import LONG_S
+from tests.support.gateway_client import RECIPIENT
+from tests.support.mesh_with_registry import text_of, town
 
 OLD_KEY = Secret("the key of last year")
 ASKED: Given = {
@@ -76,14 +76,14 @@ async def test_a_citizen_learns_who_asked_and_when(store: Store) -> None:
 async def test_a_call_at_the_gateway_is_found_by_whom_it_was_about(store: Store, tmp_path: Path) -> None:
     outbox = MemoryOutbox()
     async with writing(outbox, store), town("memory:", store) as place:
-        gate = await place.gate(outbox, **journals.settings(tmp_path))
+        gate = await place.gate(outbox, **mesh_with_journal.settings(tmp_path))
         token = await place.issued(name="VILLE DE BREST")
         assert (await gate.call(text_of(token))).status == 200
         async with asyncio.timeout(LONG_S):
             while not await count(store):  # noqa: ASYNC110 - the courier takes its time
                 await asyncio.sleep(0.05)
     given = {"nom": "Durant", "prenom": "Paul", "naissance": "1990-01-02", "sexe": "M", "pays": "99351"}
-    [only] = await found(store, given, [journals.KEY.secret])
+    [only] = await found(store, given, [mesh_with_journal.KEY.secret])
     assert (only["name"], only["operation"], only["outcome"]) == ("VILLE DE BREST", "acme_v3_dossier", "found")
     assert (only["recipient"], only["left_out"]) == (RECIPIENT, ("lieu", "sexe"))
 

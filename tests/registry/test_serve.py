@@ -17,10 +17,10 @@ from bouquet_registry.store import open_store
 from tests.registry.accesses import access, arrived, ids
 from tests.registry.datapass_events import SECRET, V1, signed, v1
 from tests.support.daemon import free_port
-from tests.support.door import TOKEN_KEY
+from tests.support.gateway_client import TOKEN_KEY
 from tests.support.habilitations import issued, token
+from tests.support.mesh_with_registry import text_of
 from tests.support.processes import running
-from tests.support.town import text_of
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from bouquet_mesh.observe import logs
-from tests.repo.logged import ROOT, Event, events
+from tests.repo.log_events import ROOT, Event, events
 
 PAGE = (ROOT / "docs" / "logs.md").read_text(encoding="utf-8")
 UNTOLD = "…"

@@ -70,7 +70,9 @@ def test_the_modules_that_sources_and_pages_name_exist() -> None:
     assert {f"{path.relative_to(ROOT)}: {name}" for path, name in named if not is_named(name)} == set()
 
 
-@pytest.mark.parametrize("path", ["proto/failures.py", "http/app.py", "docs/architecture.md", "tests/repo/logged.py"])
+@pytest.mark.parametrize(
+    "path", ["proto/failures.py", "http/app.py", "docs/architecture.md", "tests/repo/log_events.py"]
+)
 def test_a_file_may_be_named_from_several_places(path: str) -> None:
     assert is_file(path)
     assert not is_file(path.replace(".", "s."))

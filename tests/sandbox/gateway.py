@@ -19,8 +19,8 @@ from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.secret import Secret
 from bouquet_proto.offer import Operation
 from bouquet_worker.worker import paris_today
-from tests.support.errors import Known, all_known, known_in
 from tests.support.gateway import gateway_on
+from tests.support.nomenclature import Known, all_known, known_in
 
 OURS = Path(__file__).parents[2] / "deploy" / "sandbox" / "cases"
 KEY = Secret("k" * 32)

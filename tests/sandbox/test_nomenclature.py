@@ -39,7 +39,7 @@ from tests.sandbox.gateway import (
     sandbox_at,
     token,
 )
-from tests.support.errors import Known, known_in
+from tests.support.nomenclature import Known, known_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

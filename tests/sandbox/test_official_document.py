@@ -19,7 +19,7 @@ from tests.clients.answers import typed_by_hand
 from tests.clients.documents import in_production
 from tests.sandbox.gateway import OPERATIONS, OURS, RECIPIENT, Door, citizen_of, sandbox_at, token
 from tests.sandbox.public import CASES, reachable
-from tests.support.october import OPTIONAL, YOUNGER
+from tests.support.contract_changes import OPTIONAL, YOUNGER
 from tests.support.openapi import DOCUMENT, assert_official
 from tests.support.reference import needs
 

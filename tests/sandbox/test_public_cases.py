@@ -12,7 +12,7 @@ import pytest_asyncio
 from bouquet_proto.failures import PARAMETERS
 from tests.sandbox.gateway import BY_FRANCE_CONNECT, BY_PARAMETERS, NOBODY, OPERATIONS, Door, query_of, sandbox_at
 from tests.sandbox.public import CASES, HERE, files_of, reachable, read
-from tests.support.october import SESSION_MISSING, SESSION_UNKNOWN, YOUNGER
+from tests.support.contract_changes import SESSION_MISSING, SESSION_UNKNOWN, YOUNGER
 
 pytestmark = [HERE, pytest.mark.asyncio(loop_scope="module")]
 

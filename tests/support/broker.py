@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, TypeVar, get_args
 from yarl import URL
 
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
-from tests.support.buses import LONG_S, PROVIDER
+from tests.support.bus import LONG_S, PROVIDER
 from tests.support.rabbitmq import RabbitNode
 
 Right: TypeAlias = Literal["configure", "write", "read"]

@@ -14,7 +14,7 @@ from bouquet_gateway.start.build import opened, paris_now
 from bouquet_mesh.bus.api import Calling
 from bouquet_mesh.http.server import serving
 from bouquet_mesh.outbox.api import Outbox
-from tests.support.door import TOKEN_KEY, Door, door
+from tests.support.gateway_client import TOKEN_KEY, Door, door
 
 HOST = "127.0.0.1"
 OWN: dict[str, Any] = {"token_key": TOKEN_KEY, "tokens_from": "claims", "calls_per_second": 100_000}

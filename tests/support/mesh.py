@@ -24,8 +24,8 @@ from bouquet_msa.worker import worker as msa
 from bouquet_proto.names import worker_prefix
 from bouquet_worker.simulate import CLOCK, RECEIVED, Received, Simulator
 from bouquet_worker.worker import Worker
-from tests.support.door import Door
 from tests.support.gateway import HOST, gateway_on
+from tests.support.gateway_client import Door
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

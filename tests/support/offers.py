@@ -11,7 +11,7 @@ from bouquet_proto.failures import PERIMETER, Failure, Kind
 from bouquet_proto.messages import Found, Reply, Request, encode
 from bouquet_proto.offer import Authority, Offer, Operation, Retirement, operation
 from bouquet_proto.rules import Check
-from tests.support.door import RECIPIENT
+from tests.support.gateway_client import RECIPIENT
 
 ACME = Authority("ACME", "90")
 

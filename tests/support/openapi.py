@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 
-from tests.support.october import YOUNGER
+from tests.support.contract_changes import YOUNGER
 from tests.support.reference import REFERENCE, present
 
 DOCUMENT = REFERENCE / "openapi" / "particulier-v3.yaml"

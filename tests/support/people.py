@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bouquet_hub.personas import PERSONAS, Persona
-from tests.support.door import RECIPIENT
+from tests.support.gateway_client import RECIPIENT
 
 V2_NAMES = {
     "anneeDateNaissance": "anneeDateDeNaissance",

@@ -17,9 +17,9 @@ from aiohttp import web
 from bouquet_mesh.listen import listening
 from bouquet_proto.names import EMBEDDED
 from bouquet_worker.simulate import RECEIVED, Received
-from tests.support.buses import LONG_S, until
-from tests.support.door import TOKEN_KEY, Door, door
+from tests.support.bus import LONG_S, until
 from tests.support.gateway import HOST
+from tests.support.gateway_client import TOKEN_KEY, Door, door
 from tests.support.mesh import PROVIDERS, Gate
 
 BIN = Path(sys.executable).parent

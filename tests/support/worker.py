@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from tests.support.buses import LONG_S
+from tests.support.bus import LONG_S
 
 
 class WorkerProcess:

@@ -12,7 +12,7 @@ import time
 
 from bouquet_mesh.bus.open import open_bus
 from bouquet_proto.messages import Reply, Request
-from tests.support.buses import FOUND, serving
+from tests.support.bus import FOUND, serving
 
 HANDLING_S = 0.05
 

@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.buses import LONG_S, until
+from tests.support.bus import LONG_S, until
 from tests.support.daemon import free_port
-from tests.support.door import QF, Door, door
+from tests.support.gateway_client import QF, Door, door
 from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE
 from tests.support.processes import Line, Process
 

@@ -23,8 +23,8 @@ from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import PREFIX as REGISTRY_PREFIX
 from bouquet_worker import Upstream, Worker, WorkerSettings
 from bouquet_worker.doctor import examine as examine_worker
-from tests.support.doctor import report_of
-from tests.support.door import TOKEN_KEY
+from tests.support.doctor_report import report_of
+from tests.support.gateway_client import TOKEN_KEY
 
 Examine: TypeAlias = Callable[[Mapping[str, str]], Awaitable[list[Finding]]]
 

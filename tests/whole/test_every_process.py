@@ -16,9 +16,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bouquet_mesh.observe import metrics
 from bouquet_worker.simulate import Simulator
-from tests.support.buses import until
+from tests.support.bus import until
 from tests.support.daemon import free_port
-from tests.support.door import TOKEN_KEY
+from tests.support.gateway_client import TOKEN_KEY
 from tests.support.mesh import PROVIDERS
 from tests.support.processes import Process, running
 

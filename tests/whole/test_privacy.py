@@ -28,9 +28,9 @@ from bouquet_mesh.listen import listening
 from bouquet_mesh.secret import Secret
 from bouquet_proto.access_record import Access
 from bouquet_worker.testing.overheard import line_of
-from tests.support.door import QF, RECIPIENT, TOKEN_KEY, Answer, Door, token
-from tests.support.journals import journaled
+from tests.support.gateway_client import QF, RECIPIENT, TOKEN_KEY, Answer, Door, token
 from tests.support.mesh import giving_up, mesh
+from tests.support.mesh_with_journal import journaled
 from tests.support.people import CAF_ALLOCATAIRE, asking_for, named
 from tests.support.processes import Process, fleet
 from tests.support.redis import RedisServer

@@ -16,9 +16,9 @@ from bouquet_hub.personas import NO_FILE, File, Who, who_asked
 from bouquet_hub.request import transliterate
 from bouquet_hub.simulator import SAID
 from bouquet_proto.quotient_familial import birth_parts
-from tests.support.door import RECIPIENT
+from tests.support.contract_changes import MONTHS_TOLD
+from tests.support.gateway_client import RECIPIENT
 from tests.support.mesh import TODAY, Mesh, mesh
-from tests.support.october import MONTHS_TOLD
 from tests.support.reference import REFERENCE, needs
 
 OPERATION = "api_particulier_v3_cnav_quotient_familial_with_civility"

@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from bouquet_hub.personas import NO_FILE, File, Said, Who, household, person
 from bouquet_hub.simulator import SAID
 from bouquet_worker.simulate import Fault
-from tests.support.door import RECIPIENT, Answer
+from tests.support.gateway_client import RECIPIENT, Answer
 from tests.support.mesh import Mesh, giving_up, mesh
 from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S, asking_for, named, persona
 

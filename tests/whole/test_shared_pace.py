@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.door import Answer, Door, somebody
+from tests.support.gateway_client import Answer, Door, somebody
 from tests.support.people import named
 from tests.support.processes import Process, fleet
 from tests.support.redis import RedisServer

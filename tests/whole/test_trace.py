@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from tests.support.buses import until
+from tests.support.bus import until
 from tests.support.mesh import mesh
 from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, named
 from tests.support.processes import fleet

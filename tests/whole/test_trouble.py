@@ -21,8 +21,8 @@ from msgspec import Raw
 from bouquet_cnaf.worker import worker as cnaf
 from bouquet_proto.messages import Describe, Found, decode_request, encode
 from bouquet_proto.names import QUEUE_ARGUMENTS, REPLY_EXCHANGE, queue_of
-from tests.support.buses import LONG_S, until
-from tests.support.door import Answer, Door, somebody
+from tests.support.bus import LONG_S, until
+from tests.support.gateway_client import Answer, Door, somebody
 from tests.support.people import named
 from tests.support.processes import Fleet, fleet
 from tests.support.proxy import Relay

@@ -8,7 +8,7 @@ from aiohttp import web
 from bouquet_mesh.listen import listening
 from bouquet_worker import Upstream, UpstreamClient
 from tests.kit.upstream.fund import Fund
-from tests.support.upstreams import opened
+from tests.support.upstream_client import opened
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from bouquet_worker import Answer, Upstream, UpstreamClient
 from bouquet_worker.errors import UpstreamError
 from tests.kit.upstream.fund import Fund, Household, reason_of
-from tests.support.upstreams import opened
+from tests.support.upstream_client import opened
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 404, 409, 429, 500])

@@ -10,9 +10,9 @@ from bouquet_proto.deadline import Deadline
 from bouquet_worker import Upstream, UpstreamClient, deadline
 from bouquet_worker.deadline import HOMEWARD_S, within
 from tests.kit.upstream.fund import Fund, reason_of
-from tests.support import web as servers
-from tests.support.buses import LONG_S
-from tests.support.upstreams import opened
+from tests.support import raw_http_server as servers
+from tests.support.bus import LONG_S
+from tests.support.upstream_client import opened
 
 
 async def test_a_wait_ends_before_the_deadline_of_the_request(monkeypatch: pytest.MonkeyPatch) -> None:

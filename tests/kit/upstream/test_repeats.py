@@ -9,8 +9,8 @@ import pytest
 from bouquet_worker import Upstream, UpstreamClient
 from bouquet_worker.breaker import Breaker
 from tests.kit.upstream.fund import Fund, reason_of
-from tests.support import web as servers
-from tests.support.upstreams import opened
+from tests.support import raw_http_server as servers
+from tests.support.upstream_client import opened
 
 
 async def test_a_read_is_repeated_once(fund: Fund, upstream: UpstreamClient) -> None:

@@ -7,8 +7,8 @@ from bouquet_worker import Upstream, WorkerSettings
 from bouquet_worker.breaker import Breaker
 from bouquet_worker.deadline import HOMEWARD_S, within
 from tests.kit.upstream.fund import Fund, error_of, reason_of
-from tests.support import web as servers
-from tests.support.upstreams import opened
+from tests.support import raw_http_server as servers
+from tests.support.upstream_client import opened
 
 
 async def test_a_fund_that_stays_silent_is_left_alone() -> None:

@@ -17,7 +17,7 @@ from bouquet_worker.breaker import Breaker
 from bouquet_worker.errors import UpstreamError
 from tests.kit.upstream.fund import Fund, Household, reason_of, sample
 from tests.support.spans import recorded, text_of
-from tests.support.upstreams import PROVIDER, opened
+from tests.support.upstream_client import PROVIDER, opened
 
 
 async def test_a_span_tells_the_route_and_the_status(fund: Fund, url: str) -> None:

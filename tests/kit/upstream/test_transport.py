@@ -10,8 +10,8 @@ import pytest
 
 from bouquet_worker import Upstream
 from tests.kit.upstream.fund import Fund, error_of, reason_of
-from tests.support import web as servers
-from tests.support.upstreams import opened
+from tests.support import raw_http_server as servers
+from tests.support.upstream_client import opened
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from aiohttp import web
 from bouquet_mesh.listen import listening
 from bouquet_worker import Answer, Upstream, UpstreamClient, WorkerSettings
 from tests.kit.upstream.fund import Fund, error_of
-from tests.support.upstreams import opened
+from tests.support.upstream_client import opened
 
 
 async def test_values_in_a_path_are_percent_encoded(fund: Fund, upstream: UpstreamClient) -> None:

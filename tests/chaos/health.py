@@ -25,11 +25,11 @@ from tests.chaos.invariants import (
     judged,
     left_in_queues,
 )
+from tests.chaos.mesh import Town
 from tests.chaos.people import BY_NAME, PROBED_FROM, Citizen
 from tests.chaos.schedule import GATEWAYS
-from tests.chaos.town import Town
-from tests.support.errors import all_known
 from tests.support.gateway import HOST
+from tests.support.nomenclature import all_known
 
 WELL_KINDS = ("of the CAF", "of the MSA", "of nobody", "of a crèche")
 """Who asks about one of each learns of every part of the mesh."""

@@ -13,8 +13,8 @@ from bouquet_mesh.bus.api import Bus
 from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_proto.messages import Describe, Found, Reply, Request, encode
 from bouquet_proto.offer import Authority, Offer
-from tests.support.door import Answer, Door, token
 from tests.support.gateway import gateway_on
+from tests.support.gateway_client import Answer, Door, token
 from tests.support.offers import DURANT, dossier, offer
 
 SCOPES = ("acme_dossier", "acme_age")

@@ -15,8 +15,8 @@ from bouquet_mesh.bus.api import Bus
 from bouquet_proto.messages import Describe, Found, Lookup, Reply, Request, encode
 from bouquet_proto.offer import Authority, Offer
 from bouquet_proto.rules import Check
-from tests.support.door import RECIPIENT, Door, token
 from tests.support.gateway import gateway_on
+from tests.support.gateway_client import RECIPIENT, Door, token
 from tests.support.offers import dossier
 
 DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}

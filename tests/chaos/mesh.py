@@ -27,14 +27,14 @@ from bouquet_proto.quotient_familial import FIELDS
 from bouquet_registry.journal.audit import verify
 from bouquet_registry.journal.schema import journal
 from bouquet_registry.store import open_store
-from tests.chaos.funds import SIMULATORS
 from tests.chaos.invariants import Caller
-from tests.chaos.misdated import CLOCK_AHEAD_S
 from tests.chaos.schedule import FUNDS, GATEWAYS, WORKERS
+from tests.chaos.upstreams import SIMULATORS
+from tests.chaos.wrong_clock import CLOCK_AHEAD_S
 from tests.support.broker import Broker
 from tests.support.broker_users import guard
 from tests.support.daemon import free_port
-from tests.support.door import RECIPIENT
+from tests.support.gateway_client import RECIPIENT
 from tests.support.proxy import Relay
 from tests.support.rabbitmq import RabbitNode, Release
 from tests.support.redis import RedisServer
@@ -84,7 +84,9 @@ class Town:
         self.broker = broker
         self.vhost = Broker(broker, guarded.operator)
         self.redis = redis
-        self.funds = _member(folder / "funds", "tests.chaos.funds", port=(port := free_port()), arguments=(str(port),))
+        self.funds = _member(
+            folder / "funds", "tests.chaos.upstreams", port=(port := free_port()), arguments=(str(port),)
+        )
         self.ways = {name: Relay(guarded.url(name.partition("-")[0])) for name in (*GATEWAYS, *WORKERS)}
         self.ways |= {fund: Relay(self.funds.url) for fund in FUNDS}
         self._database = f"sqlite:///{folder}/registry.db"
@@ -174,7 +176,7 @@ class Town:
             folder / name,
             "BOUQUET_WORKER_HEALTH_PORT",
             environ,
-            "tests.chaos.misdated",
+            "tests.chaos.wrong_clock",
             "bouquet_worker",
             "run",
             provider,

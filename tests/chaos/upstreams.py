@@ -1,6 +1,6 @@
 """The funds, in a process of their own; and how they feel, which `PUT /moods/{fund}/{mood}` says.
 
-`python -m tests.chaos.funds PORT`
+`python -m tests.chaos.upstreams PORT`
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ from bouquet_mesh.pseudonym import Key
 from bouquet_mesh.secret import Secret
 from bouquet_proto import access_record
 from bouquet_proto.access_record import Access
-from tests.support.buses import until
+from tests.support.bus import until
 from tests.support.mesh import Mesh, mesh
-from tests.support.outboxes import Archive, collecting
+from tests.support.outbox_collector import Archive, collecting
 
 KEY = Key("2026", Secret("the key that names the people of the tests"))
 

@@ -21,9 +21,9 @@ from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
 from bouquet_registry.worker import answering
 from tests.support import habilitations
-from tests.support.buses import until
-from tests.support.door import TOKEN_KEY, Answer, Door
+from tests.support.bus import until
 from tests.support.gateway import gateway_on
+from tests.support.gateway_client import TOKEN_KEY, Answer, Door
 from tests.support.offers import DURANT, V2_DOSSIER, dossier, offer
 
 PATH = "/v3/acme/dossier/identite"

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from bouquet_mesh.outbox.api import MOST, Outbox
 from bouquet_mesh.tasks import alongside
-from tests.support.buses import until
+from tests.support.bus import until
 
 
 class Archive:

@@ -1,6 +1,6 @@
 """Those who ask, in a process of their own: at a pace, through any gateway that answers, judging each answer.
 
-`python -m tests.chaos.crowd` reads a `Plan`, and writes a `Tale` when its input ends. It speaks just enough HTTP.
+`python -m tests.chaos.load` reads a `Plan`, and writes a `Tale` when its input ends. It speaks just enough HTTP.
 """
 
 from __future__ import annotations
