@@ -17,7 +17,7 @@ from tests.deploy.scaffold import made, rendered_scaffold
 from tests.support.reference import needs
 
 FOLDERS = {**OVERLAYS, **{f"workers/{name}": path for name, path in WORKERS.items()}}
-PAGE = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "operations" / "secrets.md").read_text(encoding="utf-8")
 
 
 # What a cluster takes

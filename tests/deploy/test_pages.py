@@ -18,9 +18,11 @@ PROGRAMS: dict[str, Callable[[list[str]], int]] = {
     "bouquet-worker": worker,
 }
 DOCS = ROOT / "docs"
-FOR_OPERATORS = [DOCS / "deployment.md", DOCS / "operations.md", *(DOCS / "runbooks").iterdir()]
+OPERATIONS = DOCS / "operations"
+FOR_OPERATORS = [*sorted(OPERATIONS.iterdir()), *sorted((DOCS / "runbooks").iterdir())]
 PAGES = "\n".join(page.read_text(encoding="utf-8") for page in FOR_OPERATORS)
 COMMANDS = sorted(set(re.findall(r"\b(bouquet-(?:gateway|registry|worker))((?: [a-z][a-z-]+)+)", PAGES)))
+SCREEN_LINES = 60
 FILES = sorted(set(re.findall(r"\b(?:deploy|scripts|tests|requirements)/[\w./-]*\w", PAGES)))
 
 
@@ -40,3 +42,14 @@ def test_a_folder_of_kubernetes_is_told() -> None:
     told = set(re.findall(r"^\| `(base|worker|(?:components|overlays)/[\w-]+)` \|", PAGES, re.MULTILINE))
     folders = {str(path.parent.relative_to(K8S)) for path in K8S.rglob("kustomization.yaml")}
     assert told == {folder for folder in folders if not folder.startswith("workers/")}
+
+
+@pytest.mark.parametrize("page", ["day-one.md", "day-two.md", "at-3-am.md"])
+def test_a_page_of_the_day_fits_on_a_screen(page: str) -> None:
+    assert len((OPERATIONS / page).read_text(encoding="utf-8").splitlines()) <= SCREEN_LINES
+
+
+def test_the_index_of_operations_leads_to_every_page() -> None:
+    index = (OPERATIONS / "README.md").read_text(encoding="utf-8")
+    linked = set(re.findall(r"\]\(([\w-]+\.md)\)", index))
+    assert linked == {page.name for page in OPERATIONS.iterdir()} - {"README.md"}

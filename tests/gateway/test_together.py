@@ -125,7 +125,7 @@ async def test_whoever_closes_waits_for_what_is_under_way(redis_server: RedisSer
 async def test_a_redis_user_with_the_rights_that_operations_md_names_is_enough(
     redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    [rights] = re.findall(r"`(~bouquet:\* [^`]+)`", (ROOT / "docs" / "operations.md").read_text())
+    [rights] = re.findall(r"`(~bouquet:\* [^`]+)`", (ROOT / "docs" / "operations" / "users-and-rights.md").read_text())
     async with Redis.from_url(redis_server.url) as operator:
         user = ["ACL", "SETUSER", "town", "reset", "on", ">password", *rights.split()]
         await operator.execute_command(*user)  # type: ignore[no-untyped-call]

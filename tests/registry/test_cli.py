@@ -188,7 +188,7 @@ def test_keys_are_made_and_their_public_halves_told(
 def test_a_new_key_stands_beside_the_others_as_keys_rotate(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """The steps of docs/deployment.md; that each token is read meanwhile: test_signing.py."""
+    """The steps of docs/operations/keys.md; that each token is read meanwhile: test_signing.py."""
     key_set = tmp_path / "token-keys"
     key_set.write_text("{}")
     for name in ("2026", "2027", "2027"):

@@ -101,7 +101,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     journal_spool_max_bytes: int = 256 * 1024 * 1024
     """Of one process; a record takes about 400 bytes. At 95 % calls are refused (`00521`), and from 80 % it is told."""
     maintenance: str = ""
-    """Announced windows by authority label, Paris time; see docs/operations.md."""
+    """Announced windows by authority label, Paris time; see docs/operations/maintenance-windows.md."""
 
     def cache_secret(self) -> Secret:
         """Stable across restarts and processes; knowing it does not give the token key."""
