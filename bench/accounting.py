@@ -15,7 +15,7 @@ from msgspec import Struct
 
 PROC = Path("/proc")
 QUIET_CORES = 0.10
-"""The most that others may take of the machine while we measure it (shared measurements, §5)."""
+"""The most that others may take of the machine while we measure it."""
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 

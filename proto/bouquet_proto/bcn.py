@@ -1,4 +1,5 @@
-"""Codes of the education ministry's nomenclature (BCN), whose regions are not INSEE's (upstreams/09 §9.2)."""
+"""Codes of the education ministry's nomenclature (BCN), whose regions are not INSEE's
+(docs/reference/upstreams/men.md §2)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The failure table: reason → whose fault, public code, texts, retry, log level.
 
     Failure
-    ├── parameters    a wrong field of the query, keyed by its public code (http-contract §3.4)
+    ├── parameters    a wrong field of the query, keyed by its public code (docs/reference/contract.md §3.4)
     ├── session       a citizen's FranceConnect token (§2.4)
     ├── platform      the caller's token, pace or route, or the mesh itself (§3.3)
     ├── refusal       what a provider was asked and would not look for, under its own prefix (§3.4)
@@ -21,7 +21,7 @@ from msgspec import Struct
 
 
 class Kind(StrEnum):
-    """What the HTTP status depends on (http-contract §3.1)."""
+    """What the HTTP status depends on (docs/reference/contract.md §3.1)."""
 
     BAD_REQUEST = "bad_request"
     WRONG_PARAMETER = "wrong_parameter"
@@ -100,7 +100,7 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     v2_reason: str = ""
     """The v2 `reason` where the contract departs from the detail."""
     v2_flat: bool = False
-    """In v2 this failure is `{"errors": [detail]}` (§3.1)."""
+    """In v2 this failure is `{"errors": [detail]}` (docs/reference/contract.md §3.1)."""
 
     @property
     def is_of_an_authority(self) -> bool:
@@ -113,7 +113,7 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 PERIMETER = " Veuillez vérifier que votre recherche est couverte par le périmètre de l'API."
-"""Follows most not found details, with no full stop before it (§3.5, C6)."""
+"""Follows most not found details, with no full stop before it (docs/reference/contract.md §3.5, C6)."""
 
 
 def absence(detail: str, *, title: str = "Entité non trouvée", v2_reason: str = "") -> Failure:
@@ -439,7 +439,7 @@ SESSION: dict[str, Failure] = {
     ),
 }
 """Failures of a citizen's FranceConnect session, told in FranceConnect's name: its token, or the identity that it
-gives, is of no use (§3.2)."""
+gives, is of no use (docs/reference/contract.md §3.2)."""
 
 
 def _refusal(code: str, title: str, detail: str) -> Failure:

@@ -1,4 +1,5 @@
-"""A citizen's FranceConnect session, as the worker that can read it tells it to a gateway (upstreams/11).
+"""A citizen's FranceConnect session, as the worker that can read it tells it to a gateway
+(docs/reference/upstreams/france_connect.md).
 
 The gateway asks `PROVIDER` for `OPERATION`, with the access token as an `Identifiant`, and gets a `Session`.
 """
@@ -21,10 +22,11 @@ PROVIDER = "france_connect"
 OPERATION = "france_connect_session"
 AUTHORITY = Authority("FranceConnect", "51")
 STATUS = "franceconnect"
-"""Its name among the statuses (http-contract §5.3)."""
+"""Its name among the statuses (docs/reference/contract.md §5.3)."""
 
 RESOURCE = "resource"
-"""Parameter: the resource asked for; FranceConnect knows us by one client per resource (§11.2)."""
+"""Parameter: the resource asked for; FranceConnect knows us by one client per resource
+(docs/reference/upstreams/france_connect.md §2)."""
 
 UNUSABLE = "identity_unusable"
 """The one refusal of a citizen for what FranceConnect says of them, which nobody can type otherwise."""
@@ -35,7 +37,8 @@ BIRTHDATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 COMMUNE_CODE = re.compile(r"(\d\d|2[AB])\d{3}", re.ASCII)
 """Of any time: Corsica's began with 20."""
 CHECKS = (Check("date_with_year"),)
-"""An unknown month or day is no fault (V10): an operation that cannot do without says so in its `pivot`."""
+"""An unknown month or day is no fault (docs/contract.md, V10): an operation that cannot do without says so in its
+`pivot`."""
 
 
 class Pivot(Struct, frozen=True):
@@ -59,8 +62,9 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 def identity_of(told: Pivot) -> Identite:
-    """What is not known stays unknown. A compound first name stays one where the array tells it (V11). A place counts
-    when France is the country. There is no name of use: FranceConnect v2 gives none to a data provider (V12)."""
+    """What is not known stays unknown. A compound first name stays one where the array tells it (docs/contract.md,
+    V11). A place counts when France is the country. There is no name of use: FranceConnect v2 gives none to a data
+    provider (docs/contract.md, V12)."""
     year, month, day = birth_parts(told.birthdate)
     listed = tuple(name for name in told.given_name_array or () if name.strip())
     who = Identite(

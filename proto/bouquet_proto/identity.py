@@ -1,6 +1,6 @@
 """How a person is named on the bus: one struct per modality. Values have passed the contract's validation.
 
-Field names are the contract's canonical ones (reference/upstreams/01-shared-layer.md §1.1). A new field
+Field names are the contract's canonical ones (docs/reference/upstreams/shared.md §1). A new field
 needs a default, so that an older peer still decodes the message.
 """
 
@@ -31,7 +31,8 @@ class Identite(Struct, frozen=True, kw_only=True, tag="identite", omit_defaults=
     code_cog_insee_departement_naissance: str | None = None
 
     def date_naissance(self) -> str:
-        """`YYYY-MM-DD`; unknown parts are zeros, and a part is unknown when the one above it is (§1.2)."""
+        """`YYYY-MM-DD`; unknown parts are zeros, and a part is unknown when the one above it is
+        (docs/reference/upstreams/shared.md §2)."""
         year = self.annee_date_naissance or 0
         month = (self.mois_date_naissance or 0) if year else 0
         day = (self.jour_date_naissance or 0) if month else 0

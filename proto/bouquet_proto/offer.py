@@ -20,7 +20,8 @@ Modality: TypeAlias = Literal["identite", "france_connect", "ine", "identifiant"
 
 
 class Authority(Struct, frozen=True):
-    """Who speaks in an error: `meta.provider` and the two digits that open its codes (http-contract §3.2)."""
+    """Who speaks in an error: `meta.provider` and the two digits that open its codes
+    (docs/reference/contract.md §3.2)."""
 
     label: str
     prefix: str

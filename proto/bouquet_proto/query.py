@@ -58,7 +58,7 @@ def parse_query(text: str) -> Query:
 
 
 def leading_integer(text: str) -> int:
-    """`"07"` is 7, `"12abc"` is 12, anything else is 0 (http-contract §0)."""
+    """`"07"` is 7, `"12abc"` is 12, anything else is 0 (docs/reference/contract.md §0)."""
     match = _LEADING_INTEGER.match(text)
     return int(match[1]) if match else 0
 

@@ -1,7 +1,7 @@
 """The quotient familial: the one resource that two providers answer, so that its contract belongs to neither.
 
-http-contract §1.6.1, upstreams/04 and upstreams/06. The workers of both funds publish `OPERATIONS`; the gateway
-asks them by `REGIMES` and decides between their answers.
+docs/reference/contract.md §1.6.1, docs/reference/upstreams/quotient.md and docs/reference/upstreams/regime.md. The
+workers of both funds publish `OPERATIONS`; the gateway asks them by `REGIMES` and decides between their answers.
 """
 
 from __future__ import annotations
@@ -174,8 +174,8 @@ IDENTITY_CHECKS = (
     Check("nom"),
     Check("nom_usage"),
 )
-"""The CNAV profile, in the contract's order (§1.5.5). The hub is asked without what is not told of the sex or, but for
-the country, of the birth place."""
+"""The CNAV profile, in the contract's order (docs/reference/contract.md §1.5.5). The hub is asked without what is not
+told of the sex or, but for the country, of the birth place."""
 
 PIVOT_CHECKS = (Check("pays"), Check("date_partial"))
 """Of a citizen by FranceConnect: sex, place and first names may be missing, since the hub asks for none of them."""
@@ -193,7 +193,8 @@ IDENTITY_CHECKS_V2 = renamed(
     },
 )
 
-# What a fund's worker answers when it has no quotient to give. The law of upstreams/06 reads these words.
+# What a fund's worker answers when it has no quotient to give. The law of docs/reference/upstreams/regime.md reads
+# these words.
 NO_FILE = "no_file"
 UNATTACHED = "unattached"
 UNIDENTIFIED = "unidentified"
@@ -205,7 +206,8 @@ NOBODY = REFUSALS["identity_unknown"]
 """Row of `UNIDENTIFIED`, for every prestation of the hub."""
 
 PROBLEMS: dict[str, Failure] = {
-    UNIDENTIFIED: structs.replace(NOBODY, v2_word="not_found"),  # of this resource alone, and still a 400 (§1.6.1)
+    # Of this resource alone, and still a 400 (docs/reference/contract.md §1.6.1).
+    UNIDENTIFIED: structs.replace(NOBODY, v2_word="not_found"),
     NO_FILE: Failure(
         kind=Kind.NOT_FOUND,
         code="003",
@@ -242,7 +244,8 @@ PEOPLE_V2 = tuple(
 
 
 class Regimes(Struct, frozen=True, kw_only=True):
-    """Roles of the two funds, by provider name (upstreams/06 §6.6, design: the regime of the quotient familial)."""
+    """Roles of the two funds, by provider name (docs/reference/upstreams/regime.md §6, design: the regime of the
+    quotient familial)."""
 
     first: str
     """Asked first when nothing is known: 98 % of allocataires are there, and the other need not learn of them."""

@@ -1,4 +1,4 @@
-"""From what a request carries to who asks (http-contract §2.2, §2.7, §4)."""
+"""From what a request carries to who asks (docs/reference/contract.md §2.2, §2.7, §4)."""
 
 from __future__ import annotations
 

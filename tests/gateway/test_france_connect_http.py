@@ -1,4 +1,5 @@
-"""A citizen's session at the gateway's door (http-contract §2.4), through every worker that answers one."""
+"""A citizen's session at the gateway's door (docs/reference/contract.md §2.4), through every worker that answers
+one."""
 
 from __future__ import annotations
 
@@ -198,7 +199,8 @@ async def test_a_recipient_is_mandatory(client: Mesh, recipient: str | None) -> 
 
 
 async def test_only_a_session_opens_these_paths(client: Mesh) -> None:
-    """D9: neither in the query nor as an API key; D10: and as a bearer, it is a session that nobody knows."""
+    """Neither in the query nor as an API key; as a bearer, it is a session that nobody knows
+    (docs/contract.md, D9, D10)."""
     jwt = token()
     for headers, params in (({}, {"token": jwt}), ({"X-Api-Key": jwt}, {}), ({}, {}), ({}, {"token": "jeton-maelys"})):
         answer = await client.get(QF, {"recipient": RECIPIENT} | params, token="", headers=headers)
@@ -222,7 +224,7 @@ async def test_a_session_opens_nothing_else(client: Mesh) -> None:
 @pytest.mark.parametrize("path", [MESRI, CNOUS])
 @pytest.mark.parametrize("birthdate", ["1989-00-00", "1989-00-14", "1989-06-00"])
 async def test_a_birth_date_is_whole_for_who_needs_it(client: Mesh, path: str, birthdate: str) -> None:
-    """V10: the hub takes such dates, MESRI and Cnous do not."""
+    """The hub takes such dates, MESRI and Cnous do not (docs/contract.md, V10)."""
     let_in(client, "jeton-date", birthdate=birthdate)
     answer = await get(client, path, "jeton-date")
     assert (answer.status, answer.codes) == (422, ["51564"])
@@ -318,7 +320,7 @@ async def test_parameters_are_looked_at_too(client: Mesh) -> None:
     assert (await get(client, CNOUS, "jeton-maiwenn", campaignYear=1999)).codes == ["00368"]
 
 
-# Two citizens, two months (D2, D4)
+# Two citizens, two months (docs/contract.md, D2, D4)
 
 
 async def test_two_citizens_may_ask_the_same_at_once(client: Mesh) -> None:

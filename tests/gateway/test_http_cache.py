@@ -1,4 +1,4 @@
-"""What is kept for a day, for whom, and what is never kept (http-contract §1.4, §5.1)."""
+"""What is kept for a day, for whom, and what is never kept (docs/reference/contract.md §1.4, §5.1)."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ async def test_another_question_is_another_answer(client: Mesh, other: str) -> N
 
 
 async def test_a_question_without_a_month_is_of_its_month(client: Mesh) -> None:
-    """D5: what was cached in April is not May's quotient."""
+    """What was cached in April is not May's quotient (docs/contract.md, D5)."""
     await client.get(params=CAF_ALLOCATAIRE)
     client.clock.now = noon_of(date(2026, 5, 1))
     assert cached(await client.get(params=CAF_ALLOCATAIRE))[0] == "false"
@@ -114,7 +114,7 @@ async def test_a_question_without_a_month_is_of_its_month(client: Mesh) -> None:
 
 
 async def test_a_month_that_is_asked_for_is_its_own_answer(client: Mesh) -> None:
-    """D4: not the first one asked, whatever the month."""
+    """Not the first one asked, whatever the month (docs/contract.md, D4)."""
     for month in (3, 2):
         answer = await client.get(params=CAF_ALLOCATAIRE | {"mois": month})
         assert answer.json["data"]["quotient_familial"]["mois"] == month

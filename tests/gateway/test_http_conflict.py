@@ -1,4 +1,4 @@
-"""One token asks one thing once at a time (http-contract §2.6), without the defects D1 to D3 of §8."""
+"""One token asks one thing once at a time (docs/reference/contract.md §2.6), without the defects D1 to D3 of §8."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ async def test_a_header_that_holds_no_token_does_not_make_it_another_call(client
 
 
 async def test_of_many_equal_calls_at_once_one_passes(client: Mesh) -> None:
-    """D3: nobody comes between the look and the mark."""
+    """Nobody comes between the look and the mark (docs/contract.md, D3)."""
     answers = await asyncio.gather(*(client.get(params=CAF_ALLOCATAIRE) for _ in range(30)))
     statuses = sorted(answer.status for answer in answers)
     assert client.calls["cnaf"] == 1
@@ -143,7 +143,7 @@ REFUSED_LATER = {
 
 @pytest.mark.parametrize("refused", REFUSED_LATER)
 async def test_a_call_refused_by_a_later_check_is_told_the_same_when_repeated(client: Mesh, refused: str) -> None:
-    """D1: no marker outlives its call."""
+    """No marker outlives its call (docs/contract.md, D1)."""
     path, changes, status = REFUSED_LATER[refused]
     answers = [await client.get(path, {**CAF_ALLOCATAIRE, **changes}) for _ in range(3)]
     assert [answer.status for answer in answers] == [status] * 3

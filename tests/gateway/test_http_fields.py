@@ -1,4 +1,4 @@
-"""A scope opens its field; what is not open is absent, not null (http-contract §0, §1.6.1)."""
+"""A scope opens its field; what is not open is absent, not null (docs/reference/contract.md §0, §1.6.1)."""
 
 from __future__ import annotations
 

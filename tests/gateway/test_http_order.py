@@ -1,4 +1,5 @@
-"""When several things are wrong at once, the earliest check is the one that is told (http-contract §2.7)."""
+"""When several things are wrong at once, the earliest check is the one that is told
+(docs/reference/contract.md §2.7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Twenty calls a second and token (http-contract §4)."""
+"""Twenty calls a second and token (docs/reference/contract.md §4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Wrong, missing, repeated, oversized and unreadable parameters of the quotient familial (http-contract §1.5, §3.4)."""
+"""Wrong, missing, repeated, oversized and unreadable parameters of the quotient familial
+(docs/reference/contract.md §1.5, §3.4)."""
 
 from __future__ import annotations
 

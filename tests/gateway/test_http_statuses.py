@@ -1,4 +1,4 @@
-"""`/api/pings` and `/api/{status}/ping` (http-contract §5.3), as a status page reads them."""
+"""`/api/pings` and `/api/{status}/ping` (docs/reference/contract.md §5.3), as a status page reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every answer has in common, and the paths that are no resource (http-contract §0, §1.3, §5)."""
+"""What every answer has in common, and the paths that are no resource (docs/reference/contract.md §0, §1.3, §5)."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ async def test_a_request_id_that_is_a_uuid_is_kept(client: Mesh) -> None:
 
 @pytest.mark.parametrize("given", ["42", "", "LE GOUADEC", "5f0a1a0e6c354a519a0b0d6d5d2f7f10", "g" * 36, "é" * 36])
 async def test_any_other_request_id_is_replaced(client: Mesh, given: str) -> None:
-    """D12: the hub wants a UUID."""
+    """The hub wants a UUID (docs/contract.md, D12)."""
     answer = await client.get(params=CAF_ALLOCATAIRE, headers={"X-Request-Id": given})
     assert answer.status == 200
     assert str(uuid.UUID(answer.headers["X-Request-Id"])) == answer.headers["X-Request-Id"] != given

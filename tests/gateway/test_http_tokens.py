@@ -1,4 +1,4 @@
-"""Who may come in (http-contract §2.1 to §2.5), through the whole mesh."""
+"""Who may come in (docs/reference/contract.md §2.1 to §2.5), through the whole mesh."""
 
 from __future__ import annotations
 

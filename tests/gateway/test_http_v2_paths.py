@@ -1,5 +1,5 @@
 """The eleven live paths of v2, through every worker: modalities on one path, flat bodies, v2 errors, an announced end
-(http-contract §1.2, §1.5.6, §3.1)."""
+(docs/reference/contract.md §1.2, §1.5.6, §3.1)."""
 
 from __future__ import annotations
 
@@ -392,7 +392,7 @@ async def test_a_citizen_must_name_the_recipient(client: Mesh, path: str) -> Non
 
 @pytest.mark.parametrize("path", BY_SESSION)
 async def test_a_token_of_ours_as_a_bearer_is_no_session(client: Mesh, path: str) -> None:
-    """D10: it is an API key, or it is asked to FranceConnect, which has never heard of it."""
+    """It is an API key, or it is asked to FranceConnect, which has never heard of it (docs/contract.md, D10)."""
     answer = await client.get(path, PATHS[path].params, token=token(*PATHS[path].scopes))
     assert (answer.status, answer.json["error"]) == (401, "access_denied")
 

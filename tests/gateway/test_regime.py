@@ -1,4 +1,4 @@
-"""The decision table of reference/upstreams/06-regime-detection.md §6.4 to §6.6, cell by cell."""
+"""The decision table of docs/reference/upstreams/regime.md §4 to §6, cell by cell."""
 
 from __future__ import annotations
 

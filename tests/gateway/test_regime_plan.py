@@ -113,7 +113,7 @@ async def test_a_fund_that_is_late_may_still_find() -> None:
 
 
 async def test_a_fund_that_has_not_found_waits_for_the_other() -> None:
-    """§6.5 rule 7: nobody is given up before the other has answered conclusively."""
+    """docs/reference/upstreams/regime.md §5 rule 7: nobody is given up before the other has answered conclusively."""
     funds = Funds(cnaf=ABSENT)
     resolution = asyncio.create_task(resolved(funds))
     await funds.heard("msa")

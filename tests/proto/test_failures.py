@@ -16,7 +16,7 @@ from bouquet_proto.failures import (
     Kind,
 )
 
-TWO_TEXTS = {"000", "020"}  # redirected or broken; a window that is known or not (http-contract §3.5)
+TWO_TEXTS = {"000", "020"}  # redirected or broken; a window that is known or not (docs/reference/contract.md §3.5)
 
 
 def texts_by_code(rows: dict[str, Failure]) -> dict[str, set[tuple[str, str]]]:
@@ -61,7 +61,7 @@ def test_codes_that_mean_something_else_elsewhere_are_not_reused(code: str) -> N
 def test_ours_have_five_digits_and_providers_three() -> None:
     assert all(re.fullmatch(r"00\d{3}", row.code) for row in (*PARAMETERS.values(), *PLATFORM.values()))
     whole = {reason for reason, row in PROVIDER.items() if not re.fullmatch(r"\d{3}", row.code)}
-    assert whole == {"upstream_unreachable"}  # the network's, whoever was asked (http-contract §3.3)
+    assert whole == {"upstream_unreachable"}  # the network's, whoever was asked (docs/reference/contract.md §3.3)
     assert all(re.fullmatch(r"5\d\d", row.code) for row in (*SESSION.values(), *REFUSALS.values()))
 
 

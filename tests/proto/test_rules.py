@@ -1,4 +1,4 @@
-"""Every rule of the contract, every code (http-contract §1.5)."""
+"""Every rule of the contract, every code (docs/reference/contract.md §1.5)."""
 
 from __future__ import annotations
 
@@ -308,8 +308,8 @@ TABLE: dict[str, list[Row]] = {
         Row("any month of last year", "mois=12&annee=2025", {"mois": 12}),
         Row("no month is fine", "annee=2026", {}),
         Row("a month to come", "mois=5&annee=2026", "00354"),
-        Row("a month to come, without a year (V4)", "mois=5", "00354"),
-        Row("a thirteenth month is one error, not two (V4)", "mois=13&annee=2026", "00354"),
+        Row("a month to come, without a year", "mois=5", "00354"),
+        Row("a thirteenth month is one error, not two", "mois=13&annee=2026", "00354"),
         Row("a thirteenth month of last year", "mois=13&annee=2025", "00354"),
         Row("a wrong year is the year's fault", "mois=12&annee=abc", {"mois": 12}),
         Row("a blank month", "mois=", "00354"),

@@ -201,7 +201,8 @@ async def test_the_public_cases_come_through(cnaf: Asked, case: dict[str, Any]) 
     reply = await cnaf(OPERATION.id, who, annee=value["annee"], mois=value["mois"])
     assert isinstance(reply, Found)
     for person in (*data["allocataires"], *data["enfants"]):
-        person |= birth_parts(person["date_naissance"])  # which the sandbox leaves out (http-contract §1.6.1)
+        # Which the sandbox leaves out (docs/reference/contract.md §1.6.1).
+        person |= birth_parts(person["date_naissance"])
     assert msgspec.json.decode(reply.data) == data
 
 

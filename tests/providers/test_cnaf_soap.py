@@ -1,4 +1,5 @@
-"""The CAF's older SOAP service (upstreams/02), through the worker and its simulator, and byte by byte."""
+"""The CAF's older SOAP service (docs/reference/upstreams/cnaf.md), through the worker and its simulator, and byte by
+byte."""
 
 from __future__ import annotations
 
@@ -238,7 +239,7 @@ def test_two_labels_are_known_to_the_letter(reason: str, label: str) -> None:
     assert (row.code, row.title, row.detail) == ("003", "Entité non trouvée", label + PERIMETER)
 
 
-# Real-shaped answers (upstreams/14)
+# Real-shaped answers
 
 
 def test_the_valid_answer_is_read_to_the_last_line() -> None:

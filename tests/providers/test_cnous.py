@@ -69,7 +69,7 @@ def named(nom: str) -> Identite:
     return identite(nom, "Alix", born="2005-06-17")
 
 
-# What is sent (upstreams/08 §8.1-8.2)
+# What is sent (docs/reference/upstreams/cnous.md §1-2)
 
 
 async def test_the_token_is_asked_for_with_an_empty_body_and_kept(cnous: Asked) -> None:
@@ -159,7 +159,7 @@ async def test_a_token_that_ended_early_is_renewed(cnous: Asked) -> None:
     assert [received.path for received in cnous.received].count("/token") == 2
 
 
-# What comes back (§8.3)
+# What comes back (docs/reference/upstreams/cnous.md §3)
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ async def test_a_simulated_record_has_the_keys_of_a_recorded_one(cnous: Asked) -
         assert record["campaign"].keys() == recorded["campaign"].keys()
 
 
-# What goes wrong (§8.4)
+# What goes wrong (docs/reference/upstreams/cnous.md §4)
 
 UNWELL = {  # bouquet_worker.simulated_faults
     "INTERNAL": "upstream_internal",

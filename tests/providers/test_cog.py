@@ -1,4 +1,4 @@
-"""Places of birth and their codes, as INSEE's own tables have them (upstreams/12)."""
+"""Places of birth and their codes, as INSEE's own tables have them (docs/reference/upstreams/cog.md)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.upstream_client import opened
 @pytest.mark.parametrize(
     ("nom", "departement", "annee", "code"),
     [
-        pytest.param("Gennevilliers", "92", 2000, "92036", id="the ping of §12.2"),
+        pytest.param("Gennevilliers", "92", 2000, "92036", id="what health probes ask for"),
         pytest.param("La Rochette", "05", 1974, "05124", id="homonym: Hautes-Alpes"),
         pytest.param("La Rochette", "77", 1974, "77389", id="homonym: Seine-et-Marne"),
         pytest.param("Enghien", "95", 1974, "95210", id="its first words: Enghien-les-Bains"),
@@ -187,7 +187,7 @@ def test_nothing_that_is_typed_makes_it_fail(nom: str, departement: str, annee: 
 
 
 def commune(code: str, intitule: str) -> dict[str, str]:
-    """As §12.5 has it."""
+    """As docs/reference/upstreams/cog.md §5 has it."""
     return {"code": code, "type": "Commune", "dateCreation": "1943-01-01", "typeArticle": "0", "intitule": intitule}
 
 

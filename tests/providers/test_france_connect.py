@@ -1,4 +1,5 @@
-"""FranceConnect's worker over its simulator: every row of upstreams/11 §11.5, and every answer not to be believed."""
+"""FranceConnect's worker over its simulator: every row of docs/reference/upstreams/france_connect.md §5, and every
+answer not to be believed."""
 
 from __future__ import annotations
 
@@ -250,7 +251,7 @@ def test_scopes_are_told_and_aliases_expanded(scopes: str, expected: tuple[str, 
     assert pivot.scopes_of(Introspection(active=True, scope=scopes)) == expected
 
 
-# What FranceConnect refuses, and its own troubles (§11.5)
+# What FranceConnect refuses, and its own troubles (docs/reference/upstreams/france_connect.md §5)
 
 REFUSED = {"error_message": "…"}
 SITUATIONS: tuple[tuple[int, Any, Reply], ...] = (

@@ -154,7 +154,7 @@ async def test_blanks_are_null(france_travail: Asked) -> None:
 
 
 async def test_a_failed_certification_is_shown(france_travail: Asked) -> None:
-    """The document's list forgets it, and its text does not (upstreams/10 §10.2)."""
+    """The document's list forgets it, and its text does not (docs/reference/upstreams/france_travail.md §2)."""
     said = {"categorieInscription": "4", "codeCertificationCNAV": "EC"}
     data = data_of(await told(france_travail, STATUT.id, 200, said))
     assert data["inscription"]["code_certification_cnav"] == "EC"
@@ -208,7 +208,7 @@ async def test_an_unknown_identifier_is_nobodys(france_travail: Asked, operation
     assert await ask(france_travail, operation, f'"{MAELYS}"') == ABSENT[operation]
 
 
-# What goes wrong (upstreams/10 §10.4)
+# What goes wrong (docs/reference/upstreams/france_travail.md §4)
 
 LATE = "Erreur technique : java.util.concurrent.TimeoutException"
 UNKNOWN = Failed("upstream_unknown")
@@ -315,7 +315,7 @@ async def test_a_silent_france_travail_ends_with_the_deadline(france_travail: As
     assert await ask(france_travail, operation, "panne-slow", within_s=SILENCE_S) == TIMEOUT
 
 
-# Recorded answers (upstreams/14)
+# Recorded answers
 
 RECORDED: dict[str, tuple[str, int, dict[str, Any] | Reply]] = {
     "statut/valid.json": (

@@ -1,4 +1,4 @@
-"""The hub's error table (upstreams/03 §3.3), row by row and in its order."""
+"""The hub's error table (docs/reference/upstreams/hub.md §3), row by row and in its order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hub's quotient familial, from its JSON to the contract (upstreams/04)."""
+"""The hub's quotient familial, from its JSON to the contract (docs/reference/upstreams/quotient.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the hub is asked (upstreams/01 §1.2, upstreams/03 §3.1-3.2)."""
+"""What the hub is asked (docs/reference/upstreams/shared.md §2, docs/reference/upstreams/hub.md §1-2)."""
 
 from __future__ import annotations
 

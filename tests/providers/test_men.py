@@ -212,7 +212,7 @@ async def test_a_perimeter_has_its_limits(men: Asked, degree: str, codes: tuple[
     assert reply == NotFound(UNKNOWN_PUPIL)
 
 
-# What goes wrong (upstreams/09 §9.4)
+# What goes wrong (docs/reference/upstreams/men.md §4)
 
 FILE: dict[str, Any] = {
     "identification": {
@@ -325,7 +325,7 @@ async def test_a_silent_ministry_ends_with_the_deadline(men: Asked) -> None:
     assert reply == Failed("upstream_timeout")
 
 
-# Recorded answers (upstreams/14)
+# Recorded answers
 
 WITHOUT_SCHOLARSHIP = {"est_boursier": None, "echelon_bourse": None}
 RECORDED: dict[str, dict[str, Any] | NotFound] = {
@@ -359,7 +359,8 @@ async def test_a_recorded_answer_is_understood(men: Asked, name: str) -> None:
         return
     data = data_of(reply)
     assert data | expected == data
-    # The document does not allow for a scholarship that nobody knows of, though its text does (§1.6.7).
+    # The document does not allow for a scholarship that nobody knows of, though its text does
+    # (docs/reference/contract.md §1.6.7).
     known = data["est_boursier"] is not None
     assert_official(VERSIONS[5], data if known else data | {"est_boursier": False})
 

@@ -74,7 +74,7 @@ def named(nom: str) -> Identite:
     return identite(nom, "Alix", born="2005-06-17")
 
 
-# What is sent (upstreams/07 §7.1-7.2)
+# What is sent (docs/reference/upstreams/mesr.md §1-2)
 
 
 async def test_a_search_by_civil_status(mesr: Asked) -> None:
@@ -129,7 +129,7 @@ async def test_a_place_that_is_not_resolved_is_told_and_nobody_is_asked(mesr: As
     assert mesr.received == []
 
 
-# What comes back (§7.3)
+# What comes back (docs/reference/upstreams/mesr.md §3)
 
 
 @pytest.mark.parametrize(("operation", "who"), [(BY_NAME, MAIWENN), (BY_INE, MAIWENN_INE)])
@@ -227,7 +227,7 @@ def test_every_recorded_answer_is_in_the_table() -> None:
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.json")} == RECORDED.keys()
 
 
-# What goes wrong (§7.4)
+# What goes wrong (docs/reference/upstreams/mesr.md §4)
 
 UNWELL = {  # bouquet_worker.simulated_faults
     "INTERNAL": "upstream_unknown",
@@ -270,7 +270,8 @@ async def test_a_ministry_that_is_unwell_finds_nobody_unknown(
     ("operation", "who"),
     [
         (BY_NAME, named("Inconnu")),
-        (BY_NAME, identite("Dupont", "Jean", born="2000-01-01", sexe="M", commune="")),  # the ping's (§1.7)
+        # The ping's (docs/reference/upstreams/shared.md §7).
+        (BY_NAME, identite("Dupont", "Jean", born="2000-01-01", sexe="M", commune="")),
         (BY_NAME, replace(MAIWENN, prenoms=("Soazig",))),
         (BY_NAME, replace(MAIWENN, code_cog_insee_commune_naissance="29019")),
         (BY_FRANCE_CONNECT, named("Inconnu")),

@@ -34,13 +34,11 @@ SOURCES = tracked(*(f"{part}/*.py" for part in ("proto", "mesh", "services", "te
 HISTORY = {"CHANGELOG.md"}
 FILE = re.compile(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|sh|toml|yaml|md))`")
 MODULE = re.compile(rf"\b(?:{'|'.join(path.name for path in PACKAGES.values())})(?:\.[a-z]\w*)+")
-OUTSIDE = "reference/"
-"""The descriptions of contract and upstreams, which are not in this repository."""
 
 
 def files_in(text: str) -> Iterator[str]:
     """Paths between backticks."""
-    return (path for path in FILE.findall(text) if not path.startswith(OUTSIDE))
+    return iter(FILE.findall(text))
 
 
 def is_file(path: str) -> bool:

@@ -1,4 +1,5 @@
-"""How the casebook finds the case of a question, and what of production a sandbox keeps (http-contract §6)."""
+"""How the casebook finds the case of a question, and what of production a sandbox keeps
+(docs/reference/contract.md §6)."""
 
 from __future__ import annotations
 
@@ -217,7 +218,7 @@ async def test_a_folder_of_this_name_is_not_read_as_a_case(tmp_path: Path) -> No
     ],
 )
 async def test_scopes_open_fields_as_in_production(scopes: list[str] | None, members: set[str]) -> None:
-    """B1: the reference's sandbox shows all."""
+    """The reference's sandbox shows all (docs/contract.md, B1)."""
     remi = {
         "nomNaissance": "CASTAGNOS",
         "prenoms": ["Rémi", "Gaston"],

@@ -244,7 +244,7 @@ def test_no_value_of_a_payload_is_told(tmp_path: Path) -> None:
 
 @HERE
 def test_the_public_cases_that_nobody_can_reach() -> None:
-    """By cause, as http-contract §6.6 names them; among them, those of a real FranceConnect identity."""
+    """By cause, as docs/reference/contract.md §6.6 names them; among them, those of a real FranceConnect identity."""
     why = {
         f"{finding.folder.removeprefix('api_particulier_')}/{finding.file}": finding.problem
         for finding in findings()

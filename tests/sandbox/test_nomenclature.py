@@ -259,7 +259,7 @@ async def test_whatever_is_said_of_a_session_is_told_in_words_of_it(operation_id
 
 @pytest.mark.parametrize("fund", quotient_familial.REGIMES.authorities.values(), ids=lambda fund: fund.label)
 async def test_whatever_ails_one_fund_is_told_in_words_of_it(fund: Authority, catalogue: Catalogue) -> None:
-    """It speaks in its own name when the other one has no file (upstreams/06)."""
+    """It speaks in its own name when the other one has no file (docs/reference/upstreams/regime.md)."""
     [served] = catalogue.by_path[OPERATIONS[QUOTIENT].path]
     known = told_in(catalogue, QUOTIENT)
     ailing = [reply for reply in SAID if isinstance(reply, Failed) and reply.reason not in quotient_familial.PROBLEMS]

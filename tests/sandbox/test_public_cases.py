@@ -54,7 +54,7 @@ async def test_whom_no_case_knows_gets_the_default(operation_id: str, door: Door
 
 @pytest.mark.parametrize("operation_id", [name for name in BY_PARAMETERS if name.startswith(WITHOUT_DEFAULT)])
 async def test_without_a_default_production_s_own_answer(operation_id: str, door: Door) -> None:
-    """B3: the reference crashes."""
+    """The reference crashes (docs/contract.md, B3)."""
     answer = await door.ask(operation_id, NOBODY)
     assert (answer.status, answer.body["errors"][0]["code"]) == (404, "26003")
 
@@ -95,7 +95,7 @@ async def test_one_that_its_parameters_do_not_lead_to_is_not_answered(file: Path
     ],
 )
 async def test_a_fake_token_gets_its_case(citizen: str, operation_id: str, name: str, door: Door) -> None:
-    """The table of http-contract §6.5."""
+    """The table of docs/reference/contract.md §6.5."""
     _, status, body = read(CASES / operation_id / name)
     answer = await door.ask(operation_id, {}, citizen=citizen)
     assert (answer.status, answer.body) == (status, body)
@@ -104,7 +104,7 @@ async def test_a_fake_token_gets_its_case(citizen: str, operation_id: str, name:
 @pytest.mark.parametrize(
     ("citizen", "operation_id", "expected"),
     [
-        ("cnous", SCHOLARSHIP_V4, (404, "26003")),  # the reference crashes (B3)
+        ("cnous", SCHOLARSHIP_V4, (404, "26003")),  # the reference crashes (docs/contract.md, B3)
         ("all_fc", SCHOLARSHIP_V4, (404, "26003")),
         ("cnaf_eaje", EAJE, (403, "00100")),
         ("all_fc", EAJE, (403, "00100")),
@@ -123,7 +123,7 @@ async def test_a_fake_token_opens_what_its_scopes_open(
 
 @pytest.mark.parametrize("operation_id", BY_FRANCE_CONNECT)
 async def test_no_token_of_ours_opens_a_france_connect_path(operation_id: str, door: Door) -> None:
-    """D9: neither in another carrier, nor without any."""
+    """Neither in another carrier, nor without any (docs/contract.md, D9)."""
     path = f"{OPERATIONS[operation_id].path}?{query_of({})}"
     for headers in ({}, {"X-Api-Key": "a.b.c"}):
         answer = await door.get(path, headers)

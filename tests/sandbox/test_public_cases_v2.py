@@ -113,7 +113,8 @@ async def test_an_ine_comes_before_civil_status(folder: str, door: Door) -> None
 
 
 UNREACHABLE = {
-    # What refuses them, or the default's 404 where their keys are none that a call has (http-contract §6.6).
+    # What refuses them, or the default's 404 where their keys are none that a call has
+    # (docs/reference/contract.md §6.6).
     f"{QUOTIENT}/200-couple-2_enfants-cas-etranger-qf_msa_600": "Le nom de naissance est manquant",
     f"{QUOTIENT}/200-identite-cas-etranger-qf_424": "Le nom de naissance est manquant",
     f"{SCHOLARSHIP}/409": "",
@@ -152,7 +153,7 @@ async def test_one_that_nothing_leads_to_is_not_answered(file: Path, door: Door)
     ],
 )
 async def test_a_fake_token_gets_its_case(citizen: str, folder: str, name: str, door: Door) -> None:
-    """The table of http-contract §6.5."""
+    """The table of docs/reference/contract.md §6.5."""
     _, status, body = read(CASES / folder / name)
     answer = await ask(door, folder, {}, citizen)
     assert (answer.status, answer.body) == (status, body)

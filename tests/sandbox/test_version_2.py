@@ -80,7 +80,7 @@ def result_of(operation: Operation, case: Case) -> Any:
 
 
 def without_birth_parts(node: Any) -> Any:
-    """Which a case need not tell beside the whole date (http-contract §1.6.1)."""
+    """Which a case need not tell beside the whole date (docs/reference/contract.md §1.6.1)."""
     match node:
         case dict():
             return {name: without_birth_parts(one) for name, one in node.items() if "_date_de_naissance" not in name}

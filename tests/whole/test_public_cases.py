@@ -88,7 +88,7 @@ def who_in(params: dict[str, Any]) -> Who:
 
 
 def in_production(body: Any) -> Any:
-    """The sandbox leaves out three fields of every person (http-contract §1.6.1)."""
+    """The sandbox leaves out three fields of every person (docs/reference/contract.md §1.6.1)."""
     for person in (*body["data"]["allocataires"], *body["data"]["enfants"]):
         person |= birth_parts(person["date_naissance"])
     return body
@@ -136,7 +136,8 @@ async def test_a_case_asked_for_its_month_in_a_later_one_is_answered_alike(path:
 @HERE
 @pytest.mark.parametrize("path", statuses(404))
 async def test_a_case_that_is_absent_is_absent_in_the_words_of_production(path: Path) -> None:
-    """The sandbox says 37003 here, of an authority that production no longer names (http-contract §8.5, B5)."""
+    """The sandbox says 37003 here, of an authority that production no longer names (docs/reference/contract.md §8.5,
+    B5)."""
     params, status, _ = read(path)
     async with mesh(today=TODAY) as client:
         prime(client, who_in(params), cnaf=NO_FILE, msa=NO_FILE)

@@ -1,4 +1,5 @@
-"""Who is asked, when, and what is remembered of it (upstreams/06 §6.5, §6.6, §6.8): read in what the funds heard."""
+"""Who is asked, when, and what is remembered of it (docs/reference/upstreams/regime.md §5, §6, §8): read in what the
+funds heard."""
 
 from __future__ import annotations
 
@@ -185,14 +186,16 @@ async def test_a_failure_is_not_remembered() -> None:
 
 
 async def test_an_answer_found_beside_a_fund_in_trouble_is_one_like_another() -> None:
-    """§6.5 rule 4 forbids to remember absences assembled from half of the truth; a file is the whole of it."""
+    """docs/reference/upstreams/regime.md §5 rule 4 forbids to remember absences assembled from half of the truth; a
+    file is the whole of it."""
     async with mesh() as client:
         people = named("CAF-UNAVAILABLE MSA-FOUND")
         await client.get(params=people)
         assert (await client.get(params=people)).headers["X-Response-Cached"] == "true"
 
 
-# Julien has just moved to the MSA and is still at the CAF; what the MSA knows of Clarisse is a homonym's (§6.6).
+# Julien has just moved to the MSA and is still at the CAF; what the MSA knows of Clarisse is a homonym's
+# (docs/reference/upstreams/regime.md §6).
 @pytest.mark.parametrize(
     ("nom", "month", "winner"),
     [

@@ -1,4 +1,5 @@
-"""The table of upstreams/06 §6.4 as a client sees it, with a simulated fund on each side of every cell."""
+"""The table of docs/reference/upstreams/regime.md §4 as a client sees it, with a simulated fund on each side of every
+cell."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from tests.support.people import named
 
 FOUND, NO_FILE, INCOMPLETE, SLOW = "FOUND", "NO-FILE", "INCOMPLETE", "SLOW"
 
-# Rows are what the CNAF says, columns the MSA. Those of §6.3 in the order of §6.4, then a file without quotient.
+# Rows are what the CNAF says, columns the MSA. Those of docs/reference/upstreams/regime.md §3 in the order of
+# docs/reference/upstreams/regime.md §4, then a file without quotient.
 TABLE = """
                FOUND  NO-FILE  UNATTACHED  UNIDENTIFIED  REJECTED  OUT-OF-PERIOD  UNAVAILABLE  SLOW   INCOMPLETE
 FOUND          both   CNAF     CNAF        CNAF          CNAF      CNAF           CNAF         CNAF   CNAF
@@ -73,7 +75,8 @@ def test_the_table_has_every_pair() -> None:
     assert len(rows) == 9
 
 
-# The failures of one fund beside an absence at the other: its own code, in its own name (§6.4, first note).
+# The failures of one fund beside an absence at the other: its own code, in its own name
+# (docs/reference/upstreams/regime.md §4, first note).
 FAULTS = {
     "TECHNICAL": "502 000",
     "TROUBLED": "502 000",

@@ -1,4 +1,4 @@
-"""A message as AMQP 0-9-1 writes it: a method frame, a header frame, and frames of its body (spec §2.3.5 and §4.2.6).
+"""A message on the wire: a method frame, a header frame, and frames of its body (AMQP 0-9-1 §2.3.5 and §4.2.6).
 
 Only what goes by once for each message, as bytes. The rest of the protocol is aiormq's, whose frames are objects.
 """

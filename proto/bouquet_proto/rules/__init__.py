@@ -1,8 +1,9 @@
-"""The contract's validation rules, by name (http-contract §1.5). An operation lists those it uses, in order.
+"""The contract's validation rules, by name (docs/reference/contract.md §1.5). An operation lists those it uses, in
+order.
 
-A rule reads a `Query` under the operation's own parameter names and gives canonical values, or the public
-codes of what is wrong. Pure: the day is an argument, always Europe/Paris's. What cannot be read (a list for a
-text, a line break) is refused with the code of its field, even by rules that accept any text (D15, V6).
+A rule reads a `Query` under the operation's own parameter names and gives canonical values, or the public codes of what
+is wrong. Pure: the day is an argument, always Europe/Paris's. What cannot be read (a list for a text, a line break) is
+refused with the code of its field, even by rules that accept any text (docs/contract.md, D15, V6).
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def _commune_optional(reading: Reading) -> None:
 
 
 def _commune_free(reading: Reading) -> None:
-    """Any text (Cnous does not validate it, V14)."""
+    """Any text (docs/contract.md, V14: Cnous does not validate it)."""
     reading.accept(COMMUNE, "00365")
 
 

@@ -20,7 +20,7 @@ def _nom(reading: Reading) -> None:
 
 def _nom_usage(reading: Reading) -> None:
     """With the letters of a birth name. A blank one is kept, since no case of a sandbox that has none is meant then
-    (http-contract §6.4)."""
+    (docs/reference/contract.md §6.4)."""
     match reading.text("nom_usage"):
         case None:
             pass
@@ -86,7 +86,7 @@ def _sexe_optional(reading: Reading) -> None:
 
 
 def _sexe_free(reading: Reading) -> None:
-    """Any text, kept when it is one of the two (Cnous does not validate it, V14)."""
+    """Any text, kept when it is one of the two (docs/contract.md, V14: Cnous does not validate it)."""
     if reading.malformed("sexe_etat_civil"):
         reading.refuse("00427")
     elif sexe := reading.matching("sexe_etat_civil", SEXE):

@@ -23,7 +23,7 @@ def _annee(reading: Reading) -> None:
 
 
 def _mois(reading: Reading) -> None:
-    """Of the year asked, else of this one; never in the future, with or without a year (V4)."""
+    """Of the year asked, else of this one; never in the future, with or without a year (docs/contract.md, V4)."""
     if reading.text("mois") is None:
         return
     month, today = reading.integer("mois"), reading.today

@@ -16,7 +16,7 @@ from bouquet_proto.tidy import tidied
 Values: TypeAlias = dict[str, Parameter]
 Json: TypeAlias = dict[str, Any]
 
-# Patterns are matched whole: the reference's line anchors let an embedded newline through (V6).
+# Patterns are matched whole: the reference's line anchors let an embedded newline through (docs/contract.md, V6).
 FOUR_DIGITS = re.compile(r"\d{4}", re.ASCII)
 ANYTHING = re.compile(r".*", re.DOTALL)
 
@@ -63,7 +63,7 @@ class Reading(Struct, gc=False):
         return _whole(self.text(field), pattern)
 
     def integer(self, field: str) -> int:
-        """As the contract reads integers (§0): zero for what is not one."""
+        """As the contract reads integers (docs/reference/contract.md §0): zero for what is not one."""
         text = self.text(field)
         return leading_integer(text) if isinstance(text, str) else 0
 

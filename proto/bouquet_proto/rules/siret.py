@@ -1,4 +1,4 @@
-"""The number of a French establishment (http-contract §1.5.1)."""
+"""The number of a French establishment (docs/reference/contract.md §1.5.1)."""
 
 from __future__ import annotations
 

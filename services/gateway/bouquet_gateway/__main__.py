@@ -72,7 +72,7 @@ def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _token(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
-    """Self-contained, of the internal id: its scopes and its end are its own (http-contract §2.1)."""
+    """Self-contained, of the internal id: its scopes and its end are its own (docs/reference/contract.md §2.1)."""
     settings = load(GatewaySettings, environ, GATEWAY_PREFIX)
     scopes = arguments.scopes or sorted(embedded.scopes(embedded.installed(sandbox=False)))
     print(tokens.issue(settings.token_key, scopes, expires_at=int(time.time()) + arguments.valid_s))

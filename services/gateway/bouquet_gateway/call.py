@@ -67,7 +67,7 @@ class Call(Struct):
     failures: Mapping[str, Failure] = {}
     """Rows that the operation's provider adds to the failure table."""
     reached_data: bool = False
-    """Past the checks that concern the caller alone (http-contract §2.7, rows 1 to 9)."""
+    """Past the checks that concern the caller alone (docs/reference/contract.md §2.7, rows 1 to 9)."""
     recipient: str = ""
     """SIRET of the administration that the data is for."""
     person: Identity | None = None

@@ -40,7 +40,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """How many tokens one process remembers, the last used ones, at some 0.8 kB each; the others cost a question to the
     registry."""
     exempt_tokens: tuple[str, ...] = ()
-    """SHA-256, in hexadecimal, of tokens that neither blacklist nor addresses nor pace hold back (§2.7, row 0)."""
+    """SHA-256, in hexadecimal, of tokens that neither blacklist nor addresses nor pace hold back
+    (docs/reference/contract.md §2.7, row 0)."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or CIDR ranges of our own proxies: whose `X-Forwarded-For` is believed."""
     host: str = "127.0.0.1"
@@ -59,7 +60,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """`acme:/v3/acme/`: a provider named here may offer no path that begins otherwise; others may offer any. Until a
     provider is heard, an unknown path that it might offer is 502, and any other 404."""
     deadline_s: float = 10.0
-    """A request's whole life; the reference's own read timeout (upstreams/01 §1.3)."""
+    """A request's whole life; the reference's own read timeout (docs/reference/upstreams/shared.md §3)."""
     max_requests: int = 400
     """Requests under way in one process; one more is told at once to come back (`00529`). Probes always pass."""
     max_calls_per_provider: int = 100
@@ -83,7 +84,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Answers recorded cases as they are, and any refusal that a worker tells; with the embedded bus, hosts the
     casebook instead of the workers. Needs `tokens_from` to be `claims`."""
     calls_per_second: int = 20
-    """Per token (http-contract §4)."""
+    """Per token (docs/reference/contract.md §4)."""
     refused_bearers_per_minute: Annotated[int, Meta(ge=1)] = 30
     """Of one address (of IPv6, a /64), in one process: beyond, and when they are over half of its calls, bearers that
     nobody knows are 429 `00429` there until the minute ends. Known ones pass."""

@@ -1,4 +1,4 @@
-"""What DataPass tells of a habilitation, in its two dialects, as one `Told` (http-contract §7)."""
+"""What DataPass tells of a habilitation, in its two dialects, as one `Told` (docs/reference/contract.md §7)."""
 
 from __future__ import annotations
 

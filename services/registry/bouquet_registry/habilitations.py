@@ -17,7 +17,7 @@ ContactKind: TypeAlias = Literal["demandeur", "contact_metier", "contact_techniq
 State: TypeAlias = Literal["requested", "active", "refused", "revoked", "archived"]
 
 BY_PARAMETERS = "params"
-"""The modality that needs a token; the others need the citizen's session (http-contract §7)."""
+"""The modality that needs a token; the others need the citizen's session (docs/reference/contract.md §7)."""
 TOKEN_LIFE_MONTHS = 18
 MAX_DATAPASS_ID = 64
 SCOPE = re.compile(r"[a-z0-9_.:-]{1,100}")

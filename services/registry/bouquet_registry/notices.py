@@ -26,7 +26,7 @@ from bouquet_registry.transactions import Transaction
 log = logging.getLogger(__name__)
 
 THRESHOLDS = (90, 60, 30, 14, 7, 0)
-"""Days before a token's end at which a notice is due (http-contract §7)."""
+"""Days before a token's end at which a notice is due (docs/reference/contract.md §7)."""
 OUTCOMES = ("sent", "undelivered")
 """What becomes of a notice that is due, as a metric's label."""
 CLAIM = timedelta(minutes=10)

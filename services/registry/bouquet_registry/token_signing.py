@@ -1,4 +1,5 @@
-"""The text of a token, as the portal signs it (http-contract §2.1). It is made when it is shown, and not kept."""
+"""The text of a token, as the portal signs it (docs/reference/contract.md §2.1). It is made when it is shown, and not
+kept."""
 
 from __future__ import annotations
 

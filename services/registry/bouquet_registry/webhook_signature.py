@@ -1,4 +1,4 @@
-"""The signature of a webhook: `X-Hub-Signature-256: sha256=<hex HMAC of the body>` (http-contract §7)."""
+"""The signature of a webhook: `X-Hub-Signature-256: sha256=<hex HMAC of the body>` (docs/reference/contract.md §7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong (upstreams/03 §3.3)."""
+"""What goes wrong (docs/reference/upstreams/hub.md §3)."""
 
 from __future__ import annotations
 

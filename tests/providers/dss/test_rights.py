@@ -1,4 +1,4 @@
-"""What is made of a right (upstreams/05 §5.2)."""
+"""What is made of a right (docs/reference/upstreams/dss.md §2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the hub is asked: each prestation's own URL, and a token of its own (upstreams/03 §3.1-3.2)."""
+"""What the hub is asked: each prestation's own URL, and a token of its own (docs/reference/upstreams/hub.md §1-2)."""
 
 from __future__ import annotations
 

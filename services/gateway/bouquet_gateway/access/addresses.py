@@ -11,7 +11,8 @@ Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
 
 
 def networks_of(texts: Iterable[str]) -> Networks:
-    """Addresses are networks of one. What cannot be read is left out: it never matches (http-contract §2.3)."""
+    """Addresses are networks of one. What cannot be read is left out: it never matches
+    (docs/reference/contract.md §2.3)."""
     found = []
     for text in texts:
         try:

@@ -58,7 +58,7 @@ class Requester(Struct, frozen=True):
 
 
 class Authenticate:
-    """Each method raises `Problem` for the first check that fails, in the order of http-contract §2.7."""
+    """Each method raises `Problem` for the first check that fails, in the order of docs/reference/contract.md §2.7."""
 
     def __init__(
         self,
@@ -184,8 +184,8 @@ class Authenticate:
 
     async def _count(self, admission: Admission, request: HttpRequest, call: Call) -> None:
         """Counted before authentication: bad calls count too, and a call without a credential does not. Version 2 has a
-        budget of its own (http-contract §4). What is no token of ours is counted for each address apart: many write
-        the same, `undefined` say."""
+        budget of its own (docs/reference/contract.md §4). What is no token of ours is counted for each address apart:
+        many write the same, `undefined` say."""
         key, per_minute = admission.digest, 0
         if isinstance(admission.token, Token):
             per_minute = admission.token.calls_per_minute

@@ -1,4 +1,4 @@
-"""Finds the tokens that a request carries: bearer, API key, query (http-contract §2.2)."""
+"""Finds the tokens that a request carries: bearer, API key, query (docs/reference/contract.md §2.2)."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def credentials_of(request: HttpRequest) -> Iterator[Credential]:
 
 
 def _in_query(raw_query: str) -> str:
-    """The last `token` parameter, as of any parameter (http-contract §0). The contract's `Query` does not keep values
-    as long as a token."""
+    """The last `token` parameter, as of any parameter (docs/reference/contract.md §0). The contract's `Query` does not
+    keep values as long as a token."""
     for pair in reversed(raw_query.split("&")):
         name, _, value = pair.partition("=")
         if unquote_plus(name) == "token":

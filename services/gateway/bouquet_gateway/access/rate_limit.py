@@ -1,4 +1,4 @@
-"""Rate limits: fixed windows aligned on the epoch, counted per token (http-contract §4)."""
+"""Rate limits: fixed windows aligned on the epoch, counted per token (docs/reference/contract.md §4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Citizens' FranceConnect sessions, which a worker opens for the gateway (http-contract §2.4)."""
+"""Citizens' FranceConnect sessions, which a worker opens for the gateway (docs/reference/contract.md §2.4)."""
 
 from __future__ import annotations
 

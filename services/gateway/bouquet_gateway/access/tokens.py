@@ -1,4 +1,4 @@
-"""The callers' tokens: what one says, how it is verified, and how it is made (http-contract §2.1)."""
+"""The callers' tokens: what one says, how it is verified, and how it is made (docs/reference/contract.md §2.1)."""
 
 from __future__ import annotations
 

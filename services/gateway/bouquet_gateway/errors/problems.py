@@ -1,4 +1,5 @@
-"""From a reason to an HTTP error: the failure table rendered in the v2 or the v3 envelope (http-contract §3.1)."""
+"""From a reason to an HTTP error: the failure table rendered in the v2 or the v3 envelope
+(docs/reference/contract.md §3.1)."""
 
 from __future__ import annotations
 
@@ -47,7 +48,7 @@ PRECEDENCE = (
 """Whose HTTP status it is when an answer tells several failures."""
 
 EARLY = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
-"""Answered before routing, and so in v2's form under `/api/v2/` alone (http-contract §3.1)."""
+"""Answered before routing, and so in v2's form under `/api/v2/` alone (docs/reference/contract.md §3.1)."""
 
 V3_ALONE = EARLY | {"unknown_operation"}
 """The list of errors tells codes, and so its own refusal does."""

@@ -25,8 +25,8 @@ OPENAPI: dict[str, Envelope | None] = {
     "/api/france-connect/open-api.yml": "v2",
     "/api/open-api-v3.yml": "v3",
 }
-"""The whole OpenAPI document, and the parts of it where the reference has its documents (http-contract §5.4): JSON is
-YAML."""
+"""The whole OpenAPI document, and the parts of it where the reference has its documents
+(docs/reference/contract.md §5.4): JSON is YAML."""
 
 MAX_AGE_S = 300
 """Of a document that changes with the offers of workers."""
@@ -73,7 +73,7 @@ class LookupEndpoint:
 
 
 class IntrospectionEndpoint:
-    """The caller's own token, never throttled (http-contract §2.5)."""
+    """The caller's own token, never throttled (docs/reference/contract.md §2.5)."""
 
     def __init__(self, authenticate: Authenticate, journal: Journal, deadline_s: float) -> None:
         self._authenticate = authenticate

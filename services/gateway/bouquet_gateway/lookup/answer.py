@@ -1,4 +1,4 @@
-"""Hops 3 to 10 of a lookup, in the contract's order of checks (http-contract §2.7).
+"""Hops 3 to 10 of a lookup, in the contract's order of checks (docs/reference/contract.md §2.7).
 
 blacklist, address, rate limit → path → authentication → scopes → in flight → version → recipient → cache
 → maintenance → parameters → provider → scopes' filter → envelope

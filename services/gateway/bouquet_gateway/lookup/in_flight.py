@@ -1,4 +1,4 @@
-"""One caller asks one question once at a time (http-contract §2.6)."""
+"""One caller asks one question once at a time (docs/reference/contract.md §2.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Announced maintenance windows, by authority, in Paris time (http-contract §5.6).
+"""Announced maintenance windows, by authority, in Paris time (docs/reference/contract.md §5.6).
 
     MEN 01:10-02:30; CNAF & MSA sunday 23:00-23:45; ACME 2026-05-01 22:00-06:00
 

@@ -16,7 +16,8 @@ REMOVED = {
     "/api/caf/famille": "gone_first_quotient",
     "/api/v2/composition-familiale": "gone_first_quotient",
 }
-"""Paths that the contract has withdrawn (http-contract §1.3). An offer that still serves one comes first."""
+"""Paths that the contract has withdrawn (docs/reference/contract.md §1.3). An offer that still serves one comes
+first."""
 
 
 def match_path(offers: Discovery, request: HttpRequest, path: str, credential: Credential, query: Query) -> Match:

@@ -26,7 +26,8 @@ class Parsed(Struct, frozen=True):
 
 
 def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
-    """Mandatory from v3 on; v2 defaults to `siret`, the habilitation's own (http-contract §1.5.1). Raises `Problem`."""
+    """Mandatory from v3 on; v2 defaults to `siret`, the habilitation's own (docs/reference/contract.md §1.5.1). Raises
+    `Problem`."""
     recipient = query.scalar("recipient")
     if recipient is None and envelope == "v2":
         recipient = siret

@@ -1,7 +1,8 @@
 """Which fund's answer is the right one: the decision as a pure function over every pair of outcomes.
 
-The law is reference/upstreams/06-regime-detection.md: its vocabulary (§6.3), its table (§6.4), what must never
-happen (§6.5), and who wins when both funds know the person (§6.6). Above all: a silent fund never becomes "not found".
+The law is docs/reference/upstreams/regime.md: its vocabulary (docs/reference/contract.md §3), its table (§4), what must
+never happen (§5), and who wins when both funds know the person (docs/reference/upstreams/regime.md §6). Above all: a
+silent fund never becomes "not found".
 """
 
 from __future__ import annotations
@@ -127,7 +128,8 @@ def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: A
 
 
 def hinted(hint: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """The decision when `hint` was expected to know the person (§6.8): its trouble is told unless the other found."""
+    """The decision when `hint` was expected to know the person (docs/reference/upstreams/regime.md §8): its trouble is
+    told unless the other found."""
     if hint.outcome in INCONCLUSIVE and other.outcome is not Outcome.FOUND:
         return Decision(hint.reply, hint.authority)
     return decide(hint, other, question, regimes, both)
@@ -145,7 +147,8 @@ def _found(one: Side, other: Side, question: Question, regimes: Regimes) -> Deci
 
 
 def _winner(finders: list[Side], question: Question, regimes: Regimes) -> Side:
-    """Never by the value of the quotient nor by the date of its computation, which one fund makes up (§6.6)."""
+    """Never by the value of the quotient nor by the date of its computation, which one fund makes up
+    (docs/reference/upstreams/regime.md §6)."""
     by_provider = {side.provider: side for side in finders}
     if question.past_month:
         return by_provider[regimes.keeps_history]

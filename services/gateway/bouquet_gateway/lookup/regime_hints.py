@@ -1,4 +1,4 @@
-"""Which fund has last known a person, so that it is asked first (upstreams/06 §6.8)."""
+"""Which fund has last known a person, so that it is asked first (docs/reference/upstreams/regime.md §8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asks the two funds of a regime plan and remembers which one knew the person (upstreams/06 §6.8).
+"""Asks the two funds of a regime plan and remembers which one knew the person (docs/reference/upstreams/regime.md §8).
 
 The likelier fund is asked first; the other at once when the first answers anything but found, or after `after_s` of
 silence. With `after_s` at 0 both are asked at once.

@@ -53,7 +53,8 @@ class Watched(Struct, frozen=True):
 
 
 class Naming(Struct, frozen=True):
-    """How a request names the person, for the v2 paths that take several modalities (http-contract §1.2)."""
+    """How a request names the person, for the v2 paths that take several modalities
+    (docs/reference/contract.md §1.2)."""
 
     by_session: bool = False
     by_ine: bool = False
@@ -114,7 +115,8 @@ class Catalogue:
 
 
 def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
-    """The citizen's session first, then the INE, then civil status or whatever else the path takes (§1.2)."""
+    """The citizen's session first, then the INE, then civil status or whatever else the path takes
+    (docs/reference/contract.md §1.2)."""
     if len(modalities) == 1:
         return modalities[0]
     by_modality = {served.operation.modality: served for served in modalities}

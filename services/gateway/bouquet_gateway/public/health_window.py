@@ -16,7 +16,7 @@ WINDOW_S = 600
 SLICE_S = 30
 """Step by which the window moves on: it holds between nine and a half and ten minutes."""
 TOO_MANY_OUTAGES = 0.10
-"""Share of the window's calls from which on a resource is down (http-contract §5.3)."""
+"""Share of the window's calls from which on a resource is down (docs/reference/contract.md §5.3)."""
 LEAST_CALLS = 10
 LEAST_OUTAGES = 2
 """Below either, a share says more of a caller than of the resource."""

@@ -108,7 +108,7 @@ def _schema(forms: set[Envelope], components: Components) -> Json:
 
 
 def _add(examples: dict[str, Json], code: str, example: Mapping[str, Any]) -> None:
-    """Two texts may share a code (§3.5)."""
+    """Two texts may share a code (docs/reference/contract.md §3.5)."""
     if example not in examples.values():
         same = sum(name.partition(" ")[0] == code for name in examples)
         examples[f"{code} ({same + 1})" if same else code] = dict(example)

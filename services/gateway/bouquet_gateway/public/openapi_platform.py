@@ -1,5 +1,5 @@
-"""The paths that are nobody's offer in the OpenAPI document: the statuses of resources (http-contract §5.3), the
-caller's own token, and the list of errors."""
+"""The paths that are nobody's offer in the OpenAPI document: the statuses of resources
+(docs/reference/contract.md §5.3), the caller's own token, and the list of errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""`/api/pings` and `/api/{status}/ping`: what callers' own calls say of each resource (http-contract §5.3)."""
+"""`/api/pings` and `/api/{status}/ping`: what callers' own calls say of each resource
+(docs/reference/contract.md §5.3)."""
 
 from __future__ import annotations
 

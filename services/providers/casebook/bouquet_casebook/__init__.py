@@ -1,1 +1,2 @@
-"""The sandbox: every installed offer answered from files that a contributor can read (http-contract §6)."""
+"""The sandbox: every installed offer answered from files that a contributor can read
+(docs/reference/contract.md §6)."""

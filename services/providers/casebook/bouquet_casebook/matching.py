@@ -1,4 +1,5 @@
-"""Which case a question is: its parameters and the case's, written alike, must be the same (http-contract §6.3, §6.4).
+"""Which case a question is: its parameters and the case's, written alike, must be the same
+(docs/reference/contract.md §6.3, §6.4).
 
 Letter case does not matter; accents, spaces, hyphens and the order of first names do.
 """
@@ -136,7 +137,8 @@ WRITINGS = {
     "api_particulier_v2_mesri_student_status_with_france_connect": _MESRI_V2_BY_SESSION,
     "api_particulier_v2_men_scolarites": _MEN_V2,
 }
-"""By id, the operations whose cases are not written in the names of their own parameters (§6.4)."""
+"""By id, the operations whose cases are not written in the names of their own parameters
+(docs/reference/contract.md §6.4)."""
 
 
 def writing_of(operation: Operation, operations: Mapping[str, Operation]) -> Writing:

@@ -40,7 +40,8 @@ def open_session(casebook: Casebook, lookup: Lookup, scopes: tuple[str, ...]) ->
 
 
 def session_of(case: Case) -> Session:
-    """Signature, activity and identity are not checked in the sandbox (http-contract §6.5). Raises `CaseError`."""
+    """Signature, activity and identity are not checked in the sandbox (docs/reference/contract.md §6.5). Raises
+    `CaseError`."""
     try:
         told = msgspec.json.decode(case.payload, type=_Payload).token_introspection
     except msgspec.DecodeError:

@@ -1,4 +1,5 @@
-"""The older resource of the CAF, by file number and postal code (upstreams/02 §2.4): v2 only, and about to end."""
+"""The older resource of the CAF, by file number and postal code (docs/reference/upstreams/cnaf.md §4): v2 only, and
+about to end."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ class CompositionFamiliale(Struct, frozen=True, kw_only=True, rename="camel", fo
 
 
 PROBLEMS = {
-    # The labels of real responses, to the letter (§2.5).
+    # The labels of real responses, to the letter (docs/reference/upstreams/cnaf.md §5).
     "file_struck_off": absence("Dossier radié. Le document ne peut être édité."),
     "file_unknown": absence("Dossier allocataire inexistant. Le document ne peut être édité."),
     # Ours, a sentence for each class: the CAF's own labels are not documented, and are not forwarded.
@@ -74,7 +75,7 @@ COMPOSITION_FAMILIALE = operation(
     reasons=(*PROBLEMS, QUOTIENT_MISSING),
     cache_s=24 * 3600,
     retirement=Retirement(
-        deprecated_on="2025-10-31",  # when the official platform removed it (http-contract §1.3)
+        deprecated_on="2025-10-31",  # when the official platform removed it (docs/reference/contract.md §1.3)
         sunset_on="2027-01-01",  # ours: nobody has announced a date
         successor="/api/v2/composition-familiale-v2",
     ),

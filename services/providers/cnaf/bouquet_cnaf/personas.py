@@ -30,7 +30,8 @@ class Someone(NamedTuple):
 
 
 Mime: TypeAlias = Literal["plain", "crlf", "doubled", "unclosed"]
-"""How the part is wrapped: blank lines doubled between headers, closing boundary missing (§2.3)."""
+"""How the part is wrapped: blank lines doubled between headers, closing boundary missing
+(docs/reference/upstreams/cnaf.md §3)."""
 
 
 class Dossier(Struct, frozen=True, kw_only=True):
@@ -98,7 +99,7 @@ PERSONAS: dict[Key, Said] = {
         101, "Dossier radié. Le document ne peut être édité.", story="Struck off", mime="unclosed"
     ),
     Key("0000354", "99148"): Dossier(
-        story="The pair that health checks ask for (§2.7)",
+        story="The pair that health checks ask for (docs/reference/upstreams/cnaf.md §7)",
         persons=(Someone("CAMILLE SENTINELLE", "01011980", "F"),),
         lines=("Madame CAMILLE SENTINELLE", *_OTHER, "1 RUE DU GUET", "", "99148 VEILLE", "FRANCE"),
         quotient="700",

@@ -1,4 +1,5 @@
-"""The CAF's two upstreams: the hub as it answers behind it, and its older SOAP service (upstreams/02).
+"""The CAF's two upstreams: the hub as it answers behind it, and its older SOAP service
+(docs/reference/upstreams/cnaf.md).
 
 Who is known there, and how to make them fail: bouquet_hub.personas and bouquet_cnaf.personas. The SOAP service
 asks for no client certificate, since it speaks plain HTTP. A test adds files with `app[FILES][key] = …`.
@@ -77,7 +78,7 @@ async def _soap(request: web.Request) -> web.StreamResponse:
 
 
 def _key_asked(envelope: str) -> Key | None:
-    """Nothing but its own elements, in its own order (§2.2)."""
+    """Nothing but its own elements, in its own order (docs/reference/upstreams/cnaf.md §2)."""
     try:
         bean = ElementTree.fromstring(envelope).find(QUESTION)
     except ElementTree.ParseError:
@@ -126,7 +127,7 @@ def _month_before(today: date) -> tuple[int, int]:
 
 
 def _wrapped(reply: str, mime: Mime) -> web.Response:
-    """One part of a multipart message, with its quirks (§2.3)."""
+    """One part of a multipart message, with its quirks (docs/reference/upstreams/cnaf.md §3)."""
     newline = "\r\n" if mime == "crlf" else "\n"
     gap = newline * (2 if mime == "doubled" else 1)
     head = gap.join((f"--{BOUNDARY}", *PART_HEADERS))

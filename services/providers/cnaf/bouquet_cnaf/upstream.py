@@ -1,4 +1,5 @@
-"""The CAF's older web service: SOAP 1.1 in MIME, a document as text within, and a table of codes (upstreams/02).
+"""The CAF's older web service: SOAP 1.1 in MIME, a document as text within, and a table of codes
+(docs/reference/upstreams/cnaf.md).
 
 Its XML is not trusted: a document type is refused before parsing, and without one expat has no entity to resolve and
 nothing to fetch.
@@ -15,7 +16,7 @@ from msgspec import Struct
 
 from bouquet_worker import NumeroAllocataire, UpstreamError
 
-HEADERS = {"Content-Type": "text/xml; charset=utf-8"}  # and no SOAPAction (§2.1)
+HEADERS = {"Content-Type": "text/xml; charset=utf-8"}  # and no SOAPAction (docs/reference/upstreams/cnaf.md §1)
 
 ENVELOPE = """\
 <soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/" xmlns:tns="http://v1.ws.wsdemandedocumentcafweb.cnaf/">
@@ -43,7 +44,7 @@ CLOSING = re.compile(rb"</(\w+:)?Envelope\s*>")
 BEAN = "{*}Body/{*}demanderDocumentWebResponse/{*}return/{*}beanRetourDemandeDocumentWeb"
 LINES = tuple(f"adresse/LIBLIG{number}ADR" for number in range(1, 8))
 
-# §2.5. Labels are never looked at.
+# docs/reference/upstreams/cnaf.md §5. Labels are never looked at.
 SUCCESS = 0
 ABSENCES = {
     101: "file_struck_off",
@@ -91,12 +92,13 @@ class Document(Struct, frozen=True):
 
 
 def envelope(who: NumeroAllocataire) -> str:
-    """Numbers as typed, without padding nor key letter (§2.2)."""
+    """Numbers as typed, without padding nor key letter (docs/reference/upstreams/cnaf.md §2)."""
     return ENVELOPE.format(matricule=escape(who.numero_allocataire), code_postal=escape(who.code_postal))
 
 
 def retour_of(body: bytes) -> Retour:
-    """Out of its MIME part, whatever the state of the headers and boundaries around it (§2.3)."""
+    """Out of its MIME part, whatever the state of the headers and boundaries around it
+    (docs/reference/upstreams/cnaf.md §3)."""
     opening, closings = OPENING.search(body), [closing.end() for closing in CLOSING.finditer(body)]
     bean = parsed(body[opening.start() : closings[-1]] if opening and closings else b"").find(BEAN)
     if bean is None:

@@ -30,7 +30,7 @@ from bouquet_worker import (
 )
 
 ADDRESS = (
-    # LIBLIG1ADR to LIBLIG7ADR, in their order (§2.4).
+    # LIBLIG1ADR to LIBLIG7ADR, in their order (docs/reference/upstreams/cnaf.md §4).
     "identite",
     "complement_identite",
     "complement_identite_geo",
@@ -96,7 +96,7 @@ async def composition_familiale(
 
 
 def read(answer: Answer) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    """By status, then by return code (upstreams/02 §2.5-2.6)."""
+    """By status, then by return code (docs/reference/upstreams/cnaf.md §5-6)."""
     if answer.status == 500 and b"Internal Server Error" in answer.body:
         raise UpstreamError("upstream_internal", cause="HTTP 500")
     if answer.status != 200:
@@ -112,7 +112,7 @@ def read(answer: Answer) -> contract.CompositionFamiliale | NotFound | Rejected 
 
 
 def to_contract(document: Document) -> contract.CompositionFamiliale | Failed:
-    """A file may have no quotient for the month, which is not one of zero (upstreams/02 §2.4, §2.6)."""
+    """A file may have no quotient for the month, which is not one of zero (docs/reference/upstreams/cnaf.md §4, §6)."""
     if document.quotient is None:
         return Failed(QUOTIENT_MISSING)
     return contract.CompositionFamiliale(

@@ -1,5 +1,5 @@
-"""What is published of a scholarship holder: http-contract §1.6.5. From v3 on FranceConnect shows the same without the
-identity.
+"""What is published of a scholarship holder: docs/reference/contract.md §1.6.5. From v3 on FranceConnect shows the same
+without the identity.
 
 Version 4 tells of strikings-off in `statut_boursier`, where version 3 has but `est_boursier`. Version 5 adds the INE.
 Version 2 is flat, and tells the status of the grant, of which the others only say whether it is provisional.
@@ -27,7 +27,7 @@ _HOLDER = Meta(description="L'étudiant est boursier")
 
 
 class Identite(Struct, frozen=True, kw_only=True):
-    """The second first name of the reference may be null: it is left out (C16)."""
+    """The second first name of the reference may be null: it is left out (docs/contract.md, C16)."""
 
     nom: Annotated[str, Meta(description="Nom de naissance de l'étudiant")]
     prenoms: Annotated[tuple[str, ...], Meta(description="Prénoms de l'étudiant, deux au plus")]
@@ -102,7 +102,7 @@ class Dossier(EtudiantBoursier, frozen=True, kw_only=True):
     """The whole, of which every shape shows a part."""
 
     statut_bourse: int | None
-    """Zero is final, more is provisional; what is not told is not known (D13)."""
+    """Zero is final, more is provisional; what is not told is not known (docs/contract.md, D13)."""
 
     @property
     def est_boursier(self) -> bool:

@@ -152,7 +152,7 @@ def academic_year(today: date) -> int:
 
 
 def _record(student: Student, grant: Grant, year: int) -> Json:
-    """With the keys that nobody reads (§8.3)."""
+    """With the keys that nobody reads (docs/reference/upstreams/cnous.md §3)."""
     back = date(year, 9, 1)
     prenoms = dict(zip(("firstName", "firstName2", "firstName3"), (*student.prenoms, None, None), strict=False))
     return {

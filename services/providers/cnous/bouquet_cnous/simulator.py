@@ -1,4 +1,5 @@
-"""The scholarship API of the Cnous in its own dialect (upstreams/08): `POST /token`, then `/v1/boursier/…`.
+"""The scholarship API of the Cnous in its own dialect (docs/reference/upstreams/cnous.md): `POST /token`, then
+`/v1/boursier/…`.
 
 Who is known there: `personas`. A test makes it say anything else of a name or an INE by `app[SAID][key] = …`.
 """

@@ -1,4 +1,5 @@
-"""What Cnous is asked, and what it answers (upstreams/08 §8.1-8.3). Its names, in camel case mostly."""
+"""What Cnous is asked, and what it answers (docs/reference/upstreams/cnous.md §1-3). Its names, in camel case
+mostly."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ FRANCE_CONNECT = "/v1/boursier/find"
 """A GET with a body."""
 
 FAILURES = {500: "upstream_internal"}
-"""By status; 400 and 404 are answers in Cnous's own words, any other than 200 is `upstream_unknown` (§8.4)."""
+"""By status; 400 and 404 are answers in Cnous's own words, any other than 200 is `upstream_unknown`
+(docs/reference/upstreams/cnous.md §4)."""
 
 SEXES: dict[str | None, Literal["M", "F"]] = {"M": "M", "F": "F"}
 REMOVED: dict[str | None, bool] = {"O": True, "N": False}

@@ -1,6 +1,6 @@
 """Cnous: does this student hold a scholarship, and which?  Owner: team-cnous.
 
-Upstream: its scholarship API (reference/upstreams/08-cnous.md). Where no campaign is named, the latest valid one.
+Upstream: its scholarship API (docs/reference/upstreams/cnous.md). Where no campaign is named, the latest valid one.
 """
 
 from __future__ import annotations
@@ -133,5 +133,5 @@ def to_contract(scholarship: Scholarship) -> Dossier:
 
 
 def provisional(grant_status: int | None) -> bool | None:
-    """Zero is final; what is not told is not known (D13)."""
+    """Zero is final; what is not told is not known (docs/contract.md, D13)."""
     return None if grant_status is None else grant_status > 0

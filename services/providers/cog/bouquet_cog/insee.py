@@ -1,4 +1,5 @@
-"""The same from INSEE's public metadata API (upstreams/12): today's own table, for a call or two to a third party."""
+"""The same from INSEE's public metadata API (docs/reference/upstreams/cog.md): today's own table, for a call or two to
+a third party."""
 
 from __future__ import annotations
 

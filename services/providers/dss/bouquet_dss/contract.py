@@ -1,5 +1,5 @@
-"""What is published of eight allowances: http-contract §1.6.2-1.6.3. Each by civil status, and by FranceConnect; five
-in v2 too.
+"""What is published of eight allowances: docs/reference/contract.md §1.6.2-1.6.3. Each by civil status, and by
+FranceConnect; five in v2 too.
 
 Seven say whether a person has a right; the eighth tells a crèche what a household's rate is computed from.
 """
@@ -49,7 +49,7 @@ class Droit(Struct, frozen=True, kw_only=True):
 
     @property
     def avec_participation(self) -> bool:
-        """False, not null, without a right: as the reference, and not as its document says (C12)."""
+        """False, not null, without a right: as the reference, and not as its document says (docs/contract.md, C12)."""
         return self.status == "beneficiaire_avec_participation_financiere"
 
     @property
@@ -168,7 +168,8 @@ def _no_file(code: str, fund: str, of_fund: str) -> Failure:
 
 PROBLEMS = {
     UNIDENTIFIED: NOBODY,
-    # upstreams/03 §3.3, to the letter. Five digits: whoever has no file speaks for itself, whatever was asked.
+    # docs/reference/upstreams/hub.md §3, to the letter. Five digits: whoever has no file speaks for itself, whatever
+    # was asked.
     UNATTACHED: _absence(
         "35003",
         "CNAF & MSA",
@@ -196,7 +197,7 @@ _STATUSES = {
     "allocation_soutien_familial": "cnaf_msa_allocation_soutien_familial",
     "participation_familiale_eaje": "cnaf_msa_participation_familiale_eaje",
 }
-"""By resource, as they are told at `/api/{status}/ping` (http-contract §5.3)."""
+"""By resource, as they are told at `/api/{status}/ping` (docs/reference/contract.md §5.3)."""
 
 _REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, REFUSED)
 
@@ -296,7 +297,8 @@ ASF = _right("allocation_soutien_familial", "Statut allocation de soutien famili
 
 
 def _for_a_child(resource: str, summary: str) -> tuple[PublishedOperation[Any], ...]:
-    """Of the parent who is paid, or the child whom it is paid for. The one scope opens the operation whole (§1.6.3)."""
+    """Of the parent who is paid, or the child whom it is paid for. The one scope opens the operation whole
+    (docs/reference/contract.md §1.6.3)."""
     scope = f"cnav_{resource}"
     fields = dict.fromkeys(StatutAllocation.__struct_fields__, scope)
     return _both_modalities(resource, summary, StatutAllocation, scope, fields=fields, reasons=_REASONS)

@@ -1,4 +1,4 @@
-"""What the hub gave for each prestation: an URL, a client and a scope (upstreams/03 §3.1).
+"""What the hub gave for each prestation: an URL, a client and a scope (docs/reference/upstreams/hub.md §1).
 
 Written out, so that each variable can be searched for, and is in docs/settings.md.
 """

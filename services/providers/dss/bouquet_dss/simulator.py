@@ -1,4 +1,5 @@
-"""The hub as it answers for eight prestations, in its dialect (upstreams/03): `POST /token`, then `GET /rsa` and so on.
+"""The hub as it answers for eight prestations, in its dialect (docs/reference/upstreams/hub.md): `POST /token`, then
+`GET /rsa` and so on.
 
 Who is known there, and how to make it fail: `personas`. A test makes it say anything else with `app[TOLD][…] = …`.
 """

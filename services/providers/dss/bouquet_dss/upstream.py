@@ -1,4 +1,5 @@
-"""What the hub answers of a right (upstreams/05 §5.1) and of a household (§5.4), and the tables of its codes."""
+"""What the hub answers of a right (docs/reference/upstreams/dss.md §1) and of a household
+(docs/reference/contract.md §4), and the tables of its codes."""
 
 from __future__ import annotations
 

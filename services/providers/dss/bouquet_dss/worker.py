@@ -1,7 +1,7 @@
 """DSS: has this person a right to one of eight allowances?  Owner: team-dss.
 
 Upstream: the social-security hub (bouquet_hub), which finds the fund by itself: CNAF, MSA, or the RNCPS directory
-for the C2S. Each prestation has an URL, a client and a scope of its own (reference/upstreams/03 and 05).
+for the C2S. Each prestation has an URL, a client and a scope of its own (docs/reference/upstreams/hub.md, dss.md).
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def income(majorations: Mapping[str, bool], answer: Answer, _: date) -> Droit:
 
 
 def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
-    """Not to be entitled is an answer too, with nothing else to say: it is not the lack of a file (§5.2)."""
+    """Not to be entitled is an answer too, with nothing else to say: it is not the lack of a file
+    (docs/reference/upstreams/dss.md §2)."""
     droit = Droit(
         status=file.indicateur.lower(),
         date_debut_droit=day_or_none(file.date_indicateur),
@@ -77,7 +78,8 @@ def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
 
 
 def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -> bool | None:
-    """Told by the open benefit of the earliest date, which the reference keeps under the name of latest (§15)."""
+    """Told by the open benefit of the earliest date, which the reference keeps under the name of latest
+    (docs/reference/upstreams/dss.md §2)."""
     opened = [
         (day_or_none(benefit.dt_ouverture_droit) or UNKNOWN_DAY, majorations[benefit.cd])
         for benefit in benefits
@@ -110,13 +112,13 @@ def participation(answer: Answer, today: date) -> contract.ParticipationFamilial
 
 def under(age: int, child: Member, today: date) -> bool:
     """On that day; 29 February passes on 1 March. An unknown month is January and an unknown day the first: nobody
-    is made younger than they may be. Without a year, nobody knows (§5.4)."""
+    is made younger than they may be. Without a year, nobody knows (docs/reference/upstreams/dss.md §4)."""
     year, month, day = (int(part) for part in (child.date_naissance or "0000-00-00").split("-"))
     return (year + age, month or 1, day or 1) > (today.year, today.month, today.day)
 
 
 def personne(person: Member) -> contract.Personne:
-    """A straight copy, as the address: blanks remain (§5.4)."""
+    """A straight copy, as the address: blanks remain (docs/reference/upstreams/dss.md §4)."""
     return contract.Personne(
         nom_naissance=person.nom_naissance,
         nom_usage=person.nom_usage,

@@ -1,7 +1,8 @@
 """Keys, and what they open: ours decrypt, FranceConnect's verify. The one place that knows JOSE.
 
-Algorithms are named, never those that a message would like: RSA-OAEP with A256GCM around ES256 (upstreams/11 §11.2).
-Whatever is amiss is `upstream_unknown`; its log says which step failed, and nothing of the message.
+Algorithms are named, never those that a message would like: RSA-OAEP with A256GCM around ES256
+(docs/reference/upstreams/france_connect.md §2). Whatever is amiss is `upstream_unknown`; its log says which step
+failed, and nothing of the message.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from bouquet_worker import UpstreamClient, UpstreamError
 PrivateKeys: TypeAlias = tuple[RSAKey, ...]
 
 KID = "api_particulier_rsa_oaep_jwks"
-"""The name that FranceConnect knows our key by, whichever it is (http-contract §5.5)."""
+"""The name that FranceConnect knows our key by, whichever it is (docs/reference/contract.md §5.5)."""
 KEY_BITS = 2048
 KEPT_S = 600.0
 REST_S = 5.0
@@ -98,7 +99,8 @@ class SigningKeys:
         return tuple(key for key in self._keys if kid in (None, key.kid))
 
     async def _renew(self) -> None:
-        """Without its keys FranceConnect is not understood, whatever keeps them from us (§11.5)."""
+        """Without its keys FranceConnect is not understood, whatever keeps them from us
+        (docs/reference/upstreams/france_connect.md §5)."""
         self._rests_until = self._clock() + REST_S
         try:
             answer = await self._api.get()

@@ -1,4 +1,5 @@
-"""From an introspection of FranceConnect to a session: whose it is, and its scopes (upstreams/11 §11.4)."""
+"""From an introspection of FranceConnect to a session: whose it is, and its scopes
+(docs/reference/upstreams/france_connect.md §4)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from bouquet_worker import Rejected
 PROFILE = ("given_name", "family_name", "birthdate", "gender")
 BIRTH = ("birthplace", "birthcountry")
 ALIASES = {"identite_pivot": (*PROFILE, *BIRTH), "profile": PROFILE, "birth": BIRTH}
-"""Scopes that stand for several. The contract asks for none of them (§2.4); who reads a session sees them all."""
+"""Scopes that stand for several. The contract asks for none of them (docs/reference/contract.md §2.4); who reads a
+session sees them all."""
 
 
 def session_of(told: Introspection, today: date) -> Session | Rejected:

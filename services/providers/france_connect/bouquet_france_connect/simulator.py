@@ -1,4 +1,5 @@
-"""FranceConnect in its own dialect (upstreams/11): `POST /api/v2/checktoken`, `GET /api/v2/jwks`.
+"""FranceConnect in its own dialect (docs/reference/upstreams/france_connect.md): `POST /api/v2/checktoken`,
+`GET /api/v2/jwks`.
 
 Its signing keys are made as it starts; `POST /rotate` makes another. Whose sessions it knows: `personas`; tokens of
 `LIES` get answers that no reader may believe, and `panne-html`… make it unwell (bouquet_worker.simulated_faults).

@@ -1,4 +1,5 @@
-"""What FranceConnect answers (upstreams/11 §11.2-11.5): an introspection, that it signs and then encrypts for us."""
+"""What FranceConnect answers (docs/reference/upstreams/france_connect.md §2-5): an introspection, that it signs and
+then encrypts for us."""
 
 from __future__ import annotations
 

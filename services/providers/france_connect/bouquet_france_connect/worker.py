@@ -1,7 +1,8 @@
 """FranceConnect: whose is this session, and what do they let be read?  Owner: team-france-connect.
 
 A worker like any other, but for whom it answers: gateways alone, before they ask anybody else (docs/adr/0007).
-Upstream: FranceConnect v2's token introspection, one client for each resource (reference/upstreams/11).
+Upstream: FranceConnect v2's token introspection, one client for each resource
+(docs/reference/upstreams/france_connect.md).
 """
 
 from __future__ import annotations

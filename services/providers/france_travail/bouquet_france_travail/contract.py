@@ -1,4 +1,5 @@
-"""What is published of a jobseeker: http-contract §1.6.6, and the official document's own words. Version 2 is flat."""
+"""What is published of a jobseeker: docs/reference/contract.md §1.6.6, and the official document's own words. Version 2
+is flat."""
 
 from __future__ import annotations
 

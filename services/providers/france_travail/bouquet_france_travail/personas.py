@@ -159,7 +159,7 @@ PERSONAS = {
         indemnites=Said(204),
     ),
     "azerty": Persona(
-        story="The one whom health checks ask for (upstreams/01 §1.7)",
+        story="The one whom health checks ask for (docs/reference/upstreams/shared.md §7)",
         statut=Said(200, {**_QUINTRAND, **registered("1", "2025-02-10T00:00:00+01:00", "VC")}),
         indemnites=payments(("2026-03-03T00:00:00+01:00", 1084.37, 1084.37, 0.0, 0.0)),
     ),

@@ -1,4 +1,5 @@
-"""France Travail, in its own dialect (upstreams/10): `POST /token`, `POST /statut`, `GET /indemnites`.
+"""France Travail, in its own dialect (docs/reference/upstreams/france_travail.md): `POST /token`, `POST /statut`,
+`GET /indemnites`.
 
 Who is known there: `personas`. A test makes it say anything else of an identifier by `app[SAID][identifier] = …`.
 """

@@ -1,4 +1,5 @@
-"""What France Travail answers (upstreams/10 §10.2-10.5). Of a person, any key but one may be absent."""
+"""What France Travail answers (docs/reference/upstreams/france_travail.md §2-5). Of a person, any key but one may be
+absent."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from bouquet_worker import IsoDate, IsoDateOrBlank
 SCOPES = "api_statutaugmentev1 api_liste-paiementsv1 individuStatutAugmente application_{client_id}"
 
 UNREGISTERED = 206
-"""Known, but not registered. This and the next mean something to one of the two APIs only (§10.4)."""
+"""Known, but not registered. This and the next mean something to one of the two APIs only
+(docs/reference/upstreams/france_travail.md §4)."""
 UNPAID = 204
 
 TIMED_OUT = "java.util.concurrent.TimeoutException"

@@ -1,6 +1,6 @@
 """France Travail: is this person registered as a jobseeker, and what was paid?  Owner: team-france-travail.
 
-Upstream: two of its APIs, under one client (reference/upstreams/10-france-travail.md).
+Upstream: two of its APIs, under one client (docs/reference/upstreams/france_travail.md).
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def _api(name: str, url: str, settings: Settings) -> Upstream:
             style="body",
             form={"scope": SCOPES.format(client_id=settings.client_id)},
         ),
-        headers={"Content-Type": "application/json"},  # on a GET and on a bare text too (§10.1)
+        # On a GET and on a bare text too (docs/reference/upstreams/france_travail.md §1).
+        headers={"Content-Type": "application/json"},
     )
 
 
@@ -91,7 +92,7 @@ async def statut(question: Question[Identifiant], statut_api: UpstreamClient) ->
 
 @worker.answers(INDEMNITES, INDEMNITES_V2)
 async def indemnites(question: Question[Identifiant], indemnites_api: UpstreamClient) -> contract.Indemnites | NotFound:
-    """No payment is the same as nobody (§10.4)."""
+    """No payment is the same as nobody (docs/reference/upstreams/france_travail.md §4)."""
     identifiant = question.identity.identifiant
     answer = await indemnites_api.get(params={"loginMnemotechnique": identifiant}, headers=headers_of(question))
     if answered(answer, UNPAID) and (payments := answer.decode(Payments).liste_paiement):
@@ -100,7 +101,7 @@ async def indemnites(question: Question[Identifiant], indemnites_api: UpstreamCl
 
 
 def headers_of(question: Question[Identifiant]) -> dict[str, str]:
-    """On behalf of which consumer of the platform (§10.1)."""
+    """On behalf of which consumer of the platform (docs/reference/upstreams/france_travail.md §1)."""
     return {"X-pe-consommateur": f"DINUM - {question.caller.token_id}"}
 
 

@@ -1,4 +1,5 @@
-"""What the hub answers when it has no file to give: one table for every prestation (upstreams/03 §3.3)."""
+"""What the hub answers when it has no file to give: one table for every prestation
+(docs/reference/upstreams/hub.md §3)."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ FUND_HEADER = "X-APISECU-FD"
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
 NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
-"""Whichever fund says so. A 404 that nobody signed says nothing of the person, and is a failure (§6.2)."""
+"""Whichever fund says so. A 404 that nobody signed says nothing of the person, and is a failure
+(docs/reference/upstreams/regime.md §2)."""
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
 """By status; any other that is not in the table is `upstream_unknown`."""
 
@@ -53,7 +55,8 @@ class Error(Struct, frozen=True):
 
 
 def fund_of(answer: Answer) -> Fund | None:
-    """Which fund answered. Absent from what the directories say before any fund is asked (§3.1)."""
+    """Which fund answered. Absent from what the directories say before any fund is asked
+    (docs/reference/upstreams/hub.md §1)."""
     return FUNDS.get(answer.headers.get(FUND_HEADER, ""))
 
 

@@ -7,7 +7,7 @@ Whoever is not here is identified by nobody. Two kinds of people:
 - Staged ones, of any first name and date, whose birth name says what each fund does: `CAF-SLOW MSA-FOUND`.
   A word is a fund, a hyphen and what it says:
 
-  FOUND  INCOMPLETE  NO-FILE  UNATTACHED  UNIDENTIFIED  REJECTED         the outcomes of upstreams/06 §6.3
+  FOUND  INCOMPLETE  NO-FILE  UNATTACHED  UNIDENTIFIED  REJECTED  the outcomes of docs/reference/upstreams/regime.md §3
   OUT-OF-PERIOD                                                          a month that the fund does not have
   TECHNICAL  TROUBLED                                                    the hub's own 500, and its own trouble in a 400
   INTERNAL  RATE-LIMITED  UNAVAILABLE  GATEWAY-TIMEOUT  REDIRECT         `simulate.Fault`

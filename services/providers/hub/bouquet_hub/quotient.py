@@ -1,4 +1,4 @@
-"""The quotient familial as the hub tells it, for either fund (upstreams/04)."""
+"""The quotient familial as the hub tells it, for either fund (docs/reference/upstreams/quotient.md)."""
 
 from __future__ import annotations
 
@@ -93,7 +93,8 @@ async def quotient_familial(
 
 
 def asked(question: Question[Identite]) -> Month:
-    """Each part defaults to today's, one by one: a year alone is this month of that year (§4.1)."""
+    """Each part defaults to today's, one by one: a year alone is this month of that year
+    (docs/reference/upstreams/quotient.md §1)."""
     year, month = question.parameters.get("annee"), question.parameters.get("mois")
     return Month(
         year if isinstance(year, int) else question.today.year,
@@ -125,7 +126,8 @@ def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed
 
 
 def computation(file: File, fund: Fournisseur, today: date) -> Month:
-    """The MSA computes anew for each question: the date that it writes means nothing (§4.2)."""
+    """The MSA computes anew for each question: the date that it writes means nothing
+    (docs/reference/upstreams/quotient.md §2)."""
     if fund == "MSA":
         return Month(today.year, today.month)
     if file.annee is None or file.mois is None:

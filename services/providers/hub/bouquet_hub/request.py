@@ -1,4 +1,5 @@
-"""What the hub is asked: a person in its query string, who asks in its headers (upstreams/03 §3.1-3.2)."""
+"""What the hub is asked: a person in its query string, who asks in its headers
+(docs/reference/upstreams/hub.md §1-2)."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from bouquet_worker import Identite, Question
 
 
 def transliterate(text: str) -> str:
-    """The hub knows ASCII names only: accents are dropped, case is kept (§1.2).
+    """The hub knows ASCII names only: accents are dropped, case is kept (docs/reference/upstreams/shared.md §2).
 
     Raises `ValueError` for letters of other alphabets, which the contract's rules refuse: asked with another sign in
     their place, the hub would look for somebody else.
@@ -20,7 +21,8 @@ def transliterate(text: str) -> str:
 
 
 def query_of(who: Identite) -> dict[str, str]:
-    """The person, for any prestation. The birth date is always sent, the commune only for births in France (§3.2)."""
+    """The person, for any prestation. The birth date is always sent, the commune only for births in France
+    (docs/reference/upstreams/hub.md §2)."""
     born_in_france = who.code_cog_insee_pays_naissance == FRANCE
     query = {
         "nomUsage": transliterate((who.nom_usage or "").strip()),
@@ -37,9 +39,10 @@ def query_of(who: Identite) -> dict[str, str]:
 
 
 def headers_of(question: Question[Identite]) -> dict[str, str]:
-    """Both funds are asked under one correlation id, on behalf of one recipient (§6.8)."""
+    """Both funds are asked under one correlation id, on behalf of one recipient
+    (docs/reference/upstreams/regime.md §8)."""
     return {
-        "Content-Type": "application/json",  # on a GET: the hub wants it (§3.1)
+        "Content-Type": "application/json",  # on a GET: the hub wants it (docs/reference/upstreams/hub.md §1)
         "X-Correlation-ID": question.request_id,
         "X-APIPART-FSFINAL": question.caller.recipient,
     }

@@ -1,4 +1,5 @@
-"""A hub that answers for one fund, in the hub's dialect (upstreams/03): `POST /token`, then `GET /qf`.
+"""A hub that answers for one fund, in the hub's dialect (docs/reference/upstreams/hub.md): `POST /token`, then
+`GET /qf`.
 
 Who is known there, and how to make it fail: `personas`. A test adds people with `app[SAID][who] = …`.
 """
@@ -33,11 +34,13 @@ DESK = web.AppKey("desk", TokenDesk)
 FUND = web.AppKey("fund", Fund)
 
 SCOPE = "simulateur.quotient_familial"
-CLIENT_SECRET = "s3cr3t?????"  # its base64 has a character that the URL-safe alphabet writes otherwise (§3.4)
+# Its base64 has a character that the URL-safe alphabet writes otherwise (docs/reference/upstreams/hub.md §4).
+CLIENT_SECRET = "s3cr3t?????"
 
 Format: TypeAlias = tuple[str, str, int, str]
 PERSON_FORMATS: tuple[Format, ...] = (
-    # §3.3, known error codes; the texts of 40001 and 40005 are ours, and 40001 for a place.
+    # docs/reference/upstreams/hub.md §3, known error codes; the texts of 40001 and 40005 are ours, and 40001 for a
+    # place.
     ("nomNaissance", r"[\x20-\x7e]+", 40003, "Format du nom erroné"),
     ("listePrenoms", r"[\x20-\x7e]*", 40005, "Format du prénom erroné"),
     ("genre", "[MF]?", 40013, "Civilité invalide"),
@@ -83,7 +86,7 @@ def _client_id(fund: Fund) -> str:
 
 
 async def grant(request: web.Request, desks: Mapping[str, TokenDesk]) -> web.StreamResponse:
-    """A token for the scope that is asked for; each has clients of its own (§3.1)."""
+    """A token for the scope that is asked for; each has clients of its own (docs/reference/upstreams/hub.md §1)."""
     form = await request.post()
     desk = desks.get(str(form.get("scope")))
     if form.get("grant_type") != "client_credentials" or desk is None:
@@ -113,7 +116,8 @@ async def _quotient(request: web.Request) -> web.StreamResponse:
 
 
 def objection(query: Mapping[str, str], formats: tuple[Format, ...] = PERSON_FORMATS) -> Refusal | None:
-    """What the hub's input control refuses (§3.3): a parameter that it does not know, and one in another form."""
+    """What the hub's input control refuses (docs/reference/upstreams/hub.md §3): a parameter that it does not know, and
+    one in another form."""
     if not query.keys() <= {name for name, *_ in formats}:
         return UNKNOWN_PARAMETER
     if query.get("codeLieuNaissance") and query.get("codePaysNaissance") != FRANCE:
@@ -134,7 +138,7 @@ def _month_asked(request: web.Request) -> tuple[int, int]:
 
 
 def _month_before(request: web.Request) -> dict[str, int]:
-    """A quotient is that of the resources of the month before (upstreams/02 §2.4)."""
+    """A quotient is that of the resources of the month before (docs/reference/upstreams/cnaf.md §4)."""
     year, month = _month_asked(request)
     before = date(year, month - 1, 1) if month > 1 else date(year - 1, 12, 1)
     return {"annee": before.year, "mois": before.month}

@@ -1,4 +1,5 @@
-"""The hub as an upstream: a worker of it has an URL, a client and a scope for each prestation (upstreams/03 §3.1)."""
+"""The hub as an upstream: a worker of it has an URL, a client and a scope for each prestation
+(docs/reference/upstreams/hub.md §1)."""
 
 from __future__ import annotations
 

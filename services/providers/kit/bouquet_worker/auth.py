@@ -1,4 +1,4 @@
-"""How a worker proves to an upstream who it is (upstreams/01 §1.4)."""
+"""How a worker proves to an upstream who it is (docs/reference/upstreams/shared.md §4)."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class ClientCredentials:
         raise self._refusal("no token in the answer")
 
     def _refusal(self, cause: str) -> UpstreamError:
-        """The contract has one code for all of it (upstreams/01 §1.4); the log says what it was."""
+        """The contract has one code for all of it (docs/reference/upstreams/shared.md §4); the log says what it was."""
         self._refused = (cause, self._clock() + REST_S)
         return UpstreamError("upstream_unknown", cause=cause)
 

@@ -1,4 +1,5 @@
-"""How administrations write: blanks for nothing, and a day with its time (upstreams/01 §1.2, upstreams/10 §10.2)."""
+"""How administrations write: blanks for nothing, and a day with its time (docs/reference/upstreams/shared.md §2,
+docs/reference/upstreams/france_travail.md §2)."""
 
 from __future__ import annotations
 

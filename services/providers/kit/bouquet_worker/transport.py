@@ -21,7 +21,8 @@ from bouquet_worker.errors import UpstreamError
 from bouquet_worker.metrics import upstream_calls, upstream_seconds
 
 _ERRORS: tuple[tuple[type[Exception], str], ...] = (
-    # upstreams/01 §1.3; the first that fits. A connection closed early is the fund's way of being late.
+    # docs/reference/upstreams/shared.md §3; the first that fits. A connection closed early is the fund's way of being
+    # late.
     (TimeoutError, "upstream_timeout"),
     (aiohttp.ServerDisconnectedError, "upstream_timeout"),
     (aiohttp.ClientPayloadError, "upstream_timeout"),

@@ -1,4 +1,4 @@
-"""What is published of a pupil: http-contract §1.6.7, and the official document's own words.
+"""What is published of a pupil: docs/reference/contract.md §1.6.7, and the official document's own words.
 
 Versions 3 and 4 show the same fields; version 5 adds `regime_pensionnat`. Version 2 names some otherwise, and knows no
 perimeter.
@@ -60,7 +60,7 @@ class Etablissement(Struct, frozen=True, kw_only=True):
 class RegimePensionnat(Struct, frozen=True, kw_only=True):
     """Régime de pensionnat de l'élève"""
 
-    # A code that the ministry adds some day is shown with no label (upstreams/09 §9.3).
+    # A code that the ministry adds some day is shown with no label (docs/reference/upstreams/men.md §3).
     code: Annotated[
         str, Meta(description="Code du régime, selon la nomenclature BCN", extra_json_schema={"enum": [*REGIMES]})
     ]
@@ -123,7 +123,8 @@ PROBLEMS = {
 
 SUPERSEDED = Retirement(deprecated_on="2026-04-28", sunset_on="2027-09-01", successor="/v5/men/scolarites/identite")
 """Version 5 and the flags of the other two are in the official document of that day, and not in that of 8 April. It
-tells no end: ours leaves editors a whole school year, and falls just after the ministry's yearly purge (§9.3)."""
+tells no end: ours leaves editors a whole school year, and falls just after the ministry's yearly purge
+(docs/reference/upstreams/men.md §3)."""
 
 
 STATUS = "men_scolarite"

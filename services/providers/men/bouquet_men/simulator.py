@@ -1,4 +1,5 @@
-"""The ministry, in its own dialect (upstreams/09): `POST /token`, `GET /scolarites`, `POST /scolarites/perimetre`.
+"""The ministry, in its own dialect (docs/reference/upstreams/men.md): `POST /token`, `GET /scolarites`,
+`POST /scolarites/perimetre`.
 
 Who is known there: `personas`. A test makes it say anything else of a pupil by `app[SAID][who] = …`.
 """

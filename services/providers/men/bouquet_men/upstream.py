@@ -1,4 +1,4 @@
-"""What the ministry answers, and what it is asked (upstreams/09 §9.2-9.5). Its names, in kebab case."""
+"""What the ministry answers, and what it is asked (docs/reference/upstreams/men.md §2-5). Its names, in kebab case."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Struct
 from bouquet_worker import Identite, Parameter, Sexe
 
 FAILURES = {500: "upstream_internal"}
-"""By status; 404 is an answer, any other than 200 is `upstream_unknown` (§9.4)."""
+"""By status; 404 is an answer, any other than 200 is `upstream_unknown` (docs/reference/upstreams/men.md §4)."""
 
 SEXES = {"M": 1, "F": 2}
 SEXES_TOLD: dict[int | None, Sexe] = {1: "M", 2: "F"}
@@ -44,7 +44,7 @@ class Schooling(Struct, frozen=True, rename="kebab"):
     statut_eleve: Status
     code_mef_stat: str | None = None
     libelle_long_mef: str | None = None
-    """The reference reads `libelle-long_mef`, which nobody sends (C9)."""
+    """The reference reads `libelle-long_mef`, which nobody sends (docs/contract.md, C9)."""
     code_regime: str | None = None
 
 
@@ -60,7 +60,7 @@ class File(Struct, frozen=True, rename="kebab"):
 
 
 class Absence(Struct, frozen=True):
-    """Body of a 404: an unknown school or pupil, or one out of scope (§9.4)."""
+    """Body of a 404: an unknown school or pupil, or one out of scope (docs/reference/upstreams/men.md §4)."""
 
     title: str
     status: Literal["NOT_FOUND", "FORBIDDEN"]

@@ -1,6 +1,6 @@
 """MEN: is this pupil at school, and does he hold a scholarship?  Owner: team-men.
 
-Upstream: the ministry's school API, its provider v2 (reference/upstreams/09-men.md).
+Upstream: the ministry's school API, its provider v2 (docs/reference/upstreams/men.md).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def men(settings: Settings) -> Upstream:
         "men",
         settings.url,
         auth=ClientCredentials(settings.token_url, settings.client_id, settings.client_secret, style="body"),
-        headers={"Content-Type": "application/json"},  # on a GET too (§9.1)
+        headers={"Content-Type": "application/json"},  # on a GET too (docs/reference/upstreams/men.md §1)
         failures=FAILURES,
     )
 
@@ -59,7 +59,7 @@ async def scolarites(question: Question[Identite], men: UpstreamClient) -> Scola
 
 
 def read(answer: Answer) -> ScolariteEtRegime | NotFound:
-    """JSON whatever its content type, which may be `text/plain` (§9.3)."""
+    """JSON whatever its content type, which may be `text/plain` (docs/reference/upstreams/men.md §3)."""
     match answer.status:
         case 200 if answer.decode(Enrolled).info_scolarite.est_scolarise:
             return to_contract(answer.decode(File))

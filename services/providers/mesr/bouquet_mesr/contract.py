@@ -1,4 +1,5 @@
-"""What is published of a student: http-contract §1.6.4. From v3 on FranceConnect shows the same without the identity.
+"""What is published of a student: docs/reference/contract.md §1.6.4. From v3 on FranceConnect shows the same without
+the identity.
 
 Version 2 is flat, and shows each enrolment to who may see one of its kind.
 """
@@ -25,7 +26,7 @@ class Identite(Struct, frozen=True, kw_only=True):
 
 
 class RegimeFormation(Struct, frozen=True, kw_only=True):
-    """A regime that the ministry adds some day is shown with no code (upstreams/07 §7.3)."""
+    """A regime that the ministry adds some day is shown with no code (docs/reference/upstreams/mesr.md §3)."""
 
     libelle: Annotated[str | None, Meta(description="Régime de formation, dans les mots du ministère")]
     code: Annotated[CodeRegime | None, Meta(description="Code du régime, pour les traitements automatiques")]
@@ -109,7 +110,8 @@ _REASONS_OF_INE = (UNKNOWN_STUDENT, WRONG_INE)
 _REASONS_OF_PERSON = (UNKNOWN_STUDENT, WRONG_IDENTITY, SEVERAL)
 
 BY_IDENTITY = "mesri_statut_etudiant_identite"
-"""The status (http-contract §5.3) of all but the INE: a citizen's session is searched for by identity too."""
+"""The status (docs/reference/contract.md §5.3) of all but the INE: a citizen's session is searched for by identity
+too."""
 
 IDENTITE = published_operation(
     StatutEtudiant,
@@ -170,7 +172,7 @@ class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
         str | UnsetType | None,
         Meta(description="Code officiel géographique de la commune de l'établissement"),
     ] = UNSET
-    """The reference writes null, and its sandbox the commune (C10): the commune."""
+    """The reference writes null, and its sandbox the commune (docs/contract.md, C10): the commune."""
 
 
 class InscriptionFermee(InscriptionV2, frozen=True, kw_only=True, rename="camel"):

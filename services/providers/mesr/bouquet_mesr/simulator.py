@@ -1,4 +1,5 @@
-"""The ministry's student API in its own dialect (upstreams/07): `GET /api/etudiant?INE=` and `POST /api/etudiant`.
+"""The ministry's student API in its own dialect (docs/reference/upstreams/mesr.md): `GET /api/etudiant?INE=` and
+`POST /api/etudiant`.
 
 Who is known there: `personas`. A test makes it say anything else of a name or an INE by `app[SAID][key] = …`.
 """
@@ -57,7 +58,7 @@ async def _by_ine(request: web.Request) -> web.StreamResponse:
 
 
 async def _by_identity(request: web.Request) -> web.StreamResponse:
-    asked = await request.json()  # whatever the content type (§1.3)
+    asked = await request.json()  # whatever the content type (docs/reference/upstreams/shared.md §3)
     if not NEEDED <= asked.keys() <= SEARCHED_BY or not all(isinstance(value, str) for value in asked.values()):
         return web.json_response(complaint("POST", WRONG), status=400)
     student = next((student for student in STUDENTS if student.matches(asked)), None)

@@ -1,4 +1,4 @@
-"""What the ministry is asked, and what it answers (upstreams/07 §7.2-7.3). Its names, in camel case."""
+"""What the ministry is asked, and what it answers (docs/reference/upstreams/mesr.md §2-3). Its names, in camel case."""
 
 from __future__ import annotations
 

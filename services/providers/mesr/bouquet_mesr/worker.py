@@ -1,6 +1,6 @@
 """MESR: where is this student admitted or enrolled this year?  Owner: team-mesr.
 
-Upstream: the ministry's student API, one key for the INE and one for civil status (reference/upstreams/07-mesr.md).
+Upstream: the ministry's student API, one key for the INE and one for civil status (docs/reference/upstreams/mesr.md).
 """
 
 from __future__ import annotations
