@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from bench.capacity.database import Database, Opened, opened
 from bench.capacity.figure import Figure, awaited_cpu_us
 from bench.lookup import RECIPIENT, REQUEST_ID
-from bouquet_mesh.outbox.api import MOST
+from bouquet_mesh.outbox.api import MAX_BATCH_RECORDS
 from bouquet_proto.access_record import Access, encode
 from bouquet_proto.quotient_familial import OPERATION
 from bouquet_registry.journal import queries, writer
@@ -38,7 +38,7 @@ async def figures(database: Database) -> list[Figure]:
     return [
         Figure(name, "in the spool and on the bus", float(len(encode(_access(1))) + 1), "bytes"),
         Figure(name, "kept, with its indexes", kept, "bytes"),
-        Figure(name, f"written, in batches of {MOST}", written_us, "µs"),
+        Figure(name, f"written, in batches of {MAX_BATCH_RECORDS}", written_us, "µs"),
         Figure(name, "written by one writer", ROWS / elapsed_s, "/s"),
         Figure(name, "verified", verified_us, "µs"),
         Figure(name, "counted by `stats`", counted_us, "µs"),
@@ -47,10 +47,13 @@ async def figures(database: Database) -> list[Figure]:
 
 
 async def _written_us(place: Opened) -> float:
-    batches = [Batch([_access(first + n) for n in range(MOST)], []) for first in range(0, ROWS, MOST)]
+    batches = [
+        Batch([_access(first + n) for n in range(MAX_BATCH_RECORDS)], []) for first in range(0, ROWS, MAX_BATCH_RECORDS)
+    ]
     left = iter(batches)
     return (
-        await awaited_cpu_us(lambda: writer.write(place.store, next(left)), len(batches), place.database.server) / MOST
+        await awaited_cpu_us(lambda: writer.write(place.store, next(left)), len(batches), place.database.server)
+        / MAX_BATCH_RECORDS
     )
 
 

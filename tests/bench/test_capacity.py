@@ -14,7 +14,7 @@ from bench.capacity.figure import Figure
 from bench.capacity.table import rounded, table, with_table
 from bench.programs import ROOT
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_mesh.outbox.api import MOST
+from bouquet_mesh.outbox.api import MAX_BATCH_RECORDS
 from bouquet_worker.settings import WorkerSettings
 
 DAY = date(2026, 11, 9)
@@ -79,7 +79,7 @@ def test_what_the_page_takes_for_granted_is_in_manifests_and_settings() -> None:
         "answers in its memory": gateway.cache_max_items,
         "bytes of answers in its memory": gateway.cache_max_bytes,
         "bytes of its journal's spool": gateway.journal_spool_max_bytes,
-        "records in a batch of the journal": MOST,
+        "records in a batch of the journal": MAX_BATCH_RECORDS,
     }
 
 

@@ -36,7 +36,7 @@ def haste(monkeypatch: pytest.MonkeyPatch, impatience: None) -> None:
     monkeypatch.setattr(sender, "PAUSE_S", 0.01)
     monkeypatch.setattr(sender, "RETRY_S", 0.02)
     monkeypatch.setattr(sender, "LAST_ROUND_S", 0.2)
-    monkeypatch.setattr(memory, "POST_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(memory, "SEND_TIMEOUT_S", 0.1)
 
 
 async def test_while_nobody_collects_calls_are_answered_and_their_records_wait(tmp_path: Path) -> None:

@@ -17,13 +17,13 @@ from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
 from bouquet_mesh.amqp import frames
-from bouquet_mesh.amqp.frames import Properties, ack, header_in, message
-from bouquet_mesh.amqp.wire import MOST_BODY_BYTES, FrameReader, Outlet, Wire
-from bouquet_mesh.outbox.packages import PACKAGE_BYTES, PACKAGE_MOST, packed, unpacked
+from bouquet_mesh.amqp.frames import Properties, ack, message, read_header
+from bouquet_mesh.amqp.wire import MAX_BODY_BYTES, BatchingWriter, FrameReader, Wire
+from bouquet_mesh.outbox.packages import MAX_PACKAGE_BYTES, MAX_PACKAGE_RECORDS, pack, unpack
 from bouquet_proto.messages import MAX_BYTES
 
 CHANNEL = 3
-MOST_FRAME_BYTES = 131_064
+MAX_FRAME_BYTES = 131_064
 OURS = Properties(correlation_id="c" * 32, reply_to="bouquet.replies.ab", expires_ms=9000, message_id="7")
 
 
@@ -44,10 +44,10 @@ def delivered(tag: int, body: bytes, properties: Basic.Properties) -> bytes:
     return marshalled(deliver, ContentHeader(body_size=len(body), properties=properties), *halves)
 
 
-@pytest.mark.parametrize("properties", [Properties(), OURS, Properties(is_kept=True, message_id="1")])
+@pytest.mark.parametrize("properties", [Properties(), OURS, Properties(is_persistent=True, message_id="1")])
 def test_what_we_write_pamqp_reads(properties: Properties) -> None:
     written = message(
-        CHANNEL, b"abcde", properties, exchange="é", routing_key="bouquet.q.cnaf", mandatory=True, most_bytes=2
+        CHANNEL, b"abcde", properties, exchange="é", routing_key="bouquet.q.cnaf", mandatory=True, max_payload_bytes=2
     )
     frames = [frame for channel, frame in unmarshalled(written) if channel == CHANNEL]
     publish, header, *bodies = frames
@@ -58,7 +58,7 @@ def test_what_we_write_pamqp_reads(properties: Properties) -> None:
     assert (header.body_size, theirs.content_type, theirs.delivery_mode) == (
         5,
         "application/json",
-        2 if properties.is_kept else 1,
+        2 if properties.is_persistent else 1,
     )
     for name in ("correlation_id", "reply_to", "message_id"):
         assert (getattr(theirs, name) or "") == getattr(properties, name)
@@ -67,7 +67,7 @@ def test_what_we_write_pamqp_reads(properties: Properties) -> None:
 
 
 def test_an_empty_message_has_no_body_frame() -> None:
-    written = message(CHANNEL, b"", OURS, exchange="", routing_key="q", mandatory=False, most_bytes=10)
+    written = message(CHANNEL, b"", OURS, exchange="", routing_key="q", mandatory=False, max_payload_bytes=10)
     assert len(list(unmarshalled(written))) == 2
 
 
@@ -102,7 +102,7 @@ def test_pamqp_reads_our_acknowledgement(multiple: bool) -> None:
 )
 def test_we_read_whatever_properties_others_write(theirs: Basic.Properties) -> None:
     frame = marshalled(ContentHeader(body_size=12, properties=theirs))
-    size, ours = header_in(frame, frames.FRAME.size)
+    size, ours = read_header(frame, frames.FRAME.size)
     assert size == 12
     for name in ("correlation_id", "reply_to", "message_id"):
         assert getattr(ours, name) == (getattr(theirs, name) or "")
@@ -112,14 +112,14 @@ def test_we_read_whatever_properties_others_write(theirs: Basic.Properties) -> N
 @pytest.mark.parametrize("text", ["", "soon", "-1", "1.5"])
 def test_an_expiration_that_is_no_number_is_none(text: str) -> None:
     properties = Basic.Properties(expiration=text, message_id="m")
-    _, ours = header_in(marshalled(ContentHeader(body_size=0, properties=properties)), frames.FRAME.size)
+    _, ours = read_header(marshalled(ContentHeader(body_size=0, properties=properties)), frames.FRAME.size)
     assert (ours.expires_ms, ours.message_id) == (0, "m")
 
 
 def test_a_correlation_id_of_any_bytes_goes_back_as_it_came() -> None:
     frame = marshalled(ContentHeader(body_size=0, properties=Basic.Properties(correlation_id="abc")))
-    _, ours = header_in(frame.replace(b"abc", b"a\xffc"), frames.FRAME.size)
-    reply = message(CHANNEL, b"", ours, exchange="", routing_key="", mandatory=False, most_bytes=10)
+    _, ours = read_header(frame.replace(b"abc", b"a\xffc"), frames.FRAME.size)
+    reply = message(CHANNEL, b"", ours, exchange="", routing_key="", mandatory=False, max_payload_bytes=10)
     assert b"a\xffc" in reply
 
 
@@ -138,7 +138,7 @@ class Sink(asyncio.WriteTransport):
 
 @pytest.fixture
 async def wire() -> Wire:
-    return Wire(CHANNEL, MOST_FRAME_BYTES, Outlet(Sink()))
+    return Wire(CHANNEL, MAX_FRAME_BYTES, BatchingWriter(Sink()))
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 7, 64, 10_000])
@@ -212,7 +212,7 @@ async def test_of_a_message_that_is_longer_than_any_of_ours_not_all_is_kept(wire
     for _ in range(parts):
         feed(wire, marshalled(ContentBody(part)))
     [size] = came
-    assert MAX_BYTES < size < MOST_BODY_BYTES + len(part)
+    assert MAX_BYTES < size < MAX_BODY_BYTES + len(part)
 
 
 class Published:
@@ -263,15 +263,21 @@ async def test_nothing_is_kept_of_a_message_that_is_settled(wire: Wire) -> None:
 
 @pytest.mark.parametrize(
     "bodies",
-    [[], [b""], [b"%d" % n for n in range(3 * PACKAGE_MOST + 1)], [b"x" * (PACKAGE_BYTES // 2)] * 5, [b"y" * 300_000]],
+    [
+        [],
+        [b""],
+        [b"%d" % n for n in range(3 * MAX_PACKAGE_RECORDS + 1)],
+        [b"x" * (MAX_PACKAGE_BYTES // 2)] * 5,
+        [b"y" * 300_000],
+    ],
 )
 def test_what_is_packed_is_unpacked_in_order(bodies: list[bytes]) -> None:
-    packages = list(packed(bodies))
-    assert [body for package in packages for body in unpacked(package)] == bodies
-    assert all(len(unpacked(package)) <= PACKAGE_MOST for package in packages)
+    packages = list(pack(bodies))
+    assert [body for package in packages for body in unpack(package)] == bodies
+    assert all(len(unpack(package)) <= MAX_PACKAGE_RECORDS for package in packages)
     assert len(packages) <= len(bodies)
 
 
 @pytest.mark.parametrize("foreign", [b"", b"{}", b"\xc1", b"\x90", b"[1]"])
 def test_what_no_sender_of_ours_packed_is_one_body(foreign: bytes) -> None:
-    assert unpacked(foreign) == [foreign]
+    assert unpack(foreign) == [foreign]

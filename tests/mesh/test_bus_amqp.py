@@ -14,7 +14,7 @@ import pytest
 from yarl import URL
 
 from bouquet_mesh.amqp.connection import connect
-from bouquet_mesh.bus.amqp import AmqpBus, try_serving
+from bouquet_mesh.bus.amqp import AmqpBus, check_serving
 from bouquet_mesh.observe import logs
 from bouquet_proto.messages import Failed
 from bouquet_proto.names import queue_of
@@ -103,7 +103,7 @@ async def tried_out(url: str) -> AsyncIterator[None]:
     """A doctor that has started as a worker does, and has not left yet."""
     connection = await connect(url, "doctor")
     try:
-        await try_serving(connection, PROVIDER)
+        await check_serving(connection, PROVIDER)
         yield
     finally:
         await connection.close()

@@ -44,7 +44,7 @@ async def test_what_is_posted_is_collected(outbox: Outbox) -> None:
 
 
 async def test_a_batch_is_no_larger_than_it_may_be_and_comes_though_it_is_not_full(outbox: Outbox) -> None:
-    async with outbox.collect(most=10, wait_s=0.1) as batches:
+    async with outbox.collect(max_records=10, max_wait_s=0.1) as batches:
         sending = asyncio.create_task(outbox.send(numbered(25)))
         sizes: list[int] = []
         async with asyncio.timeout(LONG_S):
@@ -85,7 +85,7 @@ async def test_what_a_collector_leaves_undone_comes_to_the_next_one(outbox: Outb
 
 async def test_a_collector_that_is_cancelled_as_it_gathers_gives_back_what_it_has(outbox: Outbox) -> None:
     async def gather_for_ever() -> None:
-        async with outbox.collect(most=100, wait_s=3600) as batches:
+        async with outbox.collect(max_records=100, max_wait_s=3600) as batches:
             await anext(batches)
 
     gathering = asyncio.create_task(gather_for_ever())
@@ -99,7 +99,7 @@ async def test_a_collector_that_is_cancelled_as_it_gathers_gives_back_what_it_ha
 
 
 async def test_collectors_share_the_work(outbox: Outbox) -> None:
-    async with outbox.collect(most=1) as one, outbox.collect(most=1) as other:
+    async with outbox.collect(max_records=1) as one, outbox.collect(max_records=1) as other:
         sending = [asyncio.create_task(outbox.send([body])) for body in numbered(2)]
         async with asyncio.timeout(LONG_S):
             batches = [await anext(one), await anext(other)]
@@ -117,7 +117,7 @@ async def test_any_bytes_arrive_as_they_are(outbox: Outbox) -> None:
 
 
 async def test_a_batch_may_be_done_twice(outbox: Outbox) -> None:
-    async with outbox.collect(wait_s=0.02) as batches:
+    async with outbox.collect(max_wait_s=0.02) as batches:
         for body in numbered(3):
             sending = asyncio.create_task(outbox.send([body]))
             batch = await anext(batches)
@@ -130,7 +130,7 @@ async def test_a_batch_may_be_done_twice(outbox: Outbox) -> None:
 async def test_the_embedded_post_keeps_nothing_that_nobody_collects(monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_outbox("memory:", "tests") as outbox:
         with monkeypatch.context() as impatient:
-            impatient.setattr(memory, "POST_TIMEOUT_S", 0.05)
+            impatient.setattr(memory, "SEND_TIMEOUT_S", 0.05)
             for _ in range(3):
                 with pytest.raises(NotSent):
                     await outbox.send([b"taken back"])
@@ -140,7 +140,7 @@ async def test_the_embedded_post_keeps_nothing_that_nobody_collects(monkeypatch:
 
 
 async def test_the_embedded_post_confirms_what_its_collector_has_done_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "POST_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(memory, "SEND_TIMEOUT_S", 0.1)
     async with open_outbox("memory:", "tests") as outbox, outbox.collect() as batches:
         sending = asyncio.create_task(outbox.send([b"begun"]))
         await anext(batches)

@@ -14,7 +14,7 @@ from pamqp.common import FieldTable
 from yarl import URL
 
 from bouquet_mesh.amqp import link
-from bouquet_mesh.amqp.frames import ACK, METHOD, NACK, method_in
+from bouquet_mesh.amqp.frames import ACK, METHOD, NACK, read_method
 from bouquet_mesh.amqp.wire import Wire
 from bouquet_mesh.outbox import amqp
 from bouquet_mesh.outbox.api import NotSent, Outbox
@@ -107,7 +107,7 @@ async def test_without_a_broker_nothing_is_posted_and_with_one_it_is(broker_url:
 async def test_a_cut_connection_is_told_before_its_sender_has_lost_patience(
     broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(amqp, "POST_TIMEOUT_S", LONG_S)
+    monkeypatch.setattr(amqp, "SEND_TIMEOUT_S", LONG_S)
     async with Relay(broker_url) as relay:
         await relay.open()
         async with ready(relay.url) as outbox:
@@ -127,7 +127,7 @@ async def test_a_broker_that_hangs_does_not_keep_its_sender(
     rabbit.pause()
     try:
         with monkeypatch.context() as impatient, pytest.raises(NotSent, match="TimeoutError"):
-            impatient.setattr(amqp, "POST_TIMEOUT_S", 0.3)
+            impatient.setattr(amqp, "SEND_TIMEOUT_S", 0.3)
             await outbox.send([b"b"])
     finally:
         rabbit.resume()
@@ -180,7 +180,7 @@ async def test_after_a_nack_another_channel_is_used(broker_url: str, monkeypatch
     takes = Wire.takes
 
     def nack(self: Wire, kind: int, data: bytes, start: int, end: int) -> bool:
-        if kind == METHOD and method_in(data, start) == ACK and (not nacked or self in nacked):
+        if kind == METHOD and read_method(data, start) == ACK and (not nacked or self in nacked):
             nacked.add(self)
             data, start = pack(">I", NACK) + data[start + 4 : end], 0
         return takes(self, kind, data, start, end)
@@ -195,7 +195,7 @@ async def test_after_a_nack_another_channel_is_used(broker_url: str, monkeypatch
 async def test_a_batch_of_a_lost_connection_may_be_done_and_comes_again(broker_url: str) -> None:
     async with Relay(broker_url) as relay:
         await relay.open()
-        async with open_outbox(relay.url, "tests") as outbox, outbox.collect(wait_s=0.02) as batches:
+        async with open_outbox(relay.url, "tests") as outbox, outbox.collect(max_wait_s=0.02) as batches:
             await persist(outbox, [b"a"])
             batch = await anext(batches)
             await relay.shut()
@@ -216,7 +216,7 @@ async def test_what_is_done_is_not_on_the_broker_any_more(outbox: Outbox, operat
 
 async def test_the_queue_is_a_quorum_and_what_is_on_it_persistent(outbox: Outbox, operator: AbstractChannel) -> None:
     await outbox.send([b"a"])
-    arguments: FieldTable = {"x-queue-type": "quorum", "x-delivery-limit": amqp.ENDLESS}
+    arguments: FieldTable = {"x-queue-type": "quorum", "x-delivery-limit": amqp.UNLIMITED_DELIVERIES}
     queue = await operator.declare_queue(JOURNAL_QUEUE, durable=True, arguments=arguments)
     message = await queue.get()
     assert message.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
@@ -227,7 +227,7 @@ async def test_a_record_that_comes_back_again_and_again_is_not_dropped(outbox: O
     """RabbitMQ 4 would drop it the 21st time, if the queue did not say otherwise."""
     await outbox.send([b"stubborn"])
     for _ in range(25):
-        async with outbox.collect(wait_s=0.01) as batches:
+        async with outbox.collect(max_wait_s=0.01) as batches:
             assert (await anext(batches)).bodies == (b"stubborn",)
 
 

@@ -23,10 +23,10 @@ from pamqp.heartbeat import Heartbeat
 
 from bouquet_gateway.offers.checks import read_offer
 from bouquet_gateway.offers.reply_schema import ReplySchema
-from bouquet_mesh.amqp.wire import Delivery, FrameReader, Outlet, Wire
+from bouquet_mesh.amqp.wire import BatchingWriter, Delivery, FrameReader, Wire
 from bouquet_proto import access_record
 from bouquet_proto.messages import Failed, Found, NotFound, Recorded, Rejected, decode_reply, decode_request, encode
-from tests.mesh.test_amqp_wire import CHANNEL, MOST_FRAME_BYTES, Sink, delivered, marshalled
+from tests.mesh.test_amqp_wire import CHANNEL, MAX_FRAME_BYTES, Sink, delivered, marshalled
 
 SAMPLES = Path(__file__).parent / "samples"
 OFFERS = Path(__file__).parents[2] / "proto" / "offers"
@@ -126,7 +126,7 @@ def heard(data: bytes, piece_bytes: int) -> tuple[list[Delivery], bytes | None]:
     """What came to us, and what was left to aiormq; `None` once the connection has ended."""
     came: list[Delivery] = []
     with asyncio.Runner() as runner:
-        wire = Wire(CHANNEL, MOST_FRAME_BYTES, Outlet(Sink()))
+        wire = Wire(CHANNEL, MAX_FRAME_BYTES, BatchingWriter(Sink()))
         wire.deliver = came.append
         reader = FrameReader({CHANNEL: wire}, runner.get_loop())
         for start in range(0, len(data), piece_bytes):

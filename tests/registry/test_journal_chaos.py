@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
-from bouquet_mesh.outbox.api import MOST, NotSent, Outbox
+from bouquet_mesh.outbox.api import MAX_BATCH_RECORDS, NotSent, Outbox
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_mesh.secret import Secret
 from bouquet_proto import access_record
@@ -37,10 +37,12 @@ class Sender:
         self.refusals = 0
 
     async def send_all(self, outbox: Outbox) -> None:
-        for begin in range(0, len(self.names), MOST):
+        for begin in range(0, len(self.names), MAX_BATCH_RECORDS):
             while self.given <= begin:  # noqa: ASYNC110 - it counts
                 await asyncio.sleep(0.02)
-            await self._send(outbox, [access_record.encode(access(name)) for name in self.names[begin : begin + MOST]])
+            await self._send(
+                outbox, [access_record.encode(access(name)) for name in self.names[begin : begin + MAX_BATCH_RECORDS]]
+            )
 
     async def _send(self, outbox: Outbox, bodies: Sequence[bytes]) -> None:
         while True:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from bouquet_mesh.outbox.packages import packed
+from bouquet_mesh.outbox.packages import pack
 from bouquet_proto import access_record
 from bouquet_registry.journal import schema, writer
 from bouquet_registry.journal.audit import verify
@@ -87,7 +87,7 @@ async def test_what_is_no_record_is_put_aside_once_and_stops_nothing(store: Stor
 async def test_a_message_of_several_that_an_older_registry_put_aside_is_written_by_one_that_knows_them(
     store: Store,
 ) -> None:
-    [package] = packed([access_record.encode(access(n)) for n in (1, 2, 3)])
+    [package] = pack([access_record.encode(access(n)) for n in (1, 2, 3)])
     await write_bodies(store, [package])
     assert await ids(store) == []
     assert await writer.readmit(store) == (1, 0)

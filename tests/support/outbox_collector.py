@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-from bouquet_mesh.outbox.api import MOST, Outbox
+from bouquet_mesh.outbox.api import MAX_BATCH_RECORDS, Outbox
 from bouquet_mesh.tasks import alongside
 from tests.support.bus import until
 
@@ -21,14 +21,14 @@ class Archive:
 
 
 @asynccontextmanager
-async def collecting(outbox: Outbox, *, most: int = MOST, wait_s: float = 0.02) -> AsyncIterator[Archive]:
+async def collecting(outbox: Outbox, *, most: int = MAX_BATCH_RECORDS, wait_s: float = 0.02) -> AsyncIterator[Archive]:
     archive = Archive()
     async with alongside(_collect(outbox, archive, most, wait_s)):
         yield archive
 
 
 async def _collect(outbox: Outbox, archive: Archive, most: int, wait_s: float) -> None:
-    async with outbox.collect(most=most, wait_s=wait_s) as batches:
+    async with outbox.collect(max_records=most, max_wait_s=wait_s) as batches:
         async for batch in batches:
             archive.bodies.extend(batch.bodies)
             await batch.done()

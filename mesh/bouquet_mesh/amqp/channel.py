@@ -1,6 +1,6 @@
-"""A channel of a connection to the broker: all that the mesh does with one, behind one handle.
+"""A channel of a connection to the broker, with the operations that the mesh needs.
 
-The messages go past aiormq (`wire.py`); aiormq opens and closes the channel, declares, consumes, and learns of its end.
+Messages bypass aiormq (`wire.py`); aiormq opens and closes the channel, declares, consumes, and detects its end.
 """
 
 from __future__ import annotations
@@ -16,15 +16,18 @@ import msgspec
 from aio_pika.abc import AbstractChannel
 
 from bouquet_mesh.amqp.frames import Properties
-from bouquet_mesh.amqp.wire import Deliver, Settled, Stream, Wire
+from bouquet_mesh.amqp.wire import Deliver, Settled, StreamFactory, Wire
 
 OnLost: TypeAlias = Callable[[Exception], object]
-"""Called with what ended a channel, or a consumer on it: once or more, and not after `Channel.close`."""
+"""Callback for the error that ended a channel or its consumer. May be called several times, never after
+`Channel.close`."""
 
 
 class QueueCounts(msgspec.Struct, frozen=True):
+    """Sizes of a queue at the time of asking."""
+
     messages: int
-    """That wait for a consumer."""
+    """Number of messages that wait for a consumer."""
     consumers: int
 
 
@@ -38,15 +41,15 @@ class Channel:
         self._on_lost = on_lost
         self._consumer_tag = ""
         self._prefetch_count = 0
-        handle.close_callbacks.add(self._lose)
-        aiormq_channel.on_consumer_cancel_callbacks.add(self._lose)
+        handle.close_callbacks.add(self._report_loss)
+        aiormq_channel.on_consumer_cancel_callbacks.add(self._report_loss)
 
     async def declare_exchange(self, name: str) -> None:
-        """A durable one, direct."""
+        """Declares a durable direct exchange."""
         await self._aiormq.exchange_declare(name, exchange_type="direct", durable=True)
 
     async def require_exchange(self, name: str) -> None:
-        """Raises `NotDeclared`."""
+        """Raises `NotDeclared` where the exchange does not exist."""
         await self._aiormq.exchange_declare(name, passive=True)
 
     async def declare_queue(
@@ -58,105 +61,110 @@ class Channel:
         auto_delete: bool = False,
         arguments: dict[str, Any] | None = None,
     ) -> None:
+        """Declares a queue with AMQP's options of the same names."""
         await self._aiormq.queue_declare(
             name, durable=durable, exclusive=exclusive, auto_delete=auto_delete, arguments=arguments
         )
 
     async def bind(self, queue: str, exchange: str, routing_key: str) -> None:
+        """Binds a queue to an exchange by a routing key."""
         await self._aiormq.queue_bind(queue, exchange, routing_key)
 
     async def count(self, queue: str) -> QueueCounts:
-        """Raises `NotDeclared`."""
+        """Returns the sizes of a queue. Raises `NotDeclared` where the queue does not exist."""
         declared = await self._aiormq.queue_declare(queue, passive=True)
         return QueueCounts(declared.message_count or 0, declared.consumer_count or 0)
 
     async def delete_unused_queue(self, name: str) -> None:
+        """Deletes a queue that has no consumer."""
         await self._aiormq.queue_delete(name, if_unused=True)
 
     async def prefetch(self, count: int) -> None:
-        """Limits how many unacknowledged messages a consumer may hold. Applies to consumers that are started later."""
+        """Limits how many unacknowledged messages a consumer may hold. Applies to consumers started later."""
         self._prefetch_count = count
         await self.round_trip()
 
     async def round_trip(self) -> None:
-        """Returns once the broker has dealt with all that this channel has sent until now."""
+        """Returns once the broker has processed everything that this channel has sent so far."""
         await self._aiormq.basic_qos(prefetch_count=self._prefetch_count)
 
     async def consume(self, queue: str, deliver: Deliver, *, no_ack: bool = False, priority: int = 0) -> None:
-        """Calls `deliver`, which may not raise, with each message as it comes. One consumer a channel.
+        """Calls `deliver`, which must not raise, with each message as it arrives. A channel has one consumer.
 
-        A consumer of lower `priority` is delivered what those of higher priority have no room for.
+        A consumer with a lower `priority` receives messages only when those with a higher one are full.
         """
         self._wire.deliver = deliver
         consumed = await self._aiormq.basic_consume(
-            queue, _unused, no_ack=no_ack, arguments={"x-priority": priority} if priority else None
+            queue, _ignore_message, no_ack=no_ack, arguments={"x-priority": priority} if priority else None
         )
         self._consumer_tag = consumed.consumer_tag or ""
 
     async def stop_consuming(self) -> None:
-        """No message comes after this. What has come can still be acknowledged, until the channel is closed; its end is
-        no loss any more."""
-        self._on_lost = _unused_loss
+        """Ends deliveries. Messages already delivered can be acknowledged until the channel is closed, and its end is
+        no longer reported as a loss."""
+        self._on_lost = _ignore_loss
         if self._consumer_tag:
             await self._aiormq.basic_cancel(self._consumer_tag)
 
     def send(self, body: bytes, properties: Properties, *, exchange: str, routing_key: str) -> None:
-        """Publishes without asking what becomes of it. Raises `ConnectionResetError` where the channel is known to be
-        gone.
+        """Publishes a message without waiting for a confirm. Raises `ConnectionResetError` on a channel known to be
+        closed.
 
-        What one turn of the loop sends and acknowledges leaves in one write.
+        Messages and acknowledgements of one event-loop iteration leave in one write.
         """
         self._wire.send(body, properties, exchange=exchange, routing_key=routing_key)
 
     def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
-        """Publishes to a queue, and calls `settled`, which may not raise, once: with `None` when the broker has the
-        message, else with `Returned`, `Refused` or `ConnectionResetError`. For a channel that was opened to `confirm`.
+        """Publishes to a queue, then calls `settled`, which must not raise, once: with `None` when the broker has the
+        message, else with `Returned`, `Refused` or `ConnectionResetError`. Requires a channel opened with `confirms`.
         """
         self._wire.publish(body, properties, settled, queue=queue)
 
     def confirmed(self, body: bytes, properties: Properties, *, queue: str) -> asyncio.Future[None]:
-        """Publishes to a queue: done when the broker has the message, raises what `publish` tells. To be cancelled by
-        whoever does not wait for it any more."""
+        """Publishes to a queue. The future is done when the broker has the message, and raises the error that `publish`
+        would report; a caller that stops waiting must cancel it."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.publish(body, properties, partial(_settle, future), queue=queue)
         return future
 
     def ack(self, tag: int, *, multiple: bool = False) -> None:
-        """Acknowledges a delivery; `multiple`: and all before it. Raises as `send`."""
+        """Acknowledges a delivery and, with `multiple`, all earlier ones. Raises as `send`."""
         self._wire.ack(tag, multiple=multiple)
 
     async def close(self) -> None:
-        self._on_lost = _unused_loss
+        """Closes the channel. Unconfirmed messages are settled with `ConnectionResetError`."""
+        self._on_lost = _ignore_loss
         await self._handle.close()
         self._wire.close()
 
-    def _lose(self, _: object, cause: object = None, /) -> None:
-        """Called by aio-pika with the channel and what ended it, by aiormq with a frame."""
+    def _report_loss(self, _: object, cause: object = None, /) -> None:
+        """Receives the channel and the error that ended it from aio-pika, or a frame from aiormq."""
         self._on_lost(cause if isinstance(cause, Exception) else ConnectionResetError())
 
 
 async def open_channel(
-    connection: aio_pika.Connection, stream: Stream, on_lost: OnLost | None, *, confirms: bool
+    connection: aio_pika.Connection, stream: StreamFactory, on_lost: OnLost | None, *, confirms: bool
 ) -> Channel:
+    """Opens a channel on `connection`, whose frames `stream` reads and writes."""
     handle = await connection.channel(publisher_confirms=confirms)
     aiormq_channel = await handle.get_underlay_channel()
     assert isinstance(aiormq_channel, aiormq.Channel)
     wire = stream.wire(aiormq_channel.number, aiormq_channel.max_content_size)
-    return Channel(handle, aiormq_channel, wire, on_lost or _unused_loss)
+    return Channel(handle, aiormq_channel, wire, on_lost or _ignore_loss)
 
 
-def _settle(confirmed: asyncio.Future[None], trouble: Exception | None) -> None:
+def _settle(confirmed: asyncio.Future[None], error: Exception | None) -> None:
     if confirmed.done():
         return
-    if trouble is None:
+    if error is None:
         confirmed.set_result(None)
     else:
-        confirmed.set_exception(trouble)
+        confirmed.set_exception(error)
 
 
-async def _unused(_: object) -> None:
-    """aiormq's consumer: no message reaches aiormq."""
+async def _ignore_message(_: object) -> None:
+    """Serves as aiormq's consumer callback, which is never called: messages bypass aiormq."""
 
 
-def _unused_loss(_: Exception) -> None:
-    """The end of a channel that is being left, or that somebody waits on."""
+def _ignore_loss(_: Exception) -> None:
+    """Ignores the end of a channel that is being closed, or whose end its user sees as an error."""

@@ -1,4 +1,4 @@
-"""A connection to the broker, until its first loss: `link.py` makes the next one."""
+"""One connection to the broker, which ends with its first loss: `link.py` reconnects."""
 
 from __future__ import annotations
 
@@ -10,66 +10,70 @@ from typing import Any
 import aio_pika
 
 from bouquet_mesh.amqp.channel import Channel, OnLost, open_channel
-from bouquet_mesh.amqp.errors import leaving
-from bouquet_mesh.amqp.wire import Stream
+from bouquet_mesh.amqp.errors import bounded_close
+from bouquet_mesh.amqp.wire import StreamFactory
 
 CONNECT_TIMEOUT_S = 5.0
 HEARTBEAT_S = 5
-"""The broker gives up a connection that is silent for two or three of them, with its consumers (docs/faults.md)."""
-BLOCKED_WITHIN_S = 0.01
+"""Heartbeat interval. The broker drops a connection, and its consumers, after two or three silent intervals
+(docs/faults.md)."""
+BLOCKED_CHECK_S = 0.01
+"""Longest wait for aiormq's event that the broker accepts messages."""
 
 
 class Connection:
+    """An open connection to the broker, by aio-pika, whose messages are read and written by `wire.py`."""
+
     def __init__(self, handle: _Handle) -> None:
         self._handle = handle
 
-    def on_lost(self, hear: OnLost) -> None:
-        """Calls `hear` with the error that ends the connection, from now on."""
+    def on_lost(self, report: OnLost) -> None:
+        """Registers a callback for the error that ends the connection."""
 
         def lose(_: object, cause: object = None, /) -> None:
-            hear(cause if isinstance(cause, Exception) else ConnectionResetError())
+            report(cause if isinstance(cause, Exception) else ConnectionResetError())
 
         self._handle.close_callbacks.add(lose)
 
     async def channel(self, on_lost: OnLost | None = None, *, confirms: bool = False) -> Channel:
-        """Opens one. `confirms`: the broker says what becomes of each message that is published on it."""
+        """Opens a channel; with `confirms`, the broker confirms or refuses each message published on it."""
         return await open_channel(self._handle, self._handle.stream, on_lost, confirms=confirms)
 
     @asynccontextmanager
     async def temporary_channel(self) -> AsyncIterator[Channel]:
-        """Opens a channel for one question that the broker may refuse: a refusal ends the channel."""
+        """Opens a channel for one operation that the broker may refuse, since a refusal closes the channel."""
         channel = await self.channel()
         try:
             yield channel
         finally:
-            async with leaving():
+            async with bounded_close():
                 await channel.close()
 
     def drop(self) -> None:
-        """Nothing comes or goes any more; what was published and not confirmed is settled with
-        `ConnectionResetError`."""
+        """Stops reading and writing messages at once. Unconfirmed messages are settled with `ConnectionResetError`."""
         self._handle.stream.close()
 
     async def is_blocked(self) -> bool:
-        """Whether the broker has said that it takes no messages, for want of memory or disk."""
+        """Whether the broker has announced that it accepts no messages, for lack of memory or disk."""
         transport = self._handle.transport
         if transport is None:
             return False
         try:
-            async with asyncio.timeout(BLOCKED_WITHIN_S):
-                await transport.ready()  # all that aiormq tells of it is an event that is not set
+            async with asyncio.timeout(BLOCKED_CHECK_S):
+                await transport.ready()  # aiormq exposes a blocked connection only as an event that is not set
         except TimeoutError:
             return True
         return False
 
     async def close(self) -> None:
-        async with leaving():
+        """Closes the connection within `CLOSE_TIMEOUT_S`. Never raises for a broker that is gone."""
+        async with bounded_close():
             await self._handle.close()
 
 
 async def connect(url: str, name: str) -> Connection:
-    """`name` is what the broker's operators see. Raises what a broken connection raises (`LOST`), within
-    `CONNECT_TIMEOUT_S`."""
+    """Opens a connection within `CONNECT_TIMEOUT_S`, under a `name` that the broker's operators see. Raises an error
+    of `CONNECTION_LOST`."""
     async with asyncio.timeout(CONNECT_TIMEOUT_S):
         handle = await aio_pika.connect(
             url, connection_class=_Handle, client_properties={"connection_name": name}, heartbeat=HEARTBEAT_S
@@ -78,8 +82,8 @@ async def connect(url: str, name: str) -> Connection:
 
 
 class _Handle(aio_pika.Connection):
-    """aio-pika's, over a stream that keeps the messages from aiormq."""
+    """aio-pika's connection, over a stream that handles messages before aiormq."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.stream = self.kwargs["transport_factory"] = Stream()
+        self.stream = self.kwargs["transport_factory"] = StreamFactory()

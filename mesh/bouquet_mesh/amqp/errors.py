@@ -1,4 +1,4 @@
-"""Errors of a connection to the broker, by names that do not depend on the client library."""
+"""Errors of a connection to the broker, under names that do not depend on the client library."""
 
 from __future__ import annotations
 
@@ -20,42 +20,46 @@ from aiormq.exceptions import (
 
 CLOSE_TIMEOUT_S = 2.5
 
-LOST = (*CONNECTION_EXCEPTIONS, AMQPError, OSError, TimeoutError, RuntimeError)
-"""Errors of a lost connection, whichever layer notices first (aiormq raises RuntimeError for a closed one)."""
+CONNECTION_LOST = (*CONNECTION_EXCEPTIONS, AMQPError, OSError, TimeoutError, RuntimeError)
+"""Exceptions that mean a lost connection, whichever layer detects it first (aiormq raises RuntimeError for a closed
+one)."""
 
 AccessRefused = ChannelAccessRefused
-"""The broker's user lacks a right. Ends the channel."""
+"""Error for a right that the broker's user lacks. The channel is closed with it."""
 
 NotDeclared = ChannelNotFoundEntity
-"""There is no queue or exchange of that name. Ends the channel."""
+"""Error for a queue or exchange that does not exist. The channel is closed with it."""
 
 BAD_CREDENTIALS = (AuthenticationError, ProbableAuthenticationError)
+"""Exceptions that mean a wrong user or password."""
 
 BAD_VHOST = (ConnectionNotAllowed, ConnectionClosed, InvalidFrameError)
-"""aiormq cannot read the broker's refusal of a vhost, hence the last one."""
+"""Exceptions that mean a virtual host that does not exist or is forbidden; the last one because aiormq cannot parse
+the broker's refusal."""
 
 _RIGHT = re.compile(r"((?:\w+ )?access to \w+) '(.+?)(?:\.[0-9a-f]{16})?' in vhost")
-"""The broker's words to a user without a right. Reply queues have other names each time."""
+"""Pattern of the broker's message about a missing right, without the random suffix of a reply queue."""
 
 
 class Returned(AMQPError):
-    """No queue took a message that had to go to one."""
+    """Error for a mandatory message that the broker returned, because no queue accepts it."""
 
 
 class Refused(AMQPError):
-    """The broker could not keep a message."""
+    """Error for a message that the broker answered with a negative acknowledgement."""
 
 
-def refused_right(error: BaseException) -> str:
-    """Which right the broker's user lacks: `write access to exchange bouquet.replies`. Empty if that is not it."""
+def missing_right(error: BaseException) -> str:
+    """Returns the right that the broker's user lacks, as `write access to exchange bouquet.replies`, or "" if the error
+    has another cause."""
     found = _RIGHT.search(str(error)) if isinstance(error, AccessRefused) else None
     return " ".join(found.groups()) if found else ""
 
 
 @contextmanager
 def cancellation_as_loss() -> Iterator[None]:
-    """Raises `ConnectionResetError` for a cancellation that nobody ordered: aiormq may wake those who wait on what it
-    closes with `CancelledError`."""
+    """Raises `ConnectionResetError` instead of a `CancelledError` that does not come from cancelling the current task:
+    aiormq raises it in tasks that wait on a channel it closes."""
     try:
         yield
     except asyncio.CancelledError:
@@ -66,8 +70,8 @@ def cancellation_as_loss() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def leaving() -> AsyncIterator[None]:
-    """Bounds the closing of a channel or connection by `CLOSE_TIMEOUT_S`, and ignores a broker that has gone."""
-    with suppress(*LOST), cancellation_as_loss():
+async def bounded_close() -> AsyncIterator[None]:
+    """Limits the closing of a channel or connection to `CLOSE_TIMEOUT_S`, and ignores a broker that is gone."""
+    with suppress(*CONNECTION_LOST), cancellation_as_loss():
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             yield

@@ -1,6 +1,6 @@
-"""A message on the wire: a method frame, a header frame, and frames of its body (AMQP 0-9-1 §2.3.5 and §4.2.6).
+"""Encoding of a message: a method frame, a header frame, and body frames (AMQP 0-9-1 §2.3.5 and §4.2.6).
 
-Only what goes by once for each message, as bytes. The rest of the protocol is aiormq's, whose frames are objects.
+Covers only the frames that each message needs. aiormq handles the rest of the protocol.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from struct import Struct
 import msgspec
 
 METHOD, HEADER, BODY = 1, 2, 3
-"""Kinds of frames."""
+"""Frame types."""
 FRAME = Struct(">BHI")
-"""Kind, channel, size. The payload follows, and `END`."""
+"""Start of a frame: type, channel and payload size. The payload and `END` follow."""
 END = b"\xce"
 OVERHEAD_BYTES = FRAME.size + len(END)
 
@@ -29,19 +29,19 @@ _LENGTH = Struct(">I")
 
 CONTENT_TYPE, CONTENT_ENCODING, HEADERS, DELIVERY_MODE, PRIORITY = (1 << bit for bit in (15, 14, 13, 12, 11))
 CORRELATION_ID, REPLY_TO, EXPIRATION, MESSAGE_ID = (1 << bit for bit in (10, 9, 8, 7))
-"""Of the header's flags; what they announce stands in this order."""
+"""Flags of the properties that a content header holds, in the order of their values."""
 
 
 class Properties(msgspec.Struct, frozen=True, kw_only=True):
-    """Those that the mesh uses; empty is absent."""
+    """Message properties of AMQP that the mesh uses. An empty one is not sent."""
 
     content_type: str = "application/json"
-    is_kept: bool = False
-    """On the broker's disk: delivery mode 2."""
+    is_persistent: bool = False
+    """Whether the broker writes the message to disk (delivery mode 2)."""
     correlation_id: str = ""
     reply_to: str = ""
     expires_ms: int = 0
-    """Time that the broker keeps the message for a consumer; 0 is without end."""
+    """Milliseconds that the message may wait for a consumer; 0 means no limit."""
     message_id: str = ""
 
 
@@ -53,41 +53,48 @@ def message(
     exchange: str,
     routing_key: str,
     mandatory: bool,
-    most_bytes: int,
+    max_payload_bytes: int,
 ) -> bytes:
-    """All frames of one publish, none with a payload of more than `most_bytes`."""
-    method = _PUBLISH.pack(PUBLISH, 0) + _short(exchange) + _short(routing_key) + (b"\x01" if mandatory else b"\x00")
+    """Returns the frames that publish one message, none with a payload above `max_payload_bytes`."""
+    method = (
+        _PUBLISH.pack(PUBLISH, 0)
+        + _encode_short_string(exchange)
+        + _encode_short_string(routing_key)
+        + (b"\x01" if mandatory else b"\x00")
+    )
     frames = _frame(METHOD, channel, method) + _frame(HEADER, channel, _header(properties, len(body)))
-    if len(body) <= most_bytes:
+    if len(body) <= max_payload_bytes:
         return frames + _frame(BODY, channel, body) if body else frames
-    parts = [body[start : start + most_bytes] for start in range(0, len(body), most_bytes)]
+    parts = [body[start : start + max_payload_bytes] for start in range(0, len(body), max_payload_bytes)]
     return frames + b"".join(_frame(BODY, channel, part) for part in parts)
 
 
 def ack(channel: int, tag: int, *, multiple: bool) -> bytes:
+    """Returns the frame that acknowledges a delivery tag and, with `multiple`, all earlier ones."""
     return _frame(METHOD, channel, _ACK.pack(ACK, tag, multiple))
 
 
-def method_in(data: bytes, at: int) -> int:
-    """Which method the payload at `at` is."""
+def read_method(data: bytes, at: int) -> int:
+    """Returns the class and method number of the method payload at index `at`, as one integer."""
     return int(_METHOD.unpack_from(data, at)[0])
 
 
-def delivery_in(data: bytes, at: int) -> tuple[int, bool]:
-    """The tag of a delivery, and whether it is another one of the same message."""
+def read_delivery(data: bytes, at: int) -> tuple[int, bool]:
+    """Returns the delivery tag and the redelivered flag of the `basic.deliver` payload at index `at`."""
     at += _METHOD.size
     tag, redelivered = _TAG.unpack_from(data, at + 1 + data[at])
     return tag, bool(redelivered)
 
 
-def confirm_in(data: bytes, at: int) -> tuple[int, bool]:
-    """The tag that is acknowledged, or not, and whether all before it are."""
+def read_confirm(data: bytes, at: int) -> tuple[int, bool]:
+    """Returns the delivery tag and the multiple flag of the `basic.ack` or `basic.nack` payload at index `at`."""
     tag, bits = _TAG.unpack_from(data, at + _METHOD.size)
     return tag, bool(bits & 1)
 
 
-def header_in(data: bytes, at: int) -> tuple[int, Properties]:
-    """The body's size, and the properties that tell one message from another."""
+def read_header(data: bytes, at: int) -> tuple[int, Properties]:
+    """Returns the body size in bytes and the properties of the content header at index `at`; the content type and the
+    delivery mode are skipped. Raises `ValueError` for a property that exceeds its frame."""
     _, _, size, flags = _HEADER.unpack_from(data, at)
     at += _HEADER.size
     if flags & CONTENT_TYPE:
@@ -97,28 +104,28 @@ def header_in(data: bytes, at: int) -> tuple[int, Properties]:
     if flags & HEADERS:
         at += _LENGTH.size + _LENGTH.unpack_from(data, at)[0]
     at += bool(flags & DELIVERY_MODE) + bool(flags & PRIORITY)
-    correlation_id, at = _short_in(data, at) if flags & CORRELATION_ID else ("", at)
-    reply_to, at = _short_in(data, at) if flags & REPLY_TO else ("", at)
-    expires_ms, at = _milliseconds_in(data, at) if flags & EXPIRATION else (0, at)
-    message_id, at = _short_in(data, at) if flags & MESSAGE_ID else ("", at)
+    correlation_id, at = _read_short_string(data, at) if flags & CORRELATION_ID else ("", at)
+    reply_to, at = _read_short_string(data, at) if flags & REPLY_TO else ("", at)
+    expires_ms, at = _read_expiration_ms(data, at) if flags & EXPIRATION else (0, at)
+    message_id, at = _read_short_string(data, at) if flags & MESSAGE_ID else ("", at)
     if at > len(data):
-        raise ValueError("a property that ends behind its frame")
+        raise ValueError("property exceeds its frame")
     return size, Properties(
         correlation_id=correlation_id, reply_to=reply_to, expires_ms=expires_ms, message_id=message_id
     )
 
 
 def _header(properties: Properties, body_bytes: int) -> bytes:
-    flags, fields = CONTENT_TYPE | DELIVERY_MODE, _short(properties.content_type)
-    fields += b"\x02" if properties.is_kept else b"\x01"
+    flags, fields = CONTENT_TYPE | DELIVERY_MODE, _encode_short_string(properties.content_type)
+    fields += b"\x02" if properties.is_persistent else b"\x01"
     if properties.correlation_id:
-        flags, fields = flags | CORRELATION_ID, fields + _short(properties.correlation_id)
+        flags, fields = flags | CORRELATION_ID, fields + _encode_short_string(properties.correlation_id)
     if properties.reply_to:
-        flags, fields = flags | REPLY_TO, fields + _short(properties.reply_to)
+        flags, fields = flags | REPLY_TO, fields + _encode_short_string(properties.reply_to)
     if properties.expires_ms:
-        flags, fields = flags | EXPIRATION, fields + _short(str(properties.expires_ms))
+        flags, fields = flags | EXPIRATION, fields + _encode_short_string(str(properties.expires_ms))
     if properties.message_id:
-        flags, fields = flags | MESSAGE_ID, fields + _short(properties.message_id)
+        flags, fields = flags | MESSAGE_ID, fields + _encode_short_string(properties.message_id)
     return _HEADER.pack(BASIC, 0, body_bytes, flags) + fields
 
 
@@ -126,19 +133,19 @@ def _frame(kind: int, channel: int, payload: bytes) -> bytes:
     return FRAME.pack(kind, channel, len(payload)) + payload + END
 
 
-def _short(text: str) -> bytes:
-    """Raises `ValueError` above 255 bytes."""
+def _encode_short_string(text: str) -> bytes:
+    """Encodes an AMQP short string. Raises `ValueError` above 255 bytes."""
     data = text.encode(errors="surrogateescape")
     return bytes((len(data),)) + data
 
 
-def _short_in(data: bytes, at: int) -> tuple[str, int]:
-    """Whatever bytes it is made of, they are given back as they came."""
+def _read_short_string(data: bytes, at: int) -> tuple[str, int]:
+    """Returns the short string at index `at` and the index after it. Bytes that are not UTF-8 survive a round trip."""
     end = at + 1 + data[at]
     return data[at + 1 : end].decode(errors="surrogateescape"), end
 
 
-def _milliseconds_in(data: bytes, at: int) -> tuple[int, int]:
-    """An expiration, which AMQP writes as text in decimal. 0 for any other text."""
-    text, end = _short_in(data, at)
+def _read_expiration_ms(data: bytes, at: int) -> tuple[int, int]:
+    """Returns the expiration in milliseconds at index `at`, 0 if it is not a decimal number, and the index after it."""
+    text, end = _read_short_string(data, at)
     return int(text) if text.isdecimal() else 0, end

@@ -1,4 +1,4 @@
-"""A connection to the broker that comes back: made, watched, and rebuilt whole after any loss (docs/adr/0002)."""
+"""A connection to the broker that reconnects, and restarts everything that uses it, after any loss (docs/adr/0002)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prometheus_client import Gauge
 
 from bouquet_mesh.amqp.channel import OnLost
 from bouquet_mesh.amqp.connection import Connection, connect
-from bouquet_mesh.amqp.errors import cancellation_as_loss, refused_right
+from bouquet_mesh.amqp.errors import cancellation_as_loss, missing_right
 from bouquet_mesh.backoff import pause_s
 from bouquet_mesh.observe import metrics
 from bouquet_mesh.secret import Secret
@@ -26,62 +26,62 @@ log = logging.getLogger(__name__)
 SETUP_TIMEOUT_S = 5.0
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
-STEADY_S = 10.0
-"""A connection that lasted less is one more failure, so that one lost again and again is not made again and again."""
+STABLE_AFTER_S = 10.0
+"""Shortest life of a connection that resets the backoff. One that ends sooner counts as another failure."""
 PROBE_EVERY_S = 1.0
-SILENCE_S = 3.0
-"""A broker that takes longer to give a message back does not respond."""
-SILENCES = 2
-"""So many and the connection is made anew, long before its heartbeat would tell."""
+PROBE_TIMEOUT_S = 3.0
+"""Longest round trip of a probe message before the broker counts as not responding."""
+MAX_MISSED_PROBES = 2
+"""Number of missed probes after which the connection is replaced, long before the heartbeat would detect the loss."""
 
 
 class Part(Protocol):
-    """What a process does on its connection; made anew each time the connection is."""
+    """One use of a connection, such as calling or consuming. Started again on each new connection."""
 
-    async def up(self, connection: Connection, on_lost: OnLost) -> None:
-        """Declares, publishes and consumes what it needs, on channels whose end is reported to `on_lost`."""
+    async def start(self, connection: Connection, on_lost: OnLost) -> None:
+        """Declares its queues and starts its consumer, on channels whose end is reported to `on_lost`."""
 
     async def probe(self) -> None:
-        """Returns when a message has gone to the broker and come back; raises what a broken connection raises."""
+        """Returns when a message has made a round trip to the broker. Raises an error of `CONNECTION_LOST`."""
 
-    def down(self) -> None:
-        """The connection is gone."""
+    def stop(self) -> None:
+        """Releases what belongs to a connection that is gone."""
 
 
 class Link:
-    """A connection that comes back, and the parts that live on it. One task, `run`, makes and remakes them all."""
+    """A connection that reconnects after a loss, and the parts that use it, all started by one task, `run`."""
 
     def __init__(self, url: str, name: str, gauge: Gauge) -> None:
         self.connected = False
-        self._is_heard = False
-        """A message has come back on this connection, from all that lives on it."""
-        self._is_silent = False
-        """The last one has not."""
+        self._has_responded = False
+        """Whether a probe of every part has succeeded on this connection."""
+        self._missed_last_probe = False
         self.settled = asyncio.Event()
-        """Nothing is on its way up: what is attached is up, or the broker is away. Not before the first attempt."""
+        """Set while nothing is being started: every part is up, or the broker is away. Not set before the first
+        attempt to connect has ended."""
         self._url = url
         self._name = name
         self._gauge = gauge
         self._parts: list[Part] = []
-        self._news: asyncio.Queue[Part | Exception | None] = asyncio.Queue()
-        """What is to be made, what is gone, and that a word of the broker's has come or is overdue."""
+        self._events: asyncio.Queue[Part | Exception | None] = asyncio.Queue()
+        """Work for the task: a part to start, the error that ended the connection, or None after a probe."""
 
     @property
     def responsive(self) -> bool:
-        """The broker takes messages and gives them back. One that hangs, blocks its publishers, or refuses us what we
-        ask for is connected too."""
-        return self._is_heard and not self._is_silent
+        """Whether messages make the round trip to the broker. `connected` alone is also true of a broker that hangs,
+        blocks publishers or refuses an operation."""
+        return self._has_responded and not self._missed_last_probe
 
     def attach(self, part: Part) -> None:
-        """From now on `part` is up whenever the connection is."""
+        """Starts `part` now if connected, and again on each new connection."""
         self._parts.append(part)
         if self.connected:
             self.settled.clear()
-            self._news.put_nowait(part)
+            self._events.put_nowait(part)
 
     @asynccontextmanager
     async def holding(self, part: Part) -> AsyncIterator[None]:
-        """`part` is attached, and up if the broker is there. After the context it is not made again, nor being made."""
+        """Attaches `part` for the life of the context, which begins once it is up or the broker is known to be away."""
         self.attach(part)
         try:
             await self.settled.wait()
@@ -92,84 +92,86 @@ class Link:
                 await self.settled.wait()
 
     async def run(self) -> NoReturn:
-        """Connects, waits for the loss, and again, with growing and jittered pauses. Ends by cancellation."""
-        failures, told = 0, ""
+        """Connects, waits for the loss, and reconnects after a growing, jittered pause, until cancelled."""
+        failures, logged = 0, ""
         while True:
             began = time.monotonic()
             try:
                 with cancellation_as_loss():
-                    await self._live()
-            except Exception as error:  # whatever it was, the only cure is to connect again
-                right = refused_right(error)
-                trouble = (right and f"no {right}") or trouble_of(error) or type(error).__name__
+                    await self._run_connection()
+            except Exception as error:  # whatever the cause, the only remedy is to reconnect
+                right = missing_right(error)
+                reason = (right and f"no {right}") or trouble_of(error) or type(error).__name__
             self.settled.set()
-            if time.monotonic() - began > STEADY_S:
-                failures, told = 0, ""
-            if trouble != told:
-                log.warning("broker unavailable", extra={"error": trouble, "connection": self._name})
-                told = trouble
+            if time.monotonic() - began > STABLE_AFTER_S:
+                failures, logged = 0, ""
+            if reason != logged:
+                log.warning("broker unavailable", extra={"error": reason, "connection": self._name})
+                logged = reason
             await asyncio.sleep(pause_s(failures, FIRST_RETRY_S, LAST_RETRY_S))
             failures += 1
 
-    async def _live(self) -> NoReturn:
-        """One connection, to its end: raises what ended it."""
+    async def _run_connection(self) -> NoReturn:
+        """Runs one connection until its end. Raises the error that ended it."""
         connection = await connect(self._url, self._name)
         log.info("broker connected", extra={"connection": self._name})
         self._gauge.set(1)
         self.connected = True
         self.settled.clear()
         try:
-            await self._tend(connection)
+            await self._keep_parts_up(connection)
         finally:
-            self.connected = self._is_heard = self._is_silent = False
+            self.connected = self._has_responded = self._missed_last_probe = False
             self._gauge.set(0)
             connection.drop()
             for part in self._parts:
-                part.down()
+                part.stop()
             self.settled.set()
             await connection.close()
 
-    async def _tend(self, connection: Connection) -> NoReturn:
-        news = self._news = asyncio.Queue[Part | Exception | None]()
+    async def _keep_parts_up(self, connection: Connection) -> NoReturn:
+        """Starts the parts, then probes them. Raises the error that ends the connection or one of its channels."""
+        events = self._events = asyncio.Queue[Part | Exception | None]()
         for part in self._parts:
-            news.put_nowait(part)
+            events.put_nowait(part)
 
-        connection.on_lost(news.put_nowait)
-        watching: asyncio.Task[None] | None = None
+        connection.on_lost(events.put_nowait)
+        probing: asyncio.Task[None] | None = None
         try:
             while True:
-                if news.empty() and watching is None:
-                    watching = asyncio.create_task(self._watch(connection))
-                elif news.empty():
+                if events.empty() and probing is None:
+                    probing = asyncio.create_task(self._probe_until_silent(connection))
+                elif events.empty():
                     self.settled.set()
-                match await news.get():
+                match await events.get():
                     case Exception() as cause:
                         raise cause
                     case None:
                         continue
                     case part if part in self._parts:
                         async with asyncio.timeout(SETUP_TIMEOUT_S):
-                            await part.up(connection, news.put_nowait)
+                            await part.start(connection, events.put_nowait)
         finally:
-            if watching is not None:
-                watching.cancel()
+            if probing is not None:
+                probing.cancel()
 
-    async def _watch(self, connection: Connection) -> None:
-        """Sends messages to the broker and back, until none comes back."""
+    async def _probe_until_silent(self, connection: Connection) -> None:
+        """Probes the parts again and again until the broker stops responding, then reports a `TimeoutError`."""
         while await self._responds(connection):
-            self._hear(True)
+            self._note_probe(True)
             await asyncio.sleep(PROBE_EVERY_S)
-        self._news.put_nowait(TimeoutError())
+        self._events.put_nowait(TimeoutError())
 
     async def _responds(self, connection: Connection) -> bool:
-        """False of a broker that stays silent; one that has said it is short of memory or disk is waited for."""
-        round_trip = asyncio.create_task(self._round_trip())  # not in a timeout: aiormq closes a channel so cancelled
-        silences = 0
+        """Whether a probe succeeds. A probe may miss `MAX_MISSED_PROBES` - 1 timeouts, or any number while the broker
+        announces a lack of memory or disk."""
+        round_trip = asyncio.create_task(self._round_trip())  # no timeout: aiormq closes the channel of a cancelled one
+        missed = 0
         try:
-            while not (await asyncio.wait([round_trip], timeout=SILENCE_S))[0]:
-                self._hear(False)
-                silences += not await connection.is_blocked()
-                if silences == SILENCES:
+            while not (await asyncio.wait([round_trip], timeout=PROBE_TIMEOUT_S))[0]:
+                self._note_probe(False)
+                missed += not await connection.is_blocked()
+                if missed == MAX_MISSED_PROBES:
                     return False
             return not round_trip.cancelled() and round_trip.exception() is None
         finally:
@@ -179,27 +181,29 @@ class Link:
         for part in tuple(self._parts):
             await part.probe()
 
-    def _hear(self, responds: bool) -> None:
-        if responds == self._is_silent:
+    def _note_probe(self, responds: bool) -> None:
+        """Records the result of a probe, and logs a change."""
+        if responds == self._missed_last_probe:
             log.warning("broker responds again" if responds else "broker does not respond")
         if not self.settled.is_set():
-            self._news.put_nowait(None)
-        self._is_heard, self._is_silent = self._is_heard or responds, not responds
+            self._events.put_nowait(None)
+        self._has_responded, self._missed_last_probe = self._has_responded or responds, not responds
 
 
 @asynccontextmanager
 async def open_link(url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED) -> AsyncIterator[Link]:
-    """A link that is usable at once and connected as soon as the broker is. Raises `SettingsError`."""
+    """Opens a link, which connects in the background. `name` is shown to the broker's operators, `gauge` is 1 while
+    connected. Raises `SettingsError` for an unusable URL."""
     link = Link(verified(Secret(url), f"{MESH_PREFIX}BUS_URL"), name, gauge)
     async with alongside(link.run()):
         yield link
 
 
-async def try_out(connection: Connection, part: Part) -> None:
-    """Starts `part` as a `Link` would, sends a message to the broker and back, and stops it. Raises what the broker
-    refuses, or what a broken connection raises (`LOST`).
+async def trial_run(connection: Connection, part: Part) -> None:
+    """Starts `part` as a `Link` would, probes it once, and stops it. Raises `AccessRefused`, `NotDeclared` or another
+    error of `CONNECTION_LOST`.
 
-    Its channels stay open until the connection is closed.
+    The part's channels stay open until the connection is closed.
     """
     lost: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
 
@@ -209,7 +213,7 @@ async def try_out(connection: Connection, part: Part) -> None:
 
     async def start() -> None:
         with cancellation_as_loss():
-            await part.up(connection, lose)
+            await part.start(connection, lose)
             await part.probe()
 
     starting = asyncio.create_task(start())
@@ -220,6 +224,6 @@ async def try_out(connection: Connection, part: Part) -> None:
             raise lost.result()
         await starting
     finally:
-        part.down()
+        part.stop()
         starting.cancel()
         await asyncio.wait([starting])

@@ -1,6 +1,6 @@
-"""Messages past aiormq: written to its connection's socket, and read from it, without an object or a task a frame.
+"""Fast path for messages that bypasses aiormq: reads and writes their frames on aiormq's own socket.
 
-aiormq gets all frames but those of messages, which cost it most of a call's time (docs/performance.md).
+aiormq handles every other frame. Its object and task per frame would cost most of a call's time (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -21,31 +21,37 @@ from bouquet_mesh.amqp.frames import Properties
 from bouquet_mesh.tls.certificates import Noticing
 
 Settled: TypeAlias = Callable[[Exception | None], object]
-"""Called with what has become of a message: trouble, or `None` when the broker has it."""
+"""Callback for the fate of a published message: `None` when the broker has it, else the error."""
 
-MOST_FRAME_BYTES = 1 << 20
-"""RabbitMQ's are of 128 kB, unless its operator chose more."""
-MOST_BODY_BYTES = 4 << 20
-"""The rest of a longer one is dropped, and what is left is refused: no reader of the mesh takes half as much."""
+MAX_FRAME_BYTES = 1 << 20
+"""Largest frame that is read. RabbitMQ sends 128 kB unless its operator chose otherwise."""
+MAX_BODY_BYTES = 4 << 20
+"""Size from which the rest of a message body is dropped. The reader then refuses it: the mesh's own limits are lower
+than half of this."""
 
 
 class Delivery(msgspec.Struct, frozen=True):
+    """A message that the broker delivered to this channel's consumer."""
+
     tag: int
+    """Delivery tag, to acknowledge the message by."""
     redelivered: bool
     properties: Properties
     body: bytes
 
 
 Deliver: TypeAlias = Callable[[Delivery], object]
+"""Callback for each delivered message."""
 
 
-class Stream(TransportFactory):
-    """aiormq's way to make its socket's streams; the reader looks at each frame before aiormq."""
+class StreamFactory(TransportFactory):
+    """Factory for aiormq's socket streams, with a reader that sees each frame before aiormq does."""
 
     def __init__(self) -> None:
         self._wires: dict[int, Wire] = {}
 
     async def create(self, url: URL, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connects to `url`, with the options that aiormq passes to asyncio."""
         contexts: SSLContextProvider = options.pop("ssl_context_provider")
         context = await contexts.get_context() if url.scheme == "amqps" else None
         if context:
@@ -55,29 +61,32 @@ class Stream(TransportFactory):
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         assert url.host and url.port
         transport, _ = await loop.create_connection(lambda: protocol, url.host, url.port, ssl=context, **options)
-        self._outlet = Outlet(transport)
+        self._outlet = BatchingWriter(transport)
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
-    def wire(self, channel: int, most_bytes: int) -> Wire:
-        """Takes over the messages of a channel, by its number, whose frames hold at most `most_bytes`."""
-        wire = self._wires[channel] = Wire(channel, most_bytes, self._outlet)
+    def wire(self, channel: int, max_payload_bytes: int) -> Wire:
+        """Takes over the messages of the channel with this number, whose frames hold at most `max_payload_bytes`."""
+        wire = self._wires[channel] = Wire(channel, max_payload_bytes, self._outlet)
         return wire
 
     def close(self) -> None:
-        """Closes all its wires."""
+        """Closes the wires of all channels."""
         for wire in self._wires.values():
             wire.close()
 
 
-class Outlet:
-    """Gathers what wires write in one turn of the loop into one write: a system call costs as much as a message."""
+class BatchingWriter:
+    """Combines the frames that all channels write in one event-loop iteration into one system call."""
 
     def __init__(self, transport: asyncio.WriteTransport) -> None:
         self._transport = transport
         self._leaving: list[bytes] = []
 
     def write(self, frames: bytes) -> None:
-        """Raises `ConnectionResetError`. Of one message all frames: what aiormq writes comes between, not inside."""
+        """Queues frames for the socket. Raises `ConnectionResetError` on a closing connection.
+
+        All frames of a message must come in one call, since aiormq writes frames of its own between calls.
+        """
         if self._transport.is_closing():
             raise ConnectionResetError
         if not self._leaving:
@@ -90,30 +99,32 @@ class Outlet:
 
 
 class FrameReader(asyncio.StreamReader):
-    """Gives each frame to its channel's wire, and what no wire takes to aiormq."""
+    """Stream reader that offers each frame to its channel's wire, and leaves the others to aiormq."""
 
     def __init__(self, wires: dict[int, Wire], loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
         self._wires = wires
-        self._begun = b""
-        """Of a frame whose end has not come yet."""
+        self._incomplete = b""
+        """Bytes of a frame that has not fully arrived."""
 
     def feed_data(self, data: Iterable[SupportsIndex]) -> None:
-        """What cannot be read is the end of the connection: nobody knows where the next frame would begin."""
+        """Reads the frames in `data`. An invalid frame fails the reader with `ConnectionResetError`, since the start of
+        the next frame is then unknown."""
         if self.exception() is not None:
             return
         try:
-            self._sort(self._begun + bytes(data))
+            self._pass_frames(self._incomplete + bytes(data))
         except (ValueError, IndexError, StructError) as error:
-            self._begun = b""
+            self._incomplete = b""
             self.set_exception(ConnectionResetError(type(error).__name__))
 
-    def _sort(self, data: bytes) -> None:
+    def _pass_frames(self, data: bytes) -> None:
+        """Hands each whole frame to its wire or to aiormq. Raises `ValueError` for an invalid frame."""
         at = passed = 0
         while len(data) - at >= frames.OVERHEAD_BYTES:
             kind, channel, size = frames.FRAME.unpack_from(data, at)
             payload, end = at + frames.FRAME.size, at + frames.OVERHEAD_BYTES + size
-            if size > MOST_FRAME_BYTES:
+            if size > MAX_FRAME_BYTES:
                 raise ValueError
             if end > len(data):
                 break
@@ -126,30 +137,31 @@ class FrameReader(asyncio.StreamReader):
             at = end
         if passed < at:
             super().feed_data(data[passed:at])
-        self._begun = data[at:]
+        self._incomplete = data[at:]
 
 
 class Wire:
-    """The messages of one channel, both ways, and what becomes of those that are published (see `Channel`)."""
+    """Messages of one channel: publishing with confirms, deliveries and acknowledgements (see `Channel`)."""
 
-    def __init__(self, channel: int, most_bytes: int, outlet: Outlet) -> None:
+    def __init__(self, channel: int, max_payload_bytes: int, outlet: BatchingWriter) -> None:
         self.deliver: Deliver = _drop
         self._channel = channel
-        self._most_bytes = most_bytes
+        self._max_payload_bytes = max_payload_bytes
         self._outlet = outlet
         self._is_open = True
         self._published = 0
         self._unconfirmed: dict[int, Settled] = {}
-        """By tag, oldest first."""
-        self._arriving = _Arriving()
+        """Callbacks of unconfirmed messages by delivery tag, oldest first."""
+        self._incoming = _IncomingMessage()
 
     def send(self, body: bytes, properties: Properties, *, exchange: str, routing_key: str) -> None:
-        """Raises `ConnectionResetError` where the channel is known to be gone."""
+        """Publishes without a confirm. Raises `ConnectionResetError` on a channel known to be closed."""
         self._write_message(body, properties, exchange, routing_key)
 
     def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
-        """Calls `settled`, which may not raise, once: with `Returned`, `Refused`, `ConnectionResetError` or `None`."""
-        tag = self._published + 1  # the broker counts like this; what it returns, it returns with its `message_id`
+        """Publishes with a confirm. Calls `settled`, which must not raise, once: with `None`, `Returned`, `Refused` or
+        `ConnectionResetError`."""
+        tag = self._published + 1  # the broker counts the same way; a returned message carries it as `message_id`
         named = msgspec.structs.replace(properties, message_id=str(tag))
         try:
             self._write_message(body, named, "", queue, mandatory=True)
@@ -160,71 +172,72 @@ class Wire:
             self._unconfirmed[tag] = settled
 
     def ack(self, tag: int, *, multiple: bool = False) -> None:
-        """Raises as `send`."""
+        """Acknowledges a delivery and, with `multiple`, all earlier ones. Raises as `send`."""
         self._write(frames.ack(self._channel, tag, multiple=multiple))
 
     def close(self) -> None:
-        """Nothing comes or goes any more; what was not confirmed is settled with `ConnectionResetError`."""
+        """Ends deliveries and publishing. Unconfirmed messages are settled with `ConnectionResetError`."""
         self._is_open = False
         self.deliver = _drop
         while self._unconfirmed:
             self._settle_one(next(iter(self._unconfirmed)), ConnectionResetError())
 
     def takes(self, kind: int, data: bytes, start: int, end: int) -> bool:
-        """Whether a frame is of a message, or says what became of one; if so, it has had its effect."""
+        """Processes a frame that belongs to a message, a return or a confirm. Returns False for any other frame, and
+        raises `ValueError`, `IndexError` or `struct.error` for an invalid one."""
         match kind:
             case frames.METHOD:
-                # The payload alone: a length that lies must not reach into the frames behind.
+                # A copy of the payload: a false length inside it must not reach into the frames that follow.
                 payload = data[start:end]
-                return self._takes_method(frames.method_in(payload, 0), payload, 0)
+                return self._takes_method(frames.read_method(payload, 0), payload, 0)
             case frames.HEADER:
-                self._arriving.left_bytes, self._arriving.properties = frames.header_in(data[start:end], 0)
+                self._incoming.left_bytes, self._incoming.properties = frames.read_header(data[start:end], 0)
             case frames.BODY:
-                if len(self._arriving.body) < MOST_BODY_BYTES:
-                    self._arriving.body += data[start:end]
-                self._arriving.left_bytes -= end - start
+                if len(self._incoming.body) < MAX_BODY_BYTES:
+                    self._incoming.body += data[start:end]
+                self._incoming.left_bytes -= end - start
             case _:
                 return False
-        if self._arriving.left_bytes < 0:
+        if self._incoming.left_bytes < 0:
             raise ValueError
-        if not self._arriving.left_bytes:
-            self._arrive()
+        if not self._incoming.left_bytes:
+            self._complete()
         return True
 
     def _takes_method(self, method: int, data: bytes, at: int) -> bool:
         match method:
             case frames.DELIVER:
-                tag, redelivered = frames.delivery_in(data, at)
-                self._arriving = _Arriving(tag, redelivered)
+                tag, redelivered = frames.read_delivery(data, at)
+                self._incoming = _IncomingMessage(tag, redelivered)
             case frames.RETURN:
-                self._arriving = _Arriving()
+                self._incoming = _IncomingMessage()
             case frames.ACK:
-                self._settle(*frames.confirm_in(data, at), None)
+                self._settle(*frames.read_confirm(data, at), None)
             case frames.NACK:
-                self._settle(*frames.confirm_in(data, at), Refused())
+                self._settle(*frames.read_confirm(data, at), Refused())
             case frames.CLOSE_CHANNEL:
-                self._is_open = False  # aiormq answers it, and reports the loss
+                self._is_open = False  # aiormq replies, and reports the loss
                 return False
             case _:
                 return False
         return True
 
-    def _arrive(self) -> None:
-        """A message is whole."""
-        arrived = self._arriving
+    def _complete(self) -> None:
+        """Delivers the message whose last frame has arrived, or settles the one that was returned."""
+        arrived = self._incoming
         if arrived.tag:
             self.deliver(Delivery(arrived.tag, arrived.redelivered, arrived.properties, arrived.body))
         else:
             self._settle_one(int(arrived.properties.message_id), Returned())
 
-    def _settle(self, tag: int, multiple: bool, trouble: Exception | None) -> None:
-        """The broker confirms what it has returned, too, after that."""
+    def _settle(self, tag: int, multiple: bool, error: Exception | None) -> None:
+        # The broker also confirms a returned message, after returning it: its callback is then gone.
         for each in list(takewhile(tag.__ge__, self._unconfirmed)) if multiple else (tag,):
-            self._settle_one(each, trouble)
+            self._settle_one(each, error)
 
-    def _settle_one(self, tag: int, trouble: Exception | None) -> None:
+    def _settle_one(self, tag: int, error: Exception | None) -> None:
         if settled := self._unconfirmed.pop(tag, None):
-            settled(trouble)
+            settled(error)
 
     def _write_message(
         self, body: bytes, properties: Properties, exchange: str, routing_key: str, *, mandatory: bool = False
@@ -237,7 +250,7 @@ class Wire:
                 exchange=exchange,
                 routing_key=routing_key,
                 mandatory=mandatory,
-                most_bytes=self._most_bytes,
+                max_payload_bytes=self._max_payload_bytes,
             )
         )
 
@@ -247,11 +260,11 @@ class Wire:
         self._outlet.write(data)
 
 
-class _Arriving(msgspec.Struct):
-    """A message whose frames come in."""
+class _IncomingMessage(msgspec.Struct):
+    """A message whose frames are arriving."""
 
     tag: int = 0
-    """None of a message that is returned."""
+    """Delivery tag; 0 for a returned message."""
     redelivered: bool = False
     properties: Properties = Properties()
     left_bytes: int = 0
@@ -259,4 +272,4 @@ class _Arriving(msgspec.Struct):
 
 
 def _drop(_: Delivery) -> None:
-    """For a channel without a consumer."""
+    """Ignores a message, on a channel without a consumer."""

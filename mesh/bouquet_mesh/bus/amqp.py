@@ -1,8 +1,8 @@
-"""The bus on RabbitMQ. One connection a process, rebuilt whole after any loss (docs/adr/0002).
+"""The bus on RabbitMQ, over one connection per process that reconnects after any loss (docs/adr/0002).
 
 A durable, auto-deleted queue per provider; messages that are not persistent and expire with their deadline;
 `mandatory` publishing with confirms, so that an absent worker is known at once; one exclusive reply queue per
-connection, bound to the exchange `bouquet.replies`. No dead letters: they would be an unattended store of
+connection, bound to the exchange `bouquet.replies`. No dead-letter queue: it would be an unattended store of
 identities.
 """
 
@@ -18,37 +18,40 @@ from functools import partial
 
 from bouquet_mesh.amqp.channel import Channel, OnLost
 from bouquet_mesh.amqp.connection import Connection
-from bouquet_mesh.amqp.errors import LOST, AccessRefused, NotDeclared, Returned, leaving
+from bouquet_mesh.amqp.errors import CONNECTION_LOST, AccessRefused, NotDeclared, Returned, bounded_close
 from bouquet_mesh.amqp.frames import Properties
-from bouquet_mesh.amqp.link import Link, open_link, try_out
+from bouquet_mesh.amqp.link import Link, open_link, trial_run
 from bouquet_mesh.amqp.wire import Delivery
-from bouquet_mesh.bus.api import Ending, Handler, answer, ask, end, finish
+from bouquet_mesh.bus.api import Handler, PendingReply, answer, ask, finish_or_cancel, resolve
 from bouquet_mesh.observe import metrics
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Failed, Reply, Request
 from bouquet_proto.names import QUEUE_ARGUMENTS, REPLY_EXCHANGE, queue_of
 
 SYSTEM = "rabbitmq"
+"""Name of the messaging system in spans."""
 PUBLISH_TIMEOUT_S = 2.0
-"""A broker that hangs, or that blocks publishers for want of memory, is away long before the caller's deadline."""
-AFTER_ALL_OTHERS = -1
-"""The priority of a consumer that wants no message: a worker's is 0."""
+"""Longest wait for a confirm. A broker that hangs or blocks publishers is noticed long before the caller's deadline."""
+LOWEST_PRIORITY = -1
+"""Priority of a consumer that must not take messages from workers, whose priority is 0."""
 
 
-class _Calls:
-    """The asking side: pending calls by correlation id, and the reply queue that ends them."""
+class _PendingCalls:
+    """Calling side of the bus: the calls that wait for a reply, by correlation id, and the reply queue."""
 
     def __init__(self) -> None:
         self._channel: Channel | None = None
         self._reply_to = ""
-        self._pending: dict[str, Ending] = {}
+        self._pending: dict[str, PendingReply] = {}
         metrics.CALLS_PENDING.set_function(lambda: len(self._pending))
 
     @property
     def ready(self) -> bool:
+        """Whether the reply queue is consumed."""
         return self._channel is not None
 
-    async def up(self, connection: Connection, on_lost: OnLost) -> None:
+    async def start(self, connection: Connection, on_lost: OnLost) -> None:
+        """Declares and consumes a new reply queue."""
         channel = await connection.channel(on_lost, confirms=True)
         await channel.declare_exchange(REPLY_EXCHANGE)
         # A fresh name each time: the broker may hold the old queue for the dead connection until its heartbeat ends.
@@ -58,34 +61,36 @@ class _Calls:
         await channel.consume(queue, self._on_reply, no_ack=True)
         self._channel, self._reply_to = channel, queue
 
-    def down(self) -> None:
+    def stop(self) -> None:
+        """Ends the pending calls with `bus_unavailable`."""
         self._channel = None
         for future in self._pending.values():
-            end(future, Failed("bus_unavailable"))
+            resolve(future, Failed("bus_unavailable"))
 
     async def probe(self) -> None:
-        """A message to its own reply queue. It goes past the reply exchange, where a gateway may not write; of that the
-        broker says whether it is there."""
+        """Sends a message to the own reply queue and waits for it, then checks that the reply exchange exists: a
+        gateway has no right to publish there."""
         channel = self._channel
         if channel is None:
             return
-        with self._awaited() as (correlation_id, home):
+        with self._pending_reply() as (correlation_id, returned):
             await channel.confirmed(b"", Properties(correlation_id=correlation_id), queue=self._reply_to)
-            await home
+            await returned
         await channel.require_exchange(REPLY_EXCHANGE)
 
     async def exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
+        """Publishes a request to a provider's queue and returns the body of its reply, or how the call failed."""
         if self._channel is None:
             return Failed("bus_unavailable")
         left_s, loop = deadline.left_s(), asyncio.get_running_loop()
-        with self._awaited() as (correlation_id, reply):
-            late = loop.call_later(left_s, end, reply, Failed("deadline_exceeded"))
-            unheard = loop.call_later(PUBLISH_TIMEOUT_S, end, reply, Failed("bus_unavailable"))
+        with self._pending_reply() as (correlation_id, reply):
+            late = loop.call_later(left_s, resolve, reply, Failed("deadline_exceeded"))
+            no_confirm = loop.call_later(PUBLISH_TIMEOUT_S, resolve, reply, Failed("bus_unavailable"))
 
-            def settled(trouble: Exception | None) -> None:
-                unheard.cancel()
-                if trouble is not None:
-                    end(reply, _unpublished(trouble))
+            def settled(error: Exception | None) -> None:
+                no_confirm.cancel()
+                if error is not None:
+                    resolve(reply, _publish_failure(error))
 
             properties = Properties(
                 correlation_id=correlation_id,
@@ -97,15 +102,15 @@ class _Calls:
                 return await reply
             finally:
                 late.cancel()
-                unheard.cancel()
+                no_confirm.cancel()
 
     @contextmanager
-    def _awaited(self) -> Iterator[tuple[str, Ending]]:
-        """A correlation id, and what ends with the message that bears it."""
+    def _pending_reply(self) -> Iterator[tuple[str, PendingReply]]:
+        """Registers a new correlation id, and the future that a message with that id resolves."""
         # Unguessable, so that one provider's worker cannot answer another's call.
         correlation_id = secrets.token_hex(16)
-        # A reply, a return and a loss all end this one future, and nothing else is waited for.
-        reply: Ending = asyncio.get_running_loop().create_future()
+        # A reply, a return and a loss all resolve this one future, the only thing that is awaited.
+        reply: PendingReply = asyncio.get_running_loop().create_future()
         self._pending[correlation_id] = reply
         try:
             yield correlation_id, reply
@@ -120,13 +125,13 @@ class _Calls:
             future.set_result(message.body)
 
 
-def _unpublished(trouble: Exception) -> Failed:
-    """What becomes of a call whose request has reached no queue: nobody serves one that does not exist."""
-    return Failed("not_deployed" if isinstance(trouble, Returned) else "bus_unavailable")
+def _publish_failure(error: Exception) -> Failed:
+    """Returns the failure of a call whose request could not be published: without a queue there is no worker."""
+    return Failed("not_deployed" if isinstance(error, Returned) else "bus_unavailable")
 
 
 class _Consumer:
-    """The answering side of one provider, without an answer: its queue, and its consumer there."""
+    """Consumer of one provider's request queue, which leaves each message unacknowledged."""
 
     def __init__(self, provider: str, concurrency: int, priority: int = 0) -> None:
         self._queue = queue_of(provider)
@@ -137,28 +142,33 @@ class _Consumer:
 
     @property
     def consuming(self) -> bool:
+        """Whether a consumer is registered with the broker."""
         return self._channel is not None
 
-    async def up(self, connection: Connection, on_lost: OnLost) -> None:
+    async def start(self, connection: Connection, on_lost: OnLost) -> None:
+        """Declares and consumes the request queue. Raises `AccessRefused` for a missing right, and then leaves no
+        queue behind."""
         channel = await connection.channel(on_lost)
-        await _check_may_reply(connection)
+        await _check_reply_right(connection)
         await channel.prefetch(self._concurrency)
         await channel.declare_queue(self._queue, durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS)
         self._has_replied = False
         try:
             await channel.consume(self._queue, partial(self._on_request, channel), priority=self._priority)
         except AccessRefused:
-            await _leave_no_queue(connection, self._queue)
+            await _delete_unused_queue(connection, self._queue)
             raise
         self._channel = channel
 
-    def down(self) -> None:
+    def stop(self) -> None:
+        """Forgets the channel of the lost connection."""
         self._channel = None
 
     async def probe(self) -> None:
-        """Asks the queue whether it has consumers, after a message for nobody: as blocked as the replies would be.
+        """Checks that the queue still has consumers, and that publishing replies is not blocked. Raises
+        `ConnectionResetError` where no consumer is left.
 
-        Not before the first reply: until then the exchange may not be there.
+        Publishes an unroutable message, but only after the first reply: until then the exchange may not exist.
         """
         channel = self._channel
         if channel is None:
@@ -169,24 +179,24 @@ class _Consumer:
             raise ConnectionResetError
 
     def _on_request(self, channel: Channel, message: Delivery) -> None:
-        """Leaves it unacknowledged: the broker delivers it to another as this consumer goes."""
+        """Ignores a message: the broker delivers it to another consumer when this one ends."""
 
 
-class _Intake(_Consumer):
-    """The answering side of one provider: its queue, its consumer, and the handlers that run."""
+class _WorkerConsumer(_Consumer):
+    """Serving side of the bus for one provider: consumes its queue and runs a handler for each request."""
 
     def __init__(self, provider: str, handler: Handler, concurrency: int) -> None:
         super().__init__(provider, concurrency)
         self._provider = provider
         self._handler = handler
-        # A message delivered again is acknowledged before its work, so the prefetch count alone is no bound.
-        self._free = asyncio.Semaphore(concurrency)
-        self._alone = asyncio.Lock()
+        # A redelivered message is acknowledged before it is handled, so the prefetch count alone sets no limit.
+        self._slots = asyncio.Semaphore(concurrency)
+        self._redelivered_lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def down(self) -> None:
-        """What runs is stopped: its reply has no way home any more, and the broker delivers its request again."""
-        super().down()
+    def stop(self) -> None:
+        """Cancels the running handlers: their replies can no longer be sent, and the broker redelivers the requests."""
+        super().stop()
         for task in self._tasks:
             task.cancel()
 
@@ -196,19 +206,19 @@ class _Intake(_Consumer):
         task.add_done_callback(self._tasks.discard)
 
     async def _work(self, channel: Channel, message: Delivery, arrived_at: float) -> None:
-        """Answers, then acknowledges: a worker that dies leaves the message to another, once.
+        """Handles a request, sends the reply, then acknowledges, so that a worker's death leads to one redelivery.
 
-        A second delivery is acknowledged first, so that a message that kills its worker does it twice at most; and
-        handled alone among its like, so that it does not take with it those that it has killed a worker under before.
+        A redelivered message is acknowledged first, so that a message that crashes workers crashes two at most. Such
+        messages are handled one at a time, so that a crash loses no other redelivered one.
         """
         asked = message.properties
-        with suppress(*LOST):  # the connection is gone: the caller knows, and the broker delivers again
-            async with self._alone if message.redelivered else nullcontext(), self._free:
+        with suppress(*CONNECTION_LOST):  # the connection is gone: the caller knows, and the broker redelivers
+            async with self._redelivered_lock if message.redelivered else nullcontext(), self._slots:
                 if message.redelivered:
                     channel.ack(message.tag)
-                    await channel.round_trip()  # the broker knows before the handler can end this process
-                given_s = asked.expires_ms / 1000
-                reply = await answer(self._handler, SYSTEM, self._provider, message.body, arrived_at, given_s)
+                    await channel.round_trip()  # the broker has the acknowledgement before the handler can crash
+                left_at_send_s = asked.expires_ms / 1000
+                reply = await answer(self._handler, SYSTEM, self._provider, message.body, arrived_at, left_at_send_s)
                 channel.send(
                     reply,
                     Properties(correlation_id=asked.correlation_id),
@@ -220,90 +230,99 @@ class _Intake(_Consumer):
                     channel.ack(message.tag)
 
     async def drain(self, drain_s: float) -> None:
-        """Stops the intake, then waits for what runs; with prefetch = concurrency, all that was delivered runs."""
+        """Stops consuming, waits up to `drain_s` for the running handlers, then cancels those that are left.
+
+        No delivered message is waiting then, since the prefetch count is the concurrency.
+        """
         channel = self._channel
         try:
             if channel is not None:
-                async with leaving():
+                async with bounded_close():
                     await channel.stop_consuming()
             self._channel = None
         finally:
-            await finish(self._tasks, drain_s)
+            await finish_or_cancel(self._tasks, drain_s)
         if channel is not None:
-            async with leaving():
+            async with bounded_close():
                 await channel.close()
 
 
-async def _check_may_reply(connection: Connection) -> None:
-    """Raises `AccessRefused`: who may consume and not reply would take every request and lose its answer.
+async def _check_reply_right(connection: Connection) -> None:
+    """Raises `AccessRefused` where the user must not publish replies: such a worker would take requests and lose their
+    replies.
 
-    Found out by a message for nobody, on a channel of its own, which a refusal ends.
+    Publishes an unroutable message on a temporary channel, which a refusal closes.
     """
     async with connection.temporary_channel() as channel:
         try:
             await channel.require_exchange(REPLY_EXCHANGE)
-        except NotDeclared:  # no gateway has been here yet
+        except NotDeclared:  # no gateway has connected yet
             return
         channel.send(b"", Properties(), exchange=REPLY_EXCHANGE, routing_key="")
         await channel.round_trip()
 
 
-async def _leave_no_queue(connection: Connection, queue: str) -> None:
-    """Of a worker that may not consume from it: requests would wait there in vain, and nobody be `not_deployed`."""
+async def _delete_unused_queue(connection: Connection, queue: str) -> None:
+    """Deletes a queue that the worker must not consume: requests would wait there, and never be `not_deployed`."""
     async with connection.temporary_channel() as channel:
         await channel.delete_unused_queue(queue)
 
 
-async def try_calling(connection: Connection) -> None:
-    """Starts the asking side as a gateway does, and sends a message to itself. Raises as `try_out`."""
-    await try_out(connection, _Calls())
+async def check_calling(connection: Connection) -> None:
+    """Starts the calling side as a gateway does, and sends a message to itself. Raises as `trial_run`."""
+    await trial_run(connection, _PendingCalls())
 
 
-async def try_serving(connection: Connection, provider: str) -> None:
-    """Starts the answering side as a worker does, behind those that run. Raises as `try_out`.
+async def check_serving(connection: Connection, provider: str) -> None:
+    """Starts the serving side as a worker does, with a lower priority than running workers. Raises as `trial_run`.
 
-    A request that is delivered meanwhile goes to another worker as the connection is closed, and a queue that no worker
-    has goes with it.
+    A request delivered meanwhile goes to another worker when the connection is closed, and a queue without another
+    worker is deleted.
     """
-    await try_out(connection, _Consumer(provider, concurrency=1, priority=AFTER_ALL_OTHERS))
+    await trial_run(connection, _Consumer(provider, concurrency=1, priority=LOWEST_PRIORITY))
 
 
 class _Serving:
-    """An intake, and whether requests reach it."""
+    """State of a provider's consumer that `serve` yields."""
 
-    def __init__(self, link: Link, intake: _Intake) -> None:
+    def __init__(self, link: Link, consumer: _WorkerConsumer) -> None:
         self._link = link
-        self._intake = intake
+        self._consumer = consumer
 
     @property
     def consuming(self) -> bool:
-        return self._intake.consuming and self._link.responsive
+        """Whether requests reach this process."""
+        return self._consumer.consuming and self._link.responsive
 
 
 class AmqpBus:
+    """The `Bus` over a connection to RabbitMQ."""
+
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._calls: _Calls | None = None
+        self._calls: _PendingCalls | None = None
 
     @property
     def ready(self) -> bool:
+        """Whether the broker responds and, once a call was made, the reply queue is consumed."""
         return self._link.responsive and (self._calls is None or self._calls.ready)
 
     async def call(self, provider: str, request: Request) -> Reply:
+        """Calls a provider, as `Calling.call` promises."""
         return await ask(self._exchange, SYSTEM, provider, request)
 
     async def _exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        if self._calls is None:  # only now: a worker never calls, and its broker user may declare no reply queue
-            self._calls = _Calls()
+        if self._calls is None:  # not earlier: a worker never calls, and its broker user must not declare reply queues
+            self._calls = _PendingCalls()
             self._link.attach(self._calls)
-        if not self.ready and not await self._settles(deadline):
+        if not self.ready and not await self._settles_by(deadline):
             return Failed("deadline_exceeded")
         if not self._link.responsive:
             return Failed("bus_unavailable")
         return await self._calls.exchange(provider, body, deadline)
 
-    async def _settles(self, deadline: Deadline) -> bool:
-        """Whether it is known in time that the broker is there, or is not."""
+    async def _settles_by(self, deadline: Deadline) -> bool:
+        """Whether the link has connected, or failed to, before the deadline."""
         with suppress(TimeoutError):
             async with asyncio.timeout(deadline.left_s()):
                 return await self._link.settled.wait()
@@ -313,16 +332,17 @@ class AmqpBus:
     async def serve(
         self, provider: str, handler: Handler, *, concurrency: int, drain_s: float = 10.0
     ) -> AsyncIterator[_Serving]:
-        intake = _Intake(provider, handler, concurrency)
+        """Handles a provider's requests, as `Bus.serve` promises."""
+        consumer = _WorkerConsumer(provider, handler, concurrency)
         try:
-            async with self._link.holding(intake):
-                yield _Serving(self._link, intake)
+            async with self._link.holding(consumer):
+                yield _Serving(self._link, consumer)
         finally:
-            await intake.drain(drain_s)
+            await consumer.drain(drain_s)
 
 
 @asynccontextmanager
 async def open_amqp_bus(url: str, name: str) -> AsyncIterator[AmqpBus]:
-    """A bus that is usable at once and connected as soon as the broker is. Closing it fails the calls in flight."""
+    """Opens a bus, which connects in the background. Closing it ends the calls in flight with `bus_unavailable`."""
     async with open_link(url, name) as link:
         yield AmqpBus(link)

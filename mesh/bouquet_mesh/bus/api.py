@@ -1,7 +1,7 @@
-"""The bus is two verbs: `call` and `serve`. What is common to its transports lives here, so both behave alike.
+"""The interface of the bus, `call` and `serve`, and the behaviour that its two transports share.
 
-`call` never raises for the mesh's own reasons and always ends by the request's deadline: whatever goes wrong
-between a gateway and a worker is a `Failed` value.
+`call` always returns by the request's deadline. Anything that goes wrong between a gateway and a worker is a `Failed`
+value, not an exception.
 """
 
 from __future__ import annotations
@@ -21,84 +21,92 @@ from bouquet_proto.messages import Changes, Describe, Failed, Reply, Request, de
 
 log = logging.getLogger(__name__)
 
-MALFORMED = "malformed_reply"
+MALFORMED_REPLY = "malformed_reply"
+"""Failure reason of a reply that cannot be decoded."""
 
 T = TypeVar("T")
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Reply]]
+"""Function of a worker that answers one request."""
 Exchange: TypeAlias = Callable[[str, bytes, Deadline], Awaitable[bytes | Failed]]
-"""How a transport carries a request's bytes to a provider's worker and brings back the reply's, by the deadline."""
-Ending: TypeAlias = "asyncio.Future[bytes | Failed]"
-"""How a call ends: with its reply, or with what became of it. Whatever comes first stands."""
+"""Function of a transport that sends a provider the bytes of a request, and returns those of the reply by the
+deadline."""
+PendingReply: TypeAlias = "asyncio.Future[bytes | Failed]"
+"""Future of a call: the bytes of its reply, or its failure. The first result stands."""
 
 
 class Serving(Protocol):
-    """A provider's intake on the bus."""
+    """State of a provider's consumer on the bus."""
 
     @property
     def consuming(self) -> bool:
-        """Whether requests reach this process now: a consumer on a broker that responds, not merely a connection."""
+        """Whether requests reach this process: its consumer is registered, and the broker responds."""
 
 
 class Calling(Protocol):
-    """The asking side."""
+    """The calling side of the bus."""
 
     @property
     def ready(self) -> bool:
-        """Whether a call made now could be carried: a message has just gone to the broker and come back."""
+        """Whether calls can be made: a message has just made a round trip to the broker."""
 
     async def call(self, provider: str, request: Request) -> Reply:
-        """Asks a provider. Always answers, by `request.deadline` at the latest.
+        """Sends a request to a provider and returns its reply, by `request.deadline` at the latest.
 
-        `Failed("not_deployed")` at once when nobody serves the provider, `Failed("bus_unavailable")` at once when
-        the broker is away or goes away, `Failed("deadline_exceeded")` at the end.
+        Returns `Failed("not_deployed")` at once where no worker serves the provider, `Failed("bus_unavailable")` at
+        once where the broker is away or lost meanwhile, and `Failed("deadline_exceeded")` at the deadline.
         """
 
 
 class Bus(Calling, Protocol):
-    """Both sides."""
+    """Both sides of the bus."""
 
     def serve(
         self, provider: str, handler: Handler, *, concurrency: int, drain_s: float = 10.0
     ) -> AbstractAsyncContextManager[Serving]:
-        """Answers a provider's requests, `concurrency` at a time, from the start or as soon as there is a broker.
+        """Handles a provider's requests, `concurrency` at a time, as soon as the broker is connected.
 
-        Leaving the context stops the intake, lets running handlers finish for at most `drain_s`, then returns.
+        Leaving the context stops consuming, waits up to `drain_s` for running handlers, then cancels the others.
         """
 
 
 async def ask(exchange: Exchange, system: str, provider: str, request: Request) -> Reply:
-    """One call from the asking side: its span, its metrics, its codecs."""
+    """Performs one call by a transport's `exchange`: encodes and decodes, with a span and metrics.
+
+    `system` names the transport in the span.
+    """
     began = time.perf_counter()
     with spans.sending(system, provider) as span:
         stamped = msgspec.structs.replace(request, traceparent=spans.traceparent())
         body = await exchange(provider, encode(stamped), Deadline(request.deadline))
-        reply = body if isinstance(body, Failed) else _read(provider, body)
+        reply = body if isinstance(body, Failed) else _decode_reply(provider, body)
         kind = outcomes.kind_of(request)
         outcomes.settle(span, reply, metrics.calls, provider, kind)
         metrics.call_seconds(provider, kind).observe(time.perf_counter() - began, spans.exemplar(span))
         return reply
 
 
-def _read(provider: str, body: bytes) -> Reply:
+def _decode_reply(provider: str, body: bytes) -> Reply:
     reply = decode_reply(body)
-    if isinstance(reply, Failed) and reply.reason == MALFORMED:
+    if isinstance(reply, Failed) and reply.reason == MALFORMED_REPLY:
         log.error("malformed reply", extra={"provider": provider, "size_bytes": len(body)})
     return reply
 
 
-def end(reply: Ending, how: bytes | Failed) -> None:
+def resolve(reply: PendingReply, outcome: bytes | Failed) -> None:
+    """Sets the result of a call, unless it has one."""
     if not reply.done():
-        reply.set_result(how)
+        reply.set_result(outcome)
 
 
 async def answer(
-    handler: Handler, system: str, provider: str, body: bytes, arrived_at: float, given_s: float = 0.0
+    handler: Handler, system: str, provider: str, body: bytes, arrived_at: float, left_at_send_s: float = 0.0
 ) -> bytes:
-    """One call from the answering side. Always gives a reply, whatever the request or the handler are worth.
+    """Handles the bytes of one request and returns those of its reply, with a span, metrics and a log line.
 
-    Expired work is not started: its caller has gone. `arrived_at` is when the request reached this process, in seconds
-    since the epoch; `given_s` is what was left of its deadline as it was sent, 0 where that is not known.
+    Never raises: a malformed request, an expired deadline and a handler's exception become `Failed` replies.
+    `arrived_at` is in seconds since the epoch; `left_at_send_s` is the time that the sender left until the deadline, 0
+    if unknown.
     """
     try:
         request = decode_request(body)
@@ -106,9 +114,9 @@ async def answer(
         log.error("malformed request", extra={"provider": provider, "size_bytes": len(body)})
         metrics.handled(provider, "unreadable", "failed", "malformed_request", "platform").inc()
         return encode(Failed("malformed_request"))
-    deadline = _deadline_here(request.deadline, arrived_at, given_s)
+    deadline = _deadline_by_local_clock(request.deadline, arrived_at, left_at_send_s)
     left_s = deadline.left_s()
-    _measure(provider, left_s, sent_at=request.deadline - given_s if given_s else 0.0)
+    _observe_times(provider, left_s, sent_at=request.deadline - left_at_send_s if left_at_send_s else 0.0)
     if deadline.at != request.deadline:
         request = msgspec.structs.replace(request, deadline=deadline.at)
     with spans.processing(system, provider, request) as span:
@@ -122,25 +130,26 @@ async def answer(
         return encoded
 
 
-def _deadline_here(theirs: float, arrived_at: float, given_s: float) -> Deadline:
-    """A request's deadline by this host's clock, which may differ from the sender's (docs/adr/0014).
+def _deadline_by_local_clock(sent_deadline: float, arrived_at: float, left_at_send_s: float) -> Deadline:
+    """Returns a request's deadline by this host's clock, which may differ from the sender's (docs/adr/0014).
 
-    The broker drops what has expired, so a request that arrives had time left: at most `given_s`. Where that and the
-    sender's deadline differ by more than clocks may, either a clock is wrong or the request has waited in its queue.
+    Uses the sender's deadline if it agrees, within `CLOCK_TOLERANCE_S`, with the arrival plus `left_at_send_s`.
+    Otherwise a clock is wrong or the request waited in its queue, and that sum is the deadline.
     """
-    latest = arrived_at + given_s
-    return Deadline(theirs if not given_s or 0 <= latest - theirs <= CLOCK_TOLERANCE_S else latest)
+    # The broker drops expired messages, so a request that arrives had time left: at most `left_at_send_s`.
+    latest = arrived_at + left_at_send_s
+    return Deadline(sent_deadline if not left_at_send_s or 0 <= latest - sent_deadline <= CLOCK_TOLERANCE_S else latest)
 
 
-def _measure(provider: str, left_s: float, *, sent_at: float) -> None:
-    """`sent_at` is by the sender's clock, and 0 where it is not known."""
+def _observe_times(provider: str, left_s: float, *, sent_at: float) -> None:
+    """Observes the time left, and the time in the queue since `sent_at` by the sender's clock, unless that is 0."""
     metrics.deadline_left_seconds(provider).observe(left_s)
     if sent_at:
         metrics.queue_seconds(provider).observe(max(0.0, time.time() - sent_at))
 
 
 async def _handle(handler: Handler, provider: str, request: Request, left_s: float) -> tuple[Reply, bytes]:
-    """The reply and its bytes: an answer that cannot be sent is the handler's bug like any other."""
+    """Returns the handler's reply and its encoding. A reply that cannot be encoded counts as a bug of the handler."""
     if not left_s:
         return _failed("deadline_exceeded")
     try:
@@ -165,8 +174,8 @@ def _failed(reason: str) -> tuple[Reply, bytes]:
     return failed, encode(failed)
 
 
-async def finish(tasks: set[asyncio.Task[T]], limit_s: float) -> None:
-    """Waits so long for an intake's handlers, then stops those that are left. Leaves none behind, even cancelled."""
+async def finish_or_cancel(tasks: set[asyncio.Task[T]], limit_s: float) -> None:
+    """Waits up to `limit_s` for tasks, then cancels the others and waits for their end, even if cancelled itself."""
     try:
         if tasks:
             await asyncio.wait(tasks, timeout=limit_s)

@@ -1,6 +1,6 @@
-"""The embedded bus: both ends in one process, over the same bytes, limits and deadlines as a broker.
+"""The embedded bus: gateway and workers in one process, with the encoding, limits and deadlines of a broker.
 
-A transport, not a mock: nothing is shared between the ends, so what does not survive the wire fails on a laptop too.
+The two sides share no objects, so a message that cannot be encoded fails in development too.
 """
 
 from __future__ import annotations
@@ -12,60 +12,64 @@ from contextlib import asynccontextmanager
 from contextvars import Context
 from functools import partial
 
-from bouquet_mesh.bus.api import Ending, Handler, answer, ask, end, finish
+from bouquet_mesh.bus.api import Handler, PendingReply, answer, ask, finish_or_cancel, resolve
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Failed, Reply, Request
 
 SYSTEM = "memory"
+"""Name of the messaging system in spans."""
 
 
-class _Intake:
-    """One consumer: its handler, its limit and the tasks that it owns."""
+class _Consumer:
+    """Consumer of one provider's requests, which runs its handler for at most `concurrency` of them at a time."""
 
     def __init__(self, provider: str, handler: Handler, concurrency: int) -> None:
         self.consuming = True
         self._provider = provider
         self._handler = handler
-        self._free = asyncio.Semaphore(concurrency)
+        self._slots = asyncio.Semaphore(concurrency)
         self._tasks: set[asyncio.Task[bytes]] = set()
 
-    def accept(self, body: bytes, given_s: float) -> asyncio.Task[bytes]:
-        # An empty context: the caller's trace and request id travel in the message, or not at all.
-        task = asyncio.create_task(self._work(body, time.time(), given_s), context=Context())
+    def accept(self, body: bytes, left_at_send_s: float) -> asyncio.Task[bytes]:
+        """Starts to handle a request. The task returns the bytes of the reply."""
+        # An empty context: as behind a broker, the caller's trace and request id travel in the message alone.
+        task = asyncio.create_task(self._work(body, time.time(), left_at_send_s), context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _work(self, body: bytes, arrived_at: float, given_s: float) -> bytes:
-        async with self._free:
-            return await answer(self._handler, SYSTEM, self._provider, body, arrived_at, given_s)
+    async def _work(self, body: bytes, arrived_at: float, left_at_send_s: float) -> bytes:
+        async with self._slots:
+            return await answer(self._handler, SYSTEM, self._provider, body, arrived_at, left_at_send_s)
 
     async def drain(self, drain_s: float) -> None:
+        """Waits up to `drain_s` for the running handlers, then cancels those that are left."""
         self.consuming = False
-        await finish(self._tasks, drain_s)
+        await finish_or_cancel(self._tasks, drain_s)
 
 
 class MemoryBus:
-    """Several consumers of one provider share its requests in turn, as they would a queue."""
+    """The `Bus` within one process. Several consumers of one provider receive its requests in turn."""
 
     ready = True
 
     def __init__(self) -> None:
-        self._intakes: dict[str, list[_Intake]] = {}
+        self._consumers: dict[str, list[_Consumer]] = {}
 
     async def call(self, provider: str, request: Request) -> Reply:
+        """Calls a provider, as `Calling.call` promises."""
         return await ask(self._exchange, SYSTEM, provider, request)
 
     async def _exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        intakes = self._intakes.get(provider)
-        if not intakes:
+        consumers = self._consumers.get(provider)
+        if not consumers:
             return Failed("not_deployed")
-        intakes.append(intakes.pop(0))
+        consumers.append(consumers.pop(0))
         left_s, loop = deadline.left_s(), asyncio.get_running_loop()
-        reply: Ending = loop.create_future()
-        late = loop.call_later(left_s, end, reply, Failed("deadline_exceeded"))
-        # A caller that stops waiting leaves the work to its worker, as it would behind a broker.
-        intakes[-1].accept(body, left_s).add_done_callback(partial(_bring, reply))
+        reply: PendingReply = loop.create_future()
+        late = loop.call_later(left_s, resolve, reply, Failed("deadline_exceeded"))
+        # A caller that stops waiting does not cancel the handler, as behind a broker.
+        consumers[-1].accept(body, left_s).add_done_callback(partial(_set_reply, reply))
         try:
             return await reply
         finally:
@@ -74,15 +78,16 @@ class MemoryBus:
     @asynccontextmanager
     async def serve(
         self, provider: str, handler: Handler, *, concurrency: int, drain_s: float = 10.0
-    ) -> AsyncIterator[_Intake]:
-        intake = _Intake(provider, handler, concurrency)
-        self._intakes.setdefault(provider, []).append(intake)
+    ) -> AsyncIterator[_Consumer]:
+        """Handles a provider's requests, as `Bus.serve` promises."""
+        consumer = _Consumer(provider, handler, concurrency)
+        self._consumers.setdefault(provider, []).append(consumer)
         try:
-            yield intake
+            yield consumer
         finally:
-            self._intakes[provider].remove(intake)
-            await intake.drain(drain_s)
+            self._consumers[provider].remove(consumer)
+            await consumer.drain(drain_s)
 
 
-def _bring(reply: Ending, work: asyncio.Task[bytes]) -> None:
-    end(reply, Failed("bus_unavailable") if work.cancelled() else work.result())
+def _set_reply(reply: PendingReply, work: asyncio.Task[bytes]) -> None:
+    resolve(reply, Failed("bus_unavailable") if work.cancelled() else work.result())

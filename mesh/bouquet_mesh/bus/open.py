@@ -1,4 +1,4 @@
-"""Opens the bus that a URL names."""
+"""Choice of the bus's transport by its URL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bouquet_mesh.settings import is_embedded
 
 @asynccontextmanager
 async def open_bus(url: str, name: str) -> AsyncIterator[Bus]:
-    """The transport that `url` names: `memory:`, or `amqp(s)://…`. `name` is what the broker's operators see."""
+    """Opens the bus at `url`, `memory:` or `amqp(s)://…`, under a `name` that the broker's operators see."""
     if is_embedded(url):
         from bouquet_mesh.bus.memory import MemoryBus
 

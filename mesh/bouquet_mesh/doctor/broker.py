@@ -9,8 +9,15 @@ from urllib.parse import urlsplit
 
 from bouquet_mesh.amqp.channel import QueueCounts
 from bouquet_mesh.amqp.connection import CONNECT_TIMEOUT_S, Connection, connect
-from bouquet_mesh.amqp.errors import BAD_CREDENTIALS, BAD_VHOST, LOST, AccessRefused, NotDeclared, refused_right
-from bouquet_mesh.bus.amqp import try_calling, try_serving
+from bouquet_mesh.amqp.errors import (
+    BAD_CREDENTIALS,
+    BAD_VHOST,
+    CONNECTION_LOST,
+    AccessRefused,
+    NotDeclared,
+    missing_right,
+)
+from bouquet_mesh.bus.amqp import check_calling, check_serving
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
 from bouquet_mesh.tls.context import trouble_of
 from bouquet_proto.names import JOURNAL_QUEUE, MESH_PREFIX, REPLY_EXCHANGE, queue_of
@@ -27,7 +34,7 @@ async def reached(url: str, name: str) -> AsyncIterator[tuple[Connection | None,
     where = _where(url)
     try:
         connection = await connect(url, name)
-    except LOST as error:
+    except CONNECTION_LOST as error:
         yield None, _unreachable(where, error)
         return
     try:
@@ -88,10 +95,10 @@ async def may_call(connection: Connection) -> Finding:
     exchange of the replies, which the first gateway makes and all need."""
     try:
         async with asyncio.timeout(LOOK_S):
-            await try_calling(connection)
+            await check_calling(connection)
     except AccessRefused as error:
-        return wrong(ALLOWED, f"the user may not do what a gateway does ({refused_right(error)})", RIGHTS)
-    except LOST as error:
+        return wrong(ALLOWED, f"the user may not do what a gateway does ({missing_right(error)})", RIGHTS)
+    except CONNECTION_LOST as error:
         why = type(error).__name__
         return wrong(ALLOWED, f"a message does not come back ({why})", "is the broker short of memory or disk?")
     return well(ALLOWED, "a reply queue can be made, and a message comes back")
@@ -101,14 +108,14 @@ async def may_serve(connection: Connection, provider: str) -> Finding:
     """Does what a worker does as it starts. The last look at a connection: what it declares goes with it."""
     try:
         async with asyncio.timeout(LOOK_S):
-            await try_serving(connection, provider)
+            await check_serving(connection, provider)
             async with connection.temporary_channel() as channel:
                 await channel.require_exchange(REPLY_EXCHANGE)
     except AccessRefused as error:
-        return wrong(ALLOWED, f"the user may not do what a worker does ({refused_right(error)})", RIGHTS)
+        return wrong(ALLOWED, f"the user may not do what a worker does ({missing_right(error)})", RIGHTS)
     except NotDeclared:
         return unknown(ALLOWED, "its queue can be made; replies have no exchange before the first gateway")
-    except LOST as error:
+    except CONNECTION_LOST as error:
         return wrong(ALLOWED, f"its queue cannot be made ({type(error).__name__})", "look at the broker's log")
     return well(ALLOWED, "its queue can be made, and a reply sent")
 
@@ -120,5 +127,5 @@ async def _counted(connection: Connection, queue: str) -> QueueCounts | str | No
             return await channel.count(queue)
     except NotDeclared:
         return None
-    except LOST as error:
+    except CONNECTION_LOST as error:
         return f"the broker does not tell ({type(error).__name__})"

@@ -50,7 +50,7 @@ DEADLINE_LEFT_SECONDS = Histogram(
 LATE_REPLIES = Counter("bouquet_bus_late_replies_total", "Replies that nobody waited for any more.")
 CALLS_PENDING = Gauge("bouquet_bus_calls_pending", "Requests that wait for their reply.")
 BUS_CONNECTED = Gauge("bouquet_bus_connected", "Whether this process is connected to the broker.")
-POST_CONNECTED = Gauge("bouquet_post_connected", "Whether this process is connected to the broker for its post.")
+OUTBOX_CONNECTED = Gauge("bouquet_post_connected", "Whether this process is connected to the broker for its post.")
 READY = Gauge("bouquet_ready", "Whether this process says at /readyz that it can do its work.", ["service"])
 CERTIFICATE_END = Gauge(
     "bouquet_certificate_not_after_timestamp_seconds",

@@ -1,6 +1,6 @@
 """The outbox on RabbitMQ: a durable quorum queue, persistent messages, and a confirm for each of them.
 
-On a connection of its own: a broker that is short of memory or disk makes publishers wait, and calls should not.
+Uses a connection of its own, since a broker short of memory or disk blocks connections that publish.
 """
 
 from __future__ import annotations
@@ -15,28 +15,31 @@ import msgspec
 
 from bouquet_mesh.amqp.channel import Channel, OnLost
 from bouquet_mesh.amqp.connection import Connection
-from bouquet_mesh.amqp.errors import LOST, Returned, cancellation_as_loss, leaving
+from bouquet_mesh.amqp.errors import CONNECTION_LOST, Returned, bounded_close, cancellation_as_loss
 from bouquet_mesh.amqp.frames import Properties
 from bouquet_mesh.amqp.link import Link, open_link
 from bouquet_mesh.amqp.wire import Delivery
 from bouquet_mesh.observe import metrics
-from bouquet_mesh.outbox.api import MOST, WAIT_S, Batch, NotSent, gather
-from bouquet_mesh.outbox.packages import packed, unpacked
+from bouquet_mesh.outbox.api import BATCH_WAIT_S, MAX_BATCH_RECORDS, Batch, NotSent, gather_batch
+from bouquet_mesh.outbox.packages import pack, unpack
 from bouquet_proto.names import JOURNAL_QUEUE
 
-POST_TIMEOUT_S = 10.0
-ENDLESS = 1_000_000_000
-"""RabbitMQ 4 drops what came back 20 times, unless told otherwise; 3.10 knows no word for "never"."""
-ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": ENDLESS}
-AHEAD = 2
-"""Batches that the broker delivers before the first one is done, so that the next one is there by then. It counts
-messages, whatever is in them: at most, so many packages of `PACKAGE_BYTES` wait here for each record of a batch."""
-KEPT = Properties(content_type="application/msgpack", is_kept=True)
+SEND_TIMEOUT_S = 10.0
+UNLIMITED_DELIVERIES = 1_000_000_000
+"""Delivery limit that is never reached. RabbitMQ 4 drops a message after 20 redeliveries by default, and 3.10 has no
+value for "no limit"."""
+JOURNAL_QUEUE_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED_DELIVERIES}
+PREFETCHED_BATCHES = 2
+"""Number of batches that the broker may deliver ahead. The prefetch count is that many times the records of a batch,
+although a message may be a package of several records."""
+PERSISTENT = Properties(content_type="application/msgpack", is_persistent=True)
 
 
 class _Publisher:
-    """The sending side: a channel in confirm mode. It declares nothing: who may declare a queue may delete it, and
-    senders need not (deploy/rabbitmq). Until a collector has, what is sent is returned.
+    """Sending side of the outbox: a channel in confirm mode.
+
+    Declares no queue, since a user with the right to declare one can also delete it (deploy/rabbitmq). Messages are
+    returned until a collector has declared the queue.
     """
 
     def __init__(self) -> None:
@@ -45,138 +48,157 @@ class _Publisher:
 
     @property
     def ready(self) -> bool:
+        """Whether the channel is open."""
         return self._channel is not None
 
-    async def up(self, connection: Connection, on_lost: OnLost) -> None:
+    async def start(self, connection: Connection, on_lost: OnLost) -> None:
+        """Opens the channel."""
         self._channel, self._on_lost = await connection.channel(on_lost, confirms=True), on_lost
 
     async def probe(self) -> None:
+        """Waits until the broker has processed what the channel has sent."""
         if self._channel is not None:
             await self._channel.round_trip()
 
-    def down(self) -> None:
+    def stop(self) -> None:
+        """Forgets the channel of the lost connection."""
         self._channel = self._on_lost = None
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        """Raises whatever a broken connection raises, and makes it anew: a channel that was nacked once may be for
-        minutes, while a fresh one works (seen as a quorum queue changes its leader)."""
-        channel, lose = self._channel, self._on_lost
-        if channel is None or lose is None:
+        """Sends bodies and returns once all are confirmed. Raises `Returned`, or another error of `CONNECTION_LOST`
+        after which the link reconnects."""
+        # Reconnects after a nack too: while a quorum queue changes its leader, an old channel may be nacked for
+        # minutes, and a new one works.
+        channel, report_loss = self._channel, self._on_lost
+        if channel is None or report_loss is None:
             raise ConnectionError
-        sending = [channel.confirmed(package, KEPT, queue=JOURNAL_QUEUE) for package in packed(bodies)]
+        sending = [channel.confirmed(package, PERSISTENT, queue=JOURNAL_QUEUE) for package in pack(bodies)]
         try:
             await asyncio.gather(*sending)
-        except Returned:  # nothing is broken, there is no queue
+        except Returned:  # the connection works, but there is no queue
             raise
-        except LOST as error:
-            lose(error)
+        except CONNECTION_LOST as error:
+            report_loss(error)
             raise
         except asyncio.CancelledError:
-            lose(ConnectionResetError())
+            report_loss(ConnectionResetError())
             raise
         finally:
             for confirmed in sending:
                 confirmed.cancel()
 
 
-class _Letter(msgspec.Struct, frozen=True):
-    """A body of a message, and what there is to acknowledge once it is done: nothing but for its message's last one."""
+class _Record(msgspec.Struct, frozen=True):
+    """One record of a delivered message."""
 
     body: bytes
     channel: Channel
     tag: int | None
+    """Delivery tag to acknowledge once the record is done; set on the last record of a message alone."""
 
 
-class _Inbox:
-    """The collecting side: a consumer, and what it was delivered."""
+class _Collector:
+    """Collecting side of the outbox: a consumer, and the records delivered to it."""
 
-    def __init__(self, most: int, wait_s: float) -> None:
-        self._most = most
-        self._wait_s = wait_s
+    def __init__(self, max_records: int, max_wait_s: float) -> None:
+        self._max_records = max_records
+        self._max_wait_s = max_wait_s
         self._channel: Channel | None = None
-        self._waiting: asyncio.Queue[_Letter] = asyncio.Queue()
+        self._waiting: asyncio.Queue[_Record] = asyncio.Queue()
 
-    async def up(self, connection: Connection, on_lost: OnLost) -> None:
+    async def start(self, connection: Connection, on_lost: OnLost) -> None:
+        """Declares and consumes the journal's queue."""
         channel = await connection.channel(on_lost)
-        await channel.prefetch(AHEAD * self._most)
-        await channel.declare_queue(JOURNAL_QUEUE, durable=True, arguments=ARGUMENTS)
-        await channel.consume(JOURNAL_QUEUE, partial(self._take, channel))
+        await channel.prefetch(PREFETCHED_BATCHES * self._max_records)
+        await channel.declare_queue(JOURNAL_QUEUE, durable=True, arguments=JOURNAL_QUEUE_ARGUMENTS)
+        await channel.consume(JOURNAL_QUEUE, partial(self._on_message, channel))
         self._channel = channel
 
     async def probe(self) -> None:
+        """Waits until the broker has processed what the channel has sent."""
         if self._channel is not None:
             await self._channel.round_trip()
 
-    def down(self) -> None:
-        """What waits here is delivered again."""
+    def stop(self) -> None:
+        """Discards the records that wait here: the broker redelivers them."""
         self._channel = None
         while not self._waiting.empty():
             self._waiting.get_nowait()
 
-    def _take(self, channel: Channel, message: Delivery) -> None:
-        *others, last = unpacked(message.body)
+    def _on_message(self, channel: Channel, message: Delivery) -> None:
+        *others, last = unpack(message.body)
         for body in others:
-            self._waiting.put_nowait(_Letter(body, channel, None))
-        self._waiting.put_nowait(_Letter(last, channel, message.tag))
+            self._waiting.put_nowait(_Record(body, channel, None))
+        self._waiting.put_nowait(_Record(last, channel, message.tag))
 
     async def batches(self) -> AsyncGenerator[Batch]:
+        """Yields batches without end, the same one again until it is done."""
         while True:
-            letters: list[_Letter] = []
-            await gather(letters, self._waiting, self._most, self._wait_s)
-            batch = Batch(tuple(letter.body for letter in letters), partial(_acknowledge, letters))
+            records: list[_Record] = []
+            await gather_batch(records, self._waiting, self._max_records, self._max_wait_s)
+            batch = Batch(tuple(record.body for record in records), partial(_acknowledge, records))
             while not batch.is_done:
                 yield batch
 
     async def close(self) -> None:
+        """Closes the channel: the broker redelivers records that were not acknowledged."""
         if self._channel is not None:
-            async with leaving():
+            async with bounded_close():
                 await self._channel.close()
 
 
-async def _acknowledge(letters: Sequence[_Letter]) -> None:
-    """All that their channel delivered up to the last whole message: batches are made, and done, in order of delivery.
-    One that began on a channel that is gone and ended on the next is acknowledged there."""
-    for letter in reversed(letters):
-        if letter.tag is not None:
-            with suppress(*LOST):
-                letter.channel.ack(letter.tag, multiple=True)
+async def _acknowledge(records: Sequence[_Record]) -> None:
+    """Acknowledges the last whole message among `records`, and all that its channel delivered earlier."""
+    # Correct because batches are formed, and done, in the order of delivery. A batch that spans a reconnection is
+    # acknowledged on the later channel.
+    for record in reversed(records):
+        if record.tag is not None:
+            with suppress(*CONNECTION_LOST):
+                record.channel.ack(record.tag, multiple=True)
             return
 
 
 class AmqpOutbox:
+    """The `Outbox` over a connection to RabbitMQ."""
+
     def __init__(self, link: Link) -> None:
         self._link = link
         self._publisher: _Publisher | None = None
 
     @property
     def connected(self) -> bool:
+        """Whether the broker responds."""
         return self._link.responsive
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        if self._publisher is None:  # only now: who collects need not have the right to send
+        """Sends records, as `Outbox.send` promises."""
+        if self._publisher is None:  # not earlier: a collector needs no right to send
             self._publisher = _Publisher()
             self._link.attach(self._publisher)
         try:
             with cancellation_as_loss():
-                async with asyncio.timeout(POST_TIMEOUT_S):
+                async with asyncio.timeout(SEND_TIMEOUT_S):
                     if not self._publisher.ready:
                         await self._link.settled.wait()
                     await self._publisher.send(bodies)
-        except LOST as error:
+        except CONNECTION_LOST as error:
             raise NotSent(type(error).__name__) from None
 
     @asynccontextmanager
-    async def collect(self, *, most: int = MOST, wait_s: float = WAIT_S) -> AsyncIterator[AsyncIterator[Batch]]:
-        inbox = _Inbox(most, wait_s)
+    async def collect(
+        self, *, max_records: int = MAX_BATCH_RECORDS, max_wait_s: float = BATCH_WAIT_S
+    ) -> AsyncIterator[AsyncIterator[Batch]]:
+        """Collects records, as `Outbox.collect` promises."""
+        collector = _Collector(max_records, max_wait_s)
         try:
-            async with self._link.holding(inbox), aclosing(inbox.batches()) as batches:
+            async with self._link.holding(collector), aclosing(collector.batches()) as batches:
                 yield batches
         finally:
-            await inbox.close()
+            await collector.close()
 
 
 @asynccontextmanager
 async def open_amqp_outbox(url: str, name: str) -> AsyncIterator[AmqpOutbox]:
-    """An outbox that is usable at once and connected as soon as the broker is."""
-    async with open_link(url, name, metrics.POST_CONNECTED) as link:
+    """Opens an outbox, which connects in the background, under a `name` that the broker's operators see."""
+    async with open_link(url, name, metrics.OUTBOX_CONNECTED) as link:
         yield AmqpOutbox(link)

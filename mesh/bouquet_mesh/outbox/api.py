@@ -1,7 +1,7 @@
-"""The outbox is two verbs beside the bus's own: `send` and `collect`. It carries what must not be lost: the journal.
+"""The interface of the outbox, `send` and `collect`: at-least-once delivery of the journal's records to the registry.
 
-A record is the sender's until `send` returns, and the outbox's until the batch that it came in is done. It may come
-twice, never not at all; no order is promised.
+The sender keeps a record until `send` returns, and the outbox keeps it until its batch is done. A record may be
+delivered twice, and records in any order.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
-MOST = 500
-WAIT_S = 0.2
+MAX_BATCH_RECORDS = 500
+BATCH_WAIT_S = 0.2
+"""Longest wait, after the first record of a batch, for further ones."""
 
 
 class NotSent(Exception):
-    """The broker did not confirm them all: some may have gone. They are still the sender's, to send again whole."""
+    """Error for records of which not all were confirmed. Some may have been sent; the sender must send all again."""
 
 
 class Batch:
-    """Records that were collected together. Not done, they come again: here or to another collector."""
+    """Encoded records that were collected together. Until the batch is done, they may be delivered again."""
 
     def __init__(self, bodies: tuple[bytes, ...], acknowledge: Callable[[], Awaitable[None]]) -> None:
         self.bodies = bodies
@@ -30,35 +31,39 @@ class Batch:
         self._acknowledge = acknowledge
 
     async def done(self) -> None:
-        """They need not come again. Never raises for a broker that has gone: then they come again all the same."""
+        """Acknowledges the batch. Does not raise for a lost broker, which then delivers the records again."""
         if not self.is_done:
             self.is_done = True
             await self._acknowledge()
 
 
 class Outbox(Protocol):
+    """Durable queue of encoded records."""
+
     @property
     def connected(self) -> bool:
-        """Whether records can go and come now."""
+        """Whether records can be sent and collected now."""
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        """Returns once every body is safe with somebody else. Raises `NotSent`, within ten seconds at the latest."""
+        """Returns once the outbox has stored every record. Raises `NotSent` after ten seconds at the latest."""
 
-    def collect(self, *, most: int = MOST, wait_s: float = WAIT_S) -> AbstractAsyncContextManager[AsyncIterator[Batch]]:
-        """Batches without end, through any loss of the broker: of `most` records, or of what came within `wait_s` of
-        the first one. A batch that is not done is the next one too.
+    def collect(
+        self, *, max_records: int = MAX_BATCH_RECORDS, max_wait_s: float = BATCH_WAIT_S
+    ) -> AbstractAsyncContextManager[AsyncIterator[Batch]]:
+        """Yields batches without end, also across reconnections. A batch ends at `max_records`, or `max_wait_s` after
+        its first record; it is yielded again until it is done.
 
-        Leaving the context gives back what is not done.
+        Leaving the context returns records that are not done to the outbox.
         """
 
 
-async def gather(gathered: list[T], waiting: asyncio.Queue[T], most: int, wait_s: float) -> None:
-    """Moves what waits, from its first item on, until there are `most` or `wait_s` has passed.
+async def gather_batch(batch: list[T], waiting: asyncio.Queue[T], max_records: int, max_wait_s: float) -> None:
+    """Waits for an item, then moves items to `batch` until it has `max_records` or `max_wait_s` has passed.
 
-    Into the caller's own list, so that a cancelled caller still knows what it holds.
+    The list is the caller's, so that a cancelled caller still has the items.
     """
-    gathered.append(await waiting.get())
+    batch.append(await waiting.get())
     with suppress(TimeoutError):
-        async with asyncio.timeout(wait_s):
-            while len(gathered) < most:
-                gathered.append(await waiting.get())
+        async with asyncio.timeout(max_wait_s):
+            while len(batch) < max_records:
+                batch.append(await waiting.get())

@@ -1,6 +1,6 @@
-"""The embedded outbox. It holds nothing itself: a body is safe, and `send` returns, once a collector is done with it.
+"""The embedded outbox, for one process. `send` returns once a collector is done with the records.
 
-So a process that is killed loses nothing that its sender does not still have.
+A killed process therefore loses no record that its sender does not still have.
 """
 
 from __future__ import annotations
@@ -11,70 +11,78 @@ from contextlib import aclosing, asynccontextmanager
 
 from msgspec import Struct
 
-from bouquet_mesh.outbox.api import MOST, WAIT_S, Batch, NotSent, gather
+from bouquet_mesh.outbox.api import BATCH_WAIT_S, MAX_BATCH_RECORDS, Batch, NotSent, gather_batch
 
-POST_TIMEOUT_S = 10.0
+SEND_TIMEOUT_S = 10.0
 
 
-class _Letter(Struct, frozen=True, eq=False):
+class _Record(Struct, frozen=True, eq=False):
+    """A record that waits for a collector."""
+
     body: bytes
-    handed_over: asyncio.Future[None]
-    """Cancelled: its sender has taken it back."""
+    collected: asyncio.Future[None]
+    """Future that is done when a collector is done with the record, and cancelled when its sender stops waiting."""
 
-    def hand_over(self) -> None:
-        if not self.handed_over.done():
-            self.handed_over.set_result(None)
+    def mark_collected(self) -> None:
+        """Lets the sender know that the record is done."""
+        if not self.collected.done():
+            self.collected.set_result(None)
 
 
 class MemoryOutbox:
-    """Several collectors share what is sent, as they would a queue. Senders' patience bounds what waits."""
+    """The `Outbox` within one process. Several collectors share the records; the senders' timeouts limit how many
+    wait."""
 
     connected = True
 
     def __init__(self) -> None:
-        self._waiting: asyncio.Queue[_Letter] = asyncio.Queue()
+        self._waiting: asyncio.Queue[_Record] = asyncio.Queue()
 
     async def send(self, bodies: Sequence[bytes]) -> None:
+        """Sends records, as `Outbox.send` promises."""
         loop = asyncio.get_running_loop()
-        letters = [_Letter(bytes(body), loop.create_future()) for body in bodies]
-        for letter in letters:
-            self._waiting.put_nowait(letter)
+        records = [_Record(bytes(body), loop.create_future()) for body in bodies]
+        for record in records:
+            self._waiting.put_nowait(record)
         try:
-            async with asyncio.timeout(POST_TIMEOUT_S):
-                await asyncio.gather(*(letter.handed_over for letter in letters))
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await asyncio.gather(*(record.collected for record in records))
         except TimeoutError:
-            raise NotSent("nobody collects") from None
+            raise NotSent("no collector") from None
         finally:
-            for letter in letters:
-                letter.handed_over.cancel()
-            self._sort()
+            for record in records:
+                record.collected.cancel()
+            self._drop_collected()
 
     @asynccontextmanager
-    async def collect(self, *, most: int = MOST, wait_s: float = WAIT_S) -> AsyncIterator[AsyncIterator[Batch]]:
-        held: list[_Letter] = []
+    async def collect(
+        self, *, max_records: int = MAX_BATCH_RECORDS, max_wait_s: float = BATCH_WAIT_S
+    ) -> AsyncIterator[AsyncIterator[Batch]]:
+        """Collects records, as `Outbox.collect` promises."""
+        held: list[_Record] = []
         try:
-            async with aclosing(self._batches(held, most, wait_s)) as batches:
+            async with aclosing(self._batches(held, max_records, max_wait_s)) as batches:
                 yield batches
         finally:
-            for letter in held:
-                self._waiting.put_nowait(letter)
-            self._sort()
+            for record in held:
+                self._waiting.put_nowait(record)
+            self._drop_collected()
 
-    async def _batches(self, held: list[_Letter], most: int, wait_s: float) -> AsyncGenerator[Batch]:
+    async def _batches(self, held: list[_Record], max_records: int, max_wait_s: float) -> AsyncGenerator[Batch]:
         async def acknowledge() -> None:
-            for letter in held:
-                letter.hand_over()
+            for record in held:
+                record.mark_collected()
             held.clear()
 
         while True:
-            await gather(held, self._waiting, most, wait_s)
-            batch = Batch(tuple(letter.body for letter in held), acknowledge)
+            await gather_batch(held, self._waiting, max_records, max_wait_s)
+            batch = Batch(tuple(record.body for record in held), acknowledge)
             while not batch.is_done:
                 yield batch
 
-    def _sort(self) -> None:
-        """Nothing waits that its sender has taken back, or that has arrived."""
+    def _drop_collected(self) -> None:
+        """Removes the waiting records that were collected, or whose sender stopped waiting."""
         for _ in range(self._waiting.qsize()):
-            letter = self._waiting.get_nowait()
-            if not letter.handed_over.done():
-                self._waiting.put_nowait(letter)
+            record = self._waiting.get_nowait()
+            if not record.collected.done():
+                self._waiting.put_nowait(record)

@@ -1,4 +1,4 @@
-"""Opens the outbox that a URL names."""
+"""Choice of the outbox's transport by its URL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bouquet_mesh.settings import is_embedded
 
 @asynccontextmanager
 async def open_outbox(url: str, name: str) -> AsyncIterator[Outbox]:
-    """The transport that `url` names, as `open_bus`: both ends of `memory:` must share what this gives."""
+    """Opens the outbox at `url`, `memory:` or `amqp(s)://…`. With `memory:`, senders and collectors must share it."""
     if is_embedded(url):
         from bouquet_mesh.outbox.memory import MemoryOutbox
 

@@ -1,4 +1,4 @@
-"""Records in messages: as few messages as may be, since the broker keeps, confirms and delivers those one by one."""
+"""Packing of several records into one message, since the broker stores, confirms and delivers message by message."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-PACKAGE_MOST = 50
-PACKAGE_BYTES = 32_000
-"""Of the bodies in one message, but for a body that is larger alone: a message in two frames, so that calls get by."""
+MAX_PACKAGE_RECORDS = 50
+MAX_PACKAGE_BYTES = 32_000
+"""Limit of the records in one message, except for a single larger record."""
 
 _package = msgspec.msgpack.Decoder(list[bytes])
 
 
-def packed(bodies: Sequence[bytes]) -> Iterator[bytes]:
-    """Bodies together in as few messages as may be, in their order."""
+def pack(bodies: Sequence[bytes]) -> Iterator[bytes]:
+    """Yields message bodies that hold the records in their order."""
     package: list[bytes] = []
-    left_bytes = PACKAGE_BYTES
+    room_bytes = MAX_PACKAGE_BYTES
     for body in bodies:
-        if package and (len(body) > left_bytes or len(package) == PACKAGE_MOST):
+        if package and (len(body) > room_bytes or len(package) == MAX_PACKAGE_RECORDS):
             yield msgspec.msgpack.encode(package)
-            package, left_bytes = [], PACKAGE_BYTES
+            package, room_bytes = [], MAX_PACKAGE_BYTES
         package.append(body)
-        left_bytes -= len(body)
+        room_bytes -= len(body)
     if package:
         yield msgspec.msgpack.encode(package)
 
 
-def unpacked(package: bytes) -> list[bytes]:
-    """The bodies of a message. A message that `packed` did not make is one body, for the collector to judge."""
+def unpack(package: bytes) -> list[bytes]:
+    """Returns the records in a message body. A body that `pack` did not make is returned as one record."""
     try:
         return _package.decode(package) or [package]
     except msgspec.DecodeError:

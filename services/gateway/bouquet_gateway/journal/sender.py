@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 from bouquet_gateway import metrics
 from bouquet_gateway.journal.spool import Spool, records_in
-from bouquet_mesh.outbox.api import MOST, NotSent, Outbox
+from bouquet_mesh.outbox.api import MAX_BATCH_RECORDS, NotSent, Outbox
 from bouquet_mesh.tasks import alongside
 
 log = logging.getLogger(__name__)
@@ -58,8 +58,8 @@ class _Sender:
     async def empty(self) -> None:
         while (segment := self._spool.next_segment()) is not None:
             records = records_in(segment)
-            for start in range(0, len(records), MOST):
-                await self._send(records[start : start + MOST])
+            for start in range(0, len(records), MAX_BATCH_RECORDS):
+                await self._send(records[start : start + MAX_BATCH_RECORDS])
             self._spool.forget(segment)
 
     async def _send(self, records: list[bytes]) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, RowMapping, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bouquet_mesh.outbox.packages import PACKAGE_MOST, unpacked
+from bouquet_mesh.outbox.packages import MAX_PACKAGE_RECORDS, unpack
 from bouquet_proto import access_record
 from bouquet_proto.access_record import Access
 from bouquet_registry.journal import schema
@@ -101,10 +101,10 @@ async def readmit(store: Store) -> tuple[int, int]:
     how many are still none."""
     async with store.reading() as connection:
         bodies = list(await connection.scalars(select(schema.aside.c.body)))
-    readable = [body for body in bodies if all(map(read, unpacked(body)))]
-    for begin in range(0, len(readable), AT_ONCE // PACKAGE_MOST):
-        some = readable[begin : begin + AT_ONCE // PACKAGE_MOST]
-        await write(store, sorted_out(record for body in some for record in unpacked(body)))
+    readable = [body for body in bodies if all(map(read, unpack(body)))]
+    for begin in range(0, len(readable), AT_ONCE // MAX_PACKAGE_RECORDS):
+        some = readable[begin : begin + AT_ONCE // MAX_PACKAGE_RECORDS]
+        await write(store, sorted_out(record for body in some for record in unpack(body)))
         async with store.writing() as connection:
             known = schema.aside.c.digest.in_([_digest(body) for body in some])
             await connection.execute(delete(schema.aside).where(known))
