@@ -14,7 +14,7 @@ import aiohttp
 
 
 def environ_with(changes: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment, without any setting of a mesh that may run beside the tests."""
+    """Returns the environment of the test process, without the settings of a mesh that may run beside the tests."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("BOUQUET_", "OTEL_"))}
     return {**own, **changes}
 

@@ -12,7 +12,7 @@ HISTORY_MONTHS = 23
 
 
 def _annee(reading: Reading) -> None:
-    """This year or one of the two before."""
+    """Reads `annee`, which must be the current year or one of the two before it."""
     if reading.text("annee") is None:
         return
     year = reading.four_digits("annee")

@@ -45,7 +45,7 @@ FIRST_OFFERS_S = 3.0
 
 
 def paris_now() -> datetime:
-    """ "Now" and "today" of every rule of the contract."""
+    """Returns the time in Paris, which is "now" in every rule of the contract."""
     return datetime.now(PARIS)
 
 

@@ -62,7 +62,7 @@ Clock: TypeAlias = Callable[[], date]
 
 
 def paris_today() -> date:
-    """ "Today" of every rule of the contract."""
+    """Returns the date in Paris, which is "today" in every rule of the contract."""
     return datetime.now(PARIS).date()
 
 
