@@ -1,5 +1,5 @@
 PYTHON ?= python3
-PIP := .venv/bin/pip --disable-pip-version-check install -qq
+UV_PIP := .venv/bin/uv pip install --quiet --python .venv
 DISTRIBUTIONS := $(shell scripts/distributions.sh ./)
 
 .PHONY: help demo sandbox fuzz audit chaos soak test typescript generated-clients test-deploy lint types wheels unit newest broker bench bench-micro bench-profile bench-capacity lock clean
@@ -71,15 +71,19 @@ clean: ## Forget all environments and caches
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Bouquet needs Python 3.11 or newer: make PYTHON=...")'
 	@$(PYTHON) -m venv --clear .venv
 
-.venv/run: requirements/run.txt requirements/build.txt $(DISTRIBUTIONS:%=%/pyproject.toml) | .venv/bin/python
+.venv/bin/uv: requirements/uv.txt | .venv/bin/python
+	@.venv/bin/pip --disable-pip-version-check install -qq --require-hashes -r $<
+	@touch $@
+
+.venv/run: requirements/run.txt requirements/build.txt $(DISTRIBUTIONS:%=%/pyproject.toml) | .venv/bin/uv
 	@echo "Installing Bouquet into .venv (once)"
-	@$(PIP) --require-hashes -r requirements/run.txt -r requirements/build.txt
-	@$(PIP) --no-deps --no-build-isolation $(DISTRIBUTIONS:%=-e %)
+	@$(UV_PIP) --require-hashes -r requirements/run.txt -r requirements/build.txt
+	@$(UV_PIP) --no-deps --no-build-isolation $(DISTRIBUTIONS:%=-e ./%)
 	@touch $@
 
 .venv/dev: requirements/dev.txt .venv/run
 	@echo "Installing the development tools into .venv (once)"
-	@$(PIP) --require-hashes -r requirements/dev.txt
+	@$(UV_PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
 typescript: ## What checks the OpenAPI document for those who generate TypeScript clients; the tests do without where there is no npm, but for CI

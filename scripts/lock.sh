@@ -18,6 +18,7 @@ compile requirements/build --constraints requirements/run.txt "$@" <requirements
 compile requirements/image "$@" <requirements/image.in
 { scripts/distributions.sh ./ && cat requirements/build.in requirements/dev.in; } |
     compile requirements/dev --constraints requirements/run.txt --constraints requirements/build.txt "$@"
+echo uv | compile requirements/uv --constraints requirements/dev.txt "$@"
 compile bench/peers/requirements "$@" <bench/peers/requirements.in
 compile tests/clients/generators/requirements "$@" <tests/clients/generators/requirements.in
 if command -v npm >/dev/null; then
