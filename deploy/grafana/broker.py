@@ -21,7 +21,7 @@ QUEUES = '{queue=~"bouquet[.](q[.].+|journal)"}'
 DASHBOARD = board(
     "broker",
     "Courtier RabbitMQ",
-    "Ce que le courtier dit de lui-même, et de chaque file de Bouquet.",
+    "L'état du courtier de messages et de chacune des files de Bouquet.",
     [
         figure("Nœuds", COUNT, "count(rabbitmq_build_info)", decimals=0),
         figure("Connexions", COUNT, "sum(rabbitmq_connections)", decimals=0),
@@ -30,20 +30,21 @@ DASHBOARD = board(
             RATIO,
             "max(rabbitmq_process_resident_memory_bytes / rabbitmq_resident_memory_limit_bytes)",
             Steps(0.7, 0.9),
-            help="Part de la limite du nœud le plus chargé ; à 100 %, il n'accepte plus de messages.",
+            help="Part de la mémoire autorisée, sur le nœud le plus chargé. À 100 %, il n'accepte plus de messages.",
         ),
         figure(
-            "Marge de disque",
+            "Espace disque disponible",
             BYTES,
             "min(rabbitmq_disk_space_available_bytes - rabbitmq_disk_space_available_limit_bytes)",
             Falling(1e9, 1e8),
+            help="Au-dessus du seuil d'alarme, sur le nœud le moins bien pourvu.",
             decimals=1,
         ),
         curves(
             "Consommateurs par file",
             COUNT,
             Query(f"sum by (queue) (rabbitmq_detailed_queue_consumers{QUEUES})", "{{queue}}"),
-            help="À zéro, les questions de cette file n'ont pas de réponse.",
+            help="À zéro, aucun processus ne traite les messages de cette file.",
         ),
         curves(
             "Messages en attente par file",
@@ -51,7 +52,7 @@ DASHBOARD = board(
             Query(f"sum by (queue) (rabbitmq_detailed_queue_messages_ready{QUEUES})", "{{queue}}"),
         ),
         curves(
-            "Messages en cours par file",
+            "Messages en cours de traitement par file",
             COUNT,
             Query(f"sum by (queue) (rabbitmq_detailed_queue_messages_unacked{QUEUES})", "{{queue}}"),
         ),
@@ -59,15 +60,17 @@ DASHBOARD = board(
             "Messages par seconde",
             PER_SECOND,
             Query(rate("rabbitmq_global_messages_received_total"), "reçus"),
-            Query(rate("rabbitmq_global_messages_delivered_total"), "livrés"),
-            Query(rate("rabbitmq_global_messages_redelivered_total"), "livrés à nouveau"),
+            Query(rate("rabbitmq_global_messages_delivered_total"), "distribués"),
+            Query(rate("rabbitmq_global_messages_redelivered_total"), "redistribués"),
         ),
         curves(
             "Messages sans destinataire",
             PER_SECOND,
-            Query(rate("rabbitmq_global_messages_unroutable_returned_total"), "rendus : pas de worker"),
-            Query(rate("rabbitmq_global_messages_unroutable_dropped_total"), "perdus : l'appelant est parti"),
-            Query(rate("bouquet_bus_late_replies_total"), "réponses tardives"),
+            Query(rate("rabbitmq_global_messages_unroutable_returned_total"), "retournés : aucun worker"),
+            Query(
+                rate("rabbitmq_global_messages_unroutable_dropped_total"), "abandonnés : la passerelle n'attend plus"
+            ),
+            Query(rate("bouquet_bus_late_replies_total"), "réponses arrivées trop tard"),
         ),
         curves(
             "Connexions ouvertes et fermées",
@@ -83,7 +86,7 @@ DASHBOARD = board(
             COUNT,
             Query("max(rabbitmq_alarms_memory_used_watermark)", "mémoire"),
             Query("max(rabbitmq_alarms_free_disk_space_watermark)", "disque"),
-            Query("max(rabbitmq_alarms_file_descriptor_limit)", "descripteurs"),
+            Query("max(rabbitmq_alarms_file_descriptor_limit)", "descripteurs de fichiers"),
         ),
     ],
 )

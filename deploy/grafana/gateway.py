@@ -22,53 +22,60 @@ OURS = '{job=~".*gateway.*"}'
 DASHBOARD = board(
     "gateway",
     "Passerelle",
-    "Ce que les appelants demandent et reçoivent, la place qui reste, les réserves et la machine.",
+    "Ce que les appelants demandent et reçoivent, la capacité restante, les connexions et les ressources de la "
+    "machine.",
     [
         curves("Requêtes par opération", PER_SECOND, Query(rate(REQUESTS, "operation"), "{{operation}}"), stacked=True),
         curves(
             "Requêtes par version du contrat",
             PER_SECOND,
             Query(rate(REQUESTS, "version"), "{{version}}"),
-            help="Sans version : les services de la passerelle elle-même.",
+            help="Sans version : les points d'accès propres à la passerelle, comme /api/pings.",
             stacked=True,
         ),
-        curves("Requêtes par statut", PER_SECOND, Query(rate(REQUESTS, "status"), "{{status}}"), stacked=True),
+        curves("Requêtes par statut HTTP", PER_SECOND, Query(rate(REQUESTS, "status"), "{{status}}"), stacked=True),
         curves(
-            "Latence par opération (p95)",
+            "Temps de réponse par opération (p95)",
             SECONDS,
             *quantiles(
                 'bouquet_gateway_request_seconds_bucket{operation=~"$operation"}', "operation", [0.95], "{{operation}}"
             ),
             exemplars=True,
         ),
-        curves("Latence ajoutée", SECONDS, *quantiles("bouquet_gateway_overhead_seconds_bucket")),
         curves(
-            "Erreurs dites aux appelants",
+            "Surcoût de la plateforme",
+            SECONDS,
+            *quantiles("bouquet_gateway_overhead_seconds_bucket"),
+            help="Temps passé dans la passerelle, le registre et le cache, sans celui du fournisseur.",
+        ),
+        curves(
+            "Erreurs renvoyées aux appelants",
             PER_SECOND,
             Query(f"topk(10, {rate('bouquet_gateway_problems_total', 'reason, fault')})", "{{reason}} ({{fault}})"),
-            Query(rate(f"bouquet_http_requests_refused_total{OURS}", "reason"), "{{reason}} (illisible)"),
-            help="Les dix causes les plus fréquentes ; entre parenthèses, le responsable, ou « illisible » pour ce qui "
-            "est refusé avant d'être lu.",
+            Query(rate(f"bouquet_http_requests_refused_total{OURS}", "reason"), "{{reason}} (requête illisible)"),
+            help="Les dix causes les plus fréquentes, suivies du responsable : platform (la plateforme), provider (le "
+            "fournisseur) ou caller (l'appelant). Requête illisible : refusée avant tout traitement.",
         ),
         curves(
             "Jetons refusés",
             PER_SECOND,
             Query(rate(f'bouquet_gateway_problems_total{{reason=~"{TOKENS}"}}', "reason"), "{{reason}}"),
-            Query(rate('bouquet_gateway_problems_total{reason="too_many_requests"}'), "débit dépassé"),
+            Query(rate('bouquet_gateway_problems_total{reason="too_many_requests"}'), "limite de débit dépassée"),
             Query(rate("bouquet_gateway_unknown_bearers_total", "result"), "inconnus : {{result}}"),
-            help="Inconnus : refused, 401 ; slowed, adresse qui en a trop présenté ; too_many, trop à la fois.",
+            help="Jetons inconnus — refused : réponse 401 ; slowed : adresse ralentie après trop de jetons inconnus ; "
+            "too_many : trop de vérifications simultanées.",
         ),
         curves(
             "Requêtes en cours et refusées",
             COUNT,
             Query("sum(bouquet_gateway_requests_in_flight)", "en cours"),
             Query("sum(bouquet_gateway_max_requests)", "places"),
-            Query(f"sum(bouquet_bus_calls_pending{OURS})", "attendent le bus"),
-            Query(rate("bouquet_gateway_refused_total", "reason, provider"), "refus/s {{reason}} {{provider}}"),
+            Query(f"sum(bouquet_bus_calls_pending{OURS})", "en attente d'une réponse du bus"),
+            Query(rate("bouquet_gateway_refused_total", "reason, provider"), "refusées/s : {{reason}} {{provider}}"),
             Query(f"sum(bouquet_http_connections{OURS})", "connexions"),
-            Query(rate(f"bouquet_http_connections_closed_total{CUT}", "reason"), "connexions coupées/s {{reason}}"),
-            help="Quand toutes les places sont prises, une requête de plus est refusée (00529). Une connexion est "
-            "coupée quand elle dépasse une limite (BOUQUET_HTTP_…) ; l'inactivité n'est pas comptée ici.",
+            Query(rate(f"bouquet_http_connections_closed_total{CUT}", "reason"), "connexions fermées/s : {{reason}}"),
+            help="Quand toutes les places sont prises, les requêtes suivantes sont refusées (00529). Une connexion qui "
+            "dépasse une limite (BOUQUET_HTTP_…) est fermée ; les fermetures pour inactivité ne sont pas comptées.",
         ),
         curves(
             "Cache",
@@ -77,18 +84,19 @@ DASHBOARD = board(
             stacked=True,
         ),
         curves(
-            "Liens et réserves",
+            "Connexions aux services",
             COUNT,
-            Query("min(bouquet_bus_connected)", "bus"),
-            Query("min(bouquet_post_connected)", "journal"),
+            Query("min(bouquet_bus_connected)", "courtier"),
+            Query("min(bouquet_post_connected)", "courtier (journal)"),
             Query("min by (store) (bouquet_gateway_store_up)", "{{store}}"),
-            help="1 : tous les processus sont reliés ; 0 : l'un d'eux au moins ne l'est pas.",
+            help="1 : tous les processus sont connectés ; 0 : l'un d'eux au moins ne l'est pas.",
         ),
         curves(
             "Retard de la boucle d'événements (p99)",
             SECONDS,
             *quantiles(f"bouquet_event_loop_lag_seconds_bucket{OURS}", "instance", [0.99], "{{instance}}"),
-            help="Par processus de la passerelle ; tout ce qu'il fait attend autant.",
+            help="Par processus : chaque opération attend au moins ce temps. Un retard durable signale un processeur "
+            "saturé.",
         ),
         curves(
             "Processeur, mémoire et tâches par processus",

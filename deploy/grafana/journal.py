@@ -22,58 +22,64 @@ QUEUE = '{queue="bouquet.journal"}'
 DASHBOARD = board(
     "journal",
     "Journal des accès",
-    "De la réserve d'une passerelle à la chaîne du registre. Une réserve pleine arrête les réponses.",
+    "Du tampon d'une passerelle à la chaîne du registre. Une passerelle dont le tampon est plein refuse les appels.",
     [
         figure(
-            "Remplissage de la réserve",
+            "Remplissage du tampon",
             RATIO,
             "max(bouquet_gateway_journal_spool_bytes / bouquet_gateway_journal_spool_max_bytes)",
             Steps(0.5, 0.8),
-            help="De la passerelle la plus pleine.",
+            help="Sur la passerelle dont le tampon est le plus plein. À 95 %, elle refuse les appels (00521).",
         ),
         figure(
-            "Plus ancien enregistrement non envoyé",
+            "Plus ancien accès non envoyé",
             SECONDS,
             "max(bouquet_gateway_journal_oldest_seconds)",
             Steps(60, 600),
             decimals=0,
         ),
         figure(
-            "Réponses retenues",
+            "Appels refusés faute de journal",
             COUNT,
             "sum(increase(bouquet_gateway_journal_refused_total[$__range]))",
             Steps(1, 1),
-            help="Faute de pouvoir les inscrire, sur la période affichée.",
+            help="Sur la période affichée, parce que l'accès ne pouvait pas être journalisé.",
             decimals=0,
         ),
         figure(
-            "Mis de côté",
+            "Accès mis de côté",
             COUNT,
             'sum(increase(bouquet_registry_journal_records_total{outcome="aside"}[$__range])) or vector(0)',
             Steps(1, 1),
-            help="Ce que cette version du registre ne sait pas lire : bouquet-registry journal readmit.",
+            help="Sur la période affichée : accès que cette version du registre ne sait pas lire. Après une mise à "
+            "jour : "
+            "bouquet-registry journal readmit.",
             decimals=0,
         ),
         curves(
-            "Enregistrements",
+            "Accès journalisés",
             PER_SECOND,
-            Query(rate("bouquet_gateway_journal_written_total"), "inscrits dans les réserves"),
+            Query(rate("bouquet_gateway_journal_written_total"), "écrits dans les tampons"),
             Query(rate("bouquet_gateway_journal_sent_total"), "confirmés par le courtier"),
             Query(rate("bouquet_registry_journal_records_total", "outcome"), "registre : {{outcome}}"),
-            Query(rate("bouquet_gateway_journal_strangers_total"), "sans jeton, non inscrits"),
+            Query(rate("bouquet_gateway_journal_strangers_total"), "sans jeton reconnu, non journalisés"),
         ),
         curves(
-            "Garde-fous ôtés",
+            "Garde-fous désactivés",
             COUNT,
             Query("max by (instance, setting) (bouquet_gateway_safeguard_off)", "{{instance}} {{setting}}"),
-            help="1 : un réglage de cette passerelle supprime le journal ou la vérification des jetons.",
+            help="1 : un réglage de cette passerelle désactive le journal ou la vérification des jetons.",
         ),
         curves(
-            "Taille des réserves",
+            "Taille des tampons",
             BYTES,
             Query("bouquet_gateway_journal_spool_bytes", "{{instance}}"),
         ),
-        curves("Envois non confirmés", PER_SECOND, Query(rate("bouquet_gateway_journal_hold_ups_total"), "tentatives")),
+        curves(
+            "Envois non confirmés",
+            PER_SECOND,
+            Query(rate("bouquet_gateway_journal_hold_ups_total"), "tentatives sans confirmation du courtier"),
+        ),
         curves(
             "File du journal",
             COUNT,
@@ -83,11 +89,9 @@ DASHBOARD = board(
         curves(
             "Retard d'écriture",
             SECONDS,
-            Query(
-                "time() - max(bouquet_registry_journal_newest_timestamp_seconds > 0)", "depuis l'appel le plus récent"
-            ),
-            help="Sans appels, il grandit sans que rien n'aille mal.",
+            Query("time() - max(bouquet_registry_journal_newest_timestamp_seconds > 0)", "âge du dernier accès écrit"),
+            help="En l'absence d'appels, il augmente sans que ce soit une anomalie.",
         ),
-        curves("Durée d'un lot", SECONDS, *quantiles("bouquet_registry_journal_batch_seconds_bucket")),
+        curves("Durée d'écriture d'un lot", SECONDS, *quantiles("bouquet_registry_journal_batch_seconds_bucket")),
     ],
 )

@@ -1,4 +1,4 @@
-"""Is all well, and if not, whose trouble is it?"""
+"""Dashboard of the whole service: whether calls are answered, and if not, whose fault that is."""
 
 from __future__ import annotations
 
@@ -19,16 +19,22 @@ from deploy.grafana.panels import (
 )
 
 BUDGET = 0.0001
-"""Of 99.99 %: the share of requests that may fail by our fault."""
+"""Share of requests that may fail by the platform's fault: availability is 99.99 %."""
 REQUESTS = "bouquet_gateway_requests_total"
 LOOKUPS = 'bouquet_bus_calls_total{request="lookup"}'
 FAILED = 'bouquet_bus_calls_total{request="lookup", outcome="failed"}'
-PROVIDERS_FAULTS = 'bouquet_bus_calls_total{request="lookup", fault="provider"}'
+ALLOWED = "group by (provider) (bouquet_gateway_provider_operations)"
+CONSUMERS = 'rabbitmq_detailed_queue_consumers{queue=~"bouquet[.]q[.].+"}'
+SERVED = f'label_replace(max by (queue) ({CONSUMERS}) > 0, "provider", "$1", "queue", "bouquet[.]q[.](.+)")'
+WITHOUT_WORKER = f"(count({ALLOWED} unless on (provider) {SERVED}) or vector(0)) and on () group({CONSUMERS})"
+"""Allowed providers whose queue has no consumer; no value where RabbitMQ is not scraped."""
 
 
 def failed_by_us(window: str) -> str:
-    """The share of calls that had no data by our fault, of those that are not their callers' errors, nor probes: what
-    is promised, and what deploy/prometheus/rules/slo.yaml watches."""
+    """Returns PromQL for the share of calls that failed by the platform's fault, without callers' errors and probes.
+
+    deploy/prometheus/rules/slo.yaml watches the same share.
+    """
     ours = f'sum(rate({REQUESTS}{{fault="platform"}}[{window}])) or vector(0)'
     failed = f'rate({REQUESTS}{{fault=~"platform|provider"}}[{window}])'
     served = f'rate({REQUESTS}{{fault="", operation!="none"}}[{window}])'
@@ -38,14 +44,16 @@ def failed_by_us(window: str) -> str:
 DASHBOARD = board(
     "overview",
     "Vue d'ensemble",
-    "Les quatre signaux de la passerelle, son budget d'erreur, et le fournisseur en cause.",
+    "Disponibilité, trafic, temps de réponse et saturation ; en cas de panne, le responsable et le fournisseur "
+    "concerné.",
     [
         figure(
             "Disponibilité",
             RATIO,
             f"1 - {failed_by_us('$__range')}",
             Falling(0.9999, 0.999),
-            help="Sur la période affichée, hors fautes des fournisseurs et des appelants. Objectif : 99,99 %.",
+            help="Sur la période affichée, sans les erreurs imputables aux fournisseurs ou aux appelants. Objectif : "
+            "99,99 %.",
             decimals=3,
         ),
         figure(
@@ -53,36 +61,39 @@ DASHBOARD = board(
             COUNT,
             f"{failed_by_us('1h')} / {BUDGET}",
             Steps(1, 14.4),
-            help="Sur une heure. À 1, le budget dure sa période ; à 14,4, celui d'un mois part en deux jours.",
+            help="Rythme sur une heure. À 1, le budget de 30 jours dure 30 jours ; à 14,4, il est épuisé en deux "
+            "jours.",
         ),
         figure(
-            "Latence ajoutée (p99)",
+            "Surcoût de la plateforme (p99)",
             SECONDS,
             quantiles("bouquet_gateway_overhead_seconds_bucket", of=[0.99])[0].expr,
             Steps(0.05, 0.25),
-            help="Ce qu'une requête attend en plus du fournisseur.",
+            help="Temps passé dans la passerelle, le registre et le cache, sans celui du fournisseur.",
             decimals=1,
         ),
         figure(
-            "Fournisseurs entendus",
+            "Fournisseurs sans worker",
             COUNT,
-            "count(max by (provider) (bouquet_gateway_provider_operations) > 0)",
+            WITHOUT_WORKER,
+            Steps(1, 1),
             decimals=0,
-            help="Parmi ceux que la passerelle a le droit de servir.",
+            help="Fournisseurs de BOUQUET_GATEWAY_PROVIDERS dont aucun worker ne lit la file ; leurs appels échouent "
+            "(502 XX001). Le tableau de bord « Courtier RabbitMQ » montre lesquels.",
         ),
-        curves("Trafic par statut", PER_SECOND, Query(rate(REQUESTS, "status"), "{{status}}"), stacked=True),
+        curves("Requêtes par statut HTTP", PER_SECOND, Query(rate(REQUESTS, "status"), "{{status}}"), stacked=True),
         curves(
-            "Latence des réponses",
+            "Temps de réponse",
             SECONDS,
             *quantiles("bouquet_gateway_request_seconds_bucket"),
-            help="Un point est un exemple : il mène à sa trace.",
+            help="Chaque point est un exemple de requête ; un clic ouvre sa trace.",
             exemplars=True,
         ),
         curves(
-            "Réponses sans données, par responsable",
+            "Appels en erreur par responsable",
             PER_SECOND,
             Query(rate(f'{REQUESTS}{{fault!=""}}', "fault"), "{{fault}}"),
-            help="platform : Bouquet ; provider : un fournisseur ; caller : l'appelant.",
+            help="platform : la plateforme ; provider : un fournisseur ; caller : l'appelant.",
             stacked=True,
         ),
         curves(
@@ -94,29 +105,32 @@ DASHBOARD = board(
                 " / on () group_left () max(bouquet_gateway_max_calls_per_provider)",
                 "{{provider}}",
             ),
-            help="Part des places prises. À 100 %, les requêtes suivantes sont refusées.",
+            help="Part des places occupées, sur la passerelle la plus chargée. À 100 %, les requêtes suivantes sont "
+            "refusées.",
         ),
         curves(
-            "Consommation du budget, par fenêtre",
+            "Consommation du budget d'erreur par durée",
             COUNT,
             *[Query(f"{failed_by_us(window)} / {BUDGET}", window) for window in ("5m", "1h", "6h")],
         ),
         ranking(
-            "Fournisseurs en cause",
+            "Taux d'échec par fournisseur",
             RATIO,
             Query(
-                f"sort_desc({rate(PROVIDERS_FAULTS, 'provider')} / {rate(LOOKUPS, 'provider')})",
-                "{{provider}}",
+                f"sort_desc({rate(FAILED, 'provider, fault')}"
+                f" / on (provider) group_left () {rate(LOOKUPS, 'provider')})",
+                "{{provider}} ({{fault}})",
             ),
-            help="Part des questions qu'un fournisseur n'a pas su traiter.",
+            help="Part des demandes en échec. provider : le fournisseur est en cause ; platform : la plateforme, par "
+            "exemple parce qu'aucun worker ne répond.",
         ),
         curves(
-            "Échecs par fournisseur et cause",
+            "Échecs par fournisseur et par cause",
             PER_SECOND,
             Query(rate(FAILED, "provider, reason"), "{{provider}} {{reason}}"),
         ),
         curves(
-            "Attente par fournisseur (p95)",
+            "Temps de réponse par fournisseur (p95)",
             SECONDS,
             *quantiles('bouquet_bus_call_seconds_bucket{request="lookup"}', "provider", [0.95], "{{provider}}"),
             exemplars=True,

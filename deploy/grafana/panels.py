@@ -1,7 +1,8 @@
-"""What our dashboards are made of: few kinds of panels, all alike, over one Prometheus that the reader chooses."""
+"""Building blocks of the dashboards: few kinds of panels, all alike, over one Prometheus that the reader chooses."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TypeAlias, TypeVar
 
@@ -13,6 +14,8 @@ from msgspec import Struct
 SOURCE = models.DataSourceRef(type_val="prometheus", uid="${source}")
 PER_SECOND, SECONDS, RATIO, BYTES, COUNT = "reqps", "s", "percentunit", "bytes", "short"
 TAG = "bouquet"
+NO_BREAK_BEFORE = re.compile(r" (?=[:;!?%»])")
+NO_BREAK_AFTER = re.compile(r"(?<=«) ")
 
 Panel: TypeAlias = timeseries.Panel | stat.Panel | bargauge.Panel
 P = TypeVar("P", timeseries.Panel, stat.Panel, bargauge.Panel)
@@ -21,24 +24,24 @@ P = TypeVar("P", timeseries.Panel, stat.Panel, bargauge.Panel)
 class Query(Struct, frozen=True):
     expr: str
     legend: str = ""
-    """`{{label}}` names a series by its labels."""
+    """Name of a series; `{{label}}` stands for the value of a label."""
 
 
 class Steps(Struct, frozen=True):
-    """From which value on a figure is orange, and red."""
+    """Values from which a figure is orange, and red."""
 
     orange: float
     red: float
 
 
 class Falling(Steps, frozen=True):
-    """The same for a figure that is bad when it is low."""
+    """Values below which a figure is orange, and red."""
 
 
 def curves(
     title: str, unit: str, *queries: Query, help: str = "", stacked: bool = False, exemplars: bool = False
 ) -> Panel:
-    """A third of a row: one curve a series."""
+    """Returns a panel a third of a row wide, with one curve for each series."""
     panel = timeseries.Panel().line_width(1).fill_opacity(20 if stacked else 5).min(0)
     panel.legend(common.VizLegendOptions().show_legend(True).placement(values.LegendPlacement.BOTTOM))
     panel.tooltip(common.VizTooltipOptions().mode(values.TooltipDisplayMode.MULTI).sort(values.SortOrder.DESCENDING))
@@ -48,7 +51,7 @@ def curves(
 
 
 def figure(title: str, unit: str, expr: str, steps: Steps | None = None, *, help: str = "", decimals: int = 2) -> Panel:
-    """A quarter of a row: the last value."""
+    """Returns a panel a quarter of a row wide, with the last value."""
     panel = stat.Panel().decimals(decimals).graph_mode(values.BigValueGraphMode.AREA)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.thresholds(_thresholds(steps))
@@ -57,7 +60,7 @@ def figure(title: str, unit: str, expr: str, steps: Steps | None = None, *, help
 
 
 def ranking(title: str, unit: str, query: Query, *, help: str = "") -> Panel:
-    """A third of a row: the longest bar is the answer."""
+    """Returns a panel a third of a row wide, with one bar for each series."""
     panel = bargauge.Panel().orientation(values.VizOrientation.HORIZONTAL).min(0)
     panel.display_mode(values.BarGaugeDisplayMode.BASIC)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
@@ -65,7 +68,7 @@ def ranking(title: str, unit: str, query: Query, *, help: str = "") -> Panel:
 
 
 def variable(name: str, label: str, query: str, *, several: bool = True) -> dashboard.QueryVariable:
-    """The values of a label. `several`: any number of them, all to begin with."""
+    """Returns a variable whose values are those of a label; with `several`, any number of them may be chosen."""
     found = dashboard.QueryVariable(name).label(label).datasource(SOURCE).query(query)
     found.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(models.VariableSort.ALPHABETICAL_ASC)
     return found.multi(True).include_all(True).all_value(".*") if several else found
@@ -74,7 +77,7 @@ def variable(name: str, label: str, query: str, *, several: bool = True) -> dash
 def board(
     uid: str, title: str, help: str, panels: Sequence[Panel], variables: Sequence[dashboard.QueryVariable] = ()
 ) -> dashboard.Dashboard:
-    made = dashboard.Dashboard(f"Bouquet — {title}").uid(f"bouquet-{uid}").description(help).tags([TAG])
+    made = dashboard.Dashboard(f"Bouquet — {title}").uid(f"bouquet-{uid}").description(french(help)).tags([TAG])
     made.refresh("30s").time("now-3h", "now").timezone("browser").tooltip(models.DashboardCursorSync.CROSSHAIR)
     made.link(
         dashboard.DashboardLink("Bouquet").type(models.DashboardLinkType.DASHBOARDS).tags([TAG]).as_dropdown(True)
@@ -88,7 +91,7 @@ def board(
 
 
 def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99), legend: str = "") -> list[Query]:
-    """Of a histogram's buckets: a selector like `x_seconds_bucket{a="b"}`."""
+    """Returns the quantiles of a histogram; `buckets` is a selector like `x_seconds_bucket{a="b"}`."""
     labels = f"le, {by}" if by else "le"
     return [
         Query(
@@ -100,8 +103,14 @@ def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99
 
 
 def rate(selector: str, by: str = "") -> str:
+    """Returns PromQL for the summed rate of a counter."""
     summed = f"sum by ({by})" if by else "sum"
     return f"{summed} (rate({selector}[$__rate_interval]))"
+
+
+def french(text: str) -> str:
+    """Returns the text with the no-break spaces that French has at `: ; ! ? % « »`."""
+    return NO_BREAK_AFTER.sub("\u00a0", NO_BREAK_BEFORE.sub("\u00a0", text))
 
 
 def _finished(
@@ -116,11 +125,17 @@ def _finished(
     exemplars: bool = False,
     instant: bool = False,
 ) -> P:
-    panel.title(title).unit(unit).datasource(SOURCE).span(width).height(height)
+    panel.title(french(title)).unit(unit).datasource(SOURCE).span(width).height(height)
     if help:
-        panel.description(help)
+        panel.description(french(help))
     for letter, query in zip("ABCDEFGH", queries, strict=False):
-        target = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).ref_id(letter).exemplar(exemplars)
+        target = (
+            prometheus.Dataquery()
+            .expr(query.expr)
+            .legend_format(french(query.legend))
+            .ref_id(letter)
+            .exemplar(exemplars)
+        )
         panel.with_target(target.instant() if instant else target.range())
     return panel
 

@@ -1,4 +1,4 @@
-"""One provider, whichever: those of other teams are in the list as soon as they are asked something."""
+"""Dashboard of one provider, chosen from those that have been asked something."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ ANSWERED = f'bouquet_bus_calls_total{{{OF}, request="lookup", outcome=~"found|no
 DASHBOARD = board(
     "provider",
     "Fournisseur",
-    "Un fournisseur, vu de la passerelle (bus), de son worker, et de son API.",
+    "Un fournisseur vu depuis la passerelle, depuis son worker et à travers son API.",
     [
         figure(
-            "Questions traitées",
+            "Demandes traitées",
             RATIO,
             f"{rate(ANSWERED)} / {rate(LOOKUPS)}",
             Falling(0.99, 0.95),
-            help="Trouvé, inconnu ou refusé : le fournisseur a répondu.",
+            help="Part des demandes auxquelles le fournisseur a répondu : trouvé, inconnu ou refusé.",
         ),
         figure(
-            "Attente (p95)",
+            "Temps de réponse (p95)",
             SECONDS,
             quantiles(f'bouquet_bus_call_seconds_bucket{{{OF}, request="lookup"}}', of=[0.95])[0].expr,
             Steps(2, 5),
@@ -45,11 +45,11 @@ DASHBOARD = board(
             COUNT,
             f"sum(bouquet_upstream_breaker_open{{{OF}}})",
             Steps(1, 1),
-            help="Par API et par processus : ses appels échouent sans être envoyés.",
+            help="Un par API et par processus. Les appels échouent alors sans être envoyés au fournisseur.",
             decimals=0,
         ),
-        figure("Processus", COUNT, f"count(bouquet_worker_concurrency{{{OF}}})", Falling(2, 1), decimals=0),
-        curves("Issues", PER_SECOND, Query(rate(LOOKUPS, "outcome"), "{{outcome}}"), stacked=True),
+        figure("Workers", COUNT, f"count(bouquet_worker_concurrency{{{OF}}}) or vector(0)", Falling(2, 1), decimals=0),
+        curves("Demandes par résultat", PER_SECOND, Query(rate(LOOKUPS, "outcome"), "{{outcome}}"), stacked=True),
         curves(
             "Échecs et refus par cause",
             PER_SECOND,
@@ -57,36 +57,37 @@ DASHBOARD = board(
                 rate(f'bouquet_bus_calls_total{{{OF}, request="lookup", fault!=""}}', "fault, reason"),
                 "{{reason}} ({{fault}})",
             ),
-            help="Entre parenthèses, le responsable.",
+            help="Entre parenthèses, le responsable : provider (le fournisseur), platform (la plateforme), caller "
+            "(l'appelant).",
             stacked=True,
         ),
         curves(
-            "Attente vue de la passerelle",
+            "Temps de réponse vu de la passerelle",
             SECONDS,
             *quantiles(f'bouquet_bus_call_seconds_bucket{{{OF}, request="lookup"}}'),
             exemplars=True,
         ),
         curves(
-            "API du fournisseur : durée par route (p95)",
+            "API du fournisseur : temps de réponse par route (p95)",
             SECONDS,
             *quantiles(f"bouquet_upstream_seconds_bucket{{{OF}}}", "upstream, route", [0.95], "{{upstream}} {{route}}"),
             exemplars=True,
         ),
         curves(
-            "API du fournisseur : appels par issue",
+            "API du fournisseur : appels par résultat",
             PER_SECOND,
             Query(rate(f"bouquet_upstream_calls_total{{{OF}}}", "upstream, outcome"), "{{upstream}} {{outcome}}"),
-            Query(rate(f"bouquet_upstream_repeats_total{{{OF}}}", "upstream"), "{{upstream}} répétés"),
+            Query(rate(f"bouquet_upstream_repeats_total{{{OF}}}", "upstream"), "{{upstream}} : nouvelles tentatives"),
         ),
-        curves("Attente en file", SECONDS, *quantiles(f"bouquet_worker_queue_seconds_bucket{{{OF}}}")),
+        curves("Temps d'attente dans la file", SECONDS, *quantiles(f"bouquet_worker_queue_seconds_bucket{{{OF}}}")),
         curves(
-            "Délai restant à la prise en charge",
+            "Délai restant au début du traitement",
             SECONDS,
             *quantiles(f"bouquet_worker_deadline_left_seconds_bucket{{{OF}}}", of=[0.01, 0.5]),
-            help="À zéro, la question n'est plus traitée.",
+            help="À zéro, la demande n'est plus traitée.",
         ),
         curves(
-            "Occupation du worker",
+            "Occupation des workers",
             COUNT,
             Query(f"sum(bouquet_worker_requests_in_flight{{{OF}}})", "en cours"),
             Query(f"sum(bouquet_worker_concurrency{{{OF}}})", "places"),

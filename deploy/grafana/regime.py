@@ -1,4 +1,4 @@
-"""How the gateway tells whose allocataire a person is (docs/adr/0003)."""
+"""Dashboard of the regime plan: how the gateway finds out whether CAF or MSA knows a person (docs/adr/0003)."""
 
 from __future__ import annotations
 
@@ -27,19 +27,21 @@ OPERATION = 'operation=~".*quotient_familial.*"'
 DASHBOARD = board(
     "regime",
     "Régime du quotient familial",
-    "CAF ou MSA : qui a trouvé, comment on l'a su, et quand les deux se contredisent.",
+    "CAF ou MSA : lequel des deux organismes connaît la personne, comment il a été déterminé, et les contradictions.",
     [
         figure(
-            "Décidé par une réponse",
+            "Régime déterminé",
             RATIO,
             f"{rate(FOUND)} / {rate(DECISIONS)}",
-            help="Le reste : personne n'est trouvé, ou une caisse s'est tue.",
+            help="Part des demandes où la personne a été trouvée. Le reste : inconnue des deux, ou l'un des deux n'a "
+            "pas répondu.",
         ),
         figure(
-            "Indices utilisés",
+            "Régime déjà connu",
             RATIO,
             f"({rate(HINTED)} or vector(0)) / {rate(DECISIONS)}",
-            help="Un appel à une caisse au lieu de deux.",
+            help="Part des demandes où une réponse précédente indiquait l'organisme : un seul est interrogé, au lieu "
+            "de deux.",
         ),
         figure("Part de la MSA", RATIO, f"({rate(BY_MSA)} or vector(0)) / {rate(FOUND)}"),
         figure(
@@ -47,15 +49,17 @@ DASHBOARD = board(
             COUNT,
             f"sum(increase({TWICE}[$__range])) or vector(0)",
             Steps(1, 100),
-            help="Connu des deux caisses, sur la période affichée.",
+            help="Personnes connues des deux organismes, sur la période affichée.",
             decimals=0,
         ),
         curves("Décisions par régime", PER_SECOND, Query(rate(DECISIONS, "provider"), "{{provider}}"), stacked=True),
         curves(
-            "Comment le régime a été su",
+            "Décisions par mode de détermination",
             PER_SECOND,
             Query(rate(DECISIONS, "source"), "{{source}}"),
-            help="hint : indice ; first : première caisse ; second : seconde ; both : il a fallu les deux.",
+            help="hint : réponse précédente ; first : premier organisme interrogé ; second : le second ; both : les "
+            "deux réponses "
+            "étaient nécessaires.",
             stacked=True,
         ),
         curves(
@@ -64,7 +68,7 @@ DASHBOARD = board(
             Query(rate("bouquet_gateway_regime_anomalies_total", "anomaly"), "{{anomaly}}"),
         ),
         curves(
-            "Issues par caisse",
+            "Demandes par organisme et par résultat",
             PER_SECOND,
             Query(
                 rate(f"bouquet_bus_calls_total{{{FUNDS}}}", "provider, outcome"),
@@ -72,7 +76,7 @@ DASHBOARD = board(
             ),
         ),
         curves(
-            "Attente par caisse (p95)",
+            "Temps de réponse par organisme (p95)",
             SECONDS,
             *quantiles(
                 f"bouquet_bus_call_seconds_bucket{{{FUNDS}}}",
@@ -83,7 +87,7 @@ DASHBOARD = board(
             exemplars=True,
         ),
         curves(
-            "Latence du quotient familial",
+            "Temps de réponse du quotient familial",
             SECONDS,
             *quantiles(f"bouquet_gateway_request_seconds_bucket{{{OPERATION}}}"),
             exemplars=True,

@@ -1,4 +1,4 @@
-"""How each resource fares, as `/api/{resource}/ping` tells callers, and whether workers keep to what they offer."""
+"""Dashboard of resources: the state that `/api/{resource}/ping` answers, and replies that differ from the offers."""
 
 from __future__ import annotations
 
@@ -8,59 +8,61 @@ LOOKUPS = 'bouquet_worker_requests_total{request="lookup"}'
 
 
 def in_state(state: str) -> str:
-    """Whether some gateway tells it so."""
+    """Returns PromQL that is 1 for each resource that at least one gateway reports in this state."""
     return f'max by (resource) (bouquet_gateway_resource_state{{state="{state}"}})'
 
 
 DASHBOARD = board(
     "resources",
     "Ressources et contrats",
-    "L'état de chaque ressource, tel que l'annonce /api/{ressource}/ping, et la tenue des offres.",
+    "L'état de chaque ressource, tel que /api/{ressource}/ping l'indique, et la conformité des réponses aux offres.",
     [
         curves(
             "Ressources en panne",
             COUNT,
             Query(in_state("bad_gateway"), "{{resource}}"),
-            help="1 : un appel sur dix au moins a échoué ces dix dernières minutes, d'après une passerelle au moins.",
+            help="1 : d'après au moins une passerelle, un appel sur dix ou plus a échoué au cours des dix dernières "
+            "minutes.",
         ),
         curves("Ressources en maintenance annoncée", COUNT, Query(in_state("maintenance"), "{{resource}}")),
         curves(
-            "Ressources d'état inconnu",
+            "Ressources dans un état inconnu",
             COUNT,
             Query(in_state("unknown"), "{{resource}}"),
-            help="Aucun appel récent, et aucun worker ne répond.",
+            help="Trop peu d'appels récents pour conclure, ou aucun appel et aucun worker qui réponde.",
         ),
         curves(
-            "Réponses des workers par issue",
+            "Réponses des workers par résultat",
             PER_SECOND,
             Query(rate(LOOKUPS, "provider, outcome"), "{{provider}} {{outcome}}"),
             stacked=True,
         ),
         curves(
-            "Temps passé dans le worker (p95)",
+            "Temps de traitement dans le worker (p95)",
             SECONDS,
             *quantiles('bouquet_worker_request_seconds_bucket{request="lookup"}', "provider", [0.95], "{{provider}}"),
         ),
         curves(
-            "Ce qui n'est pas servi d'une offre",
+            "Éléments d'offre refusés",
             COUNT,
             Query(
                 "sum by (provider, reason) (increase(bouquet_gateway_offers_refused_total[1h]))",
                 "{{provider}} : {{reason}}",
             ),
-            help="En une heure. Le journal de la passerelle nomme l'opération.",
+            help="En une heure. Ces opérations ne sont pas servies ; les logs de la passerelle les nomment.",
         ),
         curves(
-            "Réponses hors de leur offre",
+            "Réponses non conformes à l'offre",
             PER_SECOND,
             Query(rate("bouquet_gateway_replies_reshaped_total", "provider, result"), "{{provider}} {{result}}"),
-            help="refused : l'appelant n'a pas de données ; trimmed : sans les champs que l'offre ne nomme pas.",
+            help="refused : l'appelant reçoit une erreur ; trimmed : les champs absents de l'offre ont été retirés.",
         ),
         curves(
-            "Réponses refusées pour leur taille ou leurs mots",
+            "Réponses hors limites",
             PER_SECOND,
             Query(rate("bouquet_gateway_replies_refused_total", "provider, excess"), "{{provider}} : {{excess}}"),
-            help="Le worker en dit trop : la réponse n'est pas lue, et l'appelant n'a pas de données.",
+            help="Réponse trop volumineuse, ou message d'erreur hors du format permis : elle n'est pas lue, et "
+            "l'appelant reçoit une erreur.",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Who is allowed to ask, and who does. Of people, nothing: a habilitation is an administration."""
+"""Dashboard of habilitations and of the calls made with them. It has nothing about people."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ from deploy.grafana.panels import (
 OF = 'habilitation=~"$habilitation", operation=~"$operation"'
 ACCESSES = f"bouquet_registry_accesses_total{{{OF}}}"
 ANSWERED = f'bouquet_registry_accesses_total{{{OF}, outcome=~"found|not_found"}}'
+FAILED = f'bouquet_registry_accesses_total{{{OF}, outcome="failed"}}'
 REFUSED = f'bouquet_registry_accesses_total{{{OF}, outcome="refused"}}'
 NAMES = "topk by (habilitation) (1, bouquet_registry_habilitation_info)"
 
 
 def named(by_habilitation: str) -> str:
-    """With the name of each habilitation's administration, where the registry tells it."""
+    """Returns PromQL with the name of each habilitation's administration, where the registry exports it."""
     return f"{by_habilitation} * on (habilitation) group_left (name) {NAMES}"
 
 
 DASHBOARD = board(
     "usage",
     "Habilitations et usages",
-    "Les habilitations du registre, et ce que leurs titulaires demandent, d'après le journal des accès.",
+    "Les habilitations du registre et les appels de leurs titulaires, d'après le journal des accès.",
     [
         figure(
             "Habilitations actives",
@@ -41,20 +42,20 @@ DASHBOARD = board(
         ),
         figure("Jetons en vigueur", COUNT, "max(bouquet_registry_tokens)", decimals=0),
         figure(
-            "Jetons utilisés qui expirent sous 30 jours",
+            "Jetons utilisés expirant sous 30 jours",
             COUNT,
             'max(bouquet_registry_tokens_expiring{within_days="30"})',
             Steps(1, 50),
             decimals=0,
         ),
         figure(
-            "Appels avec données",
+            "Appels aboutis",
             RATIO,
             f"{rate(ANSWERED)} / {rate(ACCESSES)}",
-            help="Trouvé ou inconnu, parmi tous les appels journalisés.",
+            help="Part des appels journalisés dont le résultat est « trouvé » ou « inconnu ».",
         ),
         ranking(
-            "Principaux usagers",
+            "Principaux appelants",
             COUNT,
             Query(
                 f"topk(10, {named(f'sum by (habilitation) (increase({ACCESSES}[$__range]))')})",
@@ -69,28 +70,29 @@ DASHBOARD = board(
             stacked=True,
         ),
         curves("Appels par opération", PER_SECOND, Query(rate(ACCESSES, "operation"), "{{operation}}"), stacked=True),
-        curves("Appels par issue", PER_SECOND, Query(rate(ACCESSES, "outcome"), "{{outcome}}"), stacked=True),
+        curves("Appels par résultat", PER_SECOND, Query(rate(ACCESSES, "outcome"), "{{outcome}}"), stacked=True),
         curves(
             "Appels refusés par habilitation",
             PER_SECOND,
             Query(f"topk(10, {named(rate(REFUSED, 'habilitation'))})", "{{name}}"),
-            help="Par la faute de l'appelant : jeton, droits, débit, paramètres.",
+            help="Refus imputables à l'appelant : jeton, droits, limite de débit, paramètres.",
         ),
         curves(
-            "Habilitations par état",
+            "Appels en échec par habilitation et opération",
+            PER_SECOND,
+            Query(f"topk(10, {named(rate(FAILED, 'habilitation, operation'))})", "{{name}} : {{operation}}"),
+            help="Échecs imputables au fournisseur ou à la plateforme : les administrations touchées par une panne.",
+        ),
+        curves(
+            "Jetons utilisés par échéance",
             COUNT,
-            Query("max by (state) (bouquet_registry_habilitations)", "{{state}}"),
+            Query("max by (within_days) (bouquet_registry_tokens_expiring)", "sous {{within_days}} jours"),
         ),
         curves(
-            "Jetons utilisés, par échéance",
-            COUNT,
-            Query("max by (within_days) (bouquet_registry_tokens_expiring)", "{{within_days}} jours"),
-        ),
-        curves(
-            "Webhooks de DataPass et préavis d'expiration",
+            "Événements DataPass et avis d'expiration",
             COUNT,
             Query("sum by (outcome) (increase(bouquet_registry_webhooks_total[1h]))", "DataPass {{outcome}}"),
-            Query("sum by (outcome) (increase(bouquet_registry_notices_total[1h]))", "préavis {{outcome}}"),
+            Query("sum by (outcome) (increase(bouquet_registry_notices_total[1h]))", "avis {{outcome}}"),
             help="En une heure.",
         ),
     ],

@@ -21,6 +21,8 @@ from tests.deploy.troubled import RULES
 UNIT_TESTS = sorted((ROOT / "deploy" / "prometheus" / "tests").glob("*.yaml"))
 RUNBOOKS = ROOT / "docs" / "runbooks"
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in RUNBOOKS.glob("*.md") if path.stem != "README"}
+TEMPLATE = re.compile(r"\{\{.*?\}\}")
+BREAKABLE = re.compile(r" [:;!?%»]|« ")
 INDEX = (RUNBOOKS / "README.md").read_text(encoding="utf-8")
 
 
@@ -59,6 +61,12 @@ def test_an_alert_says_how_bad_it_is_what_it_means_and_what_to_do(alert: dict[st
     assert annotations["summary"] and annotations["description"].endswith(".")
     assert annotations["runbook_url"].endswith(f"/docs/runbooks/{name}.md")
     assert f"[{name}]({name}.md) | {severity_of(name)} |" in INDEX
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: f"{alert['alert']} {alert['labels']['severity']}")
+def test_an_alert_s_french_has_no_break_spaces(alert: dict[str, Any]) -> None:
+    words = TEMPLATE.sub("", f"{alert['annotations']['summary']} {alert['annotations']['description']}")
+    assert not BREAKABLE.search(words)
 
 
 def severity_of(name: str) -> str:

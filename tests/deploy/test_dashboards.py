@@ -6,6 +6,7 @@ Here on the machine's RabbitMQ; test_alerts_fire.py asks again what is about the
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 
@@ -40,6 +41,14 @@ def test_a_dashboard_is_small_enough_to_read(board: Board) -> None:
     assert len(set(titles)) == len(titles)
     assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in board.panels)
     assert all(panel["datasource"]["uid"] == "${source}" for panel in board.panels)
+
+
+@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+def test_the_french_of_a_dashboard_has_no_break_spaces(board: Board) -> None:
+    legends = [target["legendFormat"] for panel in board.panels for target in panel["targets"]]
+    helps = [panel.get("description", "") for panel in board.panels]
+    texts = [board.json["description"], *(panel["title"] for panel in board.panels), *helps, *legends]
+    assert [text for text in texts if re.search(" [:;!?%»]|« ", text)] == []
 
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
