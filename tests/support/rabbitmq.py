@@ -13,7 +13,7 @@ import socket
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,9 @@ from pathlib import Path
 from tests.support.daemon import Daemon, find_program, free_port
 
 EPMD = find_program("epmd")
+COOKIE = ".erlang.cookie"
+CLUSTER = Path(__file__).parents[2] / "deploy" / "rabbitmq" / "cluster.conf"
+READY_WITHIN_S = 90
 CTL_TIMEOUT_S = 180
 """It takes 0.3 s, but a minute of a machine with ten times the work that it can do (seen)."""
 
@@ -110,7 +113,7 @@ class Epmd(Daemon):
     """Erlang's port mapper. Started by us, or the node starts one that outlives it."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, free_port(), ready_within_s=90)
+        super().__init__(folder, free_port(), ready_within_s=READY_WITHIN_S)
 
     def command(self) -> list[str]:
         assert EPMD, "epmd is not installed"
@@ -130,11 +133,12 @@ class RabbitNode(Daemon):
     def __init__(
         self, folder: Path, *, management: bool = False, metrics: bool = False, release: Release = RABBITMQ_3
     ) -> None:
-        super().__init__(folder, free_port(), ready_within_s=90)
+        super().__init__(folder, free_port(), ready_within_s=READY_WITHIN_S)
         self.release = release
+        self.name = f"bouquet-{self.port}@localhost"
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
         self._epmd = Epmd(folder / "epmd")
-        self._environment = _environment(release.path(folder), self.port, self._epmd.port)
+        self._environment = _environment(release.path(folder), self.name, self._epmd.port)
         self._vhost_numbers = itertools.count(1)
         self._spare_vhosts: list[str] = []
         self._evaluates_at = free_port()
@@ -143,6 +147,17 @@ class RabbitNode(Daemon):
         self.management_url = f"http://127.0.0.1:{plugins['management']}" if management else ""
         self.metrics_url = f"http://127.0.0.1:{plugins['prometheus']}" if metrics else ""
         _configure(folder, self.port, plugins)
+
+    def join(self, nodes: Sequence[RabbitNode]) -> None:
+        """Makes it one of a cluster of `nodes` once all of them start. For a node that has never been started."""
+        first = nodes[0]
+        members = [f"cluster_formation.classic_config.nodes.{n} = {node.name}" for n, node in enumerate(nodes, 1)]
+        with (self.folder / "rabbitmq.conf").open("a") as configuration:
+            configuration.write("\n".join(["cluster_formation.peer_discovery_backend = classic_config", *members]))
+            configuration.write(f"\n{CLUSTER.read_text()}")
+        _write_cookie(self.folder, (first.folder / COOKIE).read_text())
+        self._epmd = first._epmd
+        self._environment["ERL_EPMD_PORT"] = str(first._epmd.port)
 
     def command(self) -> list[str]:
         return self.release.command(self.release.server)
@@ -155,9 +170,13 @@ class RabbitNode(Daemon):
         return connection.recv(1) == b"\x01"  # a method frame: connection.start
 
     def start(self) -> None:
+        self.start_epmd()
+        super().start()
+
+    def start_epmd(self) -> None:
+        """Starts what nodes find each other by, unless it runs."""
         if not self._epmd.is_running:
             self._epmd.start()
-        super().start()
 
     def stop(self) -> None:
         super().stop()
@@ -207,10 +226,10 @@ class RabbitNode(Daemon):
         self._spare_vhosts = [f"test-{number}" for number in numbers]
 
 
-def _environment(folder: str, port: int, epmd_port: int) -> dict[str, str]:
+def _environment(folder: str, name: str, epmd_port: int) -> dict[str, str]:
     own = {
         "HOME": folder,  # of .erlang.cookie
-        "RABBITMQ_NODENAME": f"bouquet-{port}@localhost",
+        "RABBITMQ_NODENAME": name,
         "RABBITMQ_DIST_PORT": str(free_port()),
         "RABBITMQ_MNESIA_BASE": f"{folder}/data",
         "RABBITMQ_LOG_BASE": f"{folder}/log",
@@ -235,6 +254,11 @@ def _configure(folder: Path, port: int, plugins: Mapping[str, int]) -> None:
         lines += [f"{plugin}.tcp.ip = 127.0.0.1", f"{plugin}.tcp.port = {plugin_port}"]
     (folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
     (folder / "enabled_plugins").write_text(f"[{','.join(f'rabbitmq_{plugin}' for plugin in plugins)}].")
-    cookie = folder / ".erlang.cookie"
-    cookie.write_text(secrets.token_hex(16))
+    _write_cookie(folder, secrets.token_hex(16))
+
+
+def _write_cookie(folder: Path, secret: str) -> None:
+    cookie = folder / COOKIE
+    cookie.unlink(missing_ok=True)
+    cookie.write_text(secret)
     cookie.chmod(0o400)
