@@ -46,7 +46,9 @@ def main() -> None:
     os.umask(0o077)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument("--broker", default="broker:5671", metavar="HOST:PORT")
+    parser.add_argument(
+        "--broker", default="broker:5671", metavar="HOST:PORT[,HOST:PORT…]", help="each node of a cluster by its name"
+    )
     parser.add_argument("--cache", default="redis:6379/0", metavar="HOST:PORT/NUMBER")
     parser.add_argument("--database", default="postgresql:5432/bouquet", metavar="HOST:PORT/NAME")
     parser.add_argument(
@@ -158,8 +160,9 @@ def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | Non
     """One of each server, by an authority of our own, and what it is known by for everybody."""
     authority = folder / "authority"
     for server, address in servers.items():
-        host = urlsplit(f"//{address}").hostname or ""
-        names = [host, *(f"{host}.{namespace}{end}" for end in ("", ".svc", ".svc.cluster.local") if namespace)]
+        hosts = [urlsplit(f"//{one}").hostname or "" for one in address.split(",")]
+        ends = ("", *(f".{namespace}{end}" for end in ("", ".svc", ".svc.cluster.local") if namespace))
+        names = [f"{host}{end}" for host in hosts for end in ends]
         _output("python", str(CERTIFICATE), "--authority", str(authority), str(folder / server), *names)
     trusted = (authority / "trusted.pem").read_text(encoding="utf-8")
     for mounted in _folders(folder):

@@ -1,4 +1,4 @@
-"""The URL of one server, as a setting gives it: judged by its form, before anything connects to it."""
+"""The URL of a server, or of several, as a setting gives it: judged by its form, before anything connects to it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from msgspec import Struct
 from yarl import URL
 
+DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671}
+_PARTS = re.compile(r"(?P<before>\w+://(?:[^/?#]*@)?)(?P<hosts>[^/?#]*)(?P<after>.*)", re.DOTALL)
 _SEVERAL = re.compile(r"\s|,\w+://")
 """What stands between two URLs. In the URL of one server both would be percent-encoded."""
 
@@ -18,6 +20,8 @@ class ServerUrl(Struct, frozen=True):
     """Each stands for its variant with TLS too: `amqp` for `amqps`."""
     instead: str | None = None
     """A value that is accepted in place of a URL."""
+    several: bool = False
+    """Whether it may name several servers of one kind, with commas between: `amqp://user:secret@a:5672,b:5672/vhost`."""
 
     def fault(self, text: str) -> str:
         """What is wrong with a value, in words that quote nothing of it. Empty when it is accepted."""
@@ -26,7 +30,38 @@ class ServerUrl(Struct, frozen=True):
         if not text.startswith(tuple(f"{protocol}{tls}://" for protocol in self.protocols for tls in ("", "s"))):
             forms = [self.instead or "", *(f"{protocol}(s)://…" for protocol in self.protocols)]
             return "must be " + " or ".join(filter(None, forms))
-        return "" if names_one_server(text) else "must name one server, as host or host:port"
+        return _fault_of_servers(text) if self.several else _fault_of_server(text)
+
+
+def each_server(url: str) -> tuple[str, ...]:
+    """Returns the URL of each server that `url` names: they differ in host and port alone."""
+    parts = _PARTS.fullmatch(url)
+    return tuple(f"{parts['before']}{host}{parts['after']}" for host in _hosts(url)) if parts else (url,)
+
+
+def address_of(server: str) -> str:
+    """Returns `host:port` of a broker, without user and password."""
+    url = URL(server)
+    return f"{url.host}:{url.port or DEFAULT_PORTS.get(url.scheme, 0)}"
+
+
+def _hosts(url: str) -> list[str]:
+    """Returns each host with its port, if it has one."""
+    parts = _PARTS.fullmatch(url)
+    return parts["hosts"].split(",") if parts else []
+
+
+def _fault_of_server(url: str) -> str:
+    return "" if names_one_server(url) else "must name one server, as host or host:port"
+
+
+def _fault_of_servers(url: str) -> str:
+    servers = each_server(url)
+    if any(not host or host.startswith(":") for host in _hosts(url)):
+        return "has an empty host"
+    if not all(map(names_one_server, servers)):
+        return "must name servers as host or host:port, with a comma between two of them"
+    return "names a server twice" if len(set(map(address_of, servers))) < len(servers) else ""
 
 
 def names_one_server(url: str) -> bool:

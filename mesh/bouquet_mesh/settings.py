@@ -24,7 +24,7 @@ Port: TypeAlias = Annotated[int, Meta(ge=0, le=LAST_PORT, description=f"must be 
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, description="must be more than 0")]
 
 
-_BUS_URL = ServerUrl(("amqp",), EMBEDDED)
+_BUS_URL = ServerUrl(("amqp",), EMBEDDED, several=True)
 
 _UNREAD = object()
 """The value of a field that could not be read."""
@@ -42,8 +42,9 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     """What every process of the mesh shares: `BOUQUET_*`."""
 
     bus_url: Annotated[Secret, _BUS_URL] = Secret("memory:")
-    """`memory:` (everything in one process), or `amqp(s)://…`, which may name its TLS files:
-    `?cafile=…&certfile=…&keyfile=…`. Secret, since it carries a password."""
+    """`memory:` (everything in one process), or `amqp(s)://…`, which may name the nodes of one cluster, as
+    `amqps://user:secret@a:5671,b:5671/vhost`, and TLS files: `?cafile=…&certfile=…&keyfile=…`. Secret, since it carries
+    a password."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     http_head_s: Seconds = 10.0
     """On every port that the process listens on: seconds from the first byte of a request's head to its last. A

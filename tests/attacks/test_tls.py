@@ -105,6 +105,23 @@ async def test_a_broker_of_another_authority_is_not_spoken_to(
 
 
 @pytest.mark.broker
+async def test_each_node_of_a_broker_must_have_its_own_name(
+    broker: TlsRabbit, ours: Papers, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The certificate is for one name of the two: the other is tried and refused, whichever comes first."""
+    caplog.set_level("INFO")
+    url = bus_url(broker, ours, f"{HOST}:{broker.tls_port},127.0.0.1", shown=ours)
+    while "broker node unavailable" not in caplog.messages:
+        async with open_bus(url, "tests") as bus, serving(bus, find):
+            assert await bus.call(PROVIDER, lookup()) == FOUND
+    events = [(record.message, vars(record).get("node")) for record in caplog.records if "node" in vars(record)]
+    assert set(events) == {
+        ("broker connected", f"{HOST}:{broker.tls_port}"),
+        ("broker node unavailable", f"127.0.0.1:{broker.tls_port}"),
+    }
+
+
+@pytest.mark.broker
 async def test_a_broker_of_another_name_is_not_spoken_to(
     broker: TlsRabbit, ours: Papers, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from tests.deploy.manifests import OVERLAYS, ROOT, pods, rendered
 
@@ -71,6 +72,17 @@ def test_to_make_them_again_changes_no_password(secrets: Path, tmp_path: Path) -
     }
     make(tmp_path)
     assert {path: path.read_text() for path in before} == before
+
+
+def test_a_cluster_of_brokers_has_each_of_its_names_in_urls_and_certificate(tmp_path: Path) -> None:
+    hosts = ["broker", "node-0.nodes", "node-1.nodes"]
+    addresses = ",".join(f"{host}:5671" for host in hosts)
+    make(tmp_path, "--broker", addresses, "--namespace", "mesh")
+    for process in ("gateway", "worker-cnaf", "registry"):
+        assert f"@{addresses}/bouquet?" in (tmp_path / process / "bus-url").read_text()
+    shown = x509.load_pem_x509_certificates((tmp_path / "broker" / "tls.crt").read_bytes())[0]
+    names = shown.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert {*hosts, *(f"{host}.mesh.svc" for host in hosts)} <= set(names.get_values_for_type(x509.DNSName))
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")

@@ -109,6 +109,16 @@ async def test_a_broker_that_hangs() -> None:
     assert report.of("broker") == f"wrong: 127.0.0.1:{port} does not answer in 5 s"
 
 
+async def test_each_node_of_a_broker_is_reported_on_its_own(broker_url: str) -> None:
+    url, dead = URL(broker_url), free_port()
+    alive = f"127.0.0.1:{url.port}"
+    report = await doctor(broker_url.replace(alive, f"127.0.0.1:{dead},{alive}"), tokens_from="claims")
+    assert report.of(f"broker {alive}") == f"well: connected to {alive}"
+    assert report.of(f"broker 127.0.0.1:{dead}").startswith(f"wrong: 127.0.0.1:{dead} cannot be reached")
+    assert report.of("rights on the broker").startswith("well")
+    assert report.wrongs() == {f"broker 127.0.0.1:{dead}", "queue of acme", "worker of acme"}
+
+
 async def test_a_wrong_password(broker_url: str) -> None:
     report = await doctor(str(URL(broker_url).with_password(PASSWORD)))
     assert "refuses the user or the password" in report.of("broker")

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from bouquet_mesh.http.accept import can_listen
 from bouquet_mesh.secret import Secret
-from bouquet_mesh.server_url import ServerUrl
+from bouquet_mesh.server_url import ServerUrl, address_of, each_server
 from bouquet_mesh.settings import MeshSettings, Port, Reader, SettingsError, load, read_all, read_mesh
 
 
@@ -183,11 +183,43 @@ def test_what_is_not_the_url_of_one_server_is_refused(variable: str, url: str, f
     assert caught.value.problems == [f"{variable}: {fault}"]
 
 
-def test_a_bus_of_two_addresses_is_refused_beside_what_else_is_wrong() -> None:
+SERVERS = "must name servers as host or host:port, with a comma between two of them"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "fault"),
+    [
+        ("a:5671,,b:5671", "has an empty host"),
+        ("a:5671,", "has an empty host"),
+        (",a", "has an empty host"),
+        (":5671,b:5671", "has an empty host"),
+        ("a:5671,b:5671,a:5671", "names a server twice"),
+        ("a,b,A:5671", "names a server twice"),
+        ("a:port,b", SERVERS),
+        ("a, b", SERVERS),
+        ("a:5671,b:65536", SERVERS),
+    ],
+)
+def test_nodes_of_a_broker_that_cannot_be_told_apart_are_a_wrong_setting(hosts: str, fault: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_mesh({"BOUQUET_BUS_URL": f"amqps://user:hunter2@{hosts}/mesh?cafile=ca.pem"})
+    assert caught.value.problems == [f"BOUQUET_BUS_URL: {fault}"]
+
+
+def test_each_node_of_a_broker_has_the_same_user_vhost_and_files() -> None:
+    hosts = ("a:5671", "b.example", "[::1]:5673")
+    before, after = "amqps://us,er:p%40s,s@", "/mesh?cafile=a,b.pem&heartbeat=5"
+    url = f"{before}{','.join(hosts)}{after}"
+    assert load_mesh({"BOUQUET_BUS_URL": url}).bus_url.reveal() == url
+    assert each_server(url) == tuple(f"{before}{host}{after}" for host in hosts)
+    assert [address_of(server) for server in each_server(url)] == ["a:5671", "b.example:5671", "::1:5673"]
+
+
+def test_a_bus_of_two_urls_is_refused_beside_what_else_is_wrong() -> None:
     with pytest.raises(SettingsError) as caught:
         load_mesh({"BOUQUET_BUS_URL": "amqp://a/v,amqp://u:p@b:1/v", "BOUQUET_LOG_LEVEL": "LOUD"})
     assert caught.value.problems == [
-        f"BOUQUET_BUS_URL: {ONE_SERVER}",
+        f"BOUQUET_BUS_URL: {SERVERS}",
         "BOUQUET_LOG_LEVEL: must be one of DEBUG, INFO, WARNING, ERROR",
     ]
 

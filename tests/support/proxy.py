@@ -32,6 +32,11 @@ class Relay:
         self._forgetting = False
         self.flow()
 
+    @property
+    def connections(self) -> int:
+        """How many clients are connected through it."""
+        return len(self._flows)
+
     async def __aenter__(self) -> Self:
         return self
 

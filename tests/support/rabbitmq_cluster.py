@@ -16,7 +16,7 @@ NODE_OF_QUEUE = """
     {ok, Queue} = rabbit_amqqueue:lookup({resource, <<%s>>, queue, <<%s>>}),
     atom_to_list(node(amqqueue:get_pid(Queue))).
 """
-RUNNING = "integer_to_list(length(rabbit_nodes:list_running()))."
+CONNECTED = "integer_to_list(1 + length(nodes()))."
 
 
 class RabbitCluster:
@@ -42,7 +42,7 @@ class RabbitCluster:
         self.nodes[0].start_epmd()
         with ThreadPoolExecutor(len(self.nodes)) as at_once:
             list(at_once.map(RabbitNode.start, self.nodes))
-        if (running := self.nodes[0].evaluate(RUNNING)) != str(len(self.nodes)):
+        if (running := self.nodes[0].evaluate(CONNECTED)) != str(len(self.nodes)):
             raise RuntimeError(f"{running} of {len(self.nodes)} nodes have found each other")
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, Protocol
 
@@ -13,10 +15,11 @@ from prometheus_client import Gauge
 
 from bouquet_mesh.amqp.channel import OnLost
 from bouquet_mesh.amqp.connection import Connection, connect
-from bouquet_mesh.amqp.errors import cancellation_as_loss, missing_right
+from bouquet_mesh.amqp.errors import CONNECTION_LOST, cancellation_as_loss, missing_right
 from bouquet_mesh.backoff import pause_s
 from bouquet_mesh.observe import metrics
 from bouquet_mesh.secret import Secret
+from bouquet_mesh.server_url import address_of, each_server
 from bouquet_mesh.tasks import alongside
 from bouquet_mesh.tls.context import trouble_of, verified
 from bouquet_proto.names import MESH_PREFIX
@@ -51,7 +54,7 @@ class Part(Protocol):
 class Link:
     """A connection that reconnects after a loss, and the parts that use it, all started by one task, `run`."""
 
-    def __init__(self, url: str, name: str, gauge: Gauge) -> None:
+    def __init__(self, servers: Sequence[str], name: str, gauge: Gauge) -> None:
         self.connected = False
         self._has_responded = False
         """Whether a probe of every part has succeeded on this connection."""
@@ -59,7 +62,11 @@ class Link:
         self.settled = asyncio.Event()
         """Set while nothing is being started: every part is up, or the broker is away. Not set before the first
         attempt to connect has ended."""
-        self._url = url
+        self._servers = servers
+        self._server = ""
+        """URL of the server of the last connection."""
+        self._logged: dict[str, str] = {}
+        """Reason that was logged last for each of several servers."""
         self._name = name
         self._gauge = gauge
         self._parts: list[Part] = []
@@ -92,29 +99,58 @@ class Link:
                 await self.settled.wait()
 
     async def run(self) -> NoReturn:
-        """Connects, waits for the loss, and reconnects after a growing, jittered pause, until cancelled."""
+        """Connects, waits for the loss, and reconnects after a growing, jittered pause, until cancelled.
+
+        Of several servers, the next one is tried without a pause after the first loss, and calls wait for it.
+        """
         failures, logged = 0, ""
         while True:
-            began = time.monotonic()
+            stable_at = math.inf
             try:
                 with cancellation_as_loss():
-                    await self._run_connection()
+                    connection = await self._connect()
+                    stable_at = time.monotonic() + STABLE_AFTER_S
+                    await self._run_connection(connection)
             except Exception as error:  # whatever the cause, the only remedy is to reconnect
-                right = missing_right(error)
-                reason = (right and f"no {right}") or trouble_of(error) or type(error).__name__
-            self.settled.set()
-            if time.monotonic() - began > STABLE_AFTER_S:
+                reason = _reason(error)
+            if time.monotonic() > stable_at:
                 failures, logged = 0, ""
             if reason != logged:
                 log.warning("broker unavailable", extra={"error": reason, "connection": self._name})
                 logged = reason
-            await asyncio.sleep(pause_s(failures, FIRST_RETRY_S, LAST_RETRY_S))
+            if failures or len(self._servers) == 1:
+                self.settled.set()
+                await asyncio.sleep(pause_s(failures, FIRST_RETRY_S, LAST_RETRY_S))
             failures += 1
 
-    async def _run_connection(self) -> NoReturn:
+    async def _connect(self) -> Connection:
+        """Connects to one of the servers, tried in a random order that ends with the server of the last connection.
+
+        Raises the error of the last attempt.
+        """
+        *others, last = sorted(self._servers, key=lambda server: (server == self._server, random.random()))
+        for self._server in others:
+            try:
+                return await self._connect_to(self._server)
+            except CONNECTION_LOST as error:
+                self._log_unavailable(self._server, _reason(error))
+        self._server = last
+        return await self._connect_to(last)
+
+    async def _connect_to(self, server: str) -> Connection:
+        connection = await connect(server, self._name)
+        log.info("broker connected", extra={"connection": self._name, "node": address_of(server)})
+        self._logged.pop(server, None)
+        return connection
+
+    def _log_unavailable(self, server: str, reason: str) -> None:
+        """Logs each reason once until the server is connected to again."""
+        if self._logged.get(server) != reason:
+            log.warning("broker node unavailable", extra={"node": address_of(server), "error": reason})
+            self._logged[server] = reason
+
+    async def _run_connection(self, connection: Connection) -> NoReturn:
         """Runs one connection until its end. Raises the error that ended it."""
-        connection = await connect(self._url, self._name)
-        log.info("broker connected", extra={"connection": self._name})
         self._gauge.set(1)
         self.connected = True
         self.settled.clear()
@@ -126,7 +162,10 @@ class Link:
             connection.drop()
             for part in self._parts:
                 part.stop()
-            self.settled.set()
+            if len(self._servers) == 1:
+                self.settled.set()
+            else:
+                self.settled.clear()
             await connection.close()
 
     async def _keep_parts_up(self, connection: Connection) -> NoReturn:
@@ -194,9 +233,15 @@ class Link:
 async def open_link(url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED) -> AsyncIterator[Link]:
     """Opens a link, which connects in the background. `name` is shown to the broker's operators, `gauge` is 1 while
     connected. Raises `SettingsError` for an unusable URL."""
-    link = Link(verified(Secret(url), f"{MESH_PREFIX}BUS_URL"), name, gauge)
+    link = Link(each_server(verified(Secret(url), f"{MESH_PREFIX}BUS_URL")), name, gauge)
     async with alongside(link.run()):
         yield link
+
+
+def _reason(error: Exception) -> str:
+    """Returns the reason that ended a connection, in words that quote no URL."""
+    right = missing_right(error)
+    return (right and f"no {right}") or trouble_of(error) or type(error).__name__
 
 
 async def trial_run(connection: Connection, part: Part) -> None:

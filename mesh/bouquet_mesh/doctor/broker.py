@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from bouquet_mesh.amqp.channel import QueueCounts
 from bouquet_mesh.amqp.connection import CONNECT_TIMEOUT_S, Connection, connect
@@ -19,6 +18,7 @@ from bouquet_mesh.amqp.errors import (
 )
 from bouquet_mesh.bus.amqp import check_calling, check_serving
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
+from bouquet_mesh.server_url import address_of, each_server
 from bouquet_mesh.tls.context import trouble_of
 from bouquet_proto.names import JOURNAL_QUEUE, MESH_PREFIX, REPLY_EXCHANGE, queue_of
 
@@ -29,37 +29,41 @@ ALLOWED = "rights on the broker"
 
 
 @asynccontextmanager
-async def reached(url: str, name: str) -> AsyncIterator[tuple[Connection | None, Finding]]:
-    """A connection of that name, or none; and what there is to say of it."""
-    where = _where(url)
+async def reached(url: str, name: str) -> AsyncIterator[tuple[Connection | None, list[Finding]]]:
+    """Yields a connection of that name to the first node that accepts one, or none; and a finding for each node."""
+    nodes = each_server(url)
+    async with AsyncExitStack() as stack:
+        looks = await asyncio.gather(*(_look(node, name, _subject(nodes, node)) for node in nodes))
+        connections = [connection for connection, _ in looks if connection is not None]
+        for connection in connections:
+            stack.push_async_callback(connection.close)
+        yield next(iter(connections), None), [finding for _, finding in looks]
+
+
+def _subject(nodes: Sequence[str], node: str) -> str:
+    return "broker" if len(nodes) == 1 else f"broker {address_of(node)}"
+
+
+async def _look(node: str, name: str, subject: str) -> tuple[Connection | None, Finding]:
+    where = address_of(node)
     try:
-        connection = await connect(url, name)
+        connection = await connect(node, name)
     except CONNECTION_LOST as error:
-        yield None, _unreachable(where, error)
-        return
-    try:
-        yield connection, well("broker", f"connected to {where}{', by TLS' if url.startswith('amqps:') else ''}")
-    finally:
-        await connection.close()
+        return None, wrong(subject, *_trouble(where, error))
+    return connection, well(subject, f"connected to {where}{', by TLS' if node.startswith('amqps:') else ''}")
 
 
-def _where(url: str) -> str:
-    """Without user and password."""
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or (5671 if parts.scheme == 'amqps' else 5672)}"
-
-
-def _unreachable(where: str, error: BaseException) -> Finding:
+def _trouble(where: str, error: BaseException) -> tuple[str, str]:
+    """Returns why a node is not connected to, and what to do about it."""
     if words := trouble_of(error):
-        return wrong("broker", f"TLS to {where} fails: {words}", f"compare the certificates with {SETTING}")
+        return f"TLS to {where} fails: {words}", f"compare the certificates with {SETTING}"
     if isinstance(error, BAD_CREDENTIALS):
-        return wrong("broker", f"{where} refuses the user or the password", f"mend {SETTING} or the user")
+        return f"{where} refuses the user or the password", f"mend {SETTING} or the user"
     if isinstance(error, BAD_VHOST):
-        return wrong("broker", f"{where} has no such vhost for this user", f"mend {SETTING}; {RIGHTS}")
+        return f"{where} has no such vhost for this user", f"mend {SETTING}; {RIGHTS}"
     if isinstance(error, TimeoutError):
-        return wrong("broker", f"{where} does not answer in {CONNECT_TIMEOUT_S:g} s", "is it the broker, and well?")
-    why = type(error).__name__
-    return wrong("broker", f"{where} cannot be reached ({why})", f"start it, or mend {SETTING}")
+        return f"{where} does not answer in {CONNECT_TIMEOUT_S:g} s", "is it the broker, and well?"
+    return f"{where} cannot be reached ({type(error).__name__})", f"start it, or mend {SETTING}"
 
 
 async def serving(connection: Connection, provider: str, remedy: str) -> Finding:

@@ -11,6 +11,7 @@ from cryptography import x509
 
 from bouquet_mesh.doctor.findings import Finding, well, wrong
 from bouquet_mesh.secret import Secret
+from bouquet_mesh.server_url import each_server
 from bouquet_mesh.tls.context import CA_FILE, CERTIFICATE
 
 SOON_DAYS = 30
@@ -19,7 +20,7 @@ AT_ONCE = "renew it; it is read anew at each connection"
 
 def certificates(setting: str, url: Secret) -> Iterator[Finding]:
     """Of the files that a url names."""
-    for name, value in parse_qsl(urlsplit(url.reveal()).query):
+    for name, value in parse_qsl(urlsplit(each_server(url.reveal())[0]).query):
         if name in (*CA_FILE, *CERTIFICATE):
             yield certificate(f"certificate of {setting} ({name})", Path(value), AT_ONCE)
 

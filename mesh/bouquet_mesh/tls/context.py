@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from urllib.parse import parse_qsl, urlsplit
 
 from bouquet_mesh.secret import Secret
+from bouquet_mesh.server_url import each_server
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.certificates import Noticing, watch
 
@@ -26,7 +27,7 @@ UNVERIFIED = ("no_verify_ssl", "ssl_cert_reqs", "ssl_check_hostname")
 
 def verified(url: Secret, setting: str) -> str:
     """The url itself. Raises `SettingsError` where its TLS would verify nothing, or cannot be what it says."""
-    asked = dict(parse_qsl(urlsplit(url.reveal()).query, keep_blank_values=True))
+    asked = dict(parse_qsl(urlsplit(each_server(url.reveal())[0]).query, keep_blank_values=True))
     if any(name in asked for name in UNVERIFIED):
         raise SettingsError([f"{setting}: must verify whom it speaks to"])
     files = [_first(asked, names) for names in (CA_FILE, CERTIFICATE, KEY)]
@@ -36,8 +37,9 @@ def verified(url: Secret, setting: str) -> str:
 
 
 def tell_if_plain_url(setting: str, url: str) -> None:
-    parts = urlsplit(url)
-    tell_if_plain(setting, parts.hostname, is_encrypted=parts.scheme in ENCRYPTED)
+    servers = [urlsplit(server) for server in each_server(url)]
+    farthest = next((server for server in servers if not is_this_machine(server.hostname)), servers[0])
+    tell_if_plain(setting, farthest.hostname, is_encrypted=farthest.scheme in ENCRYPTED)
 
 
 def _first(asked: dict[str, str], names: tuple[str, ...]) -> str:

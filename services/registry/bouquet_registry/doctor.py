@@ -74,11 +74,11 @@ async def _clock(store: Store) -> Finding:
 async def _broker(url: str) -> list[Finding]:
     if url == EMBEDDED:
         return [wrong("broker", "no gateway reaches a registry alone on memory:", f"set {broker.SETTING}")]
-    async with broker.reached(url, "bouquet-registry doctor") as (connection, finding):
+    async with broker.reached(url, "bouquet-registry doctor") as (connection, findings):
         if connection is None:
-            return [finding]
+            return findings
         queues = [await broker.serving(connection, PROVIDER, START), await broker.journal(connection, START)]
-        return [finding, await broker.may_serve(connection, PROVIDER), *queues]
+        return [*findings, await broker.may_serve(connection, PROVIDER), *queues]
 
 
 async def _notices(settings: RegistrySettings) -> Finding:

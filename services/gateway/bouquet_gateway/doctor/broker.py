@@ -12,9 +12,9 @@ WRITE = "start `bouquet-registry serve`, or its `journal serve`; until then reco
 
 async def examine(url: str, settings: GatewaySettings) -> tuple[list[Finding], bool]:
     """And whether it could be connected to."""
-    async with reached(url, "bouquet-gateway doctor") as (connection, finding):
+    async with reached(url, "bouquet-gateway doctor") as (connection, findings):
         if connection is None:
-            return [finding], False
+            return findings, False
         queues = []
         for provider in settings.providers:
             remedy = f"start `bouquet-worker run {provider}`, and see its log"
@@ -23,4 +23,4 @@ async def examine(url: str, settings: GatewaySettings) -> tuple[list[Finding], b
             queues.append(await serving(connection, registry_messages.PROVIDER, "start `bouquet-registry serve`"))
         if settings.has_journal:
             queues.append(await journal(connection, WRITE))
-        return [finding, await may_call(connection), *queues], True
+        return [*findings, await may_call(connection), *queues], True

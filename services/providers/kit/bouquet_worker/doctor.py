@@ -54,12 +54,12 @@ async def _settings(worker: Worker, settings: WorkerSettings) -> Finding:
 async def _broker(url: str, provider: str) -> list[Finding]:
     if url == EMBEDDED:
         return [wrong("broker", "nobody reaches a worker alone on memory:", f"set {broker.SETTING}")]
-    async with broker.reached(url, f"bouquet-{provider} doctor") as (connection, finding):
+    async with broker.reached(url, f"bouquet-{provider} doctor") as (connection, findings):
         if connection is None:
-            return [finding]
+            return findings
         remedy = f"start `bouquet-worker run {provider}`, and see its log"
         served = await broker.serving(connection, provider, remedy)
-        return [finding, await broker.may_serve(connection, provider), served]
+        return [*findings, await broker.may_serve(connection, provider), served]
 
 
 def _variable(provider: str, field: str) -> str:
