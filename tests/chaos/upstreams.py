@@ -19,7 +19,7 @@ from bouquet_dss.simulator import simulator as dss
 from bouquet_mesh.listen import listening
 from bouquet_mesh.signals import stop_requested
 from bouquet_msa.simulator import simulator as msa
-from bouquet_worker.simulate import Fault, misbehave
+from bouquet_worker.simulate import Fault, respond_with_fault
 from tests.support.gateway import HOST
 
 SIMULATORS = {"cnaf": cnaf, "msa": msa, "dss": dss}
@@ -54,7 +54,7 @@ def _moody(moods: dict[str, str], fund: str) -> Middleware:
                 await asyncio.sleep(LATE_S)
                 return await handler(request)
             case mood:
-                return await misbehave(request, Fault(mood))
+                return await respond_with_fault(request, Fault(mood))
 
     return answer
 

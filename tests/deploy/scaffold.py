@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from bouquet_worker.scaffold import write
+from bouquet_worker.scaffold import write_provider
 from tests.deploy.manifests import K8S, Manifest, rendered
 
 REMOTE = "https://git.example.org/bouquet//deploy/k8s/worker?ref=v0.1.0"
@@ -14,7 +14,7 @@ REMOTE = "https://git.example.org/bouquet//deploy/k8s/worker?ref=v0.1.0"
 
 def made(name: str, folder: Path) -> Path:
     """The folder of a new provider."""
-    write(name, folder / name)
+    write_provider(name, folder / name)
     return folder / name
 
 

@@ -19,7 +19,7 @@ from bouquet_mesh.listen import listening
 from bouquet_proto.messages import Failed, Found, Reply
 from bouquet_worker.simulate import CLOCK
 from bouquet_worker.testing import cases_in
-from bouquet_worker.testing.workbench import TODAY, impatient, lookup_of
+from bouquet_worker.testing.harness import TODAY, lookup_of, without_pauses
 from tests.support.bus import FOUND, LONG_S, PROVIDER, connected, find, lookup, serving, until_answered
 from tests.support.proxy import Relay
 
@@ -95,7 +95,7 @@ async def asking_through_a_relay() -> AsyncIterator[tuple[Bus, Relay, list[Reply
     app[CLOCK] = lambda: TODAY
     async with listening(app, "127.0.0.1", 0) as fund_url, Relay(fund_url) as relay:
         await relay.open()
-        with impatient(cnaf, TODAY):
+        with without_pauses(cnaf, TODAY):
             async with cnaf.running(bus, simulator.settings(relay.url) | {"BOUQUET_CNAF_DRAIN_S": "0.1"}):
                 answers = [await bus.call(PROVIDER, lookup_of(person)) for person in PEOPLE]
                 assert all(isinstance(answer, Found) for answer in answers) and answers[0] != answers[1]

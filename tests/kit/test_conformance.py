@@ -1,4 +1,4 @@
-"""The conformance suite finds what it is there to find. That it passes a good worker, the scaffold's test shows."""
+"""The conformance suite reports faulty workers. tests/kit/test_scaffold.py shows that it passes a good one."""
 
 from __future__ import annotations
 
@@ -27,8 +27,13 @@ from bouquet_worker import UpstreamClient
 from bouquet_worker.errors import UpstreamError
 from bouquet_worker.simulate import Simulator
 from bouquet_worker.testing import Case, Conformance, cases_in, found
-from bouquet_worker.testing.offers import objections_to_case, objections_to_offer, objections_to_operation, unlike
-from bouquet_worker.testing.overheard import personal_words, words_of
+from bouquet_worker.testing.captured_telemetry import personal_words, words_of
+from bouquet_worker.testing.offers import (
+    objections_to_case,
+    objections_to_offer,
+    objections_to_operation,
+    schema_violations,
+)
 from bouquet_worker.worker import Question, Worker
 
 TEMPLATE = Path(bouquet_worker.__file__).parent / "template" / "bouquet-acme"
@@ -43,12 +48,14 @@ NAMES_SOMEBODY = {
         }
     },
 }
-TOLD = structs.replace(CASES["dossier_unknown"], name="told", identity=Identifiant(identifiant="D-9181716"))
-"""Of somebody who is in no other test: a metric that named them does so until the process ends."""
+UNSHARED_CASE = structs.replace(
+    CASES["dossier_unknown"], name="unshared", identity=Identifiant(identifiant="D-9181716")
+)
+"""A case of a person who is in no other test, since a metric that names someone does so until the process ends."""
 
 
 class Acme:
-    """The template's provider, to be spoilt."""
+    """The template's provider, whose parts tests replace by faulty ones."""
 
     def __init__(self) -> None:
         self.contract: Any = importlib.import_module("bouquet_acme.contract")
@@ -68,7 +75,7 @@ class Acme:
     def suite(
         self, handler: Any = None, *, cases: Iterable[Case] = CASES.values(), settings: dict[str, str] | None = None
     ) -> Conformance:
-        """As its test class would be, with another handler."""
+        """Returns the conformance suite of the provider, with another handler, other cases or other settings."""
         worker = Worker(
             "acme",
             self.worker.Settings,
@@ -104,39 +111,45 @@ def failing(match: str) -> Any:
 # Handlers
 
 
-async def test_a_failure_taken_for_an_absence_is_found(acme: Acme, caplog: pytest.LogCaptureFixture) -> None:
+async def test_conformance_reports_a_failure_taken_for_an_absence(acme: Acme, caplog: pytest.LogCaptureFixture) -> None:
     async def handler(question: Question[Identifiant], files: UpstreamClient) -> Any:
         try:
             return await acme.dossier(question, files)
         except UpstreamError:
             return NotFound("no_file")
 
-    with failing("when the upstream is html from request 1 on: the worker answered not_found, as if it knew"):
-        await acme.suite(handler).test_a_sick_upstream_is_a_typed_failure(OPEN, "html", caplog)
+    with failing("with the fault html from request 1 on: the worker answered not_found, although it cannot know"):
+        await acme.suite(handler).test_a_faulty_upstream_is_a_typed_failure(OPEN, "html", caplog)
 
 
-async def test_an_error_of_the_handler_is_found_with_its_place(acme: Acme, caplog: pytest.LogCaptureFixture) -> None:
+async def test_conformance_reports_an_exception_of_the_handler_with_its_place(
+    acme: Acme, caplog: pytest.LogCaptureFixture
+) -> None:
     async def handler(question: Question[Identifiant], files: UpstreamClient) -> Any:
         answer = await files.get("/files", params={"number": question.identity.identifiant})
         return msgspec.json.decode(answer.body)["state"]
 
-    with failing(r"(?s)reason worker_bug hides what happened.*DecodeError at test_conformance.py:\d+"):
-        await acme.suite(handler).test_a_sick_upstream_is_a_typed_failure(OPEN, "truncated", caplog)
+    with failing(r"(?s)reason worker_bug does not say what the upstream did.*DecodeError at test_conformance.py:\d+"):
+        await acme.suite(handler).test_a_faulty_upstream_is_a_typed_failure(OPEN, "truncated", caplog)
 
 
-async def test_a_reason_without_a_row_is_found(acme: Acme, caplog: pytest.LogCaptureFixture) -> None:
+async def test_conformance_reports_a_reason_that_is_in_no_failure_table(
+    acme: Acme, caplog: pytest.LogCaptureFixture
+) -> None:
     async def handler(question: Question[Identifiant], files: UpstreamClient) -> Any:
         try:
             return await acme.dossier(question, files)
         except UpstreamError:
             return Failed("out_of_order")
 
-    with failing("the reason out_of_order has no row"):
-        await acme.suite(handler).test_a_sick_upstream_is_a_typed_failure(OPEN, "cut", caplog)
+    with failing("the reason out_of_order is neither in the failure table"):
+        await acme.suite(handler).test_a_faulty_upstream_is_a_typed_failure(OPEN, "cut", caplog)
 
 
-async def test_a_wait_without_the_deadline_is_found(acme: Acme, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_module("bouquet_worker.testing.workbench"), "HOMEWARD_S", 1.0)
+async def test_conformance_reports_a_handler_that_waits_beyond_the_deadline(
+    acme: Acme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("bouquet_worker.testing.harness"), "REPLY_MARGIN_S", 1.0)
 
     async def handler(question: Question[Identifiant], files: UpstreamClient) -> Any:
         try:
@@ -144,22 +157,24 @@ async def test_a_wait_without_the_deadline_is_found(acme: Acme, monkeypatch: pyt
         except UpstreamError:
             await asyncio.sleep(60)
 
-    with failing("Does it wait for something else"):
-        await acme.suite(handler).test_the_deadline_is_honoured(OPEN)
+    with failing("Does the handler wait for something besides"):
+        await acme.suite(handler).test_a_silent_upstream_is_a_failure_before_the_deadline(OPEN)
 
 
-async def test_a_swallowed_cancellation_is_found(acme: Acme) -> None:
+async def test_conformance_reports_a_handler_that_catches_its_cancellation(acme: Acme) -> None:
     async def handler(question: Question[Identifiant], files: UpstreamClient) -> Any:
         try:
             return await acme.dossier(question, files)
         except asyncio.CancelledError:
             return NotFound("no_file")
 
-    with failing("swallows its cancellation"):
-        await acme.suite(handler).test_a_cancelled_question_stops_its_request(OPEN)
+    with failing("catches its cancellation"):
+        await acme.suite(handler).test_a_cancelled_question_cancels_its_request(OPEN)
 
 
-async def test_a_request_that_outlives_its_question_is_found(acme: Acme, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_conformance_reports_a_request_that_goes_on_after_its_question(
+    acme: Acme, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("bouquet_worker.testing.conformance.HANG_S", 2.0)
     detached: list[asyncio.Task[Any]] = []
 
@@ -167,19 +182,19 @@ async def test_a_request_that_outlives_its_question_is_found(acme: Acme, monkeyp
         detached.append(asyncio.create_task(acme.dossier(question, files)))
         return await asyncio.shield(detached[-1])
 
-    with failing("the request goes on, and nobody waits for it"):
-        await acme.suite(handler).test_a_cancelled_question_stops_its_request(OPEN)
+    with failing("the request to the upstream goes on after"):
+        await acme.suite(handler).test_a_cancelled_question_cancels_its_request(OPEN)
     await asyncio.gather(*detached, return_exceptions=True)
 
 
-async def test_a_worker_that_drops_its_work_is_found(acme: Acme) -> None:
+async def test_conformance_reports_a_worker_that_stops_before_it_has_answered(acme: Acme) -> None:
     suite = acme.suite(settings={"BOUQUET_ACME_DRAIN_S": "0"})
     with failing("expected"):
-        await suite.test_a_stopping_worker_finishes_what_it_began(OPEN)
+        await suite.test_a_stopping_worker_answers_a_running_question(OPEN)
 
 
 @pytest.mark.parametrize("kind", ["a log line", "a span", "a metric"])
-async def test_a_person_who_is_told_outside_of_the_reply_is_found(acme: Acme, kind: str) -> None:
+async def test_conformance_reports_a_person_named_in_telemetry(acme: Acme, kind: str) -> None:
     async def handler(question: Question[Identifiant], files: UpstreamClient) -> Any:
         number = question.identity.identifiant
         match kind:
@@ -192,10 +207,10 @@ async def test_a_person_who_is_told_outside_of_the_reply_is_found(acme: Acme, ki
         return await acme.dossier(question, files)
 
     with failing(f"{kind}: 9181716"):
-        await acme.suite(handler).test_no_log_span_or_metric_names_the_person(TOLD)
+        await acme.suite(handler).test_no_log_span_or_metric_names_the_person(UNSHARED_CASE)
 
 
-async def test_what_the_upstream_said_of_the_person_is_searched_for_too(acme: Acme) -> None:
+async def test_conformance_searches_telemetry_for_the_upstream_s_data_too(acme: Acme) -> None:
     async def handler(question: Question[Identifiant], files: UpstreamClient) -> Any:
         found = await acme.dossier(question, files)
         logging.getLogger("acme").info("answered", extra={"holder": found.titulaire.prenom.title()})
@@ -205,19 +220,21 @@ async def test_what_the_upstream_said_of_the_person_is_searched_for_too(acme: Ac
         await acme.suite(handler).test_no_log_span_or_metric_names_the_person(OPEN)
 
 
-def test_words_are_compared_however_they_are_written() -> None:
+def test_words_are_compared_without_case_accents_and_url_encoding() -> None:
     assert words_of("Maëlys%20LE+GOUADEC né 29019") == {"maelys", "20le", "gouadec", "29019"}
     assert words_of("Maëlys") == words_of("MAELYS") == words_of("Ma%C3%ABlys") - {"ablys"}
 
 
-def test_what_the_offer_says_to_everybody_is_not_personal(acme: Acme) -> None:
+def test_words_of_the_public_offer_are_not_personal(acme: Acme) -> None:
     assert personal_words(OPEN, acme.offer) == {"4471820", "kervallan", "maelys"}
 
 
 # Cases
 
 
-async def test_another_reply_is_shown_beside_the_expected_one(acme: Acme, caplog: pytest.LogCaptureFixture) -> None:
+async def test_conformance_shows_a_wrong_reply_beside_the_expected_one(
+    acme: Acme, caplog: pytest.LogCaptureFixture
+) -> None:
     async def handler(question: Question[Identifiant], files: UpstreamClient) -> Any:
         return structs.replace(await acme.dossier(question, files), statut="clos")
 
@@ -225,37 +242,39 @@ async def test_another_reply_is_shown_beside_the_expected_one(acme: Acme, caplog
         await acme.suite(handler).test_each_case_has_its_reply(OPEN, caplog)
 
 
-def test_an_operation_without_a_case_is_found(acme: Acme) -> None:
-    with failing("(?s)No case shows what these operations find:.*acme_v3_dossier_with_identifiant"):
+def test_conformance_reports_an_operation_without_a_case(acme: Acme) -> None:
+    with failing("(?s)These operations have no case whose reply is `found`:.*acme_v3_dossier_with_identifiant"):
         acme.suite(cases=[CASES["dossier_unknown"]]).test_each_operation_has_a_case_that_is_found()
 
 
-def test_data_that_the_schema_does_not_allow_are_found(acme: Acme) -> None:
+def test_conformance_reports_data_that_violate_the_schema(acme: Acme) -> None:
     wrong = structs.replace(OPEN, reply=found({"statut": "perdu", "date_ouverture": "2021-09-31"}))
     with failing(r"(?s)\$.date_ouverture.*\$.statut|\$.statut.*\$.date_ouverture"):
-        acme.suite(cases=[wrong]).test_what_is_found_is_what_the_schema_says(acme.operation)
+        acme.suite(cases=[wrong]).test_the_data_of_each_case_fit_the_schema(acme.operation)
 
 
 @pytest.mark.parametrize(
     ("changes", "objection"),
     [
         ({"operation": "acme_v9"}, "operation acme_v9 is not offered"),
-        ({"identity": Ine(ine="0123456789A")}, "a gateway would name this person by identifiant"),
+        ({"identity": Ine(ine="0123456789A")}, "this operation identifies people by identifiant"),
         ({"parameters": {"annee": 2025}}, "parameter annee: no check of the operation reads it"),
-        ({"reply": NotFound("nobody")}, "reason nobody: the operation does not announce it"),
-        ({"reply": Failed("worker_bug")}, "reason worker_bug: the operation does not announce it"),
+        ({"reply": NotFound("nobody")}, "reason nobody: not among the `reasons` of the operation"),
+        ({"reply": Failed("worker_bug")}, "reason worker_bug: not among the `reasons` of the operation"),
     ],
 )
-def test_a_case_that_no_gateway_would_ask_is_found(acme: Acme, changes: dict[str, Any], objection: str) -> None:
+def test_conformance_reports_a_case_that_no_gateway_would_ask(
+    acme: Acme, changes: dict[str, Any], objection: str
+) -> None:
     assert list(objections_to_case(structs.replace(OPEN, **changes), acme.offer)) == [objection]
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_good_case_has_no_objection(acme: Acme, name: str) -> None:
+def test_conformance_accepts_every_case_of_the_template(acme: Acme, name: str) -> None:
     assert list(objections_to_case(CASES[name], acme.offer)) == []
 
 
-def test_a_file_may_ask_several_operations(tmp_path: Path) -> None:
+def test_a_case_file_may_name_several_operations(tmp_path: Path) -> None:
     file = msgspec.json.decode((TEMPLATE / "cases" / "dossier_open.json").read_bytes())
     (tmp_path / "open.json").write_bytes(msgspec.json.encode(file | {"operation": ["v3", "v4"]}))
     assert [(case.name, case.operation) for case in cases_in(tmp_path)] == [("open-v3", "v3"), ("open-v4", "v4")]
@@ -264,7 +283,7 @@ def test_a_file_may_ask_several_operations(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["{", "{}", '{"operation": "v3", "identity": {"type": "ine", "ine": ""}, "reply": {}, "note": ""}']
 )
-def test_a_file_that_is_no_case_is_named(tmp_path: Path, text: str) -> None:
+def test_a_malformed_case_file_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "wrong.json").write_text(text)
     with pytest.raises(ValueError, match="wrong.json: "):
         cases_in(tmp_path)
@@ -281,39 +300,47 @@ def test_a_folder_without_cases_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "objection"),
     [
-        ({"path": "/acme/dossier"}, "path /acme/dossier: neither /v3/… nor /api/…"),
-        ({"scopes": ()}, "scopes: without any nobody may call it"),
-        ({"reasons": ("nobody",)}, "reason nobody: no row, neither in the failure table nor in the worker's problems"),
-        ({"checks": ((Check("shoe_size"),),)}, "check shoe_size: there is no such rule"),
+        (
+            {"path": "/acme/dossier"},
+            "path /acme/dossier: must be /v and a number, or /api, then segments of a-z, 0-9 and _",
+        ),
+        ({"scopes": ()}, "scopes: empty, so no caller may call the operation"),
+        (
+            {"reasons": ("nobody",)},
+            "reason nobody: neither the failure table nor the worker's problems have a row for it",
+        ),
+        ({"checks": ((Check("shoe_size"),),)}, "check shoe_size: no rule has this name"),
         (
             {"checks": ((Check("identifiant", {"numero": "n"}),),)},
-            "check identifiant: it renames numero, which this rule does not read",
+            "check identifiant: it renames numero, which is no field of this rule",
         ),
-        ({"fields": {"titulaire.age": ("acme",)}}, "field titulaire.age: the schema has no such field"),
-        ({"fields": {"titulaire.nom": ()}}, "field titulaire.nom: no scope opens it"),
+        ({"fields": {"titulaire.age": ("acme",)}}, "field titulaire.age: the schema has no field of this path"),
+        ({"fields": {"titulaire.nom": ()}}, "field titulaire.nom: has no scope"),
         ({"people": (People(at="titulaire"),)}, "people: the schema has no field titulaire.nom_naissance"),
         (
             {"schema": NAMES_SOMEBODY, "fields": {}},
-            "people: titulaire names people, and `people` of the operation does not tell so",
+            "people: titulaire holds a name and a birth date, but `people` of the operation does not name it",
         ),
         ({"schema": {"type": "objet"}, "fields": {}}, "schema: 'objet' is not valid under any of the given schemas"),
         (
             {"schema": {"$ref": "#/$defs/Dossier"}, "fields": {}},
-            "schema: it has references, which lead nowhere in the gateway's document",
+            "schema: it has references (`$ref`), which the gateway's OpenAPI document cannot resolve",
         ),
         (
             {"schema": {"properties": {"fin": {"type": "null"}}}, "fields": {}},
-            "schema: fin is null and nothing else, for which a generated client has no type; say what it may be",
+            "schema: fin can only be null, for which generated clients have no type; name the type it may have",
         ),
         ({"example": {"statut": 1}}, "example: $.statut: 1 is not one of ['clos', 'ouvert', 'suspendu']"),
     ],
 )
-def test_an_operation_that_a_gateway_cannot_serve_is_found(acme: Acme, changes: dict[str, Any], objection: str) -> None:
-    spoilt = structs.replace(acme.operation, **changes)
-    assert objection in list(objections_to_operation(spoilt, acme.offer))
+def test_conformance_reports_an_operation_that_a_gateway_cannot_serve(
+    acme: Acme, changes: dict[str, Any], objection: str
+) -> None:
+    faulty = structs.replace(acme.operation, **changes)
+    assert objection in list(objections_to_operation(faulty, acme.offer))
 
 
-def test_fields_are_found_through_lists_and_nullables(acme: Acme) -> None:
+def test_conformance_finds_fields_through_lists_and_nullables(acme: Acme) -> None:
     inner = {"type": "object", "properties": {"nom": {"type": "string"}}}
     schema = {
         "type": "object",
@@ -323,15 +350,15 @@ def test_fields_are_found_through_lists_and_nullables(acme: Acme) -> None:
     assert list(objections_to_operation(nested, acme.offer)) == []
 
 
-def test_gated_data_are_compared_as_they_are_shown(acme: Acme) -> None:
+def test_gated_data_are_validated_as_a_caller_receives_them(acme: Acme) -> None:
     data = {
         "statut": "ouvert",
         "date_ouverture": "2021-09-01",
         "titulaire": {"$any": ["acme"], "nom": "K", "prenom": None},
     }
     gated = structs.replace(acme.operation, gated=True)
-    assert unlike(gated, data | {"$any": ["acme"]}) == []
-    assert unlike(acme.operation, data | {"$any": ["acme"]}) != []
+    assert schema_violations(gated, data | {"$any": ["acme"]}) == []
+    assert schema_violations(acme.operation, data | {"$any": ["acme"]}) != []
 
 
 def row(code: str) -> Failure:
@@ -342,38 +369,38 @@ def row(code: str) -> Failure:
     ("changes", "objection"),
     [
         ({"authority": Authority("ACME", "9")}, "authority ACME: its prefix is not two digits"),
-        ({"problems": {"nobody": row("3")}}, "problem nobody: its code has neither three digits nor five"),
+        ({"problems": {"nobody": row("3")}}, "problem nobody: its code must have three digits, or five"),
         (
             {"problems": {"upstream_timeout": row("003")}},
-            "problem upstream_timeout: this reason is everybody's, and the common row is the one shown",
+            "problem upstream_timeout: the failure table has this reason too, and callers see its row",
         ),
-        ({"operations": ()}, "it has no operation"),
+        ({"operations": ()}, "the offer has no operation"),
     ],
 )
-def test_an_unsound_offer_is_found(acme: Acme, changes: dict[str, Any], objection: str) -> None:
+def test_conformance_reports_an_unsound_offer(acme: Acme, changes: dict[str, Any], objection: str) -> None:
     assert objection in list(objections_to_offer(structs.replace(acme.offer, **changes)))
 
 
-def test_two_operations_under_one_path_are_found(acme: Acme) -> None:
+def test_conformance_reports_two_operations_with_one_path(acme: Acme) -> None:
     twice = structs.replace(acme.offer, operations=(acme.operation, acme.operation))
     assert list(objections_to_offer(twice)) == [
-        f"id {acme.operation.id} is that of 2 operations",
-        f"path {acme.operation.path} by identifiant is that of 2 operations",
+        f"2 operations have the id {acme.operation.id}",
+        f"2 operations have the path {acme.operation.path} by identifiant",
     ]
 
 
-# What gateways would refuse for its size
+# Limits of gateways
 
 
-def test_an_offer_that_gateways_refuse_is_objected_to(acme: Acme) -> None:
+def test_conformance_reports_an_offer_too_large_for_gateways(acme: Acme) -> None:
     paths = [f"/v3/acme/a{number}/identifiant" for number in range(101)]
     operations = tuple(structs.replace(acme.operation, id=path, path=path) for path in paths)
-    told = " ".join(objections_to_offer(structs.replace(acme.offer, operations=operations)))
-    assert "101 operations, and a gateway takes 100" in told
-    told = " ".join(objections_to_offer(structs.replace(acme.offer, documents={"/api/x": "x" * 300_000})))
-    assert "a gateway takes 262144" in told
+    objections = " ".join(objections_to_offer(structs.replace(acme.offer, operations=operations)))
+    assert "101 operations, and a gateway accepts 100" in objections
+    objections = " ".join(objections_to_offer(structs.replace(acme.offer, documents={"/api/x": "x" * 300_000})))
+    assert "a gateway accepts 262144" in objections
 
 
-def test_an_operation_that_asks_for_everything_is_objected_to(acme: Acme) -> None:
+def test_conformance_reports_reply_limits_above_those_of_gateways(acme: Acme) -> None:
     greedy = structs.replace(acme.operation, reply=ReplyLimits(size_bytes=10**7))
-    assert any(told.startswith("reply: ") for told in objections_to_operation(greedy, acme.offer))
+    assert any(objection.startswith("reply: ") for objection in objections_to_operation(greedy, acme.offer))

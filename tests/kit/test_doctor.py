@@ -1,4 +1,4 @@
-"""`bouquet-worker doctor` on real servers: what keeps a worker from broker or fund is told, and no fund is asked."""
+"""`bouquet-worker doctor` on real servers: it reports what separates a worker from its broker or its upstream."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ HUB, TOKEN = "the way to BOUQUET_MSA_HUB_URL", "the way to BOUQUET_MSA_HUB_TOKEN
 
 
 @pytest.fixture
-def fund() -> web.Application:
+def hub() -> web.Application:
     return simulator.app()
 
 
 @pytest.fixture
-async def settings(fund: web.Application) -> AsyncIterator[Mapping[str, str]]:
-    async with listening(fund, "127.0.0.1", 0) as url:
+async def settings(hub: web.Application) -> AsyncIterator[Mapping[str, str]]:
+    async with listening(hub, "127.0.0.1", 0) as url:
         yield simulator.settings(url)
 
 
@@ -43,12 +43,12 @@ async def doctor(bus_url: str, settings: Mapping[str, str]) -> Report:
     return report
 
 
-async def test_a_worker_that_is_well_has_its_rights_and_a_way_to_its_fund(
-    rabbit: RabbitNode, settings: Mapping[str, str], fund: web.Application, tmp_path: Path
+async def test_doctor_finds_nothing_wrong_with_a_running_worker(
+    rabbit: RabbitNode, settings: Mapping[str, str], hub: web.Application, tmp_path: Path
 ) -> None:
     made = guard(rabbit, tmp_path, "msa")
     async with (
-        open_bus(made.url("gateway"), "gateway"),  # it makes the exchange of replies
+        open_bus(made.url("gateway"), "gateway"),  # it declares the exchange of replies
         open_bus(made.url("msa"), "msa") as bus,
         worker.running(bus, settings),
     ):
@@ -57,10 +57,10 @@ async def test_a_worker_that_is_well_has_its_rights_and_a_way_to_its_fund(
     assert report.of("rights on the broker").startswith("well")
     assert report.of("queue of msa") == "well: 1 consumers, 0 messages wait"
     assert report.of(HUB).endswith("can be reached") and report.of(TOKEN).startswith("well")
-    assert fund[RECEIVED] == []
+    assert hub[RECEIVED] == []
 
 
-async def test_a_worker_that_does_not_run_is_told_and_its_queue_does_not_stay(
+async def test_doctor_reports_a_worker_that_does_not_run_and_leaves_no_queue(
     rabbit: RabbitNode, settings: Mapping[str, str]
 ) -> None:
     url = rabbit.vhost()
@@ -69,14 +69,14 @@ async def test_a_worker_that_does_not_run_is_told_and_its_queue_does_not_stay(
     assert "msa" not in await rabbit.control("list_queues", "--vhost", URL(url).path.removeprefix("/"), "name")
 
 
-async def test_the_rights_of_another_provider_are_not_enough(
+async def test_doctor_reports_a_broker_user_with_the_rights_of_another_provider(
     rabbit: RabbitNode, settings: Mapping[str, str], tmp_path: Path
 ) -> None:
     report = await doctor(guard(rabbit, tmp_path, "cnaf").url("cnaf"), settings)
     assert "the user may not do what a worker does" in report.of("rights on the broker")
 
 
-async def test_a_fund_without_a_way_to_it(broker_url: str, settings: Mapping[str, str]) -> None:
+async def test_doctor_reports_an_upstream_that_cannot_be_reached(broker_url: str, settings: Mapping[str, str]) -> None:
     away = {"BOUQUET_MSA_HUB_URL": f"http://127.0.0.1:{free_port()}/qf"}
     unknown = {"BOUQUET_MSA_HUB_TOKEN_URL": "https://hub.invalid/token"}
     report = await doctor(broker_url, {**settings, **away, **unknown})
@@ -84,7 +84,9 @@ async def test_a_fund_without_a_way_to_it(broker_url: str, settings: Mapping[str
     assert "cannot be reached" in report.of(HUB)
 
 
-async def test_a_fund_that_is_another_and_the_end_of_its_certificate(broker_url: str, tmp_path: Path) -> None:
+async def test_doctor_reports_an_untrusted_certificate_and_when_a_trusted_one_expires(
+    broker_url: str, tmp_path: Path
+) -> None:
     own = papers(tmp_path)
     async with tls_site(web.Application(), own) as url:
         settings = simulator.settings(url)
@@ -94,6 +96,6 @@ async def test_a_fund_that_is_another_and_the_end_of_its_certificate(broker_url:
     assert vouched.of("certificate of BOUQUET_MSA_HUB_CA_PATH").startswith("well: good until")
 
 
-async def test_wrong_settings_are_told_before_anything_is_looked_at(settings: Mapping[str, str]) -> None:
+async def test_doctor_reports_wrong_settings_before_it_checks_anything(settings: Mapping[str, str]) -> None:
     report = await doctor("amqp://127.0.0.1:1/", {**settings, "BOUQUET_MSA_HUB_URI": TOKEN_KEY.reveal()})
     assert (report.status, report.text) == (2, "BOUQUET_MSA_HUB_URI: unknown setting; is it BOUQUET_MSA_HUB_URL?\n")

@@ -1,4 +1,4 @@
-"""A provider imports from one place: what stands there is a promise, and a change of it a decision."""
+"""The public names of bouquet_worker and bouquet_proto, and that providers import no others."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import pytest
 
 import bouquet_proto
 import bouquet_worker
+from bouquet_worker import testing
 
 PROVIDERS = Path(__file__).parents[2] / "services" / "providers"
 TEMPLATE = Path(bouquet_worker.__file__).parent / "template" / "bouquet-acme"
 NO_PROVIDERS = {"kit", "casebook"}
-"""The kit itself, and the sandbox, which answers on the bus without it."""
-OTHER_ENTRANCES = {"bouquet_worker.simulate", "bouquet_worker.simulated_faults", "bouquet_worker.testing"}
+"""Folders that hold the kit and the sandbox, which are no providers."""
+OTHER_PUBLIC_MODULES = {"bouquet_worker.simulate", "bouquet_worker.simulated_faults", "bouquet_worker.testing"}
 
 
-def test_the_kit_s_public_names_are_these() -> None:
+def test_the_public_names_of_bouquet_worker_are_these() -> None:
     assert bouquet_worker.__all__ == [
         "PARIS",
         "Answer",
@@ -73,7 +74,7 @@ def test_the_kit_s_public_names_are_these() -> None:
     ]
 
 
-def test_the_bus_s_public_names_are_these() -> None:
+def test_the_public_names_of_bouquet_proto_are_these() -> None:
     assert bouquet_proto.__all__ == [
         "FAILURES",
         "MODALITIES",
@@ -122,17 +123,23 @@ def modules() -> list[Path]:
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_a_provider_imports_the_kit_s_public_names_from_the_kit(path: Path) -> None:
-    assert list(detours(path)) == []
+def test_a_provider_imports_public_names_from_bouquet_worker(path: Path) -> None:
+    assert list(wrong_imports(path)) == []
 
 
-def detours(path: Path) -> Iterator[str]:
-    """Imports of a module of the kit that is no entrance, and of a public name of the kit from another place."""
+def wrong_imports(path: Path) -> Iterator[str]:
+    """Yields imports of a private module of the kit, and of a public name of the kit from another package."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("bouquet_"):
             module = node.module
             public = {name.name for name in node.names} & set(bouquet_worker.__all__)
-            inside = module.startswith("bouquet_worker.") and module not in OTHER_ENTRANCES
+            inside = module.startswith("bouquet_worker.") and module not in OTHER_PUBLIC_MODULES
             elsewhere = public and module.startswith(("bouquet_proto", "bouquet_mesh"))
             if inside or elsewhere:
                 yield f"line {node.lineno}: {module}"
+
+
+@pytest.mark.parametrize(("former", "present"), [("Workbench", "WorkerHarness"), ("workbench", "worker_harness")])
+def test_a_former_name_of_bouquet_worker_testing_is_importable_with_a_warning(former: str, present: str) -> None:
+    with pytest.warns(DeprecationWarning, match=f"{former} is now called {present}"):
+        assert getattr(testing, former) is getattr(testing, present)

@@ -1,4 +1,4 @@
-"""So many calls a minute, as a fund's contract says."""
+"""The rate limit on an upstream, in calls per minute."""
 
 from __future__ import annotations
 
@@ -18,68 +18,68 @@ def clock() -> Clock:
     return Clock(1000.0)
 
 
-async def turn(quota: Quota, patience_s: float = 0.0) -> int | None:
-    """`None` if there was one, else the seconds after which to come back."""
+async def slot(quota: Quota, max_wait_s: float = 0.0) -> int | None:
+    """Waits for a slot; returns `None`, or the seconds after which a refused call may try again."""
     try:
-        await quota.turn(patience_s)
+        await quota.wait_for_slot(max_wait_s)
     except UpstreamError as error:
         assert error.reason == "quota_spent"
         return error.retry_in_s
     return None
 
 
-async def test_so_many_calls_pass_and_the_next_is_told_when_to_come_back(clock: Clock) -> None:
+async def test_a_call_beyond_the_rate_limit_is_refused_with_the_seconds_to_wait(clock: Clock) -> None:
     quota = Quota(3, clock)
-    assert [await turn(quota) for _ in range(4)] == [None, None, None, 60]
+    assert [await slot(quota) for _ in range(4)] == [None, None, None, 60]
     clock.now += 59.5
-    assert await turn(quota) == 1
+    assert await slot(quota) == 1
 
 
-async def test_a_minute_after_a_call_there_is_room_for_another(clock: Clock) -> None:
+async def test_the_slot_of_a_call_is_free_again_after_a_minute(clock: Clock) -> None:
     quota = Quota(1, clock)
-    assert await turn(quota) is None
+    assert await slot(quota) is None
     clock.now += MINUTE_S
-    assert [await turn(quota), await turn(quota)] == [None, 60]
+    assert [await slot(quota), await slot(quota)] == [None, 60]
 
 
-async def test_a_refusal_takes_no_turn(clock: Clock) -> None:
+async def test_a_refused_call_takes_no_slot(clock: Clock) -> None:
     quota = Quota(1, clock)
-    await turn(quota)
+    await slot(quota)
     for _ in range(100):
-        await turn(quota)
+        await slot(quota)
     clock.now += MINUTE_S
-    assert await turn(quota) is None
+    assert await slot(quota) is None
 
 
-async def test_who_can_wait_waits_for_a_turn_of_its_own(clock: Clock) -> None:
+async def test_a_call_with_time_waits_for_its_own_slot(clock: Clock) -> None:
     quota = Quota(1, clock)
-    await turn(quota)
+    await slot(quota)
     clock.now += MINUTE_S - 0.05
     began = asyncio.get_running_loop().time()
-    waiting = asyncio.create_task(turn(quota, patience_s=1.0))
+    waiting = asyncio.create_task(slot(quota, max_wait_s=1.0))
     await asyncio.sleep(0)
-    assert await turn(quota, patience_s=1.0) == 61  # the turn of a minute from now is taken
+    assert await slot(quota, max_wait_s=1.0) == 61  # the slot that is free in a minute is taken
     assert await waiting is None
     assert asyncio.get_running_loop().time() - began > 0.04
 
 
-async def test_without_a_number_there_is_no_limit(clock: Clock) -> None:
+async def test_zero_calls_per_minute_is_no_limit(clock: Clock) -> None:
     quota = Quota(0, clock)
-    assert {await turn(quota) for _ in range(1000)} == {None}
-    assert quota.spare()
+    assert {await slot(quota) for _ in range(1000)} == {None}
+    assert quota.take_free_slot()
 
 
-def test_a_repeat_takes_a_turn_where_one_is_free(clock: Clock) -> None:
+def test_a_retry_takes_a_slot_only_where_one_is_free(clock: Clock) -> None:
     quota = Quota(1, clock)
-    assert [quota.spare(), quota.spare()] == [True, False]
+    assert [quota.take_free_slot(), quota.take_free_slot()] == [True, False]
 
 
 @given(pauses=st.lists(st.floats(0, 30), max_size=60), most=st.integers(1, 5))
-def test_no_minute_holds_more_wherever_it_begins(pauses: list[float], most: int) -> None:
+def test_no_minute_holds_more_calls_than_the_limit_wherever_it_begins(pauses: list[float], most: int) -> None:
     clock, sent = Clock(1000.0), list[float]()
     quota = Quota(most, clock)
     for pause_s in pauses:
         clock.now += pause_s
-        if quota.spare():
+        if quota.take_free_slot():
             sent.append(clock.now)
     assert all(sum(begin <= at < begin + MINUTE_S for at in sent) <= most for begin in sent)

@@ -1,4 +1,4 @@
-"""`bouquet-worker run` as an operator runs it: a process with an environment, probes and signals."""
+"""`bouquet-worker run` as a process, with its environment, health endpoints and signals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bouquet_mesh.listen import listening
 from bouquet_proto.messages import Found
 from bouquet_worker.__main__ import main
 from bouquet_worker.testing import cases_in
-from bouquet_worker.testing.workbench import TODAY, Front, Held, lookup_of, simulating
+from bouquet_worker.testing.harness import TODAY, FaultInjector, HeldRequest, lookup_of, simulating
 from tests.support.bus import LONG_S
 from tests.support.daemon import free_port
 from tests.support.programs import ended, output_of, started, status_of, until_status
@@ -32,7 +32,7 @@ def health_at(port: int) -> dict[str, str]:
 
 @pytest.fixture
 async def settings() -> AsyncIterator[Mapping[str, str]]:
-    """Of a worker that asks its simulator."""
+    """Serves the simulator, and gives the environment of a worker that asks it."""
     async with listening(simulator.app(), "127.0.0.1", 0) as url:
         yield simulator.settings(url)
 
@@ -43,7 +43,9 @@ def on_broker(settings: Mapping[str, str], broker_url: str) -> Mapping[str, str]
 
 
 @pytest.mark.broker
-async def test_a_worker_is_alive_ready_and_measured(on_broker: Mapping[str, str], tmp_path: Path) -> None:
+async def test_a_running_worker_is_alive_and_ready_and_shows_metrics(
+    on_broker: Mapping[str, str], tmp_path: Path
+) -> None:
     port = free_port()
     with started(tmp_path / "log", {**on_broker, **health_at(port)}, "bouquet_worker", "run", "cnaf"):
         url = f"http://127.0.0.1:{port}"
@@ -55,7 +57,7 @@ async def test_a_worker_is_alive_ready_and_measured(on_broker: Mapping[str, str]
 
 @pytest.mark.broker
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_worker_that_is_told_to_stop_does(on_broker: Mapping[str, str], tmp_path: Path, number: int) -> None:
+async def test_a_worker_ends_on_sigterm_and_sigint(on_broker: Mapping[str, str], tmp_path: Path, number: int) -> None:
     port = free_port()
     with started(tmp_path / "log", {**on_broker, **health_at(port)}, "bouquet_worker", "run", "cnaf") as process:
         await until_status(f"http://127.0.0.1:{port}/readyz", 200)
@@ -75,7 +77,7 @@ async def test_a_worker_without_a_broker_is_alive_and_not_ready(settings: Mappin
         assert await ended(process, within_s=LONG_S) == 0
 
 
-async def test_every_wrong_setting_is_named_and_no_value(settings: Mapping[str, str], tmp_path: Path) -> None:
+async def test_a_worker_names_every_wrong_setting_and_no_value(settings: Mapping[str, str], tmp_path: Path) -> None:
     wrong = {
         "BOUQUET_BUS_URL": "localhost",
         "BOUQUET_LOG_LEVEL": "loudly",
@@ -92,7 +94,7 @@ async def test_every_wrong_setting_is_named_and_no_value(settings: Mapping[str, 
     assert not [value for value in wrong.values() if value and value in told]
 
 
-async def test_a_bus_that_nobody_knows_is_a_wrong_setting(settings: Mapping[str, str], tmp_path: Path) -> None:
+async def test_a_malformed_bus_url_is_a_wrong_setting(settings: Mapping[str, str], tmp_path: Path) -> None:
     environ = {**settings, "BOUQUET_BUS_URL": "amqp:/guest:kept-to-ourselves@broker"}
     with started(tmp_path / "log", environ, "bouquet_worker", "run", "cnaf") as process:
         assert await ended(process, within_s=LONG_S) == 2
@@ -111,7 +113,7 @@ async def test_a_bus_that_nobody_knows_is_a_wrong_setting(settings: Mapping[str,
         ("BOUQUET_BROKER_URL", "BOUQUET_BUS_URL: is required: nobody reaches a worker alone on memory:"),
     ],
 )
-async def test_a_worker_does_not_start_where_nobody_reaches_it(
+async def test_a_worker_does_not_start_without_the_url_of_a_broker(
     settings: Mapping[str, str], tmp_path: Path, variable: str, told: str
 ) -> None:
     environ = {**settings, variable: "amqp://broker/"}
@@ -120,7 +122,7 @@ async def test_a_worker_does_not_start_where_nobody_reaches_it(
     assert (tmp_path / "log").read_text() == f"{told}\n"
 
 
-def test_its_help_tells_of_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_of_bouquet_worker_lists_the_commands_of_other_packages(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     told = " ".join(capsys.readouterr().out.split())
@@ -128,7 +130,7 @@ def test_its_help_tells_of_every_command(capsys: pytest.CaptureFixture[str]) -> 
     assert "check-cases say which case files cannot be read" in told
 
 
-def test_a_provider_that_is_not_installed_is_refused_with_those_that_are() -> None:
+def test_run_refuses_a_provider_that_is_not_installed() -> None:
     with pytest.raises(subprocess.CalledProcessError) as raised:
         output_of({}, "bouquet_worker", "run", "nobody")
     assert raised.value.returncode == 2
@@ -136,12 +138,12 @@ def test_a_provider_that_is_not_installed_is_refused_with_those_that_are() -> No
 
 
 @pytest.mark.broker
-async def test_sigterm_lets_a_running_request_end(broker_url: str, tmp_path: Path) -> None:
-    """Meanwhile the worker is alive, and not ready for more."""
-    held, port = Held(), free_port()
+async def test_a_worker_answers_a_running_request_after_sigterm(broker_url: str, tmp_path: Path) -> None:
+    """In the meantime the worker is alive, and not ready for further requests."""
+    held, port = HeldRequest(), free_port()
     health = f"http://127.0.0.1:{port}"
     async with (
-        simulating(simulator, simulator.app(), Front(held, 0), TODAY) as settings,
+        simulating(simulator, simulator.app(), FaultInjector(held, 0), TODAY) as settings,
         open_bus(broker_url, "test") as bus,
     ):
         environ = {**settings, **health_at(port), "BOUQUET_BUS_URL": broker_url}
@@ -149,10 +151,10 @@ async def test_sigterm_lets_a_running_request_end(broker_url: str, tmp_path: Pat
             await until_status(f"{health}/readyz", 200)
             question = asyncio.create_task(bus.call("cnaf", lookup_of(COUPLE)))
             async with asyncio.timeout(LONG_S):
-                await held.begun.wait()
+                await held.arrived.wait()
             process.terminate()
             await until_status(f"{health}/readyz", 503)
             assert await status_of(f"{health}/livez") == 200
-            held.go_on.set()
+            held.release.set()
             assert isinstance(await question, Found)
             assert await ended(process, within_s=LONG_S) == 0

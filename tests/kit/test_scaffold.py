@@ -1,4 +1,4 @@
-"""`bouquet-worker new`: the folder that it makes is a provider that passes its own tests and is served unseen."""
+"""`bouquet-worker new`: the provider that it writes passes its own tests, and a running gateway serves it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from bouquet_worker.__main__ import main
-from bouquet_worker.scaffold import objection_to, renamed, write
+from bouquet_worker.scaffold import objection_to, renamed, write_provider
 from tests.support.daemon import free_port
 from tests.support.programs import environ_with, output_of, started, until_status
 
@@ -34,7 +34,9 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(acme: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """The environment of processes that have `acme` installed."""
     site = tmp_path_factory.mktemp("site")
-    source = shutil.copytree(acme, site.parent / "source")  # building leaves nothing in what is under test
+    source = shutil.copytree(
+        acme, site.parent / "source"
+    )  # a build leaves files in its folder, which must not be in the one under test
     install = [
         "uv",
         "pip",
@@ -51,7 +53,7 @@ def installed(acme: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[s
 
 
 def run(folder: Path, *module: str, environ: Mapping[str, str] | None = None) -> None:
-    """`python -m module …` there; shows what it said when it fails."""
+    """Runs `python -m MODULE …` in a folder, and shows its output when it fails."""
     done = subprocess.run(
         [sys.executable, "-m", *module],
         cwd=folder,
@@ -68,38 +70,38 @@ def run(folder: Path, *module: str, environ: Mapping[str, str] | None = None) ->
 # The folder
 
 
-def test_its_own_tests_pass_unchanged(acme: Path, installed: Mapping[str, str]) -> None:
+def test_a_new_provider_passes_its_own_tests(acme: Path, installed: Mapping[str, str]) -> None:
     run(acme, "pytest", "-p", "no:cacheprovider", environ=installed)
 
 
 @pytest.mark.parametrize("name", ["acme", "zz", "caisse_des_marins_et_pecheurs"])
-def test_it_is_clean_whatever_its_name(name: str, tmp_path: Path) -> None:
-    """Names change the length of lines and the order of imports."""
-    write(name, tmp_path / name)
+def test_a_new_provider_passes_ruff_whatever_its_name(name: str, tmp_path: Path) -> None:
+    """The name changes the length of lines and the order of imports."""
+    write_provider(name, tmp_path / name)
     run(tmp_path / name, "ruff", "check", "--no-cache")
     run(tmp_path / name, "ruff", "format", "--check", "--no-cache")
 
 
 @pytest.mark.slow
-def test_its_types_are_strict(acme: Path, tmp_path: Path) -> None:
+def test_a_new_provider_passes_mypy(acme: Path, tmp_path: Path) -> None:
     run(acme, "mypy", "--cache-dir", str(tmp_path))
 
 
-def test_nothing_is_left_of_the_template_s_name(tmp_path: Path) -> None:
-    write("zebra_fund", tmp_path / "new")
+def test_a_new_provider_does_not_mention_the_template_s_name(tmp_path: Path) -> None:
+    write_provider("zebra_bank", tmp_path / "new")
     files = [path for path in (tmp_path / "new").rglob("*") if path.is_file()]
-    assert {"test_zebra_fund.py", "Containerfile", ".dockerignore", ".gitignore", "kustomization.yaml"} <= {
+    assert {"test_zebra_bank.py", "Containerfile", ".dockerignore", ".gitignore", "kustomization.yaml"} <= {
         file.name for file in files
     }
     assert not [file for file in files if "acme" in f"{file} {file.read_text()}".lower()]
 
 
-def test_each_spelling_of_the_name_is_that_of_its_place() -> None:
+def test_the_template_s_name_is_replaced_in_each_spelling() -> None:
     text = "bouquet_acme bouquet-acme BOUQUET_ACME_URL TestAcme"
     assert renamed(text, "acme_bank") == "bouquet_acme_bank bouquet-acme-bank BOUQUET_ACME_BANK_URL TestAcmeBank"
 
 
-def test_the_image_and_the_overlay_are_of_one_name(acme: Path) -> None:
+def test_the_image_and_the_overlay_of_a_new_provider_have_one_name(acme: Path) -> None:
     overlay = yaml.safe_load((acme / "kustomization.yaml").read_text())
     assert overlay["nameSuffix"] == "-acme"
     assert overlay["images"][0]["newName"].endswith("/bouquet-acme")
@@ -118,13 +120,13 @@ def test_the_image_and_the_overlay_are_of_one_name(acme: Path) -> None:
         ("acme-bank", "lower case letters"),
         ("acme__bank", "lower case letters"),
         ("acme\n", "lower case letters"),
-        ("a" * 31, "30 at most"),
-        ("gateway", "another meaning"),
-        ("bus", "another meaning"),
-        ("log_keeper", "another meaning"),
+        ("a" * 31, "30 characters at most"),
+        ("gateway", "is reserved"),
+        ("bus", "is reserved"),
+        ("log_keeper", "is reserved"),
         ("hub", "is installed"),
         ("cnaf", "is installed"),
-        ("cnaf_soap", "mixed up with those of cnaf"),
+        ("cnaf_soap", "begin like those of cnaf"),
         ("acme", ""),
         ("acme_bank_2", ""),
         ("blog", ""),
@@ -132,20 +134,20 @@ def test_the_image_and_the_overlay_are_of_one_name(acme: Path) -> None:
         ("works", ""),
     ],
 )
-def test_a_name_is_free_and_in_snake_case(name: str, objection: str) -> None:
+def test_the_name_of_a_new_provider_is_free_and_in_snake_case(name: str, objection: str) -> None:
     assert objection in objection_to(name) and bool(objection) == bool(objection_to(name))
 
 
-def test_a_name_that_is_not_free_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_new_refuses_a_name_that_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["new", "cnaf", "--folder", str(tmp_path)])
     assert "cnaf: a package of this name is installed" in capsys.readouterr().err
 
 
-def test_a_folder_that_is_there_is_left_alone(acme: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_new_leaves_an_existing_folder_alone(acme: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = sorted(acme.rglob("*"))
     assert main(["new", "acme", "--folder", str(acme.parent)]) == 1
-    assert "is there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
     assert sorted(acme.rglob("*")) == before
 
 
@@ -153,7 +155,7 @@ def test_a_folder_that_is_there_is_left_alone(acme: Path, capsys: pytest.Capture
 
 
 class Mesh:
-    """A gateway that allows `acme`, over a broker. `acme` is not there yet."""
+    """A gateway that allows the provider `acme`, whose worker does not run yet."""
 
     def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
         self.environ = environ
@@ -188,7 +190,9 @@ def mesh(broker_url: str, tmp_path: Path) -> Iterator[Mesh]:
 
 
 @pytest.mark.broker
-async def test_a_gateway_that_runs_serves_it_as_soon_as_it_is_there(mesh: Mesh, installed: Mapping[str, str]) -> None:
+async def test_a_running_gateway_serves_a_new_provider_without_a_restart(
+    mesh: Mesh, installed: Mapping[str, str]
+) -> None:
     await until_status(f"{mesh.url}/livez", 200)
     assert (await mesh.get(ROUTE, **QUESTION))[0] == 502
     assert ROUTE not in await mesh.paths()

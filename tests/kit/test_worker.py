@@ -1,4 +1,4 @@
-"""A worker as its author declares it, and as the bus asks it."""
+"""Workers: their declaration by an author, and their replies on the bus."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ async def running(worker: Worker, url: str = "http://127.0.0.1:1", **settings: s
 
 @asynccontextmanager
 async def echoing() -> AsyncIterator[str]:
-    """A server that answers each path with itself."""
+    """Serves HTTP, and answers every request with its own path."""
 
     async def echo(request: web.Request) -> web.Response:
         return web.json_response(request.path)
@@ -150,10 +150,10 @@ async def ada(_: Question[Identifiant]) -> Person:
     return Person("Ada", 36)
 
 
-# What a handler is given
+# What a handler receives
 
 
-async def test_a_handler_gets_the_question_whole() -> None:
+async def test_a_handler_receives_every_part_of_the_question() -> None:
     asked: list[Question[Identifiant]] = []
 
     async def handler(question: Question[Identifiant]) -> NotFound:
@@ -172,7 +172,7 @@ async def test_a_handler_gets_the_question_whole() -> None:
     ]
 
 
-def test_today_is_that_of_paris() -> None:
+def test_today_is_the_date_in_paris() -> None:
     with time_machine.travel("2026-04-14T22:30:00+00:00"):
         assert paris_today() == TODAY
 
@@ -195,7 +195,7 @@ async def test_a_handler_may_share_its_code_with_another() -> None:
     assert isinstance(reply, Found) and msgspec.json.decode(reply.data) == {"name": "Grace"}
 
 
-async def test_a_shared_handler_is_told_whom_it_asks() -> None:
+async def test_a_shared_handler_receives_the_upstreams_that_its_declaration_names() -> None:
     asked: list[UpstreamClient] = []
 
     async def handler(_: Question[Identifiant], api: UpstreamClient) -> NotFound:
@@ -211,7 +211,7 @@ async def test_a_shared_handler_is_told_whom_it_asks() -> None:
     assert asked[0] is not asked[1]
 
 
-# What the kit gives to an upstream whose declaration says nothing of it
+# Settings of the worker that apply to its upstreams
 
 
 async def test_an_upstream_is_called_as_often_in_a_minute_as_the_settings_allow() -> None:
@@ -247,7 +247,7 @@ async def test_an_upstream_sees_as_many_calls_at_a_time_as_the_settings_allow() 
 
 
 async def first_to_give_up(own_timeout_s: float, worker_timeout_s: str) -> str:
-    """Which of two silent upstreams is given up first: `own`, which has a time limit of its own, or `people`."""
+    """Returns which of two upstreams that never answer times out first: `own`, with its own timeout, or `people`."""
     first = ""
 
     async def handler(_: Question[Identifiant], people: UpstreamClient, own: UpstreamClient) -> NotFound:
@@ -282,7 +282,7 @@ async def test_a_time_limit_of_the_upstream_counts_more_than_that_of_the_setting
 # What an upstream may be made of
 
 
-async def test_an_upstream_is_made_of_those_above_it() -> None:
+async def test_an_upstream_may_be_made_of_upstreams_declared_above_it() -> None:
     class Both:
         def __init__(self, people: UpstreamClient, ages: UpstreamClient) -> None:
             self.apis = people, ages
@@ -302,7 +302,7 @@ async def test_an_upstream_is_made_of_those_above_it() -> None:
     assert isinstance(reply, Found) and msgspec.json.decode(reply.data) == {"name": "/people /ages"}
 
 
-async def test_a_context_manager_is_entered_and_left_with_the_worker() -> None:
+async def test_an_upstream_that_is_a_context_manager_is_entered_and_left_with_the_worker() -> None:
     events: list[str] = []
     worker = acme()
 
@@ -323,7 +323,7 @@ async def test_a_context_manager_is_entered_and_left_with_the_worker() -> None:
     assert events == ["entered", "of the archive", "left"]
 
 
-def test_an_upstream_that_is_made_of_an_undeclared_one_is_an_error() -> None:
+def test_an_upstream_cannot_be_made_of_an_undeclared_one() -> None:
     def both(_: Settings, poeple: UpstreamClient) -> str:
         return ""
 
@@ -334,12 +334,12 @@ def test_an_upstream_that_is_made_of_an_undeclared_one_is_an_error() -> None:
 # What a handler answers
 
 
-async def test_a_resource_is_found() -> None:
+async def test_a_handler_s_result_is_the_data_of_the_reply() -> None:
     reply = await reply_of(ada)
     assert isinstance(reply, Found) and msgspec.json.decode(reply.data) == {"name": "Ada", "age": 36}
 
 
-async def test_how_each_version_shows_a_result_can_be_asked() -> None:
+async def test_published_gives_the_view_and_the_result_of_each_version() -> None:
     older = PublishedOperation(V3, lambda person: Name(person.name), Person)
     published = answering(ada, older, V4).published
     shown = {name: one.view(Person("Ada", 36)) for name, one in published.items()}
@@ -347,7 +347,7 @@ async def test_how_each_version_shows_a_result_can_be_asked() -> None:
     assert published[V3.id].result is Person
 
 
-async def test_each_version_shows_the_same_result_its_own_way() -> None:
+async def test_each_version_publishes_the_same_result_by_its_own_view() -> None:
     worker = answering(ada, PublishedOperation(V3, lambda person: Name(person.name)), V4)
     async with running(worker) as bus:
         replies = [await bus.call("acme", lookup(version.id)) for version in (V3, V4)]
@@ -361,7 +361,7 @@ async def test_each_version_shows_the_same_result_its_own_way() -> None:
     "reply",
     [NotFound("nobody"), Rejected("00380", {"provider_error_code": 1}), Failed("upstream_internal", retry_in_s=3)],
 )
-async def test_any_other_reply_passes_as_it_is(reply: Reply) -> None:
+async def test_a_reply_that_a_handler_returns_is_sent_unchanged(reply: Reply) -> None:
     async def handler(_: Question[Identifiant]) -> Reply:
         return reply
 
@@ -374,7 +374,7 @@ async def test_an_upstream_error_is_a_failure_and_one_log_line_without_values(ca
 
     assert await reply_of(handler) == Failed("upstream_malformed", retry_in_s=7)
     (record,) = caplog.records
-    assert (record.levelname, record.getMessage()) == ("ERROR", "no proper answer")
+    assert (record.levelname, record.getMessage()) == ("ERROR", "upstream gave no usable answer")
     assert vars(record)["field"] == "$.holder"
 
 
@@ -391,11 +391,13 @@ async def test_a_handler_that_breaks_or_returns_nothing_is_a_bug_without_values(
 
 
 @pytest.mark.parametrize("changed", [{"operation": "acme_v9"}, {"identity": Ine(ine="0123456789A")}])
-async def test_what_was_not_offered_is_not_answered(changed: dict[str, Any]) -> None:
+async def test_a_request_for_an_operation_or_an_identity_that_is_not_offered_is_malformed(
+    changed: dict[str, Any],
+) -> None:
     assert await reply_of(ada, lookup(**changed)) == Failed("malformed_request")
 
 
-async def test_a_worker_describes_itself() -> None:
+async def test_a_worker_answers_describe_with_its_offer() -> None:
     worker = answering(ada, PublishedOperation(V3, lambda person: Name(person.name)), V4)
     async with running(worker) as bus:
         reply = await bus.call("acme", Describe(id="1", deadline=Deadline.after(5).at))
@@ -412,7 +414,7 @@ async def test_a_worker_describes_itself() -> None:
 # Declarations that cannot work
 
 
-def test_an_upstream_that_nobody_declared_is_refused_at_once() -> None:
+def test_a_handler_that_takes_an_undeclared_upstream_is_refused_at_once() -> None:
     async def handler(_: Question[Identifiant], poeple: UpstreamClient) -> Person:
         return Person("Ada", 36)
 
@@ -420,18 +422,18 @@ def test_an_upstream_that_nobody_declared_is_refused_at_once() -> None:
         acme().answers(V4)(handler)
 
 
-def test_a_handler_asks_as_many_upstreams_as_it_takes() -> None:
+def test_asking_must_name_as_many_upstreams_as_the_handler_takes() -> None:
     async def handler(_: Question[Identifiant], api: UpstreamClient) -> Person:
         return Person("Ada", 36)
 
-    with pytest.raises(TypeError, match="takes 1 upstreams, and asks 2"):
+    with pytest.raises(TypeError, match="takes 1 upstreams, but `asking` names 2"):
         acme().answers(V4, asking=["people", "ages"])(handler)
 
 
-def test_a_field_that_no_scope_opens_and_nobody_calls_open_stops_its_worker() -> None:
+def test_a_field_without_a_scope_that_is_not_declared_open_is_refused() -> None:
     forgotten = publishing(5, Person)
     forgotten = structs.replace(forgotten, fields={"name": ("acme",)}, open_fields=())
-    with pytest.raises(TypeError, match="acme_v5 shows age, of which `fields` names no scope"):
+    with pytest.raises(TypeError, match="acme_v5 publishes age, for which `fields` names no scope"):
         answering(ada, forgotten)
 
 
@@ -446,19 +448,21 @@ def test_a_field_that_no_scope_opens_and_nobody_calls_open_stops_its_worker() ->
         ({"properties": {"l": {"anyOf": [{"items": {"properties": {"a": {}}}}, {"type": "null"}]}}}, ("l.a",)),
     ],
 )
-def test_a_field_is_looked_for_through_lists_and_nullables(schema: dict[str, Any], unlisted: tuple[str, ...]) -> None:
+def test_fields_without_a_scope_are_found_through_lists_and_nullables(
+    schema: dict[str, Any], unlisted: tuple[str, ...]
+) -> None:
     fields = {"known": ("acme",), "in.known": ("acme",)}
     one = structs.replace(publishing(3), schema=schema, fields=fields, open_fields=("open",))
     assert unlisted_fields(one) == unlisted
 
 
-def test_an_operation_has_one_handler() -> None:
+def test_an_operation_cannot_have_two_handlers() -> None:
     worker = answering(ada)
     with pytest.raises(TypeError, match="acme_v4 has two handlers"):
         worker.answers(V4)(ada)
 
 
-def test_an_upstream_has_a_name_of_its_own() -> None:
+def test_two_upstreams_cannot_have_one_name() -> None:
     worker = acme()
 
     def people(settings: Settings) -> Upstream:
@@ -482,7 +486,7 @@ def test_a_misspelt_variable_is_an_error_and_not_a_default() -> None:
     assert problems_of(environ) == ["BOUQUET_ACME_DAY: unknown setting; is it BOUQUET_ACME_DAYS?"]
 
 
-def test_everything_missing_or_wrong_is_named_together_and_no_value_shown() -> None:
+def test_all_missing_and_wrong_settings_are_named_together_without_their_values() -> None:
     problems = problems_of({"BOUQUET_ACME_DAYS": "kept-to-ourselves", "BOUQUET_ACME_CONCURRENCY": "many"})
     assert sorted(line.partition(":")[0] for line in problems) == [
         "BOUQUET_ACME_CONCURRENCY",
@@ -493,7 +497,7 @@ def test_everything_missing_or_wrong_is_named_together_and_no_value_shown() -> N
     assert "kept-to-ourselves" not in str(problems)
 
 
-async def test_with_wrong_settings_nothing_starts() -> None:
+async def test_a_worker_with_wrong_settings_does_not_start() -> None:
     bus = MemoryBus()
     with pytest.raises(SettingsError):
         async with answering(ada).running(bus, {}):
@@ -501,13 +505,13 @@ async def test_with_wrong_settings_nothing_starts() -> None:
     assert await bus.call("acme", lookup()) == Failed("not_deployed")
 
 
-def test_a_secret_can_be_a_file(tmp_path: Path) -> None:
+def test_a_secret_setting_may_be_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("from a file\n")
     settings = acme().settings({"BOUQUET_ACME_URL": "http://x", "BOUQUET_ACME_KEY_FILE": str(tmp_path / "key")})
     assert isinstance(settings, Settings) and settings.key.reveal() == "from a file"
 
 
-# What gateways would refuse
+# Limits of gateways
 
 
 async def too_long(_: Question[Identifiant]) -> Person:
@@ -519,7 +523,7 @@ async def talkative(_: Question[Identifiant]) -> NotFound:
 
 
 @pytest.mark.parametrize(("handler", "excess"), [(too_long, "too large"), (talkative, "words of its own")])
-async def test_a_reply_that_no_gateway_reads_is_told_in_the_worker_s_own_log(
+async def test_a_reply_beyond_its_limits_is_a_failure_and_an_error_in_the_worker_s_log(
     handler: Any, excess: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with running(answering(handler)) as bus:
@@ -529,18 +533,20 @@ async def test_a_reply_that_no_gateway_reads_is_told_in_the_worker_s_own_log(
     assert "DURANT" not in caplog.text
 
 
-async def test_an_operation_that_asks_for_more_sends_more() -> None:
+async def test_an_operation_with_higher_limits_sends_a_longer_reply() -> None:
     more = structs.replace(V4, reply=ReplyLimits(size_bytes=100_000))
     async with running(answering(too_long, more)) as bus:
         assert isinstance(await bus.call("acme", lookup()), Found)
 
 
-async def test_an_offer_that_gateways_refuse_is_told_in_the_worker_s_own_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_offer_too_large_for_gateways_is_an_error_in_the_worker_s_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     published = [
         structs.replace(V4, id=f"acme_{number}", path=f"/v4/acme/{number}/identifiant") for number in range(101)
     ]
     async with running(answering(too_long, *published)):
         pass
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
-        "offer that gateways refuse"
+        "offer too large for gateways"
     ]

@@ -28,9 +28,9 @@ TOKEN_ID = "9c1d2e3f-1111-4222-8333-444455556666"
 
 PATIENCE_S = 60.0
 """The deadline of a question that is answered: it ends a test that hangs, and measures no machine."""
-HOMEWARD_S = 30.0
+REPLY_MARGIN_S = 30.0
 """Kept from every deadline here: a failure comes in time, however busy the machine."""
-SILENCE_S = HOMEWARD_S + 0.3
+SILENCE_S = REPLY_MARGIN_S + 0.3
 """A deadline that leaves a silent upstream a moment."""
 
 
@@ -63,7 +63,7 @@ class Asked:
 @asynccontextmanager
 async def asking(worker: Worker, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
     monkeypatch.setattr(worker, "clock", lambda: TODAY)
-    monkeypatch.setattr(deadline, "HOMEWARD_S", HOMEWARD_S)
+    monkeypatch.setattr(deadline, "REPLY_MARGIN_S", REPLY_MARGIN_S)
     app, bus = simulator.app(), MemoryBus()
     app[CLOCK] = lambda: TODAY
     async with listening(app, "127.0.0.1", 0) as url, worker.running(bus, simulator.settings(url)):

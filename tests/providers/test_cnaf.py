@@ -15,12 +15,12 @@ from bouquet_cnaf.simulator import simulator
 from bouquet_cnaf.worker import worker
 from bouquet_hub.personas import CAF, MSA, NO_FILE, PERSONAS, TECHNICAL, File, Persona, Refusal, who_asked
 from bouquet_hub.request import query_of
-from bouquet_hub.simulator import DESK, SAID
+from bouquet_hub.simulator import SAID, TOKENS
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
 from bouquet_proto.quotient_familial import OPERATION, QuotientFamilial, birth_parts
 from bouquet_worker.simulate import Fault
-from bouquet_worker.testing.overheard import line_of
+from bouquet_worker.testing.captured_telemetry import log_text_of
 from tests.providers.asking import PATIENCE_S, RECIPIENT, REQUEST_ID, SILENCE_S, Asked, asking, data_of, identite
 from tests.support.openapi import assert_official
 from tests.support.reference import REFERENCE, needs
@@ -91,7 +91,7 @@ async def test_one_token_serves_several_questions(cnaf: Asked) -> None:
 
 async def test_a_token_refused_before_its_time_is_renewed(cnaf: Asked) -> None:
     await cnaf(OPERATION.id, MAELYS)
-    cnaf.app[DESK].revoke_all()
+    cnaf.app[TOKENS].revoke_all()
     assert isinstance(await cnaf(OPERATION.id, MAELYS), Found)
 
 
@@ -256,7 +256,7 @@ async def test_no_trace_nor_log_names_the_person(cnaf: Asked, name: str, caplog:
     words = (name, "MSA-FOUND", "Ignace", "IGNACE", "1971-10-28", "19711028", "28/10/1971")
     with caplog.at_level(logging.DEBUG), recorded() as spans:
         await cnaf(OPERATION.id, who)
-        told = "".join(map(line_of, caplog.records)) + "".join(map(text_of, spans.get_finished_spans()))
+        told = "".join(map(log_text_of, caplog.records)) + "".join(map(text_of, spans.get_finished_spans()))
     assert not [value for value in words if value in told]
 
 

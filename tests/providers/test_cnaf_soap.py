@@ -23,7 +23,7 @@ from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
 from bouquet_worker.answer import Answer
 from bouquet_worker.errors import UpstreamError
 from bouquet_worker.simulate import Fault
-from bouquet_worker.testing.overheard import line_of
+from bouquet_worker.testing.captured_telemetry import log_text_of
 from tests.providers.asking import PATIENCE_S, SILENCE_S, Asked, asking
 from tests.support.openapi import upstream_sample
 from tests.support.raw_http_server import Identity, answer, raw_server
@@ -405,7 +405,7 @@ async def test_no_log_names_the_person(cnaf: Asked, numero: str, caplog: pytest.
     with caplog.at_level(logging.DEBUG):
         await ask(cnaf, numero, "29200")
         error_of(lambda: document_of("<drtData><NOMPRENOM>KERVENNIC</drtData>")).log()
-    told = "".join(map(line_of, caplog.records))
+    told = "".join(map(log_text_of, caplog.records))
     assert not [value for value in (numero, "29200", "KERVENNIC", "DUMOIS") if value in told]
 
 

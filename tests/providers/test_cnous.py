@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from bouquet_cnous import contract
 from bouquet_cnous.contract import FIELDS, NO_SCHOLARSHIP, SEVERAL, WRONG_IDENTITY, WRONG_INE
 from bouquet_cnous.personas import STUDENTS, record_of
-from bouquet_cnous.simulator import CLIENT_ID, CLIENT_SECRET, DESK, SAID, simulator
+from bouquet_cnous.simulator import CLIENT_ID, CLIENT_SECRET, SAID, TOKENS, simulator
 from bouquet_cnous.worker import worker
 from bouquet_proto import identity, rules
 from bouquet_proto.failures import PERIMETER
@@ -23,7 +23,7 @@ from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
 from bouquet_proto.query import parse_query
 from bouquet_worker.simulate import Received
 from bouquet_worker.simulated_faults import INES, NAMES, as_ine
-from bouquet_worker.testing.overheard import line_of
+from bouquet_worker.testing.captured_telemetry import log_text_of
 from tests.providers import asking
 from tests.providers.asking import Asked, data_of, identite
 from tests.providers.places import MAIWENN, SENT_BY_CODE, UNRESOLVED, named_place
@@ -154,7 +154,7 @@ async def test_a_place_that_is_not_resolved_is_told_and_nobody_is_asked(cnous: A
 
 async def test_a_token_that_ended_early_is_renewed(cnous: Asked) -> None:
     await cnous(BY_INE, MAIWENN_INE)
-    cnous.app[DESK].revoke_all()
+    cnous.app[TOKENS].revoke_all()
     assert isinstance(await cnous(BY_INE, MAIWENN_INE), Found)
     assert [received.path for received in cnous.received].count("/token") == 2
 
@@ -395,7 +395,7 @@ async def test_what_is_missing_or_wrong_is_named_and_never_quoted(
     with caplog.at_level(logging.INFO):
         assert await cnous(BY_NAME, named("Dit")) == Failed("upstream_malformed")
     assert field in [getattr(record, "field", "") for record in caplog.records]
-    said = "".join(map(line_of, caplog.records))
+    said = "".join(map(log_text_of, caplog.records))
     assert not [word for word in ("CAMILLE", "14/11/1980", "1980-11-14") if word in said]
 
 

@@ -41,8 +41,8 @@ from bouquet_proto.identity import Identifiant, Identite
 from bouquet_proto.messages import Failed, Found, Rejected, Reply
 from bouquet_worker.errors import UpstreamError
 from bouquet_worker.simulate import Fault, Received
-from bouquet_worker.testing.overheard import overhearing
-from tests.providers.asking import HOMEWARD_S, SILENCE_S, Asked, asking
+from bouquet_worker.testing.captured_telemetry import capturing_telemetry
+from tests.providers.asking import REPLY_MARGIN_S, SILENCE_S, Asked, asking
 
 UNKNOWN = Failed("upstream_unknown")
 MAELYS_IDENTITY = Identite(
@@ -412,7 +412,7 @@ async def test_without_its_keys_it_is_not_understood(
 
 async def test_silence_about_its_keys_ends_before_the_deadline(france_connect: Asked) -> None:
     france_connect.app[ISSUER].ill = Fault.SLOW
-    assert await opened(france_connect, "jeton-maelys", within_s=HOMEWARD_S + 2.0) == UNKNOWN
+    assert await opened(france_connect, "jeton-maelys", within_s=REPLY_MARGIN_S + 2.0) == UNKNOWN
 
 
 # Our keys
@@ -476,10 +476,10 @@ async def test_wrong_settings_are_told_before_anything_starts(name: str, value: 
 
 @pytest.mark.parametrize("token", ["jeton-maelys", "jeton-sans-nom", "jeton-autre-emetteur", "jeton-perime", *LIES])
 async def test_nothing_of_a_session_is_overheard(france_connect: Asked, token: str) -> None:
-    with overhearing() as overheard:
+    with capturing_telemetry() as captured:
         await opened(france_connect, token)
     [call] = calls_to(france_connect, "checktoken")
     client_secret = parse_qs(call.body.decode())["client_secret"][0]
     personal = (token, client_secret, "gouadec", "maëlys", "inès", "1989-06-14", "29019", "cnaf_enfants")
-    for kind, text in overheard.texts().items():
+    for kind, text in captured.texts().items():
         assert [word for word in personal if word.casefold() in text.casefold()] == [], kind

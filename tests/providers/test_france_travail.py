@@ -13,13 +13,13 @@ import pytest
 
 from bouquet_france_travail.contract import INDEMNITES, INDEMNITES_V2, NO_PAYMENT, NO_SITUATION, STATUT, STATUT_V2
 from bouquet_france_travail.personas import LABELS, PERSONAS, Persona, Said
-from bouquet_france_travail.simulator import CLIENT_ID, CLIENT_SECRET, DESK, SAID, simulator
+from bouquet_france_travail.simulator import CLIENT_ID, CLIENT_SECRET, SAID, TOKENS, simulator
 from bouquet_france_travail.worker import worker
 from bouquet_proto.failures import PERIMETER
 from bouquet_proto.identity import Identifiant
 from bouquet_proto.messages import Failed, Found, NotFound, Reply
 from bouquet_worker.simulate import Fault, Received
-from bouquet_worker.testing.overheard import line_of
+from bouquet_worker.testing.captured_telemetry import log_text_of
 from tests.providers.asking import SILENCE_S, TOKEN_ID, Asked, asking, data_of
 from tests.support.openapi import assert_official, upstream_sample
 from tests.support.reference import REFERENCE
@@ -98,7 +98,7 @@ async def test_the_token_is_asked_for_with_every_scope_and_kept(france_travail: 
 @pytest.mark.parametrize("operation", BOTH)
 async def test_a_token_that_ended_early_is_renewed(france_travail: Asked, operation: str) -> None:
     await ask(france_travail, operation, MAELYS)
-    france_travail.app[DESK].revoke_all()
+    france_travail.app[TOKENS].revoke_all()
     assert isinstance(await ask(france_travail, operation, MAELYS), Found)
 
 
@@ -276,7 +276,7 @@ async def test_what_is_missing_or_wrong_is_named_and_never_quoted(
     with caplog.at_level(logging.INFO):
         assert await told(france_travail, operation, 200, body) == MALFORMED
     assert field in [getattr(record, "field", "") for record in caplog.records]
-    said = "".join(map(line_of, caplog.records))
+    said = "".join(map(log_text_of, caplog.records))
     assert not [word for word in ("VERNOUILLAT", SPOKEN_OF, "27/08/1993") if word in said]
 
 

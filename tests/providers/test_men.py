@@ -14,7 +14,7 @@ from aiohttp import ClientSession
 
 from bouquet_men.contract import NOT_ENROLLED, UNKNOWN_PUPIL, V3, V5
 from bouquet_men.personas import AGRICOLE, COLLEGE, ECOLE, LYCEE, PERSONAS, Persona, key_of
-from bouquet_men.simulator import CLIENT_ID, CLIENT_SECRET, DESK, SAID, simulator
+from bouquet_men.simulator import CLIENT_ID, CLIENT_SECRET, SAID, TOKENS, simulator
 from bouquet_men.worker import worker
 from bouquet_mesh.listen import listening
 from bouquet_proto.failures import PERIMETER
@@ -24,7 +24,7 @@ from bouquet_proto.query import parse_query
 from bouquet_proto.rules import Refusals, apply
 from bouquet_proto.rules.civil_status import NAME
 from bouquet_worker.simulate import Fault, Received
-from bouquet_worker.testing.overheard import line_of
+from bouquet_worker.testing.captured_telemetry import log_text_of
 from tests.providers.asking import RECIPIENT, SILENCE_S, TODAY, Asked, asking, data_of, identite
 from tests.support.openapi import assert_official, upstream_sample
 from tests.support.reference import REFERENCE
@@ -147,7 +147,7 @@ async def test_the_token_is_asked_for_in_the_form_and_kept(men: Asked) -> None:
 
 async def test_a_token_that_ended_early_is_renewed(men: Asked) -> None:
     await by_school(men, MAELINE)
-    men.app[DESK].revoke_all()
+    men.app[TOKENS].revoke_all()
     assert isinstance(await by_school(men, MAELINE), Found)
     assert [received.path for received in men.received].count("/token") == 2
 
@@ -274,7 +274,7 @@ async def test_what_is_missing_or_wrong_is_named_and_never_quoted(
     with caplog.at_level(logging.INFO):
         assert await told(men, 200, body) == Failed("upstream_malformed")
     assert field in [getattr(record, "field", "") for record in caplog.records]
-    said = "".join(map(line_of, caplog.records))
+    said = "".join(map(log_text_of, caplog.records))
     assert not [word for word in ("BELLONCLE", "gaspard", "2011-12-05", "certainement") if word in said]
 
 

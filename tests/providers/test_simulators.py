@@ -22,7 +22,7 @@ from bouquet_france_travail import simulator as france_travail
 from bouquet_men import simulator as men
 from bouquet_mesh.listen import listening
 from bouquet_mesr import simulator as mesr
-from bouquet_worker.simulate import TokenDesk
+from bouquet_worker.simulate import TokenEndpoint
 from bouquet_worker.worker import paris_today
 
 NOEMIE = {
@@ -154,7 +154,7 @@ def known(key: str) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def every_token_is_admitted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(TokenDesk, "admits", lambda *_: True)
+    monkeypatch.setattr(TokenEndpoint, "admits", lambda *_: True)
 
 
 @asynccontextmanager

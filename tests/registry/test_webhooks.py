@@ -18,7 +18,7 @@ from bouquet_registry.habilitations import Contact, Habilitation, Token
 from bouquet_registry.store import Store
 from bouquet_registry.webhook_signature import HEADER
 from bouquet_registry.webhooks import Webhooks
-from bouquet_worker.testing.overheard import line_of, words_of
+from bouquet_worker.testing.captured_telemetry import log_text_of, words_of
 from tests.registry.datapass_events import SECRET, V1, V2, signed, v1, v2
 from tests.support.habilitations import ANNE, SIRET, Clock, token
 
@@ -271,7 +271,7 @@ async def test_the_log_has_no_people_in_it(datapass: DataPass, caplog: pytest.Lo
     caplog.set_level("DEBUG", "bouquet_registry")
     await datapass.approves()
     await datapass.tells(v1("approve", datapass.now, siret="KERVALLAN"))
-    assert words_of(" ".join(map(line_of, caplog.records))).isdisjoint({"anne", "durant", "kervallan"})
+    assert words_of(" ".join(map(log_text_of, caplog.records))).isdisjoint({"anne", "durant", "kervallan"})
 
 
 async def raw(datapass: DataPass, *headers: bytes, body: bytes = b"{}") -> int:

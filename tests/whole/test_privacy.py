@@ -27,7 +27,7 @@ from bouquet_hub.personas import PERSONAS, File
 from bouquet_mesh.listen import listening
 from bouquet_mesh.secret import Secret
 from bouquet_proto.access_record import Access
-from bouquet_worker.testing.overheard import line_of
+from bouquet_worker.testing.captured_telemetry import log_text_of
 from tests.support.gateway_client import QF, RECIPIENT, TOKEN_KEY, Answer, Door, token
 from tests.support.mesh import giving_up, mesh
 from tests.support.mesh_with_journal import journaled
@@ -303,7 +303,7 @@ async def test_nothing_of_a_person_is_in_a_span_a_record_or_a_key_of_the_embedde
     ours = [record for record in caplog.records if record.name.startswith("bouquet")]
     left = {
         "errors": errors_of(answers),
-        "logs": "\n".join(map(line_of, ours)),
+        "logs": "\n".join(map(log_text_of, ours)),
         "spans": "\n".join(without_ids(text_of(span)) for span in spans.get_finished_spans()),
         "metrics": metrics,
         "keys": "\n".join(keys),

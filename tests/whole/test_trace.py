@@ -241,7 +241,7 @@ async def test_every_log_line_of_a_request_has_its_id_and_its_trace(broker_url: 
         gateway, client = await ships.gateway()
         answer = await client.get(params=named("CAF-HTML MSA-NO-FILE"), headers=THEIRS)
         await gateway.says("request answered")
-        await cnaf.says("no proper answer")
+        await cnaf.says("upstream gave no usable answer")
         lines = [line for process in ships.processes for line in process.lines if line["request_id"]]
     assert {line["request_id"] for line in lines} == {answer.headers["X-Request-Id"]}
     [ours] = {line["trace_id"] for line in lines}

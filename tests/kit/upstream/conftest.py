@@ -7,24 +7,24 @@ from aiohttp import web
 
 from bouquet_mesh.listen import listening
 from bouquet_worker import Upstream, UpstreamClient
-from tests.kit.upstream.fund import Fund
+from tests.kit.upstream.fake_upstream import FakeUpstream
 from tests.support.upstream_client import opened
 
 
 @pytest.fixture
-def fund() -> Fund:
-    return Fund()
+def fake() -> FakeUpstream:
+    return FakeUpstream()
 
 
 @pytest.fixture
-async def url(fund: Fund) -> AsyncIterator[str]:
+async def url(fake: FakeUpstream) -> AsyncIterator[str]:
     app = web.Application()
-    app.router.add_route("*", "/{any:.*}", fund.answer)
+    app.router.add_route("*", "/{any:.*}", fake.answer)
     async with listening(app, "127.0.0.1", 0) as url:
         yield url
 
 
 @pytest.fixture
 async def upstream(url: str) -> AsyncIterator[UpstreamClient]:
-    async with opened(Upstream("fund", url, timeout_s=5)) as upstream:
+    async with opened(Upstream("api", url, timeout_s=5)) as upstream:
         yield upstream

@@ -1,4 +1,4 @@
-"""What an upstream's answers become."""
+"""Answers of an upstream: statuses, headers and bodies."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import pytest
 
 from bouquet_worker import Answer, Upstream, UpstreamClient
 from bouquet_worker.errors import UpstreamError
-from tests.kit.upstream.fund import Fund, Household, reason_of
+from tests.kit.upstream.fake_upstream import FakeUpstream, Household, reason_of
 from tests.support.upstream_client import opened
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 404, 409, 429, 500])
-async def test_a_status_that_nobody_named_is_an_answer(fund: Fund, upstream: UpstreamClient, status: int) -> None:
-    fund.statuses = [status]
+async def test_a_status_that_is_no_declared_failure_is_an_answer(
+    fake: FakeUpstream, upstream: UpstreamClient, status: int
+) -> None:
+    fake.statuses = [status]
     assert (await upstream.get("/")).status == status
 
 
-async def test_header_names_have_no_case(fund: Fund, upstream: UpstreamClient) -> None:
-    fund.headers = {"X-APISECU-FD": "00810011"}
+async def test_headers_of_an_answer_are_found_in_any_letter_case(fake: FakeUpstream, upstream: UpstreamClient) -> None:
+    fake.headers = {"X-APISECU-FD": "00810011"}
     assert (await upstream.get("/")).headers["x-apisecu-fd"] == "00810011"
 
 
@@ -34,18 +36,18 @@ async def test_header_names_have_no_case(fund: Fund, upstream: UpstreamClient) -
         (504, "upstream_timeout"),
     ],
 )
-async def test_some_statuses_fail_alike_for_everybody(
-    fund: Fund, upstream: UpstreamClient, status: int, reason: str
+async def test_redirects_and_gateway_errors_are_failures_of_every_upstream(
+    fake: FakeUpstream, upstream: UpstreamClient, status: int, reason: str
 ) -> None:
-    fund.statuses = [status]
-    fund.headers = {"Location": "/elsewhere"}
+    fake.statuses = [status]
+    fake.headers = {"Location": "/elsewhere"}
     assert await reason_of(upstream.post("/")) == reason
-    assert len(fund.received) == 1
+    assert len(fake.received) == 1
 
 
-async def test_an_author_names_other_failures(fund: Fund, url: str) -> None:
-    fund.statuses = [429]
-    async with opened(Upstream("fund", url, failures={429: "upstream_rate_limited"})) as upstream:
+async def test_an_upstream_may_declare_other_statuses_as_failures(fake: FakeUpstream, url: str) -> None:
+    fake.statuses = [429]
+    async with opened(Upstream("api", url, failures={429: "upstream_rate_limited"})) as upstream:
         assert await reason_of(upstream.get("/")) == "upstream_rate_limited"
 
 
@@ -68,7 +70,7 @@ def test_a_body_is_read_whatever_its_content_type() -> None:
         (b"", "$"),
     ],
 )
-def test_what_cannot_be_read_is_told_by_field_and_never_by_value(body: bytes, field: str) -> None:
+def test_an_unreadable_body_is_reported_by_field_and_never_by_value(body: bytes, field: str) -> None:
     with pytest.raises(UpstreamError) as raised:
         Answer(200, {}, body).decode(Household)
     assert (raised.value.reason, raised.value.field) == ("upstream_malformed", field)

@@ -8,29 +8,29 @@ import pytest
 
 from bouquet_proto.deadline import Deadline
 from bouquet_worker import Upstream, UpstreamClient, deadline
-from bouquet_worker.deadline import HOMEWARD_S, within
-from tests.kit.upstream.fund import Fund, reason_of
+from bouquet_worker.deadline import REPLY_MARGIN_S, within
+from tests.kit.upstream.fake_upstream import FakeUpstream, reason_of
 from tests.support import raw_http_server as servers
 from tests.support.bus import LONG_S
 from tests.support.upstream_client import opened
 
 
-async def test_a_wait_ends_before_the_deadline_of_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadline, "HOMEWARD_S", 30.0)
-    async with servers.raw_server(servers.say_nothing) as server, opened(Upstream("fund", server.url)) as upstream:
+async def test_a_call_ends_before_the_deadline_of_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadline, "REPLY_MARGIN_S", 30.0)
+    async with servers.raw_server(servers.say_nothing) as server, opened(Upstream("api", server.url)) as upstream:
         own = Deadline.after(30.1)
         with within(own):
             assert await reason_of(upstream.get("/")) == "upstream_timeout"
         assert own.left_s() > 0
 
 
-async def test_what_is_late_already_is_not_sent(fund: Fund, upstream: UpstreamClient) -> None:
-    with within(Deadline.after(HOMEWARD_S / 2)):
+async def test_a_call_after_the_deadline_is_not_sent(fake: FakeUpstream, upstream: UpstreamClient) -> None:
+    with within(Deadline.after(REPLY_MARGIN_S / 2)):
         assert await reason_of(upstream.get("/")) == "deadline_exceeded"
-    assert fund.received == []
+    assert fake.received == []
 
 
-async def test_a_cancelled_call_hangs_up() -> None:
+async def test_a_cancelled_call_closes_its_connection() -> None:
     asked, hung_up = asyncio.Event(), asyncio.Event()
 
     async def watch(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
@@ -38,7 +38,7 @@ async def test_a_cancelled_call_hangs_up() -> None:
         await reader.read()
         hung_up.set()
 
-    async with servers.raw_server(watch) as server, opened(Upstream("fund", server.url)) as upstream:
+    async with servers.raw_server(watch) as server, opened(Upstream("api", server.url)) as upstream:
         call = asyncio.create_task(upstream.get("/"))
         await asked.wait()
         call.cancel()

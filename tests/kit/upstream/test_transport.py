@@ -1,4 +1,4 @@
-"""What a connection may do to an exchange."""
+"""Failures of the connection to an upstream."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bouquet_worker import Upstream
-from tests.kit.upstream.fund import Fund, error_of, reason_of
+from tests.kit.upstream.fake_upstream import FakeUpstream, error_of, reason_of
 from tests.support import raw_http_server as servers
 from tests.support.upstream_client import opened
 
@@ -26,62 +26,62 @@ from tests.support.upstream_client import opened
     ],
 )
 async def test_a_broken_exchange_has_a_reason(behave: servers.Connection, reason: str) -> None:
-    async with servers.raw_server(behave) as server, opened(Upstream("fund", server.url, timeout_s=0.2)) as upstream:
+    async with servers.raw_server(behave) as server, opened(Upstream("api", server.url, timeout_s=0.2)) as upstream:
         assert await reason_of(upstream.post("/")) == reason
 
 
-async def test_nobody_listening_is_unavailable() -> None:
-    async with opened(Upstream("fund", f"http://127.0.0.1:{servers.free_port()}")) as upstream:
+async def test_an_upstream_that_does_not_listen_is_unavailable() -> None:
+    async with opened(Upstream("api", f"http://127.0.0.1:{servers.free_port()}")) as upstream:
         assert await reason_of(upstream.get("/")) == "upstream_unavailable"
 
 
 async def test_an_unknown_host_is_unresolved() -> None:
-    async with opened(Upstream("fund", "http://fund.invalid")) as upstream:
+    async with opened(Upstream("api", "http://api.invalid")) as upstream:
         assert await reason_of(upstream.get("/")) == "upstream_unresolved"
 
 
-async def test_a_body_beyond_the_limit_is_not_read(fund: Fund, url: str) -> None:
-    fund.text = "x" * 101
-    async with opened(Upstream("fund", url, max_body_bytes=100)) as upstream:
+async def test_a_body_beyond_the_limit_is_malformed(fake: FakeUpstream, url: str) -> None:
+    fake.text = "x" * 101
+    async with opened(Upstream("api", url, max_body_bytes=100)) as upstream:
         assert await reason_of(upstream.get("/")) == "upstream_malformed"
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
-    tls = servers.Identity(tmp_path, "fund").server()
-    async with servers.raw_server(servers.answer, tls) as server, opened(Upstream("fund", server.url)) as upstream:
+async def test_an_untrusted_certificate_is_refused(tmp_path: Path) -> None:
+    tls = servers.Identity(tmp_path, "api").server()
+    async with servers.raw_server(servers.answer, tls) as server, opened(Upstream("api", server.url)) as upstream:
         error = await error_of(upstream.get("/"))
         assert server.requests == 0
     assert (error.reason, error.cause) == ("upstream_certificate", "CERTIFICATE_VERIFY_FAILED")
 
 
-async def test_who_speaks_no_tls_is_a_trouble_of_tls() -> None:
+async def test_an_upstream_that_speaks_no_tls_is_a_certificate_error() -> None:
     async def in_clear(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(servers.ANSWER)
         writer.close()
 
     async with await asyncio.start_server(in_clear, "127.0.0.1", 0) as listener:
         port = listener.sockets[0].getsockname()[1]
-        async with opened(Upstream("fund", f"https://127.0.0.1:{port}")) as upstream:
+        async with opened(Upstream("api", f"https://127.0.0.1:{port}")) as upstream:
             error = await error_of(upstream.get("/"))
     assert (error.reason, error.cause) == ("upstream_certificate", "WRONG_VERSION_NUMBER")
 
 
-async def test_our_certificate_is_shown(tmp_path: Path) -> None:
-    fund, ours = servers.Identity(tmp_path, "fund"), servers.Identity(tmp_path, "ours")
-    tls = fund.server(trusting=ours)
+async def test_a_call_shows_the_worker_s_client_certificate(tmp_path: Path) -> None:
+    fake, ours = servers.Identity(tmp_path, "api"), servers.Identity(tmp_path, "ours")
+    tls = fake.server(trusting=ours)
     async with (
         servers.raw_server(servers.answer, tls) as server,
-        opened(Upstream("fund", server.url, ssl=ours.client(trusting=fund))) as upstream,
+        opened(Upstream("api", server.url, ssl=ours.client(trusting=fake))) as upstream,
     ):
         assert (await upstream.get("/")).status == 200
 
 
-async def test_a_certificate_of_ours_that_is_refused_is_an_unavailable_upstream(tmp_path: Path) -> None:
-    fund, ours, other = (servers.Identity(tmp_path, name) for name in ("fund", "ours", "other"))
-    tls = fund.server(trusting=other)
-    tls.maximum_version = ssl.TLSVersion.TLSv1_2  # with 1.3, asyncio's server hangs up without a word
+async def test_an_upstream_that_refuses_the_client_certificate_is_unavailable(tmp_path: Path) -> None:
+    fake, ours, other = (servers.Identity(tmp_path, name) for name in ("api", "ours", "other"))
+    tls = fake.server(trusting=other)
+    tls.maximum_version = ssl.TLSVersion.TLSv1_2  # with 1.3, asyncio's server closes the connection without an alert
     async with (
         servers.raw_server(servers.answer, tls) as server,
-        opened(Upstream("fund", server.url, ssl=ours.client(trusting=fund))) as upstream,
+        opened(Upstream("api", server.url, ssl=ours.client(trusting=fake))) as upstream,
     ):
         assert await reason_of(upstream.get("/")) == "upstream_unavailable"

@@ -16,7 +16,7 @@ from bouquet_hub.personas import RNCPS_CODE, STAGES, who_asked
 from bouquet_proto.messages import Failed, Meta, NotFound, Rejected, Reply
 from bouquet_proto.rules.civil_status import NAME
 from bouquet_worker.simulate import Fault
-from bouquet_worker.testing.overheard import line_of
+from bouquet_worker.testing.captured_telemetry import log_text_of
 from tests.providers.asking import PATIENCE_S, SILENCE_S, TODAY, Asked, identite
 from tests.providers.dss.asked import (
     CNAF,
@@ -199,6 +199,6 @@ async def test_no_trace_nor_log_names_the_person(
     who = identite(f"{nom} MSA-FOUND", "Ignace", born="1971-10-28")
     with caplog.at_level(logging.DEBUG), recorded() as spans:
         await dss(OPERATIONS[name], who)
-        logged = "".join(map(line_of, caplog.records)) + "".join(map(text_of, spans.get_finished_spans()))
+        logged = "".join(map(log_text_of, caplog.records)) + "".join(map(text_of, spans.get_finished_spans()))
     words = (nom, "MSA-FOUND", "Ignace", "IGNACE", "1971-10-28", "19711028", "CADET")
     assert not [value for value in words if value in logged]

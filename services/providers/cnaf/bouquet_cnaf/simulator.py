@@ -17,7 +17,7 @@ from aiohttp import web
 from bouquet_cnaf.personas import PERSONAS, Dossier, Key, Mime, Retour, Said, Someone, said_of
 from bouquet_hub.personas import CAF
 from bouquet_hub.simulator import hub_app, hub_settings
-from bouquet_worker.simulate import CLOCK, Fault, Simulator, misbehave
+from bouquet_worker.simulate import CLOCK, Fault, Simulator, respond_with_fault
 
 FILES = web.AppKey("files", MutableMapping[Key, Said])
 PATH = "/sgmap/wswdd/v1"
@@ -69,7 +69,7 @@ async def _soap(request: web.Request) -> web.StreamResponse:
     files = request.app[FILES]
     match said_of(files, key) if key else Fault.INTERNAL:
         case Fault() as fault:
-            return await misbehave(request, fault)
+            return await respond_with_fault(request, fault)
         case Retour(code=code, label=label, mime=mime):
             return _wrapped(REPLY.format(code=code, flux="", label=escape(label)), mime)
         case Dossier(mime=mime) as dossier:

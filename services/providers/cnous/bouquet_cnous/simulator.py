@@ -12,7 +12,7 @@ from datetime import date
 from aiohttp import web
 
 from bouquet_cnous.personas import BAD_REQUEST, NOT_FOUND, ODDITIES, STUDENTS, Said, Student, record_of
-from bouquet_worker.simulate import CLOCK, Simulator, TokenDesk, simulated
+from bouquet_worker.simulate import CLOCK, Simulator, TokenEndpoint, simulator_app
 from bouquet_worker.simulated_faults import simulated_fault
 
 CLIENT_ID = "bouquet-cnous"
@@ -25,13 +25,13 @@ NEEDED_OF_A_SESSION = {"family_name", "given_name", "birthdate", "birthplace"}
 SEARCHED_BY_SESSION = {*NEEDED_OF_A_SESSION, "gender", "campaignYear"}
 
 SAID = web.AppKey("said", MutableMapping[str, Said])
-DESK = web.AppKey("desk", TokenDesk)
+TOKENS = web.AppKey("tokens", TokenEndpoint)
 
 
 def cnous_app() -> web.Application:
-    app = simulated()
+    app = simulator_app()
     app[SAID] = dict(ODDITIES)
-    app[DESK] = TokenDesk({CLIENT_ID: CLIENT_SECRET}, expires_in_s=EXPIRES_IN_S)
+    app[TOKENS] = TokenEndpoint({CLIENT_ID: CLIENT_SECRET}, expires_in_s=EXPIRES_IN_S)
     app.add_routes(
         [
             web.post("/token", _token),
@@ -59,7 +59,7 @@ async def _token(request: web.Request) -> web.StreamResponse:
     """A body is a client of before December 2025."""
     if await request.read():
         return web.json_response(BAD_REQUEST, status=400)
-    return await request.app[DESK].issue(request)
+    return await request.app[TOKENS].issue(request)
 
 
 async def _by_ine(request: web.Request) -> web.StreamResponse:
@@ -100,7 +100,7 @@ def _named(*asked: str) -> Student | None:
 async def _answer(
     request: web.Request, key: str, student: Student | None, campaign_year: int | None, *, array: bool = False
 ) -> web.StreamResponse:
-    if not request.app[DESK].admits(request):
+    if not request.app[TOKENS].accepts(request):
         return web.Response(status=401)
     if fault := await simulated_fault(request, key):
         return fault

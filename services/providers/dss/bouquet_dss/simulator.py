@@ -15,19 +15,19 @@ from bouquet_dss.personas import Told, staged, told_of
 from bouquet_dss.worker import PRESTATIONS
 from bouquet_hub.personas import UNIDENTIFIED, File, Refusal, Who, who_asked
 from bouquet_hub.simulator import CLIENT_SECRET, grant, objection, refused
-from bouquet_worker.simulate import CLOCK, Fault, Simulator, TokenDesk, misbehave, simulated
+from bouquet_worker.simulate import CLOCK, Fault, Simulator, TokenEndpoint, respond_with_fault, simulator_app
 
 TOLD = web.AppKey("told", dict[tuple[str, Who], Told])
-DESKS = web.AppKey("desks", Mapping[str, TokenDesk])
+DESKS = web.AppKey("desks", Mapping[str, TokenEndpoint])
 """By scope."""
 
 NOBODY = Told(UNIDENTIFIED, "")
 
 
 def dss_app() -> web.Application:
-    app = simulated()
+    app = simulator_app()
     app[TOLD] = {}
-    app[DESKS] = {scope_of(name): TokenDesk({client_of(name): CLIENT_SECRET}) for name in PRESTATIONS}
+    app[DESKS] = {scope_of(name): TokenEndpoint({client_of(name): CLIENT_SECRET}) for name in PRESTATIONS}
     app.add_routes([web.post("/token", _token), *(web.get(f"/{name}", partial(_answer, name)) for name in PRESTATIONS)])
     return app
 
@@ -63,14 +63,14 @@ async def _token(request: web.Request) -> web.StreamResponse:
 
 async def _answer(prestation: str, request: web.Request) -> web.StreamResponse:
     """A token of another prestation opens nothing."""
-    if not request.app[DESKS][scope_of(prestation)].admits(request):
+    if not request.app[DESKS][scope_of(prestation)].accepts(request):
         return web.Response(status=401)
     if objected := objection(request.query):
         return refused(objected, "")
     told = _told(request, prestation, who_asked(request.query))
     match told.said:
         case Fault() as fault:
-            return await misbehave(request, fault)
+            return await respond_with_fault(request, fault)
         case Refusal() as refusal:
             return refused(refusal, told.signature)
         case File(body):

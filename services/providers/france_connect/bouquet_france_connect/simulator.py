@@ -27,7 +27,7 @@ from joserfc.jwk import ECKey, RSAKey
 from msgspec import Struct
 
 from bouquet_france_connect.personas import CITIZENS, MAELYS, Citizen, Json
-from bouquet_worker.simulate import Fault, Simulator, misbehave, simulated
+from bouquet_worker.simulate import Fault, Simulator, respond_with_fault, simulator_app
 from bouquet_worker.simulated_faults import simulated_fault
 
 RESOURCES = (
@@ -136,7 +136,7 @@ SAID = web.AppKey("said", MutableMapping[str, tuple[int, Any]])
 
 
 def app() -> web.Application:
-    app = simulated()
+    app = simulator_app()
     app[ISSUER] = Issuer()
     app[SESSIONS] = dict(CITIZENS)
     app[SAID] = {}
@@ -210,7 +210,7 @@ async def _jwks(request: web.Request) -> web.StreamResponse:
     """With keys that are not for signing answers, which a reader must pass over."""
     issuer = request.app[ISSUER]
     if issuer.ill:
-        return await misbehave(request, issuer.ill)
+        return await respond_with_fault(request, issuer.ill)
     signing = [key.as_dict(private=False) for key in issuer.keys]
     others = [
         {"kty": "EC", "crv": "P-256", "kid": "sim-fc-abimee", "use": "sig", "x": "AQAB", "y": "?"},

@@ -12,11 +12,11 @@ from collections.abc import MutableMapping
 from aiohttp import web
 
 from bouquet_france_travail.personas import PERSONAS, UNKNOWN, Persona, Said
-from bouquet_worker.simulate import Simulator, TokenDesk, simulated
+from bouquet_worker.simulate import Simulator, TokenEndpoint, simulator_app
 from bouquet_worker.simulated_faults import simulated_fault
 
 SAID = web.AppKey("said", MutableMapping[str, Persona])
-DESK = web.AppKey("desk", TokenDesk)
+TOKENS = web.AppKey("tokens", TokenEndpoint)
 
 CLIENT_ID = "bouquet-france-travail"
 CLIENT_SECRET = "simulateur-france-travail"
@@ -28,9 +28,9 @@ NOBODY = Persona(story="Unknown", statut=UNKNOWN, indemnites=UNKNOWN)
 
 
 def app() -> web.Application:
-    app = simulated()
+    app = simulator_app()
     app[SAID] = dict(PERSONAS)
-    app[DESK] = TokenDesk({CLIENT_ID: CLIENT_SECRET}, expires_in_s=EXPIRES_IN_S)
+    app[TOKENS] = TokenEndpoint({CLIENT_ID: CLIENT_SECRET}, expires_in_s=EXPIRES_IN_S)
     app.add_routes([web.post("/token", _token), web.post("/statut", _statut), web.get("/indemnites", _indemnites)])
     return app
 
@@ -52,7 +52,7 @@ async def _token(request: web.Request) -> web.Response:
     form = await request.post()
     if set(str(form.get("scope", "")).split()) != SCOPES:
         return web.json_response({"error": "invalid_scope"}, status=400)
-    return await request.app[DESK].issue(request)
+    return await request.app[TOKENS].issue(request)
 
 
 async def _statut(request: web.Request) -> web.StreamResponse:
@@ -68,7 +68,7 @@ async def _indemnites(request: web.Request) -> web.StreamResponse:
 
 
 async def _objection(request: web.Request, identifier: str) -> web.StreamResponse | None:
-    if not request.app[DESK].admits(request):
+    if not request.app[TOKENS].accepts(request):
         return web.Response(status=401)
     if request.content_type != "application/json":
         return web.Response(status=415)

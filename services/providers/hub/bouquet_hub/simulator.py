@@ -27,10 +27,10 @@ from bouquet_hub.personas import (
     who_asked,
 )
 from bouquet_proto.identity import FRANCE
-from bouquet_worker.simulate import CLOCK, Fault, TokenDesk, misbehave, simulated
+from bouquet_worker.simulate import CLOCK, Fault, TokenEndpoint, respond_with_fault, simulator_app
 
 SAID = web.AppKey("said", dict[Who, Said])
-DESK = web.AppKey("desk", TokenDesk)
+TOKENS = web.AppKey("tokens", TokenEndpoint)
 FUND = web.AppKey("fund", Fund)
 
 SCOPE = "simulateur.quotient_familial"
@@ -61,10 +61,10 @@ ABROAD = Refusal(400, 40001, "Une commune ne se donne que pour une naissance en 
 
 
 def hub_app(fund: Fund) -> web.Application:
-    app = simulated()
+    app = simulator_app()
     app[FUND] = fund
     app[SAID] = said_of_personas(fund)
-    app[DESK] = TokenDesk({_client_id(fund): CLIENT_SECRET})
+    app[TOKENS] = TokenEndpoint({_client_id(fund): CLIENT_SECRET})
     app.add_routes([web.post("/token", _token), web.get("/qf", _quotient)])
     return app
 
@@ -85,21 +85,21 @@ def _client_id(fund: Fund) -> str:
     return f"bouquet-{fund.provider}"
 
 
-async def grant(request: web.Request, desks: Mapping[str, TokenDesk]) -> web.StreamResponse:
+async def grant(request: web.Request, endpoints: Mapping[str, TokenEndpoint]) -> web.StreamResponse:
     """A token for the scope that is asked for; each has clients of its own (docs/reference/upstreams/hub.md §1)."""
     form = await request.post()
-    desk = desks.get(str(form.get("scope")))
-    if form.get("grant_type") != "client_credentials" or desk is None:
+    endpoint = endpoints.get(str(form.get("scope")))
+    if form.get("grant_type") != "client_credentials" or endpoint is None:
         return web.json_response({"error": "invalid_scope"}, status=400)
-    return await desk.issue(request)
+    return await endpoint.issue(request)
 
 
 async def _token(request: web.Request) -> web.StreamResponse:
-    return await grant(request, {SCOPE: request.app[DESK]})
+    return await grant(request, {SCOPE: request.app[TOKENS]})
 
 
 async def _quotient(request: web.Request) -> web.StreamResponse:
-    if not request.app[DESK].admits(request):
+    if not request.app[TOKENS].accepts(request):
         return web.Response(status=401)
     fund = request.app[FUND]
     who = who_asked(request.query)
@@ -108,7 +108,7 @@ async def _quotient(request: web.Request) -> web.StreamResponse:
     known = next((said for one, said in people if one.is_meant_by(who)), UNIDENTIFIED)
     match objected or staged(who, fund) or known:
         case Fault() as fault:
-            return await misbehave(request, fault)
+            return await respond_with_fault(request, fault)
         case Refusal() as refusal:
             return refused(refusal, fund.code)
         case File(body):

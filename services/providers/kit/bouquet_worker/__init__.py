@@ -1,7 +1,7 @@
-"""The kit that runs a provider's worker: what its contract, its upstream and its handlers are written with.
+"""The kit for providers: everything that a worker's contract, upstreams and handlers are written with.
 
-A provider imports from here alone; its simulator from `bouquet_worker.simulate` and `bouquet_worker.simulated_faults`,
-and its tests from `bouquet_worker.testing` too.
+A worker imports these names from here. Its simulator also imports from `bouquet_worker.simulate` and
+`bouquet_worker.simulated_faults`, its tests from `bouquet_worker.testing`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`bouquet-worker`: run a provider's worker, look at its offer, host simulators, begin a new provider."""
+"""Run and examine the worker of a provider, run simulators of upstreams, or write the package of a new provider."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `bouquet-worker` and returns its exit status: 2 for wrong settings, which standard error names."""
     arguments = _parser().parse_args(argv)
     try:
         return int(arguments.command(arguments) or 0)
@@ -38,37 +39,45 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bouquet-worker", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    command = commands.add_parser("run", help="serve a provider on the bus until SIGTERM")
-    command.add_argument("provider", choices=sorted(_installed(WORKERS)))
+    command = commands.add_parser("run", help="serve the requests for a provider from the bus, until SIGTERM")
+    _add_provider(command)
     command.set_defaults(command=_run)
 
-    command = commands.add_parser("doctor", help="look over what a worker needs, with the settings of `run`")
-    command.add_argument("provider", choices=sorted(_installed(WORKERS)))
-    command.add_argument("--json", action="store_true")
+    command = commands.add_parser(
+        "doctor", help="check settings, broker, certificates and connections of a worker, with the environment of `run`"
+    )
+    _add_provider(command)
+    command.add_argument("--json", action="store_true", help="write the findings as JSON")
     command.set_defaults(command=_doctor)
 
-    command = commands.add_parser("list", help="the providers installed here")
+    command = commands.add_parser("list", help="list the installed providers")
     command.set_defaults(command=_list)
 
-    command = commands.add_parser("offer", help="what a provider offers, as JSON")
-    command.add_argument("provider", choices=sorted(_installed(WORKERS)))
+    command = commands.add_parser("offer", help="print the operations that a provider offers, as JSON")
+    _add_provider(command)
     command.set_defaults(command=_offer)
 
-    command = commands.add_parser("simulators", help="host every installed simulator on one port")
-    command.add_argument("--host", default="127.0.0.1")
-    command.add_argument("--port", type=int, default=8100)
+    command = commands.add_parser("simulators", help="serve the simulators of all installed providers on one port")
+    command.add_argument("--host", default="127.0.0.1", help="address to listen on; %(default)s by default")
+    command.add_argument("--port", type=int, default=8100, help="port to listen on; %(default)s by default")
     command.set_defaults(command=_simulators)
 
-    command = commands.add_parser("simulator-settings", help="environment of workers that ask the simulators at URL")
-    command.add_argument("url")
+    command = commands.add_parser(
+        "simulator-settings", help="print the environment variables with which workers ask the simulators"
+    )
+    command.add_argument("url", help="URL of `bouquet-worker simulators`, such as http://127.0.0.1:8100")
     command.set_defaults(command=_simulator_settings)
 
-    scaffold.command(commands.add_parser("new", help="a folder to begin a provider with"))
+    scaffold.command(commands.add_parser("new", help="write the package of a new provider, with a simulator and tests"))
 
     for name, entry in sorted(_installed(COMMANDS).items()):
         add: Callable[[argparse.ArgumentParser], None] = entry.load()
         add(commands.add_parser(name, help=add.__doc__))
     return parser
+
+
+def _add_provider(command: argparse.ArgumentParser) -> None:
+    command.add_argument("provider", choices=sorted(_installed(WORKERS)), help="name of an installed provider")
 
 
 def _installed(group: str) -> dict[str, EntryPoint]:
@@ -89,11 +98,11 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    """1 when something is wrong."""
-    # Imported here: it reads certificates, by a library that a worker at work can do without.
+    """Returns the exit status: 1 where a finding is bad."""
+    # Imported here: it loads a library for certificates, which `run` does without.
     from bouquet_worker.doctor import examine
 
-    logging.disable()  # what the libraries would say of their troubles is told in words
+    logging.disable()  # the findings report what libraries would log
     findings = uvloop.run(examine(_worker(arguments.provider), os.environ))
     print(as_json(findings) if arguments.json else as_text(findings))
     return 0 if is_well(findings) else 1
@@ -110,7 +119,7 @@ def _offer(arguments: argparse.Namespace) -> None:
 
 
 def _simulators(arguments: argparse.Namespace) -> None:
-    # Imported here: no worker that runs knows that simulators exist.
+    # Imported here: production code does not import simulators.
     from bouquet_worker.simulate import run_simulators
 
     asyncio.run(run_simulators(_all_simulators(), os.environ, arguments.host, arguments.port))

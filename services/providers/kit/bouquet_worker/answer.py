@@ -1,4 +1,4 @@
-"""What an upstream answered, before anything is made of its status."""
+"""The answer of an upstream to a call: status, headers and body."""
 
 from __future__ import annotations
 
@@ -13,31 +13,34 @@ from bouquet_worker.errors import UpstreamError
 
 T = TypeVar("T")
 
-# msgspec's texts quote values, except in these two places, which hold names of our own structs.
+# msgspec's error texts may quote values. Only the parts matched here hold nothing but field names of our structs.
 _PATH = re.compile(r"`(\$[^`]*)`$")
 _MISSING = re.compile(r"^Object missing required field `([^`]*)`")
 
 
 class Answer(Struct, frozen=True):
-    """What came back, its status yet to be understood. Its repr shows no body."""
+    """The HTTP answer of an upstream, whatever its status. Its `repr` shows the status alone, for privacy."""
 
     status: int
+    """HTTP status."""
     headers: Mapping[str, str]
-    """Found by name whatever its case."""
+    """HTTP headers, found by name in any letter case."""
     body: bytes
+    """Undecoded body."""
 
     def decode(self, model: type[T]) -> T:
-        """The body as JSON, whatever its content type. `upstream_malformed` tells the field, never the value."""
+        """Returns the body, read as JSON of type `model` whatever its content type.
+
+        Raises `UpstreamError("upstream_malformed")` with the path of the wrong field, never its value.
+        """
         try:
             return msgspec.json.decode(self.body, type=model)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UpstreamError("upstream_malformed", field=_field(str(error)), cause=type(error).__name__) from None
 
     def says(self, model: type[Struct]) -> bool:
-        """Whether the body is a `model`, as JSON: the provider's own word for an absence.
-
-        A status alone is none: a proxy or a framework answers 404 of its own to a path that it does not know.
-        """
+        """Returns whether the body is JSON of type `model`, such as the provider's own message for an absence."""
+        # A status alone proves no absence: a proxy or a framework also answers 404, to a path that it does not know.
         try:
             msgspec.json.decode(self.body, type=model)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -45,7 +48,7 @@ class Answer(Struct, frozen=True):
         return True
 
     def unexpected(self) -> UpstreamError:
-        """The error to raise for what the provider's documentation does not name: `upstream_unknown`."""
+        """Returns the error to raise for an undocumented status, `upstream_unknown` with the status as its cause."""
         return UpstreamError("upstream_unknown", cause=f"HTTP {self.status}")
 
     def __repr__(self) -> str:
@@ -53,5 +56,6 @@ class Answer(Struct, frozen=True):
 
 
 def _field(text: str) -> str:
+    """Returns the path of the wrong field from a msgspec error text, `$` where the text names none."""
     path, missing = _PATH.search(text), _MISSING.match(text)
     return (path[1] if path else "$") + (f".{missing[1]}" if missing else "")

@@ -1,4 +1,4 @@
-"""How a worker proves to an upstream who it is (docs/reference/upstreams/shared.md §4)."""
+"""Authentication of calls to upstreams: fixed keys and OAuth 2.0 tokens (docs/reference/upstreams/shared.md §4)."""
 
 from __future__ import annotations
 
@@ -19,50 +19,82 @@ from bouquet_worker.errors import UpstreamError
 if TYPE_CHECKING:
     from bouquet_worker.transport import Transport
 
-EARLY_S = 10.0
-"""A token is renewed that long before it expires."""
+RENEWAL_MARGIN_S = 10.0
+"""Seconds before its expiry from which a token is renewed."""
 ATTEMPTS = 5
-PAUSE_S = 0.2
-REST_S = 1.0
-"""How long nobody asks again after a token endpoint refused us: locked accounts are worse than wrong ones."""
+"""Requests for one token, where the token endpoint answers with something else than JSON."""
+ATTEMPT_PAUSE_S = 0.2
+"""Seconds between two such requests."""
+# More requests with wrong credentials could lock the account.
+REFUSED_PAUSE_S = 1.0
+"""Seconds without a request for a token after the token endpoint has refused one."""
 _REFUSALS = {400, 401, 403}
 
 
 class Auth(Protocol):
+    """A way to authenticate calls to an upstream. An author may write one besides those of this module."""
+
     async def headers(self, transport: Transport) -> Mapping[str, str]:
-        """What a call carries."""
+        """Returns the headers that authenticate a call.
+
+        Raises `UpstreamError` where they need a token, requested through `transport`, and none is given.
+        """
 
     def forget(self, refused: Mapping[str, str]) -> bool:
-        """Told that these headers were answered 401: whether other ones can be had."""
+        """Discards the credentials in `refused`, headers of a call that was answered 401.
+
+        Returns whether `headers` can give other ones, and so whether to send the call again.
+        """
 
 
 class ApiKey:
+    """A fixed key, sent in a header of each call.
+
+    Args:
+        header: Name of the header.
+        key: The key.
+        scheme: Text in front of the key in the header, its space included: `"Bearer "`.
+    """
+
     def __init__(self, header: str, key: Secret, *, scheme: str = "") -> None:
         self._header = header
         self._key = key
         self._scheme = scheme
 
     async def headers(self, _: Transport) -> Mapping[str, str]:
+        """Returns the header with the key."""
         return {self._header: self._scheme + self._key.reveal()}
 
     def forget(self, _: Mapping[str, str]) -> bool:
+        """Returns `False`: a fixed key has no other one."""
         return False
 
 
 class Bearer(ApiKey):
+    """A fixed token, sent as `Authorization: Bearer …` with each call."""
+
     def __init__(self, token: Secret) -> None:
         super().__init__("Authorization", token, scheme="Bearer ")
 
 
 class _Grant(Struct):
+    """The answer of a token endpoint; `expires_in` is in seconds."""
+
     access_token: str = ""
     expires_in: float | None = None
 
 
 class ClientCredentials:
-    """OAuth2 client credentials. Callers share one token, and wait together while one of them renews it.
+    """OAuth 2.0 client credentials: one token for all calls, which wait together while one of them renews it.
 
-    `form` adds fields to the body (a scope); `None` leaves the body empty, as Cnous wants it.
+    Args:
+        token_url: URL of the token endpoint.
+        client_id: The client's identifier.
+        client_secret: The client's secret.
+        style: Place of the credentials: `basic` and `basic_urlsafe` send them in the header `Authorization`, in the
+            usual or the URL-safe alphabet of base64, and `body` in the form.
+        form: Fields of the form besides `grant_type`, such as a scope; `None` leaves the body empty.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(
@@ -87,13 +119,18 @@ class ClientCredentials:
         self._refused: tuple[str, float] = ("", 0.0)
 
     async def headers(self, transport: Transport) -> Mapping[str, str]:
+        """Returns the header with the token, renewed where it expires within `RENEWAL_MARGIN_S`.
+
+        Raises `UpstreamError` where the token endpoint gives none.
+        """
         async with self._renewing:
             if self._clock() >= self._good_until:
                 await self._renew(transport)
             return {"Authorization": self._authorization}
 
     def forget(self, refused: Mapping[str, str]) -> bool:
-        if refused.get("Authorization") == self._authorization:  # else another call has renewed it already
+        """Lets the next call request a token, unless another call has renewed the refused one. Returns `True`."""
+        if refused.get("Authorization") == self._authorization:
             self._good_until = 0.0
         return True
 
@@ -102,14 +139,14 @@ class ClientCredentials:
         if self._clock() < until:
             raise UpstreamError("upstream_unknown", cause=cause)
         asked_at = self._clock()
-        grant = await self._ask(transport)
+        grant = await self._request_token(transport)
         self._authorization = f"Bearer {grant.access_token}"
-        self._good_until = asked_at + max(0.0, (grant.expires_in or 0.0) - EARLY_S)
+        self._good_until = asked_at + max(0.0, (grant.expires_in or 0.0) - RENEWAL_MARGIN_S)
 
-    async def _ask(self, transport: Transport) -> _Grant:
+    async def _request_token(self, transport: Transport) -> _Grant:
         for attempt in range(ATTEMPTS):
             if attempt:
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(ATTEMPT_PAUSE_S)
             answer = await transport.post(self._token_url, *self._request())
             if answer.status in _REFUSALS:
                 raise self._refusal("credentials refused")
@@ -121,8 +158,10 @@ class ClientCredentials:
         raise self._refusal("no token in the answer")
 
     def _refusal(self, cause: str) -> UpstreamError:
-        """The contract has one code for all of it (docs/reference/upstreams/shared.md §4); the log says what it was."""
-        self._refused = (cause, self._clock() + REST_S)
+        """Returns the error for a refused token request, and starts the pause before the next one."""
+        # The contract has one code for every refusal (docs/reference/upstreams/shared.md §4). In the log, `cause` tells
+        # them apart.
+        self._refused = (cause, self._clock() + REFUSED_PAUSE_S)
         return UpstreamError("upstream_unknown", cause=cause)
 
     def _request(self) -> tuple[dict[str, str], bytes | None]:
@@ -142,7 +181,7 @@ class ClientCredentials:
 
 
 def _read(answer: Answer) -> _Grant | None:
-    """`None` if it is not even JSON, which passes; JSON without a token does not."""
+    """Returns `None` for an answer that is not JSON, which may be temporary, and an empty grant for other JSON."""
     try:
         return msgspec.json.decode(answer.body, type=_Grant, strict=False)
     except msgspec.ValidationError:

@@ -1,4 +1,4 @@
-"""How administrations write: blanks for nothing, and a day with its time (docs/reference/upstreams/shared.md §2,
+"""Blank texts and dates in the answers of upstreams (docs/reference/upstreams/shared.md §2,
 docs/reference/upstreams/france_travail.md §2)."""
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ _ISO_DAY = r"\d{4}-\d{2}-\d{2}(T|\Z)"
 IsoDate: TypeAlias = Annotated[str, Meta(pattern=rf"^{_ISO_DAY}")]
 """Type of a field that holds an ISO date, with or without a time after it."""
 IsoDateOrBlank: TypeAlias = Annotated[str, Meta(pattern=rf"^(\s*\Z|{_ISO_DAY})")]
-"""Type of a field that holds such a date, or a blank."""
+"""Type of a field that holds an ISO date, with or without a time after it, or a blank text."""
 
 
 def none_if_blank(text: str | None) -> str | None:
-    """The text, or `None` where it is empty or spaces alone."""
+    """Returns the text unchanged, or `None` where it is empty or whitespace alone."""
     return text if text and text.strip() else None
 
 
 def day_of(moment: str) -> str:
-    """The day that a date with or without its time writes, as `YYYY-MM-DD`."""
-    # The local day, as it is written: through UTC every French birth would move to the day before.
+    """Returns the day of an `IsoDate`, as `YYYY-MM-DD`."""
+    # The local day, as it is written: converted to UTC, a French midnight would move to the day before.
     return moment[:10]
 
 
 def day_or_none(moment: str | None) -> str | None:
-    """The same, or `None` of a blank."""
+    """Returns the day of an `IsoDateOrBlank` as `YYYY-MM-DD`, or `None` for a blank text or `None`."""
     text = none_if_blank(moment)
     return day_of(text) if text else None

@@ -1,9 +1,9 @@
-"""A circuit breaker: a fund that does not answer is left alone for a while, and its callers are told at once.
+"""A circuit breaker: after failures in a row, calls to an upstream are refused for a while without being sent.
 
 closed ──(`after` failures in a row)──> open ──(`open_s`)──> probes ──> closed by an answer, or open again
 
-Silence may be about what one caller asks, and then it is no reason to refuse the others: it counts once `CALLERS` have
-met it. A connection that is refused is about nobody.
+A timeout may depend on what one caller asks, and is then no reason to refuse the others: timeouts open the breaker only
+when `MIN_CALLERS` different callers have met one. Failed connections open it whoever calls.
 """
 
 from __future__ import annotations
@@ -19,23 +19,30 @@ from bouquet_worker.errors import UpstreamError
 
 log = logging.getLogger(__name__)
 
-NO_ANSWER = {"upstream_timeout", "upstream_unavailable", "upstream_unresolved", "upstream_certificate"}
-"""What counts. An error that is answered, 4xx or 500, may be about one person only."""
+# An answered error, 4xx or 500, may be about one person only, and does not count.
+COUNTED = {"upstream_timeout", "upstream_unavailable", "upstream_unresolved", "upstream_certificate"}
+"""Reasons of failures that the breaker counts: the upstream did not answer."""
 
-SILENCE = "upstream_timeout"
-PROBES = 3
-"""Silence too may be about one person: so many are asked about at once, and all must meet it for another while of
-rest."""
-CALLERS = 3
-"""Who must have met silence, for it to be the upstream's."""
-ANYBODY = ""
-"""Of a call of which nobody knows for whom it is: it stands for as many as are needed."""
+TIMEOUT = "upstream_timeout"
+MAX_PROBES = 3
+"""Probes at a time, at most. All of them must end by timeout for the breaker to open again: one may be about a person
+for whom the upstream never answers."""
+MIN_CALLERS = 3
+"""Different callers that must have met a timeout before timeouts open the breaker."""
+ANY_CALLER = ""
+"""Mark of a failure that does not depend on its caller, or whose caller is unknown. It stands for `MIN_CALLERS`."""
 
 
 class Breaker:
-    """In a row, not a ratio: a fund with one dead node in four still answers most people.
+    """The circuit breaker of one upstream.
 
-    It stays open up to `spread` longer, at random: the processes that a fund failed together do not try it together.
+    Args:
+        provider: Label of its metric.
+        name: Label of its metric and field of its logs: the upstream's name.
+        after: Failures in a row that open it. A ratio would open it where one of four nodes is down.
+        open_s: Seconds for which it refuses calls before it lets probes through.
+        spread: Part of `open_s` that is added at random, so that processes do not probe all at once.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(
@@ -55,88 +62,93 @@ class Breaker:
         self._clock = clock
         self._failures = 0
         self._probe_at: float | None = None
+        """Time from which probes are sent; `None` while the breaker is closed."""
         self._probing = 0
-        self._silences = 0
-        self._witnesses: set[str] = set()
-        """Callers who met silence, since it began or since the probes did; `ANYBODY` for a failure of another kind."""
+        """Probes under way."""
+        self._timed_out_probes = 0
+        self._failed_for: set[str] = set()
+        """Marks of callers who met a failure since the last answer, or since the breaker opened."""
         self._gauge = metrics.BREAKER_OPEN.labels(provider, name)
         self._gauge.set(0)
 
     @contextmanager
-    def guard(self, *, patient: bool = True) -> Iterator[None]:
-        """Around one call; `breaker_open` instead of it. The timeout of an impatient call blames nobody."""
+    def guard(self, *, counts_timeout: bool = True) -> Iterator[None]:
+        """Surrounds one call, and records how it ends; `counts_timeout` is false for a call with little time.
+
+        Raises `UpstreamError("breaker_open")` instead of the call where the breaker refuses it.
+        """
         probing = self._admit()
         failure: str | None = None  # a cancelled call says nothing of the upstream
         try:
             yield
             failure = ""
         except UpstreamError as error:
-            if patient or error.reason != SILENCE:
-                failure = error.reason if error.reason in NO_ANSWER else ""
+            if counts_timeout or error.reason != TIMEOUT:
+                failure = error.reason if error.reason in COUNTED else ""
             raise
         finally:
             self._probing -= probing
             if failure is not None:
-                self._learn(failure, probing)
+                self._record(failure, probing)
 
     def check(self) -> None:
-        """`breaker_open` where a call would not be sent."""
+        """Raises `UpstreamError("breaker_open")` where the breaker would refuse a call."""
         if self._probe_at is None:
             return
-        if self._clock() < self._probe_at or self._probing + self._silences >= PROBES:
+        if self._clock() < self._probe_at or self._probing + self._timed_out_probes >= MAX_PROBES:
             raise UpstreamError("breaker_open")
 
     def _admit(self) -> bool:
-        """Whether this call is a probe."""
+        """Lets a call through or raises; returns whether the call is a probe."""
         self.check()
         probing = self._probe_at is not None
         self._probing += probing
         return probing
 
-    def _learn(self, failure: str, probing: bool) -> None:
-        if self._probe_at is not None and not probing:  # calls that were under way when it opened change nothing
+    def _record(self, failure: str, probing: bool) -> None:
+        """Records the end of a call: the reason of its failure, empty for an answer."""
+        if self._probe_at is not None and not probing:  # a call under way when the breaker opened changes nothing
             return
-        if failure and len(self._witnesses) < CALLERS:
-            self._witnesses.add(caller.mark() if failure == SILENCE else ANYBODY)
+        if failure and len(self._failed_for) < MIN_CALLERS:
+            self._failed_for.add(caller.mark() if failure == TIMEOUT else ANY_CALLER)
         if self._probe_at is not None:
-            self._hear(failure)
+            self._record_probe(failure)
         elif not failure:
             self._failures = 0
-            self._witnesses.clear()
+            self._failed_for.clear()
         else:
             self._failures += 1
-            if self._failures >= self._after and self._is_everybody_s():
+            if self._failures >= self._after and self._concerns_all_callers():
                 self._open()
 
-    def _hear(self, failure: str) -> None:
-        """Of a probe."""
-        self._silences += failure == SILENCE
+    def _record_probe(self, failure: str) -> None:
+        self._timed_out_probes += failure == TIMEOUT
         if not failure:
             self._close()
             log.warning("upstream answers again", extra={"upstream": self._name})
-        elif failure != SILENCE:
+        elif failure != TIMEOUT:
             self._open()
-        elif self._silences >= PROBES:
-            if self._is_everybody_s():
+        elif self._timed_out_probes >= MAX_PROBES:
+            if self._concerns_all_callers():
                 self._open()
             else:
                 self._close()
-                log.warning("upstream silent to few callers", extra={"upstream": self._name})
+                log.warning("upstream times out for few callers only", extra={"upstream": self._name})
 
-    def _is_everybody_s(self) -> bool:
-        return ANYBODY in self._witnesses or len(self._witnesses) >= CALLERS
+    def _concerns_all_callers(self) -> bool:
+        return ANY_CALLER in self._failed_for or len(self._failed_for) >= MIN_CALLERS
 
     def _open(self) -> None:
         if self._probe_at is None:
             log.warning("upstream stopped answering", extra={"upstream": self._name, "failures": self._failures})
             self._gauge.set(1)
         self._probe_at = self._clock() + self._open_s * random.uniform(1.0, 1.0 + self._spread)
-        self._silences = 0
-        self._witnesses.clear()
+        self._timed_out_probes = 0
+        self._failed_for.clear()
 
     def _close(self) -> None:
         self._probe_at = None
         self._failures = 0
-        self._silences = 0
-        self._witnesses.clear()
+        self._timed_out_probes = 0
+        self._failed_for.clear()
         self._gauge.set(0)

@@ -1,4 +1,7 @@
-"""The caller for whom this task works, as its gateway tells callers apart: set by the worker, read by the breaker."""
+"""The mark of the caller for whom the current task works, which the worker sets and the circuit breaker reads.
+
+A gateway gives each caller a mark, an opaque text that is the same for all its calls and says nothing else of it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ _current: ContextVar[str] = ContextVar("caller", default="")
 
 @contextmanager
 def on_behalf_of(mark: str) -> Iterator[None]:
+    """Sets the caller's mark for the current task until the context ends."""
     token = _current.set(mark)
     try:
         yield
@@ -19,5 +23,5 @@ def on_behalf_of(mark: str) -> Iterator[None]:
 
 
 def mark() -> str:
-    """Empty where nobody in particular asks, or the gateway does not say who."""
+    """Returns the caller's mark, empty where the gateway gave none."""
     return _current.get()

@@ -1,4 +1,4 @@
-"""The deadline of the request that this task works for: set by the worker, obeyed by every wait of its upstreams."""
+"""The deadline of the request that the current task handles: set by the worker, kept by every call to an upstream."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from bouquet_proto.deadline import Deadline
 
 _current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
-HOMEWARD_S = 0.25
-"""Kept from the deadline, so that a typed failure still reaches the caller in time."""
+REPLY_MARGIN_S = 0.25
+"""Seconds before the deadline at which calls to upstreams end, so that the reply still arrives in time."""
 
 
 @contextmanager
 def within(deadline: Deadline) -> Iterator[None]:
-    token = _current.set(deadline.earlier_by(HOMEWARD_S))
+    """Sets the deadline of the current task, less `REPLY_MARGIN_S`, until the context ends."""
+    token = _current.set(deadline.earlier_by(REPLY_MARGIN_S))
     try:
         yield
     finally:
@@ -24,6 +25,6 @@ def within(deadline: Deadline) -> Iterator[None]:
 
 
 def left_s(at_most_s: float) -> float:
-    """How long the next wait may last."""
+    """Returns the seconds that the next wait may last: those left before the deadline, `at_most_s` at most."""
     deadline = _current.get()
     return at_most_s if deadline is None else min(at_most_s, deadline.left_s())

@@ -1,5 +1,7 @@
-"""`bouquet-worker doctor NAME`: looks over what a worker needs, with its own settings: broker, rights there,
-certificates, the way to each upstream. No fund is asked anything (bouquet_mesh.doctor)."""
+"""The checks of `bouquet-worker doctor NAME`: settings, broker, rights, certificates and a connection to each upstream.
+
+They use the worker's own settings, and send no request to an upstream.
+"""
 
 from __future__ import annotations
 
@@ -20,40 +22,41 @@ from bouquet_worker.settings import WorkerSettings
 from bouquet_worker.worker import Worker
 
 CA, CERTIFICATE = "_ca_path", "_certificate_path"
-RENEW = "renew it, and restart the worker, which reads it as it starts"
+"""Ends of the names of settings that hold the path of a certificate: an authority's, or the worker's own."""
+RENEW = "renew it, and restart the worker, which reads it only when it starts"
 
 
 async def examine(worker: Worker, environ: Mapping[str, str]) -> list[Finding]:
-    """Raises `SettingsError`."""
+    """Returns the findings of all checks, good and bad ones. Raises `SettingsError` with every wrong setting."""
     mesh, settings = read_all(environ, lambda reader: read_process(reader, lambda own, _: worker.read(own)))
     bus_url = mesh.bus_url
     findings = [await _settings(worker, settings)]
     findings += await _broker(bus_url.reveal(), worker.provider)
     findings += files.certificates(broker.SETTING, bus_url)
     findings += _certificates(worker.provider, settings)
-    ways = _urls(settings).items()
+    urls = _urls(settings).items()
     return findings + await asyncio.gather(
-        *(reach(_variable(worker.provider, name), url, _context(settings, name)) for name, url in ways)
+        *(reach(_variable(worker.provider, name), url, _ssl_context(settings, name)) for name, url in urls)
     )
 
 
 async def _settings(worker: Worker, settings: WorkerSettings) -> Finding:
-    """Opens what the author makes of the settings. Raises `SettingsError`."""
+    """Opens the worker's upstreams with its settings. Raises `SettingsError`."""
     try:
         async with worker.connected(settings):
-            return well("settings", "whole")
+            return well("settings", "complete")
     except SettingsError:
         raise
-    except Exception as error:  # of the author's code, which may raise anything
+    except Exception as error:  # an author's code may raise anything
         why = type(error).__name__
         return wrong(
-            "settings", f"no upstream can be made of them ({why})", "see `bouquet-worker run`, which says where"
+            "settings", f"the upstreams cannot be opened with them ({why})", "`bouquet-worker run` shows the traceback"
         )
 
 
 async def _broker(url: str, provider: str) -> list[Finding]:
     if url == EMBEDDED:
-        return [wrong("broker", "nobody reaches a worker alone on memory:", f"set {broker.SETTING}")]
+        return [wrong("broker", "no gateway reaches a worker in its own process by memory:", f"set {broker.SETTING}")]
     async with broker.reached(url, f"bouquet-{provider} doctor") as (connection, findings):
         if connection is None:
             return findings
@@ -67,6 +70,7 @@ def _variable(provider: str, field: str) -> str:
 
 
 def _urls(settings: Struct) -> dict[str, str]:
+    """Returns the settings that are HTTP URLs, by name."""
     values = {name: value for name, value in structs.asdict(settings).items() if isinstance(value, str)}
     return {name: value for name, value in values.items() if value.startswith(("http://", "https://"))}
 
@@ -77,12 +81,14 @@ def _certificates(provider: str, settings: Struct) -> Iterator[Finding]:
             yield files.certificate(f"certificate of {_variable(provider, name)}", Path(value), RENEW)
 
 
-def _context(settings: Struct, url: str) -> ssl.SSLContext | None:
-    """Who vouches for it, by the names of the settings: `hub_ca_path` is for `hub_url` and `hub_token_url`, or for all
-    where it is the only one. `None` is the system's."""
+def _ssl_context(settings: Struct, url: str) -> ssl.SSLContext | None:
+    """Returns a context that trusts the authority for the setting named `url`, or `None` for the system's authorities.
+
+    The setting `hub_ca_path` counts for `hub_url` and `hub_token_url`, or for every URL where it is the only one.
+    """
     paths = {name.removesuffix(CA): value for name, value in structs.asdict(settings).items() if name.endswith(CA)}
-    whose = next((name for name in paths if len(paths) == 1 or url.startswith(f"{name}_")), "")
+    prefix = next((name for name in paths if len(paths) == 1 or url.startswith(f"{name}_")), "")
     try:
-        return ssl.create_default_context(cafile=paths[whose]) if paths.get(whose) else None
-    except (OSError, ValueError):  # told of the file itself
+        return ssl.create_default_context(cafile=paths[prefix]) if paths.get(prefix) else None
+    except (OSError, ValueError):  # `_certificates` reports the file
         return None

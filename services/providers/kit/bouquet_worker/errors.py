@@ -1,4 +1,4 @@
-"""The one exception of the kit: an upstream gave no usable answer."""
+"""The exception of the kit, for an upstream that gave no usable answer."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ log = logging.getLogger(__name__)
 
 
 class UpstreamError(Exception):
-    """An upstream gave no usable answer; the worker's reply is a failure of that `reason`.
+    """The error that an upstream gave no usable answer. The worker replies with a failure of the same reason.
 
-    `reason` is a row of the failure table, or of the provider's own. `field` is the path of the field that is missing
-    or wrong in an answer, `cause` the type of the error behind or the HTTP status: never a value.
+    Args:
+        reason: Key of the failure table (`bouquet_proto.failures.FAILURES`) or of the worker's `problems`.
+        field: Path of the field that is missing or wrong in the answer, never its value.
+        cause: Type of the underlying error, or the HTTP status, for the log.
+        retry_in_s: Seconds after which the caller may try again, where they are known.
     """
 
     def __init__(self, reason: str, *, field: str = "", cause: str = "", retry_in_s: int | None = None) -> None:
@@ -25,13 +28,13 @@ class UpstreamError(Exception):
 
     @property
     def label(self) -> str:
-        """The reason as a metric label; a provider's own reasons share `own`."""
+        """The reason as a metric label: `own` for every reason that is a provider's own."""
         return self.reason if self.reason in FAILURES else "own"
 
     def log(self) -> None:
-        """Logs the error at the level of its row in the failure table. An open breaker was logged as it opened."""
-        if self.reason == "breaker_open":
+        """Logs the error at the level that its reason has in the failure table."""
+        if self.reason == "breaker_open":  # logged when the breaker opened
             return
         level = FAILURES[self.reason].log if self.reason in FAILURES else "warning"
         extra = {"reason": self.reason, "field": self.field, "cause": self.cause}
-        log.log(logging.getLevelNamesMapping()[level.upper()], "no proper answer", extra=extra)
+        log.log(logging.getLevelNamesMapping()[level.upper()], "upstream gave no usable answer", extra=extra)

@@ -1,4 +1,4 @@
-"""What a worker measures of its upstreams. Labels are what authors wrote, or rows of the failure table."""
+"""Metrics of a worker and its upstreams. No label holds anything from a request or an answer."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ from bouquet_mesh.observe.metrics import SECONDS
 
 UPSTREAM_CALLS = Counter(
     "bouquet_upstream_calls_total",
-    "Calls to an upstream by outcome: `answered` whatever the status, `interrupted`, or the reason of the failure.",
+    "Calls to an upstream, by outcome: `answered` (any HTTP status), `interrupted`, or the reason of the failure.",
     ["provider", "upstream", "route", "outcome"],
 )
 UPSTREAM_SECONDS = Histogram(
     "bouquet_upstream_seconds",
-    "From a call to its end, with its token and its repeat.",
+    "Duration of a call to an upstream, in seconds, its token request and its retry included.",
     ["provider", "upstream", "route"],
     buckets=SECONDS,
 )
 UPSTREAM_REPEATS = Counter(
-    "bouquet_upstream_repeats_total", "Calls that were sent a second time.", ["provider", "upstream"]
+    "bouquet_upstream_repeats_total", "Calls to an upstream that were retried.", ["provider", "upstream"]
 )
 BREAKER_OPEN = Gauge(
-    "bouquet_upstream_breaker_open", "Whether calls fail without being sent.", ["provider", "upstream"]
+    "bouquet_upstream_breaker_open",
+    "Whether the circuit breaker of an upstream is open (1) or closed (0).",
+    ["provider", "upstream"],
 )
-CONCURRENCY = Gauge("bouquet_worker_concurrency", "How many requests a worker takes at a time.", ["provider"])
+CONCURRENCY = Gauge("bouquet_worker_concurrency", "Requests that a worker handles at a time, at most.", ["provider"])
 
-# As in bouquet_mesh.observe.metrics.
+# Each set of labels is looked up once, since these are used at every call.
 upstream_calls = cache(UPSTREAM_CALLS.labels)
 upstream_seconds = cache(UPSTREAM_SECONDS.labels)

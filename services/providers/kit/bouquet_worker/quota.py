@@ -1,4 +1,4 @@
-"""What a fund's contract allows: so many calls in any minute, wherever it begins, from this process."""
+"""The rate limit of this process on an upstream: a number of calls in any 60 seconds (a sliding window)."""
 
 from __future__ import annotations
 
@@ -14,30 +14,39 @@ MINUTE_S = 60.0
 
 
 class Quota:
-    """Remembers the last `calls_per_minute` turns; none where it is 0, which is no limit."""
+    """A rate limiter, in which each call takes a slot.
+
+    Args:
+        calls_per_minute: Slots in any minute; 0 is no limit.
+        clock: Monotonic clock, in seconds.
+    """
 
     def __init__(self, calls_per_minute: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
-        self._turns: deque[float] = deque(maxlen=calls_per_minute)
+        self._slots: deque[float] = deque(maxlen=calls_per_minute)
+        """Times of the last slots that were taken, `calls_per_minute` of them at most."""
         self._clock = clock
 
-    async def turn(self, patience_s: float) -> None:
-        """Waits for one, in the order of the callers. `quota_spent` at once if that takes longer than `patience_s`."""
+    async def wait_for_slot(self, max_wait_s: float) -> None:
+        """Waits for a slot, in the order of the calls.
+
+        Raises `UpstreamError("quota_spent")` at once where the wait would be longer than `max_wait_s` seconds.
+        """
         wait_s = self._wait_s()
-        if wait_s > patience_s:
+        if wait_s > max_wait_s:
             raise UpstreamError("quota_spent", retry_in_s=math.ceil(wait_s))
-        self._turns.append(self._clock() + wait_s)  # from now on nobody else's, even if its caller goes away
+        self._slots.append(self._clock() + wait_s)  # taken now, even if the call is cancelled while it waits
         if wait_s:
             await asyncio.sleep(wait_s)
 
-    def spare(self) -> bool:
-        """Takes a turn if there is one now."""
+    def take_free_slot(self) -> bool:
+        """Takes a slot if one is free now; returns whether it did."""
         if self._wait_s():
             return False
-        self._turns.append(self._clock())
+        self._slots.append(self._clock())
         return True
 
     def _wait_s(self) -> float:
-        """Until the turn that is `calls_per_minute` ago is a minute old."""
-        if not self._turns.maxlen or len(self._turns) < self._turns.maxlen:
+        """Returns the seconds until the next free slot: until the oldest remembered one is a minute old."""
+        if not self._slots.maxlen or len(self._slots) < self._slots.maxlen:
             return 0.0
-        return max(0.0, self._turns[0] + MINUTE_S - self._clock())
+        return max(0.0, self._slots[0] + MINUTE_S - self._clock())

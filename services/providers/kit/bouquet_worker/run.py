@@ -1,4 +1,4 @@
-"""One worker as a process: its upstreams and its queue, until SIGTERM."""
+"""The process of one worker: it serves the worker's queue until SIGTERM."""
 
 from __future__ import annotations
 
@@ -24,35 +24,37 @@ class ProcessSettings(Struct, frozen=True, kw_only=True):
     """Settings of every worker's process, whatever its provider: `BOUQUET_WORKER_*`."""
 
     health_host: str = "127.0.0.1"
+    """Address on which `/livez`, `/readyz` and `/metrics` listen."""
     health_port: Port = 0
-    """Where `/livez`, `/readyz` and `/metrics` answer; 0 takes a free one, which the log names."""
+    """Port of `/livez`, `/readyz` and `/metrics`; 0 takes a free one, which the log names."""
 
 
-class Host(Protocol):
-    """What a process runs: a worker, or one that stands for several."""
+class RunnableWorker(Protocol):
+    """What the process needs of a worker; the sandbox, which stands for several workers, has it too."""
 
     provider: str
 
     def read(self, reader: Reader) -> object:
-        """Reads its settings."""
+        """Reads the worker's settings, and notes in `reader` what is wrong with them."""
 
-    def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[Serving]: ...
+    def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[Serving]:
+        """Serves requests from the bus until the context ends."""
 
 
-async def run(worker: Host, environ: Mapping[str, str]) -> None:
-    """Serves a worker's provider until SIGTERM. Raises `SettingsError` with every wrong setting before it starts."""
+async def run(worker: RunnableWorker, environ: Mapping[str, str]) -> None:
+    """Serves the worker's queue until SIGTERM. Raises `SettingsError` with every wrong setting before it starts."""
     await run_process(f"bouquet-{worker.provider}", environ, partial(read, worker), partial(_serving, worker))
 
 
-def read(worker: Host, reader: Reader, mesh: MeshSettings) -> ProcessSettings:
-    """Reads the settings of a worker's process, and notes what is wrong with those of the worker itself."""
+def read(worker: RunnableWorker, reader: Reader, mesh: MeshSettings) -> ProcessSettings:
+    """Returns the settings of the process, and notes in `reader` what is wrong with them or with the worker's own."""
     reader.check(require_broker, mesh, "a worker")
     worker.read(reader)
     return reader.read(ProcessSettings, PROCESS_PREFIX)
 
 
 @asynccontextmanager
-async def _serving(worker: Host, process: Process, settings: ProcessSettings) -> AsyncIterator[None]:
+async def _serving(worker: RunnableWorker, process: Process, settings: ProcessSettings) -> AsyncIterator[None]:
     health = web.Application()
     async with (
         process.bus() as bus,

@@ -1,6 +1,6 @@
-"""`bouquet-worker new`: a provider to begin with, which is the one in template/ under another name.
+"""The command `bouquet-worker new`, which writes the package of a new provider.
 
-The template is a whole provider called `acme`, so that it is checked and tested like any other.
+It copies the folder `template/`, a working provider called `acme`, under another name.
 """
 
 from __future__ import annotations
@@ -20,47 +20,55 @@ from bouquet_proto.names import RESERVED_WORDS, WORKERS
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_LENGTH = 30
-LEFT_BEHIND = re.compile(r"__pycache__|.*\.egg-info|\..*_cache|\.venv|\.env")
+"""Length of a provider's name, at most."""
+NOT_COPIED = re.compile(r"__pycache__|.*\.egg-info|\..*_cache|\.venv|\.env")
+"""Names of files and folders that tools leave in the template."""
 
 
 def command(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", type=_free_name, help="of the provider, in snake case")
-    parser.add_argument("--folder", type=Path, default=Path(), help="where its folder is made; here by default")
+    """Adds the arguments of `bouquet-worker new` to its parser."""
+    parser.add_argument("name", type=_free_name, help="name of the provider, in snake case")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path(),
+        help="folder in which the provider's folder is made; the current one by default",
+    )
     parser.set_defaults(command=_new)
 
 
 def _free_name(name: str) -> str:
-    if trouble := objection_to(name):
-        raise argparse.ArgumentTypeError(f"{name}: {trouble}")
+    if objection := objection_to(name):
+        raise argparse.ArgumentTypeError(f"{name}: {objection}")
     return name
 
 
 def _new(arguments: argparse.Namespace) -> int:
     target: Path = arguments.folder / arguments.name
     if target.exists():
-        sys.stderr.write(f"{target} is there already\n")
+        sys.stderr.write(f"{target} exists already\n")
         return 1
-    write(arguments.name, target)
-    sys.stdout.write(f"{target} is ready: its README says how to go on\n")
+    write_provider(arguments.name, target)
+    sys.stdout.write(f"{target} is written: its README names the next steps\n")
     return 0
 
 
 def objection_to(name: str) -> str:
-    """Why a provider cannot have this name; empty when it can."""
+    """Returns why a provider cannot have this name, or an empty text where it can."""
     if not NAME.fullmatch(name) or len(name) > MAX_LENGTH:
-        return f"a name is lower case letters, digits and single underscores, {MAX_LENGTH} at most"
+        return f"a name has lower case letters, digits and single underscores, {MAX_LENGTH} characters at most"
     if name.partition("_")[0].upper() in RESERVED_WORDS or keyword.iskeyword(name):
-        return "this name has another meaning"
+        return "this name is reserved"
     if find_spec(f"bouquet_{name}"):
         return "a package of this name is installed"
     for other in sorted(entry.name for entry in entry_points(group=WORKERS)):
         if f"{name}_".startswith(f"{other}_") or f"{other}_".startswith(f"{name}_"):
-            return f"its settings would be mixed up with those of {other}"
+            return f"the names of its settings would begin like those of {other}"
     return ""
 
 
-def write(name: str, target: Path) -> None:
-    """The template as a provider of that name. `target` does not exist yet."""
+def write_provider(name: str, target: Path) -> None:
+    """Writes the template under the provider's name into the folder `target`, which must not exist yet."""
     for path, content in _files(files("bouquet_worker") / "template" / "bouquet-acme"):
         copy = target / renamed(path, name)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -68,9 +76,9 @@ def write(name: str, target: Path) -> None:
 
 
 def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Path and text of each."""
+    """Yields relative path and text of each file below a folder."""
     for entry in folder.iterdir():
-        if LEFT_BEHIND.fullmatch(entry.name):
+        if NOT_COPIED.fullmatch(entry.name):
             continue
         if entry.is_dir():
             yield from _files(entry, f"{prefix}{entry.name}/")
@@ -79,7 +87,10 @@ def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def renamed(text: str, name: str) -> str:
-    """`acme` in each of its spellings. Distributions, images and teams are written with hyphens."""
+    """Returns the text with `name` in place of `acme`, in the same spelling: `acme`, `ACME`, `Acme` or `-acme`.
+
+    After a hyphen, as in names of distributions, images and teams, underscores become hyphens.
+    """
     spellings = {
         "-acme": "-" + name.replace("_", "-"),
         "Acme": name.title().replace("_", ""),

@@ -1,4 +1,4 @@
-"""The settings that every worker has. The kit applies those of its upstreams as it opens them."""
+"""The settings that every worker has, which the kit applies to its queue and to its upstreams."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from msgspec import Meta, Struct
 
 
 class WorkerSettings(Struct, frozen=True, kw_only=True):
-    """Settings of every worker, which an author's settings inherit: `BOUQUET_<PROVIDER>_*`."""
+    """Settings of every worker, from `BOUQUET_<PROVIDER>_*`. An author's settings inherit them."""
 
     concurrency: int = 50
-    """Requests at a time, and so the most calls that each upstream sees at a time from one process."""
+    """Requests that one process handles at a time, and calls that it makes to each upstream at a time, at most."""
     upstream_calls_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
-    """Calls that the provider allows each upstream in any minute, divided by the number of processes; 0 is no limit. A
-    call that would wait too long for its turn is refused (`XX008`)."""
+    """Rate limit of one process, in calls to each upstream in any minute: the provider's limit divided by the number
+    of processes. A call that would wait too long is refused (`XX008`); 0 is no limit."""
     timeout_s: float = 10.0
-    """Seconds that one call to an upstream may take, where that upstream has no time limit of its own."""
+    """Timeout of one call to an upstream, in seconds, for upstreams without a timeout of their own."""
     drain_s: float = 10.0
-    """Seconds that a stopping worker gives its running requests; the pod's grace period must be longer."""
+    """Seconds that a stopping worker waits for its running requests; the pod's grace period must be longer."""

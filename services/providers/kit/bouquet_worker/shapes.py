@@ -1,4 +1,4 @@
-"""One handler's result in several shapes: the versions of a resource, or one that leaves the identity out."""
+"""Operations that publish different attributes of one handler's result: versions, or a resource without identity."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from bouquet_worker.worker import PublishedOperation
 def published_operation(
     data: type[Struct], *, fields: dict[str, tuple[str, ...]], people: tuple[People, ...] = (), **rest: Any
 ) -> PublishedOperation[Any]:
-    """An operation that publishes the attributes of a handler's result that `data` names.
+    """Returns an operation that publishes those attributes of a handler's result that `data` has.
 
-    `fields` and `people` may name more than `data` has: one table serves every shape. `rest` are the other fields of
-    `Operation`.
+    Args:
+        data: Struct of the published resource.
+        fields: Scopes by dotted path of field, as in `Operation`; paths that `data` lacks are left out.
+        people: Places of people in the data, as in `Operation`; those that `data` lacks are left out.
+        rest: The other arguments of `operation`.
     """
     own = {path: scopes for path, scopes in fields.items() if path.split(".")[0] in data.__struct_fields__}
     named = tuple(one for one in people if one.at.split(".")[0] in data.__struct_fields__)
@@ -27,5 +30,5 @@ def published_operation(
 
 
 def view_of(data: type[Struct]) -> Callable[[Any], Any]:
-    """A view that gives the attributes of a result that `data` names."""
+    """Returns the function that converts a handler's result to `data`, attribute by attribute."""
     return partial(msgspec.convert, type=data, from_attributes=True)

@@ -1,4 +1,4 @@
-"""Simulators: HTTP servers that speak an upstream's own dialect. No production code imports this module."""
+"""Simulators: HTTP servers that answer as a real upstream does. No production code imports this module."""
 
 from __future__ import annotations
 
@@ -26,32 +26,37 @@ log = logging.getLogger(__name__)
 
 
 class Simulator(Struct, frozen=True):
-    """One provider's simulated upstream."""
+    """The simulated upstreams of one provider."""
 
     provider: str
+    """Name of the provider: `cnaf`."""
     app: Callable[[], web.Application]
+    """Function that makes the simulator's application."""
     settings: Callable[[str], dict[str, str]]
-    """From the URL where the simulator answers to the environment of a worker that asks it."""
+    """Function from the simulator's URL to the environment of a worker that asks it."""
 
 
 class Received(Struct, frozen=True):
-    """A request as it came, for tests that assert the exact wire form."""
+    """A request that a simulator received, for tests of its exact form."""
 
     method: str
     path: str
+    """Decoded path, without the query."""
     query: tuple[tuple[str, str], ...]
+    """Decoded names and values of the query, in their order."""
     headers: Mapping[str, str]
     body: bytes
 
 
 RECEIVED = web.AppKey("received", list[Received])
+"""Key of the requests that a simulator received, the newest last, 100 at most."""
 CLOCK = web.AppKey[Callable[[], date]]("clock")
-"""What a simulator takes for today; tests set it."""
+"""Key of the function that tells a simulator today's date; tests replace it."""
 
 
 @web.middleware
-async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Keeps the last requests of a simulator in `app[RECEIVED]`."""
+async def record_request(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Keeps the request in `app[RECEIVED]`, and logs the status of its answer."""
     received = request.app[RECEIVED]
     received.append(
         Received(
@@ -61,20 +66,20 @@ async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
     del received[:-100]
     with spans.within_trace(request.headers):
         response = await handler(request)
-        log.info("simulated", extra={"status": response.status})
+        log.info("simulator answered", extra={"status": response.status})
         return response
 
 
-def simulated(*middlewares: Middleware) -> web.Application:
-    """An application that records what it receives, and has a clock."""
-    app = web.Application(middlewares=[record, *middlewares])
+def simulator_app(*middlewares: Middleware) -> web.Application:
+    """Returns an application with `app[RECEIVED]` and `app[CLOCK]`, to which an author adds the simulator's routes."""
+    app = web.Application(middlewares=[record_request, *middlewares])
     app[RECEIVED] = []
     app[CLOCK] = paris_today
     return app
 
 
 class Fault(StrEnum):
-    """What an upstream does when it is unwell."""
+    """A fault of a simulated upstream: a status, a broken body, a delay or a cut connection."""
 
     INTERNAL = "internal"
     RATE_LIMITED = "rate_limited"
@@ -96,10 +101,11 @@ _STATUS = {
 }
 _HTML = "<html><head><title>Erreur</title></head><body><h1>Internal Server Error</h1></body></html>"
 SLOW_S = 30.0
-"""Beyond every deadline of the mesh."""
+"""Seconds before the answer of `Fault.SLOW`, longer than every deadline of the mesh."""
 
 
-async def misbehave(request: web.Request, fault: Fault) -> web.StreamResponse:
+async def respond_with_fault(request: web.Request, fault: Fault) -> web.StreamResponse:
+    """Answers a request as an upstream with the given fault does."""
     match fault:
         case Fault.HTML:
             return web.Response(text=_HTML, content_type="text/html")
@@ -120,8 +126,13 @@ async def misbehave(request: web.Request, fault: Fault) -> web.StreamResponse:
             return web.Response(status=_STATUS[fault], text=_HTML, content_type="text/html")
 
 
-class TokenDesk:
-    """An OAuth2 token endpoint that knows its clients, and whose tokens really expire."""
+class TokenEndpoint:
+    """A simulated OAuth 2.0 token endpoint, whose tokens expire.
+
+    Args:
+        clients: Client secrets by client id.
+        expires_in_s: Lifetime of a token, in seconds.
+    """
 
     def __init__(self, clients: Mapping[str, str], *, expires_in_s: int = 3600) -> None:
         self._clients = clients
@@ -129,7 +140,10 @@ class TokenDesk:
         self._tokens: dict[str, float] = {}
 
     async def issue(self, request: web.Request) -> web.Response:
-        """Client credentials in Basic (either base64 alphabet) or in the form."""
+        """Answers with a token where the client's credentials are right, else 401.
+
+        They are read from the header `Authorization: Basic`, in either alphabet of base64, or from the form.
+        """
         form = await request.post()
         client_id, client_secret = _basic(request) or (
             str(form.get("client_id", "")),
@@ -142,15 +156,18 @@ class TokenDesk:
         self._tokens[token] = time.monotonic() + self._expires_in_s
         return web.json_response({"access_token": token, "token_type": "Bearer", "expires_in": self._expires_in_s})
 
-    def admits(self, request: web.Request) -> bool:
+    def accepts(self, request: web.Request) -> bool:
+        """Returns whether the request carries a token that was issued here, has not expired, and is not revoked."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         return scheme == "Bearer" and self._tokens.get(token, 0.0) > time.monotonic()
 
     def revoke_all(self) -> None:
+        """Makes every issued token invalid."""
         self._tokens.clear()
 
 
 def _basic(request: web.Request) -> tuple[str, str] | None:
+    """Returns client id and secret of the header `Authorization`, or `None` without a readable one."""
     scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     if scheme != "Basic":
         return None
@@ -163,7 +180,7 @@ def _basic(request: web.Request) -> tuple[str, str] | None:
 
 
 def on_one_port(simulators: Iterable[Simulator]) -> web.Application:
-    """Every simulator under its provider's name: `/cnaf/…`."""
+    """Returns one application with each simulator below its provider's name: `/cnaf/…`."""
     app = web.Application()
     for simulator in simulators:
         app.add_subapp(f"/{simulator.provider}", simulator.app())

@@ -1,6 +1,7 @@
-"""Names and INEs of people for whom any simulator answers with a fault, as a caller can type them.
+"""Invented birth names and INEs (student numbers) for which every simulator answers with a fault.
 
-`PANNE-HTML` or `HTML0000000`: a fault. `PANNE-FORBIDDEN` or `HTTP0000403`: a status that nobody foresaw.
+The name `PANNE-HTML` and the INE `HTML0000000` stand for `Fault.HTML`, `PANNE-FORBIDDEN` and `HTTP0000403` for a status
+that no provider documents. A caller can type them, to see how a fault is reported.
 """
 
 from __future__ import annotations
@@ -10,31 +11,34 @@ from typing import TypeAlias
 
 from aiohttp import web
 
-from bouquet_worker.simulate import Fault, misbehave
+from bouquet_worker.simulate import Fault, respond_with_fault
 
 STATUSES = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT)
+"""Statuses that a simulator can be made to answer with, besides those of `Fault`."""
 
 SimulatedFault: TypeAlias = Fault | HTTPStatus
 
 
 def as_ine(name: str) -> str:
-    """The INE that stands for a name: of the base 36 shape, which any validation accepts."""
+    """Returns the INE that stands for a name, of eleven characters in the form that every check of an INE accepts."""
     return name.replace("-", "").replace("_", "").upper()[:10].ljust(11, "0")
 
 
 NAMES: dict[str, SimulatedFault] = {f"PANNE-{one.name.replace('_', '-')}": one for one in (*Fault, *STATUSES)}
+"""Faults by birth name."""
 INES: dict[str, SimulatedFault] = {
     **{as_ine(fault.name): fault for fault in Fault},
     **{f"HTTP0000{status.value}": status for status in STATUSES},
 }
+"""Faults by INE."""
 
 
 async def simulated_fault(request: web.Request, key: str) -> web.StreamResponse | None:
-    """The faulty answer to a request about the person of that name or INE; `None` for everybody else."""
+    """Returns the faulty answer for the birth name or INE `key`, or `None` where it stands for no fault."""
     match (NAMES | INES).get(key.upper()):
         case None:
             return None
         case Fault() as fault:
-            return await misbehave(request, fault)
+            return await respond_with_fault(request, fault)
         case status:
             return web.Response(status=status)

@@ -1,4 +1,4 @@
-"""One HTTP exchange with an upstream, and the only place that knows aiohttp's errors."""
+"""HTTP exchanges with an upstream: the connection pool, their spans and metrics, and the reason of each error."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from bouquet_worker.errors import UpstreamError
 from bouquet_worker.metrics import upstream_calls, upstream_seconds
 
 _ERRORS: tuple[tuple[type[Exception], str], ...] = (
-    # docs/reference/upstreams/shared.md §3; the first that fits. A connection closed early is the fund's way of being
-    # late.
+    # docs/reference/upstreams/shared.md §3: the first row that fits counts. A late upstream may also close the
+    # connection early.
     (TimeoutError, "upstream_timeout"),
     (aiohttp.ServerDisconnectedError, "upstream_timeout"),
     (aiohttp.ClientPayloadError, "upstream_timeout"),
@@ -33,7 +33,7 @@ _ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientError, "upstream_malformed"),
 )
 _UNREACHABLE = (errno.ENETUNREACH, errno.ENETDOWN)
-"""No network at all, which is not the fund's doing: the contract has a code of its own for it."""
+"""Error numbers of a missing network, for which the contract has a code: the upstream is not at fault."""
 _STATUSES = {
     **dict.fromkeys((301, 302, 303, 307, 308), "upstream_redirected"),
     **dict.fromkeys((502, 503), "upstream_unavailable"),
@@ -42,7 +42,15 @@ _STATUSES = {
 
 
 class Transport:
-    """One pool of connections. No cookies, no redirects, no proxy from the environment, no repeat of its own accord."""
+    """A connection pool for one upstream, which keeps no cookies, follows no redirects and retries nothing.
+
+    Args:
+        provider: Label of its metrics.
+        name: Label of its metrics: the upstream's name.
+        concurrency: Connections at a time, at most.
+        ssl: TLS context; `None` trusts the system's authorities.
+        max_body_bytes: Length of a body above which an answer is `upstream_malformed`.
+    """
 
     def __init__(
         self, provider: str, name: str, *, concurrency: int, ssl: SSLContext | None, max_body_bytes: int
@@ -57,7 +65,7 @@ class Transport:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._concurrency, ssl=self._ssl or system_context()),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(),  # none: callers end their waits themselves
+            timeout=aiohttp.ClientTimeout(),  # none: `UpstreamClient` sets the time limit of each call
             skip_auto_headers=("Content-Type", "User-Agent"),
             middlewares=(_exchange_once,),
         )
@@ -67,14 +75,20 @@ class Transport:
         await self._session.close()
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
-        """To a token endpoint."""
+        """Sends one POST request, to a token endpoint for instance, with its own span and metrics.
+
+        Raises `UpstreamError` as `send` does.
+        """
         target = URL(url)
         with self.observed("POST", target, target.path):
             return await self.send("POST", target, headers, body)
 
     @contextmanager
     def observed(self, method: str, url: URL, route: str) -> Iterator[None]:
-        """The span and the metrics of a call. The route is a template: what fills it may name a person."""
+        """Records the span and the metrics of a call, from the start to the end of the context.
+
+        The route is the path's template, since the path itself may name a person.
+        """
         attributes = _attributes(method, url.host or "", url.port or 0, route)
         began = time.perf_counter()
         outcome = "interrupted"
@@ -93,6 +107,10 @@ class Transport:
                 seconds.observe(time.perf_counter() - began, exemplar(current))
 
     async def send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        """Sends one request and returns its answer, without a time limit.
+
+        Raises `UpstreamError` for redirects, 502, 503, 504, a body that is too long, and errors of the connection.
+        """
         if trace := traceparent():
             headers = {**headers, "traceparent": trace}
         with _upstream_errors():
@@ -122,8 +140,8 @@ def _upstream_errors() -> Iterator[None]:
 
 
 async def _exchange_once(request: aiohttp.ClientRequest, exchange: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """aiohttp sends a GET a second time when its connection was cut, which would hit a failing upstream twice as hard.
-    It does so for its own errors only, so a cut is an error of ours before aiohttp sees it."""
+    """Keeps aiohttp from sending a GET again after its connection was cut."""
+    # aiohttp retries after its own errors only: `UpstreamError`, raised here, is none.
     with _upstream_errors():
         return await exchange(request)
 
@@ -139,12 +157,14 @@ def _attributes(method: str, host: str, port: int, route: str) -> Mapping[str, s
 
 
 def reason_of(error: Exception) -> str:
+    """Returns the reason, in the failure table, of an error of aiohttp or of the operating system."""
     if isinstance(error, OSError) and error.errno in _UNREACHABLE:
         return "upstream_unreachable"
     return next(reason for kind, reason in _ERRORS if isinstance(error, kind))
 
 
 def _cause(error: Exception) -> str:
-    """OpenSSL's own word if it has one: a certificate of ours that expired also looks like a fund that is down."""
+    """Returns OpenSSL's word for a TLS error, such as `CERTIFICATE_EXPIRED`, else the error's type."""
+    # Our own expired certificate would otherwise look like an upstream that is down.
     word = getattr(error.__cause__, "reason", None) if isinstance(error.__cause__, SSLError) else None
     return word or type(error).__name__

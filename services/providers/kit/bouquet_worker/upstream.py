@@ -1,7 +1,7 @@
-"""An upstream: one provider API as its author asks it. Deadlines, tokens, repeats, breaker and telemetry are here.
+"""Calls to an upstream, a provider's HTTP API, with their deadline, token, retry, circuit breaker and telemetry.
 
-A call passes, in this order: breaker (refused where it is open) > quota (waits for its turn) > deadline > breaker
-(counts how the call ends) > span and metrics > time limit > one repeat > token > transport.
+A call passes these steps, in this order: breaker (refuses it where open) > rate limit (waits for a slot) > deadline >
+breaker (records how the call ends) > span and metrics > timeout > one retry > token > transport.
 """
 
 from __future__ import annotations
@@ -28,12 +28,16 @@ from bouquet_worker.quota import Quota
 from bouquet_worker.settings import WorkerSettings
 
 Param: TypeAlias = str | int | Sequence[str] | None
+"""Value of a query parameter; a sequence is sent as several parameters, `None` not at all."""
 Data: TypeAlias = bytes | str | Mapping[str, str]
+"""Body of a request; a mapping is sent as a form."""
 
-REPEAT_AFTER_S = 0.1
+RETRY_DELAY_S = 0.1
 
 
 class _Call(Struct, frozen=True):
+    """A request to an upstream; `route` is its path's template, for spans and metrics."""
+
     method: str
     route: str
     url: URL
@@ -41,18 +45,25 @@ class _Call(Struct, frozen=True):
     body: bytes | None
 
 
-class RepeatBudget:
-    """One repeat for ten calls, and a few to begin with: a dead fund is not hit twice as hard."""
+class RetryBudget:
+    """A retry budget: each call earns a part of a retry, so that a failing upstream does not get twice the load.
 
-    def __init__(self, ratio: float = 0.1, most: float = 10.0) -> None:
+    Args:
+        ratio: Retries that one call earns.
+        max_retries: Retries that the budget holds, at the start and at most.
+    """
+
+    def __init__(self, ratio: float = 0.1, max_retries: float = 10.0) -> None:
         self._ratio = ratio
-        self._most = most
-        self._left = most
+        self._max_retries = max_retries
+        self._left = max_retries
 
     def earn(self) -> None:
-        self._left = min(self._most, self._left + self._ratio)
+        """Adds what one call earns."""
+        self._left = min(self._max_retries, self._left + self._ratio)
 
     def spend(self) -> bool:
+        """Takes one retry from the budget; returns `False` where none is left."""
         if self._left < 1:
             return False
         self._left -= 1
@@ -60,32 +71,32 @@ class RepeatBudget:
 
 
 class Upstream(Struct, frozen=True):
-    """The declaration of an API of the provider. The kit opens it, and handlers get its `UpstreamClient`.
-
-    Redirects, 502, 503, 504 and whatever keeps an answer from coming raise `UpstreamError` of themselves.
-    """
+    """The declaration of an HTTP API of the provider, which handlers call by an `UpstreamClient`."""
 
     name: str
-    """Label of its metrics and logs."""
+    """Label of the upstream in metrics and logs."""
     base_url: str
+    """URL in front of every route; it may be the whole URL, for calls without a route."""
     auth: Auth | None = None
+    """Authentication of the calls: `ApiKey`, `Bearer`, `ClientCredentials`, an author's own, or none."""
     timeout_s: float | None = None
-    """Seconds that one call may take; `None` is the worker's `timeout_s`."""
+    """Timeout of one call, in seconds; `None` takes the worker's setting `timeout_s`."""
     headers: Mapping[str, str] = {}
-    """Sent with every call; a call's own headers count more."""
+    """Headers of every call; those of a single call take precedence."""
     failures: Mapping[int, str] = {}
-    """HTTP statuses that are failures, with the reason of each. Any other status is an `Answer`."""
+    """Reasons, from the failure table or the worker's `problems`, by HTTP status for which a call raises
+    `UpstreamError`. Redirects, 502, 503 and 504 always raise it, 401 does with `auth`; others are an `Answer`."""
     ssl: SSLContext | None = None
-    """`None` trusts the system's authorities."""
+    """TLS context, such as `client_context` makes; `None` trusts the system's authorities."""
     max_body_bytes: int = 1_000_000
-    """A longer answer is `upstream_malformed`."""
+    """Length of a body, in bytes, above which an answer is `upstream_malformed`."""
 
 
 class UpstreamClient:
-    """An open upstream: an async context manager, with one pool of connections.
+    """A client of one upstream, with its connection pool: an async context manager.
 
-    It sends `concurrency` calls at a time and `upstream_calls_per_minute` in any minute, as the worker's settings say,
-    its token endpoint apart.
+    It makes at most `concurrency` calls at a time and `upstream_calls_per_minute` in any minute; the worker's settings
+    give both numbers, and requests for tokens do not count.
     """
 
     def __init__(
@@ -96,7 +107,7 @@ class UpstreamClient:
         *,
         breaker: Breaker | None = None,
     ) -> None:
-        # Loaded with the first client: aiohttp takes longer to load than all the rest that a contract needs.
+        # Imported with the first client: aiohttp takes longer to load than all else that reading a contract needs.
         from bouquet_worker.transport import Transport
 
         self._base_url = upstream.base_url
@@ -105,8 +116,8 @@ class UpstreamClient:
         self._headers = upstream.headers
         self._failures = ({401: "upstream_unknown"} if upstream.auth else {}) | dict(upstream.failures)
         self._breaker = breaker or Breaker(provider, upstream.name)
-        self._repeats = metrics.UPSTREAM_REPEATS.labels(provider, upstream.name)
-        self._budget = RepeatBudget()
+        self._retries = metrics.UPSTREAM_REPEATS.labels(provider, upstream.name)
+        self._retry_budget = RetryBudget()
         self._quota = Quota(settings.upstream_calls_per_minute)
         self._transport = Transport(
             provider,
@@ -132,9 +143,18 @@ class UpstreamClient:
         headers: Mapping[str, str] = {},
         json: Any = None,
     ) -> Answer:
-        """`path` fills the braces of `route`, percent-encoded, each one segment; parameters that are `None` are left
-        out."""
-        return await self._ask(self._call("GET", route, path, params, headers, json, None), idempotent=True)
+        """Sends a GET request and returns its answer.
+
+        Args:
+            route: Path below the upstream's URL, with names in braces: `/students/{ine}`.
+            path: Values for the names in braces, each sent percent-encoded as one segment of the path.
+            params: Query parameters.
+            headers: Headers besides those of the upstream.
+            json: Body, sent as JSON.
+
+        Raises `UpstreamError` where no answer comes, or its status is one of the upstream's `failures`.
+        """
+        return await self._exchange(self._call("GET", route, path, params, headers, json, None), idempotent=True)
 
     async def post(
         self,
@@ -147,8 +167,18 @@ class UpstreamClient:
         data: Data | None = None,
         idempotent: bool = False,
     ) -> Answer:
-        """`data` is sent as it is, a mapping as a form. `idempotent`: it only reads, and may be repeated."""
-        return await self._ask(self._call("POST", route, path, params, headers, json, data), idempotent=idempotent)
+        """Sends a POST request and returns its answer. It has two arguments more than `get`, and the same errors.
+
+        Args:
+            route: As in `get`.
+            path: As in `get`.
+            params: As in `get`.
+            headers: As in `get`.
+            json: As in `get`.
+            data: Body instead of `json`: a mapping is sent as a form, a text or bytes unchanged.
+            idempotent: Whether the request only reads, so that it may be retried.
+        """
+        return await self._exchange(self._call("POST", route, path, params, headers, json, data), idempotent=idempotent)
 
     def _call(
         self,
@@ -169,37 +199,37 @@ class UpstreamClient:
         url = URL(base + filled + (f"?{query}" if query else ""), encoded=True)
         return _Call(method, urlsplit(base).path + route or "/", url, merged, body)
 
-    async def _ask(self, call: _Call, *, idempotent: bool) -> Answer:
-        """Half of the time may go by before the quota has room. An upstream that was given less than half of its time
-        is not blamed for its silence."""
-        self._breaker.check()  # a call that is not sent takes nobody's turn
-        await self._quota.turn(left_s(self._timeout_s) / 2)
+    async def _exchange(self, call: _Call, *, idempotent: bool) -> Answer:
+        """Sends a call through all the steps that the module's docstring names."""
+        self._breaker.check()  # before the rate limit: a call that is not sent takes no slot
+        await self._quota.wait_for_slot(left_s(self._timeout_s) / 2)
         time_s = left_s(self._timeout_s)
         if time_s <= 0:
             raise UpstreamError("deadline_exceeded")
         with (
-            self._breaker.guard(patient=time_s >= self._timeout_s / 2),
+            # An upstream that had less than half of its time is not held responsible for a timeout.
+            self._breaker.guard(counts_timeout=time_s >= self._timeout_s / 2),
             self._transport.observed(call.method, call.url, call.route),
         ):
             try:
                 async with asyncio.timeout(time_s):
-                    return await self._persist(call, quick_s=time_s / 2 if idempotent else 0.0)
+                    return await self._with_retry(call, retry_within_s=time_s / 2 if idempotent else 0.0)
             except TimeoutError:
                 raise UpstreamError("upstream_timeout") from None
 
-    async def _persist(self, call: _Call, *, quick_s: float) -> Answer:
-        """Once more, if a repeat may help, is affordable, and the failure came before `quick_s`."""
+    async def _with_retry(self, call: _Call, *, retry_within_s: float) -> Answer:
+        """Retries a failed call once, if that may help, is affordable, and it failed within `retry_within_s`."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        self._budget.earn()
+        self._retry_budget.earn()
         try:
             return await self._attempt(call)
         except UpstreamError as error:
-            quick = loop.time() - began < quick_s
-            if not (quick and _may_pass(error.reason) and self._can_repeat()):
+            in_time = loop.time() - began < retry_within_s
+            if not (in_time and _is_worth_a_retry(error.reason) and self._take_retry()):
                 raise
-        self._repeats.inc()
-        await asyncio.sleep(REPEAT_AFTER_S)
+        self._retries.inc()
+        await asyncio.sleep(RETRY_DELAY_S)
         return await self._attempt(call)
 
     async def _attempt(self, call: _Call) -> Answer:
@@ -209,59 +239,61 @@ class UpstreamClient:
         return answer
 
     async def _authenticated(self, call: _Call) -> Answer:
-        """A token that is refused before its time is renewed, once, on the budget of repeats."""
+        """Sends a call with its credentials. After a 401 they are renewed once, at the cost of a retry."""
         if self._auth is None:
             return await self._send(call, {})
-        proof = await self._auth.headers(self._transport)
-        answer = await self._send(call, proof)
-        if answer.status == 401 and self._can_repeat() and self._auth.forget(proof):
+        credentials = await self._auth.headers(self._transport)
+        answer = await self._send(call, credentials)
+        if answer.status == 401 and self._take_retry() and self._auth.forget(credentials):
             answer = await self._send(call, await self._auth.headers(self._transport))
         return answer
 
-    def _can_repeat(self) -> bool:
-        return self._budget.spend() and self._quota.spare()
+    def _take_retry(self) -> bool:
+        """Takes a retry from the budget and a slot of the rate limit; returns `False` where one of them lacks."""
+        return self._retry_budget.spend() and self._quota.take_free_slot()
 
-    async def _send(self, call: _Call, proof: Mapping[str, str]) -> Answer:
-        return await self._transport.send(call.method, call.url, {**call.headers, **proof}, call.body)
+    async def _send(self, call: _Call, credentials: Mapping[str, str]) -> Answer:
+        return await self._transport.send(call.method, call.url, {**call.headers, **credentials}, call.body)
 
 
-def _may_pass(reason: str) -> bool:
-    """Whether a second try may do better. A timeout has cost enough already."""
+def _is_worth_a_retry(reason: str) -> bool:
+    """Returns whether a failure may be temporary; one by timeout has left no time for a retry."""
     return reason != "upstream_timeout" and reason in FAILURES and FAILURES[reason].retry
 
 
 def _segment(name: str, value: str) -> str:
-    """Nothing at all, or dots that servers resolve even when encoded, would lead to another route."""
+    """Returns a value as one percent-encoded segment of a path."""
+    # An empty segment leads to another route, and so do dots, which servers resolve even when encoded.
     if value in ("", ".", ".."):
         raise UpstreamError("malformed_request", field=name, cause="no path segment")
     return quote(value, safe="")
 
 
 def _query(params: Mapping[str, Param]) -> str:
-    """What is `None` is left out; of a sequence, each is written."""
-    pairs = ((name, value) for name, given in params.items() for value in _each(given))
+    """Returns the query string, without its question mark."""
+    pairs = ((name, value) for name, param in params.items() for value in _values(param))
     return "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in pairs)
 
 
-def _each(given: Param) -> Sequence[str]:
-    match given:
+def _values(param: Param) -> Sequence[str]:
+    match param:
         case None:
             return ()
         case str():
-            return (given,)
+            return (param,)
         case int():
-            return (str(given),)
+            return (str(param),)
         case _:
-            return given
+            return param
 
 
 def _quoted(text: str) -> str:
-    """Most need nothing, and urllib looks long at each."""
+    # Most texts need no quoting, and `quote_plus` is slow to find that out.
     return text if text.isascii() and text.isalnum() else quote_plus(text)
 
 
 def _body(json: Any, data: Data | None) -> tuple[bytes | None, CIMultiDict[str]]:
-    """A body and the header that goes with it, unless the author says otherwise."""
+    """Returns the body as bytes and its `Content-Type` header, which an author's own header replaces."""
     if json is not None:
         return msgspec.json.encode(json), CIMultiDict({"Content-Type": "application/json"})
     if isinstance(data, Mapping):

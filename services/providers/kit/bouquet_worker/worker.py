@@ -1,4 +1,4 @@
-"""A worker is a declaration: who it is, what it connects to, which operations it answers. The kit does the rest.
+"""Workers, which answer the requests for one provider. Their authors declare upstreams and handlers:
 
 worker = Worker("acme", Settings, owner="team-acme", authority=Authority("ACME", "90"))
 
@@ -8,7 +8,7 @@ def acme_api(settings: Settings) -> Upstream: ...
 @worker.answers(contract.DOSSIER)
 async def dossier(question: Question[Identifiant], acme_api: UpstreamClient) -> Dossier | NotFound: ...
 
-A handler takes the question, then the open upstreams that it asks, each under the name of its declaration.
+A handler takes the question, then the clients of the upstreams that it calls, each under the name of its declaration.
 """
 
 from __future__ import annotations
@@ -62,36 +62,43 @@ Clock: TypeAlias = Callable[[], date]
 
 
 def paris_today() -> date:
-    """Returns the date in Paris, which is "today" in every rule of the contract."""
+    """Returns today's date in Paris, which counts for every rule of the contract."""
     return datetime.now(PARIS).date()
 
 
 class Question(Struct, Generic[I], frozen=True):
-    """One question about one person, as a handler sees it."""
+    """A question about one person, as its handler receives it."""
 
     identity: I
+    """The person, as the operation's modality identifies people."""
     parameters: Mapping[str, Parameter]
+    """Values of the other parameters, checked and by name."""
     caller: Caller
+    """The caller on whose behalf the gateway asks."""
     request_id: str
+    """Id of the caller's HTTP request, the same in every log."""
     today: date
-    """The day in Paris."""
+    """Today's date in Paris."""
 
 
 class PublishedOperation(Struct, Generic[R], frozen=True):
-    """An operation, and the function from the handler's result to its data: several versions may publish one result."""
+    """An operation with its view of the handler's result. Several versions of a resource may share one handler."""
 
     operation: Operation
     view: Callable[[R], Any]
+    """Function from the handler's result to the operation's data."""
     result: type[R] | None = None
-    """What the view takes. To be told of version 2: a sandbox reads the cases of its successors as such results."""
+    """Type of the handler's result. Required for version 2: the sandbox converts cases of later versions to it."""
 
 
 class InternalOperation(Struct, frozen=True):
-    """An operation that gateways call for themselves: it has no path, and is in no offer."""
+    """An operation that gateways call for their own use: it has no path, and no offer contains it."""
 
     id: str
     modality: Modality
+    """Kind of identity that its requests have."""
     reply: ReplyLimits = USUAL
+    """Limits of its replies, in bytes and elements."""
 
 
 A = TypeVar("A", bound=Callable[..., Awaitable[Any]])
@@ -100,27 +107,40 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Factory(Struct, frozen=True):
-    """What makes an upstream, and the names of the upstreams that it takes."""
+    """An author's function that makes an upstream, and the names of the upstreams that it takes."""
 
     make: Callable[..., Any]
     upstreams: tuple[str, ...]
 
 
-class _Answering(Struct, frozen=True):
+class _HandledOperation(Struct, frozen=True):
+    """An operation with its handler, and the names of the upstreams that the handler takes."""
+
     operation: Operation | InternalOperation
     view: Callable[[Any], Any]
     result: type[Any] | None
-    answer: Callable[..., Awaitable[Any]]
+    handler: Callable[..., Awaitable[Any]]
     upstreams: tuple[str, ...]
 
-    def reads(self, lookup: Lookup) -> bool:
+    def accepts(self, lookup: Lookup) -> bool:
+        """Returns whether the request identifies its person as the operation wants."""
         return isinstance(lookup.identity, MODALITIES[self.operation.modality])
 
 
 class Worker:
-    """Handlers return their resource, or `NotFound`, `Rejected`, `Failed`; they may raise `UpstreamError`.
+    """The worker of one provider. A declaration that cannot work raises `TypeError` at once.
 
-    A declaration that cannot work raises `TypeError` as it is made.
+    Handlers return their resource, or `NotFound`, `Rejected` or `Failed`, and may raise `UpstreamError`.
+
+    Args:
+        provider: Name of the provider, in snake case; it names the queue, the settings and the metrics.
+        settings: Struct of the worker's settings, read from `BOUQUET_<PROVIDER>_*`.
+        owner: Team that looks after the worker, as the offer names it.
+        authority: Administration that errors name in `meta.provider`, with the first two digits of their codes.
+        problems: Rows of the failure table that only this provider has, by reason.
+        checks: Functions of the settings, called before anything starts; they raise `SettingsError` for settings that
+            cannot be used, such as a malformed key.
+        clock: Function that returns today's date; tests replace it.
     """
 
     def __init__(
@@ -134,8 +154,6 @@ class Worker:
         checks: Sequence[Callable[[Any], object]] = (),
         clock: Clock = paris_today,
     ) -> None:
-        """`checks` are called with the settings before anything starts, as the factories of upstreams are. They raise
-        `SettingsError` for what cannot be used: keys, or settings that make no sense together."""
         self.provider = provider
         self.clock = clock
         self._settings = settings
@@ -145,23 +163,25 @@ class Worker:
         self._problems = dict(problems or {})
         self._upstreams: dict[str, _Factory] = {}
         self._documents: dict[str, Callable[[Any], Any]] = {}
-        self._answering: dict[str, _Answering] = {}
+        self._operations: dict[str, _HandledOperation] = {}
 
     def upstream(self, factory: F, name: str = "") -> F:
-        """Declares an API that the worker asks, under `name` or else the name of its factory.
+        """Declares an upstream that handlers may call, under `name` or else the factory's name.
 
-        The factory takes the settings, then open upstreams that are declared above it, each under its name. It returns
-        an `Upstream`, which the kit opens with the worker's settings, or an object of the author's own, which is
-        entered where it is an async context manager.
+        The factory takes the settings, then clients of upstreams declared above it, each under its name. It returns an
+        `Upstream`, or an object of the author's own, which is entered if it is an async context manager.
         """
         name = name or factory.__name__
         if name in self._upstreams:
             raise TypeError(f"{self.provider}: two upstreams are called {name}")
-        self._upstreams[name] = _Factory(factory, self._asked_by(factory))
+        self._upstreams[name] = _Factory(factory, self._upstreams_of(factory))
         return factory
 
     def document(self, path: str) -> Callable[[D], D]:
-        """Declares JSON that gateways publish for anybody, at a path under `/api/`. It is made of the settings."""
+        """Declares a JSON document that gateways publish to everybody at `path`, under `/api/`.
+
+        The decorated function takes the settings and returns the document.
+        """
 
         def declare(factory: D) -> D:
             self._documents[path] = factory
@@ -172,35 +192,37 @@ class Worker:
     def answers(
         self, *declared: PublishedOperation[Any] | Operation | InternalOperation, asking: Sequence[str] = ()
     ) -> Callable[[A], A]:
-        """Declares the handler of one or several operations. `asking` names its upstreams where its parameters have
-        other names, as those of a handler that several declarations share."""
+        """Declares the handler of one or several operations.
 
-        def declare(answer: A) -> A:
-            upstreams = self._asked_by(answer, asking)
+        `asking` names the handler's upstreams, in the order of its parameters, where these have other names.
+        """
+
+        def declare(handler: A) -> A:
+            upstreams = self._upstreams_of(handler, asking)
             for one in declared:
                 operation, view, result = (
                     (one.operation, one.view, one.result)
                     if isinstance(one, PublishedOperation)
-                    else (one, _as_it_is, None)
+                    else (one, _unchanged, None)
                 )
-                if operation.id in self._answering:
+                if operation.id in self._operations:
                     raise TypeError(f"{self.provider}: {operation.id} has two handlers")
                 if isinstance(operation, Operation) and (unlisted := ", ".join(unlisted_fields(operation))):
                     raise TypeError(
-                        f"{self.provider}: {operation.id} shows {unlisted}, of which `fields` names no scope"
+                        f"{self.provider}: {operation.id} publishes {unlisted}, for which `fields` names no scope"
                     )
-                self._answering[operation.id] = _Answering(operation, view, result, answer, upstreams)
-            return answer
+                self._operations[operation.id] = _HandledOperation(operation, view, result, handler, upstreams)
+            return handler
 
         return declare
 
-    def _asked_by(self, function: Callable[..., Any], asking: Sequence[str] = ()) -> tuple[str, ...]:
-        """The upstreams that a handler takes after its question, or a factory after its settings."""
+    def _upstreams_of(self, function: Callable[..., Any], asking: Sequence[str] = ()) -> tuple[str, ...]:
+        """Returns the names of the upstreams that a handler or a factory takes after its first parameter."""
         _, *parameters = inspect.signature(function).parameters.values()
         own = tuple(parameter.name for parameter in parameters if parameter.kind is not parameter.KEYWORD_ONLY)
         names = tuple(asking) or own
         if len(names) != len(own):
-            raise TypeError(f"{self.provider}: {function} takes {len(own)} upstreams, and asks {len(names)}")
+            raise TypeError(f"{self.provider}: {function} takes {len(own)} upstreams, but `asking` names {len(names)}")
         for name in names:
             if name not in self._upstreams:
                 taker = getattr(function, "__qualname__", function)
@@ -208,8 +230,8 @@ class Worker:
         return names
 
     def offer(self, settings: WorkerSettings | None = None) -> Offer:
-        """Without settings, without documents."""
-        operations = (row.operation for row in self._answering.values())
+        """Returns the worker's offer; its documents, which are made of the settings, only with `settings`."""
+        operations = (row.operation for row in self._operations.values())
         documents = self._documents if settings else {}
         return Offer(
             provider=self.provider,
@@ -222,30 +244,33 @@ class Worker:
 
     @property
     def published(self) -> Mapping[str, PublishedOperation[Any]]:
-        """What it offers, and how it shows the result of each, by id of the operation."""
+        """The offered operations with their views, by id of the operation."""
         return {
             name: PublishedOperation(row.operation, row.view, row.result)
-            for name, row in self._answering.items()
+            for name, row in self._operations.items()
             if isinstance(row.operation, Operation)
         }
 
     def offers(self) -> tuple[Offer, ...]:
-        """As a host of several asks for them."""
+        """Returns the offer of this worker, as the sandbox returns those of several."""
         return (self.offer(),)
 
     def read(self, reader: Reader) -> WorkerSettings:
-        """Reads the settings of `BOUQUET_<PROVIDER>_*`, and checks them whole: upstreams that need no other are made of
-        them, and not opened."""
+        """Reads and checks the settings of `BOUQUET_<PROVIDER>_*`, and notes in `reader` what is wrong with them."""
+        # Factories that need no other upstream are called too, since they may refuse settings; nothing is opened.
         made = [factory.make for factory in self._upstreams.values() if not factory.upstreams]
         return reader.read(self._settings, worker_prefix(self.provider), *made, *self._checks)
 
     def settings(self, environ: Mapping[str, str]) -> WorkerSettings:
-        """Raises `SettingsError` with every wrong setting."""
+        """Returns the settings that an environment gives. Raises `SettingsError` with every wrong setting."""
         return read_all(environ, self.read)
 
     @asynccontextmanager
     async def running(self, bus: Bus, environ: Mapping[str, str]) -> AsyncIterator[Serving]:
-        """Serves on the bus until the context ends; drains then. Raises `SettingsError` before anything starts."""
+        """Serves requests from the bus until the context ends, then lets running ones finish within `drain_s`.
+
+        Raises `SettingsError` before anything starts.
+        """
         settings = self.settings(environ)
         metrics.CONCURRENCY.labels(self.provider).set(settings.concurrency)
         async with (
@@ -261,7 +286,10 @@ class Worker:
 
     @asynccontextmanager
     async def connected(self, settings: WorkerSettings) -> AsyncIterator[Mapping[str, Any]]:
-        """The worker's upstreams, open, by name. Raises what a factory raises: `SettingsError`."""
+        """Opens the worker's upstreams until the context ends, and gives them by name.
+
+        Raises what their factories raise, `SettingsError` for settings that cannot be used.
+        """
         opened: dict[str, Any] = {}
         async with AsyncExitStack() as stack:
             for name, factory in self._upstreams.items():
@@ -274,33 +302,36 @@ class Worker:
             yield opened
 
     def handler(self, upstreams: Mapping[str, Any], settings: WorkerSettings | None = None) -> Handler:
-        """The worker as a function from request to reply, over upstreams that are open."""
-        offer = self._told(self.offer(settings))
+        """Returns the function from request to reply that the bus calls, over open upstreams."""
+        offer = self._encoded(self.offer(settings))
 
         async def handle(request: Request) -> Reply:
             match request:
                 case Describe():
                     return offer
-                case Lookup(operation=name) if name in self._answering and self._answering[name].reads(request):
-                    row = self._answering[name]
+                case Lookup(operation=name) if name in self._operations and self._operations[name].accepts(request):
+                    handled = self._operations[name]
+                    own = [upstreams[name] for name in handled.upstreams]
                     with within(Deadline(request.deadline)), on_behalf_of(request.caller.mark):
-                        reply = await _answer(row, request, [upstreams[name] for name in row.upstreams], self.clock())
-                        return self._within_limits(reply, row.operation)
-                case _:  # an operation of another version of ours, or a gateway's bug
+                        return self._within_limits(
+                            await _answer(handled, request, own, self.clock()), handled.operation
+                        )
+                case _:  # an operation of another version of the worker, or a bug of a gateway
                     return Failed("malformed_request")
 
         return handle
 
-    def _told(self, offer: Offer) -> Found:
-        """As gateways hear it. Those refuse one that is too large: its author reads here why."""
+    def _encoded(self, offer: Offer) -> Found:
+        """Returns the reply with the offer, and logs an error where gateways will refuse it for its size."""
         text = encode(offer)
         if len(text) > MAX_OFFER_BYTES or len(offer.operations) > MAX_OPERATIONS:
             facts = {"provider": self.provider, "size_bytes": len(text), "operations": len(offer.operations)}
-            log.error("offer that gateways refuse", extra=facts)
+            log.error("offer too large for gateways", extra=facts)
         return Found(Raw(text))
 
     def _within_limits(self, reply: Reply, operation: Operation | InternalOperation) -> Reply:
-        """No gateway reads a reply that says too much. It is a failure here, where its author reads why."""
+        """Returns the reply, or a failure in place of one beyond the limits that gateways keep."""
+        # Gateways would refuse it as well. Here the log of the worker's own team says why.
         excess = excess_of(reply, operation.reply)
         if not excess:
             return reply
@@ -309,11 +340,12 @@ class Worker:
         return Failed("malformed_reply")
 
 
-def _as_it_is(result: Any) -> Any:
+def _unchanged(result: Any) -> Any:
     return result
 
 
-async def _answer(row: _Answering, lookup: Lookup, upstreams: list[Any], today: date) -> Reply:
+async def _answer(handled: _HandledOperation, lookup: Lookup, upstreams: list[Any], today: date) -> Reply:
+    """Calls the handler, and returns its result as a reply. Raises what the handler raises but `UpstreamError`."""
     question = Question(
         identity=lookup.identity,
         parameters=lookup.parameters,
@@ -322,14 +354,14 @@ async def _answer(row: _Answering, lookup: Lookup, upstreams: list[Any], today: 
         today=today,
     )
     try:
-        result = await row.answer(question, *upstreams)
+        result = await handled.handler(question, *upstreams)
     except UpstreamError as error:
         error.log()
         return Failed(error.reason, retry_in_s=error.retry_in_s)
     match result:
         case NotFound() | Rejected() | Failed():
             return result
-        case None:  # a forgotten `return` would be a resource that is null
+        case None:  # else a handler without `return` would find a resource that is null
             raise TypeError("a handler returned nothing")
         case _:
-            return Found(Raw(msgspec.json.encode(row.view(result))))
+            return Found(Raw(msgspec.json.encode(handled.view(result))))

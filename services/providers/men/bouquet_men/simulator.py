@@ -15,14 +15,14 @@ from typing import Any, TypeAlias
 from aiohttp import web
 
 from bouquet_men.personas import BY_KEY, SCHOOLS, Persona, School, Who, key_of
-from bouquet_worker.simulate import CLOCK, Simulator, TokenDesk, simulated
+from bouquet_worker.simulate import CLOCK, Simulator, TokenEndpoint, simulator_app
 from bouquet_worker.simulated_faults import simulated_fault
 
 Said: TypeAlias = tuple[int, Any]
 """Status, and what is sent as JSON."""
 
 SAID = web.AppKey("said", MutableMapping[Who, Said])
-DESK = web.AppKey("desk", TokenDesk)
+TOKENS = web.AppKey("tokens", TokenEndpoint)
 
 CLIENT_ID = "bouquet-men"
 CLIENT_SECRET = "simulateur-men"
@@ -37,9 +37,9 @@ BY_PERIMETER = {*PUPIL, "degre-etablissement", "type-perimetre", "valeurs-perime
 
 
 def app() -> web.Application:
-    app = simulated()
+    app = simulator_app()
     app[SAID] = {}
-    app[DESK] = TokenDesk({CLIENT_ID: CLIENT_SECRET}, expires_in_s=EXPIRES_IN_S)
+    app[TOKENS] = TokenEndpoint({CLIENT_ID: CLIENT_SECRET}, expires_in_s=EXPIRES_IN_S)
     app.add_routes(
         [
             web.post("/token", _token),
@@ -64,7 +64,7 @@ simulator = Simulator(provider="men", app=app, settings=settings)
 
 async def _token(request: web.Request) -> web.Response:
     """A Keycloak realm, which tells more than OAuth2 asks for."""
-    issued = await request.app[DESK].issue(request)
+    issued = await request.app[TOKENS].issue(request)
     return web.json_response(json.loads(issued.text or "{}") | GRANT_EXTRAS, status=issued.status)
 
 
@@ -87,7 +87,7 @@ async def _by_perimeter(request: web.Request) -> web.StreamResponse:
 
 
 async def _answer(request: web.Request, asked: dict[str, Any], within: Callable[[School], bool]) -> web.StreamResponse:
-    if not request.app[DESK].admits(request):
+    if not request.app[TOKENS].accepts(request):
         return web.Response(status=401)
     if not request.headers.get("X-Siret-Partenaire") or request.content_type != "application/json":
         return web.Response(status=403)

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bouquet_mesr.personas import INE_UNKNOWN, ODDITIES, PERSON_UNKNOWN, STUDENTS, WRONG, Said, complaint, file_of
 from bouquet_proto.rules.study import INE
-from bouquet_worker.simulate import CLOCK, Simulator, simulated
+from bouquet_worker.simulate import CLOCK, Simulator, simulator_app
 from bouquet_worker.simulated_faults import simulated_fault
 
 PATH = "/api/etudiant"
@@ -26,7 +26,7 @@ SAID = web.AppKey("said", MutableMapping[str, Said])
 
 
 def mesr_app() -> web.Application:
-    app = simulated()
+    app = simulator_app()
     app[SAID] = dict(ODDITIES)
     app.add_routes([web.get(PATH, _by_ine, allow_head=False), web.post(PATH, _by_identity)])
     return app

@@ -1,17 +1,34 @@
-"""What a provider's author tests with; needs `bouquet-worker[testing]`.
+"""The conformance suite, which every provider must pass, and a harness for a provider's own tests.
+
+It needs `bouquet-worker[testing]`. A test class with these members runs some dozens of tests:
 
 class TestAcme(Conformance):
     worker = worker
     simulator = simulator
     cases = cases_in(Path(__file__).parent.parent / "cases")
 
-is some dozens of tests. What is special to the provider goes next to them, on a `workbench`.
+Tests of what is special to the provider ask its worker in a `worker_harness`.
 """
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 from bouquet_worker.testing.cases import Case, cases_in, found
 from bouquet_worker.testing.conformance import Conformance
-from bouquet_worker.testing.workbench import Workbench, workbench
+from bouquet_worker.testing.harness import WorkerHarness, worker_harness
 
-__all__ = ["Case", "Conformance", "Workbench", "cases_in", "found", "workbench"]
+__all__ = ["Case", "Conformance", "WorkerHarness", "cases_in", "found", "worker_harness"]
+
+_RENAMED: dict[str, Any] = {"Workbench": WorkerHarness, "workbench": worker_harness}
+"""Former names, which stay importable for one release."""
+
+
+def __getattr__(name: str) -> Any:
+    """Returns what a former name stands for, with a `DeprecationWarning`."""
+    if name not in _RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    renamed = _RENAMED[name]
+    warnings.warn(f"{__name__}.{name} is now called {renamed.__name__}", DeprecationWarning, stacklevel=2)
+    return renamed

@@ -1,6 +1,6 @@
-"""Cases: a question and the reply that it must have, in the words of the wire.
+"""Cases: a question with the reply that the worker must give, both as they are on the bus.
 
-As files they are kept next to the provider, one each: `cases/dossier_open.json`.
+A provider keeps them in JSON files, one case or one set of alike operations each: `cases/dossier_open.json`.
 """
 
 from __future__ import annotations
@@ -19,31 +19,40 @@ Answered: TypeAlias = Found | NotFound | Rejected | Failed
 
 
 class Case(Struct, frozen=True, kw_only=True):
+    """A question to one operation, and the reply that its worker must give."""
+
     name: str
+    """Name of its file, which test reports show."""
     operation: str
+    """Id of the operation."""
     identity: Identity
     parameters: dict[str, Parameter] = {}
     reply: Answered
 
 
 class _File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The content of a case file."""
+
     operation: str | tuple[str, ...]
-    """Or several, that answer alike: versions, modalities."""
+    """Id of the operation, or of several with the same reply: versions or modalities."""
     identity: Identity
     parameters: dict[str, Parameter] = {}
     reply: Answered
 
 
 def found(data: Any) -> Found:
-    """The reply that holds `data`, for cases that are written in Python."""
+    """Returns the reply that finds `data`, for cases that are written in Python."""
     return Found(Raw(msgspec.json.encode(data)))
 
 
 def cases_in(folder: Path) -> tuple[Case, ...]:
-    """Of each `*.json`. Raises `ValueError` for a file that is no case, and for a folder without any."""
+    """Returns the cases of all `*.json` files of a folder.
+
+    Raises `ValueError` for a file that is no case, and for a folder without cases.
+    """
     cases = tuple(case for path in sorted(folder.glob("*.json")) for case in _cases_of(path))
     if not cases:
-        raise ValueError(f"{folder} has no case: *.json")
+        raise ValueError(f"{folder} has no case: no file is called *.json")
     return cases
 
 

@@ -1,4 +1,4 @@
-"""The conformance suite: what every provider must do, whoever wrote it. Failures speak to its author."""
+"""The conformance suite: tests that every provider must pass, with failure messages for its author."""
 
 from __future__ import annotations
 
@@ -17,201 +17,206 @@ from bouquet_proto.failures import FAILURES
 from bouquet_proto.messages import Describe, Failed, Found, Reply, encode
 from bouquet_proto.offer import Offer, Operation
 from bouquet_worker.simulate import Fault, Simulator
+from bouquet_worker.testing.captured_telemetry import capturing_telemetry, personal_words, words_of
 from bouquet_worker.testing.cases import Case
+from bouquet_worker.testing.harness import (
+    FAULTY_BEHAVIOURS,
+    PATIENCE_S,
+    REQUEST_ID,
+    TODAY,
+    Behaviour,
+    FaultInjector,
+    HeldRequest,
+    WorkerHarness,
+    lookup_of,
+    simulating,
+    without_pauses,
+    worker_harness,
+)
 from bouquet_worker.testing.offers import (
-    OURS,
+    MESH_REASONS,
     objections_to_case,
     objections_to_offer,
     objections_to_operation,
-    unlike,
-)
-from bouquet_worker.testing.overheard import overhearing, personal_words, words_of
-from bouquet_worker.testing.workbench import (
-    PATIENCE_S,
-    REQUEST_ID,
-    SICKNESSES,
-    TODAY,
-    Behaviour,
-    Front,
-    Held,
-    Workbench,
-    impatient,
-    lookup_of,
-    simulating,
-    workbench,
+    schema_violations,
 )
 from bouquet_worker.worker import Worker
 
-TOO_LATE = "deadline_exceeded"
-"""What the bus says where the worker has said nothing yet."""
+NO_REPLY_IN_TIME = "deadline_exceeded"
+"""Reason of the bus's own reply where the worker has not replied by the deadline."""
 HANG_S = 30.0
-"""After which what was waited for does not happen."""
-QUOTING = (Fault.INTERNAL, Fault.TRUNCATED, "other_shape")
-"""Answers that a worker might be tempted to quote."""
+"""Seconds after which an awaited event counts as missing."""
+BEHAVIOURS_WORTH_QUOTING = (Fault.INTERNAL, Fault.TRUNCATED, "other_shape")
+"""Faulty answers that a worker might quote in its logs."""
 
 
 class Conformance:
-    """`today` is the day of the worker and of its simulator, so that recorded replies do not age."""
+    """The base class of a provider's conformance tests: a subclass sets the members below."""
 
     worker: ClassVar[Worker]
+    """Worker under test."""
     simulator: ClassVar[Simulator]
+    """Simulator of the worker's upstreams."""
     cases: ClassVar[Sequence[Case]]
+    """Cases that the worker must answer as they say, at least one that finds data for each operation."""
     today: ClassVar[date] = TODAY
+    """Date of the worker and of its simulator, fixed so that the replies of cases stay right."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """`case` is each case; `known` one that is found, for each operation."""
+        """Runs tests once for each case, operation, faulty behaviour, or case that finds data (one per operation)."""
         offer = self.worker.offer()
         if "case" in metafunc.fixturenames:
             metafunc.parametrize("case", self.cases, ids=[case.name for case in self.cases])
         if "operation" in metafunc.fixturenames:
             metafunc.parametrize("operation", offer.operations, ids=[operation.id for operation in offer.operations])
-        if "known" in metafunc.fixturenames:
-            known = _known(self.cases)
-            metafunc.parametrize("known", known, ids=[case.operation for case in known])
-        if "sickness" in metafunc.fixturenames:
-            metafunc.parametrize("sickness", SICKNESSES)
+        if "found_case" in metafunc.fixturenames:
+            found_cases = _found_cases(self.cases)
+            metafunc.parametrize("found_case", found_cases, ids=[case.operation for case in found_cases])
+        if "behaviour" in metafunc.fixturenames:
+            metafunc.parametrize("behaviour", FAULTY_BEHAVIOURS)
 
     # The offer
 
     def test_the_offer_is_sound(self) -> None:
-        _none(objections_to_offer(self.worker.offer()), f"The offer of {self.worker.provider}")
+        _assert_none(objections_to_offer(self.worker.offer()), f"The offer of {self.worker.provider}")
 
     def test_each_operation_is_sound(self, operation: Operation) -> None:
-        _none(objections_to_operation(operation, self.worker.offer()), operation.id)
+        _assert_none(objections_to_operation(operation, self.worker.offer()), operation.id)
 
-    def test_the_offer_survives_the_wire(self) -> None:
+    def test_the_offer_is_the_same_after_encoding(self) -> None:
         offer = self.worker.offer()
         assert msgspec.json.decode(encode(offer), type=Offer) == offer, (
-            "The offer that a gateway reads is not the one that was written: is there a type that JSON does not have?"
+            "The offer changes when it is encoded as JSON and decoded: does it hold a type that JSON lacks?"
         )
 
     @pytest.mark.asyncio
     async def test_the_worker_describes_itself_by_its_offer(self) -> None:
-        async with self._workbench() as bench:
+        async with self._harness() as harness:
             describe = Describe(id=REQUEST_ID, deadline=Deadline.after(PATIENCE_S).at)
-            reply = await bench.bus.call(self.worker.provider, describe)
-        assert isinstance(reply, Found), f"To `describe` the worker answered {reply}"
+            reply = await harness.bus.call(self.worker.provider, describe)
+        assert isinstance(reply, Found), f"The worker answered the request `describe` with {reply}"
         assert msgspec.json.decode(reply.data, type=Offer) == self.worker.offer()
 
     # The cases
 
     def test_each_operation_has_a_case_that_is_found(self) -> None:
         missing = {operation.id for operation in self.worker.offer().operations}
-        missing -= {case.operation for case in _known(self.cases)}
-        _none(sorted(missing), "No case shows what these operations find")
+        missing -= {case.operation for case in _found_cases(self.cases)}
+        _assert_none(sorted(missing), "These operations have no case whose reply is `found`")
 
-    def test_each_case_asks_what_is_offered(self, case: Case) -> None:
-        _none(objections_to_case(case, self.worker.offer()), case.name)
+    def test_each_case_fits_the_offer(self, case: Case) -> None:
+        _assert_none(objections_to_case(case, self.worker.offer()), case.name)
 
     @pytest.mark.asyncio
     async def test_each_case_has_its_reply(self, case: Case, caplog: pytest.LogCaptureFixture) -> None:
-        async with self._workbench() as bench:
-            reply = await bench.ask(case)
-        assert _told(reply) == _told(case.reply), _difference(case, reply) + _bug(caplog)
+        async with self._harness() as harness:
+            reply = await harness.ask(case)
+        assert _decoded(reply) == _decoded(case.reply), _difference(case, reply) + _bug(caplog)
 
-    def test_what_is_found_is_what_the_schema_says(self, operation: Operation) -> None:
+    def test_the_data_of_each_case_fit_the_schema(self, operation: Operation) -> None:
         for case in self.cases:
             if case.operation == operation.id and isinstance(case.reply, Found):
-                _none(unlike(operation, msgspec.json.decode(case.reply.data)), case.name)
+                _assert_none(schema_violations(operation, msgspec.json.decode(case.reply.data)), case.name)
 
-    # Its upstream in trouble
+    # Faults of the upstream
 
     @pytest.mark.asyncio
-    async def test_a_sick_upstream_is_a_typed_failure(
-        self, known: Case, sickness: str, caplog: pytest.LogCaptureFixture
+    async def test_a_faulty_upstream_is_a_typed_failure(
+        self, found_case: Case, behaviour: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """At whichever of its requests, a token's included: nobody may conclude anything of the person."""
-        for untouched in range(await self._requests_of(known)):
-            reply = await self._reply_of_the_sick(known, sickness, untouched)
+        """Injects the fault at each request in turn, those for tokens too: no reply may say anything of the person."""
+        for after in range(await self._requests_of(found_case)):
+            reply = await self._reply_with_fault(found_case, behaviour, after)
             objection = _objection_to_failure(reply, self.worker.offer())
             assert not objection, (
-                f"{known.name}, when the upstream is {sickness} from request {untouched + 1} on: {objection}"
-                + _bug(caplog)
+                f"{found_case.name}, with the fault {behaviour} from request {after + 1} on: {objection}" + _bug(caplog)
             )
 
     @pytest.mark.asyncio
-    async def test_the_deadline_is_honoured(self, known: Case) -> None:
-        reply = await self._reply_of_the_sick(known, Fault.SLOW, await self._requests_of(known) - 1)
-        assert reply != Failed(TOO_LATE), (
-            f"{known.name}: the deadline passed before the worker said that its upstream is silent. "
-            "Does it wait for something else than its upstreams?"
+    async def test_a_silent_upstream_is_a_failure_before_the_deadline(self, found_case: Case) -> None:
+        reply = await self._reply_with_fault(found_case, Fault.SLOW, await self._requests_of(found_case) - 1)
+        assert reply != Failed(NO_REPLY_IN_TIME), (
+            f"{found_case.name}: the upstream does not answer, and the worker gave no reply before the deadline. "
+            "Does the handler wait for something besides its upstreams?"
         )
 
     @pytest.mark.asyncio
-    async def test_a_cancelled_question_stops_its_request(self, known: Case) -> None:
-        held, app = Held(), self.simulator.app()
-        front = Front(held, await self._requests_of(known) - 1)
-        with impatient(self.worker, self.today):
+    async def test_a_cancelled_question_cancels_its_request(self, found_case: Case) -> None:
+        held, app = HeldRequest(), self.simulator.app()
+        injector = FaultInjector(held, await self._requests_of(found_case) - 1)
+        with without_pauses(self.worker, self.today):
             async with (
-                simulating(self.simulator, app, front, self.today) as environ,
+                simulating(self.simulator, app, injector, self.today) as environ,
                 self.worker.connected(self.worker.settings(environ)) as upstreams,
             ):
-                question = asyncio.ensure_future(self.worker.handler(upstreams)(lookup_of(known)))
-                assert await _happens(held.begun), f"{known.name}: its last request never came"
+                question = asyncio.ensure_future(self.worker.handler(upstreams)(lookup_of(found_case)))
+                assert await _happens(held.arrived), f"{found_case.name}: its last request did not reach the upstream"
                 question.cancel()
                 await asyncio.wait([question], timeout=HANG_S)
-                assert question.cancelled(), f"{known.name}: the handler swallows its cancellation"
-                assert await _happens(held.abandoned), f"{known.name}: the request goes on, and nobody waits for it"
+                assert question.cancelled(), f"{found_case.name}: the handler catches its cancellation and goes on"
+                assert await _happens(held.disconnected), (
+                    f"{found_case.name}: the request to the upstream goes on after the question was cancelled"
+                )
 
     @pytest.mark.asyncio
-    async def test_a_stopping_worker_finishes_what_it_began(self, known: Case) -> None:
-        held = Held()
-        async with self._workbench(held, await self._requests_of(known) - 1) as bench:
-            question = asyncio.create_task(bench.ask(known))
-            assert await _happens(held.begun), f"{known.name}: its last request never came"
-            asyncio.get_running_loop().call_later(0.05, held.go_on.set)
+    async def test_a_stopping_worker_answers_a_running_question(self, found_case: Case) -> None:
+        held = HeldRequest()
+        async with self._harness(held, await self._requests_of(found_case) - 1) as harness:
+            question = asyncio.create_task(harness.ask(found_case))
+            assert await _happens(held.arrived), f"{found_case.name}: its last request did not reach the upstream"
+            asyncio.get_running_loop().call_later(0.05, held.release.set)
         reply = await question
-        assert _told(reply) == _told(known.reply), _difference(known, reply)
+        assert _decoded(reply) == _decoded(found_case.reply), _difference(found_case, reply)
 
     # Privacy
 
     @pytest.mark.asyncio
     async def test_no_log_span_or_metric_names_the_person(self, case: Case) -> None:
-        async with self._workbench() as bench:
-            await bench.ask(case)
-            last = max(bench.front.asked - 1, 0)
-        with overhearing() as overheard:
-            for behaviour in (None, *(SICKNESSES[name] for name in QUOTING)):
-                async with self._workbench(behaviour, last) as bench:
-                    await bench.ask(case)
+        async with self._harness() as harness:
+            await harness.ask(case)
+            last = max(harness.injector.requests - 1, 0)
+        with capturing_telemetry() as captured:
+            for behaviour in (None, *(FAULTY_BEHAVIOURS[name] for name in BEHAVIOURS_WORTH_QUOTING)):
+                async with self._harness(behaviour, last) as harness:
+                    await harness.ask(case)
         personal = personal_words(case, self.worker.offer())
-        leaks = {kind: sorted(personal & words_of(text)) for kind, text in overheard.texts().items()}
-        _none(
+        leaks = {kind: sorted(personal & words_of(text)) for kind, text in captured.texts().items()}
+        _assert_none(
             (f"{kind}: {', '.join(words)}" for kind, words in leaks.items() if words),
-            f"{case.name}: words of the person or of their data are in",
+            f"{case.name}: words of the person or of their data are in the telemetry, in",
         )
 
-    def _workbench(
-        self, behaviour: Behaviour | None = None, untouched: int = 0
-    ) -> AbstractAsyncContextManager[Workbench]:
-        return workbench(self.worker, self.simulator, today=self.today, behaviour=behaviour, untouched=untouched)
+    def _harness(
+        self, behaviour: Behaviour | None = None, after: int = 0
+    ) -> AbstractAsyncContextManager[WorkerHarness]:
+        return worker_harness(self.worker, self.simulator, today=self.today, behaviour=behaviour, after=after)
 
-    async def _reply_of_the_sick(self, case: Case, sickness: str, untouched: int) -> Reply:
-        async with self._workbench(SICKNESSES[sickness], untouched) as bench:
-            return await (bench.ask_the_silent(case) if sickness == Fault.SLOW else bench.ask(case))
+    async def _reply_with_fault(self, case: Case, behaviour: str, after: int) -> Reply:
+        async with self._harness(FAULTY_BEHAVIOURS[behaviour], after) as harness:
+            return await (harness.ask_for_little_time(case) if behaviour == Fault.SLOW else harness.ask(case))
 
     async def _requests_of(self, case: Case) -> int:
-        """How many requests it takes, tokens included."""
-        async with self._workbench() as bench:
-            await bench.ask(case)
-        if not bench.front.asked:
-            pytest.skip(f"{case.operation} asks no upstream")
-        return bench.front.asked
+        """Returns the number of requests that a case makes, those for tokens too; skips the test where it is 0."""
+        async with self._harness() as harness:
+            await harness.ask(case)
+        if not harness.injector.requests:
+            pytest.skip(f"{case.operation} calls no upstream")
+        return harness.injector.requests
 
 
-def _known(cases: Iterable[Case]) -> list[Case]:
-    """The first found case of each operation."""
+def _found_cases(cases: Iterable[Case]) -> list[Case]:
+    """Returns the first case whose reply is `found`, for each operation."""
     found = [case for case in cases if isinstance(case.reply, Found)]
     return list({case.operation: case for case in reversed(found)}.values())[::-1]
 
 
 def _objection_to_failure(reply: Reply, offer: Offer) -> str:
     if not isinstance(reply, Failed):
-        return f"the worker answered {reply.__struct_config__.tag}, as if it knew"
+        return f"the worker answered {reply.__struct_config__.tag}, although it cannot know"
     if reply.reason not in FAILURES | offer.problems:
-        return f"the reason {reply.reason} has no row"
-    if reply.reason in OURS:
-        return f"the reason {reply.reason} hides what happened"
+        return f"the reason {reply.reason} is neither in the failure table nor in the worker's problems"
+    if reply.reason in MESH_REASONS:
+        return f"the reason {reply.reason} does not say what the upstream did"
     return ""
 
 
@@ -223,8 +228,8 @@ async def _happens(event: asyncio.Event) -> bool:
         return False
 
 
-def _told(reply: Reply) -> Any:
-    """However it is written."""
+def _decoded(reply: Reply) -> Any:
+    """Returns a reply as JSON values, in which spelling does not count."""
     return msgspec.json.decode(encode(reply))
 
 
@@ -234,11 +239,11 @@ def _difference(case: Case, reply: Reply) -> str:
 
 
 def _bug(caplog: pytest.LogCaptureFixture) -> str:
-    """Where the handler raised what it should not have, as the bus logs it."""
+    """Returns type and place of an unexpected exception of the handler, from the log of the bus."""
     bugs = [record for record in caplog.records if record.getMessage() == "worker bug"]
     return "".join(f"\n{vars(bug)['error']} at {vars(bug)['at']}" for bug in bugs)
 
 
-def _none(objections: Iterable[str], about: str) -> None:
-    told = list(objections)
-    assert not told, "\n  ".join((f"{about}:", *told))
+def _assert_none(objections: Iterable[str], about: str) -> None:
+    listed = list(objections)
+    assert not listed, "\n  ".join((f"{about}:", *listed))

@@ -1,4 +1,4 @@
-"""What a gateway would stumble on in an offer, said to its author in time."""
+"""Checks of an offer, which find what a gateway would refuse, in words for the offer's author."""
 
 from __future__ import annotations
 
@@ -25,13 +25,21 @@ NAME = re.compile(r"nom", re.IGNORECASE)
 BIRTH = re.compile(r"naissance", re.IGNORECASE)
 ROW_CODE = re.compile(r"\d{3}(\d\d)?")
 
-OURS = {"worker_bug", "malformed_request", "malformed_reply", "not_deployed", "bus_unavailable", "deadline_exceeded"}
-"""Reasons that the mesh alone may give: from a worker they hide what its upstream did."""
-RARE = {"several_matches"}
-"""Of PROVIDER, and still not everybody's."""
+MESH_REASONS = {
+    "worker_bug",
+    "malformed_request",
+    "malformed_reply",
+    "not_deployed",
+    "bus_unavailable",
+    "deadline_exceeded",
+}
+"""Reasons that the kit, the bus and gateways give. A worker that returned one would hide its upstream's failure."""
+MUST_ANNOUNCE = {"several_matches"}
+"""Reasons of the table PROVIDER that an operation must name in its `reasons`."""
 
 
 def objections_to_offer(offer: Offer) -> Iterator[str]:
+    """Yields what is wrong with an offer as a whole, in words."""
     for authority in (offer.authority, *(operation.authority for operation in offer.operations)):
         if authority and not PREFIX.fullmatch(authority.prefix):
             yield f"authority {authority.label}: its prefix is not two digits"
@@ -39,30 +47,31 @@ def objections_to_offer(offer: Offer) -> Iterator[str]:
     paths = Counter(f"path {operation.path} by {operation.modality}" for operation in offer.operations)
     for what, times in (ids + paths).items():
         if times > 1:
-            yield f"{what} is that of {times} operations"
+            yield f"{times} operations have the {what}"
     for reason, row in offer.problems.items():
         if not ROW_CODE.fullmatch(row.code):
-            yield f"problem {reason}: its code has neither three digits nor five"
+            yield f"problem {reason}: its code must have three digits, or five"
         if reason in FAILURES:
-            yield f"problem {reason}: this reason is everybody's, and the common row is the one shown"
+            yield f"problem {reason}: the failure table has this reason too, and callers see its row"
     if not offer.operations:
-        yield "it has no operation"
+        yield "the offer has no operation"
     if len(offer.operations) > MAX_OPERATIONS:
-        yield f"it has {len(offer.operations)} operations, and a gateway takes {MAX_OPERATIONS}"
+        yield f"the offer has {len(offer.operations)} operations, and a gateway accepts {MAX_OPERATIONS}"
     if (size_bytes := len(encode(offer))) > MAX_OFFER_BYTES:
-        yield f"it has {size_bytes} bytes, and a gateway takes {MAX_OFFER_BYTES}"
+        yield f"the offer has {size_bytes} bytes, and a gateway accepts {MAX_OFFER_BYTES}"
 
 
 def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]:
+    """Yields what is wrong with one operation of an offer, in words."""
     if not PATH.fullmatch(operation.path):
-        yield f"path {operation.path}: neither /v3/… nor /api/…"
+        yield f"path {operation.path}: must be /v and a number, or /api, then segments of a-z, 0-9 and _"
     if not operation.scopes:
-        yield "scopes: without any nobody may call it"
+        yield "scopes: empty, so no caller may call the operation"
     for reason in operation.reasons:
         if reason not in FAILURES | offer.problems:
-            yield f"reason {reason}: no row, neither in the failure table nor in the worker's problems"
+            yield f"reason {reason}: neither the failure table nor the worker's problems have a row for it"
     if operation.reply.size_bytes > MAX_REPLY_BYTES or operation.reply.elements > MAX_REPLY_ELEMENTS:
-        yield f"reply: a gateway takes {MAX_REPLY_BYTES} bytes and {MAX_REPLY_ELEMENTS} elements at most"
+        yield f"reply: a gateway accepts {MAX_REPLY_BYTES} bytes and {MAX_REPLY_ELEMENTS} elements at most"
     yield from _of_checks(operation)
     yield from _of_fields(operation)
     yield from _of_schema(operation)
@@ -70,20 +79,22 @@ def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]
 
 
 def _of_people(operation: Operation) -> Iterator[str]:
-    """Whom an answer names must be known to the access journal."""
+    """Yields the places of people in the schema that `people` lacks, and those in `people` that the schema lacks."""
+    # The access journal records whom an answer names, and finds them by `people`.
     for people in operation.people:
         for name in (people.nom, people.prenoms, *people.naissance):
             path = f"{people.at}.{name}".lstrip(".")
-            if not _leads(operation.schema, path.split(".")):
+            if not _has_path(operation.schema, path.split(".")):
                 yield f"people: the schema has no field {path}"
     declared = {people.at for people in operation.people}
     for path, names in _objects(operation.schema):
         if path not in declared and any(map(NAME.match, names)) and any(map(BIRTH.search, names)):
-            yield f"people: {path or 'the data'} names people, and `people` of the operation does not tell so"
+            place = path or "the data"
+            yield f"people: {place} holds a name and a birth date, but `people` of the operation does not name it"
 
 
 def _objects(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Iterable[str]]]:
-    """Dotted path and names of the fields of each object."""
+    """Yields dotted path and field names of each object in a schema."""
     properties = schema.get("properties", {})
     if properties:
         yield path, properties
@@ -97,28 +108,28 @@ def _of_checks(operation: Operation) -> Iterator[str]:
     for check in (check for stage in operation.checks for check in stage):
         rule = RULES.get(check.rule)
         if rule is None:
-            yield f"check {check.rule}: there is no such rule"
+            yield f"check {check.rule}: no rule has this name"
         else:
             for name in sorted(check.names.keys() - rule.fields.keys()):
-                yield f"check {check.rule}: it renames {name}, which this rule does not read"
+                yield f"check {check.rule}: it renames {name}, which is no field of this rule"
 
 
 def _of_fields(operation: Operation) -> Iterator[str]:
     for path, scopes in operation.fields.items():
-        if not _leads(operation.schema, path.split(".")):
-            yield f"field {path}: the schema has no such field"
+        if not _has_path(operation.schema, path.split(".")):
+            yield f"field {path}: the schema has no field of this path"
         if not scopes:
-            yield f"field {path}: no scope opens it"
+            yield f"field {path}: has no scope"
 
 
-def _leads(schema: Mapping[str, Any], path: list[str]) -> bool:
-    """Through lists and nullables, as the gateway's filter goes."""
+def _has_path(schema: Mapping[str, Any], path: list[str]) -> bool:
+    """Returns whether a schema has the path, followed through lists and nullable values as gateways do."""
     if not path:
         return True
     name, *rest = path
     if name in schema.get("properties", {}):
-        return _leads(schema["properties"][name], rest)
-    return any(_leads(behind, path) for behind in (*schema.get("anyOf", ()), schema.get("items")) if behind)
+        return _has_path(schema["properties"][name], rest)
+    return any(_has_path(behind, path) for behind in (*schema.get("anyOf", ()), schema.get("items")) if behind)
 
 
 def _of_schema(operation: Operation) -> Iterator[str]:
@@ -128,15 +139,15 @@ def _of_schema(operation: Operation) -> Iterator[str]:
         yield f"schema: {error.message}"
         return
     if '"$ref"' in msgspec.json.encode(operation.schema).decode():
-        yield "schema: it has references, which lead nowhere in the gateway's document"
+        yield "schema: it has references (`$ref`), which the gateway's OpenAPI document cannot resolve"
     for path in _null_alone(operation.schema):
-        yield f"schema: {path} is null and nothing else, for which a generated client has no type; say what it may be"
+        yield f"schema: {path} can only be null, for which generated clients have no type; name the type it may have"
     if operation.example is not None:
-        yield from (f"example: {told}" for told in unlike(operation, operation.example))
+        yield from (f"example: {violation}" for violation in schema_violations(operation, operation.example))
 
 
 def _null_alone(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Where null is not one kind of value among others."""
+    """Yields the paths whose only type is null."""
     if schema.get("type") == "null":
         yield path or "the data"
     for name, inner in schema.get("properties", {}).items():
@@ -146,15 +157,15 @@ def _null_alone(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
         yield from _null_alone(inner, path)
 
 
-def unlike(operation: Operation, data: Any) -> list[str]:
-    """Where `data` is not what the operation's schema says."""
+def schema_violations(operation: Operation, data: Any) -> list[str]:
+    """Returns path and message for each place where `data` violates the operation's schema."""
     validator = Draft202012Validator(operation.schema, format_checker=FormatChecker())
     shown = _opened(data) if operation.gated else data
     return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(shown)]
 
 
 def _opened(node: Any) -> Any:
-    """As who holds every scope sees it."""
+    """Returns gated data as a caller with every scope receives them."""
     match node:
         case dict():
             return {name: _opened(value) for name, value in node.items() if name != "$any"}
@@ -165,16 +176,17 @@ def _opened(node: Any) -> Any:
 
 
 def objections_to_case(case: Case, offer: Offer) -> Iterator[str]:
+    """Yields why a gateway would not ask a case's question, or why its reply does not belong to the operation."""
     operation = next((operation for operation in offer.operations if operation.id == case.operation), None)
     if operation is None:
         yield f"operation {case.operation} is not offered"
         return
     if not isinstance(case.identity, MODALITIES[operation.modality]):
-        yield f"a gateway would name this person by {operation.modality}"
+        yield f"this operation identifies people by {operation.modality}"
     checks = [RULES[check.rule] for stage in operation.checks for check in stage if check.rule in RULES]
     for name in sorted(case.parameters.keys() - {field for rule in checks for field in rule.fields}):
         yield f"parameter {name}: no check of the operation reads it"
     reason = getattr(case.reply, "reason", "")
     codes = {code for rule in checks for code in rule.codes}
-    if reason and reason not in codes.union(operation.reasons, PROVIDER.keys() - RARE - OURS):
-        yield f"reason {reason}: the operation does not announce it"
+    if reason and reason not in codes.union(operation.reasons, PROVIDER.keys() - MUST_ANNOUNCE - MESH_REASONS):
+        yield f"reason {reason}: not among the `reasons` of the operation"

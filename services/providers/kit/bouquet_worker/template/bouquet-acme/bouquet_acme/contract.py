@@ -1,6 +1,6 @@
-"""What is published: the resource, who may see which field of it, and how its absence is said.
+"""The published contract: the resource, the scope that opens each field, and the errors for an absence.
 
-A field that is published is a promise. It is named in French, described here, and opened by a scope.
+A published field cannot be taken back. Each has a French name, a French description, and a scope.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NO_FILE = "no_file"
 PROBLEMS = {
     NO_FILE: absence("Aucun dossier n'a pu être trouvé avec cet identifiant.", title="Dossier non trouvé"),
 }
-"""Failures of this provider alone; those of every provider are in bouquet_proto.failures."""
+"""Rows of the failure table that only this provider has, by reason; the others are in bouquet_proto.failures."""
 
 DOSSIER = operation(
     id="acme_v3_dossier_with_identifiant",

@@ -1,6 +1,6 @@
-"""The upstream in its own dialect: `GET /files?number=…` with a key. No production code knows of it.
+"""A simulator of the upstream: `GET /files?number=…`, with a key. No production code imports it.
 
-`FILES` are its people, all invented. Numbers like `PANNE-HTML` make it unwell: see bouquet_worker.simulated_faults.
+Its people, in `FILES`, are invented. A number like `PANNE-HTML` makes it fail: see bouquet_worker.simulated_faults.
 """
 
 from __future__ import annotations
@@ -9,27 +9,27 @@ from typing import Any
 
 from aiohttp import web
 
-from bouquet_worker.simulate import Simulator, simulated
+from bouquet_worker.simulate import Simulator, simulator_app
 from bouquet_worker.simulated_faults import simulated_fault
 
 KEY = "simulated-key"
 
 FILES: dict[str, dict[str, Any]] = {
-    # A file like most.
+    # An ordinary file.
     "D-4471820": {
         "number": "D-4471820",
         "state": "O",
         "openedAt": "2021-09-01T00:00:00+02:00",
         "holder": {"lastName": "KERVALLAN", "firstName": "MAELYS"},
     },
-    # Blank is what they write for a first name that they do not have.
+    # The upstream writes a blank for an unknown first name.
     "D-3390456": {
         "number": "D-3390456",
         "state": "S",
         "openedAt": "2019-02-28",
         "holder": {"lastName": "PEYREFITTE", "firstName": " "},
     },
-    # A state that their documentation does not have.
+    # A state that the upstream's documentation does not name.
     "D-6083317": {
         "number": "D-6083317",
         "state": "X",
@@ -40,12 +40,14 @@ FILES: dict[str, dict[str, Any]] = {
 
 
 def app() -> web.Application:
-    app = simulated()
+    """Returns the simulator's application."""
+    app = simulator_app()
     app.router.add_get("/files", _file)
     return app
 
 
 def settings(base_url: str) -> dict[str, str]:
+    """Returns the environment of a worker that asks the simulator at `base_url`."""
     return {"BOUQUET_ACME_URL": base_url, "BOUQUET_ACME_KEY": KEY}
 
 

@@ -1,4 +1,4 @@
-"""What the upstream answers, in its own words: only the fields that are read, and its tables of codes."""
+"""The upstream's answers: the fields that the worker reads, and the tables of the upstream's codes."""
 
 from __future__ import annotations
 
@@ -9,27 +9,33 @@ from msgspec import Struct
 from bouquet_worker import IsoDate
 
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
-"""By status. A 404 of their own is an answer; any other than 200 is unknown to us."""
+"""Reasons of failures by HTTP status. The worker reads 200 and the upstream's own 404; others are undocumented."""
 
 STATUTS: dict[str, Literal["ouvert", "suspendu", "clos"]] = {
     "O": "ouvert",
     "S": "suspendu",
     "C": "clos",
 }
+"""Published states by the upstream's `state`."""
 
 
 class Holder(Struct, frozen=True, rename="camel"):
+    """The person to whom a file belongs."""
+
     last_name: str
     first_name: str | None = None
+    """First name, blank or absent where it is unknown."""
 
 
 class File(Struct, frozen=True, rename="camel"):
+    """The body of a 200."""
+
     state: str
     opened_at: IsoDate
     holder: Holder
 
 
 class NoSuchFile(Struct, frozen=True):
-    """Their 404. One without it comes from somebody else: a proxy, or a wrong path in our settings."""
+    """The body of the upstream's own 404. Another 404 comes from a proxy, or from a wrong URL in the settings."""
 
     error: Literal["no such file"]

@@ -1,4 +1,4 @@
-"""ACME: what is in a person's file there?  Owner: team-acme.
+"""The worker of ACME: files, by their number.  Owner: team-acme.
 
 Upstream: the files API, version 1.
 """
@@ -27,10 +27,12 @@ from bouquet_acme.upstream import FAILURES, STATUTS, File, NoSuchFile
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):
-    """`BOUQUET_ACME_*`."""
+    """Settings of the worker, from `BOUQUET_ACME_*`."""
 
     url: str
+    """URL of the files API."""
     key: Secret
+    """Key that ACME gave for the files API."""
 
 
 worker = Worker(
@@ -44,15 +46,18 @@ worker = Worker(
 
 @worker.upstream
 def files(settings: Settings) -> Upstream:
+    """Declares the files API."""
     return Upstream("files", settings.url, auth=ApiKey("X-Api-Key", settings.key), failures=FAILURES)
 
 
 @worker.answers(DOSSIER)
 async def dossier(question: Question[Identifiant], files: UpstreamClient) -> Dossier | NotFound:
+    """Answers with the file of that number."""
     return read(await files.get("/files", params={"number": question.identity.identifiant}))
 
 
 def read(answer: Answer) -> Dossier | NotFound:
+    """Returns what an answer of the upstream says. Raises `UpstreamError` for one that is undocumented."""
     match answer.status:
         case 200:
             return to_contract(answer.decode(File))
@@ -63,7 +68,7 @@ def read(answer: Answer) -> Dossier | NotFound:
 
 
 def to_contract(file: File) -> Dossier:
-    """A state that is not in our table is not guessed: nobody knows what it means."""
+    """Returns an upstream's file as the published resource. Raises `UpstreamError` for an unknown state."""
     if file.state not in STATUTS:
         raise UpstreamError("upstream_malformed", field="$.state")
     return Dossier(

@@ -1,11 +1,11 @@
-"""The worker of ACME: what every provider must do, and what is special to this one."""
+"""Tests of the worker of ACME: the conformance suite, and what is special to this provider."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from bouquet_worker import Failed
-from bouquet_worker.testing import Conformance, cases_in, workbench
+from bouquet_worker.testing import Conformance, cases_in, worker_harness
 
 from bouquet_acme.simulator import simulator
 from bouquet_acme.worker import worker
@@ -15,19 +15,22 @@ OPEN = next(case for case in CASES if case.name == "dossier_open")
 
 
 class TestAcme(Conformance):
+    """The conformance suite, on this worker."""
+
     worker = worker
     simulator = simulator
     cases = CASES
 
 
-async def test_the_question_has_their_exact_form() -> None:
-    async with workbench(worker, simulator) as bench:
-        await bench.ask(OPEN)
-    question = bench.received[0]
-    assert (question.method, question.path) == ("GET", "/files")
-    assert dict(question.query) == {"number": "D-4471820"}
+async def test_a_file_is_asked_for_by_its_number() -> None:
+    async with worker_harness(worker, simulator) as harness:
+        await harness.ask(OPEN)
+    request = harness.received[0]
+    assert (request.method, request.path) == ("GET", "/files")
+    assert dict(request.query) == {"number": "D-4471820"}
 
 
-async def test_a_key_that_is_refused_says_nothing_of_the_person() -> None:
-    async with workbench(worker, simulator, environ={"BOUQUET_ACME_KEY": "wrong"}) as bench:
-        assert await bench.ask(OPEN) == Failed("upstream_unknown")
+async def test_a_refused_key_is_a_failure_and_not_an_absence() -> None:
+    environ = {"BOUQUET_ACME_KEY": "wrong"}
+    async with worker_harness(worker, simulator, environ=environ) as harness:
+        assert await harness.ask(OPEN) == Failed("upstream_unknown")

@@ -1,4 +1,4 @@
-"""What leaves a process besides its answers: logs, spans, metrics. Searched for words that name a person."""
+"""Logs, spans and metrics captured in a test, to be searched for words that name a person."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from bouquet_proto.offer import Offer
 from bouquet_worker.testing.cases import Case
 
 OUTCOMES = ("found", "not_found", "rejected", "failed", "describe")
-WORD_LENGTH = 4
-NUMBER_LENGTH = 5
-"""Shorter words and numbers are everywhere by chance."""
+# Shorter words and numbers are found everywhere by chance.
+MIN_WORD_LENGTH = 4
+MIN_NUMBER_LENGTH = 5
 
 _STANDARD = vars(logging.makeLogRecord({})).keys()
 
 
-class Overheard(logging.Handler):
-    """A log handler, and an exporter of spans."""
+class CapturedTelemetry(logging.Handler):
+    """A log handler that keeps its records, with an exporter that keeps spans."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -41,14 +41,18 @@ class Overheard(logging.Handler):
         self.spans = InMemorySpanExporter()
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Keeps a record, unless production leaves out its logger."""
         if not record.name.startswith(UNSPOKEN_LOGGERS):
             self._records.append(record)
 
     def texts(self) -> Mapping[str, str]:
-        """By kind. Tracebacks are left out, as production does; a span's are not. Clocks, durations, ports, ids of
-        traces and values of metrics are left out too: any number is in them sooner or later."""
+        """Returns the text of all logs, spans and metrics, by kind ("a log line", "a span", "a metric").
+
+        Times, durations, ports, trace ids, values of metrics and tracebacks of logs are left out.
+        """
+        # Times and the like hold any number sooner or later; production does not log tracebacks.
         return {
-            "a log line": "\n".join(map(line_of, self._records)),
+            "a log line": "\n".join(map(log_text_of, self._records)),
             "a span": "\n".join(map(_span, self.spans.get_finished_spans())),
             "a metric": "\n".join(
                 f"{sample.name} {sample.labels}" for metric in REGISTRY.collect() for sample in metric.samples
@@ -57,52 +61,55 @@ class Overheard(logging.Handler):
 
 
 @contextmanager
-def overhearing() -> Iterator[Overheard]:
-    """OpenTelemetry has one provider a process, for ever: the exporter is added to it, and shut afterwards."""
-    overheard, root, provider = Overheard(), logging.getLogger(), trace.get_tracer_provider()
+def capturing_telemetry() -> Iterator[CapturedTelemetry]:
+    """Captures logs and spans of this process until the context ends."""
+    # A process has one tracer provider, which cannot be replaced: an exporter is added to it, and shut down afterwards.
+    captured, root, provider = CapturedTelemetry(), logging.getLogger(), trace.get_tracer_provider()
     if not isinstance(provider, TracerProvider):
         provider = TracerProvider()
         trace.set_tracer_provider(provider)
-    provider.add_span_processor(SimpleSpanProcessor(overheard.spans))
+    provider.add_span_processor(SimpleSpanProcessor(captured.spans))
     level = root.level
-    root.addHandler(overheard)
+    root.addHandler(captured)
     root.setLevel(logging.DEBUG)
     try:
-        yield overheard
+        yield captured
     finally:
         root.setLevel(level)
-        root.removeHandler(overheard)
-        overheard.spans.shutdown()
+        root.removeHandler(captured)
+        captured.spans.shutdown()
 
 
 def words_of(text: str) -> set[str]:
-    """Whatever their case and accents, and however an URL writes them."""
+    """Returns the words and numbers of a text, in lower case without accents, and decoded where URL-encoded."""
     plain = unicodedata.normalize("NFKD", f"{text} {unquote_plus(text)}")
     folded = "".join(char for char in plain if not unicodedata.combining(char)).casefold()
     return {
-        word for word in re.findall(r"\w+", folded) if len(word) >= (NUMBER_LENGTH if word.isdecimal() else WORD_LENGTH)
+        word
+        for word in re.findall(r"\w+", folded)
+        if len(word) >= (MIN_NUMBER_LENGTH if word.isdecimal() else MIN_WORD_LENGTH)
     }
 
 
 def personal_words(case: Case, offer: Offer) -> set[str]:
-    """Those of the question and of the answer, but for what the offer says to everybody."""
-    told = [msgspec.to_builtins(case.identity), case.parameters]
+    """Returns the words of a case's identity, parameters and data, without those that are in the public offer."""
+    personal = [msgspec.to_builtins(case.identity), case.parameters]
     if isinstance(case.identity, Identite):
-        told.append(case.identity.date_naissance())
+        personal.append(case.identity.date_naissance())
     if isinstance(case.reply, Found):
-        told.append(msgspec.json.decode(case.reply.data))
-    return words_of(" ".join(_values(told))) - _vocabulary(offer)
+        personal.append(msgspec.json.decode(case.reply.data))
+    return words_of(" ".join(_values(personal))) - _vocabulary(offer)
 
 
 def _vocabulary(offer: Offer) -> set[str]:
-    """Without its examples, which may be a person of the cases."""
+    """Returns the words of the public offer, without its examples, which may show a person of the cases."""
     plain = tuple(msgspec.structs.replace(operation, example=None) for operation in offer.operations)
     public = msgspec.json.encode(msgspec.structs.replace(offer, operations=plain)).decode()
     return words_of(" ".join((public, *FAILURES, *OUTCOMES)))
 
 
 def _values(node: Any) -> Iterator[str]:
-    """Texts and whole numbers, however deep."""
+    """Yields the texts and whole numbers of a JSON value, at any depth."""
     match node:
         case bool():
             return
@@ -121,8 +128,8 @@ def _span(span: ReadableSpan) -> str:
     return f"{span.name} {attributes} {events} {span.status.description} {span.resource.to_json()}"
 
 
-def line_of(record: logging.LogRecord) -> str:
-    """What a record says: its logger, its message and the fields that it was given, but for clocks and durations."""
+def log_text_of(record: logging.LogRecord) -> str:
+    """Returns logger, message and fields of a log record, without ports, times and durations."""
     own = {name: value for name, value in vars(record).items() if name not in _STANDARD}
     extra = {name: value for name, value in own.items() if name != "port" and not isinstance(value, float)}
     return f"{record.name} {record.getMessage()} {extra}"

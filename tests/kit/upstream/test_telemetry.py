@@ -1,4 +1,4 @@
-"""What logs, spans and metrics tell of an upstream."""
+"""Logs, spans and metrics of calls to an upstream."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from bouquet_worker import Upstream, UpstreamClient, transport
 from bouquet_worker.auth import Bearer
 from bouquet_worker.breaker import Breaker
 from bouquet_worker.errors import UpstreamError
-from tests.kit.upstream.fund import Fund, Household, reason_of, sample
+from tests.kit.upstream.fake_upstream import FakeUpstream, Household, reason_of, sample
 from tests.support.spans import recorded, text_of
 from tests.support.upstream_client import PROVIDER, opened
 
 
-async def test_a_span_tells_the_route_and_the_status(fund: Fund, url: str) -> None:
-    fund.statuses = [404]
+async def test_the_span_of_a_call_has_the_route_and_the_status(fake: FakeUpstream, url: str) -> None:
+    fake.statuses = [404]
     with recorded() as spans:
-        async with opened(Upstream("fund", f"{url}/v1")) as upstream:
+        async with opened(Upstream("api", f"{url}/v1")) as upstream:
             await upstream.get("/boursier/{ine}", path={"ine": "1234567890G"})
     [span] = spans.get_finished_spans()
     assert (span.name, span.kind) == ("GET /v1/boursier/{ine}", SpanKind.CLIENT)
@@ -36,17 +36,17 @@ async def test_a_span_tells_the_route_and_the_status(fund: Fund, url: str) -> No
     }
 
 
-async def test_the_trace_goes_on_in_the_upstream(fund: Fund, upstream: UpstreamClient) -> None:
+async def test_a_call_sends_its_trace_to_the_upstream(fake: FakeUpstream, upstream: UpstreamClient) -> None:
     with recorded() as spans:
         await upstream.get("/")
     [span] = spans.get_finished_spans()
     assert span.context is not None
     parent = f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-"
-    assert fund.received[-1].headers["traceparent"].startswith(parent)
+    assert fake.received[-1].headers["traceparent"].startswith(parent)
 
 
-async def test_calls_are_counted_by_route_and_outcome(fund: Fund, url: str) -> None:
-    fund.statuses = [404, 503, 500]
+async def test_calls_are_counted_by_route_and_outcome(fake: FakeUpstream, url: str) -> None:
+    fake.statuses = [404, 503, 500]
     async with opened(Upstream("counted", url, failures={500: "their_own"})) as upstream:
         await upstream.post("/{x}", path={"x": "1"})
         await reason_of(upstream.post("/{x}", path={"x": "2"}))
@@ -63,11 +63,11 @@ SECRETS = ("KERVALLAN", "1234567890G", "t0ken", "TREGUIDEL", "XYZZY")
 
 
 @pytest.mark.parametrize("status", [200, 302, 404, 500, 503])
-async def test_nobody_is_named_in_logs_spans_metrics_or_errors(
-    fund: Fund, url: str, caplog: pytest.LogCaptureFixture, status: int
+async def test_no_log_span_metric_or_error_of_a_call_names_a_person(
+    fake: FakeUpstream, url: str, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
-    fund.statuses, fund.text = [status], '{"quotientFamilial": "TREGUIDEL"}'
-    fund.headers = {"X-Echo": "XYZZY", "Location": "/XYZZY"}
+    fake.statuses, fake.text = [status], '{"quotientFamilial": "TREGUIDEL"}'
+    fake.headers = {"X-Echo": "XYZZY", "Location": "/XYZZY"}
     errors = []
 
     async def ask(api: UpstreamClient, **how: Any) -> None:
@@ -78,8 +78,8 @@ async def test_nobody_is_named_in_logs_spans_metrics_or_errors(
             errors.append(repr(error))
 
     with caplog.at_level(logging.DEBUG), recorded() as spans:
-        breaker = Breaker("acme", "fund", after=1)
-        async with opened(Upstream("fund", url, auth=Bearer(Secret("t0ken"))), breaker=breaker) as upstream:
+        breaker = Breaker("acme", "api", after=1)
+        async with opened(Upstream("api", url, auth=Bearer(Secret("t0ken"))), breaker=breaker) as upstream:
             await ask(upstream)
             await ask(upstream, json={"nom": "KERVALLAN"})
     seen = "".join(
@@ -94,17 +94,19 @@ async def test_nobody_is_named_in_logs_spans_metrics_or_errors(
     assert [secret for secret in SECRETS if secret in seen] == []
 
 
-async def test_an_open_breaker_does_not_speak_at_every_call(caplog: pytest.LogCaptureFixture) -> None:
+async def test_calls_that_an_open_breaker_refuses_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         UpstreamError("breaker_open").log()
         UpstreamError("upstream_certificate", cause="ClientConnectorCertificateError").log()
-    assert [(record.levelname, record.message) for record in caplog.records] == [("ERROR", "no proper answer")]
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("ERROR", "upstream gave no usable answer")
+    ]
 
 
 @pytest.mark.parametrize(
     ("number", "reason"),
     [(errno.ENETUNREACH, "upstream_unreachable"), (errno.EHOSTUNREACH, "upstream_unavailable")],
 )
-def test_a_missing_network_is_not_the_funds_absence(number: int, reason: str) -> None:
-    # No test may send to an address without a route: the translation alone is shown.
+def test_a_missing_network_has_a_reason_of_its_own(number: int, reason: str) -> None:
+    # A test cannot rely on an address without a route, so only the translation of the error is tested.
     assert transport.reason_of(OSError(number, "")) == reason

@@ -1,4 +1,4 @@
-"""An API that authors ask, and how a call of theirs went wrong."""
+"""A fake upstream, and the errors and metrics of calls to it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from prometheus_client import REGISTRY
 from bouquet_worker.errors import UpstreamError
 
 
-class Fund:
-    """An API that keeps what it received and answers its `statuses` one after the other, the last for ever."""
+class FakeUpstream:
+    """An HTTP server that keeps what it receives, and answers with `statuses` in turn, then always with the last."""
 
     def __init__(self) -> None:
         self.received: list[web.Request] = []

@@ -1,0 +1,199 @@
+"""A test harness: a worker on the embedded bus, its simulator on loopback, and faults injected between them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from datetime import date
+from functools import partial
+from typing import TypeAlias
+from unittest import mock
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from bouquet_mesh.bus.memory import MemoryBus
+from bouquet_mesh.listen import listening
+from bouquet_proto.deadline import Deadline
+from bouquet_proto.messages import Caller, Lookup, Reply
+from bouquet_worker import auth, deadline, upstream
+from bouquet_worker.simulate import CLOCK, RECEIVED, Fault, Received, Simulator, respond_with_fault
+from bouquet_worker.testing.cases import Case
+from bouquet_worker.worker import Worker
+
+TODAY = date(2026, 4, 15)
+"""Date of the worker and of its simulator."""
+REQUEST_ID = "5f0a1a0e-6c35-4a51-9a0b-0d6d5d2f7f10"
+CALLER = Caller(recipient="13002526500013", token_id="9d2c1b0a-3f4e-4d5c-8b6a-7e8f90a1b2c3")
+PATIENCE_S = 60.0
+"""Seconds before the deadline of a question: enough on any machine, so that only a test that hangs meets it."""
+SILENT_UPSTREAM_S = 0.3
+"""Seconds that a worker waits for an upstream that does not answer."""
+REPLY_MARGIN_S = 5.0
+"""Seconds that a worker has for its reply after it gave up a silent upstream: enough on a busy machine too."""
+
+Behaviour: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+"""Function that answers a request to an upstream, given the handler that would have answered it."""
+
+
+class FaultInjector:
+    """A middleware in front of a simulator, which injects a fault after some requests.
+
+    Args:
+        behaviour: Function that answers in place of the simulator; `None` injects nothing.
+        after: Requests that the simulator answers before.
+    """
+
+    def __init__(self, behaviour: Behaviour | None, after: int) -> None:
+        self.requests = 0
+        """Requests received so far."""
+        self._behaviour = behaviour
+        self._after = after
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answers one request, by the behaviour or by the simulator."""
+        self.requests += 1
+        if self._behaviour is None or self.requests <= self._after:
+            return await handler(request)
+        return await self._behaviour(request, handler)
+
+
+class HeldRequest:
+    """A behaviour that holds a request back until a test releases it."""
+
+    def __init__(self) -> None:
+        self.arrived = asyncio.Event()
+        """Set once a request has arrived."""
+        self.release = asyncio.Event()
+        """To be set by the test, to let the simulator answer."""
+        self.disconnected = asyncio.Event()
+        """Set once the worker has closed the connection."""
+
+    async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self.arrived.set()
+        try:
+            await self.release.wait()
+        except asyncio.CancelledError:
+            self.disconnected.set()
+            raise
+        return await handler(request)
+
+
+async def _fault(request: web.Request, _: Handler, *, fault: Fault) -> web.StreamResponse:
+    return await respond_with_fault(request, fault)
+
+
+async def _other_shape(_: web.Request, __: Handler) -> web.StreamResponse:
+    return web.json_response("JSON of another type")
+
+
+async def _answer_of_a_proxy(
+    _: web.Request, __: Handler, *, status: int, text: str, content_type: str
+) -> web.StreamResponse:
+    """Answers as a proxy or a framework does for an unknown path or an unreadable request, not as the upstream."""
+    return web.Response(status=status, text=text, content_type=content_type)
+
+
+_UNKNOWN_PATH_JSON = '{"timestamp": "2026-04-15T08:00:00Z", "status": 404, "error": "Not Found", "path": "/v9"}'
+_BAD_REQUEST_JSON = '{"timestamp": "2026-04-15T08:00:00Z", "status": 400, "error": "Bad Request", "path": "/v1"}'
+
+FAULTY_BEHAVIOURS: dict[str, Behaviour] = {
+    **{fault.value: partial(_fault, fault=fault) for fault in Fault},
+    "other_shape": _other_shape,
+    "proxy_404": partial(_answer_of_a_proxy, status=404, text="<h1>404 Not Found</h1>", content_type="text/html"),
+    "proxy_404_json": partial(_answer_of_a_proxy, status=404, text=_UNKNOWN_PATH_JSON, content_type="application/json"),
+    "proxy_404_empty": partial(_answer_of_a_proxy, status=404, text="", content_type="text/plain"),
+    "proxy_400": partial(_answer_of_a_proxy, status=400, text="<h1>400 Bad Request</h1>", content_type="text/html"),
+    "proxy_400_json": partial(_answer_of_a_proxy, status=400, text=_BAD_REQUEST_JSON, content_type="application/json"),
+    "proxy_403": partial(_answer_of_a_proxy, status=403, text="<h1>403 Forbidden</h1>", content_type="text/html"),
+}
+"""Behaviours of an upstream at fault, by the name that failure messages show."""
+
+
+class WorkerHarness:
+    """A worker that runs on an embedded bus, and the simulator that it asks."""
+
+    def __init__(self, bus: MemoryBus, worker: Worker, app: web.Application, injector: FaultInjector) -> None:
+        self.bus = bus
+        """Bus on which the worker answers."""
+        self.app = app
+        """Application of the simulator."""
+        self.injector = injector
+        """Middleware that counts the simulator's requests and injects faults."""
+        self._worker = worker
+
+    @property
+    def received(self) -> list[Received]:
+        """Requests that the simulator received, if it is made by `simulator_app`."""
+        return self.app[RECEIVED]
+
+    async def ask(self, case: Case, *, within_s: float = PATIENCE_S) -> Reply:
+        """Returns the worker's reply to the question of a case, within `within_s` seconds."""
+        return await self.bus.call(self._worker.provider, lookup_of(case, within_s=within_s))
+
+    async def ask_for_little_time(self, case: Case) -> Reply:
+        """Returns the reply to the question of a case, whose deadline leaves the upstream `SILENT_UPSTREAM_S`."""
+        with mock.patch.object(deadline, "REPLY_MARGIN_S", REPLY_MARGIN_S):
+            return await self.ask(case, within_s=REPLY_MARGIN_S + SILENT_UPSTREAM_S)
+
+
+@asynccontextmanager
+async def worker_harness(
+    worker: Worker,
+    simulator: Simulator,
+    *,
+    today: date = TODAY,
+    behaviour: Behaviour | None = None,
+    after: int = 0,
+    environ: Mapping[str, str] = {},
+) -> AsyncIterator[WorkerHarness]:
+    """Runs a worker and its simulator until the context ends, which drains the worker.
+
+    Args:
+        worker: The worker.
+        simulator: The simulator of its upstreams.
+        today: Date of both.
+        behaviour: Fault of the upstream, in place of the simulator's answer.
+        after: Requests that the simulator answers before the fault.
+        environ: Environment of the worker, besides the simulator's settings.
+    """
+    bus, app, injector = MemoryBus(), simulator.app(), FaultInjector(behaviour, after)
+    with without_pauses(worker, today):
+        async with simulating(simulator, app, injector, today) as own, worker.running(bus, {**own, **environ}):
+            yield WorkerHarness(bus, worker, app, injector)
+
+
+@asynccontextmanager
+async def simulating(
+    simulator: Simulator, app: web.Application, injector: FaultInjector, today: date
+) -> AsyncIterator[Mapping[str, str]]:
+    """Serves the simulator behind a fault injector, and gives the environment of a worker that asks it."""
+    app[CLOCK] = lambda: today
+    app.middlewares.insert(0, injector.middleware)
+    async with listening(app, "127.0.0.1", 0) as url:
+        yield simulator.settings(url)
+
+
+@contextmanager
+def without_pauses(worker: Worker, today: date) -> Iterator[None]:
+    """Sets the worker's date, and leaves out its pauses before retries, until the context ends."""
+    with (
+        mock.patch.object(worker, "clock", lambda: today),
+        mock.patch.object(auth, "ATTEMPT_PAUSE_S", 0.0),
+        mock.patch.object(upstream, "RETRY_DELAY_S", 0.0),
+    ):
+        yield
+
+
+def lookup_of(case: Case, *, within_s: float = PATIENCE_S) -> Lookup:
+    """Returns the question of a case, as a gateway would send it, with a deadline in `within_s` seconds."""
+    return Lookup(
+        id=REQUEST_ID,
+        deadline=Deadline.after(within_s).at,
+        operation=case.operation,
+        identity=case.identity,
+        parameters=case.parameters,
+        caller=CALLER,
+    )
