@@ -27,7 +27,7 @@ from bench.parts import Part, bus_parts, cache_parts, gateway_parts, telemetry_p
 from bench.programs import ROOT, Program
 from bench.whole import whole_parts
 from bouquet_mesh.bus.open import open_bus
-from bouquet_mesh.gc_tuning import spare_the_started
+from bouquet_mesh.gc_tuning import exempt_started_objects
 from bouquet_mesh.observe import logs, spans
 from tests.support.daemon import free_port
 from tests.support.rabbitmq import RabbitNode
@@ -83,7 +83,7 @@ async def measured(broker_url: str, upstream_url: str, folder: Path) -> dict[str
     trace.set_tracer_provider(TracerProvider(ParentBasedTraceIdRatio(0.0)))
     with spans.span("bench", SpanKind.SERVER, {}):
         async with all_parts(broker_url, upstream_url, folder) as parts:
-            spare_the_started()
+            exempt_started_objects()
             return {f"{part.hop}: {part.name}": await cost_us(part) for part in parts}
 
 

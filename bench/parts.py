@@ -186,8 +186,8 @@ def telemetry_parts() -> list[Part]:
         metrics.REQUEST_SECONDS.labels(OPERATION.id).observe(0.01)
 
     def call() -> None:
-        with spans.sending("rabbitmq", "cnaf") as current:
-            outcomes.settle(current, NOBODY, calls, "cnaf", "lookup")
+        with spans.send_span("rabbitmq", "cnaf") as current:
+            outcomes.record_outcome(current, NOBODY, calls, "cnaf", "lookup")
 
     def bound() -> None:
         requests.inc()

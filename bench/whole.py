@@ -24,7 +24,7 @@ from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.start.build import opened
 from bouquet_mesh.bus.api import Bus
 from bouquet_mesh.http.limits import Limits
-from bouquet_mesh.http.server import connections
+from bouquet_mesh.http.server import connection_factory
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_mesh.secret import Secret
 from bouquet_proto import registry_messages
@@ -49,7 +49,7 @@ async def whole_parts(bus: Bus, folder: Path) -> AsyncIterator[list[Part]]:
         await stack.enter_async_context(bus.serve(registry_messages.PROVIDER, _registry, concurrency=1))
         outbox = await stack.enter_async_context(open_outbox("memory:", "bench"))
         gateway = await stack.enter_async_context(opened(settings, bus, outbox))
-        connect = await stack.enter_async_context(connections(make_app(gateway), Limits()))
+        connect = await stack.enter_async_context(connection_factory(make_app(gateway), Limits()))
         wire = _Wire()
         protocol = connect()
         protocol.connection_made(wire)

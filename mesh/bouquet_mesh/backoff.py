@@ -1,4 +1,4 @@
-"""How long to leave alone what has failed."""
+"""Exponential backoff with jitter."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import random
 
 
 def pause_s(failures: int, first_s: float, last_s: float) -> float:
-    """Longer after each failure, up to `last_s`. Random, so that a hundred processes do not come back at once."""
+    """Returns the pause before the next attempt: `first_s` doubled per failure, at most `last_s`, times 0.5 to 1."""
     return min(last_s, first_s * 2.0 ** min(failures, 10)) * random.uniform(0.5, 1.0)

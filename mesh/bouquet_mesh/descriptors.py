@@ -1,4 +1,4 @@
-"""File descriptors, of which a process has so many and no more: strangers' connections leave some for its own work."""
+"""Reserve of file descriptors: incoming connections may not use the last ones, which the process needs itself."""
 
 from __future__ import annotations
 
@@ -10,36 +10,38 @@ import resource
 log = logging.getLogger(__name__)
 
 RESERVED = 64
-"""For the disk, the broker, stores and upstreams; of few descriptors, an eighth."""
-LOOKED_AT_EVERY_S = 1.0
+"""Number of descriptors kept for disk, broker, stores and upstreams; at most an eighth of the process's limit."""
+CHECK_INTERVAL_S = 1.0
 
 
-def ceiling() -> int:
-    """The first descriptor that is kept for the process's own work. The kernel gives the lowest that is free."""
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if most == resource.RLIM_INFINITY:
+def first_reserved() -> int:
+    """Returns the lowest reserved descriptor. The kernel always assigns the lowest free one."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
         return 2**31
-    return most - min(RESERVED, most // 8)
+    return limit - min(RESERVED, limit // 8)
 
 
 def are_short() -> bool:
-    """Whether a descriptor that is opened now would be one of those, or could not be opened."""
+    """Whether the next descriptor would be a reserved one, or could not be opened."""
     try:
         lowest = os.open(os.devnull, os.O_RDONLY)
     except OSError:
         return True
     os.close(lowest)
-    return lowest >= ceiling()
+    return lowest >= first_reserved()
 
 
-async def watch() -> None:
-    """Logs when they become short and when they are enough again, for ever."""
+async def log_shortages() -> None:
+    """Logs when descriptors become short and when they suffice again, until cancelled."""
     short = False
     while True:
-        await asyncio.sleep(LOOKED_AT_EVERY_S)
+        await asyncio.sleep(CHECK_INTERVAL_S)
         if are_short() is not short:
             short = not short
             if short:
-                log.error("descriptors run out", extra={"most": resource.getrlimit(resource.RLIMIT_NOFILE)[0]})
+                log.error(
+                    "file descriptors nearly exhausted", extra={"most": resource.getrlimit(resource.RLIMIT_NOFILE)[0]}
+                )
             else:
-                log.info("descriptors enough again")
+                log.info("file descriptors available again")

@@ -1,4 +1,4 @@
-"""Environment variables as typed values: the text of a variable or of the file that it names, then its field's type."""
+"""Typed values from environment variables, or from files that the variables name."""
 
 from __future__ import annotations
 
@@ -16,71 +16,72 @@ from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl
 
 _LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
-"""A variable that Kubernetes makes of a Service, and its value."""
+"""Pattern of a variable, with its value, that Kubernetes sets for a Service."""
 
 
-class WrongVariableError(Exception):
-    """The name of a variable and what is wrong with it, never its value."""
+class VariableError(Exception):
+    """Error in a variable. Its text has the variable's name and the problem, never the value."""
 
 
 def without_service_links(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Kubernetes describes the Services around a pod in its environment, unless the pod says `enableServiceLinks:
-    false`. A Service called `bouquet-gateway` makes a `BOUQUET_GATEWAY_PORT` of `tcp://…`, a form that no setting has.
+    """Returns an environment without the variables by which Kubernetes announces Services to a pod.
+
+    A Service `bouquet-gateway` sets `BOUQUET_GATEWAY_PORT` to `tcp://…`, which would be taken for a setting.
     """
     return {name: value for name, value in environ.items() if not _LINK.fullmatch(f"{name}={value}")}
 
 
 def text_of(name: str, environ: Mapping[str, str]) -> str | None:
-    """The text of `name`, or of the file that `name` + `_FILE` names; None where neither is set.
+    """Returns the text of the variable `name`, or of the file at the path in `name`_FILE; None if neither is set.
 
-    Raises `WrongVariableError`.
+    Raises `VariableError` if both are set, or for a file that is unreadable or not text.
     """
     file = f"{name}_FILE"
     if file not in environ:
         return environ.get(name)
     if name in environ:
-        raise WrongVariableError(f"{name}: is given twice, as itself and as {file}")
+        raise VariableError(f"{name}: is given twice, as itself and as {file}")
     try:
         with open(environ[file], encoding="utf-8") as opened:
             text = opened.read().strip()
         if "\0" in text:  # no variable, path or URL can hold one
             raise ValueError("a NUL character")
     except OSError as error:
-        raise WrongVariableError(f"{file}: cannot be read ({error.strerror})") from None
+        raise VariableError(f"{file}: cannot be read ({error.strerror})") from None
     except ValueError:
-        raise WrongVariableError(f"{file}: does not lead to a text") from None
+        raise VariableError(f"{file}: does not lead to a text") from None
     return text
 
 
 def value_of(name: str, text: str | None, field: structs.FieldInfo) -> Any:
-    """`text` as the type of `field`. `UNSET` leaves the field to its default.
+    """Converts `text` to the type of `field`. Returns `UNSET` for None, which leaves the field to its default.
 
-    An empty text is a value, but does not satisfy a required field. Raises `WrongVariableError`.
+    An empty text is a value, but does not satisfy a required field. Raises `VariableError` for an invalid text.
     """
     if field.required and not text:
-        raise WrongVariableError(f"{name}: is required")
+        raise VariableError(f"{name}: is required")
     if text is None:
         return UNSET
-    if fault := _fault_of_url(text, field.type):
-        raise WrongVariableError(f"{name}: {fault}")
+    if fault := _url_fault(text, field.type):
+        raise VariableError(f"{name}: {fault}")
     try:
         return _convert(text, field.type)
     except ValueError:
-        raise WrongVariableError(f"{name}: {_expected(field.type)}") from None
+        raise VariableError(f"{name}: {_expected(field.type)}") from None
 
 
-def unknown(name: str, prefix: str, known: Iterable[str]) -> str:
-    """What is wrong with a variable that is none of `known`: all of them begin with `prefix`."""
+def unknown_setting_problem(name: str, prefix: str, known: Iterable[str]) -> str:
+    """Returns the problem of a variable that no setting has, with the nearest of the `known` names as a hint."""
     nearest = get_close_matches(name.removeprefix(prefix), [one.removeprefix(prefix) for one in known], 1)
     return f"{name}: unknown setting" + (f"; is it {prefix}{nearest[0]}?" if nearest else "")
 
 
-def _fault_of_url(text: str, hint: Any) -> str:
+def _url_fault(text: str, hint: Any) -> str:
     return next((one.fault(text) for one in get_args(hint) if isinstance(one, ServerUrl)), "")
 
 
 def _convert(text: str, hint: Any) -> Any:
-    """Raises ValueError, of which msgspec's errors are a kind."""
+    """Raises ValueError, the base class of msgspec's errors."""
     hint = _without_none(hint)
     if getattr(hint, "__origin__", hint) is Secret:  # annotated or not
         return Secret(text)

@@ -1,21 +1,21 @@
-"""What Python's cycle collector is left to do in a process that serves.
+"""Tuning of Python's garbage collector for a server process, against pauses.
 
-A full collection walks all that is alive, and nobody is answered meanwhile: a tenth of a second and more for the
-modules, routes and decoders that live as long as the process. Requests leave hardly a cycle: reference counts free
-what they made. So what has started is walked no more, and the rest more seldom
-(https://docs.python.org/3/library/gc.html#gc.freeze).
+A full collection stops the process for a tenth of a second and more, mostly to walk modules, routes and decoders that
+live as long as the process. Requests create hardly any reference cycle. So objects made at start are exempt, and new
+ones are collected less often (https://docs.python.org/3/library/gc.html#gc.freeze).
 """
 
 from __future__ import annotations
 
 import gc
 
-YOUNG = 20_000
-"""Objects made and not freed before the young ones are walked, which takes milliseconds. Python's own 700 are reached
-every hundred calls."""
+YOUNG_THRESHOLD = 20_000
+"""Number of new objects that triggers a collection of the young generation. Python's default of 700 is reached every
+hundred calls."""
 
 
-def spare_the_started() -> None:
-    """Once, when a process serves. Not after a collection: it would find some hundred objects, and take 50 ms."""
+def exempt_started_objects() -> None:
+    """Exempts all present objects from garbage collection. Called once, when a process has started."""
+    # Without a collection before: it would free some hundred objects, and take 50 ms.
     gc.freeze()
-    gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
+    gc.set_threshold(YOUNG_THRESHOLD, *gc.get_threshold()[1:])

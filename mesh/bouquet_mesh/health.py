@@ -1,4 +1,4 @@
-"""What a process answers of itself over HTTP: whether it lives, whether it can do its work, and its metrics."""
+"""The HTTP routes of every process for its operators: `/livez`, `/readyz` and `/metrics`."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from aiohttp import web
 from bouquet_mesh.http.sliced import SlicedResponse
 from bouquet_mesh.observe.metrics import exposition
 
-Lacking: TypeAlias = Callable[[], Mapping[str, object]]
-"""What a process lacks to do its work, as the body of its answer at `/readyz`; empty when it lacks nothing."""
+ReadinessCheck: TypeAlias = Callable[[], Mapping[str, object]]
+"""Function that returns why a process is not ready, as the body of `/readyz`, or an empty mapping if it is ready."""
 
 
-def probes(lacking: Lacking) -> list[web.RouteDef]:
-    """`/livez` answers 200 while the process runs; `/readyz` answers 200 while nothing is lacking, otherwise 503."""
+def probe_routes(unmet_condition: ReadinessCheck) -> list[web.RouteDef]:
+    """Returns the routes `/livez`, always 200, and `/readyz`, which is 200 or, with an unmet condition, 503."""
 
     async def livez(_: web.Request) -> web.Response:
         return _json({"status": "alive"}, 200)
 
     async def readyz(_: web.Request) -> web.Response:
-        lacks = lacking()
+        lacks = unmet_condition()
         return _json(lacks, 503) if lacks else _json({"status": "ready"}, 200)
 
     return [web.get("/livez", livez), web.get("/readyz", readyz)]
 
 
-def metrics(refresh: Callable[[], object] = lambda: None) -> web.RouteDef:
-    """`/metrics`, in OpenMetrics for clients that accept it. `refresh` sets the gauges that are computed only then."""
+def metrics_route(refresh: Callable[[], object] = lambda: None) -> web.RouteDef:
+    """Returns the route `/metrics`, in OpenMetrics for clients that accept it. `refresh` is called before each answer,
+    to set gauges that are computed on demand."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         refresh()

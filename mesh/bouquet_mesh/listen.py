@@ -1,4 +1,4 @@
-"""A server by its URL, for whoever asks it."""
+"""An HTTP server for the life of a context, identified by its URL."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ async def listening(
     drain_s: float = 0.5,
     ends_with_client: bool = True,
 ) -> AsyncIterator[str]:
-    """Serves an application for the life of the context; gives its base URL. Port 0 takes a free one.
+    """Serves an application for the life of the context, and yields its base URL. Port 0 takes a free one.
 
-    When the context is left, running handlers have `drain_s` to end. `ends_with_client`: a handler whose client hangs
-    up is cancelled. Raises `SettingsError` for an address that cannot be listened on.
+    Leaving waits up to `drain_s` for running handlers. With `ends_with_client`, a handler is cancelled when its client
+    disconnects. Raises `SettingsError` for an address that cannot be listened on.
     """
     async with serving(app, host, port, limits=limits, drain_s=drain_s, ends_with_client=ends_with_client) as bound:
         yield f"http://{host}:{bound}"

@@ -1,4 +1,4 @@
-"""How late the event loop is: the first sign of a process that has too much to do, or that something blocks."""
+"""Measurement of the event loop's lag, the first sign of an overloaded or blocked process."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ EVERY_S = 0.5
 
 
 @asynccontextmanager
-async def watched_loop() -> AsyncIterator[None]:
-    """Measures its lag for the life of the context."""
+async def measured_loop_lag() -> AsyncIterator[None]:
+    """Records the event loop's lag in a histogram, every `EVERY_S`, for the life of the context."""
     async with alongside(_watch()):
         yield
 

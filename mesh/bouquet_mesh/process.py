@@ -1,7 +1,7 @@
-"""The one way to start a process of the mesh, and to stop it.
+"""Start and stop of every process of the mesh.
 
-All settings are read first: what is wrong with them ends the process before anything is open. Then come logs, traces
-and what measures the event loop, then the parts of the process, until SIGTERM or SIGINT; the reverse to stop.
+All settings are read first, so that a wrong one ends the process before anything is opened. Then come logs, traces and
+the measurement of the event loop, then the parts of the process, until SIGTERM or SIGINT; they stop in reverse order.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from aiohttp import web
 from bouquet_mesh import descriptors, health
 from bouquet_mesh.bus.api import Bus
 from bouquet_mesh.bus.open import open_bus
-from bouquet_mesh.gc_tuning import spare_the_started
-from bouquet_mesh.health import Lacking
+from bouquet_mesh.gc_tuning import exempt_started_objects
+from bouquet_mesh.health import ReadinessCheck
 from bouquet_mesh.listen import listening
-from bouquet_mesh.loop_lag import watched_loop
+from bouquet_mesh.loop_lag import measured_loop_lag
 from bouquet_mesh.observe import logs, spans
 from bouquet_mesh.observe.metrics import READY
 from bouquet_mesh.outbox.api import Outbox
@@ -27,7 +27,7 @@ from bouquet_mesh.outbox.open import open_outbox
 from bouquet_mesh.settings import MeshSettings, Reader, is_embedded, read_mesh
 from bouquet_mesh.signals import stop_signals
 from bouquet_mesh.tasks import alongside
-from bouquet_mesh.tls.context import tell_if_plain_url, verified
+from bouquet_mesh.tls.context import verified_url, warn_if_url_unencrypted
 from bouquet_proto.names import MESH_PREFIX
 
 log = logging.getLogger(__name__)
@@ -35,17 +35,17 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 NO_CONSUMER: Mapping[str, object] = {"status": "no consumer"}
-"""What `/readyz` answers while nobody would take a request: a process starts, drains, or has lost its queue."""
+"""Body of `/readyz` while the process consumes no queue: it starts, drains, or has lost its connection."""
 
 NO_DESCRIPTOR: Mapping[str, object] = {"status": "out of descriptors"}
-"""What it answers while only those are left that it keeps for its own work."""
+"""Body of `/readyz` while only reserved file descriptors are left."""
 
-Read: TypeAlias = Callable[[Reader, MeshSettings], T]
-"""Reads the settings of a process and of its parts, beside those of the mesh."""
+ReadSettings: TypeAlias = Callable[[Reader, MeshSettings], T]
+"""Function that reads the settings of a process and its parts, given those of the mesh."""
 
 
 class Process:
-    """What the parts of a process are given: its environment, its transports, its readiness."""
+    """Facilities that a process offers its parts: environment, bus, outbox, readiness and an HTTP port."""
 
     def __init__(self, service: str, name: str, environ: Mapping[str, str], mesh: MeshSettings) -> None:
         self.environ = environ
@@ -53,22 +53,23 @@ class Process:
         self._service = service
         self._bus_url = mesh.bus_url.reveal()
         self.http_limits = mesh.http_limits()
-        self._conditions: list[Lacking] = []
-        READY.labels(service).set_function(lambda: not self.lacking())
+        self._conditions: list[ReadinessCheck] = []
+        READY.labels(service).set_function(lambda: not self.unmet_condition())
 
     def bus(self) -> AbstractAsyncContextManager[Bus]:
+        """Opens the bus that the settings name."""
         return open_bus(self._bus_url, self.name)
 
     def outbox(self, name: str = "") -> AbstractAsyncContextManager[Outbox]:
-        """`name` is what the broker's operators see of its connection; by default the name of the process."""
+        """Opens the outbox that the settings name. The broker's operators see `name`, by default the process's."""
         return open_outbox(self._bus_url, name or self.name)
 
-    def ready_when(self, lacking: Lacking) -> None:
-        """A process is ready while none of its conditions lacks anything. It is not ready before it has one."""
-        self._conditions.append(lacking)
+    def ready_when(self, unmet_condition: ReadinessCheck) -> None:
+        """Adds a condition of readiness. The process is ready once it has conditions and none is unmet."""
+        self._conditions.append(unmet_condition)
 
-    def lacking(self) -> Mapping[str, object]:
-        """What the first unmet condition lacks; empty when the process is ready."""
+    def unmet_condition(self) -> Mapping[str, object]:
+        """Returns why the process is not ready, as the body of `/readyz`, or an empty mapping if it is ready."""
         if descriptors.are_short():
             return NO_DESCRIPTOR
         if not self._conditions:
@@ -78,53 +79,56 @@ class Process:
     def listening(
         self, app: web.Application, host: str, port: int, *, drain_s: float = 0.5, ends_with_client: bool = True
     ) -> AbstractAsyncContextManager[str]:
-        """`listen.listening` to an application that answers `/livez`, `/readyz` and `/metrics` too.
+        """Serves an application, as `listen.listening`, with the routes `/livez`, `/readyz` and `/metrics` added.
 
-        Entered before what takes requests and left after it, so that a process that drains is unready, not dead.
+        Enter it before the parts that take requests, and leave it after them, so that a draining process is live and
+        not ready.
         """
-        app.add_routes([*health.probes(self.lacking), health.metrics()])
+        app.add_routes([*health.probe_routes(self.unmet_condition), health.metrics_route()])
         return listening(app, host, port, limits=self.http_limits, drain_s=drain_s, ends_with_client=ends_with_client)
 
 
-Start: TypeAlias = Callable[[Process, T], AbstractAsyncContextManager[object]]
-"""Opens the parts of a process; leaving it closes them."""
+StartParts: TypeAlias = Callable[[Process, T], AbstractAsyncContextManager[object]]
+"""Function whose context opens the parts of a process, and closes them when left."""
 
 
-async def run_process(service: str, environ: Mapping[str, str], read: Read[T], start: Start[T], name: str = "") -> None:
-    """Starts a process, and returns once it has been asked to stop and has stopped.
+async def run_process(
+    service: str, environ: Mapping[str, str], read: ReadSettings[T], start: StartParts[T], name: str = ""
+) -> None:
+    """Runs a process until SIGTERM or SIGINT, and returns once its parts have stopped.
 
-    `name` tells it from others of its `service` in logs and at the broker. Raises `SettingsError` with every wrong
-    setting before anything is open, or as a part finds that it cannot start with its own.
+    `name` distinguishes it in logs and at the broker from others of its `service`. Raises `SettingsError` with every
+    wrong setting before anything is opened, or later from a part that cannot start with its settings.
     """
-    mesh, settings = begin(environ, read, name or service)
+    mesh, settings = prepare(environ, read, name or service)
     process = Process(service, name or service, environ, mesh)
-    # The signals come first: a process that is asked to stop while it starts, stops in order once it has started.
+    # Signal handlers come first, so that a signal during the start leads to an orderly stop after it.
     with stop_signals() as stop, spans.tracing(service, environ):
-        async with watched_loop(), alongside(descriptors.watch()), start(process, settings):
-            spare_the_started()
+        async with measured_loop_lag(), alongside(descriptors.log_shortages()), start(process, settings):
+            exempt_started_objects()
             await stop.wait()
 
 
-def begin(environ: Mapping[str, str], read: Read[T], name: str) -> tuple[MeshSettings, T]:
-    """Reads all settings, then has logs written under `name`. Raises `SettingsError` with every wrong setting."""
+def prepare(environ: Mapping[str, str], read: ReadSettings[T], name: str) -> tuple[MeshSettings, T]:
+    """Reads all settings, then configures logs under `name`. Raises `SettingsError` with every wrong setting."""
     reader = Reader(environ)
     mesh, settings = read_process(reader, read)
     reader.close()
     logs.configure_logs(name, mesh.log_level)
     for variable in reader.without_effect:
         log.warning("setting has no effect", extra={"setting": variable})
-    tell_if_plain_url(f"{MESH_PREFIX}BUS_URL", mesh.bus_url.reveal())
+    warn_if_url_unencrypted(f"{MESH_PREFIX}BUS_URL", mesh.bus_url.reveal())
     return mesh, settings
 
 
-def read_process(reader: Reader, read: Read[T]) -> tuple[MeshSettings, T]:
-    """The settings of the mesh, and those of a process beside them."""
+def read_process(reader: Reader, read: ReadSettings[T]) -> tuple[MeshSettings, T]:
+    """Reads the settings of the mesh, then those of a process. Problems are noted in `reader`."""
     mesh = read_mesh(reader)
     reader.check(_check_bus, mesh)
     return mesh, read(reader, mesh)
 
 
 def _check_bus(mesh: MeshSettings) -> None:
-    """Whether the bus can be opened, as far as its URL and the files that it names can tell."""
+    """Raises `SettingsError` for a broker URL without verified TLS, or with unusable certificate files."""
     if not is_embedded(mesh.bus_url.reveal()):
-        verified(mesh.bus_url, f"{MESH_PREFIX}BUS_URL")
+        verified_url(mesh.bus_url, f"{MESH_PREFIX}BUS_URL")

@@ -1,4 +1,4 @@
-"""The pseudonym of a person in the access journal: only the key and the identity give it."""
+"""Pseudonyms of people in the access journal, made from an identity and a secret key."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from bouquet_proto.letters import fold
 
 
 class Key(Struct, frozen=True):
-    """A key of pseudonyms. Keys rotate: each record of the journal keeps the name of its own."""
+    """A named key of pseudonyms. Keys rotate, so each record of the journal holds the name of its key."""
 
     name: str
     secret: Secret
 
 
 def pseudonym(key: Secret, identity: Identity) -> str:
-    """The HMAC of a fold of the identity that is at least as coarse as what any provider is asked with.
+    """Returns the pseudonym of a person: the HMAC of a normalised identity, as 64 hexadecimal digits.
 
-    Whoever asks a provider the same question about a person, however the name is typed, leaves the same pseudonym. Two
-    people who differ in a folded letter, or in what follows the first word of the first names, share one. A country of
-    birth that FranceConnect gives counts, also for a provider that is not asked with it.
+    Spellings of a name that a provider would not distinguish give the same pseudonym. Two people share one if they
+    differ only in accents, punctuation, or first names after the first. A country of birth from FranceConnect always
+    counts, even for a provider that does not receive it.
     """
     return keyed_hash(key, msgspec.json.encode(_folded(identity)))
 
@@ -43,18 +43,18 @@ def _folded(identity: Identity) -> list[str]:
             born_at = fold(_birth_place(identity))
             words = (fold(identity.nom_naissance), _first_word(identity.prenoms), identity.sexe_etat_civil or "")
             return [kind, identity.date_naissance(), *words, born_at]
-        case Identifiant():  # its punctuation tells people apart: `a.b` and `ab` are two
+        case Identifiant():  # punctuation is significant: `a.b` and `ab` are two people
             return [kind, "".join(identity.identifiant.split()).casefold()]
         case _:
             return [kind, *map(fold, msgspec.structs.astuple(identity))]
 
 
 def _first_word(first_names: tuple[str, ...]) -> str:
-    """`("Jean Paul",)` and `("Jean", "Paul")` are sent alike."""
+    """Returns the normalised first word, the same for `("Jean Paul",)` and `("Jean", "Paul")`."""
     words = " ".join(first_names).split()
     return fold(words[0]) if words else ""
 
 
 def _birth_place(identity: Identite) -> str:
-    """The commune, for a birth in France alone: beside another country it is not sent."""
+    """Returns the code of the commune for a birth in France, else that of the country, or ""."""
     return identity.commune_in_france() or identity.code_cog_insee_pays_naissance or ""

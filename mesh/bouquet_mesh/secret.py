@@ -1,10 +1,10 @@
-"""A value that no log shows."""
+"""Wrapper for secret values, which keeps them out of logs."""
 
 from __future__ import annotations
 
 
 class Secret:
-    """A value that no log, repr or f-string shows. `reveal()` is the only way in, and easy to grep for."""
+    """A secret text. Its repr and str hide the value, which only `reveal()` returns."""
 
     __slots__ = ("_value",)
 
@@ -12,6 +12,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
+        """Returns the secret value."""
         return self._value
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Settings: environment variables into frozen structs, typed, all errors at once, no value ever printed."""
+"""Settings as typed structs, read from environment variables. All errors are reported at once, without values."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, NoReturn, ParamSpec, TypeAlias, Type
 
 from msgspec import UNSET, Meta, Struct, defstruct, structs
 
-from bouquet_mesh.environment import WrongVariableError, text_of, unknown, value_of, without_service_links
+from bouquet_mesh.environment import VariableError, text_of, unknown_setting_problem, value_of, without_service_links
 from bouquet_mesh.http.limits import Limits
-from bouquet_mesh.observe.logs import where
+from bouquet_mesh.observe.logs import raised_at
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl
 from bouquet_proto.names import EMBEDDED, MESH_PREFIX, MESH_WORDS
@@ -22,16 +22,16 @@ LAST_PORT = 65_535
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=LAST_PORT, description=f"must be a port, 0 to {LAST_PORT}")]
 """A TCP port to listen on; 0 takes a free one."""
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, description="must be more than 0")]
-
+"""A duration above 0."""
 
 _BUS_URL = ServerUrl(("amqp",), EMBEDDED, several=True)
 
 _UNREAD = object()
-"""The value of a field that could not be read."""
+"""Placeholder value of a field that could not be read."""
 
 
 class SettingsError(Exception):
-    """One line for each wrong setting: the variable's name and what is wrong with it, never its value."""
+    """Error with one line for each wrong setting: the variable's name and the problem, never the value."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = list(dict.fromkeys(problems))
@@ -39,28 +39,30 @@ class SettingsError(Exception):
 
 
 class MeshSettings(Struct, frozen=True, kw_only=True):
-    """What every process of the mesh shares: `BOUQUET_*`."""
+    """Settings that every process of the mesh has: `BOUQUET_*`."""
 
     bus_url: Annotated[Secret, _BUS_URL] = Secret("memory:")
-    """`memory:` (everything in one process), or `amqp(s)://…`, which may name the nodes of one cluster, as
-    `amqps://user:secret@a:5671,b:5671/vhost`, and TLS files: `?cafile=…&certfile=…&keyfile=…`. Secret, since it carries
-    a password."""
+    """URL of the message broker, `amqp(s)://user:password@host/vhost`, or of the nodes of its cluster,
+    `amqps://user:password@a:5671,b:5671/vhost`, with optional TLS files `?cafile=…&certfile=…&keyfile=…`; or `memory:`,
+    to run gateway and workers in one process without a broker."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Lowest level of log lines that are written."""
     http_head_s: Seconds = 10.0
-    """On every port that the process listens on: seconds from the first byte of a request's head to its last. A
-    connection that goes beyond this or another of these limits is closed, and counted."""
+    """Longest time in seconds from the first to the last byte of an HTTP request's head, on every port. A connection
+    that exceeds this or one of the other HTTP limits is closed, and counted in a metric."""
     http_body_s: Seconds = 15.0
-    """Seconds from the end of a request's head to the end of its body."""
+    """Longest time in seconds from the end of an HTTP request's head to the end of its body."""
     http_write_s: Seconds = 30.0
-    """Seconds that bytes of an answer may wait for their client to take them."""
+    """Longest time in seconds that bytes of an HTTP response may wait until the client takes them."""
     http_idle_s: Seconds = 75.0
-    """Seconds that a connection is kept without a request. More than the proxy in front keeps it."""
+    """Time in seconds that an HTTP connection stays open without a request. Set it longer than the proxy's in front."""
     http_max_connections: Annotated[int, Meta(ge=1)] = 2_000
-    """At a time, on one port of one process."""
+    """Largest number of simultaneous HTTP connections on one port of one process."""
     http_max_unsent_bytes: Annotated[int, Meta(ge=65_536)] = 1_000_000
-    """Of one connection: what is written and its client has not taken yet."""
+    """Largest number of response bytes that one HTTP connection may buffer for its client."""
 
     def http_limits(self) -> Limits:
+        """Returns the limits of an HTTP port that these settings give."""
         return Limits(
             head_s=self.http_head_s,
             body_s=self.http_body_s,
@@ -72,16 +74,16 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
 
 
 class Reader:
-    """Reads several settings structs from one environment, and notes each problem instead of stopping at the first.
+    """Reader of several settings structs from one environment, which collects all problems.
 
-    A struct may hold fields that could not be read: until `close` has returned, only checks may look at it.
+    A struct may have fields that could not be read. Until `close` has returned, only checks may use it.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = without_service_links(environ)
         self.problems: list[str] = []
         self.without_effect: list[str] = []
-        """Variables that are set, and name a setting that has been removed."""
+        """Names of variables that are set although their setting was removed."""
 
     def read(
         self,
@@ -91,13 +93,12 @@ class Reader:
         removed: Sequence[str] = (),
         own: Sequence[str] = (),
     ) -> S:
-        """The settings of `model`, each field from `prefix` + its upper-cased name.
+        """Reads the settings of `model`, each field from the variable `prefix` + its upper-case name.
 
-        A `..._FILE` variable gives the path of a file that holds the value, as mounted secrets do. Lists are
-        comma-separated. `checks` raise `SettingsError` for what makes no sense, of one field or of several together.
-        `removed` names settings of the release before, `NAME` after the prefix, which are noted and have no effect. Any
-        other variable that begins with one of `own`, by default the prefix, is a problem: a misspelt name must not be a
-        silent default.
+        A variable `…_FILE` gives the path of a file with the value, as for mounted secrets. Lists are comma-separated.
+        `checks` raise `SettingsError` for invalid values or combinations. `removed` are names, after the prefix, of
+        settings of the previous release, which are noted and have no effect. Any other variable that begins with one of
+        `own`, by default the prefix, is a problem, so that a misspelt name is noticed.
         """
         values = {field.name: self._value(field, prefix) for field in structs.fields(model)}
         self._note_unknown([prefix + name.upper() for name in values], prefix, removed, tuple(own) or (prefix,))
@@ -109,9 +110,10 @@ class Reader:
         return settings
 
     def check(self, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """What `check` gives. None where it raises `SettingsError`, which is noted, or needs what could not be read.
+        """Returns the result of `check`, or None if it raises an error, whose problems are noted, or uses an unread
+        field.
 
-        Another error is noted by its class and place alone: its text may quote a setting.
+        An error other than `SettingsError` is noted by its class and place, since its text may quote a setting.
         """
         try:
             return check(*args, **kwargs)
@@ -120,20 +122,20 @@ class Reader:
         except _UnreadError:
             pass
         except Exception as error:
-            self.problems.append(f"settings: {type(error).__name__} at {where(error)}")
+            self.problems.append(f"settings: {type(error).__name__} at {raised_at(error)}")
         return None
 
     def close(self) -> None:
-        """Raises `SettingsError` with every problem."""
+        """Raises `SettingsError` with all noted problems, if any."""
         if self.problems:
             raise SettingsError(self.problems)
 
     def _value(self, field: structs.FieldInfo, prefix: str) -> Any:
-        """`UNSET` leaves the field to its default."""
+        """Returns the value of a field, `UNSET` for its default, or `_UNREAD` after a noted problem."""
         name = prefix + field.name.upper()
         try:
             return value_of(name, text_of(name, self.environ), field)
-        except WrongVariableError as error:
+        except VariableError as error:
             self.problems.append(str(error))
             return _UNREAD
 
@@ -144,15 +146,16 @@ class Reader:
             if any(name in gone for name in names):
                 self.without_effect.append(variable)
             elif variable.startswith(own) and not any(name in known for name in names):
-                self.problems.append(unknown(variable, prefix, known))
+                self.problems.append(unknown_setting_problem(variable, prefix, known))
 
 
 class _UnreadError(Exception):
-    """A check has looked at a setting that could not be read."""
+    """Error of a check that uses a setting which could not be read."""
 
 
 def _with_unread(model: type[S], unread: Iterable[str]) -> type[S]:
-    """`model` with fields that cannot be looked at: the wrong variable is a problem already, and no second one."""
+    """Returns a subclass of `model` whose unread fields raise `_UnreadError`, so that one wrong variable is one
+    problem."""
 
     def refuse(_: object) -> NoReturn:
         raise _UnreadError
@@ -163,7 +166,7 @@ def _with_unread(model: type[S], unread: Iterable[str]) -> type[S]:
 
 
 def read_all(environ: Mapping[str, str], read: Callable[[Reader], T]) -> T:
-    """What `read` makes of an environment. Raises `SettingsError` with every problem that its reader has noted."""
+    """Returns the result of `read` for an environment. Raises `SettingsError` with every noted problem."""
     reader = Reader(environ)
     settings = read(reader)
     reader.close()
@@ -171,24 +174,27 @@ def read_all(environ: Mapping[str, str], read: Callable[[Reader], T]) -> T:
 
 
 def load(model: type[S], environ: Mapping[str, str], prefix: str) -> S:
-    """The settings of one struct, as `Reader.read` reads them. Raises `SettingsError` with every problem."""
+    """Reads the settings of one struct, as `Reader.read`. Raises `SettingsError` with every problem."""
     return read_all(environ, lambda reader: reader.read(model, prefix))
 
 
 def read_mesh(reader: Reader) -> MeshSettings:
-    """Other processes' variables begin with the mesh's prefix too: a word after it tells which are the mesh's."""
+    """Reads the settings that every process has."""
+    # Variables of other processes begin with the mesh's prefix too, so only certain words after it are the mesh's own.
     own = [f"{MESH_PREFIX}{word}_" for word in MESH_WORDS]
     return reader.read(MeshSettings, MESH_PREFIX, own=own)
 
 
 def is_embedded(bus_url: str) -> bool:
-    """Whether the bus is in memory, and not a broker's. Raises `SettingsError` for a URL of neither."""
+    """Whether the URL names the in-memory bus rather than a broker. Raises `SettingsError` for any other URL."""
     if fault := _BUS_URL.fault(bus_url):
         raise SettingsError([f"{MESH_PREFIX}BUS_URL: {fault}"])
     return bus_url == EMBEDDED
 
 
 def require_broker(mesh: MeshSettings, process: str) -> None:
-    """Raises `SettingsError` where the bus is inside of a process that has no other part."""
+    """Raises `SettingsError` for the in-memory bus, over which a process that runs alone would reach no other."""
     if is_embedded(mesh.bus_url.reveal()):
-        raise SettingsError([f"{MESH_PREFIX}BUS_URL: is required: nobody reaches {process} alone on {EMBEDDED}"])
+        raise SettingsError(
+            [f"{MESH_PREFIX}BUS_URL: is required: {process} alone reaches no other process on {EMBEDDED}"]
+        )

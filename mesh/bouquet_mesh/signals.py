@@ -1,4 +1,4 @@
-"""How every process of the mesh is asked to stop."""
+"""Signals that stop a process of the mesh."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ASKING = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def stop_signals() -> Iterator[asyncio.Event]:
-    """An event that the first SIGTERM or SIGINT sets; a second one ends the process at once."""
+    """Yields an event that the first SIGTERM or SIGINT sets; a second one ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -30,6 +30,6 @@ def stop_signals() -> Iterator[asyncio.Event]:
 
 
 async def stop_requested() -> None:
-    """Returns at the first SIGTERM or SIGINT; from then on a second one ends the process at once."""
+    """Returns at the first SIGTERM or SIGINT. Afterwards a second one ends the process at once."""
     with stop_signals() as stop:
         await stop.wait()

@@ -1,4 +1,4 @@
-"""Tasks have owners: one that works beside a context ends with it."""
+"""Background tasks that end with the context that started them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @asynccontextmanager
 async def alongside(work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
-    """`work` runs for the life of the context, and has ended, cancelled if need be, when that is left."""
+    """Runs `work` as a task for the life of the context, then cancels it and waits for its end."""
     task = asyncio.create_task(work)
     try:
         yield

@@ -17,7 +17,7 @@ from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
-from bouquet_mesh.tls.context import client_context, verified
+from bouquet_mesh.tls.context import client_context, verified_url
 from bouquet_proto.messages import Failed
 from bouquet_worker import Upstream
 from bouquet_worker.errors import UpstreamError
@@ -238,7 +238,7 @@ async def test_an_upstream_that_refuses_our_certificate_is_a_typed_failure(ours:
 )
 def test_a_url_whose_tls_would_verify_nothing_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(SettingsError, match="^BOUQUET_URL: ") as refused:
-        verified(Secret(url), "BOUQUET_URL")
+        verified_url(Secret(url), "BOUQUET_URL")
     assert "secret" not in str(refused.value)
 
 
@@ -254,5 +254,5 @@ async def test_a_process_refuses_to_start_without_verification() -> None:
     own = {f"BOUQUET_GATEWAY_{name}": value for name, value in settings.items()}
     async with running(environ | own, "bouquet-gateway", "serve") as gateway:
         assert await gateway.ended() == 2
-    assert "BOUQUET_BUS_URL: must verify whom it speaks to" in gateway.text
+    assert "BOUQUET_BUS_URL: must verify the server's certificate" in gateway.text
     assert "a-password-of-ours" not in gateway.text

@@ -162,7 +162,7 @@ async def test_f29_a_connection_lost_again_and_again_is_told_once(
 async def test_f29_an_outage_is_told_once_however_many_attempts_it_takes(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in logs.UNSPOKEN_LOGGERS:
+    for name in logs.SILENCED_LOGGERS:
         caplog.set_level(logging.CRITICAL + 1, name)
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(link, "LAST_RETRY_S", 0.001)

@@ -16,7 +16,7 @@ import pytest
 from msgspec import structs
 
 import bouquet_worker
-from bouquet_mesh.observe.spans import note
+from bouquet_mesh.observe.spans import add_attributes
 from bouquet_proto.failures import Failure, Kind
 from bouquet_proto.identity import Identifiant, Ine
 from bouquet_proto.limits import ReplyLimits
@@ -201,7 +201,7 @@ async def test_conformance_reports_a_person_named_in_telemetry(acme: Acme, kind:
             case "a log line":
                 logging.getLogger("acme").info("asked for %s", number)
             case "a span":
-                note({"acme.number": number})
+                add_attributes({"acme.number": number})
             case _:
                 await files.get(f"/files/{number}")  # a route that is no template
         return await acme.dossier(question, files)

@@ -108,9 +108,9 @@ async def test_a_malformed_bus_url_is_a_wrong_setting(settings: Mapping[str, str
         (
             "BOUQUET_BUS_URI",
             "BOUQUET_BUS_URI: unknown setting; is it BOUQUET_BUS_URL?\n"
-            "BOUQUET_BUS_URL: is required: nobody reaches a worker alone on memory:",
+            "BOUQUET_BUS_URL: is required: a worker alone reaches no other process on memory:",
         ),
-        ("BOUQUET_BROKER_URL", "BOUQUET_BUS_URL: is required: nobody reaches a worker alone on memory:"),
+        ("BOUQUET_BROKER_URL", "BOUQUET_BUS_URL: is required: a worker alone reaches no other process on memory:"),
     ],
 )
 async def test_a_worker_does_not_start_without_the_url_of_a_broker(

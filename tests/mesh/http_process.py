@@ -52,8 +52,8 @@ def make_app() -> web.Application:
     app = web.Application()
     app.add_routes(
         [
-            health.metrics(),
-            *health.probes(lambda: {"status": "short"} if descriptors.are_short() else {}),
+            health.metrics_route(),
+            *health.probe_routes(lambda: {"status": "short"} if descriptors.are_short() else {}),
             web.get("/slow", slow),
             web.get("/big", big),
             web.get("/document", document),

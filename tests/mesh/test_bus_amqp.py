@@ -156,7 +156,7 @@ def vhost(url: str) -> str:
 
 def as_configured(caplog: pytest.LogCaptureFixture) -> None:
     """Every record that a process at level DEBUG would print."""
-    for name in logs.UNSPOKEN_LOGGERS:
+    for name in logs.SILENCED_LOGGERS:
         caplog.set_level(logging.CRITICAL + 1, name)
     caplog.set_level(logging.DEBUG)
 

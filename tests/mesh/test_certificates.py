@@ -11,7 +11,7 @@ import trustme
 from aiohttp import web
 from prometheus_client import REGISTRY
 
-from bouquet_mesh.tls.certificates import ends_at
+from bouquet_mesh.tls.certificates import certificate_end
 from bouquet_mesh.tls.context import client_context
 from bouquet_worker import Upstream
 from tests.support.tls import HOST, papers, tls_site
@@ -30,17 +30,17 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def test_a_chain_of_our_own_ends_with_its_first_certificate_to_end(bundle: Path) -> None:
-    assert ends_at(str(bundle), "own") == EARLIER.timestamp()
+    assert certificate_end(str(bundle), "own") == EARLIER.timestamp()
 
 
 def test_authorities_end_with_the_last_of_them(bundle: Path) -> None:
-    assert ends_at(str(bundle), "authority") == LATER.timestamp()
+    assert certificate_end(str(bundle), "authority") == LATER.timestamp()
 
 
 def test_a_file_that_is_gone_or_no_certificate_has_no_end(tmp_path: Path) -> None:
     (tmp_path / "text.pem").write_text("no certificate")
-    assert isnan(ends_at(str(tmp_path / "text.pem"), "own"))
-    assert isnan(ends_at(str(tmp_path / "gone.pem"), "own"))
+    assert isnan(certificate_end(str(tmp_path / "text.pem"), "own"))
+    assert isnan(certificate_end(str(tmp_path / "gone.pem"), "own"))
 
 
 def test_what_a_setting_names_is_a_metric_that_follows_its_renewal(bundle: Path) -> None:

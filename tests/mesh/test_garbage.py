@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bouquet_mesh.gc_tuning import YOUNG, spare_the_started
+from bouquet_mesh.gc_tuning import YOUNG_THRESHOLD, exempt_started_objects
 
 
 class Ring:
@@ -21,7 +21,7 @@ class Ring:
 def start() -> Iterator[Callable[[], None]]:
     """What a process does when it serves, undone for the tests that follow."""
     thresholds = gc.get_threshold()
-    yield spare_the_started
+    yield exempt_started_objects
     gc.unfreeze()
     gc.set_threshold(*thresholds)
 
@@ -40,6 +40,6 @@ def test_what_was_there_at_the_start_is_walked_no_more(start: Callable[[], None]
 
 def test_cycles_that_are_made_later_are_freed(start: Callable[[], None]) -> None:
     start()
-    for _ in range(3 * YOUNG):
+    for _ in range(3 * YOUNG_THRESHOLD):
         Ring()
-    assert walked() <= YOUNG
+    assert walked() <= YOUNG_THRESHOLD

@@ -121,7 +121,7 @@ def server(loop: str) -> Iterator[Server]:
 def test_half_a_head_is_cut_within_twelve_seconds_and_the_settings_say_what_the_limits_are() -> None:
     limits = MeshSettings().http_limits()
     assert limits == Limits()
-    assert limits.head_s + limits.looked_at_every_s <= 12
+    assert limits.head_s + limits.check_interval_s <= 12
     assert (limits.body_s, limits.write_s, limits.idle_s) == (15.0, 30.0, 75.0)
     assert (limits.max_connections, limits.max_unsent_bytes) == (2_000, 1_000_000)
 

@@ -132,10 +132,10 @@ async def test_a_process_without_descriptors_says_so_and_heals() -> None:
         await becomes(200)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (20, limits[1]))
         await becomes(503)
-        await logged(one, "descriptors run out")
+        await logged(one, "file descriptors nearly exhausted")
         resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
         await becomes(200)
-        await logged(one, "descriptors enough again")
+        await logged(one, "file descriptors available again")
 
 
 async def logged(one: One, message: str) -> None:

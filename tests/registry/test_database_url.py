@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
-from bouquet_mesh.tls.context import trouble_of
+from bouquet_mesh.tls.context import tls_error_of
 from bouquet_registry.database_url import database_of
 from bouquet_registry.store import open_store, upgrade
 from bouquet_registry.worker import registry
@@ -59,14 +59,14 @@ async def test_a_server_of_an_authority_that_nobody_named_is_not_spoken_to(place
     for url in (Secret(place), spelt(place, sslmode="verify-full"), spelt(place, sslrootcert=other.ca)):
         with pytest.raises(OSError) as refused:
             await upgrade(url)
-        assert "self-signed" in trouble_of(refused.value) or "issuer" in trouble_of(refused.value)
+        assert "self-signed" in tls_error_of(refused.value) or "issuer" in tls_error_of(refused.value)
 
 
 @pytest.mark.broker
 async def test_a_server_of_another_name_is_not_spoken_to(place: str, own: Papers) -> None:
     with pytest.raises(OSError) as refused:
         await upgrade(spelt(place.replace(HOST, "127.0.0.1"), sslrootcert=own.ca))
-    assert "mismatch" in trouble_of(refused.value)
+    assert "mismatch" in tls_error_of(refused.value)
 
 
 @pytest.mark.broker

@@ -49,7 +49,7 @@ async def test_its_own_rights_are_enough_to_look(rabbit: RabbitNode, tmp_path: P
         await (await operator.channel()).declare_queue(JOURNAL_QUEUE, durable=True)
     report = await doctor(made.url("registry"), f"sqlite:///{tmp_path / 'registry.db'}")
     assert report.wrongs() == {"queue of registry", "journal"}
-    assert report.of("journal") == "wrong: nobody writes it; 0 records wait in its queue"
+    assert report.of("journal") == "wrong: is not written; 0 records wait in its queue"
 
 
 async def test_a_database_that_was_never_migrated(broker_url: str, postgres_server: PostgresServer) -> None:

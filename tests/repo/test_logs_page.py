@@ -62,7 +62,7 @@ def test_an_event_is_one_line_of_the_fields_that_the_page_tells(capsys: pytest.C
 def restored() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    silenced = {name: logging.getLogger(name).level for name in logs.UNSPOKEN_LOGGERS}
+    silenced = {name: logging.getLogger(name).level for name in logs.SILENCED_LOGGERS}
     yield
     root.handlers[:] = handlers
     root.setLevel(level)

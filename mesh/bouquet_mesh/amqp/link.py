@@ -21,7 +21,7 @@ from bouquet_mesh.observe import metrics
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import address_of, each_server
 from bouquet_mesh.tasks import alongside
-from bouquet_mesh.tls.context import trouble_of, verified
+from bouquet_mesh.tls.context import tls_error_of, verified_url
 from bouquet_proto.names import MESH_PREFIX
 
 log = logging.getLogger(__name__)
@@ -233,7 +233,7 @@ class Link:
 async def open_link(url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED) -> AsyncIterator[Link]:
     """Opens a link, which connects in the background. `name` is shown to the broker's operators, `gauge` is 1 while
     connected. Raises `SettingsError` for an unusable URL."""
-    link = Link(each_server(verified(Secret(url), f"{MESH_PREFIX}BUS_URL")), name, gauge)
+    link = Link(each_server(verified_url(Secret(url), f"{MESH_PREFIX}BUS_URL")), name, gauge)
     async with alongside(link.run()):
         yield link
 
@@ -241,7 +241,7 @@ async def open_link(url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED) -
 def _reason(error: Exception) -> str:
     """Returns the reason that ended a connection, in words that quote no URL."""
     right = missing_right(error)
-    return (right and f"no {right}") or trouble_of(error) or type(error).__name__
+    return (right and f"no {right}") or tls_error_of(error) or type(error).__name__
 
 
 async def trial_run(connection: Connection, part: Part) -> None:

@@ -18,7 +18,7 @@ from yarl import URL
 from bouquet_mesh.amqp import frames
 from bouquet_mesh.amqp.errors import Refused, Returned
 from bouquet_mesh.amqp.frames import Properties
-from bouquet_mesh.tls.certificates import Noticing
+from bouquet_mesh.tls.certificates import CertificateObserver
 
 Settled: TypeAlias = Callable[[Exception | None], object]
 """Callback for the fate of a published message: `None` when the broker has it, else the error."""
@@ -55,7 +55,7 @@ class StreamFactory(TransportFactory):
         contexts: SSLContextProvider = options.pop("ssl_context_provider")
         context = await contexts.get_context() if url.scheme == "amqps" else None
         if context:
-            context.sslobject_class = Noticing
+            context.sslobject_class = CertificateObserver
         loop = asyncio.get_running_loop()
         reader = FrameReader(self._wires, loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)

@@ -76,12 +76,12 @@ async def ask(exchange: Exchange, system: str, provider: str, request: Request) 
     `system` names the transport in the span.
     """
     began = time.perf_counter()
-    with spans.sending(system, provider) as span:
+    with spans.send_span(system, provider) as span:
         stamped = msgspec.structs.replace(request, traceparent=spans.traceparent())
         body = await exchange(provider, encode(stamped), Deadline(request.deadline))
         reply = body if isinstance(body, Failed) else _decode_reply(provider, body)
         kind = outcomes.kind_of(request)
-        outcomes.settle(span, reply, metrics.calls, provider, kind)
+        outcomes.record_outcome(span, reply, metrics.calls, provider, kind)
         metrics.call_seconds(provider, kind).observe(time.perf_counter() - began, spans.exemplar(span))
         return reply
 
@@ -119,9 +119,9 @@ async def answer(
     _observe_times(provider, left_s, sent_at=request.deadline - left_at_send_s if left_at_send_s else 0.0)
     if deadline.at != request.deadline:
         request = msgspec.structs.replace(request, deadline=deadline.at)
-    with spans.processing(system, provider, request) as span:
+    with spans.process_span(system, provider, request) as span:
         reply, encoded = await _handle(handler, provider, request, left_s)
-        outcomes.settle(span, reply, metrics.handled, provider, outcomes.kind_of(request))
+        outcomes.record_outcome(span, reply, metrics.handled, provider, outcomes.kind_of(request))
         outcome, reason = outcomes.outcome_of(reply)
         operation = outcomes.operation_of(request)
         level = logging.DEBUG if isinstance(request, Describe | Changes) else logging.INFO
@@ -164,7 +164,7 @@ async def _handle(handler: Handler, provider: str, request: Request, left_s: flo
         # The type only: an exception's text may quote the person.
         log.error(
             "worker bug",
-            extra={"provider": provider, "error": type(error).__name__, "at": logs.where(error)},
+            extra={"provider": provider, "error": type(error).__name__, "at": logs.raised_at(error)},
         )
         return _failed("worker_bug")
 

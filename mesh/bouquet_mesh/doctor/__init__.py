@@ -1,6 +1,6 @@
-"""What the doctors of gateway, worker and registry share. Each looks over what its process needs, with that process's
-own settings, and says in words what is wrong.
+"""Checks that the `doctor` commands of gateway, worker and registry share.
 
-They change nothing: what they declare is there already, or goes with them. Rights on the broker are shown by the real
-start of what needs them, not by a second list of declarations. Each look ends within seconds.
+A doctor checks everything that its process needs, with the settings of that process, and reports problems in words. It
+changes nothing: queues that it declares exist already, or are deleted when it ends. Rights on the broker are checked by
+doing what the process does when it starts. Each check ends within seconds.
 """

@@ -1,4 +1,4 @@
-"""The certificates that settings name: whether they can be read, and when they end."""
+"""The doctor's checks of certificate files: whether each can be read, and when it expires."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from bouquet_mesh.server_url import each_server
 from bouquet_mesh.tls.context import CA_FILE, CERTIFICATE
 
 SOON_DAYS = 30
-AT_ONCE = "renew it; it is read anew at each connection"
+RENEWAL_REMEDY = "renew it; it is read anew at each connection"
 
 
-def certificates(setting: str, url: Secret) -> Iterator[Finding]:
-    """Of the files that a url names."""
+def check_certificates(setting: str, url: Secret) -> Iterator[Finding]:
+    """Checks the certificate files that a URL names in its query."""
     for name, value in parse_qsl(urlsplit(each_server(url.reveal())[0]).query):
         if name in (*CA_FILE, *CERTIFICATE):
-            yield certificate(f"certificate of {setting} ({name})", Path(value), AT_ONCE)
+            yield check_certificate(f"certificate of {setting} ({name})", Path(value), RENEWAL_REMEDY)
 
 
-def certificate(subject: str, path: Path, remedy: str) -> Finding:
-    """Of several in one file, the one that ends first."""
+def check_certificate(subject: str, path: Path, remedy: str) -> Finding:
+    """Checks the certificate in a PEM file; of several, the one that expires first."""
     try:
         ends = min(one.not_valid_after_utc for one in x509.load_pem_x509_certificates(path.read_bytes()))
     except (OSError, ValueError) as error:
         return wrong(subject, f"cannot be read ({type(error).__name__})", "put a PEM file there")
-    return until(subject, ends, remedy)
+    return validity_finding(subject, ends, remedy)
 
 
-def until(subject: str, ends: datetime, remedy: str) -> Finding:
-    """What there is to say of a certificate, by its end."""
+def validity_finding(subject: str, ends: datetime, remedy: str) -> Finding:
+    """Returns the finding about a certificate that expires at `ends`: wrong from `SOON_DAYS` before that."""
     left = (ends - datetime.now(UTC)).days
     if left < 0:
         return wrong(subject, f"ended on {ends:%Y-%m-%d}", remedy)

@@ -1,4 +1,4 @@
-"""What a look at a deployment has found, told to people or as JSON. No finding holds a secret."""
+"""Results of the doctor's checks of a deployment, as text or JSON. No finding holds a secret."""
 
 from __future__ import annotations
 
@@ -13,35 +13,44 @@ MARKS: dict[State, str] = {"well": "ok   ", "wrong": "WRONG", "unknown": "?    "
 
 
 class Finding(Struct, frozen=True):
+    """Result of one check."""
+
     subject: str
+    """Thing that was checked."""
     state: State
     says: str
+    """Result in words, such as "has no consumer"."""
     remedy: str = ""
-    """What to do about it."""
+    """Advice to the operator."""
 
 
 def well(subject: str, says: str) -> Finding:
+    """Returns the finding of a check that passed."""
     return Finding(subject, "well", says)
 
 
 def wrong(subject: str, says: str, remedy: str) -> Finding:
+    """Returns the finding of a check that failed."""
     return Finding(subject, "wrong", says, remedy)
 
 
 def unknown(subject: str, says: str, remedy: str = "") -> Finding:
+    """Returns the finding of a check that could not be made."""
     return Finding(subject, "unknown", says, remedy)
 
 
 def is_well(findings: Iterable[Finding]) -> bool:
-    """What could not be looked at is not held against a deployment."""
+    """Whether no check failed. A check that could not be made does not count as failed."""
     return all(finding.state != "wrong" for finding in findings)
 
 
 def as_text(findings: Iterable[Finding]) -> str:
+    """Returns the findings for a terminal, one or two lines each."""
     return "\n".join(_lines(finding) for finding in findings)
 
 
 def as_json(findings: list[Finding]) -> str:
+    """Returns `{"well": …, "findings": […]}`."""
     return msgspec.json.encode({"well": is_well(findings), "findings": findings}).decode()
 
 

@@ -1,4 +1,4 @@
-"""Accepting connections at a port. An address that cannot be listened on is a wrong setting."""
+"""Listening on a port, and accepting its connections."""
 
 from __future__ import annotations
 
@@ -13,32 +13,31 @@ from bouquet_mesh.settings import LAST_PORT, SettingsError
 
 BACKLOG = 1024
 SENDING_BYTES = 65_536
-"""Of one connection: what the kernel keeps of answers that its client does not take. By itself it would keep some
-megabytes, which count as memory of the container."""
+"""Size of the kernel's send buffer of one connection. The default grows to some megabytes for a client that does not
+read, which count as memory of the container."""
 ACCEPTED_AT_ONCE = 32
-"""Connections that one pass of the event loop accepts. libuv accepts one for each handle of a listening socket (its
-issue 3696), and a busy loop makes few passes: who connects then would wait for seconds to hear that there is no
-room."""
+"""Number of connections accepted in one iteration of the event loop. libuv accepts one per handle of a listening
+socket (its issue 3696), so that clients of a busy process would wait for seconds even to be refused."""
 
 
 @contextmanager
 def can_listen(host: str, port: int) -> Iterator[None]:
-    """Around the start of a server: an address that is taken, or nowhere, is a wrong setting."""
-    if not 0 <= port <= LAST_PORT:  # uvloop would take what is left of it in 16 bits
+    """Raises `SettingsError` instead of the `OSError` of a server that cannot listen on its address."""
+    if not 0 <= port <= LAST_PORT:  # uvloop would use its lowest 16 bits
         raise SettingsError([f"{host}:{port}: cannot be listened on: ports end at {LAST_PORT}"])
     try:
         yield
     except OSError as error:
         named = isinstance(error, socket.gaierror) or error.errno is None
-        why = error.strerror if named else os.strerror(error.errno or 0)
-        raise SettingsError([f"{host}:{port}: cannot be listened on: {why}"]) from None
+        reason = error.strerror if named else os.strerror(error.errno or 0)
+        raise SettingsError([f"{host}:{port}: cannot be listened on: {reason}"]) from None
 
 
 @asynccontextmanager
 async def accepting(
     connect: Callable[[], asyncio.Protocol], host: str, port: int, *, reuse_port: bool = False
 ) -> AsyncIterator[int]:
-    """Gives the bound port, until it is closed. `ACCEPTED_AT_ONCE` handles listen at each address of `host`."""
+    """Listens for the life of the context, and yields the bound port. Raises `SettingsError` if it cannot."""
     listen = partial(asyncio.get_running_loop().create_server, connect, backlog=BACKLOG)
     with can_listen(host, port):
         first = await listen(host=host, port=port, reuse_port=reuse_port or None)

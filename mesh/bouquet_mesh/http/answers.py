@@ -1,4 +1,4 @@
-"""What a server answers by itself: JSON, and for a refusal the envelope of version 3."""
+"""Refusals that the HTTP server sends itself, as JSON errors of version 3 of the contract."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ from bouquet_proto.failures import PLATFORM, RENDERINGS
 log = logging.getLogger(__name__)
 
 NAME = "bouquet"
-"""For the `Server` header, where aiohttp would tell its version and Python's."""
-
+"""Value of the `Server` header, in place of aiohttp's, which names its own version and Python's."""
 
 REFUSALS = ("bad_request", "request_too_large", "encoded_body", "unknown_route")
-"""Why a request is refused before an application has heard it."""
+"""Reasons for which a request is refused before it reaches the application."""
 
 
 def refused(reason: str) -> web.Response:
-    """A refusal, counted and logged, with nothing of the request."""
+    """Counts and logs a refused request, without any of its content, and returns the response."""
     metrics.http_refused(reason).inc()
     log.info("http request refused", extra={"reason": reason})
     return refusal(reason)
 
 
 def refusal(reason: str) -> web.Response:
-    """The answer to a request that the application never sees. Its connection is closed after it."""
+    """Returns the response to a request that the application does not see. The connection is closed after it."""
     status, body = _rendered(reason)
     response = web.Response(body=body, status=status, content_type="application/json", charset="utf-8")
     response.headers.update({"X-Request-Id": str(uuid.uuid4()), "Server": NAME, "Cache-Control": "no-store"})

@@ -1,8 +1,8 @@
-"""One connection of a listening port, from its first byte: what its client may do, and for how long.
+"""Time and size limits of one HTTP connection.
 
-It stands between the transport and aiohttp's protocol, and gives that one request at a time: the bytes that follow a
-request wait here until it is answered. So each byte is known for what it is, of a head, of a body or of the next
-request, without a look into aiohttp. Only public names of it are used.
+A `Connection` stands between the transport and aiohttp's protocol, which it feeds one request at a time: the bytes of
+the next request wait here until the present one is answered. Each byte is so known to belong to a head, a body or the
+next request, by public names of aiohttp alone.
 """
 
 from __future__ import annotations
@@ -24,42 +24,47 @@ NOT_ASCII = re.compile(rb"[\x80-\xff]")
 HEAD_END = b"\r\n\r\n"
 CHUNKED = b"transfer-encoding"
 HTTP_2 = b"PRI * HTTP/2"
-"""How a client of HTTP/2 begins. The parser refuses it by what follows its head."""
+"""First bytes of an HTTP/2 client. The parser needs the bytes after the head to refuse it."""
 MAX_HELD_BYTES = 65_536
-"""Of requests that came before the answer to the one before them; no more is read meanwhile."""
+"""Limit of pipelined requests that wait for the answer to the present one. Reading pauses above it."""
 
-Cut: TypeAlias = Literal["head", "body", "write", "idle", "unsent", "connections", "descriptors"]
-"""Why a connection is closed: a time limit, bytes that nobody takes, or no room for it."""
+CloseReason: TypeAlias = Literal["head", "body", "write", "idle", "unsent", "connection_factory", "descriptors"]
+"""Limit for which a connection is closed: a time limit, unsent bytes, or the number of connections or descriptors."""
 
 MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
+"""Factory of aiohttp's protocol for one connection."""
 
 
 class Stage(Enum):
-    """Whose the next byte is."""
+    """Meaning of the next byte that a client sends."""
 
     HEAD = auto()
-    """A head's, begun or to come."""
+    """Byte of a request head, begun or to come."""
     BODY = auto()
-    """That of the body in hand, whose length is known."""
+    """Byte of a body of known length."""
     CHUNKS = auto()
-    """That of the body in hand, until it says itself that it ends. No request follows it."""
+    """Byte of a chunked body. No further request is read after it."""
     ANSWER = auto()
-    """The next request's, which waits for the answer to the one in hand."""
+    """Byte of the next request, which waits until the present one is answered."""
     END = auto()
-    """Nobody's: the connection ends with the answer in hand."""
+    """Byte to ignore: the connection ends with the present answer."""
 
 
 class Connection(asyncio.Protocol):
-    """Is told by the server when the handling of a request begins, and when its answer is written."""
+    """Protocol of one client connection, which enforces `Limits`.
+
+    The server reports the start of each request's handling (`request_started`) and the end of its answer
+    (`response_sent`).
+    """
 
     __slots__ = (
         "_body",
         "_body_left",
-        "_due",
-        "_due_as",
+        "_deadline",
+        "_deadline_reason",
         "_handler",
         "_held",
-        "_in_line",
+        "_in_request_line",
         "_is_answered",
         "_is_paused",
         "_limits",
@@ -69,11 +74,11 @@ class Connection(asyncio.Protocol):
         "_stage",
         "_tail",
         "_transport",
-        "_write_due",
+        "_write_deadline",
     )
 
     def __init__(self, limits: Limits, open_: set[Connection], make_handler: MakeHandler) -> None:
-        """`open_` are all connections of the port, which this one joins and leaves."""
+        """Takes the set of the port's open connections, to which this one adds itself until it is lost."""
         self._limits = limits
         self._open = open_
         self._make_handler = make_handler
@@ -82,35 +87,36 @@ class Connection(asyncio.Protocol):
         self._handler: web.RequestHandler | None = None
         self._stage = Stage.HEAD
         self._tail: bytes | None = None
-        """The last three bytes of the head so far; `None` before its first letter."""
-        self._in_line = True
+        """Last three bytes of the head so far; `None` before its first byte."""
+        self._in_request_line = True
         self._held = b""
         self._is_paused = False
         self._body: web.BaseRequest | None = None
         self._body_left = 0
         self._is_answered = False
-        self._due = inf
-        self._due_as: Cut = "idle"
-        self._write_due = inf
+        self._deadline = inf
+        self._deadline_reason: CloseReason = "idle"
+        self._write_deadline = inf
 
     @property
     def is_lost(self) -> bool:
+        """Whether the connection is closed."""
         return self._handler is None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = self._transport = cast(asyncio.Transport, transport)  # uvloop's derives from nothing of asyncio
         if len(self._open) >= self._limits.max_connections:
-            self._cut("connections")
+            self._close_for("connection_factory")
             return
         own = transport.get_extra_info("socket")
-        if own is not None and own.fileno() >= descriptors.ceiling():
-            self._cut("descriptors")
+        if own is not None and own.fileno() >= descriptors.first_reserved():
+            self._close_for("descriptors")
             return
         self._open.add(self)
         metrics.HTTP_CONNECTIONS.inc()
-        # At 0 a pause means that the kernel has not taken all, and an answer is written when it has.
+        # With 0, writing pauses unless the kernel has taken every byte, and an answer is sent only once it has.
         transport.set_write_buffer_limits(high=0)
-        self._expect("idle", self._limits.idle_s)
+        self._set_deadline("idle", self._limits.idle_s)
         self._handler = self._make_handler(self)
         self._handler.connection_made(transport)
 
@@ -122,41 +128,42 @@ class Connection(asyncio.Protocol):
             handler.connection_lost(exc)
 
     def eof_received(self) -> None:
-        """The transport closes itself then."""
+        """Lets the transport close itself."""
 
-    # What is read
+    # Reading
 
     def data_received(self, data: bytes) -> None:
         self._feed(self._held + data if self._held else data)
 
-    def begin(self, request: web.BaseRequest, *, is_refused: bool) -> None:
-        """The handling of a request whose head is complete begins. What is left of one that is refused is not read."""
-        self._due = inf
+    def request_started(self, request: web.BaseRequest, *, is_refused: bool) -> None:
+        """Starts the time limit of the body of a request whose head is complete; the body of a refused one is not
+        read."""
+        self._deadline = inf
         self._is_answered = False
         if is_refused or self._stage not in (Stage.ANSWER, Stage.CHUNKS):
             self._stage = Stage.END
         elif request.body_exists:
-            self._expect("body", self._limits.body_s)
+            self._set_deadline("body", self._limits.body_s)
             if request.content_length is None:
                 self._body, self._stage = request, Stage.CHUNKS
             else:
                 self._body_left, self._stage = request.content_length, Stage.BODY
         self._feed(self._held)
-        self._note_end_of_chunks()
+        self._check_end_of_chunks()
 
     @property
     def is_last(self) -> bool:
-        """Whether the connection ends with the answer to the request in hand."""
+        """Whether the connection ends with the answer to the present request."""
         return self._stage in (Stage.CHUNKS, Stage.END)
 
-    def answered(self, *, is_kept: bool) -> None:
-        """The request in hand is answered to the last byte."""
+    def response_sent(self, *, keeps_alive: bool) -> None:
+        """Goes on to the next request, or to the end of the connection, after the last byte of an answer."""
         self._is_answered = True
-        if not is_kept or self.is_last:
+        if not keeps_alive or self.is_last:
             self._stage, self._body = Stage.END, None
-            self._expect("idle", self._limits.idle_s)
+            self._set_deadline("idle", self._limits.idle_s)
         elif self._stage is Stage.ANSWER:
-            self._await_head()
+            self._expect_head()
         self._feed(self._held)
 
     def _feed(self, data: bytes) -> None:
@@ -175,14 +182,14 @@ class Connection(asyncio.Protocol):
             self._pause_reading()
 
     def _read_head(self, handler: web.RequestHandler, data: bytes) -> bytes:
-        """Gives what follows the head."""
-        if self._due_as != "head":
-            self._expect("head", self._limits.head_s)
+        """Passes the bytes of a head to aiohttp and returns those that follow it."""
+        if self._deadline_reason != "head":
+            self._set_deadline("head", self._limits.head_s)
         if self._tail is None:
             data = data.lstrip(b"\r\n")  # RFC 9112 §2.2: empty lines before a request are ignored
             if not data:
                 return b""
-            self._tail, self._in_line = b"", True
+            self._tail, self._in_request_line = b"", True
         known = self._tail + data if self._tail else data
         found = known.find(HEAD_END)
         if found < 0 or known.startswith(HTTP_2):
@@ -193,43 +200,43 @@ class Connection(asyncio.Protocol):
             head, rest = data[:end], data[end:]
             self._stage = Stage.ANSWER
             if CHUNKED in known[: found + len(HEAD_END)].lower():
-                # With its head, so that the parser refuses a request whose chunks are ill-formed.
+                # Head and body in one piece, so that the parser refuses a request whose chunks are malformed.
                 head, rest, self._stage = data, b"", Stage.CHUNKS
-        handler.data_received(self._in_ascii(head) if self._in_line else head)
+        handler.data_received(self._with_ascii_request_line(head) if self._in_request_line else head)
         return rest
 
-    def _in_ascii(self, head: bytes) -> bytes:
-        """With a request line in ASCII: the parser refuses letters that nobody encoded, which the reference's server
-        reads as UTF-8."""
+    def _with_ascii_request_line(self, head: bytes) -> bytes:
+        """Percent-encodes bytes of the request line that are not ASCII, which the parser refuses and the reference
+        server accepts as UTF-8."""
         if head.isascii():
-            self._in_line = b"\n" not in head
+            self._in_request_line = b"\n" not in head
             return head
         line, end, fields = head.partition(b"\n")
-        self._in_line = not end
-        return NOT_ASCII.sub(_percent_encoded, line) + end + fields
+        self._in_request_line = not end
+        return NOT_ASCII.sub(_percent_encode, line) + end + fields
 
     def _read_body(self, handler: web.RequestHandler, data: bytes) -> bytes:
         body, rest = data[: self._body_left], data[self._body_left :]
         self._body_left -= len(body)
         if not self._body_left:
-            self._due, self._stage = inf, Stage.ANSWER
+            self._deadline, self._stage = inf, Stage.ANSWER
             if self._is_answered:
-                self._await_head()
+                self._expect_head()
         handler.data_received(body)
         return rest
 
     def _read_chunks(self, handler: web.RequestHandler, data: bytes) -> bytes:
         handler.data_received(data)
-        self._note_end_of_chunks()
+        self._check_end_of_chunks()
         return b""
 
-    def _note_end_of_chunks(self) -> None:
+    def _check_end_of_chunks(self) -> None:
         if self._body is not None and self._body.content.is_eof():
-            self._due, self._body, self._stage = inf, None, Stage.END
+            self._deadline, self._body, self._stage = inf, None, Stage.END
 
-    def _await_head(self) -> None:
+    def _expect_head(self) -> None:
         self._stage, self._tail = Stage.HEAD, None
-        self._expect("idle", self._limits.idle_s)
+        self._set_deadline("idle", self._limits.idle_s)
         if self._is_paused and self._transport is not None:
             self._is_paused = False
             self._transport.resume_reading()
@@ -239,39 +246,40 @@ class Connection(asyncio.Protocol):
             self._is_paused = True
             self._transport.pause_reading()
 
-    # What is written
+    # Writing
 
     def pause_writing(self) -> None:
         if self._handler is None or self._transport is None:
             return
-        self._write_due = self._loop.time() + self._limits.write_s
+        self._write_deadline = self._loop.time() + self._limits.write_s
         self._handler.pause_writing()
         if self._transport.get_write_buffer_size() > self._limits.max_unsent_bytes:
-            self._cut("unsent")
+            self._close_for("unsent")
 
     def resume_writing(self) -> None:
-        self._write_due = inf
+        self._write_deadline = inf
         if self._handler is not None:
             self._handler.resume_writing()
 
     # Time limits
 
     def close_if_late(self, now: float) -> None:
-        if now >= self._due:
-            self._cut(self._due_as)
-        elif now >= self._write_due:
-            self._cut("write")
+        """Closes the connection if a time limit has passed at `now`, by the event loop's clock."""
+        if now >= self._deadline:
+            self._close_for(self._deadline_reason)
+        elif now >= self._write_deadline:
+            self._close_for("write")
 
-    def _expect(self, what: Cut, within_s: float) -> None:
-        self._due, self._due_as = self._loop.time() + within_s, what
+    def _set_deadline(self, what: CloseReason, within_s: float) -> None:
+        self._deadline, self._deadline_reason = self._loop.time() + within_s, what
 
-    def _cut(self, why: Cut) -> None:
-        """Bytes that wait to be written are dropped."""
-        self._due = self._write_due = inf
-        metrics.http_closed(why).inc()
+    def _close_for(self, reason: CloseReason) -> None:
+        """Closes the connection at once, without the bytes that wait to be written, and counts it."""
+        self._deadline = self._write_deadline = inf
+        metrics.http_closed(reason).inc()
         if self._transport is not None:
             self._transport.abort()
 
 
-def _percent_encoded(letter: re.Match[bytes]) -> bytes:
+def _percent_encode(letter: re.Match[bytes]) -> bytes:
     return b"%%%02X" % letter[0][0]

@@ -1,4 +1,4 @@
-"""aiohttp's protocol, which answers in JSON what it cannot parse, with nothing of the request in an answer or a log."""
+"""aiohttp's protocol with JSON answers to requests that it cannot parse, and no request content in answers or logs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from bouquet_mesh.observe import logs
 log = logging.getLogger(__name__)
 
 TOO_LARGE = re.compile(r"Got more than \d+ bytes|Too many headers")
-"""How the parser's message begins when a line is too long or the headers are too many: it has no public error class
-for either."""
+"""Start of the parser's message about a too long line or too many headers, which have no public error class."""
 
 
 class Handler(web.RequestHandler):
-    """Uses public names of aiohttp only, so that any later aiohttp can be installed (docs/adr/0009)."""
+    """Protocol of one connection, by public names of aiohttp alone, so that later versions fit (docs/adr/0009)."""
 
     __slots__ = ("connection",)
 
@@ -38,7 +37,7 @@ class Handler(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         if request.writer.output_size > 0:
-            raise ConnectionError("half an answer has gone already")
+            raise ConnectionError("part of an answer has already been sent")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self.log_exception(exc_info=exc)
             return refusal("internal")
@@ -46,6 +45,6 @@ class Handler(web.RequestHandler):
         return refused(reason)
 
     def log_exception(self, *_: Any, exc_info: BaseException | None = None, **__: Any) -> None:
-        """aiohttp's own words would quote the request."""
-        where = logs.where(exc_info) if exc_info else ""
-        log.error("http server error", extra={"error": type(exc_info).__name__, "at": where})
+        """Logs the type and place of an error. aiohttp's own message would quote the request."""
+        raised_at = logs.raised_at(exc_info) if exc_info else ""
+        log.error("http server error", extra={"error": type(exc_info).__name__, "at": raised_at})

@@ -1,4 +1,4 @@
-"""What one client, and all clients together, may take of a listening port."""
+"""Limits on the time and memory that HTTP clients may use at a listening port."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ from msgspec import Struct
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """The defaults of those that are settings are in `MeshSettings`, to the same values."""
+    """Limits of a port and each of its connections. `MeshSettings` has the same defaults."""
 
     head_s: float = 10.0
-    """From the first byte of a request's head to its last."""
+    """Time from the first byte of a request's head to its last."""
     body_s: float = 15.0
-    """From the end of a request's head to the end of its body."""
+    """Time from the end of a request's head to the end of its body."""
     write_s: float = 30.0
-    """How long bytes of an answer may wait for a client to take them. Each time that all are taken, it begins anew."""
+    """Time that bytes of an answer may wait for the client. It starts again whenever all have been taken."""
     idle_s: float = 75.0
-    """How long a connection is kept without a request; more than the proxy in front keeps it."""
+    """Time that a connection stays open without a request; longer than a proxy in front of it keeps it open."""
     max_connections: int = 2_000
     max_unsent_bytes: int = 1_000_000
-    """Of one connection: what is written and not yet taken by the kernel."""
+    """Bytes of an answer that are written and not yet taken by the kernel, for one connection."""
     line_bytes: int = 8190
+    """Length of a request line."""
     field_bytes: int = 8190
+    """Length of one header field."""
     headers: int = 64
+    """Number of header fields."""
     lingering_s: float = 2.0
-    """How long a body that nobody asked for is read."""
+    """Time that the rest of a body is read after its request was answered."""
 
     @property
-    def looked_at_every_s(self) -> float:
-        """How often connections are compared with these limits."""
+    def check_interval_s(self) -> float:
+        """Interval between checks of the connections' time limits, at most one second."""
         return min(1.0, min(self.head_s, self.body_s, self.write_s, self.idle_s) / 4)

@@ -1,4 +1,4 @@
-"""The HTTP server of every process: aiohttp's applications, over connections of ours, with JSON for every answer."""
+"""The HTTP server of every process: an aiohttp application over connections with limits, and JSON for every error."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from aiohttp import web
 
 from bouquet_mesh.http.accept import accepting
 from bouquet_mesh.http.answers import refused
-from bouquet_mesh.http.connections import Connections
+from bouquet_mesh.http.connections import ConnectionFactory
 from bouquet_mesh.http.handler import Handler
 from bouquet_mesh.http.limits import Limits
 from bouquet_mesh.tasks import alongside
 
 Answer: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+"""Function that answers one request."""
 
 DRAIN_S = 15.0
+"""Default time that running requests have to finish when a server stops."""
 HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 REASONS = {
     HTTPStatus.NOT_FOUND: "unknown_route",
@@ -27,7 +29,7 @@ REASONS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
     HTTPStatus.EXPECTATION_FAILED: "bad_request",
 }
-"""Of aiohttp's own refusals, some of whose texts quote the request."""
+"""Refusal reasons in place of aiohttp's own error responses, whose texts may quote the request."""
 
 
 @asynccontextmanager
@@ -41,31 +43,32 @@ async def serving(
     drain_s: float = DRAIN_S,
     ends_with_client: bool = False,
 ) -> AsyncIterator[int]:
-    """Gives the bound port; raises `SettingsError` where there is none to have. Leaving closes the port, lets running
-    requests finish for `drain_s`, then closes every connection.
+    """Serves an application for the life of the context, and yields the bound port. Raises `SettingsError` for an
+    address that cannot be listened on.
 
-    With `reuse_port`, several processes may listen on one port. `ends_with_client`: a handler whose client hangs up is
-    cancelled.
+    Leaving closes the port, waits up to `drain_s` for running requests, then closes every connection. With
+    `reuse_port`, several processes may listen on one port; with `ends_with_client`, a handler is cancelled when its
+    client disconnects.
     """
     async with (
-        connections(app, limits or Limits(), drain_s=drain_s, ends_with_client=ends_with_client) as connect,
+        connection_factory(app, limits or Limits(), drain_s=drain_s, ends_with_client=ends_with_client) as connect,
         accepting(connect, host, port, reuse_port=reuse_port) as bound,
     ):
         yield bound
 
 
 @asynccontextmanager
-async def connections(
+async def connection_factory(
     app: web.Application, limits: Limits, *, drain_s: float = DRAIN_S, ends_with_client: bool = False
-) -> AsyncIterator[Connections]:
-    """Gives what makes the protocol of a new connection. Leaving lets running requests finish, then closes every
-    connection."""
+) -> AsyncIterator[ConnectionFactory]:
+    """Yields the factory of connections to an application. Leaving waits up to `drain_s` for running requests, then
+    closes every connection."""
     runner = web.AppRunner(app, shutdown_timeout=drain_s, handler_cancellation=ends_with_client)
     await runner.setup()
     server = runner.server
     assert server is not None
-    server.request_handler = _answering(server.request_handler)
-    made = Connections(server, limits)
+    server.request_handler = _request_handler(server.request_handler)
+    made = ConnectionFactory(server, limits)
     async with alongside(made.watch()):
         try:
             yield made
@@ -73,42 +76,43 @@ async def connections(
             await runner.cleanup()
 
 
-def _answering(application: Answer) -> Answer:
-    """The application's answer, written to its last byte, or a refusal that comes before any middleware."""
+def _request_handler(application: Answer) -> Answer:
+    """Returns a handler that refuses invalid requests before any middleware, and sends the application's answer to the
+    last byte."""
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         assert isinstance(request.protocol, Handler)
         connection = request.protocol.connection
-        objection = _objection(request)
-        connection.begin(request, is_refused=bool(objection))
+        objection = _refusal_reason(request)
+        connection.request_started(request, is_refused=bool(objection))
         try:
             response = refused(objection) if objection else await application(request)
         except web.HTTPException as raised:
-            # What an application raises on purpose, a redirection say, is its answer.
+            # An exception that the application raises on purpose, such as a redirect, is its answer.
             reason = REASONS.get(HTTPStatus(raised.status))
             response = refused(reason) if reason else raised
         except ConnectionError:
             if not connection.is_lost:
                 raise
-            return web.Response()  # to nobody: the client went while its body was read
+            return web.Response()  # never sent: the client disconnected while its body was read
         if connection.is_last:
             response.force_close()
         try:
             await response.prepare(request)
             await response.write_eof()
         except ConnectionError:
-            pass  # aiohttp finds the client gone as we did
+            pass  # aiohttp detects the lost connection too
         else:
-            connection.answered(is_kept=bool(response.keep_alive))
+            connection.response_sent(keeps_alive=bool(response.keep_alive))
         if isinstance(response, web.HTTPException):
-            raise response  # as aiohttp wants it, which finds it written
+            raise response  # as aiohttp expects; the response is already sent
         return response
 
     return answer
 
 
-def _objection(request: web.BaseRequest) -> str:
-    """Why a request is refused, whatever it asks: a body to be inflated, or a host that is none (RFC 9112 §3.2)."""
+def _refusal_reason(request: web.BaseRequest) -> str:
+    """Returns the reason to refuse a request, for a compressed body or an invalid `Host` (RFC 9112 §3.2), or ""."""
     if "Content-Encoding" in request.headers:
         return "encoded_body"
     host = request.headers.get("Host")

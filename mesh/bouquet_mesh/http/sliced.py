@@ -1,4 +1,4 @@
-"""An answer of many bytes that costs little while its client takes them slowly."""
+"""A response for large bodies that uses little memory while clients read slowly."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ SLICE_BYTES = 32_768
 
 
 class SlicedResponse(web.StreamResponse):
-    """Writes a slice once the client has taken the one before, so that a thousand slow clients of one document hold a
-    thousand slices, and the document is there once."""
+    """Response that writes its body slice by slice, each once the client has taken the one before.
+
+    A thousand slow clients of one document share its bytes, and buffer one slice each.
+    """
 
     def __init__(self, body: bytes, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(headers=headers)

@@ -1,4 +1,4 @@
-"""Logs as JSON lines, the same in every process: no exception text, no person."""
+"""Logs as JSON lines, with the same fields in every process, and without exception texts or personal data."""
 
 from __future__ import annotations
 
@@ -16,30 +16,29 @@ from bouquet_mesh.observe.spans import trace_id
 
 _RESERVED = frozenset(RESERVED_ATTRS)
 
+OWN_LOGGERS = "bouquet"
+"""Prefix of the logger names of Bouquet's packages and of provider teams' workers."""
 
-OURS = "bouquet"
-"""Beginning of the names of the loggers of our packages and of provider teams' workers."""
-
-UNSPOKEN_LOGGERS = ("aiormq", "aio_pika", "aiohttp.server", "aiohttp.client", "aiosqlite", "asyncio")
-"""Libraries whose records may quote a message body or a request line; what matters of them we log ourselves."""
+SILENCED_LOGGERS = ("aiormq", "aio_pika", "aiohttp.server", "aiohttp.client", "aiosqlite", "asyncio")
+"""Loggers of libraries whose records may quote a message body or a request line. None of them is written."""
 
 
-def where(error: BaseException) -> str:
-    """File and line where an exception was raised: all that a log may say of it besides its type."""
+def raised_at(error: BaseException) -> str:
+    """Returns `file.py:line` of the place where an exception was raised, or ""."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
 
 
 class _Formatter(MsgspecFormatter):
-    """Adds the service, the request and the trace. Of an exception type and place: a traceback quotes the values that
-    raised it."""
+    """Formatter that adds service, request id and trace id, and the type and place of an exception alone: its text and
+    traceback may quote personal data."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
         self._service = service
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        # Not the library's own, which asks of each field how it is to be called.
+        # The library's own method is slower: it looks up the name of each field.
         log_data |= {
             "levelname": record.levelname,
             "name": record.name,
@@ -52,23 +51,23 @@ class _Formatter(MsgspecFormatter):
         log_data |= {name: value for name, value in vars(record).items() if name not in _RESERVED}
         if record.exc_info and record.exc_info[1] is not None:
             log_data["error"] = type(record.exc_info[1]).__name__
-            log_data["at"] = where(record.exc_info[1])
+            log_data["at"] = raised_at(record.exc_info[1])
 
 
-def _is_speakable(record: logging.LogRecord) -> bool:
-    """Below WARNING only our own loggers are written: at DEBUG a library quotes statements and requests with their
-    parameters, and so people."""
-    return record.levelno >= logging.WARNING or record.name.startswith(OURS)
+def _may_be_written(record: logging.LogRecord) -> bool:
+    """Whether a record is written: below WARNING only those of Bouquet's own loggers, since at DEBUG libraries quote
+    parameters of statements and requests."""
+    return record.levelno >= logging.WARNING or record.name.startswith(OWN_LOGGERS)
 
 
 def configure_logs(service: str, level: str) -> None:
-    """JSON lines on standard output, one event each."""
+    """Configures the root logger to write JSON lines of `level` and above on standard output."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_Formatter(service))
-    handler.addFilter(_is_speakable)
+    handler.addFilter(_may_be_written)
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # Of each record, what no line says: who called, thread, process (the logging HOWTO's "Optimization").
+    # Do not collect caller, thread and process, which no line shows (the logging HOWTO's "Optimization").
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    for name in UNSPOKEN_LOGGERS:
+    for name in SILENCED_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)

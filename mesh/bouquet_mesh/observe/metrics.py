@@ -1,7 +1,7 @@
-"""The mesh's own Prometheus metrics, and how every process shows its own.
+"""Prometheus metrics that every process has, and their text format.
 
-Labels come from closed sets (providers, reasons, kinds of request), never from what a caller wrote. docs/metrics.md
-has them all, and what each answers.
+Label values come from closed sets (providers, reasons, kinds of request), never from a caller's input. docs/metrics.md
+lists all metrics.
 """
 
 from __future__ import annotations
@@ -17,70 +17,77 @@ LEFT_SECONDS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15
 
 CALLS = Counter(
     "bouquet_bus_calls_total",
-    "Requests that ended on the asking side of the bus, by outcome, reason and whose fault that is.",
+    "Calls over the bus that have ended, as seen by the calling process, by outcome, reason and fault (caller, "
+    "platform or provider).",
     ["provider", "request", "outcome", "reason", "fault"],
 )
 CALL_SECONDS = Histogram(
     "bouquet_bus_call_seconds",
-    "From the request's publication to its reply.",
+    "Time of a call over the bus, from publishing the request to its reply.",
     ["provider", "request"],
     buckets=SECONDS,
 )
 HANDLED = Counter(
     "bouquet_worker_requests_total",
-    "Requests that a worker answered, by outcome, reason and whose fault that is.",
+    "Requests that a worker answered, by outcome, reason and fault (caller, platform or provider).",
     ["provider", "request", "outcome", "reason", "fault"],
 )
 HANDLE_SECONDS = Histogram(
-    "bouquet_worker_request_seconds", "Time a worker spent on a request.", ["provider", "request"], buckets=SECONDS
+    "bouquet_worker_request_seconds",
+    "Time that a worker took to handle a request.",
+    ["provider", "request"],
+    buckets=SECONDS,
 )
-IN_HAND = Gauge("bouquet_worker_requests_in_flight", "Requests that a worker works on.", ["provider"])
+REQUESTS_IN_FLIGHT = Gauge("bouquet_worker_requests_in_flight", "Requests that a worker is handling.", ["provider"])
 QUEUE_SECONDS = Histogram(
     "bouquet_worker_queue_seconds",
-    "From a request's publication to the start of its work, as far as clocks agree.",
+    "Time from publishing a request to the start of its handling, as far as the hosts' clocks agree.",
     ["provider"],
     buckets=SECONDS,
 )
 DEADLINE_LEFT_SECONDS = Histogram(
     "bouquet_worker_deadline_left_seconds",
-    "What was left of a request's deadline as its work began; at 0 it is not begun.",
+    "Time left until a request's deadline when its handling starts; at 0 it is not handled.",
     ["provider"],
     buckets=LEFT_SECONDS,
 )
-LATE_REPLIES = Counter("bouquet_bus_late_replies_total", "Replies that nobody waited for any more.")
-CALLS_PENDING = Gauge("bouquet_bus_calls_pending", "Requests that wait for their reply.")
-BUS_CONNECTED = Gauge("bouquet_bus_connected", "Whether this process is connected to the broker.")
-OUTBOX_CONNECTED = Gauge("bouquet_post_connected", "Whether this process is connected to the broker for its post.")
-READY = Gauge("bouquet_ready", "Whether this process says at /readyz that it can do its work.", ["service"])
+LATE_REPLIES = Counter("bouquet_bus_late_replies_total", "Replies that arrived after their call had ended.")
+CALLS_PENDING = Gauge("bouquet_bus_calls_pending", "Calls over the bus that wait for a reply.")
+BUS_CONNECTED = Gauge("bouquet_bus_connected", "Whether the bus of this process is connected to the broker.")
+OUTBOX_CONNECTED = Gauge(
+    "bouquet_post_connected",
+    "Whether the outbox of this process, which carries the journal, is connected to the broker.",
+)
+READY = Gauge("bouquet_ready", "Whether this process reports at /readyz that it is ready.", ["service"])
 CERTIFICATE_END = Gauge(
     "bouquet_certificate_not_after_timestamp_seconds",
-    "When the certificates end that a setting names: `own`, or of the `authority` that vouches for the other side; and "
-    "that which an upstream's `server` has shown, by its host name in place of a setting.",
+    "End of the validity of a certificate: of the files that a setting names (`own`, or of the `authority` that signs "
+    "the server's), or presented by a `server`, with its host name in place of the setting.",
     ["setting", "use"],
 )
 LOOP_LAG_SECONDS = Histogram(
     "bouquet_event_loop_lag_seconds",
-    "How late a task that sleeps is woken: what everything else in this process waits for too.",
+    "Delay with which the event loop wakes a sleeping task, and so runs everything else in this process.",
     buckets=SECONDS,
 )
-HTTP_CONNECTIONS = Gauge("bouquet_http_connections", "Connections to the ports that this process listens on.")
+HTTP_CONNECTIONS = Gauge("bouquet_http_connections", "Open HTTP connections to the ports of this process.")
 HTTP_CLOSED = Counter(
     "bouquet_http_connections_closed_total",
-    "Connections that a limit has closed: a time limit (`head`, `body`, `write`, `idle`), bytes that the client does "
-    "not take (`unsent`), or no room for one more (`connections`, `descriptors`).",
+    "HTTP connections closed by a limit: on time (`head`, `body`, `write`, `idle`), on response bytes that the client "
+    "does not read (`unsent`), or on the number of connections or file descriptors (`connections`, `descriptors`).",
     ["reason"],
 )
 HTTP_REFUSED = Counter(
-    "bouquet_http_requests_refused_total", "Requests refused before the application saw them, by reason.", ["reason"]
+    "bouquet_http_requests_refused_total", "HTTP requests refused before they reached the application.", ["reason"]
 )
 TASKS = Gauge("bouquet_tasks", "Asyncio tasks of this process that have not ended.")
 
-# A look-up of its labels costs more than the observation itself.
+# Cached, because looking up a metric's labels costs more than the observation itself.
 calls = cache(CALLS.labels)
 handled = cache(HANDLED.labels)
 call_seconds = cache(CALL_SECONDS.labels)
 handle_seconds = cache(HANDLE_SECONDS.labels)
-in_hand = cache(IN_HAND.labels)
+requests_in_flight = cache(REQUESTS_IN_FLIGHT.labels)
 queue_seconds = cache(QUEUE_SECONDS.labels)
 deadline_left_seconds = cache(DEADLINE_LEFT_SECONDS.labels)
 http_closed = cache(HTTP_CLOSED.labels)
@@ -88,7 +95,7 @@ http_refused = cache(HTTP_REFUSED.labels)
 
 
 def exposition(accept: str) -> tuple[bytes, str]:
-    """The body and the content type of `/metrics`: exemplars are only in OpenMetrics, for who accepts it."""
+    """Returns the body and content type of `/metrics` for an `Accept` header: OpenMetrics, with exemplars, or text."""
     encode, content_type = choose_encoder(accept)
     return encode(REGISTRY), content_type
 
@@ -96,7 +103,7 @@ def exposition(accept: str) -> tuple[bytes, str]:
 def _tasks() -> int:
     try:
         return len(asyncio.all_tasks())
-    except RuntimeError:  # asked outside of the loop
+    except RuntimeError:  # called outside of an event loop
         return 0
 
 

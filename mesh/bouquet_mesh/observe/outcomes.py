@@ -1,4 +1,4 @@
-"""Outcome, reason and fault of a call on the bus, as the labels of spans and metrics."""
+"""Outcome, reason and fault of a call over the bus, as labels of spans and metrics."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from bouquet_proto.messages import Failed, Found, Lookup, Recorded, Rejected, Re
 
 
 def kind_of(request: Request) -> str:
-    """`lookup`, or what else one end asks of the other."""
+    """Returns the kind of a request, such as `lookup` or `describe`."""
     return str(request.__struct_config__.tag)
 
 
 def operation_of(request: Request) -> str:
+    """Returns the operation's id of a lookup, else the kind of the request."""
     return request.operation if isinstance(request, Lookup) else kind_of(request)
 
 
 def outcome_of(reply: Reply) -> tuple[str, str]:
-    """Tag and reason of a reply, as labels: `found` has no reason, those of one provider share a word."""
+    """Returns a reply's outcome, such as `found`, and its reason: "" for a success, `own` for a provider's own one."""
     tag = str(reply.__struct_config__.tag)
     if isinstance(reply, Found | Recorded):
         return tag, ""
@@ -29,8 +30,10 @@ def outcome_of(reply: Reply) -> tuple[str, str]:
 
 
 def fault_of(reply: Reply) -> str:
-    """`caller`, `platform`, `provider`; nobody's, empty, when the provider has answered. A word of a provider's own
-    blames the question where it was rejected."""
+    """Returns `caller`, `platform` or `provider`, or "" if the provider answered.
+
+    For a reason of a provider's own, the fault is the caller's in a rejection and the provider's in a failure.
+    """
     match reply:
         case Failed(reason=reason) | Rejected(reason=reason) if reason in FAILURES:
             return FAILURES[reason].fault
@@ -42,10 +45,10 @@ def fault_of(reply: Reply) -> str:
             return ""
 
 
-def settle(
+def record_outcome(
     current: Span, reply: Reply, counted: Callable[[str, str, str, str, str], Counter], provider: str, kind: str
 ) -> None:
-    """Says in a span and a counter how a call ended."""
+    """Records the outcome of a call in its span and in a counter."""
     outcome, reason = outcome_of(reply)
     counted(provider, kind, outcome, reason, fault_of(reply)).inc()
     current.set_attribute("bouquet.outcome", outcome)

@@ -1,8 +1,8 @@
-"""The request that the current task works for, as log lines name it."""
+"""Context variable with the id of the HTTP request that the current task works for."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""Identifier of the HTTP request; empty outside of one."""
+"""Id of the HTTP request, empty outside of one. Every log line carries it."""

@@ -1,6 +1,6 @@
-"""Traces, the same on every hop: W3C context in the message, no exception text, no person.
+"""OpenTelemetry traces across the bus, with the W3C trace context in the message, and without personal data.
 
-Spans follow OpenTelemetry's conventions for messaging; the exporter is set by the standard `OTEL_*` variables.
+Spans follow OpenTelemetry's conventions for messaging. The standard `OTEL_*` variables configure the exporter.
 """
 
 from __future__ import annotations
@@ -27,49 +27,56 @@ from bouquet_proto.names import queue_of
 _tracer = trace.get_tracer("bouquet")
 _w3c = TraceContextTextMapPropagator()
 
-
 NOT_SAMPLED = tuple("02468ace")
-"""How a W3C `traceparent` ends then: its flags' lowest bit."""
+"""Last digits of a W3C `traceparent` that is not sampled: the lowest bit of its flags is 0."""
 
 
 def span(
     name: str, kind: SpanKind, attributes: Mapping[str, str | int], parent: Mapping[str, str] | None = None
 ) -> AbstractContextManager[Span]:
-    """A current span that never records an exception: its text may quote a person. `parent` holds W3C headers.
+    """Opens a span for the life of the context, below the span in the W3C headers `parent` or the current one.
 
-    Below a span that is not sampled it is that one again: no sampler would keep it, and each costs as much to refuse.
+    It never records an exception, whose text may quote personal data. Below a span that is not sampled no new span is
+    made, since no sampler would keep it.
     """
     above = trace.get_current_span()
-    if parent is None and _is_left_out(above.get_span_context()):
+    if parent is None and _is_unsampled(above.get_span_context()):
         return nullcontext(above)
-    return _made(name, kind, attributes, None if parent is None else _w3c.extract(parent))
+    return _start_span(name, kind, attributes, None if parent is None else _w3c.extract(parent))
 
 
-def served(name: str, attributes: Mapping[str, str | int], headers: Mapping[str, str]) -> AbstractContextManager[Span]:
-    """The root of a trace of ours, for a call from outside. The caller's trace is linked where it says one in W3C
-    `headers`: it neither names ours, which the journal keeps, nor decides whether that is sampled."""
-    return _made(name, SpanKind.SERVER, attributes, Context(), _links(headers) if "traceparent" in headers else ())
+def server_span(
+    name: str, attributes: Mapping[str, str | int], headers: Mapping[str, str]
+) -> AbstractContextManager[Span]:
+    """Opens the root span of a new trace, for an HTTP request from outside.
+
+    A trace in the W3C `headers` is linked, not continued, so that a caller can choose neither the trace id, which the
+    journal keeps, nor the sampling.
+    """
+    return _start_span(
+        name, SpanKind.SERVER, attributes, Context(), _links(headers) if "traceparent" in headers else ()
+    )
 
 
 def _links(headers: Mapping[str, str]) -> Sequence[Link]:
     theirs = trace.get_current_span(_w3c.extract(headers)).get_span_context()
-    # Without the state of their trace, which is free text.
+    # Without `tracestate`, which is free text of the caller.
     return [Link(SpanContext(theirs.trace_id, theirs.span_id, is_remote=True))] if theirs.is_valid else []
 
 
-def _is_left_out(one: SpanContext) -> bool:
+def _is_unsampled(one: SpanContext) -> bool:
     return one.is_valid and not one.trace_flags.sampled
 
 
 @contextmanager
-def _made(
+def _start_span(
     name: str,
     kind: SpanKind,
     attributes: Mapping[str, str | int],
     parent: Context | None,
     links: Sequence[Link] = (),
 ) -> Iterator[Span]:
-    # Not `start_as_current_span`: its own two context managers cost more than a span that is not sampled.
+    # Not `start_as_current_span`, whose two context managers cost more than a span that is not sampled.
     current = _tracer.start_span(name, context=parent, kind=kind, attributes=attributes, links=links)
     token = context.attach(trace.set_span_in_context(current))
     try:
@@ -81,7 +88,7 @@ def _made(
 
 @contextmanager
 def within_trace(headers: Mapping[str, str]) -> Iterator[Span]:
-    """Log lines belong to the caller's trace, without a span of one's own."""
+    """Makes the trace in the W3C headers current, so that log lines carry its id, without opening a span."""
     above = _w3c.extract(headers)
     token = context.attach(above)
     try:
@@ -91,7 +98,7 @@ def within_trace(headers: Mapping[str, str]) -> Iterator[Span]:
 
 
 def traceparent() -> str:
-    """The current trace context as one W3C header value, empty without a trace."""
+    """Returns the current trace context as the value of a W3C `traceparent` header, or "" without a trace."""
     current = trace.get_current_span().get_span_context()
     if not current.is_valid:
         return ""
@@ -99,34 +106,37 @@ def traceparent() -> str:
 
 
 def trace_id() -> str:
-    """Of the current trace, in hexadecimal; empty without one."""
+    """Returns the id of the current trace in hexadecimal, or "" without a trace."""
     context = trace.get_current_span().get_span_context()
     return format(context.trace_id, "032x") if context.is_valid else ""
 
 
 def exemplar(current: Span) -> dict[str, str] | None:
-    """What leads from an observation to its trace, if that is kept."""
+    """Returns the labels that link an observation to the trace of `current`, or None if that is not sampled."""
     context = current.get_span_context()
     return {"trace_id": format(context.trace_id, "032x")} if context.trace_flags.sampled else None
 
 
-def sending(system: str, provider: str) -> AbstractContextManager[Span]:
-    """The asking side of a call."""
+def send_span(system: str, provider: str) -> AbstractContextManager[Span]:
+    """Opens the span of a call over the bus, in the calling process."""
     return span(f"send {provider}", SpanKind.PRODUCER, _messaging(system, provider, "send"))
 
 
 @contextmanager
-def processing(system: str, provider: str, request: Request) -> Iterator[Span]:
-    """The answering side of a call, in the trace of the asking one, which has decided whether there is one."""
+def process_span(system: str, provider: str, request: Request) -> Iterator[Span]:
+    """Opens the span of a request's handling in a worker, within the caller's trace and with its sampling.
+
+    Also sets the request id of log lines, and measures the time and the requests in flight.
+    """
     token = request_id.set(request.id)
     began = time.perf_counter()
-    in_hand = metrics.in_hand(provider)
-    in_hand.inc()
+    requests_in_flight = metrics.requests_in_flight(provider)
+    requests_in_flight.inc()
     try:
         with _processing(system, provider, request) as current:
             yield current
     finally:
-        in_hand.dec()
+        requests_in_flight.dec()
         seconds = metrics.handle_seconds(provider, kind_of(request))
         seconds.observe(time.perf_counter() - began, exemplar(current))
         request_id.reset(token)
@@ -151,14 +161,15 @@ def _messaging(system: str, provider: str, verb: str) -> Mapping[str, str | int]
     }
 
 
-def note(attributes: Mapping[str, str | int]) -> None:
-    """Adds facts to the current span."""
+def add_attributes(attributes: Mapping[str, str | int]) -> None:
+    """Adds attributes to the current span."""
     trace.get_current_span().set_attributes(attributes)
 
 
 @contextmanager
 def tracing(service: str, environ: Mapping[str, str]) -> Iterator[None]:
-    """Traces for the life of a process, exported by OTLP when `OTEL_EXPORTER_OTLP_[TRACES_]ENDPOINT` is set."""
+    """Records traces for the life of the context, and exports them by OTLP if
+    `OTEL_EXPORTER_OTLP_[TRACES_]ENDPOINT` is set."""
     provider = TracerProvider(resource=Resource.create({"service.name": service}))
     if any(environ.get(name) for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")):
         # Imported here: the exporter costs 50 ms and 10 MB that a process without a collector need not pay.

@@ -1,5 +1,4 @@
-"""When certificates end, as a metric: those of files that settings name, read at each scrape, so that a renewal shows;
-and those that upstreams show us."""
+"""Metric of the end of certificates: those in files that settings name, read at each scrape, and those of servers."""
 
 from __future__ import annotations
 
@@ -11,16 +10,19 @@ from pathlib import Path
 from bouquet_mesh.observe.metrics import CERTIFICATE_END
 
 
-def watch(setting: str, *, authority: str, own: str) -> None:
-    """Paths of PEM files, empty where there is none."""
+def export_certificate_end(setting: str, *, authority: str, own: str) -> None:
+    """Exports the end of the certificates of a setting: of the `authority` and of the process's `own`, as paths of PEM
+    files or empty."""
     for use, path in (("authority", authority), ("own", own)):
         if path:
-            CERTIFICATE_END.labels(setting, use).set_function(partial(ends_at, path, use))
+            CERTIFICATE_END.labels(setting, use).set_function(partial(certificate_end, path, use))
 
 
-def ends_at(path: str, use: str) -> float:
-    """In seconds since 1970; not a number for a file that cannot be read. One of several authorities is enough to vouch
-    for the other side; of a chain of our own, none may have ended."""
+def certificate_end(path: str, use: str) -> float:
+    """Returns when a PEM file's certificates end, in seconds since 1970, or NaN for an unreadable file.
+
+    Several authorities serve until the last one ends, the chain of one's own certificate until the first one ends.
+    """
     # Imported here: it costs 16 MB that a process without files of its own need not pay.
     from cryptography.x509 import load_pem_x509_certificates
 
@@ -32,8 +34,8 @@ def ends_at(path: str, use: str) -> float:
     return max(ends) if use == "authority" else min(ends)
 
 
-class Noticing(ssl.SSLObject):
-    """Our side of a connection: notices, at its handshake, when the other side's certificate ends."""
+class CertificateObserver(ssl.SSLObject):
+    """TLS object of a connection that exports, at the handshake, when the server's certificate ends."""
 
     def do_handshake(self) -> None:
         super().do_handshake()

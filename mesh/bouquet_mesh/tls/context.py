@@ -1,7 +1,8 @@
-"""TLS to brokers, stores and upstreams: chain and host name are always verified, and nothing falls back to plain.
+"""TLS to brokers, stores and upstreams. The certificate chain and host name are always verified.
 
-A broker's or a redis's url names its own files, as its client wants them: `amqps://…?cafile=…&certfile=…&keyfile=…`,
-`rediss://…?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`. They are read anew at each connection.
+The URL of a broker or redis names its certificate files as its client library expects:
+`amqps://…?cafile=…&certfile=…&keyfile=…`, `rediss://…?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`. They are read again
+for each connection.
 """
 
 from __future__ import annotations
@@ -15,49 +16,55 @@ from urllib.parse import parse_qsl, urlsplit
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import each_server
 from bouquet_mesh.settings import SettingsError
-from bouquet_mesh.tls.certificates import Noticing, watch
+from bouquet_mesh.tls.certificates import CertificateObserver, export_certificate_end
 
 log = logging.getLogger(__name__)
 
 ENCRYPTED = ("amqps", "rediss", "https")
 CA_FILE, CERTIFICATE, KEY = ("cafile", "ssl_ca_certs"), ("certfile", "ssl_certfile"), ("keyfile", "ssl_keyfile")
 UNVERIFIED = ("no_verify_ssl", "ssl_cert_reqs", "ssl_check_hostname")
-"""What a url may not say: who wants no verification wants no TLS."""
+"""Parameters of a URL that would turn verification off, and are refused."""
 
 
-def verified(url: Secret, setting: str) -> str:
-    """The url itself. Raises `SettingsError` where its TLS would verify nothing, or cannot be what it says."""
+def verified_url(url: Secret, setting: str) -> str:
+    """Returns the text of a URL. Raises `SettingsError` if it turns verification off, or names unusable certificate
+    files."""
     asked = dict(parse_qsl(urlsplit(each_server(url.reveal())[0]).query, keep_blank_values=True))
     if any(name in asked for name in UNVERIFIED):
-        raise SettingsError([f"{setting}: must verify whom it speaks to"])
-    files = [_first(asked, names) for names in (CA_FILE, CERTIFICATE, KEY)]
+        raise SettingsError([f"{setting}: must verify the server's certificate"])
+    files = [_first_present(asked, names) for names in (CA_FILE, CERTIFICATE, KEY)]
     if any(files):
         client_context(setting, url.reveal(), *files)
     return url.reveal()
 
 
-def tell_if_plain_url(setting: str, url: str) -> None:
+def warn_if_url_unencrypted(setting: str, url: str) -> None:
+    """Logs a warning for a URL that leads to another machine without TLS."""
     servers = [urlsplit(server) for server in each_server(url)]
     farthest = next((server for server in servers if not is_this_machine(server.hostname)), servers[0])
-    tell_if_plain(setting, farthest.hostname, is_encrypted=farthest.scheme in ENCRYPTED)
+    warn_if_unencrypted(setting, farthest.hostname, is_encrypted=farthest.scheme in ENCRYPTED)
 
 
-def _first(asked: dict[str, str], names: tuple[str, ...]) -> str:
+def _first_present(asked: dict[str, str], names: tuple[str, ...]) -> str:
     return next((asked[name] for name in names if name in asked), "")
 
 
 def client_context(
     setting: str, url: str, ca_path: str = "", certificate_path: str = "", key_path: str = ""
 ) -> ssl.SSLContext:
-    """How we connect to `url`. PEM files: the authority that signed the server's certificate, where the system does not
-    know it; our own certificate, and its key where that is not in the same file. Raises `SettingsError`."""
+    """Returns the TLS context for connections to `url`, from PEM files.
+
+    `ca_path` is the authority of the server's certificate, unless the system knows it; `certificate_path` the client
+    certificate; `key_path` its key, unless in the same file. Raises `SettingsError` for unusable files, or for files
+    with a URL without TLS.
+    """
     if any((ca_path, certificate_path, key_path)) and urlsplit(url).scheme not in ENCRYPTED:
         raise SettingsError([f"{setting}: names certificates, and is not encrypted"])
     return context_of(setting, ca_path, certificate_path, key_path)
 
 
 def context_of(setting: str, ca_path: str = "", certificate_path: str = "", key_path: str = "") -> ssl.SSLContext:
-    """As `client_context`, of a protocol that is encrypted whatever the scheme of its URLs."""
+    """Returns a TLS context, as `client_context`, for a protocol whose URL scheme does not say whether it uses TLS."""
     if not (ca_path or certificate_path or key_path):
         return system_context()
     try:
@@ -67,27 +74,27 @@ def context_of(setting: str, ca_path: str = "", certificate_path: str = "", key_
     except OSError as error:  # ssl.SSLError is one
         why = error.reason if isinstance(error, ssl.SSLError) else error.strerror
         raise SettingsError([f"{setting}: its certificates cannot be used ({why})"]) from None
-    context.sslobject_class = Noticing
-    watch(setting, authority=ca_path, own=certificate_path)
+    context.sslobject_class = CertificateObserver
+    export_certificate_end(setting, authority=ca_path, own=certificate_path)
     return context
 
 
 @cache
 def system_context() -> ssl.SSLContext:
-    """How we connect to whom the system's authorities vouch for. One for all: it is a megabyte of them."""
+    """Returns the TLS context with the system's authorities, shared because it takes a megabyte."""
     context = ssl.create_default_context()
-    context.sslobject_class = Noticing
+    context.sslobject_class = CertificateObserver
     return context
 
 
-def tell_if_plain(setting: str, host: str | None, *, is_encrypted: bool) -> None:
-    """Logs a server that others may overhear: one that is neither on this machine nor spoken to by TLS."""
+def warn_if_unencrypted(setting: str, host: str | None, *, is_encrypted: bool) -> None:
+    """Logs a warning for a connection to another machine without TLS."""
     if not is_encrypted and not is_this_machine(host):
         log.warning("connection is not encrypted", extra={"setting": setting})
 
 
 def is_this_machine(host: str | None) -> bool:
-    """Whether what is sent to `host` passes no network. A socket in the file system has no host."""
+    """Whether `host` is this machine. No host, as of a Unix socket, also is."""
     if not host or host == "localhost":
         return True
     try:
@@ -96,11 +103,11 @@ def is_this_machine(host: str | None) -> bool:
         return False
 
 
-def trouble_of(error: BaseException) -> str:
-    """What TLS had against a connection, in OpenSSL's words: `Hostname mismatch`. Empty where it had nothing."""
+def tls_error_of(error: BaseException) -> str:
+    """Returns the reason why TLS failed, in OpenSSL's words such as `Hostname mismatch`, or "" for another error."""
     seen: list[BaseException] = []
     cause: BaseException | None = error
-    while cause is not None and cause not in seen:  # some libraries raise an error from what it has caused itself
+    while cause is not None and cause not in seen:  # some libraries chain an error to itself
         if isinstance(cause, ssl.SSLCertVerificationError):
             return str(cause.verify_message).partition(",")[0]
         if isinstance(cause, ssl.SSLError):

@@ -15,7 +15,7 @@ from sqlalchemy.exc import MultipleResultsFound, NoResultFound, SQLAlchemyError
 
 from bouquet_mesh.doctor.findings import as_json, as_text, is_well
 from bouquet_mesh.settings import SettingsError
-from bouquet_mesh.tls.context import trouble_of
+from bouquet_mesh.tls.context import tls_error_of
 from bouquet_registry import cli, token_signing
 from bouquet_registry.doctor import examine
 from bouquet_registry.journal import cli as journal
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("the database's tables are not as the registry left them: run `journal verify`", file=sys.stderr)
         return 3
     except (SQLAlchemyError, OSError) as error:
-        print(f"the database is away ({trouble_of(error) or type(error).__name__})", file=sys.stderr)
+        print(f"the database is away ({tls_error_of(error) or type(error).__name__})", file=sys.stderr)
         return 3
 
 

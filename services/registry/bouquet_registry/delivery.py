@@ -16,7 +16,7 @@ from yarl import URL
 
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
-from bouquet_mesh.tls.context import context_of, tell_if_plain, trouble_of
+from bouquet_mesh.tls.context import context_of, tls_error_of, warn_if_unencrypted
 from bouquet_registry.notices import Channel, Notice, Undelivered
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.webhook_signature import HEADER, signature_of
@@ -75,7 +75,7 @@ def way_of(settings: RegistrySettings) -> Way:
 async def open_channel(settings: RegistrySettings) -> AsyncIterator[Channel | None]:
     """None when notices go nowhere."""
     way = way_of(settings)
-    tell_if_plain(SETTING, way.url.host, is_encrypted=way.tls is not None)
+    warn_if_unencrypted(SETTING, way.url.host, is_encrypted=way.tls is not None)
     if not way.url.scheme:
         log.warning("no notices before expiry: nobody said where they go")
         yield None
@@ -110,7 +110,7 @@ class Mail(Channel):
                 timeout=TIMEOUT_S,
             )
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise Undelivered(trouble_of(error) or type(error).__name__) from None
+            raise Undelivered(tls_error_of(error) or type(error).__name__) from None
         if refused:
             log.warning("addressees refused", extra={"notice": notice.id, "count": len(refused)})
 

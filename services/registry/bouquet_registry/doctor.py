@@ -12,10 +12,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bouquet_mesh.doctor import broker, files
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
-from bouquet_mesh.doctor.reach import reach
+from bouquet_mesh.doctor.reach import check_reachable
 from bouquet_mesh.process import read_process
 from bouquet_mesh.settings import SettingsError, read_all
-from bouquet_mesh.tls.context import trouble_of
+from bouquet_mesh.tls.context import tls_error_of
 from bouquet_proto.deadline import CLOCK_TOLERANCE_S
 from bouquet_proto.names import EMBEDDED
 from bouquet_proto.registry_messages import PROVIDER
@@ -24,7 +24,7 @@ from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import PREFIX, Store, open_store
 from bouquet_registry.worker import registry
 
-LOOK_S = 5.0
+CHECK_TIMEOUT_S = 5.0
 START = "start `bouquet-registry serve`, and see its log"
 NTP = "set the clocks by NTP: deadlines and ends of tokens are wall-clock times"
 
@@ -35,7 +35,7 @@ async def examine(environ: Mapping[str, str]) -> list[Finding]:
     bus_url = mesh.bus_url
     findings = [_keys(settings), *await _database(settings)]
     findings += await _broker(bus_url.reveal())
-    findings += files.certificates(broker.SETTING, bus_url)
+    findings += files.check_certificates(broker.SETTING, bus_url)
     findings.append(await _notices(settings))
     return findings
 
@@ -49,14 +49,16 @@ def _keys(settings: RegistrySettings) -> Finding:
 async def _database(settings: RegistrySettings) -> list[Finding]:
     subject = "database"
     try:
-        async with asyncio.timeout(LOOK_S), open_store(settings.database_url) as store:
+        async with asyncio.timeout(CHECK_TIMEOUT_S), open_store(settings.database_url) as store:
             return [well(subject, "answers, and has the tables of this version"), await _clock(store)]
     except SettingsError as error:
         return [wrong(subject, str(error), "`bouquet-registry migrate`, or the image of the version that migrated it")]
     except TimeoutError:
-        return [wrong(subject, f"does not answer in {LOOK_S:g} s", f"is it up, and is {PREFIX}DATABASE_URL right?")]
+        return [
+            wrong(subject, f"does not answer in {CHECK_TIMEOUT_S:g} s", f"is it up, and is {PREFIX}DATABASE_URL right?")
+        ]
     except (SQLAlchemyError, OSError) as error:
-        why = trouble_of(error) or type(error).__name__
+        why = tls_error_of(error) or type(error).__name__
         return [wrong(subject, f"is away ({why})", f"is it up, and is {PREFIX}DATABASE_URL right?")]
 
 
@@ -74,14 +76,17 @@ async def _clock(store: Store) -> Finding:
 async def _broker(url: str) -> list[Finding]:
     if url == EMBEDDED:
         return [wrong("broker", "no gateway reaches a registry alone on memory:", f"set {broker.SETTING}")]
-    async with broker.reached(url, "bouquet-registry doctor") as (connection, findings):
+    async with broker.connected(url, "bouquet-registry doctor") as (connection, findings):
         if connection is None:
             return findings
-        queues = [await broker.serving(connection, PROVIDER, START), await broker.journal(connection, START)]
-        return [*findings, await broker.may_serve(connection, PROVIDER), *queues]
+        queues = [
+            await broker.check_provider_queue(connection, PROVIDER, START),
+            await broker.check_journal_queue(connection, START),
+        ]
+        return [*findings, await broker.check_serve_rights(connection, PROVIDER), *queues]
 
 
 async def _notices(settings: RegistrySettings) -> Finding:
     if not settings.notices_to:
         return unknown("notices", f"nobody is told before a token ends: no {PREFIX}NOTICES_TO")
-    return await reach(f"{PREFIX}NOTICES_TO", settings.notices_to.reveal(), way_of(settings).tls)
+    return await check_reachable(f"{PREFIX}NOTICES_TO", settings.notices_to.reveal(), way_of(settings).tls)

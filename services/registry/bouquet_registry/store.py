@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
-from bouquet_mesh.tls.context import tell_if_plain
+from bouquet_mesh.tls.context import warn_if_unencrypted
 from bouquet_registry.database_url import SETTING, database_of
 from bouquet_registry.roles import NAME, NO_ROLES, Roles, grant
 from bouquet_registry.schema import REVISION
@@ -77,7 +77,7 @@ async def _grant(engine: AsyncEngine, roles: Roles) -> None:
 async def _engine(setting: Secret) -> AsyncIterator[AsyncEngine]:
     database = database_of(setting)
     if not database.is_sqlite:
-        tell_if_plain(SETTING, database.url.host, is_encrypted=database.tls is not None)
+        warn_if_unencrypted(SETTING, database.url.host, is_encrypted=database.tls is not None)
     url = database.url
     # Hidden parameters: an error of the database would quote names and addresses.
     engine = create_async_engine(

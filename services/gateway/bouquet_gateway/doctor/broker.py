@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_mesh.doctor.broker import journal, may_call, reached, serving
+from bouquet_mesh.doctor.broker import check_call_rights, check_journal_queue, check_provider_queue, connected
 from bouquet_mesh.doctor.findings import Finding
 from bouquet_proto import registry_messages
 
-WRITE = "start `bouquet-registry serve`, or its `journal serve`; until then records wait, none is lost"
+WRITE = "start `bouquet-registry serve`, or its `check_journal_queue serve`; until then records wait, none is lost"
 
 
 async def examine(url: str, settings: GatewaySettings) -> tuple[list[Finding], bool]:
     """And whether it could be connected to."""
-    async with reached(url, "bouquet-gateway doctor") as (connection, findings):
+    async with connected(url, "bouquet-gateway doctor") as (connection, findings):
         if connection is None:
             return findings, False
         queues = []
         for provider in settings.providers:
             remedy = f"start `bouquet-worker run {provider}`, and see its log"
-            queues.append(await serving(connection, provider, remedy))
+            queues.append(await check_provider_queue(connection, provider, remedy))
         if settings.tokens_from == "registry":
-            queues.append(await serving(connection, registry_messages.PROVIDER, "start `bouquet-registry serve`"))
+            queues.append(
+                await check_provider_queue(connection, registry_messages.PROVIDER, "start `bouquet-registry serve`")
+            )
         if settings.has_journal:
-            queues.append(await journal(connection, WRITE))
-        return [*findings, await may_call(connection), *queues], True
+            queues.append(await check_journal_queue(connection, WRITE))
+        return [*findings, await check_call_rights(connection), *queues], True

@@ -28,8 +28,8 @@ async def examine(environ: Mapping[str, str], url: str = "") -> list[Finding]:
         findings += found
         if connected:
             findings += await mesh.examine(address, settings)
-    findings += files.certificates(f"{MESH_PREFIX}BUS_URL", bus_url)
-    findings += files.certificates(f"{GATEWAY_PREFIX}CACHE_URL", settings.cache_url)
+    findings += files.check_certificates(f"{MESH_PREFIX}BUS_URL", bus_url)
+    findings += files.check_certificates(f"{GATEWAY_PREFIX}CACHE_URL", settings.cache_url)
     if settings.has_journal:
         findings.append(disk.spool(settings))
     findings += await stores.examine(settings)

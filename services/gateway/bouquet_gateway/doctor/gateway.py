@@ -12,7 +12,7 @@ from msgspec import Struct
 from bouquet_gateway.public.pings import Ping, Status
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
 
-LOOK_S = 5.0
+CHECK_TIMEOUT_S = 5.0
 
 _pings = msgspec.json.Decoder(list[Ping])
 _status = msgspec.json.Decoder(Status)
@@ -30,7 +30,7 @@ async def examine(url: str) -> list[Finding]:
         ]
     url = url.rstrip("/")
     try:
-        async with asyncio.timeout(LOOK_S), aiohttp.ClientSession() as session:
+        async with asyncio.timeout(CHECK_TIMEOUT_S), aiohttp.ClientSession() as session:
             readiness = msgspec.json.decode(await _body(session, f"{url}/readyz"), type=_Readiness)
             names = [ping.name for ping in _pings.decode(await _body(session, f"{url}/api/pings"))]
             bodies = await asyncio.gather(*(_body(session, f"{url}/api/{name}/ping") for name in names))

@@ -11,11 +11,11 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.stores.optional import open_redis
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
-from bouquet_mesh.tls.context import trouble_of
+from bouquet_mesh.tls.context import tls_error_of
 from bouquet_proto.deadline import CLOCK_TOLERANCE_S
 from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX
 
-LOOK_S = 3.0
+CHECK_TIMEOUT_S = 3.0
 SETTING = f"{GATEWAY_PREFIX}CACHE_URL"
 NTP = "set the clocks by NTP: deadlines travel as wall-clock seconds"
 
@@ -25,26 +25,26 @@ async def examine(settings: GatewaySettings) -> list[Finding]:
     if url == EMBEDDED:
         return [unknown("redis", "not used: each process has a cache and a pace of its own"), _no_clock()]
     parts = urlsplit(url)
-    where = f"{parts.hostname}:{parts.port or 6379}"
+    address = f"{parts.hostname}:{parts.port or 6379}"
     try:
-        async with asyncio.timeout(LOOK_S), open_redis(settings.cache_url) as client:
+        async with asyncio.timeout(CHECK_TIMEOUT_S), open_redis(settings.cache_url) as client:
             began = time.time()
             seconds, microseconds = await client.time()
             ended = time.time()
     except (RedisError, OSError, TimeoutError) as error:
-        return [_away(where, error), _no_clock()]
+        return [_away(address, error), _no_clock()]
     ahead_s = (began + ended) / 2 - (seconds + microseconds / 1e6)
-    return [well("redis", f"answers at {where}"), _clock(ahead_s, "redis's")]
+    return [well("redis", f"answers at {address}"), _clock(ahead_s, "redis's")]
 
 
-def _away(where: str, error: Exception) -> Finding:
-    if words := trouble_of(error):
-        return wrong("redis", f"TLS to {where} fails: {words}", f"compare the certificates with {SETTING}")
+def _away(address: str, error: Exception) -> Finding:
+    if words := tls_error_of(error):
+        return wrong("redis", f"TLS to {address} fails: {words}", f"compare the certificates with {SETTING}")
     if isinstance(error, AuthenticationError | ResponseError):
-        return wrong("redis", f"{where} refuses the user or the password", f"mend {SETTING}")
+        return wrong("redis", f"{address} refuses the user or the password", f"mend {SETTING}")
     without = "gateways answer without it: no shared cache, and paces of their own"
     return wrong(
-        "redis", f"{where} cannot be reached ({type(error).__name__}); {without}", f"start it, or mend {SETTING}"
+        "redis", f"{address} cannot be reached ({type(error).__name__}); {without}", f"start it, or mend {SETTING}"
     )
 
 

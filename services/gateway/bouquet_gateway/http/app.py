@@ -46,8 +46,8 @@ def make_app(parts: Parts) -> web.Application:
     app = web.Application(middlewares=[admission(settings.max_requests), *hops])
     app.add_routes(
         [
-            *health.probes(parts.readiness.waiting),
-            health.metrics(parts.pings.measure) if settings.processes == 1 else metrics_elsewhere(settings),
+            *health.probe_routes(parts.readiness.waiting),
+            health.metrics_route(parts.pings.measure) if settings.processes == 1 else metrics_elsewhere(settings),
             web.get("/api/ping", pings.gateway),
             web.get("/api/pings", pings.all),
             web.get("/api/{status}/ping", pings.one),
@@ -63,7 +63,7 @@ def make_app(parts: Parts) -> web.Application:
 def make_own_app(parts: Parts) -> web.Application:
     """What one of several processes tells of itself alone."""
     app = web.Application()
-    app.add_routes([*health.probes(parts.readiness.waiting), health.metrics(parts.pings.measure)])
+    app.add_routes([*health.probe_routes(parts.readiness.waiting), health.metrics_route(parts.pings.measure)])
     return app
 
 

@@ -44,7 +44,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         "bouquet.request_id": call.request_id,
     }
     try:
-        with spans.served(request.method, attributes, request.headers) as span:
+        with spans.server_span(request.method, attributes, request.headers) as span:
             response = await handler(request)
             if call.route:
                 span.update_name(f"{request.method} {call.route}")
@@ -99,7 +99,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPNotFound:  # aiohttp's own, of a target that is no path: `*`, a host, a line break
         return _error(request, Problem("unknown_route"))
     except Exception as error:
-        log.error("gateway bug", extra={"error": type(error).__name__, "at": logs.where(error)})
+        log.error("gateway bug", extra={"error": type(error).__name__, "at": logs.raised_at(error)})
         return _error(request, Problem("internal"))
 
 

@@ -22,7 +22,7 @@ from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.offers.replies import believed
 from bouquet_gateway.stores.single_flight import SingleFlight
 from bouquet_mesh.bus.api import Calling
-from bouquet_mesh.observe.spans import note
+from bouquet_mesh.observe.spans import add_attributes
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, Found, Lookup, NotFound, Rejected, Reply
@@ -142,7 +142,7 @@ class Providers:
         metrics.regime(decision.provider or "none", resolution.source).inc()
         if decision.anomaly:
             metrics.REGIME_ANOMALIES.labels(decision.anomaly.value).inc()
-        note({"bouquet.regime": decision.provider or "none", "bouquet.regime.source": resolution.source})
+        add_attributes({"bouquet.regime": decision.provider or "none", "bouquet.regime.source": resolution.source})
         return decision
 
 

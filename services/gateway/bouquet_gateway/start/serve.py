@@ -15,7 +15,7 @@ from bouquet_gateway.http.listen import find_free, open_doors
 from bouquet_gateway.settings import SAFEGUARDS, GatewaySettings, read_settings, safeguards_off
 from bouquet_gateway.start import embedded, processes
 from bouquet_gateway.start.build import opened
-from bouquet_mesh.process import Process, begin, run_process
+from bouquet_mesh.process import Process, prepare, run_process
 from bouquet_mesh.settings import MeshSettings, Reader, SettingsError, is_embedded
 from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX
 
@@ -43,7 +43,7 @@ async def serve(environ: Mapping[str, str], number: int = 0) -> None:
 
 async def serve_several(environ: Mapping[str, str]) -> int:
     """Starts as many processes as the settings say. Gives their exit status. Raises `SettingsError`."""
-    _, own = begin(environ, read, SERVICE)
+    _, own = prepare(environ, read, SERVICE)
     settings = own.settings
     await find_free(settings)
     if settings.cache_url.reveal() == EMBEDDED:

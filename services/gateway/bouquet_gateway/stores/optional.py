@@ -15,7 +15,7 @@ from bouquet_gateway import metrics
 from bouquet_gateway.stores.pipelining import PipeliningRedis
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
-from bouquet_mesh.tls.context import tell_if_plain_url, trouble_of, verified
+from bouquet_mesh.tls.context import tls_error_of, verified_url, warn_if_url_unencrypted
 from bouquet_proto.names import GATEWAY_PREFIX
 
 log = logging.getLogger(__name__)
@@ -31,8 +31,8 @@ PAUSE_S = 1.0
 def open_redis(url: Secret) -> Redis:
     """A client that its caller closes, not connected yet. Raises `SettingsError`."""
     setting = f"{GATEWAY_PREFIX}CACHE_URL"
-    checked = verified(url, setting)
-    tell_if_plain_url(setting, checked)
+    checked = verified_url(url, setting)
+    warn_if_url_unencrypted(setting, checked)
     try:
         client = PipeliningRedis.from_url(checked, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
         # Opens nothing. Redis judges the options of a URL as it makes a connection of them.
@@ -67,7 +67,7 @@ class OptionalStore:
         self._asked_again_at = time.monotonic() + PAUSE_S
         if self._up:
             log.warning(
-                "store unavailable", extra={"store": self._store, "error": trouble_of(error) or type(error).__name__}
+                "store unavailable", extra={"store": self._store, "error": tls_error_of(error) or type(error).__name__}
             )
         self._up = False
         self._gauge.set(0)

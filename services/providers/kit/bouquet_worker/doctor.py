@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 
 from bouquet_mesh.doctor import broker, files
 from bouquet_mesh.doctor.findings import Finding, well, wrong
-from bouquet_mesh.doctor.reach import reach
+from bouquet_mesh.doctor.reach import check_reachable
 from bouquet_mesh.process import read_process
 from bouquet_mesh.settings import SettingsError, read_all
 from bouquet_proto.names import EMBEDDED, worker_prefix
@@ -32,11 +32,11 @@ async def examine(worker: Worker, environ: Mapping[str, str]) -> list[Finding]:
     bus_url = mesh.bus_url
     findings = [await _settings(worker, settings)]
     findings += await _broker(bus_url.reveal(), worker.provider)
-    findings += files.certificates(broker.SETTING, bus_url)
+    findings += files.check_certificates(broker.SETTING, bus_url)
     findings += _certificates(worker.provider, settings)
     urls = _urls(settings).items()
     return findings + await asyncio.gather(
-        *(reach(_variable(worker.provider, name), url, _ssl_context(settings, name)) for name, url in urls)
+        *(check_reachable(_variable(worker.provider, name), url, _ssl_context(settings, name)) for name, url in urls)
     )
 
 
@@ -57,12 +57,12 @@ async def _settings(worker: Worker, settings: WorkerSettings) -> Finding:
 async def _broker(url: str, provider: str) -> list[Finding]:
     if url == EMBEDDED:
         return [wrong("broker", "no gateway reaches a worker in its own process by memory:", f"set {broker.SETTING}")]
-    async with broker.reached(url, f"bouquet-{provider} doctor") as (connection, findings):
+    async with broker.connected(url, f"bouquet-{provider} doctor") as (connection, findings):
         if connection is None:
             return findings
         remedy = f"start `bouquet-worker run {provider}`, and see its log"
-        served = await broker.serving(connection, provider, remedy)
-        return [*findings, await broker.may_serve(connection, provider), served]
+        served = await broker.check_provider_queue(connection, provider, remedy)
+        return [*findings, await broker.check_serve_rights(connection, provider), served]
 
 
 def _variable(provider: str, field: str) -> str:
@@ -78,7 +78,7 @@ def _urls(settings: Struct) -> dict[str, str]:
 def _certificates(provider: str, settings: Struct) -> Iterator[Finding]:
     for name, value in structs.asdict(settings).items():
         if value and name.endswith((CA, CERTIFICATE)):
-            yield files.certificate(f"certificate of {_variable(provider, name)}", Path(value), RENEW)
+            yield files.check_certificate(f"certificate of {_variable(provider, name)}", Path(value), RENEW)
 
 
 def _ssl_context(settings: Struct, url: str) -> ssl.SSLContext | None:

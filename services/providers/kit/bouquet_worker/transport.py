@@ -14,7 +14,7 @@ import aiohttp
 from opentelemetry.trace import SpanKind, StatusCode
 from yarl import URL
 
-from bouquet_mesh.observe.spans import exemplar, note, span, traceparent
+from bouquet_mesh.observe.spans import add_attributes, exemplar, span, traceparent
 from bouquet_mesh.tls.context import system_context
 from bouquet_worker.answer import Answer
 from bouquet_worker.errors import UpstreamError
@@ -117,7 +117,7 @@ class Transport:
             async with self._session.request(
                 method, url, headers=headers, data=body, allow_redirects=False
             ) as response:
-                note({"http.response.status_code": response.status})
+                add_attributes({"http.response.status_code": response.status})
                 if reason := _STATUSES.get(response.status):
                     raise UpstreamError(reason)
                 return Answer(response.status, response.headers, await self._read(response))

@@ -61,7 +61,7 @@ class JournalWriter:
             async with asyncio.timeout(WRITE_TIMEOUT_S):
                 written = await writer.write(self._store, batch)
         except Exception as error:  # whatever it is: no trouble is a reason to lose records, or to stop for good
-            facts = {"error": type(error).__name__, "at": logs.where(error), "records": len(batch.accesses)}
+            facts = {"error": type(error).__name__, "at": logs.raised_at(error), "records": len(batch.accesses)}
             log.error("journal not written, will try again", extra=facts)
             return False
         metrics.JOURNAL_BATCH_SECONDS.observe(time.perf_counter() - began)

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import REGISTRY
 
-from bouquet_mesh.observe.logs import UNSPOKEN_LOGGERS
+from bouquet_mesh.observe.logs import SILENCED_LOGGERS
 from bouquet_proto.failures import FAILURES
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Found
@@ -42,7 +42,7 @@ class CapturedTelemetry(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keeps a record, unless production leaves out its logger."""
-        if not record.name.startswith(UNSPOKEN_LOGGERS):
+        if not record.name.startswith(SILENCED_LOGGERS):
             self._records.append(record)
 
     def texts(self) -> Mapping[str, str]:
