@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +26,19 @@ PREFIXES = {
     "RegistrySettings": "BOUQUET_REGISTRY_",
 }
 """Of the structs that are no worker's; a worker's prefix is `BOUQUET_<PROVIDER>_`."""
+
+
+KINDS = {
+    "str": "text",
+    "int": "whole number",
+    "float": "number",
+    "bool": "`true` or `false`",
+    "Secret": "secret",
+    "Port": "port",
+    "Seconds": "seconds",
+}
+UNITS = {"_s": "seconds", "_bytes": "bytes", "_port": "port"}
+"""By the end of a setting's name."""
 
 
 class Setting(NamedTuple):
@@ -67,19 +79,56 @@ def _group(node: ast.ClassDef, path: Path) -> Group:
 def _settings(node: ast.ClassDef) -> Iterator[Setting]:
     for field, following in zip(node.body, [*node.body[1:], None], strict=True):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            yield Setting(field.target.id, _kind(field.annotation), _default(field.value), _words(following))
+            yield Setting(
+                field.target.id, _kind(field.annotation, field.target.id), _default(field.value), _words(following)
+            )
 
 
-def _kind(annotation: ast.expr) -> str:
-    kind = re.sub(r"^Annotated\[(\w+), .*\]$", r"\1", ast.unparse(annotation))
-    return kind.replace("tuple[str, ...]", "list").removesuffix(" | None").replace("|", "or")
+def _kind(annotation: ast.expr, name: str) -> str:
+    """In an operator's words. The unit is that of the name."""
+    match annotation:
+        case ast.BinOp(left=kind, right=ast.Constant(value=None)):
+            return _kind(kind, name)
+        case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[kind, *_])):
+            return _kind(kind, name)
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=ast.Tuple(elts=choices)):
+            return " or ".join(f"`{ast.literal_eval(choice)}`" for choice in choices)
+        case ast.Subscript(value=ast.Name(id="tuple")):
+            return "list"
+        case ast.Name(id=kind):
+            return next((unit for ending, unit in UNITS.items() if name.endswith(ending)), KINDS[kind])
+        case _:
+            raise ValueError(f"{name}: no words for {ast.unparse(annotation)}")
 
 
 def _default(value: ast.expr | None) -> str:
-    if value is None:
-        return "**required**"
-    text = re.sub(r"^Secret\((.*)\)$", r"\1", ast.unparse(value))
-    return {"''": "empty", "()": "empty", "None": "unset"}.get(text) or text.replace("'", "`")
+    match value:
+        case None:
+            return "**required**"
+        case ast.Call(func=ast.Name(id="Secret"), args=[text]):
+            return _default(text)
+        case ast.Constant(value="") | ast.Tuple(elts=[]):
+            return "empty"
+        case ast.Constant(value=None):
+            return "unset"
+        case ast.Constant(value=bool(on)):
+            return f"`{on}`".lower()
+        case ast.Constant(value=str(text)):
+            return f"`{text}`"
+        case _:
+            number = _number(value)
+            return f"{number:g}" if number % 1 else f"{number:.0f}"
+
+
+def _number(node: ast.expr) -> float:
+    """Of a figure, or a product of figures."""
+    match node:
+        case ast.Constant(value=int() | float() as number):
+            return number
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return _number(left) * _number(right)
+        case _:
+            raise ValueError(f"{ast.unparse(node)} is no figure")
 
 
 def _words(node: ast.stmt | None) -> str:
