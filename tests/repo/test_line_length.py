@@ -1,0 +1,36 @@
+"""Lines of pages have 120 characters at most, so that they are read and compared beside the code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.repo.test_named_files import ROOT, tracked
+
+WIDTH = 120
+FREE = ("|", "    ", "#")
+"""What begins a line that cannot be broken: a row of a table, code, a heading."""
+
+
+def too_long(text: str) -> Iterator[int]:
+    """Numbers of the lines of prose that are beyond the width; the target of a link does not count."""
+    in_code = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("```"):
+            in_code = not in_code
+        elif not in_code and not line.startswith(FREE) and len(re.sub(r"\]\([^)\s]*\)", "]", line)) > WIDTH:
+            yield number
+
+
+def test_no_line_of_a_page_is_too_long() -> None:
+    assert [f"{path.relative_to(ROOT)}:{number}" for path in tracked("*.md") for number in too_long(read(path))] == []
+
+
+def test_a_line_that_is_too_long_is_found() -> None:
+    long = "word " * 30
+    assert list(too_long(f"short\n{long}\n\n```\n{long}\n```\n| {long} |\n    {long}\n- {long}\n")) == [2, 9]
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
