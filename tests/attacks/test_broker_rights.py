@@ -23,11 +23,12 @@ from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.outbox.api import NotSent, Outbox
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_proto.names import JOURNAL_QUEUE, REPLY_EXCHANGE, queue_of
-from tests.support.broker_users import Guarded, guard, write_definitions
-from tests.support.bus import FOUND, LONG_S, find, lookup, serving, until
+from tests.support.broker_users import RestrictedVhost, restricted_vhost, write_definitions
+from tests.support.bus import FOUND, lookup_request, reply_found, serving
 from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE
-from tests.support.processes import fleet
+from tests.support.processes import process_mesh
 from tests.support.rabbitmq import RabbitNode
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 ACME, CNAF, REGISTRY = queue_of("acme"), queue_of("cnaf"), queue_of("registry")
 THE_REPLY_QUEUE = f"{REPLY_EXCHANGE}.5f1c"
@@ -70,12 +71,14 @@ def test_what_is_no_name_of_a_provider_gets_no_user(name: str, tmp_path: Path) -
 
 
 @pytest.fixture(scope="module")
-def guarded(rabbit: RabbitNode, tmp_path_factory: pytest.TempPathFactory) -> Guarded:
-    return guard(rabbit, tmp_path_factory.mktemp("passwords"), "acme", "cnaf", "msa", registry_writes_journal=False)
+def guarded(rabbit: RabbitNode, tmp_path_factory: pytest.TempPathFactory) -> RestrictedVhost:
+    return restricted_vhost(
+        rabbit, tmp_path_factory.mktemp("passwords"), "acme", "cnaf", "msa", registry_writes_journal=False
+    )
 
 
 @pytest.fixture
-async def prey(guarded: Guarded) -> AsyncIterator[AbstractQueue]:
+async def prey(guarded: RestrictedVhost) -> AsyncIterator[AbstractQueue]:
     """What others have on the broker: a provider's queue, the registry's, the journal, and a gateway's replies."""
     async with (
         await aio_pika.connect(guarded.operator) as operator,
@@ -171,7 +174,7 @@ async def _is_refused(url: str, attack: Attack) -> bool:
     async with await aio_pika.connect(url) as connection:
         channel = await connection.channel(publisher_confirms=True)
         try:
-            async with asyncio.timeout(LONG_S):
+            async with asyncio.timeout(TEST_TIMEOUT_S):
                 await attack(channel)
         except REFUSED:
             return True
@@ -180,13 +183,15 @@ async def _is_refused(url: str, attack: Attack) -> bool:
 
 @broker
 @pytest.mark.parametrize("name", ATTACKS)
-async def test_a_provider_is_refused_what_is_not_its_own(name: str, guarded: Guarded, prey: AbstractQueue) -> None:
+async def test_a_provider_is_refused_what_is_not_its_own(
+    name: str, guarded: RestrictedVhost, prey: AbstractQueue
+) -> None:
     assert await _is_refused(guarded.url("acme"), ATTACKS[name])
     assert (await prey.declare()).message_count == 0
 
 
 @broker
-async def test_a_reply_key_that_nobody_has_reaches_nobody(guarded: Guarded, prey: AbstractQueue) -> None:
+async def test_a_reply_key_that_nobody_has_reaches_nobody(guarded: RestrictedVhost, prey: AbstractQueue) -> None:
     """It may write to the reply exchange: what is not addressed to a gateway's own key goes nowhere."""
     async with await aio_pika.connect(guarded.url("acme")) as connection:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
@@ -198,7 +203,7 @@ async def test_a_reply_key_that_nobody_has_reaches_nobody(guarded: Guarded, prey
 
 
 @broker
-async def test_a_provider_cannot_speak_as_another_user(guarded: Guarded) -> None:
+async def test_a_provider_cannot_speak_as_another_user(guarded: RestrictedVhost) -> None:
     async with await aio_pika.connect(guarded.url("acme")) as connection:
         channel = await connection.channel()
         replies = await channel.get_exchange(REPLY_EXCHANGE, ensure=False)
@@ -207,7 +212,7 @@ async def test_a_provider_cannot_speak_as_another_user(guarded: Guarded) -> None
 
 
 @broker
-async def test_a_provider_cannot_take_all_the_connections_of_the_broker(guarded: Guarded) -> None:
+async def test_a_provider_cannot_take_all_the_connections_of_the_broker(guarded: RestrictedVhost) -> None:
     async with AsyncExitStack() as stack:
         with pytest.raises(AMQPError):
             for _ in range(65):
@@ -215,14 +220,14 @@ async def test_a_provider_cannot_take_all_the_connections_of_the_broker(guarded:
 
 
 @broker
-async def test_a_provider_enters_no_other_vhost(guarded: Guarded, rabbit: RabbitNode) -> None:
+async def test_a_provider_enters_no_other_vhost(guarded: RestrictedVhost, rabbit: RabbitNode) -> None:
     elsewhere = URL(guarded.url("acme")).with_path(URL(rabbit.vhost()).path)
     with pytest.raises(AMQPError):
         await aio_pika.connect(str(elsewhere))
 
 
 @broker
-async def test_a_wrong_password_opens_nothing(guarded: Guarded) -> None:
+async def test_a_wrong_password_opens_nothing(guarded: RestrictedVhost) -> None:
     with pytest.raises(ProbableAuthenticationError):
         await aio_pika.connect(str(URL(guarded.url("acme")).with_password("bouquet")))
 
@@ -240,7 +245,9 @@ GATEWAY_ATTACKS: dict[str, Attack] = {
 
 @broker
 @pytest.mark.parametrize("name", GATEWAY_ATTACKS)
-async def test_a_gateway_only_asks_and_reads_its_own_replies(name: str, guarded: Guarded, prey: AbstractQueue) -> None:
+async def test_a_gateway_only_asks_and_reads_its_own_replies(
+    name: str, guarded: RestrictedVhost, prey: AbstractQueue
+) -> None:
     assert await _is_refused(guarded.url("gateway"), GATEWAY_ATTACKS[name])
 
 
@@ -262,14 +269,14 @@ JOURNAL_ATTACKS: dict[str, Attack] = {
 @broker
 @pytest.mark.parametrize("name", JOURNAL_ATTACKS)
 async def test_the_writer_of_the_journal_reads_its_queue_alone(
-    name: str, guarded: Guarded, prey: AbstractQueue
+    name: str, guarded: RestrictedVhost, prey: AbstractQueue
 ) -> None:
     assert await _is_refused(guarded.url("journal"), JOURNAL_ATTACKS[name])
 
 
 @broker
 @pytest.mark.parametrize("name", REGISTRY_ATTACKS)
-async def test_the_registry_learns_of_nobody(name: str, guarded: Guarded, prey: AbstractQueue) -> None:
+async def test_the_registry_learns_of_nobody(name: str, guarded: RestrictedVhost, prey: AbstractQueue) -> None:
     assert await _is_refused(guarded.url("registry"), REGISTRY_ATTACKS[name])
 
 
@@ -277,34 +284,34 @@ async def test_the_registry_learns_of_nobody(name: str, guarded: Guarded, prey: 
 
 
 @broker
-async def test_a_mesh_of_processes_works_with_these_rights(guarded: Guarded) -> None:
-    async with fleet(guarded.url("gateway")) as ships:
+async def test_a_mesh_of_processes_works_with_these_rights(guarded: RestrictedVhost) -> None:
+    async with process_mesh(guarded.url("gateway")) as system:
         for provider in ("cnaf", "msa"):
-            await ships.worker(provider, BOUQUET_BUS_URL=guarded.url(provider))
-        _, client = await ships.gateway()
+            await system.worker(provider, BOUQUET_BUS_URL=guarded.url(provider))
+        _, client = await system.gateway()
         for person, fund in ((CAF_ALLOCATAIRE, "CNAF"), (MSA_ALLOCATAIRE, "MSA")):
-            assert (await client.get(params=person)).told == f"200 {fund}"
-        for process in ships.processes:
-            assert not process.said("broker unavailable")
+            assert (await client.get(params=person)).summary == f"200 {fund}"
+        for process in system.processes:
+            assert not process.logged("broker unavailable")
         for name in ("gateway", "cnaf", "msa"):
             password = (guarded.passwords / f"bouquet-{name}").read_text()
-            assert not any(password in process.text for process in ships.processes)
+            assert not any(password in process.output for process in system.processes)
 
 
 @broker
-async def test_the_registry_answers_and_the_journal_is_collected_with_these_rights(guarded: Guarded) -> None:
+async def test_the_registry_answers_and_the_journal_is_collected_with_these_rights(guarded: RestrictedVhost) -> None:
     async with (
         open_bus(guarded.url("registry"), "registry") as registry,
         open_bus(guarded.url("gateway"), "gateway") as gateway,
-        serving(registry, find, provider="registry"),
+        serving(registry, reply_found, provider="registry"),
         open_outbox(guarded.url("journal"), "registry journal") as inbox,
         open_outbox(guarded.url("gateway"), "gateway journal") as outbox,
         inbox.collect() as batches,
     ):
         await until(lambda: gateway.ready)
-        assert await gateway.call("registry", lookup()) == FOUND
+        assert await gateway.call("registry", lookup_request()) == FOUND
         await sent(outbox, b"a record")
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(TEST_TIMEOUT_S):
             batch = await anext(batches)
         assert batch.bodies[0] == b"a record"
         await batch.done()
@@ -314,7 +321,7 @@ async def test_the_registry_answers_and_the_journal_is_collected_with_these_righ
 
 async def sent(outbox: Outbox, body: bytes) -> None:
     """Again until the collector has declared the queue: senders may not."""
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(TEST_TIMEOUT_S):
         while True:
             try:
                 return await outbox.send([body])

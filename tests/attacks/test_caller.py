@@ -19,10 +19,10 @@ from joserfc.jwk import ECKey, OctKey
 
 from bouquet_gateway.access.tokens import INTERNAL_ID
 from bouquet_mesh.secret import Secret
-from tests.support.bus import LONG_S
-from tests.support.gateway_client import QF, SCOPES, TOKEN_KEY, token
+from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH, SCOPES, TOKEN_KEY, token
 from tests.support.mesh import Mesh, mesh
 from tests.support.people import CAF_ALLOCATAIRE
+from tests.support.waiting import TEST_TIMEOUT_S
 
 OWN = ECKey.generate_key("P-256", {"kid": "2026-01"})
 """A key of the gateway's by its name. Its public half is no secret."""
@@ -216,7 +216,7 @@ async def said(client: Mesh, raw: bytes) -> bytes:
     writer.write(raw)
     heard = b""
     with suppress(ConnectionError):
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(TEST_TIMEOUT_S):
             while piece := await reader.read(65536):
                 heard += piece
     writer.close()
@@ -249,7 +249,7 @@ async def test_a_line_break_in_a_parameter_reaches_no_header(parameter: str, cli
         assert answer.status in (400, 422, 404)
         assert "X-Injected" not in answer.headers
     for provider in client.simulators:
-        for received in client.heard(provider):
+        for received in client.received(provider):
             assert "X-Injected" not in received.headers
 
 
@@ -266,40 +266,46 @@ async def test_a_name_of_a_million_letters_is_refused_at_the_door(client: Mesh) 
     assert answer.status == 413
     longest = await client.get(params={**CAF_ALLOCATAIRE, "nomNaissance": "A" * 7_000})
     assert longest.status == 422
-    assert client.calls == {"cnaf": 0, "msa": 0}
+    assert client.call_counts == {"cnaf": 0, "msa": 0}
 
 
 async def test_a_path_does_not_climb(client: Mesh) -> None:
-    for path in ("/v3/../metrics", "/v3/%2e%2e/metrics", "//metrics", "/v3/dss/..%2f..%2fmetrics", f"{QF}/../../x"):
+    for path in (
+        "/v3/../metrics",
+        "/v3/%2e%2e/metrics",
+        "//metrics",
+        "/v3/dss/..%2f..%2fmetrics",
+        f"{QUOTIENT_FAMILIAL_PATH}/../../x",
+    ):
         answer = await client.get(path, token=token())
         assert answer.status == 404
         assert "bouquet_gateway_requests_total" not in answer.body.decode()
 
 
 DRESSED = {
-    "a dot": QF.replace("/dss", "/./dss"),
-    "a way round": QF.replace("/dss", "/x/../dss"),
-    "a way round, encoded": QF.replace("/dss", "/x/%2e%2e/dss"),
-    "an encoded slash": QF.replace("/dss", "%2fdss"),
-    "a backslash": QF.replace("/dss", "%5cdss"),
-    "letters encoded twice": QF.replace("dss", "%2564ss"),
-    "capitals": QF.upper(),
-    "a parameter of the path": f"{QF};v=1",
-    "a null": f"{QF}%00",
-    "a line break": f"{QF}%0d%0aX-Injected:%20yes",
-    "bytes that are no UTF-8": f"{QF}%c0%af",
-    "a version of other digits": QF.replace("/v3", "/v%D9%A3"),
-    "a version with a zero": QF.replace("/v3", "/v03"),
-    "a version with a sign": QF.replace("/v3", "/v+3"),
-    "a version after a space": QF.replace("/v3", "/v%203"),
-    "a version after a tab": QF.replace("/v3", "/v%093"),
-    "a version before a null": QF.replace("/v3", "/v3%00"),
-    "a version with a parameter": QF.replace("/v3", "/v3;x"),
-    "a version with a suffix": QF.replace("/v3", "/v3-internal"),
-    "a version with a letter": QF.replace("/v3", "/v3abc"),
-    "a version with an accent": QF.replace("/v3", "/v3%C3%A9"),
-    "an encoded version": QF.replace("/v3", "/v%33"),
-    "an encoded letter": QF.replace("dss", "%64ss"),
+    "a dot": QUOTIENT_FAMILIAL_PATH.replace("/dss", "/./dss"),
+    "a way round": QUOTIENT_FAMILIAL_PATH.replace("/dss", "/x/../dss"),
+    "a way round, encoded": QUOTIENT_FAMILIAL_PATH.replace("/dss", "/x/%2e%2e/dss"),
+    "an encoded slash": QUOTIENT_FAMILIAL_PATH.replace("/dss", "%2fdss"),
+    "a backslash": QUOTIENT_FAMILIAL_PATH.replace("/dss", "%5cdss"),
+    "letters encoded twice": QUOTIENT_FAMILIAL_PATH.replace("dss", "%2564ss"),
+    "capitals": QUOTIENT_FAMILIAL_PATH.upper(),
+    "a parameter of the path": f"{QUOTIENT_FAMILIAL_PATH};v=1",
+    "a null": f"{QUOTIENT_FAMILIAL_PATH}%00",
+    "a line break": f"{QUOTIENT_FAMILIAL_PATH}%0d%0aX-Injected:%20yes",
+    "bytes that are no UTF-8": f"{QUOTIENT_FAMILIAL_PATH}%c0%af",
+    "a version of other digits": QUOTIENT_FAMILIAL_PATH.replace("/v3", "/v%D9%A3"),
+    "a version with a zero": QUOTIENT_FAMILIAL_PATH.replace("/v3", "/v03"),
+    "a version with a sign": QUOTIENT_FAMILIAL_PATH.replace("/v3", "/v+3"),
+    "a version after a space": QUOTIENT_FAMILIAL_PATH.replace("/v3", "/v%203"),
+    "a version after a tab": QUOTIENT_FAMILIAL_PATH.replace("/v3", "/v%093"),
+    "a version before a null": QUOTIENT_FAMILIAL_PATH.replace("/v3", "/v3%00"),
+    "a version with a parameter": QUOTIENT_FAMILIAL_PATH.replace("/v3", "/v3;x"),
+    "a version with a suffix": QUOTIENT_FAMILIAL_PATH.replace("/v3", "/v3-internal"),
+    "a version with a letter": QUOTIENT_FAMILIAL_PATH.replace("/v3", "/v3abc"),
+    "a version with an accent": QUOTIENT_FAMILIAL_PATH.replace("/v3", "/v3%C3%A9"),
+    "an encoded version": QUOTIENT_FAMILIAL_PATH.replace("/v3", "/v%33"),
+    "an encoded letter": QUOTIENT_FAMILIAL_PATH.replace("dss", "%64ss"),
 }
 
 
@@ -314,7 +320,7 @@ async def test_a_path_in_another_dress_is_no_way_past_a_proxy_s_rules(dress: str
     answer = await client.get(DRESSED[dress], params=CAF_ALLOCATAIRE)
     assert answer.status == 404
     assert "X-Injected" not in answer.headers
-    assert client.calls == {"cnaf": 0, "msa": 0}
+    assert client.call_counts == {"cnaf": 0, "msa": 0}
 
 
 async def test_a_target_of_another_host_or_form_is_not_served_for_it(client: Mesh) -> None:
@@ -340,7 +346,7 @@ async def test_a_parameter_given_twice_is_the_last_one_everywhere(client: Mesh) 
 @pytest.mark.parametrize("flood", ["a&", "a=1&", "prenoms[]=A&", "prenoms[]&", "x[][][]=1&", "%00=&", "&", "=&"])
 async def test_as_many_parameters_as_a_line_can_hold_are_read_and_so_is_the_next_call(flood: str, client: Mesh) -> None:
     theirs = urlencode(CAF_ALLOCATAIRE, doseq=True)
-    room = 8000 - len(QF) - len(theirs)
+    room = 8000 - len(QUOTIENT_FAMILIAL_PATH) - len(theirs)
     answer = await client.get(query=flood * (room // len(flood)) + theirs)
     assert answer.status in ((404, 422) if flood == "prenoms[]=A&" else (200,))
     assert (await client.get(query=theirs)).status == 200

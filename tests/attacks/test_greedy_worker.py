@@ -23,14 +23,14 @@ from tests.attacks.two_providers import (
     acme_offer,
     altered,
     ask,
-    between,
     found,
-    gate,
+    gateway_between,
+    gateway_client_for,
 )
-from tests.support.broker_users import guard
-from tests.support.bus import until
+from tests.support.broker_users import restricted_vhost
 from tests.support.offers import dossier, offer
 from tests.support.rabbitmq import RabbitNode
+from tests.support.waiting import until
 
 LIST_OF_LISTS: dict[str, Any] = {
     "type": "object",
@@ -68,9 +68,9 @@ EXCESSES: dict[str, tuple[str, Any]] = {
 async def test_a_resource_beyond_its_limits_is_a_typed_failure(lie: str, caplog: pytest.LogCaptureFixture) -> None:
     excess, data = EXCESSES[lie]
     before = refused_replies(excess)
-    async with between(Provider(LISTS, data)) as client:
+    async with gateway_between(Provider(LISTS, data)) as client:
         answer = await ask(client)
-        assert answer.told == "502 90999 ACME"
+        assert answer.summary == "502 90999 ACME"
         assert (await ask(client, HONEST_PATH)).status == 200
     assert refused_replies(excess) == before + 1
     [told] = [record for record in caplog.records if record.message == "reply beyond its limits"]
@@ -78,21 +78,21 @@ async def test_a_resource_beyond_its_limits_is_a_typed_failure(lie: str, caplog:
 
 
 async def test_a_resource_within_its_limits_is_read() -> None:
-    async with between(Provider(LISTS, lists(4_900))) as client:
+    async with gateway_between(Provider(LISTS, lists(4_900))) as client:
         answer = await ask(client)
         assert answer.json["data"] == {"a": [[]] * 4_900}
 
 
 async def test_punctuation_in_a_text_is_no_element() -> None:
     text = "1, rue de l'Église [bâtiment {A}]" * 500
-    async with between(Provider(offer(), DATA | {"numero": text})) as client:
+    async with gateway_between(Provider(offer(), DATA | {"numero": text})) as client:
         assert (await ask(client)).json["data"]["numero"] == text
 
 
 async def test_an_offer_may_ask_for_more() -> None:
     [operation] = LISTS.operations
     more = structs.replace(operation, reply=ReplyLimits(size_bytes=200_000, elements=12_000))
-    async with between(Provider(structs.replace(LISTS, operations=(more,)), lists(11_000))) as client:
+    async with gateway_between(Provider(structs.replace(LISTS, operations=(more,)), lists(11_000))) as client:
         assert len((await ask(client)).json["data"]["a"]) == 11_000
 
 
@@ -101,7 +101,7 @@ async def test_an_offer_may_ask_for_more() -> None:
 )
 async def test_an_offer_may_not_ask_for_everything(reply: ReplyLimits) -> None:
     before = refused_offers("operation too large")
-    async with between(Provider(acme_offer(reply=reply))) as client:
+    async with gateway_between(Provider(acme_offer(reply=reply))) as client:
         assert (await ask(client)).status == 404
         assert (await ask(client, HONEST_PATH)).status == 200
     assert refused_offers("operation too large") > before
@@ -110,7 +110,7 @@ async def test_an_offer_may_not_ask_for_everything(reply: ReplyLimits) -> None:
 async def test_a_large_recorded_case_is_refused_like_a_resource() -> None:
     acme = Provider(offer())
     acme.reply = Recorded(200, Raw(b'{"data":{"numero":"' + b"x" * 70_000 + b'"}}'))
-    async with between(acme, sandbox=True) as client:
+    async with gateway_between(acme, sandbox=True) as client:
         assert (await ask(client)).status == 502
 
 
@@ -133,10 +133,10 @@ WORDS: dict[str, Reply] = {
 async def test_words_of_its_own_reach_no_caller(lie: str, caplog: pytest.LogCaptureFixture) -> None:
     acme = Provider(offer())
     acme.reply = WORDS[lie]
-    async with between(acme) as client:
+    async with gateway_between(acme) as client:
         answer = await ask(client)
         assert (await ask(client, HONEST_PATH)).status == 200
-    assert answer.told == "502 90999 ACME"
+    assert answer.summary == "502 90999 ACME"
     assert answer.json["errors"][0]["meta"] == {"provider": "ACME"}
     told = [record for record in caplog.records if record.message in ("reply beyond its limits", "malformed reply")]
     assert [record.__dict__["provider"] for record in told] == ["acme"]
@@ -146,7 +146,7 @@ async def test_words_of_its_own_reach_no_caller(lie: str, caplog: pytest.LogCapt
 async def test_words_of_the_contract_reach_the_caller() -> None:
     acme = Provider(offer())
     acme.reply = NotFound("unknown_person", {"provider_error_code": 40013, "provider_error_message": "Nom inconnu"})
-    async with between(acme) as client:
+    async with gateway_between(acme) as client:
         answer = await ask(client)
     assert answer.status == 404
     assert answer.json["errors"][0]["meta"] == {
@@ -211,7 +211,7 @@ async def test_an_offer_beyond_its_limits_harms_its_provider_alone(lie: str, cap
     caplog.set_level(logging.ERROR)
     reason, told = OFFERS[lie]
     before = refused_offers(reason)
-    async with between(Provider(told)) as client:
+    async with gateway_between(Provider(told)) as client:
         document = await client.get("/api/openapi.json", token="")
         assert (await client.get("/api/errors", token="")).status == 200
         assert (await ask(client, HONEST_PATH)).status == 200
@@ -231,7 +231,7 @@ async def test_documents_stay_in_proportion_to_the_largest_offer_that_is_believe
         authority=Authority("A" * 100, "90"),
         checks=(tuple(Check("nom") for _ in range(50)),),
     )
-    async with between(Provider(structs.replace(offer(*operations), problems=rows))) as client:
+    async with gateway_between(Provider(structs.replace(offer(*operations), problems=rows))) as client:
         document = await client.get("/api/openapi.json", token="")
     assert len(document.json["paths"]) > MAX_OPERATIONS
     assert len(document.body) < 12_000_000
@@ -239,7 +239,7 @@ async def test_documents_stay_in_proportion_to_the_largest_offer_that_is_believe
 
 async def test_a_refused_offer_is_told_once_however_often_it_is_heard(caplog: pytest.LogCaptureFixture) -> None:
     acme = Provider(altered(owner="x" * MAX_OFFER_BYTES))
-    async with between(acme):
+    async with gateway_between(acme):
         await until(lambda: acme.told >= 3)
     assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == ["offer too large"]
 
@@ -249,7 +249,7 @@ async def test_a_refused_offer_is_told_once_however_often_it_is_heard(caplog: py
 
 @pytest.mark.broker
 async def test_a_greedy_worker_on_the_broker_leaves_the_others_their_answers(rabbit: RabbitNode, tmp_path: Any) -> None:
-    guarded = guard(rabbit, tmp_path, "acme", "honest")
+    guarded = restricted_vhost(rabbit, tmp_path, "acme", "honest")
     acme = Provider(LISTS, lists(300_000))
 
     async def one(client: Any) -> None:
@@ -262,9 +262,9 @@ async def test_a_greedy_worker_on_the_broker_leaves_the_others_their_answers(rab
         acme_s.serve("acme", acme, concurrency=8),
         honest_s.serve("honest", Provider(HONEST_OFFER), concurrency=8),
         open_bus(guarded.url("gateway"), "gateway") as bus,
-        gate(bus) as client,
+        gateway_client_for(bus) as client,
     ):
-        await client.all_offers_heard()
+        await client.until_all_offers_known()
         await one(client)
         acme.reply = found(lists(5_001))
         await one(client)

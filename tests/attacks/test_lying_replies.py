@@ -17,9 +17,10 @@ from bouquet_mesh.bus.api import Bus
 from bouquet_mesh.bus.open import open_bus
 from bouquet_proto.messages import MAX_BYTES, Failed, Found, encode
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
-from tests.support.broker_users import Guarded, guard
-from tests.support.bus import FOUND, Desk, find, lookup, serving, until
+from tests.support.broker_users import RestrictedVhost, restricted_vhost
+from tests.support.bus import FOUND, BlockedHandler, lookup_request, reply_found, serving
 from tests.support.rabbitmq import RabbitNode
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.broker
 
@@ -27,12 +28,12 @@ LIE = encode(Found(Raw(b'{"valeur":"a lie"}')))
 
 
 @pytest.fixture(scope="module")
-def guarded(rabbit: RabbitNode, tmp_path_factory: pytest.TempPathFactory) -> Guarded:
-    return guard(rabbit, tmp_path_factory.mktemp("passwords"), "acme", "cnaf")
+def guarded(rabbit: RabbitNode, tmp_path_factory: pytest.TempPathFactory) -> RestrictedVhost:
+    return restricted_vhost(rabbit, tmp_path_factory.mktemp("passwords"), "acme", "cnaf")
 
 
 @pytest.fixture
-async def gateway(guarded: Guarded) -> AsyncIterator[Bus]:
+async def gateway(guarded: RestrictedVhost) -> AsyncIterator[Bus]:
     async with open_bus(guarded.url("gateway"), "gateway") as bus:
         await until(lambda: bus.ready)
         yield bus
@@ -55,7 +56,7 @@ class Liar:
 
 
 @asynccontextmanager
-async def lying(guarded: Guarded) -> AsyncIterator[Liar]:
+async def lying(guarded: RestrictedVhost) -> AsyncIterator[Liar]:
     async with await aio_pika.connect(guarded.url("acme")) as connection:
         channel = await connection.channel()
         liar = Liar(await channel.get_exchange(REPLY_EXCHANGE, ensure=False))
@@ -68,32 +69,32 @@ def late_replies() -> float:
     return REGISTRY.get_sample_value("bouquet_bus_late_replies_total") or 0.0
 
 
-async def test_no_lie_ends_the_call_of_another(guarded: Guarded, gateway: Bus) -> None:
+async def test_no_lie_ends_the_call_of_another(guarded: RestrictedVhost, gateway: Bus) -> None:
     """It knows the gateway's reply key, from its own questions. What it cannot know is the id of the other's call."""
-    desk, late = Desk(), late_replies()
+    desk, late = BlockedHandler(), late_replies()
     async with (
         open_bus(guarded.url("cnaf"), "cnaf") as honest,
         serving(honest, desk, provider="cnaf"),
         lying(guarded) as liar,
     ):
-        own = asyncio.create_task(gateway.call("acme", lookup("own")))
-        other = asyncio.create_task(gateway.call("cnaf", lookup("other")))
+        own = asyncio.create_task(gateway.call("acme", lookup_request("own")))
+        other = asyncio.create_task(gateway.call("cnaf", lookup_request("other")))
         await until(lambda: bool(liar.heard))
-        await desk.busy()
+        await desk.until_called()
         forged = [None, "", "other", "cnaf", "*", "\N{SNOWMAN}", *(secrets.token_hex(16) for _ in range(100))]
         for correlation_id in forged:
             await liar.says(LIE, correlation_id)
         await until(lambda: late_replies() == late + len(forged))
         assert not other.done()
-        desk.open.set()
+        desk.release.set()
         assert await other == FOUND
         await liar.says(LIE, liar.heard[0].correlation_id)
         assert await own != FOUND
 
 
-async def test_a_second_answer_to_its_own_call_is_nobody_s(guarded: Guarded, gateway: Bus) -> None:
+async def test_a_second_answer_to_its_own_call_is_nobody_s(guarded: RestrictedVhost, gateway: Bus) -> None:
     async with lying(guarded) as liar:
-        call = asyncio.create_task(gateway.call("acme", lookup()))
+        call = asyncio.create_task(gateway.call("acme", lookup_request()))
         await until(lambda: bool(liar.heard))
         late = late_replies()
         for _ in range(3):
@@ -102,22 +103,22 @@ async def test_a_second_answer_to_its_own_call_is_nobody_s(guarded: Guarded, gat
         await until(lambda: late_replies() == late + 2)
 
 
-async def test_an_oversized_reply_is_a_typed_failure(guarded: Guarded, gateway: Bus) -> None:
+async def test_an_oversized_reply_is_a_typed_failure(guarded: RestrictedVhost, gateway: Bus) -> None:
     async with lying(guarded) as liar:
-        call = asyncio.create_task(gateway.call("acme", lookup()))
+        call = asyncio.create_task(gateway.call("acme", lookup_request()))
         await until(lambda: bool(liar.heard))
         huge = encode(Found(Raw(b'{"valeur":"' + b"x" * MAX_BYTES + b'"}')))
         await liar.says(huge, liar.heard[0].correlation_id)
         assert await call == Failed("malformed_reply")
 
 
-async def test_a_flood_of_replies_leaves_the_others_their_answers(guarded: Guarded, gateway: Bus) -> None:
+async def test_a_flood_of_replies_leaves_the_others_their_answers(guarded: RestrictedVhost, gateway: Bus) -> None:
     async with (
         open_bus(guarded.url("cnaf"), "cnaf") as honest,
-        serving(honest, find, provider="cnaf"),
+        serving(honest, reply_found, provider="cnaf"),
         lying(guarded) as liar,
     ):
-        asyncio.create_task(gateway.call("acme", lookup()))
+        asyncio.create_task(gateway.call("acme", lookup_request()))
         await until(lambda: bool(liar.heard))
 
         async def flood() -> None:
@@ -126,7 +127,7 @@ async def test_a_flood_of_replies_leaves_the_others_their_answers(guarded: Guard
 
         flooding = [asyncio.create_task(flood()) for _ in range(20)]
         try:
-            told = [await gateway.call("cnaf", lookup()) for _ in range(50)]
+            told = [await gateway.call("cnaf", lookup_request()) for _ in range(50)]
         finally:
             for task in flooding:
                 task.cancel()
@@ -134,14 +135,14 @@ async def test_a_flood_of_replies_leaves_the_others_their_answers(guarded: Guard
         assert told == [FOUND] * 50
 
 
-async def test_a_reply_key_cannot_be_guessed(guarded: Guarded, gateway: Bus) -> None:
+async def test_a_reply_key_cannot_be_guessed(guarded: RestrictedVhost, gateway: Bus) -> None:
     """Who was never asked knows no gateway's reply queue: its name is new with each connection."""
     async with lying(guarded) as liar:
-        first = asyncio.create_task(gateway.call("acme", lookup()))
+        first = asyncio.create_task(gateway.call("acme", lookup_request()))
         await until(lambda: len(liar.heard) == 1)
         async with open_bus(guarded.url("gateway"), "another gateway") as another:
             await until(lambda: another.ready)
-            second = asyncio.create_task(another.call("acme", lookup()))
+            second = asyncio.create_task(another.call("acme", lookup_request()))
             await until(lambda: len(liar.heard) == 2)
             keys = {message.reply_to or "" for message in liar.heard}
             assert len(keys) == 2

@@ -24,13 +24,13 @@ from tests.attacks.two_providers import (
     acme_offer,
     altered,
     ask,
-    between,
     found,
-    gate,
+    gateway_between,
+    gateway_client_for,
 )
 from tests.support.mesh import mesh
 from tests.support.offers import offer
-from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S
+from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, UNKNOWN_PERSON
 
 
 def trimmed() -> float:
@@ -64,9 +64,9 @@ MISSHAPEN: dict[str, Any] = {
 
 @pytest.mark.parametrize("lie", MISSHAPEN)
 async def test_a_resource_of_another_shape_is_a_typed_failure(lie: str, caplog: pytest.LogCaptureFixture) -> None:
-    async with between(Provider(offer(), MISSHAPEN[lie])) as client:
+    async with gateway_between(Provider(offer(), MISSHAPEN[lie])) as client:
         answer = await ask(client)
-        assert answer.told == "502 90999 ACME"
+        assert answer.summary == "502 90999 ACME"
         assert (await ask(client, HONEST_PATH)).status == 200
     assert "DURANT" not in answer.body.decode() + caplog.text
 
@@ -74,7 +74,7 @@ async def test_a_resource_of_another_shape_is_a_typed_failure(lie: str, caplog: 
 async def test_a_field_that_the_offer_does_not_name_reaches_nobody() -> None:
     lie = {"secret": "numéro fiscal", "numero": "1", "titulaire": {"nom": "DURANT", "age": 30, "secret": [1]}}
     before = trimmed()
-    async with between(Provider(offer(), lie)) as client:
+    async with gateway_between(Provider(offer(), lie)) as client:
         assert (await ask(client)).json["data"] == DATA
     assert trimmed() == before + 1
 
@@ -90,7 +90,7 @@ TWICE = {
 @pytest.mark.parametrize("lie", TWICE)
 async def test_a_name_given_twice_has_one_value_for_every_reader(lie: str) -> None:
     """That which rules and scopes went by, for a caller who may see all."""
-    async with between(Provider(offer(), Raw(TWICE[lie]))) as client:
+    async with gateway_between(Provider(offer(), Raw(TWICE[lie]))) as client:
         answer = await ask(client)
     assert json.loads(answer.body, object_pairs_hook=once) == {"data": DATA, "links": {}, "meta": {}}
 
@@ -102,7 +102,7 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 async def test_a_lie_is_not_cached() -> None:
     acme = Provider(acme_offer(cache_s=60), {})
-    async with between(acme) as client:
+    async with gateway_between(acme) as client:
         assert (await ask(client)).status == 502
         acme.reply = found(DATA)
         assert (await ask(client)).json["data"] == DATA
@@ -112,8 +112,8 @@ async def test_a_fund_that_lies_has_failed_and_leaves_the_other_its_answer() -> 
     """Neither a find, which would win, nor an absence, which would be believed."""
     liar = Provider(cnaf.offer(), {"quotient_familial": {"fournisseur": "CNAF", "valeur": "beaucoup"}})
     async with mesh(workers=("msa",)) as client, client.workers_bus.serve("cnaf", liar, concurrency=1):
-        assert (await client.get(params=MSA_ALLOCATAIRE)).told == "200 MSA"
-        assert (await client.get(params=NOBODY_S)).status == 502
+        assert (await client.get(params=MSA_ALLOCATAIRE)).summary == "200 MSA"
+        assert (await client.get(params=UNKNOWN_PERSON)).status == 502
     assert liar.asked == 2
 
 
@@ -130,7 +130,7 @@ WORDS: dict[str, Reply] = {
 async def test_words_of_its_own_become_no_header(lie: str) -> None:
     acme = Provider(offer())
     acme.reply = WORDS[lie]
-    async with between(acme) as client:
+    async with gateway_between(acme) as client:
         answer = await ask(client)
         assert (await ask(client, HONEST_PATH)).status == 200
     assert 400 <= answer.status < 600
@@ -144,7 +144,7 @@ async def test_words_of_its_own_become_no_header(lie: str) -> None:
 
 async def test_the_path_of_another_provider_stays_its_own(caplog: pytest.LogCaptureFixture) -> None:
     acme, before = Provider(acme_offer(path=HONEST_PATH)), refused("path already served")
-    async with between(acme) as client:
+    async with gateway_between(acme) as client:
         assert (await ask(client, HONEST_PATH)).status == 200
     assert acme.asked == 0
     assert "path already served" in [record.message for record in caplog.records]
@@ -155,7 +155,10 @@ async def test_a_confined_provider_takes_no_path_while_its_owner_is_away() -> No
     """The owner's questions name people: nobody else hears them, even where the owner was never heard."""
     acme = Provider(acme_offer(path=HONEST_PATH))
     bus = MemoryBus()
-    async with bus.serve("acme", acme, concurrency=1), gate(bus, territories=("acme:/v3/acme/",)) as client:
+    async with (
+        bus.serve("acme", acme, concurrency=1),
+        gateway_client_for(bus, territories=("acme:/v3/acme/",)) as client,
+    ):
         answer = await ask(client, HONEST_PATH)
     assert answer.status in (404, 502)
     assert acme.asked == 0
@@ -165,20 +168,20 @@ async def test_a_confined_provider_publishes_no_document_elsewhere() -> None:
     """Keys that FranceConnect would encrypt for, for instance."""
     lie = altered(documents={"/api/france_connect/jwks": {"keys": []}, "/api/acme/jwks": {"keys": []}})
     territories = ("acme:/v3/acme/", "acme:/api/acme/")
-    async with between(Provider(lie), territories=territories) as client:
+    async with gateway_between(Provider(lie), territories=territories) as client:
         assert (await client.get("/api/france_connect/jwks", token="")).status == 404
         assert (await client.get("/api/acme/jwks", token="")).json == {"keys": []}
 
 
 async def test_a_confined_provider_serves_what_is_its_own() -> None:
-    async with between(Provider(acme_offer()), territories=("acme:/v3/acme/",)) as client:
+    async with gateway_between(Provider(acme_offer()), territories=("acme:/v3/acme/",)) as client:
         assert (await ask(client)).status == 200
 
 
 @pytest.mark.parametrize("entry", ["acme", "acme:", ":/v3/acme/", "acme:v3"])
 async def test_a_territory_that_is_none_is_refused(entry: str) -> None:
     with pytest.raises(SettingsError, match="TERRITORIES"):
-        async with gate(MemoryBus(), territories=(entry,)):
+        async with gateway_client_for(MemoryBus(), territories=(entry,)):
             pass
 
 
@@ -191,7 +194,7 @@ async def test_a_fund_does_not_say_which_scopes_open_the_other_s_data() -> None:
         mesh(workers=("cnaf",), providers=("msa", "cnaf")) as client,
         client.workers_bus.serve("msa", liar, concurrency=1),
     ):
-        await client.all_offers_heard()
+        await client.until_all_offers_known()
         closed = await client.get(params=CAF_ALLOCATAIRE, scopes=("acme_dossier",))
         partly = await client.get(params=CAF_ALLOCATAIRE, scopes=("cnaf_adresse",))
     assert closed.status == 403
@@ -223,7 +226,7 @@ STRANGE: dict[str, Any] = {
 @pytest.mark.parametrize("lie", STRANGE)
 async def test_a_strange_offer_harms_nobody_else(lie: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)
-    async with between(Provider(STRANGE[lie])) as client:
+    async with gateway_between(Provider(STRANGE[lie])) as client:
         assert (await ask(client, HONEST_PATH)).status == 200
         assert (await ask(client, ACME_PATH)).status != 500
         document = await client.get("/api/openapi.json", token="")

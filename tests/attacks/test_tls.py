@@ -22,12 +22,12 @@ from bouquet_proto.messages import Failed
 from bouquet_worker import Upstream
 from bouquet_worker.errors import UpstreamError
 from tests.conftest import need
-from tests.support.bus import FOUND, PROVIDER, find, lookup, serving
-from tests.support.processes import running
+from tests.support.bus import FOUND, PROVIDER, lookup_request, reply_found, serving
+from tests.support.processes import running_command
 from tests.support.rabbitmq import RABBITMQ_3
 from tests.support.redis import PROGRAM
-from tests.support.tls import HOST, Papers, TlsRabbit, TlsRedis, papers, tls_site
-from tests.support.upstream_client import opened
+from tests.support.tls import HOST, CertificateFiles, TlsRabbit, TlsRedis, certificate_files, tls_site
+from tests.support.upstream_client import open_upstream
 
 SECRET = Secret("the secret of the tests' cache, long enough")
 
@@ -38,37 +38,41 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ours(folder: Path) -> Papers:
+def ours(folder: Path) -> CertificateFiles:
     """Of the authority that all trust. The server shows it, and so do we."""
-    return papers(folder / "ours")
+    return certificate_files(folder / "ours")
 
 
 @pytest.fixture(scope="module")
-def theirs(folder: Path) -> Papers:
+def theirs(folder: Path) -> CertificateFiles:
     """Of another authority, for the same name."""
-    return papers(folder / "theirs")
+    return certificate_files(folder / "theirs")
 
 
 @pytest.fixture(scope="module")
-def broker(folder: Path, ours: Papers) -> Iterator[TlsRabbit]:
+def broker(folder: Path, ours: CertificateFiles) -> Iterator[TlsRabbit]:
     need(RABBITMQ_3.is_installed, RABBITMQ_3.name)
     with TlsRabbit(folder / "rabbitmq", ours) as node:
         yield node
 
 
 @pytest.fixture(scope="module")
-def store(folder: Path, ours: Papers) -> Iterator[TlsRedis]:
+def store(folder: Path, ours: CertificateFiles) -> Iterator[TlsRedis]:
     need(PROGRAM is not None, "redis")
     with TlsRedis(folder / "redis", ours) as server:
         yield server
 
 
-def bus_url(node: TlsRabbit, trusted: Papers, host: str = HOST, *, shown: Papers | None = None) -> str:
+def bus_url(
+    node: TlsRabbit, trusted: CertificateFiles, host: str = HOST, *, shown: CertificateFiles | None = None
+) -> str:
     own = {"cafile": trusted.ca} | ({"certfile": shown.certificate, "keyfile": shown.key} if shown else {})
     return f"amqps://guest:guest@{host}:{node.tls_port}/?{urlencode(own)}"
 
 
-def store_url(server: TlsRedis, trusted: Papers, host: str = HOST, *, shown: Papers | None = None) -> Secret:
+def store_url(
+    server: TlsRedis, trusted: CertificateFiles, host: str = HOST, *, shown: CertificateFiles | None = None
+) -> Secret:
     own = {"ssl_ca_certs": trusted.ca} | (
         {"ssl_certfile": shown.certificate, "ssl_keyfile": shown.key} if shown else {}
     )
@@ -81,7 +85,7 @@ def store_url(server: TlsRedis, trusted: Papers, host: str = HOST, *, shown: Pap
 async def is_away(url: str, caplog: pytest.LogCaptureFixture) -> str:
     """What the log says of a broker that is not reached, for a reason that does not pass."""
     async with open_bus(url, "tests") as bus:
-        assert await bus.call(PROVIDER, lookup()) == Failed("bus_unavailable")
+        assert await bus.call(PROVIDER, lookup_request()) == Failed("bus_unavailable")
         assert not bus.ready
     [told] = [record for record in caplog.records if record.message == "broker unavailable"]
     assert "guest" not in caplog.text
@@ -89,31 +93,31 @@ async def is_away(url: str, caplog: pytest.LogCaptureFixture) -> str:
 
 
 @pytest.mark.broker
-async def test_the_bus_works_over_tls_with_both_certificates_shown(broker: TlsRabbit, ours: Papers) -> None:
+async def test_the_bus_works_over_tls_with_both_certificates_shown(broker: TlsRabbit, ours: CertificateFiles) -> None:
     url = bus_url(broker, ours, shown=ours)
-    async with open_bus(url, "caller") as caller, open_bus(url, "worker") as worker, serving(worker, find):
-        assert await caller.call(PROVIDER, lookup()) == FOUND
+    async with open_bus(url, "caller") as caller, open_bus(url, "worker") as worker, serving(worker, reply_found):
+        assert await caller.call(PROVIDER, lookup_request()) == FOUND
     shown = {"setting": HOST, "use": "server"}
     assert REGISTRY.get_sample_value("bouquet_certificate_not_after_timestamp_seconds", shown), "when it ends is told"
 
 
 @pytest.mark.broker
 async def test_a_broker_of_another_authority_is_not_spoken_to(
-    broker: TlsRabbit, ours: Papers, theirs: Papers, caplog: pytest.LogCaptureFixture
+    broker: TlsRabbit, ours: CertificateFiles, theirs: CertificateFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert "certificate" in await is_away(bus_url(broker, theirs, shown=ours), caplog)
 
 
 @pytest.mark.broker
 async def test_each_node_of_a_broker_must_have_its_own_name(
-    broker: TlsRabbit, ours: Papers, caplog: pytest.LogCaptureFixture
+    broker: TlsRabbit, ours: CertificateFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The certificate is for one name of the two: the other is tried and refused, whichever comes first."""
     caplog.set_level("INFO")
     url = bus_url(broker, ours, f"{HOST}:{broker.tls_port},127.0.0.1", shown=ours)
     while "broker node unavailable" not in caplog.messages:
-        async with open_bus(url, "tests") as bus, serving(bus, find):
-            assert await bus.call(PROVIDER, lookup()) == FOUND
+        async with open_bus(url, "tests") as bus, serving(bus, reply_found):
+            assert await bus.call(PROVIDER, lookup_request()) == FOUND
     events = [(record.message, vars(record).get("node")) for record in caplog.records if "node" in vars(record)]
     assert set(events) == {
         ("broker connected", f"{HOST}:{broker.tls_port}"),
@@ -123,7 +127,7 @@ async def test_each_node_of_a_broker_must_have_its_own_name(
 
 @pytest.mark.broker
 async def test_a_broker_of_another_name_is_not_spoken_to(
-    broker: TlsRabbit, ours: Papers, caplog: pytest.LogCaptureFixture
+    broker: TlsRabbit, ours: CertificateFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert "IP address mismatch" in await is_away(bus_url(broker, ours, "127.0.0.1", shown=ours), caplog)
 
@@ -131,13 +135,15 @@ async def test_a_broker_of_another_name_is_not_spoken_to(
 @pytest.mark.broker
 @pytest.mark.parametrize("shows", ["nothing", "another authority's"])
 async def test_a_broker_does_not_speak_to_who_shows_no_certificate_of_ours(
-    shows: str, broker: TlsRabbit, ours: Papers, theirs: Papers, caplog: pytest.LogCaptureFixture
+    shows: str, broker: TlsRabbit, ours: CertificateFiles, theirs: CertificateFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
     await is_away(bus_url(broker, ours, shown=None if shows == "nothing" else theirs), caplog)
 
 
 @pytest.mark.broker
-async def test_nobody_goes_on_in_plain(broker: TlsRabbit, ours: Papers, caplog: pytest.LogCaptureFixture) -> None:
+async def test_nobody_goes_on_in_plain(
+    broker: TlsRabbit, ours: CertificateFiles, caplog: pytest.LogCaptureFixture
+) -> None:
     """The same node listens in plain on another port: TLS asked of that port is TLS or nothing."""
     plain = bus_url(broker, ours, shown=ours).replace(str(broker.tls_port), str(broker.port))
     assert await is_away(plain, caplog)
@@ -147,7 +153,7 @@ async def test_nobody_goes_on_in_plain(broker: TlsRabbit, ours: Papers, caplog: 
 
 
 @pytest.mark.broker
-async def test_cache_and_pace_work_over_tls(store: TlsRedis, ours: Papers) -> None:
+async def test_cache_and_pace_work_over_tls(store: TlsRedis, ours: CertificateFiles) -> None:
     url = store_url(store, ours, shown=ours)
     async with open_cache(url, SECRET) as cache, open_counters(url) as one, open_counters(url) as other:
         await cache.set("key", b"value", 60)
@@ -160,7 +166,7 @@ async def test_cache_and_pace_work_over_tls(store: TlsRedis, ours: Papers) -> No
 @pytest.mark.broker
 @pytest.mark.parametrize("wrong", ["authority", "host", "no certificate of ours"])
 async def test_a_store_that_is_not_verified_is_done_without(
-    wrong: str, store: TlsRedis, ours: Papers, theirs: Papers, caplog: pytest.LogCaptureFixture
+    wrong: str, store: TlsRedis, ours: CertificateFiles, theirs: CertificateFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = {
         "authority": store_url(store, theirs, shown=ours),
@@ -181,7 +187,7 @@ async def test_a_store_that_is_not_verified_is_done_without(
 
 
 @asynccontextmanager
-async def fund(own: Papers) -> AsyncIterator[str]:
+async def fund(own: CertificateFiles) -> AsyncIterator[str]:
     """An upstream that wants to see a certificate."""
 
     async def answer(_: web.Request) -> web.Response:
@@ -193,28 +199,30 @@ async def fund(own: Papers) -> AsyncIterator[str]:
         yield url
 
 
-async def asked(url: str, ca: Papers, shown: Papers | None) -> str:
+async def asked(url: str, ca: CertificateFiles, shown: CertificateFiles | None) -> str:
     """`200`, or why not."""
     files = (str(shown.certificate), str(shown.key)) if shown else ()
-    async with opened(Upstream("fund", url, ssl=client_context("FUND", url, str(ca.ca), *files))) as upstream:
+    async with open_upstream(Upstream("fund", url, ssl=client_context("FUND", url, str(ca.ca), *files))) as upstream:
         try:
             return str((await upstream.get("/")).status)
         except UpstreamError as error:
             return error.reason
 
 
-async def test_an_upstream_sees_our_certificate(ours: Papers) -> None:
+async def test_an_upstream_sees_our_certificate(ours: CertificateFiles) -> None:
     async with fund(ours) as url:
         assert await asked(url, ours, ours) == "200"
 
 
-async def test_an_upstream_that_is_another_is_not_asked(ours: Papers, theirs: Papers) -> None:
+async def test_an_upstream_that_is_another_is_not_asked(ours: CertificateFiles, theirs: CertificateFiles) -> None:
     async with fund(ours) as url:
         assert await asked(url, theirs, ours) == "upstream_certificate"
         assert await asked(url.replace(HOST, "127.0.0.1"), ours, ours) == "upstream_certificate"
 
 
-async def test_an_upstream_that_refuses_our_certificate_is_a_typed_failure(ours: Papers, theirs: Papers) -> None:
+async def test_an_upstream_that_refuses_our_certificate_is_a_typed_failure(
+    ours: CertificateFiles, theirs: CertificateFiles
+) -> None:
     async with fund(ours) as url:
         for shown in (None, theirs):
             assert (await asked(url, ours, shown)).startswith("upstream_")
@@ -252,7 +260,7 @@ async def test_a_process_refuses_to_start_without_verification() -> None:
     environ = {"BOUQUET_BUS_URL": "amqps://bouquet:a-password-of-ours@localhost/?no_verify_ssl=1"}
     settings = {"TOKEN_KEY": "k" * 40, "PROVIDERS": "cnaf", "JOURNAL": "false"}
     own = {f"BOUQUET_GATEWAY_{name}": value for name, value in settings.items()}
-    async with running(environ | own, "bouquet-gateway", "serve") as gateway:
-        assert await gateway.ended() == 2
-    assert "BOUQUET_BUS_URL: must verify the server's certificate" in gateway.text
-    assert "a-password-of-ours" not in gateway.text
+    async with running_command(environ | own, "bouquet-gateway", "serve") as gateway:
+        assert await gateway.wait() == 2
+    assert "BOUQUET_BUS_URL: must verify the server's certificate" in gateway.output
+    assert "a-password-of-ours" not in gateway.output

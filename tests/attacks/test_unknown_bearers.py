@@ -17,10 +17,10 @@ from bouquet_france_connect.worker import worker as france_connect
 from bouquet_gateway.access.unknown_bearers import Turns, network_of
 from bouquet_proto.messages import Lookup, Reply, Request
 from bouquet_worker.simulate import RECEIVED
-from tests.attacks.two_providers import SCOPES, Provider, ask, between
+from tests.attacks.two_providers import SCOPES, Provider, ask, gateway_between
 from tests.support import mesh as meshes
 from tests.support.clock import Clock
-from tests.support.gateway_client import QF, RECIPIENT, Answer, Door, token
+from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH, RECIPIENT, Answer, GatewayClient, token
 from tests.support.mesh import Mesh
 from tests.support.offers import offer
 from tests.support.people import CAF_ALLOCATAIRE
@@ -48,11 +48,11 @@ async def client(opened: Callable[..., Any]) -> AsyncIterator[Mesh]:
         yield mesh
 
 
-async def with_session(client: Door, session: str, **more: Any) -> Answer:
+async def with_session(client: GatewayClient, session: str, **more: Any) -> Answer:
     return await client.get(SESSION_PATH, {"recipient": RECIPIENT}, token=session, **more)
 
 
-async def with_invented(client: Door, times: int, **more: Any) -> list[int]:
+async def with_invented(client: GatewayClient, times: int, **more: Any) -> list[int]:
     return [(await with_session(client, secrets.token_urlsafe(20), **more)).status for _ in range(times)]
 
 
@@ -61,10 +61,10 @@ def introspections(client: Mesh) -> int:
 
 
 @asynccontextmanager
-async def from_address(address: str, client: Door) -> AsyncIterator[Door]:
+async def from_address(address: str, client: GatewayClient) -> AsyncIterator[GatewayClient]:
     connector = TCPConnector(local_addr=(address, 0))
     async with ClientSession(connector=connector, timeout=ClientTimeout(total=30)) as session:
-        yield Door(session, client.url)
+        yield GatewayClient(session, client.url)
 
 
 async def test_invented_bearers_are_slowed_by_address_whatever_they_say_of_it(client: Mesh) -> None:
@@ -125,7 +125,7 @@ async def test_calls_that_bear_nothing_known_do_not_make_up_for_those_that_are_r
 
 
 async def test_tokens_that_are_none_count_on_every_path(client: Mesh) -> None:
-    told = [(await client.get(QF, token=f"invented {number}")).status for number in range(40)]
+    told = [(await client.get(QUOTIENT_FAMILIAL_PATH, token=f"invented {number}")).status for number in range(40)]
     assert told == [401] * (MOST + 1) + [429] * (39 - MOST)
     told_v2 = await client.get("/api/v2/composition-familiale-v2", token="invented")
     assert (told_v2.status, told_v2.json) == (429, {"errors": ["Vous avez effectué trop de requêtes"]})
@@ -133,7 +133,7 @@ async def test_tokens_that_are_none_count_on_every_path(client: Mesh) -> None:
 
 async def test_a_call_without_a_bearer_is_not_slowed(client: Mesh) -> None:
     assert (await with_invented(client, 40))[-1] == 429
-    assert (await client.get(QF, token="")).status == 401
+    assert (await client.get(QUOTIENT_FAMILIAL_PATH, token="")).status == 401
 
 
 async def test_behind_our_own_proxy_each_client_has_an_address(opened: Callable[..., Any]) -> None:
@@ -148,8 +148,10 @@ async def test_what_many_write_in_place_of_a_token_is_counted_for_each_address(o
     async with opened(trusted_proxies=("127.0.0.1",), calls_per_second=20) as client:
         both = {"X-Api-Key": token(), "X-Forwarded-For": "203.0.113.1"}
         stranger = {"X-Forwarded-For": "203.0.113.2"}
-        others = [(await client.get(QF, token="undefined", headers=stranger)).status for _ in range(25)]
-        answer = await client.get(QF, CAF_ALLOCATAIRE, token="undefined", headers=both)
+        others = [
+            (await client.get(QUOTIENT_FAMILIAL_PATH, token="undefined", headers=stranger)).status for _ in range(25)
+        ]
+        answer = await client.get(QUOTIENT_FAMILIAL_PATH, CAF_ALLOCATAIRE, token="undefined", headers=both)
     assert others == [401] * 20 + [429] * 5
     assert answer.status == 200
 
@@ -214,7 +216,7 @@ async def test_workers_tell_callers_apart_by_what_says_nothing_of_them_and_no_ca
     """Two bearers of one token are one caller, two tokens are two, at each gateway that has the same key."""
     acme, ids = Listening(), [str(uuid.uuid4()), str(uuid.uuid4())]
     for _ in range(2):
-        async with between(acme) as client:
+        async with gateway_between(acme) as client:
             for number, id in enumerate((ids[0], ids[0], ids[1])):
                 bearer = token(*SCOPES, id=id, valid_s=3600 + number)
                 assert (await ask(client, token=bearer)).status == 200

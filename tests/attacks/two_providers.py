@@ -13,8 +13,8 @@ from bouquet_mesh.bus.api import Bus
 from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_proto.messages import Describe, Found, Reply, Request, encode
 from bouquet_proto.offer import Authority, Offer
-from tests.support.gateway import gateway_on
-from tests.support.gateway_client import Answer, Door, token
+from tests.support.gateway import gateway_in_process
+from tests.support.gateway_client import Answer, GatewayClient, token
 from tests.support.offers import DURANT, dossier, offer
 
 SCOPES = ("acme_dossier", "acme_age")
@@ -62,21 +62,23 @@ def altered(**changes: Any) -> Any:
 
 
 @asynccontextmanager
-async def gate(bus: Bus, **settings: Any) -> AsyncIterator[Door]:
+async def gateway_client_for(bus: Bus, **settings: Any) -> AsyncIterator[GatewayClient]:
     """The gateway's door. It has asked both for their offers once."""
-    async with gateway_on(bus, **{"providers": ("honest", "acme")} | settings) as (_, client):
+    async with gateway_in_process(bus, **{"providers": ("honest", "acme")} | settings) as (_, client):
         client.token = token(*SCOPES)
         yield client
 
 
-async def ask(client: Door, path: str = ACME_PATH, **more: Any) -> Answer:
+async def ask(client: GatewayClient, path: str = ACME_PATH, **more: Any) -> Answer:
     return await client.get(path, DURANT, **more)
 
 
 @asynccontextmanager
-async def between(acme: Provider, *, honest: Provider | None = None, **settings: Any) -> AsyncIterator[Door]:
+async def gateway_between(
+    acme: Provider, *, honest: Provider | None = None, **settings: Any
+) -> AsyncIterator[GatewayClient]:
     bus = MemoryBus()
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(bus.serve("acme", acme, concurrency=8))
         await stack.enter_async_context(bus.serve("honest", honest or Provider(HONEST_OFFER), concurrency=8))
-        yield await stack.enter_async_context(gate(bus, **settings))
+        yield await stack.enter_async_context(gateway_client_for(bus, **settings))

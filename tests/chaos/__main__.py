@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.chaos.runs import Order, chaos, soak
+from tests.chaos.runs import RunOptions, chaos, soak
 from tests.support.rabbitmq import RELEASES
 
 RUNS = {"chaos": chaos, "soak": soak}
@@ -23,7 +23,7 @@ PER_SECOND = {"chaos": 300.0, "soak": 0.0}
 
 def main() -> int:
     given = _arguments()
-    order = Order(
+    order = RunOptions(
         seconds=given.minutes * 60,
         seed=given.seed,
         per_second=PER_SECOND[given.run] if given.per_second is None else given.per_second,

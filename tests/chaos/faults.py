@@ -12,12 +12,12 @@ from aiohttp import ClientSession
 
 from bouquet_proto.names import queue_of
 from bouquet_worker.simulate import Fault
-from tests.chaos.mesh import Town
-from tests.chaos.schedule import WORKERS, Strike
-from tests.chaos.upstreams import LATE, WELL
-from tests.support.broker import Right
+from tests.chaos.mesh import ChaosMesh
+from tests.chaos.schedule import WORKERS, Injection
+from tests.chaos.upstreams import LATE, NORMAL
+from tests.support.broker import Permission
 from tests.support.daemon import Daemon
-from tests.support.proxy import Relay
+from tests.support.proxy import TcpProxy
 
 TRICKLE_BYTES, TRICKLE_S = 100, 0.01
 AHEAD_S = 30.0
@@ -25,7 +25,7 @@ AHEAD_S = 30.0
 SLOW_S = 0.03
 """A piece: a busy connection has as many as it can carry in one go."""
 
-Doing: TypeAlias = Callable[[Town, str], AbstractAsyncContextManager[None]]
+Injector: TypeAlias = Callable[[ChaosMesh, str], AbstractAsyncContextManager[None]]
 
 
 @asynccontextmanager
@@ -48,19 +48,19 @@ async def _hung(daemon: Daemon) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _stopped(town: Town, name: str) -> AsyncIterator[None]:
-    member = town.members[name]
-    await member.end()
+async def _stopped(town: ChaosMesh, name: str) -> AsyncIterator[None]:
+    member = town.processes[name]
+    await member.terminate()
     try:
         yield
     finally:
-        await member.begin()
+        await member.start_async()
 
 
 @asynccontextmanager
-async def _misdated(town: Town, name: str, ahead_s: float) -> AsyncIterator[None]:
+async def _misdated(town: ChaosMesh, name: str, ahead_s: float) -> AsyncIterator[None]:
     """Its clock is so much before or behind everybody's from a restart to the next."""
-    member = town.members[name]
+    member = town.processes[name]
     async with _stopped(town, name):
         member.clock_ahead_s = ahead_s
     try:
@@ -71,7 +71,7 @@ async def _misdated(town: Town, name: str, ahead_s: float) -> AsyncIterator[None
 
 
 @asynccontextmanager
-async def _short_of_memory(town: Town, _: str) -> AsyncIterator[None]:
+async def _short_of_memory(town: ChaosMesh, _: str) -> AsyncIterator[None]:
     await town.broker.control("set_vm_memory_high_watermark", "0")
     try:
         yield
@@ -80,24 +80,24 @@ async def _short_of_memory(town: Town, _: str) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _queue_deleted(town: Town, provider: str) -> AsyncIterator[None]:
+async def _queue_deleted(town: ChaosMesh, provider: str) -> AsyncIterator[None]:
     """Its workers make it anew."""
     await town.vhost.delete(queue_of(provider))
     yield
 
 
 @asynccontextmanager
-async def _unentitled(right: Right, town: Town, process: str) -> AsyncIterator[None]:
+async def _permission_lost(right: Permission, town: ChaosMesh, process: str) -> AsyncIterator[None]:
     try:
-        async with town.vhost.without(f"bouquet-{process}", right):
+        async with town.vhost.without_permission(f"bouquet-{process}", right):
             yield
     finally:  # a broker that is killed next would forget what it gave back
         await asyncio.to_thread(town.broker.settle)
 
 
 @asynccontextmanager
-async def _cut(way: Relay) -> AsyncIterator[None]:
-    await way.shut()
+async def _cut(way: TcpProxy) -> AsyncIterator[None]:
+    await way.close()
     try:
         yield
     finally:
@@ -105,74 +105,74 @@ async def _cut(way: Relay) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _silent(way: Relay, *, there: bool = True, back: bool = True) -> AsyncIterator[None]:
+async def _silent(way: TcpProxy, *, there: bool = True, back: bool = True) -> AsyncIterator[None]:
     way.hold(there=there, back=back)
     try:
         yield
     finally:
-        way.flow()
+        way.resume()
 
 
 @asynccontextmanager
-async def _slow(way: Relay, delay_s: float = SLOW_S, piece_bytes: int = 65536) -> AsyncIterator[None]:
+async def _slow(way: TcpProxy, delay_s: float = SLOW_S, piece_bytes: int = 65536) -> AsyncIterator[None]:
     way.delay_s, way.piece_bytes = delay_s, piece_bytes
     try:
         yield
     finally:
-        way.flow()
+        way.resume()
 
 
 @asynccontextmanager
-async def _feeling(mood: str, town: Town, fund: str) -> AsyncIterator[None]:
-    async with ClientSession(town.funds.url) as session:
+async def _misbehaving(mood: str, town: ChaosMesh, fund: str) -> AsyncIterator[None]:
+    async with ClientSession(town.upstreams.url) as session:
         await session.put(f"/moods/{fund}/{mood}")
         try:
             yield
         finally:
-            await session.put(f"/moods/{fund}/{WELL}")
+            await session.put(f"/moods/{fund}/{NORMAL}")
 
 
-def _every_worker_killed(town: Town, provider: str) -> AbstractAsyncContextManager[None]:
-    return _killed(*(town.members[name] for name in WORKERS if name.startswith(provider)))
+def _every_worker_killed(town: ChaosMesh, provider: str) -> AbstractAsyncContextManager[None]:
+    return _killed(*(town.processes[name] for name in WORKERS if name.startswith(provider)))
 
 
-DOING: dict[str, Doing] = {
+INJECTORS: dict[str, Injector] = {
     "broker killed": lambda town, _: _killed(town.broker),
     "broker hung": lambda town, _: _hung(town.broker),
     "broker short of memory": _short_of_memory,
     "queue deleted": _queue_deleted,
-    "right to configure lost": partial(_unentitled, "configure"),
-    "right to write lost": partial(_unentitled, "write"),
-    "right to read lost": partial(_unentitled, "read"),
-    "way to the broker cut": lambda town, name: _cut(town.ways[name]),
-    "way to the broker silent": lambda town, name: _silent(town.ways[name]),
-    "way to the broker half open": lambda town, name: _silent(town.ways[name], back=False),
-    "way to the broker slow": lambda town, name: _slow(town.ways[name]),
-    "way to the fund cut": lambda town, fund: _cut(town.ways[fund]),
-    "way to the fund silent": lambda town, fund: _silent(town.ways[fund]),
-    "way to the fund half open": lambda town, fund: _silent(town.ways[fund], there=False),
-    "way to the fund trickling": lambda town, fund: _slow(town.ways[fund], TRICKLE_S, TRICKLE_BYTES),
-    "way to the fund slow": lambda town, fund: _slow(town.ways[fund]),
-    "fund answers 500": partial(_feeling, Fault.INTERNAL.value),
-    "fund answers 503": partial(_feeling, Fault.UNAVAILABLE.value),
-    "fund answers garbage": partial(_feeling, Fault.TRUNCATED.value),
-    "fund hangs up": partial(_feeling, Fault.CUT.value),
-    "fund answers late": partial(_feeling, LATE),
-    "worker killed": lambda town, name: _killed(town.members[name]),
-    "worker hung": lambda town, name: _hung(town.members[name]),
+    "right to configure lost": partial(_permission_lost, "configure"),
+    "right to write lost": partial(_permission_lost, "write"),
+    "right to read lost": partial(_permission_lost, "read"),
+    "way to the broker cut": lambda town, name: _cut(town.proxies[name]),
+    "way to the broker silent": lambda town, name: _silent(town.proxies[name]),
+    "way to the broker half open": lambda town, name: _silent(town.proxies[name], back=False),
+    "way to the broker slow": lambda town, name: _slow(town.proxies[name]),
+    "way to the fund cut": lambda town, fund: _cut(town.proxies[fund]),
+    "way to the fund silent": lambda town, fund: _silent(town.proxies[fund]),
+    "way to the fund half open": lambda town, fund: _silent(town.proxies[fund], there=False),
+    "way to the fund trickling": lambda town, fund: _slow(town.proxies[fund], TRICKLE_S, TRICKLE_BYTES),
+    "way to the fund slow": lambda town, fund: _slow(town.proxies[fund]),
+    "fund answers 500": partial(_misbehaving, Fault.INTERNAL.value),
+    "fund answers 503": partial(_misbehaving, Fault.UNAVAILABLE.value),
+    "fund answers garbage": partial(_misbehaving, Fault.TRUNCATED.value),
+    "fund hangs up": partial(_misbehaving, Fault.CUT.value),
+    "fund answers late": partial(_misbehaving, LATE),
+    "worker killed": lambda town, name: _killed(town.processes[name]),
+    "worker hung": lambda town, name: _hung(town.processes[name]),
     "worker stopped": _stopped,
     "worker's clock ahead": lambda town, name: _misdated(town, name, AHEAD_S),
     "worker's clock behind": lambda town, name: _misdated(town, name, -AHEAD_S),
     "every worker killed": _every_worker_killed,
-    "gateway killed": lambda town, name: _killed(town.members[name]),
+    "gateway killed": lambda town, name: _killed(town.processes[name]),
     "gateway stopped": _stopped,
     "redis killed": lambda town, _: _killed(town.redis),
     "redis hung": lambda town, _: _hung(town.redis),
-    "registry killed": lambda town, _: _killed(town.members["registry"]),
+    "registry killed": lambda town, _: _killed(town.processes["registry"]),
 }
 
 
-async def strike(town: Town, what: Strike) -> None:
+async def inject(town: ChaosMesh, what: Injection) -> None:
     """Breaks it, and returns once it has been mended."""
-    async with DOING[what.fault](town, what.target):
+    async with INJECTORS[what.fault](town, what.target):
         await asyncio.sleep(what.lasts_s)

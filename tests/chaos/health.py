@@ -15,25 +15,25 @@ from yarl import URL
 
 from tests.chaos.invariants import (
     Answer,
-    Broken,
     Caller,
     Margins,
+    ResourceUsage,
     Rules,
-    Vitals,
+    Violation,
     grown,
     is_right,
-    judged,
     left_in_queues,
+    violations,
 )
-from tests.chaos.mesh import Town
-from tests.chaos.people import BY_NAME, PROBED_FROM, Citizen
+from tests.chaos.mesh import ChaosMesh
+from tests.chaos.people import BY_NAME, FIRST_PROBE_NUMBER, Citizen
 from tests.chaos.schedule import GATEWAYS
 from tests.support.gateway import HOST
-from tests.support.nomenclature import all_known
+from tests.support.nomenclature import all_codes
 
-WELL_KINDS = ("of the CAF", "of the MSA", "of nobody", "of a crèche")
+PROBED_KINDS = ("of the CAF", "of the MSA", "of nobody", "of a crèche")
 """Who asks about one of each learns of every part of the mesh."""
-PENDING = (
+PENDING_GAUGES = (
     "bouquet_gateway_requests_in_flight",
     "bouquet_gateway_calls_in_flight",
     "bouquet_bus_calls_pending",
@@ -43,19 +43,19 @@ EVERY_S = 0.1
 PATIENCE_S = 10.0
 QUIET_FOR_S = 5.0
 OPENS_WITHIN_S = 60.0
-TURNS = 2
+PROBES_PER_KIND = 2
 """In a row: there are two workers of each fund, and a broker goes from one to the other."""
 
 
-class Doctor:
-    def __init__(self, town: Town, session: ClientSession, caller: Caller, rules: Rules) -> None:
+class HealthChecker:
+    def __init__(self, town: ChaosMesh, session: ClientSession, caller: Caller, rules: Rules) -> None:
         self.asked = 0
-        self.broken: list[Broken] = []
+        self.broken: list[Violation] = []
         self._town = town
         self._session = session
         self._caller = caller
         self.rules = rules
-        self._numbers = itertools.count(PROBED_FROM)
+        self._numbers = itertools.count(FIRST_PROBE_NUMBER)
 
     async def healed(self, within_s: float) -> float | None:
         """After how many seconds every gateway knows everybody whom the funds know; `None` for too late."""
@@ -70,12 +70,12 @@ class Doctor:
 
     async def is_ready(self) -> bool:
         """By the word of every process."""
-        return all(await asyncio.gather(*(self._is_ready(member.url) for member in self._town.members.values())))
+        return all(await asyncio.gather(*(self._is_ready(member.url) for member in self._town.processes.values())))
 
     async def learn(self) -> None:
         """Which errors there are: status and code of each in the nomenclature."""
-        async with self._session.get(f"{self._town.members[GATEWAYS[0]].url}/api/errors") as response:
-            known = all_known(await response.json())
+        async with self._session.get(f"{self._town.processes[GATEWAYS[0]].url}/api/errors") as response:
+            known = all_codes(await response.json())
         self.rules = Rules(self.rules.late_s, frozenset(f"{one.status} {one.code}" for one in known))
 
     async def quiet(self, within_s: float) -> None:
@@ -89,13 +89,13 @@ class Doctor:
             before = held
             await asyncio.sleep(QUIET_FOR_S)
 
-    async def vitals(self) -> dict[str, Vitals]:
-        names = list(self._town.members)
+    async def vitals(self) -> dict[str, ResourceUsage]:
+        names = list(self._town.processes)
         return dict(zip(names, await asyncio.gather(*map(self._vitals, names)), strict=True))
 
     async def recovered(
-        self, vitals: Mapping[str, Vitals], queues: Mapping[str, int], margins: Margins, within_s: float
-    ) -> tuple[list[Broken], dict[str, Vitals]]:
+        self, vitals: Mapping[str, ResourceUsage], queues: Mapping[str, int], margins: Margins, within_s: float
+    ) -> tuple[list[Violation], dict[str, ResourceUsage]]:
         """What is still more than it was, once nothing is or the time is over."""
         until = time.monotonic() + within_s
         while True:
@@ -110,7 +110,12 @@ class Doctor:
             return response.status == 200
 
     async def _is_well(self) -> bool:
-        asked = [self._knows(port, kind) for port in self._town.ports for kind in WELL_KINDS for _ in range(TURNS)]
+        asked = [
+            self._knows(port, kind)
+            for port in self._town.ports
+            for kind in PROBED_KINDS
+            for _ in range(PROBES_PER_KIND)
+        ]
         return all(await asyncio.gather(*asked))
 
     async def _knows(self, port: int, kind: str) -> bool:
@@ -124,31 +129,31 @@ class Doctor:
                 answer = Answer(response.status, await response.read(), time.monotonic() - began)
         except (ClientError, TimeoutError):
             return False
-        self.broken += judged(citizen, self._caller, answer, self.rules)
+        self.broken += violations(citizen, self._caller, answer, self.rules)
         return is_right(citizen, answer)
 
-    async def _vitals(self, name: str) -> Vitals:
-        async with self._session.get(f"{self._town.members[name].url}/metrics") as response:
+    async def _vitals(self, name: str) -> ResourceUsage:
+        async with self._session.get(f"{self._town.processes[name].url}/metrics") as response:
             families = text_string_to_metric_families(await response.text())
         figures: defaultdict[str, float] = defaultdict(float)
         for sample in (sample for family in families for sample in family.samples):
             figures[sample.name] += sample.value
-        return Vitals(
+        return ResourceUsage(
             memory_mb=figures["process_resident_memory_bytes"] / 2**20,
             descriptors=int(figures["process_open_fds"]),
             tasks=int(figures["bouquet_tasks"]),
-            pending=int(sum(figures[name] for name in PENDING)),
+            pending=int(sum(figures[name] for name in PENDING_GAUGES)),
         )
 
 
 @asynccontextmanager
-async def doctor(town: Town, caller: Caller, late_s: float) -> AsyncIterator[Doctor]:
+async def health_checker(town: ChaosMesh, caller: Caller, late_s: float) -> AsyncIterator[HealthChecker]:
     """Once the town is well for the first time, since only then it has a nomenclature."""
     # A connection each: a gateway that ends keeps nobody's for the next question.
     async with ClientSession(
         connector=TCPConnector(force_close=True, limit=0), timeout=ClientTimeout(total=late_s + PATIENCE_S)
     ) as session:
-        made = Doctor(town, session, caller, Rules(late_s, frozenset()))
+        made = HealthChecker(town, session, caller, Rules(late_s, frozenset()))
         async with asyncio.timeout(OPENS_WITHIN_S):
             while not await made.is_ready():  # noqa: ASYNC110 - other processes, without an event
                 await asyncio.sleep(EVERY_S)

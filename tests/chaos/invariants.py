@@ -24,7 +24,7 @@ class Invariant(StrEnum):
     RECORDED = "the access journal is whole, and has each call that was answered"
 
 
-class Broken(Struct, frozen=True):
+class Violation(Struct, frozen=True):
     invariant: Invariant
     story: str
 
@@ -66,12 +66,14 @@ class _Quotient(Struct):
     fournisseur: str
 
 
-def judged(citizen: Citizen, caller: Caller, answer: Answer, rules: Rules, *, repeated: bool = False) -> list[Broken]:
+def violations(
+    citizen: Citizen, caller: Caller, answer: Answer, rules: Rules, *, repeated: bool = False
+) -> list[Violation]:
     """`repeated`: somebody may be asking about the same person right now, which may be told as a conflict."""
     return list(_judged(citizen, caller, answer, rules, repeated))
 
 
-def told(answer: Answer) -> str:
+def status_and_code(answer: Answer) -> str:
     """Status and code; on a 200, `200`. `garbage` for what is not in our envelope."""
     if answer.status == 200:
         return "200"
@@ -85,57 +87,59 @@ def told(answer: Answer) -> str:
 def is_right(citizen: Citizen, answer: Answer) -> bool:
     """Whether it tells what the funds know, as when nothing is broken. Of whom it tells, `judged` says."""
     answers = citizen.kind.answers
-    return told(answer) in answers or (answer.status == 200 and any(right.startswith("200") for right in answers))
+    return status_and_code(answer) in answers or (
+        answer.status == 200 and any(right.startswith("200") for right in answers)
+    )
 
 
-def _judged(citizen: Citizen, caller: Caller, answer: Answer, rules: Rules, repeated: bool) -> Iterator[Broken]:
-    story = f"citizen {citizen.number} {citizen.kind.name}: {told(answer)} after {answer.took_s:.2f} s"
+def _judged(citizen: Citizen, caller: Caller, answer: Answer, rules: Rules, repeated: bool) -> Iterator[Violation]:
+    story = f"citizen {citizen.number} {citizen.kind.name}: {status_and_code(answer)} after {answer.took_s:.2f} s"
     if answer.took_s > rules.late_s:
-        yield Broken(Invariant.IN_TIME, story)
+        yield Violation(Invariant.IN_TIME, story)
     if answer.status == 200:
         yield from _judged_data(citizen, caller, answer, story)
         return
-    said = told(answer)
+    said = status_and_code(answer)
     if said in ABSENCES:
         if said not in citizen.kind.answers:
-            yield Broken(Invariant.NEVER_NOBODY, story)
+            yield Violation(Invariant.NEVER_NOBODY, story)
     elif said not in rules.errors or not (answer.status >= 502 or (repeated and answer.status == 409)):
-        yield Broken(Invariant.TYPED, story)
+        yield Violation(Invariant.TYPED, story)
 
 
-def _judged_data(citizen: Citizen, caller: Caller, answer: Answer, story: str) -> Iterator[Broken]:
+def _judged_data(citizen: Citizen, caller: Caller, answer: Answer, story: str) -> Iterator[Violation]:
     if not is_right(citizen, answer):
-        yield Broken(Invariant.OWN_PERSON, f"{story}, whom nobody knows")
+        yield Violation(Invariant.OWN_PERSON, f"{story}, whom nobody knows")
         return
     try:
         data = msgspec.json.decode(answer.body, type=_Body).data
         judge = _judged_right if citizen.kind.path == RSA else _judged_people
         yield from judge(citizen, data, story)
     except (msgspec.MsgspecError, KeyError):
-        yield Broken(Invariant.TYPED, f"{story}, without what was asked for")
+        yield Violation(Invariant.TYPED, f"{story}, without what was asked for")
         return
     if extra := data.keys() - caller.fields:
-        yield Broken(Invariant.OWN_FIELDS, f"{story}, with {sorted(extra)}")
+        yield Violation(Invariant.OWN_FIELDS, f"{story}, with {sorted(extra)}")
 
 
-def _judged_right(citizen: Citizen, data: Mapping[str, msgspec.Raw], story: str) -> Iterator[Broken]:
+def _judged_right(citizen: Citizen, data: Mapping[str, msgspec.Raw], story: str) -> Iterator[Violation]:
     """It names nobody: that it is the right answer is all there is to see."""
     said = ENTITLED if msgspec.json.decode(data["est_beneficiaire"], type=bool) else NOT_ENTITLED
     if said not in citizen.kind.answers:
-        yield Broken(Invariant.NEVER_NOBODY if said == NOT_ENTITLED else Invariant.OWN_PERSON, f"{story}: {said}")
+        yield Violation(Invariant.NEVER_NOBODY if said == NOT_ENTITLED else Invariant.OWN_PERSON, f"{story}: {said}")
 
 
-def _judged_people(citizen: Citizen, data: Mapping[str, msgspec.Raw], story: str) -> Iterator[Broken]:
+def _judged_people(citizen: Citizen, data: Mapping[str, msgspec.Raw], story: str) -> Iterator[Violation]:
     persons = msgspec.json.decode(data["allocataires"], type=list[_Person])
     if [person.prenoms for person in persons] != [citizen.first_names]:
-        yield Broken(Invariant.OWN_PERSON, story)
+        yield Violation(Invariant.OWN_PERSON, story)
     if "quotient_familial" in data:
         fund = msgspec.json.decode(data["quotient_familial"], type=_Quotient).fournisseur
         if f"200 {fund}" not in citizen.kind.answers:
-            yield Broken(Invariant.OWN_PERSON, f"{story}, by {fund}")
+            yield Violation(Invariant.OWN_PERSON, f"{story}, by {fund}")
 
 
-class Vitals(Struct, frozen=True):
+class ResourceUsage(Struct, frozen=True):
     """Of one process, while nobody asks it anything."""
 
     memory_mb: float
@@ -153,13 +157,13 @@ class Margins(Struct, frozen=True):
     tasks: int
 
 
-def grown(before: Mapping[str, Vitals], after: Mapping[str, Vitals], margins: Margins) -> list[Broken]:
+def grown(before: Mapping[str, ResourceUsage], after: Mapping[str, ResourceUsage], margins: Margins) -> list[Violation]:
     return [broken for name, now in after.items() for broken in _grown(name, before[name], now, margins)]
 
 
-def _grown(name: str, before: Vitals, now: Vitals, margins: Margins) -> Iterator[Broken]:
+def _grown(name: str, before: ResourceUsage, now: ResourceUsage, margins: Margins) -> Iterator[Violation]:
     if now.pending:
-        yield Broken(Invariant.QUIET, f"{name}: {now.pending} pending")
+        yield Violation(Invariant.QUIET, f"{name}: {now.pending} pending")
     figures = (
         ("MB", before.memory_mb, now.memory_mb, before.memory_mb * margins.memory_share + margins.memory_mb),
         ("descriptors", before.descriptors, now.descriptors, margins.descriptors),
@@ -167,12 +171,12 @@ def _grown(name: str, before: Vitals, now: Vitals, margins: Margins) -> Iterator
     )
     for what, had, has, margin in figures:
         if has > had + margin:
-            yield Broken(Invariant.BASELINE, f"{name}: {has:.0f} {what}, had {had:.0f}")
+            yield Violation(Invariant.BASELINE, f"{name}: {has:.0f} {what}, had {had:.0f}")
 
 
-def left_in_queues(before: Mapping[str, int], after: Mapping[str, int]) -> list[Broken]:
+def left_in_queues(before: Mapping[str, int], after: Mapping[str, int]) -> list[Violation]:
     """Queues by name, with their messages. Reply queues have a name of their own each time: their number counts."""
-    full = [Broken(Invariant.QUIET, f"queue {name}: {depth} messages") for name, depth in after.items() if depth]
+    full = [Violation(Invariant.QUIET, f"queue {name}: {depth} messages") for name, depth in after.items() if depth]
     if len(after) != len(before):
-        full.append(Broken(Invariant.BASELINE, f"{len(after)} queues, were {len(before)}"))
+        full.append(Violation(Invariant.BASELINE, f"{len(after)} queues, were {len(before)}"))
     return full

@@ -19,7 +19,7 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from tests.chaos.invariants import Answer, Broken, Caller, Invariant, Rules, judged, told
+from tests.chaos.invariants import Answer, Caller, Invariant, Rules, Violation, status_and_code, violations
 from tests.chaos.people import RECORDED, Citizen, citizens
 from tests.support.gateway import HOST
 
@@ -45,7 +45,7 @@ class Plan(Struct, frozen=True):
     """Calls under way at most: a mesh that cannot keep the pace sets it."""
 
 
-class Tale(Struct):
+class LoadResult(Struct):
     asked: int = 0
     answered: Counter[str] = msgspec.field(default_factory=Counter)
     kinds: Counter[str] = msgspec.field(default_factory=Counter)
@@ -55,9 +55,9 @@ class Tale(Struct):
     """Of the attempts that were answered with data or an absence."""
     took_s: list[float] = []
     broken: Counter[Invariant] = msgspec.field(default_factory=Counter)
-    shown: list[Broken] = []
+    shown: list[Violation] = []
 
-    def breaks(self, broken: Broken) -> None:
+    def add_violation(self, broken: Violation) -> None:
         self.broken[broken.invariant] += 1
         if len(self.shown) < SHOWN:
             self.shown.append(broken)
@@ -67,23 +67,23 @@ class Tale(Struct):
         return ordered[int(share * (len(ordered) - 1))] if ordered else 0.0
 
 
-class Crowd:
+class LoadProcess:
     """Asks from the beginning of its context until `ended`."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def ended(self) -> Tale:
+    async def result(self) -> LoadResult:
         """Once every call that is under way has ended."""
         assert self._process.stdin
         self._process.stdin.close()
         written, _ = await self._process.communicate()
         assert self._process.returncode == 0, f"the crowd ended with {self._process.returncode}"
-        return msgspec.json.decode(written, type=Tale, dec_hook=lambda counter, counts: counter(counts))
+        return msgspec.json.decode(written, type=LoadResult, dec_hook=lambda counter, counts: counter(counts))
 
 
 @asynccontextmanager
-async def gathered(plan: Plan) -> AsyncIterator[Crowd]:
+async def generate_load(plan: Plan) -> AsyncIterator[LoadProcess]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", __name__, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
@@ -91,14 +91,14 @@ async def gathered(plan: Plan) -> AsyncIterator[Crowd]:
     try:
         process.stdin.write(msgspec.json.encode(plan) + b"\n")
         await process.stdin.drain()
-        yield Crowd(process)
+        yield LoadProcess(process)
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
 
 
-class _Asking:
+class _LoadGenerator:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._chance = random.Random(plan.seed)
@@ -106,9 +106,9 @@ class _Asking:
         self._known: deque[Citizen] = deque(maxlen=REMEMBERED)
         self._idle: dict[int, list[tuple[StreamReader, StreamWriter]]] = {port: [] for port in plan.ports}
         self._turn = self._attempts = 0
-        self.tale = Tale()
+        self.result = LoadResult()
 
-    async def run(self, ended: asyncio.Event) -> Tale:
+    async def run(self, ended: asyncio.Event) -> LoadResult:
         calls: set[asyncio.Task[None]] = set()
         due = time.perf_counter()
         while not ended.is_set():
@@ -120,13 +120,13 @@ class _Asking:
             call.add_done_callback(calls.discard)
             due = max(due + 1 / self._plan.per_second, time.perf_counter())
         await asyncio.gather(*calls)
-        return self.tale
+        return self.result
 
     async def _call(self) -> None:
         repeated = bool(self._known) and self._chance.random() < AGAIN
         citizen = self._chance.choice(self._known) if repeated else next(self._people)
         caller = self._chance.choice(self._plan.callers)
-        tale = self.tale
+        tale = self.result
         tale.asked += 1
         tale.kinds[citizen.kind.name] += 1
         began = time.perf_counter()
@@ -137,15 +137,15 @@ class _Asking:
             waited_s = time.perf_counter() - began
             tale.answered["none"] += 1
             story = f"citizen {citizen.number} {citizen.kind.name}: {type(error).__name__} after {waited_s:.2f} s"
-            tale.breaks(Broken(Invariant.ANSWERED, story))
+            tale.add_violation(Violation(Invariant.ANSWERED, story))
             return
         answer = Answer(status, body, time.perf_counter() - began)
         tale.took_s.append(round(answer.took_s, 4))
-        tale.answered[told(answer)] += 1
-        if told(answer) in RECORDED:
+        tale.answered[status_and_code(answer)] += 1
+        if status_and_code(answer) in RECORDED:
             tale.calls.append(call)
-        for broken in judged(citizen, caller, answer, self._plan.rules, repeated=repeated or moved):
-            tale.breaks(broken)
+        for broken in violations(citizen, caller, answer, self._plan.rules, repeated=repeated or moved):
+            tale.add_violation(broken)
         if not repeated:  # only now, or who asks again might be first
             self._known.append(citizen)
 
@@ -164,7 +164,7 @@ class _Asking:
             except (OSError, IncompleteReadError):
                 if attempt == ATTEMPTS - 1:
                     raise
-                self.tale.moved += 1
+                self.result.moved += 1
                 self._idle[port].clear()
                 await asyncio.sleep(PAUSE_S * attempt)
         raise AssertionError("unreachable")
@@ -193,7 +193,7 @@ async def _main() -> None:
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     plan = msgspec.json.decode(await asyncio.to_thread(sys.stdin.buffer.readline), type=Plan)
     loop.add_reader(sys.stdin.fileno(), ended.set)
-    tale = await _Asking(plan).run(ended)
+    tale = await _LoadGenerator(plan).run(ended)
     sys.stdout.buffer.write(msgspec.json.encode(tale))
 
 

@@ -28,20 +28,20 @@ from bouquet_registry.journal.audit import verify
 from bouquet_registry.journal.schema import journal
 from bouquet_registry.store import open_store
 from tests.chaos.invariants import Caller
-from tests.chaos.schedule import FUNDS, GATEWAYS, WORKERS
+from tests.chaos.schedule import GATEWAYS, PROVIDERS, WORKERS
 from tests.chaos.upstreams import SIMULATORS
 from tests.chaos.wrong_clock import CLOCK_AHEAD_S
 from tests.support.broker import Broker
-from tests.support.broker_users import guard
+from tests.support.broker_users import restricted_vhost
 from tests.support.daemon import free_port
 from tests.support.gateway_client import RECIPIENT
-from tests.support.proxy import Relay
+from tests.support.proxy import TcpProxy
 from tests.support.rabbitmq import RabbitNode, Release
 from tests.support.redis import RedisServer
 
 DEADLINE_S = 4.0
 HEDGE_AFTER_S = 0.8
-FUND_TIMEOUT_S = 2.0
+UPSTREAM_TIMEOUT_S = 2.0
 ENDS_WITHIN_S = 30.0
 QUIET = {"BOUQUET_LOG_LEVEL": "WARNING"}
 _CRECHE = "cnav_participation_familiale_eaje_"
@@ -57,7 +57,7 @@ CALLERS = {"everything": tuple(OPENED_BY), "persons": ("allocataires", "est_bene
 """Habilitations, and the fields that they open. Persons always: by them an answer is known to be the right one."""
 
 
-class Member(Program):
+class MeshProcess(Program):
     """A process of ours, to be hung, killed or asked to end. Started again it has the same name, port and settings."""
 
     clock_ahead_s = 0.0
@@ -66,29 +66,29 @@ class Member(Program):
     def environment(self) -> Mapping[str, str]:
         return {**super().environment(), CLOCK_AHEAD_S: str(self.clock_ahead_s)}
 
-    async def begin(self) -> None:
+    async def start_async(self) -> None:
         await asyncio.to_thread(self.start)
 
-    async def end(self) -> None:
+    async def terminate(self) -> None:
         """SIGTERM, to the end of its drain."""
         process = self._signal(signal.SIGTERM)
         await asyncio.to_thread(process.wait, ENDS_WITHIN_S)
         self.kill()
 
 
-class Town:
+class ChaosMesh:
     """`ways`: relays by the process whose way to the broker it is, or by the fund whose workers' way it is."""
 
     def __init__(self, folder: Path, broker: RabbitNode, redis: RedisServer) -> None:
-        guarded = guard(broker, _made(folder / "passwords"), *FUNDS)
+        guarded = restricted_vhost(broker, _made(folder / "passwords"), *PROVIDERS)
         self.broker = broker
         self.vhost = Broker(broker, guarded.operator)
         self.redis = redis
-        self.funds = _member(
+        self.upstreams = _member(
             folder / "funds", "tests.chaos.upstreams", port=(port := free_port()), arguments=(str(port),)
         )
-        self.ways = {name: Relay(guarded.url(name.partition("-")[0])) for name in (*GATEWAYS, *WORKERS)}
-        self.ways |= {fund: Relay(self.funds.url) for fund in FUNDS}
+        self.proxies = {name: TcpProxy(guarded.url(name.partition("-")[0])) for name in (*GATEWAYS, *WORKERS)}
+        self.proxies |= {fund: TcpProxy(self.upstreams.url) for fund in PROVIDERS}
         self._database = f"sqlite:///{folder}/registry.db"
         self._key = secrets.token_hex(32)
         self._journal_key = f"chaos:{secrets.token_hex(32)}"
@@ -99,26 +99,26 @@ class Town:
             "BOUQUET_REGISTRY_SIGNING_KEY": self._key,
         }
         registry = _serving(folder / "registry", "BOUQUET_REGISTRY_PORT", self._registry_environ, "bouquet_registry")
-        self.members = {name: self._gateway(folder, name) for name in GATEWAYS}
-        self.members |= {name: self._worker(folder, name) for name in WORKERS}
-        self.members["registry"] = registry
+        self.processes = {name: self._gateway(folder, name) for name in GATEWAYS}
+        self.processes |= {name: self._worker(folder, name) for name in WORKERS}
+        self.processes["registry"] = registry
 
     @property
     def ports(self) -> tuple[int, ...]:
-        return tuple(self.members[name].port for name in GATEWAYS)
+        return tuple(self.processes[name].port for name in GATEWAYS)
 
     async def open(self) -> None:
-        for way in self.ways.values():
+        for way in self.proxies.values():
             await way.open()
-        await asyncio.gather(self.funds.begin(), self.members["registry"].begin())
-        await asyncio.gather(*(self.members[name].begin() for name in WORKERS))
-        await asyncio.gather(*(self.members[name].begin() for name in GATEWAYS))
+        await asyncio.gather(self.upstreams.start_async(), self.processes["registry"].start_async())
+        await asyncio.gather(*(self.processes[name].start_async() for name in WORKERS))
+        await asyncio.gather(*(self.processes[name].start_async() for name in GATEWAYS))
 
     async def close(self) -> None:
-        for member in (*self.members.values(), self.funds):
+        for member in (*self.processes.values(), self.upstreams):
             member.stop()
-        for way in self.ways.values():
-            await way.shut()
+        for way in self.proxies.values():
+            await way.close()
 
     async def callers(self) -> tuple[Caller, ...]:
         """As an operator makes them."""
@@ -126,14 +126,14 @@ class Town:
 
     async def queues(self) -> dict[str, int]:
         """How many messages each holds."""
-        return {name: int(messages) for name, messages in await self.vhost.lists("queues", "name", "messages")}
+        return {name: int(messages) for name, messages in await self.vhost.rows("queues", "name", "messages")}
 
-    async def records(self) -> int:
+    async def count_records(self) -> int:
         """In the access journal. Raises `bouquet_registry.journal.audit.Broken` where its chain is."""
         async with open_store(Secret(self._database)) as store:
             return (await verify(store)).head.number
 
-    async def recorded(self) -> Counter[str]:
+    async def record_counts(self) -> Counter[str]:
         """How many records each call has, by its id."""
         async with open_store(Secret(self._database)) as store, store.reading() as connection:
             return Counter((await connection.scalars(select(journal.c.request_id))).all())
@@ -148,29 +148,29 @@ class Town:
         output = subprocess.check_output(command, env=plain_environ() | self._registry_environ, timeout=60)
         return msgspec.json.decode(output, type=dict[str, Any])
 
-    def _gateway(self, folder: Path, name: str) -> Member:
+    def _gateway(self, folder: Path, name: str) -> MeshProcess:
         settings: dict[str, str | float] = {
             "token_key": self._key,
             "journal_key": self._journal_key,
             "journal_spool": str(folder / name / "spool"),
-            "providers": ",".join(FUNDS),
+            "providers": ",".join(PROVIDERS),
             "cache_url": self.redis.url,
             "calls_per_second": 1_000_000,
             "deadline_s": DEADLINE_S,
             "hedge_after_s": HEDGE_AFTER_S,
         }
         environ = {f"BOUQUET_GATEWAY_{setting.upper()}": str(value) for setting, value in settings.items()}
-        environ |= {**QUIET, "BOUQUET_BUS_URL": self.ways[name].url}
+        environ |= {**QUIET, "BOUQUET_BUS_URL": self.proxies[name].url}
         return _serving(folder / name, "BOUQUET_GATEWAY_PORT", environ, "bouquet_gateway")
 
-    def _worker(self, folder: Path, name: str) -> Member:
+    def _worker(self, folder: Path, name: str) -> MeshProcess:
         provider = name.partition("-")[0]
         simulator = SIMULATORS[provider]
         environ = {
-            **simulator.settings(f"{self.ways[provider].url.rstrip('/')}/{provider}"),
+            **simulator.settings(f"{self.proxies[provider].url.rstrip('/')}/{provider}"),
             **QUIET,
-            "BOUQUET_BUS_URL": self.ways[name].url,
-            f"{worker_prefix(provider)}HUB_TIMEOUT_S": str(FUND_TIMEOUT_S),
+            "BOUQUET_BUS_URL": self.proxies[name].url,
+            f"{worker_prefix(provider)}HUB_TIMEOUT_S": str(UPSTREAM_TIMEOUT_S),
         }
         return _serving(
             folder / name,
@@ -184,12 +184,12 @@ class Town:
 
 
 @asynccontextmanager
-async def town(folder: Path, release: Release) -> AsyncIterator[Town]:
+async def chaos_mesh(folder: Path, release: Release) -> AsyncIterator[ChaosMesh]:
     """Open. Everything ends with the context."""
     async with AsyncExitStack() as stack:
         broker = stack.enter_context(RabbitNode(stack.enter_context(release.folder()), release=release))
         redis = stack.enter_context(RedisServer(folder / "redis"))
-        made = Town(folder, broker, redis)
+        made = ChaosMesh(folder, broker, redis)
         stack.push_async_callback(made.close)
         await made.open()
         yield made
@@ -200,7 +200,7 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _serving(folder: Path, port_variable: str, environ: Mapping[str, str], module: str, *arguments: str) -> Member:
+def _serving(folder: Path, port_variable: str, environ: Mapping[str, str], module: str, *arguments: str) -> MeshProcess:
     port = free_port()
     return _member(
         folder, module, port=port, arguments=arguments or ("serve",), environ={**environ, port_variable: str(port)}
@@ -209,6 +209,6 @@ def _serving(folder: Path, port_variable: str, environ: Mapping[str, str], modul
 
 def _member(
     folder: Path, module: str, *, port: int, arguments: tuple[str, ...], environ: Mapping[str, str] | None = None
-) -> Member:
+) -> MeshProcess:
     """Up when it is alive: what it needs may be broken meanwhile."""
-    return Member(folder, module, *arguments, port=port, ready_path="/livez", environ=environ)
+    return MeshProcess(folder, module, *arguments, port=port, ready_path="/livez", environ=environ)

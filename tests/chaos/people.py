@@ -9,10 +9,10 @@ from urllib.parse import quote, urlencode
 
 from msgspec import Struct
 
-from tests.support.gateway_client import QF
-from tests.support.people import named
+from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH
+from tests.support.people import staged_query
 
-PROBED_FROM = 1_000_000_000
+FIRST_PROBE_NUMBER = 1_000_000_000
 """Numbers of people whom the crowd never asks about."""
 
 
@@ -27,7 +27,7 @@ class Kind(Struct, frozen=True):
     answers: frozenset[str]
     share: int
     """Of a hundred."""
-    path: str = QF
+    path: str = QUOTIENT_FAMILIAL_PATH
     """What is asked."""
 
 
@@ -63,7 +63,7 @@ class Citizen(Struct, frozen=True):
         return f"ALIX {_letters(self.number)}"
 
     def query(self) -> str:
-        asked = named(self.kind.birth_name) | {"prenoms[]": self.first_names.split()}
+        asked = staged_query(self.kind.birth_name) | {"prenoms[]": self.first_names.split()}
         return urlencode(asked, doseq=True, quote_via=quote)
 
 

@@ -7,15 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct, field
 
-from tests.chaos.invariants import Broken, Invariant, Vitals
-from tests.chaos.load import Tale
+from tests.chaos.invariants import Invariant, ResourceUsage, Violation
+from tests.chaos.load import LoadResult
 from tests.chaos.schedule import Episode
 
 SHOWN = 20
 QUANTILES = (0.5, 0.95, 0.99, 1.0)
 
 
-class Survived(Struct, frozen=True):
+class EpisodeResult(Struct, frozen=True):
     """`healed_s`: from the end of the last fault to everybody being known again; `None` for not in time."""
 
     at_s: float
@@ -32,19 +32,19 @@ class Report(Struct):
     """The command that does the same again."""
     seconds: float = 0.0
     """With faults, or after the warm-up."""
-    tales: list[Tale] = []
+    loads: list[LoadResult] = []
     """Of the warm-up, and then of what was measured."""
-    survived: list[Survived] = []
-    broken: list[Broken] = []
+    episodes: list[EpisodeResult] = []
+    broken: list[Violation] = []
     """Beside those of single answers, which the tale has."""
-    before: Mapping[str, Vitals] = field(default_factory=dict)
-    after: Mapping[str, Vitals] = field(default_factory=dict)
+    before: Mapping[str, ResourceUsage] = field(default_factory=dict)
+    after: Mapping[str, ResourceUsage] = field(default_factory=dict)
     records: int = 0
 
     @property
     def counts(self) -> Counter[Invariant]:
         counted = Counter(broken.invariant for broken in self.broken)
-        return sum((tale.broken for tale in self.tales), counted)
+        return sum((tale.broken for tale in self.loads), counted)
 
     @property
     def is_good(self) -> bool:
@@ -55,10 +55,10 @@ class Report(Struct):
 
 
 def _lines(report: Report) -> Iterator[str]:
-    tale = report.tales[-1]
+    tale = report.loads[-1]
     pace = tale.asked / report.seconds
     yield f"{tale.asked} calls in {report.seconds:.0f} s, {pace:.0f} a second; the same again: {report.repeat}"
-    yield from _faults(report.survived)
+    yield from _faults(report.episodes)
     yield "Calls by answer"
     yield from _table((f"{count}", said) for said, count in tale.answered.most_common())
     yield f"  {tale.moved} attempts moved on to the other gateway; {report.records} records in the access journal"
@@ -67,16 +67,16 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _table(_vitals(report.before, report.after))
     yield "Invariants, and how often each was broken"
     yield from _table((f"{report.counts[invariant]}", invariant.value) for invariant in Invariant)
-    shown = report.broken + [broken for tale in report.tales for broken in tale.shown]
+    shown = report.broken + [broken for tale in report.loads for broken in tale.shown]
     yield from (f"BROKEN {broken.invariant.name}: {broken.story}" for broken in shown[:SHOWN])
 
 
-def _faults(survived: list[Survived]) -> Iterator[str]:
+def _faults(survived: list[EpisodeResult]) -> Iterator[str]:
     if not survived:
         return
     healed: dict[str, list[float | None]] = {}
     for one in survived:
-        for strike in one.episode.strikes:
+        for strike in one.episode.injections:
             healed.setdefault(strike.fault, []).append(one.healed_s)
     yield f"{sum(map(len, healed.values()))} faults, by kind: times, and the longest healing"
     yield from _table((f"{len(times)}", fault, _longest(times)) for fault, times in sorted(healed.items()))
@@ -87,7 +87,7 @@ def _longest(times: Iterable[float | None]) -> str:
     return "not healed" if -1.0 in known else f"{max(known):.1f} s"
 
 
-def _vitals(before: Mapping[str, Vitals], after: Mapping[str, Vitals]) -> Iterator[tuple[str, ...]]:
+def _vitals(before: Mapping[str, ResourceUsage], after: Mapping[str, ResourceUsage]) -> Iterator[tuple[str, ...]]:
     for name, now in after.items():
         had = before[name]
         yield (

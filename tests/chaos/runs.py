@@ -12,12 +12,12 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from bouquet_registry.journal import audit
-from tests.chaos.faults import strike
-from tests.chaos.health import Doctor, doctor
-from tests.chaos.invariants import Broken, Caller, Invariant, Margins
-from tests.chaos.load import Plan, Tale, gathered
-from tests.chaos.mesh import DEADLINE_S, Town, town
-from tests.chaos.report import Report, Survived
+from tests.chaos.faults import inject
+from tests.chaos.health import HealthChecker, health_checker
+from tests.chaos.invariants import Caller, Invariant, Margins, Violation
+from tests.chaos.load import LoadResult, Plan, generate_load
+from tests.chaos.mesh import DEADLINE_S, ChaosMesh, chaos_mesh
+from tests.chaos.report import EpisodeResult, Report
 from tests.chaos.schedule import schedule
 from tests.support import rabbitmq
 
@@ -32,7 +32,7 @@ CHAOS_MARGINS = Margins(memory_share=0.25, memory_mb=15.0, descriptors=12, tasks
 SOAK_MARGINS = Margins(memory_share=0.05, memory_mb=0.0, descriptors=4, tasks=4)
 
 
-class Order(Struct, frozen=True, kw_only=True):
+class RunOptions(Struct, frozen=True, kw_only=True):
     """`grace_s` and `heals_within_s` are the machine's share: it may have other work."""
 
     seconds: float
@@ -52,7 +52,9 @@ class Order(Struct, frozen=True, kw_only=True):
 class Run:
     """A town that is well, its doctor, and what is found out there."""
 
-    def __init__(self, order: Order, there: Town, callers: Sequence[Caller], looks: Doctor, tell: Tell) -> None:
+    def __init__(
+        self, order: RunOptions, there: ChaosMesh, callers: Sequence[Caller], looks: HealthChecker, tell: Tell
+    ) -> None:
         self.order = order
         self.town = there
         self.doctor = looks
@@ -64,9 +66,9 @@ class Run:
         """Calls a second that the mesh answers here and now, to callers who wait for one answer before the next."""
         return (await self.ask(UNPACED, asyncio.sleep(WARM_UP_S))).asked / WARM_UP_S
 
-    async def ask(self, per_second: float, during: Awaitable[None]) -> Tale:
+    async def ask(self, per_second: float, during: Awaitable[None]) -> LoadResult:
         """A crowd, for as long as something else takes. No two crowds ask about the same people."""
-        tales = self.report.tales
+        tales = self.report.loads
         plan = Plan(
             ports=self.town.ports,
             callers=self._callers,
@@ -76,13 +78,13 @@ class Run:
             per_second=per_second,
             at_once=self.order.at_once,
         )
-        async with gathered(plan) as crowd:
+        async with generate_load(plan) as crowd:
             await during
-            tales.append(await crowd.ended())
+            tales.append(await crowd.result())
         return tales[-1]
 
 
-async def chaos(folder: Path, order: Order, tell: Tell) -> Report:
+async def chaos(folder: Path, order: RunOptions, tell: Tell) -> Report:
     async with _opened(folder, order, tell) as run:
         await run.ask(order.per_second, asyncio.sleep(WARM_UP_S))
         await asyncio.to_thread(run.town.broker.settle)
@@ -91,7 +93,7 @@ async def chaos(folder: Path, order: Order, tell: Tell) -> Report:
     return run.report
 
 
-async def soak(folder: Path, order: Order, tell: Tell) -> Report:
+async def soak(folder: Path, order: RunOptions, tell: Tell) -> Report:
     """At `order.per_second`, or half of what the mesh was seen to do in its first seconds."""
     async with _opened(folder, order, tell) as run:
         peak = await run.peak()
@@ -105,10 +107,10 @@ async def soak(folder: Path, order: Order, tell: Tell) -> Report:
 
 
 @asynccontextmanager
-async def _opened(folder: Path, order: Order, tell: Tell) -> AsyncIterator[Run]:
-    async with town(folder, rabbitmq.RELEASES[order.rabbitmq]) as there:
+async def _opened(folder: Path, order: RunOptions, tell: Tell) -> AsyncIterator[Run]:
+    async with chaos_mesh(folder, rabbitmq.RELEASES[order.rabbitmq]) as there:
         callers = await there.callers()
-        async with doctor(there, callers[0], DEADLINE_S + order.grace_s) as looks:
+        async with health_checker(there, callers[0], DEADLINE_S + order.grace_s) as looks:
             if await looks.healed(order.heals_within_s) is None:
                 raise TimeoutError("the mesh was not well before anything was done to it")
             yield Run(order, there, callers, looks, tell)
@@ -135,31 +137,31 @@ async def _break(run: Run) -> None:
         if (at_s := time.monotonic() - began) > run.order.seconds:
             break
         async with asyncio.TaskGroup() as striking:
-            for one in episode.strikes:
-                striking.create_task(strike(run.town, one))
-        survived = Survived(at_s, episode, await run.doctor.healed(run.order.heals_within_s))
-        run.report.survived.append(survived)
+            for one in episode.injections:
+                striking.create_task(inject(run.town, one))
+        survived = EpisodeResult(at_s, episode, await run.doctor.healed(run.order.heals_within_s))
+        run.report.episodes.append(survived)
         run.tell(str(survived))
         if survived.healed_s is None:
-            run.report.broken.append(Broken(Invariant.HEALED, str(survived)))
+            run.report.broken.append(Violation(Invariant.HEALED, str(survived)))
 
 
-async def _unrecorded(run: Run) -> list[Broken]:
+async def _unrecorded(run: Run) -> list[Violation]:
     """Each answer that gave data or an absence has its one record; and there is none that nobody asked for."""
-    asked = sum(tale.asked + tale.moved for tale in run.report.tales) + run.doctor.asked
-    calls = [call for tale in run.report.tales for call in tale.calls]
+    asked = sum(tale.asked + tale.moved for tale in run.report.loads) + run.doctor.asked
+    calls = [call for tale in run.report.loads for call in tale.calls]
     until = time.monotonic() + QUIET_WITHIN_S
     try:
         while True:
-            records, times = await run.town.records(), await run.town.recorded()
+            records, times = await run.town.count_records(), await run.town.record_counts()
             amiss = [call for call in calls if times[call] != 1]
             if not amiss or time.monotonic() > until:
                 break
             await asyncio.sleep(1.0)
     except audit.Broken as error:
-        return [Broken(Invariant.RECORDED, str(error))]
+        return [Violation(Invariant.RECORDED, str(error))]
     run.report.records = records
-    broken = [Broken(Invariant.RECORDED, f"{times[call]} records of call {call}") for call in amiss]
+    broken = [Violation(Invariant.RECORDED, f"{times[call]} records of call {call}") for call in amiss]
     if records > asked:
-        broken.append(Broken(Invariant.RECORDED, f"{records} records of {asked} calls"))
+        broken.append(Violation(Invariant.RECORDED, f"{records} records of {asked} calls"))
     return broken

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.runs import Order, chaos
+from tests.chaos.runs import RunOptions, chaos
 from tests.conftest import need
 from tests.support import rabbitmq, redis
 
-BRIEF = Order(seconds=70.0, seed=27, per_second=30.0, at_once=30, grace_s=5.0, heals_within_s=60.0)
+BRIEF = RunOptions(seconds=70.0, seed=27, per_second=30.0, at_once=30, grace_s=5.0, heals_within_s=60.0)
 """With the warm-up and the look at what is left, two minutes. Generous to machines that have other work."""
 
 
@@ -23,5 +23,5 @@ async def test_two_minutes_of_chaos_break_no_invariant(tmp_path: Path) -> None:
     episodes = list[str]()
     report = await chaos(tmp_path, BRIEF, episodes.append)
     assert report.is_good, "\n".join([*episodes, str(report)])
-    assert report.survived
-    assert report.tales[-1].answered["200"]
+    assert report.episodes
+    assert report.loads[-1].answered["200"]

@@ -9,15 +9,15 @@ import pytest
 
 from tests.chaos.invariants import (
     Answer,
-    Broken,
     Caller,
     Invariant,
     Margins,
+    ResourceUsage,
     Rules,
-    Vitals,
+    Violation,
     grown,
-    judged,
     left_in_queues,
+    violations,
 )
 from tests.chaos.people import ABSENCES, BY_NAME, Citizen
 
@@ -43,7 +43,7 @@ def said(status: int, body: Any, took_s: float = 0.1) -> Answer:
     return Answer(status, json.dumps(body).encode(), took_s)
 
 
-def invariants(broken: list[Broken]) -> list[Invariant]:
+def invariants(broken: list[Violation]) -> list[Invariant]:
     return [one.invariant for one in broken]
 
 
@@ -53,7 +53,7 @@ def invariants(broken: list[Broken]) -> list[Invariant]:
     ids=["found", "a typed error", "an absence"],
 )
 def test_what_is_right_breaks_nothing(citizen: Citizen, answer: Answer) -> None:
-    assert judged(citizen, EVERYTHING, answer, RULES) == []
+    assert violations(citizen, EVERYTHING, answer, RULES) == []
 
 
 @pytest.mark.parametrize(
@@ -74,11 +74,11 @@ def test_what_is_right_breaks_nothing(citizen: Citizen, answer: Answer) -> None:
     ],
 )
 def test_what_is_wrong_breaks_its_invariant(answer: Answer, invariant: Invariant) -> None:
-    assert invariants(judged(HERS, EVERYTHING, answer, RULES)) == [invariant]
+    assert invariants(violations(HERS, EVERYTHING, answer, RULES)) == [invariant]
 
 
 def test_data_about_whom_nobody_knows_is_somebody_else_s() -> None:
-    assert invariants(judged(NOBODY_S, EVERYTHING, found(NOBODY_S), RULES)) == [Invariant.OWN_PERSON]
+    assert invariants(violations(NOBODY_S, EVERYTHING, found(NOBODY_S), RULES)) == [Invariant.OWN_PERSON]
 
 
 @pytest.mark.parametrize(
@@ -93,36 +93,36 @@ def test_data_about_whom_nobody_knows_is_somebody_else_s() -> None:
 def test_who_has_a_right_is_never_told_to_have_none(kind: str, has_it: bool, expected: list[Invariant]) -> None:
     caller = Caller("", frozenset({"est_beneficiaire"}))
     answer = said(200, {"data": {"est_beneficiaire": has_it}})
-    assert invariants(judged(Citizen(7, BY_NAME[kind]), caller, answer, RULES)) == expected
+    assert invariants(violations(Citizen(7, BY_NAME[kind]), caller, answer, RULES)) == expected
 
 
 def test_a_field_that_the_caller_may_not_see_is_found() -> None:
-    assert invariants(judged(HERS, PERSONS, found(), RULES)) == [Invariant.OWN_FIELDS]
+    assert invariants(violations(HERS, PERSONS, found(), RULES)) == [Invariant.OWN_FIELDS]
 
 
 def test_a_conflict_is_allowed_to_who_asks_again() -> None:
-    assert judged(HERS, EVERYTHING, failed(409, "00015"), RULES, repeated=True) == []
+    assert violations(HERS, EVERYTHING, failed(409, "00015"), RULES, repeated=True) == []
 
 
 MARGINS = Margins(memory_share=0.1, memory_mb=5.0, descriptors=2, tasks=3)
-BEFORE = Vitals(memory_mb=100.0, descriptors=20, tasks=30, pending=0)
+BEFORE = ResourceUsage(memory_mb=100.0, descriptors=20, tasks=30, pending=0)
 
 
-@pytest.mark.parametrize("after", [BEFORE, Vitals(115.0, 22, 33, 0), Vitals(50.0, 10, 5, 0)])
-def test_what_stays_within_its_margins_has_not_grown(after: Vitals) -> None:
+@pytest.mark.parametrize("after", [BEFORE, ResourceUsage(115.0, 22, 33, 0), ResourceUsage(50.0, 10, 5, 0)])
+def test_what_stays_within_its_margins_has_not_grown(after: ResourceUsage) -> None:
     assert grown({"gateway": BEFORE}, {"gateway": after}, MARGINS) == []
 
 
 @pytest.mark.parametrize(
     ("after", "invariant"),
     [
-        (Vitals(116.0, 20, 30, 0), Invariant.BASELINE),
-        (Vitals(100.0, 23, 30, 0), Invariant.BASELINE),
-        (Vitals(100.0, 20, 34, 0), Invariant.BASELINE),
-        (Vitals(100.0, 20, 30, 1), Invariant.QUIET),
+        (ResourceUsage(116.0, 20, 30, 0), Invariant.BASELINE),
+        (ResourceUsage(100.0, 23, 30, 0), Invariant.BASELINE),
+        (ResourceUsage(100.0, 20, 34, 0), Invariant.BASELINE),
+        (ResourceUsage(100.0, 20, 30, 1), Invariant.QUIET),
     ],
 )
-def test_what_has_grown_is_told(after: Vitals, invariant: Invariant) -> None:
+def test_what_has_grown_is_told(after: ResourceUsage, invariant: Invariant) -> None:
     assert invariants(grown({"gateway": BEFORE}, {"gateway": after}, MARGINS)) == [invariant]
 
 

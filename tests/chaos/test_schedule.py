@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from tests.chaos.faults import DOING
+from tests.chaos.faults import INJECTORS
 from tests.chaos.schedule import FAULTS, Episode, schedule
 
 BY_NAME = {fault.name: fault for fault in FAULTS}
@@ -14,7 +14,7 @@ SEEDS = range(20)
 
 
 def lasts_s(episode: Episode) -> float:
-    return max(strike.lasts_s for strike in episode.strikes)
+    return max(strike.lasts_s for strike in episode.injections)
 
 
 def test_a_seed_always_breaks_the_same_things() -> None:
@@ -29,7 +29,7 @@ def test_a_longer_run_begins_as_a_shorter_one_does() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_ten_minutes_have_every_fault(seed: int) -> None:
-    assert {strike.fault for episode in schedule(seed, 600) for strike in episode.strikes} == BY_NAME.keys()
+    assert {strike.fault for episode in schedule(seed, 600) for strike in episode.injections} == BY_NAME.keys()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -43,12 +43,12 @@ def test_an_episode_has_healed_before_the_next_and_before_the_end(seed: int) -> 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_is_broken_twice_at_once(seed: int) -> None:
     for episode in schedule(seed, 600):
-        places = [BY_NAME[strike.fault].place for strike in episode.strikes]
+        places = [BY_NAME[strike.fault].place for strike in episode.injections]
         assert len(set(places)) == len(places)
 
 
 def test_a_strike_is_what_its_fault_may_be() -> None:
-    for strike in (strike for episode in schedule(3, 3600) for strike in episode.strikes):
+    for strike in (strike for episode in schedule(3, 3600) for strike in episode.injections):
         fault = BY_NAME[strike.fault]
         shortest_s, longest_s = fault.lasts_s
         assert strike.target in fault.targets
@@ -56,4 +56,4 @@ def test_a_strike_is_what_its_fault_may_be() -> None:
 
 
 def test_every_fault_can_be_done() -> None:
-    assert DOING.keys() == BY_NAME.keys()
+    assert INJECTORS.keys() == BY_NAME.keys()

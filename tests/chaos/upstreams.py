@@ -23,28 +23,28 @@ from bouquet_worker.simulate import Fault, respond_with_fault
 from tests.support.gateway import HOST
 
 SIMULATORS = {"cnaf": cnaf, "msa": msa, "dss": dss}
-WELL, LATE = "well", "late"
+NORMAL, LATE = "well", "late"
 LATE_S = 1.2
 """In time for a patient worker, too late for a hedge."""
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-MOODS = web.AppKey("moods", dict[str, str])
+BEHAVIOURS = web.AppKey("moods", dict[str, str])
 
 
-def funds() -> web.Application:
+def make_app() -> web.Application:
     """`/cnaf/…`, `/msa/…`, `/dss/…`."""
     app = web.Application()
-    app[MOODS] = dict.fromkeys(SIMULATORS, WELL)
-    app.add_routes([web.put("/moods/{fund}/{mood}", _feel), web.get("/livez", _alive)])
+    app[BEHAVIOURS] = dict.fromkeys(SIMULATORS, NORMAL)
+    app.add_routes([web.put("/moods/{fund}/{mood}", _set_behaviour), web.get("/livez", _alive)])
     for provider, simulator in SIMULATORS.items():
         fund = simulator.app()
-        fund.middlewares.append(_moody(app[MOODS], provider))
+        fund.middlewares.append(_misbehaving(app[BEHAVIOURS], provider))
         app.add_subapp(f"/{provider}", fund)
     return app
 
 
-def _moody(moods: dict[str, str], fund: str) -> Middleware:
+def _misbehaving(moods: dict[str, str], fund: str) -> Middleware:
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         match moods[fund]:
@@ -59,8 +59,8 @@ def _moody(moods: dict[str, str], fund: str) -> Middleware:
     return answer
 
 
-async def _feel(request: web.Request) -> web.Response:
-    request.app[MOODS][request.match_info["fund"]] = request.match_info["mood"]
+async def _set_behaviour(request: web.Request) -> web.Response:
+    request.app[BEHAVIOURS][request.match_info["fund"]] = request.match_info["mood"]
     return web.Response()
 
 
@@ -69,7 +69,7 @@ async def _alive(_: web.Request) -> web.Response:
 
 
 async def serve(port: int) -> None:
-    async with listening(funds(), HOST, port):
+    async with listening(make_app(), HOST, port):
         await stop_requested()
 
 

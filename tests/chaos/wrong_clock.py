@@ -6,11 +6,11 @@ import os
 import runpy
 import sys
 
-from tests.support.worker_process import put_forward
+from tests.support.worker_process import shift_clock
 
 CLOCK_AHEAD_S = "CLOCK_AHEAD_S"
 
 if __name__ == "__main__":
-    put_forward(float(os.environ[CLOCK_AHEAD_S]))
+    shift_clock(float(os.environ[CLOCK_AHEAD_S]))
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

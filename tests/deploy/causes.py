@@ -14,10 +14,10 @@ Cause = Callable[[Mesh], AbstractAsyncContextManager[None]]
 @asynccontextmanager
 async def a_fund_fails_and_the_other_is_slow(mesh: Mesh) -> AsyncIterator[None]:
     mesh.load = Load(clients=20, asking=("CAF-UNAVAILABLE MSA-FOUND",))
-    mesh.ships.gate.takes_s = 2.3
+    mesh.system.upstreams.delay_s = 2.3
     yield
     mesh.load = Load()
-    mesh.ships.gate.takes_s = 0.0
+    mesh.system.upstreams.delay_s = 0.0
 
 
 @asynccontextmanager

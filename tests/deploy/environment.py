@@ -20,7 +20,7 @@ from bouquet_registry.token_signing import new_key, verification_keys
 from bouquet_registry.worker import registry
 from bouquet_worker import run
 from tests.deploy.manifests import Manifest, Pod, of_kind
-from tests.support.tls import papers
+from tests.support.tls import certificate_files
 
 OURS = "registry.example.org/bouquet-"
 SIMULATORS = "simulators"
@@ -91,7 +91,7 @@ def _file(variable: str, folder: Path) -> str:
     """Where a secret of the form that `variable` asks for stands; at a path that is not the value's, a certificate."""
     file = folder / variable
     if variable.endswith("_PATH"):
-        own = papers(folder)
+        own = certificate_files(folder)
         file.write_bytes(own.certificate.read_bytes() + own.key.read_bytes())
         return str(file)
     name = variable.removesuffix("_FILE")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import need
-from tests.support.people import MSA_ALLOCATAIRE, named
-from tests.support.processes import fleet
+from tests.support.people import MSA_ALLOCATAIRE, staged_query
+from tests.support.processes import process_mesh
 from tests.support.traces import PROGRAM, Stored, TraceView
 
 QF = "/v3/dss/quotient_familial/identite"
@@ -35,13 +35,13 @@ def leg(fund: str) -> tuple[Any, ...]:
 async def test_a_lookup_is_found_whole_by_its_trace_id(broker_url: str, backend: TraceView) -> None:
     """From the door, by both regimes, over the bus and through two workers to their funds."""
     otlp = {"OTEL_EXPORTER_OTLP_ENDPOINT": backend.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
-    async with fleet(broker_url, **otlp) as ships:
-        await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-        gateway, client = await ships.gateway()
-        await client.get(params=named("CAF-NO-FILE MSA-NO-FILE"))  # workers ask for tokens of their own, once
+    async with process_mesh(broker_url, **otlp) as system:
+        await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
+        gateway, client = await system.gateway()
+        await client.get(params=staged_query("CAF-NO-FILE MSA-NO-FILE"))  # workers ask for tokens of their own, once
         answer = await client.get(params=MSA_ALLOCATAIRE)
-        line = await gateway.says("request answered", times=2)
-        assert answer.told == "200 MSA"
+        line = await gateway.until_logged("request answered", times=2)
+        assert answer.summary == "200 MSA"
         spans = await spans_of(backend, line["trace_id"], 7)
     [root] = [span for span in spans if not span.parent]
     assert shape(spans, root) == ("bouquet-gateway", f"GET {QF}", leg("cnaf"), leg("msa"))

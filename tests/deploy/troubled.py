@@ -25,15 +25,16 @@ from bouquet_registry.token_signing import Signer
 from tests.deploy.hastened import write_hastened
 from tests.deploy.manifests import ROOT
 from tests.deploy.watched import QUEUES, gateway_at, registry_at
+from tests.support.clock import DatetimeClock
 from tests.support.daemon import free_port
-from tests.support.gateway_client import TOKEN_KEY, Door
-from tests.support.habilitations import ANNE, Clock, issued, of
-from tests.support.people import named
-from tests.support.processes import Fleet, Process, fleet, running
+from tests.support.gateway_client import TOKEN_KEY, GatewayClient
+from tests.support.habilitations import ADMINISTRATOR, habilitation_of, issue_token
+from tests.support.people import staged_query
+from tests.support.processes import Process, ProcessMesh, process_mesh, running_command
 from tests.support.prometheus import PrometheusServer
-from tests.support.proxy import Relay
+from tests.support.proxy import TcpProxy
 from tests.support.rabbitmq import RabbitNode
-from tests.support.tls import HOST, TlsRedis, papers
+from tests.support.tls import HOST, TlsRedis, certificate_files
 
 RULES = sorted((ROOT / "deploy" / "prometheus" / "rules").glob("*.yaml"))
 EVERY_MS = 500
@@ -61,27 +62,27 @@ class Mesh:
     """`start` before anything else."""
 
     _gateway: dict[str, str | float]
-    redis: Relay
+    redis: TcpProxy
     gateway: Process
     cnaf: Process
     journal: Process
-    client: Door
+    client: GatewayClient
     prometheus: PrometheusServer
 
-    def __init__(self, folder: Path, rabbit: RabbitNode, ships: Fleet, stack: AsyncExitStack) -> None:
+    def __init__(self, folder: Path, rabbit: RabbitNode, system: ProcessMesh, stack: AsyncExitStack) -> None:
         self.rabbit = rabbit
-        self.ships = ships
+        self.system = system
         self.load = Load()
         self._folder = folder
         self._stack = stack
         self._authority = trustme.CA()
-        self._registry = registry_at(folder, ships.bus_url) | {"BOUQUET_REGISTRY_JOURNAL": "false"}
+        self._registry = registry_at(folder, system.bus_url) | {"BOUQUET_REGISTRY_JOURNAL": "false"}
         self._journal = {**self._registry, "BOUQUET_REGISTRY_PORT": str(free_port())}
         self._health = {name: str(free_port()) for name in ("cnaf", "msa")}
 
     async def start(self) -> None:
-        registry = await self._stack.enter_async_context(running(self._registry, "bouquet-registry", "serve"))
-        await registry.says("registry started")
+        registry = await self._stack.enter_async_context(running_command(self._registry, "bouquet-registry", "serve"))
+        await registry.until_logged("registry started")
         self.journal = await self.start_journal()
         self.cnaf, _ = await asyncio.gather(*map(self.start_worker, self._health))
         self._gateway = await self._gateway_with_redis()
@@ -92,34 +93,41 @@ class Mesh:
             self._stack.push_async_callback(_cancel, asyncio.create_task(self._call_on(number)))
 
     async def start_worker(self, provider: str) -> Process:
-        return await self.ships.worker(provider, BOUQUET_WORKER_HEALTH_PORT=self._health[provider])
+        return await self.system.worker(provider, BOUQUET_WORKER_HEALTH_PORT=self._health[provider])
 
-    async def start_gateway(self, **changes: str) -> tuple[Process, Door]:
+    async def start_gateway(self, **changes: str) -> tuple[Process, GatewayClient]:
         """Always at the same address, with the same spool."""
-        return await self.ships.gateway(**self._gateway | changes)
+        return await self.system.gateway(**self._gateway | changes)
 
     async def start_journal(self) -> Process:
-        process = await self._stack.enter_async_context(running(self._journal, "bouquet-registry", "journal", "serve"))
-        await process.says("journal started")
+        process = await self._stack.enter_async_context(
+            running_command(self._journal, "bouquet-registry", "journal", "serve")
+        )
+        await process.until_logged("journal started")
         return process
 
     async def delete_journal_queue(self) -> None:
-        vhost = self.ships.bus_url.rpartition("/")[2]
+        vhost = self.system.bus_url.rpartition("/")[2]
         await self.rabbit.control("delete_queue", JOURNAL_QUEUE, "--vhost", vhost)
 
     async def token(self, *, issued_ago: timedelta = timedelta(0)) -> tuple[str, Token]:
         """Its text, and what the registry keeps of it."""
         async with open_store(self._database_url) as store:
-            token = await issued(store, Clock(utc_now() - issued_ago), scopes=("cnaf_quotient_familial",))
-            return Signer(TOKEN_KEY).sign(token, await of(store, token)), token
+            token = await issue_token(store, DatetimeClock(utc_now() - issued_ago), scopes=("cnaf_quotient_familial",))
+            return Signer(TOKEN_KEY).sign(token, await habilitation_of(store, token)), token
 
     async def revoke(self, token: Token) -> None:
-        async with open_store(self._database_url) as store, transactions.begin(store, ANNE, utc_now) as transaction:
+        async with (
+            open_store(self._database_url) as store,
+            transactions.begin(store, ADMINISTRATOR, utc_now) as transaction,
+        ):
             await transaction.revoke(token, "leaked", None)
 
     def certify_gateway(self, *, for_days: float) -> dict[str, Path]:
         """What it shows to redis, given or renewed: the files by their names in the url."""
-        made = papers(self._folder / "gateway-papers", self._authority, datetime.now(UTC) + timedelta(days=for_days))
+        made = certificate_files(
+            self._folder / "gateway-papers", self._authority, datetime.now(UTC) + timedelta(days=for_days)
+        )
         return {"ssl_ca_certs": made.ca, "ssl_certfile": made.certificate, "ssl_keyfile": made.key}
 
     async def served(self) -> None:
@@ -149,9 +157,9 @@ class Mesh:
     async def _gateway_with_redis(self) -> dict[str, str | float]:
         """A gateway's settings, and the redis that they name: it speaks TLS alone, by a relay that can be made slow."""
         files = self.certify_gateway(for_days=90)
-        own = papers(self._folder / "redis-papers", self._authority)
+        own = certificate_files(self._folder / "redis-papers", self._authority)
         server = self._stack.enter_context(TlsRedis(self._folder / "redis", own))
-        self.redis = await self._stack.enter_async_context(Relay(f"rediss://{HOST}:{server.port}/0"))
+        self.redis = await self._stack.enter_async_context(TcpProxy(f"rediss://{HOST}:{server.port}/0"))
         await self.redis.open()
         cache_url = str(URL(self.redis.url).with_query({name: str(path) for name, path in files.items()}))
         chosen: dict[str, str | float] = {
@@ -183,7 +191,7 @@ class Mesh:
                 day, commune = 1 + turn % 28, f"29{turn // 28 % 300:03}"
                 born = {"anneeDateNaissance": 1940 + number, "jourDateNaissance": day}
                 with suppress(ClientError, TimeoutError):
-                    await self.client.get(params=named(nom, **born, codeCogInseeCommuneNaissance=commune))
+                    await self.client.get(params=staged_query(nom, **born, codeCogInseeCommuneNaissance=commune))
             await asyncio.sleep(self.load.pause_s)
 
 
@@ -194,7 +202,7 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 
 @asynccontextmanager
 async def troubled(folder: Path, rabbit: RabbitNode) -> AsyncIterator[Mesh]:
-    async with fleet(rabbit.vhost()) as ships, AsyncExitStack() as stack:
-        mesh = Mesh(folder, rabbit, ships, stack)
+    async with process_mesh(rabbit.vhost()) as system, AsyncExitStack() as stack:
+        mesh = Mesh(folder, rabbit, system, stack)
         await mesh.start()
         yield mesh

@@ -17,10 +17,10 @@ from bouquet_mesh.secret import Secret
 from bouquet_registry.store import open_store
 from tests.support import habilitations
 from tests.support.daemon import free_port
-from tests.support.gateway_client import SCOPES, TOKEN_KEY, Door, token
+from tests.support.gateway_client import SCOPES, TOKEN_KEY, GatewayClient, token
 from tests.support.mesh_with_journal import KEY
-from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S, asking_for, named, persona
-from tests.support.processes import Fleet, fleet, running
+from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, UNKNOWN_PERSON, persona, query_for, staged_query
+from tests.support.processes import ProcessMesh, process_mesh, running_command
 from tests.support.prometheus import PrometheusServer
 from tests.support.rabbitmq import RabbitNode
 from tests.support.redis import RedisServer
@@ -45,22 +45,22 @@ class Watched(Struct, frozen=True):
 
 async def watch(folder: Path, rabbit: RabbitNode, redis: RedisServer, stack: AsyncExitStack) -> Watched:
     """Load for a while; the mesh is gone then, and Prometheus stays until the stack ends."""
-    async with fleet(rabbit.vhost()) as ships:
-        registry = registry_at(folder, ships.bus_url)
+    async with process_mesh(rabbit.vhost()) as system:
+        registry = registry_at(folder, system.bus_url)
         tokens = await issued(registry)
-        async with running(registry, "bouquet-registry", "serve") as process:
-            await process.says("registry started")
-            workers = await asyncio.gather(ships.worker("cnaf", **QUICK), ships.worker("msa", **QUICK))
-            _, client = await ships.gateway(**gateway_at(folder, redis.url))
+        async with running_command(registry, "bouquet-registry", "serve") as process:
+            await process.until_logged("registry started")
+            workers = await asyncio.gather(system.worker("cnaf", **QUICK), system.worker("msa", **QUICK))
+            _, client = await system.gateway(**gateway_at(folder, redis.url))
             jobs = {
                 "gateway": [f"{client.url}/metrics"],
-                "workers": [worker.said("worker started")[0]["health_url"] + "/metrics" for worker in workers],
+                "workers": [worker.logged("worker started")[0]["health_url"] + "/metrics" for worker in workers],
                 "registry": [f"http://127.0.0.1:{registry['BOUQUET_REGISTRY_PORT']}/metrics"],
                 "rabbitmq": [f"{rabbit.metrics_url}/metrics"],
                 "rabbitmq-queues": [f"{rabbit.metrics_url}{QUEUES}"],
             }
             prometheus = stack.enter_context(PrometheusServer(folder / "prometheus", jobs))
-            await load(ships, client, tokens)
+            await load(system, client, tokens)
             return Watched(prometheus, time.time(), frozenset({urlsplit(client.url).netloc}))
 
 
@@ -98,27 +98,27 @@ class Tokens(Struct, frozen=True):
 
 async def issued(registry: Mapping[str, str]) -> Tokens:
     async with open_store(Secret(registry["BOUQUET_REGISTRY_DATABASE_URL"])) as store:
-        whole = await habilitations.issued(store, name="Ville de Rennes", scopes=SCOPES)
-        slow = await habilitations.issued(store, name="Ville de Vannes", scopes=SCOPES, calls_per_minute=2)
-        other = await habilitations.issued(store, name="CROUS", scopes=("mesri_identite",))
-        revoked = await habilitations.revoke(
-            store, await habilitations.issued(store, name="Ville de Brest", scopes=SCOPES)
+        whole = await habilitations.issue_token(store, name="Ville de Rennes", scopes=SCOPES)
+        slow = await habilitations.issue_token(store, name="Ville de Vannes", scopes=SCOPES, calls_per_minute=2)
+        other = await habilitations.issue_token(store, name="CROUS", scopes=("mesri_identite",))
+        revoked = await habilitations.revoke_token(
+            store, await habilitations.issue_token(store, name="Ville de Brest", scopes=SCOPES)
         )
     return Tokens(*(token(id=one.id) for one in (whole, slow, other, revoked)))
 
 
-async def load(ships: Fleet, client: Door, tokens: Tokens) -> None:
+async def load(system: ProcessMesh, client: GatewayClient, tokens: Tokens) -> None:
     """Mixed, until every kind of answer has been given again and again."""
     questions: list[dict[str, Any]] = [
         {"params": CAF_ALLOCATAIRE},
         {"params": MSA_ALLOCATAIRE, "headers": FRESH},
         {"params": CAF_ALLOCATAIRE, "headers": FRESH},
-        {"params": asking_for(persona("MARCADET")), "headers": FRESH},
-        {"params": NOBODY_S},
-        {"params": named("CAF-UNAVAILABLE MSA-UNAVAILABLE")},
-        {"params": named("CAF-INTERNAL MSA-SLOW")},
-        {"params": named("CAF-RATE-LIMITED MSA-RATE-LIMITED")},
-        {"params": named("CAF-REJECTED MSA-REJECTED")},
+        {"params": query_for(persona("MARCADET")), "headers": FRESH},
+        {"params": UNKNOWN_PERSON},
+        {"params": staged_query("CAF-UNAVAILABLE MSA-UNAVAILABLE")},
+        {"params": staged_query("CAF-INTERNAL MSA-SLOW")},
+        {"params": staged_query("CAF-RATE-LIMITED MSA-RATE-LIMITED")},
+        {"params": staged_query("CAF-REJECTED MSA-REJECTED")},
         {"params": {**CAF_ALLOCATAIRE, "jourDateNaissance": "?"}},
         {"params": CAF_ALLOCATAIRE, "token": ""},
         {"params": CAF_ALLOCATAIRE, "token": token()},
@@ -131,8 +131,8 @@ async def load(ships: Fleet, client: Door, tokens: Tokens) -> None:
     end_at = time.monotonic() + LOADED_S
     for number in itertools.count():
         is_slow = number % 3 == 2
-        ships.gate.takes_s = 0.3 if is_slow else 0.0
-        rush = [{"params": named("CAF-FOUND", anneeDateNaissance=1940 + n)} for n in range(CROWD)]
+        system.upstreams.delay_s = 0.3 if is_slow else 0.0
+        rush = [{"params": staged_query("CAF-FOUND", anneeDateNaissance=1940 + n)} for n in range(CROWD)]
         await asyncio.gather(*(client.get(**question) for question in questions + (rush if is_slow else [])))
         if time.monotonic() > end_at:
             return

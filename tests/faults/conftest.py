@@ -10,7 +10,7 @@ from aio_pika.abc import AbstractChannel
 
 from bouquet_mesh.bus.amqp import AmqpBus
 from tests.support.broker import Broker
-from tests.support.bus import connected
+from tests.support.bus import connected_bus
 from tests.support.rabbitmq import RabbitNode
 
 
@@ -37,7 +37,7 @@ def broker(rabbit: RabbitNode, url: str) -> Broker:
 
 @pytest.fixture
 async def caller(url: str) -> AsyncIterator[AmqpBus]:
-    async with connected(url) as bus:
+    async with connected_bus(url) as bus:
         yield bus
 
 

@@ -12,9 +12,19 @@ from aio_pika.abc import AbstractChannel
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.messages import Failed, Reply, Request
 from bouquet_proto.names import queue_of
-from tests.support.bus import FOUND, PROVIDER, Desk, connected, find, lookup, serving, until, until_answered
-from tests.support.proxy import Relay
+from tests.support.bus import (
+    FOUND,
+    PROVIDER,
+    BlockedHandler,
+    connected_bus,
+    lookup_request,
+    reply_found,
+    serving,
+    until_reply,
+)
+from tests.support.proxy import TcpProxy
 from tests.support.rabbitmq import RabbitNode
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.broker
 
@@ -22,16 +32,16 @@ QUEUE = queue_of(PROVIDER)
 
 
 async def test_f22_a_worker_cut_off_stops_its_work_and_another_does_it(url: str, caller: AmqpBus) -> None:
-    desk = Desk()
-    async with Relay(url) as relay:
+    desk = BlockedHandler()
+    async with TcpProxy(url) as relay:
         await relay.open()
-        async with connected(relay.url) as cut_off, serving(cut_off, desk):
-            call = asyncio.create_task(caller.call(PROVIDER, lookup("begun")))
-            await desk.busy()
-            async with serving(caller, find):
-                await relay.shut()
+        async with connected_bus(relay.url) as cut_off, serving(cut_off, desk):
+            call = asyncio.create_task(caller.call(PROVIDER, lookup_request("begun")))
+            await desk.until_called()
+            async with serving(caller, reply_found):
+                await relay.close()
                 assert await call == FOUND
-            await until(lambda: desk.abandoned == ["begun"])
+            await until(lambda: desk.cancelled == ["begun"])
 
 
 async def test_f22_work_that_ends_after_its_connection_is_acknowledged_to_nobody_and_harms_nobody(
@@ -47,13 +57,13 @@ async def test_f22_work_that_ends_after_its_connection_is_acknowledged_to_nobody
             done.set()
         return FOUND
 
-    async with Relay(url) as relay:
+    async with TcpProxy(url) as relay:
         await relay.open()
-        async with connected(relay.url) as worker, serving(worker, stubborn) as intake:
-            call = asyncio.create_task(caller.call(PROVIDER, lookup("begun")))
+        async with connected_bus(relay.url) as worker, serving(worker, stubborn) as intake:
+            call = asyncio.create_task(caller.call(PROVIDER, lookup_request("begun")))
             await asyncio.sleep(0)
-            async with serving(caller, find):
-                await relay.shut()
+            async with serving(caller, reply_found):
+                await relay.close()
                 assert await call == FOUND
                 await relay.open()
                 await until(lambda: intake.consuming)
@@ -61,7 +71,7 @@ async def test_f22_work_that_ends_after_its_connection_is_acknowledged_to_nobody
 
 
 async def test_f22_what_is_delivered_again_is_handled_alone(url: str, caller: AmqpBus) -> None:
-    desk, running, most = Desk(), 0, 0
+    desk, running, most = BlockedHandler(), 0, 0
 
     async def counting(_: Request) -> Reply:
         nonlocal running, most
@@ -71,13 +81,13 @@ async def test_f22_what_is_delivered_again_is_handled_alone(url: str, caller: Am
         running -= 1
         return FOUND
 
-    async with Relay(url) as relay:
+    async with TcpProxy(url) as relay:
         await relay.open()
-        async with connected(relay.url) as cut_off, serving(cut_off, desk, concurrency=8):
-            calls = [asyncio.create_task(caller.call(PROVIDER, lookup())) for _ in range(8)]
-            await until(lambda: len(desk.asked) == 8)
+        async with connected_bus(relay.url) as cut_off, serving(cut_off, desk, concurrency=8):
+            calls = [asyncio.create_task(caller.call(PROVIDER, lookup_request())) for _ in range(8)]
+            await until(lambda: len(desk.received) == 8)
             async with serving(caller, counting, concurrency=8):
-                await relay.shut()
+                await relay.close()
                 assert await asyncio.gather(*calls) == [FOUND] * 8
     assert most == 1
 
@@ -86,19 +96,19 @@ async def test_f23_what_a_leaving_worker_has_not_done_goes_to_another_and_its_ne
     url: str, caller: AmqpBus
 ) -> None:
     """Two intakes on one connection: that of the other provider is not touched."""
-    leaving, staying = Desk(), Desk()
-    async with connected(url) as worker, serving(worker, staying, provider="other"):
-        other = asyncio.create_task(caller.call("other", lookup("kept")))
-        await staying.busy()
+    leaving, staying = BlockedHandler(), BlockedHandler()
+    async with connected_bus(url) as worker, serving(worker, staying, provider="other"):
+        other = asyncio.create_task(caller.call("other", lookup_request("kept")))
+        await staying.until_called()
         async with serving(worker, leaving, concurrency=4, drain_s=0.05):
-            calls = [asyncio.create_task(caller.call(PROVIDER, lookup(f"{n}"))) for n in range(4)]
-            await until(lambda: len(leaving.asked) == 4)
+            calls = [asyncio.create_task(caller.call(PROVIDER, lookup_request(f"{n}"))) for n in range(4)]
+            await until(lambda: len(leaving.received) == 4)
             heir = await caller_serving(caller)
         assert await asyncio.gather(*calls) == [FOUND] * 4
-        assert sorted(leaving.abandoned) == [f"{n}" for n in range(4)]
-        staying.open.set()
+        assert sorted(leaving.cancelled) == [f"{n}" for n in range(4)]
+        staying.release.set()
         assert await other == FOUND
-        assert (staying.asked, staying.abandoned) == (["kept"], [])
+        assert (staying.received, staying.cancelled) == (["kept"], [])
         heir.cancel()
         await asyncio.wait([heir])
 
@@ -108,7 +118,7 @@ async def caller_serving(bus: AmqpBus) -> asyncio.Task[None]:
     ready = asyncio.Event()
 
     async def work() -> None:
-        async with serving(bus, find):
+        async with serving(bus, reply_found):
             ready.set()
             await asyncio.Event().wait()
 
@@ -133,10 +143,10 @@ def impatient_broker(rabbit: RabbitNode) -> Iterator[None]:
 @pytest.mark.usefixtures("impatient_broker")
 async def test_f24_a_broker_that_waits_for_acks_waits_for_no_worker_of_ours(url: str) -> None:
     """The timeout does close the channel of one who never acknowledges; ours has done so by each deadline."""
-    desk = Desk()
+    desk = BlockedHandler()
     async with (
         await aio_pika.connect(url) as connection,
-        connected(url) as bus,
+        connected_bus(url) as bus,
         serving(bus, desk) as intake,
     ):
         channel = await connection.channel()
@@ -144,10 +154,10 @@ async def test_f24_a_broker_that_waits_for_acks_waits_for_no_worker_of_ours(url:
         channel.close_callbacks.add(lambda *_: closed.set())
         await consumes_and_never_acknowledges(channel)
         while not closed.is_set():
-            assert await bus.call(PROVIDER, lookup(within_s=0.5)) == Failed("deadline_exceeded")
+            assert await bus.call(PROVIDER, lookup_request(within_s=0.5)) == Failed("deadline_exceeded")
             assert intake.consuming
-        desk.open.set()
-        await until_answered(bus, FOUND)
+        desk.release.set()
+        await until_reply(bus, FOUND)
 
 
 async def consumes_and_never_acknowledges(channel: AbstractChannel) -> None:

@@ -14,12 +14,22 @@ from bouquet_mesh.amqp import connection, link
 from bouquet_mesh.backoff import pause_s
 from bouquet_mesh.bus.amqp import AmqpBus, open_amqp_bus
 from bouquet_proto.messages import Failed
-from tests.support.bus import FOUND, LONG_S, PROVIDER, Desk, connected, find, lookup, serving, until, until_answered
+from tests.support.bus import (
+    FOUND,
+    PROVIDER,
+    BlockedHandler,
+    connected_bus,
+    lookup_request,
+    reply_found,
+    serving,
+    until_reply,
+)
 from tests.support.daemon import free_port
 from tests.support.gateway_client import TOKEN_KEY
-from tests.support.processes import running
-from tests.support.proxy import Relay
+from tests.support.processes import running_command
+from tests.support.proxy import TcpProxy
 from tests.support.rabbitmq import RabbitNode
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 pytestmark = pytest.mark.broker
 
@@ -29,62 +39,62 @@ AWAY = Failed("bus_unavailable")
 async def test_f01_a_broker_that_dies_fails_every_call_at_once_and_heals_all_when_it_is_back(
     url: str, rabbit: RabbitNode
 ) -> None:
-    desk = Desk()
+    desk = BlockedHandler()
     rabbit.settle()
-    async with connected(url) as worker, connected(url) as caller, serving(worker, desk, concurrency=50):
-        calls = [asyncio.create_task(caller.call(PROVIDER, lookup(f"{n}"))) for n in range(20)]
-        await until(lambda: len(desk.asked) == 20)
+    async with connected_bus(url) as worker, connected_bus(url) as caller, serving(worker, desk, concurrency=50):
+        calls = [asyncio.create_task(caller.call(PROVIDER, lookup_request(f"{n}"))) for n in range(20)]
+        await until(lambda: len(desk.received) == 20)
         # Some more that are still on their way out.
-        calls += [asyncio.create_task(caller.call(PROVIDER, lookup(f"{n}"))) for n in range(20, 100)]
+        calls += [asyncio.create_task(caller.call(PROVIDER, lookup_request(f"{n}"))) for n in range(20, 100)]
         await asyncio.sleep(0)
         rabbit.kill()
         try:
             assert await asyncio.gather(*calls) == [AWAY] * 100  # none has waited for its deadline
-            await until(lambda: len(desk.abandoned) == len(desk.asked))
+            await until(lambda: len(desk.cancelled) == len(desk.received))
             assert not caller.ready
         finally:
             await asyncio.to_thread(rabbit.start)
-        desk.open.set()
-        await until_answered(caller, FOUND)
+        desk.release.set()
+        await until_reply(caller, FOUND)
 
 
 async def test_f01_a_broker_stopped_for_maintenance_fails_calls_in_flight_at_once_and_heals_all_when_it_is_back(
     url: str, rabbit: RabbitNode
 ) -> None:
-    desk = Desk()
+    desk = BlockedHandler()
     rabbit.settle()
-    async with connected(url) as worker, connected(url) as caller, serving(worker, desk):
-        call = asyncio.create_task(caller.call(PROVIDER, lookup(within_s=3600)))
-        await desk.busy()
+    async with connected_bus(url) as worker, connected_bus(url) as caller, serving(worker, desk):
+        call = asyncio.create_task(caller.call(PROVIDER, lookup_request(within_s=3600)))
+        await desk.until_called()
         stopping = asyncio.create_task(rabbit.control("stop_app"))
         try:
             assert await call == AWAY
         finally:
             await stopping
             await rabbit.control("start_app")
-        desk.open.set()
-        await until_answered(caller, FOUND)
+        desk.release.set()
+        await until_reply(caller, FOUND)
 
 
 async def test_f05_without_a_broker_a_call_fails_at_once_and_with_one_it_succeeds(url: str) -> None:
-    async with Relay(url) as relay, open_amqp_bus(relay.url, "tests") as bus:
-        assert await bus.call(PROVIDER, lookup()) == AWAY
+    async with TcpProxy(url) as relay, open_amqp_bus(relay.url, "tests") as bus:
+        assert await bus.call(PROVIDER, lookup_request()) == AWAY
         assert not bus.ready
         await relay.open()
-        async with serving(bus, find):
-            await until_answered(bus, FOUND)
+        async with serving(bus, reply_found):
+            await until_reply(bus, FOUND)
 
 
 async def test_f05_a_worker_may_start_before_the_broker(url: str, caller: AmqpBus) -> None:
     async with (
-        Relay(url) as relay,
+        TcpProxy(url) as relay,
         open_amqp_bus(relay.url, "tests") as bus,
-        bus.serve(PROVIDER, find, concurrency=1) as intake,
+        bus.serve(PROVIDER, reply_found, concurrency=1) as intake,
     ):
         assert not intake.consuming
         await relay.open()
         await until(lambda: intake.consuming)
-        assert await caller.call(PROVIDER, lookup()) == FOUND
+        assert await caller.call(PROVIDER, lookup_request()) == FOUND
 
 
 def test_f05_pauses_grow_up_to_a_limit_and_differ_from_process_to_process() -> None:
@@ -127,21 +137,21 @@ PROCESSES: dict[str, tuple[tuple[str, ...], str, Mapping[str, str]]] = {
 async def test_f06_a_process_that_looks_for_its_broker_ends_when_it_is_told(name: str) -> None:
     command, started, environ = PROCESSES[name]
     bus = {"BOUQUET_BUS_URL": f"amqp://127.0.0.1:{free_port()}/"}
-    async with running({**environ, **bus}, *command) as process:
-        await process.says("broker unavailable")
-        await process.says(started)
+    async with running_command({**environ, **bus}, *command) as process:
+        await process.until_logged("broker unavailable")
+        await process.until_logged(started)
         process.signal(signal.SIGTERM)
-        assert await process.ended() == 0
+        assert await process.wait() == 0
 
 
 @pytest.mark.parametrize("name", PROCESSES)
 async def test_f06_a_process_whose_broker_accepts_and_says_nothing_ends_when_it_is_told(name: str) -> None:
     command, _, environ = PROCESSES[name]
-    async with silent() as (url, accepted), running({**environ, "BOUQUET_BUS_URL": url}, *command) as process:
-        async with asyncio.timeout(LONG_S):
+    async with silent() as (url, accepted), running_command({**environ, "BOUQUET_BUS_URL": url}, *command) as process:
+        async with asyncio.timeout(TEST_TIMEOUT_S):
             await accepted.wait()
         process.signal(signal.SIGTERM)
-        assert await process.ended() in (0, -signal.SIGTERM)  # it has not begun yet
+        assert await process.wait() in (0, -signal.SIGTERM)  # it has not begun yet
 
 
 async def test_f06_a_worker_whose_broker_accepts_and_says_nothing_leaves_when_it_is_told(
@@ -151,12 +161,12 @@ async def test_f06_a_worker_whose_broker_accepts_and_says_nothing_leaves_when_it
     monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 3600.0)
 
     async def work(bus: AmqpBus) -> None:
-        async with bus.serve(PROVIDER, find, concurrency=1):
+        async with bus.serve(PROVIDER, reply_found, concurrency=1):
             await asyncio.Event().wait()
 
     async with (
         silent() as (url, accepted),
-        asyncio.timeout(LONG_S),
+        asyncio.timeout(TEST_TIMEOUT_S),
         open_amqp_bus(url, "tests") as bus,
         asyncio.TaskGroup() as tasks,
     ):

@@ -18,11 +18,12 @@ from bouquet_mesh.bus.amqp import open_amqp_bus
 from bouquet_mesh.observe import logs
 from bouquet_proto.messages import Failed
 from bouquet_proto.names import REPLY_EXCHANGE
-from tests.support.bus import FOUND, LONG_S, PROVIDER, connected, find, lookup, serving, until, until_answered
-from tests.support.gateway_client import Door
-from tests.support.people import named
-from tests.support.processes import Process, fleet
+from tests.support.bus import FOUND, PROVIDER, connected_bus, lookup_request, reply_found, serving, until_reply
+from tests.support.gateway_client import GatewayClient
+from tests.support.people import staged_query
+from tests.support.processes import Process, process_mesh
 from tests.support.rabbitmq import RabbitNode
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 pytestmark = pytest.mark.broker
 
@@ -67,12 +68,12 @@ async def test_f25_a_broker_that_blocks_its_publishers_is_away_at_once_and_its_c
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(amqp, "PUBLISH_TIMEOUT_S", 3600.0)  # nobody finds out by waiting
-    async with connected(url) as bus, serving(bus, find) as intake:
-        await until_answered(bus, FOUND)
+    async with connected_bus(url) as bus, serving(bus, reply_found) as intake:
+        await until_reply(bus, FOUND)
         async with trouble(rabbit):
             await until(lambda: not bus.ready and not intake.consuming)
-            assert await bus.call(PROVIDER, lookup()) == AWAY
-        await until_answered(bus, FOUND)
+            assert await bus.call(PROVIDER, lookup_request()) == AWAY
+        await until_reply(bus, FOUND)
         assert bus.ready and intake.consuming
     assert said(caplog, "bouquet_mesh.amqp.link") == ["broker does not respond", "broker responds again"]
 
@@ -86,32 +87,32 @@ async def test_f30_a_broker_that_hangs_makes_the_mesh_unready_and_calls_fail_at_
 
 
 async def is_unready_until_healed(rabbit: RabbitNode, trouble: Trouble) -> None:
-    async with fleet(rabbit.vhost()) as ships:
-        cnaf, _ = await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-        _, client = await ships.gateway(deadline_s=LONG_S)
-        assert (await client.get(params=named("CAF-FOUND"))).told == "200 CNAF"
+    async with process_mesh(rabbit.vhost()) as system:
+        cnaf, _ = await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
+        _, client = await system.gateway(deadline_s=TEST_TIMEOUT_S)
+        assert (await client.get(params=staged_query("CAF-FOUND"))).summary == "200 CNAF"
         assert await readiness(client, cnaf) == (200, 200)
-        heard = len(ships.heard("cnaf"))
+        heard = len(system.received("cnaf"))
         async with trouble(rabbit):
             await becomes(client, cnaf, (503, 503))
-            answer = await client.get(params=named("CAF-FOUND", anneeDateNaissance=1984))
-            assert (answer.told, answer.headers.get("Retry-After")) == ("502 00501", "10")
+            answer = await client.get(params=staged_query("CAF-FOUND", anneeDateNaissance=1984))
+            assert (answer.summary, answer.headers.get("Retry-After")) == ("502 00501", "10")
         await becomes(client, cnaf, (200, 200))
-        assert len(ships.heard("cnaf")) == heard  # neither probe nor refused call reached the fund
-        answer = await client.get(params=named("CAF-FOUND", anneeDateNaissance=1988))
-        assert answer.told == "200 CNAF"
+        assert len(system.received("cnaf")) == heard  # neither probe nor refused call reached the fund
+        answer = await client.get(params=staged_query("CAF-FOUND", anneeDateNaissance=1988))
+        assert answer.summary == "200 CNAF"
 
 
-async def readiness(client: Door, worker: Process) -> tuple[int, int]:
+async def readiness(client: GatewayClient, worker: Process) -> tuple[int, int]:
     """Of the gateway and of a worker."""
-    health = (await worker.says("worker started"))["health_url"]
+    health = (await worker.until_logged("worker started"))["health_url"]
     gateway = (await client.get("/readyz")).status
     async with client.session.get(f"{health}/readyz") as answer:
         return gateway, answer.status
 
 
-async def becomes(client: Door, worker: Process, expected: tuple[int, int]) -> None:
-    async with asyncio.timeout(LONG_S):
+async def becomes(client: GatewayClient, worker: Process, expected: tuple[int, int]) -> None:
+    async with asyncio.timeout(TEST_TIMEOUT_S):
         while await readiness(client, worker) != expected:  # noqa: ASYNC110 - other processes', without an event
             await asyncio.sleep(0.05)
 
@@ -120,11 +121,11 @@ async def test_f30_a_reply_exchange_that_is_gone_is_noticed_without_a_call_and_m
     url: str, operator: AbstractChannel
 ) -> None:
     """Calls would leave as ever, and no reply come home."""
-    async with connected(url) as bus, serving(bus, find):
-        await until_answered(bus, FOUND)
+    async with connected_bus(url) as bus, serving(bus, reply_found):
+        await until_reply(bus, FOUND)
         await operator.exchange_delete(REPLY_EXCHANGE)
         await until(lambda: not bus.ready)
-        await until_answered(bus, FOUND)
+        await until_reply(bus, FOUND)
 
 
 async def test_f30_a_worker_whose_consumer_has_gone_in_silence_is_unready_and_comes_back(
@@ -138,11 +139,11 @@ async def test_f30_a_worker_whose_consumer_has_gone_in_silence_is_unready_and_co
         await consume(self, queue, *arguments, **options)
 
     monkeypatch.setattr(Channel, "consume", noted)
-    async with connected(url) as bus, bus.serve(PROVIDER, find, concurrency=1) as intake:
+    async with connected_bus(url) as bus, bus.serve(PROVIDER, reply_found, concurrency=1) as intake:
         await until(lambda: intake.consuming)
         await consuming[-1].stop_consuming()
         await until(lambda: not intake.consuming)
-        await until_answered(bus, FOUND)
+        await until_reply(bus, FOUND)
 
 
 # F29: what is said of it
@@ -154,7 +155,7 @@ async def test_f29_a_connection_lost_again_and_again_is_told_once(
     """A queue of another kind is in the way."""
     caplog.set_level(logging.INFO)
     await operator.declare_queue("bouquet.q.msa", exclusive=True)
-    async with open_amqp_bus(url, "tests") as worker, worker.serve("msa", find, concurrency=1):
+    async with open_amqp_bus(url, "tests") as worker, worker.serve("msa", reply_found, concurrency=1):
         await until(lambda: said(caplog).count("broker connected") > 3)
     assert len([line for line in said(caplog) if line == "broker unavailable"]) == 1
 

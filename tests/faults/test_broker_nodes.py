@@ -12,9 +12,10 @@ from yarl import URL
 from bouquet_mesh.amqp import connection, link
 from bouquet_mesh.bus.amqp import AmqpBus, open_amqp_bus
 from bouquet_proto.messages import Failed
-from tests.support.bus import FOUND, PROVIDER, connected, find, lookup, serving, until, until_answered
+from tests.support.bus import FOUND, PROVIDER, connected_bus, lookup_request, reply_found, serving, until_reply
 from tests.support.daemon import free_port
-from tests.support.proxy import Relay
+from tests.support.proxy import TcpProxy
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.broker
 
@@ -22,10 +23,10 @@ AWAY = Failed("bus_unavailable")
 
 
 @pytest.fixture
-async def nodes(url: str) -> AsyncIterator[list[Relay]]:
+async def nodes(url: str) -> AsyncIterator[list[TcpProxy]]:
     """Three ways to one broker, each of which can be shut or held."""
     async with AsyncExitStack() as stack:
-        relays = [await stack.enter_async_context(Relay(url)) for _ in range(3)]
+        relays = [await stack.enter_async_context(TcpProxy(url)) for _ in range(3)]
         for relay in relays:
             await relay.open()
         yield relays
@@ -34,82 +35,84 @@ async def nodes(url: str) -> AsyncIterator[list[Relay]]:
 @pytest.fixture
 async def worker(caller: AmqpBus) -> AsyncIterator[None]:
     """A worker that no trouble of `nodes` reaches."""
-    async with serving(caller, find):
+    async with serving(caller, reply_found):
         yield
 
 
-def all_of(nodes: list[Relay]) -> str:
+def all_of(nodes: list[TcpProxy]) -> str:
     """A URL that names all nodes."""
     urls = [URL(node.url) for node in nodes]
     return nodes[0].url.replace(f"127.0.0.1:{urls[0].port}", ",".join(f"127.0.0.1:{url.port}" for url in urls))
 
 
-def used(nodes: list[Relay]) -> list[Relay]:
+def used(nodes: list[TcpProxy]) -> list[TcpProxy]:
     return [node for node in nodes if node.connections]
 
 
-async def test_one_node_that_lives_is_enough(nodes: list[Relay], worker: None) -> None:
+async def test_one_node_that_lives_is_enough(nodes: list[TcpProxy], worker: None) -> None:
     for node in nodes[:2]:
-        await node.shut()
-    async with connected(all_of(nodes)) as bus:
-        assert await bus.call(PROVIDER, lookup()) == FOUND
+        await node.close()
+    async with connected_bus(all_of(nodes)) as bus:
+        assert await bus.call(PROVIDER, lookup_request()) == FOUND
         assert used(nodes) == [nodes[2]]
 
 
-async def test_a_call_after_the_loss_of_a_node_waits_for_another_one(nodes: list[Relay], worker: None) -> None:
-    async with connected(all_of(nodes)) as bus:
-        assert await bus.call(PROVIDER, lookup()) == FOUND
+async def test_a_call_after_the_loss_of_a_node_waits_for_another_one(nodes: list[TcpProxy], worker: None) -> None:
+    async with connected_bus(all_of(nodes)) as bus:
+        assert await bus.call(PROVIDER, lookup_request()) == FOUND
         [lost] = used(nodes)
-        await lost.shut()
+        await lost.close()
         await until(lambda: not bus.ready)
-        assert await bus.call(PROVIDER, lookup()) == FOUND
+        assert await bus.call(PROVIDER, lookup_request()) == FOUND
         assert len(used(nodes)) == 1
 
 
-async def test_a_process_comes_back_to_a_node_that_came_back(nodes: list[Relay], worker: None) -> None:
-    async with connected(all_of(nodes)) as bus:
+async def test_a_process_comes_back_to_a_node_that_came_back(nodes: list[TcpProxy], worker: None) -> None:
+    async with connected_bus(all_of(nodes)) as bus:
         for node in [*nodes, *nodes]:  # one at a time: whichever it uses is lost in the end
-            await node.shut()
-            await until_answered(bus, FOUND)
+            await node.close()
+            await until_reply(bus, FOUND)
             await node.open()
         for node in nodes[1:]:
-            await node.shut()
-        await until_answered(bus, FOUND)
+            await node.close()
+        await until_reply(bus, FOUND)
         assert used(nodes) == [nodes[0]]
 
 
-async def test_calls_fail_at_once_while_no_node_is_there_and_pass_again_after(nodes: list[Relay], worker: None) -> None:
-    async with connected(all_of(nodes)) as bus:
+async def test_calls_fail_at_once_while_no_node_is_there_and_pass_again_after(
+    nodes: list[TcpProxy], worker: None
+) -> None:
+    async with connected_bus(all_of(nodes)) as bus:
         for node in nodes:
-            await node.shut()
-        await until_answered(bus, AWAY)
+            await node.close()
+        await until_reply(bus, AWAY)
         await nodes[1].open()
-        await until_answered(bus, FOUND)
+        await until_reply(bus, FOUND)
 
 
 async def test_a_node_that_hangs_is_passed_over(
-    nodes: list[Relay], worker: None, monkeypatch: pytest.MonkeyPatch
+    nodes: list[TcpProxy], worker: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 1.0)
     for node in nodes[:2]:
         node.hold()
-    async with connected(all_of(nodes)) as bus:
-        assert await bus.call(PROVIDER, lookup()) == FOUND
+    async with connected_bus(all_of(nodes)) as bus:
+        assert await bus.call(PROVIDER, lookup_request()) == FOUND
 
 
 async def test_a_node_that_falls_silent_is_left_for_another_one(
-    nodes: list[Relay], worker: None, monkeypatch: pytest.MonkeyPatch
+    nodes: list[TcpProxy], worker: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(link, "PROBE_TIMEOUT_S", 1.0)
-    async with connected(all_of(nodes)) as bus:
+    async with connected_bus(all_of(nodes)) as bus:
         [silent] = used(nodes)
         silent.hold()
         await until(lambda: not bus.ready)
-        await until_answered(bus, FOUND)
+        await until_reply(bus, FOUND)
         assert any(node is not silent for node in used(nodes))
 
 
-async def test_processes_spread_over_the_nodes(nodes: list[Relay]) -> None:
+async def test_processes_spread_over_the_nodes(nodes: list[TcpProxy]) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(40):
             await stack.enter_async_context(open_amqp_bus(all_of(nodes), "tests"))
@@ -117,17 +120,17 @@ async def test_processes_spread_over_the_nodes(nodes: list[Relay]) -> None:
 
 
 async def test_what_is_logged_of_nodes_holds_no_password(
-    nodes: list[Relay], worker: None, caplog: pytest.LogCaptureFixture
+    nodes: list[TcpProxy], worker: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
     ports = [free_port(), free_port()]
     url = all_of(nodes).replace("@", f"@127.0.0.1:{ports[0]},127.0.0.1:{ports[1]},")
-    async with connected(url) as bus:
+    async with connected_bus(url) as bus:
         while "broker node unavailable" not in caplog.messages:
             for node in used(nodes):
-                await node.shut()
+                await node.close()
                 await until(lambda: not bus.ready)
-                await until_answered(bus, FOUND)
+                await until_reply(bus, FOUND)
                 await node.open()
             await asyncio.sleep(0)
     ours = [record for record in caplog.records if record.name.startswith("bouquet")]

@@ -10,7 +10,7 @@ import pytest
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_mesh.bus.api import Handler
 from bouquet_proto.messages import Reply, Request
-from tests.support.bus import FOUND, PROVIDER, find, lookup, serving
+from tests.support.bus import FOUND, PROVIDER, lookup_request, reply_found, serving
 
 pytestmark = pytest.mark.broker
 
@@ -31,13 +31,13 @@ async def test_f16_five_providers_asked_at_once_work_at_the_same_time(caller: Am
     async with AsyncExitStack() as workers:
         for provider in "abcde":
             await workers.enter_async_context(serving(caller, handler, provider=provider))
-        replies = await asyncio.gather(*(caller.call(provider, lookup()) for provider in "abcde"))
+        replies = await asyncio.gather(*(caller.call(provider, lookup_request()) for provider in "abcde"))
     assert replies == [FOUND] * 5
 
 
 async def test_f16_a_hundred_calls_to_one_provider_are_under_way_at_the_same_time(caller: AmqpBus) -> None:
     async with serving(caller, all_together(100), concurrency=100):
-        replies = await asyncio.gather(*(caller.call(PROVIDER, lookup()) for _ in range(100)))
+        replies = await asyncio.gather(*(caller.call(PROVIDER, lookup_request()) for _ in range(100)))
     assert replies == [FOUND] * 100
 
 
@@ -46,8 +46,8 @@ async def test_f17_a_handler_may_wait_for_calls_of_its_own_on_the_same_connectio
         """Another provider, and this one again."""
         if request.id == "inner":
             return FOUND
-        assert await caller.call("other", lookup("inner")) == FOUND
-        return await caller.call(PROVIDER, lookup("inner"))
+        assert await caller.call("other", lookup_request("inner")) == FOUND
+        return await caller.call(PROVIDER, lookup_request("inner"))
 
-    async with serving(caller, asking, concurrency=2), serving(caller, find, provider="other", concurrency=1):
-        assert await caller.call(PROVIDER, lookup("outer")) == FOUND
+    async with serving(caller, asking, concurrency=2), serving(caller, reply_found, provider="other", concurrency=1):
+        assert await caller.call(PROVIDER, lookup_request("outer")) == FOUND

@@ -6,8 +6,8 @@ import pytest
 
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.messages import Failed
-from tests.support.bus import FOUND, PROVIDER, lookup
-from tests.support.worker import worker_process
+from tests.support.bus import FOUND, PROVIDER, lookup_request
+from tests.support.worker_process import worker_process
 
 pytestmark = pytest.mark.broker
 
@@ -18,7 +18,7 @@ async def test_a_worker_whose_clock_is_wrong_answers_from_the_first_request_on(
 ) -> None:
     async with worker_process(url, clock_ahead_s=ahead_s) as worker:
         await worker.serve(hold=False)
-        told = [await caller.call(PROVIDER, lookup(f"{n}")) for n in range(20)]
+        told = [await caller.call(PROVIDER, lookup_request(f"{n}")) for n in range(20)]
         assert told == [FOUND] * 20
 
 
@@ -28,6 +28,6 @@ async def test_a_worker_whose_clock_is_wrong_does_not_work_for_those_who_have_go
 ) -> None:
     async with worker_process(url, clock_ahead_s=ahead_s) as worker:
         await worker.serve()
-        assert await caller.call(PROVIDER, lookup("held", within_s=3.0)) == Failed("deadline_exceeded")
-        await worker.says("working on held")
-        await worker.says("gave up held")
+        assert await caller.call(PROVIDER, lookup_request("held", within_s=3.0)) == Failed("deadline_exceeded")
+        await worker.expect_line("working on held")
+        await worker.expect_line("gave up held")

@@ -11,12 +11,12 @@ from aiohttp import web
 
 from bouquet_mesh.listen import listening
 from bouquet_worker.simulate import RECEIVED
-from tests.support.bus import LONG_S, until
-from tests.support.gateway_client import Door, Params
-from tests.support.mesh import giving_up, mesh
-from tests.support.people import named
-from tests.support.processes import fleet
+from tests.support.gateway_client import GatewayClient, Params
+from tests.support.mesh import mesh, short_upstream_timeouts
+from tests.support.people import staged_query
+from tests.support.processes import process_mesh
 from tests.support.redis import RedisServer
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 DEADLINE_S = 6.0
 """Time for what is tried while a call is under way."""
@@ -33,10 +33,10 @@ async def test_a_token_endpoint_that_answers_html_is_a_typed_error_and_the_other
     async with listening(broken, "127.0.0.1", 0) as url:
         environ = {"BOUQUET_CNAF_HUB_TOKEN_URL": f"{url}/token"}
         async with mesh(environ=environ) as client:
-            answer = await client.get(params=named("CAF-FOUND"))
-            assert answer.told.startswith(("502 23", "504 23")) and answer.told.endswith("CNAF")
+            answer = await client.get(params=staged_query("CAF-FOUND"))
+            assert answer.summary.startswith(("502 23", "504 23")) and answer.summary.endswith("CNAF")
             assert "DURANT" not in answer.body.decode()
-            assert (await client.get(params=named("MSA-FOUND"))).told == "200 MSA"
+            assert (await client.get(params=staged_query("MSA-FOUND"))).summary == "200 MSA"
 
 
 async def test_no_fund_is_pinged_however_often_we_are_asked_whether_we_are_well() -> None:
@@ -48,25 +48,25 @@ async def test_no_fund_is_pinged_however_often_we_are_asked_whether_we_are_well(
 
 @pytest.mark.parametrize(("silent", "other", "provider"), [("CAF", "MSA", "cnaf"), ("MSA", "CAF", "msa")])
 async def test_one_silent_fund_makes_no_absence_of_the_other_s(silent: str, other: str, provider: str) -> None:
-    async with mesh(environ=giving_up(provider)) as client:
-        unknown = await client.get(params=named(f"{silent}-SLOW {other}-NO-FILE"))
+    async with mesh(environ=short_upstream_timeouts(provider)) as client:
+        unknown = await client.get(params=staged_query(f"{silent}-SLOW {other}-NO-FILE"))
         assert unknown.status == 504
-        assert (await client.get(params=named(f"{silent}-SLOW {other}-FOUND"))).status == 200
+        assert (await client.get(params=staged_query(f"{silent}-SLOW {other}-FOUND"))).status == 200
 
 
 @pytest.mark.broker
 async def test_the_marker_of_a_call_goes_with_the_call_when_its_worker_dies(broker_url: str) -> None:
-    async with fleet(broker_url) as ships:
-        victim, _ = await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-        _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
-        ships.gate.shut()
-        call = asyncio.create_task(client.get(params=named("CAF-FOUND")))
-        await until(lambda: len(ships.heard("cnaf")) == 1)
-        assert (await client.get(params=named("CAF-FOUND"))).status == 409
+    async with process_mesh(broker_url) as system:
+        victim, _ = await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
+        _, client = await system.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
+        system.upstreams.hold()
+        call = asyncio.create_task(client.get(params=staged_query("CAF-FOUND")))
+        await until(lambda: len(system.received("cnaf")) == 1)
+        assert (await client.get(params=staged_query("CAF-FOUND"))).status == 409
         await victim.kill()
-        ships.gate.open.set()
+        system.upstreams.open.set()
         assert (await call).status in (502, 504)
-        assert (await client.get(params=named("CAF-FOUND"))).status != 409
+        assert (await client.get(params=staged_query("CAF-FOUND"))).status != 409
 
 
 @pytest.mark.broker
@@ -74,24 +74,26 @@ async def test_the_marker_of_a_call_goes_soon_after_a_gateway_that_died_with_it(
     broker_url: str, redis_server: RedisServer
 ) -> None:
     shared: dict[str, Any] = {"cache_url": redis_server.url, "deadline_s": DEADLINE_S, "hedge_after_s": 0.5}
-    person = named("CAF-FOUND", **{"prenoms[]": ["CAMILLE", secrets.token_hex(4).translate(LETTERS)]})  # never cached
-    async with fleet(broker_url) as ships:
-        await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-        (victim, client), (_, other) = await asyncio.gather(ships.gateway(**shared), ships.gateway(**shared))
-        ships.gate.shut()
+    person = staged_query(
+        "CAF-FOUND", **{"prenoms[]": ["CAMILLE", secrets.token_hex(4).translate(LETTERS)]}
+    )  # never cached
+    async with process_mesh(broker_url) as system:
+        await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
+        (victim, client), (_, other) = await asyncio.gather(system.gateway(**shared), system.gateway(**shared))
+        system.upstreams.hold()
         call = asyncio.create_task(client.get(params=person))
-        await until(lambda: call.done() or len(ships.heard("cnaf")) == 1)
-        assert not call.done(), call.result().told
+        await until(lambda: call.done() or len(system.received("cnaf")) == 1)
+        assert not call.done(), call.result().summary
         await victim.kill()
         await asyncio.wait([call])
         assert call.exception()
-        ships.gate.open.set()
+        system.upstreams.open.set()
         assert (await other.get(params=person)).status == 409
         await is_let_in(other, person)
 
 
-async def is_let_in(client: Door, person: Params) -> None:
+async def is_let_in(client: GatewayClient, person: Params) -> None:
     """Returns once the marker that nobody takes away has ended by itself."""
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(TEST_TIMEOUT_S):
         while (await client.get(params=person)).status == 409:  # noqa: ASYNC110 - a marker has no event
             await asyncio.sleep(0.05)

@@ -8,9 +8,9 @@ import uuid
 import pytest
 
 from bouquet_mesh.bus.open import open_bus
-from tests.support.bus import LONG_S, until
 from tests.support.gateway_client import token
-from tests.support.held_providers import Fund, of, town
+from tests.support.held_providers import HeldProvider, gateway_with_providers, query_for
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 pytestmark = pytest.mark.broker
 
@@ -25,21 +25,25 @@ def another() -> str:
 
 
 async def test_f27_a_slow_fund_starves_neither_its_callers_nor_the_other_funds(broker_url: str) -> None:
-    slow, quick = Fund("acme", "90"), Fund("zenith", "91")
-    quick.open.set()
+    slow, quick = HeldProvider("acme", "90"), HeldProvider("zenith", "91")
+    quick.release.set()
     async with (
         open_bus(broker_url, "tests") as bus,
-        town(bus, slow, quick, concurrency=SHARE, max_calls_per_provider=SHARE, deadline_s=LONG_S) as (_, client),
+        gateway_with_providers(
+            bus, slow, quick, concurrency=SHARE, max_calls_per_provider=SHARE, deadline_s=TEST_TIMEOUT_S
+        ) as (_, client),
     ):
-        under_way = [asyncio.create_task(client.get(slow.path, of(name), token=another())) for name in NAMES[:SHARE]]
-        await until(lambda: len(slow.asked) == SHARE)
+        under_way = [
+            asyncio.create_task(client.get(slow.path, query_for(name), token=another())) for name in NAMES[:SHARE]
+        ]
+        await until(lambda: len(slow.requests) == SHARE)
 
-        answers = [await client.get(slow.path, of(NAMES[SHARE + number % 20])) for number in range(EXCESS)]
-        assert {(answer.told, answer.headers["Retry-After"]) for answer in answers} == {("502 90001 ACME", "1")}
-        assert len(slow.asked) == SHARE
+        answers = [await client.get(slow.path, query_for(NAMES[SHARE + number % 20])) for number in range(EXCESS)]
+        assert {(answer.summary, answer.headers["Retry-After"]) for answer in answers} == {("502 90001 ACME", "1")}
+        assert len(slow.requests) == SHARE
 
-        assert {(await client.get(quick.path, of(name))).status for name in NAMES} == {200}
+        assert {(await client.get(quick.path, query_for(name))).status for name in NAMES} == {200}
 
-        slow.open.set()
+        slow.release.set()
         assert [(await call).status for call in under_way] == [200] * SHARE
-        assert (await client.get(slow.path, of("MARTIN"))).status == 200
+        assert (await client.get(slow.path, query_for("MARTIN"))).status == 200

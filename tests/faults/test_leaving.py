@@ -10,7 +10,8 @@ import pytest
 
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_mesh.bus.api import Handler, Serving
-from tests.support.bus import FOUND, LONG_S, PROVIDER, Desk, connected, lookup, serving, until
+from tests.support.bus import FOUND, PROVIDER, BlockedHandler, connected_bus, lookup_request, serving
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 pytestmark = pytest.mark.broker
 
@@ -21,7 +22,7 @@ async def at_work(url: str, handler: Handler, *, drain_s: float) -> AsyncIterato
     serves: asyncio.Future[Serving] = asyncio.get_running_loop().create_future()
 
     async def work() -> None:
-        async with connected(url) as bus, serving(bus, handler, drain_s=drain_s) as intake:
+        async with connected_bus(url) as bus, serving(bus, handler, drain_s=drain_s) as intake:
             serves.set_result(intake)
             await asyncio.Event().wait()
 
@@ -34,33 +35,33 @@ async def at_work(url: str, handler: Handler, *, drain_s: float) -> AsyncIterato
 async def test_f07_what_a_leaving_worker_has_begun_it_answers_and_what_is_new_is_for_others(
     url: str, caller: AmqpBus
 ) -> None:
-    desk, other = Desk(), Desk()
-    other.open.set()
-    async with at_work(url, desk, drain_s=LONG_S) as (worker, intake):
-        begun = [asyncio.create_task(caller.call(PROVIDER, lookup(f"begun {n}"))) for n in range(4)]
-        await until(lambda: len(desk.asked) == 4)
+    desk, other = BlockedHandler(), BlockedHandler()
+    other.release.set()
+    async with at_work(url, desk, drain_s=TEST_TIMEOUT_S) as (worker, intake):
+        begun = [asyncio.create_task(caller.call(PROVIDER, lookup_request(f"begun {n}"))) for n in range(4)]
+        await until(lambda: len(desk.received) == 4)
         async with serving(caller, other):
             worker.cancel()
             await until(lambda: not intake.consuming)
-            new = [caller.call(PROVIDER, lookup(f"new {n}")) for n in range(20)]
+            new = [caller.call(PROVIDER, lookup_request(f"new {n}")) for n in range(20)]
             assert await asyncio.gather(*new) == [FOUND] * 20
             assert not worker.done()
-            desk.open.set()
+            desk.release.set()
             assert await asyncio.gather(*begun) == [FOUND] * 4
             await asyncio.wait([worker])
             # What comes back from a closed connection comes before this.
-            assert await caller.call(PROVIDER, lookup("last")) == FOUND
-    assert sorted(desk.asked) == [f"begun {n}" for n in range(4)]
-    assert sorted(other.asked) == sorted(["last", *(f"new {n}" for n in range(20))])
+            assert await caller.call(PROVIDER, lookup_request("last")) == FOUND
+    assert sorted(desk.received) == [f"begun {n}" for n in range(4)]
+    assert sorted(other.received) == sorted(["last", *(f"new {n}" for n in range(20))])
 
 
 async def test_f07_what_a_leaving_worker_cannot_finish_in_time_another_does(url: str, caller: AmqpBus) -> None:
-    desk, other = Desk(), Desk()
-    other.open.set()
+    desk, other = BlockedHandler(), BlockedHandler()
+    other.release.set()
     async with at_work(url, desk, drain_s=0.1) as (worker, _):
-        call = asyncio.create_task(caller.call(PROVIDER, lookup("begun")))
-        await desk.busy()
+        call = asyncio.create_task(caller.call(PROVIDER, lookup_request("begun")))
+        await desk.until_called()
         async with serving(caller, other):
             worker.cancel()
             assert await call == FOUND
-    assert (desk.abandoned, other.asked) == (["begun"], ["begun"])
+    assert (desk.cancelled, other.received) == (["begun"], ["begun"])

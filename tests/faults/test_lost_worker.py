@@ -9,8 +9,9 @@ import pytest
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.messages import Failed, Reply
 from tests.support.broker import Broker
-from tests.support.bus import FOUND, LONG_S, PROVIDER, connected, find, lookup, serving, until_answered
-from tests.support.proxy import Relay
+from tests.support.bus import FOUND, PROVIDER, connected_bus, lookup_request, reply_found, serving, until_reply
+from tests.support.proxy import TcpProxy
+from tests.support.waiting import TEST_TIMEOUT_S
 
 pytestmark = pytest.mark.broker
 
@@ -23,18 +24,18 @@ NOT_LOST_S = 5.0
 async def test_it_costs_as_many_calls_as_it_works_on_at_a_time_and_is_given_up_by_its_heartbeat(
     url: str, caller: AmqpBus, broker: Broker
 ) -> None:
-    async with Relay(url) as relay, connected(url) as other, serving(other, find, concurrency=WORKS_ON):
+    async with TcpProxy(url) as relay, connected_bus(url) as other, serving(other, reply_found, concurrency=WORKS_ON):
         await relay.open()
-        async with connected(relay.url) as lost, serving(lost, find, concurrency=WORKS_ON):
-            await until_answered(caller, FOUND)
+        async with connected_bus(relay.url) as lost, serving(lost, reply_found, concurrency=WORKS_ON):
+            await until_reply(caller, FOUND)
             relay.hold()
             replies = list[Reply]()
-            async with asyncio.timeout(LONG_S):
+            async with asyncio.timeout(TEST_TIMEOUT_S):
                 while not replies or await broker.consumers() == 2:
-                    calls = (caller.call(PROVIDER, lookup(within_s=NOT_LOST_S)) for _ in range(10))
+                    calls = (caller.call(PROVIDER, lookup_request(within_s=NOT_LOST_S)) for _ in range(10))
                     replies += await asyncio.gather(*calls)
             assert all(reply in (FOUND, LATE) for reply in replies)
             assert 0 < replies.count(LATE) <= WORKS_ON
-            after = await asyncio.gather(*(caller.call(PROVIDER, lookup()) for _ in range(20)))
+            after = await asyncio.gather(*(caller.call(PROVIDER, lookup_request()) for _ in range(20)))
             assert after == [FOUND] * 20
-            relay.flow()
+            relay.resume()

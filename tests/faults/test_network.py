@@ -20,8 +20,9 @@ from bouquet_proto.messages import Failed, Found, Reply
 from bouquet_worker.simulate import CLOCK
 from bouquet_worker.testing import cases_in
 from bouquet_worker.testing.harness import TODAY, lookup_of, without_pauses
-from tests.support.bus import FOUND, LONG_S, PROVIDER, connected, find, lookup, serving, until_answered
-from tests.support.proxy import Relay
+from tests.support.bus import FOUND, PROVIDER, connected_bus, lookup_request, reply_found, serving, until_reply
+from tests.support.proxy import TcpProxy
+from tests.support.waiting import TEST_TIMEOUT_S
 
 DEADLINE_S = 1.5
 """Of calls that may end by it. What must be answered has time."""
@@ -31,35 +32,35 @@ SILENT = [Failed("upstream_timeout"), Failed("upstream_unavailable"), Failed("de
 CASES = {case.name: case for case in cases_in(Path(__file__).parents[2] / "services/providers/cnaf/cases")}
 PEOPLE = [CASES["composition_of_a_couple"], CASES["composition_alone"]]
 
-Fault: TypeAlias = Callable[[Relay], Awaitable[None]]
+Fault: TypeAlias = Callable[[TcpProxy], Awaitable[None]]
 
 
-async def cut(relay: Relay) -> None:
-    await relay.shut()
+async def cut(relay: TcpProxy) -> None:
+    await relay.close()
 
 
-async def silent(relay: Relay) -> None:
+async def silent(relay: TcpProxy) -> None:
     relay.hold()
 
 
-async def deaf(relay: Relay) -> None:
+async def deaf(relay: TcpProxy) -> None:
     relay.hold(back=False)
 
 
-async def dumb(relay: Relay) -> None:
+async def dumb(relay: TcpProxy) -> None:
     relay.hold(there=False)
 
 
-async def slow(relay: Relay) -> None:
+async def slow(relay: TcpProxy) -> None:
     relay.delay_s = 0.02
 
 
-async def trickling(relay: Relay) -> None:
+async def trickling(relay: TcpProxy) -> None:
     relay.piece_bytes, relay.delay_s = 100, 0.01
 
 
-async def mend(relay: Relay, fault: Fault) -> None:
-    relay.flow()
+async def mend(relay: TcpProxy, fault: Fault) -> None:
+    relay.resume()
     if fault is cut:
         await relay.open()
 
@@ -72,28 +73,32 @@ PASSABLE = [slow, trickling]
 @pytest.mark.parametrize("side", ["caller", "worker"])
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_broken_way_to_the_broker_is_a_typed_error_and_heals(url: str, fault: Fault, side: str) -> None:
-    async with Relay(url) as relay:
+    async with TcpProxy(url) as relay:
         await relay.open()
         caller_url, worker_url = (relay.url, url) if side == "caller" else (url, relay.url)
-        async with connected(caller_url) as caller, connected(worker_url) as worker, serving(worker, find):
-            within_s = LONG_S if fault in PASSABLE else DEADLINE_S
-            calls = [asyncio.create_task(caller.call(PROVIDER, lookup(within_s=within_s))) for _ in range(5)]
+        async with (
+            connected_bus(caller_url) as caller,
+            connected_bus(worker_url) as worker,
+            serving(worker, reply_found),
+        ):
+            within_s = TEST_TIMEOUT_S if fault in PASSABLE else DEADLINE_S
+            calls = [asyncio.create_task(caller.call(PROVIDER, lookup_request(within_s=within_s))) for _ in range(5)]
             await asyncio.sleep(0)
             await fault(relay)
-            calls += [asyncio.create_task(caller.call(PROVIDER, lookup(within_s=within_s))) for _ in range(20)]
+            calls += [asyncio.create_task(caller.call(PROVIDER, lookup_request(within_s=within_s))) for _ in range(20)]
             replies = await asyncio.gather(*calls)  # all have ended, and nothing is mended yet
             assert all(reply in (FOUND, *AWAY) for reply in replies)
             assert (FOUND in replies[5:]) == (fault in PASSABLE)
             await mend(relay, fault)
-            await until_answered(caller, FOUND)
+            await until_reply(caller, FOUND)
 
 
 @asynccontextmanager
-async def asking_through_a_relay() -> AsyncIterator[tuple[Bus, Relay, list[Reply]]]:
+async def asking_through_a_relay() -> AsyncIterator[tuple[Bus, TcpProxy, list[Reply]]]:
     """The CNAF's worker, a bad network to its fund, and what the fund has to say of each of the people."""
     app, bus = simulator.app(), MemoryBus()
     app[CLOCK] = lambda: TODAY
-    async with listening(app, "127.0.0.1", 0) as fund_url, Relay(fund_url) as relay:
+    async with listening(app, "127.0.0.1", 0) as fund_url, TcpProxy(fund_url) as relay:
         await relay.open()
         with without_pauses(cnaf, TODAY):
             async with cnaf.running(bus, simulator.settings(relay.url) | {"BOUQUET_CNAF_DRAIN_S": "0.1"}):
@@ -113,8 +118,8 @@ async def check(bus: Bus, answers: list[Reply], times: int = 4, *, within_s: flo
 
 async def heals(bus: Bus, answers: list[Reply]) -> None:
     """A breaker that has opened lets a probe in after five seconds."""
-    async with asyncio.timeout(LONG_S):
-        while await check(bus, answers, times=1, within_s=LONG_S) != answers:  # noqa: ASYNC110 - a fund has no event
+    async with asyncio.timeout(TEST_TIMEOUT_S):
+        while await check(bus, answers, times=1, within_s=TEST_TIMEOUT_S) != answers:  # noqa: ASYNC110 - a fund has no event
             await asyncio.sleep(0.05)
 
 
@@ -132,8 +137,8 @@ async def test_a_fund_that_answers_after_the_deadline_is_late_and_nobody_gets_th
         await dumb(relay)
         late = await check(bus, answers, times=2)
         assert all(reply in SILENT for reply in late)
-        relay.flow()
-        assert await check(bus, answers, within_s=LONG_S) == answers * 4
+        relay.resume()
+        assert await check(bus, answers, within_s=TEST_TIMEOUT_S) == answers * 4
 
 
 async def test_a_fund_that_comes_and_goes_is_answered_for_truly_and_found_again() -> None:

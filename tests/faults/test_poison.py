@@ -19,19 +19,18 @@ from bouquet_proto.names import REPLY_EXCHANGE, queue_of
 from tests.support.broker import Broker
 from tests.support.bus import (
     FOUND,
-    LONG_S,
     PROVIDER,
-    Desk,
-    connected,
-    find,
-    lookup,
-    queue_without_a_worker,
+    BlockedHandler,
+    connected_bus,
+    declare_provider_queue,
+    lookup_request,
+    reply_found,
     serving,
-    until,
 )
-from tests.support.proxy import Relay
+from tests.support.proxy import TcpProxy
 from tests.support.rabbitmq import RabbitNode
-from tests.support.worker import worker_process
+from tests.support.waiting import TEST_TIMEOUT_S, until
+from tests.support.worker_process import worker_process
 
 pytestmark = pytest.mark.broker
 
@@ -42,7 +41,7 @@ QUEUE = queue_of(PROVIDER)
 async def kept(operator: AbstractChannel) -> AsyncIterator[None]:
     """The queue outlives its workers: somebody consumes it, and has his hands full."""
     await operator.set_qos(prefetch_count=1)
-    queue = await queue_without_a_worker(operator)
+    queue = await declare_provider_queue(operator)
     full = asyncio.Event()
 
     async def hold(_: object) -> None:
@@ -56,31 +55,31 @@ async def kept(operator: AbstractChannel) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def serving_through(relay: Relay, handler: Handler) -> AsyncIterator[Serving]:
+async def serving_through(relay: TcpProxy, handler: Handler) -> AsyncIterator[Serving]:
     await relay.open()
-    async with connected(relay.url) as worker, serving(worker, handler) as intake:
+    async with connected_bus(relay.url) as worker, serving(worker, handler) as intake:
         yield intake
 
 
-def calling(caller: AmqpBus, id: str, *, within_s: float = LONG_S) -> asyncio.Task[Reply]:
-    return asyncio.create_task(caller.call(PROVIDER, lookup(id, within_s=within_s)))
+def calling(caller: AmqpBus, id: str, *, within_s: float = TEST_TIMEOUT_S) -> asyncio.Task[Reply]:
+    return asyncio.create_task(caller.call(PROVIDER, lookup_request(id, within_s=within_s)))
 
 
 @pytest.mark.usefixtures("kept")
 async def test_f18_a_message_that_kills_its_worker_kills_two_at_most(
     url: str, caller: AmqpBus, operator: AbstractChannel
 ) -> None:
-    desk = Desk()
-    desk.open.set()
+    desk = BlockedHandler()
+    desk.release.set()
     async with worker_process(url) as first, worker_process(url) as second:
         poison = calling(caller, "poison")
         for victim in (first, second):
-            victim.tell("serve")
-            assert "working on poison" in await victim.last_words()
+            victim.send_line("serve")
+            assert "working on poison" in await victim.remaining_lines()
         async with serving(caller, desk, concurrency=1):
             # What is delivered again would come before what is sent now.
-            assert await caller.call(PROVIDER, lookup("next")) == FOUND
-            assert desk.asked == ["next"]
+            assert await caller.call(PROVIDER, lookup_request("next")) == FOUND
+            assert desk.received == ["next"]
             queue = await operator.declare_queue(QUEUE, passive=True)
             assert queue.declaration_result.message_count == 0
         poison.cancel()
@@ -93,14 +92,14 @@ async def test_f19_those_who_were_prefetched_with_a_poison_are_answered(url: str
         neighbours = []
         for id in ("n0", "n1", "poison", "n2", "n3"):
             neighbours.append(calling(caller, id))
-            await first.says(f"working on {id}")
+            await first.expect_line(f"working on {id}")
         poison = neighbours.pop(2)
-        first.tell("die")
-        assert await first.last_words() == []
-        second.tell("serve")
-        words = await second.last_words()
+        first.send_line("die")
+        assert await first.remaining_lines() == []
+        second.send_line("serve")
+        words = await second.remaining_lines()
         assert [word for word in words if word != "consuming"] == [f"working on {id}" for id in ("n0", "n1", "poison")]
-        async with serving(caller, find):
+        async with serving(caller, reply_found):
             assert await asyncio.gather(*neighbours) == [FOUND] * 4
         poison.cancel()
 
@@ -109,7 +108,7 @@ async def test_f20_no_limit_is_written_into_a_queue_where_it_could_not_be_change
     url: str, caller: AmqpBus, rabbit: RabbitNode
 ) -> None:
     """What is delivered again is counted by its one flag: the queue has no argument that a new version could miss."""
-    async with serving(caller, find):
+    async with serving(caller, reply_found):
         told = await rabbit.control("list_queues", "--vhost", URL(url).path[1:], "name", "arguments")
         [arguments] = [line.split("\t")[1] for line in told.splitlines() if line.startswith(f"{QUEUE}\t")]
         assert "limit" not in arguments and "dead-letter" not in arguments
@@ -120,24 +119,24 @@ async def test_f20_a_worker_that_comes_and_goes_does_not_send_a_message_round(
     url: str, caller: AmqpBus, operator: AbstractChannel, broker: Broker
 ) -> None:
     """Twice in hand, and never again, however often its worker is cut off."""
-    desk = Desk()
+    desk = BlockedHandler()
 
     async def in_hand(count: int) -> None:
         """No message waits, and so many are with a consumer and not acknowledged."""
-        look = partial(broker.lists, "queues", "name", "messages_ready", "messages_unacknowledged")
-        await broker.has(look, lambda queues: [QUEUE, "0", str(count)] in queues)
+        look = partial(broker.rows, "queues", "name", "messages_ready", "messages_unacknowledged")
+        await broker.until(look, lambda queues: [QUEUE, "0", str(count)] in queues)
 
-    async with Relay(url) as relay, serving_through(relay, desk) as intake:
+    async with TcpProxy(url) as relay, serving_through(relay, desk) as intake:
         call = calling(caller, "round", within_s=300)
         for seen, unacknowledged in ((["round"], 2), (["round", "round"], 1)):  # the handful is one
-            await until(partial(desk.asked.__eq__, seen))
+            await until(partial(desk.received.__eq__, seen))
             await in_hand(unacknowledged)
-            await relay.shut()
-            await until(partial(desk.abandoned.__eq__, seen))
+            await relay.close()
+            await until(partial(desk.cancelled.__eq__, seen))
             await relay.open()
         await until(lambda: intake.consuming)
         await in_hand(1)
-        assert desk.asked == ["round"] * 2
+        assert desk.received == ["round"] * 2
         call.cancel()
 
 
@@ -158,12 +157,12 @@ async def test_f21_what_cannot_be_read_is_answered_as_an_error_and_gone(
 ) -> None:
     replies = await operator.declare_queue(exclusive=True)
     await replies.bind(await operator.declare_exchange(REPLY_EXCHANGE, "direct", durable=True))
-    async with serving(caller, find, concurrency=1), replies.iterator(no_ack=True) as told:
+    async with serving(caller, reply_found, concurrency=1), replies.iterator(no_ack=True) as told:
         message = aio_pika.Message(body, correlation_id="stranger", reply_to=replies.name)
         await operator.default_exchange.publish(message, QUEUE)
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(TEST_TIMEOUT_S):
             reply = await anext(told)
         assert (reply.correlation_id, decode_reply(reply.body)) == ("stranger", Failed("malformed_request"))
-        assert await caller.call(PROVIDER, lookup()) == FOUND
+        assert await caller.call(PROVIDER, lookup_request()) == FOUND
         queue = await operator.declare_queue(QUEUE, passive=True)
         assert queue.declaration_result.message_count == 0

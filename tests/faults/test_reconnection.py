@@ -16,12 +16,22 @@ from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.messages import Failed
 from bouquet_proto.names import queue_of
 from tests.support.broker import Broker
-from tests.support.bus import FOUND, PROVIDER, Desk, connected, find, lookup, serving, until, until_answered
+from tests.support.bus import (
+    FOUND,
+    PROVIDER,
+    BlockedHandler,
+    connected_bus,
+    lookup_request,
+    reply_found,
+    serving,
+    until_reply,
+)
 from tests.support.daemon import free_port
-from tests.support.processes import running
+from tests.support.processes import running_command
 from tests.support.programs import status_of, until_status
-from tests.support.proxy import Relay
+from tests.support.proxy import TcpProxy
 from tests.support.rabbitmq import RabbitNode
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.broker
 
@@ -33,7 +43,7 @@ QUEUE = queue_of(PROVIDER)
 async def powerless(rabbit: RabbitNode, broker: Broker, url: str) -> AsyncIterator[str]:
     """The url of a user, called `powerless`, who may connect and do nothing more."""
     await rabbit.control("add_user", "powerless", "secret")
-    await broker.permit("powerless", "^$")
+    await broker.permit_only("powerless", "^$")
     yield str(URL(url).with_user("powerless").with_password("secret"))
     await rabbit.control("delete_user", "powerless")
 
@@ -44,11 +54,11 @@ async def powerless(rabbit: RabbitNode, broker: Broker, url: str) -> AsyncIterat
 async def test_f02_a_caller_whose_reply_queue_is_deleted_makes_another(
     url: str, caller: AmqpBus, broker: Broker
 ) -> None:
-    async with connected(url) as worker, serving(worker, find):
-        await until_answered(caller, FOUND)
+    async with connected_bus(url) as worker, serving(worker, reply_found):
+        await until_reply(caller, FOUND)
         [lost] = await broker.reply_queues()
         await broker.delete(lost)
-        await until_answered(caller, FOUND)
+        await until_reply(caller, FOUND)
         [found] = await broker.reply_queues()
     assert found != lost
 
@@ -56,33 +66,33 @@ async def test_f02_a_caller_whose_reply_queue_is_deleted_makes_another(
 async def test_f02_a_closed_connection_comes_back_with_its_reply_queue_and_its_consumers(
     url: str, broker: Broker
 ) -> None:
-    desk = Desk()
-    async with connected(url) as bus, serving(bus, desk) as intake:
-        call = asyncio.create_task(bus.call(PROVIDER, lookup()))
-        await desk.busy()
-        desk.open.set()
+    desk = BlockedHandler()
+    async with connected_bus(url) as bus, serving(bus, desk) as intake:
+        call = asyncio.create_task(bus.call(PROVIDER, lookup_request()))
+        await desk.until_called()
+        desk.release.set()
         assert await call == FOUND
         await broker.close_all_connections()
         await until(lambda: bus.ready and intake.consuming)
-        await until_answered(bus, FOUND)
+        await until_reply(bus, FOUND)
         assert (len(await broker.reply_queues()), await broker.consumers()) == (1, 1)
 
 
 async def test_f02_a_connection_without_its_reply_queue_and_its_consumers_is_not_ready(
     powerless: str, broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await broker.permit("powerless", ".*")
-    async with connected(powerless) as bus, serving(bus, find) as intake:
-        await until_answered(bus, FOUND)
-        await broker.permit("powerless", "^$")
+    await broker.permit_only("powerless", ".*")
+    async with connected_bus(powerless) as bus, serving(bus, reply_found) as intake:
+        await until_reply(bus, FOUND)
+        await broker.permit_only("powerless", "^$")
         caplog.set_level(logging.INFO)
         await broker.close_all_connections()
         await until(lambda: caplog.messages.count("broker connected") > 1)  # it is back, and may declare nothing
         assert not bus.ready
         assert not intake.consuming
-        assert await bus.call(PROVIDER, lookup()) == AWAY
-        await broker.permit("powerless", ".*")
-        await until_answered(bus, FOUND)
+        assert await bus.call(PROVIDER, lookup_request()) == AWAY
+        await broker.permit_only("powerless", ".*")
+        await until_reply(bus, FOUND)
         assert bus.ready and intake.consuming
 
 
@@ -92,11 +102,11 @@ async def test_f02_a_connection_without_its_reply_queue_and_its_consumers_is_not
 async def test_f03_a_worker_whose_queue_is_deleted_consumes_again(
     caller: AmqpBus, operator: AbstractChannel, broker: Broker
 ) -> None:
-    async with serving(caller, find) as intake:
-        await until_answered(caller, FOUND)
+    async with serving(caller, reply_found) as intake:
+        await until_reply(caller, FOUND)
         await operator.queue_delete(QUEUE)
         await until(lambda: not intake.consuming)
-        await until_answered(caller, FOUND)
+        await until_reply(caller, FOUND)
         assert intake.consuming
         assert await broker.consumers() == 1
 
@@ -107,11 +117,11 @@ async def test_f03_a_process_that_is_connected_and_consumes_nothing_is_not_ready
     port = free_port()
     environ = {**simulator.settings(f"http://127.0.0.1:{free_port()}"), "BOUQUET_BUS_URL": powerless}
     environ["BOUQUET_WORKER_HEALTH_PORT"] = str(port)
-    async with running(environ, "bouquet-worker", "run", PROVIDER) as process:
-        await process.says("broker connected", times=2)
+    async with running_command(environ, "bouquet-worker", "run", PROVIDER) as process:
+        await process.until_logged("broker connected", times=2)
         await until_status(f"http://127.0.0.1:{port}/livez", 200)
         assert await status_of(f"http://127.0.0.1:{port}/readyz") == 503
-        await broker.permit("powerless", ".*")
+        await broker.permit_only("powerless", ".*")
         await until_status(f"http://127.0.0.1:{port}/readyz", 200)
         assert await broker.consumers() == 1
 
@@ -123,13 +133,13 @@ async def test_f04_a_reply_queue_held_for_a_dead_connection_is_in_nobodys_way(
     url: str, caller: AmqpBus, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "HEARTBEAT_S", 600)  # the broker does not find out by itself
-    async with serving(caller, find), Relay(url) as relay:
+    async with serving(caller, reply_found), TcpProxy(url) as relay:
         await relay.open()
-        async with connected(relay.url) as bus:
-            await until_answered(bus, FOUND)
+        async with connected_bus(relay.url) as bus:
+            await until_reply(bus, FOUND)
             before = await broker.reply_queues()
-            await relay.forget()
-            await until_answered(bus, FOUND)
+            await relay.orphan_connections()
+            await until_reply(bus, FOUND)
             assert before < await broker.reply_queues()  # the old one is still there, as if its owner lived
 
 
@@ -137,26 +147,26 @@ async def test_f04_a_reply_queue_held_for_a_dead_connection_is_in_nobodys_way(
 
 
 async def test_f08_calls_whose_reply_queue_is_deleted_end_at_once(url: str, caller: AmqpBus, broker: Broker) -> None:
-    desk = Desk()
-    async with connected(url) as worker, serving(worker, desk):
-        calls = [asyncio.create_task(caller.call(PROVIDER, lookup(f"{n}"))) for n in range(8)]
-        await until(lambda: len(desk.asked) == 8)
+    desk = BlockedHandler()
+    async with connected_bus(url) as worker, serving(worker, desk):
+        calls = [asyncio.create_task(caller.call(PROVIDER, lookup_request(f"{n}"))) for n in range(8)]
+        await until(lambda: len(desk.received) == 8)
         [lost] = await broker.reply_queues()
         await broker.delete(lost)
         assert await asyncio.gather(*calls) == [AWAY] * 8  # none has waited for its deadline
-        desk.open.set()  # what they answer now is for nobody
-        await until_answered(caller, FOUND)
+        desk.release.set()  # what they answer now is for nobody
+        await until_reply(caller, FOUND)
 
 
 async def test_f08_calls_cut_off_from_their_reply_queue_end_at_once(url: str, caller: AmqpBus) -> None:
-    desk = Desk()
-    async with serving(caller, desk), Relay(url) as relay:
+    desk = BlockedHandler()
+    async with serving(caller, desk), TcpProxy(url) as relay:
         await relay.open()
-        async with connected(relay.url) as cut_off:
-            call = asyncio.create_task(cut_off.call(PROVIDER, lookup()))
-            await desk.busy()
-            await relay.shut()
+        async with connected_bus(relay.url) as cut_off:
+            call = asyncio.create_task(cut_off.call(PROVIDER, lookup_request()))
+            await desk.until_called()
+            await relay.close()
             assert await call == AWAY
-            desk.open.set()
+            desk.release.set()
             await relay.open()
-            await until_answered(cut_off, FOUND)
+            await until_reply(cut_off, FOUND)

@@ -18,15 +18,15 @@ from tests.support.broker import Broker
 from tests.support.bus import (
     FOUND,
     PROVIDER,
-    Desk,
-    connected,
-    find,
-    lookup,
-    queue_without_a_worker,
+    BlockedHandler,
+    connected_bus,
+    declare_provider_queue,
+    lookup_request,
+    reply_found,
     serving,
-    until,
-    until_answered,
+    until_reply,
 )
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.broker
 
@@ -43,29 +43,29 @@ def late_replies() -> float:
 async def test_f12_a_reply_that_nobody_waits_for_is_counted_and_ignored(
     caller: AmqpBus, operator: AbstractChannel, broker: Broker
 ) -> None:
-    async with serving(caller, find):
-        await until_answered(caller, FOUND)
+    async with serving(caller, reply_found):
+        await until_reply(caller, FOUND)
         late, exchange = late_replies(), await operator.get_exchange(REPLY_EXCHANGE)
         [reply_to] = await broker.reply_queues()
         for correlation_id in ("unknown", None):
             stray = aio_pika.Message(encode(FOUND), correlation_id=correlation_id)
             await exchange.publish(stray, reply_to)
         await until(lambda: late_replies() == late + 2)
-        assert await caller.call(PROVIDER, lookup()) == FOUND
+        assert await caller.call(PROVIDER, lookup_request()) == FOUND
 
 
 async def test_f12_the_reply_to_a_caller_that_has_gone_is_counted(caller: AmqpBus) -> None:
-    desk, late = Desk(), late_replies()
+    desk, late = BlockedHandler(), late_replies()
     async with serving(caller, desk):
-        call = asyncio.create_task(caller.call(PROVIDER, lookup()))
-        await desk.busy()
+        call = asyncio.create_task(caller.call(PROVIDER, lookup_request()))
+        await desk.until_called()
         call.cancel()
-        desk.open.set()
+        desk.release.set()
         await until(lambda: late_replies() == late + 1)
 
 
 async def test_f12_of_two_replies_to_one_call_the_first_counts(caller: AmqpBus, operator: AbstractChannel) -> None:
-    queue, late = await queue_without_a_worker(operator), late_replies()
+    queue, late = await declare_provider_queue(operator), late_replies()
     exchange = await operator.declare_exchange(REPLY_EXCHANGE, "direct", durable=True)
 
     async def stutter(message: AbstractIncomingMessage) -> None:
@@ -75,7 +75,7 @@ async def test_f12_of_two_replies_to_one_call_the_first_counts(caller: AmqpBus, 
         await message.ack()
 
     tag = await queue.consume(stutter)
-    assert await asyncio.gather(*(caller.call(PROVIDER, lookup()) for _ in range(10))) == [FOUND] * 10
+    assert await asyncio.gather(*(caller.call(PROVIDER, lookup_request()) for _ in range(10))) == [FOUND] * 10
     await until(lambda: late_replies() == late + 10)
     await queue.cancel(tag)
 
@@ -84,13 +84,13 @@ async def test_f12_of_two_replies_to_one_call_the_first_counts(caller: AmqpBus, 
 
 
 async def test_f13_five_hundred_calls_leave_no_more_behind_than_one(caller: AmqpBus, broker: Broker) -> None:
-    async with serving(caller, find, concurrency=20):
-        await until_answered(caller, FOUND)
-        queues, tasks = await broker.lists("queues", "name", "messages"), len(asyncio.all_tasks())
-        replies = await asyncio.gather(*(caller.call(PROVIDER, lookup()) for _ in range(500)))
+    async with serving(caller, reply_found, concurrency=20):
+        await until_reply(caller, FOUND)
+        queues, tasks = await broker.rows("queues", "name", "messages"), len(asyncio.all_tasks())
+        replies = await asyncio.gather(*(caller.call(PROVIDER, lookup_request()) for _ in range(500)))
         assert replies == [FOUND] * 500
         await until(lambda: len(asyncio.all_tasks()) == tasks)
-        assert await broker.lists("queues", "name", "messages") == queues
+        assert await broker.rows("queues", "name", "messages") == queues
     assert calls_pending() == 0
 
 
@@ -103,30 +103,30 @@ async def test_f13_calls_that_fail_and_connections_that_are_lost_leave_nothing_b
         return FOUND
 
     async with serving(caller, slowly, concurrency=20):
-        await until_answered(caller, FOUND)
+        await until_reply(caller, FOUND)
         count, tasks = Counter(await broker.kinds_of_queues()), len(asyncio.all_tasks())
         for _ in range(3):
-            late = [caller.call(PROVIDER, lookup("slow", within_s=0.2)) for _ in range(20)]
-            lost = [caller.call("nobody", lookup()) for _ in range(20)]
-            left = [asyncio.create_task(caller.call(PROVIDER, lookup())) for _ in range(20)]
+            late = [caller.call(PROVIDER, lookup_request("slow", within_s=0.2)) for _ in range(20)]
+            lost = [caller.call("nobody", lookup_request()) for _ in range(20)]
+            left = [asyncio.create_task(caller.call(PROVIDER, lookup_request())) for _ in range(20)]
             await asyncio.sleep(0)
             for call in left:
                 call.cancel()
             assert await asyncio.gather(*late, *lost) == [Failed("deadline_exceeded")] * 20 + [NOT_DEPLOYED] * 20
-            cut = [asyncio.create_task(caller.call(PROVIDER, lookup("slow", within_s=60))) for _ in range(20)]
+            cut = [asyncio.create_task(caller.call(PROVIDER, lookup_request("slow", within_s=60))) for _ in range(20)]
             await asyncio.sleep(0)
             await broker.close_all_connections()
             assert await asyncio.gather(*cut) == [Failed("bus_unavailable")] * 20
-            await until_answered(caller, FOUND)
+            await until_reply(caller, FOUND)
         await until(lambda: len(asyncio.all_tasks()) == tasks)
         assert Counter(await broker.kinds_of_queues()) == count
     assert calls_pending() == 0
 
 
 async def test_f13_a_closed_bus_leaves_no_queue(url: str, broker: Broker) -> None:
-    async with connected(url) as bus, serving(bus, find):
-        await until_answered(bus, FOUND)
-    await broker.has(partial(broker.lists, "queues", "name"), lambda queues: not queues)
+    async with connected_bus(url) as bus, serving(bus, reply_found):
+        await until_reply(bus, FOUND)
+    await broker.until(partial(broker.rows, "queues", "name"), lambda queues: not queues)
 
 
 def calls_pending() -> float | None:
@@ -138,11 +138,11 @@ def calls_pending() -> float | None:
 
 
 async def test_f14_every_reply_comes_to_the_same_consumer(caller: AmqpBus, broker: Broker) -> None:
-    async with serving(caller, find):
-        await until_answered(caller, FOUND)
+    async with serving(caller, reply_found):
+        await until_reply(caller, FOUND)
         [before] = await broker.reply_consumers()
         for _ in range(50):
-            assert await caller.call(PROVIDER, lookup()) == FOUND
+            assert await caller.call(PROVIDER, lookup_request()) == FOUND
         assert await broker.reply_consumers() == [before]
 
 
@@ -163,12 +163,12 @@ async def test_f15_a_reply_may_come_over_any_connection_and_after_a_reconnection
             await exchange.publish(said, message.reply_to or "")
         await message.ack()
 
-    queue = await queue_without_a_worker(operator)
+    queue = await declare_provider_queue(operator)
     await queue.consume(answer_from_elsewhere)
-    assert await caller.call(PROVIDER, lookup()) == FOUND
+    assert await caller.call(PROVIDER, lookup_request()) == FOUND
     [before] = addresses
     assert await broker.reply_queues() == {before}
     await broker.delete(before)
-    await until_answered(caller, FOUND)
+    await until_reply(caller, FOUND)
     assert await broker.reply_queues() == {addresses[-1]} != {before}
     assert not [address for address in addresses if address.startswith("amq.")]

@@ -15,18 +15,17 @@ from bouquet_proto.messages import Failed, decode_reply, encode
 from bouquet_proto.names import QUEUE_ARGUMENTS, queue_of
 from tests.support.bus import (
     FOUND,
-    LONG_S,
     PROVIDER,
-    Desk,
-    connected,
-    find,
-    lookup,
-    queue_without_a_worker,
+    BlockedHandler,
+    connected_bus,
+    declare_provider_queue,
+    lookup_request,
+    reply_found,
     serving,
-    until,
-    until_answered,
+    until_reply,
 )
 from tests.support.rabbitmq import RabbitNode
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 pytestmark = pytest.mark.broker
 
@@ -40,9 +39,9 @@ NOT_DEPLOYED = Failed("not_deployed")
 async def test_f09_a_request_is_not_persistent_and_expires_with_its_deadline(
     caller: AmqpBus, operator: AbstractChannel
 ) -> None:
-    queue = await queue_without_a_worker(operator)
+    queue = await declare_provider_queue(operator)
     async with queue.iterator(no_ack=True) as messages:
-        call = asyncio.create_task(caller.call(PROVIDER, lookup(within_s=3)))
+        call = asyncio.create_task(caller.call(PROVIDER, lookup_request(within_s=3)))
         message = await anext(messages)
         call.cancel()
     assert message.delivery_mode == aio_pika.DeliveryMode.NOT_PERSISTENT
@@ -53,10 +52,10 @@ async def test_f09_a_request_is_not_persistent_and_expires_with_its_deadline(
 async def test_f09_a_request_that_nobody_takes_is_gone_after_its_deadline(
     caller: AmqpBus, operator: AbstractChannel
 ) -> None:
-    queue = await queue_without_a_worker(operator)
+    queue = await declare_provider_queue(operator)
     try:
-        assert await caller.call(PROVIDER, lookup(within_s=0.2)) == Failed("deadline_exceeded")
-        async with asyncio.timeout(LONG_S):
+        assert await caller.call(PROVIDER, lookup_request(within_s=0.2)) == Failed("deadline_exceeded")
+        async with asyncio.timeout(TEST_TIMEOUT_S):
             while (await queue.declare()).message_count:  # noqa: ASYNC110 - the broker tells nobody of expiry
                 await asyncio.sleep(0.01)
     finally:
@@ -65,27 +64,27 @@ async def test_f09_a_request_that_nobody_takes_is_gone_after_its_deadline(
 
 async def test_f09_a_worker_does_not_start_what_reaches_it_too_late(caller: AmqpBus, operator: AbstractChannel) -> None:
     """Here nothing makes the message expire: it was delivered in time, and waited in the worker's own process."""
-    desk = Desk()
-    desk.open.set()
+    desk = BlockedHandler()
+    desk.release.set()
     async with serving(caller, desk):
-        await until_answered(caller, FOUND)
-        late = aio_pika.Message(encode(lookup("late", within_s=-0.1)))
+        await until_reply(caller, FOUND)
+        late = aio_pika.Message(encode(lookup_request("late", within_s=-0.1)))
         await operator.default_exchange.publish(late, queue_of(PROVIDER))
-        assert await caller.call(PROVIDER, lookup("in time")) == FOUND
-    assert [asked for asked in desk.asked if asked != "probe"] == ["in time"]
+        assert await caller.call(PROVIDER, lookup_request("in time")) == FOUND
+    assert [asked for asked in desk.received if asked != "probe"] == ["in time"]
 
 
 # F10: nobody there is known at once
 
 
 async def test_f10_a_provider_that_nobody_serves_is_known_at_once(caller: AmqpBus) -> None:
-    assert await caller.call("nobody", lookup(within_s=3600)) == NOT_DEPLOYED
+    assert await caller.call("nobody", lookup_request(within_s=3600)) == NOT_DEPLOYED
 
 
 async def test_f10_a_provider_whose_last_worker_has_left_is_known_at_once(url: str, caller: AmqpBus) -> None:
-    async with connected(url) as worker, serving(worker, find):
-        assert await caller.call(PROVIDER, lookup()) == FOUND
-    assert await caller.call(PROVIDER, lookup(within_s=3600)) == NOT_DEPLOYED
+    async with connected_bus(url) as worker, serving(worker, reply_found):
+        assert await caller.call(PROVIDER, lookup_request()) == FOUND
+    assert await caller.call(PROVIDER, lookup_request(within_s=3600)) == NOT_DEPLOYED
 
 
 async def test_f10_a_provider_whose_last_worker_went_in_a_crash_of_the_broker_is_known_soon_after(
@@ -93,14 +92,14 @@ async def test_f10_a_provider_whose_last_worker_went_in_a_crash_of_the_broker_is
 ) -> None:
     monkeypatch.setitem(QUEUE_ARGUMENTS, "x-expires", 2000)
     url = rabbit.vhost()
-    async with connected(url) as caller:
-        async with connected(url) as worker, serving(worker, find):
-            await until_answered(caller, FOUND)
+    async with connected_bus(url) as caller:
+        async with connected_bus(url) as worker, serving(worker, reply_found):
+            await until_reply(caller, FOUND)
             await asyncio.to_thread(rabbit.settle)
             rabbit.kill()
         await asyncio.to_thread(rabbit.start)
         await until(lambda: caller.ready)
-        await until_answered(caller, NOT_DEPLOYED)
+        await until_reply(caller, NOT_DEPLOYED)
 
 
 # F11: a publish that nobody confirms has an end of its own
@@ -109,16 +108,16 @@ async def test_f10_a_provider_whose_last_worker_went_in_a_crash_of_the_broker_is
 async def test_f11_a_broker_that_hangs_is_away_long_before_the_deadline(
     url: str, rabbit: RabbitNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with connected(url) as bus, serving(bus, find):
-        await until_answered(bus, FOUND)
+    async with connected_bus(url) as bus, serving(bus, reply_found):
+        await until_reply(bus, FOUND)
         rabbit.pause()
         try:
             with monkeypatch.context() as impatient:
                 impatient.setattr(amqp, "PUBLISH_TIMEOUT_S", 0.3)
-                assert await bus.call(PROVIDER, lookup()) == AWAY
+                assert await bus.call(PROVIDER, lookup_request()) == AWAY
         finally:
             rabbit.resume()
-        await until_answered(bus, FOUND)
+        await until_reply(bus, FOUND)
 
 
 async def test_f11_a_broker_that_hangs_before_the_first_call_does_not_outlast_its_deadline(
@@ -126,14 +125,14 @@ async def test_f11_a_broker_that_hangs_before_the_first_call_does_not_outlast_it
 ) -> None:
     rabbit.pause()
     try:
-        assert await caller.call(PROVIDER, lookup(within_s=0.3)) == Failed("deadline_exceeded")
+        assert await caller.call(PROVIDER, lookup_request(within_s=0.3)) == Failed("deadline_exceeded")
     finally:
         rabbit.resume()
 
 
 @pytest.mark.parametrize("body", [b"", b"x" * 1_000_000], ids=["empty", "large"])
 async def test_f11_a_body_of_any_size_is_confirmed_or_returned(caller: AmqpBus, body: bytes) -> None:
-    async with serving(caller, find):
+    async with serving(caller, reply_found):
         assert await caller._exchange("nobody", body, deadline()) == NOT_DEPLOYED
         reply = await caller._exchange(PROVIDER, body, deadline())
     assert isinstance(reply, bytes)
@@ -142,11 +141,11 @@ async def test_f11_a_body_of_any_size_is_confirmed_or_returned(caller: AmqpBus, 
 
 async def test_f11_returned_and_confirmed_messages_in_turn_each_end_their_own_call(caller: AmqpBus) -> None:
     """A message that is returned is confirmed as well, a moment later."""
-    async with serving(caller, find, concurrency=50):
+    async with serving(caller, reply_found, concurrency=50):
         providers = [PROVIDER, "nobody"] * 100
-        replies = await asyncio.gather(*(caller.call(provider, lookup()) for provider in providers))
+        replies = await asyncio.gather(*(caller.call(provider, lookup_request()) for provider in providers))
     assert replies == [FOUND, NOT_DEPLOYED] * 100
 
 
 def deadline() -> Deadline:
-    return Deadline(lookup().deadline)
+    return Deadline(lookup_request().deadline)

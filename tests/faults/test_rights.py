@@ -17,13 +17,14 @@ from bouquet_mesh.outbox.open import open_outbox
 from bouquet_proto.messages import Failed, Reply
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
 from tests.faults.test_broker_in_trouble import becomes
-from tests.support.broker import RIGHTS, Broker, Right
-from tests.support.broker_users import Guarded, guard
-from tests.support.bus import FOUND, LONG_S, PROVIDER, connected, find, lookup, serving, until, until_answered
+from tests.support.broker import PERMISSIONS, Broker, Permission
+from tests.support.broker_users import RestrictedVhost, restricted_vhost
+from tests.support.bus import FOUND, PROVIDER, connected_bus, lookup_request, reply_found, serving, until_reply
 from tests.support.outbox_collector import collecting
-from tests.support.people import named
-from tests.support.processes import fleet
+from tests.support.people import staged_query
+from tests.support.processes import process_mesh
 from tests.support.rabbitmq import RabbitNode
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 pytestmark = pytest.mark.broker
 
@@ -42,12 +43,12 @@ WANTED = {
 
 
 @pytest.fixture(scope="module")
-def guarded(rabbit: RabbitNode, tmp_path_factory: pytest.TempPathFactory) -> Guarded:
-    return guard(rabbit, tmp_path_factory.mktemp("passwords"), "cnaf", "msa")
+def guarded(rabbit: RabbitNode, tmp_path_factory: pytest.TempPathFactory) -> RestrictedVhost:
+    return restricted_vhost(rabbit, tmp_path_factory.mktemp("passwords"), "cnaf", "msa")
 
 
 @pytest.fixture
-def broker(rabbit: RabbitNode, guarded: Guarded) -> Broker:
+def broker(rabbit: RabbitNode, guarded: RestrictedVhost) -> Broker:
     return Broker(rabbit, guarded.operator)
 
 
@@ -59,100 +60,100 @@ def unprobed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("unprobed")
-@pytest.mark.parametrize("right", RIGHTS)
+@pytest.mark.parametrize("right", PERMISSIONS)
 async def test_a_worker_that_loses_a_right_takes_no_request_until_it_has_it_again(
-    right: Right, guarded: Guarded, broker: Broker, caplog: pytest.LogCaptureFixture
+    right: Permission, guarded: RestrictedVhost, broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with (
-        connected(guarded.url("gateway")) as gateway,
-        connected(guarded.url(PROVIDER), "worker") as worker,
-        serving(worker, find) as intake,
+        connected_bus(guarded.url("gateway")) as gateway,
+        connected_bus(guarded.url(PROVIDER), "worker") as worker,
+        serving(worker, reply_found) as intake,
     ):
-        await until_answered(gateway, FOUND)
-        async with broker.without(WORKER, right):
+        await until_reply(gateway, FOUND)
+        async with broker.without_permission(WORKER, right):
             await until(lambda: bool(refusals(caplog, "worker")) and gateway.ready)
             replies = list[Reply]()
             while replies.count(NOBODY) < 10:
-                replies.append(await gateway.call(PROVIDER, lookup(within_s=DEADLINE_S)))
+                replies.append(await gateway.call(PROVIDER, lookup_request(within_s=DEADLINE_S)))
                 assert not intake.consuming
                 await asyncio.sleep(0.05)  # meanwhile it tries again and again
             # LATE: it may declare its queue, and finds out that it may not consume.
             assert all(reply in (NOBODY, LATE) for reply in replies)
-            await broker.has(broker.consumers, lambda count: count == 0)
-            await broker.has(broker.kinds_of_queues, lambda kinds: queue_of(PROVIDER) not in kinds)
-        await until_answered(gateway, FOUND)
+            await broker.until(broker.consumers, lambda count: count == 0)
+            await broker.until(broker.kinds_of_queues, lambda kinds: queue_of(PROVIDER) not in kinds)
+        await until_reply(gateway, FOUND)
         await until(lambda: intake.consuming)
-        await broker.has(broker.consumers, lambda count: count == 1)
+        await broker.until(broker.consumers, lambda count: count == 1)
     told = told_once(caplog, "worker")
     assert told.endswith(f"access to {WANTED[WORKER, right]}")
 
 
 @pytest.mark.usefixtures("unprobed")
-@pytest.mark.parametrize("right", RIGHTS)
+@pytest.mark.parametrize("right", PERMISSIONS)
 async def test_a_gateway_that_loses_a_right_refuses_at_once_until_it_has_it_again(
-    right: Right, guarded: Guarded, broker: Broker, caplog: pytest.LogCaptureFixture
+    right: Permission, guarded: RestrictedVhost, broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with (
-        connected(guarded.url("gateway"), "gateway") as gateway,
-        connected(guarded.url(PROVIDER)) as worker,
-        serving(worker, find),
+        connected_bus(guarded.url("gateway"), "gateway") as gateway,
+        connected_bus(guarded.url(PROVIDER)) as worker,
+        serving(worker, reply_found),
     ):
-        await until_answered(gateway, FOUND)
-        async with broker.without(GATEWAY, right):
+        await until_reply(gateway, FOUND)
+        async with broker.without_permission(GATEWAY, right):
             await until(lambda: bool(refusals(caplog, "gateway")))
             for _ in range(10):
-                assert await gateway.call(PROVIDER, lookup(within_s=3600)) == AWAY
+                assert await gateway.call(PROVIDER, lookup_request(within_s=3600)) == AWAY
                 assert not gateway.ready
                 await asyncio.sleep(0.1)
-        await until_answered(gateway, FOUND)
+        await until_reply(gateway, FOUND)
         assert gateway.ready
     told = told_once(caplog, "gateway")
     assert told.endswith(f"access to {WANTED[GATEWAY, right]}")
 
 
 async def test_a_worker_that_may_not_write_its_first_reply_gives_its_consumer_up(
-    rabbit: RabbitNode, guarded: Guarded, broker: Broker
+    rabbit: RabbitNode, guarded: RestrictedVhost, broker: Broker
 ) -> None:
     """Its connection lives, and has not needed the right before."""
     vhost = URL(guarded.operator).path[1:]
     queue = queue_of(PROVIDER)
     async with (
-        connected(guarded.url("gateway")) as gateway,
-        connected(guarded.url(PROVIDER)) as worker,
-        serving(worker, find) as intake,
+        connected_bus(guarded.url("gateway")) as gateway,
+        connected_bus(guarded.url(PROVIDER)) as worker,
+        serving(worker, reply_found) as intake,
     ):
         await rabbit.control("set_permissions", "--vhost", vhost, WORKER, queue, "^$", queue)
-        assert await gateway.call(PROVIDER, lookup(within_s=2.0)) in (AWAY, NOBODY, LATE)
+        assert await gateway.call(PROVIDER, lookup_request(within_s=2.0)) in (AWAY, NOBODY, LATE)
         await until(lambda: not intake.consuming)
-        await until_answered(gateway, NOBODY)
+        await until_reply(gateway, NOBODY)
         await rabbit.control("set_permissions", "--vhost", vhost, WORKER, queue, f"^{REPLY_EXCHANGE}$", queue)
-        await until_answered(gateway, FOUND)
+        await until_reply(gateway, FOUND)
 
 
 @pytest.mark.parametrize("user", ["worker", "gateway"])
 async def test_processes_without_a_right_are_unready_until_they_have_it_again(
-    user: str, guarded: Guarded, broker: Broker
+    user: str, guarded: RestrictedVhost, broker: Broker
 ) -> None:
     refused, expected = (WORKER, (200, 503)) if user == "worker" else (GATEWAY, (503, 200))
-    async with fleet(guarded.operator) as ships:
+    async with process_mesh(guarded.operator) as system:
         cnaf, _ = await asyncio.gather(
-            *(ships.worker(fund, BOUQUET_BUS_URL=guarded.url(fund)) for fund in ("cnaf", "msa"))
+            *(system.worker(fund, BOUQUET_BUS_URL=guarded.url(fund)) for fund in ("cnaf", "msa"))
         )
-        _, client = await ships.gateway(bus_url=guarded.url("gateway"), deadline_s=20.0)
-        assert (await client.get(params=named("CAF-FOUND"))).told == "200 CNAF"
-        async with broker.without(refused, "write"):
+        _, client = await system.gateway(bus_url=guarded.url("gateway"), deadline_s=20.0)
+        assert (await client.get(params=staged_query("CAF-FOUND"))).summary == "200 CNAF"
+        async with broker.without_permission(refused, "write"):
             await becomes(client, cnaf, expected)
-            answer = await client.get(params=named("CAF-FOUND", anneeDateNaissance=1984))
+            answer = await client.get(params=staged_query("CAF-FOUND", anneeDateNaissance=1984))
             assert answer.status in (502, 503)
             # Again: whoever had not heard yet that the broker closed all connections was ready until then.
             await becomes(client, cnaf, expected)
         await becomes(client, cnaf, (200, 200))
-        assert (await client.get(params=named("CAF-FOUND", anneeDateNaissance=1988))).told == "200 CNAF"
+        assert (await client.get(params=staged_query("CAF-FOUND", anneeDateNaissance=1988))).summary == "200 CNAF"
 
 
 @pytest.mark.parametrize(("user", "right"), [(GATEWAY, "write"), (REGISTRY, "read"), (REGISTRY, "configure")])
 async def test_the_journal_goes_on_once_a_right_is_back_and_has_all_that_was_posted(
-    user: str, right: Right, guarded: Guarded, broker: Broker
+    user: str, right: Permission, guarded: RestrictedVhost, broker: Broker
 ) -> None:
     async with (
         open_outbox(guarded.url("gateway"), "gateway") as outbox,
@@ -160,20 +161,20 @@ async def test_the_journal_goes_on_once_a_right_is_back_and_has_all_that_was_pos
         collecting(own) as archive,
     ):
         sent = [await until_posted(outbox, b"before")]
-        await archive.has(sent)
-        async with broker.without(user, right):
+        await archive.until_collected(sent)
+        async with broker.without_permission(user, right):
             if user == GATEWAY:
                 await until_refused(outbox)
             else:
                 await until(lambda: not own.connected)
                 sent.append(await until_posted(outbox, b"meanwhile"))
         sent.append(await until_posted(outbox, b"after"))
-        await archive.has(sent)
+        await archive.until_collected(sent)
         await until(lambda: own.connected)
 
 
 async def until_posted(outbox: Outbox, body: bytes) -> bytes:
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(TEST_TIMEOUT_S):
         while True:
             with suppress(NotSent):
                 await outbox.send([body])

@@ -13,8 +13,8 @@ from opentelemetry.trace import SpanKind
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_mesh.observe import spans
 from bouquet_proto.messages import Failed, Found, Reply, Request
-from tests.support.bus import FOUND, PROVIDER, lookup, serving
-from tests.support.spans import recorded
+from tests.support.bus import FOUND, PROVIDER, lookup_request, serving
+from tests.support.spans import recorded_spans
 
 pytestmark = pytest.mark.broker
 
@@ -31,9 +31,9 @@ async def test_f26_each_of_many_requests_in_one_consumer_is_handled_in_its_own_t
 
     async def call(id: str) -> tuple[str, Reply]:
         with spans.span(id, SpanKind.SERVER, {}):
-            return spans.traceparent()[:35], await caller.call(PROVIDER, lookup(id))
+            return spans.traceparent()[:35], await caller.call(PROVIDER, lookup_request(id))
 
-    with recorded():
+    with recorded_spans():
         async with serving(caller, handler, concurrency=10):
             told = await asyncio.gather(*(call(f"{n}") for n in range(10)))
     assert len({trace for trace, _ in told}) == 10
@@ -52,7 +52,7 @@ async def test_f26_a_reply_bears_the_correlation_id_of_its_request(caller: AmqpB
         return Found(Raw(f'{{"id":"{number}"}}'.encode()))
 
     async with serving(caller, handler, concurrency=10):
-        replies = await asyncio.gather(*(caller.call(PROVIDER, lookup(f"{number}")) for number in range(10)))
+        replies = await asyncio.gather(*(caller.call(PROVIDER, lookup_request(f"{number}")) for number in range(10)))
     assert replies == [Found(Raw(f'{{"id":"{number}"}}'.encode())) for number in range(10)]
 
 
@@ -80,5 +80,5 @@ async def test_f28_what_a_handler_cannot_say_is_a_typed_error_and_frees_its_slot
         return cast(Reply, answer)
 
     async with serving(caller, handler, concurrency=1):
-        assert await caller.call(PROVIDER, lookup("bad")) == Failed("worker_bug")
-        assert await caller.call(PROVIDER, lookup("good")) == FOUND
+        assert await caller.call(PROVIDER, lookup_request("bad")) == Failed("worker_bug")
+        assert await caller.call(PROVIDER, lookup_request("good")) == FOUND

@@ -15,21 +15,21 @@ from bouquet_gateway.load.admission import ALWAYS_OPEN
 from bouquet_gateway.settings import read_settings
 from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_mesh.settings import SettingsError, read_all
-from tests.support.bus import until
-from tests.support.gateway_client import Answer, Door, token
-from tests.support.held_providers import Fund, of, town
+from tests.support.gateway_client import Answer, GatewayClient, token
+from tests.support.held_providers import HeldProvider, gateway_with_providers, query_for
+from tests.support.waiting import until
 
 MOST = 3
 
 
 @pytest.fixture
-def fund() -> Fund:
-    return Fund("acme", "90")
+def fund() -> HeldProvider:
+    return HeldProvider("acme", "90")
 
 
 @pytest.fixture
-async def client(fund: Fund) -> AsyncIterator[Door]:
-    async with town(MemoryBus(), fund, max_requests=MOST, max_calls_per_provider=MOST) as (_, client):
+async def client(fund: HeldProvider) -> AsyncIterator[GatewayClient]:
+    async with gateway_with_providers(MemoryBus(), fund, max_requests=MOST, max_calls_per_provider=MOST) as (_, client):
         yield client
 
 
@@ -39,14 +39,15 @@ def another() -> str:
 
 
 @asynccontextmanager
-async def full(client: Door, fund: Fund) -> AsyncIterator[list[asyncio.Task[Answer]]]:
+async def full(client: GatewayClient, fund: HeldProvider) -> AsyncIterator[list[asyncio.Task[Answer]]]:
     """As many calls under way as the gateway takes; they are answered at the end."""
     calls = [
-        asyncio.create_task(client.get(fund.path, of(f"DUPONT{letter}"), token=another())) for letter in "ABC"[:MOST]
+        asyncio.create_task(client.get(fund.path, query_for(f"DUPONT{letter}"), token=another()))
+        for letter in "ABC"[:MOST]
     ]
-    await until(lambda: len(fund.asked) == MOST)
+    await until(lambda: len(fund.requests) == MOST)
     yield calls
-    fund.open.set()
+    fund.release.set()
     assert [(await call).status for call in calls] == [200] * MOST
 
 
@@ -55,9 +56,9 @@ def refused(provider: str = "", reason: str = "overloaded") -> float:
     return REGISTRY.get_sample_value("bouquet_gateway_refused_total", labels) or 0.0
 
 
-async def test_one_more_than_it_can_take_is_told_to_come_back(client: Door, fund: Fund) -> None:
+async def test_one_more_than_it_can_take_is_told_to_come_back(client: GatewayClient, fund: HeldProvider) -> None:
     async with full(client, fund):
-        answer = await client.get(fund.path, of("MARTIN"))
+        answer = await client.get(fund.path, query_for("MARTIN"))
     detail = "La plateforme reçoit plus de demandes qu'elle ne peut en traiter, veuillez réessayer."
     error = {"code": "00529", "title": "Service surchargé", "detail": detail, "meta": {"retry_in": 1}}
     assert (answer.status, answer.json) == (503, {"errors": [error]})
@@ -65,7 +66,7 @@ async def test_one_more_than_it_can_take_is_told_to_come_back(client: Door, fund
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
 
 
-async def test_in_v2_it_is_told_in_the_words_of_v2(client: Door, fund: Fund) -> None:
+async def test_in_v2_it_is_told_in_the_words_of_v2(client: GatewayClient, fund: HeldProvider) -> None:
     async with full(client, fund):
         answer = await client.get(fund.path_v2, {"nom": "MARTIN"})
     detail = "La plateforme reçoit plus de demandes qu'elle ne peut en traiter, veuillez réessayer."
@@ -73,21 +74,21 @@ async def test_in_v2_it_is_told_in_the_words_of_v2(client: Door, fund: Fund) -> 
     assert answer.headers["Retry-After"] == "1"
 
 
-async def test_a_refusal_waits_for_no_place(client: Door, fund: Fund) -> None:
+async def test_a_refusal_waits_for_no_place(client: GatewayClient, fund: HeldProvider) -> None:
     async with full(client, fund) as under_way:
-        answers = [await client.get(fund.path, of("MARTIN")) for _ in range(20)]
+        answers = [await client.get(fund.path, query_for("MARTIN")) for _ in range(20)]
         assert not any(call.done() for call in under_way)
     assert {answer.status for answer in answers} == {503}
 
 
-async def test_nothing_is_read_of_a_request_that_is_refused(client: Door, fund: Fund) -> None:
+async def test_nothing_is_read_of_a_request_that_is_refused(client: GatewayClient, fund: HeldProvider) -> None:
     async with full(client, fund):
         answer = await client.get(fund.path, token="nobody's")
     assert answer.codes == ["00529"]
     assert "RateLimit-Limit" not in answer.headers
 
 
-async def test_a_refusal_has_the_request_s_id(client: Door, fund: Fund) -> None:
+async def test_a_refusal_has_the_request_s_id(client: GatewayClient, fund: HeldProvider) -> None:
     given = str(uuid.uuid4())
     async with full(client, fund):
         named = await client.get(fund.path, headers={"X-Request-Id": given})
@@ -97,35 +98,37 @@ async def test_a_refusal_has_the_request_s_id(client: Door, fund: Fund) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(ALWAYS_OPEN))
-async def test_whoever_watches_it_sees_it_full(client: Door, fund: Fund, path: str) -> None:
+async def test_whoever_watches_it_sees_it_full(client: GatewayClient, fund: HeldProvider, path: str) -> None:
     async with full(client, fund):
         assert (await client.get(path, token="")).status in (200, 503)
         assert (await client.get(path, token="")).headers.get("Retry-After") is None
 
 
-async def test_a_call_that_ends_makes_room_whatever_its_end(client: Door, fund: Fund) -> None:
+async def test_a_call_that_ends_makes_room_whatever_its_end(client: GatewayClient, fund: HeldProvider) -> None:
     async with full(client, fund):
-        assert (await client.get(fund.path, of("MARTIN"))).status == 503
-    answers = [await client.get(fund.path, of("MARTIN"), token="nobody's") for _ in range(2 * MOST)]
+        assert (await client.get(fund.path, query_for("MARTIN"))).status == 503
+    answers = [await client.get(fund.path, query_for("MARTIN"), token="nobody's") for _ in range(2 * MOST)]
     assert {answer.status for answer in answers} == {401}
-    assert (await client.get(fund.path, of("MARTIN"))).status == 200
+    assert (await client.get(fund.path, query_for("MARTIN"))).status == 200
 
 
-async def test_what_it_refuses_is_counted(client: Door, fund: Fund) -> None:
+async def test_what_it_refuses_is_counted(client: GatewayClient, fund: HeldProvider) -> None:
     before = refused()
     async with full(client, fund):
         for _ in range(5):
-            await client.get(fund.path, of("MARTIN"))
+            await client.get(fund.path, query_for("MARTIN"))
         metrics = (await client.get("/metrics", token="")).body.decode()
     assert refused() == before + 5
     assert f"bouquet_gateway_requests_in_flight {MOST:.1f}" in metrics
 
 
-async def test_many_refusals_are_one_line_of_log(client: Door, fund: Fund, caplog: pytest.LogCaptureFixture) -> None:
+async def test_many_refusals_are_one_line_of_log(
+    client: GatewayClient, fund: HeldProvider, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.INFO):
         async with full(client, fund):
             for _ in range(20):
-                await client.get(fund.path, of("MARTIN"))
+                await client.get(fund.path, query_for("MARTIN"))
     assert caplog.messages.count("overloaded") == 1
 
 

@@ -12,114 +12,120 @@ from msgspec import structs
 from bouquet_gateway.load.bulkheads import Bulkheads
 from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_proto.messages import Caller, Describe, Failed, Lookup
-from tests.support.bus import FOUND, LONG_S, PROVIDER, Desk, find, lookup, serving, until
+from tests.support.bus import FOUND, PROVIDER, BlockedHandler, lookup_request, reply_found, serving
 from tests.support.mesh import mesh
-from tests.support.people import CAF_ALLOCATAIRE, named
+from tests.support.people import CAF_ALLOCATAIRE, staged_query
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 BUSY = Failed("provider_busy")
 MOST = 2
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def desk() -> BlockedHandler:
+    return BlockedHandler()
 
 
 @pytest.fixture
-async def calls(desk: Desk) -> AsyncIterator[Bulkheads]:
+async def calls(desk: BlockedHandler) -> AsyncIterator[Bulkheads]:
     bus = MemoryBus()
-    async with serving(bus, desk, drain_s=0.1), serving(bus, find, provider="msa"):
+    async with serving(bus, desk, drain_s=0.1), serving(bus, reply_found, provider="msa"):
         yield Bulkheads(bus, MOST)
 
 
-async def filled(calls: Bulkheads, desk: Desk, *, within_s: float = LONG_S) -> list[asyncio.Task[object]]:
+async def filled(
+    calls: Bulkheads, desk: BlockedHandler, *, within_s: float = TEST_TIMEOUT_S
+) -> list[asyncio.Task[object]]:
     """The calls that take the provider's whole share."""
     under_way: list[asyncio.Task[object]] = [
-        asyncio.create_task(calls.call(PROVIDER, lookup(f"{number}", within_s=within_s))) for number in range(MOST)
+        asyncio.create_task(calls.call(PROVIDER, lookup_request(f"{number}", within_s=within_s)))
+        for number in range(MOST)
     ]
-    await until(lambda: len(desk.asked) == MOST)
+    await until(lambda: len(desk.received) == MOST)
     return under_way
 
 
-async def test_above_its_share_a_provider_is_not_asked(calls: Bulkheads, desk: Desk) -> None:
+async def test_above_its_share_a_provider_is_not_asked(calls: Bulkheads, desk: BlockedHandler) -> None:
     under_way = await filled(calls, desk)
-    assert await calls.call(PROVIDER, lookup()) == BUSY
-    assert len(desk.asked) == MOST
-    desk.open.set()
+    assert await calls.call(PROVIDER, lookup_request()) == BUSY
+    assert len(desk.received) == MOST
+    desk.release.set()
     assert await asyncio.gather(*under_way) == [FOUND] * MOST
 
 
 def asked_by(mark: str, id: str) -> Lookup:
-    return structs.replace(lookup(id), caller=Caller(mark=mark))
+    return structs.replace(lookup_request(id), caller=Caller(mark=mark))
 
 
-async def test_one_caller_holds_a_quarter_of_the_places(desk: Desk) -> None:
+async def test_one_caller_holds_a_quarter_of_the_places(desk: BlockedHandler) -> None:
     bus = MemoryBus()
     async with serving(bus, desk, drain_s=0.1):
         calls = Bulkheads(bus, 8)
         first = [asyncio.create_task(calls.call(PROVIDER, asked_by("one", f"{number}"))) for number in range(2)]
-        await until(lambda: len(desk.asked) == 2)
+        await until(lambda: len(desk.received) == 2)
         assert await calls.call(PROVIDER, asked_by("one", "2")) == BUSY
         others = [asyncio.create_task(calls.call(PROVIDER, asked_by(f"{n}", f"of {n}"))) for n in range(6)]
-        await until(lambda: len(desk.asked) == 8)
+        await until(lambda: len(desk.received) == 8)
         assert await calls.call(PROVIDER, asked_by("the last", "9")) == BUSY
-        desk.open.set()
+        desk.release.set()
         assert await asyncio.gather(*first, *others) == [FOUND] * 8
         assert await calls.call(PROVIDER, asked_by("one", "10")) == FOUND
         await until(lambda: not calls._held)
 
 
-async def test_another_provider_has_a_share_of_its_own(calls: Bulkheads, desk: Desk) -> None:
+async def test_another_provider_has_a_share_of_its_own(calls: Bulkheads, desk: BlockedHandler) -> None:
     await filled(calls, desk)
-    assert await calls.call("msa", lookup()) == FOUND
+    assert await calls.call("msa", lookup_request()) == FOUND
 
 
-async def test_an_answer_makes_room(calls: Bulkheads, desk: Desk) -> None:
+async def test_an_answer_makes_room(calls: Bulkheads, desk: BlockedHandler) -> None:
     under_way = await filled(calls, desk)
-    desk.open.set()
+    desk.release.set()
     await asyncio.gather(*under_way)
-    assert await calls.call(PROVIDER, lookup()) == FOUND
+    assert await calls.call(PROVIDER, lookup_request()) == FOUND
 
 
-async def test_a_call_that_nobody_waits_for_any_more_still_takes_its_place(calls: Bulkheads, desk: Desk) -> None:
+async def test_a_call_that_nobody_waits_for_any_more_still_takes_its_place(
+    calls: Bulkheads, desk: BlockedHandler
+) -> None:
     under_way = await filled(calls, desk)
     for call in under_way:
         call.cancel()
     await asyncio.wait(under_way)
-    assert await calls.call(PROVIDER, lookup()) == BUSY
+    assert await calls.call(PROVIDER, lookup_request()) == BUSY
 
 
-async def test_a_silent_provider_gives_its_places_back_at_the_deadline(calls: Bulkheads, desk: Desk) -> None:
+async def test_a_silent_provider_gives_its_places_back_at_the_deadline(calls: Bulkheads, desk: BlockedHandler) -> None:
     under_way = await filled(calls, desk, within_s=1.0)
     assert await asyncio.gather(*under_way) == [Failed("deadline_exceeded")] * MOST
-    desk.open.set()
-    assert await calls.call(PROVIDER, lookup()) == FOUND
+    desk.release.set()
+    assert await calls.call(PROVIDER, lookup_request()) == FOUND
 
 
-async def test_calls_that_have_ended_leave_nothing_behind(calls: Bulkheads, desk: Desk) -> None:
+async def test_calls_that_have_ended_leave_nothing_behind(calls: Bulkheads, desk: BlockedHandler) -> None:
     under_way = await filled(calls, desk)
     under_way[0].cancel()
-    desk.open.set()
+    desk.release.set()
     await asyncio.wait(under_way)
     await until(lambda: not any(calls._under_way.values()))
 
 
-async def test_what_the_gateway_asks_for_itself_passes(calls: Bulkheads, desk: Desk) -> None:
+async def test_what_the_gateway_asks_for_itself_passes(calls: Bulkheads, desk: BlockedHandler) -> None:
     await filled(calls, desk)
-    desk.open.set()
-    assert await calls.call(PROVIDER, Describe(id="d", deadline=time.time() + LONG_S)) == FOUND
+    desk.release.set()
+    assert await calls.call(PROVIDER, Describe(id="d", deadline=time.time() + TEST_TIMEOUT_S)) == FOUND
 
 
 async def test_a_fund_that_is_busy_is_one_of_which_nobody_knows_anything() -> None:
     people = ("CAF-FOUND MSA-NO-FILE", "CAF-NO-FILE MSA-NO-FILE", "CAF-NO-FILE MSA-FOUND")
     async with mesh(max_calls_per_provider=1) as client:
-        client.gate.shut("cnaf")
+        client.upstreams.hold("cnaf")
         slow = asyncio.create_task(client.get(params=CAF_ALLOCATAIRE))
-        await until(lambda: client.calls["cnaf"] == 1)
-        answers = [await client.get(params=named(nom)) for nom in people]
+        await until(lambda: client.call_counts["cnaf"] == 1)
+        answers = [await client.get(params=staged_query(nom)) for nom in people]
         assert not slow.done()
-        assert client.calls["cnaf"] == 1
-        client.gate.open.set()
-        assert (await slow).told == "200 CNAF"
-    assert [answer.told for answer in answers] == ["502 23001 CNAF", "502 23001 CNAF", "200 MSA"]
+        assert client.call_counts["cnaf"] == 1
+        client.upstreams.open.set()
+        assert (await slow).summary == "200 CNAF"
+    assert [answer.summary for answer in answers] == ["502 23001 CNAF", "502 23001 CNAF", "200 MSA"]
     assert [answer.headers.get("Retry-After") for answer in answers] == ["1", "1", None]

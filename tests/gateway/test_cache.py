@@ -18,8 +18,8 @@ from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_gateway.stores.optional import PAUSE_S, OptionalStore
 from bouquet_gateway.stores.pipelining import LANES
 from bouquet_mesh.secret import Secret
-from tests.support.bus import until
 from tests.support.redis import RedisServer
+from tests.support.waiting import until
 
 SECRET = Secret("k" * 32)
 pytestmark = pytest.mark.usefixtures("patience")

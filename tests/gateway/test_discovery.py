@@ -17,8 +17,8 @@ from bouquet_mesh.bus.api import Bus, Handler
 from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_proto.messages import Describe, Failed, Found, Reply, Request, encode
 from bouquet_proto.offer import Offer
-from tests.support.bus import LONG_S, until
 from tests.support.offers import dossier, offer
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 NEWER = dossier(path="/v4/acme/dossier/identite", id="acme_v4_dossier")
 
@@ -48,7 +48,7 @@ async def discovering(bus: Bus, *allowed: str, territories: Territories | None =
     asking = Discovery(bus, allowed, territories)
     running = asyncio.create_task(asking.run())
     try:
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(TEST_TIMEOUT_S):
             await asking.asked_once()
         yield asking
     finally:

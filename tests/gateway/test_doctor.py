@@ -16,12 +16,12 @@ from yarl import URL
 from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.secret import Secret
 from bouquet_registry.store import Store, open_store
-from tests.support.broker_users import guard
+from tests.support.broker_users import restricted_vhost
 from tests.support.daemon import free_port
-from tests.support.doctor_report import Report, report_of
+from tests.support.doctor_report import Report, run_doctor
 from tests.support.gateway_client import TOKEN_KEY
-from tests.support.mesh_with_registry import Acme, Town, town
-from tests.support.processes import running
+from tests.support.mesh_with_registry import AcmeProvider, MeshWithRegistry, mesh_with_registry
+from tests.support.processes import running_command
 from tests.support.rabbitmq import RabbitNode
 from tests.support.redis import RedisServer
 
@@ -35,27 +35,30 @@ async def doctor(bus_url: str, *arguments: str, **settings: str) -> Report:
     """Its report on a gateway of `acme` alone, as JSON."""
     own = {"token_key": TOKEN_KEY.reveal(), "providers": "acme", "journal": "false"}
     environ = {f"BOUQUET_GATEWAY_{name.upper()}": value for name, value in (own | settings).items()}
-    report = await report_of({"BOUQUET_BUS_URL": bus_url, **environ}, "bouquet-gateway", "doctor", *arguments)
+    report = await run_doctor({"BOUQUET_BUS_URL": bus_url, **environ}, "bouquet-gateway", "doctor", *arguments)
     assert TOKEN_KEY.reveal() not in report.text
     assert PASSWORD not in report.text
     return report if report.status == 2 else report.without("safeguards")  # those are test_safeguards.py's
 
 
 @asynccontextmanager
-async def opened(bus_url: str, folder: Path) -> AsyncIterator[Town]:
-    async with open_store(Secret(f"sqlite:///{folder / 'registry.db'}")) as store, town(bus_url, store) as made:
+async def opened(bus_url: str, folder: Path) -> AsyncIterator[MeshWithRegistry]:
+    async with (
+        open_store(Secret(f"sqlite:///{folder / 'registry.db'}")) as store,
+        mesh_with_registry(bus_url, store) as made,
+    ):
         yield made
 
 
 async def test_a_deployment_that_is_well_says_so(broker_url: str, redis_server: RedisServer, tmp_path: Path) -> None:
     async with opened(broker_url, tmp_path):
         report = await doctor(broker_url, cache_url=redis_server.url)
-    assert (report.status, report.wrongs()) == (0, set())
-    assert report.of("queue of acme") == "well: 1 consumers, 0 messages wait"
-    assert report.of("worker of acme") == "well: tells what it offers"
-    assert report.of("registry") == "well: answers, and so does its database"
-    assert report.of("rights on the broker").startswith("well")
-    assert report.of("clock").startswith("well: ")
+    assert (report.status, report.wrong_subjects()) == (0, set())
+    assert report.finding("queue of acme") == "well: 1 consumers, 0 messages wait"
+    assert report.finding("worker of acme") == "well: tells what it offers"
+    assert report.finding("registry") == "well: answers, and so does its database"
+    assert report.finding("rights on the broker").startswith("well")
+    assert report.finding("clock").startswith("well: ")
 
 
 async def test_it_leaves_nothing_behind(rabbit: RabbitNode, tmp_path: Path) -> None:
@@ -75,10 +78,10 @@ async def test_words_are_for_people_unless_json_is_asked_for(broker_url: str) ->
         "BOUQUET_GATEWAY_PROVIDERS": "acme",
         "BOUQUET_GATEWAY_TOKENS_FROM": "claims",
     }
-    async with running(environ, "bouquet-gateway", "doctor") as process:
-        assert await process.ended() == 1
-    assert "WRONG queue of acme: is not there: no worker is connected\n" in process.text
-    assert "-> start `bouquet-worker run acme`, and see its log" in process.text
+    async with running_command(environ, "bouquet-gateway", "doctor") as process:
+        assert await process.wait() == 1
+    assert "WRONG queue of acme: is not there: no worker is connected\n" in process.output
+    assert "-> start `bouquet-worker run acme`, and see its log" in process.output
 
 
 async def test_wrong_settings_are_told_before_anything_is_looked_at() -> None:
@@ -94,8 +97,8 @@ async def test_a_token_key_that_is_too_short_is_a_wrong_setting() -> None:
 
 async def test_a_broker_that_is_away() -> None:
     report = await doctor(f"amqp://guest:{PASSWORD}@127.0.0.1:{free_port()}/")
-    assert (report.status, report.wrongs()) == (1, {"broker"})
-    assert "cannot be reached" in report.of("broker")
+    assert (report.status, report.wrong_subjects()) == (1, {"broker"})
+    assert "cannot be reached" in report.finding("broker")
 
 
 async def test_a_broker_that_hangs() -> None:
@@ -106,53 +109,53 @@ async def test_a_broker_that_hangs() -> None:
     async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         report = await doctor(f"amqp://guest:{PASSWORD}@127.0.0.1:{port}/")
-    assert report.of("broker") == f"wrong: 127.0.0.1:{port} does not answer in 5 s"
+    assert report.finding("broker") == f"wrong: 127.0.0.1:{port} does not answer in 5 s"
 
 
 async def test_each_node_of_a_broker_is_reported_on_its_own(broker_url: str) -> None:
     url, dead = URL(broker_url), free_port()
     alive = f"127.0.0.1:{url.port}"
     report = await doctor(broker_url.replace(alive, f"127.0.0.1:{dead},{alive}"), tokens_from="claims")
-    assert report.of(f"broker {alive}") == f"well: connected to {alive}"
-    assert report.of(f"broker 127.0.0.1:{dead}").startswith(f"wrong: 127.0.0.1:{dead} cannot be reached")
-    assert report.of("rights on the broker").startswith("well")
-    assert report.wrongs() == {f"broker 127.0.0.1:{dead}", "queue of acme", "worker of acme"}
+    assert report.finding(f"broker {alive}") == f"well: connected to {alive}"
+    assert report.finding(f"broker 127.0.0.1:{dead}").startswith(f"wrong: 127.0.0.1:{dead} cannot be reached")
+    assert report.finding("rights on the broker").startswith("well")
+    assert report.wrong_subjects() == {f"broker 127.0.0.1:{dead}", "queue of acme", "worker of acme"}
 
 
 async def test_a_wrong_password(broker_url: str) -> None:
     report = await doctor(str(URL(broker_url).with_password(PASSWORD)))
-    assert "refuses the user or the password" in report.of("broker")
+    assert "refuses the user or the password" in report.finding("broker")
 
 
 async def test_a_vhost_that_is_not_there(broker_url: str) -> None:
     report = await doctor(f"{broker_url}-elsewhere")
-    assert "has no such vhost for this user" in report.of("broker")
+    assert "has no such vhost for this user" in report.finding("broker")
 
 
 @pytest.mark.parametrize("release", ["rabbitmq3", "rabbitmq4"])
 async def test_a_gateway_s_own_rights_are_enough_to_look(
     release: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    guarded = guard(request.getfixturevalue(release), tmp_path, "acme")
-    async with open_bus(guarded.url("acme"), "acme") as bus, bus.serve("acme", Acme(), concurrency=1):
+    guarded = restricted_vhost(request.getfixturevalue(release), tmp_path, "acme")
+    async with open_bus(guarded.url("acme"), "acme") as bus, bus.serve("acme", AcmeProvider(), concurrency=1):
         report = await doctor(guarded.url("gateway"), tokens_from="claims")
-    assert (report.status, report.wrongs()) == (0, set())
-    assert report.of("queue of acme") == "well: 1 consumers, 0 messages wait"
+    assert (report.status, report.wrong_subjects()) == (0, set())
+    assert report.finding("queue of acme") == "well: 1 consumers, 0 messages wait"
 
 
 async def test_rights_that_a_gateway_lacks(rabbit: RabbitNode, tmp_path: Path) -> None:
-    guarded = guard(rabbit, tmp_path, "acme")
+    guarded = restricted_vhost(rabbit, tmp_path, "acme")
     report = await doctor(guarded.url("acme"))
-    assert "the user may not do what a gateway does" in report.of("rights on the broker")
-    assert "bouquet.replies" in report.of("rights on the broker")
+    assert "the user may not do what a gateway does" in report.finding("rights on the broker")
+    assert "bouquet.replies" in report.finding("rights on the broker")
 
 
 async def test_a_worker_and_a_registry_that_are_missing(broker_url: str) -> None:
     report = await doctor(broker_url)
     assert report.status == 1
-    assert report.of("queue of acme") == "wrong: is not there: no worker is connected"
-    assert report.of("worker of acme") == "wrong: does not answer (not_deployed)"
-    assert report.of("registry") == "wrong: does not answer (not_deployed)"
+    assert report.finding("queue of acme") == "wrong: is not there: no worker is connected"
+    assert report.finding("worker of acme") == "wrong: does not answer (not_deployed)"
+    assert report.finding("registry") == "wrong: does not answer (not_deployed)"
 
 
 async def test_a_registry_that_is_silent(broker_url: str) -> None:
@@ -161,15 +164,15 @@ async def test_a_registry_that_is_silent(broker_url: str) -> None:
 
     async with open_bus(broker_url, "registry") as bus, bus.serve("registry", never, concurrency=1, drain_s=0):
         report = await doctor(broker_url)
-    assert report.of("queue of registry").startswith("well: 1 consumers")
-    assert report.of("registry") == "wrong: does not answer (deadline_exceeded)"
+    assert report.finding("queue of registry").startswith("well: 1 consumers")
+    assert report.finding("registry") == "wrong: does not answer (deadline_exceeded)"
 
 
 async def test_a_registry_without_its_database(broker_url: str, tmp_path: Path) -> None:
     async with opened(broker_url, tmp_path) as made:
         await lose_database(made.store)
         report = await doctor(broker_url)
-    assert report.of("registry") == "wrong: answers that it cannot read its database"
+    assert report.finding("registry") == "wrong: answers that it cannot read its database"
 
 
 async def lose_database(store: Store) -> None:
@@ -179,32 +182,32 @@ async def lose_database(store: Store) -> None:
 
 async def test_a_journal_that_nobody_writes(broker_url: str, tmp_path: Path) -> None:
     report = await doctor(broker_url, journal="true", journal_key=JOURNAL_KEY, journal_spool=str(tmp_path / "spool"))
-    assert report.of("journal") == "wrong: its queue is not there: records wait in the gateways' spools"
-    assert report.of("journal spool").startswith("well: can be written")
+    assert report.finding("journal") == "wrong: its queue is not there: records wait in the gateways' spools"
+    assert report.finding("journal spool").startswith("well: can be written")
 
 
 async def test_a_spool_that_cannot_be_written(broker_url: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     report = await doctor(broker_url, journal="true", journal_key=JOURNAL_KEY, journal_spool=str(tmp_path / "file"))
-    assert report.of("journal spool") == "wrong: cannot be written (Not a directory)"
+    assert report.finding("journal spool") == "wrong: cannot be written (Not a directory)"
 
 
 async def test_a_spool_that_is_filling(broker_url: str, tmp_path: Path) -> None:
     (tmp_path / "0001-1.jsonl").write_bytes(b"x" * 900)
     own = {"journal": "true", "journal_key": JOURNAL_KEY, "journal_spool_max_bytes": "1000"}
     report = await doctor(broker_url, journal_spool=str(tmp_path), **own)
-    assert report.of("journal spool") == "wrong: holds 900 bytes of 1,000"
+    assert report.finding("journal spool") == "wrong: holds 900 bytes of 1,000"
 
 
 async def test_a_redis_that_is_away(broker_url: str) -> None:
     report = await doctor(broker_url, cache_url=f"redis://:{PASSWORD}@127.0.0.1:{free_port()}/0")
-    assert "cannot be reached" in report.of("redis")
-    assert report.of("clock").startswith("unknown")
+    assert "cannot be reached" in report.finding("redis")
+    assert report.finding("clock").startswith("unknown")
 
 
 async def test_a_redis_password_that_is_wrong(broker_url: str, redis_server: RedisServer) -> None:
     report = await doctor(broker_url, cache_url=redis_server.url.replace("//", f"//nobody:{PASSWORD}@"))
-    assert "refuses the user or the password" in report.of("redis")
+    assert "refuses the user or the password" in report.finding("redis")
 
 
 @pytest.mark.parametrize(("days", "told"), [(400, "well: good until"), (12, "wrong: ends on"), (-2, "wrong: ended on")])
@@ -214,17 +217,17 @@ async def test_a_certificate_by_its_end(days: int, told: str, tmp_path: Path) ->
     ends = datetime.now(UTC) + timedelta(days=days, hours=1)
     authority.issue_cert("localhost", not_after=ends).cert_chain_pems[0].write_to_path(str(ca))
     report = await doctor(f"amqps://guest:{PASSWORD}@127.0.0.1:{free_port()}/?cafile={ca}")
-    assert report.of("certificate of BOUQUET_BUS_URL (cafile)").startswith(told)
+    assert report.finding("certificate of BOUQUET_BUS_URL (cafile)").startswith(told)
 
 
 async def test_a_running_gateway_tells_each_provider_s_last_success(broker_url: str, tmp_path: Path) -> None:
     async with opened(broker_url, tmp_path) as made:
-        gate = await made.gate()
+        gate = await made.start_gateway()
         report = await doctor(broker_url, "--url", gate.url)
-    assert report.of("gateway") == "well: is ready"
-    assert report.of("acme_dossier_identite") == "well: no success since it started"
+    assert report.finding("gateway") == "well: is ready"
+    assert report.finding("acme_dossier_identite") == "well: no success since it started"
 
 
 async def test_a_gateway_that_is_not_there(broker_url: str) -> None:
     report = await doctor(broker_url, "--url", f"http://127.0.0.1:{free_port()}")
-    assert report.of("gateway").startswith("wrong: does not answer as one")
+    assert report.finding("gateway").startswith("wrong: does not answer as one")

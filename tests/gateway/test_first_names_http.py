@@ -66,12 +66,12 @@ async def test_what_is_no_first_name_is_told_and_nobody_is_asked(
     ):
         answer = await asked(client, operation, *first_names)
         assert (answer.status, answer.codes) == (422, ["00421"]), first_names
-    assert client.heard(provider) == []
+    assert client.received(provider) == []
 
 
 @pytest.mark.parametrize(("provider", "operation"), OPERATIONS)
 async def test_a_first_name_is_looked_at_once_it_is_tidy(client: Mesh, provider: str, operation: Operation) -> None:
     await asked(client, operation, " M’Hamed\N{NO-BREAK SPACE}Ali ")
-    [question] = client.heard(provider)
+    [question] = client.received(provider)
     told = [*json.loads(question.body or b"{}").values(), *dict(question.query).values()]
     assert "M'Hamed Ali" in told

@@ -31,7 +31,7 @@ from bouquet_worker.simulate import RECEIVED, Fault, Received
 from tests.support import mesh as meshes
 from tests.support.gateway_client import RECIPIENT, Answer, token
 from tests.support.mesh import Mesh
-from tests.support.nomenclature import known_in
+from tests.support.nomenclature import codes_in
 
 WORKERS = meshes.PROVIDERS | {
     "france_connect": (france_connect, france_connect_simulator),
@@ -64,7 +64,7 @@ def let_in(client: Mesh, session: str, **changes: Any) -> None:
 
 
 def introspections(client: Mesh) -> int:
-    return sum(received.path.endswith("/checktoken") for received in client.heard("france_connect"))
+    return sum(received.path.endswith("/checktoken") for received in client.received("france_connect"))
 
 
 # What is answered
@@ -109,11 +109,11 @@ async def test_a_quotient_and_what_surrounds_it(client: Mesh) -> None:
 async def test_the_provider_is_told_the_citizens_own_words(client: Mesh) -> None:
     answer = await get(client, QF, "jeton-marie-claire", nomNaissance="LE GOUADEC", anneeDateNaissance=1989)
     assert answer.codes == ["35560"]
-    asked = dict(client.heard("cnaf")[0].query)
+    asked = dict(client.received("cnaf")[0].query)
     assert (asked["nomNaissance"], asked["listePrenoms"]) == ("VALADIER", "Marie Claire Josette")
     assert (asked["dateNaissance"], asked["genre"]) == ("1961-02-28", "F")
     await get(client, MESRI, "jeton-marie-claire")
-    [search] = [json.loads(received.body) for received in client.heard("mesr")]
+    [search] = [json.loads(received.body) for received in client.received("mesr")]
     assert search["prenom1"] == "Marie Claire"
 
 
@@ -154,7 +154,7 @@ async def test_the_identity_is_not_ours_to_give(client: Mesh, path: str, scope: 
 async def test_a_session_that_opens_nothing(client: Mesh, session: str, status: int, code: str) -> None:
     answer = await get(client, QF, session)
     assert (answer.status, answer.codes) == (status, [code])
-    assert client.heard("cnaf") == client.heard("msa") == []
+    assert client.received("cnaf") == client.received("msa") == []
 
 
 async def test_the_words_of_a_refusal(client: Mesh) -> None:
@@ -229,7 +229,7 @@ async def test_a_birth_date_is_whole_for_who_needs_it(client: Mesh, path: str, b
     answer = await get(client, path, "jeton-date")
     assert (answer.status, answer.codes) == (422, ["51564"])
     assert (await get(client, QF, "jeton-date")).codes == ["35560"]
-    assert client.calls["cnaf"] == 1
+    assert client.call_counts["cnaf"] == 1
 
 
 async def test_the_words_of_an_unusable_identity(client: Mesh) -> None:
@@ -244,7 +244,7 @@ async def test_the_words_of_an_unusable_identity(client: Mesh) -> None:
                 "meta": {"provider": "FranceConnect"},
             }
         ]
-    assert client.heard("cnaf") == []
+    assert client.received("cnaf") == []
 
 
 BROUGHT: dict[str, dict[str, Any]] = {
@@ -285,7 +285,7 @@ async def test_no_citizen_is_at_a_dead_end(client: Mesh, citizen: str) -> None:
         answer = await get(client, path, "jeton-venu")
         told = " ".join([str(answer.status), *([] if answer.status == 200 else answer.codes)])
         assert told in ANSWERS or told == "422 51564", path
-    heard = [received for name in ("cnaf", "msa", "dss", "mesr", "cnous") for received in client.heard(name)]
+    heard = [received for name in ("cnaf", "msa", "dss", "mesr", "cnous") for received in client.received(name)]
     if BROUGHT[citizen].get("birthcountry", "99100") != "99100":
         assert not [one for one in heard if {"codeLieuNaissance", "lieuNaissance"} & names_in(one)]
         assert not [one for one in heard if b"Oran" in one.body or b"90900" in one.body]
@@ -306,7 +306,7 @@ async def test_version_2_says_the_same_of_an_unusable_identity(client: Mesh, pat
 async def test_the_hub_is_asked_with_what_is_known(client: Mesh, citizen: str) -> None:
     let_in(client, "jeton-venu", **BROUGHT[citizen])
     await get(client, QF, "jeton-venu")
-    assert client.calls["cnaf"] == 1
+    assert client.call_counts["cnaf"] == 1
 
 
 def names_in(received: Received) -> set[str]:
@@ -325,15 +325,15 @@ async def test_parameters_are_looked_at_too(client: Mesh) -> None:
 
 async def test_two_citizens_may_ask_the_same_at_once(client: Mesh) -> None:
     answers = await asyncio.gather(*(get(client, QF, session) for session in ("jeton-maelys", "jeton-remi")))
-    assert [answer.told for answer in answers] == ["200 CNAF", "200 MSA"]
+    assert [answer.summary for answer in answers] == ["200 CNAF", "200 MSA"]
 
 
 async def test_one_citizen_asks_one_thing_at_a_time(client: Mesh) -> None:
-    client.gate.shut()
+    client.upstreams.hold()
     both = [asyncio.create_task(get(client, QF, "jeton-maelys")) for _ in range(2)]
     [refused], [under_way] = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
     assert (refused.result().status, refused.result().codes) == (409, ["00015"])
-    client.gate.open.set()
+    client.upstreams.open.set()
     assert (await under_way).status == 200
 
 
@@ -341,7 +341,7 @@ async def test_a_month_is_not_another(client: Mesh) -> None:
     months = [(await get(client, QF, "jeton-maelys", annee=2026, mois=month)).json for month in (1, 2, 1)]
     told = [month["data"]["quotient_familial"]["mois"] for month in months]
     assert told == [1, 2, 1]
-    assert client.calls["cnaf"] == 2
+    assert client.call_counts["cnaf"] == 2
 
 
 async def test_an_answer_is_remembered_for_its_citizen_whatever_their_session(client: Mesh) -> None:
@@ -441,7 +441,7 @@ def test_a_document_stays_under_api_and_takes_nothing_from_an_operation() -> Non
 async def test_every_refusal_of_a_session_is_in_the_nomenclature(client: Mesh, path: str) -> None:
     operation_id = (await client.get("/api/openapi.json")).json["paths"][path]["get"]["operationId"]
     endpoint = (await client.get("/api/errors", {"operation_id": operation_id})).json["endpoints"][operation_id]
-    told = {known.code for known in known_in(endpoint["errors"])}
+    told = {known.code for known in codes_in(endpoint["errors"])}
     assert {"51501", "51502", "51504", "51564"} <= told
     assert not told & {"00365", "00400", "00420", "00421", "00422", "00423", "00424", "00425", "00427"}
 

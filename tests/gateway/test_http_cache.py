@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from bouquet_gateway.lookup.maintenance import PARIS
-from tests.support.gateway_client import QF, Answer, somebody
+from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH, Answer, unique_token
 from tests.support.mesh import TODAY, Mesh, mesh
-from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, named
+from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, staged_query
 
 FRESH = {"Cache-Control": "no-cache"}
 DAY_S = 24 * 3600
@@ -37,12 +37,12 @@ async def test_a_second_answer_is_the_first_one_and_says_how_long_it_is_kept(cli
     hit, left_s = cached(second)
     assert (second.body, hit) == (first.body, "true")
     assert DAY_S - 10 < int(left_s or 0) <= DAY_S
-    assert client.calls == {"cnaf": 1, "msa": 0}
+    assert client.call_counts == {"cnaf": 1, "msa": 0}
 
 
 async def test_the_cache_is_for_every_caller(client: Mesh) -> None:
     await client.get(params=CAF_ALLOCATAIRE)
-    assert cached(await client.get(params=CAF_ALLOCATAIRE, token=somebody()))[0] == "true"
+    assert cached(await client.get(params=CAF_ALLOCATAIRE, token=unique_token()))[0] == "true"
 
 
 async def test_the_cache_is_for_every_recipient(client: Mesh) -> None:
@@ -70,7 +70,7 @@ async def test_what_few_scopes_were_shown_is_cached_whole(client: Mesh) -> None:
 async def test_no_cache_asks_anew(client: Mesh) -> None:
     await client.get(params=CAF_ALLOCATAIRE)
     assert cached(await client.get(params=CAF_ALLOCATAIRE, headers=FRESH)) == ("false", "")
-    assert client.calls["cnaf"] == 2
+    assert client.call_counts["cnaf"] == 2
 
 
 async def test_no_cache_keeps_nothing(client: Mesh) -> None:
@@ -101,7 +101,7 @@ async def test_another_question_is_another_answer(client: Mesh, other: str) -> N
     await client.get(params=CAF_ALLOCATAIRE)
     answer = await client.get(params={**CAF_ALLOCATAIRE, **OTHER[other]})
     assert answer.headers["X-Response-Cached"] == "false"
-    assert client.calls["cnaf"] == 2
+    assert client.call_counts["cnaf"] == 2
 
 
 async def test_a_question_without_a_month_is_of_its_month(client: Mesh) -> None:
@@ -128,19 +128,19 @@ async def test_two_spellings_of_one_query_are_one_answer(client: Mesh) -> None:
 
 async def test_a_cached_answer_needs_no_fund(client: Mesh) -> None:
     await client.get(params=MSA_ALLOCATAIRE)
-    client.forget()
+    client.clear_received()
     await client.get(params=MSA_ALLOCATAIRE)
-    assert client.calls == {"cnaf": 0, "msa": 0}
+    assert client.call_counts == {"cnaf": 0, "msa": 0}
 
 
 @pytest.mark.parametrize(
     ("path", "params", "headers"),
     [
-        (QF, {"sexeEtatCivil": "X"}, ("false", "")),
-        (QF, {"recipient": "1"}, ("false", "")),
-        (QF.replace("v3", "v9"), {}, ("false", "")),
-        (QF, named("CAF-NO-FILE"), ("false", "")),
-        (QF, named("CAF-INTERNAL"), ("false", "")),
+        (QUOTIENT_FAMILIAL_PATH, {"sexeEtatCivil": "X"}, ("false", "")),
+        (QUOTIENT_FAMILIAL_PATH, {"recipient": "1"}, ("false", "")),
+        (QUOTIENT_FAMILIAL_PATH.replace("v3", "v9"), {}, ("false", "")),
+        (QUOTIENT_FAMILIAL_PATH, staged_query("CAF-NO-FILE"), ("false", "")),
+        (QUOTIENT_FAMILIAL_PATH, staged_query("CAF-INTERNAL"), ("false", "")),
         ("/v3/nowhere/identite", {}, (None, None)),
     ],
 )

@@ -13,10 +13,10 @@ import pytest
 from prometheus_client import REGISTRY
 
 from bouquet_gateway.stores.cache_memory import MemoryCache
-from tests.support.bus import LONG_S, until
-from tests.support.gateway_client import QF, Answer, somebody, token
-from tests.support.mesh import Mesh, giving_up, mesh
-from tests.support.people import CAF_ALLOCATAIRE, named
+from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH, Answer, token, unique_token
+from tests.support.mesh import Mesh, mesh, short_upstream_timeouts
+from tests.support.people import CAF_ALLOCATAIRE, staged_query
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 CONFLICT = {
     "errors": [
@@ -40,11 +40,11 @@ async def client() -> AsyncIterator[Mesh]:
 @asynccontextmanager
 async def under_way(client: Mesh) -> AsyncIterator[None]:
     """A call that a fund has heard, and answers after the context."""
-    client.gate.shut()
+    client.upstreams.hold()
     call = asyncio.create_task(client.get(params=CAF_ALLOCATAIRE))
-    await until(lambda: client.calls["cnaf"] == 1)
+    await until(lambda: client.call_counts["cnaf"] == 1)
     yield
-    client.gate.open.set()
+    client.upstreams.open.set()
     assert (await call).status == 200
 
 
@@ -68,12 +68,12 @@ async def test_the_order_of_the_parameters_does_not_matter(client: Mesh) -> None
 
 async def test_one_slash_more_makes_no_other_call(client: Mesh) -> None:
     async with under_way(client):
-        assert (await client.get(f"{QF}/", CAF_ALLOCATAIRE)).status == 409
+        assert (await client.get(f"{QUOTIENT_FAMILIAL_PATH}/", CAF_ALLOCATAIRE)).status == 409
 
 
 async def test_a_call_that_failed_may_be_made_again_at_once() -> None:
-    async with mesh(environ=giving_up("cnaf", "msa")) as client:
-        answers = [await client.get(params=named("CAF-SLOW MSA-SLOW")) for _ in range(2)]
+    async with mesh(environ=short_upstream_timeouts("cnaf", "msa")) as client:
+        answers = [await client.get(params=staged_query("CAF-SLOW MSA-SLOW")) for _ in range(2)]
     assert [answer.status for answer in answers] == [504, 504]
 
 
@@ -93,15 +93,15 @@ async def meanwhile(call: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
 
 async def test_another_caller_is_another_call(client: Mesh) -> None:
     async with under_way(client):
-        other = await meanwhile(client.get(params=CAF_ALLOCATAIRE, token=somebody()))
+        other = await meanwhile(client.get(params=CAF_ALLOCATAIRE, token=unique_token()))
     assert (await other).status == 200
 
 
 async def test_two_callers_of_one_question_ask_the_funds_once(client: Mesh) -> None:
     async with under_way(client):
-        other = await meanwhile(client.get(params=CAF_ALLOCATAIRE, token=somebody()))
+        other = await meanwhile(client.get(params=CAF_ALLOCATAIRE, token=unique_token()))
     await other
-    assert client.calls == {"cnaf": 1, "msa": 0}
+    assert client.call_counts == {"cnaf": 1, "msa": 0}
 
 
 async def test_a_habilitation_with_two_tokens_is_one_caller(client: Mesh) -> None:
@@ -115,11 +115,11 @@ async def test_a_habilitation_with_two_tokens_is_one_caller(client: Mesh) -> Non
 async def test_a_header_that_holds_no_token_does_not_make_it_another_call(client: Mesh, header: str) -> None:
     """The token that counts stands in the query, whatever the header says."""
     params = {**CAF_ALLOCATAIRE, "token": token()}
-    client.gate.shut()
+    client.upstreams.hold()
     call = asyncio.create_task(client.get(params=params, token="", headers={header: "Bearer of nothing"}))
-    await until(lambda: client.calls["cnaf"] == 1)
+    await until(lambda: client.call_counts["cnaf"] == 1)
     again = await client.get(params=params, token="", headers={header: "Bearer of nothing else"})
-    client.gate.open.set()
+    client.upstreams.open.set()
     assert (again.status, (await call).status) == (409, 200)
 
 
@@ -127,17 +127,17 @@ async def test_of_many_equal_calls_at_once_one_passes(client: Mesh) -> None:
     """Nobody comes between the look and the mark (docs/contract.md, D3)."""
     answers = await asyncio.gather(*(client.get(params=CAF_ALLOCATAIRE) for _ in range(30)))
     statuses = sorted(answer.status for answer in answers)
-    assert client.calls["cnaf"] == 1
+    assert client.call_counts["cnaf"] == 1
     assert statuses.count(200) >= 1
     assert set(statuses) <= {200, 409}
 
 
 REFUSED_LATER = {
-    "recipient": (QF, {"recipient": "1"}, 422),
-    "version": (QF.replace("v3", "v9"), {}, 404),
-    "parameters": (QF, {"sexeEtatCivil": "X"}, 422),
-    "absence": (QF, {"nomNaissance": "CAF-NO-FILE"}, 404),
-    "failure": (QF, {"nomNaissance": "CAF-INTERNAL"}, 502),
+    "recipient": (QUOTIENT_FAMILIAL_PATH, {"recipient": "1"}, 422),
+    "version": (QUOTIENT_FAMILIAL_PATH.replace("v3", "v9"), {}, 404),
+    "parameters": (QUOTIENT_FAMILIAL_PATH, {"sexeEtatCivil": "X"}, 422),
+    "absence": (QUOTIENT_FAMILIAL_PATH, {"nomNaissance": "CAF-NO-FILE"}, 404),
+    "failure": (QUOTIENT_FAMILIAL_PATH, {"nomNaissance": "CAF-INTERNAL"}, 502),
 }
 
 
@@ -158,12 +158,12 @@ async def test_a_bug_of_ours_leaves_no_marker(client: Mesh, monkeypatch: pytest.
 
 
 async def test_a_caller_who_hangs_up_leaves_no_marker(client: Mesh) -> None:
-    client.gate.shut()
+    client.upstreams.hold()
     call = asyncio.create_task(client.get(params=CAF_ALLOCATAIRE))
-    await until(lambda: client.calls["cnaf"] == 1)
+    await until(lambda: client.call_counts["cnaf"] == 1)
     call.cancel()
     await asyncio.wait([call])
-    client.gate.open.set()
-    async with asyncio.timeout(LONG_S):
+    client.upstreams.open.set()
+    async with asyncio.timeout(TEST_TIMEOUT_S):
         while (await client.get(params=CAF_ALLOCATAIRE)).status == 409:  # noqa: ASYNC110 - a marker has no event
             await asyncio.sleep(0.02)

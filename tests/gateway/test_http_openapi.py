@@ -10,9 +10,9 @@ import yaml
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tests.support.gateway_client import QF, SCOPES, Answer
+from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH, SCOPES, Answer
 from tests.support.mesh import Mesh, mesh
-from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, named
+from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, staged_query
 
 V2 = "/api/v2/composition-familiale"
 PLATFORM = {"/api/errors", "/api/introspect", "/api/ping", "/api/pings", "/api/{status}/ping"}
@@ -54,7 +54,7 @@ def test_it_is_a_valid_openapi_3_1(document: Any) -> None:
 
 
 def test_it_has_both_operations_and_their_end(document: Any) -> None:
-    newer, older = (document["paths"][path]["get"] for path in (QF, V2))
+    newer, older = (document["paths"][path]["get"] for path in (QUOTIENT_FAMILIAL_PATH, V2))
     assert (newer["operationId"], newer["deprecated"]) == (
         "api_particulier_v3_cnav_quotient_familial_with_civility",
         False,
@@ -63,26 +63,26 @@ def test_it_has_both_operations_and_their_end(document: Any) -> None:
 
 
 def test_the_quotient_of_two_funds_stands_once_in_their_common_name(document: Any) -> None:
-    assert document["paths"][QF]["get"]["tags"] == ["CNAF & MSA"]
+    assert document["paths"][QUOTIENT_FAMILIAL_PATH]["get"]["tags"] == ["CNAF & MSA"]
 
 
 def test_it_tells_the_scopes(document: Any) -> None:
-    assert document["paths"][QF]["get"]["x-scopes"] == list(SCOPES)
+    assert document["paths"][QUOTIENT_FAMILIAL_PATH]["get"]["x-scopes"] == list(SCOPES)
 
 
 @pytest.mark.parametrize(
     ("path", "params"),
     [
-        (QF, CAF_ALLOCATAIRE),
-        (QF, MSA_ALLOCATAIRE),
-        (QF, named("CAF-NO-FILE")),
-        (QF, named("CAF-UNIDENTIFIED MSA-UNIDENTIFIED")),
-        (QF, named("CAF-REJECTED MSA-REJECTED")),
-        (QF, named("CAF-INCOMPLETE")),
-        (QF, named("CAF-HTML")),
-        (QF, named("CAF-GATEWAY-TIMEOUT")),
-        (QF, CAF_ALLOCATAIRE | {"sexeEtatCivil": "X"}),
-        (QF, {}),
+        (QUOTIENT_FAMILIAL_PATH, CAF_ALLOCATAIRE),
+        (QUOTIENT_FAMILIAL_PATH, MSA_ALLOCATAIRE),
+        (QUOTIENT_FAMILIAL_PATH, staged_query("CAF-NO-FILE")),
+        (QUOTIENT_FAMILIAL_PATH, staged_query("CAF-UNIDENTIFIED MSA-UNIDENTIFIED")),
+        (QUOTIENT_FAMILIAL_PATH, staged_query("CAF-REJECTED MSA-REJECTED")),
+        (QUOTIENT_FAMILIAL_PATH, staged_query("CAF-INCOMPLETE")),
+        (QUOTIENT_FAMILIAL_PATH, staged_query("CAF-HTML")),
+        (QUOTIENT_FAMILIAL_PATH, staged_query("CAF-GATEWAY-TIMEOUT")),
+        (QUOTIENT_FAMILIAL_PATH, CAF_ALLOCATAIRE | {"sexeEtatCivil": "X"}),
+        (QUOTIENT_FAMILIAL_PATH, {}),
         (V2, MAELYS),
         (V2, {}),
         (V2, MAELYS | {"codePostal": "35000"}),
@@ -93,7 +93,7 @@ async def test_an_answer_is_as_announced(client: Mesh, document: Any, path: str,
     check(document, path, await client.get(path, params))
 
 
-@pytest.mark.parametrize("path", [QF, V2])
+@pytest.mark.parametrize("path", [QUOTIENT_FAMILIAL_PATH, V2])
 async def test_a_refusal_is_as_announced(client: Mesh, document: Any, path: str) -> None:
     check(document, path, await client.get(path, token=""))
     check(document, path, await client.get(path, scopes=["cnous_email"]))
@@ -129,7 +129,9 @@ async def test_what_a_token_allows_is_told_as_announced(client: Mesh, document: 
 async def test_the_list_of_errors_is_as_announced(client: Mesh, document: Any) -> None:
     whole = await client.get("/api/errors", token="")
     check(document, "/api/errors", whole)
-    of_one = await client.get("/api/errors", {"operation_id": document["paths"][QF]["get"]["operationId"]}, token="")
+    of_one = await client.get(
+        "/api/errors", {"operation_id": document["paths"][QUOTIENT_FAMILIAL_PATH]["get"]["operationId"]}, token=""
+    )
     check(document, "/api/errors", of_one)
     check(document, "/api/errors", await client.get("/api/errors", {"operation_id": "inconnue"}, token=""))
 
@@ -144,5 +146,5 @@ async def test_it_says_where_the_gateway_is_and_who_helps() -> None:
 async def test_it_grows_with_the_offers() -> None:
     async with mesh(workers=("msa",)) as client:
         document = (await client.get("/api/openapi.json")).json
-    assert QF in document["paths"]
+    assert QUOTIENT_FAMILIAL_PATH in document["paths"]
     assert V2 not in document["paths"]

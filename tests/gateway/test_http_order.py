@@ -13,9 +13,9 @@ from msgspec import Struct
 
 from bouquet_gateway.stores.cache_memory import MemoryCache
 from bouquet_mesh.secret import Secret
-from tests.support.gateway_client import QF, SCOPES, TOKEN_KEY, token
+from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH, SCOPES, TOKEN_KEY, token
 from tests.support.mesh import mesh
-from tests.support.people import CAF_ALLOCATAIRE, named
+from tests.support.people import CAF_ALLOCATAIRE, staged_query
 
 
 class Wrong(Struct, frozen=True, kw_only=True):
@@ -37,7 +37,7 @@ CHECKS = {
     "expiry": Wrong(told="401 00103", token={"valid_s": -60}),
     "scopes": Wrong(told="403 00100", scopes=("cnous_email",)),
     "in flight": Wrong(told="409 00015", busy=True),
-    "version": Wrong(told="404 00402", path=QF.replace("v3", "v9")),
+    "version": Wrong(told="404 00402", path=QUOTIENT_FAMILIAL_PATH.replace("v3", "v9")),
     "recipient": Wrong(told="422 00210", params={"recipient": "1"}),
     "maintenance": Wrong(told="503 35020", settings={"maintenance": "CNAF & MSA 11:30-12:30"}),
     "parameters": Wrong(told="422 00427", params={"sexeEtatCivil": "X"}),
@@ -51,7 +51,7 @@ async def told(monkeypatch: pytest.MonkeyPatch, *wrongs: Wrong, params: Mapping[
     settings = merged(*(wrong.settings for wrong in wrongs))
     [scopes] = [wrong.scopes for wrong in wrongs if wrong.scopes] or [SCOPES]
     bearer = token(*scopes, **{"key": TOKEN_KEY} | merged(*(wrong.token for wrong in wrongs)))
-    [path] = [wrong.path for wrong in wrongs if wrong.path] or [QF]
+    [path] = [wrong.path for wrong in wrongs if wrong.path] or [QUOTIENT_FAMILIAL_PATH]
     async with mesh(**settings) as client:
         if any(wrong.busy for wrong in wrongs):
             monkeypatch.setattr(MemoryCache, "add", taken)
@@ -95,7 +95,7 @@ async def test_what_is_in_the_cache_is_answered_during_a_maintenance() -> None:
         await client.get(params=CAF_ALLOCATAIRE)
         client.clock.now += timedelta(minutes=45)
         assert (await client.get(params=CAF_ALLOCATAIRE)).status == 200
-        assert (await client.get(params=named("CAF-FOUND"))).status == 503
+        assert (await client.get(params=staged_query("CAF-FOUND"))).status == 503
 
 
 async def test_a_maintenance_says_when_it_ends() -> None:

@@ -96,7 +96,7 @@ async def test_a_wrong_parameter_is_told_by_its_code(client: Mesh, wrong: str) -
     changes, code = WRONG[wrong]
     answer = await client.get(params=changed(changes))
     assert (answer.status, answer.json) == (422, errors(code))
-    assert client.calls == {"cnaf": 0, "msa": 0}
+    assert client.call_counts == {"cnaf": 0, "msa": 0}
 
 
 async def test_every_wrong_parameter_is_told_at_once_in_the_contract_s_order(client: Mesh) -> None:

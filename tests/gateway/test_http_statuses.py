@@ -16,10 +16,10 @@ from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_gateway.public.health_window import LEAST_CALLS
 from bouquet_msa.worker import worker as msa
 from bouquet_proto.offer import Offer
-from tests.support.bus import LONG_S, until
 from tests.support.mesh import Mesh, mesh
 from tests.support.offers import describing, dossier, offer
-from tests.support.people import CAF_ALLOCATAIRE, named
+from tests.support.people import CAF_ALLOCATAIRE, staged_query
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 STATUS = "cnaf_msa_quotient_familial"
 PING = f"/api/{STATUS}/ping"
@@ -72,7 +72,7 @@ async def test_a_host_that_a_stranger_chooses_is_not_repeated() -> None:
 async def test_without_calls_a_resource_is_ok_and_nobody_is_asked() -> None:
     async with mesh() as client:
         answer = await client.get(PING, token="")
-        assert client.calls == {"cnaf": 0, "msa": 0}
+        assert client.call_counts == {"cnaf": 0, "msa": 0}
     assert (answer.status, answer.json) == (200, {"status": "ok", "last_update": NOON, "last_ok_status": None})
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
 
@@ -86,7 +86,7 @@ async def test_an_answer_to_a_caller_is_a_success() -> None:
 
 async def fail(client: Mesh, times: int) -> None:
     for _ in range(times):
-        assert (await client.get(params=named("CAF-INTERNAL MSA-INTERNAL"))).status == 502
+        assert (await client.get(params=staged_query("CAF-INTERNAL MSA-INTERNAL"))).status == 502
 
 
 async def test_one_failed_call_of_one_caller_is_no_outage() -> None:
@@ -103,14 +103,14 @@ async def test_one_failed_call_of_one_caller_is_no_outage() -> None:
 async def test_calls_that_we_refuse_say_nothing_of_the_provider() -> None:
     """One caller fills its places, or all of them: nobody has asked the fund, well or in vain."""
     async with mesh(max_calls_per_provider=1) as client:
-        client.gate.shut("cnaf")
+        client.upstreams.hold("cnaf")
         slow = asyncio.create_task(client.get(params=CAF_ALLOCATAIRE))
-        await until(lambda: client.calls["cnaf"] == 1)
+        await until(lambda: client.call_counts["cnaf"] == 1)
         for number in range(2 * LEAST_CALLS):
-            answer = await client.get(params=named("CAF-FOUND MSA-NO-FILE") | {"nomUsage": "N" * (number + 1)})
+            answer = await client.get(params=staged_query("CAF-FOUND MSA-NO-FILE") | {"nomUsage": "N" * (number + 1)})
             assert (answer.status, answer.headers["Retry-After"]) == (502, "1")
         answer = await client.get(PING, token="")
-        client.gate.open.set()
+        client.upstreams.open.set()
         assert (await slow).status == 200
     assert (answer.status, answer.json) == (200, {"status": "ok", "last_update": NOON, "last_ok_status": None})
 
@@ -125,7 +125,7 @@ async def test_calls_that_end_in_outages_make_it_a_bad_gateway() -> None:
     )
 
 
-@pytest.mark.parametrize("params", [{}, named("CAF-NO-FILE MSA-NO-FILE")])
+@pytest.mark.parametrize("params", [{}, staged_query("CAF-NO-FILE MSA-NO-FILE")])
 async def test_a_caller_s_mistake_and_an_absence_are_no_outage(params: dict[str, str]) -> None:
     async with mesh() as client:
         assert (await client.get(params=params)).status in (404, 422)
@@ -137,9 +137,9 @@ async def test_without_calls_a_worker_that_is_away_leaves_it_unknown(monkeypatch
     monkeypatch.setattr(discovery, "REFRESH_S", 0.01)
     async with mesh(workers=("cnaf",)) as client:
         async with client.workers_bus.serve("msa", describing(msa.offer()), concurrency=1):
-            await client.all_offers_heard()
+            await client.until_all_offers_known()
             assert (await client.get(PING, token="")).json["status"] == "ok"
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(TEST_TIMEOUT_S):
             while (answer := await client.get(PING, token="")).json["status"] == "ok":  # noqa: ASYNC110 - what is waited for has no event here
                 await asyncio.sleep(0.01)
     assert (answer.status, answer.json["status"]) == (200, "unknown")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.gateway_client import QF
+from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH
 from tests.support.mesh import Mesh, mesh
-from tests.support.people import CAF_ALLOCATAIRE, named
+from tests.support.people import CAF_ALLOCATAIRE, staged_query
 
 NO_ROUTE = {
     "errors": [
@@ -22,7 +22,7 @@ NO_ROUTE = {
         }
     ]
 }
-V9 = QF.replace("v3", "v9")
+V9 = QUOTIENT_FAMILIAL_PATH.replace("v3", "v9")
 
 
 @pytest.fixture
@@ -55,7 +55,10 @@ async def test_an_unknown_path_is_told_in_json(client: Mesh, path: str) -> None:
     assert (answer.status, answer.json) == (404, NO_ROUTE)
 
 
-@pytest.mark.parametrize("path", [f"{QF}/", f"/{QF}", QF.replace("/dss/", "//dss//")])
+@pytest.mark.parametrize(
+    "path",
+    [f"{QUOTIENT_FAMILIAL_PATH}/", f"/{QUOTIENT_FAMILIAL_PATH}", QUOTIENT_FAMILIAL_PATH.replace("/dss/", "//dss//")],
+)
 async def test_a_base_url_that_ends_with_a_slash_does_no_harm(client: Mesh, path: str) -> None:
     assert (await client.get(path, CAF_ALLOCATAIRE)).status == 200
 
@@ -70,7 +73,7 @@ async def test_an_unknown_path_needs_no_token(client: Mesh) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"])
-@pytest.mark.parametrize("path", [QF, "/api/introspect", "/livez", "/nowhere"])
+@pytest.mark.parametrize("path", [QUOTIENT_FAMILIAL_PATH, "/api/introspect", "/livez", "/nowhere"])
 async def test_another_method_is_an_unknown_path(client: Mesh, method: str, path: str) -> None:
     answer = await client.get(path, CAF_ALLOCATAIRE, method=method)
     assert answer.status == 404
@@ -79,7 +82,7 @@ async def test_another_method_is_an_unknown_path(client: Mesh, method: str, path
 
 @pytest.mark.parametrize("version", [1, 2, 4, 9, 0, 10])
 async def test_an_unknown_version_is_told_by_its_number(client: Mesh, version: int) -> None:
-    answer = await client.get(QF.replace("v3", f"v{version}"), CAF_ALLOCATAIRE)
+    answer = await client.get(QUOTIENT_FAMILIAL_PATH.replace("v3", f"v{version}"), CAF_ALLOCATAIRE)
     assert (answer.status, answer.json) == (
         404,
         {
@@ -97,7 +100,7 @@ async def test_an_unknown_version_is_told_by_its_number(client: Mesh, version: i
 
 @pytest.mark.parametrize("written", ["v3beta", "v3.1", "v03", "v" + "3" * 5000])
 async def test_a_version_is_a_number_and_nothing_else(client: Mesh, written: str) -> None:
-    answer = await client.get(QF.replace("v3", written), CAF_ALLOCATAIRE)
+    answer = await client.get(QUOTIENT_FAMILIAL_PATH.replace("v3", written), CAF_ALLOCATAIRE)
     assert (answer.status, answer.error["code"]) == (404, "00493")
 
 
@@ -132,7 +135,7 @@ async def test_a_request_id_that_is_a_uuid_is_kept(client: Mesh) -> None:
     given = str(uuid.uuid4())
     answer = await client.get(params=CAF_ALLOCATAIRE, headers={"X-Request-Id": given})
     assert answer.headers["X-Request-Id"] == given
-    assert client.heard("cnaf")[0].headers["X-Correlation-ID"] == given
+    assert client.received("cnaf")[0].headers["X-Correlation-ID"] == given
 
 
 @pytest.mark.parametrize("given", ["42", "", "LE GOUADEC", "5f0a1a0e6c354a519a0b0d6d5d2f7f10", "g" * 36, "é" * 36])
@@ -149,19 +152,19 @@ async def test_two_requests_have_two_ids(client: Mesh) -> None:
 
 
 EVERYTHING: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
-    "found": (QF, CAF_ALLOCATAIRE, {}),
-    "absent": (QF, named("CAF-NO-FILE"), {}),
-    "rejected": (QF, named("CAF-REJECTED"), {}),
-    "failed": (QF, named("CAF-HTML"), {}),
-    "parameters": (QF, {}, {}),
-    "token": (QF, CAF_ALLOCATAIRE, {"token": "forged"}),
-    "no token": (QF, CAF_ALLOCATAIRE, {"token": ""}),
-    "scopes": (QF, CAF_ALLOCATAIRE, {"scopes": ["cnous_email"]}),
+    "found": (QUOTIENT_FAMILIAL_PATH, CAF_ALLOCATAIRE, {}),
+    "absent": (QUOTIENT_FAMILIAL_PATH, staged_query("CAF-NO-FILE"), {}),
+    "rejected": (QUOTIENT_FAMILIAL_PATH, staged_query("CAF-REJECTED"), {}),
+    "failed": (QUOTIENT_FAMILIAL_PATH, staged_query("CAF-HTML"), {}),
+    "parameters": (QUOTIENT_FAMILIAL_PATH, {}, {}),
+    "token": (QUOTIENT_FAMILIAL_PATH, CAF_ALLOCATAIRE, {"token": "forged"}),
+    "no token": (QUOTIENT_FAMILIAL_PATH, CAF_ALLOCATAIRE, {"token": ""}),
+    "scopes": (QUOTIENT_FAMILIAL_PATH, CAF_ALLOCATAIRE, {"scopes": ["cnous_email"]}),
     "version": (V9, CAF_ALLOCATAIRE, {}),
     "route": ("/nowhere", {}, {}),
     "gone": ("/api/caf/famille", {}, {}),
-    "method": (QF, CAF_ALLOCATAIRE, {"method": "DELETE"}),
-    "too large": (QF, {"nomNaissance": "A" * 10_000}, {}),
+    "method": (QUOTIENT_FAMILIAL_PATH, CAF_ALLOCATAIRE, {"method": "DELETE"}),
+    "too large": (QUOTIENT_FAMILIAL_PATH, {"nomNaissance": "A" * 10_000}, {}),
     "ping": ("/api/ping", {}, {}),
     "introspect": ("/api/introspect", {}, {}),
     "openapi": ("/api/openapi.json", {}, {}),

@@ -17,7 +17,7 @@ from joserfc.jwk import OctKey
 
 from bouquet_gateway.access.tokens import INTERNAL_ID
 from bouquet_mesh.secret import Secret
-from tests.support.gateway_client import QF, SCOPES, TOKEN_KEY, token
+from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH, SCOPES, TOKEN_KEY, token
 from tests.support.mesh import Mesh, mesh
 from tests.support.people import CAF_ALLOCATAIRE
 
@@ -111,7 +111,7 @@ async def test_a_token_that_is_not_ours_is_refused(client: Mesh, refused: str) -
 async def test_nobody_is_asked_for_a_caller_without_a_token(client: Mesh) -> None:
     answer = await client.get(params=CAF_ALLOCATAIRE, token="")
     assert (answer.status, answer.json) == (401, MISSING)
-    assert client.calls == {"cnaf": 0, "msa": 0}
+    assert client.call_counts == {"cnaf": 0, "msa": 0}
 
 
 async def test_a_token_that_has_expired_says_where_to_renew_it(client: Mesh) -> None:
@@ -189,7 +189,7 @@ async def test_of_two_tokens_in_the_query_the_last_counts(client: Mesh) -> None:
 
 
 async def test_a_refusal_says_how_to_authenticate(client: Mesh) -> None:
-    for path in (QF, "/api/introspect", "/api/v2/composition-familiale-v2"):
+    for path in (QUOTIENT_FAMILIAL_PATH, "/api/introspect", "/api/v2/composition-familiale-v2"):
         answer = await client.get(path, params=CAF_ALLOCATAIRE, token="")
         assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert "WWW-Authenticate" not in (await client.get(params=CAF_ALLOCATAIRE)).headers
@@ -211,7 +211,7 @@ def carrying(bearer: str, api_key: str, in_query: str) -> dict[str, Any]:
     return {"params": params, "token": bearer, "headers": {"X-Api-Key": api_key} if api_key else {}}
 
 
-@pytest.mark.parametrize("path", [QF, "/api/introspect"])
+@pytest.mark.parametrize("path", [QUOTIENT_FAMILIAL_PATH, "/api/introspect"])
 async def test_whatever_carries_a_token_of_ours_opens(client: Mesh, path: str) -> None:
     """All carriers are tried in order; without one of ours, the text says whether there was any."""
     for carried in CARRIED:
@@ -310,5 +310,5 @@ async def test_introspection_of_the_token_in_a_query(client: Mesh) -> None:
 
 async def test_a_refusal_says_nothing_of_the_token(client: Mesh) -> None:
     foreign = token(key=FOREIGN)
-    answer = await client.get(QF, CAF_ALLOCATAIRE, token=foreign)
+    answer = await client.get(QUOTIENT_FAMILIAL_PATH, CAF_ALLOCATAIRE, token=foreign)
     assert foreign not in f"{answer.body!r}{dict(answer.headers)}"

@@ -105,7 +105,7 @@ async def test_a_habilitation_without_a_siret_must_name_its_recipient(client: Me
 async def test_it_is_cached(client: Mesh) -> None:
     await client.get(PATH, MAELYS)
     assert (await client.get(PATH, MAELYS)).headers["X-Response-Cached"] == "true"
-    assert client.calls["cnaf"] == 1
+    assert client.call_counts["cnaf"] == 1
 
 
 def structured(error: str, text: str) -> dict[str, str]:
@@ -205,7 +205,7 @@ async def test_an_unknown_resource_is_told_in_three_words(client: Mesh) -> None:
 async def test_a_worker_that_is_not_there_is_a_provider_away() -> None:
     async with mesh(workers=(), providers=("cnaf",)) as client:
         async with client.workers_bus.serve("cnaf", describing(cnaf.offer()), concurrency=1):
-            await client.all_offers_heard()
+            await client.until_all_offers_known()
         answer = await client.get(PATH, MAELYS)
     assert (answer.status, answer.json) == (503, structured("data_provider_error", AWAY_TEXT))
 

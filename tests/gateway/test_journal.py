@@ -24,11 +24,11 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_proto.identity import Identite
 from tests.gateway.test_france_connect_http import WORKERS
 from tests.support import mesh as meshes
-from tests.support.bus import until
-from tests.support.gateway_client import QF, RECIPIENT, token
+from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH, RECIPIENT, token
 from tests.support.mesh import mesh
-from tests.support.mesh_with_journal import KEY, Journaled, journaled
-from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S, named
+from tests.support.mesh_with_journal import KEY, MeshWithJournal, mesh_with_journal
+from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, UNKNOWN_PERSON, staged_query
+from tests.support.waiting import until
 
 CLOCK_S = 0.01
 """What two readings of the clock may differ by."""
@@ -49,12 +49,12 @@ def haste(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[Journaled]:
-    async with journaled(tmp_path / "spool") as opened:
+async def client(tmp_path: Path) -> AsyncIterator[MeshWithJournal]:
+    async with mesh_with_journal(tmp_path / "spool") as opened:
         yield opened
 
 
-async def test_a_record_tells_who_asked_what_for_whom_and_who_answered(client: Journaled) -> None:
+async def test_a_record_tells_who_asked_what_for_whom_and_who_answered(client: MeshWithJournal) -> None:
     began, id_ = time.time(), str(uuid.uuid4())
     await client.get(params=CAF_ALLOCATAIRE, token=token(id=id_))
     access = await client.record()
@@ -67,12 +67,12 @@ async def test_a_record_tells_who_asked_what_for_whom_and_who_answered(client: J
     assert len(access.person) == 64
 
 
-async def test_a_record_keeps_the_request_id_that_the_caller_can_quote(client: Journaled) -> None:
+async def test_a_record_keeps_the_request_id_that_the_caller_can_quote(client: MeshWithJournal) -> None:
     answer = await client.get(params=CAF_ALLOCATAIRE)
     assert (await client.record()).request_id == answer.headers["X-Request-Id"]
 
 
-async def test_a_record_keeps_everybody_whom_the_answer_names(client: Journaled) -> None:
+async def test_a_record_keeps_everybody_whom_the_answer_names(client: MeshWithJournal) -> None:
     """Fresh or of the cache, and whatever the scopes show of it."""
     await client.get(params=CAF_ALLOCATAIRE)
     fresh = await client.record()
@@ -84,7 +84,7 @@ async def test_a_record_keeps_everybody_whom_the_answer_names(client: Journaled)
     assert cached.found == fresh.found
 
 
-async def test_a_record_of_an_answer_keeps_who_was_asked_about_by_each_name_and_date(client: Journaled) -> None:
+async def test_a_record_of_an_answer_keeps_who_was_asked_about_by_each_name_and_date(client: MeshWithJournal) -> None:
     """A provider may find somebody without a place of birth, or by one of two names."""
     await client.get(params=CAF_ALLOCATAIRE | {"codeCogInseeCommuneNaissance": "", "nomUsage": "KERVENNIC"})
     access = await client.record()
@@ -93,7 +93,7 @@ async def test_a_record_of_an_answer_keeps_who_was_asked_about_by_each_name_and_
     assert pseudonym(KEY.secret, by_name_of_use) in access.found
 
 
-async def test_who_was_asked_about_without_sex_or_place_is_found_by_name_and_date(client: Journaled) -> None:
+async def test_who_was_asked_about_without_sex_or_place_is_found_by_name_and_date(client: MeshWithJournal) -> None:
     absent = ("sexeEtatCivil", "codeCogInseeCommuneNaissance")
     await client.get(params={name: value for name, value in CAF_ALLOCATAIRE.items() if name not in absent})
     access = await client.record()
@@ -101,7 +101,7 @@ async def test_who_was_asked_about_without_sex_or_place_is_found_by_name_and_dat
     assert pseudonym(KEY.secret, FOUND) in access.found
 
 
-async def test_a_token_that_is_refused_without_end_does_not_fill_the_journal(client: Journaled) -> None:
+async def test_a_token_that_is_refused_without_end_does_not_fill_the_journal(client: MeshWithJournal) -> None:
     for _ in range(REFUSALS_PER_MINUTE + 20):
         await client.get(params=CAF_ALLOCATAIRE, token=token(id=str(uuid.UUID(int=7)), valid_s=-1))
     await client.get(params=CAF_ALLOCATAIRE)
@@ -109,8 +109,8 @@ async def test_a_token_that_is_refused_without_end_does_not_fill_the_journal(cli
     assert len(client.archive.bodies) <= 2 * REFUSALS_PER_MINUTE + 1
 
 
-@pytest.mark.parametrize("question", [{"params": NOBODY_S}, {"params": CAF_ALLOCATAIRE, "scopes": ["other"]}])
-async def test_a_call_without_data_names_nobody_as_found(client: Journaled, question: dict[str, Any]) -> None:
+@pytest.mark.parametrize("question", [{"params": UNKNOWN_PERSON}, {"params": CAF_ALLOCATAIRE, "scopes": ["other"]}])
+async def test_a_call_without_data_names_nobody_as_found(client: MeshWithJournal, question: dict[str, Any]) -> None:
     await client.get(**question)
     assert (await client.record()).found == ()
 
@@ -123,21 +123,21 @@ def strangers() -> float:
     ("question", "told"),
     [
         ({"params": MSA_ALLOCATAIRE}, "found 200 msa"),
-        ({"params": NOBODY_S}, "not_found 404 35003"),
-        ({"params": named("CAF-UNIDENTIFIED MSA-UNIDENTIFIED")}, "rejected 422 35560"),
-        ({"params": named("CAF-TECHNICAL MSA-TECHNICAL")}, "failed 502 35000"),
-        ({"params": named("CAF-GATEWAY-TIMEOUT MSA-GATEWAY-TIMEOUT")}, "failed 504 35002"),
+        ({"params": UNKNOWN_PERSON}, "not_found 404 35003"),
+        ({"params": staged_query("CAF-UNIDENTIFIED MSA-UNIDENTIFIED")}, "rejected 422 35560"),
+        ({"params": staged_query("CAF-TECHNICAL MSA-TECHNICAL")}, "failed 502 35000"),
+        ({"params": staged_query("CAF-GATEWAY-TIMEOUT MSA-GATEWAY-TIMEOUT")}, "failed 504 35002"),
         ({"params": CAF_ALLOCATAIRE | {"recipient": "1"}}, "refused 422 00210 nobody"),
         ({"params": CAF_ALLOCATAIRE | {"jourDateNaissance": "x"}}, "refused 422 00363 nobody"),
         ({"params": CAF_ALLOCATAIRE, "token": token(valid_s=-1)}, "refused 401 00103 nobody"),
         ({"params": CAF_ALLOCATAIRE, "scopes": ["other"]}, "refused 403 00100 nobody"),
         ({"path": "/v3/nowhere"}, "refused 404 00493 nobody"),
-        ({"path": QF.replace("v3", "v9")}, "refused 404 00402 nobody"),
+        ({"path": QUOTIENT_FAMILIAL_PATH.replace("v3", "v9")}, "refused 404 00402 nobody"),
         ({"method": "POST"}, "refused 404 00493 nobody"),
         ({"path": "/api/introspect"}, "found 200 nobody"),
     ],
 )
-async def test_each_call_leaves_one_record(client: Journaled, question: dict[str, Any], told: str) -> None:
+async def test_each_call_leaves_one_record(client: MeshWithJournal, question: dict[str, Any], told: str) -> None:
     answer = await client.get(**question)
     access = await client.record()
     assert access.status == answer.status
@@ -157,7 +157,7 @@ async def test_each_call_leaves_one_record(client: Journaled, question: dict[str
     ],
 )
 async def test_who_has_no_token_of_ours_is_counted_and_writes_nothing(
-    client: Journaled, question: dict[str, Any]
+    client: MeshWithJournal, question: dict[str, Any]
 ) -> None:
     before = strangers()
     assert (await client.get(**question)).status in (401, 404)
@@ -167,13 +167,13 @@ async def test_who_has_no_token_of_ours_is_counted_and_writes_nothing(
 
 
 async def test_thousands_of_calls_without_a_token_leave_the_spool_empty(tmp_path: Path) -> None:
-    async with journaled(tmp_path, journal_spool_max_bytes=20_000) as client:
+    async with mesh_with_journal(tmp_path, journal_spool_max_bytes=20_000) as client:
         await asyncio.gather(*(client.get("/v3/nowhere", token="") for _ in range(200)))
         assert client.archive.bodies == []
         assert (await client.get(params=CAF_ALLOCATAIRE)).status == 200
 
 
-async def test_an_answer_of_the_cache_is_an_access_too(client: Journaled) -> None:
+async def test_an_answer_of_the_cache_is_an_access_too(client: MeshWithJournal) -> None:
     for _ in range(2):
         await client.get(params=CAF_ALLOCATAIRE)
     fresh, cached = await client.records(2)
@@ -181,7 +181,7 @@ async def test_an_answer_of_the_cache_is_an_access_too(client: Journaled) -> Non
     assert fresh.person == cached.person
 
 
-async def test_calls_that_ask_together_leave_a_record_each(client: Journaled) -> None:
+async def test_calls_that_ask_together_leave_a_record_each(client: MeshWithJournal) -> None:
     calls = [client.get(params=CAF_ALLOCATAIRE, token=token(id=str(uuid.uuid4()))) for _ in range(5)]
     assert {answer.status for answer in await asyncio.gather(*calls)} == {200}
     accesses = await client.records(5)
@@ -190,7 +190,7 @@ async def test_calls_that_ask_together_leave_a_record_each(client: Journaled) ->
 
 
 async def test_a_conflict_and_a_pace_exceeded_are_recorded(tmp_path: Path) -> None:
-    async with journaled(tmp_path, calls_per_second=1) as client:
+    async with mesh_with_journal(tmp_path, calls_per_second=1) as client:
         await client.get()
         while (await client.get()).status != 429:
             pass
@@ -198,13 +198,13 @@ async def test_a_conflict_and_a_pace_exceeded_are_recorded(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/api/ping", "/api/openapi.json", "/api/errors"])
-async def test_what_is_no_access_leaves_no_record(client: Journaled, path: str) -> None:
+async def test_what_is_no_access_leaves_no_record(client: MeshWithJournal, path: str) -> None:
     assert (await client.get(path)).status == 200
     await client.get("/api/introspect")
     assert (await client.record()).operation == "introspect"
 
 
-async def test_a_person_is_found_by_identity_and_key_and_by_nothing_else(client: Journaled) -> None:
+async def test_a_person_is_found_by_identity_and_key_and_by_nothing_else(client: MeshWithJournal) -> None:
     await client.get(params=CAF_ALLOCATAIRE)
     await client.get(params=CAF_ALLOCATAIRE | {"nomNaissance": "Le Gouadec", "recipient": "35600000000001"})
     await client.get(params=MSA_ALLOCATAIRE)
@@ -226,7 +226,7 @@ async def test_a_person_is_found_by_identity_and_key_and_by_nothing_else(client:
 async def test_a_citizen_s_own_call_names_the_citizen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meshes, "PROVIDERS", WORKERS)
     path = "/v3/dss/quotient_familial/france_connect"
-    async with journaled(tmp_path, workers=tuple(WORKERS)) as client:
+    async with mesh_with_journal(tmp_path, workers=tuple(WORKERS)) as client:
         await client.get(path, {"recipient": RECIPIENT}, token="jeton-maelys")
         found = await client.record()
         await client.get(path, {"recipient": "no siret"}, token="jeton-maelys")
@@ -238,7 +238,7 @@ async def test_a_citizen_s_own_call_names_the_citizen(tmp_path: Path, monkeypatc
     assert (refused.code, refused.person, refused.recipient) == ("00210", found.person, "")
 
 
-async def test_a_bug_of_ours_is_recorded_too(client: Journaled, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bug_of_ours_is_recorded_too(client: MeshWithJournal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bouquet_gateway.lookup.answer.recipient_of", None)
     assert (await client.get(params=CAF_ALLOCATAIRE)).status == 500
     access = await client.record()
@@ -257,7 +257,7 @@ NEXT_SECRET = "the key of another year and as long as the one before"
 @pytest.mark.parametrize(("day", "name"), [("2099-01-01", KEY.name), ("2026-01-01", "2026-01-01")])
 async def test_the_next_key_counts_from_its_day_on(tmp_path: Path, day: str, name: str) -> None:
     both = Secret(f"{KEY.name}:{KEY.secret.reveal()}, {day}:{NEXT_SECRET}")
-    async with journaled(tmp_path, journal_key=both) as client:
+    async with mesh_with_journal(tmp_path, journal_key=both) as client:
         await client.get(params=CAF_ALLOCATAIRE)
         assert (await client.record()).key == name
 
@@ -272,14 +272,14 @@ def test_a_day_has_one_key() -> None:
 async def test_a_next_key_that_is_wrong_is_told_at_the_start(tmp_path: Path, more: str) -> None:
     both = Secret(f"{KEY.name}:{KEY.secret.reveal()},{more}")
     with pytest.raises(SettingsError, match="JOURNAL_KEY"):
-        async with journaled(tmp_path, journal_key=both):
+        async with mesh_with_journal(tmp_path, journal_key=both):
             pass
 
 
 @pytest.mark.parametrize("key", ["", "2026", ":a secret without a name that is long enough", "2026:short"])
 async def test_a_journal_without_a_good_key_does_not_start(tmp_path: Path, key: str) -> None:
     with pytest.raises(SettingsError, match="JOURNAL_KEY") as refusal:
-        async with journaled(tmp_path, journal_key=Secret(key)):
+        async with mesh_with_journal(tmp_path, journal_key=Secret(key)):
             pass
     assert "short" not in str(refusal.value)
 
@@ -287,5 +287,5 @@ async def test_a_journal_without_a_good_key_does_not_start(tmp_path: Path, key: 
 async def test_a_spool_that_cannot_be_written_is_a_wrong_setting(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match="JOURNAL_SPOOL"):
-        async with journaled(tmp_path / "file"):
+        async with mesh_with_journal(tmp_path / "file"):
             pass

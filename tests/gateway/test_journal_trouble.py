@@ -18,15 +18,15 @@ from bouquet_mesh.outbox.open import open_outbox
 from bouquet_mesh.secret import Secret
 from bouquet_proto import access_record
 from bouquet_registry.store import open_store
-from tests.support.bus import until
-from tests.support.gateway_client import Door, token
+from tests.support.gateway_client import GatewayClient, token
 from tests.support.mesh import mesh
-from tests.support.mesh_with_journal import KEY, settings, spooled
-from tests.support.mesh_with_registry import Town, text_of, town
-from tests.support.outbox_collector import Archive, collecting
+from tests.support.mesh_with_journal import KEY, journal_settings, spooled_records
+from tests.support.mesh_with_registry import MeshWithRegistry, mesh_with_registry, signed_token
+from tests.support.outbox_collector import CollectedRecords, collecting
 from tests.support.people import CAF_ALLOCATAIRE
-from tests.support.processes import Process, fleet
-from tests.support.proxy import Relay
+from tests.support.processes import Process, process_mesh
+from tests.support.proxy import TcpProxy
+from tests.support.waiting import until
 
 INTROSPECT = "/api/introspect"
 
@@ -41,32 +41,32 @@ def haste(monkeypatch: pytest.MonkeyPatch, impatience: None) -> None:
 
 async def test_while_nobody_collects_calls_are_answered_and_their_records_wait(tmp_path: Path) -> None:
     outbox = MemoryOutbox()
-    async with mesh(outbox=outbox, **settings(tmp_path)) as client:
+    async with mesh(outbox=outbox, **journal_settings(tmp_path)) as client:
         for _ in range(20):
             assert (await client.get(INTROSPECT)).status == 200
-        assert len(spooled(tmp_path)) == 20
+        assert len(spooled_records(tmp_path)) == 20
         async with collecting(outbox) as archive:
             await until(lambda: len(ids(archive)) == 20)
-            await until(lambda: not spooled(tmp_path))
+            await until(lambda: not spooled_records(tmp_path))
 
 
 async def test_a_stopped_gateway_leaves_what_it_could_not_send_to_its_next_life(tmp_path: Path) -> None:
-    async with mesh(outbox=MemoryOutbox(), **settings(tmp_path)) as client:
+    async with mesh(outbox=MemoryOutbox(), **journal_settings(tmp_path)) as client:
         for _ in range(5):
             await client.get(INTROSPECT)
-    left = {access_record.decode(record).id for record in spooled(tmp_path)}
+    left = {access_record.decode(record).id for record in spooled_records(tmp_path)}
     assert len(left) == 5
     outbox = MemoryOutbox()
-    async with collecting(outbox) as archive, mesh(outbox=outbox, **settings(tmp_path)):
+    async with collecting(outbox) as archive, mesh(outbox=outbox, **journal_settings(tmp_path)):
         await until(lambda: ids(archive) == left)
-        await until(lambda: not spooled(tmp_path))
+        await until(lambda: not spooled_records(tmp_path))
 
 
 async def test_a_full_spool_is_seen_first_then_refuses_and_heals(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     outbox = MemoryOutbox()
-    async with mesh(outbox=outbox, **settings(tmp_path, journal_spool_max_bytes=20_000)) as client:
+    async with mesh(outbox=outbox, **journal_settings(tmp_path, journal_spool_max_bytes=20_000)) as client:
         statuses = []
         while (answer := await client.get(params=CAF_ALLOCATAIRE)).status == 200:
             statuses.append(said(caplog))
@@ -74,9 +74,9 @@ async def test_a_full_spool_is_seen_first_then_refuses_and_heals(
         assert "journal spool is filling" in statuses[-1]
         assert (answer.status, answer.codes, answer.headers["Retry-After"]) == (503, ["00521"], "30")
         assert (await client.get("/api/v2/composition-familiale")).json["error"] == "overloaded"
-        client.forget()
+        client.clear_received()
         assert (await client.get(params=CAF_ALLOCATAIRE, headers={"Cache-Control": "no-cache"})).status == 503
-        assert client.calls == {"cnaf": 0, "msa": 0}
+        assert client.call_counts == {"cnaf": 0, "msa": 0}
         assert (await client.get("/readyz")).json == {"status": "waiting", "for": ["journal"]}
         assert (await client.get("/livez")).status == 200
         used, most = await gauges(client)
@@ -91,19 +91,19 @@ async def test_a_full_spool_is_seen_first_then_refuses_and_heals(
 async def test_an_answer_whose_record_cannot_be_written_is_held_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with mesh(outbox=MemoryOutbox(), **settings(tmp_path, journal_spool_max_bytes=1)) as client:
+    async with mesh(outbox=MemoryOutbox(), **journal_settings(tmp_path, journal_spool_max_bytes=1)) as client:
         monkeypatch.setattr("bouquet_gateway.journal.spool.FULL_AT", 2.0)
         answer = await client.get(params=CAF_ALLOCATAIRE)
         assert (answer.status, answer.codes) == (503, ["00521"])
         assert b"LE GOUADEC" not in answer.body
-        assert client.calls["cnaf"] == 1
+        assert client.call_counts["cnaf"] == 1
 
 
 async def test_a_record_names_the_habilitation_even_of_a_token_that_is_refused(tmp_path: Path) -> None:
     outbox = MemoryOutbox()
     async with (
         open_store(Secret(f"sqlite:///{tmp_path}/registry.db")) as store,
-        town("memory:", store) as here,
+        mesh_with_registry("memory:", store) as here,
         collecting(outbox) as archive,
     ):
         await calls_of_a_town(here, outbox, tmp_path)
@@ -116,47 +116,47 @@ async def test_a_record_names_the_habilitation_even_of_a_token_that_is_refused(t
     assert (accesses[0].provider, accesses[0].regime) == ("acme", "")
 
 
-async def calls_of_a_town(here: Town, outbox: MemoryOutbox, folder: Path) -> None:
+async def calls_of_a_town(here: MeshWithRegistry, outbox: MemoryOutbox, folder: Path) -> None:
     """Of a good token, of the same one from elsewhere, and of one that nobody knows."""
-    issued = await here.issued(allowed_ips=("192.0.2.1",))
-    gate = await here.gate(outbox=outbox, trusted_proxies=("127.0.0.1",), **settings(folder / "spool"))
-    assert await gate.told(text_of(issued), **{"X-Forwarded-For": "192.0.2.1"}) == "200"
-    assert await gate.told(text_of(issued), **{"X-Forwarded-For": "192.0.2.2"}) == "403 00107"
-    assert await gate.told(text_of(str(uuid.uuid4()))) == "401 00101"
+    issued = await here.issue_token(allowed_ips=("192.0.2.1",))
+    gate = await here.start_gateway(outbox=outbox, trusted_proxies=("127.0.0.1",), **journal_settings(folder / "spool"))
+    assert await gate.outcome(signed_token(issued), **{"X-Forwarded-For": "192.0.2.1"}) == "200"
+    assert await gate.outcome(signed_token(issued), **{"X-Forwarded-For": "192.0.2.2"}) == "403 00107"
+    assert await gate.outcome(signed_token(str(uuid.uuid4()))) == "401 00101"
 
 
 @pytest.mark.broker
 async def test_a_killed_gateway_loses_nothing_that_it_answered(broker_url: str, tmp_path: Path) -> None:
     """Its broker is away all its life; the next one of its kind finds it back."""
-    async with Relay(broker_url) as relay, open_outbox(broker_url, "tests") as outbox, collecting(outbox) as archive:
+    async with TcpProxy(broker_url) as relay, open_outbox(broker_url, "tests") as outbox, collecting(outbox) as archive:
         async with gateways(relay.url, tmp_path, 2) as started:
             for _, client in started:
                 for _ in range(25):
                     assert (await client.get(INTROSPECT)).status == 200
             await asyncio.gather(*(process.kill() for process, _ in started))
-        waiting = {access_record.decode(record).id for record in spooled(tmp_path)}
+        waiting = {access_record.decode(record).id for record in spooled_records(tmp_path)}
         assert len(waiting) == 50
         assert archive.bodies == []
         await relay.open()
         async with gateways(relay.url, tmp_path, 2):
             await until(lambda: ids(archive) == waiting)
-            await until(lambda: not spooled(tmp_path))
+            await until(lambda: not spooled_records(tmp_path))
 
 
 @pytest.mark.broker
 async def test_every_call_under_load_is_recorded_through_a_broken_network(broker_url: str, tmp_path: Path) -> None:
     async with (
-        Relay(broker_url) as relay,
+        TcpProxy(broker_url) as relay,
         open_outbox(broker_url, "tests") as outbox,
         collecting(outbox) as archive,
         open_outbox(relay.url, "gateway") as theirs,
-        mesh(outbox=theirs, **settings(tmp_path)) as client,
+        mesh(outbox=theirs, **journal_settings(tmp_path)) as client,
     ):
         for n in range(200):
             if n % 50 == 0:
                 await relay.open()
             if n % 50 == 25:
-                await relay.shut()
+                await relay.close()
             assert (await client.get(INTROSPECT, token=token(id=str(uuid.uuid4())))).status == 200
         await relay.open()
         await until(lambda: len(ids(archive)) == 200)
@@ -164,22 +164,22 @@ async def test_every_call_under_load_is_recorded_through_a_broken_network(broker
 
 
 @asynccontextmanager
-async def gateways(bus_url: str, spool: Path, count: int) -> AsyncIterator[list[tuple[Process, Door]]]:
+async def gateways(bus_url: str, spool: Path, count: int) -> AsyncIterator[list[tuple[Process, GatewayClient]]]:
     """Processes that share a spool."""
-    own = settings(spool, journal="true", journal_key=f"{KEY.name}:{KEY.secret.reveal()}")
+    own = journal_settings(spool, journal="true", journal_key=f"{KEY.name}:{KEY.secret.reveal()}")
     async with AsyncExitStack() as stack:
-        ships = await stack.enter_async_context(fleet(bus_url))
-        yield await asyncio.gather(*(ships.gateway(**own) for _ in range(count)))
+        system = await stack.enter_async_context(process_mesh(bus_url))
+        yield await asyncio.gather(*(system.gateway(**own) for _ in range(count)))
 
 
-async def gauges(client: Door) -> tuple[float, float]:
+async def gauges(client: GatewayClient) -> tuple[float, float]:
     lines = (await client.get("/metrics")).body.decode().splitlines()
     values = {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
     names = ("bouquet_gateway_journal_spool_bytes", "bouquet_gateway_journal_spool_max_bytes")
     return values[names[0]], values[names[1]]
 
 
-def ids(archive: Archive) -> set[str]:
+def ids(archive: CollectedRecords) -> set[str]:
     return {access_record.decode(body).id for body in archive.bodies}
 
 

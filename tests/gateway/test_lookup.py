@@ -26,8 +26,8 @@ from bouquet_proto.messages import (
     Request,
     encode,
 )
-from tests.support.gateway import gateway_on
-from tests.support.gateway_client import RECIPIENT, Door, token
+from tests.support.gateway import gateway_in_process
+from tests.support.gateway_client import RECIPIENT, GatewayClient, token
 from tests.support.offers import DURANT, dossier, offer
 
 PATH = "/v3/acme/dossier/identite"
@@ -55,11 +55,11 @@ class Acme:
 
 
 @asynccontextmanager
-async def acme(reply: Reply = GOOD) -> AsyncIterator[tuple[Acme, Door]]:
+async def acme(reply: Reply = GOOD) -> AsyncIterator[tuple[Acme, GatewayClient]]:
     provider, bus = Acme(reply), MemoryBus()
     async with (
         bus.serve("acme", provider, concurrency=1),
-        gateway_on(bus, providers=("acme",)) as (_, client),
+        gateway_in_process(bus, providers=("acme",)) as (_, client),
     ):
         client.token = token("acme_dossier", "acme_age")
         yield provider, client
@@ -107,7 +107,7 @@ REPLIES: dict[str, tuple[Reply, str]] = {
 async def test_what_a_provider_says_is_told_in_its_name(said: str) -> None:
     reply, told = REPLIES[said]
     async with acme(reply) as (_, client):
-        assert (await client.get(PATH, PARAMS)).told == told
+        assert (await client.get(PATH, PARAMS)).summary == told
 
 
 async def test_a_wait_that_the_provider_announces_is_passed_on() -> None:
@@ -131,7 +131,7 @@ async def test_a_resource_that_is_no_object_is_passed_to_nobody(
     caplog.set_level(logging.DEBUG)
     async with acme(Found(Raw(garbage))) as (_, client):
         answer = await client.get(PATH, PARAMS)
-    assert answer.told == "502 90999 ACME"
+    assert answer.summary == "502 90999 ACME"
     assert "DURANT" not in "".join(str(vars(record)) for record in caplog.records)
 
 

@@ -46,7 +46,7 @@ async def asked(client: Mesh, provider: str, **place: Any) -> Answer:
 
 
 def searches(client: Mesh, provider: str) -> list[Any]:
-    return [json.loads(one.body) for one in client.heard(provider) if one.body.startswith(b"{")]
+    return [json.loads(one.body) for one in client.received(provider) if one.body.startswith(b"{")]
 
 
 def named(commune: str, departement: str, annee: int = 2005) -> dict[str, Any]:

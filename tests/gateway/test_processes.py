@@ -16,15 +16,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_proto import access_record
-from tests.support.bus import until
 from tests.support.daemon import free_port
 from tests.support.gateway import HOST
-from tests.support.gateway_client import TOKEN_KEY, Answer, Door, somebody
-from tests.support.mesh_with_journal import KEY, settings, spooled
+from tests.support.gateway_client import TOKEN_KEY, Answer, GatewayClient, unique_token
+from tests.support.mesh_with_journal import KEY, journal_settings, spooled_records
 from tests.support.outbox_collector import collecting
-from tests.support.people import named
-from tests.support.processes import Fleet, Process, fleet, running
-from tests.support.proxy import Relay
+from tests.support.people import staged_query
+from tests.support.processes import Process, ProcessMesh, process_mesh, running_command
+from tests.support.proxy import TcpProxy
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.broker
 
@@ -37,25 +37,25 @@ HELD = 30
 INTROSPECT = "/api/introspect"
 
 
-class Family(Door):
+class Family(GatewayClient):
     """The door of them all; `parent` keeps them."""
 
-    def __init__(self, parent: Process, common: Door, port: int) -> None:
+    def __init__(self, parent: Process, common: GatewayClient, port: int) -> None:
         super().__init__(common.session, common.url)
         self.parent = parent
         self._port = port
 
     async def call(self) -> Answer:
         """On a connection of its own, from a caller of its own."""
-        return await self.get(INTROSPECT, token=somebody(), headers={"Connection": "close"})
+        return await self.get(INTROSPECT, token=unique_token(), headers={"Connection": "close"})
 
     async def ask_about(self, year: int) -> Answer:
         """Somebody born then, whom the CAF knows."""
-        born = named("CAF-FOUND", anneeDateNaissance=year, jourDateNaissance=28)
-        return await self.get(params=born, token=somebody(), headers={"Connection": "close"})
+        born = staged_query("CAF-FOUND", anneeDateNaissance=year, jourDateNaissance=28)
+        return await self.get(params=born, token=unique_token(), headers={"Connection": "close"})
 
     async def own(self, number: int, path: str) -> Answer:
-        return await Door(self.session, f"http://{HOST}:{self._port + number}").get(path, token="")
+        return await GatewayClient(self.session, f"http://{HOST}:{self._port + number}").get(path, token="")
 
     async def answered(self, number: int) -> float:
         text = (await self.own(number, "/metrics")).body.decode()
@@ -64,7 +64,7 @@ class Family(Door):
 
     def pids(self) -> dict[int, int]:
         """Of those that were started last."""
-        return {line["number"]: line["pid"] for line in self.parent.said("gateway process started")}
+        return {line["number"]: line["pid"] for line in self.parent.logged("gateway process started")}
 
     async def all_ready(self) -> None:
         """They have heard the workers."""
@@ -74,7 +74,7 @@ class Family(Door):
                     await asyncio.sleep(0.05)
 
     async def all_started(self, times: int = COUNT) -> None:
-        await self.parent.says("gateway started", times=times, within_s=LONG_S)
+        await self.parent.until_logged("gateway started", times=times, within_s=LONG_S)
 
 
 def ports_in_a_row(count: int) -> int:
@@ -85,23 +85,23 @@ def ports_in_a_row(count: int) -> int:
             return first
 
 
-async def family(ships: Fleet, **more: str | float) -> Family:
+async def family(system: ProcessMesh, **more: str | float) -> Family:
     port = ports_in_a_row(COUNT + 1)
-    parent, common = await ships.gateway(processes=COUNT, port=port, **more)
+    parent, common = await system.gateway(processes=COUNT, port=port, **more)
     made = Family(parent, common, port)
     await made.all_started()
     return made
 
 
 @pytest.fixture
-async def ships(broker_url: str) -> AsyncIterator[Fleet]:
-    async with fleet(broker_url) as made:
+async def system(broker_url: str) -> AsyncIterator[ProcessMesh]:
+    async with process_mesh(broker_url) as made:
         yield made
 
 
-async def test_all_of_them_answer_on_one_port_and_each_tells_its_own_at_a_port_of_its_own(ships: Fleet) -> None:
-    await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-    gateways = await family(ships)
+async def test_all_of_them_answer_on_one_port_and_each_tells_its_own_at_a_port_of_its_own(system: ProcessMesh) -> None:
+    await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
+    gateways = await family(system)
     await gateways.all_ready()
     answers = await asyncio.gather(*(gateways.call() for _ in range(CALLS)))
     assert [answer.status for answer in answers] == [200] * CALLS
@@ -113,36 +113,36 @@ async def test_all_of_them_answer_on_one_port_and_each_tells_its_own_at_a_port_o
         assert (await gateways.own(number, INTROSPECT)).status == 404
     elsewhere = await gateways.get("/metrics", token="")
     assert (elsewhere.status, "at ports" in elsewhere.body.decode()) == (404, True)
-    connected = {line["connection"] for line in gateways.parent.said("broker connected")}
+    connected = {line["connection"] for line in gateways.parent.logged("broker connected")}
     assert connected == {f"bouquet-gateway {number}" for number in range(1, COUNT + 1)}
 
 
-async def test_sigterm_under_load_loses_no_call(ships: Fleet) -> None:
-    await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-    gateways = await family(ships, deadline_s=60)
+async def test_sigterm_under_load_loses_no_call(system: ProcessMesh) -> None:
+    await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
+    gateways = await family(system, deadline_s=60)
     await gateways.all_ready()
-    ships.gate.shut()
+    system.upstreams.hold()
     begun = [asyncio.create_task(gateways.ask_about(1930 + n)) for n in range(HELD)]
-    await until(lambda: len(ships.heard("cnaf")) == HELD, within_s=LONG_S)
+    await until(lambda: len(system.received("cnaf")) == HELD, within_s=LONG_S)
     stopping = asyncio.create_task(gateways.parent.stop())
-    await gateways.parent.says("gateway stopping", times=COUNT)
+    await gateways.parent.until_logged("gateway stopping", times=COUNT)
     await until_refused(gateways)
     assert not stopping.done()
-    ships.gate.open.set()
+    system.upstreams.open.set()
     assert {answer.status for answer in await asyncio.gather(*begun)} == {200}
     assert await stopping == 0
 
 
 async def test_a_killed_process_is_replaced_and_what_it_recorded_is_sent(broker_url: str, tmp_path: Path) -> None:
     """While the broker is away all records wait on disk, and half of those are of the dead ones."""
-    own = settings(tmp_path, journal="true", journal_key=f"{KEY.name}:{KEY.secret.reveal()}")
+    own = journal_settings(tmp_path, journal="true", journal_key=f"{KEY.name}:{KEY.secret.reveal()}")
     async with (
-        Relay(broker_url) as relay,
+        TcpProxy(broker_url) as relay,
         open_outbox(broker_url, "tests") as outbox,
         collecting(outbox) as archive,
-        fleet(relay.url) as ships,
+        process_mesh(relay.url) as system,
     ):
-        gateways = await family(ships, **own)
+        gateways = await family(system, **own)
         assert {(await gateways.call()).status for _ in range(CALLS)} == {200}
         before = gateways.pids()
         for number in (1, 2):
@@ -150,8 +150,8 @@ async def test_a_killed_process_is_replaced_and_what_it_recorded_is_sent(broker_
         await gateways.all_started(COUNT + 2)
         after = gateways.pids()
         assert (after[1] != before[1], after[2] != before[2], after[3]) == (True, True, before[3])
-        assert {line["status"] for line in gateways.parent.said("gateway process ended")} == {128 + signal.SIGKILL}
-        written = {access_record.decode(record).id for record in spooled(tmp_path)}
+        assert {line["status"] for line in gateways.parent.logged("gateway process ended")} == {128 + signal.SIGKILL}
+        written = {access_record.decode(record).id for record in spooled_records(tmp_path)}
         assert len(written) == CALLS
         await relay.open()
         await until(lambda: {access_record.decode(body).id for body in archive.bodies} == written, within_s=LONG_S)
@@ -159,14 +159,14 @@ async def test_a_killed_process_is_replaced_and_what_it_recorded_is_sent(broker_
 
 
 async def test_settings_that_have_gone_bad_stop_nobody_who_runs_and_are_read_again(
-    ships: Fleet, tmp_path: Path
+    system: ProcessMesh, tmp_path: Path
 ) -> None:
     url = tmp_path / "cache-url"
     url.write_text("memory:")
-    gateways = await family(ships, cache_url_file=str(url))
+    gateways = await family(system, cache_url_file=str(url))
     url.write_text("elsewhere:")
     os.kill(gateways.pids()[2], signal.SIGKILL)
-    await gateways.parent.says("gateway process ended", times=2, within_s=LONG_S)
+    await gateways.parent.until_logged("gateway process ended", times=2, within_s=LONG_S)
     assert (await gateways.own(1, "/livez")).status == 200
     assert (await gateways.call()).status == 200
     url.write_text("memory:")
@@ -174,24 +174,24 @@ async def test_settings_that_have_gone_bad_stop_nobody_who_runs_and_are_read_aga
     assert (await gateways.own(2, "/livez")).status == 200
 
 
-async def test_no_process_outlives_its_parent(ships: Fleet) -> None:
-    gateways = await family(ships)
+async def test_no_process_outlives_its_parent(system: ProcessMesh) -> None:
+    gateways = await family(system)
     await gateways.parent.kill()  # returns once nobody writes any more what it says
     await until_refused(gateways)
-    assert len(gateways.parent.said("gateway stopping")) == COUNT
+    assert len(gateways.parent.logged("gateway stopping")) == COUNT
 
 
-async def test_a_second_signal_ends_them_all_at_once(ships: Fleet) -> None:
-    await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-    gateways = await family(ships, deadline_s=60)
+async def test_a_second_signal_ends_them_all_at_once(system: ProcessMesh) -> None:
+    await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
+    gateways = await family(system, deadline_s=60)
     await gateways.all_ready()
-    ships.gate.shut()
+    system.upstreams.hold()
     begun = asyncio.create_task(gateways.ask_about(1950))
-    await until(lambda: bool(ships.heard("cnaf")))
+    await until(lambda: bool(system.received("cnaf")))
     gateways.parent.signal(signal.SIGTERM)
-    await gateways.parent.says("gateway stopping", times=COUNT)
+    await gateways.parent.until_logged("gateway stopping", times=COUNT)
     gateways.parent.signal(signal.SIGTERM)
-    assert await gateways.parent.ended() == 128 + signal.SIGTERM
+    assert await gateways.parent.wait() == 128 + signal.SIGTERM
     with pytest.raises(ClientConnectionError):
         await begun
 
@@ -223,9 +223,9 @@ async def test_wrong_settings_end_it_with_one_clear_line(
 ) -> None:
     port = {"BOUQUET_GATEWAY_PORT": str(ports_in_a_row(3))}
     environ = {"BOUQUET_BUS_URL": broker_url, **GOOD, **port, **wrong}
-    async with running(environ, "bouquet-gateway", "serve", "--processes", count) as process:
-        assert await process.ended(within_s=LONG_S) == 2
-        [line] = [line for line in process.text.splitlines() if not line.startswith("{")]
+    async with running_command(environ, "bouquet-gateway", "serve", "--processes", count) as process:
+        assert await process.wait(within_s=LONG_S) == 2
+        [line] = [line for line in process.output.splitlines() if not line.startswith("{")]
         assert line.startswith(told)
 
 
@@ -238,9 +238,9 @@ async def test_a_spool_that_cannot_be_written_is_told_once(broker_url: str, tmp_
         "BOUQUET_GATEWAY_JOURNAL_SPOOL": str(tmp_path / "spool"),
     }
     environ = {"BOUQUET_BUS_URL": broker_url, "BOUQUET_GATEWAY_PORT": str(ports_in_a_row(3)), **GOOD, **spool}
-    async with running(environ, "bouquet-gateway", "serve", "--processes", "2") as process:
-        assert await process.ended(within_s=LONG_S) == 2
-        assert re.findall(r"BOUQUET_GATEWAY_JOURNAL_SPOOL: .*", process.text) == [
+    async with running_command(environ, "bouquet-gateway", "serve", "--processes", "2") as process:
+        assert await process.wait(within_s=LONG_S) == 2
+        assert re.findall(r"BOUQUET_GATEWAY_JOURNAL_SPOOL: .*", process.output) == [
             "BOUQUET_GATEWAY_JOURNAL_SPOOL: cannot be written (File exists)"
         ]
 
@@ -250,18 +250,18 @@ async def test_a_port_that_others_share_is_not_joined(broker_url: str, taken: in
     first = ports_in_a_row(3)
     with listener(first + taken, socket.SO_REUSEPORT):
         environ = {"BOUQUET_BUS_URL": broker_url, "BOUQUET_GATEWAY_PORT": str(first), **GOOD}
-        async with running(environ, "bouquet-gateway", "serve", "--processes", "2") as process:
-            assert await process.ended(within_s=LONG_S) == 2
-            assert f"127.0.0.1:{first + taken}: cannot be listened on: Address already in use" in process.text
+        async with running_command(environ, "bouquet-gateway", "serve", "--processes", "2") as process:
+            assert await process.wait(within_s=LONG_S) == 2
+            assert f"127.0.0.1:{first + taken}: cannot be listened on: Address already in use" in process.output
 
 
 async def test_one_gateway_alone_says_as_clearly_that_its_port_is_taken(broker_url: str) -> None:
     port = ports_in_a_row(1)
     with listener(port, socket.SO_REUSEADDR):
         environ = {"BOUQUET_BUS_URL": broker_url, "BOUQUET_GATEWAY_PORT": str(port), **GOOD}
-        async with running(environ, "bouquet-gateway", "serve") as process:
-            assert await process.ended(within_s=LONG_S) == 2
-            assert f"127.0.0.1:{port}: cannot be listened on: Address already in use" in process.text
+        async with running_command(environ, "bouquet-gateway", "serve") as process:
+            assert await process.wait(within_s=LONG_S) == 2
+            assert f"127.0.0.1:{port}: cannot be listened on: Address already in use" in process.output
 
 
 def listener(port: int, option: int) -> socket.socket:

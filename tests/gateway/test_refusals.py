@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bouquet_gateway.load.admission import admission
 from bouquet_mesh.http.server import serving
-from tests.support.bus import LONG_S, until
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 HOST = "127.0.0.1"
 REFUSED = 503
@@ -71,7 +71,7 @@ def get(path: str, *headers: str, method: str = "GET") -> bytes:
 
 async def answer_of(reader: StreamReader) -> tuple[int, bytes]:
     """Status and body; no body of a refusal, whose text others test."""
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(TEST_TIMEOUT_S):
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
         body = await reader.readexactly(length)
@@ -115,12 +115,12 @@ async def test_the_body_of_a_refused_request_is_not_taken_for_a_request(house: H
 async def test_a_refused_caller_who_asks_to_close_is_closed(house: House, port: int) -> None:
     async with full(house, port), connected(port) as (reader, writer):
         writer.write(get("/", "Connection: close"))
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(TEST_TIMEOUT_S):
             assert (await reader.read()).startswith(b"HTTP/1.1 503")
 
 
 async def test_a_refusal_of_head_has_no_body(house: House, port: int) -> None:
     async with full(house, port), connected(port) as (reader, writer):
         writer.write(get("/", "Connection: close", method="HEAD"))
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(TEST_TIMEOUT_S):
             assert (await reader.read()).endswith(b"\r\n\r\n")

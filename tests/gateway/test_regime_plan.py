@@ -21,7 +21,7 @@ from bouquet_proto.quotient_familial import (
     UNIDENTIFIED,
 )
 from tests.gateway.test_regime import NOW, WHO, file_of
-from tests.support.bus import LONG_S, until
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 FOUND = {"cnaf": file_of("CNAF"), "msa": file_of("MSA")}
 ABSENT = NotFound(NO_FILE)
@@ -44,7 +44,7 @@ class Funds:
         self._said[name].set_result(reply)
 
     async def heard(self, name: str) -> None:
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(TEST_TIMEOUT_S):
             await self._heard[name].wait()
 
     async def __call__(self, name: str, lookup: Lookup) -> Reply:
@@ -70,7 +70,7 @@ async def resolved(
     question: Lookup | None = None,
 ) -> Resolution:
     timing = HedgeTiming(after_s=hedge_after_s, grace_s=grace_s)
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(TEST_TIMEOUT_S):
         return await resolve(funds, question or lookup(), NOW, REGIMES, timing, hint)
 
 

@@ -10,9 +10,9 @@ from prometheus_client import REGISTRY
 from bouquet_gateway.settings import GatewaySettings, read_settings
 from bouquet_gateway.start.serve import tell_safeguards
 from bouquet_mesh.settings import SettingsError, read_all
-from tests.support.doctor_report import report_of
+from tests.support.doctor_report import run_doctor
 from tests.support.gateway_client import TOKEN_KEY
-from tests.support.processes import running
+from tests.support.processes import running_command
 
 NO_BROKER = {"BOUQUET_GATEWAY_PROVIDERS": "cnaf", "BOUQUET_BUS_URL": "amqp://127.0.0.1:1/"}
 KEY = {"token_key": TOKEN_KEY}
@@ -55,7 +55,7 @@ async def test_the_doctor_tells_it(journal: str, state: str) -> None:
         "BOUQUET_GATEWAY_JOURNAL_KEY": "2026:what the journal of the tests names persons by",
         **NO_BROKER,
     }
-    report = await report_of(environ, "bouquet-gateway", "doctor")
+    report = await run_doctor(environ, "bouquet-gateway", "doctor")
     assert report.findings["safeguards"]["state"] == state
 
 
@@ -66,8 +66,8 @@ async def test_a_process_says_it_as_it_starts() -> None:
         "BOUQUET_GATEWAY_PORT": "0",
         **NO_BROKER,
     }
-    async with running(environ, "bouquet-gateway", "serve") as process:
-        await process.says("safeguard off", times=2)
-        told = {line["setting"]: (line["levelname"], line["means"]) for line in process.said("safeguard off")}
+    async with running_command(environ, "bouquet-gateway", "serve") as process:
+        await process.until_logged("safeguard off", times=2)
+        told = {line["setting"]: (line["levelname"], line["means"]) for line in process.logged("safeguard off")}
     assert told["BOUQUET_GATEWAY_JOURNAL"] == ("WARNING", "no answer leaves a record")
     assert set(told) == {"BOUQUET_GATEWAY_JOURNAL", "BOUQUET_GATEWAY_TOKENS_FROM"}

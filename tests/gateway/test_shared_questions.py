@@ -21,12 +21,12 @@ from bouquet_msa.worker import worker as msa
 from bouquet_proto.messages import Caller, Failed, Lookup, NotFound, Reply, Request
 from bouquet_proto.quotient_familial import NO_FILE
 from tests.gateway.test_regime import WHO, file_of
-from tests.support.bus import LONG_S, until
-from tests.support.gateway_client import QF
+from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 BUSY = Failed("provider_busy")
 KEY = Secret("the key of the tests that seals what is cached")
-[QUOTIENT] = Catalogue([cnaf.offer(), msa.offer()]).by_path[QF]
+[QUOTIENT] = Catalogue([cnaf.offer(), msa.offer()]).by_path[QUOTIENT_FAMILIAL_PATH]
 FOUND = file_of("CNAF")
 TODAY = date(2026, 4, 15)
 
@@ -66,12 +66,12 @@ def told() -> list[tuple[str, bool | None]]:
 @pytest.fixture
 def providers(funds: Funds, told: list[tuple[str, bool | None]]) -> Providers:
     cache = MemoryCache(max_items=100, max_bytes=1_000_000)
-    timing = HedgeTiming(after_s=LONG_S, grace_s=0)
+    timing = HedgeTiming(after_s=TEST_TIMEOUT_S, grace_s=0)
     return Providers(funds, AnswerCache(cache, KEY), RegimeHints(cache, KEY), timing, lambda *ended: told.append(ended))
 
 
 def lookup(mark: str) -> Lookup:
-    asked, until_then = QUOTIENT.operation.id, time.time() + LONG_S
+    asked, until_then = QUOTIENT.operation.id, time.time() + TEST_TIMEOUT_S
     return Lookup(id=mark, deadline=until_then, operation=asked, identity=WHO, caller=Caller(mark=mark))
 
 

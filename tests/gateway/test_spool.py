@@ -12,7 +12,7 @@ import pytest
 
 from bouquet_gateway.journal import spool as spools
 from bouquet_gateway.journal.spool import Spool, SpoolFull, open_spool, records_in
-from tests.support.mesh_with_journal import spooled
+from tests.support.mesh_with_journal import spooled_records
 
 ROOM = 1_000_000
 
@@ -42,7 +42,7 @@ def test_a_record_is_in_the_file_when_append_returns(tmp_path: Path) -> None:
     with open_spool(tmp_path, ROOM) as spool:
         for n, record in enumerate(numbered(3), 1):
             spool.append(record)
-            assert spooled(tmp_path) == numbered(n)
+            assert spooled_records(tmp_path) == numbered(n)
 
 
 def test_what_is_sent_is_forgotten_and_nothing_is_left(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_its_bound_is_kept_and_told_before_it_is_reached(tmp_path: Path, caplog:
         assert told == [("journal spool is filling", False), ("journal spool is full", True)]
         with pytest.raises(SpoolFull):
             spool.append(b"one more")
-        assert spool.used_bytes == len(b"".join(spooled(tmp_path))) + 100 == 1000
+        assert spool.used_bytes == len(b"".join(spooled_records(tmp_path))) + 100 == 1000
         drained(spool)
         assert not spool.is_full
         spool.append(b"room again")

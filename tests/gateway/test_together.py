@@ -22,8 +22,8 @@ from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_gateway.stores.optional import open_redis
 from bouquet_gateway.stores.pipelining import LANES, PipeliningRedis
 from bouquet_mesh.secret import Secret
-from tests.support.bus import LONG_S
 from tests.support.redis import RedisServer
+from tests.support.waiting import TEST_TIMEOUT_S
 
 pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("patience")]
 
@@ -87,7 +87,7 @@ async def test_a_redis_that_says_nothing_is_an_error_for_all_and_then_asked_agai
     key: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(optional, "TIMEOUT_S", 0.3)
-    async with open_redis(Secret(redis_server.url)) as client, asyncio.timeout(LONG_S):
+    async with open_redis(Secret(redis_server.url)) as client, asyncio.timeout(TEST_TIMEOUT_S):
         while await gathered(client, key, 1) != [None]:
             pass
         redis_server.pause()

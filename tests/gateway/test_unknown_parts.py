@@ -12,7 +12,7 @@ from bouquet_dss.worker import worker as dss
 from bouquet_proto.offer import Operation
 from bouquet_proto.quotient_familial import OPERATIONS
 from tests.support import mesh as meshes
-from tests.support.gateway_client import Answer, somebody, token
+from tests.support.gateway_client import Answer, token, unique_token
 from tests.support.mesh import Mesh
 from tests.support.people import CAF_ALLOCATAIRE, V2_NAMES
 
@@ -43,7 +43,7 @@ async def get(client: Mesh, operation: Operation, params: dict[str, Any]) -> Ans
 
 
 def asked(client: Mesh) -> list[dict[str, str]]:
-    return [dict(one.query) for provider in WORKERS for one in client.heard(provider)]
+    return [dict(one.query) for provider in WORKERS for one in client.received(provider)]
 
 
 @pytest.mark.parametrize("operation", TYPED, ids=lambda operation: operation.id)
@@ -73,6 +73,6 @@ async def test_half_a_place_is_the_hub_s_to_judge(client: Mesh, place: dict[str,
 
 async def test_what_was_asked_without_a_sex_is_another_question_in_the_cache(client: Mesh) -> None:
     for absent in ((), (SEX,), (COMMUNE,), (SEX, COMMUNE), (SEX, COMMUNE)):
-        assert (await client.get(params=query(TYPED[0], *absent), token=somebody())).status == 200
+        assert (await client.get(params=query(TYPED[0], *absent), token=unique_token())).status == 200
     told = [tuple(sorted(UNSAID & question.keys())) for question in asked(client)]
     assert told == [("codeLieuNaissance", "genre"), ("codeLieuNaissance",), ("genre",), ()]

@@ -18,8 +18,8 @@ from bouquet_worker.auth import ApiKey, Bearer, ClientCredentials
 from bouquet_worker.deadline import REPLY_MARGIN_S, within
 from bouquet_worker.errors import UpstreamError
 from tests.support.clock import Clock
-from tests.support.spans import recorded, text_of
-from tests.support.upstream_client import opened
+from tests.support.spans import recorded_spans, span_text
+from tests.support.upstream_client import open_upstream
 
 SECRET = Secret("s3cr3t???")
 Style: TypeAlias = Callable[[str], ClientCredentials]
@@ -72,7 +72,7 @@ def clock() -> Clock:
 @pytest.fixture
 async def upstream(url: str, clock: Clock) -> AsyncIterator[UpstreamClient]:
     credentials = ClientCredentials(f"{url}/token", "mesh-qf", SECRET, clock=clock)
-    async with opened(Upstream("api", url, auth=credentials, timeout_s=5)) as upstream:
+    async with open_upstream(Upstream("api", url, auth=credentials, timeout_s=5)) as upstream:
         yield upstream
 
 
@@ -106,14 +106,14 @@ async def reason_of(call: Awaitable[object]) -> str:
 async def test_each_style_of_credentials_is_sent_as_its_provider_wants(
     server: TokenServer, url: str, make: Style, authorization: str, form: str
 ) -> None:
-    async with opened(Upstream("api", url, auth=make(f"{url}/token"))) as upstream:
+    async with open_upstream(Upstream("api", url, auth=make(f"{url}/token"))) as upstream:
         await upstream.get("/data")
     [(headers, body)] = server.token_requests
     assert (headers.get("Authorization", ""), body) == (authorization, form)
 
 
 async def test_a_token_request_with_an_empty_body_has_no_content_type(server: TokenServer, url: str) -> None:
-    async with opened(
+    async with open_upstream(
         Upstream("api", url, auth=ClientCredentials(f"{url}/token", "id", SECRET, form=None))
     ) as upstream:
         await upstream.get("/data")
@@ -259,7 +259,7 @@ async def test_a_revoked_token_is_renewed_once(server: TokenServer, upstream: Up
 
 async def test_a_late_refusal_of_an_old_token_leaves_the_new_one(server: TokenServer, url: str) -> None:
     credentials = ClientCredentials(f"{url}/token", "id", SECRET)
-    async with opened(Upstream("api", url, auth=credentials)) as upstream:
+    async with open_upstream(Upstream("api", url, auth=credentials)) as upstream:
         await upstream.get("/data")
         credentials.forget({"Authorization": "Bearer token-0"})
         await upstream.get("/data")
@@ -290,7 +290,7 @@ async def test_an_api_that_refuses_every_token_does_not_cause_a_token_request_fo
 
 async def test_a_call_with_a_fixed_key_is_not_retried_after_a_401(server: TokenServer, url: str) -> None:
     server.accepts = lambda _: False
-    async with opened(
+    async with open_upstream(
         Upstream("api", url, auth=Bearer(Secret("key")), failures={401: "upstream_refused_us"})
     ) as upstream:
         assert await reason_of(upstream.get("/data")) == "upstream_refused_us"
@@ -299,12 +299,12 @@ async def test_a_call_with_a_fixed_key_is_not_retried_after_a_401(server: TokenS
 
 async def test_a_401_is_an_answer_where_the_upstream_has_no_authentication(server: TokenServer, url: str) -> None:
     server.accepts = lambda _: False
-    async with opened(Upstream("api", url)) as upstream:
+    async with open_upstream(Upstream("api", url)) as upstream:
         assert (await upstream.get("/data")).status == 401
 
 
 async def test_an_api_key_is_sent_in_its_header(server: TokenServer, url: str) -> None:
-    async with opened(Upstream("api", url, auth=ApiKey("Authorization", Secret("key")))) as upstream:
+    async with open_upstream(Upstream("api", url, auth=ApiKey("Authorization", Secret("key")))) as upstream:
         await upstream.get("/data")
     assert server.authorizations == ["key"]
 
@@ -320,10 +320,10 @@ async def test_no_log_span_or_error_holds_a_secret_or_a_token(
     monkeypatch.setattr(auth, "ATTEMPT_PAUSE_S", 0)
     server.answer_token = lambda: web.Response(text=answer)
     server.accepts = lambda _: False
-    with caplog.at_level(logging.DEBUG), recorded() as spans:
+    with caplog.at_level(logging.DEBUG), recorded_spans() as spans:
         with pytest.raises(UpstreamError) as raised:
             await upstream.get("/data")
         raised.value.log()
     records = [repr(vars(record)) for record in caplog.records]
-    seen = "".join([*records, *map(text_of, spans.get_finished_spans()), repr(raised.value), repr(vars(upstream))])
+    seen = "".join([*records, *map(span_text, spans.get_finished_spans()), repr(raised.value), repr(vars(upstream))])
     assert [secret for secret in ("s3cr3t", "t0ken", "bWVzaC1xZjp") if secret in seen] == []

@@ -14,12 +14,12 @@ from bouquet_mesh.listen import listening
 from bouquet_msa.simulator import simulator
 from bouquet_msa.worker import worker
 from bouquet_worker.simulate import RECEIVED
-from tests.support.broker_users import guard
+from tests.support.broker_users import restricted_vhost
 from tests.support.daemon import free_port
-from tests.support.doctor_report import Report, report_of
+from tests.support.doctor_report import Report, run_doctor
 from tests.support.gateway_client import TOKEN_KEY
 from tests.support.rabbitmq import RabbitNode
-from tests.support.tls import papers, tls_site
+from tests.support.tls import certificate_files, tls_site
 
 pytestmark = pytest.mark.broker
 
@@ -38,7 +38,7 @@ async def settings(hub: web.Application) -> AsyncIterator[Mapping[str, str]]:
 
 
 async def doctor(bus_url: str, settings: Mapping[str, str]) -> Report:
-    report = await report_of({**settings, "BOUQUET_BUS_URL": bus_url}, "bouquet-worker", "doctor", "msa")
+    report = await run_doctor({**settings, "BOUQUET_BUS_URL": bus_url}, "bouquet-worker", "doctor", "msa")
     assert settings["BOUQUET_MSA_HUB_CLIENT_SECRET"] not in report.text
     return report
 
@@ -46,17 +46,17 @@ async def doctor(bus_url: str, settings: Mapping[str, str]) -> Report:
 async def test_doctor_finds_nothing_wrong_with_a_running_worker(
     rabbit: RabbitNode, settings: Mapping[str, str], hub: web.Application, tmp_path: Path
 ) -> None:
-    made = guard(rabbit, tmp_path, "msa")
+    made = restricted_vhost(rabbit, tmp_path, "msa")
     async with (
         open_bus(made.url("gateway"), "gateway"),  # it declares the exchange of replies
         open_bus(made.url("msa"), "msa") as bus,
         worker.running(bus, settings),
     ):
         report = await doctor(made.url("msa"), settings)
-    assert (report.status, report.wrongs()) == (0, set())
-    assert report.of("rights on the broker").startswith("well")
-    assert report.of("queue of msa") == "well: 1 consumers, 0 messages wait"
-    assert report.of(HUB).endswith("can be reached") and report.of(TOKEN).startswith("well")
+    assert (report.status, report.wrong_subjects()) == (0, set())
+    assert report.finding("rights on the broker").startswith("well")
+    assert report.finding("queue of msa") == "well: 1 consumers, 0 messages wait"
+    assert report.finding(HUB).endswith("can be reached") and report.finding(TOKEN).startswith("well")
     assert hub[RECEIVED] == []
 
 
@@ -65,35 +65,35 @@ async def test_doctor_reports_a_worker_that_does_not_run_and_leaves_no_queue(
 ) -> None:
     url = rabbit.vhost()
     report = await doctor(url, settings)
-    assert (report.status, report.wrongs()) == (1, {"queue of msa"})
+    assert (report.status, report.wrong_subjects()) == (1, {"queue of msa"})
     assert "msa" not in await rabbit.control("list_queues", "--vhost", URL(url).path.removeprefix("/"), "name")
 
 
 async def test_doctor_reports_a_broker_user_with_the_rights_of_another_provider(
     rabbit: RabbitNode, settings: Mapping[str, str], tmp_path: Path
 ) -> None:
-    report = await doctor(guard(rabbit, tmp_path, "cnaf").url("cnaf"), settings)
-    assert "the user may not do what a worker does" in report.of("rights on the broker")
+    report = await doctor(restricted_vhost(rabbit, tmp_path, "cnaf").url("cnaf"), settings)
+    assert "the user may not do what a worker does" in report.finding("rights on the broker")
 
 
 async def test_doctor_reports_an_upstream_that_cannot_be_reached(broker_url: str, settings: Mapping[str, str]) -> None:
     away = {"BOUQUET_MSA_HUB_URL": f"http://127.0.0.1:{free_port()}/qf"}
     unknown = {"BOUQUET_MSA_HUB_TOKEN_URL": "https://hub.invalid/token"}
     report = await doctor(broker_url, {**settings, **away, **unknown})
-    assert report.wrongs() >= {HUB, TOKEN}
-    assert "cannot be reached" in report.of(HUB)
+    assert report.wrong_subjects() >= {HUB, TOKEN}
+    assert "cannot be reached" in report.finding(HUB)
 
 
 async def test_doctor_reports_an_untrusted_certificate_and_when_a_trusted_one_expires(
     broker_url: str, tmp_path: Path
 ) -> None:
-    own = papers(tmp_path)
+    own = certificate_files(tmp_path)
     async with tls_site(web.Application(), own) as url:
         settings = simulator.settings(url)
-        assert "TLS to localhost" in (await doctor(broker_url, settings)).of(HUB)
+        assert "TLS to localhost" in (await doctor(broker_url, settings)).finding(HUB)
         vouched = await doctor(broker_url, {**settings, "BOUQUET_MSA_HUB_CA_PATH": str(own.ca)})
-    assert "can be reached; its certificate: good until" in vouched.of(HUB)
-    assert vouched.of("certificate of BOUQUET_MSA_HUB_CA_PATH").startswith("well: good until")
+    assert "can be reached; its certificate: good until" in vouched.finding(HUB)
+    assert vouched.finding("certificate of BOUQUET_MSA_HUB_CA_PATH").startswith("well: good until")
 
 
 async def test_doctor_reports_wrong_settings_before_it_checks_anything(settings: Mapping[str, str]) -> None:

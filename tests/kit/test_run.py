@@ -18,9 +18,9 @@ from bouquet_proto.messages import Found
 from bouquet_worker.__main__ import main
 from bouquet_worker.testing import cases_in
 from bouquet_worker.testing.harness import TODAY, FaultInjector, HeldRequest, lookup_of, simulating
-from tests.support.bus import LONG_S
 from tests.support.daemon import free_port
 from tests.support.programs import ended, output_of, started, status_of, until_status
+from tests.support.waiting import TEST_TIMEOUT_S
 
 CASES = cases_in(Path(__file__).parents[2] / "services" / "providers" / "cnaf" / "cases")
 COUPLE = next(case for case in CASES if case.name == "composition_of_a_couple")
@@ -62,7 +62,7 @@ async def test_a_worker_ends_on_sigterm_and_sigint(on_broker: Mapping[str, str],
     with started(tmp_path / "log", {**on_broker, **health_at(port)}, "bouquet_worker", "run", "cnaf") as process:
         await until_status(f"http://127.0.0.1:{port}/readyz", 200)
         process.send_signal(number)
-        assert await ended(process, within_s=LONG_S) == 0
+        assert await ended(process, within_s=TEST_TIMEOUT_S) == 0
     assert '"worker stopping"' in (tmp_path / "log").read_text()
 
 
@@ -74,7 +74,7 @@ async def test_a_worker_without_a_broker_is_alive_and_not_ready(settings: Mappin
         await until_status(f"http://127.0.0.1:{port}/livez", 200)
         assert await status_of(f"http://127.0.0.1:{port}/readyz") == 503
         process.terminate()
-        assert await ended(process, within_s=LONG_S) == 0
+        assert await ended(process, within_s=TEST_TIMEOUT_S) == 0
 
 
 async def test_a_worker_names_every_wrong_setting_and_no_value(settings: Mapping[str, str], tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ async def test_a_worker_names_every_wrong_setting_and_no_value(settings: Mapping
         "BOUQUET_CNAF_HUB_CLIENT_SECRTE": "kept-to-ourselves",
     }
     with started(tmp_path / "log", {**settings, **wrong}, "bouquet_worker", "run", "cnaf") as process:
-        assert await ended(process, within_s=LONG_S) == 2
+        assert await ended(process, within_s=TEST_TIMEOUT_S) == 2
     told = (tmp_path / "log").read_text()
     assert {line.partition(":")[0] for line in told.splitlines()} == wrong.keys()
     assert not [value for value in wrong.values() if value and value in told]
@@ -97,7 +97,7 @@ async def test_a_worker_names_every_wrong_setting_and_no_value(settings: Mapping
 async def test_a_malformed_bus_url_is_a_wrong_setting(settings: Mapping[str, str], tmp_path: Path) -> None:
     environ = {**settings, "BOUQUET_BUS_URL": "amqp:/guest:kept-to-ourselves@broker"}
     with started(tmp_path / "log", environ, "bouquet_worker", "run", "cnaf") as process:
-        assert await ended(process, within_s=LONG_S) == 2
+        assert await ended(process, within_s=TEST_TIMEOUT_S) == 2
     told = (tmp_path / "log").read_text()
     assert told == "BOUQUET_BUS_URL: must be memory: or amqp(s)://…\n"
 
@@ -118,7 +118,7 @@ async def test_a_worker_does_not_start_without_the_url_of_a_broker(
 ) -> None:
     environ = {**settings, variable: "amqp://broker/"}
     with started(tmp_path / "log", environ, "bouquet_worker", "run", "cnaf") as process:
-        assert await ended(process, within_s=LONG_S) == 2
+        assert await ended(process, within_s=TEST_TIMEOUT_S) == 2
     assert (tmp_path / "log").read_text() == f"{told}\n"
 
 
@@ -150,11 +150,11 @@ async def test_a_worker_answers_a_running_request_after_sigterm(broker_url: str,
         with started(tmp_path / "log", environ, "bouquet_worker", "run", "cnaf") as process:
             await until_status(f"{health}/readyz", 200)
             question = asyncio.create_task(bus.call("cnaf", lookup_of(COUPLE)))
-            async with asyncio.timeout(LONG_S):
+            async with asyncio.timeout(TEST_TIMEOUT_S):
                 await held.arrived.wait()
             process.terminate()
             await until_status(f"{health}/readyz", 503)
             assert await status_of(f"{health}/livez") == 200
             held.release.set()
             assert isinstance(await question, Found)
-            assert await ended(process, within_s=LONG_S) == 0
+            assert await ended(process, within_s=TEST_TIMEOUT_S) == 0

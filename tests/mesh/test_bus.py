@@ -23,7 +23,8 @@ from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.observe import spans
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto.messages import Describe, Failed, Found, NotFound, Rejected, Reply, Request
-from tests.support.bus import FOUND, LONG_S, PROVIDER, Desk, find, lookup, serving, until, until_answered
+from tests.support.bus import FOUND, PROVIDER, BlockedHandler, lookup_request, reply_found, serving, until_reply
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 CLOCK_S = 0.02
 """How far the clock of a timer may be from that of a deadline."""
@@ -66,7 +67,7 @@ async def test_a_call_brings_back_what_the_handler_answered(bus: Bus, reply: Rep
         return reply
 
     async with serving(bus, handler):
-        assert await bus.call(PROVIDER, lookup()) == reply
+        assert await bus.call(PROVIDER, lookup_request()) == reply
 
 
 async def test_a_handler_gets_the_request_that_was_sent(bus: Bus) -> None:
@@ -76,7 +77,7 @@ async def test_a_handler_gets_the_request_that_was_sent(bus: Bus) -> None:
         received.append(structs.replace(request, traceparent=""))
         return FOUND
 
-    sent = lookup()
+    sent = lookup_request()
     async with serving(bus, handler):
         await bus.call(PROVIDER, sent)
     assert received == [sent]
@@ -87,66 +88,66 @@ async def test_a_worker_is_asked_to_describe_itself_by_the_same_call(bus: Bus) -
         return Found(Raw(b'{"provider":"cnaf"}')) if isinstance(request, Describe) else Failed("worker_bug")
 
     async with serving(bus, handler):
-        describe = Describe(id="d", deadline=lookup().deadline)
+        describe = Describe(id="d", deadline=lookup_request().deadline)
         assert await bus.call(PROVIDER, describe) == Found(Raw(b'{"provider":"cnaf"}'))
 
 
 async def test_a_provider_that_nobody_serves_is_known_as_not_deployed_long_before_the_deadline(bus: Bus) -> None:
-    assert await bus.call("nobody", lookup(within_s=3600)) == Failed("not_deployed")
+    assert await bus.call("nobody", lookup_request(within_s=3600)) == Failed("not_deployed")
 
 
 async def test_a_provider_is_not_deployed_any_more_once_its_worker_has_left(bus: Bus) -> None:
-    async with serving(bus, find):
-        assert await bus.call(PROVIDER, lookup()) == FOUND
-    await until_answered(bus, Failed("not_deployed"))
+    async with serving(bus, reply_found):
+        assert await bus.call(PROVIDER, lookup_request()) == FOUND
+    await until_reply(bus, Failed("not_deployed"))
 
 
 async def test_a_worker_that_has_left_consumes_nothing(bus: Bus) -> None:
-    async with serving(bus, find) as intake:
+    async with serving(bus, reply_found) as intake:
         assert intake.consuming
     assert not intake.consuming
 
 
 async def test_a_provider_may_leave_and_come_back(bus: Bus) -> None:
-    async with serving(bus, find):
+    async with serving(bus, reply_found):
         pass
-    async with serving(bus, find):
-        assert await bus.call(PROVIDER, lookup()) == FOUND
+    async with serving(bus, reply_found):
+        assert await bus.call(PROVIDER, lookup_request()) == FOUND
 
 
 async def test_a_call_ends_by_its_deadline_whatever_the_handler_does(bus: Bus) -> None:
-    async with serving(bus, Desk()):
-        request = lookup(within_s=0.2)
+    async with serving(bus, BlockedHandler()):
+        request = lookup_request(within_s=0.2)
         assert await bus.call(PROVIDER, request) == Failed("deadline_exceeded")
         assert time.time() >= request.deadline - CLOCK_S
 
 
 async def test_a_handler_is_stopped_at_the_deadline_of_its_caller(bus: Bus) -> None:
-    desk = Desk()
+    desk = BlockedHandler()
     async with serving(bus, desk):
-        await bus.call(PROVIDER, lookup("late", within_s=0.2))
-        await until(lambda: desk.abandoned == ["late"])
+        await bus.call(PROVIDER, lookup_request("late", within_s=0.2))
+        await until(lambda: desk.cancelled == ["late"])
 
 
 async def test_work_that_expired_while_it_waited_is_not_started(bus: Bus) -> None:
-    desk = Desk()
+    desk = BlockedHandler()
     async with serving(bus, desk, concurrency=1):
-        first = asyncio.create_task(bus.call(PROVIDER, lookup("first")))
-        await desk.busy()
-        assert await bus.call(PROVIDER, lookup("expired", within_s=0.1)) == Failed("deadline_exceeded")
-        desk.open.set()
-        await bus.call(PROVIDER, lookup("third"))
+        first = asyncio.create_task(bus.call(PROVIDER, lookup_request("first")))
+        await desk.until_called()
+        assert await bus.call(PROVIDER, lookup_request("expired", within_s=0.1)) == Failed("deadline_exceeded")
+        desk.release.set()
+        await bus.call(PROVIDER, lookup_request("third"))
         await first
-    assert desk.asked == ["first", "third"]
+    assert desk.received == ["first", "third"]
 
 
 async def test_a_call_whose_deadline_has_passed_is_not_sent(bus: Bus) -> None:
-    desk = Desk()
-    desk.open.set()
+    desk = BlockedHandler()
+    desk.release.set()
     async with serving(bus, desk):
-        assert await bus.call(PROVIDER, lookup("dead", within_s=-1)) == Failed("deadline_exceeded")
-        await bus.call(PROVIDER, lookup("alive"))
-    assert desk.asked == ["alive"]
+        assert await bus.call(PROVIDER, lookup_request("dead", within_s=-1)) == Failed("deadline_exceeded")
+        await bus.call(PROVIDER, lookup_request("alive"))
+    assert desk.received == ["alive"]
 
 
 async def test_as_many_handlers_run_as_the_concurrency_says_and_not_one_more(bus: Bus) -> None:
@@ -161,7 +162,7 @@ async def test_as_many_handlers_run_as_the_concurrency_says_and_not_one_more(bus
         return FOUND
 
     async with serving(bus, handler, concurrency=2):
-        replies = await asyncio.gather(*(bus.call(PROVIDER, lookup()) for _ in range(6)))
+        replies = await asyncio.gather(*(bus.call(PROVIDER, lookup_request()) for _ in range(6)))
     assert replies == [FOUND] * 6
     assert max(seen) == 2
 
@@ -176,21 +177,21 @@ async def test_calls_to_five_providers_take_as_long_as_the_slowest(bus: Bus) -> 
     async with AsyncExitStack() as workers:
         for name in "abcde":
             await workers.enter_async_context(serving(bus, handler, provider=name))
-        replies = await asyncio.gather(*(bus.call(name, lookup()) for name in "abcde"))
+        replies = await asyncio.gather(*(bus.call(name, lookup_request()) for name in "abcde"))
     assert replies == [FOUND] * 5
 
 
 async def test_a_slow_call_does_not_hold_up_the_others_of_its_provider(bus: Bus) -> None:
-    desk = Desk()
+    desk = BlockedHandler()
 
     async def handler(request: Request) -> Reply:
         return await desk(request) if request.id == "slow" else FOUND
 
     async with serving(bus, handler):
-        slow = asyncio.create_task(bus.call(PROVIDER, lookup("slow")))
-        await desk.busy()
-        assert await bus.call(PROVIDER, lookup("quick")) == FOUND
-        desk.open.set()
+        slow = asyncio.create_task(bus.call(PROVIDER, lookup_request("slow")))
+        await desk.until_called()
+        assert await bus.call(PROVIDER, lookup_request("quick")) == FOUND
+        desk.release.set()
         assert await slow == FOUND
 
 
@@ -206,7 +207,7 @@ async def test_two_workers_share_the_requests_of_their_provider(bus: Bus) -> Non
         return handler
 
     async with serving(bus, worker("a"), concurrency=1), serving(bus, worker("b"), concurrency=1):
-        replies = await asyncio.gather(*(bus.call(PROVIDER, lookup()) for _ in range(4)))
+        replies = await asyncio.gather(*(bus.call(PROVIDER, lookup_request()) for _ in range(4)))
     assert replies == [FOUND] * 4
     assert seen == {"a": 2, "b": 2}
 
@@ -219,7 +220,7 @@ async def test_an_exception_is_a_worker_bug_whose_text_is_logged_nowhere(
 
     with caplog.at_level(logging.INFO):
         async with serving(bus, handler):
-            assert await bus.call(PROVIDER, lookup()) == Failed("worker_bug")
+            assert await bus.call(PROVIDER, lookup_request()) == Failed("worker_bug")
     [told] = [record for record in caplog.records if record.getMessage() == "worker bug"]
     assert vars(told)["error"] == "ValueError"
     assert vars(told)["at"].startswith("test_bus.py:")
@@ -236,8 +237,8 @@ async def test_an_answer_that_is_no_reply_is_a_worker_bug_and_frees_its_slot(bus
         return cast(Reply, answer) if request.id == "bad" else FOUND
 
     async with serving(bus, handler, concurrency=1):
-        assert await bus.call(PROVIDER, lookup("bad")) == Failed("worker_bug")
-        assert await bus.call(PROVIDER, lookup("good")) == FOUND
+        assert await bus.call(PROVIDER, lookup_request("bad")) == Failed("worker_bug")
+        assert await bus.call(PROVIDER, lookup_request("good")) == FOUND
 
 
 async def test_a_timeout_of_the_handlers_own_is_a_bug_and_not_the_deadline(bus: Bus) -> None:
@@ -245,7 +246,7 @@ async def test_a_timeout_of_the_handlers_own_is_a_bug_and_not_the_deadline(bus: 
         raise TimeoutError
 
     async with serving(bus, handler):
-        assert await bus.call(PROVIDER, lookup()) == Failed("worker_bug")
+        assert await bus.call(PROVIDER, lookup_request()) == Failed("worker_bug")
 
 
 class Stranger(Struct, frozen=True, tag="stranger"):
@@ -256,10 +257,10 @@ class Stranger(Struct, frozen=True, tag="stranger"):
 
 
 async def test_a_request_that_cannot_be_read_is_answered_as_malformed_and_frees_its_slot(bus: Bus) -> None:
-    async with serving(bus, find, concurrency=1):
-        stranger = cast(Request, Stranger(deadline=lookup().deadline))
+    async with serving(bus, reply_found, concurrency=1):
+        stranger = cast(Request, Stranger(deadline=lookup_request().deadline))
         assert await bus.call(PROVIDER, stranger) == Failed("malformed_request")
-        assert await bus.call(PROVIDER, lookup()) == FOUND
+        assert await bus.call(PROVIDER, lookup_request()) == FOUND
 
 
 async def test_data_that_is_not_json_is_a_malformed_reply(bus: Bus) -> None:
@@ -267,7 +268,7 @@ async def test_data_that_is_not_json_is_a_malformed_reply(bus: Bus) -> None:
         return Found(Raw(b"<html>"))
 
     async with serving(bus, handler):
-        assert await bus.call(PROVIDER, lookup()) == Failed("malformed_reply")
+        assert await bus.call(PROVIDER, lookup_request()) == Failed("malformed_reply")
 
 
 async def test_a_large_reply_comes_back_whole(bus: Bus) -> None:
@@ -277,7 +278,7 @@ async def test_a_large_reply_comes_back_whole(bus: Bus) -> None:
         return large
 
     async with serving(bus, handler):
-        assert await bus.call(PROVIDER, lookup()) == large
+        assert await bus.call(PROVIDER, lookup_request()) == large
 
 
 async def at_work(bus: Bus, handler: Handler) -> asyncio.Task[None]:
@@ -285,7 +286,7 @@ async def at_work(bus: Bus, handler: Handler) -> asyncio.Task[None]:
     ready = asyncio.Event()
 
     async def work() -> None:
-        async with serving(bus, handler, drain_s=LONG_S):
+        async with serving(bus, handler, drain_s=TEST_TIMEOUT_S):
             ready.set()
             await asyncio.Event().wait()
 
@@ -295,54 +296,54 @@ async def at_work(bus: Bus, handler: Handler) -> asyncio.Task[None]:
 
 
 async def test_a_worker_that_leaves_finishes_what_it_has_begun_and_takes_nothing_new(bus: Bus) -> None:
-    desk = Desk()
+    desk = BlockedHandler()
     working = await at_work(bus, desk)
-    begun = asyncio.create_task(bus.call(PROVIDER, lookup("begun")))
-    await desk.busy()
+    begun = asyncio.create_task(bus.call(PROVIDER, lookup_request("begun")))
+    await desk.until_called()
     working.cancel()
-    await until_answered(bus, Failed("not_deployed"))
+    await until_reply(bus, Failed("not_deployed"))
     assert not working.done()
-    desk.open.set()
+    desk.release.set()
     assert await begun == FOUND
-    await asyncio.wait([working], timeout=LONG_S)
+    await asyncio.wait([working], timeout=TEST_TIMEOUT_S)
     assert working.cancelled()
 
 
 async def test_a_worker_that_leaves_waits_no_longer_than_its_drain_limit(bus: Bus) -> None:
-    desk = Desk()
+    desk = BlockedHandler()
     async with serving(bus, desk, drain_s=0.05):
-        call = asyncio.create_task(bus.call(PROVIDER, lookup("endless", within_s=3600)))
-        await desk.busy()
-    assert desk.abandoned == ["endless"]
+        call = asyncio.create_task(bus.call(PROVIDER, lookup_request("endless", within_s=3600)))
+        await desk.until_called()
+    assert desk.cancelled == ["endless"]
     call.cancel()
 
 
 async def test_a_worker_that_is_cancelled_as_it_drains_leaves_no_handler_behind(bus: Bus) -> None:
-    desk = Desk()
+    desk = BlockedHandler()
     working = await at_work(bus, desk)
-    call = asyncio.create_task(bus.call(PROVIDER, lookup("begun")))
-    await desk.busy()
+    call = asyncio.create_task(bus.call(PROVIDER, lookup_request("begun")))
+    await desk.until_called()
     working.cancel()
-    await until_answered(bus, Failed("not_deployed"))
+    await until_reply(bus, Failed("not_deployed"))
     working.cancel()
-    await asyncio.wait([working], timeout=LONG_S)
+    await asyncio.wait([working], timeout=TEST_TIMEOUT_S)
     assert working.cancelled()
-    assert "begun" in desk.abandoned
+    assert "begun" in desk.cancelled
     call.cancel()
 
 
 async def test_a_cancelled_caller_leaves_nothing_behind_and_its_reply_disturbs_nobody(bus: Bus) -> None:
-    desk = Desk()
+    desk = BlockedHandler()
     async with serving(bus, desk):
-        await bus.call("nobody", lookup())
+        await bus.call("nobody", lookup_request())
         before = asyncio.all_tasks()
-        call = asyncio.create_task(bus.call(PROVIDER, lookup("cancelled")))
-        await desk.busy()
+        call = asyncio.create_task(bus.call(PROVIDER, lookup_request("cancelled")))
+        await desk.until_called()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        desk.open.set()
-        assert await bus.call(PROVIDER, lookup("next")) == FOUND
+        desk.release.set()
+        assert await bus.call(PROVIDER, lookup_request("next")) == FOUND
         await until(lambda: asyncio.all_tasks() <= before)
 
 
@@ -356,8 +357,8 @@ async def test_a_reply_that_comes_too_late_disturbs_nobody(bus: Bus) -> None:
         return FOUND
 
     async with serving(bus, handler):
-        assert await bus.call(PROVIDER, lookup("late", within_s=0.1)) == Failed("deadline_exceeded")
-        assert await bus.call(PROVIDER, lookup("next")) == FOUND
+        assert await bus.call(PROVIDER, lookup_request("late", within_s=0.1)) == Failed("deadline_exceeded")
+        assert await bus.call(PROVIDER, lookup_request("next")) == FOUND
 
 
 async def fail(_: Request) -> Reply:
@@ -370,14 +371,14 @@ BUG = {"bouquet.outcome": "failed", "bouquet.reason": "worker_bug", "error.type"
 
 @pytest.mark.parametrize(
     ("handler", "outcome", "status"),
-    [(find, {"bouquet.outcome": "found"}, StatusCode.UNSET), (fail, BUG, StatusCode.ERROR)],
+    [(reply_found, {"bouquet.outcome": "found"}, StatusCode.UNSET), (fail, BUG, StatusCode.ERROR)],
     ids=["found", "failed"],
 )
 async def test_a_call_makes_the_same_two_spans_on_every_transport(
     bus: Bus, finished: InMemorySpanExporter, handler: Handler, outcome: dict[str, str], status: StatusCode
 ) -> None:
     async with serving(bus, handler):
-        await bus.call(PROVIDER, lookup())
+        await bus.call(PROVIDER, lookup_request())
     process, send = finished.get_finished_spans()
     common = {"messaging.destination.name": "bouquet.q.cnaf", "bouquet.provider": "cnaf"}
     sent = {"messaging.operation.name": "send", "messaging.operation.type": "send"}
@@ -392,8 +393,8 @@ async def test_a_call_makes_the_same_two_spans_on_every_transport(
 
 
 async def test_the_workers_span_is_a_child_of_the_callers(bus: Bus, finished: InMemorySpanExporter) -> None:
-    async with serving(bus, find):
-        await bus.call(PROVIDER, lookup())
+    async with serving(bus, reply_found):
+        await bus.call(PROVIDER, lookup_request())
     process, send = finished.get_finished_spans()
     assert send.parent is None and process.parent and send.context
     assert (process.parent.trace_id, process.parent.span_id) == (send.context.trace_id, send.context.span_id)
@@ -408,11 +409,11 @@ async def test_a_call_in_a_trace_that_is_not_kept_makes_no_span_and_stays_in_the
 
     async def hear(request: Request) -> Reply:
         heard.extend((request.traceparent, spans.traceparent()))
-        return await find(request)
+        return await reply_found(request)
 
     async with serving(bus, hear):
         with spans.within_trace({"traceparent": traceparent}):
-            await bus.call(PROVIDER, lookup())
+            await bus.call(PROVIDER, lookup_request())
     assert heard == [traceparent, traceparent]
     assert not finished.get_finished_spans()
 
@@ -421,7 +422,7 @@ async def test_no_span_records_an_exception_whose_text_may_quote_the_person(
     bus: Bus, finished: InMemorySpanExporter
 ) -> None:
     async with serving(bus, fail):
-        await bus.call(PROVIDER, lookup())
+        await bus.call(PROVIDER, lookup_request())
     assert not [span for span in finished.get_finished_spans() if span.events or "DURANT" in span.to_json()]
 
 
@@ -440,7 +441,7 @@ async def test_calls_are_counted_by_outcome_on_both_sides(bus: Bus) -> None:
 
     calls, requests = counted()
     async with serving(bus, fail):
-        await bus.call(PROVIDER, lookup())
+        await bus.call(PROVIDER, lookup_request())
     assert counted() == (calls + 1, requests + 1)
 
 

@@ -19,9 +19,10 @@ from bouquet_mesh.observe import logs
 from bouquet_proto.messages import Failed
 from bouquet_proto.names import queue_of
 from tests.support.broker import Broker
-from tests.support.bus import FOUND, PROVIDER, Desk, connected, find, lookup, serving, until
+from tests.support.bus import FOUND, PROVIDER, BlockedHandler, connected_bus, lookup_request, reply_found, serving
 from tests.support.rabbitmq import RabbitNode
-from tests.support.worker import worker_process
+from tests.support.waiting import until
+from tests.support.worker_process import worker_process
 
 pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("impatience")]
 
@@ -35,7 +36,7 @@ def url(rabbit: RabbitNode) -> str:
 
 @pytest.fixture
 async def caller(url: str) -> AsyncIterator[AmqpBus]:
-    async with connected(url) as bus:
+    async with connected_bus(url) as bus:
         yield bus
 
 
@@ -49,32 +50,32 @@ async def test_a_cancellation_that_nobody_ordered_is_a_loss_like_any_other(
         raise asyncio.CancelledError
 
     monkeypatch.setattr(aio_pika, "connect", cancelled)
-    async with connected(url) as bus:
-        assert await bus.call(PROVIDER, lookup()) == Failed("not_deployed")
+    async with connected_bus(url) as bus:
+        assert await bus.call(PROVIDER, lookup_request()) == Failed("not_deployed")
 
 
 async def test_closing_a_bus_ends_its_calls(url: str, caller: AmqpBus) -> None:
-    desk = Desk()
+    desk = BlockedHandler()
     async with serving(caller, desk):
-        async with connected(url) as closing:
-            call = asyncio.create_task(closing.call(PROVIDER, lookup()))
-            await desk.busy()
+        async with connected_bus(url) as closing:
+            call = asyncio.create_task(closing.call(PROVIDER, lookup_request()))
+            await desk.until_called()
         assert await call == AWAY
-        desk.open.set()
+        desk.release.set()
 
 
 async def test_the_work_of_a_killed_process_is_done_by_another_worker(url: str, caller: AmqpBus) -> None:
     async with worker_process(url) as process:
         await process.serve()
-        call = asyncio.create_task(caller.call(PROVIDER, lookup("begun")))
-        await process.says("working on begun")
-        async with serving(caller, find):
+        call = asyncio.create_task(caller.call(PROVIDER, lookup_request("begun")))
+        await process.expect_line("working on begun")
+        async with serving(caller, reply_found):
             await process.kill()
             assert await call == FOUND
 
 
 async def test_a_connection_bears_the_name_of_its_process(url: str, rabbit: RabbitNode) -> None:
-    async with connected(url, "bouquet-cnaf"):
+    async with connected_bus(url, "bouquet-cnaf"):
         assert "bouquet-cnaf" in await rabbit.control("list_connections", "client_properties")
 
 
@@ -88,12 +89,12 @@ def cnaf_url(url: str, rabbit: RabbitNode) -> str:
 
 
 async def test_a_worker_needs_no_right_but_to_its_queue_and_the_reply_exchange(caller: AmqpBus, cnaf_url: str) -> None:
-    async with connected(cnaf_url) as worker, serving(worker, find):
-        assert await caller.call(PROVIDER, lookup()) == FOUND
+    async with connected_bus(cnaf_url) as worker, serving(worker, reply_found):
+        assert await caller.call(PROVIDER, lookup_request()) == FOUND
 
 
 async def test_a_worker_cannot_serve_another_provider(cnaf_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    async with connected(cnaf_url) as worker, worker.serve("msa", find, concurrency=1) as intake:
+    async with connected_bus(cnaf_url) as worker, worker.serve("msa", reply_found, concurrency=1) as intake:
         await until(lambda: any("access to queue bouquet.q.msa" in each for each in troubles(caplog)))
         assert not intake.consuming
 
@@ -110,42 +111,42 @@ async def tried_out(url: str) -> AsyncIterator[None]:
 
 
 async def test_a_doctor_takes_no_request_that_a_worker_has_room_for(url: str, caller: AmqpBus) -> None:
-    async with serving(caller, find, concurrency=1), tried_out(url):
-        assert [await caller.call(PROVIDER, lookup()) for _ in range(5)] == [FOUND] * 5
+    async with serving(caller, reply_found, concurrency=1), tried_out(url):
+        assert [await caller.call(PROVIDER, lookup_request()) for _ in range(5)] == [FOUND] * 5
 
 
 async def test_a_request_that_a_doctor_was_delivered_goes_to_a_worker_as_it_leaves(
     url: str, caller: AmqpBus, rabbit: RabbitNode
 ) -> None:
-    desk, broker = Desk(), Broker(rabbit, url)
+    desk, broker = BlockedHandler(), Broker(rabbit, url)
 
     async def delivered(count: int) -> None:
-        look = partial(broker.lists, "queues", "name", "messages_unacknowledged")
-        await broker.has(look, lambda queues: [queue_of(PROVIDER), str(count)] in queues)
+        look = partial(broker.rows, "queues", "name", "messages_unacknowledged")
+        await broker.until(look, lambda queues: [queue_of(PROVIDER), str(count)] in queues)
 
     async with serving(caller, desk, concurrency=1):
         async with tried_out(url):
             calls = []
             for id in ("at the worker", "at the doctor"):
-                calls.append(asyncio.create_task(caller.call(PROVIDER, lookup(id, within_s=300))))
+                calls.append(asyncio.create_task(caller.call(PROVIDER, lookup_request(id, within_s=300))))
                 await delivered(len(calls))
-            assert desk.asked == ["at the worker"]
-        desk.open.set()
+            assert desk.received == ["at the worker"]
+        desk.release.set()
         assert await asyncio.gather(*calls) == [FOUND, FOUND]
-    assert desk.asked == ["at the worker", "at the doctor"]
+    assert desk.received == ["at the worker", "at the doctor"]
 
 
 async def test_a_doctor_leaves_no_queue_where_there_is_no_worker(url: str, caller: AmqpBus) -> None:
     async with tried_out(url):
         pass
-    assert await caller.call(PROVIDER, lookup()) == Failed("not_deployed")
+    assert await caller.call(PROVIDER, lookup_request()) == Failed("not_deployed")
 
 
 async def test_no_log_quotes_a_message_even_at_debug(caller: AmqpBus, caplog: pytest.LogCaptureFixture) -> None:
     as_configured(caplog)
-    async with serving(caller, find):
-        assert await caller.call(PROVIDER, lookup()) == FOUND
-        assert await caller.call("nobody", lookup()) == Failed("not_deployed")
+    async with serving(caller, reply_found):
+        assert await caller.call(PROVIDER, lookup_request()) == FOUND
+        assert await caller.call("nobody", lookup_request()) == Failed("not_deployed")
     assert "DURANT" not in caplog.text
     assert "valeur" not in caplog.text
 

@@ -14,8 +14,8 @@ from prometheus_client import REGISTRY
 from bouquet_mesh.tls.certificates import certificate_end
 from bouquet_mesh.tls.context import client_context
 from bouquet_worker import Upstream
-from tests.support.tls import HOST, papers, tls_site
-from tests.support.upstream_client import opened
+from tests.support.tls import HOST, certificate_files, tls_site
+from tests.support.upstream_client import open_upstream
 
 EARLIER, LATER = datetime(2030, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)
 
@@ -56,10 +56,10 @@ def test_what_a_setting_names_is_a_metric_that_follows_its_renewal(bundle: Path)
 
 
 async def test_what_an_upstream_shows_is_noticed_as_we_connect(tmp_path: Path) -> None:
-    own = papers(tmp_path, ends_at=EARLIER)
+    own = certificate_files(tmp_path, ends_at=EARLIER)
     async with tls_site(web.Application(), own) as url:
         tls = client_context("BOUQUET_TEST_URL", url, str(own.ca), str(own.certificate), str(own.key))
-        async with opened(Upstream("fund", url, ssl=tls)) as fund:
+        async with open_upstream(Upstream("fund", url, ssl=tls)) as fund:
             await fund.get("/")
     labels = {"setting": HOST, "use": "server"}
     assert REGISTRY.get_sample_value("bouquet_certificate_not_after_timestamp_seconds", labels) == EARLIER.timestamp()

@@ -10,7 +10,7 @@ import pytest
 from bouquet_mesh.bus.api import answer
 from bouquet_proto.deadline import CLOCK_TOLERANCE_S, Deadline
 from bouquet_proto.messages import Failed, Reply, Request, decode_reply, encode
-from tests.support.bus import FOUND, PROVIDER, lookup
+from tests.support.bus import FOUND, PROVIDER, lookup_request
 
 GIVEN_S = 10.0
 SENDERS_TIME = 1_800_000_000.0
@@ -32,7 +32,7 @@ class Worker:
             return FOUND
 
         sent_at = SENDERS_TIME - in_queue_s - in_process_s
-        body = encode(msgspec.structs.replace(lookup(), deadline=sent_at + GIVEN_S))
+        body = encode(msgspec.structs.replace(lookup_request(), deadline=sent_at + GIVEN_S))
         reply = decode_reply(await answer(handler, "tests", PROVIDER, body, self._now - in_process_s, given_s))
         assert reply == (FOUND if left[1:] else Failed("deadline_exceeded"))
         return left[-1]

@@ -15,11 +15,11 @@ from msgspec import Struct
 
 from bouquet_mesh.http.limits import Limits
 from bouquet_mesh.http.server import serving
-from tests.support.bus import LONG_S
+from tests.support.waiting import TEST_TIMEOUT_S
 
 HOST = "127.0.0.1"
 SECRET = "DURANT-1990"
-LIMITS = Limits(line_bytes=1024, field_bytes=1024, headers=20, lingering_s=LONG_S)
+LIMITS = Limits(line_bytes=1024, field_bytes=1024, headers=20, lingering_s=TEST_TIMEOUT_S)
 
 
 HEAD_ALONE = Limits(head_s=0.2, idle_s=3600)
@@ -84,7 +84,7 @@ async def sent(port: int, raw: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(HOST, port)
     writer.write(raw)
     try:
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(TEST_TIMEOUT_S):
             return await reader.read()
     finally:
         writer.close()
@@ -198,7 +198,7 @@ async def test_a_head_that_trickles_is_cut_all_the_same(head_port: int) -> None:
     reader, writer = await asyncio.open_connection(HOST, head_port)
     writer.write(b"GET / HTTP/1.1\r\n")
     trickling = asyncio.create_task(trickle(writer))
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(TEST_TIMEOUT_S):
         with suppress(ConnectionResetError):  # where a line has come that nobody reads any more
             assert await reader.read() == b""
     trickling.cancel()
@@ -210,7 +210,7 @@ async def test_the_head_after_an_answer_is_cut_too(head_port: int) -> None:
     writer.write(get().replace(b"Connection: close\r\n", b""))
     await reader.readuntil(b'world"}')
     writer.write(b"GET / HTTP/1.1\r\n")
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(TEST_TIMEOUT_S):
         assert await reader.read() == b""
     writer.close()
 
@@ -227,7 +227,7 @@ async def test_a_head_in_two_parts_is_answered(port: int) -> None:
     writer.write(first)
     await asyncio.sleep(0.05)
     writer.write(second)
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(TEST_TIMEOUT_S):
         assert b"200 OK" in await reader.read()
     writer.close()
 
@@ -254,7 +254,7 @@ async def test_a_stopping_server_finishes_what_it_began() -> None:
     app = web.Application()
     app.add_routes([web.get("/", wait)])
     async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(serving(app, HOST, 0, limits=LIMITS, drain_s=LONG_S))
+        port = await stack.enter_async_context(serving(app, HOST, 0, limits=LIMITS, drain_s=TEST_TIMEOUT_S))
         answering = asyncio.create_task(asked(port, get()))
         await started.wait()
         stopping = asyncio.create_task(stack.aclose())
@@ -294,7 +294,7 @@ def test_many_who_connect_at_once_are_accepted_in_few_passes_of_the_loop() -> No
             calling = [socket.create_connection((HOST, port)) for _ in range(clients)]
             for client in calling:
                 client.send(get())
-            async with asyncio.timeout(LONG_S):
+            async with asyncio.timeout(TEST_TIMEOUT_S):
                 while answered < clients:
                     passed += 1
                     await asyncio.sleep(0)
@@ -317,6 +317,6 @@ async def test_an_answer_may_take_longer_than_a_head_and_so_may_the_wait_behind_
         writer.write(get().replace(b"Connection: close\r\n", b""))
         await asyncio.sleep(HEAD_ALONE.head_s / 2)
         writer.write(get())
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(TEST_TIMEOUT_S):
             assert (await reader.read()).count(b'{"slow": true}') == 2
         writer.close()

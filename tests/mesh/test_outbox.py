@@ -11,8 +11,8 @@ from bouquet_mesh.outbox import memory
 from bouquet_mesh.outbox.api import NotSent, Outbox
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_mesh.settings import SettingsError
-from tests.support.bus import LONG_S
 from tests.support.outbox_collector import collecting
+from tests.support.waiting import TEST_TIMEOUT_S
 
 BROKERS = [pytest.param(name, marks=pytest.mark.broker) for name in ("rabbitmq3", "rabbitmq4")]
 
@@ -39,7 +39,7 @@ async def test_what_is_posted_is_collected(outbox: Outbox) -> None:
     async with collecting(outbox) as archive:
         await outbox.send(numbered(1000))
         await outbox.send([])
-        await archive.has(numbered(1000))
+        await archive.until_collected(numbered(1000))
     assert len(archive.bodies) == 1000
 
 
@@ -47,7 +47,7 @@ async def test_a_batch_is_no_larger_than_it_may_be_and_comes_though_it_is_not_fu
     async with outbox.collect(max_records=10, max_wait_s=0.1) as batches:
         sending = asyncio.create_task(outbox.send(numbered(25)))
         sizes: list[int] = []
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(TEST_TIMEOUT_S):
             while sum(sizes) < 25:
                 batch = await anext(batches)
                 sizes.append(len(batch.bodies))
@@ -80,7 +80,7 @@ async def test_what_a_collector_leaves_undone_comes_to_the_next_one(outbox: Outb
         assert (await anext(batches)).bodies == (b"left",)
     async with collecting(outbox) as archive:
         await sending
-        await archive.has([b"left"])
+        await archive.until_collected([b"left"])
 
 
 async def test_a_collector_that_is_cancelled_as_it_gathers_gives_back_what_it_has(outbox: Outbox) -> None:
@@ -95,13 +95,13 @@ async def test_a_collector_that_is_cancelled_as_it_gathers_gives_back_what_it_ha
     await asyncio.wait([gathering])
     async with collecting(outbox) as archive:
         await sending
-        await archive.has(numbered(3))
+        await archive.until_collected(numbered(3))
 
 
 async def test_collectors_share_the_work(outbox: Outbox) -> None:
     async with outbox.collect(max_records=1) as one, outbox.collect(max_records=1) as other:
         sending = [asyncio.create_task(outbox.send([body])) for body in numbered(2)]
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(TEST_TIMEOUT_S):
             batches = [await anext(one), await anext(other)]
         assert sorted(batch.bodies for batch in batches) == [(b"0",), (b"1",)]
         for batch in batches:
@@ -113,7 +113,7 @@ async def test_any_bytes_arrive_as_they_are(outbox: Outbox) -> None:
     bodies = [b"", b"\xff\x00", b"x" * 300_000]
     async with collecting(outbox) as archive:
         await outbox.send(bodies)
-        await archive.has(bodies)
+        await archive.until_collected(bodies)
 
 
 async def test_a_batch_may_be_done_twice(outbox: Outbox) -> None:

@@ -20,10 +20,10 @@ from bouquet_mesh.outbox import amqp
 from bouquet_mesh.outbox.api import NotSent, Outbox
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_proto.names import JOURNAL_QUEUE
-from tests.support.bus import LONG_S, until
 from tests.support.outbox_collector import collecting
-from tests.support.proxy import Relay
+from tests.support.proxy import TcpProxy
 from tests.support.rabbitmq import RabbitNode
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("impatience")]
 
@@ -53,7 +53,7 @@ async def ready(url: str) -> AsyncIterator[Outbox]:
 async def persist(outbox: Outbox, bodies: list[bytes]) -> int:
     """Posts them until it is told that they are safe, as senders do. How often it was not."""
     refused = 0
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(TEST_TIMEOUT_S):
         while True:
             try:
                 await outbox.send(bodies)
@@ -81,7 +81,7 @@ async def test_nothing_that_was_confirmed_is_lost_as_the_broker_is_killed_under_
             rabbit.kill()
             await asyncio.to_thread(rabbit.start)
             assert await sending
-            await archive.has({b"first", *(body for group in groups for body in group)})
+            await archive.until_collected({b"first", *(body for group in groups for body in group)})
 
 
 async def test_what_was_confirmed_outlives_a_killed_broker(broker_url: str, rabbit: RabbitNode) -> None:
@@ -92,29 +92,29 @@ async def test_what_was_confirmed_outlives_a_killed_broker(broker_url: str, rabb
         rabbit.kill()
         await asyncio.to_thread(rabbit.start)
         async with collecting(outbox) as archive:
-            await archive.has(bodies)
+            await archive.until_collected(bodies)
 
 
 async def test_without_a_broker_nothing_is_posted_and_with_one_it_is(broker_url: str) -> None:
-    async with Relay(broker_url) as relay, open_outbox(relay.url, "tests") as outbox, collecting(outbox) as archive:
+    async with TcpProxy(broker_url) as relay, open_outbox(relay.url, "tests") as outbox, collecting(outbox) as archive:
         with pytest.raises(NotSent):
             await outbox.send([b"a"])
         await relay.open()
         await persist(outbox, [b"a"])
-        await archive.has([b"a"])
+        await archive.until_collected([b"a"])
 
 
 async def test_a_cut_connection_is_told_before_its_sender_has_lost_patience(
     broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(amqp, "SEND_TIMEOUT_S", LONG_S)
-    async with Relay(broker_url) as relay:
+    monkeypatch.setattr(amqp, "SEND_TIMEOUT_S", TEST_TIMEOUT_S)
+    async with TcpProxy(broker_url) as relay:
         await relay.open()
         async with ready(relay.url) as outbox:
             await persist(outbox, [b"a"])
             sending = asyncio.create_task(outbox.send([b"%d" % n * 100_000 for n in range(100)]))
             await asyncio.sleep(0)
-            await relay.shut()
+            await relay.close()
             with pytest.raises(NotSent) as told:
                 await sending
             assert str(told.value) != "TimeoutError"
@@ -140,7 +140,7 @@ async def test_before_there_was_a_collector_nothing_is_posted_and_nothing_lost(b
             await outbox.send([b"early"])
         async with collecting(outbox) as archive:
             await persist(outbox, [b"early"])
-            await archive.has([b"early"])
+            await archive.until_collected([b"early"])
 
 
 async def test_a_sender_needs_no_right_to_declare_or_delete(broker_url: str, rabbit: RabbitNode) -> None:
@@ -150,7 +150,7 @@ async def test_a_sender_needs_no_right_to_declare_or_delete(broker_url: str, rab
     async with ready(broker_url) as theirs, collecting(theirs) as archive:
         async with open_outbox(str(URL(broker_url).with_user(user).with_password("secret")), "tests") as outbox:
             await outbox.send([b"a"])
-        await archive.has([b"a"])
+        await archive.until_collected([b"a"])
 
 
 async def test_a_queue_that_was_deleted_is_no_silent_loss(outbox: Outbox, operator: AbstractChannel) -> None:
@@ -160,7 +160,7 @@ async def test_a_queue_that_was_deleted_is_no_silent_loss(outbox: Outbox, operat
         await outbox.send([b"b"])
     async with collecting(outbox) as archive:
         await persist(outbox, [b"b"])
-        await archive.has([b"b"])
+        await archive.until_collected([b"b"])
 
 
 async def test_a_collector_whose_queue_is_deleted_comes_back_by_itself(
@@ -168,10 +168,10 @@ async def test_a_collector_whose_queue_is_deleted_comes_back_by_itself(
 ) -> None:
     async with collecting(outbox) as archive:
         await persist(outbox, [b"a"])
-        await archive.has([b"a"])
+        await archive.until_collected([b"a"])
         await operator.queue_delete(JOURNAL_QUEUE)
         await persist(outbox, [b"b"])
-        await archive.has([b"b"])
+        await archive.until_collected([b"b"])
 
 
 async def test_after_a_nack_another_channel_is_used(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,17 +188,17 @@ async def test_after_a_nack_another_channel_is_used(broker_url: str, monkeypatch
     monkeypatch.setattr(Wire, "takes", nack)
     async with ready(broker_url) as outbox, collecting(outbox) as archive:
         assert await persist(outbox, [b"a", b"b"]) >= 1
-        await archive.has([b"a", b"b"])
+        await archive.until_collected([b"a", b"b"])
     assert len(nacked) == 1
 
 
 async def test_a_batch_of_a_lost_connection_may_be_done_and_comes_again(broker_url: str) -> None:
-    async with Relay(broker_url) as relay:
+    async with TcpProxy(broker_url) as relay:
         await relay.open()
         async with open_outbox(relay.url, "tests") as outbox, outbox.collect(max_wait_s=0.02) as batches:
             await persist(outbox, [b"a"])
             batch = await anext(batches)
-            await relay.shut()
+            await relay.close()
             await batch.done()
             await relay.open()
             again = await anext(batches)
@@ -237,8 +237,8 @@ async def test_an_outbox_that_looks_for_its_broker_stops_though_its_next_look_is
     for pause in ("FIRST_RETRY_S", "LAST_RETRY_S"):
         monkeypatch.setattr(link, pause, 3600.0)
     async with (
-        asyncio.timeout(LONG_S),
-        Relay(broker_url) as relay,
+        asyncio.timeout(TEST_TIMEOUT_S),
+        TcpProxy(broker_url) as relay,
         open_outbox(relay.url, "tests") as outbox,
         outbox.collect(),
     ):

@@ -24,7 +24,7 @@ from bouquet_worker.testing.captured_telemetry import log_text_of
 from tests.providers.asking import PATIENCE_S, RECIPIENT, REQUEST_ID, SILENCE_S, Asked, asking, data_of, identite
 from tests.support.openapi import assert_official
 from tests.support.reference import REFERENCE, needs
-from tests.support.spans import recorded, text_of
+from tests.support.spans import recorded_spans, span_text
 
 MAELYS = identite("Le Gouadec", "Maëlys", "Inès")
 
@@ -254,9 +254,9 @@ def told_by_the_hub(data: dict[str, Any]) -> dict[str, Any]:
 async def test_no_trace_nor_log_names_the_person(cnaf: Asked, name: str, caplog: pytest.LogCaptureFixture) -> None:
     who = identite(f"{name} MSA-FOUND", "Ignace", born="1971-10-28")
     words = (name, "MSA-FOUND", "Ignace", "IGNACE", "1971-10-28", "19711028", "28/10/1971")
-    with caplog.at_level(logging.DEBUG), recorded() as spans:
+    with caplog.at_level(logging.DEBUG), recorded_spans() as spans:
         await cnaf(OPERATION.id, who)
-        told = "".join(map(log_text_of, caplog.records)) + "".join(map(text_of, spans.get_finished_spans()))
+        told = "".join(map(log_text_of, caplog.records)) + "".join(map(span_text, spans.get_finished_spans()))
     assert not [value for value in words if value in told]
 
 

@@ -26,8 +26,8 @@ from bouquet_worker.simulate import Fault
 from bouquet_worker.testing.captured_telemetry import log_text_of
 from tests.providers.asking import PATIENCE_S, SILENCE_S, Asked, asking
 from tests.support.openapi import upstream_sample
-from tests.support.raw_http_server import Identity, answer, raw_server
-from tests.support.upstream_client import opened
+from tests.support.raw_http_server import SelfSignedCertificate, answer, raw_server
+from tests.support.upstream_client import open_upstream
 
 MAELYS = NumeroAllocataire(numero_allocataire="4471820", code_postal="29200")
 
@@ -424,20 +424,22 @@ def settings(url: str, *, ca: str = "", certificate: str = "", key: str = "") ->
 
 
 async def test_the_caf_knows_us_by_our_certificate(tmp_path: Path) -> None:
-    caf, us = Identity(tmp_path, "caf"), Identity(tmp_path, "us")
+    caf, us = SelfSignedCertificate(tmp_path, "caf"), SelfSignedCertificate(tmp_path, "us")
     key = str(tmp_path / "us.key")
     async with raw_server(answer, caf.server(trusting=us)) as server:
-        async with opened(soap(settings(server.url, ca=str(caf.cert), certificate=str(us.cert), key=key))) as upstream:
+        async with open_upstream(
+            soap(settings(server.url, ca=str(caf.cert), certificate=str(us.cert), key=key))
+        ) as upstream:
             assert (await upstream.post()).status == 200
-        async with opened(soap(settings(server.url, ca=str(caf.cert)))) as upstream:
+        async with open_upstream(soap(settings(server.url, ca=str(caf.cert)))) as upstream:
             with pytest.raises(UpstreamError):
                 await upstream.post()
 
 
 async def test_a_caf_that_nobody_vouches_for_is_not_asked(tmp_path: Path) -> None:
     async with (
-        raw_server(answer, Identity(tmp_path, "caf").server()) as server,
-        opened(soap(settings(server.url))) as upstream,
+        raw_server(answer, SelfSignedCertificate(tmp_path, "caf").server()) as server,
+        open_upstream(soap(settings(server.url))) as upstream,
     ):
         with pytest.raises(UpstreamError) as raised:
             await upstream.post()

@@ -20,7 +20,7 @@ from bouquet_mesh.listen import listening
 from bouquet_worker import Upstream
 from bouquet_worker.answer import Answer
 from bouquet_worker.errors import UpstreamError
-from tests.support.upstream_client import opened
+from tests.support.upstream_client import open_upstream
 
 
 @pytest.mark.parametrize(
@@ -297,6 +297,9 @@ async def test_the_kit_s_upstream_will_do() -> None:
 
     app = web.Application()
     app.router.add_get("/metadonnees/geo/communes", communes)
-    async with listening(app, "127.0.0.1", 0) as url, opened(Upstream("insee", f"{url}/metadonnees")) as upstream:
+    async with (
+        listening(app, "127.0.0.1", 0) as url,
+        open_upstream(Upstream("insee", f"{url}/metadonnees")) as upstream,
+    ):
         getter: Getter = upstream
         assert await InseeCommunes(getter).find("L'Haÿ & Co", "94", 1974) == "94038"

@@ -13,7 +13,7 @@ from bouquet_msa.worker import worker
 from bouquet_proto.messages import Failed, Found
 from bouquet_proto.quotient_familial import OPERATION
 from tests.providers.asking import Asked, identite
-from tests.support.tls import papers, tls_site
+from tests.support.tls import certificate_files, tls_site
 
 REMI = identite("Castagnos", "Rémi", "Gaston", born="1978-09-03", sexe="M", commune="32013")
 
@@ -21,7 +21,7 @@ REMI = identite("Castagnos", "Rémi", "Gaston", born="1978-09-03", sexe="M", com
 @pytest.fixture
 async def hub(tmp_path: Path) -> AsyncIterator[Mapping[str, str]]:
     """What leads a worker there, and to the authority that vouches for it."""
-    own = papers(tmp_path)
+    own = certificate_files(tmp_path)
     async with tls_site(simulator.app(), own) as url:
         yield {**simulator.settings(url), "BOUQUET_MSA_HUB_CA_PATH": str(own.ca)}
 

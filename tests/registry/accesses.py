@@ -16,8 +16,8 @@ from bouquet_proto.access_record import Access
 from bouquet_proto.identity import Identite
 from bouquet_registry.journal import schema, writer
 from bouquet_registry.store import Store
-from tests.support.bus import LONG_S
 from tests.support.habilitations import SIRET
+from tests.support.waiting import TEST_TIMEOUT_S
 
 NOON = datetime(2026, 4, 15, 12, tzinfo=UTC)
 KEY = Secret("a key of pseudonyms")
@@ -69,7 +69,7 @@ async def ids(store: Store) -> list[str]:
 
 async def arrived(store: Store, *names: str) -> None:
     """Returns once the journal has just these."""
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(TEST_TIMEOUT_S):
         while sorted(await ids(store)) != sorted(names):  # noqa: ASYNC110 - somebody else writes
             await asyncio.sleep(0.05)
 

@@ -11,9 +11,9 @@ import pytest
 
 from bouquet_mesh.secret import Secret
 from bouquet_registry.store import Store, open_store, upgrade
-from tests.support.habilitations import Clock
+from tests.support.clock import DatetimeClock
 from tests.support.postgres import PostgresServer
-from tests.support.tls import Papers, papers
+from tests.support.tls import CertificateFiles, certificate_files
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.broker)])
@@ -62,16 +62,16 @@ async def store(database: Secret) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> DatetimeClock:
+    return DatetimeClock()
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Papers:
-    return papers(tmp_path_factory.mktemp("ours"))
+def own(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
+    return certificate_files(tmp_path_factory.mktemp("ours"))
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Papers:
+def other(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
     """Of an authority that did not sign the server's certificate."""
-    return papers(tmp_path_factory.mktemp("others"))
+    return certificate_files(tmp_path_factory.mktemp("others"))

@@ -12,7 +12,8 @@ from bouquet_registry.acts import Act, Author
 from bouquet_registry.refusals import Invalid
 from bouquet_registry.store import Store
 from tests.registry.test_cli import Run, environ, run
-from tests.support.habilitations import ANNE, SIRET, Clock
+from tests.support.clock import DatetimeClock
+from tests.support.habilitations import ADMINISTRATOR, SIRET
 
 __all__ = ["environ", "run"]
 
@@ -23,10 +24,10 @@ async def recorded(store: Store, target: str | None = None) -> list[Act]:
         return (await acts.acts(connection, target=target))[::-1]
 
 
-async def test_each_change_is_an_act_with_author_time_target_and_reason(store: Store, clock: Clock) -> None:
-    async with transactions.begin(store, ANNE, clock) as transaction:
+async def test_each_change_is_an_act_with_author_time_target_and_reason(store: Store, clock: DatetimeClock) -> None:
+    async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         own = await transaction.create(siret=SIRET)
-    clock.go(minutes=1)
+    clock.advance(minutes=1)
     async with transactions.begin(store, Author("Bob", "annual review"), clock) as transaction:
         await transaction.change(own, purpose="Cantine")
     [made, changed] = await recorded(store, own.id)
@@ -37,7 +38,7 @@ async def test_each_change_is_an_act_with_author_time_target_and_reason(store: S
 
 async def test_what_is_not_done_is_no_act(store: Store) -> None:
     with pytest.raises(Invalid):
-        async with transactions.begin(store, ANNE) as transaction:
+        async with transactions.begin(store, ADMINISTRATOR) as transaction:
             await transaction.create(siret="123")
     assert await recorded(store) == []
 

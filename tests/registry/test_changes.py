@@ -11,7 +11,8 @@ from bouquet_proto.registry_messages import News
 from bouquet_registry import changes, queries, transactions
 from bouquet_registry.changes import MAX_TOLD
 from bouquet_registry.store import Store
-from tests.support.habilitations import ANNE, SCOPES, SIRET, Clock, change, issued, revoke
+from tests.support.clock import DatetimeClock
+from tests.support.habilitations import ADMINISTRATOR, SCOPES, SIRET, change_habilitation, issue_token, revoke_token
 
 
 async def news(store: Store, since: News | None = None) -> News:
@@ -24,8 +25,8 @@ async def held(store: Store, token: str) -> Any:
         return (await changes.held(connection, token))[0]
 
 
-async def test_a_token_allows_what_its_habilitation_does(store: Store, clock: Clock) -> None:
-    token = await issued(store, clock, calls_per_minute=7, allowed_ips=("10.0.0.0/8",))
+async def test_a_token_allows_what_its_habilitation_does(store: Store, clock: DatetimeClock) -> None:
+    token = await issue_token(store, clock, calls_per_minute=7, allowed_ips=("10.0.0.0/8",))
     found = await held(store, token.id)
     assert (found.siret, found.scopes, found.calls_per_minute) == (SIRET, frozenset(SCOPES), 7)
     assert (found.allowed_ips, found.blacklisted_at) == (("10.0.0.0/8",), None)
@@ -36,16 +37,16 @@ async def test_nobody_holds_an_unknown_token(store: Store) -> None:
     assert await held(store, "nobody") is None
 
 
-async def test_a_blacklisted_token_is_told_with_its_moment(store: Store, clock: Clock) -> None:
-    token = await revoke(store, await issued(store, clock), clock)
+async def test_a_blacklisted_token_is_told_with_its_moment(store: Store, clock: DatetimeClock) -> None:
+    token = await revoke_token(store, await issue_token(store, clock), clock)
     assert (await held(store, token.id)).blacklisted_at == clock().timestamp()
 
 
 async def test_an_archived_habilitation_has_blacklisted_tokens_until_it_is_back(store: Store) -> None:
-    token = await issued(store)
-    await change(store, token, state="archived")
+    token = await issue_token(store)
+    await change_habilitation(store, token, state="archived")
     assert (await held(store, token.id)).blacklisted_at == 0
-    await change(store, token, state="active")
+    await change_habilitation(store, token, state="active")
     assert (await held(store, token.id)).blacklisted_at is None
 
 
@@ -60,44 +61,44 @@ async def test_who_comes_from_another_log_or_from_the_future_is_told_to_forget_e
 
 
 async def test_every_kind_of_change_is_told_once(store: Store) -> None:
-    token, other = await issued(store), await issued(store)
+    token, other = await issue_token(store), await issue_token(store)
     place = await news(store)
     assert place.tokens is None
     for step in (
-        change(store, token, scopes=()),
-        change(store, token, calls_per_minute=3),
-        revoke(store, token),
+        change_habilitation(store, token, scopes=()),
+        change_habilitation(store, token, calls_per_minute=3),
+        revoke_token(store, token),
     ):
         await step
         place = await news(store, place)
         assert place.tokens == (token.id,)
     assert (await news(store, place)).tokens == ()
-    async with transactions.begin(store, ANNE) as transaction:
+    async with transactions.begin(store, ADMINISTRATOR) as transaction:
         await transaction.prolong(other)
     assert (await news(store, place)).tokens == (other.id,)
 
 
 async def test_a_new_token_is_news_to_who_was_told_that_there_is_none(store: Store) -> None:
     place = await news(store)
-    token = await issued(store)
+    token = await issue_token(store)
     assert (await news(store, place)).tokens == (token.id,)
 
 
 async def test_a_change_of_a_habilitation_is_one_of_all_its_tokens(store: Store) -> None:
-    first = await issued(store)
-    async with transactions.begin(store, ANNE) as transaction:
+    first = await issue_token(store)
+    async with transactions.begin(store, ADMINISTRATOR) as transaction:
         second = await transaction.issue(await queries.habilitation(transaction.connection, first.habilitation))
     place = await news(store)
-    await change(store, first, scopes=())
+    await change_habilitation(store, first, scopes=())
     assert set((await news(store, place)).tokens or ()) == {first.id, second.id}
 
 
 async def test_an_answer_never_claims_to_know_of_a_later_change(store: Store) -> None:
-    token = await issued(store)
+    token = await issue_token(store)
     before = (await held(store, token.id)).as_of
     place = await news(store)
     assert before == place.cursor
-    await change(store, token, scopes=())
+    await change_habilitation(store, token, scopes=())
     assert (await held(store, token.id)).as_of > before
 
 
@@ -106,17 +107,17 @@ async def test_too_many_changes_are_told_as_everything(store: Store, monkeypatch
     monkeypatch.setattr(changes, "MAX_TOLD", 2)
     place = await news(store)
     for _ in range(2):
-        await issued(store)
+        await issue_token(store)
     assert len((await news(store, place)).tokens or ()) == 2
-    await issued(store)
+    await issue_token(store)
     assert (await news(store, place)).tokens is None
 
 
 async def test_who_follows_misses_nothing_however_many_change_at_once(store: Store) -> None:
-    tokens = [await issued(store) for _ in range(12)]
+    tokens = [await issue_token(store) for _ in range(12)]
     place = await news(store)
     told: set[str] = set()
-    changing = asyncio.gather(*(revoke(store, token) for token in tokens))
+    changing = asyncio.gather(*(revoke_token(store, token) for token in tokens))
     while not changing.done():
         place = await news(store, place)
         told |= set(place.tokens or ())

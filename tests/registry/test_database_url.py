@@ -18,13 +18,13 @@ from bouquet_registry.store import open_store, upgrade
 from bouquet_registry.worker import registry
 from tests.conftest import need
 from tests.support.postgres import PROGRAM, PostgresServer
-from tests.support.tls import HOST, Papers, TlsPostgres
+from tests.support.tls import HOST, CertificateFiles, TlsPostgres
 
 PLACE = "postgresql://town:swordfish@database.example/registry"
 
 
 @pytest.fixture(scope="module")
-def server(own: Papers) -> Iterator[TlsPostgres]:
+def server(own: CertificateFiles) -> Iterator[TlsPostgres]:
     need(PROGRAM is not None, "PostgreSQL")
     with TlsPostgres(own) as running:
         yield running
@@ -50,12 +50,14 @@ async def is_encrypted(url: Secret) -> bool:
 
 @pytest.mark.broker
 @pytest.mark.parametrize("said", [{}, {"sslmode": "verify-full"}, {"ssl": "verify-full"}])
-async def test_a_postgresql_is_verified_however_that_is_said(said: dict[str, str], place: str, own: Papers) -> None:
+async def test_a_postgresql_is_verified_however_that_is_said(
+    said: dict[str, str], place: str, own: CertificateFiles
+) -> None:
     assert await is_encrypted(spelt(place, sslrootcert=own.ca, **said))
 
 
 @pytest.mark.broker
-async def test_a_server_of_an_authority_that_nobody_named_is_not_spoken_to(place: str, other: Papers) -> None:
+async def test_a_server_of_an_authority_that_nobody_named_is_not_spoken_to(place: str, other: CertificateFiles) -> None:
     for url in (Secret(place), spelt(place, sslmode="verify-full"), spelt(place, sslrootcert=other.ca)):
         with pytest.raises(OSError) as refused:
             await upgrade(url)
@@ -63,14 +65,16 @@ async def test_a_server_of_an_authority_that_nobody_named_is_not_spoken_to(place
 
 
 @pytest.mark.broker
-async def test_a_server_of_another_name_is_not_spoken_to(place: str, own: Papers) -> None:
+async def test_a_server_of_another_name_is_not_spoken_to(place: str, own: CertificateFiles) -> None:
     with pytest.raises(OSError) as refused:
         await upgrade(spelt(place.replace(HOST, "127.0.0.1"), sslrootcert=own.ca))
     assert "mismatch" in tls_error_of(refused.value)
 
 
 @pytest.mark.broker
-async def test_a_server_that_offers_no_tls_is_not_spoken_to(postgres_server: PostgresServer, own: Papers) -> None:
+async def test_a_server_that_offers_no_tls_is_not_spoken_to(
+    postgres_server: PostgresServer, own: CertificateFiles
+) -> None:
     """It may be somebody between us and the server, who took the offer away."""
     place = postgres_server.database().partition("?")[0]
     for url in (Secret(place), spelt(place, sslrootcert=own.ca)):

@@ -10,11 +10,11 @@ import pytest
 from bouquet_mesh.secret import Secret
 from bouquet_proto.names import JOURNAL_QUEUE
 from bouquet_registry.store import open_store, upgrade
-from tests.support.broker_users import guard
+from tests.support.broker_users import restricted_vhost
 from tests.support.daemon import free_port
-from tests.support.doctor_report import Report, report_of
+from tests.support.doctor_report import Report, run_doctor
 from tests.support.gateway_client import TOKEN_KEY
-from tests.support.mesh_with_registry import town
+from tests.support.mesh_with_registry import mesh_with_registry
 from tests.support.postgres import PostgresServer
 from tests.support.rabbitmq import RabbitNode
 
@@ -26,7 +26,7 @@ PASSWORD = "swordfish-of-the-tests"
 async def doctor(bus_url: str, database_url: str, **settings: str) -> Report:
     own = {"database_url": database_url, "signing_key": TOKEN_KEY.reveal()} | settings
     environ = {f"BOUQUET_REGISTRY_{name.upper()}": value for name, value in own.items()}
-    report = await report_of({"BOUQUET_BUS_URL": bus_url, **environ}, "bouquet-registry", "doctor")
+    report = await run_doctor({"BOUQUET_BUS_URL": bus_url, **environ}, "bouquet-registry", "doctor")
     assert TOKEN_KEY.reveal() not in report.text and PASSWORD not in report.text
     return report
 
@@ -34,27 +34,27 @@ async def doctor(bus_url: str, database_url: str, **settings: str) -> Report:
 async def test_a_registry_that_is_well(broker_url: str, postgres_server: PostgresServer) -> None:
     url = Secret(postgres_server.database())
     await upgrade(url)
-    async with open_store(url) as store, town(broker_url, store):
+    async with open_store(url) as store, mesh_with_registry(broker_url, store):
         report = await doctor(broker_url, url.reveal())
-    assert report.wrongs() == {"journal"}, "nobody collects it in this town"
-    assert report.of("database") == "well: answers, and has the tables of this version"
-    assert report.of("clock").startswith("well: ")
-    assert report.of("queue of registry") == "well: 1 consumers, 0 messages wait"
-    assert "its queue can be made" in report.of("rights on the broker")
+    assert report.wrong_subjects() == {"journal"}, "nobody collects it in this town"
+    assert report.finding("database") == "well: answers, and has the tables of this version"
+    assert report.finding("clock").startswith("well: ")
+    assert report.finding("queue of registry") == "well: 1 consumers, 0 messages wait"
+    assert "its queue can be made" in report.finding("rights on the broker")
 
 
 async def test_its_own_rights_are_enough_to_look(rabbit: RabbitNode, tmp_path: Path) -> None:
-    made = guard(rabbit, tmp_path, "acme", registry_writes_journal=False)
+    made = restricted_vhost(rabbit, tmp_path, "acme", registry_writes_journal=False)
     async with await aio_pika.connect(made.operator) as operator:
         await (await operator.channel()).declare_queue(JOURNAL_QUEUE, durable=True)
     report = await doctor(made.url("registry"), f"sqlite:///{tmp_path / 'registry.db'}")
-    assert report.wrongs() == {"queue of registry", "journal"}
-    assert report.of("journal") == "wrong: is not written; 0 records wait in its queue"
+    assert report.wrong_subjects() == {"queue of registry", "journal"}
+    assert report.finding("journal") == "wrong: is not written; 0 records wait in its queue"
 
 
 async def test_a_database_that_was_never_migrated(broker_url: str, postgres_server: PostgresServer) -> None:
     report = await doctor(broker_url, postgres_server.database())
-    assert "other tables than ours" in report.of("database")
+    assert "other tables than ours" in report.finding("database")
 
 
 async def test_a_database_and_a_mail_server_that_are_away(broker_url: str) -> None:
@@ -62,8 +62,8 @@ async def test_a_database_and_a_mail_server_that_are_away(broker_url: str) -> No
     report = await doctor(
         broker_url, f"postgresql://bouquet:{PASSWORD}@{nowhere}/bouquet", notices_to=f"smtp://u:{PASSWORD}@{nowhere}"
     )
-    assert report.of("database").startswith("wrong: is away")
-    assert "cannot be reached" in report.of("the way to BOUQUET_REGISTRY_NOTICES_TO")
+    assert report.finding("database").startswith("wrong: is away")
+    assert "cannot be reached" in report.finding("the way to BOUQUET_REGISTRY_NOTICES_TO")
 
 
 async def test_a_signing_key_that_cannot_be_used_is_a_wrong_setting(broker_url: str, tmp_path: Path) -> None:
@@ -73,4 +73,4 @@ async def test_a_signing_key_that_cannot_be_used_is_a_wrong_setting(broker_url: 
 
 async def test_no_broker_is_a_trouble(tmp_path: Path) -> None:
     report = await doctor("memory:", f"sqlite:///{tmp_path / 'registry.db'}")
-    assert report.of("broker").startswith("wrong: no gateway reaches a registry alone")
+    assert report.finding("broker").startswith("wrong: no gateway reaches a registry alone")

@@ -11,49 +11,52 @@ from bouquet_registry import schema
 from bouquet_registry.gauges import count
 from bouquet_registry.habilitations import Token
 from bouquet_registry.store import Store
-from tests.support.habilitations import Clock, change, issued, revoke
+from tests.support.clock import DatetimeClock
+from tests.support.habilitations import change_habilitation, issue_token, revoke_token
 
 
-async def used(store: Store, token: Token, clock: Clock) -> None:
+async def used(store: Store, token: Token, clock: DatetimeClock) -> None:
     async with store.writing() as connection:
         one = schema.tokens.c.id == token.id
         await connection.execute(update(schema.tokens).where(one).values(last_used_at=clock.now))
 
 
-async def counts(store: Store, clock: Clock) -> dict[str, float | None]:
+async def counts(store: Store, clock: DatetimeClock) -> dict[str, float | None]:
     await count(store, clock.now)
     name = "bouquet_registry_tokens_expiring"
     return {days: REGISTRY.get_sample_value(name, {"within_days": days}) for days in ("7", "14", "30")}
 
 
-async def test_a_token_in_use_is_counted_once_its_end_is_near(store: Store, clock: Clock) -> None:
-    token = await issued(store, clock)
+async def test_a_token_in_use_is_counted_once_its_end_is_near(store: Store, clock: DatetimeClock) -> None:
+    token = await issue_token(store, clock)
     clock.now = token.expires_at - timedelta(days=31)
     await used(store, token, clock)
     assert await counts(store, clock) == {"7": 0, "14": 0, "30": 0}
-    clock.go(days=20)
+    clock.advance(days=20)
     assert await counts(store, clock) == {"7": 0, "14": 1, "30": 1}
-    clock.go(days=5)
+    clock.advance(days=5)
     assert await counts(store, clock) == {"7": 1, "14": 1, "30": 1}
-    clock.go(days=7)
+    clock.advance(days=7)
     assert await counts(store, clock) == {"7": 0, "14": 0, "30": 0}
 
 
-async def test_a_token_that_nobody_uses_is_missed_by_nobody(store: Store, clock: Clock) -> None:
-    token = await issued(store, clock)
+async def test_a_token_that_nobody_uses_is_missed_by_nobody(store: Store, clock: DatetimeClock) -> None:
+    token = await issue_token(store, clock)
     clock.now = token.expires_at - timedelta(days=36)
     await used(store, token, clock)
     clock.now = token.expires_at - timedelta(days=5)
     assert await counts(store, clock) == {"7": 0, "14": 0, "30": 0}
 
 
-async def test_a_token_revoked_or_of_an_archived_habilitation_is_not_counted(store: Store, clock: Clock) -> None:
-    revoked, archived = await issued(store, clock), await issued(store, clock)
+async def test_a_token_revoked_or_of_an_archived_habilitation_is_not_counted(
+    store: Store, clock: DatetimeClock
+) -> None:
+    revoked, archived = await issue_token(store, clock), await issue_token(store, clock)
     clock.now = revoked.expires_at - timedelta(days=1)
     for token in (revoked, archived):
         await used(store, token, clock)
     assert await counts(store, clock) == {"7": 2, "14": 2, "30": 2}
-    await revoke(store, revoked, clock)
+    await revoke_token(store, revoked, clock)
     assert await counts(store, clock) == {"7": 1, "14": 1, "30": 1}
-    await change(store, archived, clock, state="archived")
+    await change_habilitation(store, archived, clock, state="archived")
     assert await counts(store, clock) == {"7": 0, "14": 0, "30": 0}

@@ -11,35 +11,35 @@ from bouquet_registry.metrics import HABILITATION_INFO
 from bouquet_registry.store import Store
 from tests.registry.accesses import access
 from tests.support import habilitations
-from tests.support.habilitations import Clock
+from tests.support.clock import DatetimeClock
 
 
 def metric(metric_name: str, **labels: str) -> float | None:
     return REGISTRY.get_sample_value(metric_name, labels)
 
 
-async def counted(store: Store, clock: Clock) -> None:
+async def counted(store: Store, clock: DatetimeClock) -> None:
     await gauges.count(store, clock())
 
 
 async def test_habilitations_are_counted_by_state_and_named(store: Store) -> None:
-    clock = Clock()
+    clock = DatetimeClock()
     for name in ("RENNES", "BREST"):
-        made = await habilitations.habilitation(store, clock, name=name)
+        made = await habilitations.create_habilitation(store, clock, name=name)
     await counted(store, clock)
     assert metric("bouquet_registry_habilitations", state="active") == 2
     assert metric("bouquet_registry_habilitation_info", habilitation=made.id, name="BREST") == 1
-    token = await habilitations.issued(store, clock)
-    await habilitations.change(store, token, clock, name="QUIMPER")
+    token = await habilitations.issue_token(store, clock)
+    await habilitations.change_habilitation(store, token, clock, name="QUIMPER")
     await counted(store, clock)
     [family] = HABILITATION_INFO.collect()
     assert {sample.labels["name"] for sample in family.samples} == {"RENNES", "BREST", "QUIMPER"}
 
 
 async def test_tokens_in_force_are_counted(store: Store) -> None:
-    clock = Clock()
-    token = await habilitations.issued(store, clock)
-    await habilitations.revoke(store, await habilitations.issued(store, clock), clock)
+    clock = DatetimeClock()
+    token = await habilitations.issue_token(store, clock)
+    await habilitations.revoke_token(store, await habilitations.issue_token(store, clock), clock)
     await counted(store, clock)
     assert metric("bouquet_registry_tokens") == 1
     clock.now = token.expires_at

@@ -17,10 +17,10 @@ from bouquet_proto import access_record
 from bouquet_registry.journal.audit import Broken, ends, verify
 from bouquet_registry.store import Store, open_store, upgrade
 from tests.registry.accesses import access, ids, tamper
-from tests.support.bus import until
 from tests.support.postgres import PostgresServer
-from tests.support.processes import Process, running
+from tests.support.processes import Process, running_command
 from tests.support.rabbitmq import RabbitNode
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 
@@ -103,8 +103,8 @@ class Scene:
 
     async def start_worker(self) -> None:
         command = ("bouquet-registry", "journal", "serve")
-        self.worker = await self._stack.enter_async_context(running(self._environ, *command))
-        await self.worker.says("journal started", within_s=60)
+        self.worker = await self._stack.enter_async_context(running_command(self._environ, *command))
+        await self.worker.until_logged("journal started", within_s=60)
 
 
 @asynccontextmanager
@@ -142,7 +142,7 @@ async def test_a_broker_and_a_database_that_are_killed(rabbit: RabbitNode, postg
         await made.sender.has_sent_all()
         await asyncio.to_thread(postgres_server.kill)
         made.sender.given = total
-        await made.worker.says("journal not written, will try again")
+        await made.worker.until_logged("journal not written, will try again")
         await asyncio.to_thread(rabbit.restart)
         await asyncio.to_thread(postgres_server.start)
         await made.reader.expects(made.sender.names)

@@ -24,9 +24,9 @@ from bouquet_registry.refusals import Invalid
 from bouquet_registry.store import Store
 from tests.registry.accesses import KEY, NOON, PERSON, access, count, write
 from tests.support import habilitations, mesh_with_journal
-from tests.support.bus import LONG_S
 from tests.support.gateway_client import RECIPIENT
-from tests.support.mesh_with_registry import text_of, town
+from tests.support.mesh_with_registry import mesh_with_registry, signed_token
+from tests.support.waiting import TEST_TIMEOUT_S
 
 OLD_KEY = Secret("the key of last year")
 ASKED: Given = {
@@ -50,7 +50,7 @@ def about(identity: Identity, key: Secret = KEY) -> dict[str, str]:
 
 
 async def test_a_citizen_learns_who_asked_and_when(store: Store) -> None:
-    own = await habilitations.habilitation(store, name="VILLE DE BREST")
+    own = await habilitations.create_habilitation(store, name="VILLE DE BREST")
     late = NOON.timestamp() + 60
     await write(store, [access(1, habilitation=own.id), access(2, at=late, outcome="not_found", habilitation="gone")])
     await write(store, [access(3, **about(structs.replace(PERSON, nom_naissance="DURANT")))])
@@ -75,11 +75,11 @@ async def test_a_citizen_learns_who_asked_and_when(store: Store) -> None:
 
 async def test_a_call_at_the_gateway_is_found_by_whom_it_was_about(store: Store, tmp_path: Path) -> None:
     outbox = MemoryOutbox()
-    async with writing(outbox, store), town("memory:", store) as place:
-        gate = await place.gate(outbox, **mesh_with_journal.settings(tmp_path))
-        token = await place.issued(name="VILLE DE BREST")
-        assert (await gate.call(text_of(token))).status == 200
-        async with asyncio.timeout(LONG_S):
+    async with writing(outbox, store), mesh_with_registry("memory:", store) as place:
+        gate = await place.start_gateway(outbox, **mesh_with_journal.journal_settings(tmp_path))
+        token = await place.issue_token(name="VILLE DE BREST")
+        assert (await gate.call(signed_token(token))).status == 200
+        async with asyncio.timeout(TEST_TIMEOUT_S):
             while not await count(store):  # noqa: ASYNC110 - the courier takes its time
                 await asyncio.sleep(0.05)
     given = {"nom": "Durant", "prenom": "Paul", "naissance": "1990-01-02", "sexe": "M", "pays": "99351"}
@@ -202,7 +202,7 @@ async def counted(store: Store, habilitation: str | None = None) -> list[tuple[A
 
 
 async def test_calls_are_counted_by_habilitation_operation_and_outcome(store: Store) -> None:
-    own = await habilitations.habilitation(store, name="VILLE DE BREST")
+    own = await habilitations.create_habilitation(store, name="VILLE DE BREST")
     mine = {"habilitation": own.id}
     await write(store, [access(n, outcome="failed", **mine) for n in range(3)])
     await write(

@@ -13,11 +13,12 @@ from sqlalchemy.exc import OperationalError
 from bouquet_registry import last_used
 from bouquet_registry.last_used import LastUses
 from bouquet_registry.store import Store
-from tests.support.habilitations import Clock, issued, token
+from tests.support.clock import DatetimeClock
+from tests.support.habilitations import issue_token, read_token
 
 
-async def test_many_tokens_are_one_statement(store: Store, clock: Clock) -> None:
-    noted, unwritten = [await issued(store) for _ in range(30)], LastUses(store)
+async def test_many_tokens_are_one_statement(store: Store, clock: DatetimeClock) -> None:
+    noted, unwritten = [await issue_token(store) for _ in range(30)], LastUses(store)
     statements: list[str] = []
 
     def count(_: Any, __: Any, statement: str, *___: Any) -> None:
@@ -29,34 +30,34 @@ async def test_many_tokens_are_one_statement(store: Store, clock: Clock) -> None
     await unwritten.write()
     event.remove(store._engine.sync_engine, "before_cursor_execute", count)
     assert sum(statement.startswith("UPDATE tokens") for statement in statements) == 1
-    assert {(await token(store, one.id)).last_used_at for one in noted} == {clock.now}
+    assert {(await read_token(store, one.id)).last_used_at for one in noted} == {clock.now}
 
 
 async def test_more_than_a_transaction_takes_are_written_all_the_same(
-    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    store: Store, clock: DatetimeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(last_used, "AT_ONCE", 2)
-    noted, unwritten = [await issued(store) for _ in range(5)], LastUses(store)
+    noted, unwritten = [await issue_token(store) for _ in range(5)], LastUses(store)
     for one in noted:
         unwritten.note(one.id, clock())
     await unwritten.write()
-    assert [(await token(store, one.id)).last_used_at for one in noted] == [clock.now] * 5
+    assert [(await read_token(store, one.id)).last_used_at for one in noted] == [clock.now] * 5
 
 
-async def test_an_older_use_does_not_hide_a_newer_one(store: Store, clock: Clock) -> None:
+async def test_an_older_use_does_not_hide_a_newer_one(store: Store, clock: DatetimeClock) -> None:
     """Several registries write, each what it was asked."""
-    one, mine, theirs = await issued(store), LastUses(store), LastUses(store)
+    one, mine, theirs = await issue_token(store), LastUses(store), LastUses(store)
     mine.note(one.id, clock())
     theirs.note(one.id, clock() + timedelta(minutes=1))
     await theirs.write()
     await mine.write()
-    assert (await token(store, one.id)).last_used_at == clock() + timedelta(minutes=1)
+    assert (await read_token(store, one.id)).last_used_at == clock() + timedelta(minutes=1)
 
 
 async def test_what_the_database_does_not_take_is_written_when_it_does(
-    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: Store, clock: DatetimeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    one, unwritten = await issued(store), LastUses(store)
+    one, unwritten = await issue_token(store), LastUses(store)
     unwritten.note(one.id, clock())
 
     def gone() -> None:
@@ -66,15 +67,15 @@ async def test_what_the_database_does_not_take_is_written_when_it_does(
         broken.setattr(store, "writing", gone)
         await unwritten.write()
     assert [record.message for record in caplog.records] == ["uses not written"]
-    assert (await token(store, one.id)).last_used_at is None
+    assert (await read_token(store, one.id)).last_used_at is None
     await unwritten.write()
-    assert (await token(store, one.id)).last_used_at == clock.now
+    assert (await read_token(store, one.id)).last_used_at == clock.now
 
 
 async def test_a_use_noted_while_the_others_are_written_is_written_too(
-    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    store: Store, clock: DatetimeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, unwritten, write = await issued(store), LastUses(store), LastUses._write
+    one, unwritten, write = await issue_token(store), LastUses(store), LastUses._write
     later = clock() + timedelta(seconds=3)
 
     async def meanwhile(self: LastUses, some: Any) -> None:
@@ -85,4 +86,4 @@ async def test_a_use_noted_while_the_others_are_written_is_written_too(
     monkeypatch.setattr(LastUses, "_write", meanwhile)
     unwritten.note(one.id, clock())
     await unwritten.write()
-    assert (await token(store, one.id)).last_used_at == later
+    assert (await read_token(store, one.id)).last_used_at == later

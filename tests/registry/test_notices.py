@@ -29,9 +29,10 @@ from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
 from bouquet_registry.webhook_signature import HEADER, is_signed
 from bouquet_registry.worker import registry
+from tests.support.clock import DatetimeClock
 from tests.support.daemon import free_port
-from tests.support.habilitations import ANNE, Clock, change, issued, revoke
-from tests.support.tls import HOST, Papers
+from tests.support.habilitations import ADMINISTRATOR, change_habilitation, issue_token, revoke_token
+from tests.support.tls import HOST, CertificateFiles
 
 
 class Box(Channel):
@@ -57,19 +58,19 @@ def box() -> Box:
     return Box()
 
 
-def until(token: Token, clock: Clock, days: float) -> None:
+def until(token: Token, clock: DatetimeClock, days: float) -> None:
     clock.now = token.expires_at - timedelta(days=days)
 
 
-async def test_each_threshold_is_told_once_and_in_time(store: Store, clock: Clock, box: Box) -> None:
-    made = await issued(store, clock)
+async def test_each_threshold_is_told_once_and_in_time(store: Store, clock: DatetimeClock, box: Box) -> None:
+    made = await issue_token(store, clock)
     until(made, clock, 100)
     told: dict[int, int] = {}
     for _ in range(2 * 110):  # every twelve hours, until after the end
         await give_notices(store, box, clock)
         for notice in box.given[len(told) :]:
             told[notice.days] = notice.days_left
-        clock.go(hours=12)
+        clock.advance(hours=12)
     assert box.days == list(THRESHOLDS)
     assert told == {days: days for days in THRESHOLDS}
     async with store.reading() as connection:
@@ -94,33 +95,35 @@ def test_the_nearest_threshold_is_the_one_to_tell(left: timedelta, threshold: in
     assert threshold_of(left) == threshold
 
 
-async def test_after_a_long_silence_only_the_nearest_is_told(store: Store, clock: Clock, box: Box) -> None:
-    until(await issued(store, clock), clock, 13)
+async def test_after_a_long_silence_only_the_nearest_is_told(store: Store, clock: DatetimeClock, box: Box) -> None:
+    until(await issue_token(store, clock), clock, 13)
     await give_notices(store, box, clock)
     assert [(notice.days, notice.days_left) for notice in box.given] == [(14, 13)]
 
 
-async def test_nobody_is_told_too_late(store: Store, clock: Clock, box: Box) -> None:
-    until(await issued(store, clock), clock, -0.1)
+async def test_nobody_is_told_too_late(store: Store, clock: DatetimeClock, box: Box) -> None:
+    until(await issue_token(store, clock), clock, -0.1)
     await give_notices(store, box, clock)
     assert box.given == []
 
 
-async def test_nobody_is_told_of_what_is_over_already(store: Store, clock: Clock, box: Box) -> None:
-    banned, archived = await issued(store, clock), await issued(store, clock)
-    await revoke(store, banned, clock)
-    await change(store, archived, clock, state="archived")
+async def test_nobody_is_told_of_what_is_over_already(store: Store, clock: DatetimeClock, box: Box) -> None:
+    banned, archived = await issue_token(store, clock), await issue_token(store, clock)
+    await revoke_token(store, banned, clock)
+    await change_habilitation(store, archived, clock, state="archived")
     until(banned, clock, 30)
     await give_notices(store, box, clock)
     assert box.given == []
 
 
-async def test_what_is_revoked_after_it_was_written_down_is_not_told(store: Store, clock: Clock, box: Box) -> None:
-    made = await issued(store, clock)
+async def test_what_is_revoked_after_it_was_written_down_is_not_told(
+    store: Store, clock: DatetimeClock, box: Box
+) -> None:
+    made = await issue_token(store, clock)
     until(made, clock, 30)
     box.broken = True
     await give_notices(store, box, clock)
-    await revoke(store, made, clock)
+    await revoke_token(store, made, clock)
     box.broken = False
     clock.now += CLAIM
     await give_notices(store, box, clock)
@@ -128,12 +131,12 @@ async def test_what_is_revoked_after_it_was_written_down_is_not_told(store: Stor
 
 
 async def test_a_prolonged_token_is_told_all_over_again_when_its_time_comes(
-    store: Store, clock: Clock, box: Box
+    store: Store, clock: DatetimeClock, box: Box
 ) -> None:
-    made = await issued(store, clock)
+    made = await issue_token(store, clock)
     until(made, clock, 30)
     await give_notices(store, box, clock)
-    async with transactions.begin(store, ANNE, clock) as transaction:
+    async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         made = await transaction.prolong(await queries.token(transaction.connection, made.id))
     async with store.reading() as connection:
         assert await queries.notices_of(connection, made) == []
@@ -143,8 +146,8 @@ async def test_a_prolonged_token_is_told_all_over_again_when_its_time_comes(
     assert box.days == [30, 30]
 
 
-async def test_what_could_not_be_sent_is_sent_later_and_once(store: Store, clock: Clock, box: Box) -> None:
-    until(await issued(store, clock), clock, 30)
+async def test_what_could_not_be_sent_is_sent_later_and_once(store: Store, clock: DatetimeClock, box: Box) -> None:
+    until(await issue_token(store, clock), clock, 30)
     box.broken = True
     for _ in range(3):
         await give_notices(store, box, clock)
@@ -156,8 +159,8 @@ async def test_what_could_not_be_sent_is_sent_later_and_once(store: Store, clock
     assert box.days == [30]
 
 
-async def test_what_could_not_be_sent_gives_way_to_the_next(store: Store, clock: Clock, box: Box) -> None:
-    made = await issued(store, clock)
+async def test_what_could_not_be_sent_gives_way_to_the_next(store: Store, clock: DatetimeClock, box: Box) -> None:
+    made = await issue_token(store, clock)
     until(made, clock, 14)
     box.broken = True
     await give_notices(store, box, clock)
@@ -167,33 +170,35 @@ async def test_what_could_not_be_sent_gives_way_to_the_next(store: Store, clock:
     assert box.days == [7]
 
 
-async def test_one_that_fails_does_not_hold_up_the_others(store: Store, clock: Clock) -> None:
+async def test_one_that_fails_does_not_hold_up_the_others(store: Store, clock: DatetimeClock) -> None:
     class Picky(Box):
         async def give(self, notice: Notice) -> None:
             self.broken = notice.token.id == bad.id
             await super().give(notice)
 
-    bad, *good = [await issued(store, clock) for _ in range(5)]
+    bad, *good = [await issue_token(store, clock) for _ in range(5)]
     until(bad, clock, 30)
     box = Picky()
     await give_notices(store, box, clock)
     assert {notice.token.id for notice in box.given} == {one.id for one in good}
 
 
-async def test_several_processes_tell_each_once(store: Store, clock: Clock, box: Box) -> None:
-    tokens = [await issued(store, clock) for _ in range(10)]
+async def test_several_processes_tell_each_once(store: Store, clock: DatetimeClock, box: Box) -> None:
+    tokens = [await issue_token(store, clock) for _ in range(10)]
     until(tokens[0], clock, 30)
     await asyncio.gather(*(give_notices(store, box, clock) for _ in range(4)))
     assert sorted(notice.token.id for notice in box.given) == sorted(one.id for one in tokens)
 
 
-async def test_one_that_was_sent_by_a_process_that_died_is_sent_again_under_its_id(store: Store, clock: Clock) -> None:
+async def test_one_that_was_sent_by_a_process_that_died_is_sent_again_under_its_id(
+    store: Store, clock: DatetimeClock
+) -> None:
     class Dying(Box):
         async def give(self, notice: Notice) -> None:
             await super().give(notice)
             raise KeyError
 
-    until(await issued(store, clock), clock, 30)
+    until(await issue_token(store, clock), clock, 30)
     dying, box = Dying(), Box()
     with pytest.raises(KeyError):
         await give_notices(store, dying, clock)
@@ -222,7 +227,9 @@ class Inbox:
 
 
 @asynccontextmanager
-async def smtp(own: Papers | None = None, *, from_the_start: bool = False) -> AsyncIterator[tuple[Inbox, str]]:
+async def smtp(
+    own: CertificateFiles | None = None, *, from_the_start: bool = False
+) -> AsyncIterator[tuple[Inbox, str]]:
     """A server of ours, that offers STARTTLS with what it is given, or speaks TLS from the start; else neither."""
     inbox, port, tls = Inbox(), free_port(), None
     if own:
@@ -240,9 +247,9 @@ async def smtp(own: Papers | None = None, *, from_the_start: bool = False) -> As
         yield inbox, f"{'smtps' if from_the_start else 'smtp'}://{HOST}:{port}{ca}"
 
 
-async def tried(store: Store, clock: Clock, url: str, **fields: Any) -> None:
+async def tried(store: Store, clock: DatetimeClock, url: str, **fields: Any) -> None:
     """To give a notice that is due."""
-    until(await issued(store, clock), clock, 30)
+    until(await issue_token(store, clock), clock, 30)
     async with open_channel(settings(url, **fields)) as channel:
         assert channel
         await give_notices(store, channel, clock)
@@ -252,8 +259,8 @@ def settings(to: str, **fields: Any) -> RegistrySettings:
     return RegistrySettings(notices_to=Secret(to), **fields)
 
 
-async def test_a_mail_goes_to_every_contact(store: Store, clock: Clock, own: Papers) -> None:
-    made = await issued(store, clock, datapass_id="4242")
+async def test_a_mail_goes_to_every_contact(store: Store, clock: DatetimeClock, own: CertificateFiles) -> None:
+    made = await issue_token(store, clock, datapass_id="4242")
     until(made, clock, 30)
     async with smtp(own) as (inbox, url), open_channel(settings(url, notices_from="a@bouquet.example")) as channel:
         assert channel
@@ -268,7 +275,7 @@ async def test_a_mail_goes_to_every_contact(store: Store, clock: Clock, own: Pap
     assert "le 15/10/2027" in text
 
 
-async def test_a_mail_goes_by_tls_from_the_start(store: Store, clock: Clock, own: Papers) -> None:
+async def test_a_mail_goes_by_tls_from_the_start(store: Store, clock: DatetimeClock, own: CertificateFiles) -> None:
     async with smtp(own, from_the_start=True) as (inbox, url):
         await tried(store, clock, url)
     assert len(inbox.mails) == 1
@@ -276,7 +283,7 @@ async def test_a_mail_goes_by_tls_from_the_start(store: Store, clock: Clock, own
 
 @pytest.mark.parametrize("user", ["", "town:swordfish@"])
 async def test_a_server_that_offers_no_starttls_gets_neither_mail_nor_password(
-    user: str, store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
+    user: str, store: Store, clock: DatetimeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It may be somebody between us and the server, who took the offer away."""
     async with smtp() as (inbox, url):
@@ -288,7 +295,7 @@ async def test_a_server_that_offers_no_starttls_gets_neither_mail_nor_password(
 @pytest.mark.parametrize("from_the_start", [True, False])
 @pytest.mark.parametrize("wrong", ["authority", "host"])
 async def test_a_server_that_is_not_verified_gets_neither_mail_nor_password(
-    wrong: str, from_the_start: bool, store: Store, clock: Clock, own: Papers, other: Papers
+    wrong: str, from_the_start: bool, store: Store, clock: DatetimeClock, own: CertificateFiles, other: CertificateFiles
 ) -> None:
     async with smtp(own, from_the_start=from_the_start) as (inbox, url):
         false = (
@@ -299,7 +306,7 @@ async def test_a_server_that_is_not_verified_gets_neither_mail_nor_password(
     assert (inbox.mails, inbox.secrets) == ([], [])
 
 
-async def test_on_a_developer_s_machine_a_mail_may_go_in_plain(store: Store, clock: Clock) -> None:
+async def test_on_a_developer_s_machine_a_mail_may_go_in_plain(store: Store, clock: DatetimeClock) -> None:
     async with smtp() as (inbox, url):
         await tried(store, clock, url, notices_plain=True)
     assert len(inbox.mails) == 1
@@ -331,9 +338,9 @@ def test_a_way_that_would_give_a_password_or_people_away_is_refused(url: str, pl
 
 
 async def test_a_mail_server_that_is_away_is_no_disaster(
-    store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
+    store: Store, clock: DatetimeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = await issued(store, clock)
+    made = await issue_token(store, clock)
     until(made, clock, 30)
     async with open_channel(settings(f"smtp://127.0.0.1:{free_port()}")) as channel:
         assert channel
@@ -343,9 +350,9 @@ async def test_a_mail_server_that_is_away_is_no_disaster(
 
 
 async def test_a_habilitation_without_contacts_is_told_to_the_log(
-    store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
+    store: Store, clock: DatetimeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = await issued(store, clock, contacts=())
+    made = await issue_token(store, clock, contacts=())
     until(made, clock, 30)
     async with smtp() as (inbox, url), open_channel(settings(url)) as channel:
         assert channel
@@ -358,7 +365,7 @@ async def test_a_habilitation_without_contacts_is_told_to_the_log(
     ]
 
 
-async def test_a_webhook_is_signed_and_named(store: Store, clock: Clock) -> None:
+async def test_a_webhook_is_signed_and_named(store: Store, clock: DatetimeClock) -> None:
     heard: list[tuple[bytes, dict[str, str]]] = []
 
     async def hear(request: web.Request) -> web.Response:
@@ -372,7 +379,7 @@ async def test_a_webhook_is_signed_and_named(store: Store, clock: Clock) -> None
     port = free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     secret = Secret("s" * 32)
-    until(await issued(store, clock), clock, 7.5)
+    until(await issue_token(store, clock), clock, 7.5)
     try:
         async with open_channel(
             settings(f"http://127.0.0.1:{port}/notices", notices_secret=secret, notices_plain=True)

@@ -22,7 +22,8 @@ from tests.registry.accesses import access, tamper, write
 from tests.registry.datapass_events import v1
 from tests.registry.test_notices import Box
 from tests.registry.test_webhooks import told_by_datapass
-from tests.support.habilitations import Clock, change, issued
+from tests.support.clock import DatetimeClock
+from tests.support.habilitations import change_habilitation, issue_token
 from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.broker
@@ -107,10 +108,10 @@ async def test_the_writer_of_the_journal_does_not_prune_it(owner: Store, journal
 
 
 async def test_the_registry_does_all_that_it_is_for(registry: Store) -> None:
-    clock, box = Clock(), Box()
-    made = await issued(registry, clock)
-    await change(registry, made, clock, name="VILLE")
-    clock.go(days=530)
+    clock, box = DatetimeClock(), Box()
+    made = await issue_token(registry, clock)
+    await change_habilitation(registry, made, clock, name="VILLE")
+    clock.advance(days=530)
     await notices.give_notices(registry, box, clock)
     assert box.given
     uses = LastUses(registry)
@@ -123,7 +124,7 @@ async def test_the_registry_does_all_that_it_is_for(registry: Store) -> None:
 
 
 async def test_the_registry_obeys_datapass(registry: Store) -> None:
-    clock = Clock()
+    clock = DatetimeClock()
     async with told_by_datapass(registry, clock) as datapass:
         assert await datapass.approves()
         status, _ = await datapass.tells(v1("revoke", datapass.now))

@@ -18,9 +18,9 @@ from tests.registry.accesses import access, arrived, ids
 from tests.registry.datapass_events import SECRET, V1, signed, v1
 from tests.support.daemon import free_port
 from tests.support.gateway_client import TOKEN_KEY
-from tests.support.habilitations import issued, token
-from tests.support.mesh_with_registry import text_of
-from tests.support.processes import running
+from tests.support.habilitations import issue_token, read_token
+from tests.support.mesh_with_registry import signed_token
+from tests.support.processes import running_command
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ async def test_a_process_answers_datapass_and_probes(url: Secret) -> None:
         "BOUQUET_REGISTRY_DATAPASS_SECRET": SECRET.reveal(),
         "BOUQUET_REGISTRY_PORT": "0",
     }
-    async with running(environ, "bouquet-registry", "serve") as process:
-        port = (await process.says("registry started"))["port"]
+    async with running_command(environ, "bouquet-registry", "serve") as process:
+        port = (await process.until_logged("registry started"))["port"]
         async with ClientSession(f"http://127.0.0.1:{port}") as session:
             body = v1("approve", time.time())
             async with session.post(V1, data=body, headers=signed(body)) as response:
@@ -47,16 +47,16 @@ async def test_a_process_answers_datapass_and_probes(url: Secret) -> None:
         assert 'bouquet_registry_webhooks_total{outcome="obeyed"} 1.0' in metrics
         assert await process.stop() == 0
     async with open_store(url) as store:
-        assert (await token(store, id_)).id == id_
+        assert (await read_token(store, id_)).id == id_
 
 
 @pytest.mark.parametrize("name", ["SIGNING_KEY", "JOURNAL_KEYS"])
 async def test_a_key_that_only_people_use_is_told_by_the_process_that_has_it(name: str, url: Secret) -> None:
     own = {"DATABASE_URL": url.reveal(), "PORT": "0", name: f"1:{40 * 'k'}"}
     environ = {f"BOUQUET_REGISTRY_{variable}": value for variable, value in own.items()}
-    async with running(environ, "bouquet-registry", "serve") as process:
-        assert (await process.says("key is not used here"))["setting"] == f"BOUQUET_REGISTRY_{name}"
-        assert 40 * "k" not in process.text
+    async with running_command(environ, "bouquet-registry", "serve") as process:
+        assert (await process.until_logged("key is not used here"))["setting"] == f"BOUQUET_REGISTRY_{name}"
+        assert 40 * "k" not in process.output
 
 
 async def test_a_port_that_is_taken_is_not_told_as_a_database_that_is_away(url: Secret) -> None:
@@ -65,14 +65,14 @@ async def test_a_port_that_is_taken_is_not_told_as_a_database_that_is_away(url: 
         taken.listen()
         port = str(taken.getsockname()[1])
         environ = {"BOUQUET_REGISTRY_DATABASE_URL": url.reveal(), "BOUQUET_REGISTRY_PORT": port}
-        async with running(environ, "bouquet-registry", "serve") as process:
-            assert await process.ended() == 2
-            assert f"127.0.0.1:{port}: cannot be listened on: Address already in use" in process.text
+        async with running_command(environ, "bouquet-registry", "serve") as process:
+            assert await process.wait() == 2
+            assert f"127.0.0.1:{port}: cannot be listened on: Address already in use" in process.output
 
 
 async def test_an_embedded_gateway_hosts_the_registry(url: Secret) -> None:
     async with open_store(url) as store:
-        mine = await issued(store)
+        mine = await issue_token(store)
     port = free_port()
     environ = {
         "BOUQUET_REGISTRY_DATABASE_URL": url.reveal(),
@@ -82,16 +82,16 @@ async def test_an_embedded_gateway_hosts_the_registry(url: Secret) -> None:
         "BOUQUET_GATEWAY_PROVIDERS": "cnaf",
         **simulator.settings("http://127.0.0.1:1"),
     }
-    async with running(environ, "bouquet-gateway", "serve") as process:
-        await process.says("gateway started")
+    async with running_command(environ, "bouquet-gateway", "serve") as process:
+        await process.until_logged("gateway started")
         async with (
-            ClientSession(f"http://127.0.0.1:{port}", headers={"X-Api-Key": text_of(mine)}) as session,
+            ClientSession(f"http://127.0.0.1:{port}", headers={"X-Api-Key": signed_token(mine)}) as session,
             session.get("/api/introspect") as response,
         ):
             assert (await response.json())["scopes"] == ["dss_allocataires", "dss_quotient_familial"]
         assert await process.stop() == 0
     async with open_store(url) as store:
-        assert (await token(store, mine.id)).last_used_at
+        assert (await read_token(store, mine.id)).last_used_at
 
 
 @pytest.mark.broker
@@ -102,15 +102,17 @@ async def test_a_process_writes_the_journal_unless_it_is_left_to_another(url: Se
         "BOUQUET_REGISTRY_PORT": "0",
     }
     async with open_store(url) as store, open_outbox(broker_url, "gateway") as outbox:
-        async with running(environ, "bouquet-registry", "serve") as process:
-            port = (await process.says("registry started"))["port"]
+        async with running_command(environ, "bouquet-registry", "serve") as process:
+            port = (await process.until_logged("registry started"))["port"]
             await outbox.send([access_record.encode(access(1))])
             await arrived(store, "1")
             async with ClientSession(f"http://127.0.0.1:{port}") as session, session.get("/readyz") as response:
                 assert response.status == 200
             assert await process.stop() == 0
-        async with running(environ | {"BOUQUET_REGISTRY_JOURNAL": "false"}, "bouquet-registry", "serve") as idle:
-            await idle.says("registry started")
+        async with running_command(
+            environ | {"BOUQUET_REGISTRY_JOURNAL": "false"}, "bouquet-registry", "serve"
+        ) as idle:
+            await idle.until_logged("registry started")
             await outbox.send([access_record.encode(access(2))])
             assert await idle.stop() == 0
         assert await ids(store) == ["1"]
@@ -118,6 +120,6 @@ async def test_a_process_writes_the_journal_unless_it_is_left_to_another(url: Se
 
 async def test_a_process_with_wrong_settings_says_so_and_ends() -> None:
     environ = {"BOUQUET_REGISTRY_DATABASE_URL": "mysql://", "BOUQUET_REGISTRY_PORT": "0"}
-    async with running(environ, "bouquet-registry", "serve") as process:
-        assert await process.ended() == 2
-        assert process.text == "BOUQUET_REGISTRY_DATABASE_URL: must be sqlite:///… or postgresql://…\n"
+    async with running_command(environ, "bouquet-registry", "serve") as process:
+        assert await process.wait() == 2
+        assert process.output == "BOUQUET_REGISTRY_DATABASE_URL: must be sqlite:///… or postgresql://…\n"

@@ -21,7 +21,7 @@ from bouquet_registry.clock import utc_now
 from bouquet_registry.journal.audit import ends, prune, verify
 from bouquet_registry.store import Store, open_store, upgrade
 from tests.registry.accesses import access, tamper, write
-from tests.support.habilitations import habilitation
+from tests.support.habilitations import create_habilitation
 
 
 def differences(connection: Connection) -> list[object]:
@@ -42,14 +42,14 @@ async def test_an_empty_sqlite_gets_its_tables_by_itself_even_from_several_at_on
 
     async def begin() -> None:
         async with open_store(url) as store:
-            await habilitation(store)
+            await create_habilitation(store)
 
     await asyncio.gather(*(begin() for _ in range(4)))
 
 
 async def test_a_new_sqlite_is_its_owner_s_alone(tmp_path: Path) -> None:
     async with open_store(Secret(f"sqlite:///{tmp_path}/new.db")) as store:
-        await habilitation(store)
+        await create_habilitation(store)
         modes = await asyncio.to_thread(modes_in, tmp_path)
     assert modes == dict.fromkeys(("new.db", "new.db-wal", "new.db-shm"), 0o600)
 

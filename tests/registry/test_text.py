@@ -9,7 +9,7 @@ from bouquet_registry.cli import text_of
 from bouquet_registry.habilitations import Contact
 from bouquet_registry.store import Store
 from bouquet_registry.text import one_line
-from tests.support.habilitations import ANNE, SIRET
+from tests.support.habilitations import ADMINISTRATOR, SIRET
 
 TEXTS = {
     "an escape code": ("Cantine\x1b[2J", "Cantine [2J"),
@@ -30,7 +30,7 @@ def test_control_characters_become_one_space(text: str) -> None:
 
 async def test_texts_of_a_habilitation_are_kept_on_one_line(store: Store) -> None:
     contact = Contact("demandeur", "anne@mairie.example", "Anne\nDurant")
-    async with transactions.begin(store, ANNE) as transaction:
+    async with transactions.begin(store, ADMINISTRATOR) as transaction:
         made = await transaction.create(siret=SIRET, name="MAIRIE\x1b[31m", purpose="a\r\nb", contacts=(contact,))
     assert (made.name, made.purpose, made.contacts[0].name) == ("MAIRIE [31m", "a b", "Anne Durant")
     async with store.reading() as connection:

@@ -12,11 +12,21 @@ from bouquet_registry import queries, transactions
 from bouquet_registry.habilitations import Contact, Delegation, Token, end_of_life
 from bouquet_registry.refusals import Conflict, Invalid, Refused, Unknown
 from bouquet_registry.store import Store
-from tests.support.habilitations import ANNE, SIRET, Clock, change, habilitation, issued, of, revoke, token
+from tests.support.clock import DatetimeClock
+from tests.support.habilitations import (
+    ADMINISTRATOR,
+    SIRET,
+    change_habilitation,
+    create_habilitation,
+    habilitation_of,
+    issue_token,
+    read_token,
+    revoke_token,
+)
 
 
-async def test_a_habilitation_is_found_as_it_was_written(store: Store, clock: Clock) -> None:
-    made = await habilitation(
+async def test_a_habilitation_is_found_as_it_was_written(store: Store, clock: DatetimeClock) -> None:
+    made = await create_habilitation(
         store,
         clock,
         calls_per_minute=60,
@@ -44,24 +54,24 @@ WRONG: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("wrong", WRONG)
 async def test_what_makes_no_sense_is_not_written(store: Store, wrong: str) -> None:
     with pytest.raises(Invalid):
-        await habilitation(store, **WRONG[wrong])
+        await create_habilitation(store, **WRONG[wrong])
     async with store.reading() as connection:
         assert await queries.habilitations(connection) == []
 
 
 async def test_datapass_has_one_habilitation_of_a_name(store: Store) -> None:
-    await habilitation(store, datapass_id="1")
+    await create_habilitation(store, datapass_id="1")
     with pytest.raises(Conflict):
-        await habilitation(store, datapass_id="1")
-    other = await issued(store)
+        await create_habilitation(store, datapass_id="1")
+    other = await issue_token(store)
     with pytest.raises(Conflict):
-        await change(store, other, datapass_id="1")
+        await change_habilitation(store, other, datapass_id="1")
 
 
-async def test_a_token_lives_for_18_months(store: Store, clock: Clock) -> None:
-    made = await issued(store, clock)
+async def test_a_token_lives_for_18_months(store: Store, clock: DatetimeClock) -> None:
+    made = await issue_token(store, clock)
     assert made.expires_at == datetime(2027, 10, 15, 12, tzinfo=UTC)
-    assert await token(store, made.id) == made
+    assert await read_token(store, made.id) == made
 
 
 @pytest.mark.parametrize(
@@ -77,74 +87,74 @@ def test_months_are_those_of_the_calendar(day: datetime, end: datetime) -> None:
     assert end_of_life(day) == end
 
 
-async def test_a_prolonged_token_lives_18_months_from_then(store: Store, clock: Clock) -> None:
-    made = await issued(store, clock)
-    clock.go(days=365)
-    async with transactions.begin(store, ANNE, clock) as transaction:
+async def test_a_prolonged_token_lives_18_months_from_then(store: Store, clock: DatetimeClock) -> None:
+    made = await issue_token(store, clock)
+    clock.advance(days=365)
+    async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         prolonged = await transaction.prolong(made)
     assert prolonged.expires_at == datetime(2028, 10, 15, 12, tzinfo=UTC)
-    assert await token(store, made.id) == prolonged
+    assert await read_token(store, made.id) == prolonged
 
 
-async def test_two_operators_prolong_at_once_one_wins_and_both_are_told(store: Store, clock: Clock) -> None:
-    made = await issued(store, clock)
-    clock.go(days=1)
+async def test_two_operators_prolong_at_once_one_wins_and_both_are_told(store: Store, clock: DatetimeClock) -> None:
+    made = await issue_token(store, clock)
+    clock.advance(days=1)
 
     async def prolong() -> Token | Conflict:
         try:
-            async with transactions.begin(store, ANNE, clock) as transaction:
+            async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
                 return await transaction.prolong(made)
         except Conflict as conflict:
             return conflict
 
     told = await asyncio.gather(*(prolong() for _ in range(5)))
     winners = [one for one in told if isinstance(one, Token)]
-    assert [await token(store, made.id)] == winners
+    assert [await read_token(store, made.id)] == winners
     assert sum(isinstance(one, Conflict) for one in told) == 4
 
 
 async def test_who_changes_what_somebody_else_changed_is_told(store: Store) -> None:
-    made = await issued(store)
-    own = await of(store, made)
-    await change(store, made, purpose="Cantine et crèche")
+    made = await issue_token(store)
+    own = await habilitation_of(store, made)
+    await change_habilitation(store, made, purpose="Cantine et crèche")
     with pytest.raises(Conflict):
-        async with transactions.begin(store, ANNE) as transaction:
+        async with transactions.begin(store, ADMINISTRATOR) as transaction:
             await transaction.change(own, purpose="Transport")
-    assert (await of(store, made)).purpose == "Cantine et crèche"
+    assert (await habilitation_of(store, made)).purpose == "Cantine et crèche"
 
 
 async def test_what_fails_halfway_did_not_happen(store: Store) -> None:
-    made = await issued(store)
+    made = await issue_token(store)
     with pytest.raises(Unknown):
-        async with transactions.begin(store, ANNE) as transaction:
+        async with transactions.begin(store, ADMINISTRATOR) as transaction:
             await transaction.revoke(made, "leaked")
             await queries.habilitation(transaction.connection, "nobody")
-    assert await token(store, made.id) == made
+    assert await read_token(store, made.id) == made
 
 
 async def test_no_token_is_issued_for_an_archived_habilitation(store: Store) -> None:
-    own = await habilitation(store, state="archived")
+    own = await create_habilitation(store, state="archived")
     with pytest.raises(Refused, match="archived"):
-        async with transactions.begin(store, ANNE) as transaction:
+        async with transactions.begin(store, ADMINISTRATOR) as transaction:
             await transaction.issue(own)
 
 
 async def test_an_archived_habilitation_is_listed_only_when_asked_for(store: Store) -> None:
-    own = await habilitation(store, state="archived")
+    own = await create_habilitation(store, state="archived")
     async with store.reading() as connection:
         assert await queries.habilitations(connection) == []
         assert await queries.habilitations(connection, archived=True) == [own]
 
 
-async def test_tokens_that_will_expire_are_those_still_in_force(store: Store, clock: Clock) -> None:
-    soon = await issued(store, clock)
-    banned, planned = await issued(store, clock), await issued(store, clock)
-    await revoke(store, banned, clock)
-    await revoke(store, planned, clock, at=clock() + timedelta(days=900))
-    archived = await issued(store, clock)
-    await change(store, archived, clock, state="archived")
+async def test_tokens_that_will_expire_are_those_still_in_force(store: Store, clock: DatetimeClock) -> None:
+    soon = await issue_token(store, clock)
+    banned, planned = await issue_token(store, clock), await issue_token(store, clock)
+    await revoke_token(store, banned, clock)
+    await revoke_token(store, planned, clock, at=clock() + timedelta(days=900))
+    archived = await issue_token(store, clock)
+    await change_habilitation(store, archived, clock, state="archived")
     clock.now = soon.expires_at - timedelta(days=30)
-    await issued(store, clock)
+    await issue_token(store, clock)
     async with store.reading() as connection:
         found = await queries.tokens(connection, between=queries.within(clock(), 30))
         none = await queries.tokens(connection, between=queries.within(clock(), 29))
@@ -155,12 +165,12 @@ async def test_tokens_that_will_expire_are_those_still_in_force(store: Store, cl
 
 async def test_a_moment_comes_back_in_utc(store: Store) -> None:
     paris = datetime.fromisoformat("2026-07-01T12:00:00+02:00")
-    made = await revoke(store, await issued(store), at=paris)
-    found = (await token(store, made.id)).blacklisted_at
+    made = await revoke_token(store, await issue_token(store), at=paris)
+    found = (await read_token(store, made.id)).blacklisted_at
     assert found == paris
     assert found.tzinfo is UTC
 
 
 async def test_the_holder_is_told_with_the_token(store: Store) -> None:
-    made = await issued(store)
+    made = await issue_token(store)
     assert (made.siret, made.name) == (SIRET, "MAIRIE")

@@ -20,13 +20,14 @@ from bouquet_registry.webhook_signature import HEADER
 from bouquet_registry.webhooks import Webhooks
 from bouquet_worker.testing.captured_telemetry import log_text_of, words_of
 from tests.registry.datapass_events import SECRET, V1, V2, signed, v1, v2
-from tests.support.habilitations import ANNE, SIRET, Clock, token
+from tests.support.clock import DatetimeClock
+from tests.support.habilitations import ADMINISTRATOR, SIRET, read_token
 
 HOUR = 3600
 
 
 class DataPass:
-    def __init__(self, session: ClientSession, port: int, store: Store, clock: Clock) -> None:
+    def __init__(self, session: ClientSession, port: int, store: Store, clock: DatetimeClock) -> None:
         self._session = session
         self.port = port
         self._store = store
@@ -62,13 +63,13 @@ class DataPass:
 
 
 @pytest.fixture
-async def datapass(store: Store, clock: Clock) -> AsyncIterator[DataPass]:
+async def datapass(store: Store, clock: DatetimeClock) -> AsyncIterator[DataPass]:
     async with told_by_datapass(store, clock) as made:
         yield made
 
 
 @asynccontextmanager
-async def told_by_datapass(store: Store, clock: Clock) -> AsyncIterator[DataPass]:
+async def told_by_datapass(store: Store, clock: DatetimeClock) -> AsyncIterator[DataPass]:
     """The webhooks of a registry that works on a store."""
     app = web.Application()
     app.add_routes(Webhooks(store, SECRET, 24 * HOUR, clock).routes())
@@ -112,26 +113,26 @@ async def test_a_habilitation_for_franceconnect_alone_has_no_token(datapass: Dat
 
 async def test_a_new_approval_prolongs_the_token_and_sets_the_scopes(datapass: DataPass, store: Store) -> None:
     id_ = await datapass.approves()
-    before = await token(store, id_)
-    datapass.clock.go(days=300)
+    before = await read_token(store, id_)
+    datapass.clock.advance(days=300)
     assert await datapass.approves(scopes={"cnous_statut_boursier": True}) == id_
-    assert (await token(store, id_)).expires_at > before.expires_at
+    assert (await read_token(store, id_)).expires_at > before.expires_at
     assert (await datapass.habilitation()).scopes == ("cnous_statut_boursier",)
 
 
 async def test_a_revocation_blacklists_every_token_now(datapass: DataPass, store: Store) -> None:
     id_ = await datapass.approves()
-    datapass.clock.go(hours=1)
+    datapass.clock.advance(hours=1)
     assert await datapass.tells(v1("revoke", datapass.now)) == (200, {})
     assert (await datapass.habilitation()).state == "revoked"
-    assert (await token(store, id_)).blacklisted_at == datapass.clock()
+    assert (await read_token(store, id_)).blacklisted_at == datapass.clock()
 
 
 async def test_an_approval_after_a_revocation_makes_another_token(datapass: DataPass) -> None:
     first = await datapass.approves()
-    datapass.clock.go(hours=1)
+    datapass.clock.advance(hours=1)
     await datapass.tells(v1("revoke", datapass.now))
-    datapass.clock.go(hours=1)
+    datapass.clock.advance(hours=1)
     assert await datapass.approves() != first
     assert len(await datapass.tokens()) == 2
 
@@ -140,7 +141,7 @@ async def test_what_is_only_asked_for_opens_nothing(datapass: DataPass) -> None:
     for event in ("create", "submit", "request_changes", "refuse"):
         assert await datapass.tells(v1(event, datapass.now)) == (200, {})
         assert (await datapass.habilitation()).scopes == ()
-        datapass.clock.go(hours=1)
+        datapass.clock.advance(hours=1)
     assert await datapass.tokens() == []
     assert (await datapass.habilitation()).state == "refused"
 
@@ -148,7 +149,7 @@ async def test_what_is_only_asked_for_opens_nothing(datapass: DataPass) -> None:
 async def test_a_change_that_is_asked_for_or_refused_leaves_what_was_granted(datapass: DataPass) -> None:
     await datapass.approves()
     for event in ("submit", "update", "refuse"):
-        datapass.clock.go(hours=1)
+        datapass.clock.advance(hours=1)
         await datapass.tells(v1(event, datapass.now, scopes={"everything": True}))
         own = await datapass.habilitation()
         assert (own.state, own.scopes) == ("active", ("dss_quotient_familial", "dss_enfants"))
@@ -156,7 +157,7 @@ async def test_a_change_that_is_asked_for_or_refused_leaves_what_was_granted(dat
 
 async def test_an_update_of_what_is_granted_changes_it(datapass: DataPass) -> None:
     await datapass.approves()
-    datapass.clock.go(hours=1)
+    datapass.clock.advance(hours=1)
     body = v1("update", datapass.now, status="validated", intitule="Crèche", scopes={"dss_enfants": True})
     assert await datapass.tells(body) == (200, {})
     own = await datapass.habilitation()
@@ -165,7 +166,7 @@ async def test_an_update_of_what_is_granted_changes_it(datapass: DataPass) -> No
 
 async def test_an_archived_habilitation_is_archived(datapass: DataPass) -> None:
     await datapass.approves()
-    datapass.clock.go(hours=1)
+    datapass.clock.advance(hours=1)
     await datapass.tells(v1("archive", datapass.now))
     assert (await datapass.habilitation()).state == "archived"
 
@@ -173,9 +174,9 @@ async def test_an_archived_habilitation_is_archived(datapass: DataPass) -> None:
 async def test_what_an_operator_has_set_stays(datapass: DataPass, store: Store) -> None:
     await datapass.approves()
     own = await datapass.habilitation()
-    async with transactions.begin(store, ANNE, datapass.clock) as transaction:
+    async with transactions.begin(store, ADMINISTRATOR, datapass.clock) as transaction:
         await transaction.change(own, name="MAIRIE", calls_per_minute=9, allowed_ips=("10.0.0.1",))
-    datapass.clock.go(hours=1)
+    datapass.clock.advance(hours=1)
     await datapass.approves()
     own = await datapass.habilitation()
     assert (own.name, own.calls_per_minute, own.allowed_ips) == ("MAIRIE", 9, ("10.0.0.1",))
@@ -185,7 +186,7 @@ async def test_what_is_told_twice_is_done_once_and_answered_the_same(datapass: D
     body = v1("approve", datapass.now)
     first = await datapass.tells(body)
     [made] = await datapass.tokens()
-    datapass.clock.go(hours=2)
+    datapass.clock.advance(hours=2)
     assert await datapass.tells(body) == first
     assert await datapass.tokens() == [made]
 
@@ -200,7 +201,7 @@ async def test_what_is_told_several_times_at_once_is_done_once(datapass: DataPas
 async def test_what_is_told_late_does_not_undo_what_is_newer(datapass: DataPass, store: Store) -> None:
     late = v1("approve", datapass.now + HOUR, intitule="Ancien")
     id_ = await datapass.approves()
-    datapass.clock.go(hours=2)
+    datapass.clock.advance(hours=2)
     await datapass.tells(v1("revoke", datapass.now))
     assert await datapass.tells(late) == (200, {})
     assert (await datapass.habilitation()).state == "revoked"
@@ -261,7 +262,7 @@ async def test_what_makes_no_sense_is_not_written(datapass: DataPass, wrong: dic
     assert await datapass.nothing()
 
 
-async def test_nobody_is_believed_without_a_secret(store: Store, clock: Clock) -> None:
+async def test_nobody_is_believed_without_a_secret(store: Store, clock: DatetimeClock) -> None:
     body = v1("approve", clock().timestamp())
     hooks = Webhooks(store, Secret(""), HOUR, clock)
     assert (await hooks._judge("v1", body, signed(body, Secret(""))[HEADER]))[0] == 401
@@ -306,6 +307,6 @@ async def test_a_purpose_with_control_characters_is_written_without_them(datapas
 
 async def test_an_event_of_a_clock_ahead_does_not_make_the_next_one_late(datapass: DataPass) -> None:
     await datapass.tells(v1("approve", datapass.now + 200))
-    datapass.clock.go(seconds=10)
+    datapass.clock.advance(seconds=10)
     assert (await datapass.tells(v1("revoke", datapass.now)))[0] == 200
     assert (await datapass.habilitation()).state == "revoked"

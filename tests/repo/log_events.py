@@ -23,7 +23,7 @@ class Event(Struct, frozen=True):
     fields: frozenset[str]
 
 
-def events() -> set[Event]:
+def logged_events() -> set[Event]:
     """Raises `ValueError`, with its place, for a call that cannot be read: a message or fields that are not plain."""
     folders = ("proto", "mesh", "services")
     return {event for folder in folders for path in _sources(ROOT / folder) for event in _in(path)}

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from bouquet_mesh.observe import logs
-from tests.repo.log_events import ROOT, Event, events
+from tests.repo.log_events import ROOT, Event, logged_events
 
 PAGE = (ROOT / "docs" / "logs.md").read_text(encoding="utf-8")
 UNTOLD = "…"
@@ -38,7 +38,7 @@ def test_every_event_is_told_with_its_level_and_its_fields() -> None:
 
 def merged() -> set[Event]:
     """An event that is logged in several places has the fields of all of them."""
-    found = events()
+    found = logged_events()
     return {
         Event(event.message, event.level, frozenset().union(*(e.fields for e in found if e.message == event.message)))
         for event in found
@@ -46,7 +46,7 @@ def merged() -> set[Event]:
 
 
 def test_every_field_is_told() -> None:
-    assert fields_of("Fields") == {field for event in events() for field in event.fields}
+    assert fields_of("Fields") == {field for event in logged_events() for field in event.fields}
 
 
 @pytest.mark.usefixtures("restored")

@@ -19,8 +19,8 @@ from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.secret import Secret
 from bouquet_proto.offer import Operation
 from bouquet_worker.worker import paris_today
-from tests.support.gateway import gateway_on
-from tests.support.nomenclature import Known, all_known, known_in
+from tests.support.gateway import gateway_in_process
+from tests.support.nomenclature import ErrorCode, all_codes, codes_in
 
 OURS = Path(__file__).parents[2] / "deploy" / "sandbox" / "cases"
 KEY = Secret("k" * 32)
@@ -136,10 +136,10 @@ async def sandbox_at(cases: Path, *, believes_cases: bool = True) -> AsyncIterat
     async with (
         open_bus("memory:", "sandbox") as bus,
         sandbox.running(bus, {f"{PREFIX}CASES": str(cases)}),
-        gateway_on(bus, token_key=KEY, providers=providers, sandbox=believes_cases) as (_, client),
+        gateway_in_process(bus, token_key=KEY, providers=providers, sandbox=believes_cases) as (_, client),
         aiohttp.ClientSession(client.url) as session,
     ):
-        await client.all_offers_heard()
+        await client.until_all_offers_known()
         door = Door(session, client.url)
         yield door
         if cases == OURS:
@@ -149,7 +149,7 @@ async def sandbox_at(cases: Path, *, believes_cases: bool = True) -> AsyncIterat
 async def outside(door: Door) -> set[Told]:
     """What the door told and `GET /api/errors` does not. Holds for every test of our own cases, as it ends."""
     nomenclature = (await door.get("/api/errors")).body
-    anywhere = known_in(nomenclature["platform_codes"])
-    of_each = {id: anywhere | known_in(one["errors"]) for id, one in nomenclature["endpoints"].items()}
-    of_each[""] = all_known(nomenclature)  # another version of a path has no operation
-    return {one for one in door.told if Known(one.status, one.code) not in of_each.get(one.operation_id, set())}
+    anywhere = codes_in(nomenclature["platform_codes"])
+    of_each = {id: anywhere | codes_in(one["errors"]) for id, one in nomenclature["endpoints"].items()}
+    of_each[""] = all_codes(nomenclature)  # another version of a path has no operation
+    return {one for one in door.told if ErrorCode(one.status, one.code) not in of_each.get(one.operation_id, set())}

@@ -39,7 +39,7 @@ from tests.sandbox.gateway import (
     sandbox_at,
     token,
 )
-from tests.support.nomenclature import Known, known_in
+from tests.support.nomenclature import ErrorCode, codes_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -125,10 +125,10 @@ async def test_a_code_of_several_causes_tells_each(door: Door) -> None:
 
 async def test_the_platform_s_codes_are_told_once(door: Door) -> None:
     told = (await door.get("/api/errors")).body
-    platform = {known.code for known in known_in(told["platform_codes"])}
+    platform = {known.code for known in codes_in(told["platform_codes"])}
     assert {"00100", "00101", "00108", "00109", "00210", "00402", "00404", "00493", "00501"} <= platform
     for endpoint in told["endpoints"].values():
-        assert not platform & {known.code for known in known_in(endpoint["errors"])}
+        assert not platform & {known.code for known in codes_in(endpoint["errors"])}
 
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
@@ -149,7 +149,9 @@ async def test_the_statuses_of_an_operation_are_those_of_the_contract(operation_
     assert {"422", "404", "502", "503", "504"} <= errors.keys() <= {"422", "404", "502", "401", "409", "503", "504"}
     assert ("401" in errors) == (operation_id in BY_FRANCE_CONNECT)
     assert "409" not in errors or prefix in ("10", "23", "26", "35")
-    assert {Known(503, f"{prefix}020"), Known(504, f"{prefix}002"), Known(502, f"{prefix}008")} <= known_in(errors)
+    assert {ErrorCode(503, f"{prefix}020"), ErrorCode(504, f"{prefix}002"), ErrorCode(502, f"{prefix}008")} <= codes_in(
+        errors
+    )
 
 
 @pytest.mark.parametrize("operation_id", ["api_particulier_v9", "nope", "?", "x" * 300, "é"])

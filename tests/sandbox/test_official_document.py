@@ -19,7 +19,7 @@ from tests.clients.answers import typed_by_hand
 from tests.clients.documents import in_production
 from tests.sandbox.gateway import OPERATIONS, OURS, RECIPIENT, Door, citizen_of, sandbox_at, token
 from tests.sandbox.public import CASES, reachable
-from tests.support.contract_changes import OPTIONAL, YOUNGER
+from tests.support.contract_changes import ADDED_OPERATIONS, OPTIONAL_PARAMETERS
 from tests.support.openapi import DOCUMENT, assert_official
 from tests.support.reference import needs
 
@@ -89,7 +89,8 @@ NARROWER: dict[str, dict[str, object]] = {
 }
 """What the official rules refuse all the same, and its document does not say."""
 ITS_PATHS = {
-    one.path: OPERATIONS[YOUNGER[one.id].like if one.id in YOUNGER else one.id].path for one in OPERATIONS.values()
+    one.path: OPERATIONS[ADDED_OPERATIONS[one.id].like if one.id in ADDED_OPERATIONS else one.id].path
+    for one in OPERATIONS.values()
 }
 """By path of ours, that of the document with the same parameters and errors."""
 ADDED = {"campaignYear": "/v3/cnous/"}
@@ -110,7 +111,7 @@ async def test_its_parameters_are_ours(path: str) -> None:
     for (name, place), parameter in theirs.items():
         mine = own[name, place]
         assert mine["schema"] == _schema(parameter) | NARROWER.get(name, {}), name
-        is_optional = name in OPTIONAL and path.startswith(OPTIONAL[name].below)
+        is_optional = name in OPTIONAL_PARAMETERS and path.startswith(OPTIONAL_PARAMETERS[name].below)
         assert mine["required"] == (parameter.get("required", False) and not is_optional), name
 
 
@@ -133,7 +134,7 @@ async def test_a_client_generated_from_it_reads_all_that_we_say(ours: Door, tmp_
     await python_client.generate(DOCUMENT, package)
     calls, expected = [], []
     for operation_id, operation in OPERATIONS.items():
-        if operation_id in YOUNGER:
+        if operation_id in ADDED_OPERATIONS:
             continue
         for case in found(OURS, operation_id):
             by_session = operation.modality == "france_connect"

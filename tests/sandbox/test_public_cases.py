@@ -12,7 +12,7 @@ import pytest_asyncio
 from bouquet_proto.failures import PARAMETERS
 from tests.sandbox.gateway import BY_FRANCE_CONNECT, BY_PARAMETERS, NOBODY, OPERATIONS, Door, query_of, sandbox_at
 from tests.sandbox.public import CASES, HERE, files_of, reachable, read
-from tests.support.contract_changes import SESSION_MISSING, SESSION_UNKNOWN, YOUNGER
+from tests.support.contract_changes import ADDED_OPERATIONS, SESSION_MISSING, SESSION_UNKNOWN
 
 pytestmark = [HERE, pytest.mark.asyncio(loop_scope="module")]
 
@@ -44,7 +44,8 @@ async def test_it_is_answered_to_the_letter(file: Path, door: Door) -> None:
 
 
 @pytest.mark.parametrize(
-    "operation_id", [name for name in BY_PARAMETERS if not name.startswith(WITHOUT_DEFAULT) and name not in YOUNGER]
+    "operation_id",
+    [name for name in BY_PARAMETERS if not name.startswith(WITHOUT_DEFAULT) and name not in ADDED_OPERATIONS],
 )
 async def test_whom_no_case_knows_gets_the_default(operation_id: str, door: Door) -> None:
     _, status, body = read(CASES / operation_id / "404.yaml")

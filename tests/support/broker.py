@@ -11,11 +11,12 @@ from typing import Literal, TypeAlias, TypeVar, get_args
 from yarl import URL
 
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
-from tests.support.bus import LONG_S, PROVIDER
+from tests.support.bus import PROVIDER
 from tests.support.rabbitmq import RabbitNode
+from tests.support.waiting import TEST_TIMEOUT_S
 
-Right: TypeAlias = Literal["configure", "write", "read"]
-RIGHTS: tuple[Right, ...] = get_args(Right)
+Permission: TypeAlias = Literal["configure", "write", "read"]
+PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 NOTHING = "^$"
 T = TypeVar("T")
 
@@ -62,7 +63,7 @@ class Broker:
         self._node = node
         self._vhost = URL(url).path[1:]
 
-    async def lists(self, kind: str, *columns: str) -> list[list[str]]:
+    async def rows(self, kind: str, *columns: str) -> list[list[str]]:
         """What `rabbitmqctl list_…` tells: a row an object."""
         named = ", ".join(columns)
         rows = LISTS[kind].format(vhost=quoted(self._vhost), columns=named)
@@ -73,23 +74,23 @@ class Broker:
         return await asyncio.to_thread(self._node.evaluate, expressions)
 
     async def reply_queues(self) -> set[str]:
-        return {name for [name] in await self.lists("queues", "name") if is_reply_queue(name)}
+        return {name for [name] in await self.rows("queues", "name") if is_reply_queue(name)}
 
     async def kinds_of_queues(self) -> list[str]:
         """Reply queues have other names after each connection."""
-        return ["reply" if is_reply_queue(name) else name for [name] in await self.lists("queues", "name")]
+        return ["reply" if is_reply_queue(name) else name for [name] in await self.rows("queues", "name")]
 
     async def reply_consumers(self) -> list[list[str]]:
         """Queue and tag."""
-        return [row for row in await self.lists("consumers", "queue_name", "consumer_tag") if is_reply_queue(row[0])]
+        return [row for row in await self.rows("consumers", "queue_name", "consumer_tag") if is_reply_queue(row[0])]
 
     async def consumers(self) -> int:
         """Of the provider's queue."""
-        return (await self.lists("consumers", "queue_name")).count([queue_of(PROVIDER)])
+        return (await self.rows("consumers", "queue_name")).count([queue_of(PROVIDER)])
 
-    async def has(self, look: Callable[[], Awaitable[T]], condition: Callable[[T], bool]) -> None:
+    async def until(self, look: Callable[[], Awaitable[T]], condition: Callable[[T], bool]) -> None:
         """Returns once what is seen is as it should be."""
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(TEST_TIMEOUT_S):
             while not condition(await look()):  # noqa: ASYNC110 - what is waited for is a broker's, without an event
                 await asyncio.sleep(0.05)
 
@@ -100,10 +101,10 @@ class Broker:
         await self._evaluate(CLOSE_CONNECTIONS % quoted(self._vhost))
 
     @asynccontextmanager
-    async def without(self, user: str, right: Right) -> AsyncIterator[None]:
+    async def without_permission(self, user: str, right: Permission) -> AsyncIterator[None]:
         """A user has lost one of its rights. Channels that have used it keep it: hence the end of its connections."""
-        [before] = [rights for name, *rights in await self.lists("permissions", "user", *RIGHTS) if name == user]
-        after = [NOTHING if each == right else what for each, what in zip(RIGHTS, before, strict=True)]
+        [before] = [rights for name, *rights in await self.rows("permissions", "user", *PERMISSIONS) if name == user]
+        after = [NOTHING if each == right else what for each, what in zip(PERMISSIONS, before, strict=True)]
         await self._permit(user, *after)
         await self.close_all_connections()
         try:
@@ -115,7 +116,7 @@ class Broker:
         told = ", ".join(f"<<{quoted(right)}>>" for right in rights)
         await self._evaluate(PERMIT.format(user=quoted(user), vhost=quoted(self._vhost), rights=told))
 
-    async def permit(self, user: str, what: str) -> None:
+    async def permit_only(self, user: str, what: str) -> None:
         """Whatever it declares, writes and reads must be called so."""
         await self._permit(user, what, what, what)
 

@@ -14,7 +14,7 @@ from tests.support.rabbitmq import RabbitNode
 SCRIPT = Path(__file__).parents[2] / "deploy" / "rabbitmq" / "definitions.py"
 
 
-class Guarded(Struct, frozen=True):
+class RestrictedVhost(Struct, frozen=True):
     """The urls of its users, and of the operator who may do everything."""
 
     operator: str
@@ -30,7 +30,9 @@ def write_definitions(*arguments: str) -> str:
     return subprocess.check_output([sys.executable, str(SCRIPT), *arguments], text=True, timeout=60)
 
 
-def guard(rabbit: RabbitNode, folder: Path, *providers: str, registry_writes_journal: bool = True) -> Guarded:
+def restricted_vhost(
+    rabbit: RabbitNode, folder: Path, *providers: str, registry_writes_journal: bool = True
+) -> RestrictedVhost:
     """A new vhost for these providers. Users belong to the whole node: the last one made for a name is the one."""
     operator = rabbit.vhost()
     vhost = URL(operator).path.removeprefix("/")
@@ -38,4 +40,4 @@ def guard(rabbit: RabbitNode, folder: Path, *providers: str, registry_writes_jou
     definitions = write_definitions("--passwords", str(folder), "--vhost", vhost, *options, *providers)
     (rabbit.folder / "definitions.json").write_text(definitions)
     rabbit.ctl("import_definitions", f"{rabbit.release.path(rabbit.folder)}/definitions.json")
-    return Guarded(operator, folder)
+    return RestrictedVhost(operator, folder)

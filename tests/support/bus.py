@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeAlias
 
 from aio_pika.abc import AbstractChannel, AbstractQueue
 from msgspec import Raw
@@ -16,46 +15,35 @@ from bouquet_mesh.bus.api import Bus, Handler, Serving
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Found, Lookup, Reply, Request
 from bouquet_proto.names import QUEUE_ARGUMENTS, queue_of
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 PROVIDER = "cnaf"
 FOUND = Found(Raw(b'{"valeur":1234}'))
 
-Condition: TypeAlias = Callable[[], bool]
 
-LONG_S = 60.0
-"""Ends a test that hangs. No measure of the machine: what a test waits for may take this long on a busy one."""
-
-
-def lookup(id: str = "5f1c", *, within_s: float = LONG_S) -> Lookup:
+def lookup_request(id: str = "5f1c", *, within_s: float = TEST_TIMEOUT_S) -> Lookup:
     """A request whose deadline is not reached, unless `within_s` is short and nobody answers."""
     return Lookup(id=id, deadline=time.time() + within_s, operation="op", identity=Identite(nom_naissance="DURANT"))
 
 
-async def until(condition: Condition, *, within_s: float = LONG_S) -> None:
-    """Returns as soon as the condition holds."""
-    async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110 - what is waited for is a library's or a broker's, without an event
-            await asyncio.sleep(0.005)
-
-
 @asynccontextmanager
-async def connected(url: str, name: str = "tests") -> AsyncIterator[AmqpBus]:
+async def connected_bus(url: str, name: str = "tests") -> AsyncIterator[AmqpBus]:
     """A bus whose broker is there."""
     async with open_amqp_bus(url, name) as bus:
         await until(lambda: bus.ready)
         yield bus
 
 
-async def until_answered(bus: Bus, reply: Reply) -> None:
+async def until_reply(bus: Bus, reply: Reply) -> None:
     """Calls the provider again and again until the answer is this one, with more patience each time."""
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(TEST_TIMEOUT_S):
         patience_s = 0.3
-        while await bus.call(PROVIDER, lookup("probe", within_s=patience_s)) != reply:
+        while await bus.call(PROVIDER, lookup_request("probe", within_s=patience_s)) != reply:
             patience_s = min(2 * patience_s, 5.0)
             await asyncio.sleep(0.02)
 
 
-async def queue_without_a_worker(channel: AbstractChannel, provider: str = PROVIDER) -> AbstractQueue:
+async def declare_provider_queue(channel: AbstractChannel, provider: str = PROVIDER) -> AbstractQueue:
     """A provider's queue as its worker declares it."""
     return await channel.declare_queue(queue_of(provider), durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS)
 
@@ -70,31 +58,31 @@ async def serving(
         yield intake
 
 
-async def find(_: Request) -> Reply:
+async def reply_found(_: Request) -> Reply:
     """The quickest handler there is."""
     return FOUND
 
 
-class Desk:
+class BlockedHandler:
     """A handler that answers when it is told to, and knows what it was asked."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.abandoned: list[str] = []
-        self.open = asyncio.Event()
-        self._busy = asyncio.Event()
+        self.received: list[str] = []
+        self.cancelled: list[str] = []
+        self.release = asyncio.Event()
+        self._called = asyncio.Event()
 
     async def __call__(self, request: Request) -> Reply:
-        self.asked.append(request.id)
-        self._busy.set()
+        self.received.append(request.id)
+        self._called.set()
         try:
-            await self.open.wait()
+            await self.release.wait()
         except asyncio.CancelledError:
-            self.abandoned.append(request.id)
+            self.cancelled.append(request.id)
             raise
         return FOUND
 
-    async def busy(self) -> None:
+    async def until_called(self) -> None:
         """Returns once a request is at the desk."""
-        async with asyncio.timeout(LONG_S):
-            await self._busy.wait()
+        async with asyncio.timeout(TEST_TIMEOUT_S):
+            await self._called.wait()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Younger(NamedTuple):
+class AddedOperation(NamedTuple):
     """An operation that April does not have, and that of April which has its parameters, errors and fields."""
 
     like: str
@@ -23,20 +23,20 @@ class Renumbered(NamedTuple):
     reason: str
 
 
-class Dispensable(NamedTuple):
+class OptionalParameter(NamedTuple):
     """A parameter that April's document requires, and where it may be left out."""
 
     below: str
     reason: str
 
 
-YOUNGER = {
-    f"api_particulier_v3_cnav_allocation_rentree_scolaire_with_{modality}": Younger(
+ADDED_OPERATIONS = {
+    f"api_particulier_v3_cnav_allocation_rentree_scolaire_with_{modality}": AddedOperation(
         f"api_particulier_v3_cnav_allocation_enfant_handicape_with_{modality}", "the ARS came between May and July"
     )
     for modality in ("civility", "france_connect")
 } | {
-    f"api_particulier_v5_cnous_etudiant_boursier_with_{modality}": Younger(
+    f"api_particulier_v5_cnous_etudiant_boursier_with_{modality}": AddedOperation(
         f"api_particulier_v4_cnous_etudiant_boursier_with_{modality}",
         "version 5 tells the student's INE",
         frozenset({"ine"}),
@@ -50,11 +50,11 @@ SESSION_MISSING = Renumbered(
     "00101", "51504", "a path of FranceConnect without a bearer has a code of its own; the reference crashed in April"
 )
 
-OPTIONAL = {
-    "prenoms[]": Dispensable("/v3/dss/", "no rule of the reference requires it, whatever its document says"),
-    "sexeEtatCivil": Dispensable("/v3/dss/", "recommended only, since 28 May"),
+OPTIONAL_PARAMETERS = {
+    "prenoms[]": OptionalParameter("/v3/dss/", "no rule of the reference requires it, whatever its document says"),
+    "sexeEtatCivil": OptionalParameter("/v3/dss/", "recommended only, since 28 May"),
 }
 """By name."""
 
-MONTHS_TOLD = 23
+PAST_MONTHS_SERVED = 23
 """A quotient is told for the month of the call and this many before it, and 00355 says so now. April had no limit."""

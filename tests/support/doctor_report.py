@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from tests.support.processes import running
+from tests.support.processes import running_command
 
 
 class Report(Struct, frozen=True):
@@ -18,7 +18,7 @@ class Report(Struct, frozen=True):
     def findings(self) -> dict[str, dict[str, str]]:
         return {finding["subject"]: finding for finding in json.loads(self.text)["findings"]}
 
-    def of(self, subject: str) -> str:
+    def finding(self, subject: str) -> str:
         """State and words."""
         finding = self.findings[subject]
         return f"{finding['state']}: {finding['says']}"
@@ -28,11 +28,11 @@ class Report(Struct, frozen=True):
         findings = [finding for name, finding in self.findings.items() if name != subject]
         return Report(int(any(one["state"] == "wrong" for one in findings)), json.dumps({"findings": findings}))
 
-    def wrongs(self) -> set[str]:
+    def wrong_subjects(self) -> set[str]:
         return {subject for subject, finding in self.findings.items() if finding["state"] == "wrong"}
 
 
-async def report_of(environ: Mapping[str, str], *command: str) -> Report:
-    async with running(environ, *command, "--json") as process:
-        status = await process.ended()
-    return Report(status, process.text)
+async def run_doctor(environ: Mapping[str, str], *command: str) -> Report:
+    async with running_command(environ, *command, "--json") as process:
+        status = await process.wait()
+    return Report(status, process.output)

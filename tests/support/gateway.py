@@ -14,26 +14,26 @@ from bouquet_gateway.start.build import opened, paris_now
 from bouquet_mesh.bus.api import Calling
 from bouquet_mesh.http.server import serving
 from bouquet_mesh.outbox.api import Outbox
-from tests.support.gateway_client import TOKEN_KEY, Door, door
+from tests.support.gateway_client import TOKEN_KEY, GatewayClient, gateway_client
 
 HOST = "127.0.0.1"
-OWN: dict[str, Any] = {"token_key": TOKEN_KEY, "tokens_from": "claims", "calls_per_second": 100_000}
+TEST_SETTINGS: dict[str, Any] = {"token_key": TOKEN_KEY, "tokens_from": "claims", "calls_per_second": 100_000}
 """It asks no registry, and nobody calls too often."""
 
 
 @asynccontextmanager
-async def gateway_on(
+async def gateway_in_process(
     bus: Calling,
     outbox: Outbox | None = None,
     *,
     clock: Callable[[], datetime] = paris_now,
     epoch_s: Callable[[], float] = time.time,
     **settings: Any,
-) -> AsyncIterator[tuple[Parts, Door]]:
+) -> AsyncIterator[tuple[Parts, GatewayClient]]:
     """Its parts, and a client at its door. `settings` are its own, over those of the tests."""
     async with (
-        opened(GatewaySettings(**OWN | settings), bus, outbox, clock=clock, epoch_s=epoch_s) as parts,
+        opened(GatewaySettings(**TEST_SETTINGS | settings), bus, outbox, clock=clock, epoch_s=epoch_s) as parts,
         serving(make_app(parts), HOST, 0) as port,
-        door(f"http://{HOST}:{port}") as client,
+        gateway_client(f"http://{HOST}:{port}") as client,
     ):
         yield parts, client

@@ -18,13 +18,12 @@ from yarl import URL
 from bouquet_gateway.access import tokens
 from bouquet_mesh.secret import Secret
 from bouquet_proto import quotient_familial
+from tests.support.waiting import TEST_TIMEOUT_S
 
 TOKEN_KEY = Secret("the key that signs the tokens of the tests")
-QF = quotient_familial.OPERATION.path
+QUOTIENT_FAMILIAL_PATH = quotient_familial.OPERATION.path
 SCOPES = quotient_familial.OPERATION.scopes
 RECIPIENT = "13002526500013"
-TOO_LONG_S = 60.0
-"""Ends a test that hangs: no answer takes so long, on any machine."""
 
 Params: TypeAlias = Mapping[str, str | int | Sequence[str]]
 
@@ -49,7 +48,7 @@ class Answer(Struct, frozen=True):
         return error
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """Status, code and who speaks; on a 200, the fund."""
         if self.status == 200:
             return f"200 {self.json['data']['quotient_familial']['fournisseur']}"
@@ -64,12 +63,12 @@ def token(
     return tokens.issue(key, scopes or SCOPES, expires_at=expires_at, token_id=id, siret=siret)
 
 
-def somebody() -> str:
+def unique_token() -> str:
     """A token of its own: no two of its calls are in each other's way."""
     return token(id=str(uuid.uuid4()))
 
 
-class Door:
+class GatewayClient:
     """`url` is where the gateway answers."""
 
     def __init__(self, session: ClientSession, url: str) -> None:
@@ -79,7 +78,7 @@ class Door:
 
     async def get(
         self,
-        path: str = QF,
+        path: str = QUOTIENT_FAMILIAL_PATH,
         params: Params | None = None,
         *,
         token: str | None = None,
@@ -99,7 +98,7 @@ class Door:
         ) as response:
             return Answer(response.status, response.headers.copy(), await response.read())
 
-    async def all_offers_heard(self, *, within_s: float = TOO_LONG_S) -> None:
+    async def until_all_offers_known(self, *, within_s: float = TEST_TIMEOUT_S) -> None:
         """Returns once every provider has sent its offer: an unknown path is then nobody's."""
         async with asyncio.timeout(within_s):
             while (await self.get("/v3/nowhere/identite", token="")).status != 404:  # noqa: ASYNC110 - what is waited for has no event here
@@ -111,11 +110,11 @@ def _opening(scopes: Sequence[str]) -> str:
 
 
 @asynccontextmanager
-async def door(url: str) -> AsyncIterator[Door]:
+async def gateway_client(url: str) -> AsyncIterator[GatewayClient]:
     async with ClientSession(
         connector=TCPConnector(limit=0),
         cookie_jar=DummyCookieJar(),
-        timeout=ClientTimeout(total=TOO_LONG_S),
+        timeout=ClientTimeout(total=TEST_TIMEOUT_S),
         skip_auto_headers=("User-Agent",),
     ) as session:
-        yield Door(session, url)
+        yield GatewayClient(session, url)

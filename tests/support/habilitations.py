@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from bouquet_registry import queries, transactions
@@ -20,51 +20,40 @@ CONTACTS = (
 )
 
 
-ANNE = Author("Anne Durant", "asked by the holder")
+ADMINISTRATOR = Author("Anne Durant", "asked by the holder")
 """An administrator."""
 
 
-class Clock:
-    def __init__(self, now: datetime = datetime(2026, 4, 15, 12, tzinfo=UTC)) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def go(self, **by: float) -> None:
-        self.now += timedelta(**by)
-
-
-async def habilitation(store: Store, clock: AnyClock = utc_now, **fields: Any) -> Habilitation:
+async def create_habilitation(store: Store, clock: AnyClock = utc_now, **fields: Any) -> Habilitation:
     wanted = {"siret": SIRET, "name": "MAIRIE", "purpose": "Cantine", "scopes": SCOPES, "contacts": CONTACTS}
-    async with transactions.begin(store, ANNE, clock) as transaction:
+    async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return await transaction.create(**wanted | fields)
 
 
-async def issued(store: Store, clock: AnyClock = utc_now, **fields: Any) -> Token:
-    own = await habilitation(store, clock, **fields)
-    async with transactions.begin(store, ANNE, clock) as transaction:
+async def issue_token(store: Store, clock: AnyClock = utc_now, **fields: Any) -> Token:
+    own = await create_habilitation(store, clock, **fields)
+    async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return await transaction.issue(own)
 
 
-async def token(store: Store, id_: str) -> Token:
+async def read_token(store: Store, id_: str) -> Token:
     async with store.reading() as connection:
         return await queries.token(connection, id_)
 
 
-async def of(store: Store, given: Token) -> Habilitation:
+async def habilitation_of(store: Store, given: Token) -> Habilitation:
     """The habilitation of a token, as it is now."""
     async with store.reading() as connection:
         return await queries.habilitation(connection, given.habilitation)
 
 
-async def change(store: Store, given: Token, clock: AnyClock = utc_now, **fields: Any) -> Habilitation:
+async def change_habilitation(store: Store, given: Token, clock: AnyClock = utc_now, **fields: Any) -> Habilitation:
     """Of the token's habilitation."""
-    own = await of(store, given)
-    async with transactions.begin(store, ANNE, clock) as transaction:
+    own = await habilitation_of(store, given)
+    async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return await transaction.change(own, **fields)
 
 
-async def revoke(store: Store, given: Token, clock: AnyClock = utc_now, at: datetime | None = None) -> Token:
-    async with transactions.begin(store, ANNE, clock) as transaction:
+async def revoke_token(store: Store, given: Token, clock: AnyClock = utc_now, at: datetime | None = None) -> Token:
+    async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return await transaction.revoke(given, "leaked", at)

@@ -15,22 +15,22 @@ from bouquet_mesh.bus.api import Bus
 from bouquet_proto.messages import Describe, Found, Lookup, Reply, Request, encode
 from bouquet_proto.offer import Authority, Offer
 from bouquet_proto.rules import Check
-from tests.support.gateway import gateway_on
-from tests.support.gateway_client import RECIPIENT, Door, token
+from tests.support.gateway import gateway_in_process
+from tests.support.gateway_client import RECIPIENT, GatewayClient, token
 from tests.support.offers import dossier
 
 DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}
 
 
-class Fund:
+class HeldProvider:
     """Answers while it is open. It tells its offer at any time."""
 
     def __init__(self, provider: str, prefix: str) -> None:
         self.provider = provider
         self.path = f"/v3/{provider}/dossier/identite"
         self.path_v2 = f"/api/v2/dossier-{provider}"
-        self.asked: list[Lookup] = []
-        self.open = asyncio.Event()
+        self.requests: list[Lookup] = []
+        self.release = asyncio.Event()
         v2 = {"path": self.path_v2, "checks": ((Check("nom", {"nom_naissance": "nom"}),),)}
         self._offer = Offer(
             provider=provider,
@@ -46,12 +46,12 @@ class Fund:
         if isinstance(request, Describe):
             return Found(Raw(encode(self._offer)))
         assert isinstance(request, Lookup)
-        self.asked.append(request)
-        await self.open.wait()
+        self.requests.append(request)
+        await self.release.wait()
         return Found(Raw(msgspec.json.encode(DATA)))
 
 
-def of(name: str) -> dict[str, Any]:
+def query_for(name: str) -> dict[str, Any]:
     """The query for somebody of that name."""
     born = {"anneeDateNaissance": 1990, "moisDateNaissance": 1, "jourDateNaissance": 2}
     who = {"nomNaissance": name, "prenoms[]": ["PAUL"], "codeCogInseePaysNaissance": "99351"}
@@ -59,12 +59,14 @@ def of(name: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def town(bus: Bus, *funds: Fund, concurrency: int = 100, **settings: Any) -> AsyncIterator[tuple[Parts, Door]]:
+async def gateway_with_providers(
+    bus: Bus, *funds: HeldProvider, concurrency: int = 100, **settings: Any
+) -> AsyncIterator[tuple[Parts, GatewayClient]]:
     """A gateway that knows these funds, and a client who may see everything."""
     providers = tuple(fund.provider for fund in funds)
     async with AsyncExitStack() as stack:
         for fund in funds:
             await stack.enter_async_context(bus.serve(fund.provider, fund, concurrency=concurrency, drain_s=0.1))
-        gateway, client = await stack.enter_async_context(gateway_on(bus, providers=providers, **settings))
+        gateway, client = await stack.enter_async_context(gateway_in_process(bus, providers=providers, **settings))
         client.token = token("acme_dossier", "acme_age")
         yield gateway, client

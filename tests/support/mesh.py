@@ -24,43 +24,34 @@ from bouquet_msa.worker import worker as msa
 from bouquet_proto.names import worker_prefix
 from bouquet_worker.simulate import CLOCK, RECEIVED, Received, Simulator
 from bouquet_worker.worker import Worker
-from tests.support.gateway import HOST, gateway_on
-from tests.support.gateway_client import Door
+from tests.support.clock import DatetimeClock
+from tests.support.gateway import HOST, gateway_in_process
+from tests.support.gateway_client import GatewayClient
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 TODAY = date(2026, 4, 15)
 PROVIDERS: dict[str, tuple[Worker, Simulator]] = {"cnaf": (cnaf, cnaf_simulator), "msa": (msa, msa_simulator)}
 
-PATIENT: dict[str, Any] = {"deadline_s": 30.0, "hedge_after_s": 25.0, "double_file_grace_s": 25.0}
+LONG_TIMEOUTS: dict[str, Any] = {"deadline_s": 30.0, "hedge_after_s": 25.0, "double_file_grace_s": 25.0}
 """A gateway that no busy machine makes impatient: what is late in a test is silent, and not slow."""
 
 
-def giving_up(*providers: str, after_s: float = 0.3) -> dict[str, str]:
+def short_upstream_timeouts(*providers: str, after_s: float = 0.3) -> dict[str, str]:
     """Workers that soon give their fund up. For funds that are silent: on a busy machine an answer may take longer."""
     return {f"{worker_prefix(provider)}HUB_TIMEOUT_S": str(after_s) for provider in providers}
 
 
-class Clock:
-    """The gateway's, in Paris, which stands still until a test sets it."""
-
-    def __init__(self, now: datetime) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-class Gate:
+class HeldUpstreams:
     """Keeps funds from answering while it is shut; open, they take their time."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
         self.open.set()
-        self.takes_s = 0.0
+        self.delay_s = 0.0
         self._only: tuple[str, ...] = ()
 
-    def of(self, provider: str) -> Any:
+    def middleware(self, provider: str) -> Any:
         """A middleware of its simulator."""
 
         @web.middleware
@@ -68,18 +59,18 @@ class Gate:
             if not request.path.endswith("/token"):
                 if not self._only or provider in self._only:
                     await self.open.wait()
-                await asyncio.sleep(self.takes_s)
+                await asyncio.sleep(self.delay_s)
             return await handler(request)
 
         return wait
 
-    def shut(self, *only: str) -> None:
+    def hold(self, *only: str) -> None:
         """For these providers, or for all."""
         self._only = only
         self.open.clear()
 
 
-class Mesh(Door):
+class Mesh(GatewayClient):
     """A client of a mesh whose every part is at hand."""
 
     def __init__(
@@ -89,29 +80,29 @@ class Mesh(Door):
         gateway: Parts,
         simulators: Mapping[str, web.Application],
         workers_bus: Bus,
-        clock: Clock,
-        gate: Gate,
+        clock: DatetimeClock,
+        gate: HeldUpstreams,
     ) -> None:
         super().__init__(session, url)
-        self.gate = gate
+        self.upstreams = gate
         self.gateway = gateway
         self.simulators = simulators
         self.workers_bus = workers_bus
         self.clock = clock
 
-    def heard(self, provider: str) -> list[Received]:
+    def received(self, provider: str) -> list[Received]:
         """What a fund was asked about people since the mesh is up, or since `forget`."""
         return [received for received in self.simulators[provider][RECEIVED] if not received.path.endswith("/token")]
 
-    def forget(self) -> None:
+    def clear_received(self) -> None:
         """The funds do not remember what they were asked. The gateway does."""
         for app in self.simulators.values():
             app[RECEIVED].clear()
 
     @property
-    def calls(self) -> dict[str, int]:
+    def call_counts(self) -> dict[str, int]:
         """How many questions each fund has heard."""
-        return {provider: len(self.heard(provider)) for provider in self.simulators}
+        return {provider: len(self.received(provider)) for provider in self.simulators}
 
 
 @asynccontextmanager
@@ -130,13 +121,13 @@ async def mesh(
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(open_bus(bus_url, "gateway"))
         theirs = bus if bus_url == "memory:" else await stack.enter_async_context(open_bus(bus_url, "workers"))
-        gate, simulators = Gate(), dict[str, web.Application]()
+        gate, simulators = HeldUpstreams(), dict[str, web.Application]()
         for provider in workers:
             working = _working(provider, theirs, today, environ or {}, gate)
             simulators[provider] = await stack.enter_async_context(working)
-        clock = Clock(datetime.combine(today, time(12), PARIS))
-        own = PATIENT | {"providers": tuple(PROVIDERS)}
-        opening = gateway_on(bus, outbox, clock=clock, epoch_s=epoch_s, **own | settings)
+        clock = DatetimeClock(datetime.combine(today, time(12), PARIS))
+        own = LONG_TIMEOUTS | {"providers": tuple(PROVIDERS)}
+        opening = gateway_in_process(bus, outbox, clock=clock, epoch_s=epoch_s, **own | settings)
         gateway, client = await stack.enter_async_context(opening)
         # The first to go, so that nothing that ends waits for a gate that nobody opens.
         stack.callback(gate.open.set)
@@ -145,13 +136,13 @@ async def mesh(
 
 @asynccontextmanager
 async def _working(
-    provider: str, bus: Bus, today: date, environ: Mapping[str, str], gate: Gate
+    provider: str, bus: Bus, today: date, environ: Mapping[str, str], gate: HeldUpstreams
 ) -> AsyncIterator[web.Application]:
     """A worker and the simulator that it asks."""
     worker, simulator = PROVIDERS[provider]
     app, clock = simulator.app(), worker.clock
     if provider != "france_connect":  # no fund
-        app.middlewares.append(gate.of(provider))
+        app.middlewares.append(gate.middleware(provider))
     app[CLOCK] = worker.clock = lambda: today
     prefix = worker_prefix(provider)
     own = {name: value for name, value in environ.items() if name.startswith(prefix)}

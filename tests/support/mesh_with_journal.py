@@ -12,14 +12,14 @@ from bouquet_mesh.pseudonym import Key
 from bouquet_mesh.secret import Secret
 from bouquet_proto import access_record
 from bouquet_proto.access_record import Access
-from tests.support.bus import until
 from tests.support.mesh import Mesh, mesh
-from tests.support.outbox_collector import Archive, collecting
+from tests.support.outbox_collector import CollectedRecords, collecting
+from tests.support.waiting import until
 
 KEY = Key("2026", Secret("the key that names the people of the tests"))
 
 
-def settings(folder: Path, **more: Any) -> dict[str, Any]:
+def journal_settings(folder: Path, **more: Any) -> dict[str, Any]:
     """Of a gateway that keeps a journal."""
     own = {
         "journal": True,
@@ -29,10 +29,10 @@ def settings(folder: Path, **more: Any) -> dict[str, Any]:
     return own | more
 
 
-class Journaled(Mesh):
+class MeshWithJournal(Mesh):
     """A mesh, and the records that have left it."""
 
-    archive: Archive
+    archive: CollectedRecords
 
     async def records(self, count: int) -> list[Access]:
         """The first so many, once they are there, in the order of their calls."""
@@ -48,19 +48,19 @@ class Journaled(Mesh):
 
 
 @asynccontextmanager
-async def journaled(folder: Path, **options: Any) -> AsyncIterator[Journaled]:
+async def mesh_with_journal(folder: Path, **options: Any) -> AsyncIterator[MeshWithJournal]:
     outbox = MemoryOutbox()
-    async with collecting(outbox) as archive, mesh(outbox=outbox, **settings(folder, **options)) as client:
-        parts = (client.gateway, client.simulators, client.workers_bus, client.clock, client.gate)
-        made = Journaled(client.session, client.url, *parts)
+    async with collecting(outbox) as archive, mesh(outbox=outbox, **journal_settings(folder, **options)) as client:
+        parts = (client.gateway, client.simulators, client.workers_bus, client.clock, client.upstreams)
+        made = MeshWithJournal(client.session, client.url, *parts)
         made.archive = archive
         yield made
 
 
-def spooled(folder: Path) -> list[bytes]:
+def spooled_records(folder: Path) -> list[bytes]:
     """What waits in a spool, whoever's."""
-    return [line for segment in segments(folder) for line in segment.read_bytes().splitlines()]
+    return [line for segment in spool_segments(folder) for line in segment.read_bytes().splitlines()]
 
 
-def segments(folder: Path) -> Iterator[Path]:
+def spool_segments(folder: Path) -> Iterator[Path]:
     return folder.glob("*/*.jsonl")

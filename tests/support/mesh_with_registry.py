@@ -21,44 +21,44 @@ from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
 from bouquet_registry.worker import answering
 from tests.support import habilitations
-from tests.support.bus import until
-from tests.support.gateway import gateway_on
-from tests.support.gateway_client import TOKEN_KEY, Answer, Door
+from tests.support.gateway import gateway_in_process
+from tests.support.gateway_client import TOKEN_KEY, Answer, GatewayClient
 from tests.support.offers import DURANT, V2_DOSSIER, dossier, offer
+from tests.support.waiting import until
 
 PATH = "/v3/acme/dossier/identite"
 SCOPES = ("acme_dossier", "acme_age")
 DATA = Found(Raw(msgspec.json.encode({"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}})))
 
 
-class Acme:
+class AcmeProvider:
     def __init__(self) -> None:
-        self.asked: list[Lookup] = []
+        self.requests: list[Lookup] = []
 
     async def __call__(self, request: Request) -> Reply:
         if isinstance(request, Describe):
             return Found(Raw(encode(offer(dossier(), V2_DOSSIER))))
         assert isinstance(request, Lookup)
-        self.asked.append(request)
+        self.requests.append(request)
         return DATA
 
 
-class Gate(Door):
+class AcmeClient(GatewayClient):
     """A gateway's door."""
 
-    def __init__(self, client: Door) -> None:
+    def __init__(self, client: GatewayClient) -> None:
         super().__init__(client.session, client.url)
 
     async def call(self, token: str, path: str = PATH, **headers: str) -> Answer:
         return await self.get(path, DURANT, token=token, headers=headers)
 
-    async def told(self, token: str, **headers: str) -> str:
+    async def outcome(self, token: str, **headers: str) -> str:
         """Status, and the code of an error."""
         answer = await self.call(token, **headers)
         return "200" if answer.status == 200 else f"{answer.status} {answer.error['code']}"
 
 
-class Overheard:
+class CountingBus:
     """The bus, which counts what a gateway asks the registry, and can keep the answer about a token back."""
 
     ready = True
@@ -89,7 +89,7 @@ class Overheard:
         return reply
 
 
-class Town:
+class MeshWithRegistry:
     """`bus_url` is where a gateway goes; in memory it is one bus for all."""
 
     def __init__(self, bus_url: str, bus: Bus, stack: AsyncExitStack, store: Store) -> None:
@@ -98,26 +98,26 @@ class Town:
         self._stack = stack
         self._registry: AsyncExitStack | None = None
         self.store = store
-        self.acme = Acme()
+        self.acme = AcmeProvider()
 
-    async def gate(
+    async def start_gateway(
         self,
         outbox: Outbox | None = None,
         *,
         bus: Calling | None = None,
         epoch_s: Callable[[], float] = time.time,
         **settings: Any,
-    ) -> Gate:
+    ) -> AcmeClient:
         """A gateway without a journal, unless it has an `outbox`. `epoch_s` is the clock of its rate limits."""
         bus = bus or self.bus
         if self._bus_url != "memory:":
             bus = await self._stack.enter_async_context(open_bus(self._bus_url, "gateway"))
         own: dict[str, Any] = {"tokens_from": "registry", "providers": ("acme",), "journal": outbox is not None}
-        opening = gateway_on(bus, outbox, epoch_s=epoch_s, **own | settings)
+        opening = gateway_in_process(bus, outbox, epoch_s=epoch_s, **own | settings)
         gateway, client = await self._stack.enter_async_context(opening)
         if self._registry is not None:
             await until(lambda: "registry" not in gateway.readiness.lacking())
-        return Gate(client)
+        return AcmeClient(client)
 
     async def open_registry(self) -> None:
         self._registry = AsyncExitStack()
@@ -128,23 +128,23 @@ class Town:
             await self._registry.aclose()
             self._registry = None
 
-    async def issued(self, **fields: Any) -> Token:
-        return await habilitations.issued(self.store, **{"scopes": SCOPES} | fields)
+    async def issue_token(self, **fields: Any) -> Token:
+        return await habilitations.issue_token(self.store, **{"scopes": SCOPES} | fields)
 
 
 @asynccontextmanager
-async def town(bus_url: str, store: Store) -> AsyncIterator[Town]:
+async def mesh_with_registry(bus_url: str, store: Store) -> AsyncIterator[MeshWithRegistry]:
     """With its registry open."""
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(open_bus(bus_url, "workers"))
-        made = Town(bus_url, bus, stack, store)
+        made = MeshWithRegistry(bus_url, bus, stack, store)
         await stack.enter_async_context(bus.serve("acme", made.acme, concurrency=50))
         await made.open_registry()
         stack.push_async_callback(made.close_registry)
         yield made
 
 
-def text_of(token: Token | str, scopes: tuple[str, ...] = (), valid_s: float = 3600) -> str:
+def signed_token(token: Token | str, scopes: tuple[str, ...] = (), valid_s: float = 3600) -> str:
     """A signed token whose claims say nothing that the registry said."""
     id_ = token if isinstance(token, str) else token.id
     return issue(TOKEN_KEY, scopes, expires_at=int(time.time() + valid_s), token_id=id_, siret="")

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 
-from tests.support.contract_changes import YOUNGER
+from tests.support.contract_changes import ADDED_OPERATIONS
 from tests.support.reference import REFERENCE, present
 
 DOCUMENT = REFERENCE / "openapi" / "particulier-v3.yaml"
@@ -30,7 +30,7 @@ def assert_official(operation_id: str, data: object) -> None:
     if operation_id in ABSENT - _validators().keys():
         return
     april_s = operation_id
-    if younger := YOUNGER.get(operation_id):
+    if younger := ADDED_OPERATIONS.get(operation_id):
         assert isinstance(data, dict)
         assert younger.added <= data.keys(), f"{operation_id}: without {younger.added}"
         data = {name: value for name, value in data.items() if name not in younger.added}

@@ -7,27 +7,29 @@ from contextlib import asynccontextmanager
 
 from bouquet_mesh.outbox.api import MAX_BATCH_RECORDS, Outbox
 from bouquet_mesh.tasks import alongside
-from tests.support.bus import until
+from tests.support.waiting import until
 
 
-class Archive:
+class CollectedRecords:
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
 
-    async def has(self, bodies: Iterable[bytes]) -> None:
+    async def until_collected(self, bodies: Iterable[bytes]) -> None:
         """Returns once it has them all."""
         wanted = set(bodies)
         await until(lambda: wanted.issubset(self.bodies))
 
 
 @asynccontextmanager
-async def collecting(outbox: Outbox, *, most: int = MAX_BATCH_RECORDS, wait_s: float = 0.02) -> AsyncIterator[Archive]:
-    archive = Archive()
+async def collecting(
+    outbox: Outbox, *, most: int = MAX_BATCH_RECORDS, wait_s: float = 0.02
+) -> AsyncIterator[CollectedRecords]:
+    archive = CollectedRecords()
     async with alongside(_collect(outbox, archive, most, wait_s)):
         yield archive
 
 
-async def _collect(outbox: Outbox, archive: Archive, most: int, wait_s: float) -> None:
+async def _collect(outbox: Outbox, archive: CollectedRecords, most: int, wait_s: float) -> None:
     async with outbox.collect(max_records=most, max_wait_s=wait_s) as batches:
         async for batch in batches:
             archive.bodies.extend(batch.bodies)

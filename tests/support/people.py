@@ -23,7 +23,7 @@ def persona(nom: str) -> Persona:
     return found
 
 
-def asking_for(persona: Persona, **more: Any) -> dict[str, Any]:
+def query_for(persona: Persona, **more: Any) -> dict[str, Any]:
     """The query that names a persona."""
     who = persona.who
     year, month, day = (int(part) for part in who.naissance.split("-"))
@@ -42,7 +42,7 @@ def asking_for(persona: Persona, **more: Any) -> dict[str, Any]:
     }
 
 
-def named(nom: str, **more: Any) -> dict[str, Any]:
+def staged_query(nom: str, **more: Any) -> dict[str, Any]:
     """The query for a staged person, of whom the birth name tells all: `CAF-SLOW MSA-FOUND`."""
     return {
         "recipient": RECIPIENT,
@@ -58,6 +58,6 @@ def named(nom: str, **more: Any) -> dict[str, Any]:
     }
 
 
-CAF_ALLOCATAIRE = asking_for(persona("LE GOUADEC"))
-MSA_ALLOCATAIRE = asking_for(persona("CASTAGNOS"))
-NOBODY_S = asking_for(persona("FONTVIEILLE"))
+CAF_ALLOCATAIRE = query_for(persona("LE GOUADEC"))
+MSA_ALLOCATAIRE = query_for(persona("CASTAGNOS"))
+UNKNOWN_PERSON = query_for(persona("FONTVIEILLE"))

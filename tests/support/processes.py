@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -17,10 +16,11 @@ from aiohttp import web
 from bouquet_mesh.listen import listening
 from bouquet_proto.names import EMBEDDED
 from bouquet_worker.simulate import RECEIVED, Received
-from tests.support.bus import LONG_S, until
 from tests.support.gateway import HOST
-from tests.support.gateway_client import TOKEN_KEY, Door, door
-from tests.support.mesh import PROVIDERS, Gate
+from tests.support.gateway_client import TOKEN_KEY, GatewayClient, gateway_client
+from tests.support.mesh import PROVIDERS, HeldUpstreams
+from tests.support.programs import environ_with
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 BIN = Path(sys.executable).parent
 Line: TypeAlias = dict[str, Any]
@@ -31,27 +31,27 @@ class Process:
 
     def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
         self.name = name
-        self.text = ""
+        self.output = ""
         self._process = process
         self._reading = asyncio.create_task(self._read())
 
     @property
     def lines(self) -> list[Line]:
-        whole = self.text[: self.text.rfind("\n") + 1]
+        whole = self.output[: self.output.rfind("\n") + 1]
         return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
     @property
     def is_running(self) -> bool:
         return self._process.returncode is None
 
-    def said(self, message: str) -> list[Line]:
+    def logged(self, message: str) -> list[Line]:
         return [line for line in self.lines if line["message"] == message]
 
-    async def says(self, message: str, *, times: int = 1, within_s: float = LONG_S) -> Line:
+    async def until_logged(self, message: str, *, times: int = 1, within_s: float = TEST_TIMEOUT_S) -> Line:
         """The last line with this message, once there are so many."""
-        await until(lambda: len(self.said(message)) >= times or not self.is_running, within_s=within_s)
-        assert len(self.said(message)) >= times, f"{self.name} ended:\n{self.text}"
-        return self.said(message)[-1]
+        await until(lambda: len(self.logged(message)) >= times or not self.is_running, within_s=within_s)
+        assert len(self.logged(message)) >= times, f"{self.name} ended:\n{self.output}"
+        return self.logged(message)[-1]
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
@@ -60,15 +60,15 @@ class Process:
         """SIGKILL: it answers nothing, acknowledges nothing, closes nothing."""
         with suppress(ProcessLookupError):
             self._process.kill()
-        await self.ended()
+        await self.wait()
 
     async def stop(self) -> int:
         """SIGTERM, and its exit status."""
         with suppress(ProcessLookupError):
             self._process.terminate()
-        return await self.ended()
+        return await self.wait()
 
-    async def ended(self, *, within_s: float = LONG_S) -> int:
+    async def wait(self, *, within_s: float = TEST_TIMEOUT_S) -> int:
         """Its exit status, once nobody can write any more what it says."""
         async with asyncio.timeout(within_s):
             status = await self._process.wait()
@@ -78,17 +78,16 @@ class Process:
     async def _read(self) -> None:
         assert self._process.stdout
         while piece := await self._process.stdout.read(65536):
-            self.text += piece.decode(errors="replace")
+            self.output += piece.decode(errors="replace")
 
 
 @asynccontextmanager
-async def running(environ: Mapping[str, str], *command: str) -> AsyncIterator[Process]:
+async def running_command(environ: Mapping[str, str], *command: str) -> AsyncIterator[Process]:
     """A command with no settings but these. Killed at the end, if it still runs."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("BOUQUET_", "OTEL_"))}
     started = await asyncio.create_subprocess_exec(
         BIN / command[0],
         *command[1:],
-        env={**own, **environ},
+        env=environ_with(environ),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -100,12 +99,12 @@ async def running(environ: Mapping[str, str], *command: str) -> AsyncIterator[Pr
         await process.kill()
 
 
-class Fleet:
+class ProcessMesh:
     """The processes of one mesh, started when a test says so, ended with it."""
 
     def __init__(self, bus_url: str, stack: AsyncExitStack, environ: Mapping[str, str]) -> None:
         self.bus_url = bus_url
-        self.gate = Gate()
+        self.upstreams = HeldUpstreams()
         self.processes: list[Process] = []
         self._stack = stack
         self._environ = {"BOUQUET_BUS_URL": bus_url, **environ}
@@ -115,21 +114,21 @@ class Fleet:
     async def simulate(self) -> None:
         for provider, (_, simulator) in PROVIDERS.items():
             app = simulator.app()
-            app.middlewares.append(self.gate.of(provider))
+            app.middlewares.append(self.upstreams.middleware(provider))
             url = await self._stack.enter_async_context(listening(app, HOST, 0))
             self._apps[provider] = app
             self._settings[provider] = simulator.settings(url)
 
-    def heard(self, provider: str) -> list[Received]:
+    def received(self, provider: str) -> list[Received]:
         return [received for received in self._apps[provider][RECEIVED] if not received.path.endswith("/token")]
 
     async def worker(self, provider: str, **environ: str) -> Process:
         """Requests reach it, if the broker is there."""
         worker = await self._start({**self._settings[provider], **environ}, "bouquet-worker", "run", provider)
-        await worker.says("worker started")
+        await worker.until_logged("worker started")
         return worker
 
-    async def gateway(self, **settings: str | float) -> tuple[Process, Door]:
+    async def gateway(self, **settings: str | float) -> tuple[Process, GatewayClient]:
         """It has heard the workers that were there before it. `settings` may name a `bus_url` of its own."""
         own: dict[str, str | float] = {"tokens_from": "claims", "port": 0, "calls_per_second": 1_000_000}
         chosen = own | {"providers": ",".join(PROVIDERS), "bus_url": self.bus_url} | settings
@@ -139,21 +138,21 @@ class Fleet:
         if self.bus_url == EMBEDDED:
             environ |= {name: value for own in self._settings.values() for name, value in own.items()}
         gateway = await self._start(environ, "bouquet-gateway", "serve")
-        port = (await gateway.says("gateway started"))["port"]
-        return gateway, await self._stack.enter_async_context(door(f"http://{HOST}:{port}"))
+        port = (await gateway.until_logged("gateway started"))["port"]
+        return gateway, await self._stack.enter_async_context(gateway_client(f"http://{HOST}:{port}"))
 
     async def _start(self, environ: Mapping[str, str], *command: str) -> Process:
-        process = await self._stack.enter_async_context(running({**self._environ, **environ}, *command))
+        process = await self._stack.enter_async_context(running_command({**self._environ, **environ}, *command))
         self.processes.append(process)
         return process
 
 
 @asynccontextmanager
-async def fleet(bus_url: str, **environ: str) -> AsyncIterator[Fleet]:
+async def process_mesh(bus_url: str, **environ: str) -> AsyncIterator[ProcessMesh]:
     """`environ` is for every process."""
     async with AsyncExitStack() as stack:
-        ships = Fleet(bus_url, stack, environ)
-        await ships.simulate()
+        system = ProcessMesh(bus_url, stack, environ)
+        await system.simulate()
         # After the simulators are asked to end, so that none waits for a gate that nobody opens.
-        stack.callback(ships.gate.open.set)
-        yield ships
+        stack.callback(system.upstreams.open.set)
+        yield system

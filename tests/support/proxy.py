@@ -11,7 +11,7 @@ from yarl import URL
 from tests.support.daemon import free_port
 
 
-class Relay:
+class TcpProxy:
     """A port in front of a server's. Shut at first; shutting it cuts all that goes through, as a network does.
 
     `delay_s` and `piece_bytes` make it slow: each piece that it carries waits so long.
@@ -30,7 +30,7 @@ class Relay:
         self._flows: set[asyncio.Task[None]] = set()
         self._orphans: list[asyncio.StreamWriter] = []
         self._forgetting = False
-        self.flow()
+        self.resume()
 
     @property
     def connections(self) -> int:
@@ -41,12 +41,12 @@ class Relay:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.shut()
+        await self.close()
 
     async def open(self) -> None:
         self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
 
-    async def shut(self) -> None:
+    async def close(self) -> None:
         if self._listener:
             self._listener.close()
             self._listener = None
@@ -59,7 +59,7 @@ class Relay:
             flow.cancel()
         await asyncio.gather(*self._flows, return_exceptions=True)
 
-    async def forget(self) -> None:
+    async def orphan_connections(self) -> None:
         """The clients of now are cut off, and the server believes that they are still there, until shut()."""
         self._forgetting = True
         await self._cut()
@@ -72,7 +72,7 @@ class Relay:
         if back:
             self._back.clear()
 
-    def flow(self) -> None:
+    def resume(self) -> None:
         """What was held goes on, none of it lost, at full speed."""
         self.delay_s, self.piece_bytes = 0.0, 65536
         self._there.set()

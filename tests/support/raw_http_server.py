@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-Connection: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Behaviour: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -32,7 +32,7 @@ class RawServer:
 
 
 @asynccontextmanager
-async def raw_server(behave: Connection, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
+async def raw_server(behave: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while await reader.readuntil(b"\r\n\r\n"):
@@ -87,14 +87,7 @@ async def talk_nonsense(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     writer.close()
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
-class Identity:
+class SelfSignedCertificate:
     """A self-signed certificate of 127.0.0.1, with its key."""
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -121,7 +114,7 @@ class Identity:
             )
         )
 
-    def server(self, *, trusting: Identity | None = None) -> ssl.SSLContext:
+    def server(self, *, trusting: SelfSignedCertificate | None = None) -> ssl.SSLContext:
         """With `trusting`, a client must show that certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.cert, self._key)
@@ -130,7 +123,7 @@ class Identity:
             context.load_verify_locations(trusting.cert)
         return context
 
-    def client(self, *, trusting: Identity) -> ssl.SSLContext:
+    def client(self, *, trusting: SelfSignedCertificate) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(trusting.cert))
         context.load_cert_chain(self.cert, self._key)
         return context

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 
 @contextmanager
-def recorded() -> Iterator[InMemorySpanExporter]:
+def recorded_spans() -> Iterator[InMemorySpanExporter]:
     """OpenTelemetry has one provider a process, for ever: the recorder is added to it, and shut afterwards."""
     provider = trace.get_tracer_provider()
     if not isinstance(provider, TracerProvider):
@@ -24,6 +24,6 @@ def recorded() -> Iterator[InMemorySpanExporter]:
     exporter.shutdown()
 
 
-def text_of(span: ReadableSpan) -> str:
+def span_text(span: ReadableSpan) -> str:
     """Everything that leaves the process with a span."""
     return str(span.to_json())

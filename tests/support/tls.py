@@ -21,7 +21,7 @@ from tests.support.redis import PROGRAM
 HOST = "localhost"
 
 
-class Papers(Struct, frozen=True):
+class CertificateFiles(Struct, frozen=True):
     """PEM files: an authority's certificate; one that it signed, and its key."""
 
     ca: Path
@@ -29,12 +29,14 @@ class Papers(Struct, frozen=True):
     key: Path
 
 
-def papers(folder: Path, authority: trustme.CA | None = None, ends_at: datetime | None = None) -> Papers:
+def certificate_files(
+    folder: Path, authority: trustme.CA | None = None, ends_at: datetime | None = None
+) -> CertificateFiles:
     """For `HOST`, of an authority of its own unless told. What was in the folder is renewed."""
     folder.mkdir(parents=True, exist_ok=True)
     authority = authority or trustme.CA()
     leaf = authority.issue_cert(HOST, not_after=ends_at)
-    made = Papers(folder / "ca.pem", folder / "certificate.pem", folder / "key.pem")
+    made = CertificateFiles(folder / "ca.pem", folder / "certificate.pem", folder / "key.pem")
     authority.cert_pem.write_to_path(str(made.ca))
     made.certificate.write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
     leaf.private_key_pem.write_to_path(str(made.key))
@@ -42,7 +44,7 @@ def papers(folder: Path, authority: trustme.CA | None = None, ends_at: datetime 
 
 
 @asynccontextmanager
-async def tls_site(app: web.Application, own: Papers) -> AsyncIterator[str]:
+async def tls_site(app: web.Application, own: CertificateFiles) -> AsyncIterator[str]:
     """The application at a url, for those alone who show a certificate of its authority's."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(own.ca))
     context.load_cert_chain(own.certificate, own.key)
@@ -60,7 +62,7 @@ async def tls_site(app: web.Application, own: Papers) -> AsyncIterator[str]:
 class TlsRabbit(RabbitNode):
     """A RabbitMQ that also listens on `tls_port`, there to those alone who show a certificate of its authority's."""
 
-    def __init__(self, folder: Path, own: Papers) -> None:
+    def __init__(self, folder: Path, own: CertificateFiles) -> None:
         super().__init__(folder)
         self.tls_port = free_port()
         lines = (
@@ -78,7 +80,7 @@ class TlsRabbit(RabbitNode):
 class TlsPostgres(PostgresServer):
     """A PostgreSQL that speaks TLS to whoever asks for it."""
 
-    def __init__(self, own: Papers) -> None:
+    def __init__(self, own: CertificateFiles) -> None:
         super().__init__()
         for path, name in ((own.certificate, "certificate.pem"), (own.key, "key.pem")):
             copy = self.folder / name
@@ -93,7 +95,7 @@ class TlsPostgres(PostgresServer):
 class TlsRedis(Daemon):
     """A redis that answers nobody in plain."""
 
-    def __init__(self, folder: Path, own: Papers) -> None:
+    def __init__(self, folder: Path, own: CertificateFiles) -> None:
         super().__init__(folder, free_port(), ready_within_s=90)
         self._own = own
 

@@ -8,7 +8,7 @@ from bouquet_worker.breaker import Breaker
 PROVIDER = "acme"
 
 
-def opened(
+def open_upstream(
     upstream: Upstream, settings: WorkerSettings | None = None, *, breaker: Breaker | None = None
 ) -> UpstreamClient:
     """An async context manager, as `Worker.connected` enters it."""

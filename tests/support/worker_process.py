@@ -9,21 +9,82 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 from bouquet_mesh.bus.open import open_bus
 from bouquet_proto.messages import Reply, Request
 from tests.support.bus import FOUND, serving
+from tests.support.waiting import TEST_TIMEOUT_S
 
 HANDLING_S = 0.05
 
 
+class WorkerProcess:
+    """`worker_process.py`, and what it says."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def serve(self, *, hold: bool = True) -> None:
+        """Returns once requests reach it. It answers them, unless it holds them."""
+        self.send_line("serve hold" if hold else "serve")
+        await self.expect_line("consuming")
+
+    def send_line(self, line: str) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(f"{line}\n".encode())
+
+    async def expect_line(self, line: str) -> None:
+        async with asyncio.timeout(TEST_TIMEOUT_S):
+            assert await self._line() == line
+
+    async def remaining_lines(self) -> list[str]:
+        """All that it still says, once it has ended by itself."""
+        async with asyncio.timeout(TEST_TIMEOUT_S):
+            return [line async for line in self._lines()]
+
+    async def _lines(self) -> AsyncIterator[str]:
+        while line := await self._line():
+            yield line
+
+    async def _line(self) -> str:
+        assert self._process.stdout
+        return (await self._process.stdout.readline()).decode().strip()
+
+    async def kill(self) -> None:
+        """SIGKILL: it answers nothing, acknowledges nothing, closes nothing."""
+        self._process.kill()
+        await self._process.wait()
+
+
+@asynccontextmanager
+async def worker_process(broker_url: str, *, clock_ahead_s: float = 0.0) -> AsyncIterator[WorkerProcess]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.support.worker_process",
+        broker_url,
+        str(clock_ahead_s),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    try:
+        yield WorkerProcess(process)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+
+
 async def main(url: str, clock_ahead_s: float) -> None:
-    put_forward(clock_ahead_s)
-    told = await heard()
+    shift_clock(clock_ahead_s)
+    told = await read_line()
     hold, death = told == "serve hold", asyncio.Event()
 
     async def handle(request: Request) -> Reply:
-        say(f"working on {request.id}")
+        write_line(f"working on {request.id}")
         if request.id == "poison":
             if hold:
                 await death.wait()
@@ -31,29 +92,29 @@ async def main(url: str, clock_ahead_s: float) -> None:
         try:
             await (asyncio.Event().wait() if hold else asyncio.sleep(HANDLING_S))
         except asyncio.CancelledError:
-            say(f"gave up {request.id}")
+            write_line(f"gave up {request.id}")
             raise
         return FOUND
 
     async with open_bus(url, "worker-process") as bus, serving(bus, handle):
-        say("consuming")
-        if await heard() == "die":
+        write_line("consuming")
+        if await read_line() == "die":
             death.set()
-            await heard()
+            await read_line()
 
 
-def put_forward(seconds: float) -> None:
+def shift_clock(seconds: float) -> None:
     """What this process takes for the time."""
     right = time.time
     time.time = lambda: right() + seconds
 
 
-async def heard() -> str:
+async def read_line() -> str:
     line: str = await asyncio.to_thread(sys.stdin.readline)
     return line.strip()
 
 
-def say(line: str) -> None:
+def write_line(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 

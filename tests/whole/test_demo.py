@@ -19,11 +19,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.bus import LONG_S, until
 from tests.support.daemon import free_port
-from tests.support.gateway_client import QF, Door, door
+from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH, GatewayClient, gateway_client
 from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE
 from tests.support.processes import Line, Process
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 DEMO = Path(__file__).parents[2] / "deploy" / "demo" / "demo.py"
 CALL = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736"
@@ -43,7 +43,7 @@ class Demo:
 
     def _printed(self) -> tuple[str, str]:
         """The line that says READY, and the next one, whatever other processes print in between."""
-        lines = [line for line in self.process.text.splitlines() if not line.startswith("{")]
+        lines = [line for line in self.process.output.splitlines() if not line.startswith("{")]
         ready = next(number for number, line in enumerate(lines) if line.startswith("READY "))
         return lines[ready], next(line for line in lines[ready:] if line.startswith("curl "))
 
@@ -89,13 +89,13 @@ async def started(*arguments: str, port: int | None = None) -> AsyncIterator[tup
 
 
 @asynccontextmanager
-async def demo(*arguments: str) -> AsyncIterator[tuple[Demo, Door]]:
+async def demo(*arguments: str) -> AsyncIterator[tuple[Demo, GatewayClient]]:
     async with started(*arguments) as (process, mark):
         printed = re.compile(r"^READY .*^curl .*\n", re.MULTILINE | re.DOTALL)
-        await until(lambda: bool(printed.search(process.text)) or not process.is_running, within_s=LONG_S)
-        assert process.is_running, process.text
+        await until(lambda: bool(printed.search(process.output)) or not process.is_running, within_s=TEST_TIMEOUT_S)
+        assert process.is_running, process.output
         running = Demo(process, mark)
-        async with door(running.url) as client:
+        async with gateway_client(running.url) as client:
             client.token = running.token
             yield running, client
 
@@ -111,14 +111,14 @@ async def ends_cleanly(running: Demo, *, interruptions: int) -> None:
     assert len(running.alive) > 2
     for _ in range(interruptions):
         running.interrupt()
-    assert await running.process.ended() == 0
+    assert await running.process.wait() == 0
     assert running.alive == []
-    assert "Traceback" not in running.process.text
+    assert "Traceback" not in running.process.output
 
 
-async def calls_are_kept(client: Door) -> None:
+async def calls_are_kept(client: GatewayClient) -> None:
     """Returns once somebody else has the records of the journal."""
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(TEST_TIMEOUT_S):
         while True:
             metrics = await client.get("/metrics")
             if re.search(rb"^bouquet_gateway_journal_sent_total [1-9]", metrics.body, re.MULTILINE):
@@ -131,8 +131,8 @@ async def test_the_demo_in_one_process() -> None:
         if shutil.which("curl"):
             body = await ran(running.curl)
             assert body["data"]["quotient_familial"]["fournisseur"] == "CNAF"
-        assert (await client.get(QF, CAF_ALLOCATAIRE)).told == "200 CNAF"
-        assert (await client.get(QF, MSA_ALLOCATAIRE)).told == "200 MSA"
+        assert (await client.get(QUOTIENT_FAMILIAL_PATH, CAF_ALLOCATAIRE)).summary == "200 CNAF"
+        assert (await client.get(QUOTIENT_FAMILIAL_PATH, MSA_ALLOCATAIRE)).summary == "200 MSA"
         await calls_are_kept(client)
         await ends_cleanly(running, interruptions=1)
 
@@ -144,7 +144,7 @@ async def test_the_demo_as_processes_apart_is_one_trace_in_the_logs_of_all(broke
             body = await ran(running.curl)
             assert body["data"]["quotient_familial"]["fournisseur"] == "CNAF"
         headers = {"X-Request-Id": CALL, "Cache-Control": "no-cache"}
-        assert (await client.get(QF, MSA_ALLOCATAIRE, headers=headers)).told == "200 MSA"
+        assert (await client.get(QUOTIENT_FAMILIAL_PATH, MSA_ALLOCATAIRE, headers=headers)).summary == "200 MSA"
         services = {"bouquet-gateway", "bouquet-cnaf", "bouquet-msa", "bouquet-simulators"}
         await until(lambda: services == {line["service"] for line in running.of_trace_of(CALL)})
         await calls_are_kept(client)
@@ -156,8 +156,8 @@ async def test_a_demo_whose_port_is_taken_says_so_and_leaves_nothing_behind() ->
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         async with started(port=taken.getsockname()[1]) as (process, mark):
-            assert await process.ended(within_s=LONG_S) == 1
-            assert "bouquet-gateway serve ended with status" in process.text
-            assert "cannot be listened on: Address already in use" in process.text
-            assert "Traceback" not in process.text
+            assert await process.wait(within_s=TEST_TIMEOUT_S) == 1
+            assert "bouquet-gateway serve ended with status" in process.output
+            assert "cannot be listened on: Address already in use" in process.output
+            assert "Traceback" not in process.output
             assert marked(mark) == []

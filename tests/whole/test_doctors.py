@@ -23,7 +23,7 @@ from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import PREFIX as REGISTRY_PREFIX
 from bouquet_worker import Upstream, Worker, WorkerSettings
 from bouquet_worker.doctor import examine as examine_worker
-from tests.support.doctor_report import report_of
+from tests.support.doctor_report import run_doctor
 from tests.support.gateway_client import TOKEN_KEY
 
 Examine: TypeAlias = Callable[[Mapping[str, str]], Awaitable[list[Finding]]]
@@ -126,7 +126,7 @@ async def words(doctor: Doctor, variable: str, value: str) -> str:
 @pytest.mark.parametrize("url", ["localhost", f"amqp://{NOBODY},amqp://u:{PASSWORD}@{NOBODY}/"])
 async def test_a_doctor_refuses_a_bus_that_is_not_one_server(name: str, url: str) -> None:
     doctor = DOCTORS[name]
-    report = await report_of({**doctor.environ, "BOUQUET_BUS_URL": url}, *doctor.command)
+    report = await run_doctor({**doctor.environ, "BOUQUET_BUS_URL": url}, *doctor.command)
     assert report.status == 2
     [line] = report.text.splitlines()
     assert line.startswith("BOUQUET_BUS_URL: must ")

@@ -16,11 +16,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bouquet_mesh.observe import metrics
 from bouquet_worker.simulate import Simulator
-from tests.support.bus import until
 from tests.support.daemon import free_port
 from tests.support.gateway_client import TOKEN_KEY
 from tests.support.mesh import PROVIDERS
-from tests.support.processes import Process, running
+from tests.support.processes import Process, running_command
+from tests.support.waiting import until
 
 LONG_S = 60.0
 SIMULATORS = re.compile(r"^simulators on (http://\S+)$", re.MULTILINE)
@@ -74,19 +74,19 @@ def _ports_in_a_row(count: int) -> int:
 @asynccontextmanager
 async def started(kind: Kind, environ: Mapping[str, str]) -> AsyncIterator[str]:
     """Where it answers."""
-    async with running(environ, *kind.command) as process:
+    async with running_command(environ, *kind.command) as process:
         yield await (_url(process, kind) if kind.started else _printed(process))
         assert await process.stop() == 0
 
 
 async def _url(process: Process, kind: Kind) -> str:
-    line = await process.says(kind.started, times=kind.processes, within_s=LONG_S)
+    line = await process.until_logged(kind.started, times=kind.processes, within_s=LONG_S)
     return str(line.get("health_url") or f"http://127.0.0.1:{line['port'] + kind.processes - 1}")
 
 
 async def _printed(process: Process) -> str:
-    await until(lambda: SIMULATORS.search(process.text) is not None, within_s=LONG_S)
-    [url] = SIMULATORS.findall(process.text)
+    await until(lambda: SIMULATORS.search(process.output) is not None, within_s=LONG_S)
+    [url] = SIMULATORS.findall(process.output)
     return str(url)
 
 

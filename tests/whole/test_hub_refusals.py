@@ -39,5 +39,5 @@ async def test_it_is_told_by_its_code_and_counted_by_whose_fault_it_is(
         for app in client.simulators.values():
             app[SAID][persona("LE GOUADEC").who] = Refusal(400, code, "Refus")
         answer = await client.get(params=CAF_ALLOCATAIRE)
-    assert answer.told == told
+    assert answer.summary == told
     assert counted(*labels) > before

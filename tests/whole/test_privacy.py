@@ -28,16 +28,16 @@ from bouquet_mesh.listen import listening
 from bouquet_mesh.secret import Secret
 from bouquet_proto.access_record import Access
 from bouquet_worker.testing.captured_telemetry import log_text_of
-from tests.support.gateway_client import QF, RECIPIENT, TOKEN_KEY, Answer, Door, token
-from tests.support.mesh import giving_up, mesh
-from tests.support.mesh_with_journal import journaled
-from tests.support.people import CAF_ALLOCATAIRE, asking_for, named
-from tests.support.processes import Process, fleet
+from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH, RECIPIENT, TOKEN_KEY, Answer, GatewayClient, token
+from tests.support.mesh import mesh, short_upstream_timeouts
+from tests.support.mesh_with_journal import mesh_with_journal
+from tests.support.people import CAF_ALLOCATAIRE, query_for, staged_query
+from tests.support.processes import Process, process_mesh
 from tests.support.redis import RedisServer
-from tests.support.spans import recorded, text_of
+from tests.support.spans import recorded_spans, span_text
 
 V2 = "/api/v2/composition-familiale"
-SOON_GIVING_UP = giving_up("cnaf", "msa", after_s=1.0) | {"BOUQUET_CNAF_SOAP_TIMEOUT_S": "1.0"}
+SOON_GIVING_UP = short_upstream_timeouts("cnaf", "msa", after_s=1.0) | {"BOUQUET_CNAF_SOAP_TIMEOUT_S": "1.0"}
 OUTCOMES = (
     "FOUND",
     "NO-FILE",
@@ -85,7 +85,7 @@ NAUGHTY: dict[str, dict[str, Any]] = {
     "wrong values": {"params": {**WITNESS, "sexeEtatCivil": "Ygoberte", "jourDateNaissance": "Zwärtekuhl"}},
     "endless": {"params": {**WITNESS, "nomNaissance": "Zwärtekuhl" * 1000}},
     "unknown path": {"path": "/v3/dss/Zw%C3%A4rtekuhl/identite", "params": WITNESS},
-    "unknown version": {"path": QF.replace("v3", "v9"), "params": WITNESS},
+    "unknown version": {"path": QUOTIENT_FAMILIAL_PATH.replace("v3", "v9"), "params": WITNESS},
     "method": {"method": "POST", "params": WITNESS, "body": "Zwärtekuhl".encode()},
     "unknown method": {"method": "ZWARTEKUHL", "params": WITNESS},
     "request id": {"params": WITNESS, "headers": {"X-Request-Id": "Zwärtekuhl"}},
@@ -127,7 +127,7 @@ def folded(text: str) -> str:
     return "".join(char for char in decomposed if not unicodedata.combining(char)).casefold()
 
 
-def secrets_of_people(client: Door) -> Values:
+def secrets_of_people(client: GatewayClient) -> Values:
     said = {*NAMES, *(value for persona in PERSONAS for value in told_of(persona)), *file_values()}
     pieces = {folded(piece) for value in said for piece in (value, *re.split(r"[ '/-]", value))} - COMMON
     whole = {piece for piece in pieces if len(piece) > 5 and not piece.isdigit()}
@@ -170,12 +170,12 @@ def file_values() -> Iterator[str]:
             yield from (text for person in (*said.persons, *said.children) for text in (person.name, person.born))
 
 
-async def provoke_everything(client: Door) -> list[Answer]:
+async def provoke_everything(client: GatewayClient) -> list[Answer]:
     """Every persona, every outcome of either fund, every failure, every way of asking wrongly."""
-    questions: list[dict[str, Any]] = [{"params": asking_for(persona)} for persona in PERSONAS]
-    questions += [{"params": named(f"CAF-{said} MSA-NO-FILE")} for said in (*OUTCOMES, *FAULTS)]
-    questions += [{"params": named(f"CAF-NO-FILE MSA-{said}")} for said in (*OUTCOMES, *FAULTS)]
-    questions += [{"params": named(f"CAF-{said} MSA-{said}")} for said in (*OUTCOMES, *FAULTS)]
+    questions: list[dict[str, Any]] = [{"params": query_for(persona)} for persona in PERSONAS]
+    questions += [{"params": staged_query(f"CAF-{said} MSA-NO-FILE")} for said in (*OUTCOMES, *FAULTS)]
+    questions += [{"params": staged_query(f"CAF-NO-FILE MSA-{said}")} for said in (*OUTCOMES, *FAULTS)]
+    questions += [{"params": staged_query(f"CAF-{said} MSA-{said}")} for said in (*OUTCOMES, *FAULTS)]
     questions += [{"path": V2, "params": numbers(*key)} for key in FILES]
     questions += [{"path": V2, "params": numbers(f"{n:05}", "00500")} for n in range(1, 11)]
     questions += [{"path": V2, "params": numbers(code, "00000")} for code in ("00133", "00103", "00221", "00999")]
@@ -202,7 +202,7 @@ def unstamped(process: Process) -> str:
     """What it printed, but for times, ids and ports."""
     ours = ("timestamp", "trace_id", "request_id", "duration_ms", "pid", "port", "health_url")
     lines = [{name: value for name, value in line.items() if name not in ours} for line in process.lines]
-    return str(lines) + "".join(line for line in process.text.splitlines() if not line.startswith("{"))
+    return str(lines) + "".join(line for line in process.output.splitlines() if not line.startswith("{"))
 
 
 def unstamped_spans(exported: bytes) -> str:
@@ -248,24 +248,24 @@ async def fetched(url: str) -> str:
 async def test_nothing_of_a_person_leaves_the_processes(broker_url: str, redis_server: RedisServer) -> None:
     async with (
         collecting() as (collector, collector_url),
-        fleet(broker_url, BOUQUET_LOG_LEVEL="DEBUG", OTEL_EXPORTER_OTLP_ENDPOINT=collector_url) as ships,
+        process_mesh(broker_url, BOUQUET_LOG_LEVEL="DEBUG", OTEL_EXPORTER_OTLP_ENDPOINT=collector_url) as system,
     ):
-        workers = await asyncio.gather(*(ships.worker(fund, **SOON_GIVING_UP) for fund in ("cnaf", "msa")))
-        gateway, client = await ships.gateway(cache_url=redis_server.url, deadline_s=20.0)
+        workers = await asyncio.gather(*(system.worker(fund, **SOON_GIVING_UP) for fund in ("cnaf", "msa")))
+        gateway, client = await system.gateway(cache_url=redis_server.url, deadline_s=20.0)
         answers = await provoke_everything(client)
         urls = [
             f"{client.url}/metrics",
-            *[worker.said("worker started")[0]["health_url"] + "/metrics" for worker in workers],
+            *[worker.logged("worker started")[0]["health_url"] + "/metrics" for worker in workers],
         ]
         metrics = labels_of("\n".join([await fetched(url) for url in urls]))
         async with Redis.from_url(redis_server.url) as redis:
             kept = {key: await redis.dump(key) for key in await redis.keys("*")}
-        for process in ships.processes:
+        for process in system.processes:
             await process.stop()
     values = secrets_of_people(client)
     left = {
         "errors": errors_of(answers),
-        "logs": "\n".join(map(unstamped, ships.processes)),
+        "logs": "\n".join(map(unstamped, system.processes)),
         "spans": "\n".join(map(unstamped_spans, collector.received)),
         "metrics": metrics,
         "keys": "\n".join(map(str, kept)),
@@ -293,8 +293,8 @@ async def test_nothing_of_a_person_is_in_a_span_a_record_or_a_key_of_the_embedde
         await keep(cache, key, value, ttl_s)
 
     monkeypatch.setattr(MemoryCache, "set", overheard)
-    with recorded() as spans:
-        async with journaled(tmp_path, environ=SOON_GIVING_UP) as client:
+    with recorded_spans() as spans:
+        async with mesh_with_journal(tmp_path, environ=SOON_GIVING_UP) as client:
             answers = await provoke_everything(client)
             reached = [answer for answer in answers if not UNRECORDED.search(answer.body)]
             accesses = await client.records(len(reached))
@@ -304,7 +304,7 @@ async def test_nothing_of_a_person_is_in_a_span_a_record_or_a_key_of_the_embedde
     left = {
         "errors": errors_of(answers),
         "logs": "\n".join(map(log_text_of, ours)),
-        "spans": "\n".join(without_ids(text_of(span)) for span in spans.get_finished_spans()),
+        "spans": "\n".join(without_ids(span_text(span)) for span in spans.get_finished_spans()),
         "metrics": metrics,
         "keys": "\n".join(keys),
         "journal": "\n".join(map(str, map(without_figures, accesses))),
@@ -343,4 +343,4 @@ async def test_the_search_finds_what_is_there() -> None:
         "INES",
     ):
         assert values.found_in(f"...{leak}..."), leak
-    assert not values.found_in(f"{uuid.uuid4()} GET {QF} bouquet.q.cnaf 200")
+    assert not values.found_in(f"{uuid.uuid4()} GET {QUOTIENT_FAMILIAL_PATH} bouquet.q.cnaf 200")

@@ -16,7 +16,7 @@ from bouquet_hub.personas import NO_FILE, File, Who, who_asked
 from bouquet_hub.request import transliterate
 from bouquet_hub.simulator import SAID
 from bouquet_proto.quotient_familial import birth_parts
-from tests.support.contract_changes import MONTHS_TOLD
+from tests.support.contract_changes import PAST_MONTHS_SERVED
 from tests.support.gateway_client import RECIPIENT
 from tests.support.mesh import TODAY, Mesh, mesh
 from tests.support.reference import REFERENCE, needs
@@ -101,7 +101,7 @@ def month_of(data: Any) -> date:
 
 def last_day_told(month: date) -> date:
     """Of the last month in which it is."""
-    months = month.year * 12 + month.month - 1 + MONTHS_TOLD + 1
+    months = month.year * 12 + month.month - 1 + PAST_MONTHS_SERVED + 1
     return date(months // 12, months % 12 + 1, 1) - timedelta(days=1)
 
 

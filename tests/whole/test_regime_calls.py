@@ -13,12 +13,12 @@ from bouquet_hub.personas import NO_FILE, File, Said, Who, household, person
 from bouquet_hub.simulator import SAID
 from bouquet_worker.simulate import Fault
 from tests.support.gateway_client import RECIPIENT, Answer
-from tests.support.mesh import Mesh, giving_up, mesh
-from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S, asking_for, named, persona
+from tests.support.mesh import Mesh, mesh, short_upstream_timeouts
+from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, UNKNOWN_PERSON, persona, query_for, staged_query
 
 ALIX = Who("KERANGAL", "ALIX", "1990-05-17", "F")
 FRESH = {"Cache-Control": "no-cache"}
-LATER_SILENT = giving_up("msa", after_s=1.0)
+LATER_SILENT = short_upstream_timeouts("msa", after_s=1.0)
 """For an MSA that first answers: it has the time to."""
 
 
@@ -36,34 +36,34 @@ async def ask(client: Mesh, **changes: Any) -> Answer:
     """About Alix, past the cache."""
     year, month, day = (int(part) for part in ALIX.naissance.split("-"))
     born = {"anneeDateNaissance": year, "moisDateNaissance": month, "jourDateNaissance": day}
-    params = named(ALIX.nom, **{"prenoms[]": [ALIX.prenoms]}, **born)
+    params = staged_query(ALIX.nom, **{"prenoms[]": [ALIX.prenoms]}, **born)
     return await client.get(params=params | changes, headers=FRESH)
 
 
 async def known_at_the_msa(client: Mesh) -> None:
     """Alix has been found there once; what came before is forgotten, but for the hint."""
     says(client, cnaf=NO_FILE, msa=file_of(ALIX))
-    assert (await ask(client)).told == "200 MSA"
-    client.forget()
+    assert (await ask(client)).summary == "200 MSA"
+    client.clear_received()
 
 
 async def test_a_person_found_at_the_first_fund_is_not_told_to_the_other() -> None:
     async with mesh() as client:
-        assert (await client.get(params=CAF_ALLOCATAIRE)).told == "200 CNAF"
-        assert client.calls == {"cnaf": 1, "msa": 0}
+        assert (await client.get(params=CAF_ALLOCATAIRE)).summary == "200 CNAF"
+        assert client.call_counts == {"cnaf": 1, "msa": 0}
 
 
 async def test_a_person_unknown_to_the_first_fund_is_asked_at_the_other_at_once() -> None:
     """By the patience of the tests' gateway, nobody is asked for having waited long."""
     async with mesh() as client:
-        assert (await client.get(params=MSA_ALLOCATAIRE)).told == "200 MSA"
-        assert client.calls == {"cnaf": 1, "msa": 1}
+        assert (await client.get(params=MSA_ALLOCATAIRE)).summary == "200 MSA"
+        assert client.call_counts == {"cnaf": 1, "msa": 1}
 
 
 async def test_both_funds_are_asked_under_one_correlation_id_for_one_recipient() -> None:
     async with mesh() as client:
         answer = await client.get(params=MSA_ALLOCATAIRE)
-        headers = [client.heard(provider)[0].headers for provider in ("cnaf", "msa")]
+        headers = [client.received(provider)[0].headers for provider in ("cnaf", "msa")]
     assert {header["X-Correlation-ID"] for header in headers} == {answer.headers["X-Request-Id"]}
     assert {header["X-APIPART-FSFINAL"] for header in headers} == {RECIPIENT}
 
@@ -71,49 +71,49 @@ async def test_both_funds_are_asked_under_one_correlation_id_for_one_recipient()
 async def test_a_silent_first_fund_is_hedged() -> None:
     """Neither its worker nor the deadline has given it up by then."""
     async with mesh(hedge_after_s=0.1, double_file_grace_s=0.05) as client:
-        assert (await client.get(params=named("CAF-SLOW MSA-FOUND"))).told == "200 MSA"
+        assert (await client.get(params=staged_query("CAF-SLOW MSA-FOUND"))).summary == "200 MSA"
 
 
 async def test_an_answer_found_is_not_kept_waiting_for_the_other_fund_beyond_its_grace() -> None:
     async with mesh(hedge_after_s=0.0, double_file_grace_s=0.1) as client:
-        assert (await client.get(params=named("CAF-FOUND MSA-SLOW"))).told == "200 CNAF"
+        assert (await client.get(params=staged_query("CAF-FOUND MSA-SLOW"))).summary == "200 CNAF"
 
 
 async def test_without_patience_both_funds_are_asked_of_everybody() -> None:
     async with mesh(hedge_after_s=0.0) as client:
         await client.get(params=CAF_ALLOCATAIRE)
-        assert client.calls == {"cnaf": 1, "msa": 1}
+        assert client.call_counts == {"cnaf": 1, "msa": 1}
 
 
 async def test_a_remembered_regime_saves_a_call() -> None:
     async with mesh() as client:
         await known_at_the_msa(client)
-        assert (await ask(client)).told == "200 MSA"
-        assert client.calls == {"cnaf": 0, "msa": 1}
+        assert (await ask(client)).summary == "200 MSA"
+        assert client.call_counts == {"cnaf": 0, "msa": 1}
 
 
 async def test_a_regime_is_remembered_of_a_person_however_spelt() -> None:
     async with mesh() as client:
         await known_at_the_msa(client)
-        assert (await ask(client, nomNaissance="Kérangal", **{"prenoms[]": ["alix"]})).told == "200 MSA"
-        assert client.calls == {"cnaf": 0, "msa": 1}
+        assert (await ask(client, nomNaissance="Kérangal", **{"prenoms[]": ["alix"]})).summary == "200 MSA"
+        assert client.call_counts == {"cnaf": 0, "msa": 1}
 
 
 async def test_a_regime_is_remembered_of_one_person_only() -> None:
     async with mesh() as client:
         await known_at_the_msa(client)
         await ask(client, jourDateNaissance=18)
-        assert client.calls == {"cnaf": 1, "msa": 1}
+        assert client.call_counts == {"cnaf": 1, "msa": 1}
 
 
 async def test_a_regime_is_remembered_of_a_single_find_only() -> None:
     by_first = {"provider": "cnaf", "source": "first"}
     async with mesh(hedge_after_s=0.0) as client:
         says(client, cnaf=file_of(ALIX), msa=file_of(ALIX))
-        assert (await ask(client)).told == "200 MSA"
+        assert (await ask(client)).summary == "200 MSA"
         says(client, cnaf=file_of(ALIX), msa=Fault.UNAVAILABLE)
         before = count("bouquet_gateway_regime_decisions_total", **by_first)
-        assert (await ask(client)).told == "200 CNAF"
+        assert (await ask(client)).summary == "200 CNAF"
     assert count("bouquet_gateway_regime_decisions_total", **by_first) == before + 1
 
 
@@ -121,22 +121,22 @@ async def test_a_wrong_hint_makes_no_404_and_moves() -> None:
     async with mesh() as client:
         await known_at_the_msa(client)
         says(client, cnaf=file_of(ALIX), msa=NO_FILE)
-        assert (await ask(client)).told == "200 CNAF"
-        client.forget()
-        assert (await ask(client)).told == "200 CNAF"
-        assert client.calls == {"cnaf": 1, "msa": 0}
+        assert (await ask(client)).summary == "200 CNAF"
+        client.clear_received()
+        assert (await ask(client)).summary == "200 CNAF"
+        assert client.call_counts == {"cnaf": 1, "msa": 0}
 
 
 async def test_a_hint_proved_wrong_is_dropped_even_if_nobody_knows_the_person_now() -> None:
     async with mesh() as client:
         await known_at_the_msa(client)
         says(client, cnaf=NO_FILE, msa=NO_FILE)
-        assert (await ask(client)).told == "404 35003 CNAF & MSA"
-        assert client.calls == {"cnaf": 1, "msa": 1}
+        assert (await ask(client)).summary == "404 35003 CNAF & MSA"
+        assert client.call_counts == {"cnaf": 1, "msa": 1}
         says(client, cnaf=file_of(ALIX), msa=NO_FILE)
-        client.forget()
-        assert (await ask(client)).told == "200 CNAF"
-        assert client.calls == {"cnaf": 1, "msa": 0}
+        client.clear_received()
+        assert (await ask(client)).summary == "200 CNAF"
+        assert client.call_counts == {"cnaf": 1, "msa": 0}
 
 
 @pytest.mark.parametrize("cnaf", [NO_FILE, Fault.UNAVAILABLE])
@@ -144,7 +144,7 @@ async def test_a_hinted_fund_that_is_silent_is_told_and_not_its_fellow_s_absence
     async with mesh(environ=LATER_SILENT) as client:
         await known_at_the_msa(client)
         says(client, cnaf=cnaf, msa=Fault.SLOW)
-        assert (await ask(client)).told == "504 10002 MSA"
+        assert (await ask(client)).summary == "504 10002 MSA"
 
 
 async def test_silence_does_not_disprove_a_hint() -> None:
@@ -153,43 +153,43 @@ async def test_silence_does_not_disprove_a_hint() -> None:
         says(client, cnaf=NO_FILE, msa=Fault.SLOW)
         await ask(client)
         says(client, cnaf=NO_FILE, msa=file_of(ALIX))
-        client.forget()
-        assert (await ask(client)).told == "200 MSA"
-        assert client.calls == {"cnaf": 0, "msa": 1}
+        client.clear_received()
+        assert (await ask(client)).summary == "200 MSA"
+        assert client.call_counts == {"cnaf": 0, "msa": 1}
 
 
 async def test_a_silent_hinted_fund_gives_way_to_a_file_at_the_other() -> None:
     async with mesh(environ=LATER_SILENT) as client:
         await known_at_the_msa(client)
         says(client, cnaf=file_of(ALIX), msa=Fault.SLOW)
-        assert (await ask(client)).told == "200 CNAF"
-        client.forget()
-        assert (await ask(client)).told == "200 CNAF"
-        assert client.calls == {"cnaf": 1, "msa": 0}
+        assert (await ask(client)).summary == "200 CNAF"
+        client.clear_received()
+        assert (await ask(client)).summary == "200 CNAF"
+        assert client.call_counts == {"cnaf": 1, "msa": 0}
 
 
 @pytest.mark.parametrize("people", ["CAF-NO-FILE MSA-NO-FILE", "CAF-UNIDENTIFIED MSA-UNIDENTIFIED"])
 async def test_an_absence_is_not_remembered(people: str) -> None:
     async with mesh() as client:
-        first = await client.get(params=named(people))
-        again = await client.get(params=named(people))
+        first = await client.get(params=staged_query(people))
+        again = await client.get(params=staged_query(people))
         assert (again.status, again.headers["X-Response-Cached"]) == (first.status, "false")
-        assert client.calls == {"cnaf": 2, "msa": 2}
+        assert client.call_counts == {"cnaf": 2, "msa": 2}
 
 
 async def test_a_failure_is_not_remembered() -> None:
     async with mesh() as client:
         says(client, cnaf=Fault.INTERNAL, msa=NO_FILE)
-        assert (await ask(client)).told == "502 23000 CNAF"
+        assert (await ask(client)).summary == "502 23000 CNAF"
         says(client, cnaf=file_of(ALIX), msa=NO_FILE)
-        assert (await ask(client)).told == "200 CNAF"
+        assert (await ask(client)).summary == "200 CNAF"
 
 
 async def test_an_answer_found_beside_a_fund_in_trouble_is_one_like_another() -> None:
     """docs/reference/upstreams/regime.md §5 rule 4 forbids to remember absences assembled from half of the truth; a
     file is the whole of it."""
     async with mesh() as client:
-        people = named("CAF-UNAVAILABLE MSA-FOUND")
+        people = staged_query("CAF-UNAVAILABLE MSA-FOUND")
         await client.get(params=people)
         assert (await client.get(params=people)).headers["X-Response-Cached"] == "true"
 
@@ -208,14 +208,14 @@ async def test_an_answer_found_beside_a_fund_in_trouble_is_one_like_another() ->
 )
 async def test_one_file_wins_when_both_funds_have_one(nom: str, month: dict[str, int], winner: str) -> None:
     async with mesh(hedge_after_s=0.0, today=date(2026, 4, 15)) as client:
-        answer = await client.get(params=asking_for(persona(nom), **month))
-    assert answer.told == f"200 {winner}"
+        answer = await client.get(params=query_for(persona(nom), **month))
+    assert answer.summary == f"200 {winner}"
 
 
 async def test_two_files_are_counted_and_not_mixed() -> None:
     before = count("bouquet_gateway_regime_anomalies_total", anomaly="double_rattachement")
     async with mesh(hedge_after_s=0.0) as client:
-        answer = await client.get(params=asking_for(persona("MARCADET")))
+        answer = await client.get(params=query_for(persona("MARCADET")))
     data = answer.json["data"]
     assert (data["quotient_familial"]["valeur"], data["adresse"]["lieu_dit"]) == (387, "LE MAS ROUGIER")
     assert count("bouquet_gateway_regime_anomalies_total", anomaly="double_rattachement") == before + 1
@@ -228,7 +228,7 @@ async def test_how_the_regime_was_known_is_counted() -> None:
         for provider, source in sources
     ]
     async with mesh() as client:
-        for params in (CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, MSA_ALLOCATAIRE, NOBODY_S):
+        for params in (CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, MSA_ALLOCATAIRE, UNKNOWN_PERSON):
             await client.get(params=params, headers=FRESH)
     after = [
         count("bouquet_gateway_regime_decisions_total", provider=provider, source=source)

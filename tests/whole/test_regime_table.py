@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.mesh import giving_up, mesh
-from tests.support.people import named
+from tests.support.mesh import mesh, short_upstream_timeouts
+from tests.support.people import staged_query
 
 FOUND, NO_FILE, INCOMPLETE, SLOW = "FOUND", "NO-FILE", "INCOMPLETE", "SLOW"
 
@@ -50,7 +50,7 @@ def patience(cnaf: str, msa: str, first: str = "alone") -> dict[str, Any]:
     """Settings for a pair of outcomes: a silent fund is soon given up, another one may take its time."""
     silent = [provider for provider, says in (("cnaf", cnaf), ("msa", msa)) if says == SLOW]
     hedged = {"hedge_after_s": 0.0} if first == "beside the other" else {"hedge_after_s": 0.03} if cnaf == SLOW else {}
-    return {"environ": giving_up(*silent), **hedged}
+    return {"environ": short_upstream_timeouts(*silent), **hedged}
 
 
 def cells() -> Iterator[tuple[str, str, str]]:
@@ -64,8 +64,8 @@ def cells() -> Iterator[tuple[str, str, str]]:
 @pytest.mark.parametrize(("cnaf", "msa", "cell"), list(cells()))
 async def test_every_pair_of_outcomes_is_told_as_the_table_says(cnaf: str, msa: str, cell: str, first: str) -> None:
     async with mesh(**patience(cnaf, msa, first)) as client:
-        answer = await client.get(params=named(f"CAF-{cnaf} MSA-{msa}"))
-    assert answer.told == TOLD[BOTH_FOUND[first] if cell == "both" else cell]
+        answer = await client.get(params=staged_query(f"CAF-{cnaf} MSA-{msa}"))
+    assert answer.summary == TOLD[BOTH_FOUND[first] if cell == "both" else cell]
 
 
 def test_the_table_has_every_pair() -> None:
@@ -97,7 +97,7 @@ async def test_a_fund_that_fails_is_told_in_its_own_name_and_both_in_the_common_
     status, kind = FAULTS[fault].split()
     async with mesh() as client:
         told = [
-            (await client.get(params=named(people))).told
+            (await client.get(params=staged_query(people))).summary
             for people in (f"CAF-{fault} MSA-NO-FILE", f"CAF-NO-FILE MSA-{fault}", f"CAF-{fault} MSA-{fault}")
         ]
     assert told == [f"{status} 23{kind} CNAF", f"{status} 10{kind} MSA", f"{status} 35{kind} CNAF & MSA"]
@@ -106,14 +106,14 @@ async def test_a_fund_that_fails_is_told_in_its_own_name_and_both_in_the_common_
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_whatever_one_fund_does_a_file_at_the_other_is_the_answer(fault: str) -> None:
     async with mesh() as client:
-        answers = [await client.get(params=named(f"CAF-{fault} MSA-FOUND"))]
-        answers += [await client.get(params=named(f"CAF-FOUND MSA-{fault}"))]
-    assert [answer.told for answer in answers] == ["200 MSA", "200 CNAF"]
+        answers = [await client.get(params=staged_query(f"CAF-{fault} MSA-FOUND"))]
+        answers += [await client.get(params=staged_query(f"CAF-FOUND MSA-{fault}"))]
+    assert [answer.summary for answer in answers] == ["200 MSA", "200 CNAF"]
 
 
 async def test_an_absence_at_both_funds_claims_the_person_for_neither() -> None:
     async with mesh() as client:
-        answer = await client.get(params=named("CAF-NO-FILE MSA-NO-FILE"))
+        answer = await client.get(params=staged_query("CAF-NO-FILE MSA-NO-FILE"))
     assert answer.json == {
         "errors": [
             {
@@ -128,7 +128,7 @@ async def test_an_absence_at_both_funds_claims_the_person_for_neither() -> None:
 
 async def test_a_refused_civil_status_comes_with_the_hub_s_own_words() -> None:
     async with mesh() as client:
-        answer = await client.get(params=named("CAF-REJECTED MSA-NO-FILE"))
+        answer = await client.get(params=staged_query("CAF-REJECTED MSA-NO-FILE"))
     assert answer.json == {
         "errors": [
             {
@@ -147,7 +147,7 @@ async def test_a_refused_civil_status_comes_with_the_hub_s_own_words() -> None:
 
 async def test_nobody_who_can_be_identified() -> None:
     async with mesh() as client:
-        answer = await client.get(params=named("CAF-UNIDENTIFIED MSA-UNIDENTIFIED"))
+        answer = await client.get(params=staged_query("CAF-UNIDENTIFIED MSA-UNIDENTIFIED"))
     assert answer.json == {
         "errors": [
             {
@@ -173,8 +173,8 @@ SILENT_TO_THE_DEADLINE = {
 async def test_a_fund_that_stays_silent_to_the_deadline_never_becomes_a_404(hedge_after_s: float) -> None:
     """The workers are more patient than the gateway: it is the gateway's deadline that ends the call."""
     async with mesh(deadline_s=3.0, hedge_after_s=hedge_after_s) as client:
-        answers = await asyncio.gather(*(client.get(params=named(people)) for people in SILENT_TO_THE_DEADLINE))
-    assert [answer.told for answer in answers] == list(SILENT_TO_THE_DEADLINE.values())
+        answers = await asyncio.gather(*(client.get(params=staged_query(people)) for people in SILENT_TO_THE_DEADLINE))
+    assert [answer.summary for answer in answers] == list(SILENT_TO_THE_DEADLINE.values())
 
 
 @pytest.mark.broker
@@ -196,4 +196,4 @@ async def test_a_fund_that_stays_silent_to_the_deadline_never_becomes_a_404(hedg
 async def test_the_table_holds_on_rabbitmq(broker_url: str, people: str, told: str) -> None:
     cnaf, msa = (word.partition("-")[2] for word in people.split())
     async with mesh(broker_url, **patience(cnaf, msa)) as client:
-        assert (await client.get(params=named(people))).told == told
+        assert (await client.get(params=staged_query(people))).summary == told

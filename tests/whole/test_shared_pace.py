@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.gateway_client import Answer, Door, somebody
-from tests.support.people import named
-from tests.support.processes import Process, fleet
+from tests.support.gateway_client import Answer, GatewayClient, unique_token
+from tests.support.people import staged_query
+from tests.support.processes import Process, process_mesh
 from tests.support.redis import RedisServer
 
 pytestmark = pytest.mark.broker
@@ -22,36 +22,36 @@ BURSTS = 5
 
 
 @pytest.fixture
-async def gateways(broker_url: str, redis_server: RedisServer) -> AsyncIterator[list[tuple[Process, Door]]]:
-    async with fleet(broker_url) as ships:
-        await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
+async def gateways(broker_url: str, redis_server: RedisServer) -> AsyncIterator[list[tuple[Process, GatewayClient]]]:
+    async with process_mesh(broker_url) as system:
+        await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
         shared: dict[str, str | float] = {"cache_url": redis_server.url, "calls_per_second": LIMIT}
-        yield await asyncio.gather(*(ships.gateway(**shared) for _ in range(GATEWAYS)))
+        yield await asyncio.gather(*(system.gateway(**shared) for _ in range(GATEWAYS)))
 
 
-async def burst(doors: list[Door], somewhere: int) -> list[Answer]:
+async def burst(doors: list[GatewayClient], somewhere: int) -> list[Answer]:
     """One token's calls, spread over some seconds, so that there are full windows and half-empty ones."""
-    token = somebody()
+    token = unique_token()
 
     async def call(number: int) -> Answer:
         await asyncio.sleep(number / 100)
         further, year = divmod(number, 50)
         born = {"anneeDateNaissance": 1950 + year, "jourDateNaissance": 28}
-        person = named("CAF-FOUND", **born, codeCogInseeCommuneNaissance=f"{29001 + somewhere + further}")
+        person = staged_query("CAF-FOUND", **born, codeCogInseeCommuneNaissance=f"{29001 + somewhere + further}")
         return await doors[number % GATEWAYS].get(params=person, token=token)
 
     return await asyncio.gather(*map(call, range(CALLS)))
 
 
 async def test_four_gateway_processes_let_exactly_the_limit_pass_in_every_second(
-    gateways: list[tuple[Process, Door]],
+    gateways: list[tuple[Process, GatewayClient]],
 ) -> None:
     """In a burst during which none lost sight of redis, as they may on a machine that is too busy."""
     doors = [client for _, client in gateways]
     for attempt in range(BURSTS):
-        losses = [len(process.said("store unavailable")) for process, _ in gateways]
+        losses = [len(process.logged("store unavailable")) for process, _ in gateways]
         answers = await burst(doors, 10 * attempt)
-        if losses == [len(process.said("store unavailable")) for process, _ in gateways]:
+        if losses == [len(process.logged("store unavailable")) for process, _ in gateways]:
             break
     else:
         pytest.fail("redis was never there for the time of a burst")

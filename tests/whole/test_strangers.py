@@ -14,7 +14,7 @@ import pytest
 
 from tests.gateway.test_processes import ports_in_a_row
 from tests.support.gateway import HOST
-from tests.support.processes import fleet, running
+from tests.support.processes import process_mesh, running_command
 
 pytestmark = pytest.mark.broker
 
@@ -44,17 +44,17 @@ async def ports(broker_url: str, tmp_path: Path) -> AsyncIterator[dict[str, int]
         "BOUQUET_REGISTRY_PORT": "0",
         **limits,
     }
-    async with fleet(broker_url, **limits) as ships, AsyncExitStack() as stack:
-        worker = await ships.worker("cnaf")
+    async with process_mesh(broker_url, **limits) as system, AsyncExitStack() as stack:
+        worker = await system.worker("cnaf")
         first = ports_in_a_row(3)
-        gateway, _ = await ships.gateway(processes=2, port=first)
-        await gateway.says("gateway started", times=2, within_s=60)
+        gateway, _ = await system.gateway(processes=2, port=first)
+        await gateway.until_logged("gateway started", times=2, within_s=60)
         found = {"gateway": first, "gateway 1": first + 1, "gateway 2": first + 2}
-        found["worker"] = urlsplit(worker.said("worker started")[0]["health_url"]).port or 0
-        serve = await stack.enter_async_context(running(registry, "bouquet-registry", "serve"))
-        found["registry"] = (await serve.says("registry started"))["port"]
-        journal = await stack.enter_async_context(running(registry, "bouquet-registry", "journal", "serve"))
-        found["journal"] = (await journal.says("journal started"))["port"]
+        found["worker"] = urlsplit(worker.logged("worker started")[0]["health_url"]).port or 0
+        serve = await stack.enter_async_context(running_command(registry, "bouquet-registry", "serve"))
+        found["registry"] = (await serve.until_logged("registry started"))["port"]
+        journal = await stack.enter_async_context(running_command(registry, "bouquet-registry", "journal", "serve"))
+        found["journal"] = (await journal.until_logged("journal started"))["port"]
         yield found
 
 

@@ -12,11 +12,11 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from tests.support.bus import until
 from tests.support.mesh import mesh
-from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, named
-from tests.support.processes import fleet
-from tests.support.spans import recorded, text_of
+from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, staged_query
+from tests.support.processes import process_mesh
+from tests.support.spans import recorded_spans, span_text
+from tests.support.waiting import until
 
 THEIR_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALL = "0d6f1a52-6a0c-4a3b-9d55-3c1f0c1c7a11"
@@ -36,7 +36,7 @@ class Tree(Struct, frozen=True):
 
 @pytest.fixture
 def spans() -> Iterator[InMemorySpanExporter]:
-    with recorded() as exporter:
+    with recorded_spans() as exporter:
         yield exporter
 
 
@@ -76,7 +76,7 @@ def only_root(spans: list[ReadableSpan]) -> ReadableSpan:
 async def asked(bus_url: str, params: dict[str, Any], spans: InMemorySpanExporter) -> Tree:
     """What a request looks like once its token is known, and its fund's."""
     async with mesh(bus_url) as client:
-        await client.get(params=named("CAF-NO-FILE MSA-NO-FILE"))
+        await client.get(params=staged_query("CAF-NO-FILE MSA-NO-FILE"))
         await until(lambda: len([span for span in finished(spans) if span.kind is SpanKind.SERVER]) == 1)
         spans.clear()
         await client.get(params=params, headers={"X-Request-Id": CALL})
@@ -171,14 +171,14 @@ async def test_a_trace_of_the_client_s_is_linked_and_chooses_nothing(spans: InMe
     theirs = {"traceparent": f"00-{THEIR_TRACE}-{THEIR_SPAN}-{flags}", "tracestate": "a=what-they-like"}
     async with mesh() as client:
         await client.get(params=CAF_ALLOCATAIRE, headers=theirs)
-        heard = client.heard("cnaf")[0].headers["traceparent"]
+        heard = client.received("cnaf")[0].headers["traceparent"]
         await until(lambda: bool([span for span in finished(spans) if span.kind is SpanKind.SERVER]))
     root = only_root(finished(spans))
     [link] = root.links
     assert root.parent is None
     assert (format(link.context.trace_id, "032x"), format(link.context.span_id, "016x")) == (THEIR_TRACE, THEIR_SPAN)
     assert {trace_of(span) for span in finished(spans)} == {heard.split("-")[1]} != {THEIR_TRACE}
-    assert "what-they-like" not in text_of(root)
+    assert "what-they-like" not in span_text(root)
 
 
 @pytest.mark.parametrize("traceparent", ["", "00-LEGOUADEC-1-01", "00-" + "0" * 32 + "-" + "0" * 16 + "-01", "é"])
@@ -192,7 +192,7 @@ async def test_a_trace_that_cannot_be_read_is_left_aside(spans: InMemorySpanExpo
 
 async def test_trouble_is_marked_where_it_happened(spans: InMemorySpanExporter) -> None:
     async with mesh() as client:
-        await client.get(params=named("CAF-INTERNAL MSA-NO-FILE"))
+        await client.get(params=staged_query("CAF-INTERNAL MSA-NO-FILE"))
         await until(lambda: bool([span for span in finished(spans) if span.kind is SpanKind.SERVER]))
     wrong = {span.name for span in finished(spans) if span.status.status_code is StatusCode.ERROR}
     assert wrong == {"GET /v3/dss/quotient_familial/identite", "send cnaf", "process cnaf"}
@@ -219,14 +219,14 @@ async def test_a_token_is_asked_for_inside_the_request_that_needs_it(spans: InMe
 
 @pytest.mark.broker
 async def test_processes_apart_share_one_trace_in_their_logs(broker_url: str) -> None:
-    async with fleet(broker_url) as ships:
-        cnaf, msa = await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-        gateway, client = await ships.gateway()
+    async with process_mesh(broker_url) as system:
+        cnaf, msa = await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
+        gateway, client = await system.gateway()
         answer = await client.get(params=MSA_ALLOCATAIRE, headers=THEIRS)
-        lines = [await gateway.says("request answered")]
-        lines += [await worker.says("request handled") for worker in (cnaf, msa)]
-        parents = [ships.heard(provider)[0].headers["traceparent"] for provider in ("cnaf", "msa")]
-    assert answer.told == "200 MSA"
+        lines = [await gateway.until_logged("request answered")]
+        lines += [await worker.until_logged("request handled") for worker in (cnaf, msa)]
+        parents = [system.received(provider)[0].headers["traceparent"] for provider in ("cnaf", "msa")]
+    assert answer.summary == "200 MSA"
     [ours] = {line["trace_id"] for line in lines}
     assert ours != THEIR_TRACE
     assert {line["request_id"] for line in lines} == {answer.headers["X-Request-Id"]}
@@ -236,13 +236,13 @@ async def test_processes_apart_share_one_trace_in_their_logs(broker_url: str) ->
 
 @pytest.mark.broker
 async def test_every_log_line_of_a_request_has_its_id_and_its_trace(broker_url: str) -> None:
-    async with fleet(broker_url) as ships:
-        cnaf, _ = await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-        gateway, client = await ships.gateway()
-        answer = await client.get(params=named("CAF-HTML MSA-NO-FILE"), headers=THEIRS)
-        await gateway.says("request answered")
-        await cnaf.says("upstream gave no usable answer")
-        lines = [line for process in ships.processes for line in process.lines if line["request_id"]]
+    async with process_mesh(broker_url) as system:
+        cnaf, _ = await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
+        gateway, client = await system.gateway()
+        answer = await client.get(params=staged_query("CAF-HTML MSA-NO-FILE"), headers=THEIRS)
+        await gateway.until_logged("request answered")
+        await cnaf.until_logged("upstream gave no usable answer")
+        lines = [line for process in system.processes for line in process.lines if line["request_id"]]
     assert {line["request_id"] for line in lines} == {answer.headers["X-Request-Id"]}
     [ours] = {line["trace_id"] for line in lines}
     assert ours not in ("", THEIR_TRACE)

@@ -21,12 +21,12 @@ from msgspec import Raw
 from bouquet_cnaf.worker import worker as cnaf
 from bouquet_proto.messages import Describe, Found, decode_request, encode
 from bouquet_proto.names import QUEUE_ARGUMENTS, REPLY_EXCHANGE, queue_of
-from tests.support.bus import LONG_S, until
-from tests.support.gateway_client import Answer, Door, somebody
-from tests.support.people import named
-from tests.support.processes import Fleet, fleet
-from tests.support.proxy import Relay
+from tests.support.gateway_client import Answer, GatewayClient, unique_token
+from tests.support.people import staged_query
+from tests.support.processes import ProcessMesh, process_mesh
+from tests.support.proxy import TcpProxy
 from tests.support.rabbitmq import RabbitNode
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 pytestmark = pytest.mark.broker
 
@@ -39,8 +39,8 @@ TYPED = {"200 CNAF", "200 MSA", "502 00501", "502 23001 CNAF", "502 10001 MSA", 
 
 
 @pytest.fixture
-async def ships(broker_url: str) -> AsyncIterator[Fleet]:
-    async with fleet(broker_url) as opened:
+async def system(broker_url: str) -> AsyncIterator[ProcessMesh]:
+    async with process_mesh(broker_url) as opened:
         yield opened
 
 
@@ -52,27 +52,28 @@ def crowd(nom: str = "CAF-FOUND") -> Iterator[dict[str, Any]]:
     for number in NUMBERS:
         commune, year = divmod(number, 50)
         born = {"anneeDateNaissance": 1950 + year, "jourDateNaissance": 28}
-        yield named(nom, **born, codeCogInseeCommuneNaissance=f"{29000 + commune}")
+        yield staged_query(nom, **born, codeCogInseeCommuneNaissance=f"{29000 + commune}")
 
 
-def all_at_once(client: Door, people: Iterator[dict[str, Any]], count: int) -> list[asyncio.Task[Answer]]:
+def all_at_once(client: GatewayClient, people: Iterator[dict[str, Any]], count: int) -> list[asyncio.Task[Answer]]:
     """Each with a token of its own: one may not hold many places."""
     return [
-        asyncio.create_task(client.get(params=person, token=somebody())) for person in itertools.islice(people, count)
+        asyncio.create_task(client.get(params=person, token=unique_token()))
+        for person in itertools.islice(people, count)
     ]
 
 
-async def heals(client: Door, told: str = "200 CNAF") -> None:
+async def heals(client: GatewayClient, told: str = "200 CNAF") -> None:
     """Returns once a client is told so again; until then it is told a typed error."""
     people = crowd()
-    async with asyncio.timeout(LONG_S):
-        while (answer := await client.get(params=next(people))).told != told:
-            assert answer.told in TYPED
+    async with asyncio.timeout(TEST_TIMEOUT_S):
+        while (answer := await client.get(params=next(people))).summary != told:
+            assert answer.summary in TYPED
             await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
-async def under_load(client: Door, clients: int = 10) -> AsyncIterator[list[Answer]]:
+async def under_load(client: GatewayClient, clients: int = 10) -> AsyncIterator[list[Answer]]:
     """So many clients that call again and again, and what they were told."""
     people, told = crowd(), list[Answer]()
 
@@ -99,77 +100,79 @@ async def calls_on(told: list[Answer], count: int = 50) -> None:
 
 
 def check(told: list[Answer], allowed: set[str]) -> None:
-    assert {answer.told for answer in told} <= allowed
+    assert {answer.summary for answer in told} <= allowed
 
 
-async def test_a_worker_killed_in_mid_call_leaves_its_calls_to_the_other(ships: Fleet) -> None:
-    victim, _, _ = await asyncio.gather(ships.worker("cnaf"), ships.worker("cnaf"), ships.worker("msa"))
-    _, client = await ships.gateway(deadline_s=30.0)
-    ships.gate.shut()
+async def test_a_worker_killed_in_mid_call_leaves_its_calls_to_the_other(system: ProcessMesh) -> None:
+    victim, _, _ = await asyncio.gather(system.worker("cnaf"), system.worker("cnaf"), system.worker("msa"))
+    _, client = await system.gateway(deadline_s=30.0)
+    system.upstreams.hold()
     calls = all_at_once(client, crowd(), 60)
-    await until(lambda: len(ships.heard("cnaf")) == 60)
+    await until(lambda: len(system.received("cnaf")) == 60)
     await victim.kill()
-    await until(lambda: len(ships.heard("cnaf")) > 60)  # asked again, by the other
-    ships.gate.open.set()
+    await until(lambda: len(system.received("cnaf")) > 60)  # asked again, by the other
+    system.upstreams.open.set()
     check(await asyncio.gather(*calls), {"200 CNAF"})
 
 
-async def test_a_worker_killed_again_and_again_under_load_is_not_noticed(ships: Fleet) -> None:
-    await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-    _, client = await ships.gateway(deadline_s=30.0)
+async def test_a_worker_killed_again_and_again_under_load_is_not_noticed(system: ProcessMesh) -> None:
+    await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
+    _, client = await system.gateway(deadline_s=30.0)
     async with under_load(client) as told:
         for _ in range(3):
-            victim = await ships.worker("cnaf")
+            victim = await system.worker("cnaf")
             await calls_on(told)
             await victim.kill()
             await calls_on(told)
     check(told, {"200 CNAF"})
 
 
-async def test_the_last_worker_killed_in_mid_call_is_a_typed_error_and_so_is_the_next_call(ships: Fleet) -> None:
-    victim, _ = await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-    _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
-    ships.gate.shut()
+async def test_the_last_worker_killed_in_mid_call_is_a_typed_error_and_so_is_the_next_call(system: ProcessMesh) -> None:
+    victim, _ = await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
+    _, client = await system.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
+    system.upstreams.hold()
     calls = all_at_once(client, crowd(), 60)
-    await until(lambda: len(ships.heard("cnaf")) == 50)  # as many as it takes at a time
+    await until(lambda: len(system.received("cnaf")) == 50)  # as many as it takes at a time
     await victim.kill()
-    ships.gate.open.set()
+    system.upstreams.open.set()
     check(await asyncio.gather(*calls), {"504 23002 CNAF", "502 23001 CNAF", "504 35002 CNAF & MSA"})
-    assert (await client.get(params=named("CAF-FOUND"))).told == "502 23001 CNAF"
-    await ships.worker("cnaf")
+    assert (await client.get(params=staged_query("CAF-FOUND"))).summary == "502 23001 CNAF"
+    await system.worker("cnaf")
     await heals(client)
 
 
-async def test_a_worker_that_is_asked_to_stop_finishes_what_it_began(ships: Fleet) -> None:
-    leaving, _ = await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-    _, client = await ships.gateway(deadline_s=30.0)
-    ships.gate.shut()
+async def test_a_worker_that_is_asked_to_stop_finishes_what_it_began(system: ProcessMesh) -> None:
+    leaving, _ = await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
+    _, client = await system.gateway(deadline_s=30.0)
+    system.upstreams.hold()
     calls = all_at_once(client, crowd(), 40)
-    await until(lambda: len(ships.heard("cnaf")) == 40)
+    await until(lambda: len(system.received("cnaf")) == 40)
     stopping = asyncio.create_task(leaving.stop())
-    await leaving.says("worker stopping")
-    ships.gate.open.set()
+    await leaving.until_logged("worker stopping")
+    system.upstreams.open.set()
     check(await asyncio.gather(*calls), {"200 CNAF"})
     assert await stopping == 0
-    assert len(ships.heard("cnaf")) == 40
+    assert len(system.received("cnaf")) == 40
 
 
-async def test_a_gateway_that_is_asked_to_stop_finishes_what_it_began(ships: Fleet) -> None:
-    await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-    gateway, client = await ships.gateway(deadline_s=30.0)
-    ships.gate.shut()
+async def test_a_gateway_that_is_asked_to_stop_finishes_what_it_began(system: ProcessMesh) -> None:
+    await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
+    gateway, client = await system.gateway(deadline_s=30.0)
+    system.upstreams.hold()
     calls = all_at_once(client, crowd(), 40)
-    await until(lambda: len(ships.heard("cnaf")) == 40)
+    await until(lambda: len(system.received("cnaf")) == 40)
     stopping = asyncio.create_task(gateway.stop())
-    await gateway.says("gateway stopping")
-    ships.gate.open.set()
+    await gateway.until_logged("gateway stopping")
+    system.upstreams.open.set()
     check(await asyncio.gather(*calls), {"200 CNAF"})
     assert await stopping == 0
 
 
-async def test_a_gateway_that_is_asked_to_stop_under_load_loses_no_call_that_it_had_passed_on(ships: Fleet) -> None:
-    await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-    gateway, client = await ships.gateway(deadline_s=30.0)
+async def test_a_gateway_that_is_asked_to_stop_under_load_loses_no_call_that_it_had_passed_on(
+    system: ProcessMesh,
+) -> None:
+    await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
+    gateway, client = await system.gateway(deadline_s=30.0)
     people, told, answered, lost = crowd(), list[str](), list[dict[str, Any]](), list[dict[str, Any]]()
 
     async def call_on() -> None:
@@ -177,7 +180,7 @@ async def test_a_gateway_that_is_asked_to_stop_under_load_loses_no_call_that_it_
         while True:
             person = next(people)
             try:
-                told.append((await client.get(params=person)).told)
+                told.append((await client.get(params=person)).summary)
                 answered.append(person)
             except ClientConnectorError:
                 return
@@ -193,24 +196,24 @@ async def test_a_gateway_that_is_asked_to_stop_under_load_loses_no_call_that_it_
     def was_asked(person: dict[str, Any]) -> bool:
         """Of the fund."""
         name = (f"{person['anneeDateNaissance']}-02-28", person["codeCogInseeCommuneNaissance"])
-        return any(all(part in str(received.query) for part in name) for received in ships.heard("cnaf"))
+        return any(all(part in str(received.query) for part in name) for received in system.received("cnaf"))
 
     assert was_asked(answered[-1])
     assert not [person for person in lost if was_asked(person)]
 
 
-async def test_a_worker_that_is_not_there_is_known_before_the_deadline(ships: Fleet) -> None:
-    await ships.worker("msa")
-    _, client = await ships.gateway(deadline_s=30.0)
-    answers = [await client.get(params=named(nom)) for nom in ("MSA-FOUND", "MSA-NO-FILE", "MSA-UNAVAILABLE")]
-    assert [answer.told for answer in answers] == ["200 MSA", "502 23001 CNAF", "502 35001 CNAF & MSA"]
-    await ships.worker("cnaf")
+async def test_a_worker_that_is_not_there_is_known_before_the_deadline(system: ProcessMesh) -> None:
+    await system.worker("msa")
+    _, client = await system.gateway(deadline_s=30.0)
+    answers = [await client.get(params=staged_query(nom)) for nom in ("MSA-FOUND", "MSA-NO-FILE", "MSA-UNAVAILABLE")]
+    assert [answer.summary for answer in answers] == ["200 MSA", "502 23001 CNAF", "502 35001 CNAF & MSA"]
+    await system.worker("cnaf")
     await heals(client)
 
 
-async def test_a_worker_that_hangs_is_a_typed_error_and_answers_when_it_wakes(ships: Fleet) -> None:
-    hanging, _ = await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-    _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.2)
+async def test_a_worker_that_hangs_is_a_typed_error_and_answers_when_it_wakes(system: ProcessMesh) -> None:
+    hanging, _ = await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
+    _, client = await system.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.2)
     hanging.signal(signal.SIGSTOP)
     check(await asyncio.gather(*all_at_once(client, crowd("MSA-FOUND"), 20)), {"200 MSA"})
     check(await asyncio.gather(*all_at_once(client, crowd("CAF-INCOMPLETE"), 20)), {"504 23002 CNAF"})
@@ -219,12 +222,12 @@ async def test_a_worker_that_hangs_is_a_typed_error_and_answers_when_it_wakes(sh
     await heals(client)
 
 
-async def test_a_fund_that_hangs_is_a_typed_error(ships: Fleet) -> None:
-    await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-    _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.2)
-    ships.gate.shut()
+async def test_a_fund_that_hangs_is_a_typed_error(system: ProcessMesh) -> None:
+    await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
+    _, client = await system.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.2)
+    system.upstreams.hold()
     check(await asyncio.gather(*all_at_once(client, crowd(), 20)), {"504 35002 CNAF & MSA"})
-    ships.gate.open.set()
+    system.upstreams.open.set()
     await heals(client)
 
 
@@ -268,28 +271,28 @@ async def babbling(url: str, provider: str) -> AsyncIterator[Callable[[bytes], N
 
 
 async def test_a_worker_that_talks_nonsense_is_a_typed_error_that_repeats_none_of_it(
-    ships: Fleet, broker_url: str
+    system: ProcessMesh, broker_url: str
 ) -> None:
-    await ships.worker("msa")
+    await system.worker("msa")
     async with babbling(broker_url, "cnaf") as say:
-        gateway, client = await ships.gateway(deadline_s=30.0)
+        gateway, client = await system.gateway(deadline_s=30.0)
         people = crowd()
         told: dict[str, str] = {}
         for garbage, said in GARBAGE.items():
             say(said)
             answer = await client.get(params=next(people))
-            told[garbage] = answer.told
+            told[garbage] = answer.summary
             assert "DURANT" not in answer.body.decode()
     assert told == dict.fromkeys(GARBAGE, "502 23999 CNAF")
-    assert "DURANT" not in gateway.text
+    assert "DURANT" not in gateway.output
 
 
 async def test_a_broker_that_comes_late_finds_a_mesh_that_waited_for_it(rabbit: RabbitNode) -> None:
-    async with Relay(rabbit.vhost()) as relay, fleet(relay.url) as ships:
-        await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-        _, client = await ships.gateway(deadline_s=30.0)
-        answer = await client.get(params=named("CAF-FOUND"))
-        assert (answer.told, answer.headers["Retry-After"]) == ("502 00501", "10")
+    async with TcpProxy(rabbit.vhost()) as relay, process_mesh(relay.url) as system:
+        await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
+        _, client = await system.gateway(deadline_s=30.0)
+        answer = await client.get(params=staged_query("CAF-FOUND"))
+        assert (answer.summary, answer.headers["Retry-After"]) == ("502 00501", "10")
         alive, ready = await client.get("/livez"), await client.get("/readyz")
         assert (alive.status, ready.status, ready.json["for"]) == (200, 503, ["bus", "offers"])
         await relay.open()
@@ -298,15 +301,15 @@ async def test_a_broker_that_comes_late_finds_a_mesh_that_waited_for_it(rabbit: 
 
 
 async def test_a_network_that_is_cut_under_load_heals(rabbit: RabbitNode) -> None:
-    async with Relay(rabbit.vhost()) as relay:
+    async with TcpProxy(rabbit.vhost()) as relay:
         await relay.open()
-        async with fleet(relay.url) as ships:
-            await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-            _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
+        async with process_mesh(relay.url) as system:
+            await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
+            _, client = await system.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
             async with under_load(client) as told:
-                await relay.shut()
+                await relay.close()
                 await calls_on(told)
-                assert told[-1].told == "502 00501"
+                assert told[-1].summary == "502 00501"
                 await relay.open()
                 await heals(client)
             check(told, TYPED)
@@ -315,9 +318,9 @@ async def test_a_network_that_is_cut_under_load_heals(rabbit: RabbitNode) -> Non
 async def test_a_broker_that_restarts_under_load_is_healed_from(rabbit: RabbitNode) -> None:
     url = rabbit.vhost()
     rabbit.settle()
-    async with fleet(url) as ships:
-        await asyncio.gather(ships.worker("cnaf"), ships.worker("msa"))
-        _, client = await ships.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
+    async with process_mesh(url) as system:
+        await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
+        _, client = await system.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
         async with under_load(client, clients=4) as told:
             await asyncio.to_thread(rabbit.restart)
             await heals(client)
@@ -325,4 +328,4 @@ async def test_a_broker_that_restarts_under_load_is_healed_from(rabbit: RabbitNo
             seen = len(told)
             await calls_on(told)
         check(told, TYPED)
-        assert {answer.told for answer in told[seen:]} == {"200 CNAF"}
+        assert {answer.summary for answer in told[seen:]} == {"200 CNAF"}

@@ -8,7 +8,7 @@ from aiohttp import web
 from bouquet_mesh.listen import listening
 from bouquet_worker import Upstream, UpstreamClient
 from tests.kit.upstream.fake_upstream import FakeUpstream
-from tests.support.upstream_client import opened
+from tests.support.upstream_client import open_upstream
 
 
 @pytest.fixture
@@ -26,5 +26,5 @@ async def url(fake: FakeUpstream) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def upstream(url: str) -> AsyncIterator[UpstreamClient]:
-    async with opened(Upstream("api", url, timeout_s=5)) as upstream:
+    async with open_upstream(Upstream("api", url, timeout_s=5)) as upstream:
         yield upstream

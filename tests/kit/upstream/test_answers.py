@@ -7,7 +7,7 @@ import pytest
 from bouquet_worker import Answer, Upstream, UpstreamClient
 from bouquet_worker.errors import UpstreamError
 from tests.kit.upstream.fake_upstream import FakeUpstream, Household, reason_of
-from tests.support.upstream_client import opened
+from tests.support.upstream_client import open_upstream
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 404, 409, 429, 500])
@@ -47,7 +47,7 @@ async def test_redirects_and_gateway_errors_are_failures_of_every_upstream(
 
 async def test_an_upstream_may_declare_other_statuses_as_failures(fake: FakeUpstream, url: str) -> None:
     fake.statuses = [429]
-    async with opened(Upstream("api", url, failures={429: "upstream_rate_limited"})) as upstream:
+    async with open_upstream(Upstream("api", url, failures={429: "upstream_rate_limited"})) as upstream:
         assert await reason_of(upstream.get("/")) == "upstream_rate_limited"
 
 

@@ -8,14 +8,14 @@ from bouquet_worker.breaker import Breaker
 from bouquet_worker.deadline import REPLY_MARGIN_S, within
 from tests.kit.upstream.fake_upstream import FakeUpstream, error_of, reason_of
 from tests.support import raw_http_server as servers
-from tests.support.upstream_client import opened
+from tests.support.upstream_client import open_upstream
 
 
 async def test_timeouts_open_the_breaker_of_an_upstream() -> None:
     breaker = Breaker("acme", "api", after=2)
     async with (
         servers.raw_server(servers.say_nothing) as server,
-        opened(Upstream("api", server.url, timeout_s=0.1), breaker=breaker) as upstream,
+        open_upstream(Upstream("api", server.url, timeout_s=0.1), breaker=breaker) as upstream,
     ):
         reasons = [await reason_of(upstream.get("/")) for _ in range(4)]
         assert server.requests == 2
@@ -26,7 +26,7 @@ async def test_timeouts_of_calls_with_little_time_do_not_open_the_breaker() -> N
     breaker = Breaker("acme", "api", after=1)
     async with (
         servers.raw_server(servers.say_nothing) as server,
-        opened(Upstream("api", server.url, timeout_s=5), breaker=breaker) as upstream,
+        open_upstream(Upstream("api", server.url, timeout_s=5), breaker=breaker) as upstream,
     ):
         with within(Deadline.after(REPLY_MARGIN_S + 0.1)):
             await reason_of(upstream.get("/"))
@@ -35,7 +35,7 @@ async def test_timeouts_of_calls_with_little_time_do_not_open_the_breaker() -> N
 
 
 async def test_calls_beyond_the_rate_limit_are_refused_and_not_sent(fake: FakeUpstream, url: str) -> None:
-    async with opened(Upstream("api", url), WorkerSettings(upstream_calls_per_minute=3)) as upstream:
+    async with open_upstream(Upstream("api", url), WorkerSettings(upstream_calls_per_minute=3)) as upstream:
         for _ in range(3):
             await upstream.get("/")
         errors = [await error_of(upstream.get("/")) for _ in range(5)]
@@ -45,7 +45,7 @@ async def test_calls_beyond_the_rate_limit_are_refused_and_not_sent(fake: FakeUp
 
 async def test_a_retry_counts_for_the_rate_limit(fake: FakeUpstream, url: str) -> None:
     fake.statuses = [503]
-    async with opened(Upstream("api", url), WorkerSettings(upstream_calls_per_minute=1)) as upstream:
+    async with open_upstream(Upstream("api", url), WorkerSettings(upstream_calls_per_minute=1)) as upstream:
         assert await reason_of(upstream.get("/")) == "upstream_unavailable"
     assert len(fake.received) == 1
 
@@ -54,7 +54,9 @@ async def test_calls_that_an_open_breaker_refuses_take_no_slot(fake: FakeUpstrea
     fake.statuses = [503, 200]
     now = [0.0]
     breaker = Breaker("acme", "api", after=1, open_s=5.0, clock=lambda: now[0])
-    async with opened(Upstream("api", url), WorkerSettings(upstream_calls_per_minute=2), breaker=breaker) as upstream:
+    async with open_upstream(
+        Upstream("api", url), WorkerSettings(upstream_calls_per_minute=2), breaker=breaker
+    ) as upstream:
         await reason_of(upstream.post("/"))
         assert {await reason_of(upstream.post("/")) for _ in range(10)} == {"breaker_open"}
         now[0] = 10.0
@@ -63,7 +65,9 @@ async def test_calls_that_an_open_breaker_refuses_take_no_slot(fake: FakeUpstrea
 
 async def test_calls_that_the_rate_limit_refuses_do_not_open_the_breaker(fake: FakeUpstream, url: str) -> None:
     breaker = Breaker("acme", "api", after=1)
-    async with opened(Upstream("api", url), WorkerSettings(upstream_calls_per_minute=1), breaker=breaker) as upstream:
+    async with open_upstream(
+        Upstream("api", url), WorkerSettings(upstream_calls_per_minute=1), breaker=breaker
+    ) as upstream:
         await upstream.get("/")
         reasons = [await reason_of(upstream.get("/")) for _ in range(3)]
     assert reasons == ["quota_spent"] * 3

@@ -11,13 +11,16 @@ from bouquet_worker import Upstream, UpstreamClient, deadline
 from bouquet_worker.deadline import REPLY_MARGIN_S, within
 from tests.kit.upstream.fake_upstream import FakeUpstream, reason_of
 from tests.support import raw_http_server as servers
-from tests.support.bus import LONG_S
-from tests.support.upstream_client import opened
+from tests.support.upstream_client import open_upstream
+from tests.support.waiting import TEST_TIMEOUT_S
 
 
 async def test_a_call_ends_before_the_deadline_of_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadline, "REPLY_MARGIN_S", 30.0)
-    async with servers.raw_server(servers.say_nothing) as server, opened(Upstream("api", server.url)) as upstream:
+    async with (
+        servers.raw_server(servers.say_nothing) as server,
+        open_upstream(Upstream("api", server.url)) as upstream,
+    ):
         own = Deadline.after(30.1)
         with within(own):
             assert await reason_of(upstream.get("/")) == "upstream_timeout"
@@ -38,10 +41,10 @@ async def test_a_cancelled_call_closes_its_connection() -> None:
         await reader.read()
         hung_up.set()
 
-    async with servers.raw_server(watch) as server, opened(Upstream("api", server.url)) as upstream:
+    async with servers.raw_server(watch) as server, open_upstream(Upstream("api", server.url)) as upstream:
         call = asyncio.create_task(upstream.get("/"))
         await asked.wait()
         call.cancel()
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(TEST_TIMEOUT_S):
             await hung_up.wait()
     assert call.cancelled()

@@ -11,7 +11,7 @@ from aiohttp import web
 from bouquet_mesh.listen import listening
 from bouquet_worker import Answer, Upstream, UpstreamClient, WorkerSettings
 from tests.kit.upstream.fake_upstream import FakeUpstream, error_of
-from tests.support.upstream_client import opened
+from tests.support.upstream_client import open_upstream
 
 
 async def test_values_in_a_path_are_percent_encoded(fake: FakeUpstream, upstream: UpstreamClient) -> None:
@@ -34,7 +34,7 @@ async def test_query_parameters_that_are_none_are_left_out(fake: FakeUpstream, u
 
 
 async def test_a_base_url_may_be_the_whole_url(fake: FakeUpstream, url: str) -> None:
-    async with opened(Upstream("api", f"{url}/hub/qf/")) as upstream:
+    async with open_upstream(Upstream("api", f"{url}/hub/qf/")) as upstream:
         await upstream.get(params={"genre": "F"})
     assert fake.last[1] == "/hub/qf/?genre=F"
 
@@ -68,7 +68,7 @@ async def test_bodies_are_sent_in_the_form_that_the_author_gives(
 
 
 async def test_headers_of_a_call_take_precedence_over_those_of_the_upstream(fake: FakeUpstream, url: str) -> None:
-    async with opened(Upstream("api", url, headers={"Accept": "text/xml", "X-App": "bouquet"})) as upstream:
+    async with open_upstream(Upstream("api", url, headers={"Accept": "text/xml", "X-App": "bouquet"})) as upstream:
         await upstream.get("/", headers={"accept": "application/json"})
     headers = fake.received[-1].headers
     assert (headers.getall("Accept"), headers["X-App"]) == (["application/json"], "bouquet")
@@ -76,7 +76,7 @@ async def test_headers_of_a_call_take_precedence_over_those_of_the_upstream(fake
 
 async def test_cookies_of_an_upstream_are_not_kept(fake: FakeUpstream, url: str) -> None:
     fake.headers = {"Set-Cookie": "session=1; Path=/"}
-    async with opened(
+    async with open_upstream(
         Upstream("api", url.replace("127.0.0.1", "localhost"))
     ) as upstream:  # an address has no cookies anyway
         await upstream.get("/")
@@ -99,7 +99,7 @@ async def test_calls_at_a_time_are_limited_to_the_concurrency(fake: FakeUpstream
     app.router.add_get("/", count)
     async with (
         listening(app, "127.0.0.1", 0) as limited,
-        opened(Upstream("api", limited), WorkerSettings(concurrency=2)) as upstream,
+        open_upstream(Upstream("api", limited), WorkerSettings(concurrency=2)) as upstream,
     ):
         await asyncio.gather(*(upstream.get("/") for _ in range(6)))
     assert most == 2

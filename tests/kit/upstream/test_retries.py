@@ -10,7 +10,7 @@ from bouquet_worker import Upstream, UpstreamClient
 from bouquet_worker.breaker import Breaker
 from tests.kit.upstream.fake_upstream import FakeUpstream, reason_of
 from tests.support import raw_http_server as servers
-from tests.support.upstream_client import opened
+from tests.support.upstream_client import open_upstream
 
 
 async def test_a_get_is_retried_once(fake: FakeUpstream, upstream: UpstreamClient) -> None:
@@ -36,32 +36,35 @@ async def test_an_idempotent_post_is_retried(fake: FakeUpstream, upstream: Upstr
 
 async def test_a_permanent_failure_is_not_retried(fake: FakeUpstream, url: str) -> None:
     fake.statuses = [500]
-    async with opened(Upstream("api", url, failures={500: "upstream_internal"})) as upstream:
+    async with open_upstream(Upstream("api", url, failures={500: "upstream_internal"})) as upstream:
         await reason_of(upstream.get("/"))
     assert len(fake.received) == 1
 
 
 @pytest.mark.parametrize("behave", [servers.say_nothing, servers.hang_up])
-async def test_a_timeout_is_not_retried(behave: servers.Connection) -> None:
-    async with servers.raw_server(behave) as server, opened(Upstream("api", server.url, timeout_s=0.2)) as upstream:
+async def test_a_timeout_is_not_retried(behave: servers.Behaviour) -> None:
+    async with (
+        servers.raw_server(behave) as server,
+        open_upstream(Upstream("api", server.url, timeout_s=0.2)) as upstream,
+    ):
         assert await reason_of(upstream.get("/")) == "upstream_timeout"
         assert server.requests == 1
 
 
 async def test_a_reset_connection_is_retried_by_the_kit_and_not_by_aiohttp() -> None:
-    async with servers.raw_server(servers.reset) as server, opened(Upstream("api", server.url)) as upstream:
+    async with servers.raw_server(servers.reset) as server, open_upstream(Upstream("api", server.url)) as upstream:
         assert await reason_of(upstream.get("/")) == "upstream_unavailable"
         assert server.requests == 2
 
 
 async def test_a_slow_failure_is_not_retried(fake: FakeUpstream, url: str) -> None:
     fake.statuses, fake.pause_s = [503, 200], 0.2
-    async with opened(Upstream("api", url, timeout_s=0.3)) as upstream:
+    async with open_upstream(Upstream("api", url, timeout_s=0.3)) as upstream:
         assert await reason_of(upstream.get("/")) == "upstream_unavailable"
 
 
 async def test_the_retry_budget_limits_retries_to_a_tenth_of_the_calls(fake: FakeUpstream, url: str) -> None:
     fake.statuses = [503]
-    async with opened(Upstream("api", url), breaker=Breaker("acme", "api", after=1000)) as upstream:
+    async with open_upstream(Upstream("api", url), breaker=Breaker("acme", "api", after=1000)) as upstream:
         await asyncio.gather(*(reason_of(upstream.get("/")) for _ in range(100)))
     assert len(fake.received) <= 100 + 10 + 100 // 10

@@ -16,14 +16,14 @@ from bouquet_worker.auth import Bearer
 from bouquet_worker.breaker import Breaker
 from bouquet_worker.errors import UpstreamError
 from tests.kit.upstream.fake_upstream import FakeUpstream, Household, reason_of, sample
-from tests.support.spans import recorded, text_of
-from tests.support.upstream_client import PROVIDER, opened
+from tests.support.spans import recorded_spans, span_text
+from tests.support.upstream_client import PROVIDER, open_upstream
 
 
 async def test_the_span_of_a_call_has_the_route_and_the_status(fake: FakeUpstream, url: str) -> None:
     fake.statuses = [404]
-    with recorded() as spans:
-        async with opened(Upstream("api", f"{url}/v1")) as upstream:
+    with recorded_spans() as spans:
+        async with open_upstream(Upstream("api", f"{url}/v1")) as upstream:
             await upstream.get("/boursier/{ine}", path={"ine": "1234567890G"})
     [span] = spans.get_finished_spans()
     assert (span.name, span.kind) == ("GET /v1/boursier/{ine}", SpanKind.CLIENT)
@@ -37,7 +37,7 @@ async def test_the_span_of_a_call_has_the_route_and_the_status(fake: FakeUpstrea
 
 
 async def test_a_call_sends_its_trace_to_the_upstream(fake: FakeUpstream, upstream: UpstreamClient) -> None:
-    with recorded() as spans:
+    with recorded_spans() as spans:
         await upstream.get("/")
     [span] = spans.get_finished_spans()
     assert span.context is not None
@@ -47,7 +47,7 @@ async def test_a_call_sends_its_trace_to_the_upstream(fake: FakeUpstream, upstre
 
 async def test_calls_are_counted_by_route_and_outcome(fake: FakeUpstream, url: str) -> None:
     fake.statuses = [404, 503, 500]
-    async with opened(Upstream("counted", url, failures={500: "their_own"})) as upstream:
+    async with open_upstream(Upstream("counted", url, failures={500: "their_own"})) as upstream:
         await upstream.post("/{x}", path={"x": "1"})
         await reason_of(upstream.post("/{x}", path={"x": "2"}))
         await reason_of(upstream.post("/{x}", path={"x": "3"}))
@@ -77,15 +77,15 @@ async def test_no_log_span_metric_or_error_of_a_call_names_a_person(
             error.log()
             errors.append(repr(error))
 
-    with caplog.at_level(logging.DEBUG), recorded() as spans:
+    with caplog.at_level(logging.DEBUG), recorded_spans() as spans:
         breaker = Breaker("acme", "api", after=1)
-        async with opened(Upstream("api", url, auth=Bearer(Secret("t0ken"))), breaker=breaker) as upstream:
+        async with open_upstream(Upstream("api", url, auth=Bearer(Secret("t0ken"))), breaker=breaker) as upstream:
             await ask(upstream)
             await ask(upstream, json={"nom": "KERVALLAN"})
     seen = "".join(
         [
             *(repr(vars(record)) for record in caplog.records),
-            *map(text_of, spans.get_finished_spans()),
+            *map(span_text, spans.get_finished_spans()),
             *errors,
             generate_latest().decode(),
         ]

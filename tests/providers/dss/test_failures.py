@@ -18,14 +18,8 @@ from bouquet_proto.rules.civil_status import NAME
 from bouquet_worker.simulate import Fault
 from bouquet_worker.testing.captured_telemetry import log_text_of
 from tests.providers.asking import PATIENCE_S, SILENCE_S, TODAY, Asked, identite
-from tests.providers.dss.asked import (
-    CNAF,
-    MSA,
-    OPERATIONS,
-    refusal,
-    told,
-)
-from tests.support.spans import recorded, text_of
+from tests.providers.dss.asked import CNAF, MSA, OPERATIONS, refusal, told
+from tests.support.spans import recorded_spans, span_text
 
 ABSENT: dict[tuple[int, str], tuple[Reply, int, str, str, str, dict[str, str]]] = {
     # By error code and signature: the reply, then the HTTP status, code, title, detail and meta that a client sees.
@@ -197,8 +191,8 @@ async def test_no_trace_nor_log_names_the_person(
     dss: Asked, name: str, nom: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     who = identite(f"{nom} MSA-FOUND", "Ignace", born="1971-10-28")
-    with caplog.at_level(logging.DEBUG), recorded() as spans:
+    with caplog.at_level(logging.DEBUG), recorded_spans() as spans:
         await dss(OPERATIONS[name], who)
-        logged = "".join(map(log_text_of, caplog.records)) + "".join(map(text_of, spans.get_finished_spans()))
+        logged = "".join(map(log_text_of, caplog.records)) + "".join(map(span_text, spans.get_finished_spans()))
     words = (nom, "MSA-FOUND", "Ignace", "IGNACE", "1971-10-28", "19711028", "CADET")
     assert not [value for value in words if value in logged]

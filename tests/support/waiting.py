@@ -1,0 +1,19 @@
+"""Waiting for a condition that no event announces, with a limit that ends a test that hangs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeAlias
+
+Condition: TypeAlias = Callable[[], bool]
+
+TEST_TIMEOUT_S = 60.0
+"""Seconds after which a test that hangs fails: generous, because a busy machine may be slow."""
+
+
+async def until(condition: Condition, *, within_s: float = TEST_TIMEOUT_S) -> None:
+    """Returns as soon as the condition holds."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 - what is waited for is a library's or a broker's, without an event
+            await asyncio.sleep(0.005)
