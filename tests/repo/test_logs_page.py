@@ -14,6 +14,10 @@ from tests.repo.log_events import ROOT, Event, logged_events
 
 PAGE = (ROOT / "docs" / "logs.md").read_text(encoding="utf-8")
 UNTOLD = "…"
+FOR_OPERATORS = [path for folder in ("runbooks", "operations") for path in sorted((ROOT / "docs" / folder).iterdir())]
+EVENT = r"`([a-z]+ [a-z, ]+)`"
+QUOTED = re.compile(rf"{EVENT} in (?:the|its)(?: [\w']+)? logs?\b|\blogs?(?: says)? {EVENT}")
+"""An event of the logs, as the operators' pages quote one."""
 
 
 def section(title: str) -> str:
@@ -68,3 +72,14 @@ def restored() -> Iterator[None]:
     root.setLevel(level)
     for name, own in silenced.items():
         logging.getLogger(name).setLevel(own)
+
+
+def test_the_operators_pages_quote_events_that_are_logged() -> None:
+    logged = {event.message for event in logged_events()}
+    quoted = {
+        before or after
+        for page in FOR_OPERATORS
+        for before, after in QUOTED.findall(" ".join(page.read_text(encoding="utf-8").split()))
+    }
+    assert len(quoted) > 8
+    assert quoted - logged == set()
