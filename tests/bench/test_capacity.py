@@ -85,7 +85,7 @@ def test_what_the_page_takes_for_granted_is_in_manifests_and_settings() -> None:
 
 def _granted() -> dict[str, int]:
     """The values that the page takes from elsewhere than an assumption, by what they are."""
-    section = PAGE.read_text(encoding="utf-8").partition("## What is taken for granted\n")[2].partition("\n## ")[0]
+    section = PAGE.read_text(encoding="utf-8").partition("## Assumptions\n")[2].partition("\n## ")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:2] == "| "]
     return {what: int(value.replace(",", "")) for what, value, source in rows[1:] if source != "assumed"}
 
