@@ -11,7 +11,7 @@ from msgspec import structs
 from bouquet_proto.access_record import encode
 from bouquet_registry.journal import audit
 from bouquet_registry.journal.audit import AT_ONCE, Broken, ends, prune, verify
-from bouquet_registry.journal.chain import Link, Row
+from bouquet_registry.journal.chain import Link
 from bouquet_registry.journal.writer import sorted_out
 from bouquet_registry.refusals import Refused
 from bouquet_registry.store import Store
@@ -24,13 +24,14 @@ SWAP = (
 )
 FORGED_ROW = (
     "INSERT INTO journal SELECT 11, 'forged', at, outcome, status, code, operation, habilitation, token, recipient, "
-    "provider, regime, cached, duration_ms, trace_id, person, key, previous, hash, pruned_to, request_id FROM "
-    "journal WHERE number = 10"
+    "provider, regime, cached, duration_ms, trace_id, person, key, previous, hash, pruned_to, request_id, found "
+    "FROM journal WHERE number = 10"
 )
 SHIFT = (
     "UPDATE journal SET number = number + 100 WHERE number > 3",
     "UPDATE journal SET number = number - 101 WHERE number > 103",
 )
+INDEX = "record {} is not the one that the index of people found was made of"
 GONE = "the records up to {} are gone and no record tells of their pruning"
 PRUNED = (
     "UPDATE journal_head SET pruned_number = {0}, pruned_hash = (SELECT previous FROM journal WHERE number = {0} + 1)"
@@ -40,14 +41,12 @@ FORGERIES = {
     "a changed outcome": (["UPDATE journal SET outcome = 'not_found' WHERE number = 4"], "record 4 was changed"),
     "a changed second": (["UPDATE journal SET at = at + 1 WHERE number = 4"], "record 4 was changed"),
     "a forgotten person": (["UPDATE journal SET person = previous WHERE number = 4"], "record 4 was changed"),
-    "a person found, forgotten": (["DELETE FROM journal_found WHERE number = 4"], "record 4 was changed"),
-    "a person found, invented": (
-        ["INSERT INTO journal_found SELECT 5, 0, person FROM journal WHERE number = 5"],
-        "record 5 was changed",
-    ),
-    "another person found": (
-        ["UPDATE journal_found SET person = (SELECT hash FROM journal WHERE number = 4) WHERE number = 4"],
-        "record 4 was changed",
+    "a person found, forgotten": (["UPDATE journal SET found = person WHERE number = 4"], "record 4 was changed"),
+    "a record that the index forgot": (["DELETE FROM journal_found WHERE number = 4"], INDEX.format(4)),
+    "a record that the index invented": (["INSERT INTO journal_found VALUES (5, 1)"], INDEX.format(5)),
+    "a record that the index moved": (
+        ["UPDATE journal_found SET prefix = 1 - prefix WHERE number = 4"],
+        INDEX.format(4),
     ),
     "another request": (["UPDATE journal SET request_id = 'x' WHERE number = 4"], "record 4 was changed"),
     "another hash": (["UPDATE journal SET hash = previous WHERE number = 4"], "record 4 was changed"),
@@ -156,7 +155,7 @@ def pruned_under_way(monkeypatch: pytest.MonkeyPatch, store: Store, to: int) -> 
     monkeypatch.setattr(audit, "AT_ONCE", 3)
     piece, reads = audit._piece, count_from(1)
 
-    async def meanwhile(store: Store, after: int, last: int) -> tuple[list[Row], Link]:
+    async def meanwhile(store: Store, after: int, last: int) -> tuple[list[audit.Stored], Link]:
         if next(reads) == 2:
             await prune(store, NOON.timestamp() + to + 1)
         return await piece(store, after, last)

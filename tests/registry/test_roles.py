@@ -33,7 +33,7 @@ REFUSED_TO_THE_JOURNAL = {
     "a change of a record": "UPDATE journal SET outcome = 'not_found'",
     "a removal": "DELETE FROM journal",
     "a removal of whom an answer named": "DELETE FROM journal_found",
-    "another person in an answer's place": "UPDATE journal_found SET person = 'x'",
+    "another person in an answer's place": "UPDATE journal_found SET prefix = 1",
     "a truncation": "TRUNCATE journal",
     "a pruning that was none": "UPDATE journal_head SET pruned_number = 3",
     "a pruning told of by another record": "UPDATE journal_head SET pruning = 3",

@@ -19,9 +19,13 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_registry import schema
 from bouquet_registry.clock import utc_now
 from bouquet_registry.journal.audit import ends, prune, verify
+from bouquet_registry.journal.queries import who_read
 from bouquet_registry.store import Store, open_store, upgrade
 from tests.registry.accesses import access, tamper, write
 from tests.support.habilitations import create_habilitation
+
+BYTES = {"sqlite": ("BLOB", "x'{}'"), "postgresql": ("BYTEA", "'\\x{}'")}
+"""The type of bytes, and how they are written."""
 
 
 def differences(connection: Connection) -> list[object]:
@@ -109,6 +113,7 @@ async def test_a_journal_that_a_former_version_pruned_gets_a_record_of_it(databa
             "DROP INDEX ix_journal_request_id",
             "ALTER TABLE journal DROP COLUMN request_id",
             "DROP TABLE journal_found",
+            "ALTER TABLE journal DROP COLUMN found",
             "ALTER TABLE journal_head DROP COLUMN pruning",
             "DROP TABLE acts",
             "UPDATE alembic_version SET version_num = '0002'",
@@ -118,6 +123,31 @@ async def test_a_journal_that_a_former_version_pruned_gets_a_record_of_it(databa
         [told] = (await verify(store)).prunings
         assert told.access.pruned_to == str((await ends(store)).pruned)
         assert told.link.number == 6
+
+
+async def test_people_found_stay_in_the_journal_of_a_former_version(engine: str, database: Secret) -> None:
+    type_, literal = BYTES[engine]
+    found = {n: tuple(f"{n}{position}".rjust(64, "a") for position in range(3)) for n in (2, 4)}
+    async with open_store(database) as store:
+        await write(store, [access(n, at=n, found=found.get(n, ())) for n in range(1, 6)])
+        # As the former version kept them: in a table of their own alone.
+        await tamper(
+            store,
+            "DROP TABLE journal_found",
+            "ALTER TABLE journal DROP COLUMN found",
+            f"CREATE TABLE journal_found (number BIGINT, position INTEGER, person {type_} NOT NULL)",
+            *(
+                f"INSERT INTO journal_found VALUES ({n}, {position}, {literal.format(person)})"
+                for n, people in found.items()
+                for position, person in enumerate(people)
+            ),
+            "UPDATE alembic_version SET version_num = '0004'",
+        )
+    await upgrade(database)
+    async with open_store(database) as store:
+        assert (await verify(store)).head.number == 5
+        async with store.reading() as connection:
+            assert [call["at"].timestamp() for call in await who_read(connection, {found[4][2]: ()})] == [4]
 
 
 def test_no_level_of_logs_writes_what_statements_carry(tmp_path: Path) -> None:

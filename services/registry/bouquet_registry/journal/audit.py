@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bouquet_proto.access_record import Access
 from bouquet_registry.journal import schema
 from bouquet_registry.journal.chain import START, Link, Row, chained, fault
-from bouquet_registry.journal.writer import append, hold_head, row_of
+from bouquet_registry.journal.writer import append, hold_head, prefixes_of, row_of
 from bouquet_registry.refusals import Refused
 from bouquet_registry.store import Store
 
@@ -36,6 +36,13 @@ class Ends(Struct, frozen=True):
     """The highest number there is: the head's."""
     pruning: Row | None = None
     """The record that tells of the last pruning."""
+
+
+class Stored(Struct, frozen=True):
+    """A row, and what the index of people found holds of its record."""
+
+    row: Row
+    indexed: frozenset[int]
 
 
 class Verified(Struct, frozen=True):
@@ -133,7 +140,7 @@ async def _before(store: Store, number: int, known: Ends) -> Link:
         return pruned
     if not rows:
         raise Broken(f"record {number - 1} is missing")
-    return rows[0].link
+    return rows[0].row.link
 
 
 async def _verified(store: Store, after: Link, last: int, noted: Link | None, prunings: list[Row]) -> Link:
@@ -146,17 +153,24 @@ async def _verified(store: Store, after: Link, last: int, noted: Link | None, pr
         return pruned
     if not rows:
         raise Broken(f"record {after.number + 1} is missing")
-    for row in rows:
-        if wrong := fault(after, row):
-            raise Broken(wrong)
-        after = row.link
+    for stored in rows:
+        after = _after(after, stored)
         _check(after, noted)
-        if row.access.outcome == "pruned":
-            prunings.append(row)
+        if stored.row.access.outcome == "pruned":
+            prunings.append(stored.row)
     return after
 
 
-async def _piece(store: Store, after: int, last: int) -> tuple[list[Row], Link]:
+def _after(link: Link, stored: Stored) -> Link:
+    """Returns the place of the row that should come after `link`. Raises `Broken`."""
+    if wrong := fault(link, stored.row):
+        raise Broken(wrong)
+    if stored.indexed != prefixes_of(stored.row):  # the chain does not cover the index
+        raise Broken(f"record {stored.row.link.number} is not the one that the index of people found was made of")
+    return stored.row.link
+
+
+async def _piece(store: Store, after: int, last: int) -> tuple[list[Stored], Link]:
     """Rows, and how far the journal was pruned by then. In that order: whoever took some of them away has said so.
 
     A short read: a long one would keep a database from tidying up.
@@ -172,24 +186,17 @@ async def _pruned(connection: AsyncConnection) -> Link:
     return Link(row.pruned_number, row.pruned_hash)
 
 
-async def _some(connection: AsyncConnection, after: int, last: int) -> list[Row]:
+async def _some(connection: AsyncConnection, after: int, last: int) -> list[Stored]:
     number = schema.journal.c.number
     query = select(schema.journal).where(number > after, number <= last).order_by(number).limit(AT_ONCE)
     rows = (await connection.execute(query)).mappings().all()
     if not rows:
         return []
-    found = await _found(connection, rows[0]["number"], rows[-1]["number"])
-    return [row_of(row, tuple(found.get(row["number"], ()))) for row in rows]
-
-
-async def _found(connection: AsyncConnection, first: int, last: int) -> dict[int, list[str]]:
-    """Whom the answers of some records named, by number."""
-    number = schema.found.c.number
-    query = select(schema.found).where(number.between(first, last)).order_by(number, schema.found.c.position)
-    named: dict[int, list[str]] = {}
-    for row in await connection.execute(query):
-        named.setdefault(row.number, []).append(row.person)
-    return named
+    indexed: dict[int, set[int]] = {row["number"]: set() for row in rows}
+    within = schema.found_index.c.number.between(min(indexed), max(indexed))
+    for entry in await connection.execute(select(schema.found_index).where(within)):
+        indexed.setdefault(entry.number, set()).add(entry.prefix)
+    return [Stored(row_of(row), frozenset(indexed[row["number"]])) for row in rows]
 
 
 async def prune(store: Store, before: float, now: Clock = time.time) -> int:
@@ -234,11 +241,9 @@ async def _prune_some(store: Store, last: int) -> int:
         await hold_head(connection)
         after = await _pruned(connection)
         rows = await _some(connection, after.number, last)
-        for row in rows:
-            if wrong := fault(after, row):
-                raise Broken(wrong)
-            after = row.link
-        for table in (schema.found, schema.journal):
+        for stored in rows:
+            after = _after(after, stored)
+        for table in (schema.found_index, schema.journal):
             await connection.execute(delete(table).where(table.c.number <= after.number))
         pruned = {"pruned_number": after.number, "pruned_hash": after.hash}
         await connection.execute(update(schema.head).where(schema.ONLY_HEAD).values(pruned))

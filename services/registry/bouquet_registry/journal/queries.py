@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, case, cast, func, sele
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_registry.journal.pseudonym_search import LeftOut
-from bouquet_registry.journal.schema import found, journal
+from bouquet_registry.journal.schema import found_index, journal, prefix_of
 from bouquet_registry.schema import habilitations
 
 Facts: TypeAlias = dict[str, Any]
@@ -30,15 +30,17 @@ async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOut
     calls: dict[int, Facts] = {}
     for begin in range(0, len(names), AT_ONCE):
         some = names[begin : begin + AT_ONCE]
-        for named, query in (("asked", _asked_about(some)), ("found", _found_among(some))):
-            for row in await connection.execute(query):
-                _add(calls, row._mapping, named, pseudonyms[row.person])
+        for row in await connection.execute(_asked_about(some)):
+            _add(calls, row._mapping, "asked", pseudonyms[row.person])
+        for row in await connection.execute(_found_among(some)):
+            for person in pseudonyms.keys() & row.found:
+                _add(calls, row._mapping, "found", pseudonyms[person])
     return sorted(calls.values(), key=lambda call: call["at"], reverse=True)
 
 
 def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: LeftOut) -> None:
     """What tells the most of the person counts, where a call names them in several ways."""
-    facts = {name: value for name, value in _facts(row).items() if name not in ("number", "person")}
+    facts = {name: value for name, value in _facts(row).items() if name not in ("number", "person", "found")}
     known = calls.setdefault(row["number"], facts | {"named": [], "left_out": left_out})
     if named not in known["named"]:
         known["named"].append(named)
@@ -65,8 +67,8 @@ def _asked_about(names: Sequence[str]) -> Select[Any]:
 
 
 def _found_among(names: Sequence[str]) -> Select[Any]:
-    query = _calls(journal.c.number, found.c.person).join(found, found.c.number == journal.c.number)
-    return query.where(found.c.person.in_(names))
+    numbers = select(found_index.c.number).where(found_index.c.prefix.in_(map(prefix_of, names)))
+    return _calls(journal.c.number, journal.c.found).where(journal.c.number.in_(numbers))
 
 
 def _facts(row: Mapping[str, Any]) -> Facts:

@@ -18,6 +18,8 @@ from sqlalchemy import (
 
 from bouquet_registry.schema import metadata
 
+DIGEST_BYTES = 32
+
 
 class Digest(TypeDecorator[str]):
     """Hexadecimal text, kept as bytes."""
@@ -30,6 +32,21 @@ class Digest(TypeDecorator[str]):
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
         return None if value is None else value.hex()
+
+
+class Digests(TypeDecorator[tuple[str, ...]]):
+    """Hexadecimal texts of `DIGEST_BYTES` bytes each, kept one after the other."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, dialect: Dialect) -> bytes | None:
+        return None if value is None else bytes.fromhex("".join(value))
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> tuple[str, ...] | None:
+        if value is None:
+            return None
+        return tuple(value[at : at + DIGEST_BYTES].hex() for at in range(0, len(value), DIGEST_BYTES))
 
 
 journal = Table(
@@ -54,22 +71,30 @@ journal = Table(
     Column("key", String(255), nullable=False),
     Column("pruned_to", String(255), nullable=False, server_default=""),
     Column("request_id", String(255), nullable=False, server_default="", index=True),
+    Column("found", Digests, nullable=False, server_default=""),
     Column("previous", Digest, nullable=False),
     Column("hash", Digest, nullable=False),
     Index("journal_of_person", "person", "at"),
     Index("journal_of_habilitation", "habilitation", "at"),
 )
-"""An `Access` a row, with its place in the chain. Whom its answer named is in `found`."""
+"""An `Access` a row, with its place in the chain."""
 
-found = Table(
+found_index = Table(
     "journal_found",
     metadata,
     Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("person", Digest, nullable=False),
-    Index("journal_found_person", "person", "number"),
+    Column("prefix", BigInteger, primary_key=True, autoincrement=False),
+    Index("journal_found_prefix", "prefix", "number"),
+    sqlite_with_rowid=False,
 )
-"""`Access.found`, a pseudonym a row: part of what the hash of its record covers."""
+"""Finds the records whose answer named a person, by the beginning of that person's pseudonym: the record itself has the
+whole. A number takes a third of the room of a pseudonym, and a year has more of them than of records."""
+
+
+def prefix_of(pseudonym: str) -> int:
+    """Returns the first 60 bits of a pseudonym, which one person in a quintillion shares with another."""
+    return int(pseudonym[:15], 16)
+
 
 head = Table(
     "journal_head",

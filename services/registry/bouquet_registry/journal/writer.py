@@ -139,8 +139,8 @@ async def append(connection: AsyncConnection, rows: Sequence[Row]) -> None:
     """Writes rows that continue the chain from the head, which the caller holds."""
     if rows:
         await connection.execute(insert(schema.journal), [_columns(row) for row in rows])
-        if named := [columns for row in rows for columns in _found_columns(row)]:
-            await connection.execute(insert(schema.found), named)
+        if named := [columns for row in rows for columns in _index_columns(row)]:
+            await connection.execute(insert(schema.found_index), named)
         last = rows[-1].link
         moved = update(schema.head).where(schema.ONLY_HEAD).values(number=last.number, hash=last.hash)
         await connection.execute(moved)
@@ -148,18 +148,21 @@ async def append(connection: AsyncConnection, rows: Sequence[Row]) -> None:
 
 def _columns(row: Row) -> dict[str, Any]:
     place = {"number": row.link.number, "previous": row.previous, "hash": row.link.hash}
-    return {name: value for name, value in msgspec.structs.asdict(row.access).items() if name != "found"} | place
+    return msgspec.structs.asdict(row.access) | place
 
 
-def _found_columns(row: Row) -> list[dict[str, Any]]:
-    number = row.link.number
-    return [{"number": number, "position": at, "person": person} for at, person in enumerate(row.access.found)]
+def _index_columns(row: Row) -> list[dict[str, Any]]:
+    return [{"number": row.link.number, "prefix": prefix} for prefix in prefixes_of(row)]
 
 
-def row_of(columns: RowMapping, found: tuple[str, ...] = ()) -> Row:
-    """As it was written. `found` has a table of its own."""
-    fields = {name: columns[name] for name in Access.__struct_fields__ if name != "found"}
-    access = Access(**fields, found=found)
+def prefixes_of(row: Row) -> frozenset[int]:
+    """Returns what the index of people found holds of a record."""
+    return frozenset(map(schema.prefix_of, row.access.found))
+
+
+def row_of(columns: RowMapping) -> Row:
+    """As it was written."""
+    access = Access(**{name: columns[name] for name in Access.__struct_fields__})
     return Row(access, Link(columns["number"], columns["hash"]), columns["previous"])
 
 

@@ -1,0 +1,73 @@
+"""People found are kept in their record; a smaller table finds the records of a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+from alembic import op
+
+from bouquet_registry.journal.schema import Digest, Digests, prefix_of
+
+revision = "0005"
+down_revision = "0004"
+
+AT_ONCE = 10_000
+"""Records that are read and changed in one step."""
+
+# The tables as they are at these revisions: a later one may add columns.
+JOURNAL = sa.table("journal", sa.column("number", sa.BigInteger), sa.column("found", Digests))
+FORMER = sa.table(
+    "journal_found",
+    sa.column("number", sa.BigInteger),
+    sa.column("position", sa.Integer),
+    sa.column("person", Digest),
+)
+INDEX = sa.table("journal_found_new", sa.column("number", sa.BigInteger), sa.column("prefix", sa.BigInteger))
+
+
+def upgrade() -> None:
+    op.add_column("journal", sa.Column("found", sa.LargeBinary, nullable=False, server_default=""))
+    op.create_table(
+        "journal_found_new",
+        sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("prefix", sa.BigInteger, primary_key=True, autoincrement=False),
+        sqlite_with_rowid=False,
+    )
+    connection = op.get_bind()
+    for people in _found(connection):
+        move = sa.update(JOURNAL).where(JOURNAL.c.number == sa.bindparam("of")).values(found=sa.bindparam("people"))
+        connection.execute(move, [{"of": number, "people": tuple(named)} for number, named in people.items()])
+        prefixes = ((number, prefix) for number, named in people.items() for prefix in set(map(prefix_of, named)))
+        connection.execute(sa.insert(INDEX), [{"number": number, "prefix": prefix} for number, prefix in prefixes])
+    op.drop_table("journal_found")
+    op.rename_table("journal_found_new", "journal_found")
+    op.create_index("journal_found_prefix", "journal_found", ["prefix", "number"])
+
+
+def _found(connection: sa.Connection) -> Iterator[dict[int, list[str]]]:
+    """Gives the people found of some records at a time, by number, each record whole."""
+    after = 0
+    while True:
+        last = connection.scalar(
+            sa.select(sa.func.max(sa.column("number"))).select_from(
+                sa.select(FORMER.c.number)
+                .where(FORMER.c.number > after)
+                .distinct()
+                .order_by(FORMER.c.number)
+                .limit(AT_ONCE)
+                .subquery()
+            )
+        )
+        if last is None:
+            return
+        rows = sa.select(FORMER).where(FORMER.c.number.between(after + 1, last))
+        people: dict[int, list[str]] = {}
+        for row in connection.execute(rows.order_by(FORMER.c.number, FORMER.c.position)):
+            people.setdefault(row.number, []).append(row.person)
+        yield people
+        after = last
+
+
+def downgrade() -> None:
+    raise NotImplementedError("restore the backup that was made before the upgrade")
