@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import hmac
 from functools import lru_cache
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from bouquet_mesh.secret import Secret
 
@@ -15,10 +17,10 @@ def keyed_hash(key: Secret, message: bytes) -> str:
     """Returns the HMAC of `message` as 64 hexadecimal digits."""
     mac = _keyed(key).copy()
     mac.update(message)
-    return mac.hexdigest()
+    return mac.finalize().hex()
 
 
 @lru_cache(maxsize=MAX_CACHED_KEYS)
-def _keyed(key: Secret) -> hmac.HMAC:
+def _keyed(key: Secret) -> HMAC:
     """Returns a prepared HMAC for callers to copy: preparing a key costs more than hashing a short message."""
-    return hmac.new(key.reveal().encode(), digestmod="sha256")
+    return HMAC(key.reveal().encode(), SHA256())  # the standard library's takes twice the time to copy

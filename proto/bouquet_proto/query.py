@@ -10,8 +10,8 @@ from msgspec import Struct
 MAX_VALUE_LENGTH = 255
 """No name, place or code of the contract comes near it; longer values are refused by every rule."""
 
-_LEADING_INTEGER = re.compile(r"\s*([+-]?\d{1,18})", re.ASCII)
-_PLAIN = re.compile(rf"[ -$&-*,-~]{{0,{MAX_VALUE_LENGTH}}}")  # printable ASCII but % and +: it stands for itself
+MAX_INTEGER_DIGITS = 18
+_LEADING_INTEGER = re.compile(rf"\s*([+-]?\d{{1,{MAX_INTEGER_DIGITS}}})", re.ASCII)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # line and paragraph separators break lines too
 
 
@@ -59,6 +59,8 @@ def parse_query(text: str) -> Query:
 
 def leading_integer(text: str) -> int:
     """`"07"` is 7, `"12abc"` is 12, anything else is 0 (docs/reference/contract.md §0)."""
+    if text.isdecimal() and text.isascii() and len(text) <= MAX_INTEGER_DIGITS:
+        return int(text)
     match = _LEADING_INTEGER.match(text)
     return int(match[1]) if match else 0
 
@@ -70,8 +72,8 @@ def _append(items: tuple[str, ...] | Malformed, value: str | Malformed | None) -
 
 
 def _decode(text: str) -> str | Malformed:
-    if _PLAIN.fullmatch(text):
-        return text
+    if text.isascii() and text.isprintable() and len(text) <= MAX_VALUE_LENGTH and "%" not in text and "+" not in text:
+        return text  # it stands for itself
     try:
         # Bytes that the HTTP server could not decode come as surrogates.
         value = unquote_to_bytes(text.replace("+", " ").encode(errors="surrogateescape")).decode()

@@ -28,7 +28,6 @@ PLAIN = (
 """For `str.translate`: typographic signs as keyboards have them."""
 _DIGIT = re.compile(r"\d", re.ASCII)
 _WORD = re.compile(r"[^\W\d_]{3}")
-_SPACED = re.compile(r"^ | $|  ")
 
 CODES = frozenset(
     {
@@ -55,11 +54,14 @@ def tidied(field: str, text: str) -> str:
         return text.strip(SPACES + INVISIBLE)
     if not text.isascii():
         text = unicodedata.normalize("NFC", text.translate(PLAIN))
+    elif text.isdecimal():  # numbers, dates' parts and most codes: nothing to tidy
+        return text
     elif "`" in text:
         text = text.replace("`", "'")
     if field in CODES and _is_code(field, text):
         return text.replace(" ", "").upper()
-    return " ".join(filter(None, text.split(" "))) if _SPACED.search(text) else text
+    text = text.strip(" ")
+    return " ".join(filter(None, text.split(" "))) if "  " in text else text
 
 
 def _is_code(field: str, text: str) -> bool:

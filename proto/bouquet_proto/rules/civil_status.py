@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from bouquet_proto.query import Malformed
 from bouquet_proto.rules.reading import Field, Reading, Rule, text, texts
 
 NAME = re.compile(r"[a-zA-ZÀ-ÖØ-öø-ÿ' -]+")
@@ -31,19 +32,20 @@ def _nom_usage(reading: Reading) -> None:
 
 
 def _prenoms_optional(reading: Reading) -> None:
-    if reading.items("prenoms") is not None:
-        _keep_names(reading, "00367")
+    names = reading.items("prenoms")
+    if names is not None:
+        _keep_names(reading, names, "00367")
 
 
 def _prenoms_required(reading: Reading) -> None:
-    _keep_names(reading, "00421")
+    _keep_names(reading, reading.items("prenoms"), "00421")
 
 
-def _keep_names(reading: Reading, code: str) -> None:
+def _keep_names(reading: Reading, names: tuple[str, ...] | Malformed | None, code: str) -> None:
     """At least one, each of letters that names have; none blank."""
-    match reading.items("prenoms"):
-        case (_, *_) as names if all(map(NAME.fullmatch, names)):
-            reading.keep("prenoms", tuple(names))
+    match names:
+        case (_, *_) if all(map(NAME.fullmatch, names)):
+            reading.keep("prenoms", names)
         case _:
             reading.refuse(code)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 
 from msgspec import Raw, Struct
 
@@ -36,6 +36,10 @@ from bouquet_proto.query import Query, parse_query
 
 MARK_LENGTH = 16
 """Hexadecimal digits: no two callers of a process share one but by a chance of one in billions."""
+
+
+MARKS = 10_000
+"""Callers whose marks are kept: more than call within an hour."""
 
 
 class Answer(Struct, frozen=True):
@@ -118,13 +122,15 @@ class Lookups:
         refuse_in_window(self._windows, served.authority, now)
         if isinstance(parsed, Problem):
             raise parsed
+        token = requester.token
+        mark = mark_of(self._marking_key, token.habilitation or requester.digest)
         lookup = Lookup(
             id=call.request_id,
             deadline=deadline.at,
             operation=served.operation.id,
             identity=parsed.identity,
             parameters=parsed.parameters,
-            caller=Caller(recipient=call.recipient, token_id=requester.token.id, mark=self._mark_of(requester)),
+            caller=Caller(recipient=call.recipient, token_id=token.id, mark=mark),
         )
         with call.waiting():
             decision = await self._providers.ask(served, lookup, key, now.date())
@@ -138,10 +144,11 @@ class Lookups:
             case reply:
                 raise Problem.of(reply, decision.authority, reasons_of(served), is_sandbox=self._is_sandbox)
 
-    def _mark_of(self, requester: Requester) -> str:
-        """One for all tokens of a habilitation, and in all gateways that share the key."""
-        who = requester.token.habilitation or requester.digest
-        return keyed_hash(self._marking_key, f"mark {who}".encode())[:MARK_LENGTH]
+
+@lru_cache(maxsize=MARKS)
+def mark_of(key: Secret, caller: str) -> str:
+    """Returns what stands for a caller in the messages of all gateways that share the key."""
+    return keyed_hash(key, f"mark {caller}".encode())[:MARK_LENGTH]
 
 
 def _note(call: Call, served: Served) -> None:

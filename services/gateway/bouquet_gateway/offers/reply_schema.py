@@ -33,8 +33,8 @@ class ReplySchema:
         worker newer than the offer that was heard may have some. A name that is given twice is left once, with its
         last value: readers of JSON differ in which they take (RFC 8259 §4)."""
         try:
-            read = msgspec.json.encode(self._exact.decode(data))
-            return data if read.count(b":") == bytes(data).count(b":") else Raw(read)
+            sent, read = bytes(data), msgspec.json.encode(self._exact.decode(data))
+            return data if read == sent or read.count(b":") == sent.count(b":") else Raw(read)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
         try:
