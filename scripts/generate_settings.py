@@ -41,6 +41,15 @@ UNITS = {"_s": "seconds", "_bytes": "bytes", "_port": "port"}
 """By the end of a setting's name."""
 
 
+TITLES = {
+    "MeshSettings": "Every process",
+    "GatewaySettings": "Gateway",
+    "ProcessSettings": "Every worker",
+    "CasebookSettings": "Sandbox (`bouquet-worker casebook`)",
+    "RegistrySettings": "Registry",
+}
+
+
 class Setting(NamedTuple):
     name: str
     kind: str
@@ -154,7 +163,7 @@ def _section(group: Group, known: dict[str, Group]) -> str:
         f"| `{group.prefix}{setting.name.upper()}` | {setting.kind} | {setting.default} | {setting.meaning} |"
         for setting in {setting.name: setting for setting in _with_inherited(group, known)}.values()
     ]
-    title = group.title if group.title in PREFIXES else f"Worker `{group.title}`"
+    title = TITLES.get(group.title, f"Worker `{group.title}`")
     return "\n".join([f"## {title}", "", "| variable | kind | default | meaning |", "|---|---|---|---|", *rows, ""])
 
 
