@@ -59,7 +59,7 @@ from bouquet_proto.identity import MODALITIES
 from bouquet_proto.messages import Caller, Found, Lookup, NotFound, Reply, Request, decode_reply, decode_request, encode
 from bouquet_proto.query import parse_query
 from bouquet_proto.quotient_familial import FIELDS, FILES, OPERATION, REGIMES
-from bouquet_proto.rules import Refusals, apply
+from bouquet_proto.rules import Refusals, apply_rules
 from bouquet_worker import Answer, UpstreamClient
 from bouquet_worker import Question as WorkerQuestion
 from bouquet_worker.deadline import within
@@ -88,7 +88,7 @@ def gateway_parts() -> list[Part]:
     catalogue = Catalogue([cnaf.offer()])
     text = query_of(1)
     query = parse_query(text)
-    values = apply(OPERATION.checks, query, TODAY)
+    values = apply_rules(OPERATION.checks, query, TODAY)
     assert not isinstance(values, Refusals)
     own = {name: values[name] for name in MODALITIES[OPERATION.modality].__struct_fields__ if name in values}
     found = decode_reply(wire_reply())
@@ -108,7 +108,7 @@ def gateway_parts() -> list[Part]:
         Part("4 match", "path to operation", partial(catalogue.match, PATH, Naming())),
         Part("5 parse", "query string", partial(parse_query, text)),
         Part("5 parse", "query string of as many parameters as a line holds", partial(parse_query, "a=1&" * 2000)),
-        Part("5 parse", "rules", partial(apply, OPERATION.checks, query, TODAY)),
+        Part("5 parse", "rules", partial(apply_rules, OPERATION.checks, query, TODAY)),
         Part("5 parse", "identity", partial(msgspec.convert, own, MODALITIES[OPERATION.modality])),
         Part("6 cache", "key", partial(key_of, KEY, "data", OPERATION.id, text, "2026-04")),
         Part("7 route", "regime plan, the first fund knows", plan),

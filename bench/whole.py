@@ -110,8 +110,10 @@ async def _fund(request: Request) -> Reply:
 
 async def _registry(request: Request) -> Reply:
     if isinstance(request, Changes):
-        return _found(registry_messages.News(log="bench", cursor=1))
-    held = registry_messages.Held(scopes=frozenset(SCOPES), siret=RECIPIENT, expires_at=time.time() + 3600, as_of=1)
+        return _found(registry_messages.TokenChanges(log="bench", cursor=1))
+    held = registry_messages.KnownToken(
+        scopes=frozenset(SCOPES), siret=RECIPIENT, expires_at=time.time() + 3600, as_of=1
+    )
     return _found(held)
 
 

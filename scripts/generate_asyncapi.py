@@ -12,7 +12,7 @@ from msgspec import Struct
 from bouquet_proto.messages import Reply, Request
 from bouquet_proto.names import QUEUE_ARGUMENTS, QUEUE_PREFIX, REPLY_EXCHANGE
 from bouquet_proto.offer import Offer
-from bouquet_proto.registry_messages import Held, News
+from bouquet_proto.registry_messages import KnownToken, TokenChanges
 
 TARGET = Path(__file__).parent.parent / "proto" / "asyncapi.yaml"
 
@@ -126,7 +126,7 @@ def _traits() -> Json:
 def _schemas() -> Json:
     """Of the messages, and of what answers `describe`, `who_is` and `changes` as the `data` of a `found`."""
     _, schemas = msgspec.json.schema_components(
-        (*REQUESTS, *REPLIES, Offer, Held, News), ref_template="#/components/schemas/{name}"
+        (*REQUESTS, *REPLIES, Offer, KnownToken, TokenChanges), ref_template="#/components/schemas/{name}"
     )
     for schema in schemas.values():
         for member in schema.get("properties", {}).values():

@@ -23,7 +23,7 @@ from bouquet_gateway.access.tokens import Tokens
 from bouquet_mesh.secret import Secret
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Found, Reply, Request, encode
-from bouquet_proto.registry_messages import Held
+from bouquet_proto.registry_messages import KnownToken
 
 KEY = Secret("the key that signs the tokens of the benchmark")
 KNOWN = 10_000
@@ -35,7 +35,9 @@ class Registry:
     ready = True
 
     async def call(self, provider: str, request: Request) -> Reply:
-        held = Held(siret=RECIPIENT, scopes=frozenset(SCOPES), expires_at=4e9, as_of=0, habilitation=str(uuid.uuid4()))
+        held = KnownToken(
+            siret=RECIPIENT, scopes=frozenset(SCOPES), expires_at=4e9, as_of=0, habilitation=str(uuid.uuid4())
+        )
         return Found(Raw(encode(held)))
 
 

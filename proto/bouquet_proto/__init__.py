@@ -1,7 +1,7 @@
-"""What both ends of the bus agree on: messages, identities, failures, offers and validation rules.
+"""Types and rules that gateway, workers and registry share: messages, identities, failures, offers and validation.
 
-The names in `__all__` are the public surface; the modules of one resource (`quotient_familial`,
-`france_connect_session`, `registry_messages`, …) are imported by their own names.
+The names in `__all__` are the public interface. Modules of one resource, such as `quotient_familial`,
+`france_connect_session` or `registry_messages`, are imported by name.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The access journal's record, and how it names a person: by a pseudonym that only the key and the identity give.
+"""The record of one call in the access journal, in which people appear by pseudonym.
 
-A gateway writes one record a call; the registry's journal keeps them. Records wait on `names.JOURNAL_QUEUE`.
+A gateway sends one record per call over the queue `names.JOURNAL_QUEUE`, and the registry's journal keeps it.
 """
 
 from __future__ import annotations
@@ -11,44 +11,48 @@ import msgspec
 from msgspec import Struct
 
 Outcome: TypeAlias = Literal["found", "not_found", "rejected", "refused", "failed", "pruned"]
-"""`rejected` is the provider's no to the question, `refused` the gateway's own to the caller. `pruned` is no call: with
-it the journal itself tells that its oldest records were removed."""
+"""Outcome of a call: `rejected` by the provider, `refused` by the gateway. `pruned` marks a record that the journal
+itself writes about the removal of its oldest records."""
 
 
 class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One call at the door. What is not known of it (a call refused before its operation was found) is empty."""
+    """Record of one call to a gateway. A field is empty if its value is not known, as for a call that was refused
+    early."""
 
     id: str
-    """Its own: a record that comes twice is kept once."""
+    """Unique id of the record, by which a record that is delivered twice is kept once."""
     at: float
-    """Seconds since the epoch."""
+    """Time of the call, in seconds since the epoch."""
     outcome: Outcome
     status: int
-    """As answered."""
+    """HTTP status of the answer."""
     code: str = ""
-    """Of the error as answered, `35003`; empty for a success. The first one of several."""
+    """Code of the first error in the answer, such as `35003`; empty for a success."""
     operation: str = ""
+    """Id of the operation."""
     habilitation: str = ""
+    """Id of the habilitation that the token belongs to."""
     token: str = ""
-    """Its id, never the token."""
+    """Id of the token, never the token itself."""
     recipient: str = ""
-    """SIRET of the administration that the data is for."""
+    """SIRET of the administration that receives the data."""
     provider: str = ""
-    """Who answered; empty for an answer of the cache."""
+    """Provider that answered; empty for an answer from the cache."""
     regime: str = ""
+    """Provider whose answer the gateway chose, where two may answer."""
     cached: bool = False
     duration_ms: float = 0.0
     trace_id: str = ""
     person: str = ""
-    """Of whom the question was about: `pseudonym(…)`."""
+    """Pseudonym of the person whom the caller asked about."""
     key: str = ""
-    """Name of the pseudonyms' key."""
+    """Name of the key of the pseudonyms."""
     found: tuple[str, ...] = ()
-    """Pseudonyms of those whom the answer names, by name, first name and birth date: providers match loosely."""
+    """Pseudonyms of the people in the answer, by name, first name and birth date, since providers match loosely."""
     request_id: str = ""
-    """`X-Request-Id`, as answered to the caller."""
+    """`X-Request-Id` of the answer."""
     pruned_to: str = ""
-    """`NUMBER:HASH` of the last record that was removed, where the outcome is `pruned`. No gateway sends one."""
+    """`NUMBER:HASH` of the last removed record, for the outcome `pruned`. Gateways leave it empty."""
 
 
 _encoder = msgspec.json.Encoder()
@@ -58,7 +62,7 @@ encode = _encoder.encode
 
 
 def decode(body: bytes) -> Access:
-    """Raises `msgspec.DecodeError`, without the library's text, which may quote the record."""
+    """Decodes a record. Raises `msgspec.DecodeError` without the library's message, which may quote the record."""
     try:
         return _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""One moment, made at the door, that ends every wait of a request."""
+"""The deadline of a request, set by the gateway, which limits every wait for it in every process."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ import time
 from msgspec import Struct
 
 CLOCK_TOLERANCE_S = 0.5
-"""Hosts whose clocks differ by less are taken to agree on the time."""
+"""Largest difference between two hosts' clocks that is tolerated."""
 
 
 class Deadline(Struct, frozen=True):
-    """Seconds since the epoch. Wall clock, since it travels: hosts should agree within `CLOCK_TOLERANCE_S` (NTP)."""
+    """Point in time by the wall clock, which hosts must keep within `CLOCK_TOLERANCE_S` of each other (NTP)."""
 
     at: float
+    """Seconds since the epoch."""
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
+        """Returns the deadline that many seconds from now."""
         return cls(time.time() + seconds)
 
     def left_s(self) -> float:
-        """Seconds until the deadline, never below zero."""
+        """Returns the seconds until the deadline, never negative."""
         return max(0.0, self.at - time.time())
 
     def earlier_by(self, margin_s: float) -> Deadline:
-        """The same deadline with a margin kept for those who still have to carry the answer home."""
+        """Returns an earlier deadline, which leaves `margin_s` for the reply's way back."""
         return Deadline(self.at - margin_s)

@@ -1,14 +1,14 @@
-"""The failure table: reason → whose fault, public code, texts, retry, log level.
+"""The failure table: for each reason its fault, public code, texts, retry and log level.
 
     Failure
     ├── parameters    a wrong field of the query, keyed by its public code (docs/reference/contract.md §3.4)
     ├── session       a citizen's FranceConnect token (§2.4)
-    ├── platform      the caller's token, pace or route, or the mesh itself (§3.3)
-    ├── refusal       what a provider was asked and would not look for, under its own prefix (§3.4)
-    └── provider      what any provider may fail with; the code is three digits after its prefix (§3.5)
+    ├── platform      the caller's token, rate limit or route, or the mesh itself (§3.3)
+    ├── refusal       a question that a provider refused, under its own prefix (§3.4)
+    └── provider      a failure of any provider; the code is three digits after its prefix (§3.5)
 
-A provider adds its own rows (not found texts, conflicts) in its contract; they travel in its offer.
-The worker answers by reason, the gateway renders by reason. Texts are the contract's, to the letter.
+A provider adds rows of its own, such as "not found" texts, in its contract, and sends them in its offer. A worker
+replies with a reason, and the gateway renders its row. Texts are those of the contract, word for word.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from msgspec import Struct
 
 
 class Kind(StrEnum):
-    """What the HTTP status depends on (docs/reference/contract.md §3.1)."""
+    """Kind of a failure, which determines the HTTP status (docs/reference/contract.md §3.1)."""
 
     BAD_REQUEST = "bad_request"
     WRONG_PARAMETER = "wrong_parameter"
@@ -46,7 +46,7 @@ class Kind(StrEnum):
 
 
 class Rendering(NamedTuple):
-    """How a kind looks in each envelope: HTTP status from v3 on, HTTP status and `error` word in v2."""
+    """Form of a kind in a response: the HTTP status from v3 on, and the HTTP status and `error` word in v2."""
 
     v3_status: int
     v2_status: int
@@ -77,47 +77,53 @@ RENDERINGS: dict[Kind, Rendering] = {
 }
 
 Fault = Literal["caller", "platform", "provider"]
+"""Party responsible for a failure."""
 LogLevel = Literal["info", "warning", "error"]
 
 
 class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One row. `code` has five digits, or three that follow the prefix of the authority that failed."""
+    """Row of the failure table."""
 
     kind: Kind
     code: str
+    """Public code: five digits, or three that follow the prefix of the failed authority."""
     title: str
     detail: str
     fault: Fault
     retry: bool = False
-    """Whether asking again may help; the kit itself repeats a read once where it is true."""
+    """Whether trying again may help. If so, the worker itself repeats a read once."""
     log: LogLevel = "info"
+    """Level of the log line about it."""
     source: dict[str, str] = {}
+    """`source` of the error in the response."""
     provider: str = ""
-    """`meta.provider` where it is another authority than the operation's (a fund behind the hub)."""
+    """`meta.provider` of an authority other than the operation's, such as a fund behind the CNAV's hub."""
     retry_in_s: int = 0
+    """Seconds after which the caller may try again; 0 for no advice."""
     v2_word: str = ""
-    """The v2 `error` word where the contract departs from that of the kind."""
+    """`error` word of v2, if it differs from that of the kind."""
     v2_reason: str = ""
-    """The v2 `reason` where the contract departs from the detail."""
+    """`reason` of v2, if it differs from the detail."""
     v2_flat: bool = False
-    """In v2 this failure is `{"errors": [detail]}` (docs/reference/contract.md §3.1)."""
+    """Whether its form in v2 is `{"errors": [detail]}` (docs/reference/contract.md §3.1)."""
 
     @property
-    def is_of_an_authority(self) -> bool:
-        """Whether its code depends on the authority that failed."""
+    def has_authority_prefix(self) -> bool:
+        """Whether the code needs the prefix of the failed authority."""
         return len(self.code) == 3
 
     def code_of(self, prefix: str) -> str:
-        """The five digits that a caller reads, when the authority of this prefix failed."""
-        return prefix + self.code if self.is_of_an_authority else self.code
+        """Returns the five-digit code for an authority with this prefix."""
+        return prefix + self.code if self.has_authority_prefix else self.code
 
 
 PERIMETER = " Veuillez vérifier que votre recherche est couverte par le périmètre de l'API."
-"""Follows most not found details, with no full stop before it (docs/reference/contract.md §3.5, C6)."""
+"""Sentence at the end of most "not found" details, with no full stop before it (docs/reference/contract.md §3.5,
+C6)."""
 
 
 def absence(detail: str, *, title: str = "Entité non trouvée", v2_reason: str = "") -> Failure:
-    """A provider's row for "nobody": `XX003`, with `PERIMETER` after the detail."""
+    """Returns a provider's row for a person without data: code `XX003`, and `PERIMETER` after the detail."""
     return Failure(
         kind=Kind.NOT_FOUND, code="003", title=title, detail=detail + PERIMETER, fault="caller", v2_reason=v2_reason
     )
@@ -438,8 +444,8 @@ SESSION: dict[str, Failure] = {
         fault="provider",
     ),
 }
-"""Failures of a citizen's FranceConnect session, told in FranceConnect's name: its token, or the identity that it
-gives, is of no use (docs/reference/contract.md §3.2)."""
+"""Failures of a citizen's FranceConnect session, with FranceConnect as the authority: an unusable token or identity
+(docs/reference/contract.md §3.2)."""
 
 
 def _refusal(code: str, title: str, detail: str) -> Failure:
@@ -473,8 +479,8 @@ REFUSALS: dict[str, Failure] = {
         "La période demandée n'est pas couverte par le fournisseur de données.",
     ),
 }
-"""Faults of a question that a provider found when it was asked, under the provider's own prefix: a code that begins
-with `00` says that no provider was asked. An operation that may be refused so names the reason in its `reasons`."""
+"""Faults of a question that a provider found, under the provider's own prefix, whereas a code that begins with `00`
+means that no provider was asked. An operation lists the reasons that it may give in `reasons`."""
 
 _UNKNOWN = (
     "La réponse retournée par le fournisseur de données est invalide et inconnue de notre service. "
@@ -624,7 +630,9 @@ PROVIDER: dict[str, Failure] = {
 FAILURES: dict[str, Failure] = PARAMETERS | PLATFORM | SESSION | REFUSALS | PROVIDER
 
 
-def row_of(reason: str, own: Mapping[str, Failure]) -> Failure | None:
-    """`own` are a provider's rows. The common row first: a provider adds reasons, it does not change what those of
-    others mean."""
+def failure_of(reason: str, own: Mapping[str, Failure]) -> Failure | None:
+    """Returns the row of a reason, from the common table or else from a provider's `own` rows, or None.
+
+    The common table comes first, so that a provider cannot change the meaning of its reasons.
+    """
     return FAILURES.get(reason) or own.get(reason)

@@ -1,7 +1,7 @@
-"""A citizen's FranceConnect session, as the worker that can read it tells it to a gateway
+"""Identity and scopes of a citizen's FranceConnect session, as its worker returns them to a gateway
 (docs/reference/upstreams/france_connect.md).
 
-The gateway asks `PROVIDER` for `OPERATION`, with the access token as an `Identifiant`, and gets a `Session`.
+The gateway sends `PROVIDER` a lookup of `OPERATION` with the access token as an `Identifiant`, and gets a `Session`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from datetime import date
 from msgspec import Struct
 
 from bouquet_proto.identity import FRANCE, Identite, Sexe
-from bouquet_proto.letters import in_ascii
+from bouquet_proto.letters import to_ascii
 from bouquet_proto.offer import Authority
-from bouquet_proto.rules import Check, objections
+from bouquet_proto.rules import Check, refused_codes
 from bouquet_proto.rules.civil_status import NAME
 from bouquet_proto.tidy import tidied_identity
 
@@ -22,27 +22,27 @@ PROVIDER = "france_connect"
 OPERATION = "france_connect_session"
 AUTHORITY = Authority("FranceConnect", "51")
 STATUS = "franceconnect"
-"""Its name among the statuses (docs/reference/contract.md §5.3)."""
+"""Name of FranceConnect in the status endpoints (docs/reference/contract.md §5.3)."""
 
 RESOURCE = "resource"
-"""Parameter: the resource asked for; FranceConnect knows us by one client per resource
+"""Name of the lookup's parameter with the requested resource: FranceConnect has one client per resource
 (docs/reference/upstreams/france_connect.md §2)."""
 
 UNUSABLE = "identity_unusable"
-"""The one refusal of a citizen for what FranceConnect says of them, which nobody can type otherwise."""
+"""Reason of the rejection of an identity from FranceConnect that cannot be used, whatever is wrong with it."""
 
 SEXES: dict[str | None, Sexe] = {"male": "M", "female": "F"}
-"""By `gender`; any other tells no sex."""
+"""Sex by FranceConnect's `gender`; with any other value the sex is unknown."""
 BIRTHDATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 COMMUNE_CODE = re.compile(r"(\d\d|2[AB])\d{3}", re.ASCII)
-"""Of any time: Corsica's began with 20."""
+"""Pattern of a commune's code, including former ones: Corsica's began with 20."""
 CHECKS = (Check("date_with_year"),)
-"""An unknown month or day is no fault (docs/contract.md, V10): an operation that cannot do without says so in its
-`pivot`."""
+"""Checks of every identity from FranceConnect. Month and day may be unknown (docs/contract.md, V10), unless an
+operation requires them in its `pivot`."""
 
 
 class Pivot(Struct, frozen=True):
-    """The identity in an introspection. What a scope does not open, or is not known, may be absent or empty."""
+    """Identity in FranceConnect's answer about a token. Values outside the scopes, or unknown, are absent or empty."""
 
     gender: str | None = None
     family_name: str | None = None
@@ -50,55 +50,57 @@ class Pivot(Struct, frozen=True):
     given_name_array: tuple[str, ...] | None = None
     birthdate: str | None = None
     birthplace: str | None = None
-    """The code of a commune; empty when born abroad."""
+    """Code of the commune of birth; empty for a birth abroad."""
     birthcountry: str | None = None
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """An active session: whose it is, and what they let be read."""
+    """An active session: the citizen's identity, and the scopes that they consented to."""
 
     identity: Identite
     scopes: tuple[str, ...]
 
 
-def identity_of(told: Pivot) -> Identite:
-    """What is not known stays unknown. A compound first name stays one where the array tells it (docs/contract.md,
-    V11). A place counts when France is the country. There is no name of use: FranceConnect v2 gives none to a data
-    provider (docs/contract.md, V12)."""
-    year, month, day = birth_parts(told.birthdate)
-    listed = tuple(name for name in told.given_name_array or () if name.strip())
-    who = Identite(
-        nom_naissance=told.family_name or "",
-        prenoms=listed or tuple((told.given_name or "").split()),
+def identity_of(pivot: Pivot) -> Identite:
+    """Converts FranceConnect's identity to that of the bus; unknown values stay unknown.
+
+    A compound first name stays one where the array gives it (docs/contract.md, V11), the commune counts only for a
+    birth in France, and the name of use is always absent (docs/contract.md, V12).
+    """
+    year, month, day = birth_parts(pivot.birthdate)
+    listed = tuple(name for name in pivot.given_name_array or () if name.strip())
+    identity = Identite(
+        nom_naissance=pivot.family_name or "",
+        prenoms=listed or tuple((pivot.given_name or "").split()),
         annee_date_naissance=year,
         mois_date_naissance=month,
         jour_date_naissance=day if month else None,
-        sexe_etat_civil=SEXES.get(told.gender),
-        code_cog_insee_pays_naissance=told.birthcountry or None,
-        code_cog_insee_commune_naissance=(told.birthplace or None) if told.birthcountry == FRANCE else None,
+        sexe_etat_civil=SEXES.get(pivot.gender),
+        code_cog_insee_pays_naissance=pivot.birthcountry or None,
+        code_cog_insee_commune_naissance=(pivot.birthplace or None) if pivot.birthcountry == FRANCE else None,
     )
-    return tidied_identity(who)
+    return tidied_identity(identity)
 
 
 def birth_parts(birthdate: str | None) -> tuple[int | None, int | None, int | None]:
-    """Year, month and day of `YYYY-MM-DD`, where zeros are not known. Any other form tells nothing."""
+    """Returns year, month and day of `YYYY-MM-DD`, None for zeros. In any other form, all three are None."""
     form = BIRTHDATE.fullmatch(birthdate or "")
     year, month, day = (int(part or 0) or None for part in form.groups()) if form else (None, None, None)
     return year, month, day
 
 
-def is_usable(who: Identite, today: date) -> bool:
-    """Whether somebody can be asked about under this identity: names in letters that have a spelling in ASCII, a year
-    of birth and no impossible date, a code for the place where one is told. First names may be missing."""
-    place = who.code_cog_insee_commune_naissance
+def is_usable(identity: Identite, today: date) -> bool:
+    """Whether a provider can be asked about this identity: names with a spelling in ASCII, a year of birth, a possible
+    date, and a valid code of the commune, if any. First names may be missing."""
+    place = identity.code_cog_insee_commune_naissance
     return (
-        all(map(_is_name, (who.nom_naissance, *who.prenoms)))
+        all(map(_is_name, (identity.nom_naissance, *identity.prenoms)))
         and (place is None or COMMUNE_CODE.fullmatch(place) is not None)
-        and not objections(CHECKS, who, today)
+        and not refused_codes(CHECKS, identity, today)
     )
 
 
 def _is_name(text: str) -> bool:
-    """Wider than what is typed: FranceConnect's own letters cannot be typed otherwise (`LEBŒUF`)."""
-    spelt = in_ascii(text) or ""
+    """Whether a name has a valid spelling in ASCII, as `LEBŒUF` has, although callers may not type such letters."""
+    spelt = to_ascii(text) or ""
     return bool(NAME.fullmatch(spelt) and spelt.strip())

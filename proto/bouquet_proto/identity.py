@@ -1,7 +1,7 @@
-"""How a person is named on the bus: one struct per modality. Values have passed the contract's validation.
+"""Identities of people on the bus, one struct per modality. Values have passed the contract's validation.
 
 Field names are the contract's canonical ones (docs/reference/upstreams/shared.md §1). A new field
-needs a default, so that an older peer still decodes the message.
+needs a default, so that an older process still decodes the message.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from msgspec import Struct
 
 Sexe: TypeAlias = Literal["M", "F"]
 FRANCE = "99100"
-"""As a country of birth."""
+"""INSEE code of France as a country of birth."""
 
 
 class Identite(Struct, frozen=True, kw_only=True, tag="identite", omit_defaults=True):
-    """Civil status. Date parts are unknown one by one; a day needs its month, and a month its year."""
+    """Civil status. Parts of the birth date may be unknown; a known day has a month, and a known month a year."""
 
     nom_naissance: str
     nom_usage: str | None = None
@@ -31,7 +31,7 @@ class Identite(Struct, frozen=True, kw_only=True, tag="identite", omit_defaults=
     code_cog_insee_departement_naissance: str | None = None
 
     def date_naissance(self) -> str:
-        """`YYYY-MM-DD`; unknown parts are zeros, and a part is unknown when the one above it is
+        """Returns the birth date as `YYYY-MM-DD`, with zeros for unknown parts and for those below one
         (docs/reference/upstreams/shared.md §2)."""
         year = self.annee_date_naissance or 0
         month = (self.mois_date_naissance or 0) if year else 0
@@ -39,7 +39,7 @@ class Identite(Struct, frozen=True, kw_only=True, tag="identite", omit_defaults=
         return "%04d-%02d-%02d" % (year, month, day)  # noqa: UP031 - half the time of an f-string, ten times a lookup
 
     def commune_in_france(self) -> str | None:
-        """The code of the commune of birth, unless another country than France is told."""
+        """Returns the code of the commune of birth, or None if it is absent or another country than France is given."""
         abroad = self.code_cog_insee_pays_naissance not in (None, "", FRANCE)
         return None if abroad else self.code_cog_insee_commune_naissance or None
 
@@ -51,13 +51,13 @@ class Ine(Struct, frozen=True, kw_only=True, tag="ine"):
 
 
 class Identifiant(Struct, frozen=True, kw_only=True, tag="identifiant"):
-    """An identifier that the provider itself gave to the person."""
+    """Identifier that the provider itself gave to the person."""
 
     identifiant: str
 
 
 class NumeroAllocataire(Struct, frozen=True, kw_only=True, tag="numero_allocataire"):
-    """A CAF file: its number (5 to 7 digits, as typed) and the postal code of its holder."""
+    """CAF file: its number, 5 to 7 digits as typed, and the postal code of its holder."""
 
     numero_allocataire: str
     code_postal: str
@@ -72,3 +72,4 @@ MODALITIES: dict[str, type[Identity]] = {
     "identifiant": Identifiant,
     "numero_allocataire": NumeroAllocataire,
 }
+"""Identity struct of each modality of the contract's paths."""

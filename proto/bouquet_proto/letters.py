@@ -1,4 +1,4 @@
-"""Letters of names in ASCII: one table for what providers are asked and for who counts as the same person."""
+"""Conversion of names to ASCII letters, for requests to providers and for comparing people."""
 
 from __future__ import annotations
 
@@ -13,29 +13,33 @@ WHOLE = {
     **{"Þ": "Th", "þ": "th", "ß": "ss", "ẞ": "SS", "Ħ": "H", "ħ": "h", "Ł": "L", "ł": "l", "Ŀ": "L", "ŀ": "l"},
     **{"ı": "i", "Ĳ": "IJ", "ĳ": "ij", "ĸ": "k", "ŉ": "'n", "Ŋ": "NG", "ŋ": "ng", "Ŧ": "T", "ŧ": "t", "×": "x"},
 }
-"""Letters that have no diacritic to drop, as the hub of the family allowance funds writes them."""
+"""Replacements of letters without a removable diacritic, as the hub of the family allowance funds writes them."""
 _WHOLE = str.maketrans(WHOLE)
 _NOT_KEPT = re.compile(r"[^0-9a-z]+")
 LATIN_END = "\u0250"
-"""The first sign after Latin letters, each of which folds by itself: combining signs come later."""
+"""First character after the Latin letters. Below it there are no combining characters, so each letter folds alone."""
 
 
-def in_ascii(text: str) -> str | None:
-    """The text in ASCII, case kept: each letter as `WHOLE` has it, or without its diacritics. `None` where one is
-    neither, as those of other alphabets: no sign stands for it, since nobody typed that sign."""
+def to_ascii(text: str) -> str | None:
+    """Returns the text in ASCII with its case: each letter replaced as in `WHOLE`, or without diacritics.
+
+    Returns None for letters of other alphabets, which have no such spelling.
+    """
     if text.isascii():
         return text
     plain = text.translate(PLAIN)
     spelt = "".join(filterfalse(unicodedata.combining, _decomposed(plain)))
-    invents_spaces = spelt.count(" ") > plain.count(" ")  # a diacritic by itself, as `˘`, is a space with one
+    invents_spaces = spelt.count(" ") > plain.count(
+        " "
+    )  # a lone diacritic, such as `˘`, decomposes to a space and the diacritic
     return spelt if spelt.isascii() and not invents_spaces else None
 
 
 def fold(text: str) -> str:
-    """The ASCII letters and digits of a text in lower case, each foreign letter as `WHOLE` or its base letter.
+    """Returns a key to compare names: ASCII letters and digits in lower case, letters replaced as in `WHOLE` or by
+    their base letter.
 
-    Coarser than every translation that a provider is asked with: texts that are sent alike are folded alike. Letters
-    of other alphabets, which no provider is asked with in ASCII, fold to nothing.
+    Names that a provider receives in the same spelling have the same key. Letters of other alphabets are dropped.
     """
     return text.translate(_FOLDED_LATIN) if text.isascii() or max(text) < LATIN_END else _folded(text)
 

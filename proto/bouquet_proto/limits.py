@@ -1,7 +1,7 @@
-"""How much a worker may say: of an offer, and of a reply. A gateway takes no more, and the kit sends no more.
+"""Limits of the offers and replies of workers, which the kit keeps to and the gateway enforces.
 
-Sizes are judged before anything is decoded, and elements are counted before anything is made of them: what is refused
-costs the reader next to nothing.
+Sizes are checked before decoding, and elements are counted without building objects, so that refusing a message costs
+almost nothing.
 """
 
 from __future__ import annotations
@@ -15,23 +15,25 @@ from msgspec import Raw, Struct
 from bouquet_proto.messages import Failed, Found, Meta, NotFound, Recorded, Rejected, Reply
 
 MAX_OFFER_BYTES = 256 * 1024
-"""The largest of ours has 79 kB."""
+"""Largest size of an encoded offer. The largest in this repository has 79 kB."""
 MAX_OPERATIONS = 100
-"""Of an offer."""
+"""Largest number of operations in an offer."""
 MAX_REPLY_BYTES = 1_000_000
+"""Highest limit of bytes that an operation may set for its replies."""
 MAX_REPLY_ELEMENTS = 20_000
-"""The most that an operation may ask for in its offer."""
+"""Highest limit of elements that an operation may set for its replies."""
 MAX_DEPTH = 60
-"""Of any JSON that a worker sends; ours is less than 30 deep. Its readers walk it by recursion."""
+"""Deepest nesting of JSON from a worker, since readers recurse. The providers of this repository use less than 30."""
 
-META: Mapping[str, int] = {"provider_error_code": 100, "provider_error_message": 1000, "retry_in": 0}
-"""What a reply without data may say besides its reason, which callers read as it is: by name, and how long a text may
-be. 0: a number alone."""
+ALLOWED_META: Mapping[str, int] = {"provider_error_code": 100, "provider_error_message": 1000, "retry_in": 0}
+"""Keys that the `meta` of a reply without data may have, which callers see, with the longest text. 0 allows a number
+alone."""
 DAY_S = 86_400
 MAX_NUMBER = 2**53 - 1
-"""What every reader of JSON can hold."""
+"""Largest integer that every JSON parser holds exactly."""
 
 Excess: TypeAlias = Literal["", "too large", "too many elements", "too deep", "words of its own"]
+"""Limit that a reply exceeds; `words of its own` are `meta` keys or values that are not allowed."""
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _EMPTY = re.compile(rb"\[\s*\]|\{\s*\}")
@@ -39,18 +41,18 @@ _BRACKET = re.compile(rb"[\[\]{}]")
 
 
 class ReplyLimits(Struct, frozen=True):
-    """Of the data of one reply. An element is a member of an object or an item of a list, at any depth."""
+    """Limits of the data of one reply. Elements are members of objects and items of lists, at any depth."""
 
     size_bytes: int = 64 * 1024
     elements: int = 5_000
 
 
-USUAL = ReplyLimits()
-"""Unless an offer asks for more."""
+DEFAULT_LIMITS = ReplyLimits()
+"""Limits of an operation that sets none in its offer."""
 
 
-def excess_of(reply: Reply, most: ReplyLimits = USUAL) -> Excess:
-    """In what a reply is beyond its limits; empty where it is within."""
+def excess_of(reply: Reply, most: ReplyLimits = DEFAULT_LIMITS) -> Excess:
+    """Returns the limit that a reply exceeds, or ""."""
     match reply:
         case Found(data=data) | Recorded(body=data):
             return _excess_of_data(data, most)
@@ -64,7 +66,7 @@ def _excess_of_data(data: Raw, most: ReplyLimits) -> Excess:
         return "too large"
     openings = text.count(b"[") + text.count(b"{")
     if openings <= MAX_DEPTH and openings + text.count(b",") <= most.elements:
-        return ""  # at most so deep and so many, as nearly every resource: nothing is left to count
+        return ""  # upper bounds of depth and elements, which nearly every reply keeps to: no need to count
     bare = _STRING.sub(b"0", text)
     if _elements(bare) > most.elements:
         return "too many elements"
@@ -72,7 +74,7 @@ def _excess_of_data(data: Raw, most: ReplyLimits) -> Excess:
 
 
 def _elements(bare: bytes) -> int:
-    """Of JSON without texts."""
+    """Returns the number of elements of JSON whose strings were removed."""
     return bare.count(b",") + bare.count(b"[") + bare.count(b"{") - len(_EMPTY.findall(bare))
 
 
@@ -87,7 +89,7 @@ def _depth(bare: bytes) -> int:
 def _is_known(name: str, meta: Meta) -> bool:
     value = meta[name]
     if isinstance(value, str):
-        return len(value) <= META.get(name, -1) and META[name] > 0
+        return len(value) <= ALLOWED_META.get(name, -1) and ALLOWED_META[name] > 0
     if name == "retry_in":
         return 0 <= value <= DAY_S
-    return name in META and abs(value) <= MAX_NUMBER
+    return name in ALLOWED_META and abs(value) <= MAX_NUMBER

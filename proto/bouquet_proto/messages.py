@@ -1,7 +1,7 @@
-"""The wire: what a gateway asks and what a worker answers. JSON, so that a team without Python can read it.
+"""Messages on the bus: requests of a gateway and replies of a worker, as JSON, which other languages can read.
 
-Evolution: unknown fields are ignored, new fields have defaults, types never change, tags are never reused.
-The samples in tests/proto/samples decode for ever.
+Compatibility: unknown fields are ignored, new fields have defaults, types never change, tags are never reused. Every
+version must decode the samples in tests/proto/samples.
 """
 
 from __future__ import annotations
@@ -16,28 +16,32 @@ from bouquet_proto.identity import Identity
 T = TypeVar("T")
 
 MAX_REQUEST_BYTES = 64 * 1024
-"""More than any question about one person takes: what is larger is not read."""
+"""Largest request that is decoded, more than any question about one person needs."""
 
 Parameter: TypeAlias = str | int | tuple[str, ...]
+"""Value of a lookup's parameter."""
 Meta: TypeAlias = dict[str, str | int]
+"""Details of a reply without data, for the `meta` of the caller's error."""
 
 
 class Caller(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """On whose behalf a lookup is made: what the funds' traceability headers need, and nothing more."""
+    """Caller on whose behalf a lookup is made, as far as the providers' traceability headers need."""
 
     recipient: str = ""
     """SIRET of the administration that receives the data."""
     token_id: str = ""
     mark: str = ""
-    """Tells callers apart and says nothing of them: a hash by a key that only gateways have. Empty where nobody in
-    particular asks, or of a gateway that makes none."""
+    """Opaque id by which a worker distinguishes callers: a hash with a key that only gateways have. Empty for a lookup
+    on the gateway's own account, and from gateways of versions without it."""
 
 
 class Lookup(Struct, frozen=True, kw_only=True, tag="lookup", omit_defaults=True):
-    """One question about one person. `deadline` is in seconds since the epoch."""
+    """Request for the data of one operation about one person."""
 
     id: str
+    """Id of the HTTP request."""
     deadline: float
+    """Seconds since the epoch."""
     operation: str
     identity: Identity
     parameters: dict[str, Parameter] = {}
@@ -46,7 +50,7 @@ class Lookup(Struct, frozen=True, kw_only=True, tag="lookup", omit_defaults=True
 
 
 class Describe(Struct, frozen=True, kw_only=True, tag="describe", omit_defaults=True):
-    """Asks a worker for its `Offer`."""
+    """Request for a worker's `Offer`."""
 
     id: str
     deadline: float
@@ -54,22 +58,24 @@ class Describe(Struct, frozen=True, kw_only=True, tag="describe", omit_defaults=
 
 
 class WhoIs(Struct, frozen=True, kw_only=True, tag="who_is", omit_defaults=True):
-    """Asks the registry for what a token allows (`registry.Held`)."""
+    """Request to the registry for the rights of a token (`registry_messages.KnownToken`)."""
 
     id: str
     deadline: float
     token: str
-    """Its `jti`, never the token itself."""
+    """Id of the token (`jti`), never the token itself."""
     traceparent: str = ""
 
 
 class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=True):
-    """Asks the registry which tokens have changed since a place in its log (`registry.News`)."""
+    """Request to the registry for the tokens that have changed (`registry_messages.TokenChanges`)."""
 
     id: str
     deadline: float
     log: str = ""
+    """Name of the log of changes that `since` belongs to."""
     since: int = 0
+    """Number of the last change that the gateway knows."""
     traceparent: str = ""
 
 
@@ -77,44 +83,48 @@ Request: TypeAlias = Lookup | Describe | WhoIs | Changes
 
 
 class Found(Struct, frozen=True, tag="found"):
-    """The resource, every field of it, as JSON: the gateway filters by scope."""
+    """Reply with the whole resource as JSON. The gateway removes fields outside the caller's scopes."""
 
     data: Raw
 
 
 class NotFound(Struct, frozen=True, tag="not_found", omit_defaults=True):
-    """The provider answered, and has nothing. `reason` is a row of the failure table or of the offer's."""
+    """Reply of a provider that has no data about the person."""
 
     reason: str
+    """Row of the failure table or of the offer's own."""
     meta: Meta = {}
 
 
 class Rejected(Struct, frozen=True, tag="rejected", omit_defaults=True):
-    """The provider cannot answer the question as it was put (bad identity, several matches)."""
+    """Reply of a provider that cannot answer the question as asked, such as for a wrong identity or several matches."""
 
     reason: str
+    """Row of the failure table or of the offer's own."""
     meta: Meta = {}
 
 
 class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
-    """Nobody knows: the provider, its worker or the mesh did not answer properly."""
+    """Reply without a result, because the provider, its worker or the mesh did not work properly."""
 
     reason: str
+    """Row of the failure table or of the offer's own."""
     retry_in_s: int | None = None
+    """Seconds after which the caller may try again."""
     meta: Meta = {}
 
 
 class Recorded(Struct, frozen=True, tag="recorded"):
-    """A sandbox case, answered as its file says: HTTP status and body. Only a gateway in sandbox mode believes it."""
+    """Reply with the HTTP status and body of a sandbox case. Only a gateway in sandbox mode accepts it."""
 
     status: int
     body: Raw
 
 
 MAX_BYTES = 1_100_000
-"""Of a message: what the largest reply takes with what surrounds it. What is larger is not read."""
-MAX_WORDS_BYTES = 8 * 1024
-"""Of a reply without data: a reason and a few words."""
+"""Largest message that is decoded: the largest reply data and the fields around it."""
+MAX_BYTES_WITHOUT_DATA = 8 * 1024
+"""Largest reply without data that is decoded."""
 
 Reply: TypeAlias = Found | NotFound | Rejected | Failed | Recorded
 
@@ -122,29 +132,29 @@ _encoder = msgspec.json.Encoder()
 _request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _data: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Found | Recorded)
-"""Their data stays as it came: it is not decoded here, however large it is."""
+"""Decoder of large replies, which leaves the data encoded."""
 
 encode = _encoder.encode
 
 
 def decode_request(body: bytes) -> Request:
-    """Raises `msgspec.DecodeError`, without the library's text, which may quote the body."""
+    """Decodes a request. Raises `msgspec.DecodeError` without the library's message, which may quote the body."""
     if len(body) > MAX_REQUEST_BYTES:
         raise msgspec.DecodeError("larger than a request")
     return _decode(_request, body)
 
 
 def decode_reply(body: bytes) -> Reply:
-    """What cannot be read is a failure of the worker that wrote it, not an exception of the reader."""
+    """Decodes a reply. Never raises: a malformed one becomes `Failed("malformed_reply")`."""
     try:
-        reply = _decode(_reply if len(body) <= MAX_WORDS_BYTES else _data, body)
+        reply = _decode(_reply if len(body) <= MAX_BYTES_WITHOUT_DATA else _data, body)
     except msgspec.DecodeError:
         return Failed("malformed_reply")
     return Failed("malformed_reply") if isinstance(reply, Found) and not _is_object(reply.data) else reply
 
 
 def _is_object(data: Raw) -> bool:
-    """As every resource is: a number or a list of them would pass through the filter of scopes."""
+    """Whether the data is a JSON object, as every resource must be: other values would bypass the filter of scopes."""
     return bytes(memoryview(data)[:1]) == b"{"
 
 

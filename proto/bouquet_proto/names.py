@@ -1,50 +1,54 @@
-"""Every name that crosses a process boundary: queues, exchanges, entry points, environment prefixes."""
+"""Names that several processes share: queues, exchanges, entry-point groups and prefixes of environment variables."""
 
 from __future__ import annotations
 
 from typing import Any
 
 EMBEDDED = "memory:"
-"""The url of what lives in this process: the bus, the outbox, the cache."""
+"""URL of a bus, outbox or cache within the process."""
 
 QUEUE_PREFIX = "bouquet.q."
 REPLY_EXCHANGE = "bouquet.replies"
 
 QUEUE_ARGUMENTS: dict[str, Any] = {"x-expires": 10_000}
-"""Of a provider's queue. It goes with its last worker, or so many ms after a crash of the broker took that worker."""
+"""Arguments of a provider's queue. A queue without a worker, after a crash of the broker, is deleted after these
+milliseconds."""
 
 JOURNAL_QUEUE = "bouquet.journal"
-"""A durable quorum queue, with delivery confirmed: the one thing on the bus that must not be lost."""
+"""Durable quorum queue of the access journal's records, published with confirms."""
 
 WORKERS = "bouquet.workers"
-"""Entry point group: a provider's `Worker`, hosted in the gateway's process by the embedded bus."""
+"""Entry-point group of the providers' `Worker`s, which the embedded bus runs in the gateway's process."""
 
 SERVICES = "bouquet.services"
-"""Entry point group: what gateways ask on their own account; hosted with the workers by the embedded bus."""
+"""Entry-point group of services that gateways call for themselves, such as the registry. The embedded bus runs them."""
 
 CASEBOOK = "bouquet.casebook"
-"""Entry point group of the one who answers for every worker in a sandbox."""
+"""Entry-point group of the service that answers for every worker in a sandbox."""
 
 COMMANDS = "bouquet.commands"
-"""Entry point group: more subcommands of `bouquet-worker`. Each fills a parser; its docstring is its help."""
+"""Entry-point group of further subcommands of `bouquet-worker`: functions that fill a parser, with the docstring as
+help."""
 
 SIMULATORS = "bouquet.simulators"
-"""Entry point group: a provider's `Simulator`."""
+"""Entry-point group of the providers' `Simulator`s."""
 
 MESH_PREFIX = "BOUQUET_"
+"""Prefix of all environment variables."""
 GATEWAY_PREFIX = "BOUQUET_GATEWAY_"
+"""Prefix of the gateway's environment variables."""
 
 MESH_WORDS = ("BUS", "HTTP", "LOG")
-"""The first word of each of the mesh's own settings, after the prefix."""
+"""First words, after the prefix, of the settings that every process has."""
 RESERVED_WORDS = (*MESH_WORDS, "GATEWAY", "REGISTRY", "WORKER", "CASEBOOK")
-"""First words, after the mesh's prefix, of settings that are no provider's: no provider's name begins with one."""
+"""First words, after the prefix, of settings that belong to no provider. No provider's name begins with one."""
 
 
 def queue_of(provider: str) -> str:
-    """The one queue that a provider's workers consume and a gateway publishes to."""
+    """Returns the name of the queue that a provider's workers consume, and gateways publish requests to."""
     return QUEUE_PREFIX + provider
 
 
 def worker_prefix(provider: str) -> str:
-    """Environment prefix of a worker's own settings: `BOUQUET_CNAF_`."""
+    """Returns the prefix of the environment variables of a provider's worker, such as `BOUQUET_CNAF_`."""
     return f"{MESH_PREFIX}{provider.upper()}_"

@@ -1,6 +1,6 @@
-"""What a worker says of itself: everything the gateway needs to serve it without knowing it.
+"""A worker's offer: the description of its operations, from which a gateway serves them.
 
-An offer is generated from the provider's declarations, kept in `proto/offers/`, and asked over the bus.
+An offer is generated from the provider's declarations, kept in `proto/offers/`, and requested over the bus.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import Any, Literal, TypeAlias
 from msgspec import Struct
 
 from bouquet_proto.failures import Failure
-from bouquet_proto.limits import USUAL, ReplyLimits
+from bouquet_proto.limits import DEFAULT_LIMITS, ReplyLimits
 from bouquet_proto.rules import Check
 from bouquet_proto.schemas import schema_of
 
 Modality: TypeAlias = Literal["identite", "france_connect", "ine", "identifiant", "numero_allocataire"]
-"""How the person is named. `france_connect`: by the citizen's own session, which gives an `Identite`."""
+"""Way to name the person. With `france_connect`, the citizen's own session gives an `Identite`."""
 
 
 class Authority(Struct, frozen=True):
-    """Who speaks in an error: `meta.provider` and the two digits that open its codes
+    """Organisation that an error comes from: `meta.provider`, and the first two digits of its codes
     (docs/reference/contract.md §3.2)."""
 
     label: str
@@ -28,96 +28,101 @@ class Authority(Struct, frozen=True):
 
 
 class Retirement(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The announced end of an operation: the days of `Deprecation` (RFC 9745) and `Sunset` (RFC 8594)."""
+    """Announced end of an operation: the dates of `Deprecation` (RFC 9745) and `Sunset` (RFC 8594), `YYYY-MM-DD`."""
 
     deprecated_on: str
     sunset_on: str = ""
     successor: str = ""
+    """Path of the operation that replaces it."""
 
 
 class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where the data of an operation names people: for the access journal, which keeps whom an answer was about."""
+    """Location of people in the data of an operation, for the access journal, which records whom an answer names."""
 
     at: str = ""
-    """Dotted path of the object, or the list of objects, that names them; empty for the data itself."""
+    """Dotted path of the object, or list of objects, with the fields below; empty for the data itself."""
     nom: str = "nom_naissance"
+    """Field of the name."""
     prenoms: str = "prenoms"
-    """A text or a list of texts; the first word counts. The same as `nom` where one field holds both."""
+    """Field of the first names, a text or a list of texts whose first word counts; equal to `nom` if one field holds
+    both."""
     naissance: tuple[str, ...] = ("date_naissance",)
-    """One field, `YYYY-MM-DD` or `DDMMYYYY`; or three, of the year, the month and the day."""
+    """Field of the birth date, `YYYY-MM-DD` or `DDMMYYYY`, or the three fields of its year, month and day."""
 
 
 class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One path of the public contract."""
+    """One path of the public contract, for one modality."""
 
     id: str
-    """Unique on the bus: the operation id of the official document where it has one of its own."""
+    """Id, unique in the mesh: the operation id of the official document, if that is unique too."""
     path: str
     modality: Modality
     summary: str
     scopes: tuple[str, ...]
-    """A caller needs one of them."""
+    """Scopes of which a caller needs at least one."""
     fields: dict[str, tuple[str, ...]]
-    """Dotted path of a field (lists are walked through) to the scopes that open it: one of them, and `a&b` is one that
-    takes both. What no path leads to is open, and stands in `open_fields`."""
+    """Scopes by dotted path of a field, through lists: any of them opens the field, and `a&b` requires both scopes. A
+    field without an entry is open, and must be listed in `open_fields`."""
     open_fields: tuple[str, ...] = ()
-    """Dotted paths of what every caller of the operation sees."""
+    """Dotted paths of the fields that every caller of the operation sees."""
     checks: tuple[tuple[Check, ...], ...]
-    """Stages: all failures of a stage are told together, a stage is reached when those before it passed."""
+    """Stages of checks. All failures of the first stage that has any are reported together."""
     pivot: tuple[Check, ...] = ()
-    """Of `france_connect`: what the citizen's identity must pass, besides what every session's has. Whatever fails, one
-    refusal is told, before those of `checks`: that FranceConnect's identity is unusable."""
+    """Further checks of the identity from FranceConnect. Any failure is reported as an unusable identity, before those
+    of `checks`."""
     reasons: tuple[str, ...] = ()
-    """What it may answer besides the failures common to every provider."""
+    """Reasons of its replies besides those common to every provider."""
     schema: dict[str, Any]
     """JSON schema (2020-12) of `data`, without references."""
     example: Any = None
     people: tuple[People, ...] = ()
     cache_s: int = 0
+    """Time in seconds that a gateway may cache an answer."""
     plan: Literal["", "regime"] = ""
-    """`regime`: two providers answer it, and the gateway decides whose answer is the right one."""
+    """`regime` for an operation of two providers, between whose answers the gateway decides."""
     authority: Authority | None = None
-    """Who speaks in its errors, where it is not the provider itself."""
+    """Authority of its errors, if it is not the provider's."""
     retirement: Retirement | None = None
     public_id: str = ""
-    """Operation id of the official document where `id` is not: v2 has one id for all the modalities of a path."""
+    """Operation id of the official document if it differs from `id`: v2 has one for all modalities of a path."""
     resource: str = ""
-    """What FranceConnect calls it, where it is not the path's segment before the modality."""
+    """Name of the resource for FranceConnect, if it is not the path's segment before the modality."""
     gated: bool = False
-    """Whether its data holds objects that say themselves, in `$any`, which scopes open them."""
-    reply: ReplyLimits = USUAL
-    """How much data one answer may hold; a gateway refuses more, and an operation that asks for more than
-    `limits.MAX_REPLY_BYTES` and `MAX_REPLY_ELEMENTS`."""
+    """Whether its data has objects with a key `$any`, which lists the scopes that open the object."""
+    reply: ReplyLimits = DEFAULT_LIMITS
+    """Limits of one answer's data, up to `limits.MAX_REPLY_BYTES` and `MAX_REPLY_ELEMENTS`."""
     status: str = ""
-    """Its name among the statuses (`/api/{status}/ping`), which operations of one upstream may share; where it is not
-    that of its path. See `told_as`."""
+    """Name in `/api/{status}/ping`, if it is not made from the path. Operations of one upstream may share a name."""
 
     @property
     def folder(self) -> str:
-        """Its name in the official document and in the sandbox."""
+        """Returns the operation's name in the official document and in the sandbox."""
         return self.public_id or self.id
 
     @property
     def france_connect_resource(self) -> str:
+        """Returns the name of the resource for FranceConnect."""
         return self.resource or self.path.split("/")[-2]
 
     @property
-    def told_as(self) -> str:
-        """Its name among the statuses: `/v3/acme/dossier/identifiant` is `acme_dossier_identifiant`. Empty for a path
-        without version that is given none: it has no status."""
+    def status_name(self) -> str:
+        """Returns the name in `/api/{status}/ping`: `acme_dossier_identifiant` for `/v3/acme/dossier/identifiant`.
+
+        Empty for a path without a version and without `status`, which has no ping.
+        """
         _, version, *rest = self.path.split("/")
         return self.status or ("_".join(rest) if version[:1] == "v" else "")
 
 
 def unlisted_fields(operation: Operation) -> tuple[str, ...]:
-    """Fields of the schema that neither `fields` nor `open_fields` names: they would be open because somebody forgot
-    them."""
+    """Returns the dotted paths of schema fields in neither `fields` nor `open_fields`, which would be open by
+    mistake."""
     named = {*operation.fields, *operation.open_fields}
     return tuple(dict.fromkeys(_unlisted(operation.schema, named, "")))
 
 
 def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator[str]:
-    """Through lists and nullables, as scopes are. What a path names, it names whole."""
+    """Yields unlisted leaves of a schema, through lists and nullables. A named object covers its members."""
     items = schema.get("items")
     inner = [*schema.get("anyOf", ()), *schema.get("prefixItems", ()), *([items] if isinstance(items, Mapping) else ())]
     if path in named or schema.get("type") == "null":
@@ -133,18 +138,20 @@ def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator
 
 
 def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest: Any) -> Operation:
-    """An operation whose schema is that of its resource's struct; `rest` are the other fields of `Operation`."""
+    """Returns an operation with the schema of the struct `data`; `rest` are the other fields of `Operation`."""
     return Operation(schema=schema_of(data, fields), fields=fields, **rest)
 
 
 V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with_france_connect"}
+"""Suffixes that make the ids of v2 unique, by modality."""
 
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:
-    """One modality of a v2 path. `becomes` is the path of its successor, up to the modality, whose status it shares.
+    """Returns the operation of one modality of a v2 path.
 
-    The official document flags all of v2 as deprecated and tells no day. Both are ours: that of the edition we follow,
-    and a school year more than the retired versions of v3 and v4 have.
+    `becomes` is the path of its successor without the modality, whose ping it shares. The official document gives no
+    dates for the end of v2, so these are Bouquet's own: the edition of the contract, and one school year more than the
+    retired versions of v3 and v4 have.
     """
     _, _, *resource = becomes.split("/")
     defaults = {"status": "_".join((*resource, modality))}
@@ -159,14 +166,18 @@ def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: An
 
 
 class Offer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Description of a provider and its operations."""
+
     provider: str
     owner: str
+    """Team or organisation that runs the worker."""
     authority: Authority
     operations: tuple[Operation, ...]
     problems: dict[str, Failure] = {}
-    """The provider's own rows of the failure table, by reason."""
+    """Rows that the provider adds to the failure table, by reason."""
     documents: dict[str, Any] = {}
-    """JSON that a gateway publishes for anybody, by path under `/api/`: a running worker's public keys."""
+    """JSON documents that a gateway publishes, by path under `/api/`, such as a worker's public keys."""
 
     def authority_of(self, operation: Operation) -> Authority:
+        """Returns the authority of an operation's errors."""
         return operation.authority or self.authority

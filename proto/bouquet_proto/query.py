@@ -1,4 +1,4 @@
-"""The query string as the contract reads it: scalars, `name[]` lists, lenient integers."""
+"""Parsing of query strings by the contract's rules: scalars, `name[]` lists, lenient integers."""
 
 from __future__ import annotations
 
@@ -8,38 +8,41 @@ from urllib.parse import unquote_to_bytes
 from msgspec import Struct
 
 MAX_VALUE_LENGTH = 255
-"""No name, place or code of the contract comes near it; longer values are refused by every rule."""
+"""Longest accepted value, far above every name, place or code of the contract."""
 
 MAX_INTEGER_DIGITS = 18
+"""Number of leading digits that are read of an integer."""
 _LEADING_INTEGER = re.compile(rf"\s*([+-]?\d{{1,{MAX_INTEGER_DIGITS}}})", re.ASCII)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # line and paragraph separators break lines too
 
 
 class Malformed(Struct, frozen=True):
-    """A value that no rule accepts: wrong type, too long, not UTF-8, line breaks. Its text is forgotten."""
+    """Value that no rule accepts: of the wrong type, too long, not UTF-8, or with line breaks. Its text is dropped."""
 
 
 MALFORMED = Malformed()
 
 
 class Query(Struct, frozen=True):
-    """`scalars` keep the last value of a repeated key; `lists` come from `name[]`. A name of one is malformed in the
-    other."""
+    """Parsed query: `scalars` by name, with the last value of a repeated one, and `lists` from `name[]`.
+
+    A name that is given in one form is malformed in the other.
+    """
 
     scalars: dict[str, str | Malformed]
     lists: dict[str, tuple[str, ...] | Malformed]
 
     def scalar(self, name: str) -> str | Malformed | None:
-        """None where absent. `name[]=x` is a wrong type for a scalar."""
+        """Returns a scalar, or None if absent. `name[]=x` makes it `MALFORMED`."""
         return self.scalars.get(name)
 
     def list(self, name: str) -> tuple[str, ...] | Malformed | None:
-        """None where absent. `name=x` is a wrong type for a list."""
+        """Returns a list, or None if absent. `name=x` makes it `MALFORMED`."""
         return self.lists.get(name)
 
 
 def parse_query(text: str) -> Query:
-    """Never raises: what cannot be read becomes `MALFORMED` under its name."""
+    """Parses a query string. Never raises: an invalid value becomes `MALFORMED` under its name."""
     scalars: dict[str, str | Malformed] = {}
     lists: dict[str, tuple[str, ...] | Malformed] = {}
     for pair in filter(None, text.split("&")):
@@ -58,7 +61,7 @@ def parse_query(text: str) -> Query:
 
 
 def leading_integer(text: str) -> int:
-    """`"07"` is 7, `"12abc"` is 12, anything else is 0 (docs/reference/contract.md §0)."""
+    """Returns the integer that a text begins with, or 0: 7 for `07`, 12 for `12abc` (docs/reference/contract.md §0)."""
     if text.isdecimal() and text.isascii() and len(text) <= MAX_INTEGER_DIGITS:
         return int(text)
     match = _LEADING_INTEGER.match(text)
@@ -73,9 +76,9 @@ def _append(items: tuple[str, ...] | Malformed, value: str | Malformed | None) -
 
 def _decode(text: str) -> str | Malformed:
     if text.isascii() and text.isprintable() and len(text) <= MAX_VALUE_LENGTH and "%" not in text and "+" not in text:
-        return text  # it stands for itself
+        return text  # nothing to decode
     try:
-        # Bytes that the HTTP server could not decode come as surrogates.
+        # The HTTP server passes bytes that are not UTF-8 as surrogates.
         value = unquote_to_bytes(text.replace("+", " ").encode(errors="surrogateescape")).decode()
     except UnicodeError:
         return MALFORMED

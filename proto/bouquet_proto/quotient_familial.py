@@ -1,7 +1,7 @@
-"""The quotient familial: the one resource that two providers answer, so that its contract belongs to neither.
+"""Contract of the quotient familial, the one resource that two providers serve, the CAF and the MSA.
 
-docs/reference/contract.md §1.6.1, docs/reference/upstreams/quotient.md and docs/reference/upstreams/regime.md. The
-workers of both funds publish `OPERATIONS`; the gateway asks them by `REGIMES` and decides between their answers.
+The workers of both publish `OPERATIONS`. The gateway asks them in the roles of `REGIMES`, and decides between their
+answers (docs/reference/contract.md §1.6.1, docs/reference/upstreams/quotient.md, docs/reference/upstreams/regime.md).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from msgspec import Meta, Struct, structs
 
 from bouquet_proto.failures import REFUSALS, Failure, Kind
 from bouquet_proto.offer import Authority, Modality, Operation, People, operation, v2_operation
-from bouquet_proto.rules import Check, renamed
+from bouquet_proto.rules import Check, with_query_names
 
 Fournisseur = Literal["CNAF", "MSA"]
 
@@ -43,7 +43,7 @@ class Personne(Struct, frozen=True, kw_only=True):
 
 
 def birth_parts(date_naissance: str) -> dict[str, str | None]:
-    """The three fields of a `Personne` that a whole date has."""
+    """Returns the three date fields of a `Personne`, from a birth date as `YYYY-MM-DD`."""
     year, month, day, *_ = *date_naissance.split("-"), "", ""
     return {
         "annee_date_de_naissance": _known(year),
@@ -94,7 +94,7 @@ class PersonneV2(Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def date_naissance(self) -> str:
-        """As v3 writes it."""
+        """Returns the birth date in the form of v3, `YYYY-MM-DD` with zeros for unknown parts."""
         year, month = self.annee_date_de_naissance or "0000", self.mois_date_de_naissance or "00"
         return f"{year}-{month}-{self.jour_date_de_naissance or '00'}"
 
@@ -123,7 +123,7 @@ class CompositionFamiliale(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def composition_familiale(file: QuotientFamilial) -> CompositionFamiliale:
-    """A file as v2 shows it."""
+    """Converts a file to the form of v2."""
     return CompositionFamiliale(
         quotient_familial=file.quotient_familial.valeur,
         annee=file.quotient_familial.annee,
@@ -174,13 +174,13 @@ IDENTITY_CHECKS = (
     Check("nom"),
     Check("nom_usage"),
 )
-"""The CNAV profile, in the contract's order (docs/reference/contract.md §1.5.5). The hub is asked without what is not
-told of the sex or, but for the country, of the birth place."""
+"""Checks of a civil status, in the contract's order (docs/reference/contract.md §1.5.5). Sex and place of birth, except
+the country, are optional, and left out of the request to the hub if absent."""
 
 PIVOT_CHECKS = (Check("pays"), Check("date_partial"))
-"""Of a citizen by FranceConnect: sex, place and first names may be missing, since the hub asks for none of them."""
+"""Checks of an identity from FranceConnect. Sex, place and first names may be missing: the hub requires none."""
 
-IDENTITY_CHECKS_V2 = renamed(
+IDENTITY_CHECKS_V2 = with_query_names(
     IDENTITY_CHECKS,
     {
         "annee_date_naissance": "anneeDateDeNaissance",
@@ -193,8 +193,8 @@ IDENTITY_CHECKS_V2 = renamed(
     },
 )
 
-# What a fund's worker answers when it has no quotient to give. The law of docs/reference/upstreams/regime.md reads
-# these words.
+# Reasons of a CAF or MSA worker that has no quotient to give. The decision between the two providers depends on them
+# (docs/reference/upstreams/regime.md).
 NO_FILE = "no_file"
 UNATTACHED = "unattached"
 UNIDENTIFIED = "unidentified"
@@ -202,12 +202,12 @@ REFUSED = "civil_status_refused"
 PERIOD_REFUSED = "period_refused"
 QUOTIENT_MISSING = "quotient_missing"
 
-NOBODY = REFUSALS["identity_unknown"]
-"""Row of `UNIDENTIFIED`, for every prestation of the hub."""
+IDENTITY_UNKNOWN = REFUSALS["identity_unknown"]
+"""Row of the reason `UNIDENTIFIED`, for every prestation of the CNAV's hub."""
 
 PROBLEMS: dict[str, Failure] = {
     # Of this resource alone, and still a 400 (docs/reference/contract.md §1.6.1).
-    UNIDENTIFIED: structs.replace(NOBODY, v2_word="not_found"),
+    UNIDENTIFIED: structs.replace(IDENTITY_UNKNOWN, v2_word="not_found"),
     NO_FILE: Failure(
         kind=Kind.NOT_FOUND,
         code="003",
@@ -244,18 +244,18 @@ PEOPLE_V2 = tuple(
 
 
 class Regimes(Struct, frozen=True, kw_only=True):
-    """Roles of the two funds, by provider name (docs/reference/upstreams/regime.md §6, design: the regime of the
-    quotient familial)."""
+    """Roles of the CAF and the MSA, as provider names (docs/reference/upstreams/regime.md §6)."""
 
     first: str
-    """Asked first when nothing is known: 98 % of allocataires are there, and the other need not learn of them."""
+    """Provider asked first about an unknown person: 98 % of allocataires are there, and the other one then need not
+    learn of them."""
     second: str
     keeps_history: str
-    """Wins a past month when both know the person: the other has no history."""
+    """Provider whose answer is chosen for a past month when both know the person: the other has no history."""
     freshest: str
-    """Wins otherwise: it closes and opens files in real time, the other once a month."""
+    """Provider whose answer is chosen otherwise: it updates files in real time, the other once a month."""
     authorities: dict[str, Authority]
-    """Who speaks when one fund fails, known even if its worker never came up."""
+    """Authority of each provider's errors, known even before its worker has sent an offer."""
 
 
 REGIMES = Regimes(
@@ -277,7 +277,7 @@ _COMMON: dict[str, Any] = {
 
 
 def _v3(modality: Modality, name: str, *checks: Check, pivot: tuple[Check, ...] = ()) -> Operation:
-    """`name` is how operation ids call the modality."""
+    """Returns the v3 operation of a modality; `name` stands for the modality in the operation's id."""
     return operation(
         id=f"api_particulier_v3_cnav_quotient_familial_with_{name}",
         path=f"/v3/dss/quotient_familial/{modality}",
@@ -311,10 +311,10 @@ BY_FRANCE_CONNECT = _v3("france_connect", "france_connect", pivot=PIVOT_CHECKS)
 V3 = (OPERATION, BY_FRANCE_CONNECT)
 V2 = (_v2("identite", *IDENTITY_CHECKS_V2), _v2("france_connect", pivot=PIVOT_CHECKS))
 OPERATIONS = (*V3, *V2)
-"""What the workers of both funds publish; those of v2 as `composition_familiale` shows them."""
+"""Operations that the CAF's and the MSA's workers publish; those of v2 return a `CompositionFamiliale`."""
 
 File: TypeAlias = QuotientFamilial | CompositionFamiliale
 FILES: dict[str, type[File]] = dict.fromkeys((one.id for one in V3), QuotientFamilial) | dict.fromkeys(
     (one.id for one in V2), CompositionFamiliale
 )
-"""What an operation answers, by its id."""
+"""Struct of an operation's data, by operation id."""

@@ -1,7 +1,7 @@
-"""The registry of habilitations, as it answers the gateways: whose a token is, and which tokens have changed.
+"""Replies of the registry of habilitations to gateways: the rights of a token, and the tokens that have changed.
 
-A gateway asks `PROVIDER` a `WhoIs` for a token that it does not know, and gets `Held` or `NotFound`; every two seconds
-it asks for the `Changes` since those that it has heard of, and gets `News` (docs/adr/0008).
+A gateway sends `PROVIDER` a `WhoIs` for a token that it does not know, and gets `KnownToken` or `NotFound`. Every two
+seconds it sends `Changes`, and gets `TokenChanges` (docs/adr/0008).
 """
 
 from __future__ import annotations
@@ -11,33 +11,35 @@ from msgspec import Struct
 PROVIDER = "registry"
 
 UNKNOWN = "token_invalid"
-"""Why a token is `NotFound`; its `meta` has `AS_OF`."""
+"""Reason of `NotFound` for a token; its `meta` has `AS_OF`."""
 AS_OF = "as_of"
+"""Key of the number of the last change that the registry knows of."""
 
 
-class Held(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A token that the registry knows, with what its habilitation allows. Times are in seconds since the epoch."""
+class KnownToken(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Token that the registry knows, with the rights of its habilitation. Times are in seconds since the epoch."""
 
     siret: str
-    """Of the habilitation's holder."""
+    """SIRET of the habilitation's holder."""
     scopes: frozenset[str]
     expires_at: float
     as_of: int
-    """The last change that this answer knows of."""
+    """Number of the last change that this answer includes."""
     habilitation: str = ""
-    """Its id."""
+    """Id of the habilitation."""
     blacklisted_at: float | None = None
     calls_per_minute: int = 0
-    """A limit of the habilitation's own; none when 0."""
+    """Rate limit of the habilitation, or 0 if it has none of its own."""
     allowed_ips: tuple[str, ...] = ()
-    """Addresses and CIDR ranges that the token may be used from; any when empty."""
+    """Addresses and CIDR ranges that the token may be used from; empty for any."""
 
 
-class News(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where the log of changes stands, and whose tokens it names since the asker's cursor."""
+class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Tokens that have changed since the gateway's cursor, and the new cursor."""
 
     log: str
-    """The log's own name: numbers of another log say nothing."""
+    """Name of the log of changes. Numbers of different logs cannot be compared."""
     cursor: int
+    """Number of the last change."""
     tokens: tuple[str, ...] | None = None
-    """`None`: too many to tell, or the asker's cursor is not of this log. Any token may have changed."""
+    """Ids of the changed tokens, or `None` if any token may have changed: too many have, or the log is another one."""

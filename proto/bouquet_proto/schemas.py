@@ -1,4 +1,4 @@
-"""From the structs of a public resource to the JSON schema that an offer carries."""
+"""JSON schemas of public resources, made from their structs, for offers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ _REF = "#/$defs/"
 
 
 def schema_of(data: type[Struct], fields: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    """The schema of `data` with every `$ref` written out, so that it can stand anywhere in a document.
+    """Returns the schema of `data` without references, so that it can be placed anywhere in a document.
 
-    A field that a scope opens is not required, since it is absent without it; it names its scopes in `x-scopes`.
+    A field with scopes in `fields` is not required, since it may be filtered out, and lists them in `x-scopes`. Raises
+    `KeyError` for a path that the struct does not have.
     """
     schema = msgspec.json.schema(data)
     whole: dict[str, Any] = _inline(schema, schema.get("$defs", {}))
@@ -37,7 +38,7 @@ def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:
 
 
 def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> None:
-    """Raises `KeyError` for a path that the resource does not have: a misspelt one would open a field to all."""
+    """Adds the scopes to one field. Raises `KeyError` for an unknown path: a misspelt one would open a field to all."""
     holder = _object_of(node)
     name, *rest = path
     if rest:
@@ -48,7 +49,7 @@ def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> Non
 
 
 def _object_of(node: dict[str, Any]) -> dict[str, Any]:
-    """The object behind a list or a nullable."""
+    """Returns the object schema within a list or a nullable."""
     if "properties" in node:
         return node
     if "items" in node:

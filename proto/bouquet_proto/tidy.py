@@ -1,7 +1,7 @@
-"""Text as people type it, tidied before any rule reads it: one spelling for what phones, word processors and copies of
-web pages write in many.
+"""Normalisation of typed text before validation: plain apostrophes, hyphens and spaces instead of the variants that
+phones, word processors and web pages produce.
 
-Letters, accents and their case are kept: they are the person's, and what a provider makes of them is its own affair.
+Letters, accents and case are kept; each worker converts them as its provider needs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ APOSTROPHES = "\u2018\u2019\u201a\u201b\u02b9\u02bb\u02bc\u02bd\u02c8\u02ca\u02c
 HYPHENS = "\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\ufe58\ufe63\uff0d"
 SPACES = "".join(char for char in map(chr, range(0x3001)) if unicodedata.category(char) == "Zs")
 INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
-"""Soft hyphens, joiners and marks of a byte order."""
+"""Characters that are removed: soft hyphens, joiners and byte order marks."""
 
 PLAIN = (
     dict.fromkeys(map(ord, APOSTROPHES), "'")
@@ -25,7 +25,7 @@ PLAIN = (
     | dict.fromkeys(map(ord, SPACES), " ")
     | dict.fromkeys(map(ord, INVISIBLE))
 )
-"""For `str.translate`: typographic signs as keyboards have them."""
+"""Table for `str.translate`, from typographic characters to those of a keyboard."""
 _DIGIT = re.compile(r"\d", re.ASCII)
 _WORD = re.compile(r"[^\W\d_]{3}")
 
@@ -44,13 +44,13 @@ CODES = frozenset(
         "codes_bcn_regions",
     }
 )
-"""Canonical fields whose letters have no case of their own, and that hold no space."""
+"""Canonical fields that hold codes, whose spaces are removed and letters are made capitals."""
 
 
 def tidied(field: str, text: str) -> str:
-    """The text of a canonical field: composed letters (NFC), plain apostrophes and hyphens, no space but single ones
-    between words. A code is without spaces, in capitals."""
-    if field == "identifiant":  # the provider's own: what is inside is kept
+    """Returns the normalised text of a canonical field: composed letters (NFC), plain apostrophes and hyphens, and
+    single spaces between words. A code has no spaces, and capitals."""
+    if field == "identifiant":  # the provider's own form: only its ends are trimmed
         return text.strip(SPACES + INVISIBLE)
     if not text.isascii():
         text = unicodedata.normalize("NFC", text.translate(PLAIN))
@@ -65,15 +65,15 @@ def tidied(field: str, text: str) -> str:
 
 
 def _is_code(field: str, text: str) -> bool:
-    """Some providers take any text in the place of a code, the name of a commune say."""
+    """Whether the text looks like a code: some providers accept others, such as a commune's name, in such a field."""
     return bool(_DIGIT.search(text)) and (field == "ine" or not _WORD.search(text))
 
 
-def tidied_identity(who: Identite) -> Identite:
+def tidied_identity(identity: Identite) -> Identite:
     """Somebody whom another source than a query names."""
-    told = {name: value for name, value in structs.asdict(who).items() if isinstance(value, str)}
+    told = {name: value for name, value in structs.asdict(identity).items() if isinstance(value, str)}
     changed = {name: text for name, value in told.items() if (text := tidied(name, value)) != value}
-    first_names = tuple(tidied("prenoms", name) for name in who.prenoms)
-    if first_names != who.prenoms:
-        return structs.replace(who, **changed, prenoms=first_names)
-    return structs.replace(who, **changed) if changed else who
+    first_names = tuple(tidied("prenoms", name) for name in identity.prenoms)
+    if first_names != identity.prenoms:
+        return structs.replace(identity, **changed, prenoms=first_names)
+    return structs.replace(identity, **changed) if changed else identity

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bouquet_gateway.errors.problems import PRECEDENCE, Problem, render, retry_after, row_of
+from bouquet_gateway.errors.problems import PRECEDENCE, Problem, failure_of, render, retry_after
 from bouquet_gateway.paths import Envelope
 from bouquet_proto import quotient_familial
 from bouquet_proto.failures import FAILURES, PARAMETERS, PLATFORM, PROVIDER, RENDERINGS, Kind
@@ -135,7 +135,7 @@ def test_a_worker_cannot_blame_the_caller_s_token(reason: str) -> None:
 
 
 def test_a_provider_cannot_change_what_a_common_reason_means() -> None:
-    assert row_of("upstream_timeout", {"upstream_timeout": UNKNOWN_PERSON}) == PROVIDER["upstream_timeout"]
+    assert failure_of("upstream_timeout", {"upstream_timeout": UNKNOWN_PERSON}) == PROVIDER["upstream_timeout"]
 
 
 def test_a_worker_s_meta_reaches_the_client() -> None:

@@ -19,7 +19,7 @@ from bouquet_mesh.pseudonym import distinct_pseudonyms, pseudonym
 from bouquet_mesh.secret import Secret
 from bouquet_mesr.upstream import search_for as mesr_search_for
 from bouquet_proto.identity import Identifiant, Identite, Identity, Ine, NumeroAllocataire
-from bouquet_proto.letters import LATIN_END, fold, in_ascii
+from bouquet_proto.letters import LATIN_END, fold, to_ascii
 from bouquet_proto.rules.civil_status import NAME
 
 KEY = Secret("a key of pseudonyms")
@@ -38,7 +38,7 @@ NO_LETTERS = {"Cn", "Co", "Cs"}
 ACCEPTED = [
     char
     for char in map(chr, range(sys.maxunicode))
-    if unicodedata.category(char) not in NO_LETTERS and NAME.fullmatch(in_ascii(char) or "")
+    if unicodedata.category(char) not in NO_LETTERS and NAME.fullmatch(to_ascii(char) or "")
 ]
 """Every letter that is accepted in a name: typed, or told by FranceConnect, which has more."""
 names = st.text(st.sampled_from(ACCEPTED), min_size=1, max_size=8).filter(str.strip)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from bouquet_proto.limits import MAX_DEPTH, META, ReplyLimits, excess_of
+from bouquet_proto.limits import ALLOWED_META, MAX_DEPTH, ReplyLimits, excess_of
 from bouquet_proto.messages import Failed, Found, NotFound
 
 JSON = st.recursive(
@@ -57,10 +57,10 @@ def test_depth_is_that_of_lists_and_objects(opening: bytes, closing: bytes) -> N
     assert excess_of(found(b"[" + b",".join([opening + b"1" + closing] * 500) + b"]")) == ""
 
 
-@pytest.mark.parametrize("name", [name for name, length in META.items() if length])
+@pytest.mark.parametrize("name", [name for name, length in ALLOWED_META.items() if length])
 def test_words_of_the_table_have_a_length(name: str) -> None:
-    assert excess_of(NotFound("unknown_person", {name: "x" * META[name]})) == ""
-    assert excess_of(NotFound("unknown_person", {name: "x" * (META[name] + 1)})) == "words of its own"
+    assert excess_of(NotFound("unknown_person", {name: "x" * ALLOWED_META[name]})) == ""
+    assert excess_of(NotFound("unknown_person", {name: "x" * (ALLOWED_META[name] + 1)})) == "words of its own"
 
 
 def test_a_number_is_one_that_every_reader_holds() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bouquet_proto.failures import PARAMETERS
 from bouquet_proto.identity import Identite
 from bouquet_proto.query import parse_query
-from bouquet_proto.rules import RULES, Check, Refusals, Values, apply, names_of, objections
+from bouquet_proto.rules import RULES, Check, Refusals, Values, apply_rules, names_of, refused_codes
 
 TODAY = date(2026, 4, 28)
 
@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
 
 def judge(rule: str, query: str, today: date = TODAY) -> Values | Refusals:
-    return apply(((Check(rule),),), parse_query(query), today)
+    return apply_rules(((Check(rule),),), parse_query(query), today)
 
 
 def birth(year: object, month: object, day: object) -> str:
@@ -474,27 +474,27 @@ def test_the_window_of_the_quotient_is_this_month_and_the_23_before(today: date)
 
 def test_all_refusals_of_a_stage_are_told_in_order() -> None:
     stage = (Check("sexe_required"), Check("pays"), Check("nom"))
-    assert apply((stage,), parse_query("sexeEtatCivil=F"), TODAY) == Refusals(("00400", "00420"))
+    assert apply_rules((stage,), parse_query("sexeEtatCivil=F"), TODAY) == Refusals(("00400", "00420"))
 
 
 def test_a_stage_is_reached_when_those_before_it_passed() -> None:
     stages = ((Check("ine"),), (Check("campaign_year"),))
-    assert apply(stages, parse_query("campaignYear=1999"), TODAY) == Refusals(("00360",))
-    assert apply(stages, parse_query("ine=1234567890G&campaignYear=1999"), TODAY) == Refusals(("00368",))
+    assert apply_rules(stages, parse_query("campaignYear=1999"), TODAY) == Refusals(("00360",))
+    assert apply_rules(stages, parse_query("ine=1234567890G&campaignYear=1999"), TODAY) == Refusals(("00368",))
 
 
 def test_a_code_is_told_once() -> None:
     stage = (Check("commune_or_place"), Check("date_full"))
-    assert apply((stage,), parse_query(place(annee="0") + "&moisDateNaissance=1"), TODAY) == Refusals(("00422",))
+    assert apply_rules((stage,), parse_query(place(annee="0") + "&moisDateNaissance=1"), TODAY) == Refusals(("00422",))
 
 
 def test_an_operation_may_call_a_field_otherwise() -> None:
     check = Check("nom", {"nom_naissance": "nom"})
-    assert apply(((check,),), parse_query("nom=DURANT"), TODAY) == {"nom_naissance": "DURANT"}
+    assert apply_rules(((check,),), parse_query("nom=DURANT"), TODAY) == {"nom_naissance": "DURANT"}
 
 
 def test_a_rule_may_be_put_to_somebody_who_typed_nothing() -> None:
     who = Identite(nom_naissance="DURANT", prenoms=("Ève",), annee_date_naissance=1990, sexe_etat_civil="F")
     checks = (Check("nom", {"nom_naissance": "nom"}), Check("prenoms_required"), Check("sexe_required"))
-    assert objections(checks, who, TODAY) == ()
-    assert objections((*checks, Check("date_full"), Check("pays")), who, TODAY) == ("00423", "00400")
+    assert refused_codes(checks, who, TODAY) == ()
+    assert refused_codes((*checks, Check("date_full"), Check("pays")), who, TODAY) == ("00423", "00400")

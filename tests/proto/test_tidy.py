@@ -18,7 +18,7 @@ from msgspec import structs
 from bouquet_proto.identity import Identite
 from bouquet_proto.offer import Offer, Operation
 from bouquet_proto.query import parse_query
-from bouquet_proto.rules import RULES, Values, apply, names_of
+from bouquet_proto.rules import RULES, Values, apply_rules, names_of
 from bouquet_proto.tidy import APOSTROPHES, CODES, HYPHENS, INVISIBLE, SPACES, tidied, tidied_identity
 
 TODAY = date(2026, 11, 29)
@@ -101,7 +101,7 @@ def question(operation: Operation, spelling: str = "", fields: frozenset[str] | 
                 text = respelt(text, spelling)
             is_list = RULES[check.rule].fields[field].schema["type"] == "array"
             pairs.append((f"{name}[]" if is_list else name, text))
-    return apply(operation.checks, parse_query(urlencode(dict(pairs))), TODAY)
+    return apply_rules(operation.checks, parse_query(urlencode(dict(pairs))), TODAY)
 
 
 @pytest.mark.parametrize("id_", OPERATIONS)

@@ -28,7 +28,7 @@ from bouquet_proto.identity import Identite
 from bouquet_proto.letters import fold
 from bouquet_proto.offer import Operation
 from bouquet_proto.query import leading_integer, parse_query
-from bouquet_proto.rules import Refusals, apply, objections
+from bouquet_proto.rules import Refusals, apply_rules, refused_codes
 
 TODAY = date(2026, 11, 29)
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)|(\d\d)/(\d\d)/(\d{4})")
@@ -132,7 +132,7 @@ def made_up(sent: Mapping[str, Any], told: Iterable[str]) -> list[str]:
 
 def asked_for(operation: Operation, query: Mapping[str, Any]) -> Identite | None:
     """Whom an operation makes of a query that it accepts."""
-    values = apply(operation.checks, parse_query(urlencode(query, doseq=True)), TODAY)
+    values = apply_rules(operation.checks, parse_query(urlencode(query, doseq=True)), TODAY)
     if isinstance(values, Refusals):
         return None
     return msgspec.convert({name: values[name] for name in Identite.__struct_fields__ if name in values}, Identite)
@@ -185,7 +185,7 @@ def test_every_value_sent_was_typed(provider: str, query: Mapping[str, Any]) -> 
 @example(pivot=structs.replace(MAELYS, birthcountry="99352", birthplace="Oran"))
 def test_every_value_sent_is_france_connect_s(provider: str, pivot: Pivot) -> None:
     asking, who = BY_SESSION[provider], identity_of(pivot)
-    if not is_usable(who, TODAY) or objections(asking.operation.pivot, who, TODAY):
+    if not is_usable(who, TODAY) or refused_codes(asking.operation.pivot, who, TODAY):
         return
     sent = asking.sent(who)
     listed = pivot.given_name_array or ()
@@ -205,4 +205,4 @@ def test_what_these_tests_show_is_somebody_asked_for(provider: str) -> None:
     assert {fold("LE GOUADEC"), str(leading_integer("1989"))} <= {fold(str(value)) for value in structs.astuple(who)}
     if provider in BY_SESSION:
         assert is_usable(identity_of(MAELYS), TODAY)
-        assert objections(BY_SESSION[provider].operation.pivot, identity_of(MAELYS), TODAY) == ()
+        assert refused_codes(BY_SESSION[provider].operation.pivot, identity_of(MAELYS), TODAY) == ()

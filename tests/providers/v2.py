@@ -13,13 +13,13 @@ from bouquet_proto.identity import MODALITIES
 from bouquet_proto.messages import Found, Reply
 from bouquet_proto.offer import Operation
 from bouquet_proto.query import parse_query
-from bouquet_proto.rules import Refusals, apply
+from bouquet_proto.rules import Refusals, apply_rules
 from tests.providers.asking import PATIENCE_S, TODAY, Asked
 
 
 async def typed(asked: Asked, operation: Operation, query: str) -> Reply:
     """Of parameters that pass the rules."""
-    values = apply(operation.checks, parse_query(query), TODAY)
+    values = apply_rules(operation.checks, parse_query(query), TODAY)
     assert not isinstance(values, Refusals), values
     modality = MODALITIES[operation.modality]
     own = {name: values.pop(name) for name in modality.__struct_fields__ if name in values}
@@ -29,7 +29,7 @@ async def typed(asked: Asked, operation: Operation, query: str) -> Reply:
 
 def first_refusal(operation: Operation, query: str) -> str:
     """All that v2 tells."""
-    values = apply(operation.checks, parse_query(query), TODAY)
+    values = apply_rules(operation.checks, parse_query(query), TODAY)
     assert isinstance(values, Refusals), values
     return values.codes[0]
 

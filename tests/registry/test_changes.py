@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bouquet_proto.registry_messages import News
+from bouquet_proto.registry_messages import TokenChanges
 from bouquet_registry import changes, queries, transactions
 from bouquet_registry.changes import MAX_TOLD
 from bouquet_registry.store import Store
@@ -15,7 +15,7 @@ from tests.support.clock import DatetimeClock
 from tests.support.habilitations import ADMINISTRATOR, SCOPES, SIRET, change_habilitation, issue_token, revoke_token
 
 
-async def news(store: Store, since: News | None = None) -> News:
+async def news(store: Store, since: TokenChanges | None = None) -> TokenChanges:
     async with store.reading() as connection:
         return await changes.news(connection, since.log if since else "", since.cursor if since else 0)
 
@@ -56,8 +56,8 @@ async def test_who_asks_for_the_first_time_is_told_to_forget_everything(store: S
 
 async def test_who_comes_from_another_log_or_from_the_future_is_told_to_forget_everything(store: Store) -> None:
     begin = await news(store)
-    assert (await news(store, News(log="another", cursor=begin.cursor))).tokens is None
-    assert (await news(store, News(log=begin.log, cursor=begin.cursor + 1))).tokens is None
+    assert (await news(store, TokenChanges(log="another", cursor=begin.cursor))).tokens is None
+    assert (await news(store, TokenChanges(log=begin.log, cursor=begin.cursor + 1))).tokens is None
 
 
 async def test_every_kind_of_change_is_told_once(store: Store) -> None:

@@ -1,9 +1,9 @@
-"""The contract's validation rules, by name (docs/reference/contract.md §1.5). An operation lists those it uses, in
+"""The contract's validation rules, by name (docs/reference/contract.md §1.5). An operation lists those that it uses, in
 order.
 
-A rule reads a `Query` under the operation's own parameter names and gives canonical values, or the public codes of what
-is wrong. Pure: the day is an argument, always Europe/Paris's. What cannot be read (a list for a text, a line break) is
-refused with the code of its field, even by rules that accept any text (docs/contract.md, D15, V6).
+A rule reads a `Query` under the operation's parameter names and gives canonical values, or the public codes of faults.
+Today's date, in Europe/Paris, is an argument. A malformed value, such as a list instead of a text or one with a line
+break, is refused with the code of its field even by rules that accept any text (docs/contract.md, D15, V6).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from msgspec import Struct, structs
 from bouquet_proto.identity import Identite
 from bouquet_proto.query import Query
 from bouquet_proto.rules import birth_date, birth_place, civil_status, identifiers, quotient, school, study
-from bouquet_proto.rules.reading import Field, Reading, Rule, Values
+from bouquet_proto.rules.rule import Field, Rule, RuleContext, Values
 from bouquet_proto.rules.siret import is_siret
 
 RULES: dict[str, Rule] = (
@@ -32,18 +32,21 @@ RULES: dict[str, Rule] = (
 
 
 class Check(Struct, frozen=True, omit_defaults=True):
-    """One rule in an operation, and the query names of its fields where they are not the usual v3 ones."""
+    """Use of a rule by an operation."""
 
     rule: str
     names: dict[str, str] = {}
+    """Query parameter by canonical field, where it differs from the usual name of v3."""
 
 
 class Refusals(Struct, frozen=True):
+    """Public codes of the faults of a query."""
+
     codes: tuple[str, ...]
 
 
-def renamed(checks: Iterable[Check], names: Mapping[str, str]) -> tuple[Check, ...]:
-    """The same checks under the query names of another version, by canonical field."""
+def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple[Check, ...]:
+    """Returns the same checks with the query parameters of another version, given by canonical field."""
     return tuple(
         Check(check.rule, {field: names[field] for field in RULES[check.rule].fields if field in names})
         for check in checks
@@ -51,7 +54,7 @@ def renamed(checks: Iterable[Check], names: Mapping[str, str]) -> tuple[Check, .
 
 
 def names_of(check: Check) -> Mapping[str, str]:
-    """Canonical field to query name, for every field of the check's rule."""
+    """Returns the query parameter of every canonical field of the check's rule."""
     return _names(check.rule, tuple(check.names.items()))
 
 
@@ -61,25 +64,25 @@ def _names(rule: str, own: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
     return {field: names.get(field, known.name) for field, known in RULES[rule].fields.items()}
 
 
-def apply(stages: tuple[tuple[Check, ...], ...], query: Query, today: date) -> Values | Refusals:
-    """Canonical values, or every refusal of the first stage that has some, each code once."""
+def apply_rules(stages: tuple[tuple[Check, ...], ...], query: Query, today: date) -> Values | Refusals:
+    """Returns the canonical values of a query, or every code of the first stage with refusals, each once."""
     values: Values = {}
     for stage in stages:
         codes: list[str] = []
         for check in stage:
-            RULES[check.rule].read(Reading(query, names_of(check), today, values, codes))
+            RULES[check.rule].read(RuleContext(query, names_of(check), today, values, codes))
         if codes:
             return Refusals(tuple(dict.fromkeys(codes)))
     return values
 
 
-def objections(checks: Iterable[Check], who: Identite, today: date) -> tuple[str, ...]:
-    """The codes that the rules refuse somebody with who is known already, and typed nothing."""
-    told = structs.asdict(who)
-    lists = {"prenoms": told.pop("prenoms")}
-    query = Query({field: str(value) for field, value in told.items() if value is not None}, lists)
+def refused_codes(checks: Iterable[Check], identity: Identite, today: date) -> tuple[str, ...]:
+    """Returns the codes with which checks refuse an identity that does not come from a query."""
+    given = structs.asdict(identity)
+    lists = {"prenoms": given.pop("prenoms")}
+    query = Query({field: str(value) for field, value in given.items() if value is not None}, lists)
     canonical = tuple(Check(check.rule, {field: field for field in RULES[check.rule].fields}) for check in checks)
-    read = apply((canonical,), query, today)
+    read = apply_rules((canonical,), query, today)
     return read.codes if isinstance(read, Refusals) else ()
 
 

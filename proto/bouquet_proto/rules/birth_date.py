@@ -1,57 +1,56 @@
-"""The date of birth, in three parts; in v2 it may come as one text."""
+"""Rules of the birth date, given in three parts or, in v2, as one text."""
 
 from __future__ import annotations
 
 from datetime import date
 
 from bouquet_proto.query import leading_integer
-from bouquet_proto.rules.reading import Field, Reading, Rule, integer, text
+from bouquet_proto.rules.rule import Field, Rule, RuleContext, integer, text
 
 PARTS = {
-    "annee_date_naissance": range(1900, 10_000),  # `89` or `14` is no year, but a part of one or a day
+    "annee_date_naissance": range(1900, 10_000),  # `89` or `14` is part of a year, or a day
     "mois_date_naissance": range(1, 13),
     "jour_date_naissance": range(1, 32),
 }
 
 
-def _date_partial(reading: Reading) -> None:
-    """Every part may be missing; the year is 1900 or later, and a whole date is a real one, of yesterday at the
-    latest. One code for all."""
-    parts = reading.integers(PARTS)
+def _date_partial(context: RuleContext) -> None:
+    """Accepts missing parts. The year must be 1900 or later, and a complete date a past day. Has one code."""
+    parts = context.integers(PARTS)
     plausible = all(parts[part] in PARTS[part] for part in parts)
-    if plausible and (len(parts) < len(PARTS) or _is_past(parts, reading.today)):
-        reading.values.update(parts)
+    if plausible and (len(parts) < len(PARTS) or _is_past(parts, context.today)):
+        context.values.update(parts)
     else:
-        reading.refuse("00363")
+        context.refuse("00363")
 
 
-def _date_full(reading: Reading) -> None:
-    """All three parts, and a real date. Only the first fault is told."""
-    parts = {part: reading.integer(part) for part in PARTS}
+def _date_full(context: RuleContext) -> None:
+    """Requires all three parts and an existing date. Reports the first fault only."""
+    parts = {part: context.integer(part) for part in PARTS}
     if code := _first_fault(parts):
-        reading.refuse(code)
+        context.refuse(code)
     else:
-        reading.values.update(parts)
+        context.values.update(parts)
 
 
-def _date_with_year(reading: Reading) -> None:
-    """A year at least, and nothing impossible in what else is known. Only the first fault is told."""
-    known = reading.integers(PARTS)
+def _date_with_year(context: RuleContext) -> None:
+    """Requires the year, and possible values of the other known parts. Reports the first fault only."""
+    known = context.integers(PARTS)
     if code := _first_fault({"annee_date_naissance": 0, "mois_date_naissance": 1, "jour_date_naissance": 1} | known):
-        reading.refuse(code)
+        context.refuse(code)
     else:
-        reading.values.update(known)
+        context.values.update(known)
 
 
-def _date_in_one(reading: Reading) -> None:
-    """`YYYY-MM-DD`, with the faults that its parts would have."""
-    written = reading.text("date_naissance")
+def _date_in_one(context: RuleContext) -> None:
+    """Requires `YYYY-MM-DD`, with the codes of the three parts."""
+    written = context.text("date_naissance")
     year, month, day, *rest = (written.split("-") if isinstance(written, str) else []) + 3 * [""]
     parts = dict(zip(PARTS, map(leading_integer, (year, month, day)), strict=True))
     if code := _first_fault(parts) or ("00425" if any(rest) else None):
-        reading.refuse(code)
+        context.refuse(code)
     else:
-        reading.values.update(parts)
+        context.values.update(parts)
 
 
 def _is_past(parts: dict[str, int], today: date) -> bool:
@@ -74,6 +73,7 @@ def _day(parts: dict[str, int]) -> date | None:
 
 
 def fields(*, required: bool) -> dict[str, Field]:
+    """Returns the query parameters of the three parts."""
     return {
         "annee_date_naissance": Field(
             name="anneeDateNaissance",

@@ -1,4 +1,4 @@
-"""The place of birth: a country, and in France a commune's code or what it can be found by."""
+"""Rules of the birth place: the country, and in France the commune, by code or by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from msgspec import structs
 
 from bouquet_proto.identity import FRANCE
 from bouquet_proto.rules import birth_date
-from bouquet_proto.rules.reading import ANYTHING, Field, Reading, Rule, text
+from bouquet_proto.rules.rule import ANY_TEXT, Field, Rule, RuleContext, text
 
 PAYS = "code_cog_insee_pays_naissance"
 COMMUNE = "code_cog_insee_commune_naissance"
@@ -21,48 +21,47 @@ COMMUNE_CODE = re.compile(r"([013-9]\d|2[AB1-9])\d{3}", re.ASCII)
 DEPARTEMENT_CODE = re.compile(r"2[AB]|97[12346]|0[1-9]|[1-8]\d|9[0-5]", re.ASCII)
 
 
-def _pays(reading: Reading) -> None:
-    reading.require(PAYS, COUNTRY_CODE, "00400")
+def _pays(context: RuleContext) -> None:
+    context.require(PAYS, COUNTRY_CODE, "00400")
 
 
-def _commune_optional(reading: Reading) -> None:
-    reading.accept(COMMUNE, "00365", COMMUNE_CODE)
+def _commune_optional(context: RuleContext) -> None:
+    context.accept(COMMUNE, "00365", COMMUNE_CODE)
 
 
-def _commune_free(reading: Reading) -> None:
-    """Any text (docs/contract.md, V14: Cnous does not validate it)."""
-    reading.accept(COMMUNE, "00365")
+def _commune_free(context: RuleContext) -> None:
+    """Accepts any text as the commune (docs/contract.md, V14: the Cnous does not validate it)."""
+    context.accept(COMMUNE, "00365")
 
 
-def _commune_or_place(reading: Reading) -> None:
-    """Whatever is told of it, be it nothing but the country. In France a commune without a code is found by its name,
-    in the year and the département, which must be possible ones."""
-    by_place = reading.text(PAYS) == FRANCE and reading.blank(COMMUNE)
-    if by_place and not (reading.blank(NOM_COMMUNE) or reading.blank(ANNEE) or _year_is_known(reading)):
-        reading.refuse("00422")
-    reading.accept(COMMUNE, "00365", COMMUNE_CODE)
-    reading.accept(NOM_COMMUNE, "00365")
-    reading.accept(DEPARTEMENT, "00428", DEPARTEMENT_CODE if by_place else ANYTHING)
+def _commune_or_place(context: RuleContext) -> None:
+    """Accepts any part of a place, or none. For a commune of France without a code, the year and the département, by
+    which its name is looked up, must be possible ones."""
+    by_place = context.text(PAYS) == FRANCE and context.blank(COMMUNE)
+    if by_place and not (context.blank(NOM_COMMUNE) or context.blank(ANNEE) or _year_is_known(context)):
+        context.refuse("00422")
+    context.accept(COMMUNE, "00365", COMMUNE_CODE)
+    context.accept(NOM_COMMUNE, "00365")
+    context.accept(DEPARTEMENT, "00428", DEPARTEMENT_CODE if by_place else ANY_TEXT)
 
 
-def _place_optional(reading: Reading) -> None:
-    """Nothing, or a commune's name, the year and the département, which make a place together. Beside a commune code
-    they are not needed."""
-    unnamed, nowhere = reading.blank(NOM_COMMUNE), reading.blank(DEPARTEMENT)
-    by_place = reading.blank(COMMUNE) and not (unnamed and nowhere)
+def _place_optional(context: RuleContext) -> None:
+    """Accepts no place, a commune's code, or the commune's name, which requires the year and the département."""
+    unnamed, nowhere = context.blank(NOM_COMMUNE), context.blank(DEPARTEMENT)
+    by_place = context.blank(COMMUNE) and not (unnamed and nowhere)
     if by_place and unnamed:
-        reading.refuse("00365")
-    if by_place and not _year_is_known(reading):
-        reading.refuse("00422")
+        context.refuse("00365")
+    if by_place and not _year_is_known(context):
+        context.refuse("00422")
     if by_place and nowhere:
-        reading.refuse("00428")
-    reading.accept(NOM_COMMUNE, "00365")
-    reading.accept(DEPARTEMENT, "00428", DEPARTEMENT_CODE if by_place else ANYTHING)
+        context.refuse("00428")
+    context.accept(NOM_COMMUNE, "00365")
+    context.accept(DEPARTEMENT, "00428", DEPARTEMENT_CODE if by_place else ANY_TEXT)
 
 
-def _year_is_known(reading: Reading) -> bool:
-    """To INSEE, whose communes are dated from 1900 on."""
-    return 1900 <= reading.four_digits(ANNEE) <= reading.today.year
+def _year_is_known(context: RuleContext) -> bool:
+    """Whether INSEE's history of communes, from 1900 on, covers the year of birth."""
+    return 1900 <= context.four_digits(ANNEE) <= context.today.year
 
 
 _PAYS_FIELD = Field(

@@ -1,98 +1,98 @@
-"""Names and sex."""
+"""Rules of names, first names and sex."""
 
 from __future__ import annotations
 
 import re
 
 from bouquet_proto.query import Malformed
-from bouquet_proto.rules.reading import Field, Reading, Rule, text, texts
+from bouquet_proto.rules.rule import Field, Rule, RuleContext, text, texts
 
 NAME = re.compile(r"[a-zA-ZÀ-ÖØ-öø-ÿ' -]+")
 SEXE = re.compile(r"[MF]", re.IGNORECASE | re.ASCII)
 
 
-def _nom(reading: Reading) -> None:
-    name = reading.matching("nom_naissance", NAME)
+def _nom(context: RuleContext) -> None:
+    name = context.matching("nom_naissance", NAME)
     if name and name.strip():
-        reading.keep("nom_naissance", name)
+        context.keep("nom_naissance", name)
     else:
-        reading.refuse("00420")
+        context.refuse("00420")
 
 
-def _nom_usage(reading: Reading) -> None:
-    """With the letters of a birth name. A blank one is kept, since no case of a sandbox that has none is meant then
+def _nom_usage(context: RuleContext) -> None:
+    """Accepts a name with the letters of a birth name. An empty one is kept, to choose the sandbox case that has one
     (docs/reference/contract.md §6.4)."""
-    match reading.text("nom_usage"):
+    match context.text("nom_usage"):
         case None:
             pass
         case str() as name if not name or NAME.fullmatch(name):
-            reading.keep("nom_usage", name)
+            context.keep("nom_usage", name)
         case _:
-            reading.refuse("00426")
+            context.refuse("00426")
 
 
-def _prenoms_optional(reading: Reading) -> None:
-    names = reading.items("prenoms")
+def _prenoms_optional(context: RuleContext) -> None:
+    names = context.items("prenoms")
     if names is not None:
-        _keep_names(reading, names, "00367")
+        _keep_names(context, names, "00367")
 
 
-def _prenoms_required(reading: Reading) -> None:
-    _keep_names(reading, reading.items("prenoms"), "00421")
+def _prenoms_required(context: RuleContext) -> None:
+    _keep_names(context, context.items("prenoms"), "00421")
 
 
-def _keep_names(reading: Reading, names: tuple[str, ...] | Malformed | None, code: str) -> None:
-    """At least one, each of letters that names have; none blank."""
+def _keep_names(context: RuleContext, names: tuple[str, ...] | Malformed | None, code: str) -> None:
+    """Requires at least one first name, each of letters that names have."""
     match names:
         case (_, *_) if all(map(NAME.fullmatch, names)):
-            reading.keep("prenoms", names)
+            context.keep("prenoms", names)
         case _:
-            reading.refuse(code)
+            context.refuse(code)
 
 
-def _prenoms_known(reading: Reading) -> None:
-    """At least one, and none blank. For first names that nobody types, whose letters were looked at already."""
-    match reading.items("prenoms"):
+def _prenoms_known(context: RuleContext) -> None:
+    """Requires at least one first name, none blank. For those of FranceConnect, whose letters were checked before."""
+    match context.items("prenoms"):
         case (_, *_) as names if all(name.strip() for name in names):
-            reading.keep("prenoms", tuple(names))
+            context.keep("prenoms", tuple(names))
         case _:
-            reading.refuse("00421")
+            context.refuse("00421")
 
 
-def _prenom(reading: Reading) -> None:
-    """The only one, whatever spaces it has."""
-    if name := reading.matching("prenoms", NAME):
-        reading.keep("prenoms", (name,))
+def _prenom(context: RuleContext) -> None:
+    """Requires one first name, which may contain spaces."""
+    if name := context.matching("prenoms", NAME):
+        context.keep("prenoms", (name,))
     else:
-        reading.refuse("00421")
+        context.refuse("00421")
 
 
-def _prenoms_in_one(reading: Reading) -> None:
-    """In one text, separated by spaces."""
-    if names := reading.matching("prenoms", NAME):
-        reading.keep("prenoms", tuple(names.split()))
+def _prenoms_in_one(context: RuleContext) -> None:
+    """Requires first names in one text, separated by spaces."""
+    if names := context.matching("prenoms", NAME):
+        context.keep("prenoms", tuple(names.split()))
     else:
-        reading.refuse("00421")
+        context.refuse("00421")
 
 
-def _sexe_required(reading: Reading) -> None:
-    if sexe := reading.matching("sexe_etat_civil", SEXE):
-        reading.keep("sexe_etat_civil", sexe.upper())
+def _sexe_required(context: RuleContext) -> None:
+    if sexe := context.matching("sexe_etat_civil", SEXE):
+        context.keep("sexe_etat_civil", sexe.upper())
     else:
-        reading.refuse("00427")
+        context.refuse("00427")
 
 
-def _sexe_optional(reading: Reading) -> None:
-    if not reading.blank("sexe_etat_civil"):
-        _sexe_required(reading)
+def _sexe_optional(context: RuleContext) -> None:
+    if not context.blank("sexe_etat_civil"):
+        _sexe_required(context)
 
 
-def _sexe_free(reading: Reading) -> None:
-    """Any text, kept when it is one of the two (docs/contract.md, V14: Cnous does not validate it)."""
-    if reading.malformed("sexe_etat_civil"):
-        reading.refuse("00427")
-    elif sexe := reading.matching("sexe_etat_civil", SEXE):
-        reading.keep("sexe_etat_civil", sexe.upper())
+def _sexe_free(context: RuleContext) -> None:
+    """Accepts any text, and keeps `M` or `F` (docs/contract.md, V14: the Cnous does not validate it)."""
+    if context.malformed("sexe_etat_civil"):
+        context.refuse("00427")
+    elif sexe := context.matching("sexe_etat_civil", SEXE):
+        context.keep("sexe_etat_civil", sexe.upper())
 
 
 def _prenoms_field(*, required: bool) -> dict[str, Field]:

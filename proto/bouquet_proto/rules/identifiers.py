@@ -1,23 +1,23 @@
-"""What providers themselves call a person."""
+"""Rules of the identifiers that providers give to people."""
 
 from __future__ import annotations
 
 import re
 
-from bouquet_proto.rules.reading import Field, Reading, Rule, text
+from bouquet_proto.rules.rule import Field, Rule, RuleContext, text
 
 NOT_BLANK = re.compile(r".*\S.*")
 FILE_NUMBER = re.compile(r"\d{5,7}", re.ASCII)
 POSTAL_CODE = re.compile(r"\d{5}", re.ASCII)
 
 
-def _identifiant(reading: Reading) -> None:
-    reading.require("identifiant", NOT_BLANK, "00380")
+def _identifiant(context: RuleContext) -> None:
+    context.require("identifiant", NOT_BLANK, "00380")
 
 
-def _numero_allocataire(reading: Reading) -> None:
-    reading.require("numero_allocataire", FILE_NUMBER, "00352")
-    reading.require("code_postal", POSTAL_CODE, "00351")
+def _numero_allocataire(context: RuleContext) -> None:
+    context.require("numero_allocataire", FILE_NUMBER, "00352")
+    context.require("code_postal", POSTAL_CODE, "00351")
 
 
 _IDENTIFIANT_FIELD = Field(

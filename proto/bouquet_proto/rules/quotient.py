@@ -1,47 +1,48 @@
-"""The month of the quotient familial that is asked for."""
+"""Rules of the requested month of a quotient familial."""
 
 from __future__ import annotations
 
 from datetime import date
 
-from bouquet_proto.rules.reading import Field, Reading, Rule, integer
+from bouquet_proto.rules.rule import Field, Rule, RuleContext, integer
 
 MONTHS = range(1, 13)
 HISTORY_MONTHS = 23
-"""Months before the present one whose quotient can still be asked for."""
+"""Number of months before the present one that can be requested."""
 
 
-def _annee(reading: Reading) -> None:
+def _annee(context: RuleContext) -> None:
     """Reads `annee`, which must be the current year or one of the two before it."""
-    if reading.text("annee") is None:
+    if context.text("annee") is None:
         return
-    year = reading.four_digits("annee")
-    if year in _years(reading.today):
-        reading.keep("annee", year)
+    year = context.four_digits("annee")
+    if year in _years(context.today):
+        context.keep("annee", year)
     else:
-        reading.refuse("00356")
+        context.refuse("00356")
 
 
-def _mois(reading: Reading) -> None:
-    """Of the year asked, else of this one; never in the future, with or without a year (docs/contract.md, V4)."""
-    if reading.text("mois") is None:
+def _mois(context: RuleContext) -> None:
+    """Accepts a month of the requested year, or of the current one, but none in the future (docs/contract.md, V4)."""
+    if context.text("mois") is None:
         return
-    month, today = reading.integer("mois"), reading.today
-    year = today.year if reading.text("annee") is None else reading.four_digits("annee")
+    month, today = context.integer("mois"), context.today
+    year = today.year if context.text("annee") is None else context.four_digits("annee")
     if month in MONTHS and (year < today.year or month <= today.month):
-        reading.keep("mois", month)
+        context.keep("mois", month)
     else:
-        reading.refuse("00354")
+        context.refuse("00354")
 
 
-def _periode(reading: Reading) -> None:
-    """A part that is not told is today's. One that is wrong by itself has a code of its own."""
-    today, told = reading.today, {part for part in ("annee", "mois") if reading.text(part) is not None}
-    year = reading.four_digits("annee") if "annee" in told else today.year
-    month = reading.integer("mois") if "mois" in told else today.month
+def _periode(context: RuleContext) -> None:
+    """Refuses a month more than `HISTORY_MONTHS` ago. A missing part is the current one; other rules refuse invalid
+    parts."""
+    today, given = context.today, {part for part in ("annee", "mois") if context.text(part) is not None}
+    year = context.four_digits("annee") if "annee" in given else today.year
+    month = context.integer("mois") if "mois" in given else today.month
     months_ago = (today.year - year) * 12 + today.month - month
     if year in _years(today) and month in MONTHS and months_ago > HISTORY_MONTHS:
-        reading.refuse("00355")
+        context.refuse("00355")
 
 
 def _years(today: date) -> range:

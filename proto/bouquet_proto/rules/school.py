@@ -1,4 +1,4 @@
-"""Pupils: where their school is looked for, and which school year."""
+"""Rules of a pupil's school, or the area where it is searched, and of the school year."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from bouquet_proto import bcn
-from bouquet_proto.rules.reading import Field, Reading, Rule, text, texts
+from bouquet_proto.rules.rule import Field, Rule, RuleContext, text, texts
 
 UAI = re.compile(r"\d{7}\w", re.ASCII)
 DEGREE = re.compile(r"[12]D")
@@ -14,8 +14,12 @@ SCHOOL_YEAR = re.compile(r"\d{4}|\d{4}-\d{4}", re.ASCII)
 
 
 class Perimeter(NamedTuple):
+    """Kind of area in which a pupil's school is searched."""
+
     known: frozenset[str]
+    """Valid codes of such areas."""
     unknown_code: str
+    """Public code of the refusal of any other."""
 
 
 PERIMETERS = {
@@ -24,42 +28,42 @@ PERIMETERS = {
 }
 
 
-def _school_search(reading: Reading) -> None:
-    """By school, or by degree and exactly one kind of perimeter."""
-    given = [field for field in PERIMETERS if reading.items(field) is not None]
-    match reading.blank("code_etablissement"), given:
+def _school_search(context: RuleContext) -> None:
+    """Requires either the school, or the degree and exactly one kind of perimeter."""
+    given = [field for field in PERIMETERS if context.items(field) is not None]
+    match context.blank("code_etablissement"), given:
         case True, []:
-            reading.refuse("00415")
+            context.refuse("00415")
         case False, []:
-            _school(reading)
+            _school(context)
         case False, _:
-            reading.refuse("00419")
+            context.refuse("00419")
         case True, _:
-            reading.require("degre_etablissement", DEGREE, "00412")
-            _perimeter(reading, given)
+            context.require("degre_etablissement", DEGREE, "00412")
+            _perimeter(context, given)
 
 
-def _school(reading: Reading) -> None:
-    """By school alone: v2 knows no perimeter."""
-    reading.require("code_etablissement", UAI, "00410")
+def _school(context: RuleContext) -> None:
+    """Requires the school."""
+    context.require("code_etablissement", UAI, "00410")
 
 
-def _perimeter(reading: Reading, given: list[str]) -> None:
+def _perimeter(context: RuleContext, given: list[str]) -> None:
     if len(given) > 1:
-        reading.refuse("00413")
+        context.refuse("00413")
         return
     [field] = given
-    perimeter, codes = PERIMETERS[field], reading.items(field)
+    perimeter, codes = PERIMETERS[field], context.items(field)
     if not isinstance(codes, tuple) or not codes or not all(code.strip() for code in codes):
-        reading.refuse("00414")
+        context.refuse("00414")
     elif not perimeter.known.issuperset(codes):
-        reading.refuse(perimeter.unknown_code)
+        context.refuse(perimeter.unknown_code)
     else:
-        reading.keep(field, codes)
+        context.keep(field, codes)
 
 
-def _annee_scolaire(reading: Reading) -> None:
-    reading.require("annee_scolaire", SCHOOL_YEAR, "00411")
+def _annee_scolaire(context: RuleContext) -> None:
+    context.require("annee_scolaire", SCHOOL_YEAR, "00411")
 
 
 def _school_field(*, required: bool) -> dict[str, Field]:

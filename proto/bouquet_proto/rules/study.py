@@ -1,10 +1,10 @@
-"""Students: the INE, and the campaign of a scholarship."""
+"""Rules of a student's INE, and of the year of a scholarship's campaign."""
 
 from __future__ import annotations
 
 import re
 
-from bouquet_proto.rules.reading import Field, Reading, Rule, integer, text
+from bouquet_proto.rules.rule import Field, Rule, RuleContext, integer, text
 
 INE = re.compile(
     "|".join(
@@ -20,19 +20,19 @@ INE = re.compile(
 FIRST_CAMPAIGN = 2021
 
 
-def _ine(reading: Reading) -> None:
-    reading.require("ine", INE, "00360")
+def _ine(context: RuleContext) -> None:
+    context.require("ine", INE, "00360")
 
 
-def _campaign_year(reading: Reading) -> None:
-    """The year a campaign began."""
-    if reading.blank("campaign_year"):
+def _campaign_year(context: RuleContext) -> None:
+    """Accepts the year in which a scholarship's campaign began, from `FIRST_CAMPAIGN` on."""
+    if context.blank("campaign_year"):
         return
-    year = reading.four_digits("campaign_year")
+    year = context.four_digits("campaign_year")
     if year >= FIRST_CAMPAIGN:
-        reading.keep("campaign_year", year)
+        context.keep("campaign_year", year)
     else:
-        reading.refuse("00368")
+        context.refuse("00368")
 
 
 _INE_FIELD = Field(

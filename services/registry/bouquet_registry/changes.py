@@ -7,14 +7,14 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bouquet_proto.registry_messages import Held, News
+from bouquet_proto.registry_messages import KnownToken, TokenChanges
 from bouquet_registry import schema
 
 MAX_TOLD = 1000
 ALWAYS = 0.0
 
 
-async def held(connection: AsyncConnection, token: str) -> tuple[Held | None, int]:
+async def held(connection: AsyncConnection, token: str) -> tuple[KnownToken | None, int]:
     """The token, and the last change that this answer knows of: read first, so that it never claims too much."""
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await place(connection)
@@ -31,7 +31,7 @@ async def held(connection: AsyncConnection, token: str) -> tuple[Held | None, in
     row = (await connection.execute(query.where(tokens.id == token))).one_or_none()
     if row is None:
         return None, as_of
-    found = Held(
+    found = KnownToken(
         siret=row.siret,
         scopes=frozenset(row.scopes),
         expires_at=row.expires_at.timestamp(),
@@ -44,13 +44,13 @@ async def held(connection: AsyncConnection, token: str) -> tuple[Held | None, in
     return found, as_of
 
 
-async def news(connection: AsyncConnection, log: str, since: int) -> News:
+async def news(connection: AsyncConnection, log: str, since: int) -> TokenChanges:
     name, number = await place(connection)
     if log != name or since > number:
-        return News(log=name, cursor=number)
+        return TokenChanges(log=name, cursor=number)
     changed = schema.tokens.c.change > since
     told = tuple(await connection.scalars(select(schema.tokens.c.id).where(changed).limit(MAX_TOLD + 1)))
-    return News(log=name, cursor=number, tokens=None if len(told) > MAX_TOLD else told)
+    return TokenChanges(log=name, cursor=number, tokens=None if len(told) > MAX_TOLD else told)
 
 
 async def place(connection: AsyncConnection) -> tuple[str, int]:

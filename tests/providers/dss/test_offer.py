@@ -109,7 +109,7 @@ def test_each_field_has_its_scope(name: str) -> None:
 def test_a_name_and_a_country_of_birth_are_enough(name: str) -> None:
     operation = PRESTATIONS[name].published[0].operation
     query = "nomNaissance=A&codeCogInseePaysNaissance=99100"
-    assert rules.apply(operation.checks, parse_query(query), TODAY) == {
+    assert rules.apply_rules(operation.checks, parse_query(query), TODAY) == {
         "nom_naissance": "A",
         "code_cog_insee_pays_naissance": "99100",
     }

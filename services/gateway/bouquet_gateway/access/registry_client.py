@@ -33,8 +33,8 @@ SILENT_AFTER_S = POLL_S + ASK_TIMEOUT_S + 1.0
 STANDS = 2
 """How many times `refresh_s` a token is taken as it was: in use, it is asked for again long before."""
 
-_held = msgspec.json.Decoder(registry_messages.Held)
-_news = msgspec.json.Decoder(registry_messages.News)
+_held = msgspec.json.Decoder(registry_messages.KnownToken)
+_news = msgspec.json.Decoder(registry_messages.TokenChanges)
 
 
 class _Known(Struct, frozen=True):
@@ -167,7 +167,7 @@ def _read(token: str, reply: Reply) -> tuple[Token | Refusal, int] | None:
             return None
 
 
-def _token(id: str, held: registry_messages.Held) -> Token:
+def _token(id: str, held: registry_messages.KnownToken) -> Token:
     return Token(
         id=id,
         scopes=shared(held.scopes),
@@ -180,7 +180,7 @@ def _token(id: str, held: registry_messages.Held) -> Token:
     )
 
 
-def _news_in(reply: Reply) -> registry_messages.News | None:
+def _news_in(reply: Reply) -> registry_messages.TokenChanges | None:
     try:
         return _news.decode(reply.data) if isinstance(reply, Found) else None
     except msgspec.DecodeError:

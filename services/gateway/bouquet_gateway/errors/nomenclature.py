@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from msgspec import Struct, structs
 
-from bouquet_gateway.errors.problems import PLATFORM_ITSELF, row_of
+from bouquet_gateway.errors.problems import PLATFORM_ITSELF, failure_of
 from bouquet_gateway.offers.catalogue import Catalogue, Served
 from bouquet_gateway.paths import Envelope, envelope_of
 from bouquet_proto import france_connect_session, quotient_familial
@@ -137,7 +137,7 @@ def nomenclature(catalogue: Catalogue) -> Nomenclature:
     for served in (served for modalities in catalogue.by_path.values() for served in modalities):
         by_id.setdefault(served.operation.folder, []).append(served)
     network = (
-        row for row in PROVIDER.values() if not row.is_of_an_authority
+        row for row in PROVIDER.values() if not row.has_authority_prefix
     )  # the platform's codes, whoever was asked
     platform = [_told(row, PLATFORM_ITSELF) for row in (PARAMETERS[RECIPIENT], *PLATFORM.values(), *network)]
     taken = {told.item.code for told in platform}
@@ -157,7 +157,7 @@ class _Told(Struct, frozen=True):
 
 def _endpoint(modalities: list[Served], taken: set[str]) -> Endpoint:
     told = (
-        _told(row_of(reason, served.problems), authority, envelope_of(served.operation.path))
+        _told(failure_of(reason, served.problems), authority, envelope_of(served.operation.path))
         for served in modalities
         for reason, authority in told_of(served)
     )
@@ -166,7 +166,7 @@ def _endpoint(modalities: list[Served], taken: set[str]) -> Endpoint:
 
 def _told(row: Failure, authority: Authority, envelope: Envelope = "v3") -> _Told:
     rendering = RENDERINGS[row.kind]
-    provider = row.provider or (authority.label if row.is_of_an_authority else "")
+    provider = row.provider or (authority.label if row.has_authority_prefix else "")
     item = Item(
         code=row.code_of(authority.prefix),
         title=row.title,
@@ -213,7 +213,7 @@ def _subcodes() -> dict[str, Subcode]:
     """The absence has its text in each operation."""
     table = {ABSENT: Subcode("Entité non trouvée")}
     for row in (*PROVIDER.values(), *REFUSALS.values(), SESSION[france_connect_session.UNUSABLE]):
-        if row.is_of_an_authority:
+        if row.has_authority_prefix:
             known = table.setdefault(row.code, Subcode(row.title, row.detail))
             if known.detail != row.detail or "{" in row.detail:
                 table[row.code] = Subcode(known.title)

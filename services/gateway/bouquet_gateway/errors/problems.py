@@ -115,7 +115,7 @@ def form_of(reasons: Iterable[str], path: str) -> Envelope:
 
 def render(problem: Problem, own: Rows, envelope: Envelope) -> tuple[int, bytes]:
     """HTTP status and JSON body. `own` are the provider's rows, by reason."""
-    rows = [row_of(reason, own) for reason in problem.reasons]
+    rows = [failure_of(reason, own) for reason in problem.reasons]
     if envelope == "v2":
         return RENDERINGS[rows[0].kind].v2_status, msgspec.json.encode(_v2(rows[0], problem))
     kind = min((row.kind for row in rows), key=PRECEDENCE.index)
@@ -124,7 +124,7 @@ def render(problem: Problem, own: Rows, envelope: Envelope) -> tuple[int, bytes]
 
 def retry_after(problem: Problem, own: Rows = NO_ROWS) -> int | None:
     """Seconds, where a new attempt has a time at which it may succeed. A worker's word counts up to a day."""
-    return longest_wait(_meta(row_of(reason, own), problem).get("retry_in") for reason in problem.reasons)
+    return longest_wait(_meta(failure_of(reason, own), problem).get("retry_in") for reason in problem.reasons)
 
 
 def longest_wait(told: Iterable[object]) -> int | None:
@@ -137,12 +137,12 @@ def is_outage(reply: Reply, own: Rows = NO_ROWS) -> bool | None:
     nothing of the provider."""
     if isinstance(reply, Failed) and reply.reason in NOT_ASKED:
         return None
-    return isinstance(reply, Failed) and RENDERINGS[row_of(reply.reason, own).kind].v3_status in OUTAGES
+    return isinstance(reply, Failed) and RENDERINGS[failure_of(reply.reason, own).kind].v3_status in OUTAGES
 
 
-def row_of(reason: str, own: Rows = NO_ROWS) -> Failure:
+def failure_of(reason: str, own: Rows = NO_ROWS) -> Failure:
     """A reason that nobody has a row for is a trouble that we do not know."""
-    return failures.row_of(reason, own) or FAILURES[UNKNOWN]
+    return failures.failure_of(reason, own) or FAILURES[UNKNOWN]
 
 
 def _v3(row: Failure, problem: Problem) -> Json:
@@ -165,7 +165,7 @@ def _v2(row: Failure, problem: Problem) -> Json:
 
 
 def _meta(row: Failure, problem: Problem) -> Meta:
-    provider = row.provider or (problem.authority.label if row.is_of_an_authority else "")
+    provider = row.provider or (problem.authority.label if row.has_authority_prefix else "")
     wait: Meta = {"retry_in": row.retry_in_s} if row.retry_in_s else {}
     return wait | problem.meta | ({"provider": provider} if provider else {})
 

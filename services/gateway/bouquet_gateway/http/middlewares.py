@@ -14,7 +14,7 @@ from opentelemetry.trace import StatusCode
 
 from bouquet_gateway import metrics
 from bouquet_gateway.call import Call, request_id_of
-from bouquet_gateway.errors.problems import Problem, form_of, render, retry_after, row_of
+from bouquet_gateway.errors.problems import Problem, failure_of, form_of, render, retry_after
 from bouquet_gateway.http.responses import json_bytes
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.paths import ENCODED, envelope_of, tidy
@@ -117,7 +117,7 @@ def _error(request: web.Request, problem: Problem) -> web.Response:
     call = request[CALL]
     _note(call, problem)
     for reason in problem.reasons:
-        metrics.problems(reason if reason in FAILURES else "own", row_of(reason, call.failures).fault).inc()
+        metrics.problems(reason if reason in FAILURES else "own", failure_of(reason, call.failures).fault).inc()
     status, body = render(problem, call.failures, form_of(problem.reasons, request.path))
     response = json_bytes(body, status)
     if status == HTTPStatus.UNAUTHORIZED:
@@ -128,7 +128,7 @@ def _error(request: web.Request, problem: Problem) -> web.Response:
 
 
 def _note(call: Call, problem: Problem) -> None:
-    row = row_of(problem.reasons[0], call.failures)
+    row = failure_of(problem.reasons[0], call.failures)
     call.code = row.code_of(problem.authority.prefix)
     call.outcome = problem.outcome or ("refused" if row.fault == "caller" else "failed")
     call.fault = "" if problem.outcome == "not_found" else row.fault

@@ -14,7 +14,7 @@ from bouquet_proto import france_connect_session
 from bouquet_proto.identity import MODALITIES, Identite, Identity
 from bouquet_proto.messages import Parameter
 from bouquet_proto.query import Query
-from bouquet_proto.rules import Refusals, apply, is_siret, objections
+from bouquet_proto.rules import Refusals, apply_rules, is_siret, refused_codes
 from bouquet_proto.tidy import tidied_identity
 
 
@@ -40,9 +40,9 @@ def parse(served: Served, query: Query, today: date, citizen: Identite | None) -
     """The question, or what is wrong with it. `citizen` is whom it is about, where a session says so: what is wrong
     with them is no field that anybody could type otherwise."""
     citizen = citizen and tidied_identity(citizen)
-    if citizen is not None and objections(served.operation.pivot, citizen, today):
+    if citizen is not None and refused_codes(served.operation.pivot, citizen, today):
         return Problem(france_connect_session.UNUSABLE, authority=france_connect_session.AUTHORITY)
-    values = apply(served.operation.checks, query, today)
+    values = apply_rules(served.operation.checks, query, today)
     if isinstance(values, Refusals):
         return Problem(*values.codes)
     if citizen is not None:

@@ -197,7 +197,7 @@ def documents_by_path(offers: Iterable[Offer], taken: Container[str]) -> dict[st
 
 def _status(operation: Operation, provider: str, keepers: dict[str, str]) -> str:
     """Operations of one provider, or of one plan, may share theirs."""
-    status, keeper = operation.told_as, operation.plan or provider
+    status, keeper = operation.status_name, operation.plan or provider
     if STATUS.fullmatch(status) and keepers.setdefault(status, keeper) == keeper:
         return status
     return ""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 
 from bouquet_gateway import metrics
-from bouquet_proto.limits import USUAL, ReplyLimits, excess_of
+from bouquet_proto.limits import DEFAULT_LIMITS, ReplyLimits, excess_of
 from bouquet_proto.messages import Failed, Reply
 
 log = logging.getLogger(__name__)
 
 
-def believed(reply: Reply, provider: str, operation: str, most: ReplyLimits = USUAL) -> Reply:
+def believed(reply: Reply, provider: str, operation: str, most: ReplyLimits = DEFAULT_LIMITS) -> Reply:
     """The reply, or a failure of the worker that said too much."""
     excess = excess_of(reply, most)
     if not excess:

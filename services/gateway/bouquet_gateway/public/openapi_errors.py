@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from bouquet_gateway.errors.problems import NO_ROWS, Problem, Rows, form_of, render, row_of
+from bouquet_gateway.errors.problems import NO_ROWS, Problem, Rows, failure_of, form_of, render
 from bouquet_gateway.paths import Envelope
 from bouquet_gateway.public.openapi_components import Components, Json
 from bouquet_proto.offer import Authority
@@ -87,7 +87,7 @@ def error_answers(
     examples: dict[int, dict[str, Json]] = defaultdict(dict)
     forms: dict[int, set[Envelope]] = defaultdict(set)
     for reason, authority in told:
-        row, form = row_of(reason, own), form_of((reason,), path)
+        row, form = failure_of(reason, own), form_of((reason,), path)
         status, body = render(Problem(reason, authority=authority, values=SAMPLE_VALUES), own, form)
         example = {"summary": row.title, "value": msgspec.json.decode(body)}
         _add(examples[status], row.code_of(authority.prefix), example)

@@ -26,7 +26,7 @@ from bouquet_proto.identity import MODALITIES, Identity
 from bouquet_proto.messages import Lookup
 from bouquet_proto.offer import Offer, Operation
 from bouquet_proto.query import parse_query
-from bouquet_proto.rules import Refusals, Values, apply
+from bouquet_proto.rules import Refusals, Values, apply_rules
 from bouquet_worker import PublishedOperation
 from bouquet_worker.worker import paris_today
 
@@ -130,7 +130,7 @@ def _unreachable(case: Case, own: Signature, ways: list[Asked]) -> str:
 
 def _reaches(case: Case, asked: Asked) -> Iterator[Reach]:
     operation = asked.operation
-    values = apply(operation.checks, parse_query(_query(case.params)), asked.today)
+    values = apply_rules(operation.checks, parse_query(_query(case.params)), asked.today)
     if isinstance(values, Refusals):
         yield Reach(obstacle=f"its parameters are refused ({', '.join(values.codes)})")
     elif operation.modality == "france_connect":

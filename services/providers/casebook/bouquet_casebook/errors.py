@@ -18,10 +18,10 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 from msgspec import Raw
 
-from bouquet_proto.failures import PLATFORM, PROVIDER, SESSION, Failure, Kind, row_of
+from bouquet_proto.failures import PLATFORM, PROVIDER, SESSION, Failure, Kind, failure_of
 from bouquet_proto.france_connect_session import Session
 from bouquet_proto.identity import FRANCE, Identifiant, Identite, Identity, Ine, NumeroAllocataire
-from bouquet_proto.letters import in_ascii
+from bouquet_proto.letters import to_ascii
 from bouquet_proto.messages import Failed, NotFound, Rejected, Reply
 from bouquet_proto.offer import Authority, Operation
 
@@ -54,7 +54,7 @@ def code_named(who: Identity) -> str | None:
 
 
 def _spelt(name: str) -> str | None:
-    word, *digits = re.split(r"[ -]+", (in_ascii(name) or "").upper().strip())
+    word, *digits = re.split(r"[ -]+", (to_ascii(name) or "").upper().strip())
     known = word == WORD and len(digits) == 5 and set(digits) <= set(DIGITS)
     return "".join(str(DIGITS.index(digit)) for digit in digits) if known else None
 
@@ -95,7 +95,7 @@ def session_of_error(code: str, scopes: Iterable[str]) -> Session:
 def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
     """Those of a text that is whole without a gateway."""
     for reason in reasons:
-        row = row_of(reason, problems)
+        row = failure_of(reason, problems)
         if row and not FROM_A_GATEWAY.search(row.detail):
             yield reason, row
 

@@ -21,7 +21,7 @@ from bouquet_casebook.version_2 import answered_from_successors
 from bouquet_mesh.bus.api import Bus, Handler, Serving
 from bouquet_mesh.settings import Reader, SettingsError, read_all
 from bouquet_proto import france_connect_session, quotient_familial
-from bouquet_proto.failures import PROVIDER, Failure, Kind, row_of
+from bouquet_proto.failures import PROVIDER, Failure, Kind, failure_of
 from bouquet_proto.identity import Ine
 from bouquet_proto.messages import Describe, Failed, Found, Lookup, NotFound, Recorded, Reply, Request, encode
 from bouquet_proto.names import WORKERS
@@ -205,7 +205,7 @@ class _Answers:
                 return self._failing(code_told(payload), operation)
 
     def _absence(self, operation: Operation) -> Reply:
-        rows = {reason: row_of(reason, self._offer.problems) for reason in operation.reasons}
+        rows = {reason: failure_of(reason, self._offer.problems) for reason in operation.reasons}
         absences = [reason for reason, row in rows.items() if row and row.kind is Kind.NOT_FOUND]
         return NotFound(absences[0]) if absences else Failed("upstream_unknown")
 

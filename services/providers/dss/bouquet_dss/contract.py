@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from bouquet_proto.quotient_familial import (
     IDENTITY_CHECKS,
     IDENTITY_CHECKS_V2,
-    NOBODY,
+    IDENTITY_UNKNOWN,
     PIVOT_CHECKS,
     REFUSED,
     UNATTACHED,
@@ -167,7 +167,7 @@ def _no_file(code: str, fund: str, of_fund: str) -> Failure:
 
 
 PROBLEMS = {
-    UNIDENTIFIED: NOBODY,
+    UNIDENTIFIED: IDENTITY_UNKNOWN,
     # docs/reference/upstreams/hub.md §3, to the letter. Five digits: whoever has no file speaks for itself, whatever
     # was asked.
     UNATTACHED: _absence(

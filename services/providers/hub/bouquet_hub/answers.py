@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct, field
 
 from bouquet_proto.failures import REFUSALS
-from bouquet_proto.letters import in_ascii
+from bouquet_proto.letters import to_ascii
 from bouquet_proto.messages import Meta
 from bouquet_proto.quotient_familial import NO_FILE, REFUSED, UNATTACHED, UNIDENTIFIED
 from bouquet_worker import Answer, Identite, NotFound, Rejected, UpstreamError
@@ -131,4 +131,4 @@ def _words(*texts: str) -> set[str]:
 
 
 def _folded(text: str) -> str:
-    return "".join(in_ascii(char) or "" for char in text).casefold()
+    return "".join(to_ascii(char) or "" for char in text).casefold()

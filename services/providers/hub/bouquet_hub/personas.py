@@ -23,7 +23,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct, structs
 
-from bouquet_proto.letters import in_ascii
+from bouquet_proto.letters import to_ascii
 from bouquet_worker.simulate import Fault
 
 
@@ -139,7 +139,7 @@ def who_asked(query: Mapping[str, str]) -> Who:
 
 
 def _plain(text: str) -> str:
-    return (in_ascii(text) or text).upper()
+    return (to_ascii(text) or text).upper()
 
 
 def person(who: Who, usage: str | None = None) -> dict[str, str]:

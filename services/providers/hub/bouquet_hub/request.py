@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from bouquet_proto.identity import FRANCE
-from bouquet_proto.letters import in_ascii
+from bouquet_proto.letters import to_ascii
 from bouquet_worker import Identite, Question
 
 
@@ -14,7 +14,7 @@ def transliterate(text: str) -> str:
     Raises `ValueError` for letters of other alphabets, which the contract's rules refuse: asked with another sign in
     their place, the hub would look for somebody else.
     """
-    spelt = in_ascii(text)
+    spelt = to_ascii(text)
     if spelt is None:
         raise ValueError("a name that has no spelling in ASCII")
     return spelt

@@ -29,7 +29,7 @@ from bouquet_mesh.settings import Reader, read_all
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.failures import Failure
 from bouquet_proto.identity import MODALITIES, Identity
-from bouquet_proto.limits import MAX_OFFER_BYTES, MAX_OPERATIONS, USUAL, ReplyLimits, excess_of
+from bouquet_proto.limits import DEFAULT_LIMITS, MAX_OFFER_BYTES, MAX_OPERATIONS, ReplyLimits, excess_of
 from bouquet_proto.messages import (
     Caller,
     Describe,
@@ -97,7 +97,7 @@ class InternalOperation(Struct, frozen=True):
     id: str
     modality: Modality
     """Kind of identity that its requests have."""
-    reply: ReplyLimits = USUAL
+    reply: ReplyLimits = DEFAULT_LIMITS
     """Limits of its replies, in bytes and elements."""
 
 

@@ -1,4 +1,4 @@
-"""What a rule is made of: a view of the query in canonical names, where values are kept and codes refused."""
+"""Parts of a rule: its query parameters, and the context in which it reads a query and records values or codes."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from bouquet_proto.tidy import tidied
 Values: TypeAlias = dict[str, Parameter]
 Json: TypeAlias = dict[str, Any]
 
-# Patterns are matched whole: the reference's line anchors let an embedded newline through (docs/contract.md, V6).
+# Patterns must match the whole text: the reference's line anchors accept an embedded newline (docs/contract.md, V6).
 FOUR_DIGITS = re.compile(r"\d{4}", re.ASCII)
-ANYTHING = re.compile(r".*", re.DOTALL)
+ANY_TEXT = re.compile(r".*", re.DOTALL)
 
 
 class Field(Struct, frozen=True, kw_only=True):
-    """A query parameter as the OpenAPI document shows it."""
+    """Query parameter, with its description in the OpenAPI document."""
 
     name: str
-    """Its usual name from v3 on; an operation may call it otherwise."""
+    """Usual name from v3 on, which an operation may change."""
     schema: Json
     description: str
     example: Any = None
     required: bool = False
 
 
-class Reading(Struct, gc=False):
-    """One rule's view of the query: canonical field names in, tidy texts, values and codes out."""
+class RuleContext(Struct, gc=False):
+    """Query, seen by canonical field names with normalised texts, and the results of a rule: values and codes."""
 
     query: Query
     names: Mapping[str, str]
@@ -42,33 +42,34 @@ class Reading(Struct, gc=False):
     codes: list[str]
 
     def text(self, field: str) -> str | Malformed | None:
-        """None where absent."""
+        """Returns the text of a field, or None if absent."""
         given = self.query.scalar(self.names[field])
         return tidied(field, given) if isinstance(given, str) else given
 
     def items(self, field: str) -> tuple[str, ...] | Malformed | None:
-        """None where absent."""
+        """Returns the items of a list, or None if absent."""
         given = self.query.list(self.names[field])
         return tuple(tidied(field, item) for item in given) if isinstance(given, tuple) else given
 
     def blank(self, field: str) -> bool:
-        """Absent, or nothing but spaces. What cannot be read is not blank."""
+        """Whether a field is absent, empty or only spaces. A malformed one is not blank."""
         return _is_blank(self.text(field))
 
     def malformed(self, field: str) -> bool:
+        """Whether a field is malformed."""
         return isinstance(self.text(field), Malformed)
 
     def matching(self, field: str, pattern: re.Pattern[str]) -> str | None:
-        """The text, where all of it matches."""
+        """Returns the text of a field if all of it matches the pattern, else None."""
         return _whole(self.text(field), pattern)
 
     def integer(self, field: str) -> int:
-        """As the contract reads integers (docs/reference/contract.md §0): zero for what is not one."""
+        """Returns the integer that a field begins with, or 0 (docs/reference/contract.md §0)."""
         text = self.text(field)
         return leading_integer(text) if isinstance(text, str) else 0
 
     def integers(self, fields: Iterable[str]) -> dict[str, int]:
-        """Of those that are there."""
+        """Returns the integers of those fields that are present."""
         return {
             field: leading_integer(text) if isinstance(text, str) else 0
             for field in fields
@@ -76,14 +77,15 @@ class Reading(Struct, gc=False):
         }
 
     def four_digits(self, field: str) -> int:
-        """A year, or zero for anything but four digits."""
+        """Returns a number of exactly four digits, such as a year, or 0."""
         return int(self.matching(field, FOUR_DIGITS) or 0)
 
     def require(self, field: str, pattern: re.Pattern[str], code: str) -> None:
+        """Keeps a field that matches the pattern, or refuses it with the code."""
         self._keep_or_refuse(field, self.matching(field, pattern), code)
 
-    def accept(self, field: str, code: str, pattern: re.Pattern[str] = ANYTHING) -> None:
-        """Blank is as good as absent."""
+    def accept(self, field: str, code: str, pattern: re.Pattern[str] = ANY_TEXT) -> None:
+        """Keeps a field that is blank or matches the pattern, or refuses it with the code."""
         text = self.text(field)
         if not _is_blank(text):
             self._keep_or_refuse(field, _whole(text, pattern), code)
@@ -95,9 +97,11 @@ class Reading(Struct, gc=False):
             self.keep(field, text)
 
     def keep(self, field: str, value: Parameter) -> None:
+        """Records the canonical value of a field."""
         self.values[field] = value
 
     def refuse(self, code: str) -> None:
+        """Records a public code."""
         self.codes.append(code)
 
 
@@ -110,22 +114,27 @@ def _whole(text: str | Malformed | None, pattern: re.Pattern[str]) -> str | None
 
 
 class Rule(Struct, frozen=True, kw_only=True):
-    read: Callable[[Reading], None]
+    """Validation rule of one or several query parameters."""
+
+    read: Callable[[RuleContext], None]
     fields: dict[str, Field]
-    """By canonical name: those it keeps, and those it only looks at."""
+    """Query parameters that it reads, by canonical name."""
     parts: tuple[str, ...] = ()
-    """What it keeps of a field that tells several: canonical names too, which nobody types."""
+    """Canonical names of further values that it extracts from its parameters."""
     codes: tuple[str, ...] = ()
-    """Every code it may refuse with."""
+    """Public codes that it may refuse with."""
 
 
 def text(**limits: Any) -> Json:
+    """Returns the JSON schema of a text."""
     return {"type": "string", **limits}
 
 
 def texts(**limits: Any) -> Json:
+    """Returns the JSON schema of a list of texts."""
     return {"type": "array", "items": text(), **limits}
 
 
 def integer(**limits: Any) -> Json:
+    """Returns the JSON schema of an integer."""
     return {"type": "integer", **limits}
