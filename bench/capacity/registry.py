@@ -13,7 +13,7 @@ from bench.lookup import RECIPIENT, SCOPES
 from bouquet_proto.messages import Changes, Found, WhoIs
 from bouquet_registry import changes, schema
 from bouquet_registry.last_used import LastUses
-from bouquet_registry.worker import Window
+from bouquet_registry.worker import GatewayRequests
 
 ANSWERS = 500
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -59,14 +59,14 @@ def _id(number: int) -> str:
 
 async def _answers(place: Opened, size: int) -> list[Figure]:
     uses, server = LastUses(place.store), place.database.server
-    window = Window(place.store, uses)
+    window = GatewayRequests(place.store, uses)
     asked = iter([_id(number * size // ANSWERS) for number in range(ANSWERS)])
 
     async def who_is() -> None:
         assert isinstance(await window.answer(WhoIs(id="1", deadline=4e9, token=next(asked))), Found)
 
     async with place.store.reading() as connection:
-        log, number = await changes.place(connection)
+        log, number = await changes.log_position(connection)
 
     async def nothing_new() -> None:
         assert isinstance(await window.answer(Changes(id="1", deadline=4e9, log=log, since=number)), Found)

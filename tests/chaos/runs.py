@@ -158,7 +158,7 @@ async def _unrecorded(run: Run) -> list[Violation]:
             if not amiss or time.monotonic() > until:
                 break
             await asyncio.sleep(1.0)
-    except audit.Broken as error:
+    except audit.BrokenChain as error:
         return [Violation(Invariant.RECORDED, str(error))]
     run.report.records = records
     broken = [Violation(Invariant.RECORDED, f"{times[call]} records of call {call}") for call in amiss]

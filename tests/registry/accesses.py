@@ -58,7 +58,7 @@ async def write(store: Store, accesses: Iterable[Access]) -> writer.Written:
 
 
 async def write_bodies(store: Store, bodies: Iterable[bytes]) -> writer.Written:
-    return await writer.write(store, writer.sorted_out(bodies))
+    return await writer.write(store, writer.parse_records(bodies))
 
 
 async def ids(store: Store) -> list[str]:

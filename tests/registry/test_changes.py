@@ -9,7 +9,7 @@ import pytest
 
 from bouquet_proto.registry_messages import TokenChanges
 from bouquet_registry import changes, queries, transactions
-from bouquet_registry.changes import MAX_TOLD
+from bouquet_registry.changes import MAX_TOKENS
 from bouquet_registry.store import Store
 from tests.support.clock import DatetimeClock
 from tests.support.habilitations import ADMINISTRATOR, SCOPES, SIRET, change_habilitation, issue_token, revoke_token
@@ -17,12 +17,12 @@ from tests.support.habilitations import ADMINISTRATOR, SCOPES, SIRET, change_hab
 
 async def news(store: Store, since: TokenChanges | None = None) -> TokenChanges:
     async with store.reading() as connection:
-        return await changes.news(connection, since.log if since else "", since.cursor if since else 0)
+        return await changes.changes_since(connection, since.log if since else "", since.cursor if since else 0)
 
 
 async def held(store: Store, token: str) -> Any:
     async with store.reading() as connection:
-        return (await changes.held(connection, token))[0]
+        return (await changes.find_token(connection, token))[0]
 
 
 async def test_a_token_allows_what_its_habilitation_does(store: Store, clock: DatetimeClock) -> None:
@@ -103,8 +103,8 @@ async def test_an_answer_never_claims_to_know_of_a_later_change(store: Store) ->
 
 
 async def test_too_many_changes_are_told_as_everything(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert MAX_TOLD == 1000
-    monkeypatch.setattr(changes, "MAX_TOLD", 2)
+    assert MAX_TOKENS == 1000
+    monkeypatch.setattr(changes, "MAX_TOKENS", 2)
     place = await news(store)
     for _ in range(2):
         await issue_token(store)

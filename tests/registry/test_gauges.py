@@ -6,7 +6,7 @@ from msgspec import structs
 from prometheus_client import REGISTRY
 
 from bouquet_registry import gauges
-from bouquet_registry.journal.access_metrics import Usage
+from bouquet_registry.journal.access_metrics import AccessCounter
 from bouquet_registry.metrics import HABILITATION_INFO
 from bouquet_registry.store import Store
 from tests.registry.accesses import access
@@ -48,7 +48,7 @@ async def test_tokens_in_force_are_counted(store: Store) -> None:
 
 
 def test_habilitations_have_so_many_series_and_no_more() -> None:
-    usage = Usage(most=2)
+    usage = AccessCounter(most=2)
     usage.count(
         [structs.replace(access(name), habilitation=name, operation="op") for name in ("a", "b", "c", "d", "a")]
     )

@@ -10,9 +10,9 @@ from msgspec import structs
 
 from bouquet_proto.access_record import encode
 from bouquet_registry.journal import audit
-from bouquet_registry.journal.audit import AT_ONCE, Broken, ends, prune, verify
+from bouquet_registry.journal.audit import ROWS_PER_READ, BrokenChain, prune, read_ends, verify
 from bouquet_registry.journal.chain import Link
-from bouquet_registry.journal.writer import sorted_out
+from bouquet_registry.journal.writer import parse_records
 from bouquet_registry.refusals import Refused
 from bouquet_registry.store import Store
 from tests.registry.accesses import NOON, PSEUDONYM, access, count, ids, tamper, write
@@ -83,7 +83,7 @@ async def ten(store: Store) -> Link:
     found = {4: (PSEUDONYM, "ab" * 32)}
     await write(store, [access(n, at=NOON.timestamp() + n, found=found.get(n, ())) for n in range(1, 8)])
     await write(store, [access(n, at=NOON.timestamp() + n) for n in range(8, 11)])
-    return (await ends(store)).head
+    return (await read_ends(store)).head
 
 
 async def test_a_journal_is_whole_while_nobody_touches_it(store: Store) -> None:
@@ -100,7 +100,7 @@ async def test_a_forgery_is_found(store: Store, forgery: str) -> None:
     statements, told = FORGERIES[forgery]
     await ten(store)
     await tamper(store, *statements)
-    with pytest.raises(Broken, match=f"^{told}$"):
+    with pytest.raises(BrokenChain, match=f"^{told}$"):
         await verify(store)
 
 
@@ -109,11 +109,11 @@ async def test_a_journal_written_anew_is_found_by_a_head_that_was_noted(store: S
     noted = await ten(store)
     await tamper(store, "DELETE FROM journal WHERE number > 8", _head_of(8))
     assert (await verify(store)).head.number == 8
-    with pytest.raises(Broken, match=r"^record 9 is missing: the journal went to 10$"):
+    with pytest.raises(BrokenChain, match=r"^record 9 is missing: the journal went to 10$"):
         await verify(store, noted=noted)
     await write(store, [access(n) for n in range(11, 15)])
     assert (await verify(store)).head.number == 12
-    with pytest.raises(Broken, match=r"^record 10 is not the one that was noted$"):
+    with pytest.raises(BrokenChain, match=r"^record 10 is not the one that was noted$"):
         await verify(store, noted=noted)
 
 
@@ -126,7 +126,7 @@ async def test_what_was_verified_before_need_not_be_again(store: Store) -> None:
     await ten(store)
     await tamper(store, "UPDATE journal SET outcome = 'failed' WHERE number = 4")
     assert (await verify(store, since=5)).head.number == 10
-    with pytest.raises(Broken, match=r"^record 4 was changed$"):
+    with pytest.raises(BrokenChain, match=r"^record 4 was changed$"):
         await verify(store, since=4)
     with pytest.raises(Refused, match=r"^the journal ends at 10$"):
         await verify(store, since=12)
@@ -142,25 +142,25 @@ async def test_a_pruned_journal_still_verifies(store: Store) -> None:
     verified = await verify(store, noted=head)
     assert verified.head.number == 11
     [pruning] = verified.prunings
-    assert (pruning.access.id, pruning.access.pruned_to) == (told, str((await ends(store)).pruned))
+    assert (pruning.access.id, pruning.access.pruned_to) == (told, str((await read_ends(store)).pruned))
     assert (await verify(store, since=2, noted=head)).head == verified.head
     assert await prune(store, NOON.timestamp() + 5) == 0
     await tamper(store, "DELETE FROM journal WHERE number = 5")
-    with pytest.raises(Broken, match=r"^record 5 is missing$"):
+    with pytest.raises(BrokenChain, match=r"^record 5 is missing$"):
         await verify(store)
 
 
 def pruned_under_way(monkeypatch: pytest.MonkeyPatch, store: Store, to: int) -> None:
     """Somebody prunes before the second read of whoever verifies, in pieces of three records."""
-    monkeypatch.setattr(audit, "AT_ONCE", 3)
-    piece, reads = audit._piece, count_from(1)
+    monkeypatch.setattr(audit, "ROWS_PER_READ", 3)
+    piece, reads = audit._read_rows, count_from(1)
 
     async def meanwhile(store: Store, after: int, last: int) -> tuple[list[audit.Stored], Link]:
         if next(reads) == 2:
             await prune(store, NOON.timestamp() + to + 1)
         return await piece(store, after, last)
 
-    monkeypatch.setattr(audit, "_piece", meanwhile)
+    monkeypatch.setattr(audit, "_read_rows", meanwhile)
 
 
 @pytest.mark.parametrize("to", [2, 3, 5, 9, 10])
@@ -170,7 +170,7 @@ async def test_a_journal_that_is_pruned_while_it_is_verified_is_whole(
     head = await ten(store)
     pruned_under_way(monkeypatch, store, to)
     assert (await verify(store)).head == head
-    assert (await ends(store)).pruned.number == to
+    assert (await read_ends(store)).pruned.number == to
 
 
 async def test_a_forgery_behind_what_is_pruned_meanwhile_is_found(
@@ -179,7 +179,7 @@ async def test_a_forgery_behind_what_is_pruned_meanwhile_is_found(
     await ten(store)
     await tamper(store, "DELETE FROM journal WHERE number = 8")
     pruned_under_way(monkeypatch, store, 6)
-    with pytest.raises(Broken, match=r"^record 8 is missing$"):
+    with pytest.raises(BrokenChain, match=r"^record 8 is missing$"):
         await verify(store)
 
 
@@ -190,19 +190,19 @@ async def test_a_noted_record_that_is_pruned_meanwhile_is_told_apart_from_a_forg
     pruned_under_way(monkeypatch, store, 6)
     with pytest.raises(Refused, match=r"^record 5 was pruned meanwhile$") as told:
         await verify(store, noted=Link(5, "00" * 32))
-    assert not isinstance(told.value, Broken)
+    assert not isinstance(told.value, BrokenChain)
 
 
 async def test_verifying_and_pruning_at_once_raise_no_false_alarm(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit, "AT_ONCE", 20)
+    monkeypatch.setattr(audit, "ROWS_PER_READ", 20)
     await write(store, [access(n, at=NOON.timestamp() + n) for n in range(1, 1001)])
     pruning = asyncio.create_task(prune(store, NOON.timestamp() + 801))
     verified = 0
     while not pruning.done():
         await verify(store)
-        await verify(store, since=(await ends(store)).pruned.number + 15)
+        await verify(store, since=(await read_ends(store)).pruned.number + 15)
         verified += 1
     assert await pruning == 800
     assert verified
@@ -242,7 +242,7 @@ async def test_a_noted_head_that_was_pruned_whole_is_not_called_whole(store: Sto
 
 async def test_a_gateway_cannot_send_a_record_of_a_pruning() -> None:
     sent = [access(1), structs.replace(access(2), outcome="pruned"), structs.replace(access(3), pruned_to="2:00")]
-    batch = sorted_out(map(encode, sent))
+    batch = parse_records(map(encode, sent))
     assert [kept.id for kept in batch.accesses] == ["1"]
     assert len(batch.aside) == 2
 
@@ -264,15 +264,15 @@ async def test_a_record_of_a_clock_that_was_ahead_keeps_no_older_one_from_prunin
 async def test_pruning_does_not_hide_a_forgery(store: Store) -> None:
     await ten(store)
     await tamper(store, "UPDATE journal SET outcome = 'failed' WHERE number = 4")
-    with pytest.raises(Broken, match=r"^record 4 was changed$"):
+    with pytest.raises(BrokenChain, match=r"^record 4 was changed$"):
         await prune(store, NOON.timestamp() + 1000)
     assert await count(store) == 10
 
 
 async def test_a_journal_is_read_piece_by_piece(store: Store) -> None:
-    for begin in range(0, 2 * AT_ONCE, AT_ONCE):
-        await write(store, [access(n) for n in range(begin, begin + AT_ONCE + 1)])
-    assert (await verify(store)).head.number == 2 * AT_ONCE + 1
-    await tamper(store, f"UPDATE journal SET status = 418 WHERE number = {AT_ONCE + 1}")
-    with pytest.raises(Broken, match=f"^record {AT_ONCE + 1} was changed$"):
+    for begin in range(0, 2 * ROWS_PER_READ, ROWS_PER_READ):
+        await write(store, [access(n) for n in range(begin, begin + ROWS_PER_READ + 1)])
+    assert (await verify(store)).head.number == 2 * ROWS_PER_READ + 1
+    await tamper(store, f"UPDATE journal SET status = 418 WHERE number = {ROWS_PER_READ + 1}")
+    with pytest.raises(BrokenChain, match=f"^record {ROWS_PER_READ + 1} was changed$"):
         await verify(store)

@@ -14,7 +14,7 @@ from bouquet_mesh.outbox.api import MAX_BATCH_RECORDS, NotSent, Outbox
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_mesh.secret import Secret
 from bouquet_proto import access_record
-from bouquet_registry.journal.audit import Broken, ends, verify
+from bouquet_registry.journal.audit import BrokenChain, read_ends, verify
 from bouquet_registry.store import Store, open_store, upgrade
 from tests.registry.accesses import access, ids, tamper
 from tests.support.postgres import PostgresServer
@@ -72,7 +72,7 @@ class Reader:
 
     async def written(self) -> int:
         try:
-            return (await ends(self.store)).head.number
+            return (await read_ends(self.store)).head.number
         except (SQLAlchemyError, OSError):
             return 0
 
@@ -87,7 +87,7 @@ class Reader:
         assert (await verify(self.store)).head.number == len(names)
         assert sorted(await ids(self.store)) == sorted(names)
         await tamper(self.store, "UPDATE journal SET outcome = 'refused' WHERE number = 777")
-        with pytest.raises(Broken, match=r"^record 777 was changed$"):
+        with pytest.raises(BrokenChain, match=r"^record 777 was changed$"):
             await verify(self.store)
 
 
@@ -142,7 +142,7 @@ async def test_a_broker_and_a_database_that_are_killed(rabbit: RabbitNode, postg
         await made.sender.has_sent_all()
         await asyncio.to_thread(postgres_server.kill)
         made.sender.given = total
-        await made.worker.until_logged("journal not written, will try again")
+        await made.worker.until_logged("journal write failed, will retry")
         await asyncio.to_thread(rabbit.restart)
         await asyncio.to_thread(postgres_server.start)
         await made.reader.expects(made.sender.names)

@@ -57,7 +57,7 @@ def days(first: int, last: int) -> ColumnElement[bool]:
 PEOPLE: list[ColumnElement[Any]] = [literal_column(f"'\\x{number:064x}'::bytea") for number in range(100)]
 QUESTIONS: dict[str, Select[Any] | Delete] = {
     "who read of one person": select(journal.c.at, journal.c.outcome).where(journal.c.person.in_(PEOPLE)),
-    "whose answers named one person": queries._found_among([f"{number:064x}" for number in range(100)]),
+    "whose answers named one person": queries._calls_that_found([f"{number:064x}" for number in range(100)]),
     "a request by its id": select(journal.c.at).where(journal.c.request_id == "8d1f7e9e"),
     "who was found in a piece to verify": select(found_index).where(found_index.c.number.between(50_000, 52_000)),
     "calls of two months": queries._counted(days(A_YEAR - 60, A_YEAR)),
@@ -66,7 +66,7 @@ QUESTIONS: dict[str, Select[Any] | Delete] = {
     "justificatifs of a habilitation": queries._avoided(days(A_YEAR - 60, A_YEAR) & (journal.c.habilitation == "7")),
     "a piece to verify": select(journal).where(journal.c.number > 50_000).order_by(journal.c.number).limit(2000),
     "the highest number": select(journal.c.number).order_by(journal.c.number.desc()).limit(1),
-    "a piece to prune": journal.delete().where(journal.c.number <= audit.AT_ONCE),
+    "a piece to prune": journal.delete().where(journal.c.number <= audit.ROWS_PER_READ),
     "an id that came twice": select(journal.c.id).where(journal.c.id.in_(["a", "b"])),
 }
 

@@ -18,7 +18,7 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_proto.identity import Identifiant, Identite, Identity, Ine, NumeroAllocataire
 from bouquet_registry.journal import queries
 from bouquet_registry.journal.former_pseudonym import former_pseudonym
-from bouquet_registry.journal.pseudonym_search import Given, identity_of, keys_of, pseudonyms
+from bouquet_registry.journal.pseudonym_search import Given, identity_of, keys_of, possible_pseudonyms
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.refusals import Invalid
 from bouquet_registry.store import Store
@@ -42,7 +42,7 @@ BOTH = [KEY, OLD_KEY]
 
 async def found(store: Store, given: Given = ASKED, keys: Iterable[Secret] = BOTH) -> list[dict[str, Any]]:
     async with store.reading() as connection:
-        return await queries.who_read(connection, pseudonyms(list(keys), identity_of(given)))
+        return await queries.who_read(connection, possible_pseudonyms(list(keys), identity_of(given)))
 
 
 def about(identity: Identity, key: Secret = KEY) -> dict[str, str]:
@@ -162,7 +162,7 @@ async def test_a_number_names_a_person_too(store: Store, kind: str) -> None:
 def test_a_person_born_abroad_is_named_by_the_country() -> None:
     abroad = structs.replace(PERSON, code_cog_insee_commune_naissance=None, code_cog_insee_pays_naissance="99351")
     given = {name: value for name, value in ASKED.items() if name != "commune"} | {"pays": "99351"}
-    assert pseudonyms([KEY], identity_of(given))[pseudonym(KEY, abroad)] == ()
+    assert possible_pseudonyms([KEY], identity_of(given))[pseudonym(KEY, abroad)] == ()
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ async def test_while_the_database_is_away_nothing_is_let_go(store: Store, caplog
         await sending
     assert await ids(store) == ["1", "2"]
     assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == [
-        "journal not written, will try again"
+        "journal write failed, will retry"
     ]
     assert "KERVALLAN" not in caplog.text
 
@@ -114,7 +114,7 @@ async def test_what_is_no_record_is_told_without_its_text(store: Store, caplog: 
         await given.send([b'{"id": "KERVALLAN"}', access_record.encode(access(1))])
     assert await ids(store) == ["1"]
     assert metric("aside") == before + 1
-    assert "no record of the journal: put aside" in caplog.messages
+    assert "unreadable journal record put aside" in caplog.messages
     assert "KERVALLAN" not in str([vars(record) for record in caplog.records])
 
 

@@ -13,7 +13,7 @@ from bouquet_mesh.outbox.packages import pack
 from bouquet_proto import access_record
 from bouquet_registry.journal import schema, writer
 from bouquet_registry.journal.audit import verify
-from bouquet_registry.journal.chain import START, chained
+from bouquet_registry.journal.chain import START, chain
 from bouquet_registry.journal.former_pseudonym import former_pseudonym
 from bouquet_registry.journal.writer import row_of
 from bouquet_registry.store import Store
@@ -23,7 +23,7 @@ from tests.registry.accesses import KEY, PERSON, access, ids, tamper, write, wri
 def test_the_hash_of_a_record_never_changes() -> None:
     """Or every journal there is would look forged."""
     person = former_pseudonym(KEY, PERSON)
-    [row] = chained(START, [access(1, cached=True, at=1776254400.25, person=person)])
+    [row] = chain(START, [access(1, cached=True, at=1776254400.25, person=person)])
     assert row.link.hash == "8c65d571b9a8516a18c5b23dabb9e861fcf05035b6d905be3b221737cb60b526"
 
 
@@ -125,5 +125,5 @@ async def test_a_long_batch_is_known_when_it_comes_again(store: Store) -> None:
 
 
 async def test_a_batch_of_nothing_is_nothing(store: Store) -> None:
-    assert await writer.write(store, writer.sorted_out([])) == writer.Written(0, 0)
+    assert await writer.write(store, writer.parse_records([])) == writer.Written(0, 0)
     assert await ids(store) == []

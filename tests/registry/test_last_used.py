@@ -36,7 +36,7 @@ async def test_many_tokens_are_one_statement(store: Store, clock: DatetimeClock)
 async def test_more_than_a_transaction_takes_are_written_all_the_same(
     store: Store, clock: DatetimeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(last_used, "AT_ONCE", 2)
+    monkeypatch.setattr(last_used, "MAX_ROWS_PER_TRANSACTION", 2)
     noted, unwritten = [await issue_token(store) for _ in range(5)], LastUses(store)
     for one in noted:
         unwritten.note(one.id, clock())
@@ -66,7 +66,7 @@ async def test_what_the_database_does_not_take_is_written_when_it_does(
     with monkeypatch.context() as broken, caplog.at_level(logging.WARNING, "bouquet_registry"):
         broken.setattr(store, "writing", gone)
         await unwritten.write()
-    assert [record.message for record in caplog.records] == ["uses not written"]
+    assert [record.message for record in caplog.records] == ["last uses of tokens not written"]
     assert (await read_token(store, one.id)).last_used_at is None
     await unwritten.write()
     assert (await read_token(store, one.id)).last_used_at == clock.now

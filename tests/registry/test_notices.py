@@ -22,9 +22,17 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_registry import queries, transactions
-from bouquet_registry.delivery import open_channel, when_of
+from bouquet_registry.delivery import days_left_in_french, open_channel
 from bouquet_registry.habilitations import Token
-from bouquet_registry.notices import CLAIM, THRESHOLDS, Channel, Notice, Undelivered, give_notices, threshold_of
+from bouquet_registry.notices import (
+    CLAIM,
+    THRESHOLDS,
+    DeliveryError,
+    Notice,
+    NoticeChannel,
+    reached_threshold,
+    send_due_notices,
+)
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
 from bouquet_registry.webhook_signature import HEADER, is_signed
@@ -35,7 +43,7 @@ from tests.support.habilitations import ADMINISTRATOR, change_habilitation, issu
 from tests.support.tls import HOST, CertificateFiles
 
 
-class Box(Channel):
+class Box(NoticeChannel):
     """Keeps what it is given, unless it is told to fail."""
 
     def __init__(self) -> None:
@@ -45,7 +53,7 @@ class Box(Channel):
     async def give(self, notice: Notice) -> None:
         await asyncio.sleep(0)
         if self.broken:
-            raise Undelivered("broken")
+            raise DeliveryError("broken")
         self.given.append(notice)
 
     @property
@@ -67,7 +75,7 @@ async def test_each_threshold_is_told_once_and_in_time(store: Store, clock: Date
     until(made, clock, 100)
     told: dict[int, int] = {}
     for _ in range(2 * 110):  # every twelve hours, until after the end
-        await give_notices(store, box, clock)
+        await send_due_notices(store, box, clock)
         for notice in box.given[len(told) :]:
             told[notice.days] = notice.days_left
         clock.advance(hours=12)
@@ -92,18 +100,18 @@ async def test_each_threshold_is_told_once_and_in_time(store: Store, clock: Date
     ],
 )
 def test_the_nearest_threshold_is_the_one_to_tell(left: timedelta, threshold: int | None) -> None:
-    assert threshold_of(left) == threshold
+    assert reached_threshold(left) == threshold
 
 
 async def test_after_a_long_silence_only_the_nearest_is_told(store: Store, clock: DatetimeClock, box: Box) -> None:
     until(await issue_token(store, clock), clock, 13)
-    await give_notices(store, box, clock)
+    await send_due_notices(store, box, clock)
     assert [(notice.days, notice.days_left) for notice in box.given] == [(14, 13)]
 
 
 async def test_nobody_is_told_too_late(store: Store, clock: DatetimeClock, box: Box) -> None:
     until(await issue_token(store, clock), clock, -0.1)
-    await give_notices(store, box, clock)
+    await send_due_notices(store, box, clock)
     assert box.given == []
 
 
@@ -112,7 +120,7 @@ async def test_nobody_is_told_of_what_is_over_already(store: Store, clock: Datet
     await revoke_token(store, banned, clock)
     await change_habilitation(store, archived, clock, state="archived")
     until(banned, clock, 30)
-    await give_notices(store, box, clock)
+    await send_due_notices(store, box, clock)
     assert box.given == []
 
 
@@ -122,11 +130,11 @@ async def test_what_is_revoked_after_it_was_written_down_is_not_told(
     made = await issue_token(store, clock)
     until(made, clock, 30)
     box.broken = True
-    await give_notices(store, box, clock)
+    await send_due_notices(store, box, clock)
     await revoke_token(store, made, clock)
     box.broken = False
     clock.now += CLAIM
-    await give_notices(store, box, clock)
+    await send_due_notices(store, box, clock)
     assert box.given == []
 
 
@@ -135,14 +143,14 @@ async def test_a_prolonged_token_is_told_all_over_again_when_its_time_comes(
 ) -> None:
     made = await issue_token(store, clock)
     until(made, clock, 30)
-    await give_notices(store, box, clock)
+    await send_due_notices(store, box, clock)
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         made = await transaction.prolong(await queries.token(transaction.connection, made.id))
     async with store.reading() as connection:
         assert await queries.notices_of(connection, made) == []
-    await give_notices(store, box, clock)
+    await send_due_notices(store, box, clock)
     until(made, clock, 30)
-    await give_notices(store, box, clock)
+    await send_due_notices(store, box, clock)
     assert box.days == [30, 30]
 
 
@@ -150,11 +158,11 @@ async def test_what_could_not_be_sent_is_sent_later_and_once(store: Store, clock
     until(await issue_token(store, clock), clock, 30)
     box.broken = True
     for _ in range(3):
-        await give_notices(store, box, clock)
+        await send_due_notices(store, box, clock)
         clock.now += CLAIM
     box.broken = False
     for _ in range(3):
-        await give_notices(store, box, clock)
+        await send_due_notices(store, box, clock)
         clock.now += CLAIM
     assert box.days == [30]
 
@@ -163,10 +171,10 @@ async def test_what_could_not_be_sent_gives_way_to_the_next(store: Store, clock:
     made = await issue_token(store, clock)
     until(made, clock, 14)
     box.broken = True
-    await give_notices(store, box, clock)
+    await send_due_notices(store, box, clock)
     box.broken = False
     until(made, clock, 7)
-    await give_notices(store, box, clock)
+    await send_due_notices(store, box, clock)
     assert box.days == [7]
 
 
@@ -179,14 +187,14 @@ async def test_one_that_fails_does_not_hold_up_the_others(store: Store, clock: D
     bad, *good = [await issue_token(store, clock) for _ in range(5)]
     until(bad, clock, 30)
     box = Picky()
-    await give_notices(store, box, clock)
+    await send_due_notices(store, box, clock)
     assert {notice.token.id for notice in box.given} == {one.id for one in good}
 
 
 async def test_several_processes_tell_each_once(store: Store, clock: DatetimeClock, box: Box) -> None:
     tokens = [await issue_token(store, clock) for _ in range(10)]
     until(tokens[0], clock, 30)
-    await asyncio.gather(*(give_notices(store, box, clock) for _ in range(4)))
+    await asyncio.gather(*(send_due_notices(store, box, clock) for _ in range(4)))
     assert sorted(notice.token.id for notice in box.given) == sorted(one.id for one in tokens)
 
 
@@ -201,11 +209,11 @@ async def test_one_that_was_sent_by_a_process_that_died_is_sent_again_under_its_
     until(await issue_token(store, clock), clock, 30)
     dying, box = Dying(), Box()
     with pytest.raises(KeyError):
-        await give_notices(store, dying, clock)
-    await give_notices(store, box, clock)
+        await send_due_notices(store, dying, clock)
+    await send_due_notices(store, box, clock)
     assert box.given == []  # it is the other's still
     clock.now += CLAIM
-    await give_notices(store, box, clock)
+    await send_due_notices(store, box, clock)
     assert [notice.id for notice in box.given] == [notice.id for notice in dying.given]
 
 
@@ -252,7 +260,7 @@ async def tried(store: Store, clock: DatetimeClock, url: str, **fields: Any) -> 
     until(await issue_token(store, clock), clock, 30)
     async with open_channel(settings(url, **fields)) as channel:
         assert channel
-        await give_notices(store, channel, clock)
+        await send_due_notices(store, channel, clock)
 
 
 def settings(to: str, **fields: Any) -> RegistrySettings:
@@ -264,7 +272,7 @@ async def test_a_mail_goes_to_every_contact(store: Store, clock: DatetimeClock, 
     until(made, clock, 30)
     async with smtp(own) as (inbox, url), open_channel(settings(url, notices_from="a@bouquet.example")) as channel:
         assert channel
-        await give_notices(store, channel, clock)
+        await send_due_notices(store, channel, clock)
     [(recipients, mail)] = inbox.mails
     assert recipients == ["anne@mairie.example", "si@mairie.example"]
     assert mail["Subject"] == "Votre jeton API Particulier expire dans 30 jours"
@@ -289,7 +297,7 @@ async def test_a_server_that_offers_no_starttls_gets_neither_mail_nor_password(
     async with smtp() as (inbox, url):
         await tried(store, clock, url.replace("://", f"://{user}"))
     assert (inbox.mails, inbox.secrets) == ([], [])
-    assert "notice undelivered" in caplog.messages
+    assert "notice not delivered" in caplog.messages
 
 
 @pytest.mark.parametrize("from_the_start", [True, False])
@@ -344,8 +352,10 @@ async def test_a_mail_server_that_is_away_is_no_disaster(
     until(made, clock, 30)
     async with open_channel(settings(f"smtp://127.0.0.1:{free_port()}")) as channel:
         assert channel
-        await give_notices(store, channel, clock)
-    assert [record.message for record in caplog.records if record.name.startswith("bouquet")] == ["notice undelivered"]
+        await send_due_notices(store, channel, clock)
+    assert [record.message for record in caplog.records if record.name.startswith("bouquet")] == [
+        "notice not delivered"
+    ]
     assert "anne@" not in caplog.text
 
 
@@ -357,11 +367,11 @@ async def test_a_habilitation_without_contacts_is_told_to_the_log(
     async with smtp() as (inbox, url), open_channel(settings(url)) as channel:
         assert channel
         for _ in range(3):
-            await give_notices(store, channel, clock)
+            await send_due_notices(store, channel, clock)
             clock.now += CLAIM
     assert inbox.mails == []
     assert [record.message for record in caplog.records if record.name.startswith("bouquet")] == [
-        "notice without addressee"
+        "notice without recipient"
     ]
 
 
@@ -386,7 +396,7 @@ async def test_a_webhook_is_signed_and_named(store: Store, clock: DatetimeClock)
         ) as channel:
             assert channel
             for _ in range(3):
-                await give_notices(store, channel, clock)
+                await send_due_notices(store, channel, clock)
                 clock.now += CLAIM
     finally:
         await runner.cleanup()
@@ -413,4 +423,4 @@ def test_a_place_that_notices_cannot_go_to_is_refused(url: str) -> None:
 
 
 def test_days_are_said_as_people_do() -> None:
-    assert [when_of(days) for days in (30, 1, 0)] == ["dans 30 jours", "demain", "aujourd'hui"]
+    assert [days_left_in_french(days) for days in (30, 1, 0)] == ["dans 30 jours", "demain", "aujourd'hui"]

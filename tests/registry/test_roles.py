@@ -112,15 +112,15 @@ async def test_the_registry_does_all_that_it_is_for(registry: Store) -> None:
     made = await issue_token(registry, clock)
     await change_habilitation(registry, made, clock, name="VILLE")
     clock.advance(days=530)
-    await notices.give_notices(registry, box, clock)
+    await notices.send_due_notices(registry, box, clock)
     assert box.given
     uses = LastUses(registry)
     uses.note(made.id, clock())
     await uses.write()
     await count(registry, clock())
     async with registry.reading() as connection:
-        held, _ = await changes.held(connection, made.id)
-    assert held
+        find_token, _ = await changes.find_token(connection, made.id)
+    assert find_token
 
 
 async def test_the_registry_obeys_datapass(registry: Store) -> None:

@@ -55,7 +55,7 @@ async def test_a_key_that_only_people_use_is_told_by_the_process_that_has_it(nam
     own = {"DATABASE_URL": url.reveal(), "PORT": "0", name: f"1:{40 * 'k'}"}
     environ = {f"BOUQUET_REGISTRY_{variable}": value for variable, value in own.items()}
     async with running_command(environ, "bouquet-registry", "serve") as process:
-        assert (await process.until_logged("key is not used here"))["setting"] == f"BOUQUET_REGISTRY_{name}"
+        assert (await process.until_logged("unused key configured"))["setting"] == f"BOUQUET_REGISTRY_{name}"
         assert 40 * "k" not in process.output
 
 

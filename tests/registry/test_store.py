@@ -18,7 +18,7 @@ from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_registry import schema
 from bouquet_registry.clock import utc_now
-from bouquet_registry.journal.audit import ends, prune, verify
+from bouquet_registry.journal.audit import prune, read_ends, verify
 from bouquet_registry.journal.queries import who_read
 from bouquet_registry.store import Store, open_store, upgrade
 from tests.registry.accesses import access, tamper, write
@@ -121,7 +121,7 @@ async def test_a_journal_that_a_former_version_pruned_gets_a_record_of_it(databa
     await upgrade(database)
     async with open_store(database) as store:
         [told] = (await verify(store)).prunings
-        assert told.access.pruned_to == str((await ends(store)).pruned)
+        assert told.access.pruned_to == str((await read_ends(store)).pruned)
         assert told.link.number == 6
 
 

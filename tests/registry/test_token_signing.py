@@ -14,7 +14,7 @@ from bouquet_gateway.access.tokens import Token as Read
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_registry.clock import utc_now
-from bouquet_registry.habilitations import Habilitation, Token, end_of_life
+from bouquet_registry.habilitations import Habilitation, Token, expiry_after
 from bouquet_registry.token_signing import Signer, new_key, verification_keys
 from tests.support.habilitations import SIRET
 
@@ -26,7 +26,7 @@ TOKEN = Token(
     siret=SIRET,
     name="",
     issued_at=NOW,
-    expires_at=end_of_life(NOW),
+    expires_at=expiry_after(NOW),
 )
 SHARED = Secret("s" * 32)
 OCT = Secret(json.dumps({"kty": "oct", "kid": "2026", "k": "YWFh" * 10 + "YWE"}))

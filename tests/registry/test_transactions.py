@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bouquet_registry import queries, transactions
-from bouquet_registry.habilitations import Contact, Delegation, Token, end_of_life
+from bouquet_registry.habilitations import Contact, Delegation, Token, expiry_after
 from bouquet_registry.refusals import Conflict, Invalid, Refused, Unknown
 from bouquet_registry.store import Store
 from tests.support.clock import DatetimeClock
@@ -84,7 +84,7 @@ async def test_a_token_lives_for_18_months(store: Store, clock: DatetimeClock) -
     ],
 )
 def test_months_are_those_of_the_calendar(day: datetime, end: datetime) -> None:
-    assert end_of_life(day) == end
+    assert expiry_after(day) == end
 
 
 async def test_a_prolonged_token_lives_18_months_from_then(store: Store, clock: DatetimeClock) -> None:

@@ -10,14 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bouquet_proto.registry_messages import KnownToken, TokenChanges
 from bouquet_registry import schema
 
-MAX_TOLD = 1000
-ALWAYS = 0.0
+MAX_TOKENS = 1000
+SINCE_EVER = 0.0
 
 
-async def held(connection: AsyncConnection, token: str) -> tuple[KnownToken | None, int]:
+async def find_token(connection: AsyncConnection, token: str) -> tuple[KnownToken | None, int]:
     """The token, and the last change that this answer knows of: read first, so that it never claims too much."""
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
-    _, as_of = await place(connection)
+    _, as_of = await log_position(connection)
     query = select(
         tokens.expires_at,
         tokens.blacklisted_at,
@@ -37,23 +37,23 @@ async def held(connection: AsyncConnection, token: str) -> tuple[KnownToken | No
         expires_at=row.expires_at.timestamp(),
         as_of=as_of,
         habilitation=row.id,
-        blacklisted_at=ALWAYS if row.state == "archived" else _seconds(row.blacklisted_at),
+        blacklisted_at=SINCE_EVER if row.state == "archived" else _seconds(row.blacklisted_at),
         calls_per_minute=row.calls_per_minute,
         allowed_ips=tuple(row.allowed_ips),
     )
     return found, as_of
 
 
-async def news(connection: AsyncConnection, log: str, since: int) -> TokenChanges:
-    name, number = await place(connection)
+async def changes_since(connection: AsyncConnection, log: str, since: int) -> TokenChanges:
+    name, number = await log_position(connection)
     if log != name or since > number:
         return TokenChanges(log=name, cursor=number)
     changed = schema.tokens.c.change > since
-    told = tuple(await connection.scalars(select(schema.tokens.c.id).where(changed).limit(MAX_TOLD + 1)))
-    return TokenChanges(log=name, cursor=number, tokens=None if len(told) > MAX_TOLD else told)
+    told = tuple(await connection.scalars(select(schema.tokens.c.id).where(changed).limit(MAX_TOKENS + 1)))
+    return TokenChanges(log=name, cursor=number, tokens=None if len(told) > MAX_TOKENS else told)
 
 
-async def place(connection: AsyncConnection) -> tuple[str, int]:
+async def log_position(connection: AsyncConnection) -> tuple[str, int]:
     """The log's name, and where it stands."""
     row = (await connection.execute(select(schema.log.c.name, schema.log.c.number))).one()
     return row.name, row.number

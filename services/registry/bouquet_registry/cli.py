@@ -71,11 +71,11 @@ async def show(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def update(context: Context, given: argparse.Namespace) -> Shown:
-    return await _changed(context, given, **_fields(given))
+    return await _change(context, given, **_fields(given))
 
 
 async def archive(context: Context, given: argparse.Namespace) -> Shown:
-    return await _changed(context, given, state="active" if given.undo else "archived")
+    return await _change(context, given, state="active" if given.undo else "archived")
 
 
 async def issue(context: Context, given: argparse.Namespace) -> Shown:
@@ -106,34 +106,34 @@ async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 async def prolong(context: Context, given: argparse.Namespace) -> Shown:
-    token = await _seen_token(context, given)
+    token = await _read_token(context, given)
     async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
         return _plain(await transaction.prolong(token))
 
 
 async def revoke(context: Context, given: argparse.Namespace) -> Shown:
-    token = await _seen_token(context, given)
+    token = await _read_token(context, given)
     async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
         return _plain(await transaction.revoke(token, given.reason, given.at))
 
 
-async def _changed(context: Context, given: argparse.Namespace, **fields: Any) -> Shown:
+async def _change(context: Context, given: argparse.Namespace, **fields: Any) -> Shown:
     """Read before the transaction, as an operator reads before deciding: who changes it in between wins."""
     async with context.store.reading() as connection:
         found = await queries.habilitation(connection, given.id)
-    _expect(found, given)
+    _check_version(found, given)
     async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
         return _plain(await transaction.change(found, **fields))
 
 
-async def _seen_token(context: Context, given: argparse.Namespace) -> Token:
+async def _read_token(context: Context, given: argparse.Namespace) -> Token:
     async with context.store.reading() as connection:
         token = await queries.token(connection, given.id)
-    _expect(token, given)
+    _check_version(token, given)
     return token
 
 
-def _expect(found: Habilitation | Token, given: argparse.Namespace) -> None:
+def _check_version(found: Habilitation | Token, given: argparse.Namespace) -> None:
     if given.version not in (None, found.version):
         raise Conflict(f"{found.id} is at version {found.version}, not {given.version}: nothing was done")
 
@@ -247,20 +247,20 @@ def text_of(shown: Shown | list[Shown], *, json: bool) -> str:
     if isinstance(shown, list):
         return "\n".join(_line(row) for row in shown) or "none"
     width = max(map(len, shown))
-    return "\n".join(f"{name:{width}}  {_word(value)}" for name, value in shown.items())
+    return "\n".join(f"{name:{width}}  {_cell(value)}" for name, value in shown.items())
 
 
 def _line(row: Shown) -> str:
-    return "  ".join(_word(row[name]) for name in COLUMNS if name in row)
+    return "  ".join(_cell(row[name]) for name in COLUMNS if name in row)
 
 
-def _word(value: object) -> str:
+def _cell(value: object) -> str:
     match value:
         case None | "" | [] | ():
             return "-"
         case list() | tuple():
-            return ", ".join(map(_word, value))
+            return ", ".join(map(_cell, value))
         case dict():
-            return " ".join(_word(part) for part in value.values())
+            return " ".join(_cell(part) for part in value.values())
         case _:
             return one_line(str(value))

@@ -22,7 +22,7 @@ GRANTED = ("validated", "approved")
 """The states in which the scopes that are told are those that were granted."""
 
 
-class Told(Struct, frozen=True, kw_only=True):
+class DatapassEvent(Struct, frozen=True, kw_only=True):
     """`datapass_id` names the habilitation."""
 
     event: str
@@ -98,7 +98,7 @@ class _EventV2(Struct, frozen=True):
     data: _DataV2
 
 
-def read(dialect: Dialect, body: bytes) -> Told:
+def read(dialect: Dialect, body: bytes) -> DatapassEvent:
     """Raises `ValueError`, without the body's words."""
     try:
         if dialect == "v1":
@@ -108,9 +108,9 @@ def read(dialect: Dialect, body: bytes) -> Told:
         raise ValueError("not an event of DataPass") from None
 
 
-def _told_v1(told: _EventV1) -> Told:
+def _told_v1(told: _EventV1) -> DatapassEvent:
     own = told.data.own
-    return Told(
+    return DatapassEvent(
         event=told.event,
         fired_at=_moment(told.fired_at),
         datapass_id=str(own.id),
@@ -123,7 +123,7 @@ def _told_v1(told: _EventV1) -> Told:
     )
 
 
-def _told_v2(told: _EventV2) -> Told:
+def _told_v2(told: _EventV2) -> DatapassEvent:
     form, applicant = told.data.data, told.data.applicant
     members = (
         _Member("demandeur", applicant.email, applicant.given_name, applicant.family_name),
@@ -140,7 +140,7 @@ def _told_v2(told: _EventV2) -> Told:
             form.contact_technique_family_name,
         ),
     )
-    return Told(
+    return DatapassEvent(
         event=told.event,
         fired_at=_moment(told.fired_at),
         datapass_id=str(told.model_id),

@@ -17,7 +17,7 @@ from yarl import URL
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.context import context_of, tls_error_of, warn_if_unencrypted
-from bouquet_registry.notices import Channel, Notice, Undelivered
+from bouquet_registry.notices import DeliveryError, Notice, NoticeChannel
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.webhook_signature import HEADER, signature_of
 
@@ -40,7 +40,7 @@ Identifiant du jeton : {token}
 """
 
 
-class Way(Struct, frozen=True):
+class NoticeDestination(Struct, frozen=True):
     """Of notices, as the settings have it."""
 
     url: URL
@@ -52,11 +52,11 @@ class Way(Struct, frozen=True):
         return self.url.scheme in MAIL
 
 
-def way_of(settings: RegistrySettings) -> Way:
+def notice_destination(settings: RegistrySettings) -> NoticeDestination:
     """Raises `SettingsError` for a way in plain that the settings do not allow, and for a password on any."""
     url = URL(settings.notices_to.reveal())
     if not url.scheme:
-        return Way(url, None)
+        return NoticeDestination(url, None)
     is_mail = url.scheme in MAIL
     if is_mail and set(url.query) - {CA_FILE}:
         raise SettingsError([f"{SETTING}: takes no option but {CA_FILE}"])
@@ -65,19 +65,19 @@ def way_of(settings: RegistrySettings) -> Way:
             raise SettingsError(
                 [f"{SETTING}: a password never goes in plain, as {PREFIX}NOTICES_PLAIN lets notices go"]
             )
-        return Way(url, None)
+        return NoticeDestination(url, None)
     if url.scheme == "http":
         raise SettingsError([f"{SETTING}: must be encrypted, unless {PREFIX}NOTICES_PLAIN"])
-    return Way(url, context_of(SETTING, url.query.get(CA_FILE, "") if is_mail else ""))
+    return NoticeDestination(url, context_of(SETTING, url.query.get(CA_FILE, "") if is_mail else ""))
 
 
 @asynccontextmanager
-async def open_channel(settings: RegistrySettings) -> AsyncIterator[Channel | None]:
+async def open_channel(settings: RegistrySettings) -> AsyncIterator[NoticeChannel | None]:
     """None when notices go nowhere."""
-    way = way_of(settings)
+    way = notice_destination(settings)
     warn_if_unencrypted(SETTING, way.url.host, is_encrypted=way.tls is not None)
     if not way.url.scheme:
-        log.warning("no notices before expiry: nobody said where they go")
+        log.warning("notices before expiry disabled")
         yield None
     elif way.is_mail:
         yield Mail(way, settings.notices_from)
@@ -86,8 +86,8 @@ async def open_channel(settings: RegistrySettings) -> AsyncIterator[Channel | No
             yield Webhook(session, way.url, settings.notices_secret)
 
 
-class Mail(Channel):
-    def __init__(self, way: Way, sender: str) -> None:
+class Mail(NoticeChannel):
+    def __init__(self, way: NoticeDestination, sender: str) -> None:
         self._url = way.url
         self._tls = way.tls
         self._sender = sender
@@ -95,7 +95,7 @@ class Mail(Channel):
     async def give(self, notice: Notice) -> None:
         recipients = sorted({contact.email for contact in notice.habilitation.contacts})
         if not recipients:
-            log.warning("notice without addressee", extra={"notice": notice.id})
+            log.warning("notice without recipient", extra={"notice": notice.id})
             return
         try:
             refused, _ = await aiosmtplib.send(
@@ -110,12 +110,12 @@ class Mail(Channel):
                 timeout=TIMEOUT_S,
             )
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise Undelivered(tls_error_of(error) or type(error).__name__) from None
+            raise DeliveryError(tls_error_of(error) or type(error).__name__) from None
         if refused:
-            log.warning("addressees refused", extra={"notice": notice.id, "count": len(refused)})
+            log.warning("notice recipients refused", extra={"notice": notice.id, "count": len(refused)})
 
     def _message(self, notice: Notice, recipients: list[str]) -> EmailMessage:
-        when = when_of(notice.days_left)
+        when = days_left_in_french(notice.days_left)
         own = notice.habilitation
         message = EmailMessage()
         message["Subject"] = SUBJECT.format(when=when)
@@ -137,7 +137,7 @@ class Mail(Channel):
         return message
 
 
-class Webhook(Channel):
+class Webhook(NoticeChannel):
     def __init__(self, session: aiohttp.ClientSession, url: URL, secret: Secret) -> None:
         self._session = session
         self._url = url
@@ -151,10 +151,10 @@ class Webhook(Channel):
         try:
             async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
                 if response.status // 100 != 2:
-                    raise Undelivered(f"HTTP {response.status}")
+                    raise DeliveryError(f"HTTP {response.status}")
         except (aiohttp.ClientError, OSError) as error:
-            raise Undelivered(type(error).__name__) from None
+            raise DeliveryError(type(error).__name__) from None
 
 
-def when_of(days_left: int) -> str:
+def days_left_in_french(days_left: int) -> str:
     return {0: "aujourd'hui", 1: "demain"}.get(days_left, f"dans {days_left} jours")

@@ -19,7 +19,7 @@ from bouquet_mesh.tls.context import tls_error_of
 from bouquet_proto.deadline import CLOCK_TOLERANCE_S
 from bouquet_proto.names import EMBEDDED
 from bouquet_proto.registry_messages import PROVIDER
-from bouquet_registry.delivery import way_of
+from bouquet_registry.delivery import notice_destination
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import PREFIX, Store, open_store
 from bouquet_registry.worker import registry
@@ -89,4 +89,4 @@ async def _broker(url: str) -> list[Finding]:
 async def _notices(settings: RegistrySettings) -> Finding:
     if not settings.notices_to:
         return unknown("notices", f"nobody is told before a token ends: no {PREFIX}NOTICES_TO")
-    return await check_reachable(f"{PREFIX}NOTICES_TO", settings.notices_to.reveal(), way_of(settings).tls)
+    return await check_reachable(f"{PREFIX}NOTICES_TO", settings.notices_to.reveal(), notice_destination(settings).tls)

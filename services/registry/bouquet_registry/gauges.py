@@ -16,22 +16,22 @@ from bouquet_registry.store import Store
 
 log = logging.getLogger(__name__)
 
-EVERY_S = 10.0
+COUNT_INTERVAL_S = 10.0
 DAYS = (7, 14, 30)
 IN_USE = timedelta(days=30)
 """A token that nobody has used for so long is missed by nobody."""
-MOST_NAMES = 500
+MAX_NAMES = 500
 """Of habilitations that are told by name: the last that changed."""
 
 
-async def keep_counting(store: Store, clock: Clock) -> None:
+async def count_periodically(store: Store, clock: Clock) -> None:
     """Never ends by itself."""
     while True:
         try:
             await count(store, clock())
         except (SQLAlchemyError, OSError) as error:
             log.warning("habilitations and tokens not counted", extra={"error": type(error).__name__})
-        await asyncio.sleep(EVERY_S)
+        await asyncio.sleep(COUNT_INTERVAL_S)
 
 
 async def count(store: Store, now: datetime) -> None:
@@ -43,7 +43,7 @@ async def count(store: Store, now: datetime) -> None:
 
 async def _count_habilitations(connection: AsyncConnection) -> None:
     known = schema.habilitations.c
-    newest = select(known.id, known.name).order_by(known.updated_at.desc()).limit(MOST_NAMES)
+    newest = select(known.id, known.name).order_by(known.updated_at.desc()).limit(MAX_NAMES)
     by_state = await connection.execute(select(known.state, func.count()).group_by(known.state))
     named = await connection.execute(newest)
     # Without a wait from here on: nobody scrapes what is half told.

@@ -77,12 +77,12 @@ class Token(Struct, frozen=True, kw_only=True):
     version: int = 1
 
 
-def problems_of(habilitation: Habilitation) -> list[str]:
+def validation_errors(habilitation: Habilitation) -> list[str]:
     """What an operator or DataPass got wrong, by field."""
-    return list(_problems_of(habilitation))
+    return list(_validation_errors(habilitation))
 
 
-def _problems_of(habilitation: Habilitation) -> Iterator[str]:
+def _validation_errors(habilitation: Habilitation) -> Iterator[str]:
     for siret in (habilitation.siret, *(delegation.siret for delegation in habilitation.delegations)):
         if not is_siret(siret):
             yield "siret: is no SIRET"
@@ -103,7 +103,7 @@ def _problems_of(habilitation: Habilitation) -> Iterator[str]:
         yield "calls_per_minute: is negative"
 
 
-def end_of_life(from_: datetime) -> datetime:
+def expiry_after(from_: datetime) -> datetime:
     """A token's, issued or prolonged then."""
     return months_later(from_, TOKEN_LIFE_MONTHS)
 

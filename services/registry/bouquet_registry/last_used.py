@@ -17,13 +17,15 @@ from bouquet_registry.transactions import lock_log
 
 log = logging.getLogger(__name__)
 
-EVERY_S = 5.0
+WRITE_INTERVAL_S = 5.0
 """How often they are written."""
-AT_ONCE = 1000
+MAX_ROWS_PER_TRANSACTION = 1000
 """In one transaction: a revocation may wait behind it."""
 
 _later = tokens.c.last_used_at.is_(None) | (tokens.c.last_used_at < bindparam("used_at"))
-NOTE = update(tokens).where(tokens.c.id == bindparam("token"), _later).values(last_used_at=bindparam("used_at"))
+UPDATE_LAST_USED = (
+    update(tokens).where(tokens.c.id == bindparam("token"), _later).values(last_used_at=bindparam("used_at"))
+)
 
 
 class LastUses:
@@ -37,16 +39,19 @@ class LastUses:
     async def keep_writing(self) -> None:
         """Never ends by itself."""
         while True:
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(WRITE_INTERVAL_S)
             await self.write()
 
     async def write(self) -> None:
         """Never raises for its database: a use that cannot be written waits for the next time."""
-        while some := dict(islice(self._unwritten.items(), AT_ONCE)):
+        while some := dict(islice(self._unwritten.items(), MAX_ROWS_PER_TRANSACTION)):
             try:
                 await self._write(some)
             except (SQLAlchemyError, OSError) as error:
-                log.warning("uses not written", extra={"error": type(error).__name__, "tokens": len(self._unwritten)})
+                log.warning(
+                    "last uses of tokens not written",
+                    extra={"error": type(error).__name__, "tokens": len(self._unwritten)},
+                )
                 return
             for token, at in some.items():
                 if self._unwritten[token] == at:
@@ -55,4 +60,4 @@ class LastUses:
     async def _write(self, uses: Mapping[str, datetime]) -> None:
         async with self._store.writing() as connection:
             await connection.execute(lock_log())  # or a change of the same tokens and we might wait for each other
-            await connection.execute(NOTE, [{"token": token, "used_at": at} for token, at in uses.items()])
+            await connection.execute(UPDATE_LAST_USED, [{"token": token, "used_at": at} for token, at in uses.items()])

@@ -42,58 +42,58 @@ class Notice(Struct, frozen=True, kw_only=True):
     habilitation: Habilitation
 
 
-class Undelivered(Exception):
+class DeliveryError(Exception):
     """Why, in words without addresses."""
 
 
-class Channel:
+class NoticeChannel:
     """Where notices go. This one is nowhere."""
 
     async def give(self, notice: Notice) -> None:
         """Raises `Undelivered`."""
 
 
-async def keep_noticing(store: Store, channel: Channel, every_s: float, clock: Clock) -> None:
+async def send_notices_periodically(store: Store, channel: NoticeChannel, every_s: float, clock: Clock) -> None:
     """Never ends by itself."""
     for days, outcome in product(THRESHOLDS, OUTCOMES):
         metrics.NOTICES.labels(days, outcome)  # from 0 on, so that a rate sees the first one
     while True:
         try:
-            await give_notices(store, channel, clock)
+            await send_due_notices(store, channel, clock)
         except (SQLAlchemyError, OSError) as error:
-            log.warning("notices put off", extra={"error": type(error).__name__})
+            log.warning("notices delayed", extra={"error": type(error).__name__})
         await asyncio.sleep(every_s)
 
 
-async def give_notices(store: Store, channel: Channel, clock: Clock) -> None:
+async def send_due_notices(store: Store, channel: NoticeChannel, clock: Clock) -> None:
     """Those that are due now."""
     async with transactions.begin(store, Author("bouquet-registry"), clock) as transaction:
-        await _write_down(transaction)
+        await _create_due_notices(transaction)
     while notice := await _claim(store, clock()):
         try:
             await channel.give(notice)
-        except Undelivered as error:
-            log.warning("notice undelivered", extra={"notice": notice.id, "why": str(error)})
+        except DeliveryError as error:
+            log.warning("notice not delivered", extra={"notice": notice.id, "why": str(error)})
             metrics.NOTICES.labels(notice.days, "undelivered").inc()
         else:
-            await _mark(store, notice, clock())
+            await _mark_sent(store, notice, clock())
             metrics.NOTICES.labels(notice.days, "sent").inc()
 
 
-def threshold_of(left: timedelta) -> int | None:
+def reached_threshold(left: timedelta) -> int | None:
     """The nearest that has been reached. None for a token that has ended: it is too late to tell."""
     if left < timedelta(0):
         return None
     return min((days for days in THRESHOLDS if left.days <= days), default=None)
 
 
-async def _write_down(transaction: Transaction) -> None:
+async def _create_due_notices(transaction: Transaction) -> None:
     """What is due and not written yet. A token's unsent notice of an earlier threshold gives way."""
     notices = schema.notices.c
     for token in await queries.tokens(
         transaction.connection, between=queries.within(transaction.now, THRESHOLDS[0] + 1)
     ):
-        days = threshold_of(token.expires_at - transaction.now)
+        days = reached_threshold(token.expires_at - transaction.now)
         own = (notices.token == token.id) & (notices.expires_at == token.expires_at) & (notices.days == days)
         if days is None or await transaction.connection.scalar(select(notices.days).where(own)) is not None:
             continue
@@ -132,7 +132,7 @@ async def _notice(connection: AsyncConnection, token_id: str, days: int, now: da
     )
 
 
-async def _mark(store: Store, notice: Notice, now: datetime) -> None:
+async def _mark_sent(store: Store, notice: Notice, now: datetime) -> None:
     notices = schema.notices.c
     own = (notices.token == notice.token.id) & (notices.expires_at == notice.token.expires_at)
     async with store.writing() as connection:

@@ -44,7 +44,7 @@ def _read_journal(reader: Reader, mesh: MeshSettings) -> RegistrySettings:
 
 @asynccontextmanager
 async def _answering(process: Process, settings: RegistrySettings) -> AsyncIterator[None]:
-    _tell_keys_of_no_use(settings)
+    _warn_of_unused_keys(settings)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings.database_url))
         webhooks = Webhooks(store, settings.datapass_secret, settings.datapass_window_s)
@@ -61,7 +61,7 @@ async def _answering(process: Process, settings: RegistrySettings) -> AsyncItera
 
 @asynccontextmanager
 async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterator[None]:
-    _tell_keys_of_no_use(settings)
+    _warn_of_unused_keys(settings)
     async with (
         open_store(settings.database_url) as store,
         _listening(process, settings) as port,
@@ -72,11 +72,11 @@ async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterato
         log.info("journal stopping")
 
 
-def _tell_keys_of_no_use(settings: RegistrySettings) -> None:
+def _warn_of_unused_keys(settings: RegistrySettings) -> None:
     """Those of people's commands: whoever took over a process that does not use them would have them too."""
     for name in ("signing_key", "journal_keys"):
         if getattr(settings, name):
-            log.warning("key is not used here", extra={"setting": f"{PREFIX}{name.upper()}"})
+            log.warning("unused key configured", extra={"setting": f"{PREFIX}{name.upper()}"})
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bouquet_registry import acts, schema
 from bouquet_registry.acts import Author
 from bouquet_registry.clock import Clock, utc_now
-from bouquet_registry.habilitations import Habilitation, Token, end_of_life, problems_of
+from bouquet_registry.habilitations import Habilitation, Token, expiry_after, validation_errors
 from bouquet_registry.refusals import Conflict, Invalid, Refused
 from bouquet_registry.store import Store
 from bouquet_registry.text import one_line
@@ -78,7 +78,7 @@ class Transaction:
             siret=habilitation.siret,
             name=habilitation.name,
             issued_at=self.now,
-            expires_at=end_of_life(self.now),
+            expires_at=expiry_after(self.now),
         )
         own = {name: value for name, value in structs.asdict(made).items() if name in schema.tokens.c}
         await self.connection.execute(insert(schema.tokens).values(own | {"change": self._number}))
@@ -87,7 +87,7 @@ class Transaction:
 
     async def prolong(self, token: Token) -> Token:
         """18 months from now; its notices begin anew. A blacklisted one stays so."""
-        return await self._change_token("token prolong", token, expires_at=end_of_life(self.now))
+        return await self._change_token("token prolong", token, expires_at=expiry_after(self.now))
 
     async def revoke(self, token: Token, reason: str, at: datetime | None = None) -> Token:
         """Blacklists it, now or at a moment to come."""
@@ -127,7 +127,7 @@ def _checked(made: Habilitation) -> Habilitation:
         contacts=tuple(structs.replace(each, name=one_line(each.name)) for each in made.contacts),
         delegations=tuple(structs.replace(each, name=one_line(each.name)) for each in made.delegations),
     )
-    if problems := problems_of(made):
+    if problems := validation_errors(made):
         raise Invalid(problems)
     return made
 

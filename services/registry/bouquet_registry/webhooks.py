@@ -15,7 +15,7 @@ from bouquet_mesh.secret import Secret
 from bouquet_registry import datapass, metrics, queries, schema, transactions
 from bouquet_registry.acts import Author
 from bouquet_registry.clock import Clock, utc_now
-from bouquet_registry.datapass import Dialect, Told
+from bouquet_registry.datapass import DatapassEvent, Dialect
 from bouquet_registry.habilitations import BY_PARAMETERS, Habilitation, State, Token
 from bouquet_registry.refusals import Refused
 from bouquet_registry.store import Store
@@ -77,7 +77,7 @@ class Webhooks:
             return 503, {}, "failed"  # not 422: DataPass tells it again
         return 200, answer, outcome
 
-    async def _obey(self, told: Told, digest: str) -> tuple[Answer, str]:
+    async def _obey(self, told: DatapassEvent, digest: str) -> tuple[Answer, str]:
         """What is done and that it was done are written together."""
         async with transactions.begin(self._store, Author("DataPass", told.event), self._clock) as transaction:
             known = await transaction.connection.scalar(
@@ -91,12 +91,12 @@ class Webhooks:
             return answer, "obeyed"
 
 
-async def apply(transaction: Transaction, told: Told) -> Answer:
+async def apply(transaction: Transaction, told: DatapassEvent) -> Answer:
     """Raises `Refused`."""
     own = await queries.habilitation_of_datapass(transaction.connection, told.datapass_id)
     if own is not None and own.told_at is not None and told.fired_at < own.told_at:
         return {}  # told late: something newer has been obeyed
-    own = await _written(transaction, told, own)
+    own = await _save(transaction, told, own)
     if told.event in GRANTING:
         return await _grant(transaction, own)
     if own.state == "revoked":
@@ -104,7 +104,7 @@ async def apply(transaction: Transaction, told: Told) -> Answer:
     return {}
 
 
-async def _written(transaction: Transaction, told: Told, own: Habilitation | None) -> Habilitation:
+async def _save(transaction: Transaction, told: DatapassEvent, own: Habilitation | None) -> Habilitation:
     """The habilitation as it is told. Its scopes change only by a decision: until then they are wishes."""
     state = _state(told.event, own)
     fields = {
@@ -132,7 +132,7 @@ def _state(event: str, own: Habilitation | None) -> State:
 
 async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
     """Prolongs its token, or issues the first; none for one that is only asked through FranceConnect."""
-    token = await _usable(transaction, own)
+    token = await _longest_token(transaction, own)
     if token is not None:
         token = await transaction.prolong(token)
     elif BY_PARAMETERS in own.modalities:
@@ -140,7 +140,7 @@ async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
     return {"token_id": token.id} if token else {}
 
 
-async def _usable(transaction: Transaction, own: Habilitation) -> Token | None:
+async def _longest_token(transaction: Transaction, own: Habilitation) -> Token | None:
     """The token that lasts longest of those that were never banned."""
     tokens = await queries.tokens(transaction.connection, of=own.id)
     return next((token for token in reversed(tokens) if token.blacklisted_at is None), None)

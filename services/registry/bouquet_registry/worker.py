@@ -19,12 +19,12 @@ from bouquet_proto.registry_messages import AS_OF, PROVIDER, UNKNOWN
 from bouquet_registry import changes
 from bouquet_registry.clock import Clock, utc_now
 from bouquet_registry.database_url import database_of
-from bouquet_registry.delivery import open_channel, way_of
-from bouquet_registry.gauges import keep_counting
+from bouquet_registry.delivery import notice_destination, open_channel
+from bouquet_registry.gauges import count_periodically
 from bouquet_registry.journal.pseudonym_search import keys_of
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.last_used import LastUses
-from bouquet_registry.notices import keep_noticing
+from bouquet_registry.notices import send_notices_periodically
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import PREFIX, Store, open_store
 from bouquet_registry.token_signing import Signer
@@ -35,7 +35,7 @@ CHECKS: tuple[Callable[[RegistrySettings], object], ...] = (
     lambda settings: database_of(settings.database_url),
     lambda settings: Signer(settings.signing_key) if settings.signing_key else None,
     lambda settings: keys_of(settings.journal_keys) if settings.journal_keys else None,
-    lambda settings: way_of(settings),
+    lambda settings: notice_destination(settings),
 )
 """What makes something of the settings before anything is open, each of its own ones."""
 
@@ -73,21 +73,21 @@ async def answering(
 ) -> AsyncIterator[Serving]:
     """Answers gateways and gives notices until the context ends."""
     uses = LastUses(store)
-    window = Window(store, uses, clock)
+    window = GatewayRequests(store, uses, clock)
     async with AsyncExitStack() as stack:
         channel = await stack.enter_async_context(open_channel(settings))
         stack.push_async_callback(uses.write)
         await stack.enter_async_context(alongside(uses.keep_writing()))
-        await stack.enter_async_context(alongside(keep_counting(store, clock)))
+        await stack.enter_async_context(alongside(count_periodically(store, clock)))
         if channel is not None:
-            noticing = keep_noticing(store, channel, settings.notices_every_s, clock)
+            noticing = send_notices_periodically(store, channel, settings.notices_every_s, clock)
             await stack.enter_async_context(alongside(noticing))
         yield await stack.enter_async_context(
             bus.serve(PROVIDER, window.answer, concurrency=settings.concurrency, drain_s=settings.drain_s)
         )
 
 
-class Window:
+class GatewayRequests:
     """Answers gateways, and notes which tokens they ask about."""
 
     def __init__(self, store: Store, uses: LastUses, clock: Clock = utc_now) -> None:
@@ -110,7 +110,7 @@ class Window:
 
     async def _who_is(self, request: WhoIs) -> Reply:
         async with self._store.reading() as connection:
-            found, as_of = await changes.held(connection, request.token)
+            found, as_of = await changes.find_token(connection, request.token)
         if found is None:
             return NotFound(UNKNOWN, {AS_OF: as_of})
         self._uses.note(request.token, self._clock())
@@ -118,4 +118,4 @@ class Window:
 
     async def _changes(self, request: Changes) -> Reply:
         async with self._store.reading() as connection:
-            return Found(Raw(encode(await changes.news(connection, request.log, request.since))))
+            return Found(Raw(encode(await changes.changes_since(connection, request.log, request.since))))

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from bouquet_proto.access_record import Access
 from bouquet_registry import metrics
 
-MOST_PAIRS = 2000
+MAX_PAIRS = 2000
 OTHER = ("other", "other")
 
 
-class Usage:
+class AccessCounter:
     """Counts accesses. Habilitations and operations come from gateways, and so have a bound."""
 
-    def __init__(self, most: int = MOST_PAIRS) -> None:
+    def __init__(self, most: int = MAX_PAIRS) -> None:
         self._most = most
         self._pairs: set[tuple[str, str]] = set()
 

@@ -14,21 +14,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_proto.access_record import Access
 from bouquet_registry.journal import schema
-from bouquet_registry.journal.chain import START, Link, Row, chained, fault
-from bouquet_registry.journal.writer import append, hold_head, prefixes_of, row_of
+from bouquet_registry.journal.chain import START, Link, Row, chain, fault
+from bouquet_registry.journal.writer import append, lock_head, prefixes_of, row_of
 from bouquet_registry.refusals import Refused
 from bouquet_registry.store import Store
 
-AT_ONCE = 2000
+ROWS_PER_READ = 2000
 DAY_S = 24 * 3600
 Clock: TypeAlias = Callable[[], float]
 
 
-class Broken(Refused):
+class BrokenChain(Refused):
     """Somebody changed the journal behind its back."""
 
 
-class Ends(Struct, frozen=True):
+class ChainEnds(Struct, frozen=True):
     pruned: Link
     """What the oldest record is chained to."""
     head: Link
@@ -51,7 +51,7 @@ class Verified(Struct, frozen=True):
     """The records, among those verified, that tell of a pruning."""
 
 
-async def ends(store: Store) -> Ends:
+async def read_ends(store: Store) -> ChainEnds:
     """Raises `Broken` where the journal has no head, or several."""
     last = select(func.max(schema.journal.c.number)).scalar_subquery().label("last")
     # One statement, and so one moment: a pruning meanwhile removes the record of the pruning before.
@@ -60,10 +60,10 @@ async def ends(store: Store) -> Ends:
     async with store.reading() as connection:
         heads = (await connection.execute(select(schema.journal, *head, last).select_from(told))).mappings().all()
     if len(heads) != 1:
-        raise Broken(f"journal_head has {len(heads)} rows instead of one")
+        raise BrokenChain(f"journal_head has {len(heads)} rows instead of one")
     [row] = heads
     pruned = Link(row["head_pruned_number"], row["head_pruned_hash"])
-    return Ends(
+    return ChainEnds(
         pruned,
         Link(row["head_number"], row["head_hash"]),
         pruned.number if row["last"] is None else row["last"],
@@ -78,32 +78,32 @@ async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Ver
     `Refused` where the noted record was pruned, with what tells of it. What is written meanwhile is left to the next
     time; what is pruned meanwhile was verified by `prune`.
     """
-    known = await ends(store)
+    known = await read_ends(store)
     _check_pruned(known)
-    after = await _before(store, max(since, known.pruned.number + 1), known)
+    after = await _link_before(store, max(since, known.pruned.number + 1), known)
     if noted is not None:
         _check_bounds(noted, after, known)
     prunings: list[Row] = []
     while after.number < known.head.number:
-        after = await _verified(store, after, known.head.number, noted, prunings)
-    _check(after, noted)
+        after = await _verify_rows(store, after, known.head.number, noted, prunings)
+    _check_noted(after, noted)
     if after.number == known.head.number and after != known.head:
-        raise Broken(f"record {after.number} is not the one that was written last")
+        raise BrokenChain(f"record {after.number} is not the one that was written last")
     if known.last > known.head.number:
-        raise Broken(f"record {known.head.number + 1} was not written by the journal")
+        raise BrokenChain(f"record {known.head.number + 1} was not written by the journal")
     return Verified(known.head, tuple(prunings))
 
 
-def _check_pruned(known: Ends) -> None:
+def _check_pruned(known: ChainEnds) -> None:
     """Records may be gone only where a record of the chain, verified like any other, tells that they were pruned."""
     if known.pruned == START:
         return
     told = None if known.pruning is None else _pruned_to(known.pruning)
     gone = f"the records up to {known.pruned.number} are gone"
     if told is None or known.pruning is None or known.pruning.link.number <= known.pruned.number:
-        raise Broken(f"{gone} and no record tells of their pruning")
+        raise BrokenChain(f"{gone} and no record tells of their pruning")
     if told.number < known.pruned.number or (told.number == known.pruned.number and told != known.pruned):
-        raise Broken(f"{gone}, and record {known.pruning.link.number} tells of a pruning up to {told.number}")
+        raise BrokenChain(f"{gone}, and record {known.pruning.link.number} tells of a pruning up to {told.number}")
 
 
 def _pruned_to(row: Row) -> Link | None:
@@ -111,9 +111,9 @@ def _pruned_to(row: Row) -> Link | None:
     return Link(int(number), digest) if row.access.outcome == "pruned" and number.isdecimal() else None
 
 
-def _check_bounds(noted: Link, after: Link, known: Ends) -> None:
+def _check_bounds(noted: Link, after: Link, known: ChainEnds) -> None:
     if noted.number > known.head.number:
-        raise Broken(f"record {known.head.number + 1} is missing: the journal went to {noted.number}")
+        raise BrokenChain(f"record {known.head.number + 1} is missing: the journal went to {noted.number}")
     if noted.number <= known.pruned.number and known.pruning is not None:
         when = datetime.fromtimestamp(known.pruning.access.at, UTC)
         raise Refused(
@@ -124,71 +124,71 @@ def _check_bounds(noted: Link, after: Link, known: Ends) -> None:
         raise Refused(f"record {noted.number} is not among those to be verified")
 
 
-def _check(link: Link, noted: Link | None) -> None:
+def _check_noted(link: Link, noted: Link | None) -> None:
     if noted is not None and link.number == noted.number and link != noted:
-        raise Broken(f"record {link.number} is not the one that was noted")
+        raise BrokenChain(f"record {link.number} is not the one that was noted")
 
 
-async def _before(store: Store, number: int, known: Ends) -> Link:
+async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
     """What a record is chained to."""
     if number == known.pruned.number + 1:
         return known.pruned
     if number > known.head.number + 1:
         raise Refused(f"the journal ends at {known.head.number}")
-    rows, pruned = await _piece(store, number - 2, number - 1)
+    rows, pruned = await _read_rows(store, number - 2, number - 1)
     if pruned.number >= number - 1:
         return pruned
     if not rows:
-        raise Broken(f"record {number - 1} is missing")
+        raise BrokenChain(f"record {number - 1} is missing")
     return rows[0].row.link
 
 
-async def _verified(store: Store, after: Link, last: int, noted: Link | None, prunings: list[Row]) -> Link:
+async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None, prunings: list[Row]) -> Link:
     """Where the next piece of the chain ends, once its records have been found whole. Collects those of prunings."""
-    _check(after, noted)
-    rows, pruned = await _piece(store, after.number, last)
+    _check_noted(after, noted)
+    rows, pruned = await _read_rows(store, after.number, last)
     if pruned.number > after.number:
         if noted is not None and after.number < noted.number < pruned.number:
             raise Refused(f"record {noted.number} was pruned meanwhile")
         return pruned
     if not rows:
-        raise Broken(f"record {after.number + 1} is missing")
+        raise BrokenChain(f"record {after.number + 1} is missing")
     for stored in rows:
-        after = _after(after, stored)
-        _check(after, noted)
+        after = _next_link(after, stored)
+        _check_noted(after, noted)
         if stored.row.access.outcome == "pruned":
             prunings.append(stored.row)
     return after
 
 
-def _after(link: Link, stored: Stored) -> Link:
-    """Returns the place of the row that should come after `link`. Raises `Broken`."""
+def _next_link(link: Link, stored: Stored) -> Link:
+    """Returns the place of the row that should come after `link`. Raises `BrokenChain`."""
     if wrong := fault(link, stored.row):
-        raise Broken(wrong)
+        raise BrokenChain(wrong)
     if stored.indexed != prefixes_of(stored.row):  # the chain does not cover the index
-        raise Broken(f"record {stored.row.link.number} is not the one that the index of people found was made of")
+        raise BrokenChain(f"record {stored.row.link.number} is not the one that the index of people found was made of")
     return stored.row.link
 
 
-async def _piece(store: Store, after: int, last: int) -> tuple[list[Stored], Link]:
+async def _read_rows(store: Store, after: int, last: int) -> tuple[list[Stored], Link]:
     """Rows, and how far the journal was pruned by then. In that order: whoever took some of them away has said so.
 
     A short read: a long one would keep a database from tidying up.
     """
     async with store.reading() as connection:
-        rows = await _some(connection, after, last)
-        return rows, await _pruned(connection)
+        rows = await _select_rows(connection, after, last)
+        return rows, await _read_pruned(connection)
 
 
-async def _pruned(connection: AsyncConnection) -> Link:
+async def _read_pruned(connection: AsyncConnection) -> Link:
     query = select(schema.head.c.pruned_number, schema.head.c.pruned_hash).where(schema.ONLY_HEAD)
     row = (await connection.execute(query)).one()
     return Link(row.pruned_number, row.pruned_hash)
 
 
-async def _some(connection: AsyncConnection, after: int, last: int) -> list[Stored]:
+async def _select_rows(connection: AsyncConnection, after: int, last: int) -> list[Stored]:
     number = schema.journal.c.number
-    query = select(schema.journal).where(number > after, number <= last).order_by(number).limit(AT_ONCE)
+    query = select(schema.journal).where(number > after, number <= last).order_by(number).limit(ROWS_PER_READ)
     rows = (await connection.execute(query)).mappings().all()
     if not rows:
         return []
@@ -205,20 +205,20 @@ async def prune(store: Store, before: float, now: Clock = time.time) -> int:
     A record that tells of it joins the chain first. The rest still verifies. Raises `Broken` where the chain is broken
     already: what shows it stays.
     """
-    known = await ends(store)
-    last, pruned = await _last_before(store, before, known, now()), 0
+    known = await read_ends(store)
+    last, pruned = await _last_to_prune(store, before, known, now()), 0
     if last <= known.pruned.number:
         return 0
     after = known.pruned
     while after.number < last:
-        after = await _verified(store, after, last, None, [])
-    await _announce(store, after, now())
-    while removed := await _prune_some(store, last):
+        after = await _verify_rows(store, after, last, None, [])
+    await _record_pruning(store, after, now())
+    while removed := await _prune_rows(store, last):
         pruned += removed
     return pruned
 
 
-async def _last_before(store: Store, before: float, known: Ends, now: float) -> int:
+async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: float) -> int:
     """The number of the last record that goes. One of a clock that was ahead keeps no other."""
     number, at = schema.journal.c.number, schema.journal.c.at
     first_kept = select(number).where(at.between(before, now + DAY_S)).order_by(number).limit(1)
@@ -227,22 +227,22 @@ async def _last_before(store: Store, before: float, known: Ends, now: float) -> 
     return known.head.number if kept is None else kept - 1
 
 
-async def _announce(store: Store, last: Link, now: float) -> None:
+async def _record_pruning(store: Store, last: Link, now: float) -> None:
     told = Access(id=str(uuid4()), at=now, outcome="pruned", status=0, pruned_to=str(last))
     async with store.writing() as connection:
-        rows = list(chained(await hold_head(connection), [told]))
+        rows = list(chain(await lock_head(connection), [told]))
         await append(connection, rows)
         told_by = update(schema.head).where(schema.ONLY_HEAD).values(pruning=rows[-1].link.number)
         await connection.execute(told_by)
 
 
-async def _prune_some(store: Store, last: int) -> int:
+async def _prune_rows(store: Store, last: int) -> int:
     async with store.writing() as connection:
-        await hold_head(connection)
-        after = await _pruned(connection)
-        rows = await _some(connection, after.number, last)
+        await lock_head(connection)
+        after = await _read_pruned(connection)
+        rows = await _select_rows(connection, after.number, last)
         for stored in rows:
-            after = _after(after, stored)
+            after = _next_link(after, stored)
         for table in (schema.found_index, schema.journal):
             await connection.execute(delete(table).where(table.c.number <= after.number))
         pruned = {"pruned_number": after.number, "pruned_hash": after.hash}

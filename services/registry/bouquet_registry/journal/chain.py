@@ -36,7 +36,7 @@ class Row(Struct, frozen=True):
     """The hash before."""
 
 
-def chained(after: Link, accesses: Iterable[Access]) -> Iterator[Row]:
+def chain(after: Link, accesses: Iterable[Access]) -> Iterator[Row]:
     for access in accesses:
         link = Link(after.number + 1, _hash(after.hash, after.number + 1, access))
         yield Row(access, link, after.hash)

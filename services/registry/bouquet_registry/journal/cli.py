@@ -24,7 +24,7 @@ from bouquet_registry.serve import serve_journal
 
 async def verify(context: Context, given: argparse.Namespace) -> Shown:
     verified = await audit.verify(context.store, given.since, given.head)
-    known = await audit.ends(context.store)
+    known = await audit.read_ends(context.store)
     return {
         "whole": True,
         "from": max(given.since, known.pruned.number + 1),
@@ -40,7 +40,7 @@ def _pruning(row: Row) -> str:
 
 
 async def head(context: Context, _: argparse.Namespace) -> Shown:
-    known = await audit.ends(context.store)
+    known = await audit.read_ends(context.store)
     return {"head": str(known.head), "pruned_to": str(known.pruned)}
 
 
@@ -59,10 +59,10 @@ async def readmit(context: Context, given: argparse.Namespace) -> Shown:
 async def who_read(context: Context, given: argparse.Namespace) -> list[Shown]:
     keys = pseudonym_search.keys_of(context.settings.journal_keys)
     told = {name: " ".join(words) for name, words in vars(given).items() if name in QUESTIONS and words}
-    identity = pseudonym_search.identity_of(told or await asyncio.to_thread(_ask))
+    identity = pseudonym_search.identity_of(told or await asyncio.to_thread(_ask_identity))
     await context.record(given, "journal who-read")
     async with context.store.reading() as connection:
-        return await queries.who_read(connection, pseudonym_search.pseudonyms(keys, identity))
+        return await queries.who_read(connection, pseudonym_search.possible_pseudonyms(keys, identity))
 
 
 async def request(context: Context, given: argparse.Namespace) -> list[Shown]:
@@ -92,7 +92,7 @@ QUESTIONS: dict[str, str] = {
 }
 
 
-def _ask() -> dict[str, str]:
+def _ask_identity() -> dict[str, str]:
     """At the terminal; or a JSON object of the same names on standard input."""
     if not sys.stdin.isatty():
         return _read(sys.stdin.buffer.read())
@@ -124,7 +124,9 @@ def add_to(nouns: Any) -> None:
         verbs, "verify", verify, "that nobody changed, removed or added a record; status 1 if somebody did"
     )
     command.add_argument("--from", type=int, default=1, dest="since", metavar="NUMBER", help="trust those before it")
-    command.add_argument("--head", type=_link, metavar="NUMBER:HASH", help="as noted elsewhere: it must still be there")
+    command.add_argument(
+        "--head", type=_link_argument, metavar="NUMBER:HASH", help="as noted elsewhere: it must still be there"
+    )
     verb_of(verbs, "head", head, "its last record, to note where the database's administrators cannot write")
     command = verb_of(verbs, "prune", prune, "remove the oldest records; the others still verify")
     command.add_argument("--before", type=moment, required=True, help="those made earlier: 2027-01-31T00:00+01:00")
@@ -150,7 +152,7 @@ def _serve(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
     uvloop.run(serve_journal(environ))
 
 
-def _link(text: str) -> Link:
+def _link_argument(text: str) -> Link:
     found = re.fullmatch(r"(\d{1,18}):([0-9a-f]{64})", text, re.ASCII)
     if found is None:
         raise argparse.ArgumentTypeError("must be NUMBER:HASH, as `journal head` prints it")

@@ -20,10 +20,10 @@ from bouquet_registry.store import PREFIX
 
 Given: TypeAlias = Mapping[str, str]
 """What a person is named by, under the names below."""
-LeftOut: TypeAlias = tuple[str, ...]
+LeftOutParts: TypeAlias = tuple[str, ...]
 """Which of it a caller left out: the less is told, the more people it may be."""
 
-Option: TypeAlias = tuple[dict[str, Any], LeftOut]
+Option: TypeAlias = tuple[dict[str, Any], LeftOutParts]
 """Fields as they may have been written."""
 
 NAMED_BY: dict[str, tuple[str, ...]] = {
@@ -90,17 +90,17 @@ def _identite(nom: str, prenom: str, naissance: str, sexe: str, commune: str, pa
     )
 
 
-def pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, LeftOut]:
+def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, LeftOutParts]:
     """Also those that records of before 29 November 2026 have."""
     return {
         made(key, written): left_out
         for made in (former_pseudonym, pseudonym)
-        for written, left_out in ways(identity)
+        for written, left_out in spellings(identity)
         for key in keys
     }
 
 
-def ways(identity: Identity) -> Iterator[tuple[Identity, LeftOut]]:
+def spellings(identity: Identity) -> Iterator[tuple[Identity, LeftOutParts]]:
     """In which it may have been written, from the vaguest to the most exact."""
     if not isinstance(identity, Identite):
         yield identity, ()

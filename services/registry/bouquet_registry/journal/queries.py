@@ -9,18 +9,18 @@ from typing import Any, TypeAlias
 from sqlalchemy import BigInteger, ColumnElement, Select, case, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bouquet_registry.journal.pseudonym_search import LeftOut
+from bouquet_registry.journal.pseudonym_search import LeftOutParts
 from bouquet_registry.journal.schema import found_index, journal, prefix_of
 from bouquet_registry.schema import habilitations
 
 Facts: TypeAlias = dict[str, Any]
 
 DAY_S = 24 * 3600
-AT_ONCE = 1000
+PSEUDONYMS_PER_QUERY = 1000
 """Pseudonyms in one question: databases take some thousands."""
 
 
-async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOut]) -> list[Facts]:
+async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOutParts]) -> list[Facts]:
     """Every call that asked about them or whose answer named them, the newest first.
 
     `named` says which: `asked`, `found`, or both. `left_out` is what was not told of the person: with all of it left
@@ -28,17 +28,17 @@ async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOut
     """
     names = list(pseudonyms)
     calls: dict[int, Facts] = {}
-    for begin in range(0, len(names), AT_ONCE):
-        some = names[begin : begin + AT_ONCE]
-        for row in await connection.execute(_asked_about(some)):
+    for begin in range(0, len(names), PSEUDONYMS_PER_QUERY):
+        some = names[begin : begin + PSEUDONYMS_PER_QUERY]
+        for row in await connection.execute(_calls_about(some)):
             _add(calls, row._mapping, "asked", pseudonyms[row.person])
-        for row in await connection.execute(_found_among(some)):
+        for row in await connection.execute(_calls_that_found(some)):
             for person in pseudonyms.keys() & row.found:
                 _add(calls, row._mapping, "found", pseudonyms[person])
     return sorted(calls.values(), key=lambda call: call["at"], reverse=True)
 
 
-def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: LeftOut) -> None:
+def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: LeftOutParts) -> None:
     """What tells the most of the person counts, where a call names them in several ways."""
     facts = {name: value for name, value in _facts(row).items() if name not in ("number", "person", "found")}
     known = calls.setdefault(row["number"], facts | {"named": [], "left_out": left_out})
@@ -53,20 +53,20 @@ async def of_request(connection: AsyncConnection, request_id: str) -> list[Facts
     return [_facts(row._mapping) for row in await connection.execute(query.order_by(journal.c.number))]
 
 
-TOLD = ("recipient", "operation", "outcome", "code", "provider", "cached", "trace_id", "request_id")
+CALL_COLUMNS = ("recipient", "operation", "outcome", "code", "provider", "cached", "trace_id", "request_id")
 
 
 def _calls(*more: ColumnElement[Any]) -> Select[Any]:
-    told = [journal.c[name] for name in TOLD]
+    told = [journal.c[name] for name in CALL_COLUMNS]
     named = journal.join(habilitations, habilitations.c.id == journal.c.habilitation, isouter=True)
     return select(journal.c.at, journal.c.habilitation, habilitations.c.name, *told, *more).select_from(named)
 
 
-def _asked_about(names: Sequence[str]) -> Select[Any]:
+def _calls_about(names: Sequence[str]) -> Select[Any]:
     return _calls(journal.c.number, journal.c.person).where(journal.c.person.in_(names))
 
 
-def _found_among(names: Sequence[str]) -> Select[Any]:
+def _calls_that_found(names: Sequence[str]) -> Select[Any]:
     numbers = select(found_index.c.number).where(found_index.c.prefix.in_(map(prefix_of, names)))
     return _calls(journal.c.number, journal.c.found).where(journal.c.number.in_(numbers))
 

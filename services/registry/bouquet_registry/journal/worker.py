@@ -14,7 +14,7 @@ from bouquet_mesh.outbox.api import Batch as Collected
 from bouquet_mesh.outbox.api import Outbox
 from bouquet_registry import metrics
 from bouquet_registry.journal import writer
-from bouquet_registry.journal.access_metrics import Usage
+from bouquet_registry.journal.access_metrics import AccessCounter
 from bouquet_registry.journal.writer import Batch
 from bouquet_registry.store import Store
 
@@ -29,7 +29,7 @@ class JournalWriter:
     def __init__(self, outbox: Outbox, store: Store, batches: AsyncIterator[Collected]) -> None:
         self._outbox = outbox
         self._store = store
-        self._usage = Usage()
+        self._usage = AccessCounter()
         self._work = asyncio.create_task(self._keep_writing(batches))
 
     @property
@@ -49,7 +49,7 @@ class JournalWriter:
 
     async def _write(self, bodies: Sequence[bytes]) -> None:
         """Returns once they are written."""
-        batch = writer.sorted_out(bodies)
+        batch = writer.parse_records(bodies)
         failures = 0
         while not await self._is_written(batch):
             await asyncio.sleep(pause_s(failures, FIRST_PAUSE_S, LAST_PAUSE_S))
@@ -62,7 +62,7 @@ class JournalWriter:
                 written = await writer.write(self._store, batch)
         except Exception as error:  # whatever it is: no trouble is a reason to lose records, or to stop for good
             facts = {"error": type(error).__name__, "at": logs.raised_at(error), "records": len(batch.accesses)}
-            log.error("journal not written, will try again", extra=facts)
+            log.error("journal write failed, will retry", extra=facts)
             return False
         metrics.JOURNAL_BATCH_SECONDS.observe(time.perf_counter() - began)
         metrics.JOURNAL_RECORDS.labels("written").inc(written.records)
@@ -71,7 +71,7 @@ class JournalWriter:
         if batch.accesses:
             metrics.JOURNAL_NEWEST.set(max(access.at for access in batch.accesses))
         for body in batch.aside:
-            log.error("no record of the journal: put aside", extra={"size_bytes": len(body)})
+            log.error("unreadable journal record put aside", extra={"size_bytes": len(body)})
             metrics.JOURNAL_RECORDS.labels("aside").inc()
         return True
 

@@ -18,18 +18,18 @@ from bouquet_mesh.outbox.packages import MAX_PACKAGE_RECORDS, unpack
 from bouquet_proto import access_record
 from bouquet_proto.access_record import Access
 from bouquet_registry.journal import schema
-from bouquet_registry.journal.chain import Link, Row, chained
+from bouquet_registry.journal.chain import Link, Row, chain
 from bouquet_registry.store import Store
 
 T = TypeVar("T")
 
-AT_ONCE = 500
+READMIT_BATCH_RECORDS = 500
 MAX_TEXT = 255
-END_OF_TIME = 253_402_300_800.0
+YEAR_10000 = 253_402_300_800.0
 """The year 10,000, where calendars end."""
 HEXADECIMAL = re.compile(r"([0-9a-f]{2})*")
 PSEUDONYM = re.compile(r"[0-9a-f]{64}")
-MOST_FOUND = 300
+MAX_FOUND = 300
 
 
 class Batch(Struct, frozen=True):
@@ -43,7 +43,7 @@ class Written(Struct, frozen=True):
     duplicates: int
 
 
-def sorted_out(bodies: Iterable[bytes]) -> Batch:
+def parse_records(bodies: Iterable[bytes]) -> Batch:
     batch = Batch([], [])
     for body in bodies:
         access = read(body)
@@ -65,9 +65,9 @@ def read(body: bytes) -> Access | None:
         access.id
         and all(len(text) <= MAX_TEXT and "\0" not in text for text in texts)
         and HEXADECIMAL.fullmatch(access.person)
-        and len(access.found) <= MOST_FOUND
+        and len(access.found) <= MAX_FOUND
         and all(map(PSEUDONYM.fullmatch, access.found))
-        and 0 <= access.at < END_OF_TIME
+        and 0 <= access.at < YEAR_10000
         and 0 <= access.status < 1000
         and access.outcome != "pruned"
         and not access.pruned_to
@@ -87,11 +87,11 @@ async def _write(store: Store, batch: Batch, *, wary: bool) -> Written:
     accesses = _first_by(lambda access: access.id, batch.accesses)
     bodies = _first_by(_digest, batch.aside)
     async with store.writing() as connection:
-        after = await hold_head(connection)
+        after = await lock_head(connection)
         if wary:
-            await _leave_out(connection, schema.journal.c.id, accesses)
-            await _leave_out(connection, schema.aside.c.digest, bodies)
-        await append(connection, list(chained(after, accesses.values())))
+            await _remove_known(connection, schema.journal.c.id, accesses)
+            await _remove_known(connection, schema.aside.c.digest, bodies)
+        await append(connection, list(chain(after, accesses.values())))
         await _put_aside(connection, bodies)
     return Written(records=len(accesses), duplicates=len(batch.accesses) - len(accesses))
 
@@ -102,16 +102,16 @@ async def readmit(store: Store) -> tuple[int, int]:
     async with store.reading() as connection:
         bodies = list(await connection.scalars(select(schema.aside.c.body)))
     readable = [body for body in bodies if all(map(read, unpack(body)))]
-    for begin in range(0, len(readable), AT_ONCE // MAX_PACKAGE_RECORDS):
-        some = readable[begin : begin + AT_ONCE // MAX_PACKAGE_RECORDS]
-        await write(store, sorted_out(record for body in some for record in unpack(body)))
+    for begin in range(0, len(readable), READMIT_BATCH_RECORDS // MAX_PACKAGE_RECORDS):
+        some = readable[begin : begin + READMIT_BATCH_RECORDS // MAX_PACKAGE_RECORDS]
+        await write(store, parse_records(record for body in some for record in unpack(body)))
         async with store.writing() as connection:
             known = schema.aside.c.digest.in_([_digest(body) for body in some])
             await connection.execute(delete(schema.aside).where(known))
     return len(readable), len(bodies) - len(readable)
 
 
-async def hold_head(connection: AsyncConnection) -> Link:
+async def lock_head(connection: AsyncConnection) -> Link:
     """Where the chain ends. Until the transaction does, nobody else who holds it goes on."""
     row = (await connection.execute(select(schema.head).where(schema.ONLY_HEAD).with_for_update())).one()
     return Link(row.number, row.hash)
@@ -129,7 +129,7 @@ def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
     return found
 
 
-async def _leave_out(connection: AsyncConnection, known: ColumnElement[str], named: dict[str, T]) -> None:
+async def _remove_known(connection: AsyncConnection, known: ColumnElement[str], named: dict[str, T]) -> None:
     """Those that are in the column already."""
     for name in await connection.scalars(select(known).where(known.in_(named))):
         del named[name]

@@ -10,7 +10,7 @@ from alembic import op
 from msgspec import structs
 
 from bouquet_proto.access_record import Access
-from bouquet_registry.journal.chain import Link, chained
+from bouquet_registry.journal.chain import Link, chain
 from bouquet_registry.journal.schema import Digest
 
 revision = "0003"
@@ -53,7 +53,7 @@ def _tell_of_former_pruning(connection: sa.Connection) -> None:
         return
     pruned = Link(row.pruned_number, row.pruned_hash)
     told = Access(id=str(uuid4()), at=time.time(), outcome="pruned", status=0, pruned_to=str(pruned))
-    [made] = chained(Link(row.number, row.hash), [told])
+    [made] = chain(Link(row.number, row.hash), [told])
     place = {"number": made.link.number, "previous": made.previous, "hash": made.link.hash}
     fields = structs.asdict(told)
     known = {column.name: fields[column.name] for column in JOURNAL.c if column.name not in place}
