@@ -20,7 +20,7 @@ Fournisseur = Literal["CNAF", "MSA"]
 class Valeur(Struct, frozen=True, kw_only=True):
     """Quotient du mois demandé (`annee`, `mois`), et mois de son calcul (`annee_calcul`, `mois_calcul`)"""
 
-    fournisseur: Annotated[Fournisseur, Meta(description="Fonds qui a répondu")]
+    fournisseur: Annotated[Fournisseur, Meta(description="Organisme qui a répondu")]
     valeur: Annotated[int, Meta(description="Quotient familial, en euros")]
     annee: int
     mois: Annotated[int, Meta(ge=1, le=12)]

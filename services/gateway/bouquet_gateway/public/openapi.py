@@ -30,14 +30,15 @@ SECURITY_SCHEMES: Json = {
 }
 
 DESCRIPTION = """\
-Ce que des administrations savent déjà d'une personne, et qu'elle n'a donc plus à fournir. Le contrat est celui d'API \
-Particulier.
+Les données que des administrations détiennent déjà sur une personne, et qu'elle n'a donc plus à fournir. Le contrat \
+est celui d'API Particulier.
 
 - **Accès** : par un jeton, ou, sur les chemins `/france_connect`, par la session FranceConnect du citoyen. Chaque \
-opération dit les scopes qui l'ouvrent ; un champ qui en porte (`x-scopes`) n'est présent que pour qui en détient un. \
-[`/api/introspect`](/api/introspect) dit ceux d'un jeton.
-- **Erreurs** : chaque statut montre toutes les siennes, à la lettre ; [`/api/errors`](/api/errors) en est la liste.
-- **Fin de vie** : une opération dépréciée annonce la sienne dans les en-têtes `Deprecation` et `Sunset`.
+opération indique les scopes qui y donnent accès ; un champ assorti de scopes (`x-scopes`) n'est présent que si le \
+jeton en possède un. [`/api/introspect`](/api/introspect) renvoie les scopes d'un jeton.
+- **Erreurs** : chaque statut HTTP est documenté avec toutes ses erreurs, mot pour mot ; \
+[`/api/errors`](/api/errors) en donne la liste.
+- **Fin de vie** : une opération dépréciée annonce sa date de retrait dans les en-têtes `Deprecation` et `Sunset`.
 """
 LICENSE = {"name": "MIT", "identifier": "MIT"}
 
@@ -52,7 +53,7 @@ CACHE_CONTROL: Json = {
     "name": "Cache-Control",
     "in": "header",
     "required": False,
-    "description": "`no-cache` : la réponse ne vient pas du cache, et n'y entre pas",
+    "description": "`no-cache` : la réponse ne provient pas du cache et n'y est pas enregistrée",
     "schema": {"type": "string"},
 }
 
@@ -146,7 +147,7 @@ def _get(modalities: tuple[Served, ...], components: Components) -> Json:
 
 def _description(operation: Operation) -> str:
     scopes = ", ".join(f"`{scope}`" for scope in operation.scopes)
-    return f"Ouverte par l'un de ces scopes : {scopes}. [Ses erreurs]({_errors_of(operation)})."
+    return f"Accessible avec l'un de ces scopes : {scopes}. [Ses erreurs]({_errors_of(operation)})."
 
 
 def _errors_of(operation: Operation) -> str:

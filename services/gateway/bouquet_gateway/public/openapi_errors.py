@@ -33,7 +33,7 @@ HEADERS: Json = {
     "X-Cache-Expires-in": _header("Secondes restantes en cache, vide hors cache", "string"),
     "Deprecation": _header("Date de dépréciation (RFC 9745)", "string"),
     "Sunset": _header("Date d'extinction (RFC 8594)", "string"),
-    "Link": _header("Ce qui remplace l'opération", "string"),
+    "Link": _header("Opération de remplacement", "string"),
 }
 ON_EVERY_ANSWER = ("X-Request-Id",)
 ON_THROTTLED = (*ON_EVERY_ANSWER, "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")

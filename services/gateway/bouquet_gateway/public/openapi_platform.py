@@ -14,9 +14,9 @@ from bouquet_gateway.public.openapi_errors import HEADERS, JSON, ON_EVERY_ANSWER
 
 HEALTH, ACCESS, ERRORS = "Statuts", "Jeton", "Erreurs"
 TAGS = {
-    HEALTH: "L'état des ressources, d'après les appels",
+    HEALTH: "L'état des ressources, calculé d'après les appels",
     ACCESS: "Ce que le jeton de l'appelant permet",
-    ERRORS: "Toutes les erreurs que les opérations peuvent rendre",
+    ERRORS: "Toutes les erreurs que les opérations peuvent renvoyer",
 }
 MOMENT: Json = text(format="date-time")
 STATUS: Json = {
@@ -25,7 +25,7 @@ STATUS: Json = {
         status={"enum": list(get_args(State))},
         last_update=MOMENT,
         last_ok_status={
-            "description": "Dernier appel abouti, nul s'il n'y en a pas eu depuis le démarrage",
+            "description": "Date du dernier appel abouti, `null` s'il n'y en a pas eu depuis le démarrage",
             "anyOf": [MOMENT, {"type": "null"}],
         },
         until={"description": "Fin de la maintenance", **MOMENT},
@@ -45,7 +45,7 @@ BY_STATUS: Json = {
     "description": "Par statut HTTP",
     "additionalProperties": {"type": "array", "items": {"$ref": "#/components/schemas/KnownError"}},
 }
-FAULT: Json = {"type": "string", "enum": ["caller", "platform", "provider"], "description": "À qui revient l'erreur"}
+FAULT: Json = {"type": "string", "enum": ["caller", "platform", "provider"], "description": "Responsable de l'erreur"}
 RETRY: Json = {"type": "boolean", "description": "Le même appel peut aboutir plus tard"}
 NOMENCLATURE: Json = {
     "KnownErrors": object_of(
@@ -53,12 +53,12 @@ NOMENCLATURE: Json = {
         api=text(),
         providers={
             "type": "object",
-            "description": "Nom de qui parle, par les deux chiffres qui ouvrent ses codes",
+            "description": "Nom du fournisseur, par les deux premiers chiffres de ses codes",
             "additionalProperties": text(),
         },
         generic_subcodes={
             "type": "object",
-            "description": "Sens des trois derniers chiffres, quel que soit le fournisseur",
+            "description": "Signification des trois derniers chiffres, quel que soit le fournisseur",
             "additionalProperties": {"$ref": "#/components/schemas/KnownSubcode"},
         },
         platform_codes=BY_STATUS,
@@ -98,10 +98,10 @@ def paths(watched: Iterable[str], components: Components, security: Iterable[str
         "/api/errors": _get(
             "errors",
             ERRORS,
-            "La liste des erreurs, entière ou d'une opération",
+            "La liste des erreurs, complète ou pour une opération",
             {
                 "200": _answer(
-                    "Celles de la plateforme, et de chaque opération",
+                    "Erreurs de la plateforme et de chaque opération",
                     components.schemas(NOMENCLATURE),
                     components,
                 )
@@ -135,7 +135,7 @@ def _health(watched: Iterable[str], components: Components) -> Json:
             "ping",
             HEALTH,
             "La passerelle répond",
-            {"200": _answer("Elle répond", {"const": "pong"}, components)},
+            {"200": _answer("La passerelle répond", {"const": "pong"}, components)},
             _errors("/api/ping", components),
         ),
         "/api/pings": _get(
@@ -155,10 +155,12 @@ def _health(watched: Iterable[str], components: Components) -> Json:
             "L'état d'une ressource, d'après les appels des dix dernières minutes",
             {
                 "200": _answer(
-                    "En service, en maintenance annoncée, ou inconnu faute d'appels assez nombreux", of_one, components
+                    "En service, en maintenance annoncée, ou inconnu faute d'appels en nombre suffisant",
+                    of_one,
+                    components,
                 ),
                 "404": _answer("Aucune ressource de ce nom", {"type": "object"}, components),
-                "502": _answer("Un appel sur dix au moins a échoué, sur dix ou plus", of_one, components),
+                "502": _answer("Au moins un appel sur dix a échoué, sur dix appels ou plus", of_one, components),
             },
             _errors("/api/{status}/ping", components),
             parameters=[status],
