@@ -1,4 +1,4 @@
-"""`bouquet-registry`: serve the registry, and keep its habilitations and tokens."""
+"""The `bouquet-registry` command: serves the registry, and administers its habilitations, tokens and journal."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ from bouquet_registry.worker import registry
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status: 0 done, 1 refused or unhealthy, 2 wrong settings, 3 database
+    unavailable."""
     arguments = _parser().parse_args(argv)
     try:
         return arguments.command(arguments, os.environ) or 0
@@ -49,26 +51,32 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(command=_operate)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    command = commands.add_parser("serve", help="answer gateways and DataPass until SIGTERM; BOUQUET_REGISTRY_*")
+    command = commands.add_parser(
+        "serve", help="answer gateways and DataPass until SIGTERM; settings: BOUQUET_REGISTRY_*"
+    )
     command.set_defaults(command=_serve)
 
-    command = commands.add_parser("doctor", help="look over what `serve` and `journal serve` need")
+    command = commands.add_parser(
+        "doctor", help="check what `serve` and `journal serve` need: keys, database, clock, broker, notices"
+    )
     command.add_argument("--json", action="store_true")
     command.set_defaults(command=_doctor)
 
     command = commands.add_parser(
-        "migrate", help="bring the database's tables to this version, and give roles of a PostgreSQL their rights"
+        "migrate", help="bring the tables to this version, and grant PostgreSQL roles their rights"
     )
-    command.add_argument("--registry-role", default="", metavar="NAME", help="that `serve` connects as")
-    command.add_argument("--journal-role", default="", metavar="NAME", help="that `journal serve` connects as")
+    command.add_argument("--registry-role", default="", metavar="NAME", help="PostgreSQL role of `serve`")
+    command.add_argument("--journal-role", default="", metavar="NAME", help="PostgreSQL role of `journal serve`")
     command.set_defaults(command=_migrate)
 
     command = commands.add_parser("new-key", help="print a private key for BOUQUET_REGISTRY_SIGNING_KEY (ES256)")
-    command.add_argument("kid", help="its name: 2027-01")
+    command.add_argument("kid", help="name of the key, such as 2027-01")
     command.set_defaults(command=_new_key)
 
-    command = commands.add_parser("jwks", help="print what gateways verify our tokens with")
-    command.add_argument("--beside", type=Path, metavar="FILE", help="a key set: print its keys too, to rotate")
+    command = commands.add_parser("jwks", help="print the key set (JWKS) with which gateways verify tokens")
+    command.add_argument(
+        "--beside", type=Path, metavar="FILE", help="key set whose keys are printed too, for a rotation"
+    )
     command.set_defaults(command=_jwks)
 
     cli.add_to(commands)
@@ -81,7 +89,7 @@ def _serve(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
 
 
 def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """1 when something is wrong."""
+    """Prints the findings of the checks; returns 1 when one of them is wrong, else 0."""
     logging.disable()  # what the libraries would say of their troubles is told in words
     findings = uvloop.run(examine(environ))
     print(as_json(findings) if arguments.json else as_text(findings))

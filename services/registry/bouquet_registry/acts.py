@@ -1,4 +1,7 @@
-"""Acts of administration: who did what, when, on what, and why. Each is written with what it did, or not at all."""
+"""The record of administrative acts: who did what, when, to what, and why.
+
+An act is written in the transaction of the change that it describes, so that neither exists without the other.
+"""
 
 from __future__ import annotations
 
@@ -18,30 +21,32 @@ from bouquet_registry.text import one_line
 
 
 class Author(Struct, frozen=True):
-    """The person, or the system, that acts."""
+    """The person or system that performs an act, and the reason given for it."""
 
     name: str
     reason: str = ""
 
 
 class Act(Struct, frozen=True, kw_only=True):
+    """One administrative act."""
+
     at: datetime
     author: str
     act: str
-    """`habilitation change`, `token reveal`, `journal who-read`."""
+    """Name of the act: `habilitation change`, `token reveal`, `journal who-read`."""
     target: str
-    """Identifier of what it was done to; empty where it has none. Never who a citizen is."""
+    """Identifier of the habilitation or token concerned, empty for an act on neither; never a citizen's identity."""
     reason: str
 
 
 async def record(connection: AsyncConnection, author: Author, act: str, target: str, at: datetime) -> None:
-    """Adds an act to the transaction of `connection`."""
+    """Inserts an act in the transaction of `connection`."""
     made = Act(at=at, author=one_line(author.name), act=act, target=target, reason=one_line(author.reason))
     await connection.execute(insert(schema.acts).values({"id": str(uuid4())} | structs.asdict(made)))
 
 
 async def acts(connection: AsyncConnection, *, target: str | None = None, most: int = 100) -> list[Act]:
-    """The newest first."""
+    """Returns the acts, newest first: those on `target` if one is given, at most `most`."""
     query = select(schema.acts).order_by(schema.acts.c.at.desc(), schema.acts.c.id).limit(most)
     if target is not None:
         query = query.where(schema.acts.c.target == target)
@@ -53,8 +58,10 @@ def _read(row: dict[str, Any]) -> Act:
 
 
 def operator_name() -> str:
-    """The name of the operating system's user at this terminal; of the user that called `sudo`, where one did. Raises
-    `SettingsError` where that user has none."""
+    """Returns the login name of the user at this terminal; under `sudo`, of the user that called it.
+
+    Raises `SettingsError` if the user has only a number.
+    """
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):  # a container's user often has a number alone, which is nobody's

@@ -1,4 +1,4 @@
-"""What gateways are told: whose a token is, and which tokens have changed since they last asked (docs/adr/0008)."""
+"""Answers to gateways: what a token allows, and which tokens have changed since the last poll (docs/adr/0008)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from bouquet_proto.registry_messages import KnownToken, TokenChanges
 from bouquet_registry import schema
 
 MAX_TOKENS = 1000
+"""Longest list of changed tokens in one answer; when more have changed, the answer says that any may have."""
 SINCE_EVER = 0.0
+"""Time of blacklisting, in epoch seconds, of the tokens of an archived habilitation."""
 
 
 async def find_token(connection: AsyncConnection, token: str) -> tuple[KnownToken | None, int]:
-    """The token, and the last change that this answer knows of: read first, so that it never claims too much."""
+    """Returns what the token allows, or None if it is unknown, and the number of the last change that this answer
+    includes."""
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = select(
@@ -45,6 +48,11 @@ async def find_token(connection: AsyncConnection, token: str) -> tuple[KnownToke
 
 
 async def changes_since(connection: AsyncConnection, log: str, since: int) -> TokenChanges:
+    """Returns the ids of the tokens that changed after change number `since` of the log named `log`.
+
+    `tokens` is None if the log is another one, or if more than `MAX_TOKENS` have changed: the gateway then asks anew
+    for every token.
+    """
     name, number = await log_position(connection)
     if log != name or since > number:
         return TokenChanges(log=name, cursor=number)
@@ -54,7 +62,7 @@ async def changes_since(connection: AsyncConnection, log: str, since: int) -> To
 
 
 async def log_position(connection: AsyncConnection) -> tuple[str, int]:
-    """The log's name, and where it stands."""
+    """Returns the name of the log of changes and the number of its last change."""
     row = (await connection.execute(select(schema.log.c.name, schema.log.c.number))).one()
     return row.name, row.number
 

@@ -1,4 +1,4 @@
-"""What operators do: each command is a function from a store and its arguments to what is shown."""
+"""The administration commands: each is a function of a store and its arguments that returns what is printed."""
 
 from __future__ import annotations
 
@@ -24,46 +24,54 @@ Shown: TypeAlias = dict[str, Any]
 Command: TypeAlias = Callable[["Context", argparse.Namespace], Awaitable[Shown | list[Shown]]]
 
 CONTACT_KINDS = ("demandeur", "contact_metier", "contact_technique")
+"""Kinds of contact that `--contacts` accepts."""
 
 COLUMNS = (
     *("id", "siret", "at", "name", "state", "expires_at", "blacklisted_at", "last_used_at"),
     *("recipient", "operation", "outcome", "calls", "justificatifs_evites", "left_out"),
     *("author", "act", "target", "reason"),
 )
-"""What a line shows of a row, where it has it."""
+"""Fields that a printed line shows, in this order, of a row that has them."""
 
 
 class Context(Struct, frozen=True):
+    """What every administration command needs: the database, the settings and a clock."""
+
     store: Store
     settings: RegistrySettings
     clock: Clock = utc_now
 
     async def record(self, given: argparse.Namespace, act: str, target: str = "") -> None:
-        """Writes an act that changes nothing. Before its outcome is shown: who reads unrecorded reads nothing."""
+        """Records an act that changes nothing, before its result is shown: nobody reads the journal unrecorded."""
         async with self.store.writing() as connection:
             await acts.record(connection, author_of(given), act, target, self.clock())
 
 
 async def list_acts(context: Context, given: argparse.Namespace) -> list[Shown]:
+    """Returns the newest acts, at most `--most`."""
     async with context.store.reading() as connection:
         return [_plain(act) for act in await acts.acts(connection, target=given.of, most=given.most)]
 
 
 def author_of(given: argparse.Namespace) -> Author:
+    """Returns the author of a command: `--author`, or else the user at the terminal. Raises `SettingsError`."""
     return Author(given.author or acts.operator_name(), given.why)
 
 
 async def create(context: Context, given: argparse.Namespace) -> Shown:
+    """Creates a habilitation from the options and returns it."""
     async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
         return _plain(await transaction.create(**_fields(given)))
 
 
 async def list_habilitations(context: Context, given: argparse.Namespace) -> list[Shown]:
+    """Returns the habilitations; archived ones only with `--archived`."""
     async with context.store.reading() as connection:
         return [_plain(found) for found in await queries.habilitations(connection, archived=given.archived)]
 
 
 async def show(context: Context, given: argparse.Namespace) -> Shown:
+    """Returns a habilitation with its tokens. Raises `Unknown`."""
     async with context.store.reading() as connection:
         found = await queries.habilitation(connection, given.id)
         tokens = await queries.tokens(connection, of=found.id)
@@ -71,14 +79,17 @@ async def show(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def update(context: Context, given: argparse.Namespace) -> Shown:
+    """Changes the fields of a habilitation that were given, and returns it."""
     return await _change(context, given, **_fields(given))
 
 
 async def archive(context: Context, given: argparse.Namespace) -> Shown:
+    """Archives a habilitation, so that its tokens are refused; with `--undo` makes it active again."""
     return await _change(context, given, state="active" if given.undo else "archived")
 
 
 async def issue(context: Context, given: argparse.Namespace) -> Shown:
+    """Issues a token and returns it with its signed text (`jwt`)."""
     signer = Signer(context.settings.signing_key)
     async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
         habilitation = await queries.habilitation(transaction.connection, given.habilitation)
@@ -87,6 +98,7 @@ async def issue(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
+    """Returns a token with the notices sent for it; with `--reveal`, which is recorded, its signed text too."""
     async with context.store.reading() as connection:
         token = await queries.token(connection, given.id)
         shown = _plain(token) | {"notices_sent": await queries.notices_of(connection, token)}
@@ -99,6 +111,7 @@ async def show_token(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown]:
+    """Returns the tokens; with `--expiring-within`, those in force that expire within that many days."""
     days = given.expiring_within
     between = None if days is None else queries.within(context.clock(), days)
     async with context.store.reading() as connection:
@@ -106,19 +119,24 @@ async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 async def prolong(context: Context, given: argparse.Namespace) -> Shown:
+    """Moves the expiry of a token to 18 months from now and returns the token."""
     token = await _read_token(context, given)
     async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
         return _plain(await transaction.prolong(token))
 
 
 async def revoke(context: Context, given: argparse.Namespace) -> Shown:
+    """Blacklists a token, now or at `--at`, and returns it."""
     token = await _read_token(context, given)
     async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
         return _plain(await transaction.revoke(token, given.reason, given.at))
 
 
 async def _change(context: Context, given: argparse.Namespace, **fields: Any) -> Shown:
-    """Read before the transaction, as an operator reads before deciding: who changes it in between wins."""
+    """Changes a habilitation that is read before the transaction, as an operator reads before deciding.
+
+    Raises `Conflict` if somebody else changes it in between.
+    """
     async with context.store.reading() as connection:
         found = await queries.habilitation(connection, given.id)
     _check_version(found, given)
@@ -134,58 +152,61 @@ async def _read_token(context: Context, given: argparse.Namespace) -> Token:
 
 
 def _check_version(found: Habilitation | Token, given: argparse.Namespace) -> None:
+    """Raises `Conflict` unless the record has the version given by `--version`."""
     if given.version not in (None, found.version):
         raise Conflict(f"{found.id} is at version {found.version}, not {given.version}: nothing was done")
 
 
 def add_to(nouns: Any) -> None:
-    """The subcommands of operators, beside those of `__main__`."""
-    verbs = verbs_of(nouns, "habilitation", "who may ask for what")
-    command = verb_of(verbs, "create", create, "write one down")
+    """Adds the subcommands `habilitation`, `token` and `act` to the parser of `bouquet-registry`."""
+    verbs = verbs_of(nouns, "habilitation", "administer habilitations: which administration may call what")
+    command = verb_of(verbs, "create", create, "create a habilitation")
     _add_fields(command, required=True)
-    command = verb_of(verbs, "list", list_habilitations, "all of them")
-    command.add_argument("--archived", action="store_true", help="those that are archived too")
-    command = verb_of(verbs, "show", show, "one, with its tokens")
+    command = verb_of(verbs, "list", list_habilitations, "list habilitations")
+    command.add_argument("--archived", action="store_true", help="also list archived ones")
+    command = verb_of(verbs, "show", show, "show a habilitation and its tokens")
     command.add_argument("id")
-    command = verb_of(verbs, "update", update, "change it; what its tokens allow changes everywhere within 5 s")
+    command = verb_of(verbs, "update", update, "change a habilitation; its tokens follow everywhere within 5 s")
     _add_target(command)
     _add_fields(command, required=False)
-    command = verb_of(verbs, "archive", archive, "end it: its tokens are refused")
+    command = verb_of(verbs, "archive", archive, "archive a habilitation: its tokens are refused")
     _add_target(command)
-    command.add_argument("--undo", action="store_true", help="bring it back")
+    command.add_argument("--undo", action="store_true", help="make the habilitation active again")
 
-    verbs = verbs_of(nouns, "token", "what a habilitation calls with")
-    command = verb_of(verbs, "issue", issue, "make one, for 18 months")
+    verbs = verbs_of(nouns, "token", "administer the access tokens of habilitations")
+    command = verb_of(verbs, "issue", issue, "issue a token for 18 months")
     command.add_argument("habilitation")
-    command = verb_of(verbs, "show", show_token, "one, by its id (the claim jti)")
+    command = verb_of(verbs, "show", show_token, "show a token by its id (the claim jti)")
     command.add_argument("id")
-    command.add_argument("--reveal", action="store_true", help="with its signed text")
-    command = verb_of(verbs, "prolong", prolong, "18 months from now")
+    command.add_argument("--reveal", action="store_true", help="also show the signed text")
+    command = verb_of(verbs, "prolong", prolong, "move the expiry of a token to 18 months from now")
     _add_target(command)
-    command = verb_of(verbs, "revoke", revoke, "put it on the blacklist; refused everywhere within 5 s")
+    command = verb_of(verbs, "revoke", revoke, "blacklist a token; it is refused everywhere within 5 s")
     _add_target(command)
     command.add_argument("--reason", required=True)
-    command.add_argument("--at", type=moment, help="not now but then: 2027-01-31T12:00+01:00")
-    command = verb_of(verbs, "list", list_tokens, "all of them")
-    command.add_argument("--habilitation", help="those of one habilitation")
+    command.add_argument("--at", type=moment, help="time of the revocation, 2027-01-31T12:00+01:00 (now)")
+    command = verb_of(verbs, "list", list_tokens, "list tokens")
+    command.add_argument("--habilitation", help="only tokens of this habilitation")
     command.add_argument(
-        "--expiring-within", type=int, metavar="DAYS", help="those in force that end within so many days"
+        "--expiring-within", type=int, metavar="DAYS", help="only tokens in force that expire within DAYS"
     )
 
-    verbs = verbs_of(nouns, "act", "what administrators did")
-    command = verb_of(verbs, "list", list_acts, "the newest acts: who did what, when, on what, and why")
-    command.add_argument("--of", metavar="ID", help="those on one habilitation or token")
-    command.add_argument("--most", type=int, default=100, help="how many (100)")
+    verbs = verbs_of(nouns, "act", "read the record of administrative acts")
+    command = verb_of(verbs, "list", list_acts, "list the newest acts: who did what, when, to what, and why")
+    command.add_argument("--of", metavar="ID", help="only acts on this habilitation or token")
+    command.add_argument("--most", type=int, default=100, help="greatest number of acts (100)")
 
 
 def verbs_of(nouns: Any, name: str, help_: str) -> Any:
+    """Adds a subcommand such as `token`, and returns the parser group of its own subcommands."""
     return nouns.add_parser(name, help=help_).add_subparsers(required=True, metavar="COMMAND")
 
 
 def verb_of(verbs: Any, name: str, command: Command, help_: str) -> argparse.ArgumentParser:
+    """Adds a subcommand such as `token issue`, with the options that all have, and returns its parser."""
     made: argparse.ArgumentParser = verbs.add_parser(name, help=help_, description=help_)
-    made.add_argument("--json", action="store_true", help="for programs")
-    made.add_argument("--author", help="name of the person who acts, for the record of acts (the system's user)")
+    made.add_argument("--json", action="store_true", help="print JSON")
+    made.add_argument("--author", help="name of the person who acts, for the record of acts (login name)")
     made.add_argument("--why", default="", help="reason of the act, for the record of acts")
     made.set_defaults(operation=command)
     return made
@@ -193,25 +214,26 @@ def verb_of(verbs: Any, name: str, command: Command, help_: str) -> argparse.Arg
 
 def _add_target(command: argparse.ArgumentParser) -> None:
     command.add_argument("id")
-    command.add_argument("--version", type=int, help="only if it is still the version that you have seen")
+    command.add_argument("--version", type=int, help="act only if the record still has this version")
 
 
 def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
-    """Lists replace what was there; without values they empty it."""
-    command.add_argument("--siret", required=required, help="of the administration that holds it")
-    command.add_argument("--name", help="of that administration")
+    """Adds an option for each field of a habilitation; a list replaces the former one, an option without values
+    empties it."""
+    command.add_argument("--siret", required=required, help="SIRET of the administration that holds the habilitation")
+    command.add_argument("--name", help="name of that administration")
     command.add_argument("--purpose")
     command.add_argument("--scopes", nargs="*")
     command.add_argument("--modalities", nargs="*", help="params, france_connect, …")
     command.add_argument("--contacts", nargs="*", type=_contact, metavar="KIND:EMAIL[:NAME]", help=f"{CONTACT_KINDS}")
-    command.add_argument("--calls-per-minute", type=int, help="a limit of its own for each token; 0 is none")
+    command.add_argument("--calls-per-minute", type=int, help="rate limit of each token; 0 for none")
     command.add_argument("--allowed-ips", nargs="*", metavar="IP[/BITS]")
-    command.add_argument("--delegations", nargs="*", type=_delegation, metavar="SIRET[:NAME]", help="editors")
+    command.add_argument("--delegations", nargs="*", type=_delegation, metavar="SIRET[:NAME]", help="software editors")
     command.add_argument("--datapass-id")
 
 
 def _fields(given: argparse.Namespace) -> Shown:
-    """Those that were given."""
+    """Returns the fields of a habilitation that were given as options."""
     own = {name: value for name, value in vars(given).items() if name in Habilitation.__struct_fields__}
     fields = {name: tuple(value) if isinstance(value, list) else value for name, value in own.items()}
     return {name: value for name, value in fields.items() if value is not None and name not in ("id", "version")}
@@ -231,6 +253,7 @@ def _delegation(text: str) -> Delegation:
 
 
 def moment(text: str) -> datetime:
+    """Parses an ISO 8601 time. Raises `ArgumentTypeError` if it has no time zone."""
     found = datetime.fromisoformat(text)
     if found.tzinfo is None:
         raise argparse.ArgumentTypeError("needs a time zone")
@@ -242,6 +265,7 @@ def _plain(found: Struct) -> Shown:
 
 
 def text_of(shown: Shown | list[Shown], *, json: bool) -> str:
+    """Renders a result as JSON, or as text: a line per row of a list, else a line per field."""
     if json:
         return msgspec.json.encode(shown).decode()
     if isinstance(shown, list):

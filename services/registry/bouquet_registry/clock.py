@@ -1,4 +1,4 @@
-"""The time of the registry, in UTC."""
+"""The registry's clock, in UTC."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ Clock: TypeAlias = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """In whole seconds, as tokens count them."""
+    """Returns the current time in UTC, in whole seconds as tokens count them."""
     return datetime.now(UTC).replace(microsecond=0)

@@ -1,4 +1,4 @@
-"""The URL of the database as a setting gives it: which driver opens it, and how what passes is encrypted."""
+"""The database URL of the settings: the driver that opens it, and the TLS settings of the connection."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ from bouquet_mesh.tls.context import context_of
 
 SETTING = "BOUQUET_REGISTRY_DATABASE_URL"
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+"""SQLAlchemy driver by the scheme of the URL."""
 MODES = ("sslmode", "ssl")
-"""What libpq and asyncpg call whether, and how far, the server is verified."""
+"""Query parameters of libpq and asyncpg that say whether the server's certificate is verified."""
 FILES = ("sslrootcert", "sslcert", "sslkey")
-"""What libpq calls the authority's certificate, ours, and our key: PEM files."""
+"""Query parameters of libpq that name PEM files: the authority's certificate, the client certificate, its key."""
 VERIFIED, PLAIN = "verify-full", "disable"
 
 
 class Database(Struct, frozen=True):
+    """A database URL that has been parsed and checked."""
+
     url: URL
-    """For SQLAlchemy, with the driver."""
+    """URL for SQLAlchemy, with its driver and without TLS parameters."""
     tls: ssl.SSLContext | None = None
-    """None where nothing is encrypted."""
+    """TLS context of the connection; None for a connection without TLS."""
 
     @property
     def is_sqlite(self) -> bool:
@@ -34,12 +37,15 @@ class Database(Struct, frozen=True):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """For its driver."""
+        """Connection arguments of the driver."""
         return {} if self.is_sqlite else {"ssl": self.tls or False}
 
 
 def database_of(setting: Secret) -> Database:
-    """Raises `SettingsError`. Unless its URL says `sslmode=disable`, a PostgreSQL is verified, chain and host name."""
+    """Parses the database URL. Raises `SettingsError`.
+
+    The certificate and host name of a PostgreSQL server are verified unless the URL says `sslmode=disable`.
+    """
     try:
         url = make_url(setting.reveal())
         url = url.set(drivername=DRIVERS[url.get_backend_name()])

@@ -1,4 +1,5 @@
-"""What DataPass tells of a habilitation, in its two dialects, as one `Told` (docs/reference/contract.md §7)."""
+"""DataPass events in both of its formats, v1 and v2, parsed into one `DatapassEvent` (docs/reference/contract.md
+§7)."""
 
 from __future__ import annotations
 
@@ -18,22 +19,27 @@ ROLES: dict[str, ContactKind] = {
     "responsable_technique": "contact_technique",  # as v1 says it
     "contact_technique": "contact_technique",
 }
+"""Kind of contact by the role of a DataPass team member."""
 GRANTED = ("validated", "approved")
-"""The states in which the scopes that are told are those that were granted."""
+"""States of a DataPass request whose scopes have been granted."""
 
 
 class DatapassEvent(Struct, frozen=True, kw_only=True):
-    """`datapass_id` names the habilitation."""
+    """An event of DataPass about one habilitation."""
 
     event: str
+    """Name of the event, such as `approve` or `revoke`."""
     fired_at: datetime
+    """Time of the event by DataPass's clock."""
     datapass_id: str
+    """Identifier of the habilitation in DataPass."""
     siret: str
     purpose: str
     contacts: tuple[Contact, ...]
     scopes: tuple[str, ...]
     modalities: tuple[str, ...]
     granted: bool
+    """Whether `scopes` have been granted, not only asked for."""
 
 
 class _Member(Struct, frozen=True):
@@ -99,7 +105,7 @@ class _EventV2(Struct, frozen=True):
 
 
 def read(dialect: Dialect, body: bytes) -> DatapassEvent:
-    """Raises `ValueError`, without the body's words."""
+    """Parses the body of a webhook. Raises `ValueError`, whose message quotes nothing of the body."""
     try:
         if dialect == "v1":
             return _told_v1(msgspec.json.decode(body, type=_EventV1))
@@ -154,7 +160,7 @@ def _told_v2(told: _EventV2) -> DatapassEvent:
 
 
 def _contacts(members: tuple[_Member, ...]) -> tuple[Contact, ...]:
-    """Those that can be written to."""
+    """Returns the team members that have a known role and a valid mail address."""
     return tuple(
         Contact(ROLES[member.type], member.email, " ".join(filter(None, (member.given_name, member.family_name))))
         for member in members

@@ -1,4 +1,4 @@
-"""How a notice reaches people: by mail, or by a webhook that is signed as DataPass signs its own."""
+"""Delivery of notices: by mail, or by a webhook that is signed as DataPass signs its own."""
 
 from __future__ import annotations
 
@@ -25,9 +25,13 @@ log = logging.getLogger(__name__)
 
 PREFIX = "BOUQUET_REGISTRY_"
 SETTING = f"{PREFIX}NOTICES_TO"
+"""Name of the setting that says where notices go."""
 MAIL = ("smtp", "smtps")
+"""URL schemes of a mail server."""
 CA_FILE = "cafile"
+"""Query parameter that names the authority of the mail server, a PEM file."""
 TIMEOUT_S = 20.0
+"""Longest time that one delivery may take."""
 SUBJECT = "Votre jeton API Particulier expire {when}"
 TEXT = """Bonjour,
 
@@ -41,11 +45,11 @@ Identifiant du jeton : {token}
 
 
 class NoticeDestination(Struct, frozen=True):
-    """Of notices, as the settings have it."""
+    """The mail server or webhook that receives notices."""
 
     url: URL
     tls: ssl.SSLContext | None
-    """None where notices go in plain, or nowhere."""
+    """TLS context of the connection; None if notices go unencrypted, or nowhere."""
 
     @property
     def is_mail(self) -> bool:
@@ -53,7 +57,8 @@ class NoticeDestination(Struct, frozen=True):
 
 
 def notice_destination(settings: RegistrySettings) -> NoticeDestination:
-    """Raises `SettingsError` for a way in plain that the settings do not allow, and for a password on any."""
+    """Parses the destination of notices. Raises `SettingsError` for an unencrypted one that is not allowed, or one
+    with a password."""
     url = URL(settings.notices_to.reveal())
     if not url.scheme:
         return NoticeDestination(url, None)
@@ -73,7 +78,7 @@ def notice_destination(settings: RegistrySettings) -> NoticeDestination:
 
 @asynccontextmanager
 async def open_channel(settings: RegistrySettings) -> AsyncIterator[NoticeChannel | None]:
-    """None when notices go nowhere."""
+    """Yields the channel that sends notices, or None if no destination is set."""
     way = notice_destination(settings)
     warn_if_unencrypted(SETTING, way.url.host, is_encrypted=way.tls is not None)
     if not way.url.scheme:
@@ -87,6 +92,8 @@ async def open_channel(settings: RegistrySettings) -> AsyncIterator[NoticeChanne
 
 
 class Mail(NoticeChannel):
+    """Sends notices by SMTP to the contacts of the habilitation."""
+
     def __init__(self, way: NoticeDestination, sender: str) -> None:
         self._url = way.url
         self._tls = way.tls
@@ -138,6 +145,8 @@ class Mail(NoticeChannel):
 
 
 class Webhook(NoticeChannel):
+    """Sends notices as signed JSON to one URL; the notice's id is the `Idempotency-Key`."""
+
     def __init__(self, session: aiohttp.ClientSession, url: URL, secret: Secret) -> None:
         self._session = session
         self._url = url
@@ -157,4 +166,5 @@ class Webhook(NoticeChannel):
 
 
 def days_left_in_french(days_left: int) -> str:
+    """Returns the days left before expiry as French words: `aujourd'hui`, `demain`, `dans 7 jours`."""
     return {0: "aujourd'hui", 1: "demain"}.get(days_left, f"dans {days_left} jours")

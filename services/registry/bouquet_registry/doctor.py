@@ -1,5 +1,4 @@
-"""`bouquet-registry doctor`: looks over what the registry and its journal need, with their own settings: keys,
-database, clock, broker, rights there, where notices go (bouquet_mesh.doctor)."""
+"""`bouquet-registry doctor`: checks the keys, database, clock, broker and notices that the registry's settings name."""
 
 from __future__ import annotations
 
@@ -25,12 +24,15 @@ from bouquet_registry.store import PREFIX, Store, open_store
 from bouquet_registry.worker import registry
 
 CHECK_TIMEOUT_S = 5.0
+"""Longest time that the check of the database may take."""
 START = "start `bouquet-registry serve`, and see its log"
+"""Advice when nothing consumes from a queue."""
 NTP = "set the clocks by NTP: deadlines and ends of tokens are wall-clock times"
+"""Advice when two clocks differ."""
 
 
 async def examine(environ: Mapping[str, str]) -> list[Finding]:
-    """Raises `SettingsError`."""
+    """Runs all checks and returns their findings. Raises `SettingsError`."""
     mesh, settings = read_all(environ, lambda reader: read_process(reader, lambda own, _: registry.read(own)))
     bus_url = mesh.bus_url
     findings = [_keys(settings), *await _database(settings)]

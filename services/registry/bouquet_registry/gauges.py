@@ -1,4 +1,4 @@
-"""How many habilitations and tokens there are, and which will be missed soon: counted for dashboards and alerts."""
+"""Gauges of habilitations and tokens for dashboards and alerts, counted at intervals."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from bouquet_registry.store import Store
 log = logging.getLogger(__name__)
 
 COUNT_INTERVAL_S = 10.0
+"""Seconds between two counts."""
 DAYS = (7, 14, 30)
+"""Periods, in days, in which tokens that expire are counted."""
 IN_USE = timedelta(days=30)
-"""A token that nobody has used for so long is missed by nobody."""
+"""Time since its last use after which a token counts as unused, and its expiry raises no alert."""
 MAX_NAMES = 500
-"""Of habilitations that are told by name: the last that changed."""
+"""Most habilitations whose names are exported: those that changed last."""
 
 
 async def count_periodically(store: Store, clock: Clock) -> None:
-    """Never ends by itself."""
+    """Counts at intervals until it is cancelled; logs an unavailable database and goes on."""
     while True:
         try:
             await count(store, clock())
@@ -35,6 +37,7 @@ async def count_periodically(store: Store, clock: Clock) -> None:
 
 
 async def count(store: Store, now: datetime) -> None:
+    """Counts habilitations and tokens once, and sets the gauges."""
     async with store.reading() as connection:
         await _count_habilitations(connection)
         await _count_tokens(connection, now)
@@ -62,7 +65,7 @@ async def _count_tokens(connection: AsyncConnection, now: datetime) -> None:
 
 
 async def _count_expiring(connection: AsyncConnection, now: datetime) -> None:
-    """Those whose holders no notice has made renew them yet."""
+    """Counts the tokens in use that expire soon: no notice has led to their renewal yet."""
     tokens = schema.tokens.c
     query = (
         select(tokens.expires_at)

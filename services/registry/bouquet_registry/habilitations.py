@@ -1,4 +1,4 @@
-"""What the registry is about: habilitations, and the tokens that are issued for them."""
+"""Habilitations (the right of an administration to call operations) and the tokens issued for them."""
 
 from __future__ import annotations
 
@@ -17,68 +17,77 @@ ContactKind: TypeAlias = Literal["demandeur", "contact_metier", "contact_techniq
 State: TypeAlias = Literal["requested", "active", "refused", "revoked", "archived"]
 
 BY_PARAMETERS = "params"
-"""The modality that needs a token; the others need the citizen's session (docs/reference/contract.md §7)."""
+"""The modality that needs a token; the others need a citizen's session (docs/reference/contract.md §7)."""
 TOKEN_LIFE_MONTHS = 18
+"""Months from the issue or prolongation of a token to its expiry."""
 MAX_DATAPASS_ID = 64
 SCOPE = re.compile(r"[a-z0-9_.:-]{1,100}")
 EMAIL = re.compile(r"[^@\s,<>\x00-\x1f\x7f-\x9f]+@[^@\s,<>\x00-\x1f\x7f-\x9f]+")
 
 
 class Contact(Struct, frozen=True, omit_defaults=True):
+    """A person of the administration that receives notices."""
+
     kind: ContactKind
     email: str
     name: str = ""
 
 
 class Delegation(Struct, frozen=True, omit_defaults=True):
-    """An editor that acts for the holder. It changes nothing for the API: editors call with the holder's token."""
+    """A software editor that calls for the holder, with the holder's token."""
 
     siret: str
     name: str = ""
 
 
 class Habilitation(Struct, frozen=True, kw_only=True):
+    """The right of an administration to call some operations for a purpose."""
+
     id: str
     siret: str
-    """Of the administration that holds it."""
+    """SIRET of the administration that holds the habilitation."""
     name: str = ""
+    """Name of that administration."""
     purpose: str = ""
     contacts: tuple[Contact, ...] = ()
     scopes: tuple[str, ...] = ()
     modalities: tuple[str, ...] = (BY_PARAMETERS,)
     calls_per_minute: int = 0
-    """A limit of its own, for each token, besides that of everyone; none when 0."""
+    """Rate limit of each of its tokens, besides that of all tokens; 0 for none."""
     allowed_ips: tuple[str, ...] = ()
-    """Addresses and CIDR ranges; any when empty."""
+    """Addresses and CIDR ranges that may call; empty for any."""
     delegations: tuple[Delegation, ...] = ()
     datapass_id: str | None = None
     state: State = "active"
     version: int = 1
+    """Number that grows by one with each change."""
     created_at: datetime
     updated_at: datetime
     told_at: datetime | None = None
-    """When DataPass last said something of it, by its own clock."""
+    """Time of the last event of DataPass about this habilitation, by DataPass's clock."""
 
 
 class Token(Struct, frozen=True, kw_only=True):
-    """`id` is the `jti` of the signed text, which is not kept."""
+    """An access token of a habilitation; its signed text is made when it is shown, and not kept."""
 
     id: str
+    """Identifier, which is the claim `jti` of the signed text."""
     habilitation: str
+    """Identifier of the habilitation."""
     siret: str
     name: str
-    """The holder's, as `siret` is."""
+    """Name of the administration that holds the habilitation, whose SIRET is `siret`."""
     issued_at: datetime
     expires_at: datetime
     blacklisted_at: datetime | None = None
     blacklist_reason: str = ""
     last_used_at: datetime | None = None
-    """Within an hour: a gateway asks again for a token in use that often."""
+    """Time of the last use, exact to an hour: how often a gateway asks again for a token in use."""
     version: int = 1
 
 
 def validation_errors(habilitation: Habilitation) -> list[str]:
-    """What an operator or DataPass got wrong, by field."""
+    """Returns what is wrong with the fields of a habilitation, as `field: problem`; empty if nothing is."""
     return list(_validation_errors(habilitation))
 
 
@@ -104,12 +113,13 @@ def _validation_errors(habilitation: Habilitation) -> Iterator[str]:
 
 
 def expiry_after(from_: datetime) -> datetime:
-    """A token's, issued or prolonged then."""
+    """Returns the expiry of a token issued or prolonged at `from_`."""
     return months_later(from_, TOKEN_LIFE_MONTHS)
 
 
 def months_later(moment: datetime, months: int) -> datetime:
-    """The same day and hour, or the month's last day where it has no such day. Earlier, if negative."""
+    """Returns the same day and hour some months later (earlier if negative), or that month's last day if it is
+    shorter."""
     months += moment.month - 1
     year, month = moment.year + months // 12, months % 12 + 1
     return moment.replace(year=year, month=month, day=min(moment.day, calendar.monthrange(year, month)[1]))

@@ -1,4 +1,4 @@
-"""When each token was used last: gathered as gateways ask, written together."""
+"""Time of the last use of each token: collected as gateways ask, and written to the database at intervals."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from bouquet_registry.transactions import lock_log
 log = logging.getLogger(__name__)
 
 WRITE_INTERVAL_S = 5.0
-"""How often they are written."""
+"""Seconds between two writes."""
 MAX_ROWS_PER_TRANSACTION = 1000
-"""In one transaction: a revocation may wait behind it."""
+"""Most tokens in one transaction, because a revocation may have to wait for it."""
 
 _later = tokens.c.last_used_at.is_(None) | (tokens.c.last_used_at < bindparam("used_at"))
 UPDATE_LAST_USED = (
@@ -29,21 +29,24 @@ UPDATE_LAST_USED = (
 
 
 class LastUses:
+    """Last uses of tokens that are not written yet."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
         self._unwritten: dict[str, datetime] = {}
 
     def note(self, token: str, at: datetime) -> None:
+        """Keeps a use of a token, to be written later."""
         self._unwritten[token] = at
 
     async def keep_writing(self) -> None:
-        """Never ends by itself."""
+        """Writes at intervals until it is cancelled."""
         while True:
             await asyncio.sleep(WRITE_INTERVAL_S)
             await self.write()
 
     async def write(self) -> None:
-        """Never raises for its database: a use that cannot be written waits for the next time."""
+        """Writes all uses; on a database error it logs a warning and keeps them for the next time."""
         while some := dict(islice(self._unwritten.items(), MAX_ROWS_PER_TRANSACTION)):
             try:
                 await self._write(some)

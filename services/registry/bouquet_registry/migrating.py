@@ -1,4 +1,4 @@
-"""Brings the tables to this version, by Alembic. Apart, so that who serves does not load it."""
+"""Migration of the tables by Alembic; a module of its own, because `serve` must not load Alembic."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 
 def migrate(connection: Connection) -> None:
+    """Brings the tables to the newest revision."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")

@@ -1,7 +1,7 @@
-"""Notices before a token's end, each given once: written down first, then sent, then marked (a transactional outbox).
+"""Notices before a token expires, each sent once: created in the database, then sent, then marked as sent.
 
-Two processes never send the same one: whoever sends it has claimed it. One that dies between sending and marking
-leaves it to be sent again, under the same id.
+A process claims a notice before it sends it, so that no two send the same one. After a crash between sending and
+marking, the notice is sent again under the same id.
 """
 
 from __future__ import annotations
@@ -26,35 +26,39 @@ from bouquet_registry.transactions import Transaction
 log = logging.getLogger(__name__)
 
 THRESHOLDS = (90, 60, 30, 14, 7, 0)
-"""Days before a token's end at which a notice is due (docs/reference/contract.md §7)."""
+"""Days before a token's expiry at which a notice is due (docs/reference/contract.md §7)."""
 OUTCOMES = ("sent", "undelivered")
-"""What becomes of a notice that is due, as a metric's label."""
+"""Results of sending a notice, as a metric label."""
 CLAIM = timedelta(minutes=10)
-"""How long a notice is one process's to send, and how long one that failed is left alone."""
+"""Time for which a notice belongs to the process that claimed it; a failed one is retried after it."""
 
 
 class Notice(Struct, frozen=True, kw_only=True):
+    """A notice that a token will expire."""
+
     id: str
-    """The same for the same notice, should it be sent twice."""
+    """Identifier that a repeated sending keeps."""
     days: int
+    """Threshold, in days, that made the notice due."""
     days_left: int
+    """Whole days left until the token expires."""
     token: Token
     habilitation: Habilitation
 
 
 class DeliveryError(Exception):
-    """Why, in words without addresses."""
+    """The failure to deliver a notice; the message gives the cause and no address."""
 
 
 class NoticeChannel:
-    """Where notices go. This one is nowhere."""
+    """A way to send notices; this base class sends none."""
 
     async def give(self, notice: Notice) -> None:
-        """Raises `Undelivered`."""
+        """Sends a notice. Raises `DeliveryError`."""
 
 
 async def send_notices_periodically(store: Store, channel: NoticeChannel, every_s: float, clock: Clock) -> None:
-    """Never ends by itself."""
+    """Sends due notices every `every_s` seconds until it is cancelled; logs an unavailable database and goes on."""
     for days, outcome in product(THRESHOLDS, OUTCOMES):
         metrics.NOTICES.labels(days, outcome)  # from 0 on, so that a rate sees the first one
     while True:
@@ -66,7 +70,7 @@ async def send_notices_periodically(store: Store, channel: NoticeChannel, every_
 
 
 async def send_due_notices(store: Store, channel: NoticeChannel, clock: Clock) -> None:
-    """Those that are due now."""
+    """Creates the notices that are due now, and sends all that are not sent yet."""
     async with transactions.begin(store, Author("bouquet-registry"), clock) as transaction:
         await _create_due_notices(transaction)
     while notice := await _claim(store, clock()):
@@ -81,14 +85,15 @@ async def send_due_notices(store: Store, channel: NoticeChannel, clock: Clock) -
 
 
 def reached_threshold(left: timedelta) -> int | None:
-    """The nearest that has been reached. None for a token that has ended: it is too late to tell."""
+    """Returns the nearest threshold, in days, that has been reached; None if there is none, or the token has
+    expired."""
     if left < timedelta(0):
         return None
     return min((days for days in THRESHOLDS if left.days <= days), default=None)
 
 
 async def _create_due_notices(transaction: Transaction) -> None:
-    """What is due and not written yet. A token's unsent notice of an earlier threshold gives way."""
+    """Creates the notices that are due and not created yet; deletes the unsent ones of an earlier threshold."""
     notices = schema.notices.c
     for token in await queries.tokens(
         transaction.connection, between=queries.within(transaction.now, THRESHOLDS[0] + 1)
@@ -104,7 +109,7 @@ async def _create_due_notices(transaction: Transaction) -> None:
 
 
 async def _claim(store: Store, now: datetime) -> Notice | None:
-    """One that is nobody's, whose token still ends when it says, and may still be used."""
+    """Claims one unsent notice of a token that still expires then and may still be used; None if there is none."""
     notices, tokens = schema.notices.c, schema.tokens.c
     free = notices.sent_at.is_(None) & (notices.claimed_until.is_(None) | (notices.claimed_until <= now))
     timely = (tokens.expires_at == notices.expires_at) & (tokens.expires_at >= now) & queries.in_force(now)

@@ -1,4 +1,4 @@
-"""Habilitations, tokens and notices, read from the database."""
+"""Queries of habilitations, tokens and sent notices."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ TOKENS = select(schema.tokens, schema.habilitations.c.siret, schema.habilitation
 
 
 async def habilitation(connection: AsyncConnection, id_: str) -> Habilitation:
+    """Returns a habilitation by its id. Raises `Unknown`."""
     return await _one(connection, schema.habilitations.c.id == id_, f"no habilitation {id_}")
 
 
 async def habilitation_of_datapass(connection: AsyncConnection, datapass_id: str) -> Habilitation | None:
+    """Returns the habilitation with an identifier of DataPass, or None."""
     try:
         return await _one(connection, schema.habilitations.c.datapass_id == datapass_id, "")
     except Unknown:
@@ -31,6 +33,7 @@ async def habilitation_of_datapass(connection: AsyncConnection, datapass_id: str
 
 
 async def habilitations(connection: AsyncConnection, *, archived: bool = False) -> list[Habilitation]:
+    """Returns all habilitations, oldest first; archived ones only if asked for."""
     query = select(schema.habilitations).order_by(schema.habilitations.c.created_at, schema.habilitations.c.id)
     if not archived:
         query = query.where(schema.habilitations.c.state != "archived")
@@ -38,6 +41,7 @@ async def habilitations(connection: AsyncConnection, *, archived: bool = False) 
 
 
 async def token(connection: AsyncConnection, id_: str) -> Token:
+    """Returns a token by its id. Raises `Unknown`."""
     row = (await connection.execute(TOKENS.where(schema.tokens.c.id == id_))).mappings().one_or_none()
     if row is None:
         raise Unknown(f"no token {id_}")
@@ -50,7 +54,7 @@ async def tokens(
     of: str | None = None,
     between: tuple[datetime, datetime] | None = None,
 ) -> list[Token]:
-    """Those of a habilitation; those in force that expire between two moments."""
+    """Returns tokens by expiry: those of the habilitation `of`, those in force that expire `between` two times."""
     query = TOKENS.order_by(schema.tokens.c.expires_at, schema.tokens.c.id)
     if of is not None:
         query = query.where(schema.tokens.c.habilitation == of)
@@ -60,19 +64,21 @@ async def tokens(
 
 
 def in_force(now: datetime) -> ColumnElement[bool]:
-    """Neither blacklisted nor of a habilitation that is archived. Whether it has expired is another question."""
+    """Returns the SQL condition that a token is neither blacklisted nor of an archived habilitation; it may have
+    expired."""
     blacklisted_at = schema.tokens.c.blacklisted_at
     return (blacklisted_at.is_(None) | (blacklisted_at > now)) & (schema.habilitations.c.state != "archived")
 
 
 async def notices_of(connection: AsyncConnection, token: Token) -> list[int]:
-    """The thresholds, in days, of which notice was given before the token's present end."""
+    """Returns the thresholds, in days, of the notices that were sent before the token's present expiry."""
     own = (schema.notices.c.token == token.id) & (schema.notices.c.expires_at == token.expires_at)
     sent = select(schema.notices.c.days).where(own, schema.notices.c.sent_at.is_not(None))
     return list(await connection.scalars(sent.order_by(schema.notices.c.days.desc())))
 
 
 def within(now: datetime, days: int) -> tuple[datetime, datetime]:
+    """Returns the times `now` and `days` later."""
     return now, now + timedelta(days=days)
 
 

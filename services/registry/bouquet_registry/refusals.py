@@ -1,20 +1,22 @@
-"""Why a change of a habilitation or a token is refused, in words for whoever asked for it."""
+"""Refusals of a command or a change; their messages are shown to the caller."""
 
 from __future__ import annotations
 
 
 class Refused(Exception):
-    """The message is shown to whoever asked."""
+    """A refusal whose message is shown to the caller."""
 
 
 class Unknown(Refused):
-    """No such habilitation or token."""
+    """The refusal of an id that no habilitation or token has."""
 
 
 class Conflict(Refused):
-    """Somebody else changed it since it was read."""
+    """The refusal of a change to something that has changed since it was read."""
 
 
 class Invalid(Refused):
+    """The refusal of invalid fields, all named in the message."""
+
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))

@@ -1,6 +1,6 @@
-"""What the database roles of `serve` and `journal serve` may do in a PostgreSQL.
+"""Rights of the PostgreSQL roles of `serve` and `journal serve`.
 
-The owner of the tables grants it after a migration. Only the owner migrates, prunes and readmits.
+The owner of the tables grants them after a migration; only the owner migrates, prunes and readmits.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from sqlalchemy import Connection, text
 from bouquet_registry.journal.schema import journal
 
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
-"""A role's, in SQL, without quotes."""
+"""Pattern of a role's name that needs no quotes in SQL."""
 
 ALEMBIC = "alembic_version"
+"""Table in which Alembic keeps the revision of the tables."""
 REGISTRY_RIGHTS = (
     f"SELECT ON {ALEMBIC}",
     "SELECT, INSERT, UPDATE ON habilitations, tokens",
@@ -24,17 +25,17 @@ REGISTRY_RIGHTS = (
     "SELECT, INSERT ON events",
     "INSERT ON acts",
 )
-"""Of `serve`, where another process writes the journal: it neither reads nor changes one."""
+"""Rights of `serve` where another process writes the journal: it neither reads nor changes a record."""
 JOURNAL_RIGHTS = (
     f"SELECT ON {ALEMBIC}",
     "SELECT, INSERT ON journal, journal_found, journal_aside",
     "SELECT, UPDATE (number, hash) ON journal_head",
 )
-"""Of `journal serve`: it adds records, and can neither change nor remove one, nor say that records were pruned."""
+"""Rights of `journal serve`: it adds records, and cannot change, remove or prune one."""
 
 
 class Roles(Struct, frozen=True):
-    """Names of roles that exist; an empty one is given nothing."""
+    """Names of existing roles; an empty name is granted nothing."""
 
     registry: str = ""
     journal: str = ""
@@ -44,7 +45,7 @@ NO_ROLES = Roles()
 
 
 def grant(connection: Connection, roles: Roles) -> None:
-    """Each role has its rights on our tables afterwards, and no others. One role may be both."""
+    """Grants each role its rights on the registry's tables and revokes all others; one role may serve both purposes."""
     wanted = [
         (role, rights) for role, rights in ((roles.registry, REGISTRY_RIGHTS), (roles.journal, JOURNAL_RIGHTS)) if role
     ]

@@ -1,4 +1,4 @@
-"""The tables. The migrations make them; a test compares."""
+"""The tables of habilitations, tokens, notices, events and acts; a test compares them with the migrations."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from sqlalchemy import (
 )
 
 REVISION = "0005"
-"""The last of `migrations/versions`, which makes these tables and the journal's."""
+"""Newest revision of `migrations/versions`, which creates these tables and the journal's."""
 
 
 class Moment(TypeDecorator[datetime]):
-    """An aware datetime, kept in UTC by databases that know no time zones too."""
+    """An aware datetime, stored in UTC, even by databases without time zones."""
 
     impl = DateTime
     cache_ok = True
@@ -72,7 +72,7 @@ tokens = Table(
     Column("version", Integer, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
-"""`change` is the number of the last change of what the token allows, its own or its habilitation's."""
+"""Issued tokens; `change` is the number of the last change of what the token allows."""
 
 log = Table(
     "log",
@@ -80,8 +80,8 @@ log = Table(
     Column("name", String(36), primary_key=True),
     Column("number", Integer, nullable=False),
 )
-"""One row: the name of the log of changes, and its last number (docs/adr/0008). Whoever changes something holds it to
-the end, so that numbers appear in their order."""
+"""One row: the name of the log of changes and its last number (docs/adr/0008). A transaction that changes something
+locks it until its end, so that numbers appear in order."""
 
 notices = Table(
     "notices",
@@ -94,7 +94,8 @@ notices = Table(
     Column("sent_at", Moment),
     Index("notices_unsent", "sent_at"),
 )
-"""The outbox: one row a token, an end and a threshold, for ever. A prolonged token has another end, and no rows yet."""
+"""One row per token, expiry and threshold, never deleted once sent. A prolonged token has another expiry, and no
+rows yet."""
 
 events = Table(
     "events",
@@ -104,7 +105,7 @@ events = Table(
     Column("received_at", Moment, nullable=False),
     Column("answer", JSON, nullable=False),
 )
-"""What DataPass has told, by the hash of its words, and what it was answered."""
+"""Events of DataPass by the hash of their body, with the answer that was given."""
 
 acts = Table(
     "acts",
@@ -116,4 +117,5 @@ acts = Table(
     Column("target", Text, nullable=False, index=True),
     Column("reason", Text, nullable=False),
 )
-"""What administrators did: create, change, revoke, reveal a token, read the journal. Rows are only added."""
+"""Acts of administrators, such as to create, change, revoke, reveal a token or read the journal; rows are only
+added."""

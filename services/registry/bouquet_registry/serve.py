@@ -1,6 +1,6 @@
-"""The registry as a process: database → webhooks and health → bus, until SIGTERM.
+"""The processes `bouquet-registry serve` and `bouquet-registry journal serve`.
 
-The journal's worker is a part of it, or a process of its own.
+They open the database, then the HTTP server, then the bus, and run until SIGTERM.
 """
 
 from __future__ import annotations
@@ -23,17 +23,21 @@ from bouquet_registry.worker import answering, registry
 log = logging.getLogger(__name__)
 
 SERVICE = "bouquet-registry"
+"""Service name of `serve` in logs and traces."""
 JOURNAL_SERVICE = "bouquet-registry-journal"
+"""Service name of `journal serve` in logs and traces."""
 MAX_BODY_BYTES = 1024 * 1024
+"""Largest accepted body of a webhook."""
 
 
 async def serve(environ: Mapping[str, str]) -> None:
-    """Answers gateways and DataPass; writes the journal unless told not to. Raises `SettingsError`."""
+    """Answers gateways and DataPass until SIGTERM, and writes the journal if the settings say so. Raises
+    `SettingsError`."""
     await run_process(SERVICE, environ, lambda reader, _: registry.read(reader), _answering)
 
 
 async def serve_journal(environ: Mapping[str, str]) -> None:
-    """Writes the journal, and nothing else. Raises `SettingsError`."""
+    """Writes the journal until SIGTERM, and does nothing else. Raises `SettingsError`."""
     await run_process(JOURNAL_SERVICE, environ, _read_journal, _writing)
 
 
@@ -73,7 +77,7 @@ async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterato
 
 
 def _warn_of_unused_keys(settings: RegistrySettings) -> None:
-    """Those of people's commands: whoever took over a process that does not use them would have them too."""
+    """Logs a warning for each key that only administration commands use: a stolen process would give it away."""
     for name in ("signing_key", "journal_keys"):
         if getattr(settings, name):
             log.warning("unused key configured", extra={"setting": f"{PREFIX}{name.upper()}"})
@@ -90,7 +94,7 @@ async def _journal(process: Process, store: Store) -> AsyncIterator[None]:
 async def _listening(
     process: Process, settings: RegistrySettings, routes: Iterable[web.RouteDef] = ()
 ) -> AsyncIterator[int | None]:
-    """Gives the port. A webhook that has begun is obeyed, whether DataPass waits for the answer or not."""
+    """Yields the port of the HTTP server. A webhook whose client hangs up is still carried out."""
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.add_routes(routes)
     host, port, drain_s = settings.host, settings.port, settings.drain_s

@@ -12,33 +12,42 @@ from bouquet_mesh.settings import Port
 
 
 class RegistrySettings(Struct, frozen=True, kw_only=True):
+    """Settings of the registry."""
+
     database_url: Secret = Secret("sqlite:///bouquet-registry.db")
-    """`sqlite:///path`, an empty one gets its tables by itself; or `postgresql://user:password@host/name`, which is
-    verified (`sslmode=verify-full`, the default) and may name its TLS files: `?sslrootcert=…&sslcert=…&sslkey=…`.
-    `?sslmode=disable` is for a server on a developer's machine."""
+    """URL of the database: `sqlite:///path`, whose tables are created if it is empty, or
+    `postgresql://user:password@host/name`. The certificate of a PostgreSQL server is verified
+    (`sslmode=verify-full`, the default), with TLS files from `?sslrootcert=…&sslcert=…&sslkey=…`; `?sslmode=disable`
+    is for a server on a developer's machine."""
     signing_key: Secret = Secret("")
-    """Signs new tokens: the gateways' shared secret (HS256), or a private JWK with a `kid` (HS256 or ES256)."""
+    """Key that signs new tokens: the secret shared with the gateways (HS256), or a private JWK with a `kid` (HS256
+    or ES256)."""
     concurrency: int = 50
+    """Most requests of gateways that are answered at a time."""
     drain_s: float = 10.0
+    """Seconds that requests under way may still take after SIGTERM."""
     host: str = "127.0.0.1"
+    """Address on which the HTTP server listens."""
     port: Port = 8010
-    """Where `serve` answers DataPass, `/livez`, `/readyz` and `/metrics`."""
+    """Port of the HTTP server of DataPass's webhooks, `/livez`, `/readyz` and `/metrics`."""
     datapass_secret: Secret = Secret("")
-    """Signs the webhooks of DataPass. Empty: none is believed."""
+    """Secret with which DataPass signs its webhooks. Empty: all webhooks are refused."""
     datapass_window_s: float = 24 * 3600.0
-    """How old an event of DataPass may be: it tries again for a day."""
+    """Greatest age, in seconds, of an accepted event of DataPass, which retries for a day."""
     notices_to: Annotated[Secret, ServerUrl(("smtp", "http"), "")] = Secret("")
-    """Where notices before expiry go: `smtp(s)://user:password@host:port`, or the `https://` URL of a webhook. `smtp://`
-    is by STARTTLS or not at all. `?cafile=…` names the authority of a mail server that the system does not know. Empty:
-    nowhere."""
+    """Destination of notices before expiry: a mail server, `smtp(s)://user:password@host:port`, or the `https://`
+    URL of a webhook. `smtp://` requires STARTTLS; `?cafile=…` names the PEM file of the mail server's authority.
+    Empty: no notices."""
     notices_plain: bool = False
-    """Lets notices go without TLS (`smtp://`, `http://`) to a server on a developer's machine; never a password."""
+    """Whether notices may go without TLS (`smtp://`, `http://`) to a server on a developer's machine; a password is
+    refused then."""
     notices_from: str = "ne-pas-repondre@bouquet.invalid"
-    """Sender of the mails."""
+    """Sender address of the mails."""
     notices_secret: Secret = Secret("")
-    """Signs the notices that go to a webhook, as DataPass signs its own."""
+    """Secret that signs the notices sent to a webhook, as DataPass signs its own."""
     notices_every_s: float = 3600.0
+    """Seconds between two searches for notices that are due."""
     journal: bool = True
-    """Whether `serve` writes the access journal too, or leaves it to `bouquet-registry journal serve`."""
+    """Whether `serve` also writes the access journal, which else is left to `bouquet-registry journal serve`."""
     journal_keys: Secret = Secret("")
-    """`name:secret,…` of every key that the gateways made pseudonyms with: for `journal who-read` alone."""
+    """Every key with which gateways made pseudonyms, as `name:secret,…`; only `journal who-read` needs them."""

@@ -1,4 +1,4 @@
-"""The database: SQLite or PostgreSQL, opened, migrated, and two ways in: to read, and to change."""
+"""The database, SQLite or PostgreSQL: opening, migration, read connections and write transactions."""
 
 from __future__ import annotations
 
@@ -23,27 +23,32 @@ from bouquet_registry.schema import REVISION
 
 PREFIX = "BOUQUET_REGISTRY_"
 LOCK_TIMEOUT_S = 5
+"""Seconds that SQLite waits for a lock."""
 
 
 class Store:
+    """An open database."""
+
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Yields a connection for queries."""
         async with self._engine.connect() as connection:
             yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction. On SQLite it waits for its turn at the start, not halfway."""
+        """Yields the connection of one transaction. On SQLite it takes the write lock at its start."""
         async with self._engine.execution_options(writing=True).begin() as connection:
             yield connection
 
 
 @asynccontextmanager
 async def open_store(url: Secret) -> AsyncIterator[Store]:
-    """Raises `SettingsError` unless the tables are those of this version; an empty SQLite gets them."""
+    """Opens the database; an empty SQLite file gets its tables. Raises `SettingsError` unless the tables are of this
+    version."""
     async with _engine(url) as engine:
         if engine.dialect.name == "sqlite" and await _is_empty(engine):
             await _upgrade(engine)
@@ -54,7 +59,8 @@ async def open_store(url: Secret) -> AsyncIterator[Store]:
 
 
 async def upgrade(url: Secret, roles: Roles = NO_ROLES) -> str:
-    """Brings the tables to this version, which it returns, and gives `roles` their rights; SQLite has none."""
+    """Brings the tables to this version, which is returned, and on PostgreSQL grants `roles` their rights. Raises
+    `SettingsError`."""
     async with _engine(url) as engine:
         await _upgrade(engine)
         if engine.dialect.name == "postgresql":
@@ -95,7 +101,8 @@ async def _engine(setting: Secret) -> AsyncIterator[AsyncEngine]:
 
 
 async def _connect_once(engine: AsyncEngine) -> None:
-    """Raises `SettingsError` for a host or an option that the driver does not take: it judges them as it connects."""
+    """Connects once, because the driver checks host and options only then. Raises `SettingsError` if it refuses
+    them."""
     try:
         async with engine.connect():
             pass
@@ -106,10 +113,10 @@ async def _connect_once(engine: AsyncEngine) -> None:
 
 
 def _write_ahead(file: str) -> None:
-    """Set once, kept in the file, which is made for its owner alone, as SQLite then makes those beside it.
+    """Sets write-ahead logging in an SQLite file, which is created readable by its owner only.
 
-    Of two that set it on a new one at once, SQLite tells one "locked" without a wait: it tries again. Any other trouble
-    is for the first real connection to tell.
+    SQLite reports a lock without a wait when two processes set it at once, hence the retry. Other errors are left to
+    the first connection.
     """
     with suppress(OSError):
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -151,7 +158,7 @@ async def _upgrade(engine: AsyncEngine) -> None:
 
 
 def _revision(connection: Connection) -> str | None:
-    """As Alembic notes it; none where it never was."""
+    """Returns the revision that Alembic noted in the database; None in a database without one."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return str(connection.scalar(text("SELECT version_num FROM alembic_version")))

@@ -1,4 +1,4 @@
-"""Text from outside, made safe for a terminal, a mail and a log."""
+"""Cleaning of text from outside for terminals, mails and logs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The text of a token, as the portal signs it (docs/reference/contract.md §2.1). It is made when it is shown, and not
-kept."""
+"""Signed text (JWT) of a token, as the portal signs it (docs/reference/contract.md §2.1): made when shown, not kept."""
 
 from __future__ import annotations
 
@@ -17,17 +16,18 @@ from bouquet_registry.habilitations import Habilitation, Token
 from bouquet_registry.store import PREFIX
 
 KEY_BYTES = 32
-"""What HS256 asks for (RFC 7518 §3.2)."""
+"""Shortest key of HS256, in bytes (RFC 7518 §3.2)."""
 
 
 class Signer:
-    """Raises `SettingsError` as it is made."""
+    """Signs tokens with the key of the settings. The constructor raises `SettingsError`."""
 
     def __init__(self, secret: Secret) -> None:
         self._key = _key_of(secret)
 
     def sign(self, token: Token, habilitation: Habilitation) -> str:
-        """The registry is the authority for the scopes and the end: those of the text are what they were."""
+        """Returns the JWT of a token. Gateways take scopes and expiry from the registry: its claims only say what
+        they were."""
         algorithm = "ES256" if isinstance(self._key, ECKey) else "HS256"
         header = {"alg": algorithm} | ({"kid": self._key.kid} if self._key.kid else {})
         claims = {
@@ -45,7 +45,7 @@ class Signer:
 
 
 def new_key(kid: str) -> str:
-    """A private JWK for ES256."""
+    """Returns a new private JWK for ES256, as JSON."""
     key = ECKey.generate_key("P-256", {"kid": kid, "use": "sig", "alg": "ES256"})
     return msgspec.json.encode(key.as_dict(private=True)).decode()
 
@@ -55,8 +55,11 @@ class _KeySet(Struct, frozen=True):
 
 
 def verification_keys(secret: Secret, beside: bytes = b"{}") -> str:
-    """The JWKS that gateways need to verify what we sign, after the keys of the one `beside` that have other names. A
-    shared secret is its own."""
+    """Returns, as JSON, the JWKS with which gateways verify signed tokens: the keys of the set `beside` that have other
+    names, then this one. Raises `SettingsError`.
+
+    A shared secret is its own verification key.
+    """
     key = _key_of(secret)
     if not key.kid:
         raise SettingsError([f"{PREFIX}SIGNING_KEY: is no JWK with a kid"])
@@ -85,7 +88,7 @@ def _key_of(secret: Secret) -> OctKey | ECKey:
 
 
 def _shared_secret(text: str) -> OctKey | None:
-    """None for one that is too short, of which the library would warn on standard error."""
+    """Returns the key, or None if it is too short: the library would warn of it on standard error."""
     return OctKey.import_key(text) if len(text.encode()) >= KEY_BYTES else None
 
 

@@ -25,10 +25,10 @@ from bouquet_registry.text import one_line
 
 @asynccontextmanager
 async def begin(store: Store, author: Author, clock: Clock = utc_now) -> AsyncIterator[Transaction]:
-    """A transaction in which `author` changes habilitations and tokens: all changes are made, and each recorded as an
-    act, or none is.
+    """Yields a transaction in which `author` changes habilitations and tokens: all is written, with its acts, or
+    nothing.
 
-    One at a time: it locks the log of changes, whose numbers so appear in their order.
+    Transactions run one at a time, because each locks the log of changes, whose numbers thus appear in order.
     """
     async with store.writing() as connection:
         number = await connection.scalar(lock_log(1).returning(schema.log.c.number))
@@ -36,13 +36,14 @@ async def begin(store: Store, author: Author, clock: Clock = utc_now) -> AsyncIt
 
 
 def lock_log(numbers: int = 0) -> Update:
-    """Locks the log of changes until the transaction ends, and takes so many of its numbers."""
+    """Returns the statement that locks the log of changes until the transaction ends, and takes `numbers` of its
+    numbers."""
     return update(schema.log).values(number=schema.log.c.number + numbers)
 
 
 class Transaction:
-    """Each method takes a habilitation or a token as it was read, and raises `Conflict` where it has another version
-    meanwhile."""
+    """Changes of one transaction. Each method takes a record as it was read, and raises `Conflict` if it has changed
+    since."""
 
     def __init__(self, connection: AsyncConnection, author: Author, now: datetime, number: int) -> None:
         self.connection = connection
@@ -51,14 +52,14 @@ class Transaction:
         self._number = number
 
     async def create(self, **fields: Any) -> Habilitation:
-        """Raises `Invalid`, and `Conflict` for a `datapass_id` that is taken."""
+        """Creates a habilitation. Raises `Invalid`, or `Conflict` for a `datapass_id` that another has."""
         made = _checked(Habilitation(id=str(uuid4()), created_at=self.now, updated_at=self.now, **fields))
         await self._execute(insert(schema.habilitations).values(_columns(made)))
         await self.record("habilitation create", made.id)
         return made
 
     async def change(self, habilitation: Habilitation, **fields: Any) -> Habilitation:
-        """What its tokens allow changes with it. Raises as `create` does."""
+        """Changes fields of a habilitation, and so what its tokens allow. Raises `Invalid` or `Conflict`."""
         version = habilitation.version
         changed = _checked(structs.replace(habilitation, updated_at=self.now, version=version + 1, **fields))
         await self._replace(schema.habilitations, habilitation.id, version, _columns(changed))
@@ -70,6 +71,7 @@ class Transaction:
         return changed
 
     async def issue(self, habilitation: Habilitation) -> Token:
+        """Issues a token for 18 months. Raises `Refused` unless the habilitation is active."""
         if habilitation.state != "active":
             raise Refused(f"habilitation {habilitation.id} is {habilitation.state}: it has no tokens to issue")
         made = Token(
@@ -86,16 +88,17 @@ class Transaction:
         return made
 
     async def prolong(self, token: Token) -> Token:
-        """18 months from now; its notices begin anew. A blacklisted one stays so."""
+        """Moves the expiry to 18 months from now, which starts its notices anew; a blacklisted token stays
+        blacklisted."""
         return await self._change_token("token prolong", token, expires_at=expiry_after(self.now))
 
     async def revoke(self, token: Token, reason: str, at: datetime | None = None) -> Token:
-        """Blacklists it, now or at a moment to come."""
+        """Blacklists a token, now or from `at` on."""
         fields = {"blacklisted_at": at or self.now, "blacklist_reason": one_line(reason)}
         return await self._change_token("token revoke", token, **fields)
 
     async def record(self, act: str, target: str) -> None:
-        """Adds an act of the author to this transaction."""
+        """Records an act of the author in this transaction."""
         await acts.record(self.connection, self._author, act, target, self.now)
 
     async def _change_token(self, act: str, token: Token, **fields: Any) -> Token:
@@ -111,7 +114,8 @@ class Transaction:
             raise Conflict(f"{id_} was changed by somebody else meanwhile: nothing was done")
 
     async def _execute(self, statement: Insert | Update) -> int:
-        """How many rows it changed."""
+        """Returns the number of rows that the statement changed. Raises `Conflict` for a `datapass_id` that another
+        has."""
         try:
             return (await self.connection.execute(statement)).rowcount
         except IntegrityError:
@@ -119,7 +123,7 @@ class Transaction:
 
 
 def _checked(made: Habilitation) -> Habilitation:
-    """With its free texts on one line each. Raises `Invalid`."""
+    """Returns the habilitation with each free text on one line. Raises `Invalid`."""
     made = structs.replace(
         made,
         name=one_line(made.name),

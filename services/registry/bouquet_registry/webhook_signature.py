@@ -11,10 +11,11 @@ HEADER = "X-Hub-Signature-256"
 
 
 def signature_of(secret: Secret, body: bytes) -> str:
+    """Returns the value of the signature header for a body."""
     return f"sha256={keyed_hash(secret, body)}"
 
 
 def is_signed(secret: Secret, body: bytes, signature: str) -> bool:
-    """Never with an empty secret."""
+    """Reports whether the signature is that of the body, in constant time; never true with an empty secret."""
     given = signature.encode(errors="surrogateescape")  # a header may hold bytes that are no text
     return bool(secret) and hmac.compare_digest(signature_of(secret, body).encode(), given)

@@ -1,4 +1,4 @@
-"""DataPass's webhooks: believed when signed and recent, obeyed once, answered the same when told again."""
+"""DataPass webhooks: accepted if signed and recent, applied once, and answered the same when repeated."""
 
 from __future__ import annotations
 
@@ -30,15 +30,19 @@ PATHS: dict[str, Dialect] = {
     "/api/datapass/api_particulier/webhook": "v1",
     "/api/datapass/v2/api_particulier/webhook": "v2",
 }
+"""Format of the events by path of the webhook."""
 FUTURE = timedelta(minutes=5)
-"""How far DataPass's clock may be ahead of ours."""
+"""Tolerated advance of DataPass's clock."""
 
 GRANTING = ("approve", "validate")
+"""Events that grant a habilitation."""
 STATES: dict[str, State] = {"refuse": "refused", "revoke": "revoked", "archive": "archived"}
-"""By event. A habilitation in force does not lose it by a refusal: what is refused is the change that was asked for."""
+"""State of a habilitation after an event; a refused change leaves an active habilitation active."""
 
 
 class Webhooks:
+    """HTTP handlers of DataPass's webhooks."""
+
     def __init__(self, store: Store, secret: Secret, window_s: float, clock: Clock = utc_now) -> None:
         self._store = store
         self._secret = secret
@@ -46,10 +50,12 @@ class Webhooks:
         self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
+        """Returns the routes of both webhooks."""
         metrics.WEBHOOKS.labels("unsigned")  # from 0 on, so that a rate sees the first one
         return [web.post(path, self.hear) for path in PATHS]
 
     async def hear(self, request: web.Request) -> web.Response:
+        """Answers a webhook: 200, 401 unsigned or too old, 422 unreadable or refused, 503 database unavailable."""
         body = await request.read()
         status, answer, outcome = await self._judge(PATHS[request.path], body, request.headers.get(HEADER, ""))
         metrics.WEBHOOKS.labels(outcome).inc()
@@ -57,7 +63,7 @@ class Webhooks:
         return web.json_response(answer, status=status)
 
     async def _judge(self, dialect: Dialect, body: bytes, signature: str) -> tuple[int, Answer, str]:
-        """Status, answer, and a word for the log."""
+        """Returns the status, the answer, and the outcome for log and metric."""
         if not is_signed(self._secret, body, signature):
             return 401, {}, "unsigned"
         try:
@@ -78,7 +84,7 @@ class Webhooks:
         return 200, answer, outcome
 
     async def _obey(self, told: DatapassEvent, digest: str) -> tuple[Answer, str]:
-        """What is done and that it was done are written together."""
+        """Applies an event and stores its answer, in one transaction; returns the stored answer of a repeated event."""
         async with transactions.begin(self._store, Author("DataPass", told.event), self._clock) as transaction:
             known = await transaction.connection.scalar(
                 select(schema.events.c.answer).where(schema.events.c.digest == digest)
@@ -92,7 +98,7 @@ class Webhooks:
 
 
 async def apply(transaction: Transaction, told: DatapassEvent) -> Answer:
-    """Raises `Refused`."""
+    """Applies an event to its habilitation and returns the answer. Raises `Refused`."""
     own = await queries.habilitation_of_datapass(transaction.connection, told.datapass_id)
     if own is not None and own.told_at is not None and told.fired_at < own.told_at:
         return {}  # told late: something newer has been obeyed
@@ -105,7 +111,7 @@ async def apply(transaction: Transaction, told: DatapassEvent) -> Answer:
 
 
 async def _save(transaction: Transaction, told: DatapassEvent, own: Habilitation | None) -> Habilitation:
-    """The habilitation as it is told. Its scopes change only by a decision: until then they are wishes."""
+    """Creates or changes the habilitation of an event. Its scopes change only once they are granted."""
     state = _state(told.event, own)
     fields = {
         "siret": told.siret,
@@ -131,7 +137,7 @@ def _state(event: str, own: Habilitation | None) -> State:
 
 
 async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
-    """Prolongs its token, or issues the first; none for one that is only asked through FranceConnect."""
+    """Prolongs the habilitation's token or issues its first one; none if it is used through FranceConnect only."""
     token = await _longest_token(transaction, own)
     if token is not None:
         token = await transaction.prolong(token)
@@ -141,7 +147,7 @@ async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
 
 
 async def _longest_token(transaction: Transaction, own: Habilitation) -> Token | None:
-    """The token that lasts longest of those that were never banned."""
+    """Returns the token with the latest expiry among those never blacklisted, or None."""
     tokens = await queries.tokens(transaction.connection, of=own.id)
     return next((token for token in reversed(tokens) if token.blacklisted_at is None), None)
 

@@ -1,4 +1,4 @@
-"""The registry on the bus: what gateways ask, and notices before expiry. `registry` is what the embedded bus hosts."""
+"""The registry on the bus: it answers gateways and sends notices; `registry` is the service of the embedded bus."""
 
 from __future__ import annotations
 
@@ -37,26 +37,30 @@ CHECKS: tuple[Callable[[RegistrySettings], object], ...] = (
     lambda settings: keys_of(settings.journal_keys) if settings.journal_keys else None,
     lambda settings: notice_destination(settings),
 )
-"""What makes something of the settings before anything is open, each of its own ones."""
+"""Checks of the settings before anything is opened, each of the settings that it reads."""
 
 
 class Service:
+    """The registry as a service that the bus hosts."""
+
     provider = PROVIDER
+    """Name under which gateways call the registry."""
 
     def offers(self) -> tuple[Offer, ...]:
-        """It answers gateways, not the public."""
+        """Returns no offer: the registry answers gateways, not the public."""
         return ()
 
     def read(self, reader: Reader) -> RegistrySettings:
-        """Reads the registry's settings, and checks them whole."""
+        """Reads and checks the registry's settings."""
         return reader.read(RegistrySettings, PREFIX, *CHECKS)
 
     def settings(self, environ: Mapping[str, str]) -> RegistrySettings:
-        """Raises `SettingsError` with every wrong setting."""
+        """Reads the registry's settings. Raises `SettingsError` that names every wrong one."""
         return read_all(environ, self.read)
 
     @asynccontextmanager
     async def running(self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None) -> AsyncIterator[Serving]:
+        """Runs the registry on the embedded bus until the context ends."""
         settings = self.settings(environ)
         async with open_store(settings.database_url) as store, AsyncExitStack() as stack:
             if outbox is not None and settings.journal:
@@ -71,7 +75,7 @@ registry = Service()
 async def answering(
     bus: Bus, store: Store, settings: RegistrySettings, clock: Clock = utc_now
 ) -> AsyncIterator[Serving]:
-    """Answers gateways and gives notices until the context ends."""
+    """Answers gateways and sends notices until the context ends."""
     uses = LastUses(store)
     window = GatewayRequests(store, uses, clock)
     async with AsyncExitStack() as stack:
@@ -88,7 +92,7 @@ async def answering(
 
 
 class GatewayRequests:
-    """Answers gateways, and notes which tokens they ask about."""
+    """Answers the requests of gateways, and notes which tokens they ask about."""
 
     def __init__(self, store: Store, uses: LastUses, clock: Clock = utc_now) -> None:
         self._store = store
@@ -96,6 +100,7 @@ class GatewayRequests:
         self._clock = clock
 
     async def answer(self, request: Request) -> Reply:
+        """Answers one request; `registry_unavailable` if the database cannot be reached."""
         try:
             match request:
                 case WhoIs():

@@ -1,1 +1,1 @@
-"""The access journal: written by its worker, chained, and read by operators (docs/adr/0010)."""
+"""The access journal: records of calls, chained by their hashes (docs/adr/0010)."""

@@ -1,4 +1,4 @@
-"""Who asks how much, as a metric: a habilitation is an administration, never a person."""
+"""Metric of accesses by habilitation and operation; a habilitation is an administration, never a person."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from bouquet_proto.access_record import Access
 from bouquet_registry import metrics
 
 MAX_PAIRS = 2000
+"""Most label pairs of the metric, since gateways choose them."""
 OTHER = ("other", "other")
+"""Labels of the pairs beyond `MAX_PAIRS`."""
 
 
 class AccessCounter:
-    """Counts accesses. Habilitations and operations come from gateways, and so have a bound."""
+    """Counts accesses by habilitation, operation and outcome."""
 
     def __init__(self, most: int = MAX_PAIRS) -> None:
         self._most = most
         self._pairs: set[tuple[str, str]] = set()
 
     def count(self, accesses: Iterable[Access]) -> None:
+        """Counts the accesses of a batch."""
         for access in accesses:
             habilitation, operation = self._bounded((access.habilitation, access.operation))
             metrics.ACCESSES.labels(habilitation, operation, access.outcome).inc()

@@ -1,4 +1,4 @@
-"""Whether the journal is whole, and how its oldest records go without making it look as if it were not."""
+"""Verification of the journal's chain, and pruning of its oldest records in a way that still verifies."""
 
 from __future__ import annotations
 
@@ -20,22 +20,26 @@ from bouquet_registry.refusals import Refused
 from bouquet_registry.store import Store
 
 ROWS_PER_READ = 2000
+"""Records that one read transaction takes."""
 DAY_S = 24 * 3600
 Clock: TypeAlias = Callable[[], float]
 
 
 class BrokenChain(Refused):
-    """Somebody changed the journal behind its back."""
+    """A journal that was changed by another way than its writer; the message names the first wrong record."""
 
 
 class ChainEnds(Struct, frozen=True):
+    """Both ends of the chain."""
+
     pruned: Link
-    """What the oldest record is chained to."""
+    """Link to which the oldest record is chained: the last one pruned."""
     head: Link
+    """Link of the last record, as the writer noted it."""
     last: int
-    """The highest number there is: the head's."""
+    """Highest record number in the table, which should be the head's."""
     pruning: Row | None = None
-    """The record that tells of the last pruning."""
+    """Record of the last pruning."""
 
 
 class Stored(Struct, frozen=True):
@@ -46,13 +50,15 @@ class Stored(Struct, frozen=True):
 
 
 class Verified(Struct, frozen=True):
+    """Result of a verification."""
+
     head: Link
     prunings: tuple[Row, ...] = ()
-    """The records, among those verified, that tell of a pruning."""
+    """Records of prunings among those verified."""
 
 
 async def read_ends(store: Store) -> ChainEnds:
-    """Raises `Broken` where the journal has no head, or several."""
+    """Returns both ends of the chain. Raises `BrokenChain` if the journal has no head, or several."""
     last = select(func.max(schema.journal.c.number)).scalar_subquery().label("last")
     # One statement, and so one moment: a pruning meanwhile removes the record of the pruning before.
     told = schema.head.outerjoin(schema.journal, schema.journal.c.number == schema.head.c.pruning)
@@ -72,11 +78,10 @@ async def read_ends(store: Store) -> ChainEnds:
 
 
 async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Verified:
-    """The head, once all records from `since` to it have been found whole, `noted` among them.
+    """Verifies all records from number `since` to the head, with `noted` among them, and returns the head.
 
-    Raises `Broken` with the first number that is wrong, or where records are gone without a record of their pruning;
-    `Refused` where the noted record was pruned, with what tells of it. What is written meanwhile is left to the next
-    time; what is pruned meanwhile was verified by `prune`.
+    Raises `BrokenChain` with the first wrong number, or if records are missing without a record of their pruning;
+    `Refused` if the noted record was pruned. Records written meanwhile are not verified.
     """
     known = await read_ends(store)
     _check_pruned(known)
@@ -95,7 +100,7 @@ async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Ver
 
 
 def _check_pruned(known: ChainEnds) -> None:
-    """Records may be gone only where a record of the chain, verified like any other, tells that they were pruned."""
+    """Raises `BrokenChain` if records are missing without a record, in the chain, of their pruning."""
     if known.pruned == START:
         return
     told = None if known.pruning is None else _pruned_to(known.pruning)
@@ -130,7 +135,7 @@ def _check_noted(link: Link, noted: Link | None) -> None:
 
 
 async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
-    """What a record is chained to."""
+    """Returns the link to which record `number` is chained. Raises `Refused` or `BrokenChain`."""
     if number == known.pruned.number + 1:
         return known.pruned
     if number > known.head.number + 1:
@@ -144,7 +149,7 @@ async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
 
 
 async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None, prunings: list[Row]) -> Link:
-    """Where the next piece of the chain ends, once its records have been found whole. Collects those of prunings."""
+    """Verifies the next rows and returns the last one's link. Adds records of prunings to `prunings`."""
     _check_noted(after, noted)
     rows, pruned = await _read_rows(store, after.number, last)
     if pruned.number > after.number:
@@ -171,10 +176,7 @@ def _next_link(link: Link, stored: Stored) -> Link:
 
 
 async def _read_rows(store: Store, after: int, last: int) -> tuple[list[Stored], Link]:
-    """Rows, and how far the journal was pruned by then. In that order: whoever took some of them away has said so.
-
-    A short read: a long one would keep a database from tidying up.
-    """
+    """Returns the next rows, and the link up to which the journal was pruned when they had been read."""
     async with store.reading() as connection:
         rows = await _select_rows(connection, after, last)
         return rows, await _read_pruned(connection)
@@ -200,10 +202,11 @@ async def _select_rows(connection: AsyncConnection, after: int, last: int) -> li
 
 
 async def prune(store: Store, before: float, now: Clock = time.time) -> int:
-    """Removes the oldest records, up to the first that is not older than `before`; returns how many.
+    """Removes the oldest records up to the first that is not older than `before`, in epoch seconds; returns their
+    number.
 
-    A record that tells of it joins the chain first. The rest still verifies. Raises `Broken` where the chain is broken
-    already: what shows it stays.
+    A record of the pruning is added first, so that the rest verifies. Raises `BrokenChain` if the chain is broken
+    already.
     """
     known = await read_ends(store)
     last, pruned = await _last_to_prune(store, before, known, now()), 0
@@ -219,7 +222,8 @@ async def prune(store: Store, before: float, now: Clock = time.time) -> int:
 
 
 async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: float) -> int:
-    """The number of the last record that goes. One of a clock that was ahead keeps no other."""
+    """Returns the number of the last record to remove. A record dated over a day ahead does not keep those before
+    it."""
     number, at = schema.journal.c.number, schema.journal.c.at
     first_kept = select(number).where(at.between(before, now + DAY_S)).order_by(number).limit(1)
     async with store.reading() as connection:
@@ -228,6 +232,7 @@ async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: flo
 
 
 async def _record_pruning(store: Store, last: Link, now: float) -> None:
+    """Appends the record of a pruning up to `last`, and notes its number in the head."""
     told = Access(id=str(uuid4()), at=now, outcome="pruned", status=0, pruned_to=str(last))
     async with store.writing() as connection:
         rows = list(chain(await lock_head(connection), [told]))

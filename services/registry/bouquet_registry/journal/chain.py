@@ -1,4 +1,4 @@
-"""How records are chained: each one's hash covers its content, its number and the hash before (docs/adr/0010)."""
+"""The chain of records: each record's hash covers its content, its number and the previous hash (docs/adr/0010)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _encoder = msgspec.json.Encoder(order="sorted")
 
 
 class Link(Struct, frozen=True):
-    """A place in the chain. As text, `NUMBER:HASH`."""
+    """Number and hash of a record; as text, `NUMBER:HASH`."""
 
     number: int
     hash: str
@@ -24,19 +24,20 @@ class Link(Struct, frozen=True):
 
 
 START = Link(0, "00" * 32)
-"""What the first record is chained to."""
+"""Link to which the first record is chained."""
 
 
 class Row(Struct, frozen=True):
-    """A record in its place."""
+    """A record with its place in the chain."""
 
     access: Access
     link: Link
     previous: str
-    """The hash before."""
+    """Hash of the record before."""
 
 
 def chain(after: Link, accesses: Iterable[Access]) -> Iterator[Row]:
+    """Yields the accesses as rows that continue the chain after a link."""
     for access in accesses:
         link = Link(after.number + 1, _hash(after.hash, after.number + 1, access))
         yield Row(access, link, after.hash)
@@ -44,7 +45,7 @@ def chain(after: Link, accesses: Iterable[Access]) -> Iterator[Row]:
 
 
 def fault(after: Link, row: Row) -> str | None:
-    """What is wrong with a row that should come next, in words that name its number; None when it is whole."""
+    """Returns what is wrong with the row that should come after a link, or None."""
     number = after.number + 1
     if row.link.number != number:
         return f"record {number} is missing"
@@ -60,7 +61,9 @@ def _hash(previous: str, number: int, access: Access) -> str:
 
 
 def canonical(access: Access) -> bytes:
-    """What is hashed of a record: its fields that are not empty, by name, as JSON. So a field that is added one day
-    changes no hash of the records before."""
+    """Returns the bytes of a record that are hashed: its fields that are not empty, as JSON sorted by name.
+
+    A field added later is empty in older records, so that their hashes stay.
+    """
     fields = msgspec.structs.asdict(access)
     return _encoder.encode({name: value for name, value in fields.items() if value})

@@ -1,4 +1,4 @@
-"""What operators do with the access journal."""
+"""The `bouquet-registry journal` commands."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from bouquet_registry.serve import serve_journal
 
 
 async def verify(context: Context, given: argparse.Namespace) -> Shown:
+    """Verifies the chain and returns its ends and prunings."""
     verified = await audit.verify(context.store, given.since, given.head)
     known = await audit.read_ends(context.store)
     return {
@@ -40,23 +41,27 @@ def _pruning(row: Row) -> str:
 
 
 async def head(context: Context, _: argparse.Namespace) -> Shown:
+    """Returns the links of the last record and of the last one pruned."""
     known = await audit.read_ends(context.store)
     return {"head": str(known.head), "pruned_to": str(known.pruned)}
 
 
 async def prune(context: Context, given: argparse.Namespace) -> Shown:
+    """Removes the records older than `--before`, and returns how many."""
     await context.record(given, "journal prune")
     pruned = await audit.prune(context.store, given.before.timestamp())
     return {"pruned": pruned} | await head(context, given)
 
 
 async def readmit(context: Context, given: argparse.Namespace) -> Shown:
+    """Writes the bodies put aside that this version can read; returns how many, and how many are left."""
     await context.record(given, "journal readmit")
     readmitted, aside = await writer.readmit(context.store)
     return {"readmitted": readmitted, "aside": aside}
 
 
 async def who_read(context: Context, given: argparse.Namespace) -> list[Shown]:
+    """Returns the calls about a citizen, whose identity comes from options, standard input or prompts."""
     keys = pseudonym_search.keys_of(context.settings.journal_keys)
     told = {name: " ".join(words) for name, words in vars(given).items() if name in QUESTIONS and words}
     identity = pseudonym_search.identity_of(told or await asyncio.to_thread(_ask_identity))
@@ -66,12 +71,14 @@ async def who_read(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def request(context: Context, given: argparse.Namespace) -> list[Shown]:
+    """Returns the calls with an `X-Request-Id`."""
     await context.record(given, "journal request")
     async with context.store.reading() as connection:
         return await queries.of_request(connection, given.id)
 
 
 async def stats(context: Context, given: argparse.Namespace) -> list[Shown]:
+    """Returns calls, and supporting documents spared, of the last months."""
     await context.record(given, "journal stats")
     now = context.clock()
     async with context.store.reading() as connection:
@@ -90,10 +97,11 @@ QUESTIONS: dict[str, str] = {
     "numero_allocataire": "numéro d'allocataire",
     "code_postal": "code postal, with the numéro d'allocataire",
 }
+"""Parts of an identity, as options and as prompts."""
 
 
 def _ask_identity() -> dict[str, str]:
-    """At the terminal; or a JSON object of the same names on standard input."""
+    """Reads the identity from prompts at a terminal, or from a JSON object of the same names on standard input."""
     if not sys.stdin.isatty():
         return _read(sys.stdin.buffer.read())
     for name, others in NAMED_BY.items():
@@ -103,7 +111,7 @@ def _ask_identity() -> dict[str, str]:
 
 
 def _answer(name: str) -> str:
-    """Standard output is for what was found."""
+    """Prompts on standard error, because standard output is for the result."""
     print(f"{QUESTIONS[name]}: ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip()
 
@@ -116,36 +124,48 @@ def _read(text: bytes) -> dict[str, str]:
 
 
 def add_to(nouns: Any) -> None:
-    verbs = verbs_of(nouns, "journal", "who asked what about whom")
-    command = verbs.add_parser("serve", help="write it until SIGTERM, if `bouquet-registry serve` does not")
+    """Adds the subcommand `journal` to the parser of `bouquet-registry`."""
+    verbs = verbs_of(nouns, "journal", "verify, search and prune the access journal")
+    command = verbs.add_parser("serve", help="write the journal until SIGTERM, if `bouquet-registry serve` does not")
     command.set_defaults(command=_serve)
 
     command = verb_of(
-        verbs, "verify", verify, "that nobody changed, removed or added a record; status 1 if somebody did"
+        verbs, "verify", verify, "verify that no record was changed, removed or added; exit status 1 if one was"
     )
-    command.add_argument("--from", type=int, default=1, dest="since", metavar="NUMBER", help="trust those before it")
     command.add_argument(
-        "--head", type=_link_argument, metavar="NUMBER:HASH", help="as noted elsewhere: it must still be there"
+        "--from", type=int, default=1, dest="since", metavar="NUMBER", help="first record to verify (1)"
     )
-    verb_of(verbs, "head", head, "its last record, to note where the database's administrators cannot write")
-    command = verb_of(verbs, "prune", prune, "remove the oldest records; the others still verify")
-    command.add_argument("--before", type=moment, required=True, help="those made earlier: 2027-01-31T00:00+01:00")
-    verb_of(verbs, "readmit", readmit, "write what was put aside as no record, where this version can read it")
+    command.add_argument(
+        "--head",
+        type=_link_argument,
+        metavar="NUMBER:HASH",
+        help="link noted earlier, which must still be in the chain",
+    )
+    verb_of(verbs, "head", head, "print the link of the last record, to be noted outside of the database")
+    command = verb_of(verbs, "prune", prune, "remove the oldest records; the rest still verifies")
+    command.add_argument(
+        "--before", type=moment, required=True, help="remove records of calls before this time: 2027-01-31T00:00+01:00"
+    )
+    verb_of(
+        verbs, "readmit", readmit, "write the unreadable records that were put aside, if this version can read them"
+    )
 
     command = verb_of(
         verbs,
         "who-read",
         who_read,
-        "who asked about a citizen. Without an option it asks, or reads JSON "
-        "on standard input: a command line is seen by everyone on the machine",
+        "list the calls about a citizen. Without an option it prompts for the identity, or reads JSON on standard "
+        "input, because everyone on the machine can see a command line",
     )
     for name, words in QUESTIONS.items():
         command.add_argument(f"--{name.replace('_', '-')}", nargs="+", help=words)
-    command = verb_of(verbs, "request", request, "the call that a caller quotes by its X-Request-Id")
-    command.add_argument("id", metavar="ID", help="as in the answer's headers and in the logs")
-    command = verb_of(verbs, "stats", stats, "calls by habilitation, operation and outcome, and justificatifs évités")
-    command.add_argument("--months", type=int, default=2, help="how far back (2)")
-    command.add_argument("--habilitation", help="of one alone")
+    command = verb_of(verbs, "request", request, "show the call with an X-Request-Id")
+    command.add_argument("id", metavar="ID", help="request id, as in the answer's headers and in the logs")
+    command = verb_of(
+        verbs, "stats", stats, "count calls by habilitation, operation and outcome, and justificatifs évités"
+    )
+    command.add_argument("--months", type=int, default=2, help="number of months to count (2)")
+    command.add_argument("--habilitation", help="only calls of this habilitation")
 
 
 def _serve(_: argparse.Namespace, environ: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""The pseudonyms of records written before 29 November 2026, which `journal who-read` must still find."""
+"""Pseudonyms of records written before 29 November 2026, which `journal who-read` must still find."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from bouquet_proto.identity import Identite, Identity
 
 
 def former_pseudonym(key: Secret, identity: Identity) -> str:
-    """The former fold: letters and digits without case or accents; the commune even beside another country."""
+    """Returns the pseudonym by the former rule: letters and digits without case or accents, and the commune of birth
+    even with a foreign country."""
     return keyed_hash(key, msgspec.json.encode(_named(identity)))
 
 

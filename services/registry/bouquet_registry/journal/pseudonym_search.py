@@ -1,4 +1,4 @@
-"""How callers may have written a person, and so by which pseudonyms the journal may name them."""
+"""Spellings of an identity that callers may have used, and so the pseudonyms under which the journal may have it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from bouquet_registry.refusals import Invalid
 from bouquet_registry.store import PREFIX
 
 Given: TypeAlias = Mapping[str, str]
-"""What a person is named by, under the names below."""
+"""Parts of an identity by name."""
 LeftOutParts: TypeAlias = tuple[str, ...]
-"""Which of it a caller left out: the less is told, the more people it may be."""
+"""Parts that a caller left out; the more are missing, the more people the call may have been about."""
 
 Option: TypeAlias = tuple[dict[str, Any], LeftOutParts]
-"""Fields as they may have been written."""
+"""Identity fields as a caller may have written them, and the parts left out."""
 
 NAMED_BY: dict[str, tuple[str, ...]] = {
     "nom": ("prenom", "naissance", "sexe", "commune", "pays"),
@@ -32,7 +32,7 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "identifiant": (),
     "numero_allocataire": ("code_postal",),
 }
-"""Ways to name a person: what it takes, and what goes with it."""
+"""Ways to identify a person: the part that starts each, and the parts that go with it."""
 WORD_END = re.compile(r"[\s'-]+")
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 
@@ -42,7 +42,7 @@ PAYS = birth_place.PAYS
 
 
 def keys_of(setting: Secret) -> list[Secret]:
-    """`name:secret`, comma-separated. Raises `SettingsError`."""
+    """Parses the keys of pseudonyms, `name:secret,…`. Raises `SettingsError`."""
     pairs = [pair.strip().partition(":") for pair in setting.reveal().split(",")]
     if not all(name and secret for name, _, secret in pairs):
         raise SettingsError([f"{PREFIX}JOURNAL_KEYS: must be name:secret,… of every key that pseudonyms are made with"])
@@ -50,7 +50,7 @@ def keys_of(setting: Secret) -> list[Secret]:
 
 
 def identity_of(given: Given) -> Identity:
-    """Raises `Invalid`, without a word of what was given."""
+    """Builds an identity from its parts. Raises `Invalid`, whose message quotes none of them."""
     named = [name for name in NAMED_BY if given.get(name)]
     if len(named) != 1:
         raise Invalid([f"one of {', '.join(NAMED_BY)} says who it is"])
@@ -91,7 +91,8 @@ def _identite(nom: str, prenom: str, naissance: str, sexe: str, commune: str, pa
 
 
 def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, LeftOutParts]:
-    """Also those that records of before 29 November 2026 have."""
+    """Returns every pseudonym under which the journal may have the identity, with the parts left out; former ones
+    too."""
     return {
         made(key, written): left_out
         for made in (former_pseudonym, pseudonym)
@@ -101,7 +102,7 @@ def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, Lef
 
 
 def spellings(identity: Identity) -> Iterator[tuple[Identity, LeftOutParts]]:
-    """In which it may have been written, from the vaguest to the most exact."""
+    """Yields the forms in which callers may have written an identity, from the vaguest to the most exact."""
     if not isinstance(identity, Identite):
         yield identity, ()
         return
@@ -131,7 +132,7 @@ def _sexes(_: Identite) -> Iterator[Option]:
 
 
 def _first_names(identity: Identite) -> Iterator[Option]:
-    """None; or the first one, be it of one word or several, which a caller may have typed apart or with hyphens."""
+    """Yields no first name, then the first one as one or several words joined by hyphens."""
     yield {"prenoms": ()}, ("prenom",)
     for name in accumulate(filter(None, WORD_END.split(identity.prenoms[0])), "{}-{}".format):
         yield {"prenoms": (name,)}, ()

@@ -1,4 +1,4 @@
-"""What the journal answers: who read a citizen's data, and how much each habilitation asks."""
+"""Queries of the journal: who read a citizen's data, and how much each habilitation calls."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Facts: TypeAlias = dict[str, Any]
 
 DAY_S = 24 * 3600
 PSEUDONYMS_PER_QUERY = 1000
-"""Pseudonyms in one question: databases take some thousands."""
+"""Most pseudonyms in one query, since databases limit its parameters."""
 
 
 async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOutParts]) -> list[Facts]:
-    """Every call that asked about them or whose answer named them, the newest first.
+    """Returns every call that asked about the pseudonyms or whose answer contained one, newest first.
 
-    `named` says which: `asked`, `found`, or both. `left_out` is what was not told of the person: with all of it left
-    out, it may have been about somebody else of that name.
+    `named` says which: `asked`, `found`, or both. `left_out` lists the parts of the identity that the caller left out:
+    with all of them, the call may have been about a namesake.
     """
     names = list(pseudonyms)
     calls: dict[int, Facts] = {}
@@ -39,7 +39,7 @@ async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOut
 
 
 def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: LeftOutParts) -> None:
-    """What tells the most of the person counts, where a call names them in several ways."""
+    """Adds a call; of several pseudonyms in one call, the one with the fewest parts left out counts."""
     facts = {name: value for name, value in _facts(row).items() if name not in ("number", "person", "found")}
     known = calls.setdefault(row["number"], facts | {"named": [], "left_out": left_out})
     if named not in known["named"]:
@@ -48,7 +48,7 @@ def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: 
 
 
 async def of_request(connection: AsyncConnection, request_id: str) -> list[Facts]:
-    """The calls that were answered with an `X-Request-Id`: one, unless a caller chose its own id and used it again."""
+    """Returns the calls with an `X-Request-Id`: one, unless a caller chose its own id and used it again."""
     query = _calls(journal.c.status, journal.c.duration_ms, journal.c.id).where(journal.c.request_id == request_id)
     return [_facts(row._mapping) for row in await connection.execute(query.order_by(journal.c.number))]
 
@@ -78,8 +78,8 @@ def _facts(row: Mapping[str, Any]) -> Facts:
 async def stats(
     connection: AsyncConnection, since: datetime, until: datetime, habilitation: str | None = None
 ) -> list[Facts]:
-    """Calls between two moments by habilitation, operation and outcome; for those that found, how many `justificatifs`
-    the citizens were not asked for."""
+    """Returns the calls between two times by habilitation, operation and outcome, and for `found` the supporting
+    documents (`justificatifs`) that citizens did not have to bring."""
     asked: ColumnElement[bool] = journal.c.at.between(since.timestamp(), until.timestamp())
     if habilitation is not None:
         asked &= journal.c.habilitation == habilitation
@@ -103,8 +103,8 @@ def _counted(asked: ColumnElement[bool]) -> Select[Any]:
 
 
 def _avoided(asked: ColumnElement[bool]) -> Select[Any]:
-    """One a person, operation, recipient and day (UTC): the same question again spares no second paper. An answer of
-    the cache spares one as well. Calls that name nobody count one each."""
+    """Counts one document per person, operation, recipient and day (UTC), cached answers included; a call about
+    nobody named counts one."""
     alone = case((journal.c.person == "", journal.c.id), else_="")
     day = cast(journal.c.at, BigInteger) // DAY_S
     about = (journal.c.habilitation, journal.c.operation, journal.c.recipient, journal.c.person, alone, day)

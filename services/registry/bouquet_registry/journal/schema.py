@@ -1,4 +1,4 @@
-"""The journal's tables, for a billion rows: digests are kept as bytes, and each index answers a usual question."""
+"""The journal's tables, made for a billion rows: hashes are stored as bytes, and each index serves a frequent query."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DIGEST_BYTES = 32
 
 
 class Digest(TypeDecorator[str]):
-    """Hexadecimal text, kept as bytes."""
+    """Hexadecimal text, stored as bytes."""
 
     impl = LargeBinary
     cache_ok = True
@@ -106,8 +106,8 @@ head = Table(
     Column("pruned_hash", Digest, nullable=False),
     Column("pruning", BigInteger, nullable=False, server_default="0"),
 )
-"""One row, with id 1: the last record, the last one that was pruned, and the number of the record that tells of that
-pruning. A writer of the journal holds the row until its transaction ends."""
+"""One row, with id 1: the last record, the last one pruned, and the number of the record of that pruning. A writer
+locks it until its transaction ends."""
 HEAD_ID = 1
 ONLY_HEAD = head.c.id == HEAD_ID
 
@@ -118,4 +118,4 @@ aside = Table(
     Column("at", Double, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
-"""What came through the queue and is no record, as it came: a gateway newer than the registry may have written it."""
+"""Bodies that came through the queue and this version cannot read as a record, perhaps of a newer gateway."""

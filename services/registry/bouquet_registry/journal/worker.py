@@ -1,4 +1,5 @@
-"""The journal's worker: what the outbox brings is written, then acknowledged, however long the database is away."""
+"""The journal's writer process: records of the outbox are written, then acknowledged, and retried while the database
+is away."""
 
 from __future__ import annotations
 
@@ -21,11 +22,16 @@ from bouquet_registry.store import Store
 log = logging.getLogger(__name__)
 
 WRITE_TIMEOUT_S = 30.0
+"""Longest time that one attempt to write may take."""
 FIRST_PAUSE_S = 0.2
+"""Shortest pause before a retry."""
 LAST_PAUSE_S = 5.0
+"""Longest pause before a retry."""
 
 
 class JournalWriter:
+    """Writes the batches of the outbox to the journal."""
+
     def __init__(self, outbox: Outbox, store: Store, batches: AsyncIterator[Collected]) -> None:
         self._outbox = outbox
         self._store = store
@@ -34,11 +40,11 @@ class JournalWriter:
 
     @property
     def writing(self) -> bool:
-        """Whether what is sent now is written, as soon as the database takes it."""
+        """Whether records sent now will be written, as soon as the database is available."""
         return self._outbox.connected and not self._work.done()
 
     async def stop(self) -> None:
-        """What is not written yet comes again, to whoever collects next."""
+        """Stops writing; batches that are not written yet are delivered again to the next writer."""
         self._work.cancel()
         await asyncio.gather(self._work, return_exceptions=True)
 
@@ -48,7 +54,7 @@ class JournalWriter:
             await batch.done()
 
     async def _write(self, bodies: Sequence[bytes]) -> None:
-        """Returns once they are written."""
+        """Writes the bodies, retrying until it succeeds."""
         batch = writer.parse_records(bodies)
         failures = 0
         while not await self._is_written(batch):
@@ -56,6 +62,7 @@ class JournalWriter:
             failures += 1
 
     async def _is_written(self, batch: Batch) -> bool:
+        """Tries once to write a batch; logs a failure and returns False."""
         began = time.perf_counter()
         try:
             async with asyncio.timeout(WRITE_TIMEOUT_S):
@@ -78,7 +85,7 @@ class JournalWriter:
 
 @asynccontextmanager
 async def writing(outbox: Outbox, store: Store) -> AsyncIterator[JournalWriter]:
-    """What is sent from the start of the context on, or from when there is a broker."""
+    """Writes what the outbox brings until the context ends."""
     async with outbox.collect() as batches:
         journal_writer = JournalWriter(outbox, store, batches)
         try:

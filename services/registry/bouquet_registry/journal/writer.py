@@ -1,4 +1,5 @@
-"""Writing in the journal. Whoever does holds the head: numbers follow each other, and a record is kept once."""
+"""Writing to the journal. A writer locks the head of the chain, so that numbers follow each other and no record is
+kept twice."""
 
 from __future__ import annotations
 
@@ -24,26 +25,34 @@ from bouquet_registry.store import Store
 T = TypeVar("T")
 
 READMIT_BATCH_RECORDS = 500
+"""Records that `readmit` writes in one transaction."""
 MAX_TEXT = 255
+"""Longest text field of a record."""
 YEAR_10000 = 253_402_300_800.0
-"""The year 10,000, where calendars end."""
+"""The year 10,000 in epoch seconds, where `datetime` ends."""
 HEXADECIMAL = re.compile(r"([0-9a-f]{2})*")
 PSEUDONYM = re.compile(r"[0-9a-f]{64}")
 MAX_FOUND = 300
+"""Most pseudonyms in the answer of one call."""
 
 
 class Batch(Struct, frozen=True):
+    """Records to write, and bodies that are none."""
+
     accesses: list[Access]
     aside: list[bytes]
-    """What is no record."""
+    """Bodies that cannot be read as a record."""
 
 
 class Written(Struct, frozen=True):
+    """Numbers of records written, and of duplicates."""
+
     records: int
     duplicates: int
 
 
 def parse_records(bodies: Iterable[bytes]) -> Batch:
+    """Parses bodies of messages into a batch."""
     batch = Batch([], [])
     for body in bodies:
         access = read(body)
@@ -55,7 +64,8 @@ def parse_records(bodies: Iterable[bytes]) -> Batch:
 
 
 def read(body: bytes) -> Access | None:
-    """None for what no database would take: one bad record must not stop those behind it."""
+    """Parses a record; None for one that is malformed or that a database would refuse, which must not stop those
+    behind it."""
     try:
         access = access_record.decode(body)
     except msgspec.DecodeError:
@@ -76,7 +86,8 @@ def read(body: bytes) -> Access | None:
 
 
 async def write(store: Store, batch: Batch) -> Written:
-    """In one transaction. A record whose id the journal has, or that comes twice in the batch, is a duplicate."""
+    """Writes a batch in one transaction; a record whose id is in the journal already, or twice in the batch, is a
+    duplicate."""
     try:
         return await _write(store, batch, wary=False)
     except IntegrityError:  # some of it came before, which is rare: the usual batch looks nothing up
@@ -97,8 +108,8 @@ async def _write(store: Store, batch: Batch, *, wary: bool) -> Written:
 
 
 async def readmit(store: Store) -> tuple[int, int]:
-    """Writes what was put aside and is a record for this version, or several in one message. How many bodies were, and
-    how many are still none."""
+    """Writes the bodies put aside that this version can read; returns their number, and the number of those still
+    unreadable."""
     async with store.reading() as connection:
         bodies = list(await connection.scalars(select(schema.aside.c.body)))
     readable = [body for body in bodies if all(map(read, unpack(body)))]
@@ -112,7 +123,7 @@ async def readmit(store: Store) -> tuple[int, int]:
 
 
 async def lock_head(connection: AsyncConnection) -> Link:
-    """Where the chain ends. Until the transaction does, nobody else who holds it goes on."""
+    """Returns the link of the last record, and locks the head until the transaction ends."""
     row = (await connection.execute(select(schema.head).where(schema.ONLY_HEAD).with_for_update())).one()
     return Link(row.number, row.hash)
 
@@ -122,7 +133,7 @@ def _digest(body: bytes) -> str:
 
 
 def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
-    """The first of each name, in their order."""
+    """Returns the first item of each name, in order."""
     found: dict[str, T] = {}
     for item in items:
         found.setdefault(name(item), item)
@@ -130,13 +141,13 @@ def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
 
 
 async def _remove_known(connection: AsyncConnection, known: ColumnElement[str], named: dict[str, T]) -> None:
-    """Those that are in the column already."""
+    """Removes from `named` the names that the column already has."""
     for name in await connection.scalars(select(known).where(known.in_(named))):
         del named[name]
 
 
 async def append(connection: AsyncConnection, rows: Sequence[Row]) -> None:
-    """Writes rows that continue the chain from the head, which the caller holds."""
+    """Inserts rows that continue the chain, and moves the head, which the caller has locked."""
     if rows:
         await connection.execute(insert(schema.journal), [_columns(row) for row in rows])
         if named := [columns for row in rows for columns in _index_columns(row)]:
@@ -161,7 +172,7 @@ def prefixes_of(row: Row) -> frozenset[int]:
 
 
 def row_of(columns: RowMapping) -> Row:
-    """As it was written."""
+    """Returns the row of the chain that database columns describe."""
     access = Access(**{name: columns[name] for name in Access.__struct_fields__})
     return Row(access, Link(columns["number"], columns["hash"]), columns["previous"])
 
