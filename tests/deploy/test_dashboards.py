@@ -17,6 +17,7 @@ from deploy.grafana.__main__ import TARGET
 from deploy.grafana.boards import documents
 from tests.conftest import need
 from tests.deploy.dashboards import BOARDS, Board
+from tests.deploy.manifests import ROOT
 from tests.deploy.watched import Watched, watch
 from tests.support import prometheus, rabbitmq
 from tests.support.redis import RedisServer
@@ -49,6 +50,15 @@ def test_the_french_of_a_dashboard_has_no_break_spaces(board: Board) -> None:
     helps = [panel.get("description", "") for panel in board.panels]
     texts = [board.json["description"], *(panel["title"] for panel in board.panels), *helps, *legends]
     assert [text for text in texts if re.search(" [:;!?%»]|« ", text)] == []
+
+
+def test_the_dashboards_and_panels_that_operators_pages_quote_exist() -> None:
+    folders = (ROOT / "docs" / "operations", ROOT / "docs" / "runbooks")
+    texts = [page.read_text(encoding="utf-8") for folder in folders for page in folder.iterdir()]
+    quoted = {name for text in texts for name in re.findall("«\u00a0(.+?)\u00a0»", text.replace("\n", " "))}
+    titles = {board.json["title"].removeprefix("Bouquet — ") for board in BOARDS.values()}
+    titles |= {panel["title"] for board in BOARDS.values() for panel in board.panels}
+    assert quoted and quoted - titles == set()
 
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
@@ -96,6 +106,14 @@ def test_the_event_loop_lag_of_each_gateway_process_is_on_its_dashboard(watched:
     [expr] = (expr for asked in BOARDS["bouquet-gateway"].asked if asked.panel == panel for expr in asked.filled({}))
     shown = [series for series in watched.prometheus.query(expr, watched.at) if series["value"][1] != "NaN"]
     assert {series["metric"]["instance"] for series in shown} == watched.gateways
+
+
+@pytest.mark.broker
+@pytest.mark.timeout(300)
+def test_the_overview_counts_an_allowed_provider_without_a_worker(watched: Watched) -> None:
+    [expr] = (one.expr for one in BOARDS["bouquet-overview"].asked if one.panel == "Fournisseurs sans worker")
+    [series] = watched.prometheus.query(expr, watched.at)
+    assert series["value"][1] == "1"
 
 
 @pytest.mark.broker
