@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from bouquet_registry.__main__ import main
+from bouquet_registry.schema import REVISION
 from tests.support.habilitations import SIRET
 
 KEY = "k" * 32
@@ -221,4 +222,4 @@ def test_a_file_that_is_no_key_set_is_refused(
 
 def test_tables_are_migrated_on_demand(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["migrate"]) == 0
-    assert capsys.readouterr().out == "0004\n"
+    assert capsys.readouterr().out == f"{REVISION}\n"

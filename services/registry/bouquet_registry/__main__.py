@@ -1,4 +1,4 @@
-"""The `bouquet-registry` command: serves the registry, and administers its habilitations, tokens and journal."""
+"""Registry of habilitations and tokens, with the access journal: serves gateways, and administers both."""
 
 from __future__ import annotations
 
