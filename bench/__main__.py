@@ -1,4 +1,4 @@
-"""`make bench`: Bouquet and its peers, interleaved, against the goals of issue 6.
+"""`make bench`: Bouquet and its peers, interleaved, against the goals of docs/performance.md.
 
 Exit status: 0 when every "reach" holds, 1 when a figure falls short, 3 when none does but some could not be measured.
 """

@@ -139,4 +139,4 @@ GOALS = (
         by_rounds=False,
     ),
 )
-"""Of issue 6, row by row; its row of the two peers and that of the two memories are two each here."""
+"""The rows of docs/performance.md (*Figures*), in its order."""

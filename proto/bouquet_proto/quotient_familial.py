@@ -31,7 +31,7 @@ class Valeur(Struct, frozen=True, kw_only=True):
 class Personne(Struct, frozen=True, kw_only=True):
     """Personne du foyer ; les parties inconnues de sa naissance sont à zéro dans `date_naissance`, et null à part"""
 
-    # The reference emits the date whole and in parts, its document has but the whole (docs/contract.md).
+    # API Particulier emits the date whole and in parts, its document has but the whole (docs/contract.md).
     nom_naissance: str | None
     nom_usage: str | None
     prenoms: str | None
@@ -112,7 +112,7 @@ class AdresseV2(Struct, frozen=True, kw_only=True, rename="camel"):
 class CompositionFamiliale(Struct, frozen=True, kw_only=True, rename="camel"):
     """Dossier d'un foyer"""
 
-    # Without its fund and the month of its computation: the official document has both, and the reference has never
+    # Without its fund and the month of its computation: the official document has both, and API Particulier has never
     # sent them (docs/contract.md).
     quotient_familial: Annotated[int, Meta(description="Quotient familial, en euros")]
     annee: int

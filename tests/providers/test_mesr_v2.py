@@ -141,7 +141,7 @@ async def test_an_enrolment_of_no_known_kind_is_shown_to_nobody(mesr: Asked, reg
 async def test_a_school_is_shown_beside_what_one_may_see(mesr: Asked) -> None:
     told = await inscription(mesr, enrolled("formation initiale"), INITIALE, "mesri_etablissements")
     assert {"etablissement", "codeCommune"} <= told.keys()
-    assert told["codeCommune"] == "29019"  # where the reference writes null (docs/contract.md, C10)
+    assert told["codeCommune"] == "29019"  # where API Particulier writes null (docs/contract.md, C10)
 
 
 @pytest.mark.parametrize(

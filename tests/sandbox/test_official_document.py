@@ -94,7 +94,7 @@ ITS_PATHS = {
 }
 """By path of ours, that of the document with the same parameters and errors."""
 ADDED = {"campaignYear": "/v3/cnous/"}
-"""Honoured by version 3 of the reference, undocumented there."""
+"""Honoured by version 3 of API Particulier, undocumented there."""
 
 
 def parameters(paths: Mapping[str, Any], path: str) -> dict[tuple[str, str], Any]:
@@ -116,7 +116,7 @@ async def test_its_parameters_are_ours(path: str) -> None:
 
 
 def _schema(parameter: Mapping[str, Any]) -> dict[str, Any]:
-    """Without its example. More first names than it tells are let in, as the reference does."""
+    """Without its example. More first names than it tells are let in, as API Particulier does."""
     return {key: value for key, value in parameter["schema"].items() if key not in ("example", "maxItems")}
 
 

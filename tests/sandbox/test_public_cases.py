@@ -55,7 +55,7 @@ async def test_whom_no_case_knows_gets_the_default(operation_id: str, door: Door
 
 @pytest.mark.parametrize("operation_id", [name for name in BY_PARAMETERS if name.startswith(WITHOUT_DEFAULT)])
 async def test_without_a_default_production_s_own_answer(operation_id: str, door: Door) -> None:
-    """The reference crashes (docs/contract.md, B3)."""
+    """API Particulier crashes (docs/contract.md, B3)."""
     answer = await door.ask(operation_id, NOBODY)
     assert (answer.status, answer.body["errors"][0]["code"]) == (404, "26003")
 
@@ -105,7 +105,7 @@ async def test_a_fake_token_gets_its_case(citizen: str, operation_id: str, name:
 @pytest.mark.parametrize(
     ("citizen", "operation_id", "expected"),
     [
-        ("cnous", SCHOLARSHIP_V4, (404, "26003")),  # the reference crashes (docs/contract.md, B3)
+        ("cnous", SCHOLARSHIP_V4, (404, "26003")),  # API Particulier crashes (docs/contract.md, B3)
         ("all_fc", SCHOLARSHIP_V4, (404, "26003")),
         ("cnaf_eaje", EAJE, (403, "00100")),
         ("all_fc", EAJE, (403, "00100")),

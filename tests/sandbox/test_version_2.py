@@ -33,7 +33,7 @@ JEANNE = "051121032HA"
 ENROLLED = {"statut", "regime", "dateDebutInscription", "dateFinInscription"}
 ADMITTED = {"statut", "regime", "dateDebutAdmission", "dateFinAdmission"}
 UNOFFICIAL = {"api_particulier_v2_men_scolarites", "api_particulier_v2_pole_emploi_indemnites"}
-"""The document has other names there than the reference's code and sandbox (docs/contract.md)."""
+"""The document has other names there than API Particulier's code and sandbox (docs/contract.md)."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

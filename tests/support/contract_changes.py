@@ -47,11 +47,11 @@ ADDED_OPERATIONS = {
 
 SESSION_UNKNOWN = Renumbered("50002", "51502", "FranceConnect's refusals bear its own prefix, 51, since it was asked")
 SESSION_MISSING = Renumbered(
-    "00101", "51504", "a path of FranceConnect without a bearer has a code of its own; the reference crashed in April"
+    "00101", "51504", "a path of FranceConnect without a bearer has a code of its own; API Particulier crashed in April"
 )
 
 OPTIONAL_PARAMETERS = {
-    "prenoms[]": OptionalParameter("/v3/dss/", "no rule of the reference requires it, whatever its document says"),
+    "prenoms[]": OptionalParameter("/v3/dss/", "no rule of API Particulier requires it, whatever its document says"),
     "sexeEtatCivil": OptionalParameter("/v3/dss/", "recommended only, since 28 May"),
 }
 """By name."""

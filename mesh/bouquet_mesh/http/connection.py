@@ -206,7 +206,7 @@ class Connection(asyncio.Protocol):
         return rest
 
     def _with_ascii_request_line(self, head: bytes) -> bytes:
-        """Percent-encodes bytes of the request line that are not ASCII, which the parser refuses and the reference
+        """Percent-encodes bytes of the request line that are not ASCII, which the parser refuses and API Particulier
         server accepts as UTF-8."""
         if head.isascii():
             self._in_request_line = b"\n" not in head

@@ -16,7 +16,7 @@ from bouquet_proto.tidy import tidied
 Values: TypeAlias = dict[str, Parameter]
 Json: TypeAlias = dict[str, Any]
 
-# Patterns must match the whole text: the reference's line anchors accept an embedded newline (docs/contract.md, V6).
+# Patterns must match the whole text: API Particulier's line anchors accept an embedded newline (docs/contract.md, V6).
 FOUR_DIGITS = re.compile(r"\d{4}", re.ASCII)
 ANY_TEXT = re.compile(r".*", re.DOTALL)
 

@@ -28,8 +28,8 @@ OFFERED = re.compile(r"/(?:v[1-9][0-9]{0,8}|api)(?:/[\w.-]+)+", re.ASCII)
 
 
 def tidy(path: str) -> str:
-    """The reference's routes take a slash at the end, or several for one, as nothing: a client's base URL may end with
-    one."""
+    """Returns the path without slashes at its end or several for one, which API Particulier's routes ignore: a client's
+    base URL may end with one."""
     return SLASHES.sub("/", path).rstrip("/") if path.endswith("/") or "//" in path else path
 
 

@@ -60,7 +60,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """`acme:/v3/acme/`: a provider named here may offer no path that begins otherwise; others may offer any. Until a
     provider is heard, an unknown path that it might offer is 502, and any other 404."""
     deadline_s: float = 10.0
-    """A request's whole life; the reference's own read timeout (docs/reference/upstreams/shared.md §3)."""
+    """A request's whole life; API Particulier's own read timeout (docs/reference/upstreams/shared.md §3)."""
     max_requests: int = 400
     """Requests under way in one process; one more is told at once to come back (`00529`). Probes always pass."""
     max_calls_per_provider: int = 100

@@ -25,13 +25,13 @@ OPENAPI: dict[str, Envelope | None] = {
     "/api/france-connect/open-api.yml": "v2",
     "/api/open-api-v3.yml": "v3",
 }
-"""The whole OpenAPI document, and the parts of it where the reference has its documents
+"""The whole OpenAPI document, and the parts of it where API Particulier has its documents
 (docs/reference/contract.md §5.4): JSON is YAML."""
 
 MAX_AGE_S = 300
 """Of a document that changes with the offers of workers."""
 ERRORS_MAX_AGE_S = 3600
-"""As the reference says of `/api/errors`."""
+"""Seconds for which `/api/errors` may be cached, as API Particulier has it."""
 OPERATION_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
 """What may be repeated to whoever asked for it: nothing else of a query string is."""
 

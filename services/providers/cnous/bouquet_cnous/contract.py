@@ -27,7 +27,7 @@ _HOLDER = Meta(description="L'étudiant est boursier")
 
 
 class Identite(Struct, frozen=True, kw_only=True):
-    """The second first name of the reference may be null: it is left out (docs/contract.md, C16)."""
+    """The second first name of API Particulier may be null: it is left out (docs/contract.md, C16)."""
 
     nom: Annotated[str, Meta(description="Nom de naissance de l'étudiant")]
     prenoms: Annotated[tuple[str, ...], Meta(description="Prénoms de l'étudiant, deux au plus")]

@@ -49,7 +49,7 @@ class Droit(Struct, frozen=True, kw_only=True):
 
     @property
     def avec_participation(self) -> bool:
-        """False, not null, without a right: as the reference, and not as its document says (docs/contract.md, C12)."""
+        """False, not null, without a right: API Particulier's answer, not its document's (docs/contract.md, C12)."""
         return self.status == "beneficiaire_avec_participation_financiere"
 
     @property

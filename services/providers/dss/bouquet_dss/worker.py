@@ -78,7 +78,7 @@ def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
 
 
 def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -> bool | None:
-    """Told by the open benefit of the earliest date, which the reference keeps under the name of latest
+    """Told by the open benefit of the earliest date, which API Particulier keeps under the name of latest
     (docs/reference/upstreams/dss.md §2)."""
     opened = [
         (day_or_none(benefit.dt_ouverture_droit) or UNKNOWN_DAY, majorations[benefit.cd])

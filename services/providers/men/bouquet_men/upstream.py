@@ -44,7 +44,7 @@ class Schooling(Struct, frozen=True, rename="kebab"):
     statut_eleve: Status
     code_mef_stat: str | None = None
     libelle_long_mef: str | None = None
-    """The reference reads `libelle-long_mef`, which nobody sends (docs/contract.md, C9)."""
+    """API Particulier reads `libelle-long_mef`, which nobody sends (docs/contract.md, C9)."""
     code_regime: str | None = None
 
 

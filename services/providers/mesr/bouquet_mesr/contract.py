@@ -172,7 +172,7 @@ class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
         str | UnsetType | None,
         Meta(description="Code officiel géographique de la commune de l'établissement"),
     ] = UNSET
-    """The reference writes null, and its sandbox the commune (docs/contract.md, C10): the commune."""
+    """API Particulier writes null, and its sandbox the commune (docs/contract.md, C10): the commune."""
 
 
 class InscriptionFermee(InscriptionV2, frozen=True, kw_only=True, rename="camel"):
