@@ -37,7 +37,7 @@ from bouquet_gateway import metrics
 from bouquet_gateway.access import tokens
 from bouquet_gateway.access.credentials import Credential
 from bouquet_gateway.access.rate_limit import MemoryCounters, RateLimiter
-from bouquet_gateway.access.tokens import Tokens
+from bouquet_gateway.access.tokens import TokenVerifier
 from bouquet_gateway.lookup.regime import Question
 from bouquet_gateway.lookup.regime_plan import HedgeTiming, resolve
 from bouquet_gateway.lookup.scope_filter import filter_data
@@ -84,7 +84,7 @@ class Part(Struct, frozen=True):
 def gateway_parts() -> list[Part]:
     token = tokens.issue(KEY, SCOPES, expires_at=int(time.time()) + 3600, token_id=REQUEST_ID)
     credential = Credential("bearer", token)
-    known, pace = Tokens(KEY), RateLimiter(MemoryCounters(), limit=10**9)
+    known, pace = TokenVerifier(KEY), RateLimiter(MemoryCounters(), limit=10**9)
     catalogue = Catalogue([cnaf.offer()])
     text = query_of(1)
     query = parse_query(text)
@@ -102,7 +102,7 @@ def gateway_parts() -> list[Part]:
         resolve, ask, lookup, Question(WHO, past_month=False, file=FILES[OPERATION.id]), REGIMES, HedgeTiming()
     )
     return [
-        Part("3 authenticate", "a token for the first time", lambda: Tokens(KEY).read(credential)),
+        Part("3 authenticate", "a token for the first time", lambda: TokenVerifier(KEY).read(credential)),
         Part("3 authenticate", "a token that is known", partial(known.read, credential)),
         Part("3 authenticate", "pace", partial(pace.hit, REQUEST_ID)),
         Part("4 match", "path to operation", partial(catalogue.match, PATH, Naming())),

@@ -21,7 +21,7 @@ from bouquet_cnaf.worker import worker as cnaf
 from bouquet_gateway.access import tokens
 from bouquet_gateway.http.app import make_app
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.start.build import opened
+from bouquet_gateway.start.build import open_gateway
 from bouquet_mesh.bus.api import Bus
 from bouquet_mesh.http.limits import Limits
 from bouquet_mesh.http.server import connection_factory
@@ -48,7 +48,7 @@ async def whole_parts(bus: Bus, folder: Path) -> AsyncIterator[list[Part]]:
         await stack.enter_async_context(bus.serve("cnaf", _fund, concurrency=1))
         await stack.enter_async_context(bus.serve(registry_messages.PROVIDER, _registry, concurrency=1))
         outbox = await stack.enter_async_context(open_outbox("memory:", "bench"))
-        gateway = await stack.enter_async_context(opened(settings, bus, outbox))
+        gateway = await stack.enter_async_context(open_gateway(settings, bus, outbox))
         connect = await stack.enter_async_context(connection_factory(make_app(gateway), Limits()))
         wire = _Wire()
         protocol = connect()

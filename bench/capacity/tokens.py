@@ -19,7 +19,7 @@ from bouquet_gateway.access import tokens
 from bouquet_gateway.access.credentials import Credential
 from bouquet_gateway.access.rate_limit import MINUTE_S, MemoryCounters, RateWindow
 from bouquet_gateway.access.registry_client import RegistryClient
-from bouquet_gateway.access.tokens import Tokens
+from bouquet_gateway.access.tokens import TokenVerifier
 from bouquet_mesh.secret import Secret
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Found, Reply, Request, encode
@@ -48,19 +48,22 @@ async def figures() -> list[Figure]:
 def _verifications() -> Iterator[Figure]:
     shared = Credential("bearer", _issued(REQUEST_ID))
     yield Figure(
-        "token at a gateway", "verified for the first time, HS256", cpu_us(lambda: Tokens(KEY).read(shared), 500), "µs"
+        "token at a gateway",
+        "verified for the first time, HS256",
+        cpu_us(lambda: TokenVerifier(KEY).read(shared), 500),
+        "µs",
     )
     key = ECKey.generate_key("P-256", {"kid": "2027-01"})
     signed = jws.serialize_compact({"alg": "ES256", "kid": "2027-01"}, _claims(), key, ["ES256"])
     public, named = Credential("bearer", signed), (("2027-01", key),)
-    assert Tokens(Secret(""), named_keys=named).read(public)
-    unknown = cpu_us(lambda: Tokens(Secret(""), named_keys=named).read(public), 500)
+    assert TokenVerifier(Secret(""), named_keys=named).read(public)
+    unknown = cpu_us(lambda: TokenVerifier(Secret(""), named_keys=named).read(public), 500)
     yield Figure("token at a gateway", "verified for the first time, ES256", unknown, "µs")
 
 
 async def _known_bytes() -> Figure:
     """Its claims, and the registry's word."""
-    holders = RegistryClient(Tokens(KEY, max_known=KNOWN), Registry(), max_known=KNOWN)
+    holders = RegistryClient(TokenVerifier(KEY, max_known=KNOWN), Registry(), max_known=KNOWN)
 
     async def learn() -> None:
         await holders.token_of(Credential("bearer", _issued(str(uuid.uuid4()))), REQUEST_ID, Deadline.after(10))

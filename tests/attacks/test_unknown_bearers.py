@@ -14,7 +14,7 @@ from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
 from bouquet_france_connect.simulator import simulator as france_connect_simulator
 from bouquet_france_connect.worker import worker as france_connect
-from bouquet_gateway.access.unknown_bearers import Turns, network_of
+from bouquet_gateway.access.unknown_bearers import Pacer, network_of
 from bouquet_proto.messages import Lookup, Reply, Request
 from bouquet_worker.simulate import RECEIVED
 from tests.attacks.two_providers import SCOPES, Provider, ask, gateway_between
@@ -174,17 +174,17 @@ async def test_unknown_sessions_are_asked_about_at_a_pace_and_known_ones_at_once
 
 
 async def test_a_turn_that_would_come_too_late_is_none() -> None:
-    turns = Turns(2, clock=lambda: 100.0)
-    assert [await turns.turn(0.0) for _ in range(5)] == [True, True, True, False, False]
+    turns = Pacer(2, clock=lambda: 100.0)
+    assert [await turns.acquire(0.0) for _ in range(5)] == [True, True, True, False, False]
 
 
 async def test_turns_come_evenly_after_a_second_s_worth() -> None:
     now = [0.0]
-    turns = Turns(8, clock=lambda: now[0])
-    taken = [await turns.turn(0.0) for _ in range(15)]
+    turns = Pacer(8, clock=lambda: now[0])
+    taken = [await turns.acquire(0.0) for _ in range(15)]
     assert taken.count(True) == 9
     now[0] += 0.5
-    assert [await turns.turn(0.0) for _ in range(6)].count(True) == 4
+    assert [await turns.acquire(0.0) for _ in range(6)].count(True) == 4
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 def in_production() -> Any:
     """As a client reads it."""
     catalogue = Catalogue([entry.load().offer() for entry in entry_points(group=WORKERS)])
-    return msgspec.json.decode(msgspec.json.encode(document(catalogue.by_path, watched=catalogue.watched)))
+    return msgspec.json.decode(msgspec.json.encode(document(catalogue.by_path, monitored=catalogue.monitored)))
 
 
 def operations_of(document: Any) -> Iterator[tuple[str, Any]]:

@@ -119,29 +119,31 @@ def test_a_modality_that_answers_otherwise_has_a_type_of_its_own() -> None:
     components = Components()
     full = {"title": "Data", "properties": {"nom": {"type": "string"}, "at": {"properties": {"x": {}}}}}
     less = {"title": "Data", "properties": {"at": {"properties": {"x": {}}}}}
-    told = [components.hoisted(schema, "V3A", f"V3A{name}")["$ref"] for schema, name in ((full, "Ine"), (less, "Fc"))]
-    assert told == ["#/components/schemas/V3A", "#/components/schemas/V3AFc"]
-    assert set(components.told()["schemas"]) == {"V3A", "V3AAt", "V3AFc"}
+    named = ((full, "Ine"), (less, "Fc"))
+    references = [components.extract_objects(schema, "V3A", f"V3A{name}")["$ref"] for schema, name in named]
+    assert references == ["#/components/schemas/V3A", "#/components/schemas/V3AFc"]
+    assert set(components.as_json()["schemas"]) == {"V3A", "V3AAt", "V3AFc"}
 
 
 def test_fields_whose_names_are_spelt_alike_keep_their_own_types() -> None:
     """No worker takes another's type away, nor one of its own, by the names that it chooses."""
     components = Components()
     fields: dict[str, Any] = {name: {"properties": {f"{name}_x": {}}} for name in ("a_b", "a-b", "é")}
-    reference = components.hoisted({"properties": fields}, "V3A")
-    whole = whole_of({"components": components.told()}, reference)
+    reference = components.extract_objects({"properties": fields}, "V3A")
+    whole = whole_of({"components": components.as_json()}, reference)
     assert whole == {"properties": fields}
 
 
 def test_a_property_that_is_called_title_is_kept() -> None:
     schema = {"title": "Work", "properties": {"title": {"type": "string", "title": "Title", "default": ""}}}
     components = Components()
-    components.hoisted(schema, "V3Work")
-    assert components.told()["schemas"] == {"V3Work": {"properties": {"title": {"type": "string"}}}}
+    components.extract_objects(schema, "V3Work")
+    assert components.as_json()["schemas"] == {"V3Work": {"properties": {"title": {"type": "string"}}}}
 
 
 def test_a_schema_that_is_no_schema_stands_as_it_is() -> None:
     """What a worker offers is not checked by the gateway: it breaks no document but its own part."""
     components = Components()
-    assert components.hoisted({"properties": 5, "items": True, "anyOf": "x"}, "V3Odd")["$ref"].endswith("/V3Odd")
-    assert components.hoisted(True, "V3Odd") is True
+    reference = components.extract_objects({"properties": 5, "items": True, "anyOf": "x"}, "V3Odd")
+    assert reference["$ref"].endswith("/V3Odd")
+    assert components.extract_objects(True, "V3Odd") is True

@@ -51,4 +51,4 @@ def test_an_unknown_path_is_unknown_whoever_is_away(place: str) -> None:
     nobody = Discovery(MemoryBus(), listed(place, "BOUQUET_GATEWAY_PROVIDERS"), territories_of(place))
     known = "/v3/dss/quotient_familial/identite"
     paths = (known, "/v3/nowhere/identite", "/v9/men/x", "/api/v2/nowhere", "/nowhere")
-    assert [nobody.may_come(path) for path in paths] == [True, False, False, False, False]
+    assert [nobody.may_be_offered(path) for path in paths] == [True, False, False, False, False]

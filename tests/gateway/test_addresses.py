@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bouquet_gateway.access.addresses import client_of, is_in, networks_of
+from bouquet_gateway.access.addresses import client_address, is_in_networks, parse_networks
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_mesh.settings import SettingsError
 
-OURS = networks_of(["10.0.0.0/8", "::1"])
+OURS = parse_networks(["10.0.0.0/8", "::1"])
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ OURS = networks_of(["10.0.0.0/8", "::1"])
     ],
 )
 def test_an_address_is_in_a_range_or_not(address: str, allowed: list[str], inside: bool) -> None:
-    assert is_in(address, networks_of(allowed)) is inside
+    assert is_in_networks(address, parse_networks(allowed)) is inside
 
 
 @pytest.mark.parametrize(
@@ -48,12 +48,12 @@ def test_an_address_is_in_a_range_or_not(address: str, allowed: list[str], insid
     ],
 )
 def test_the_client_is_the_first_hop_that_is_not_ours(peer: str, forwarded: list[str], client: str) -> None:
-    assert client_of(peer, forwarded, OURS) == client
+    assert client_address(peer, forwarded, OURS) == client
 
 
 @given(st.text(), st.lists(st.text()))
 def test_whatever_a_header_says_it_does_not_make_the_peer_another(peer: str, forwarded: list[str]) -> None:
-    assert client_of(peer, forwarded, ()) == peer
+    assert client_address(peer, forwarded, ()) == peer
 
 
 def test_a_proxy_that_cannot_be_read_is_refused() -> None:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 from prometheus_client import REGISTRY
 
-from bouquet_gateway.load.admission import ALWAYS_OPEN
+from bouquet_gateway.load.admission import NEVER_REFUSED
 from bouquet_gateway.settings import read_settings
 from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_mesh.settings import SettingsError, read_all
@@ -97,7 +97,7 @@ async def test_a_refusal_has_the_request_s_id(client: GatewayClient, fund: HeldP
     assert uuid.UUID(nameless.headers["X-Request-Id"])
 
 
-@pytest.mark.parametrize("path", sorted(ALWAYS_OPEN))
+@pytest.mark.parametrize("path", sorted(NEVER_REFUSED))
 async def test_whoever_watches_it_sees_it_full(client: GatewayClient, fund: HeldProvider, path: str) -> None:
     async with full(client, fund):
         assert (await client.get(path, token="")).status in (200, 503)

@@ -9,8 +9,8 @@ import pytest
 from bouquet_gateway.access.authenticate import Admission, Authenticate, Requester
 from bouquet_gateway.access.credentials import credentials_of
 from bouquet_gateway.access.rate_limit import MemoryCounters, RateLimiter
-from bouquet_gateway.access.tokens import ClaimedTokens, Refusal, Tokens, issue
-from bouquet_gateway.access.unknown_bearers import Addresses
+from bouquet_gateway.access.tokens import ClaimedTokens, Refusal, TokenVerifier, issue
+from bouquet_gateway.access.unknown_bearers import AddressThrottle
 from bouquet_gateway.call import Call, HttpRequest
 from bouquet_gateway.errors.problems import Problem
 from bouquet_mesh.secret import Secret
@@ -41,7 +41,7 @@ def issued(expires_at: float = NOW + 60, id: str = ID) -> str:
 def authenticate(now: float = NOW, **options: Any) -> Authenticate:
     limiter = RateLimiter(MemoryCounters(), limit=1000, clock=lambda: NOW)
     return Authenticate(
-        ClaimedTokens(Tokens(KEY)), limiter, None, addresses=Addresses(30), clock=lambda: now, **options
+        ClaimedTokens(TokenVerifier(KEY)), limiter, None, addresses=AddressThrottle(30), clock=lambda: now, **options
     )
 
 
@@ -101,7 +101,9 @@ async def test_a_token_counts_until_its_end() -> None:
 async def test_a_token_that_is_remembered_still_expires() -> None:
     now = [NOW]
     limiter = RateLimiter(MemoryCounters(), limit=1000, clock=lambda: NOW)
-    room = Authenticate(ClaimedTokens(Tokens(KEY)), limiter, None, addresses=Addresses(30), clock=lambda: now[0])
+    room = Authenticate(
+        ClaimedTokens(TokenVerifier(KEY)), limiter, None, addresses=AddressThrottle(30), clock=lambda: now[0]
+    )
     carried, call, deadline = request(issued()), Call("a request", "v3"), Deadline.after(5)
     admission = await room.admit(carried, call, deadline)
     await room.identify_by_token(admission, carried, call, deadline)

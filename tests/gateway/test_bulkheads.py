@@ -70,7 +70,7 @@ async def test_one_caller_holds_a_quarter_of_the_places(desk: BlockedHandler) ->
         desk.release.set()
         assert await asyncio.gather(*first, *others) == [FOUND] * 8
         assert await calls.call(PROVIDER, asked_by("one", "10")) == FOUND
-        await until(lambda: not calls._held)
+        await until(lambda: not calls._calls_of_callers)
 
 
 async def test_another_provider_has_a_share_of_its_own(calls: Bulkheads, desk: BlockedHandler) -> None:
@@ -107,7 +107,7 @@ async def test_calls_that_have_ended_leave_nothing_behind(calls: Bulkheads, desk
     under_way[0].cancel()
     desk.release.set()
     await asyncio.wait(under_way)
-    await until(lambda: not any(calls._under_way.values()))
+    await until(lambda: not any(calls._in_flight.values()))
 
 
 async def test_what_the_gateway_asks_for_itself_passes(calls: Bulkheads, desk: BlockedHandler) -> None:

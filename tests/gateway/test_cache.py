@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from bouquet_gateway.stores import optional
-from bouquet_gateway.stores.cache import Cache, Stored, key_of
+from bouquet_gateway.stores.cache import Cache, CachedValue, key_of
 from bouquet_gateway.stores.cache_memory import ENTRY_BYTES, MemoryCache
 from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_gateway.stores.optional import PAUSE_S, OptionalStore
-from bouquet_gateway.stores.pipelining import LANES
+from bouquet_gateway.stores.pipelining import MAX_IN_FLIGHT
 from bouquet_mesh.secret import Secret
 from tests.support.redis import RedisServer
 from tests.support.waiting import until
@@ -65,7 +65,7 @@ async def test_an_old_value_is_a_miss(cache: Cache) -> None:
 async def test_the_last_value_wins(cache: Cache) -> None:
     await cache.set("key", b"one", 60)
     await cache.set("key", b"two", 60)
-    assert (await cache.get("key") or Stored(b"", 0)).value == b"two"
+    assert (await cache.get("key") or CachedValue(b"", 0)).value == b"two"
 
 
 async def test_what_is_deleted_is_gone(cache: Cache) -> None:
@@ -121,7 +121,7 @@ async def test_many_calls_at_once_share_few_connections(redis_server: RedisServe
     async with open_cache(Secret(redis_server.url), SECRET) as cache, Redis.from_url(redis_server.url) as other:
         await other.client_kill_filter(_type="normal", skipme=True)  # those of other tests
         await asyncio.gather(*(cache.set(f"key-{number}", b"", 60) for number in range(160)))
-        assert 1 < (await other.info("clients"))["connected_clients"] <= LANES + 1
+        assert 1 < (await other.info("clients"))["connected_clients"] <= MAX_IN_FLIGHT + 1
         assert await cache.get("key-159")
 
 
@@ -181,7 +181,7 @@ async def test_two_processes_with_one_secret_share_a_value(redis_server: RedisSe
     url = Secret(redis_server.url)
     async with open_cache(url, SECRET) as one, open_cache(url, SECRET) as other:
         await one.set("shared", b"value", 60)
-        assert (await other.get("shared") or Stored(b"", 0)).value == b"value"
+        assert (await other.get("shared") or CachedValue(b"", 0)).value == b"value"
 
 
 @pytest.mark.broker
@@ -260,7 +260,7 @@ async def test_a_store_that_returns_is_used_again_and_told(
     assert await store.attempt("away", work) == "away"
     now[0] += PAUSE_S
     assert await store.attempt("away", work) == "here"
-    assert [record.message for record in caplog.records] == ["store unavailable", "store returned"]
+    assert [record.message for record in caplog.records] == ["store unavailable", "store available again"]
 
 
 def test_a_key_is_a_keyed_hash() -> None:
@@ -283,7 +283,7 @@ async def test_setting_the_clock_neither_prolongs_nor_ends_what_is_in_memory() -
     async with open_cache(Secret("memory:"), SECRET) as cache:
         with time_machine.travel(datetime.now(UTC) + timedelta(days=400), tick=True):
             await cache.set("during", b"", 3600)
-        assert 3590 <= (await cache.get("during") or Stored(b"", 0)).expires_in_s <= 3600
+        assert 3590 <= (await cache.get("during") or CachedValue(b"", 0)).expires_in_s <= 3600
         await cache.set("before", b"", 3600)
         with time_machine.travel(datetime.now(UTC) + timedelta(days=400), tick=True):
             assert await cache.get("before") is not None

@@ -49,7 +49,7 @@ async def discovering(bus: Bus, *allowed: str, territories: Territories | None =
     running = asyncio.create_task(asking.run())
     try:
         async with asyncio.timeout(TEST_TIMEOUT_S):
-            await asking.asked_once()
+            await asking.first_round()
         yield asking
     finally:
         running.cancel()
@@ -77,17 +77,17 @@ async def test_what_a_worker_offers_is_served() -> None:
 )
 async def test_a_path_that_nobody_may_offer_is_nobody_s_from_the_start(path: str) -> None:
     async with discovering(MemoryBus(), "acme") as asking:
-        assert not asking.may_come(path)
+        assert not asking.may_be_offered(path)
 
 
 async def test_a_path_may_be_that_of_a_worker_which_has_not_been_heard_until_it_is() -> None:
     bus = MemoryBus()
     async with discovering(bus, "acme") as asking:
-        assert asking.may_come("/v3/acme/other/identite")
-        assert asking.may_come("/api/v2/dossier")
+        assert asking.may_be_offered("/v3/acme/other/identite")
+        assert asking.may_be_offered("/api/v2/dossier")
         async with bus.serve("acme", Self(offer()), concurrency=1):
             await until(lambda: not asking.missing)
-        assert not asking.may_come("/v3/acme/other/identite"), "its offer stays known when it goes away"
+        assert not asking.may_be_offered("/v3/acme/other/identite"), "its offer stays known when it goes away"
 
 
 async def test_a_worker_that_never_comes_keeps_no_path_open_outside_of_its_territory() -> None:
@@ -98,7 +98,7 @@ async def test_a_worker_that_never_comes_keeps_no_path_open_outside_of_its_terri
     ):
         await until(lambda: asking.missing == ("late",))
         paths = ("/v3/late/x/identite", "/api/v2/late", "/v3/acme/other/identite", "/v3/lately/x", "/api/v2/other")
-        assert [asking.may_come(path) for path in paths] == [True, True, False, False, False]
+        assert [asking.may_be_offered(path) for path in paths] == [True, True, False, False, False]
 
 
 async def test_a_worker_that_comes_late_is_heard() -> None:

@@ -55,7 +55,7 @@ async def test_a_deployment_that_is_well_says_so(broker_url: str, redis_server: 
         report = await doctor(broker_url, cache_url=redis_server.url)
     assert (report.status, report.wrong_subjects()) == (0, set())
     assert report.finding("queue of acme") == "well: 1 consumers, 0 messages wait"
-    assert report.finding("worker of acme") == "well: tells what it offers"
+    assert report.finding("worker of acme") == "well: answers with its offer"
     assert report.finding("registry") == "well: answers, and so does its database"
     assert report.finding("rights on the broker").startswith("well")
     assert report.finding("clock").startswith("well: ")
@@ -230,4 +230,4 @@ async def test_a_running_gateway_tells_each_provider_s_last_success(broker_url: 
 
 async def test_a_gateway_that_is_not_there(broker_url: str) -> None:
     report = await doctor(broker_url, "--url", f"http://127.0.0.1:{free_port()}")
-    assert report.finding("gateway").startswith("wrong: does not answer as one")
+    assert report.finding("gateway").startswith("wrong: does not answer as a gateway")

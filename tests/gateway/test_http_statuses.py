@@ -52,7 +52,7 @@ OF_THE_CONTRACT = {
 
 def test_every_resource_has_the_name_that_the_contract_gives_it() -> None:
     offers = [msgspec.json.decode(file.read_bytes(), type=Offer) for file in sorted(OFFERS.glob("*.json"))]
-    assert set(Catalogue(offers).watched) == OF_THE_CONTRACT
+    assert set(Catalogue(offers).monitored) == OF_THE_CONTRACT
 
 
 async def test_pings_say_where_each_status_is() -> None:
@@ -182,20 +182,20 @@ async def test_in_a_sandbox_all_is_well() -> None:
 
 
 def test_a_new_provider_s_status_is_named_by_its_path() -> None:
-    assert set(Catalogue([offer()]).watched) == {"acme_dossier_identite"}
+    assert set(Catalogue([offer()]).monitored) == {"acme_dossier_identite"}
 
 
 @pytest.mark.parametrize("status", ["franceconnect", "Men_Scolarite", "../livez", "a/b"])
 def test_a_provider_takes_no_name_that_is_another_s_or_no_name(status: str) -> None:
     catalogue = Catalogue([offer(dossier(status=status))])
-    assert not catalogue.watched
+    assert not catalogue.monitored
     assert catalogue.by_path, "it is served all the same"
 
 
 def test_of_two_providers_that_claim_a_name_the_earlier_keeps_it() -> None:
     theirs = dossier(id="other", path="/v3/other/dossier/identite", status="acme_dossier_identite")
     other = msgspec.structs.replace(offer(theirs), provider="other")
-    assert Catalogue([offer(), other]).watched["acme_dossier_identite"].providers == {"acme"}
+    assert Catalogue([offer(), other]).monitored["acme_dossier_identite"].providers == {"acme"}
 
 
 async def test_its_metrics_tell_the_same_state() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from bouquet_gateway.access.open_counters import open_counters
-from bouquet_gateway.access.rate_limit import Allowance, Counters, MemoryCounters, RateLimiter, RateWindow, judge
+from bouquet_gateway.access.rate_limit import Allowance, Counters, MemoryCounters, RateLimiter, RateWindow, allowance_of
 from bouquet_gateway.access.rate_limit_redis import RedisCounters
 from bouquet_mesh.secret import Secret
 from tests.support.clock import Clock
@@ -99,7 +99,7 @@ def test_headers_of_an_allowed_call() -> None:
 
 
 def test_a_refused_call_is_told_when_to_return() -> None:
-    headers = judge(21, 20, 1_001, 1_000.25).headers()
+    headers = allowance_of(21, 20, 1_001, 1_000.25).headers()
     assert (headers["RateLimit-Remaining"], headers["RateLimit-Reset"], headers["Retry-After"]) == ("0", "1001", "1")
 
 

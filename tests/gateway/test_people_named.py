@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from bouquet_gateway.lookup.people import MOST, people_named
+from bouquet_gateway.lookup.people import MAX_PEOPLE, people_named
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Found
 from bouquet_proto.offer import Operation, People
@@ -107,8 +107,8 @@ def test_people_in_lists_of_lists_are_named() -> None:
 
 
 def test_an_answer_of_too_many_people_is_not_read_without_bound() -> None:
-    crowd = [{"nom_naissance": f"N{n}"} for n in range(MOST + 1)]
-    assert len(named(crowd)) == MOST
+    crowd = [{"nom_naissance": f"N{n}"} for n in range(MAX_PEOPLE + 1)]
+    assert len(named(crowd)) == MAX_PEOPLE
 
 
 def test_sex_and_place_of_birth_are_no_part_of_who_was_found() -> None:
@@ -118,5 +118,5 @@ def test_sex_and_place_of_birth_are_no_part_of_who_was_found() -> None:
 
 
 def test_a_worker_that_names_without_end_costs_no_more_than_a_household() -> None:
-    assert len(named({"nomPrenom": "a " * 30_000}, nom="nomPrenom", prenoms="nomPrenom")) <= MOST
+    assert len(named({"nomPrenom": "a " * 30_000}, nom="nomPrenom", prenoms="nomPrenom")) <= MAX_PEOPLE
     assert named([{}] * 5_000) == []

@@ -92,7 +92,7 @@ async def test_a_caller_who_leaves_while_the_mark_is_put_leaves_none(redis: Redi
     in_flight = InFlight(cache, SECRET, 60.0)
 
     async def call() -> None:
-        async with in_flight.alone("/", "", "somebody"):
+        async with in_flight.exclusive("/", "", "somebody"):
             raise AssertionError("redis has not answered")
 
     with silent(redis):
@@ -108,7 +108,7 @@ async def in_flight_again(in_flight: InFlight) -> bool:
     async with asyncio.timeout(30):
         while True:
             try:
-                async with in_flight.alone("/", "", "somebody"):
+                async with in_flight.exclusive("/", "", "somebody"):
                     return True
             except Problem:
                 await asyncio.sleep(0.05)
@@ -117,7 +117,7 @@ async def in_flight_again(in_flight: InFlight) -> bool:
 async def test_what_cannot_be_deleted_does_not_grow_without_bound(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bouquet_gateway.stores.cache_redis.MAX_TO_DELETE", 3)
+    monkeypatch.setattr("bouquet_gateway.stores.cache_redis.MAX_PENDING_DELETIONS", 3)
     async with open_cache(Secret(redis.url), SECRET) as cache:
         for number in range(5):
             await cache.set(f"key {number}", b"", 60)

@@ -8,7 +8,16 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from bouquet_gateway.lookup.regime import Anomaly, Decision, Outcome, Question, Side, decide, hinted, outcome_of
+from bouquet_gateway.lookup.regime import (
+    Anomaly,
+    Decision,
+    Outcome,
+    Question,
+    Side,
+    decide,
+    decide_with_hint,
+    outcome_of,
+)
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
 from bouquet_proto.offer import Authority
@@ -207,9 +216,9 @@ def test_two_files_that_both_name_the_person_give_the_fund_that_answers_in_real_
 
 def test_a_hinted_fund_in_trouble_is_told_unless_the_other_found() -> None:
     hint, other = Side("msa", MSA, Failed("upstream_timeout")), Side("cnaf", CNAF, Failed("breaker_open"))
-    assert hinted(hint, other, NOW, REGIMES, BOTH_FUNDS) == Decision(Failed("upstream_timeout"), MSA)
+    assert decide_with_hint(hint, other, NOW, REGIMES, BOTH_FUNDS) == Decision(Failed("upstream_timeout"), MSA)
 
 
 def test_a_wrong_hint_alone_never_makes_a_not_found() -> None:
     hint, other = Side("msa", MSA, NotFound(NO_FILE)), Side("cnaf", CNAF, file_of("CNAF"))
-    assert hinted(hint, other, NOW, REGIMES, BOTH_FUNDS).provider == "cnaf"
+    assert decide_with_hint(hint, other, NOW, REGIMES, BOTH_FUNDS).provider == "cnaf"

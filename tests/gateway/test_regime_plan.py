@@ -77,7 +77,11 @@ async def resolved(
 async def test_the_likelier_fund_is_asked_alone_and_is_enough() -> None:
     funds = Funds(cnaf=FOUND["cnaf"])
     resolution = await resolved(funds)
-    assert (resolution.decision.reply, resolution.source, resolution.learnt) == (FOUND["cnaf"], "first", "cnaf")
+    assert (resolution.decision.reply, resolution.source, resolution.learned_provider) == (
+        FOUND["cnaf"],
+        "first",
+        "cnaf",
+    )
     assert list(funds.asked) == ["cnaf"]
 
 
@@ -85,7 +89,7 @@ async def test_the_likelier_fund_is_asked_alone_and_is_enough() -> None:
 async def test_the_other_is_asked_as_soon_as_the_first_has_not_found(said: Reply) -> None:
     funds = Funds(cnaf=said, msa=FOUND["msa"])
     resolution = await resolved(funds, hedge_after_s=AN_HOUR_S)
-    assert (resolution.decision.provider, resolution.source, resolution.learnt) == ("msa", "second", "msa")
+    assert (resolution.decision.provider, resolution.source, resolution.learned_provider) == ("msa", "second", "msa")
 
 
 async def test_the_other_is_asked_after_a_while_of_silence() -> None:
@@ -152,7 +156,7 @@ async def test_two_finds_teach_nothing() -> None:
     resolution = asyncio.create_task(resolved(funds, hedge_after_s=0.0, grace_s=AN_HOUR_S))
     await funds.heard("msa")
     funds.say("cnaf", FOUND["cnaf"])
-    assert ((await resolution).source, (await resolution).learnt) == ("both", "")
+    assert ((await resolution).source, (await resolution).learned_provider) == ("both", "")
 
 
 @pytest.mark.parametrize("hedge_after_s", [0.0, AN_HOUR_S])
@@ -179,12 +183,12 @@ async def test_a_caller_who_goes_away_gives_up_both() -> None:
 async def test_a_hint_is_asked_first_and_is_enough() -> None:
     funds = Funds(msa=FOUND["msa"])
     resolution = await resolved(funds, hint="msa")
-    assert (list(funds.asked), resolution.source, resolution.unlearn) == (["msa"], "hint", False)
+    assert (list(funds.asked), resolution.source, resolution.forget_hint) == (["msa"], "hint", False)
 
 
 async def test_a_wrong_hint_is_unlearnt_and_the_other_learnt() -> None:
     resolution = await resolved(Funds(msa=ABSENT, cnaf=FOUND["cnaf"]), hint="msa")
-    assert (resolution.decision.provider, resolution.source, resolution.learnt, resolution.unlearn) == (
+    assert (resolution.decision.provider, resolution.source, resolution.learned_provider, resolution.forget_hint) == (
         "cnaf",
         "second",
         "cnaf",
@@ -195,24 +199,28 @@ async def test_a_wrong_hint_is_unlearnt_and_the_other_learnt() -> None:
 @pytest.mark.parametrize("said", [*map(Rejected, (UNIDENTIFIED, REFUSED, PERIOD_REFUSED))])
 async def test_a_refusal_at_the_hinted_fund_concludes_nothing(said: Reply) -> None:
     resolution = await resolved(Funds(msa=said, cnaf=FOUND["cnaf"]), hint="msa")
-    assert (resolution.decision.provider, resolution.learnt, resolution.unlearn) == ("cnaf", "cnaf", True)
+    assert (resolution.decision.provider, resolution.learned_provider, resolution.forget_hint) == ("cnaf", "cnaf", True)
     resolution = await resolved(Funds(msa=said, cnaf=DOWN), hint="msa")
-    assert (resolution.decision.reply, resolution.decision.authority, resolution.learnt) == (DOWN, CNAF, "")
+    assert (resolution.decision.reply, resolution.decision.authority, resolution.learned_provider) == (DOWN, CNAF, "")
 
 
 async def test_a_wrong_hint_is_unlearnt_even_if_nobody_found() -> None:
     resolution = await resolved(Funds(msa=ABSENT, cnaf=ABSENT), hint="msa")
-    assert (resolution.decision.authority, resolution.learnt, resolution.unlearn) == (BOTH_FUNDS, "", True)
+    assert (resolution.decision.authority, resolution.learned_provider, resolution.forget_hint) == (
+        BOTH_FUNDS,
+        "",
+        True,
+    )
 
 
 async def test_trouble_at_the_hinted_fund_unlearns_nothing() -> None:
     resolution = await resolved(Funds(msa=DOWN, cnaf=ABSENT), hint="msa")
-    assert (resolution.decision.authority, resolution.unlearn) == (MSA, False)
+    assert (resolution.decision.authority, resolution.forget_hint) == (MSA, False)
 
 
 async def test_an_absence_teaches_nothing() -> None:
     resolution = await resolved(Funds(cnaf=ABSENT, msa=ABSENT))
-    assert (resolution.learnt, resolution.unlearn, resolution.source) == ("", False, "both")
+    assert (resolution.learned_provider, resolution.forget_hint, resolution.source) == ("", False, "both")
 
 
 async def test_trouble_is_told_in_the_name_of_the_fund_that_has_it() -> None:

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from bouquet_gateway.settings import GatewaySettings, read_settings
-from bouquet_gateway.start.serve import tell_safeguards
+from bouquet_gateway.start.serve import report_safeguards
 from bouquet_mesh.settings import SettingsError, read_all
 from tests.support.doctor_report import run_doctor
 from tests.support.gateway_client import TOKEN_KEY
@@ -34,7 +34,7 @@ def told_off() -> set[str]:
 def test_each_that_is_off_is_told_at_the_start_and_in_a_metric(
     settings: dict[str, Any], off: set[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    tell_safeguards(GatewaySettings(**KEY | settings))
+    report_safeguards(GatewaySettings(**KEY | settings))
     assert told_off() == off
     lines = [(record.levelname, record.message, record.__dict__["setting"]) for record in caplog.records]
     assert set(lines) == {("WARNING", "safeguard off", f"BOUQUET_GATEWAY_{name}") for name in off}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bouquet_gateway.settings import REMOVED, read_settings
+from bouquet_gateway.settings import REMOVED_SETTINGS, read_settings
 from bouquet_mesh.settings import Reader
 
 
-@pytest.mark.parametrize("name", REMOVED)
+@pytest.mark.parametrize("name", REMOVED_SETTINGS)
 def test_a_setting_that_this_release_removed_is_no_problem_and_is_told(name: str) -> None:
     reader = Reader({f"BOUQUET_GATEWAY_{name}": "any value"})
     read_settings(reader)

@@ -17,10 +17,10 @@ from redis.exceptions import ResponseError, TimeoutError
 from bouquet_gateway.access.open_counters import open_counters
 from bouquet_gateway.access.rate_limit import RateWindow
 from bouquet_gateway.stores import optional
-from bouquet_gateway.stores.cache import Stored
+from bouquet_gateway.stores.cache import CachedValue
 from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_gateway.stores.optional import open_redis
-from bouquet_gateway.stores.pipelining import LANES, PipeliningRedis
+from bouquet_gateway.stores.pipelining import MAX_IN_FLIGHT, PipeliningRedis
 from bouquet_mesh.secret import Secret
 from tests.support.redis import RedisServer
 from tests.support.waiting import TEST_TIMEOUT_S
@@ -53,29 +53,31 @@ async def test_what_comes_while_all_lanes_are_taken_goes_together(
     client: PipeliningRedis, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches: list[int] = []
-    answers = PipeliningRedis._answers
+    answers = PipeliningRedis._execute_batch
 
     async def counted(self: PipeliningRedis, asked: Any) -> Any:
         batches.append(len(asked))
         return await answers(self, asked)
 
-    monkeypatch.setattr(PipeliningRedis, "_answers", counted)
+    monkeypatch.setattr(PipeliningRedis, "_execute_batch", counted)
     counts = await asyncio.gather(*(client.incr(key) for _ in range(50)))
     assert sorted(counts) == list(range(1, 51))
-    assert batches == [50 - LANES]
+    assert batches == [50 - MAX_IN_FLIGHT]
 
 
 async def test_a_refused_command_leaves_the_others_their_answers(client: PipeliningRedis, key: str) -> None:
     await client.set(key, "no number")
-    told = await asyncio.gather(*(one(key) for one in (client.incr, client.get) * LANES), return_exceptions=True)
+    told = await asyncio.gather(
+        *(one(key) for one in (client.incr, client.get) * MAX_IN_FLIGHT), return_exceptions=True
+    )
     assert all(isinstance(one, ResponseError) for one in told[::2])
-    assert told[1::2] == [b"no number"] * LANES
+    assert told[1::2] == [b"no number"] * MAX_IN_FLIGHT
 
 
 async def test_who_gives_up_keeps_nobody_waiting(client: PipeliningRedis, key: str) -> None:
-    asking = [asyncio.ensure_future(client.incr(key)) for _ in range(LANES + 4)]
+    asking = [asyncio.ensure_future(client.incr(key)) for _ in range(MAX_IN_FLIGHT + 4)]
     await asyncio.sleep(0)
-    given_up = asking[: LANES + 2]  # those under way, and two that wait for them
+    given_up = asking[: MAX_IN_FLIGHT + 2]  # those under way, and two that wait for them
     for one in given_up:
         one.cancel()
     told = await asyncio.gather(*asking, return_exceptions=True)
@@ -92,10 +94,10 @@ async def test_a_redis_that_says_nothing_is_an_error_for_all_and_then_asked_agai
             pass
         redis_server.pause()
         try:
-            told = await gathered(client, key, 2 * LANES)
+            told = await gathered(client, key, 2 * MAX_IN_FLIGHT)
         finally:
             redis_server.resume()
-        assert [type(one) for one in told] == [TimeoutError] * 2 * LANES
+        assert [type(one) for one in told] == [TimeoutError] * 2 * MAX_IN_FLIGHT
         while await gathered(client, key, 5) != [None] * 5:
             pass
 
@@ -111,15 +113,15 @@ async def test_a_connection_that_was_cut_is_made_again(
     await client.set(key, "here")
     async with Redis.from_url(redis_server.url) as other:
         await other.client_kill_filter(_type="normal", skipme=True)
-    await asyncio.gather(*(client.get(key) for _ in range(LANES)), return_exceptions=True)
-    assert await asyncio.gather(*(client.get(key) for _ in range(2 * LANES))) == [b"here"] * 2 * LANES
+    await asyncio.gather(*(client.get(key) for _ in range(MAX_IN_FLIGHT)), return_exceptions=True)
+    assert await asyncio.gather(*(client.get(key) for _ in range(2 * MAX_IN_FLIGHT))) == [b"here"] * 2 * MAX_IN_FLIGHT
 
 
 async def test_whoever_closes_waits_for_what_is_under_way(redis_server: RedisServer, key: str) -> None:
     async with open_redis(Secret(redis_server.url)) as client:
-        asking = [asyncio.ensure_future(client.incr(key)) for _ in range(3 * LANES)]
+        asking = [asyncio.ensure_future(client.incr(key)) for _ in range(3 * MAX_IN_FLIGHT)]
         await asyncio.wait(asking[:1])
-    assert sorted([await one for one in asking]) == list(range(1, 3 * LANES + 1))
+    assert sorted([await one for one in asking]) == list(range(1, 3 * MAX_IN_FLIGHT + 1))
 
 
 async def test_a_redis_user_with_the_rights_that_operations_md_names_is_enough(
@@ -134,7 +136,7 @@ async def test_a_redis_user_with_the_rights_that_operations_md_names_is_enough(
     with caplog.at_level(logging.WARNING, "bouquet_gateway"):
         async with open_cache(url, KEY) as cache, open_counters(url) as counters, open_redis(url) as client:
             await cache.set("a", b"value", 60)
-            assert (await cache.get("a") or Stored(b"", 0)).value == b"value"
+            assert (await cache.get("a") or CachedValue(b"", 0)).value == b"value"
             assert await cache.add("b", 60)
             await cache.delete("a")
             assert await counters.increment("token", RateWindow(60, 1)) == 1

@@ -12,7 +12,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OctKey
 
 from bouquet_gateway.access.credentials import Credential
-from bouquet_gateway.access.tokens import DINUM, INTERNAL_ID, INVALID, Refusal, Token, Tokens, issue
+from bouquet_gateway.access.tokens import DINUM_SIRET, INTERNAL_ID, INVALID, Refusal, Token, TokenVerifier, issue
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 
@@ -23,11 +23,11 @@ NOW = 1_800_000_000.0
 CLAIMS = {"uid": ID, "jti": ID, "scopes": ["a", "b"], "exp": NOW + 60}
 
 
-def tokens(**options: Any) -> Tokens:
-    return Tokens(SECRET, **options)
+def tokens(**options: Any) -> TokenVerifier:
+    return TokenVerifier(SECRET, **options)
 
 
-def verify(known: Tokens, credential: Credential) -> Token:
+def verify(known: TokenVerifier, credential: Credential) -> Token:
     token = known.read(credential)
     assert isinstance(token, Token)
     return token
@@ -43,7 +43,7 @@ def base64(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def is_refused(credential: Credential, known: Tokens | None = None) -> bool:
+def is_refused(credential: Credential, known: TokenVerifier | None = None) -> bool:
     return (known or tokens()).read(credential) == INVALID
 
 
@@ -71,7 +71,7 @@ def test_a_token_without_siret_has_none() -> None:
 
 def test_the_internal_id_is_the_dinum_whatever_it_claims() -> None:
     claims = CLAIMS | {"uid": INTERNAL_ID, "jti": INTERNAL_ID, "siret": "21750001600019"}
-    assert verify(tokens(), signed(claims)).siret == DINUM
+    assert verify(tokens(), signed(claims)).siret == DINUM_SIRET
 
 
 @pytest.mark.parametrize("wrong", [None, "", "x", ID.upper(), ID.replace("-", ""), ID + "\n", 7])
@@ -102,7 +102,7 @@ def test_algorithm_none_is_invalid() -> None:
 def test_another_algorithm_with_the_right_secret_is_invalid() -> None:
     key = OctKey.import_key("k" * 64)
     text = jws.serialize_compact({"alg": "HS512"}, msgspec.json.encode(CLAIMS), key, ["HS512"])
-    assert is_refused(Credential("bearer", text), Tokens(Secret("k" * 64)))
+    assert is_refused(Credential("bearer", text), TokenVerifier(Secret("k" * 64)))
 
 
 def test_a_tampered_payload_is_invalid() -> None:
@@ -220,13 +220,13 @@ def test_a_public_key_is_no_shared_secret() -> None:
 
 def test_a_short_signing_secret_is_refused_by_name_and_not_shown() -> None:
     with pytest.raises(SettingsError, match=r"^BOUQUET_GATEWAY_TOKEN_KEY: must have 32 bytes at least$"):
-        Tokens(Secret("hunter2"))
+        TokenVerifier(Secret("hunter2"))
 
 
 def test_an_issued_token_says_what_it_was_issued_for() -> None:
     credential = Credential("bearer", issue(SECRET, ["a"], expires_at=int(NOW) + 1))
     token = verify(tokens(), credential)
-    assert token == Token(id=INTERNAL_ID, scopes=frozenset({"a"}), siret=DINUM, expires_at=NOW + 1)
+    assert token == Token(id=INTERNAL_ID, scopes=frozenset({"a"}), siret=DINUM_SIRET, expires_at=NOW + 1)
 
 
 def test_an_issued_token_may_be_somebody_s() -> None:

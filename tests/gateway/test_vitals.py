@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bouquet_gateway.public.health_window import SLICE_S, WINDOW_S, Circumstances, HealthWindow, judge
+from bouquet_gateway.public.health_window import SLICE_S, WINDOW_S, Circumstances, HealthWindow, state_of
 
 NOON = datetime(2026, 4, 15, 12, tzinfo=UTC)
 NOTHING_SPECIAL = Circumstances()
@@ -24,7 +24,7 @@ def heard(*, calls: int, outages: int, at: datetime = NOON) -> HealthWindow:
     [(20, 2, "bad_gateway"), (21, 2, "ok"), (10, 2, "bad_gateway"), (100, 10, "bad_gateway"), (100, 9, "ok")],
 )
 def test_a_tenth_of_outages_is_too_many(calls: int, outages: int, word: str) -> None:
-    assert judge(heard(calls=calls, outages=outages), NOTHING_SPECIAL, NOON) == word
+    assert state_of(heard(calls=calls, outages=outages), NOTHING_SPECIAL, NOON) == word
 
 
 @pytest.mark.parametrize(
@@ -33,12 +33,12 @@ def test_a_tenth_of_outages_is_too_many(calls: int, outages: int, word: str) -> 
 )
 def test_a_few_calls_do_not_make_it_down(calls: int, outages: int, word: str) -> None:
     """Nor does one failed call among many."""
-    assert judge(heard(calls=calls, outages=outages), NOTHING_SPECIAL, NOON) == word
+    assert state_of(heard(calls=calls, outages=outages), NOTHING_SPECIAL, NOON) == word
 
 
 def test_outages_are_forgotten_after_ten_minutes() -> None:
     pulse = heard(calls=10, outages=10)
-    words = [judge(pulse, NOTHING_SPECIAL, NOON + timedelta(seconds=s)) for s in (0, WINDOW_S - SLICE_S, WINDOW_S)]
+    words = [state_of(pulse, NOTHING_SPECIAL, NOON + timedelta(seconds=s)) for s in (0, WINDOW_S - SLICE_S, WINDOW_S)]
     assert words == ["bad_gateway", "bad_gateway", "ok"]
 
 
@@ -58,18 +58,18 @@ def test_a_clock_that_is_set_back_loses_no_call() -> None:
 
 
 def test_without_calls_nobody_vouches_for_a_worker_that_is_away() -> None:
-    assert judge(HealthWindow(), Circumstances(is_silent=True), NOON) == "unknown"
+    assert state_of(HealthWindow(), Circumstances(is_silent=True), NOON) == "unknown"
 
 
 def test_calls_tell_more_than_silence() -> None:
-    assert judge(heard(calls=10, outages=10), Circumstances(is_silent=True), NOON) == "bad_gateway"
-    assert judge(heard(calls=1, outages=0), Circumstances(is_silent=True), NOON) == "ok"
+    assert state_of(heard(calls=10, outages=10), Circumstances(is_silent=True), NOON) == "bad_gateway"
+    assert state_of(heard(calls=1, outages=0), Circumstances(is_silent=True), NOON) == "ok"
 
 
 def test_a_maintenance_comes_before_what_was_heard() -> None:
     during = Circumstances(maintenance_until=NOON + timedelta(hours=1))
-    assert judge(heard(calls=10, outages=10), during, NOON) == "maintenance"
+    assert state_of(heard(calls=10, outages=10), during, NOON) == "maintenance"
 
 
 def test_outages_of_a_maintenance_are_not_held_against_anybody_after_it() -> None:
-    assert judge(heard(calls=10, outages=10), Circumstances(just_reopened=True), NOON) == "ok"
+    assert state_of(heard(calls=10, outages=10), Circumstances(just_reopened=True), NOON) == "ok"

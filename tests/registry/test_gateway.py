@@ -16,7 +16,7 @@ import pytest
 from bouquet_gateway.access import registry_client as gateway_registry
 from bouquet_gateway.access.credentials import Credential
 from bouquet_gateway.access.registry_client import RegistryClient
-from bouquet_gateway.access.tokens import INTERNAL_ID, Refusal, Token, Tokens
+from bouquet_gateway.access.tokens import INTERNAL_ID, Refusal, Token, TokenVerifier
 from bouquet_mesh.bus.api import Calling
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
@@ -62,7 +62,7 @@ async def here(sqlite: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 @asynccontextmanager
 async def asking(bus: Calling, **options: Any) -> AsyncIterator[RegistryClient]:
     """A gateway's side of the registry alone, once it has heard of it."""
-    client = RegistryClient(Tokens(TOKEN_KEY), bus, **options)
+    client = RegistryClient(TokenVerifier(TOKEN_KEY), bus, **options)
     async with alongside(client.run()):
         await until(lambda: client.ready)
         yield client

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bouquet_gateway.access.credentials import Credential
-from bouquet_gateway.access.tokens import INVALID, Refusal, Tokens, named_keys
+from bouquet_gateway.access.tokens import INVALID, Refusal, TokenVerifier, named_keys
 from bouquet_gateway.access.tokens import Token as Read
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Key size should be:joserfc.error
 
 
 def read(signed: str, secret: Secret = NONE, jwks: str = "") -> Read | Refusal:
-    return Tokens(secret, named_keys=named_keys(Secret(jwks))).read(Credential("bearer", signed))
+    return TokenVerifier(secret, named_keys=named_keys(Secret(jwks))).read(Credential("bearer", signed))
 
 
 def test_a_shared_secret_signs_what_the_gateway_reads_with_it() -> None:
@@ -123,7 +123,7 @@ def test_a_gateway_refuses_keys_that_are_none(wrong: str) -> None:
 
 def test_a_gateway_without_any_key_does_not_start() -> None:
     with pytest.raises(SettingsError, match="BOUQUET_GATEWAY_TOKEN_KEY: is required without"):
-        Tokens(Secret(""))
+        TokenVerifier(Secret(""))
 
 
 def test_a_prolonged_token_has_another_text_and_the_same_name() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from bouquet_gateway.journal.spool import TOLD
+from bouquet_gateway.journal.spool import LEVEL_EVENTS
 
 ROOT = Path(__file__).parents[2]
 LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -66,7 +66,7 @@ def _messages(argument: ast.expr, path: Path) -> Iterator[str]:
         case ast.IfExp(body=ast.Constant(value=str(one)), orelse=ast.Constant(value=str(other))):
             yield from (one, other)
         case ast.Starred() if path.name == "spool.py":
-            yield from (message for _, message in TOLD.values())
+            yield from (message for _, message in LEVEL_EVENTS.values())
         case ast.Name(id="reason") if path.name == "checks.py":
             yield from _refusals(path.parent)
         case _:

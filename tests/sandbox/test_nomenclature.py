@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from bouquet_casebook.serve import sandbox
 from bouquet_gateway.access.tokens import issue
-from bouquet_gateway.errors.nomenclature import NOT_COMMON, OF_SESSIONS, nomenclature, reasons_of
+from bouquet_gateway.errors.nomenclature import NOT_COMMON_REASONS, SESSION_REASONS, nomenclature, reasons_of
 from bouquet_gateway.errors.problems import Problem, render
 from bouquet_gateway.offers.catalogue import Catalogue, Served
 from bouquet_gateway.public.openapi import document
@@ -44,7 +44,7 @@ from tests.support.nomenclature import ErrorCode, codes_in
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 QUOTIENT = "api_particulier_v3_cnav_quotient_familial_with_civility"
-NOT_OF_OPERATIONS = {PLATFORM[reason].code for reason in NOT_COMMON & PLATFORM.keys()}
+NOT_OF_OPERATIONS = {PLATFORM[reason].code for reason in NOT_COMMON_REASONS & PLATFORM.keys()}
 OPERATIONS_PREFIX = {
     operation.id: offer.authority_of(operation).prefix for offer in sandbox.offers() for operation in offer.operations
 }
@@ -256,7 +256,7 @@ async def test_whatever_is_said_of_a_session_is_told_in_words_of_it(operation_id
     [served] = catalogue.by_path[OPERATIONS[operation_id].path]
     known = told_in(catalogue, operation_id)
     for reply in SAID:
-        assert told_by(Problem.of(reply, france_connect_session.AUTHORITY, OF_SESSIONS), served) <= known, reply
+        assert told_by(Problem.of(reply, france_connect_session.AUTHORITY, SESSION_REASONS), served) <= known, reply
 
 
 @pytest.mark.parametrize("fund", quotient_familial.REGIMES.authorities.values(), ids=lambda fund: fund.label)

@@ -10,7 +10,7 @@ from typing import Any
 
 from bouquet_gateway.http.app import Parts, make_app
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.start.build import opened, paris_now
+from bouquet_gateway.start.build import open_gateway, paris_now
 from bouquet_mesh.bus.api import Calling
 from bouquet_mesh.http.server import serving
 from bouquet_mesh.outbox.api import Outbox
@@ -32,7 +32,7 @@ async def gateway_in_process(
 ) -> AsyncIterator[tuple[Parts, GatewayClient]]:
     """Its parts, and a client at its door. `settings` are its own, over those of the tests."""
     async with (
-        opened(GatewaySettings(**TEST_SETTINGS | settings), bus, outbox, clock=clock, epoch_s=epoch_s) as parts,
+        open_gateway(GatewaySettings(**TEST_SETTINGS | settings), bus, outbox, clock=clock, epoch_s=epoch_s) as parts,
         serving(make_app(parts), HOST, 0) as port,
         gateway_client(f"http://{HOST}:{port}") as client,
     ):

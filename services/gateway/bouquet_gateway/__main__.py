@@ -1,4 +1,4 @@
-"""`bouquet-gateway`: serve the public contract, look a deployment over, or make a token."""
+"""`bouquet-gateway`: serve the public contract, examine a deployment, or print a token."""
 
 from __future__ import annotations
 
@@ -34,19 +34,26 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bouquet-gateway", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    command = commands.add_parser("serve", help="answer HTTP until SIGTERM; settings are BOUQUET_GATEWAY_* variables")
-    command.add_argument("--processes", type=int, help="so many on one port, instead of BOUQUET_GATEWAY_PROCESSES")
-    command.add_argument("--number", type=int, default=0, help=argparse.SUPPRESS)  # which one of them this is
+    command = commands.add_parser(
+        "serve", help="answer HTTP requests until SIGTERM; settings are BOUQUET_GATEWAY_* variables"
+    )
+    command.add_argument(
+        "--processes", type=int, help="number of processes on one port, in place of BOUQUET_GATEWAY_PROCESSES"
+    )
+    # Number of this process, given by its parent.
+    command.add_argument("--number", type=int, default=0, help=argparse.SUPPRESS)
     command.set_defaults(command=_serve)
 
-    command = commands.add_parser("doctor", help="look a deployment over with the settings of `serve`")
-    command.add_argument("--url", default="", help="of a running gateway, which is asked how its calls have ended")
-    command.add_argument("--json", action="store_true")
+    command = commands.add_parser("doctor", help="examine a deployment, with the settings of `serve`")
+    command.add_argument("--url", default="", help="URL of a running gateway, whose recent calls are examined")
+    command.add_argument("--json", action="store_true", help="print the findings as JSON")
     command.set_defaults(command=_doctor)
 
     command = commands.add_parser("token", help="print a token signed with BOUQUET_GATEWAY_TOKEN_KEY")
-    command.add_argument("scopes", nargs="*", help="none: every scope of the workers installed here")
-    command.add_argument("--valid-s", type=int, default=MONTH_S)
+    command.add_argument(
+        "scopes", nargs="*", help="scopes of the token; by default, all scopes of the workers installed here"
+    )
+    command.add_argument("--valid-s", type=int, default=MONTH_S, help="validity in seconds; by default, 30 days")
     command.set_defaults(command=_token)
     return parser
 
@@ -61,18 +68,19 @@ def _serve(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """1 when something is wrong."""
+    """Prints the findings of the doctor; exit status 1 when one of them is a fault."""
     from bouquet_gateway.doctor.examination import examine
     from bouquet_mesh.doctor.findings import as_json, as_text, is_well
 
-    logging.disable()  # what the libraries would say of their troubles is told in words
+    logging.disable()  # the findings say in words what libraries would log
     findings = uvloop.run(examine(environ, arguments.url))
     print(as_json(findings) if arguments.json else as_text(findings))
     return 0 if is_well(findings) else 1
 
 
 def _token(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
-    """Self-contained, of the internal id: its scopes and its end are its own (docs/reference/contract.md §2.1)."""
+    """Prints a token with the internal id, whose scopes and expiry are its own claims
+    (docs/reference/contract.md §2.1)."""
     settings = load(GatewaySettings, environ, GATEWAY_PREFIX)
     scopes = arguments.scopes or sorted(embedded.scopes(embedded.installed(sandbox=False)))
     print(tokens.issue(settings.token_key, scopes, expires_at=int(time.time()) + arguments.valid_s))

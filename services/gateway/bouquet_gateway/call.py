@@ -1,4 +1,4 @@
-"""One HTTP call: what the server read of it, and the plain facts that its headers, log, metrics and journal tell."""
+"""One HTTP call: the request as the server read it, and the facts that its headers, log, metrics and journal show."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ REQUEST_ID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.IGNORECA
 
 
 class HttpRequest(Struct, frozen=True, kw_only=True):
-    """The parts of a request that are looked at outside of `http`, as they came over the wire."""
+    """Parts of an HTTP request, as received, that are read outside of `http`."""
 
     method: str
     raw_path: str
     raw_query: str
-    """Without its question mark."""
+    """Query string without its question mark."""
     authorization: str
     api_key: str
     peer: str
@@ -33,66 +33,72 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     forwarded_for: Sequence[str]
     """Values of `X-Forwarded-For`, which anybody can write."""
     no_cache: bool
-    """The caller wants no answer of the cache."""
+    """Whether the caller wants no answer from the cache."""
 
 
 class Call(Struct):
+    """Facts about one call, filled in as it passes through the gateway."""
+
     # Made by the `observe` middleware.
     request_id: str
     envelope: Envelope
     path: str = ""
-    """Tidy."""
+    """Requested path after `paths.tidy`."""
     began: float = field(default_factory=time.perf_counter)
+    """Start of the call, by the monotonic clock."""
 
     # Written by the journal.
     is_recorded: bool = False
-    """The call leaves a record in the access journal, if its token is one of ours."""
+    """Whether the call leaves a record in the access journal, provided that its token is one of ours."""
 
     # Written by `access.authenticate`.
     token_id: str = ""
-    """Of the caller's token, whether or not it was good enough."""
+    """Id of the caller's token, whether or not the call is allowed."""
     habilitation: str = ""
     """Id of the token's habilitation."""
     rate_limit: Mapping[str, str] = {}
-    """Headers that tell the caller's rate limit."""
+    """Headers that show the caller's rate limit."""
 
     # Written by the endpoint that answers.
     operation: str = ""
-    """Id of an offered operation, or name of an endpoint of the gateway's own."""
+    """Id of an offered operation, or name of an endpoint of the gateway itself."""
     version: str = ""
-    """`v2`, `v3` …, of an offered operation."""
+    """Version of an offered operation: `v2`, `v3` …"""
     route: str = ""
     """Path of an offered operation."""
     retirement: Retirement | None = None
+    """Announced end of an offered operation."""
     failures: Mapping[str, Failure] = {}
     """Rows that the operation's provider adds to the failure table."""
     reached_data: bool = False
-    """Past the checks that concern the caller alone (docs/reference/contract.md §2.7, rows 1 to 9)."""
+    """Whether the call has passed the checks that concern the caller alone (docs/reference/contract.md §2.7, rows 1 to
+    9)."""
     recipient: str = ""
     """SIRET of the administration that the data is for."""
     person: Identity | None = None
-    """Whom the question is about."""
+    """Identity of the person that the question is about."""
     people_found: Callable[[], tuple[Identite, ...]] = tuple
-    """Whom the answer names: read where it is recorded, and nowhere else."""
+    """Function that returns the persons named in the answer; called only when the answer is recorded."""
     cached_for_s: int | None = None
-    """Seconds that a cached answer still has to live; `None` for an answer that is not of the cache."""
+    """Seconds for which a cached answer stays valid; `None` for an answer that is not from the cache."""
     provider: str = ""
-    """The provider that answered."""
+    """Name of the provider that answered."""
     regime: str = ""
-    """The regime by which it answered, under a regime plan."""
+    """Regime of the provider that answered, under a regime plan."""
     waited_s: float = 0.0
-    """Time spent waiting for providers. Written by `waiting`."""
+    """Seconds spent waiting for providers. Written by `waiting`."""
 
-    # Written by the `problems` middleware, where there is no data.
+    # Written by the `render_problems` middleware, where there is no data.
     outcome: Outcome | None = None
+    """Outcome of a call without data; `None` where there is data."""
     fault: str = ""
-    """Whose fault it is; nobody's when the provider has no data."""
+    """Party at fault for an error: `caller`, `platform` or `provider`; empty when the provider has no data."""
     code: str = ""
     """Public code of the error, the first of several."""
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Measures a wait for a provider's answer."""
+        """Adds the duration of the context, a wait for a provider, to `waited_s`."""
         began = time.perf_counter()
         try:
             yield
@@ -101,6 +107,6 @@ class Call(Struct):
 
 
 def request_id_of(headers: Mapping[str, str]) -> str:
-    """Returns the client's request id when it is a UUID, as the hub requires; else a new one."""
+    """Returns the client's request id when it is a UUID, as the CNAV hub requires; else a new one."""
     given = headers.get("X-Request-Id", "")
     return given if REQUEST_ID.fullmatch(given) else str(uuid.uuid4())

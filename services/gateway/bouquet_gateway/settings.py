@@ -1,4 +1,4 @@
-"""The gateway's settings, `BOUQUET_GATEWAY_*`."""
+"""Settings of the gateway, `BOUQUET_GATEWAY_*`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from bouquet_gateway.access.addresses import Networks, networks_of
-from bouquet_gateway.access.tokens import Tokens, named_keys
+from bouquet_gateway.access.addresses import Networks, parse_networks
+from bouquet_gateway.access.tokens import TokenVerifier, named_keys
 from bouquet_gateway.journal.keys import Keys, keys_of
 from bouquet_gateway.lookup.maintenance import parse_windows
 from bouquet_gateway.lookup.regime_plan import HedgeTiming
@@ -25,87 +25,101 @@ SHA256 = re.compile(r"[\da-fA-F]{64}", re.ASCII)
 
 
 class GatewaySettings(Struct, frozen=True, kw_only=True):
+    """Settings of one gateway process, as read from its environment."""
+
     token_key: Secret = Secret("")
-    """Signs the callers' tokens (HS256), 32 bytes at least. The gateway refuses to start without it or `token_keys`."""
+    """Shared secret of the callers' tokens (HS256), at least 32 bytes. Required without `token_keys`."""
     token_keys: Secret = Secret("")
-    """Keys that verify tokens by their `kid`, as a JWKS: shared secrets (HS256) or public keys (ES256)."""
+    """Keys that verify callers' tokens by their `kid`, as a JWKS: shared secrets (HS256) or public keys (ES256)."""
     tokens_from: Literal["registry", "claims"] = "registry"
-    """Who says what a token allows. `claims`: the token itself, for demos and sandboxes."""
+    """Source of a token's rights: the registry, or the token's own claims, for demos and sandboxes."""
     registry_patience_s: float = 600.0
-    """How long known tokens are taken as they were while the registry is silent. Unknown ones get a 502."""
+    """Seconds for which known tokens are accepted while the registry is silent. Calls with other tokens get a 502."""
     registry_refresh_s: float = 3600.0
-    """After how long a known token that is in use is asked for again, while it goes on to count. Revocations are heard
-    within 5 s whatever this says: the registry so learns that tokens are used."""
+    """Seconds after which a known token in use is requested again in the background, which also tells the registry that
+    the token is used. A revocation takes effect within 5 s whatever the value."""
     known_tokens: int = 50_000
-    """How many tokens one process remembers, the last used ones, at some 0.8 kB each; the others cost a question to the
+    """Most tokens that one process remembers, about 0.8 kB each. A token that is not remembered costs a question to the
     registry."""
     exempt_tokens: tuple[str, ...] = ()
-    """SHA-256, in hexadecimal, of tokens that neither blacklist nor addresses nor pace hold back
+    """SHA-256, in hexadecimal, of tokens that are exempt from blacklist, address check and rate limit
     (docs/reference/contract.md §2.7, row 0)."""
     trusted_proxies: tuple[str, ...] = ()
-    """Addresses or CIDR ranges of our own proxies: whose `X-Forwarded-For` is believed."""
+    """Addresses or CIDR ranges of our own proxies, whose `X-Forwarded-For` is trusted."""
     host: str = "127.0.0.1"
+    """Address that the gateway listens on."""
     port: Port = 8000
+    """Port that the gateway listens on for HTTP."""
     public_url: str = ""
-    """`https://host`, as callers reach the gateways: what `/api/pings` writes before each path, and the server of the
-    OpenAPI document. Empty: paths alone. It is never taken from a request, whose `Host` anybody chooses."""
+    """URL at which callers reach the gateways, `https://host`: written before the paths of `/api/pings`, and the server
+    of the OpenAPI document. Empty: paths without host. The `Host` of a request is never used, since anybody can choose
+    it."""
     contact: str = ""
-    """Where callers get help, `https://…` or an e-mail address: told in the OpenAPI document."""
+    """Address where callers get help, `https://…` or e-mail, shown in the OpenAPI document."""
     processes: int = 1
-    """On one port, each a gateway of its own; also `serve --processes`. Several need a broker. Whatever is said here of
-    one process is then of each. Process n tells its own state and metrics at `port` + n, from 1 on."""
+    """Number of gateway processes on the port; also `serve --processes`. Several need a broker. The other settings
+    apply to each process. Process n, from 1 on, shows its own health and metrics at `port` + n."""
     providers: tuple[str, ...] = ()
-    """Whom the gateway may ask. Empty with the embedded bus: every installed provider."""
+    """Names of the providers that the gateway may ask. Empty with the embedded bus: every installed provider."""
     territories: tuple[str, ...] = ()
-    """`acme:/v3/acme/`: a provider named here may offer no path that begins otherwise; others may offer any. Until a
-    provider is heard, an unknown path that it might offer is 502, and any other 404."""
+    """Path prefixes that a provider is confined to, such as `acme:/v3/acme/`; a provider without an entry may offer any
+    path. Until a provider's first offer, an unknown path that it might offer is 502, any other 404."""
     deadline_s: float = 10.0
-    """A request's whole life; API Particulier's own read timeout (docs/reference/upstreams/shared.md §3)."""
+    """Seconds that a request may take as a whole: API Particulier's own read timeout
+    (docs/reference/upstreams/shared.md §3)."""
     max_requests: int = 400
-    """Requests under way in one process; one more is told at once to come back (`00529`). Probes always pass."""
+    """Limit on the requests in flight in one process; further ones are refused at once (`00529`). Probes always
+    pass."""
     max_calls_per_provider: int = 100
-    """Of them, the calls that one provider may hold, so that a slow one leaves room for the others; one caller holds a
-    quarter of these at most. Best near what its workers take together (`…_CONCURRENCY`), divided by the gateways: more
-    only waits in their queue."""
+    """Limit on the calls in flight to one provider, so that a slow one leaves room for the others; one caller holds at
+    most a quarter of it. Best near the total `…_CONCURRENCY` of the provider's workers, divided by the number of
+    gateways: further calls only wait in the queue."""
     hedge_after_s: float = 2.0
-    """Silence of the likelier fund of a quotient familial, in seconds, after which the other fund is asked too. 0 asks
-    both funds at once about everybody."""
+    """Seconds without an answer of the likelier provider of a quotient familial (CAF or MSA) after which the other is
+    asked too. 0 asks both at once."""
     double_file_grace_s: float = 0.3
-    """Seconds that a found quotient familial waits for the other fund's answer, where that fund has been asked too."""
+    """Seconds that a found quotient familial waits for the answer of the other provider, where that has been asked
+    too."""
     cache_url: Annotated[Secret, ServerUrl(("redis",), EMBEDDED)] = Secret("memory:")
-    """`memory:`, or `redis(s)://…`, shared by every gateway process then, which may name its TLS files:
-    `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`."""
+    """URL of the cache: `memory:`, or `redis(s)://…`, which all gateway processes then share, with TLS files as
+    options: `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`."""
     cache_max_items: int = 50_000
+    """Most items in the cache of one process, with `memory:`."""
     cache_max_bytes: int = 64_000_000
-    """With `memory:`, in one process, like `cache_max_items`; redis has its own `maxmemory`."""
+    """Most bytes in the cache of one process, with `memory:`; redis has its own `maxmemory`."""
     cache_key: Secret = Secret("")
-    """Keys and seals what is cached, the same in all that share a cache; derived from `token_key` when empty."""
+    """Secret that encrypts cached values and hashes their keys, the same for all that share a cache. Empty: derived
+    from `token_key`."""
     sandbox: bool = False
-    """Answers recorded cases as they are, and any refusal that a worker tells; with the embedded bus, hosts the
-    casebook instead of the workers. Needs `tokens_from` to be `claims`."""
+    """Whether recorded cases are answered as they are, with any refusal that a worker sends. With the embedded bus, the
+    casebook is hosted in place of the workers. Needs `tokens_from` to be `claims`."""
     calls_per_second: int = 20
-    """Per token (docs/reference/contract.md §4)."""
+    """Rate limit of each token, in calls per second (docs/reference/contract.md §4)."""
     refused_bearers_per_minute: Annotated[int, Meta(ge=1)] = 30
-    """Of one address (of IPv6, a /64), in one process: beyond, and when they are over half of its calls, bearers that
-    nobody knows are 429 `00429` there until the minute ends. Known ones pass."""
+    """Limit on the unknown bearers of one address (of IPv6, a /64) in one process. Above it, and when they are over
+    half of its calls, further unknown bearers get 429 `00429` until the minute ends; known ones pass."""
     unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50
-    """FranceConnect sessions that one process asks about for the first time. More wait their turn for two seconds at
-    most, and are 429 then; those known within the last ten minutes pass."""
+    """Limit on the FranceConnect sessions that one process opens for the first time, per second. Further ones wait two
+    seconds at most, then get 429; those opened within the last ten minutes pass."""
     journal: bool | None = None
-    """Whether data calls leave records for the registry to keep. Unset: where tokens are the registry's."""
+    """Whether calls for data leave records in the registry's journal. Unset: yes when `tokens_from` is `registry`."""
     journal_key: Secret = Secret("")
-    """`name:secret`: what the journal names persons by, 32 bytes at least. Required with a journal; the registry is
-    given the same, and those before it (`…_JOURNAL_KEYS`). After a comma perhaps the next, `2027-01-31:secret`, which
-    takes its place as that day begins (UTC)."""
+    """Key of the pseudonyms in the journal, `name:secret`, the secret of at least 32 bytes. Required with a journal;
+    the registry needs the same key, and those before it (`…_JOURNAL_KEYS`). After a comma, optionally the next key,
+    `2027-01-31:secret`, used from that day on (UTC)."""
     journal_spool: str = "bouquet-journal"
-    """Folder on a disk that outlives the process, for records that are not sent yet. Gateways may share it."""
+    """Path of the folder for journal records not sent yet, on a disk that outlives the process. Gateways may share
+    it."""
     journal_spool_max_bytes: int = 256 * 1024 * 1024
-    """Of one process; a record takes about 400 bytes. At 95 % calls are refused (`00521`), and from 80 % it is told."""
+    """Limit on the bytes in the spool of one process; a record takes about 400 bytes. A warning is logged from 80 % on,
+    and calls are refused from 95 % on (`00521`)."""
     maintenance: str = ""
-    """Announced windows by authority label, Paris time; see docs/operations/maintenance-windows.md."""
+    """Announced maintenance windows by authority label, in Paris time; see
+    docs/operations/maintenance-windows.md."""
 
     def cache_secret(self) -> Secret:
-        """Stable across restarts and processes; knowing it does not give the token key."""
+        """Returns the cache's secret, the same after a restart and in every process. The token key cannot be computed
+        from it. Raises `SettingsError` without any key."""
         if self.cache_key:
             return self.cache_key
         if not self.token_key:
@@ -114,24 +128,28 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
 
     @property
     def has_journal(self) -> bool:
+        """Whether calls leave records."""
         if self.journal is None:
             return self.tokens_from == "registry"
         return self.journal
 
     def pseudonyms(self) -> Keys:
+        """Returns the keys of the journal's pseudonyms. Raises `SettingsError`."""
         return keys_of(self.journal_key)
 
     def proxies(self) -> Networks:
-        networks = networks_of(self.trusted_proxies)
+        """Returns the networks of the trusted proxies. Raises `SettingsError`."""
+        networks = parse_networks(self.trusted_proxies)
         if len(networks) < len(self.trusted_proxies):
             raise SettingsError([f"{GATEWAY_PREFIX}TRUSTED_PROXIES: must be addresses or CIDR ranges"])
         return networks
 
     def bounds(self) -> Territories:
+        """Returns the path prefixes that providers are confined to. Raises `SettingsError`."""
         return territories(self.territories, f"{GATEWAY_PREFIX}TERRITORIES")
 
     def exempt(self) -> frozenset[bytes]:
-        """As `tokens.hash_of` gives them."""
+        """Returns hashes of the exempt tokens, as `credentials.hash_of` computes them. Raises `SettingsError`."""
         if not all(SHA256.fullmatch(digest) for digest in self.exempt_tokens):
             raise SettingsError([f"{GATEWAY_PREFIX}EXEMPT_TOKENS: must be SHA-256 digests in hexadecimal"])
         return frozenset(map(bytes.fromhex, self.exempt_tokens))
@@ -141,12 +159,12 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
 
 
 class Safeguard(Struct, frozen=True):
-    """What makes answers accountable, and the setting that takes it away."""
+    """A safeguard of accountability, and the setting that turns it off."""
 
     setting: str
     is_off: Callable[[GatewaySettings], bool]
     means: str
-    """What goes on without it."""
+    """Consequence of running without the safeguard."""
 
 
 SAFEGUARDS = (
@@ -160,17 +178,18 @@ SAFEGUARDS = (
         "SANDBOX", lambda settings: settings.sandbox, "what a worker sends as a recorded case is answered as it is"
     ),
 )
-"""Each that is off is told at the start, by a metric with its alert, and by the doctor: none goes away silently."""
+"""All safeguards. One that is off is shown at the start, by a metric with its alert, and by the doctor."""
 
 
 def safeguards_off(settings: GatewaySettings) -> list[Safeguard]:
+    """Returns the safeguards that the settings turn off."""
     return [safeguard for safeguard in SAFEGUARDS if safeguard.is_off(settings)]
 
 
-Need: TypeAlias = tuple[str, Callable[[GatewaySettings], bool], str]
-"""A setting, whether it makes sense, and what it must be."""
+Constraint: TypeAlias = tuple[str, Callable[[GatewaySettings], bool], str]
+"""A setting, a test whether its value is allowed, and the requirement in words."""
 
-NEEDS: tuple[Need, ...] = (
+CONSTRAINTS: tuple[Constraint, ...] = (
     (
         "HEDGE_AFTER_S",
         lambda settings: settings.hedge_after_s < settings.deadline_s,
@@ -191,7 +210,7 @@ NEEDS: tuple[Need, ...] = (
     (
         "PORT",
         lambda settings: settings.processes <= 1 or settings.port > 0,
-        "must be said, since several processes listen on it",
+        "must not be 0 when several processes listen on it",
     ),
     (
         "PORT",
@@ -201,25 +220,25 @@ NEEDS: tuple[Need, ...] = (
 )
 
 
-def _require(need: Need, settings: GatewaySettings) -> None:
-    name, makes_sense, must = need
-    if not makes_sense(settings):
-        raise SettingsError([f"{GATEWAY_PREFIX}{name}: {must}"])
+def _require(constraint: Constraint, settings: GatewaySettings) -> None:
+    name, is_met, requirement = constraint
+    if not is_met(settings):
+        raise SettingsError([f"{GATEWAY_PREFIX}{name}: {requirement}"])
 
 
 def _token_key(settings: GatewaySettings) -> None:
     if settings.token_key or not settings.token_keys:
-        Tokens(settings.token_key)
+        TokenVerifier(settings.token_key)
 
 
 def _cache_key(settings: GatewaySettings) -> None:
-    if settings.token_keys:  # without any key, the token key alone is asked for
+    if settings.token_keys:  # without any key, only the missing token key is reported
         settings.cache_secret()
 
 
 def _cache_url(settings: GatewaySettings) -> None:
     if settings.cache_url.reveal() != EMBEDDED:
-        # Imported here: a gateway without redis does not load its client.
+        # Imported here: a gateway without redis does not load the redis client.
         from bouquet_gateway.stores.optional import open_redis
 
         open_redis(settings.cache_url)
@@ -231,7 +250,7 @@ def _journal_key(settings: GatewaySettings) -> None:
 
 
 CHECKS: tuple[Callable[[GatewaySettings], object], ...] = (
-    *(partial(_require, need) for need in NEEDS),
+    *(partial(_require, constraint) for constraint in CONSTRAINTS),
     _token_key,
     lambda settings: named_keys(settings.token_keys),
     _cache_key,
@@ -242,20 +261,20 @@ CHECKS: tuple[Callable[[GatewaySettings], object], ...] = (
     GatewaySettings.bounds,
     lambda settings: parse_windows(settings.maintenance),
 )
-"""All that is made of the settings, each by itself, so that one wrong setting hides no other."""
+"""Checks of the settings, each by itself, so that all wrong settings are reported at once."""
 
-REMOVED = ("REGIME_STRATEGY", "TURN_S")
-"""Settings of the release before that have no effect any more: a process warns of each that is set. An entry is deleted
-one release after its setting."""
+REMOVED_SETTINGS = ("REGIME_STRATEGY", "TURN_S")
+"""Settings of the previous release that have no effect any more; a process warns of each that is set. An entry is
+deleted one release after its setting."""
 
 
 def read_settings(reader: Reader) -> GatewaySettings:
-    """Reads the gateway's settings, and checks them whole."""
-    return reader.read(GatewaySettings, GATEWAY_PREFIX, *CHECKS, removed=REMOVED)
+    """Reads and checks the gateway's settings."""
+    return reader.read(GatewaySettings, GATEWAY_PREFIX, *CHECKS, removed=REMOVED_SETTINGS)
 
 
 def wants_several(environ: Mapping[str, str]) -> bool:
-    """Whether several processes are asked for. What is wrong with the settings is left for their start to say."""
+    """Tells whether several processes are configured. Wrong settings are left for the processes to report."""
     reader = Reader(environ)
     settings = read_settings(reader)
     return reader.check(lambda: settings.processes > 1) or False

@@ -1,0 +1,1 @@
+"""Authentication of callers: credentials, tokens, FranceConnect sessions, rate limits."""

@@ -1,4 +1,4 @@
-"""Where a call comes from, and whether that is where it may come from."""
+"""IP addresses of callers: the client behind trusted proxies, and membership of networks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Address: TypeAlias = IPv4Address | IPv6Address
 Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
 
 
-def networks_of(texts: Iterable[str]) -> Networks:
-    """Addresses are networks of one. What cannot be read is left out: it never matches
-    (docs/reference/contract.md §2.3)."""
+def parse_networks(texts: Iterable[str]) -> Networks:
+    """Parses IP addresses and CIDR ranges; an address becomes a network of one. Leaves out a text that cannot be
+    parsed, so that it never matches (docs/reference/contract.md §2.3)."""
     found = []
     for text in texts:
         try:
@@ -22,17 +22,19 @@ def networks_of(texts: Iterable[str]) -> Networks:
     return tuple(found)
 
 
-def client_of(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
-    """The first hop, from our end, that is no proxy of ours; the farthest when all are. `forwarded` are the values
-    of `X-Forwarded-For`, which anybody can write: only what a trusted proxy added to it counts."""
+def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
+    """Returns the address of the client behind our proxies: the last hop that is not a trusted proxy, or the first hop
+    when all of them are. `forwarded` are the values of `X-Forwarded-For`."""
     if not trusted:
         return peer
+
+    # Anybody can write `X-Forwarded-For`: a hop counts only when a trusted proxy has added it.
     hops = [hop.strip() for value in forwarded for hop in value.split(",")] + [peer]
-    return next((hop for hop in reversed(hops) if not is_in(hop, trusted)), hops[0])
+    return next((hop for hop in reversed(hops) if not is_in_networks(hop, trusted)), hops[0])
 
 
-def is_in(text: str, networks: Networks) -> bool:
-    """False for what is no address."""
+def is_in_networks(text: str, networks: Networks) -> bool:
+    """Tells whether the address lies in one of the networks; False for a text that is not an address."""
     try:
         address: Address = ip_address(text)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Hop 3: who asks. Credential → Token or Refusal → Requester.
+"""Hop 3, authentication: Credential → Token or Refusal → Requester.
 
-A credential is what a request carries; it stands for a token, or there is a reason why it does not; the requester is an
-administration whose token counts, or a citizen by the session that an administration forwards.
+A credential is what a request carries. A requester is either an administration with a valid token, or a citizen whose
+FranceConnect session an administration forwards.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from itertools import islice
 from msgspec import Struct
 
 from bouquet_gateway import metrics
-from bouquet_gateway.access.addresses import Networks, client_of, is_in
-from bouquet_gateway.access.credentials import NOWHERE, Credential, credentials_of, hash_of
+from bouquet_gateway.access.addresses import Networks, client_address, is_in_networks
+from bouquet_gateway.access.credentials import NO_CREDENTIAL, Credential, credentials_of, hash_of
 from bouquet_gateway.access.rate_limit import RateLimiter
 from bouquet_gateway.access.sessions import Sessions, token_of
 from bouquet_gateway.access.tokens import Refusal, Token, TokenSource
-from bouquet_gateway.access.unknown_bearers import Addresses
+from bouquet_gateway.access.unknown_bearers import AddressThrottle
 from bouquet_gateway.call import Call, HttpRequest
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.offers.catalogue import Match
@@ -26,39 +26,40 @@ from bouquet_proto import france_connect_session
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.identity import Identite
 
-MISSING = Refusal("token_missing")
-UNKNOWN = frozenset({"token_invalid", "token_of_production", "token_of_staging"})
-"""Why what a call bears is no token of ours."""
-UNKNOWN_SESSION = frozenset({"session_malformed", "session_unknown"})
-"""Why what a call bears is no session of FranceConnect. `identity_unusable` is told of one that is, and whose citizen
-cannot be asked about."""
+TOKEN_MISSING = Refusal("token_missing")
+UNKNOWN_TOKEN_REASONS = frozenset({"token_invalid", "token_of_production", "token_of_staging"})
+"""Reasons for which a bearer is not one of our tokens."""
+UNKNOWN_SESSION_REASONS = frozenset({"session_malformed", "session_unknown"})
+"""Reasons for which a bearer is not a FranceConnect session. `identity_unusable` is not among them: the session exists,
+but its citizen's identity cannot be used."""
 
 
 class Admission(Struct, frozen=True):
-    """A credential that passed the checks before routing, and what it stands for: a refusal waits for its turn in the
-    order of checks."""
+    """A credential that passed the checks before routing, with its token. A `Refusal` in place of the token is raised
+    later, when the order of checks reaches authentication."""
 
     credential: Credential
     token: Token | Refusal
     digest: str
-    """Stands for the caller where calls are told apart: hash of the token's id, or of what stands in a token's place.
-    Empty without a credential."""
-    is_counted: bool
-    """Whether the rate limit applies."""
+    """Hexadecimal hash that identifies the caller: of the token's id, or of the credential's text where there is no
+    token. Empty without a credential."""
+    is_rate_limited: bool
+    """Whether the rate limit applies to this call."""
 
 
 class Requester(Struct, frozen=True):
-    """Who asks, and what they may see."""
+    """The authenticated caller, and the scopes of its token."""
 
     token: Token
     digest: str
-    """That of the admission by which the requester came in."""
+    """`Admission.digest` of the admission that authenticated the caller."""
     citizen: Identite | None = None
-    """Whom the question is about, when the requester is the citizen."""
+    """Identity of the citizen whose session was forwarded; `None` for an administration's token."""
 
 
 class Authenticate:
-    """Each method raises `Problem` for the first check that fails, in the order of docs/reference/contract.md §2.7."""
+    """Authentication in the order of checks of docs/reference/contract.md §2.7. Each method raises `Problem` for the
+    first check that fails."""
 
     def __init__(
         self,
@@ -66,13 +67,13 @@ class Authenticate:
         limiter: RateLimiter,
         sessions: Sessions | None,
         *,
-        addresses: Addresses,
+        addresses: AddressThrottle,
         exempt: frozenset[bytes] = frozenset(),
         trusted_proxies: Networks = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`sessions` is `None` where no provider opens them; `exempt` are hashes of tokens that pass rows 1 to 3;
-        `clock` tells the seconds since the epoch."""
+        """Takes `sessions` as `None` where no provider opens FranceConnect sessions, `exempt` as hashes of tokens that
+        pass rows 1 to 3, and `clock` in seconds since the epoch."""
         self._tokens = tokens
         self._limiter = limiter
         self._sessions = sessions
@@ -82,16 +83,17 @@ class Authenticate:
         self._clock = clock
 
     async def admit(
-        self, request: HttpRequest, call: Call, deadline: Deadline, *, is_counted: bool = True
+        self, request: HttpRequest, call: Call, deadline: Deadline, *, is_rate_limited: bool = True
     ) -> Admission:
-        """Checks blacklist, address and rate limit, which come before the route: of what is carried first, since on a
-        citizen's path the rest is not looked at."""
-        return await self._admit(next(credentials_of(request), NOWHERE), request, call, deadline, is_counted)
+        """Checks blacklist, address and rate limit, which come before routing, for the first credential of the
+        request."""
+        return await self._admit(next(credentials_of(request), NO_CREDENTIAL), request, call, deadline, is_rate_limited)
 
     async def identify(
         self, admission: Admission, match: Match, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """On a FranceConnect path any bearer is a citizen's access token, even a JWT, and nothing else opens it."""
+        """Returns the requester of a routed call. On a FranceConnect path the bearer is always a citizen's access
+        token, even where it is a JWT, and no other credential is accepted."""
         if not match.by_session:
             return await self.identify_by_token(admission, request, call, deadline)
         credential = admission.credential
@@ -99,93 +101,93 @@ class Authenticate:
             raise Problem("session_missing", authority=france_connect_session.AUTHORITY)
         if self._sessions is None:
             raise Problem("not_deployed", authority=france_connect_session.AUTHORITY)
-        if not self._sessions.knows(credential.text, match):
-            self._check_address(request)
+        if not self._sessions.is_recent(credential.text, match):
+            self._check_throttle(request)
         try:
             session = await self._sessions.open(credential.text, match, call, deadline)
         except Problem as problem:
-            if problem.reasons[0] in UNKNOWN_SESSION:
-                self._refuse(request)
+            if problem.reasons[0] in UNKNOWN_SESSION_REASONS:
+                self._count_refused(request)
             raise
         token = token_of(session, match.version)
-        _note(call, token)
-        self._addresses.accept(self._address(request))
+        _note_token(call, token)
+        self._addresses.count_accepted(self._address(request))
         return Requester(token, admission.digest, session.identity)
 
     async def identify_by_token(
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """The first carried token of ours is the call's, and it counts from then on. Whatever was carried before it is
-        counted as well: nobody tries several bearers for the price of one."""
+        """Returns the requester of the first credential that is one of our tokens, and checks that token against
+        blacklist, address and rate limit. Raises `Problem` without one."""
         reasons: list[str] = []
-        later = islice(credentials_of(request), 1, None)
+        remaining = islice(credentials_of(request), 1, None)
         while isinstance(admission.token, Refusal):
             reasons.append(admission.token.reason)
-            credential = next(later, None)
+            credential = next(remaining, None)
             if credential is None:
-                raise self._refusal(reasons, request, is_counted=admission.is_counted)
-            admission = await self._admit(credential, request, call, deadline, admission.is_counted)
-        if admission.is_counted:
-            self._refuse(request, _unknown_in(reasons))
+                raise self._refusal(reasons, request, is_rate_limited=admission.is_rate_limited)
+            admission = await self._admit(credential, request, call, deadline, admission.is_rate_limited)
+        if admission.is_rate_limited:
+            self._count_refused(request, _unknown_bearers(reasons))
         if admission.token.expires_at <= self._clock():
             raise Problem("token_expired")
         return Requester(admission.token, admission.digest)
 
-    def _refusal(self, reasons: list[str], request: HttpRequest, *, is_counted: bool) -> Problem:
-        """Returns the refusal of the first credential that was carried; of a later one, where nobody can say whether
-        that is good."""
-        if is_counted and _unknown_in(reasons):
-            self._check_address(request)
-            self._refuse(request, _unknown_in(reasons))
-        undecided = (reason for reason in reasons if reason not in UNKNOWN)
+    def _refusal(self, reasons: list[str], request: HttpRequest, *, is_rate_limited: bool) -> Problem:
+        """Returns the refusal of the first credential, or of the first one whose validity could not be decided."""
+        if is_rate_limited and _unknown_bearers(reasons):
+            self._check_throttle(request)
+            self._count_refused(request, _unknown_bearers(reasons))
+        undecided = (reason for reason in reasons if reason not in UNKNOWN_TOKEN_REASONS)
         return Problem(next(undecided, reasons[0]))
 
     async def _admit(
-        self, credential: Credential, request: HttpRequest, call: Call, deadline: Deadline, is_counted: bool
+        self, credential: Credential, request: HttpRequest, call: Call, deadline: Deadline, is_rate_limited: bool
     ) -> Admission:
-        token: Token | Refusal = MISSING
+        token: Token | Refusal = TOKEN_MISSING
         if credential.text:
             token = await self._tokens.token_of(credential, call.request_id, deadline)
-        _note(call, token)
-        admission = Admission(credential, token, _digest(credential, token), is_counted)
+        _note_token(call, token)
+        admission = Admission(credential, token, _digest(credential, token), is_rate_limited)
         if self._exempt and hash_of(credential.text) in self._exempt:
             return admission
         if isinstance(token, Token):
-            self._check_standing(token, request)
+            self._check_token(token, request)
             if token.expires_at > self._clock():
-                self._addresses.accept(self._address(request))
-        if is_counted:
+                self._addresses.count_accepted(self._address(request))
+        if is_rate_limited:
             await self._count(admission, request, call)
         return admission
 
-    def _check_standing(self, token: Token, request: HttpRequest) -> None:
-        """Most tokens may be used from anywhere, and then nobody looks where a call comes from."""
+    def _check_token(self, token: Token, request: HttpRequest) -> None:
+        """Raises `Problem` for a blacklisted token, and for a caller outside of the token's networks."""
         if token.blacklisted_at is not None and token.blacklisted_at <= self._clock():
             raise Problem("token_blacklisted")
         if token.networks is None:
             return
-        if not is_in(self._address(request), token.networks):
+        if not is_in_networks(self._address(request), token.networks):
             raise Problem("ip_forbidden")
 
     def _address(self, request: HttpRequest) -> str:
-        return client_of(request.peer, request.forwarded_for, self._trusted_proxies)
+        return client_address(request.peer, request.forwarded_for, self._trusted_proxies)
 
-    def _check_address(self, request: HttpRequest) -> None:
-        """Of a call whose bearer nobody knows."""
-        if wait_s := self._addresses.slowed_s(self._address(request)):
+    def _check_throttle(self, request: HttpRequest) -> None:
+        """Raises `Problem` when the caller's address has sent too many unknown bearers."""
+        if wait_s := self._addresses.retry_in_s(self._address(request)):
             metrics.UNKNOWN_BEARERS.labels("slowed").inc()
             raise Problem("too_many_requests", meta={"retry_in": wait_s})
 
-    def _refuse(self, request: HttpRequest, bearers: int = 1) -> None:
-        """Counts bearers that nobody knows, by the address that tries them."""
+    def _count_refused(self, request: HttpRequest, bearers: int = 1) -> None:
+        """Counts unknown bearers by the address that sent them."""
         for _ in range(bearers):
             metrics.UNKNOWN_BEARERS.labels("refused").inc()
-            self._addresses.refuse(self._address(request))
+            self._addresses.count_refused(self._address(request))
 
     async def _count(self, admission: Admission, request: HttpRequest, call: Call) -> None:
-        """Counted before authentication: bad calls count too, and a call without a credential does not. Version 2 has a
-        budget of its own (docs/reference/contract.md §4). What is no token of ours is counted for each address apart:
-        many write the same, `undefined` say."""
+        """Counts the call against the rate limit. Raises `Problem` above it."""
+        # Before authentication, so that refused calls count too; a call without a credential does not. Version 2 has
+        # a budget of its own (docs/reference/contract.md §4). A bearer that is no token of ours is counted for each
+        # address apart: many callers send the same one, for instance `undefined`.
         key, per_minute = admission.digest, 0
         if isinstance(admission.token, Token):
             per_minute = admission.token.calls_per_minute
@@ -197,12 +199,12 @@ class Authenticate:
             raise Problem("too_many_requests", meta={"retry_in": allowance.retry_after_s})
 
 
-def _note(call: Call, token: Token | Refusal) -> None:
+def _note_token(call: Call, token: Token | Refusal) -> None:
     call.token_id, call.habilitation = (token.id, token.habilitation) if isinstance(token, Token) else ("", "")
 
 
-def _unknown_in(reasons: list[str]) -> int:
-    return sum(reason in UNKNOWN for reason in reasons)
+def _unknown_bearers(reasons: list[str]) -> int:
+    return sum(reason in UNKNOWN_TOKEN_REASONS for reason in reasons)
 
 
 def _digest(credential: Credential, token: Token | Refusal) -> str:

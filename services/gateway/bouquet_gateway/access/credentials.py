@@ -1,4 +1,4 @@
-"""Finds the tokens that a request carries: bearer, API key, query (docs/reference/contract.md §2.2)."""
+"""Credentials of a request: bearer token, API key, `token` parameter (docs/reference/contract.md §2.2)."""
 
 from __future__ import annotations
 
@@ -13,30 +13,33 @@ from msgspec import Struct
 from bouquet_gateway.call import HttpRequest
 
 BEARER = re.compile(r"Bearer (\S.*)", re.DOTALL)
+"""Value of an `Authorization` header with a bearer token. `Bearer` is case-sensitive."""
 
 
 class Credential(Struct, frozen=True):
+    """The text of a credential, and the place in the request where it stands."""
+
     place: Literal["bearer", "api_key", "query", "nowhere"] = "nowhere"
     text: str = ""
 
 
-NOWHERE = Credential()
+NO_CREDENTIAL = Credential()
 
 
 def credentials_of(request: HttpRequest) -> Iterator[Credential]:
-    """All that a request carries, on every version, in the order in which they are tried: bearer, API key, query.
-    `Bearer` is case-sensitive."""
+    """Yields every credential of a request in the order in which they are tried: bearer, API key, query."""
     if bearer := BEARER.fullmatch(request.authorization):
         yield Credential("bearer", bearer[1])
     if request.api_key:
         yield Credential("api_key", request.api_key)
-    if text := _in_query(request.raw_query):
+    if text := _query_token(request.raw_query):
         yield Credential("query", text)
 
 
-def _in_query(raw_query: str) -> str:
-    """The last `token` parameter, as of any parameter (docs/reference/contract.md §0). The contract's `Query` does not
-    keep values as long as a token."""
+def _query_token(raw_query: str) -> str:
+    """Returns the value of the last `token` parameter, as for any parameter (docs/reference/contract.md §0); empty
+    without one."""
+    # Not read through the contract's `Query`, which drops values as long as a token.
     for pair in reversed(raw_query.split("&")):
         name, _, value = pair.partition("=")
         if unquote_plus(name) == "token":
@@ -45,5 +48,5 @@ def _in_query(raw_query: str) -> str:
 
 
 def hash_of(text: str) -> bytes:
-    """SHA-256 of a token or of its id."""
+    """Returns the SHA-256 of a token or of its id."""
     return sha256(text.encode(errors="surrogateescape")).digest()

@@ -1,4 +1,4 @@
-"""Opens the counters of rate limits that a setting names."""
+"""Choice of the rate limit's counters by the `CACHE_URL` setting."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bouquet_proto.names import EMBEDDED
 
 @asynccontextmanager
 async def open_counters(url: Secret) -> AsyncIterator[Counters]:
-    """`memory:`, or `redis(s)://…`."""
+    """Opens counters in memory for `memory:`, and shared ones for `redis(s)://…`."""
     if url.reveal() == EMBEDDED:
         yield MemoryCounters()
     else:
-        # redis costs every process that loads it megabytes.
+        # Imported here: the redis client takes megabytes in every process that loads it.
         from bouquet_gateway.access.rate_limit_redis import open_redis_counters
 
         async with open_redis_counters(url) as shared:

@@ -11,35 +11,41 @@ from msgspec import Struct
 
 MINUTE_S = 60
 MAX_KEYS = 100_000
-"""More than the calls that one process answers in a minute."""
+"""Most keys that a process counts in one window: more than the calls that it answers in a minute."""
 
 
 class RateWindow(Struct, frozen=True):
-    """The `number`th of all windows of `period_s` since the epoch."""
+    """Window number `number` of all windows of `period_s` seconds since the epoch."""
 
     period_s: int
     number: int
 
     @property
     def ends_at(self) -> int:
+        """Returns the end of the window, in seconds since the epoch."""
         return (self.number + 1) * self.period_s
 
 
 class Counters(Protocol):
+    """Store of call counts by key and window."""
+
     async def increment(self, key: str, window: RateWindow) -> int:
-        """The count of `key` in `window`, this one included."""
+        """Counts one more call of `key` in `window`, and returns the new count."""
 
 
 class Allowance(Struct, frozen=True):
+    """Result of counting one call, as the rate limit headers show it."""
+
     limit: int
     remaining: int
     reset_at: int
-    """When the window ends, in seconds since the epoch."""
+    """End of the window, in seconds since the epoch."""
     retry_after_s: int
-    """Zero when the call is allowed."""
+    """Seconds to wait before the next call; zero when this call is allowed."""
     allowed: bool
 
     def headers(self) -> dict[str, str]:
+        """Returns the `RateLimit-*` headers, and `Retry-After` for a refused call."""
         headers = {
             "RateLimit-Limit": str(self.limit),
             "RateLimit-Remaining": str(self.remaining),
@@ -49,7 +55,7 @@ class Allowance(Struct, frozen=True):
 
 
 class RateLimiter:
-    """`limit` calls a window pass, the next is refused."""
+    """Rate limiter that allows `limit` calls in each window of `period_s` seconds."""
 
     def __init__(
         self, counters: Counters, *, limit: int = 20, period_s: int = 1, clock: Callable[[], float] = time.time
@@ -60,25 +66,27 @@ class RateLimiter:
         self._clock = clock
 
     async def hit(self, key: str, per_minute: int = 0, *, group: str = "") -> Allowance:
-        """Counts a call, apart from those of another `group`. One without a key passes uncounted.
+        """Counts a call of `key` and returns its allowance; `group` has a budget of its own, and the empty key is never
+        counted.
 
-        `per_minute` is a limit of the caller's own, besides, for every group together; the verdict is then that of it,
-        unless the other refuses.
+        `per_minute` is a second limit, of the caller itself, over all groups together; 0 is none. The allowance
+        returned is that of the second limit unless the first one refuses the call.
         """
-        verdict = await self._count(key and key + group, self._limit, self._period_s)
+        allowance = await self._count(key and key + group, self._limit, self._period_s)
         if not per_minute:
-            return verdict
+            return allowance
         own = await self._count(key, per_minute, MINUTE_S)
-        return own if verdict.allowed else verdict
+        return own if allowance.allowed else allowance
 
     async def _count(self, key: str, limit: int, period_s: int) -> Allowance:
         now = self._clock()
         window = RateWindow(period_s, int(now // period_s))
         count = await self._counters.increment(key, window) if key else 0
-        return judge(count, limit, window.ends_at, now)
+        return allowance_of(count, limit, window.ends_at, now)
 
 
-def judge(count: int, limit: int, reset_at: int, now: float) -> Allowance:
+def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance:
+    """Returns the allowance for the `count`th call of a window that ends at `reset_at` (epoch seconds)."""
     allowed = count <= limit
     return Allowance(
         limit=limit,
@@ -90,19 +98,17 @@ def judge(count: int, limit: int, reset_at: int, now: float) -> Allowance:
 
 
 class MemoryCounters:
-    """Of one process. A window is forgotten whole when the next one of its length opens, and not before.
-
-    But of more than `max_keys` in one, which are some 15 MB, the first is forgotten.
-    """
+    """Counters of one process. All counts of a window are dropped when the next window of the same length begins; above
+    `max_keys` in one window (about 15 MB), the oldest key is dropped."""
 
     def __init__(self, max_keys: int = MAX_KEYS) -> None:
         self._max_keys = max_keys
-        self._pages: dict[int, _Page] = {}
+        self._pages: dict[int, _WindowCounts] = {}
 
     async def increment(self, key: str, window: RateWindow) -> int:
         page = self._pages.get(window.period_s)
-        if page is None or not page.takes(window):
-            page = self._pages[window.period_s] = _Page(window.number)
+        if page is None or not page.accepts(window):
+            page = self._pages[window.period_s] = _WindowCounts(window.number)
         counts = page.counts
         counts[key] = count = counts.get(key, 0) + 1
         if len(counts) > self._max_keys:
@@ -110,10 +116,13 @@ class MemoryCounters:
         return count
 
 
-class _Page(Struct):
+class _WindowCounts(Struct):
+    """Counts of the current window of one length."""
+
     number: int
     counts: dict[str, int] = {}
 
-    def takes(self, window: RateWindow) -> bool:
-        """A call that waited for redis in vain may come when its window is over."""
+    def accepts(self, window: RateWindow) -> bool:
+        """Tells whether a call of `window` is counted here. A call that has waited for redis in vain may arrive just
+        after its own window has ended."""
         return window.number in (self.number, self.number - 1)

@@ -1,4 +1,4 @@
-"""The counters of paces that gateways share, on a redis that may be away."""
+"""Rate limit counters that gateways share on a redis server."""
 
 from __future__ import annotations
 
@@ -16,28 +16,30 @@ local count = redis.call('INCR', KEYS[1])
 if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return count
 """
-"""For redis, in one step: no counter stays for ever because its process died between two."""
+"""Lua script for redis that increments a counter and sets its expiry in one step, so that no counter stays for ever
+when a process dies in between."""
 
 
 class RedisCounters:
-    """Shared by every process; each counts for itself while redis is away."""
+    """Counters shared by all gateway processes. While redis is unavailable, each process counts for itself."""
 
     def __init__(self, client: Redis) -> None:
         self._count = client.register_script(COUNT)
         self._store = OptionalStore("counters")
-        self._own = MemoryCounters()
+        self._local = MemoryCounters()
 
     async def increment(self, key: str, window: RateWindow) -> int:
         count = await self._store.attempt(0, self._increment, key, window)
-        return count or await self._own.increment(key, window)
+        return count or await self._local.increment(key, window)
 
     async def _increment(self, key: str, window: RateWindow) -> int:
-        """A key outlives its window a little: clocks differ."""
+        """Increments the counter in redis. A key lives for two windows, since clocks differ."""
         name = f"bouquet:pace:{window.period_s}:{window.number}:{key}"
         return int(await self._count(keys=[name], args=[2 * window.period_s * 1000]))
 
 
 @asynccontextmanager
 async def open_redis_counters(url: Secret) -> AsyncIterator[RedisCounters]:
+    """Opens counters on the redis server at `url`, for the life of the context."""
     async with open_redis(url) as client:
         yield RedisCounters(client)

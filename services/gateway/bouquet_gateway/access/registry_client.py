@@ -1,6 +1,7 @@
-"""Tokens as the registry knows them: asked for once, remembered until the registry reports a change (docs/adr/0008).
+"""Tokens as the registry knows them: requested once, then remembered until the registry reports a change
+(docs/adr/0008).
 
-The gateway checks the signature; scopes, SIRET, end, blacklist, addresses and rate are the registry's to say.
+The gateway verifies the signature. Scopes, SIRET, expiry, blacklist, addresses and rate limit come from the registry.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
-from bouquet_gateway.access.addresses import networks_of
+from bouquet_gateway.access.addresses import parse_networks
 from bouquet_gateway.access.credentials import Credential
-from bouquet_gateway.access.tokens import INTERNAL_ID, INVALID, Refusal, Token, Tokens, shared
+from bouquet_gateway.access.tokens import INTERNAL_ID, INVALID, Refusal, Token, TokenVerifier, interned
 from bouquet_gateway.stores.single_flight import SingleFlight
 from bouquet_mesh.bus.api import Calling
 from bouquet_proto import registry_messages
@@ -30,31 +31,33 @@ log = logging.getLogger(__name__)
 ASK_TIMEOUT_S = 2.0
 POLL_S = 2.0
 SILENT_AFTER_S = POLL_S + ASK_TIMEOUT_S + 1.0
-STANDS = 2
-"""How many times `refresh_s` a token is taken as it was: in use, it is asked for again long before."""
+"""Seconds without an answer to a poll after which the registry counts as silent."""
+MAX_REFRESHES = 2
+"""Age, as a multiple of `refresh_s`, up to which a remembered token is still accepted. A token in use is requested
+again long before."""
 
-_held = msgspec.json.Decoder(registry_messages.KnownToken)
-_news = msgspec.json.Decoder(registry_messages.TokenChanges)
+_token_decoder = msgspec.json.Decoder(registry_messages.KnownToken)
+_changes_decoder = msgspec.json.Decoder(registry_messages.TokenChanges)
 
 
 class _Known(Struct, frozen=True):
-    """What the registry said of a token, and when it was asked."""
+    """A token as the registry described it, and the monotonic time of that request."""
 
     token: Token | Refusal
     asked_at: float
 
 
 class RegistryClient:
-    """Tokens as the registry knows them: the last `max_known` in use. While it is silent, what is known stands for
-    `patience_s`.
+    """Source of tokens that remembers the last `max_known` tokens in use. While the registry is silent, remembered
+    tokens are accepted for `patience_s` seconds.
 
-    It is asked again for a token in use after `refresh_s`, and nobody waits for it: so it learns that the token is
-    used, and mends what it may not have told.
+    A token in use is requested again after `refresh_s` seconds, in the background: the registry learns in this way that
+    the token is used, and a change that was missed is corrected.
     """
 
     def __init__(
         self,
-        tokens: Tokens,
+        tokens: TokenVerifier,
         bus: Calling,
         *,
         patience_s: float = 600.0,
@@ -72,13 +75,15 @@ class RegistryClient:
         self._asking: SingleFlight[Token | Refusal] = SingleFlight()
         self._log = ""
         self._cursor = 0
-        self._heard_at = -math.inf
+        self._answered_at = -math.inf
 
     @property
     def ready(self) -> bool:
+        """Tells whether the registry has answered since this process started."""
         return bool(self._log)
 
     async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
+        """Returns the remembered token, or requests it from the registry."""
         read = self._tokens.read(credential)
         if isinstance(read, Refusal):
             return read
@@ -92,37 +97,39 @@ class RegistryClient:
         until = min(deadline.at, Deadline.after(ASK_TIMEOUT_S).at)
         question = WhoIs(id=request_id, deadline=until, token=read.id)
         answer = self._asking.start(read.id, lambda: self._ask(question))
-        if known is not None and self._stands(known):
+        if known is not None and self._is_usable_meanwhile(known):
             return known.token
         return await asyncio.shield(answer)
 
     async def run(self) -> None:
-        """Never ends by itself."""
+        """Polls the registry for changed tokens. Never returns."""
         while True:
-            await self._hear()
+            await self._poll_changes()
             await asyncio.sleep(POLL_S)
 
     @property
-    def _silent_s(self) -> float:
-        return self._clock() - self._heard_at
+    def _silence_s(self) -> float:
+        """Seconds since the registry last answered a poll."""
+        return self._clock() - self._answered_at
 
     def _is_fresh(self, known: _Known) -> bool:
-        """While nobody answers, what is known is as fresh as can be."""
-        if self._silent_s > SILENT_AFTER_S:
-            return self._silent_s <= self._patience_s
+        """Tells whether a remembered token is accepted without a new request."""
+        if self._silence_s > SILENT_AFTER_S:  # a new request would not be answered
+            return self._silence_s <= self._patience_s
         return self._clock() - known.asked_at < self._refresh_s
 
-    def _stands(self, known: _Known) -> bool:
-        return self._silent_s <= SILENT_AFTER_S and self._clock() - known.asked_at < STANDS * self._refresh_s
+    def _is_usable_meanwhile(self, known: _Known) -> bool:
+        """Tells whether a remembered token is accepted while it is requested again."""
+        return self._silence_s <= SILENT_AFTER_S and self._clock() - known.asked_at < MAX_REFRESHES * self._refresh_s
 
     async def _ask(self, question: WhoIs) -> Token | Refusal:
         asked_at = self._clock()
-        answer = _read(question.token, await self._bus.call(registry_messages.PROVIDER, question))
+        answer = _decode_token(question.token, await self._bus.call(registry_messages.PROVIDER, question))
         if answer is None:
-            known = self._known.get(question.token)  # unless a change was told meanwhile
-            return known.token if known and self._silent_s <= self._patience_s else Refusal("registry_unavailable")
+            known = self._known.get(question.token)  # removed if a change was reported meanwhile
+            return known.token if known and self._silence_s <= self._patience_s else Refusal("registry_unavailable")
         token, as_of = answer
-        if as_of >= self._cursor:  # else it may be older than a change that we have heard of
+        if as_of >= self._cursor:  # an older answer may miss a change reported since
             self._remember(question.token, _Known(token, asked_at))
         return token
 
@@ -132,35 +139,39 @@ class RegistryClient:
         if len(self._known) > self._max_known:
             self._known.popitem(last=False)
 
-    async def _hear(self) -> None:
+    async def _poll_changes(self) -> None:
         until = Deadline.after(ASK_TIMEOUT_S).at
         question = Changes(id=str(uuid.uuid4()), deadline=until, log=self._log, since=self._cursor)
-        was_silent, asked_at = self._silent_s > SILENT_AFTER_S, self._clock()
-        news = _news_in(await self._bus.call(registry_messages.PROVIDER, question))
-        if news is None:
-            self._tell_silence(was_silent)
+        was_silent, asked_at = self._silence_s > SILENT_AFTER_S, self._clock()
+        changes = _decode_changes(await self._bus.call(registry_messages.PROVIDER, question))
+        if changes is None:
+            self._log_silence(was_silent)
             return
-        for token in tuple(self._known) if news.tokens is None else news.tokens:
+        for token in tuple(self._known) if changes.tokens is None else changes.tokens:
             self._known.pop(token, None)
-        self._log, self._cursor, self._heard_at = news.log, news.cursor, asked_at
+        self._log, self._cursor, self._answered_at = changes.log, changes.cursor, asked_at
         if was_silent:
-            log.info("registry heard", extra={"cursor": news.cursor})
+            log.info("registry answers", extra={"cursor": changes.cursor})
 
-    def _tell_silence(self, was_silent: bool) -> None:
-        """Once, as it begins."""
-        if not was_silent and self._silent_s > SILENT_AFTER_S:
-            log.error("registry silent", extra={"known_tokens": len(self._known), "patience_s": self._patience_s})
+    def _log_silence(self, was_silent: bool) -> None:
+        """Logs the registry's silence once, when it begins."""
+        if not was_silent and self._silence_s > SILENT_AFTER_S:
+            log.error(
+                "registry does not answer", extra={"known_tokens": len(self._known), "patience_s": self._patience_s}
+            )
 
 
-def _read(token: str, reply: Reply) -> tuple[Token | Refusal, int] | None:
+def _decode_token(token: str, reply: Reply) -> tuple[Token | Refusal, int] | None:
+    """Returns the token of a reply, with the registry's position in its log of changes; `None` for a reply that says
+    nothing of the token."""
     match reply:
         case NotFound(reason=registry_messages.UNKNOWN, meta={registry_messages.AS_OF: int(as_of)}):
             return INVALID, as_of
         case Found(data=data):
             try:
-                held = _held.decode(data)
+                held = _token_decoder.decode(data)
             except msgspec.DecodeError:
-                log.error("registry answer unreadable")
+                log.error("registry reply unreadable")
                 return None
             return _token(token, held), held.as_of
         case _:
@@ -170,19 +181,19 @@ def _read(token: str, reply: Reply) -> tuple[Token | Refusal, int] | None:
 def _token(id: str, held: registry_messages.KnownToken) -> Token:
     return Token(
         id=id,
-        scopes=shared(held.scopes),
+        scopes=interned(held.scopes),
         siret=held.siret,
         expires_at=held.expires_at,
         habilitation=held.habilitation,
         blacklisted_at=held.blacklisted_at,
         calls_per_minute=held.calls_per_minute,
-        networks=networks_of(held.allowed_ips) if held.allowed_ips else None,
+        networks=parse_networks(held.allowed_ips) if held.allowed_ips else None,
     )
 
 
-def _news_in(reply: Reply) -> registry_messages.TokenChanges | None:
+def _decode_changes(reply: Reply) -> registry_messages.TokenChanges | None:
     try:
-        return _news.decode(reply.data) if isinstance(reply, Found) else None
+        return _changes_decoder.decode(reply.data) if isinstance(reply, Found) else None
     except msgspec.DecodeError:
-        log.error("registry answer unreadable")
+        log.error("registry reply unreadable")
         return None

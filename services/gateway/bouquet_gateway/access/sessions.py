@@ -1,4 +1,4 @@
-"""Citizens' FranceConnect sessions, which a worker opens for the gateway (docs/reference/contract.md §2.4)."""
+"""FranceConnect sessions of citizens, which a worker opens for the gateway (docs/reference/contract.md §2.4)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import msgspec
 from bouquet_gateway import metrics
 from bouquet_gateway.access.credentials import hash_of
 from bouquet_gateway.access.tokens import Token
-from bouquet_gateway.access.unknown_bearers import Remembered, Turns
+from bouquet_gateway.access.unknown_bearers import ExpiringValues, Pacer
 from bouquet_gateway.call import Call
-from bouquet_gateway.errors.nomenclature import OF_SESSIONS
+from bouquet_gateway.errors.nomenclature import SESSION_REASONS
 from bouquet_gateway.errors.problems import Problem, is_outage
 from bouquet_gateway.offers.catalogue import Match
-from bouquet_gateway.offers.replies import believed
+from bouquet_gateway.offers.replies import limited
 from bouquet_gateway.paths import V2
 from bouquet_mesh.bus.api import Calling
 from bouquet_proto import france_connect_session
@@ -24,21 +24,25 @@ from bouquet_proto.identity import Identifiant
 from bouquet_proto.messages import Found, Lookup, NotFound, Rejected, Reply
 
 CITIZEN_ID = "11111111-1111-1111-1111-111111111111"
-"""The one token id of every FranceConnect caller."""
+"""Token id that stands for every caller with a FranceConnect session."""
 
-KNOWN_S = 600.0
-REFUSED_S = 10.0
+SESSION_REMEMBERED_S = 600.0
+"""Seconds for which a session that was opened counts as recent."""
+REFUSAL_REMEMBERED_S = 10.0
+"""Seconds for which the refusal of a session is repeated without another question."""
 MAX_REMEMBERED = 50_000
-"""Of each, at some 0.3 kB."""
-PATIENCE_S = 2.0
-"""How long an unknown session waits for its turn."""
+"""Most sessions, and most refusals, that a process remembers, at about 0.3 kB each."""
+MAX_WAIT_S = 2.0
+"""Seconds that a session not seen before may wait for its place in the rate limit."""
 RETRY_IN_S = 2
+"""Seconds after which a caller refused for too many new sessions may try again."""
 
 _session = msgspec.json.Decoder(Session)
 
 
 class Sessions:
-    """A session that was just refused is not asked about again, and so many unknown ones a second are."""
+    """Opener of FranceConnect sessions. Remembers refusals for a while, and limits how many sessions not seen before
+    are opened per second."""
 
     def __init__(
         self,
@@ -46,28 +50,28 @@ class Sessions:
         report: Callable[[str, bool | None], None],
         *,
         unknown_per_second: int,
-        refused_s: float = REFUSED_S,
+        refused_s: float = REFUSAL_REMEMBERED_S,
     ) -> None:
-        """`report` is told how each question has ended: the status name of the sessions, and whether by an outage,
-        `None` for one that was not put. `refused_s` is how long a refusal is remembered."""
+        """Takes `report`, which is called after each question with the status name of the sessions and whether it ended
+        in an outage (`None` if the question was not sent), and `refused_s`, how long a refusal is remembered."""
         self._bus = bus
         self._report = report
-        self._turns = Turns(unknown_per_second)
-        self._known: Remembered[bool] = Remembered(MAX_REMEMBERED, KNOWN_S)
-        self._refused: Remembered[Reply] = Remembered(MAX_REMEMBERED, refused_s)
+        self._pacer = Pacer(unknown_per_second)
+        self._known: ExpiringValues[bool] = ExpiringValues(MAX_REMEMBERED, SESSION_REMEMBERED_S)
+        self._refused: ExpiringValues[Reply] = ExpiringValues(MAX_REMEMBERED, refused_s)
 
-    def knows(self, access_token: str, match: Match) -> bool:
-        """Whether it has been a session within the last minutes."""
+    def is_recent(self, access_token: str, match: Match) -> bool:
+        """Tells whether the access token has opened a session within the last ten minutes."""
         return self._known.get(_key(access_token, match)) is not None
 
     async def open(self, access_token: str, match: Match, call: Call, deadline: Deadline) -> Session:
-        """Raises `Problem` for a session that does not exist, or that nobody can open."""
-        if not access_token.isascii():  # no token of FranceConnect's, and perhaps nothing that a message can carry
+        """Returns the session of an access token. Raises `Problem` when there is none, or when it cannot be opened."""
+        if not access_token.isascii():  # not issued by FranceConnect, and perhaps not encodable in a message
             raise Problem("session_malformed", authority=france_connect_session.AUTHORITY)
         key = _key(access_token, match)
         if refused := self._refused.get(key):
-            raise Problem.of(refused, france_connect_session.AUTHORITY, OF_SESSIONS)
-        if self._known.get(key) is None and not await self._turns.turn(min(PATIENCE_S, deadline.left_s())):
+            raise Problem.of(refused, france_connect_session.AUTHORITY, SESSION_REASONS)
+        if self._known.get(key) is None and not await self._pacer.acquire(min(MAX_WAIT_S, deadline.left_s())):
             metrics.UNKNOWN_BEARERS.labels("too_many").inc()
             raise Problem("too_many_requests", meta={"retry_in": RETRY_IN_S})
         question = Lookup(
@@ -78,13 +82,13 @@ class Sessions:
             parameters={france_connect_session.RESOURCE: match.resource},
         )
         with call.waiting():
-            told = await self._bus.call(france_connect_session.PROVIDER, question)
-        reply = believed(told, france_connect_session.PROVIDER, question.operation)
+            received = await self._bus.call(france_connect_session.PROVIDER, question)
+        reply = limited(received, france_connect_session.PROVIDER, question.operation)
         self._report(france_connect_session.STATUS, is_outage(reply))
         if isinstance(reply, NotFound | Rejected):
             self._refused.put(key, reply)
         if not isinstance(reply, Found):
-            raise Problem.of(reply, france_connect_session.AUTHORITY, OF_SESSIONS)
+            raise Problem.of(reply, france_connect_session.AUTHORITY, SESSION_REASONS)
         try:
             session = _session.decode(reply.data)
         except msgspec.DecodeError:
@@ -94,12 +98,13 @@ class Sessions:
 
 
 def _key(access_token: str, match: Match) -> bytes:
-    """A session is one of a resource: FranceConnect knows us by a client for each."""
+    """Hashes an access token together with the resource: FranceConnect issues a token for one client, and each resource
+    is a client of its own."""
     return hash_of(f"{match.resource} {access_token}")
 
 
 def token_of(session: Session, version: int) -> Token:
-    """What a citizen may see. From v3 on identity is FranceConnect's own to give: scopes that would open ours are
-    dropped."""
+    """Returns a token with the scopes of a citizen's session. From v3 on, scopes that open identity fields are dropped:
+    the identity is FranceConnect's own to give."""
     scopes = frozenset(scope for scope in session.scopes if "_identite" not in scope or version == V2)
     return Token(id=CITIZEN_ID, scopes=scopes, siret="", expires_at=0.0)

@@ -1,4 +1,5 @@
-"""The callers' tokens: what one says, how it is verified, and how it is made (docs/reference/contract.md §2.1)."""
+"""Access tokens of callers: verification of their signature, their claims, and their making
+(docs/reference/contract.md §2.1)."""
 
 from __future__ import annotations
 
@@ -25,24 +26,24 @@ Key: TypeAlias = OctKey | ECKey
 Uuid: TypeAlias = Annotated[str, Limits(pattern=r"\A[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}\Z")]
 
 ALGORITHMS: dict[type[Key], str] = {OctKey: "HS256", ECKey: "ES256"}
-"""One to a kind of key: a public key is never taken for a shared secret."""
+"""Signature algorithm by kind of key: exactly one each, so that a public key is never taken for a shared secret."""
 
 KEY_BYTES = 32
-"""What HS256 asks for (RFC 7518 §3.2)."""
+"""Least length of an HS256 key (RFC 7518 §3.2)."""
 
 LEEWAY_S = 60.0
-"""A token may be used as soon as it is signed, though the signer's clock is ahead of this one (RFC 7519 §4.1.5)."""
+"""Seconds by which a signer's clock may be ahead of this one when `nbf` is checked (RFC 7519 §4.1.5)."""
 
 INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
 """Id of the public token of a staging environment, which no registry knows."""
 STAGING = "staging"
-"""The subject of other tokens of a staging environment."""
-DINUM = "13002526500013"
-"""The SIRET of whoever calls with the internal id."""
+"""Subject claim of the other tokens of a staging environment."""
+DINUM_SIRET = "13002526500013"
+"""SIRET of the administration to which the internal id belongs."""
 
 
 class Token(Struct, frozen=True):
-    """What a verified token allows. The names that it also carries are not kept."""
+    """Rights of a verified token. Names of persons among its claims are not kept."""
 
     id: str
     scopes: frozenset[str]
@@ -50,16 +51,17 @@ class Token(Struct, frozen=True):
     expires_at: float
     not_before: float = 0.0
     habilitation: str = ""
-    """Its id; empty where a token speaks for itself."""
+    """Id of the habilitation; empty where the token's own claims are the source."""
     blacklisted_at: float | None = None
+    """Epoch seconds from which on the token is refused; `None` for never."""
     calls_per_minute: int = 0
-    """A limit of the habilitation's own, besides that of every token; none when 0."""
+    """Additional rate limit of the habilitation; 0 for none."""
     networks: Networks | None = None
-    """Where it may be used from; `None` is anywhere."""
+    """Networks from which the token may be used; `None` for any."""
 
 
 class Refusal(Struct, frozen=True):
-    """Why a credential stands for no token: a reason of the failure table."""
+    """A reason of the failure table for which a credential is not a valid token."""
 
     reason: str
 
@@ -68,21 +70,22 @@ INVALID = Refusal("token_invalid")
 
 
 class TokenSource(Protocol):
-    """Says what token a credential stands for."""
+    """Source of tokens by credential: the registry, or the claims of the token itself."""
 
     @property
     def ready(self) -> bool:
-        """Whether a token can be told from another yet."""
+        """Tells whether tokens can already be looked up."""
 
     async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
-        """Expired and blacklisted tokens are tokens too."""
+        """Returns the token of a credential, even an expired or blacklisted one, or the reason for which there is
+        none."""
 
     async def run(self) -> None:
-        """Keeps what is known of tokens fresh, for as long as it must be."""
+        """Keeps remembered tokens up to date; returns at once where that takes no work."""
 
 
-class _Origin(Struct, frozen=True):
-    """Claims that tell the environment of a token, whoever signed it. They may be of any type."""
+class _UnverifiedClaims(Struct, frozen=True):
+    """Claims that tell the environment of a token whose signature is not ours. They may be of any type."""
 
     jti: Any = None
     sub: Any = None
@@ -93,20 +96,22 @@ class _Origin(Struct, frozen=True):
 
 
 class _Claims(Struct, frozen=True):
+    """Claims of a verified token."""
+
     uid: Uuid
     jti: Uuid
     exp: float
     nbf: float = 0.0
     scopes: frozenset[str] | None = None
     roles: frozenset[str] = frozenset()
-    """What older tokens have for scopes."""
+    """Scopes of older tokens, which have no `scopes` claim."""
     siret: str = ""
 
 
-class Tokens:
-    """Verifies tokens, and remembers the last `max_known` good ones by their hash.
+class TokenVerifier:
+    """Verifier of token signatures. Remembers the last `max_known` valid tokens by their hash.
 
-    A key with a name verifies the tokens that name it (`kid`); `secret`, which has none, any.
+    A named key verifies the tokens whose header names it (`kid`). `secret`, which has no name, verifies any token.
     """
 
     def __init__(
@@ -118,7 +123,8 @@ class Tokens:
         is_staging: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`is_staging`: of which of two environments these are the tokens, told to whoever brings the other's."""
+        """Takes `is_staging`, which tells whether this is a staging environment: a token of the other environment is
+        refused with a reason of its own. Raises `SettingsError` without any key."""
         self._keys = (*((("", _key(secret)),) if secret else ()), *named_keys)
         if not self._keys:
             raise SettingsError([f"{GATEWAY_PREFIX}TOKEN_KEY: is required without {GATEWAY_PREFIX}TOKEN_KEYS"])
@@ -128,23 +134,23 @@ class Tokens:
         self._known: dict[bytes, Token] = {}
 
     def read(self, credential: Credential) -> Token | Refusal:
-        """What a token says, or why it is none of ours for today. Its expiry is not looked at."""
+        """Returns the token of a credential, or the reason for which it is refused. Does not check the expiry."""
         digest = hash_of(credential.text)
         token = self._known.pop(digest, None) or _decode(credential.text, self._keys, self._is_staging)
         if isinstance(token, Refusal):
             return token
-        self._known[digest] = token  # the last of the dict is the last used
+        self._known[digest] = token  # moved to the end: the dict is in order of use
         if len(self._known) > self._max_known:
             del self._known[next(iter(self._known))]
         return token if token.not_before <= self._clock() + LEEWAY_S else INVALID
 
 
 class ClaimedTokens:
-    """Tokens say themselves what they allow: whoever can sign one can do anything. For demos and sandboxes."""
+    """Source of tokens that trusts the claims of each signed token, for demos and sandboxes."""
 
     ready = True
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: TokenVerifier) -> None:
         self._tokens = tokens
 
     async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
@@ -155,12 +161,13 @@ class ClaimedTokens:
 
 
 def named_keys(jwks: Secret) -> tuple[tuple[str, Key], ...]:
-    """The keys of a JSON Web Key Set, each with its `kid`: `oct` for HS256, `EC` on P-256 for ES256."""
+    """Parses a JSON Web Key Set into pairs of `kid` and key: `oct` for HS256, `EC` on P-256 for ES256. Raises
+    `SettingsError` for any other key, or one without `kid`."""
     if not jwks:
         return ()
     try:
         keys = KeySet.import_key_set(msgspec.json.decode(jwks.reveal())).keys
-        named = tuple((str(key.kid), key) for key in keys if isinstance(key, OctKey | ECKey) and _is_fit(key))
+        named = tuple((str(key.kid), key) for key in keys if isinstance(key, OctKey | ECKey) and _is_strong(key))
     except (JoseError, ValueError, KeyError, TypeError):
         keys, named = [], ()
     if not named or len(named) < len(keys):
@@ -170,7 +177,7 @@ def named_keys(jwks: Secret) -> tuple[tuple[str, Key], ...]:
     return named
 
 
-def _is_fit(key: Key) -> bool:
+def _is_strong(key: Key) -> bool:
     strong = len(key.raw_value) >= KEY_BYTES if isinstance(key, OctKey) else key.curve_name == "P-256"
     return strong and bool(key.kid)
 
@@ -178,7 +185,7 @@ def _is_fit(key: Key) -> bool:
 def issue(
     secret: Secret, scopes: Iterable[str], *, expires_at: int, token_id: str = INTERNAL_ID, siret: str = ""
 ) -> str:
-    """A token as the portal makes them."""
+    """Returns a signed token with the claims of those that the portal of API Particulier issues."""
     claims = {
         "uid": token_id,
         "jti": token_id,
@@ -197,22 +204,23 @@ def _decode(text: str, keys: Iterable[tuple[str, Key]], is_staging: bool) -> Tok
         signed = jws.extract_compact(text.encode())
         named = ("", signed.headers().get("kid", ""))
         if not any(_signed_with(key, signed) for name, key in keys if name in named):
-            return _foreign(msgspec.json.decode(signed.payload, type=_Origin), is_staging)
+            return _refusal_of_unverified(msgspec.json.decode(signed.payload, type=_UnverifiedClaims), is_staging)
         claims = msgspec.json.decode(signed.payload, type=_Claims)
-    except (JoseError, ValueError, TypeError, RecursionError):  # `crit` may be of any type
+    except (JoseError, ValueError, TypeError, RecursionError):  # TypeError: a `crit` header may be of any type
         return INVALID
     return Token(
         id=claims.jti,
-        scopes=shared(claims.roles if claims.scopes is None else claims.scopes),
-        siret=DINUM if claims.jti == INTERNAL_ID else claims.siret,
+        scopes=interned(claims.roles if claims.scopes is None else claims.scopes),
+        siret=DINUM_SIRET if claims.jti == INTERNAL_ID else claims.siret,
         expires_at=claims.exp,
         not_before=claims.nbf,
     )
 
 
-def _foreign(origin: _Origin, is_staging: bool) -> Refusal:
-    """Anybody can write what it says: it chooses the words of a refusal, and nothing else."""
-    if origin.is_staging == is_staging:
+def _refusal_of_unverified(claims: _UnverifiedClaims, is_staging: bool) -> Refusal:
+    """Returns the refusal of a token that is not signed with our keys. Its claims, which anybody can write, only choose
+    between two texts."""
+    if claims.is_staging == is_staging:
         return INVALID
     return Refusal("token_of_production" if is_staging else "token_of_staging")
 
@@ -232,6 +240,7 @@ def _key(secret: Secret) -> OctKey:
 
 
 @lru_cache(maxsize=1024)
-def shared(scopes: frozenset[str]) -> frozenset[str]:
-    """The same: a gateway remembers many tokens, with few sets of scopes among them."""
+def interned(scopes: frozenset[str]) -> frozenset[str]:
+    """Returns an equal set of scopes, the same object for each call: a gateway remembers many tokens, with few distinct
+    sets of scopes."""
     return scopes

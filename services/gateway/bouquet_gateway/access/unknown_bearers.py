@@ -1,7 +1,7 @@
-"""How many bearers that nobody knows are looked into: keyed by the address of a call, which its caller cannot choose.
+"""Limits on bearer tokens that are not ours, in this process alone.
 
-What a caller writes, a bearer above all, is no key: whoever invents a thousand would have a thousand limits. Counts are
-of this process alone.
+Counts are keyed by the address of a call, which its caller cannot choose. The bearer is no key: a caller that invents a
+thousand bearers would have a thousand limits.
 """
 
 from __future__ import annotations
@@ -18,43 +18,45 @@ from msgspec import Struct
 
 MINUTE_S = 60
 MAX_ADDRESSES = 100_000
-"""That are counted at a time, some 20 MB; of more, the first is forgotten."""
+"""Most addresses that are counted at a time, about 20 MB; above it, the oldest is dropped."""
 
 V = TypeVar("V")
 Clock = Callable[[], float]
 
 
 class _Count(Struct):
+    """Bearers of one address in the current minute."""
+
     accepted: int = 0
     refused: int = 0
 
 
-class Addresses:
-    """Slows an address down that had more than `most` bearers refused in a minute, if more than were known: whoever
-    shares it with the guilty is slowed with them only while these are the greater part."""
+class AddressThrottle:
+    """Throttle for an address with more than `limit` refused bearers in a minute, if these are also more than its
+    accepted ones. Valid callers that share the address are therefore throttled only while they are the minority."""
 
-    def __init__(self, most: int, clock: Clock = time.time) -> None:
-        self._most = most
+    def __init__(self, limit: int, clock: Clock = time.time) -> None:
+        self._limit = limit
         self._clock = clock
         self._minute = 0
         self._counts: OrderedDict[str, _Count] = OrderedDict()
 
-    def accept(self, address: str) -> None:
-        """What a call bore is known."""
-        self._of(address).accepted += 1
+    def count_accepted(self, address: str) -> None:
+        """Counts a bearer of `address` that was one of ours."""
+        self._count_of(address).accepted += 1
 
-    def refuse(self, address: str) -> None:
-        """What it bore was refused."""
-        self._of(address).refused += 1
+    def count_refused(self, address: str) -> None:
+        """Counts a bearer of `address` that was refused."""
+        self._count_of(address).refused += 1
 
-    def slowed_s(self, address: str) -> int:
-        """Seconds until the address may try again a bearer that nobody knows; 0: at once."""
-        count = self._of(address)
-        if count.refused <= self._most or count.refused <= count.accepted:
+    def retry_in_s(self, address: str) -> int:
+        """Returns the seconds until an unknown bearer from `address` is looked at again; 0 for at once."""
+        count = self._count_of(address)
+        if count.refused <= self._limit or count.refused <= count.accepted:
             return 0
         return max(1, round((self._minute + 1) * MINUTE_S - self._clock()))
 
-    def _of(self, address: str) -> _Count:
+    def _count_of(self, address: str) -> _Count:
         minute = int(self._clock() // MINUTE_S)
         if minute != self._minute:
             self._minute = minute
@@ -70,7 +72,8 @@ class Addresses:
 
 @lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
-    """An address of IPv4; of IPv6, the /64, within which anybody may take another. What is no address is one."""
+    """Returns the key of an address: itself for IPv4; for IPv6 its /64 network, within which a caller may choose any
+    address. Texts that are not addresses share the empty key."""
     try:
         read = ip_address(address)
     except ValueError:
@@ -80,21 +83,20 @@ def network_of(address: str) -> str:
     return str(read.ipv4_mapped or ip_network((read, 64), strict=False))
 
 
-class Turns:
-    """`per_second` turns, a second's at once at most: whoever comes later waits, and is refused rather than wait
-    long."""
+class Pacer:
+    """Rate limiter that lets callers wait: `per_second` a second, and at most that many at once."""
 
     def __init__(self, per_second: int, clock: Clock = time.monotonic) -> None:
         self._interval_s = 1 / per_second
         self._clock = clock
         self._next_at = 0.0
-        """When a turn is free that nobody waits for, were they given evenly."""
+        """Monotonic time of the next free place, if places were spread evenly."""
 
-    async def turn(self, patience_s: float) -> bool:
-        """False at once where it would take longer."""
+    async def acquire(self, max_wait_s: float) -> bool:
+        """Waits for a place. Returns False at once when the wait would exceed `max_wait_s`."""
         now = self._clock()
         wait_s = max(0.0, self._next_at - now - 1.0)
-        if wait_s > patience_s:
+        if wait_s > max_wait_s:
             return False
         self._next_at = max(self._next_at, now) + self._interval_s
         if wait_s:
@@ -102,11 +104,11 @@ class Turns:
         return True
 
 
-class Remembered(Generic[V]):
-    """The last `most` values, each for `ttl_s`."""
+class ExpiringValues(Generic[V]):
+    """The last `limit` values by key, each kept for `ttl_s` seconds."""
 
-    def __init__(self, most: int, ttl_s: float, clock: Clock = time.monotonic) -> None:
-        self._most = most
+    def __init__(self, limit: int, ttl_s: float, clock: Clock = time.monotonic) -> None:
+        self._limit = limit
         self._ttl_s = ttl_s
         self._clock = clock
         self._values: OrderedDict[bytes, tuple[float, V]] = OrderedDict()
@@ -114,7 +116,7 @@ class Remembered(Generic[V]):
     def put(self, key: bytes, value: V) -> None:
         self._values.pop(key, None)
         self._values[key] = (self._clock() + self._ttl_s, value)
-        if len(self._values) > self._most:
+        if len(self._values) > self._limit:
             self._values.popitem(last=False)
 
     def get(self, key: bytes) -> V | None:

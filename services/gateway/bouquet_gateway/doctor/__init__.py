@@ -1,1 +1,1 @@
-"""`bouquet-gateway doctor`: looks a deployment over with the gateway's own settings (bouquet_mesh.doctor)."""
+"""`bouquet-gateway doctor`: examines a deployment with the gateway's own settings (bouquet_mesh.doctor)."""

@@ -1,4 +1,4 @@
-"""What a gateway needs of RabbitMQ: to be allowed what it does there, and the queues that it sends to."""
+"""Examination of RabbitMQ: the gateway's permissions, and the queues that it sends to."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from bouquet_mesh.doctor.broker import check_call_rights, check_journal_queue, c
 from bouquet_mesh.doctor.findings import Finding
 from bouquet_proto import registry_messages
 
-WRITE = "start `bouquet-registry serve`, or its `check_journal_queue serve`; until then records wait, none is lost"
+JOURNAL_REMEDY = "start `bouquet-registry serve`, or its `journal serve`; until then records wait, none is lost"
 
 
 async def examine(url: str, settings: GatewaySettings) -> tuple[list[Finding], bool]:
-    """And whether it could be connected to."""
+    """Returns the findings, and whether the broker could be connected to."""
     async with connected(url, "bouquet-gateway doctor") as (connection, findings):
         if connection is None:
             return findings, False
@@ -24,5 +24,5 @@ async def examine(url: str, settings: GatewaySettings) -> tuple[list[Finding], b
                 await check_provider_queue(connection, registry_messages.PROVIDER, "start `bouquet-registry serve`")
             )
         if settings.has_journal:
-            queues.append(await check_journal_queue(connection, WRITE))
+            queues.append(await check_journal_queue(connection, JOURNAL_REMEDY))
         return [*findings, await check_call_rights(connection), *queues], True

@@ -1,4 +1,4 @@
-"""The journal's spool, which is on this machine."""
+"""Examination of the journal's spool on the local disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from bouquet_proto.names import GATEWAY_PREFIX
 
 
 def spool(settings: GatewaySettings) -> Finding:
-    """That of all the processes which share the folder, against the bound of one."""
+    """Returns the finding about the spool. Compares what all processes that share the folder hold with the limit of
+    one."""
     subject, folder, most = "journal spool", Path(settings.journal_spool), settings.journal_spool_max_bytes
     setting = f"{GATEWAY_PREFIX}JOURNAL_SPOOL"
     parent = next(path for path in (folder, *folder.absolute().parents) if path.exists())

@@ -1,4 +1,4 @@
-"""The whole examination, from the settings to the providers."""
+"""Whole examination of a deployment, from the settings to the providers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX
 
 
 async def examine(environ: Mapping[str, str], url: str = "") -> list[Finding]:
-    """`url`: where a gateway of the deployment answers, which is asked what only it knows. Raises `SettingsError`."""
-    shared, own = read_all(environ, lambda reader: read_process(reader, read))
-    bus_url, settings = shared.bus_url, own.settings
+    """Returns the findings about a deployment. `url` is that of a running gateway, which alone knows how recent calls
+    ended. Raises `SettingsError`."""
+    shared, hosting = read_all(environ, lambda reader: read_process(reader, read))
+    bus_url, settings = shared.bus_url, hosting.settings
     findings = [_keys(settings), _safeguards(settings)]
     if bus_url.reveal() == EMBEDDED:
-        findings.append(unknown("broker", "memory: has none, the gateway hosts its workers itself"))
+        findings.append(unknown("broker", "none is used (memory:): the gateway hosts its workers itself"))
     else:
         address = bus_url.reveal()
         found, connected = await broker.examine(address, settings)
@@ -40,10 +41,10 @@ async def examine(environ: Mapping[str, str], url: str = "") -> list[Finding]:
 def _safeguards(settings: GatewaySettings) -> Finding:
     off = [f"{GATEWAY_PREFIX}{safeguard.setting}: {safeguard.means}" for safeguard in safeguards_off(settings)]
     if not off:
-        return well("safeguards", "tokens are the registry's to allow, and each answer leaves a record")
+        return well("safeguards", "the registry decides what tokens allow, and each answer leaves a record")
     return wrong("safeguards", "; ".join(off), "take the setting away, unless no real data is behind this gateway")
 
 
 def _keys(settings: GatewaySettings) -> Finding:
     names = ", ".join(name for name, _ in named_keys(settings.token_keys)) or "none with a name"
-    return well("settings", f"whole; keys of tokens: {names}{', and one without' if settings.token_key else ''}")
+    return well("settings", f"valid; keys of tokens: {names}{', and one without a name' if settings.token_key else ''}")

@@ -1,4 +1,4 @@
-"""A running gateway: whether it is ready, and how its callers' calls to each provider have ended lately."""
+"""Examination of a running gateway: whether it is ready, and how recent calls to each resource ended."""
 
 from __future__ import annotations
 
@@ -24,9 +24,12 @@ class _Readiness(Struct, frozen=True):
 
 
 async def examine(url: str) -> list[Finding]:
+    """Returns the findings about the gateway at `url`; without a URL, one that says how to get them."""
     if not url:
         return [
-            unknown("providers' last successes", "a gateway alone knows them", "run again with --url http://GATEWAY")
+            unknown(
+                "providers' last successes", "only a running gateway knows them", "run again with --url http://GATEWAY"
+            )
         ]
     url = url.rstrip("/")
     try:
@@ -34,9 +37,11 @@ async def examine(url: str) -> list[Finding]:
             readiness = msgspec.json.decode(await _body(session, f"{url}/readyz"), type=_Readiness)
             names = [ping.name for ping in _pings.decode(await _body(session, f"{url}/api/pings"))]
             bodies = await asyncio.gather(*(_body(session, f"{url}/api/{name}/ping") for name in names))
-            return [_ready(readiness), *map(_told, names, map(_status.decode, bodies))]
+            return [_ready(readiness), *map(_resource_finding, names, map(_status.decode, bodies))]
     except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError, ValueError) as error:
-        return [wrong("gateway", f"does not answer as one ({type(error).__name__})", "start it, or mend --url")]
+        return [
+            wrong("gateway", f"does not answer as a gateway ({type(error).__name__})", "start it, or correct --url")
+        ]
 
 
 async def _body(session: aiohttp.ClientSession, url: str) -> bytes:
@@ -47,10 +52,14 @@ async def _body(session: aiohttp.ClientSession, url: str) -> bytes:
 def _ready(readiness: _Readiness) -> Finding:
     if readiness.status == "ready":
         return well("gateway", "is ready")
-    return wrong("gateway", f"is not ready: it lacks {', '.join(readiness.lacks)}", "see above, and its log")
+    return wrong(
+        "gateway",
+        f"is not ready: it lacks {', '.join(readiness.lacks)}",
+        "see the findings above, and the gateway's log",
+    )
 
 
-def _told(name: str, status: Status) -> Finding:
+def _resource_finding(name: str, status: Status) -> Finding:
     last = f"last success {status.last_ok_status}" if status.last_ok_status else "no success since it started"
     match status.status:
         case "ok":
@@ -58,7 +67,9 @@ def _told(name: str, status: Status) -> Finding:
         case "maintenance":
             return well(name, f"in maintenance until {status.until}; {last}")
         case "unknown":
-            return unknown(name, f"no calls, and its worker does not answer; {last}", "see its worker above")
+            return unknown(
+                name, f"no calls, and its worker does not answer; {last}", "see the finding about its worker above"
+            )
         case "bad_gateway":
-            remedy = "see the worker's log: is it the fund, or the way to it?"
+            remedy = "see the worker's log: is the provider itself down, or the connection to it?"
             return wrong(name, f"a tenth or more of the last ten minutes' calls ended in an outage; {last}", remedy)

@@ -1,4 +1,4 @@
-"""Whether workers and registry answer over the bus. No fund is asked: `Describe` is the worker's own to answer."""
+"""Examination of workers and registry over the bus. No upstream is called: a worker answers `Describe` by itself."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from bouquet_proto import registry_messages
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Changes, Describe, Failed, Found, Reply
 
-ANSWER_S = 3.0
+TIMEOUT_S = 3.0
 
 
 async def examine(url: str, settings: GatewaySettings) -> list[Finding]:
+    """Returns one finding for each worker, and one for the registry where the gateway uses it."""
     async with open_bus(url, "bouquet-gateway doctor") as bus:
         asking = [_worker(bus, provider) for provider in settings.providers]
         if settings.tokens_from == "registry":
@@ -25,17 +26,19 @@ async def examine(url: str, settings: GatewaySettings) -> list[Finding]:
 
 
 async def _worker(bus: Calling, provider: str) -> Finding:
-    describe = Describe(id=str(uuid.uuid4()), deadline=Deadline.after(ANSWER_S).at)
+    describe = Describe(id=str(uuid.uuid4()), deadline=Deadline.after(TIMEOUT_S).at)
     match await bus.call(provider, describe):
         case Found():
-            return well(f"worker of {provider}", "tells what it offers")
+            return well(f"worker of {provider}", "answers with its offer")
         case reply:
-            return wrong(f"worker of {provider}", f"does not answer ({_reason(reply)})", "see its log and its /readyz")
+            return wrong(
+                f"worker of {provider}", f"does not answer ({_reason(reply)})", "see the worker's log and its /readyz"
+            )
 
 
 async def _registry(bus: Calling) -> Finding:
     match await bus.call(
-        registry_messages.PROVIDER, Changes(id=str(uuid.uuid4()), deadline=Deadline.after(ANSWER_S).at)
+        registry_messages.PROVIDER, Changes(id=str(uuid.uuid4()), deadline=Deadline.after(TIMEOUT_S).at)
     ):
         case Found():
             return well("registry", "answers, and so does its database")
@@ -43,7 +46,9 @@ async def _registry(bus: Calling) -> Finding:
             remedy = "is its database up, and migrated (`bouquet-registry migrate`)?"
             return wrong("registry", "answers that it cannot read its database", remedy)
         case reply:
-            return wrong("registry", f"does not answer ({_reason(reply)})", "see its log, and that of its database")
+            return wrong(
+                "registry", f"does not answer ({_reason(reply)})", "see the registry's log, and that of its database"
+            )
 
 
 def _reason(reply: Reply) -> str:

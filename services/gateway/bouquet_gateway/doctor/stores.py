@@ -1,4 +1,4 @@
-"""Redis, which the gateway can do without; and the clock, which it compares with redis's."""
+"""Examination of redis, which the gateway can do without, and of the clock, compared with that of redis."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ NTP = "set the clocks by NTP: deadlines travel as wall-clock seconds"
 
 
 async def examine(settings: GatewaySettings) -> list[Finding]:
+    """Returns the findings about redis and the clock."""
     url = settings.cache_url.reveal()
     if url == EMBEDDED:
-        return [unknown("redis", "not used: each process has a cache and a pace of its own"), _no_clock()]
+        return [unknown("redis", "not used: each process has its own cache and rate limits"), _no_clock()]
     parts = urlsplit(url)
     address = f"{parts.hostname}:{parts.port or 6379}"
     try:
@@ -32,29 +33,29 @@ async def examine(settings: GatewaySettings) -> list[Finding]:
             seconds, microseconds = await client.time()
             ended = time.time()
     except (RedisError, OSError, TimeoutError) as error:
-        return [_away(address, error), _no_clock()]
+        return [_unreachable(address, error), _no_clock()]
     ahead_s = (began + ended) / 2 - (seconds + microseconds / 1e6)
     return [well("redis", f"answers at {address}"), _clock(ahead_s, "redis's")]
 
 
-def _away(address: str, error: Exception) -> Finding:
+def _unreachable(address: str, error: Exception) -> Finding:
     if words := tls_error_of(error):
         return wrong("redis", f"TLS to {address} fails: {words}", f"compare the certificates with {SETTING}")
     if isinstance(error, AuthenticationError | ResponseError):
         return wrong("redis", f"{address} refuses the user or the password", f"mend {SETTING}")
-    without = "gateways answer without it: no shared cache, and paces of their own"
+    consequence = "gateways answer without it: no shared cache, and rate limits of their own"
     return wrong(
-        "redis", f"{address} cannot be reached ({type(error).__name__}); {without}", f"start it, or mend {SETTING}"
+        "redis", f"{address} cannot be reached ({type(error).__name__}); {consequence}", f"start it, or mend {SETTING}"
     )
 
 
 def _clock(ahead_s: float, whose: str) -> Finding:
-    """Exact to half the time that the question took."""
-    told = f"{abs(ahead_s):.2f} s {'ahead of' if ahead_s > 0 else 'behind'} {whose}"
+    """Returns the finding about a clock that is `ahead_s` seconds ahead of another, measured to half a round trip."""
+    difference = f"{abs(ahead_s):.2f} s {'ahead of' if ahead_s > 0 else 'behind'} {whose}"
     if abs(ahead_s) > CLOCK_TOLERANCE_S:
-        return wrong("clock", f"{told}, more than {CLOCK_TOLERANCE_S:g} s", NTP)
-    return well("clock", told)
+        return wrong("clock", f"{difference}, more than {CLOCK_TOLERANCE_S:g} s", NTP)
+    return well("clock", difference)
 
 
 def _no_clock() -> Finding:
-    return unknown("clock", "without redis nothing tells the time", NTP)
+    return unknown("clock", "without redis there is no other clock to compare with", NTP)

@@ -1,6 +1,7 @@
-"""Every error that can be answered, by operation: what the catalogue's rules, reasons and the failure table allow.
+"""List of every error that can be answered, by operation: from the rules and reasons of the offers and the failure
+table.
 
-The OpenAPI document and `/api/errors` are made of it, so that nothing is documented in one place alone.
+The OpenAPI document and `/api/errors` are both made from this list, so that they never differ.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from bouquet_proto.offer import Authority
 from bouquet_proto.rules import RULES
 
 RECIPIENT = "00210"
+"""Reason for a missing or wrong `recipient` parameter."""
 
-NOT_COMMON = frozenset(
+NOT_COMMON_REASONS = frozenset(
     {
         "unknown_operation",
         "unknown_route",
@@ -30,16 +32,16 @@ NOT_COMMON = frozenset(
         "gone_first_quotient",
     }
 )
-"""Of paths that no operation has, or of operations that say so themselves."""
+"""Reasons of paths that no operation has, or of operations that declare them themselves."""
 
-OF_PROVIDERS = tuple(reason for reason in PROVIDER if reason not in NOT_COMMON)
-COMMON = (RECIPIENT, *(reason for reason in PLATFORM if reason not in NOT_COMMON), *OF_PROVIDERS)
-"""What any operation may answer."""
+PROVIDER_REASONS = tuple(reason for reason in PROVIDER if reason not in NOT_COMMON_REASONS)
+COMMON_REASONS = (RECIPIENT, *(reason for reason in PLATFORM if reason not in NOT_COMMON_REASONS), *PROVIDER_REASONS)
+"""Reasons that any operation may answer."""
 
-OF_TRANSPORT = ("bad_request", "request_too_large", "encoded_body", "internal", "overloaded")
-"""What any path may answer, even one that needs no token."""
+TRANSPORT_REASONS = ("bad_request", "request_too_large", "encoded_body", "internal", "overloaded")
+"""Reasons that any path may answer, even one that needs no token."""
 
-OF_TOKENS = (
+TOKEN_REASONS = (
     "token_missing",
     "token_invalid",
     "token_of_production",
@@ -51,29 +53,29 @@ OF_TOKENS = (
     "registry_unavailable",
     "journal_full",
 )
-"""What may be answered about the caller's token, besides."""
+"""Reasons about the caller's token, which any path with a token may also answer."""
 
-OF_SESSIONS = (*SESSION, *OF_PROVIDERS)
-"""What may be answered about a citizen's session; its provider's trouble in its own name."""
+SESSION_REASONS = (*SESSION, *PROVIDER_REASONS)
+"""Reasons about a citizen's FranceConnect session, including the troubles of the provider that opens it."""
 
 
 API = "particulier"
-ABSENT = "003"
+ABSENCE_SUBCODE = "003"
 STATUSES_FIRST = (422, 404, 502)
-"""In the order of the contract; the others follow by number."""
+"""HTTP statuses that come first, in the order of the contract; the others follow by number."""
 
 
 class Cause(Struct, frozen=True, kw_only=True):
-    """Why a code is answered. `fault`: of the caller, of the platform, or of the provider."""
+    """One cause of an error code. `fault` is `caller`, `platform` or `provider`."""
 
     detail: str
     fault: str
     retry: bool
-    """Whether asking again may help."""
+    """Whether the same call may succeed later."""
 
 
 class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A code, with its usual cause; `other_causes` where it has several."""
+    """An error code with its usual cause, and `other_causes` where it has several."""
 
     code: str
     title: str
@@ -85,86 +87,98 @@ class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 Errors: TypeAlias = dict[str, list[Item]]
-"""By HTTP status, each by code."""
+"""Errors by HTTP status, each list in order of code."""
 
 
 class Endpoint(Struct, frozen=True):
+    """Errors of one operation, and the label of its provider."""
+
     provider: str
     errors: Errors
 
 
 class Subcode(Struct, frozen=True, omit_defaults=True):
-    """What the last three digits of a provider's code mean, whoever it is."""
+    """Meaning of the last three digits of a code, whichever provider it comes from."""
 
     title: str
     detail: str = ""
-    """Empty where there are several, or where it depends on the call."""
+    """Detail of the error; empty where it differs between errors or depends on the call."""
 
 
 class Nomenclature(Struct, frozen=True, kw_only=True):
-    """What `/api/errors` tells, in the shape of the contract of October 2026."""
+    """Body of `/api/errors`, in the shape of the contract of October 2026."""
 
     api: str
     providers: dict[str, str]
-    """Labels, by the prefix of their codes."""
+    """Labels of providers, by the two-digit prefix of their codes."""
     generic_subcodes: dict[str, Subcode]
     platform_codes: Errors
-    """What any operation may answer before a provider is asked."""
+    """Errors that any operation may answer before a provider is asked."""
     endpoints: dict[str, Endpoint]
-    """By operation id; `platform_codes` are not repeated."""
+    """Errors of each operation by its id; those of `platform_codes` are not repeated."""
 
 
 def reasons_of(served: Served) -> tuple[str, ...]:
+    """Returns every reason that an operation may answer: from its rules, its own list and the common ones."""
     operation = served.operation
     codes = [code for stage in operation.checks for check in stage for code in RULES[check.rule].codes]
-    return tuple(dict.fromkeys([*codes, *operation.reasons, *COMMON]))
+    return tuple(dict.fromkeys([*codes, *operation.reasons, *COMMON_REASONS]))
 
 
-def told_of(served: Served) -> Iterator[tuple[str, Authority]]:
-    """Every reason, and in whose name: the operation's, that of the session before it, and under a plan each fund's."""
+def documented_reasons(served: Served) -> Iterator[tuple[str, Authority]]:
+    """Yields every reason of an operation with the authority that signs it: its own, that of the FranceConnect session,
+    and under a regime plan each provider's."""
     operation = served.operation
-    told = [(reason, served.authority) for reason in reasons_of(served)]
+    listed = [(reason, served.authority) for reason in reasons_of(served)]
     if operation.modality == "france_connect":
-        told += [(reason, france_connect_session.AUTHORITY) for reason in OF_SESSIONS]
+        listed += [(reason, france_connect_session.AUTHORITY) for reason in SESSION_REASONS]
     if operation.plan:
-        funds = quotient_familial.REGIMES.authorities.values()
-        told += [(reason, fund) for fund in funds for reason in (*OF_PROVIDERS, quotient_familial.QUOTIENT_MISSING)]
-    yield from dict.fromkeys(told)
+        authorities = quotient_familial.REGIMES.authorities.values()
+        listed += [
+            (reason, authority)
+            for authority in authorities
+            for reason in (*PROVIDER_REASONS, quotient_familial.QUOTIENT_MISSING)
+        ]
+    yield from dict.fromkeys(listed)
 
 
 def nomenclature(catalogue: Catalogue) -> Nomenclature:
-    by_id: dict[str, list[Served]] = {}
+    """Returns the list of errors of everything that the catalogue serves."""
+    by_operation: dict[str, list[Served]] = {}
     for served in (served for modalities in catalogue.by_path.values() for served in modalities):
-        by_id.setdefault(served.operation.folder, []).append(served)
-    network = (
-        row for row in PROVIDER.values() if not row.has_authority_prefix
-    )  # the platform's codes, whoever was asked
-    platform = [_told(row, PLATFORM_ITSELF) for row in (PARAMETERS[RECIPIENT], *PLATFORM.values(), *network)]
-    taken = {told.item.code for told in platform}
+        by_operation.setdefault(served.operation.folder, []).append(served)
+    # The platform's own codes, whichever provider was asked.
+    network = (row for row in PROVIDER.values() if not row.has_authority_prefix)
+    platform = [_listed(row, PLATFORM_ITSELF) for row in (PARAMETERS[RECIPIENT], *PLATFORM.values(), *network)]
+    platform_codes = {listed.item.code for listed in platform}
     return Nomenclature(
         api=API,
-        providers=dict(sorted(_labels(by_id.values()))),
+        providers=dict(sorted(_labels(by_operation.values()))),
         generic_subcodes=dict(sorted(_subcodes().items())),
         platform_codes=_by_status(platform),
-        endpoints={name: _endpoint(served, taken) for name, served in sorted(by_id.items())},
+        endpoints={name: _endpoint(served, platform_codes) for name, served in sorted(by_operation.items())},
     )
 
 
-class _Told(Struct, frozen=True):
+class _ListedError(Struct, frozen=True):
+    """An error of the list, with its HTTP status."""
+
     status: int
     item: Item
 
 
-def _endpoint(modalities: list[Served], taken: set[str]) -> Endpoint:
-    told = (
-        _told(failure_of(reason, served.problems), authority, envelope_of(served.operation.path))
+def _endpoint(modalities: list[Served], platform_codes: set[str]) -> Endpoint:
+    listed = (
+        _listed(failure_of(reason, served.problems), authority, envelope_of(served.operation.path))
         for served in modalities
-        for reason, authority in told_of(served)
+        for reason, authority in documented_reasons(served)
     )
-    return Endpoint(modalities[0].authority.label, _by_status(one for one in told if one.item.code not in taken))
+    return Endpoint(
+        modalities[0].authority.label, _by_status(error for error in listed if error.item.code not in platform_codes)
+    )
 
 
-def _told(row: Failure, authority: Authority, envelope: Envelope = "v3") -> _Told:
+def _listed(row: Failure, authority: Authority, envelope: Envelope = "v3") -> _ListedError:
     rendering = RENDERINGS[row.kind]
     provider = row.provider or (authority.label if row.has_authority_prefix else "")
     item = Item(
@@ -175,18 +189,18 @@ def _told(row: Failure, authority: Authority, envelope: Envelope = "v3") -> _Tol
         retry=row.retry,
         meta={"provider": provider} if provider else {},
     )
-    return _Told(rendering.v2_status if envelope == "v2" else rendering.v3_status, item)
+    return _ListedError(rendering.v2_status if envelope == "v2" else rendering.v3_status, item)
 
 
-def _by_status(told: Iterable[_Told]) -> Errors:
+def _by_status(listed: Iterable[_ListedError]) -> Errors:
     table: dict[int, dict[str, Item]] = {}
-    for one in told:
-        items = table.setdefault(one.status, {})
-        known = items.get(one.item.code)
-        items[one.item.code] = one.item if known is None else _with_cause(known, one.item)
+    for error in listed:
+        items = table.setdefault(error.status, {})
+        known = items.get(error.item.code)
+        items[error.item.code] = error.item if known is None else _with_cause(known, error.item)
     return {
         str(status): [item for _, item in sorted(table[status].items())]
-        for status in sorted(table, key=lambda status: (status not in STATUSES_FIRST, _place(status)))
+        for status in sorted(table, key=lambda status: (status not in STATUSES_FIRST, _position(status)))
     }
 
 
@@ -199,19 +213,19 @@ def _cause(item: Item) -> Cause:
     return Cause(detail=item.detail, fault=item.fault, retry=item.retry)
 
 
-def _place(status: int) -> int:
+def _position(status: int) -> int:
     return STATUSES_FIRST.index(status) if status in STATUSES_FIRST else status
 
 
 def _labels(operations: Iterable[list[Served]]) -> Iterator[tuple[str, str]]:
     for served in (served for modalities in operations for served in modalities):
-        for _, authority in told_of(served):
+        for _, authority in documented_reasons(served):
             yield authority.prefix, authority.label
 
 
 def _subcodes() -> dict[str, Subcode]:
-    """The absence has its text in each operation."""
-    table = {ABSENT: Subcode("Entité non trouvée")}
+    """Returns subcodes by their three digits. The detail of `003` (absence) differs by operation and is left empty."""
+    table = {ABSENCE_SUBCODE: Subcode("Entité non trouvée")}
     for row in (*PROVIDER.values(), *REFUSALS.values(), SESSION[france_connect_session.UNUSABLE]):
         if row.has_authority_prefix:
             known = table.setdefault(row.code, Subcode(row.title, row.detail))

@@ -1,4 +1,4 @@
-"""From a reason to an HTTP error: the failure table rendered in the v2 or the v3 envelope
+"""Conversion of a reason into an HTTP error: rows of the failure table in the v2 or v3 envelope
 (docs/reference/contract.md §3.1)."""
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Rows: TypeAlias = Mapping[str, Failure]
 Json: TypeAlias = dict[str, Any]
 
 PLATFORM_ITSELF = Authority("", "00")
-UNKNOWN = "upstream_unknown"
+UPSTREAM_UNKNOWN = "upstream_unknown"
 DAY_S = 24 * 3600
 NO_ROWS: Rows = {}
 
@@ -45,30 +45,32 @@ PRECEDENCE = (
     Kind.OVERLOADED,
     Kind.MAINTENANCE,
 )
-"""Whose HTTP status it is when an answer tells several failures."""
+"""Kinds of failures by precedence: the first decides the HTTP status of an answer with several errors."""
 
-EARLY = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
-"""Answered before routing, and so in v2's form under `/api/v2/` alone (docs/reference/contract.md §3.1)."""
+BEFORE_ROUTING = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
+"""Reasons that are answered before routing, and therefore in the v2 envelope only under `/api/v2/`
+(docs/reference/contract.md §3.1)."""
 
-V3_ALONE = EARLY | {"unknown_operation"}
-"""The list of errors tells codes, and so its own refusal does."""
+V3_OUTSIDE_V2_PATHS = BEFORE_ROUTING | {"unknown_operation"}
+"""Reasons rendered in the v3 envelope except under `/api/v2/`. `unknown_operation` is one: the list of errors shows
+codes, which the v2 envelope lacks."""
 
-OURS_ALONE = frozenset({"session_missing", *(reason for reason, row in PLATFORM.items() if row.fault == "caller")})
-"""What only the gateway can know of a call: a worker that says it is not believed."""
+GATEWAY_ONLY = frozenset({"session_missing", *(reason for reason, row in PLATFORM.items() if row.fault == "caller")})
+"""Reasons that only the gateway can find out about a call; a worker that answers one is not credible."""
 
 
 OUTAGES = frozenset({502, 503, 504})
-NOT_ASKED = frozenset({"provider_busy", "quota_spent"})
-"""Refusals of ours, which spare a provider or another caller."""
+NOT_SENT = frozenset({"provider_busy", "quota_spent"})
+"""Refusals of the platform itself, made before the upstream is called."""
 
 OUTCOMES: dict[type[Reply], Outcome] = {NotFound: "not_found", Rejected: "rejected", Failed: "failed"}
 
 
 class Problem(Exception):
-    """Why a request has no data: one reason, or the codes of several wrong parameters.
+    """Reason for which a request gets no data: one reason, or several codes of wrong parameters.
 
-    `values` fill the placeholders of the texts; `meta` goes to the client as it is. `outcome` is what a provider's
-    answer was, `None` where none was asked or heard.
+    `values` fill the placeholders of the texts. `meta` is sent to the client unchanged. `outcome` is that of the
+    provider's reply, `None` where no provider was asked or none replied.
     """
 
     def __init__(
@@ -88,61 +90,72 @@ class Problem(Exception):
 
     @classmethod
     def of(
-        cls, reply: Reply, authority: Authority, offered: Container[str] | None = None, *, is_sandbox: bool = False
+        cls,
+        reply: Reply,
+        authority: Authority,
+        allowed_reasons: Container[str] | None = None,
+        *,
+        is_sandbox: bool = False,
     ) -> Problem:
-        """What a worker answered, in the name of the authority that it asked, as far as it is credible."""
+        """Returns the problem for a worker's reply without data, in the name of `authority`. A reply that is not
+        credible becomes `upstream_unknown`."""
         if isinstance(reply, Found | Recorded):
-            return cls(UNKNOWN, authority=authority, outcome="failed")
-        reason = reply.reason if is_credible(reply, offered, is_sandbox=is_sandbox) else UNKNOWN
+            return cls(UPSTREAM_UNKNOWN, authority=authority, outcome="failed")
+        reason = reply.reason if is_credible(reply, allowed_reasons, is_sandbox=is_sandbox) else UPSTREAM_UNKNOWN
         retry_in_s = reply.retry_in_s if isinstance(reply, Failed) else None
         wait: Meta = {} if retry_in_s is None else {"retry_in": retry_in_s}
         return cls(reason, authority=authority, meta=reply.meta | wait, outcome=OUTCOMES[type(reply)])
 
 
 def is_credible(
-    reply: NotFound | Rejected | Failed, offered: Container[str] | None, *, is_sandbox: bool = False
+    reply: NotFound | Rejected | Failed, allowed_reasons: Container[str] | None, *, is_sandbox: bool = False
 ) -> bool:
-    """Whether a worker may say that: not what we alone can know, nor what it did not offer to say, where we know what
-    it did, nor a refusal as a failure. A sandbox is believed: its cases show our own refusals too."""
-    disbelieved = OURS_ALONE | REFUSALS.keys() if isinstance(reply, Failed) else OURS_ALONE
-    return (is_sandbox or reply.reason not in disbelieved) and (offered is None or reply.reason in offered)
+    """Tells whether a worker may give that reply: its reason must be among `allowed_reasons` (`None` for any), not one
+    that only the gateway can know, and not a refusal disguised as a failure. A sandbox may give these two as well."""
+    # A sandbox shows recorded cases of the gateway's own refusals too.
+    disbelieved = GATEWAY_ONLY | REFUSALS.keys() if isinstance(reply, Failed) else GATEWAY_ONLY
+    return (is_sandbox or reply.reason not in disbelieved) and (
+        allowed_reasons is None or reply.reason in allowed_reasons
+    )
 
 
-def form_of(reasons: Iterable[str], path: str) -> Envelope:
-    """The envelope of an error, on the path that was asked."""
-    return "v3" if V3_ALONE.issuperset(reasons) and "/api/v2/" not in path else envelope_of(path)
+def error_envelope(reasons: Iterable[str], path: str) -> Envelope:
+    """Returns the envelope of an error on the requested path."""
+    return "v3" if V3_OUTSIDE_V2_PATHS.issuperset(reasons) and "/api/v2/" not in path else envelope_of(path)
 
 
-def render(problem: Problem, own: Rows, envelope: Envelope) -> tuple[int, bytes]:
-    """HTTP status and JSON body. `own` are the provider's rows, by reason."""
-    rows = [failure_of(reason, own) for reason in problem.reasons]
+def render(problem: Problem, provider_rows: Rows, envelope: Envelope) -> tuple[int, bytes]:
+    """Returns the HTTP status and JSON body of a problem. `provider_rows` are the provider's own rows of the failure
+    table, by reason."""
+    rows = [failure_of(reason, provider_rows) for reason in problem.reasons]
     if envelope == "v2":
         return RENDERINGS[rows[0].kind].v2_status, msgspec.json.encode(_v2(rows[0], problem))
     kind = min((row.kind for row in rows), key=PRECEDENCE.index)
     return RENDERINGS[kind].v3_status, msgspec.json.encode({"errors": [_v3(row, problem) for row in rows]})
 
 
-def retry_after(problem: Problem, own: Rows = NO_ROWS) -> int | None:
-    """Seconds, where a new attempt has a time at which it may succeed. A worker's word counts up to a day."""
-    return longest_wait(_meta(failure_of(reason, own), problem).get("retry_in") for reason in problem.reasons)
+def retry_after(problem: Problem, provider_rows: Rows = NO_ROWS) -> int | None:
+    """Returns the seconds after which a new attempt may succeed, up to a day; `None` where that is unknown."""
+    return longest_wait(_meta(failure_of(reason, provider_rows), problem).get("retry_in") for reason in problem.reasons)
 
 
-def longest_wait(told: Iterable[object]) -> int | None:
-    """Of what others say, in seconds: nothing but whole numbers up to a day counts."""
-    return max((wait for wait in told if type(wait) is int and 0 <= wait <= DAY_S), default=None)
+def longest_wait(waits: Iterable[object]) -> int | None:
+    """Returns the longest of the waits in seconds; `None` without any. Ignores a value that is not a whole number
+    between 0 and a day, since workers send them."""
+    return max((wait for wait in waits if type(wait) is int and 0 <= wait <= DAY_S), default=None)
 
 
-def is_outage(reply: Reply, own: Rows = NO_ROWS) -> bool | None:
-    """Whether the call ends 502, 503 or 504: nobody has answered the question. `None`: we have not put it, which says
+def is_outage(reply: Reply, provider_rows: Rows = NO_ROWS) -> bool | None:
+    """Tells whether the reply ends in 502, 503 or 504. Returns `None` for a question that was not sent, which says
     nothing of the provider."""
-    if isinstance(reply, Failed) and reply.reason in NOT_ASKED:
+    if isinstance(reply, Failed) and reply.reason in NOT_SENT:
         return None
-    return isinstance(reply, Failed) and RENDERINGS[failure_of(reply.reason, own).kind].v3_status in OUTAGES
+    return isinstance(reply, Failed) and RENDERINGS[failure_of(reply.reason, provider_rows).kind].v3_status in OUTAGES
 
 
-def failure_of(reason: str, own: Rows = NO_ROWS) -> Failure:
-    """A reason that nobody has a row for is a trouble that we do not know."""
-    return failures.failure_of(reason, own) or FAILURES[UNKNOWN]
+def failure_of(reason: str, provider_rows: Rows = NO_ROWS) -> Failure:
+    """Returns the row of a reason in the failure table; that of `upstream_unknown` for a reason without a row."""
+    return failures.failure_of(reason, provider_rows) or FAILURES[UPSTREAM_UNKNOWN]
 
 
 def _v3(row: Failure, problem: Problem) -> Json:
@@ -171,7 +184,8 @@ def _meta(row: Failure, problem: Problem) -> Meta:
 
 
 def _detail(row: Failure, problem: Problem) -> str:
-    """Not `str.format`: the text may come from a worker."""
+    """Returns the detail of a row with its placeholders filled."""
+    # Not `str.format`: the text may come from a worker.
     detail = row.detail
     for name, value in problem.values.items():
         detail = detail.replace(f"{{{name}}}", str(value))

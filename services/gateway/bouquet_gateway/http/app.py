@@ -1,4 +1,4 @@
-"""The HTTP application: the routes that need no provider, a catch-all for the offers', and the hops around them."""
+"""The HTTP application: the gateway's own routes, a catch-all route for offered paths, and the middlewares."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bouquet_gateway.http.endpoints import (
     LookupEndpoint,
     PingEndpoints,
 )
-from bouquet_gateway.http.middlewares import observe, one_spelling, problems, recorded
+from bouquet_gateway.http.middlewares import observe, record_access, refuse_encoded_paths, render_problems
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.load.admission import admission
 from bouquet_gateway.lookup.answer import Lookups
@@ -25,7 +25,7 @@ from bouquet_mesh import health
 
 
 class Parts(Struct, frozen=True, kw_only=True):
-    """What the endpoints of a gateway are made of. Each endpoint is given the parts that it uses."""
+    """Parts of a gateway that its endpoints are built from; each endpoint is given those that it uses."""
 
     settings: GatewaySettings
     authenticate: Authenticate
@@ -37,17 +37,18 @@ class Parts(Struct, frozen=True, kw_only=True):
 
 
 def make_app(parts: Parts) -> web.Application:
+    """Returns the application that answers callers."""
     settings = parts.settings
     pings = PingEndpoints(parts.pings, settings.public_url.rstrip("/"))
     introspection = IntrospectionEndpoint(parts.authenticate, parts.journal, settings.deadline_s)
     documents = DocumentEndpoints(parts.documents)
     lookups = LookupEndpoint(parts.lookups, parts.documents, parts.journal)
-    hops = [observe, recorded(parts.journal), problems, one_spelling(lookups.get)]
-    app = web.Application(middlewares=[admission(settings.max_requests), *hops])
+    middlewares = [observe, record_access(parts.journal), render_problems, refuse_encoded_paths(lookups.get)]
+    app = web.Application(middlewares=[admission(settings.max_requests), *middlewares])
     app.add_routes(
         [
             *health.probe_routes(parts.readiness.waiting),
-            health.metrics_route(parts.pings.measure) if settings.processes == 1 else metrics_elsewhere(settings),
+            health.metrics_route(parts.pings.measure) if settings.processes == 1 else metrics_at_other_ports(settings),
             web.get("/api/ping", pings.gateway),
             web.get("/api/pings", pings.all),
             web.get("/api/{status}/ping", pings.one),
@@ -60,15 +61,16 @@ def make_app(parts: Parts) -> web.Application:
     return app
 
 
-def make_own_app(parts: Parts) -> web.Application:
-    """What one of several processes tells of itself alone."""
+def make_process_app(parts: Parts) -> web.Application:
+    """Returns the application that shows health and metrics of one of several processes."""
     app = web.Application()
     app.add_routes([*health.probe_routes(parts.readiness.waiting), health.metrics_route(parts.pings.measure)])
     return app
 
 
-def metrics_elsewhere(settings: GatewaySettings) -> web.RouteDef:
-    """On a port that several processes share: each request may reach another one, and sums of that would be wrong."""
+def metrics_at_other_ports(settings: GatewaySettings) -> web.RouteDef:
+    """Returns a `/metrics` route that answers 404 with the ports of the processes. On a shared port each request may
+    reach another process, so that their sums would be wrong."""
     ports = f"{settings.port + 1} to {settings.port + settings.processes}"
 
     async def metrics(_: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""What answers each route: a request's plain parts go to the room that knows, and its answer becomes a response."""
+"""HTTP endpoints: each passes the plain parts of a request on, and makes the result a response."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bouquet_gateway.access.authenticate import Authenticate
 from bouquet_gateway.call import HttpRequest
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.http.middlewares import CALL
-from bouquet_gateway.http.responses import document_of, json_bytes, json_of
+from bouquet_gateway.http.responses import document_response, json_bytes_response, json_response
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.lookup.answer import Lookups
 from bouquet_gateway.paths import ENCODED, READING, Envelope
@@ -25,18 +25,19 @@ OPENAPI: dict[str, Envelope | None] = {
     "/api/france-connect/open-api.yml": "v2",
     "/api/open-api-v3.yml": "v3",
 }
-"""The whole OpenAPI document, and the parts of it where API Particulier has its documents
-(docs/reference/contract.md §5.4): JSON is YAML."""
+"""Envelope that the OpenAPI document at each path is limited to; `None` for the whole document. The paths are those of
+API Particulier (docs/reference/contract.md §5.4), whose YAML documents may be JSON."""
 
 MAX_AGE_S = 300
-"""Of a document that changes with the offers of workers."""
+"""`max-age`, in seconds, of a document that changes with the offers of workers."""
 ERRORS_MAX_AGE_S = 3600
-"""Seconds for which `/api/errors` may be cached, as API Particulier has it."""
+"""`max-age` of `/api/errors`, in seconds, as API Particulier has it."""
 OPERATION_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
-"""What may be repeated to whoever asked for it: nothing else of a query string is."""
+"""Operation ids that an error may repeat; nothing else of a query string is."""
 
 
-def parts_of(request: web.Request) -> HttpRequest:
+def plain_request(request: web.Request) -> HttpRequest:
+    """Returns the parts of a request that are read outside of `http`."""
     url, headers = request.rel_url, request.headers
     return HttpRequest(
         method=request.method,
@@ -51,7 +52,7 @@ def parts_of(request: web.Request) -> HttpRequest:
 
 
 class LookupEndpoint:
-    """Every path that workers offer: a document, for anybody, or data."""
+    """Every path that workers offer: a public document, or a lookup of data."""
 
     def __init__(self, lookups: Lookups, documents: Documents, journal: Journal) -> None:
         self._lookups = lookups
@@ -60,20 +61,20 @@ class LookupEndpoint:
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         call = request[CALL]
-        is_ours = request.method in READING and ENCODED not in request.rel_url.raw_path
-        document = self._documents.offered(call.path) if is_ours else None
+        may_be_document = request.method in READING and ENCODED not in request.rel_url.raw_path
+        document = self._documents.offered(call.path) if may_be_document else None
         if document is not None:
-            return document_of(request, document, max_age_s=MAX_AGE_S)
+            return document_response(request, document, max_age_s=MAX_AGE_S)
         self._journal.begin(call)
-        answer = await self._lookups.answer(parts_of(request), call)
-        response = json_bytes(answer.body, answer.status)
+        answer = await self._lookups.answer(plain_request(request), call)
+        response = json_bytes_response(answer.body, answer.status)
         if answer.retry_after_s is not None:
             response.headers["Retry-After"] = str(answer.retry_after_s)
         return response
 
 
 class IntrospectionEndpoint:
-    """The caller's own token, never throttled (docs/reference/contract.md §2.5)."""
+    """Scopes of the caller's own token. Never rate limited (docs/reference/contract.md §2.5)."""
 
     def __init__(self, authenticate: Authenticate, journal: Journal, deadline_s: float) -> None:
         self._authenticate = authenticate
@@ -81,46 +82,51 @@ class IntrospectionEndpoint:
         self._deadline_s = deadline_s
 
     async def get(self, request: web.Request) -> web.Response:
-        call, parts = request[CALL], parts_of(request)
+        call, parts = request[CALL], plain_request(request)
         call.operation = "introspect"
         self._journal.begin(call)
         deadline = Deadline.after(self._deadline_s)
-        admission = await self._authenticate.admit(parts, call, deadline, is_counted=False)
+        admission = await self._authenticate.admit(parts, call, deadline, is_rate_limited=False)
         requester = await self._authenticate.identify_by_token(admission, parts, call, deadline)
         call.reached_data = True
-        return json_of({"_id": requester.token.id, "name": "", "scopes": sorted(requester.token.scopes)})
+        return json_response({"_id": requester.token.id, "name": "", "scopes": sorted(requester.token.scopes)})
 
 
 class DocumentEndpoints:
+    """OpenAPI documents, and the list of errors."""
+
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
 
     async def openapi(self, request: web.Request) -> web.StreamResponse:
-        return document_of(request, self._documents.openapi(OPENAPI[request.path]), max_age_s=MAX_AGE_S)
+        return document_response(request, self._documents.openapi(OPENAPI[request.path]), max_age_s=MAX_AGE_S)
 
     async def errors(self, request: web.Request) -> web.StreamResponse:
-        """The error nomenclature, whole or of `operation_id`."""
+        """Answers with the list of errors, limited to one operation by `operation_id`. Raises `Problem` for an unknown
+        operation."""
         operation_id = request.query.get("operation_id", "")
         document = self._documents.errors(operation_id)
         if document is None:
             named = f" ({operation_id})" if OPERATION_ID.fullmatch(operation_id) else ""
             raise Problem("unknown_operation", values={"named": named})
-        return document_of(request, document, max_age_s=ERRORS_MAX_AGE_S)
+        return document_response(request, document, max_age_s=ERRORS_MAX_AGE_S)
 
 
 class PingEndpoints:
+    """Health of the gateway and of each resource."""
+
     def __init__(self, pings: Pings, public_url: str) -> None:
         self._pings = pings
         self._public_url = public_url
 
     async def gateway(self, _: web.Request) -> web.Response:
-        return json_of("pong")
+        return json_response("pong")
 
     async def all(self, _: web.Request) -> web.Response:
-        return json_of(self._pings.all(self._public_url))
+        return json_response(self._pings.all(self._public_url))
 
     async def one(self, request: web.Request) -> web.Response:
         status = self._pings.status(request.match_info["status"])
         if status is None:
-            return json_of({}, 404)
-        return json_of(status, 502 if status.status == "bad_gateway" else 200)
+            return json_response({}, 404)
+        return json_response(status, 502 if status.status == "bad_gateway" else 200)

@@ -1,4 +1,4 @@
-"""Where a gateway listens: at its port, which it may share with its kind, and then at one of its own besides."""
+"""Ports of a gateway: the callers' port, which several processes may share, and one for each of these processes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from bouquet_gateway.http.app import Parts, make_app, make_own_app
+from bouquet_gateway.http.app import Parts, make_app, make_process_app
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_mesh.http.accept import can_listen
 from bouquet_mesh.http.limits import Limits
@@ -14,24 +14,20 @@ from bouquet_mesh.http.server import serving
 
 
 @asynccontextmanager
-async def open_doors(parts: Parts, number: int, limits: Limits) -> AsyncIterator[int]:
-    """Gives the port that callers know. `number`: of several processes on it, from 1; 0 is alone.
-
-    Raises `SettingsError`. The own door, where one of several tells its own state, opens first and closes last.
-    """
+async def open_ports(parts: Parts, number: int, limits: Limits) -> AsyncIterator[int]:
+    """Listens for the life of the context, and gives the callers' port. `number` is that of the process among several
+    on the port, from 1; 0 for a single process. Raises `SettingsError` for a port that is taken."""
     host, port = parts.settings.host, parts.settings.port
     async with AsyncExitStack() as stack:
-        if number:
-            await stack.enter_async_context(serving(make_own_app(parts), host, port + number, limits=limits))
+        if number:  # opened first and closed last, so that probes see the whole life of the process
+            await stack.enter_async_context(serving(make_process_app(parts), host, port + number, limits=limits))
         shared = serving(make_app(parts), host, port, limits=limits, reuse_port=number > 0)
         yield await stack.enter_async_context(shared)
 
 
-async def find_free(settings: GatewaySettings) -> None:
-    """Nobody else listens where these processes will: the kernel would give one of two families the other's calls.
-
-    Raises `SettingsError`.
-    """
+async def check_ports_free(settings: GatewaySettings) -> None:
+    """Raises `SettingsError` when another program listens on one of the ports of these processes."""
+    # With `reuse_port`, the kernel would share connections between two gateways that do not know each other.
     loop = asyncio.get_running_loop()
     for port in range(settings.port, settings.port + settings.processes + 1):
         with can_listen(settings.host, port):

@@ -1,4 +1,4 @@
-"""What surrounds every endpoint: hop 1 (request id, span, metrics, headers), the journal's record, hop 2 (errors)."""
+"""Middlewares around every endpoint: hop 1 (request id, span, metrics, headers), the access record, hop 2 (errors)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from opentelemetry.trace import StatusCode
 
 from bouquet_gateway import metrics
 from bouquet_gateway.call import Call, request_id_of
-from bouquet_gateway.errors.problems import Problem, failure_of, form_of, render, retry_after
-from bouquet_gateway.http.responses import json_bytes
+from bouquet_gateway.errors.problems import Problem, error_envelope, failure_of, render, retry_after
+from bouquet_gateway.http.responses import json_bytes_response
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.paths import ENCODED, envelope_of, tidy
 from bouquet_mesh.http.answers import NAME
@@ -28,12 +28,12 @@ log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 CALL = web.RequestKey("call", Call)
-"""Put on every request by `observe`."""
+"""Key of the `Call` of a request, put there by `observe`."""
 
 
 @web.middleware
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Hop 1: the request's id, its root span, its metrics, and the headers that every answer carries."""
+    """Hop 1: sets the request's id, root span, metrics, and the headers of every answer."""
     path = tidy(request.path)
     call = Call(request_id_of(request.headers), envelope_of(path), path)
     request[CALL] = call
@@ -74,8 +74,9 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
-def recorded(journal: Journal) -> Middleware:
-    """Beside the hops: the record of the call, before its answer leaves."""
+def record_access(journal: Journal) -> Middleware:
+    """Returns a middleware that writes the call's access record before its answer is sent; a record that cannot be
+    written becomes an error."""
 
     @web.middleware
     async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -90,36 +91,37 @@ def recorded(journal: Journal) -> Middleware:
 
 
 @web.middleware
-async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Hop 2: the one place where a failure becomes an HTTP error."""
+async def render_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Hop 2: renders a `Problem`, and any other exception, as an HTTP error."""
     try:
         return await handler(request)
     except Problem as problem:
         return _error(request, problem)
-    except web.HTTPNotFound:  # aiohttp's own, of a target that is no path: `*`, a host, a line break
+    except web.HTTPNotFound:  # raised by aiohttp for a target that is not a path: `*`, a host, a line break
         return _error(request, Problem("unknown_route"))
     except Exception as error:
         log.error("gateway bug", extra={"error": type(error).__name__, "at": logs.raised_at(error)})
         return _error(request, Problem("internal"))
 
 
-def one_spelling(lookups: Handler) -> Middleware:
-    """A path with an encoded letter is no page's of the gateway itself: `lookups` answers that nothing is there."""
+def refuse_encoded_paths(lookups: Handler) -> Middleware:
+    """Returns a middleware that sends a path with an encoded letter to `lookups`, which answers 404, so that each
+    endpoint of the gateway has one spelling."""
 
     @web.middleware
-    async def route(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def answer_encoded(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await (lookups if ENCODED in request.rel_url.raw_path else handler)(request)
 
-    return route
+    return answer_encoded
 
 
 def _error(request: web.Request, problem: Problem) -> web.Response:
     call = request[CALL]
-    _note(call, problem)
+    _note_problem(call, problem)
     for reason in problem.reasons:
         metrics.problems(reason if reason in FAILURES else "own", failure_of(reason, call.failures).fault).inc()
-    status, body = render(problem, call.failures, form_of(problem.reasons, request.path))
-    response = json_bytes(body, status)
+    status, body = render(problem, call.failures, error_envelope(problem.reasons, request.path))
+    response = json_bytes_response(body, status)
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     if (seconds := retry_after(problem, call.failures)) is not None:
@@ -127,7 +129,7 @@ def _error(request: web.Request, problem: Problem) -> web.Response:
     return response
 
 
-def _note(call: Call, problem: Problem) -> None:
+def _note_problem(call: Call, problem: Problem) -> None:
     row = failure_of(problem.reasons[0], call.failures)
     call.code = row.code_of(problem.authority.prefix)
     call.outcome = problem.outcome or ("refused" if row.fault == "caller" else "failed")
@@ -146,7 +148,7 @@ def _headers(call: Call) -> dict[str, str]:
 
 
 def _retirement_headers(retirement: Retirement) -> dict[str, str]:
-    """`Deprecation` by RFC 9745 (a date as `@` and epoch seconds), `Sunset` by RFC 8594 (an HTTP date)."""
+    """Returns `Deprecation` by RFC 9745 (a date as `@` and epoch seconds) and `Sunset` by RFC 8594 (an HTTP date)."""
     headers = {"Deprecation": f"@{int(_midnight(retirement.deprecated_on).timestamp())}"}
     if retirement.sunset_on:
         headers["Sunset"] = f"{_midnight(retirement.sunset_on):%a, %d %b %Y %H:%M:%S} GMT"

@@ -1,4 +1,4 @@
-"""What every answer is: JSON, in UTF-8 (docs/contract.md, C13)."""
+"""HTTP responses: every answer is JSON in UTF-8 (docs/contract.md, C13)."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ from bouquet_gateway.public.encoded import Encoded, accepts_gzip
 from bouquet_mesh.http.sliced import SlicedResponse
 
 JSON = "application/json; charset=utf-8"
+"""Content type of every answer."""
 
 
-def json_of(payload: object, status: int = 200) -> web.Response:
-    return json_bytes(msgspec.json.encode(payload), status)
+def json_response(payload: object, status: int = 200) -> web.Response:
+    """Returns a response with the payload encoded as JSON."""
+    return json_bytes_response(msgspec.json.encode(payload), status)
 
 
-def json_bytes(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """Of what is JSON already."""
+def json_bytes_response(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Returns a response whose body is JSON already."""
     return web.Response(body=body, status=status, headers=headers, content_type="application/json", charset="utf-8")
 
 
-def document_of(request: web.Request, document: Encoded, *, max_age_s: int) -> web.StreamResponse:
-    """Compressed for a client that takes it so; nothing again to one that has it already."""
+def document_response(request: web.Request, document: Encoded, *, max_age_s: int) -> web.StreamResponse:
+    """Returns a document, compressed where the client accepts that, or 304 where the client already has it."""
     gzipped = accepts_gzip(request.headers.get("Accept-Encoding", ""))
     headers = {
-        "ETag": f'"{document.tag_of(gzipped=gzipped)}"',
+        "ETag": f'"{document.etag_of(gzipped=gzipped)}"',
         "Vary": "Accept-Encoding",
         "Cache-Control": f"public, max-age={max_age_s}",
     }
-    known = {tag.value for tag in request.if_none_match or ()}
-    if known & {"*", document.tag_of(gzipped=gzipped)}:
+    client_tags = {tag.value for tag in request.if_none_match or ()}
+    if client_tags & {"*", document.etag_of(gzipped=gzipped)}:
         return web.Response(status=304, headers=headers)
     headers["Content-Type"] = JSON
     if gzipped:

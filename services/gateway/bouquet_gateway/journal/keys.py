@@ -1,6 +1,7 @@
-"""The keys that the journal names persons by: one, and perhaps the next, which takes its place as a day begins.
+"""Keys of the pseudonyms in the journal: the current one, and perhaps the next, which replaces it at midnight UTC.
 
-A day has one key: `stats` counts a person once a day, and cannot know one again under another key.
+A key is never replaced within a day: `stats` counts each person once a day, and a person has another pseudonym under
+another key.
 """
 
 from __future__ import annotations
@@ -18,17 +19,20 @@ from bouquet_proto.names import GATEWAY_PREFIX
 
 
 class Keys(Struct, frozen=True):
+    """The current key, and the one that replaces it."""
+
     key: Key
     following: Key | None = None
     follows_at: float = math.inf
-    """Midnight, UTC, in seconds since the epoch."""
+    """Epoch seconds from which on `following` is used: midnight, UTC."""
 
     def at(self, moment: float) -> Key:
+        """Returns the key for a moment in epoch seconds."""
         return self.key if self.following is None or moment < self.follows_at else self.following
 
 
 def keys_of(setting: Secret) -> Keys:
-    """`name:secret`, and after a comma perhaps `YYYY-MM-DD:secret`. Raises `SettingsError`."""
+    """Parses the setting `name:secret`, perhaps followed by a comma and `YYYY-MM-DD:secret`. Raises `SettingsError`."""
     present, *following = map(_key, setting.reveal().split(","))
     match following:
         case []:

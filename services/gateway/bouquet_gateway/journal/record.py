@@ -1,6 +1,6 @@
-"""One record of each call, in the spool before the call is answered (docs/adr/0011).
+"""Access record of each call, written to the spool before the call is answered (docs/adr/0011).
 
-A call whose record cannot be kept is not answered with data: an access that nobody could account for is not given.
+Data is not given to a caller when its access cannot be recorded.
 """
 
 from __future__ import annotations
@@ -27,28 +27,34 @@ from bouquet_proto.access_record import Access, Outcome, encode
 from bouquet_proto.identity import Identite
 
 FULL = "journal_full"
-UNTOLD: Mapping[str, None] = dict.fromkeys(
+WITHOUT_UNCERTAIN_TRAITS: Mapping[str, None] = dict.fromkeys(
     ("sexe_etat_civil", "code_cog_insee_pays_naissance", "code_cog_insee_commune_naissance")
 )
-"""What pseudonyms of people found are made without: answers seldom tell it."""
+"""Fields of an identity that pseudonyms of persons found are made without, since answers seldom contain them."""
 TOKEN_REFUSED = frozenset({401, 403, 429})
+"""Statuses of a call that was refused because of its token."""
 REFUSALS_PER_MINUTE = 60
-"""Records of one token in one process; more are counted alone. None of them holds data."""
+"""Most records that one process writes for the refused calls of one token in a minute; further refused calls, which
+hold no data, are only counted."""
 
 
 class Journal(Protocol):
+    """Access journal of the gateway."""
+
     @property
     def is_full(self) -> bool: ...
 
     def begin(self, call: Call) -> None:
-        """Says that the call leaves a record. Raises `Problem` where it could not."""
+        """Marks the call as one that leaves a record. Raises `Problem` when no record can be written."""
 
     def end(self, call: Call, status: int) -> None:
-        """Writes the record of a call that was begun, if it had a token of ours or a citizen's session: each answer
-        that holds data has. The others are counted. Raises `Problem`."""
+        """Writes the record of a call marked by `begin`, if it had one of our tokens or a citizen's session; other
+        calls are only counted. Raises `Problem` when the record cannot be written."""
 
 
 class NoJournal:
+    """Journal of a gateway that records nothing."""
+
     is_full = False
 
     def begin(self, call: Call) -> None:
@@ -58,27 +64,29 @@ class NoJournal:
         pass
 
 
-class Refusals:
-    """Counts, by token, the calls of this minute that were refused for their token."""
+class RefusalLimit:
+    """Limit on the records that refused calls of one token leave in a minute."""
 
     def __init__(self) -> None:
         self._minute = 0
-        self._of: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
 
     def allow(self, token_id: str) -> bool:
-        """Whether one more is recorded."""
+        """Counts one more refused call of the token, and tells whether it is recorded."""
         minute = int(time.monotonic() // 60)
         if minute != self._minute:
-            self._minute, self._of = minute, {}
-        self._of[token_id] = count = self._of.get(token_id, 0) + 1
+            self._minute, self._counts = minute, {}
+        self._counts[token_id] = count = self._counts.get(token_id, 0) + 1
         return count <= REFUSALS_PER_MINUTE
 
 
 class SpooledJournal:
+    """Journal whose records go through the spool on disk."""
+
     def __init__(self, spool: Spool, keys: Keys) -> None:
         self._spool = spool
         self._keys = keys
-        self._refusals = Refusals()
+        self._refusals = RefusalLimit()
 
     @property
     def is_full(self) -> bool:
@@ -92,9 +100,9 @@ class SpooledJournal:
     def end(self, call: Call, status: int) -> None:
         if not call.is_recorded:
             return
-        # Whoever has no token of ours gets no data, and writes nothing; nor does one token write without end.
+        # A caller without a token of ours gets no data and leaves no record; refusals of one token are limited.
         if not call.token_id or (status in TOKEN_REFUSED and not self._refusals.allow(call.token_id)):
-            metrics.JOURNAL_STRANGERS.inc()
+            metrics.JOURNAL_UNRECORDED.inc()
             return
         try:
             self._spool.append(encode(record_of(call, status, self._keys)))
@@ -106,7 +114,8 @@ class SpooledJournal:
 
 @asynccontextmanager
 async def open_journal(folder: Path, max_bytes: int, keys: Keys, outbox: Outbox) -> AsyncIterator[Journal]:
-    """Raises `OSError` for a folder that cannot be written."""
+    """Opens the journal with its spool in `folder`, and sends its records to `outbox`. Raises `OSError` for a folder
+    that cannot be written."""
     with open_spool(folder, max_bytes) as spool:
         metrics.JOURNAL_BYTES.set_function(lambda: spool.used_bytes)
         metrics.JOURNAL_MAX_BYTES.set(max_bytes)
@@ -116,12 +125,13 @@ async def open_journal(folder: Path, max_bytes: int, keys: Keys, outbox: Outbox)
 
 
 def record_of(call: Call, status: int, keys: Keys) -> Access:
-    """Holds nothing that the caller wrote but a valid SIRET; of the person, a pseudonym."""
+    """Returns the record of a call. Of what the caller wrote it holds only a valid SIRET, and of persons only
+    pseudonyms."""
     elapsed_s = time.perf_counter() - call.began
     began_at = round(time.time() - elapsed_s, 3)
     key = keys.at(began_at)
     outcome = call.outcome or _outcome_of(status)
-    people = (*_asked(call), *call.people_found()) if outcome == "found" else ()
+    people = (*_people_asked_about(call), *call.people_found()) if outcome == "found" else ()
     return Access(
         id=secrets.token_hex(16),
         at=began_at,
@@ -144,17 +154,17 @@ def record_of(call: Call, status: int, keys: Keys) -> Access:
     )
 
 
-def _asked(call: Call) -> tuple[Identite, ...]:
-    """Whom an answer is about though it names nobody: providers look at the place of birth, the sex and one of two
-    names as they like."""
+def _people_asked_about(call: Call) -> tuple[Identite, ...]:
+    """Returns the person asked about under each of its family names, without the traits that providers match loosely:
+    an answer is about this person even where it contains no name."""
     match call.person:
-        case Identite() as who:
-            names = filter(None, (who.nom_naissance, who.nom_usage))
-            return tuple(structs.replace(who, nom_naissance=name, **UNTOLD) for name in names)
+        case Identite() as person:
+            names = filter(None, (person.nom_naissance, person.nom_usage))
+            return tuple(structs.replace(person, nom_naissance=name, **WITHOUT_UNCERTAIN_TRAITS) for name in names)
         case _:
             return ()
 
 
 def _outcome_of(status: int) -> Outcome:
-    """Where no failure was raised: a recorded case of a sandbox may have any status."""
+    """Returns the outcome of a call that raised no `Problem`; a recorded case of a sandbox may have any status."""
     return "found" if status < 400 else "not_found" if status == 404 else "failed"

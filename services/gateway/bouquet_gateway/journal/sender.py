@@ -1,4 +1,4 @@
-"""From the spool to the outbox: a segment is forgotten once every record of it is confirmed."""
+"""Sending of journal records from the spool to the outbox. A segment is deleted once all its records are confirmed."""
 
 from __future__ import annotations
 
@@ -15,39 +15,41 @@ from bouquet_mesh.tasks import alongside
 log = logging.getLogger(__name__)
 
 PAUSE_S = 0.25
-"""Between two looks at an empty spool; how long a record waits at least."""
+"""Seconds between two looks at an empty spool."""
 RETRY_S = 1.0
+"""Seconds before records that were not confirmed are sent again."""
 ADOPT_S = 30.0
+"""Seconds between two looks for spools of processes that have ended."""
 LAST_ROUND_S = 2.0
-"""How long a stopping gateway tries to send what is left; after that its next life does."""
+"""Seconds for which a stopping gateway tries to send the rest; what is left is sent after its next start."""
 
 
 @asynccontextmanager
 async def sending(spool: Spool, outbox: Outbox) -> AsyncIterator[None]:
-    """Sends what comes into the spool for the life of the context."""
+    """Sends the records that are written to the spool, for the life of the context."""
     sender = _Sender(spool, outbox)
     try:
-        async with alongside(sender.work()):
+        async with alongside(sender.run()):
             yield
     finally:
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_ROUND_S):
-                await sender.empty()
+                await sender.send_all()
 
 
 class _Sender:
     def __init__(self, spool: Spool, outbox: Outbox) -> None:
         self._spool = spool
         self._outbox = outbox
-        self._is_held_up = False
+        self._is_interrupted = False
 
-    async def work(self) -> None:
-        """Never ends by itself."""
+    async def run(self) -> None:
+        """Sends records until cancelled."""
         loop = asyncio.get_running_loop()
         adopt_at = loop.time() + ADOPT_S
         while True:
             try:
-                await self.empty()
+                await self.send_all()
                 if loop.time() >= adopt_at:
                     self._spool.adopt()
                     adopt_at = loop.time() + ADOPT_S
@@ -55,7 +57,7 @@ class _Sender:
                 log.error("journal spool unreadable", extra={"error": type(error).__name__})
             await asyncio.sleep(PAUSE_S)
 
-    async def empty(self) -> None:
+    async def send_all(self) -> None:
         while (segment := self._spool.next_segment()) is not None:
             records = records_in(segment)
             for start in range(0, len(records), MAX_BATCH_RECORDS):
@@ -68,13 +70,13 @@ class _Sender:
                 await self._outbox.send(records)
             except NotSent as error:
                 metrics.JOURNAL_HOLD_UPS.inc()
-                if not self._is_held_up:
-                    log.warning("journal held up", extra={"error": str(error)})
-                self._is_held_up = True
+                if not self._is_interrupted:
+                    log.warning("journal sending interrupted", extra={"error": str(error)})
+                self._is_interrupted = True
                 await asyncio.sleep(RETRY_S)
             else:
                 break
         metrics.JOURNAL_SENT.inc(len(records))
-        if self._is_held_up:
-            log.info("journal goes on")
-        self._is_held_up = False
+        if self._is_interrupted:
+            log.info("journal sending resumed")
+        self._is_interrupted = False

@@ -1,8 +1,8 @@
-"""The journal's spool: records on this machine's disk until somebody else has them (docs/adr/0011).
+"""Spool of the journal: records on the local disk until the broker has confirmed them (docs/adr/0011).
 
-A folder that several gateway processes may share, with a folder in it for each. A record is a line, in a file with one
-`write()` before its call is answered: whatever kills the process, what was answered is there. It is the kernel's to put
-on the disk: a power cut of the machine may lose the last seconds.
+Several gateway processes may share the folder; each has a folder of its own in it. A record is one line, written with
+one `write()` before its call is answered, so that it survives the end of the process. The kernel writes it to the disk
+later: a power cut may lose the last seconds.
 """
 
 from __future__ import annotations
@@ -19,76 +19,79 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 1024 * 1024
-"""When a segment ends while nobody takes it."""
+"""Size from which on a segment is closed and another one begun."""
 FILLING_AT = 0.8
+"""Used share of the spool from which on a warning is logged."""
 FULL_AT = 0.95
-"""The rest is for the calls that are under way then."""
+"""Used share of the spool from which on new calls are refused; the rest is for calls already under way."""
 TRIED_EVERY_S = 1.0
+"""Seconds between two trial writes to a disk that has refused one."""
 TRIAL_BYTES = 16_384
-"""Room for some records."""
+"""Size of a trial write: room for some records."""
 SEGMENTS = "[0-9]*-[0-9]*.jsonl"
-"""Seconds since the epoch, and a number."""
+"""File names of segments: seconds since the epoch, and a number."""
 
 
 class SpoolFull(Exception):
-    """A record that was not written: no room is left, or no disk."""
+    """Raised for a record that was not written because the spool or its disk is full, or the disk fails."""
 
 
 class Spool:
-    """One process's records, in segments: one that grows, and those that wait to be sent, oldest first."""
+    """Records of one process, in segments: one that is written to, and those waiting to be sent, oldest first."""
 
     def __init__(self, folder: Path, own: Path, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.used_bytes = 0
         self._folder = folder
         self._own = own
-        self._made = 0
-        self._growing: tuple[int, Path, int] | None = None
-        """Descriptor, path and size."""
+        self._segments_made = 0
+        self._current: tuple[int, Path, int] | None = None
+        """Descriptor, path and size of the segment that is written to."""
         self._waiting: dict[Path, int] = {}
-        """Sizes."""
+        """Sizes of the segments that wait to be sent, by path."""
         self._level = "room"
-        self._tried_at: float | None = None
-        """When the disk was last seen to take nothing; `None` while it takes all."""
+        self._write_failed_at: float | None = None
+        """Monotonic time of the last write that failed; `None` since a later one succeeded."""
 
     @property
     def is_full(self) -> bool:
-        return self.used_bytes >= self.max_bytes * FULL_AT or not self._disk_takes()
+        """Whether new calls must be refused."""
+        return self.used_bytes >= self.max_bytes * FULL_AT or not self._disk_accepts()
 
     def oldest_age_s(self) -> float:
-        """Of the oldest record, nearly: of its segment."""
-        path = next(iter(self._waiting), self._growing[1] if self._growing else None)
+        """Returns the age of the oldest segment, in seconds; 0 for an empty spool."""
+        path = next(iter(self._waiting), self._current[1] if self._current else None)
         return max(0.0, time.time() - _made_at(path)) if path else 0.0
 
     def append(self, record: bytes) -> None:
-        """Raises `SpoolFull`."""
+        """Writes a record. Raises `SpoolFull` when it was not written."""
         line = record + b"\n"
         if self.used_bytes + len(line) > self.max_bytes:
             raise SpoolFull
         try:
-            descriptor, path, size = self._growing = self._growing or self._begin()
+            descriptor, path, size = self._current = self._current or self._open_segment()
             written = os.write(descriptor, line)
         except OSError as error:
-            self._tried_at = time.monotonic()
+            self._write_failed_at = time.monotonic()
             raise SpoolFull(type(error).__name__) from None
         self.used_bytes += written
-        self._growing = (descriptor, path, size + written)
-        if written < len(line) or size + written >= SEGMENT_BYTES:  # half a line is the last one of its segment
+        self._current = (descriptor, path, size + written)
+        if written < len(line) or size + written >= SEGMENT_BYTES:  # nothing may follow a torn line in its segment
             self._seal()
-        self._tell()
+        self._log_level_change()
         if written < len(line):
-            self._tried_at = time.monotonic()
+            self._write_failed_at = time.monotonic()
             raise SpoolFull
-        self._tried_at = None
+        self._write_failed_at = None
 
-    def _disk_takes(self) -> bool:
-        """After a write that failed, another is tried now and then, so that calls are refused before they ask anybody,
-        and pass again once there is room."""
+    def _disk_accepts(self) -> bool:
+        """Tells whether the disk accepts writes. After a failed write, a trial is made now and then, so that calls are
+        refused before a provider is asked, and pass again once there is room."""
         now = time.monotonic()
-        if self._tried_at is None or now - self._tried_at < TRIED_EVERY_S:
-            return self._tried_at is None
-        self._tried_at = now if not self._can_write() else None
-        return self._tried_at is None
+        if self._write_failed_at is None or now - self._write_failed_at < TRIED_EVERY_S:
+            return self._write_failed_at is None
+        self._write_failed_at = now if not self._can_write() else None
+        return self._write_failed_at is None
 
     def _can_write(self) -> bool:
         trial = self._own / "trial"
@@ -102,81 +105,84 @@ class Spool:
         return True
 
     def next_segment(self) -> Path | None:
-        """What is to be sent first. It does not grow any more."""
+        """Returns the segment to send first, which is written to no more; `None` when nothing waits."""
         if not self._waiting:
             self._seal()
         return next(iter(self._waiting), None)
 
     def forget(self, segment: Path) -> None:
-        """It is sent."""
+        """Deletes a segment whose records are sent."""
         segment.unlink(missing_ok=True)
         self.used_bytes -= self._waiting.pop(segment)
-        self._tell()
+        self._log_level_change()
 
     def adopt(self) -> None:
-        """Takes over what processes that are no more left behind. Whoever holds a folder's lock alone does so."""
-        for left in sorted(self._folder.iterdir()):
-            if left != self._own and (lock := _lock(left)) is not None:
+        """Takes over the segments of processes that have ended. A process holds a lock on its folder while it lives, so
+        that a folder that can be locked is abandoned."""
+        for folder in sorted(self._folder.iterdir()):
+            if folder != self._own and (lock := _lock(folder)) is not None:
                 try:
-                    self._take_over(left)
+                    self._take_over(folder)
                 finally:
                     os.close(lock)
 
     def close(self) -> None:
         self._seal()
-        with suppress(OSError):  # what could not be sent waits there
+        with suppress(OSError):  # not empty while segments wait to be sent
             self._own.rmdir()
 
-    def _begin(self) -> tuple[int, Path, int]:
-        path = self._name(time.time())
+    def _open_segment(self) -> tuple[int, Path, int]:
+        path = self._segment_path(time.time())
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600), path, 0
 
-    def _name(self, made_at: float) -> Path:
-        self._made += 1
-        return self._own / f"{made_at:017.6f}-{self._made}.jsonl"
+    def _segment_path(self, made_at: float) -> Path:
+        self._segments_made += 1
+        return self._own / f"{made_at:017.6f}-{self._segments_made}.jsonl"
 
     def _seal(self) -> None:
-        if self._growing is not None:
-            descriptor, path, size = self._growing
+        if self._current is not None:
+            descriptor, path, size = self._current
             os.close(descriptor)
             self._waiting[path] = size
-            self._growing = None
+            self._current = None
 
-    def _take_over(self, left: Path) -> None:
-        sizes = {segment: segment.stat().st_size for segment in sorted(left.glob(SEGMENTS))}
+    def _take_over(self, folder: Path) -> None:
+        sizes = {segment: segment.stat().st_size for segment in sorted(folder.glob(SEGMENTS))}
         if self.used_bytes and self.used_bytes + sum(sizes.values()) > self.max_bytes * FILLING_AT:
-            return  # somebody else, or later
+            return  # another process adopts them, or this one later
         for segment, size in sizes.items():
-            own = self._name(_made_at(segment))
+            own = self._segment_path(_made_at(segment))
             segment.rename(own)
             self._waiting[own] = size
             self.used_bytes += size
         with suppress(OSError):
-            left.rmdir()
+            folder.rmdir()
         if sizes:
             log.info("journal spool adopted", extra={"segments": len(sizes), "size_bytes": sum(sizes.values())})
-        self._tell()
+        self._log_level_change()
 
-    def _tell(self) -> None:
-        """Once for each change."""
+    def _log_level_change(self) -> None:
+        """Logs the spool's level once for each change."""
         share = self.used_bytes / self.max_bytes
         level = "full" if share >= FULL_AT else "filling" if share >= FILLING_AT else "room"
         if level != self._level:
             self._level = level
             facts = {"used_bytes": self.used_bytes, "max_bytes": self.max_bytes}
-            log.log(*TOLD[level], extra=facts)
+            log.log(*LEVEL_EVENTS[level], extra=facts)
 
 
-TOLD = {
+LEVEL_EVENTS = {
     "room": (logging.INFO, "journal spool has room again"),
     "filling": (logging.WARNING, "journal spool is filling"),
     "full": (logging.ERROR, "journal spool is full"),
 }
+"""Log level and event for each level of the spool."""
 
 
 @contextmanager
 def open_spool(folder: Path, max_bytes: int) -> Iterator[Spool]:
-    """With what former lives left in it. Raises `OSError` for a folder that cannot be written."""
+    """Opens a spool, with the segments of processes that have ended. Raises `OSError` for a folder that cannot be
+    written."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     own, lock = _own_folder(folder)
     spool = Spool(folder, own, max_bytes)
@@ -193,12 +199,13 @@ def _own_folder(folder: Path) -> tuple[Path, int]:
         own = folder / uuid.uuid4().hex
         own.mkdir(mode=0o700)
         lock = _lock(own)
-        if lock is not None and own.exists():  # or a neighbour took it for a dead one's before it was locked
+        if lock is not None and own.exists():  # else another process adopted it before it was locked
             return own, lock
 
 
 def _lock(folder: Path) -> int | None:
-    """A descriptor that holds the folder until it is closed, or its process ends however it does."""
+    """Returns a descriptor that locks the folder until it is closed or the process ends; `None` for a folder that is
+    locked already."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
@@ -216,9 +223,9 @@ def _made_at(segment: Path) -> float:
 
 
 def records_in(segment: Path) -> list[bytes]:
-    """Its lines, the torn one of a disk that was full included: whoever keeps the journal decides what it is worth."""
+    """Returns the lines of a segment, including a torn last line; the registry decides what to do with that."""
     try:
         return [line for line in segment.read_bytes().split(b"\n") if line]
     except FileNotFoundError:
-        log.error("journal segment gone")
+        log.error("journal segment missing")
         return []

@@ -1,0 +1,1 @@
+"""Protection against overload: admission control, and bulkheads between providers."""

@@ -1,4 +1,4 @@
-"""Admission control, before hop 1: a process answers so many requests at a time and refuses one more at once
+"""Admission control, before hop 1: a process answers a limited number of requests at a time and refuses others at once
 (docs/adr/0009).
 
 A refusal costs little: it reads no token, asks no store, opens no span and writes no log line of its own.
@@ -17,7 +17,7 @@ from aiohttp.typedefs import Middleware
 from bouquet_gateway import metrics
 from bouquet_gateway.call import request_id_of
 from bouquet_gateway.errors.problems import NO_ROWS, Problem, render, retry_after
-from bouquet_gateway.http.responses import json_bytes
+from bouquet_gateway.http.responses import json_bytes_response
 from bouquet_gateway.paths import envelope_of
 from bouquet_mesh.http.answers import NAME
 
@@ -25,42 +25,43 @@ log = logging.getLogger(__name__)
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-ALWAYS_OPEN = frozenset({"/livez", "/readyz", "/metrics", "/api/ping"})
-"""Never refused: whoever watches a gateway must see it most of all when it is full."""
+NEVER_REFUSED = frozenset({"/livez", "/readyz", "/metrics", "/api/ping"})
+"""Paths that are answered even by a full gateway, since monitoring needs them most then."""
 
 LOGGED_EVERY_S = 10.0
+"""Least seconds between two log lines about refusals."""
 
 
 def admission(max_requests: int) -> Middleware:
-    """The outermost middleware: counts the requests in hand, `ALWAYS_OPEN` apart, and refuses those above
+    """Returns the outermost middleware: it counts requests in flight, except `NEVER_REFUSED`, and refuses those above
     `max_requests` with 503 `00529`."""
-    in_hand = 0
+    in_flight = 0
 
     def count() -> int:
-        return in_hand
+        return in_flight
 
     metrics.MAX_IN_FLIGHT.set(max_requests)
     metrics.IN_FLIGHT.set_function(count)
-    refusals = _Refusals()
+    refusals = _RefusalAnswers()
 
     @web.middleware
     async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
-        nonlocal in_hand
-        if request.path in ALWAYS_OPEN:
+        nonlocal in_flight
+        if request.path in NEVER_REFUSED:
             return await handler(request)
-        if in_hand >= max_requests:
+        if in_flight >= max_requests:
             return refusals.answer(request)
-        in_hand += 1
+        in_flight += 1
         try:
             return await handler(request)
         finally:
-            in_hand -= 1
+            in_flight -= 1
 
     return admit
 
 
-class _Refusals:
-    """The answer to every refused request, rendered once for each envelope."""
+class _RefusalAnswers:
+    """Answers to refused requests, rendered once for each envelope."""
 
     def __init__(self) -> None:
         overloaded = Problem("overloaded")
@@ -76,10 +77,10 @@ class _Refusals:
         metrics.requests("none", "", status, "platform").inc()
         metrics.problems("overloaded", "platform").inc()
         self._log()
-        return json_bytes(body, status, self._headers | {"X-Request-Id": request_id_of(request.headers)})
+        return json_bytes_response(body, status, self._headers | {"X-Request-Id": request_id_of(request.headers)})
 
     def _log(self) -> None:
-        """One line for all the refusals of a while."""
+        """Logs one line for all refusals since the last one."""
         self._not_logged += 1
         now = time.monotonic()
         if now - self._logged_at >= LOGGED_EVERY_S:

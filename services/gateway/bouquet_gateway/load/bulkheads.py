@@ -1,4 +1,5 @@
-"""The bus as a request sees it: each provider has its share of calls under way, and a slow one fills no other's."""
+"""Bulkheads on the bus: a limit on the calls in flight to each provider, so that a slow one leaves room for the
+others."""
 
 from __future__ import annotations
 
@@ -9,53 +10,54 @@ from bouquet_gateway import metrics
 from bouquet_mesh.bus.api import Calling
 from bouquet_proto.messages import Changes, Describe, Failed, Lookup, Reply, Request
 
-CALLERS_AT_LEAST = 4
-"""Among whom a provider's places are shared: none of them holds more than such a part."""
+MIN_CALLERS = 4
+"""Least number of callers among whom the places of a provider are shared: none holds more than that part."""
 
 
 class Bulkheads:
-    """`provider_busy` at once above `most`, rather than a place in a queue that outlives its callers; and above a
-    quarter of them for one caller.
+    """Bus that answers `provider_busy` above `max_calls` calls in flight to one provider, and above a quarter of these
+    for one caller.
 
-    Owns the calls under way, each ended by its own deadline: one that nobody waits for any more is still the
-    worker's to do, and so still counts. What the gateway asks for itself, one at a time, always passes.
+    A call still counts when its caller is gone, since the worker is still busy with it until the deadline. Requests of
+    the gateway itself (`Describe`, `Changes`) always pass.
     """
 
-    def __init__(self, bus: Calling, most: int) -> None:
+    def __init__(self, bus: Calling, max_calls: int) -> None:
         self._bus = bus
-        self._most = most
-        metrics.MAX_CALLS_IN_FLIGHT.set(most)
-        self._most_of_one = max(1, most // CALLERS_AT_LEAST)
-        self._under_way: defaultdict[str, set[asyncio.Task[Reply]]] = defaultdict(set)
-        self._held: Counter[tuple[str, str]] = Counter()
-        """Places, by provider and caller."""
+        self._max_calls = max_calls
+        metrics.MAX_CALLS_IN_FLIGHT.set(max_calls)
+        self._max_calls_of_caller = max(1, max_calls // MIN_CALLERS)
+        self._in_flight: defaultdict[str, set[asyncio.Task[Reply]]] = defaultdict(set)
+        self._calls_of_callers: Counter[tuple[str, str]] = Counter()
+        """Calls in flight by provider and caller."""
 
     @property
     def ready(self) -> bool:
         return self._bus.ready
 
     async def call(self, provider: str, request: Request) -> Reply:
+        """Sends the request to the provider and returns its reply, or `provider_busy` above a limit."""
         if isinstance(request, Describe | Changes):
             return await self._bus.call(provider, request)
-        calls = self._under_way[provider]
-        holder = (provider, request.caller.mark if isinstance(request, Lookup) else "")
-        if len(calls) >= self._most or self._held[holder] >= self._most_of_one:
+        calls = self._in_flight[provider]
+        caller = (provider, request.caller.mark if isinstance(request, Lookup) else "")
+        if len(calls) >= self._max_calls or self._calls_of_callers[caller] >= self._max_calls_of_caller:
             metrics.REFUSED.labels("provider_busy", provider).inc()
             return Failed("provider_busy")
         call = asyncio.create_task(self._bus.call(provider, request))
         calls.add(call)
         gauge = metrics.calls_in_flight(provider)
         gauge.inc()
-        if holder[1]:
-            self._held[holder] += 1
+        if caller[1]:
+            self._calls_of_callers[caller] += 1
 
         def ended(_: object) -> None:
             calls.discard(call)
             gauge.dec()
-            if holder[1]:
-                self._held[holder] -= 1
-                if not self._held[holder]:
-                    del self._held[holder]
+            if caller[1]:
+                self._calls_of_callers[caller] -= 1
+                if not self._calls_of_callers[caller]:
+                    del self._calls_of_callers[caller]
 
         call.add_done_callback(ended)
         return await asyncio.shield(call)

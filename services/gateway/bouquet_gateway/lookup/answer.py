@@ -1,7 +1,7 @@
 """Hops 3 to 10 of a lookup, in the contract's order of checks (docs/reference/contract.md §2.7).
 
-blacklist, address, rate limit → path → authentication → scopes → in flight → version → recipient → cache
-→ maintenance → parameters → provider → scopes' filter → envelope
+blacklist, address, rate limit → path → authentication → scopes → in flight → version → recipient → cache → maintenance
+→ parameters → provider → scopes' filter → envelope
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from bouquet_proto.messages import Caller, Found, Lookup, Recorded
 from bouquet_proto.query import Query, parse_query
 
 MARK_LENGTH = 16
-"""Hexadecimal digits: no two callers of a process share one but by a chance of one in billions."""
+"""Hexadecimal digits of a caller's mark, enough to keep the callers of a process apart."""
 
 
 MARKS = 10_000
-"""Callers whose marks are kept: more than call within an hour."""
+"""Most marks that are kept in memory: more than the callers of an hour."""
 
 
 class Answer(Struct, frozen=True):
-    """JSON, and its HTTP status."""
+    """JSON body of an answer, with its HTTP status."""
 
     body: bytes
     status: int = 200
@@ -51,6 +51,8 @@ class Answer(Struct, frozen=True):
 
 
 class Lookups:
+    """Lookup of data: runs every check, asks the provider, and filters the answer."""
+
     def __init__(
         self,
         *,
@@ -65,7 +67,8 @@ class Lookups:
         is_sandbox: bool,
         marking_key: Secret,
     ) -> None:
-        """`deadline_s` is the whole life of a lookup. A sandbox passes recorded cases on."""
+        """Takes `deadline_s`, the seconds that a lookup may take as a whole, and `is_sandbox`, whether recorded cases
+        are answered as they are."""
         self._offers = offers
         self._authenticate = authenticate
         self._in_flight = in_flight
@@ -78,18 +81,18 @@ class Lookups:
         self._marking_key = marking_key
 
     async def answer(self, request: HttpRequest, call: Call) -> Answer:
-        """Raises `Problem` for the first check that fails."""
+        """Returns the answer to a request for data. Raises `Problem` for the first check that fails."""
         deadline = Deadline.after(self._deadline_s)
         query = parse_query(request.raw_query)
         admission = await self._authenticate.admit(request, call, deadline)
         match = match_path(self._offers, request, call.path, admission.credential, query)
         if match.served is not None:
-            _note(call, match.served)
+            _describe_call(call, match.served)
         requester = await self._authenticate.identify(admission, match, request, call, deadline)
         call.person, scopes = requester.citizen, requester.token.scopes
         if scopes.isdisjoint(match.family.scopes):
             raise Problem("insufficient_scopes")
-        async with self._in_flight.alone(call.path, request.raw_query, requester.digest):
+        async with self._in_flight.exclusive(call.path, request.raw_query, requester.digest):
             call.reached_data = True
             served = match.served
             if served is None:
@@ -105,8 +108,8 @@ class Lookups:
     async def _look_up(
         self, served: Served, query: Query, requester: Requester, call: Call, deadline: Deadline, *, no_cache: bool
     ) -> Found | Recorded:
-        """From the cache, or from the providers. Wrong parameters are an error only where nothing was remembered and no
-        maintenance comes first."""
+        """Returns data from the cache or from the providers. Raises `Problem` for wrong parameters, unless the answer
+        is cached, and after the check of maintenance."""
         call.recipient = recipient_of(query, requester.token.siret, call.envelope)
         now = self._clock()
         parsed = parse(served, query, now.date(), requester.citizen)
@@ -147,16 +150,16 @@ class Lookups:
 
 @lru_cache(maxsize=MARKS)
 def mark_of(key: Secret, caller: str) -> str:
-    """Returns what stands for a caller in the messages of all gateways that share the key."""
+    """Returns the mark of a caller, a keyed hash that is the same in all gateways that share the key."""
     return keyed_hash(key, f"mark {caller}".encode())[:MARK_LENGTH]
 
 
-def _note(call: Call, served: Served) -> None:
+def _describe_call(call: Call, served: Served) -> None:
     operation = served.operation
     call.operation, call.version, call.route = operation.id, served.version, operation.path
     call.retirement, call.failures = operation.retirement, served.problems
 
 
 def _enveloped(envelope: Envelope, data: Raw) -> bytes:
-    """Hop 10."""
+    """Hop 10: wraps data in the envelope."""
     return bytes(data) if envelope == "v2" else b'{"data":' + bytes(data) + b',"links":{},"meta":{}}'

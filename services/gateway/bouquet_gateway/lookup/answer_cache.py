@@ -1,4 +1,4 @@
-"""Hop 6: answers of providers, kept for as long as their operation allows."""
+"""Hop 6: cache of providers' answers, kept for as long as their operation allows."""
 
 from __future__ import annotations
 
@@ -9,28 +9,31 @@ from msgspec import Raw
 
 from bouquet_gateway import metrics
 from bouquet_gateway.lookup.parse import Parsed
-from bouquet_gateway.stores.cache import Cache, Stored, key_of
+from bouquet_gateway.stores.cache import Cache, CachedValue, key_of
 from bouquet_mesh.secret import Secret
 from bouquet_proto.offer import Operation
 
 
 class AnswerCache:
+    """Cache of answers by operation, identity, parameters and month."""
+
     def __init__(self, cache: Cache, secret: Secret) -> None:
         self._cache = cache
         self._secret = secret
 
     def key(self, operation: Operation, parsed: Parsed, today: date) -> str:
-        """The month is always part of it: a quotient asked without a month is this month's, and must not outlive it."""
+        """Returns the cache key of a question. The current month is part of it: without a month parameter, a quotient
+        is that of the current month, and must not outlive it."""
         person = msgspec.json.encode([parsed.identity, parsed.parameters], order="sorted")
         return key_of(self._secret, "data", operation.id, person.decode(), today.isoformat()[:7])
 
-    async def get(self, key: str) -> Stored | None:
-        """The empty key is that of an answer which may not come from the cache."""
+    async def get(self, key: str) -> CachedValue | None:
+        """Returns the cached answer, if any; the empty key stands for an answer that may not come from the cache."""
         stored = await self._cache.get(key) if key else None
         metrics.cache_lookups("bypassed" if not key else "hit" if stored else "miss").inc()
         return stored
 
     async def set(self, key: str, data: Raw, ttl_s: int) -> None:
-        """Keeps nothing under the empty key."""
+        """Caches an answer; does nothing for the empty key."""
         if key:
             await self._cache.set(key, bytes(data), ttl_s)

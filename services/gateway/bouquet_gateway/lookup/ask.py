@@ -1,4 +1,4 @@
-"""Hop 7: to the one provider of an operation, or by the regime plan when two answer it."""
+"""Hop 7: question to the one provider of an operation, or by the regime plan to the CAF and the MSA."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from msgspec import Struct
 
 from bouquet_gateway import metrics
 from bouquet_gateway.errors.nomenclature import reasons_of
-from bouquet_gateway.errors.problems import UNKNOWN, is_credible, is_outage
+from bouquet_gateway.errors.problems import UPSTREAM_UNKNOWN, is_credible, is_outage
 from bouquet_gateway.lookup.answer_cache import AnswerCache
 from bouquet_gateway.lookup.regime import Decision, Question
 from bouquet_gateway.lookup.regime_hints import RegimeHints
 from bouquet_gateway.lookup.regime_plan import AskOne, HedgeTiming, resolve
 from bouquet_gateway.offers.catalogue import Served
-from bouquet_gateway.offers.replies import believed
+from bouquet_gateway.offers.replies import limited
 from bouquet_gateway.stores.single_flight import SingleFlight
 from bouquet_mesh.bus.api import Calling
 from bouquet_mesh.observe.spans import add_attributes
@@ -34,14 +34,17 @@ log = logging.getLogger(__name__)
 BUSY, LATE = Failed("provider_busy"), Failed("deadline_exceeded")
 
 
-class Asked(Struct, frozen=True):
+class ProviderAnswer(Struct, frozen=True):
+    """Decision about a question, and whether it is for its own caller only."""
+
     decision: Decision
-    was_refused: bool
-    """The caller whose question it was has no place left at a provider, and was told nothing for that."""
+    caller_was_refused: bool
+    """Whether the question failed because the caller that sent it had too many calls in flight; the answer does not
+    apply to other callers then."""
 
 
 class Providers:
-    """Asks for the data of a lookup. The same lookup under way is joined; what is found goes into the cache."""
+    """Sender of lookups to providers. Joins an identical lookup in flight, and caches what is found."""
 
     def __init__(
         self,
@@ -51,71 +54,74 @@ class Providers:
         timing: HedgeTiming,
         report: Callable[[str, bool | None], None],
     ) -> None:
-        """`report` is told how each question has ended: its resource's status name, and whether by an outage, `None`
-        for one that was not put."""
+        """Takes `report`, which is called after each question with the status name of its resource and whether it ended
+        in an outage (`None` if the question was not sent)."""
         self._bus = bus
         self._cache = cache
         self._hints = hints
         self._timing = timing
         self._report = report
-        self._asking: SingleFlight[Asked] = SingleFlight()
+        self._flights: SingleFlight[ProviderAnswer] = SingleFlight()
 
     async def ask(self, served: Served, lookup: Lookup, key: str, today: date) -> Decision:
-        """`key` is the answer's in the cache; empty for one that is neither kept nor shared."""
-        asking = partial(self._ask, served, lookup, key, today)
-        asked = await (self._share(served, key, asking, Deadline(lookup.deadline)) if key else asking())
-        self._report(served.status, is_outage(asked.decision.reply, served.problems))
-        return asked.decision
+        """Returns the decision about a lookup. `key` is that of the answer in the cache; with the empty key, the answer
+        is neither cached nor shared."""
+        ask = partial(self._ask, served, lookup, key, today)
+        answer = await (self._share(served, key, ask, Deadline(lookup.deadline)) if key else ask())
+        self._report(served.status, is_outage(answer.decision.reply, served.problems))
+        return answer.decision
 
     async def _share(
-        self, served: Served, key: str, asking: Callable[[], Coroutine[Any, Any, Asked]], deadline: Deadline
-    ) -> Asked:
-        """What another caller is told goes for this one too, unless that caller has no place left at a provider."""
-        asked, joined = await self._asking.join(key, asking)
+        self, served: Served, key: str, ask: Callable[[], Coroutine[Any, Any, ProviderAnswer]], deadline: Deadline
+    ) -> ProviderAnswer:
+        """Returns the answer of an identical lookup in flight, or sends this one. Tries again while the caller of the
+        other lookup was refused for its own calls in flight."""
+        answer, joined = await self._flights.join(key, ask)
         try:
-            while joined and asked.was_refused:
-                async with asyncio.timeout(deadline.left_s()):  # who asks now may have come later, and wait longer
-                    asked, joined = await self._asking.join(key, asking)
+            while joined and answer.caller_was_refused:
+                async with asyncio.timeout(deadline.left_s()):  # the deadline of this caller, not of the one joined
+                    answer, joined = await self._flights.join(key, ask)
         except TimeoutError:
-            return Asked(Decision(LATE, served.authority), was_refused=False)
+            return ProviderAnswer(Decision(LATE, served.authority), caller_was_refused=False)
         if joined:
             metrics.cache_lookups("joined").inc()
-        return asked
+        return answer
 
-    async def _ask(self, served: Served, lookup: Lookup, key: str, today: date) -> Asked:
-        is_busy = False
+    async def _ask(self, served: Served, lookup: Lookup, key: str, today: date) -> ProviderAnswer:
+        was_busy = False
 
         async def ask_one(provider: str, lookup: Lookup) -> Reply:
-            nonlocal is_busy
+            nonlocal was_busy
             reply = await self._ask_one(served, provider, lookup)
-            is_busy = is_busy or reply == BUSY
+            was_busy = was_busy or reply == BUSY
             return reply
 
-        async def ask_credibly(provider: str, lookup: Lookup) -> Reply:
-            """A refusal that nobody believes does not keep the other provider from being asked."""
+        async def ask_if_credible(provider: str, lookup: Lookup) -> Reply:
+            """Makes a refusal that is not credible a failure, so that the other provider is asked too."""
             match await ask_one(provider, lookup):
                 case NotFound() | Rejected() | Failed() as reply if not is_credible(reply, reasons_of(served)):
-                    return Failed(UNKNOWN)
+                    return Failed(UPSTREAM_UNKNOWN)
                 case reply:
                     return reply
 
         if served.operation.plan == "regime":
-            decision = await self._ask_regimes(ask_credibly, lookup, today)
+            decision = await self._ask_regimes(ask_if_credible, lookup, today)
         else:
             decision = Decision(await ask_one(served.provider, lookup), served.authority, served.provider)
         if isinstance(decision.reply, Found):
             await self._cache.set(key, decision.reply.data, served.operation.cache_s)
-        return Asked(decision, was_refused=is_busy and isinstance(decision.reply, Failed))
+        return ProviderAnswer(decision, caller_was_refused=was_busy and isinstance(decision.reply, Failed))
 
     async def _ask_one(self, served: Served, provider: str, lookup: Lookup) -> Reply:
-        """A worker is believed as to what it found, not as to what that is made of."""
-        told = await self._bus.call(provider, lookup)
-        reply = believed(told, provider, lookup.operation, served.operation.reply)
+        """Returns a provider's reply. One that does not match the schema of its offer becomes `malformed_reply`, and
+        fields that the schema does not name are removed."""
+        received = await self._bus.call(provider, lookup)
+        reply = limited(received, provider, lookup.operation, served.operation.reply)
         if not isinstance(reply, Found):
             return reply
         data = served.reply_schema.read(reply.data)
         if data is None:
-            log.error("reply unlike its offer", extra={"provider": provider, "operation": lookup.operation})
+            log.error("reply does not match its offer", extra={"provider": provider, "operation": lookup.operation})
             metrics.REPLIES_RESHAPED.labels(provider, "refused").inc()
             return Failed("malformed_reply")
         if data is reply.data:
@@ -134,9 +140,9 @@ class Providers:
             self._timing,
             hint=await self._hints.get(hint_key),
         )
-        if resolution.learnt:
-            await self._hints.set(hint_key, resolution.learnt)
-        elif resolution.unlearn:
+        if resolution.learned_provider:
+            await self._hints.set(hint_key, resolution.learned_provider)
+        elif resolution.forget_hint:
             await self._hints.forget(hint_key)
         decision = resolution.decision
         metrics.regime(decision.provider or "none", resolution.source).inc()

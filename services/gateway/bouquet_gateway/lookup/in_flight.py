@@ -1,4 +1,4 @@
-"""One caller asks one question once at a time (docs/reference/contract.md §2.6)."""
+"""Refusal of a question that the same caller has in flight already (docs/reference/contract.md §2.6)."""
 
 from __future__ import annotations
 
@@ -10,27 +10,30 @@ from bouquet_gateway.stores.cache import Cache, key_of
 from bouquet_mesh.secret import Secret
 
 MARGIN_S = 1.0
-"""How long after the call's deadline its marker ends, if the process that put it died with the call."""
+"""Seconds between the deadline of a call and the expiry of its marker, for a process that ends before it deletes the
+marker."""
 
 
 class InFlight:
+    """Markers of the questions in flight, in the cache, by path, query and caller."""
+
     def __init__(self, cache: Cache, secret: Secret, deadline_s: float) -> None:
         self._cache = cache
         self._secret = secret
         self._lives_s = deadline_s + MARGIN_S
 
     @asynccontextmanager
-    async def alone(self, path: str, raw_query: str, digest: str) -> AsyncIterator[None]:
-        """Raises `Problem` while the caller of `digest` asks the same. The marker is put in one step, and taken away
-        whatever became of putting it."""
+    async def exclusive(self, path: str, raw_query: str, digest: str) -> AsyncIterator[None]:
+        """Marks the question as in flight for the life of the context. Raises `Problem` when the caller identified by
+        `digest` has it in flight already."""
         canonical_query = "&".join(sorted(raw_query.split("&")))
         marker = key_of(self._secret, "in flight", path, canonical_query, digest)
-        is_ours = True  # until it is known to be another call's
+        is_own = True  # also when `add` fails or is cancelled: the marker may have been written
         try:
-            is_ours = await self._cache.add(marker, self._lives_s)
-            if not is_ours:
+            is_own = await self._cache.add(marker, self._lives_s)
+            if not is_own:
                 raise Problem("already_in_flight")
             yield
         finally:
-            if is_ours:
+            if is_own:
                 await self._cache.delete(marker)

@@ -1,8 +1,8 @@
 """Announced maintenance windows, by authority, in Paris time (docs/reference/contract.md §5.6).
 
-    MEN 01:10-02:30; CNAF & MSA sunday 23:00-23:45; ACME 2026-05-01 22:00-06:00
+For example `MEN 01:10-02:30; CNAF & MSA sunday 23:00-23:45; ACME 2026-05-01 22:00-06:00`.
 
-Each is daily, weekly or of one day; one that ends no later than it begins goes on into the next day.
+A window is daily, weekly or on one date; one whose end is not after its start goes on into the next day.
 """
 
 from __future__ import annotations
@@ -30,20 +30,24 @@ WINDOW = re.compile(
 
 
 class MaintenanceWindow(Struct, frozen=True):
+    """Announced times at which an authority does not answer."""
+
     label: str
     start: time
     end: time
     day: int | date | None = None
-    """A weekday (Monday is 0), a date, or every day."""
+    """Weekday (Monday is 0) or date on which the window begins; `None` for every day."""
 
     def begins_on(self, day: date) -> bool:
+        """Tells whether a window begins on `day`."""
         return self.day in (None, day.weekday(), day)
 
     def ends_at(self, day: date) -> datetime:
-        """When the one that begins on `day` is over."""
+        """Returns the end, in Paris time, of the window that begins on `day`."""
         return datetime.combine(day + timedelta(days=self.end <= self.start), self.end, PARIS)
 
     def starts_at(self, day: date) -> datetime:
+        """Returns the start, in Paris time, of the window that begins on `day`."""
         return datetime.combine(day, self.start, PARIS)
 
 
@@ -51,7 +55,7 @@ MaintenanceWindows: TypeAlias = tuple[MaintenanceWindow, ...]
 
 
 class OpenWindow(Struct, frozen=True):
-    """A window that is open now."""
+    """A window that is open now: its start and end as `HH:MM`, and the seconds left."""
 
     start: str
     end: str
@@ -59,7 +63,8 @@ class OpenWindow(Struct, frozen=True):
 
 
 def parse_windows(text: str) -> MaintenanceWindows:
-    """Raises `SettingsError`, which tells which ones cannot be read."""
+    """Parses windows separated by semicolons or line ends. Raises `SettingsError` with the numbers of those that cannot
+    be parsed."""
     rows = [row.strip() for row in re.split("[;\n]", text) if row.strip()]
     windows = [_parse(row) for row in rows]
     if wrong := [str(number) for number, window in enumerate(windows, 1) if window is None]:
@@ -69,7 +74,7 @@ def parse_windows(text: str) -> MaintenanceWindows:
 
 
 def open_window(windows: MaintenanceWindows, label: str, now: datetime) -> OpenWindow | None:
-    """The one that ends last, where several are open."""
+    """Returns the authority's window that is open at `now`, the one that ends last if there are several."""
     found = [
         OpenWindow(f"{window.start:%H:%M}", f"{window.end:%H:%M}", math.ceil((ends - now).total_seconds()))
         for window, starts, ends in _around(windows, label, now)
@@ -79,16 +84,17 @@ def open_window(windows: MaintenanceWindows, label: str, now: datetime) -> OpenW
 
 
 def open_until(windows: MaintenanceWindows, label: str, now: datetime) -> datetime | None:
-    """When the window that is open now ends, the last of several. In UTC."""
+    """Returns the end of the authority's open window, in UTC, the latest if there are several."""
     return max((ends for _, starts, ends in _around(windows, label, now) if starts <= now < ends), default=None)
 
 
 def has_ended_since(windows: MaintenanceWindows, label: str, since: datetime, now: datetime) -> bool:
+    """Tells whether a window of the authority has ended after `since`."""
     return any(since < ends <= now for _, _, ends in _around(windows, label, now))
 
 
 def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: datetime) -> None:
-    """Raises `Problem` when the authority is in maintenance: nobody is asked then."""
+    """Raises `Problem` when the authority is in maintenance, so that its provider is not asked."""
     if opened := open_window(windows, authority.label, now):
         values = {"start": opened.start, "end": opened.end}
         raise Problem("maintenance", authority=authority, meta={"retry_in": opened.left_s}, values=values)
@@ -97,8 +103,8 @@ def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: dat
 def _around(
     windows: MaintenanceWindows, label: str, now: datetime
 ) -> Iterator[tuple[MaintenanceWindow, datetime, datetime]]:
-    """The label's windows that began today or on the two days before, when each starts and when it ends. In UTC: the
-    clocks may change in between."""
+    """Yields the label's windows that began today or on the two days before, each with its start and end in UTC, since
+    the clocks may change within a window."""
     today = now.astimezone(PARIS).date()
     for window in windows:
         for day in (today - timedelta(days=days) for days in range(3)):
@@ -112,7 +118,7 @@ def _parse(row: str) -> MaintenanceWindow | None:
         return match and MaintenanceWindow(
             match["label"], time.fromisoformat(match["start"]), time.fromisoformat(match["end"]), _day(match["day"])
         )
-    except ValueError:  # 25:00, the 31st of June
+    except ValueError:  # for instance 25:00, or 31 June
         return None
 
 

@@ -1,4 +1,4 @@
-"""Hop 4: from a request's path to the operation that answers it."""
+"""Hop 4: from the path of a request to the operation that answers it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ REMOVED = {
     "/api/caf/famille": "gone_first_quotient",
     "/api/v2/composition-familiale": "gone_first_quotient",
 }
-"""Paths that the contract has withdrawn (docs/reference/contract.md §1.3). An offer that still serves one comes
-first."""
+"""Reason answered for each path that the contract has withdrawn (docs/reference/contract.md §1.3). An offer of such a
+path has precedence."""
 
 
 def match_path(offers: Discovery, request: HttpRequest, path: str, credential: Credential, query: Query) -> Match:
-    """`path` is tidy. Raises `Problem` for a path that leads nowhere."""
+    """Returns the operation of a tidied path. Raises `Problem` for a path that no operation has."""
     if ENCODED in request.raw_path:
         raise Problem("unknown_route")
     is_reading = request.method in READING
@@ -30,12 +30,12 @@ def match_path(offers: Discovery, request: HttpRequest, path: str, credential: C
         return match
     if path in REMOVED:
         raise Problem(REMOVED[path])
-    if is_reading and offers.may_come(path):
+    if is_reading and offers.may_be_offered(path):
         raise Problem("bus_unavailable")
     raise Problem("unknown_route")
 
 
 def _naming(credential: Credential, query: Query) -> Naming:
-    """A blank INE names nobody."""
+    """Returns how the request identifies the person. A blank INE does not count."""
     ine = query.scalar("ine")
     return Naming(by_session=credential.place == "bearer", by_ine=bool(ine.strip() if isinstance(ine, str) else ine))

@@ -1,4 +1,4 @@
-"""Hop 5: from a query string to whom a lookup is for, whom it is about, and its parameters."""
+"""Hop 5: from a query string to the recipient, the person asked about, and the parameters."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from bouquet_proto.tidy import tidied_identity
 
 
 class Parsed(Struct, frozen=True):
-    """A question whose parameters passed the rules."""
+    """Identity and parameters of a question that satisfies the rules."""
 
     identity: Identity
     parameters: dict[str, Parameter]
 
 
 def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
-    """Mandatory from v3 on; v2 defaults to `siret`, the habilitation's own (docs/reference/contract.md §1.5.1). Raises
-    `Problem`."""
+    """Returns the SIRET of the recipient: required from v3 on; in v2, `siret`, that of the habilitation, by default
+    (docs/reference/contract.md §1.5.1). Raises `Problem`."""
     recipient = query.scalar("recipient")
     if recipient is None and envelope == "v2":
         recipient = siret
@@ -37,8 +37,8 @@ def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
 
 
 def parse(served: Served, query: Query, today: date, citizen: Identite | None) -> Parsed | Problem:
-    """The question, or what is wrong with it. `citizen` is whom it is about, where a session says so: what is wrong
-    with them is no field that anybody could type otherwise."""
+    """Returns the question, or the problem with its parameters. With a citizen's session, `citizen` is the person asked
+    about; an identity that breaks the rules is then one problem, not one of a field that the caller could correct."""
     citizen = citizen and tidied_identity(citizen)
     if citizen is not None and refused_codes(served.operation.pivot, citizen, today):
         return Problem(france_connect_session.UNUSABLE, authority=france_connect_session.AUTHORITY)

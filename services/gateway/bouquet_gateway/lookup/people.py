@@ -1,4 +1,4 @@
-"""Whom an answer is about: providers match loosely, and may find somebody else than was asked for."""
+"""Persons named in an answer: providers match loosely, and may find another person than the one asked about."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from msgspec import Raw
 from bouquet_proto.identity import Identite
 from bouquet_proto.offer import Operation, People
 
-MOST = 256
-"""Objects that are looked at in one answer, and ways to read the names in them; a household has a tenth of it."""
-MOST_WORDS = 10
-"""Of a field that holds name and first name."""
+MAX_PEOPLE = 256
+"""Limit on the objects read in one answer, and on the persons that they give; a household has a tenth of it."""
+MAX_WORDS = 10
+"""Limit on the words read in a field that holds both family name and first name."""
 ISO_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 DAY_FIRST = re.compile(r"(\d\d)(\d\d)(\d{4})", re.ASCII)
 
 
 def people_named(data: Raw, operation: Operation) -> tuple[Identite, ...]:
-    """The people that an answer names where its offer says so, each by name, first name and birth date. `MOST` at most.
+    """Returns the persons that an answer names, where the operation's offer says so: family name, first name and birth
+    date of each, at most `MAX_PEOPLE`.
 
-    A field that holds name and first name gives one person for each way to part them.
+    A field that holds both names gives one person for each way to split it.
     """
     if not operation.people:
         return ()
     whole = msgspec.json.decode(data)
-    objects = [(node, one) for one in operation.people for node in _nodes(whole, one.at)]
-    named = (person for node, one in objects[:MOST] for person in _read(node, one))
-    return tuple(islice(named, MOST))
+    objects = [(node, fields) for fields in operation.people for node in _nodes(whole, fields.at)]
+    named = (person for node, fields in objects[:MAX_PEOPLE] for person in _read(node, fields))
+    return tuple(islice(named, MAX_PEOPLE))
 
 
 def _nodes(whole: Any, path: str) -> list[Mapping[str, Any]]:
-    """The objects at the end of a path, through lists."""
+    """Returns the objects at the end of a dotted path, also within lists."""
     nodes = _objects(whole)
     for step in filter(None, path.split(".")):
         nodes = [child for node in nodes for child in _objects(node.get(step))]
@@ -50,9 +51,9 @@ def _objects(value: Any) -> list[Mapping[str, Any]]:
     return []
 
 
-def _read(node: Mapping[str, Any], where: People) -> Iterator[Identite]:
-    year, month, day = _birth([node.get(name) for name in where.naissance])
-    for nom, prenom in _names(node, where):
+def _read(node: Mapping[str, Any], fields: People) -> Iterator[Identite]:
+    year, month, day = _birth([node.get(name) for name in fields.naissance])
+    for nom, prenom in _names(node, fields):
         yield Identite(
             nom_naissance=nom,
             prenoms=(prenom,) if prenom else (),
@@ -62,16 +63,16 @@ def _read(node: Mapping[str, Any], where: People) -> Iterator[Identite]:
         )
 
 
-def _names(node: Mapping[str, Any], where: People) -> Iterator[tuple[str, str]]:
-    """Pairs of a name and the first word of the first names."""
-    nom, prenoms = _text(node.get(where.nom)), _text(node.get(where.prenoms))
+def _names(node: Mapping[str, Any], fields: People) -> Iterator[tuple[str, str]]:
+    """Yields pairs of a family name and the first of the first names."""
+    nom, prenoms = _text(node.get(fields.nom)), _text(node.get(fields.prenoms))
     if not nom:
         return
-    if where.prenoms != where.nom:
+    if fields.prenoms != fields.nom:
         yield nom, next(iter(prenoms.split()), "")
         return
-    words = nom.split()[:MOST_WORDS]
-    for cut in range(1, len(words)):  # nobody says which comes first
+    words = nom.split()[:MAX_WORDS]
+    for cut in range(1, len(words)):  # the order of the two names is not known
         yield " ".join(words[:cut]), words[cut]
         yield " ".join(words[cut:]), words[0]
 
@@ -87,7 +88,7 @@ def _text(value: Any) -> str:
 
 
 def _birth(parts: Sequence[Any]) -> tuple[int | None, int | None, int | None]:
-    """Year, month and day; `None` for what is not known."""
+    """Returns year, month and day of birth; `None` for an unknown part."""
     match parts:
         case [str() as text]:
             if found := ISO_DAY.match(text):

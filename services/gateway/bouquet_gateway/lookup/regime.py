@@ -1,8 +1,8 @@
-"""Which fund's answer is the right one: the decision as a pure function over every pair of outcomes.
+"""Regime decision, CAF or MSA: which provider's answer is the right one, as a pure function of both outcomes.
 
-The law is docs/reference/upstreams/regime.md: its vocabulary (docs/reference/contract.md §3), its table (§4), what must
-never happen (§5), and who wins when both funds know the person (docs/reference/upstreams/regime.md §6). Above all: a
-silent fund never becomes "not found".
+The source is docs/reference/upstreams/regime.md: outcomes (§3), table of decisions (§4), what must never happen (§5),
+and which provider wins when both know the person (§6). Above all, a provider without an answer never becomes "not
+found".
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ NOT_ALPHANUMERIC = re.compile(r"[\W_]")
 
 
 class Outcome(StrEnum):
+    """Kinds of answers of one provider to a question under the regime plan."""
+
     FOUND = auto()
     NO_FILE = auto()
     UNATTACHED = auto()
@@ -44,14 +46,17 @@ class Outcome(StrEnum):
 
 
 INCONCLUSIVE = frozenset({Outcome.UNAVAILABLE, Outcome.TIMEOUT})
-"""Nothing is known of this fund. `REJECTED` is not conclusive either, but says what the caller can mend."""
+"""Outcomes that tell nothing about the person. `REJECTED` tells nothing either, but the caller can correct the
+question."""
 
-STRANGE_BESIDE_FOUND = frozenset({Outcome.UNATTACHED, Outcome.UNIDENTIFIED})
-STRANGE_PAIR = frozenset({Outcome.NO_FILE, Outcome.UNIDENTIFIED})
+CONTRADICTS_FOUND = frozenset({Outcome.UNATTACHED, Outcome.UNIDENTIFIED})
+"""Outcomes of one provider that contradict a found answer of the other."""
+CONTRADICTORY_PAIR = frozenset({Outcome.NO_FILE, Outcome.UNIDENTIFIED})
+"""Outcomes of the two providers that contradict each other."""
 
 
 class Anomaly(StrEnum):
-    """What the two answers should not say together; counted and alertable, never told to the caller."""
+    """Contradictions between the two answers; counted and alerted on, never shown to the caller."""
 
     NONE = ""
     DOUBLE_RATTACHEMENT = "double_rattachement"
@@ -59,7 +64,7 @@ class Anomaly(StrEnum):
 
 
 class Side(Struct, frozen=True):
-    """One fund's answer."""
+    """Answer of one of the two providers."""
 
     provider: str
     authority: Authority
@@ -71,16 +76,17 @@ class Side(Struct, frozen=True):
 
 
 class Question(Struct, frozen=True):
-    """What the rule for two found files looks at."""
+    """Facts about the question that decide between two found answers."""
 
-    who: Identite
+    person: Identite
     past_month: bool
     file: type[File] = QuotientFamilial
-    """What a fund that knows the person answers."""
+    """Type of the data of a found answer."""
 
 
 class Decision(Struct, frozen=True):
-    """`provider` is the fund that answered, empty unless one found. `authority` speaks in an error."""
+    """Reply to the caller. `authority` signs an error; `provider` is the one that found the person, empty when none
+    did."""
 
     reply: Reply
     authority: Authority
@@ -89,6 +95,7 @@ class Decision(Struct, frozen=True):
 
 
 def outcome_of(reply: Reply) -> Outcome:
+    """Returns the outcome of a provider's reply."""
     match reply:
         case Found():
             return Outcome.FOUND
@@ -104,32 +111,32 @@ def outcome_of(reply: Reply) -> Outcome:
             return Outcome.INCOMPLETE
         case Failed(reason=reason) if reason in FAILURES and FAILURES[reason].kind is Kind.TIMEOUT:
             return Outcome.TIMEOUT
-        case _:  # an absence whose word we do not know is not an absence that we may tell
+        case _:  # an unknown reason of absence must not become "not found"
             return Outcome.UNAVAILABLE
 
 
 def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """The cell of the table for two answers, in either order. `both` speaks when neither fund does alone."""
+    """Returns the decision for two answers, in either order. `both` signs an error that concerns both providers."""
     outcomes = {one.outcome, other.outcome}
     if Outcome.FOUND in outcomes:
         return _found(one, other, question, regimes)
     if outcomes & INCONCLUSIVE:
         return _inconclusive(one, other, both)
     if Outcome.INCOMPLETE in outcomes:
-        return _of_either(one, other, frozenset({Outcome.INCOMPLETE}), both)
-    if Outcome.REJECTED in outcomes:  # about the question, which was the same to both
+        return _of_telling_side(one, other, frozenset({Outcome.INCOMPLETE}), both)
+    if Outcome.REJECTED in outcomes:  # both providers were asked the same question
         refusing = [side for side in (one, other) if side.outcome is Outcome.REJECTED]
-        told = min(refusing, key=lambda side: side.provider != regimes.first)  # whichever was asked first
-        return Decision(told.reply, both)
+        chosen = min(refusing, key=lambda side: side.provider != regimes.first)  # whichever was asked first
+        return Decision(chosen.reply, both)
     if outcomes == {Outcome.UNIDENTIFIED}:
         return Decision(one.reply, both)
-    anomaly = Anomaly.CONTRADICTION if outcomes == STRANGE_PAIR else Anomaly.NONE
+    anomaly = Anomaly.CONTRADICTION if outcomes == CONTRADICTORY_PAIR else Anomaly.NONE
     return Decision(NotFound(NO_FILE), both, anomaly=anomaly)
 
 
-def hinted(hint: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """The decision when `hint` was expected to know the person (docs/reference/upstreams/regime.md §8): its trouble is
-    told unless the other found."""
+def decide_with_hint(hint: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
+    """Returns the decision when `hint` was expected to know the person (docs/reference/upstreams/regime.md §8): its
+    failure is the answer, unless the other provider found the person."""
     if hint.outcome in INCONCLUSIVE and other.outcome is not Outcome.FOUND:
         return Decision(hint.reply, hint.authority)
     return decide(hint, other, question, regimes, both)
@@ -141,24 +148,24 @@ def _found(one: Side, other: Side, question: Question, regimes: Regimes) -> Deci
         winner = _winner(finders, question, regimes)
         return Decision(winner.reply, winner.authority, winner.provider, Anomaly.DOUBLE_RATTACHEMENT)
     [finder] = finders
-    strange = {one.outcome, other.outcome} & STRANGE_BESIDE_FOUND
-    anomaly = Anomaly.CONTRADICTION if strange else Anomaly.NONE
+    contradicting = {one.outcome, other.outcome} & CONTRADICTS_FOUND
+    anomaly = Anomaly.CONTRADICTION if contradicting else Anomaly.NONE
     return Decision(finder.reply, finder.authority, finder.provider, anomaly)
 
 
 def _winner(finders: list[Side], question: Question, regimes: Regimes) -> Side:
-    """Never by the value of the quotient nor by the date of its computation, which one fund makes up
-    (docs/reference/upstreams/regime.md §6)."""
+    """Returns the better of two found answers. Ignores the value of the quotient and the date of its computation, which
+    one of the providers invents (docs/reference/upstreams/regime.md §6)."""
     by_provider = {side.provider: side for side in finders}
     if question.past_month:
         return by_provider[regimes.keeps_history]
-    naming = [side for side in finders if _lists(side.reply, question)]
+    naming = [side for side in finders if _names_person(side.reply, question)]
     return naming[0] if len(naming) == 1 else by_provider[regimes.freshest]
 
 
 def _inconclusive(one: Side, other: Side, both: Authority) -> Decision:
     if not {one.outcome, other.outcome} <= INCONCLUSIVE:
-        return _of_either(one, other, INCONCLUSIVE, both)
+        return _of_telling_side(one, other, INCONCLUSIVE, both)
     match one.reply, other.reply:
         case (Failed(reason=mine), Failed(reason=theirs)) if mine == theirs:
             return Decision(one.reply, both)
@@ -166,35 +173,36 @@ def _inconclusive(one: Side, other: Side, both: Authority) -> Decision:
     return Decision(Failed("upstream_timeout" if timed_out else "upstream_unavailable"), both)
 
 
-def _of_either(one: Side, other: Side, telling: frozenset[Outcome], both: Authority) -> Decision:
-    """The side that has something to tell, in its own name; both in the common name when both have."""
+def _of_telling_side(one: Side, other: Side, telling: frozenset[Outcome], both: Authority) -> Decision:
+    """Returns the reply of the side whose outcome is in `telling`, in its own name, or in the name of both when both
+    are."""
     tellers = [side for side in (one, other) if side.outcome in telling]
     authority = tellers[0].authority if len(tellers) == 1 else both
     return Decision(tellers[0].reply, authority)
 
 
-def _lists(reply: Reply, question: Question) -> bool:
-    """Whether the file names the person among its allocataires, by name, birth date and sex where it is known. One that
-    cannot be read names nobody."""
+def _names_person(reply: Reply, question: Question) -> bool:
+    """Tells whether the data names the person among its allocataires, by family name, birth date and, where known, sex.
+    Data that cannot be parsed names no one."""
     assert isinstance(reply, Found)
     try:
         file = msgspec.json.decode(reply.data, type=question.file)
     except msgspec.DecodeError:
         return False
-    who = question.who
+    person = question.person
     return any(
-        who.sexe_etat_civil in (None, person.sexe)
-        and person.date_naissance == who.date_naissance()
-        and folded(person.nom_naissance or "") == folded(who.nom_naissance)
-        for person in file.allocataires
+        person.sexe_etat_civil in (None, allocataire.sexe)
+        and allocataire.date_naissance == person.date_naissance()
+        and fold_name(allocataire.nom_naissance or "") == fold_name(person.nom_naissance)
+        for allocataire in file.allocataires
     )
 
 
-def folded(name: str) -> str:
-    """Upper case, no accents, punctuation as spaces.
+def fold_name(name: str) -> str:
+    """Converts a name to upper case without accents, with spaces for punctuation.
 
-    The journal's pseudonym drops the spaces too: there one person counted as two is the dearer error, here two persons
-    taken for one.
+    The journal's pseudonym drops the spaces as well: there, counting one person as two is the worse error; here, taking
+    two persons for one is.
     """
     plain = "".join(filterfalse(unicodedata.combining, unicodedata.normalize("NFKD", name)))
     return " ".join(NOT_ALPHANUMERIC.sub(" ", plain).upper().split())

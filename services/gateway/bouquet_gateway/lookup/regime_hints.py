@@ -1,29 +1,30 @@
-"""Which fund has last known a person, so that it is asked first (docs/reference/upstreams/regime.md §8)."""
+"""Hints on the provider (CAF or MSA) that last knew a person, which is asked first
+(docs/reference/upstreams/regime.md §8)."""
 
 from __future__ import annotations
 
-from bouquet_gateway.lookup.regime import folded
+from bouquet_gateway.lookup.regime import fold_name
 from bouquet_gateway.stores.cache import Cache, key_of
 from bouquet_mesh.secret import Secret
 from bouquet_proto.identity import Identite
 from bouquet_proto.quotient_familial import REGIMES
 
 HINT_S = 30 * 24 * 3600
-"""How long a regime is remembered at most."""
+"""Seconds for which a hint is kept: 30 days."""
 
 
 class RegimeHints:
-    """Persons are keyed by an HMAC of what identifies them."""
+    """Hints in the cache, keyed by an HMAC of the person's identity."""
 
     def __init__(self, cache: Cache, secret: Secret) -> None:
         self._cache = cache
         self._secret = secret
 
-    def key(self, who: Identite) -> str:
-        return key_of(self._secret, "regime", *traits_of(who))
+    def key(self, person: Identite) -> str:
+        return key_of(self._secret, "regime", *identity_traits(person))
 
     async def get(self, key: str) -> str:
-        """Returns the provider; empty where none is remembered."""
+        """Returns the name of the provider; empty without a hint."""
         stored = await self._cache.get(key)
         hint = stored.value.decode() if stored else ""
         return hint if hint in (REGIMES.first, REGIMES.second) else ""
@@ -35,13 +36,14 @@ class RegimeHints:
         await self._cache.delete(key)
 
 
-def traits_of(who: Identite) -> tuple[str, ...]:
-    """Name, first first-name, birth date, sex, birth place: the same however the person's names are spelt."""
+def identity_traits(person: Identite) -> tuple[str, ...]:
+    """Returns family name, first of the first names, birth date, sex and place of birth, the same for every spelling of
+    the names."""
     return (
-        folded(who.nom_naissance),
-        folded(who.prenoms[0]) if who.prenoms else "",
-        who.date_naissance(),
-        who.sexe_etat_civil or "",
-        who.code_cog_insee_pays_naissance or "",
-        who.code_cog_insee_commune_naissance or folded(who.nom_commune_naissance or ""),
+        fold_name(person.nom_naissance),
+        fold_name(person.prenoms[0]) if person.prenoms else "",
+        person.date_naissance(),
+        person.sexe_etat_civil or "",
+        person.code_cog_insee_pays_naissance or "",
+        person.code_cog_insee_commune_naissance or fold_name(person.nom_commune_naissance or ""),
     )

@@ -1,7 +1,8 @@
-"""Asks the two funds of a regime plan and remembers which one knew the person (docs/reference/upstreams/regime.md §8).
+"""Regime plan: question to the CAF or the MSA, or to both, with a hint for the next time
+(docs/reference/upstreams/regime.md §8).
 
-The likelier fund is asked first; the other at once when the first answers anything but found, or after `after_s` of
-silence. With `after_s` at 0 both are asked at once.
+The likelier provider is asked first; the other as soon as the first answers without having found the person, or after
+`after_s` without an answer. With `after_s` at 0 both are asked at once.
 """
 
 from __future__ import annotations
@@ -13,36 +14,48 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
-from bouquet_gateway.lookup.regime import INCONCLUSIVE, Anomaly, Decision, Outcome, Question, Side, decide, hinted
+from bouquet_gateway.lookup.regime import (
+    INCONCLUSIVE,
+    Anomaly,
+    Decision,
+    Outcome,
+    Question,
+    Side,
+    decide,
+    decide_with_hint,
+)
 from bouquet_proto.messages import Found, Lookup, Reply
 from bouquet_proto.quotient_familial import BOTH_FUNDS, Regimes
 
 log = logging.getLogger(__name__)
 
 AskOne: TypeAlias = Callable[[str, Lookup], Coroutine[Any, Any, Reply]]
+"""Function that sends a lookup to the provider of that name."""
 Source: TypeAlias = Literal["hint", "first", "second", "both"]
 
 DISPROOF = frozenset(Outcome) - INCONCLUSIVE - {Outcome.FOUND}
-"""Outcomes that show a hint to be wrong; silence does not."""
+"""Outcomes that show a hint to be wrong; a missing answer does not."""
 
 
 class HedgeTiming(Struct, frozen=True, kw_only=True):
+    """Times of a hedged question, in seconds."""
+
     after_s: float = 2.0
-    """How long the first fund may be silent before the other is asked too."""
+    """Seconds without an answer of the first provider after which the other is asked too."""
     grace_s: float = 0.3
-    """How long a found answer waits for the other call already under way, only to notice a double file."""
+    """Seconds that a found answer waits for the other provider, if asked, to detect a person known to both."""
 
 
 class Resolution(Struct, frozen=True):
-    """A decision, and what is worth remembering of it."""
+    """A decision, and the hint to keep for the next time."""
 
     decision: Decision
     source: Source
-    """How the regime was known: remembered, first asked, found by the other, or both answered."""
-    learnt: str = ""
-    """The provider to ask first next time: written on a single-sided find only."""
-    unlearn: bool = False
-    """The hint was wrong."""
+    """How the regime was known: by the hint, by asking the first provider or the second, or from both."""
+    learned_provider: str = ""
+    """Provider to ask first next time; empty unless exactly one provider found the person."""
+    forget_hint: bool = False
+    """Whether the hint was wrong."""
 
 
 async def resolve(
@@ -53,7 +66,8 @@ async def resolve(
     timing: HedgeTiming,
     hint: str = "",
 ) -> Resolution:
-    """Asks the funds that must be asked and decides. `hint` is the provider that answered last time, if known."""
+    """Asks one provider or both, and decides. `hint` is the name of the provider that knew the person last time, empty
+    without one."""
     first = hint or regimes.first
     second = regimes.second if first == regimes.first else regimes.first
     replies = await _hedged(ask, lookup, (first, second), timing)
@@ -65,31 +79,32 @@ async def resolve(
     return Resolution(
         decision,
         _source(decision, first, bool(hint)),
-        learnt=decision.provider if single else "",
-        unlearn=bool(hint) and first in sides and sides[first].outcome in DISPROOF,
+        learned_provider=decision.provider if single else "",
+        forget_hint=bool(hint) and first in sides and sides[first].outcome in DISPROOF,
     )
 
 
 def _decide(
-    sides: dict[str, Side], first: str, second: str, by_hint: bool, question: Question, regimes: Regimes
+    sides: dict[str, Side], first: str, second: str, has_hint: bool, question: Question, regimes: Regimes
 ) -> Decision:
-    if len(sides) == 1:  # the only one that answered in time, because it found
+    if len(sides) == 1:  # only a found answer makes the other one unnecessary
         [alone] = sides.values()
         return Decision(alone.reply, alone.authority, alone.provider)
-    judge = hinted if by_hint else decide
-    return judge(sides[first], sides[second], question, regimes, BOTH_FUNDS)
+    decide_between = decide_with_hint if has_hint else decide
+    return decide_between(sides[first], sides[second], question, regimes, BOTH_FUNDS)
 
 
-def _source(decision: Decision, first: str, by_hint: bool) -> Source:
+def _source(decision: Decision, first: str, has_hint: bool) -> Source:
     if not decision.provider or decision.anomaly is Anomaly.DOUBLE_RATTACHEMENT:
         return "both"
     if decision.provider != first:
         return "second"
-    return "hint" if by_hint else "first"
+    return "hint" if has_hint else "first"
 
 
 async def _hedged(ask: AskOne, lookup: Lookup, order: tuple[str, str], timing: HedgeTiming) -> dict[str, Reply]:
-    """Replies by provider. The second is missing only when the first found, or had not answered beside a find."""
+    """Returns replies by provider. That of the second provider is missing when the first found the person; either may
+    be missing when the other found the person first."""
     first, second = order
     tasks = {first: asyncio.create_task(ask(first, lookup))}
     try:

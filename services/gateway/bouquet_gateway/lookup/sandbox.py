@@ -1,4 +1,4 @@
-"""Recorded cases: their status and body to the letter, but for the fields that the caller's scopes do not open."""
+"""Answers of a sandbox: status and body of a recorded case, without the fields that the caller's scopes do not open."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ _envelope = msgspec.json.Decoder(dict[str, Raw])
 
 
 def body_of(case: Recorded, served: Served, scopes: frozenset[str]) -> bytes:
+    """Returns the body of a recorded case, filtered by scopes when its status is 200."""
     return bytes(_filtered(case, served, scopes) if case.status == 200 else case.body)
 
 
 def retry_after_of(case: Recorded) -> int | None:
-    """Seconds, where an error of the case says when to ask again, as production's own errors do."""
+    """Returns the seconds to wait that an error of the case contains, as production's own errors do."""
     try:
-        told = msgspec.json.decode(case.body, type=_Errors) if case.status >= 400 else _Errors()
-    except msgspec.DecodeError:  # of version 2, or in other words
+        errors = msgspec.json.decode(case.body, type=_Errors) if case.status >= 400 else _Errors()
+    except msgspec.DecodeError:  # an error of version 2, or of another shape
         return None
-    return longest_wait(one.meta.retry_in for one in told.errors)
+    return longest_wait(error.meta.retry_in for error in errors.errors)
 
 
 def _filtered(case: Recorded, served: Served, scopes: frozenset[str]) -> Raw:

@@ -1,4 +1,4 @@
-"""Hop 9: the caller's scopes open fields; what is not open is absent, not null."""
+"""Hop 9: filter by scopes. A field that the caller's scopes do not open is left out, not null."""
 
 from __future__ import annotations
 
@@ -11,32 +11,33 @@ from msgspec import Raw
 
 from bouquet_proto.offer import Operation
 
-Cuts: TypeAlias = dict[str, "Cuts"]
-"""The closed fields of a resource, as a tree: an empty leaf goes away with all that it holds."""
+ClosedFields: TypeAlias = dict[str, "ClosedFields"]
+"""Tree of the fields to remove from a resource; an empty leaf is removed with everything in it."""
 
 _members = msgspec.json.Decoder(dict[str, Raw])
 _items = msgspec.json.Decoder(list[Raw])
 
 
 def open_fields(data: Raw, operation: Operation, scopes: frozenset[str]) -> Raw:
-    """Returns `data` of an operation without what `scopes` do not open."""
-    whole = open_gates(data, scopes) if operation.gated else data
-    return filter_data(whole, operation.fields, scopes)
+    """Returns the data of an operation without the fields that `scopes` do not open."""
+    ungated = open_gates(data, scopes) if operation.gated else data
+    return filter_data(ungated, operation.fields, scopes)
 
 
 def filter_data(data: Raw, fields: Mapping[str, tuple[str, ...]], scopes: frozenset[str]) -> Raw:
-    """`data` without the closed fields; untouched, byte for byte, where all are open.
+    """Returns `data` without its closed fields; byte for byte the same when all are open.
 
-    `fields` are the dotted paths that scopes open, of which one is enough.
+    `fields` maps dotted paths to the scopes that open them, any one of which is enough.
     """
-    cuts = cuts_of(tuple(fields.items()), scopes)
+    cuts = closed_fields(tuple(fields.items()), scopes)
     return _without(data, cuts) if cuts else data
 
 
 @lru_cache(maxsize=4096)
-def cuts_of(fields: tuple[tuple[str, tuple[str, ...]], ...], scopes: frozenset[str]) -> Cuts:
+def closed_fields(fields: tuple[tuple[str, tuple[str, ...]], ...], scopes: frozenset[str]) -> ClosedFields:
+    """Returns the tree of the fields that `scopes` do not open."""
     closed = {path for path, opening in fields if not _opens(opening, scopes)}
-    cuts: Cuts = {}
+    cuts: ClosedFields = {}
     for path in closed:
         steps = path.split(".")
         if closed.isdisjoint(".".join(steps[:depth]) for depth in range(1, len(steps))):
@@ -48,13 +49,13 @@ def _opens(opening: tuple[str, ...], scopes: frozenset[str]) -> bool:
     return any(scopes.issuperset(alternative.split("&")) for alternative in opening)
 
 
-def _cut(cuts: Cuts, steps: list[str]) -> None:
+def _cut(cuts: ClosedFields, steps: list[str]) -> None:
     for step in steps:
         cuts = cuts.setdefault(step, {})
 
 
-def _without(data: Raw, cuts: Cuts) -> Raw:
-    """Lists are walked through; a value that is neither list nor object has nothing to lose."""
+def _without(data: Raw, cuts: ClosedFields) -> Raw:
+    """Returns data without the closed fields, also within lists."""
     match bytes(data).lstrip()[:1]:
         case b"{":
             members = _members.decode(data)
@@ -71,8 +72,8 @@ def _without(data: Raw, cuts: Cuts) -> Raw:
 
 
 def open_gates(data: Raw, scopes: frozenset[str]) -> Raw:
-    """For resources whose objects name in `$any` the scopes of which one opens them: the name goes, and with it, where
-    none is held, all that the object holds."""
+    """Returns data whose objects may list, in `$any`, scopes of which one opens them: removes that list, and empties an
+    object that `scopes` do not open."""
     return Raw(msgspec.json.encode(_gated(msgspec.json.decode(data), scopes)))
 
 

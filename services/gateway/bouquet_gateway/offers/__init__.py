@@ -1,0 +1,1 @@
+"""Offers of workers: discovery, checks, and the catalogue of what is served."""

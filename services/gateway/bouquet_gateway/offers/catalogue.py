@@ -1,4 +1,4 @@
-"""From a path to the operation that answers it. Built from offers; knows no provider."""
+"""Catalogue of served operations by path, built from the offers; it contains no knowledge of any provider."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from bouquet_proto.failures import Failure
 from bouquet_proto.offer import Authority, Modality, Offer, Operation
 from bouquet_proto.rules import RULES
 
-STATUS = re.compile(r"[a-z\d_]+", re.ASCII)
+STATUS_NAME = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
-"""The operations that each plan may serve, as we know them: an offer cannot make a plan of something else."""
+"""Operations of each plan, as the gateway defines them, so that no offer can extend a plan."""
 
 
 class Served(Struct, frozen=True, dict=True):
-    """An operation, and who answers it."""
+    """An operation with its authority and providers."""
 
     operation: Operation
     authority: Authority
     authorities: Mapping[str, Authority]
-    """By provider; several under a plan."""
+    """Authority by provider name; several under a plan."""
     problems: Mapping[str, Failure]
+    """Rows of the failure table that the operation's provider adds, by reason."""
     reply_schema: ReplySchema
     status: str = ""
-    """Under which its health is told; empty: it is not."""
+    """Name under which the health of the resource is shown; empty for none."""
 
     @property
     def provider(self) -> str:
@@ -40,20 +41,20 @@ class Served(Struct, frozen=True, dict=True):
 
     @cached_property
     def version(self) -> str:
-        """`v2`, `v3`."""
+        """Version of the path: `v2`, `v3` …"""
         _, number = split(self.operation.path)
         return f"v{number or 2}"
 
 
-class Watched(Struct, frozen=True):
-    """Who speaks in the errors of a resource that has a status, and who answers it."""
+class MonitoredResource(Struct, frozen=True):
+    """A resource whose health is shown: the authority that signs its errors, and its providers."""
 
     authority: Authority
     providers: frozenset[str]
 
 
 class Naming(Struct, frozen=True):
-    """How a request names the person, for the v2 paths that take several modalities
+    """How a request identifies the person, for the v2 paths that accept several modalities
     (docs/reference/contract.md §1.2)."""
 
     by_session: bool = False
@@ -61,44 +62,49 @@ class Naming(Struct, frozen=True):
 
 
 class Family(Struct, frozen=True, dict=True):
-    """One resource in all its versions. Each has one modality from v3 on; in v2, up to three."""
+    """A resource in all its versions. Each version has one modality from v3 on, up to three in v2."""
 
     versions: Mapping[int, tuple[Served, ...]]
 
     def each(self) -> Iterator[Served]:
+        """Yields every operation of every version."""
         for modalities in self.versions.values():
             yield from modalities
 
     @cached_property
     def scopes(self) -> frozenset[str]:
+        """Scopes of which one is needed for any version."""
         return frozenset(scope for served in self.each() for scope in served.operation.scopes)
 
 
 class Match(Struct, frozen=True):
+    """Result of matching a path: the resource, and the operation that answers."""
+
     family: Family
     version: int
     served: Served | None
-    """None when the resource exists, but not in this version."""
+    """Operation that answers; `None` when the resource does not exist in this version."""
 
     @property
     def by_session(self) -> bool:
-        """Whether a citizen's session opens it, and nothing else does."""
+        """Whether the path accepts only a citizen's FranceConnect session."""
         candidates = [self.served] if self.served else list(self.family.each())
         return all(served.operation.modality == "france_connect" for served in candidates)
 
     @property
     def resource(self) -> str:
+        """Name of the resource in FranceConnect sessions."""
         return next(self.family.each()).operation.france_connect_resource
 
 
 class Catalogue:
-    """Immutable: a change of offers makes another."""
+    """Immutable catalogue; a change of offers makes a new one."""
 
     def __init__(self, offers: Iterable[Offer] = ()) -> None:
         self.offers = tuple(offers)
         self.by_path = served_by_path(self.offers)
         self.documents = documents_by_path(self.offers, self.by_path)
-        self.watched = watched_by_status(self.offers, self.by_path)
+        self.monitored = monitored_by_status(self.offers, self.by_path)
         self._families: dict[str, Family] = {}
         for path, modalities in self.by_path.items():
             family_path, version = split(path)
@@ -106,7 +112,7 @@ class Catalogue:
             self._families[family_path] = Family({**known.versions, version: modalities})
 
     def match(self, path: str, naming: Naming) -> Match | None:
-        """Of a tidy path."""
+        """Returns the match of a tidied path, `None` for an unknown resource."""
         family_path, version = split(path)
         family = self._families.get(family_path)
         if family is None:
@@ -115,8 +121,8 @@ class Catalogue:
 
 
 def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
-    """The citizen's session first, then the INE, then civil status or whatever else the path takes
-    (docs/reference/contract.md §1.2)."""
+    """Returns the modality that answers: a citizen's session first, then the INE, then civil status or whatever else
+    the path accepts (docs/reference/contract.md §1.2)."""
     if len(modalities) == 1:
         return modalities[0]
     by_modality = {served.operation.modality: served for served in modalities}
@@ -129,27 +135,28 @@ def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
 
 
 def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
-    """By path, one a modality. Where two offers claim one, the earlier keeps it: nobody takes another's operation."""
+    """Returns the served operations by path, one for each modality. Of two offers for one path, the earlier wins."""
     table: dict[str, dict[Modality, Served]] = {}
-    keepers = {france_connect_session.STATUS: france_connect_session.PROVIDER}
+    status_owners = {france_connect_session.STATUS: france_connect_session.PROVIDER}
     for offer in offers:
         for operation in offer.operations:
-            refusal = _add(table.setdefault(operation.path, {}), offer, operation, keepers)
+            refusal = _add(table.setdefault(operation.path, {}), offer, operation, status_owners)
             if refusal:
                 refuse(offer.provider, refusal, operation.id)
     return {path: tuple(modalities.values()) for path, modalities in table.items() if modalities}
 
 
-def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation, keepers: dict[str, str]) -> str:
-    """Serves the operation, or says why not. `keepers`: whose each status is, so that nobody speaks ill of another."""
+def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation, status_owners: dict[str, str]) -> str:
+    """Adds the operation to `modalities`, or returns the reason for which it is refused. `status_owners` keeps each
+    status name with one provider or plan, so that no other can influence that status."""
     if not _is_readable(operation):
         return "rule unknown"
-    if operation.plan and not _may_join(operation, offer.provider):
+    if operation.plan and not _may_join_plan(operation, offer.provider):
         return "offer refused"
     if any(offer.provider not in served.authorities for served in modalities.values()) and not operation.plan:
         return "path already served"
     problems = _problems(operation) | offer.problems
-    if operation.plan:  # one fund does not say what scopes open the other's data
+    if operation.plan:  # one provider must not decide which scopes open the other's data
         operation = PLANS[operation.plan][operation.id]
     served = Served(
         operation,
@@ -157,7 +164,7 @@ def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation,
         {offer.provider: offer.authority},
         problems,
         ReplySchema(operation.schema, gated=operation.gated),
-        _status(operation, offer.provider, keepers),
+        _status(operation, offer.provider, status_owners),
     )
     known = modalities.get(operation.modality)
     if known is None:
@@ -170,41 +177,45 @@ def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation,
     return ""
 
 
-def watched_by_status(offers: Iterable[Offer], by_path: Mapping[str, tuple[Served, ...]]) -> dict[str, Watched]:
-    """The resources that have a status, and the sessions where somebody reads them."""
-    table: dict[str, Watched] = {}
+def monitored_by_status(
+    offers: Iterable[Offer], by_path: Mapping[str, tuple[Served, ...]]
+) -> dict[str, MonitoredResource]:
+    """Returns the resources whose health is shown, by status name, among them the FranceConnect sessions where their
+    provider is present."""
+    table: dict[str, MonitoredResource] = {}
     if any(offer.provider == france_connect_session.PROVIDER for offer in offers):
-        table[france_connect_session.STATUS] = Watched(
+        table[france_connect_session.STATUS] = MonitoredResource(
             france_connect_session.AUTHORITY, frozenset({france_connect_session.PROVIDER})
         )
     for served in (served for modalities in by_path.values() for served in modalities):
         if served.status:
-            table[served.status] = Watched(served.authority, frozenset(served.authorities))
+            table[served.status] = MonitoredResource(served.authority, frozenset(served.authorities))
     return table
 
 
-def documents_by_path(offers: Iterable[Offer], taken: Container[str]) -> dict[str, bytes]:
-    """As JSON. An operation keeps its path, whoever's it is, and then the earlier offer."""
+def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str]) -> dict[str, bytes]:
+    """Returns the offered documents by path, as JSON. A path of an operation is refused, and so is one that an earlier
+    offer has."""
     table: dict[str, bytes] = {}
     for offer in offers:
         for path, document in offer.documents.items():
-            if path.startswith(V2_PREFIX) and path not in taken and path not in table:
+            if path.startswith(V2_PREFIX) and path not in operation_paths and path not in table:
                 table[path] = msgspec.json.encode(document)
             else:
                 refuse(offer.provider, "document refused")
     return table
 
 
-def _status(operation: Operation, provider: str, keepers: dict[str, str]) -> str:
-    """Operations of one provider, or of one plan, may share theirs."""
-    status, keeper = operation.status_name, operation.plan or provider
-    if STATUS.fullmatch(status) and keepers.setdefault(status, keeper) == keeper:
+def _status(operation: Operation, provider: str, status_owners: dict[str, str]) -> str:
+    """Returns the status name of an operation; empty for one that belongs to another provider or plan."""
+    status, owner = operation.status_name, operation.plan or provider
+    if STATUS_NAME.fullmatch(status) and status_owners.setdefault(status, owner) == owner:
         return status
     return ""
 
 
 def _is_readable(operation: Operation) -> bool:
-    """A worker newer than this gateway may name a rule that it does not have."""
+    """Tells whether every rule of the operation is known; a worker newer than this gateway may use others."""
     return all(check.rule in RULES for stage in (*operation.checks, operation.pivot) for check in stage)
 
 
@@ -212,6 +223,6 @@ def _problems(operation: Operation) -> dict[str, Failure]:
     return dict(quotient_familial.PROBLEMS) if operation.plan else {}
 
 
-def _may_join(operation: Operation, provider: str) -> bool:
+def _may_join_plan(operation: Operation, provider: str) -> bool:
     roles = quotient_familial.REGIMES
     return operation.id in PLANS.get(operation.plan, {}) and provider in (roles.first, roles.second)

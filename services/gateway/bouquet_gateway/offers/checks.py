@@ -1,4 +1,4 @@
-"""What is believed of an offer before it is served: what would break answers, or take another's paths, is left out."""
+"""Checks of an offer before it is served: what would break answers, or take another provider's paths, is left out."""
 
 from __future__ import annotations
 
@@ -20,52 +20,53 @@ from bouquet_proto.offer import Authority, Offer, Operation, Retirement
 log = logging.getLogger(__name__)
 
 Territories: TypeAlias = Mapping[str, tuple[str, ...]]
-"""By provider, the beginnings of the only paths that it may offer. Who is not named may offer any."""
+"""Path prefixes that each provider is confined to; a provider without an entry may offer any path."""
 
-MAX_WORD = 100
-"""Characters of a name or of a label, which documents repeat for each error of each operation."""
+MAX_WORD_LENGTH = 100
+"""Characters of a name or label, which documents repeat for each error of each operation."""
 MAX_ROW_BYTES = 2_000
-"""Of a provider's own row of the failure table."""
+"""Bytes of a row that a provider adds to the failure table."""
 MAX_OWN_REASONS = 50
-"""Of an operation, and of a provider's own rows. Each stands in the documents of each operation that names it."""
+"""Reasons that an operation lists, and rows that a provider adds; documents repeat each for every operation."""
 MAX_DOCUMENTS = 20
 MAX_CHECKS = 50
 MAX_SCHEMA_OBJECTS = 100
-"""Of an operation. Each becomes a type as its first reply is read; ours have seven at most."""
+"""Objects in the schema of an operation. Each becomes a type when the first reply is read; ours have at most seven."""
 MAX_FIELD_STEPS = 30
-"""Of a field's dotted path."""
+"""Steps of a field's dotted path."""
 MAX_FIELDS = 300
 MAX_PEOPLE = 16
 MAX_UNION = 10
 MAX_CACHE_S = 86_400
-PREFIX = re.compile(r"\d{2}", re.ASCII)
+CODE_PREFIX = re.compile(r"\d{2}", re.ASCII)
 
 _offer = msgspec.json.Decoder(Offer)
 
 
 def territories(entries: tuple[str, ...], setting: str) -> Territories:
-    """From `acme:/v3/acme/`, as often as there are beginnings."""
+    """Parses entries such as `acme:/v3/acme/`, several of which may name one provider. Raises `SettingsError`."""
     found: dict[str, tuple[str, ...]] = {}
     for entry in entries:
-        provider, _, beginning = entry.partition(":")
-        if not provider or not beginning.startswith("/"):
+        provider, _, prefix = entry.partition(":")
+        if not provider or not prefix.startswith("/"):
             raise SettingsError([f"{setting}: must be entries like acme:/v3/acme/"])
-        found[provider] = (*found.get(provider, ()), beginning)
+        found[provider] = (*found.get(provider, ()), prefix)
     return found
 
 
 def read_offer(provider: str, data: Raw, allowed: Territories) -> Offer | None:
-    """`None` for what is no offer of this provider's, or too large a one: it is not read then."""
+    """Returns the offer in a provider's reply, without the operations and documents that are refused; `None` for data
+    that is not an offer of this provider, or exceeds the limits."""
     if len(memoryview(data)) > MAX_OFFER_BYTES:
         refuse(provider, "offer too large")
         return None
     try:
         offer = _offer.decode(data)
-        whole = _is_shallow(msgspec.json.decode(data), MAX_DEPTH) and offer.provider == provider
-        whole = whole and _is_plain_authority(offer.authority)
+        is_valid = _is_shallow(msgspec.json.decode(data), MAX_DEPTH) and offer.provider == provider
+        is_valid = is_valid and _is_well_formed_authority(offer.authority)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        whole = False
-    if not whole:
+        is_valid = False
+    if not is_valid:
         refuse(provider, "offer unreadable")
         return None
     if not _is_within_limits(offer):
@@ -73,38 +74,40 @@ def read_offer(provider: str, data: Raw, allowed: Territories) -> Offer | None:
         return None
     return structs.replace(
         offer,
-        operations=tuple(_believed(offer, allowed.get(provider, ("/",)))),
-        documents={path: document for path, document in offer.documents.items() if _is_within(path, offer, allowed)},
+        operations=tuple(_accepted(offer, allowed.get(provider, ("/",)))),
+        documents={
+            path: document for path, document in offer.documents.items() if _is_in_territory(path, offer, allowed)
+        },
     )
 
 
 def refuse(provider: str, reason: str, operation: str = "") -> None:
-    """`reason` is one of a closed set."""
-    log.error(reason, extra={"provider": provider, "operation": operation[:MAX_WORD]})
+    """Logs and counts the refusal of an offer, operation or document. `reason` is one of a closed set."""
+    log.error(reason, extra={"provider": provider, "operation": operation[:MAX_WORD_LENGTH]})
     metrics.OFFERS_REFUSED.labels(provider, reason).inc()
 
 
-def _believed(offer: Offer, beginnings: tuple[str, ...]) -> Iterator[Operation]:
+def _accepted(offer: Offer, prefixes: tuple[str, ...]) -> Iterator[Operation]:
     for operation in offer.operations:
-        if not operation.path.startswith(beginnings):
+        if not operation.path.startswith(prefixes):
             refuse(offer.provider, "path out of bounds", operation.id)
-        elif not _is_plain(operation):
+        elif not _is_well_formed(operation):
             refuse(offer.provider, "operation unreadable", operation.id)
-        elif not _is_small(operation):
+        elif not _is_operation_within_limits(operation):
             refuse(offer.provider, "operation too large", operation.id)
         else:
             yield operation
 
 
-def _is_within(path: str, offer: Offer, allowed: Territories) -> bool:
-    within = path.startswith(allowed.get(offer.provider, ("/",)))
-    if not within:
+def _is_in_territory(path: str, offer: Offer, allowed: Territories) -> bool:
+    is_within = path.startswith(allowed.get(offer.provider, ("/",)))
+    if not is_within:
         refuse(offer.provider, "path out of bounds")
-    return within
+    return is_within
 
 
 def _is_within_limits(offer: Offer) -> bool:
-    """Of what all of its operations repeat."""
+    """Tells whether the parts that all operations share are within limits."""
     return (
         len(offer.operations) <= MAX_OPERATIONS
         and len(offer.problems) <= MAX_OWN_REASONS
@@ -113,8 +116,9 @@ def _is_within_limits(offer: Offer) -> bool:
     )
 
 
-def _is_small(operation: Operation) -> bool:
-    """So that what documents say of it, and what is made of its replies, is in proportion to what it says itself."""
+def _is_operation_within_limits(operation: Operation) -> bool:
+    """Tells whether the operation is small enough: documents and reply types made from it must stay in proportion to
+    it."""
     return (
         len(operation.reasons) <= MAX_OWN_REASONS
         and sum(map(len, (*operation.checks, operation.pivot))) <= MAX_CHECKS
@@ -130,7 +134,7 @@ def _is_small(operation: Operation) -> bool:
 
 
 def _widest_union(node: Any) -> int:
-    """The most kinds of value that one place of a schema may have: telling them apart costs their square."""
+    """Returns the most alternatives at one place of a schema; the cost of telling them apart grows with the square."""
     match node:
         case dict():
             own = node.get("anyOf")
@@ -151,21 +155,21 @@ def _objects_in(node: Any) -> int:
             return 0
 
 
-def _is_plain_authority(authority: Authority) -> bool:
-    return len(authority.label) <= MAX_WORD and bool(PREFIX.fullmatch(authority.prefix))
+def _is_well_formed_authority(authority: Authority) -> bool:
+    return len(authority.label) <= MAX_WORD_LENGTH and bool(CODE_PREFIX.fullmatch(authority.prefix))
 
 
-def _is_plain(operation: Operation) -> bool:
-    """What becomes a route, a header of every answer, or a part of every error."""
+def _is_well_formed(operation: Operation) -> bool:
+    """Tells whether the parts of an operation that become a route, a header, or part of every error are well formed."""
     return (
         bool(OFFERED.fullmatch(operation.path))
-        and max(len(operation.id), len(operation.public_id), len(operation.status)) <= MAX_WORD
-        and (operation.authority is None or _is_plain_authority(operation.authority))
-        and (operation.retirement is None or _is_plain_retirement(operation.retirement))
+        and max(len(operation.id), len(operation.public_id), len(operation.status)) <= MAX_WORD_LENGTH
+        and (operation.authority is None or _is_well_formed_authority(operation.authority))
+        and (operation.retirement is None or _is_well_formed_retirement(operation.retirement))
     )
 
 
-def _is_plain_retirement(retirement: Retirement) -> bool:
+def _is_well_formed_retirement(retirement: Retirement) -> bool:
     try:
         for day in (retirement.deprecated_on, retirement.sunset_on or retirement.deprecated_on):
             date.fromisoformat(day)

@@ -1,4 +1,5 @@
-"""Asks the allowed providers for their offers, and keeps what they answered: a new worker needs no restart here."""
+"""Discovery of offers: asks the allowed providers again and again, so that a new worker needs no restart of the
+gateway."""
 
 from __future__ import annotations
 
@@ -24,11 +25,14 @@ log = logging.getLogger(__name__)
 
 ASK_TIMEOUT_S = 2.0
 MISSING_RETRY_S = 1.0
+"""Seconds between two questions to a provider without an offer."""
 REFRESH_S = 30.0
+"""Seconds between two questions to a provider with a known offer."""
 
 
 class Discovery:
-    """An offer once heard is kept when its worker goes away: its paths then answer that the provider is unavailable."""
+    """Current offers of the allowed providers. An offer is kept when its worker is gone: its paths then answer that the
+    provider is unavailable."""
 
     def __init__(
         self,
@@ -40,16 +44,17 @@ class Discovery:
         self._allowed = tuple(allowed)
         self._territories = territories or {}
         self._offers: dict[str, Offer] = {}
-        self._asked = asyncio.Event()
+        self._first_round_done = asyncio.Event()
         self.catalogue = Catalogue()
-        """What is served now. A change of offers puts another in its place."""
+        """Catalogue of what is served now, replaced at each change of offers."""
         self.silent = set(self._allowed)
-        """Those that did not answer when they were last asked."""
-        self._refused: dict[str, Raw] = {}
-        """What was no offer, so that it is read and told once, however often it is heard."""
+        """Names of the providers that did not answer the last question."""
+        self._unreadable: dict[str, Raw] = {}
+        """Last reply of each provider that was not an offer, so that it is parsed and logged once."""
         for provider in self._allowed:
             metrics.OPERATIONS.labels(provider).set(0)
-            metrics.OFFERS_REFUSED.labels(provider, "offer unreadable")  # from 0 on, so that a rate sees the first one
+            # Created at 0, so that a rate includes the first one.
+            metrics.OFFERS_REFUSED.labels(provider, "offer unreadable")
             for result in ("refused", "trimmed"):
                 metrics.REPLIES_RESHAPED.labels(provider, result)
             for excess in filter(None, get_args(Excess)):
@@ -57,27 +62,28 @@ class Discovery:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The allowed providers whose offer has not been heard yet."""
+        """Names of the allowed providers without an offer so far."""
         return tuple(name for name in self._allowed if name not in self._offers)
 
-    def may_come(self, path: str) -> bool:
-        """Whether a path that nobody serves may be that of a worker which has not been heard yet."""
-        anywhere = ("/",)
+    def may_be_offered(self, path: str) -> bool:
+        """Tells whether a provider without an offer so far may still offer the path."""
+        any_path = ("/",)
         return OFFERED.fullmatch(path) is not None and any(
-            path.startswith(self._territories.get(name, anywhere)) for name in self.missing
+            path.startswith(self._territories.get(name, any_path)) for name in self.missing
         )
 
-    async def asked_once(self) -> None:
-        await self._asked.wait()
+    async def first_round(self) -> None:
+        """Waits until every allowed provider has been asked once."""
+        await self._first_round_done.wait()
 
     async def run(self) -> None:
-        """Never ends by itself. Missing providers are asked every second, known ones every half minute."""
+        """Asks providers for offers until cancelled: each second without an offer, else every half minute."""
         refresh_in_s = 0.0
         while True:
-            everyone = refresh_in_s <= 0
-            await asyncio.gather(*(self._ask(name) for name in (self._allowed if everyone else self.missing)))
-            refresh_in_s = REFRESH_S if everyone else refresh_in_s - MISSING_RETRY_S
-            self._asked.set()
+            asks_all = refresh_in_s <= 0
+            await asyncio.gather(*(self._ask(name) for name in (self._allowed if asks_all else self.missing)))
+            refresh_in_s = REFRESH_S if asks_all else refresh_in_s - MISSING_RETRY_S
+            self._first_round_done.set()
             await asyncio.sleep(MISSING_RETRY_S)
 
     async def _ask(self, provider: str) -> None:
@@ -88,15 +94,15 @@ class Discovery:
             case _:
                 self.silent.add(provider)
                 return
-        if data == self._refused.get(provider):
+        if data == self._unreadable.get(provider):
             return
         offer = read_offer(provider, data, self._territories)
         if offer is None:
-            self._refused[provider] = data
+            self._unreadable[provider] = data
             return
         if offer == self._offers.get(provider):
             return
         self._offers[provider] = offer
         metrics.OPERATIONS.labels(provider).set(len(offer.operations))
-        log.info("offer heard", extra={"provider": provider, "operations": len(offer.operations)})
+        log.info("offer received", extra={"provider": provider, "operations": len(offer.operations)})
         self.catalogue = Catalogue(self._offers[name] for name in self._allowed if name in self._offers)

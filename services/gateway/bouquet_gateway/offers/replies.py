@@ -1,4 +1,4 @@
-"""What is believed of a reply before it is read: its size, how many elements it has, and words of a closed table."""
+"""Limits on the replies of workers, checked before a reply is read: size, number of elements, and known words."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from bouquet_proto.messages import Failed, Reply
 log = logging.getLogger(__name__)
 
 
-def believed(reply: Reply, provider: str, operation: str, most: ReplyLimits = DEFAULT_LIMITS) -> Reply:
-    """The reply, or a failure of the worker that said too much."""
-    excess = excess_of(reply, most)
+def limited(reply: Reply, provider: str, operation: str, limits: ReplyLimits = DEFAULT_LIMITS) -> Reply:
+    """Returns the reply, or `malformed_reply` in place of one that exceeds the limits."""
+    excess = excess_of(reply, limits)
     if not excess:
         return reply
     log.error("reply beyond its limits", extra={"provider": provider, "operation": operation, "excess": excess})

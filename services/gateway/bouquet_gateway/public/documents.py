@@ -1,4 +1,4 @@
-"""The documents that anybody may read: OpenAPI, the nomenclature of errors, and those that workers offer."""
+"""Documents that anybody may read: OpenAPI, the list of errors, and the documents that workers offer."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from bouquet_gateway.public.encoded import Encoded, encoded, encoded_bytes
 
 
 class Documents:
-    """Each is made and encoded once for each change of offers."""
+    """Public documents, each built and encoded once for each change of offers."""
 
     def __init__(self, offers: Discovery, public_url: str = "", contact: str = "") -> None:
-        """`public_url`: as callers reach the gateways, without a slash at its end; `contact`: who helps them."""
+        """Takes `public_url`, the URL at which callers reach the gateways, without a slash at its end, and `contact`,
+        an address where they get help."""
         self._offers = offers
         self._public_url = public_url
         self._contact = contact
@@ -27,48 +28,50 @@ class Documents:
         self._errors: Nomenclature | None = None
 
     def openapi(self, envelope: Envelope | None = None) -> Encoded:
-        """The document of every path that is offered, or of those with one envelope; with what is nobody's offer."""
+        """Returns the document of all offered paths, or of those with one envelope, and of the gateway's own
+        endpoints."""
 
         def make(catalogue: Catalogue) -> Encoded:
             paths = catalogue.by_path.items()
             chosen = {path: served for path, served in paths if envelope in (None, envelope_of(path))}
             return encoded(
                 openapi.document(
-                    chosen, server_url=self._public_url or "/", contact=self._contact, watched=catalogue.watched
+                    chosen, server_url=self._public_url or "/", contact=self._contact, monitored=catalogue.monitored
                 )
             )
 
-        return self._once(("openapi", envelope), make)
+        return self._encoded_once(("openapi", envelope), make)
 
     def errors(self, operation_id: str = "") -> Encoded | None:
-        """The nomenclature, whole or with one operation alone; `None` for an operation that there is not."""
-        whole = self._nomenclature()
+        """Returns the list of errors, limited to one operation by its id; `None` for an unknown operation."""
+        full_list = self._nomenclature()
         if not operation_id:
-            return self._once("errors", lambda _: encoded(whole))
-        endpoint = whole.endpoints.get(operation_id)
+            return self._encoded_once("errors", lambda _: encoded(full_list))
+        endpoint = full_list.endpoints.get(operation_id)
         if endpoint is None:
             return None
-        alone = structs.replace(whole, endpoints={operation_id: endpoint})
-        return self._once(("errors", operation_id), lambda _: encoded(alone))
+        reduced = structs.replace(full_list, endpoints={operation_id: endpoint})
+        return self._encoded_once(("errors", operation_id), lambda _: encoded(reduced))
 
     def offered(self, path: str) -> Encoded | None:
-        """A worker's document at a tidy path; `None` where there is none."""
+        """Returns the document that a worker offers at a tidied path; `None` without one."""
         document = self._offers.catalogue.documents.get(path)
-        return None if document is None else self._once(("offered", path), lambda _: encoded_bytes(document))
+        return None if document is None else self._encoded_once(("offered", path), lambda _: encoded_bytes(document))
 
-    def _once(self, name: Hashable, make: Callable[[Catalogue], Encoded]) -> Encoded:
-        catalogue = self._renew()
+    def _encoded_once(self, name: Hashable, make: Callable[[Catalogue], Encoded]) -> Encoded:
+        catalogue = self._current_catalogue()
         if name not in self._made:
             self._made[name] = make(catalogue)
         return self._made[name]
 
     def _nomenclature(self) -> Nomenclature:
-        catalogue = self._renew()
+        catalogue = self._current_catalogue()
         if self._errors is None:
             self._errors = nomenclature(catalogue)
         return self._errors
 
-    def _renew(self) -> Catalogue:
+    def _current_catalogue(self) -> Catalogue:
+        """Returns the catalogue, and drops the documents built from a former one."""
         catalogue = self._offers.catalogue
         if catalogue is not self._made_of:
             self._made_of, self._made, self._errors = catalogue, {}, None

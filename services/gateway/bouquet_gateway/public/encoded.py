@@ -1,4 +1,4 @@
-"""A document as it is sent: encoded once, and compressed once for all who take it so."""
+"""A document in its encoded form: serialized once, and compressed once for every client that accepts gzip."""
 
 from __future__ import annotations
 
@@ -13,27 +13,31 @@ GZIP = re.compile(r"\s*(?:gzip|x-gzip|\*)\s*(?:;\s*q=(?P<weight>[\d.]+)\s*)?", r
 
 
 class Encoded(Struct, frozen=True):
+    """JSON of a document, plain and compressed."""
+
     plain: bytes
     gzipped: bytes
-    tag: str
-    """Of the plain form; the same in every process that makes the same document."""
+    etag: str
+    """`ETag` of the plain form; the same in every process that builds the same document."""
 
-    def tag_of(self, *, gzipped: bool) -> str:
-        """Without its quotes. Each form has its own (RFC 9110 §8.8.3.3)."""
-        return f"{self.tag}-gzip" if gzipped else self.tag
+    def etag_of(self, *, gzipped: bool) -> str:
+        """Returns the `ETag` without its quotes. Each form has its own (RFC 9110 §8.8.3.3)."""
+        return f"{self.etag}-gzip" if gzipped else self.etag
 
 
 def encoded(document: object) -> Encoded:
+    """Encodes a document as JSON."""
     return encoded_bytes(msgspec.json.encode(document))
 
 
 def encoded_bytes(plain: bytes) -> Encoded:
-    """Of what is JSON already."""
+    """Encodes a document that is JSON already."""
     return Encoded(plain, gzip.compress(plain, mtime=0), sha256(plain).hexdigest()[:32])
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Whether it is named, by itself or among all, with a weight that is not 0 (RFC 9110 §12.5.3)."""
-    named = [found for part in accept_encoding.split(",") if (found := GZIP.fullmatch(part))]
-    exact = [found for found in named if "*" not in found[0]] or named
+    """Tells whether an `Accept-Encoding` header accepts gzip, by name or by `*`, with a weight above 0
+    (RFC 9110 §12.5.3)."""
+    accepted = [found for part in accept_encoding.split(",") if (found := GZIP.fullmatch(part))]
+    exact = [found for found in accepted if "*" not in found[0]] or accepted
     return any(found["weight"] is None or found["weight"].strip("0.") for found in exact)

@@ -1,6 +1,6 @@
-"""How each resource fares, from how its callers' own calls have ended: no provider is probed, as one of them asked.
+"""Health of each resource, from the results of callers' own calls; no provider is probed.
 
-Of one process: a gateway knows the calls that it has carried itself.
+Each process knows only the calls that it has made itself.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from msgspec import Struct
 
 WINDOW_S = 600
 SLICE_S = 30
-"""Step by which the window moves on: it holds between nine and a half and ten minutes."""
+"""Seconds by which the window moves at a time: it covers between nine and a half and ten minutes."""
 TOO_MANY_OUTAGES = 0.10
-"""Share of the window's calls from which on a resource is down (docs/reference/contract.md §5.3)."""
+"""Share of outages among the calls of the window from which on a resource is down (docs/reference/contract.md §5.3)."""
 LEAST_CALLS = 10
+"""Least number of calls from which a resource may count as down; below it, one caller may be the cause."""
 LEAST_OUTAGES = 2
-"""Below either, a share says more of a caller than of the resource."""
+"""Least number of outages from which a resource may count as down."""
 
 State: TypeAlias = Literal["ok", "bad_gateway", "unknown", "maintenance"]
 
 
 class Slice(Struct):
-    """Calls of `SLICE_S` seconds."""
+    """Calls and outages in `SLICE_S` seconds."""
 
     number: int
     calls: int = 0
@@ -33,14 +34,14 @@ class Slice(Struct):
 
 
 class HealthWindow:
-    """The last ten minutes of one resource. Its size does not grow with the number of calls."""
+    """Calls of one resource in the last ten minutes. Its size does not grow with their number."""
 
     def __init__(self) -> None:
         self._slices: deque[Slice] = deque(maxlen=WINDOW_S // SLICE_S)
         self.last_success: datetime | None = None
 
     def record(self, at: datetime, *, outage: bool) -> None:
-        """`outage`: the call ended 502, 503 or 504."""
+        """Counts one call; `outage` tells whether it ended in 502, 503 or 504."""
         number = _slice_of(at)
         if not self._slices or self._slices[-1].number < number:
             self._slices.append(Slice(number))
@@ -50,41 +51,44 @@ class HealthWindow:
             self.last_success = at
 
     def counts(self, at: datetime) -> tuple[int, int]:
-        """Returns the calls of the last ten minutes, and the outages among them."""
-        recent = [one for one in self._slices if one.number > _slice_of(at) - WINDOW_S // SLICE_S]
-        return sum(one.calls for one in recent), sum(one.outages for one in recent)
+        """Returns the number of calls in the last ten minutes, and of outages among them."""
+        recent = [part for part in self._slices if part.number > _slice_of(at) - WINDOW_S // SLICE_S]
+        return sum(part.calls for part in recent), sum(part.outages for part in recent)
 
 
 class HealthWindows:
-    """By status name; as many as the offers name."""
+    """Health windows by status name, one for each name in the offers."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._windows: defaultdict[str, HealthWindow] = defaultdict(HealthWindow)
 
     def record(self, status: str, outage: bool | None) -> None:
-        """Does nothing for a resource without status, whose name is empty, nor for a call that was not made."""
+        """Counts a call, unless the resource has no status (its name is empty) or the call was not sent (`outage` is
+        `None`)."""
         if status and outage is not None:
             self._windows[status].record(self._clock(), outage=outage)
 
     def of(self, status: str) -> HealthWindow:
+        """Returns the window of a resource, empty before its first call."""
         return self._windows[status]
 
 
 class Circumstances(Struct, frozen=True, kw_only=True):
-    """What is known of a resource besides its calls."""
+    """Facts about a resource other than its calls."""
 
     maintenance_until: datetime | None = None
-    """When the window that is open ends."""
+    """End of the open maintenance window; `None` without one."""
     just_reopened: bool = False
-    """A window has ended within the last ten minutes, so that earlier calls may still be of it."""
+    """Whether a maintenance window has ended within the last ten minutes, so that the calls counted may still belong to
+    it."""
     is_silent: bool = False
-    """Its worker does not answer the gateway."""
+    """Whether its worker does not answer the gateway."""
 
 
-def judge(window: HealthWindow, circumstances: Circumstances, at: datetime) -> State:
-    """Without calls a resource is well, as long as a worker answers for it. A few calls are enough to say that it is
-    well, and not that it is down."""
+def state_of(window: HealthWindow, circumstances: Circumstances, at: datetime) -> State:
+    """Returns the state of a resource. Without calls it is `ok` as long as its worker answers. A few calls are enough
+    for `ok`, but not for `bad_gateway`."""
     if circumstances.maintenance_until:
         return "maintenance"
     if circumstances.just_reopened:

@@ -1,7 +1,7 @@
-"""The OpenAPI 3.1 document of what the workers offer. Pure: the same offers give the same document.
+"""OpenAPI 3.1 document of the offered operations, as a pure function of the offers.
 
-Every error that an operation can answer stands in it, and every object has a name of its own, by which generators of
-clients call its type.
+Every error that an operation can answer is in it, and every object has a name of its own, which client generators use
+for its type.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from itertools import chain, count
 
 import msgspec
 
-from bouquet_gateway.errors.nomenclature import told_of
+from bouquet_gateway.errors.nomenclature import documented_reasons
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.paths import Envelope, envelope_of
 from bouquet_gateway.public import openapi_platform
 from bouquet_gateway.public.openapi_components import Components, Json, pascal
-from bouquet_gateway.public.openapi_errors import HEADERS, JSON, ON_THROTTLED, error_answers, object_of
+from bouquet_gateway.public.openapi_errors import HEADERS, JSON, ON_THROTTLED, error_answers, object_schema
 from bouquet_proto.offer import Operation
 from bouquet_proto.rules import RULES, Check, Field, names_of
 
@@ -68,14 +68,15 @@ def document(
     version: str = "3.0.0",
     server_url: str = "/",
     contact: str = "",
-    watched: Iterable[str] = (),
+    monitored: Iterable[str] = (),
 ) -> Json:
-    """`contact`: an address of the web or of e-mail; `watched`: the names under which resources have a status."""
+    """Returns the document. `contact` is a URL or an e-mail address, and `monitored` are the status names of
+    resources."""
     components = Components()
     sessions_last = sorted(by_path.items(), key=lambda item: (_is_by_session(item[1][0]), item[0]))
     operations = {path: {"get": _get(modalities, components)} for path, modalities in sessions_last}
-    platform = openapi_platform.paths(watched, components, (BEARER, API_KEY))
-    _name_apart([*platform.values(), *(item for _, item in sorted(operations.items()))])
+    platform = openapi_platform.paths(monitored, components, (BEARER, API_KEY))
+    _make_ids_unique([*platform.values(), *(item for _, item in sorted(operations.items()))])
     return {
         "openapi": "3.1.0",
         "info": {
@@ -88,12 +89,12 @@ def document(
         "servers": [{"url": server_url}],
         "tags": _tags(by_path),
         "paths": dict(sorted(operations.items())) | platform,
-        "components": {"securitySchemes": SECURITY_SCHEMES} | components.told(),
+        "components": {"securitySchemes": SECURITY_SCHEMES} | components.as_json(),
     }
 
 
-def _name_apart(items: Iterable[Json]) -> None:
-    """An id is unique in a document, whatever workers offer: of two that are alike the later takes a number."""
+def _make_ids_unique(items: Iterable[Json]) -> None:
+    """Makes operation ids unique: a repeated one takes a number."""
     taken: set[str] = set()
     for item in items:
         id = item["get"]["operationId"]
@@ -124,33 +125,33 @@ def _checks(operation: Operation) -> Iterator[Check]:
 
 
 def _get(modalities: tuple[Served, ...], components: Components) -> Json:
-    """The modalities of a path share their resource and differ by their parameters."""
+    """Returns the operation at a path. Its modalities share one resource and differ in their parameters."""
     operations = [served.operation for served in modalities]
-    first, envelope = modalities[0], envelope_of(operations[0].path)
+    served, envelope = modalities[0], envelope_of(operations[0].path)
     errors: Json = {}
     for served in modalities:
         errors |= _errors(served, components)
     return {
-        "operationId": first.operation.folder,
-        "summary": first.operation.summary,
-        "description": _description(first.operation),
-        "tags": [first.authority.label],
-        "deprecated": first.operation.retirement is not None,
-        "x-scopes": list(first.operation.scopes),
+        "operationId": served.operation.folder,
+        "summary": served.operation.summary,
+        "description": _description(served.operation),
+        "tags": [served.authority.label],
+        "deprecated": served.operation.retirement is not None,
+        "x-scopes": list(served.operation.scopes),
         "security": [
             {scheme: []} for scheme in dict.fromkeys(_scheme(operation, envelope) for operation in operations)
         ],
         "parameters": _parameters(operations),
-        "responses": {"200": _success(first, components)} | dict(sorted(errors.items())),
+        "responses": {"200": _success(served, components)} | dict(sorted(errors.items())),
     }
 
 
 def _description(operation: Operation) -> str:
     scopes = ", ".join(f"`{scope}`" for scope in operation.scopes)
-    return f"Accessible avec l'un de ces scopes : {scopes}. [Ses erreurs]({_errors_of(operation)})."
+    return f"Accessible avec l'un de ces scopes : {scopes}. [Ses erreurs]({_errors_url(operation)})."
 
 
-def _errors_of(operation: Operation) -> str:
+def _errors_url(operation: Operation) -> str:
     return f"/api/errors?operation_id={operation.folder}"
 
 
@@ -159,18 +160,20 @@ def _scheme(operation: Operation, envelope: Envelope) -> str:
 
 
 def _parameters(operations: list[Operation]) -> list[Json]:
-    """A field that several rules read is required when one of them requires it, in every modality of the path."""
+    """Returns the parameters of a path. One is required when every modality requires it."""
     tables = [_table(operation) for operation in operations]
-    whole: dict[str, Json] = {}
+    merged: dict[str, Json] = {}
     if any(operation.cache_s for operation in operations):
-        whole[CACHE_CONTROL["name"]] = CACHE_CONTROL
+        merged[CACHE_CONTROL["name"]] = CACHE_CONTROL
     for name in dict.fromkeys(name for table in tables for name in table):
         parameter = next(table[name] for table in tables if name in table)
-        whole[name] = parameter | {"required": all(name in table and table[name]["required"] for table in tables)}
-    return list(whole.values())
+        merged[name] = parameter | {"required": all(name in table and table[name]["required"] for table in tables)}
+    return list(merged.values())
 
 
 def _table(operation: Operation) -> dict[str, Json]:
+    """Returns the parameters of an operation by name. A field that several rules read is required when one of them
+    requires it."""
     recipient = msgspec.structs.replace(RECIPIENT, required=envelope_of(operation.path) == "v3")
     table: dict[str, Json] = {}
     for name, field in [(recipient.name, recipient), *_fields(operation)]:
@@ -186,15 +189,15 @@ def _fields(operation: Operation) -> Iterator[tuple[str, Field]]:
 
 
 def _parameter(name: str, field: Field, *, required: bool) -> Json:
-    many = field.schema["type"] == "array"
+    is_array = field.schema["type"] == "array"
     parameter: Json = {
-        "name": f"{name}[]" if many else name,
+        "name": f"{name}[]" if is_array else name,
         "in": "query",
         "required": required,
         "description": field.description,
         "schema": field.schema,
     }
-    if many:
+    if is_array:
         parameter |= {"style": "form", "explode": True}
     if field.example is not None:
         parameter["example"] = field.example
@@ -213,33 +216,34 @@ def _success(served: Served, components: Components) -> Json:
 
 
 def _names(operation: Operation) -> tuple[str, ...]:
-    """`/v3/dss/quotient_familial/identite` gives a `V3DssQuotientFamilial`, as the other modalities do. Where theirs
-    are not the same, the citizen's own is a `V3DssQuotientFamilialFranceConnect`."""
-    whole = operation.path.removeprefix("/api/")
-    resource, _, modality = whole.rpartition("/")
+    """Returns names for the type of an operation's data, the preferred one first. `/v3/dss/quotient_familial/identite`
+    gives `V3DssQuotientFamilial`, shared by its modalities while their types are equal; otherwise
+    `V3DssQuotientFamilialIdentite`."""
+    path = operation.path.removeprefix("/api/")
+    resource, _, modality = path.rpartition("/")
     if envelope_of(operation.path) == "v2" or modality != operation.modality:
-        return (pascal(whole) or "Data",)
-    return pascal(resource), pascal(whole)
+        return (pascal(path) or "Data",)
+    return pascal(resource), pascal(path)
 
 
 def _media(operation: Operation, components: Components) -> Json:
     names, example = _names(operation), operation.example
-    schema = components.hoisted(operation.schema, *names)
+    schema = components.extract_objects(operation.schema, *names)
     if envelope_of(operation.path) == "v3":
-        envelope = object_of(("data", "links", "meta"), data=schema, links=ANYTHING, meta=ANYTHING)
-        schema = components.hoisted(envelope, *(f"{name}Answer" for name in names))
+        envelope = object_schema(("data", "links", "meta"), data=schema, links=ANYTHING, meta=ANYTHING)
+        schema = components.extract_objects(envelope, *(f"{name}Answer" for name in names))
         example = None if example is None else {"data": example, "links": {}, "meta": {}}
     return {"schema": schema} | ({} if example is None else {"example": example})
 
 
 def _errors(served: Served, components: Components) -> Json:
     operation = served.operation
-    address = _errors_of(operation)
+    address = _errors_url(operation)
     return error_answers(
-        told_of(served),
+        documented_reasons(served),
         operation.path,
         components,
-        own=served.problems,
+        provider_rows=served.problems,
         headers=ON_THROTTLED,
-        see=f". Toutes les erreurs de l'opération : [{address}]({address})",
+        more=f". Toutes les erreurs de l'opération : [{address}]({address})",
     )

@@ -1,7 +1,7 @@
-"""The components of an OpenAPI document: what several places of it share, each under one name.
+"""Components of an OpenAPI document: the parts that several places share, each under one name.
 
-Generators name a type of a client by its component. An object that stands inline is named by its title or by a guess,
-and of two that are named alike one is lost, with the answer that it is in.
+Client generators name a type after its component. They name an inline object after its title or by a guess, and lose
+one of two objects with the same name.
 """
 
 from __future__ import annotations
@@ -13,55 +13,56 @@ from typing import Any, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
 
-NOT_TOLD = ("title", "default")
-"""Keywords that are left out of the schema of data. Two objects of one title are one class for a generator of clients;
-and a field with a default is always there for it, also where the answer lacks it."""
+OMITTED_KEYWORDS = ("title", "default")
+"""Keywords left out of the schemas of data. Generators make one class of two objects with the same title, and treat a
+field with a default as always present."""
 WORDS = re.compile(r"[A-Za-z\d]+")
 
 
 def pascal(text: str) -> str:
-    """`nom_commune` and `nom-commune` are `NomCommune`."""
+    """Converts `nom_commune` or `nom-commune` to `NomCommune`."""
     return "".join(word[0].upper() + word[1:] for word in WORDS.findall(text))
 
 
 class Components:
-    """Those that a document uses, collected while it is made."""
+    """Components that a document uses, collected while it is built."""
 
     def __init__(self) -> None:
         self._schemas: Json = {}
         self._headers: Json = {}
 
-    def told(self) -> Json:
+    def as_json(self) -> Json:
+        """Returns the `headers` and `schemas` of the document."""
         return {"headers": dict(sorted(self._headers.items())), "schemas": dict(sorted(self._schemas.items()))}
 
     def headers(self, known: Mapping[str, Json], names: Iterable[str]) -> Json:
-        """References, by name."""
+        """Adds the headers, and returns references to them by name."""
         return {name: self._header(name, known[name]) for name in names}
 
     def schemas(self, known: Mapping[str, Json]) -> Json:
-        """A reference to the first; the others are what it refers to."""
+        """Adds the schemas, and returns a reference to the first of them."""
         self._schemas |= known
         return _reference("schemas", next(iter(known)))
 
-    def hoisted(self, schema: Any, *names: str) -> Any:
-        """The schema with every object in it made a component. The outermost takes the first of `names` that is free
-        or is the same; those within add the fields that lead to them."""
+    def extract_objects(self, schema: Any, *names: str) -> Any:
+        """Returns the schema with every object in it replaced by a reference to a component. The outermost object takes
+        the first of `names` that is free or has an equal schema; inner ones append their field's name."""
         if not isinstance(schema, Mapping):
             return schema
-        inner = {key: self._within(key, value, names) for key, value in schema.items() if key not in NOT_TOLD}
+        inner = {key: self._within(key, value, names) for key, value in schema.items() if key not in OMITTED_KEYWORDS}
         return self._named(inner, names) if "properties" in inner else inner
 
     def _within(self, key: str, value: Any, names: tuple[str, ...]) -> Any:
         match key, value:
             case "properties", dict():
                 return {
-                    field: self.hoisted(inner, *(name + pascal(field) for name in names))
+                    field: self.extract_objects(inner, *(name + pascal(field) for name in names))
                     for field, inner in value.items()
                 }
             case (("anyOf" | "oneOf" | "allOf" | "prefixItems"), list()):
-                return [self.hoisted(inner, *names) for inner in value]
+                return [self.extract_objects(inner, *names) for inner in value]
             case (("items" | "additionalProperties"), dict()):
-                return self.hoisted(value, *names)
+                return self.extract_objects(value, *names)
             case _:
                 return value
 

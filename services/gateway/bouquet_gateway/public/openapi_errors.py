@@ -1,4 +1,4 @@
-"""The errors in an OpenAPI document, by status, rendered by the very function that answers them."""
+"""Errors in an OpenAPI document, by status, rendered by the function that also answers them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import Any
 
 import msgspec
 
-from bouquet_gateway.errors.problems import NO_ROWS, Problem, Rows, failure_of, form_of, render
+from bouquet_gateway.errors.problems import NO_ROWS, Problem, Rows, error_envelope, failure_of, render
 from bouquet_gateway.paths import Envelope
 from bouquet_gateway.public.openapi_components import Components, Json
 from bouquet_proto.offer import Authority
 
 JSON = "application/json"
 MAY_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
+"""Statuses that may have a `Retry-After` header."""
 SAMPLE_VALUES = {"start": "01:10", "end": "02:30", "named": " (inconnue)"}
+"""Values of the placeholders in the texts of examples."""
 
 
 def _header(description: str, kind: str = "integer") -> Json:
@@ -40,19 +42,21 @@ ON_THROTTLED = (*ON_EVERY_ANSWER, "RateLimit-Limit", "RateLimit-Remaining", "Rat
 
 
 def text(**limits: Any) -> Json:
+    """Returns the schema of a text."""
     return {"type": "string", **limits}
 
 
-def object_of(required: Iterable[str] = (), **properties: Json) -> Json:
+def object_schema(required: Iterable[str] = (), **properties: Json) -> Json:
+    """Returns the schema of an object."""
     return {"type": "object", "properties": properties, "required": [*required]}
 
 
 SCHEMAS: dict[Envelope, Json] = {
     "v3": {
-        "ErrorsV3": object_of(
+        "ErrorsV3": object_schema(
             ("errors",), errors={"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/ErrorV3"}}
         ),
-        "ErrorV3": object_of(
+        "ErrorV3": object_schema(
             ("code", "title", "detail", "meta"),
             code=text(pattern="^[0-9]{5}$"),
             title=text(),
@@ -60,41 +64,41 @@ SCHEMAS: dict[Envelope, Json] = {
             source={"$ref": "#/components/schemas/ErrorSource"},
             meta={"$ref": "#/components/schemas/ErrorMeta"},
         ),
-        "ErrorSource": object_of(parameter=text(), header=text()),
-        "ErrorMeta": object_of(provider=text(), retry_in={"type": "integer"}),
+        "ErrorSource": object_schema(parameter=text(), header=text()),
+        "ErrorMeta": object_schema(provider=text(), retry_in={"type": "integer"}),
     },
     "v2": {
         "ErrorsV2": {
             "anyOf": [{"$ref": "#/components/schemas/ErrorV2"}, {"$ref": "#/components/schemas/ErrorTextsV2"}]
         },
-        "ErrorV2": object_of(("error", "reason", "message"), error=text(), reason=text(), message=text()),
-        "ErrorTextsV2": object_of(("errors",), errors={"type": "array", "items": text()}),
+        "ErrorV2": object_schema(("error", "reason", "message"), error=text(), reason=text(), message=text()),
+        "ErrorTextsV2": object_schema(("errors",), errors={"type": "array", "items": text()}),
     },
 }
 
 
 def error_answers(
-    told: Iterable[tuple[str, Authority]],
+    reasons: Iterable[tuple[str, Authority]],
     path: str,
     components: Components,
     *,
-    own: Rows = NO_ROWS,
+    provider_rows: Rows = NO_ROWS,
     headers: Iterable[str] = ON_EVERY_ANSWER,
-    see: str = "",
+    more: str = "",
 ) -> Json:
-    """By status; each example is an answer to the letter, under its code. `own` are the provider's rows; `see` tells
-    where there is more."""
+    """Returns the error responses by status, with an exact example for each code. `provider_rows` are the provider's
+    own rows of the failure table; `more` is appended to each description."""
     examples: dict[int, dict[str, Json]] = defaultdict(dict)
     forms: dict[int, set[Envelope]] = defaultdict(set)
-    for reason, authority in told:
-        row, form = failure_of(reason, own), form_of((reason,), path)
-        status, body = render(Problem(reason, authority=authority, values=SAMPLE_VALUES), own, form)
+    for reason, authority in reasons:
+        row, form = failure_of(reason, provider_rows), error_envelope((reason,), path)
+        status, body = render(Problem(reason, authority=authority, values=SAMPLE_VALUES), provider_rows, form)
         example = {"summary": row.title, "value": msgspec.json.decode(body)}
         _add(examples[status], row.code_of(authority.prefix), example)
         forms[status].add(form)
     return {
         str(status): {
-            "description": HTTPStatus(status).phrase + see,
+            "description": HTTPStatus(status).phrase + more,
             "headers": components.headers(HEADERS, (*headers, *(("Retry-After",) if status in MAY_WAIT else ()))),
             "content": {JSON: {"schema": _schema(forms[status], components), "examples": dict(examples[status])}},
         }
@@ -108,7 +112,8 @@ def _schema(forms: set[Envelope], components: Components) -> Json:
 
 
 def _add(examples: dict[str, Json], code: str, example: Mapping[str, Any]) -> None:
-    """Two texts may share a code (docs/reference/contract.md §3.5)."""
+    """Adds an example under its code; a second text with the same code takes a number
+    (docs/reference/contract.md §3.5)."""
     if example not in examples.values():
-        same = sum(name.partition(" ")[0] == code for name in examples)
-        examples[f"{code} ({same + 1})" if same else code] = dict(example)
+        already_there = sum(name.partition(" ")[0] == code for name in examples)
+        examples[f"{code} ({already_there + 1})" if already_there else code] = dict(example)

@@ -1,16 +1,16 @@
-"""The paths that are nobody's offer in the OpenAPI document: the statuses of resources
-(docs/reference/contract.md §5.3), the caller's own token, and the list of errors."""
+"""The gateway's own endpoints in the OpenAPI document: health of resources (docs/reference/contract.md §5.3), the
+caller's token, and the list of errors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, get_args
 
-from bouquet_gateway.errors.nomenclature import OF_TOKENS, OF_TRANSPORT
+from bouquet_gateway.errors.nomenclature import TOKEN_REASONS, TRANSPORT_REASONS
 from bouquet_gateway.errors.problems import PLATFORM_ITSELF
 from bouquet_gateway.public.health_window import State
 from bouquet_gateway.public.openapi_components import Components, Json
-from bouquet_gateway.public.openapi_errors import HEADERS, JSON, ON_EVERY_ANSWER, error_answers, object_of, text
+from bouquet_gateway.public.openapi_errors import HEADERS, JSON, ON_EVERY_ANSWER, error_answers, object_schema, text
 
 HEALTH, ACCESS, ERRORS = "Statuts", "Jeton", "Erreurs"
 TAGS = {
@@ -20,7 +20,7 @@ TAGS = {
 }
 MOMENT: Json = text(format="date-time")
 STATUS: Json = {
-    "ResourceStatus": object_of(
+    "ResourceStatus": object_schema(
         ("status", "last_update"),
         status={"enum": list(get_args(State))},
         last_update=MOMENT,
@@ -31,9 +31,9 @@ STATUS: Json = {
         until={"description": "Fin de la maintenance", **MOMENT},
     )
 }
-PING: Json = {"WatchedResource": object_of(("name", "url"), name=text(), url=text(format="uri-reference"))}
+PING: Json = {"WatchedResource": object_schema(("name", "url"), name=text(), url=text(format="uri-reference"))}
 INTROSPECTION: Json = {
-    "Introspection": object_of(
+    "Introspection": object_schema(
         ("_id", "name", "scopes"),
         _id=text(description="Identifiant du jeton"),
         name=text(description="Toujours vide"),
@@ -48,7 +48,7 @@ BY_STATUS: Json = {
 FAULT: Json = {"type": "string", "enum": ["caller", "platform", "provider"], "description": "Responsable de l'erreur"}
 RETRY: Json = {"type": "boolean", "description": "Le même appel peut aboutir plus tard"}
 NOMENCLATURE: Json = {
-    "KnownErrors": object_of(
+    "KnownErrors": object_schema(
         ("api", "providers", "generic_subcodes", "platform_codes", "endpoints"),
         api=text(),
         providers={
@@ -68,9 +68,9 @@ NOMENCLATURE: Json = {
             "additionalProperties": {"$ref": "#/components/schemas/KnownErrorsOfOperation"},
         },
     ),
-    "KnownErrorsOfOperation": object_of(("provider", "errors"), provider=text(), errors=BY_STATUS),
-    "KnownSubcode": object_of(("title",), title=text(), detail=text()),
-    "KnownError": object_of(
+    "KnownErrorsOfOperation": object_schema(("provider", "errors"), provider=text(), errors=BY_STATUS),
+    "KnownSubcode": object_schema(("title",), title=text(), detail=text()),
+    "KnownError": object_schema(
         ("code", "title", "detail", "fault", "retry"),
         code=text(pattern="^[0-9]{5}$"),
         title=text(),
@@ -80,19 +80,20 @@ NOMENCLATURE: Json = {
         meta={"$ref": "#/components/schemas/ErrorMeta"},
         other_causes={"type": "array", "items": {"$ref": "#/components/schemas/ErrorCause"}},
     ),
-    "ErrorCause": object_of(("detail", "fault", "retry"), detail=text(), fault=FAULT, retry=RETRY),
+    "ErrorCause": object_schema(("detail", "fault", "retry"), detail=text(), fault=FAULT, retry=RETRY),
 }
 
 
-def paths(watched: Iterable[str], components: Components, security: Iterable[str]) -> Json:
-    """`watched`: the names of the resources that have a status; `security`: the schemes of a token."""
-    return _health(watched, components) | {
+def paths(monitored: Iterable[str], components: Components, security: Iterable[str]) -> Json:
+    """Returns the paths of the gateway's own endpoints. `monitored` are the status names of resources, `security` the
+    names of the schemes that a token uses."""
+    return _health(monitored, components) | {
         "/api/introspect": _get(
             "introspect",
             ACCESS,
             "Les scopes du jeton",
             {"200": _answer("Le jeton est valide", components.schemas(INTROSPECTION), components)},
-            _errors("/api/introspect", components, OF_TOKENS),
+            _errors("/api/introspect", components, TOKEN_REASONS),
             security=security,
         ),
         "/api/errors": _get(
@@ -120,8 +121,8 @@ def paths(watched: Iterable[str], components: Components, security: Iterable[str
     }
 
 
-def _health(watched: Iterable[str], components: Components) -> Json:
-    names = {"type": "string", "enum": sorted(watched)} if watched else text()
+def _health(monitored: Iterable[str], components: Components) -> Json:
+    names = {"type": "string", "enum": sorted(monitored)} if monitored else text()
     status = {
         "name": "status",
         "in": "path",
@@ -129,7 +130,7 @@ def _health(watched: Iterable[str], components: Components) -> Json:
         "description": "Nom d'une ressource, selon `/api/pings`",
         "schema": names,
     }
-    of_one = components.schemas(STATUS)
+    resource_status = components.schemas(STATUS)
     return {
         "/api/ping": _get(
             "ping",
@@ -156,11 +157,13 @@ def _health(watched: Iterable[str], components: Components) -> Json:
             {
                 "200": _answer(
                     "En service, en maintenance annoncée, ou inconnu faute d'appels en nombre suffisant",
-                    of_one,
+                    resource_status,
                     components,
                 ),
                 "404": _answer("Aucune ressource de ce nom", {"type": "object"}, components),
-                "502": _answer("Au moins un appel sur dix a échoué, sur dix appels ou plus", of_one, components),
+                "502": _answer(
+                    "Au moins un appel sur dix a échoué, sur dix appels ou plus", resource_status, components
+                ),
             },
             _errors("/api/{status}/ping", components),
             parameters=[status],
@@ -200,4 +203,4 @@ def _answer(description: str, schema: Any, components: Components) -> Json:
 
 
 def _errors(path: str, components: Components, reasons: Iterable[str] = ()) -> Json:
-    return error_answers([(reason, PLATFORM_ITSELF) for reason in (*OF_TRANSPORT, *reasons)], path, components)
+    return error_answers([(reason, PLATFORM_ITSELF) for reason in (*TRANSPORT_REASONS, *reasons)], path, components)

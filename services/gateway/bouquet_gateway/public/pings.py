@@ -1,4 +1,4 @@
-"""`/api/pings` and `/api/{status}/ping`: what callers' own calls say of each resource
+"""Bodies of `/api/pings` and `/api/{status}/ping`: the health of each resource, from callers' own calls
 (docs/reference/contract.md §5.3)."""
 
 from __future__ import annotations
@@ -11,28 +11,32 @@ from msgspec import UNSET, Struct, UnsetType
 
 from bouquet_gateway import metrics
 from bouquet_gateway.lookup.maintenance import PARIS, MaintenanceWindows, has_ended_since, open_until
-from bouquet_gateway.offers.catalogue import Watched
+from bouquet_gateway.offers.catalogue import MonitoredResource
 from bouquet_gateway.offers.discovery import Discovery
-from bouquet_gateway.public.health_window import WINDOW_S, Circumstances, HealthWindows, State, judge
+from bouquet_gateway.public.health_window import WINDOW_S, Circumstances, HealthWindows, State, state_of
 
 
 class Status(Struct, frozen=True):
-    """Times as ISO 8601, with milliseconds and offset."""
+    """Health of a resource. Times are ISO 8601 texts with milliseconds and offset."""
 
     status: State
     last_update: str
     last_ok_status: str | None | UnsetType = UNSET
-    """When a call has last ended well; null when none has since this process began."""
+    """Time of the last call that ended well; null when there is none since this process began."""
     until: str | UnsetType = UNSET
-    """End of the maintenance."""
+    """End of the maintenance window."""
 
 
 class Ping(Struct, frozen=True):
+    """Name of a resource, and the URL of its health."""
+
     name: str
     url: str
 
 
 class Pings:
+    """Health of all resources that have a status name."""
+
     def __init__(
         self,
         offers: Discovery,
@@ -49,36 +53,36 @@ class Pings:
         self._is_sandbox = is_sandbox
 
     def all(self, origin: str) -> list[Ping]:
-        """Every resource that has a status, and where it is. `origin`: `https://host`, or nothing."""
-        return [Ping(name, f"{origin}/api/{name}/ping") for name in sorted(self._offers.catalogue.watched)]
+        """Returns every resource with the URL of its health. `origin` is `https://host`, or empty."""
+        return [Ping(name, f"{origin}/api/{name}/ping") for name in sorted(self._offers.catalogue.monitored)]
 
     def status(self, name: str) -> Status | None:
-        """`None` for no resource's name."""
-        watched = self._offers.catalogue.watched.get(name)
-        return None if watched is None else self._status(name, watched)
+        """Returns the health of a resource; `None` for an unknown name."""
+        monitored = self._offers.catalogue.monitored.get(name)
+        return None if monitored is None else self._status(name, monitored)
 
     def measure(self) -> None:
-        """Writes every status into the metrics, and forgets those of resources that are offered no longer."""
+        """Sets the metrics of every resource, and drops those of resources that are not offered any more."""
         metrics.RESOURCE_STATE.clear()
-        for name, watched in self._offers.catalogue.watched.items():
-            now = self._status(name, watched).status
+        for name, monitored in self._offers.catalogue.monitored.items():
+            now = self._status(name, monitored).status
             for state in get_args(State):
                 metrics.RESOURCE_STATE.labels(name, state).set(state == now)
 
-    def _status(self, name: str, watched: Watched) -> Status:
-        """In a sandbox, which asks no provider, all is always well."""
+    def _status(self, name: str, monitored: MonitoredResource) -> Status:
+        """Returns the health of a resource; a sandbox, which asks no provider, is always `ok`."""
         now = self._clock()
         if self._is_sandbox:
             return Status("ok", _iso(now.astimezone(UTC)))
-        label, window = watched.authority.label, self._health.of(name)
+        label, window = monitored.authority.label, self._health.of(name)
         until = open_until(self._windows, label, now)
         circumstances = Circumstances(
             maintenance_until=until,
             just_reopened=has_ended_since(self._windows, label, now - timedelta(seconds=WINDOW_S), now),
-            is_silent=not self._offers.silent.isdisjoint(watched.providers),
+            is_silent=not self._offers.silent.isdisjoint(monitored.providers),
         )
         return Status(
-            judge(window, circumstances, now),
+            state_of(window, circumstances, now),
             last_update=_iso(now),
             last_ok_status=_iso(window.last_success) if window.last_success else None,
             until=_iso(until.astimezone(PARIS)) if until else UNSET,

@@ -1,4 +1,4 @@
-"""Whether a gateway can answer lookups."""
+"""Readiness of a gateway to answer lookups."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from bouquet_mesh.bus.api import Calling
 
 
 class Readiness:
-    """Ready when calls can be carried and recorded, tokens told apart, at least one provider has sent its offer, and
-    descriptors are left."""
+    """Ready when the bus is connected, the journal can record, tokens can be looked up, at least one provider has sent
+    its offer, and file descriptors are left."""
 
     def __init__(self, bus: Calling, offers: Discovery, tokens: TokenSource, journal: Journal) -> None:
         self._bus = bus
@@ -22,7 +22,7 @@ class Readiness:
         self._journal = journal
 
     def lacking(self) -> list[str]:
-        """Names what the gateway waits for; empty when it is ready."""
+        """Returns the names of the parts that are not ready; empty when all are."""
         missing = {
             "bus": not self._bus.ready,
             "offers": not self._offers.catalogue.offers,
@@ -33,6 +33,6 @@ class Readiness:
         return [name for name, lacks in missing.items() if lacks]
 
     def waiting(self) -> Mapping[str, object]:
-        """The body of `/readyz` while the gateway waits for something; empty when it is ready."""
+        """Returns the body of `/readyz` while a part is not ready; empty when all are."""
         lacking = self.lacking()
         return {"status": "waiting", "for": lacking} if lacking else {}

@@ -1,4 +1,4 @@
-"""Builds the parts of a gateway from its settings; those that keep themselves fresh do so for the life of a context."""
+"""Construction of a gateway's parts from its settings, for the life of a context."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from bouquet_gateway.access.authenticate import Authenticate
 from bouquet_gateway.access.open_counters import open_counters
 from bouquet_gateway.access.rate_limit import RateLimiter
 from bouquet_gateway.access.registry_client import RegistryClient
-from bouquet_gateway.access.sessions import REFUSED_S, Sessions
-from bouquet_gateway.access.tokens import ClaimedTokens, Tokens, TokenSource, named_keys
-from bouquet_gateway.access.unknown_bearers import Addresses
+from bouquet_gateway.access.sessions import REFUSAL_REMEMBERED_S, Sessions
+from bouquet_gateway.access.tokens import ClaimedTokens, TokenSource, TokenVerifier, named_keys
+from bouquet_gateway.access.unknown_bearers import AddressThrottle
 from bouquet_gateway.http.app import Parts
 from bouquet_gateway.journal.record import Journal, NoJournal, open_journal
 from bouquet_gateway.load.bulkheads import Bulkheads
@@ -41,16 +41,16 @@ from bouquet_proto import france_connect_session
 from bouquet_proto.names import GATEWAY_PREFIX
 
 FIRST_OFFERS_S = 3.0
-"""How long a starting gateway waits for the providers' first answers."""
+"""Seconds for which a starting gateway waits for the providers' first offers."""
 
 
 def paris_now() -> datetime:
-    """Returns the time in Paris, which is "now" in every rule of the contract."""
+    """Returns the current time in Paris, which is "now" and "today" for every rule of the contract."""
     return datetime.now(PARIS)
 
 
 @asynccontextmanager
-async def opened(
+async def open_gateway(
     settings: GatewaySettings,
     bus: Calling,
     outbox: Outbox | None = None,
@@ -58,34 +58,36 @@ async def opened(
     clock: Callable[[], datetime] = paris_now,
     epoch_s: Callable[[], float] = time.time,
 ) -> AsyncIterator[Parts]:
-    """Gives the parts of a gateway, once the providers have been asked for their offers. Its journal goes by `outbox`.
+    """Opens the parts of a gateway, and gives them once the providers have been asked for their offers. The journal is
+    sent to `outbox`.
 
-    `clock` is that of the contract's rules, `epoch_s` that of the rate limits. Raises `SettingsError`.
+    `clock` is used by the rules of the contract, `epoch_s` by the rate limits. Raises `SettingsError`.
     """
     calls = Bulkheads(bus, settings.max_calls_per_provider)
     offers = Discovery(calls, settings.providers, settings.bounds())
     tokens = _tokens(settings, calls)
-    room = (settings.cache_max_items, settings.cache_max_bytes)
+    bounds = (settings.cache_max_items, settings.cache_max_bytes)
     async with (
-        open_cache(settings.cache_url, settings.cache_secret(), *room) as cache,
+        open_cache(settings.cache_url, settings.cache_secret(), *bounds) as cache,
         open_counters(settings.cache_url) as counters,
         _journal(settings, outbox) as journal,
     ):
         limiter = RateLimiter(counters, limit=settings.calls_per_second, clock=epoch_s)
-        parts = _assembled(settings, calls, offers, tokens, limiter, cache, journal, clock, epoch_s)
+        parts = _assemble(settings, calls, offers, tokens, limiter, cache, journal, clock, epoch_s)
         async with alongside(offers.run()), alongside(tokens.run()):
             with suppress(TimeoutError):
-                await asyncio.wait_for(offers.asked_once(), FIRST_OFFERS_S)
+                await asyncio.wait_for(offers.first_round(), FIRST_OFFERS_S)
             yield parts
 
 
 def _sessions(settings: GatewaySettings, bus: Calling, health: HealthWindows) -> Sessions:
-    """A sandbox looks for a session anew each time: its author has perhaps just written the case."""
-    refused_s = 0.0 if settings.sandbox else REFUSED_S
+    """Returns the opener of FranceConnect sessions. A sandbox forgets refusals at once: the author of a case may just
+    have written it."""
+    refused_s = 0.0 if settings.sandbox else REFUSAL_REMEMBERED_S
     return Sessions(bus, health.record, unknown_per_second=settings.unknown_sessions_per_second, refused_s=refused_s)
 
 
-def _assembled(
+def _assemble(
     settings: GatewaySettings,
     bus: Calling,
     offers: Discovery,
@@ -103,7 +105,7 @@ def _assembled(
         tokens,
         limiter,
         _sessions(settings, bus, health) if has_sessions else None,
-        addresses=Addresses(settings.refused_bearers_per_minute, epoch_s),
+        addresses=AddressThrottle(settings.refused_bearers_per_minute, epoch_s),
         exempt=settings.exempt(),
         trusted_proxies=settings.proxies(),
     )
@@ -132,12 +134,13 @@ def _assembled(
 
 
 def _tokens(settings: GatewaySettings, bus: Calling) -> TokenSource:
-    keys, most, claimed = named_keys(settings.token_keys), settings.known_tokens, settings.tokens_from == "claims"
-    tokens = Tokens(settings.token_key, named_keys=keys, max_known=most, is_staging=claimed)
-    if claimed:
+    keys, max_known = named_keys(settings.token_keys), settings.known_tokens
+    is_claimed = settings.tokens_from == "claims"
+    tokens = TokenVerifier(settings.token_key, named_keys=keys, max_known=max_known, is_staging=is_claimed)
+    if is_claimed:
         return ClaimedTokens(tokens)
     patience_s, refresh_s = settings.registry_patience_s, settings.registry_refresh_s
-    return RegistryClient(tokens, bus, patience_s=patience_s, refresh_s=refresh_s, max_known=most)
+    return RegistryClient(tokens, bus, patience_s=patience_s, refresh_s=refresh_s, max_known=max_known)
 
 
 @asynccontextmanager

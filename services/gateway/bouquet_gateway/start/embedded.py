@@ -1,4 +1,4 @@
-"""The embedded bus hosts the installed workers in the gateway's own process; in a sandbox, the casebook instead."""
+"""Embedded bus: hosts the installed workers in the gateway's own process; in a sandbox, the casebook instead."""
 
 from __future__ import annotations
 
@@ -18,34 +18,38 @@ log = logging.getLogger(__name__)
 
 
 class Hosted(Protocol):
-    """What the gateway knows of a worker, or of the casebook."""
+    """A worker or the casebook, as the gateway hosts it."""
 
-    def offers(self) -> tuple[Offer, ...]: ...
+    def offers(self) -> tuple[Offer, ...]:
+        """Returns the offers of its providers."""
 
     def read(self, reader: Reader) -> object:
         """Reads its settings."""
 
-    def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[object]: ...
+    def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[object]:
+        """Returns a context in which it answers on the bus."""
 
 
 class Service(Protocol):
-    """What the gateway asks on its own account, and what collects the journal from `outbox`, where there is one."""
+    """The registry, as the gateway hosts it: it answers on the bus, and collects the journal from `outbox`, if there is
+    one."""
 
     def read(self, reader: Reader) -> object:
         """Reads its settings."""
 
     def running(
         self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None
-    ) -> AbstractAsyncContextManager[object]: ...
+    ) -> AbstractAsyncContextManager[object]:
+        """Returns a context in which it answers on the bus."""
 
 
 def installed(*, sandbox: bool) -> dict[str, Hosted]:
-    """By entry point name: that of the provider."""
+    """Returns the installed workers by the name of their provider; in a sandbox, the casebook."""
     return _loaded(CASEBOOK if sandbox else WORKERS)
 
 
 def services() -> dict[str, Service]:
-    """The registry, where it is installed."""
+    """Returns the registry by its name, where it is installed."""
     return _loaded(SERVICES)
 
 
@@ -55,11 +59,12 @@ def _loaded(group: str) -> dict[str, Any]:
 
 
 def providers(hosts: Mapping[str, Hosted]) -> tuple[str, ...]:
+    """Returns the names of the hosted providers."""
     return tuple(offer.provider for host in hosts.values() for offer in host.offers())
 
 
 def scopes(hosts: Mapping[str, Hosted]) -> frozenset[str]:
-    """Every scope that admits a call or opens a field."""
+    """Returns every scope that opens an operation or a field."""
     operations = (operation for host in hosts.values() for offer in host.offers() for operation in offer.operations)
     return frozenset(scope for operation in operations for scope in _scopes(operation))
 
@@ -77,7 +82,7 @@ async def hosting(
     hosts: Mapping[str, Hosted],
     services: Mapping[str, Service],
 ) -> AsyncIterator[None]:
-    """Starts them; raises `SettingsError` when one lacks its settings."""
+    """Runs the workers and services for the life of the context. Raises `SettingsError` when one lacks a setting."""
     log.warning("embedded bus: gateway and workers share one process", extra={"hosted": [*hosts, *services]})
     async with AsyncExitStack() as stack:
         for host in hosts.values():

@@ -1,8 +1,8 @@
-"""Several gateways on one port: a parent that starts them, replaces one that ends, and hands on what it is asked
+"""Several gateways on one port: a parent process that starts them, replaces one that ends, and forwards signals
 (docs/adr/0013).
 
-Each is a whole process of its own. A cord holds it to its parent, a socket in the place of its standard input: by it
-the child says that it has started, and learns that its parent is no more.
+Each child is a whole gateway. A socket to its parent takes the place of its standard input: on it the child reports
+that it has started, and notices the end of its parent.
 """
 
 from __future__ import annotations
@@ -26,84 +26,89 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 0.5
 LAST_PAUSE_S = 30.0
-SETTLED_S = 60.0
-"""Who has lived so long is replaced after the first pause again."""
+STABLE_S = 60.0
+"""Lifetime in seconds from which on a process that ends is replaced after the shortest pause again."""
 
-_CORD = 0
+_PARENT = 0
+"""File descriptor of the socket to the parent."""
 _STARTED = b"."
+"""Byte that a child sends when it has started."""
 
 
-async def lead(count: int, environ: Mapping[str, str]) -> int:
-    """Keeps `count` gateways with these settings, until SIGTERM or SIGINT and the end of them all.
-
-    Gives the status to end with: the first one that is not 0. Until one gateway has started, its end is the end.
-    """
-    family = _Family(environ)
+async def supervise(count: int, environ: Mapping[str, str]) -> int:
+    """Runs `count` gateways with these settings until SIGTERM or SIGINT, and returns the exit status: the first one
+    that is not 0. When the first gateway cannot start, returns its status at once."""
+    supervisor = _Supervisor(environ)
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, family.hand_on, signum)
-    return await family.live(count)
+        loop.add_signal_handler(signum, supervisor.forward, signum)
+    return await supervisor.run(count)
 
 
-def join_family() -> None:
-    """Says to the parent that this one has started. From now on, the end of the parent is a SIGTERM."""
+def report_started() -> None:
+    """Reports to the parent that this process has started. From then on, the end of the parent acts as SIGTERM."""
     loop = asyncio.get_running_loop()
 
-    def orphaned() -> None:
-        loop.remove_reader(_CORD)
+    def stop() -> None:
+        loop.remove_reader(_PARENT)
         signal.raise_signal(signal.SIGTERM)
 
-    os.write(_CORD, _STARTED)
-    loop.add_reader(_CORD, orphaned)
+    os.write(_PARENT, _STARTED)
+    loop.add_reader(_PARENT, stop)
 
 
 class _Child(Struct, frozen=True):
+    """A gateway process, the parent's end of its socket, and its start by the monotonic clock."""
+
     process: Process
-    cord: socket.socket
-    born_at: float
+    pipe: socket.socket
+    started_at: float
 
     async def has_started(self) -> bool:
-        """Returns once it has, or has ended."""
-        return await asyncio.get_running_loop().sock_recv(self.cord, len(_STARTED)) == _STARTED
+        """Waits until the process has started or ended, and tells which."""
+        return await asyncio.get_running_loop().sock_recv(self.pipe, len(_STARTED)) == _STARTED
 
     async def ended(self) -> int:
-        """Its exit status, as a shell tells it."""
+        """Waits for the end of the process, and returns its exit status as a shell shows it."""
         status = await self.process.wait()
-        self.cord.close()
+        self.pipe.close()
         return status if status >= 0 else 128 - status
 
 
-class _Family:
+class _Supervisor:
+    """The children of this process, by number."""
+
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = dict(environ)
         self._children: dict[int, _Child] = {}
         self._stopping = asyncio.Event()
 
-    def hand_on(self, signum: int) -> None:
-        """To all that live, each time: what a second one means, they know."""
+    def forward(self, signum: int) -> None:
+        """Forwards a signal to every child, each time, since a child stops at once at the second one."""
         self._stopping.set()
         for child in self._children.values():
             with suppress(ProcessLookupError):
                 child.process.send_signal(signum)
 
-    async def live(self, count: int) -> int:
-        """The first one alone, so that what keeps a gateway from starting is told once."""
+    async def run(self, count: int) -> int:
+        """Runs `count` children until all have ended, and returns the exit status. Starts the first one alone, so that
+        an error that keeps gateways from starting is reported once."""
         first = await self._start(1)
         if not await first.has_started():
             return await first.ended()
         others = [await self._start(number) for number in range(2, count + 1)]
-        statuses = await asyncio.gather(*map(self._keep, range(1, count + 1), [first, *others]))
+        statuses = await asyncio.gather(*map(self._supervise, range(1, count + 1), [first, *others]))
         return next(filter(None, statuses), 0)
 
-    async def _keep(self, number: int, child: _Child) -> int:
-        """Replaces it until the family stops. The status of the last one."""
+    async def _supervise(self, number: int, child: _Child) -> int:
+        """Replaces a child that ends, until the supervisor stops; returns the status of the last one."""
         failures = 0
         while True:
             status = await child.ended()
             if self._stopping.is_set():
                 return status
             log.error("gateway process ended", extra={"number": number, "status": status})
-            failures = 0 if time.monotonic() - child.born_at > SETTLED_S else failures + 1
+            failures = 0 if time.monotonic() - child.started_at > STABLE_S else failures + 1
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause_s(failures, FIRST_PAUSE_S, LAST_PAUSE_S))
                 return 0
@@ -114,7 +119,7 @@ class _Family:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs:
-            # In a session of its own: Ctrl-C in a terminal is for the parent, which hands it on once.
+            # In a session of its own, so that Ctrl-C in a terminal reaches it once, through the parent.
             process = await asyncio.create_subprocess_exec(
                 *command, env=self._environ, stdin=theirs.fileno(), start_new_session=True
             )

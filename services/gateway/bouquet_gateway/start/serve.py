@@ -1,4 +1,4 @@
-"""A gateway as a process: bus → workers, if hosted here → journal, stores → HTTP, until SIGTERM."""
+"""A gateway process: bus → hosted workers → journal, stores → HTTP, until SIGTERM."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import msgspec
 from msgspec import Struct
 
 from bouquet_gateway import metrics
-from bouquet_gateway.http.listen import find_free, open_doors
+from bouquet_gateway.http.listen import check_ports_free, open_ports
 from bouquet_gateway.settings import SAFEGUARDS, GatewaySettings, read_settings, safeguards_off
 from bouquet_gateway.start import embedded, processes
-from bouquet_gateway.start.build import opened
+from bouquet_gateway.start.build import open_gateway
 from bouquet_mesh.process import Process, prepare, run_process
 from bouquet_mesh.settings import MeshSettings, Reader, SettingsError, is_embedded
 from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX
@@ -25,7 +25,7 @@ SERVICE = "bouquet-gateway"
 
 
 class Hosting(Struct, frozen=True):
-    """The settings of a gateway, and what it hosts with the embedded bus."""
+    """Settings of a gateway, with the workers and services that it hosts on the embedded bus."""
 
     settings: GatewaySettings
     hosts: Mapping[str, embedded.Hosted]
@@ -33,7 +33,8 @@ class Hosting(Struct, frozen=True):
 
 
 async def serve(environ: Mapping[str, str], number: int = 0) -> None:
-    """Answers callers until SIGTERM. `number`: which one of several processes on a port, from 1; 0 is alone.
+    """Answers callers until SIGTERM. `number` is that of the process among several on a port, from 1; 0 for a single
+    process.
 
     Raises `SettingsError` with every wrong setting before anything starts.
     """
@@ -42,17 +43,18 @@ async def serve(environ: Mapping[str, str], number: int = 0) -> None:
 
 
 async def serve_several(environ: Mapping[str, str]) -> int:
-    """Starts as many processes as the settings say. Gives their exit status. Raises `SettingsError`."""
-    _, own = prepare(environ, read, SERVICE)
-    settings = own.settings
-    await find_free(settings)
+    """Runs as many processes as the settings say, and returns their exit status. Raises `SettingsError`."""
+    _, hosting_settings = prepare(environ, read, SERVICE)
+    settings = hosting_settings.settings
+    await check_ports_free(settings)
     if settings.cache_url.reveal() == EMBEDDED:
-        log.warning("each process has its own paces and cache", extra={"processes": settings.processes})
-    return await processes.lead(settings.processes, environ)
+        log.warning("each process has its own rate limits and cache", extra={"processes": settings.processes})
+    return await processes.supervise(settings.processes, environ)
 
 
 def read(reader: Reader, mesh: MeshSettings) -> Hosting:
-    """Reads the settings of a gateway and of what it hosts, checked whole and against those of the mesh."""
+    """Reads the settings of a gateway and of what it hosts, checked against each other and against those of the
+    mesh."""
     settings = read_settings(reader)
     reader.check(_several_need_a_broker, settings, mesh)
     hosts, services = reader.check(_hosted, settings, mesh) or ({}, {})
@@ -70,28 +72,28 @@ def _several_need_a_broker(settings: GatewaySettings, mesh: MeshSettings) -> Non
 
 
 @asynccontextmanager
-async def _serving(number: int, process: Process, own: Hosting) -> AsyncIterator[None]:
-    settings = own.settings
+async def _serving(number: int, process: Process, hosting_settings: Hosting) -> AsyncIterator[None]:
+    settings = hosting_settings.settings
     async with AsyncExitStack() as stack:
         bus, outbox = await stack.enter_async_context(process.bus()), None
         if settings.has_journal:
             outbox = await stack.enter_async_context(process.outbox(f"{process.name} journal"))
-        if own.hosts or own.services:
-            hosting = embedded.hosting(bus, outbox, process.environ, own.hosts, own.services)
+        if hosting_settings.hosts or hosting_settings.services:
+            hosting = embedded.hosting(bus, outbox, process.environ, hosting_settings.hosts, hosting_settings.services)
             await stack.enter_async_context(hosting)
-        tell_safeguards(settings)
-        parts = await stack.enter_async_context(opened(settings, bus, outbox))
-        port = await stack.enter_async_context(open_doors(parts, number, process.http_limits))
+        report_safeguards(settings)
+        parts = await stack.enter_async_context(open_gateway(settings, bus, outbox))
+        port = await stack.enter_async_context(open_ports(parts, number, process.http_limits))
         process.ready_when(parts.readiness.waiting)
         if number:
-            processes.join_family()
+            processes.report_started()
         log.info("gateway started", extra={"port": port, "providers": list(settings.providers)})
         yield
         log.info("gateway stopping")
 
 
-def tell_safeguards(settings: GatewaySettings) -> None:
-    """Which are off: in the log once, in a metric for as long as the process lives."""
+def report_safeguards(settings: GatewaySettings) -> None:
+    """Reports the safeguards that are off: once in the log, and in a metric for the life of the process."""
     off = safeguards_off(settings)
     for safeguard in SAFEGUARDS:
         metrics.SAFEGUARD_OFF.labels(safeguard.setting).set(safeguard in off)
@@ -103,8 +105,8 @@ def tell_safeguards(settings: GatewaySettings) -> None:
 def _hosted(
     settings: GatewaySettings, mesh: MeshSettings
 ) -> tuple[Mapping[str, embedded.Hosted], Mapping[str, embedded.Service]]:
-    """With the embedded bus, the allowed ones of the workers installed here, or the casebook, which stands for all;
-    and the registry, where it is asked. Several processes host nothing: they need a broker."""
+    """Returns the workers and services to host. With the embedded bus, these are the allowed ones of the installed
+    workers, or the casebook in place of all, and the registry where the gateway uses it; otherwise none."""
     if settings.processes > 1 or not is_embedded(mesh.bus_url.reveal()):
         return {}, {}
     hosts = embedded.installed(sandbox=settings.sandbox)
@@ -114,7 +116,8 @@ def _hosted(
 
 
 def with_providers(settings: GatewaySettings, mesh: MeshSettings, hosted: tuple[str, ...]) -> GatewaySettings:
-    """The providers that the gateway hosts, where none is named. Raises `SettingsError` when there are none at all."""
+    """Returns the settings with the hosted providers, where none are configured. Raises `SettingsError` when there are
+    none at all."""
     if settings.providers:
         return settings
     if not hosted and not is_embedded(mesh.bus_url.reveal()):

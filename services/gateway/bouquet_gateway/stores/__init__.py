@@ -1,0 +1,1 @@
+"""Stores of the gateway: cache in memory or on redis, single flight, redis client."""

@@ -1,4 +1,4 @@
-"""What was answered, kept for a while: one behaviour, in this process or on a redis that gateways share."""
+"""Cache of answers: one interface, for the memory of this process or for a redis that gateways share."""
 
 from __future__ import annotations
 
@@ -11,25 +11,31 @@ from bouquet_mesh.keyed_hash import keyed_hash
 from bouquet_mesh.secret import Secret
 
 
-class Stored(Struct, frozen=True):
+class CachedValue(Struct, frozen=True):
+    """A value from the cache."""
+
     value: bytes
     expires_in_s: int
-    """Whole seconds left, never more than there are."""
+    """Whole seconds until it expires, rounded down."""
 
 
 class Cache(Protocol):
-    """Never raises for its store: what cannot be read is a miss, what cannot be written is forgotten."""
+    """Cache that never raises because of its store: an unreadable value is a miss, and a failed write is ignored."""
 
-    async def get(self, key: str) -> Stored | None: ...
+    async def get(self, key: str) -> CachedValue | None:
+        """Returns the value of a key; `None` for a miss."""
 
-    async def set(self, key: str, value: bytes, ttl_s: float) -> None: ...
+    async def set(self, key: str, value: bytes, ttl_s: float) -> None:
+        """Keeps a value for `ttl_s` seconds."""
 
     async def add(self, key: str, ttl_s: float) -> bool:
-        """Marks a key, in one step; False when it was marked. True when nobody can know."""
+        """Marks a key in one step. Returns False when it was marked already, True also when the store is
+        unavailable."""
 
-    async def delete(self, key: str) -> None: ...
+    async def delete(self, key: str) -> None:
+        """Removes a key."""
 
 
 def key_of(secret: Secret, *parts: str) -> str:
-    """A keyed hash, so that whoever reads the store learns no name and can try none."""
+    """Returns a keyed hash of the parts, so that a reader of the store learns no names and cannot test guesses."""
     return keyed_hash(secret, msgspec.json.encode(parts))

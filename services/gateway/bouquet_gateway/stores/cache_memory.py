@@ -1,6 +1,6 @@
-"""The cache of one process: a dict with room for so much.
+"""Cache in the memory of one process: a dict with limits on its items and bytes.
 
-aiocache's has no bound, and a timer for each entry.
+The memory cache of aiocache has no limits, and a timer for each entry.
 """
 
 from __future__ import annotations
@@ -14,25 +14,26 @@ from typing import NoReturn
 
 from msgspec import Struct
 
-from bouquet_gateway.stores.cache import Stored
+from bouquet_gateway.stores.cache import CachedValue
 from bouquet_mesh.tasks import alongside
 
 ENTRY_BYTES = 350
-"""Of an entry's key and place, about."""
+"""Approximate size of an entry without its value."""
 SWEEP_S = 30.0
-"""How long an entry that is over may still take its room. A sweep of 50,000 takes a few milliseconds."""
+"""Seconds between two removals of expired entries. One takes a few milliseconds for 50,000 entries."""
 
 
 class _Entry(Struct, frozen=True, gc=False):
-    """No timer of its own: at tens of thousands, they and what they hold were most of what the collector walked."""
+    """A value without a timer of its own: with tens of thousands of entries, timers and what they refer to were most of
+    the garbage collector's work."""
 
     value: bytes
     expires_at: float
-    """By the monotonic clock: who sets the time neither prolongs an entry nor ends it."""
+    """Expiry by the monotonic clock, which setting the time does not change."""
 
 
 class MemoryCache:
-    """Makes room by dropping what was written first."""
+    """Cache that drops the oldest entries when it is full."""
 
     def __init__(self, max_items: int, max_bytes: int) -> None:
         self.used_bytes = 0
@@ -40,20 +41,20 @@ class MemoryCache:
         self._max_bytes = max_bytes
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
 
-    async def get(self, key: str) -> Stored | None:
+    async def get(self, key: str) -> CachedValue | None:
         entry = self._entries.get(key)
         left_s = entry.expires_at - time.monotonic() if entry else 0.0
-        return Stored(entry.value, int(left_s)) if entry and left_s > 0 else None
+        return CachedValue(entry.value, int(left_s)) if entry and left_s > 0 else None
 
     async def set(self, key: str, value: bytes, ttl_s: float) -> None:
         self._drop(key)
-        left_bytes = self._max_bytes - _weight(value)
+        left_bytes = self._max_bytes - _size(value)
         if left_bytes < 0:
             return
         while len(self._entries) >= self._max_items or self.used_bytes > left_bytes:
             self._drop(next(iter(self._entries)))
         self._entries[key] = _Entry(value, time.monotonic() + ttl_s)
-        self.used_bytes += _weight(value)
+        self.used_bytes += _size(value)
 
     async def add(self, key: str, ttl_s: float) -> bool:
         if await self.get(key):
@@ -65,7 +66,7 @@ class MemoryCache:
         self._drop(key)
 
     async def sweep(self) -> NoReturn:
-        """Now and then drops what is over."""
+        """Removes expired entries until cancelled."""
         while True:
             await asyncio.sleep(SWEEP_S)
             now = time.monotonic()
@@ -74,15 +75,16 @@ class MemoryCache:
 
     def _drop(self, key: str) -> None:
         if entry := self._entries.pop(key, None):
-            self.used_bytes -= _weight(entry.value)
+            self.used_bytes -= _size(entry.value)
 
 
-def _weight(value: bytes) -> int:
+def _size(value: bytes) -> int:
     return ENTRY_BYTES + len(value)
 
 
 @asynccontextmanager
 async def open_memory_cache(max_items: int, max_bytes: int) -> AsyncIterator[MemoryCache]:
+    """Opens a cache in memory, for the life of the context."""
     cache = MemoryCache(max_items, max_bytes)
     async with alongside(cache.sweep()):
         yield cache

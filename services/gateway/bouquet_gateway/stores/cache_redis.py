@@ -1,4 +1,4 @@
-"""The cache that gateways share, through aiocache: a redis, which holds sealed values only and may be away."""
+"""Cache that gateways share, through aiocache, on a redis that holds only encrypted values and may be unavailable."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 from redis.asyncio import Redis
 
-from bouquet_gateway.stores.cache import Stored
+from bouquet_gateway.stores.cache import CachedValue
 from bouquet_gateway.stores.optional import PAUSE_S, OptionalStore, open_redis
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.tasks import alongside
 
 NAMESPACE = "bouquet:cache"
 NONCE_BYTES = 12
-MAX_TO_DELETE = 10_000
-"""More than the calls of some seconds; each ends by itself too."""
-NO_TIMEOUT = 0  # of aiocache's own, which costs a task a call
+MAX_PENDING_DELETIONS = 10_000
+"""Most deletions that wait for redis, more than the calls of a few seconds; the oldest is dropped, and its entry
+expires by itself."""
+NO_TIMEOUT = 0
+"""Value that turns off aiocache's own timeout, which costs a task for each call."""
 
 
 class _Entry(Struct, frozen=True, array_like=True):
-    """The key stands inside the seal: an entry moved under another key is nobody's."""
+    """A value with its key, which is encrypted too: an entry copied to another key is not accepted there."""
 
     key: str
     expires_at: float
@@ -40,51 +42,51 @@ class _Entry(Struct, frozen=True, array_like=True):
 
 
 class RedisCache:
-    """What is to be deleted is deleted, however long the store is silent: it may do then what it was asked before."""
+    """Cache on redis. A deletion is repeated until redis confirms it, since redis may carry out earlier commands
+    late."""
 
     def __init__(self, store: BaseCache) -> None:
         self._store = store
         self._attempt = OptionalStore("cache").attempt
-        self._to_delete: dict[str, None] = {}
-        """Keys, oldest first."""
+        self._pending_deletions: dict[str, None] = {}
+        """Keys to delete, oldest first."""
 
-    async def get(self, key: str) -> Stored | None:
+    async def get(self, key: str) -> CachedValue | None:
         entry: _Entry | None = await self._attempt(None, self._store.get, key)
         if entry is None or entry.key != key:
             return None
         left_s = entry.expires_at - time.time()
-        return Stored(entry.value, int(left_s)) if left_s > 0 else None
+        return CachedValue(entry.value, int(left_s)) if left_s > 0 else None
 
     async def set(self, key: str, value: bytes, ttl_s: float) -> None:
         await self._attempt(None, self._store.set, key, self._entry(key, value, ttl_s), ttl=float(ttl_s))
 
     async def add(self, key: str, ttl_s: float) -> bool:
-        await self._catch_up()  # or a mark that is over would refuse this one
+        await self._delete_pending()  # else a mark that should be gone would make this one fail
         return await self._attempt(True, self._add, key, ttl_s)
 
     async def delete(self, key: str) -> None:
-        self._to_delete[key] = None
-        if len(self._to_delete) > MAX_TO_DELETE:
-            del self._to_delete[next(iter(self._to_delete))]
-        await self._catch_up()
+        self._pending_deletions[key] = None
+        if len(self._pending_deletions) > MAX_PENDING_DELETIONS:
+            del self._pending_deletions[next(iter(self._pending_deletions))]
+        await self._delete_pending()
 
-    async def keep_up(self) -> NoReturn:
-        """Now and then deletes what could not be deleted, for those that share the store and hear of it nowhere else.
-        Never ends by itself."""
+    async def retry_deletions(self) -> NoReturn:
+        """Repeats failed deletions until cancelled, also for the other gateways that share the store."""
         while True:
             await asyncio.sleep(PAUSE_S)
-            await self._catch_up()
+            await self._delete_pending()
 
-    async def _catch_up(self) -> None:
-        if not self._to_delete:
+    async def _delete_pending(self) -> None:
+        if not self._pending_deletions:
             return
-        keys, self._to_delete = self._to_delete, {}
+        keys, self._pending_deletions = self._pending_deletions, {}
         deleted = False
         try:
             deleted = await self._attempt(False, self._delete, tuple(keys))
         finally:
             if not deleted:
-                self._to_delete = keys | self._to_delete
+                self._pending_deletions = keys | self._pending_deletions
 
     async def _delete(self, keys: tuple[str, ...]) -> bool:
         await self._store.client.delete(*(f"{NAMESPACE}:{key}" for key in keys))
@@ -102,7 +104,7 @@ class RedisCache:
 
 
 class _Store(aiocache.RedisCache):  # type: ignore[misc]
-    """aiocache reads no URL with TLS or a user in it: the client is ours."""
+    """aiocache's store with our own redis client, since aiocache accepts neither TLS nor a user in a URL."""
 
     def __init__(self, client: Redis, serializer: BaseSerializer) -> None:
         super().__init__(serializer=serializer, namespace=NAMESPACE, timeout=NO_TIMEOUT)
@@ -110,7 +112,7 @@ class _Store(aiocache.RedisCache):  # type: ignore[misc]
 
 
 class _Sealed(BaseSerializer):  # type: ignore[misc]
-    """AES-256-GCM with a random nonce. What does not open (another secret, a foreign hand) is not there."""
+    """Serializer with AES-256-GCM and a random nonce. A value that cannot be decrypted is a miss."""
 
     DEFAULT_ENCODING = None
 
@@ -134,7 +136,8 @@ class _Sealed(BaseSerializer):  # type: ignore[misc]
 
 @asynccontextmanager
 async def open_redis_cache(url: Secret, secret: Secret) -> AsyncIterator[RedisCache]:
+    """Opens the cache on the redis at `url`, for the life of the context; `secret` encrypts its values."""
     async with open_redis(url) as client:
         cache = RedisCache(_Store(client, _Sealed(secret)))
-        async with alongside(cache.keep_up()):
+        async with alongside(cache.retry_deletions()):
             yield cache

@@ -1,4 +1,4 @@
-"""Opens the cache that a setting names."""
+"""Choice of the cache by the `CACHE_URL` setting."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from bouquet_proto.names import EMBEDDED
 async def open_cache(
     url: Secret, secret: Secret, max_items: int = 50_000, max_bytes: int = 64_000_000
 ) -> AsyncIterator[Cache]:
-    """`memory:`, of `max_items` and `max_bytes` at most; or `redis(s)://…`, whose own `maxmemory` is the limit."""
+    """Opens a cache in memory for `memory:`, with at most `max_items` and `max_bytes`; for `redis(s)://…`, the shared
+    one, which redis limits by its own `maxmemory`."""
     if url.reveal() == EMBEDDED:
         async with open_memory_cache(max_items, max_bytes) as memory:
             yield memory
     else:
-        # aiocache and redis cost every process that loads them megabytes.
+        # Imported here: aiocache and redis take megabytes in every process that loads them.
         from bouquet_gateway.stores.cache_redis import open_redis_cache
 
         async with open_redis_cache(url, secret) as shared:

@@ -1,4 +1,5 @@
-"""A store on the network that the gateway can do without: bounded time, no exception, one log line each way."""
+"""A store on the network that the gateway can do without: bounded waits, no exceptions, one log line for each
+change."""
 
 from __future__ import annotations
 
@@ -25,17 +26,17 @@ T = TypeVar("T")
 
 TIMEOUT_S = 0.5
 PAUSE_S = 1.0
-"""How long a store that failed is left alone, so that its silence costs one wait and not one a call."""
+"""Seconds for which a store that failed is not used, so that its silence costs one wait and not one for each call."""
 
 
 def open_redis(url: Secret) -> Redis:
-    """A client that its caller closes, not connected yet. Raises `SettingsError`."""
+    """Returns a redis client, not connected yet, which the caller closes. Raises `SettingsError`."""
     setting = f"{GATEWAY_PREFIX}CACHE_URL"
     checked = verified_url(url, setting)
     warn_if_url_unencrypted(setting, checked)
     try:
         client = PipeliningRedis.from_url(checked, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
-        # Opens nothing. Redis judges the options of a URL as it makes a connection of them.
+        # Does not connect: the redis client checks the options of a URL when it builds a connection.
         client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
     except (TypeError, ValueError):
         raise SettingsError([f"{setting}: has an option that redis does not take"]) from None
@@ -43,6 +44,8 @@ def open_redis(url: Secret) -> Redis:
 
 
 class OptionalStore:
+    """Use of a store that may be unavailable, with a metric and log lines for it."""
+
     def __init__(self, store: str) -> None:
         self._store = store
         self._up = True
@@ -50,20 +53,20 @@ class OptionalStore:
         self._gauge.set(1)
         self._asked_again_at = 0.0
 
-    async def attempt(self, otherwise: T, work: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What `work` gives, or `otherwise` when the store is away."""
+    async def attempt(self, fallback: T, work: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Returns the result of `work`, or `fallback` when the store is unavailable."""
         if time.monotonic() < self._asked_again_at:
-            return otherwise
+            return fallback
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 result = await work(*args, **kwargs)
         except (RedisError, OSError, TimeoutError) as error:
-            self._lost(error)
-            return otherwise
-        self._found()
+            self._mark_unavailable(error)
+            return fallback
+        self._mark_available()
         return result
 
-    def _lost(self, error: Exception) -> None:
+    def _mark_unavailable(self, error: Exception) -> None:
         self._asked_again_at = time.monotonic() + PAUSE_S
         if self._up:
             log.warning(
@@ -72,8 +75,8 @@ class OptionalStore:
         self._up = False
         self._gauge.set(0)
 
-    def _found(self) -> None:
+    def _mark_available(self) -> None:
         if not self._up:
-            log.info("store returned", extra={"store": self._store})
+            log.info("store available again", extra={"store": self._store})
             self._gauge.set(1)
         self._up = True

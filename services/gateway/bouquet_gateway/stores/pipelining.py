@@ -1,4 +1,5 @@
-"""A redis client that sends together what is asked at once: most of what a command costs, at both ends, is its way."""
+"""A redis client that sends concurrent commands in batches: at both ends, most of a command's cost is its
+transmission."""
 
 from __future__ import annotations
 
@@ -10,8 +11,9 @@ from msgspec import Struct
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-LANES = 4
-"""As many as a busy gateway has commands on the way to a redis a millisecond off: they wait for none then."""
+MAX_IN_FLIGHT = 4
+"""Limit on the commands or batches in flight: as many as a busy gateway needs to wait for none at a round trip of a
+millisecond."""
 
 
 class _Command(Struct, frozen=True, eq=False):
@@ -21,64 +23,67 @@ class _Command(Struct, frozen=True, eq=False):
 
 
 class PipeliningRedis(Redis):
-    """A command goes at once while fewer than `LANES` are under way; those that come meanwhile go in one batch, by the
-    lane that is free first.
+    """Redis client that sends a command at once while fewer than `MAX_IN_FLIGHT` are in flight; commands that come
+    meanwhile are sent in one batch when a place is free.
 
-    So a few connections are enough, however many calls there are; how long one waits is its `socket_timeout`.
+    A few connections are therefore enough for any number of calls. A command waits at most `socket_timeout`.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._free_lanes = LANES
+        self._free_places = MAX_IN_FLIGHT
         self._waiting: list[_Command] = []
         self._batches: set[asyncio.Task[None]] = set()
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        if not self._free_lanes:
+        if not self._free_places:
             command = _Command(args, options, asyncio.get_running_loop().create_future())
             self._waiting.append(command)
             return await command.answer
-        self._free_lanes -= 1
+        self._free_places -= 1
         try:
             return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         finally:
-            self._go_on()
+            self._release()
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         while self._batches:
             await asyncio.gather(*self._batches)
         await super().aclose(close_connection_pool)
 
-    def _go_on(self) -> None:
-        """With a lane that has become free."""
-        asked = [command for command in self._waiting if not command.answer.done()]  # somebody may have given up
+    def _release(self) -> None:
+        """Sends the waiting commands as a batch in the place that has become free."""
+        commands = [
+            command for command in self._waiting if not command.answer.done()
+        ]  # its caller may have been cancelled
         self._waiting.clear()
-        if not asked:
-            self._free_lanes += 1
+        if not commands:
+            self._free_places += 1
             return
-        batch = asyncio.create_task(self._send(asked))
+        batch = asyncio.create_task(self._send(commands))
         self._batches.add(batch)
         batch.add_done_callback(self._batches.discard)
 
-    async def _send(self, asked: Sequence[_Command]) -> None:
+    async def _send(self, commands: Sequence[_Command]) -> None:
         try:
-            for command, answer in zip(asked, await self._answers(asked), strict=True):
+            for command, answer in zip(commands, await self._execute_batch(commands), strict=True):
                 _settle(command.answer, answer)
         finally:
-            self._go_on()
+            self._release()
 
-    async def _answers(self, asked: Sequence[_Command]) -> Sequence[Any]:
-        """One each, an exception where there is none."""
+    async def _execute_batch(self, commands: Sequence[_Command]) -> Sequence[Any]:
+        """Returns one answer for each command, an exception for one that failed."""
         try:
             async with self.pipeline(transaction=False) as batch:
-                for command in asked:
+                for command in commands:
                     batch.execute_command(*command.args, **command.options)
                 return await batch.execute(raise_on_error=False)
         except (RedisError, OSError) as error:
-            return [error] * len(asked)
+            return [error] * len(commands)
 
 
 def _settle(future: asyncio.Future[Any], answer: Any) -> None:
+    """Sets the result of a future, unless it was cancelled."""
     if future.done():
         return
     if isinstance(answer, Exception):

@@ -1,4 +1,4 @@
-"""The same question asked twice at once is asked once: later callers wait for the first one's answer."""
+"""Single flight: of identical questions at the same time only one is sent, and all callers wait for its answer."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Owns the tasks of the questions under way, each ended by its own deadline."""
+    """Owner of the tasks for the questions in flight, each of which ends by its own deadline."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[T]] = {}
 
     async def join(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
-        """Returns the answer, and whether another caller had asked. The question goes on when a caller goes away."""
+        """Returns the answer, and whether the question was in flight already. The question is not cancelled with a
+        caller."""
         joined = key in self._tasks
         return await asyncio.shield(self.start(key, ask)), joined
 
     def start(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
-        """Asks the question, unless it is under way, for a caller that need not wait."""
+        """Starts the question unless it is in flight, for a caller that need not wait, and returns its task."""
         task = self._tasks.get(key)
         if task is None:
             task = asyncio.create_task(ask())
