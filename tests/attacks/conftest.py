@@ -1,4 +1,4 @@
-"""A broker is attacked in both versions: the machine's, and the one that production runs."""
+"""The broker is attacked in two versions: the machine's, and that of production."""
 
 from __future__ import annotations
 

@@ -40,10 +40,10 @@ Attack: TypeAlias = Callable[[AbstractChannel], Awaitable[object]]
 broker = pytest.mark.broker
 
 
-# What the script writes
+# Definitions that the script writes
 
 
-def test_no_password_is_printed_and_only_its_owner_reads_its_file(tmp_path: Path) -> None:
+def test_broker_passwords_are_not_printed_and_only_their_owner_reads_the_files(tmp_path: Path) -> None:
     printed = write_definitions("--passwords", str(tmp_path), "acme")
     files = sorted(tmp_path.iterdir())
     assert [file.name for file in files] == ["bouquet-acme", "bouquet-gateway", "bouquet-journal", "bouquet-registry"]
@@ -53,7 +53,7 @@ def test_no_password_is_printed_and_only_its_owner_reads_its_file(tmp_path: Path
         assert file.read_text() not in printed
 
 
-def test_a_password_that_is_there_is_kept_and_salted_anew(tmp_path: Path) -> None:
+def test_an_existing_broker_password_is_kept_with_a_new_salt(tmp_path: Path) -> None:
     (tmp_path / "bouquet-acme").write_text("chosen by the operator\n")
     first, second = (write_definitions("--passwords", str(tmp_path), "acme") for _ in range(2))
     assert (tmp_path / "bouquet-acme").read_text() == "chosen by the operator\n"
@@ -61,13 +61,13 @@ def test_a_password_that_is_there_is_kept_and_salted_anew(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["gateway", "registry", "journal", "a.*", "Acme", "../acme", ""])
-def test_what_is_no_name_of_a_provider_gets_no_user(name: str, tmp_path: Path) -> None:
+def test_an_invalid_provider_name_gets_no_broker_user(name: str, tmp_path: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError):
         write_definitions("--passwords", str(tmp_path), name)
     assert list(tmp_path.iterdir()) == []
 
 
-# The attacks
+# Attacks
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +78,8 @@ def guarded(rabbit: RabbitNode, tmp_path_factory: pytest.TempPathFactory) -> Res
 
 
 @pytest.fixture
-async def prey(guarded: RestrictedVhost) -> AsyncIterator[AbstractQueue]:
-    """What others have on the broker: a provider's queue, the registry's, the journal, and a gateway's replies."""
+async def foreign_queue(guarded: RestrictedVhost) -> AsyncIterator[AbstractQueue]:
+    """Declares the queues of others: a provider's, the registry's, the journal's, and a gateway's reply queue."""
     async with (
         await aio_pika.connect(guarded.operator) as operator,
         await aio_pika.connect(guarded.url("gateway")) as gateway,
@@ -183,23 +183,25 @@ async def _is_refused(url: str, attack: Attack) -> bool:
 
 @broker
 @pytest.mark.parametrize("name", ATTACKS)
-async def test_a_provider_is_refused_what_is_not_its_own(
-    name: str, guarded: RestrictedVhost, prey: AbstractQueue
+async def test_a_provider_is_refused_the_queues_and_exchanges_of_others(
+    name: str, guarded: RestrictedVhost, foreign_queue: AbstractQueue
 ) -> None:
     assert await _is_refused(guarded.url("acme"), ATTACKS[name])
-    assert (await prey.declare()).message_count == 0
+    assert (await foreign_queue.declare()).message_count == 0
 
 
 @broker
-async def test_a_reply_key_that_nobody_has_reaches_nobody(guarded: RestrictedVhost, prey: AbstractQueue) -> None:
-    """It may write to the reply exchange: what is not addressed to a gateway's own key goes nowhere."""
+async def test_a_reply_with_an_unknown_routing_key_is_dropped(
+    guarded: RestrictedVhost, foreign_queue: AbstractQueue
+) -> None:
+    """The provider may write to the reply exchange, and reaches only a gateway's own key there."""
     async with await aio_pika.connect(guarded.url("acme")) as connection:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         replies = await channel.get_exchange(REPLY_EXCHANGE, ensure=False)
         for key in (CNAF, JOURNAL_QUEUE, "#", "*", "", f"{REPLY_EXCHANGE}.#"):
             with pytest.raises(PublishError):
                 await replies.publish(MESSAGE, key, mandatory=True)
-    assert (await prey.declare()).message_count == 0
+    assert (await foreign_queue.declare()).message_count == 0
 
 
 @broker
@@ -220,14 +222,14 @@ async def test_a_provider_cannot_take_all_the_connections_of_the_broker(guarded:
 
 
 @broker
-async def test_a_provider_enters_no_other_vhost(guarded: RestrictedVhost, rabbit: RabbitNode) -> None:
+async def test_a_provider_cannot_enter_another_vhost(guarded: RestrictedVhost, rabbit: RabbitNode) -> None:
     elsewhere = URL(guarded.url("acme")).with_path(URL(rabbit.vhost()).path)
     with pytest.raises(AMQPError):
         await aio_pika.connect(str(elsewhere))
 
 
 @broker
-async def test_a_wrong_password_opens_nothing(guarded: RestrictedVhost) -> None:
+async def test_a_wrong_broker_password_is_refused(guarded: RestrictedVhost) -> None:
     with pytest.raises(ProbableAuthenticationError):
         await aio_pika.connect(str(URL(guarded.url("acme")).with_password("bouquet")))
 
@@ -245,8 +247,8 @@ GATEWAY_ATTACKS: dict[str, Attack] = {
 
 @broker
 @pytest.mark.parametrize("name", GATEWAY_ATTACKS)
-async def test_a_gateway_only_asks_and_reads_its_own_replies(
-    name: str, guarded: RestrictedVhost, prey: AbstractQueue
+async def test_a_gateway_may_only_send_requests_and_read_its_own_replies(
+    name: str, guarded: RestrictedVhost, foreign_queue: AbstractQueue
 ) -> None:
     assert await _is_refused(guarded.url("gateway"), GATEWAY_ATTACKS[name])
 
@@ -268,23 +270,25 @@ JOURNAL_ATTACKS: dict[str, Attack] = {
 
 @broker
 @pytest.mark.parametrize("name", JOURNAL_ATTACKS)
-async def test_the_writer_of_the_journal_reads_its_queue_alone(
-    name: str, guarded: RestrictedVhost, prey: AbstractQueue
+async def test_the_journal_s_writer_may_only_read_its_own_queue(
+    name: str, guarded: RestrictedVhost, foreign_queue: AbstractQueue
 ) -> None:
     assert await _is_refused(guarded.url("journal"), JOURNAL_ATTACKS[name])
 
 
 @broker
 @pytest.mark.parametrize("name", REGISTRY_ATTACKS)
-async def test_the_registry_learns_of_nobody(name: str, guarded: RestrictedVhost, prey: AbstractQueue) -> None:
+async def test_the_registry_is_refused_the_queues_and_exchanges_of_others(
+    name: str, guarded: RestrictedVhost, foreign_queue: AbstractQueue
+) -> None:
     assert await _is_refused(guarded.url("registry"), REGISTRY_ATTACKS[name])
 
 
-# The honest ones need no more
+# Honest processes need no further rights
 
 
 @broker
-async def test_a_mesh_of_processes_works_with_these_rights(guarded: RestrictedVhost) -> None:
+async def test_a_mesh_of_processes_works_with_the_generated_broker_rights(guarded: RestrictedVhost) -> None:
     async with process_mesh(guarded.url("gateway")) as system:
         for provider in ("cnaf", "msa"):
             await system.worker(provider, BOUQUET_BUS_URL=guarded.url(provider))
@@ -299,7 +303,7 @@ async def test_a_mesh_of_processes_works_with_these_rights(guarded: RestrictedVh
 
 
 @broker
-async def test_the_registry_answers_and_the_journal_is_collected_with_these_rights(guarded: RestrictedVhost) -> None:
+async def test_registry_and_journal_work_with_the_generated_broker_rights(guarded: RestrictedVhost) -> None:
     async with (
         open_bus(guarded.url("registry"), "registry") as registry,
         open_bus(guarded.url("gateway"), "gateway") as gateway,
@@ -320,7 +324,7 @@ async def test_the_registry_answers_and_the_journal_is_collected_with_these_righ
 
 
 async def sent(outbox: Outbox, body: bytes) -> None:
-    """Again until the collector has declared the queue: senders may not."""
+    """Sends until the collector has declared the queue, which senders may not do."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while True:
             try:

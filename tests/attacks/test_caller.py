@@ -1,4 +1,4 @@
-"""A caller who attacks the gateway: confused tokens, smuggled requests, foreign urls, injected headers."""
+"""A caller attacks the gateway: confused tokens, smuggled requests, foreign URLs, injected headers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.people import CAF_ALLOCATAIRE
 from tests.support.waiting import TEST_TIMEOUT_S
 
 OWN = ECKey.generate_key("P-256", {"kid": "2026-01"})
-"""A key of the gateway's by its name. Its public half is no secret."""
+"""A named key of the gateway, whose public half is known to all."""
 THEIRS = OctKey.generate_key(256)
 KEY_SET = Secret(json.dumps({"keys": [OWN.as_dict(private=False)]}))
 
@@ -55,25 +55,25 @@ def _encoded(part: bytes) -> str:
 
 
 def signed_by(secret: bytes, header: dict[str, Any], payload: bytes) -> str:
-    """HS256, by hand: a library would not take a public key for a secret."""
+    """Signs with HS256 by hand, since a library refuses a public key as a shared secret."""
     signed = by_hand({"alg": "HS256", **header}, payload).removesuffix(".")
     return f"{signed}.{_encoded(hmac.digest(secret, signed.encode(), 'sha256'))}"
 
 
 def public_forms() -> dict[str, bytes]:
-    """What a confused verifier would take for a shared secret."""
+    """Returns the forms of a public key that a confused verifier might take for a shared secret."""
     return {"PEM": OWN.as_pem(private=False), "DER": OWN.as_der(private=False), "JWK": KEY_SET.reveal().encode()}
 
 
 @pytest.mark.parametrize("form", public_forms())
-async def test_the_public_key_is_no_shared_secret(form: str, client: Mesh, claims: bytes) -> None:
+async def test_a_token_signed_with_the_public_key_as_secret_is_refused(form: str, client: Mesh, claims: bytes) -> None:
     for header in ({}, {"kid": "2026-01"}):
         forged = signed_by(public_forms()[form], header, claims)
         assert (await client.get(params=CAF_ALLOCATAIRE, token=forged)).status == 401
 
 
-async def test_the_key_s_own_signature_opens(client: Mesh, claims: bytes) -> None:
-    """So that the refusals of this page are for the reason that they say."""
+async def test_a_token_signed_with_the_private_key_is_accepted(client: Mesh, claims: bytes) -> None:
+    """A valid token shows that the refusals of this module have the reason that they claim."""
     good = jws.serialize_compact({"alg": "ES256", "kid": "2026-01"}, claims, OWN, ["ES256"])
     assert (await client.get(params=CAF_ALLOCATAIRE, token=good)).status == 200
 
@@ -94,7 +94,7 @@ async def test_the_key_s_own_signature_opens(client: Mesh, claims: bytes) -> Non
     ],
     ids=repr,
 )
-async def test_the_name_of_a_key_is_only_a_name(kid: Any, client: Mesh, claims: bytes) -> None:
+async def test_a_key_id_that_is_a_path_or_url_is_only_compared(kid: Any, client: Mesh, claims: bytes) -> None:
     key = THEIRS.as_dict(private=True)["k"]
     forged = [
         signed_by(str(key).encode(), {"kid": kid} if isinstance(kid, str) else {}, claims),
@@ -117,29 +117,29 @@ HEADERS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("header", HEADERS)
-async def test_a_header_does_not_choose_how_it_is_verified(header: str, client: Mesh, claims: bytes) -> None:
+async def test_a_token_header_cannot_choose_key_or_algorithm(header: str, client: Mesh, claims: bytes) -> None:
     signature = jws.serialize_compact({"alg": "HS256"}, claims, THEIRS, ["HS256"]).rpartition(".")[2]
     for text in (by_hand(HEADERS[header], claims), f"{by_hand(HEADERS[header], claims)}{signature}"):
         assert (await client.get(params=CAF_ALLOCATAIRE, token=text)).status == 401
 
 
 @pytest.mark.parametrize("size", [7_000, 100_000, 2_000_000])
-async def test_a_huge_token_is_refused_at_the_door(size: int, client: Mesh) -> None:
+async def test_a_huge_token_is_refused_by_the_http_server(size: int, client: Mesh) -> None:
     answer = await client.get(params=CAF_ALLOCATAIRE, token="a" * size)
     assert answer.status in (401, 413)
     assert (await client.get(params=CAF_ALLOCATAIRE)).status == 200
 
 
-async def test_a_claim_given_twice_under_our_signature_is_one_claim(client: Mesh) -> None:
-    """Only we can sign such a token. The last one counts, for whoever reads it here."""
+async def test_of_a_claim_given_twice_the_last_counts(client: Mesh) -> None:
+    """Only we can sign such a token."""
     twice = f'"exp":{time.time() + 60},"exp":1,"uid":"{INTERNAL_ID}","jti":"{INTERNAL_ID}"'
     payload = f'{{"scopes":["{SCOPES[0]}"],{twice}}}'.encode()
     answer = await client.get(params=CAF_ALLOCATAIRE, token=signed_by(TOKEN_KEY.reveal().encode(), {}, payload))
     assert answer.codes == ["00103"]
 
 
-async def test_a_token_of_deep_json_is_refused(client: Mesh) -> None:
-    """Of its head anybody's, of its claims only ours."""
+async def test_a_token_of_deeply_nested_json_is_refused(client: Mesh) -> None:
+    """Anybody can write the token's header; only we can sign such claims."""
     deep = b'{"alg":' + b"[" * 2000 + b"]" * 2000 + b"}"
     anybody_s = f"{_encoded(deep)}.{_encoded(b'{}')}.{_encoded(b'x')}"
     for forged in (anybody_s, signed_by(TOKEN_KEY.reveal().encode(), {}, deep)):
@@ -147,12 +147,12 @@ async def test_a_token_of_deep_json_is_refused(client: Mesh) -> None:
         assert (await client.get("/api/introspect", token=forged)).status == 401
 
 
-# No url of a caller's is ever fetched
+# No URL sent by a caller is fetched
 
 
 @asynccontextmanager
 async def lure() -> AsyncIterator[tuple[str, list[int]]]:
-    """A server that nobody has a reason to call, and how often it was."""
+    """A server that has no reason to be called, and the number of its calls."""
     calls: list[int] = []
 
     async def caught(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -163,7 +163,7 @@ async def lure() -> AsyncIterator[tuple[str, list[int]]]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", calls
 
 
-async def test_no_url_of_a_caller_s_is_fetched(client: Mesh, claims: bytes) -> None:
+async def test_no_url_sent_by_a_caller_is_fetched(client: Mesh, claims: bytes) -> None:
     async with lure() as (url, calls):
         for name in ("jku", "x5u", "kid", "iss", "x5c"):
             value = [url] if name == "x5c" else f"{url}/{name}"
@@ -178,7 +178,7 @@ async def test_no_url_of_a_caller_s_is_fetched(client: Mesh, claims: bytes) -> N
         assert calls == []
 
 
-# Requests within requests
+# Smuggled requests
 
 
 def request(*headers: str, method: str = "GET", target: str = "/livez", body: str = "") -> bytes:
@@ -210,7 +210,7 @@ SMUGGLED = {
 
 
 async def said(client: Mesh, raw: bytes) -> bytes:
-    """All that the gateway says until it closes the connection."""
+    """Returns what the gateway sends until it closes the connection."""
     host, port = client.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(raw)
@@ -224,15 +224,15 @@ async def said(client: Mesh, raw: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("trick", SMUGGLED)
-async def test_an_ambiguous_request_is_refused_and_what_it_hides_is_not_answered(trick: str, client: Mesh) -> None:
-    """Whatever a proxy in front took it for: one refusal, and the connection ends."""
+async def test_a_request_smuggled_in_an_ambiguous_one_is_not_answered(trick: str, client: Mesh) -> None:
+    """However a proxy in front read it: one refusal, and the connection is closed."""
     heard = await said(client, SMUGGLED[trick])
     assert b"bouquet_gateway_requests_total" not in heard
     assert heard.count(b"HTTP/1.") == 1
     assert heard.split()[1] == b"400"
 
 
-# Values that become headers, keys and logs
+# Values that are written to headers, keys and logs
 
 
 INJECTED = ("\r\nX-Injected: yes", "\nX-Injected: yes", "\r\n\r\n<html>", "\x00", "\u2028X-Injected: yes")
@@ -240,7 +240,7 @@ INJECTED = ("\r\nX-Injected: yes", "\nX-Injected: yes", "\r\n\r\n<html>", "\x00"
 
 @pytest.mark.parametrize("parameter", ["recipient", "nomNaissance", "prenoms[]", "codeCogInseePaysNaissance"])
 async def test_a_line_break_in_a_parameter_reaches_no_header(parameter: str, client: Mesh) -> None:
-    """The recipient goes to the funds as a header, and the request's id comes back as one."""
+    """The recipient is sent to upstreams as a header, and the request's id is answered as one."""
     for injected in INJECTED:
         person = {name: value for name, value in CAF_ALLOCATAIRE.items() if name != parameter}
         good = CAF_ALLOCATAIRE[parameter]
@@ -253,15 +253,15 @@ async def test_a_line_break_in_a_parameter_reaches_no_header(parameter: str, cli
             assert "X-Injected" not in received.headers
 
 
-async def test_a_request_id_that_is_none_comes_back_as_one_of_ours(client: Mesh) -> None:
+async def test_an_invalid_request_id_is_replaced(client: Mesh) -> None:
     for given in ("1", "<script>", "a" * 4000, "6f1ed002-ab55-4b31-8f1c-0242ac120002 X", "${jndi:ldap://x}"):
         answer = await client.get(params=CAF_ALLOCATAIRE, headers={"X-Request-Id": given})
         assert len(answer.headers["X-Request-Id"]) == 36
         assert answer.headers["X-Request-Id"] not in given
 
 
-async def test_a_name_of_a_million_letters_is_refused_at_the_door(client: Mesh) -> None:
-    """Where the limit of the request's line ends, so does the name: nothing larger reaches a rule or a fund."""
+async def test_a_name_of_a_million_letters_is_refused_by_the_http_server(client: Mesh) -> None:
+    """The limit on the request line applies: no larger name reaches a rule or a provider."""
     answer = await client.get(params={**CAF_ALLOCATAIRE, "nomNaissance": "A" * 1_000_000})
     assert answer.status == 413
     longest = await client.get(params={**CAF_ALLOCATAIRE, "nomNaissance": "A" * 7_000})
@@ -269,7 +269,7 @@ async def test_a_name_of_a_million_letters_is_refused_at_the_door(client: Mesh) 
     assert client.call_counts == {"cnaf": 0, "msa": 0}
 
 
-async def test_a_path_does_not_climb(client: Mesh) -> None:
+async def test_a_path_with_dot_segments_reaches_no_other_path(client: Mesh) -> None:
     for path in (
         "/v3/../metrics",
         "/v3/%2e%2e/metrics",
@@ -310,20 +310,20 @@ DRESSED = {
 
 
 @pytest.mark.parametrize("path", ["/%6detrics", "/m%65trics", "/api/%70ings", "/liv%65z", "/api/openapi%2Ejson"])
-async def test_nor_has_a_page_of_the_gateway_itself_another_spelling(path: str, client: Mesh) -> None:
+async def test_the_gateway_s_own_paths_have_one_spelling(path: str, client: Mesh) -> None:
     assert (await client.get(path, token="")).status == 404
 
 
 @pytest.mark.parametrize("dress", DRESSED)
-async def test_a_path_in_another_dress_is_no_way_past_a_proxy_s_rules(dress: str, client: Mesh) -> None:
-    """A proxy that guards a path by its letters guards all that we answer there."""
+async def test_an_encoded_path_is_not_found_and_bypasses_no_proxy_rule(dress: str, client: Mesh) -> None:
+    """A proxy that guards a path by its letters guards every way to reach it."""
     answer = await client.get(DRESSED[dress], params=CAF_ALLOCATAIRE)
     assert answer.status == 404
     assert "X-Injected" not in answer.headers
     assert client.call_counts == {"cnaf": 0, "msa": 0}
 
 
-async def test_a_target_of_another_host_or_form_is_not_served_for_it(client: Mesh) -> None:
+async def test_an_absolute_request_target_is_never_forwarded(client: Mesh) -> None:
     for method, target in (("GET", "http://evil.test/metrics"), ("CONNECT", "evil.test:443"), ("OPTIONS", "*")):
         heard = await said(client, request("Connection: close", method=method, target=target))
         assert heard.count(b"HTTP/1.") == 1
@@ -334,8 +334,8 @@ async def test_a_target_of_another_host_or_form_is_not_served_for_it(client: Mes
 # Parameters
 
 
-async def test_a_parameter_given_twice_is_the_last_one_everywhere(client: Mesh) -> None:
-    """Rules, cache and fund read the same: nobody is answered for under another's name."""
+async def test_of_a_parameter_given_twice_the_last_counts_everywhere(client: Mesh) -> None:
+    """Rules, cache and provider read the same value, so that no person gets another one's answer."""
     theirs = urlencode(CAF_ALLOCATAIRE, doseq=True)
     assert (await client.get(query=theirs)).status == 200
     assert (await client.get(query=f"{theirs}&nomNaissance=CAF-NO-FILE")).status == 404
@@ -344,7 +344,7 @@ async def test_a_parameter_given_twice_is_the_last_one_everywhere(client: Mesh) 
 
 
 @pytest.mark.parametrize("flood", ["a&", "a=1&", "prenoms[]=A&", "prenoms[]&", "x[][][]=1&", "%00=&", "&", "=&"])
-async def test_as_many_parameters_as_a_line_can_hold_are_read_and_so_is_the_next_call(flood: str, client: Mesh) -> None:
+async def test_a_request_line_full_of_parameters_is_answered_and_so_is_the_next_call(flood: str, client: Mesh) -> None:
     theirs = urlencode(CAF_ALLOCATAIRE, doseq=True)
     room = 8000 - len(QUOTIENT_FAMILIAL_PATH) - len(theirs)
     answer = await client.get(query=flood * (room // len(flood)) + theirs)
@@ -352,10 +352,10 @@ async def test_as_many_parameters_as_a_line_can_hold_are_read_and_so_is_the_next
     assert (await client.get(query=theirs)).status == 200
 
 
-# A token that is not for today
+# A token that is not valid yet
 
 
-async def test_a_token_for_later_is_refused_today(client: Mesh, claims: bytes) -> None:
+async def test_a_token_is_refused_before_its_nbf(client: Mesh, claims: bytes) -> None:
     later = msgspec.json.encode(msgspec.json.decode(claims) | {"nbf": time.time() + 600})
     answer = await client.get(params=CAF_ALLOCATAIRE, token=signed_by(TOKEN_KEY.reveal().encode(), {}, later))
     assert answer.status == 401

@@ -1,4 +1,4 @@
-"""A worker that says too much, in an offer or in a reply: it harms its own calls, and stops nobody else's."""
+"""A worker exceeds the limits, in an offer or in a reply: its own calls fail, and no others."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ EXCESSES: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize("lie", EXCESSES)
-async def test_a_resource_beyond_its_limits_is_a_typed_failure(lie: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_reply_beyond_its_limits_is_a_typed_failure(lie: str, caplog: pytest.LogCaptureFixture) -> None:
     excess, data = EXCESSES[lie]
     before = refused_replies(excess)
     async with gateway_between(Provider(LISTS, data)) as client:
@@ -77,19 +77,19 @@ async def test_a_resource_beyond_its_limits_is_a_typed_failure(lie: str, caplog:
     assert (told.__dict__["provider"], told.__dict__["excess"]) == ("acme", excess)
 
 
-async def test_a_resource_within_its_limits_is_read() -> None:
+async def test_a_reply_within_its_limits_is_read() -> None:
     async with gateway_between(Provider(LISTS, lists(4_900))) as client:
         answer = await ask(client)
         assert answer.json["data"] == {"a": [[]] * 4_900}
 
 
-async def test_punctuation_in_a_text_is_no_element() -> None:
+async def test_punctuation_in_texts_does_not_count_as_elements() -> None:
     text = "1, rue de l'Église [bâtiment {A}]" * 500
     async with gateway_between(Provider(offer(), DATA | {"numero": text})) as client:
         assert (await ask(client)).json["data"]["numero"] == text
 
 
-async def test_an_offer_may_ask_for_more() -> None:
+async def test_an_offer_may_raise_its_reply_limits() -> None:
     [operation] = LISTS.operations
     more = structs.replace(operation, reply=ReplyLimits(size_bytes=200_000, elements=12_000))
     async with gateway_between(Provider(structs.replace(LISTS, operations=(more,)), lists(11_000))) as client:
@@ -99,7 +99,7 @@ async def test_an_offer_may_ask_for_more() -> None:
 @pytest.mark.parametrize(
     "reply", [ReplyLimits(size_bytes=MAX_REPLY_BYTES + 1), ReplyLimits(elements=MAX_REPLY_ELEMENTS + 1)]
 )
-async def test_an_offer_may_not_ask_for_everything(reply: ReplyLimits) -> None:
+async def test_an_offer_cannot_raise_its_reply_limits_without_bound(reply: ReplyLimits) -> None:
     before = refused_offers("operation too large")
     async with gateway_between(Provider(acme_offer(reply=reply))) as client:
         assert (await ask(client)).status == 404
@@ -107,14 +107,14 @@ async def test_an_offer_may_not_ask_for_everything(reply: ReplyLimits) -> None:
     assert refused_offers("operation too large") > before
 
 
-async def test_a_large_recorded_case_is_refused_like_a_resource() -> None:
+async def test_a_recorded_case_beyond_the_limits_is_refused() -> None:
     acme = Provider(offer())
     acme.reply = Recorded(200, Raw(b'{"data":{"numero":"' + b"x" * 70_000 + b'"}}'))
     async with gateway_between(acme, sandbox=True) as client:
         assert (await ask(client)).status == 502
 
 
-# Words beside the data
+# Texts beside the data
 
 SECRET = "nom=DURANT age=30"
 WORDS: dict[str, Reply] = {
@@ -130,7 +130,9 @@ WORDS: dict[str, Reply] = {
 
 
 @pytest.mark.parametrize("lie", WORDS)
-async def test_words_of_its_own_reach_no_caller(lie: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_texts_of_a_worker_outside_the_contract_reach_no_caller(
+    lie: str, caplog: pytest.LogCaptureFixture
+) -> None:
     acme = Provider(offer())
     acme.reply = WORDS[lie]
     async with gateway_between(acme) as client:
@@ -143,7 +145,7 @@ async def test_words_of_its_own_reach_no_caller(lie: str, caplog: pytest.LogCapt
     assert "DURANT" not in caplog.text
 
 
-async def test_words_of_the_contract_reach_the_caller() -> None:
+async def test_texts_of_the_contract_reach_the_caller() -> None:
     acme = Provider(offer())
     acme.reply = NotFound("unknown_person", {"provider_error_code": 40013, "provider_error_message": "Nom inconnu"})
     async with gateway_between(acme) as client:
@@ -207,7 +209,7 @@ OFFERS: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize("lie", OFFERS)
-async def test_an_offer_beyond_its_limits_harms_its_provider_alone(lie: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_offer_beyond_its_limits_affects_its_provider_only(lie: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)
     reason, told = OFFERS[lie]
     before = refused_offers(reason)
@@ -222,7 +224,7 @@ async def test_an_offer_beyond_its_limits_harms_its_provider_alone(lie: str, cap
     assert [record.__dict__["provider"] for record in caplog.records if record.message == reason] == ["acme"]
 
 
-async def test_documents_stay_in_proportion_to_the_largest_offer_that_is_believed() -> None:
+async def test_documents_of_the_largest_accepted_offer_are_of_bounded_size() -> None:
     row = structs.replace(offer().problems["unknown_person"], detail="x" * 1_500)
     rows = {f"own_{n}": structs.replace(row, code=f"9{n:02}") for n in range(20)}
     operations = many(
@@ -237,14 +239,14 @@ async def test_documents_stay_in_proportion_to_the_largest_offer_that_is_believe
     assert len(document.body) < 12_000_000
 
 
-async def test_a_refused_offer_is_told_once_however_often_it_is_heard(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_refused_offer_is_logged_once_however_often_it_is_received(caplog: pytest.LogCaptureFixture) -> None:
     acme = Provider(altered(owner="x" * MAX_OFFER_BYTES))
     async with gateway_between(acme):
         await until(lambda: acme.told >= 3)
     assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == ["offer too large"]
 
 
-# On a broker, with the rights of its user
+# On a broker, with the rights of a provider's user
 
 
 @pytest.mark.broker

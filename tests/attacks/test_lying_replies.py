@@ -1,4 +1,4 @@
-"""A worker that lies on the broker, with the rights of its user: foreign and forged replies reach nobody."""
+"""A worker with the rights of its user forges replies on the broker: they reach no caller of another provider."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def gateway(guarded: RestrictedVhost) -> AsyncIterator[Bus]:
 
 
 class Liar:
-    """A worker in nobody's kit. It keeps what it was asked, for a lie to be made of."""
+    """A worker without the kit that keeps the requests it gets, to forge replies to them."""
 
     def __init__(self, replies: AbstractExchange) -> None:
         self.heard: list[AbstractIncomingMessage] = []
@@ -69,8 +69,8 @@ def late_replies() -> float:
     return REGISTRY.get_sample_value("bouquet_bus_late_replies_total") or 0.0
 
 
-async def test_no_lie_ends_the_call_of_another(guarded: RestrictedVhost, gateway: Bus) -> None:
-    """It knows the gateway's reply key, from its own questions. What it cannot know is the id of the other's call."""
+async def test_no_forged_reply_ends_the_call_of_another_provider(guarded: RestrictedVhost, gateway: Bus) -> None:
+    """The worker knows the gateway's reply key from its own requests, and cannot know the id of another call."""
     desk, late = BlockedHandler(), late_replies()
     async with (
         open_bus(guarded.url("cnaf"), "cnaf") as honest,
@@ -92,7 +92,7 @@ async def test_no_lie_ends_the_call_of_another(guarded: RestrictedVhost, gateway
         assert await own != FOUND
 
 
-async def test_a_second_answer_to_its_own_call_is_nobody_s(guarded: RestrictedVhost, gateway: Bus) -> None:
+async def test_a_second_reply_to_a_call_is_ignored(guarded: RestrictedVhost, gateway: Bus) -> None:
     async with lying(guarded) as liar:
         call = asyncio.create_task(gateway.call("acme", lookup_request()))
         await until(lambda: bool(liar.heard))
@@ -136,7 +136,7 @@ async def test_a_flood_of_replies_leaves_the_others_their_answers(guarded: Restr
 
 
 async def test_a_reply_key_cannot_be_guessed(guarded: RestrictedVhost, gateway: Bus) -> None:
-    """Who was never asked knows no gateway's reply queue: its name is new with each connection."""
+    """A worker without requests knows no reply queue: its name is new with each connection."""
     async with lying(guarded) as liar:
         first = asyncio.create_task(gateway.call("acme", lookup_request()))
         await until(lambda: len(liar.heard) == 1)

@@ -1,4 +1,4 @@
-"""A worker that lies in what it says: it harms its own calls, and nobody else's."""
+"""A worker answers with false offers and replies: its own calls fail, and no others."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def refused(reason: str) -> float:
     return REGISTRY.get_sample_value("bouquet_gateway_offers_refused_total", labels) or 0.0
 
 
-# What it found
+# False replies
 
 
 PERSON = {"nom": "DURANT", "age": 30}
@@ -63,7 +63,7 @@ MISSHAPEN: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("lie", MISSHAPEN)
-async def test_a_resource_of_another_shape_is_a_typed_failure(lie: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_reply_of_another_schema_is_a_typed_failure(lie: str, caplog: pytest.LogCaptureFixture) -> None:
     async with gateway_between(Provider(offer(), MISSHAPEN[lie])) as client:
         answer = await ask(client)
         assert answer.summary == "502 90999 ACME"
@@ -71,7 +71,7 @@ async def test_a_resource_of_another_shape_is_a_typed_failure(lie: str, caplog: 
     assert "DURANT" not in answer.body.decode() + caplog.text
 
 
-async def test_a_field_that_the_offer_does_not_name_reaches_nobody() -> None:
+async def test_a_field_that_the_offer_does_not_name_reaches_no_caller() -> None:
     lie = {"secret": "numéro fiscal", "numero": "1", "titulaire": {"nom": "DURANT", "age": 30, "secret": [1]}}
     before = trimmed()
     async with gateway_between(Provider(offer(), lie)) as client:
@@ -89,7 +89,7 @@ TWICE = {
 
 @pytest.mark.parametrize("lie", TWICE)
 async def test_a_name_given_twice_has_one_value_for_every_reader(lie: str) -> None:
-    """That which rules and scopes went by, for a caller who may see all."""
+    """A caller with all scopes gets the value that rules and scopes were applied to."""
     async with gateway_between(Provider(offer(), Raw(TWICE[lie]))) as client:
         answer = await ask(client)
     assert json.loads(answer.body, object_pairs_hook=once) == {"data": DATA, "links": {}, "meta": {}}
@@ -100,7 +100,7 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-async def test_a_lie_is_not_cached() -> None:
+async def test_a_refused_reply_is_not_cached() -> None:
     acme = Provider(acme_offer(cache_s=60), {})
     async with gateway_between(acme) as client:
         assert (await ask(client)).status == 502
@@ -108,8 +108,8 @@ async def test_a_lie_is_not_cached() -> None:
         assert (await ask(client)).json["data"] == DATA
 
 
-async def test_a_fund_that_lies_has_failed_and_leaves_the_other_its_answer() -> None:
-    """Neither a find, which would win, nor an absence, which would be believed."""
+async def test_a_refused_reply_of_one_provider_leaves_the_other_s_answer() -> None:
+    """A refused reply is neither a found answer, which would win, nor an absence, which would count."""
     liar = Provider(cnaf.offer(), {"quotient_familial": {"fournisseur": "CNAF", "valeur": "beaucoup"}})
     async with mesh(workers=("msa",)) as client, client.workers_bus.serve("cnaf", liar, concurrency=1):
         assert (await client.get(params=MSA_ALLOCATAIRE)).summary == "200 MSA"
@@ -127,7 +127,7 @@ WORDS: dict[str, Reply] = {
 
 
 @pytest.mark.parametrize("lie", WORDS)
-async def test_words_of_its_own_become_no_header(lie: str) -> None:
+async def test_texts_of_a_worker_become_no_header(lie: str) -> None:
     acme = Provider(offer())
     acme.reply = WORDS[lie]
     async with gateway_between(acme) as client:
@@ -139,10 +139,10 @@ async def test_words_of_its_own_become_no_header(lie: str) -> None:
     assert int(answer.headers.get("Retry-After", "0")) in range(86_401)
 
 
-# What it offers
+# False offers
 
 
-async def test_the_path_of_another_provider_stays_its_own(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_provider_cannot_take_the_path_of_another_provider(caplog: pytest.LogCaptureFixture) -> None:
     acme, before = Provider(acme_offer(path=HONEST_PATH)), refused("path already served")
     async with gateway_between(acme) as client:
         assert (await ask(client, HONEST_PATH)).status == 200
@@ -151,8 +151,8 @@ async def test_the_path_of_another_provider_stays_its_own(caplog: pytest.LogCapt
     assert refused("path already served") > before
 
 
-async def test_a_confined_provider_takes_no_path_while_its_owner_is_away() -> None:
-    """The owner's questions name people: nobody else hears them, even where the owner was never heard."""
+async def test_a_confined_provider_cannot_take_a_path_while_its_owner_is_down() -> None:
+    """Questions to the owner contain identities, which no other provider may receive."""
     acme = Provider(acme_offer(path=HONEST_PATH))
     bus = MemoryBus()
     async with (
@@ -164,8 +164,8 @@ async def test_a_confined_provider_takes_no_path_while_its_owner_is_away() -> No
     assert acme.asked == 0
 
 
-async def test_a_confined_provider_publishes_no_document_elsewhere() -> None:
-    """Keys that FranceConnect would encrypt for, for instance."""
+async def test_a_confined_provider_cannot_publish_a_document_elsewhere() -> None:
+    """Such a document could be keys that FranceConnect would encrypt for."""
     lie = altered(documents={"/api/france_connect/jwks": {"keys": []}, "/api/acme/jwks": {"keys": []}})
     territories = ("acme:/v3/acme/", "acme:/api/acme/")
     async with gateway_between(Provider(lie), territories=territories) as client:
@@ -173,20 +173,20 @@ async def test_a_confined_provider_publishes_no_document_elsewhere() -> None:
         assert (await client.get("/api/acme/jwks", token="")).json == {"keys": []}
 
 
-async def test_a_confined_provider_serves_what_is_its_own() -> None:
+async def test_a_confined_provider_serves_its_own_paths() -> None:
     async with gateway_between(Provider(acme_offer()), territories=("acme:/v3/acme/",)) as client:
         assert (await ask(client)).status == 200
 
 
 @pytest.mark.parametrize("entry", ["acme", "acme:", ":/v3/acme/", "acme:v3"])
-async def test_a_territory_that_is_none_is_refused(entry: str) -> None:
+async def test_an_invalid_territory_is_a_wrong_setting(entry: str) -> None:
     with pytest.raises(SettingsError, match="TERRITORIES"):
         async with gateway_client_for(MemoryBus(), territories=(entry,)):
             pass
 
 
-async def test_a_fund_does_not_say_which_scopes_open_the_other_s_data() -> None:
-    """Of the quotient familial, the gateway knows the fields itself."""
+async def test_a_provider_cannot_change_the_scopes_of_a_plan_s_data() -> None:
+    """The gateway itself defines the fields of the quotient familial."""
     [first, *_] = quotient_familial.OPERATIONS
     loose = acme_offer(id=first.id, path=first.path, plan="regime", fields={}, scopes=("acme_dossier",))
     liar = Provider({**altered(operations=loose.operations), "provider": "msa"})
@@ -224,7 +224,7 @@ STRANGE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("lie", STRANGE)
-async def test_a_strange_offer_harms_nobody_else(lie: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_malformed_offer_affects_no_other_provider(lie: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)
     async with gateway_between(Provider(STRANGE[lie])) as client:
         assert (await ask(client, HONEST_PATH)).status == 200

@@ -1,4 +1,4 @@
-"""TLS to the broker, to redis and to an upstream: who cannot be verified is not spoken to, and never in plain."""
+"""TLS to the broker, to redis and to an upstream: no data is sent to an unverified server, and never in plain text."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ours(folder: Path) -> CertificateFiles:
-    """Of the authority that all trust. The server shows it, and so do we."""
+    """Certificate of the authority that all trust, used by the server and by us."""
     return certificate_files(folder / "ours")
 
 
 @pytest.fixture(scope="module")
 def theirs(folder: Path) -> CertificateFiles:
-    """Of another authority, for the same name."""
+    """Certificate of another authority, for the same name."""
     return certificate_files(folder / "theirs")
 
 
@@ -83,7 +83,7 @@ def store_url(
 
 
 async def is_away(url: str, caplog: pytest.LogCaptureFixture) -> str:
-    """What the log says of a broker that is not reached, for a reason that does not pass."""
+    """Returns what the log says of a broker that cannot be reached for a lasting reason."""
     async with open_bus(url, "tests") as bus:
         assert await bus.call(PROVIDER, lookup_request()) == Failed("bus_unavailable")
         assert not bus.ready
@@ -102,7 +102,7 @@ async def test_the_bus_works_over_tls_with_both_certificates_shown(broker: TlsRa
 
 
 @pytest.mark.broker
-async def test_a_broker_of_another_authority_is_not_spoken_to(
+async def test_a_broker_with_a_certificate_of_another_authority_is_refused(
     broker: TlsRabbit, ours: CertificateFiles, theirs: CertificateFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert "certificate" in await is_away(bus_url(broker, theirs, shown=ours), caplog)
@@ -126,7 +126,7 @@ async def test_each_node_of_a_broker_must_have_its_own_name(
 
 
 @pytest.mark.broker
-async def test_a_broker_of_another_name_is_not_spoken_to(
+async def test_a_broker_with_a_certificate_for_another_name_is_refused(
     broker: TlsRabbit, ours: CertificateFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert "IP address mismatch" in await is_away(bus_url(broker, ours, "127.0.0.1", shown=ours), caplog)
@@ -134,17 +134,17 @@ async def test_a_broker_of_another_name_is_not_spoken_to(
 
 @pytest.mark.broker
 @pytest.mark.parametrize("shows", ["nothing", "another authority's"])
-async def test_a_broker_does_not_speak_to_who_shows_no_certificate_of_ours(
+async def test_a_broker_refuses_a_client_without_our_certificate(
     shows: str, broker: TlsRabbit, ours: CertificateFiles, theirs: CertificateFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
     await is_away(bus_url(broker, ours, shown=None if shows == "nothing" else theirs), caplog)
 
 
 @pytest.mark.broker
-async def test_nobody_goes_on_in_plain(
+async def test_no_connection_falls_back_to_plain_text(
     broker: TlsRabbit, ours: CertificateFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The same node listens in plain on another port: TLS asked of that port is TLS or nothing."""
+    """The same node listens without TLS on another port, where a TLS connection fails."""
     plain = bus_url(broker, ours, shown=ours).replace(str(broker.tls_port), str(broker.port))
     assert await is_away(plain, caplog)
 
@@ -153,7 +153,7 @@ async def test_nobody_goes_on_in_plain(
 
 
 @pytest.mark.broker
-async def test_cache_and_pace_work_over_tls(store: TlsRedis, ours: CertificateFiles) -> None:
+async def test_cache_and_rate_limit_work_over_tls(store: TlsRedis, ours: CertificateFiles) -> None:
     url = store_url(store, ours, shown=ours)
     async with open_cache(url, SECRET) as cache, open_counters(url) as one, open_counters(url) as other:
         await cache.set("key", b"value", 60)
@@ -165,7 +165,7 @@ async def test_cache_and_pace_work_over_tls(store: TlsRedis, ours: CertificateFi
 
 @pytest.mark.broker
 @pytest.mark.parametrize("wrong", ["authority", "host", "no certificate of ours"])
-async def test_a_store_that_is_not_verified_is_done_without(
+async def test_a_redis_whose_certificate_is_not_verified_is_not_used(
     wrong: str, store: TlsRedis, ours: CertificateFiles, theirs: CertificateFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = {
@@ -177,7 +177,7 @@ async def test_a_store_that_is_not_verified_is_done_without(
         await cache.set("key of a stranger", b"value", 60)
         assert await cache.get("key of a stranger") is None
     [told] = [vars(record)["error"] for record in caplog.records if record.message == "store unavailable"]
-    if wrong != "no certificate of ours":  # with TLS 1.3 the server hangs up when we have spoken already
+    if wrong != "no certificate of ours":  # with TLS 1.3 the server closes the connection after our first data
         assert "certificate" in told or "mismatch" in told
     async with open_cache(store_url(store, ours, shown=ours), SECRET) as cache:
         assert await cache.get("key of a stranger") is None
@@ -188,7 +188,7 @@ async def test_a_store_that_is_not_verified_is_done_without(
 
 @asynccontextmanager
 async def fund(own: CertificateFiles) -> AsyncIterator[str]:
-    """An upstream that wants to see a certificate."""
+    """An upstream that requires a client certificate."""
 
     async def answer(_: web.Request) -> web.Response:
         return web.json_response({})
@@ -200,7 +200,7 @@ async def fund(own: CertificateFiles) -> AsyncIterator[str]:
 
 
 async def asked(url: str, ca: CertificateFiles, shown: CertificateFiles | None) -> str:
-    """`200`, or why not."""
+    """Returns `200`, or the reason of the failure."""
     files = (str(shown.certificate), str(shown.key)) if shown else ()
     async with open_upstream(Upstream("fund", url, ssl=client_context("FUND", url, str(ca.ca), *files))) as upstream:
         try:
@@ -214,7 +214,9 @@ async def test_an_upstream_sees_our_certificate(ours: CertificateFiles) -> None:
         assert await asked(url, ours, ours) == "200"
 
 
-async def test_an_upstream_that_is_another_is_not_asked(ours: CertificateFiles, theirs: CertificateFiles) -> None:
+async def test_an_upstream_with_another_certificate_receives_no_request(
+    ours: CertificateFiles, theirs: CertificateFiles
+) -> None:
     async with fund(ours) as url:
         assert await asked(url, theirs, ours) == "upstream_certificate"
         assert await asked(url.replace(HOST, "127.0.0.1"), ours, ours) == "upstream_certificate"

@@ -1,4 +1,4 @@
-"""Whoever invents bearers is limited by what they cannot choose; whoever is known is not limited for it."""
+"""Callers with invented bearers are limited by their address, which they cannot choose; known callers are not."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def from_address(address: str, client: GatewayClient) -> AsyncIterator[Gat
         yield GatewayClient(session, client.url)
 
 
-async def test_invented_bearers_are_slowed_by_address_whatever_they_say_of_it(client: Mesh) -> None:
+async def test_unknown_bearers_are_slowed_by_address_whatever_their_headers(client: Mesh) -> None:
     told = []
     for number in range(60):
         forged = {"X-Forwarded-For": f"203.0.113.{number}", "Forwarded": f"for=203.0.113.{number}"}
@@ -76,27 +76,27 @@ async def test_invented_bearers_are_slowed_by_address_whatever_they_say_of_it(cl
     assert introspections(client) == MOST + 1
 
 
-async def test_a_refusal_says_when_to_come_back(client: Mesh) -> None:
+async def test_a_slowed_bearer_gets_retry_after(client: Mesh) -> None:
     await with_invented(client, MOST + 1)
     answer = await with_session(client, "invented")
     assert (answer.status, answer.codes) == (429, ["00429"])
     assert answer.headers["Retry-After"] == str(answer.error["meta"]["retry_in"]) == "60"
 
 
-async def test_a_minute_later_it_begins_anew(client: Mesh, clock: Clock) -> None:
+async def test_a_slowed_address_is_free_again_after_a_minute(client: Mesh, clock: Clock) -> None:
     await with_invented(client, MOST + 1)
     clock.now += 60
     assert await with_invented(client, 1) == [401]
 
 
-async def test_another_address_is_not_hurt(client: Mesh) -> None:
+async def test_another_address_is_not_slowed(client: Mesh) -> None:
     assert (await with_invented(client, 40))[-1] == 429
     async with from_address("127.0.0.2", client) as other:
         assert (await with_session(other, "jeton-maelys")).status == 200
         assert (await with_session(other, "invented")).status == 401
 
 
-async def test_known_ones_pass_at_an_address_that_is_slowed(client: Mesh) -> None:
+async def test_known_tokens_and_sessions_pass_at_a_slowed_address(client: Mesh) -> None:
     assert (await with_session(client, "jeton-maelys")).status == 200
     assert (await with_invented(client, 40))[-1] == 429
     assert (await with_session(client, "jeton-maelys")).status == 200
@@ -104,19 +104,19 @@ async def test_known_ones_pass_at_an_address_that_is_slowed(client: Mesh) -> Non
     assert (await client.get(params=CAF_ALLOCATAIRE | {"token": token()}, token="invented")).status == 200
 
 
-async def test_a_citizen_whose_identity_is_unusable_is_not_unknown(client: Mesh) -> None:
+async def test_a_session_with_an_unusable_identity_is_not_an_unknown_bearer(client: Mesh) -> None:
     for _ in range(MOST + 5):
         assert (await with_session(client, "jeton-sans-nom")).codes == ["51564"]
     assert await with_invented(client, 1) == [401]
 
 
-async def test_an_address_whose_calls_are_mostly_good_is_not_slowed(client: Mesh) -> None:
+async def test_an_address_with_mostly_valid_calls_is_not_slowed(client: Mesh) -> None:
     for _ in range(45):
         await client.get("/api/v2/nowhere")
     assert await with_invented(client, 40) == [401] * 40
 
 
-async def test_calls_that_bear_nothing_known_do_not_make_up_for_those_that_are_refused(client: Mesh) -> None:
+async def test_calls_without_known_bearer_do_not_offset_refused_ones(client: Mesh) -> None:
     told = []
     for number in range(60):
         await client.get("/nowhere", token=f"padding {number}")
@@ -124,7 +124,7 @@ async def test_calls_that_bear_nothing_known_do_not_make_up_for_those_that_are_r
     assert told.count(401) == MOST + 1
 
 
-async def test_tokens_that_are_none_count_on_every_path(client: Mesh) -> None:
+async def test_invalid_tokens_are_counted_on_every_path(client: Mesh) -> None:
     told = [(await client.get(QUOTIENT_FAMILIAL_PATH, token=f"invented {number}")).status for number in range(40)]
     assert told == [401] * (MOST + 1) + [429] * (39 - MOST)
     told_v2 = await client.get("/api/v2/composition-familiale-v2", token="invented")
@@ -136,7 +136,7 @@ async def test_a_call_without_a_bearer_is_not_slowed(client: Mesh) -> None:
     assert (await client.get(QUOTIENT_FAMILIAL_PATH, token="")).status == 401
 
 
-async def test_behind_our_own_proxy_each_client_has_an_address(opened: Callable[..., Any]) -> None:
+async def test_clients_behind_a_trusted_proxy_are_counted_apart(opened: Callable[..., Any]) -> None:
     async with opened(trusted_proxies=("127.0.0.1",)) as client:
         guilty = {"X-Forwarded-For": "10.1.1.1, 203.0.113.1"}
         assert (await with_invented(client, 40, headers=guilty))[-1] == 429
@@ -144,7 +144,7 @@ async def test_behind_our_own_proxy_each_client_has_an_address(opened: Callable[
         assert (await with_invented(client, 1, headers={"X-Forwarded-For": "203.0.113.2"})) == [401]
 
 
-async def test_what_many_write_in_place_of_a_token_is_counted_for_each_address(opened: Callable[..., Any]) -> None:
+async def test_a_common_invalid_token_is_rate_limited_for_each_address(opened: Callable[..., Any]) -> None:
     async with opened(trusted_proxies=("127.0.0.1",), calls_per_second=20) as client:
         both = {"X-Api-Key": token(), "X-Forwarded-For": "203.0.113.1"}
         stranger = {"X-Forwarded-For": "203.0.113.2"}
@@ -156,13 +156,13 @@ async def test_what_many_write_in_place_of_a_token_is_counted_for_each_address(o
     assert answer.status == 200
 
 
-async def test_a_session_that_was_just_refused_is_not_asked_about_again(client: Mesh) -> None:
+async def test_a_session_just_refused_is_not_asked_about_again(client: Mesh) -> None:
     answers = [await with_session(client, "unheard of") for _ in range(10)]
     assert {(answer.status, *answer.codes) for answer in answers} == {(401, "51501")}
     assert introspections(client) == 1
 
 
-async def test_unknown_sessions_are_asked_about_at_a_pace_and_known_ones_at_once(opened: Callable[..., Any]) -> None:
+async def test_new_sessions_are_rate_limited_and_known_ones_are_not(opened: Callable[..., Any]) -> None:
     async with opened(unknown_sessions_per_second=1, refused_bearers_per_minute=1000) as client:
         assert (await with_session(client, "jeton-maelys")).status == 200
         invented = [asyncio.create_task(with_session(client, f"invented {number}")) for number in range(30)]
@@ -173,12 +173,12 @@ async def test_unknown_sessions_are_asked_about_at_a_pace_and_known_ones_at_once
     assert set(told) == {401, 429}
 
 
-async def test_a_turn_that_would_come_too_late_is_none() -> None:
+async def test_a_place_that_would_come_too_late_is_refused() -> None:
     turns = Pacer(2, clock=lambda: 100.0)
     assert [await turns.acquire(0.0) for _ in range(5)] == [True, True, True, False, False]
 
 
-async def test_turns_come_evenly_after_a_second_s_worth() -> None:
+async def test_places_are_spread_evenly_after_a_burst_of_one_second() -> None:
     now = [0.0]
     turns = Pacer(8, clock=lambda: now[0])
     taken = [await turns.acquire(0.0) for _ in range(15)]
@@ -197,7 +197,7 @@ async def test_turns_come_evenly_after_a_second_s_worth() -> None:
         ("no address", "", True),
     ],
 )
-def test_an_address_is_counted_with_those_that_its_owner_may_take(one: str, other: str, same: bool) -> None:
+def test_ipv6_addresses_of_one_network_are_counted_together(one: str, other: str, same: bool) -> None:
     assert (network_of(one) == network_of(other)) is same
 
 
@@ -212,8 +212,8 @@ class Listening(Provider):
         return await super().__call__(request)
 
 
-async def test_workers_tell_callers_apart_by_what_says_nothing_of_them_and_no_caller_chooses() -> None:
-    """Two bearers of one token are one caller, two tokens are two, at each gateway that has the same key."""
+async def test_a_caller_s_mark_is_one_for_each_token_id_in_all_gateways() -> None:
+    """Two signatures of one token id are one caller, two ids are two, at each gateway with the same key."""
     acme, ids = Listening(), [str(uuid.uuid4()), str(uuid.uuid4())]
     for _ in range(2):
         async with gateway_between(acme) as client:

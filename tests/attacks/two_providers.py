@@ -1,4 +1,4 @@
-"""A gateway between an honest provider, `honest`, and one that says what it likes, `acme`."""
+"""A gateway between an honest provider, `honest`, and one with scripted replies, `acme`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}
 
 
 class Provider:
-    """Tells its offer, then says what it is told to say."""
+    """A provider that sends its offer, then its scripted replies."""
 
     def __init__(self, offer: Any, data: Any = DATA) -> None:
         self.offer = offer
@@ -51,19 +51,19 @@ def found(data: Any) -> Found:
 
 
 def acme_offer(**changes: Any) -> Offer:
-    """Of one operation, with these changes."""
+    """Returns an offer of one operation, with these changes."""
     [operation, *_] = offer().operations
     return structs.replace(offer(), operations=(structs.replace(operation, **changes),))
 
 
 def altered(**changes: Any) -> Any:
-    """An offer with parts that no declaration of the kit's would have."""
+    """Returns an offer with parts that no declaration made with the kit has."""
     return msgspec.to_builtins(offer()) | changes
 
 
 @asynccontextmanager
 async def gateway_client_for(bus: Bus, **settings: Any) -> AsyncIterator[GatewayClient]:
-    """The gateway's door. It has asked both for their offers once."""
+    """Opens a gateway on the bus, and gives its client once both providers have been asked for their offers."""
     async with gateway_in_process(bus, **{"providers": ("honest", "acme")} | settings) as (_, client):
         client.token = token(*SCOPES)
         yield client

@@ -1,4 +1,4 @@
-"""A 200 of every operation, each asked of a gateway as one of our own cases tells."""
+"""A 200 of every operation, each an answer of a gateway to one of our recorded cases."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ OF_PLATFORM: Mapping[str, dict[str, str]] = {
     "/api/introspect": {},
     "/api/errors": {"operation_id": "api_particulier_v3_cnav_quotient_familial_with_civility"},
 }
-"""Paths that are nobody's offer, and with what each is asked."""
+"""Paths of the gateway itself, with the parameters that each is called with."""
 
 
 class Asked(NamedTuple):
     operation_id: str
     token: str
     by_key: bool
-    """Whether the token goes in `X-Api-Key`: a bearer of version 2 is FranceConnect's."""
+    """Whether the token is sent in `X-Api-Key`: a bearer of version 2 is a FranceConnect session."""
     params: Mapping[str, Any]
     body: Any
-    """Of its 200."""
+    """Body of the 200."""
 
 
 async def answers_of(door: Door, document: Any) -> list[Asked]:
-    """At least one of every operation of the document."""
+    """Returns at least one answer of every operation of the document."""
     return [
         Asked(operation["operationId"], token, by_key, params, await _body(door, path, token, by_key, params))
         for path, operation in operations_of(document)
@@ -44,7 +44,7 @@ async def answers_of(door: Door, document: Any) -> list[Asked]:
 
 
 def steady(body: Any) -> Any:
-    """But for the moments of statuses, which pass."""
+    """Returns the body without the times of statuses, which change."""
     return set(body) if isinstance(body, dict) and "last_update" in body else body
 
 
@@ -55,7 +55,8 @@ def _calls(path: str) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def _calls_of(operation: Operation) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """A path of version 2, where modalities share a folder, is asked as it is without FranceConnect."""
+    """Returns the calls of a case. A path of version 2, where modalities share a folder, is called without
+    FranceConnect."""
     by_session, of_v2 = operation.modality == "france_connect", bool(operation.public_id)
     if by_session and of_v2:
         return
@@ -67,7 +68,7 @@ def _calls_of(operation: Operation) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def typed_by_hand(case: Case) -> dict[str, Any]:
-    """Of a case by FranceConnect: what the session does not tell."""
+    """Returns the parameters of a case by FranceConnect that the session does not contain."""
     return {name: value for name, value in case.params.items() if name in ("annee", "mois", "campaignYear")}
 
 

@@ -1,4 +1,4 @@
-"""Our OpenAPI document, made of all offers, and what generators of clients stumble over in one."""
+"""Our OpenAPI document of all offers, and the constructs in a document that client generators misread."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 @cache
 def in_production() -> Any:
-    """As a client reads it."""
+    """Returns the document, as a client reads it."""
     catalogue = Catalogue([entry.load().offer() for entry in entry_points(group=WORKERS)])
     return msgspec.json.decode(msgspec.json.encode(document(catalogue.by_path, monitored=catalogue.monitored)))
 
 
 def operations_of(document: Any) -> Iterator[tuple[str, Any]]:
-    """By path."""
+    """Yields the operations by path."""
     for path, item in document["paths"].items():
         for method in METHODS:
             if method in item:
@@ -32,7 +32,7 @@ def operations_of(document: Any) -> Iterator[tuple[str, Any]]:
 
 
 def walk(node: Any, path: str = "#") -> Iterator[tuple[str, Any]]:
-    """Every object in it, and where."""
+    """Yields every object of the document with its place."""
     if isinstance(node, dict):
         yield path, node
         for name, value in node.items():
@@ -47,7 +47,7 @@ def references_of(node: Any) -> set[str]:
 
 
 def target_of(document: Any, reference: str) -> Any:
-    """`None` where it leads nowhere."""
+    """Returns the target of a reference; `None` where it does not resolve."""
     node = document
     for step in reference.removeprefix("#/").split("/"):
         node = node.get(step) if isinstance(node, dict) else None
@@ -55,7 +55,7 @@ def target_of(document: Any, reference: str) -> Any:
 
 
 def whole_of(document: Any, node: Any, within: frozenset[str] = frozenset()) -> Any:
-    """With what it refers to, written out in its place; but for what it is itself a part of."""
+    """Returns a schema with its references replaced by their targets, except recursive ones."""
     match node:
         case {"$ref": str(reference)} if reference not in within:
             return whole_of(document, target_of(document, reference), within | {reference})
@@ -68,8 +68,8 @@ def whole_of(document: Any, node: Any, within: frozenset[str] = frozenset()) -> 
 
 
 def suspects(document: Any) -> Iterator[str]:
-    """Two objects of one title in one answer, of which a generator keeps one; a schema that is null and nothing else,
-    which has no type in most languages."""
+    """Yields constructs that generators misread: two objects with one title in an answer, of which they keep one; a
+    schema that is only null, which has no type in most languages."""
     for path, operation in operations_of(document):
         for status, answer in operation["responses"].items():
             for media in answer.get("content", {}).values():

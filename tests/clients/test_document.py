@@ -1,4 +1,4 @@
-"""People generate clients from our OpenAPI document: what stands in it is what their generators can read."""
+"""Our OpenAPI document contains nothing that client generators cannot read."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ ENGLISH = re.compile(r"\b(the|and|of|is|are|its|which|what|has|where)\b")
 
 
 def answering(schema: Any) -> Any:
-    """A document whose only operation answers this."""
+    """Returns a document whose only operation answers this schema."""
     media = {"application/json": {"schema": schema}}
     return {"paths": {"/x": {"get": {"responses": {"200": {"content": media}}}}}}
 
 
-def test_it_is_valid() -> None:
+def test_the_document_of_all_workers_is_valid_openapi() -> None:
     OpenAPIV31SpecValidator(in_production()).validate()
 
 
-def test_generators_find_nothing_to_stumble_over() -> None:
+def test_the_document_has_nothing_that_generators_misread() -> None:
     assert list(suspects(in_production())) == []
 
 
@@ -48,13 +48,13 @@ def test_generators_find_nothing_to_stumble_over() -> None:
         ({"anyOf": [{"type": "string"}, {"type": "null"}]}, ""),
     ],
 )
-def test_what_they_stumble_over_would_be_found(schema: Any, found: str) -> None:
+def test_schemas_that_generators_misread_are_detected(schema: Any, found: str) -> None:
     told = list(suspects(answering(schema)))
     assert len(told) == bool(found)
     assert all(found in one for one in told)
 
 
-def test_every_object_has_a_name_of_its_own() -> None:
+def test_every_object_of_the_document_is_a_named_component() -> None:
     whole = in_production()
     answers = [(path, operation["responses"]) for path, operation in operations_of(whole)]
     components = whole["components"]["schemas"].items()
@@ -67,7 +67,7 @@ def test_every_object_has_a_name_of_its_own() -> None:
     assert inline == []
 
 
-def test_every_reference_leads_somewhere_and_every_component_is_led_to() -> None:
+def test_every_reference_resolves_and_every_component_is_used() -> None:
     whole = in_production()
     led_to = references_of(whole)
     assert {reference for reference in led_to if target_of(whole, reference) is None} == set()
@@ -75,7 +75,7 @@ def test_every_reference_leads_somewhere_and_every_component_is_led_to() -> None
     assert {f"#/components/{kind}/{name}" for kind in ("schemas", "headers") for name in components[kind]} == led_to
 
 
-def test_every_operation_says_what_it_is() -> None:
+def test_every_operation_has_a_unique_id_summary_and_description() -> None:
     whole = in_production()
     operations = [operation for _, operation in operations_of(whole)]
     assert len({operation["operationId"] for operation in operations}) == len(operations)
@@ -85,7 +85,7 @@ def test_every_operation_says_what_it_is() -> None:
     assert all(whole["info"][name] for name in ("description", "contact", "license"))
 
 
-def test_every_error_of_an_operation_has_examples_and_leads_to_all_of_them() -> None:
+def test_every_error_of_an_operation_has_examples_and_a_link_to_the_list() -> None:
     for path, operation in operations_of(in_production()):
         for status, answer in operation["responses"].items():
             if status != "200" and operation.get("x-scopes"):
@@ -93,7 +93,7 @@ def test_every_error_of_an_operation_has_examples_and_leads_to_all_of_them() -> 
                 assert answer["content"]["application/json"]["examples"], path
 
 
-def test_what_everybody_reads_is_french() -> None:
+def test_texts_for_readers_of_the_document_are_french() -> None:
     texts = [
         node[key]
         for where, node in walk(in_production())
@@ -104,7 +104,7 @@ def test_what_everybody_reads_is_french() -> None:
     assert len(texts) > 300
 
 
-def test_modalities_that_answer_alike_share_their_types() -> None:
+def test_modalities_with_equal_answers_share_their_types() -> None:
     paths = in_production()["paths"]
     types = Counter(
         paths[f"/v3/dss/quotient_familial/{modality}"]["get"]["responses"]["200"]["content"]["application/json"][
@@ -115,7 +115,7 @@ def test_modalities_that_answer_alike_share_their_types() -> None:
     assert types == {"#/components/schemas/V3DssQuotientFamilialAnswer": 2}
 
 
-def test_a_modality_that_answers_otherwise_has_a_type_of_its_own() -> None:
+def test_a_modality_with_another_answer_has_a_type_of_its_own() -> None:
     components = Components()
     full = {"title": "Data", "properties": {"nom": {"type": "string"}, "at": {"properties": {"x": {}}}}}
     less = {"title": "Data", "properties": {"at": {"properties": {"x": {}}}}}
@@ -125,8 +125,8 @@ def test_a_modality_that_answers_otherwise_has_a_type_of_its_own() -> None:
     assert set(components.as_json()["schemas"]) == {"V3A", "V3AAt", "V3AFc"}
 
 
-def test_fields_whose_names_are_spelt_alike_keep_their_own_types() -> None:
-    """No worker takes another's type away, nor one of its own, by the names that it chooses."""
+def test_fields_with_similar_names_keep_their_own_types() -> None:
+    """A worker cannot replace a type, of another worker or its own, by the names that it chooses."""
     components = Components()
     fields: dict[str, Any] = {name: {"properties": {f"{name}_x": {}}} for name in ("a_b", "a-b", "é")}
     reference = components.extract_objects({"properties": fields}, "V3A")
@@ -134,15 +134,15 @@ def test_fields_whose_names_are_spelt_alike_keep_their_own_types() -> None:
     assert whole == {"properties": fields}
 
 
-def test_a_property_that_is_called_title_is_kept() -> None:
+def test_a_property_named_title_is_kept() -> None:
     schema = {"title": "Work", "properties": {"title": {"type": "string", "title": "Title", "default": ""}}}
     components = Components()
     components.extract_objects(schema, "V3Work")
     assert components.as_json()["schemas"] == {"V3Work": {"properties": {"title": {"type": "string"}}}}
 
 
-def test_a_schema_that_is_no_schema_stands_as_it_is() -> None:
-    """What a worker offers is not checked by the gateway: it breaks no document but its own part."""
+def test_a_malformed_schema_is_left_unchanged() -> None:
+    """The gateway does not check schemas of offers: a malformed one breaks only its own part of the document."""
     components = Components()
     reference = components.extract_objects({"properties": 5, "items": True, "anyOf": "x"}, "V3Odd")
     assert reference["$ref"].endswith("/V3Odd")

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 HERE = Path(__file__).parent
 NODE_MODULES = HERE / "node_modules"
-"""`make typescript` fills it."""
+"""Folder that `make typescript` fills."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -49,12 +49,14 @@ def file(document: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def node() -> Path:
-    """Where the programs of TypeScript are. Fails in CI, and skips elsewhere, without them."""
+    """Returns the folder of the TypeScript programs. Without them, fails in CI and skips elsewhere."""
     need((NODE_MODULES / "ready").exists(), "openapi-typescript", "run make typescript, which needs npm")
     return NODE_MODULES / ".bin"
 
 
-async def test_a_python_client_reads_every_answer(ours: Door, answers: list[Asked], file: Path, tmp_path: Path) -> None:
+async def test_a_generated_python_client_reads_every_answer(
+    ours: Door, answers: list[Asked], file: Path, tmp_path: Path
+) -> None:
     package = tmp_path / "ours"
     assert "Warning" not in await python_client.generate(file, package)
     calls = [
@@ -66,12 +68,12 @@ async def test_a_python_client_reads_every_answer(ours: Door, answers: list[Aske
         assert (status, steady(parsed)) == (200, steady(asked.body)), asked.operation_id
 
 
-async def test_every_operation_has_an_answer_of_ours(document: Any, answers: list[Asked]) -> None:
+async def test_every_operation_has_a_sample_answer(document: Any, answers: list[Asked]) -> None:
     told = {operation["operationId"] for _, operation in operations_of(document)}
     assert {asked.operation_id for asked in answers} == told
 
 
-async def test_typescript_takes_every_answer_and_nothing_else(
+async def test_generated_typescript_types_accept_every_answer_and_nothing_else(
     node: Path, answers: list[Asked], file: Path, tmp_path: Path
 ) -> None:
     await run(str(node / "openapi-typescript"), str(file), "--output", str(tmp_path / "schema.ts"))
@@ -81,7 +83,7 @@ async def test_typescript_takes_every_answer_and_nothing_else(
 
 
 def typescript_of(answers: list[Asked]) -> str:
-    """Each answer as a constant of its type; and of each type, that it does not take anything."""
+    """Returns TypeScript code with each answer as a constant of its type, and checks that no type accepts anything."""
     lines = [
         'import type { operations } from "./schema";',
         'type Of<Id extends keyof operations> = operations[Id]["responses"][200]["content"]["application/json"];',
@@ -96,5 +98,5 @@ def typescript_of(answers: list[Asked]) -> str:
     return "\n".join(lines) + "\n"
 
 
-async def test_redocly_has_nothing_to_say(node: Path, file: Path) -> None:
+async def test_redocly_finds_no_problem_in_the_document(node: Path, file: Path) -> None:
     assert await run("node", str(HERE / "lint.mjs"), str(file)) == ""

@@ -1,4 +1,4 @@
-"""The tests of faults run on the machine's RabbitMQ and on the one that production runs."""
+"""The tests of faults run on the machine's RabbitMQ and on the version of production."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def rabbit(either_rabbit: RabbitNode) -> RabbitNode:
 
 @pytest.fixture(autouse=True)
 def impatient(impatience: None) -> None:
-    """All are."""
+    """Marks every test of this folder as one with short timeouts."""
 
 
 @pytest.fixture(scope="module")
 def url(rabbit: RabbitNode) -> str:
-    """A vhost of the module's own."""
+    """Returns a vhost of the module's own."""
     return rabbit.vhost()
 
 
@@ -43,6 +43,6 @@ async def caller(url: str) -> AsyncIterator[AmqpBus]:
 
 @pytest.fixture
 async def operator(url: str) -> AsyncIterator[AbstractChannel]:
-    """Somebody else on the broker, with every right."""
+    """Another user of the broker, with every right."""
     async with await aio_pika.connect(url) as connection, connection.channel() as channel:
         yield channel

@@ -1,4 +1,4 @@
-"""F22 to F24: what becomes of messages that were delivered and are not acknowledged yet."""
+"""Faults F22 to F24: messages that are delivered and not acknowledged yet."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ async def test_f22_a_worker_cut_off_stops_its_work_and_another_does_it(url: str,
             await until(lambda: desk.cancelled == ["begun"])
 
 
-async def test_f22_work_that_ends_after_its_connection_is_acknowledged_to_nobody_and_harms_nobody(
+async def test_f22_work_that_ends_after_its_connection_sends_no_acknowledgement(
     url: str, caller: AmqpBus, caplog: pytest.LogCaptureFixture
 ) -> None:
     done = asyncio.Event()
 
     async def stubborn(_: Request) -> Reply:
-        """Does not let itself be stopped."""
+        """Ignores its cancellation."""
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -70,7 +70,7 @@ async def test_f22_work_that_ends_after_its_connection_is_acknowledged_to_nobody
     assert "bug" not in caplog.text
 
 
-async def test_f22_what_is_delivered_again_is_handled_alone(url: str, caller: AmqpBus) -> None:
+async def test_f22_a_redelivered_message_is_handled_alone(url: str, caller: AmqpBus) -> None:
     desk, running, most = BlockedHandler(), 0, 0
 
     async def counting(_: Request) -> Reply:
@@ -92,10 +92,10 @@ async def test_f22_what_is_delivered_again_is_handled_alone(url: str, caller: Am
     assert most == 1
 
 
-async def test_f23_what_a_leaving_worker_has_not_done_goes_to_another_and_its_neighbours_keep_theirs(
+async def test_f23_requests_of_a_stopping_worker_go_to_another_and_its_neighbour_s_stay(
     url: str, caller: AmqpBus
 ) -> None:
-    """Two intakes on one connection: that of the other provider is not touched."""
+    """Two providers are served on one connection: the requests of the second are not affected."""
     leaving, staying = BlockedHandler(), BlockedHandler()
     async with connected_bus(url) as worker, serving(worker, staying, provider="other"):
         other = asyncio.create_task(caller.call("other", lookup_request("kept")))
@@ -114,7 +114,7 @@ async def test_f23_what_a_leaving_worker_has_not_done_goes_to_another_and_its_ne
 
 
 async def caller_serving(bus: AmqpBus) -> asyncio.Task[None]:
-    """A worker that stays until it is cancelled."""
+    """Runs a worker until it is cancelled."""
     ready = asyncio.Event()
 
     async def work() -> None:
@@ -129,7 +129,7 @@ async def caller_serving(bus: AmqpBus) -> asyncio.Task[None]:
 
 @pytest.fixture
 def impatient_broker(rabbit: RabbitNode) -> Iterator[None]:
-    """Whoever opens a channel now must acknowledge within a second or two, not within half an hour."""
+    """Sets the consumer timeout of new channels to a second or two, in place of half an hour."""
 
     def give(timeout_ms: int, tick_ms: int) -> None:
         for name, value in (("consumer_timeout", timeout_ms), ("channel_tick_interval", tick_ms)):
@@ -141,8 +141,8 @@ def impatient_broker(rabbit: RabbitNode) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("impatient_broker")
-async def test_f24_a_broker_that_waits_for_acks_waits_for_no_worker_of_ours(url: str) -> None:
-    """The timeout does close the channel of one who never acknowledges; ours has done so by each deadline."""
+async def test_f24_no_worker_exceeds_the_broker_s_consumer_timeout(url: str) -> None:
+    """The timeout closes the channel of a consumer that never acknowledges; ours acknowledges by each deadline."""
     desk = BlockedHandler()
     async with (
         await aio_pika.connect(url) as connection,

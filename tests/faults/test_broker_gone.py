@@ -1,4 +1,4 @@
-"""F1, F5, F6: the broker goes, is not there yet, or never comes."""
+"""Faults F1, F5, F6: the broker stops, starts late, or never starts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.broker
 AWAY = Failed("bus_unavailable")
 
 
-async def test_f01_a_broker_that_dies_fails_every_call_at_once_and_heals_all_when_it_is_back(
+async def test_f01_calls_fail_at_once_when_the_broker_dies_and_succeed_when_it_is_back(
     url: str, rabbit: RabbitNode
 ) -> None:
     desk = BlockedHandler()
@@ -44,12 +44,12 @@ async def test_f01_a_broker_that_dies_fails_every_call_at_once_and_heals_all_whe
     async with connected_bus(url) as worker, connected_bus(url) as caller, serving(worker, desk, concurrency=50):
         calls = [asyncio.create_task(caller.call(PROVIDER, lookup_request(f"{n}"))) for n in range(20)]
         await until(lambda: len(desk.received) == 20)
-        # Some more that are still on their way out.
+        # Some more calls whose requests are still being sent.
         calls += [asyncio.create_task(caller.call(PROVIDER, lookup_request(f"{n}"))) for n in range(20, 100)]
         await asyncio.sleep(0)
         rabbit.kill()
         try:
-            assert await asyncio.gather(*calls) == [AWAY] * 100  # none has waited for its deadline
+            assert await asyncio.gather(*calls) == [AWAY] * 100  # no call has waited for its deadline
             await until(lambda: len(desk.cancelled) == len(desk.received))
             assert not caller.ready
         finally:
@@ -58,7 +58,7 @@ async def test_f01_a_broker_that_dies_fails_every_call_at_once_and_heals_all_whe
         await until_reply(caller, FOUND)
 
 
-async def test_f01_a_broker_stopped_for_maintenance_fails_calls_in_flight_at_once_and_heals_all_when_it_is_back(
+async def test_f01_calls_fail_at_once_when_the_broker_is_stopped_and_succeed_when_it_is_back(
     url: str, rabbit: RabbitNode
 ) -> None:
     desk = BlockedHandler()
@@ -97,7 +97,7 @@ async def test_f05_a_worker_may_start_before_the_broker(url: str, caller: AmqpBu
         assert await caller.call(PROVIDER, lookup_request()) == FOUND
 
 
-def test_f05_pauses_grow_up_to_a_limit_and_differ_from_process_to_process() -> None:
+def test_f05_pauses_between_reconnections_grow_to_a_limit_and_differ_by_process() -> None:
     pauses = [[pause_s(failures, link.FIRST_RETRY_S, 5.0) for _ in range(100)] for failures in (0, 1, 4, 5, 10_000)]
     longest = [0.2, 0.4, 3.2, 5.0, 5.0]
     assert all(limit / 2 <= pause <= limit for limit, some in zip(longest, pauses, strict=True) for pause in some)
@@ -106,7 +106,7 @@ def test_f05_pauses_grow_up_to_a_limit_and_differ_from_process_to_process() -> N
 
 @asynccontextmanager
 async def silent() -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """A broker that accepts a connection and says nothing, and when it has accepted one."""
+    """A broker that accepts a connection and sends nothing, and an event for the accepted connection."""
     accepted = asyncio.Event()
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -134,7 +134,7 @@ PROCESSES: dict[str, tuple[tuple[str, ...], str, Mapping[str, str]]] = {
 
 
 @pytest.mark.parametrize("name", PROCESSES)
-async def test_f06_a_process_that_looks_for_its_broker_ends_when_it_is_told(name: str) -> None:
+async def test_f06_a_process_without_broker_stops_on_sigterm(name: str) -> None:
     command, started, environ = PROCESSES[name]
     bus = {"BOUQUET_BUS_URL": f"amqp://127.0.0.1:{free_port()}/"}
     async with running_command({**environ, **bus}, *command) as process:
@@ -145,16 +145,16 @@ async def test_f06_a_process_that_looks_for_its_broker_ends_when_it_is_told(name
 
 
 @pytest.mark.parametrize("name", PROCESSES)
-async def test_f06_a_process_whose_broker_accepts_and_says_nothing_ends_when_it_is_told(name: str) -> None:
+async def test_f06_a_process_with_a_silent_broker_stops_on_sigterm(name: str) -> None:
     command, _, environ = PROCESSES[name]
     async with silent() as (url, accepted), running_command({**environ, "BOUQUET_BUS_URL": url}, *command) as process:
         async with asyncio.timeout(TEST_TIMEOUT_S):
             await accepted.wait()
         process.signal(signal.SIGTERM)
-        assert await process.wait() in (0, -signal.SIGTERM)  # it has not begun yet
+        assert await process.wait() in (0, -signal.SIGTERM)  # the process has not begun yet
 
 
-async def test_f06_a_worker_whose_broker_accepts_and_says_nothing_leaves_when_it_is_told(
+async def test_f06_a_worker_with_a_silent_broker_stops_on_sigterm(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It does not wait for the end of its attempt to connect."""

@@ -1,4 +1,4 @@
-"""F25, F29, F30: a broker that is there and does not work, and how much is said about it."""
+"""Faults F25, F29, F30: a broker that is connected and does not work, and how much is logged about it."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ async def short_of_disk(rabbit: RabbitNode) -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize("trouble", [short_of_memory, short_of_disk])
-async def test_f25_a_broker_that_blocks_its_publishers_is_away_at_once_and_its_connection_is_kept(
+async def test_f25_calls_fail_at_once_while_the_broker_blocks_publishers_on_a_kept_connection(
     url: str,
     rabbit: RabbitNode,
     trouble: Trouble,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(amqp, "PUBLISH_TIMEOUT_S", 3600.0)  # nobody finds out by waiting
+    monkeypatch.setattr(amqp, "PUBLISH_TIMEOUT_S", 3600.0)  # the timeout of a publish must not be what ends the call
     async with connected_bus(url) as bus, serving(bus, reply_found) as intake:
         await until_reply(bus, FOUND)
         async with trouble(rabbit):
@@ -98,13 +98,13 @@ async def is_unready_until_healed(rabbit: RabbitNode, trouble: Trouble) -> None:
             answer = await client.get(params=staged_query("CAF-FOUND", anneeDateNaissance=1984))
             assert (answer.summary, answer.headers.get("Retry-After")) == ("502 00501", "10")
         await becomes(client, cnaf, (200, 200))
-        assert len(system.received("cnaf")) == heard  # neither probe nor refused call reached the fund
+        assert len(system.received("cnaf")) == heard  # neither probe nor refused call reached the upstream
         answer = await client.get(params=staged_query("CAF-FOUND", anneeDateNaissance=1988))
         assert answer.summary == "200 CNAF"
 
 
 async def readiness(client: GatewayClient, worker: Process) -> tuple[int, int]:
-    """Of the gateway and of a worker."""
+    """Returns the readiness of the gateway and of a worker."""
     health = (await worker.until_logged("worker started"))["health_url"]
     gateway = (await client.get("/readyz")).status
     async with client.session.get(f"{health}/readyz") as answer:
@@ -117,10 +117,10 @@ async def becomes(client: GatewayClient, worker: Process, expected: tuple[int, i
             await asyncio.sleep(0.05)
 
 
-async def test_f30_a_reply_exchange_that_is_gone_is_noticed_without_a_call_and_made_again(
+async def test_f30_a_deleted_reply_exchange_is_noticed_without_a_call_and_declared_again(
     url: str, operator: AbstractChannel
 ) -> None:
-    """Calls would leave as ever, and no reply come home."""
+    """Requests would still be sent, and no reply would arrive."""
     async with connected_bus(url) as bus, serving(bus, reply_found):
         await until_reply(bus, FOUND)
         await operator.exchange_delete(REPLY_EXCHANGE)
@@ -128,7 +128,7 @@ async def test_f30_a_reply_exchange_that_is_gone_is_noticed_without_a_call_and_m
         await until_reply(bus, FOUND)
 
 
-async def test_f30_a_worker_whose_consumer_has_gone_in_silence_is_unready_and_comes_back(
+async def test_f30_a_worker_whose_consumer_is_lost_silently_is_unready_and_recovers(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     consuming: list[Channel] = []
@@ -146,13 +146,13 @@ async def test_f30_a_worker_whose_consumer_has_gone_in_silence_is_unready_and_co
         await until_reply(bus, FOUND)
 
 
-# F29: what is said of it
+# F29: what is logged of it
 
 
-async def test_f29_a_connection_lost_again_and_again_is_told_once(
+async def test_f29_a_connection_lost_again_and_again_is_logged_once(
     url: str, rabbit: RabbitNode, operator: AbstractChannel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A queue of another kind is in the way."""
+    """A queue of another type makes every declaration fail."""
     caplog.set_level(logging.INFO)
     await operator.declare_queue("bouquet.q.msa", exclusive=True)
     async with open_amqp_bus(url, "tests") as worker, worker.serve("msa", reply_found, concurrency=1):
@@ -160,7 +160,7 @@ async def test_f29_a_connection_lost_again_and_again_is_told_once(
     assert len([line for line in said(caplog) if line == "broker unavailable"]) == 1
 
 
-async def test_f29_an_outage_is_told_once_however_many_attempts_it_takes(
+async def test_f29_an_outage_is_logged_once_however_many_attempts_it_takes(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in logs.SILENCED_LOGGERS:

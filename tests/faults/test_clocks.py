@@ -1,4 +1,4 @@
-"""Clocks that differ: deadlines travel as wall-clock seconds, and no worker trusts its own clock alone."""
+"""Clocks that differ: deadlines are sent as wall-clock seconds, and no worker relies on its own clock alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.broker
 
 
 @pytest.mark.parametrize("ahead_s", [30.0, -30.0, 4000.0])
-async def test_a_worker_whose_clock_is_wrong_answers_from_the_first_request_on(
+async def test_a_worker_with_a_wrong_clock_answers_from_the_first_request_on(
     url: str, caller: AmqpBus, ahead_s: float
 ) -> None:
     async with worker_process(url, clock_ahead_s=ahead_s) as worker:
@@ -23,7 +23,7 @@ async def test_a_worker_whose_clock_is_wrong_answers_from_the_first_request_on(
 
 
 @pytest.mark.parametrize("ahead_s", [30.0, -30.0])
-async def test_a_worker_whose_clock_is_wrong_does_not_work_for_those_who_have_gone(
+async def test_a_worker_with_a_wrong_clock_does_not_handle_expired_requests(
     url: str, caller: AmqpBus, ahead_s: float
 ) -> None:
     async with worker_process(url, clock_ahead_s=ahead_s) as worker:

@@ -1,4 +1,4 @@
-"""The domain's own additions to the rows: token endpoints, pings, a silent fund, the marker of a call in flight."""
+"""Faults of the domain: token endpoints, pings, a silent provider, the marker of a call in flight."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.redis import RedisServer
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
 DEADLINE_S = 6.0
-"""Time for what is tried while a call is under way."""
+"""Seconds for what is tried while a call is in flight."""
 LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
 
@@ -27,7 +27,7 @@ async def html(_: web.Request) -> web.Response:
     return web.Response(text="<html>DURANT</html>", content_type="text/html")
 
 
-async def test_a_token_endpoint_that_answers_html_is_a_typed_error_and_the_other_fund_is_asked() -> None:
+async def test_a_token_endpoint_that_answers_html_is_a_typed_error_and_the_other_provider_is_asked() -> None:
     broken = web.Application()
     broken.add_routes([web.post("/token", html)])
     async with listening(broken, "127.0.0.1", 0) as url:
@@ -39,7 +39,7 @@ async def test_a_token_endpoint_that_answers_html_is_a_typed_error_and_the_other
             assert (await client.get(params=staged_query("MSA-FOUND"))).summary == "200 MSA"
 
 
-async def test_no_fund_is_pinged_however_often_we_are_asked_whether_we_are_well() -> None:
+async def test_probes_and_pings_call_no_upstream() -> None:
     async with mesh() as client:
         for _ in range(50):
             assert (await client.get("/readyz")).status == (await client.get("/livez")).status == 200
@@ -47,7 +47,7 @@ async def test_no_fund_is_pinged_however_often_we_are_asked_whether_we_are_well(
 
 
 @pytest.mark.parametrize(("silent", "other", "provider"), [("CAF", "MSA", "cnaf"), ("MSA", "CAF", "msa")])
-async def test_one_silent_fund_makes_no_absence_of_the_other_s(silent: str, other: str, provider: str) -> None:
+async def test_a_silent_provider_beside_an_absence_is_not_a_not_found(silent: str, other: str, provider: str) -> None:
     async with mesh(environ=short_upstream_timeouts(provider)) as client:
         unknown = await client.get(params=staged_query(f"{silent}-SLOW {other}-NO-FILE"))
         assert unknown.status == 504
@@ -55,7 +55,7 @@ async def test_one_silent_fund_makes_no_absence_of_the_other_s(silent: str, othe
 
 
 @pytest.mark.broker
-async def test_the_marker_of_a_call_goes_with_the_call_when_its_worker_dies(broker_url: str) -> None:
+async def test_the_marker_of_a_call_is_deleted_when_its_worker_dies(broker_url: str) -> None:
     async with process_mesh(broker_url) as system:
         victim, _ = await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
         _, client = await system.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
@@ -70,13 +70,12 @@ async def test_the_marker_of_a_call_goes_with_the_call_when_its_worker_dies(brok
 
 
 @pytest.mark.broker
-async def test_the_marker_of_a_call_goes_soon_after_a_gateway_that_died_with_it(
+async def test_the_marker_of_a_call_expires_soon_after_its_gateway_died(
     broker_url: str, redis_server: RedisServer
 ) -> None:
     shared: dict[str, Any] = {"cache_url": redis_server.url, "deadline_s": DEADLINE_S, "hedge_after_s": 0.5}
-    person = staged_query(
-        "CAF-FOUND", **{"prenoms[]": ["CAMILLE", secrets.token_hex(4).translate(LETTERS)]}
-    )  # never cached
+    first_names = ["CAMILLE", secrets.token_hex(4).translate(LETTERS)]  # new each time, so that no answer is cached
+    person = staged_query("CAF-FOUND", **{"prenoms[]": first_names})
     async with process_mesh(broker_url) as system:
         await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
         (victim, client), (_, other) = await asyncio.gather(system.gateway(**shared), system.gateway(**shared))
@@ -93,7 +92,7 @@ async def test_the_marker_of_a_call_goes_soon_after_a_gateway_that_died_with_it(
 
 
 async def is_let_in(client: GatewayClient, person: Params) -> None:
-    """Returns once the marker that nobody takes away has ended by itself."""
+    """Waits until a marker that no process deletes has expired."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while (await client.get(params=person)).status == 409:  # noqa: ASYNC110 - a marker has no event
             await asyncio.sleep(0.05)

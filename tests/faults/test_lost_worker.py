@@ -1,4 +1,4 @@
-"""A worker that the network has swallowed: the broker believes in its consumer until the heartbeat ends."""
+"""A worker cut off by the network: the broker keeps its consumer until the heartbeat ends."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ pytestmark = pytest.mark.broker
 LATE = Failed("deadline_exceeded")
 WORKS_ON = 3
 NOT_LOST_S = 5.0
-"""An answer comes within this, on any machine, and two heartbeats do not end within it."""
+"""Seconds within which an answer arrives on any machine, and two heartbeats do not end."""
 
 
-async def test_it_costs_as_many_calls_as_it_works_on_at_a_time_and_is_given_up_by_its_heartbeat(
+async def test_a_lost_worker_costs_at_most_its_concurrent_calls_and_is_dropped_by_heartbeat(
     url: str, caller: AmqpBus, broker: Broker
 ) -> None:
     async with TcpProxy(url) as relay, connected_bus(url) as other, serving(other, reply_found, concurrency=WORKS_ON):

@@ -1,5 +1,5 @@
-"""A network that is cut, slow, half open or silent: between a caller and the broker, a worker and the broker, a worker
-and its fund. Every call ends by its deadline with its own answer or a typed error, and all heals by itself."""
+"""A network that is cut, slow, half open or silent between caller, broker, worker and upstream: every call ends by its
+deadline with its own answer or a typed error, and all recover by themselves."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.proxy import TcpProxy
 from tests.support.waiting import TEST_TIMEOUT_S
 
 DEADLINE_S = 1.5
-"""Of calls that may end by it. What must be answered has time."""
+"""Seconds of calls that may end by their deadline; calls that must be answered have more."""
 AWAY = [Failed("bus_unavailable"), Failed("deadline_exceeded"), Failed("not_deployed")]
 SILENT = [Failed("upstream_timeout"), Failed("upstream_unavailable"), Failed("deadline_exceeded")]
 
@@ -72,7 +72,9 @@ PASSABLE = [slow, trickling]
 @pytest.mark.broker
 @pytest.mark.parametrize("side", ["caller", "worker"])
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_broken_way_to_the_broker_is_a_typed_error_and_heals(url: str, fault: Fault, side: str) -> None:
+async def test_a_broken_connection_to_the_broker_is_a_typed_error_and_recovers(
+    url: str, fault: Fault, side: str
+) -> None:
     async with TcpProxy(url) as relay:
         await relay.open()
         caller_url, worker_url = (relay.url, url) if side == "caller" else (url, relay.url)
@@ -86,7 +88,7 @@ async def test_a_broken_way_to_the_broker_is_a_typed_error_and_heals(url: str, f
             await asyncio.sleep(0)
             await fault(relay)
             calls += [asyncio.create_task(caller.call(PROVIDER, lookup_request(within_s=within_s))) for _ in range(20)]
-            replies = await asyncio.gather(*calls)  # all have ended, and nothing is mended yet
+            replies = await asyncio.gather(*calls)  # all calls have ended before the network is restored
             assert all(reply in (FOUND, *AWAY) for reply in replies)
             assert (FOUND in replies[5:]) == (fault in PASSABLE)
             await mend(relay, fault)
@@ -95,7 +97,7 @@ async def test_a_broken_way_to_the_broker_is_a_typed_error_and_heals(url: str, f
 
 @asynccontextmanager
 async def asking_through_a_relay() -> AsyncIterator[tuple[Bus, TcpProxy, list[Reply]]]:
-    """The CNAF's worker, a bad network to its fund, and what the fund has to say of each of the people."""
+    """Runs the CNAF's worker with an unstable network to its upstream, and gives the answer for each person."""
     app, bus = simulator.app(), MemoryBus()
     app[CLOCK] = lambda: TODAY
     async with listening(app, "127.0.0.1", 0) as fund_url, TcpProxy(fund_url) as relay:
@@ -108,7 +110,7 @@ async def asking_through_a_relay() -> AsyncIterator[tuple[Bus, TcpProxy, list[Re
 
 
 async def check(bus: Bus, answers: list[Reply], times: int = 4, *, within_s: float = DEADLINE_S) -> list[Reply]:
-    """Everybody asks at once and gets an answer about himself, or a typed error."""
+    """Sends concurrent calls: each gets the answer about its own person, or a typed error."""
     people = PEOPLE * times
     replies = await asyncio.gather(*(bus.call(PROVIDER, lookup_of(person, within_s=within_s)) for person in people))
     for reply, own in zip(replies, answers * times, strict=True):
@@ -117,14 +119,14 @@ async def check(bus: Bus, answers: list[Reply], times: int = 4, *, within_s: flo
 
 
 async def heals(bus: Bus, answers: list[Reply]) -> None:
-    """A breaker that has opened lets a probe in after five seconds."""
+    """Waits until calls are answered again; an open breaker lets a call pass after five seconds."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while await check(bus, answers, times=1, within_s=TEST_TIMEOUT_S) != answers:  # noqa: ASYNC110 - a fund has no event
             await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_broken_way_to_a_fund_is_a_typed_error_and_heals(fault: Fault) -> None:
+async def test_a_broken_connection_to_an_upstream_is_a_typed_error_and_recovers(fault: Fault) -> None:
     async with asking_through_a_relay() as (bus, relay, answers):
         await fault(relay)
         await check(bus, answers)
@@ -132,7 +134,7 @@ async def test_a_broken_way_to_a_fund_is_a_typed_error_and_heals(fault: Fault) -
         await heals(bus, answers)
 
 
-async def test_a_fund_that_answers_after_the_deadline_is_late_and_nobody_gets_the_answer_of_another() -> None:
+async def test_an_upstream_answer_after_the_deadline_is_a_timeout_and_reaches_no_other_call() -> None:
     async with asking_through_a_relay() as (bus, relay, answers):
         await dumb(relay)
         late = await check(bus, answers, times=2)
@@ -141,7 +143,7 @@ async def test_a_fund_that_answers_after_the_deadline_is_late_and_nobody_gets_th
         assert await check(bus, answers, within_s=TEST_TIMEOUT_S) == answers * 4
 
 
-async def test_a_fund_that_comes_and_goes_is_answered_for_truly_and_found_again() -> None:
+async def test_an_unstable_upstream_never_gives_a_wrong_answer_and_recovers() -> None:
     async with asking_through_a_relay() as (bus, relay, answers):
         for _ in range(5):
             await cut(relay)

@@ -1,4 +1,4 @@
-"""F2, F3, F4, F8: a connection that comes back brings everything back that lived on it, or says that it has not."""
+"""Faults F2, F3, F4, F8: a connection restores everything that lived on it, or reports that it has not."""
 
 from __future__ import annotations
 
@@ -41,19 +41,17 @@ QUEUE = queue_of(PROVIDER)
 
 @pytest.fixture
 async def powerless(rabbit: RabbitNode, broker: Broker, url: str) -> AsyncIterator[str]:
-    """The url of a user, called `powerless`, who may connect and do nothing more."""
+    """Returns the URL of a user that may connect and nothing more."""
     await rabbit.control("add_user", "powerless", "secret")
     await broker.permit_only("powerless", "^$")
     yield str(URL(url).with_user("powerless").with_password("secret"))
     await rabbit.control("delete_user", "powerless")
 
 
-# F2: the reply queue and the consumers are rebuilt, and until then nobody says that all is well
+# F2: the reply queue and the consumers are restored, and until then the process is not ready
 
 
-async def test_f02_a_caller_whose_reply_queue_is_deleted_makes_another(
-    url: str, caller: AmqpBus, broker: Broker
-) -> None:
+async def test_f02_a_deleted_reply_queue_is_declared_again(url: str, caller: AmqpBus, broker: Broker) -> None:
     async with connected_bus(url) as worker, serving(worker, reply_found):
         await until_reply(caller, FOUND)
         [lost] = await broker.reply_queues()
@@ -96,10 +94,10 @@ async def test_f02_a_connection_without_its_reply_queue_and_its_consumers_is_not
         assert bus.ready and intake.consuming
 
 
-# F3: health asks for consumers, not for a connection
+# F3: readiness needs consumers, not only a connection
 
 
-async def test_f03_a_worker_whose_queue_is_deleted_consumes_again(
+async def test_f03_a_worker_whose_queue_is_deleted_declares_it_and_consumes_again(
     caller: AmqpBus, operator: AbstractChannel, broker: Broker
 ) -> None:
     async with serving(caller, reply_found) as intake:
@@ -126,13 +124,13 @@ async def test_f03_a_process_that_is_connected_and_consumes_nothing_is_not_ready
         assert await broker.consumers() == 1
 
 
-# F4: what the broker still holds for a dead connection is not in the way
+# F4: what the broker keeps of a dead connection does not block a new one
 
 
-async def test_f04_a_reply_queue_held_for_a_dead_connection_is_in_nobodys_way(
+async def test_f04_a_reply_queue_of_a_dead_connection_does_not_block_a_new_one(
     url: str, caller: AmqpBus, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "HEARTBEAT_S", 600)  # the broker does not find out by itself
+    monkeypatch.setattr(connection, "HEARTBEAT_S", 600)  # the broker does not notice by itself
     async with serving(caller, reply_found), TcpProxy(url) as relay:
         await relay.open()
         async with connected_bus(relay.url) as bus:
@@ -140,10 +138,10 @@ async def test_f04_a_reply_queue_held_for_a_dead_connection_is_in_nobodys_way(
             before = await broker.reply_queues()
             await relay.orphan_connections()
             await until_reply(bus, FOUND)
-            assert before < await broker.reply_queues()  # the old one is still there, as if its owner lived
+            assert before < await broker.reply_queues()  # the old queue is still there, as if its owner lived
 
 
-# F8: a reply queue that goes takes its calls with it, at once
+# F8: calls end at once with their reply queue
 
 
 async def test_f08_calls_whose_reply_queue_is_deleted_end_at_once(url: str, caller: AmqpBus, broker: Broker) -> None:
@@ -153,8 +151,8 @@ async def test_f08_calls_whose_reply_queue_is_deleted_end_at_once(url: str, call
         await until(lambda: len(desk.received) == 8)
         [lost] = await broker.reply_queues()
         await broker.delete(lost)
-        assert await asyncio.gather(*calls) == [AWAY] * 8  # none has waited for its deadline
-        desk.release.set()  # what they answer now is for nobody
+        assert await asyncio.gather(*calls) == [AWAY] * 8  # no call has waited for its deadline
+        desk.release.set()  # replies sent from now on have no caller
         await until_reply(caller, FOUND)
 
 

@@ -1,4 +1,5 @@
-"""F12-F15: the way back. Replies that nobody waits for, what calls leave behind, and one reply queue for life."""
+"""Faults F12 to F15: replies without a waiting caller, state left by calls, and one reply queue for the life of a
+process."""
 
 from __future__ import annotations
 
@@ -37,10 +38,10 @@ def late_replies() -> float:
     return REGISTRY.get_sample_value("bouquet_bus_late_replies_total") or 0.0
 
 
-# F12: late, twice, or for nobody
+# F12: replies that are late, repeated, or without caller
 
 
-async def test_f12_a_reply_that_nobody_waits_for_is_counted_and_ignored(
+async def test_f12_a_reply_without_waiting_caller_is_counted_and_ignored(
     caller: AmqpBus, operator: AbstractChannel, broker: Broker
 ) -> None:
     async with serving(caller, reply_found):
@@ -54,7 +55,7 @@ async def test_f12_a_reply_that_nobody_waits_for_is_counted_and_ignored(
         assert await caller.call(PROVIDER, lookup_request()) == FOUND
 
 
-async def test_f12_the_reply_to_a_caller_that_has_gone_is_counted(caller: AmqpBus) -> None:
+async def test_f12_a_reply_to_a_gone_caller_is_counted(caller: AmqpBus) -> None:
     desk, late = BlockedHandler(), late_replies()
     async with serving(caller, desk):
         call = asyncio.create_task(caller.call(PROVIDER, lookup_request()))
@@ -80,10 +81,10 @@ async def test_f12_of_two_replies_to_one_call_the_first_counts(caller: AmqpBus, 
     await queue.cancel(tag)
 
 
-# F13: nothing stays behind
+# F13: calls leave no state behind
 
 
-async def test_f13_five_hundred_calls_leave_no_more_behind_than_one(caller: AmqpBus, broker: Broker) -> None:
+async def test_f13_five_hundred_calls_leave_no_state_behind(caller: AmqpBus, broker: Broker) -> None:
     async with serving(caller, reply_found, concurrency=20):
         await until_reply(caller, FOUND)
         queues, tasks = await broker.rows("queues", "name", "messages"), len(asyncio.all_tasks())
@@ -94,9 +95,7 @@ async def test_f13_five_hundred_calls_leave_no_more_behind_than_one(caller: Amqp
     assert calls_pending() == 0
 
 
-async def test_f13_calls_that_fail_and_connections_that_are_lost_leave_nothing_behind(
-    caller: AmqpBus, broker: Broker
-) -> None:
+async def test_f13_failed_calls_and_lost_connections_leave_no_state_behind(caller: AmqpBus, broker: Broker) -> None:
     async def slowly(request: Request) -> Reply:
         if request.id == "slow":
             await asyncio.Event().wait()
@@ -130,14 +129,14 @@ async def test_f13_a_closed_bus_leaves_no_queue(url: str, broker: Broker) -> Non
 
 
 def calls_pending() -> float | None:
-    """That a caller keeps to be answered. What is kept to be confirmed: test_amqp_wire.py."""
+    """Returns the calls that a caller waits for. Unconfirmed publishes are tested in test_amqp_wire.py."""
     return REGISTRY.get_sample_value("bouquet_bus_calls_pending")
 
 
-# F14: one consumer for life
+# F14: one consumer for the life of a process
 
 
-async def test_f14_every_reply_comes_to_the_same_consumer(caller: AmqpBus, broker: Broker) -> None:
+async def test_f14_every_reply_arrives_at_one_consumer(caller: AmqpBus, broker: Broker) -> None:
     async with serving(caller, reply_found):
         await until_reply(caller, FOUND)
         [before] = await broker.reply_consumers()
@@ -146,13 +145,13 @@ async def test_f14_every_reply_comes_to_the_same_consumer(caller: AmqpBus, broke
         assert await broker.reply_consumers() == [before]
 
 
-# F15: no direct reply-to: the reply queue is a queue of our own
+# F15: the reply queue is a declared queue, not direct reply-to
 
 
 async def test_f15_a_reply_may_come_over_any_connection_and_after_a_reconnection_as_well(
     caller: AmqpBus, operator: AbstractChannel, url: str, broker: Broker
 ) -> None:
-    """Direct reply-to would need the caller's own channel to be the one that consumes and publishes."""
+    """With direct reply-to, the channel that publishes would have to be the one that consumes."""
     addresses: list[str] = []
 
     async def answer_from_elsewhere(message: AbstractIncomingMessage) -> None:

@@ -1,4 +1,4 @@
-"""F9-F11: the way there. A request is taken, or its caller is told at once, or it goes with its deadline."""
+"""Faults F9 to F11: a request is delivered, or its caller gets an error at once, or it expires with its deadline."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ AWAY = Failed("bus_unavailable")
 NOT_DEPLOYED = Failed("not_deployed")
 
 
-# F9: nobody works for a caller who has gone
+# F9: no worker handles a request whose caller is gone
 
 
 async def test_f09_a_request_is_not_persistent_and_expires_with_its_deadline(
@@ -49,7 +49,7 @@ async def test_f09_a_request_is_not_persistent_and_expires_with_its_deadline(
     assert 0 < float(str(message.expiration)) <= 3
 
 
-async def test_f09_a_request_that_nobody_takes_is_gone_after_its_deadline(
+async def test_f09_a_request_without_worker_is_gone_after_its_deadline(
     caller: AmqpBus, operator: AbstractChannel
 ) -> None:
     queue = await declare_provider_queue(operator)
@@ -62,8 +62,8 @@ async def test_f09_a_request_that_nobody_takes_is_gone_after_its_deadline(
         await queue.delete(if_unused=False, if_empty=False)
 
 
-async def test_f09_a_worker_does_not_start_what_reaches_it_too_late(caller: AmqpBus, operator: AbstractChannel) -> None:
-    """Here nothing makes the message expire: it was delivered in time, and waited in the worker's own process."""
+async def test_f09_a_worker_does_not_begin_an_expired_request(caller: AmqpBus, operator: AbstractChannel) -> None:
+    """The message was delivered in time, and expired in the worker's own process."""
     desk = BlockedHandler()
     desk.release.set()
     async with serving(caller, desk):
@@ -74,20 +74,20 @@ async def test_f09_a_worker_does_not_start_what_reaches_it_too_late(caller: Amqp
     assert [asked for asked in desk.received if asked != "probe"] == ["in time"]
 
 
-# F10: nobody there is known at once
+# F10: a missing worker is noticed at once
 
 
-async def test_f10_a_provider_that_nobody_serves_is_known_at_once(caller: AmqpBus) -> None:
+async def test_f10_a_call_to_a_provider_without_worker_fails_at_once(caller: AmqpBus) -> None:
     assert await caller.call("nobody", lookup_request(within_s=3600)) == NOT_DEPLOYED
 
 
-async def test_f10_a_provider_whose_last_worker_has_left_is_known_at_once(url: str, caller: AmqpBus) -> None:
+async def test_f10_a_call_fails_at_once_after_the_last_worker_has_stopped(url: str, caller: AmqpBus) -> None:
     async with connected_bus(url) as worker, serving(worker, reply_found):
         assert await caller.call(PROVIDER, lookup_request()) == FOUND
     assert await caller.call(PROVIDER, lookup_request(within_s=3600)) == NOT_DEPLOYED
 
 
-async def test_f10_a_provider_whose_last_worker_went_in_a_crash_of_the_broker_is_known_soon_after(
+async def test_f10_a_call_fails_soon_after_the_last_worker_was_lost_in_a_broker_crash(
     rabbit: RabbitNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(QUEUE_ARGUMENTS, "x-expires", 2000)
@@ -102,10 +102,10 @@ async def test_f10_a_provider_whose_last_worker_went_in_a_crash_of_the_broker_is
         await until_reply(caller, NOT_DEPLOYED)
 
 
-# F11: a publish that nobody confirms has an end of its own
+# F11: a publish without confirmation has a timeout of its own
 
 
-async def test_f11_a_broker_that_hangs_is_away_long_before_the_deadline(
+async def test_f11_a_call_to_a_hanging_broker_fails_long_before_the_deadline(
     url: str, rabbit: RabbitNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with connected_bus(url) as bus, serving(bus, reply_found):
@@ -120,9 +120,7 @@ async def test_f11_a_broker_that_hangs_is_away_long_before_the_deadline(
         await until_reply(bus, FOUND)
 
 
-async def test_f11_a_broker_that_hangs_before_the_first_call_does_not_outlast_its_deadline(
-    caller: AmqpBus, rabbit: RabbitNode
-) -> None:
+async def test_f11_a_first_call_to_a_hanging_broker_ends_by_its_deadline(caller: AmqpBus, rabbit: RabbitNode) -> None:
     rabbit.pause()
     try:
         assert await caller.call(PROVIDER, lookup_request(within_s=0.3)) == Failed("deadline_exceeded")
@@ -139,8 +137,8 @@ async def test_f11_a_body_of_any_size_is_confirmed_or_returned(caller: AmqpBus, 
     assert decode_reply(reply) == Failed("malformed_request")
 
 
-async def test_f11_returned_and_confirmed_messages_in_turn_each_end_their_own_call(caller: AmqpBus) -> None:
-    """A message that is returned is confirmed as well, a moment later."""
+async def test_f11_returned_and_confirmed_messages_each_end_their_own_call(caller: AmqpBus) -> None:
+    """A returned message is also confirmed, a moment later."""
     async with serving(caller, reply_found, concurrency=50):
         providers = [PROVIDER, "nobody"] * 100
         replies = await asyncio.gather(*(caller.call(provider, lookup_request()) for provider in providers))

@@ -1,6 +1,6 @@
-"""A user of the broker loses a right while its process runs: all are told so, nobody waits, and it heals by itself.
+"""A user of the broker loses a right while its process runs: callers get errors at once, and it recovers by itself.
 
-RabbitMQ asks for a right when a channel first needs it: what lives goes on, and is refused once it connects again.
+RabbitMQ checks a right when a channel first needs it: existing consumers go on, and are refused at the next connection.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ WANTED = {
     (GATEWAY, "write"): f"queue {REPLY_EXCHANGE}",
     (GATEWAY, "read"): f"exchange {REPLY_EXCHANGE}",
 }
-"""What each is refused first."""
+"""The right that each process is refused first."""
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +54,8 @@ def broker(rabbit: RabbitNode, guarded: RestrictedVhost) -> Broker:
 
 @pytest.fixture
 def unprobed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections are probed as they begin, and not while a right is taken away: on a busy machine a probe would be
-    refused before the broker has ended the connection, and its refusal reported beside the first one after."""
+    """Probes connections only when they begin: on a busy machine, a probe could be refused before the broker has closed
+    the connection, and its refusal would be reported beside the first one of the next connection."""
     monkeypatch.setattr(link, "PROBE_EVERY_S", 3600.0)
 
 
@@ -76,8 +76,8 @@ async def test_a_worker_that_loses_a_right_takes_no_request_until_it_has_it_agai
             while replies.count(NOBODY) < 10:
                 replies.append(await gateway.call(PROVIDER, lookup_request(within_s=DEADLINE_S)))
                 assert not intake.consuming
-                await asyncio.sleep(0.05)  # meanwhile it tries again and again
-            # LATE: it may declare its queue, and finds out that it may not consume.
+                await asyncio.sleep(0.05)  # meanwhile the process tries again and again
+            # LATE: the process may declare its queue, and is then refused to consume.
             assert all(reply in (NOBODY, LATE) for reply in replies)
             await broker.until(broker.consumers, lambda count: count == 0)
             await broker.until(broker.kinds_of_queues, lambda kinds: queue_of(PROVIDER) not in kinds)
@@ -111,7 +111,7 @@ async def test_a_gateway_that_loses_a_right_refuses_at_once_until_it_has_it_agai
     assert told.endswith(f"access to {WANTED[GATEWAY, right]}")
 
 
-async def test_a_worker_that_may_not_write_its_first_reply_gives_its_consumer_up(
+async def test_a_worker_without_the_right_to_reply_cancels_its_consumer(
     rabbit: RabbitNode, guarded: RestrictedVhost, broker: Broker
 ) -> None:
     """Its connection lives, and has not needed the right before."""
@@ -145,14 +145,14 @@ async def test_processes_without_a_right_are_unready_until_they_have_it_again(
             await becomes(client, cnaf, expected)
             answer = await client.get(params=staged_query("CAF-FOUND", anneeDateNaissance=1984))
             assert answer.status in (502, 503)
-            # Again: whoever had not heard yet that the broker closed all connections was ready until then.
+            # Again: a process that had not noticed yet that its connection was closed was ready until then.
             await becomes(client, cnaf, expected)
         await becomes(client, cnaf, (200, 200))
         assert (await client.get(params=staged_query("CAF-FOUND", anneeDateNaissance=1988))).summary == "200 CNAF"
 
 
 @pytest.mark.parametrize(("user", "right"), [(GATEWAY, "write"), (REGISTRY, "read"), (REGISTRY, "configure")])
-async def test_the_journal_goes_on_once_a_right_is_back_and_has_all_that_was_posted(
+async def test_the_journal_is_sent_without_loss_once_a_lost_right_is_back(
     user: str, right: Permission, guarded: RestrictedVhost, broker: Broker
 ) -> None:
     async with (
@@ -183,7 +183,7 @@ async def until_posted(outbox: Outbox, body: bytes) -> bytes:
 
 
 async def until_refused(outbox: Outbox) -> None:
-    """Not by waiting: it knows what it is refused."""
+    """Waits until calls are refused, because of the missing right and not by their deadline."""
     with pytest.raises(NotSent) as refused:
         while True:
             await outbox.send([b"perhaps"])
@@ -191,13 +191,14 @@ async def until_refused(outbox: Outbox) -> None:
 
 
 def told_once(caplog: pytest.LogCaptureFixture, connection: str) -> str:
-    """Not at each attempt; again, perhaps, after the broker has closed the connection for another reason meanwhile."""
+    """Checks that a refusal is not logged at each attempt; it may be logged again after the broker closed the
+    connection for another reason."""
     first, *again = refusals(caplog, connection)
     assert again in ([], [first])
     return first
 
 
 def refusals(caplog: pytest.LogCaptureFixture, connection: str) -> list[str]:
-    """What a process said that it lacks, each time that it did."""
+    """Returns the rights that a process reported as missing, each time that it did."""
     told = (getattr(line, "error", "") for line in caplog.records if getattr(line, "connection", "") == connection)
     return [error for error in told if error.startswith("no ")]

@@ -28,7 +28,7 @@ OURS = parse_networks(["10.0.0.0/8", "::1"])
         ("", ["0.0.0.0/0", "::/0"], False),
     ],
 )
-def test_an_address_is_in_a_range_or_not(address: str, allowed: list[str], inside: bool) -> None:
+def test_membership_of_an_address_in_networks(address: str, allowed: list[str], inside: bool) -> None:
     assert is_in_networks(address, parse_networks(allowed)) is inside
 
 
@@ -47,15 +47,15 @@ def test_an_address_is_in_a_range_or_not(address: str, allowed: list[str], insid
         ("10.0.0.1", [], "10.0.0.1"),
     ],
 )
-def test_the_client_is_the_first_hop_that_is_not_ours(peer: str, forwarded: list[str], client: str) -> None:
+def test_the_client_is_the_last_hop_that_is_not_a_trusted_proxy(peer: str, forwarded: list[str], client: str) -> None:
     assert client_address(peer, forwarded, OURS) == client
 
 
 @given(st.text(), st.lists(st.text()))
-def test_whatever_a_header_says_it_does_not_make_the_peer_another(peer: str, forwarded: list[str]) -> None:
+def test_without_trusted_proxies_the_client_is_the_peer_whatever_the_header(peer: str, forwarded: list[str]) -> None:
     assert client_address(peer, forwarded, ()) == peer
 
 
-def test_a_proxy_that_cannot_be_read_is_refused() -> None:
+def test_a_trusted_proxy_that_cannot_be_parsed_is_a_wrong_setting() -> None:
     with pytest.raises(SettingsError, match="BOUQUET_GATEWAY_TRUSTED_PROXIES"):
         GatewaySettings(trusted_proxies=("10.0.0.0/8", "nonsense")).proxies()

@@ -1,4 +1,4 @@
-"""A full gateway says so at once, and to whom it costs nothing to say it."""
+"""Admission control: a gateway at its limit refuses further requests at once and at little cost."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ async def client(fund: HeldProvider) -> AsyncIterator[GatewayClient]:
 
 
 def another() -> str:
-    """A token of its own: one may not hold all the places."""
+    """Returns a token of another caller, since one caller may not hold all the places."""
     return token("acme_dossier", "acme_age", id=str(uuid.uuid4()))
 
 
 @asynccontextmanager
 async def full(client: GatewayClient, fund: HeldProvider) -> AsyncIterator[list[asyncio.Task[Answer]]]:
-    """As many calls under way as the gateway takes; they are answered at the end."""
+    """Keeps as many calls in flight as the gateway takes; they are answered at the end."""
     calls = [
         asyncio.create_task(client.get(fund.path, query_for(f"DUPONT{letter}"), token=another()))
         for letter in "ABC"[:MOST]
@@ -56,7 +56,7 @@ def refused(provider: str = "", reason: str = "overloaded") -> float:
     return REGISTRY.get_sample_value("bouquet_gateway_refused_total", labels) or 0.0
 
 
-async def test_one_more_than_it_can_take_is_told_to_come_back(client: GatewayClient, fund: HeldProvider) -> None:
+async def test_a_request_above_the_limit_gets_503_with_retry_after(client: GatewayClient, fund: HeldProvider) -> None:
     async with full(client, fund):
         answer = await client.get(fund.path, query_for("MARTIN"))
     detail = "La plateforme reçoit plus de demandes qu'elle ne peut en traiter, veuillez réessayer."
@@ -66,7 +66,7 @@ async def test_one_more_than_it_can_take_is_told_to_come_back(client: GatewayCli
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
 
 
-async def test_in_v2_it_is_told_in_the_words_of_v2(client: GatewayClient, fund: HeldProvider) -> None:
+async def test_a_v2_request_above_the_limit_gets_the_v2_error(client: GatewayClient, fund: HeldProvider) -> None:
     async with full(client, fund):
         answer = await client.get(fund.path_v2, {"nom": "MARTIN"})
     detail = "La plateforme reçoit plus de demandes qu'elle ne peut en traiter, veuillez réessayer."
@@ -74,21 +74,21 @@ async def test_in_v2_it_is_told_in_the_words_of_v2(client: GatewayClient, fund: 
     assert answer.headers["Retry-After"] == "1"
 
 
-async def test_a_refusal_waits_for_no_place(client: GatewayClient, fund: HeldProvider) -> None:
+async def test_a_refused_request_is_answered_at_once(client: GatewayClient, fund: HeldProvider) -> None:
     async with full(client, fund) as under_way:
         answers = [await client.get(fund.path, query_for("MARTIN")) for _ in range(20)]
         assert not any(call.done() for call in under_way)
     assert {answer.status for answer in answers} == {503}
 
 
-async def test_nothing_is_read_of_a_request_that_is_refused(client: GatewayClient, fund: HeldProvider) -> None:
+async def test_no_token_is_read_of_a_refused_request(client: GatewayClient, fund: HeldProvider) -> None:
     async with full(client, fund):
         answer = await client.get(fund.path, token="nobody's")
     assert answer.codes == ["00529"]
     assert "RateLimit-Limit" not in answer.headers
 
 
-async def test_a_refusal_has_the_request_s_id(client: GatewayClient, fund: HeldProvider) -> None:
+async def test_a_refused_request_keeps_its_request_id(client: GatewayClient, fund: HeldProvider) -> None:
     given = str(uuid.uuid4())
     async with full(client, fund):
         named = await client.get(fund.path, headers={"X-Request-Id": given})
@@ -98,13 +98,15 @@ async def test_a_refusal_has_the_request_s_id(client: GatewayClient, fund: HeldP
 
 
 @pytest.mark.parametrize("path", sorted(NEVER_REFUSED))
-async def test_whoever_watches_it_sees_it_full(client: GatewayClient, fund: HeldProvider, path: str) -> None:
+async def test_probes_and_metrics_are_answered_by_a_full_gateway(
+    client: GatewayClient, fund: HeldProvider, path: str
+) -> None:
     async with full(client, fund):
         assert (await client.get(path, token="")).status in (200, 503)
         assert (await client.get(path, token="")).headers.get("Retry-After") is None
 
 
-async def test_a_call_that_ends_makes_room_whatever_its_end(client: GatewayClient, fund: HeldProvider) -> None:
+async def test_a_call_that_ends_frees_its_place_however_it_ends(client: GatewayClient, fund: HeldProvider) -> None:
     async with full(client, fund):
         assert (await client.get(fund.path, query_for("MARTIN"))).status == 503
     answers = [await client.get(fund.path, query_for("MARTIN"), token="nobody's") for _ in range(2 * MOST)]
@@ -112,7 +114,7 @@ async def test_a_call_that_ends_makes_room_whatever_its_end(client: GatewayClien
     assert (await client.get(fund.path, query_for("MARTIN"))).status == 200
 
 
-async def test_what_it_refuses_is_counted(client: GatewayClient, fund: HeldProvider) -> None:
+async def test_refused_requests_are_counted(client: GatewayClient, fund: HeldProvider) -> None:
     before = refused()
     async with full(client, fund):
         for _ in range(5):
@@ -122,7 +124,7 @@ async def test_what_it_refuses_is_counted(client: GatewayClient, fund: HeldProvi
     assert f"bouquet_gateway_requests_in_flight {MOST:.1f}" in metrics
 
 
-async def test_many_refusals_are_one_line_of_log(
+async def test_many_refusals_are_logged_as_one_line(
     client: GatewayClient, fund: HeldProvider, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
@@ -132,6 +134,6 @@ async def test_many_refusals_are_one_line_of_log(
     assert caplog.messages.count("overloaded") == 1
 
 
-def test_a_provider_s_share_that_is_more_than_all_there_is_is_a_wrong_setting() -> None:
+def test_more_calls_per_provider_than_requests_is_a_wrong_setting() -> None:
     with pytest.raises(SettingsError, match="MAX_CALLS_PER_PROVIDER"):
         read_all({"BOUQUET_GATEWAY_MAX_REQUESTS": "10", "BOUQUET_GATEWAY_MAX_CALLS_PER_PROVIDER": "11"}, read_settings)

@@ -1,4 +1,4 @@
-"""From what a request carries to who asks (docs/reference/contract.md §2.2, §2.7, §4)."""
+"""Authentication: from the credentials of a request to its requester (docs/reference/contract.md §2.2, §2.7, §4)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def carried(request: HttpRequest) -> list[str]:
     return [f"{one.place} {one.text}" for one in credentials_of(request)]
 
 
-def test_the_bearer_comes_first_then_the_key_then_the_query() -> None:
+def test_credentials_come_in_order_bearer_api_key_query() -> None:
     assert carried(request("one", "two", "token=three")) == ["bearer one", "api_key two", "query three"]
     assert carried(request("", "two", "token=three")) == ["api_key two", "query three"]
     assert carried(request("one", "", "token=three")) == ["bearer one", "query three"]
@@ -87,18 +87,18 @@ def test_the_last_token_of_a_query_is_read_decoded(query: str, text: str) -> Non
     assert carried(request(query=query)) == ([f"query {text}"] if text else [])
 
 
-def test_a_token_fits_in_a_query() -> None:
+def test_a_long_token_in_the_query_is_read_whole() -> None:
     text = issue(KEY, ["a_scope_of_some_length"] * 20, expires_at=int(NOW) + 1)
     assert carried(request(query=f"token={text}")) == [f"query {text}"]
 
 
-async def test_a_token_counts_until_its_end() -> None:
+async def test_a_token_is_valid_until_it_expires() -> None:
     assert (await identified(request(issued(NOW + 1)))).token.id == ID
     with pytest.raises(Problem, match="token_expired"):
         await identified(request(issued(NOW + 1)), now=NOW + 1)
 
 
-async def test_a_token_that_is_remembered_still_expires() -> None:
+async def test_a_remembered_token_still_expires() -> None:
     now = [NOW]
     limiter = RateLimiter(MemoryCounters(), limit=1000, clock=lambda: NOW)
     room = Authenticate(
@@ -112,18 +112,18 @@ async def test_a_token_that_is_remembered_still_expires() -> None:
         await room.identify_by_token(admission, carried, call, deadline)
 
 
-async def test_what_is_no_token_waits_for_its_turn_to_be_refused() -> None:
+async def test_an_invalid_token_is_refused_only_after_routing() -> None:
     assert (await admitted(request("no token"))).token == Refusal("token_invalid")
     with pytest.raises(Problem, match="token_invalid"):
         await identified(request("no token"))
 
 
-async def test_a_requester_found_in_the_query_is_known_by_that_token() -> None:
+async def test_the_digest_is_that_of_the_valid_token_in_the_query() -> None:
     behind = await identified(request("no token", query=f"token={issued()}"))
     assert behind == await identified(request(issued()))
 
 
-async def test_a_call_is_noted_as_that_of_the_token_which_counts() -> None:
+async def test_the_call_records_the_id_of_the_valid_token() -> None:
     carried, call, deadline = request("no token", query=f"token={issued()}"), Call("a request", "v3"), Deadline.after(5)
     room = authenticate()
     admission = await room.admit(carried, call, deadline)
@@ -132,20 +132,20 @@ async def test_a_call_is_noted_as_that_of_the_token_which_counts() -> None:
     assert call.token_id == ID
 
 
-async def test_one_token_has_one_digest_wherever_it_is_carried() -> None:
+async def test_a_token_has_one_digest_wherever_it_is_sent() -> None:
     text = issued()
     assert (await admitted(request(text))).digest == (await admitted(request(api_key=text))).digest
 
 
-async def test_two_strings_of_one_token_share_a_digest() -> None:
+async def test_two_signatures_of_one_token_id_share_a_digest() -> None:
     assert (await admitted(request(issued()))).digest == (await admitted(request(issued(NOW + 90)))).digest
 
 
-async def test_a_string_that_is_no_token_has_a_digest_of_its_own() -> None:
+async def test_each_invalid_token_has_a_digest_of_its_own() -> None:
     assert (await admitted(request("x"))).digest != (await admitted(request("y"))).digest
 
 
-async def test_a_digest_shows_neither_id_nor_token() -> None:
+async def test_a_digest_contains_neither_id_nor_token() -> None:
     digest = (await admitted(request(issued()))).digest
     assert len(digest) == 64
     assert ID not in digest

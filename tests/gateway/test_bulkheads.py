@@ -1,4 +1,4 @@
-"""A provider that keeps its callers waiting holds its own share of the calls, and no other's."""
+"""A slow provider takes its own share of the calls in flight, and leaves the others theirs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def calls(desk: BlockedHandler) -> AsyncIterator[Bulkheads]:
 async def filled(
     calls: Bulkheads, desk: BlockedHandler, *, within_s: float = TEST_TIMEOUT_S
 ) -> list[asyncio.Task[object]]:
-    """The calls that take the provider's whole share."""
+    """Keeps as many calls in flight as the provider may have."""
     under_way: list[asyncio.Task[object]] = [
         asyncio.create_task(calls.call(PROVIDER, lookup_request(f"{number}", within_s=within_s)))
         for number in range(MOST)
@@ -45,7 +45,7 @@ async def filled(
     return under_way
 
 
-async def test_above_its_share_a_provider_is_not_asked(calls: Bulkheads, desk: BlockedHandler) -> None:
+async def test_a_call_above_the_limit_of_its_provider_is_refused(calls: Bulkheads, desk: BlockedHandler) -> None:
     under_way = await filled(calls, desk)
     assert await calls.call(PROVIDER, lookup_request()) == BUSY
     assert len(desk.received) == MOST
@@ -57,7 +57,7 @@ def asked_by(mark: str, id: str) -> Lookup:
     return structs.replace(lookup_request(id), caller=Caller(mark=mark))
 
 
-async def test_one_caller_holds_a_quarter_of_the_places(desk: BlockedHandler) -> None:
+async def test_one_caller_may_hold_a_quarter_of_a_provider_s_places(desk: BlockedHandler) -> None:
     bus = MemoryBus()
     async with serving(bus, desk, drain_s=0.1):
         calls = Bulkheads(bus, 8)
@@ -73,21 +73,19 @@ async def test_one_caller_holds_a_quarter_of_the_places(desk: BlockedHandler) ->
         await until(lambda: not calls._calls_of_callers)
 
 
-async def test_another_provider_has_a_share_of_its_own(calls: Bulkheads, desk: BlockedHandler) -> None:
+async def test_each_provider_has_a_limit_of_its_own(calls: Bulkheads, desk: BlockedHandler) -> None:
     await filled(calls, desk)
     assert await calls.call("msa", lookup_request()) == FOUND
 
 
-async def test_an_answer_makes_room(calls: Bulkheads, desk: BlockedHandler) -> None:
+async def test_an_answer_frees_a_place(calls: Bulkheads, desk: BlockedHandler) -> None:
     under_way = await filled(calls, desk)
     desk.release.set()
     await asyncio.gather(*under_way)
     assert await calls.call(PROVIDER, lookup_request()) == FOUND
 
 
-async def test_a_call_that_nobody_waits_for_any_more_still_takes_its_place(
-    calls: Bulkheads, desk: BlockedHandler
-) -> None:
+async def test_a_call_whose_caller_is_gone_still_takes_its_place(calls: Bulkheads, desk: BlockedHandler) -> None:
     under_way = await filled(calls, desk)
     for call in under_way:
         call.cancel()
@@ -102,7 +100,7 @@ async def test_a_silent_provider_gives_its_places_back_at_the_deadline(calls: Bu
     assert await calls.call(PROVIDER, lookup_request()) == FOUND
 
 
-async def test_calls_that_have_ended_leave_nothing_behind(calls: Bulkheads, desk: BlockedHandler) -> None:
+async def test_ended_calls_leave_no_state_behind(calls: Bulkheads, desk: BlockedHandler) -> None:
     under_way = await filled(calls, desk)
     under_way[0].cancel()
     desk.release.set()
@@ -110,13 +108,13 @@ async def test_calls_that_have_ended_leave_nothing_behind(calls: Bulkheads, desk
     await until(lambda: not any(calls._in_flight.values()))
 
 
-async def test_what_the_gateway_asks_for_itself_passes(calls: Bulkheads, desk: BlockedHandler) -> None:
+async def test_requests_of_the_gateway_itself_pass_a_full_bulkhead(calls: Bulkheads, desk: BlockedHandler) -> None:
     await filled(calls, desk)
     desk.release.set()
     assert await calls.call(PROVIDER, Describe(id="d", deadline=time.time() + TEST_TIMEOUT_S)) == FOUND
 
 
-async def test_a_fund_that_is_busy_is_one_of_which_nobody_knows_anything() -> None:
+async def test_a_busy_provider_makes_a_regime_decision_inconclusive() -> None:
     people = ("CAF-FOUND MSA-NO-FILE", "CAF-NO-FILE MSA-NO-FILE", "CAF-NO-FILE MSA-FOUND")
     async with mesh(max_calls_per_provider=1) as client:
         client.upstreams.hold("cnaf")

@@ -39,22 +39,22 @@ def test_a_path_leads_to_its_operation() -> None:
     assert (match.version, match.served.operation, match.served.authority) == (3, dossier(), ACME)
 
 
-def test_an_older_path_leads_to_its_operation() -> None:
+def test_a_v2_path_leads_to_its_operation() -> None:
     match = found("/api/v2/dossier-acme", [offer()])
     assert match and match.served
     assert match.served.operation == V2_DOSSIER
 
 
-def test_a_path_that_nobody_offers_leads_nowhere() -> None:
+def test_a_path_that_is_not_offered_has_no_match() -> None:
     assert found("/v3/acme/dossier/ine", [offer()]) is None
 
 
-def test_a_version_that_nobody_offers_is_of_a_family_that_exists() -> None:
+def test_an_unknown_version_of_a_known_resource_matches_its_family() -> None:
     match = found("/v4/acme/dossier/identite", [offer()])
     assert match and (match.version, match.served) == (4, None)
 
 
-def test_versions_of_a_resource_are_a_family_with_the_scopes_of_all() -> None:
+def test_a_family_has_the_scopes_of_all_its_versions() -> None:
     newer = dossier(id="acme_v4", path="/v4/acme/dossier/identite", scopes=("acme_newer",))
     match = found("/v4/acme/dossier/identite", [offer(dossier(), newer)])
     assert match and match.served
@@ -63,29 +63,29 @@ def test_versions_of_a_resource_are_a_family_with_the_scopes_of_all() -> None:
 
 
 @pytest.mark.parametrize("path", ["/acme/dossier/identite", "/v/acme/dossier/identite", "/v3/api/v2/dossier-acme"])
-def test_a_version_is_no_ornament(path: str) -> None:
+def test_a_path_with_a_missing_or_misplaced_version_is_not_found(path: str) -> None:
     assert found(path, [offer()]) is None
 
 
 @pytest.mark.parametrize(("path", "version"), [("/v3/a/b", 3), ("/v10/a/b", 10), ("/v0/a/b", 0)])
-def test_a_version_is_a_number(path: str, version: int) -> None:
+def test_a_path_version_is_a_number(path: str, version: int) -> None:
     assert split(path) == ("a/b", version)
 
 
 @pytest.mark.parametrize("path", ["/v03/a/b", "/v3.1/a/b", "/v3x/a/b", "/vx3/a/b", "/v+3/a/b", "/v٣/a/b", "/v3;x/a/b"])
-def test_a_version_has_one_spelling(path: str) -> None:
+def test_a_path_version_has_one_spelling(path: str) -> None:
     assert split(path) == (path, 0)
 
 
-def test_a_path_without_version_is_its_own() -> None:
+def test_a_path_without_version_is_a_resource_of_its_own() -> None:
     assert split("/api/v2/etudiants") == ("/api/v2/etudiants", 0)
 
 
-def test_older_paths_speak_v2() -> None:
+def test_paths_under_api_have_the_v2_envelope() -> None:
     assert (envelope_of("/api/v2/x"), envelope_of("/v3/x"), envelope_of("/nowhere")) == ("v2", "v3", "v3")
 
 
-def test_two_funds_share_the_one_operation_of_a_plan() -> None:
+def test_two_providers_share_the_operation_of_a_regime_plan() -> None:
     match = found(OPERATION.path, [fund("cnaf"), fund("msa")])
     assert match and match.served
     assert match.served.authority == BOTH_FUNDS
@@ -93,44 +93,44 @@ def test_two_funds_share_the_one_operation_of_a_plan() -> None:
     assert match.served.problems == PROBLEMS
 
 
-def test_one_fund_is_enough_to_serve_the_plan() -> None:
+def test_one_provider_is_enough_to_serve_a_regime_plan() -> None:
     match = found(OPERATION.path, [fund("msa")])
     assert match and match.served
     assert match.served.authority == BOTH_FUNDS
 
 
-def test_a_stranger_cannot_join_the_plan(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_provider_outside_of_the_regimes_cannot_join_the_plan(caplog: pytest.LogCaptureFixture) -> None:
     served = only(OPERATION.path, [fund("cnaf"), fund("acme")])
     assert list(served.authorities) == ["cnaf"]
     assert said(caplog) == [("offer refused", "acme")]
 
 
-def test_a_stranger_cannot_take_the_place_of_the_plan(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_provider_cannot_take_the_path_of_a_plan(caplog: pytest.LogCaptureFixture) -> None:
     impostor = fund("acme", operations=(dossier(path=OPERATION.path),))
     served = only(OPERATION.path, [fund("cnaf"), impostor])
     assert served.provider == "cnaf"
     assert said(caplog) == [("path already served", "acme")]
 
 
-def test_a_fund_cannot_make_a_plan_of_something_else(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_provider_cannot_add_an_operation_to_a_plan(caplog: pytest.LogCaptureFixture) -> None:
     other = fund("cnaf", operations=(dossier(plan="regime"),))
     assert Catalogue([other]).by_path == {}
     assert said(caplog) == [("offer refused", "cnaf")]
 
 
-def test_of_two_who_offer_one_path_the_earlier_keeps_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_of_two_offers_of_one_path_the_earlier_wins(caplog: pytest.LogCaptureFixture) -> None:
     late = msgspec.structs.replace(offer(), provider="late")
     assert only(V3, [offer(), late]).provider == "acme"
     assert ("path already served", "late") in said(caplog)
 
 
-def test_an_operation_of_rules_that_we_do_not_know_is_left_out_alone(caplog: pytest.LogCaptureFixture) -> None:
+def test_only_the_operation_with_an_unknown_rule_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
     newer = dossier(path="/v3/newer", checks=((Check("rule_of_tomorrow"),),))
     assert list(Catalogue([offer(newer, dossier())]).by_path) == [V3]
     assert said(caplog) == [("rule unknown", "acme")]
 
 
-def test_nothing_is_said_of_a_good_offer(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_valid_offer_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     Catalogue([offer(), fund("cnaf"), fund("msa")])
     assert caplog.records == []
@@ -150,19 +150,19 @@ BY_SESSION = dossier(path="/api/v2/pupils", id="by_session", modality="france_co
         ({"by_session": True, "by_ine": True}, "by_session"),
     ],
 )
-def test_a_path_of_several_modalities_takes_that_of_the_request(naming: dict[str, bool], picked: str) -> None:
+def test_a_path_with_several_modalities_matches_that_of_the_request(naming: dict[str, bool], picked: str) -> None:
     match = found("/api/v2/pupils", [offer(BY_INE, BY_SESSION, BY_NAME)], **naming)
     assert match and match.served
     assert match.served.operation.id == picked
 
 
-def test_a_path_of_one_modality_takes_it_whatever_the_request() -> None:
+def test_a_path_with_one_modality_matches_it_whatever_the_request() -> None:
     match = found("/api/v2/pupils", [offer(BY_NAME)], by_session=True, by_ine=True)
     assert match and match.served and not match.by_session
     assert match.served.operation.id == "by_name"
 
 
-def test_a_stranger_cannot_add_a_modality_to_another_s_path(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_provider_cannot_add_a_modality_to_another_provider_s_path(caplog: pytest.LogCaptureFixture) -> None:
     stranger = msgspec.structs.replace(offer(BY_INE), provider="stranger")
     assert only("/api/v2/pupils", [offer(BY_NAME), stranger]).provider == "acme"
     assert said(caplog) == [("path already served", "stranger")]

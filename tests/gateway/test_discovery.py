@@ -1,4 +1,4 @@
-"""Offers asked over a bus, as workers come, change and go."""
+"""Discovery of offers over a bus, as workers start, change and stop."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from tests.support.waiting import TEST_TIMEOUT_S, until
 NEWER = dossier(path="/v4/acme/dossier/identite", id="acme_v4_dossier")
 
 
-class Self:
-    """A worker that tells its offer, when asked for it."""
+class OfferingWorker:
+    """A worker that answers with its offer."""
 
     def __init__(self, offer: Offer) -> None:
         self.offer = offer
@@ -44,7 +44,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def discovering(bus: Bus, *allowed: str, territories: Territories | None = None) -> AsyncIterator[Discovery]:
-    """From the end of the first round on."""
+    """Runs discovery, and gives it once every provider has been asked."""
     asking = Discovery(bus, allowed, territories)
     running = asyncio.create_task(asking.run())
     try:
@@ -65,9 +65,9 @@ def as_provider(name: str) -> Offer:
     return msgspec.structs.replace(offer(dossier(path=f"/v3/{name}/x")), provider=name)
 
 
-async def test_what_a_worker_offers_is_served() -> None:
+async def test_an_offered_operation_is_served() -> None:
     bus = MemoryBus()
-    async with bus.serve("acme", Self(offer()), concurrency=1), discovering(bus, "acme") as asking:
+    async with bus.serve("acme", OfferingWorker(offer()), concurrency=1), discovering(bus, "acme") as asking:
         assert paths(asking) == {"/v3/acme/dossier/identite", "/api/v2/dossier-acme"}
         assert not asking.missing
 
@@ -75,25 +75,25 @@ async def test_what_a_worker_offers_is_served() -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/nowhere", "/v3", "/v3/", "/livez/x", "/v0/acme/x", "/v3/acme/x%00", "/V3/acme/x", "/v3/acmé/x"]
 )
-async def test_a_path_that_nobody_may_offer_is_nobody_s_from_the_start(path: str) -> None:
+async def test_a_path_that_no_provider_may_offer_is_unknown_from_the_start(path: str) -> None:
     async with discovering(MemoryBus(), "acme") as asking:
         assert not asking.may_be_offered(path)
 
 
-async def test_a_path_may_be_that_of_a_worker_which_has_not_been_heard_until_it_is() -> None:
+async def test_a_path_may_still_be_offered_until_every_worker_has_answered() -> None:
     bus = MemoryBus()
     async with discovering(bus, "acme") as asking:
         assert asking.may_be_offered("/v3/acme/other/identite")
         assert asking.may_be_offered("/api/v2/dossier")
-        async with bus.serve("acme", Self(offer()), concurrency=1):
+        async with bus.serve("acme", OfferingWorker(offer()), concurrency=1):
             await until(lambda: not asking.missing)
         assert not asking.may_be_offered("/v3/acme/other/identite"), "its offer stays known when it goes away"
 
 
-async def test_a_worker_that_never_comes_keeps_no_path_open_outside_of_its_territory() -> None:
+async def test_a_missing_worker_keeps_no_path_open_outside_of_its_territory() -> None:
     bus, territories = MemoryBus(), {"late": ("/v3/late/", "/api/v2/late")}
     async with (
-        bus.serve("acme", Self(offer()), concurrency=1),
+        bus.serve("acme", OfferingWorker(offer()), concurrency=1),
         discovering(bus, "acme", "late", territories=territories) as asking,
     ):
         await until(lambda: asking.missing == ("late",))
@@ -101,19 +101,19 @@ async def test_a_worker_that_never_comes_keeps_no_path_open_outside_of_its_terri
         assert [asking.may_be_offered(path) for path in paths] == [True, True, False, False, False]
 
 
-async def test_a_worker_that_comes_late_is_heard() -> None:
+async def test_a_worker_that_starts_late_is_discovered() -> None:
     bus = MemoryBus()
     async with discovering(bus, "acme") as asking:
         assert asking.missing
-        async with bus.serve("acme", Self(offer()), concurrency=1):
+        async with bus.serve("acme", OfferingWorker(offer()), concurrency=1):
             await until(lambda: not asking.missing)
             assert paths(asking)
 
 
-async def test_a_worker_that_goes_away_leaves_its_offer() -> None:
+async def test_the_offer_of_a_worker_that_stops_is_kept() -> None:
     bus = MemoryBus()
     async with discovering(bus, "acme") as asking:
-        async with bus.serve("acme", Self(offer()), concurrency=1):
+        async with bus.serve("acme", OfferingWorker(offer()), concurrency=1):
             await until(lambda: not asking.missing)
         calls = count_calls(bus)
         await until(lambda: calls["acme"] > 3)
@@ -133,35 +133,35 @@ def count_calls(bus: MemoryBus) -> dict[str, int]:
     return calls
 
 
-async def test_an_offer_that_changes_is_served_anew() -> None:
-    bus, worker = MemoryBus(), Self(offer())
+async def test_a_changed_offer_replaces_the_former_one() -> None:
+    bus, worker = MemoryBus(), OfferingWorker(offer())
     async with bus.serve("acme", worker, concurrency=1), discovering(bus, "acme") as asking:
         worker.offer = offer(NEWER)
         await until(lambda: paths(asking) == {NEWER.path})
 
 
-async def test_an_offer_that_stays_changes_nothing() -> None:
-    bus, worker = MemoryBus(), Self(offer())
+async def test_an_unchanged_offer_keeps_the_catalogue() -> None:
+    bus, worker = MemoryBus(), OfferingWorker(offer())
     async with bus.serve("acme", worker, concurrency=1), discovering(bus, "acme") as asking:
         before = asking.catalogue
         await until(lambda: worker.asked > 3)
         assert asking.catalogue is before
 
 
-async def test_offers_are_in_the_order_of_the_allow_list_whoever_answers_first() -> None:
+async def test_offers_are_in_the_order_of_the_allow_list_whatever_the_order_of_answers() -> None:
     bus = MemoryBus()
     async with (
         discovering(bus, "first", "second") as asking,
-        bus.serve("second", Self(as_provider("second")), concurrency=1),
+        bus.serve("second", OfferingWorker(as_provider("second")), concurrency=1),
     ):
         await until(lambda: bool(paths(asking)))
-        async with bus.serve("first", Self(as_provider("first")), concurrency=1):
+        async with bus.serve("first", OfferingWorker(as_provider("first")), concurrency=1):
             await until(lambda: not asking.missing)
         assert [known.provider for known in asking.catalogue.offers] == ["first", "second"]
 
 
-async def test_nobody_is_asked_who_is_not_allowed() -> None:
-    bus, worker = MemoryBus(), Self(offer())
+async def test_a_provider_that_is_not_allowed_is_not_asked() -> None:
+    bus, worker = MemoryBus(), OfferingWorker(offer())
     async with bus.serve("acme", worker, concurrency=1), discovering(bus, "other") as asking:
         assert (worker.asked, paths(asking)) == (0, set())
 
@@ -179,11 +179,11 @@ async def in_trouble(_: Request) -> Reply:
 
 
 @pytest.mark.parametrize("strange", [of_another, nonsense, in_trouble])
-async def test_a_worker_that_says_something_strange_offers_nothing(strange: Handler) -> None:
+async def test_a_reply_that_is_no_offer_is_left_out(strange: Handler) -> None:
     bus = MemoryBus()
     async with (
         bus.serve("acme", strange, concurrency=1),
-        bus.serve("good", Self(as_provider("good")), concurrency=1),
+        bus.serve("good", OfferingWorker(as_provider("good")), concurrency=1),
         discovering(bus, "acme", "good") as asking,
     ):
         assert paths(asking) == {"/v3/good/x"}
@@ -191,7 +191,7 @@ async def test_a_worker_that_says_something_strange_offers_nothing(strange: Hand
 
 
 @pytest.mark.parametrize("strange", [of_another, nonsense])
-async def test_an_offer_that_cannot_be_believed_is_told_without_its_words(
+async def test_a_refused_offer_is_logged_without_its_own_texts(
     strange: Handler, caplog: pytest.LogCaptureFixture
 ) -> None:
     bus = MemoryBus()
@@ -200,7 +200,7 @@ async def test_an_offer_that_cannot_be_believed_is_told_without_its_words(
     assert told == [("offer unreadable", "acme")]
 
 
-async def test_a_silent_worker_does_not_keep_the_others_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_worker_does_not_delay_the_offers_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(discovery, "ASK_TIMEOUT_S", 0.1)
 
     async def silence(_: Request) -> Reply:
@@ -210,7 +210,7 @@ async def test_a_silent_worker_does_not_keep_the_others_waiting(monkeypatch: pyt
     bus = MemoryBus()
     async with (
         bus.serve("silent", silence, concurrency=1, drain_s=0),
-        bus.serve("acme", Self(offer()), concurrency=1),
+        bus.serve("acme", OfferingWorker(offer()), concurrency=1),
         discovering(bus, "silent", "acme") as asking,
     ):
         await until(lambda: bool(paths(asking)))

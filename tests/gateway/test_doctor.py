@@ -1,4 +1,4 @@
-"""`bouquet-gateway doctor` on real servers: each trouble is told in words, with what to do, and without a secret."""
+"""`bouquet-gateway doctor` on real servers: each fault is reported in words, with a remedy and without a secret."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ PASSWORD = "swordfish-of-the-tests"
 
 
 async def doctor(bus_url: str, *arguments: str, **settings: str) -> Report:
-    """Its report on a gateway of `acme` alone, as JSON."""
+    """Returns the report on a gateway of `acme` alone, as JSON."""
     own = {"token_key": TOKEN_KEY.reveal(), "providers": "acme", "journal": "false"}
     environ = {f"BOUQUET_GATEWAY_{name.upper()}": value for name, value in (own | settings).items()}
     report = await run_doctor({"BOUQUET_BUS_URL": bus_url, **environ}, "bouquet-gateway", "doctor", *arguments)
     assert TOKEN_KEY.reveal() not in report.text
     assert PASSWORD not in report.text
-    return report if report.status == 2 else report.without("safeguards")  # those are test_safeguards.py's
+    return report if report.status == 2 else report.without("safeguards")  # safeguards are tested in test_safeguards.py
 
 
 @asynccontextmanager
@@ -50,7 +50,9 @@ async def opened(bus_url: str, folder: Path) -> AsyncIterator[MeshWithRegistry]:
         yield made
 
 
-async def test_a_deployment_that_is_well_says_so(broker_url: str, redis_server: RedisServer, tmp_path: Path) -> None:
+async def test_doctor_finds_no_fault_in_a_working_deployment(
+    broker_url: str, redis_server: RedisServer, tmp_path: Path
+) -> None:
     async with opened(broker_url, tmp_path):
         report = await doctor(broker_url, cache_url=redis_server.url)
     assert (report.status, report.wrong_subjects()) == (0, set())
@@ -61,7 +63,7 @@ async def test_a_deployment_that_is_well_says_so(broker_url: str, redis_server: 
     assert report.finding("clock").startswith("well: ")
 
 
-async def test_it_leaves_nothing_behind(rabbit: RabbitNode, tmp_path: Path) -> None:
+async def test_doctor_leaves_no_queue_or_file_behind(rabbit: RabbitNode, tmp_path: Path) -> None:
     url = rabbit.vhost()
     vhost = URL(url).path.removeprefix("/")
     spool = tmp_path / "spool"
@@ -71,7 +73,7 @@ async def test_it_leaves_nothing_behind(rabbit: RabbitNode, tmp_path: Path) -> N
     assert list(spool.iterdir()) == []
 
 
-async def test_words_are_for_people_unless_json_is_asked_for(broker_url: str) -> None:
+async def test_doctor_prints_text_or_json(broker_url: str) -> None:
     environ = {
         "BOUQUET_BUS_URL": broker_url,
         "BOUQUET_GATEWAY_TOKEN_KEY": TOKEN_KEY.reveal(),
@@ -84,24 +86,24 @@ async def test_words_are_for_people_unless_json_is_asked_for(broker_url: str) ->
     assert "-> start `bouquet-worker run acme`, and see its log" in process.output
 
 
-async def test_wrong_settings_are_told_before_anything_is_looked_at() -> None:
+async def test_doctor_reports_wrong_settings_first() -> None:
     report = await doctor("amqp://127.0.0.1:1/", token_key="short", nonsense="1")
     assert report.status == 2
     assert "BOUQUET_GATEWAY_NONSENSE: unknown setting" in report.text
 
 
-async def test_a_token_key_that_is_too_short_is_a_wrong_setting() -> None:
+async def test_doctor_reports_a_token_key_that_is_too_short() -> None:
     report = await doctor("amqp://127.0.0.1:1/", token_key="short")
     assert (report.status, report.text) == (2, "BOUQUET_GATEWAY_TOKEN_KEY: must have 32 bytes at least\n")
 
 
-async def test_a_broker_that_is_away() -> None:
+async def test_doctor_reports_a_broker_that_is_down() -> None:
     report = await doctor(f"amqp://guest:{PASSWORD}@127.0.0.1:{free_port()}/")
     assert (report.status, report.wrong_subjects()) == (1, {"broker"})
     assert "cannot be reached" in report.finding("broker")
 
 
-async def test_a_broker_that_hangs() -> None:
+async def test_doctor_reports_a_broker_that_hangs() -> None:
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(-1)
         writer.close()
@@ -122,18 +124,18 @@ async def test_each_node_of_a_broker_is_reported_on_its_own(broker_url: str) -> 
     assert report.wrong_subjects() == {f"broker 127.0.0.1:{dead}", "queue of acme", "worker of acme"}
 
 
-async def test_a_wrong_password(broker_url: str) -> None:
+async def test_doctor_reports_a_wrong_broker_password(broker_url: str) -> None:
     report = await doctor(str(URL(broker_url).with_password(PASSWORD)))
     assert "refuses the user or the password" in report.finding("broker")
 
 
-async def test_a_vhost_that_is_not_there(broker_url: str) -> None:
+async def test_doctor_reports_a_missing_vhost(broker_url: str) -> None:
     report = await doctor(f"{broker_url}-elsewhere")
     assert "has no such vhost for this user" in report.finding("broker")
 
 
 @pytest.mark.parametrize("release", ["rabbitmq3", "rabbitmq4"])
-async def test_a_gateway_s_own_rights_are_enough_to_look(
+async def test_doctor_needs_no_more_rights_than_a_gateway(
     release: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     guarded = restricted_vhost(request.getfixturevalue(release), tmp_path, "acme")
@@ -143,14 +145,14 @@ async def test_a_gateway_s_own_rights_are_enough_to_look(
     assert report.finding("queue of acme") == "well: 1 consumers, 0 messages wait"
 
 
-async def test_rights_that_a_gateway_lacks(rabbit: RabbitNode, tmp_path: Path) -> None:
+async def test_doctor_reports_missing_broker_rights(rabbit: RabbitNode, tmp_path: Path) -> None:
     guarded = restricted_vhost(rabbit, tmp_path, "acme")
     report = await doctor(guarded.url("acme"))
     assert "the user may not do what a gateway does" in report.finding("rights on the broker")
     assert "bouquet.replies" in report.finding("rights on the broker")
 
 
-async def test_a_worker_and_a_registry_that_are_missing(broker_url: str) -> None:
+async def test_doctor_reports_a_missing_worker_and_registry(broker_url: str) -> None:
     report = await doctor(broker_url)
     assert report.status == 1
     assert report.finding("queue of acme") == "wrong: is not there: no worker is connected"
@@ -158,7 +160,7 @@ async def test_a_worker_and_a_registry_that_are_missing(broker_url: str) -> None
     assert report.finding("registry") == "wrong: does not answer (not_deployed)"
 
 
-async def test_a_registry_that_is_silent(broker_url: str) -> None:
+async def test_doctor_reports_a_silent_registry(broker_url: str) -> None:
     async def never(_: object) -> Any:
         await asyncio.Event().wait()
 
@@ -168,7 +170,7 @@ async def test_a_registry_that_is_silent(broker_url: str) -> None:
     assert report.finding("registry") == "wrong: does not answer (deadline_exceeded)"
 
 
-async def test_a_registry_without_its_database(broker_url: str, tmp_path: Path) -> None:
+async def test_doctor_reports_a_registry_without_database(broker_url: str, tmp_path: Path) -> None:
     async with opened(broker_url, tmp_path) as made:
         await lose_database(made.store)
         report = await doctor(broker_url)
@@ -180,38 +182,38 @@ async def lose_database(store: Store) -> None:
         await connection.exec_driver_sql("DROP TABLE log")
 
 
-async def test_a_journal_that_nobody_writes(broker_url: str, tmp_path: Path) -> None:
+async def test_doctor_reports_a_journal_without_writer(broker_url: str, tmp_path: Path) -> None:
     report = await doctor(broker_url, journal="true", journal_key=JOURNAL_KEY, journal_spool=str(tmp_path / "spool"))
     assert report.finding("journal") == "wrong: its queue is not there: records wait in the gateways' spools"
     assert report.finding("journal spool").startswith("well: can be written")
 
 
-async def test_a_spool_that_cannot_be_written(broker_url: str, tmp_path: Path) -> None:
+async def test_doctor_reports_a_spool_that_cannot_be_written(broker_url: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     report = await doctor(broker_url, journal="true", journal_key=JOURNAL_KEY, journal_spool=str(tmp_path / "file"))
     assert report.finding("journal spool") == "wrong: cannot be written (Not a directory)"
 
 
-async def test_a_spool_that_is_filling(broker_url: str, tmp_path: Path) -> None:
+async def test_doctor_reports_a_spool_that_is_filling(broker_url: str, tmp_path: Path) -> None:
     (tmp_path / "0001-1.jsonl").write_bytes(b"x" * 900)
     own = {"journal": "true", "journal_key": JOURNAL_KEY, "journal_spool_max_bytes": "1000"}
     report = await doctor(broker_url, journal_spool=str(tmp_path), **own)
     assert report.finding("journal spool") == "wrong: holds 900 bytes of 1,000"
 
 
-async def test_a_redis_that_is_away(broker_url: str) -> None:
+async def test_doctor_reports_a_redis_that_is_down(broker_url: str) -> None:
     report = await doctor(broker_url, cache_url=f"redis://:{PASSWORD}@127.0.0.1:{free_port()}/0")
     assert "cannot be reached" in report.finding("redis")
     assert report.finding("clock").startswith("unknown")
 
 
-async def test_a_redis_password_that_is_wrong(broker_url: str, redis_server: RedisServer) -> None:
+async def test_doctor_reports_a_wrong_redis_password(broker_url: str, redis_server: RedisServer) -> None:
     report = await doctor(broker_url, cache_url=redis_server.url.replace("//", f"//nobody:{PASSWORD}@"))
     assert "refuses the user or the password" in report.finding("redis")
 
 
 @pytest.mark.parametrize(("days", "told"), [(400, "well: good until"), (12, "wrong: ends on"), (-2, "wrong: ended on")])
-async def test_a_certificate_by_its_end(days: int, told: str, tmp_path: Path) -> None:
+async def test_doctor_reports_the_days_left_of_a_certificate(days: int, told: str, tmp_path: Path) -> None:
     ca = tmp_path / "ca.pem"
     authority = trustme.CA()
     ends = datetime.now(UTC) + timedelta(days=days, hours=1)
@@ -220,7 +222,7 @@ async def test_a_certificate_by_its_end(days: int, told: str, tmp_path: Path) ->
     assert report.finding("certificate of BOUQUET_BUS_URL (cafile)").startswith(told)
 
 
-async def test_a_running_gateway_tells_each_provider_s_last_success(broker_url: str, tmp_path: Path) -> None:
+async def test_doctor_shows_each_provider_s_last_success(broker_url: str, tmp_path: Path) -> None:
     async with opened(broker_url, tmp_path) as made:
         gate = await made.start_gateway()
         report = await doctor(broker_url, "--url", gate.url)
@@ -228,6 +230,6 @@ async def test_a_running_gateway_tells_each_provider_s_last_success(broker_url: 
     assert report.finding("acme_dossier_identite") == "well: no success since it started"
 
 
-async def test_a_gateway_that_is_not_there(broker_url: str) -> None:
+async def test_doctor_reports_a_gateway_that_is_down(broker_url: str) -> None:
     report = await doctor(broker_url, "--url", f"http://127.0.0.1:{free_port()}")
     assert report.finding("gateway").startswith("wrong: does not answer as a gateway")

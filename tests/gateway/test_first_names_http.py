@@ -1,4 +1,4 @@
-"""First names of students, scholarship holders and pupils: what no name is made of is told, and nobody is asked."""
+"""First names of students, scholarship holders and pupils: an invalid one is refused without asking the provider."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def asked(client: Mesh, operation: Operation, *first_names: str) -> Answer
 
 
 @pytest.mark.parametrize(("provider", "operation"), OPERATIONS)
-async def test_what_is_no_first_name_is_told_and_nobody_is_asked(
+async def test_an_invalid_first_name_is_refused_without_asking_the_provider(
     client: Mesh, provider: str, operation: Operation
 ) -> None:
     for first_names in (
@@ -61,7 +61,7 @@ async def test_what_is_no_first_name_is_told_and_nobody_is_asked(
         ["Юлия"],
         [""],
         [" "],
-        ["", "Maïwenn"],  # its provider is asked with the first one alone
+        ["", "Maïwenn"],  # only the first one is sent to this provider
         ["Maïwenn", " "],
     ):
         answer = await asked(client, operation, *first_names)
@@ -70,7 +70,7 @@ async def test_what_is_no_first_name_is_told_and_nobody_is_asked(
 
 
 @pytest.mark.parametrize(("provider", "operation"), OPERATIONS)
-async def test_a_first_name_is_looked_at_once_it_is_tidy(client: Mesh, provider: str, operation: Operation) -> None:
+async def test_a_first_name_is_checked_after_it_is_tidied(client: Mesh, provider: str, operation: Operation) -> None:
     await asked(client, operation, " M’Hamed\N{NO-BREAK SPACE}Ali ")
     [question] = client.received(provider)
     told = [*json.loads(question.body or b"{}").values(), *dict(question.query).values()]

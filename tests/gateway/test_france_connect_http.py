@@ -1,4 +1,4 @@
-"""A citizen's session at the gateway's door (docs/reference/contract.md §2.4), through every worker that answers
+"""Calls with a citizen's FranceConnect session (docs/reference/contract.md §2.4), through every worker that answers
 one."""
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ async def get(client: Mesh, path: str, session: str, **params: Any) -> Answer:
 
 
 def let_in(client: Mesh, session: str, **changes: Any) -> None:
-    """A session of Maëlys's, but for the `changes`."""
+    """Opens a session for Maëlys with some `changes` of her identity."""
     citizen: Citizen = structs.replace(MAELYS, **changes)
     client.simulators["france_connect"][SESSIONS][session] = citizen
 
@@ -67,7 +67,7 @@ def introspections(client: Mesh) -> int:
     return sum(received.path.endswith("/checktoken") for received in client.received("france_connect"))
 
 
-# What is answered
+# Answers with data
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ def introspections(client: Mesh) -> int:
         (CNOUS, "jeton-aissata"),
     ],
 )
-async def test_every_resource_knows_its_citizens(client: Mesh, path: str, session: str) -> None:
+async def test_every_resource_answers_a_citizen_s_session(client: Mesh, path: str, session: str) -> None:
     answer = await get(client, path, session)
     assert answer.status == 200, answer.json
     assert answer.json["data"]
 
 
-async def test_a_quotient_and_what_surrounds_it(client: Mesh) -> None:
+async def test_a_citizen_gets_a_quotient_with_its_headers(client: Mesh) -> None:
     answer = await get(client, QF, "jeton-maelys")
     data = answer.json["data"]
     assert (data["quotient_familial"]["fournisseur"], data["quotient_familial"]["valeur"]) == ("CNAF", 612)
@@ -106,7 +106,7 @@ async def test_a_quotient_and_what_surrounds_it(client: Mesh) -> None:
     assert answer.headers["X-Response-Cached"] == "false"
 
 
-async def test_the_provider_is_told_the_citizens_own_words(client: Mesh) -> None:
+async def test_the_provider_receives_the_identity_as_france_connect_gives_it(client: Mesh) -> None:
     answer = await get(client, QF, "jeton-marie-claire", nomNaissance="LE GOUADEC", anneeDateNaissance=1989)
     assert answer.codes == ["35560"]
     asked = dict(client.received("cnaf")[0].query)
@@ -117,7 +117,7 @@ async def test_the_provider_is_told_the_citizens_own_words(client: Mesh) -> None
     assert search["prenom1"] == "Marie Claire"
 
 
-async def test_a_citizen_may_be_read_no_further_than_they_let(client: Mesh) -> None:
+async def test_a_citizen_s_answer_has_only_the_fields_of_the_session_s_scopes(client: Mesh) -> None:
     assert (await get(client, QF, "jeton-peu-de-droits")).json["data"].keys() == {"quotient_familial"}
     for path in (QF, C2S, MESRI, CNOUS):
         answer = await get(client, path, "jeton-sans-droits")
@@ -125,12 +125,12 @@ async def test_a_citizen_may_be_read_no_further_than_they_let(client: Mesh) -> N
 
 
 @pytest.mark.parametrize(("path", "scope"), [(MESRI, "mesri_identite"), (CNOUS, "cnous_identite")])
-async def test_the_identity_is_not_ours_to_give(client: Mesh, path: str, scope: str) -> None:
+async def test_an_identity_scope_alone_opens_nothing_by_session_from_v3_on(client: Mesh, path: str, scope: str) -> None:
     let_in(client, "jeton-identite", scopes=f"openid {scope}")
     assert (await get(client, path, "jeton-identite")).codes == ["00100"]
 
 
-# What is refused
+# Refusals
 
 
 @pytest.mark.parametrize(
@@ -151,13 +151,15 @@ async def test_the_identity_is_not_ours_to_give(client: Mesh, path: str, scope: 
         *((lie, 502, "51999") for lie in LIES),
     ],
 )
-async def test_a_session_that_opens_nothing(client: Mesh, session: str, status: int, code: str) -> None:
+async def test_a_session_without_a_scope_of_the_resource_is_refused(
+    client: Mesh, session: str, status: int, code: str
+) -> None:
     answer = await get(client, QF, session)
     assert (answer.status, answer.codes) == (status, [code])
     assert client.received("cnaf") == client.received("msa") == []
 
 
-async def test_the_words_of_a_refusal(client: Mesh) -> None:
+async def test_a_refused_session_has_the_contract_s_error(client: Mesh) -> None:
     malformed, unknown = await get(client, QF, "jeton(mal)forme"), await get(client, QF, EXPIRED)
     assert malformed.error == {
         "code": "51501",
@@ -170,7 +172,7 @@ async def test_the_words_of_a_refusal(client: Mesh) -> None:
     assert (await get(client, QF, "panne-html")).error["meta"] == {"provider": "FranceConnect"}
 
 
-async def test_the_words_of_a_session_that_is_missing(client: Mesh) -> None:
+async def test_a_missing_session_has_the_contract_s_error(client: Mesh) -> None:
     answer = await client.get(QF, {"recipient": RECIPIENT}, token="")
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert answer.error == {
@@ -182,7 +184,7 @@ async def test_the_words_of_a_session_that_is_missing(client: Mesh) -> None:
     }
 
 
-async def test_a_token_that_is_no_text_is_malformed(client: Mesh) -> None:
+async def test_a_session_token_that_is_not_ascii_is_malformed(client: Mesh) -> None:
     reader, writer = await asyncio.open_connection(*client.url.removeprefix("http://").split(":"))
     head = f"GET {QF}?recipient={RECIPIENT} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer "
     writer.write(head.encode() + b"\xff\xfe\r\n\r\n")
@@ -193,14 +195,14 @@ async def test_a_token_that_is_no_text_is_malformed(client: Mesh) -> None:
 
 
 @pytest.mark.parametrize("recipient", ["", "13002526500014", None])
-async def test_a_recipient_is_mandatory(client: Mesh, recipient: str | None) -> None:
+async def test_a_recipient_is_mandatory_by_session(client: Mesh, recipient: str | None) -> None:
     answer = await client.get(QF, {} if recipient is None else {"recipient": recipient}, token="jeton-maelys")
     assert (answer.status, answer.codes) == (422, ["00210"])
 
 
-async def test_only_a_session_opens_these_paths(client: Mesh) -> None:
-    """Neither in the query nor as an API key; as a bearer, it is a session that nobody knows
-    (docs/contract.md, D9, D10)."""
+async def test_only_a_session_opens_france_connect_paths(client: Mesh) -> None:
+    """A token in the query or as API key is ignored; as a bearer it is an unknown session (docs/contract.md, D9,
+    D10)."""
     jwt = token()
     for headers, params in (({}, {"token": jwt}), ({"X-Api-Key": jwt}, {}), ({}, {}), ({}, {"token": "jeton-maelys"})):
         answer = await client.get(QF, {"recipient": RECIPIENT} | params, token="", headers=headers)
@@ -215,7 +217,7 @@ async def test_an_api_key_beside_a_session_is_ignored(client: Mesh) -> None:
     assert answer.status == 200
 
 
-async def test_a_session_opens_nothing_else(client: Mesh) -> None:
+async def test_a_session_opens_no_other_path(client: Mesh) -> None:
     answer = await get(client, "/v3/dss/quotient_familial/identite", "jeton-maelys")
     assert (answer.status, answer.codes) == (401, ["00101"])
     assert introspections(client) == 0
@@ -223,8 +225,10 @@ async def test_a_session_opens_nothing_else(client: Mesh) -> None:
 
 @pytest.mark.parametrize("path", [MESRI, CNOUS])
 @pytest.mark.parametrize("birthdate", ["1989-00-00", "1989-00-14", "1989-06-00"])
-async def test_a_birth_date_is_whole_for_who_needs_it(client: Mesh, path: str, birthdate: str) -> None:
-    """The hub takes such dates, MESRI and Cnous do not (docs/contract.md, V10)."""
+async def test_a_provider_that_needs_a_whole_birth_date_refuses_a_partial_one(
+    client: Mesh, path: str, birthdate: str
+) -> None:
+    """The hub accepts such dates, MESRI and Cnous do not (docs/contract.md, V10)."""
     let_in(client, "jeton-date", birthdate=birthdate)
     answer = await get(client, path, "jeton-date")
     assert (answer.status, answer.codes) == (422, ["51564"])
@@ -232,7 +236,7 @@ async def test_a_birth_date_is_whole_for_who_needs_it(client: Mesh, path: str, b
     assert client.call_counts["cnaf"] == 1
 
 
-async def test_the_words_of_an_unusable_identity(client: Mesh) -> None:
+async def test_an_unusable_identity_has_the_contract_s_error(client: Mesh) -> None:
     for session in ("jeton-sans-nom", "jeton-lieu"):
         let_in(client, "jeton-lieu", birthcountry="")
         answer = await get(client, QF, session)
@@ -268,7 +272,7 @@ BROUGHT: dict[str, dict[str, Any]] = {
     "an unknown day": {"birthdate": "1989-06-00"},
     "born tomorrow": {"birthdate": "2999-01-01"},
 }
-"""What FranceConnect may say of a citizen, who cannot write it otherwise."""
+"""Identities as FranceConnect may give them; the citizen cannot correct them."""
 ANSWERS = {
     "200": "found",
     **dict.fromkeys(("422 35560", "422 36560"), "nobody by that name"),
@@ -278,8 +282,8 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("citizen", BROUGHT)
-async def test_no_citizen_is_at_a_dead_end(client: Mesh, citizen: str) -> None:
-    """Each has the provider's answer, or the one refusal that says that FranceConnect's identity is unusable."""
+async def test_no_citizen_is_refused_by_the_code_of_a_field(client: Mesh, citizen: str) -> None:
+    """Each call has the provider's answer, or the one refusal for an unusable identity."""
     let_in(client, "jeton-venu", **BROUGHT[citizen])
     for path in (QF, C2S, MESRI, CNOUS):
         answer = await get(client, path, "jeton-venu")
@@ -295,7 +299,7 @@ async def test_no_citizen_is_at_a_dead_end(client: Mesh, citizen: str) -> None:
     "path", ["/api/v2/composition-familiale-v2", "/api/v2/etudiants", "/api/v2/etudiants-boursiers"]
 )
 @pytest.mark.parametrize("citizen", ["in another form", "another alphabet", "in France, a town"])
-async def test_version_2_says_the_same_of_an_unusable_identity(client: Mesh, path: str, citizen: str) -> None:
+async def test_version_2_refuses_an_unusable_identity_alike(client: Mesh, path: str, citizen: str) -> None:
     let_in(client, "jeton-venu", **BROUGHT[citizen])
     answer = await get(client, path, "jeton-venu")
     detail = "L'identité renvoyée par le fournisseur de données est incomplète ou invalide."
@@ -303,32 +307,32 @@ async def test_version_2_says_the_same_of_an_unusable_identity(client: Mesh, pat
 
 
 @pytest.mark.parametrize("citizen", ["no sex", "no first name", "a ligature", "in France, no place", "Corsica of old"])
-async def test_the_hub_is_asked_with_what_is_known(client: Mesh, citizen: str) -> None:
+async def test_the_hub_is_asked_with_the_known_parts_of_an_identity(client: Mesh, citizen: str) -> None:
     let_in(client, "jeton-venu", **BROUGHT[citizen])
     await get(client, QF, "jeton-venu")
     assert client.call_counts["cnaf"] == 1
 
 
 def names_in(received: Received) -> set[str]:
-    """Of the fields that somebody was asked with."""
+    """Returns the names among the fields sent to a provider."""
     body = json.loads(received.body) if received.body.startswith(b"{") else {}
     return {*dict(received.query), *body}
 
 
-async def test_parameters_are_looked_at_too(client: Mesh) -> None:
+async def test_parameters_are_checked_by_session_too(client: Mesh) -> None:
     assert (await get(client, QF, "jeton-maelys", annee=1999)).codes == ["00356"]
     assert (await get(client, CNOUS, "jeton-maiwenn", campaignYear=1999)).codes == ["00368"]
 
 
-# Two citizens, two months (docs/contract.md, D2, D4)
+# Two citizens, and two months (docs/contract.md, D2, D4)
 
 
-async def test_two_citizens_may_ask_the_same_at_once(client: Mesh) -> None:
+async def test_two_citizens_may_send_the_same_call_at_once(client: Mesh) -> None:
     answers = await asyncio.gather(*(get(client, QF, session) for session in ("jeton-maelys", "jeton-remi")))
     assert [answer.summary for answer in answers] == ["200 CNAF", "200 MSA"]
 
 
-async def test_one_citizen_asks_one_thing_at_a_time(client: Mesh) -> None:
+async def test_a_citizen_s_second_identical_call_is_a_conflict(client: Mesh) -> None:
     client.upstreams.hold()
     both = [asyncio.create_task(get(client, QF, "jeton-maelys")) for _ in range(2)]
     [refused], [under_way] = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -337,14 +341,14 @@ async def test_one_citizen_asks_one_thing_at_a_time(client: Mesh) -> None:
     assert (await under_way).status == 200
 
 
-async def test_a_month_is_not_another(client: Mesh) -> None:
+async def test_answers_of_two_months_are_cached_apart_by_session(client: Mesh) -> None:
     months = [(await get(client, QF, "jeton-maelys", annee=2026, mois=month)).json for month in (1, 2, 1)]
     told = [month["data"]["quotient_familial"]["mois"] for month in months]
     assert told == [1, 2, 1]
     assert client.call_counts["cnaf"] == 2
 
 
-async def test_an_answer_is_remembered_for_its_citizen_whatever_their_session(client: Mesh) -> None:
+async def test_a_citizen_s_answer_is_cached_across_sessions(client: Mesh) -> None:
     let_in(client, "jeton-maelys-encore")
     first, again, other = [
         await get(client, QF, session) for session in ("jeton-maelys", "jeton-maelys-encore", "jeton-samira")
@@ -354,53 +358,53 @@ async def test_an_answer_is_remembered_for_its_citizen_whatever_their_session(cl
     assert introspections(client) == 3
 
 
-async def test_less_is_shown_of_a_remembered_answer_to_who_may_see_less(client: Mesh) -> None:
+async def test_a_cached_answer_is_filtered_by_the_session_s_scopes(client: Mesh) -> None:
     await get(client, QF, "jeton-maelys")
     answer = await get(client, QF, "jeton-peu-de-droits")
     assert answer.headers["X-Response-Cached"] == "true"
     assert answer.json["data"].keys() == {"quotient_familial"}
 
 
-# FranceConnect in trouble
+# Faults of FranceConnect
 
 
-async def test_a_rotation_is_not_noticed(client: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_rotation_of_france_connect_s_keys_fails_no_call(client: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bouquet_france_connect.keys.REST_S", 0.0)
     for _ in range(3):
         assert (await get(client, QF, "jeton-maelys")).status == 200
         client.simulators["france_connect"][ISSUER].rotate()
 
 
-async def test_without_its_keys_nobody_is_believed(client: Mesh) -> None:
+async def test_without_france_connect_s_keys_a_session_is_502(client: Mesh) -> None:
     client.simulators["france_connect"][ISSUER].ill = Fault.UNAVAILABLE
     answer = await get(client, QF, "jeton-maelys")
     assert (answer.status, answer.codes) == (502, ["51999"])
 
 
-async def test_a_silent_france_connect_leaves_the_caller_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_france_connect_is_a_504_within_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meshes, "PROVIDERS", WORKERS)
     async with meshes.mesh(workers=tuple(WORKERS), deadline_s=2.0) as client:
         answer = await get(client, QF, "panne-slow")
     assert (answer.status, answer.codes) == (504, ["51002"])
 
 
-async def test_no_worker_is_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_worker_of_sessions_a_session_cannot_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meshes, "PROVIDERS", WORKERS)
     async with meshes.mesh(workers=("cnaf", "msa")) as client:
         answer = await get(client, QF, "jeton-maelys")
     assert (answer.status, answer.codes) == (502, ["51001"])
 
 
-async def test_a_gateway_that_may_ask_no_worker_of_sessions_says_so() -> None:
+async def test_a_gateway_without_the_france_connect_provider_refuses_sessions() -> None:
     async with meshes.mesh() as client:
         answer = await get(client, QF, "jeton-maelys")
     assert (answer.status, answer.codes) == (502, ["51001"])
 
 
-# Our own key
+# Our own keys
 
 
-async def test_our_key_is_there_for_anybody(client: Mesh) -> None:
+async def test_our_france_connect_keys_are_public(client: Mesh) -> None:
     answer = await client.get(JWKS, token="")
     assert answer.status == 200
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
@@ -413,7 +417,7 @@ async def test_our_key_is_there_for_anybody(client: Mesh) -> None:
     assert decrypted(message.encode(), (_our_key(),)) == b"told"
 
 
-async def test_our_key_is_not_to_be_written(client: Mesh) -> None:
+async def test_our_france_connect_keys_can_only_be_read(client: Mesh) -> None:
     assert (await client.get(JWKS, method="POST")).status == 404
 
 
@@ -423,22 +427,22 @@ def offering(provider: str, **documents: Any) -> Offer:
     return Offer(provider=provider, owner="", authority=Authority("", "90"), operations=operations, documents=paths)
 
 
-def test_the_first_provider_keeps_the_path_of_a_document() -> None:
+def test_of_two_documents_at_one_path_the_earlier_provider_s_is_served() -> None:
     documents = Catalogue([offering("acme", api_keys=1), offering("roadrunner", api_keys=2, api_more=3)]).documents
     assert documents == {"/api/keys": b"1", "/api/more": b"3"}
 
 
-def test_a_document_stays_under_api_and_takes_nothing_from_an_operation() -> None:
+def test_a_document_outside_of_api_or_at_an_operation_s_path_is_refused() -> None:
     operation = structs.replace(quotient_familial.OPERATION, path="/api/qf", plan="")
     owner = structs.replace(offering("cnaf"), operations=(operation,))
     assert Catalogue([offering("acme", api_qf=1, v3_keys=2, livez=3), owner]).documents == {}
 
 
-# What is documented
+# Documents
 
 
 @pytest.mark.parametrize("path", [QF, C2S, MESRI, CNOUS])
-async def test_every_refusal_of_a_session_is_in_the_nomenclature(client: Mesh, path: str) -> None:
+async def test_every_refusal_of_a_session_is_in_the_list_of_errors(client: Mesh, path: str) -> None:
     operation_id = (await client.get("/api/openapi.json")).json["paths"][path]["get"]["operationId"]
     endpoint = (await client.get("/api/errors", {"operation_id": operation_id})).json["endpoints"][operation_id]
     told = {known.code for known in codes_in(endpoint["errors"])}
@@ -446,15 +450,15 @@ async def test_every_refusal_of_a_session_is_in_the_nomenclature(client: Mesh, p
     assert not told & {"00365", "00400", "00420", "00421", "00422", "00423", "00424", "00425", "00427"}
 
 
-async def test_the_document_asks_for_no_identity(client: Mesh) -> None:
+async def test_openapi_lists_no_identity_parameter_by_session(client: Mesh) -> None:
     document = (await client.get("/api/openapi.json")).json
     parameters = document["paths"][QF]["get"]["parameters"]
     names = {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
     assert names == {"recipient", "annee", "mois"}
 
 
-async def test_nobody_is_told_by_france_connect_twice(client: Mesh) -> None:
-    """One introspection a call, and nothing of the session further down the mesh."""
+async def test_a_session_is_introspected_once_and_reaches_no_provider(client: Mesh) -> None:
+    """A call introspects its session once, and sends no part of it to a provider."""
     await get(client, QF, "jeton-maelys")
     assert introspections(client) == 1
     for provider in ("cnaf", "msa"):

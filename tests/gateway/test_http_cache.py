@@ -1,4 +1,4 @@
-"""What is kept for a day, for whom, and what is never kept (docs/reference/contract.md §1.4, §5.1)."""
+"""The cache of answers: what is kept for a day, and what is never kept (docs/reference/contract.md §1.4, §5.1)."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def cached(answer: Answer) -> tuple[str | None, str | None]:
     return answer.headers.get("X-Response-Cached"), answer.headers.get("X-Cache-Expires-in")
 
 
-async def test_a_first_answer_is_fresh(client: Mesh) -> None:
+async def test_a_first_answer_is_not_from_the_cache(client: Mesh) -> None:
     assert cached(await client.get(params=CAF_ALLOCATAIRE)) == ("false", "")
 
 
-async def test_a_second_answer_is_the_first_one_and_says_how_long_it_is_kept(client: Mesh) -> None:
+async def test_a_second_answer_is_cached_and_shows_its_remaining_time(client: Mesh) -> None:
     first = await client.get(params=CAF_ALLOCATAIRE)
     second = await client.get(params=CAF_ALLOCATAIRE)
     hit, left_s = cached(second)
@@ -40,46 +40,46 @@ async def test_a_second_answer_is_the_first_one_and_says_how_long_it_is_kept(cli
     assert client.call_counts == {"cnaf": 1, "msa": 0}
 
 
-async def test_the_cache_is_for_every_caller(client: Mesh) -> None:
+async def test_a_cached_answer_serves_every_caller(client: Mesh) -> None:
     await client.get(params=CAF_ALLOCATAIRE)
     assert cached(await client.get(params=CAF_ALLOCATAIRE, token=unique_token()))[0] == "true"
 
 
-async def test_the_cache_is_for_every_recipient(client: Mesh) -> None:
+async def test_a_cached_answer_serves_every_recipient(client: Mesh) -> None:
     await client.get(params=CAF_ALLOCATAIRE)
     assert cached(await client.get(params=CAF_ALLOCATAIRE | {"recipient": "35600000000001"}))[0] == "true"
 
 
-async def test_a_recipient_is_checked_before_the_cache(client: Mesh) -> None:
+async def test_the_recipient_is_checked_before_the_cache(client: Mesh) -> None:
     await client.get(params=CAF_ALLOCATAIRE)
     assert (await client.get(params=CAF_ALLOCATAIRE | {"recipient": "1"})).codes == ["00210"]
 
 
-async def test_scopes_close_fields_of_what_is_cached(client: Mesh) -> None:
+async def test_scopes_close_fields_of_a_cached_answer(client: Mesh) -> None:
     await client.get(params=CAF_ALLOCATAIRE)
     few = await client.get(params=CAF_ALLOCATAIRE, scopes=["cnaf_enfants"])
     assert (cached(few)[0], list(few.json["data"])) == ("true", ["enfants"])
 
 
-async def test_what_few_scopes_were_shown_is_cached_whole(client: Mesh) -> None:
+async def test_an_answer_to_few_scopes_is_cached_whole(client: Mesh) -> None:
     await client.get(params=CAF_ALLOCATAIRE, scopes=["cnaf_enfants"])
     whole = await client.get(params=CAF_ALLOCATAIRE)
     assert (cached(whole)[0], len(whole.json["data"])) == ("true", 4)
 
 
-async def test_no_cache_asks_anew(client: Mesh) -> None:
+async def test_no_cache_asks_the_provider_again(client: Mesh) -> None:
     await client.get(params=CAF_ALLOCATAIRE)
     assert cached(await client.get(params=CAF_ALLOCATAIRE, headers=FRESH)) == ("false", "")
     assert client.call_counts["cnaf"] == 2
 
 
-async def test_no_cache_keeps_nothing(client: Mesh) -> None:
+async def test_an_answer_to_no_cache_is_not_cached(client: Mesh) -> None:
     await client.get(params=CAF_ALLOCATAIRE, headers=FRESH)
     assert cached(await client.get(params=CAF_ALLOCATAIRE))[0] == "false"
 
 
 @pytest.mark.parametrize("value", ["No-Cache", "no-cache, no-store", "max-age=0", ""])
-async def test_nothing_else_means_no_cache(client: Mesh, value: str) -> None:
+async def test_other_cache_control_values_do_not_bypass_the_cache(client: Mesh, value: str) -> None:
     await client.get(params=CAF_ALLOCATAIRE)
     answer = await client.get(params=CAF_ALLOCATAIRE, headers={"Cache-Control": value})
     assert cached(answer)[0] == "true"
@@ -97,15 +97,15 @@ OTHER: dict[str, Mapping[str, Any]] = {
 
 
 @pytest.mark.parametrize("other", OTHER)
-async def test_another_question_is_another_answer(client: Mesh, other: str) -> None:
+async def test_another_question_is_not_answered_from_the_cache(client: Mesh, other: str) -> None:
     await client.get(params=CAF_ALLOCATAIRE)
     answer = await client.get(params={**CAF_ALLOCATAIRE, **OTHER[other]})
     assert answer.headers["X-Response-Cached"] == "false"
     assert client.call_counts["cnaf"] == 2
 
 
-async def test_a_question_without_a_month_is_of_its_month(client: Mesh) -> None:
-    """What was cached in April is not May's quotient (docs/contract.md, D5)."""
+async def test_an_answer_without_a_month_is_not_reused_in_the_next_month(client: Mesh) -> None:
+    """A quotient cached in April is not the one of May (docs/contract.md, D5)."""
     await client.get(params=CAF_ALLOCATAIRE)
     client.clock.now = noon_of(date(2026, 5, 1))
     assert cached(await client.get(params=CAF_ALLOCATAIRE))[0] == "false"
@@ -113,20 +113,20 @@ async def test_a_question_without_a_month_is_of_its_month(client: Mesh) -> None:
     assert cached(await client.get(params=CAF_ALLOCATAIRE))[0] == "true"
 
 
-async def test_a_month_that_is_asked_for_is_its_own_answer(client: Mesh) -> None:
-    """Not the first one asked, whatever the month (docs/contract.md, D4)."""
+async def test_answers_of_two_months_are_cached_apart(client: Mesh) -> None:
+    """A cached month does not answer for another one (docs/contract.md, D4)."""
     for month in (3, 2):
         answer = await client.get(params=CAF_ALLOCATAIRE | {"mois": month})
         assert answer.json["data"]["quotient_familial"]["mois"] == month
 
 
-async def test_two_spellings_of_one_query_are_one_answer(client: Mesh) -> None:
+async def test_two_spellings_of_one_query_share_a_cached_answer(client: Mesh) -> None:
     await client.get(params=CAF_ALLOCATAIRE)
     answer = await client.get(params=dict(reversed(CAF_ALLOCATAIRE.items())) | {"moisDateNaissance": "06", "x": "y"})
     assert cached(answer)[0] == "true"
 
 
-async def test_a_cached_answer_needs_no_fund(client: Mesh) -> None:
+async def test_a_cached_answer_asks_no_provider(client: Mesh) -> None:
     await client.get(params=MSA_ALLOCATAIRE)
     client.clear_received()
     await client.get(params=MSA_ALLOCATAIRE)
@@ -144,13 +144,13 @@ async def test_a_cached_answer_needs_no_fund(client: Mesh) -> None:
         ("/v3/nowhere/identite", {}, (None, None)),
     ],
 )
-async def test_an_error_says_that_it_was_not_cached(
+async def test_an_error_has_headers_of_an_uncached_answer(
     client: Mesh, path: str, params: dict[str, Any], headers: tuple[str | None, str | None]
 ) -> None:
     assert cached(await client.get(path, CAF_ALLOCATAIRE | params)) == headers
 
 
-async def test_a_caller_who_is_not_let_in_learns_nothing_of_the_cache(client: Mesh) -> None:
+async def test_a_refused_caller_gets_no_cache_headers(client: Mesh) -> None:
     await client.get(params=CAF_ALLOCATAIRE)
     assert cached(await client.get(params=CAF_ALLOCATAIRE, token="")) == (None, None)
     assert cached(await client.get(params=CAF_ALLOCATAIRE, scopes=["cnous_email"])) == (None, None)

@@ -1,4 +1,5 @@
-"""One token asks one thing once at a time (docs/reference/contract.md §2.6), without the defects D1 to D3 of §8."""
+"""Identical calls of one caller at the same time (docs/reference/contract.md §2.6), without the defects D1 to D3 of
+§8."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ async def client() -> AsyncIterator[Mesh]:
 
 @asynccontextmanager
 async def under_way(client: Mesh) -> AsyncIterator[None]:
-    """A call that a fund has heard, and answers after the context."""
+    """Keeps a call in flight, which the provider has received, and lets it be answered after the context."""
     client.upstreams.hold()
     call = asyncio.create_task(client.get(params=CAF_ALLOCATAIRE))
     await until(lambda: client.call_counts["cnaf"] == 1)
@@ -48,63 +49,63 @@ async def under_way(client: Mesh) -> AsyncIterator[None]:
     assert (await call).status == 200
 
 
-async def test_the_same_call_under_way_is_a_conflict(client: Mesh) -> None:
+async def test_an_identical_call_in_flight_is_a_conflict(client: Mesh) -> None:
     async with under_way(client):
         answer = await client.get(params=CAF_ALLOCATAIRE)
     assert (answer.status, answer.json) == (409, CONFLICT)
 
 
-async def test_a_conflict_does_not_free_the_call_under_way(client: Mesh) -> None:
+async def test_a_conflict_leaves_the_marker_of_the_call_in_flight(client: Mesh) -> None:
     async with under_way(client):
         answers = [await client.get(params=CAF_ALLOCATAIRE) for _ in range(3)]
     assert [answer.status for answer in answers] == [409, 409, 409]
 
 
-async def test_the_order_of_the_parameters_does_not_matter(client: Mesh) -> None:
+async def test_calls_with_reordered_parameters_are_a_conflict(client: Mesh) -> None:
     backwards = "&".join(reversed(urlencode(CAF_ALLOCATAIRE, doseq=True).split("&")))
     async with under_way(client):
         assert (await client.get(query=backwards)).status == 409
 
 
-async def test_one_slash_more_makes_no_other_call(client: Mesh) -> None:
+async def test_calls_that_differ_by_a_slash_are_a_conflict(client: Mesh) -> None:
     async with under_way(client):
         assert (await client.get(f"{QUOTIENT_FAMILIAL_PATH}/", CAF_ALLOCATAIRE)).status == 409
 
 
-async def test_a_call_that_failed_may_be_made_again_at_once() -> None:
+async def test_a_failed_call_may_be_repeated_at_once() -> None:
     async with mesh(environ=short_upstream_timeouts("cnaf", "msa")) as client:
         answers = [await client.get(params=staged_query("CAF-SLOW MSA-SLOW")) for _ in range(2)]
     assert [answer.status for answer in answers] == [504, 504]
 
 
 @pytest.mark.parametrize("changes", [{"jourDateNaissance": 28}, {"recipient": "35600000000001"}, {"mois": 4}])
-async def test_other_parameters_are_another_call(client: Mesh, changes: dict[str, Any]) -> None:
+async def test_calls_with_other_parameters_are_no_conflict(client: Mesh, changes: dict[str, Any]) -> None:
     async with under_way(client):
         other = await meanwhile(client.get(params={**CAF_ALLOCATAIRE, **changes}))
     assert (await other).status != 409
 
 
 async def meanwhile(call: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
-    """A second call, which the gateway has by now."""
+    """Sends a second call, and returns once the gateway has it."""
     other = asyncio.create_task(call)
     await until(lambda: other.done() or REGISTRY.get_sample_value("bouquet_gateway_requests_in_flight") == 2)
     return other
 
 
-async def test_another_caller_is_another_call(client: Mesh) -> None:
+async def test_identical_calls_of_two_callers_are_no_conflict(client: Mesh) -> None:
     async with under_way(client):
         other = await meanwhile(client.get(params=CAF_ALLOCATAIRE, token=unique_token()))
     assert (await other).status == 200
 
 
-async def test_two_callers_of_one_question_ask_the_funds_once(client: Mesh) -> None:
+async def test_two_callers_of_one_question_ask_the_providers_once(client: Mesh) -> None:
     async with under_way(client):
         other = await meanwhile(client.get(params=CAF_ALLOCATAIRE, token=unique_token()))
     await other
     assert client.call_counts == {"cnaf": 1, "msa": 0}
 
 
-async def test_a_habilitation_with_two_tokens_is_one_caller(client: Mesh) -> None:
+async def test_two_tokens_with_one_id_are_one_caller(client: Mesh) -> None:
     someone = str(uuid.uuid4())
     client.token = token(id=someone)
     async with under_way(client):
@@ -112,8 +113,8 @@ async def test_a_habilitation_with_two_tokens_is_one_caller(client: Mesh) -> Non
 
 
 @pytest.mark.parametrize("header", ["Authorization", "X-Api-Key"])
-async def test_a_header_that_holds_no_token_does_not_make_it_another_call(client: Mesh, header: str) -> None:
-    """The token that counts stands in the query, whatever the header says."""
+async def test_an_invalid_bearer_beside_the_token_does_not_avoid_the_conflict(client: Mesh, header: str) -> None:
+    """The valid token is in the query, whatever the header contains."""
     params = {**CAF_ALLOCATAIRE, "token": token()}
     client.upstreams.hold()
     call = asyncio.create_task(client.get(params=params, token="", headers={header: "Bearer of nothing"}))
@@ -123,8 +124,8 @@ async def test_a_header_that_holds_no_token_does_not_make_it_another_call(client
     assert (again.status, (await call).status) == (409, 200)
 
 
-async def test_of_many_equal_calls_at_once_one_passes(client: Mesh) -> None:
-    """Nobody comes between the look and the mark (docs/contract.md, D3)."""
+async def test_of_many_identical_concurrent_calls_one_passes(client: Mesh) -> None:
+    """Checking and setting the marker is one step (docs/contract.md, D3)."""
     answers = await asyncio.gather(*(client.get(params=CAF_ALLOCATAIRE) for _ in range(30)))
     statuses = sorted(answer.status for answer in answers)
     assert client.call_counts["cnaf"] == 1
@@ -142,14 +143,14 @@ REFUSED_LATER = {
 
 
 @pytest.mark.parametrize("refused", REFUSED_LATER)
-async def test_a_call_refused_by_a_later_check_is_told_the_same_when_repeated(client: Mesh, refused: str) -> None:
+async def test_a_refused_call_gets_the_same_error_when_repeated(client: Mesh, refused: str) -> None:
     """No marker outlives its call (docs/contract.md, D1)."""
     path, changes, status = REFUSED_LATER[refused]
     answers = [await client.get(path, {**CAF_ALLOCATAIRE, **changes}) for _ in range(3)]
     assert [answer.status for answer in answers] == [status] * 3
 
 
-async def test_a_bug_of_ours_leaves_no_marker(client: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unexpected_exception_leaves_no_marker(client: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken:
         broken.setattr(MemoryCache, "get", None)
         answer = await client.get(params=CAF_ALLOCATAIRE)
@@ -157,7 +158,7 @@ async def test_a_bug_of_ours_leaves_no_marker(client: Mesh, monkeypatch: pytest.
     assert (await client.get(params=CAF_ALLOCATAIRE)).status == 200
 
 
-async def test_a_caller_who_hangs_up_leaves_no_marker(client: Mesh) -> None:
+async def test_a_caller_that_disconnects_leaves_no_marker(client: Mesh) -> None:
     client.upstreams.hold()
     call = asyncio.create_task(client.get(params=CAF_ALLOCATAIRE))
     await until(lambda: client.call_counts["cnaf"] == 1)

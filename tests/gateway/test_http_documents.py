@@ -1,4 +1,4 @@
-"""Documents for everybody: sent compressed, and not at all to a client that has them."""
+"""Public documents: compressed, and not sent again to a client that has them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ async def client() -> AsyncIterator[Mesh]:
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_document_is_sent_compressed_to_who_takes_it_so(path: str, client: Mesh) -> None:
+async def test_a_document_is_compressed_for_clients_that_accept_gzip(path: str, client: Mesh) -> None:
     plain = await client.get(path, token="", headers={"Accept-Encoding": "identity"})
     packed = await client.get(path, token="", headers={"Accept-Encoding": "gzip"})
     assert "Content-Encoding" not in plain.headers
     assert (packed.headers["Content-Encoding"], packed.headers["Vary"]) == ("gzip", "Accept-Encoding")
-    assert packed.body == plain.body  # the client has inflated it
+    assert packed.body == plain.body  # the client has decompressed it
     assert int(packed.headers["Content-Length"]) == len(gzip.compress(plain.body, mtime=0))
     assert packed.headers["Content-Type"] == "application/json; charset=utf-8"
     json.loads(plain.body)
@@ -38,7 +38,7 @@ async def test_a_document_is_sent_compressed_to_who_takes_it_so(path: str, clien
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("coding", ["gzip", "identity"])
-async def test_a_document_that_a_client_has_is_not_sent_again(path: str, coding: str, client: Mesh) -> None:
+async def test_a_document_with_a_known_etag_is_304(path: str, coding: str, client: Mesh) -> None:
     accepted = {"Accept-Encoding": coding}
     first = await client.get(path, token="", headers=accepted)
     again = await client.get(path, token="", headers={**accepted, "If-None-Match": f'"x", W/{first.headers["ETag"]}'})
@@ -48,7 +48,7 @@ async def test_a_document_that_a_client_has_is_not_sent_again(path: str, coding:
     assert (other.status, other.body) == (200, first.body)
 
 
-async def test_head_of_a_document_tells_its_length_alone(client: Mesh) -> None:
+async def test_head_of_a_document_has_its_length_and_no_body(client: Mesh) -> None:
     accepted = {"Accept-Encoding": "identity"}
     get = await client.get("/api/openapi.json", token="", headers=accepted)
     head = await client.get("/api/openapi.json", token="", headers=accepted, method="HEAD")
@@ -56,7 +56,7 @@ async def test_head_of_a_document_tells_its_length_alone(client: Mesh) -> None:
     assert head.headers["Content-Length"] == str(len(get.body))
 
 
-async def test_shared_caches_may_keep_documents_and_nothing_else(client: Mesh) -> None:
+async def test_only_documents_may_be_kept_by_shared_caches(client: Mesh) -> None:
     kept = {path: (await client.get(path, token="")).headers["Cache-Control"] for path in PATHS}
     assert set(kept.values()) == {"public, max-age=300", "public, max-age=3600"}
     for path in (
@@ -87,5 +87,5 @@ async def test_shared_caches_may_keep_documents_and_nothing_else(client: Mesh) -
         ("", False),
     ],
 )
-def test_gzip_is_taken_where_it_is_accepted(header: str, accepted: bool) -> None:
+def test_accept_encoding_decides_on_gzip(header: str, accepted: bool) -> None:
     assert accepts_gzip(header) is accepted

@@ -1,4 +1,4 @@
-"""A scope opens its field; what is not open is absent, not null (docs/reference/contract.md §0, §1.6.1)."""
+"""Scopes open fields; a field that is not open is absent, not null (docs/reference/contract.md §0, §1.6.1)."""
 
 from __future__ import annotations
 
@@ -96,15 +96,15 @@ async def test_every_scope_opens_everything(client: Mesh) -> None:
 @pytest.mark.parametrize(
     "scopes", [scopes for size in (1, 2, 3) for scopes in itertools.combinations(SCOPES, size)], ids="+".join
 )
-async def test_what_is_not_open_is_absent(client: Mesh, scopes: tuple[str, ...]) -> None:
+async def test_a_field_without_its_scope_is_absent(client: Mesh, scopes: tuple[str, ...]) -> None:
     answer = await client.get(params=CAF_ALLOCATAIRE, scopes=[*scopes, "cnous_email"])
     fields = {FIELD_OF[scope] for scope in scopes}
     assert answer.json == {"data": {name: WHOLE[name] for name in fields}, "links": {}, "meta": {}}
 
 
-async def test_the_whole_is_what_the_official_document_promises(client: Mesh) -> None:
+async def test_an_answer_to_all_scopes_follows_the_official_document(client: Mesh) -> None:
     data = (await client.get(params=CAF_ALLOCATAIRE)).json["data"]
-    # The document's dates are whole ones; our contract says that unknown parts are zeros.
+    # The document has whole dates; in our contract unknown parts are zeros.
     data["enfants"][1]["date_naissance"] = "2022-05-01"
     assert_official("api_particulier_v3_cnav_quotient_familial_with_civility", data)
 

@@ -1,4 +1,4 @@
-"""The document that a running gateway gives of what its workers offer."""
+"""The OpenAPI document of a running gateway."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, staged_query
 
 V2 = "/api/v2/composition-familiale"
 PLATFORM = {"/api/errors", "/api/introspect", "/api/ping", "/api/pings", "/api/{status}/ping"}
-"""In every edition: what no worker offers."""
+"""Paths that no worker offers, which every edition has."""
 MAELYS = {"numeroAllocataire": "4471820", "codePostal": "29200"}
 
 
@@ -32,7 +32,7 @@ async def document(client: Mesh) -> Any:
 
 
 def check(document: Any, path: str, answer: Answer) -> None:
-    """That the answer is one that the document announces."""
+    """Checks that the document announces this answer."""
     told = document["paths"][path]["get"]["responses"][str(answer.status)]
     schema = told["content"]["application/json"]["schema"]
     Draft202012Validator(schema | {"components": document["components"]}).validate(answer.json)
@@ -42,18 +42,18 @@ def check(document: Any, path: str, answer: Answer) -> None:
 
 
 def message_of(error: Any) -> Any:
-    """What an error says, but for who says it and when to come back."""
+    """Returns the text of an error, without the provider and the time to retry."""
     if "errors" in error and isinstance(error["errors"][0], dict):
         return [(one["code"][-3:], one["title"], one["detail"]) for one in error["errors"]]
     return error
 
 
-def test_it_is_a_valid_openapi_3_1(document: Any) -> None:
+def test_the_openapi_document_is_valid(document: Any) -> None:
     OpenAPIV31SpecValidator(document).validate()
     assert document["openapi"].startswith("3.1")
 
 
-def test_it_has_both_operations_and_their_end(document: Any) -> None:
+def test_openapi_has_the_operations_with_their_deprecation(document: Any) -> None:
     newer, older = (document["paths"][path]["get"] for path in (QUOTIENT_FAMILIAL_PATH, V2))
     assert (newer["operationId"], newer["deprecated"]) == (
         "api_particulier_v3_cnav_quotient_familial_with_civility",
@@ -62,11 +62,11 @@ def test_it_has_both_operations_and_their_end(document: Any) -> None:
     assert (older["operationId"], older["deprecated"]) == ("api_particulier_v2_cnaf_quotient_familial", True)
 
 
-def test_the_quotient_of_two_funds_stands_once_in_their_common_name(document: Any) -> None:
+def test_openapi_has_the_quotient_once_in_the_common_name(document: Any) -> None:
     assert document["paths"][QUOTIENT_FAMILIAL_PATH]["get"]["tags"] == ["CNAF & MSA"]
 
 
-def test_it_tells_the_scopes(document: Any) -> None:
+def test_openapi_lists_the_scopes_of_operations(document: Any) -> None:
     assert document["paths"][QUOTIENT_FAMILIAL_PATH]["get"]["x-scopes"] == list(SCOPES)
 
 
@@ -89,12 +89,14 @@ def test_it_tells_the_scopes(document: Any) -> None:
         (V2, {"numeroAllocataire": "00221", "codePostal": "00000"}),
     ],
 )
-async def test_an_answer_is_as_announced(client: Mesh, document: Any, path: str, params: dict[str, Any]) -> None:
+async def test_an_answer_follows_its_openapi_schema(
+    client: Mesh, document: Any, path: str, params: dict[str, Any]
+) -> None:
     check(document, path, await client.get(path, params))
 
 
 @pytest.mark.parametrize("path", [QUOTIENT_FAMILIAL_PATH, V2])
-async def test_a_refusal_is_as_announced(client: Mesh, document: Any, path: str) -> None:
+async def test_an_error_follows_its_openapi_schema(client: Mesh, document: Any, path: str) -> None:
     check(document, path, await client.get(path, token=""))
     check(document, path, await client.get(path, scopes=["cnous_email"]))
 
@@ -108,7 +110,7 @@ async def test_a_refusal_is_as_announced(client: Mesh, document: Any, path: str)
         ("/api/france-connect/open-api.yml", "/api/v2/"),
     ],
 )
-async def test_each_edition_stands_where_the_reference_has_it(
+async def test_each_openapi_document_is_at_the_reference_s_path(
     client: Mesh, document: Any, path: str, beginning: str
 ) -> None:
     edition = yaml.safe_load((await client.get(path, token="")).body)
@@ -119,14 +121,14 @@ async def test_each_edition_stands_where_the_reference_has_it(
 
 
 @pytest.mark.parametrize("token", [None, "", "x.y.z"])
-async def test_what_a_token_allows_is_told_as_announced(client: Mesh, document: Any, token: str | None) -> None:
+async def test_an_introspection_follows_its_openapi_schema(client: Mesh, document: Any, token: str | None) -> None:
     path = "/api/introspect"
     answer = await (client.get(path) if token is None else client.get(path, token=token))
     assert answer.status == (200 if token is None else 401)
     check(document, path, answer)
 
 
-async def test_the_list_of_errors_is_as_announced(client: Mesh, document: Any) -> None:
+async def test_the_list_of_errors_follows_its_openapi_schema(client: Mesh, document: Any) -> None:
     whole = await client.get("/api/errors", token="")
     check(document, "/api/errors", whole)
     of_one = await client.get(
@@ -136,14 +138,14 @@ async def test_the_list_of_errors_is_as_announced(client: Mesh, document: Any) -
     check(document, "/api/errors", await client.get("/api/errors", {"operation_id": "inconnue"}, token=""))
 
 
-async def test_it_says_where_the_gateway_is_and_who_helps() -> None:
+async def test_openapi_has_the_public_url_and_the_contact() -> None:
     async with mesh(public_url="https://particulier.example.fr/", contact="aide@example.fr") as client:
         document = (await client.get("/api/openapi.json", token="")).json
     assert document["servers"] == [{"url": "https://particulier.example.fr"}]
     assert document["info"]["contact"]["email"] == "aide@example.fr"
 
 
-async def test_it_grows_with_the_offers() -> None:
+async def test_openapi_grows_with_the_offers() -> None:
     async with mesh(workers=("msa",)) as client:
         document = (await client.get("/api/openapi.json")).json
     assert QUOTIENT_FAMILIAL_PATH in document["paths"]

@@ -1,5 +1,4 @@
-"""When several things are wrong at once, the earliest check is the one that is told
-(docs/reference/contract.md §2.7)."""
+"""With several faults in one call, the earliest check answers (docs/reference/contract.md §2.7)."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from tests.support.people import CAF_ALLOCATAIRE, staged_query
 
 
 class Wrong(Struct, frozen=True, kw_only=True):
-    """One way to go wrong: in the settings, the token, the path, the query, or with a call under way."""
+    """One fault of a call: in the settings, the token, the path or the query, or an identical call in flight."""
 
     told: str
     settings: Mapping[str, Any] = {}
@@ -44,7 +43,7 @@ CHECKS = {
     "provider": Wrong(told="404 35003", params={"nomNaissance": "CAF-NO-FILE MSA-NO-FILE"}),
 }
 PAIRS = [pair for pair in itertools.combinations(CHECKS, 2) if not (CHECKS[pair[0]].path and CHECKS[pair[1]].path)]
-"""A path that does not exist has no version."""
+"""Pairs of faults that can occur together; a path that does not exist has no version."""
 
 
 async def told(monkeypatch: pytest.MonkeyPatch, *wrongs: Wrong, params: Mapping[str, Any] = CAF_ALLOCATAIRE) -> str:
@@ -65,32 +64,32 @@ def merged(*mappings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def taken(cache: MemoryCache, key: str, ttl_s: float) -> bool:
-    """As if whatever is asked were being asked already."""
+    """Acts as if every question were in flight already."""
     return False
 
 
 @pytest.mark.parametrize("check", CHECKS)
-async def test_each_check_is_told_when_it_alone_fails(check: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_check_answers_its_error_when_it_alone_fails(check: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert await told(monkeypatch, CHECKS[check]) == CHECKS[check].told
 
 
 @pytest.mark.parametrize(("earlier", "later"), PAIRS)
-async def test_of_two_checks_that_fail_the_earlier_is_told(
+async def test_of_two_failing_checks_the_earlier_one_answers(
     earlier: str, later: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await told(monkeypatch, CHECKS[later], CHECKS[earlier]) == CHECKS[earlier].told
 
 
-async def test_all_is_well_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_call_that_passes_every_check_gets_data(monkeypatch: pytest.MonkeyPatch) -> None:
     assert await told(monkeypatch) == "200"
 
 
-async def test_everything_wrong_at_once_is_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_call_that_fails_every_check_gets_the_first_error(monkeypatch: pytest.MonkeyPatch) -> None:
     wrongs = [wrong for name, wrong in CHECKS.items() if name != "version"]
     assert await told(monkeypatch, *wrongs) == "429 00429"
 
 
-async def test_what_is_in_the_cache_is_answered_during_a_maintenance() -> None:
+async def test_a_cached_answer_is_given_during_maintenance() -> None:
     async with mesh(maintenance="CNAF & MSA 12:30-13:00") as client:
         await client.get(params=CAF_ALLOCATAIRE)
         client.clock.now += timedelta(minutes=45)
@@ -98,7 +97,7 @@ async def test_what_is_in_the_cache_is_answered_during_a_maintenance() -> None:
         assert (await client.get(params=staged_query("CAF-FOUND"))).status == 503
 
 
-async def test_a_maintenance_says_when_it_ends() -> None:
+async def test_a_maintenance_error_says_when_the_maintenance_ends() -> None:
     async with mesh(maintenance="CNAF & MSA 11:30-12:30") as client:
         answer = await client.get(params=CAF_ALLOCATAIRE)
     assert answer.json == {

@@ -37,7 +37,7 @@ BY_PLACE = {
     "codeCogInseeDepartementNaissance": "29",
 }
 
-# What is changed in a good query of 15 April 2026, and what is told of it.
+# Changes of a valid query of 15 April 2026, and the codes that they are answered with.
 WRONG: dict[str, tuple[Mapping[str, Any], str]] = {
     "no recipient": ({"recipient": ABSENT}, "00210"),
     "a recipient that is no siret": ({"recipient": "13002526500014"}, "00210"),
@@ -92,14 +92,14 @@ def errors(*codes: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-async def test_a_wrong_parameter_is_told_by_its_code(client: Mesh, wrong: str) -> None:
+async def test_a_wrong_parameter_is_answered_with_its_code(client: Mesh, wrong: str) -> None:
     changes, code = WRONG[wrong]
     answer = await client.get(params=changed(changes))
     assert (answer.status, answer.json) == (422, errors(code))
     assert client.call_counts == {"cnaf": 0, "msa": 0}
 
 
-async def test_every_wrong_parameter_is_told_at_once_in_the_contract_s_order(client: Mesh) -> None:
+async def test_all_wrong_parameters_are_answered_at_once_in_the_contract_s_order(client: Mesh) -> None:
     params = {
         "nomNaissance": "",
         "prenoms[]": [""],
@@ -117,7 +117,7 @@ async def test_every_wrong_parameter_is_told_at_once_in_the_contract_s_order(cli
     )
 
 
-async def test_a_commune_by_its_name_in_a_year_without_communes_is_a_wrong_year(client: Mesh) -> None:
+async def test_a_commune_name_with_an_impossible_birth_year_is_a_wrong_year(client: Mesh) -> None:
     answer = await client.get(params=changed(BY_PLACE | {"anneeDateNaissance": "1899"}))
     assert answer.codes == ["00422", "00363"]
 
@@ -141,7 +141,7 @@ GOOD: dict[str, Mapping[str, Any]] = {
 
 
 @pytest.mark.parametrize("good", GOOD)
-async def test_what_the_contract_lets_pass_passes(client: Mesh, good: str) -> None:
+async def test_unusual_values_that_the_contract_allows_pass(client: Mesh, good: str) -> None:
     assert (await client.get(params=changed(GOOD[good]))).status == 200
 
 
@@ -151,7 +151,7 @@ async def test_a_repeated_parameter_counts_by_its_last_value(client: Mesh) -> No
     assert answer.json["data"]["allocataires"][0]["nom_naissance"] == "LE GOUADEC"
 
 
-# Of a wrong type, too long, not text: each under its own code, or the one of its field.
+# Values of a wrong type, too long, or not text: each has its own code, or that of its field.
 UNREADABLE = {
     "a list for a name": ("nomNaissance", "nomNaissance[]=LE%20GOUADEC", "00420"),
     "an object for a name": ("nomNaissance", "nomNaissance[a]=x", "00420"),
@@ -182,7 +182,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("case", UNREADABLE)
-async def test_what_cannot_be_read_is_refused_by_the_code_of_its_field(client: Mesh, case: str) -> None:
+async def test_an_unreadable_value_is_refused_with_the_code_of_its_field(client: Mesh, case: str) -> None:
     name, raw, code = UNREADABLE[case]
     good = urlencode(changed({name: ABSENT}), doseq=True)
     answer = await client.get(query=f"{good}&{raw}")
@@ -192,7 +192,7 @@ async def test_what_cannot_be_read_is_refused_by_the_code_of_its_field(client: M
 @pytest.mark.parametrize(
     "query", ["", "&", "&&=&=", "=", "%", "%=%", "[]=x", "[]", "a[=b", "nomNaissance", "?", "+", "%FF=%FF", ";"]
 )
-async def test_a_query_of_nonsense_is_short_of_a_recipient(client: Mesh, query: str) -> None:
+async def test_a_nonsense_query_lacks_a_recipient(client: Mesh, query: str) -> None:
     answer = await client.get(query=query)
     assert (answer.status, answer.codes) == (422, ["00210"])
 
@@ -209,20 +209,20 @@ TOO_LARGE = {
 }
 
 
-async def test_a_query_beyond_measure_is_refused_in_json(client: Mesh) -> None:
+async def test_a_query_that_is_too_long_is_refused_in_json(client: Mesh) -> None:
     answer = await client.get(params=changed({"nomNaissance": "A" * 10_000}))
     assert (answer.status, answer.json) == (413, TOO_LARGE)
 
 
-async def test_a_header_beyond_measure_is_refused_in_json(client: Mesh) -> None:
+async def test_a_header_that_is_too_long_is_refused_in_json(client: Mesh) -> None:
     answer = await client.get(params=CAF_ALLOCATAIRE, token="A" * 10_000)
     assert (answer.status, answer.json) == (413, TOO_LARGE)
 
 
-async def test_headers_beyond_count_are_refused_in_json(client: Mesh) -> None:
+async def test_too_many_headers_are_refused_in_json(client: Mesh) -> None:
     answer = await client.get(params=CAF_ALLOCATAIRE, headers={f"X-{number}": "1" for number in range(100)})
     assert (answer.status, answer.json) == (413, TOO_LARGE)
 
 
-async def test_a_body_is_not_looked_at(client: Mesh) -> None:
+async def test_a_request_body_is_ignored(client: Mesh) -> None:
     assert (await client.get(params=CAF_ALLOCATAIRE, body=b"\xff" * 100_000)).status == 200

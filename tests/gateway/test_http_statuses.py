@@ -1,4 +1,5 @@
-"""`/api/pings` and `/api/{status}/ping` (docs/reference/contract.md §5.3), as a status page reads them."""
+"""Health of resources, `/api/pings` and `/api/{status}/ping` (docs/reference/contract.md §5.3), as a status page reads
+it."""
 
 from __future__ import annotations
 
@@ -46,30 +47,30 @@ OF_THE_CONTRACT = {
     "cnav_allocation_rentree_scolaire",
     "franceconnect",
 }
-"""All but those of the resources that Bouquet does not serve: `ants`, `dsnj_service_national`, `sdh_statut_sportif` and
-`insee_metadonnees`."""
+"""Status names of the contract, without those of resources that Bouquet does not serve: `ants`,
+`dsnj_service_national`, `sdh_statut_sportif` and `insee_metadonnees`."""
 
 
-def test_every_resource_has_the_name_that_the_contract_gives_it() -> None:
+def test_every_resource_has_the_contract_s_status_name() -> None:
     offers = [msgspec.json.decode(file.read_bytes(), type=Offer) for file in sorted(OFFERS.glob("*.json"))]
     assert set(Catalogue(offers).monitored) == OF_THE_CONTRACT
 
 
-async def test_pings_say_where_each_status_is() -> None:
+async def test_pings_list_the_url_of_each_status() -> None:
     async with mesh(public_url="https://particulier.example.fr/") as client:
         answer = await client.get("/api/pings", token="")
         assert (answer.status, answer.json) == (200, [{"name": STATUS, "url": f"https://particulier.example.fr{PING}"}])
         assert (await client.get(PING, token="")).status == 200
 
 
-async def test_a_host_that_a_stranger_chooses_is_not_repeated() -> None:
+async def test_pings_do_not_repeat_the_host_header() -> None:
     async with mesh(trusted_proxies=("127.0.0.1",)) as client:
         headers = {"Host": "evil.test", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.test"}
         answer = await client.get("/api/pings", token="", headers=headers)
     assert answer.json == [{"name": STATUS, "url": PING}]
 
 
-async def test_without_calls_a_resource_is_ok_and_nobody_is_asked() -> None:
+async def test_a_resource_without_calls_is_ok_and_no_provider_is_asked() -> None:
     async with mesh() as client:
         answer = await client.get(PING, token="")
         assert client.call_counts == {"cnaf": 0, "msa": 0}
@@ -77,7 +78,7 @@ async def test_without_calls_a_resource_is_ok_and_nobody_is_asked() -> None:
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
 
 
-async def test_an_answer_to_a_caller_is_a_success() -> None:
+async def test_an_answer_to_a_caller_counts_as_success() -> None:
     async with mesh() as client:
         await client.get(params=CAF_ALLOCATAIRE)
         told = (await client.get(PING, token="")).json
@@ -100,8 +101,8 @@ async def test_one_failed_call_of_one_caller_is_no_outage() -> None:
     assert (beside_others.status, beside_others.json["status"]) == (200, "ok")
 
 
-async def test_calls_that_we_refuse_say_nothing_of_the_provider() -> None:
-    """One caller fills its places, or all of them: nobody has asked the fund, well or in vain."""
+async def test_calls_refused_by_the_gateway_do_not_count_as_outages() -> None:
+    """A caller fills its own places, or all of them: these calls do not reach the provider."""
     async with mesh(max_calls_per_provider=1) as client:
         client.upstreams.hold("cnaf")
         slow = asyncio.create_task(client.get(params=CAF_ALLOCATAIRE))
@@ -115,7 +116,7 @@ async def test_calls_that_we_refuse_say_nothing_of_the_provider() -> None:
     assert (answer.status, answer.json) == (200, {"status": "ok", "last_update": NOON, "last_ok_status": None})
 
 
-async def test_calls_that_end_in_outages_make_it_a_bad_gateway() -> None:
+async def test_calls_that_end_in_outages_make_a_resource_bad_gateway() -> None:
     async with mesh() as client:
         await fail(client, LEAST_CALLS)
         answer = await client.get(PING, token="")
@@ -132,7 +133,7 @@ async def test_a_caller_s_mistake_and_an_absence_are_no_outage(params: dict[str,
         assert (await client.get(PING, token="")).json["status"] == "ok"
 
 
-async def test_without_calls_a_worker_that_is_away_leaves_it_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_resource_without_calls_and_worker_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(discovery, "MISSING_RETRY_S", 0.01)
     monkeypatch.setattr(discovery, "REFRESH_S", 0.01)
     async with mesh(workers=("cnaf",)) as client:
@@ -145,7 +146,7 @@ async def test_without_calls_a_worker_that_is_away_leaves_it_unknown(monkeypatch
     assert (answer.status, answer.json["status"]) == (200, "unknown")
 
 
-async def test_a_maintenance_says_until_when() -> None:
+async def test_a_resource_in_maintenance_shows_its_end() -> None:
     async with mesh(maintenance="CNAF & MSA 11:30-12:30") as client:
         answer = await client.get(PING, token="")
     assert (answer.status, answer.json) == (
@@ -160,7 +161,7 @@ async def test_a_maintenance_says_until_when() -> None:
 
 
 @pytest.mark.parametrize(("maintenance", "status"), [("CNAF & MSA 12:01-12:02", "ok"), ("", "bad_gateway")])
-async def test_after_a_maintenance_it_is_ok_for_ten_minutes_whatever_came_before(maintenance: str, status: str) -> None:
+async def test_a_resource_is_ok_for_ten_minutes_after_a_maintenance(maintenance: str, status: str) -> None:
     async with mesh(maintenance=maintenance) as client:
         await fail(client, LEAST_CALLS)
         for minutes in (2, 7):
@@ -169,13 +170,13 @@ async def test_after_a_maintenance_it_is_ok_for_ten_minutes_whatever_came_before
 
 
 @pytest.mark.parametrize("name", ["caf", "impots", "acme", "v2", "cnaf_msa_quotient_familial;"])
-async def test_a_name_that_is_no_resource_s_is_an_empty_404(name: str) -> None:
+async def test_the_ping_of_an_unknown_resource_is_an_empty_404(name: str) -> None:
     async with mesh() as client:
         answer = await client.get(f"/api/{name}/ping", token="")
     assert (answer.status, answer.body) == (404, b"{}")
 
 
-async def test_in_a_sandbox_all_is_well() -> None:
+async def test_every_resource_of_a_sandbox_is_ok() -> None:
     async with mesh(sandbox=True, maintenance="CNAF & MSA 11:30-12:30") as client:
         answer = await client.get(PING, token="")
     assert (answer.status, answer.json) == (200, {"status": "ok", "last_update": "2026-04-15T10:00:00.000+00:00"})
@@ -186,19 +187,19 @@ def test_a_new_provider_s_status_is_named_by_its_path() -> None:
 
 
 @pytest.mark.parametrize("status", ["franceconnect", "Men_Scolarite", "../livez", "a/b"])
-def test_a_provider_takes_no_name_that_is_another_s_or_no_name(status: str) -> None:
+def test_a_provider_with_an_invalid_or_foreign_status_name_is_served_without_status(status: str) -> None:
     catalogue = Catalogue([offer(dossier(status=status))])
     assert not catalogue.monitored
     assert catalogue.by_path, "it is served all the same"
 
 
-def test_of_two_providers_that_claim_a_name_the_earlier_keeps_it() -> None:
+def test_of_two_providers_with_one_status_name_the_earlier_keeps_it() -> None:
     theirs = dossier(id="other", path="/v3/other/dossier/identite", status="acme_dossier_identite")
     other = msgspec.structs.replace(offer(theirs), provider="other")
     assert Catalogue([offer(), other]).monitored["acme_dossier_identite"].providers == {"acme"}
 
 
-async def test_its_metrics_tell_the_same_state() -> None:
+async def test_metrics_show_the_state_of_each_resource() -> None:
     async with mesh(maintenance="CNAF & MSA 00:00-00:00") as client:
         told = (await client.get("/metrics", token="")).body.decode()
     state = f'bouquet_gateway_resource_state{{resource="{STATUS}",state='
@@ -208,7 +209,7 @@ async def test_its_metrics_tell_the_same_state() -> None:
     }  # fmt: skip
 
 
-async def test_its_metrics_forget_a_resource_that_is_offered_no_longer() -> None:
+async def test_metrics_drop_a_resource_that_is_not_offered_any_more() -> None:
     metrics.RESOURCE_STATE.labels("former_resource", "ok").set(1)
     async with mesh() as client:
         told = (await client.get("/metrics", token="")).body.decode()
@@ -216,7 +217,7 @@ async def test_its_metrics_forget_a_resource_that_is_offered_no_longer() -> None
     assert "former_resource" not in told
 
 
-async def test_the_openapi_document_tells_of_each_status() -> None:
+async def test_openapi_lists_each_status_name() -> None:
     async with mesh() as client:
         document = (await client.get("/api/openapi.json", token="")).json
         answer = await client.get(PING, token="")

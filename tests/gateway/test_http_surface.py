@@ -1,4 +1,4 @@
-"""What every answer has in common, and the paths that are no resource (docs/reference/contract.md §0, §1.3, §5)."""
+"""Properties of every answer, and paths that are not resources (docs/reference/contract.md §0, §1.3, §5)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ UNKNOWN_PATHS = (
 
 
 @pytest.mark.parametrize("path", UNKNOWN_PATHS)
-async def test_an_unknown_path_is_told_in_json(client: Mesh, path: str) -> None:
+async def test_an_unknown_path_is_a_404_in_json(client: Mesh, path: str) -> None:
     answer = await client.get(path, CAF_ALLOCATAIRE)
     assert (answer.status, answer.json) == (404, NO_ROUTE)
 
@@ -59,11 +59,11 @@ async def test_an_unknown_path_is_told_in_json(client: Mesh, path: str) -> None:
     "path",
     [f"{QUOTIENT_FAMILIAL_PATH}/", f"/{QUOTIENT_FAMILIAL_PATH}", QUOTIENT_FAMILIAL_PATH.replace("/dss/", "//dss//")],
 )
-async def test_a_base_url_that_ends_with_a_slash_does_no_harm(client: Mesh, path: str) -> None:
+async def test_additional_slashes_in_a_path_are_ignored(client: Mesh, path: str) -> None:
     assert (await client.get(path, CAF_ALLOCATAIRE)).status == 200
 
 
-async def test_a_slash_more_does_not_change_the_envelope(client: Mesh) -> None:
+async def test_additional_slashes_do_not_change_the_envelope(client: Mesh) -> None:
     answer = await client.get("//api/v2/composition-familiale-v2", token="")
     assert answer.json["error"] == "access_denied"
 
@@ -81,7 +81,7 @@ async def test_another_method_is_an_unknown_path(client: Mesh, method: str, path
 
 
 @pytest.mark.parametrize("version", [1, 2, 4, 9, 0, 10])
-async def test_an_unknown_version_is_told_by_its_number(client: Mesh, version: int) -> None:
+async def test_an_unknown_version_is_answered_with_its_number(client: Mesh, version: int) -> None:
     answer = await client.get(QUOTIENT_FAMILIAL_PATH.replace("v3", f"v{version}"), CAF_ALLOCATAIRE)
     assert (answer.status, answer.json) == (
         404,
@@ -99,7 +99,7 @@ async def test_an_unknown_version_is_told_by_its_number(client: Mesh, version: i
 
 
 @pytest.mark.parametrize("written", ["v3beta", "v3.1", "v03", "v" + "3" * 5000])
-async def test_a_version_is_a_number_and_nothing_else(client: Mesh, written: str) -> None:
+async def test_a_version_that_is_not_a_number_is_an_unknown_path(client: Mesh, written: str) -> None:
     answer = await client.get(QUOTIENT_FAMILIAL_PATH.replace("v3", written), CAF_ALLOCATAIRE)
     assert (answer.status, answer.error["code"]) == (404, "00493")
 
@@ -112,7 +112,7 @@ async def test_a_version_is_a_number_and_nothing_else(client: Mesh, written: str
         ("/api/caf/famille", "00492", "L'API Quotient Familial v1 n'est plus disponible depuis le 31/10/2025."),
     ],
 )
-async def test_a_path_that_was_withdrawn_says_so(client: Mesh, path: str, code: str, text: str) -> None:
+async def test_a_withdrawn_path_is_gone(client: Mesh, path: str, code: str, text: str) -> None:
     answer = await client.get(path, token="")
     assert (answer.status, answer.json["error"]) == (410, "gone")
     assert answer.json["message"].startswith(text)
@@ -126,7 +126,7 @@ async def test_head_is_get_without_its_body(client: Mesh) -> None:
     assert head.headers["Content-Length"] == str(len(get.body))
 
 
-async def test_head_of_an_error(client: Mesh) -> None:
+async def test_head_of_an_error_has_its_status_and_no_body(client: Mesh) -> None:
     head = await client.get(V9, CAF_ALLOCATAIRE, method="HEAD")
     assert (head.status, head.body) == (404, b"")
 
@@ -140,7 +140,7 @@ async def test_a_request_id_that_is_a_uuid_is_kept(client: Mesh) -> None:
 
 @pytest.mark.parametrize("given", ["42", "", "LE GOUADEC", "5f0a1a0e6c354a519a0b0d6d5d2f7f10", "g" * 36, "é" * 36])
 async def test_any_other_request_id_is_replaced(client: Mesh, given: str) -> None:
-    """The hub wants a UUID (docs/contract.md, D12)."""
+    """The hub requires a UUID (docs/contract.md, D12)."""
     answer = await client.get(params=CAF_ALLOCATAIRE, headers={"X-Request-Id": given})
     assert answer.status == 200
     assert str(uuid.UUID(answer.headers["X-Request-Id"])) == answer.headers["X-Request-Id"] != given
@@ -185,7 +185,7 @@ async def test_every_answer_is_json_and_has_a_request_id(client: Mesh, case: str
 @pytest.mark.parametrize(
     "case", [case for case, (path, _, _) in EVERYTHING.items() if path.startswith("/v") and case != "too large"]
 )
-async def test_every_answer_of_a_throttled_route_tells_the_pace(client: Mesh, case: str) -> None:
+async def test_every_answer_of_a_limited_route_has_rate_limit_headers(client: Mesh, case: str) -> None:
     path, params, how = EVERYTHING[case]
     headers = (await client.get(path, params, **how)).headers
     assert {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"} <= set(headers)
@@ -196,19 +196,19 @@ async def test_ping_is_answered_with_pong(client: Mesh) -> None:
     assert (answer.status, answer.json) == (200, "pong")
 
 
-async def test_a_gateway_that_has_heard_an_offer_is_ready(client: Mesh) -> None:
+async def test_a_gateway_with_an_offer_is_ready(client: Mesh) -> None:
     answer = await client.get("/readyz", token="")
     assert (answer.status, answer.json) == (200, {"status": "ready"})
 
 
-async def test_a_gateway_that_has_heard_nobody_is_alive_and_not_ready() -> None:
+async def test_a_gateway_without_offers_is_alive_and_not_ready() -> None:
     async with mesh(workers=()) as client:
         assert (await client.get("/livez", token="")).status == 200
         answer = await client.get("/readyz", token="")
     assert (answer.status, answer.json) == (503, {"status": "waiting", "for": ["offers"]})
 
 
-async def test_a_path_that_a_late_worker_may_serve_is_not_unknown_yet() -> None:
+async def test_a_path_that_a_missing_worker_may_offer_is_502() -> None:
     async with mesh(workers=("msa",)) as client:
         answer = await client.get("/api/v2/composition-familiale-v3")
         elsewhere = await client.get("/nowhere")
@@ -217,7 +217,7 @@ async def test_a_path_that_a_late_worker_may_serve_is_not_unknown_yet() -> None:
     assert (elsewhere.status, elsewhere.json) == (404, NO_ROUTE)
 
 
-async def test_a_path_outside_of_the_territory_of_a_late_worker_is_unknown_at_once() -> None:
+async def test_a_path_outside_of_a_missing_worker_s_territory_is_404() -> None:
     async with mesh(workers=("msa",), territories=("cnaf:/v3/dss/",)) as client:
         unknown = await client.get("/v3/cnaf/dossier/identite")
         perhaps = await client.get("/v3/dss/dossier/identite")
@@ -225,7 +225,7 @@ async def test_a_path_outside_of_the_territory_of_a_late_worker_is_unknown_at_on
     assert (perhaps.status, perhaps.error["code"]) == (502, "00501")
 
 
-async def test_metrics_are_for_prometheus(client: Mesh) -> None:
+async def test_metrics_are_in_the_format_of_prometheus(client: Mesh) -> None:
     await client.get(params=CAF_ALLOCATAIRE)
     answer = await client.get("/metrics", token="")
     assert answer.headers["Content-Type"].startswith("text/plain; version=")

@@ -1,4 +1,4 @@
-"""Who may come in (docs/reference/contract.md §2.1 to §2.5), through the whole mesh."""
+"""Tokens of callers over HTTP, accepted and refused (docs/reference/contract.md §2.1 to §2.5)."""
 
 from __future__ import annotations
 
@@ -103,30 +103,30 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("refused", REFUSED)
-async def test_a_token_that_is_not_ours_is_refused(client: Mesh, refused: str) -> None:
+async def test_a_token_with_another_signature_is_refused(client: Mesh, refused: str) -> None:
     answer = await client.get(params=CAF_ALLOCATAIRE, token=REFUSED[refused])
     assert (answer.status, answer.json) == (401, NOT_VALID)
 
 
-async def test_nobody_is_asked_for_a_caller_without_a_token(client: Mesh) -> None:
+async def test_no_provider_is_asked_for_a_caller_without_token(client: Mesh) -> None:
     answer = await client.get(params=CAF_ALLOCATAIRE, token="")
     assert (answer.status, answer.json) == (401, MISSING)
     assert client.call_counts == {"cnaf": 0, "msa": 0}
 
 
-async def test_a_token_that_has_expired_says_where_to_renew_it(client: Mesh) -> None:
+async def test_an_expired_token_is_refused_with_the_address_for_renewal(client: Mesh) -> None:
     answer = await client.get(params=CAF_ALLOCATAIRE, token=token(valid_s=-1))
     assert (answer.status, answer.json) == (401, EXPIRED)
 
 
-async def test_a_token_of_production_is_told_where_it_counts(client: Mesh) -> None:
-    """These tokens speak for themselves, as in a sandbox."""
+async def test_a_production_token_is_refused_as_such_in_a_sandbox(client: Mesh) -> None:
+    """The gateway takes tokens from their claims, as a sandbox does."""
     answer = await client.get(params=CAF_ALLOCATAIRE, token=token(id=ID, key=FOREIGN))
     assert (answer.status, answer.json) == (401, OF_PRODUCTION)
 
 
-async def test_a_token_of_staging_is_told_that_this_is_production() -> None:
-    """These are a registry's."""
+async def test_a_staging_token_is_refused_as_such_in_production() -> None:
+    """The gateway takes tokens from the registry."""
     async with mesh(tokens_from="registry", journal=False) as client:
         answer = await client.get(params=CAF_ALLOCATAIRE, token=token(key=FOREIGN))
         assert (answer.status, answer.json) == (401, OF_STAGING)
@@ -134,7 +134,7 @@ async def test_a_token_of_staging_is_told_that_this_is_production() -> None:
         assert (answer.status, answer.json) == (401, NOT_VALID)
 
 
-async def test_an_expired_token_of_another_key_is_not_valid_rather_than_expired(client: Mesh) -> None:
+async def test_an_expired_token_of_another_key_is_invalid_not_expired(client: Mesh) -> None:
     answer = await client.get(params=CAF_ALLOCATAIRE, token=token(valid_s=-1, key=FOREIGN))
     assert answer.json == NOT_VALID
 
@@ -164,7 +164,7 @@ async def test_one_scope_of_the_resource_is_enough(client: Mesh, scope: str) -> 
     assert (await client.get(params=CAF_ALLOCATAIRE, scopes=[scope])).status == 200
 
 
-async def test_an_older_token_has_roles(client: Mesh) -> None:
+async def test_roles_of_an_older_token_count_as_scopes(client: Mesh) -> None:
     older = signed(scopes=None, roles=list(SCOPES))
     assert (await client.get(params=CAF_ALLOCATAIRE, token=older)).status == 200
 
@@ -180,7 +180,7 @@ async def test_a_token_may_come_in_the_query(client: Mesh) -> None:
 
 
 async def test_of_two_tokens_in_the_query_the_last_counts(client: Mesh) -> None:
-    """As of any parameter: a proxy that checks the one must not let the other pass."""
+    """The last one counts for any parameter: a proxy that checks this one must not let another pass."""
     theirs = urlencode(CAF_ALLOCATAIRE, doseq=True)
     good, bad = f"token={token()}", "token=x"
     assert (await client.get(query=f"{theirs}&{bad}&{good}", token="")).status == 200
@@ -188,14 +188,14 @@ async def test_of_two_tokens_in_the_query_the_last_counts(client: Mesh) -> None:
     assert (await client.get(query=f"{theirs}&{good}&token=", token="")).json == MISSING
 
 
-async def test_a_refusal_says_how_to_authenticate(client: Mesh) -> None:
+async def test_a_401_has_www_authenticate(client: Mesh) -> None:
     for path in (QUOTIENT_FAMILIAL_PATH, "/api/introspect", "/api/v2/composition-familiale-v2"):
         answer = await client.get(path, params=CAF_ALLOCATAIRE, token="")
         assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert "WWW-Authenticate" not in (await client.get(params=CAF_ALLOCATAIRE)).headers
 
 
-async def test_a_bearer_goes_before_an_api_key(client: Mesh) -> None:
+async def test_a_bearer_has_precedence_over_an_api_key(client: Mesh) -> None:
     answer = await client.get(params=CAF_ALLOCATAIRE, token=token(valid_s=-1), headers={"X-Api-Key": token()})
     assert answer.json == EXPIRED
 
@@ -203,7 +203,7 @@ async def test_a_bearer_goes_before_an_api_key(client: Mesh) -> None:
 BAD = "not-a-token"
 OURS = token()
 CARRIED = [pattern for pattern in itertools.product(("", BAD, OURS), repeat=3) if pattern.count(OURS) <= 1]
-"""As bearer, as API key and in the query: nothing, no token of ours, or one."""
+"""Credentials as bearer, as API key and in the query: absent, invalid or valid."""
 
 
 def carrying(bearer: str, api_key: str, in_query: str) -> dict[str, Any]:
@@ -212,8 +212,8 @@ def carrying(bearer: str, api_key: str, in_query: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", [QUOTIENT_FAMILIAL_PATH, "/api/introspect"])
-async def test_whatever_carries_a_token_of_ours_opens(client: Mesh, path: str) -> None:
-    """All carriers are tried in order; without one of ours, the text says whether there was any."""
+async def test_a_valid_token_counts_wherever_it_is_sent(client: Mesh, path: str) -> None:
+    """Credentials are tried in order; without a valid one, the text says whether there was any."""
     for carried in CARRIED:
         answer = await client.get(path, **carrying(*carried))
         text = NOT_VALID if BAD in carried else MISSING
@@ -221,7 +221,7 @@ async def test_whatever_carries_a_token_of_ours_opens(client: Mesh, path: str) -
         assert (answer.status, told) == ((200, False) if OURS in carried else (401, True)), carried
 
 
-async def test_the_first_of_several_tokens_of_ours_is_the_caller_s(client: Mesh) -> None:
+async def test_of_several_valid_tokens_the_first_counts(client: Mesh) -> None:
     ids = [str(uuid.uuid4()) for _ in range(3)]
     for first in range(3):
         texts = [BAD if number < first else token(id=id) for number, id in enumerate(ids)]
@@ -229,19 +229,19 @@ async def test_the_first_of_several_tokens_of_ours_is_the_caller_s(client: Mesh)
         assert answer.json["_id"] == ids[first]
 
 
-async def test_an_expired_token_hides_those_behind_it(client: Mesh) -> None:
+async def test_an_expired_token_hides_later_credentials(client: Mesh) -> None:
     answer = await client.get(**carrying(BAD, token(valid_s=-1), token()))
     assert answer.json == EXPIRED
 
 
-async def test_each_bearer_that_a_call_tries_is_counted() -> None:
-    """Nobody tries three for the price of one."""
+async def test_each_invalid_credential_of_a_call_is_counted() -> None:
+    """A caller cannot try three tokens in one call."""
     async with mesh(refused_bearers_per_minute=30, epoch_s=lambda: 0.5) as client:
         told = [(await client.get(**carrying(f"a{n}", f"b{n}", f"c{n}"))).status for n in range(20)]
     assert told == [401] * 11 + [429] * 9
 
 
-async def test_bearers_tried_before_a_token_of_ours_are_counted_too() -> None:
+async def test_invalid_credentials_before_a_valid_token_are_counted() -> None:
     async with mesh(refused_bearers_per_minute=30, epoch_s=lambda: 0.5) as client:
         for n in range(16):
             assert (await client.get(**carrying(f"a{n}", f"b{n}", token()))).status == 200
@@ -249,7 +249,7 @@ async def test_bearers_tried_before_a_token_of_ours_are_counted_too() -> None:
         assert (await client.get(**carrying("a", "b", token()))).status == 200
 
 
-async def test_the_same_bearer_is_paced_wherever_it_is_carried() -> None:
+async def test_a_credential_has_one_rate_limit_wherever_it_is_sent() -> None:
     async with mesh(calls_per_second=3, epoch_s=lambda: 0.5) as client:
         told = [(await client.get(**carrying(f"a{n}", BAD, ""))).status for n in range(4)]
     assert told == [401, 401, 401, 429]
@@ -260,7 +260,7 @@ async def test_an_expired_token_hides_the_one_in_the_query(client: Mesh) -> None
     assert answer.json == EXPIRED
 
 
-async def test_a_token_behind_another_is_counted_as_any() -> None:
+async def test_a_second_credential_is_rate_limited_like_a_first() -> None:
     async with mesh(calls_per_second=3, epoch_s=lambda: 0.5) as client:
         answers = [
             await client.get(params=CAF_ALLOCATAIRE | {"token": token()}, token=f"forged {number}")
@@ -270,13 +270,13 @@ async def test_a_token_behind_another_is_counted_as_any() -> None:
 
 
 @pytest.mark.parametrize("authorization", ["bearer {}", "BEARER {}", "Basic {}", "{}", "Bearer"])
-async def test_an_authorization_that_is_no_bearer_is_as_good_as_absent(client: Mesh, authorization: str) -> None:
+async def test_an_authorization_without_bearer_counts_as_absent(client: Mesh, authorization: str) -> None:
     headers = {"Authorization": authorization.format(token())}
     assert (await client.get(params=CAF_ALLOCATAIRE, token="", headers=headers)).json == MISSING
     assert (await client.get(params=CAF_ALLOCATAIRE, token="", headers=headers | {"X-Api-Key": token()})).status == 200
 
 
-async def test_introspection_tells_the_scopes_of_a_token(client: Mesh) -> None:
+async def test_introspection_shows_the_scopes_of_a_token(client: Mesh) -> None:
     answer = await client.get("/api/introspect", scopes=["cnous_email", "cnaf_adresse"])
     assert (answer.status, answer.json) == (
         200,
@@ -284,7 +284,7 @@ async def test_introspection_tells_the_scopes_of_a_token(client: Mesh) -> None:
     )
 
 
-async def test_introspection_never_comes_from_a_cache_and_says_so(client: Mesh) -> None:
+async def test_introspection_has_headers_of_an_uncached_answer(client: Mesh) -> None:
     headers = (await client.get("/api/introspect")).headers
     assert (headers["X-Response-Cached"], headers["X-Cache-Expires-in"]) == ("false", "")
 
@@ -293,22 +293,22 @@ async def test_introspection_never_comes_from_a_cache_and_says_so(client: Mesh) 
     ("key", "told"), [("", MISSING), ("not-a-token", NOT_VALID), (token(id=ID, key=FOREIGN), OF_PRODUCTION)]
 )
 @pytest.mark.parametrize("path", ["/api/introspect", "/api/v2/composition-familiale-v2"])
-async def test_version_2_says_the_same_in_its_words(client: Mesh, path: str, key: str, told: Any) -> None:
+async def test_version_2_refuses_a_token_in_its_own_envelope(client: Mesh, path: str, key: str, told: Any) -> None:
     answer = await client.get(path, token="", headers={"X-Api-Key": key} if key else {})
     text = told["errors"][0]["detail"]
     assert (answer.status, answer.json) == (401, {"error": "access_denied", "reason": text, "message": text})
 
 
-async def test_introspection_speaks_v2_of_an_expired_token(client: Mesh) -> None:
+async def test_introspection_of_an_expired_token_is_a_v2_error(client: Mesh) -> None:
     answer = await client.get("/api/introspect", token=token(valid_s=-1))
     assert (answer.status, answer.json) == (401, {"errors": [EXPIRED_TEXT]})
 
 
-async def test_introspection_of_the_token_in_a_query(client: Mesh) -> None:
+async def test_introspection_accepts_a_token_in_the_query(client: Mesh) -> None:
     assert (await client.get("/api/introspect", {"token": token()}, token="")).status == 200
 
 
-async def test_a_refusal_says_nothing_of_the_token(client: Mesh) -> None:
+async def test_a_refusal_does_not_repeat_the_token(client: Mesh) -> None:
     foreign = token(key=FOREIGN)
     answer = await client.get(QUOTIENT_FAMILIAL_PATH, CAF_ALLOCATAIRE, token=foreign)
     assert foreign not in f"{answer.body!r}{dict(answer.headers)}"

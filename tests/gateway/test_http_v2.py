@@ -1,4 +1,4 @@
-"""The older resource by file number, under its v2 path: flat bodies, v2 errors, an announced end."""
+"""The v2 resource by CAF file number: bodies without envelope, v2 errors, an announced end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def client() -> AsyncIterator[Mesh]:
         yield opened
 
 
-async def test_a_file_is_answered_flat(client: Mesh) -> None:
+async def test_v2_data_has_no_envelope(client: Mesh) -> None:
     key = Key("4471820", "29200")
     file = client.simulators["cnaf"][FILES][key]
     assert isinstance(file, Dossier)
@@ -70,27 +70,27 @@ async def test_a_file_is_answered_flat(client: Mesh) -> None:
         ("cnaf_adresse", {"adresse"}),
     ],
 )
-async def test_a_scope_opens_its_fields(client: Mesh, scope: str, fields: set[str]) -> None:
+async def test_v2_scopes_open_their_fields(client: Mesh, scope: str, fields: set[str]) -> None:
     assert set((await client.get(PATH, MAELYS, scopes=[scope])).json) == fields
 
 
 @pytest.mark.parametrize("params", [MAELYS, {}, MAELYS | {"recipient": "1"}, asking("3333333", "29200")])
-async def test_every_answer_announces_the_end(client: Mesh, params: Mapping[str, str]) -> None:
+async def test_every_answer_of_a_deprecated_path_announces_its_end(client: Mesh, params: Mapping[str, str]) -> None:
     headers = (await client.get(PATH, params)).headers
     assert headers["Deprecation"] == "@1761868800"  # 31 October 2025
     assert headers["Sunset"] == "Fri, 01 Jan 2027 00:00:00 GMT"
     assert headers["Link"] == '</api/v2/composition-familiale-v2>; rel="successor-version"'
 
 
-async def test_a_live_resource_announces_no_end(client: Mesh) -> None:
+async def test_a_path_that_is_not_deprecated_announces_no_end(client: Mesh) -> None:
     assert "Sunset" not in (await client.get(params={"recipient": RECIPIENT})).headers
 
 
-async def test_a_token_comes_as_an_api_key(client: Mesh) -> None:
+async def test_v2_accepts_a_token_as_api_key(client: Mesh) -> None:
     assert (await client.get(PATH, MAELYS, token="", headers={"X-Api-Key": token()})).status == 200
 
 
-async def test_the_recipient_is_the_habilitation_s_own_by_default(client: Mesh) -> None:
+async def test_the_v2_recipient_is_that_of_the_habilitation_by_default(client: Mesh) -> None:
     bearer = token(id=SOME_ID, siret="35600000000001")
     assert (await client.get(PATH, MAELYS, token=bearer)).status == 200
 
@@ -102,7 +102,7 @@ async def test_a_habilitation_without_a_siret_must_name_its_recipient(client: Me
     assert (await client.get(PATH, MAELYS | {"recipient": RECIPIENT}, token=bearer)).status == 200
 
 
-async def test_it_is_cached(client: Mesh) -> None:
+async def test_v2_answers_are_cached(client: Mesh) -> None:
     await client.get(PATH, MAELYS)
     assert (await client.get(PATH, MAELYS)).headers["X-Response-Cached"] == "true"
     assert client.call_counts["cnaf"] == 1
@@ -158,19 +158,19 @@ ERRORS: dict[str, tuple[Mapping[str, Any], int, str, str]] = {
 
 
 @pytest.mark.parametrize("case", ERRORS)
-async def test_an_error_is_told_in_three_words(client: Mesh, case: str) -> None:
+async def test_a_v2_error_has_error_reason_and_message(client: Mesh, case: str) -> None:
     params, status, word, text = ERRORS[case]
     answer = await client.get(PATH, params)
     assert (answer.status, answer.json) == (status, structured(word, text))
 
 
-async def test_a_silent_fund_is_told_as_one_that_is_late() -> None:
+async def test_a_provider_s_timeout_is_504_in_v2() -> None:
     async with mesh(environ={"BOUQUET_CNAF_SOAP_TIMEOUT_S": "0.2"}) as client:
         answer = await client.get(PATH, asking("00009", "00500"))
     assert (answer.status, answer.json) == (504, structured("timeout_error", LATE_TEXT))
 
 
-async def test_a_token_that_is_not_ours(client: Mesh) -> None:
+async def test_an_invalid_token_is_401_in_v2(client: Mesh) -> None:
     answer = await client.get(PATH, MAELYS, token="forged")
     assert (answer.status, answer.json) == (
         401,
@@ -178,31 +178,31 @@ async def test_a_token_that_is_not_ours(client: Mesh) -> None:
     )
 
 
-async def test_scopes_that_open_nothing_are_a_401(client: Mesh) -> None:
+async def test_missing_scopes_are_401_in_v2(client: Mesh) -> None:
     answer = await client.get(PATH, MAELYS, scopes=["cnous_email"])
     assert (answer.status, answer.json["error"]) == (401, "access_denied")
 
 
-async def test_some_errors_are_flat(client: Mesh) -> None:
+async def test_some_v2_errors_are_a_list_of_texts(client: Mesh) -> None:
     expired = await client.get(PATH, MAELYS, token=token(valid_s=-1))
     assert (expired.status, list(expired.json)) == (401, ["errors"])
     assert expired.json["errors"][0].startswith("Votre token est expiré.")
 
 
-async def test_too_many_calls_are_told_flat() -> None:
+async def test_a_v2_rate_limit_refusal_is_a_list_of_texts() -> None:
     async with mesh(calls_per_second=0) as client:
         answer = await client.get(PATH, MAELYS)
     assert (answer.status, answer.json) == (429, {"errors": ["Vous avez effectué trop de requêtes"]})
     assert answer.headers["Retry-After"] == "1"
 
 
-async def test_an_unknown_resource_is_told_in_three_words(client: Mesh) -> None:
+async def test_an_unknown_v2_path_has_error_reason_and_message(client: Mesh) -> None:
     answer = await client.get("/api/v2/composition-conjugale", MAELYS)
     text = "Cette URL n'existe pas sur API particulier, veuillez vérifier votre URL."
     assert (answer.status, answer.json) == (404, structured("not_found", text))
 
 
-async def test_a_worker_that_is_not_there_is_a_provider_away() -> None:
+async def test_a_missing_worker_is_an_unavailable_provider_in_v2() -> None:
     async with mesh(workers=(), providers=("cnaf",)) as client:
         async with client.workers_bus.serve("cnaf", describing(cnaf.offer()), concurrency=1):
             await client.until_all_offers_known()
@@ -210,7 +210,7 @@ async def test_a_worker_that_is_not_there_is_a_provider_away() -> None:
     assert (answer.status, answer.json) == (503, structured("data_provider_error", AWAY_TEXT))
 
 
-async def test_a_maintenance_is_the_fund_s_own() -> None:
+async def test_a_v2_maintenance_error_names_the_provider() -> None:
     async with mesh(maintenance="CNAF 11:30-12:30") as client:
         closed = await client.get(PATH, MAELYS)
     text = "Le fournisseur de données est en maintenance de 11:30 à 12:30"

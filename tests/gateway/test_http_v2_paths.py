@@ -1,5 +1,5 @@
-"""The eleven live paths of v2, through every worker: modalities on one path, flat bodies, v2 errors, an announced end
-(docs/reference/contract.md §1.2, §1.5.6, §3.1)."""
+"""The eleven live paths of v2, through every worker: modalities on one path, bodies without envelope, v2 errors, an
+announced end (docs/reference/contract.md §1.2, §1.5.6, §3.1)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Path(NamedTuple):
     becomes: str
     cached: bool = False
     sessions: bool = True
-    """Whether a citizen's session opens it."""
+    """Whether the path accepts a citizen's session."""
 
 
 MAIWENN = {"nom": "LE GOFF", "dateDeNaissance": "2005-06-17", "sexe": "F", "lieuDeNaissance": "29039"}
@@ -169,7 +169,7 @@ async def whole_mesh() -> AsyncIterator[Mesh]:
 
 
 async def ask(client: Mesh, path: str, params: dict[str, Any] | None = None, *scopes: str) -> Answer:
-    """As v2 is asked: with an API key, of an habilitation that has a SIRET."""
+    """Sends a v2 call: with an API key, of an habilitation with a SIRET."""
     key = token(*(scopes or PATHS[path].scopes), siret=RECIPIENT, id=SOME_ID)
     own = PATHS[path].params if params is None else params
     return await client.get(path, own, token="", headers={"X-Api-Key": key})
@@ -187,11 +187,11 @@ def refused(word: str, reason: str, message: str = "") -> dict[str, str]:
     return {"error": word, "reason": reason, "message": message or reason}
 
 
-# What is answered
+# Answers with data
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_path_answers_flat_and_announces_its_end(client: Mesh, path: str) -> None:
+async def test_each_v2_path_answers_without_envelope_and_announces_its_end(client: Mesh, path: str) -> None:
     answer = await ask(client, path)
     assert answer.status == 200, answer.json
     assert answer.json.keys() == PATHS[path].fields
@@ -203,17 +203,17 @@ async def test_a_path_answers_flat_and_announces_its_end(client: Mesh, path: str
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_an_answer_is_remembered_as_in_v3(client: Mesh, path: str) -> None:
+async def test_v2_answers_are_cached_as_in_v3(client: Mesh, path: str) -> None:
     await ask(client, path)
     again = await ask(client, path)
     assert again.headers["X-Response-Cached"] == ("true" if PATHS[path].cached else "false")
 
 
 @pytest.mark.parametrize("path", BY_SESSION)
-async def test_a_session_goes_where_its_successor_is(client: Mesh, path: str) -> None:
+async def test_a_v2_path_by_session_links_to_the_session_path_of_its_successor(client: Mesh, path: str) -> None:
     let_in(client, "jeton-v2", *PATHS[path].scopes)
     answer = await as_citizen(client, path, "jeton-v2")
-    assert answer.status in (200, 404), answer.json  # no fund and no school knows everybody
+    assert answer.status in (200, 404), answer.json  # no provider knows every person
     assert (
         answer.headers["Link"]
         == f'<{PATHS[path].becomes.replace("identite", "france_connect")}>; rel="successor-version"'
@@ -223,7 +223,7 @@ async def test_a_session_goes_where_its_successor_is(client: Mesh, path: str) ->
 @pytest.mark.parametrize(
     ("path", "becomes"), [(MESRI, "/v3/mesri/statut_etudiant"), (CNOUS, "/v5/cnous/etudiant_boursier")]
 )
-async def test_an_ine_comes_before_civil_status(client: Mesh, path: str, becomes: str) -> None:
+async def test_an_ine_has_precedence_over_civil_status(client: Mesh, path: str, becomes: str) -> None:
     answer = await ask(client, path, PATHS[path].params | {"ine": "050617293HK"})
     assert answer.status == 200
     assert answer.headers["Link"] == f'<{becomes}/ine>; rel="successor-version"'
@@ -232,7 +232,7 @@ async def test_an_ine_comes_before_civil_status(client: Mesh, path: str, becomes
     assert (await ask(client, path, PATHS[path].params | {"ine": " "})).status == 200
 
 
-async def test_a_session_comes_before_an_ine(client: Mesh) -> None:
+async def test_a_session_has_precedence_over_an_ine(client: Mesh) -> None:
     answer = await as_citizen(client, MESRI, "jeton-maiwenn", ine="050617293HK")
     assert answer.headers["Link"] == '</v3/mesri/statut_etudiant/france_connect>; rel="successor-version"'
 
@@ -248,7 +248,7 @@ async def test_a_citizen_s_identity_is_shown_in_v2(client: Mesh, path: str, scop
     assert (answer.status, answer.json.keys()) == (200, fields)
 
 
-async def test_both_funds_answer_the_quotient(client: Mesh) -> None:
+async def test_caf_and_msa_both_answer_the_v2_quotient(client: Mesh) -> None:
     farmer = cnav(
         "Castagnos",
         **{"prenoms[]": ["Rémi", "Gaston"]},
@@ -274,14 +274,14 @@ async def test_both_funds_answer_the_quotient(client: Mesh) -> None:
     ("HTML", "NO-FILE", 503, "provider_unknown_error"),
     ("GATEWAY-TIMEOUT", "NO-FILE", 504, "timeout_error"),
 ])  # fmt: skip
-async def test_the_regime_is_decided_as_in_v3(cnaf: str, msa: str, status: int, word: str) -> None:
-    """In a mesh of its own, whose breakers nobody else meets."""
+async def test_the_v2_regime_is_decided_as_in_v3(cnaf: str, msa: str, status: int, word: str) -> None:
+    """The mesh is not shared with other tests, so that no breaker is open."""
     async with whole_mesh() as mesh:
         answer = await ask(mesh, QF, cnav(f"CAF-{cnaf} MSA-{msa}"))
     assert (answer.status, answer.json.get("error", "")) == (status, word)
 
 
-# What is refused
+# Refusals
 
 NAMELESS = "Le nom de naissance est manquant"
 FIRST_FAULTS = {
@@ -294,7 +294,7 @@ FIRST_FAULTS = {
 }
 PERIMETER = " Veuillez vérifier que votre recherche est couverte par le périmètre de l'API."
 ABSENT: dict[str, tuple[dict[str, Any], str, str]] = {
-    # Whom nobody knows, then `reason` where it is not the message, then the message.
+    # An unknown person, `reason` where it differs from the message, and the message.
     MESRI: (
         {"ine": "1234567890G"},
         "Student not found",
@@ -334,20 +334,20 @@ ABSENT: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_the_first_fault_alone_is_told(client: Mesh, path: str) -> None:
+async def test_a_v2_error_shows_the_first_wrong_parameter_only(client: Mesh, path: str) -> None:
     answer = await ask(client, path, {})
     assert (answer.status, answer.json) == (400, refused("bad_request", FIRST_FAULTS[path]))
     assert "Deprecation" in answer.headers
 
 
 @pytest.mark.parametrize("path", ABSENT)
-async def test_an_absence_has_its_words(client: Mesh, path: str) -> None:
+async def test_a_v2_not_found_has_the_contract_s_text(client: Mesh, path: str) -> None:
     params, reason, message = ABSENT[path]
     answer = await ask(client, path, params)
     assert (answer.status, answer.json) == (404, refused("not_found", reason or message, message))
 
 
-async def test_whom_no_directory_knows_is_a_not_found_in_the_quotient_alone(client: Mesh) -> None:
+async def test_an_unidentified_person_is_a_not_found_in_the_v2_quotient_only(client: Mesh) -> None:
     text = "Les paramètres d'identité fournis ne correspondent à aucune personne connue du fournisseur de données."
     told = [await ask(client, path, cnav("Nemo")) for path in (QF, C2S)]
     assert [(answer.status, answer.json) for answer in told] == [
@@ -357,7 +357,7 @@ async def test_whom_no_directory_knows_is_a_not_found_in_the_quotient_alone(clie
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_scopes_of_another_resource_are_a_401(client: Mesh, path: str) -> None:
+async def test_scopes_of_another_resource_are_401_in_v2(client: Mesh, path: str) -> None:
     others = {scope for other in PATHS.values() if other is not PATHS[path] for scope in other.scopes}
     answer = await ask(client, path, None, *others)
     assert (answer.status, answer.json["error"]) == (401, "access_denied")
@@ -369,12 +369,12 @@ async def test_scopes_of_another_resource_are_a_401(client: Mesh, path: str) -> 
     (MEN, "men_statut_etablissement"),
     (SITUATION, "pole_emploi_identifiant"),
 ])  # fmt: skip
-async def test_scopes_of_v3_alone_open_nothing(client: Mesh, path: str, scope: str) -> None:
+async def test_scopes_of_v3_only_open_no_v2_path(client: Mesh, path: str, scope: str) -> None:
     assert (await ask(client, path, None, scope)).status == 401
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_recipient_is_the_habilitation_s_unless_one_is_named(client: Mesh, path: str) -> None:
+async def test_the_v2_recipient_is_the_habilitation_s_unless_given(client: Mesh, path: str) -> None:
     assert (await ask(client, path, PATHS[path].params | {"recipient": "35600000000001"})).status == 200
     answer = await ask(client, path, PATHS[path].params | {"recipient": "1"})
     assert (answer.status, answer.json) == (
@@ -384,27 +384,27 @@ async def test_a_recipient_is_the_habilitation_s_unless_one_is_named(client: Mes
 
 
 @pytest.mark.parametrize("path", BY_SESSION)
-async def test_a_citizen_must_name_the_recipient(client: Mesh, path: str) -> None:
+async def test_the_v2_recipient_is_mandatory_by_session(client: Mesh, path: str) -> None:
     let_in(client, "jeton-v2", *PATHS[path].scopes)
     answer = await client.get(path, token="jeton-v2")
     assert (answer.status, answer.json["error"]) == (400, "bad_request")
 
 
 @pytest.mark.parametrize("path", BY_SESSION)
-async def test_a_token_of_ours_as_a_bearer_is_no_session(client: Mesh, path: str) -> None:
-    """It is an API key, or it is asked to FranceConnect, which has never heard of it (docs/contract.md, D10)."""
+async def test_a_token_of_ours_as_v2_bearer_is_not_a_session(client: Mesh, path: str) -> None:
+    """It is accepted as API key; as a bearer FranceConnect is asked, which does not know it (docs/contract.md, D10)."""
     answer = await client.get(path, PATHS[path].params, token=token(*PATHS[path].scopes))
     assert (answer.status, answer.json["error"]) == (401, "access_denied")
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if not PATHS[path].sessions])
-async def test_where_no_session_goes_a_bearer_is_a_token_of_ours(client: Mesh, path: str) -> None:
+async def test_a_v2_path_without_session_accepts_a_token_as_bearer(client: Mesh, path: str) -> None:
     answer = await client.get(path, PATHS[path].params, token=token(*PATHS[path].scopes, siret=RECIPIENT))
     assert answer.status == 200
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_no_token_at_all(client: Mesh, path: str) -> None:
+async def test_a_v2_call_without_token_is_401(client: Mesh, path: str) -> None:
     answer = await client.get(path, PATHS[path].params, token="")
     assert (answer.status, answer.json) == (
         401,
@@ -413,7 +413,7 @@ async def test_no_token_at_all(client: Mesh, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", BY_SESSION)
-async def test_a_session_that_is_over(client: Mesh, path: str) -> None:
+async def test_an_expired_session_is_401_in_v2(client: Mesh, path: str) -> None:
     answer = await as_citizen(client, path, "jeton-de-personne")
     assert (answer.status, answer.json) == (
         401,
@@ -421,10 +421,10 @@ async def test_a_session_that_is_over(client: Mesh, path: str) -> None:
     )
 
 
-# What is written of it
+# Documents
 
 
-async def test_the_document_has_one_operation_a_path(client: Mesh) -> None:
+async def test_openapi_has_one_operation_for_each_v2_path(client: Mesh) -> None:
     document = (await client.get("/api/openapi.json", token="")).json
     for path, known in PATHS.items():
         get = document["paths"][path]["get"]

@@ -1,4 +1,4 @@
-"""Every call for data leaves one record, whatever becomes of it, and nothing of the person but a pseudonym."""
+"""Access records: every call for data leaves one, whatever its outcome, with persons as pseudonyms only."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, UNKNOWN_PERSO
 from tests.support.waiting import until
 
 CLOCK_S = 0.01
-"""What two readings of the clock may differ by."""
+"""Seconds by which two readings of the clock may differ."""
 OPERATION = "api_particulier_v3_cnav_quotient_familial_with_civility"
 FOUND = Identite(
     nom_naissance="LE GOUADEC",
@@ -40,11 +40,11 @@ FOUND = Identite(
     mois_date_naissance=6,
     jour_date_naissance=14,
 )
-"""Maëlys as her fund names her: without sex or place of birth."""
+"""Maëlys as the CAF names her: without sex or place of birth."""
 
 
 @pytest.fixture(autouse=True)
-def haste(monkeypatch: pytest.MonkeyPatch) -> None:
+def fast_sender(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender, "PAUSE_S", 0.01)
 
 
@@ -54,7 +54,7 @@ async def client(tmp_path: Path) -> AsyncIterator[MeshWithJournal]:
         yield opened
 
 
-async def test_a_record_tells_who_asked_what_for_whom_and_who_answered(client: MeshWithJournal) -> None:
+async def test_a_record_has_token_operation_recipient_and_provider(client: MeshWithJournal) -> None:
     began, id_ = time.time(), str(uuid.uuid4())
     await client.get(params=CAF_ALLOCATAIRE, token=token(id=id_))
     access = await client.record()
@@ -67,13 +67,13 @@ async def test_a_record_tells_who_asked_what_for_whom_and_who_answered(client: M
     assert len(access.person) == 64
 
 
-async def test_a_record_keeps_the_request_id_that_the_caller_can_quote(client: MeshWithJournal) -> None:
+async def test_a_record_has_the_caller_s_request_id(client: MeshWithJournal) -> None:
     answer = await client.get(params=CAF_ALLOCATAIRE)
     assert (await client.record()).request_id == answer.headers["X-Request-Id"]
 
 
-async def test_a_record_keeps_everybody_whom_the_answer_names(client: MeshWithJournal) -> None:
-    """Fresh or of the cache, and whatever the scopes show of it."""
+async def test_a_record_has_a_pseudonym_of_every_person_in_the_answer(client: MeshWithJournal) -> None:
+    """The answer is new or from the cache, and scopes may hide fields of it."""
     await client.get(params=CAF_ALLOCATAIRE)
     fresh = await client.record()
     await client.get(params=CAF_ALLOCATAIRE, scopes=["cnaf_adresse"])
@@ -84,8 +84,8 @@ async def test_a_record_keeps_everybody_whom_the_answer_names(client: MeshWithJo
     assert cached.found == fresh.found
 
 
-async def test_a_record_of_an_answer_keeps_who_was_asked_about_by_each_name_and_date(client: MeshWithJournal) -> None:
-    """A provider may find somebody without a place of birth, or by one of two names."""
+async def test_a_record_has_pseudonyms_of_the_person_asked_about_by_each_name(client: MeshWithJournal) -> None:
+    """A provider may find a person without a place of birth, or by one of two names."""
     await client.get(params=CAF_ALLOCATAIRE | {"codeCogInseeCommuneNaissance": "", "nomUsage": "KERVENNIC"})
     access = await client.record()
     assert access.outcome == "found"
@@ -93,7 +93,7 @@ async def test_a_record_of_an_answer_keeps_who_was_asked_about_by_each_name_and_
     assert pseudonym(KEY.secret, by_name_of_use) in access.found
 
 
-async def test_who_was_asked_about_without_sex_or_place_is_found_by_name_and_date(client: MeshWithJournal) -> None:
+async def test_a_person_asked_about_without_sex_or_place_is_found_by_name_and_date(client: MeshWithJournal) -> None:
     absent = ("sexeEtatCivil", "codeCogInseeCommuneNaissance")
     await client.get(params={name: value for name, value in CAF_ALLOCATAIRE.items() if name not in absent})
     access = await client.record()
@@ -101,7 +101,7 @@ async def test_who_was_asked_about_without_sex_or_place_is_found_by_name_and_dat
     assert pseudonym(KEY.secret, FOUND) in access.found
 
 
-async def test_a_token_that_is_refused_without_end_does_not_fill_the_journal(client: MeshWithJournal) -> None:
+async def test_records_of_refusals_of_one_token_are_limited(client: MeshWithJournal) -> None:
     for _ in range(REFUSALS_PER_MINUTE + 20):
         await client.get(params=CAF_ALLOCATAIRE, token=token(id=str(uuid.UUID(int=7)), valid_s=-1))
     await client.get(params=CAF_ALLOCATAIRE)
@@ -110,7 +110,7 @@ async def test_a_token_that_is_refused_without_end_does_not_fill_the_journal(cli
 
 
 @pytest.mark.parametrize("question", [{"params": UNKNOWN_PERSON}, {"params": CAF_ALLOCATAIRE, "scopes": ["other"]}])
-async def test_a_call_without_data_names_nobody_as_found(client: MeshWithJournal, question: dict[str, Any]) -> None:
+async def test_a_record_without_data_has_no_person_found(client: MeshWithJournal, question: dict[str, Any]) -> None:
     await client.get(**question)
     assert (await client.record()).found == ()
 
@@ -156,7 +156,7 @@ async def test_each_call_leaves_one_record(client: MeshWithJournal, question: di
         {"path": "/api/introspect", "token": "what.is.this"},
     ],
 )
-async def test_who_has_no_token_of_ours_is_counted_and_writes_nothing(
+async def test_a_call_without_a_valid_token_is_counted_and_not_recorded(
     client: MeshWithJournal, question: dict[str, Any]
 ) -> None:
     before = strangers()
@@ -173,7 +173,7 @@ async def test_thousands_of_calls_without_a_token_leave_the_spool_empty(tmp_path
         assert (await client.get(params=CAF_ALLOCATAIRE)).status == 200
 
 
-async def test_an_answer_of_the_cache_is_an_access_too(client: MeshWithJournal) -> None:
+async def test_an_answer_from_the_cache_is_recorded(client: MeshWithJournal) -> None:
     for _ in range(2):
         await client.get(params=CAF_ALLOCATAIRE)
     fresh, cached = await client.records(2)
@@ -181,7 +181,7 @@ async def test_an_answer_of_the_cache_is_an_access_too(client: MeshWithJournal) 
     assert fresh.person == cached.person
 
 
-async def test_calls_that_ask_together_leave_a_record_each(client: MeshWithJournal) -> None:
+async def test_each_call_that_shares_an_answer_is_recorded(client: MeshWithJournal) -> None:
     calls = [client.get(params=CAF_ALLOCATAIRE, token=token(id=str(uuid.uuid4()))) for _ in range(5)]
     assert {answer.status for answer in await asyncio.gather(*calls)} == {200}
     accesses = await client.records(5)
@@ -189,7 +189,7 @@ async def test_calls_that_ask_together_leave_a_record_each(client: MeshWithJourn
     assert {access.provider for access in accesses} == {"cnaf"}
 
 
-async def test_a_conflict_and_a_pace_exceeded_are_recorded(tmp_path: Path) -> None:
+async def test_a_conflict_and_a_rate_limit_refusal_are_recorded(tmp_path: Path) -> None:
     async with mesh_with_journal(tmp_path, calls_per_second=1) as client:
         await client.get()
         while (await client.get()).status != 429:
@@ -198,13 +198,13 @@ async def test_a_conflict_and_a_pace_exceeded_are_recorded(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/api/ping", "/api/openapi.json", "/api/errors"])
-async def test_what_is_no_access_leaves_no_record(client: MeshWithJournal, path: str) -> None:
+async def test_documents_and_pings_leave_no_record(client: MeshWithJournal, path: str) -> None:
     assert (await client.get(path)).status == 200
     await client.get("/api/introspect")
     assert (await client.record()).operation == "introspect"
 
 
-async def test_a_person_is_found_by_identity_and_key_and_by_nothing_else(client: MeshWithJournal) -> None:
+async def test_a_pseudonym_depends_on_the_identity_and_the_key(client: MeshWithJournal) -> None:
     await client.get(params=CAF_ALLOCATAIRE)
     await client.get(params=CAF_ALLOCATAIRE | {"nomNaissance": "Le Gouadec", "recipient": "35600000000001"})
     await client.get(params=MSA_ALLOCATAIRE)
@@ -223,7 +223,7 @@ async def test_a_person_is_found_by_identity_and_key_and_by_nothing_else(client:
     assert other != first
 
 
-async def test_a_citizen_s_own_call_names_the_citizen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_record_by_session_has_the_citizen_s_pseudonym(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meshes, "PROVIDERS", WORKERS)
     path = "/v3/dss/quotient_familial/france_connect"
     async with mesh_with_journal(tmp_path, workers=tuple(WORKERS)) as client:
@@ -238,7 +238,9 @@ async def test_a_citizen_s_own_call_names_the_citizen(tmp_path: Path, monkeypatc
     assert (refused.code, refused.person, refused.recipient) == ("00210", found.person, "")
 
 
-async def test_a_bug_of_ours_is_recorded_too(client: MeshWithJournal, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_call_that_ends_in_an_exception_is_recorded(
+    client: MeshWithJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("bouquet_gateway.lookup.answer.recipient_of", None)
     assert (await client.get(params=CAF_ALLOCATAIRE)).status == 500
     access = await client.record()
@@ -255,21 +257,21 @@ NEXT_SECRET = "the key of another year and as long as the one before"
 
 
 @pytest.mark.parametrize(("day", "name"), [("2099-01-01", KEY.name), ("2026-01-01", "2026-01-01")])
-async def test_the_next_key_counts_from_its_day_on(tmp_path: Path, day: str, name: str) -> None:
+async def test_the_next_pseudonym_key_is_used_from_its_day_on(tmp_path: Path, day: str, name: str) -> None:
     both = Secret(f"{KEY.name}:{KEY.secret.reveal()}, {day}:{NEXT_SECRET}")
     async with mesh_with_journal(tmp_path, journal_key=both) as client:
         await client.get(params=CAF_ALLOCATAIRE)
         assert (await client.record()).key == name
 
 
-def test_a_day_has_one_key() -> None:
+def test_pseudonym_keys_change_at_midnight_utc() -> None:
     keys = keys_of(Secret(f"1:{NEXT_SECRET},2027-01-31:{NEXT_SECRET}"))
     midnight = datetime(2027, 1, 31, tzinfo=UTC).timestamp()
     assert [keys.at(midnight + seconds).name for seconds in (-0.001, 0.0)] == ["1", "2027-01-31"]
 
 
 @pytest.mark.parametrize("more", ["next:" + NEXT_SECRET, "2027-02-30:" + NEXT_SECRET, "2027-01-31:short", ""])
-async def test_a_next_key_that_is_wrong_is_told_at_the_start(tmp_path: Path, more: str) -> None:
+async def test_an_invalid_next_pseudonym_key_is_a_wrong_setting(tmp_path: Path, more: str) -> None:
     both = Secret(f"{KEY.name}:{KEY.secret.reveal()},{more}")
     with pytest.raises(SettingsError, match="JOURNAL_KEY"):
         async with mesh_with_journal(tmp_path, journal_key=both):
@@ -277,7 +279,7 @@ async def test_a_next_key_that_is_wrong_is_told_at_the_start(tmp_path: Path, mor
 
 
 @pytest.mark.parametrize("key", ["", "2026", ":a secret without a name that is long enough", "2026:short"])
-async def test_a_journal_without_a_good_key_does_not_start(tmp_path: Path, key: str) -> None:
+async def test_a_journal_without_a_valid_key_is_a_wrong_setting(tmp_path: Path, key: str) -> None:
     with pytest.raises(SettingsError, match="JOURNAL_KEY") as refusal:
         async with mesh_with_journal(tmp_path, journal_key=Secret(key)):
             pass

@@ -1,4 +1,4 @@
-"""No record is lost as the broker, its collector or the gateway goes away, and none is missing of what was answered."""
+"""The journal without broker, collector or gateway: no record of an answered call is lost."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ INTROSPECT = "/api/introspect"
 
 
 @pytest.fixture(autouse=True)
-def haste(monkeypatch: pytest.MonkeyPatch, impatience: None) -> None:
+def fast_sender(monkeypatch: pytest.MonkeyPatch, impatience: None) -> None:
     monkeypatch.setattr(sender, "PAUSE_S", 0.01)
     monkeypatch.setattr(sender, "RETRY_S", 0.02)
     monkeypatch.setattr(sender, "LAST_ROUND_S", 0.2)
     monkeypatch.setattr(memory, "SEND_TIMEOUT_S", 0.1)
 
 
-async def test_while_nobody_collects_calls_are_answered_and_their_records_wait(tmp_path: Path) -> None:
+async def test_without_a_collector_calls_are_answered_and_records_wait(tmp_path: Path) -> None:
     outbox = MemoryOutbox()
     async with mesh(outbox=outbox, **journal_settings(tmp_path)) as client:
         for _ in range(20):
@@ -50,7 +50,7 @@ async def test_while_nobody_collects_calls_are_answered_and_their_records_wait(t
             await until(lambda: not spooled_records(tmp_path))
 
 
-async def test_a_stopped_gateway_leaves_what_it_could_not_send_to_its_next_life(tmp_path: Path) -> None:
+async def test_a_restarted_gateway_sends_the_records_left_in_the_spool(tmp_path: Path) -> None:
     async with mesh(outbox=MemoryOutbox(), **journal_settings(tmp_path)) as client:
         for _ in range(5):
             await client.get(INTROSPECT)
@@ -62,7 +62,7 @@ async def test_a_stopped_gateway_leaves_what_it_could_not_send_to_its_next_life(
         await until(lambda: not spooled_records(tmp_path))
 
 
-async def test_a_full_spool_is_seen_first_then_refuses_and_heals(
+async def test_a_filling_spool_is_reported_a_full_one_refuses_calls_and_recovers(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     outbox = MemoryOutbox()
@@ -88,7 +88,7 @@ async def test_a_full_spool_is_seen_first_then_refuses_and_heals(
             await until(lambda: len(ids(archive)) == len(statuses) + 1)
 
 
-async def test_an_answer_whose_record_cannot_be_written_is_held_back(
+async def test_data_is_not_answered_when_its_record_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with mesh(outbox=MemoryOutbox(), **journal_settings(tmp_path, journal_spool_max_bytes=1)) as client:
@@ -99,7 +99,7 @@ async def test_an_answer_whose_record_cannot_be_written_is_held_back(
         assert client.call_counts["cnaf"] == 1
 
 
-async def test_a_record_names_the_habilitation_even_of_a_token_that_is_refused(tmp_path: Path) -> None:
+async def test_a_record_of_a_refused_token_has_its_habilitation(tmp_path: Path) -> None:
     outbox = MemoryOutbox()
     async with (
         open_store(Secret(f"sqlite:///{tmp_path}/registry.db")) as store,
@@ -117,7 +117,7 @@ async def test_a_record_names_the_habilitation_even_of_a_token_that_is_refused(t
 
 
 async def calls_of_a_town(here: MeshWithRegistry, outbox: MemoryOutbox, folder: Path) -> None:
-    """Of a good token, of the same one from elsewhere, and of one that nobody knows."""
+    """Sends calls with a valid token, with the same one from a forbidden address, and with an unknown one."""
     issued = await here.issue_token(allowed_ips=("192.0.2.1",))
     gate = await here.start_gateway(outbox=outbox, trusted_proxies=("127.0.0.1",), **journal_settings(folder / "spool"))
     assert await gate.outcome(signed_token(issued), **{"X-Forwarded-For": "192.0.2.1"}) == "200"
@@ -126,8 +126,8 @@ async def calls_of_a_town(here: MeshWithRegistry, outbox: MemoryOutbox, folder: 
 
 
 @pytest.mark.broker
-async def test_a_killed_gateway_loses_nothing_that_it_answered(broker_url: str, tmp_path: Path) -> None:
-    """Its broker is away all its life; the next one of its kind finds it back."""
+async def test_a_killed_gateway_loses_no_record_of_an_answered_call(broker_url: str, tmp_path: Path) -> None:
+    """The broker is unavailable while the gateway lives; the next gateway finds it again."""
     async with TcpProxy(broker_url) as relay, open_outbox(broker_url, "tests") as outbox, collecting(outbox) as archive:
         async with gateways(relay.url, tmp_path, 2) as started:
             for _, client in started:
@@ -165,7 +165,7 @@ async def test_every_call_under_load_is_recorded_through_a_broken_network(broker
 
 @asynccontextmanager
 async def gateways(bus_url: str, spool: Path, count: int) -> AsyncIterator[list[tuple[Process, GatewayClient]]]:
-    """Processes that share a spool."""
+    """Starts gateway processes that share a spool."""
     own = journal_settings(spool, journal="true", journal_key=f"{KEY.name}:{KEY.secret.reveal()}")
     async with AsyncExitStack() as stack:
         system = await stack.enter_async_context(process_mesh(bus_url))

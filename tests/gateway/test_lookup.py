@@ -1,4 +1,4 @@
-"""What the gateway makes of a single provider's replies. The provider is a script, known by its offer alone."""
+"""Lookups with a single provider, which the gateway knows by its offer only and whose replies are scripted."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ REASONS = ("unknown_person", "several_matches", "civil_status_refused")
 
 
 class Acme:
-    """Tells its offer, and then what it is told to say."""
+    """A provider that sends its offer, and then the scripted replies."""
 
     def __init__(self, reply: Reply) -> None:
         self.reply = reply
@@ -65,7 +65,7 @@ async def acme(reply: Reply = GOOD) -> AsyncIterator[tuple[Acme, GatewayClient]]
         yield provider, client
 
 
-async def test_a_provider_is_asked_in_canonical_words() -> None:
+async def test_a_provider_receives_canonical_parameters() -> None:
     async with acme() as (provider, client):
         answer = await client.get(PATH, PARAMS)
     [lookup] = provider.asked
@@ -104,19 +104,19 @@ REPLIES: dict[str, tuple[Reply, str]] = {
 
 
 @pytest.mark.parametrize("said", REPLIES)
-async def test_what_a_provider_says_is_told_in_its_name(said: str) -> None:
+async def test_a_provider_s_error_has_its_prefix_and_label(said: str) -> None:
     reply, told = REPLIES[said]
     async with acme(reply) as (_, client):
         assert (await client.get(PATH, PARAMS)).summary == told
 
 
-async def test_a_wait_that_the_provider_announces_is_passed_on() -> None:
+async def test_a_provider_s_retry_time_is_passed_on() -> None:
     async with acme(Failed("upstream_rate_limited", retry_in_s=30)) as (_, client):
         answer = await client.get(PATH, PARAMS)
     assert (answer.headers["Retry-After"], answer.error["meta"]) == ("30", {"provider": "ACME", "retry_in": 30})
 
 
-async def test_what_is_not_open_in_a_nested_resource_is_absent() -> None:
+async def test_a_closed_field_of_a_nested_resource_is_absent() -> None:
     async with acme() as (_, client):
         answer = await client.get(PATH, PARAMS, scopes=["acme_dossier"])
     assert answer.json["data"] == {"numero": "1", "titulaire": {"nom": "DURANT"}}
@@ -125,9 +125,7 @@ async def test_what_is_not_open_in_a_nested_resource_is_absent() -> None:
 @pytest.mark.parametrize(
     "garbage", [b'"DURANT"', b"[1]", b"30", b"null", b"true", b"", b'{"nom": "DURANT"', b"<html>DURANT"]
 )
-async def test_a_resource_that_is_no_object_is_passed_to_nobody(
-    garbage: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_data_that_is_not_an_object_is_refused(garbage: bytes, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with acme(Found(Raw(garbage))) as (_, client):
         answer = await client.get(PATH, PARAMS)
@@ -135,6 +133,6 @@ async def test_a_resource_that_is_no_object_is_passed_to_nobody(
     assert "DURANT" not in "".join(str(vars(record)) for record in caplog.records)
 
 
-def test_a_hedge_that_could_never_come_is_a_wrong_setting() -> None:
+def test_a_hedge_later_than_the_deadline_is_a_wrong_setting() -> None:
     with pytest.raises(SettingsError, match="HEDGE_AFTER_S"):
         read_all({"BOUQUET_GATEWAY_DEADLINE_S": "2", "BOUQUET_GATEWAY_HEDGE_AFTER_S": "2"}, read_settings)

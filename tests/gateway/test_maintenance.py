@@ -15,7 +15,7 @@ PARIS = ZoneInfo("Europe/Paris")
 
 
 def at(text: str) -> datetime:
-    """A wall clock in Paris."""
+    """Returns a time in Paris."""
     return datetime.fromisoformat(text).replace(tzinfo=PARIS)
 
 
@@ -33,20 +33,20 @@ def opened(text: str, now: str) -> OpenWindow | None:
         ("2026-03-11 01:40:00", 3000),
     ],
 )
-def test_a_daily_window_is_open_from_its_start_to_its_end(now: str, left_s: int | None) -> None:
+def test_a_daily_maintenance_window_is_open_from_start_to_end(now: str, left_s: int | None) -> None:
     expected = None if left_s is None else OpenWindow("01:10", "02:30", left_s)
     assert opened("ACME 01:10-02:30", now) == expected
 
 
-def test_a_weekly_window_is_open_on_its_day() -> None:
+def test_a_weekly_maintenance_window_is_open_on_its_day() -> None:
     assert opened("ACME sunday 23:00-23:45", "2026-03-08 23:15") == OpenWindow("23:00", "23:45", 1800)
 
 
-def test_a_weekly_window_is_closed_on_other_days() -> None:
+def test_a_weekly_maintenance_window_is_closed_on_other_days() -> None:
     assert opened("ACME sunday 23:00-23:45", "2026-03-09 23:15") is None
 
 
-def test_a_dated_window_is_open_once() -> None:
+def test_a_dated_maintenance_window_is_open_once() -> None:
     windows = "ACME 2026-05-01 08:00-12:00"
     assert opened(windows, "2026-05-01 11:00") == OpenWindow("08:00", "12:00", 3600)
     assert opened(windows, "2026-05-02 11:00") is None
@@ -54,48 +54,48 @@ def test_a_dated_window_is_open_once() -> None:
 
 
 @pytest.mark.parametrize(("now", "is_open"), [("2026-05-01 23:00", True), ("2026-05-02 05:59", True)])
-def test_a_window_may_cross_midnight(now: str, is_open: bool) -> None:
+def test_a_maintenance_window_may_cross_midnight(now: str, is_open: bool) -> None:
     assert (opened("ACME 2026-05-01 22:00-06:00", now) is not None) is is_open
 
 
-def test_a_weekly_window_that_crosses_midnight_belongs_to_the_day_it_begins() -> None:
+def test_a_weekly_maintenance_window_across_midnight_belongs_to_its_first_day() -> None:
     windows = "ACME sunday 22:00-06:00"
     assert opened(windows, "2026-03-09 05:00") is not None
     assert opened(windows, "2026-03-08 05:00") is None
 
 
-def test_a_window_from_midnight_to_midnight_lasts_a_day() -> None:
+def test_a_maintenance_window_from_midnight_to_midnight_lasts_a_day() -> None:
     assert opened("ACME 2026-05-01 00:00-00:00", "2026-05-01 23:59") == OpenWindow("00:00", "00:00", 60)
 
 
-def test_a_window_of_another_authority_is_not_ours() -> None:
+def test_a_maintenance_window_applies_to_its_authority_only() -> None:
     assert opened("OTHER & ACME 01:10-02:30", "2026-03-10 02:00") is None
 
 
-def test_a_label_may_hold_spaces_and_signs() -> None:
+def test_a_maintenance_window_s_label_may_have_spaces_and_signs() -> None:
     windows = parse_windows("CNAF & MSA sunday 23:00-23:45")
     assert open_window(windows, "CNAF & MSA", at("2026-03-08 23:15")) is not None
 
 
-def test_of_several_open_windows_the_one_that_ends_last_is_told() -> None:
+def test_of_several_open_maintenance_windows_the_last_to_end_counts() -> None:
     assert opened("ACME 01:00-03:00; ACME 01:30-02:00", "2026-03-10 01:45") == OpenWindow("01:00", "03:00", 4500)
 
 
-def test_windows_are_written_one_a_line_or_with_semicolons() -> None:
+def test_maintenance_windows_are_separated_by_lines_or_semicolons() -> None:
     assert parse_windows("A 01:00-02:00;B 03:00-04:00;\n") == parse_windows("A 01:00-02:00\nB 03:00 - 04:00")
 
 
-def test_no_text_is_no_window() -> None:
+def test_an_empty_setting_has_no_maintenance_window() -> None:
     assert parse_windows("") == ()
 
 
-def test_now_may_be_told_in_any_zone() -> None:
+def test_the_current_time_may_be_in_any_time_zone() -> None:
     windows = parse_windows("ACME 01:10-02:30")
     assert open_window(windows, "ACME", datetime(2026, 7, 10, 23, 30, tzinfo=UTC)) == OpenWindow("01:10", "02:30", 3600)
 
 
 @pytest.mark.parametrize("day", ["2026-03-29", "2026-10-25"])
-def test_a_window_over_a_change_of_clocks_lasts_as_long_as_written(day: str) -> None:
+def test_a_maintenance_window_across_a_clock_change_has_its_written_length(day: str) -> None:
     start = at(f"{day} 01:10").astimezone(UTC)
     windows = parse_windows("ACME 01:10-02:30")
     minutes = [
@@ -108,12 +108,12 @@ def test_a_window_over_a_change_of_clocks_lasts_as_long_as_written(day: str) -> 
     "wrong",
     ["ACME", "01:00-02:00", "ACME 25:00-26:00", "ACME 1:00-2:00", "ACME 2026-02-30 01:00-02:00", "ACME 01:00"],
 )
-def test_a_window_that_cannot_be_read_is_told_by_its_place(wrong: str) -> None:
+def test_an_invalid_maintenance_window_is_reported_by_its_number(wrong: str) -> None:
     with pytest.raises(SettingsError, match=r"^BOUQUET_GATEWAY_MAINTENANCE: window 2 is not LABEL"):
         parse_windows(f"MEN 01:10-02:30; {wrong}; MEN 01:10-02:30")
 
 
-def test_a_request_in_a_window_is_refused_with_the_hours_and_the_wait() -> None:
+def test_a_request_during_maintenance_is_refused_with_hours_and_wait() -> None:
     windows = parse_windows("ACME 01:10-02:30")
     with pytest.raises(Problem) as caught:
         refuse_in_window(windows, ACME, at("2026-03-10 02:00"))
@@ -127,5 +127,5 @@ def test_a_request_in_a_window_is_refused_with_the_hours_and_the_wait() -> None:
     }
 
 
-def test_a_request_outside_any_window_goes_on() -> None:
+def test_a_request_outside_of_maintenance_passes() -> None:
     refuse_in_window(parse_windows("ACME 01:10-02:30"), ACME, at("2026-03-10 03:00"))

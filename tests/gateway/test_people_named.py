@@ -1,4 +1,4 @@
-"""Whom an answer names: each provider's own cases, and the dates and names that a field may hold."""
+"""Persons named in answers: each provider's recorded cases, and the dates and names that a field may hold."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROVIDERS = ("cnaf", "cnous", "dss", "france_travail", "men", "mesr", "msa")
 
 
 def _answers() -> Iterator[tuple[Operation, Case]]:
-    """What each provider's cases find, for the operations that name people."""
+    """Returns the answers to each provider's cases, for the operations that name persons."""
     for provider in PROVIDERS:
         module = importlib.import_module(f"tests.providers.test_conformance_{provider}")
         for suite in vars(module).values():
@@ -36,14 +36,14 @@ ANSWERS = list(_answers())
 
 
 @pytest.mark.parametrize(("operation", "case"), ANSWERS, ids=[f"{one.id}-{case.name}" for one, case in ANSWERS])
-def test_every_answer_that_names_people_names_them_to_the_journal(operation: Operation, case: Case) -> None:
+def test_persons_in_every_kind_of_answer_are_found(operation: Operation, case: Case) -> None:
     assert isinstance(case.reply, Found)
     people = people_named(case.reply.data, operation)
     assert people
     assert all(person.nom_naissance and person.annee_date_naissance for person in people)
 
 
-def test_each_provider_that_names_people_has_an_answer_here() -> None:
+def test_each_provider_whose_answers_name_persons_is_covered() -> None:
     assert {operation.path.split("/")[2] for operation, _ in ANSWERS} >= {
         "dss",
         "cnous",
@@ -72,7 +72,7 @@ def named(data: Any, **where: Any) -> list[tuple[str, str, str]]:
         (19890614, "0000-00-00"),
     ],
 )
-def test_a_birth_date_is_read_as_far_as_it_is_known(written: Any, read: str) -> None:
+def test_the_known_parts_of_a_birth_date_are_read(written: Any, read: str) -> None:
     person = {"nom_naissance": "DURANT", "prenoms": "PAUL", "date_naissance": written}
     assert named(person) == [("DURANT", "PAUL", read)]
 
@@ -83,12 +83,12 @@ def test_a_birth_date_in_three_fields_is_read_as_one() -> None:
 
 
 @pytest.mark.parametrize("prenoms", ["PAUL JEAN", ["PAUL", "JEAN"], ["PAUL JEAN"]])
-def test_the_first_of_the_first_names_counts(prenoms: Any) -> None:
+def test_the_first_of_several_first_names_is_read(prenoms: Any) -> None:
     person = {"nom_naissance": "DURANT", "prenoms": prenoms, "date_naissance": "1990-01-02"}
     assert named(person) == [("DURANT", "PAUL", "1990-01-02")]
 
 
-def test_a_name_and_a_first_name_in_one_field_are_parted_in_every_way() -> None:
+def test_names_in_one_field_are_split_in_every_way() -> None:
     person = {"nomPrenom": "LE GOUADEC MAELYS", "date_naissance": "14061989"}
     pairs = [(nom, prenom) for nom, prenom, _ in named(person, nom="nomPrenom", prenoms="nomPrenom")]
     assert ("LE GOUADEC", "MAELYS") in pairs
@@ -96,27 +96,27 @@ def test_a_name_and_a_first_name_in_one_field_are_parted_in_every_way() -> None:
 
 
 @pytest.mark.parametrize("data", [{}, [], None, 1, "DURANT", {"nom_naissance": None}, {"nom_naissance": {"a": 1}}])
-def test_an_answer_without_a_name_names_nobody(data: Any) -> None:
+def test_an_answer_without_a_name_has_no_person(data: Any) -> None:
     assert named(data) == []
 
 
-def test_people_in_lists_of_lists_are_named() -> None:
+def test_persons_in_lists_of_lists_are_found() -> None:
     children = [{"nom_naissance": "DURANT", "prenoms": name, "date_naissance": "2020-01-02"} for name in ("ZOE", "LOU")]
     told = [("DURANT", "ZOE", "2020-01-02"), ("DURANT", "LOU", "2020-01-02")]
     assert named({"foyer": [{"enfants": children[:1]}, {}, {"enfants": [children[1:]]}]}, at="foyer.enfants") == told
 
 
-def test_an_answer_of_too_many_people_is_not_read_without_bound() -> None:
+def test_persons_of_one_answer_are_limited() -> None:
     crowd = [{"nom_naissance": f"N{n}"} for n in range(MAX_PEOPLE + 1)]
     assert len(named(crowd)) == MAX_PEOPLE
 
 
-def test_sex_and_place_of_birth_are_no_part_of_who_was_found() -> None:
+def test_a_person_found_has_neither_sex_nor_place_of_birth() -> None:
     operation = dossier(people=(People(),))
     data = {"nom_naissance": "DURANT", "sexe": "M", "code_cog_insee_commune_naissance": "29019"}
     assert people_named(Raw(msgspec.json.encode(data)), operation) == (Identite(nom_naissance="DURANT"),)
 
 
-def test_a_worker_that_names_without_end_costs_no_more_than_a_household() -> None:
+def test_an_answer_with_endless_names_is_read_in_bounded_time() -> None:
     assert len(named({"nomPrenom": "a " * 30_000}, nom="nomPrenom", prenoms="nomPrenom")) <= MAX_PEOPLE
     assert named([{}] * 5_000) == []

@@ -1,4 +1,5 @@
-"""A place of birth by its name, at MESRI and Cnous: it becomes a code, or is told to be none and nobody is asked."""
+"""A commune of birth by its name, at MESRI and Cnous: it is resolved to a code, or refused without asking the
+provider."""
 
 from __future__ import annotations
 
@@ -71,7 +72,7 @@ def named(commune: str, departement: str, annee: int = 2005) -> dict[str, Any]:
     ],
     ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else str(value),
 )
-async def test_a_place_by_its_name_is_the_code_of_its_time(
+async def test_a_commune_name_is_resolved_to_the_code_of_the_birth_year(
     client: Mesh, provider: str, place: dict[str, Any], code: str | None
 ) -> None:
     await asked(client, provider, **place)
@@ -97,7 +98,7 @@ async def test_a_place_by_its_name_is_the_code_of_its_time(
     ],
     ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else str(value),
 )
-async def test_a_place_that_cannot_be_used_is_told_and_nobody_is_asked(
+async def test_an_unusable_birth_place_is_refused_without_asking_the_provider(
     client: Mesh, provider: str, place: dict[str, Any], code: str
 ) -> None:
     answer = await asked(client, provider, **place)

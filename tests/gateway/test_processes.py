@@ -1,4 +1,4 @@
-"""Several gateway processes on one port: one gateway to its callers, each its own to whoever watches."""
+"""Several gateway processes on one port: one gateway for callers, and separate health and metrics for each process."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ pytestmark = pytest.mark.broker
 
 COUNT = 3
 CALLS = 60
-"""On as many connections: the kernel leaves none of three processes without one, but once in 10^10."""
+"""Number of calls, each on a connection of its own: the chance that one of three processes gets none is 1 in 10^10."""
 LONG_S = 60.0
 HELD = 30
-"""Fewer than a worker takes at a time."""
+"""Number of calls kept in flight, less than a worker takes at a time."""
 INTROSPECT = "/api/introspect"
 
 
-class Family(GatewayClient):
-    """The door of them all; `parent` keeps them."""
+class Processes(GatewayClient):
+    """Client of the processes' shared port; `parent` is the process that supervises them."""
 
     def __init__(self, parent: Process, common: GatewayClient, port: int) -> None:
         super().__init__(common.session, common.url)
@@ -46,11 +46,11 @@ class Family(GatewayClient):
         self._port = port
 
     async def call(self) -> Answer:
-        """On a connection of its own, from a caller of its own."""
+        """Sends a call on a connection of its own, with a token of its own."""
         return await self.get(INTROSPECT, token=unique_token(), headers={"Connection": "close"})
 
     async def ask_about(self, year: int) -> Answer:
-        """Somebody born then, whom the CAF knows."""
+        """Asks about a person born on that date, whom the CAF knows."""
         born = staged_query("CAF-FOUND", anneeDateNaissance=year, jourDateNaissance=28)
         return await self.get(params=born, token=unique_token(), headers={"Connection": "close"})
 
@@ -63,11 +63,11 @@ class Family(GatewayClient):
         return sum(sample.value for sample in families["bouquet_gateway_requests"].samples if "_total" in sample.name)
 
     def pids(self) -> dict[int, int]:
-        """Of those that were started last."""
+        """Returns the process ids of the processes started last."""
         return {line["number"]: line["pid"] for line in self.parent.logged("gateway process started")}
 
     async def all_ready(self) -> None:
-        """They have heard the workers."""
+        """Waits until all processes have the workers' offers."""
         async with asyncio.timeout(LONG_S):
             for number in range(1, COUNT + 1):
                 while (await self.own(number, "/readyz")).status != 200:  # noqa: ASYNC110 - other processes
@@ -78,17 +78,17 @@ class Family(GatewayClient):
 
 
 def ports_in_a_row(count: int) -> int:
-    """The first of them."""
+    """Returns the first of several free ports in a row."""
     while True:
         first = free_port()
         if all(free_port() == first + n for n in range(1, count)):
             return first
 
 
-async def family(system: ProcessMesh, **more: str | float) -> Family:
+async def family(system: ProcessMesh, **more: str | float) -> Processes:
     port = ports_in_a_row(COUNT + 1)
     parent, common = await system.gateway(processes=COUNT, port=port, **more)
-    made = Family(parent, common, port)
+    made = Processes(parent, common, port)
     await made.all_started()
     return made
 
@@ -99,7 +99,7 @@ async def system(broker_url: str) -> AsyncIterator[ProcessMesh]:
         yield made
 
 
-async def test_all_of_them_answer_on_one_port_and_each_tells_its_own_at_a_port_of_its_own(system: ProcessMesh) -> None:
+async def test_processes_answer_on_one_port_and_show_metrics_on_their_own(system: ProcessMesh) -> None:
     await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
     gateways = await family(system)
     await gateways.all_ready()
@@ -117,7 +117,7 @@ async def test_all_of_them_answer_on_one_port_and_each_tells_its_own_at_a_port_o
     assert connected == {f"bouquet-gateway {number}" for number in range(1, COUNT + 1)}
 
 
-async def test_sigterm_under_load_loses_no_call(system: ProcessMesh) -> None:
+async def test_sigterm_to_several_processes_under_load_loses_no_call(system: ProcessMesh) -> None:
     await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
     gateways = await family(system, deadline_s=60)
     await gateways.all_ready()
@@ -134,7 +134,7 @@ async def test_sigterm_under_load_loses_no_call(system: ProcessMesh) -> None:
 
 
 async def test_a_killed_process_is_replaced_and_what_it_recorded_is_sent(broker_url: str, tmp_path: Path) -> None:
-    """While the broker is away all records wait on disk, and half of those are of the dead ones."""
+    """While the broker is unavailable all records wait on disk, half of them those of the killed processes."""
     own = journal_settings(tmp_path, journal="true", journal_key=f"{KEY.name}:{KEY.secret.reveal()}")
     async with (
         TcpProxy(broker_url) as relay,
@@ -158,7 +158,7 @@ async def test_a_killed_process_is_replaced_and_what_it_recorded_is_sent(broker_
         assert {(await gateways.call()).status for _ in range(CALLS)} == {200}
 
 
-async def test_settings_that_have_gone_bad_stop_nobody_who_runs_and_are_read_again(
+async def test_settings_gone_wrong_stop_no_running_process_and_are_read_again(
     system: ProcessMesh, tmp_path: Path
 ) -> None:
     url = tmp_path / "cache-url"
@@ -176,12 +176,12 @@ async def test_settings_that_have_gone_bad_stop_nobody_who_runs_and_are_read_aga
 
 async def test_no_process_outlives_its_parent(system: ProcessMesh) -> None:
     gateways = await family(system)
-    await gateways.parent.kill()  # returns once nobody writes any more what it says
+    await gateways.parent.kill()  # returns once every process has closed its output
     await until_refused(gateways)
     assert len(gateways.parent.logged("gateway stopping")) == COUNT
 
 
-async def test_a_second_signal_ends_them_all_at_once(system: ProcessMesh) -> None:
+async def test_a_second_signal_ends_every_process_at_once(system: ProcessMesh) -> None:
     await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
     gateways = await family(system, deadline_s=60)
     await gateways.all_ready()
@@ -218,7 +218,7 @@ GOOD = {
         ),
     ],
 )
-async def test_wrong_settings_end_it_with_one_clear_line(
+async def test_wrong_settings_of_several_processes_are_one_line(
     broker_url: str, count: str, wrong: Mapping[str, str], told: str
 ) -> None:
     port = {"BOUQUET_GATEWAY_PORT": str(ports_in_a_row(3))}
@@ -229,8 +229,8 @@ async def test_wrong_settings_end_it_with_one_clear_line(
         assert line.startswith(told)
 
 
-async def test_a_spool_that_cannot_be_written_is_told_once(broker_url: str, tmp_path: Path) -> None:
-    """Which only who writes it finds out."""
+async def test_several_processes_report_an_unwritable_spool_once(broker_url: str, tmp_path: Path) -> None:
+    """Only the process that writes the spool notices it."""
     (tmp_path / "spool").write_text("a file")
     spool = {
         "BOUQUET_GATEWAY_JOURNAL": "true",
@@ -246,7 +246,7 @@ async def test_a_spool_that_cannot_be_written_is_told_once(broker_url: str, tmp_
 
 
 @pytest.mark.parametrize("taken", [0, 2])
-async def test_a_port_that_others_share_is_not_joined(broker_url: str, taken: int) -> None:
+async def test_a_port_used_by_other_processes_is_refused(broker_url: str, taken: int) -> None:
     first = ports_in_a_row(3)
     with listener(first + taken, socket.SO_REUSEPORT):
         environ = {"BOUQUET_BUS_URL": broker_url, "BOUQUET_GATEWAY_PORT": str(first), **GOOD}
@@ -255,7 +255,7 @@ async def test_a_port_that_others_share_is_not_joined(broker_url: str, taken: in
             assert f"127.0.0.1:{first + taken}: cannot be listened on: Address already in use" in process.output
 
 
-async def test_one_gateway_alone_says_as_clearly_that_its_port_is_taken(broker_url: str) -> None:
+async def test_a_single_gateway_reports_that_its_port_is_taken(broker_url: str) -> None:
     port = ports_in_a_row(1)
     with listener(port, socket.SO_REUSEADDR):
         environ = {"BOUQUET_BUS_URL": broker_url, "BOUQUET_GATEWAY_PORT": str(port), **GOOD}
@@ -272,7 +272,7 @@ def listener(port: int, option: int) -> socket.socket:
     return made
 
 
-async def until_refused(gateways: Family) -> None:
+async def until_refused(gateways: Processes) -> None:
     async with asyncio.timeout(LONG_S):
         while True:
             try:

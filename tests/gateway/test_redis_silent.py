@@ -1,4 +1,4 @@
-"""A redis that hangs, and does what it was asked as it wakes: nobody is refused for it (docs/faults.md)."""
+"""A redis that hangs, and carries out earlier commands when it wakes: no call is refused for it (docs/faults.md)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SECRET = Secret("k" * 32)
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """Its own: it is stopped and continued."""
+    """A redis server of these tests alone, which they stop and continue."""
     with RedisServer(tmp_path / "redis") as server:
         yield server
 
@@ -43,7 +43,7 @@ def silent(redis: RedisServer) -> Iterator[None]:
 
 @pytest.fixture
 async def cache(redis: RedisServer) -> AsyncIterator[Cache]:
-    """With a connection that redis has accepted: what is written to it is done as redis wakes."""
+    """A cache with an open connection: commands written to it are carried out when redis wakes."""
     async with open_cache(Secret(redis.url), SECRET) as opened:
         await opened.get("")
         yield opened
@@ -54,21 +54,21 @@ async def keys_of(redis: RedisServer) -> list[bytes]:
         return [bytes(key) for key in await client.keys("*") if isinstance(key, bytes)]
 
 
-async def test_the_same_question_is_answered_while_redis_is_silent_and_after(redis: RedisServer) -> None:
+async def test_a_repeated_question_is_answered_while_redis_is_silent_and_after(redis: RedisServer) -> None:
     async with mesh(cache_url=Secret(redis.url)) as client:
         assert (await client.get(params=CAF_ALLOCATAIRE)).status == 200
         with silent(redis):
             during = await client.get(params=CAF_ALLOCATAIRE)
         after: list[Answer] = []
         async with asyncio.timeout(30):
-            while not after or after[-1].headers["X-Response-Cached"] == "false":  # until redis is used again
+            while not after or after[-1].headers["X-Response-Cached"] == "false":  # waits until redis is used again
                 after.append(await client.get(params=CAF_ALLOCATAIRE))
                 await asyncio.sleep(0.1)
         assert (await client.get(params=CAF_ALLOCATAIRE)).status == 200
     assert {answer.status for answer in (during, *after)} == {200}
 
 
-async def test_a_mark_that_a_silent_redis_puts_as_it_wakes_is_taken_away(redis: RedisServer, cache: Cache) -> None:
+async def test_a_marker_that_redis_sets_late_is_deleted(redis: RedisServer, cache: Cache) -> None:
     with silent(redis):
         assert await cache.add("marker", 60)
         await cache.delete("marker")
@@ -78,17 +78,17 @@ async def test_a_mark_that_a_silent_redis_puts_as_it_wakes_is_taken_away(redis: 
         assert await cache.add("marker", 60)
 
 
-async def test_so_is_one_that_was_put_before(redis: RedisServer, cache: Cache) -> None:
+async def test_a_marker_set_before_redis_fell_silent_is_deleted(redis: RedisServer, cache: Cache) -> None:
     assert await cache.add("marker", 60)
     with silent(redis):
-        await cache.get("something else")  # redis is known to be away, and not asked for a while
+        await cache.get("something else")  # redis is known to be unavailable, and not used for a while
         await cache.delete("marker")
     async with asyncio.timeout(30):
         while await keys_of(redis):  # noqa: ASYNC110 - redis tells nobody
             await asyncio.sleep(0.05)
 
 
-async def test_a_caller_who_leaves_while_the_mark_is_put_leaves_none(redis: RedisServer, cache: Cache) -> None:
+async def test_a_caller_that_disconnects_while_its_marker_is_set_leaves_none(redis: RedisServer, cache: Cache) -> None:
     in_flight = InFlight(cache, SECRET, 60.0)
 
     async def call() -> None:
@@ -104,7 +104,7 @@ async def test_a_caller_who_leaves_while_the_mark_is_put_leaves_none(redis: Redi
 
 
 async def in_flight_again(in_flight: InFlight) -> bool:
-    """Whether the same question may be asked again, once redis answers."""
+    """Tells whether the same question may be asked again, once redis answers."""
     async with asyncio.timeout(30):
         while True:
             try:
@@ -114,9 +114,7 @@ async def in_flight_again(in_flight: InFlight) -> bool:
                 await asyncio.sleep(0.05)
 
 
-async def test_what_cannot_be_deleted_does_not_grow_without_bound(
-    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_pending_deletions_are_bounded(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bouquet_gateway.stores.cache_redis.MAX_PENDING_DELETIONS", 3)
     async with open_cache(Secret(redis.url), SECRET) as cache:
         for number in range(5):
@@ -127,4 +125,4 @@ async def test_what_cannot_be_deleted_does_not_grow_without_bound(
         async with asyncio.timeout(30):
             while len(await keys_of(redis)) > 1:  # noqa: ASYNC110 - redis tells nobody
                 await asyncio.sleep(0.05)
-    assert await keys_of(redis) == [b"bouquet:cache:key 1"]  # that of "key 0" had reached redis before
+    assert await keys_of(redis) == [b"bouquet:cache:key 1"]  # the deletion of "key 0" had reached redis before

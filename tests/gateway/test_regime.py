@@ -1,4 +1,4 @@
-"""The decision table of docs/reference/upstreams/regime.md §4 to §6, cell by cell."""
+"""Regime decisions of docs/reference/upstreams/regime.md §4 to §6, cell by cell."""
 
 from __future__ import annotations
 
@@ -91,8 +91,9 @@ REPLIES: dict[str, Reply] = {
 
 REFUSING = {"REJECTED", "NO_PERIOD"}
 
-# Rows CNAF, columns MSA, in the order of REPLIES; who answers, or in whose name which failure is told: `35:msa` is the
-# MSA's refusal in the name of both. `!` marks an anomaly. A period that is refused ranks as a rejection.
+# Rows are the CNAF's outcomes, columns the MSA's, in the order of REPLIES. A cell is the provider that answers, or the
+# prefix and the provider of the failure: `35:msa` is the MSA's refusal in the name of both. `!` marks an anomaly. A
+# refused period counts as a rejection.
 TABLE = """
              FOUND       NO_FILE     UNATTACHED  UNIDENTIFIED REJECTED    NO_PERIOD   UNAVAILABLE TIMEOUT
 FOUND        both        cnaf        cnaf!       cnaf!        cnaf        cnaf        cnaf        cnaf
@@ -146,7 +147,7 @@ def decided(cnaf: Reply, msa: Reply, question: Question = NOW) -> Decision:
 
 
 @pytest.mark.parametrize(("cnaf", "msa", "expected"), cells())
-def test_every_pair_of_outcomes_is_decided_by_the_table(cnaf: str, msa: str, expected: str) -> None:
+def test_every_pair_of_outcomes_has_the_decision_of_the_table(cnaf: str, msa: str, expected: str) -> None:
     verdict = decide(side("cnaf", cnaf), side("msa", msa), NOW, REGIMES, BOTH_FUNDS)
     if expected == "both":
         assert verdict.anomaly is Anomaly.DOUBLE_RATTACHEMENT
@@ -155,13 +156,13 @@ def test_every_pair_of_outcomes_is_decided_by_the_table(cnaf: str, msa: str, exp
 
 
 @pytest.mark.parametrize(("one", "other"), list(itertools.product(REPLIES, repeat=2)))
-def test_no_absence_is_told_while_a_side_is_inconclusive(one: str, other: str) -> None:
+def test_an_inconclusive_side_never_becomes_not_found(one: str, other: str) -> None:
     verdict = decide(side("cnaf", one), side("msa", other), NOW, REGIMES, BOTH_FUNDS)
     absent = isinstance(verdict.reply, NotFound) or verdict.reply == Rejected(UNIDENTIFIED)
     assert not (absent and {one, other} & {"UNAVAILABLE", "TIMEOUT", *REFUSING})
 
 
-def test_the_order_in_which_the_sides_answered_does_not_matter() -> None:
+def test_a_regime_decision_does_not_depend_on_the_order_of_answers() -> None:
     for one, other in itertools.product(REPLIES, repeat=2):
         cnaf, msa = side("cnaf", one), side("msa", other)
         left = decide(cnaf, msa, NOW, REGIMES, BOTH_FUNDS)
@@ -169,38 +170,38 @@ def test_the_order_in_which_the_sides_answered_does_not_matter() -> None:
         assert (left.reply, left.authority, left.provider) == (right.reply, right.authority, right.provider)
 
 
-def test_a_precise_failure_keeps_its_own_reason_under_the_side_that_failed() -> None:
+def test_a_failure_of_one_side_keeps_its_reason_and_authority() -> None:
     verdict = decided(NotFound(NO_FILE), Failed("upstream_rate_limited"))
     assert verdict == Decision(Failed("upstream_rate_limited"), MSA)
 
 
-def test_a_file_without_quotient_is_told_beside_an_absence() -> None:
+def test_a_file_without_quotient_beside_an_absence_is_the_error() -> None:
     assert decided(Failed(QUOTIENT_MISSING), NotFound(NO_FILE)) == Decision(Failed(QUOTIENT_MISSING), CNAF)
 
 
-def test_a_file_without_quotient_gives_way_to_one_that_has_it() -> None:
+def test_a_file_with_quotient_has_precedence_over_one_without() -> None:
     assert decided(Failed(QUOTIENT_MISSING), file_of("MSA")).provider == "msa"
 
 
-def test_a_file_without_quotient_beside_a_silent_fund_is_that_funds_failure() -> None:
+def test_a_timeout_has_precedence_over_a_file_without_quotient() -> None:
     verdict = decided(Failed(QUOTIENT_MISSING), Failed("deadline_exceeded"))
     assert verdict == Decision(Failed("deadline_exceeded"), MSA)
 
 
-def test_an_absence_in_unknown_words_is_not_an_absence() -> None:
+def test_an_unknown_reason_of_absence_is_inconclusive() -> None:
     assert outcome_of(NotFound("something_new")) is Outcome.UNAVAILABLE
 
 
-def test_two_files_of_a_past_month_give_the_fund_that_keeps_history() -> None:
+def test_of_two_files_of_a_past_month_the_provider_with_history_wins() -> None:
     assert decided(file_of("CNAF"), file_of("MSA"), PAST).provider == "cnaf"
 
 
-def test_two_files_give_the_one_that_names_the_person() -> None:
+def test_of_two_files_the_one_that_names_the_person_wins() -> None:
     assert decided(file_of("CNAF"), file_of("MSA", "KERVELLA")).provider == "cnaf"
 
 
 @pytest.mark.parametrize("born", [(1986, 2, 19), (1986, 2, None), (1986, None, None), (None, None, None)])
-def test_two_files_of_v2_give_the_one_that_names_the_person(born: tuple[int | None, int | None, int | None]) -> None:
+def test_of_two_v2_files_the_one_that_names_the_person_wins(born: tuple[int | None, int | None, int | None]) -> None:
     year, month, day = born
     who = msgspec.structs.replace(WHO, annee_date_naissance=year, mois_date_naissance=month, jour_date_naissance=day)
     files = [
@@ -210,15 +211,15 @@ def test_two_files_of_v2_give_the_one_that_names_the_person(born: tuple[int | No
     assert decided(cnaf, msa, Question(who, past_month=False, file=CompositionFamiliale)).provider == "cnaf"
 
 
-def test_two_files_that_both_name_the_person_give_the_fund_that_answers_in_real_time() -> None:
+def test_of_two_files_with_the_person_the_real_time_provider_wins() -> None:
     assert decided(file_of("CNAF"), file_of("MSA")).provider == "msa"
 
 
-def test_a_hinted_fund_in_trouble_is_told_unless_the_other_found() -> None:
+def test_a_failure_of_the_hinted_provider_is_the_error_unless_the_other_found() -> None:
     hint, other = Side("msa", MSA, Failed("upstream_timeout")), Side("cnaf", CNAF, Failed("breaker_open"))
     assert decide_with_hint(hint, other, NOW, REGIMES, BOTH_FUNDS) == Decision(Failed("upstream_timeout"), MSA)
 
 
-def test_a_wrong_hint_alone_never_makes_a_not_found() -> None:
+def test_a_found_answer_of_the_other_provider_overrides_a_wrong_hint() -> None:
     hint, other = Side("msa", MSA, NotFound(NO_FILE)), Side("cnaf", CNAF, file_of("CNAF"))
     assert decide_with_hint(hint, other, NOW, REGIMES, BOTH_FUNDS).provider == "cnaf"

@@ -1,4 +1,4 @@
-"""No setting takes the journal or the check of tokens away silently."""
+"""Safeguards: no setting turns off the journal or the check of tokens silently."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ OFF: list[tuple[dict[str, Any], set[str]]] = [
 
 
 def told_off() -> set[str]:
+    """Returns the safeguards that the metric shows as off."""
     name = "bouquet_gateway_safeguard_off"
     return {s for s in ("JOURNAL", "TOKENS_FROM", "SANDBOX") if REGISTRY.get_sample_value(name, {"setting": s})}
 
 
 @pytest.mark.parametrize(("settings", "off"), OFF)
-def test_each_that_is_off_is_told_at_the_start_and_in_a_metric(
+def test_each_safeguard_that_is_off_is_logged_and_in_a_metric(
     settings: dict[str, Any], off: set[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     report_safeguards(GatewaySettings(**KEY | settings))
@@ -48,7 +49,7 @@ def test_a_sandbox_beside_the_registry_is_refused(tokens_from: dict[str, str]) -
 
 
 @pytest.mark.parametrize(("journal", "state"), [("false", "wrong"), ("true", "well")])
-async def test_the_doctor_tells_it(journal: str, state: str) -> None:
+async def test_doctor_reports_safeguards_that_are_off(journal: str, state: str) -> None:
     environ = {
         "BOUQUET_GATEWAY_TOKEN_KEY": TOKEN_KEY.reveal(),
         "BOUQUET_GATEWAY_JOURNAL": journal,
@@ -59,7 +60,7 @@ async def test_the_doctor_tells_it(journal: str, state: str) -> None:
     assert report.findings["safeguards"]["state"] == state
 
 
-async def test_a_process_says_it_as_it_starts() -> None:
+async def test_a_starting_process_logs_safeguards_that_are_off() -> None:
     environ = {
         "BOUQUET_GATEWAY_TOKEN_KEY": TOKEN_KEY.reveal(),
         "BOUQUET_GATEWAY_TOKENS_FROM": "claims",

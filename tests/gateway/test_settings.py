@@ -1,4 +1,4 @@
-"""Settings of former releases, which a gateway still starts with."""
+"""Settings of the previous release, which a gateway still accepts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bouquet_mesh.settings import Reader
 
 
 @pytest.mark.parametrize("name", REMOVED_SETTINGS)
-def test_a_setting_that_this_release_removed_is_no_problem_and_is_told(name: str) -> None:
+def test_a_removed_setting_is_accepted_with_a_warning(name: str) -> None:
     reader = Reader({f"BOUQUET_GATEWAY_{name}": "any value"})
     read_settings(reader)
     assert reader.without_effect == [f"BOUQUET_GATEWAY_{name}"]

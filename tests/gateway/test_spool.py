@@ -1,4 +1,4 @@
-"""The spool keeps what it was given, within its bounds, for whoever comes next."""
+"""The spool keeps records within its limits, for the process that sends them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def numbered(count: int) -> list[bytes]:
 
 
 def drained(spool: Spool) -> list[bytes]:
-    """All that it holds, in its order; it holds nothing then."""
+    """Returns all records in order, and empties the spool."""
     records = []
     while (segment := spool.next_segment()) is not None:
         records += records_in(segment)
@@ -31,7 +31,7 @@ def drained(spool: Spool) -> list[bytes]:
 
 
 def left_behind(folder: Path, *segments: bytes) -> None:
-    """What a killed process leaves: its folder, with no lock on it."""
+    """Creates what a killed process leaves: its folder, without a lock."""
     own = folder / "0123456789abcdef"
     own.mkdir(parents=True)
     for number, content in enumerate(segments):
@@ -45,7 +45,7 @@ def test_a_record_is_in_the_file_when_append_returns(tmp_path: Path) -> None:
             assert spooled_records(tmp_path) == numbered(n)
 
 
-def test_what_is_sent_is_forgotten_and_nothing_is_left(tmp_path: Path) -> None:
+def test_sent_segments_are_deleted(tmp_path: Path) -> None:
     with open_spool(tmp_path, ROOM) as spool:
         for record in numbered(10):
             spool.append(record)
@@ -55,7 +55,7 @@ def test_what_is_sent_is_forgotten_and_nothing_is_left(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_segments_end_at_their_size_and_go_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_segments_have_a_maximum_size_and_are_sent_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spools, "SEGMENT_BYTES", 50)
     with open_spool(tmp_path, ROOM) as spool:
         for record in numbered(40):
@@ -64,7 +64,7 @@ def test_segments_end_at_their_size_and_go_in_their_order(tmp_path: Path, monkey
         assert drained(spool) == numbered(40)
 
 
-def test_what_comes_while_a_segment_is_sent_goes_into_another(tmp_path: Path) -> None:
+def test_records_written_while_a_segment_is_sent_go_into_another(tmp_path: Path) -> None:
     with open_spool(tmp_path, ROOM) as spool:
         spool.append(b"first")
         segment = spool.next_segment()
@@ -75,7 +75,7 @@ def test_what_comes_while_a_segment_is_sent_goes_into_another(tmp_path: Path) ->
         assert drained(spool) == [b"second"]
 
 
-def test_what_a_life_could_not_send_the_next_one_does(tmp_path: Path) -> None:
+def test_records_left_by_one_process_are_sent_by_the_next(tmp_path: Path) -> None:
     with open_spool(tmp_path, ROOM) as spool:
         spool.append(b"kept")
     with open_spool(tmp_path, ROOM) as spool:
@@ -84,14 +84,14 @@ def test_what_a_life_could_not_send_the_next_one_does(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_torn_line_is_sent_as_it_is_and_spoils_no_other(tmp_path: Path) -> None:
+def test_a_torn_line_is_sent_alone_without_damage_to_others(tmp_path: Path) -> None:
     left_behind(tmp_path, b'{"id":"0"}\n{"id":"1"}\n{"id":', b'{"id":"2"}\n')
     with open_spool(tmp_path, ROOM) as spool:
         spool.append(b"new")
         assert drained(spool) == [b'{"id":"0"}', b'{"id":"1"}', b'{"id":', b'{"id":"2"}', b"new"]
 
 
-def test_what_the_dead_leave_is_adopted_by_one_and_what_the_living_have_by_none(tmp_path: Path) -> None:
+def test_only_spools_of_ended_processes_are_adopted_and_only_once(tmp_path: Path) -> None:
     with open_spool(tmp_path, ROOM) as one:
         one.append(b"one's")
         left_behind(tmp_path, b"left\n")
@@ -114,7 +114,7 @@ with open_spool(Path(sys.argv[1]), 1000) as spool:
 """
 
 
-def test_many_who_start_together_share_what_is_left_without_a_loss_or_a_double(tmp_path: Path) -> None:
+def test_processes_that_start_together_adopt_each_segment_once(tmp_path: Path) -> None:
     for n in range(50):
         own = tmp_path / f"dead{n}"
         own.mkdir()
@@ -125,7 +125,7 @@ def test_many_who_start_together_share_what_is_left_without_a_loss_or_a_double(t
     assert list(tmp_path.iterdir()) == []
 
 
-def test_its_bound_is_kept_and_told_before_it_is_reached(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_spool_logs_that_it_fills_before_it_refuses(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", spools.__name__)
     told: list[tuple[str, bool]] = []
     with open_spool(tmp_path, 1000) as spool:
@@ -143,7 +143,7 @@ def test_its_bound_is_kept_and_told_before_it_is_reached(tmp_path: Path, caplog:
     assert [record.message for record in caplog.records[2:]] == ["journal spool has room again"]
 
 
-def test_a_disk_that_takes_half_a_line_takes_no_more_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_half_written_line_is_the_last_of_its_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     with open_spool(tmp_path, ROOM) as spool:
         spool.append(b"whole")
@@ -156,7 +156,7 @@ def test_a_disk_that_takes_half_a_line_takes_no_more_of_it(tmp_path: Path, monke
         assert spool.used_bytes == 0
 
 
-def test_a_disk_that_takes_nothing_is_a_full_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_refuses_writes_is_a_full_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
@@ -169,7 +169,7 @@ def test_a_disk_that_takes_nothing_is_a_full_spool(tmp_path: Path, monkeypatch: 
         assert drained(spool) == [b"kept"]
 
 
-def test_a_disk_that_takes_nothing_costs_no_descriptor_and_heals(
+def test_a_disk_that_refuses_writes_leaks_no_descriptor_and_recovers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> int:
@@ -192,7 +192,9 @@ def test_a_disk_that_takes_nothing_costs_no_descriptor_and_heals(
         assert drained(spool) == [b"kept"]
 
 
-def test_a_disk_that_took_nothing_is_tried_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_refused_writes_is_tried_again_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
@@ -206,14 +208,14 @@ def test_a_disk_that_took_nothing_is_tried_now_and_then(tmp_path: Path, monkeypa
         assert not spool.is_full
 
 
-def test_the_oldest_record_s_age_is_that_of_what_was_left(tmp_path: Path) -> None:
+def test_the_age_of_the_oldest_record_includes_adopted_segments(tmp_path: Path) -> None:
     left_behind(tmp_path, b"old\n")
     with open_spool(tmp_path, ROOM) as spool:
         spool.append(b"new")
         assert abs(spool.oldest_age_s() - (time.time() - 1_700_000_000)) < 60
 
 
-def test_more_than_its_bound_is_adopted_when_it_is_empty_and_not_when_it_is_in_use(tmp_path: Path) -> None:
+def test_only_an_empty_spool_adopts_more_than_its_limit(tmp_path: Path) -> None:
     with open_spool(tmp_path, 100) as spool:
         spool.append(b"x" * 50)
         left_behind(tmp_path, b"y" * 98 + b"\n")
@@ -224,7 +226,7 @@ def test_more_than_its_bound_is_adopted_when_it_is_empty_and_not_when_it_is_in_u
         assert drained(spool) == [b"y" * 98]
 
 
-def test_nobody_else_may_read_it(tmp_path: Path) -> None:
+def test_only_the_owner_may_read_the_spool(tmp_path: Path) -> None:
     folder = tmp_path / "spool"
     with open_spool(folder, ROOM) as spool:
         spool.append(b"somebody's")
@@ -232,7 +234,7 @@ def test_nobody_else_may_read_it(tmp_path: Path) -> None:
             assert path.stat().st_mode & 0o077 == 0, path
 
 
-def test_what_an_operator_puts_there_is_left_alone(tmp_path: Path) -> None:
+def test_foreign_files_in_the_spool_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "README").write_text("not a segment")
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "read-me.jsonl").write_text("not a segment either")

@@ -1,6 +1,6 @@
-"""Small inputs of public reports by people who do this job, each asked of `make demo`, with what is wanted of it.
+"""Small inputs of public reports by practitioners, each sent to `make demo`, with the expected answer.
 
-A letter and a number name a report. People are invented. Simulators tell what providers were sent.
+A letter and a number name a report. Persons are invented. Simulators report what providers were sent.
 """
 
 from __future__ import annotations
@@ -80,40 +80,40 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 def refused(answer: Answer, code: str) -> bool:
-    """For this code alone, and nobody was asked."""
+    """Tells whether the answer has this code alone and no provider was asked."""
     return (answer.status, answer.codes, answer.sent) == (422, [code], [])
 
 
-# A1 names of use that no register has; A2 the apostrophe of phones; A3 accents in two pieces
+# A1: malformed nom d'usage; A2: typographic apostrophes; A3: decomposed accents
 
 
 @pytest.mark.parametrize("text", ["MARCHAND?LEROUX", "Marchand, Leroux", "ST.AUBIN", "LEROUX2", "(veuve) LEROUX"])
-def test_a1_a_name_of_use_that_no_register_has_is_refused(demo: Demo, text: str) -> None:
+def test_a1_a_malformed_nom_usage_is_refused(demo: Demo, text: str) -> None:
     assert refused(demo.ask(QF, MAELYS | {"nomUsage": text}), "00426")
 
 
 @pytest.mark.parametrize("benefit", BENEFITS)
-def test_a1_for_every_benefit(demo: Demo, benefit: str) -> None:
+def test_a1_a_malformed_nom_usage_is_refused_for_every_benefit(demo: Demo, benefit: str) -> None:
     answer = demo.ask(f"/v3/dss/{benefit}/identite", MAELYS | {"nomUsage": "MARCHAND?LEROUX"})
     assert refused(answer, "00426")
 
 
 @pytest.mark.parametrize("text", ["DE L'ÉTANG-LEROUX", "", " "])
-def test_a1_a_name_of_use_or_none_is_taken(demo: Demo, text: str) -> None:
+def test_a1_a_valid_or_absent_nom_usage_is_accepted(demo: Demo, text: str) -> None:
     assert demo.ask(QF, MAELYS | {"nomUsage": text}).status == 200
 
 
 @pytest.mark.parametrize("mark", "’‘ʼ′`´")
-def test_a2_an_apostrophe_is_one_however_it_is_typed(demo: Demo, mark: str) -> None:
+def test_a2_typographic_apostrophes_are_accepted(demo: Demo, mark: str) -> None:
     answer = demo.ask(QF, MAELYS | {"nomUsage": f"D{mark}AUBIGNY"})
     assert {one["nomUsage"] for one in answer.words} == {"D'AUBIGNY"}
     assert answer.status == 200
 
 
-def test_a2_in_birth_and_first_names_too(demo: Demo) -> None:
+def test_a2_typographic_apostrophes_are_accepted_in_birth_and_first_names(demo: Demo) -> None:
     birth = demo.ask(QF, MAELYS | {"nomNaissance": "L’HERMINE"})
     first = demo.ask(QF, MAELYS | {"prenoms": ["M’Barek"]})
-    assert birth.end == first.end == (422, ["35560"])  # nobody is called so
+    assert birth.end == first.end == (422, ["35560"])  # no person has this name
     assert {one["nomNaissance"] for one in birth.words} == {"L'HERMINE"}
     assert {one["listePrenoms"] for one in first.words} == {"M'Barek"}
 
@@ -128,7 +128,7 @@ def test_a2_in_birth_and_first_names_too(demo: Demo) -> None:
     ],
     ids=["DSS", "MESRI", "Cnous", "MEN"],
 )
-def test_a3_accents_in_two_pieces_are_the_same_letters(demo: Demo, path: str, params: dict[str, Any]) -> None:
+def test_a3_decomposed_accents_are_accepted(demo: Demo, path: str, params: dict[str, Any]) -> None:
     whole, apart = (
         demo.ask(path, params | {"prenoms": [normalize(form, name) for name in params["prenoms"]]})
         for form in ("NFC", "NFD")
@@ -137,7 +137,7 @@ def test_a3_accents_in_two_pieces_are_the_same_letters(demo: Demo, path: str, pa
     assert whole.words == apart.words != []
 
 
-def test_a3_those_of_france_connect_too(demo: Demo) -> None:
+def test_a3_decomposed_accents_of_france_connect_are_accepted(demo: Demo) -> None:
     answers = []
     for form in ("NFC", "NFD"):
         demo.citizen(f"essai-{form}", like="jeton-maiwenn", given_names=[normalize(form, "Maïwenn"), "Rozenn"])
@@ -146,7 +146,7 @@ def test_a3_those_of_france_connect_too(demo: Demo) -> None:
     assert answers[0].words == answers[1].words != []
 
 
-# K3: however a device writes a person whom a provider knows, the provider finds them
+# K3: a provider finds a known person however a device spells the name
 
 KNOWN: dict[str, tuple[str, dict[str, Any]]] = {
     "quotient": (QF, person("D'ARTIGUELOUVE", ["Clarisse"], "F", 1983, 4, 30) | IN_FRANCE | {COMMUNE: "64445"}),
@@ -168,7 +168,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize("story", KNOWN)
-def test_k3_a_person_is_found_however_a_device_writes_them(demo: Demo, story: str, spelling: str) -> None:
+def test_k3_a_person_is_found_however_a_device_spells_the_name(demo: Demo, story: str, spelling: str) -> None:
     path, plain = KNOWN[story]
     spelt = SPELLINGS[spelling]
     written = {
@@ -181,7 +181,7 @@ def test_k3_a_person_is_found_however_a_device_writes_them(demo: Demo, story: st
     assert answers[0].words == answers[1].words != []
 
 
-# A4 to A7: what FranceConnect says and its citizen cannot retype
+# A4 to A7: identities of FranceConnect, which the citizen cannot correct
 
 BY_SESSION = (
     "/v3/dss/quotient_familial/france_connect",
@@ -200,7 +200,7 @@ CITIZENS: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
     "A6 Ajaccio in 1960": (ORNANU | {"birthplace": "20004"}, ("35560", "25003", "26003")),
     "A7 Mamoudzou in 2006": (BOINALI | {"birthplace": "98511"}, ("35560", "25003", "26003")),
 }
-"""What FranceConnect tells, and the code in which each of the paths ends; none where data is found."""
+"""Identities as FranceConnect gives them, with the code answered on each path; none where data is found."""
 UNUSABLE = "51564"
 STATUSES = {"": 200, UNUSABLE: 422, "35560": 422, "25003": 404, "26003": 404}
 SEX_FIELDS, PLACE_FIELDS = {"genre", "sexe", "gender"}, {"codeLieuNaissance", "lieuNaissance", "birthplace"}
@@ -208,8 +208,8 @@ SEX_FIELDS, PLACE_FIELDS = {"genre", "sexe", "gender"}, {"codeLieuNaissance", "l
 
 @pytest.mark.parametrize("number", range(len(BY_SESSION)), ids=["DSS", "MESRI", "Cnous"])
 @pytest.mark.parametrize("story", CITIZENS)
-def test_a4_to_a7_a_citizen_is_never_at_a_dead_end(demo: Demo, story: str, number: int) -> None:
-    """The provider's own answer, or the one refusal that says that FranceConnect's identity is unusable."""
+def test_a4_to_a7_no_citizen_is_refused_by_the_code_of_a_field(demo: Demo, story: str, number: int) -> None:
+    """Each call has the provider's answer, or the one refusal for an unusable identity."""
     told, codes = CITIZENS[story]
     code = codes[number]
     demo.citizen("essai", **told)
@@ -245,10 +245,10 @@ YOUNG = {
 
 
 def test_a6_corsica_s_communes_have_the_code_of_their_time(demo: Demo) -> None:
-    """By its name; typed, a code of before 1976 is not one of the contract's form, and nobody is asked."""
+    """A commune name is resolved; a typed code from before 1976 is malformed in the contract and refused."""
     place = {"nomCommuneNaissance": "Ajaccio", "codeCogInseeDepartementNaissance": "2A"}
     student, quotient = demo.ask(MESRI, OLD | place), demo.ask(QF, OLD | place | IN_FRANCE)
-    assert (student.end, quotient.end) == ((404, ["25003"]), (422, ["35560"]))  # nobody of the demo is born there
+    assert (student.end, quotient.end) == ((404, ["25003"]), (422, ["35560"]))  # no person of the demo is born there
     assert [one["lieuNaissance"] for one in student.words] == ["20004"]
     assert {(one["villeNaissance"], one["depNaissance"]) for one in quotient.words} == {("Ajaccio", "2A")}
     for path, country in ((QF, "99100"), (MESRI, None)):
@@ -289,7 +289,7 @@ def test_a7_a_commune_overseas_has_the_code_of_its_time(
     ],
 )
 @pytest.mark.parametrize("path", [MESRI, CNOUS], ids=["MESRI", "Cnous"])
-def test_a8_a9_a_place_that_leads_to_no_commune_is_told_and_nobody_is_asked(
+def test_a8_a9_an_unresolvable_place_is_refused_without_asking_the_provider(
     demo: Demo, path: str, name: str, departement: str, year: int, code: str
 ) -> None:
     place = {"nomCommuneNaissance": name, "codeCogInseeDepartementNaissance": departement}
@@ -318,21 +318,21 @@ def test_a10_the_hub_is_asked_without_a_place_or_a_sex(demo: Demo, benefit: str)
 
 
 @pytest.mark.parametrize("benefit", ["quotient_familial", "allocation_adulte_handicape", "allocation_enfant_handicape"])
-def test_a10_a_commune_by_its_name_alone_is_sent(demo: Demo, benefit: str) -> None:
+def test_a10_a_commune_name_without_departement_is_sent(demo: Demo, benefit: str) -> None:
     answer = demo.ask(f"/v3/dss/{benefit}/identite", REMI | {"nomCommuneNaissance": "Auch"})
     assert answer.end == (200, [])
     assert {one["villeNaissance"] for one in answer.words} == {"Auch"}
 
 
 @pytest.mark.parametrize("year", ["14", "89"])
-def test_a_year_of_two_digits_is_none(demo: Demo, year: str) -> None:
+def test_a_year_of_two_digits_is_refused(demo: Demo, year: str) -> None:
     assert refused(demo.ask(QF, MAELYS | {"anneeDateNaissance": year, "jourDateNaissance": None}), "00363")
 
 
 # A11, A15: the contract of October 2026
 
 
-def test_a11_an_operation_that_there_is_not_has_no_errors(demo: Demo) -> None:
+def test_a11_the_errors_of_an_unknown_operation_are_a_404(demo: Demo) -> None:
     absent = demo.get("/api/errors?operation_id=api_particulier_v3_nope", {})
     every = demo.get("/api/errors", {})
     assert (absent.end, every.end) == ((404, ["00404"]), (200, []))
@@ -341,7 +341,7 @@ def test_a11_an_operation_that_there_is_not_has_no_errors(demo: Demo) -> None:
 
 @pytest.mark.parametrize(("later", "end"), [(0, (200, [])), (1, (404, ["26003"]))])
 def test_a15_a_campaign_is_not_refused_for_its_year(demo: Demo, later: int, end: tuple[int, list[str]]) -> None:
-    """It is the provider that has none of the next year."""
+    """The provider answers that it has no data of the next year."""
     year = academic_year(paris_today()) + later
     answer = demo.ask("/v4/cnous/etudiant_boursier/ine", {"ine": "050617293HK", "campaignYear": year})
     assert (answer.end, answer.words) == (end, [{"campaignYear": str(year)}])
@@ -368,12 +368,12 @@ def test_a15_version_5_of_scholarships_is_offered(
     assert demo.ask(f"/v5/cnous/etudiant_boursier/{modality}", params).end == end
 
 
-def test_a15_the_ars_is_offered(demo: Demo) -> None:
+def test_a15_the_allocation_de_rentree_scolaire_is_offered(demo: Demo) -> None:
     answer = demo.ask("/v3/dss/allocation_rentree_scolaire/identite", MAELYS)
     assert (answer.status, answer.body["data"].keys()) == (200, {"status", "date_debut_droit"})
 
 
-def test_a15_no_token_and_a_wrong_one_are_told_apart(demo: Demo) -> None:
+def test_a15_a_missing_and_a_wrong_token_have_different_texts(demo: Demo) -> None:
     path = f"{QF}?recipient={RECIPIENT}"
     none, wrong = demo.get(path, {}), demo.get(path, {"Authorization": "Bearer a.b.c"})
     assert none.end == wrong.end == (401, ["00101"])
@@ -397,14 +397,16 @@ CADOUDAL = ["CADOUDAL", "MAELYS INES", "1989-06-14", "F"]
     ("code", "status", "told"),
     [(40029, 422, "35565"), (40000, 502, "35000"), (40024, 502, "35000"), (40013, 422, "35561"), (40003, 422, "35561")],
 )
-def test_d_a_refusal_of_the_hub_is_of_whoever_is_at_fault(demo: Demo, code: int, status: int, told: str) -> None:
-    """A period, and troubles of the hub's own, are no civil status."""
+def test_d_a_refusal_of_the_hub_has_the_code_of_the_party_at_fault(
+    demo: Demo, code: int, status: int, told: str
+) -> None:
+    """A refused period and the hub's own faults are not errors of the civil status."""
     for fund in ("cnaf", "msa"):
         demo.fund_says(fund, CADOUDAL, status=400, code=code)
     assert demo.ask(QF, MAELYS | {"nomNaissance": "CADOUDAL"}).end == (status, [told])
 
 
-def test_d_a_file_without_a_quotient_is_the_provider_s_trouble(demo: Demo) -> None:
+def test_d_a_file_without_quotient_is_a_provider_error(demo: Demo) -> None:
     somebody = {
         "nomNaissance": "KERGOAT",
         "listePrenoms": "MAELYS INES",
@@ -418,19 +420,19 @@ def test_d_a_file_without_a_quotient_is_the_provider_s_trouble(demo: Demo) -> No
     assert (answer.status, answer.codes) == (502, ["23502"])
 
 
-# A13, D: bytes of a connection
+# A13, D: bytes on a connection
 
 PING, END, LAST = b"GET /api/ping HTTP/1.1\r\nHost: x\r\n", b"\r\n", b"Connection: close\r\n\r\n"
 
 
 @pytest.mark.parametrize("protocol", [b"websocket", b"h2c", b"TLS/1.0", b"autre"])
-def test_a13_a_request_behind_an_upgrade_that_nobody_accepts_is_answered(demo: Demo, protocol: bytes) -> None:
+def test_a13_a_request_with_an_unaccepted_upgrade_is_answered(demo: Demo, protocol: bytes) -> None:
     upgrade = PING + b"Connection: Upgrade\r\nUpgrade: " + protocol + b"\r\n" + END
     assert demo.raw(upgrade + PING + LAST) == ["200", "200"]
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.05])
-def test_d_letters_in_a_request_line_are_read_however_they_come(demo: Demo, delay_s: float) -> None:
+def test_d_utf8_letters_in_a_request_line_are_read_however_they_are_split(demo: Demo, delay_s: float) -> None:
     names = "&".join(f"{name}={value}" for name, value in MAELYS.items() if name != "prenoms").replace(" ", "+")
     head = (
         f"GET {QF}?recipient={RECIPIENT}&{names}&prenoms[]=Maëlys&prenoms[]=Inès HTTP/1.1\r\n"
@@ -442,8 +444,8 @@ def test_d_letters_in_a_request_line_are_read_however_they_come(demo: Demo, dela
     assert demo.raw(PING + END + head + LAST, delay_s=delay_s) == ["200", "200"]
 
 
-def test_d_half_a_head_does_not_hold_a_connection(demo: Demo) -> None:
-    """The gateway ends it, though the client waits on. The first bytes too, which come with the connection."""
+def test_d_an_incomplete_request_head_does_not_hold_a_connection(demo: Demo) -> None:
+    """The gateway closes it while the client waits, also when the first bytes come with the connection."""
     with ThreadPoolExecutor(2) as threads:
         held = [threads.submit(demo.raw, PING, delay_s=delay_s) for delay_s in (0.0, 0.05)]
         assert [one.result() for one in held] == [[], []]
@@ -452,7 +454,7 @@ def test_d_half_a_head_does_not_hold_a_connection(demo: Demo) -> None:
 # A14: case files
 
 
-def test_a14_a_value_that_yaml_reads_as_something_else_is_told_with_its_line() -> None:
+def test_a14_a_value_that_yaml_converts_is_reported_with_its_line() -> None:
     program = Path(sys.executable).parent / "bouquet-worker"
     told = subprocess.run([program, "check-cases", HERE / "a14_cases"], stdout=subprocess.PIPE, text=True)
     found = dict(re.findall(r"/(404_\w+)\.yaml: .*?((?:line \d+.*?quote it(?:; )?)+)", told.stdout))
@@ -467,8 +469,8 @@ def test_a14_a_value_that_yaml_reads_as_something_else_is_told_with_its_line() -
     assert told.returncode == 1
 
 
-# A12: generators of clients read the document
+# A12: client generators read the document
 
 
-def test_a12_no_answer_has_two_objects_of_one_title_nor_a_schema_of_null_alone(demo: Demo) -> None:
+def test_a12_no_response_has_two_objects_of_one_title_or_a_null_schema(demo: Demo) -> None:
     assert list(suspects(demo.get("/api/openapi.json", {}).body)) == []

@@ -1,7 +1,7 @@
-"""Generates clients from our OpenAPI document with the generators that people use, calls a sandbox with some, and
-prints what passed. Ends with status 1 when one did not.
+"""Generates clients from our OpenAPI document with common generators, calls a sandbox with some, and prints the
+results. Ends with status 1 when one failed.
 
-python -m tests.clients.generators FOLDER    what is generated stands there, and the words of each program
+python -m tests.clients.generators FOLDER writes the clients and the programs' output to FOLDER
 """
 
 from __future__ import annotations

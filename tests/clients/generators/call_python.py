@@ -1,6 +1,6 @@
-"""Run apart, with the client that OpenAPI Generator made for Python: asks with it, and tells what it read.
+"""Calls a sandbox with the Python client of OpenAPI Generator, in a process of its own, and prints what it read.
 
-call_python.py FOLDER URL < calls, as JSON: operation_id, token, by_key, params  > what the client read of each
+call_python.py FOLDER URL < calls, as JSON: operation_id, token, by_key, params > what the client read of each
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _told(package: Any, url: str, call: dict[str, Any]) -> Any:
 
 
 def _plain(read: Any) -> Any:
-    """As JSON has it."""
+    """Converts a value to JSON."""
     if isinstance(read, list):
         return [_plain(one) for one in read]
     return json.loads(read.to_json()) if hasattr(read, "to_json") else read

@@ -1,4 +1,4 @@
-"""What each generator and linter has to do with our OpenAPI document."""
+"""Trials of generators and linters with our OpenAPI document."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.clients.documents import operations_of
 
 HERE = Path(__file__).parent
 PROGRAMS = (HERE / ".venv" / "bin", HERE / "node_modules" / ".bin")
-"""`make generated-clients` fills both."""
+"""Folders of the programs, which `make generated-clients` fills."""
 PATIENCE_S = 600.0
 TYPESCRIPT = {
     "strict": True,
@@ -28,7 +28,7 @@ TYPESCRIPT = {
 
 
 class Failed(Exception):
-    """In a line, for who reads the table."""
+    """Failure of a trial, in one line for the table of results."""
 
 
 class Trial(NamedTuple):
@@ -37,9 +37,9 @@ class Trial(NamedTuple):
     """The document, read from a sandbox."""
     document: Any
     url: str
-    """Of that sandbox."""
+    """URL of that sandbox."""
     answers: list[Asked]
-    """What it has answered to each of these calls."""
+    """Answers of the sandbox to each call."""
 
 
 async def redocly(trial: Trial) -> str:
@@ -93,7 +93,7 @@ async def _generate(trial: Trial, language: str) -> Path:
 
 
 def _has_every_operation(trial: Trial, folder: Path) -> None:
-    """However the language spells it."""
+    """Tells whether the client has every operation, however the language spells its name."""
     files = (path for path in folder.rglob("*") if path.is_file())
     written = re.sub(r"[^a-z\d]", "", "".join(path.read_text("utf-8", "replace") for path in files).lower())
     names = [operation["operationId"] for _, operation in operations_of(trial.document)]
@@ -109,7 +109,7 @@ async def _compile(trial: Trial, file: Path) -> None:
 
 
 async def _call(trial: Trial, program: str, script: str, folder: Path) -> str:
-    """Asks a sandbox what it has been asked before, and looks whether the client read all of it."""
+    """Repeats the calls with the client, and checks that it read every answer whole."""
     operations = {operation["operationId"]: operation for _, operation in operations_of(trial.document)}
     calls = [
         {
@@ -131,7 +131,8 @@ async def _call(trial: Trial, program: str, script: str, folder: Path) -> str:
 
 
 def holds(read: Any, body: Any) -> bool:
-    """Whether a client has read all of an answer. What is absent may be null there, and moments are written in ways."""
+    """Tells whether a client has read all of an answer. Absent values may be null there, and times may be formatted
+    otherwise."""
     match read, body:
         case dict(), dict() if "last_update" in body:
             return read.keys() >= body.keys()
@@ -147,18 +148,18 @@ def holds(read: Any, body: Any) -> bool:
 
 
 def _dates_of(operation: Any) -> list[str]:
-    """Its parameters that are dates, which some languages have a type for."""
+    """Returns the parameters of an operation that are dates, for which some languages have a type."""
     return [one["name"] for one in operation["parameters"] if one["schema"].get("format") == "date"]
 
 
 def _type_of(operation: Any) -> str:
-    """The component that is its 200; empty for a text or a list."""
+    """Returns the component of an operation's 200; empty for a text or a list."""
     schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
     return str(schema.get("$ref", "")).rpartition("/")[2]
 
 
 async def _run(trial: Trial, log: str, *command: str, told: str = "") -> str:
-    """The output; what else the program says stands in the folder."""
+    """Runs a program and returns its output; its errors are written to the folder."""
     path = os.pathsep.join([*map(str, PROGRAMS), os.environ["PATH"]])
     process = await asyncio.create_subprocess_exec(
         *command,

@@ -1,4 +1,4 @@
-"""Calls of the spied demo, their answers, and what providers were sent for them."""
+"""Calls of the demo with spied simulators, their answers, and what providers were sent for them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.daemon import free_port
 RECIPIENT = "13002526500013"
 READY_WITHIN_S = 90.0
 CLOSED_WITHIN_S = 90.0
-"""Patience with a connection, far over the time that the demo leaves it open."""
+"""Seconds to wait for the end of a connection, far more than the demo leaves it open."""
 STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 
 
@@ -30,7 +30,7 @@ class Answer(NamedTuple):
     body: Any
     headers: Mapping[str, str]
     sent: list[dict[str, Any]]
-    """What each provider was asked: `to`, `path`, `query`, `body`."""
+    """Requests to providers: `to`, `path`, `query`, `body`."""
 
     @property
     def codes(self) -> list[str]:
@@ -38,12 +38,12 @@ class Answer(NamedTuple):
 
     @property
     def end(self) -> tuple[int, list[str]]:
-        """Its status, and its codes."""
+        """HTTP status and codes of the answer."""
         return self.status, self.codes
 
     @property
     def words(self) -> list[dict[str, Any]]:
-        """The fields of each question."""
+        """Fields of each request to a provider."""
         return [one["query"] | (json.loads(one["body"]) if one["body"] else {}) for one in self.sent]
 
 
@@ -53,7 +53,7 @@ class Demo(NamedTuple):
     token: str
 
     def ask(self, path: str, params: Mapping[str, Any] | None = None, *, token: str = "") -> Answer:
-        """`None` as a value: the parameter is left out."""
+        """Sends a call; a parameter with the value `None` is left out."""
         self._sent()
         asked = {"recipient": RECIPIENT} | dict(params or {})
         headers = {"Authorization": f"Bearer {token or self.token}", "Cache-Control": "no-cache"}
@@ -70,8 +70,8 @@ class Demo(NamedTuple):
         self._tell("/hub", {"fund": fund, "who": who} | told)
 
     def raw(self, *chunks: bytes, delay_s: float = 0.0, gap_s: float = 0.0) -> list[str]:
-        """Statuses of what comes for bytes on a socket, until the demo closes it; that it holds it is an error. Without
-        a delay, the first bytes are there when the server accepts."""
+        """Returns the statuses of the answers to bytes on a socket until the demo closes it, and fails if the demo does
+        not. Without a delay, the first bytes arrive with the connection."""
         got = b""
         with socket.create_connection(("127.0.0.1", self.port)) as client:
             time.sleep(delay_s)
@@ -97,7 +97,7 @@ class Demo(NamedTuple):
 def demo_in(folder: Path) -> Iterator[Demo]:
     program = Path(__file__).with_name("demo_spied.py")
     command = [sys.executable, str(program), str(folder), "--port", str(free_port())]
-    log = folder / "log"  # a file, since nobody reads a pipe once the demo is ready
+    log = folder / "log"  # a file: a pipe would fill up once the demo is ready
     with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:
             _wait_ready(process, log)

@@ -1,6 +1,6 @@
-"""`make demo` over simulators that tell what they are sent: `demo_spied.py FOLDER --port PORT`.
+"""`make demo` with simulators that report what they are sent: `demo_spied.py FOLDER --port PORT`.
 
-FOLDER gets the ports and the token (`port`, `spy.port`, `token`).
+Writes the ports and the token to FOLDER (`port`, `spy.port`, `token`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[3]
 CALLS = {"BOUQUET_GATEWAY_CALLS_PER_SECOND": "1000"}
-"""Trials are asked in one breath."""
+"""Rate limit of the demo, high enough for trials without pauses."""
 
 
 def load_demo() -> ModuleType:

@@ -1,5 +1,5 @@
-"""The simulators of every provider on one port, and besides: `GET /spy` (what providers were sent since the last look),
-`POST /fc` (a citizen of FranceConnect) and `POST /hub` (what a fund says of somebody).
+"""Simulators of every provider on one port, with `GET /spy` (requests since the last look), `POST /fc` (adds a citizen
+of FranceConnect) and `POST /hub` (sets what a provider answers about a person).
 
 A program: `spy.py PORT`.
 """
@@ -24,7 +24,7 @@ from bouquet_proto.names import SIMULATORS
 from bouquet_worker.simulate import RECEIVED
 
 APPS = web.AppKey[Mapping[str, web.Application]]("apps")
-"""By provider."""
+"""Simulator applications by provider."""
 ABOUT_NOBODY = ("/token", "/jwks", "/checktoken")
 
 

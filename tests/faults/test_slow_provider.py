@@ -1,4 +1,5 @@
-"""F27: the worker pool of one provider starves. What it may hold is explicit; the excess is refused fast."""
+"""Fault F27: the workers of one provider are all busy. Its calls in flight are limited; further ones are refused at
+once."""
 
 from __future__ import annotations
 
@@ -20,11 +21,11 @@ NAMES = [f"DUPONT{letter}" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
 
 
 def another() -> str:
-    """A token of its own: one may not hold all the places."""
+    """Returns a token of another caller, since one caller may not hold all the places."""
     return token("acme_dossier", "acme_age", id=str(uuid.uuid4()))
 
 
-async def test_f27_a_slow_fund_starves_neither_its_callers_nor_the_other_funds(broker_url: str) -> None:
+async def test_f27_a_slow_provider_delays_no_call_to_other_providers(broker_url: str) -> None:
     slow, quick = HeldProvider("acme", "90"), HeldProvider("zenith", "91")
     quick.release.set()
     async with (

@@ -25,7 +25,7 @@ def filtered(*scopes: str, data: bytes = DATA, fields: dict[str, tuple[str, ...]
     return msgspec.json.decode(filter_data(Raw(data), FIELDS if fields is None else fields, frozenset(scopes)))
 
 
-def test_what_is_all_open_is_untouched() -> None:
+def test_data_without_closed_fields_is_unchanged() -> None:
     data = Raw(DATA)
     assert filter_data(data, FIELDS, frozenset({"read_numero", "read_all", "read_rue", "read_nom"})) is data
 
@@ -34,51 +34,51 @@ def test_a_closed_field_is_absent_and_not_null() -> None:
     assert "numero" not in filtered("read_all", "read_rue", "read_nom")
 
 
-def test_a_field_that_no_path_names_is_open() -> None:
+def test_a_field_without_scopes_is_open() -> None:
     assert filtered()["o"] == 1
 
 
-def test_one_of_its_scopes_opens_a_field() -> None:
+def test_one_of_several_scopes_opens_a_field() -> None:
     assert filtered("read_all", "read_rue") == filtered("read_adresse", "read_rue")
 
 
-def test_a_closed_parent_takes_its_children_away() -> None:
+def test_a_closed_field_is_removed_with_its_children() -> None:
     assert "adresse" not in filtered("read_rue")
 
 
-def test_a_child_may_be_closed_in_an_open_parent() -> None:
+def test_a_field_may_be_closed_in_an_open_parent() -> None:
     assert filtered("read_all")["adresse"] == {"ville": "y"}
 
 
-def test_lists_are_walked_through() -> None:
+def test_fields_within_lists_are_closed() -> None:
     assert filtered()["enfants"] == [{"age": 1}, {"age": 2}]
 
 
-def test_a_list_of_lists_is_walked_through() -> None:
+def test_fields_within_lists_of_lists_are_closed() -> None:
     assert filtered(data=b'{"enfants": [[{"nom": "a"}]]}') == {"enfants": [[{}]]}
 
 
 @pytest.mark.parametrize("value", [b"null", b'"text"', b"7", b"[]", b"{}", b"[null, 1]"])
-def test_a_path_that_leads_nowhere_changes_nothing(value: bytes) -> None:
+def test_a_closed_path_that_does_not_exist_changes_nothing(value: bytes) -> None:
     assert filtered(data=b'{"enfants":' + value + b"}") == {"enfants": msgspec.json.decode(value)}
 
 
-def test_a_field_written_with_escapes_is_closed_all_the_same() -> None:
+def test_a_field_whose_name_has_json_escapes_is_closed() -> None:
     assert filtered(data=rb'{"\u006eumero": 1}') == {}
 
 
-def test_a_field_written_twice_is_closed_twice() -> None:
+def test_a_field_that_occurs_twice_is_removed_twice() -> None:
     assert filtered(data=b'{"numero": 1, "numero": 2}') == {}
 
 
-def test_what_stays_keeps_its_very_bytes() -> None:
+def test_open_fields_keep_their_exact_bytes() -> None:
     data = Raw(b'{"numero": 1, "open": {"n":1.50, "t":"\\u00e9", "big":12345678901234567890}}')
     assert bytes(filter_data(data, FIELDS, frozenset())) == (
         b'{"open":{"n":1.50, "t":"\\u00e9", "big":12345678901234567890}}'
     )
 
 
-def test_a_path_without_scopes_is_closed_to_all() -> None:
+def test_a_field_with_an_empty_list_of_scopes_is_closed_to_all() -> None:
     assert filtered("read_all", fields={"numero": ()}, data=b'{"numero": 1}') == {}
 
 
@@ -91,7 +91,7 @@ SCOPES = st.sets(st.sampled_from(["s1", "s2", "s3"]))
 
 
 def leaves(node: Any, path: str = "") -> list[tuple[str, object]]:
-    """Dotted path of every member, lists walked through, with what is there when it is neither list nor object."""
+    """Returns the dotted path of every member, also within lists, with each value that is neither list nor object."""
     match node:
         case dict():
             members = [(f"{path}.{name}".lstrip("."), value) for name, value in node.items()]
@@ -103,7 +103,7 @@ def leaves(node: Any, path: str = "") -> list[tuple[str, object]]:
 
 
 @given(TREES, st.dictionaries(PATHS, SCOPES.map(tuple)), SCOPES)
-def test_what_stays_is_exactly_what_no_closed_path_covers(
+def test_exactly_the_fields_under_no_closed_path_remain(
     tree: object, fields: dict[str, tuple[str, ...]], scopes: set[str]
 ) -> None:
     closed = {path for path, opening in fields.items() if scopes.isdisjoint(opening)}

@@ -1,4 +1,4 @@
-"""Commands that are asked at once go to redis together, and each gets its own answer."""
+"""The redis client sends concurrent commands in batches, and each gets its own answer."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def key() -> str:
     return str(uuid.uuid4())
 
 
-async def test_each_gets_its_own_answer(client: PipeliningRedis, key: str) -> None:
+async def test_each_redis_command_gets_its_own_answer(client: PipeliningRedis, key: str) -> None:
     assert await asyncio.gather(*(client.set(f"{key} {n}", n) for n in range(50))) == [True] * 50
     assert await asyncio.gather(*(client.get(f"{key} {n}") for n in range(50))) == [b"%d" % n for n in range(50)]
 
 
-async def test_what_comes_while_all_lanes_are_taken_goes_together(
+async def test_redis_commands_above_the_limit_are_sent_as_one_batch(
     client: PipeliningRedis, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches: list[int] = []
@@ -65,7 +65,7 @@ async def test_what_comes_while_all_lanes_are_taken_goes_together(
     assert batches == [50 - MAX_IN_FLIGHT]
 
 
-async def test_a_refused_command_leaves_the_others_their_answers(client: PipeliningRedis, key: str) -> None:
+async def test_a_redis_command_that_fails_does_not_fail_its_batch(client: PipeliningRedis, key: str) -> None:
     await client.set(key, "no number")
     told = await asyncio.gather(
         *(one(key) for one in (client.incr, client.get) * MAX_IN_FLIGHT), return_exceptions=True
@@ -74,10 +74,10 @@ async def test_a_refused_command_leaves_the_others_their_answers(client: Pipelin
     assert told[1::2] == [b"no number"] * MAX_IN_FLIGHT
 
 
-async def test_who_gives_up_keeps_nobody_waiting(client: PipeliningRedis, key: str) -> None:
+async def test_a_cancelled_redis_command_delays_no_other(client: PipeliningRedis, key: str) -> None:
     asking = [asyncio.ensure_future(client.incr(key)) for _ in range(MAX_IN_FLIGHT + 4)]
     await asyncio.sleep(0)
-    given_up = asking[: MAX_IN_FLIGHT + 2]  # those under way, and two that wait for them
+    given_up = asking[: MAX_IN_FLIGHT + 2]  # those in flight, and two that wait for them
     for one in given_up:
         one.cancel()
     told = await asyncio.gather(*asking, return_exceptions=True)
@@ -85,7 +85,7 @@ async def test_who_gives_up_keeps_nobody_waiting(client: PipeliningRedis, key: s
     assert await client.incr(key) >= 3
 
 
-async def test_a_redis_that_says_nothing_is_an_error_for_all_and_then_asked_again(
+async def test_a_silent_redis_fails_the_whole_batch_and_is_used_again(
     key: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(optional, "TIMEOUT_S", 0.3)
@@ -103,11 +103,11 @@ async def test_a_redis_that_says_nothing_is_an_error_for_all_and_then_asked_agai
 
 
 async def gathered(client: Redis, key: str, count: int) -> list[Any]:
-    """What becomes of so many commands that are asked at once."""
+    """Returns the results of that many concurrent commands."""
     return await asyncio.gather(*(client.get(key) for _ in range(count)), return_exceptions=True)
 
 
-async def test_a_connection_that_was_cut_is_made_again(
+async def test_a_cut_redis_connection_is_opened_again(
     client: PipeliningRedis, key: str, redis_server: RedisServer
 ) -> None:
     await client.set(key, "here")
@@ -117,7 +117,7 @@ async def test_a_connection_that_was_cut_is_made_again(
     assert await asyncio.gather(*(client.get(key) for _ in range(2 * MAX_IN_FLIGHT))) == [b"here"] * 2 * MAX_IN_FLIGHT
 
 
-async def test_whoever_closes_waits_for_what_is_under_way(redis_server: RedisServer, key: str) -> None:
+async def test_closing_the_redis_client_waits_for_commands_in_flight(redis_server: RedisServer, key: str) -> None:
     async with open_redis(Secret(redis_server.url)) as client:
         asking = [asyncio.ensure_future(client.incr(key)) for _ in range(3 * MAX_IN_FLIGHT)]
         await asyncio.wait(asking[:1])

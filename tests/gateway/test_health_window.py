@@ -1,4 +1,4 @@
-"""What a gateway concludes from the ends of calls."""
+"""Health of a resource, from the results of recent calls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def heard(*, calls: int, outages: int, at: datetime = NOON) -> HealthWindow:
     ("calls", "outages", "word"),
     [(20, 2, "bad_gateway"), (21, 2, "ok"), (10, 2, "bad_gateway"), (100, 10, "bad_gateway"), (100, 9, "ok")],
 )
-def test_a_tenth_of_outages_is_too_many(calls: int, outages: int, word: str) -> None:
+def test_a_resource_with_a_tenth_of_outages_is_bad_gateway(calls: int, outages: int, word: str) -> None:
     assert state_of(heard(calls=calls, outages=outages), NOTHING_SPECIAL, NOON) == word
 
 
@@ -31,8 +31,8 @@ def test_a_tenth_of_outages_is_too_many(calls: int, outages: int, word: str) -> 
     ("calls", "outages", "word"),
     [(0, 0, "ok"), (1, 0, "ok"), (1, 1, "unknown"), (9, 9, "unknown"), (9, 8, "ok"), (5, 1, "ok"), (10, 1, "ok")],
 )
-def test_a_few_calls_do_not_make_it_down(calls: int, outages: int, word: str) -> None:
-    """Nor does one failed call among many."""
+def test_a_few_outages_do_not_make_a_resource_bad_gateway(calls: int, outages: int, word: str) -> None:
+    """One failed call among many does not either."""
     assert state_of(heard(calls=calls, outages=outages), NOTHING_SPECIAL, NOON) == word
 
 
@@ -42,7 +42,7 @@ def test_outages_are_forgotten_after_ten_minutes() -> None:
     assert words == ["bad_gateway", "bad_gateway", "ok"]
 
 
-def test_what_is_kept_does_not_grow_with_calls_nor_with_time() -> None:
+def test_a_health_window_grows_neither_with_calls_nor_with_time() -> None:
     pulse = HealthWindow()
     for second in range(0, 24 * 3600, 7):
         pulse.record(NOON + timedelta(seconds=second), outage=False)
@@ -51,25 +51,25 @@ def test_what_is_kept_does_not_grow_with_calls_nor_with_time() -> None:
     assert len(pulse._slices) == WINDOW_S // SLICE_S
 
 
-def test_a_clock_that_is_set_back_loses_no_call() -> None:
+def test_a_health_window_loses_no_call_when_the_clock_is_set_back() -> None:
     pulse = heard(calls=5, outages=0)
     pulse.record(NOON - timedelta(minutes=2), outage=True)
     assert pulse.counts(NOON) == (6, 1)
 
 
-def test_without_calls_nobody_vouches_for_a_worker_that_is_away() -> None:
+def test_a_resource_without_calls_and_with_a_silent_worker_is_unknown() -> None:
     assert state_of(HealthWindow(), Circumstances(is_silent=True), NOON) == "unknown"
 
 
-def test_calls_tell_more_than_silence() -> None:
+def test_recent_calls_have_precedence_over_a_silent_worker() -> None:
     assert state_of(heard(calls=10, outages=10), Circumstances(is_silent=True), NOON) == "bad_gateway"
     assert state_of(heard(calls=1, outages=0), Circumstances(is_silent=True), NOON) == "ok"
 
 
-def test_a_maintenance_comes_before_what_was_heard() -> None:
+def test_a_maintenance_has_precedence_over_recent_calls() -> None:
     during = Circumstances(maintenance_until=NOON + timedelta(hours=1))
     assert state_of(heard(calls=10, outages=10), during, NOON) == "maintenance"
 
 
-def test_outages_of_a_maintenance_are_not_held_against_anybody_after_it() -> None:
+def test_outages_during_a_maintenance_do_not_count_after_it() -> None:
     assert state_of(heard(calls=10, outages=10), Circumstances(just_reopened=True), NOON) == "ok"

@@ -1,6 +1,6 @@
-"""Brown-out: of four times as many callers as there are places, each is answered or refused, and nobody waits for one.
+"""Overload: of four times as many callers as there are places, each is answered or refused, and none waits for another.
 
-How much is answered meanwhile is the benchmark's to say (`make bench`).
+The benchmark measures how many are answered meanwhile (`make bench`).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ TIMES = 4
 
 
 def people() -> Iterator[dict[str, Any]]:
-    """Whom the CAF knows, nobody twice, so that no answer is cached or shared."""
+    """Yields persons whom the CAF knows, each once, so that no answer is cached or shared."""
     for number in range(TIMES * PLACES):
         yield staged_query("CAF-FOUND", anneeDateNaissance=1930 + number, jourDateNaissance=28)
 
 
-async def test_who_finds_no_place_is_refused_while_the_others_are_answered(broker_url: str) -> None:
+async def test_calls_above_the_limit_are_refused_while_the_others_are_answered(broker_url: str) -> None:
     async with process_mesh(broker_url) as system:
         await system.worker(
             "cnaf", BOUQUET_CNAF_CONCURRENCY=str(PLACES), **short_upstream_timeouts("cnaf", after_s=TEST_TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""F16, F17: calls neither queue behind one another nor wait for themselves."""
+"""Faults F16, F17: concurrent calls neither wait for each other nor deadlock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ pytestmark = pytest.mark.broker
 
 
 def all_together(count: int) -> Handler:
-    """A handler that answers once so many requests are under way: one after another, they would never end."""
+    """Returns a handler that answers once that many requests are in flight: handled one after another, they would never
+    end."""
     together = asyncio.Barrier(count)
 
     async def handler(_: Request) -> Reply:
@@ -26,7 +27,7 @@ def all_together(count: int) -> Handler:
     return handler
 
 
-async def test_f16_five_providers_asked_at_once_work_at_the_same_time(caller: AmqpBus) -> None:
+async def test_f16_calls_to_five_providers_are_handled_concurrently(caller: AmqpBus) -> None:
     handler = all_together(5)
     async with AsyncExitStack() as workers:
         for provider in "abcde":
@@ -35,7 +36,7 @@ async def test_f16_five_providers_asked_at_once_work_at_the_same_time(caller: Am
     assert replies == [FOUND] * 5
 
 
-async def test_f16_a_hundred_calls_to_one_provider_are_under_way_at_the_same_time(caller: AmqpBus) -> None:
+async def test_f16_a_hundred_calls_to_one_provider_are_handled_concurrently(caller: AmqpBus) -> None:
     async with serving(caller, all_together(100), concurrency=100):
         replies = await asyncio.gather(*(caller.call(PROVIDER, lookup_request()) for _ in range(100)))
     assert replies == [FOUND] * 100
@@ -43,7 +44,7 @@ async def test_f16_a_hundred_calls_to_one_provider_are_under_way_at_the_same_tim
 
 async def test_f17_a_handler_may_wait_for_calls_of_its_own_on_the_same_connection(caller: AmqpBus) -> None:
     async def asking(request: Request) -> Reply:
-        """Another provider, and this one again."""
+        """Asks another provider, and then this one again."""
         if request.id == "inner":
             return FOUND
         assert await caller.call("other", lookup_request("inner")) == FOUND

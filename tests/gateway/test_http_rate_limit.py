@@ -1,4 +1,4 @@
-"""Twenty calls a second and token (docs/reference/contract.md §4)."""
+"""Rate limit over HTTP: twenty calls a second for each token (docs/reference/contract.md §4)."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def pace_of(answer: Answer) -> tuple[str | None, ...]:
     return tuple(answer.headers.get(name) for name in names)
 
 
-async def test_twenty_calls_of_a_second_pass_and_the_next_does_not(client: Mesh) -> None:
+async def test_the_twenty_first_call_in_a_second_is_refused(client: Mesh) -> None:
     answers = await ask(client, 21)
     assert [answer.status for answer in answers] == [200] * 20 + [429]
 
 
-async def test_every_answer_says_what_is_left(client: Mesh) -> None:
+async def test_every_answer_shows_the_calls_remaining(client: Mesh) -> None:
     answers = await ask(client, 3)
     assert [pace_of(answer) for answer in answers] == [
         ("20", "19", "1776240001", None),
@@ -49,7 +49,7 @@ async def test_every_answer_says_what_is_left(client: Mesh) -> None:
     ]
 
 
-async def test_a_refusal_says_when_to_come_back(client: Mesh) -> None:
+async def test_a_rate_limit_refusal_has_retry_after(client: Mesh) -> None:
     *_, refused = await ask(client, 21)
     assert pace_of(refused) == ("20", "0", "1776240001", "1")
     assert refused.json == {
@@ -64,62 +64,62 @@ async def test_a_refusal_says_when_to_come_back(client: Mesh) -> None:
     }
 
 
-async def test_the_next_second_begins_anew(client: Mesh, clock: Clock) -> None:
+async def test_the_rate_limit_starts_again_each_second(client: Mesh, clock: Clock) -> None:
     await ask(client, 21)
     clock.now = 1_776_240_001.0
     [answer] = await ask(client, 1)
     assert (answer.status, pace_of(answer)) == (200, ("20", "19", "1776240002", None))
 
 
-async def test_another_token_has_its_own_count(client: Mesh) -> None:
+async def test_each_token_has_a_rate_limit_of_its_own(client: Mesh) -> None:
     await ask(client, 21)
     [answer] = await ask(client, 1, token=unique_token())
     assert answer.status == 200
 
 
-async def test_one_habilitation_has_one_count_however_many_tokens_are_written_for_it(client: Mesh) -> None:
+async def test_signatures_of_one_token_id_share_a_rate_limit(client: Mesh) -> None:
     someone = str(uuid.uuid4())
     answers = [*await ask(client, 10, token=token(id=someone))]
     answers += await ask(client, 11, token=token(id=someone, valid_s=7200))
     assert [answer.status for answer in answers] == [200] * 20 + [429]
 
 
-async def test_every_path_from_version_3_on_draws_on_one_count(client: Mesh) -> None:
+async def test_all_paths_from_version_3_on_share_one_rate_limit(client: Mesh) -> None:
     for path in ("/v3/dss/quotient_familial/identite", "/v3/nowhere", "/v9/dss/quotient_familial/identite"):
         await client.get(path)
     [answer] = await ask(client, 1)
     assert answer.headers["RateLimit-Remaining"] == "16"
 
 
-async def test_version_2_has_a_count_of_its_own(client: Mesh) -> None:
+async def test_version_2_has_a_rate_limit_of_its_own(client: Mesh) -> None:
     await ask(client, 21)
     answers = [await client.get("/api/v2/nowhere") for _ in range(21)]
     assert [answer.status for answer in answers] == [404] * 20 + [429]
 
 
-async def test_a_bad_token_counts_too(client: Mesh) -> None:
+async def test_an_invalid_token_is_rate_limited_too(client: Mesh) -> None:
     answers = await ask(client, 21, token="forged")
     assert [answer.status for answer in answers] == [401] * 20 + [429]
 
 
-async def test_a_call_without_a_token_is_not_counted_but_told_the_limit(client: Mesh) -> None:
+async def test_a_call_without_a_token_shows_the_limit_and_is_not_counted(client: Mesh) -> None:
     answers = await ask(client, 25, token="")
     assert {answer.status for answer in answers} == {401}
     assert pace_of(answers[-1]) == ("20", "20", "1776240001", None)
 
 
-async def test_introspection_is_not_throttled(client: Mesh) -> None:
+async def test_introspection_is_not_rate_limited(client: Mesh) -> None:
     answers = [await client.get("/api/introspect") for _ in range(25)]
     assert {answer.status for answer in answers} == {200}
 
 
-async def test_introspection_of_a_token_behind_another_is_not_throttled(client: Mesh) -> None:
+async def test_introspection_of_a_second_credential_is_not_rate_limited(client: Mesh) -> None:
     answers = [await client.get("/api/introspect", {"token": token()}, token="forged") for _ in range(25)]
     assert {answer.status for answer in answers} == {200}
     assert pace_of(answers[-1]) == (None, None, None, None)
 
 
-async def test_a_refused_call_asks_nobody(client: Mesh) -> None:
+async def test_a_call_above_the_rate_limit_asks_no_provider(client: Mesh) -> None:
     await ask(client, 20, token=unique_token())
     client.clear_received()
     await ask(client, 2)

@@ -1,4 +1,4 @@
-"""Of the family benefits, a caller may know neither the sex nor the place of birth: the hub is then asked without."""
+"""Family benefits: the caller may leave out sex and place of birth, and the hub is asked without them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def query(operation: Operation, *absent: str, **changes: Any) -> dict[str, Any]:
 
 
 async def get(client: Mesh, operation: Operation, params: dict[str, Any]) -> Answer:
-    """By a header that means a token of ours in every version."""
+    """Sends a call with an API key, which is a token of ours in every version."""
     return await client.get(operation.path, params, token="", headers={"X-Api-Key": token(*operation.scopes)})
 
 
@@ -47,7 +47,7 @@ def asked(client: Mesh) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("operation", TYPED, ids=lambda operation: operation.id)
-async def test_the_hub_is_asked_without_what_is_not_known(client: Mesh, operation: Operation) -> None:
+async def test_unknown_parts_of_an_identity_are_not_sent_to_the_hub(client: Mesh, operation: Operation) -> None:
     for params in (query(operation, SEX, COMMUNE), query(operation, **{SEX: "", COMMUNE: " "})):
         answer = await get(client, operation, params)
         assert answer.status == 200, answer.json
@@ -58,20 +58,20 @@ async def test_the_hub_is_asked_without_what_is_not_known(client: Mesh, operatio
 
 
 @pytest.mark.parametrize("operation", TYPED, ids=lambda operation: operation.id)
-async def test_a_sex_that_is_none_is_told_and_nobody_is_asked(client: Mesh, operation: Operation) -> None:
+async def test_an_invalid_sex_is_refused_without_asking_the_provider(client: Mesh, operation: Operation) -> None:
     answer = await get(client, operation, query(operation, **{SEX: "X"}))
     assert answer.status in (400, 422)
     assert asked(client) == []
 
 
 @pytest.mark.parametrize("place", [{"nomCommuneNaissance": "BREST"}, {"codeCogInseeDepartementNaissance": "29"}])
-async def test_half_a_place_is_the_hub_s_to_judge(client: Mesh, place: dict[str, str]) -> None:
+async def test_a_partial_birth_place_is_sent_to_the_hub(client: Mesh, place: dict[str, str]) -> None:
     assert (await client.get(params=query(TYPED[0], COMMUNE, **place))).status == 200
     [question] = asked(client)
     assert {question.get("villeNaissance"), question.get("depNaissance")} - {None} == set(place.values())
 
 
-async def test_what_was_asked_without_a_sex_is_another_question_in_the_cache(client: Mesh) -> None:
+async def test_questions_with_and_without_sex_are_cached_apart(client: Mesh) -> None:
     for absent in ((), (SEX,), (COMMUNE,), (SEX, COMMUNE), (SEX, COMMUNE)):
         assert (await client.get(params=query(TYPED[0], *absent), token=unique_token())).status == 200
     told = [tuple(sorted(UNSAID & question.keys())) for question in asked(client)]

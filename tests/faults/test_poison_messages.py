@@ -1,4 +1,4 @@
-"""F18 to F21: messages that kill their worker, and messages that nobody can read."""
+"""Faults F18 to F21: messages that kill their worker, and messages that cannot be read."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ QUEUE = queue_of(PROVIDER)
 
 @pytest.fixture
 async def kept(operator: AbstractChannel) -> AsyncIterator[None]:
-    """The queue outlives its workers: somebody consumes it, and has his hands full."""
+    """Keeps the queue alive with a busy consumer, so that it outlives its workers."""
     await operator.set_qos(prefetch_count=1)
     queue = await declare_provider_queue(operator)
     full = asyncio.Event()
@@ -77,7 +77,7 @@ async def test_f18_a_message_that_kills_its_worker_kills_two_at_most(
             victim.send_line("serve")
             assert "working on poison" in await victim.remaining_lines()
         async with serving(caller, desk, concurrency=1):
-            # What is delivered again would come before what is sent now.
+            # A redelivered message would arrive before the one sent now.
             assert await caller.call(PROVIDER, lookup_request("next")) == FOUND
             assert desk.received == ["next"]
             queue = await operator.declare_queue(QUEUE, passive=True)
@@ -86,7 +86,7 @@ async def test_f18_a_message_that_kills_its_worker_kills_two_at_most(
 
 
 @pytest.mark.usefixtures("kept")
-async def test_f19_those_who_were_prefetched_with_a_poison_are_answered(url: str, caller: AmqpBus) -> None:
+async def test_f19_requests_prefetched_with_a_poison_message_are_answered(url: str, caller: AmqpBus) -> None:
     async with worker_process(url) as first, worker_process(url) as second:
         await first.serve()
         neighbours = []
@@ -104,10 +104,8 @@ async def test_f19_those_who_were_prefetched_with_a_poison_are_answered(url: str
         poison.cancel()
 
 
-async def test_f20_no_limit_is_written_into_a_queue_where_it_could_not_be_changed(
-    url: str, caller: AmqpBus, rabbit: RabbitNode
-) -> None:
-    """What is delivered again is counted by its one flag: the queue has no argument that a new version could miss."""
+async def test_f20_queues_are_declared_without_a_delivery_limit(url: str, caller: AmqpBus, rabbit: RabbitNode) -> None:
+    """Redeliveries are recognized by the broker's flag; a queue argument could not be changed by a new version."""
     async with serving(caller, reply_found):
         told = await rabbit.control("list_queues", "--vhost", URL(url).path[1:], "name", "arguments")
         [arguments] = [line.split("\t")[1] for line in told.splitlines() if line.startswith(f"{QUEUE}\t")]
@@ -115,20 +113,20 @@ async def test_f20_no_limit_is_written_into_a_queue_where_it_could_not_be_change
 
 
 @pytest.mark.usefixtures("kept")
-async def test_f20_a_worker_that_comes_and_goes_does_not_send_a_message_round(
+async def test_f20_an_unstable_worker_does_not_requeue_a_message_for_ever(
     url: str, caller: AmqpBus, operator: AbstractChannel, broker: Broker
 ) -> None:
-    """Twice in hand, and never again, however often its worker is cut off."""
+    """A message is delivered twice at most, however often its worker is cut off."""
     desk = BlockedHandler()
 
     async def in_hand(count: int) -> None:
-        """No message waits, and so many are with a consumer and not acknowledged."""
+        """Waits until no message is ready and `count` are delivered and not acknowledged."""
         look = partial(broker.rows, "queues", "name", "messages_ready", "messages_unacknowledged")
         await broker.until(look, lambda queues: [QUEUE, "0", str(count)] in queues)
 
     async with TcpProxy(url) as relay, serving_through(relay, desk) as intake:
         call = calling(caller, "round", within_s=300)
-        for seen, unacknowledged in ((["round"], 2), (["round", "round"], 1)):  # the handful is one
+        for seen, unacknowledged in ((["round"], 2), (["round", "round"], 1)):  # the worker takes one message at a time
             await until(partial(desk.received.__eq__, seen))
             await in_hand(unacknowledged)
             await relay.close()
@@ -152,7 +150,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
-async def test_f21_what_cannot_be_read_is_answered_as_an_error_and_gone(
+async def test_f21_an_unreadable_request_is_answered_with_an_error_and_removed(
     caller: AmqpBus, operator: AbstractChannel, body: bytes
 ) -> None:
     replies = await operator.declare_queue(exclusive=True)

@@ -1,4 +1,5 @@
-"""F7: a worker that leaves stops its intake, finishes what it has begun, answers, acknowledges, then closes."""
+"""Fault F7: a stopping worker takes no more requests, finishes those it has begun, answers, acknowledges, then
+closes."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.broker
 
 @asynccontextmanager
 async def at_work(url: str, handler: Handler, *, drain_s: float) -> AsyncIterator[tuple[asyncio.Task[None], Serving]]:
-    """A worker with a connection of its own, which leaves and closes it when it is cancelled."""
+    """Runs a worker on a connection of its own, which stops and closes it when it is cancelled."""
     serves: asyncio.Future[Serving] = asyncio.get_running_loop().create_future()
 
     async def work() -> None:
@@ -32,9 +33,7 @@ async def at_work(url: str, handler: Handler, *, drain_s: float) -> AsyncIterato
     await asyncio.wait([working])
 
 
-async def test_f07_what_a_leaving_worker_has_begun_it_answers_and_what_is_new_is_for_others(
-    url: str, caller: AmqpBus
-) -> None:
+async def test_f07_a_stopping_worker_answers_begun_requests_and_takes_no_new_ones(url: str, caller: AmqpBus) -> None:
     desk, other = BlockedHandler(), BlockedHandler()
     other.release.set()
     async with at_work(url, desk, drain_s=TEST_TIMEOUT_S) as (worker, intake):
@@ -49,13 +48,15 @@ async def test_f07_what_a_leaving_worker_has_begun_it_answers_and_what_is_new_is
             desk.release.set()
             assert await asyncio.gather(*begun) == [FOUND] * 4
             await asyncio.wait([worker])
-            # What comes back from a closed connection comes before this.
+            # Messages requeued from a closed connection are delivered before this one.
             assert await caller.call(PROVIDER, lookup_request("last")) == FOUND
     assert sorted(desk.received) == [f"begun {n}" for n in range(4)]
     assert sorted(other.received) == sorted(["last", *(f"new {n}" for n in range(20))])
 
 
-async def test_f07_what_a_leaving_worker_cannot_finish_in_time_another_does(url: str, caller: AmqpBus) -> None:
+async def test_f07_a_request_that_a_stopping_worker_cannot_finish_goes_to_another_worker(
+    url: str, caller: AmqpBus
+) -> None:
     desk, other = BlockedHandler(), BlockedHandler()
     other.release.set()
     async with at_work(url, desk, drain_s=0.1) as (worker, _):

@@ -1,4 +1,4 @@
-"""The same question of two callers is put once, and neither pays for what the other may not do."""
+"""Identical questions of two callers are sent once, and a refusal of one caller does not reach the other."""
 
 from __future__ import annotations
 
@@ -31,9 +31,8 @@ FOUND = file_of("CNAF")
 TODAY = date(2026, 4, 15)
 
 
-class Funds:
-    """One that has no place left for `greedy`, and is slow for `later`, and knows the person; the other answers in its
-    own time."""
+class ScriptedProviders:
+    """A provider that refuses `greedy`, is slow for `later`, and knows the person; the other answers at once."""
 
     ready = True
 
@@ -54,8 +53,8 @@ class Funds:
 
 
 @pytest.fixture
-def funds() -> Funds:
-    return Funds()
+def funds() -> ScriptedProviders:
+    return ScriptedProviders()
 
 
 @pytest.fixture
@@ -64,7 +63,7 @@ def told() -> list[tuple[str, bool | None]]:
 
 
 @pytest.fixture
-def providers(funds: Funds, told: list[tuple[str, bool | None]]) -> Providers:
+def providers(funds: ScriptedProviders, told: list[tuple[str, bool | None]]) -> Providers:
     cache = MemoryCache(max_items=100, max_bytes=1_000_000)
     timing = HedgeTiming(after_s=TEST_TIMEOUT_S, grace_s=0)
     return Providers(funds, AnswerCache(cache, KEY), RegimeHints(cache, KEY), timing, lambda *ended: told.append(ended))
@@ -79,8 +78,8 @@ async def ask(providers: Providers, mark: str, served: Served = QUOTIENT) -> Rep
     return (await providers.ask(served, lookup(mark), "the same question", TODAY)).reply
 
 
-async def test_a_caller_without_a_place_left_does_not_answer_for_who_asks_the_same(
-    funds: Funds, providers: Providers, told: list[tuple[str, bool | None]]
+async def test_a_refusal_for_lack_of_places_is_not_shared_with_other_callers(
+    funds: ScriptedProviders, providers: Providers, told: list[tuple[str, bool | None]]
 ) -> None:
     greedy = asyncio.create_task(ask(providers, "greedy"))
     await until(lambda: funds.asked == ["cnaf greedy", "msa greedy"])
@@ -93,7 +92,9 @@ async def test_a_caller_without_a_place_left_does_not_answer_for_who_asks_the_sa
     assert [outage for _, outage in told] == [None, False, False]
 
 
-async def test_who_joins_a_later_caller_waits_for_its_own_deadline_alone(funds: Funds, providers: Providers) -> None:
+async def test_a_joined_question_ends_at_the_joining_caller_s_own_deadline(
+    funds: ScriptedProviders, providers: Providers
+) -> None:
     greedy = asyncio.create_task(ask(providers, "greedy"))
     await until(lambda: funds.asked == ["cnaf greedy", "msa greedy"])
     later = asyncio.create_task(ask(providers, "later"))
@@ -110,6 +111,6 @@ async def test_who_joins_a_later_caller_waits_for_its_own_deadline_alone(funds: 
     assert await greedy == BUSY
 
 
-async def test_two_callers_share_an_answer(funds: Funds, providers: Providers) -> None:
+async def test_two_callers_of_one_question_share_its_answer(funds: ScriptedProviders, providers: Providers) -> None:
     assert await asyncio.gather(*(ask(providers, mark) for mark in ("one", "other"))) == [FOUND, FOUND]
     assert funds.asked == ["cnaf one"]

@@ -1,4 +1,4 @@
-"""F26, F28: a reply belongs to its call, to its trace, and there always is one."""
+"""Faults F26, F28: each reply belongs to its call and its trace, and every call gets one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def test_f26_each_of_many_requests_in_one_consumer_is_handled_in_its_own_t
     together = asyncio.Barrier(10)
 
     async def handler(_: Request) -> Reply:
-        """All are under way when each tells the trace that it is in, before and after a wait."""
+        """Answers with its trace before and after a wait, while all requests are in flight."""
         before = spans.traceparent()[:35]
         await together.wait()
         assert spans.traceparent()[:35] == before
@@ -40,8 +40,8 @@ async def test_f26_each_of_many_requests_in_one_consumer_is_handled_in_its_own_t
     assert [reply for _, reply in told] == [Found(Raw(f'{{"trace":"{trace}"}}'.encode())) for trace, _ in told]
 
 
-async def test_f26_a_reply_bears_the_correlation_id_of_its_request(caller: AmqpBus, operator: AbstractChannel) -> None:
-    """Answers that cross on their way, last asked first answered, come to their own callers."""
+async def test_f26_a_reply_has_the_correlation_id_of_its_request(caller: AmqpBus, operator: AbstractChannel) -> None:
+    """Replies in reverse order reach their own callers."""
     may_answer = [asyncio.Event() for _ in range(10)]
     may_answer[-1].set()
 
@@ -69,9 +69,7 @@ class Unspeakable(Exception):
     [None, object(), Failed("upstream_timeout", meta=cast(Any, {"when": object()})), Unspeakable(), RecursionError()],
     ids=["nothing", "no reply", "what JSON cannot say", "an exception that cannot be written", "too deep"],
 )
-async def test_f28_what_a_handler_cannot_say_is_a_typed_error_and_frees_its_slot(
-    caller: AmqpBus, answer: object
-) -> None:
+async def test_f28_a_failing_handler_is_a_typed_error_and_frees_its_place(caller: AmqpBus, answer: object) -> None:
     async def handler(request: Request) -> Reply:
         if request.id != "bad":
             return FOUND

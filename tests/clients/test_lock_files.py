@@ -1,4 +1,4 @@
-"""What npm installs is what was locked, from whatever registry a machine has."""
+"""npm installs exactly what is locked, from any registry."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ LOCKS = [lock for lock in sorted(HERE.rglob("package-lock.json")) if "node_modul
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.parent.name)
-def test_a_lock_names_every_hash_and_no_host(lock: Path) -> None:
+def test_a_lock_file_has_every_hash_and_no_host(lock: Path) -> None:
     packages = json.loads(lock.read_text(encoding="utf-8"))["packages"]
-    del packages[""]  # what it is the lock of
+    del packages[""]  # the package that is locked itself
     assert packages
     assert {name for name, package in packages.items() if "integrity" not in package} == set()
     assert {name for name, package in packages.items() if "resolved" in package} == set()

@@ -1,4 +1,4 @@
-"""Admission control on the wire: a refused request leaves its connection and its neighbours as they were."""
+"""Admission control on the wire: a refused request does not affect its connection or its neighbours."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ HOST = "127.0.0.1"
 REFUSED = 503
 
 
-class House:
-    """An application with one place. `/hold` keeps it until it is released; any other path is answered at once."""
+class OneSlotServer:
+    """An application with one place. `/hold` keeps it until it is released; other paths are answered at once."""
 
     def __init__(self) -> None:
         self.handled: list[str] = []
@@ -35,24 +35,24 @@ class House:
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
+def server() -> OneSlotServer:
+    return OneSlotServer()
 
 
 @pytest.fixture
-async def port(house: House) -> AsyncIterator[int]:
-    async with serving(house.app, HOST, 0) as bound:
+async def port(server: OneSlotServer) -> AsyncIterator[int]:
+    async with serving(server.app, HOST, 0) as bound:
         yield bound
 
 
 @asynccontextmanager
-async def full(house: House, port: int) -> AsyncIterator[None]:
-    """While the one place is taken."""
+async def full(server: OneSlotServer, port: int) -> AsyncIterator[None]:
+    """Keeps the one place taken."""
     async with connected(port) as (reader, writer):
         writer.write(get("/hold"))
-        await until(lambda: "/hold" in house.handled)
+        await until(lambda: "/hold" in server.handled)
         yield
-        house.released.set()
+        server.released.set()
         assert await answer_of(reader) == (200, b"/hold")
 
 
@@ -70,7 +70,7 @@ def get(path: str, *headers: str, method: str = "GET") -> bytes:
 
 
 async def answer_of(reader: StreamReader) -> tuple[int, bytes]:
-    """Status and body; no body of a refusal, whose text others test."""
+    """Returns status and body; no body of a refusal, whose text is tested elsewhere."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
@@ -79,48 +79,48 @@ async def answer_of(reader: StreamReader) -> tuple[int, bytes]:
     return status, b"" if status == REFUSED else body
 
 
-async def test_a_refused_caller_may_ask_again_on_the_same_connection(house: House, port: int) -> None:
+async def test_a_refused_caller_may_ask_again_on_the_same_connection(server: OneSlotServer, port: int) -> None:
     async with connected(port) as (reader, writer):
-        async with full(house, port):
+        async with full(server, port):
             for _ in range(3):
                 writer.write(get("/"))
                 assert await answer_of(reader) == (REFUSED, b"")
         writer.write(get("/"))
         assert await answer_of(reader) == (200, b"/")
-    assert house.handled == ["/hold", "/"]
+    assert server.handled == ["/hold", "/"]
 
 
-async def test_a_refusal_overtakes_no_answer(house: House, port: int) -> None:
+async def test_a_refusal_does_not_overtake_an_earlier_answer(server: OneSlotServer, port: int) -> None:
     async with connected(port) as (reader, writer):
         writer.write(get("/hold") + get("/second"))
-        await until(lambda: house.handled == ["/hold"])
-        house.released.set()
+        await until(lambda: server.handled == ["/hold"])
+        server.released.set()
         assert [await answer_of(reader), await answer_of(reader)] == [(200, b"/hold"), (200, b"/second")]
 
 
-async def test_each_of_several_requests_in_a_row_is_refused(house: House, port: int) -> None:
-    async with full(house, port), connected(port) as (reader, writer):
+async def test_each_of_several_pipelined_requests_is_refused(server: OneSlotServer, port: int) -> None:
+    async with full(server, port), connected(port) as (reader, writer):
         writer.write(get("/") + get("/"))
         assert [await answer_of(reader), await answer_of(reader)] == [(REFUSED, b"")] * 2
 
 
-async def test_the_body_of_a_refused_request_is_not_taken_for_a_request(house: House, port: int) -> None:
-    async with full(house, port), connected(port) as (reader, writer):
+async def test_the_body_of_a_refused_request_is_not_taken_for_a_request(server: OneSlotServer, port: int) -> None:
+    async with full(server, port), connected(port) as (reader, writer):
         writer.write(get("/", "Content-Length: 4", method="POST"))
         assert await answer_of(reader) == (REFUSED, b"")
         writer.write(b"GET " + get("/"))
         assert await answer_of(reader) == (REFUSED, b"")
 
 
-async def test_a_refused_caller_who_asks_to_close_is_closed(house: House, port: int) -> None:
-    async with full(house, port), connected(port) as (reader, writer):
+async def test_a_refused_request_with_connection_close_closes_the_connection(server: OneSlotServer, port: int) -> None:
+    async with full(server, port), connected(port) as (reader, writer):
         writer.write(get("/", "Connection: close"))
         async with asyncio.timeout(TEST_TIMEOUT_S):
             assert (await reader.read()).startswith(b"HTTP/1.1 503")
 
 
-async def test_a_refusal_of_head_has_no_body(house: House, port: int) -> None:
-    async with full(house, port), connected(port) as (reader, writer):
+async def test_a_refusal_of_head_has_no_body(server: OneSlotServer, port: int) -> None:
+    async with full(server, port), connected(port) as (reader, writer):
         writer.write(get("/", "Connection: close", method="HEAD"))
         async with asyncio.timeout(TEST_TIMEOUT_S):
             assert (await reader.read()).endswith(b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""What counts as an answer that a generated client has read whole."""
+"""The check that a generated client has read an answer whole."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ from tests.clients.generators.trials import holds
         (None, {"a": 1}, False),
     ],
 )
-def test_what_is_left_out_or_made_up_is_found(read: Any, body: Any, is_whole: bool) -> None:
+def test_missing_and_invented_fields_of_a_client_are_detected(read: Any, body: Any, is_whole: bool) -> None:
     assert holds(read, body) is is_whole
