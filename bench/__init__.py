@@ -1,1 +1,1 @@
-"""How fast Bouquet is, beside the broker's own ceiling and the frameworks one would take otherwise."""
+"""Benchmarks of Bouquet, beside the broker's own limit and alternative frameworks."""

@@ -1,4 +1,4 @@
-"""`make bench`: Bouquet and its peers, interleaved, against the goals of docs/performance.md.
+"""`make bench`: runs Bouquet and its peers in turns, and compares the figures with the goals of docs/performance.md.
 
 Exit status: 0 when every "reach" holds, 1 when a figure falls short, 3 when none does but some could not be measured.
 """
@@ -13,13 +13,13 @@ import time
 from pathlib import Path
 
 from bench import accounting, coldstart, report, rounds
-from bench.contenders import EVERY, Contender, arena
+from bench.contenders import EVERY, Contender, test_bed
 from bench.goals import ALONE, GOALS, LOADED, NEEDED_ROUNDS, Measured, Result, exit_status, judge
 from bench.programs import PEERS_PYTHON, ROOT
 
 RESULTS = ROOT / "bench" / "results" / "latest.json"
 SETTLING_S = 2.0
-"""From the last process's readiness to the reading of idle memory."""
+"""Time from the readiness of the last process to the reading of idle memory."""
 
 
 def main() -> int:
@@ -46,7 +46,7 @@ def _measured(given: argparse.Namespace) -> Measured:
     cold_start_s = [] if given.only else coldstart.cold_starts_s(lengths.cold_starts, quiet_cores)
     with (
         tempfile.TemporaryDirectory(prefix="bouquet-bench-") as folder,
-        arena(Path(folder), peers=PEERS_PYTHON.exists()) as here,
+        test_bed(Path(folder), peers=PEERS_PYTHON.exists()) as here,
     ):
         time.sleep(SETTLING_S)
         gateway_mb, worker_mb = (accounting.resident_mb(one.pid) for one in (here.mesh.gateway, here.mesh.workers[0]))
@@ -77,17 +77,17 @@ def _lacks_rounds(measured: Measured, given: argparse.Namespace) -> bool:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two short rounds, for development")
-    parser.add_argument("--only", action="append", help="a contender, for development; may be repeated")
+    parser.add_argument("--only", action="append", help="name of a contender to run, for development; may be repeated")
     parser.add_argument("--concurrency", type=int, action="append", choices=EVERY)
     parser.add_argument(
-        "--anyhow", action="store_true", help="believe every window, whoever else is at work: figures not to be quoted"
+        "--anyhow", action="store_true", help="trust every window, even beside other load; do not quote the figures"
     )
     parser.add_argument("--output", type=Path, default=RESULTS)
     return parser.parse_args()
 
 
 def _peaks_mb(contenders: list[Contender]) -> dict[str, dict[str, float]]:
-    """By contender and role, the sum of its processes' own peaks."""
+    """Returns the sum of the processes' memory peaks in MB, by contender and role."""
     return {
         one.name: {
             role: sum(accounting.resident_mb(daemon.pid, peak=True) for daemon in daemons)

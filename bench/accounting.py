@@ -1,7 +1,7 @@
-"""CPU and memory of our processes, and the CPU that everybody else took meanwhile: from /proc, so Linux alone.
+"""CPU and memory of the benchmark's processes, and CPU of all others, from Linux's /proc.
 
-Outside load is counted process by process. The machine's total less ours would do worse: it charges to others the
-interrupts that our own traffic causes, and so prefers slow windows to fast ones.
+Outside load is counted process by process. The machine's total less the benchmark's own would include the interrupts
+that the benchmark's traffic causes, and so favour slow windows.
 """
 
 from __future__ import annotations
@@ -15,27 +15,31 @@ from msgspec import Struct
 
 PROC = Path("/proc")
 QUIET_CORES = 0.10
-"""The most that others may take of the machine while we measure it."""
+"""Number of cores that other processes may keep busy during a trusted window."""
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 class Process(Struct, frozen=True):
+    """State of one process in a snapshot."""
+
     parent: int
+    """Process id of its parent."""
     cpu_s: float
-    """Of it and of the children that it has waited for, so that nothing is lost when one ends."""
+    """CPU time of the process and of the ended children that it has waited for."""
 
 
-class Moment(Struct, frozen=True):
-    """Every process of the machine at one time."""
+class Snapshot(Struct, frozen=True):
+    """All processes of the machine at one time."""
 
     at: float
+    """Seconds of `time.monotonic`."""
     steal_s: float
-    """What the host took from this machine for others."""
+    """CPU time that the host gave to other virtual machines."""
     processes: Mapping[int, Process]
 
     def tree(self, root: int) -> frozenset[int]:
-        """A process and all that descend from it."""
+        """Returns the ids of a process and all its descendants."""
         children: dict[int, list[int]] = {}
         for pid, process in self.processes.items():
             children.setdefault(process.parent, []).append(pid)
@@ -47,28 +51,28 @@ class Moment(Struct, frozen=True):
         return frozenset(found)
 
     def cpu_s(self, root: int) -> float:
-        """Of a whole tree, since its beginning."""
+        """Returns the CPU seconds of a process and its descendants since their start."""
         return sum(self.processes[pid].cpu_s for pid in self.tree(root) & self.processes.keys())
 
 
-def now() -> Moment:
+def now() -> Snapshot:
     processes = {int(entry.name): read for entry in PROC.iterdir() if entry.name.isdigit() if (read := _process(entry))}
-    return Moment(time.monotonic(), _steal_s((PROC / "stat").read_text()), processes)
+    return Snapshot(time.monotonic(), _steal_s((PROC / "stat").read_text()), processes)
 
 
-def outside_cores(before: Moment, after: Moment, ours: int) -> float:
-    """How many cores all processes but the tree of `ours` kept busy, the host's other guests included."""
+def outside_cores(before: Snapshot, after: Snapshot, ours: int) -> float:
+    """Returns the number of cores that processes outside the tree of `ours`, and other virtual machines, kept busy."""
     taken_s = _all_but(after, ours) - _all_but(before, ours) + after.steal_s - before.steal_s
     return max(0.0, taken_s) / (after.at - before.at)
 
 
-def _all_but(moment: Moment, root: int) -> float:
+def _all_but(moment: Snapshot, root: int) -> float:
     ours = moment.tree(root)
     return sum(process.cpu_s for pid, process in moment.processes.items() if pid not in ours)
 
 
 def _process(folder: Path) -> Process | None:
-    """`None` for one that has just ended."""
+    """Returns the state of the process of a /proc folder, or None if it has ended."""
     try:
         stat = (folder / "stat").read_text()
     except OSError:
@@ -82,7 +86,7 @@ def _steal_s(stat: str) -> float:
 
 
 def resident_mb(pid: int, *, peak: bool = False) -> float:
-    """What a process has in memory, or has had at most. Nothing when it has ended."""
+    """Returns the resident memory of a process in MB, or its peak, or 0 if it has ended."""
     wanted = "VmHWM:" if peak else "VmRSS:"
     try:
         lines = (PROC / str(pid) / "status").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""How long the embedded demo takes from its command to its first answer, once installed."""
+"""Time from the command of the embedded demo to its first answer."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ GIVE_UP_S = 60.0
 
 
 def cold_starts_s(times: int, quiet_cores: float) -> list[float]:
-    """Of the starts that nobody disturbed. One more goes before: the first after an installation compiles modules."""
+    """Returns the times of the starts without outside load, after one start that compiles Python modules."""
     _start()
     return [lasted for lasted, outside_cores in (_start() for _ in range(times)) if outside_cores <= quiet_cores]
 
 
 def _start() -> tuple[float, float]:
-    """Seconds to READY, and how many cores others took meanwhile."""
+    """Returns the seconds until the demo prints READY, and the cores that other processes used meanwhile."""
     command = [sys.executable, str(DEMO), "--port", str(free_port())]
     with subprocess.Popen(command, env=plain_environ(), stdout=subprocess.PIPE, text=True) as demo:
         before = accounting.now()

@@ -1,4 +1,4 @@
-"""Who competes, at which concurrency, and which processes each one is made of."""
+"""The systems that are compared, with their concurrencies and processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from bench.lookup import HOLDING, PATH
+from bench.lookup import EXPECTED_TEXT, PATH
 from bench.mesh import FEW_PLACES, Mesh, mesh_of
 from bench.programs import PEERS_PYTHON, Program
 from tests.support.daemon import Daemon, free_port
@@ -19,22 +19,24 @@ SATURATED = (64,)
 OVERLOADED = 4 * FEW_PLACES
 PAUSE_S = 0.1
 READY = "ready"
-"""What a worker without a port says when it is."""
+"""Output by which a worker without a port reports that it is ready."""
 
 
 class Contender(Struct, frozen=True):
+    """System that is measured: its processes, and the driver that loads it."""
+
     name: str
     drive: tuple[str, ...]
-    """Module and arguments of what loads it; concurrency and durations follow."""
+    """Module and arguments of its driver, before concurrency and durations."""
     parts: Mapping[str, tuple[Daemon, ...]]
-    """By role. Their whole trees are accounted for."""
+    """Processes by role. CPU is that of their process trees."""
     concurrencies: tuple[int, ...] = EVERY
     driver: str = "load"
-    """The role of what loads it."""
+    """Role of the driver."""
 
 
-class Arena(Struct, frozen=True):
-    """All processes of a run, up and ready, and who competes in it."""
+class TestBed(Struct, frozen=True):
+    """All running processes of a run, and its contenders."""
 
     mesh: Mesh
     broker: RabbitNode
@@ -42,8 +44,8 @@ class Arena(Struct, frozen=True):
 
 
 @contextmanager
-def arena(folder: Path, *, peers: bool) -> Iterator[Arena]:
-    """Everybody is up from the first window to the last; who is not asked has nothing to do."""
+def test_bed(folder: Path, *, peers: bool) -> Iterator[TestBed]:
+    """Starts all processes, which stay up for the whole run, idle while they are not measured."""
     with ExitStack() as stack:
         broker = stack.enter_context(RabbitNode(folder / "rabbitmq"))
         port = free_port()
@@ -60,11 +62,11 @@ def arena(folder: Path, *, peers: bool) -> Iterator[Arena]:
             contenders += stack.enter_context(_faststream(folder, broker, upstream))
             contenders.append(stack.enter_context(_nameko(folder, broker, upstream)))
         contenders += [_cached(mesh), _full(mesh, common), stack.enter_context(_hello(folder))]
-        yield Arena(mesh, broker, tuple(contenders))
+        yield TestBed(mesh, broker, tuple(contenders))
 
 
 def _lookups(url: str, *options: str) -> tuple[str, ...]:
-    return ("bench.load", url, "--holding", HOLDING, *options)
+    return ("bench.load", url, "--holding", EXPECTED_TEXT, *options)
 
 
 def bouquet(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
@@ -73,14 +75,14 @@ def bouquet(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
 
 
 def _cached(mesh: Mesh) -> Contender:
-    """The same gateway, asked again for people that it has answered of."""
+    """Returns the contender of cache hits: the same gateway, asked for people whose answers it holds."""
     drive = _lookups(mesh.url, "--token", mesh.token, "--people", "own")
     return Contender("bouquet cached", drive, {"gateway": (mesh.gateway,)}, SATURATED)
 
 
 def _full(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
-    """Asks a gateway of few places with as many callers as places, then with four times as many; a refused one asks
-    again after `PAUSE_S`."""
+    """Returns the contender of overload: a gateway of few places with as many callers as places, then four times as
+    many. A refused caller asks again after `PAUSE_S`."""
     drive = _lookups(f"{mesh.full.url}{PATH}", "--token", *mesh.tokens, "--pause-s", str(PAUSE_S))
     parts = {"gateway": (mesh.full,), "worker": mesh.workers, **common}
     return Contender("bouquet full", drive, parts, (FEW_PLACES, OVERLOADED))
@@ -105,7 +107,7 @@ def _proxy(folder: Path, upstream: Program) -> Iterator[Contender]:
 
 @contextmanager
 def _pingpong(folder: Path, broker: RabbitNode, *, tuned: bool = False) -> Iterator[Contender]:
-    """Its load is its client: both are one role."""
+    """Yields the baseline on RabbitMQ alone, whose driver is also its client."""
     name, options = ("aiormq tuned", ("--tuned",)) if tuned else ("aiormq", ())
     url = broker.vhost()
     with Program(
@@ -149,7 +151,7 @@ def _nameko(folder: Path, broker: RabbitNode, upstream: Program) -> Iterator[Con
             folder / "nameko-worker",
             *run,
             "bench.peers.nameko_services:Worker",
-            ready_word="",  # it says nothing
+            ready_word="",  # it prints nothing
             environ=environ,
             python=PEERS_PYTHON,
         ) as worker,

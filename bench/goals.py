@@ -1,4 +1,4 @@
-"""The goals, as a table, and what a run says of each."""
+"""The table of goals, and the verdict of a run on each."""
 
 from __future__ import annotations
 
@@ -15,41 +15,45 @@ from bench.windows import Spread, Window, pairs, ratios, spread, trusted
 Verdict: TypeAlias = Literal["aim", "reach", "short", "not measurable"]
 
 LOADED = 64
-"""Concurrency of the goals of throughput."""
+"""Concurrency of the goals for throughput."""
 ALONE = 1
 ON_THE_WAY = ("gateway", "worker", "broker")
-"""Whose CPU the goal counts. The registry writes the journal behind a lookup's back; the tables tell its cost."""
+"""Roles whose CPU the goal counts. The registry writes the journal after a lookup; other tables show its cost."""
 NEEDED_ROUNDS = 2
-"""One trusted round may be luck."""
+"""Number of trusted rounds that a verdict needs."""
 
 EXIT_STATUS: dict[Verdict, int] = {"aim": 0, "reach": 0, "short": 1, "not measurable": 3}
 
 
 class Measured(Struct, frozen=True, kw_only=True):
-    """All that a run has seen. Of what is not a window, one entry a trusted measure."""
+    """All measurements of a run. Lists other than `windows` hold one entry for each trusted measurement."""
 
     windows: list[Window] = []
     worker_mb: list[float] = []
     gateway_mb: list[float] = []
     cold_start_s: list[float] = []
     peak_mb: dict[str, dict[str, float]] = {}
-    """By contender and role."""
+    """Peak memory by contender and role."""
     calibrations_ms: list[float] = []
-    """How long a fixed work took as each round began."""
+    """Times of a fixed computation at the start of each round."""
 
 
 class Goal(Struct, frozen=True, kw_only=True):
+    """Figure with a bound to reach and a better one to aim at."""
+
     figure: str
     reach: float
     aim: float
     at_least: bool
-    """Whether more is better."""
+    """Whether higher values are better."""
     values: Callable[[Measured], Sequence[float]]
     by_rounds: bool = True
-    """Whether another round may tell more of it."""
+    """Whether further rounds give further values."""
 
 
 class Result(Struct, frozen=True, kw_only=True):
+    """Verdict on a goal."""
+
     figure: str
     reach: float
     aim: float
@@ -59,7 +63,7 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 def judge(goal: Goal, measured: Measured, *, needs: int = NEEDED_ROUNDS) -> Result:
-    """Of a goal by rounds, `needs` are how many of them a verdict takes."""
+    """Compares a goal with the measurements. A goal by rounds needs `needs` trusted rounds."""
     reached = spread(goal.values(measured))
     return Result(
         figure=goal.figure,
@@ -81,7 +85,7 @@ def _verdict(goal: Goal, reached: Spread | None, needs: int) -> Verdict:
 
 
 def exit_status(results: Iterable[Result]) -> int:
-    """1 when a figure falls short; 3 when none does, but not all could be measured; 0 when every reach holds."""
+    """Returns 1 if a figure falls short, 3 if none does but some could not be measured, else 0."""
     statuses = {EXIT_STATUS[result.verdict] for result in results}
     return 1 if 1 in statuses else max(statuses, default=0)
 
@@ -100,7 +104,7 @@ def _added_p50_ms(measured: Measured) -> list[float]:
 
 
 def _kept_in_overload(measured: Measured) -> list[float]:
-    """Answers per second of a gateway with four times as many callers as places, over those with as many."""
+    """Returns the ratios of answers per second with four times as many callers as places to those with as many."""
     at_its_places = {window.round: window for window in trusted(measured.windows, "bouquet full", FEW_PLACES)}
     overloaded = trusted(measured.windows, "bouquet full", OVERLOADED)
     pairs = [(window, at_its_places[window.round]) for window in overloaded if window.round in at_its_places]
@@ -139,4 +143,4 @@ GOALS = (
         by_rounds=False,
     ),
 )
-"""The rows of docs/performance.md (*Figures*), in its order."""
+"""Goals of docs/performance.md (*Figures*), in the order of its rows."""

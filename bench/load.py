@@ -1,7 +1,7 @@
-"""HTTP load, in a process of its own: connections that ask, wait for the answer, and ask again.
+"""HTTP load generator: connections that each send a request, wait for the answer, and repeat.
 
-By hand on asyncio, since a client library would cost more than some of the servers that it measures. It reads what
-the servers here send (HTTP/1.1, Content-Length), and looks at every answer: at its status, and for a text in it.
+Written on asyncio alone, since a client library would cost more than some of the measured servers. It understands what
+these servers send (HTTP/1.1, Content-Length), and checks the status of every answer and a text in it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import uvloop
 from msgspec import Struct
 
-from bench.tally import Tally
+from bench.tally import LatencyRecorder
 
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 HEAD_END = b"\r\n\r\n"
@@ -26,19 +26,20 @@ GOOD, REFUSED = b"200", b"503"
 
 
 class Target(Struct, frozen=True):
+    """Server under load, and its requests."""
+
     host: str
     port: int
     request: Callable[[int], bytes]
-    """From the number of a connection to its next request."""
+    """Function that returns the next request of a connection, by the connection's number."""
     holding: bytes
-    """Of every good answer."""
+    """Text that every good answer contains."""
     pause_s: float = 0.0
-    """Before a connection that was refused for want of a place asks again. At once, it would be one of many that do
-    nothing but ask."""
+    """Pause of a connection after a 503, so that refused ones do not crowd out the others."""
 
 
 class Connection(asyncio.Protocol):
-    def __init__(self, number: int, target: Target, tally: Tally) -> None:
+    def __init__(self, number: int, target: Target, tally: LatencyRecorder) -> None:
         self._number = number
         self._request = target.request
         self._holding = target.holding
@@ -46,7 +47,7 @@ class Connection(asyncio.Protocol):
         self._tally = tally
         self._received = b""
         self._whole = 0
-        """How long the answer is, head and body; zero until its head is here."""
+        """Length of the answer, head and body; 0 until its head has arrived."""
         self.lost = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -83,7 +84,7 @@ class Connection(asyncio.Protocol):
 
 
 async def load(target: Target, connections: int, warmup_s: float, seconds: float) -> None:
-    tally = Tally()
+    tally = LatencyRecorder()
     asking = [asyncio.create_task(_ask_for_ever(number, target, tally)) for number in range(connections)]
     await tally.window(warmup_s, seconds)
     for task in asking:
@@ -91,8 +92,8 @@ async def load(target: Target, connections: int, warmup_s: float, seconds: float
     await asyncio.gather(*asking, return_exceptions=True)
 
 
-async def _ask_for_ever(number: int, target: Target, tally: Tally) -> None:
-    """A connection that is lost is an error, and is made again."""
+async def _ask_for_ever(number: int, target: Target, tally: LatencyRecorder) -> None:
+    """Keeps a connection asking. A lost one counts as an error, and is opened again."""
     while True:
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
@@ -105,30 +106,35 @@ async def _ask_for_ever(number: int, target: Target, tally: Tally) -> None:
 
 
 def requests_of(path: str, tokens: Sequence[str], people: str) -> Callable[[int], bytes]:
-    """Each connection has one of the tokens. `nobody`: the path alone. `new`: each request is about somebody never
-    asked for. `own`: each connection asks for the same person again and again, and no other connection does."""
+    """Returns the function that makes the requests, each connection with one of the tokens.
+
+    `people` is `nobody` for the path without a query, `new` for a new person in each request, or `own` for one person
+    per connection.
+    """
     authorizations = [f"\r\nAuthorization: Bearer {token}" for token in tokens] or [""]
     head = f"GET {path}"
     tails = [f" HTTP/1.1\r\nHost: 127.0.0.1{authorization}\r\n\r\n" for authorization in authorizations]
     if people == "nobody":
         whole = (head + tails[0]).encode()
         return lambda _: whole
-    from bench.lookup import query_of  # a hello knows nobody, and needs nothing of Bouquet
+    from bench.lookup import query_of  # not needed for the plain aiohttp server
 
     if people == "own":
         return lambda number: f"{head}?{query_of(number)}{tails[number % len(tails)]}".encode()
-    fresh = itertools.count(time.time_ns() // 1000)  # no other window has asked for these
+    fresh = itertools.count(time.time_ns() // 1000)  # unique across windows
     return lambda number: f"{head}?{query_of(next(fresh))}{tails[number % len(tails)]}".encode()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.load", description=__doc__)
-    parser.add_argument("url", help="without query")
+    parser.add_argument("url", help="URL without query")
     parser.add_argument("--token", dest="tokens", nargs="*", default=())
-    parser.add_argument("--holding", default="", help="a text of every good answer")
+    parser.add_argument("--holding", default="", help="text that every good answer contains")
     parser.add_argument("--people", choices=("nobody", "new", "own"), default="new")
     parser.add_argument("--connections", type=int, default=1)
-    parser.add_argument("--pause-s", type=float, default=0.0, help="of who is refused; 0: a refusal is an error")
+    parser.add_argument(
+        "--pause-s", type=float, default=0.0, help="pause after a 503, in seconds; with 0 a 503 is an error"
+    )
     parser.add_argument("--warmup-s", type=float, default=0.0)
     parser.add_argument("--seconds", type=float, default=1.0)
     given = parser.parse_args()

@@ -1,6 +1,6 @@
-"""The one lookup of the benchmark, at each of its stations: the quotient familial by identity.
+"""The lookup of the benchmark, the quotient familial by identity, in each of its forms: query, message, upstream body.
 
-It is what town halls ask most, and it takes every hop: two funds offer it, so the regime plan is on the way.
+It is the most frequent lookup, and passes every step of a gateway: two providers offer it, so it uses the regime plan.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bouquet_worker import Answer
 
 PATH = OPERATION.path
 SCOPES = ("cnaf_quotient_familial", "cnaf_allocataires", "cnaf_adresse")
-"""Not the children: something is left for the filter to take out."""
+"""Scopes of the token. Without those of the children, so that the filter has something to remove."""
 RECIPIENT = "13002526500013"
 REQUEST_ID = "6f1c0b52-7f0e-4c7e-9a50-0a5d1f6a0b11"
 
@@ -32,7 +32,7 @@ _QUERY = (
 
 
 def query_of(person: int) -> str:
-    """Nobody but this person has this name, so that no cache answers in the fund's place."""
+    """Returns the query about a person whose name is unique, so that no cache answers."""
     return _QUERY.format(_letters(person))
 
 
@@ -44,8 +44,8 @@ def _letters(number: int) -> str:
     return text
 
 
-HOLDING = "MADAME KERVENNIC MAELYS"
-"""Of the answer, whoever gives it."""
+EXPECTED_TEXT = "MADAME KERVENNIC MAELYS"
+"""Text that every good answer contains."""
 
 UPSTREAM_HEADERS = {FUND_HEADER: CAF.code, "Content-Type": "application/json"}
 UPSTREAM_BODY = msgspec.json.encode(
@@ -77,7 +77,7 @@ UPSTREAM_BODY = msgspec.json.encode(
             for name, born in (("LOUISE", "2019-08-11"), ("ENORA", "2021-02-27"), ("AZILIZ", "2022-05-30"))
         ],
         "adresse": {
-            "identite": HOLDING,
+            "identite": EXPECTED_TEXT,
             "complementInformation": "APPARTEMENT 14",
             "complementInformationGeo": "BATIMENT LES AJONCS",
             "numeroLibelleVoie": "3 RUE DU FOUR A PAIN",
@@ -104,7 +104,7 @@ WHO = Identite(
 
 
 def wire_request(deadline: float = 0.0) -> bytes:
-    """As the gateway publishes it."""
+    """Returns the request as the gateway publishes it."""
     return encode(
         Lookup(
             id=REQUEST_ID,
@@ -118,6 +118,6 @@ def wire_request(deadline: float = 0.0) -> bytes:
 
 
 def wire_reply() -> bytes:
-    """As the fund's worker answers it."""
+    """Returns the reply as the provider's worker sends it."""
     answer = Answer(200, UPSTREAM_HEADERS, UPSTREAM_BODY)
     return encode(Found(msgspec.Raw(msgspec.json.encode(read(answer, Month(2026, 4), date(2026, 4, 15))))))

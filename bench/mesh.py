@@ -1,5 +1,5 @@
-"""Bouquet as an operator runs it: gateway, both funds' workers and the registry, with every feature on; and one more
-gateway, which has too few places for the load that it gets."""
+"""The mesh under test: gateway, CAF and MSA workers and registry with every feature on, and a second gateway that
+accepts fewer requests at a time than it is sent."""
 
 from __future__ import annotations
 
@@ -27,27 +27,29 @@ from bouquet_proto.names import worker_prefix
 from tests.support.daemon import free_port
 
 UNREACHED = 1_000_000
-"""Calls a second of a token at the gateway, and a minute of a worker at its upstream."""
+"""Rate limits of a token and of an upstream that no run reaches."""
 CONCURRENCY = 256
-"""Lookups at a time, so that the widest window waits for nobody: the peers are given as much."""
+"""Lookups that a worker handles at a time, enough for the largest window. The peers have as many."""
 PLACES = 4 * CONCURRENCY
-"""One token, as nearly all of the load here is, holds a quarter of them."""
+"""Requests that the gateway accepts at a time. One token, which makes most of the load, may hold a quarter of them."""
 
 FEW_PLACES = 64
-"""Places of the second gateway, which is offered more requests at a time than it has."""
+"""Requests that the second gateway accepts at a time, fewer than it is sent."""
 FEW_CALLERS = 16
-"""Callers of the second gateway: so many that none holds more than its part of the places."""
+"""Number of callers of the second gateway, enough that none exceeds its share of the places."""
 
 
 class Mesh(Struct, frozen=True):
+    """Processes of the mesh under test, and tokens for it."""
+
     gateway: Program
     full: Program
-    """A gateway like the other, of few places, which asks no registry about its many callers."""
+    """Second gateway, with `FEW_PLACES`, which takes the rights of its many callers from their tokens."""
     workers: tuple[Program, ...]
     registry: Program
     token: str
     tokens: tuple[str, ...]
-    """Tokens of the callers of the gateway of few places."""
+    """Tokens of the callers of the second gateway."""
 
     @property
     def url(self) -> str:
@@ -56,8 +58,8 @@ class Mesh(Struct, frozen=True):
 
 @contextmanager
 def mesh_of(folder: Path, bus_url: str, upstream_url: str) -> Iterator[Mesh]:
-    """Settings are the defaults but for three things: budgets, which are counted and never reached; how many lookups at
-    a time; and traces of one call in a hundred."""
+    """Starts the mesh, with the default settings except rate limits that are never reached, the concurrency, and traces
+    of one call in a hundred."""
     key = secrets.token_hex(32)
     common = {
         "BOUQUET_BUS_URL": bus_url,
@@ -111,14 +113,14 @@ def _serving(port_variable: str, environ: Mapping[str, str], folder: Path, *comm
 
 
 def _token(environ: Mapping[str, str]) -> str:
-    """As an operator makes one."""
+    """Issues a token with the registry's command."""
     create = ("habilitation", "create", "--siret", RECIPIENT, "--name", "bench", "--scopes", *SCOPES)
     made = _registry(environ, *create)
     return str(_registry(environ, "token", "issue", made["id"])["jwt"])
 
 
 def _tokens(key: Secret, count: int) -> Iterator[str]:
-    """Each of another caller, that says itself what it opens."""
+    """Yields tokens of different callers, with their rights as claims."""
     expires_at = int(time.time()) + 24 * 3600
     for _ in range(count):
         yield tokens.issue(key, SCOPES, expires_at=expires_at, token_id=str(uuid.uuid4()), siret=RECIPIENT)

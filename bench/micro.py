@@ -1,7 +1,7 @@
-"""`make bench-micro`: each part of the hot path, in microseconds of CPU, so that a regression names its function; and
-whole calls, which are dearer than their parts: a part that runs alone has the processor's caches to itself.
+"""`make bench-micro`: measures each part of a lookup, and whole calls, in µs of this process's CPU.
 
-CPU of this process, not time: a busy machine changes it little. The best of several loops is kept.
+A whole call costs more than the sum of its parts, which have the processor's caches to themselves. The best of several
+loops counts.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ RESULTS = ROOT / "bench" / "results" / "micro.json"
 LOOPS = 7
 LOOP_S = 0.03
 SLOWER = 1.3
-"""Less may be chance."""
+"""Ratio to an earlier run from which a part counts as slower."""
 
 
 async def cost_us(part: Part) -> float:
-    """Of one time, the best loop's."""
+    """Returns the CPU of one execution in µs, from the best loop."""
     once = await _loop(part, 1)
     turns = max(1, math.ceil(LOOP_S / max(once, 1e-7)))
     return min([await _loop(part, turns) for _ in range(LOOPS)]) / turns / part.times * 1e6
 
 
 async def _loop(part: Part, turns: int) -> float:
-    """CPU seconds of so many calls."""
+    """Returns the CPU seconds of `turns` calls."""
     call = part.call
     began = time.process_time()
     if inspect.isawaitable(first := call()):
@@ -79,7 +79,7 @@ async def all_parts(broker_url: str, upstream_url: str, folder: Path) -> AsyncIt
 
 
 async def measured(broker_url: str, upstream_url: str, folder: Path) -> dict[str, float]:
-    """Within a trace that is not kept, as most are."""
+    """Returns the cost of each part in µs, measured within a trace that is not sampled, as most are."""
     trace.set_tracer_provider(TracerProvider(ParentBasedTraceIdRatio(0.0)))
     with spans.span("bench", SpanKind.SERVER, {}):
         async with all_parts(broker_url, upstream_url, folder) as parts:
@@ -101,7 +101,7 @@ def change(cost: float, before: float | None) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.micro", description=__doc__)
-    parser.add_argument("--against", type=Path, help="a former run's JSON")
+    parser.add_argument("--against", type=Path, help="JSON file of an earlier run to compare with")
     parser.add_argument("--output", type=Path, default=RESULTS)
     given = parser.parse_args()
     former = msgspec.json.decode(given.against.read_bytes(), type=dict[str, float]) if given.against else {}

@@ -1,4 +1,4 @@
-"""The hot path's parts, hop by hop, each as a call that can be made again and again."""
+"""The parts of a lookup, step by step, each as a repeatable call."""
 
 from __future__ import annotations
 
@@ -74,11 +74,13 @@ Awaited: TypeAlias = Callable[[], Awaitable[object]]
 
 
 class Part(Struct, frozen=True):
+    """Repeatable call of one part of a lookup."""
+
     hop: str
     name: str
     call: Once | Awaited
     times: int = 1
-    """How often one call does it."""
+    """Number of executions in one call."""
 
 
 def gateway_parts() -> list[Part]:
@@ -135,7 +137,7 @@ def worker_parts() -> list[Part]:
 
 @asynccontextmanager
 async def upstream_parts(url: str) -> AsyncIterator[list[Part]]:
-    """Exchanges with the fund, its process not counted: by aiohttp alone, by the kit, and the whole of a handler."""
+    """Yields requests to an upstream, without its own CPU: by aiohttp, by the kit, and in a whole handler."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout()) as session, _hub(url) as hub:
 
         async def plain() -> None:
@@ -170,7 +172,7 @@ _QUESTION = WorkerQuestion(
 
 
 def telemetry_parts() -> list[Part]:
-    """Both ends do these. Spans are those of a process that samples one in a hundred, seen and unseen."""
+    """Returns the parts that gateway and worker share: spans, sampled and not, metrics and log lines."""
     log = logging.getLogger("bouquet.bench")
     requests, seconds = (
         metrics.REQUESTS.labels(OPERATION.id, "v3", 200, ""),
@@ -227,7 +229,7 @@ async def cache_parts() -> AsyncIterator[list[Part]]:
 
 @asynccontextmanager
 async def bus_parts(bus: Bus, theirs: Bus, name: str) -> AsyncIterator[list[Part]]:
-    """A call and its answer, both ends in this process, alone and with others under way."""
+    """Yields calls over a bus with both sides in this process, alone and with concurrent ones."""
     reply = decode_reply(wire_reply())
 
     async def handle(_: Request) -> Reply:

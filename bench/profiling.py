@@ -1,7 +1,7 @@
-"""`make bench-profile`: Bouquet under load, sampled by py-spy, and what each function costs a lookup.
+"""`make bench-profile`: samples Bouquet under load with py-spy, and prints the cost of each function per lookup.
 
-Samples give shares, /proc the CPU that is shared out. Its figures are for finding the dear functions, not for quoting:
-sampling slows what it looks at, and whoever else is at work here slows it more.
+Samples give each function's share of the CPU that /proc reports. Use the figures to find expensive functions, not as
+results: sampling slows the process, and so does other load.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bench import accounting
 from bench.contenders import bouquet
 from bench.mesh import mesh_of
 from bench.programs import Program, plain_environ
-from bench.tally import Driven
+from bench.tally import WindowMeasures
 from tests.support.daemon import free_port
 from tests.support.rabbitmq import RabbitNode
 
@@ -33,13 +33,13 @@ CONNECTIONS = 64
 WARMUP_S = 2.0
 SHOWN = 25
 HOMES = re.compile(r"^.*/(site-packages|python3\.\d+|proto|mesh|services/(providers/)?[^/]+)/")
-"""Where packages live: an environment's, Python's own, this repository's."""
+"""Pattern of the folders that contain packages: of an environment, of Python, of this repository."""
 LOOP = "Runner.run (asyncio/runners.py)"
-"""Below it is the work. Other threads wait for the most part, which py-spy takes for work once it has stopped them."""
+"""Frame below which a process works. py-spy counts the waiting of other threads as work, so they are left out."""
 
 
 class Cost(Struct, frozen=True):
-    """A function's or a package's part of the samples: alone, and with all that it calls."""
+    """Share of the samples of a function or package, alone (`own`) and with its callees (`whole`)."""
 
     of: str
     own: float
@@ -47,7 +47,10 @@ class Cost(Struct, frozen=True):
 
 
 def costs(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
-    """Of sampled stacks, outermost frame first, and how often each was seen. One that calls itself counts once."""
+    """Returns the cost of each function, from stacks (outermost frame first) with their counts.
+
+    A recursive function counts once per stack.
+    """
     own: Counter[str] = Counter()
     whole: Counter[str] = Counter()
     for frames, times in stacks:
@@ -59,7 +62,7 @@ def costs(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
 
 
 def parsed(folded: str) -> Iterator[tuple[tuple[str, ...], int]]:
-    """py-spy's raw form, frames joined by semicolons and a count: what the event loop ran, or the loop itself."""
+    """Yields the stacks below the event loop, with counts, from py-spy's raw format."""
     for line in folded.splitlines():
         stack, _, times = line.rpartition(" ")
         frames = tuple(map(_short, stack.split(";")))
@@ -68,14 +71,14 @@ def parsed(folded: str) -> Iterator[tuple[tuple[str, ...], int]]:
 
 
 def _short(frame: str) -> str:
-    """`name (/way/to/package/module.py:12)` without the line and the way to the package."""
+    """Shortens `name (/path/to/package/module.py:12)` to `name (package/module.py)`."""
     name, _, place = frame.partition(" (")
     path = place.rstrip(")").rpartition(":")[0] or place.rstrip(")")
     return f"{name} ({HOMES.sub('', path)})"
 
 
 def package_of(function: str) -> str:
-    """Of a name that `parsed` gives."""
+    """Returns the package of a function name from `parsed`."""
     return function.rpartition("(")[2].rstrip(")").partition("/")[0].removesuffix(".py")
 
 
@@ -84,7 +87,7 @@ def by_package(stacks: Iterable[tuple[tuple[str, ...], int]]) -> list[Cost]:
 
 
 def tables(folded: str, cpu_us: float) -> str:
-    """The dearest, by what they cost a lookup themselves and then with all that they call."""
+    """Returns tables of the most expensive functions per lookup, alone and with their callees."""
     stacks = list(parsed(folded))
     functions, packages = costs(stacks), by_package(stacks)
     return "\n".join(
@@ -105,8 +108,8 @@ def _table(title: str, found: list[Cost], key: Callable[[Cost], float], cpu_us: 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.profiling", description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--own-people", action="store_true", help="cache hits")
-    parser.add_argument("--keep", type=Path, help="a folder for the stacks, as flame graph programs read them")
+    parser.add_argument("--own-people", action="store_true", help="ask for the same people again, for cache hits")
+    parser.add_argument("--keep", type=Path, help="folder to keep the stacks in, in the format of flame graphs")
     given = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bouquet-profile-")))
@@ -128,7 +131,7 @@ def _profile(drive: tuple[str, ...], programs: dict[str, Program], seconds: floa
         samplers = [_sampling(program, folder / f"{role}.txt", seconds) for role, program in programs.items()]
         driver.stdout.readline()
         after = accounting.now()
-        driven = msgspec.json.decode(driver.stdout.read(), type=Driven)
+        driven = msgspec.json.decode(driver.stdout.read(), type=WindowMeasures)
         for sampler in samplers:
             sampler.wait(timeout=seconds + 60)
     print(f"{driven.requests / driven.seconds:.0f} lookups/s at c={CONNECTIONS}, sampled; {driven.errors} errors")

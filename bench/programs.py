@@ -1,4 +1,4 @@
-"""The processes of a run: Python programs of this repository or of the peers' environment."""
+"""Python programs of a run, in the environment of this repository or of the peers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ ROOT = Path(__file__).parents[1]
 PEERS_PYTHON = ROOT / "bench" / "peers" / ".venv" / "bin" / "python"
 READY_WITHIN_S = 60.0
 
-FOREIGN = ("BOUQUET_", "OTEL_", "PYTHONDONTWRITEBYTECODE")
-"""Of a shell's environment: what would make a process another one than we say."""
+FOREIGN_VARIABLES = ("BOUQUET_", "OTEL_", "PYTHONDONTWRITEBYTECODE")
+"""Prefixes of the shell's environment variables that would change a program's behaviour."""
 
 
 class Program(Daemon):
-    """`python -m module arguments`. Ready when `ready_path` is answered by 200, or when its port is open; where it has
-    none, when it has written `ready_word`."""
+    """Process `python -m module arguments`. It is ready when `ready_path` answers 200, or its port is open, or, without
+    a port, when it has printed `ready_word`."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Program(Daemon):
 
 
 def plain_environ() -> dict[str, str]:
-    """The shell's, without settings of another mesh, and with this repository's modules first."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    """Returns the shell's environment without settings of a mesh, and with this repository's modules first."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN_VARIABLES)}
     path = os.pathsep.join(filter(None, (str(ROOT), kept.get("PYTHONPATH", ""))))
     return kept | {"PYTHONPATH": path}

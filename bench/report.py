@@ -1,4 +1,4 @@
-"""What a run prints, and what it keeps."""
+"""Tables that a run prints, and the file that it saves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RATIOS = (
 
 
 def line_of(window: Window) -> str:
-    """One window, as it comes in."""
+    """Returns a line about one window, printed when it ends."""
     which = f"round {window.round}  c={window.concurrency:<4} {window.contender:<18}"
     if not window.trusted:
         return f"{which} not measurable: others took {window.outside_cores:.2f} cores"
@@ -34,7 +34,7 @@ def line_of(window: Window) -> str:
 
 
 def windows_table(windows: Sequence[Window]) -> str:
-    """Medians of the trusted windows of each contender at each concurrency."""
+    """Returns a table of the medians of trusted windows, by contender and concurrency."""
     header = ("c", "contender", "per s", "range", "p50 ms", "p95", "p99", "CPU s per 1000 by role", "total", "n")
     keys = sorted({(window.concurrency, window.contender) for window in windows})
     return _table(header, [_row(windows, *key) for key in keys])
@@ -66,8 +66,8 @@ def _median(values: Sequence[float]) -> float:
 
 
 def ratios_table(windows: Sequence[Window]) -> str:
-    """At the goals' concurrency, of windows of the same round."""
-    rows = [(f"{one} / {other}", _told(spread(ratios(windows, one, other, LOADED)))) for one, other in RATIOS]
+    """Returns a table of ratios between contenders, at the goals' concurrency, within the same round."""
+    rows = [(f"{one} / {other}", _shown(spread(ratios(windows, one, other, LOADED)))) for one, other in RATIOS]
     return _table((f"lookups/s at c={LOADED}", "median (range), rounds"), rows)
 
 
@@ -77,7 +77,7 @@ def goals_table(results: Iterable[Result]) -> str:
             result.figure,
             _bound(result.at_least, result.reach),
             _bound(result.at_least, result.aim),
-            _told(result.reached),
+            _shown(result.reached),
             result.verdict,
         )
         for result in results
@@ -86,7 +86,7 @@ def goals_table(results: Iterable[Result]) -> str:
 
 
 def memory_table(measured: Measured) -> str:
-    """The most that each role's processes have had, over the whole run."""
+    """Returns a table of each role's peak memory over the whole run."""
     rows = [
         (contender, " ".join(f"{role} {peak:.0f}" for role, peak in by_role.items()))
         for contender, by_role in measured.peak_mb.items()
@@ -98,7 +98,7 @@ def _bound(at_least: bool, value: float) -> str:
     return f"{'≥' if at_least else '≤'} {value:g}"
 
 
-def _told(found: Spread | None) -> str:
+def _shown(found: Spread | None) -> str:
     if found is None:
         return "not measurable"
     return f"{found.median:.2f} ({found.low:.2f}–{found.high:.2f}), {found.rounds}"

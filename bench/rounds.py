@@ -1,4 +1,4 @@
-"""The run: every contender at every concurrency, round after round, with who else used the machine meanwhile."""
+"""Rounds of measurements, each of every contender at every concurrency, with the outside load meanwhile."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ import msgspec
 from msgspec import Struct
 
 from bench import accounting
-from bench.accounting import Moment
+from bench.accounting import Snapshot
 from bench.contenders import Contender
 from bench.programs import plain_environ
-from bench.tally import Driven
+from bench.tally import WindowMeasures
 from bench.windows import Window
 
 
 class Lengths(Struct, frozen=True, kw_only=True):
-    """How long a run takes."""
+    """Numbers of rounds, and durations, of a run."""
 
     rounds: int
-    """Of every contender at every concurrency."""
+    """Number of rounds of every contender at every concurrency."""
     more_rounds: int
-    """At most, of what the goals are about, while there is something that could not be measured."""
+    """Largest number of further rounds, for goals that could not yet be measured."""
     warmup_s: float
     window_s: float
     cold_starts: int
     budget_s: float
-    """After which no further round begins."""
+    """Time after which no further round begins."""
 
 
 FULL = Lengths(rounds=5, more_rounds=10, warmup_s=0.5, window_s=1.5, cold_starts=3, budget_s=660.0)
@@ -45,7 +45,7 @@ def measured_in(
     lengths: Lengths,
     quiet_cores: float,
 ) -> Iterator[Window]:
-    """One round. Who begins changes from one to the next."""
+    """Measures one round, which each time begins with another contender."""
     order = list(contenders)
     first = number % len(order) if order else 0
     for concurrency in concurrencies:
@@ -55,7 +55,7 @@ def measured_in(
 
 
 def measure(number: int, contender: Contender, concurrency: int, lengths: Lengths, quiet_cores: float) -> Window:
-    """One window. CPU is read as the driver opens it and as it closes it, warm-up left out."""
+    """Measures one window, with the CPU used between the driver's start and end of it, after the warm-up."""
     options = {"connections": concurrency, "warmup-s": lengths.warmup_s, "seconds": lengths.window_s}
     command = [sys.executable, "-m", *contender.drive, *(f"--{name}={value}" for name, value in options.items())]
     with subprocess.Popen(command, env=plain_environ(), stdout=subprocess.PIPE, text=True) as driver:
@@ -64,7 +64,7 @@ def measure(number: int, contender: Contender, concurrency: int, lengths: Length
         before = accounting.now()
         _expect(driver.stdout, "end", contender)
         after = accounting.now()
-        driven = msgspec.json.decode(driver.stdout.read(), type=Driven)
+        driven = msgspec.json.decode(driver.stdout.read(), type=WindowMeasures)
     outside_cores = accounting.outside_cores(before, after, os.getpid())
     roots = {role: [daemon.pid for daemon in daemons] for role, daemons in contender.parts.items()}
     return Window(
@@ -89,12 +89,12 @@ def _expect(output: IO[str], mark: str, contender: Contender) -> None:
         raise RuntimeError(f"{contender.name}: its driver said {line!r} where {mark!r} was due")
 
 
-def _cpu_by_role(before: Moment, after: Moment, roots: Mapping[str, list[int]]) -> dict[str, float]:
+def _cpu_by_role(before: Snapshot, after: Snapshot, roots: Mapping[str, list[int]]) -> dict[str, float]:
     return {role: sum(after.cpu_s(pid) - before.cpu_s(pid) for pid in pids) for role, pids in roots.items()}
 
 
 def calibration_ms() -> float:
-    """A fixed work of one thread: how fast the host lets this machine be just now. It drifts (shared measurements)."""
+    """Returns the time of a fixed computation, which shows the machine's present speed."""
     began = time.perf_counter()
     total = 0
     for number in range(300_000):

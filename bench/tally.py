@@ -1,4 +1,4 @@
-"""What every driver tells: `begin` and `end` as the window opens and closes, then what was measured in it."""
+"""Measurements of every driver, printed as lines: `begin` and `end` of the window, then its measures."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import msgspec
 from msgspec import Struct
 
 
-class Driven(Struct, frozen=True):
+class WindowMeasures(Struct, frozen=True):
+    """Measures of one window."""
+
     requests: int
-    """Answered, and well."""
+    """Number of good answers."""
     errors: int
     seconds: float
     p50_ms: float
@@ -22,44 +24,44 @@ class Driven(Struct, frozen=True):
     p99_ms: float
 
 
-class Tally:
-    """Latencies of one window. What is told outside of it is forgotten."""
+class LatencyRecorder:
+    """Recorder of the latencies and errors within one window; those before and after it are ignored."""
 
     def __init__(self) -> None:
         self._latencies_s: list[float] = []
         self._errors = 0
 
     def answered(self, began: float) -> None:
-        """`began` is of `time.perf_counter`."""
+        """Records a good answer to a request sent at `began`, by `time.perf_counter`."""
         self._latencies_s.append(time.perf_counter() - began)
 
     def failed(self) -> None:
         self._errors += 1
 
     async def window(self, warmup_s: float, seconds: float) -> None:
-        """Prints the marks and the measures."""
+        """Waits for the warm-up and the window, and prints its start, end and measures."""
         await asyncio.sleep(warmup_s)
         gc.collect()
         gc.disable()
         self._latencies_s, self._errors = [], 0
-        _tell("begin")
+        _print_line("begin")
         began = time.perf_counter()
         await asyncio.sleep(seconds)
         lasted_s, latencies_s, errors = time.perf_counter() - began, sorted(self._latencies_s), self._errors
-        _tell("end")
-        _tell(msgspec.json.encode(_driven(latencies_s, errors, lasted_s)).decode())
+        _print_line("end")
+        _print_line(msgspec.json.encode(_driven(latencies_s, errors, lasted_s)).decode())
 
 
-def _driven(latencies_s: list[float], errors: int, seconds: float) -> Driven:
+def _driven(latencies_s: list[float], errors: int, seconds: float) -> WindowMeasures:
     p50, p95, p99 = (percentile_ms(latencies_s, share) for share in (0.50, 0.95, 0.99))
-    return Driven(len(latencies_s), errors, seconds, p50, p95, p99)
+    return WindowMeasures(len(latencies_s), errors, seconds, p50, p95, p99)
 
 
 def percentile_ms(sorted_s: list[float], share: float) -> float:
-    """By nearest rank; zero of nothing."""
+    """Returns the percentile in milliseconds of sorted seconds by nearest rank, or 0 for an empty list."""
     return sorted_s[max(0, math.ceil(share * len(sorted_s)) - 1)] * 1000 if sorted_s else 0.0
 
 
-def _tell(line: str) -> None:
+def _print_line(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()

@@ -1,5 +1,5 @@
-"""The fund, as fast as it can be made here: its token endpoint, and one file for everybody. And a trace collector that
-forgets."""
+"""Fast stand-in for the provider's upstream, with a token endpoint and one answer for all, and for a trace
+collector."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Whole calls of a gateway in this process, from a request's bytes to its answer's: every hop and aiohttp's server, but
-neither kernel nor broker."""
+"""Whole calls of a gateway in this process, from the bytes of a request to those of its answer, without sockets or a
+broker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from bench.load import requests_of
-from bench.lookup import HOLDING, PATH, RECIPIENT, REQUEST_ID, SCOPES, wire_reply
+from bench.lookup import EXPECTED_TEXT, PATH, RECIPIENT, REQUEST_ID, SCOPES, wire_reply
 from bench.parts import KEY, Part
 from bouquet_cnaf.worker import worker as cnaf
 from bouquet_gateway.access import tokens
@@ -31,12 +31,12 @@ from bouquet_proto import registry_messages
 from bouquet_proto.messages import Changes, Describe, Found, Reply, Request, decode_reply
 
 UNREACHED = 1_000_000
-"""Calls a second."""
+"""Rate limit, in calls per second, that no run reaches."""
 
 
 @asynccontextmanager
 async def whole_parts(bus: Bus, folder: Path) -> AsyncIterator[list[Part]]:
-    """On `bus`, which is of this process: the worker's side of a call is in the figure of a new person."""
+    """Yields whole calls over a bus within this process, whose worker's cost is included for a new person."""
     settings = GatewaySettings(
         token_key=KEY,
         providers=("cnaf",),
@@ -50,7 +50,7 @@ async def whole_parts(bus: Bus, folder: Path) -> AsyncIterator[list[Part]]:
         outbox = await stack.enter_async_context(open_outbox("memory:", "bench"))
         gateway = await stack.enter_async_context(open_gateway(settings, bus, outbox))
         connect = await stack.enter_async_context(connection_factory(make_app(gateway), Limits()))
-        wire = _Wire()
+        wire = _CapturingTransport()
         protocol = connect()
         protocol.connection_made(wire)
         token = tokens.issue(KEY, SCOPES, expires_at=int(time.time()) + 3600, token_id=REQUEST_ID)
@@ -58,7 +58,7 @@ async def whole_parts(bus: Bus, folder: Path) -> AsyncIterator[list[Part]]:
         async def call(people: str) -> None:
             protocol.data_received(requests[people](0))
             answer = await wire.answer()
-            assert answer[9:12] == b"200" and HOLDING.encode() in answer
+            assert answer[9:12] == b"200" and EXPECTED_TEXT.encode() in answer
 
         requests = {people: requests_of(PATH, [token], people) for people in ("own", "new")}
         await call("own")
@@ -68,8 +68,8 @@ async def whole_parts(bus: Bus, folder: Path) -> AsyncIterator[list[Part]]:
         ]
 
 
-class _Wire(asyncio.Transport):
-    """What a gateway writes, in one piece or in several."""
+class _CapturingTransport(asyncio.Transport):
+    """Transport that collects the answer which a gateway writes."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""One window of load on one contender, and what may be believed of it."""
+"""Windows of load on a contender, and statistics of the trusted ones."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 OVERHEAD = frozenset({"load", "upstream"})
-"""Roles that are the benchmark's own: a lookup does not cost them."""
+"""Roles of the benchmark itself, which are no cost of a lookup."""
 
 
 class Window(Struct, frozen=True, kw_only=True):
+    """Measures of one window of load on one contender."""
+
     round: int
     contender: str
     concurrency: int
     requests: int
-    """Answered, and well."""
+    """Number of good answers."""
     errors: int
     seconds: float
     p50_ms: float
     p95_ms: float
     p99_ms: float
     cpu_s: Mapping[str, float]
-    """By role, each with its whole tree."""
+    """CPU seconds by role, with child processes."""
     outside_cores: float
-    """What others took of the machine meanwhile."""
+    """Cores that other processes used meanwhile."""
     trusted: bool
-    """Whether that was little enough."""
+    """Whether the outside load was small enough."""
 
     @property
     def per_s(self) -> float:
@@ -35,12 +37,12 @@ class Window(Struct, frozen=True, kw_only=True):
 
     @property
     def cpu_per_1000(self) -> dict[str, float]:
-        """CPU seconds for a thousand lookups, by role; nothing where none was answered."""
+        """Returns the CPU seconds per thousand lookups by role, empty if none was answered."""
         return {role: spent * 1000 / self.requests for role, spent in self.cpu_s.items() if self.requests}
 
     @property
     def total_cpu_per_1000(self) -> float:
-        """Of all that a lookup needs: the benchmark's own roles are left out."""
+        """Returns the CPU seconds per thousand lookups, without the benchmark's own roles."""
         return sum(cost for role, cost in self.cpu_per_1000.items() if role not in OVERHEAD)
 
 
@@ -58,7 +60,7 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 
 def trusted(windows: Iterable[Window], contender: str, concurrency: int) -> list[Window]:
-    """In the order of the rounds, one a round."""
+    """Returns a contender's trusted windows, one per round, in order."""
     return [
         window
         for window in windows
@@ -67,12 +69,12 @@ def trusted(windows: Iterable[Window], contender: str, concurrency: int) -> list
 
 
 def pairs(windows: Sequence[Window], one: str, other: str, concurrency: int) -> list[tuple[Window, Window]]:
-    """What two contenders did in the same round, where both can be trusted."""
+    """Returns the windows of two contenders in the same round, if both are trusted."""
     theirs = {window.round: window for window in trusted(windows, other, concurrency)}
     ours = trusted(windows, one, concurrency)
     return [(window, theirs[window.round]) for window in ours if window.round in theirs]
 
 
 def ratios(windows: Sequence[Window], one: str, other: str, concurrency: int) -> list[float]:
-    """Lookups per second of one over those of the other, round by round."""
+    """Returns the ratios of two contenders' lookups per second, by round."""
     return [a.per_s / b.per_s for a, b in pairs(windows, one, other, concurrency) if b.requests]

@@ -1,12 +1,11 @@
-"""Makes what the processes of a mesh keep secret: a folder for each, a file for each secret.
+"""Makes the secrets of the processes of a mesh: a folder for each process, a file for each secret.
 
     python deploy/make_secrets.py DIR [--simulators http://simulators:8100] [--compose]
 
-A folder is what its process mounts at /run/secrets/bouquet: by deploy/compose as it is, in Kubernetes as a secret of
-that name (deploy/k8s/apply_secrets.sh). What is there stays: to change a secret, delete its file and run this again.
-What holds the broker's passwords, the roles of the database and what is trusted (`authority/trusted.pem`) is written
-anew each time.
-Folders are of mode 700 and files of mode 600, those too that were there before.
+A process mounts its folder at /run/secrets/bouquet: in deploy/compose the folder itself, in Kubernetes a secret of the
+same name (deploy/k8s/apply_secrets.sh). Existing files are kept: to change a secret, delete its file and run it again.
+Files made from others (the broker's definitions, the roles of the database, `authority/trusted.pem`) are written again
+each time. All folders get mode 700 and all files mode 600.
 """
 
 from __future__ import annotations
@@ -25,21 +24,21 @@ from urllib.parse import urlsplit
 DEFINITIONS = Path(__file__).parent / "rabbitmq" / "definitions.py"
 CERTIFICATE = Path(__file__).parent / "tls" / "make_certificate.py"
 TRUSTED = "/run/secrets/bouquet/ca.pem"
-"""Path of the authorities that a process trusts its servers by."""
+"""Path, in a container, of the certificate authorities that a process trusts."""
 BIN = Path(sys.executable).parent
 VHOST = "bouquet"
 CACHE_USER = "gateway"
 CACHE_RIGHTS = "~bouquet:* +get +set +psetex +del +incr +pexpire +evalsha +script|load +time"
-"""All that a gateway does in redis."""
+"""Rights of the gateway's user in redis."""
 OWNER = "bouquet"
-"""The role that owns the registry's tables."""
+"""Database role that owns the registry's tables."""
 ROLES = {"registry": "bouquet_registry", "journal": "bouquet_journal"}
 """Database role of each process, to which `bouquet-registry migrate` gives its rights."""
 FORMERLY_SERVED = ("signing-key", "journal-keys")
-"""Files of the registry's folder that only people use, and that move to the folder of `admin`."""
+"""Files that move from the registry's folder to that of `admin`, since only people use them."""
 SERVERS = ("broker", "cache", "database")
 SERVERS_USER, OUR_USER = 999, 10001
-"""The users of the images' processes: of RabbitMQ, redis and PostgreSQL, and of deploy/images/Dockerfile."""
+"""User ids in the images: of RabbitMQ, redis and PostgreSQL, and of those from deploy/images/Dockerfile."""
 
 
 def main() -> None:
@@ -47,16 +46,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument(
-        "--broker", default="broker:5671", metavar="HOST:PORT[,HOST:PORT…]", help="each node of a cluster by its name"
+        "--broker",
+        default="broker:5671",
+        metavar="HOST:PORT[,HOST:PORT…]",
+        help="address of the broker, or of each node of its cluster",
     )
     parser.add_argument("--cache", default="redis:6379/0", metavar="HOST:PORT/NUMBER")
     parser.add_argument("--database", default="postgresql:5432/bouquet", metavar="HOST:PORT/NAME")
     parser.add_argument(
-        "--namespace", metavar="NAME", help="of Kubernetes, from outside of which the broker is called HOST.NAME"
+        "--namespace", metavar="NAME", help="Kubernetes namespace, outside of which the broker's host is HOST.NAME"
     )
-    parser.add_argument("--simulators", metavar="URL", help="also write what makes workers ask the simulators there")
     parser.add_argument(
-        "--compose", action="store_true", help="give each folder to the user of its container; only root can"
+        "--simulators", metavar="URL", help="also write settings that make workers ask the simulators at URL"
+    )
+    parser.add_argument(
+        "--compose", action="store_true", help="make the user of each container the owner of its folder; requires root"
     )
     arguments = parser.parse_args()
     if arguments.compose and os.getuid() != 0:
@@ -78,7 +82,7 @@ def main() -> None:
 
 
 def close(folder: Path) -> None:
-    """Takes everybody's rights but the owner's, in the whole of `folder`."""
+    """Removes the rights of all but the owner within `folder`."""
     folder.chmod(0o700)
     for path in folder.rglob("*"):
         if not path.is_symlink():
@@ -86,7 +90,7 @@ def close(folder: Path) -> None:
 
 
 def give_to_containers(folder: Path) -> None:
-    """Folders that a container mounts as they are, to the user that reads them there."""
+    """Makes the user of each container the owner of the folder that the container mounts."""
     for mounted in _folders(folder):
         user = SERVERS_USER if mounted.name in SERVERS else OUR_USER
         for path in [mounted, *mounted.iterdir()]:
@@ -99,7 +103,7 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 
 def _broker(folder: Path, address: str, providers: list[str]) -> None:
-    """A user for each process, with the least rights: deploy/rabbitmq knows which."""
+    """Writes RabbitMQ's definitions, with a user for each process and the least rights, and the processes' URLs."""
     passwords = folder / "passwords"
     passwords.mkdir(exist_ok=True)
     command = (str(DEFINITIONS), "--passwords", str(passwords), "--vhost", VHOST, *providers)
@@ -114,7 +118,7 @@ def _broker(folder: Path, address: str, providers: list[str]) -> None:
 
 
 def _cache(folder: Path, address: str) -> None:
-    """One user, with its rights, and nobody else."""
+    """Writes redis's single user with its rights, and the gateway's URL."""
     password = _kept(folder / "passwords" / f"redis-{CACHE_USER}", secrets.token_hex)
     digest = sha256(password.encode()).hexdigest()
     _write(
@@ -127,7 +131,7 @@ def _cache(folder: Path, address: str) -> None:
 
 
 def _database(folder: Path, address: str) -> None:
-    """The tables' owner, and a role for each process that stays."""
+    """Writes the passwords of the tables' owner and of each process's role, and the URLs."""
     owner = _kept(folder / "database" / "password", secrets.token_hex)
     for process in ("migration", "admin"):
         _kept(folder / process / "database-url", partial(_database_url, OWNER, owner, address))
@@ -144,7 +148,7 @@ def _database_url(role: str, password: str, address: str) -> str:
 
 
 def _keys(folder: Path) -> None:
-    """Those of tokens, of the journal and of DataPass. What signs tokens and finds citizens is for people alone."""
+    """Writes the keys of tokens, journal and DataPass. Those that sign tokens and find citizens go to `admin` alone."""
     gateway, registry, admin = folder / "gateway", folder / "registry", folder / "admin"
     for name in FORMERLY_SERVED:
         if (registry / name).exists() and not (admin / name).exists():
@@ -157,7 +161,7 @@ def _keys(folder: Path) -> None:
 
 
 def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | None) -> None:
-    """One of each server, by an authority of our own, and what it is known by for everybody."""
+    """Makes a certificate for each server, by a private authority, and writes that authority for every process."""
     authority = folder / "authority"
     for server, address in servers.items():
         hosts = [urlsplit(f"//{one}").hostname or "" for one in address.split(",")]
@@ -170,7 +174,7 @@ def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | Non
 
 
 def _settings(folder: Path, providers: list[str], simulators: str | None) -> None:
-    """Of each worker, in a file of its own: empty for who runs it to fill, or those of its simulator."""
+    """Writes a settings file for each worker: empty for the operator to fill, or with the simulator's settings."""
     lines = _output("bouquet-worker", "simulator-settings", simulators).splitlines() if simulators else []
     for name in providers:
         own = [line for line in lines if line.startswith(f"BOUQUET_{name.upper()}_")]
@@ -180,7 +184,7 @@ def _settings(folder: Path, providers: list[str], simulators: str | None) -> Non
 
 
 def _kept(file: Path, make: Callable[[], str]) -> str:
-    """What `file` says; made when it is not there."""
+    """Returns the text of a file, which is made first if it does not exist."""
     if not file.exists():
         _write(file, make())
     return file.read_text(encoding="utf-8").strip()

@@ -1,4 +1,4 @@
-"""Proves that each distribution ships alone: its wheel, in a fresh environment, with only what it declares.
+"""Checks that each distribution works alone, as a wheel in a new environment with its declared dependencies.
 
 usage: check_wheels.py FOLDER...
 """
@@ -13,9 +13,9 @@ import tomllib
 from pathlib import Path
 
 PULLED_ALONE = {"bouquet-proto": {"msgspec"}}
-"""What a distribution pulls, and nothing else: for those that promise it."""
+"""Exact dependencies of distributions that promise to have no others."""
 
-# Runs inside the environment under test, and sees nothing but it.
+# Program that runs inside the environment under test.
 PROBE = """
 import importlib, importlib.metadata, importlib.resources, subprocess, sys, sysconfig
 distribution, package = sys.argv[1:]
@@ -54,7 +54,7 @@ def check(name: str, wheels: Path, environment: Path) -> None:
 
 
 def installed(python: str) -> set[str]:
-    """Names of the distributions in an environment."""
+    """Returns the names of the distributions in an environment."""
     listing = ("uv", "pip", "list", "--quiet", "--python", python, "--format", "json")
     found = json.loads(subprocess.run(listing, check=True, stdout=subprocess.PIPE).stdout)
     return {distribution["name"] for distribution in found}

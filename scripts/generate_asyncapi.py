@@ -1,4 +1,4 @@
-"""Writes proto/asyncapi.yaml: the messages on the bus, for teams that do not write Python."""
+"""Writes proto/asyncapi.yaml, the description of the messages on the bus for any programming language."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ BINDING = {"bindingVersion": "0.3.0"}
 
 
 def document() -> Json:
-    """As a worker sees it: what it receives, what it answers, and where."""
+    """Returns the AsyncAPI document, from a worker's point of view."""
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "Bouquet",
             "version": "1.0.0",
-            "description": "What a provider's worker receives on RabbitMQ, and what it answers; `who_is` and "
-            "`changes` are for the registry alone. "
-            "Readers ignore the fields that they do not know; new fields have defaults; types never change.",
+            "description": "Messages that a provider's worker receives and sends on RabbitMQ. Only the registry "
+            "receives `who_is` and `changes`. "
+            "Readers ignore unknown fields; new fields have defaults; types never change.",
         },
         "defaultContentType": "application/json",
         "channels": {"requests": _requests(), "replies": _replies()},
@@ -44,10 +44,10 @@ def document() -> Json:
 def _requests() -> Json:
     return {
         "address": QUEUE_PREFIX + "{provider}",
-        "description": "The queue of a provider, declared by its workers, published to through the default "
-        f"exchange. Durable, auto-deleted, `x-expires: {QUEUE_ARGUMENTS['x-expires']}`. "
-        "A request that outlives its caller's patience expires; there are no dead letters.",
-        "parameters": {"provider": {"description": "The provider's name: `cnaf`."}},
+        "description": "Request queue of a provider, declared by its workers. Gateways publish to it through the "
+        f"default exchange. Durable, auto-deleted, `x-expires: {QUEUE_ARGUMENTS['x-expires']}`. "
+        "A request expires at its deadline; there is no dead-letter queue.",
+        "parameters": {"provider": {"description": "Name of the provider, such as `cnaf`."}},
         "messages": {_tag(kind): _ref("messages", _tag(kind)) for kind in REQUESTS},
         "bindings": {
             "amqp": {
@@ -62,7 +62,7 @@ def _requests() -> Json:
 def _replies() -> Json:
     return {
         "address": None,
-        "description": f"The direct exchange `{REPLY_EXCHANGE}`; routing key: the request's `reply_to`.",
+        "description": f"Direct exchange `{REPLY_EXCHANGE}`, with the request's `reply_to` as the routing key.",
         "messages": {_tag(kind): _ref("messages", _tag(kind)) for kind in REPLIES},
         "bindings": {
             "amqp": {
@@ -77,7 +77,7 @@ def _replies() -> Json:
 def _answer() -> Json:
     return {
         "action": "receive",
-        "summary": "One reply to each request, by its `deadline`. Answer first, acknowledge second.",
+        "summary": "Sends one reply to each request by its `deadline`, then acknowledges the request.",
         "channel": {"$ref": "#/channels/requests"},
         "messages": [{"$ref": f"#/channels/requests/messages/{_tag(kind)}"} for kind in REQUESTS],
         "bindings": {"amqp": {"mandatory": True, "deliveryMode": 1, "ack": True, **BINDING}},
@@ -104,7 +104,7 @@ def _message(kind: type[Struct], trait: str) -> Json:
 
 
 def _trait(**properties: str) -> Json:
-    """What travels beside the body, in the properties of AMQP."""
+    """Returns the description of a message's AMQP properties."""
     described = {name: {"type": "string", "description": text} for name, text in properties.items()}
     return {
         "headers": {"type": "object", "properties": described, "required": list(described)},
@@ -115,22 +115,22 @@ def _trait(**properties: str) -> Json:
 def _traits() -> Json:
     return {
         "request": _trait(
-            correlation_id="To be given back in the reply.",
+            correlation_id="Id to copy to the reply.",
             reply_to="Routing key of the reply.",
             expiration="Milliseconds until the deadline.",
         ),
-        "reply": _trait(correlation_id="That of the request."),
+        "reply": _trait(correlation_id="Correlation id of the request."),
     }
 
 
 def _schemas() -> Json:
-    """Of the messages, and of what answers `describe`, `who_is` and `changes` as the `data` of a `found`."""
+    """Returns the schemas of the messages, and of the `data` that answers `describe`, `who_is` and `changes`."""
     _, schemas = msgspec.json.schema_components(
         (*REQUESTS, *REPLIES, Offer, KnownToken, TokenChanges), ref_template="#/components/schemas/{name}"
     )
     for schema in schemas.values():
         for member in schema.get("properties", {}).values():
-            member.pop("discriminator", None)  # in OpenAPI's form, which AsyncAPI does not read; tags say it
+            member.pop("discriminator", None)  # OpenAPI's form, which AsyncAPI does not have; tags suffice
     return schemas
 
 

@@ -1,4 +1,4 @@
-"""Writes docs/metrics.md: every metric of ours, as the code declares it, and where it is seen."""
+"""Writes docs/metrics.md, a table of all metrics with the dashboards and rules that use them."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ SUFFIXES = {"counter": "_total"}
 
 
 class Metric(NamedTuple):
+    """Row of the page."""
+
     name: str
     kind: str
     labels: tuple[str, ...]
@@ -44,7 +46,7 @@ class Metric(NamedTuple):
 
 
 def metrics(module: str) -> Iterator[Metric]:
-    """Those that a module declares, in its order."""
+    """Yields the metrics that a module declares, in its order."""
     for value in vars(importlib.import_module(module)).values():
         if isinstance(value, MetricWrapperBase):
             [family] = value.describe()
@@ -54,7 +56,7 @@ def metrics(module: str) -> Iterator[Metric]:
 
 
 def seen_in() -> dict[str, str]:
-    """The text that uses metrics, by what a reader calls it."""
+    """Returns the text of each dashboard by its title, and that of all rules as `rules`."""
     boards = {path: json.loads(path.read_text(encoding="utf-8"))["title"] for path in DASHBOARDS.glob("*.json")}
     seen = {title.removeprefix("Bouquet — "): path.read_text(encoding="utf-8") for path, title in boards.items()}
     rules = "\n".join(path.read_text(encoding="utf-8") for path in sorted(RULES.glob("*.yaml")))

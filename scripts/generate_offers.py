@@ -1,4 +1,4 @@
-"""Writes what each in-repo provider offers to proto/offers/. tests/repo says when a file is stale."""
+"""Writes the offer of each provider of this repository to proto/offers/. A test in tests/repo finds stale files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OFFERS = ROOT / "proto" / "offers"
 
 
 def workers() -> Iterator[Worker]:
-    """As their projects declare them, installed or not."""
+    """Yields the workers that the projects declare, installed or not."""
     for project in sorted(ROOT.glob("services/providers/*/pyproject.toml")):
         declared = tomllib.loads(project.read_text(encoding="utf-8"))["project"].get("entry-points", {})
         for place in declared.get(WORKERS, {}).values():

@@ -1,4 +1,4 @@
-"""Writes Prometheus' rules as a manifest to deploy/k8s/base/rules.yaml. tests/deploy says when it is stale."""
+"""Writes the Prometheus rules as a manifest to deploy/k8s/base/rules.yaml. A test in tests/deploy finds a stale one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes docs/settings.md: every environment variable, from the settings structs and the words under their fields."""
+"""Writes docs/settings.md, a table of all environment variables, from the settings structs and their docstrings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PREFIXES = {
     "CasebookSettings": "BOUQUET_CASEBOOK_",
     "RegistrySettings": "BOUQUET_REGISTRY_",
 }
-"""Of the structs that are no worker's; a worker's prefix is `BOUQUET_<PROVIDER>_`."""
+"""Prefixes of the structs that belong to no worker, whose prefix is `BOUQUET_<PROVIDER>_`."""
 
 
 KINDS = {
@@ -51,6 +51,8 @@ TITLES = {
 
 
 class Setting(NamedTuple):
+    """Row of the page."""
+
     name: str
     kind: str
     default: str
@@ -58,6 +60,8 @@ class Setting(NamedTuple):
 
 
 class Group(NamedTuple):
+    """Settings struct, with its own fields and the names of its base classes."""
+
     title: str
     prefix: str
     bases: tuple[str, ...]
@@ -65,7 +69,7 @@ class Group(NamedTuple):
 
 
 def groups() -> dict[str, Group]:
-    """By class name, or by provider for those that are all called `Settings`."""
+    """Returns the settings structs by class name, or by provider for those that are named `Settings`."""
     found = {}
     for path in sorted((ROOT / "mesh").rglob("*.py")) + sorted((ROOT / "services").rglob("*.py")):
         if "template" in path.parts:
@@ -168,7 +172,7 @@ def _section(group: Group, known: dict[str, Group]) -> str:
 
 
 def _with_inherited(group: Group, known: dict[str, Group]) -> Iterator[Setting]:
-    """Base classes first: a setting that a class declares anew comes later than the inherited one."""
+    """Yields inherited settings first, so that one that a class redefines comes after the inherited one."""
     for base in group.bases:
         if base in known:
             yield from _with_inherited(known[base], known)

@@ -1,6 +1,6 @@
-"""Prints the newest Python that is installed here and newer than the one that runs this; nothing where there is none.
+"""Prints the path of the newest installed Python that is newer than the running one, or nothing.
 
-It looks on PATH, and where pyenv keeps its versions: pyenv puts a command for each on PATH, and runs the chosen ones.
+Searches PATH and pyenv's versions: pyenv puts a command for every version on PATH, of which only the active ones run.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _installed() -> Iterator[Path]:
 
 
 def _runs(path: Path, minor: int) -> bool:
-    """Not so of a command of pyenv's whose version is not chosen."""
+    """Whether a command runs that version, unlike pyenv's command of a version that is not active."""
     try:
         told = subprocess.run([path, "-c", VERSION], capture_output=True, text=True, check=False, timeout=60)
     except OSError:

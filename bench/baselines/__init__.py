@@ -1,1 +1,1 @@
-"""What Bouquet is measured against, made of the libraries that it is made of: how little it could cost."""
+"""Minimal programs on the libraries that Bouquet uses, as lower bounds of its cost."""

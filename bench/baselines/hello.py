@@ -1,4 +1,4 @@
-"""aiohttp's own hello: what one process of it can answer at most."""
+"""Smallest aiohttp server, to find the highest request rate of one process."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Request and reply on RabbitMQ by aiormq alone: nothing is decoded, checked, traced, acknowledged or confirmed.
 
-The bodies are those of Bouquet's own lookup. As in shared measurements: no acknowledgement, direct reply-to, a queue
-that is not durable, uvloop. `--tuned` spares aiormq's wait for the socket and its random message id.
+The bodies are those of Bouquet's own lookup. Uses direct reply-to, a queue that is not durable, and uvloop. `--tuned`
+avoids aiormq's wait for the socket and its random message ids.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 from pamqp.commands import Basic
 
-from bench.tally import Tally
+from bench.tally import LatencyRecorder
 from bouquet_mesh.signals import stop_requested
 
 QUEUE = "bench.pingpong"
@@ -46,11 +46,11 @@ async def play(url: str, tuned: bool, request: bytes, players: int, warmup_s: fl
 
     async def on_reply(message: DeliveredMessage) -> None:
         reply = pending.pop(message.header.properties.correlation_id or "")
-        if not reply.done():  # given up at the end of the window
+        if not reply.done():  # cancelled at the end of the window
             reply.set_result(message.body)
 
     await channel.basic_consume(REPLY_TO, on_reply, no_ack=True)
-    tally = Tally()
+    tally = LatencyRecorder()
     call = partial(_publish, channel, tuned, request, QUEUE, reply_to=REPLY_TO)
     playing = [asyncio.create_task(_play_on(call, pending, tally, number)) for number in range(players)]
     await tally.window(warmup_s, seconds)
@@ -60,7 +60,10 @@ async def play(url: str, tuned: bool, request: bytes, players: int, warmup_s: fl
 
 
 async def _play_on(
-    call: Callable[..., Coroutine[Any, Any, None]], pending: dict[str, asyncio.Future[bytes]], tally: Tally, number: int
+    call: Callable[..., Coroutine[Any, Any, None]],
+    pending: dict[str, asyncio.Future[bytes]],
+    tally: LatencyRecorder,
+    number: int,
 ) -> None:
     loop, name = asyncio.get_running_loop(), str(number)
     while True:
@@ -72,7 +75,7 @@ async def _play_on(
 
 
 async def _publish(channel: Channel, tuned: bool, body: bytes, routing_key: str, **properties: Any) -> None:
-    """Message ids of aiormq's own are random, and cost as much as the rest."""
+    """Publishes a message; with `tuned`, without aiormq's random message id, which costs as much as the rest."""
     if tuned:
         properties["message_id"] = properties["correlation_id"]
     await channel.basic_publish(

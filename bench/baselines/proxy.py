@@ -1,6 +1,6 @@
-"""The provider asked directly: an aiohttp server that passes the question on, reads the answer, and writes it again.
+"""HTTP proxy on aiohttp that calls the provider directly, decodes the answer and encodes it again.
 
-What a platform would have without a mesh: no bus, no token, no rule, no cache.
+It stands for a platform without a mesh: no bus, tokens, rules or cache.
 """
 
 from __future__ import annotations

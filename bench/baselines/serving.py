@@ -1,4 +1,4 @@
-"""aiohttp at its plainest: an application, its routes, no access log."""
+"""Plain aiohttp server without an access log."""
 
 from __future__ import annotations
 

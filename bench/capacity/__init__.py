@@ -1,1 +1,1 @@
-"""What one of each thing costs (a token, a cached answer, a journal row …), for docs/capacity.md to multiply."""
+"""Unit costs (of a token, a cached answer, a journal row …), from which docs/capacity.md computes larger loads."""

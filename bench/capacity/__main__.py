@@ -1,7 +1,7 @@
 """`make bench-capacity`: measures unit costs, prints them, and writes their table in docs/capacity.md.
 
-It counts CPU rather than elapsed time, which other processes change less; on a busy machine CPU may still double, so
-quote figures of a quiet one, where it takes two minutes.
+It measures CPU time, which other processes change less than elapsed time. On a busy machine it may still double, so
+quote figures of an idle machine, where the run takes two minutes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TOKENS = (10_000, 100_000, 1_000_000)
 
 
 async def measured(folder: Path) -> AsyncIterator[list[Figure]]:
-    """Memory first, while this process has none to spare."""
+    """Yields the figures. Measures memory first, before this process has freed memory to reuse."""
     yield await cache.in_memory()
     yield await tokens.figures()
     yield offers.figures()

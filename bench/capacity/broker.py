@@ -1,4 +1,4 @@
-"""What a process costs the broker that does nothing but be there: its connection, queue and round trips."""
+"""Cost of an idle process to the broker: its connection, queue and probes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def figures(node: RabbitNode) -> list[Figure]:
 
 
 async def _gateway(stack: AsyncExitStack, url: str, number: int) -> None:
-    """It has asked once, and so has its reply queue."""
+    """Opens a gateway's bus and makes one call, so that its reply queue exists."""
     bus = await stack.enter_async_context(open_bus(url, f"gateway {number}"))
     await bus.call("nobody", Describe(id="1", deadline=Deadline.after(5).at))
 
@@ -51,7 +51,7 @@ async def _answer(_: Request) -> Reply:
 
 
 async def _rest(node: RabbitNode) -> tuple[float, float]:
-    """CPU of the broker and of this process, a second."""
+    """Returns the CPU of the broker and of this process, in seconds per second, while nothing is asked."""
     await asyncio.sleep(SETTLING_S)
     began, theirs, ours = time.monotonic(), tree_cpu_s(node.pid), time.process_time()
     await asyncio.sleep(WINDOW_S)
@@ -60,5 +60,5 @@ async def _rest(node: RabbitNode) -> tuple[float, float]:
 
 
 def _memory(node: RabbitNode) -> float:
-    """Of the broker's processes, after they tidied up."""
+    """Returns the memory of the broker's Erlang processes in bytes, after garbage collection."""
     return float(node.ctl("eval", "[garbage_collect(P) || P <- processes()], erlang:memory(processes_used).").strip())

@@ -1,4 +1,4 @@
-"""An answer in the cache, in memory and in redis; and what one lookup asks of redis."""
+"""Costs of a cached answer, in memory and in redis, and the redis commands of one lookup."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Numbered: TypeAlias = Callable[[int], Awaitable[object]]
 
 
 async def in_memory() -> list[Figure]:
-    """The first ten thousand, and those after them."""
+    """Returns the memory of an answer, among the first ten thousand and among later ones."""
     found: list[Figure] = []
     async with open_cache(Secret("memory:"), KEY, max_items=SIZES[-1], max_bytes=10**10) as cache:
         for begun, size in zip((0, *SIZES), SIZES, strict=False):
@@ -71,7 +71,8 @@ async def _one_hint(cache: Cache, server: Redis) -> list[Figure]:
 
 
 async def _one_lookup(url: str, cache: Cache, server: Redis) -> list[Figure]:
-    """Of a person not asked for before: pace, marker, answer and hint missed, both written, marker taken away."""
+    """Measures the redis part of a lookup of a new person: rate limit, in-flight marker, misses of answer and hint,
+    writes of both, removal of the marker."""
     async with open_counters(Secret(url)) as counters:
         pace = RateLimiter(counters, limit=10**9)
 
@@ -96,7 +97,7 @@ async def _one_lookup(url: str, cache: Cache, server: Redis) -> list[Figure]:
 
 
 async def _together(call: Numbered, begin: int, end: int) -> float:
-    """CPU of this process, for each, with others under way."""
+    """Returns this process's CPU in µs per call, with calls running concurrently."""
     began = time.process_time()
     for first in range(begin, end, TOGETHER):
         await asyncio.gather(*(call(number) for number in range(first, first + TOGETHER)))

@@ -1,4 +1,4 @@
-"""The registry's databases, and what they hold in bytes."""
+"""The registry's databases, and their sizes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Database(Struct, frozen=True):
     name: str
     url: str
     server: int | None = None
-    """Process whose CPU is a part of the cost."""
+    """Id of the server process, whose CPU is part of the cost."""
 
 
 class Opened(Struct, frozen=True):
@@ -33,7 +33,7 @@ class Opened(Struct, frozen=True):
 
 @asynccontextmanager
 async def opened(database: Database) -> AsyncIterator[Opened]:
-    """With its tables, and nothing in them."""
+    """Yields a database with empty tables."""
     await upgrade(Secret(database.url))
     async with open_store(Secret(database.url)) as store:
         yield Opened(store, database)

@@ -1,4 +1,4 @@
-"""A unit cost, and how one is taken: CPU and not time wherever it can be, since a busy machine changes it less."""
+"""A unit cost and its measurement, in CPU time where possible, since other load changes it less than elapsed time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench import accounting
 
 
 class Figure(Struct, frozen=True):
-    """Measured cost of one unit: of a token, a cached answer, a record …"""
+    """Measured cost of one unit, such as a token, a cached answer or a record."""
 
     part: str
     of: str
@@ -30,7 +30,7 @@ def cpu_us(call: Callable[[], object], times: int) -> float:
 
 
 async def awaited_cpu_us(call: Callable[[], Awaitable[object]], times: int, server: int | None = None) -> float:
-    """Of this process, threads included, and of a server's whole tree where one does a part of the work."""
+    """Returns the CPU in µs per call, of this process with its threads and of a server's process tree, if given."""
     began, theirs = time.process_time(), tree_cpu_s(server)
     for _ in range(times):
         await call()
@@ -42,6 +42,6 @@ def tree_cpu_s(pid: int | None) -> float:
 
 
 def resident_bytes() -> float:
-    """Of this process. Only differences upwards say something: what was freed before is taken first."""
+    """Returns the resident memory of this process. Only growth is meaningful: freed memory is reused first."""
     gc.collect()
     return accounting.resident_mb(os.getpid()) * 1024 * 1024

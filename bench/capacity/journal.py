@@ -1,4 +1,4 @@
-"""The access journal: a record written, kept, verified, counted, found again."""
+"""Costs of one record of the access journal: written, stored, verified, counted and found."""
 
 from __future__ import annotations
 

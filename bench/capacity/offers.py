@@ -1,4 +1,4 @@
-"""What a provider costs a gateway: its part of the catalogue, of the OpenAPI document, and of `/metrics`."""
+"""Costs of one provider to a gateway: its part of the catalogue, the OpenAPI document and `/metrics`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _encoded_document(catalogue: Catalogue) -> bytes:
 
 
 def _copy(offer: Offer, number: int) -> Offer:
-    """Another provider of as much, at paths of its own."""
+    """Returns the offer of another provider with the same operations at paths of its own."""
     operations = tuple(
         replace(one, id=f"{one.id}_{number}", path=f"/v3/p{number}{one.path}") for one in offer.operations
     )
@@ -60,7 +60,7 @@ def _copy(offer: Offer, number: int) -> Offer:
 
 
 def _series(provider: str, offer: Offer) -> list[Figure]:
-    """Of one more provider, all of whose operations have been answered in every way; and what a scrape of one costs."""
+    """Returns the time series of a provider whose operations have given every answer, and the cost to scrape one."""
     before, bytes_before = _count(), len(generate_latest(REGISTRY))
     for operation in offer.operations:
         metrics.request_seconds(operation.id)

@@ -1,4 +1,4 @@
-"""The registry's answers, by how many tokens it has."""
+"""Costs of the registry's answers, by its number of tokens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ANSWERS = 500
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 FIRST = "the first"
 SPREAD, RANGE = 2_654_435_761, 2**32
-"""Ids follow no order, as random ones do."""
+"""Multiplier and modulus that spread numbers over ids without order, as random ids are."""
 
 
 async def figures(database: Database, sizes: tuple[int, ...]) -> list[Figure]:
@@ -41,7 +41,7 @@ async def figures(database: Database, sizes: tuple[int, ...]) -> list[Figure]:
 
 
 async def _copy(place: Opened, table: Table, own: tuple[str, ...], begin: int, end: int) -> None:
-    """The first row again and again, by the database itself, with a number in the place of `own`."""
+    """Copies the first row within the database, with a number in each of the columns `own`."""
     number = f"substr(cast(i * {SPREAD} % {RANGE} as text) || '-0000-4000-8000-000000000000', 1, 36)"
     names = [column.name for column in table.c]
     values = ", ".join(number if name in own else f"one.{name}" for name in names)

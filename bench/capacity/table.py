@@ -1,4 +1,4 @@
-"""The table of unit costs in docs/capacity.md. It stands between two comments; people write the rest of the page."""
+"""The generated table of unit costs in docs/capacity.md, between two comments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ END = "<!-- End of what `make bench-capacity` writes. -->"
 
 
 def table(figures: Iterable[Figure], day: date) -> str:
-    """One row for each figure, in their order; a part's name stands in the first of its rows."""
+    """Returns the Markdown table, with a row for each figure, and the name of a part in its first row alone."""
     rows = [f"Measured on {day:%-d %b %Y}.", "", "| of | what | cost |", "|---|---|---:|"]
     former = ""
     for figure in figures:
@@ -23,13 +23,13 @@ def table(figures: Iterable[Figure], day: date) -> str:
 
 
 def rounded(value: float) -> str:
-    """To three digits: what a second run changes anyway is not shown."""
+    """Returns a value with three significant digits."""
     short = float(f"{value:.3g}")
     return f"{short:,.0f}" if short >= 100 else f"{short:g}"
 
 
 def with_table(page: str, rows: str) -> str:
-    """The page with `rows` in place of its table. Raises `ValueError` for a page without the two comments."""
+    """Returns the page with `rows` as its table. Raises `ValueError` for a page without the two comments."""
     head, begin, rest = page.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not (begin and end):

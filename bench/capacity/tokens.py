@@ -1,4 +1,4 @@
-"""A token in a gateway: to verify it, and to keep what it and the registry say of it."""
+"""Costs of a token in a gateway: its verification, and the memory of its claims and rights."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KNOWN = 10_000
 
 
 class Registry:
-    """Knows every token, at once."""
+    """Registry that knows every token, and answers at once."""
 
     ready = True
 
@@ -62,7 +62,7 @@ def _verifications() -> Iterator[Figure]:
 
 
 async def _known_bytes() -> Figure:
-    """Its claims, and the registry's word."""
+    """Returns the memory of a known token: its claims, and the registry's answer."""
     holders = RegistryClient(TokenVerifier(KEY, max_known=KNOWN), Registry(), max_known=KNOWN)
 
     async def learn() -> None:

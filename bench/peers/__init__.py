@@ -1,1 +1,1 @@
-"""The frameworks one would otherwise take. They run in an environment of their own: bench/peers/requirements.txt."""
+"""Alternative frameworks, which run in an environment of their own: bench/peers/requirements.txt."""

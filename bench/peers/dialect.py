@@ -1,6 +1,6 @@
-"""What every peer's worker does, as Bouquet's does: asks the fund, reads its file, and writes it as the answer.
+"""Types and codecs that all peers' workers use to ask the provider, decode its file and encode it as the answer.
 
-In msgspec, the fastest codec we know, for all of them. None of them checks a token, a scope, a pace or a rule.
+All use msgspec, the fastest codec known to us. None of them checks a token, scope, rate limit or rule.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from msgspec import Struct
 
 HEADERS = {"Authorization": "Bearer 5ec2e7", "Content-Type": "application/json"}
 CONCURRENCY = 256
-"""As many requests at a time as the widest window has, so that no peer waits for a slot."""
+"""Requests that a peer handles at a time, as many as the largest window has."""
 
 
 class Question(Struct):
     fields: dict[str, list[str]]
-    """Of the query."""
+    """Query parameters, each with its values."""
 
 
 class Person(Struct, rename="camel"):
@@ -61,5 +61,5 @@ def query_of(question: Question) -> str:
 
 
 def decode(body: bytes | str) -> object:
-    """For nameko, which wants a serializer's both halves."""
+    """Decodes JSON, for nameko's serializer, which needs both directions."""
     return msgspec.json.decode(body)

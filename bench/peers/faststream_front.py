@@ -1,7 +1,7 @@
-"""FastStream behind HTTP, in both of its ways to ask and wait.
+"""HTTP front of FastStream, with its two ways to make a request and wait for the reply.
 
-`/request`: `broker.request()`, its own, which holds one lock for the whole round trip: one call at a time.
-`/queue`: a reply queue of the process and futures by correlation id, which its documentation leaves to its users.
+`/request` uses `broker.request()`, which holds one lock for the whole round trip, so that calls run one at a time.
+`/queue` uses a reply queue and futures by correlation id, which FastStream's documentation leaves to its users.
 """
 
 from __future__ import annotations

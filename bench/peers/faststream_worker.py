@@ -1,4 +1,4 @@
-"""FastStream's worker: `subscriber` on a queue, asks the fund, returns its file."""
+"""FastStream's worker: a `subscriber` of a queue that asks the provider and returns its file."""
 
 from __future__ import annotations
 

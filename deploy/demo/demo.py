@@ -1,8 +1,8 @@
-"""`make demo` and `make sandbox`: the mesh in the foreground, and a token to call it with.
+"""`make demo` and `make sandbox`: runs a mesh in the foreground, and prints a token and commands to call it.
 
-The demo asks simulators. With the embedded bus the gateway hosts the workers; with `--bus amqp://…` gateway, workers
-and simulators are processes of their own. With `--cases DIR` the casebook answers in the workers' place.
-Standard library only: it runs the installed commands as an operator would.
+The demo's workers ask simulators. With the embedded bus the gateway hosts the workers; with `--bus amqp://…` gateway,
+workers and simulators are separate processes. With `--cases DIR` the casebook answers instead of workers. The script
+uses the standard library alone, and runs the installed commands as an operator would.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ STARTUP_S = 60.0
 STOP_S = 15.0
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
-# A CAF allocataire of the simulators; services/providers/hub tells who else lives there.
+# A CAF allocataire of the simulators; services/providers/hub has the others.
 LOOKUP = "/v3/dss/quotient_familial/identite"
 BY_SESSION = LOOKUP.replace("identite", "france_connect")
-SESSION = "jeton-maelys"  # hers, at the simulated FranceConnect; services/providers/france_connect tells the others
+SESSION = "jeton-maelys"  # her session at the simulated FranceConnect; services/providers/france_connect has the others
 PERSON: dict[str, str | list[str]] = {
     "recipient": "13002526500013",
     "nomNaissance": "LE GOUADEC",
@@ -46,13 +46,13 @@ PERSON: dict[str, str | list[str]] = {
 
 
 class Processes:
-    """The commands of the demo, ended in the reverse order of their start."""
+    """Processes of the demo, which are stopped in the reverse order of their start."""
 
     def __init__(self) -> None:
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     def start(self, environ: dict[str, str], *command: str) -> None:
-        # In a session of their own: Ctrl-C reaches the demo alone, which then ends them in order.
+        # In a session of its own, so that Ctrl-C reaches the demo alone, which then stops all in order.
         process = subprocess.Popen([BIN / command[0], *command[1:]], env=environ, start_new_session=True)
         self._running.append((" ".join(command), process))
 
@@ -102,19 +102,19 @@ def main() -> int:
 
 
 def _interrupt(*_: object) -> None:
-    """Once: a second Ctrl-C must not keep the demo from ending what it started."""
+    """Raises `KeyboardInterrupt` once: a second Ctrl-C must not keep the demo from stopping its processes."""
     _ignore_interruptions()
     raise KeyboardInterrupt
 
 
 def _ignore_interruptions() -> None:
-    """Not by SIG_IGN, of which Python complains aloud when a signal is on its way already."""
+    """Ignores further signals. Not by SIG_IGN: Python prints an error for a signal that is already pending."""
     for number in STOPPING:
         signal.signal(number, lambda *_: None)
 
 
 def _start_mesh(processes: Processes, arguments: argparse.Namespace, environ: dict[str, str]) -> None:
-    """Simulators, and the workers where the gateway does not host them."""
+    """Starts the simulators, the workers unless the gateway hosts them, and the gateway."""
     simulators = f"http://127.0.0.1:{_free_port()}"
     processes.start(environ, "bouquet-worker", "simulators", "--port", simulators.rpartition(":")[2])
     settings = _output(environ, "bouquet-worker", "simulator-settings", simulators)
@@ -137,9 +137,9 @@ def _start_sandbox(processes: Processes, arguments: argparse.Namespace, environ:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=8000, help="where the gateway answers")
-    parser.add_argument("--bus", default=EMBEDDED, help="amqp://… for a real broker")
-    parser.add_argument("--cases", type=_folder, help="folder of case files: a sandbox in place of the simulators")
+    parser.add_argument("--port", type=int, default=8000, help="port of the gateway")
+    parser.add_argument("--bus", default=EMBEDDED, help="URL of the bus, amqp://… for a broker")
+    parser.add_argument("--cases", type=_folder, help="folder of case files, for a sandbox without simulators")
     return parser.parse_args()
 
 
@@ -151,7 +151,7 @@ def _folder(text: str) -> Path:
 
 
 def _environ(arguments: argparse.Namespace) -> dict[str, str]:
-    """The shell's, without settings of another mesh, and with a signing key of this demo's own."""
+    """Returns the shell's environment without settings of another mesh, and with a new signing key."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("BOUQUET_")},
         "BOUQUET_BUS_URL": arguments.bus,
@@ -162,7 +162,7 @@ def _environ(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def _journal(folder: str) -> dict[str, str]:
-    """Calls leave records, which the registry keeps for as long as the demo runs."""
+    """Returns the settings of a journal that exists as long as the demo runs."""
     return {
         "BOUQUET_GATEWAY_JOURNAL": "true",
         "BOUQUET_GATEWAY_JOURNAL_KEY": f"demo:{secrets.token_hex(32)}",
@@ -172,7 +172,7 @@ def _journal(folder: str) -> dict[str, str]:
 
 
 def _for_worker(environ: dict[str, str]) -> dict[str, str]:
-    """A worker has no business with the key that signs tokens."""
+    """Returns the environment of a worker, without the key that signs tokens."""
     return {name: value for name, value in environ.items() if not name.startswith("BOUQUET_GATEWAY_")}
 
 
@@ -202,7 +202,7 @@ def _curl_by_session(url: str) -> str:
 
 
 def _wait_for_an_answer(processes: Processes, url: str, token: str, *, unknown_will_do: bool) -> None:
-    """Ready is when the printed call works, not when a port is open. Other people's cases need not have our person."""
+    """Waits until the printed call works. With `unknown_will_do` a 404 suffices, as case files may lack the person."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     give_up = time.monotonic() + STARTUP_S
     while time.monotonic() < give_up:

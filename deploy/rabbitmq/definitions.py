@@ -1,11 +1,11 @@
-"""Least rights on the broker: prints the RabbitMQ definitions of a gateway, the registry, its journal and the
-named providers.
+"""Prints RabbitMQ definitions with a user, and least rights, for the gateway, the registry, its journal and the named
+providers.
 
     python deploy/rabbitmq/definitions.py --passwords DIR cnaf msa mesr … > definitions.json
     rabbitmqctl import_definitions definitions.json        # or `load_definitions` in rabbitmq.conf
 
-Each user has its password in a file of its name in DIR; one that is not there is made, at random. What is printed
-holds salted hashes alone. Importing again changes passwords and rights, and takes none of the other users away.
+Each user's password is in a file of its name in DIR, and a missing one is made at random. The output holds salted
+hashes alone. Importing it again updates passwords and rights, and deletes no other users.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ GATEWAY, JOURNAL = "gateway", "journal"
 PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 PASSWORD_BYTES = 32
 REPLIES_MAX_BYTES = 64 * 1024 * 1024
-"""What a gateway may be behind with: then the oldest replies go, whose callers have gone too."""
+"""Size limit of a gateway's reply queue. Above it the oldest replies are dropped, whose callers have gone too."""
 WORKER_LIMITS = {"max-connections": 64, "max-channels": 256}
-"""Of one provider's user: more of its processes than there will be, fewer connections than hurt a broker."""
+"""Limits of one provider's user: above any sensible number of its processes, and harmless to a broker."""
 
 
 class Rights(Struct, frozen=True):
-    """Three regular expressions over the names of queues and exchanges. An empty one is nothing at all."""
+    """Rights of a user, as three regular expressions for the names of queues and exchanges; an empty one grants
+    nothing."""
 
     configure: str
     write: str
@@ -46,9 +47,10 @@ class Rights(Struct, frozen=True):
 
 
 def rights(providers: Sequence[str], *, registry_writes_journal: bool) -> Iterator[tuple[str, Rights]]:
-    """By process. `configure` declares and deletes, `write` publishes and binds, `read` consumes.
+    """Yields the rights of each process: `configure` to declare and delete, `write` to publish and bind, `read` to
+    consume.
 
-    The default exchange leads to every queue and cannot be limited to one: the gateway alone may publish to it.
+    The default exchange leads to every queue, without a way to limit it to one, so only the gateway may publish to it.
     """
     replies = rf"{re.escape(REPLY_EXCHANGE)}\.[0-9a-f]+"
     both = f"^{re.escape(REPLY_EXCHANGE)}$|^{replies}$"
@@ -113,7 +115,7 @@ def definitions(vhost: str, rights_by_process: Iterable[tuple[str, Rights]], pas
 
 
 def hashed(password: str) -> str:
-    """As RabbitMQ stores it: four bytes of salt, then SHA-256 of the salt and the password."""
+    """Returns the hash of a password as RabbitMQ stores it: four bytes of salt, then SHA-256 of salt and password."""
     salt = secrets.token_bytes(4)
     return b64encode(salt + sha256(salt + password.encode()).digest()).decode()
 
@@ -131,12 +133,14 @@ def _password(file: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("providers", nargs="+", metavar="PROVIDER")
-    parser.add_argument("--passwords", type=Path, required=True, metavar="DIR", help="a file for each user")
+    parser.add_argument(
+        "--passwords", type=Path, required=True, metavar="DIR", help="folder with a password file for each user"
+    )
     parser.add_argument("--vhost", default="bouquet")
     parser.add_argument(
         "--registry-writes-journal",
         action="store_true",
-        help="where `bouquet-registry serve` writes the access journal too: else its user may not read that queue",
+        help="let the registry's user read the journal's queue, where `bouquet-registry serve` writes the journal",
     )
     arguments = parser.parse_args()
     for provider in arguments.providers:

@@ -1,9 +1,9 @@
-"""A certificate of a private authority for one server, and its key: `tls.crt` and `tls.key` in FOLDER.
+"""Makes a server's certificate, by a private authority, and its key: `tls.crt` and `tls.key` in FOLDER.
 
     python deploy/tls/make_certificate.py --authority DIR FOLDER broker broker.bouquet.svc
 
-The authority is made in DIR where there is none: its certificate, its key, and `trusted.pem`, which is what clients
-trust and may hold others' certificates too. What is there stays: to renew a certificate, delete it and run this again.
+If DIR has no authority, one is made there: its certificate, its key, and `trusted.pem`, the file that clients trust,
+to which other authorities may be added. Existing files are kept: to renew a certificate, delete it and run this again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--authority", type=Path, required=True, metavar="DIR")
     parser.add_argument("folder", type=Path, metavar="FOLDER")
-    parser.add_argument("names", nargs="+", metavar="NAME", help="what clients call the server: hosts or addresses")
+    parser.add_argument(
+        "names", nargs="+", metavar="NAME", help="host name or address by which clients reach the server"
+    )
     given = parser.parse_args()
     authority: Path = given.authority
     if not (authority / "key.pem").exists():

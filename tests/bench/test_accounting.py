@@ -8,16 +8,16 @@ import sys
 
 import pytest
 
-from bench.accounting import Moment, Process, now, outside_cores, resident_mb
+from bench.accounting import Process, Snapshot, now, outside_cores, resident_mb
 from bench.tally import percentile_ms
 
 BUSY = "import time\nwhile time.process_time() < 0.2: pass"
 
 
-def moment(at: float, steal_s: float = 0.0, **cpu_s: float) -> Moment:
+def moment(at: float, steal_s: float = 0.0, **cpu_s: float) -> Snapshot:
     """Process 1 is nobody's, 2 is ours, and 3 is a child of 2."""
     parents = {"p1": 0, "p2": 0, "p3": 2}
-    return Moment(at, steal_s, {int(name[1:]): Process(parents[name], spent) for name, spent in cpu_s.items()})
+    return Snapshot(at, steal_s, {int(name[1:]): Process(parents[name], spent) for name, spent in cpu_s.items()})
 
 
 def test_a_tree_is_a_process_and_all_its_descendants() -> None:
