@@ -1,4 +1,4 @@
-"""The outbox on RabbitMQ: what must not be lost is not, whatever breaks (reference/mesh-failures.md)."""
+"""The outbox on RabbitMQ: what must not be lost is not, whatever breaks (docs/faults.md)."""
 
 from __future__ import annotations
 

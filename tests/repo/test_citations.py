@@ -14,7 +14,9 @@ from tests.repo.test_named_files import ROOT, tracked
 
 OUTSIDE = re.compile(r"(?:RFC \d+|AMQP 0-9-1) §\d[\d.]*(?:(?:, | and | to )§\d[\d.]*)*")
 """Standards that anybody can open."""
-PAGE = re.compile(r"(?:docs/)?reference/(?:upstreams/)?\w+\.md")
+PAGE = re.compile(r"(?:docs/)?reference/(?:upstreams/)?[\w-]+\.md")
+DECISION = re.compile(r"\badr/(\d{4})")
+ANY_PAGE = re.compile(r"\bdocs/[\w/-]+\.md")
 LINK = re.compile(r"\]\((?P<target>[^()\s]+)\)")
 CITED = re.compile(
     rf"(?P<page>{PAGE.pattern})|{LINK.pattern}|(?P<sections>§\d+(?:\.\d+)*(?:(?:-|, | to | and )§?\d+(?:\.\d+)*)*)"
@@ -98,6 +100,16 @@ def test_each_page_of_the_reference_that_is_cited_exists() -> None:
     named = {(path, name) for path, text in cited() for name in PAGE.findall(text)}
     assert {(path.name, name) for path, name in named if _page(name, path) is None} == set()
     assert len(named) > 80
+
+
+def test_each_page_and_decision_that_is_named_exists() -> None:
+    decisions = {path.name[:4] for path in (ROOT / "docs" / "adr").iterdir()}
+    named = [(path, text) for path, text in cited() if path.name != "CHANGELOG.md"]
+    unknown = {(path.name, each) for path, text in named for each in DECISION.findall(text) if each not in decisions}
+    missing = {
+        (path.name, each) for path, text in named for each in ANY_PAGE.findall(text) if not (ROOT / each).is_file()
+    }
+    assert (unknown, missing) == (set(), set())
 
 
 def test_each_mark_stands_beside_the_page_that_explains_it() -> None:
