@@ -52,7 +52,7 @@ def invariants(broken: list[Violation]) -> list[Invariant]:
     [(HERS, found()), (HERS, failed(502, "23001")), (NOBODY_S, failed(404, "35003"))],
     ids=["found", "a typed error", "an absence"],
 )
-def test_what_is_right_breaks_nothing(citizen: Citizen, answer: Answer) -> None:
+def test_a_right_answer_breaks_no_invariant(citizen: Citizen, answer: Answer) -> None:
     assert violations(citizen, EVERYTHING, answer, RULES) == []
 
 
@@ -73,11 +73,11 @@ def test_what_is_right_breaks_nothing(citizen: Citizen, answer: Answer) -> None:
         (said(200, {"data": {}}), Invariant.TYPED),
     ],
 )
-def test_what_is_wrong_breaks_its_invariant(answer: Answer, invariant: Invariant) -> None:
+def test_a_wrong_answer_breaks_its_invariant(answer: Answer, invariant: Invariant) -> None:
     assert invariants(violations(HERS, EVERYTHING, answer, RULES)) == [invariant]
 
 
-def test_data_about_whom_nobody_knows_is_somebody_else_s() -> None:
+def test_data_about_an_unknown_person_break_own_person() -> None:
     assert invariants(violations(NOBODY_S, EVERYTHING, found(NOBODY_S), RULES)) == [Invariant.OWN_PERSON]
 
 
@@ -90,17 +90,19 @@ def test_data_about_whom_nobody_knows_is_somebody_else_s() -> None:
         ("without the RSA", True, [Invariant.OWN_PERSON]),
     ],
 )
-def test_who_has_a_right_is_never_told_to_have_none(kind: str, has_it: bool, expected: list[Invariant]) -> None:
+def test_an_entitlement_reported_wrongly_breaks_an_invariant(
+    kind: str, has_it: bool, expected: list[Invariant]
+) -> None:
     caller = Caller("", frozenset({"est_beneficiaire"}))
     answer = said(200, {"data": {"est_beneficiaire": has_it}})
     assert invariants(violations(Citizen(7, BY_NAME[kind]), caller, answer, RULES)) == expected
 
 
-def test_a_field_that_the_caller_may_not_see_is_found() -> None:
+def test_a_field_outside_of_the_caller_s_scopes_breaks_own_fields() -> None:
     assert invariants(violations(HERS, PERSONS, found(), RULES)) == [Invariant.OWN_FIELDS]
 
 
-def test_a_conflict_is_allowed_to_who_asks_again() -> None:
+def test_a_conflict_is_allowed_for_a_repeated_call() -> None:
     assert violations(HERS, EVERYTHING, failed(409, "00015"), RULES, repeated=True) == []
 
 
@@ -109,7 +111,7 @@ BEFORE = ResourceUsage(memory_mb=100.0, descriptors=20, tasks=30, pending=0)
 
 
 @pytest.mark.parametrize("after", [BEFORE, ResourceUsage(115.0, 22, 33, 0), ResourceUsage(50.0, 10, 5, 0)])
-def test_what_stays_within_its_margins_has_not_grown(after: ResourceUsage) -> None:
+def test_resource_usage_within_the_margins_is_no_growth(after: ResourceUsage) -> None:
     assert grown({"gateway": BEFORE}, {"gateway": after}, MARGINS) == []
 
 
@@ -122,11 +124,11 @@ def test_what_stays_within_its_margins_has_not_grown(after: ResourceUsage) -> No
         (ResourceUsage(100.0, 20, 30, 1), Invariant.QUIET),
     ],
 )
-def test_what_has_grown_is_told(after: ResourceUsage, invariant: Invariant) -> None:
+def test_resource_usage_beyond_a_margin_is_a_violation(after: ResourceUsage, invariant: Invariant) -> None:
     assert invariants(grown({"gateway": BEFORE}, {"gateway": after}, MARGINS)) == [invariant]
 
 
-def test_a_message_left_in_a_queue_and_a_queue_left_behind_are_told() -> None:
+def test_a_leftover_message_or_queue_is_a_violation() -> None:
     assert left_in_queues({"a": 0, "reply-1": 0}, {"a": 0, "reply-2": 0}) == []
     assert invariants(left_in_queues({"a": 0}, {"a": 3})) == [Invariant.QUIET]
     assert invariants(left_in_queues({"a": 0}, {"a": 0, "b": 0})) == [Invariant.BASELINE]

@@ -17,18 +17,18 @@ def lasts_s(episode: Episode) -> float:
     return max(strike.lasts_s for strike in episode.injections)
 
 
-def test_a_seed_always_breaks_the_same_things() -> None:
+def test_the_same_seed_gives_the_same_schedule() -> None:
     assert schedule(7, 600) == schedule(7, 600)
     assert schedule(7, 600) != schedule(8, 600)
 
 
-def test_a_longer_run_begins_as_a_shorter_one_does() -> None:
+def test_a_longer_schedule_begins_like_a_shorter_one() -> None:
     shorter = schedule(7, 120)
     assert schedule(7, 600)[: len(shorter)] == shorter
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_ten_minutes_have_every_fault(seed: int) -> None:
+def test_ten_minutes_of_schedule_have_every_fault(seed: int) -> None:
     assert {strike.fault for episode in schedule(seed, 600) for strike in episode.injections} == BY_NAME.keys()
 
 
@@ -41,13 +41,13 @@ def test_an_episode_has_healed_before_the_next_and_before_the_end(seed: int) -> 
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_nothing_is_broken_twice_at_once(seed: int) -> None:
+def test_no_part_has_two_faults_at_once(seed: int) -> None:
     for episode in schedule(seed, 600):
         places = [BY_NAME[strike.fault].place for strike in episode.injections]
         assert len(set(places)) == len(places)
 
 
-def test_a_strike_is_what_its_fault_may_be() -> None:
+def test_an_injection_has_a_target_and_duration_of_its_fault() -> None:
     for strike in (strike for episode in schedule(3, 3600) for strike in episode.injections):
         fault = BY_NAME[strike.fault]
         shortest_s, longest_s = fault.lasts_s
@@ -55,5 +55,5 @@ def test_a_strike_is_what_its_fault_may_be() -> None:
         assert shortest_s <= strike.lasts_s <= longest_s
 
 
-def test_every_fault_can_be_done() -> None:
+def test_every_fault_has_an_injector() -> None:
     assert INJECTORS.keys() == BY_NAME.keys()

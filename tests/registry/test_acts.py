@@ -36,7 +36,7 @@ async def test_each_change_is_an_act_with_author_time_target_and_reason(store: S
     assert changed.at == clock.now
 
 
-async def test_what_is_not_done_is_no_act(store: Store) -> None:
+async def test_a_change_that_fails_records_no_act(store: Store) -> None:
     with pytest.raises(Invalid):
         async with transactions.begin(store, ADMINISTRATOR) as transaction:
             await transaction.create(siret="123")
@@ -85,7 +85,7 @@ def test_an_act_without_a_named_author_is_the_system_users(run: Run, monkeypatch
     assert act["author"] == "ygoberte"
 
 
-def test_nothing_is_done_for_a_user_without_a_name(
+def test_a_command_of_a_user_without_a_name_is_refused(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def nameless() -> str:
@@ -98,7 +98,7 @@ def test_nothing_is_done_for_a_user_without_a_name(
     assert run("habilitation", "list") == []
 
 
-async def test_datapass_is_the_author_of_what_it_asks(store: Store) -> None:
+async def test_datapass_is_the_author_of_the_acts_of_its_events(store: Store) -> None:
     async with transactions.begin(store, Author("DataPass", "approve")) as transaction:
         made = await transaction.create(siret=SIRET)
         await transaction.issue(made)

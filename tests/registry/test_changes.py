@@ -33,11 +33,11 @@ async def test_a_token_allows_what_its_habilitation_does(store: Store, clock: Da
     assert found.expires_at == token.expires_at.timestamp()
 
 
-async def test_nobody_holds_an_unknown_token(store: Store) -> None:
+async def test_an_unknown_token_has_no_holder(store: Store) -> None:
     assert await held(store, "nobody") is None
 
 
-async def test_a_blacklisted_token_is_told_with_its_moment(store: Store, clock: DatetimeClock) -> None:
+async def test_a_blacklisted_token_has_the_time_of_its_blacklisting(store: Store, clock: DatetimeClock) -> None:
     token = await revoke_token(store, await issue_token(store, clock), clock)
     assert (await held(store, token.id)).blacklisted_at == clock().timestamp()
 
@@ -50,17 +50,17 @@ async def test_an_archived_habilitation_has_blacklisted_tokens_until_it_is_back(
     assert (await held(store, token.id)).blacklisted_at is None
 
 
-async def test_who_asks_for_the_first_time_is_told_to_forget_everything(store: Store) -> None:
+async def test_a_first_poll_for_changes_invalidates_every_token(store: Store) -> None:
     assert (await news(store)).tokens is None
 
 
-async def test_who_comes_from_another_log_or_from_the_future_is_told_to_forget_everything(store: Store) -> None:
+async def test_a_poll_with_the_cursor_of_another_log_invalidates_every_token(store: Store) -> None:
     begin = await news(store)
     assert (await news(store, TokenChanges(log="another", cursor=begin.cursor))).tokens is None
     assert (await news(store, TokenChanges(log=begin.log, cursor=begin.cursor + 1))).tokens is None
 
 
-async def test_every_kind_of_change_is_told_once(store: Store) -> None:
+async def test_every_kind_of_token_change_is_reported_once(store: Store) -> None:
     token, other = await issue_token(store), await issue_token(store)
     place = await news(store)
     assert place.tokens is None
@@ -78,13 +78,13 @@ async def test_every_kind_of_change_is_told_once(store: Store) -> None:
     assert (await news(store, place)).tokens == (other.id,)
 
 
-async def test_a_new_token_is_news_to_who_was_told_that_there_is_none(store: Store) -> None:
+async def test_a_newly_issued_token_is_reported_as_a_change(store: Store) -> None:
     place = await news(store)
     token = await issue_token(store)
     assert (await news(store, place)).tokens == (token.id,)
 
 
-async def test_a_change_of_a_habilitation_is_one_of_all_its_tokens(store: Store) -> None:
+async def test_a_change_of_a_habilitation_is_reported_for_all_its_tokens(store: Store) -> None:
     first = await issue_token(store)
     async with transactions.begin(store, ADMINISTRATOR) as transaction:
         second = await transaction.issue(await queries.habilitation(transaction.connection, first.habilitation))
@@ -93,7 +93,7 @@ async def test_a_change_of_a_habilitation_is_one_of_all_its_tokens(store: Store)
     assert set((await news(store, place)).tokens or ()) == {first.id, second.id}
 
 
-async def test_an_answer_never_claims_to_know_of_a_later_change(store: Store) -> None:
+async def test_an_answer_never_claims_to_include_a_later_change(store: Store) -> None:
     token = await issue_token(store)
     before = (await held(store, token.id)).as_of
     place = await news(store)
@@ -102,7 +102,7 @@ async def test_an_answer_never_claims_to_know_of_a_later_change(store: Store) ->
     assert (await held(store, token.id)).as_of > before
 
 
-async def test_too_many_changes_are_told_as_everything(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_many_changes_invalidate_every_token(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert MAX_TOKENS == 1000
     monkeypatch.setattr(changes, "MAX_TOKENS", 2)
     place = await news(store)
@@ -113,7 +113,7 @@ async def test_too_many_changes_are_told_as_everything(store: Store, monkeypatch
     assert (await news(store, place)).tokens is None
 
 
-async def test_who_follows_misses_nothing_however_many_change_at_once(store: Store) -> None:
+async def test_a_poller_misses_no_change_under_concurrent_transactions(store: Store) -> None:
     tokens = [await issue_token(store) for _ in range(12)]
     place = await news(store)
     told: set[str] = set()

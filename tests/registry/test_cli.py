@@ -51,7 +51,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 1
     return err
 
 
-def test_the_command_answers_and_refuses_from_outside(environ: dict[str, str]) -> None:
+def test_the_installed_command_creates_a_habilitation_and_refuses_an_unknown_token(environ: dict[str, str]) -> None:
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         program = Path(sys.executable).with_name("bouquet-registry")
         return subprocess.run(
@@ -64,7 +64,9 @@ def test_the_command_answers_and_refuses_from_outside(environ: dict[str, str]) -
     assert (told.returncode, told.stdout, told.stderr) == (1, "", "no token nobody\n")
 
 
-def test_a_day_at_the_registry(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_issue_list_and_revoke_a_token_and_refuse_a_stale_version(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     own = run("habilitation", "create", "--siret", SIRET, "--name", "MAIRIE", "--scopes", "dss_enfants")
     token = run("token", "issue", own["id"])
     assert token["jwt"].count(".") == 2
@@ -77,7 +79,7 @@ def test_a_day_at_the_registry(run: Run, capsys: pytest.CaptureFixture[str]) -> 
     assert run("habilitation", "show", own["id"])["tokens"][0]["blacklisted_at"]
 
 
-def test_all_fields_of_a_habilitation(run: Run) -> None:
+def test_a_habilitation_is_created_with_every_field(run: Run) -> None:
     made = run(
         *("habilitation", "create", "--siret", SIRET, "--name", "MAIRIE", "--purpose", "Cantine"),
         *("--scopes", "a", "b", "--modalities", "params", "france_connect", "--calls-per-minute", "60"),
@@ -95,7 +97,7 @@ def test_all_fields_of_a_habilitation(run: Run) -> None:
     assert run("habilitation", "show", made["id"]) == made | {"tokens": []}
 
 
-def test_an_update_changes_what_is_given_and_nothing_else(run: Run) -> None:
+def test_an_update_changes_only_the_given_fields_of_a_habilitation(run: Run) -> None:
     made = run("habilitation", "create", "--siret", SIRET, "--scopes", "a", "--allowed-ips", "10.0.0.1", "10.0.0.2")
     changed = run("habilitation", "update", made["id"], "--allowed-ips", "--purpose", "Cantine")
     same = {"updated_at", "version"}
@@ -105,7 +107,7 @@ def test_an_update_changes_what_is_given_and_nothing_else(run: Run) -> None:
     assert changed["version"] == 2
 
 
-def test_archiving_can_be_undone(run: Run) -> None:
+def test_archiving_a_habilitation_can_be_undone(run: Run) -> None:
     made = run("habilitation", "create", "--siret", SIRET)
     assert run("habilitation", "archive", made["id"])["state"] == "archived"
     assert run("habilitation", "list") == []
@@ -113,7 +115,7 @@ def test_archiving_can_be_undone(run: Run) -> None:
     assert run("habilitation", "archive", made["id"], "--undo")["state"] == "active"
 
 
-def test_a_token_is_shown_with_its_text_only_when_asked(run: Run) -> None:
+def test_a_token_is_shown_with_its_signed_text_only_with_reveal(run: Run) -> None:
     token = run("token", "issue", run("habilitation", "create", "--siret", SIRET)["id"])
     shown = run("token", "show", token["id"])
     assert "jwt" not in shown
@@ -121,14 +123,16 @@ def test_a_token_is_shown_with_its_text_only_when_asked(run: Run) -> None:
     assert run("token", "show", token["id"], "--reveal")["jwt"] == token["jwt"]
 
 
-def test_a_token_can_be_revoked_for_later(run: Run) -> None:
+def test_a_token_can_be_revoked_from_a_later_time_on(run: Run) -> None:
     token = run("token", "issue", run("habilitation", "create", "--siret", SIRET)["id"])
     revoked = run("token", "revoke", token["id"], "--reason", "leaked", "--at", "2030-01-01T00:00:00+01:00")
     assert revoked["blacklisted_at"] == "2030-01-01T00:00:00+01:00"
     assert run("token", "show", token["id"])["blacklisted_at"] == "2029-12-31T23:00:00Z"
 
 
-def test_people_read_lines(environ: dict[str, str], run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_records_are_printed_as_text_without_the_json_option(
+    environ: dict[str, str], run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = run("habilitation", "create", "--siret", SIRET, "--contacts", "demandeur:anne@mairie.example")
     assert main(["habilitation", "show", made["id"]]) == 0
     assert "contacts          demandeur anne@mairie.example\n" in capsys.readouterr().out
@@ -136,7 +140,7 @@ def test_people_read_lines(environ: dict[str, str], run: Run, capsys: pytest.Cap
     assert capsys.readouterr().out == "none\n"
 
 
-def test_what_is_refused_is_said_in_words(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refused_command_prints_its_reason(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert refused(capsys, "token", "show", "nobody") == "no token nobody\n"
     assert refused(capsys, "habilitation", "show", "nobody") == "no habilitation nobody\n"
     assert refused(capsys, "habilitation", "create", "--siret", "1") == "siret: is no SIRET\n"
@@ -153,20 +157,20 @@ def test_what_is_refused_is_said_in_words(run: Run, capsys: pytest.CaptureFixtur
         ("token",),
     ],
 )
-def test_what_makes_no_sense_is_a_usage_error(environ: dict[str, str], arguments: tuple[str, ...]) -> None:
+def test_an_invalid_argument_is_a_usage_error(environ: dict[str, str], arguments: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
 
 
-def test_wrong_settings_are_told_by_name(
+def test_a_wrong_setting_is_named_on_standard_error(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("BOUQUET_REGISTRY_DATABASE_URL", "nonsense")
     assert refused(capsys, "token", "list", status=2).startswith("BOUQUET_REGISTRY_DATABASE_URL: must be")
 
 
-def test_a_database_that_is_away_is_no_traceback(
+def test_an_unavailable_database_is_reported_without_a_traceback(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("BOUQUET_REGISTRY_DATABASE_URL", "postgresql://nobody:SECRET@127.0.0.1:1/none")
@@ -175,7 +179,7 @@ def test_a_database_that_is_away_is_no_traceback(
     assert "SECRET" not in told
 
 
-def test_keys_are_made_and_their_public_halves_told(
+def test_a_new_key_is_printed_and_its_public_half_by_jwks(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["new-key", "2027-01"]) == 0
@@ -186,7 +190,7 @@ def test_keys_are_made_and_their_public_halves_told(
     assert (public["kid"], public["x"]) == ("2027-01", json.loads(key)["x"])
 
 
-def test_a_new_key_stands_beside_the_others_as_keys_rotate(
+def test_jwks_prints_the_new_key_after_the_former_ones(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """The steps of docs/operations/keys.md; that each token is read meanwhile: test_signing.py."""
@@ -220,6 +224,8 @@ def test_a_file_that_is_no_key_set_is_refused(
     assert told in capsys.readouterr().err
 
 
-def test_tables_are_migrated_on_demand(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_migrate_creates_the_tables_and_prints_the_revision(
+    environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["migrate"]) == 0
     assert capsys.readouterr().out == f"{REVISION}\n"

@@ -50,14 +50,14 @@ async def is_encrypted(url: Secret) -> bool:
 
 @pytest.mark.broker
 @pytest.mark.parametrize("said", [{}, {"sslmode": "verify-full"}, {"ssl": "verify-full"}])
-async def test_a_postgresql_is_verified_however_that_is_said(
+async def test_every_spelling_of_verify_full_verifies_the_server(
     said: dict[str, str], place: str, own: CertificateFiles
 ) -> None:
     assert await is_encrypted(spelt(place, sslrootcert=own.ca, **said))
 
 
 @pytest.mark.broker
-async def test_a_server_of_an_authority_that_nobody_named_is_not_spoken_to(place: str, other: CertificateFiles) -> None:
+async def test_a_database_server_of_an_unknown_authority_is_refused(place: str, other: CertificateFiles) -> None:
     for url in (Secret(place), spelt(place, sslmode="verify-full"), spelt(place, sslrootcert=other.ca)):
         with pytest.raises(OSError) as refused:
             await upgrade(url)
@@ -65,16 +65,14 @@ async def test_a_server_of_an_authority_that_nobody_named_is_not_spoken_to(place
 
 
 @pytest.mark.broker
-async def test_a_server_of_another_name_is_not_spoken_to(place: str, own: CertificateFiles) -> None:
+async def test_a_database_server_with_another_host_name_is_refused(place: str, own: CertificateFiles) -> None:
     with pytest.raises(OSError) as refused:
         await upgrade(spelt(place.replace(HOST, "127.0.0.1"), sslrootcert=own.ca))
     assert "mismatch" in tls_error_of(refused.value)
 
 
 @pytest.mark.broker
-async def test_a_server_that_offers_no_tls_is_not_spoken_to(
-    postgres_server: PostgresServer, own: CertificateFiles
-) -> None:
+async def test_a_database_server_without_tls_is_refused(postgres_server: PostgresServer, own: CertificateFiles) -> None:
     """It may be somebody between us and the server, who took the offer away."""
     place = postgres_server.database().partition("?")[0]
     for url in (Secret(place), spelt(place, sslrootcert=own.ca)):
@@ -83,7 +81,7 @@ async def test_a_server_that_offers_no_tls_is_not_spoken_to(
 
 
 @pytest.mark.broker
-async def test_who_says_so_does_without_tls(place: str) -> None:
+async def test_sslmode_disable_connects_without_tls(place: str) -> None:
     assert not await is_encrypted(spelt(place, sslmode="disable"))
 
 
@@ -107,14 +105,14 @@ def test_a_url_that_would_verify_nothing_is_a_settings_error_that_quotes_nothing
     assert "swordfish" not in str(refused.value) and "nowhere" not in str(refused.value)
 
 
-def test_a_socket_in_the_file_system_and_sqlite_need_no_word() -> None:
+def test_a_unix_socket_and_sqlite_need_no_sslmode() -> None:
     assert database_of(Secret(f"sqlite:///{Path('registry.db')}")).arguments == {}
     assert database_of(Secret("postgresql:///registry?host=/run/postgresql")).url.query["host"] == "/run/postgresql"
 
 
 @pytest.mark.broker
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2.nip.invalid"])
-async def test_a_database_that_others_overhear_is_loud_in_the_log(
+async def test_an_unencrypted_database_is_logged_as_a_warning(
     host: str, place: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = spelt(place.replace(HOST, host), sslmode="disable")

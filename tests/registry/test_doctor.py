@@ -31,7 +31,9 @@ async def doctor(bus_url: str, database_url: str, **settings: str) -> Report:
     return report
 
 
-async def test_a_registry_that_is_well(broker_url: str, postgres_server: PostgresServer) -> None:
+async def test_the_doctor_finds_nothing_wrong_with_a_healthy_registry(
+    broker_url: str, postgres_server: PostgresServer
+) -> None:
     url = Secret(postgres_server.database())
     await upgrade(url)
     async with open_store(url) as store, mesh_with_registry(broker_url, store):
@@ -43,7 +45,7 @@ async def test_a_registry_that_is_well(broker_url: str, postgres_server: Postgre
     assert "its queue can be made" in report.finding("rights on the broker")
 
 
-async def test_its_own_rights_are_enough_to_look(rabbit: RabbitNode, tmp_path: Path) -> None:
+async def test_the_rights_of_the_registry_suffice_for_its_doctor(rabbit: RabbitNode, tmp_path: Path) -> None:
     made = restricted_vhost(rabbit, tmp_path, "acme", registry_writes_journal=False)
     async with await aio_pika.connect(made.operator) as operator:
         await (await operator.channel()).declare_queue(JOURNAL_QUEUE, durable=True)
@@ -52,12 +54,12 @@ async def test_its_own_rights_are_enough_to_look(rabbit: RabbitNode, tmp_path: P
     assert report.finding("journal") == "wrong: is not written; 0 records wait in its queue"
 
 
-async def test_a_database_that_was_never_migrated(broker_url: str, postgres_server: PostgresServer) -> None:
+async def test_the_doctor_finds_a_database_without_tables(broker_url: str, postgres_server: PostgresServer) -> None:
     report = await doctor(broker_url, postgres_server.database())
     assert "other tables than ours" in report.finding("database")
 
 
-async def test_a_database_and_a_mail_server_that_are_away(broker_url: str) -> None:
+async def test_the_doctor_finds_an_unavailable_database_and_mail_server(broker_url: str) -> None:
     nowhere = f"127.0.0.1:{free_port()}"
     report = await doctor(
         broker_url, f"postgresql://bouquet:{PASSWORD}@{nowhere}/bouquet", notices_to=f"smtp://u:{PASSWORD}@{nowhere}"
@@ -66,11 +68,11 @@ async def test_a_database_and_a_mail_server_that_are_away(broker_url: str) -> No
     assert "cannot be reached" in report.finding("the way to BOUQUET_REGISTRY_NOTICES_TO")
 
 
-async def test_a_signing_key_that_cannot_be_used_is_a_wrong_setting(broker_url: str, tmp_path: Path) -> None:
+async def test_an_unusable_signing_key_is_a_wrong_setting(broker_url: str, tmp_path: Path) -> None:
     report = await doctor(broker_url, f"sqlite:///{tmp_path / 'registry.db'}", signing_key="short")
     assert report.status == 2 and "BOUQUET_REGISTRY_SIGNING_KEY" in report.text
 
 
-async def test_no_broker_is_a_trouble(tmp_path: Path) -> None:
+async def test_the_doctor_finds_a_missing_broker(tmp_path: Path) -> None:
     report = await doctor("memory:", f"sqlite:///{tmp_path / 'registry.db'}")
     assert report.finding("broker").startswith("wrong: no gateway reaches a registry alone")

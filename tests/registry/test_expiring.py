@@ -27,7 +27,7 @@ async def counts(store: Store, clock: DatetimeClock) -> dict[str, float | None]:
     return {days: REGISTRY.get_sample_value(name, {"within_days": days}) for days in ("7", "14", "30")}
 
 
-async def test_a_token_in_use_is_counted_once_its_end_is_near(store: Store, clock: DatetimeClock) -> None:
+async def test_a_token_in_use_is_counted_as_expiring_near_its_end(store: Store, clock: DatetimeClock) -> None:
     token = await issue_token(store, clock)
     clock.now = token.expires_at - timedelta(days=31)
     await used(store, token, clock)
@@ -40,7 +40,7 @@ async def test_a_token_in_use_is_counted_once_its_end_is_near(store: Store, cloc
     assert await counts(store, clock) == {"7": 0, "14": 0, "30": 0}
 
 
-async def test_a_token_that_nobody_uses_is_missed_by_nobody(store: Store, clock: DatetimeClock) -> None:
+async def test_an_unused_token_is_not_counted_as_expiring(store: Store, clock: DatetimeClock) -> None:
     token = await issue_token(store, clock)
     clock.now = token.expires_at - timedelta(days=36)
     await used(store, token, clock)
@@ -48,9 +48,7 @@ async def test_a_token_that_nobody_uses_is_missed_by_nobody(store: Store, clock:
     assert await counts(store, clock) == {"7": 0, "14": 0, "30": 0}
 
 
-async def test_a_token_revoked_or_of_an_archived_habilitation_is_not_counted(
-    store: Store, clock: DatetimeClock
-) -> None:
+async def test_a_token_not_in_force_is_not_counted_as_expiring(store: Store, clock: DatetimeClock) -> None:
     revoked, archived = await issue_token(store, clock), await issue_token(store, clock)
     clock.now = revoked.expires_at - timedelta(days=1)
     for token in (revoked, archived):

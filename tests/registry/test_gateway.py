@@ -79,7 +79,7 @@ async def becomes(gate: AcmeClient, text: str, told: str) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_scopes_siret_and_end_are_the_registry_s_whatever_the_token_claims(here: MeshWithRegistry) -> None:
+async def test_scopes_siret_and_expiry_come_from_the_registry_not_the_claims(here: MeshWithRegistry) -> None:
     issued = await here.issue_token(scopes=("acme_dossier",))
     gate = await here.start_gateway()
     text = signed_token(issued, scopes=("acme_age", "everything"), valid_s=-1000)
@@ -114,13 +114,13 @@ async def test_a_forged_token_is_invalid_and_the_registry_is_not_asked(here: Mes
     assert overheard.tokens == []
 
 
-async def test_the_internal_id_is_nobody_s_where_the_registry_has_the_word(here: MeshWithRegistry) -> None:
+async def test_the_internal_token_id_is_refused_by_a_gateway_with_a_registry(here: MeshWithRegistry) -> None:
     gate, demo = await here.start_gateway(), await here.start_gateway(tokens_from="claims")
     text = signed_token(INTERNAL_ID, scopes=SCOPES)
     assert [await gate.outcome(text), await demo.outcome(text)] == ["401 00101", "200"]
 
 
-async def test_the_end_of_a_token_is_the_registry_s(here: MeshWithRegistry) -> None:
+async def test_the_expiry_of_a_token_is_the_registry_s(here: MeshWithRegistry) -> None:
     issued = await here.issue_token()
     gate = await here.start_gateway()
     assert await gate.outcome(signed_token(issued)) == "200"
@@ -155,7 +155,7 @@ async def test_a_token_may_be_blacklisted_from_a_day_on(here: MeshWithRegistry) 
     await becomes(gate, signed_token(issued), "401 00105")
 
 
-async def test_a_change_of_scopes_takes_effect(here: MeshWithRegistry) -> None:
+async def test_a_change_of_scopes_takes_effect_at_the_gateway(here: MeshWithRegistry) -> None:
     issued = await here.issue_token()
     gate = await here.start_gateway()
     assert await gate.outcome(signed_token(issued)) == "200"
@@ -165,14 +165,14 @@ async def test_a_change_of_scopes_takes_effect(here: MeshWithRegistry) -> None:
     await becomes(gate, signed_token(issued), "200")
 
 
-async def test_an_archived_habilitation_opens_nothing(here: MeshWithRegistry) -> None:
+async def test_tokens_of_an_archived_habilitation_are_refused(here: MeshWithRegistry) -> None:
     issued = await here.issue_token()
     gate = await here.start_gateway()
     await change_habilitation(here.store, issued, state="archived")
     await becomes(gate, signed_token(issued), "401 00105")
 
 
-async def test_an_address_that_is_not_allowed_is_refused_before_the_pace(here: MeshWithRegistry) -> None:
+async def test_a_disallowed_address_is_refused_before_the_rate_limit(here: MeshWithRegistry) -> None:
     issued = await here.issue_token(allowed_ips=("192.0.2.0/24", "2001:db8::1"))
     gate = await here.start_gateway(calls_per_second=0)
     answer = await gate.call(signed_token(issued))
@@ -194,14 +194,14 @@ async def test_a_forwarded_address_counts_behind_a_trusted_proxy_only(here: Mesh
     assert await behind.outcome(signed_token(issued)) == "403 00107"
 
 
-async def test_an_allow_list_that_nobody_can_read_allows_nobody(here: MeshWithRegistry) -> None:
+async def test_an_unreadable_list_of_allowed_addresses_allows_none(here: MeshWithRegistry) -> None:
     issued = await here.issue_token(allowed_ips=("192.0.2.1",))
     async with here.store.writing() as connection:
         await connection.exec_driver_sql("""UPDATE habilitations SET allowed_ips = '["nonsense"]'""")
     assert await (await here.start_gateway()).outcome(signed_token(issued)) == "403 00107"
 
 
-async def test_a_rate_of_its_own_counts_besides_that_of_everyone(here: MeshWithRegistry) -> None:
+async def test_a_token_s_own_rate_limit_applies_besides_the_common_one(here: MeshWithRegistry) -> None:
     issued, other = await here.issue_token(calls_per_minute=3), await here.issue_token()
     gate = await here.start_gateway(epoch_s=lambda: 1_000_000_039.5)  # a minute that does not end as we look
     answers = [await gate.call(signed_token(issued)) for _ in range(5)]
@@ -212,7 +212,7 @@ async def test_a_rate_of_its_own_counts_besides_that_of_everyone(here: MeshWithR
     assert (await gate.call(signed_token(other))).headers["RateLimit-Limit"] == "100000"
 
 
-async def test_everyone_s_rate_counts_besides_one_of_its_own(here: MeshWithRegistry) -> None:
+async def test_the_common_rate_limit_applies_besides_a_token_s_own(here: MeshWithRegistry) -> None:
     issued = await here.issue_token(calls_per_minute=1000)
     gate = await here.start_gateway(calls_per_second=2, epoch_s=lambda: 1_000_000_039.5)
     answers = [await gate.call(signed_token(issued)) for _ in range(3)]
@@ -220,7 +220,7 @@ async def test_everyone_s_rate_counts_besides_one_of_its_own(here: MeshWithRegis
     assert [answer.headers["RateLimit-Limit"] for answer in answers] == ["1000", "1000", "2"]
 
 
-async def test_a_known_token_costs_the_registry_nothing(here: MeshWithRegistry) -> None:
+async def test_a_known_token_is_not_looked_up_again(here: MeshWithRegistry) -> None:
     overheard = CountingBus(here.bus)
     issued, gate = await here.issue_token(), await here.start_gateway(bus=overheard)
     overheard.passing.clear()
@@ -233,7 +233,7 @@ async def test_a_known_token_costs_the_registry_nothing(here: MeshWithRegistry) 
     assert overheard.tokens == [issued.id]
 
 
-async def test_the_registry_learns_that_a_token_is_used(here: MeshWithRegistry) -> None:
+async def test_the_registry_notes_the_last_use_of_a_token(here: MeshWithRegistry) -> None:
     issued, idle = await here.issue_token(), await here.issue_token()
     gate = await here.start_gateway()
     await gate.outcome(signed_token(issued))
@@ -244,7 +244,7 @@ async def test_the_registry_learns_that_a_token_is_used(here: MeshWithRegistry) 
     assert (await read_token(here.store, idle.id)).last_used_at is None
 
 
-async def test_without_a_registry_nobody_is_refused_as_a_stranger(here: MeshWithRegistry) -> None:
+async def test_without_a_registry_a_token_is_a_502_not_a_401(here: MeshWithRegistry) -> None:
     issued = await here.issue_token()
     await here.close_registry()
     gate = await here.start_gateway()
@@ -262,7 +262,7 @@ async def test_without_a_registry_nobody_is_refused_as_a_stranger(here: MeshWith
             await asyncio.sleep(0.01)
 
 
-async def test_known_tokens_work_while_the_registry_is_silent_and_for_no_longer_than_was_said(
+async def test_known_tokens_are_accepted_for_a_limited_time_without_the_registry(
     here: MeshWithRegistry,
 ) -> None:
     known, unknown, now = await here.issue_token(), await here.issue_token(), [1000.0]
@@ -281,7 +281,7 @@ async def test_known_tokens_work_while_the_registry_is_silent_and_for_no_longer_
                 await asyncio.sleep(0.01)
 
 
-async def test_a_revocation_is_heard_by_the_poll_that_begins_after_it(here: MeshWithRegistry) -> None:
+async def test_a_revocation_is_seen_by_the_next_poll(here: MeshWithRegistry) -> None:
     issued, overheard = await here.issue_token(), CountingBus(here.bus)
     async with asking(overheard) as client:
         assert isinstance(await read(client, issued.id), Token)
@@ -293,7 +293,7 @@ async def test_a_revocation_is_heard_by_the_poll_that_begins_after_it(here: Mesh
     assert LATEST_S < WITHIN_S
 
 
-async def test_what_changed_while_the_registry_was_silent_is_heard_as_it_returns(here: MeshWithRegistry) -> None:
+async def test_changes_made_while_the_registry_was_silent_are_seen_at_its_return(here: MeshWithRegistry) -> None:
     issued = await here.issue_token()
     gate = await here.start_gateway()
     assert await gate.outcome(signed_token(issued)) == "200"
@@ -304,7 +304,7 @@ async def test_what_changed_while_the_registry_was_silent_is_heard_as_it_returns
     await becomes(gate, signed_token(issued), "401 00105")
 
 
-async def test_a_token_in_use_is_asked_for_again_now_and_then(here: MeshWithRegistry) -> None:
+async def test_a_token_in_use_is_looked_up_again_at_intervals(here: MeshWithRegistry) -> None:
     issued = await here.issue_token()
     gate = await here.start_gateway(registry_refresh_s=0.1)
     assert await gate.outcome(signed_token(issued)) == "200"
@@ -313,7 +313,7 @@ async def test_a_token_in_use_is_asked_for_again_now_and_then(here: MeshWithRegi
     await becomes(gate, signed_token(issued), "403 00100")
 
 
-async def test_a_token_in_use_does_not_wait_to_be_asked_for_again(here: MeshWithRegistry) -> None:
+async def test_a_call_does_not_wait_for_the_refresh_of_its_token(here: MeshWithRegistry) -> None:
     issued, overheard, now = await here.issue_token(), CountingBus(here.bus), [1000.0]
     async with asking(overheard, refresh_s=600.0, clock=lambda: now[0]) as client:
         known = await read(client, issued.id)
@@ -331,14 +331,14 @@ async def test_a_token_in_use_does_not_wait_to_be_asked_for_again(here: MeshWith
         assert overheard.tokens == [issued.id] * 2
 
 
-async def test_an_invalid_token_that_keeps_coming_is_asked_for_once(here: MeshWithRegistry) -> None:
+async def test_a_repeated_invalid_token_is_looked_up_once(here: MeshWithRegistry) -> None:
     overheard = CountingBus(here.bus)
     gate, stranger = await here.start_gateway(bus=overheard), str(uuid.uuid4())
     assert [await gate.outcome(signed_token(stranger)) for _ in range(2)] == ["401 00101"] * 2
     assert overheard.tokens == [stranger]
 
 
-async def test_a_gateway_remembers_so_many_tokens_and_no_more_the_last_used_ones(here: MeshWithRegistry) -> None:
+async def test_a_gateway_remembers_a_limited_number_of_recently_used_tokens(here: MeshWithRegistry) -> None:
     first, second, third = [(await here.issue_token()).id for _ in range(3)]
     overheard = CountingBus(here.bus)
     async with asking(overheard, max_known=2) as client:
@@ -349,7 +349,7 @@ async def test_a_gateway_remembers_so_many_tokens_and_no_more_the_last_used_ones
     assert overheard.tokens[3:] == [second]
 
 
-async def test_an_answer_that_was_overtaken_by_a_change_is_not_remembered(here: MeshWithRegistry) -> None:
+async def test_a_registry_answer_older_than_a_change_is_not_remembered(here: MeshWithRegistry) -> None:
     overheard = CountingBus(here.bus)
     issued, gate = await here.issue_token(), await here.start_gateway(bus=overheard)
     overheard.passing.clear()
@@ -363,7 +363,7 @@ async def test_an_answer_that_was_overtaken_by_a_change_is_not_remembered(here: 
     assert await gate.outcome(signed_token(issued)) == "401 00105"
 
 
-async def test_another_database_makes_gateways_forget(here: MeshWithRegistry) -> None:
+async def test_a_replaced_registry_database_makes_gateways_forget_all_tokens(here: MeshWithRegistry) -> None:
     issued = await here.issue_token()
     gate = await here.start_gateway()
     assert await gate.outcome(signed_token(issued)) == "200"
@@ -374,7 +374,7 @@ async def test_another_database_makes_gateways_forget(here: MeshWithRegistry) ->
 
 
 @pytest.mark.broker
-async def test_four_gateways_under_load_all_hear_of_a_revocation(sqlite: Store, broker_url: str) -> None:
+async def test_four_gateways_under_load_all_apply_a_revocation(sqlite: Store, broker_url: str) -> None:
     async with mesh_with_registry(broker_url, sqlite) as made:
         gates = [await made.start_gateway() for _ in range(4)]
         revoked, others = await made.issue_token(), [await made.issue_token() for _ in range(5)]
@@ -406,7 +406,7 @@ def digest_of(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-async def test_an_exempt_token_is_held_back_by_no_blacklist_address_or_pace(here: MeshWithRegistry) -> None:
+async def test_an_exempt_token_passes_blacklist_addresses_and_rate_limits(here: MeshWithRegistry) -> None:
     issued = await here.issue_token(allowed_ips=("192.0.2.1",))
     await revoke_token(here.store, issued)
     text = signed_token(issued)
@@ -424,6 +424,6 @@ async def test_an_exempt_token_must_still_be_known_to_the_registry(here: MeshWit
     assert await gate.outcome(unknown) == "401 00101"
 
 
-async def test_what_is_no_digest_is_no_exemption_but_a_wrong_setting(here: MeshWithRegistry) -> None:
+async def test_an_exempt_token_that_is_not_a_digest_is_a_settings_error(here: MeshWithRegistry) -> None:
     with pytest.raises(SettingsError, match=r"^BOUQUET_GATEWAY_EXEMPT_TOKENS: must be SHA-256 digests in hexadecimal$"):
         await here.start_gateway(exempt_tokens=("a token itself",))

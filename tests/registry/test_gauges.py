@@ -47,7 +47,7 @@ async def test_tokens_in_force_are_counted(store: Store) -> None:
     assert metric("bouquet_registry_tokens") == 0
 
 
-def test_habilitations_have_so_many_series_and_no_more() -> None:
+def test_habilitation_names_are_exported_up_to_a_limit() -> None:
     usage = AccessCounter(most=2)
     usage.count(
         [structs.replace(access(name), habilitation=name, operation="op") for name in ("a", "b", "c", "d", "a")]

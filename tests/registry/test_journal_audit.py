@@ -86,7 +86,7 @@ async def ten(store: Store) -> Link:
     return (await read_ends(store)).head
 
 
-async def test_a_journal_is_whole_while_nobody_touches_it(store: Store) -> None:
+async def test_an_untouched_journal_verifies(store: Store) -> None:
     assert (await verify(store)).head.number == 0
     head = await ten(store)
     assert (await verify(store)).head == head
@@ -96,7 +96,7 @@ async def test_a_journal_is_whole_while_nobody_touches_it(store: Store) -> None:
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-async def test_a_forgery_is_found(store: Store, forgery: str) -> None:
+async def test_verify_finds_each_kind_of_forgery(store: Store, forgery: str) -> None:
     statements, told = FORGERIES[forgery]
     await ten(store)
     await tamper(store, *statements)
@@ -104,7 +104,7 @@ async def test_a_forgery_is_found(store: Store, forgery: str) -> None:
         await verify(store)
 
 
-async def test_a_journal_written_anew_is_found_by_a_head_that_was_noted(store: Store) -> None:
+async def test_a_rewritten_journal_is_found_by_a_noted_head(store: Store) -> None:
     """Head and all: the chain alone says nothing then."""
     noted = await ten(store)
     await tamper(store, "DELETE FROM journal WHERE number > 8", _head_of(8))
@@ -122,7 +122,7 @@ def _head_of(number: int) -> str:
     return f"UPDATE journal_head SET number = {number}, hash = {hash_of}"
 
 
-async def test_what_was_verified_before_need_not_be_again(store: Store) -> None:
+async def test_verify_may_start_at_a_later_record(store: Store) -> None:
     await ten(store)
     await tamper(store, "UPDATE journal SET outcome = 'failed' WHERE number = 4")
     assert (await verify(store, since=5)).head.number == 10
@@ -164,7 +164,7 @@ def pruned_under_way(monkeypatch: pytest.MonkeyPatch, store: Store, to: int) -> 
 
 
 @pytest.mark.parametrize("to", [2, 3, 5, 9, 10])
-async def test_a_journal_that_is_pruned_while_it_is_verified_is_whole(
+async def test_a_journal_pruned_during_its_verification_verifies(
     store: Store, monkeypatch: pytest.MonkeyPatch, to: int
 ) -> None:
     head = await ten(store)
@@ -173,7 +173,7 @@ async def test_a_journal_that_is_pruned_while_it_is_verified_is_whole(
     assert (await read_ends(store)).pruned.number == to
 
 
-async def test_a_forgery_behind_what_is_pruned_meanwhile_is_found(
+async def test_a_forgery_after_concurrently_pruned_records_is_found(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await ten(store)
@@ -183,7 +183,7 @@ async def test_a_forgery_behind_what_is_pruned_meanwhile_is_found(
         await verify(store)
 
 
-async def test_a_noted_record_that_is_pruned_meanwhile_is_told_apart_from_a_forged_one(
+async def test_a_noted_record_pruned_meanwhile_is_refused_not_broken(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await ten(store)
@@ -209,7 +209,7 @@ async def test_verifying_and_pruning_at_once_raise_no_false_alarm(
     assert (await verify(store)).head.number == 1001
 
 
-async def test_a_journal_pruned_to_the_last_goes_on(store: Store) -> None:
+async def test_a_journal_pruned_to_its_last_record_takes_new_ones(store: Store) -> None:
     await ten(store)
     assert await prune(store, NOON.timestamp() + 1000) == 10
     assert (await verify(store)).head.number == 11
@@ -225,7 +225,7 @@ async def test_a_second_pruning_may_remove_the_record_of_the_first(store: Store)
     assert second.link.number == 12
 
 
-async def test_a_noted_record_that_was_pruned_is_told_with_the_record_of_its_pruning(store: Store) -> None:
+async def test_the_refusal_of_a_pruned_noted_record_names_its_pruning(store: Store) -> None:
     await ten(store)
     await prune(store, NOON.timestamp() + 5, NOON.timestamp)
     told = r"^record 2 was pruned: record 11 of 2026-04-15 tells that the records up to 4 were removed$"
@@ -233,7 +233,7 @@ async def test_a_noted_record_that_was_pruned_is_told_with_the_record_of_its_pru
         await verify(store, noted=Link(2, "00" * 32))
 
 
-async def test_a_noted_head_that_was_pruned_whole_is_not_called_whole(store: Store) -> None:
+async def test_a_noted_head_that_was_pruned_does_not_verify(store: Store) -> None:
     noted = await ten(store)
     await prune(store, NOON.timestamp() + 1000)
     with pytest.raises(Refused, match=r"^record 10 was pruned: record 11 of "):
@@ -247,14 +247,14 @@ async def test_a_gateway_cannot_send_a_record_of_a_pruning() -> None:
     assert len(batch.aside) == 2
 
 
-async def test_pruning_goes_to_the_first_record_that_is_young(store: Store) -> None:
+async def test_pruning_stops_at_the_first_young_record(store: Store) -> None:
     """Later ones may be older: they came by a gateway that was cut off."""
     await write(store, [access(1, at=1.0), access(2, at=3.0), access(3, at=1.0)])
     assert await prune(store, 2.0) == 1
     assert (await ids(store))[:2] == ["2", "3"]
 
 
-async def test_a_record_of_a_clock_that_was_ahead_keeps_no_older_one_from_pruning(store: Store) -> None:
+async def test_a_record_dated_ahead_does_not_stop_pruning(store: Store) -> None:
     ahead = NOON.timestamp() + 400 * 24 * 3600
     await write(store, [access(1, at=ahead)])
     await write(store, [access(n, at=NOON.timestamp() + n) for n in range(2, 6)])
@@ -269,7 +269,7 @@ async def test_pruning_does_not_hide_a_forgery(store: Store) -> None:
     assert await count(store) == 10
 
 
-async def test_a_journal_is_read_piece_by_piece(store: Store) -> None:
+async def test_a_long_journal_is_verified_in_several_reads(store: Store) -> None:
     for begin in range(0, 2 * ROWS_PER_READ, ROWS_PER_READ):
         await write(store, [access(n) for n in range(begin, begin + ROWS_PER_READ + 1)])
     assert (await verify(store)).head.number == 2 * ROWS_PER_READ + 1

@@ -126,7 +126,9 @@ async def scene(bus_url: str, database: Secret, total: int) -> AsyncIterator[Sce
         assert sending.done()
 
 
-async def test_a_broker_and_a_database_that_are_killed(rabbit: RabbitNode, postgres_server: PostgresServer) -> None:
+async def test_no_record_is_lost_when_broker_and_database_are_killed(
+    rabbit: RabbitNode, postgres_server: PostgresServer
+) -> None:
     total = 20_000
     async with scene(rabbit.vhost(), Secret(postgres_server.database()), total) as made:
         await asyncio.to_thread(rabbit.settle)
@@ -148,7 +150,7 @@ async def test_a_broker_and_a_database_that_are_killed(rabbit: RabbitNode, postg
         await made.reader.expects(made.sender.names)
 
 
-async def test_a_worker_that_is_killed(broker_url: str, tmp_path: Path) -> None:
+async def test_no_record_is_lost_when_the_journal_writer_is_killed(broker_url: str, tmp_path: Path) -> None:
     total = 20_000
     async with scene(broker_url, Secret(f"sqlite:///{tmp_path}/registry.db"), total) as made:
         for given in (5_000, 10_000, total):

@@ -76,7 +76,7 @@ def operator(capsys: pytest.CaptureFixture[str]) -> Operator:
     return Operator(capsys)
 
 
-def test_a_changed_row_is_told_by_its_number_and_the_status(url: Secret, operator: Operator) -> None:
+def test_journal_verify_names_a_changed_record_and_exits_with_1(url: Secret, operator: Operator) -> None:
     written(url, (access(n) for n in range(1, 6)))
     noted = operator.gets("head")["head"]
     assert noted.startswith("5:")
@@ -99,7 +99,7 @@ def test_old_records_are_pruned(url: Secret, operator: Operator) -> None:
     assert told.endswith("Z, record 6")
 
 
-def test_a_citizen_is_told_who_read(url: Secret, operator: Operator) -> None:
+def test_journal_who_read_lists_the_calls_about_a_citizen(url: Secret, operator: Operator) -> None:
     written(url, [access(1), access(2, person="", at=1.0)])
     [row] = operator.gets("who-read", *OPTIONS)
     assert (row["at"], row["recipient"], row["left_out"]) == ("2026-04-15T12:00:00Z", habilitations.SIRET, [])
@@ -108,7 +108,7 @@ def test_a_citizen_is_told_who_read(url: Secret, operator: Operator) -> None:
     assert err == ""
 
 
-def test_the_identity_may_come_by_standard_input(
+def test_journal_who_read_reads_the_identity_from_standard_input(
     url: Secret, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written(url, [access(1)])
@@ -116,7 +116,7 @@ def test_the_identity_may_come_by_standard_input(
     assert len(operator.gets("who-read")) == 1
 
 
-def test_at_a_terminal_the_identity_is_asked_for(
+def test_journal_who_read_prompts_for_the_identity_at_a_terminal(
     url: Secret, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Terminal(io.StringIO):
@@ -133,7 +133,7 @@ def test_at_a_terminal_the_identity_is_asked_for(
 @pytest.mark.parametrize(
     "given", ["KERVALLAN", '{"nom": 7, "KERVALLAN": 1}', "[]", '{"nom": "KERVALLAN"}', '{"ine": "\xff"}']
 )
-def test_an_identity_that_is_none_is_not_repeated(
+def test_an_invalid_identity_is_refused_without_being_repeated(
     url: Secret, operator: Operator, monkeypatch: pytest.MonkeyPatch, given: str
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given.encode("latin-1"))))
@@ -142,13 +142,13 @@ def test_an_identity_that_is_none_is_not_repeated(
     assert told.startswith(("standard input: must be a JSON object of nom, prenom,", "prenom: is missing"))
 
 
-def test_without_a_key_nobody_can_be_found(url: Secret, operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_journal_who_read_needs_a_key(url: Secret, operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BOUQUET_REGISTRY_JOURNAL_KEYS")
     told = operator.is_told("who-read", *OPTIONS, status=2)
     assert told == "BOUQUET_REGISTRY_JOURNAL_KEYS: must be name:secret,… of every key that pseudonyms are made with\n"
 
 
-def test_two_months_are_counted(url: Secret, operator: Operator) -> None:
+def test_journal_stats_counts_two_months_of_calls(url: Secret, operator: Operator) -> None:
     day_s, now = 24 * 3600, time.time()
     written(url, [access(n, at=now - n * 10 * day_s) for n in range(1, 10)])
     [row] = operator.gets("stats", "--habilitation", "h-1")
@@ -157,14 +157,14 @@ def test_two_months_are_counted(url: Secret, operator: Operator) -> None:
     assert operator.reads("stats", "--habilitation", "h-2")[0] == "none\n"
 
 
-def test_help_warns_of_the_command_line(url: Secret) -> None:
+def test_the_help_of_who_read_warns_of_the_command_line(url: Secret) -> None:
     command = [sys.executable, "-m", "bouquet_registry", "journal", "who-read", "--help"]
     done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=True, timeout=60)
     assert "a command line is seen by everyone" in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize("arguments", [("verify", "--head", "7"), ("verify", "--head", "x:00"), ("prune",), ()])
-def test_what_makes_no_sense_is_a_usage_error(url: Secret, arguments: tuple[str, ...]) -> None:
+def test_an_invalid_journal_argument_is_a_usage_error(url: Secret, arguments: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["journal", *arguments])
     assert caught.value.code == 2

@@ -72,7 +72,7 @@ QUESTIONS: dict[str, Select[Any] | Delete] = {
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-async def test_a_usual_question_does_not_read_the_whole_journal(store: Store, question: str) -> None:
+async def test_a_frequent_query_uses_an_index_of_the_journal(store: Store, question: str) -> None:
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     text = QUESTIONS[question].compile(dialect=dialect, compile_kwargs={"literal_binds": True})
     async with store.reading() as connection:

@@ -49,7 +49,7 @@ def about(identity: Identity, key: Secret = KEY) -> dict[str, str]:
     return {"person": pseudonym(key, identity)}
 
 
-async def test_a_citizen_learns_who_asked_and_when(store: Store) -> None:
+async def test_who_read_returns_caller_and_time_of_each_call(store: Store) -> None:
     own = await habilitations.create_habilitation(store, name="VILLE DE BREST")
     late = NOON.timestamp() + 60
     await write(store, [access(1, habilitation=own.id), access(2, at=late, outcome="not_found", habilitation="gone")])
@@ -73,7 +73,7 @@ async def test_a_citizen_learns_who_asked_and_when(store: Store) -> None:
     }
 
 
-async def test_a_call_at_the_gateway_is_found_by_whom_it_was_about(store: Store, tmp_path: Path) -> None:
+async def test_a_call_through_the_gateway_is_found_by_its_person(store: Store, tmp_path: Path) -> None:
     outbox = MemoryOutbox()
     async with writing(outbox, store), mesh_with_registry("memory:", store) as place:
         gate = await place.start_gateway(outbox, **mesh_with_journal.journal_settings(tmp_path))
@@ -114,7 +114,7 @@ WAYS: dict[str, tuple[Identite, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("key", BOTH, ids=["new key", "old key"])
-async def test_however_a_caller_wrote_the_person(store: Store, way: str, key: Secret) -> None:
+async def test_who_read_finds_a_person_however_a_caller_wrote_it(store: Store, way: str, key: Secret) -> None:
     written, left_out = WAYS[way]
     await write(store, [access(1, **about(written, key))])
     [only] = await found(store)
@@ -131,12 +131,12 @@ async def test_however_a_caller_wrote_the_person(store: Store, way: str, key: Se
         structs.replace(PERSON, code_cog_insee_commune_naissance="29232"),
     ],
 )
-async def test_somebody_else_is_somebody_else(store: Store, other: Identite) -> None:
+async def test_who_read_does_not_find_calls_about_another_person(store: Store, other: Identite) -> None:
     await write(store, [access(1, **about(other))])
     assert await found(store) == []
 
 
-async def test_without_the_key_nobody_is_found(store: Store) -> None:
+async def test_without_the_key_of_the_pseudonyms_no_call_is_found(store: Store) -> None:
     await write(store, [access(1)])
     assert await found(store, keys=[OLD_KEY]) == []
 
@@ -152,7 +152,7 @@ NUMBERS: dict[str, tuple[Given, Identity]] = {
 
 
 @pytest.mark.parametrize("kind", NUMBERS)
-async def test_a_number_names_a_person_too(store: Store, kind: str) -> None:
+async def test_who_read_finds_a_person_by_a_number(store: Store, kind: str) -> None:
     given, identity = NUMBERS[kind]
     await write(store, [access(1, **about(identity)), access(2)])
     [only] = await found(store, given)
@@ -178,20 +178,20 @@ def test_a_person_born_abroad_is_named_by_the_country() -> None:
         ),
     ],
 )
-def test_who_is_meant_must_be_clear(given: Given, told: str) -> None:
+def test_an_incomplete_or_ambiguous_identity_is_invalid(given: Given, told: str) -> None:
     with pytest.raises(Invalid) as caught:
         identity_of(given)
     assert str(caught.value) == told
 
 
 @pytest.mark.parametrize("setting", ["", "secret", "name:", ":secret", "2026:a,,2025:b"])
-def test_keys_that_are_none_are_refused_without_being_shown(setting: str) -> None:
+def test_invalid_journal_keys_are_refused_without_being_shown(setting: str) -> None:
     with pytest.raises(SettingsError) as caught:
         keys_of(Secret(setting))
     assert str(caught.value).startswith("BOUQUET_REGISTRY_JOURNAL_KEYS: must be name:secret,")
 
 
-def test_keys_may_have_colons() -> None:
+def test_a_journal_key_may_contain_colons() -> None:
     assert [key.reveal() for key in keys_of(Secret("2026:a:b, 2025:c"))] == ["a:b", "c"]
 
 
@@ -219,7 +219,7 @@ async def test_calls_are_counted_by_habilitation_operation_and_outcome(store: St
     assert await counted(store, own.id) == of_mine
 
 
-async def test_a_paper_is_spared_once_a_person_operation_recipient_and_day(store: Store) -> None:
+async def test_a_document_is_spared_once_per_person_operation_recipient_and_day(store: Store) -> None:
     midnight = NOON.timestamp() + DAY_S / 2
     calls = [
         (access(1), 1),
@@ -238,7 +238,7 @@ async def test_a_paper_is_spared_once_a_person_operation_recipient_and_day(store
         assert spared == sum(worth for _, worth in calls[:number]), number
 
 
-async def test_calls_without_an_operation_spare_nothing(store: Store) -> None:
+async def test_calls_without_an_operation_spare_no_document(store: Store) -> None:
     await write(store, [access(1, operation="")])
     assert await counted(store) == [("h-1", None, "", "found", 1, 0)]
 
@@ -258,13 +258,13 @@ DISGUISES = {
 
 
 @pytest.mark.parametrize("disguise", DISGUISES)
-async def test_a_caller_that_types_a_name_otherwise_is_found(store: Store, disguise: str) -> None:
+async def test_who_read_finds_another_spelling_of_a_name(store: Store, disguise: str) -> None:
     await write(store, [access(1, **about(DISGUISES[disguise]))])
     assert len(await found(store)) == 1
 
 
 @pytest.mark.parametrize("commune", ["75056", "13055"])
-async def test_a_commune_typed_beside_a_foreign_country_hides_no_call(store: Store, commune: str) -> None:
+async def test_who_read_finds_a_call_with_a_commune_and_a_foreign_country(store: Store, commune: str) -> None:
     await write(store, [access(1, **about(structs.replace(SAMIRA, code_cog_insee_commune_naissance=commune)))])
     given = {name: value for name, value in ASKED.items() if name != "commune"} | {"pays": "99351"}
     assert len(await found(store, given)) == 1
@@ -280,7 +280,7 @@ def naming(*people: Identite, key: Secret = KEY) -> dict[str, tuple[str, ...]]:
     return {"found": tuple(pseudonym(key, person) for person in people)}
 
 
-async def test_a_citizen_learns_of_an_answer_that_named_them_whoever_was_asked_for(store: Store) -> None:
+async def test_who_read_finds_answers_that_named_a_person_not_asked_about(store: Store) -> None:
     somebody = structs.replace(PERSON, nom_naissance="DURANT")
     await write(store, [access(1, **about(somebody), **naming(somebody, FOUND))])
     [only] = await found(store)
@@ -292,13 +292,13 @@ async def test_a_first_name_with_a_hyphen_is_found_where_a_caller_typed_two(stor
     assert len(await found(store, {**ASKED, "prenom": "Ève-Marie"})) == 1
 
 
-async def test_an_answer_about_who_was_asked_for_is_told_once(store: Store) -> None:
+async def test_a_call_that_asked_about_and_found_a_person_is_returned_once(store: Store) -> None:
     await write(store, [access(1, **naming(FOUND))])
     [only] = await found(store)
     assert (only["named"], only["left_out"]) == (["asked", "found"], ())
 
 
-async def test_an_answer_that_named_somebody_else_is_not_told(store: Store) -> None:
+async def test_who_read_leaves_out_answers_that_named_others(store: Store) -> None:
     other = structs.replace(FOUND, jour_date_naissance=8)
     await write(store, [access(1, **about(structs.replace(PERSON, nom_naissance="DURANT")), **naming(other))])
     assert await found(store) == []

@@ -58,7 +58,7 @@ async def send(to: Outbox, *ids_: object) -> None:
     await to.send([access_record.encode(access(id_)) for id_ in ids_])
 
 
-async def test_what_is_posted_is_written_once_it_is_safe(store: Store) -> None:
+async def test_a_record_is_acknowledged_once_it_is_written(store: Store) -> None:
     given = MemoryOutbox()
     async with writing(given, store) as journal_writer:
         await send(given, 1, 2, 3)
@@ -68,7 +68,9 @@ async def test_what_is_posted_is_written_once_it_is_safe(store: Store) -> None:
     assert (await verify(store)).head.number == 3
 
 
-async def test_while_the_database_is_away_nothing_is_let_go(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_record_is_acknowledged_while_the_database_is_away(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
     given, moody = MemoryOutbox(), Moody(store)
     async with writing(given, moody):
         moody.away = True
@@ -84,7 +86,9 @@ async def test_while_the_database_is_away_nothing_is_let_go(store: Store, caplog
     assert "KERVALLAN" not in caplog.text
 
 
-async def test_a_database_that_hangs_is_not_waited_for_for_ever(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_write_to_a_hanging_database_times_out_and_is_retried(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given, moody = MemoryOutbox(), Moody(store)
     async with writing(given, moody):
         moody.hangs = True
@@ -97,7 +101,7 @@ async def test_a_database_that_hangs_is_not_waited_for_for_ever(store: Store, mo
     assert await ids(store) == ["1"]
 
 
-async def test_what_a_stopped_worker_had_in_hand_is_the_next_one_s(store: Store) -> None:
+async def test_unwritten_records_of_a_stopped_writer_go_to_the_next_one(store: Store) -> None:
     given, moody = MemoryOutbox(), Moody(store)
     moody.away = True
     async with writing(given, moody):
@@ -108,7 +112,7 @@ async def test_what_a_stopped_worker_had_in_hand_is_the_next_one_s(store: Store)
     assert await ids(store) == ["1"]
 
 
-async def test_what_is_no_record_is_told_without_its_text(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unreadable_record_is_logged_without_its_text(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     given, before = MemoryOutbox(), metric("aside")
     async with writing(given, store):
         await given.send([b'{"id": "KERVALLAN"}', access_record.encode(access(1))])
@@ -118,7 +122,7 @@ async def test_what_is_no_record_is_told_without_its_text(store: Store, caplog: 
     assert "KERVALLAN" not in str([vars(record) for record in caplog.records])
 
 
-async def test_metrics_tell_what_came_and_how_late(store: Store) -> None:
+async def test_journal_metrics_count_records_and_their_lag(store: Store) -> None:
     given, written, known = MemoryOutbox(), metric("written"), metric("duplicate")
     async with writing(given, store):
         await send(given, 1, 2)
@@ -128,7 +132,7 @@ async def test_metrics_tell_what_came_and_how_late(store: Store) -> None:
     assert newest == access(1).at
 
 
-async def test_the_embedded_registry_writes_what_the_gateway_posts(store: Store, database: Secret) -> None:
+async def test_the_embedded_registry_writes_the_gateway_s_records(store: Store, database: Secret) -> None:
     given, environ = MemoryOutbox(), {"BOUQUET_REGISTRY_DATABASE_URL": database.reveal()}
     async with registry.running(MemoryBus(), environ, given):
         await send(given, 1)

@@ -27,7 +27,7 @@ def test_the_hash_of_a_record_never_changes() -> None:
     assert row.link.hash == "8c65d571b9a8516a18c5b23dabb9e861fcf05035b6d905be3b221737cb60b526"
 
 
-async def test_what_was_written_is_read_back_to_the_last_bit(store: Store) -> None:
+async def test_a_record_is_read_back_exactly_as_written(store: Store) -> None:
     made = access(
         1, at=1776254400.123456, duration_ms=0.1 + 0.2, code="35003", outcome="failed", status=502, cached=True
     )
@@ -48,7 +48,7 @@ async def test_a_record_that_comes_twice_is_kept_once(store: Store) -> None:
     assert (await verify(store)).head.number == 3
 
 
-async def test_writers_at_once_make_one_chain(store: Store) -> None:
+async def test_concurrent_writers_make_one_chain(store: Store) -> None:
     """Each writes some records of its own, and some that another writes too."""
 
     async def writer(name: int) -> None:
@@ -76,7 +76,7 @@ async def test_writers_at_once_make_one_chain(store: Store) -> None:
         msgspec.json.encode({**msgspec.to_builtins(access(1)), "outcome": "an outcome of tomorrow"}),
     ],
 )
-async def test_what_is_no_record_is_put_aside_once_and_stops_nothing(store: Store, body: bytes) -> None:
+async def test_an_unreadable_record_is_put_aside_once_and_stops_no_other(store: Store, body: bytes) -> None:
     for n in (7, 8):
         await write_bodies(store, [body, access_record.encode(access(n)), body])
     assert await ids(store) == ["7", "8"]
@@ -84,7 +84,7 @@ async def test_what_is_no_record_is_put_aside_once_and_stops_nothing(store: Stor
         assert list(await connection.scalars(select(schema.aside.c.body))) == [body]
 
 
-async def test_a_message_of_several_that_an_older_registry_put_aside_is_written_by_one_that_knows_them(
+async def test_a_package_put_aside_by_an_older_registry_is_readmitted(
     store: Store,
 ) -> None:
     [package] = pack([access_record.encode(access(n)) for n in (1, 2, 3)])
@@ -95,7 +95,7 @@ async def test_a_message_of_several_that_an_older_registry_put_aside_is_written_
     assert (await verify(store)).head.number == 3
 
 
-async def test_what_was_put_aside_is_written_by_a_registry_that_can_read_it(
+async def test_a_record_put_aside_is_readmitted_by_a_newer_registry(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as older:
@@ -108,7 +108,7 @@ async def test_what_was_put_aside_is_written_by_a_registry_that_can_read_it(
     assert (await verify(store)).head.number == 3
 
 
-async def test_nothing_is_half_written(store: Store) -> None:
+async def test_a_failing_batch_writes_no_record(store: Store) -> None:
     """Somebody else's row is in the way of the third record."""
     await write(store, [access(1), access(2)])
     await tamper(store, "UPDATE journal SET number = 5 WHERE number = 2")
@@ -117,13 +117,13 @@ async def test_nothing_is_half_written(store: Store) -> None:
     assert await ids(store) == ["1", "2"]
 
 
-async def test_a_long_batch_is_known_when_it_comes_again(store: Store) -> None:
+async def test_a_long_batch_delivered_again_is_all_duplicates(store: Store) -> None:
     many = [access(n) for n in range(2000)]
     await write(store, many[:1000])
     assert (await write(store, many)).records == 1000
     assert (await verify(store)).head.number == 2000
 
 
-async def test_a_batch_of_nothing_is_nothing(store: Store) -> None:
+async def test_an_empty_batch_writes_nothing(store: Store) -> None:
     assert await writer.write(store, writer.parse_records([])) == writer.Written(0, 0)
     assert await ids(store) == []

@@ -17,7 +17,7 @@ from tests.support.clock import DatetimeClock
 from tests.support.habilitations import issue_token, read_token
 
 
-async def test_many_tokens_are_one_statement(store: Store, clock: DatetimeClock) -> None:
+async def test_last_uses_of_many_tokens_are_written_in_one_statement(store: Store, clock: DatetimeClock) -> None:
     noted, unwritten = [await issue_token(store) for _ in range(30)], LastUses(store)
     statements: list[str] = []
 
@@ -33,7 +33,7 @@ async def test_many_tokens_are_one_statement(store: Store, clock: DatetimeClock)
     assert {(await read_token(store, one.id)).last_used_at for one in noted} == {clock.now}
 
 
-async def test_more_than_a_transaction_takes_are_written_all_the_same(
+async def test_more_last_uses_than_one_transaction_takes_are_all_written(
     store: Store, clock: DatetimeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(last_used, "MAX_ROWS_PER_TRANSACTION", 2)
@@ -44,7 +44,7 @@ async def test_more_than_a_transaction_takes_are_written_all_the_same(
     assert [(await read_token(store, one.id)).last_used_at for one in noted] == [clock.now] * 5
 
 
-async def test_an_older_use_does_not_hide_a_newer_one(store: Store, clock: DatetimeClock) -> None:
+async def test_an_older_use_of_a_token_does_not_replace_a_newer_one(store: Store, clock: DatetimeClock) -> None:
     """Several registries write, each what it was asked."""
     one, mine, theirs = await issue_token(store), LastUses(store), LastUses(store)
     mine.note(one.id, clock())
@@ -54,7 +54,7 @@ async def test_an_older_use_does_not_hide_a_newer_one(store: Store, clock: Datet
     assert (await read_token(store, one.id)).last_used_at == clock() + timedelta(minutes=1)
 
 
-async def test_what_the_database_does_not_take_is_written_when_it_does(
+async def test_last_uses_are_written_once_the_database_is_back(
     store: Store, clock: DatetimeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     one, unwritten = await issue_token(store), LastUses(store)
@@ -72,7 +72,7 @@ async def test_what_the_database_does_not_take_is_written_when_it_does(
     assert (await read_token(store, one.id)).last_used_at == clock.now
 
 
-async def test_a_use_noted_while_the_others_are_written_is_written_too(
+async def test_a_use_noted_during_a_write_is_written_later(
     store: Store, clock: DatetimeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, unwritten, write = await issue_token(store), LastUses(store), LastUses._write

@@ -70,7 +70,7 @@ def until(token: Token, clock: DatetimeClock, days: float) -> None:
     clock.now = token.expires_at - timedelta(days=days)
 
 
-async def test_each_threshold_is_told_once_and_in_time(store: Store, clock: DatetimeClock, box: Box) -> None:
+async def test_a_notice_is_sent_once_at_each_threshold(store: Store, clock: DatetimeClock, box: Box) -> None:
     made = await issue_token(store, clock)
     until(made, clock, 100)
     told: dict[int, int] = {}
@@ -99,23 +99,27 @@ async def test_each_threshold_is_told_once_and_in_time(store: Store, clock: Date
         (timedelta(seconds=-1), None),
     ],
 )
-def test_the_nearest_threshold_is_the_one_to_tell(left: timedelta, threshold: int | None) -> None:
+def test_the_nearest_reached_threshold_makes_the_notice_due(left: timedelta, threshold: int | None) -> None:
     assert reached_threshold(left) == threshold
 
 
-async def test_after_a_long_silence_only_the_nearest_is_told(store: Store, clock: DatetimeClock, box: Box) -> None:
+async def test_after_a_long_downtime_only_the_nearest_threshold_is_notified(
+    store: Store, clock: DatetimeClock, box: Box
+) -> None:
     until(await issue_token(store, clock), clock, 13)
     await send_due_notices(store, box, clock)
     assert [(notice.days, notice.days_left) for notice in box.given] == [(14, 13)]
 
 
-async def test_nobody_is_told_too_late(store: Store, clock: DatetimeClock, box: Box) -> None:
+async def test_no_notice_is_sent_after_the_expiry(store: Store, clock: DatetimeClock, box: Box) -> None:
     until(await issue_token(store, clock), clock, -0.1)
     await send_due_notices(store, box, clock)
     assert box.given == []
 
 
-async def test_nobody_is_told_of_what_is_over_already(store: Store, clock: DatetimeClock, box: Box) -> None:
+async def test_no_notice_is_sent_for_a_revoked_token_or_archived_habilitation(
+    store: Store, clock: DatetimeClock, box: Box
+) -> None:
     banned, archived = await issue_token(store, clock), await issue_token(store, clock)
     await revoke_token(store, banned, clock)
     await change_habilitation(store, archived, clock, state="archived")
@@ -124,7 +128,7 @@ async def test_nobody_is_told_of_what_is_over_already(store: Store, clock: Datet
     assert box.given == []
 
 
-async def test_what_is_revoked_after_it_was_written_down_is_not_told(
+async def test_a_created_notice_is_not_sent_once_its_token_is_revoked(
     store: Store, clock: DatetimeClock, box: Box
 ) -> None:
     made = await issue_token(store, clock)
@@ -138,9 +142,7 @@ async def test_what_is_revoked_after_it_was_written_down_is_not_told(
     assert box.given == []
 
 
-async def test_a_prolonged_token_is_told_all_over_again_when_its_time_comes(
-    store: Store, clock: DatetimeClock, box: Box
-) -> None:
+async def test_a_prolonged_token_gets_its_notices_again(store: Store, clock: DatetimeClock, box: Box) -> None:
     made = await issue_token(store, clock)
     until(made, clock, 30)
     await send_due_notices(store, box, clock)
@@ -154,7 +156,7 @@ async def test_a_prolonged_token_is_told_all_over_again_when_its_time_comes(
     assert box.days == [30, 30]
 
 
-async def test_what_could_not_be_sent_is_sent_later_and_once(store: Store, clock: DatetimeClock, box: Box) -> None:
+async def test_an_undelivered_notice_is_sent_later_and_once(store: Store, clock: DatetimeClock, box: Box) -> None:
     until(await issue_token(store, clock), clock, 30)
     box.broken = True
     for _ in range(3):
@@ -167,7 +169,9 @@ async def test_what_could_not_be_sent_is_sent_later_and_once(store: Store, clock
     assert box.days == [30]
 
 
-async def test_what_could_not_be_sent_gives_way_to_the_next(store: Store, clock: DatetimeClock, box: Box) -> None:
+async def test_an_undelivered_notice_is_replaced_by_that_of_the_next_threshold(
+    store: Store, clock: DatetimeClock, box: Box
+) -> None:
     made = await issue_token(store, clock)
     until(made, clock, 14)
     box.broken = True
@@ -178,7 +182,7 @@ async def test_what_could_not_be_sent_gives_way_to_the_next(store: Store, clock:
     assert box.days == [7]
 
 
-async def test_one_that_fails_does_not_hold_up_the_others(store: Store, clock: DatetimeClock) -> None:
+async def test_a_failing_notice_does_not_delay_the_others(store: Store, clock: DatetimeClock) -> None:
     class Picky(Box):
         async def give(self, notice: Notice) -> None:
             self.broken = notice.token.id == bad.id
@@ -191,16 +195,14 @@ async def test_one_that_fails_does_not_hold_up_the_others(store: Store, clock: D
     assert {notice.token.id for notice in box.given} == {one.id for one in good}
 
 
-async def test_several_processes_tell_each_once(store: Store, clock: DatetimeClock, box: Box) -> None:
+async def test_several_processes_send_each_notice_once(store: Store, clock: DatetimeClock, box: Box) -> None:
     tokens = [await issue_token(store, clock) for _ in range(10)]
     until(tokens[0], clock, 30)
     await asyncio.gather(*(send_due_notices(store, box, clock) for _ in range(4)))
     assert sorted(notice.token.id for notice in box.given) == sorted(one.id for one in tokens)
 
 
-async def test_one_that_was_sent_by_a_process_that_died_is_sent_again_under_its_id(
-    store: Store, clock: DatetimeClock
-) -> None:
+async def test_a_notice_of_a_crashed_process_is_sent_again_under_its_id(store: Store, clock: DatetimeClock) -> None:
     class Dying(Box):
         async def give(self, notice: Notice) -> None:
             await super().give(notice)
@@ -267,7 +269,7 @@ def settings(to: str, **fields: Any) -> RegistrySettings:
     return RegistrySettings(notices_to=Secret(to), **fields)
 
 
-async def test_a_mail_goes_to_every_contact(store: Store, clock: DatetimeClock, own: CertificateFiles) -> None:
+async def test_a_notice_is_mailed_to_every_contact(store: Store, clock: DatetimeClock, own: CertificateFiles) -> None:
     made = await issue_token(store, clock, datapass_id="4242")
     until(made, clock, 30)
     async with smtp(own) as (inbox, url), open_channel(settings(url, notices_from="a@bouquet.example")) as channel:
@@ -283,7 +285,7 @@ async def test_a_mail_goes_to_every_contact(store: Store, clock: DatetimeClock, 
     assert "le 15/10/2027" in text
 
 
-async def test_a_mail_goes_by_tls_from_the_start(store: Store, clock: DatetimeClock, own: CertificateFiles) -> None:
+async def test_a_mail_is_sent_over_smtps(store: Store, clock: DatetimeClock, own: CertificateFiles) -> None:
     async with smtp(own, from_the_start=True) as (inbox, url):
         await tried(store, clock, url)
     assert len(inbox.mails) == 1
@@ -314,14 +316,14 @@ async def test_a_server_that_is_not_verified_gets_neither_mail_nor_password(
     assert (inbox.mails, inbox.secrets) == ([], [])
 
 
-async def test_on_a_developer_s_machine_a_mail_may_go_in_plain(store: Store, clock: DatetimeClock) -> None:
+async def test_a_mail_may_be_sent_unencrypted_if_the_settings_allow_it(store: Store, clock: DatetimeClock) -> None:
     async with smtp() as (inbox, url):
         await tried(store, clock, url, notices_plain=True)
     assert len(inbox.mails) == 1
 
 
 @pytest.mark.parametrize(("url", "is_told"), [("http://hooks.example/", True), ("http://127.0.0.1/", False)])
-async def test_a_way_that_others_overhear_is_loud_in_the_log(
+async def test_an_unencrypted_destination_of_notices_is_logged_as_a_warning(
     url: str, is_told: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with open_channel(settings(url, notices_plain=True)):
@@ -339,13 +341,13 @@ async def test_a_way_that_others_overhear_is_loud_in_the_log(
         ("smtp://mail.example?verify=false", "false"),
     ],
 )
-def test_a_way_that_would_give_a_password_or_people_away_is_refused(url: str, plain: str) -> None:
+def test_an_unsafe_destination_of_notices_is_a_settings_error(url: str, plain: str) -> None:
     with pytest.raises(SettingsError, match="BOUQUET_REGISTRY_NOTICES_TO") as refused:
         registry.settings({"BOUQUET_REGISTRY_NOTICES_TO": url, "BOUQUET_REGISTRY_NOTICES_PLAIN": plain})
     assert "swordfish" not in str(refused.value)
 
 
-async def test_a_mail_server_that_is_away_is_no_disaster(
+async def test_an_unavailable_mail_server_is_logged_and_retried(
     store: Store, clock: DatetimeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = await issue_token(store, clock)
@@ -359,7 +361,7 @@ async def test_a_mail_server_that_is_away_is_no_disaster(
     assert "anne@" not in caplog.text
 
 
-async def test_a_habilitation_without_contacts_is_told_to_the_log(
+async def test_a_notice_without_contacts_is_logged(
     store: Store, clock: DatetimeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = await issue_token(store, clock, contacts=())
@@ -375,7 +377,7 @@ async def test_a_habilitation_without_contacts_is_told_to_the_log(
     ]
 
 
-async def test_a_webhook_is_signed_and_named(store: Store, clock: DatetimeClock) -> None:
+async def test_a_webhook_notice_is_signed_and_has_its_id(store: Store, clock: DatetimeClock) -> None:
     heard: list[tuple[bytes, dict[str, str]]] = []
 
     async def hear(request: web.Request) -> web.Response:
@@ -409,7 +411,9 @@ async def test_a_webhook_is_signed_and_named(store: Store, clock: DatetimeClock)
     assert "jwt" not in body.decode()
 
 
-async def test_without_an_address_notices_go_nowhere_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_a_destination_no_notice_is_sent_and_a_warning_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.WARNING)
     async with open_channel(settings("")) as channel:
         assert channel is None
@@ -417,10 +421,10 @@ async def test_without_an_address_notices_go_nowhere_and_the_log_says_so(caplog:
 
 
 @pytest.mark.parametrize("url", ["mailto:x@example.org", "smtp:", "https:", "http://[x"])
-def test_a_place_that_notices_cannot_go_to_is_refused(url: str) -> None:
+def test_an_unsupported_destination_of_notices_is_a_settings_error(url: str) -> None:
     with pytest.raises(SettingsError, match="BOUQUET_REGISTRY_NOTICES_TO"):
         registry.settings({"BOUQUET_REGISTRY_NOTICES_TO": url})
 
 
-def test_days_are_said_as_people_do() -> None:
+def test_days_left_are_written_as_french_words() -> None:
     assert [days_left_in_french(days) for days in (30, 1, 0)] == ["dans 30 jours", "demain", "aujourd'hui"]

@@ -95,7 +95,7 @@ async def test_the_writer_of_the_journal_adds_records(owner: Store, journal: Sto
 
 
 @pytest.mark.parametrize("attempt", REFUSED_TO_THE_JOURNAL)
-async def test_the_writer_of_the_journal_may_do_nothing_else(attempt: str, journal: Store) -> None:
+async def test_the_journal_role_may_only_add_records(attempt: str, journal: Store) -> None:
     with pytest.raises(DBAPIError, match="permission denied"):
         await tamper(journal, REFUSED_TO_THE_JOURNAL[attempt])
 
@@ -107,7 +107,7 @@ async def test_the_writer_of_the_journal_does_not_prune_it(owner: Store, journal
     assert (await verify(owner)).head.number == 1
 
 
-async def test_the_registry_does_all_that_it_is_for(registry: Store) -> None:
+async def test_the_registry_role_suffices_for_the_registry(registry: Store) -> None:
     clock, box = DatetimeClock(), Box()
     made = await issue_token(registry, clock)
     await change_habilitation(registry, made, clock, name="VILLE")
@@ -123,7 +123,7 @@ async def test_the_registry_does_all_that_it_is_for(registry: Store) -> None:
     assert find_token
 
 
-async def test_the_registry_obeys_datapass(registry: Store) -> None:
+async def test_the_registry_role_suffices_for_datapass_events(registry: Store) -> None:
     clock = DatetimeClock()
     async with told_by_datapass(registry, clock) as datapass:
         assert await datapass.approves()
@@ -138,7 +138,7 @@ async def test_the_registry_may_neither_read_the_journal_nor_change_the_past(att
         await tamper(registry, REFUSED_TO_THE_REGISTRY[attempt])
 
 
-async def test_what_a_role_could_before_it_can_no_longer(url: str, owner: Store) -> None:
+async def test_migrate_revokes_the_former_rights_of_a_role(url: str, owner: Store) -> None:
     await tamper(owner, f"GRANT DELETE ON journal TO {ROLES.journal}")
     await upgrade(Secret(url), ROLES)
     async with open_store(as_role(ROLES.journal, url)) as journal:
@@ -147,6 +147,6 @@ async def test_what_a_role_could_before_it_can_no_longer(url: str, owner: Store)
 
 
 @pytest.mark.parametrize("role", ["nobody_of_ours", "x; DROP TABLE tokens"])
-async def test_a_role_that_is_none_is_said(role: str, url: str) -> None:
+async def test_an_unknown_role_is_a_settings_error(role: str, url: str) -> None:
     with pytest.raises(SettingsError, match="role"):
         await upgrade(Secret(url), Roles(registry=role))

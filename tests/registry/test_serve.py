@@ -28,7 +28,7 @@ def url(tmp_path: Path) -> Secret:
     return Secret(f"sqlite:///{tmp_path}/registry.db")
 
 
-async def test_a_process_answers_datapass_and_probes(url: Secret) -> None:
+async def test_the_registry_process_answers_datapass_and_health_probes(url: Secret) -> None:
     environ = {
         "BOUQUET_REGISTRY_DATABASE_URL": url.reveal(),
         "BOUQUET_REGISTRY_DATAPASS_SECRET": SECRET.reveal(),
@@ -51,7 +51,7 @@ async def test_a_process_answers_datapass_and_probes(url: Secret) -> None:
 
 
 @pytest.mark.parametrize("name", ["SIGNING_KEY", "JOURNAL_KEYS"])
-async def test_a_key_that_only_people_use_is_told_by_the_process_that_has_it(name: str, url: Secret) -> None:
+async def test_an_unused_key_is_logged_as_a_warning(name: str, url: Secret) -> None:
     own = {"DATABASE_URL": url.reveal(), "PORT": "0", name: f"1:{40 * 'k'}"}
     environ = {f"BOUQUET_REGISTRY_{variable}": value for variable, value in own.items()}
     async with running_command(environ, "bouquet-registry", "serve") as process:
@@ -59,7 +59,7 @@ async def test_a_key_that_only_people_use_is_told_by_the_process_that_has_it(nam
         assert 40 * "k" not in process.output
 
 
-async def test_a_port_that_is_taken_is_not_told_as_a_database_that_is_away(url: Secret) -> None:
+async def test_a_port_in_use_is_reported_as_such(url: Secret) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -95,7 +95,7 @@ async def test_an_embedded_gateway_hosts_the_registry(url: Secret) -> None:
 
 
 @pytest.mark.broker
-async def test_a_process_writes_the_journal_unless_it_is_left_to_another(url: Secret, broker_url: str) -> None:
+async def test_the_registry_process_writes_the_journal_unless_switched_off(url: Secret, broker_url: str) -> None:
     environ = {
         "BOUQUET_BUS_URL": broker_url,
         "BOUQUET_REGISTRY_DATABASE_URL": url.reveal(),
@@ -118,7 +118,7 @@ async def test_a_process_writes_the_journal_unless_it_is_left_to_another(url: Se
         assert await ids(store) == ["1"]
 
 
-async def test_a_process_with_wrong_settings_says_so_and_ends() -> None:
+async def test_a_registry_process_with_wrong_settings_names_them_and_exits() -> None:
     environ = {"BOUQUET_REGISTRY_DATABASE_URL": "mysql://", "BOUQUET_REGISTRY_PORT": "0"}
     async with running_command(environ, "bouquet-registry", "serve") as process:
         assert await process.wait() == 2

@@ -32,12 +32,12 @@ def differences(connection: Connection) -> list[object]:
     return list(compare_metadata(MigrationContext.configure(connection), schema.metadata))
 
 
-async def test_the_migrations_make_the_tables_that_the_code_knows(store: Store) -> None:
+async def test_the_migrations_create_the_tables_of_the_schema(store: Store) -> None:
     async with store.reading() as connection:
         assert await connection.run_sync(differences) == []
 
 
-async def test_to_migrate_twice_changes_nothing(database: Secret) -> None:
+async def test_migrating_twice_changes_nothing(database: Secret) -> None:
     assert await upgrade(database) == await upgrade(database)
 
 
@@ -51,7 +51,7 @@ async def test_an_empty_sqlite_gets_its_tables_by_itself_even_from_several_at_on
     await asyncio.gather(*(begin() for _ in range(4)))
 
 
-async def test_a_new_sqlite_is_its_owner_s_alone(tmp_path: Path) -> None:
+async def test_a_new_sqlite_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     async with open_store(Secret(f"sqlite:///{tmp_path}/new.db")) as store:
         await create_habilitation(store)
         modes = await asyncio.to_thread(modes_in, tmp_path)
@@ -64,13 +64,13 @@ def modes_in(folder: Path) -> dict[str, int]:
 
 @pytest.mark.broker
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
-async def test_an_empty_postgresql_is_left_to_its_operator(empty_database: Secret) -> None:
+async def test_an_empty_postgresql_is_not_migrated_on_start(empty_database: Secret) -> None:
     with pytest.raises(SettingsError, match="run bouquet-registry migrate"):
         async with open_store(empty_database):
             pass
 
 
-async def test_tables_of_another_version_are_not_touched(store: Store, database: Secret) -> None:
+async def test_tables_of_another_version_are_refused_and_unchanged(store: Store, database: Secret) -> None:
     async with store.writing() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = 'later'"))
     with pytest.raises(SettingsError, match="run bouquet-registry migrate"):
@@ -86,12 +86,12 @@ async def test_another_database_is_refused_and_its_url_not_shown(url: str) -> No
 
 
 @pytest.mark.parametrize("rest", ["127.0.0.1:1/name?nonsense=1", "127.0.0.1:65536/name", f"{64 * 'a'}/name"])
-async def test_what_the_driver_does_not_take_is_refused_and_not_shown(rest: str) -> None:
+async def test_a_url_that_the_driver_refuses_is_not_shown(rest: str) -> None:
     with pytest.raises(SettingsError, match=r"^BOUQUET_REGISTRY_DATABASE_URL: has a host or an option that"):
         await upgrade(Secret(f"postgresql://nobody:SECRET@{rest}"))
 
 
-async def test_an_error_of_the_database_quotes_nobody(store: Store) -> None:
+async def test_a_database_error_quotes_no_personal_data(store: Store) -> None:
     values = {"token": "KERVALLAN", "days": 7, "expires_at": utc_now()}
     with pytest.raises(IntegrityError) as caught:
         async with store.writing() as connection:
@@ -150,7 +150,7 @@ async def test_people_found_stay_in_the_journal_of_a_former_version(engine: str,
             assert [call["at"].timestamp() for call in await who_read(connection, {found[4][2]: ()})] == [4]
 
 
-def test_no_level_of_logs_writes_what_statements_carry(tmp_path: Path) -> None:
+def test_no_log_level_shows_the_parameters_of_statements(tmp_path: Path) -> None:
     program = (
         "import asyncio, sys\n"
         "from bouquet_mesh.observe.logs import configure_logs\n"

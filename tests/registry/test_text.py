@@ -23,7 +23,7 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_control_characters_become_one_space(text: str) -> None:
+def test_one_line_turns_control_characters_into_one_space(text: str) -> None:
     given, wanted = TEXTS[text]
     assert one_line(given) == wanted
 

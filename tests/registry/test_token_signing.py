@@ -42,25 +42,25 @@ def read(signed: str, secret: Secret = NONE, jwks: str = "") -> Read | Refusal:
     return TokenVerifier(secret, named_keys=named_keys(Secret(jwks))).read(Credential("bearer", signed))
 
 
-def test_a_shared_secret_signs_what_the_gateway_reads_with_it() -> None:
+def test_a_gateway_accepts_a_token_signed_with_the_shared_secret() -> None:
     found = read(Signer(SHARED).sign(TOKEN, OWN), SHARED)
     assert found == Read(TOKEN.id, frozenset({"a", "b"}), SIRET, TOKEN.expires_at.timestamp())
 
 
 @pytest.mark.parametrize("key", [OCT, Secret(new_key("2027"))], ids=["HS256", "ES256"])
-def test_a_named_key_signs_what_the_gateway_reads_with_its_half(key: Secret) -> None:
+def test_a_gateway_accepts_a_token_signed_with_a_private_key(key: Secret) -> None:
     signed = Signer(key).sign(TOKEN, OWN)
     found = read(signed, jwks=verification_keys(key))
     assert isinstance(found, Read)
     assert found.id == TOKEN.id
 
 
-def test_the_gateway_is_not_given_what_signs() -> None:
+def test_the_key_set_for_gateways_has_no_private_key() -> None:
     assert set(json.loads(verification_keys(Secret(new_key("2027"))))["keys"][0]) >= {"x", "y", "kid"}
     assert "d" not in json.loads(verification_keys(Secret(new_key("2027"))))["keys"][0]
 
 
-def test_keys_rotate_without_a_token_being_refused() -> None:
+def test_no_token_is_refused_during_a_key_rotation() -> None:
     old, new = Secret(new_key("2026")), Secret(new_key("2027"))
     both = {"keys": [json.loads(verification_keys(key))["keys"][0] for key in (old, new)]}
     of_each = [Signer(key).sign(TOKEN, OWN) for key in (SHARED, old, new)]
@@ -69,12 +69,12 @@ def test_keys_rotate_without_a_token_being_refused() -> None:
     assert [isinstance(read(signed, jwks=only_new), Read) for signed in of_each] == [False, False, True]
 
 
-def test_a_key_under_the_name_of_another_is_not_it() -> None:
+def test_a_token_signed_by_another_key_of_the_same_kid_is_refused() -> None:
     forged = Signer(Secret(new_key("2027"))).sign(TOKEN, OWN)
     assert read(forged, jwks=verification_keys(Secret(new_key("2027")))) == INVALID
 
 
-def test_a_text_is_the_same_each_time_it_is_shown() -> None:
+def test_the_signed_text_of_a_token_is_the_same_each_time() -> None:
     assert Signer(SHARED).sign(TOKEN, OWN) == Signer(SHARED).sign(TOKEN, OWN)
 
 
@@ -96,7 +96,7 @@ def jwk(**changes: Any) -> Secret:
         Secret(json.dumps({"kty": "oct", "kid": "x", "k": "YWJj"})),
     ],
 )
-def test_what_cannot_sign_is_refused_by_name_and_not_shown(wrong: Secret) -> None:
+def test_an_unusable_signing_key_is_refused_without_being_shown(wrong: Secret) -> None:
     with pytest.raises(SettingsError, match=r"^BOUQUET_REGISTRY_SIGNING_KEY: must be [^{]*$"):
         Signer(wrong)
 
@@ -116,7 +116,7 @@ GOOD = json.loads(verification_keys(OCT))["keys"][0]
     ]
     + [json.dumps({"keys": [GOOD | {"k": "YWJj"}]})],
 )
-def test_a_gateway_refuses_keys_that_are_none(wrong: str) -> None:
+def test_a_gateway_refuses_an_invalid_key_set(wrong: str) -> None:
     with pytest.raises(SettingsError, match=r"^BOUQUET_GATEWAY_TOKEN_KEYS: must be a JWKS"):
         named_keys(Secret(wrong))
 

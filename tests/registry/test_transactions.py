@@ -25,7 +25,7 @@ from tests.support.habilitations import (
 )
 
 
-async def test_a_habilitation_is_found_as_it_was_written(store: Store, clock: DatetimeClock) -> None:
+async def test_a_habilitation_is_read_back_as_created(store: Store, clock: DatetimeClock) -> None:
     made = await create_habilitation(
         store,
         clock,
@@ -52,14 +52,14 @@ WRONG: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-async def test_what_makes_no_sense_is_not_written(store: Store, wrong: str) -> None:
+async def test_an_invalid_habilitation_is_refused(store: Store, wrong: str) -> None:
     with pytest.raises(Invalid):
         await create_habilitation(store, **WRONG[wrong])
     async with store.reading() as connection:
         assert await queries.habilitations(connection) == []
 
 
-async def test_datapass_has_one_habilitation_of_a_name(store: Store) -> None:
+async def test_a_datapass_id_belongs_to_one_habilitation(store: Store) -> None:
     await create_habilitation(store, datapass_id="1")
     with pytest.raises(Conflict):
         await create_habilitation(store, datapass_id="1")
@@ -83,7 +83,7 @@ async def test_a_token_lives_for_18_months(store: Store, clock: DatetimeClock) -
         (datetime(2026, 12, 31, tzinfo=UTC), datetime(2028, 6, 30, tzinfo=UTC)),
     ],
 )
-def test_months_are_those_of_the_calendar(day: datetime, end: datetime) -> None:
+def test_months_later_follows_the_calendar(day: datetime, end: datetime) -> None:
     assert expiry_after(day) == end
 
 
@@ -96,7 +96,7 @@ async def test_a_prolonged_token_lives_18_months_from_then(store: Store, clock: 
     assert await read_token(store, made.id) == prolonged
 
 
-async def test_two_operators_prolong_at_once_one_wins_and_both_are_told(store: Store, clock: DatetimeClock) -> None:
+async def test_of_two_concurrent_prolongations_one_is_a_conflict(store: Store, clock: DatetimeClock) -> None:
     made = await issue_token(store, clock)
     clock.advance(days=1)
 
@@ -113,7 +113,7 @@ async def test_two_operators_prolong_at_once_one_wins_and_both_are_told(store: S
     assert sum(isinstance(one, Conflict) for one in told) == 4
 
 
-async def test_who_changes_what_somebody_else_changed_is_told(store: Store) -> None:
+async def test_a_change_of_a_stale_version_is_a_conflict(store: Store) -> None:
     made = await issue_token(store)
     own = await habilitation_of(store, made)
     await change_habilitation(store, made, purpose="Cantine et crèche")
@@ -123,7 +123,7 @@ async def test_who_changes_what_somebody_else_changed_is_told(store: Store) -> N
     assert (await habilitation_of(store, made)).purpose == "Cantine et crèche"
 
 
-async def test_what_fails_halfway_did_not_happen(store: Store) -> None:
+async def test_a_failing_transaction_changes_nothing(store: Store) -> None:
     made = await issue_token(store)
     with pytest.raises(Unknown):
         async with transactions.begin(store, ADMINISTRATOR) as transaction:
@@ -163,7 +163,7 @@ async def test_tokens_that_will_expire_are_those_still_in_force(store: Store, cl
     assert none == late == []
 
 
-async def test_a_moment_comes_back_in_utc(store: Store) -> None:
+async def test_a_stored_time_is_read_back_in_utc(store: Store) -> None:
     paris = datetime.fromisoformat("2026-07-01T12:00:00+02:00")
     made = await revoke_token(store, await issue_token(store), at=paris)
     found = (await read_token(store, made.id)).blacklisted_at
@@ -171,6 +171,6 @@ async def test_a_moment_comes_back_in_utc(store: Store) -> None:
     assert found.tzinfo is UTC
 
 
-async def test_the_holder_is_told_with_the_token(store: Store) -> None:
+async def test_a_token_is_read_with_its_holder(store: Store) -> None:
     made = await issue_token(store)
     assert (made.siret, made.name) == (SIRET, "MAIRIE")

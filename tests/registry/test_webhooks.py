@@ -77,7 +77,7 @@ async def told_by_datapass(store: Store, clock: DatetimeClock) -> AsyncIterator[
         yield DataPass(session, port, store, clock)
 
 
-async def test_an_approval_makes_a_habilitation_and_its_token(datapass: DataPass) -> None:
+async def test_an_approval_creates_a_habilitation_and_its_token(datapass: DataPass) -> None:
     id_ = await datapass.approves()
     own = await datapass.habilitation()
     [made] = await datapass.tokens()
@@ -90,7 +90,7 @@ async def test_an_approval_makes_a_habilitation_and_its_token(datapass: DataPass
     )
 
 
-async def test_v2_says_the_same_in_other_words(datapass: DataPass) -> None:
+async def test_a_v2_event_has_the_effect_of_its_v1_form(datapass: DataPass) -> None:
     status, answer = await datapass.tells(v2("approve", datapass.now, state="validated"), V2)
     own = await datapass.habilitation()
     [made] = await datapass.tokens()
@@ -137,7 +137,7 @@ async def test_an_approval_after_a_revocation_makes_another_token(datapass: Data
     assert len(await datapass.tokens()) == 2
 
 
-async def test_what_is_only_asked_for_opens_nothing(datapass: DataPass) -> None:
+async def test_a_request_that_is_not_approved_grants_no_scope(datapass: DataPass) -> None:
     for event in ("create", "submit", "request_changes", "refuse"):
         assert await datapass.tells(v1(event, datapass.now)) == (200, {})
         assert (await datapass.habilitation()).scopes == ()
@@ -146,7 +146,7 @@ async def test_what_is_only_asked_for_opens_nothing(datapass: DataPass) -> None:
     assert (await datapass.habilitation()).state == "refused"
 
 
-async def test_a_change_that_is_asked_for_or_refused_leaves_what_was_granted(datapass: DataPass) -> None:
+async def test_a_pending_or_refused_change_leaves_the_granted_scopes(datapass: DataPass) -> None:
     await datapass.approves()
     for event in ("submit", "update", "refuse"):
         datapass.clock.advance(hours=1)
@@ -155,7 +155,7 @@ async def test_a_change_that_is_asked_for_or_refused_leaves_what_was_granted(dat
         assert (own.state, own.scopes) == ("active", ("dss_quotient_familial", "dss_enfants"))
 
 
-async def test_an_update_of_what_is_granted_changes_it(datapass: DataPass) -> None:
+async def test_an_update_of_a_granted_habilitation_changes_its_scopes(datapass: DataPass) -> None:
     await datapass.approves()
     datapass.clock.advance(hours=1)
     body = v1("update", datapass.now, status="validated", intitule="Crèche", scopes={"dss_enfants": True})
@@ -164,14 +164,14 @@ async def test_an_update_of_what_is_granted_changes_it(datapass: DataPass) -> No
     assert (own.purpose, own.scopes) == ("Crèche", ("dss_enfants",))
 
 
-async def test_an_archived_habilitation_is_archived(datapass: DataPass) -> None:
+async def test_an_archive_event_archives_the_habilitation(datapass: DataPass) -> None:
     await datapass.approves()
     datapass.clock.advance(hours=1)
     await datapass.tells(v1("archive", datapass.now))
     assert (await datapass.habilitation()).state == "archived"
 
 
-async def test_what_an_operator_has_set_stays(datapass: DataPass, store: Store) -> None:
+async def test_fields_set_by_an_operator_survive_an_event(datapass: DataPass, store: Store) -> None:
     await datapass.approves()
     own = await datapass.habilitation()
     async with transactions.begin(store, ADMINISTRATOR, datapass.clock) as transaction:
@@ -182,7 +182,7 @@ async def test_what_an_operator_has_set_stays(datapass: DataPass, store: Store) 
     assert (own.name, own.calls_per_minute, own.allowed_ips) == ("MAIRIE", 9, ("10.0.0.1",))
 
 
-async def test_what_is_told_twice_is_done_once_and_answered_the_same(datapass: DataPass, store: Store) -> None:
+async def test_a_repeated_event_is_applied_once_and_answered_the_same(datapass: DataPass, store: Store) -> None:
     body = v1("approve", datapass.now)
     first = await datapass.tells(body)
     [made] = await datapass.tokens()
@@ -191,14 +191,14 @@ async def test_what_is_told_twice_is_done_once_and_answered_the_same(datapass: D
     assert await datapass.tokens() == [made]
 
 
-async def test_what_is_told_several_times_at_once_is_done_once(datapass: DataPass) -> None:
+async def test_concurrent_copies_of_an_event_are_applied_once(datapass: DataPass) -> None:
     body = v1("approve", datapass.now)
     answers = await asyncio.gather(*(datapass.tells(body) for _ in range(5)))
     [made] = await datapass.tokens()
     assert answers == [(200, {"token_id": made.id})] * 5
 
 
-async def test_what_is_told_late_does_not_undo_what_is_newer(datapass: DataPass, store: Store) -> None:
+async def test_a_late_event_does_not_undo_a_newer_one(datapass: DataPass, store: Store) -> None:
     late = v1("approve", datapass.now + HOUR, intitule="Ancien")
     id_ = await datapass.approves()
     datapass.clock.advance(hours=2)
@@ -221,19 +221,19 @@ TAMPERED = {
 
 @pytest.mark.parametrize("tampered", TAMPERED)
 @pytest.mark.parametrize("path", [V1, V2])
-async def test_what_is_not_signed_by_datapass_is_not_believed(datapass: DataPass, path: str, tampered: str) -> None:
+async def test_a_webhook_without_datapass_s_signature_is_refused(datapass: DataPass, path: str, tampered: str) -> None:
     assert await datapass.tells(v1("approve", datapass.now), path, TAMPERED[tampered]) == (401, {})
     assert await datapass.nothing()
 
 
-async def test_one_byte_makes_the_difference(datapass: DataPass) -> None:
+async def test_a_signature_does_not_fit_a_body_with_one_other_byte(datapass: DataPass) -> None:
     body = v1("approve", datapass.now)
     assert await datapass.tells(body.replace(b"4242", b"4243"), headers=signed(body)) == (401, {})
     assert await datapass.nothing()
 
 
 @pytest.mark.parametrize("age", [timedelta(hours=25), timedelta(days=400), timedelta(minutes=-6)])
-async def test_what_is_old_or_of_the_future_is_a_replay(datapass: DataPass, age: timedelta) -> None:
+async def test_an_event_too_old_or_from_the_future_is_refused(datapass: DataPass, age: timedelta) -> None:
     assert await datapass.tells(v1("approve", (datapass.clock() - age).timestamp())) == (401, {})
     assert await datapass.nothing()
 
@@ -251,24 +251,24 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("unreadable", UNREADABLE)
-async def test_what_cannot_be_read_is_said_to_be_so(datapass: DataPass, unreadable: str) -> None:
+async def test_an_unreadable_event_is_answered_with_422(datapass: DataPass, unreadable: str) -> None:
     assert await datapass.tells(UNREADABLE[unreadable]) == (422, {})
     assert await datapass.nothing()
 
 
 @pytest.mark.parametrize("wrong", [{"siret": "123"}, {"scopes": {"Pas Un Scope": True}}])
-async def test_what_makes_no_sense_is_not_written(datapass: DataPass, wrong: dict[str, Any]) -> None:
+async def test_an_invalid_event_changes_nothing(datapass: DataPass, wrong: dict[str, Any]) -> None:
     assert await datapass.tells(v1("approve", datapass.now, **wrong)) == (422, {})
     assert await datapass.nothing()
 
 
-async def test_nobody_is_believed_without_a_secret(store: Store, clock: DatetimeClock) -> None:
+async def test_without_a_secret_every_webhook_is_refused(store: Store, clock: DatetimeClock) -> None:
     body = v1("approve", clock().timestamp())
     hooks = Webhooks(store, Secret(""), HOUR, clock)
     assert (await hooks._judge("v1", body, signed(body, Secret(""))[HEADER]))[0] == 401
 
 
-async def test_the_log_has_no_people_in_it(datapass: DataPass, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_log_of_webhooks_has_no_personal_data(datapass: DataPass, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG", "bouquet_registry")
     await datapass.approves()
     await datapass.tells(v1("approve", datapass.now, siret="KERVALLAN"))
@@ -285,27 +285,27 @@ async def raw(datapass: DataPass, *headers: bytes, body: bytes = b"{}") -> int:
     return int(answer.split()[1])
 
 
-async def test_a_signature_of_bytes_that_are_no_text_is_a_wrong_one(datapass: DataPass) -> None:
+async def test_a_signature_header_that_is_not_text_is_refused(datapass: DataPass) -> None:
     assert await raw(datapass, b"X-Hub-Signature-256: \xff\xfe") == 401
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "identity", "nonsense"])
-async def test_a_compressed_event_is_refused_unread(datapass: DataPass, coding: str) -> None:
+async def test_a_compressed_event_is_refused(datapass: DataPass, coding: str) -> None:
     assert await raw(datapass, b"Content-Encoding: " + coding.encode(), body=b"no gzip") == 415
 
 
 @pytest.mark.parametrize("own", [{"id": "9" * 300}, {"siret": "1\0"}, {"scopes": {"a\0b": True}}])
-async def test_what_no_column_holds_is_refused_not_told_again(datapass: DataPass, own: dict[str, Any]) -> None:
+async def test_an_event_that_no_column_holds_is_answered_with_422(datapass: DataPass, own: dict[str, Any]) -> None:
     assert (await datapass.tells(v1("approve", datapass.now, **own)))[0] == 422
     assert await datapass.nothing()
 
 
-async def test_a_purpose_with_control_characters_is_written_without_them(datapass: DataPass) -> None:
+async def test_control_characters_are_removed_from_a_purpose(datapass: DataPass) -> None:
     await datapass.approves(intitule="Cantine\0\r\nCliquez\x1b[2J")
     assert (await datapass.habilitation()).purpose == "Cantine Cliquez [2J"
 
 
-async def test_an_event_of_a_clock_ahead_does_not_make_the_next_one_late(datapass: DataPass) -> None:
+async def test_an_event_dated_ahead_does_not_make_the_next_one_late(datapass: DataPass) -> None:
     await datapass.tells(v1("approve", datapass.now + 200))
     datapass.clock.advance(seconds=10)
     assert (await datapass.tells(v1("revoke", datapass.now)))[0] == 200

@@ -19,7 +19,7 @@ PAGE = (ROOT / "docs" / "contract.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`(tests/\S+::\w+)`", PAGE))))
-def test_a_test_that_it_names_exists(name: str) -> None:
+def test_a_test_that_the_contract_page_names_exists(name: str) -> None:
     file, function = name.split("::")
     assert re.search(rf"def {function}\(", (ROOT / file).read_text(encoding="utf-8"))
 
@@ -27,12 +27,12 @@ def test_a_test_that_it_names_exists(name: str) -> None:
 @pytest.mark.parametrize(
     "mark", [f"D{n}" for n in range(1, 18)] + [f"V{n}" for n in (1, 3, 4, 5, 6, 9, 10, 11, 12, 13, 14, 15)]
 )
-def test_nothing_to_choose_or_to_mend_is_left_out(mark: str) -> None:
+def test_the_contract_page_mentions_every_decision_and_deviation(mark: str) -> None:
     assert re.search(rf"\b{mark}\b", PAGE)
 
 
 @needs(DOCUMENT)
-def test_every_field_that_may_be_null_is_told() -> None:
+def test_the_contract_page_lists_every_nullable_field() -> None:
     document = yaml.load(DOCUMENT.read_bytes(), Loader=yaml.CSafeLoader)
     departures = set()
     for path in document["paths"].values():

@@ -29,7 +29,7 @@ def circle(graph: dict[str, set[str]]) -> list[str]:
     return []
 
 
-def test_no_module_imports_itself_over_others() -> None:
+def test_no_module_is_in_an_import_cycle() -> None:
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     graph = imports(*pyproject["tool"]["importlinter"]["root_packages"])
     assert circle(graph) == []
@@ -43,7 +43,7 @@ def test_no_module_imports_itself_over_others() -> None:
     ],
     ids=["inside a function", "for types alone"],
 )
-def test_a_circle_is_found_however_it_is_hidden(hidden: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hidden_import_cycle_is_found(hidden: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "circular"
     package.mkdir()
     (package / "__init__.py").write_text("")

@@ -27,7 +27,7 @@ def test_the_contract_on_the_amqp_client_is_for_every_package() -> None:
     assert contract["source_modules"] == LINTER["root_packages"]
 
 
-def test_what_crosses_the_bus_imports_the_standard_library_and_msgspec_alone() -> None:
+def test_bouquet_proto_imports_only_the_standard_library_and_msgspec() -> None:
     graph = grimp.build_graph("bouquet_proto", include_external_packages=True, cache_dir=None)
     own = graph.find_descendants("bouquet_proto") | {"bouquet_proto"}
     assert graph.modules - own - sys.stdlib_module_names == {"msgspec"}

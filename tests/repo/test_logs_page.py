@@ -32,7 +32,7 @@ def fields_of(title: str) -> set[str]:
     return set(re.findall(r"^\| `(\w+)` \|", section(title), re.MULTILINE))
 
 
-def test_every_event_is_told_with_its_level_and_its_fields() -> None:
+def test_the_logs_page_lists_every_event_with_level_and_fields() -> None:
     rows = [row.strip("|").split("|") for row in section("Events").splitlines() if row.startswith("| `")]
     told = [(event.strip().strip("`"), level.strip(), names(fields)) for event, level, fields, _ in rows]
     logged = {(event.message, event.level or UNTOLD, event.fields) for event in merged()}
@@ -49,12 +49,12 @@ def merged() -> set[Event]:
     }
 
 
-def test_every_field_is_told() -> None:
+def test_the_logs_page_lists_every_field() -> None:
     assert fields_of("Fields") == {field for event in logged_events() for field in event.fields}
 
 
 @pytest.mark.usefixtures("restored")
-def test_an_event_is_one_line_of_the_fields_that_the_page_tells(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_event_is_one_json_line_with_the_listed_fields(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure_logs("bouquet-tests", "INFO")
     logging.getLogger("bouquet_tests").info("an event\nof two lines")
     [line] = capsys.readouterr().out.splitlines()

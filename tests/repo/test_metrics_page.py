@@ -25,18 +25,18 @@ def test_the_page_of_metrics_is_up_to_date() -> None:
     )
 
 
-def test_metrics_are_named_as_prometheus_wants_it() -> None:
+def test_metric_names_follow_the_conventions_of_prometheus() -> None:
     named = declared()
     assert len(named) > 40
     for name, kind in named.items():
         assert CONVENTION.fullmatch(name) and name.endswith(UNITS.get(kind, "")), name
 
 
-def test_what_dashboards_and_rules_use_is_declared() -> None:
+def test_every_metric_used_by_a_dashboard_or_rule_is_declared() -> None:
     used = {name for text in PAGE["seen_in"]().values() for name in USED.findall(text)}
     assert used - declared().keys() == set()
 
 
-def test_what_is_declared_is_seen_on_a_dashboard_or_by_a_rule() -> None:
+def test_every_declared_metric_is_used_by_a_dashboard_or_rule() -> None:
     used = {name for text in PAGE["seen_in"]().values() for name in USED.findall(text)}
     assert declared().keys() - used == ASKED_BY_HAND

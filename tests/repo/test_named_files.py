@@ -58,11 +58,11 @@ def is_named(dotted: str) -> bool:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_files_that_a_page_names_exist(page: Path) -> None:
+def test_the_files_named_by_a_page_exist(page: Path) -> None:
     assert [path for path in files_in(page.read_text(encoding="utf-8")) if not is_file(path)] == []
 
 
-def test_the_modules_that_sources_and_pages_name_exist() -> None:
+def test_the_modules_named_by_sources_and_pages_exist() -> None:
     texts = {path: path.read_text(encoding="utf-8") for path in [*PAGES, *SOURCES] if path.name not in HISTORY}
     named = {(path, name) for path, text in texts.items() for name in MODULE.findall(text)}
     assert {f"{path.relative_to(ROOT)}: {name}" for path, name in named if not is_named(name)} == set()
@@ -71,11 +71,11 @@ def test_the_modules_that_sources_and_pages_name_exist() -> None:
 @pytest.mark.parametrize(
     "path", ["proto/failures.py", "http/app.py", "docs/architecture.md", "tests/repo/log_events.py"]
 )
-def test_a_file_may_be_named_from_several_places(path: str) -> None:
+def test_a_file_name_is_resolved_from_several_folders(path: str) -> None:
     assert is_file(path)
     assert not is_file(path.replace(".", "s."))
 
 
-def test_a_module_that_has_moved_is_no_name() -> None:
+def test_the_former_name_of_a_moved_module_is_not_resolved() -> None:
     assert is_named("bouquet_mesh.bus.api")
     assert not is_named(".".join(("bouquet_proto", "bus")))

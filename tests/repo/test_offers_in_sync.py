@@ -24,10 +24,10 @@ def kept() -> dict[Path, str]:
     return {path: path.read_text(encoding="utf-8") for path in ROOT.glob("proto/offers/*.json")}
 
 
-def test_the_offers_are_up_to_date(made: dict[Path, str], kept: dict[Path, str]) -> None:
+def test_the_offer_files_are_up_to_date(made: dict[Path, str], kept: dict[Path, str]) -> None:
     stale = sorted(path.name for path in made.keys() | kept.keys() if made.get(path) != kept.get(path))
     assert stale == [], "run scripts/generate_offers.py"
 
 
-def test_an_offer_can_be_read_back(kept: dict[Path, str]) -> None:
+def test_an_offer_file_can_be_decoded(kept: dict[Path, str]) -> None:
     assert {path.stem for path in kept} == {msgspec.json.decode(text, type=Offer).provider for text in kept.values()}

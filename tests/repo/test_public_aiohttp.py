@@ -97,7 +97,7 @@ REACHES = {
 
 
 @pytest.mark.parametrize("source", REACHES.values(), ids=REACHES)
-def test_a_reach_into_aiohttp_is_found(source: str) -> None:
+def test_a_use_of_a_private_name_of_aiohttp_is_found(source: str) -> None:
     assert len(reaches(source)) == 1
 
 
@@ -110,5 +110,5 @@ PUBLIC = {
 
 
 @pytest.mark.parametrize("source", PUBLIC.values(), ids=PUBLIC)
-def test_what_is_public_or_our_own_is_no_reach(source: str) -> None:
+def test_public_and_own_names_are_not_reported(source: str) -> None:
     assert reaches(source) == []

@@ -21,5 +21,5 @@ def test_every_threat_names_its_test() -> None:
     assert [row for row in ROWS if not NAMED.search(row.rsplit("|", 2)[1])] == []
 
 
-def test_every_test_that_is_named_exists() -> None:
+def test_every_test_that_the_threat_model_names_exists() -> None:
     assert [f"{file}::{test}" for file, test in NAMED.findall(PAGE) if not is_there(file, test)] == []

@@ -24,7 +24,7 @@ LOADED = "import sys, {modules}; print(*sys.modules)"
         ("bouquet_registry.__main__", {"alembic", "redis", "opentelemetry.exporter"}),
     ],
 )
-def test_what_a_setting_or_a_command_chooses_is_not_loaded_before(process: str, never: set[str]) -> None:
+def test_a_process_does_not_import_optional_modules_at_start(process: str, never: set[str]) -> None:
     told = subprocess.check_output([sys.executable, "-c", LOADED.format(modules=process)], text=True, timeout=60)
     loaded = set(told.split())
     assert loaded.issuperset(name.strip() for name in process.split(","))

@@ -44,5 +44,5 @@ def test_a_run_counts_the_tests_that_need_reference_data_in_one_line(tmp_path: P
     assert [line for line in ran.stdout.splitlines() if "reference data" in line] == [CLOSING_LINE]
 
 
-def test_a_run_without_such_tests_says_nothing_of_them() -> None:
+def test_a_run_without_skipped_reference_tests_prints_no_line() -> None:
     assert closing_line(["Skipped: curl is not installed"]) == ""

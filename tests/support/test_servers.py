@@ -23,11 +23,11 @@ async def echo(url: str, text: bytes) -> bytes:
         return message.body
 
 
-async def test_rabbitmq_gives_back_what_it_was_given(rabbit: RabbitNode) -> None:
+async def test_rabbitmq_delivers_a_published_message(rabbit: RabbitNode) -> None:
     assert await echo(rabbit.url, b"bonjour") == b"bonjour"
 
 
-async def test_each_vhost_is_new_and_usable(rabbit: RabbitNode) -> None:
+async def test_each_test_vhost_is_new_and_usable(rabbit: RabbitNode) -> None:
     first, second = rabbit.vhost(), rabbit.vhost()
     assert first != second
     assert await echo(second, b"bonjour") == b"bonjour"
@@ -57,11 +57,11 @@ async def test_a_killed_rabbitmq_comes_back_with_its_durable_queues(rabbit: Rabb
         await (await connection.channel()).declare_queue("kept", passive=True)
 
 
-async def test_redis_gives_back_what_it_was_given(redis_server: RedisServer) -> None:
+async def test_redis_returns_a_stored_value(redis_server: RedisServer) -> None:
     async with Redis.from_url(redis_server.url) as client:
         await client.set("greeting", "bonjour")
         assert await client.get("greeting") == b"bonjour"
 
 
-def test_ports_are_given_once() -> None:
+def test_free_port_returns_each_port_once() -> None:
     assert len({free_port() for _ in range(50)}) == 50

@@ -126,7 +126,7 @@ async def calls_are_kept(client: GatewayClient) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_the_demo_in_one_process() -> None:
+async def test_the_demo_answers_in_one_process() -> None:
     async with demo() as (running, client):
         if shutil.which("curl"):
             body = await ran(running.curl)
@@ -138,7 +138,7 @@ async def test_the_demo_in_one_process() -> None:
 
 
 @pytest.mark.broker
-async def test_the_demo_as_processes_apart_is_one_trace_in_the_logs_of_all(broker_url: str) -> None:
+async def test_the_demo_in_several_processes_logs_one_trace_id(broker_url: str) -> None:
     async with demo("--bus", broker_url) as (running, client):
         if shutil.which("curl"):
             body = await ran(running.curl)

@@ -102,7 +102,7 @@ DOCTORS = {
 
 @pytest.mark.filterwarnings("ignore:Key size")  # of a signing key, which is refused in words after that
 @pytest.mark.parametrize("name", DOCTORS)
-async def test_a_doctor_says_in_words_what_is_wrong_with_any_setting(
+async def test_a_doctor_explains_what_is_wrong_with_each_setting(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # where settings without a path put their files
@@ -133,7 +133,7 @@ async def test_a_doctor_refuses_a_bus_that_is_not_one_server(name: str, url: str
     assert PASSWORD not in line
 
 
-async def test_a_worker_whose_author_cannot_use_a_setting_is_told_so() -> None:
+async def test_a_doctor_reports_a_setting_that_a_provider_s_code_rejects() -> None:
     worker = Worker("acme", WorkerSettings, owner="team-acme", authority=Authority("ACME", "90"))
 
     @worker.upstream

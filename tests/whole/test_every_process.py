@@ -99,7 +99,7 @@ def common() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-async def test_a_process_tells_what_every_process_tells_and_measures_its_event_loop(
+async def test_every_process_exports_the_common_metrics_and_its_event_loop_lag(
     kind: Kind, environ: Mapping[str, str]
 ) -> None:
     async with started(kind, environ) as url, ClientSession() as session, asyncio.timeout(LONG_S):
@@ -115,9 +115,7 @@ async def test_a_process_tells_what_every_process_tells_and_measures_its_event_l
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-async def test_a_process_says_at_one_place_that_it_lives_and_at_another_whether_it_is_ready(
-    kind: Kind, environ: Mapping[str, str]
-) -> None:
+async def test_every_process_serves_livez_and_readyz(kind: Kind, environ: Mapping[str, str]) -> None:
     """Without a broker they all live, and those that need it are not ready."""
     async with started(kind, environ) as url, ClientSession() as session:
         async with session.get(f"{url}/livez") as answer:

@@ -30,7 +30,7 @@ def counted(outcome: str, reason: str, fault: str) -> float:
     ("code", "told", "labels"),
     [(int(row[:5]), row[7:29].strip(), row[29:].split()) for row in REFUSALS.strip().splitlines()],
 )
-async def test_it_is_told_by_its_code_and_counted_by_whose_fault_it_is(
+async def test_a_hub_refusal_has_its_code_and_is_counted_by_fault(
     code: int, told: str, labels: tuple[str, str, str]
 ) -> None:
     """`ProviderDown` looks at what failed by the provider's fault."""

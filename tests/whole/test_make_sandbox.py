@@ -56,7 +56,7 @@ def ask(url: str, token: str, identifiant: str) -> tuple[int, str]:
     return curl("-s", "-H", f"Authorization: Bearer {token}", url + path)
 
 
-def test_the_printed_calls_work() -> None:
+def test_the_calls_that_make_sandbox_prints_work() -> None:
     with running(OURS) as (url, token, calls):
         answers = [curl(*shlex.split(call)[1:]) for call in calls]
         absent = ask(url, token, "nobody")
@@ -65,7 +65,7 @@ def test_the_printed_calls_work() -> None:
     assert absent[0] == 404
 
 
-def test_a_case_of_one_s_own_is_answered_without_restart(tmp_path: Path) -> None:
+def test_a_case_added_by_hand_is_answered_without_a_restart(tmp_path: Path) -> None:
     folder = Folder(tmp_path, JOBSEEKER)
     with running(tmp_path) as (url, token, _):
         before = ask(url, token, "a")
@@ -75,13 +75,13 @@ def test_a_case_of_one_s_own_is_answered_without_restart(tmp_path: Path) -> None
 
 
 @HERE
-def test_the_public_cases_do() -> None:
+def test_the_sandbox_runs_on_the_public_cases() -> None:
     with running(CASES) as (url, token, _):
         assert ask(url, token, "default")[0] == 200
 
 
 @pytest.mark.broker
-def test_over_rabbitmq_the_casebook_is_a_process_of_its_own(broker_url: str, tmp_path: Path) -> None:
+def test_over_rabbitmq_the_casebook_runs_in_its_own_process(broker_url: str, tmp_path: Path) -> None:
     folder = Folder(tmp_path, JOBSEEKER)
     folder.add("a.yaml", {"identifiant": "a"}, found({"identifiant": "a"}))
     with running(tmp_path, "--bus", broker_url) as (url, token, _):
@@ -90,13 +90,13 @@ def test_over_rabbitmq_the_casebook_is_a_process_of_its_own(broker_url: str, tmp
         assert [status for status, _ in (ask(url, token, "a"), before, ask(url, token, "b"))] == [200, 404, 200]
 
 
-def test_a_folder_of_cases_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_folder_of_cases_is_refused(tmp_path: Path) -> None:
     command = [sys.executable, "deploy/demo/demo.py", "--cases", str(tmp_path / "typo")]
     told = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert (told.returncode, "typo is not a folder" in told.stderr) == (2, True)
 
 
-def test_make_says_it_so() -> None:
+def test_make_sandbox_starts_the_documented_command() -> None:
     told = subprocess.run(
         ["make", "-n", "sandbox", "CASES=/some/cases", "PORT=8123", "-o", ".venv/run"],
         cwd=ROOT,

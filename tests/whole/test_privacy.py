@@ -245,7 +245,9 @@ async def fetched(url: str) -> str:
 
 
 @pytest.mark.broker
-async def test_nothing_of_a_person_leaves_the_processes(broker_url: str, redis_server: RedisServer) -> None:
+async def test_no_personal_data_is_in_logs_metrics_or_spans_of_processes(
+    broker_url: str, redis_server: RedisServer
+) -> None:
     async with (
         collecting() as (collector, collector_url),
         process_mesh(broker_url, BOUQUET_LOG_LEVEL="DEBUG", OTEL_EXPORTER_OTLP_ENDPOINT=collector_url) as system,
@@ -282,7 +284,7 @@ async def test_nothing_of_a_person_leaves_the_processes(broker_url: str, redis_s
     assert len(kept) > 20
 
 
-async def test_nothing_of_a_person_is_in_a_span_a_record_or_a_key_of_the_embedded_mesh(
+async def test_no_personal_data_is_in_spans_records_or_keys_of_the_embedded_mesh(
     caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level("DEBUG")
@@ -330,7 +332,7 @@ def without_ids(span: str) -> str:
     return re.sub(r'"(0x[0-9a-f]+|\d{4}-\d\d-\d\dT[^"]*)"|"server.port": \d+', "", span)
 
 
-async def test_the_search_finds_what_is_there() -> None:
+async def test_the_search_for_personal_data_finds_planted_data() -> None:
     async with mesh() as client:
         values = secrets_of_people(client)
     for leak in (

@@ -112,7 +112,7 @@ def prime(client: Mesh, who: Who, **files: Any) -> None:
 
 @HERE
 @pytest.mark.parametrize("path", statuses(200))
-async def test_a_case_that_is_found_is_answered_as_production_would(path: Path) -> None:
+async def test_a_public_case_is_answered_by_the_workers_as_by_the_sandbox(path: Path) -> None:
     params, status, body = read(path)
     holder = body["data"]["quotient_familial"]["fournisseur"].lower()
     async with mesh(today=month_of(body["data"])) as client:
@@ -123,7 +123,7 @@ async def test_a_case_that_is_found_is_answered_as_production_would(path: Path) 
 
 @HERE
 @pytest.mark.parametrize("path", statuses(200))
-async def test_a_case_asked_for_its_month_in_a_later_one_is_answered_alike(path: Path) -> None:
+async def test_a_public_case_of_a_past_month_is_answered_alike(path: Path) -> None:
     """On the last day on which it can be asked."""
     params, status, body = read(path)
     month = month_of(body["data"])
@@ -135,7 +135,7 @@ async def test_a_case_asked_for_its_month_in_a_later_one_is_answered_alike(path:
 
 @HERE
 @pytest.mark.parametrize("path", statuses(404))
-async def test_a_case_that_is_absent_is_absent_in_the_words_of_production(path: Path) -> None:
+async def test_an_absent_public_case_has_the_error_of_the_workers(path: Path) -> None:
     """The sandbox says 37003 here, of an authority that production no longer names (docs/reference/contract.md §8.5,
     B5)."""
     params, status, _ = read(path)
@@ -152,5 +152,5 @@ def test_no_public_case_is_refused_for_its_parameters() -> None:
 
 
 @HERE
-def test_the_public_cases_are_all_there() -> None:
+def test_eleven_found_and_three_absent_public_cases_exist() -> None:
     assert (len(statuses(200)), len(statuses(404))) == (11, 3)

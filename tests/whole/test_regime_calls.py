@@ -47,20 +47,20 @@ async def known_at_the_msa(client: Mesh) -> None:
     client.clear_received()
 
 
-async def test_a_person_found_at_the_first_fund_is_not_told_to_the_other() -> None:
+async def test_a_person_found_at_the_first_provider_is_not_sent_to_the_other() -> None:
     async with mesh() as client:
         assert (await client.get(params=CAF_ALLOCATAIRE)).summary == "200 CNAF"
         assert client.call_counts == {"cnaf": 1, "msa": 0}
 
 
-async def test_a_person_unknown_to_the_first_fund_is_asked_at_the_other_at_once() -> None:
+async def test_the_other_provider_is_asked_at_once_after_an_absence() -> None:
     """By the patience of the tests' gateway, nobody is asked for having waited long."""
     async with mesh() as client:
         assert (await client.get(params=MSA_ALLOCATAIRE)).summary == "200 MSA"
         assert client.call_counts == {"cnaf": 1, "msa": 1}
 
 
-async def test_both_funds_are_asked_under_one_correlation_id_for_one_recipient() -> None:
+async def test_caf_and_msa_are_asked_under_one_correlation_id_and_recipient() -> None:
     async with mesh() as client:
         answer = await client.get(params=MSA_ALLOCATAIRE)
         headers = [client.received(provider)[0].headers for provider in ("cnaf", "msa")]
@@ -68,18 +68,18 @@ async def test_both_funds_are_asked_under_one_correlation_id_for_one_recipient()
     assert {header["X-APIPART-FSFINAL"] for header in headers} == {RECIPIENT}
 
 
-async def test_a_silent_first_fund_is_hedged() -> None:
+async def test_a_silent_first_provider_is_hedged() -> None:
     """Neither its worker nor the deadline has given it up by then."""
     async with mesh(hedge_after_s=0.1, double_file_grace_s=0.05) as client:
         assert (await client.get(params=staged_query("CAF-SLOW MSA-FOUND"))).summary == "200 MSA"
 
 
-async def test_an_answer_found_is_not_kept_waiting_for_the_other_fund_beyond_its_grace() -> None:
+async def test_a_found_answer_waits_for_the_other_provider_only_for_the_grace() -> None:
     async with mesh(hedge_after_s=0.0, double_file_grace_s=0.1) as client:
         assert (await client.get(params=staged_query("CAF-FOUND MSA-SLOW"))).summary == "200 CNAF"
 
 
-async def test_without_patience_both_funds_are_asked_of_everybody() -> None:
+async def test_with_hedging_after_0_s_both_providers_are_always_asked() -> None:
     async with mesh(hedge_after_s=0.0) as client:
         await client.get(params=CAF_ALLOCATAIRE)
         assert client.call_counts == {"cnaf": 1, "msa": 1}
@@ -117,7 +117,7 @@ async def test_a_regime_is_remembered_of_a_single_find_only() -> None:
     assert count("bouquet_gateway_regime_decisions_total", **by_first) == before + 1
 
 
-async def test_a_wrong_hint_makes_no_404_and_moves() -> None:
+async def test_a_wrong_regime_hint_is_corrected_and_makes_no_404() -> None:
     async with mesh() as client:
         await known_at_the_msa(client)
         says(client, cnaf=file_of(ALIX), msa=NO_FILE)
@@ -127,7 +127,7 @@ async def test_a_wrong_hint_makes_no_404_and_moves() -> None:
         assert client.call_counts == {"cnaf": 1, "msa": 0}
 
 
-async def test_a_hint_proved_wrong_is_dropped_even_if_nobody_knows_the_person_now() -> None:
+async def test_a_disproved_regime_hint_is_dropped_even_for_an_unknown_person() -> None:
     async with mesh() as client:
         await known_at_the_msa(client)
         says(client, cnaf=NO_FILE, msa=NO_FILE)
@@ -140,14 +140,14 @@ async def test_a_hint_proved_wrong_is_dropped_even_if_nobody_knows_the_person_no
 
 
 @pytest.mark.parametrize("cnaf", [NO_FILE, Fault.UNAVAILABLE])
-async def test_a_hinted_fund_that_is_silent_is_told_and_not_its_fellow_s_absence(cnaf: Said) -> None:
+async def test_the_silence_of_the_hinted_provider_outweighs_the_other_s_absence(cnaf: Said) -> None:
     async with mesh(environ=LATER_SILENT) as client:
         await known_at_the_msa(client)
         says(client, cnaf=cnaf, msa=Fault.SLOW)
         assert (await ask(client)).summary == "504 10002 MSA"
 
 
-async def test_silence_does_not_disprove_a_hint() -> None:
+async def test_silence_does_not_disprove_a_regime_hint() -> None:
     async with mesh(environ=LATER_SILENT) as client:
         await known_at_the_msa(client)
         says(client, cnaf=NO_FILE, msa=Fault.SLOW)
@@ -158,7 +158,7 @@ async def test_silence_does_not_disprove_a_hint() -> None:
         assert client.call_counts == {"cnaf": 0, "msa": 1}
 
 
-async def test_a_silent_hinted_fund_gives_way_to_a_file_at_the_other() -> None:
+async def test_a_file_at_the_other_provider_is_served_while_the_hinted_one_is_silent() -> None:
     async with mesh(environ=LATER_SILENT) as client:
         await known_at_the_msa(client)
         says(client, cnaf=file_of(ALIX), msa=Fault.SLOW)
@@ -169,7 +169,7 @@ async def test_a_silent_hinted_fund_gives_way_to_a_file_at_the_other() -> None:
 
 
 @pytest.mark.parametrize("people", ["CAF-NO-FILE MSA-NO-FILE", "CAF-UNIDENTIFIED MSA-UNIDENTIFIED"])
-async def test_an_absence_is_not_remembered(people: str) -> None:
+async def test_an_absence_is_not_remembered_as_a_regime(people: str) -> None:
     async with mesh() as client:
         first = await client.get(params=staged_query(people))
         again = await client.get(params=staged_query(people))
@@ -177,7 +177,7 @@ async def test_an_absence_is_not_remembered(people: str) -> None:
         assert client.call_counts == {"cnaf": 2, "msa": 2}
 
 
-async def test_a_failure_is_not_remembered() -> None:
+async def test_a_failure_is_not_remembered_as_a_regime() -> None:
     async with mesh() as client:
         says(client, cnaf=Fault.INTERNAL, msa=NO_FILE)
         assert (await ask(client)).summary == "502 23000 CNAF"
@@ -185,7 +185,7 @@ async def test_a_failure_is_not_remembered() -> None:
         assert (await ask(client)).summary == "200 CNAF"
 
 
-async def test_an_answer_found_beside_a_fund_in_trouble_is_one_like_another() -> None:
+async def test_a_found_answer_is_the_same_while_the_other_provider_fails() -> None:
     """docs/reference/upstreams/regime.md §5 rule 4 forbids to remember absences assembled from half of the truth; a
     file is the whole of it."""
     async with mesh() as client:
@@ -206,7 +206,7 @@ async def test_an_answer_found_beside_a_fund_in_trouble_is_one_like_another() ->
         ("D'ARTIGUELOUVE", {}, "CNAF"),
     ],
 )
-async def test_one_file_wins_when_both_funds_have_one(nom: str, month: dict[str, int], winner: str) -> None:
+async def test_one_file_wins_when_caf_and_msa_both_have_one(nom: str, month: dict[str, int], winner: str) -> None:
     async with mesh(hedge_after_s=0.0, today=date(2026, 4, 15)) as client:
         answer = await client.get(params=query_for(persona(nom), **month))
     assert answer.summary == f"200 {winner}"

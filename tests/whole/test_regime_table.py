@@ -62,13 +62,15 @@ def cells() -> Iterator[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("first", BOTH_FOUND)
 @pytest.mark.parametrize(("cnaf", "msa", "cell"), list(cells()))
-async def test_every_pair_of_outcomes_is_told_as_the_table_says(cnaf: str, msa: str, cell: str, first: str) -> None:
+async def test_every_pair_of_provider_outcomes_is_answered_as_in_the_table(
+    cnaf: str, msa: str, cell: str, first: str
+) -> None:
     async with mesh(**patience(cnaf, msa, first)) as client:
         answer = await client.get(params=staged_query(f"CAF-{cnaf} MSA-{msa}"))
     assert answer.summary == TOLD[BOTH_FOUND[first] if cell == "both" else cell]
 
 
-def test_the_table_has_every_pair() -> None:
+def test_the_regime_table_has_every_pair_of_outcomes() -> None:
     header, *rows = TABLE.strip().splitlines()
     outcomes = header.split()
     assert [(cnaf, msa) for cnaf, msa, _ in cells()] == list(itertools.product(outcomes, repeat=2))
@@ -93,7 +95,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_fund_that_fails_is_told_in_its_own_name_and_both_in_the_common_one(fault: str) -> None:
+async def test_one_failing_provider_is_named_and_two_get_the_common_name(fault: str) -> None:
     status, kind = FAULTS[fault].split()
     async with mesh() as client:
         told = [
@@ -104,14 +106,14 @@ async def test_a_fund_that_fails_is_told_in_its_own_name_and_both_in_the_common_
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_whatever_one_fund_does_a_file_at_the_other_is_the_answer(fault: str) -> None:
+async def test_a_file_at_one_provider_is_the_answer_whatever_the_other_does(fault: str) -> None:
     async with mesh() as client:
         answers = [await client.get(params=staged_query(f"CAF-{fault} MSA-FOUND"))]
         answers += [await client.get(params=staged_query(f"CAF-FOUND MSA-{fault}"))]
     assert [answer.summary for answer in answers] == ["200 MSA", "200 CNAF"]
 
 
-async def test_an_absence_at_both_funds_claims_the_person_for_neither() -> None:
+async def test_an_absence_at_caf_and_msa_names_neither() -> None:
     async with mesh() as client:
         answer = await client.get(params=staged_query("CAF-NO-FILE MSA-NO-FILE"))
     assert answer.json == {
@@ -126,7 +128,7 @@ async def test_an_absence_at_both_funds_claims_the_person_for_neither() -> None:
     }
 
 
-async def test_a_refused_civil_status_comes_with_the_hub_s_own_words() -> None:
+async def test_a_refused_civil_status_has_the_hub_s_own_text() -> None:
     async with mesh() as client:
         answer = await client.get(params=staged_query("CAF-REJECTED MSA-NO-FILE"))
     assert answer.json == {
@@ -145,7 +147,7 @@ async def test_a_refused_civil_status_comes_with_the_hub_s_own_words() -> None:
     }
 
 
-async def test_nobody_who_can_be_identified() -> None:
+async def test_an_unidentifiable_person_is_refused_with_the_hub_s_code() -> None:
     async with mesh() as client:
         answer = await client.get(params=staged_query("CAF-UNIDENTIFIED MSA-UNIDENTIFIED"))
     assert answer.json == {
@@ -170,7 +172,7 @@ SILENT_TO_THE_DEADLINE = {
 
 
 @pytest.mark.parametrize("hedge_after_s", [0.1, 0.0])
-async def test_a_fund_that_stays_silent_to_the_deadline_never_becomes_a_404(hedge_after_s: float) -> None:
+async def test_a_provider_silent_until_the_deadline_never_becomes_a_404(hedge_after_s: float) -> None:
     """The workers are more patient than the gateway: it is the gateway's deadline that ends the call."""
     async with mesh(deadline_s=3.0, hedge_after_s=hedge_after_s) as client:
         answers = await asyncio.gather(*(client.get(params=staged_query(people)) for people in SILENT_TO_THE_DEADLINE))
@@ -193,7 +195,7 @@ async def test_a_fund_that_stays_silent_to_the_deadline_never_becomes_a_404(hedg
         ("CAF-UNAVAILABLE MSA-SLOW", "502 35001 CNAF & MSA"),
     ],
 )
-async def test_the_table_holds_on_rabbitmq(broker_url: str, people: str, told: str) -> None:
+async def test_the_regime_table_holds_on_rabbitmq(broker_url: str, people: str, told: str) -> None:
     cnaf, msa = (word.partition("-")[2] for word in people.split())
     async with mesh(broker_url, **patience(cnaf, msa)) as client:
         assert (await client.get(params=staged_query(people))).summary == told

@@ -65,7 +65,7 @@ async def test_a_compressed_body_is_refused_at_every_port(ports: dict[str, int])
         assert (heard.split()[1], heard.count(b'"code":"00495"')) == (b"415", 1), name
 
 
-async def test_half_a_head_that_comes_with_the_connection_is_cut_at_every_port(ports: dict[str, int]) -> None:
+async def test_an_incomplete_request_head_is_cut_off_at_every_port(ports: dict[str, int]) -> None:
     for name, port in ports.items():
         assert await asyncio.to_thread(said, port, HALF) == b"", name
         assert (await asyncio.to_thread(said, port, WHOLE + HALF)).count(b"200 OK") == 1, name

@@ -98,17 +98,17 @@ def bus_leg(provider: str) -> tuple[Any, ...]:
     )
 
 
-async def test_a_request_is_one_tree_from_the_door_to_the_fund(spans: InMemorySpanExporter) -> None:
+async def test_a_request_is_one_trace_from_the_gateway_to_the_upstream(spans: InMemorySpanExporter) -> None:
     root = await asked("memory:", CAF_ALLOCATAIRE, spans)
     assert shape(root) == ("SERVER", "GET /v3/dss/quotient_familial/identite", bus_leg("cnaf"))
 
 
-async def test_both_funds_are_branches_of_it(spans: InMemorySpanExporter) -> None:
+async def test_calls_to_caf_and_msa_are_branches_of_one_trace(spans: InMemorySpanExporter) -> None:
     root = await asked("memory:", MSA_ALLOCATAIRE, spans)
     assert shape(root)[2:] == (bus_leg("cnaf"), bus_leg("msa"))
 
 
-async def test_spans_speak_the_conventions_of_http_and_messaging(spans: InMemorySpanExporter) -> None:
+async def test_spans_follow_the_conventions_of_http_and_messaging(spans: InMemorySpanExporter) -> None:
     root = await asked("memory:", CAF_ALLOCATAIRE, spans)
     [send] = root.children
     [process] = send.children
@@ -166,7 +166,7 @@ def systems(node: Tree) -> set[str]:
 
 
 @pytest.mark.parametrize("flags", ["00", "01"])
-async def test_a_trace_of_the_client_s_is_linked_and_chooses_nothing(spans: InMemorySpanExporter, flags: str) -> None:
+async def test_a_client_s_trace_is_linked_and_does_not_decide_sampling(spans: InMemorySpanExporter, flags: str) -> None:
     """Neither the trace that the journal keeps, nor whether it is sampled."""
     theirs = {"traceparent": f"00-{THEIR_TRACE}-{THEIR_SPAN}-{flags}", "tracestate": "a=what-they-like"}
     async with mesh() as client:
@@ -182,7 +182,7 @@ async def test_a_trace_of_the_client_s_is_linked_and_chooses_nothing(spans: InMe
 
 
 @pytest.mark.parametrize("traceparent", ["", "00-LEGOUADEC-1-01", "00-" + "0" * 32 + "-" + "0" * 16 + "-01", "é"])
-async def test_a_trace_that_cannot_be_read_is_left_aside(spans: InMemorySpanExporter, traceparent: str) -> None:
+async def test_an_unreadable_traceparent_is_ignored(spans: InMemorySpanExporter, traceparent: str) -> None:
     async with mesh() as client:
         assert (await client.get(params=CAF_ALLOCATAIRE, headers={"traceparent": traceparent})).status == 200
         await until(lambda: bool([span for span in finished(spans) if span.kind is SpanKind.SERVER]))
@@ -190,7 +190,7 @@ async def test_a_trace_that_cannot_be_read_is_left_aside(spans: InMemorySpanExpo
     assert (root.parent, root.links) == (None, ())
 
 
-async def test_trouble_is_marked_where_it_happened(spans: InMemorySpanExporter) -> None:
+async def test_a_failure_is_marked_in_the_span_where_it_happened(spans: InMemorySpanExporter) -> None:
     async with mesh() as client:
         await client.get(params=staged_query("CAF-INTERNAL MSA-NO-FILE"))
         await until(lambda: bool([span for span in finished(spans) if span.kind is SpanKind.SERVER]))
@@ -200,14 +200,14 @@ async def test_trouble_is_marked_where_it_happened(spans: InMemorySpanExporter) 
     assert (sent.attributes or {})["error.type"] == "upstream_internal"
 
 
-async def test_a_caller_s_mistake_is_no_error_of_the_trace(spans: InMemorySpanExporter) -> None:
+async def test_a_caller_s_mistake_is_not_marked_as_an_error(spans: InMemorySpanExporter) -> None:
     async with mesh() as client:
         await client.get(params={})
         await until(lambda: bool([span for span in finished(spans) if span.kind is SpanKind.SERVER]))
     assert only_root(finished(spans)).status.status_code is StatusCode.UNSET
 
 
-async def test_a_token_is_asked_for_inside_the_request_that_needs_it(spans: InMemorySpanExporter) -> None:
+async def test_an_upstream_token_is_requested_in_the_trace_that_needs_it(spans: InMemorySpanExporter) -> None:
     async with mesh() as client:
         await client.get(params=CAF_ALLOCATAIRE)
         await until(lambda: bool([span for span in finished(spans) if span.kind is SpanKind.SERVER]))
@@ -218,7 +218,7 @@ async def test_a_token_is_asked_for_inside_the_request_that_needs_it(spans: InMe
 
 
 @pytest.mark.broker
-async def test_processes_apart_share_one_trace_in_their_logs(broker_url: str) -> None:
+async def test_several_processes_log_the_same_trace_id(broker_url: str) -> None:
     async with process_mesh(broker_url) as system:
         cnaf, msa = await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
         gateway, client = await system.gateway()

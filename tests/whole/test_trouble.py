@@ -103,7 +103,7 @@ def check(told: list[Answer], allowed: set[str]) -> None:
     assert {answer.summary for answer in told} <= allowed
 
 
-async def test_a_worker_killed_in_mid_call_leaves_its_calls_to_the_other(system: ProcessMesh) -> None:
+async def test_calls_of_a_killed_worker_are_answered_by_the_other_one(system: ProcessMesh) -> None:
     victim, _, _ = await asyncio.gather(system.worker("cnaf"), system.worker("cnaf"), system.worker("msa"))
     _, client = await system.gateway(deadline_s=30.0)
     system.upstreams.hold()
@@ -115,7 +115,7 @@ async def test_a_worker_killed_in_mid_call_leaves_its_calls_to_the_other(system:
     check(await asyncio.gather(*calls), {"200 CNAF"})
 
 
-async def test_a_worker_killed_again_and_again_under_load_is_not_noticed(system: ProcessMesh) -> None:
+async def test_callers_notice_nothing_of_a_worker_killed_again_and_again(system: ProcessMesh) -> None:
     await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
     _, client = await system.gateway(deadline_s=30.0)
     async with under_load(client) as told:
@@ -141,7 +141,7 @@ async def test_the_last_worker_killed_in_mid_call_is_a_typed_error_and_so_is_the
     await heals(client)
 
 
-async def test_a_worker_that_is_asked_to_stop_finishes_what_it_began(system: ProcessMesh) -> None:
+async def test_a_stopping_worker_answers_its_running_calls(system: ProcessMesh) -> None:
     leaving, _ = await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
     _, client = await system.gateway(deadline_s=30.0)
     system.upstreams.hold()
@@ -155,7 +155,7 @@ async def test_a_worker_that_is_asked_to_stop_finishes_what_it_began(system: Pro
     assert len(system.received("cnaf")) == 40
 
 
-async def test_a_gateway_that_is_asked_to_stop_finishes_what_it_began(system: ProcessMesh) -> None:
+async def test_a_stopping_gateway_answers_its_running_calls(system: ProcessMesh) -> None:
     await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
     gateway, client = await system.gateway(deadline_s=30.0)
     system.upstreams.hold()
@@ -168,7 +168,7 @@ async def test_a_gateway_that_is_asked_to_stop_finishes_what_it_began(system: Pr
     assert await stopping == 0
 
 
-async def test_a_gateway_that_is_asked_to_stop_under_load_loses_no_call_that_it_had_passed_on(
+async def test_a_gateway_stopping_under_load_loses_no_call_sent_to_a_worker(
     system: ProcessMesh,
 ) -> None:
     await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
@@ -202,7 +202,7 @@ async def test_a_gateway_that_is_asked_to_stop_under_load_loses_no_call_that_it_
     assert not [person for person in lost if was_asked(person)]
 
 
-async def test_a_worker_that_is_not_there_is_known_before_the_deadline(system: ProcessMesh) -> None:
+async def test_a_missing_worker_is_reported_before_the_deadline(system: ProcessMesh) -> None:
     await system.worker("msa")
     _, client = await system.gateway(deadline_s=30.0)
     answers = [await client.get(params=staged_query(nom)) for nom in ("MSA-FOUND", "MSA-NO-FILE", "MSA-UNAVAILABLE")]
@@ -211,7 +211,7 @@ async def test_a_worker_that_is_not_there_is_known_before_the_deadline(system: P
     await heals(client)
 
 
-async def test_a_worker_that_hangs_is_a_typed_error_and_answers_when_it_wakes(system: ProcessMesh) -> None:
+async def test_a_hanging_worker_is_a_typed_error_and_answers_after_it_resumes(system: ProcessMesh) -> None:
     hanging, _ = await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
     _, client = await system.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.2)
     hanging.signal(signal.SIGSTOP)
@@ -222,7 +222,7 @@ async def test_a_worker_that_hangs_is_a_typed_error_and_answers_when_it_wakes(sy
     await heals(client)
 
 
-async def test_a_fund_that_hangs_is_a_typed_error(system: ProcessMesh) -> None:
+async def test_a_hanging_upstream_is_a_typed_error(system: ProcessMesh) -> None:
     await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
     _, client = await system.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.2)
     system.upstreams.hold()
@@ -270,9 +270,7 @@ async def babbling(url: str, provider: str) -> AsyncIterator[Callable[[bytes], N
         yield lambda said: words.__setitem__(0, said)
 
 
-async def test_a_worker_that_talks_nonsense_is_a_typed_error_that_repeats_none_of_it(
-    system: ProcessMesh, broker_url: str
-) -> None:
+async def test_a_worker_s_garbage_is_a_typed_error_that_quotes_none_of_it(system: ProcessMesh, broker_url: str) -> None:
     await system.worker("msa")
     async with babbling(broker_url, "cnaf") as say:
         gateway, client = await system.gateway(deadline_s=30.0)
@@ -287,7 +285,7 @@ async def test_a_worker_that_talks_nonsense_is_a_typed_error_that_repeats_none_o
     assert "DURANT" not in gateway.output
 
 
-async def test_a_broker_that_comes_late_finds_a_mesh_that_waited_for_it(rabbit: RabbitNode) -> None:
+async def test_a_mesh_started_before_its_broker_works_once_it_is_there(rabbit: RabbitNode) -> None:
     async with TcpProxy(rabbit.vhost()) as relay, process_mesh(relay.url) as system:
         await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
         _, client = await system.gateway(deadline_s=30.0)
@@ -300,7 +298,7 @@ async def test_a_broker_that_comes_late_finds_a_mesh_that_waited_for_it(rabbit: 
         assert (await client.get("/readyz")).status == 200
 
 
-async def test_a_network_that_is_cut_under_load_heals(rabbit: RabbitNode) -> None:
+async def test_calls_succeed_again_after_a_network_cut_under_load(rabbit: RabbitNode) -> None:
     async with TcpProxy(rabbit.vhost()) as relay:
         await relay.open()
         async with process_mesh(relay.url) as system:
@@ -315,7 +313,7 @@ async def test_a_network_that_is_cut_under_load_heals(rabbit: RabbitNode) -> Non
             check(told, TYPED)
 
 
-async def test_a_broker_that_restarts_under_load_is_healed_from(rabbit: RabbitNode) -> None:
+async def test_calls_succeed_again_after_a_broker_restart_under_load(rabbit: RabbitNode) -> None:
     url = rabbit.vhost()
     rabbit.settle()
     async with process_mesh(url) as system:

@@ -101,7 +101,7 @@ async def test_a_process_names_every_wrong_setting_and_no_value(
 @pytest.mark.parametrize(
     ("processes", "together"), [("1", "BOUQUET_CASEBOOK_CASES"), ("2", "BOUQUET_GATEWAY_PROCESSES")]
 )
-async def test_what_makes_no_sense_together_is_told_with_the_rest(
+async def test_contradictory_settings_are_named_with_the_other_wrong_ones(
     tmp_path: Path, processes: str, together: str
 ) -> None:
     """The port cannot be read, and hides nothing else: a sandbox without cases, or two processes without a broker."""
@@ -110,7 +110,7 @@ async def test_what_makes_no_sense_together_is_told_with_the_rest(
     assert names(lines) == sorted(["BOUQUET_GATEWAY_PORT", "BOUQUET_GATEWAY_TOKEN_KEY", together])
 
 
-async def test_a_worker_tells_which_certificates_cannot_be_used_with_the_rest(tmp_path: Path) -> None:
+async def test_a_worker_names_unusable_certificates_with_the_other_wrong_settings(tmp_path: Path) -> None:
     simulator: Simulator = PROVIDERS["cnaf"][1]
     wrong = {
         "BOUQUET_BUS_URL": "amqps://broker?cafile=/nowhere/ca.pem",
@@ -123,7 +123,7 @@ async def test_a_worker_tells_which_certificates_cannot_be_used_with_the_rest(tm
     assert names(lines) == sorted(wrong)
 
 
-async def test_a_gateway_with_a_broker_and_no_provider_is_told_so_with_the_rest(tmp_path: Path) -> None:
+async def test_a_gateway_without_providers_names_it_with_the_other_wrong_settings(tmp_path: Path) -> None:
     lines = await told(tmp_path, SERVE, {"BOUQUET_BUS_URL": "amqp://broker", "BOUQUET_GATEWAY_PORT": "x"})
     assert names(lines) == [
         "BOUQUET_GATEWAY_JOURNAL_KEY",
@@ -133,14 +133,14 @@ async def test_a_gateway_with_a_broker_and_no_provider_is_told_so_with_the_rest(
     ]
 
 
-async def test_a_gateway_tells_what_is_wrong_with_the_workers_that_it_hosts(tmp_path: Path) -> None:
+async def test_a_gateway_names_wrong_settings_of_its_embedded_workers(tmp_path: Path) -> None:
     environ = {**SERVED, **WORKER, "BOUQUET_GATEWAY_PORT": "x", "BOUQUET_GATEWAY_PROVIDERS": "france_connect"}
     lines = await told(tmp_path, SERVE, environ)
     hosted = [name for name in WORKER if name.startswith("BOUQUET_FRANCE_CONNECT_")]
     assert {*hosted, "BOUQUET_GATEWAY_PORT"} <= set(names(lines))
 
 
-async def test_a_gateway_tells_what_is_wrong_with_the_registry_that_it_hosts(tmp_path: Path) -> None:
+async def test_a_gateway_names_wrong_settings_of_its_embedded_registry(tmp_path: Path) -> None:
     environ = {**REGISTRY, "BOUQUET_GATEWAY_PORT": "x", "BOUQUET_GATEWAY_PROVIDERS": "nobody"}
     assert {*REGISTRY, "BOUQUET_GATEWAY_PORT"} <= set(names(await told(tmp_path, SERVE, environ)))
 
@@ -148,7 +148,7 @@ async def test_a_gateway_tells_what_is_wrong_with_the_registry_that_it_hosts(tmp
 @pytest.mark.parametrize(
     "command", [("bouquet-gateway", "doctor"), ("bouquet-registry", "doctor"), ("bouquet-worker", "doctor", "cnaf")]
 )
-async def test_a_doctor_names_them_all_too(tmp_path: Path, command: tuple[str, ...]) -> None:
+async def test_a_doctor_names_every_wrong_setting(tmp_path: Path, command: tuple[str, ...]) -> None:
     wrong = {
         "BOUQUET_BUS_URL": "localhost",
         "BOUQUET_GATEWAY_PORT": "x",
