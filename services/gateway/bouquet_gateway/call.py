@@ -1,4 +1,5 @@
-"""One HTTP call: the request as the server read it, and the facts that its headers, log, metrics and journal show."""
+"""Data of one HTTP call: the request as received, and the facts that its headers, log, metrics and journal record
+show."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ REQUEST_ID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.IGNORECA
 
 
 class HttpRequest(Struct, frozen=True, kw_only=True):
-    """Parts of an HTTP request, as received, that are read outside of `http`."""
+    """Parts of a received HTTP request that authentication and lookups read."""
 
     method: str
     raw_path: str
@@ -45,11 +46,11 @@ class Call(Struct):
     path: str = ""
     """Requested path after `paths.tidy`."""
     began: float = field(default_factory=time.perf_counter)
-    """Start of the call, by the monotonic clock."""
+    """Start of the call, in seconds of the monotonic clock."""
 
     # Written by the journal.
     is_recorded: bool = False
-    """Whether the call leaves a record in the access journal, provided that its token is one of ours."""
+    """Whether the call leaves a record in the access journal, if its token is one of ours."""
 
     # Written by `access.authenticate`.
     token_id: str = ""
@@ -71,8 +72,7 @@ class Call(Struct):
     failures: Mapping[str, Failure] = {}
     """Rows that the operation's provider adds to the failure table."""
     reached_data: bool = False
-    """Whether the call has passed the checks that concern the caller alone (docs/reference/contract.md §2.7, rows 1 to
-    9)."""
+    """Whether the call has passed the checks of the caller, rows 1 to 9 of docs/reference/contract.md §2.7."""
     recipient: str = ""
     """SIRET of the administration that the data is for."""
     person: Identity | None = None
@@ -98,7 +98,7 @@ class Call(Struct):
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Adds the duration of the context, a wait for a provider, to `waited_s`."""
+        """Adds the time spent in the context to `waited_s`."""
         began = time.perf_counter()
         try:
             yield

@@ -56,7 +56,7 @@ RESOURCE_STATE = Gauge(
 )
 SAFEGUARD_OFF = Gauge(
     "bouquet_gateway_safeguard_off",
-    "1 for a safeguard of accountability that a setting has turned off: JOURNAL, TOKENS_FROM, SANDBOX.",
+    "1 for a safeguard (JOURNAL, TOKENS_FROM, SANDBOX) that is turned off by its setting, else 0.",
     ["setting"],
 )
 STORE_UP = Gauge(
@@ -79,8 +79,8 @@ REPLIES_REFUSED = Counter(
 )
 UNKNOWN_BEARERS = Counter(
     "bouquet_gateway_unknown_bearers_total",
-    "Unknown bearers, perhaps several of a call: `refused`; `slowed`, when their address had too many refused; "
-    "`too_many`, for too many new sessions at once.",
+    "Bearer tokens that are not known, by result: `refused`; `slowed`, for an address with too many refused ones; "
+    "`too_many`, for too many new FranceConnect sessions at once.",
     ["result"],
 )
 for _result in ("refused", "slowed", "too_many"):

@@ -9,7 +9,7 @@ Envelope: TypeAlias = Literal["v2", "v3"]
 
 
 V2_PREFIX = "/api/"
-"""Beginning of the paths answered in the v2 envelope: the v2 resources, and the gateway's own endpoints."""
+"""Prefix of the paths that are answered in the v2 envelope: v2 resources, and the gateway's own endpoints."""
 
 
 V2 = 0
@@ -20,12 +20,12 @@ SLASHES = re.compile("/+")
 
 
 VERSIONED = re.compile(r"/v(0|[1-9][0-9]{0,8})/(.+)")
-"""Path with a version, which has a single spelling: a proxy that guards a path by its letters then guards every way to
-reach it."""
+"""Pattern of a path with a version, such as `/v3/…`. A version has a single spelling, so that a proxy rule for a path
+cannot be bypassed by another spelling."""
 
 
 OFFERED = re.compile(r"/(?:v[1-9][0-9]{0,8}|api)(?:/[\w.-]+)+", re.ASCII)
-"""Paths that a provider may offer: under a version, or under `/api/`."""
+"""Pattern of the paths that a provider may offer: under a version, or under `/api/`."""
 
 
 def tidy(path: str) -> str:
@@ -35,23 +35,22 @@ def tidy(path: str) -> str:
 
 
 def envelope_of(path: str) -> Envelope:
-    """Returns the envelope of the errors and data at a path."""
+    """Returns the envelope, v2 or v3, of the answers at a path."""
     return "v2" if tidy(path).startswith(V2_PREFIX) else "v3"
 
 
 def split(path: str) -> tuple[str, int]:
     """Splits a path into its resource and version: `/v3/men/scolarites/identite` gives `men/scolarites/identite` and 3.
-    A path without version is returned whole, with `V2`.
 
-    A resource has no leading slash, so that `/men/scolarites/identite` is never taken for one.
+    A path without version gives the whole path, with its leading slash, and `V2`.
     """
     versioned = VERSIONED.fullmatch(path)
     return (versioned[2], int(versioned[1])) if versioned else (path, V2)
 
 
 ENCODED = "%"
-"""Beginning of an encoded letter in a URL. A path with one is not found: a proxy that guards a path by its letters then
-guards every way to reach it."""
+"""Character that begins an encoded letter in a URL. The gateway answers 404 to a path that contains one, so that a
+proxy rule for a path cannot be bypassed by another spelling."""
 
 READING = ("GET", "HEAD")
-"""HTTP methods that read."""
+"""HTTP methods that do not change anything."""

@@ -36,11 +36,11 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     registry_patience_s: float = 600.0
     """Seconds for which known tokens are accepted while the registry is silent. Calls with other tokens get a 502."""
     registry_refresh_s: float = 3600.0
-    """Seconds after which a known token in use is requested again in the background, which also tells the registry that
-    the token is used. A revocation takes effect within 5 s whatever the value."""
+    """Seconds after which a known token in use is requested again in the background; the registry learns from that
+    request that the token is used. A revocation takes effect within 5 s whatever the value."""
     known_tokens: int = 50_000
-    """Most tokens that one process remembers, about 0.8 kB each. A token that is not remembered costs a question to the
-    registry."""
+    """Limit on the tokens that one process remembers, about 0.8 kB each. The registry is asked for each token that is
+    not remembered."""
     exempt_tokens: tuple[str, ...] = ()
     """SHA-256, in hexadecimal, of tokens that are exempt from blacklist, address check and rate limit
     (docs/reference/contract.md §2.7, row 0)."""
@@ -51,9 +51,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     port: Port = 8000
     """Port that the gateway listens on for HTTP."""
     public_url: str = ""
-    """URL at which callers reach the gateways, `https://host`: written before the paths of `/api/pings`, and the server
-    of the OpenAPI document. Empty: paths without host. The `Host` of a request is never used, since anybody can choose
-    it."""
+    """URL of the gateways for callers, `https://host`: used in `/api/pings` and as the server of the OpenAPI document.
+    Empty: paths without host. The `Host` header of a request is never used, since anybody can choose it."""
     contact: str = ""
     """Address where callers get help, `https://…` or e-mail, shown in the OpenAPI document."""
     processes: int = 1
@@ -71,22 +70,22 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Limit on the requests in flight in one process; further ones are refused at once (`00529`). Probes always
     pass."""
     max_calls_per_provider: int = 100
-    """Limit on the calls in flight to one provider, so that a slow one leaves room for the others; one caller holds at
-    most a quarter of it. Best near the total `…_CONCURRENCY` of the provider's workers, divided by the number of
-    gateways: further calls only wait in the queue."""
+    """Limit on the calls in flight to one provider; one caller may have a quarter of them. Best near the total
+    `…_CONCURRENCY` of the provider's workers, divided by the number of gateways: further calls only wait in the
+    queue."""
     hedge_after_s: float = 2.0
     """Seconds without an answer of the likelier provider of a quotient familial (CAF or MSA) after which the other is
     asked too. 0 asks both at once."""
     double_file_grace_s: float = 0.3
-    """Seconds that a found quotient familial waits for the answer of the other provider, where that has been asked
-    too."""
+    """Seconds that an answer with a quotient familial waits for the other provider, if that has been asked too, to
+    detect a person known to both."""
     cache_url: Annotated[Secret, ServerUrl(("redis",), EMBEDDED)] = Secret("memory:")
     """URL of the cache: `memory:`, or `redis(s)://…`, which all gateway processes then share, with TLS files as
     options: `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`."""
     cache_max_items: int = 50_000
-    """Most items in the cache of one process, with `memory:`."""
+    """Limit on the items in the cache of one process, with `memory:`."""
     cache_max_bytes: int = 64_000_000
-    """Most bytes in the cache of one process, with `memory:`; redis has its own `maxmemory`."""
+    """Limit on the bytes in the cache of one process, with `memory:`; redis has its own `maxmemory`."""
     cache_key: Secret = Secret("")
     """Secret that encrypts cached values and hashes their keys, the same for all that share a cache. Empty: derived
     from `token_key`."""
@@ -128,7 +127,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
 
     @property
     def has_journal(self) -> bool:
-        """Whether calls leave records."""
+        """Whether calls leave records in the journal."""
         if self.journal is None:
             return self.tokens_from == "registry"
         return self.journal
@@ -149,7 +148,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         return territories(self.territories, f"{GATEWAY_PREFIX}TERRITORIES")
 
     def exempt(self) -> frozenset[bytes]:
-        """Returns hashes of the exempt tokens, as `credentials.hash_of` computes them. Raises `SettingsError`."""
+        """Returns the SHA-256 of each exempt token. Raises `SettingsError`."""
         if not all(SHA256.fullmatch(digest) for digest in self.exempt_tokens):
             raise SettingsError([f"{GATEWAY_PREFIX}EXEMPT_TOKENS: must be SHA-256 digests in hexadecimal"])
         return frozenset(map(bytes.fromhex, self.exempt_tokens))
@@ -159,7 +158,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
 
 
 class Safeguard(Struct, frozen=True):
-    """A safeguard of accountability, and the setting that turns it off."""
+    """A setting that turns off the journal or the check of tokens, and the consequence."""
 
     setting: str
     is_off: Callable[[GatewaySettings], bool]
@@ -178,7 +177,8 @@ SAFEGUARDS = (
         "SANDBOX", lambda settings: settings.sandbox, "what a worker sends as a recorded case is answered as it is"
     ),
 )
-"""All safeguards. One that is off is shown at the start, by a metric with its alert, and by the doctor."""
+"""All safeguards. One that is turned off is reported in the log at the start, by a metric with an alert, and by the
+doctor."""
 
 
 def safeguards_off(settings: GatewaySettings) -> list[Safeguard]:
@@ -187,7 +187,7 @@ def safeguards_off(settings: GatewaySettings) -> list[Safeguard]:
 
 
 Constraint: TypeAlias = tuple[str, Callable[[GatewaySettings], bool], str]
-"""A setting, a test whether its value is allowed, and the requirement in words."""
+"""A setting's name, a test of its value, and the requirement in words."""
 
 CONSTRAINTS: tuple[Constraint, ...] = (
     (
@@ -261,11 +261,11 @@ CHECKS: tuple[Callable[[GatewaySettings], object], ...] = (
     GatewaySettings.bounds,
     lambda settings: parse_windows(settings.maintenance),
 )
-"""Checks of the settings, each by itself, so that all wrong settings are reported at once."""
+"""Checks of the settings. They are independent, so that all wrong settings are reported at once."""
 
 REMOVED_SETTINGS = ("REGIME_STRATEGY", "TURN_S")
-"""Settings of the previous release that have no effect any more; a process warns of each that is set. An entry is
-deleted one release after its setting."""
+"""Settings of the previous release without effect in this one; a process warns of each that is set. An entry is deleted
+after one release."""
 
 
 def read_settings(reader: Reader) -> GatewaySettings:

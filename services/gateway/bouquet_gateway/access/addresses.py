@@ -1,4 +1,4 @@
-"""IP addresses of callers: the client behind trusted proxies, and membership of networks."""
+"""IP addresses of callers: the client's address behind trusted proxies, and membership in networks."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
 
 
 def parse_networks(texts: Iterable[str]) -> Networks:
-    """Parses IP addresses and CIDR ranges; an address becomes a network of one. Leaves out a text that cannot be
-    parsed, so that it never matches (docs/reference/contract.md §2.3)."""
+    """Parses IP addresses and CIDR ranges to networks. Texts that cannot be parsed are left out
+    (docs/reference/contract.md §2.3)."""
     found = []
     for text in texts:
         try:

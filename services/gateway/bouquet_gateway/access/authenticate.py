@@ -1,7 +1,7 @@
-"""Hop 3, authentication: Credential → Token or Refusal → Requester.
+"""Authentication of callers, hop 3: the credentials of a request lead to a token, and the token to a requester.
 
-A credential is what a request carries. A requester is either an administration with a valid token, or a citizen whose
-FranceConnect session an administration forwards.
+A requester is an administration with a valid token, or a citizen whose FranceConnect session an administration
+forwards.
 """
 
 from __future__ import annotations
@@ -28,21 +28,20 @@ from bouquet_proto.identity import Identite
 
 TOKEN_MISSING = Refusal("token_missing")
 UNKNOWN_TOKEN_REASONS = frozenset({"token_invalid", "token_of_production", "token_of_staging"})
-"""Reasons for which a bearer is not one of our tokens."""
+"""Reasons of the failure table that mean: the bearer is not one of our tokens."""
 UNKNOWN_SESSION_REASONS = frozenset({"session_malformed", "session_unknown"})
-"""Reasons for which a bearer is not a FranceConnect session. `identity_unusable` is not among them: the session exists,
-but its citizen's identity cannot be used."""
+"""Reasons of the failure table that mean: the bearer is not a FranceConnect session."""
 
 
 class Admission(Struct, frozen=True):
-    """A credential that passed the checks before routing, with its token. A `Refusal` in place of the token is raised
-    later, when the order of checks reaches authentication."""
+    """Result of the checks before routing: a credential and its token. A `Refusal` in place of the token is raised
+    later, after routing."""
 
     credential: Credential
     token: Token | Refusal
     digest: str
-    """Hexadecimal hash that identifies the caller: of the token's id, or of the credential's text where there is no
-    token. Empty without a credential."""
+    """Hash that identifies the caller: of the token's id, or of the credential without a token. Empty without a
+    credential."""
     is_rate_limited: bool
     """Whether the rate limit applies to this call."""
 
@@ -72,8 +71,8 @@ class Authenticate:
         trusted_proxies: Networks = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Takes `sessions` as `None` where no provider opens FranceConnect sessions, `exempt` as hashes of tokens that
-        pass rows 1 to 3, and `clock` in seconds since the epoch."""
+        """Takes `sessions`, `None` without a provider of FranceConnect sessions; `exempt`, hashes of tokens without
+        blacklist, address check and rate limit; `clock`, in epoch seconds."""
         self._tokens = tokens
         self._limiter = limiter
         self._sessions = sessions
@@ -92,8 +91,8 @@ class Authenticate:
     async def identify(
         self, admission: Admission, match: Match, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the requester of a routed call. On a FranceConnect path the bearer is always a citizen's access
-        token, even where it is a JWT, and no other credential is accepted."""
+        """Returns the requester of a routed call. On a FranceConnect path only a bearer is accepted, as the access
+        token of a citizen's session."""
         if not match.by_session:
             return await self.identify_by_token(admission, request, call, deadline)
         credential = admission.credential
@@ -134,7 +133,8 @@ class Authenticate:
         return Requester(admission.token, admission.digest)
 
     def _refusal(self, reasons: list[str], request: HttpRequest, *, is_rate_limited: bool) -> Problem:
-        """Returns the refusal of the first credential, or of the first one whose validity could not be decided."""
+        """Returns the refusal of a request without a valid token: that of its first credential, unless a later one
+        could not be checked."""
         if is_rate_limited and _unknown_bearers(reasons):
             self._check_throttle(request)
             self._count_refused(request, _unknown_bearers(reasons))

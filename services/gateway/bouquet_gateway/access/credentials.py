@@ -13,11 +13,11 @@ from msgspec import Struct
 from bouquet_gateway.call import HttpRequest
 
 BEARER = re.compile(r"Bearer (\S.*)", re.DOTALL)
-"""Value of an `Authorization` header with a bearer token. `Bearer` is case-sensitive."""
+"""Pattern of an `Authorization` header with a bearer token. `Bearer` is case-sensitive."""
 
 
 class Credential(Struct, frozen=True):
-    """The text of a credential, and the place in the request where it stands."""
+    """Text of a credential, and the part of the request that contains it."""
 
     place: Literal["bearer", "api_key", "query", "nowhere"] = "nowhere"
     text: str = ""

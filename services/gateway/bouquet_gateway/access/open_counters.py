@@ -1,4 +1,4 @@
-"""Choice of the rate limit's counters by the `CACHE_URL` setting."""
+"""Selection of the rate limit's counters by the `CACHE_URL` setting."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bouquet_proto.names import EMBEDDED
 
 @asynccontextmanager
 async def open_counters(url: Secret) -> AsyncIterator[Counters]:
-    """Opens counters in memory for `memory:`, and shared ones for `redis(s)://…`."""
+    """Opens counters in memory for the URL `memory:`, or shared ones on redis for `redis(s)://…`."""
     if url.reveal() == EMBEDDED:
         yield MemoryCounters()
     else:

@@ -11,11 +11,11 @@ from msgspec import Struct
 
 MINUTE_S = 60
 MAX_KEYS = 100_000
-"""Most keys that a process counts in one window: more than the calls that it answers in a minute."""
+"""Limit on the keys counted in one window; a process answers fewer calls in a minute."""
 
 
 class RateWindow(Struct, frozen=True):
-    """Window number `number` of all windows of `period_s` seconds since the epoch."""
+    """A window of `period_s` seconds; `number` counts the windows since the epoch."""
 
     period_s: int
     number: int
@@ -34,7 +34,7 @@ class Counters(Protocol):
 
 
 class Allowance(Struct, frozen=True):
-    """Result of counting one call, as the rate limit headers show it."""
+    """Result of counting a call: whether it is allowed, and the values of the rate limit headers."""
 
     limit: int
     remaining: int
@@ -66,11 +66,11 @@ class RateLimiter:
         self._clock = clock
 
     async def hit(self, key: str, per_minute: int = 0, *, group: str = "") -> Allowance:
-        """Counts a call of `key` and returns its allowance; `group` has a budget of its own, and the empty key is never
+        """Counts a call of `key`, and returns its allowance. Each `group` is limited apart; the empty key is not
         counted.
 
-        `per_minute` is a second limit, of the caller itself, over all groups together; 0 is none. The allowance
-        returned is that of the second limit unless the first one refuses the call.
+        `per_minute` is a second limit, for all groups of the key together; 0 for none. Returns the allowance of the
+        limit that refuses the call, else that of the second limit if there is one.
         """
         allowance = await self._count(key and key + group, self._limit, self._period_s)
         if not per_minute:
@@ -98,8 +98,8 @@ def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance
 
 
 class MemoryCounters:
-    """Counters of one process. All counts of a window are dropped when the next window of the same length begins; above
-    `max_keys` in one window (about 15 MB), the oldest key is dropped."""
+    """Counters in the memory of one process. Counts are dropped when the next window of the same length begins. Above
+    `max_keys` keys (about 15 MB), the oldest one is dropped."""
 
     def __init__(self, max_keys: int = MAX_KEYS) -> None:
         self._max_keys = max_keys
@@ -117,12 +117,12 @@ class MemoryCounters:
 
 
 class _WindowCounts(Struct):
-    """Counts of the current window of one length."""
+    """Counts of one window by key."""
 
     number: int
     counts: dict[str, int] = {}
 
     def accepts(self, window: RateWindow) -> bool:
-        """Tells whether a call of `window` is counted here. A call that has waited for redis in vain may arrive just
-        after its own window has ended."""
+        """Tells whether calls of `window` are counted here: the same window, or the one before, for a call that was
+        delayed by redis."""
         return window.number in (self.number, self.number - 1)

@@ -16,8 +16,7 @@ local count = redis.call('INCR', KEYS[1])
 if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return count
 """
-"""Lua script for redis that increments a counter and sets its expiry in one step, so that no counter stays for ever
-when a process dies in between."""
+"""Lua script that increments a counter and sets its expiry in one step, so that no counter lasts for ever."""
 
 
 class RedisCounters:
@@ -33,7 +32,7 @@ class RedisCounters:
         return count or await self._local.increment(key, window)
 
     async def _increment(self, key: str, window: RateWindow) -> int:
-        """Increments the counter in redis. A key lives for two windows, since clocks differ."""
+        """Increments the counter in redis. A counter expires after two windows, since clocks differ."""
         name = f"bouquet:pace:{window.period_s}:{window.number}:{key}"
         return int(await self._count(keys=[name], args=[2 * window.period_s * 1000]))
 

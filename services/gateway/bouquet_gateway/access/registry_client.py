@@ -1,5 +1,4 @@
-"""Tokens as the registry knows them: requested once, then remembered until the registry reports a change
-(docs/adr/0008).
+"""Tokens from the registry: requested once, then remembered until the registry reports a change (docs/adr/0008).
 
 The gateway verifies the signature. Scopes, SIRET, expiry, blacklist, addresses and rate limit come from the registry.
 """
@@ -31,28 +30,27 @@ log = logging.getLogger(__name__)
 ASK_TIMEOUT_S = 2.0
 POLL_S = 2.0
 SILENT_AFTER_S = POLL_S + ASK_TIMEOUT_S + 1.0
-"""Seconds without an answer to a poll after which the registry counts as silent."""
+"""Seconds since the last answered poll after which the registry counts as silent."""
 MAX_REFRESHES = 2
-"""Age, as a multiple of `refresh_s`, up to which a remembered token is still accepted. A token in use is requested
-again long before."""
+"""Maximum age of a remembered token, as a multiple of `refresh_s`."""
 
 _token_decoder = msgspec.json.Decoder(registry_messages.KnownToken)
 _changes_decoder = msgspec.json.Decoder(registry_messages.TokenChanges)
 
 
 class _Known(Struct, frozen=True):
-    """A token as the registry described it, and the monotonic time of that request."""
+    """A remembered token, and when it was requested, in seconds of the monotonic clock."""
 
     token: Token | Refusal
     asked_at: float
 
 
 class RegistryClient:
-    """Source of tokens that remembers the last `max_known` tokens in use. While the registry is silent, remembered
-    tokens are accepted for `patience_s` seconds.
+    """Source of tokens that asks the registry and remembers the last `max_known` tokens in use. While the registry is
+    silent, remembered tokens are accepted for `patience_s` seconds.
 
-    A token in use is requested again after `refresh_s` seconds, in the background: the registry learns in this way that
-    the token is used, and a change that was missed is corrected.
+    A token in use is requested again, in the background, after `refresh_s` seconds: this tells the registry that the
+    token is used, and corrects a missed change.
     """
 
     def __init__(
@@ -113,13 +111,13 @@ class RegistryClient:
         return self._clock() - self._answered_at
 
     def _is_fresh(self, known: _Known) -> bool:
-        """Tells whether a remembered token is accepted without a new request."""
+        """Tells whether a remembered token is accepted without asking the registry."""
         if self._silence_s > SILENT_AFTER_S:  # a new request would not be answered
             return self._silence_s <= self._patience_s
         return self._clock() - known.asked_at < self._refresh_s
 
     def _is_usable_meanwhile(self, known: _Known) -> bool:
-        """Tells whether a remembered token is accepted while it is requested again."""
+        """Tells whether a remembered token is accepted while the registry is asked for it again."""
         return self._silence_s <= SILENT_AFTER_S and self._clock() - known.asked_at < MAX_REFRESHES * self._refresh_s
 
     async def _ask(self, question: WhoIs) -> Token | Refusal:
@@ -162,8 +160,7 @@ class RegistryClient:
 
 
 def _decode_token(token: str, reply: Reply) -> tuple[Token | Refusal, int] | None:
-    """Returns the token of a reply, with the registry's position in its log of changes; `None` for a reply that says
-    nothing of the token."""
+    """Returns the token of a reply and the registry's change number; `None` for a failed reply."""
     match reply:
         case NotFound(reason=registry_messages.UNKNOWN, meta={registry_messages.AS_OF: int(as_of)}):
             return INVALID, as_of

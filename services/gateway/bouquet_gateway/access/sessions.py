@@ -29,11 +29,11 @@ CITIZEN_ID = "11111111-1111-1111-1111-111111111111"
 SESSION_REMEMBERED_S = 600.0
 """Seconds for which a session that was opened counts as recent."""
 REFUSAL_REMEMBERED_S = 10.0
-"""Seconds for which the refusal of a session is repeated without another question."""
+"""Seconds for which a refused session is refused again without asking the worker."""
 MAX_REMEMBERED = 50_000
-"""Most sessions, and most refusals, that a process remembers, at about 0.3 kB each."""
+"""Limit on the sessions, and on the refusals, that a process remembers, about 0.3 kB each."""
 MAX_WAIT_S = 2.0
-"""Seconds that a session not seen before may wait for its place in the rate limit."""
+"""Seconds that a new session may wait for the rate limit."""
 RETRY_IN_S = 2
 """Seconds after which a caller refused for too many new sessions may try again."""
 
@@ -41,8 +41,8 @@ _session = msgspec.json.Decoder(Session)
 
 
 class Sessions:
-    """Opener of FranceConnect sessions. Remembers refusals for a while, and limits how many sessions not seen before
-    are opened per second."""
+    """Opens FranceConnect sessions through a worker. Remembers refusals for a while, and limits the rate of new
+    sessions."""
 
     def __init__(
         self,
@@ -98,13 +98,13 @@ class Sessions:
 
 
 def _key(access_token: str, match: Match) -> bytes:
-    """Hashes an access token together with the resource: FranceConnect issues a token for one client, and each resource
-    is a client of its own."""
+    """Returns the hash of an access token and a resource: FranceConnect issues a token to one client, and each resource
+    has its own client."""
     return hash_of(f"{match.resource} {access_token}")
 
 
 def token_of(session: Session, version: int) -> Token:
-    """Returns a token with the scopes of a citizen's session. From v3 on, scopes that open identity fields are dropped:
-    the identity is FranceConnect's own to give."""
+    """Returns a token with the scopes of a session. From v3 on, identity scopes are dropped, since FranceConnect itself
+    gives the identity."""
     scopes = frozenset(scope for scope in session.scopes if "_identite" not in scope or version == V2)
     return Token(id=CITIZEN_ID, scopes=scopes, siret="", expires_at=0.0)

@@ -1,5 +1,4 @@
-"""Access tokens of callers: verification of their signature, their claims, and their making
-(docs/reference/contract.md §2.1)."""
+"""Access tokens of callers: how they are verified, read and made (docs/reference/contract.md §2.1)."""
 
 from __future__ import annotations
 
@@ -26,24 +25,24 @@ Key: TypeAlias = OctKey | ECKey
 Uuid: TypeAlias = Annotated[str, Limits(pattern=r"\A[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}\Z")]
 
 ALGORITHMS: dict[type[Key], str] = {OctKey: "HS256", ECKey: "ES256"}
-"""Signature algorithm by kind of key: exactly one each, so that a public key is never taken for a shared secret."""
+"""The one signature algorithm for each kind of key, so that a public key cannot be used as a shared secret."""
 
 KEY_BYTES = 32
-"""Least length of an HS256 key (RFC 7518 §3.2)."""
+"""Minimum length of an HS256 key, in bytes (RFC 7518 §3.2)."""
 
 LEEWAY_S = 60.0
-"""Seconds by which a signer's clock may be ahead of this one when `nbf` is checked (RFC 7519 §4.1.5)."""
+"""Seconds by which the signer's clock may be ahead when `nbf` is checked (RFC 7519 §4.1.5)."""
 
 INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
 """Id of the public token of a staging environment, which no registry knows."""
 STAGING = "staging"
 """Subject claim of the other tokens of a staging environment."""
 DINUM_SIRET = "13002526500013"
-"""SIRET of the administration to which the internal id belongs."""
+"""SIRET of the DINUM, the administration that uses the internal id."""
 
 
 class Token(Struct, frozen=True):
-    """Rights of a verified token. Names of persons among its claims are not kept."""
+    """Rights of a verified token. Claims that name a person are not kept."""
 
     id: str
     scopes: frozenset[str]
@@ -51,9 +50,9 @@ class Token(Struct, frozen=True):
     expires_at: float
     not_before: float = 0.0
     habilitation: str = ""
-    """Id of the habilitation; empty where the token's own claims are the source."""
+    """Id of the token's habilitation in the registry; empty for a token whose rights come from its own claims."""
     blacklisted_at: float | None = None
-    """Epoch seconds from which on the token is refused; `None` for never."""
+    """Time from which on the token is refused, in epoch seconds; `None` for never."""
     calls_per_minute: int = 0
     """Additional rate limit of the habilitation; 0 for none."""
     networks: Networks | None = None
@@ -61,7 +60,7 @@ class Token(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """A reason of the failure table for which a credential is not a valid token."""
+    """Reason, in the failure table, why a credential is not a valid token."""
 
     reason: str
 
@@ -81,11 +80,11 @@ class TokenSource(Protocol):
         none."""
 
     async def run(self) -> None:
-        """Keeps remembered tokens up to date; returns at once where that takes no work."""
+        """Keeps remembered tokens up to date until cancelled; returns at once where nothing is remembered."""
 
 
 class _UnverifiedClaims(Struct, frozen=True):
-    """Claims that tell the environment of a token whose signature is not ours. They may be of any type."""
+    """Claims, of any type, that show whether a token was issued by the staging environment."""
 
     jti: Any = None
     sub: Any = None
@@ -109,9 +108,9 @@ class _Claims(Struct, frozen=True):
 
 
 class TokenVerifier:
-    """Verifier of token signatures. Remembers the last `max_known` valid tokens by their hash.
+    """Verifies and decodes tokens, and remembers the last `max_known` valid ones by their hash.
 
-    A named key verifies the tokens whose header names it (`kid`). `secret`, which has no name, verifies any token.
+    A named key verifies tokens whose header has that name (`kid`). `secret` has no name, and verifies any token.
     """
 
     def __init__(
@@ -123,8 +122,8 @@ class TokenVerifier:
         is_staging: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Takes `is_staging`, which tells whether this is a staging environment: a token of the other environment is
-        refused with a reason of its own. Raises `SettingsError` without any key."""
+        """Takes `is_staging`, which tells whether this is a staging environment: tokens of the other environment are
+        refused with a reason of their own. Raises `SettingsError` without any key."""
         self._keys = (*((("", _key(secret)),) if secret else ()), *named_keys)
         if not self._keys:
             raise SettingsError([f"{GATEWAY_PREFIX}TOKEN_KEY: is required without {GATEWAY_PREFIX}TOKEN_KEYS"])
@@ -218,8 +217,8 @@ def _decode(text: str, keys: Iterable[tuple[str, Key]], is_staging: bool) -> Tok
 
 
 def _refusal_of_unverified(claims: _UnverifiedClaims, is_staging: bool) -> Refusal:
-    """Returns the refusal of a token that is not signed with our keys. Its claims, which anybody can write, only choose
-    between two texts."""
+    """Returns the refusal of a token with a wrong signature. Its claims only decide whether it is refused as a token of
+    the other environment."""
     if claims.is_staging == is_staging:
         return INVALID
     return Refusal("token_of_production" if is_staging else "token_of_staging")
@@ -241,6 +240,5 @@ def _key(secret: Secret) -> OctKey:
 
 @lru_cache(maxsize=1024)
 def interned(scopes: frozenset[str]) -> frozenset[str]:
-    """Returns an equal set of scopes, the same object for each call: a gateway remembers many tokens, with few distinct
-    sets of scopes."""
+    """Returns the same object for equal sets of scopes, to save memory: many tokens have the same scopes."""
     return scopes

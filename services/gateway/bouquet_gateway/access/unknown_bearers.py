@@ -1,7 +1,6 @@
-"""Limits on bearer tokens that are not ours, in this process alone.
+"""Limits on unknown bearer tokens, counted in this process by the caller's address.
 
-Counts are keyed by the address of a call, which its caller cannot choose. The bearer is no key: a caller that invents a
-thousand bearers would have a thousand limits.
+The bearer itself cannot be the key: a caller that invents a thousand bearers would have a thousand limits.
 """
 
 from __future__ import annotations
@@ -18,22 +17,22 @@ from msgspec import Struct
 
 MINUTE_S = 60
 MAX_ADDRESSES = 100_000
-"""Most addresses that are counted at a time, about 20 MB; above it, the oldest is dropped."""
+"""Limit on the addresses counted at a time, about 20 MB; above it, the oldest one is dropped."""
 
 V = TypeVar("V")
 Clock = Callable[[], float]
 
 
 class _Count(Struct):
-    """Bearers of one address in the current minute."""
+    """Numbers of accepted and refused bearers of one address in the current minute."""
 
     accepted: int = 0
     refused: int = 0
 
 
 class AddressThrottle:
-    """Throttle for an address with more than `limit` refused bearers in a minute, if these are also more than its
-    accepted ones. Valid callers that share the address are therefore throttled only while they are the minority."""
+    """Throttle for addresses with more than `limit` refused bearers in a minute, if these outnumber the accepted
+    ones."""
 
     def __init__(self, limit: int, clock: Clock = time.time) -> None:
         self._limit = limit
@@ -50,7 +49,7 @@ class AddressThrottle:
         self._count_of(address).refused += 1
 
     def retry_in_s(self, address: str) -> int:
-        """Returns the seconds until an unknown bearer from `address` is looked at again; 0 for at once."""
+        """Returns the seconds until an unknown bearer from `address` is accepted for a check again; 0 for at once."""
         count = self._count_of(address)
         if count.refused <= self._limit or count.refused <= count.accepted:
             return 0
@@ -72,8 +71,8 @@ class AddressThrottle:
 
 @lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
-    """Returns the key of an address: itself for IPv4; for IPv6 its /64 network, within which a caller may choose any
-    address. Texts that are not addresses share the empty key."""
+    """Returns the key by which an address is counted: an IPv4 address itself, the /64 network of an IPv6 address, and
+    an empty text for anything else."""
     try:
         read = ip_address(address)
     except ValueError:
@@ -84,13 +83,13 @@ def network_of(address: str) -> str:
 
 
 class Pacer:
-    """Rate limiter that lets callers wait: `per_second` a second, and at most that many at once."""
+    """Rate limiter that delays callers: `per_second` a second on average, with bursts of as many."""
 
     def __init__(self, per_second: int, clock: Clock = time.monotonic) -> None:
         self._interval_s = 1 / per_second
         self._clock = clock
         self._next_at = 0.0
-        """Monotonic time of the next free place, if places were spread evenly."""
+        """Monotonic time of the next free place."""
 
     async def acquire(self, max_wait_s: float) -> bool:
         """Waits for a place. Returns False at once when the wait would exceed `max_wait_s`."""

@@ -1,4 +1,5 @@
-"""Whole examination of a deployment, from the settings to the providers."""
+"""Examination of a deployment by `bouquet-gateway doctor`: settings, broker, workers, certificates, spool, redis,
+gateway."""
 
 from __future__ import annotations
 

@@ -50,7 +50,8 @@ def _unreachable(address: str, error: Exception) -> Finding:
 
 
 def _clock(ahead_s: float, whose: str) -> Finding:
-    """Returns the finding about a clock that is `ahead_s` seconds ahead of another, measured to half a round trip."""
+    """Returns the finding about this machine's clock, `ahead_s` seconds ahead of another. The difference is exact to
+    half a round trip."""
     difference = f"{abs(ahead_s):.2f} s {'ahead of' if ahead_s > 0 else 'behind'} {whose}"
     if abs(ahead_s) > CLOCK_TOLERANCE_S:
         return wrong("clock", f"{difference}, more than {CLOCK_TOLERANCE_S:g} s", NTP)

@@ -32,7 +32,7 @@ NOT_COMMON_REASONS = frozenset(
         "gone_first_quotient",
     }
 )
-"""Reasons of paths that no operation has, or of operations that declare them themselves."""
+"""Reasons that not every operation can answer: of paths without operation, or declared by an operation itself."""
 
 PROVIDER_REASONS = tuple(reason for reason in PROVIDER if reason not in NOT_COMMON_REASONS)
 COMMON_REASONS = (RECIPIENT, *(reason for reason in PLATFORM if reason not in NOT_COMMON_REASONS), *PROVIDER_REASONS)
@@ -75,7 +75,7 @@ class Cause(Struct, frozen=True, kw_only=True):
 
 
 class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An error code with its usual cause, and `other_causes` where it has several."""
+    """One error code: its text, fault and `retry`, with other causes if there are several."""
 
     code: str
     title: str
@@ -113,7 +113,7 @@ class Nomenclature(Struct, frozen=True, kw_only=True):
     """Labels of providers, by the two-digit prefix of their codes."""
     generic_subcodes: dict[str, Subcode]
     platform_codes: Errors
-    """Errors that any operation may answer before a provider is asked."""
+    """Errors of the platform itself, which any operation may answer."""
     endpoints: dict[str, Endpoint]
     """Errors of each operation by its id; those of `platform_codes` are not repeated."""
 
@@ -126,8 +126,7 @@ def reasons_of(served: Served) -> tuple[str, ...]:
 
 
 def documented_reasons(served: Served) -> Iterator[tuple[str, Authority]]:
-    """Yields every reason of an operation with the authority that signs it: its own, that of the FranceConnect session,
-    and under a regime plan each provider's."""
+    """Yields every reason that an operation may answer, with the authority that signs the error."""
     operation = served.operation
     listed = [(reason, served.authority) for reason in reasons_of(served)]
     if operation.modality == "france_connect":
@@ -224,7 +223,8 @@ def _labels(operations: Iterable[list[Served]]) -> Iterator[tuple[str, str]]:
 
 
 def _subcodes() -> dict[str, Subcode]:
-    """Returns subcodes by their three digits. The detail of `003` (absence) differs by operation and is left empty."""
+    """Returns the meaning of each three-digit subcode. The detail of `003` (absence) is empty, since it differs by
+    operation."""
     table = {ABSENCE_SUBCODE: Subcode("Entité non trouvée")}
     for row in (*PROVIDER.values(), *REFUSALS.values(), SESSION[france_connect_session.UNUSABLE]):
         if row.has_authority_prefix:

@@ -45,7 +45,7 @@ PRECEDENCE = (
     Kind.OVERLOADED,
     Kind.MAINTENANCE,
 )
-"""Kinds of failures by precedence: the first decides the HTTP status of an answer with several errors."""
+"""Kinds of failures in order of precedence: the first one decides the HTTP status of an answer with several errors."""
 
 BEFORE_ROUTING = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
 """Reasons that are answered before routing, and therefore in the v2 envelope only under `/api/v2/`
@@ -61,7 +61,7 @@ GATEWAY_ONLY = frozenset({"session_missing", *(reason for reason, row in PLATFOR
 
 OUTAGES = frozenset({502, 503, 504})
 NOT_SENT = frozenset({"provider_busy", "quota_spent"})
-"""Refusals of the platform itself, made before the upstream is called."""
+"""Reasons of calls that the platform refused before it called the upstream."""
 
 OUTCOMES: dict[type[Reply], Outcome] = {NotFound: "not_found", Rejected: "rejected", Failed: "failed"}
 
@@ -110,8 +110,8 @@ class Problem(Exception):
 def is_credible(
     reply: NotFound | Rejected | Failed, allowed_reasons: Container[str] | None, *, is_sandbox: bool = False
 ) -> bool:
-    """Tells whether a worker may give that reply: its reason must be among `allowed_reasons` (`None` for any), not one
-    that only the gateway can know, and not a refusal disguised as a failure. A sandbox may give these two as well."""
+    """Tells whether a worker may answer a reason: it must be in `allowed_reasons` (`None` for any), and neither one
+    that only the gateway can know nor a refusal sent as a failure. The last two are allowed in a sandbox."""
     # A sandbox shows recorded cases of the gateway's own refusals too.
     disbelieved = GATEWAY_ONLY | REFUSALS.keys() if isinstance(reply, Failed) else GATEWAY_ONLY
     return (is_sandbox or reply.reason not in disbelieved) and (
@@ -140,14 +140,13 @@ def retry_after(problem: Problem, provider_rows: Rows = NO_ROWS) -> int | None:
 
 
 def longest_wait(waits: Iterable[object]) -> int | None:
-    """Returns the longest of the waits in seconds; `None` without any. Ignores a value that is not a whole number
-    between 0 and a day, since workers send them."""
+    """Returns the longest wait in seconds, `None` without any. Values that are not whole numbers from 0 to a day are
+    ignored."""
     return max((wait for wait in waits if type(wait) is int and 0 <= wait <= DAY_S), default=None)
 
 
 def is_outage(reply: Reply, provider_rows: Rows = NO_ROWS) -> bool | None:
-    """Tells whether the reply ends in 502, 503 or 504. Returns `None` for a question that was not sent, which says
-    nothing of the provider."""
+    """Tells whether a reply is answered as 502, 503 or 504; `None` for a question that was not sent to the provider."""
     if isinstance(reply, Failed) and reply.reason in NOT_SENT:
         return None
     return isinstance(reply, Failed) and RENDERINGS[failure_of(reply.reason, provider_rows).kind].v3_status in OUTAGES

@@ -25,7 +25,7 @@ from bouquet_mesh import health
 
 
 class Parts(Struct, frozen=True, kw_only=True):
-    """Parts of a gateway that its endpoints are built from; each endpoint is given those that it uses."""
+    """Parts that the endpoints of a gateway are built from."""
 
     settings: GatewaySettings
     authenticate: Authenticate
@@ -62,15 +62,15 @@ def make_app(parts: Parts) -> web.Application:
 
 
 def make_process_app(parts: Parts) -> web.Application:
-    """Returns the application that shows health and metrics of one of several processes."""
+    """Returns the application with health and metrics of one process, where several share the callers' port."""
     app = web.Application()
     app.add_routes([*health.probe_routes(parts.readiness.waiting), health.metrics_route(parts.pings.measure)])
     return app
 
 
 def metrics_at_other_ports(settings: GatewaySettings) -> web.RouteDef:
-    """Returns a `/metrics` route that answers 404 with the ports of the processes. On a shared port each request may
-    reach another process, so that their sums would be wrong."""
+    """Returns a `/metrics` route that answers 404 and names the ports of the processes' own metrics. On a shared port,
+    a scraper would reach another process each time."""
     ports = f"{settings.port + 1} to {settings.port + settings.processes}"
 
     async def metrics(_: web.Request) -> web.Response:

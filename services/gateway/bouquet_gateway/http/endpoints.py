@@ -1,4 +1,4 @@
-"""HTTP endpoints: each passes the plain parts of a request on, and makes the result a response."""
+"""HTTP endpoints: each passes a request on as plain data, and turns the result into a response."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ OPENAPI: dict[str, Envelope | None] = {
     "/api/france-connect/open-api.yml": "v2",
     "/api/open-api-v3.yml": "v3",
 }
-"""Envelope that the OpenAPI document at each path is limited to; `None` for the whole document. The paths are those of
-API Particulier (docs/reference/contract.md §5.4), whose YAML documents may be JSON."""
+"""Paths of the OpenAPI documents, as in API Particulier (docs/reference/contract.md §5.4), with the envelope of the
+operations in each; `None` for all operations."""
 
 MAX_AGE_S = 300
 """`max-age`, in seconds, of a document that changes with the offers of workers."""
 ERRORS_MAX_AGE_S = 3600
 """`max-age` of `/api/errors`, in seconds, as API Particulier has it."""
 OPERATION_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
-"""Operation ids that an error may repeat; nothing else of a query string is."""
+"""Pattern of the operation ids that an error text may repeat; no other part of a query string is repeated."""
 
 
 def plain_request(request: web.Request) -> HttpRequest:
-    """Returns the parts of a request that are read outside of `http`."""
+    """Converts an aiohttp request to the gateway's own `HttpRequest`."""
     url, headers = request.rel_url, request.headers
     return HttpRequest(
         method=request.method,
@@ -52,7 +52,7 @@ def plain_request(request: web.Request) -> HttpRequest:
 
 
 class LookupEndpoint:
-    """Every path that workers offer: a public document, or a lookup of data."""
+    """Endpoint of every path that workers offer: answers a public document or data."""
 
     def __init__(self, lookups: Lookups, documents: Documents, journal: Journal) -> None:
         self._lookups = lookups
@@ -74,7 +74,8 @@ class LookupEndpoint:
 
 
 class IntrospectionEndpoint:
-    """Scopes of the caller's own token. Never rate limited (docs/reference/contract.md §2.5)."""
+    """Endpoint that answers the scopes of the caller's own token. Never rate limited
+    (docs/reference/contract.md §2.5)."""
 
     def __init__(self, authenticate: Authenticate, journal: Journal, deadline_s: float) -> None:
         self._authenticate = authenticate
@@ -93,7 +94,7 @@ class IntrospectionEndpoint:
 
 
 class DocumentEndpoints:
-    """OpenAPI documents, and the list of errors."""
+    """Endpoints of the OpenAPI documents and of the list of errors."""
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
@@ -113,7 +114,7 @@ class DocumentEndpoints:
 
 
 class PingEndpoints:
-    """Health of the gateway and of each resource."""
+    """Endpoints that answer the health of the gateway and of each resource."""
 
     def __init__(self, pings: Pings, public_url: str) -> None:
         self._pings = pings

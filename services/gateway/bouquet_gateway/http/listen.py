@@ -26,7 +26,7 @@ async def open_ports(parts: Parts, number: int, limits: Limits) -> AsyncIterator
 
 
 async def check_ports_free(settings: GatewaySettings) -> None:
-    """Raises `SettingsError` when another program listens on one of the ports of these processes."""
+    """Raises `SettingsError` when another program listens on a port of the configured processes."""
     # With `reuse_port`, the kernel would share connections between two gateways that do not know each other.
     loop = asyncio.get_running_loop()
     for port in range(settings.port, settings.port + settings.processes + 1):

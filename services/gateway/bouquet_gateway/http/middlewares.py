@@ -75,8 +75,8 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def record_access(journal: Journal) -> Middleware:
-    """Returns a middleware that writes the call's access record before its answer is sent; a record that cannot be
-    written becomes an error."""
+    """Returns a middleware that writes the access record of a call before its answer is sent. A call whose record
+    cannot be written gets an error."""
 
     @web.middleware
     async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -105,8 +105,7 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
 
 
 def refuse_encoded_paths(lookups: Handler) -> Middleware:
-    """Returns a middleware that sends a path with an encoded letter to `lookups`, which answers 404, so that each
-    endpoint of the gateway has one spelling."""
+    """Returns a middleware that answers 404, through `lookups`, to a path with an encoded letter."""
 
     @web.middleware
     async def answer_encoded(request: web.Request, handler: Handler) -> web.StreamResponse:

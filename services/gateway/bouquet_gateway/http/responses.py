@@ -20,7 +20,7 @@ def json_response(payload: object, status: int = 200) -> web.Response:
 
 
 def json_bytes_response(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """Returns a response whose body is JSON already."""
+    """Returns a response with a body that is already JSON."""
     return web.Response(body=body, status=status, headers=headers, content_type="application/json", charset="utf-8")
 
 

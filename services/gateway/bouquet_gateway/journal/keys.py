@@ -19,20 +19,20 @@ from bouquet_proto.names import GATEWAY_PREFIX
 
 
 class Keys(Struct, frozen=True):
-    """The current key, and the one that replaces it."""
+    """The current key of the pseudonyms, and the next one, if it is configured."""
 
     key: Key
     following: Key | None = None
     follows_at: float = math.inf
-    """Epoch seconds from which on `following` is used: midnight, UTC."""
+    """Time from which on `following` is used, in epoch seconds: a midnight, UTC."""
 
     def at(self, moment: float) -> Key:
-        """Returns the key for a moment in epoch seconds."""
+        """Returns the key that is used at a time in epoch seconds."""
         return self.key if self.following is None or moment < self.follows_at else self.following
 
 
 def keys_of(setting: Secret) -> Keys:
-    """Parses the setting `name:secret`, perhaps followed by a comma and `YYYY-MM-DD:secret`. Raises `SettingsError`."""
+    """Parses the setting `name:secret` or `name:secret,YYYY-MM-DD:secret`. Raises `SettingsError`."""
     present, *following = map(_key, setting.reveal().split(","))
     match following:
         case []:

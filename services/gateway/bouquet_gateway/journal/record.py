@@ -30,12 +30,12 @@ FULL = "journal_full"
 WITHOUT_UNCERTAIN_TRAITS: Mapping[str, None] = dict.fromkeys(
     ("sexe_etat_civil", "code_cog_insee_pays_naissance", "code_cog_insee_commune_naissance")
 )
-"""Fields of an identity that pseudonyms of persons found are made without, since answers seldom contain them."""
+"""Fields that are removed from an identity before its pseudonym is computed, since answers seldom contain them."""
 TOKEN_REFUSED = frozenset({401, 403, 429})
-"""Statuses of a call that was refused because of its token."""
+"""HTTP statuses of a call that was refused because of its token."""
 REFUSALS_PER_MINUTE = 60
-"""Most records that one process writes for the refused calls of one token in a minute; further refused calls, which
-hold no data, are only counted."""
+"""Limit on the records of refused calls of one token in one process, per minute. Further refused calls are only
+counted."""
 
 
 class Journal(Protocol):
@@ -65,7 +65,7 @@ class NoJournal:
 
 
 class RefusalLimit:
-    """Limit on the records that refused calls of one token leave in a minute."""
+    """Limit on the records of refused calls of one token, per minute."""
 
     def __init__(self) -> None:
         self._minute = 0
@@ -81,7 +81,7 @@ class RefusalLimit:
 
 
 class SpooledJournal:
-    """Journal whose records go through the spool on disk."""
+    """Journal that writes its records to a spool on disk."""
 
     def __init__(self, spool: Spool, keys: Keys) -> None:
         self._spool = spool
@@ -155,8 +155,8 @@ def record_of(call: Call, status: int, keys: Keys) -> Access:
 
 
 def _people_asked_about(call: Call) -> tuple[Identite, ...]:
-    """Returns the person asked about under each of its family names, without the traits that providers match loosely:
-    an answer is about this person even where it contains no name."""
+    """Returns identities for the pseudonyms of the person asked about: one for each family name, without sex and place
+    of birth, which providers may ignore. Empty where a call is not by civil status."""
     match call.person:
         case Identite() as person:
             names = filter(None, (person.nom_naissance, person.nom_usage))

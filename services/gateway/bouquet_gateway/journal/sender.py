@@ -15,13 +15,13 @@ from bouquet_mesh.tasks import alongside
 log = logging.getLogger(__name__)
 
 PAUSE_S = 0.25
-"""Seconds between two looks at an empty spool."""
+"""Seconds between two checks of an empty spool."""
 RETRY_S = 1.0
 """Seconds before records that were not confirmed are sent again."""
 ADOPT_S = 30.0
-"""Seconds between two looks for spools of processes that have ended."""
+"""Seconds between two searches for spools of ended processes."""
 LAST_ROUND_S = 2.0
-"""Seconds for which a stopping gateway tries to send the rest; what is left is sent after its next start."""
+"""Seconds for which a stopping gateway tries to send its last records; the rest is sent after the next start."""
 
 
 @asynccontextmanager

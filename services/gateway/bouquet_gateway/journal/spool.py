@@ -19,17 +19,17 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 1024 * 1024
-"""Size from which on a segment is closed and another one begun."""
+"""Size, in bytes, at which a segment is closed and the next one begun."""
 FILLING_AT = 0.8
-"""Used share of the spool from which on a warning is logged."""
+"""Used share of the spool at which a warning is logged."""
 FULL_AT = 0.95
-"""Used share of the spool from which on new calls are refused; the rest is for calls already under way."""
+"""Used share of the spool at which new calls are refused; the rest is for calls in flight."""
 TRIED_EVERY_S = 1.0
-"""Seconds between two trial writes to a disk that has refused one."""
+"""Seconds between two trial writes after a failed write."""
 TRIAL_BYTES = 16_384
-"""Size of a trial write: room for some records."""
+"""Size of a trial write, in bytes."""
 SEGMENTS = "[0-9]*-[0-9]*.jsonl"
-"""File names of segments: seconds since the epoch, and a number."""
+"""Pattern of the segments' file names: seconds since the epoch, and a number."""
 
 
 class SpoolFull(Exception):
@@ -55,7 +55,7 @@ class Spool:
 
     @property
     def is_full(self) -> bool:
-        """Whether new calls must be refused."""
+        """Whether new calls must be refused, because the spool is nearly full or its disk refuses writes."""
         return self.used_bytes >= self.max_bytes * FULL_AT or not self._disk_accepts()
 
     def oldest_age_s(self) -> float:
@@ -64,7 +64,7 @@ class Spool:
         return max(0.0, time.time() - _made_at(path)) if path else 0.0
 
     def append(self, record: bytes) -> None:
-        """Writes a record. Raises `SpoolFull` when it was not written."""
+        """Writes a record to the current segment. Raises `SpoolFull` when it was not written."""
         line = record + b"\n"
         if self.used_bytes + len(line) > self.max_bytes:
             raise SpoolFull
@@ -85,8 +85,7 @@ class Spool:
         self._write_failed_at = None
 
     def _disk_accepts(self) -> bool:
-        """Tells whether the disk accepts writes. After a failed write, a trial is made now and then, so that calls are
-        refused before a provider is asked, and pass again once there is room."""
+        """Tells whether the disk accepts writes. After a failed write, it makes a trial write now and then."""
         now = time.monotonic()
         if self._write_failed_at is None or now - self._write_failed_at < TRIED_EVERY_S:
             return self._write_failed_at is None
@@ -105,7 +104,8 @@ class Spool:
         return True
 
     def next_segment(self) -> Path | None:
-        """Returns the segment to send first, which is written to no more; `None` when nothing waits."""
+        """Returns the oldest segment that is to be sent, and closes the current one if there is no other; `None` for an
+        empty spool."""
         if not self._waiting:
             self._seal()
         return next(iter(self._waiting), None)
@@ -162,7 +162,7 @@ class Spool:
         self._log_level_change()
 
     def _log_level_change(self) -> None:
-        """Logs the spool's level once for each change."""
+        """Logs a change of the spool's level: room, filling, or full."""
         share = self.used_bytes / self.max_bytes
         level = "full" if share >= FULL_AT else "filling" if share >= FILLING_AT else "room"
         if level != self._level:
@@ -223,7 +223,7 @@ def _made_at(segment: Path) -> float:
 
 
 def records_in(segment: Path) -> list[bytes]:
-    """Returns the lines of a segment, including a torn last line; the registry decides what to do with that."""
+    """Returns the lines of a segment, with a torn last line if there is one; the registry puts such a line aside."""
     try:
         return [line for line in segment.read_bytes().split(b"\n") if line]
     except FileNotFoundError:

@@ -29,7 +29,7 @@ NEVER_REFUSED = frozenset({"/livez", "/readyz", "/metrics", "/api/ping"})
 """Paths that are answered even by a full gateway, since monitoring needs them most then."""
 
 LOGGED_EVERY_S = 10.0
-"""Least seconds between two log lines about refusals."""
+"""Minimum of seconds between two log lines about refusals."""
 
 
 def admission(max_requests: int) -> Middleware:

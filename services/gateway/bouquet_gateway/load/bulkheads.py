@@ -11,15 +11,16 @@ from bouquet_mesh.bus.api import Calling
 from bouquet_proto.messages import Changes, Describe, Failed, Lookup, Reply, Request
 
 MIN_CALLERS = 4
-"""Least number of callers among whom the places of a provider are shared: none holds more than that part."""
+"""Number of callers that can share a provider in any case: each may have at most 1 / `MIN_CALLERS` of its calls in
+flight."""
 
 
 class Bulkheads:
-    """Bus that answers `provider_busy` above `max_calls` calls in flight to one provider, and above a quarter of these
-    for one caller.
+    """Bus with limits on the calls in flight: `max_calls` to each provider, and a quarter of these for each caller.
+    Above a limit, a call is answered `provider_busy`.
 
-    A call still counts when its caller is gone, since the worker is still busy with it until the deadline. Requests of
-    the gateway itself (`Describe`, `Changes`) always pass.
+    A call counts until it ends, even when its caller is gone, since its worker is still busy. The gateway's own
+    requests (`Describe`, `Changes`) are not limited.
     """
 
     def __init__(self, bus: Calling, max_calls: int) -> None:

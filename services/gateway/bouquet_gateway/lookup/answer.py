@@ -35,11 +35,11 @@ from bouquet_proto.messages import Caller, Found, Lookup, Recorded
 from bouquet_proto.query import Query, parse_query
 
 MARK_LENGTH = 16
-"""Hexadecimal digits of a caller's mark, enough to keep the callers of a process apart."""
+"""Length of a caller's mark in hexadecimal digits."""
 
 
 MARKS = 10_000
-"""Most marks that are kept in memory: more than the callers of an hour."""
+"""Limit on the marks kept in memory."""
 
 
 class Answer(Struct, frozen=True):
@@ -51,7 +51,7 @@ class Answer(Struct, frozen=True):
 
 
 class Lookups:
-    """Lookup of data: runs every check, asks the provider, and filters the answer."""
+    """Answers requests for data: runs the checks, asks the provider, and filters the data."""
 
     def __init__(
         self,
@@ -108,8 +108,8 @@ class Lookups:
     async def _look_up(
         self, served: Served, query: Query, requester: Requester, call: Call, deadline: Deadline, *, no_cache: bool
     ) -> Found | Recorded:
-        """Returns data from the cache or from the providers. Raises `Problem` for wrong parameters, unless the answer
-        is cached, and after the check of maintenance."""
+        """Returns data from the cache or the provider. Raises `Problem`; for wrong parameters only when the answer is
+        not cached and its provider not in maintenance."""
         call.recipient = recipient_of(query, requester.token.siret, call.envelope)
         now = self._clock()
         parsed = parse(served, query, now.date(), requester.citizen)

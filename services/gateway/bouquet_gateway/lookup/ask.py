@@ -1,4 +1,4 @@
-"""Hop 7: question to the one provider of an operation, or by the regime plan to the CAF and the MSA."""
+"""Asking of providers, hop 7: the one provider of an operation, or the CAF and the MSA by the regime plan."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ BUSY, LATE = Failed("provider_busy"), Failed("deadline_exceeded")
 
 
 class ProviderAnswer(Struct, frozen=True):
-    """Decision about a question, and whether it is for its own caller only."""
+    """Decision about a question, and whether other callers may share it."""
 
     decision: Decision
     caller_was_refused: bool
-    """Whether the question failed because the caller that sent it had too many calls in flight; the answer does not
-    apply to other callers then."""
+    """Whether the question failed because its caller had too many calls in flight, which does not apply to other
+    callers."""
 
 
 class Providers:
-    """Sender of lookups to providers. Joins an identical lookup in flight, and caches what is found."""
+    """Asks providers. Joins an identical lookup in flight, and caches found data."""
 
     def __init__(
         self,
@@ -74,8 +74,8 @@ class Providers:
     async def _share(
         self, served: Served, key: str, ask: Callable[[], Coroutine[Any, Any, ProviderAnswer]], deadline: Deadline
     ) -> ProviderAnswer:
-        """Returns the answer of an identical lookup in flight, or sends this one. Tries again while the caller of the
-        other lookup was refused for its own calls in flight."""
+        """Returns the answer of an identical lookup in flight, or sends this lookup. An answer that was refused for the
+        other caller alone is not shared: the lookup is tried again until the deadline."""
         answer, joined = await self._flights.join(key, ask)
         try:
             while joined and answer.caller_was_refused:

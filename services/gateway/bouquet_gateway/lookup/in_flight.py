@@ -1,4 +1,4 @@
-"""Refusal of a question that the same caller has in flight already (docs/reference/contract.md §2.6)."""
+"""Conflict check: a caller may not repeat a call that is still in flight (docs/reference/contract.md §2.6)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from bouquet_gateway.stores.cache import Cache, key_of
 from bouquet_mesh.secret import Secret
 
 MARGIN_S = 1.0
-"""Seconds between the deadline of a call and the expiry of its marker, for a process that ends before it deletes the
-marker."""
+"""Seconds after a call's deadline when its marker expires, should the process end before it deletes the marker."""
 
 
 class InFlight:
-    """Markers of the questions in flight, in the cache, by path, query and caller."""
+    """Markers of the calls in flight, kept in the cache."""
 
     def __init__(self, cache: Cache, secret: Secret, deadline_s: float) -> None:
         self._cache = cache
@@ -24,8 +23,8 @@ class InFlight:
 
     @asynccontextmanager
     async def exclusive(self, path: str, raw_query: str, digest: str) -> AsyncIterator[None]:
-        """Marks the question as in flight for the life of the context. Raises `Problem` when the caller identified by
-        `digest` has it in flight already."""
+        """Marks a call as in flight for the life of the context. Raises `Problem` when the same caller (`digest`) has
+        an identical call in flight."""
         canonical_query = "&".join(sorted(raw_query.split("&")))
         marker = key_of(self._secret, "in flight", path, canonical_query, digest)
         is_own = True  # also when `add` fails or is cancelled: the marker may have been written

@@ -103,8 +103,7 @@ def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: dat
 def _around(
     windows: MaintenanceWindows, label: str, now: datetime
 ) -> Iterator[tuple[MaintenanceWindow, datetime, datetime]]:
-    """Yields the label's windows that began today or on the two days before, each with its start and end in UTC, since
-    the clocks may change within a window."""
+    """Yields each window of the authority that began today or in the two days before, with its start and end in UTC."""
     today = now.astimezone(PARIS).date()
     for window in windows:
         for day in (today - timedelta(days=days) for days in range(3)):

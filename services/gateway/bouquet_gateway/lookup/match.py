@@ -16,12 +16,12 @@ REMOVED = {
     "/api/caf/famille": "gone_first_quotient",
     "/api/v2/composition-familiale": "gone_first_quotient",
 }
-"""Reason answered for each path that the contract has withdrawn (docs/reference/contract.md §1.3). An offer of such a
-path has precedence."""
+"""Paths withdrawn from the contract, with the reason that is answered (docs/reference/contract.md §1.3). An offer of
+such a path has precedence."""
 
 
 def match_path(offers: Discovery, request: HttpRequest, path: str, credential: Credential, query: Query) -> Match:
-    """Returns the operation of a tidied path. Raises `Problem` for a path that no operation has."""
+    """Returns the match of a tidied path. Raises `Problem` for an unknown path."""
     if ENCODED in request.raw_path:
         raise Problem("unknown_route")
     is_reading = request.method in READING
@@ -36,6 +36,6 @@ def match_path(offers: Discovery, request: HttpRequest, path: str, credential: C
 
 
 def _naming(credential: Credential, query: Query) -> Naming:
-    """Returns how the request identifies the person. A blank INE does not count."""
+    """Returns whether a request identifies the person by session or by INE. A blank INE does not count."""
     ine = query.scalar("ine")
     return Naming(by_session=credential.place == "bearer", by_ine=bool(ine.strip() if isinstance(ine, str) else ine))

@@ -1,4 +1,4 @@
-"""Hop 5: from a query string to the recipient, the person asked about, and the parameters."""
+"""Parsing of a query string, hop 5: recipient, identity of the person, and other parameters."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from bouquet_proto.tidy import tidied_identity
 
 
 class Parsed(Struct, frozen=True):
-    """Identity and parameters of a question that satisfies the rules."""
+    """Identity and parameters of a question that passed the rules."""
 
     identity: Identity
     parameters: dict[str, Parameter]
 
 
 def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
-    """Returns the SIRET of the recipient: required from v3 on; in v2, `siret`, that of the habilitation, by default
-    (docs/reference/contract.md §1.5.1). Raises `Problem`."""
+    """Returns the SIRET of the recipient. It is required from v3 on; in v2 it is `siret` by default, that of the
+    habilitation (docs/reference/contract.md §1.5.1). Raises `Problem`."""
     recipient = query.scalar("recipient")
     if recipient is None and envelope == "v2":
         recipient = siret
@@ -37,8 +37,8 @@ def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
 
 
 def parse(served: Served, query: Query, today: date, citizen: Identite | None) -> Parsed | Problem:
-    """Returns the question, or the problem with its parameters. With a citizen's session, `citizen` is the person asked
-    about; an identity that breaks the rules is then one problem, not one of a field that the caller could correct."""
+    """Returns the parsed question, or the problem with it. `citizen` is the identity of a FranceConnect session: if it
+    breaks the rules, the problem is one for the whole identity."""
     citizen = citizen and tidied_identity(citizen)
     if citizen is not None and refused_codes(served.operation.pivot, citizen, today):
         return Problem(france_connect_session.UNUSABLE, authority=france_connect_session.AUTHORITY)

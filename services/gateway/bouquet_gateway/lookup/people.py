@@ -14,7 +14,7 @@ from bouquet_proto.identity import Identite
 from bouquet_proto.offer import Operation, People
 
 MAX_PEOPLE = 256
-"""Limit on the objects read in one answer, and on the persons that they give; a household has a tenth of it."""
+"""Limit on the objects read and on the persons found in one answer; a household has far fewer."""
 MAX_WORDS = 10
 """Limit on the words read in a field that holds both family name and first name."""
 ISO_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
@@ -22,8 +22,8 @@ DAY_FIRST = re.compile(r"(\d\d)(\d\d)(\d{4})", re.ASCII)
 
 
 def people_named(data: Raw, operation: Operation) -> tuple[Identite, ...]:
-    """Returns the persons that an answer names, where the operation's offer says so: family name, first name and birth
-    date of each, at most `MAX_PEOPLE`.
+    """Returns the persons named in an answer, at most `MAX_PEOPLE`: family name, first name and birth date, at the
+    places that the offer declares.
 
     A field that holds both names gives one person for each way to split it.
     """

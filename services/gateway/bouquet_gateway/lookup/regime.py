@@ -1,8 +1,7 @@
-"""Regime decision, CAF or MSA: which provider's answer is the right one, as a pure function of both outcomes.
+"""Regime decision: whether the answer of the CAF or of the MSA counts, computed from both outcomes.
 
-The source is docs/reference/upstreams/regime.md: outcomes (§3), table of decisions (§4), what must never happen (§5),
-and which provider wins when both know the person (§6). Above all, a provider without an answer never becomes "not
-found".
+Source: docs/reference/upstreams/regime.md, with the outcomes (§3), the table of decisions (§4), what must never happen
+(§5), and which provider wins when both know the person (§6). A provider without an answer never becomes "not found".
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ NOT_ALPHANUMERIC = re.compile(r"[\W_]")
 
 
 class Outcome(StrEnum):
-    """Kinds of answers of one provider to a question under the regime plan."""
+    """Outcomes of asking one provider under the regime plan."""
 
     FOUND = auto()
     NO_FILE = auto()
@@ -46,13 +45,12 @@ class Outcome(StrEnum):
 
 
 INCONCLUSIVE = frozenset({Outcome.UNAVAILABLE, Outcome.TIMEOUT})
-"""Outcomes that tell nothing about the person. `REJECTED` tells nothing either, but the caller can correct the
-question."""
+"""Outcomes that tell nothing about the person, since the provider did not answer."""
 
 CONTRADICTS_FOUND = frozenset({Outcome.UNATTACHED, Outcome.UNIDENTIFIED})
 """Outcomes of one provider that contradict a found answer of the other."""
 CONTRADICTORY_PAIR = frozenset({Outcome.NO_FILE, Outcome.UNIDENTIFIED})
-"""Outcomes of the two providers that contradict each other."""
+"""Pair of outcomes of the two providers that contradict each other."""
 
 
 class Anomaly(StrEnum):
@@ -64,7 +62,7 @@ class Anomaly(StrEnum):
 
 
 class Side(Struct, frozen=True):
-    """Answer of one of the two providers."""
+    """One of the two providers, and its reply."""
 
     provider: str
     authority: Authority
@@ -76,7 +74,7 @@ class Side(Struct, frozen=True):
 
 
 class Question(Struct, frozen=True):
-    """Facts about the question that decide between two found answers."""
+    """Parts of the question on which the choice between two found answers depends."""
 
     person: Identite
     past_month: bool
@@ -85,8 +83,8 @@ class Question(Struct, frozen=True):
 
 
 class Decision(Struct, frozen=True):
-    """Reply to the caller. `authority` signs an error; `provider` is the one that found the person, empty when none
-    did."""
+    """The reply to the caller, with the authority that signs its error, and the provider that found the person (empty
+    if none did)."""
 
     reply: Reply
     authority: Authority
@@ -174,7 +172,7 @@ def _inconclusive(one: Side, other: Side, both: Authority) -> Decision:
 
 
 def _of_telling_side(one: Side, other: Side, telling: frozenset[Outcome], both: Authority) -> Decision:
-    """Returns the reply of the side whose outcome is in `telling`, in its own name, or in the name of both when both
+    """Returns the reply of the side whose outcome is in `telling`, signed by that side; signed by `both` if both
     are."""
     tellers = [side for side in (one, other) if side.outcome in telling]
     authority = tellers[0].authority if len(tellers) == 1 else both
@@ -182,8 +180,8 @@ def _of_telling_side(one: Side, other: Side, telling: frozenset[Outcome], both: 
 
 
 def _names_person(reply: Reply, question: Question) -> bool:
-    """Tells whether the data names the person among its allocataires, by family name, birth date and, where known, sex.
-    Data that cannot be parsed names no one."""
+    """Tells whether the person asked about is among the `allocataires` of a found answer, by family name, birth date
+    and, where known, sex."""
     assert isinstance(reply, Found)
     try:
         file = msgspec.json.decode(reply.data, type=question.file)
@@ -201,8 +199,8 @@ def _names_person(reply: Reply, question: Question) -> bool:
 def fold_name(name: str) -> str:
     """Converts a name to upper case without accents, with spaces for punctuation.
 
-    The journal's pseudonym drops the spaces as well: there, counting one person as two is the worse error; here, taking
-    two persons for one is.
+    Unlike the journal's pseudonym, it keeps the spaces: here, taking two persons for one is the worse error; there,
+    counting one person twice is.
     """
     plain = "".join(filterfalse(unicodedata.combining, unicodedata.normalize("NFKD", name)))
     return " ".join(NOT_ALPHANUMERIC.sub(" ", plain).upper().split())

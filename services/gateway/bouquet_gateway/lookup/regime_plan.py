@@ -34,7 +34,7 @@ AskOne: TypeAlias = Callable[[str, Lookup], Coroutine[Any, Any, Reply]]
 Source: TypeAlias = Literal["hint", "first", "second", "both"]
 
 DISPROOF = frozenset(Outcome) - INCONCLUSIVE - {Outcome.FOUND}
-"""Outcomes that show a hint to be wrong; a missing answer does not."""
+"""Outcomes that prove a hint wrong; a failure or timeout does not."""
 
 
 class HedgeTiming(Struct, frozen=True, kw_only=True):
@@ -43,7 +43,8 @@ class HedgeTiming(Struct, frozen=True, kw_only=True):
     after_s: float = 2.0
     """Seconds without an answer of the first provider after which the other is asked too."""
     grace_s: float = 0.3
-    """Seconds that a found answer waits for the other provider, if asked, to detect a person known to both."""
+    """Seconds to wait for the other provider, if it was asked, after one has found the person; a double file is then
+    detected."""
 
 
 class Resolution(Struct, frozen=True):
@@ -51,7 +52,7 @@ class Resolution(Struct, frozen=True):
 
     decision: Decision
     source: Source
-    """How the regime was known: by the hint, by asking the first provider or the second, or from both."""
+    """How the provider was chosen: by the hint, as the first or the second one asked, or from both answers."""
     learned_provider: str = ""
     """Provider to ask first next time; empty unless exactly one provider found the person."""
     forget_hint: bool = False
@@ -103,8 +104,7 @@ def _source(decision: Decision, first: str, has_hint: bool) -> Source:
 
 
 async def _hedged(ask: AskOne, lookup: Lookup, order: tuple[str, str], timing: HedgeTiming) -> dict[str, Reply]:
-    """Returns replies by provider. That of the second provider is missing when the first found the person; either may
-    be missing when the other found the person first."""
+    """Returns the replies by provider. One is missing if the other provider found the person first."""
     first, second = order
     tasks = {first: asyncio.create_task(ask(first, lookup))}
     try:

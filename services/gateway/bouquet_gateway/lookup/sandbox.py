@@ -33,7 +33,7 @@ def body_of(case: Recorded, served: Served, scopes: frozenset[str]) -> bytes:
 
 
 def retry_after_of(case: Recorded) -> int | None:
-    """Returns the seconds to wait that an error of the case contains, as production's own errors do."""
+    """Returns the seconds in `retry_in` of a recorded error; `None` without any."""
     try:
         errors = msgspec.json.decode(case.body, type=_Errors) if case.status >= 400 else _Errors()
     except msgspec.DecodeError:  # an error of version 2, or of another shape

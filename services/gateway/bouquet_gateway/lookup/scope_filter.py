@@ -12,7 +12,7 @@ from msgspec import Raw
 from bouquet_proto.offer import Operation
 
 ClosedFields: TypeAlias = dict[str, "ClosedFields"]
-"""Tree of the fields to remove from a resource; an empty leaf is removed with everything in it."""
+"""Tree of the field names to remove; a leaf is an empty dict."""
 
 _members = msgspec.json.Decoder(dict[str, Raw])
 _items = msgspec.json.Decoder(list[Raw])
@@ -25,10 +25,8 @@ def open_fields(data: Raw, operation: Operation, scopes: frozenset[str]) -> Raw:
 
 
 def filter_data(data: Raw, fields: Mapping[str, tuple[str, ...]], scopes: frozenset[str]) -> Raw:
-    """Returns `data` without its closed fields; byte for byte the same when all are open.
-
-    `fields` maps dotted paths to the scopes that open them, any one of which is enough.
-    """
+    """Returns `data` without its closed fields, unchanged if all are open. `fields` maps dotted paths to the scopes
+    that open them, one of which is enough."""
     cuts = closed_fields(tuple(fields.items()), scopes)
     return _without(data, cuts) if cuts else data
 
@@ -55,7 +53,7 @@ def _cut(cuts: ClosedFields, steps: list[str]) -> None:
 
 
 def _without(data: Raw, cuts: ClosedFields) -> Raw:
-    """Returns data without the closed fields, also within lists."""
+    """Returns data without the fields of the tree, also within lists."""
     match bytes(data).lstrip()[:1]:
         case b"{":
             members = _members.decode(data)
@@ -72,8 +70,8 @@ def _without(data: Raw, cuts: ClosedFields) -> Raw:
 
 
 def open_gates(data: Raw, scopes: frozenset[str]) -> Raw:
-    """Returns data whose objects may list, in `$any`, scopes of which one opens them: removes that list, and empties an
-    object that `scopes` do not open."""
+    """Filters objects that list scopes in `$any`: removes the list, and empties an object if `scopes` contain none of
+    them."""
     return Raw(msgspec.json.encode(_gated(msgspec.json.decode(data), scopes)))
 
 

@@ -1,4 +1,4 @@
-"""Catalogue of served operations by path, built from the offers; it contains no knowledge of any provider."""
+"""Catalogue of the served operations by path, built from the offers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bouquet_proto.rules import RULES
 
 STATUS_NAME = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
-"""Operations of each plan, as the gateway defines them, so that no offer can extend a plan."""
+"""Operations of each plan by id. The gateway's own definition is used, not that of an offer."""
 
 
 class Served(Struct, frozen=True, dict=True):
@@ -33,7 +33,7 @@ class Served(Struct, frozen=True, dict=True):
     """Rows of the failure table that the operation's provider adds, by reason."""
     reply_schema: ReplySchema
     status: str = ""
-    """Name under which the health of the resource is shown; empty for none."""
+    """Status name of the resource in `/api/{status}/ping`; empty for none."""
 
     @property
     def provider(self) -> str:
@@ -54,7 +54,7 @@ class MonitoredResource(Struct, frozen=True):
 
 
 class Naming(Struct, frozen=True):
-    """How a request identifies the person, for the v2 paths that accept several modalities
+    """Whether a request identifies the person by session or by INE; decides between modalities of a v2 path
     (docs/reference/contract.md §1.2)."""
 
     by_session: bool = False
@@ -73,7 +73,7 @@ class Family(Struct, frozen=True, dict=True):
 
     @cached_property
     def scopes(self) -> frozenset[str]:
-        """Scopes of which one is needed for any version."""
+        """Scopes that open at least one version of the resource."""
         return frozenset(scope for served in self.each() for scope in served.operation.scopes)
 
 
@@ -121,8 +121,8 @@ class Catalogue:
 
 
 def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
-    """Returns the modality that answers: a citizen's session first, then the INE, then civil status or whatever else
-    the path accepts (docs/reference/contract.md §1.2)."""
+    """Returns the modality that answers: by session if the request has one, else by INE, else the remaining one
+    (docs/reference/contract.md §1.2)."""
     if len(modalities) == 1:
         return modalities[0]
     by_modality = {served.operation.modality: served for served in modalities}
@@ -147,8 +147,8 @@ def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
 
 
 def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation, status_owners: dict[str, str]) -> str:
-    """Adds the operation to `modalities`, or returns the reason for which it is refused. `status_owners` keeps each
-    status name with one provider or plan, so that no other can influence that status."""
+    """Adds an operation to `modalities`; returns an empty text, or the reason for its refusal. `status_owners` maps
+    each status name to the provider or plan that may use it."""
     if not _is_readable(operation):
         return "rule unknown"
     if operation.plan and not _may_join_plan(operation, offer.provider):
@@ -180,8 +180,8 @@ def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation,
 def monitored_by_status(
     offers: Iterable[Offer], by_path: Mapping[str, tuple[Served, ...]]
 ) -> dict[str, MonitoredResource]:
-    """Returns the resources whose health is shown, by status name, among them the FranceConnect sessions where their
-    provider is present."""
+    """Returns the resources with a status name, by that name, including FranceConnect sessions if their provider has
+    sent an offer."""
     table: dict[str, MonitoredResource] = {}
     if any(offer.provider == france_connect_session.PROVIDER for offer in offers):
         table[france_connect_session.STATUS] = MonitoredResource(
@@ -215,7 +215,7 @@ def _status(operation: Operation, provider: str, status_owners: dict[str, str]) 
 
 
 def _is_readable(operation: Operation) -> bool:
-    """Tells whether every rule of the operation is known; a worker newer than this gateway may use others."""
+    """Tells whether the gateway knows every rule of the operation; a newer worker may use new rules."""
     return all(check.rule in RULES for stage in (*operation.checks, operation.pivot) for check in stage)
 
 

@@ -1,4 +1,4 @@
-"""Checks of an offer before it is served: what would break answers, or take another provider's paths, is left out."""
+"""Checks of an offer: refuses operations and documents that would break answers or take another provider's paths."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ Territories: TypeAlias = Mapping[str, tuple[str, ...]]
 """Path prefixes that each provider is confined to; a provider without an entry may offer any path."""
 
 MAX_WORD_LENGTH = 100
-"""Characters of a name or label, which documents repeat for each error of each operation."""
+"""Limit on the characters of an operation's id or a label, which documents repeat for each error."""
 MAX_ROW_BYTES = 2_000
-"""Bytes of a row that a provider adds to the failure table."""
+"""Limit on the bytes of a row that a provider adds to the failure table."""
 MAX_OWN_REASONS = 50
-"""Reasons that an operation lists, and rows that a provider adds; documents repeat each for every operation."""
+"""Limit on the reasons of an operation, and on the rows that a provider adds to the failure table."""
 MAX_DOCUMENTS = 20
 MAX_CHECKS = 50
 MAX_SCHEMA_OBJECTS = 100
-"""Objects in the schema of an operation. Each becomes a type when the first reply is read; ours have at most seven."""
+"""Limit on the objects in the schema of an operation, each of which becomes a type."""
 MAX_FIELD_STEPS = 30
-"""Steps of a field's dotted path."""
+"""Limit on the steps of a field's dotted path."""
 MAX_FIELDS = 300
 MAX_PEOPLE = 16
 MAX_UNION = 10
@@ -82,7 +82,7 @@ def read_offer(provider: str, data: Raw, allowed: Territories) -> Offer | None:
 
 
 def refuse(provider: str, reason: str, operation: str = "") -> None:
-    """Logs and counts the refusal of an offer, operation or document. `reason` is one of a closed set."""
+    """Logs and counts the refusal of an offer, operation or document. `reason` is a constant text."""
     log.error(reason, extra={"provider": provider, "operation": operation[:MAX_WORD_LENGTH]})
     metrics.OFFERS_REFUSED.labels(provider, reason).inc()
 
@@ -107,7 +107,7 @@ def _is_in_territory(path: str, offer: Offer, allowed: Territories) -> bool:
 
 
 def _is_within_limits(offer: Offer) -> bool:
-    """Tells whether the parts that all operations share are within limits."""
+    """Tells whether the number of operations, failure table rows and documents of an offer is within limits."""
     return (
         len(offer.operations) <= MAX_OPERATIONS
         and len(offer.problems) <= MAX_OWN_REASONS
@@ -117,8 +117,7 @@ def _is_within_limits(offer: Offer) -> bool:
 
 
 def _is_operation_within_limits(operation: Operation) -> bool:
-    """Tells whether the operation is small enough: documents and reply types made from it must stay in proportion to
-    it."""
+    """Tells whether an operation is small enough for the documents and types that are made from it."""
     return (
         len(operation.reasons) <= MAX_OWN_REASONS
         and sum(map(len, (*operation.checks, operation.pivot))) <= MAX_CHECKS
@@ -134,7 +133,7 @@ def _is_operation_within_limits(operation: Operation) -> bool:
 
 
 def _widest_union(node: Any) -> int:
-    """Returns the most alternatives at one place of a schema; the cost of telling them apart grows with the square."""
+    """Returns the largest number of alternatives at one place of a schema; distinguishing n of them costs n²."""
     match node:
         case dict():
             own = node.get("anyOf")
@@ -160,7 +159,7 @@ def _is_well_formed_authority(authority: Authority) -> bool:
 
 
 def _is_well_formed(operation: Operation) -> bool:
-    """Tells whether the parts of an operation that become a route, a header, or part of every error are well formed."""
+    """Tells whether an operation's path, names, authority and retirement are well formed."""
     return (
         bool(OFFERED.fullmatch(operation.path))
         and max(len(operation.id), len(operation.public_id), len(operation.status)) <= MAX_WORD_LENGTH

@@ -25,14 +25,13 @@ log = logging.getLogger(__name__)
 
 ASK_TIMEOUT_S = 2.0
 MISSING_RETRY_S = 1.0
-"""Seconds between two questions to a provider without an offer."""
+"""Seconds between two requests to a provider without an offer."""
 REFRESH_S = 30.0
-"""Seconds between two questions to a provider with a known offer."""
+"""Seconds between two requests to a provider with an offer."""
 
 
 class Discovery:
-    """Current offers of the allowed providers. An offer is kept when its worker is gone: its paths then answer that the
-    provider is unavailable."""
+    """Offers of the allowed providers. An offer is kept when its worker stops; calls then fail as unavailable."""
 
     def __init__(
         self,
@@ -48,9 +47,9 @@ class Discovery:
         self.catalogue = Catalogue()
         """Catalogue of what is served now, replaced at each change of offers."""
         self.silent = set(self._allowed)
-        """Names of the providers that did not answer the last question."""
+        """Names of the providers that did not answer the last request for their offer."""
         self._unreadable: dict[str, Raw] = {}
-        """Last reply of each provider that was not an offer, so that it is parsed and logged once."""
+        """Last reply of each provider that is not a valid offer, kept so that it is parsed and logged once."""
         for provider in self._allowed:
             metrics.OPERATIONS.labels(provider).set(0)
             # Created at 0, so that a rate includes the first one.
@@ -62,11 +61,11 @@ class Discovery:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Names of the allowed providers without an offer so far."""
+        """Names of the allowed providers that have not sent an offer yet."""
         return tuple(name for name in self._allowed if name not in self._offers)
 
     def may_be_offered(self, path: str) -> bool:
-        """Tells whether a provider without an offer so far may still offer the path."""
+        """Tells whether a provider that has not sent its offer yet may offer the path."""
         any_path = ("/",)
         return OFFERED.fullmatch(path) is not None and any(
             path.startswith(self._territories.get(name, any_path)) for name in self.missing
@@ -77,7 +76,7 @@ class Discovery:
         await self._first_round_done.wait()
 
     async def run(self) -> None:
-        """Asks providers for offers until cancelled: each second without an offer, else every half minute."""
+        """Requests offers until cancelled: every second from providers without an offer, every half minute from all."""
         refresh_in_s = 0.0
         while True:
             asks_all = refresh_in_s <= 0

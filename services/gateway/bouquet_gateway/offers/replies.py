@@ -1,4 +1,4 @@
-"""Limits on the replies of workers, checked before a reply is read: size, number of elements, and known words."""
+"""Limits on replies of workers, checked before a reply is decoded: size, number of elements, reasons, `meta` fields."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Check of replies against the offered schema: a JSON schema made into a type that msgspec decodes.
+"""Check of a reply's data against the JSON schema of the offer, which is converted to a msgspec type.
 
-The names and types of all fields are checked. Formats, patterns and ranges are not: a pattern is written by the worker,
-and may take very long to match.
+Names and types of all fields are checked. Formats, patterns and ranges are not: workers write the patterns, and a
+pattern can take very long to match.
 """
 
 from __future__ import annotations
@@ -18,22 +18,21 @@ Schema: TypeAlias = Mapping[str, Any]
 
 SCALARS: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
 GATE = {"$any": list[str]}
-"""Additional field of every object of a gated resource (`scope_filter.open_gates`)."""
+"""Field that every object of a gated resource may have: the scopes that open it (`scope_filter.open_gates`)."""
 
 
 class ReplySchema:
-    """Schema of an operation's data. Types are built at the first reply, since most operations of a catalogue are
-    seldom called."""
+    """JSON schema of an operation's data. Its msgspec types are built at the first reply."""
 
     def __init__(self, schema: Schema, *, gated: bool = False) -> None:
         self._schema = schema
         self._gate_fields = GATE if gated else {}
 
     def read(self, data: Raw) -> Raw | None:
-        """Returns the data with the fields of the schema only; `None` for data that does not match.
+        """Returns the data without fields that the schema does not name; `None` for data that does not match the
+        schema.
 
-        A field that the schema does not name, as a newer worker may send, is removed, since no scope opens it. Of a
-        name given twice the last value is kept: JSON parsers differ in which they take (RFC 8259 §4).
+        Of a name given twice the last value is kept, since JSON parsers differ in which one they take (RFC 8259 §4).
         """
         try:
             sent, read = bytes(data), msgspec.json.encode(self._exact.decode(data))
@@ -60,7 +59,7 @@ class _TypeBuilder:
         self._exact = exact
 
     def type_of(self, schema: Schema) -> Any:
-        """Returns the type for a schema; `Raw`, which accepts anything, for keywords that no offer of ours uses."""
+        """Returns the msgspec type for a schema. An unsupported schema becomes `Raw`, which accepts any value."""
         match schema:
             case {"anyOf": list(options)}:
                 return _union_of([self.type_of(option) for option in options])
@@ -80,8 +79,8 @@ class _TypeBuilder:
                 return Raw
 
     def _object(self, properties: Mapping[str, Schema], required: tuple[str, ...]) -> Any:
-        """Returns a struct type. Fields that scopes open are not required by the schema, which is also that of the
-        filtered resource."""
+        """Returns a msgspec struct for an object schema. Fields that scopes open are optional, since the schema also
+        describes filtered data."""
         types = {name: self.type_of(schema) for name, schema in properties.items()} | self._gate_fields
         names = {f"field_{number}": name for number, name in enumerate(types)}
         needed = [(field, types[name]) for field, name in names.items() if name in required]
@@ -90,7 +89,7 @@ class _TypeBuilder:
 
 
 def _union_of(types: list[Any]) -> Any:
-    """Returns the union of the types; `Raw` where msgspec cannot tell them apart, for instance two objects."""
+    """Returns the union of the types, or `Raw` where msgspec cannot distinguish them, as with two objects."""
     try:
         union = reduce(or_, types)
         msgspec.json.Decoder(union)

@@ -1,1 +1,1 @@
-"""What anybody may read: documents, pings, readiness."""
+"""Public pages of the gateway: OpenAPI, list of errors, health of resources, readiness."""

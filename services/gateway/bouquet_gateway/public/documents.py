@@ -28,8 +28,8 @@ class Documents:
         self._errors: Nomenclature | None = None
 
     def openapi(self, envelope: Envelope | None = None) -> Encoded:
-        """Returns the document of all offered paths, or of those with one envelope, and of the gateway's own
-        endpoints."""
+        """Returns the OpenAPI document of the gateway's own endpoints and of all offered paths, or of those with one
+        envelope."""
 
         def make(catalogue: Catalogue) -> Encoded:
             paths = catalogue.by_path.items()

@@ -1,4 +1,4 @@
-"""A document in its encoded form: serialized once, and compressed once for every client that accepts gzip."""
+"""Encoded documents: serialized and compressed once, then sent to any number of clients."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ GZIP = re.compile(r"\s*(?:gzip|x-gzip|\*)\s*(?:;\s*q=(?P<weight>[\d.]+)\s*)?", r
 
 
 class Encoded(Struct, frozen=True):
-    """JSON of a document, plain and compressed."""
+    """A document as JSON, plain and compressed, with its `ETag`."""
 
     plain: bytes
     gzipped: bytes
     etag: str
-    """`ETag` of the plain form; the same in every process that builds the same document."""
+    """`ETag` of the plain form, without quotes. It depends on the content only."""
 
     def etag_of(self, *, gzipped: bool) -> str:
-        """Returns the `ETag` without its quotes. Each form has its own (RFC 9110 §8.8.3.3)."""
+        """Returns the `ETag`, without quotes, of the plain or the compressed form (RFC 9110 §8.8.3.3)."""
         return f"{self.etag}-gzip" if gzipped else self.etag
 
 
 def encoded(document: object) -> Encoded:
-    """Encodes a document as JSON."""
+    """Returns the encoded form of an object."""
     return encoded_bytes(msgspec.json.encode(document))
 
 
 def encoded_bytes(plain: bytes) -> Encoded:
-    """Encodes a document that is JSON already."""
+    """Returns the encoded form of JSON bytes."""
     return Encoded(plain, gzip.compress(plain, mtime=0), sha256(plain).hexdigest()[:32])
 
 

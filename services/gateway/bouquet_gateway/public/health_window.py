@@ -1,6 +1,6 @@
-"""Health of each resource, from the results of callers' own calls; no provider is probed.
+"""Health of each resource, computed from the results of callers' calls; providers are not probed.
 
-Each process knows only the calls that it has made itself.
+Each process counts only its own calls.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from msgspec import Struct
 
 WINDOW_S = 600
 SLICE_S = 30
-"""Seconds by which the window moves at a time: it covers between nine and a half and ten minutes."""
+"""Length, in seconds, of the slices in which calls are counted: the window covers nine and a half to ten minutes."""
 TOO_MANY_OUTAGES = 0.10
-"""Share of outages among the calls of the window from which on a resource is down (docs/reference/contract.md §5.3)."""
+"""Share of outages at which a resource is shown as down (docs/reference/contract.md §5.3)."""
 LEAST_CALLS = 10
-"""Least number of calls from which a resource may count as down; below it, one caller may be the cause."""
+"""Number of calls needed before a resource is shown as down, so that one caller cannot cause it."""
 LEAST_OUTAGES = 2
-"""Least number of outages from which a resource may count as down."""
+"""Number of outages needed before a resource is shown as down."""
 
 State: TypeAlias = Literal["ok", "bad_gateway", "unknown", "maintenance"]
 
@@ -34,7 +34,7 @@ class Slice(Struct):
 
 
 class HealthWindow:
-    """Calls of one resource in the last ten minutes. Its size does not grow with their number."""
+    """Number of calls and outages of one resource in the last ten minutes."""
 
     def __init__(self) -> None:
         self._slices: deque[Slice] = deque(maxlen=WINDOW_S // SLICE_S)
@@ -57,14 +57,14 @@ class HealthWindow:
 
 
 class HealthWindows:
-    """Health windows by status name, one for each name in the offers."""
+    """Health windows by status name."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._windows: defaultdict[str, HealthWindow] = defaultdict(HealthWindow)
 
     def record(self, status: str, outage: bool | None) -> None:
-        """Counts a call, unless the resource has no status (its name is empty) or the call was not sent (`outage` is
+        """Counts a call. Does nothing for a resource without status name, or for a call that was not sent (`outage` is
         `None`)."""
         if status and outage is not None:
             self._windows[status].record(self._clock(), outage=outage)
@@ -80,15 +80,15 @@ class Circumstances(Struct, frozen=True, kw_only=True):
     maintenance_until: datetime | None = None
     """End of the open maintenance window; `None` without one."""
     just_reopened: bool = False
-    """Whether a maintenance window has ended within the last ten minutes, so that the calls counted may still belong to
+    """Whether a maintenance window has ended within the last ten minutes, so that calls may have failed because of
     it."""
     is_silent: bool = False
-    """Whether its worker does not answer the gateway."""
+    """Whether the resource's worker does not answer the gateway."""
 
 
 def state_of(window: HealthWindow, circumstances: Circumstances, at: datetime) -> State:
-    """Returns the state of a resource. Without calls it is `ok` as long as its worker answers. A few calls are enough
-    for `ok`, but not for `bad_gateway`."""
+    """Returns the state of a resource. Few calls are enough for `ok`, and `LEAST_CALLS` are needed for `bad_gateway`.
+    Without calls, a resource is `ok` if its worker answers, else `unknown`."""
     if circumstances.maintenance_until:
         return "maintenance"
     if circumstances.just_reopened:

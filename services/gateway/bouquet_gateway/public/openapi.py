@@ -1,7 +1,6 @@
-"""OpenAPI 3.1 document of the offered operations, as a pure function of the offers.
+"""OpenAPI 3.1 document of the offered operations, computed from the offers alone.
 
-Every error that an operation can answer is in it, and every object has a name of its own, which client generators use
-for its type.
+It lists every error that an operation can answer, and names every object, for client generators.
 """
 
 from __future__ import annotations
@@ -94,7 +93,7 @@ def document(
 
 
 def _make_ids_unique(items: Iterable[Json]) -> None:
-    """Makes operation ids unique: a repeated one takes a number."""
+    """Makes operation ids unique, by a number after a repeated one."""
     taken: set[str] = set()
     for item in items:
         id = item["get"]["operationId"]
@@ -160,7 +159,7 @@ def _scheme(operation: Operation, envelope: Envelope) -> str:
 
 
 def _parameters(operations: list[Operation]) -> list[Json]:
-    """Returns the parameters of a path. One is required when every modality requires it."""
+    """Returns the query parameters of a path. A parameter is required if every modality requires it."""
     tables = [_table(operation) for operation in operations]
     merged: dict[str, Json] = {}
     if any(operation.cache_s for operation in operations):
@@ -172,7 +171,7 @@ def _parameters(operations: list[Operation]) -> list[Json]:
 
 
 def _table(operation: Operation) -> dict[str, Json]:
-    """Returns the parameters of an operation by name. A field that several rules read is required when one of them
+    """Returns the query parameters of an operation by name. A parameter is required if one of the rules that read it
     requires it."""
     recipient = msgspec.structs.replace(RECIPIENT, required=envelope_of(operation.path) == "v3")
     table: dict[str, Json] = {}

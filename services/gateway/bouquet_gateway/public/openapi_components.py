@@ -1,7 +1,7 @@
-"""Components of an OpenAPI document: the parts that several places share, each under one name.
+"""Components of an OpenAPI document: schemas and headers that are defined once and referenced by name.
 
-Client generators name a type after its component. They name an inline object after its title or by a guess, and lose
-one of two objects with the same name.
+Client generators name types after components. Inline objects are named by their title, and generators lose one of two
+with the same title.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 Json: TypeAlias = dict[str, Any]
 
 OMITTED_KEYWORDS = ("title", "default")
-"""Keywords left out of the schemas of data. Generators make one class of two objects with the same title, and treat a
-field with a default as always present."""
+"""JSON schema keywords that are left out: generators merge two objects with the same title, and treat a field with a
+default as always present."""
 WORDS = re.compile(r"[A-Za-z\d]+")
 
 
@@ -25,7 +25,7 @@ def pascal(text: str) -> str:
 
 
 class Components:
-    """Components that a document uses, collected while it is built."""
+    """Collects the components that a document references."""
 
     def __init__(self) -> None:
         self._schemas: Json = {}

@@ -1,4 +1,4 @@
-"""Errors in an OpenAPI document, by status, rendered by the function that also answers them."""
+"""Errors in an OpenAPI document, by status, with examples rendered by the code that also answers errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ JSON = "application/json"
 MAY_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
 """Statuses that may have a `Retry-After` header."""
 SAMPLE_VALUES = {"start": "01:10", "end": "02:30", "named": " (inconnue)"}
-"""Values of the placeholders in the texts of examples."""
+"""Values that fill the placeholders of error texts in examples."""
 
 
 def _header(description: str, kind: str = "integer") -> Json:
@@ -42,12 +42,12 @@ ON_THROTTLED = (*ON_EVERY_ANSWER, "RateLimit-Limit", "RateLimit-Remaining", "Rat
 
 
 def text(**limits: Any) -> Json:
-    """Returns the schema of a text."""
+    """Returns the JSON schema of a text."""
     return {"type": "string", **limits}
 
 
 def object_schema(required: Iterable[str] = (), **properties: Json) -> Json:
-    """Returns the schema of an object."""
+    """Returns the JSON schema of an object with these properties."""
     return {"type": "object", "properties": properties, "required": [*required]}
 
 
@@ -86,8 +86,8 @@ def error_answers(
     headers: Iterable[str] = ON_EVERY_ANSWER,
     more: str = "",
 ) -> Json:
-    """Returns the error responses by status, with an exact example for each code. `provider_rows` are the provider's
-    own rows of the failure table; `more` is appended to each description."""
+    """Returns OpenAPI responses by status, with an example for each error code. `provider_rows` are rows that the
+    provider adds to the failure table; `more` is appended to each description."""
     examples: dict[int, dict[str, Json]] = defaultdict(dict)
     forms: dict[int, set[Envelope]] = defaultdict(set)
     for reason, authority in reasons:

@@ -1,5 +1,4 @@
-"""Bodies of `/api/pings` and `/api/{status}/ping`: the health of each resource, from callers' own calls
-(docs/reference/contract.md §5.3)."""
+"""Health of resources as answered by `/api/pings` and `/api/{status}/ping` (docs/reference/contract.md §5.3)."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ class Status(Struct, frozen=True):
     last_ok_status: str | None | UnsetType = UNSET
     """Time of the last call that ended well; null when there is none since this process began."""
     until: str | UnsetType = UNSET
-    """End of the maintenance window."""
+    """End of the maintenance window; absent outside of one."""
 
 
 class Ping(Struct, frozen=True):
@@ -53,7 +52,8 @@ class Pings:
         self._is_sandbox = is_sandbox
 
     def all(self, origin: str) -> list[Ping]:
-        """Returns every resource with the URL of its health. `origin` is `https://host`, or empty."""
+        """Returns every resource with the URL of its health. `origin` is `https://host`, or empty for paths without
+        host."""
         return [Ping(name, f"{origin}/api/{name}/ping") for name in sorted(self._offers.catalogue.monitored)]
 
     def status(self, name: str) -> Status | None:
@@ -62,7 +62,7 @@ class Pings:
         return None if monitored is None else self._status(name, monitored)
 
     def measure(self) -> None:
-        """Sets the metrics of every resource, and drops those of resources that are not offered any more."""
+        """Sets the metric of every resource's state, and removes resources that are not offered any more."""
         metrics.RESOURCE_STATE.clear()
         for name, monitored in self._offers.catalogue.monitored.items():
             now = self._status(name, monitored).status

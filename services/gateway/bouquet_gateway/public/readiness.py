@@ -12,8 +12,8 @@ from bouquet_mesh.bus.api import Calling
 
 
 class Readiness:
-    """Ready when the bus is connected, the journal can record, tokens can be looked up, at least one provider has sent
-    its offer, and file descriptors are left."""
+    """Readiness of a gateway: connected to the bus, able to record calls and to look tokens up, with at least one offer
+    and file descriptors left."""
 
     def __init__(self, bus: Calling, offers: Discovery, tokens: TokenSource, journal: Journal) -> None:
         self._bus = bus

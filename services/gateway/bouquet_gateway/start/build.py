@@ -1,4 +1,4 @@
-"""Construction of a gateway's parts from its settings, for the life of a context."""
+"""Building of a gateway's parts from its settings."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ async def open_gateway(
 
 
 def _sessions(settings: GatewaySettings, bus: Calling, health: HealthWindows) -> Sessions:
-    """Returns the opener of FranceConnect sessions. A sandbox forgets refusals at once: the author of a case may just
-    have written it."""
+    """Returns the opener of FranceConnect sessions. In a sandbox, refusals are not remembered, since the author of a
+    case may have just added the session."""
     refused_s = 0.0 if settings.sandbox else REFUSAL_REMEMBERED_S
     return Sessions(bus, health.record, unknown_per_second=settings.unknown_sessions_per_second, refused_s=refused_s)
 

@@ -18,38 +18,37 @@ log = logging.getLogger(__name__)
 
 
 class Hosted(Protocol):
-    """A worker or the casebook, as the gateway hosts it."""
+    """A worker, or the casebook, that runs in the gateway's process."""
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the offers of its providers."""
+        """Returns the offers of the hosted providers."""
 
     def read(self, reader: Reader) -> object:
-        """Reads its settings."""
+        """Reads the settings of the worker."""
 
     def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[object]:
-        """Returns a context in which it answers on the bus."""
+        """Returns a context in which the worker answers on the bus."""
 
 
 class Service(Protocol):
-    """The registry, as the gateway hosts it: it answers on the bus, and collects the journal from `outbox`, if there is
-    one."""
+    """The registry, when it runs in the gateway's process; it also collects the journal from `outbox`."""
 
     def read(self, reader: Reader) -> object:
-        """Reads its settings."""
+        """Reads the settings of the service."""
 
     def running(
         self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None
     ) -> AbstractAsyncContextManager[object]:
-        """Returns a context in which it answers on the bus."""
+        """Returns a context in which the service answers on the bus."""
 
 
 def installed(*, sandbox: bool) -> dict[str, Hosted]:
-    """Returns the installed workers by the name of their provider; in a sandbox, the casebook."""
+    """Returns the installed workers by provider name; in a sandbox, the casebook."""
     return _loaded(CASEBOOK if sandbox else WORKERS)
 
 
 def services() -> dict[str, Service]:
-    """Returns the registry by its name, where it is installed."""
+    """Returns the installed registry by its name; empty without one."""
     return _loaded(SERVICES)
 
 

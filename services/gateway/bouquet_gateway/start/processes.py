@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 0.5
 LAST_PAUSE_S = 30.0
 STABLE_S = 60.0
-"""Lifetime in seconds from which on a process that ends is replaced after the shortest pause again."""
+"""Lifetime in seconds after which a process counts as stable: it is then replaced after the shortest pause."""
 
 _PARENT = 0
 """File descriptor of the socket to the parent."""
@@ -36,8 +36,8 @@ _STARTED = b"."
 
 
 async def supervise(count: int, environ: Mapping[str, str]) -> int:
-    """Runs `count` gateways with these settings until SIGTERM or SIGINT, and returns the exit status: the first one
-    that is not 0. When the first gateway cannot start, returns its status at once."""
+    """Runs `count` gateways until SIGTERM or SIGINT, and returns the first exit status that is not 0. If the first
+    gateway cannot start, returns its exit status at once."""
     supervisor = _Supervisor(environ)
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
@@ -58,25 +58,25 @@ def report_started() -> None:
 
 
 class _Child(Struct, frozen=True):
-    """A gateway process, the parent's end of its socket, and its start by the monotonic clock."""
+    """A child process, the parent's end of its socket, and its start in seconds of the monotonic clock."""
 
     process: Process
     pipe: socket.socket
     started_at: float
 
     async def has_started(self) -> bool:
-        """Waits until the process has started or ended, and tells which."""
+        """Waits for the child's start or end. Returns whether it has started."""
         return await asyncio.get_running_loop().sock_recv(self.pipe, len(_STARTED)) == _STARTED
 
     async def ended(self) -> int:
-        """Waits for the end of the process, and returns its exit status as a shell shows it."""
+        """Waits for the end of the process, and returns its exit status; 128 + n after signal n."""
         status = await self.process.wait()
         self.pipe.close()
         return status if status >= 0 else 128 - status
 
 
 class _Supervisor:
-    """The children of this process, by number."""
+    """Starts, replaces and signals the child processes."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = dict(environ)
@@ -84,15 +84,15 @@ class _Supervisor:
         self._stopping = asyncio.Event()
 
     def forward(self, signum: int) -> None:
-        """Forwards a signal to every child, each time, since a child stops at once at the second one."""
+        """Forwards a signal to every child."""
         self._stopping.set()
         for child in self._children.values():
             with suppress(ProcessLookupError):
                 child.process.send_signal(signum)
 
     async def run(self, count: int) -> int:
-        """Runs `count` children until all have ended, and returns the exit status. Starts the first one alone, so that
-        an error that keeps gateways from starting is reported once."""
+        """Runs `count` children until all have ended, and returns the exit status. The first one is started alone, so
+        that a wrong setting is reported once."""
         first = await self._start(1)
         if not await first.has_started():
             return await first.ended()
@@ -101,7 +101,7 @@ class _Supervisor:
         return next(filter(None, statuses), 0)
 
     async def _supervise(self, number: int, child: _Child) -> int:
-        """Replaces a child that ends, until the supervisor stops; returns the status of the last one."""
+        """Replaces a child whenever it ends, until the supervisor stops; returns its last exit status."""
         failures = 0
         while True:
             status = await child.ended()

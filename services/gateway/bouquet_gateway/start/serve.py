@@ -1,4 +1,4 @@
-"""A gateway process: bus → hosted workers → journal, stores → HTTP, until SIGTERM."""
+"""The gateway process: opens bus, hosted workers, journal, stores and HTTP, and serves until SIGTERM."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ def report_safeguards(settings: GatewaySettings) -> None:
 def _hosted(
     settings: GatewaySettings, mesh: MeshSettings
 ) -> tuple[Mapping[str, embedded.Hosted], Mapping[str, embedded.Service]]:
-    """Returns the workers and services to host. With the embedded bus, these are the allowed ones of the installed
-    workers, or the casebook in place of all, and the registry where the gateway uses it; otherwise none."""
+    """Returns the workers and services to host: with the embedded bus, the allowed ones of the installed workers or the
+    casebook, and the registry where it is needed; otherwise none."""
     if settings.processes > 1 or not is_embedded(mesh.bus_url.reveal()):
         return {}, {}
     hosts = embedded.installed(sandbox=settings.sandbox)
@@ -116,8 +116,7 @@ def _hosted(
 
 
 def with_providers(settings: GatewaySettings, mesh: MeshSettings, hosted: tuple[str, ...]) -> GatewaySettings:
-    """Returns the settings with the hosted providers, where none are configured. Raises `SettingsError` when there are
-    none at all."""
+    """Returns the settings with the hosted providers, if none are configured. Raises `SettingsError` without any."""
     if settings.providers:
         return settings
     if not hosted and not is_embedded(mesh.bus_url.reveal()):

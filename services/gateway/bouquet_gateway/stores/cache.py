@@ -20,7 +20,7 @@ class CachedValue(Struct, frozen=True):
 
 
 class Cache(Protocol):
-    """Cache that never raises because of its store: an unreadable value is a miss, and a failed write is ignored."""
+    """Cache that does not raise when its store fails: a failed read is a miss, and a failed write is ignored."""
 
     async def get(self, key: str) -> CachedValue | None:
         """Returns the value of a key; `None` for a miss."""
@@ -29,13 +29,14 @@ class Cache(Protocol):
         """Keeps a value for `ttl_s` seconds."""
 
     async def add(self, key: str, ttl_s: float) -> bool:
-        """Marks a key in one step. Returns False when it was marked already, True also when the store is
-        unavailable."""
+        """Sets a mark for a key, atomically. Returns False when the key had a mark already; True also when the store
+        fails."""
 
     async def delete(self, key: str) -> None:
         """Removes a key."""
 
 
 def key_of(secret: Secret, *parts: str) -> str:
-    """Returns a keyed hash of the parts, so that a reader of the store learns no names and cannot test guesses."""
+    """Returns a keyed hash of the parts, from which a reader of the store cannot find out names, not even by
+    guessing."""
     return keyed_hash(secret, msgspec.json.encode(parts))

@@ -18,18 +18,17 @@ from bouquet_gateway.stores.cache import CachedValue
 from bouquet_mesh.tasks import alongside
 
 ENTRY_BYTES = 350
-"""Approximate size of an entry without its value."""
+"""Approximate bytes of an entry besides its value."""
 SWEEP_S = 30.0
-"""Seconds between two removals of expired entries. One takes a few milliseconds for 50,000 entries."""
+"""Seconds between two removals of expired entries; a removal takes a few milliseconds for 50,000 entries."""
 
 
 class _Entry(Struct, frozen=True, gc=False):
-    """A value without a timer of its own: with tens of thousands of entries, timers and what they refer to were most of
-    the garbage collector's work."""
+    """A cached value without a timer: timers of tens of thousands of entries slow the garbage collector down."""
 
     value: bytes
     expires_at: float
-    """Expiry by the monotonic clock, which setting the time does not change."""
+    """Time of expiry, in seconds of the monotonic clock."""
 
 
 class MemoryCache:

@@ -27,14 +27,14 @@ from bouquet_mesh.tasks import alongside
 NAMESPACE = "bouquet:cache"
 NONCE_BYTES = 12
 MAX_PENDING_DELETIONS = 10_000
-"""Most deletions that wait for redis, more than the calls of a few seconds; the oldest is dropped, and its entry
-expires by itself."""
+"""Limit on the deletions that wait for redis. Above it the oldest is dropped, and its entry expires by itself."""
 NO_TIMEOUT = 0
-"""Value that turns off aiocache's own timeout, which costs a task for each call."""
+"""Value that turns off the timeout of aiocache, which would create a task for each call."""
 
 
 class _Entry(Struct, frozen=True, array_like=True):
-    """A value with its key, which is encrypted too: an entry copied to another key is not accepted there."""
+    """A cached value with its key. The key is encrypted with the value, so that a value copied to another key is a
+    miss."""
 
     key: str
     expires_at: float
@@ -42,8 +42,8 @@ class _Entry(Struct, frozen=True, array_like=True):
 
 
 class RedisCache:
-    """Cache on redis. A deletion is repeated until redis confirms it, since redis may carry out earlier commands
-    late."""
+    """Cache on redis. A failed deletion is repeated until redis confirms it, since redis may still carry out an earlier
+    write."""
 
     def __init__(self, store: BaseCache) -> None:
         self._store = store
@@ -72,7 +72,7 @@ class RedisCache:
         await self._delete_pending()
 
     async def retry_deletions(self) -> NoReturn:
-        """Repeats failed deletions until cancelled, also for the other gateways that share the store."""
+        """Repeats failed deletions until cancelled."""
         while True:
             await asyncio.sleep(PAUSE_S)
             await self._delete_pending()

@@ -1,4 +1,4 @@
-"""Choice of the cache by the `CACHE_URL` setting."""
+"""Selection of the cache by the `CACHE_URL` setting."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bouquet_proto.names import EMBEDDED
 async def open_cache(
     url: Secret, secret: Secret, max_items: int = 50_000, max_bytes: int = 64_000_000
 ) -> AsyncIterator[Cache]:
-    """Opens a cache in memory for `memory:`, with at most `max_items` and `max_bytes`; for `redis(s)://…`, the shared
-    one, which redis limits by its own `maxmemory`."""
+    """Opens a cache in memory, limited by `max_items` and `max_bytes`, for the URL `memory:`; or a cache on redis,
+    limited by its `maxmemory`, for `redis(s)://…`."""
     if url.reveal() == EMBEDDED:
         async with open_memory_cache(max_items, max_bytes) as memory:
             yield memory

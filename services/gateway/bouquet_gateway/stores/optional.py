@@ -1,5 +1,4 @@
-"""A store on the network that the gateway can do without: bounded waits, no exceptions, one log line for each
-change."""
+"""Redis as an optional store: calls end within a short timeout, never raise, and log one line for each change."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ T = TypeVar("T")
 
 TIMEOUT_S = 0.5
 PAUSE_S = 1.0
-"""Seconds for which a store that failed is not used, so that its silence costs one wait and not one for each call."""
+"""Seconds for which a failed store is not used again, so that not every call waits for its timeout."""
 
 
 def open_redis(url: Secret) -> Redis:
@@ -44,7 +43,7 @@ def open_redis(url: Secret) -> Redis:
 
 
 class OptionalStore:
-    """Use of a store that may be unavailable, with a metric and log lines for it."""
+    """Wrapper around calls to a store that may be unavailable, with a metric and log lines for its state."""
 
     def __init__(self, store: str) -> None:
         self._store = store

@@ -1,5 +1,4 @@
-"""A redis client that sends concurrent commands in batches: at both ends, most of a command's cost is its
-transmission."""
+"""Redis client that sends concurrent commands in batches, since a round trip costs more than the command itself."""
 
 from __future__ import annotations
 
@@ -12,8 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 MAX_IN_FLIGHT = 4
-"""Limit on the commands or batches in flight: as many as a busy gateway needs to wait for none at a round trip of a
-millisecond."""
+"""Limit on the commands and batches in flight, enough for a busy gateway at a round trip of a millisecond."""
 
 
 class _Command(Struct, frozen=True, eq=False):
@@ -23,10 +21,10 @@ class _Command(Struct, frozen=True, eq=False):
 
 
 class PipeliningRedis(Redis):
-    """Redis client that sends a command at once while fewer than `MAX_IN_FLIGHT` are in flight; commands that come
-    meanwhile are sent in one batch when a place is free.
+    """Redis client that sends a command at once while fewer than `MAX_IN_FLIGHT` are in flight. Commands that arrive
+    meanwhile are sent together, as one batch, when one of these ends.
 
-    A few connections are therefore enough for any number of calls. A command waits at most `socket_timeout`.
+    A few connections therefore serve any number of calls. A command waits at most `socket_timeout`.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -52,7 +50,7 @@ class PipeliningRedis(Redis):
         await super().aclose(close_connection_pool)
 
     def _release(self) -> None:
-        """Sends the waiting commands as a batch in the place that has become free."""
+        """Sends the waiting commands as one batch; without any, frees a place."""
         commands = [
             command for command in self._waiting if not command.answer.done()
         ]  # its caller may have been cancelled

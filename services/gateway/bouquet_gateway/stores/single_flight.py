@@ -1,4 +1,4 @@
-"""Single flight: of identical questions at the same time only one is sent, and all callers wait for its answer."""
+"""Single flight: identical questions at the same time are sent once, and all callers get the same answer."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Owner of the tasks for the questions in flight, each of which ends by its own deadline."""
+    """Tasks of the questions in flight, by key. Each task ends by its own deadline."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[T]] = {}
 
     async def join(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
-        """Returns the answer, and whether the question was in flight already. The question is not cancelled with a
-        caller."""
+        """Returns the answer, and whether the question was in flight already. A caller that is cancelled does not
+        cancel the question."""
         joined = key in self._tasks
         return await asyncio.shield(self.start(key, ask)), joined
 
     def start(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
-        """Starts the question unless it is in flight, for a caller that need not wait, and returns its task."""
+        """Starts the question unless it is in flight, and returns its task without waiting for it."""
         task = self._tasks.get(key)
         if task is None:
             task = asyncio.create_task(ask())
