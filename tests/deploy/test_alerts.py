@@ -35,17 +35,17 @@ ALERTS = [rule for rule in rules_in(RULES) if "alert" in rule]
 NAMES = sorted({alert["alert"] for alert in ALERTS})
 
 
-def test_prometheus_takes_them() -> None:
+def test_prometheus_accepts_the_rules() -> None:
     promtool("check", "rules", *RULES)
 
 
 @pytest.mark.parametrize("file", UNIT_TESTS, ids=lambda file: file.stem)
-def test_they_pass_their_unit_tests(file: Path) -> None:
+def test_the_rules_pass_their_unit_tests(file: Path) -> None:
     promtool("test", "rules", file)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_alert_is_seen_to_fire_and_not_to_fire_in_a_unit_test(name: str) -> None:
+def test_every_alert_has_a_unit_test_in_which_it_fires_and_one_in_which_it_does_not(name: str) -> None:
     tests = [test for file in UNIT_TESTS for test in yaml.safe_load(file.read_bytes())["tests"]]
     told = [bool(case["exp_alerts"]) for test in tests for case in test.get("alert_rule_test", [])
             if case["alertname"] == name]  # fmt: skip
@@ -55,7 +55,7 @@ def test_an_alert_is_seen_to_fire_and_not_to_fire_in_a_unit_test(name: str) -> N
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: f"{alert['alert']} {alert['labels']['severity']}")
-def test_an_alert_says_how_bad_it_is_what_it_means_and_what_to_do(alert: dict[str, Any]) -> None:
+def test_every_alert_has_a_severity_a_meaning_and_a_runbook(alert: dict[str, Any]) -> None:
     name, annotations = alert["alert"], alert["annotations"]
     assert alert["labels"]["severity"] in ("page", "ticket")
     assert annotations["summary"] and annotations["description"].endswith(".")
@@ -81,7 +81,7 @@ def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_runbook_says_what_is_seen_how_to_confirm_it_and_what_to_do(name: str) -> None:
+def test_every_runbook_has_its_three_sections(name: str) -> None:
     headings = ["## What the caller sees, and how to confirm", "## What to do"]
     assert re.findall(r"^## .*$", PAGES[name], re.MULTILINE) == headings
     links = re.findall(r"\]\((\w+\.md)\)", PAGES[name])
@@ -102,7 +102,7 @@ def test_a_burn_of_availability_is_looked_up_by_every_reason_that_is_the_platfor
     assert told == {reason for reason, row in FAILURES.items() if row.fault == "platform"}
 
 
-def test_the_manifest_is_made_of_them() -> None:
+def test_the_manifest_of_rules_is_up_to_date() -> None:
     made = runpy.run_path(str(ROOT / "scripts" / "generate_rules.py"))["document"]()
     manifest = ROOT / "deploy" / "k8s" / "base" / "rules.yaml"
     assert manifest.read_text(encoding="utf-8") == made, "run scripts/generate_rules.py"
@@ -114,7 +114,7 @@ def test_every_alert_is_caused_in_a_test() -> None:
     assert caused == {(alert["alert"], alert["labels"]["severity"]) for alert in ALERTS}
 
 
-def test_that_test_shortens_times_and_changes_nothing_else() -> None:
+def test_the_hastened_rules_differ_from_the_real_ones_in_times_alone() -> None:
     rule = "expr: sum(rate(calls[5m])) > 10 and rate(calls[3d] offset 5m)\nfor: 2m\nsummary: pendant [trente] 5m\n"
     made = (
         "expr: sum(rate(calls[3000ms])) > 10 and rate(calls[8000ms] offset 3000ms)\nfor: 1200ms\n"

@@ -35,7 +35,7 @@ async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mesh]:
             yield made
 
 
-async def test_nothing_fires_while_all_is_well(mesh: Mesh) -> None:
+async def test_no_alert_fires_while_the_mesh_is_healthy(mesh: Mesh) -> None:
     seen = set[Alert]()
     for _ in range(QUIET_S):
         await asyncio.sleep(1)
@@ -43,7 +43,7 @@ async def test_nothing_fires_while_all_is_well(mesh: Mesh) -> None:
     assert seen == set()
 
 
-async def test_this_broker_too_tells_all_that_dashboards_ask_of_it(mesh: Mesh) -> None:
+async def test_rabbitmq_4_exports_every_metric_that_dashboards_use(mesh: Mesh) -> None:
     """The other one: test_dashboards.py."""
     asked = [asked for board in BOARDS.values() for asked in board.asked if asked.is_about_the_broker]
     exprs = [expr for one in asked for expr in one.filled({})]
@@ -51,7 +51,7 @@ async def test_this_broker_too_tells_all_that_dashboards_ask_of_it(mesh: Mesh) -
     assert exprs and empty == []
 
 
-async def test_it_tells_what_rules_and_runbooks_name(mesh: Mesh) -> None:
+async def test_the_mesh_exports_every_metric_that_rules_and_runbooks_use(mesh: Mesh) -> None:
     told = set(await asyncio.to_thread(mesh.prometheus.get, "label/__name__/values"))
     texts = [path.read_text(encoding="utf-8") for path in [*RULES, *RUNBOOKS.glob("*.md")]]
     named = {name for text in texts for name in re.findall(r"\brabbitmq_[a-z_]+", text)}
@@ -59,7 +59,7 @@ async def test_it_tells_what_rules_and_runbooks_name(mesh: Mesh) -> None:
 
 
 @pytest.mark.parametrize("cause", FIRED_BY, ids=lambda cause: cause.__name__)
-async def test_it_fires_and_clears(cause: Cause, mesh: Mesh) -> None:
+async def test_an_alert_fires_for_its_cause_and_clears_after_it(cause: Cause, mesh: Mesh) -> None:
     alerts = FIRED_BY[cause]
     async with cause(mesh):
         fired = await mesh.until(lambda firing: alerts <= firing)

@@ -51,23 +51,23 @@ def ours(services: dict[str, Any]) -> dict[str, Any]:
     return {name: service for name, service in services.items() if program_of(service)}
 
 
-def test_it_has_every_process(services: dict[str, Any], ours: dict[str, Any]) -> None:
+def test_the_compose_file_has_every_process(services: dict[str, Any], ours: dict[str, Any]) -> None:
     assert set(ours) == {"gateway", "registry", "journal", "migrate", "admin", "simulators", *WORKERS}
     assert set(services) - set(ours) == {"broker", "redis", "postgresql", "prometheus"}
 
 
-def test_docker_compose_refuses_what_is_wrong(folder: Path) -> None:
+def test_docker_compose_refuses_an_invalid_file(folder: Path) -> None:
     wrong = folder / "wrong.yaml"
     wrong.write_text(COMPOSE.read_text().replace("read_only: true", "readonly: true"))
     assert "additional properties" in read(wrong).stderr or "readonly" in read(wrong).stderr
 
 
-def test_every_process_takes_its_settings(ours: dict[str, Any], tmp_path: Path) -> None:
+def test_every_process_accepts_its_settings(ours: dict[str, Any], tmp_path: Path) -> None:
     for name, service in ours.items():
         assert trouble_with(program_of(service), name, service.get("environment", {}), tmp_path) == [], name
 
 
-def test_every_file_of_a_secret_is_there(services: dict[str, Any]) -> None:
+def test_every_secret_of_the_compose_file_exists(services: dict[str, Any]) -> None:
     for name, service in services.items():
         mounts = {mount["target"]: mount["source"] for mount in service.get("volumes", [])}
         files = {key: value for key, value in service.get("environment", {}).items() if key.endswith("_FILE")}
@@ -75,7 +75,9 @@ def test_every_file_of_a_secret_is_there(services: dict[str, Any]) -> None:
             assert (Path(mounts[MOUNT]) / Path(path).relative_to(MOUNT)).read_text().strip(), (name, path)
 
 
-def test_settings_come_through_as_they_were_printed(ours: dict[str, Any], providers: dict[str, dict[str, str]]) -> None:
+def test_compose_passes_settings_to_workers_unchanged(
+    ours: dict[str, Any], providers: dict[str, dict[str, str]]
+) -> None:
     """JSON, keys and dollars among them."""
     assert providers["france_connect"].items() <= ours["france_connect"]["environment"].items()
 
@@ -92,7 +94,7 @@ def test_a_worker_has_its_own_settings_and_secrets_alone(ours: dict[str, Any]) -
     assert len(folders) == len(set(folders)) == len(ours) - len({"simulators"})
 
 
-def test_people_s_keys_are_in_no_process_that_stays(ours: dict[str, Any]) -> None:
+def test_keys_for_people_are_in_no_long_running_container(ours: dict[str, Any]) -> None:
     having = {
         name
         for name, service in ours.items()
@@ -102,7 +104,7 @@ def test_people_s_keys_are_in_no_process_that_stays(ours: dict[str, Any]) -> Non
     assert ours["admin"]["profiles"] == ["admin"] and ours["admin"]["restart"] == "no"
 
 
-def test_each_store_is_reached_by_who_uses_it_alone(services: dict[str, Any]) -> None:
+def test_each_store_shares_a_network_with_its_users_alone(services: dict[str, Any]) -> None:
     def on(network: str) -> set[str]:
         return {name for name, service in services.items() if network in service["networks"]}
 
@@ -112,7 +114,7 @@ def test_each_store_is_reached_by_who_uses_it_alone(services: dict[str, Any]) ->
     assert on("database") == {"postgresql", "registry", "journal", "migrate", "admin"}
 
 
-def test_no_server_is_spoken_to_in_plain(folder: Path, services: dict[str, Any]) -> None:
+def test_every_connection_of_the_compose_file_uses_tls(folder: Path, services: dict[str, Any]) -> None:
     urls = [file.read_text() for file in (folder / "secrets").rglob("*-url")]
     assert {url.partition(":")[0] for url in urls} == {"amqps", "rediss", "postgresql"}
     assert all("sslmode=verify-full" in url for url in urls if url.startswith("postgresql"))
@@ -127,7 +129,7 @@ def mounts_secrets(mount: dict[str, Any]) -> bool:
     return bool(mount["target"] == MOUNT)
 
 
-def test_every_container_of_ours_is_confined(ours: dict[str, Any]) -> None:
+def test_every_container_of_bouquet_is_confined(ours: dict[str, Any]) -> None:
     for name, service in ours.items():
         assert service["read_only"] and service["cap_drop"] == ["ALL"] and service["mem_limit"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
@@ -138,12 +140,12 @@ def test_every_image_has_a_version(services: dict[str, Any]) -> None:
     assert all(version.removeprefix("v")[0].isdigit() for version in versions.values()), versions
 
 
-def test_a_process_may_drain(ours: dict[str, Any]) -> None:
+def test_every_container_may_stop_slowly_enough_to_drain(ours: dict[str, Any]) -> None:
     for name in {*ours} - {"simulators", "migrate", "admin"}:
         assert int(ours[name]["stop_grace_period"].removesuffix("s")) > DRAIN_S.get(name, OTHER_DRAIN_S), name
 
 
-def test_the_gateway_and_its_watch_alone_have_a_door_and_workers_alone_reach_outside(services: dict[str, Any]) -> None:
+def test_only_gateway_and_monitoring_publish_ports_and_only_workers_reach_outside(services: dict[str, Any]) -> None:
     doors = {name: service["ports"] for name, service in services.items() if service.get("ports")}
     assert doors.keys() == {"gateway", "prometheus"}
     assert all(port["host_ip"] == "127.0.0.1" for ports in doors.values() for port in ports)
@@ -151,9 +153,7 @@ def test_the_gateway_and_its_watch_alone_have_a_door_and_workers_alone_reach_out
     assert outside == set(WORKERS)
 
 
-def test_prometheus_takes_its_settings_and_scrapes_every_process(
-    services: dict[str, Any], ours: dict[str, Any]
-) -> None:
+def test_the_compose_files_prometheus_scrapes_every_process(services: dict[str, Any], ours: dict[str, Any]) -> None:
     settings = PROMETHEUS / "prometheus.yml"
     promtool("check", "config", settings)
     scrapes = yaml.safe_load(settings.read_bytes())["scrape_configs"]

@@ -30,7 +30,7 @@ SHOWN_WITH_TRACES = (
 )
 
 
-def test_the_json_is_that_of_the_code() -> None:
+def test_the_dashboards_json_is_up_to_date() -> None:
     written = {path.name: path.read_text(encoding="utf-8") for path in TARGET.glob("*.json")}
     assert written == documents(), "run python -m deploy.grafana"
 
@@ -62,7 +62,7 @@ def test_the_dashboards_and_panels_that_operators_pages_quote_exist() -> None:
 
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
-def test_its_queries_are_promql(board: Board) -> None:
+def test_the_queries_of_a_dashboard_are_valid_promql(board: Board) -> None:
     for asked in board.asked:
         for expr in asked.filled({name: [".+"] for name in board.variables}):
             parse(expr)
@@ -118,7 +118,7 @@ def test_the_overview_counts_an_allowed_provider_without_a_worker(watched: Watch
 
 @pytest.mark.broker
 @pytest.mark.timeout(300)
-def test_every_metric_of_a_dashboard_is_one_that_a_process_tells(watched: Watched) -> None:
+def test_every_metric_of_a_dashboard_is_exported_by_a_process(watched: Watched) -> None:
     """Also those beside an `or`, which no empty answer would give away."""
     known = set(watched.prometheus.get("label/__name__/values"))
     assert {board.file.stem: board.metrics - known for board in BOARDS.values() if board.metrics - known} == {}
@@ -126,7 +126,7 @@ def test_every_metric_of_a_dashboard_is_one_that_a_process_tells(watched: Watche
 
 @pytest.mark.broker
 @pytest.mark.timeout(300)
-def test_an_observation_leads_to_its_trace(watched: Watched) -> None:
+def test_an_exemplar_leads_from_an_observation_to_its_trace(watched: Watched) -> None:
     span = {"start": watched.at - 60, "end": watched.at}
     for name in SHOWN_WITH_TRACES:
         series = watched.prometheus.get("query_exemplars", query=name, **span)

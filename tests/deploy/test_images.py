@@ -29,13 +29,13 @@ PRIVATE = (".env", ".venv/bin/python", ".git/config", "secrets/bus-url", "tests/
 """What lies beside a worker's code on its author's machine."""
 
 
-def test_these_are_all_the_recipes() -> None:
+def test_every_image_recipe_is_tested() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     assert {ROOT / path for path in listed.split() if re.search(r"(Docker|Container)file$", path)} == set(RECIPES)
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
-def test_a_build_sees_only_what_its_ignore_file_lets_through(recipe: Path) -> None:
+def test_an_image_build_sees_only_files_that_its_ignore_file_allows(recipe: Path) -> None:
     first, *others = Recipe(recipe).ignored
     assert first == "*"
     allowed = [line.removeprefix("!") for line in others if line.startswith("!")]
@@ -43,17 +43,17 @@ def test_a_build_sees_only_what_its_ignore_file_lets_through(recipe: Path) -> No
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
-def test_the_linter_finds_nothing(recipe: Path) -> None:
+def test_the_image_linter_finds_nothing_in_the_recipes(recipe: Path) -> None:
     found = subprocess.run(["hadolint", "--no-color", recipe], check=False, stdout=subprocess.PIPE, text=True)
     assert found.stdout == ""
 
 
-def test_a_recipe_names_no_package_index() -> None:
+def test_an_image_recipe_names_no_package_index() -> None:
     words = "".join(path.read_text() for path in IMAGES.iterdir())
     assert not re.search(r"index-url|https?://", words)
 
 
-def test_the_linter_finds_what_is_wrong(tmp_path: Path) -> None:
+def test_the_image_linter_finds_faults_in_a_wrong_recipe(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM debian:latest\nRUN cd /tmp\n")
     assert subprocess.run(["hadolint", tmp_path / "Dockerfile"], check=False, capture_output=True).returncode == 1
 
@@ -61,7 +61,7 @@ def test_the_linter_finds_what_is_wrong(tmp_path: Path) -> None:
 # Who starts them, and how
 
 
-def test_every_image_that_is_started_is_built_and_every_one_that_is_built_is_started() -> None:
+def test_the_images_that_are_built_and_those_that_are_started_are_the_same() -> None:
     assert {each.image for each in starts()} == built_images()
 
 
@@ -70,13 +70,13 @@ def test_every_image_that_a_page_names_is_built() -> None:
     assert set(OURS.findall(pages)) <= {image.rpartition(":")[0] for image in built_images()}
 
 
-def test_an_image_takes_what_it_is_started_with() -> None:
+def test_every_image_accepts_the_arguments_of_its_manifests() -> None:
     entrypoint = Recipe(IMAGES / "Dockerfile").entrypoint
     objections = {start: objection_to(start.image, [*entrypoint, *start.arguments]) for start in starts()}
     assert {start: objection for start, objection in objections.items() if objection} == {}
 
 
-def test_the_image_of_a_new_provider_takes_what_its_overlay_starts_it_with(tmp_path: Path) -> None:
+def test_the_image_of_a_new_provider_accepts_the_arguments_of_its_overlay(tmp_path: Path) -> None:
     """Of one that is installed here, so that its program knows it."""
     scaffold = made("cnaf", tmp_path)
     recipe = Recipe(scaffold / "Containerfile")
@@ -87,7 +87,7 @@ def test_the_image_of_a_new_provider_takes_what_its_overlay_starts_it_with(tmp_p
 
 
 @pytest.mark.parametrize("arguments", [["run", "cnaf", "run", "cnaf"], ["run"], ["run", "nobody"], []])
-def test_arguments_that_an_image_does_not_take_are_found(arguments: list[str]) -> None:
+def test_arguments_that_an_image_does_not_accept_are_found(arguments: list[str]) -> None:
     assert objection_to("registry.example.org/bouquet-cnaf:0.1.0", ["bouquet", *arguments])
 
 
@@ -114,25 +114,25 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
 class TestBuilt:
     """Two images, made by deploy/images/build.sh."""
 
-    def test_it_is_nobody_in_particular(self, built: Buildah) -> None:
+    def test_an_image_runs_as_an_unprivileged_user(self, built: Buildah) -> None:
         assert built.configuration(WORKER)["User"] == "10001:10001"
         assert built.run(WORKER, "id", "-u").stdout.strip() == "10001"
 
     @pytest.mark.parametrize("image", [WORKER, GATEWAY])
-    def test_its_program_says_what_it_can_do(self, built: Buildah, image: str) -> None:
+    def test_the_program_of_an_image_prints_its_help(self, built: Buildah, image: str) -> None:
         assert built.configuration(image)["Entrypoint"] == ["bouquet"]
         program = "bouquet-worker" if image == WORKER else "bouquet-gateway"
         assert built.run(image, "bouquet", "--help").stdout.startswith(f"usage: {program}")
 
-    def test_its_worker_starts_as_far_as_its_settings(self, built: Buildah) -> None:
+    def test_the_worker_of_an_image_starts_and_reports_missing_settings(self, built: Buildah) -> None:
         ended = built.run(WORKER, "bouquet", "run", "france_connect")
         assert "BOUQUET_FRANCE_CONNECT_CHECKTOKEN_URL: is required" in ended.stderr and "Traceback" not in ended.stderr
 
-    def test_it_holds_its_own_worker_and_no_other(self, built: Buildah) -> None:
+    def test_an_image_holds_its_own_worker_and_no_other(self, built: Buildah) -> None:
         assert built.run(WORKER, "bouquet", "list").stdout.split() == ["france_connect"]
         assert "bouquet-gateway" not in _components(built, WORKER)
 
-    def test_it_holds_versions_of_the_lock_alone(self, built: Buildah) -> None:
+    def test_an_image_holds_only_versions_of_the_lock(self, built: Buildah) -> None:
         locked = set(re.findall(r"^([\w.-]+==[^ ]+)", (ROOT / "requirements" / "run.txt").read_text(), re.MULTILINE))
         installed = {
             f"{name}=={version}"
@@ -141,21 +141,21 @@ class TestBuilt:
         }
         assert installed and installed <= locked
 
-    def test_it_installs_nothing_more(self, built: Buildah) -> None:
+    def test_an_image_has_no_installer(self, built: Buildah) -> None:
         assert built.run(WORKER, "python", "-c", "import pip").returncode != 0
 
-    def test_its_user_can_write_nowhere_in_it(self, built: Buildah) -> None:
+    def test_the_user_of_an_image_can_write_no_file_in_it(self, built: Buildah) -> None:
         found = built.run(WORKER, "find", "/opt", "/etc", "/usr", "-not", "-type", "l", "-writable")
         assert found.stdout == ""
 
-    def test_its_labels_say_what_it_is(self, built: Buildah) -> None:
+    def test_an_image_has_labels_of_version_and_source(self, built: Buildah) -> None:
         labels = built.configuration(WORKER)["Labels"]
         assert labels["org.opencontainers.image.title"] == "bouquet-france-connect"
         assert labels["org.opencontainers.image.version"] == "test"
         assert len(labels["org.opencontainers.image.revision"]) == 40
 
     @pytest.mark.parametrize("image", [WORKER, GATEWAY])
-    def test_no_layer_holds_what_it_was_made_of(self, built: Buildah, image: str) -> None:
+    def test_no_layer_of_an_image_holds_build_files(self, built: Buildah, image: str) -> None:
         names = built.files(image)
         assert "opt/bouquet/bin/bouquet" in names
         assert not [name for name in names if name.startswith("wheels/") or Path(name).name == ".env"]
@@ -181,16 +181,20 @@ def scaffold(built: Buildah, tmp_path_factory: pytest.TempPathFactory) -> Path:
 class TestScaffold:
     """The image of a new provider, made as its Containerfile says, of wheels that lie in its folder."""
 
-    def test_it_starts_as_its_overlay_says(self, built: Buildah, scaffold: Path) -> None:
+    def test_the_image_of_a_new_provider_starts_with_the_arguments_of_its_overlay(
+        self, built: Buildah, scaffold: Path
+    ) -> None:
         [start] = of_manifests("new", rendered_scaffold(scaffold))
         ended = built.run(SCAFFOLD, *built.configuration(SCAFFOLD)["Entrypoint"], *start.arguments)
         assert "BOUQUET_CAISSE_DES_MARINS_URL: is required" in ended.stderr and "Traceback" not in ended.stderr
 
-    def test_it_holds_its_own_worker_and_no_gateway(self, built: Buildah, scaffold: Path) -> None:
+    def test_the_image_of_a_new_provider_holds_its_worker_and_no_gateway(self, built: Buildah, scaffold: Path) -> None:
         assert built.run(SCAFFOLD, "bouquet", "list").stdout.split() == ["caisse_des_marins"]
         assert built.run(SCAFFOLD, "bouquet-gateway").returncode != 0
 
-    def test_no_layer_holds_what_lies_beside_its_code(self, built: Buildah, scaffold: Path) -> None:
+    def test_no_layer_of_a_new_providers_image_holds_other_files_of_its_folder(
+        self, built: Buildah, scaffold: Path
+    ) -> None:
         names = built.files(SCAFFOLD)
         assert "opt/caisse_des_marins/bin/bouquet" in names
         assert not [name for name in names for path in PRIVATE if name.endswith(f"/{path}")]

@@ -223,7 +223,7 @@ def closing_server(server: Postgres) -> Iterator[Postgres]:
         server.stop()
 
 
-async def test_a_token_of_its_registry_gets_a_quotient_and_the_journal_knows(sandbox: Sandbox) -> None:
+async def test_the_installed_sandbox_answers_a_lookup_and_records_it_in_its_journal(sandbox: Sandbox) -> None:
     for name in ("registry", "journal", "worker-cnaf", "worker-msa", "gateway"):
         await until_status(f"http://127.0.0.1:{sandbox.ports[name]}/readyz", 200, within_s=60)
     town = ["--siret", "21750001600019", "--name", "Ville de Paris", "--purpose", "Cantine"]
@@ -240,7 +240,7 @@ async def test_a_token_of_its_registry_gets_a_quotient_and_the_journal_knows(san
             await asyncio.sleep(0.5)
 
 
-async def test_its_servers_refuse_who_speaks_in_plain(sandbox: Sandbox) -> None:
+async def test_the_servers_of_the_sandbox_refuse_connections_without_tls(sandbox: Sandbox) -> None:
     """Whoever does not verify them is not spoken to by our processes; whoever speaks in plain, by them."""
     place = (sandbox.secrets / "journal" / "database-url").read_text()
     with pytest.raises(DBAPIError, match="no encryption"):

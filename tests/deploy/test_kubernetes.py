@@ -24,7 +24,7 @@ PAGE = (ROOT / "docs" / "operations" / "secrets.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_kubernetes_takes_it(name: str) -> None:
+def test_the_manifests_match_the_schemas_of_kubernetes(name: str) -> None:
     manifests = [manifest for manifest in rendered(FOLDERS[name]) if not schemas.is_custom(manifest)]
     assert manifests
     assert [objection for manifest in manifests if (objection := schemas.objection_to(manifest))] == []
@@ -32,17 +32,17 @@ def test_kubernetes_takes_it(name: str) -> None:
 
 @needs(schemas.CRDS)
 @pytest.mark.parametrize("name", ["production", "workers/cnaf"])
-def test_the_operators_take_it(name: str) -> None:
+def test_the_manifests_match_the_schemas_of_operators(name: str) -> None:
     manifests = [manifest for manifest in rendered(FOLDERS[name]) if schemas.is_custom(manifest)]
     assert manifests
     assert [objection for manifest in manifests if (objection := schemas.objection_to(manifest))] == []
 
 
-def test_the_sandbox_needs_no_operator() -> None:
+def test_the_sandbox_overlay_needs_no_kubernetes_operator() -> None:
     assert [manifest["kind"] for manifest in rendered(OVERLAYS["sandbox"]) if schemas.is_custom(manifest)] == []
 
 
-def test_everything_is_in_one_namespace() -> None:
+def test_every_manifest_of_an_overlay_is_in_one_namespace() -> None:
     for overlay in OVERLAYS.values():
         manifests = rendered(overlay)
         [namespace] = (manifest["metadata"]["name"] for manifest in of_kind(manifests, "Namespace"))
@@ -55,7 +55,7 @@ def test_everything_is_in_one_namespace() -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 @pytest.mark.parametrize("rule", RULES)
-def test_an_overlay_is_by_the_rules(overlay: str, rule: str) -> None:
+def test_an_overlay_follows_every_manifest_rule(overlay: str, rule: str) -> None:
     assert list(RULES[rule](rendered(OVERLAYS[overlay]))) == []
 
 
@@ -105,7 +105,7 @@ def test_the_journal_reaches_the_broker_and_its_database(production: list[Manife
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_what_people_do_runs_by_no_schedule_and_ends_by_itself(overlay: str) -> None:
+def test_jobs_for_people_are_suspended_and_have_a_deadline(overlay: str) -> None:
     [admin] = of_kind(rendered(OVERLAYS[overlay]), "CronJob")
     assert admin["spec"]["suspend"] is True
     assert 0 < admin["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] <= 3600
@@ -116,7 +116,7 @@ def test_what_people_do_runs_by_no_schedule_and_ends_by_itself(overlay: str) -> 
 # What must not be lost
 
 
-def test_what_the_journal_has_not_yet_outlives_the_pod(production: list[Manifest]) -> None:
+def test_the_journals_spool_outlives_its_pod(production: list[Manifest]) -> None:
     [gateway] = of_kind(production, "StatefulSet")
     [pod] = pods([gateway])
     [container] = pod.containers
@@ -136,7 +136,7 @@ def containers(manifests: list[Manifest]) -> Iterator[tuple[Pod, dict[str, Any]]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_process_takes_its_settings(overlay: str, providers: dict[str, dict[str, str]], tmp_path: Path) -> None:
+def test_every_process_accepts_its_settings(overlay: str, providers: dict[str, dict[str, str]], tmp_path: Path) -> None:
     manifests = rendered(OVERLAYS[overlay])
     settings = {f"providers-{name.replace('_', '-')}": variables for name, variables in providers.items()}
     troubles = {}
@@ -159,21 +159,21 @@ def used(overlay: str) -> set[Mounted]:
     return found
 
 
-def test_production_announces_the_windows_that_are_known(production: list[Manifest]) -> None:
+def test_production_announces_the_known_maintenance_windows(production: list[Manifest]) -> None:
     """docs/reference/contract.md §5.6."""
     [told] = [one["data"] for one in of_kind(production, "ConfigMap") if "BOUQUET_GATEWAY_PROVIDERS" in one["data"]]
     announced = parse_windows(told["BOUQUET_GATEWAY_MAINTENANCE"])
     assert set(announced) == {*parse_windows("MEN 01:10-02:30"), *parse_windows("CNAF & MSA sunday 23:00-23:45")}
 
 
-def test_every_secret_of_the_sandbox_is_made(secrets: Path) -> None:
+def test_make_secrets_makes_every_secret_of_the_sandbox(secrets: Path) -> None:
     for file in used("sandbox"):
         assert (secrets / file.secret / file.key).read_text().strip()
     for pod in pods(rendered(OVERLAYS["sandbox"])):
         assert all((secrets / name).is_dir() for name in pod.secrets.values())
 
 
-def test_every_secret_of_production_is_told_and_used() -> None:
+def test_the_documented_secrets_of_production_are_those_that_are_used() -> None:
     told = {
         Mounted(secret, key)
         for line in PAGE.splitlines()
@@ -200,12 +200,12 @@ def test_no_secret_is_in_the_manifests() -> None:
 # The folder of a provider
 
 
-def test_there_is_a_folder_for_each_provider() -> None:
+def test_every_provider_has_a_kubernetes_folder() -> None:
     assert set(WORKERS) == {path.stem for path in (ROOT / "proto" / "offers").glob("*.json")}
 
 
 @pytest.mark.parametrize("provider", WORKERS)
-def test_a_folder_is_short_and_all_of_one_name(provider: str) -> None:
+def test_a_providers_kubernetes_folder_is_short_and_uses_its_name_alone(provider: str) -> None:
     assert len((WORKERS[provider] / "kustomization.yaml").read_text().splitlines()) <= 16
     [pod] = pods(rendered(WORKERS[provider]))
     suffix = provider.replace("_", "-")
@@ -215,7 +215,7 @@ def test_a_folder_is_short_and_all_of_one_name(provider: str) -> None:
     assert pod.spec["volumes"][0]["secret"]["secretName"] == f"worker-{suffix}"
 
 
-def test_a_team_elsewhere_uses_the_same_base(tmp_path: Path) -> None:
+def test_a_providers_own_repository_can_use_the_kubernetes_base(tmp_path: Path) -> None:
     manifests = rendered_scaffold(made("caisse_des_marins", tmp_path))
     [pod] = pods(manifests)
     assert pod.owner == "Deployment worker-caisse-des-marins"

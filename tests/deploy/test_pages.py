@@ -27,18 +27,20 @@ FILES = sorted(set(re.findall(r"\b(?:deploy|scripts|tests|requirements)/[\w./-]*
 
 
 @pytest.mark.parametrize(("program", "words"), COMMANDS)
-def test_a_command_exists(program: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_of_the_operators_pages_exists(
+    program: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         PROGRAMS[program]([*words.split(), "--help"])
     assert ended.value.code == 0, capsys.readouterr().err
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_a_file_exists(file: str) -> None:
+def test_every_file_of_the_operators_pages_exists(file: str) -> None:
     assert (ROOT / file).exists() or file == "deploy/compose/secrets" or file.startswith("deploy/compose/secrets/")
 
 
-def test_a_folder_of_kubernetes_is_told() -> None:
+def test_every_kubernetes_folder_is_documented() -> None:
     told = set(re.findall(r"^\| `(base|worker|(?:components|overlays)/[\w-]+)` \|", PAGES, re.MULTILINE))
     folders = {str(path.parent.relative_to(K8S)) for path in K8S.rglob("kustomization.yaml")}
     assert told == {folder for folder in folders if not folder.startswith("workers/")}

@@ -25,7 +25,7 @@ def told(found: list[Way]) -> set[tuple[str, str, int]]:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_each_part_reaches_what_it_needs(overlay: str, secrets: Path, settings: Settings) -> None:
+def test_network_policies_let_each_part_reach_its_servers(overlay: str, secrets: Path, settings: Settings) -> None:
     manifests = rendered(OVERLAYS[overlay])
     needed = ways(manifests, secrets, settings)
     assert told([way for way in needed if not is_open(manifests, way)]) == set()
@@ -38,7 +38,7 @@ ALONE = ("broker", "redis", "postgresql", "simulators")
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_nobody_reaches_what_it_does_not_need(overlay: str, secrets: Path, settings: Settings) -> None:
+def test_network_policies_let_no_part_reach_other_servers(overlay: str, secrets: Path, settings: Settings) -> None:
     manifests = rendered(OVERLAYS[overlay])
     needed = told(ways(manifests, secrets, settings))
     possible = [Way(end_of(pod), server, port) for pod in pods(manifests) for server, port in servers(manifests)]
@@ -46,7 +46,7 @@ def test_nobody_reaches_what_it_does_not_need(overlay: str, secrets: Path, setti
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_everybody_resolves_names(overlay: str) -> None:
+def test_network_policies_let_every_pod_resolve_names(overlay: str) -> None:
     manifests = rendered(OVERLAYS[overlay])
     for pod in pods(manifests):
         assert any(
@@ -58,7 +58,7 @@ def test_everybody_resolves_names(overlay: str) -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_no_way_leads_to_all_addresses_or_all_ports(overlay: str) -> None:
+def test_no_network_policy_opens_all_addresses_or_all_ports(overlay: str) -> None:
     manifests = rendered(OVERLAYS[overlay])
     for policy in of_kind(manifests, "NetworkPolicy"):
         for rule in policy["spec"].get("egress", []):
@@ -81,7 +81,7 @@ CLOSED_BY = [
 
 
 @pytest.mark.parametrize(("overlay", "policy", "client", "server", "port"), CLOSED_BY)
-def test_a_way_that_a_policy_closes_is_seen(
+def test_a_connection_that_a_network_policy_blocks_is_found(
     overlay: str, policy: str, client: str, server: str, port: int, secrets: Path, settings: Settings
 ) -> None:
     manifests = copy.deepcopy(rendered(OVERLAYS[overlay]))

@@ -124,11 +124,11 @@ def broken(what: str, break_it: Break) -> list[Manifest]:
 
 
 @pytest.mark.parametrize(("rule", "what", "break_it"), BREAKS)
-def test_a_rule_complains_of_what_was_broken(rule: str, what: str, break_it: Break) -> None:
+def test_a_manifest_rule_finds_the_fault_made_for_it(rule: str, what: str, break_it: Break) -> None:
     assert list(RULES[rule](broken(what, break_it)))
 
 
-def test_every_rule_has_something_broken() -> None:
+def test_every_manifest_rule_has_a_faulty_example() -> None:
     assert {rule for rule, _, _ in BREAKS} == set(RULES)
 
 
@@ -141,7 +141,7 @@ def test_every_rule_has_something_broken() -> None:
         ("NetworkPolicy gateway", in_spec(policyTypes="Egress")),
     ],
 )
-def test_a_schema_refuses_what_was_broken(what: str, break_it: Break) -> None:
+def test_a_kubernetes_schema_refuses_a_faulty_manifest(what: str, break_it: Break) -> None:
     assert [objection for manifest in broken(what, break_it) if (objection := _of_kubernetes(manifest))]
 
 
@@ -154,23 +154,23 @@ def test_a_schema_refuses_what_was_broken(what: str, break_it: Break) -> None:
         ("RabbitmqCluster broker", in_spec(replicas="three")),
     ],
 )
-def test_an_operator_s_schema_refuses_what_was_broken(what: str, break_it: Break) -> None:
+def test_an_operators_schema_refuses_a_faulty_manifest(what: str, break_it: Break) -> None:
     custom = [manifest for manifest in broken(what, break_it) if schemas.is_custom(manifest)]
     assert [objection for manifest in custom if (objection := schemas.objection_to(manifest))]
 
 
-def test_a_setting_that_nobody_reads_is_refused(tmp_path: Path) -> None:
+def test_a_setting_in_a_manifest_that_no_process_reads_is_refused(tmp_path: Path) -> None:
     assert troubles_with({"BOUQUET_CNAF_HUB_URI": "https://cnaf.example.org"}, tmp_path) == [
         "BOUQUET_CNAF_HUB_URI: unknown setting; is it BOUQUET_CNAF_HUB_URL?"
     ]
 
 
-def test_a_setting_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+def test_a_setting_given_twice_in_a_manifest_is_refused(tmp_path: Path) -> None:
     [trouble] = troubles_with({"BOUQUET_CNAF_HUB_CLIENT_SECRET": "known to all"}, tmp_path)
     assert "given twice" in trouble
 
 
-def test_a_secret_that_is_not_mounted_is_missed() -> None:
+def test_a_secret_that_is_not_mounted_is_found() -> None:
     [pod] = (pod for pod in pods(rendered(OVERLAYS["production"])) if pod.owner == GATEWAY)
     variables = {"BOUQUET_BUS_URL_FILE": "/run/secrets/bouquet/bus-url", "BOUQUET_CACHE_URL_FILE": "/etc/cache-url"}
     assert mounted(pod, pod.containers[0], variables) == {

@@ -34,11 +34,11 @@ def modes(folder: Path) -> dict[str, set[int]]:
 CLOSED = {"folders": {0o700}, "files": {0o600}}
 
 
-def test_folders_and_files_are_their_owner_s_alone(secrets: Path) -> None:
+def test_secret_folders_and_files_are_readable_by_their_owner_alone(secrets: Path) -> None:
     assert modes(secrets) == CLOSED
 
 
-def test_what_was_open_before_is_closed_and_kept(tmp_path: Path) -> None:
+def test_make_secrets_closes_open_files_and_keeps_their_content(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     for name in ("registry", "worker-cnaf", "kept/by/the/operator"):
         (tmp_path / name).mkdir(parents=True, mode=0o755)
@@ -55,7 +55,7 @@ def test_what_was_open_before_is_closed_and_kept(tmp_path: Path) -> None:
     assert {name: (tmp_path / name).read_text() for name in kept} == kept
 
 
-def test_keys_of_a_former_version_leave_the_folder_of_who_faces_strangers(tmp_path: Path) -> None:
+def test_make_secrets_moves_peoples_keys_out_of_the_registrys_folder(tmp_path: Path) -> None:
     make(tmp_path)
     keys = {name: (tmp_path / folder / name).read_text() for name, folder in FORMERLY.items()}
     for name, folder in FORMERLY.items():
@@ -65,7 +65,7 @@ def test_keys_of_a_former_version_leave_the_folder_of_who_faces_strangers(tmp_pa
     assert not any((tmp_path / "registry" / name).exists() for name in FORMERLY)
 
 
-def test_to_make_them_again_changes_no_password(secrets: Path, tmp_path: Path) -> None:
+def test_running_make_secrets_again_changes_no_password(secrets: Path, tmp_path: Path) -> None:
     make(tmp_path)
     before = {
         path: path.read_text() for path in tmp_path.rglob("*") if path.is_file() and path.name != "definitions.json"
@@ -86,7 +86,7 @@ def test_a_cluster_of_brokers_has_each_of_its_names_in_urls_and_certificate(tmp_
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
-def test_a_container_of_compose_reads_what_it_mounts(tmp_path: Path) -> None:
+def test_a_compose_container_can_read_the_secrets_that_it_mounts(tmp_path: Path) -> None:
     make(tmp_path, "--compose")
     users = {pod.secrets[name]: pod.spec["securityContext"]["runAsUser"] for pod in sandbox() for name in pod.secrets}
     assert modes(tmp_path) == CLOSED

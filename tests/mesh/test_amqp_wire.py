@@ -45,7 +45,7 @@ def delivered(tag: int, body: bytes, properties: Basic.Properties) -> bytes:
 
 
 @pytest.mark.parametrize("properties", [Properties(), OURS, Properties(is_persistent=True, message_id="1")])
-def test_what_we_write_pamqp_reads(properties: Properties) -> None:
+def test_pamqp_decodes_the_frames_of_a_message(properties: Properties) -> None:
     written = message(
         CHANNEL, b"abcde", properties, exchange="é", routing_key="bouquet.q.cnaf", mandatory=True, max_payload_bytes=2
     )
@@ -72,7 +72,7 @@ def test_an_empty_message_has_no_body_frame() -> None:
 
 
 @pytest.mark.parametrize("multiple", [True, False])
-def test_pamqp_reads_our_acknowledgement(multiple: bool) -> None:
+def test_pamqp_decodes_an_acknowledgement(multiple: bool) -> None:
     [(channel, frame)] = unmarshalled(ack(CHANNEL, 2**40, multiple=multiple))
     assert isinstance(frame, Basic.Ack)
     assert (channel, frame.delivery_tag, frame.multiple) == (CHANNEL, 2**40, multiple)
@@ -100,7 +100,7 @@ def test_pamqp_reads_our_acknowledgement(multiple: bool) -> None:
         ),
     ],
 )
-def test_we_read_whatever_properties_others_write(theirs: Basic.Properties) -> None:
+def test_a_header_with_any_amqp_properties_is_read(theirs: Basic.Properties) -> None:
     frame = marshalled(ContentHeader(body_size=12, properties=theirs))
     size, ours = read_header(frame, frames.FRAME.size)
     assert size == 12
@@ -110,13 +110,13 @@ def test_we_read_whatever_properties_others_write(theirs: Basic.Properties) -> N
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-1", "1.5"])
-def test_an_expiration_that_is_no_number_is_none(text: str) -> None:
+def test_an_expiration_that_is_not_a_number_is_read_as_none(text: str) -> None:
     properties = Basic.Properties(expiration=text, message_id="m")
     _, ours = read_header(marshalled(ContentHeader(body_size=0, properties=properties)), frames.FRAME.size)
     assert (ours.expires_ms, ours.message_id) == (0, "m")
 
 
-def test_a_correlation_id_of_any_bytes_goes_back_as_it_came() -> None:
+def test_a_correlation_id_that_is_not_utf8_is_echoed_unchanged() -> None:
     frame = marshalled(ContentHeader(body_size=0, properties=Basic.Properties(correlation_id="abc")))
     _, ours = read_header(frame.replace(b"abc", b"a\xffc"), frames.FRAME.size)
     reply = message(CHANNEL, b"", ours, exchange="", routing_key="", mandatory=False, max_payload_bytes=10)
@@ -142,7 +142,7 @@ async def wire() -> Wire:
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 7, 64, 10_000])
-async def test_messages_come_to_us_and_the_rest_to_aiormq_however_it_is_cut(wire: Wire, chunk_bytes: int) -> None:
+async def test_message_frames_bypass_aiormq_however_the_stream_is_split(wire: Wire, chunk_bytes: int) -> None:
     came: list[tuple[int, bool, str, bytes]] = []
     wire.deliver = lambda one: came.append((one.tag, one.redelivered, one.properties.reply_to, one.body))
     theirs: list[Frame | Heartbeat] = [Basic.QosOk(), Channel.FlowOk(active=True)]
@@ -178,7 +178,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("bytes_", HOSTILE)
-async def test_what_cannot_be_read_ends_the_connection_and_nothing_after_it_is_heard(bytes_: str, wire: Wire) -> None:
+async def test_an_invalid_frame_ends_the_connection_and_later_frames_are_ignored(bytes_: str, wire: Wire) -> None:
     came: list[int] = []
     wire.deliver = lambda one: came.append(one.tag)
     reader = FrameReader({CHANNEL: wire}, asyncio.get_running_loop())
@@ -195,7 +195,7 @@ LYING = frames.FRAME.pack(frames.HEADER, CHANNEL, 18) + struct.pack(
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 7, 1000])
-async def test_a_length_that_lies_reads_nothing_of_the_frames_behind_it(wire: Wire, chunk_bytes: int) -> None:
+async def test_a_false_length_inside_a_frame_does_not_read_the_next_frame(wire: Wire, chunk_bytes: int) -> None:
     data = LYING + frames.END + marshalled(Heartbeat(), channel=0) * 40
     reader = FrameReader({CHANNEL: wire}, asyncio.get_running_loop())
     for start in range(0, len(data), chunk_bytes):
@@ -203,7 +203,7 @@ async def test_a_length_that_lies_reads_nothing_of_the_frames_behind_it(wire: Wi
     assert isinstance(reader.exception(), ConnectionResetError)
 
 
-async def test_of_a_message_that_is_longer_than_any_of_ours_not_all_is_kept(wire: Wire) -> None:
+async def test_the_rest_of_a_message_above_the_size_limit_is_dropped(wire: Wire) -> None:
     came: list[int] = []
     wire.deliver = lambda one: came.append(len(one.body))
     part, parts = b"x" * 131_064, 400
@@ -226,7 +226,7 @@ class Published:
         self.ends.append(type(trouble).__name__ if trouble else "confirmed")
 
 
-async def test_a_confirm_of_several_settles_all_up_to_it(wire: Wire) -> None:
+async def test_a_confirm_of_multiple_settles_all_messages_up_to_its_tag(wire: Wire) -> None:
     published = [Published(wire) for _ in range(4)]
     feed(wire, marshalled(Basic.Ack(delivery_tag=3, multiple=True)))
     assert [one.ends for one in published] == [["confirmed"]] * 3 + [[]]
@@ -234,7 +234,7 @@ async def test_a_confirm_of_several_settles_all_up_to_it(wire: Wire) -> None:
     assert [one.ends for one in published] == [["confirmed"]] * 3 + [["Refused"]]
 
 
-async def test_what_is_returned_settles_its_own_message_though_it_is_confirmed_after(wire: Wire) -> None:
+async def test_a_returned_message_is_settled_as_returned_although_it_is_confirmed_later(wire: Wire) -> None:
     first, second = Published(wire), Published(wire)
     returned = Basic.Return(reply_code=312, reply_text="NO_ROUTE", exchange="", routing_key="q")
     header = ContentHeader(body_size=1, properties=Basic.Properties(message_id="2"))
@@ -242,7 +242,7 @@ async def test_what_is_returned_settles_its_own_message_though_it_is_confirmed_a
     assert (first.ends, second.ends) == (["confirmed"], ["Returned"])
 
 
-async def test_what_is_published_is_settled_by_the_end_of_its_channel(wire: Wire) -> None:
+async def test_closing_a_channel_settles_its_unconfirmed_messages(wire: Wire) -> None:
     waiting = Published(wire)
     feed(wire, marshalled(Channel.Close(404, "NOT_FOUND", 60, 40)))
     late = Published(wire)
@@ -250,7 +250,7 @@ async def test_what_is_published_is_settled_by_the_end_of_its_channel(wire: Wire
     assert (waiting.ends, late.ends) == (["ConnectionResetError"], ["ConnectionResetError"])
 
 
-async def test_nothing_is_kept_of_a_message_that_is_settled(wire: Wire) -> None:
+async def test_a_settled_message_is_freed(wire: Wire) -> None:
     kept = weakref.WeakSet(published := [Published(wire) for _ in range(3)])
     feed(wire, marshalled(Basic.Ack(delivery_tag=1)) + marshalled(Basic.Nack(delivery_tag=2)))
     del published
@@ -271,7 +271,7 @@ async def test_nothing_is_kept_of_a_message_that_is_settled(wire: Wire) -> None:
         [b"y" * 300_000],
     ],
 )
-def test_what_is_packed_is_unpacked_in_order(bodies: list[bytes]) -> None:
+def test_records_packed_into_messages_are_unpacked_in_order(bodies: list[bytes]) -> None:
     packages = list(pack(bodies))
     assert [body for package in packages for body in unpack(package)] == bodies
     assert all(len(unpack(package)) <= MAX_PACKAGE_RECORDS for package in packages)
@@ -279,5 +279,5 @@ def test_what_is_packed_is_unpacked_in_order(bodies: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("foreign", [b"", b"{}", b"\xc1", b"\x90", b"[1]"])
-def test_what_no_sender_of_ours_packed_is_one_body(foreign: bytes) -> None:
+def test_a_message_that_was_not_packed_is_unpacked_as_one_record(foreign: bytes) -> None:
     assert unpack(foreign) == [foreign]

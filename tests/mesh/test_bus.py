@@ -62,7 +62,7 @@ def finished(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     ],
     ids=lambda reply: reply.__struct_config__.tag,
 )
-async def test_a_call_brings_back_what_the_handler_answered(bus: Bus, reply: Reply) -> None:
+async def test_a_call_returns_the_reply_of_the_handler(bus: Bus, reply: Reply) -> None:
     async def handler(_: Request) -> Reply:
         return reply
 
@@ -70,7 +70,7 @@ async def test_a_call_brings_back_what_the_handler_answered(bus: Bus, reply: Rep
         assert await bus.call(PROVIDER, lookup_request()) == reply
 
 
-async def test_a_handler_gets_the_request_that_was_sent(bus: Bus) -> None:
+async def test_a_handler_receives_the_request_that_was_sent(bus: Bus) -> None:
     received: list[Request] = []
 
     async def handler(request: Request) -> Reply:
@@ -83,7 +83,7 @@ async def test_a_handler_gets_the_request_that_was_sent(bus: Bus) -> None:
     assert received == [sent]
 
 
-async def test_a_worker_is_asked_to_describe_itself_by_the_same_call(bus: Bus) -> None:
+async def test_a_call_with_describe_returns_a_workers_offer(bus: Bus) -> None:
     async def handler(request: Request) -> Reply:
         return Found(Raw(b'{"provider":"cnaf"}')) if isinstance(request, Describe) else Failed("worker_bug")
 
@@ -92,23 +92,23 @@ async def test_a_worker_is_asked_to_describe_itself_by_the_same_call(bus: Bus) -
         assert await bus.call(PROVIDER, describe) == Found(Raw(b'{"provider":"cnaf"}'))
 
 
-async def test_a_provider_that_nobody_serves_is_known_as_not_deployed_long_before_the_deadline(bus: Bus) -> None:
+async def test_a_call_to_a_provider_without_a_worker_fails_as_not_deployed_before_the_deadline(bus: Bus) -> None:
     assert await bus.call("nobody", lookup_request(within_s=3600)) == Failed("not_deployed")
 
 
-async def test_a_provider_is_not_deployed_any_more_once_its_worker_has_left(bus: Bus) -> None:
+async def test_a_provider_is_not_deployed_once_its_last_worker_has_stopped(bus: Bus) -> None:
     async with serving(bus, reply_found):
         assert await bus.call(PROVIDER, lookup_request()) == FOUND
     await until_reply(bus, Failed("not_deployed"))
 
 
-async def test_a_worker_that_has_left_consumes_nothing(bus: Bus) -> None:
+async def test_a_stopped_worker_consumes_nothing(bus: Bus) -> None:
     async with serving(bus, reply_found) as intake:
         assert intake.consuming
     assert not intake.consuming
 
 
-async def test_a_provider_may_leave_and_come_back(bus: Bus) -> None:
+async def test_a_provider_can_be_served_again_after_its_worker_stopped(bus: Bus) -> None:
     async with serving(bus, reply_found):
         pass
     async with serving(bus, reply_found):
@@ -150,7 +150,7 @@ async def test_a_call_whose_deadline_has_passed_is_not_sent(bus: Bus) -> None:
     assert desk.received == ["alive"]
 
 
-async def test_as_many_handlers_run_as_the_concurrency_says_and_not_one_more(bus: Bus) -> None:
+async def test_no_more_handlers_run_at_a_time_than_the_concurrency(bus: Bus) -> None:
     pairs, running, seen = asyncio.Barrier(2), 0, []
 
     async def handler(_: Request) -> Reply:
@@ -241,7 +241,7 @@ async def test_an_answer_that_is_no_reply_is_a_worker_bug_and_frees_its_slot(bus
         assert await bus.call(PROVIDER, lookup_request("good")) == FOUND
 
 
-async def test_a_timeout_of_the_handlers_own_is_a_bug_and_not_the_deadline(bus: Bus) -> None:
+async def test_a_timeout_error_raised_by_a_handler_is_a_worker_bug(bus: Bus) -> None:
     async def handler(_: Request) -> Reply:
         raise TimeoutError
 
@@ -256,7 +256,7 @@ class Stranger(Struct, frozen=True, tag="stranger"):
     traceparent: str = ""
 
 
-async def test_a_request_that_cannot_be_read_is_answered_as_malformed_and_frees_its_slot(bus: Bus) -> None:
+async def test_a_malformed_request_gets_a_failed_reply_and_frees_its_slot(bus: Bus) -> None:
     async with serving(bus, reply_found, concurrency=1):
         stranger = cast(Request, Stranger(deadline=lookup_request().deadline))
         assert await bus.call(PROVIDER, stranger) == Failed("malformed_request")
@@ -295,7 +295,7 @@ async def at_work(bus: Bus, handler: Handler) -> asyncio.Task[None]:
     return working
 
 
-async def test_a_worker_that_leaves_finishes_what_it_has_begun_and_takes_nothing_new(bus: Bus) -> None:
+async def test_a_stopping_worker_finishes_running_requests_and_takes_no_new_ones(bus: Bus) -> None:
     desk = BlockedHandler()
     working = await at_work(bus, desk)
     begun = asyncio.create_task(bus.call(PROVIDER, lookup_request("begun")))
@@ -309,7 +309,7 @@ async def test_a_worker_that_leaves_finishes_what_it_has_begun_and_takes_nothing
     assert working.cancelled()
 
 
-async def test_a_worker_that_leaves_waits_no_longer_than_its_drain_limit(bus: Bus) -> None:
+async def test_a_stopping_worker_cancels_handlers_at_its_drain_limit(bus: Bus) -> None:
     desk = BlockedHandler()
     async with serving(bus, desk, drain_s=0.05):
         call = asyncio.create_task(bus.call(PROVIDER, lookup_request("endless", within_s=3600)))
@@ -318,7 +318,7 @@ async def test_a_worker_that_leaves_waits_no_longer_than_its_drain_limit(bus: Bu
     call.cancel()
 
 
-async def test_a_worker_that_is_cancelled_as_it_drains_leaves_no_handler_behind(bus: Bus) -> None:
+async def test_a_worker_cancelled_while_it_drains_leaves_no_handler_running(bus: Bus) -> None:
     desk = BlockedHandler()
     working = await at_work(bus, desk)
     call = asyncio.create_task(bus.call(PROVIDER, lookup_request("begun")))
@@ -332,7 +332,7 @@ async def test_a_worker_that_is_cancelled_as_it_drains_leaves_no_handler_behind(
     call.cancel()
 
 
-async def test_a_cancelled_caller_leaves_nothing_behind_and_its_reply_disturbs_nobody(bus: Bus) -> None:
+async def test_a_cancelled_call_leaves_nothing_pending_and_its_late_reply_is_ignored(bus: Bus) -> None:
     desk = BlockedHandler()
     async with serving(bus, desk):
         await bus.call("nobody", lookup_request())
@@ -347,7 +347,7 @@ async def test_a_cancelled_caller_leaves_nothing_behind_and_its_reply_disturbs_n
         await until(lambda: asyncio.all_tasks() <= before)
 
 
-async def test_a_reply_that_comes_too_late_disturbs_nobody(bus: Bus) -> None:
+async def test_a_reply_after_the_deadline_is_ignored(bus: Bus) -> None:
     async def handler(request: Request) -> Reply:
         if request.id == "late":
             try:
@@ -374,7 +374,7 @@ BUG = {"bouquet.outcome": "failed", "bouquet.reason": "worker_bug", "error.type"
     [(reply_found, {"bouquet.outcome": "found"}, StatusCode.UNSET), (fail, BUG, StatusCode.ERROR)],
     ids=["found", "failed"],
 )
-async def test_a_call_makes_the_same_two_spans_on_every_transport(
+async def test_a_call_makes_the_same_two_spans_on_both_transports(
     bus: Bus, finished: InMemorySpanExporter, handler: Handler, outcome: dict[str, str], status: StatusCode
 ) -> None:
     async with serving(bus, handler):
@@ -401,7 +401,7 @@ async def test_the_workers_span_is_a_child_of_the_callers(bus: Bus, finished: In
 
 
 @pytest.mark.parametrize("flags", ["0", "2"], ids=["none", "random"])
-async def test_a_call_in_a_trace_that_is_not_kept_makes_no_span_and_stays_in_the_trace(
+async def test_a_call_in_an_unsampled_trace_makes_no_span_and_keeps_the_trace_id(
     bus: Bus, finished: InMemorySpanExporter, flags: str
 ) -> None:
     traceparent = NOT_KEPT.format(flags)
@@ -450,7 +450,7 @@ def facts_of(span: ReadableSpan) -> tuple[str, SpanKind, StatusCode, dict[str, A
     return span.name, span.kind, span.status.status_code, attributes
 
 
-async def test_a_url_of_no_transport_is_refused_without_being_quoted() -> None:
+async def test_an_unknown_bus_url_is_refused_and_not_quoted() -> None:
     with pytest.raises(SettingsError, match="BUS_URL") as error:
         async with open_bus("http://user:secret@localhost", "tests"):
             pass

@@ -40,7 +40,7 @@ async def caller(url: str) -> AsyncIterator[AmqpBus]:
         yield bus
 
 
-async def test_a_cancellation_that_nobody_ordered_is_a_loss_like_any_other(
+async def test_a_cancelled_error_from_aiormq_counts_as_a_lost_connection(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """aiormq closes a connection that has missed its heartbeats with CancelledError."""
@@ -54,7 +54,7 @@ async def test_a_cancellation_that_nobody_ordered_is_a_loss_like_any_other(
         assert await bus.call(PROVIDER, lookup_request()) == Failed("not_deployed")
 
 
-async def test_closing_a_bus_ends_its_calls(url: str, caller: AmqpBus) -> None:
+async def test_closing_a_bus_ends_its_pending_calls(url: str, caller: AmqpBus) -> None:
     desk = BlockedHandler()
     async with serving(caller, desk):
         async with connected_bus(url) as closing:
@@ -64,7 +64,7 @@ async def test_closing_a_bus_ends_its_calls(url: str, caller: AmqpBus) -> None:
         desk.release.set()
 
 
-async def test_the_work_of_a_killed_process_is_done_by_another_worker(url: str, caller: AmqpBus) -> None:
+async def test_a_request_of_a_killed_worker_is_handled_by_another_worker(url: str, caller: AmqpBus) -> None:
     async with worker_process(url) as process:
         await process.serve()
         call = asyncio.create_task(caller.call(PROVIDER, lookup_request("begun")))
@@ -74,7 +74,7 @@ async def test_the_work_of_a_killed_process_is_done_by_another_worker(url: str, 
             assert await call == FOUND
 
 
-async def test_a_connection_bears_the_name_of_its_process(url: str, rabbit: RabbitNode) -> None:
+async def test_a_connection_has_the_name_of_its_process_on_the_broker(url: str, rabbit: RabbitNode) -> None:
     async with connected_bus(url, "bouquet-cnaf"):
         assert "bouquet-cnaf" in await rabbit.control("list_connections", "client_properties")
 
@@ -110,12 +110,12 @@ async def tried_out(url: str) -> AsyncIterator[None]:
         await connection.close()
 
 
-async def test_a_doctor_takes_no_request_that_a_worker_has_room_for(url: str, caller: AmqpBus) -> None:
+async def test_a_doctors_check_takes_no_request_while_a_worker_has_a_free_slot(url: str, caller: AmqpBus) -> None:
     async with serving(caller, reply_found, concurrency=1), tried_out(url):
         assert [await caller.call(PROVIDER, lookup_request()) for _ in range(5)] == [FOUND] * 5
 
 
-async def test_a_request_that_a_doctor_was_delivered_goes_to_a_worker_as_it_leaves(
+async def test_a_request_delivered_to_a_doctors_check_goes_to_a_worker_when_the_check_ends(
     url: str, caller: AmqpBus, rabbit: RabbitNode
 ) -> None:
     desk, broker = BlockedHandler(), Broker(rabbit, url)
@@ -136,13 +136,13 @@ async def test_a_request_that_a_doctor_was_delivered_goes_to_a_worker_as_it_leav
     assert desk.received == ["at the worker", "at the doctor"]
 
 
-async def test_a_doctor_leaves_no_queue_where_there_is_no_worker(url: str, caller: AmqpBus) -> None:
+async def test_a_doctors_check_leaves_no_queue_without_a_worker(url: str, caller: AmqpBus) -> None:
     async with tried_out(url):
         pass
     assert await caller.call(PROVIDER, lookup_request()) == Failed("not_deployed")
 
 
-async def test_no_log_quotes_a_message_even_at_debug(caller: AmqpBus, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_log_line_quotes_a_message_even_at_debug(caller: AmqpBus, caplog: pytest.LogCaptureFixture) -> None:
     as_configured(caplog)
     async with serving(caller, reply_found):
         assert await caller.call(PROVIDER, lookup_request()) == FOUND

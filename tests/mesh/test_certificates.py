@@ -29,21 +29,21 @@ def bundle(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_chain_of_our_own_ends_with_its_first_certificate_to_end(bundle: Path) -> None:
+def test_an_own_certificate_chain_ends_with_its_earliest_end(bundle: Path) -> None:
     assert certificate_end(str(bundle), "own") == EARLIER.timestamp()
 
 
-def test_authorities_end_with_the_last_of_them(bundle: Path) -> None:
+def test_a_file_of_authorities_ends_with_the_latest_end(bundle: Path) -> None:
     assert certificate_end(str(bundle), "authority") == LATER.timestamp()
 
 
-def test_a_file_that_is_gone_or_no_certificate_has_no_end(tmp_path: Path) -> None:
+def test_a_certificate_file_that_is_missing_or_invalid_has_no_end(tmp_path: Path) -> None:
     (tmp_path / "text.pem").write_text("no certificate")
     assert isnan(certificate_end(str(tmp_path / "text.pem"), "own"))
     assert isnan(certificate_end(str(tmp_path / "gone.pem"), "own"))
 
 
-def test_what_a_setting_names_is_a_metric_that_follows_its_renewal(bundle: Path) -> None:
+def test_the_metric_of_a_settings_certificate_follows_its_renewal(bundle: Path) -> None:
     client_context("BOUQUET_TEST_URL", "https://localhost", ca_path=str(bundle))
     name, labels = (
         "bouquet_certificate_not_after_timestamp_seconds",
@@ -55,7 +55,7 @@ def test_what_a_setting_names_is_a_metric_that_follows_its_renewal(bundle: Path)
     assert REGISTRY.get_sample_value(name, labels) == EARLIER.timestamp()
 
 
-async def test_what_an_upstream_shows_is_noticed_as_we_connect(tmp_path: Path) -> None:
+async def test_a_servers_certificate_end_is_recorded_at_the_tls_handshake(tmp_path: Path) -> None:
     own = certificate_files(tmp_path, ends_at=EARLIER)
     async with tls_site(web.Application(), own) as url:
         tls = client_context("BOUQUET_TEST_URL", url, str(own.ca), str(own.certificate), str(own.key))

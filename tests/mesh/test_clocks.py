@@ -44,32 +44,34 @@ def worker(monkeypatch: pytest.MonkeyPatch, ahead_s: float) -> Worker:
 
 
 @pytest.mark.parametrize("ahead_s", [-3600.0, -30.0, -1.0, 1.0, 30.0, 3600.0])
-async def test_a_wrong_clock_leaves_a_request_the_time_that_it_was_sent_with(worker: Worker) -> None:
+async def test_a_worker_with_a_wrong_clock_gives_a_request_the_time_left_when_it_was_sent(worker: Worker) -> None:
     assert await worker.left_s() == pytest.approx(GIVEN_S)
 
 
 @pytest.mark.parametrize("ahead_s", [0.0])
-async def test_a_right_clock_counts_the_time_on_the_way(worker: Worker) -> None:
+async def test_a_worker_with_a_right_clock_subtracts_the_time_in_transit(worker: Worker) -> None:
     assert await worker.left_s(in_queue_s=0.4) == pytest.approx(GIVEN_S - 0.4)
 
 
 @pytest.mark.parametrize("ahead_s", [-CLOCK_TOLERANCE_S / 2, CLOCK_TOLERANCE_S / 2])
-async def test_a_clock_that_nearly_agrees_gives_nobody_more_time_than_there_was(worker: Worker, ahead_s: float) -> None:
+async def test_a_worker_whose_clock_nearly_agrees_gives_no_more_time_than_was_left(
+    worker: Worker, ahead_s: float
+) -> None:
     assert await worker.left_s() == pytest.approx(GIVEN_S - max(0.0, ahead_s))
 
 
 @pytest.mark.parametrize("ahead_s", [0.0])
-async def test_a_long_wait_in_the_queue_is_not_told_from_a_wrong_clock(worker: Worker) -> None:
+async def test_a_long_wait_in_the_queue_is_treated_like_a_wrong_clock(worker: Worker) -> None:
     """The price of trusting no clock: the worker works for at most that wait longer than its caller waits."""
     assert await worker.left_s(in_queue_s=3.0) == pytest.approx(GIVEN_S)
 
 
 @pytest.mark.parametrize("ahead_s", [-30.0, 0.0, 30.0])
-async def test_the_time_in_the_worker_s_own_process_counts_whatever_its_clock(worker: Worker) -> None:
+async def test_the_time_within_the_workers_process_counts_with_any_clock(worker: Worker) -> None:
     assert await worker.left_s(in_process_s=4.0) == pytest.approx(GIVEN_S - 4)
     assert await worker.left_s(in_process_s=GIVEN_S + 1) == 0
 
 
 @pytest.mark.parametrize("ahead_s", [0.0, 30.0])
-async def test_a_request_without_an_expiration_has_its_sender_s_deadline(worker: Worker, ahead_s: float) -> None:
+async def test_a_request_without_an_expiration_keeps_its_senders_deadline(worker: Worker, ahead_s: float) -> None:
     assert await worker.left_s(given_s=0.0) == pytest.approx(max(0.0, GIVEN_S - ahead_s))

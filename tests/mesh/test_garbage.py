@@ -30,7 +30,7 @@ def walked() -> int:
     return sum(isinstance(thing, Ring) for thing in gc.get_objects())
 
 
-def test_what_was_there_at_the_start_is_walked_no_more(start: Callable[[], None]) -> None:
+def test_objects_made_before_the_start_are_exempt_from_garbage_collection(start: Callable[[], None]) -> None:
     ring = Ring()
     assert walked() == 1
     start()
@@ -38,7 +38,7 @@ def test_what_was_there_at_the_start_is_walked_no_more(start: Callable[[], None]
     assert ring.next is ring
 
 
-def test_cycles_that_are_made_later_are_freed(start: Callable[[], None]) -> None:
+def test_reference_cycles_made_after_the_start_are_freed(start: Callable[[], None]) -> None:
     start()
     for _ in range(3 * YOUNG_THRESHOLD):
         Ring()

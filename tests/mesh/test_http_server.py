@@ -106,11 +106,11 @@ async def test_a_request_is_answered(port: int) -> None:
 
 
 @pytest.mark.parametrize(("written", "read"), [("Noël+L'Hôte", "Noël L'Hôte"), ("No%C3%ABl", "Noël"), ("日本", "日本")])
-async def test_letters_that_nobody_encoded_are_read_as_utf_8(port: int, written: str, read: str) -> None:
+async def test_raw_letters_in_a_request_line_are_read_as_utf_8(port: int, written: str, read: str) -> None:
     assert (await asked(port, get(f"/echo?nom={written}"))).body == {"nom": read}
 
 
-async def test_a_body_is_never_taken_for_a_head(port: int) -> None:
+async def test_a_request_body_is_never_parsed_as_a_request_head(port: int) -> None:
     """Nor is its length changed: what follows it on the connection is the next request."""
     body = "GET /echo?nom=Noël".encode()
     reader, writer = await asyncio.open_connection(HOST, port)
@@ -146,7 +146,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("refused", REFUSED)
-async def test_everything_is_answered_in_json_and_nothing_is_repeated(
+async def test_every_refusal_is_json_and_quotes_nothing_of_the_request(
     port: int, refused: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -160,26 +160,28 @@ async def test_everything_is_answered_in_json_and_nothing_is_repeated(
     assert SECRET not in "".join(repr(vars(record)) for record in caplog.records)
 
 
-async def test_a_bug_is_logged_by_its_type_and_place(port: int, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_exception_in_a_handler_is_logged_by_its_type_and_place(
+    port: int, caplog: pytest.LogCaptureFixture
+) -> None:
     await asked(port, get("/bug"))
     [record] = [record for record in caplog.records if record.name == "bouquet_mesh.http.handler"]
     assert (record.message, vars(record)["error"]) == ("http server error", "ValueError")
     assert vars(record)["at"].startswith("test_http_server.py:")
 
 
-async def test_a_malformed_request_is_no_error_of_ours(port: int, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_malformed_http_request_logs_no_error(port: int, caplog: pytest.LogCaptureFixture) -> None:
     await asked(port, b"nonsense\r\n\r\n")
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-async def test_an_answer_half_sent_is_cut_and_not_followed_by_another(port: int) -> None:
+async def test_an_exception_after_part_of_a_response_closes_the_connection(port: int) -> None:
     answer = await sent(port, get("/half"))
     assert answer.count(b"HTTP/1.1") == 1
     assert b"half" in answer
     assert b"00500" not in answer
 
 
-async def test_two_requests_may_share_a_connection(port: int) -> None:
+async def test_two_requests_can_share_a_connection(port: int) -> None:
     request = get().replace(b"Connection: close\r\n", b"")
     assert (await sent(port, request + get())).count(b"200 OK") == 2
 
@@ -190,11 +192,11 @@ async def head_port() -> AsyncIterator[int]:
         yield bound
 
 
-async def test_a_head_that_never_ends_is_cut(head_port: int) -> None:
+async def test_a_connection_with_an_unfinished_request_head_is_closed(head_port: int) -> None:
     assert await sent(head_port, b"GET / HTTP/1.1\r\nX: ") == b""
 
 
-async def test_a_head_that_trickles_is_cut_all_the_same(head_port: int) -> None:
+async def test_a_connection_whose_request_head_trickles_in_is_closed(head_port: int) -> None:
     reader, writer = await asyncio.open_connection(HOST, head_port)
     writer.write(b"GET / HTTP/1.1\r\n")
     trickling = asyncio.create_task(trickle(writer))
@@ -205,7 +207,7 @@ async def test_a_head_that_trickles_is_cut_all_the_same(head_port: int) -> None:
     writer.close()
 
 
-async def test_the_head_after_an_answer_is_cut_too(head_port: int) -> None:
+async def test_an_unfinished_second_request_head_closes_the_connection(head_port: int) -> None:
     reader, writer = await asyncio.open_connection(HOST, head_port)
     writer.write(get().replace(b"Connection: close\r\n", b""))
     await reader.readuntil(b'world"}')
@@ -221,7 +223,7 @@ async def trickle(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.05)
 
 
-async def test_a_head_in_two_parts_is_answered(port: int) -> None:
+async def test_a_request_head_in_two_segments_is_answered(port: int) -> None:
     reader, writer = await asyncio.open_connection(HOST, port)
     first, second = get()[:20], get()[20:]
     writer.write(first)
@@ -232,18 +234,18 @@ async def test_a_head_in_two_parts_is_answered(port: int) -> None:
     writer.close()
 
 
-async def test_a_connection_that_says_nothing_is_closed() -> None:
+async def test_an_idle_connection_is_closed() -> None:
     async with serving(make_app(), HOST, 0, limits=Limits(idle_s=0.2)) as port:
         assert await sent(port, b"") == b""
 
 
-async def test_a_body_that_never_comes_is_not_waited_for() -> None:
+async def test_a_request_body_that_never_arrives_closes_the_connection() -> None:
     request = get("/", "Content-Length: 10").replace(b"Connection: close\r\n", b"")
     async with serving(make_app(), HOST, 0, limits=Limits(idle_s=0.2, lingering_s=0.2)) as port:
         assert b"200 OK" in await sent(port, request)
 
 
-async def test_a_stopping_server_finishes_what_it_began() -> None:
+async def test_a_stopping_server_finishes_running_requests() -> None:
     started, release = asyncio.Event(), asyncio.Event()
 
     async def wait(_: web.Request) -> web.Response:
@@ -267,17 +269,17 @@ async def test_a_stopping_server_finishes_what_it_began() -> None:
         await stopping
 
 
-async def test_two_servers_may_share_a_port() -> None:
+async def test_two_servers_can_share_a_port() -> None:
     async with serving(make_app(), HOST, 0, reuse_port=True) as port, serving(make_app(), HOST, port, reuse_port=True):
         assert (await asked(port, get())).status == 200
 
 
-async def test_an_ordinary_client_is_served(port: int) -> None:
+async def test_an_aiohttp_client_is_served(port: int) -> None:
     async with ClientSession() as session, session.get(f"http://{HOST}:{port}/bug") as response:
         assert (await response.json())["errors"][0]["title"] == "Erreur interne"
 
 
-def test_many_who_connect_at_once_are_accepted_in_few_passes_of_the_loop() -> None:
+def test_many_simultaneous_connections_are_accepted_in_few_event_loop_iterations() -> None:
     """On the loop that a gateway runs on."""
 
     async def passes(clients: int) -> int:
@@ -305,7 +307,7 @@ def test_many_who_connect_at_once_are_accepted_in_few_passes_of_the_loop() -> No
     assert uvloop.run(passes(200)) < 50
 
 
-async def test_an_answer_may_take_longer_than_a_head_and_so_may_the_wait_behind_it() -> None:
+async def test_a_slow_handler_and_a_request_pipelined_behind_it_exceed_no_head_limit() -> None:
     async def slow(_: web.Request) -> web.Response:
         await asyncio.sleep(2 * HEAD_ALONE.head_s)
         return web.json_response({"slow": True})

@@ -118,7 +118,7 @@ def server(loop: str) -> Iterator[Server]:
         yield started
 
 
-def test_half_a_head_is_cut_within_twelve_seconds_and_the_settings_say_what_the_limits_are() -> None:
+def test_the_default_limits_close_an_unfinished_head_within_twelve_seconds_and_equal_the_settings() -> None:
     limits = MeshSettings().http_limits()
     assert limits == Limits()
     assert limits.head_s + limits.check_interval_s <= 12
@@ -126,7 +126,7 @@ def test_half_a_head_is_cut_within_twelve_seconds_and_the_settings_say_what_the_
     assert (limits.max_connections, limits.max_unsent_bytes) == (2_000, 1_000_000)
 
 
-def test_half_a_head_that_comes_with_the_connection_is_cut_and_counted(loop: str) -> None:
+def test_half_a_request_head_sent_with_the_connection_is_closed_and_counted(loop: str) -> None:
     with running(only(head_s=0.3), loop) as server:
         for beginning in (b"G", b"\r\n", HALF, HALF + b"X: 1"):
             assert server.said(beginning) == b""
@@ -136,13 +136,13 @@ def test_half_a_head_that_comes_with_the_connection_is_cut_and_counted(loop: str
 @pytest.mark.parametrize(
     "answered", [WHOLE, WHOLE * 3, b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab"]
 )
-def test_half_a_head_behind_a_whole_request_in_one_segment_is_cut_too(loop: str, answered: bytes) -> None:
+def test_half_a_request_head_behind_a_request_in_one_segment_is_closed(loop: str, answered: bytes) -> None:
     with running(only(head_s=0.3), loop) as server:
         assert server.said(answered + HALF).count(b"200 OK") == answered.count(b"HTTP/1.1")
         assert server.closed == {"head": 1.0}
 
 
-def test_a_head_that_trickles_has_one_time_limit_for_all_of_it(loop: str) -> None:
+def test_one_time_limit_covers_a_whole_request_head_that_trickles_in(loop: str) -> None:
     with running(only(head_s=0.5), loop) as server, server.connected() as client:
         client.sendall(HALF)
         with pytest.raises(OSError):
@@ -155,20 +155,20 @@ def test_a_head_that_trickles_has_one_time_limit_for_all_of_it(loop: str) -> Non
 @pytest.mark.parametrize(
     "method", [b"Content-Length: 10\r\n\r\nhalf", b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"]
 )
-def test_a_body_that_is_waited_for_and_does_not_come_is_cut_and_counted(loop: str, method: bytes) -> None:
+def test_a_missing_request_body_closes_the_connection_and_is_counted(loop: str, method: bytes) -> None:
     with running(only(body_s=0.3), loop) as server:
         assert server.said(b"POST /length HTTP/1.1\r\nHost: x\r\n" + method) == b""
         assert server.closed == {"body": 1.0}
 
 
-def test_a_client_that_does_not_take_its_answer_is_cut_and_counted(loop: str) -> None:
+def test_a_client_that_does_not_read_its_response_is_closed_and_counted(loop: str) -> None:
     with running(only(write_s=0.5), loop) as server, server.connected(buffer_bytes=4096) as client:
         client.sendall(LAST.replace(b"/ ", b"/big ", 1))
         until_closed(server, {"write": 1.0})
         assert len(read(client)) < 900_000
 
 
-def test_a_client_that_takes_its_answer_slowly_is_served(loop: str) -> None:
+def test_a_client_that_reads_its_response_slowly_is_served(loop: str) -> None:
     """Longer than the time limit altogether."""
     with running(only(write_s=1.5, max_unsent_bytes=20_000_000), loop) as server, server.connected() as client:
         client.sendall(WHOLE.replace(b"/ ", b"/big ", 1) * 4)
@@ -180,28 +180,28 @@ def test_a_client_that_takes_its_answer_slowly_is_served(loop: str) -> None:
         assert server.closed == {}
 
 
-def test_more_than_may_wait_to_be_written_is_cut_and_counted(loop: str) -> None:
+def test_a_connection_with_too_many_unsent_bytes_is_closed_and_counted(loop: str) -> None:
     with running(PATIENT, loop) as server, server.connected(buffer_bytes=4096) as client:
         client.sendall(LAST.replace(b"/ ", b"/huge ", 1))
         until_closed(server, {"unsent": 1.0})
         assert len(read(client)) < 9_000_000
 
 
-def test_a_connection_that_says_nothing_is_closed_and_so_is_one_that_says_no_more(loop: str) -> None:
+def test_a_connection_is_closed_when_idle_from_the_start_or_after_a_request(loop: str) -> None:
     with running(only(idle_s=0.3), loop) as server:
         assert server.said(b"") == b""
         assert server.said(WHOLE).count(b"200 OK") == 1
         assert server.closed == {"idle": 2.0}
 
 
-def test_an_answer_that_takes_long_is_no_matter_of_these_limits(loop: str) -> None:
+def test_no_connection_limit_applies_to_a_slow_handler(loop: str) -> None:
     limits = Limits(head_s=0.3, body_s=0.3, write_s=0.3, idle_s=0.3)
     with running(limits, loop) as server:
         slow = LAST.replace(b"/ ", b"/slow ", 1)
         assert server.said(WHOLE + slow).endswith(b'{"slow": true}')
 
 
-def test_one_connection_too_many_is_closed_and_there_is_room_when_another_has_gone(loop: str) -> None:
+def test_a_connection_above_the_limit_is_closed_until_another_one_ends(loop: str) -> None:
     with (
         running(only(max_connections=3), loop) as server,
         server.connected() as first,
@@ -234,33 +234,35 @@ RAW = "GET /echo?nom=Noël+日本 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r
 READ = {"path": "/echo", "nom": "Noël 日本"}
 
 
-def test_letters_that_nobody_encoded_are_read_wherever_the_segments_are_cut(server: Server) -> None:
+def test_raw_letters_in_a_request_line_are_read_however_it_is_split(server: Server) -> None:
     for cut in range(len(RAW)):
         assert bodies(server.said(RAW[:cut], RAW[cut:])) == [READ], cut
     assert bodies(server.said(*(RAW[at : at + 1] for at in range(len(RAW))))) == [READ]
 
 
-def test_letters_that_nobody_encoded_are_read_in_each_request_of_a_segment(server: Server) -> None:
+def test_raw_letters_are_read_in_each_request_of_one_segment(server: Server) -> None:
     kept = RAW.replace(b"Connection: close\r\n", b"")
     assert bodies(server.said(kept * 3 + RAW)) == [READ] * 4
 
 
 @pytest.mark.parametrize("front", [b"\r\n", b"\r\n\r\n", b"\n"])
-def test_an_empty_line_in_front_of_a_request_is_ignored(server: Server, front: bytes) -> None:
+def test_an_empty_line_before_a_request_is_ignored(server: Server, front: bytes) -> None:
     kept = RAW.replace(b"Connection: close\r\n", b"")
     assert bodies(server.said(front + kept + front + RAW)) == [READ] * 2
     assert bodies(server.said(front, RAW)) == [READ]
 
 
 @pytest.mark.parametrize("body", [RAW, "é".encode() * 300, b"\r\n\r\n" * 20])
-def test_a_body_is_never_taken_for_a_head_and_the_request_behind_it_is_answered(server: Server, body: bytes) -> None:
+def test_a_body_that_looks_like_a_head_is_not_parsed_and_the_next_request_is_answered(
+    server: Server, body: bytes
+) -> None:
     head = f"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     raw = head + body + RAW
     for segments in ((raw,), (head, body, RAW), (head + body[:5], body[5:] + RAW[:20], RAW[20:])):
         assert bodies(server.said(*segments)) == [{"length": len(body)}, READ]
 
 
-def test_a_body_of_chunks_is_read_and_ends_the_connection(server: Server) -> None:
+def test_a_chunked_body_is_read_and_ends_the_connection(server: Server) -> None:
     raw = b"POST /length HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
     for segments in ((raw + WHOLE,), (raw[:40], raw[40:70], raw[70:] + WHOLE)):
         answers = server.said(*segments)
@@ -268,13 +270,13 @@ def test_a_body_of_chunks_is_read_and_ends_the_connection(server: Server) -> Non
         assert b"Connection: close" in answers
 
 
-def test_a_body_that_nobody_reads_does_not_hide_the_request_behind_it(server: Server) -> None:
+def test_an_unread_body_does_not_hide_the_next_request(server: Server) -> None:
     head = WHOLE.replace(b"Host: x\r\n", b"Host: x\r\nContent-Length: 9\r\n")
     for segments in ((head + RAW[:9] + RAW,), (head, RAW[:9] + RAW[:4], RAW[4:])):
         assert bodies(server.said(*segments)) == [{"path": "/", "nom": ""}, READ]
 
 
-def test_a_flood_of_requests_on_one_connection_is_answered_in_order(server: Server) -> None:
+def test_many_pipelined_requests_are_answered_in_order(server: Server) -> None:
     count = 2_000
     flood = b"".join(f"GET /{number} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for number in range(count))
     with server.connected() as client:
@@ -294,13 +296,13 @@ def posted(server: Server, body: bytes, *headers: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("coding", [b"gzip", b"deflate", b"br", b"zstd", b"identity", b"GZIP, gzip", b""])
-def test_an_encoded_body_is_refused_whatever_its_coding(server: Server, coding: bytes) -> None:
+def test_a_body_with_any_content_encoding_is_refused(server: Server, coding: bytes) -> None:
     answer = posted(server, b"abc", b"Content-Encoding: " + coding)
     assert answer.startswith(b"HTTP/1.1 415 ")
     assert bodies(answer)[0]["errors"][0]["code"] == "00495"
 
 
-def test_a_compressed_body_is_refused_and_costs_nothing(loop: str) -> None:
+def test_a_compressed_body_is_refused_without_decompression(loop: str) -> None:
     """A thousand times as many zeros as bytes: inflating them takes some seconds of a processor."""
     bomb = gzip.compress(bytes(10**9), 1)[:1_000_000]
     with running(PATIENT, loop) as server, ThreadPoolExecutor(20) as clients:
@@ -327,18 +329,18 @@ HOSTS = {
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_a_host_that_is_none_is_refused(server: Server, host: str) -> None:
+def test_a_request_with_an_invalid_host_header_is_refused(server: Server, host: str) -> None:
     answer = server.said(WHOLE.replace(b"Host: x", b"Host: " + HOSTS[host]))
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert not HOSTS[host] or HOSTS[host] not in answer
 
 
 @pytest.mark.parametrize("host", [b"x:80", b"a-b.example.fr", b"127.0.0.1:8000", b"[::1]:8000", b"bouquet_gateway"])
-def test_a_host_of_any_usual_form_is_taken(server: Server, host: bytes) -> None:
+def test_a_request_with_a_valid_host_header_is_accepted(server: Server, host: bytes) -> None:
     assert server.said(LAST.replace(b"Host: x", b"Host: " + host)).startswith(b"HTTP/1.1 200 ")
 
 
-def test_two_hosts_are_none(server: Server) -> None:
+def test_a_request_with_two_host_headers_is_refused(server: Server) -> None:
     assert server.said(WHOLE.replace(b"Host: x", b"Host: x\r\nHost: y")).split()[1] == b"400"
 
 
@@ -353,31 +355,31 @@ UPGRADES = {
 
 
 @pytest.mark.parametrize("upgrade", UPGRADES)
-def test_a_request_behind_an_upgrade_that_nobody_accepts_is_answered(server: Server, upgrade: str) -> None:
+def test_a_request_after_an_ignored_upgrade_is_answered(server: Server, upgrade: str) -> None:
     first = HALF.replace(b"/ ", b"/1 ") + UPGRADES[upgrade] + b"\r\n"
     for segments in ((first + RAW,), (first + RAW[:30], RAW[30:]), (first, RAW), (first * 3 + RAW,)):
         *firsts, last = bodies(server.said(*segments))
         assert (firsts[:1], last) == ([{"path": "/1", "nom": ""}], READ)
 
 
-def test_a_tunnel_that_nobody_makes_ends_the_connection(server: Server) -> None:
+def test_a_connect_request_ends_the_connection(server: Server) -> None:
     raw = b"CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n"
     assert server.said(raw + WHOLE).count(b"HTTP/1.1 ") == 1
 
 
-def test_chunks_from_a_client_of_http_1_0_end_the_connection(server: Server) -> None:
+def test_a_chunked_request_of_http_1_0_ends_the_connection(server: Server) -> None:
     """Its framing is faulty (RFC 9112 §6.1)."""
     head = POST.replace(b"1.1", b"1.0") + b"Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
     answers = server.said(head + b"3\r\nabc\r\n0\r\n\r\n" + WHOLE)
     assert answers.count(b"HTTP/1.") == 1
 
 
-def test_a_request_behind_that_speaks_of_chunks_does_not_end_the_connection_before_its_turn(server: Server) -> None:
+def test_a_pipelined_chunked_request_does_not_end_the_connection_early(server: Server) -> None:
     behind = HALF + b"X-Told: transfer-encoding\r\nConnection: close\r\n\r\n"
     assert server.said(WHOLE + WHOLE + behind).count(b"HTTP/1.1 200") == 3
 
 
-def test_a_document_is_whole_however_slowly_it_is_read(server: Server) -> None:
+def test_a_slowly_read_document_arrives_complete(server: Server) -> None:
     with server.connected(buffer_bytes=4096) as client:
         client.sendall(LAST.replace(b"/ ", b"/document ", 1))
         head, _, body = read(client).partition(HEAD_END)
@@ -385,7 +387,7 @@ def test_a_document_is_whole_however_slowly_it_is_read(server: Server) -> None:
     assert body == bytes(900_000)
 
 
-def test_many_slow_readers_of_a_document_cost_little(loop: str) -> None:
+def test_many_slow_readers_of_one_document_use_little_memory(loop: str) -> None:
     """Each of them the whole document would be 270 MB."""
     with running(PATIENT, loop) as server, ExitStack() as stack:
         server.said(LAST.replace(b"/ ", b"/document ", 1))
@@ -398,7 +400,7 @@ def test_many_slow_readers_of_a_document_cost_little(loop: str) -> None:
         assert server.memory_bytes() - before_bytes < 40_000_000
 
 
-def test_connections_leave_descriptors_for_the_process_and_it_is_unready_meanwhile() -> None:
+def test_connections_leave_reserved_file_descriptors_and_make_the_process_unready() -> None:
     """On the loop of every process of ours. asyncio's accepts hundreds before it lets anybody close one."""
     with running(PATIENT, "uvloop", 128) as server, server.connected() as first:
         ready = WHOLE.replace(b"/ ", b"/readyz ", 1)
@@ -414,7 +416,7 @@ def test_connections_leave_descriptors_for_the_process_and_it_is_unready_meanwhi
         assert b"200 OK" in first.recv(65_536)
 
 
-def test_bodies_that_nobody_reads_are_not_kept_in_memory(loop: str) -> None:
+def test_unread_request_bodies_are_not_kept_in_memory(loop: str) -> None:
     """While an answer takes its time: a hundred bodies of a megabyte."""
     head = WHOLE.replace(b"/ ", b"/slow ", 1).replace(b"Host: x", b"Host: x\r\nContent-Length: 1000000")
     with running(PATIENT, loop) as server, ExitStack() as stack:

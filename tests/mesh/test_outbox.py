@@ -35,7 +35,7 @@ def numbered(count: int, start: int = 0) -> list[bytes]:
     return [b"%d" % n for n in range(start, start + count)]
 
 
-async def test_what_is_posted_is_collected(outbox: Outbox) -> None:
+async def test_records_sent_to_the_outbox_are_collected(outbox: Outbox) -> None:
     async with collecting(outbox) as archive:
         await outbox.send(numbered(1000))
         await outbox.send([])
@@ -43,7 +43,7 @@ async def test_what_is_posted_is_collected(outbox: Outbox) -> None:
     assert len(archive.bodies) == 1000
 
 
-async def test_a_batch_is_no_larger_than_it_may_be_and_comes_though_it_is_not_full(outbox: Outbox) -> None:
+async def test_a_batch_has_at_most_its_limit_and_arrives_after_the_wait_although_not_full(outbox: Outbox) -> None:
     async with outbox.collect(max_records=10, max_wait_s=0.1) as batches:
         sending = asyncio.create_task(outbox.send(numbered(25)))
         sizes: list[int] = []
@@ -61,7 +61,7 @@ async def test_a_batch_is_no_larger_than_it_may_be_and_comes_though_it_is_not_fu
         await sending
 
 
-async def test_a_batch_that_is_not_done_comes_again_to_the_same_collector(outbox: Outbox) -> None:
+async def test_a_batch_that_is_not_done_is_yielded_again_to_the_same_collector(outbox: Outbox) -> None:
     async with outbox.collect() as batches:
         sending = asyncio.create_task(outbox.send([b"once more"]))
         first = await anext(batches)
@@ -74,7 +74,7 @@ async def test_a_batch_that_is_not_done_comes_again_to_the_same_collector(outbox
         sending.cancel()
 
 
-async def test_what_a_collector_leaves_undone_comes_to_the_next_one(outbox: Outbox) -> None:
+async def test_records_that_a_collector_leaves_undone_go_to_the_next_collector(outbox: Outbox) -> None:
     async with outbox.collect() as batches:
         sending = asyncio.create_task(outbox.send([b"left"]))
         assert (await anext(batches)).bodies == (b"left",)
@@ -83,7 +83,7 @@ async def test_what_a_collector_leaves_undone_comes_to_the_next_one(outbox: Outb
         await archive.until_collected([b"left"])
 
 
-async def test_a_collector_that_is_cancelled_as_it_gathers_gives_back_what_it_has(outbox: Outbox) -> None:
+async def test_a_collector_cancelled_while_it_gathers_returns_its_records(outbox: Outbox) -> None:
     async def gather_for_ever() -> None:
         async with outbox.collect(max_records=100, max_wait_s=3600) as batches:
             await anext(batches)
@@ -98,7 +98,7 @@ async def test_a_collector_that_is_cancelled_as_it_gathers_gives_back_what_it_ha
         await archive.until_collected(numbered(3))
 
 
-async def test_collectors_share_the_work(outbox: Outbox) -> None:
+async def test_two_collectors_share_the_records(outbox: Outbox) -> None:
     async with outbox.collect(max_records=1) as one, outbox.collect(max_records=1) as other:
         sending = [asyncio.create_task(outbox.send([body])) for body in numbered(2)]
         async with asyncio.timeout(TEST_TIMEOUT_S):
@@ -109,7 +109,7 @@ async def test_collectors_share_the_work(outbox: Outbox) -> None:
         await asyncio.gather(*sending)
 
 
-async def test_any_bytes_arrive_as_they_are(outbox: Outbox) -> None:
+async def test_records_of_any_bytes_are_collected_unchanged(outbox: Outbox) -> None:
     bodies = [b"", b"\xff\x00", b"x" * 300_000]
     async with collecting(outbox) as archive:
         await outbox.send(bodies)
@@ -127,7 +127,7 @@ async def test_a_batch_may_be_done_twice(outbox: Outbox) -> None:
             await sending
 
 
-async def test_the_embedded_post_keeps_nothing_that_nobody_collects(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_embedded_outbox_keeps_no_record_that_is_not_collected(monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_outbox("memory:", "tests") as outbox:
         with monkeypatch.context() as impatient:
             impatient.setattr(memory, "SEND_TIMEOUT_S", 0.05)
@@ -139,7 +139,7 @@ async def test_the_embedded_post_keeps_nothing_that_nobody_collects(monkeypatch:
         assert archive.bodies == [b"kept"]
 
 
-async def test_the_embedded_post_confirms_what_its_collector_has_done_with(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_embedded_outbox_confirms_a_record_once_its_batch_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "SEND_TIMEOUT_S", 0.1)
     async with open_outbox("memory:", "tests") as outbox, outbox.collect() as batches:
         sending = asyncio.create_task(outbox.send([b"begun"]))
@@ -148,7 +148,7 @@ async def test_the_embedded_post_confirms_what_its_collector_has_done_with(monke
             await sending
 
 
-async def test_an_unknown_transport_is_a_wrong_setting() -> None:
+async def test_an_unknown_outbox_url_is_a_wrong_setting() -> None:
     with pytest.raises(SettingsError, match="BOUQUET_BUS_URL"):
         async with open_outbox("kafka://somewhere", "tests"):
             pass

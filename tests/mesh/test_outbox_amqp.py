@@ -64,7 +64,7 @@ async def persist(outbox: Outbox, bodies: list[bytes]) -> int:
                 return refused
 
 
-async def test_nothing_that_was_confirmed_is_lost_as_the_broker_is_killed_under_load(
+async def test_no_confirmed_record_is_lost_when_the_broker_is_killed_under_load(
     broker_url: str, rabbit: RabbitNode
 ) -> None:
     groups = [[b"%d.%d" % (group, n) for n in range(50)] for group in range(40)]
@@ -84,7 +84,7 @@ async def test_nothing_that_was_confirmed_is_lost_as_the_broker_is_killed_under_
             await archive.until_collected({b"first", *(body for group in groups for body in group)})
 
 
-async def test_what_was_confirmed_outlives_a_killed_broker(broker_url: str, rabbit: RabbitNode) -> None:
+async def test_confirmed_records_survive_a_killed_broker(broker_url: str, rabbit: RabbitNode) -> None:
     bodies = [b"%d" % n for n in range(200)]
     async with ready(broker_url) as outbox:
         await asyncio.to_thread(rabbit.settle)
@@ -95,7 +95,7 @@ async def test_what_was_confirmed_outlives_a_killed_broker(broker_url: str, rabb
             await archive.until_collected(bodies)
 
 
-async def test_without_a_broker_nothing_is_posted_and_with_one_it_is(broker_url: str) -> None:
+async def test_records_cannot_be_sent_without_a_broker_and_can_once_it_returns(broker_url: str) -> None:
     async with TcpProxy(broker_url) as relay, open_outbox(relay.url, "tests") as outbox, collecting(outbox) as archive:
         with pytest.raises(NotSent):
             await outbox.send([b"a"])
@@ -104,7 +104,7 @@ async def test_without_a_broker_nothing_is_posted_and_with_one_it_is(broker_url:
         await archive.until_collected([b"a"])
 
 
-async def test_a_cut_connection_is_told_before_its_sender_has_lost_patience(
+async def test_a_lost_connection_fails_a_send_before_its_timeout(
     broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(amqp, "SEND_TIMEOUT_S", TEST_TIMEOUT_S)
@@ -120,7 +120,7 @@ async def test_a_cut_connection_is_told_before_its_sender_has_lost_patience(
             assert str(told.value) != "TimeoutError"
 
 
-async def test_a_broker_that_hangs_does_not_keep_its_sender(
+async def test_a_send_to_a_hanging_broker_fails_in_time(
     outbox: Outbox, rabbit: RabbitNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await persist(outbox, [b"a"])
@@ -134,7 +134,7 @@ async def test_a_broker_that_hangs_does_not_keep_its_sender(
     await persist(outbox, [b"b"])
 
 
-async def test_before_there_was_a_collector_nothing_is_posted_and_nothing_lost(broker_url: str) -> None:
+async def test_records_sent_before_the_first_collector_are_refused_and_not_lost(broker_url: str) -> None:
     async with open_outbox(broker_url, "tests") as outbox:
         with pytest.raises(NotSent, match="Returned"):
             await outbox.send([b"early"])
@@ -153,7 +153,7 @@ async def test_a_sender_needs_no_right_to_declare_or_delete(broker_url: str, rab
         await archive.until_collected([b"a"])
 
 
-async def test_a_queue_that_was_deleted_is_no_silent_loss(outbox: Outbox, operator: AbstractChannel) -> None:
+async def test_a_send_to_a_deleted_queue_fails(outbox: Outbox, operator: AbstractChannel) -> None:
     await persist(outbox, [b"a"])
     await operator.queue_delete(JOURNAL_QUEUE)
     with pytest.raises(NotSent):
@@ -163,9 +163,7 @@ async def test_a_queue_that_was_deleted_is_no_silent_loss(outbox: Outbox, operat
         await archive.until_collected([b"b"])
 
 
-async def test_a_collector_whose_queue_is_deleted_comes_back_by_itself(
-    outbox: Outbox, operator: AbstractChannel
-) -> None:
+async def test_a_collector_recovers_from_the_deletion_of_its_queue(outbox: Outbox, operator: AbstractChannel) -> None:
     async with collecting(outbox) as archive:
         await persist(outbox, [b"a"])
         await archive.until_collected([b"a"])
@@ -174,7 +172,7 @@ async def test_a_collector_whose_queue_is_deleted_comes_back_by_itself(
         await archive.until_collected([b"b"])
 
 
-async def test_after_a_nack_another_channel_is_used(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_new_channel_is_used_after_a_nack(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A channel that was nacked as a quorum queue changed its leader is nacked for minutes; a fresh one is not."""
     nacked: set[Wire] = set()
     takes = Wire.takes
@@ -192,7 +190,7 @@ async def test_after_a_nack_another_channel_is_used(broker_url: str, monkeypatch
     assert len(nacked) == 1
 
 
-async def test_a_batch_of_a_lost_connection_may_be_done_and_comes_again(broker_url: str) -> None:
+async def test_a_batch_from_a_lost_connection_can_be_done_and_is_redelivered(broker_url: str) -> None:
     async with TcpProxy(broker_url) as relay:
         await relay.open()
         async with open_outbox(relay.url, "tests") as outbox, outbox.collect(max_wait_s=0.02) as batches:
@@ -206,7 +204,7 @@ async def test_a_batch_of_a_lost_connection_may_be_done_and_comes_again(broker_u
             await again.done()
 
 
-async def test_what_is_done_is_not_on_the_broker_any_more(outbox: Outbox, operator: AbstractChannel) -> None:
+async def test_records_of_a_done_batch_are_gone_from_the_broker(outbox: Outbox, operator: AbstractChannel) -> None:
     async with collecting(outbox, most=7) as archive:
         await outbox.send([b"%d" % n for n in range(100)])
         await until(lambda: len(archive.bodies) == 100)
@@ -214,7 +212,9 @@ async def test_what_is_done_is_not_on_the_broker_any_more(outbox: Outbox, operat
     assert queue.declaration_result.message_count == 0
 
 
-async def test_the_queue_is_a_quorum_and_what_is_on_it_persistent(outbox: Outbox, operator: AbstractChannel) -> None:
+async def test_the_journals_queue_is_a_quorum_queue_with_persistent_messages(
+    outbox: Outbox, operator: AbstractChannel
+) -> None:
     await outbox.send([b"a"])
     arguments: FieldTable = {"x-queue-type": "quorum", "x-delivery-limit": amqp.UNLIMITED_DELIVERIES}
     queue = await operator.declare_queue(JOURNAL_QUEUE, durable=True, arguments=arguments)
@@ -223,7 +223,7 @@ async def test_the_queue_is_a_quorum_and_what_is_on_it_persistent(outbox: Outbox
     await message.ack()
 
 
-async def test_a_record_that_comes_back_again_and_again_is_not_dropped(outbox: Outbox) -> None:
+async def test_a_record_that_is_redelivered_many_times_is_not_dropped(outbox: Outbox) -> None:
     """RabbitMQ 4 would drop it the 21st time, if the queue did not say otherwise."""
     await outbox.send([b"stubborn"])
     for _ in range(25):
@@ -231,7 +231,7 @@ async def test_a_record_that_comes_back_again_and_again_is_not_dropped(outbox: O
             assert (await anext(batches)).bodies == (b"stubborn",)
 
 
-async def test_an_outbox_that_looks_for_its_broker_stops_though_its_next_look_is_far_off(
+async def test_an_outbox_that_waits_to_reconnect_stops_at_once(
     broker_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     for pause in ("FIRST_RETRY_S", "LAST_RETRY_S"):

@@ -71,7 +71,7 @@ async def got(url: str) -> tuple[int, str]:
         return answer.status, await answer.text()
 
 
-async def test_every_wrong_setting_is_told_at_once_and_nothing_is_open() -> None:
+async def test_every_wrong_setting_is_reported_at_once_before_anything_is_opened() -> None:
     wrong = {"BOUQUET_BUS_URL": "localhost:5672", "BOUQUET_LOG_LEVEL": "LOUD", "ONE_PORT": "x", "ONE_POTR": "1"}
     async with running(wrong) as one:
         assert await one.ended() == (
@@ -83,14 +83,14 @@ async def test_every_wrong_setting_is_told_at_once_and_nothing_is_open() -> None
         )
 
 
-async def test_files_that_the_bus_names_are_read_before_anything_is_open() -> None:
+async def test_certificate_files_of_the_bus_are_read_before_anything_is_opened() -> None:
     wrong = {"BOUQUET_BUS_URL": "amqps://broker?cafile=/nowhere/ca.pem", "ONE_PORT": "x"}
     async with running(wrong) as one:
         _, said = await one.ended()
     assert [line.partition(":")[0] for line in said.splitlines()] == ["BOUQUET_BUS_URL", "ONE_PORT"]
 
 
-async def test_a_removed_setting_is_a_warning_with_its_name_and_the_process_starts() -> None:
+async def test_a_removed_setting_logs_a_warning_with_its_name_and_the_process_starts() -> None:
     async with running({"ONE_TURN_S": "kept-to-ourselves"}) as one:
         await one.says("opening")
         [line] = [json.loads(line) for line in one.lines if line.startswith("{")]
@@ -99,7 +99,7 @@ async def test_a_removed_setting_is_a_warning_with_its_name_and_the_process_star
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_process_that_drains_is_alive_measured_and_not_ready(number: signal.Signals) -> None:
+async def test_a_draining_process_is_live_has_metrics_and_is_not_ready(number: signal.Signals) -> None:
     async with running({}) as one:
         url = await one.says("opening")
         assert await got(f"{url}/readyz") == (200, '{"status":"ready"}')
@@ -115,7 +115,7 @@ async def test_a_process_that_drains_is_alive_measured_and_not_ready(number: sig
         assert await one.ended() == (0, "")
 
 
-async def test_a_process_without_descriptors_says_so_and_heals() -> None:
+async def test_a_process_short_of_file_descriptors_is_unready_logs_it_and_recovers() -> None:
     async with running({}) as one, aiohttp.ClientSession() as session:
         url = await one.says("opening")
         pid = one.process.pid
@@ -148,7 +148,7 @@ async def logged(one: One, message: str) -> None:
     raise AssertionError(f"it ended without {message}")
 
 
-async def test_a_second_signal_ends_it_at_once() -> None:
+async def test_a_second_signal_ends_a_process_at_once() -> None:
     async with running({}) as one:
         await one.says("opening")
         one.process.terminate()

@@ -69,7 +69,7 @@ QUESTIONS: dict[str, Callable[[Identite], object]] = {
 """What each provider is asked, by dialect."""
 
 
-def test_letters_that_the_hub_is_asked_alike_are_one_person() -> None:
+def test_letters_with_the_same_spelling_for_the_hub_give_one_pseudonym() -> None:
     asked: dict[str, set[str]] = {}
     for letter in ACCEPTED:
         who = structs.replace(PERSON, nom_naissance=f"GO{letter}ADEC")
@@ -103,7 +103,7 @@ def typed_twice(draw: st.DrawFn) -> tuple[Identite, Identite]:
 
 
 @given(typed_twice())
-def test_a_person_whom_the_hub_is_asked_for_alike_has_one_pseudonym(both: tuple[Identite, Identite]) -> None:
+def test_identities_with_the_same_request_to_the_hub_have_one_pseudonym(both: tuple[Identite, Identite]) -> None:
     one, other = both
     assert hub_query_of(one) == hub_query_of(other)
     assert named(one) == named(other)
@@ -117,7 +117,7 @@ def with_other_first_names_behind(draw: st.DrawFn) -> tuple[Identite, Identite]:
 
 @pytest.mark.parametrize("provider", ["men", "mesr"])
 @given(both=with_other_first_names_behind())
-def test_a_provider_that_is_asked_with_one_first_name_is_asked_for_one_person(
+def test_first_names_after_the_first_word_do_not_change_the_pseudonym(
     provider: str, both: tuple[Identite, Identite]
 ) -> None:
     one, other = both
@@ -127,7 +127,7 @@ def test_a_provider_that_is_asked_with_one_first_name_is_asked_for_one_person(
 
 @pytest.mark.parametrize("provider", QUESTIONS)
 @given(both=st.one_of(typed_twice(), with_other_first_names_behind()))
-def test_the_same_question_to_a_provider_is_about_the_same_person(
+def test_identities_with_the_same_request_to_a_provider_have_one_pseudonym(
     provider: str, both: tuple[Identite, Identite]
 ) -> None:
     one, other = both
@@ -149,21 +149,21 @@ SPELLINGS = {
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_a_spelling_of_the_name_is_the_same_person(spelling: str) -> None:
+def test_spellings_of_a_name_have_one_pseudonym(spelling: str) -> None:
     assert named(SPELLINGS[spelling]) == named(PERSON)
 
 
-def test_a_first_name_without_letters_is_not_passed_over_for_the_next_one() -> None:
+def test_a_first_name_without_letters_is_not_skipped_in_a_pseudonym() -> None:
     alone, followed = (structs.replace(PERSON, prenoms=prenoms) for prenoms in (("-",), ("-", "Inès")))
     assert mesr_search_for(alone) == mesr_search_for(followed)
     assert named(alone) == named(followed)
 
 
-def test_a_ligature_and_its_letters_are_one_person() -> None:
+def test_a_name_with_a_ligature_and_its_spelling_in_letters_have_one_pseudonym() -> None:
     assert len({named(structs.replace(PERSON, nom_naissance=name)) for name in ("LEBŒUF", "LEBOEUF", "Leboeuf")}) == 1
 
 
-def test_a_commune_beside_another_country_makes_no_other_person() -> None:
+def test_a_commune_beside_a_foreign_country_does_not_change_the_pseudonym() -> None:
     abroad = structs.replace(PERSON, code_cog_insee_pays_naissance="99351", code_cog_insee_commune_naissance=None)
     for commune in ("75056", "13055"):
         assert named(structs.replace(abroad, code_cog_insee_commune_naissance=commune)) == named(abroad)
@@ -184,7 +184,7 @@ def test_another_person_has_another_pseudonym(other: Identite) -> None:
     assert named(other) != named(PERSON)
 
 
-def test_identifiers_are_told_apart_by_their_punctuation_and_not_by_their_case() -> None:
+def test_punctuation_distinguishes_identifiers_and_case_does_not() -> None:
     one = named(Identifiant(identifiant="maelys.quintrand12"))
     assert named(Identifiant(identifiant="Maelys.Quintrand12 ")) == one
     assert named(Identifiant(identifiant="maelysquintrand12")) != one
@@ -193,18 +193,18 @@ def test_identifiers_are_told_apart_by_their_punctuation_and_not_by_their_case()
 
 
 @given(st.text())
-def test_a_fold_is_of_ascii_letters_and_digits_and_folds_to_itself(text: str) -> None:
+def test_a_folded_text_has_ascii_letters_and_digits_and_folds_to_itself(text: str) -> None:
     folded = fold(text)
     assert folded == "" or (folded.isascii() and folded.isalnum() and folded == folded.lower())
     assert fold(folded) == folded
 
 
 @given(st.text(st.characters(max_codepoint=ord(LATIN_END) - 1)))
-def test_latin_letters_fold_beside_a_letter_of_another_alphabet_as_they_do_alone(text: str) -> None:
+def test_latin_letters_fold_the_same_beside_letters_of_another_alphabet(text: str) -> None:
     assert fold(text) == fold(f"{text}Я")
 
 
-def test_of_several_people_each_pseudonym_is_given_once_in_their_order() -> None:
+def test_pseudonyms_of_several_people_are_distinct_and_in_their_order() -> None:
     other = structs.replace(PERSON, prenoms=("Zoé",))
     same = structs.replace(PERSON, nom_naissance="le gouadec", prenoms=("MAELYS",))
     assert distinct_pseudonyms(KEY, [PERSON, other, same]) == (named(PERSON), named(other))

@@ -38,7 +38,7 @@ def problems_of(environ: dict[str, str]) -> list[str]:
     return caught.value.problems
 
 
-def test_what_is_not_given_has_its_default() -> None:
+def test_a_setting_that_is_not_given_has_its_default() -> None:
     settings = load(Settings, NEEDED, "X_")
     assert settings.base_url == "https://caf.example"
     assert settings.client_secret.reveal() == "hunter2"
@@ -59,11 +59,11 @@ def test_what_is_not_given_has_its_default() -> None:
         ("proxy", "http://proxy", "http://proxy"),
     ],
 )
-def test_a_text_becomes_the_type_of_its_field(name: str, text: str, value: object) -> None:
+def test_a_settings_text_is_converted_to_the_type_of_its_field(name: str, text: str, value: object) -> None:
     assert getattr(load(Settings, NEEDED | {f"X_{name.upper()}": text}, "X_"), name) == value
 
 
-def test_an_optional_secret_is_a_secret() -> None:
+def test_an_optional_secret_setting_is_a_secret() -> None:
     spare = load(Settings, NEEDED | {"X_SPARE_SECRET": "swordfish"}, "X_").spare_secret
     assert spare is not None
     assert spare.reveal() == "swordfish"
@@ -84,11 +84,11 @@ def test_an_optional_secret_is_a_secret() -> None:
         ("X_TIMEOUT", "4", "X_TIMEOUT: unknown setting; is it X_TIMEOUT_S?"),
     ],
 )
-def test_a_wrong_variable_is_named(variable: str, text: str, problem: str) -> None:
+def test_a_wrong_variable_is_reported_by_its_name(variable: str, text: str, problem: str) -> None:
     assert problems_of(NEEDED | {variable: text}) == [problem]
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_of_settings_are_reported_at_once() -> None:
     assert problems_of({"X_TIMEOUT_S": "soon", "X_COLOUR": "red"}) == [
         "X_BASE_URL: is required",
         "X_CLIENT_SECRET: is required",
@@ -97,22 +97,22 @@ def test_all_problems_are_told_at_once() -> None:
     ]
 
 
-def test_no_value_is_told() -> None:
+def test_no_value_of_a_setting_is_reported() -> None:
     wrong = {f"X_{name.upper()}": "hunter2" for name in Settings.__struct_fields__} | {"X_COLOUR": "hunter2"}
     assert "hunter2" not in "\n".join(problems_of(wrong))
 
 
-def test_other_prefixes_are_other_peoples() -> None:
+def test_variables_with_another_prefix_are_ignored() -> None:
     load(Settings, NEEDED | {"Y_COLOUR": "red", "PATH": "/bin"}, "X_")
 
 
-def test_the_mesh_shares_its_prefix_with_everybody() -> None:
+def test_the_mesh_ignores_other_variables_with_its_prefix() -> None:
     others = ("CNAF_TIMEOUT_S", "A_PROVIDER_FROM_ELSEWHERE_URL", "GATEWAY_PORT", "WORKER_HEALTH_PORT")
     environ = {f"BOUQUET_{name}": "4" for name in others} | {"BOUQUET_LOG_LEVEL": "DEBUG"}
     assert load_mesh(environ).log_level == "DEBUG"
 
 
-def test_without_a_broker_the_bus_is_in_memory() -> None:
+def test_the_default_bus_is_in_memory() -> None:
     assert load_mesh({}).bus_url.reveal() == "memory:"
 
 
@@ -124,7 +124,7 @@ def test_without_a_broker_the_bus_is_in_memory() -> None:
         ("BOUQUET_LOG_FORMAT", "unknown setting"),
     ],
 )
-def test_a_slip_in_a_variable_of_the_mesh_is_no_silent_default(variable: str, problem: str) -> None:
+def test_a_misspelt_variable_of_the_mesh_is_reported(variable: str, problem: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load_mesh({variable: "hunter2"})
     assert caught.value.problems == [f"{variable}: {problem}"]
@@ -147,7 +147,7 @@ class Servers(Struct, frozen=True):
         ("X_NOTICES_URL", "https://bücher.example/hook?next=https://other.example/a,b"),
     ],
 )
-def test_the_url_of_one_server_is_taken(variable: str, url: str) -> None:
+def test_a_setting_accepts_the_url_of_one_server(variable: str, url: str) -> None:
     settings = load(Servers, {variable: url}, "X_")
     assert url in (settings.store_url.reveal(), settings.notices_url)
 
@@ -177,7 +177,7 @@ ONE_SERVER = "must name one server, as host or host:port"
         ("X_STORE_URL", f"redis://{64 * 'a'}/0", ONE_SERVER),
     ],
 )
-def test_what_is_not_the_url_of_one_server_is_refused(variable: str, url: str, fault: str) -> None:
+def test_a_setting_for_one_server_refuses_any_other_url(variable: str, url: str, fault: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load(Servers, {variable: url}, "X_")
     assert caught.value.problems == [f"{variable}: {fault}"]
@@ -225,19 +225,19 @@ def test_a_bus_of_two_urls_is_refused_beside_what_else_is_wrong() -> None:
 
 
 @pytest.mark.parametrize("variable", ["BOUQUET_VERSION", "BOUQUET_GATWAY_PORT", "BOUQUET_BUST_URL", "BOUQUET_BLOG_KEY"])
-def test_a_variable_of_somebody_else_stops_nobody(variable: str) -> None:
+def test_an_unrelated_variable_is_ignored(variable: str) -> None:
     load_mesh({variable: "3"})
 
 
 @pytest.mark.parametrize("url", ["localhost", "localhost:5672", "redis://broker", "amqp:/broker"])
-def test_a_bus_that_is_neither_memory_nor_a_broker_s_is_a_wrong_setting(url: str) -> None:
+def test_a_bus_url_that_is_neither_memory_nor_a_broker_is_a_wrong_setting(url: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load_mesh({"BOUQUET_BUS_URL": url})
     assert caught.value.problems == ["BOUQUET_BUS_URL: must be memory: or amqp(s)://…"]
 
 
 @pytest.mark.parametrize("url", ["memory:", "amqp://broker", "amqps://user:secret@broker:5671/mesh?cafile=ca.pem"])
-def test_a_bus_is_memory_or_a_broker_s(url: str) -> None:
+def test_a_bus_url_is_recognised_as_memory_or_a_broker(url: str) -> None:
     assert load_mesh({"BOUQUET_BUS_URL": url}).bus_url.reveal() == url
 
 
@@ -270,24 +270,24 @@ def problems_of_range(environ: dict[str, str]) -> list[str]:
     return reader.problems
 
 
-def test_every_check_tells_what_is_wrong() -> None:
+def test_every_failed_check_of_settings_is_reported() -> None:
     environ = {"X_LOW": "10", "X_STEP": "0"}
     assert problems_of_range(environ) == ["X_LOW: must not be above X_HIGH", "X_STEP: must be 1 or more"]
 
 
 @pytest.mark.parametrize("low", [{"X_LOW": "few"}, {}])
-def test_a_check_is_given_up_where_it_needs_what_could_not_be_read_and_the_others_are_made(low: dict[str, str]) -> None:
+def test_a_check_that_needs_an_unread_setting_is_skipped_and_the_others_run(low: dict[str, str]) -> None:
     problems = problems_of_range({"X_STEP": "0"} | low)
     assert [problem.partition(":")[0] for problem in problems] == ["X_LOW", "X_STEP"]
 
 
-def test_a_problem_that_two_checks_find_is_told_once() -> None:
+def test_a_problem_that_two_checks_find_is_reported_once() -> None:
     with pytest.raises(SettingsError) as caught:
         read_all({"X_LOW": "10"}, lambda reader: reader.read(Range, "X_", order, order))
     assert str(caught.value) == "X_LOW: must not be above X_HIGH"
 
 
-def test_what_is_wrong_with_several_structs_is_told_at_once() -> None:
+def test_problems_of_several_settings_structs_are_reported_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
         read_all({"X_LOW": "few", "Y_PORT": "70000"}, lambda reader: (reader.read(Range, "X_"), listens(reader)))
     assert caught.value.problems == ["X_LOW: must be a whole number", "Y_PORT: must be a port, 0 to 65535"]
@@ -301,7 +301,7 @@ def listens(reader: Reader) -> Listening:
 
 
 @pytest.mark.parametrize("variable", ["X_TURN_S", "X_TURN_S_FILE"])
-def test_a_removed_setting_has_no_effect_and_is_no_problem(variable: str) -> None:
+def test_a_removed_setting_is_ignored_without_a_problem(variable: str) -> None:
     reader = Reader({variable: "hunter2", "X_LOW": "1"})
     settings = reader.read(Range, "X_", removed=("TURN_S",))
     reader.close()
@@ -309,7 +309,7 @@ def test_a_removed_setting_has_no_effect_and_is_no_problem(variable: str) -> Non
     assert settings == Range(low=1)
 
 
-def test_another_unknown_setting_is_a_problem_still() -> None:
+def test_an_unknown_setting_beside_a_removed_one_is_a_problem() -> None:
     reader = Reader({"X_TURN": "1", "X_LOW": "1"})
     reader.read(Range, "X_", removed=("TURN_S",))
     assert reader.problems == ["X_TURN: unknown setting"]
@@ -332,42 +332,42 @@ class Listening(Struct, frozen=True):
     port: Port = 8000
 
 
-def test_what_kubernetes_tells_of_services_is_no_setting() -> None:
+def test_variables_of_kubernetes_services_are_not_settings() -> None:
     assert load(Listening, LINKS, "X_").port == 8000
     assert load(Listening, LINKS | {"X_PORT": "9000"}, "X_").port == 9000
     load_mesh({f"BOUQUET_{name}": value for name, value in LINKS.items()})
 
 
-def test_but_a_port_of_another_form_is_a_problem() -> None:
+def test_a_port_that_is_not_a_number_is_a_problem() -> None:
     with pytest.raises(SettingsError, match="X_PORT: must be a port, 0 to 65535"):
         load(Listening, {"X_PORT": "10.96.3.4:80"}, "X_")
 
 
-def test_a_value_may_be_in_a_file(tmp_path: Path) -> None:
+def test_a_setting_can_be_read_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("hunter2\n")
     environ = {"X_BASE_URL": "https://caf.example", "X_CLIENT_SECRET_FILE": str(file)}
     assert load(Settings, environ, "X_").client_secret.reveal() == "hunter2"
 
 
-def test_a_file_that_is_not_there_is_one_problem(tmp_path: Path) -> None:
+def test_a_missing_settings_file_is_one_problem(tmp_path: Path) -> None:
     environ = NEEDED | {"X_TIMEOUT_S_FILE": str(tmp_path / "absent")}
     assert problems_of(environ) == ["X_TIMEOUT_S_FILE: cannot be read (No such file or directory)"]
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"a\0b"])
-def test_a_file_that_is_not_text_is_a_problem(content: bytes, tmp_path: Path) -> None:
+def test_a_settings_file_that_is_not_text_is_a_problem(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "binary"
     file.write_bytes(content)
     assert problems_of(NEEDED | {"X_PROXY_FILE": str(file)}) == ["X_PROXY_FILE: does not lead to a text"]
 
 
-def test_a_value_given_twice_is_a_problem(tmp_path: Path) -> None:
+def test_a_setting_given_as_text_and_as_file_is_a_problem(tmp_path: Path) -> None:
     environ = NEEDED | {"X_BASE_URL_FILE": str(tmp_path / "url")}
     assert problems_of(environ) == ["X_BASE_URL: is given twice, as itself and as X_BASE_URL_FILE"]
 
 
-def test_a_secret_does_not_print() -> None:
+def test_a_secret_is_not_printed() -> None:
     settings = load(Settings, NEEDED, "X_")
     shown = f"{settings} {settings!r} {settings.client_secret} {settings.client_secret!r}"
     assert "hunter2" not in shown
@@ -375,6 +375,6 @@ def test_a_secret_does_not_print() -> None:
 
 
 @pytest.mark.parametrize("port", [-1, 65_536, 99_999])
-def test_a_port_beyond_the_last_is_not_taken_for_another(port: int) -> None:
+def test_a_port_above_65535_is_refused(port: int) -> None:
     with pytest.raises(SettingsError, match="ports end at 65535"), can_listen("127.0.0.1", port):
         pass

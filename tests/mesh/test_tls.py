@@ -7,14 +7,14 @@ import ssl
 from bouquet_mesh.tls.context import tls_error_of
 
 
-def test_the_words_are_openssl_s_however_deep_they_are() -> None:
+def test_the_tls_error_is_found_in_openssls_words_at_any_depth() -> None:
     deep = ConnectionError()
     deep.__cause__ = OSError()
     deep.__cause__.__context__ = ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")
     assert tls_error_of(deep) == "SSLError"
 
 
-def test_errors_that_are_each_other_s_cause_are_read_once() -> None:
+def test_errors_that_cause_each_other_are_searched_once_for_a_tls_error() -> None:
     """aiormq raises what closed its connection to everybody who waits for it, and again as it closes."""
     one, other = ConnectionError(), ConnectionResetError()
     one.__context__, other.__context__ = other, one

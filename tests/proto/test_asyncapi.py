@@ -34,42 +34,42 @@ def resolve(ref: str) -> Any:
     return node
 
 
-def test_the_file_in_git_is_up_to_date() -> None:
+def test_asyncapi_yaml_is_up_to_date() -> None:
     text = (PROTO / "asyncapi.yaml").read_text(encoding="utf-8")
     assert yaml.safe_load(text) == json.loads(json.dumps(DOCUMENT)), "run scripts/generate_asyncapi.py"
 
 
-def test_it_has_what_asyncapi_requires() -> None:
+def test_the_asyncapi_document_has_its_required_parts() -> None:
     assert DOCUMENT["asyncapi"].startswith("3.")
     assert DOCUMENT["info"].keys() >= {"title", "version"}
     assert all(operation["action"] in ("send", "receive") for operation in DOCUMENT["operations"].values())
 
 
 @pytest.mark.parametrize("ref", sorted(refs_in(DOCUMENT)))
-def test_every_reference_leads_somewhere(ref: str) -> None:
+def test_every_reference_of_the_asyncapi_document_resolves(ref: str) -> None:
     assert resolve(ref)
 
 
-def test_an_operation_names_only_messages_of_its_channels() -> None:
+def test_an_asyncapi_operation_names_only_messages_of_its_channels() -> None:
     [answer] = DOCUMENT["operations"].values()
     for side in (answer, answer["reply"]):
         messages = {f"{side['channel']['$ref']}/messages/{tag}" for tag in resolve(side["channel"]["$ref"])["messages"]}
         assert {ref["$ref"] for ref in side["messages"]} == messages
 
 
-def test_the_addresses_are_those_of_the_bus() -> None:
+def test_the_asyncapi_addresses_are_those_of_the_bus() -> None:
     channels = DOCUMENT["channels"]
     assert channels["requests"]["address"].format(provider="cnaf") == queue_of("cnaf")
     assert channels["replies"]["bindings"]["amqp"]["exchange"]["name"] == REPLY_EXCHANGE
 
 
 @pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
-def test_a_schema_is_a_json_schema(name: str) -> None:
+def test_every_schema_of_the_asyncapi_document_is_valid(name: str) -> None:
     Draft7Validator.check_schema(DOCUMENT["components"]["schemas"][name])
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
-def test_a_sample_is_valid_for_the_payload_of_its_message(path: Path) -> None:
+def test_every_sample_matches_the_asyncapi_schema_of_its_message(path: Path) -> None:
     body = json.loads(path.read_bytes())
     payload = DOCUMENT["components"]["messages"][body["type"]]["payload"]
     Draft7Validator({**payload, "components": DOCUMENT["components"]}).validate(body)

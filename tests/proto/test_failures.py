@@ -30,50 +30,50 @@ def test_every_kind_has_a_rendering() -> None:
     assert RENDERINGS.keys() == set(Kind)
 
 
-def test_no_reason_is_in_two_tables() -> None:
+def test_no_failure_reason_is_in_two_tables() -> None:
     assert len(FAILURES) == sum(map(len, (PARAMETERS, PLATFORM, SESSION, REFUSALS, PROVIDER)))
 
 
-def test_a_parameters_reason_is_its_code() -> None:
+def test_the_reason_of_a_parameters_failure_is_its_code() -> None:
     assert all(reason == row.code for reason, row in PARAMETERS.items())
 
 
-def test_a_public_code_of_ours_has_one_meaning() -> None:
+def test_a_five_digit_code_has_one_meaning() -> None:
     codes = [row.code for reason, row in (PARAMETERS | PLATFORM).items() if reason != "token_missing"]
     assert len(codes) == len(set(codes))
 
 
-def test_no_token_and_a_bad_one_share_a_code_and_have_a_text_each() -> None:
+def test_a_missing_and_an_invalid_token_share_a_code_with_different_texts() -> None:
     missing, invalid = PLATFORM["token_missing"], PLATFORM["token_invalid"]
     assert (missing.code, missing.detail) == ("00101", "Votre token n'est pas renseigné")
     assert (invalid.code, invalid.detail) == ("00101", "Votre token n'est pas valide")
 
 
-def test_a_providers_code_has_one_text_but_where_the_contract_has_two() -> None:
+def test_a_providers_code_has_one_text_unless_the_contract_has_two() -> None:
     assert {code for code, texts in texts_by_code(PROVIDER).items() if len(texts) > 1} == TWO_TEXTS
 
 
 @pytest.mark.parametrize("code", ["00353", "00364", "00391", "00430", "00308", "00203", "00106", "00104", "00503"])
-def test_codes_that_mean_something_else_elsewhere_are_not_reused(code: str) -> None:
+def test_codes_with_another_meaning_in_the_contract_are_not_used(code: str) -> None:
     assert code not in {row.code for row in FAILURES.values()}
 
 
-def test_ours_have_five_digits_and_providers_three() -> None:
+def test_platform_codes_have_five_digits_and_provider_codes_three() -> None:
     assert all(re.fullmatch(r"00\d{3}", row.code) for row in (*PARAMETERS.values(), *PLATFORM.values()))
     whole = {reason for reason, row in PROVIDER.items() if not re.fullmatch(r"\d{3}", row.code)}
     assert whole == {"upstream_unreachable"}  # the network's, whoever was asked (docs/reference/contract.md §3.3)
     assert all(re.fullmatch(r"5\d\d", row.code) for row in (*SESSION.values(), *REFUSALS.values()))
 
 
-def test_callers_faults_are_not_worth_a_warning() -> None:
+def test_failures_by_the_callers_fault_are_logged_as_info() -> None:
     assert {row.log for row in FAILURES.values() if row.fault == "caller"} == {"info"}
 
 
-def test_callers_faults_are_not_worth_a_retry() -> None:
+def test_failures_by_the_callers_fault_are_not_retried() -> None:
     assert not any(row.retry for row in FAILURES.values() if row.fault == "caller")
 
 
-def test_every_text_is_there() -> None:
+def test_every_failure_has_its_texts() -> None:
     assert all(row.title and row.detail for row in FAILURES.values())
 
 
@@ -93,7 +93,7 @@ def test_every_text_is_there() -> None:
         (Kind.MAINTENANCE, 503, (503, "maintenance")),
     ],
 )
-def test_a_kind_renders_as_the_contract_says(kind: Kind, v3_status: int, v2: tuple[int, str]) -> None:
+def test_a_kind_has_the_statuses_of_the_contract(kind: Kind, v3_status: int, v2: tuple[int, str]) -> None:
     assert RENDERINGS[kind] == (v3_status, *v2)
 
 
@@ -189,12 +189,12 @@ def test_a_kind_renders_as_the_contract_says(kind: Kind, v3_status: int, v2: tup
         ),
     ],
 )
-def test_texts_are_the_contracts_to_the_letter(reason: str, code: str, title: str, detail: str) -> None:
+def test_failure_texts_are_those_of_the_contract(reason: str, code: str, title: str, detail: str) -> None:
     row = FAILURES[reason]
     assert (row.code, row.title, row.detail) == (code, title, detail)
 
 
-def test_what_the_bus_may_answer_by_itself_is_in_the_table() -> None:
+def test_failures_of_the_bus_are_in_the_failure_table() -> None:
     assert FAILURES.keys() >= {
         "bus_unavailable",
         "deadline_exceeded",

@@ -37,7 +37,7 @@ def test_every_identity_has_a_modality_named_as_its_tag() -> None:
     assert by_tag | {"france_connect": Identite} == MODALITIES
 
 
-def test_what_is_not_known_of_a_person_does_not_travel() -> None:
+def test_unknown_values_of_an_identity_are_not_encoded() -> None:
     assert msgspec.to_builtins(Identite(nom_naissance="DURANT")) == {
         "type": "identite",
         "nom_naissance": "DURANT",

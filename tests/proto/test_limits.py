@@ -37,7 +37,7 @@ def found(text: bytes) -> Found:
 
 
 @given(JSON)
-def test_elements_are_members_and_items_whatever_stands_in_texts(node: Any) -> None:
+def test_elements_of_a_reply_are_counted_exactly_whatever_its_texts_hold(node: Any) -> None:
     for text in (msgspec.json.encode(node), msgspec.json.format(msgspec.json.encode(node), indent=2)):
         count = elements_in(node)
         assert excess_of(found(text), ReplyLimits(elements=count)) == ""
@@ -45,25 +45,25 @@ def test_elements_are_members_and_items_whatever_stands_in_texts(node: Any) -> N
             assert excess_of(found(text), ReplyLimits(elements=count - 1)) == "too many elements"
 
 
-def test_sizes_are_in_bytes() -> None:
+def test_the_size_limit_of_a_reply_is_in_bytes() -> None:
     assert excess_of(found(b'"' + "é".encode() * 9 + b'"'), ReplyLimits(size_bytes=20)) == ""
     assert excess_of(found(b'"' + "é".encode() * 9 + b'"'), ReplyLimits(size_bytes=19)) == "too large"
 
 
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
-def test_depth_is_that_of_lists_and_objects(opening: bytes, closing: bytes) -> None:
+def test_the_depth_limit_of_a_reply_counts_lists_and_objects(opening: bytes, closing: bytes) -> None:
     assert excess_of(found(opening * MAX_DEPTH + b"1" + closing * MAX_DEPTH)) == ""
     assert excess_of(found(opening * (MAX_DEPTH + 1) + b"1" + closing * (MAX_DEPTH + 1))) == "too deep"
     assert excess_of(found(b"[" + b",".join([opening + b"1" + closing] * 500) + b"]")) == ""
 
 
 @pytest.mark.parametrize("name", [name for name, length in ALLOWED_META.items() if length])
-def test_words_of_the_table_have_a_length(name: str) -> None:
+def test_texts_in_the_meta_of_a_reply_have_a_longest_length(name: str) -> None:
     assert excess_of(NotFound("unknown_person", {name: "x" * ALLOWED_META[name]})) == ""
     assert excess_of(NotFound("unknown_person", {name: "x" * (ALLOWED_META[name] + 1)})) == "words of its own"
 
 
-def test_a_number_is_one_that_every_reader_holds() -> None:
+def test_numbers_in_the_meta_of_a_reply_have_a_largest_value() -> None:
     assert excess_of(Failed("upstream_unavailable", meta={"retry_in": 86_400})) == ""
     for wait_s in (-1, 86_401, 2**53):
         assert excess_of(Failed("upstream_unavailable", meta={"retry_in": wait_s})) == "words of its own"

@@ -103,50 +103,50 @@ OPEN = {"data", "parameters", "meta"}
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_a_request_decodes_for_ever(name: str) -> None:
+def test_the_sample_of_a_request_decodes(name: str) -> None:
     assert decode_request(sample(name)) == REQUESTS[name]
 
 
 @pytest.mark.parametrize("name", REPLIES)
-def test_a_reply_decodes_for_ever(name: str) -> None:
+def test_the_sample_of_a_reply_decodes(name: str) -> None:
     assert decode_reply(sample(name)) == REPLIES[name]
 
 
-def test_found_data_decodes_for_ever_and_travels_as_it_was_written() -> None:
+def test_the_sample_of_found_decodes_and_keeps_its_data_unchanged() -> None:
     reply = decode_reply(sample("found"))
     assert isinstance(reply, Found)
     assert json.loads(bytes(reply.data)) == json.loads(sample("found"))["data"]
 
 
-def test_a_recorded_case_decodes_for_ever() -> None:
+def test_the_sample_of_a_recorded_case_decodes() -> None:
     reply = decode_reply(sample("recorded"))
     assert isinstance(reply, Recorded)
     assert (reply.status, json.loads(bytes(reply.body))) == (404, {"errors": [{"code": "26003"}]})
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_a_request_survives_the_wire(name: str) -> None:
+def test_a_request_is_equal_after_encoding_and_decoding(name: str) -> None:
     assert decode_request(encode(REQUESTS[name])) == REQUESTS[name]
 
 
 @pytest.mark.parametrize("name", REPLIES)
-def test_a_reply_survives_the_wire(name: str) -> None:
+def test_a_reply_is_equal_after_encoding_and_decoding(name: str) -> None:
     assert decode_reply(encode(REPLIES[name])) == REPLIES[name]
 
 
-def test_found_survives_the_wire() -> None:
+def test_found_is_equal_after_encoding_and_decoding() -> None:
     reply = decode_reply(encode(Found(Raw(b'{"valeur":873}'))))
     assert isinstance(reply, Found)
     assert bytes(reply.data) == b'{"valeur":873}'
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_fields_that_a_request_does_not_know_are_ignored(name: str) -> None:
+def test_unknown_fields_of_a_request_are_ignored(name: str) -> None:
     assert decode_request(with_extra_fields(sample(name))) == REQUESTS[name]
 
 
 @pytest.mark.parametrize("name", REPLIES)
-def test_fields_that_a_reply_does_not_know_are_ignored(name: str) -> None:
+def test_unknown_fields_of_a_reply_are_ignored(name: str) -> None:
     assert decode_reply(with_extra_fields(sample(name))) == REPLIES[name]
 
 
@@ -207,12 +207,12 @@ UNREADABLE = [
 
 
 @pytest.mark.parametrize("body", UNREADABLE, ids=lambda body: repr(body[:40]))
-def test_a_reply_that_cannot_be_read_is_a_failure(body: bytes) -> None:
+def test_a_malformed_reply_decodes_to_a_failure(body: bytes) -> None:
     assert decode_reply(body) == Failed("malformed_reply")
 
 
 @pytest.mark.parametrize("body", UNREADABLE, ids=lambda body: repr(body[:40]))
-def test_a_request_that_cannot_be_read_is_an_error_of_one_type(body: bytes) -> None:
+def test_a_malformed_request_raises_a_decode_error(body: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         decode_request(body)
 
@@ -222,7 +222,7 @@ def test_no_bytes_make_a_reply_raise(body: bytes) -> None:
     decode_reply(body)
 
 
-def test_the_error_does_not_quote_the_body() -> None:
+def test_a_decode_error_does_not_quote_the_message() -> None:
     body = sample("lookup_identite").replace(b'"F"', b'"HUNTER2"')
     with pytest.raises(msgspec.DecodeError) as caught:
         decode_request(body)

@@ -7,78 +7,78 @@ from hypothesis import strategies as st
 from bouquet_proto.query import MALFORMED, MAX_VALUE_LENGTH, Malformed, leading_integer, parse_query
 
 
-def test_a_value_is_decoded() -> None:
+def test_a_query_value_is_decoded() -> None:
     assert parse_query("nom=No%C3%ABl+L%27Été").scalar("nom") == "Noël L'Été"
 
 
-def test_an_absent_value_is_none() -> None:
+def test_an_absent_query_value_is_none() -> None:
     query = parse_query("")
     assert query.scalar("nom") is None
     assert query.list("nom") is None
 
 
-def test_a_value_may_hold_an_equals_sign() -> None:
+def test_a_query_value_can_contain_an_equals_sign() -> None:
     assert parse_query("a=b=c").scalar("a") == "b=c"
 
 
-def test_the_last_of_a_repeated_value_wins() -> None:
+def test_the_last_of_a_repeated_query_value_is_kept() -> None:
     assert parse_query("annee=2024&annee=2025").scalar("annee") == "2025"
 
 
-def test_a_list_keeps_its_order() -> None:
+def test_a_query_list_keeps_its_order() -> None:
     assert parse_query("prenoms[]=B&prenoms%5B%5D=A").list("prenoms") == ("B", "A")
 
 
-def test_a_list_without_an_equals_sign_is_empty() -> None:
+def test_a_query_list_without_an_equals_sign_is_empty() -> None:
     assert parse_query("prenoms[]").list("prenoms") == ()
 
 
-def test_a_list_is_a_wrong_type_for_a_text() -> None:
+def test_a_query_list_is_malformed_as_a_scalar() -> None:
     assert parse_query("nom[]=A").scalar("nom") == MALFORMED
 
 
-def test_a_text_is_a_wrong_type_for_a_list() -> None:
+def test_a_query_scalar_is_malformed_as_a_list() -> None:
     assert parse_query("prenoms=A").list("prenoms") == MALFORMED
 
 
-def test_a_name_given_both_ways_is_of_no_type() -> None:
+def test_a_query_name_given_as_scalar_and_list_is_malformed() -> None:
     query = parse_query("nom=A&nom[]=B")
     assert query.scalar("nom") == query.list("nom") == MALFORMED
 
 
 @pytest.mark.parametrize("text", ["prenoms[0]=A", "prenoms[][a]=A", "prenoms[=A", "prenoms[]=A&prenoms[a]=B"])
-def test_deeper_structures_are_wrong_types(text: str) -> None:
+def test_nested_query_structures_are_malformed(text: str) -> None:
     assert parse_query(text).list("prenoms") == MALFORMED
 
 
 @pytest.mark.parametrize("value", ["A%0AB", "A%0D", "%00", "A%09B", "A%C2%85B", "A%E2%80%A8B", "%7F"])
-def test_what_breaks_a_line_is_malformed(value: str) -> None:
+def test_a_query_value_with_a_line_break_is_malformed(value: str) -> None:
     assert parse_query(f"nom={value}").scalar("nom") == MALFORMED
 
 
-def test_what_is_not_utf8_is_malformed() -> None:
+def test_a_query_value_that_is_not_utf8_is_malformed() -> None:
     assert parse_query("nom=%E9t%E9").scalar("nom") == MALFORMED
 
 
-def test_one_malformed_item_spoils_its_list() -> None:
+def test_a_query_list_with_a_malformed_item_is_malformed() -> None:
     assert parse_query("prenoms[]=A&prenoms[]=%FF&prenoms[]=B").list("prenoms") == MALFORMED
 
 
-def test_utf8_that_the_server_left_undecoded_is_read() -> None:
+def test_a_query_value_passed_as_surrogates_is_decoded() -> None:
     assert parse_query("nom=Noël".encode().decode("ascii", "surrogateescape")).scalar("nom") == "Noël"
 
 
-def test_a_value_longer_than_any_name_is_malformed() -> None:
+def test_a_too_long_query_value_is_malformed() -> None:
     assert parse_query("nom=" + "A" * MAX_VALUE_LENGTH).scalar("nom") == "A" * MAX_VALUE_LENGTH
     assert parse_query("nom=" + "A" * (MAX_VALUE_LENGTH + 1)).scalar("nom") == MALFORMED
 
 
-def test_an_unreadable_name_is_nobodys() -> None:
+def test_a_query_pair_with_a_malformed_name_is_ignored() -> None:
     query = parse_query("%FF=A&nom=B")
     assert query.scalars == {"nom": "B"}
 
 
-def test_a_malformed_value_is_forgotten() -> None:
+def test_a_malformed_query_value_keeps_no_text() -> None:
     assert "DURANT" not in repr(parse_query("nom=DURANT%00"))
 
 
@@ -86,18 +86,18 @@ queries = st.text() | st.text(alphabet="a=&[]%+0F\n\udcff", max_size=40)
 
 
 @given(queries)
-def test_no_text_makes_it_raise(text: str) -> None:
+def test_no_text_makes_the_query_parser_raise(text: str) -> None:
     parse_query(text)
 
 
 @given(st.binary())
-def test_no_bytes_make_it_raise(body: bytes) -> None:
+def test_no_bytes_make_the_query_parser_raise(body: bytes) -> None:
     parse_query(body.decode("utf-8", "surrogateescape"))
     parse_query(body.decode("latin-1"))
 
 
 @given(queries)
-def test_whatever_is_kept_is_one_line_of_unicode(text: str) -> None:
+def test_every_parsed_query_value_is_one_line_of_unicode(text: str) -> None:
     for value in parse_query(text).scalars.values():
         assert isinstance(value, Malformed) or (value.encode() and len(value.splitlines()) == 1) or not value
 
@@ -116,5 +116,5 @@ def test_whatever_is_kept_is_one_line_of_unicode(text: str) -> None:
         ("9" * 200, 999999999999999999),
     ],
 )
-def test_an_integer_is_what_a_text_begins_with(text: str, number: int) -> None:
+def test_an_integer_is_read_from_the_start_of_a_text(text: str, number: int) -> None:
     assert leading_integer(text) == number
