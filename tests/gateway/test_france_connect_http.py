@@ -19,7 +19,7 @@ from bouquet_dss.simulator import simulator as dss_simulator
 from bouquet_dss.worker import worker as dss
 from bouquet_france_connect.keys import decrypted
 from bouquet_france_connect.personas import MAELYS, Citizen
-from bouquet_france_connect.simulator import EXPIRED, ISSUER, LIES, SESSIONS, _our_key
+from bouquet_france_connect.simulator import EXPIRED, FORGED_ANSWERS, ISSUER, SESSIONS, _worker_key
 from bouquet_france_connect.simulator import simulator as france_connect_simulator
 from bouquet_france_connect.worker import worker as france_connect
 from bouquet_gateway.offers.catalogue import Catalogue
@@ -148,7 +148,7 @@ async def test_an_identity_scope_alone_opens_nothing_by_session_from_v3_on(clien
         ("panne-html", 502, "51999"),
         ("panne-unavailable", 502, "51001"),
         ("panne-gateway-timeout", 504, "51002"),
-        *((lie, 502, "51999") for lie in LIES),
+        *((lie, 502, "51999") for lie in FORGED_ANSWERS),
     ],
 )
 async def test_a_session_without_a_scope_of_the_resource_is_refused(
@@ -254,7 +254,7 @@ async def test_an_unusable_identity_has_the_contract_s_error(client: Mesh) -> No
 BROUGHT: dict[str, dict[str, Any]] = {
     "in another form": {"birthdate": "14/06/1989"},
     "unspecified sex": {"gender": "unspecified"},
-    "no sex": {"apart": {"gender": None}},
+    "no sex": {"changed_claims": {"gender": None}},
     "no first name": {"given_names": ()},
     "a ligature": {"family_name": "LEBŒUF"},
     "a diaeresis": {"family_name": "L'HAŸ"},
@@ -263,9 +263,9 @@ BROUGHT: dict[str, dict[str, Any]] = {
     "abroad, no place": {"birthcountry": "99352", "birthplace": ""},
     "abroad, a town": {"birthcountry": "99352", "birthplace": "Oran"},
     "abroad, a number": {"birthcountry": "99352", "birthplace": "90900"},
-    "in France, no place": {"apart": {"birthplace": None}},
+    "in France, no place": {"changed_claims": {"birthplace": None}},
     "in France, a town": {"birthplace": "Brest"},
-    "no country": {"apart": {"birthcountry": None}},
+    "no country": {"changed_claims": {"birthcountry": None}},
     "a country that is none": {"birthcountry": "FR"},
     "Corsica of old": {"birthdate": "1960-05-09", "birthplace": "20004"},
     "Mayotte of old": {"birthdate": "2006-04-02", "birthplace": "98511"},
@@ -369,14 +369,14 @@ async def test_a_cached_answer_is_filtered_by_the_session_s_scopes(client: Mesh)
 
 
 async def test_a_rotation_of_france_connect_s_keys_fails_no_call(client: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bouquet_france_connect.keys.REST_S", 0.0)
+    monkeypatch.setattr("bouquet_france_connect.keys.REQUEST_PAUSE_S", 0.0)
     for _ in range(3):
         assert (await get(client, QF, "jeton-maelys")).status == 200
         client.simulators["france_connect"][ISSUER].rotate()
 
 
 async def test_without_france_connect_s_keys_a_session_is_502(client: Mesh) -> None:
-    client.simulators["france_connect"][ISSUER].ill = Fault.UNAVAILABLE
+    client.simulators["france_connect"][ISSUER].fault = Fault.UNAVAILABLE
     answer = await get(client, QF, "jeton-maelys")
     assert (answer.status, answer.codes) == (502, ["51999"])
 
@@ -414,7 +414,7 @@ async def test_our_france_connect_keys_are_public(client: Mesh) -> None:
     message = jwe.encrypt_compact(
         {"alg": "RSA-OAEP", "enc": "A256GCM", "kid": key["kid"]}, b"told", RSAKey.import_key(key)
     )
-    assert decrypted(message.encode(), (_our_key(),)) == b"told"
+    assert decrypted(message.encode(), (_worker_key(),)) == b"told"
 
 
 async def test_our_france_connect_keys_can_only_be_read(client: Mesh) -> None:

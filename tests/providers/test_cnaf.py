@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from bouquet_cnaf.simulator import simulator
 from bouquet_cnaf.worker import worker
-from bouquet_hub.personas import CAF, MSA, NO_FILE, PERSONAS, TECHNICAL, File, Persona, Refusal, who_asked
+from bouquet_hub.personas import CAF, MSA, NO_FILE, PERSONAS, TECHNICAL, File, Persona, Refusal, person_asked_for
 from bouquet_hub.request import query_of
-from bouquet_hub.simulator import SAID, TOKENS
+from bouquet_hub.simulator import SIMULATED_ANSWERS, TOKENS
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
 from bouquet_proto.quotient_familial import OPERATION, QuotientFamilial, birth_parts
@@ -177,9 +177,9 @@ async def test_each_persona_is_what_its_row_says(cnaf: Asked, persona: Persona) 
 
 async def test_a_simulator_can_be_given_other_people(cnaf: Asked) -> None:
     who = identite("Autre", "Anne")
-    cnaf.app[SAID][who_asked(query_of(who))] = TECHNICAL
+    cnaf.app[SIMULATED_ANSWERS][person_asked_for(query_of(who))] = TECHNICAL
     assert await cnaf(OPERATION.id, who) == Failed("upstream_internal")
-    cnaf.app[SAID][who_asked(query_of(who))] = NO_FILE
+    cnaf.app[SIMULATED_ANSWERS][person_asked_for(query_of(who))] = NO_FILE
     assert await cnaf(OPERATION.id, who) == NotFound("no_file")
 
 
@@ -197,7 +197,7 @@ def public_cases() -> list[Any]:
 async def test_the_public_cases_come_through(cnaf: Asked, case: dict[str, Any]) -> None:
     who, data = who_of(case["params"]), msgspec.json.decode(case["payload"])["data"]
     value = data["quotient_familial"]
-    cnaf.app[SAID][who_asked(query_of(who))] = File(told_by_the_hub(data))
+    cnaf.app[SIMULATED_ANSWERS][person_asked_for(query_of(who))] = File(told_by_the_hub(data))
     reply = await cnaf(OPERATION.id, who, annee=value["annee"], mois=value["mois"])
     assert isinstance(reply, Found)
     for person in (*data["allocataires"], *data["enfants"]):

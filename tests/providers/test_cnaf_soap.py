@@ -12,7 +12,7 @@ import pytest
 from multidict import CIMultiDict
 
 from bouquet_cnaf.contract import COMPOSITION_FAMILIALE
-from bouquet_cnaf.personas import PERSONAS, Dossier, Key, Someone
+from bouquet_cnaf.personas import PERSONAS, Dossier, Key, PersonOfFile
 from bouquet_cnaf.simulator import FILES, PATH, simulator
 from bouquet_cnaf.upstream import ABSENCES, FAILURES, WRONG_PARAMETERS, document_of, envelope, retour_of
 from bouquet_cnaf.worker import Settings, read, soap, worker
@@ -115,8 +115,8 @@ async def test_it_is_posted_as_xml_without_a_soap_action(cnaf: Asked) -> None:
 async def test_a_file_becomes_the_flat_resource(cnaf: Asked) -> None:
     key = Key("1234567", "56190")
     cnaf.app[FILES][key] = Dossier(
-        persons=(Someone("OWENA KERVALLAN", "01111987", "F"), Someone("EWEN TREGUIDEL", "02041985", "M")),
-        children=(Someone("MALO TREGUIDEL", "09062016", "M"),),
+        persons=(PersonOfFile("OWENA KERVALLAN", "01111987", "F"), PersonOfFile("EWEN TREGUIDEL", "02041985", "M")),
+        children=(PersonOfFile("MALO TREGUIDEL", "09062016", "M"),),
         lines=("Madame OWENA KERVALLAN", "", "BATIMENT B", "7 ALLEE DES GOELANDS", "", "56190 MUZILLAC", "FRANCE"),
         quotient="812",
         month=(2025, 3),

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from bouquet_cnous import contract
 from bouquet_cnous.contract import FIELDS, NO_SCHOLARSHIP, SEVERAL, WRONG_IDENTITY, WRONG_INE
 from bouquet_cnous.personas import STUDENTS, record_of
-from bouquet_cnous.simulator import CLIENT_ID, CLIENT_SECRET, SAID, TOKENS, simulator
+from bouquet_cnous.simulator import CLIENT_ID, CLIENT_SECRET, SIMULATED_ANSWERS, TOKENS, simulator
 from bouquet_cnous.worker import worker
 from bouquet_proto import identity, rules
 from bouquet_proto.failures import PERIMETER
@@ -251,7 +251,7 @@ UNTOLD = (
 
 @pytest.mark.parametrize("untold", [{}, dict.fromkeys(UNTOLD)], ids=["absent", "null"])
 async def test_what_cnous_does_not_tell_is_null(cnous: Asked, untold: dict[str, None]) -> None:
-    cnous.app[SAID]["DIT"] = (200, {"lastName": "DIT", "boursier": False, **untold})
+    cnous.app[SIMULATED_ANSWERS]["DIT"] = (200, {"lastName": "DIT", "boursier": False, **untold})
     assert data_of(await cnous(BY_NAME, named("Dit"))) == {
         "ine": None,
         "identite": {
@@ -298,7 +298,7 @@ RECORDED: dict[str, tuple[int, Reply | dict[str, Any]]] = {
 @pytest.mark.parametrize("name", RECORDED)
 async def test_a_recorded_answer_is_understood(cnous: Asked, name: str) -> None:
     status, expected = RECORDED[name]
-    cnous.app[SAID]["DIT"] = (status, json.loads(upstream_sample(f"cnous/{name}")))
+    cnous.app[SIMULATED_ANSWERS]["DIT"] = (status, json.loads(upstream_sample(f"cnous/{name}")))
     reply = await cnous(BY_NAME, named("Dit"))
     if not isinstance(expected, dict):
         assert reply == expected
@@ -373,7 +373,7 @@ async def test_what_goes_wrong_has_its_reply(
 
 @pytest.mark.parametrize("status", [201, 204, 206, 400, 401, 403, 409, 413, 422, 429, 501])
 async def test_no_other_status_is_understood(cnous: Asked, status: int) -> None:
-    cnous.app[SAID]["DIT"] = (status, {"lastName": "DIT", "boursier": True})
+    cnous.app[SIMULATED_ANSWERS]["DIT"] = (status, {"lastName": "DIT", "boursier": True})
     assert await cnous(BY_NAME, named("Dit")) == Failed("upstream_unknown")
 
 
@@ -391,7 +391,7 @@ async def test_no_other_status_is_understood(cnous: Asked, status: int) -> None:
 async def test_what_is_missing_or_wrong_is_named_and_never_quoted(
     cnous: Asked, caplog: pytest.LogCaptureFixture, body: Any, field: str
 ) -> None:
-    cnous.app[SAID]["DIT"] = (200, body)
+    cnous.app[SIMULATED_ANSWERS]["DIT"] = (200, body)
     with caplog.at_level(logging.INFO):
         assert await cnous(BY_NAME, named("Dit")) == Failed("upstream_malformed")
     assert field in [getattr(record, "field", "") for record in caplog.records]

@@ -18,7 +18,7 @@ from bouquet_cnous.contract import (
     WRONG_INE,
 )
 from bouquet_cnous.personas import BAD_REQUEST
-from bouquet_cnous.simulator import SAID, simulator
+from bouquet_cnous.simulator import SIMULATED_ANSWERS, simulator
 from bouquet_cnous.worker import worker
 from bouquet_proto.messages import NotFound, Rejected
 from tests.providers import asking
@@ -86,13 +86,13 @@ async def test_a_birth_place_is_sent_as_typed(cnous: Asked, place: str) -> None:
     [(0, "définitif"), (1, "provisoire (conditionnel)"), (2, "provisoire (conditionnel)"), (None, None)],
 )
 async def test_the_status_of_a_grant_has_its_label(cnous: Asked, grant: int | None, label: str | None) -> None:
-    cnous.app[SAID]["DIT"] = (200, {"lastName": "DIT", "boursier": True, "grantStatus": grant})
+    cnous.app[SIMULATED_ANSWERS]["DIT"] = (200, {"lastName": "DIT", "boursier": True, "grantStatus": grant})
     data = shown(await cnous(BY_NAME.id, DIT), BY_NAME)
     assert (data["statut"], data["statutLibelle"]) == (grant, label)
 
 
 async def test_what_cnous_does_not_tell_is_null(cnous: Asked) -> None:
-    cnous.app[SAID]["DIT"] = (200, {"lastName": "DIT", "boursier": False})
+    cnous.app[SIMULATED_ANSWERS]["DIT"] = (200, {"lastName": "DIT", "boursier": False})
     data = shown(await cnous(BY_NAME.id, DIT), BY_NAME)
     assert data == dict.fromkeys(MAIWENN) | {"nom": "DIT", "boursier": False}
 
@@ -115,7 +115,7 @@ async def test_a_scope_opens_its_fields(cnous: Asked, scope: str) -> None:
 
 async def test_a_recorded_answer_is_shown(cnous: Asked) -> None:
     recorded = json.loads(upstream_sample("cnous/student_scholarship_valid_response.json"))
-    cnous.app[SAID]["DIT"] = (200, recorded)
+    cnous.app[SIMULATED_ANSWERS]["DIT"] = (200, recorded)
     data = shown(await cnous(BY_NAME.id, DIT), BY_NAME)
     assert data.keys() == MAIWENN.keys()
     assert (data["nom"], data["statut"]) == (recorded["lastName"], recorded["grantStatus"])
@@ -123,9 +123,9 @@ async def test_a_recorded_answer_is_shown(cnous: Asked) -> None:
 
 async def test_what_goes_wrong_is_what_goes_wrong_from_v3_on(cnous: Asked) -> None:
     assert await typed(cnous, BY_INE, "ine=1234567890G") == NotFound(NO_SCHOLARSHIP)
-    cnous.app[SAID]["DIT"] = (400, BAD_REQUEST)
+    cnous.app[SIMULATED_ANSWERS]["DIT"] = (400, BAD_REQUEST)
     assert await cnous(BY_NAME.id, DIT) == Rejected(WRONG_IDENTITY)
-    cnous.app[SAID]["DIT"] = (200, [{"lastName": "DIT", "boursier": True}] * 2)
+    cnous.app[SIMULATED_ANSWERS]["DIT"] = (200, [{"lastName": "DIT", "boursier": True}] * 2)
     assert await cnous(BY_NAME.id, DIT) == Rejected(SEVERAL)
     assert (WRONG_INE in BY_INE.reasons, WRONG_IDENTITY in BY_INE.reasons) == (True, False)
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bouquet_cog.communes import Communes
-from bouquet_cog.insee import Getter, InseeCommunes
+from bouquet_cog.insee import HttpGetter, InseeCommunes
 from bouquet_cog.naming import choose, normalised
 from bouquet_cog.source import COG_LOOKUPS, CommuneSource
 from bouquet_mesh.listen import listening
@@ -301,5 +301,5 @@ async def test_the_kit_s_upstream_will_do() -> None:
         listening(app, "127.0.0.1", 0) as url,
         open_upstream(Upstream("insee", f"{url}/metadonnees")) as upstream,
     ):
-        getter: Getter = upstream
+        getter: HttpGetter = upstream
         assert await InseeCommunes(getter).find("L'Haÿ & Co", "94", 1974) == "94038"

@@ -21,14 +21,14 @@ from bouquet_france_connect.keys import KID, decrypted, private_keys, published
 from bouquet_france_connect.personas import MAELYS, SCOPES, Citizen
 from bouquet_france_connect.simulator import (
     EXPIRED,
+    FORGED_ANSWERS,
     ISSUER,
-    LIES,
     RESOURCES,
-    SAID,
     SESSIONS,
-    Seal,
-    _our_key,
+    SIMULATED_ANSWERS,
+    AnswerMaker,
     _signing_key,
+    _worker_key,
     settings,
     simulator,
 )
@@ -164,7 +164,7 @@ async def test_a_sex_that_is_not_told_is_not_known(france_connect: Asked, gender
 
 
 async def test_a_sex_that_is_absent_is_not_known(france_connect: Asked) -> None:
-    assert session_in(await told(france_connect, apart={"gender": None})).identity.sexe_etat_civil is None
+    assert session_in(await told(france_connect, changed_claims={"gender": None})).identity.sexe_etat_civil is None
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ async def test_first_names_may_be_missing(france_connect: Asked) -> None:
 
 
 async def test_the_name_of_use_is_never_told(france_connect: Asked) -> None:
-    reply = await told(france_connect, apart={"preferred_username": "KERVENNIC"})
+    reply = await told(france_connect, changed_claims={"preferred_username": "KERVENNIC"})
     assert session_in(reply).identity.nom_usage is None
 
 
@@ -272,7 +272,7 @@ SITUATIONS: tuple[tuple[int, Any, Reply], ...] = (
 
 @pytest.mark.parametrize(("status", "body", "reply"), SITUATIONS)
 async def test_every_situation_has_its_reply(france_connect: Asked, status: int, body: Any, reply: Reply) -> None:
-    france_connect.app[SAID]["jeton-maelys"] = (status, body)
+    france_connect.app[SIMULATED_ANSWERS]["jeton-maelys"] = (status, body)
     assert await opened(france_connect, "jeton-maelys") == reply
 
 
@@ -304,25 +304,25 @@ async def test_silence_ends_before_the_deadline(france_connect: Asked) -> None:
 # What is not to be believed
 
 
-@pytest.mark.parametrize("token", LIES)
+@pytest.mark.parametrize("token", FORGED_ANSWERS)
 async def test_a_lie_is_not_believed(france_connect: Asked, token: str) -> None:
     assert await opened(france_connect, token) == UNKNOWN
 
 
 async def test_the_same_answer_is_believed_when_it_is_none(france_connect: Asked) -> None:
     """A lie is Maëlys's answer but for one thing: without it the tests above would show nothing."""
-    seal = Seal(france_connect.app[ISSUER].signer, _our_key(), {"iss": "x", "aud": "y"})
-    assert decrypted(seal.answer().encode(), (_our_key(),)).count(b".") == 2
+    seal = AnswerMaker(france_connect.app[ISSUER].signer, _worker_key(), {"iss": "x", "aud": "y"})
+    assert decrypted(seal.answer().encode(), (_worker_key(),)).count(b".") == 2
     assert isinstance(await opened(france_connect, "jeton-maelys"), Found)
 
 
 @given(st.data())
 def test_no_damage_to_a_message_is_a_crash(data: st.DataObject) -> None:
-    message = bytearray(Seal(_signing_key("k"), _our_key(), {"iss": "x", "aud": "y"}).answer().encode())
+    message = bytearray(AnswerMaker(_signing_key("k"), _worker_key(), {"iss": "x", "aud": "y"}).answer().encode())
     place = data.draw(st.integers(0, len(message) - 1))
     message[place] = data.draw(st.integers(0, 255).filter(lambda byte: byte != message[place]))
     with pytest.raises(UpstreamError) as caught:
-        decrypted(bytes(message), (_our_key(),))
+        decrypted(bytes(message), (_worker_key(),))
     assert caught.value.reason == "upstream_unknown"
 
 
@@ -342,7 +342,7 @@ HEADERS = st.recursive(
 async def test_no_header_is_a_crash(header: Any) -> None:
     segment = urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=")
     with pytest.raises(UpstreamError):
-        decrypted(segment + b".AAAA.AAAA.AAAA.AAAA", (_our_key(),))
+        decrypted(segment + b".AAAA.AAAA.AAAA.AAAA", (_worker_key(),))
     signing = keys.SigningKeys(None)  # type: ignore[arg-type]
     signing._keys, signing._good_until, signing._rests_until = (_signing_key("kid"),), float("inf"), float("inf")
     with pytest.raises(UpstreamError):
@@ -360,14 +360,14 @@ async def test_its_keys_are_asked_for_once(france_connect: Asked) -> None:
 
 async def test_its_keys_are_forgotten_after_a_while(france_connect: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys, "KEPT_S", 0.0)
-    monkeypatch.setattr(keys, "REST_S", 0.0)
+    monkeypatch.setattr(keys, "REQUEST_PAUSE_S", 0.0)
     for _ in range(3):
         assert isinstance(await opened(france_connect, "jeton-maelys"), Found)
     assert len(calls_to(france_connect, "jwks")) == 3
 
 
 async def test_a_new_key_is_found(france_connect: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "REST_S", 0.0)
+    monkeypatch.setattr(keys, "REQUEST_PAUSE_S", 0.0)
     await opened(france_connect, "jeton-maelys")
     france_connect.app[ISSUER].rotate()
     for _ in range(3):
@@ -378,7 +378,7 @@ async def test_a_new_key_is_found(france_connect: Asked, monkeypatch: pytest.Mon
 async def test_an_old_key_is_forgotten_with_its_withdrawal(
     france_connect: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keys, "REST_S", 0.0)
+    monkeypatch.setattr(keys, "REQUEST_PAUSE_S", 0.0)
     issuer = france_connect.app[ISSUER]
     await opened(france_connect, "jeton-maelys")
     stolen = issuer.signer
@@ -386,7 +386,7 @@ async def test_an_old_key_is_forgotten_with_its_withdrawal(
     issuer.rotate()
     await opened(france_connect, "jeton-maelys")
     issuer.keys.append(stolen)
-    issuer.ill = Fault.UNAVAILABLE
+    issuer.fault = Fault.UNAVAILABLE
     assert await opened(france_connect, "jeton-maelys") == UNKNOWN
 
 
@@ -402,16 +402,16 @@ async def test_names_that_nobody_knows_do_not_hammer_it(france_connect: Asked) -
 async def test_without_its_keys_it_is_not_understood(
     france_connect: Asked, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keys, "REST_S", 0.0)
+    monkeypatch.setattr(keys, "REQUEST_PAUSE_S", 0.0)
     issuer = france_connect.app[ISSUER]
-    issuer.ill = fault
+    issuer.fault = fault
     assert await opened(france_connect, "jeton-maelys") == UNKNOWN
-    issuer.ill = None
+    issuer.fault = None
     assert isinstance(await opened(france_connect, "jeton-maelys"), Found)
 
 
 async def test_silence_about_its_keys_ends_before_the_deadline(france_connect: Asked) -> None:
-    france_connect.app[ISSUER].ill = Fault.SLOW
+    france_connect.app[ISSUER].fault = Fault.SLOW
     assert await opened(france_connect, "jeton-maelys", within_s=REPLY_MARGIN_S + 2.0) == UNKNOWN
 
 
@@ -440,7 +440,7 @@ def test_the_current_key_alone_is_published_and_its_public_part() -> None:
     environ = settings("http://fc.test")
     document = worker.offer(worker.settings(environ)).documents["/api/france_connect_jwks"]
     [key] = document["keys"]
-    public = _our_key().as_dict(private=False)
+    public = _worker_key().as_dict(private=False)
     assert key == {
         "kty": "RSA",
         "kid": "api_particulier_rsa_oaep_jwks",
@@ -450,7 +450,7 @@ def test_the_current_key_alone_is_published_and_its_public_part() -> None:
         "e": "AQAB",
     }
     assert "=" not in key["n"]
-    assert published(_our_key()) == key
+    assert published(_worker_key()) == key
 
 
 @pytest.mark.parametrize(
@@ -474,7 +474,9 @@ async def test_wrong_settings_are_told_before_anything_starts(name: str, value: 
 # Privacy
 
 
-@pytest.mark.parametrize("token", ["jeton-maelys", "jeton-sans-nom", "jeton-autre-emetteur", "jeton-perime", *LIES])
+@pytest.mark.parametrize(
+    "token", ["jeton-maelys", "jeton-sans-nom", "jeton-autre-emetteur", "jeton-perime", *FORGED_ANSWERS]
+)
 async def test_nothing_of_a_session_is_overheard(france_connect: Asked, token: str) -> None:
     with capturing_telemetry() as captured:
         await opened(france_connect, token)

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from bouquet_france_travail.contract import INDEMNITES, INDEMNITES_V2, NO_PAYMENT, NO_SITUATION, STATUT, STATUT_V2
-from bouquet_france_travail.personas import LABELS, PERSONAS, Persona, Said
-from bouquet_france_travail.simulator import CLIENT_ID, CLIENT_SECRET, SAID, TOKENS, simulator
+from bouquet_france_travail.personas import LABELS, PERSONAS, Persona, SimulatedAnswer
+from bouquet_france_travail.simulator import CLIENT_ID, CLIENT_SECRET, SIMULATED_ANSWERS, TOKENS, simulator
 from bouquet_france_travail.worker import worker
 from bouquet_proto.failures import PERIMETER
 from bouquet_proto.identity import Identifiant
@@ -42,8 +42,8 @@ async def ask(asked: Asked, operation: str, identifiant: str, **options: Any) ->
 
 
 async def told(asked: Asked, operation: str, status: int, body: Any = None) -> Reply:
-    said = Said(status, body)
-    asked.app[SAID][SPOKEN_OF] = Persona(story="", statut=said, indemnites=said)
+    said = SimulatedAnswer(status, body)
+    asked.app[SIMULATED_ANSWERS][SPOKEN_OF] = Persona(story="", statut=said, indemnites=said)
     return await ask(asked, operation, SPOKEN_OF)
 
 

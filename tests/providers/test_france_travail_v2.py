@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bouquet_france_travail.contract import INDEMNITES_V2, NO_PAYMENT, NO_SITUATION, STATUT_V2
-from bouquet_france_travail.personas import LABELS, Persona, Said
-from bouquet_france_travail.simulator import SAID, simulator
+from bouquet_france_travail.personas import LABELS, Persona, SimulatedAnswer
+from bouquet_france_travail.simulator import SIMULATED_ANSWERS, simulator
 from bouquet_france_travail.worker import worker
 from bouquet_proto.identity import Identifiant
 from bouquet_proto.messages import Found, NotFound, Reply
@@ -29,8 +29,8 @@ async def france_travail(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked
 
 
 async def told(asked: Asked, operation: str, sample: str) -> Reply:
-    said = Said(200, json.loads(upstream_sample(f"france_travail/{sample}")))
-    asked.app[SAID][SPOKEN_OF] = Persona(story="", statut=said, indemnites=said)
+    said = SimulatedAnswer(200, json.loads(upstream_sample(f"france_travail/{sample}")))
+    asked.app[SIMULATED_ANSWERS][SPOKEN_OF] = Persona(story="", statut=said, indemnites=said)
     return await asked(operation, Identifiant(identifiant=SPOKEN_OF))
 
 

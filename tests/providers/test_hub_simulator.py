@@ -9,7 +9,16 @@ import pytest
 from aiohttp import ClientSession, encode_basic_auth
 
 from bouquet_cnaf.simulator import simulator as cnaf
-from bouquet_hub.personas import CAF, MSA, PERSONAS, Persona, Said, Who, said_of_personas, staged
+from bouquet_hub.personas import (
+    CAF,
+    MSA,
+    PERSONAS,
+    CivilStatus,
+    Persona,
+    SimulatedAnswer,
+    answers_of_personas,
+    scripted_answer,
+)
 from bouquet_hub.simulator import CLIENT_SECRET, SCOPE, hub_app
 from bouquet_mesh.listen import listening
 from bouquet_msa.simulator import simulator as msa
@@ -91,19 +100,19 @@ def test_a_persona_can_be_named_under_the_contract(persona: Persona) -> None:
 
 
 def test_personas_are_different_people() -> None:
-    assert len(said_of_personas(CAF)) == len(said_of_personas(MSA)) == len(PERSONAS)
+    assert len(answers_of_personas(CAF)) == len(answers_of_personas(MSA)) == len(PERSONAS)
 
 
 @pytest.mark.parametrize("fault", Fault)
 def test_every_fault_has_a_birth_name(fault: Fault) -> None:
     name = f"CAF-{fault.name.replace('_', '-')}"
     assert NAME.fullmatch(name)
-    assert staged(Who(name, "", "", ""), CAF) is fault
+    assert scripted_answer(CivilStatus(name, "", "", ""), CAF) is fault
 
 
 @pytest.mark.parametrize("name", ["LE GOUADEC", "CAF", "MSA FOUND", "SCAF-SLOW", "CAF-UNHEARD-OF"])
 def test_another_name_stages_nothing(name: str) -> None:
-    said: Said | None = staged(Who(name, "", "", ""), CAF)
+    said: SimulatedAnswer | None = scripted_answer(CivilStatus(name, "", "", ""), CAF)
     assert said is None
 
 

@@ -14,7 +14,7 @@ from aiohttp import ClientSession
 
 from bouquet_men.contract import NOT_ENROLLED, UNKNOWN_PUPIL, V3, V5
 from bouquet_men.personas import AGRICOLE, COLLEGE, ECOLE, LYCEE, PERSONAS, Persona, key_of
-from bouquet_men.simulator import CLIENT_ID, CLIENT_SECRET, SAID, TOKENS, simulator
+from bouquet_men.simulator import CLIENT_ID, CLIENT_SECRET, SIMULATED_ANSWERS, TOKENS, simulator
 from bouquet_men.worker import worker
 from bouquet_mesh.listen import listening
 from bouquet_proto.failures import PERIMETER
@@ -60,7 +60,7 @@ async def by_school(men: Asked, who: Identite, uai: str = COLLEGE.uai, operation
 
 
 async def told(men: Asked, status: int, body: Any) -> Reply:
-    men.app[SAID][key_of("Belloncle", "Gaspard", 1, "2011-12-05")] = (status, body)
+    men.app[SIMULATED_ANSWERS][key_of("Belloncle", "Gaspard", 1, "2011-12-05")] = (status, body)
     return await by_school(men, SPOKEN_OF)
 
 

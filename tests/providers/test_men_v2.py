@@ -10,7 +10,7 @@ import pytest
 
 from bouquet_men.contract import NOT_ENROLLED, UNKNOWN_PUPIL, V2
 from bouquet_men.personas import COLLEGE, key_of
-from bouquet_men.simulator import SAID, simulator
+from bouquet_men.simulator import SIMULATED_ANSWERS, simulator
 from bouquet_men.worker import worker
 from bouquet_proto.messages import NotFound
 from tests.providers.asking import Asked, asking
@@ -82,7 +82,7 @@ async def test_scopes_open_their_fields(men: Asked, scopes: tuple[str, ...], fie
 )
 async def test_a_recorded_answer_is_shown(men: Asked, name: str, scholarship: tuple[bool | None, int | None]) -> None:
     body = json.loads(upstream_sample(f"men/scolarites/{name}"))
-    men.app[SAID][key_of("Belloncle", "Gaspard", 1, "2011-12-05")] = (200, body)
+    men.app[SIMULATED_ANSWERS][key_of("Belloncle", "Gaspard", 1, "2011-12-05")] = (200, body)
     data = shown(await typed(men, PUPIL, GASPARD), PUPIL)
     assert_official(PUPIL.id, data)
     assert (data["est_boursier"], data["niveau_bourse"]) == scholarship

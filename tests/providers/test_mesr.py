@@ -20,7 +20,7 @@ from bouquet_mesr.contract import (
     WRONG_INE,
 )
 from bouquet_mesr.personas import STUDENTS, WRONG, complaint
-from bouquet_mesr.simulator import IDENTITE_KEY, INE_KEY, SAID, simulator
+from bouquet_mesr.simulator import IDENTITE_KEY, INE_KEY, SIMULATED_ANSWERS, simulator
 from bouquet_mesr.upstream import REGIMES
 from bouquet_mesr.worker import worker
 from bouquet_proto import identity, rules
@@ -150,7 +150,7 @@ async def test_everybody_in_the_simulator_is_found_both_ways(mesr: Asked, studen
     who = identite(student.nom, student.prenom, born=student.naissance, sexe="M" if student.sexe == "1" else "F")
     by_name = data_of(await mesr(BY_NAME, replace(who, code_cog_insee_commune_naissance=student.commune)))
     assert by_name == data_of(await mesr(BY_INE, identity.Ine(ine=student.ine)))
-    assert len(by_name["admissions"]) == len(student.stays or ())
+    assert len(by_name["admissions"]) == len(student.registrations or ())
     assert_official(BY_NAME, by_name)
 
 
@@ -162,13 +162,13 @@ async def test_without_registration_there_is_no_admission(mesr: Asked) -> None:
 
 @pytest.mark.parametrize(("regime", "code"), [*REGIMES.items(), ("microcertification", None), (None, None)])
 async def test_every_regime_has_its_code(mesr: Asked, regime: str | None, code: str | None) -> None:
-    mesr.app[SAID]["DIT"] = (200, {"nomFamille": "DIT", "inscriptions": [{"regime": regime}]})
+    mesr.app[SIMULATED_ANSWERS]["DIT"] = (200, {"nomFamille": "DIT", "inscriptions": [{"regime": regime}]})
     [admission] = data_of(await mesr(BY_NAME, named("Dit")))["admissions"]
     assert admission["regime_formation"] == {"libelle": regime, "code": code}
 
 
 async def test_what_the_ministry_does_not_tell_is_null(mesr: Asked) -> None:
-    mesr.app[SAID]["DIT"] = (200, {"nomFamille": "DIT", "inscriptions": [{}]})
+    mesr.app[SIMULATED_ANSWERS]["DIT"] = (200, {"nomFamille": "DIT", "inscriptions": [{}]})
     assert data_of(await mesr(BY_NAME, named("Dit"))) == {
         "identite": {"nom_naissance": "DIT", "prenom": None, "date_naissance": None},
         "admissions": [
@@ -201,7 +201,7 @@ RECORDED: dict[str, tuple[int, Reply | list[tuple[bool, str]]]] = {
 @pytest.mark.parametrize("name", RECORDED)
 async def test_a_recorded_answer_is_understood(mesr: Asked, name: str) -> None:
     status, expected = RECORDED[name]
-    mesr.app[SAID]["DIT"] = (status, json.loads(upstream_sample(f"mesri/{name}")))
+    mesr.app[SIMULATED_ANSWERS]["DIT"] = (status, json.loads(upstream_sample(f"mesri/{name}")))
     reply = await mesr(BY_NAME, named("Dit"))
     if not isinstance(expected, list):
         assert reply == expected
@@ -284,7 +284,7 @@ async def test_a_stranger_is_no_student(mesr: Asked, operation: str, who: identi
 
 @pytest.mark.parametrize("status", [201, 204, 400, 401, 403, 409, 422, 429, 500, 501])
 async def test_no_status_but_two_is_understood_without_the_ministry_s_own_words(mesr: Asked, status: int) -> None:
-    mesr.app[SAID]["DIT"] = (status, {"nomFamille": "DIT"})
+    mesr.app[SIMULATED_ANSWERS]["DIT"] = (status, {"nomFamille": "DIT"})
     assert await mesr(BY_NAME, named("Dit")) == Failed("upstream_unknown")
 
 
@@ -307,7 +307,7 @@ async def test_a_refusal_is_understood_by_its_status(
     mesr: Asked, status: str, of_an_ine: str, of_a_person: str, fault: str
 ) -> None:
     ine = identity.Ine(ine="1234567890G")
-    mesr.app[SAID]["DIT"] = mesr.app[SAID][ine.ine] = (int(status), complaint("GET", WRONG))
+    mesr.app[SIMULATED_ANSWERS]["DIT"] = mesr.app[SIMULATED_ANSWERS][ine.ine] = (int(status), complaint("GET", WRONG))
     for reply, reason in ((await mesr(BY_INE, ine), of_an_ine), (await mesr(BY_NAME, named("Dit")), of_a_person)):
         assert reply == (Failed(reason) if FAILURES[reason].fault == "provider" else Rejected(reason))
     assert FAILURES[of_a_person].fault == fault

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bouquet_mesr.contract import FRANCE_CONNECT_V2, IDENTITE_V2, INE_V2, UNKNOWN_STUDENT
-from bouquet_mesr.simulator import SAID, simulator
+from bouquet_mesr.simulator import SIMULATED_ANSWERS, simulator
 from bouquet_mesr.upstream import REGIMES
 from bouquet_mesr.worker import worker
 from bouquet_proto.messages import Failed, Found, NotFound
@@ -64,7 +64,7 @@ def enrolled(regime: str | None, statut: str | None = "inscrit") -> dict[str, An
 
 
 async def inscription(mesr: Asked, told: dict[str, Any], *scopes: str) -> Any:
-    mesr.app[SAID]["DIT"] = (200, {"nomFamille": "DIT", "inscriptions": [told]})
+    mesr.app[SIMULATED_ANSWERS]["DIT"] = (200, {"nomFamille": "DIT", "inscriptions": [told]})
     reply = await mesr(BY_NAME.id, identite("Dit", "Alix", born="2005-06-17"))
     [only] = shown(reply, BY_NAME, *scopes)["inscriptions"]
     return only
@@ -164,7 +164,7 @@ async def test_a_scope_opens_its_fields(mesr: Asked, scope: str, fields: set[str
 )
 async def test_a_recorded_answer_is_shown(mesr: Asked, name: str) -> None:
     folder = "statut_etudiant" if name == "valid.json" else "student_status"
-    mesr.app[SAID]["DIT"] = (200, json.loads(upstream_sample(f"mesri/{folder}/{name}")))
+    mesr.app[SIMULATED_ANSWERS]["DIT"] = (200, json.loads(upstream_sample(f"mesri/{folder}/{name}")))
     data = shown(await mesr(BY_NAME.id, identite("Dit", "Alix", born="2005-06-17")), BY_NAME)
     assert (data["nom"], data["prenom"], data["dateNaissance"]) == ("Dupont", "Jean", "2000-01-01")
     assert all(one["regime"] == "formation initiale" for one in data["inscriptions"])
@@ -174,7 +174,7 @@ async def test_a_recorded_answer_is_shown(mesr: Asked, name: str) -> None:
 
 async def test_a_stranger_and_a_silent_ministry_are_told_apart(mesr: Asked) -> None:
     assert await typed(mesr, BY_INE, "ine=1234567890G") == NotFound(UNKNOWN_STUDENT)
-    mesr.app[SAID]["DIT"] = (500, {})
+    mesr.app[SIMULATED_ANSWERS]["DIT"] = (500, {})
     assert await mesr(BY_NAME.id, identite("Dit", "Alix", born="2005-06-17")) == Failed("upstream_unknown")
 
 

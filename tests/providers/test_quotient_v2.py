@@ -10,9 +10,9 @@ import pytest
 
 from bouquet_cnaf.simulator import simulator as cnaf_simulator
 from bouquet_cnaf.worker import worker as cnaf_worker
-from bouquet_hub.personas import File, who_asked
+from bouquet_hub.personas import File, person_asked_for
 from bouquet_hub.request import query_of
-from bouquet_hub.simulator import SAID
+from bouquet_hub.simulator import SIMULATED_ANSWERS
 from bouquet_msa.simulator import simulator as msa_simulator
 from bouquet_msa.worker import worker as msa_worker
 from bouquet_proto.identity import Identite
@@ -34,7 +34,7 @@ async def fund(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 
 async def told(fund: Asked, body: dict[str, Any], **period: int) -> Any:
-    fund.app[SAID][who_asked(query_of(WHO))] = File(body)
+    fund.app[SIMULATED_ANSWERS][person_asked_for(query_of(WHO))] = File(body)
     return shown(await fund(BY_NAME.id, WHO, **period), BY_NAME)
 
 
@@ -124,7 +124,9 @@ async def test_france_connect_shows_the_same(fund: Asked) -> None:
     ],
 )
 async def test_a_scope_opens_its_fields(fund: Asked, scope: str, fields: set[str]) -> None:
-    fund.app[SAID][who_asked(query_of(WHO))] = File({"quotientFamilial": 1, "annee": 2026, "mois": 3})
+    fund.app[SIMULATED_ANSWERS][person_asked_for(query_of(WHO))] = File(
+        {"quotientFamilial": 1, "annee": 2026, "mois": 3}
+    )
     assert shown(await fund(BY_NAME.id, WHO), BY_NAME, scope).keys() == fields
 
 

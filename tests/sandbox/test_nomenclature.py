@@ -218,7 +218,7 @@ async def test_the_sweep_is_not_in_vain(door: Door) -> None:
     door.told = set()
 
 
-SAID: list[NotFound | Rejected | Failed] = [
+POSSIBLE_REPLIES: list[NotFound | Rejected | Failed] = [
     reply
     for reason in (*FAILURES, "no_situation", "no_young_child", "something_new", "")
     for reply in (NotFound(reason), Rejected(reason), Failed(reason))
@@ -247,7 +247,7 @@ async def test_whatever_a_worker_says_is_told_in_words_of_it(operation_id: str, 
     """Every reason of every kind, those that the operation did not offer and those of nobody."""
     [served] = [one for one in catalogue.by_path[OPERATIONS[operation_id].path]]
     known = told_in(catalogue, operation_id)
-    for reply in SAID:
+    for reply in POSSIBLE_REPLIES:
         assert told_by(Problem.of(reply, served.authority, reasons_of(served)), served) <= known, reply
 
 
@@ -255,7 +255,7 @@ async def test_whatever_a_worker_says_is_told_in_words_of_it(operation_id: str, 
 async def test_whatever_is_said_of_a_session_is_told_in_words_of_it(operation_id: str, catalogue: Catalogue) -> None:
     [served] = catalogue.by_path[OPERATIONS[operation_id].path]
     known = told_in(catalogue, operation_id)
-    for reply in SAID:
+    for reply in POSSIBLE_REPLIES:
         assert told_by(Problem.of(reply, france_connect_session.AUTHORITY, SESSION_REASONS), served) <= known, reply
 
 
@@ -264,7 +264,11 @@ async def test_whatever_ails_one_fund_is_told_in_words_of_it(fund: Authority, ca
     """It speaks in its own name when the other one has no file (docs/reference/upstreams/regime.md)."""
     [served] = catalogue.by_path[OPERATIONS[QUOTIENT].path]
     known = told_in(catalogue, QUOTIENT)
-    ailing = [reply for reply in SAID if isinstance(reply, Failed) and reply.reason not in quotient_familial.PROBLEMS]
+    ailing = [
+        reply
+        for reply in POSSIBLE_REPLIES
+        if isinstance(reply, Failed) and reply.reason not in quotient_familial.PROBLEMS
+    ]
     for reply in (*ailing, Failed(quotient_familial.QUOTIENT_MISSING)):
         assert told_by(Problem.of(reply, fund, reasons_of(served)), served) <= known, reply
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from bouquet_casebook.cases import Case, read_folder
 from bouquet_casebook.serve import sandbox
-from bouquet_casebook.version_2 import untold
+from bouquet_casebook.version_2 import missing_members
 from bouquet_proto.messages import Found
 from bouquet_proto.offer import Operation
 from bouquet_worker.worker import paris_today
@@ -73,7 +73,7 @@ def result_of(operation: Operation, case: Case) -> Any:
     """What the worker's handler finds of the person: the successor shows it as the case tells it."""
     data = json.loads(bytes(case.payload))["data"]
     asked = {"ine": case.params["ine"]} if operation.modality == "ine" else {}
-    result = msgspec.convert(untold(data) | asked | data, PUBLISHED[operation.id].result)
+    result = msgspec.convert(missing_members(data) | asked | data, PUBLISHED[operation.id].result)
     seen = msgspec.to_builtins(PUBLISHED[FROM_SUCCESSORS[operation.id].successor.id].view(result))
     assert without_birth_parts(seen) == data
     return result

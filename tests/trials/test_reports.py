@@ -193,10 +193,10 @@ BOINALI = {"gender": "male", "family_name": "BOINALI", "given_names": ["Anrif"],
 ABROAD = {"birthcountry": "99352"}
 CITIZENS: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
     "A4 a sex that is not told": ({"like": "jeton-maiwenn", "gender": "unspecified"}, ("35560", "51564", "")),
-    "A4 no gender": ({"like": "jeton-maiwenn", "apart": {"gender": None}}, ("35560", "51564", "")),
+    "A4 no gender": ({"like": "jeton-maiwenn", "changed_claims": {"gender": None}}, ("35560", "51564", "")),
     "A5 abroad, a town": ({"like": "jeton-aissata", **ABROAD, "birthplace": "Oran"}, ("35560", "", "")),
     "A5 abroad, a code": ({"like": "jeton-aissata", **ABROAD, "birthplace": "90900"}, ("35560", "", "")),
-    "A5 in France, no place": ({"apart": {"birthplace": None}}, ("", "25003", "26003")),
+    "A5 in France, no place": ({"changed_claims": {"birthplace": None}}, ("", "25003", "26003")),
     "A6 Ajaccio in 1960": (ORNANU | {"birthplace": "20004"}, ("35560", "25003", "26003")),
     "A7 Mamoudzou in 2006": (BOINALI | {"birthplace": "98511"}, ("35560", "25003", "26003")),
 }

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from bouquet_hub.personas import Refusal
-from bouquet_hub.simulator import SAID
+from bouquet_hub.simulator import SIMULATED_ANSWERS
 from tests.support.mesh import mesh
 from tests.support.people import CAF_ALLOCATAIRE, persona
 
@@ -37,7 +37,7 @@ async def test_a_hub_refusal_has_its_code_and_is_counted_by_fault(
     before = counted(*labels)
     async with mesh() as client:
         for app in client.simulators.values():
-            app[SAID][persona("LE GOUADEC").who] = Refusal(400, code, "Refus")
+            app[SIMULATED_ANSWERS][persona("LE GOUADEC").who] = Refusal(400, code, "Refus")
         answer = await client.get(params=CAF_ALLOCATAIRE)
     assert answer.summary == told
     assert counted(*labels) > before

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from bouquet_hub.personas import NO_FILE, File, Who, who_asked
+from bouquet_hub.personas import NO_FILE, CivilStatus, File, person_asked_for
 from bouquet_hub.request import transliterate
-from bouquet_hub.simulator import SAID
+from bouquet_hub.simulator import SIMULATED_ANSWERS
 from bouquet_proto.quotient_familial import birth_parts
 from tests.support.contract_changes import PAST_MONTHS_SERVED
 from tests.support.gateway_client import RECIPIENT
@@ -75,9 +75,9 @@ def in_hub_s_words(values: dict[str, Any], words: dict[str, str]) -> dict[str, A
     return {theirs: values[ours] for theirs, ours in words.items() if values[ours] is not None}
 
 
-def who_in(params: dict[str, Any]) -> Who:
+def who_in(params: dict[str, Any]) -> CivilStatus:
     parts = [int(params.get(f"{part}DateNaissance", 0)) for part in ("annee", "mois", "jour")]
-    return who_asked(
+    return person_asked_for(
         {
             "nomNaissance": transliterate(params["nomNaissance"]),
             "listePrenoms": transliterate(" ".join(params.get("prenoms[]", ()))),
@@ -105,9 +105,9 @@ def last_day_told(month: date) -> date:
     return date(months // 12, months % 12 + 1, 1) - timedelta(days=1)
 
 
-def prime(client: Mesh, who: Who, **files: Any) -> None:
+def prime(client: Mesh, who: CivilStatus, **files: Any) -> None:
     for provider, said in files.items():
-        client.simulators[provider][SAID][who] = said
+        client.simulators[provider][SIMULATED_ANSWERS][who] = said
 
 
 @HERE

@@ -9,27 +9,27 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from bouquet_hub.personas import NO_FILE, File, Said, Who, household, person
-from bouquet_hub.simulator import SAID
+from bouquet_hub.personas import NO_FILE, CivilStatus, File, SimulatedAnswer, household, person
+from bouquet_hub.simulator import SIMULATED_ANSWERS
 from bouquet_worker.simulate import Fault
 from tests.support.gateway_client import RECIPIENT, Answer
 from tests.support.mesh import Mesh, mesh, short_upstream_timeouts
 from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, UNKNOWN_PERSON, persona, query_for, staged_query
 
-ALIX = Who("KERANGAL", "ALIX", "1990-05-17", "F")
+ALIX = CivilStatus("KERANGAL", "ALIX", "1990-05-17", "F")
 FRESH = {"Cache-Control": "no-cache"}
 LATER_SILENT = short_upstream_timeouts("msa", after_s=1.0)
 """For an MSA that first answers: it has the time to."""
 
 
-def file_of(who: Who, quotient: int = 777) -> File:
+def file_of(who: CivilStatus, quotient: int = 777) -> File:
     return household(quotient, person(who), codePostalVille="29000 QUIMPER", pays="FRANCE")
 
 
-def says(client: Mesh, *, cnaf: Said, msa: Said) -> None:
+def says(client: Mesh, *, cnaf: SimulatedAnswer, msa: SimulatedAnswer) -> None:
     """What the funds say of Alix from now on."""
-    client.simulators["cnaf"][SAID][ALIX] = cnaf
-    client.simulators["msa"][SAID][ALIX] = msa
+    client.simulators["cnaf"][SIMULATED_ANSWERS][ALIX] = cnaf
+    client.simulators["msa"][SIMULATED_ANSWERS][ALIX] = msa
 
 
 async def ask(client: Mesh, **changes: Any) -> Answer:
@@ -140,7 +140,7 @@ async def test_a_disproved_regime_hint_is_dropped_even_for_an_unknown_person() -
 
 
 @pytest.mark.parametrize("cnaf", [NO_FILE, Fault.UNAVAILABLE])
-async def test_the_silence_of_the_hinted_provider_outweighs_the_other_s_absence(cnaf: Said) -> None:
+async def test_the_silence_of_the_hinted_provider_outweighs_the_other_s_absence(cnaf: SimulatedAnswer) -> None:
     async with mesh(environ=LATER_SILENT) as client:
         await known_at_the_msa(client)
         says(client, cnaf=cnaf, msa=Fault.SLOW)

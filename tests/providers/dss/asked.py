@@ -6,10 +6,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from bouquet_dss.personas import Resident, Told
-from bouquet_dss.simulator import TOLD
+from bouquet_dss.personas import Resident, SignedAnswer
+from bouquet_dss.simulator import SIMULATED_ANSWERS
 from bouquet_dss.worker import PRESTATIONS
-from bouquet_hub.personas import File, Persona, Refusal, who_asked
+from bouquet_hub.personas import File, Persona, Refusal, person_asked_for
 from bouquet_hub.request import query_of
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Reply
@@ -33,7 +33,7 @@ async def told(dss: Asked, name: str, answer: dict[str, Any] | Refusal, *, signa
     """What becomes of an answer of the hub about a prestation."""
     who = identite("Dite", "Anne")
     said = answer if isinstance(answer, Refusal) else File(answer)
-    dss.app[TOLD][name, who_asked(query_of(who))] = Told(said, signature)
+    dss.app[SIMULATED_ANSWERS][name, person_asked_for(query_of(who))] = SignedAnswer(said, signature)
     return await dss(OPERATIONS[name], who)
 
 

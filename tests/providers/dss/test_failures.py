@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from bouquet_dss.contract import PROBLEMS
-from bouquet_dss.personas import staged
+from bouquet_dss.personas import scripted_answer
 from bouquet_dss.worker import PRESTATIONS, worker
 from bouquet_gateway.errors.problems import Problem, render
-from bouquet_hub.personas import RNCPS_CODE, STAGES, who_asked
+from bouquet_hub.personas import RNCPS_CODE, SCRIPTED_ANSWERS, person_asked_for
 from bouquet_proto.messages import Failed, Meta, NotFound, Rejected, Reply
 from bouquet_proto.rules.civil_status import NAME
 from bouquet_worker.simulate import Fault
@@ -172,7 +172,7 @@ async def test_each_outcome_can_be_staged(dss: Asked, name: str, nom: str) -> No
 def test_every_fault_can_be_staged() -> None:
     words = {nom.partition("-")[2] for nom in STAGED}
     assert words >= {fault.name.replace("_", "-") for fault in Fault}
-    assert words | {"REJECTED"} >= STAGES.keys()
+    assert words | {"REJECTED"} >= SCRIPTED_ANSWERS.keys()
     assert all(NAME.fullmatch(nom) for nom in STAGED)
 
 
@@ -182,7 +182,7 @@ async def test_a_household_without_address_is_no_answer(dss: Asked) -> None:
 
 @pytest.mark.parametrize("nom", ["PESTEL", "CAF", "MSA FOUND", "SCAF-SLOW", "CAF-UNHEARD-OF"])
 def test_another_name_stages_nothing(nom: str) -> None:
-    assert staged(who_asked({"nomNaissance": nom}), "rsa", TODAY) is None
+    assert scripted_answer(person_asked_for({"nomNaissance": nom}), "rsa", TODAY) is None
 
 
 @pytest.mark.parametrize("nom", ["CAF-FOUND", "CAF-HTML", "HUB-REJECTED", "CAF-MALFORMED", "CAF-NOT-ENTITLED"])

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bouquet_dss.personas import staged
+from bouquet_dss.personas import scripted_answer
 from bouquet_dss.worker import PRESTATIONS
-from bouquet_hub.personas import File, who_asked
+from bouquet_hub.personas import File, person_asked_for
 from bouquet_proto.messages import Failed
 from tests.providers.asking import TODAY, Asked, data_of, identite
 from tests.providers.dss.asked import (
@@ -71,7 +71,7 @@ async def test_every_other_keyword_is_read(dss: Asked, name: str, word: str, sho
 @pytest.mark.parametrize("blank", [None, "", " "])
 @pytest.mark.parametrize("name", STATUSES)
 async def test_a_right_may_have_no_date(dss: Asked, name: str, blank: str | None) -> None:
-    found = staged(who_asked({"nomNaissance": "CAF-FOUND"}), name, TODAY)
+    found = scripted_answer(person_asked_for({"nomNaissance": "CAF-FOUND"}), name, TODAY)
     assert found is not None
     assert isinstance(found.said, File)
     assert data_of(await told(dss, name, {**found.said.body, "dateIndicateur": blank}))["date_debut_droit"] is None

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from bouquet_dss.personas import Told
-from bouquet_dss.simulator import TOLD, simulator
+from bouquet_dss.personas import SignedAnswer
+from bouquet_dss.simulator import SIMULATED_ANSWERS, simulator
 from bouquet_dss.worker import PRESTATIONS, worker
 from bouquet_gateway.errors.problems import Problem, render
-from bouquet_hub.personas import File, who_asked
+from bouquet_hub.personas import File, person_asked_for
 from bouquet_hub.request import query_of
 from bouquet_proto.messages import Rejected
 from bouquet_proto.quotient_familial import PROBLEMS as QUOTIENT_PROBLEMS
@@ -91,7 +91,7 @@ def test_one_scope_opens_the_others_whole(name: str) -> None:
 async def test_a_recorded_answer_is_shown(dss: Asked, name: str) -> None:
     recorded = json.loads(upstream_sample(f"cnav/{RESOURCES[name]}/make_request_valid.json"))
     who = identite("Dite", "Anne")
-    dss.app[TOLD][name, who_asked(query_of(who))] = Told(File(recorded), "00810011")
+    dss.app[SIMULATED_ANSWERS][name, person_asked_for(query_of(who))] = SignedAnswer(File(recorded), "00810011")
     data = shown(await dss(BY_NAME[name].id, who), BY_NAME[name])
     assert_official(BY_NAME[name].folder, data)
     assert (data["status"], data["dateDebut"]) == (recorded["indicateur"].lower(), recorded["dateIndicateur"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from bouquet_dss.simulator import DESKS, scope_of, simulator
+from bouquet_dss.simulator import TOKENS, scope_of, simulator
 from bouquet_dss.worker import PRESTATIONS, worker
 from bouquet_proto.messages import Failed, Found
 from tests.providers.asking import RECIPIENT, REQUEST_ID, Asked, asking, data_of
@@ -51,7 +51,7 @@ async def test_each_prestation_keeps_a_token_of_its_own(dss: Asked) -> None:
 
 async def test_a_token_refused_before_its_time_is_renewed(dss: Asked) -> None:
     await dss(OPERATIONS["rsa"], CORALINE)
-    dss.app[DESKS][scope_of("rsa")].revoke_all()
+    dss.app[TOKENS][scope_of("rsa")].revoke_all()
     assert isinstance(await dss(OPERATIONS["rsa"], CORALINE), Found)
 
 

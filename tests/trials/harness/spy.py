@@ -16,8 +16,8 @@ from msgspec import structs
 
 from bouquet_france_connect.personas import CITIZENS, MAELYS
 from bouquet_france_connect.simulator import SESSIONS
-from bouquet_hub.personas import File, Refusal, Who
-from bouquet_hub.simulator import SAID
+from bouquet_hub.personas import CivilStatus, File, Refusal
+from bouquet_hub.simulator import SIMULATED_ANSWERS
 from bouquet_mesh.listen import listening
 from bouquet_mesh.signals import stop_requested
 from bouquet_proto.names import SIMULATORS
@@ -51,7 +51,7 @@ async def _citizen(request: web.Request) -> web.Response:
 async def _said(request: web.Request) -> web.Response:
     told = await request.json()
     said = File(told["body"]) if "body" in told else Refusal(told["status"], told["code"], "Refus")
-    request.app[APPS][told["fund"]][SAID][Who(*told["who"])] = said
+    request.app[APPS][told["fund"]][SIMULATED_ANSWERS][CivilStatus(*told["who"])] = said
     return web.json_response({})
 
 

@@ -1,2 +1,2 @@
-"""The sandbox: every installed offer answered from files that a contributor can read
+"""The sandbox, which answers for every installed worker from case files in YAML
 (docs/reference/contract.md §6)."""

@@ -1,10 +1,10 @@
-"""Case files on disk: one folder an operation, one file a case, read again when a folder or the day changes.
+"""Case files: one folder for each operation, one file for each case, read again when a folder or the date changes.
 
-YAML reads `NO` as false, `010` as eight and `12:30:45` as 45045: a scalar that is not read as it is written is an error
-of its file, told with its line.
+YAML reads `NO` as false, `010` as 8 and `12:30:45` as 45045. A value that is not read as it is written is an error of
+its file, reported with its line.
 
-A file may say dates from today's: `{annee}`, `{annee-3}`, `{mois}`, and `{rentree}`, the year in which the current
-school year began.
+A file may contain dates relative to today: `{annee}`, `{annee-3}`, `{mois}`, and `{rentree}`, the year in which the
+current school year began.
 """
 
 from __future__ import annotations
@@ -28,50 +28,59 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = (".yaml", ".yml")
 DEFAULT = "404.yaml"
-"""Answers what no case of its folder does."""
+"""Name of the file that answers every question to which no other case of its folder does."""
 
 STATUSES = range(200, 600)
 READ = ("params", "status", "payload")
-"""What a case is made of; the other keys of a file are for its readers."""
+"""Keys of a file that make the case; its other keys are comments."""
 PADDED = re.compile(r"(mois|jour)\w*")
-"""Parameters that are numbers whatever their zeros: the State's own files write `moisDateDeNaissance: 07`."""
+"""Names of parameters that may be written with a leading zero, as in the State's files: `moisDateDeNaissance: 07`."""
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
-"""What YAML 1.2 takes for one, where 1.1 has but a part of them: `08` is a text for one reader, eight for another."""
+"""Numbers of YAML 1.2. Some are texts in YAML 1.1, so that readers would differ: `08` is a text or the number 8."""
 MERGE = "tag:yaml.org,2002:merge"
-"""Of the key `<<`, which stands for those of another mapping."""
+"""Tag of the key `<<`, which includes another mapping."""
 FROM_TODAY = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
+"""Dates relative to today."""
 
 State: TypeAlias = tuple[date, tuple[tuple[str, int, int], ...]]
+"""State of a folder when it was read: the date, then name, modification time and size of each file."""
 
 
 class CaseError(Exception):
-    """What is wrong with a file, in words for its author."""
+    """The error that a case file is wrong; its text is for the file's author."""
 
 
 class Case(Struct, frozen=True):
+    """A case: the parameters of a question, and the answer to it."""
+
     name: str
+    """Name of the file."""
     params: Mapping[str, Any]
     status: int
+    """HTTP status of the answer."""
     payload: Raw
+    """JSON body of the answer."""
 
 
 class Folder(Struct, frozen=True):
-    """The readable cases of one operation, and what is wrong with the other files."""
+    """The cases of one operation, and the files that cannot be read."""
 
     cases: tuple[Case, ...]
     errors: tuple[tuple[str, str], ...]
+    """Name of each unreadable file, and what is wrong with it."""
 
     def find(self, signature: Signature) -> Case | None:
-        """The case of these parameters."""
+        """Returns the case whose parameters have this signature, or `None`."""
         return next((case for case in self.cases if signature_of_case(case.params) == signature), None)
 
     @property
     def default(self) -> Case | None:
+        """The case that answers where no other does, from the file `404.yaml`."""
         return next((case for case in self.cases if case.name == DEFAULT), None)
 
 
 class Casebook:
-    """A directory of folders. A file dropped in is a case at the next question."""
+    """All case files below a root folder. A new or changed file counts from the next question on."""
 
     def __init__(self, root: Path, today: Callable[[], date] = paris_today) -> None:
         self.root = root
@@ -79,6 +88,7 @@ class Casebook:
         self._known: dict[str, tuple[State, Folder]] = {}
 
     def folder(self, operation_id: str) -> Folder:
+        """Returns the cases of an operation, and logs a warning for each file that newly cannot be read."""
         path, today = self.root / operation_id, self._today()
         state = (today, _files_of(path))
         known = self._known.get(operation_id)
@@ -90,12 +100,14 @@ class Casebook:
         return known[1]
 
     def read_all(self) -> None:
+        """Reads every folder, so that unreadable files are logged at once."""
         for path in sorted(self.root.iterdir()):
             if path.is_dir():
                 self.folder(path.name)
 
 
 def read_folder(path: Path, today: date) -> Folder:
+    """Returns the cases of a folder; empty where there is no such folder."""
     cases, errors = [], []
     for file in _files(path):
         try:
@@ -106,10 +118,10 @@ def read_folder(path: Path, today: date) -> Folder:
 
 
 def read_case(file: Path, today: date) -> Case:
-    """Raises `CaseError`."""
+    """Returns the case of a file. Raises `CaseError` for a file that cannot be read as one."""
     try:
         content, misread = _loaded(_dated(file.read_text(encoding="utf-8"), today))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: a month 13, bytes
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: a date of month 13, no UTF-8
         raise CaseError(f"is not readable YAML ({type(error).__name__})") from None
     if misread:
         raise CaseError("; ".join(misread))
@@ -123,12 +135,13 @@ def read_case(file: Path, today: date) -> Case:
 
 
 def _dated(text: str, today: date) -> str:
+    """Returns the text with its relative dates replaced."""
     now = {"annee": today.year, "mois": today.month, "rentree": today.year - (today.month < 9)}
     return FROM_TODAY.sub(lambda found: str(now[found[1]] + int(found[2] or 0)), text)
 
 
 def _loaded(text: str) -> tuple[Any, list[str]]:
-    """The content, and the scalars that are not read as they are written, in words."""
+    """Returns the content of a YAML text, and the errors of values that are not read as they are written."""
     loader = yaml.CSafeLoader(text)
     try:
         root = loader.get_single_node()
@@ -149,14 +162,14 @@ def _loaded(text: str) -> tuple[Any, list[str]]:
 
 
 def _value(loader: yaml.CSafeLoader, scalar: yaml.ScalarNode) -> Any:
-    """`None` too for what is no value at all: a month 13."""
+    """Returns the value of a scalar, `None` for one that has none, such as a date of month 13."""
     with suppress(ValueError, yaml.constructor.ConstructorError):
         return loader.construct_object(scalar)
     return None
 
 
 def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]]:
-    """Keys too, each with the nearest key above it."""
+    """Yields each scalar of a node, keys included, with the nearest key above it."""
     match node:
         case yaml.ScalarNode():
             yield name, node
@@ -172,12 +185,13 @@ def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]
 
 
 def _mappings(root: yaml.MappingNode) -> list[yaml.MappingNode]:
-    """The whole, and the mappings that are its members."""
+    """Returns the top mapping and the mappings among its values."""
     return [root, *(value for _, value in root.value if isinstance(value, yaml.MappingNode))]
 
 
 def _repeated(node: yaml.MappingNode) -> Iterator[yaml.Node]:
-    """Keys that are there before: YAML would take the last, and leave the others out in silence."""
+    """Yields keys that occur before in the same mapping."""
+    # YAML would silently keep the last of them.
     seen: set[str] = set()
     for key, _ in node.value:
         if isinstance(key, yaml.ScalarNode):
@@ -204,7 +218,8 @@ def _is_as_written(name: str, scalar: yaml.ScalarNode, value: Any) -> bool:
 
 
 def _misread(name: str, scalar: yaml.ScalarNode) -> str:
-    """By its key, and not by its value: somebody may check files that hold more than invented people."""
+    """Returns the error of a value that is not read as it is written."""
+    # It names the key, not the value: files that are checked may hold data of real people.
     line = scalar.start_mark.line + 1
     return f"line {line}: YAML does not read the value of `{name}` as it is written: quote it"
 
@@ -222,10 +237,11 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _files_of(path: Path) -> tuple[tuple[str, int, int], ...]:
-    """Sizes too: a file being written may be read twice within one tick of the clock."""
+    """Returns name, modification time and size of each case file of a folder."""
+    # The size counts too: a file may change twice within one tick of the clock.
     files = []
     for file in _files(path):
-        with suppress(FileNotFoundError):  # an editor's, already gone
+        with suppress(FileNotFoundError):  # an editor's temporary file, already removed
             seen = file.stat()
             files.append((file.name, seen.st_mtime_ns, seen.st_size))
     return tuple(files)

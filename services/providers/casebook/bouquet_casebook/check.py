@@ -1,7 +1,7 @@
-"""Tells a contributor what is wrong with case files before a caller wonders why they never answer.
+"""The checks of `bouquet-worker check-cases`, which finds case files that would never answer a question.
 
-A case is reachable when asking with its own parameters leads back to it: they pass the operation's rules, and the
-question that they make is written like the case.
+A case is reachable when a question with its parameters leads to it: they pass the operation's rules, and the question
+then has the signature of the case.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import msgspec
 from msgspec import Struct
 
 from bouquet_casebook.cases import DEFAULT, Case, CaseError, read_folder
-from bouquet_casebook.matching import Signature, Writing, signature_of_case, signature_of_question, writing_of
+from bouquet_casebook.matching import CaseKeys, Signature, case_keys_of, signature_of_case, signature_of_question
 from bouquet_casebook.sessions import FOLDER, session_of
-from bouquet_casebook.version_2 import Older, answered_from_successors
+from bouquet_casebook.version_2 import ServedVersion2, answered_from_successors
 from bouquet_proto.france_connect_session import Session
 from bouquet_proto.identity import MODALITIES, Identity
 from bouquet_proto.messages import Lookup
@@ -32,6 +32,8 @@ from bouquet_worker.worker import paris_today
 
 
 class Finding(Struct, frozen=True):
+    """A fault of a case file."""
+
     folder: str
     file: str
     problem: str
@@ -41,23 +43,25 @@ class Finding(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
+    """The findings of a check, and the number of folders and cases that were checked."""
+
     folders: int
     cases: int
     findings: tuple[Finding, ...]
 
 
-class Reach(Struct, frozen=True):
-    """Where the parameters of a case lead: a signature, or why nowhere."""
+class Reached(Struct, frozen=True):
+    """The signature of the question that a case's parameters make, or the obstacle why they make none."""
 
     signature: Signature = ()
     obstacle: str = ""
 
 
-class Asked(Struct, frozen=True):
-    """A way to ask for the cases of a folder: a v2 path has several, under one folder."""
+class Askable(Struct, frozen=True):
+    """An operation that is answered from a folder. A path of version 2 has several operations with one folder."""
 
     operation: Operation
-    writing: Writing
+    case_keys: CaseKeys
     sessions: tuple[Session, ...]
     today: date
 
@@ -68,15 +72,22 @@ def check(
     published: Mapping[str, PublishedOperation[Any]],
     today: date | None = None,
 ) -> Report:
-    """Of the operations of the offers, which workers show as `published`."""
+    """Returns what is wrong with the case files below `root`.
+
+    Args:
+        root: Folder with a folder for each operation.
+        offers: Offers of the workers for which the sandbox answers.
+        published: Operations of these workers with their views, by id.
+        today: Date that the cases and the rules count from; the current one by default.
+    """
     today = today or paris_today()
     sessions = tuple(_sessions(root, today))
     operations = {one.id: one for offer in offers for one in offer.operations}
     ways = _ways_by_folder(operations, sessions, today)
-    older: dict[str, list[Older]] = defaultdict(list)
+    version_2: dict[str, list[ServedVersion2]] = defaultdict(list)
     for name, one in answered_from_successors(operations, published).items():
         if not read_folder(root / operations[name].folder, today).cases:
-            older[one.successor.folder].append(one)
+            version_2[one.successor.folder].append(one)
     findings: list[Finding] = []
     folders = sorted(path for path in root.iterdir() if path.is_dir())
     cases = 0
@@ -89,20 +100,20 @@ def check(
         elif path.name not in ways:
             findings.append(Finding(path.name, "", "no operation of this name is offered"))
         else:
-            findings += _check_folder(folder.cases, ways[path.name], older[path.name])
+            findings += _check_folder(folder.cases, ways[path.name], version_2[path.name])
     return Report(len(folders), cases, tuple(findings))
 
 
 def _ways_by_folder(
     operations: Mapping[str, Operation], sessions: tuple[Session, ...], today: date
-) -> dict[str, list[Asked]]:
-    ways: dict[str, list[Asked]] = defaultdict(list)
+) -> dict[str, list[Askable]]:
+    ways: dict[str, list[Askable]] = defaultdict(list)
     for operation in operations.values():
-        ways[operation.folder].append(Asked(operation, writing_of(operation, operations), sessions, today))
+        ways[operation.folder].append(Askable(operation, case_keys_of(operation, operations), sessions, today))
     return dict(ways)
 
 
-def _check_folder(cases: tuple[Case, ...], ways: list[Asked], older: list[Older]) -> Iterator[Finding]:
+def _check_folder(cases: tuple[Case, ...], ways: list[Askable], version_2: list[ServedVersion2]) -> Iterator[Finding]:
     operation = ways[0].operation
     signatures = Counter(signature_of_case(case.params) for case in cases)
     for case in cases:
@@ -110,16 +121,16 @@ def _check_folder(cases: tuple[Case, ...], ways: list[Asked], older: list[Older]
         problems = [
             _unreachable(case, own, ways),
             f"has the same parameters as {signatures[own] - 1} other" if signatures[own] > 1 else "",
-            misfit(case, operation) or _unfit_for_version_2(case, older),
+            schema_violation(case, operation) or _unfit_for_version_2(case, version_2),
         ]
         yield from (Finding(operation.folder, case.name, problem) for problem in problems if problem)
 
 
-def _unreachable(case: Case, own: Signature, ways: list[Asked]) -> str:
-    """Why no call leads to the case. A default needs no call of its own."""
-    if case.name == DEFAULT or any(reach == Reach(own) for asked in ways for reach in _reaches(case, asked)):
+def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
+    """Returns why no call leads to the case, empty where one does or the case is the folder's default."""
+    if case.name == DEFAULT or any(reach == Reached(own) for asked in ways for reach in _reaches(case, asked)):
         return ""
-    asked = max(ways, key=lambda asked: len(asked.writing.keys.keys() & case.params.keys()))
+    asked = max(ways, key=lambda asked: len(asked.case_keys.keys.keys() & case.params.keys()))
     reaches = list(_reaches(case, asked))
     if not reaches:
         return "unreachable with any fake token: none has a scope of the operation"
@@ -128,23 +139,23 @@ def _unreachable(case: Case, own: Signature, ways: list[Asked]) -> str:
     return f"unreachable{by_token}: {nearest.obstacle or _difference(own, nearest.signature)}"
 
 
-def _reaches(case: Case, asked: Asked) -> Iterator[Reach]:
+def _reaches(case: Case, asked: Askable) -> Iterator[Reached]:
     operation = asked.operation
     values = apply_rules(operation.checks, parse_query(_query(case.params)), asked.today)
     if isinstance(values, Refusals):
-        yield Reach(obstacle=f"its parameters are refused ({', '.join(values.codes)})")
+        yield Reached(obstacle=f"its parameters are refused ({', '.join(values.codes)})")
     elif operation.modality == "france_connect":
         allowed = (session for session in asked.sessions if set(session.scopes) & set(operation.scopes))
-        yield from (Reach(_signature(asked, session.identity, values)) for session in allowed)
+        yield from (Reached(_signature(asked, session.identity, values)) for session in allowed)
     else:
         modality = MODALITIES[operation.modality]
         own = {name: values.pop(name) for name in modality.__struct_fields__ if name in values}
-        yield Reach(_signature(asked, msgspec.convert(own, modality), values))
+        yield Reached(_signature(asked, msgspec.convert(own, modality), values))
 
 
-def _signature(asked: Asked, identity: Identity, values: Values) -> Signature:
+def _signature(asked: Askable, identity: Identity, values: Values) -> Signature:
     lookup = Lookup(id="", deadline=0, operation=asked.operation.id, identity=identity, parameters=values)
-    return signature_of_question(asked.writing, lookup)
+    return signature_of_question(asked.case_keys, lookup)
 
 
 def _query(params: Mapping[str, Any]) -> str:
@@ -157,7 +168,7 @@ def _query(params: Mapping[str, Any]) -> str:
 
 
 def _difference(own: Signature, reached: Signature) -> str:
-    """By names of parameters: those that no call has, those that it has otherwise, those that it has besides."""
+    """Returns the names of the parameters in which a case differs from the nearest call, in words."""
     wanted, had = dict(own), dict(reached)
     words = {
         "a call never has": wanted.keys() - had.keys(),
@@ -167,8 +178,8 @@ def _difference(own: Signature, reached: Signature) -> str:
     return "; ".join(f"{phrase} {', '.join(sorted(names))}" for phrase, names in words.items() if names)
 
 
-def misfit(case: Case, operation: Operation) -> str:
-    """Where the payload leaves the schema of its status, by path and never by value."""
+def schema_violation(case: Case, operation: Operation) -> str:
+    """Returns where the payload violates the schema for its status, by path and never by value; empty where it fits."""
     payload = msgspec.json.decode(case.payload)
     if case.status != 200:
         return "" if _is_error(payload) else "is not an error body"
@@ -180,10 +191,11 @@ def misfit(case: Case, operation: Operation) -> str:
     return f"does not fit the schema at {worst.json_path} ({worst.validator})" if worst else ""
 
 
-def _unfit_for_version_2(case: Case, older: list[Older]) -> str:
-    """Where the payload is no result that a worker could show in version 2, by path: a schema takes `1.0` for an
-    integer."""
-    for one in older if case.status == 200 else ():
+def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> str:
+    """Returns where the payload cannot be shown in version 2, by path; empty where it can."""
+    # A schema accepts `1.0` as an integer, which the conversion to the worker's result does not.
+
+    for one in version_2 if case.status == 200 else ():
         try:
             one.body(case.payload, {})
         except msgspec.ValidationError as error:
@@ -193,7 +205,7 @@ def _unfit_for_version_2(case: Case, older: list[Older]) -> str:
 
 
 def _whole(node: Any) -> Any:
-    """The schema of what is told to a caller with every scope: an offer requires nothing that a scope opens."""
+    """Returns the schema of data as a caller with every scope sees them: fields that need a scope are required too."""
     match node:
         case {"properties": dict() as properties}:
             opened = [name for name, schema in properties.items() if "x-scopes" in schema]

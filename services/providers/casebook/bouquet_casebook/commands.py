@@ -1,6 +1,6 @@
-"""`bouquet-worker casebook` and `bouquet-worker check-cases`.
+"""The commands `bouquet-worker casebook` and `bouquet-worker check-cases`, which this distribution adds.
 
-Every worker that is installed beside the casebook asks for its commands: what these need is imported when they run.
+`bouquet-worker` imports this module at every start, so the commands import what they need only when they run.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from pathlib import Path
 
 
 def casebook(parser: argparse.ArgumentParser) -> None:
-    """answer on the bus for every installed worker, from case files"""
-    parser.add_argument("--cases", type=_folder, required=True)
+    """serve the sandbox: answer on the bus for every installed worker, from case files"""
+    parser.add_argument("--cases", type=_folder, required=True, help="folder with a folder of case files per operation")
     parser.set_defaults(command=_casebook)
 
 
 def check_cases(parser: argparse.ArgumentParser) -> None:
-    """say which case files cannot be read, reached or told apart, or do not fit the schema"""
-    parser.add_argument("cases", type=_folder)
+    """list case files that cannot be read, that no call reaches, that are alike, or that violate the schema"""
+    parser.add_argument("cases", type=_folder, help="folder with a folder of case files per operation")
     parser.set_defaults(command=_check_cases)
 
 
@@ -40,7 +40,7 @@ def _casebook(arguments: argparse.Namespace) -> None:
 
 
 def _check_cases(arguments: argparse.Namespace) -> int:
-    """Exit status 1 when there is something to mend."""
+    """Prints the findings, and returns the exit status: 1 where there are any."""
     from bouquet_casebook.check import check
     from bouquet_casebook.serve import sandbox
 

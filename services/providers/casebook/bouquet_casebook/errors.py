@@ -1,9 +1,9 @@
-"""Invented identities for whom an operation fails by the code that they name, any code of `/api/errors`.
+"""Invented identities for which the sandbox answers with an error, by the code that they contain.
 
-No file says these errors: a code is answered by its row of the failure table, so that status, texts, `meta` and
-`Retry-After` are those of production, in every version.
+They need no case file. Every code of `/api/errors` is answered from its row of the failure table, so that status,
+texts, `meta` and `Retry-After` are those of production, in every version.
 
-    birth name           ERREUR TROIS-CINQ-ZERO-ZERO-DEUX     since digits are no letters of a name
+    birth name           ERREUR TROIS-CINQ-ZERO-ZERO-DEUX     in words, since a name has no digits
     INE                  ERREUR35002
     job seeker           erreur-35002
     CAF file             9999999, of the postal code 35002
@@ -31,18 +31,18 @@ NAMED = re.compile(rf"(?:JETON-)?{WORD}-?(\d{{5}})")
 FILE_NUMBER = "9999999"
 OF_SESSIONS = (*SESSION, *PROVIDER)
 RETRY_IN_S = 1
-"""When to ask again after a 429, as a gateway in production tells it of a rate limit."""
+"""Seconds after which to retry after a 429, as a gateway in production says for its rate limit."""
 FROM_A_GATEWAY = re.compile(r"\{(?!provider\})\w+\}")
-"""A placeholder that only a gateway fills: of a version, or of the hours of a maintenance."""
+"""Placeholders in an error text that only a gateway can fill in, such as the hours of a maintenance."""
 
 
 def name_of(code: str) -> str:
-    """The birth name of whom a code is answered to."""
+    """Returns the birth name for which the sandbox answers with the code."""
     return f"{WORD} {'-'.join(DIGITS[int(digit)] for digit in code)}"
 
 
-def code_named(who: Identity) -> str | None:
-    """Of somebody who is no error, `None`."""
+def code_in_identity(who: Identity) -> str | None:
+    """Returns the error code that an identity contains, or `None`."""
     match who:
         case Identite(nom_naissance=name):
             return _spelt(name)
@@ -59,8 +59,8 @@ def _spelt(name: str) -> str | None:
     return "".join(str(DIGITS.index(digit)) for digit in digits) if known else None
 
 
-def code_told(payload: Raw) -> str:
-    """Of an error in the words of v3; empty for any other body."""
+def code_in_payload(payload: Raw) -> str:
+    """Returns the code of an error body of version 3, empty for any other body."""
     match msgspec.json.decode(payload):
         case {"errors": [{"code": str() as code}, *_]}:
             return code
@@ -68,17 +68,19 @@ def code_told(payload: Raw) -> str:
             return ""
 
 
-def failing(code: str, operation: Operation, authority: Authority, problems: Mapping[str, Failure]) -> Reply | None:
-    """What a provider answers for its operation to end in the code; `None` for a code that it cannot end in."""
+def failure_reply(
+    code: str, operation: Operation, authority: Authority, problems: Mapping[str, Failure]
+) -> Reply | None:
+    """Returns the reply with which an operation ends in the error code, `None` for a code that it never ends in."""
     return _reply_of(code, (*operation.reasons, *PROVIDER, *PLATFORM), authority, problems)
 
 
-def failing_session(code: str, authority: Authority) -> Reply | None:
+def session_failure_reply(code: str, authority: Authority) -> Reply | None:
     return _reply_of(code, OF_SESSIONS, authority, {})
 
 
-def session_of_error(code: str, scopes: Iterable[str]) -> Session:
-    """Of a citizen whom every operation answers by the code."""
+def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
+    """Returns the FranceConnect session of a citizen for whom every operation answers with the error code."""
     citizen = Identite(
         nom_naissance=name_of(code),
         prenoms=("Camille",),
@@ -93,7 +95,7 @@ def session_of_error(code: str, scopes: Iterable[str]) -> Session:
 
 
 def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
-    """Those of a text that is whole without a gateway."""
+    """Yields the rows of the failure table, with their reasons, whose texts need nothing from a gateway."""
     for reason in reasons:
         row = failure_of(reason, problems)
         if row and not FROM_A_GATEWAY.search(row.detail):
@@ -101,11 +103,13 @@ def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tu
 
 
 def _reply_of(code: str, reasons: Iterable[str], authority: Authority, problems: Mapping[str, Failure]) -> Reply | None:
-    told = (_told(reason, row.kind) for reason, row in rows(reasons, problems) if row.code_of(authority.prefix) == code)
-    return next(told, None)
+    replies = (
+        _reply(reason, row.kind) for reason, row in rows(reasons, problems) if row.code_of(authority.prefix) == code
+    )
+    return next(replies, None)
 
 
-def _told(reason: str, kind: Kind) -> Reply:
+def _reply(reason: str, kind: Kind) -> Reply:
     match kind:
         case Kind.NOT_FOUND:
             return NotFound(reason)

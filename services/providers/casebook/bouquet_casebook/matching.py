@@ -1,4 +1,4 @@
-"""Which case a question is: its parameters and the case's, written alike, must be the same
+"""Matching of a question with a case: both are written as a signature, and these must be equal
 (docs/reference/contract.md §6.3, §6.4).
 
 Letter case does not matter; accents, spaces, hyphens and the order of first names do.
@@ -19,24 +19,24 @@ from bouquet_proto.rules import names_of
 from bouquet_proto.tidy import tidied
 
 Signature: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
-"""Names of parameters, sorted, each with its values in order."""
+"""Names of parameters, sorted, each with its values in their order."""
 
 GENDERS = {"M": "male", "F": "female"}
 
 BY_SESSION = "_with_france_connect"
 TYPED = ("_with_civility", "")
-"""What stands for it in the id of the operation that is asked the same by parameters, from v3 on and in v2."""
+"""Texts in place of `BY_SESSION` in the id of the same operation by parameters, from version 3 on and in version 2."""
 
 
-class Writing(Struct, frozen=True):
-    """How the cases of an operation are written: their keys, each with the fact that it tells."""
+class CaseKeys(Struct, frozen=True):
+    """The keys of an operation's cases, each with the field of the question that it holds."""
 
     keys: Mapping[str, str]
     blanks: frozenset[str] = frozenset()
-    """Keys that are there even when there is nothing to tell."""
+    """Keys that a case has even where the field is unknown."""
 
 
-_CNAV_V2 = Writing(
+_CNAV_V2 = CaseKeys(
     {
         "nomNaissance": "nom_naissance",
         "nomUsage": "nom_usage",
@@ -53,7 +53,7 @@ _CNAV_V2 = Writing(
         "mois": "mois",
     }
 )
-_CNOUS_BY_SESSION = Writing(
+_CNOUS_BY_SESSION = CaseKeys(
     {
         "nomNaissance": "nom_naissance",
         "prenoms": "prenoms_in_one",
@@ -65,7 +65,7 @@ _CNOUS_BY_SESSION = Writing(
         "campaignYear": "campaign_year",
     }
 )
-_CNOUS_V2 = Writing(
+_CNOUS_V2 = CaseKeys(
     {
         "nom_naissance": "nom_naissance",
         "prenoms": "prenoms",
@@ -77,7 +77,7 @@ _CNOUS_V2 = Writing(
     },
     blanks=frozenset({"sexe_etat_civil", "code_cog_insee_commune_naissance"}),
 )
-_CNOUS_V2_BY_SESSION = Writing(
+_CNOUS_V2_BY_SESSION = CaseKeys(
     {
         "family_name": "nom_naissance",
         "given_name": "prenoms_in_one",
@@ -86,7 +86,7 @@ _CNOUS_V2_BY_SESSION = Writing(
         "gender": "sexe_etat_civil",
     }
 )
-_MESRI_V2 = Writing(
+_MESRI_V2 = CaseKeys(
     {
         "nom": "nom_naissance",
         "prenom": "prenom",
@@ -96,7 +96,7 @@ _MESRI_V2 = Writing(
     },
     blanks=frozenset({"lieuDeNaissance"}),
 )
-_MESRI_V2_BY_SESSION = Writing(
+_MESRI_V2_BY_SESSION = CaseKeys(
     {
         "family_name": "nom_naissance",
         "given_name": "prenom",
@@ -106,7 +106,7 @@ _MESRI_V2_BY_SESSION = Writing(
     },
     blanks=frozenset({"birthplace"}),
 )
-_MEN_V2 = Writing(
+_MEN_V2 = CaseKeys(
     {
         "nom": "nom_naissance",
         "prenom": "prenom",
@@ -117,7 +117,7 @@ _MEN_V2 = Writing(
     }
 )
 
-WRITINGS = {
+CASE_KEYS = {
     **{
         f"api_particulier_v2_cnav_{prestation}{modality}": _CNAV_V2
         for prestation in (
@@ -137,44 +137,47 @@ WRITINGS = {
     "api_particulier_v2_mesri_student_status_with_france_connect": _MESRI_V2_BY_SESSION,
     "api_particulier_v2_men_scolarites": _MEN_V2,
 }
-"""By id, the operations whose cases are not written in the names of their own parameters
+"""Keys of cases, by id of operation, where they are not the names of the operation's parameters
 (docs/reference/contract.md §6.4)."""
 
 
-def writing_of(operation: Operation, operations: Mapping[str, Operation]) -> Writing:
-    """A FranceConnect operation asks for no identity: its cases are written like those of its sibling that does."""
-    if operation.id in WRITINGS:
-        return WRITINGS[operation.id]
+def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> CaseKeys:
+    """Returns the keys of an operation's cases; by FranceConnect, they are those of the same operation by identity."""
+    if operation.id in CASE_KEYS:
+        return CASE_KEYS[operation.id]
     siblings = (operations.get(operation.id.replace(BY_SESSION, typed)) for typed in TYPED)
-    return Writing(
+    return CaseKeys(
         {
             name: fact
             for one in (operation, *siblings)
             if one is not None
             for stage in one.checks
             for check in stage
-            if check.rule != "place_optional"  # production would have turned it into a commune code
+            if check.rule != "place_optional"  # production replaces the place by the code of its commune
             for fact, name in names_of(check).items()
         }
     )
 
 
 def signature_of_case(params: Mapping[str, Any]) -> Signature:
-    """Numbers and strings are written alike; an empty list leaves nothing, null an empty value."""
+    """Returns the signature of a case. Numbers count as texts, null as an empty text, an empty list as nothing."""
     written = (_written(str(name), value) for name, value in params.items())
     return tuple(sorted((name, values) for name, values in written if values))
 
 
-def signature_of_question(writing: Writing, lookup: Lookup) -> Signature:
+def signature_of_question(case_keys: CaseKeys, lookup: Lookup) -> Signature:
+    """Returns the signature that a case must have to answer the question."""
     facts = msgspec.structs.asdict(lookup.identity) | dict(lookup.parameters)
     if isinstance(lookup.identity, Identite):
         facts |= _facts_of(lookup.identity)
-    told = {key: facts.get(fact) for key, fact in writing.keys.items()}
-    return signature_of_case({key: value for key, value in told.items() if value is not None or key in writing.blanks})
+    told = {key: facts.get(fact) for key, fact in case_keys.keys.items()}
+    return signature_of_case(
+        {key: value for key, value in told.items() if value is not None or key in case_keys.blanks}
+    )
 
 
 def _facts_of(who: Identite) -> dict[str, Any]:
-    """A part of the date counts when those above it are known; a commune, when the person was born in France."""
+    """Returns the fields of an identity in every form that cases use; unknown parts of a date are `None`."""
     year, month, day = who.date_naissance().split("-")
     return {
         "annee_date_naissance": int(year) or None,

@@ -1,4 +1,4 @@
-"""The casebook on the bus: it takes the place of every worker whose offer it is given."""
+"""The sandbox on the bus, where it replaces every installed worker and answers from case files."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from bouquet_casebook.cases import Case, Casebook
-from bouquet_casebook.errors import code_named, code_told, failing, rows
-from bouquet_casebook.matching import signature_of_question, writing_of
+from bouquet_casebook.errors import code_in_identity, code_in_payload, failure_reply, rows
+from bouquet_casebook.matching import case_keys_of, signature_of_question
 from bouquet_casebook.sessions import open_session
 from bouquet_casebook.version_2 import answered_from_successors
 from bouquet_mesh.bus.api import Bus, Handler, Serving
@@ -40,10 +40,10 @@ OF_AUTHORITIES = (*(reason for reason in PROVIDER if reason != "several_matches"
 
 
 class CasebookSettings(Struct, frozen=True, kw_only=True):
-    """`BOUQUET_CASEBOOK_*`."""
+    """Settings of the sandbox, from `BOUQUET_CASEBOOK_*`."""
 
     cases: str
-    """Folder of the cases: one folder an operation id, and `france_connect` for fake tokens."""
+    """Path of the case files: a folder for each operation id, and `france_connect` for simulated sessions."""
 
 
 def _need_folder(settings: CasebookSettings) -> None:
@@ -51,8 +51,8 @@ def _need_folder(settings: CasebookSettings) -> None:
         raise SettingsError([f"{PREFIX}CASES: is not a folder"])
 
 
-class Servings(Struct, frozen=True):
-    """The intakes of every provider that the casebook stands for."""
+class CombinedServing(Struct, frozen=True):
+    """The consumers of all providers for which the sandbox answers."""
 
     each: tuple[Serving, ...]
 
@@ -62,29 +62,30 @@ class Servings(Struct, frozen=True):
 
 
 class Sandbox:
-    """Answers for every installed worker, from files."""
+    """The worker that answers for every installed one, from case files."""
 
     provider = "casebook"
 
     def offers(self) -> tuple[Offer, ...]:
+        """Returns the offers of all installed workers, as case files can answer them."""
         return (*sandboxed(worker.offer() for worker in _workers()), SESSIONS)
 
     def published(self) -> dict[str, PublishedOperation[Any]]:
-        """How workers show the results of what `offers` has, by id of the operation."""
+        """Returns the offered operations with their workers' views, by id."""
         return {name: one for worker in reversed(_workers()) for name, one in worker.published.items()}
 
     def read(self, reader: Reader) -> CasebookSettings:
-        """Reads the casebook's settings, and checks them."""
+        """Reads and checks the settings, and notes in `reader` what is wrong with them."""
         return reader.read(CasebookSettings, PREFIX, _need_folder)
 
     def settings(self, environ: Mapping[str, str]) -> CasebookSettings:
-        """Raises `SettingsError`."""
+        """Returns the settings that an environment gives. Raises `SettingsError` with every wrong setting."""
         return read_all(environ, self.read)
 
     @asynccontextmanager
-    async def running(self, bus: Bus, environ: Mapping[str, str]) -> AsyncIterator[Servings]:
+    async def running(self, bus: Bus, environ: Mapping[str, str]) -> AsyncIterator[CombinedServing]:
         casebook = Casebook(Path(self.settings(environ).cases))
-        casebook.read_all()  # whatever is wrong with a file is told now, not when somebody asks for it
+        casebook.read_all()  # logs unreadable files now, not at the first question for them
         async with AsyncExitStack() as stack:
             offers, published = self.offers(), self.published()
             handlers = {offer.provider: handler_of(offer, casebook, published) for offer in offers}
@@ -93,11 +94,11 @@ class Sandbox:
                 await stack.enter_async_context(bus.serve(provider, handler, concurrency=CONCURRENCY))
                 for provider, handler in handlers.items()
             ]
-            yield Servings(tuple(servings))
+            yield CombinedServing(tuple(servings))
 
 
 def _workers() -> list[Worker]:
-    """Those that are installed, but for FranceConnect's. Of one operation that several have, the first is asked."""
+    """Returns the installed workers but FranceConnect's, by name. The first one answers what several offer."""
     installed = sorted(entry_points(group=WORKERS), key=lambda entry: entry.name)
     return [entry.load() for entry in installed if entry.name != france_connect_session.PROVIDER]
 
@@ -123,7 +124,7 @@ def _without_plan(operation: Operation, reasons_of_authorities: tuple[str, ...])
 
 
 def _problems_of_authorities(problems: Mapping[str, Failure]) -> dict[str, Failure]:
-    """Rows of whole codes, since an offer speaks in one name; one a code."""
+    """Returns rows for what the authorities of a plan answer in their own names, with complete codes, one for each."""
     by_code: dict[str, tuple[str, Failure]] = {}
     for authority in quotient_familial.REGIMES.authorities.values():
         for reason, row in rows(OF_AUTHORITIES, problems):
@@ -143,6 +144,7 @@ def _scopes_of(offers: Iterable[Offer]) -> tuple[str, ...]:
 
 
 def handler_of(offer: Offer, casebook: Casebook, published: Mapping[str, PublishedOperation[Any]]) -> Handler:
+    """Returns the function that answers the requests for one provider from case files."""
     answers = _Answers(offer, casebook, published)
 
     async def handle(request: Request) -> Reply:
@@ -158,7 +160,7 @@ def handler_of(offer: Offer, casebook: Casebook, published: Mapping[str, Publish
 
 
 class _Answers:
-    """Of one offer."""
+    """The replies to questions for the operations of one offer."""
 
     def __init__(self, offer: Offer, casebook: Casebook, published: Mapping[str, PublishedOperation[Any]]) -> None:
         self.operations = {operation.id: operation for operation in offer.operations}
@@ -167,26 +169,26 @@ class _Answers:
         self._casebook = casebook
 
     def reply(self, lookup: Lookup, operation: Operation) -> Reply:
-        """By the code that is named, a case, a case of the successor, or the folder's default; else what the operation
-        says of whom it does not know."""
+        """Returns the reply to a question: the error that its identity names, a case, a case of the successor, the
+        folder's default, or else the operation's answer for an unknown person."""
         return (
-            self._failing(code_named(lookup.identity), operation)
+            self._failure(code_in_identity(lookup.identity), operation)
             or _recorded(self._case(lookup, operation))
             or self._as_version_2(lookup, operation)
             or _recorded(self._casebook.folder(operation.folder).default)
             or self._absence(operation)
         )
 
-    def _failing(self, code: str | None, operation: Operation) -> Reply | None:
+    def _failure(self, code: str | None, operation: Operation) -> Reply | None:
         offer = self._offer
-        return failing(code, operation, offer.authority_of(operation), offer.problems) if code else None
+        return failure_reply(code, operation, offer.authority_of(operation), offer.problems) if code else None
 
     def _case(self, lookup: Lookup, operation: Operation) -> Case | None:
-        signature = signature_of_question(writing_of(operation, self.operations), lookup)
+        signature = signature_of_question(case_keys_of(operation, self.operations), lookup)
         return self._casebook.folder(operation.folder).find(signature)
 
     def _as_version_2(self, lookup: Lookup, operation: Operation) -> Reply | None:
-        """Where version 2 has no cases of its own."""
+        """Returns the reply from a case of the successor, where version 2 has no cases of its own."""
         older = self._older.get(operation.id)
         if older is None or self._casebook.folder(operation.folder).cases:
             return None
@@ -202,7 +204,7 @@ class _Answers:
                     log.warning("case that version 2 cannot show", extra=facts)
                     return Failed("upstream_malformed")
             case Case(payload=payload):
-                return self._failing(code_told(payload), operation)
+                return self._failure(code_in_payload(payload), operation)
 
     def _absence(self, operation: Operation) -> Reply:
         rows = {reason: failure_of(reason, self._offer.problems) for reason in operation.reasons}
@@ -215,7 +217,7 @@ def _recorded(case: Case | None) -> Recorded | None:
 
 
 def _sessions(casebook: Casebook, scopes: tuple[str, ...]) -> Handler:
-    """`scopes`: all that a citizen may let be read."""
+    """Returns the handler that opens FranceConnect sessions; invented citizens grant all of `scopes`."""
 
     async def handle(request: Request) -> Reply:
         match request:

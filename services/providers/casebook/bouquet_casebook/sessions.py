@@ -1,4 +1,4 @@
-"""Fake FranceConnect tokens of the sandbox: files whose `params` name a token and whose payload is an introspection."""
+"""Simulated FranceConnect sessions: case files whose `params` name a token, and whose payload is its introspection."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from bouquet_casebook.cases import Case, Casebook, CaseError
-from bouquet_casebook.errors import code_named, failing_session, session_of_error
+from bouquet_casebook.errors import code_in_identity, session_failing_with, session_failure_reply
 from bouquet_casebook.matching import signature_of_case
 from bouquet_proto.france_connect_session import AUTHORITY, Pivot, Session, identity_of
 from bouquet_proto.messages import Found, Lookup, Rejected, Reply
@@ -15,6 +15,8 @@ FOLDER = "france_connect"
 
 
 class _Introspection(Pivot, frozen=True, kw_only=True):
+    """The claims of a session's identity and scopes."""
+
     scope: str
     family_name: str
     birthdate: str
@@ -25,10 +27,10 @@ class _Payload(Struct, frozen=True):
 
 
 def open_session(casebook: Casebook, lookup: Lookup, scopes: tuple[str, ...]) -> Reply:
-    """`scopes`: all that may be let read."""
-    if code := code_named(lookup.identity):
-        citizen = session_of_error(code, scopes)
-        return failing_session(code, AUTHORITY) or Found(Raw(msgspec.json.encode(citizen)))
+    """Returns the session of a token, or the refusal of an unknown one; invented citizens grant all of `scopes`."""
+    if code := code_in_identity(lookup.identity):
+        citizen = session_failing_with(code, scopes)
+        return session_failure_reply(code, AUTHORITY) or Found(Raw(msgspec.json.encode(citizen)))
     token = getattr(lookup.identity, "identifiant", "")
     case = casebook.folder(FOLDER).find(signature_of_case({"token": token}))
     if case is None:

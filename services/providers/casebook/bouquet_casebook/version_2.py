@@ -1,7 +1,7 @@
-"""Version 2 answered from the cases of its successors, so that a person is written once.
+"""Answers of version 2 from the case files of later versions, so that each person is in one file.
 
-A path of version 2 is the same question as its successor's (`Retirement.successor`), and its worker shows one result in
-both. A case of the successor is read as that result, and shown by the worker's own view.
+A path of version 2 asks the same question as its successor (`Retirement.successor`), and the worker publishes the same
+result in both. A case of the successor is converted to that result, and shown by the worker's view of version 2.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from bouquet_worker import PublishedOperation
 Json: TypeAlias = dict[str, Any]
 
 
-class Older(Struct, frozen=True):
-    """An operation of version 2, and whose cases it is answered from."""
+class ServedVersion2(Struct, frozen=True):
+    """An operation of version 2, and its successor, from whose cases it is answered."""
 
     published: PublishedOperation[Any]
     successor: Operation
 
     def body(self, payload: Raw, asked: Mapping[str, Any]) -> Raw:
-        """What version 2 shows of a 200 of the successor, with the gates that a gateway opens. `asked`: what the person
-        is asked by. Raises `msgspec.ValidationError` for a case that is no result of the worker's."""
+        """Returns the data that version 2 publishes for a 200 of the successor; `asked` are members of the result that
+        the question gives. Raises `msgspec.ValidationError` for a case that is no possible result of the worker."""
         data = msgspec.json.decode(payload, type=_Payload).data
-        result = msgspec.convert({**asked, **untold(data), **data}, self.published.result)
+        result = msgspec.convert({**asked, **missing_members(data), **data}, self.published.result)
         return Raw(msgspec.json.encode(self.published.view(result)))
 
 
@@ -38,22 +38,23 @@ class _Payload(Struct, frozen=True):
 
 def answered_from_successors(
     operations: Mapping[str, Operation], published: Mapping[str, PublishedOperation[Any]]
-) -> dict[str, Older]:
-    """The operations of version 2 among them, by id. A citizen's successor is the one by civil status: from v3 on
-    FranceConnect shows less of them."""
+) -> dict[str, ServedVersion2]:
+    """Returns the operations of version 2 with their successors, by id."""
+    # By FranceConnect the successor is the operation by civil status, since later versions show citizens less.
+
     by_path = {operation.path: operation for operation in operations.values()}
     result = {}
     for operation in operations.values():
         shown = published.get(operation.id)
         if shown and shown.result and operation.retirement:
             path = operation.retirement.successor.replace("/france_connect", "/identite")
-            result[operation.id] = Older(shown, by_path[path])
+            result[operation.id] = ServedVersion2(shown, by_path[path])
     return result
 
 
-def untold(data: Json) -> Json:
-    """The members of a result that its successor shows in other words: of a right, whether there is one, and of a
-    grant, whether it is provisional."""
+def missing_members(data: Json) -> Json:
+    """Returns the members of a result that a later version publishes in another form: the status of a right or of a
+    grant."""
     match data:
         case {"est_beneficiaire": False, "avec_participation": _}:
             return {"status": "non_beneficiaire_css"}

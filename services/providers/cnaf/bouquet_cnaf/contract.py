@@ -1,5 +1,5 @@
-"""The older resource of the CAF, by file number and postal code (docs/reference/upstreams/cnaf.md §4): v2 only, and
-about to end."""
+"""The published family composition by file number and postal code, in version 2 alone
+(docs/reference/upstreams/cnaf.md §4)."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class CompositionFamiliale(Struct, frozen=True, kw_only=True, rename="camel", fo
 
 
 PROBLEMS = {
-    # The labels of real responses, to the letter (docs/reference/upstreams/cnaf.md §5).
+    # The CAF's own texts, unchanged (docs/reference/upstreams/cnaf.md §5).
     "file_struck_off": absence("Dossier radié. Le document ne peut être édité."),
     "file_unknown": absence("Dossier allocataire inexistant. Le document ne peut être édité."),
-    # Ours, a sentence for each class: the CAF's own labels are not documented, and are not forwarded.
+    # Our own texts, one for each class of codes: the CAF's are undocumented, and are not forwarded.
     "file_pending": absence("L'affiliation de l'allocataire est en cours."),
     "file_suspended": absence("Le dossier allocataire est suspendu."),
     "file_closed": absence("Le dossier allocataire ne permet plus d'éditer le document."),
@@ -76,7 +76,7 @@ COMPOSITION_FAMILIALE = operation(
     cache_s=24 * 3600,
     retirement=Retirement(
         deprecated_on="2025-10-31",  # when the official platform removed it (docs/reference/contract.md §1.3)
-        sunset_on="2027-01-01",  # ours: nobody has announced a date
+        sunset_on="2027-01-01",  # our own choice: no date has been announced
         successor="/api/v2/composition-familiale-v2",
     ),
 )

@@ -1,6 +1,6 @@
-"""The files of the simulated SOAP service, by number and postal code. All invented.
+"""The files of the simulated SOAP service, all invented, by file number and postal code.
 
-PERSONAS        with a story each
+PERSONAS        files of people, each with a story
 00ccc   00000   answers with the return code ccc, in five to seven digits: 00221 is a technical incident
 000ff   00500   fails as the ff-th `Fault`: INTERNAL 01, RATE_LIMITED 02, UNAVAILABLE 03, GATEWAY_TIMEOUT 04,
                 HTML 05, TRUNCATED 06, EMPTY 07, REDIRECT 08, SLOW 09, CUT 10
@@ -18,50 +18,59 @@ from bouquet_worker.simulate import Fault
 
 
 class Key(NamedTuple):
+    """File number and postal code, by which a file is asked for."""
+
     numero: str
     code_postal: str
 
 
-class Someone(NamedTuple):
+class PersonOfFile(NamedTuple):
+    """A person in a file."""
+
     name: str
     born: str
-    """`ddMMyyyy`"""
+    """Date of birth, `ddMMyyyy`."""
     sex: Literal["F", "M"]
 
 
 Mime: TypeAlias = Literal["plain", "crlf", "doubled", "unclosed"]
-"""How the part is wrapped: blank lines doubled between headers, closing boundary missing
+"""Form of the MIME part: with CRLF, with doubled blank lines between headers, or without the closing boundary
 (docs/reference/upstreams/cnaf.md §3)."""
 
 
 class Dossier(Struct, frozen=True, kw_only=True):
+    """A file with a document."""
+
     story: str = ""
-    persons: tuple[Someone, ...]
-    children: tuple[Someone, ...] = ()
+    persons: tuple[PersonOfFile, ...]
+    children: tuple[PersonOfFile, ...] = ()
     lines: tuple[str, str, str, str, str, str, str]
+    """The seven lines of the address."""
     quotient: str | None
-    """`None` where the month has none, which is not an empty text."""
+    """Quotient familial; `None` where the month has none."""
     month: tuple[int, int] | None = None
-    """Year and month, by default the month before this one."""
+    """Year and month of the quotient; by default the month before today."""
     mime: Mime = "plain"
 
 
 class Retour(Struct, frozen=True):
+    """An answer without a document: return code and label."""
+
     code: int
     label: str
     story: str = ""
     mime: Mime = "plain"
 
 
-Said: TypeAlias = Dossier | Retour | Fault
+SimulatedAnswer: TypeAlias = Dossier | Retour | Fault
 
 UNKNOWN = Retour(133, "Dossier allocataire inexistant. Le document ne peut être édité.")
 _OTHER = ("", "")
-PERSONAS: dict[Key, Said] = {
+PERSONAS: dict[Key, SimulatedAnswer] = {
     Key("4471820", "29200"): Dossier(
         story="Couple with two children, every line of the address",
-        persons=(Someone("MAELYS KERVENNIC", "14061989", "F"), Someone("YANN KERVENNIC", "05011987", "M")),
-        children=(Someone("LOUISE KERVENNIC", "11082019", "F"), Someone("EWEN KERVENNIC", "09052022", "M")),
+        persons=(PersonOfFile("MAELYS KERVENNIC", "14061989", "F"), PersonOfFile("YANN KERVENNIC", "05011987", "M")),
+        children=(PersonOfFile("LOUISE KERVENNIC", "11082019", "F"), PersonOfFile("EWEN KERVENNIC", "09052022", "M")),
         lines=(
             "Madame MAELYS KERVENNIC",
             "APPARTEMENT 14",
@@ -75,22 +84,22 @@ PERSONAS: dict[Key, Said] = {
     ),
     Key("51209", "35000"): Dossier(
         story="Alone, without children, a short number and a short address; blank lines doubled",
-        persons=(Someone("ARMAND TALVARD", "02101971", "M"),),
+        persons=(PersonOfFile("ARMAND TALVARD", "02101971", "M"),),
         lines=("Monsieur ARMAND TALVARD", *_OTHER, "19 RUE DE DINAN", "", "35000 RENNES", "FRANCE"),
         quotient="1034",
         mime="doubled",
     ),
     Key("3390456", "31000"): Dossier(
         story="A quotient of zero; the closing boundary is missing",
-        persons=(Someone("ISAURE PEYREFITTE", "30081993", "F"),),
-        children=(Someone("TIMOTHE PEYREFITTE", "01022021", "M"),),
+        persons=(PersonOfFile("ISAURE PEYREFITTE", "30081993", "F"),),
+        children=(PersonOfFile("TIMOTHE PEYREFITTE", "01022021", "M"),),
         lines=("Madame ISAURE PEYREFITTE", *_OTHER, "6 RUE DES BLANCHERS", "", "31000 TOULOUSE", "FRANCE"),
         quotient="0",
         mime="unclosed",
     ),
     Key("6083317", "44000"): Dossier(
         story="A file without a quotient for the month",
-        persons=(Someone("COLINE AUBRAIS", "17121990", "F"),),
+        persons=(PersonOfFile("COLINE AUBRAIS", "17121990", "F"),),
         lines=("Madame COLINE AUBRAIS", *_OTHER, "2 QUAI DE LA FOSSE", "", "44000 NANTES", "FRANCE"),
         quotient=None,
         mime="crlf",
@@ -99,17 +108,18 @@ PERSONAS: dict[Key, Said] = {
         101, "Dossier radié. Le document ne peut être édité.", story="Struck off", mime="unclosed"
     ),
     Key("0000354", "99148"): Dossier(
-        story="The pair that health checks ask for (docs/reference/upstreams/cnaf.md §7)",
-        persons=(Someone("CAMILLE SENTINELLE", "01011980", "F"),),
+        story="The file for which health checks ask (docs/reference/upstreams/cnaf.md §7)",
+        persons=(PersonOfFile("CAMILLE SENTINELLE", "01011980", "F"),),
         lines=("Madame CAMILLE SENTINELLE", *_OTHER, "1 RUE DU GUET", "", "99148 VEILLE", "FRANCE"),
         quotient="700",
     ),
 }
-FAULTS: dict[Key, Said] = {Key(f"{number:05}", "00500"): fault for number, fault in enumerate(Fault, 1)}
+FAULTS: dict[Key, SimulatedAnswer] = {Key(f"{number:05}", "00500"): fault for number, fault in enumerate(Fault, 1)}
 POSTAL_CODE_OF_CODES = "00000"
 
 
-def said_of(files: Mapping[Key, Said], key: Key) -> Said:
+def answer_to(files: Mapping[Key, SimulatedAnswer], key: Key) -> SimulatedAnswer:
+    """Returns the answer to a question for a file, by the rules of the module's docstring."""
     if key.code_postal == POSTAL_CODE_OF_CODES:
         return Retour(int(key.numero), f"Anomalie {int(key.numero)}.")
     return files.get(key) or FAULTS.get(key) or UNKNOWN

@@ -1,8 +1,8 @@
-"""The CAF's two upstreams: the hub as it answers behind it, and its older SOAP service
+"""A simulator of the CAF's two upstreams: the hub, and the older SOAP service
 (docs/reference/upstreams/cnaf.md).
 
-Who is known there, and how to make them fail: bouquet_hub.personas and bouquet_cnaf.personas. The SOAP service
-asks for no client certificate, since it speaks plain HTTP. A test adds files with `app[FILES][key] = …`.
+Its people, and names and numbers that make it fail, are in bouquet_hub.personas and bouquet_cnaf.personas. It speaks
+plain HTTP, without a client certificate. A test adds files with `app[FILES][key] = …`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from bouquet_cnaf.personas import PERSONAS, Dossier, Key, Mime, Retour, Said, Someone, said_of
+from bouquet_cnaf.personas import PERSONAS, Dossier, Key, Mime, PersonOfFile, Retour, SimulatedAnswer, answer_to
 from bouquet_hub.personas import CAF
 from bouquet_hub.simulator import hub_app, hub_settings
 from bouquet_worker.simulate import CLOCK, Fault, Simulator, respond_with_fault
 
-FILES = web.AppKey("files", MutableMapping[Key, Said])
+FILES = web.AppKey("files", MutableMapping[Key, SimulatedAnswer])
 PATH = "/sgmap/wswdd/v1"
 
 QUESTION = (
@@ -51,6 +51,7 @@ HEADERS = {
 
 
 def cnaf_app() -> web.Application:
+    """Returns the simulator's application."""
     app = hub_app(CAF)
     app[FILES] = dict(PERSONAS)
     app.router.add_post(PATH, _soap)
@@ -58,6 +59,7 @@ def cnaf_app() -> web.Application:
 
 
 def cnaf_settings(base_url: str) -> dict[str, str]:
+    """Returns the environment of a worker that asks the simulator at `base_url`."""
     return hub_settings(CAF, base_url) | {"BOUQUET_CNAF_SOAP_URL": base_url + PATH}
 
 
@@ -67,7 +69,7 @@ simulator = Simulator(provider="cnaf", app=cnaf_app, settings=cnaf_settings)
 async def _soap(request: web.Request) -> web.StreamResponse:
     key = _key_asked(await request.text()) if request.content_type == "text/xml" else None
     files = request.app[FILES]
-    match said_of(files, key) if key else Fault.INTERNAL:
+    match answer_to(files, key) if key else Fault.INTERNAL:
         case Fault() as fault:
             return await respond_with_fault(request, fault)
         case Retour(code=code, label=label, mime=mime):
@@ -78,7 +80,8 @@ async def _soap(request: web.Request) -> web.StreamResponse:
 
 
 def _key_asked(envelope: str) -> Key | None:
-    """Nothing but its own elements, in its own order (docs/reference/upstreams/cnaf.md §2)."""
+    """Returns the file that an envelope asks for, `None` unless it has exactly the expected elements in order
+    (docs/reference/upstreams/cnaf.md §2)."""
     try:
         bean = ElementTree.fromstring(envelope).find(QUESTION)
     except ElementTree.ParseError:
@@ -90,7 +93,7 @@ def _key_asked(envelope: str) -> Key | None:
 
 
 def _document(dossier: Dossier, today: date) -> str:
-    """Empty lists are one closed element; without a quotient, so is `quotients`."""
+    """Returns the XML document of a file; a list without items is one empty element."""
     lines = "".join(f"<LIBLIG{n}ADR>{escape(line)}</LIBLIG{n}ADR>" for n, line in enumerate(dossier.lines, 1))
     return '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n' + _element(
         "drtData",
@@ -105,16 +108,16 @@ def _element(name: str, *content: str) -> str:
     return f"<{name}>\n{''.join(content)}</{name}>\n" if content else f"<{name}/>\n"
 
 
-def _adult(person: Someone) -> str:
+def _adult(person: PersonOfFile) -> str:
     return f"<QUAL>{'Madame' if person.sex == 'F' else 'Monsieur'}</QUAL>" + _someone(person)
 
 
-def _someone(person: Someone) -> str:
+def _someone(person: PersonOfFile) -> str:
     return f"<NOMPRENOM>{escape(person.name)}</NOMPRENOM><DATNAISS>{person.born}</DATNAISS><SEXE>{person.sex}</SEXE>"
 
 
 def _months(dossier: Dossier, today: date) -> tuple[str, ...]:
-    """The month is not padded."""
+    """Returns the elements of a file's quotient; the number of the month has no leading zero."""
     if dossier.quotient is None:
         return ()
     year, month = dossier.month or _month_before(today)
@@ -127,7 +130,7 @@ def _month_before(today: date) -> tuple[int, int]:
 
 
 def _wrapped(reply: str, mime: Mime) -> web.Response:
-    """One part of a multipart message, with its quirks (docs/reference/upstreams/cnaf.md §3)."""
+    """Returns a reply as one part of a multipart message, in one of its forms (docs/reference/upstreams/cnaf.md §3)."""
     newline = "\r\n" if mime == "crlf" else "\n"
     gap = newline * (2 if mime == "doubled" else 1)
     head = gap.join((f"--{BOUNDARY}", *PART_HEADERS))

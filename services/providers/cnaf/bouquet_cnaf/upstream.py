@@ -1,8 +1,7 @@
-"""The CAF's older web service: SOAP 1.1 in MIME, a document as text within, and a table of codes
+"""Questions and answers of the CAF's older web service: SOAP 1.1 in MIME, with an XML document as text inside
 (docs/reference/upstreams/cnaf.md).
 
-Its XML is not trusted: a document type is refused before parsing, and without one expat has no entity to resolve and
-nothing to fetch.
+Its XML is not trusted. A document type is refused before parsing, so that the parser has no entity to resolve or fetch.
 """
 
 from __future__ import annotations
@@ -40,24 +39,24 @@ ENVELOPE = """\
 """
 OPENING = re.compile(rb"<(\?xml|(\w+:)?Envelope\b)")
 CLOSING = re.compile(rb"</(\w+:)?Envelope\s*>")
-"""Apart: one pattern from the one to the other takes minutes over a body that never closes."""
+"""End of the envelope. One pattern for start and end would take minutes on a long body without an end."""
 BEAN = "{*}Body/{*}demanderDocumentWebResponse/{*}return/{*}beanRetourDemandeDocumentWeb"
 LINES = tuple(f"adresse/LIBLIG{number}ADR" for number in range(1, 8))
 
-# docs/reference/upstreams/cnaf.md §5. Labels are never looked at.
+# Return codes, by docs/reference/upstreams/cnaf.md §5. Labels are not read.
 SUCCESS = 0
 ABSENCES = {
     101: "file_struck_off",
     102: "file_closed",
     111: "file_pending",
     **dict.fromkeys((121, 122), "file_suspended"),
-    132: "file_closed",  # a death: the caller need not learn it here
+    132: "file_closed",  # the code means a death, which the caller is not told
     133: "file_unknown",
     **dict.fromkeys((141, 171, 191, 194, 1113, 1114), "no_right"),
     **dict.fromkeys((151, 161), "no_quotient"),
 }
 WRONG_PARAMETERS = {
-    # All that a caller can vary is the number and the postal code, which stands for the old confidential code.
+    # These codes are about the file number or the postal code, which has replaced a confidential code.
     **dict.fromkeys((103, 131, 192, 193, 195, 196, 197, 198), "00352"),
     181: "00351",
 }
@@ -65,26 +64,32 @@ FAILURES = dict.fromkeys((201, 211, 221, 231, 241, *range(251, 258)), "upstream_
 
 
 class Retour(Struct, frozen=True):
-    """The envelope's content. `document` is XML again, as text; absent from most refusals."""
+    """The content of an envelope. `document` is XML as text, empty in most refusals."""
 
     code: int
     document: str
 
 
 class Quotient(Struct, frozen=True):
+    """The quotient familial of a month."""
+
     value: int | None
     month: int
     year: int
 
 
 class Person(Struct, frozen=True):
+    """A person in a document."""
+
     name: str
     born: str
-    """`ddMMyyyy`, a text: it may begin with a zero."""
+    """Date of birth, `ddMMyyyy`."""
     sex: str
 
 
 class Document(Struct, frozen=True):
+    """The document of a file."""
+
     lines: tuple[str, ...]
     persons: tuple[Person, ...]
     children: tuple[Person, ...]
@@ -92,13 +97,14 @@ class Document(Struct, frozen=True):
 
 
 def envelope(who: NumeroAllocataire) -> str:
-    """Numbers as typed, without padding nor key letter (docs/reference/upstreams/cnaf.md §2)."""
+    """Returns the SOAP question for a file; its number is sent as typed, without padding or key letter
+    (docs/reference/upstreams/cnaf.md §2)."""
     return ENVELOPE.format(matricule=escape(who.numero_allocataire), code_postal=escape(who.code_postal))
 
 
 def retour_of(body: bytes) -> Retour:
-    """Out of its MIME part, whatever the state of the headers and boundaries around it
-    (docs/reference/upstreams/cnaf.md §3)."""
+    """Returns the content of the envelope in a MIME message, whatever its headers and boundaries
+    (docs/reference/upstreams/cnaf.md §3). Raises `UpstreamError` where there is none."""
     opening, closings = OPENING.search(body), [closing.end() for closing in CLOSING.finditer(body)]
     bean = parsed(body[opening.start() : closings[-1]] if opening and closings else b"").find(BEAN)
     if bean is None:
@@ -107,6 +113,7 @@ def retour_of(body: bytes) -> Retour:
 
 
 def document_of(text: str) -> Document:
+    """Returns the content of a document. Raises `UpstreamError` where it cannot be read."""
     root = parsed(text.strip().encode())
     if root.tag != "drtData":
         raise UpstreamError("upstream_malformed", field="drtData")
@@ -119,7 +126,8 @@ def document_of(text: str) -> Document:
 
 
 def parsed(xml: bytes) -> Element:
-    """Read as UTF-8, as the MIME headers promise, so that a document type cannot hide in another encoding."""
+    """Returns the root of an XML text. Raises `UpstreamError` for malformed XML, and for a document type."""
+    # Always read as UTF-8, as the MIME headers promise: in another encoding a document type would not be found.
     if b"<!DOCTYPE" in xml:
         raise UpstreamError("upstream_malformed", cause="document type")
     try:
@@ -143,7 +151,7 @@ def _quotient(month: Element | None) -> Quotient | None:
 
 
 def _text(element: Element, path: str) -> str:
-    """Empty where absent."""
+    """Returns the text of an element, empty where it is absent."""
     return (element.findtext(path) or "").strip()
 
 

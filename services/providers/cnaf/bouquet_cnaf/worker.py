@@ -1,6 +1,6 @@
-"""CNAF: quotient familial and family composition, by civil status or by file number.  Owner: team-cnaf.
+"""The worker of CNAF: quotient familial and family composition.  Owner: team-cnaf.
 
-Upstreams: the social-security hub (bouquet_hub), and the CAF's older SOAP service, which knows file numbers.
+Upstreams: the social-security hub (bouquet_hub) by civil status, and the CAF's older SOAP service by file number.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from bouquet_worker import (
     worker_prefix,
 )
 
-ADDRESS = (
+ADDRESS_FIELDS = (
     # LIBLIG1ADR to LIBLIG7ADR, in their order (docs/reference/upstreams/cnaf.md §4).
     "identite",
     "complement_identite",
@@ -42,19 +42,22 @@ ADDRESS = (
 
 
 class Settings(HubSettings, frozen=True, kw_only=True):
+    """Settings of the worker, from `BOUQUET_CNAF_*`."""
+
     soap_url: str
+    """URL of the CAF's SOAP service."""
     soap_certificate_path: str = ""
-    """Of the client certificate, PEM: the CAF knows us by it alone."""
+    """Path of the PEM client certificate, by which the SOAP service authenticates the worker."""
     soap_key_path: str = ""
-    """Of its key, where it is not in the same file."""
+    """Path of the PEM key of the client certificate, where the certificate's file does not hold it."""
     soap_ca_path: str = ""
-    """Of the authority that signed the CAF's certificate, where the system does not know it."""
+    """Path of the PEM certificate of the authority that signed the CAF's, where the system does not trust it."""
     soap_timeout_s: float | None = None
-    """Seconds that one call to the SOAP service may take; `TIMEOUT_S` where it is not given."""
+    """Timeout of one call to the SOAP service, in seconds; by default the worker's `TIMEOUT_S`."""
 
 
 def soap_tls(settings: Settings) -> SSLContext:
-    """How the worker connects to the CAF's SOAP service. Raises `SettingsError`."""
+    """Returns the TLS context for the SOAP service. Raises `SettingsError` where its certificates cannot be used."""
     files = (settings.soap_ca_path, settings.soap_certificate_path, settings.soap_key_path)
     return client_context(f"{worker_prefix('cnaf')}SOAP_URL", settings.soap_url, *files)
 
@@ -71,11 +74,13 @@ worker = Worker(
 
 @worker.upstream
 def hub(settings: Settings) -> Upstream:
+    """Declares the social-security hub."""
     return hub_upstream("cnaf", "hub", settings)
 
 
 @worker.upstream
 def soap(settings: Settings) -> Upstream:
+    """Declares the CAF's SOAP service."""
     return Upstream(
         "cnaf soap",
         settings.soap_url,
@@ -92,11 +97,12 @@ worker.answers(*PUBLISHED)(quotient_familial)
 async def composition_familiale(
     question: Question[NumeroAllocataire], soap: UpstreamClient
 ) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
+    """Answers with the family composition of a file."""
     return read(await soap.post(data=upstream.envelope(question.identity), idempotent=True))
 
 
 def read(answer: Answer) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    """By status, then by return code (docs/reference/upstreams/cnaf.md §5-6)."""
+    """Returns what an answer states, by HTTP status and return code (docs/reference/upstreams/cnaf.md §5-6)."""
     if answer.status == 500 and b"Internal Server Error" in answer.body:
         raise UpstreamError("upstream_internal", cause="HTTP 500")
     if answer.status != 200:
@@ -112,7 +118,8 @@ def read(answer: Answer) -> contract.CompositionFamiliale | NotFound | Rejected 
 
 
 def to_contract(document: Document) -> contract.CompositionFamiliale | Failed:
-    """A file may have no quotient for the month, which is not one of zero (docs/reference/upstreams/cnaf.md §4, §6)."""
+    """Returns the published family composition, or a failure for a document without a quotient
+    (docs/reference/upstreams/cnaf.md §4, §6)."""
     if document.quotient is None:
         return Failed(QUOTIENT_MISSING)
     return contract.CompositionFamiliale(
@@ -121,9 +128,12 @@ def to_contract(document: Document) -> contract.CompositionFamiliale | Failed:
         annee=document.quotient.year,
         allocataires=tuple(map(personne, document.persons)),
         enfants=tuple(map(personne, document.children)),
-        adresse=contract.Adresse(**{name: line for name, line in zip(ADDRESS, document.lines, strict=True) if line}),
+        adresse=contract.Adresse(
+            **{name: line for name, line in zip(ADDRESS_FIELDS, document.lines, strict=True) if line}
+        ),
     )
 
 
 def personne(person: Person) -> contract.Personne:
+    """Returns a person of a document as the contract publishes them."""
     return contract.Personne(nom_prenom=person.name, date_de_naissance=person.born, sexe=SEXES.get(person.sex))

@@ -1,8 +1,8 @@
-"""What is published of a scholarship holder: docs/reference/contract.md §1.6.5. From v3 on FranceConnect shows the same
-without the identity.
+"""The published status of a scholarship holder (docs/reference/contract.md §1.6.5). By FranceConnect, versions from 3
+on leave out the identity.
 
-Version 4 tells of strikings-off in `statut_boursier`, where version 3 has but `est_boursier`. Version 5 adds the INE.
-Version 2 is flat, and tells the status of the grant, of which the others only say whether it is provisional.
+Version 3 has `est_boursier`, version 4 `statut_boursier` with removals, and version 5 the INE too. Version 2 has the
+status of the grant, of which the others only say whether it is provisional.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _HOLDER = Meta(description="L'étudiant est boursier")
 
 
 class Identite(Struct, frozen=True, kw_only=True):
-    """The second first name of API Particulier may be null: it is left out (docs/contract.md, C16)."""
+    # API Particulier may publish null as a second first name; it is left out here (docs/contract.md, C16).
 
     nom: Annotated[str, Meta(description="Nom de naissance de l'étudiant")]
     prenoms: Annotated[tuple[str, ...], Meta(description="Prénoms de l'étudiant, deux au plus")]
@@ -64,7 +64,7 @@ class StatutBoursier(Struct, frozen=True, kw_only=True):
 
 
 class _Bourse(Struct, frozen=True, kw_only=True):
-    """What every shape shows."""
+    """The fields that every version publishes."""
 
     email: Annotated[str | None, Meta(description="Adresse électronique de l'étudiant")]
     echelon_bourse: Annotated[EchelonBourse, Meta(description="Échelon de la bourse")]
@@ -99,14 +99,14 @@ class EtudiantBoursier(EtudiantBoursierSansIdentite, frozen=True, kw_only=True, 
 
 
 class Dossier(EtudiantBoursier, frozen=True, kw_only=True):
-    """The whole, of which every shape shows a part."""
+    """The handlers' result, of which each version publishes a part."""
 
     statut_bourse: int | None
-    """Zero is final, more is provisional; what is not told is not known (docs/contract.md, D13)."""
+    """Status of the grant: 0 is final, more is provisional, `None` unknown (docs/contract.md, D13)."""
 
     @property
     def est_boursier(self) -> bool:
-        """As version 3 says it."""
+        """Whether the student holds a scholarship, under the name that version 3 has for it."""
         return self.statut_boursier.est_boursier
 
 
@@ -155,12 +155,15 @@ _PIVOT = (Check("prenoms_known"), Check("date_full"))
 
 
 class Version(NamedTuple):
+    """A version of the resource, from version 3 on."""
+
     number: int
     data: type[Struct]
     by_session: type[Struct]
-    """What a citizen's session shows."""
+    """Data by FranceConnect."""
     scopes: tuple[str, ...] = SCOPES
     superseded_on: str = ""
+    """Date of the next version; empty for the latest."""
 
 
 VERSIONS = (
@@ -169,14 +172,14 @@ VERSIONS = (
     Version(5, EtudiantBoursier, EtudiantBoursierSansIdentite, (*SCOPES, "cnous_ine")),
 )
 SUNSET = "2027-09-01"
-"""The official documents flag the older versions since those days and tell no end: ours leaves editors a whole school
+"""End of the older versions, our own choice, since the official documents name none: it leaves editors a whole school
 year, and falls when a campaign begins."""
 
 
 def _every_version(
     name: str, modality: Modality, wrong: str, *checks: tuple[Check, ...], pivot: tuple[Check, ...] = ()
 ) -> tuple[PublishedOperation[Dossier], ...]:
-    """`name` is how operation ids call the modality."""
+    """Returns the operations of all versions by one modality, which their ids call `name`."""
     resource = f"cnous/etudiant_boursier/{modality}"
     latest = f"/v{VERSIONS[-1].number}/{resource}"
     return tuple(
@@ -209,7 +212,7 @@ FRANCE_CONNECT = _every_version("france_connect", "france_connect", WRONG_IDENTI
 
 StatutLibelle: TypeAlias = Literal["définitif", "provisoire (conditionnel)"]
 STATUTS: dict[bool | None, StatutLibelle] = {False: "définitif", True: "provisoire (conditionnel)"}
-"""By whether the grant is provisional."""
+"""Label of the grant's status, by whether it is provisional."""
 
 
 class EtudiantBoursierV2(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -231,6 +234,7 @@ class EtudiantBoursierV2(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def boursier_v2(dossier: Dossier) -> EtudiantBoursierV2:
+    """Returns a scholarship holder as version 2 publishes them."""
     prenom, prenom2, *_ = (*dossier.identite.prenoms, None, None)
     return EtudiantBoursierV2(
         nom=dossier.identite.nom,

@@ -1,10 +1,11 @@
-"""The students of the simulated Cnous, all invented, and what it says of them.
+"""The students of the simulated Cnous, all invented, and its answers.
 
-Their campaigns are told in academic years ago, so that they do not age. First names and birth date must be theirs;
-case does not matter; sex and birth place may be left out, but must be theirs too. Any other field is refused.
-Whoever is not here is not found.
+Their campaigns are given in years before the current one, so that they stay recent. A question must have their first
+names and birth date, in any letter case, and may have their sex and birth place. Other fields are refused, and other
+people not found.
 
-`PANNE-HTML`, `HTML0000000`… are faults (bouquet_worker.simulated_faults); those of `ODDITIES` make it answer strangely.
+The names `PANNE-HTML`, `HTML0000000`… cause faults (bouquet_worker.simulated_faults), those of `UNUSUAL_ANSWERS`
+unusual answers.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from bouquet_worker import PARIS
 from bouquet_worker.simulated_faults import as_ine
 
 Json: TypeAlias = dict[str, Any]
-Said: TypeAlias = tuple[int, Any]
-"""Status, and what is sent as JSON."""
+SimulatedAnswer: TypeAlias = tuple[int, Any]
+"""HTTP status, and body to be sent as JSON."""
 
 
 class Grant(Struct, frozen=True, kw_only=True):
-    """That of one campaign."""
+    """The scholarship of one campaign."""
 
     echelon: str
     town: str
@@ -34,23 +35,26 @@ class Grant(Struct, frozen=True, kw_only=True):
 
 
 class Student(Struct, frozen=True, kw_only=True):
+    """An invented student."""
+
     ine: str
     nom: str
     prenoms: tuple[str, ...]
     naissance: date
     sexe: str
     commune: str = ""
-    """INSEE code; empty for who was born abroad."""
+    """INSEE code of the commune of birth; empty for a birth abroad."""
     place: Mapping[str, object]
-    """The keys that tell the birth place: a commune, or a text."""
+    """Keys of the birth place in Cnous's JSON: a commune, or a text."""
     grants: Mapping[int, Grant]
-    """By years ago."""
+    """Scholarships by years before the current one."""
 
     def is_named(self, nom: str, prenoms: str, naissance: str, sexe: str, commune: str) -> bool:
-        """What is blank is not told. Of first names the first is needed, and any other must be the next of theirs."""
-        told = tuple(name.upper() for name in prenoms.split(", "))
-        who = (self.nom.upper(), tuple(map(str.upper, self.prenoms[: len(told)])), f"{self.naissance:%d/%m/%Y}")
-        return who == (nom.upper(), told, naissance) and sexe in ("", self.sexe) and commune in ("", self.commune)
+        """Returns whether a question finds the student: blank fields are left out, and first names must be the first
+        ones of the student."""
+        asked = tuple(name.upper() for name in prenoms.split(", "))
+        who = (self.nom.upper(), tuple(map(str.upper, self.prenoms[: len(asked)])), f"{self.naissance:%d/%m/%Y}")
+        return who == (nom.upper(), asked, naissance) and sexe in ("", self.sexe) and commune in ("", self.commune)
 
 
 def _commune(code: str, name: str) -> Json:
@@ -126,7 +130,7 @@ NOT_FOUND: Json = {"description": "Étudiant(e) non trouvé(e)", "code": 404}
 BAD_REQUEST: Json = {"description": "Mauvais paramètres", "code": 400}
 _TWIN: Json = {"lastName": "HOMONYME", "firstName": "Alix", "boursier": True}
 
-_ODD_NAMES: dict[str, Said] = {
+_UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "REFUS": (400, BAD_REQUEST),
     "HOMONYME": (200, [_TWIN, _TWIN]),
     "LISTE-VIDE": (200, []),
@@ -134,12 +138,12 @@ _ODD_NAMES: dict[str, Said] = {
     "SANS-NOM": (200, {"firstName": "Camille", "boursier": True}),
     "INCONNU-EN-LISTE": (404, [NOT_FOUND]),
 }
-ODDITIES = _ODD_NAMES | {as_ine(name): said for name, said in _ODD_NAMES.items()}
-"""By name, and by an INE that says the same: `SANSNOM0000`."""
+UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): said for name, said in _UNUSUAL_BY_NAME.items()}
+"""Unusual answers by birth name, and by the INE that stands for it (`SANSNOM0000`)."""
 
 
 def record_of(student: Student, campaign_year: int | None, today: date) -> Json | None:
-    """Of that campaign, else of the latest."""
+    """Returns a student's scholarship of a campaign, or of the latest one, in Cnous's JSON."""
     now = academic_year(today)
     year = now - min(student.grants) if campaign_year is None else campaign_year
     grant = student.grants.get(now - year)
@@ -147,12 +151,13 @@ def record_of(student: Student, campaign_year: int | None, today: date) -> Json 
 
 
 def academic_year(today: date) -> int:
-    """That in which it began, in September."""
+    """Returns the year in which the current academic year began, in September."""
     return today.year if today.month >= 9 else today.year - 1
 
 
 def _record(student: Student, grant: Grant, year: int) -> Json:
-    """With the keys that nobody reads (docs/reference/upstreams/cnous.md §3)."""
+    """Returns a scholarship in Cnous's JSON, with all its keys, those that the worker does not read too
+    (docs/reference/upstreams/cnous.md §3)."""
     back = date(year, 9, 1)
     prenoms = dict(zip(("firstName", "firstName2", "firstName3"), (*student.prenoms, None, None), strict=False))
     return {
@@ -194,5 +199,5 @@ def _record(student: Student, grant: Grant, year: int) -> Json:
 
 
 def _instant(day: date) -> str:
-    """Midnight in Paris: `2005-06-17T00:00:00+02:00`."""
+    """Returns a day as midnight in Paris: `2005-06-17T00:00:00+02:00`."""
     return datetime(day.year, day.month, day.day, tzinfo=PARIS).isoformat()

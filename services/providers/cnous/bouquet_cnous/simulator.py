@@ -1,7 +1,7 @@
-"""The scholarship API of the Cnous in its own dialect (docs/reference/upstreams/cnous.md): `POST /token`, then
+"""A simulator of the scholarship API of Cnous (docs/reference/upstreams/cnous.md): `POST /token`, then
 `/v1/boursier/…`.
 
-Who is known there: `personas`. A test makes it say anything else of a name or an INE by `app[SAID][key] = …`.
+Its students are in `personas`. A test sets the answer for a name or an INE with `app[SIMULATED_ANSWERS][key] = …`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,15 @@ from datetime import date
 
 from aiohttp import web
 
-from bouquet_cnous.personas import BAD_REQUEST, NOT_FOUND, ODDITIES, STUDENTS, Said, Student, record_of
+from bouquet_cnous.personas import (
+    BAD_REQUEST,
+    NOT_FOUND,
+    STUDENTS,
+    UNUSUAL_ANSWERS,
+    SimulatedAnswer,
+    Student,
+    record_of,
+)
 from bouquet_worker.simulate import CLOCK, Simulator, TokenEndpoint, simulator_app
 from bouquet_worker.simulated_faults import simulated_fault
 
@@ -24,13 +32,14 @@ SEARCHED_BY = {*NEEDED, "birthPlace", "civility", "campaignYear"}
 NEEDED_OF_A_SESSION = {"family_name", "given_name", "birthdate", "birthplace"}
 SEARCHED_BY_SESSION = {*NEEDED_OF_A_SESSION, "gender", "campaignYear"}
 
-SAID = web.AppKey("said", MutableMapping[str, Said])
+SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, SimulatedAnswer])
 TOKENS = web.AppKey("tokens", TokenEndpoint)
 
 
 def cnous_app() -> web.Application:
+    """Returns the simulator's application."""
     app = simulator_app()
-    app[SAID] = dict(ODDITIES)
+    app[SIMULATED_ANSWERS] = dict(UNUSUAL_ANSWERS)
     app[TOKENS] = TokenEndpoint({CLIENT_ID: CLIENT_SECRET}, expires_in_s=EXPIRES_IN_S)
     app.add_routes(
         [
@@ -44,6 +53,7 @@ def cnous_app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
+    """Returns the environment of a worker that asks the simulator at `base_url`."""
     return {
         "BOUQUET_CNOUS_BASE_URL": base_url,
         "BOUQUET_CNOUS_TOKEN_URL": f"{base_url}/token",
@@ -56,7 +66,7 @@ simulator = Simulator(provider="cnous", app=cnous_app, settings=settings)
 
 
 async def _token(request: web.Request) -> web.StreamResponse:
-    """A body is a client of before December 2025."""
+    """Answers with a token. A request with a body is refused, as Cnous does since December 2025."""
     if await request.read():
         return web.json_response(BAD_REQUEST, status=400)
     return await request.app[TOKENS].issue(request)
@@ -71,7 +81,7 @@ async def _by_ine(request: web.Request) -> web.StreamResponse:
 
 
 async def _by_identity(request: web.Request) -> web.StreamResponse:
-    """One object, in an array."""
+    """Answers a question by civil status, with an array of one object."""
     asked = await request.json()
     if not NEEDED <= asked.keys() <= SEARCHED_BY:
         return _malformed()
@@ -104,10 +114,12 @@ async def _answer(
         return web.Response(status=401)
     if fault := await simulated_fault(request, key):
         return fault
-    status, body = request.app[SAID].get(key.upper()) or _said(student, campaign_year, request.app[CLOCK]())
+    status, body = request.app[SIMULATED_ANSWERS].get(key.upper()) or _answer_about(
+        student, campaign_year, request.app[CLOCK]()
+    )
     return web.json_response([body] if array and status == 200 and isinstance(body, dict) else body, status=status)
 
 
-def _said(student: Student | None, campaign_year: int | None, today: date) -> Said:
+def _answer_about(student: Student | None, campaign_year: int | None, today: date) -> SimulatedAnswer:
     record = record_of(student, campaign_year, today) if student else None
     return (200, record) if record else (404, NOT_FOUND)

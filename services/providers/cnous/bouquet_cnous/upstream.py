@@ -1,5 +1,4 @@
-"""What Cnous is asked, and what it answers (docs/reference/upstreams/cnous.md §1-3). Its names, in camel case
-mostly."""
+"""Questions and answers of Cnous's scholarship API, with its names (docs/reference/upstreams/cnous.md §1-3)."""
 
 from __future__ import annotations
 
@@ -12,10 +11,10 @@ from bouquet_worker import Identite, IsoDateOrBlank, Sexe
 INE = "/v1/boursier/{ine}"
 IDENTITE = "/v1/boursier/donnees-pivots"
 FRANCE_CONNECT = "/v1/boursier/find"
-"""A GET with a body."""
+"""Path of the search by FranceConnect, a GET with a body."""
 
 FAILURES = {500: "upstream_internal"}
-"""By status; 400 and 404 are answers in Cnous's own words, any other than 200 is `upstream_unknown`
+"""Reasons of failures by HTTP status. The worker reads 200, 400 and 404; any other is `upstream_unknown`
 (docs/reference/upstreams/cnous.md §4)."""
 
 SEXES: dict[str | None, Literal["M", "F"]] = {"M": "M", "F": "F"}
@@ -23,7 +22,7 @@ REMOVED: dict[str | None, bool] = {"O": True, "N": False}
 
 
 class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A person, as a caller names them; what is not known is left out."""
+    """A search for a person by civil status; unknown fields are left out."""
 
     last_name: str
     first_names: str
@@ -34,8 +33,8 @@ class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
 
 
 class Pivot(Struct, frozen=True, kw_only=True, rename={"campaign_year": "campaignYear"}, omit_defaults=True):
-    """A person, as FranceConnect names them: in its words but for the sex, and with an empty birth place abroad. A sex
-    that is not known is left out."""
+    """A search for a person by FranceConnect's claims. The birth place is empty for a birth abroad, and the sex is that
+    of the contract, left out where unknown."""
 
     given_name: str
     family_name: str
@@ -46,10 +45,14 @@ class Pivot(Struct, frozen=True, kw_only=True, rename={"campaign_year": "campaig
 
 
 class Place(Struct, frozen=True):
+    """A commune of birth."""
+
     libelle: str | None = None
 
 
 class Scholarship(Struct, frozen=True, rename="camel"):
+    """A scholarship: the body of a 200."""
+
     last_name: Annotated[str, Meta(min_length=1)]
     boursier: bool
     ine: str | None = None
@@ -71,14 +74,14 @@ class Scholarship(Struct, frozen=True, rename="camel"):
 
 
 class Absence(Struct, frozen=True):
-    """Body of a 404."""
+    """The body of Cnous's own 404."""
 
     description: str
     code: Literal[404]
 
 
 class Refusal(Struct, frozen=True):
-    """Body of a 400: `Mauvais paramètres`, whichever it is."""
+    """The body of Cnous's own 400, which does not name the parameter."""
 
     description: str
     code: Literal[400]
@@ -87,10 +90,11 @@ class Refusal(Struct, frozen=True):
 ABSENT: Any = Absence | tuple[Absence]
 REFUSED: Any = Refusal | tuple[Refusal]
 ANSWERED: Any = Scholarship | list[Scholarship]
-"""An array when a person was searched for, in principle."""
+"""Type of the body of a 200. A search by civil status answers with an array, in principle."""
 
 
 def search_for(who: Identite, campaign_year: int | None) -> Search:
+    """Returns the search for a person by civil status."""
     return Search(
         last_name=who.nom_naissance,
         first_names=", ".join(who.prenoms),
@@ -102,6 +106,7 @@ def search_for(who: Identite, campaign_year: int | None) -> Search:
 
 
 def pivot_of(who: Identite, campaign_year: int | None) -> Pivot:
+    """Returns the search for a person by FranceConnect's claims."""
     return Pivot(
         given_name=", ".join(who.prenoms),
         family_name=who.nom_naissance,
@@ -113,5 +118,5 @@ def pivot_of(who: Identite, campaign_year: int | None) -> Pivot:
 
 
 def birth_date(who: Identite) -> str:
-    """`dd/mm/yyyy`."""
+    """Returns the date of birth, `dd/mm/yyyy`."""
     return "/".join(reversed(who.date_naissance().split("-")))

@@ -1,6 +1,6 @@
-"""Cnous: does this student hold a scholarship, and which?  Owner: team-cnous.
+"""The worker of Cnous: the scholarship of a student.  Owner: team-cnous.
 
-Upstream: its scholarship API (docs/reference/upstreams/cnous.md). Where no campaign is named, the latest valid one.
+Upstream: Cnous's scholarship API (docs/reference/upstreams/cnous.md), which answers for the latest campaign by default.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from bouquet_cnous import contract, upstream
 from bouquet_cnous.contract import NO_SCHOLARSHIP, SEVERAL, WRONG_IDENTITY, WRONG_INE, Dossier
 from bouquet_cnous.upstream import ABSENT, ANSWERED, REFUSED, REMOVED, SEXES, Place, Scholarship, pivot_of, search_for
-from bouquet_cog.birthplace import located
+from bouquet_cog.birthplace import with_commune_code
 from bouquet_cog.communes import Communes
 from bouquet_worker import (
     Answer,
@@ -31,10 +31,16 @@ from bouquet_worker import (
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):
+    """Settings of the worker, from `BOUQUET_CNOUS_*`."""
+
     base_url: str
+    """URL of Cnous's API, in front of `/v1/boursier`."""
     token_url: str
+    """URL of Cnous's token endpoint."""
     client_id: str
+    """OAuth 2.0 client id that Cnous gave."""
     client_secret: Secret
+    """OAuth 2.0 client secret that Cnous gave."""
 
 
 worker = Worker("cnous", Settings, owner="team-cnous", authority=Authority("CNOUS", "26"), problems=contract.PROBLEMS)
@@ -42,6 +48,7 @@ worker = Worker("cnous", Settings, owner="team-cnous", authority=Authority("CNOU
 
 @worker.upstream
 def cnous(settings: Settings) -> Upstream:
+    """Declares Cnous's API."""
     return Upstream(
         "cnous",
         settings.base_url,
@@ -52,13 +59,15 @@ def cnous(settings: Settings) -> Upstream:
 
 @worker.answers(*contract.INE, contract.INE_V2)
 async def by_ine(question: Question[Ine], cnous: UpstreamClient) -> Dossier | NotFound | Rejected:
+    """Answers with the scholarship of the student with an INE."""
     path, params = {"ine": question.identity.ine.upper()}, {"campaignYear": campaign_year(question)}
     return read(await cnous.get(upstream.INE, path=path, params=params), wrong=WRONG_INE)
 
 
 @worker.answers(*contract.IDENTITE, contract.IDENTITE_V2)
 async def by_identity(question: Question[Identite], cnous: UpstreamClient) -> Dossier | NotFound | Rejected:
-    who = await located(question.identity, Communes.packaged())
+    """Answers with the scholarship of the student with a civil status."""
+    who = await with_commune_code(question.identity, Communes.packaged())
     if isinstance(who, Rejected):
         return who
     search = search_for(who, campaign_year(question))
@@ -67,17 +76,19 @@ async def by_identity(question: Question[Identite], cnous: UpstreamClient) -> Do
 
 @worker.answers(*contract.FRANCE_CONNECT, contract.FRANCE_CONNECT_V2)
 async def by_france_connect(question: Question[Identite], cnous: UpstreamClient) -> Dossier | NotFound | Rejected:
+    """Answers with the scholarship of a FranceConnect user."""
     pivot = pivot_of(question.identity, campaign_year(question))
     return read(await cnous.get(upstream.FRANCE_CONNECT, json=pivot), wrong=WRONG_IDENTITY)
 
 
 def campaign_year(question: Question[Ine] | Question[Identite]) -> int | None:
+    """Returns the campaign that the question asks for, `None` for the latest."""
     year = question.parameters.get("campaign_year")
     return year if isinstance(year, int) else None
 
 
 def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
-    """`wrong` is what Cnous refuses, when it refuses the question."""
+    """Returns what an answer states; `wrong` is the reason of a refusal. Raises `UpstreamError`."""
     match answer.status:
         case 200:
             return the_only(answer.decode(ANSWERED))
@@ -89,20 +100,21 @@ def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
             raise answer.unexpected()
 
 
-def the_only(answered: Scholarship | list[Scholarship]) -> Dossier | Rejected:
-    """Bare, or alone in an array. An empty array is no way of Cnous to say that there is none."""
-    match answered:
+def the_only(body: Scholarship | list[Scholarship]) -> Dossier | Rejected:
+    """Returns the one scholarship of a body, or a refusal for several. Raises `UpstreamError` for an empty array."""
+    match body:
         case Scholarship() as scholarship:
             return to_contract(scholarship)
         case [scholarship]:
             return to_contract(scholarship)
-        case []:
+        case []:  # Cnous answers 404 where there is none
             raise UpstreamError("upstream_malformed", field="$", cause="empty array")
         case _:
             return Rejected(SEVERAL)
 
 
 def to_contract(scholarship: Scholarship) -> Dossier:
+    """Returns a scholarship of Cnous as the handlers' result."""
     return Dossier(
         ine=none_if_blank(scholarship.ine),
         identite=contract.Identite(
@@ -133,5 +145,5 @@ def to_contract(scholarship: Scholarship) -> Dossier:
 
 
 def provisional(grant_status: int | None) -> bool | None:
-    """Zero is final; what is not told is not known (docs/contract.md, D13)."""
+    """Returns whether a grant is provisional, `None` where its status is unknown (docs/contract.md, D13)."""
     return None if grant_status is None else grant_status > 0

@@ -1,4 +1,4 @@
-"""A place of birth as people write it, turned into the code that a provider wants."""
+"""Places of birth, from the commune's name as people write it to the commune's code."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from bouquet_cog.source import CommuneSource
 from bouquet_worker import Identite, Rejected
 
 UNKNOWN_PLACE = "00365"
+"""Reason of the refusal for a place that is no commune, or one of several."""
 
 
-async def located(who: Identite, communes: CommuneSource) -> Identite | Rejected:
-    """`who` with the code of the commune that they name, unless they have one or name none. A name that is no commune's
-    of the département and the year, or that several share, is refused: without it somebody else might be found."""
+async def with_commune_code(who: Identite, communes: CommuneSource) -> Identite | Rejected:
+    """Returns the person with the code of the commune of birth, unless they have one or name no commune.
+
+    Returns a refusal for a name that no commune of the département had in that year, or that several had. Raises
+    `UpstreamError` where `communes` cannot be asked.
+    """
+    # Without its place of birth, another person might be found.
     match who:
         case Identite(code_cog_insee_commune_naissance=str(code)) if code.strip():
             return who

@@ -1,4 +1,4 @@
-"""Every commune since 1943, in memory: one text per département, as DATA.md says. Nothing leaves the process."""
+"""All French communes since 1943 with their codes, held in memory as DATA.md describes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from bouquet_cog.source import counted
 
 
 class Communes:
-    """A `CommuneSource` that needs no network. `sections`: the rows of each département, as `build_cog.py` has them."""
+    """A `CommuneSource` without a network.
+
+    Args:
+        sections: Rows of communes by number of département, in the format of `scripts/build_cog.py`.
+    """
 
     def __init__(self, sections: dict[str, str]) -> None:
         self._sections = sections
@@ -20,29 +24,31 @@ class Communes:
     @classmethod
     @cache
     def packaged(cls) -> Self:
-        """Those of this package, unpacked at the first call."""
+        """Returns the communes of this package, read at the first call."""
         packed = resources.files("bouquet_cog").joinpath("communes.txt.gz").read_bytes()
         sections = gzip.decompress(packed).decode().split("\n\n")
         return cls(dict(section.split("\n", 1) for section in sections))
 
     def code(self, nom: str, departement: str, annee: int) -> str | None:
-        """The code on 1 January of that year, else on the next: the commune may have been created in between.
+        """Returns a commune's code on 1 January of the year `annee` or else of the next; `None` without a clear match.
 
-        The département is that of the time, or one that the commune belonged to later: forms list those of today.
+        The département is that of the time, or one that the commune belonged to later, since forms list those of today.
         """
         days = [f"{year:04}-01-01" for year in (annee, annee + 1)]
         section = self._sections.get(departement, "")
         return choose(nom, *(_living(section, day) for day in days), is_borne=lambda name: self._bears(name, days))
 
     def _bears(self, bare_name: str, days: list[str]) -> bool:
-        """Whether a commune of any département has the name on one of the days."""
+        """Returns whether a commune of any département has the name on one of the days."""
         sections = [section for section in self._sections.values() if f"{bare_name}\t" in section]
         return any(bare(name) == bare_name for section in sections for day in days for name, _ in _living(section, day))
 
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
+        """Returns the result of `code`, and counts it in `COG_LOOKUPS`."""
         return counted("packaged", self.code(nom, departement, annee))
 
 
 def _living(section: str, day: str) -> list[Named]:
+    """Returns the communes of a section that existed on a day."""
     rows = (row.split("\t") for row in section.splitlines())
     return [(name, code) for name, code, first, last in rows if first <= day <= last]

@@ -1,5 +1,5 @@
-"""The same from INSEE's public metadata API (docs/reference/upstreams/cog.md): today's own table, for a call or two to
-a third party."""
+"""Codes of communes from INSEE's public metadata API (docs/reference/upstreams/cog.md), with one or two calls for
+each."""
 
 from __future__ import annotations
 
@@ -13,27 +13,30 @@ from bouquet_cog.source import COG_LOOKUPS, counted
 from bouquet_worker import Answer, UpstreamError
 
 FORMERLY = {"2A": ("2A", "20"), "2B": ("2B", "20"), "976": ("976", "985")}
-"""Numbers that a département's codes began with. The Seine is not here: its 75 was Paris as well."""
+"""Present and former first digits of a département's codes, where they changed. Those of the Seine, 75, are Paris's."""
 
 
-class Getter(Protocol):
-    """Of the kit's `Upstream`, what is needed."""
+class HttpGetter(Protocol):
+    """The part of the kit's `UpstreamClient` that `InseeCommunes` needs."""
 
     async def get(self, route: str = "", *, params: Mapping[str, str] = {}) -> Answer: ...
 
 
 class _Commune(Struct, frozen=True):
+    """A commune in INSEE's JSON."""
+
     code: str
     intitule: str
 
 
 class InseeCommunes:
-    """A `CommuneSource` over the network. Its errors are counted too."""
+    """A `CommuneSource` that asks INSEE's API."""
 
-    def __init__(self, upstream: Getter) -> None:
+    def __init__(self, upstream: HttpGetter) -> None:
         self._upstream = upstream
 
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
+        """Returns the commune's code, and counts the result or the error in `COG_LOOKUPS`. Raises `UpstreamError`."""
         try:
             code = await self._code(nom, departement, annee)
         except UpstreamError:
@@ -42,7 +45,7 @@ class InseeCommunes:
         return counted("insee", code)
 
     async def _code(self, nom: str, departement: str, annee: int) -> str | None:
-        """On 1 January of the year of birth, else on the next: the commune may have been created in between."""
+        """Returns the code on 1 January of the year, or else of the next, since the commune may be new in that year."""
         numbers, borne = FORMERLY.get(departement, (departement,)), set[str]()
         for year in (annee, annee + 1):
             named = await self._named(nom, f"{year:04}-01-01")
@@ -53,7 +56,7 @@ class InseeCommunes:
         return None
 
     async def _named(self, nom: str, day: str) -> list[Named]:
-        """Of the whole country, with the name or words of it."""
+        """Returns the communes of the whole country whose names contain `nom`, on a day."""
         params = {"date": day, "filtreNom": nom, "com": "false"}
         answer = await self._upstream.get("/geo/communes", params=params)
         match answer.status:

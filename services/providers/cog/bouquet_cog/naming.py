@@ -1,4 +1,4 @@
-"""Which commune a typed name means: the same letters, whatever their dress, then the same words."""
+"""The commune that a typed name means: one with the same letters, or else one whose name begins with the same words."""
 
 from __future__ import annotations
 
@@ -18,23 +18,30 @@ _ARTICLE = re.compile(r"^(?:le|la|les|l) ")
 
 
 def normalised(nom: str) -> str:
-    """`L'Haÿ-les-Roses` is `l hay les roses`, `STE-FOY` is `sainte foy`, `Paris 1er Arrondissement` is `paris 1`."""
+    """Returns a name in lower case, without accents, signs and abbreviations.
+
+    `L'Haÿ-les-Roses` becomes `l hay les roses`, `STE-FOY` `sainte foy`, `Paris 1er Arrondissement` `paris 1`.
+    """
     letters = unicodedata.normalize("NFKD", nom.casefold().translate(_LIGATURES))
     words = _WORD.findall("".join(letter for letter in letters if not unicodedata.combining(letter)))
     return _ARRONDISSEMENT.sub(r"\1", " ".join(_IN_FULL.get(word, word) for word in words))
 
 
 def bare(name: str) -> str:
-    """A normalised name without its article, which people add and leave out."""
+    """Returns a normalised name without its article, which people add or leave out."""
     return _ARTICLE.sub("", name)
 
 
 def choose(nom: str, *groups: Collection[Named], is_borne: Callable[[str], bool]) -> str | None:
-    """The one code of the closest likeness, in the first group where it occurs. Several are none: no guess.
+    """Returns the code of the commune that a typed name means, or `None` where none or several are equally close.
 
-    A name's first words are what people call a place, unless they are some commune's whole name: `Dives` in 14 may be
-    Dives-sur-Mer, or Dives under a wrong département. `is_borne` tells it of a bare name, for the whole country. A word
-    within a name is no likeness: `Paris` is not Le Touquet-Paris-Plage.
+    The first words of a name stand for the commune, unless they are the whole name of another: `Dives` in 14 may be
+    Dives-sur-Mer, or Dives in a wrong département. A later word does not: `Paris` is not Le Touquet-Paris-Plage.
+
+    Args:
+        nom: Name as it was typed.
+        groups: Communes to choose from; the first group with a match counts.
+        is_borne: Function that tells whether a commune of the country has exactly this name, without its article.
     """
     asked = normalised(nom)
     if not asked:
@@ -47,6 +54,6 @@ def choose(nom: str, *groups: Collection[Named], is_borne: Callable[[str], bool]
 
 
 def _first(groups: Iterable[Collection[Named]], is_alike: Callable[[str], bool]) -> set[str]:
-    """The codes of the names that are alike, in the first group that has any."""
+    """Returns the codes of the matching names, from the first group that has any."""
     found = ({code for name, code in group if is_alike(name)} for group in groups)
     return next(filter(None, found), set())

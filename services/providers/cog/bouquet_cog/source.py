@@ -1,4 +1,4 @@
-"""What a worker asks for the code of a place of birth, whoever knows it."""
+"""The interface to a source of commune codes, and the metric of its lookups."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from prometheus_client import Counter
 
 COG_LOOKUPS = Counter(
     "bouquet_cog_lookups_total",
-    "Places of birth that were looked up, by outcome: `found`, `unknown` (or ambiguous), `failed`.",
+    "Lookups of the code of a place of birth, by outcome: `found`, `unknown` (or ambiguous), `failed`.",
     ["source", "outcome"],
 )
 
 
 class CommuneSource(Protocol):
+    """A source of commune codes."""
+
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
-        """The commune's code in the year of birth; `None` where no commune has the name, or several.
+        """Returns the commune's code in the year `annee`, or `None` where no commune had the name, or several.
 
         Raises `UpstreamError` where the source cannot be asked.
         """
 
 
 def counted(source: str, code: str | None) -> str | None:
+    """Counts the result of a lookup in `COG_LOOKUPS`, and returns it."""
     COG_LOOKUPS.labels(source, "found" if code else "unknown").inc()
     return code

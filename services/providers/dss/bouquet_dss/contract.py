@@ -1,7 +1,7 @@
-"""What is published of eight allowances: docs/reference/contract.md §1.6.2-1.6.3. Each by civil status, and by
-FranceConnect; five in v2 too.
+"""The published data of eight benefits (docs/reference/contract.md §1.6.2-1.6.3), by civil status and by FranceConnect;
+five of them are in version 2 too.
 
-Seven say whether a person has a right; the eighth tells a crèche what a household's rate is computed from.
+Seven say whether a person is entitled; the eighth gives a crèche the figures from which a household's rate is computed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Fin: TypeAlias = Annotated[Day | None, Meta(description="Toujours null")]
 
 
 class Droit(Struct, frozen=True, kw_only=True):
-    """What the hub says of a right. Every version of every status shows a part of it."""
+    """The handlers' result for an entitlement, of which each version of each benefit publishes a part."""
 
     status: str
     date_debut_droit: str | None
@@ -45,20 +45,23 @@ class Droit(Struct, frozen=True, kw_only=True):
 
     @property
     def est_beneficiaire(self) -> bool:
+        """Whether the person is entitled."""
         return not self.status.startswith("non_beneficiaire")
 
     @property
     def avec_participation(self) -> bool:
-        """False, not null, without a right: API Particulier's answer, not its document's (docs/contract.md, C12)."""
+        """Whether the C2S is with a contribution. Without an entitlement it is false, as API Particulier answers, not
+        null, as its document says (docs/contract.md, C12)."""
         return self.status == "beneficiaire_avec_participation_financiere"
 
     @property
     def date_debut(self) -> str | None:
-        """As version 2 says it, and the next."""
+        """The date `date_debut_droit`, under the name of version 2."""
         return self.date_debut_droit
 
     @property
     def majoration(self) -> bool | None:
+        """Whether the benefit is increased, under the name of version 2."""
         return self.avec_majoration
 
 
@@ -168,8 +171,8 @@ def _no_file(code: str, fund: str, of_fund: str) -> Failure:
 
 PROBLEMS = {
     UNIDENTIFIED: IDENTITY_UNKNOWN,
-    # docs/reference/upstreams/hub.md §3, to the letter. Five digits: whoever has no file speaks for itself, whatever
-    # was asked.
+    # Texts of docs/reference/upstreams/hub.md §3. The codes have five digits, since CNAF, MSA or RNCPS answers in its
+    # own name.
     UNATTACHED: _absence(
         "35003",
         "CNAF & MSA",
@@ -197,7 +200,7 @@ _STATUSES = {
     "allocation_soutien_familial": "cnaf_msa_allocation_soutien_familial",
     "participation_familiale_eaje": "cnaf_msa_participation_familiale_eaje",
 }
-"""By resource, as they are told at `/api/{status}/ping` (docs/reference/contract.md §5.3)."""
+"""Names of the pings, at `/api/{status}/ping`, by resource (docs/reference/contract.md §5.3)."""
 
 _REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, REFUSED)
 
@@ -205,7 +208,7 @@ _REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, 
 def _both_modalities(
     resource: str, summary: str, data: type[Struct], *scopes: str, fields: Mapping[str, str], reasons: tuple[str, ...]
 ) -> tuple[PublishedOperation[Any], PublishedOperation[Any]]:
-    """`fields` are opened by one scope each."""
+    """Returns the operations of a resource by civil status and by FranceConnect; `fields` are scopes by field."""
     common: dict[str, Any] = {
         "summary": summary,
         "scopes": scopes,
@@ -241,7 +244,7 @@ def _both_modalities(
 def _right(
     resource: str, summary: str, v3: type[Struct], v2: type[Struct], *, majoration: str = ""
 ) -> tuple[PublishedOperation[Any], ...]:
-    """One scope opens all, but for an increase, which has its own."""
+    """Returns the operations of an entitlement. One scope opens its fields; `majoration` is that of the increase."""
     scopes = (resource, majoration) if majoration else (resource,)
     fields = {
         field: majoration if field.endswith("majoration") else resource
@@ -297,7 +300,7 @@ ASF = _right("allocation_soutien_familial", "Statut allocation de soutien famili
 
 
 def _for_a_child(resource: str, summary: str) -> tuple[PublishedOperation[Any], ...]:
-    """Of the parent who is paid, or the child whom it is paid for. The one scope opens the operation whole
+    """Returns the operations of a benefit for a child, for the parent or the child. One scope opens all fields
     (docs/reference/contract.md §1.6.3)."""
     scope = f"cnav_{resource}"
     fields = dict.fromkeys(StatutAllocation.__struct_fields__, scope)

@@ -1,17 +1,18 @@
-"""The people of the simulated hub as the eight prestations know them. All invented.
+"""The people of the simulated hub, all invented, with their answers for the eight benefits.
 
-- Those of `bouquet_hub.personas`, with the household that their fund has in its file; their children grow up.
-- `_OWN`: families to ask the crèche rate of, each with a child whose year of birth moves with today.
-- Staged ones, of any first name and date, whose birth name says who answers, a hyphen and what, as `CAF-FOUND`:
+- Those of `bouquet_hub.personas`, with the household of their file at the CAF or the MSA.
+- `_OWN`: families for the crèche rate, each with a child whose year of birth depends on today's date.
+- People of any first name and birth date whose birth name scripts the answer, as in `CAF-FOUND`: its signature, a
+  hyphen, and the answer:
 
-  CAF  MSA  RNCPS  HUB             the header of the answer; HUB puts none
-  FOUND                            a right: increased, or with participation; a household with a young child
-  NOT-ENTITLED                     no right; a household whose child is nine
-  INCOMPLETE                       a right without date nor benefit; a household without address nor figures
-  MALFORMED                        a keyword of no list; a household of nobody
+  CAF  MSA  RNCPS  HUB             the header of the answer; none for HUB
+  FOUND                            entitled, with an increase or a contribution; a household with a young child
+  NOT-ENTITLED                     not entitled; a household with a child of nine
+  INCOMPLETE                       entitled, without date and benefit; a household without address and figures
+  MALFORMED                        an unknown keyword; an empty household
   and those of `bouquet_hub.personas`: NO-FILE UNATTACHED … SLOW CUT
 
-A prestation of which nothing is written here is one that the person has no right to.
+A person is not entitled to a benefit that is not listed here.
 """
 
 from __future__ import annotations
@@ -23,7 +24,19 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from bouquet_hub.personas import CAF, MSA, PERSONAS, RNCPS_CODE, STAGES, File, Fund, Persona, Said, Who, person
+from bouquet_hub.personas import (
+    CAF,
+    MSA,
+    PERSONAS,
+    RNCPS_CODE,
+    SCRIPTED_ANSWERS,
+    CivilStatus,
+    File,
+    Fund,
+    Persona,
+    SimulatedAnswer,
+    person,
+)
 
 Json = dict[str, Any]
 SIGNATURES = {CAF.word: CAF.code, MSA.word: MSA.code, "RNCPS": RNCPS_CODE, "HUB": ""}
@@ -48,26 +61,31 @@ QUALITIES = {"ALLOCATAIRE": "105", "OUVRANT_DROIT": "205"}
 
 
 class Right(Struct, frozen=True, kw_only=True):
+    """An entitlement of a person."""
+
     word: str = "BENEFICIAIRE"
     since: str
     benefits: tuple[tuple[str, str, int], ...] = ()
-    """Code, opening and state of each, as the hub lists them."""
+    """Code, date of opening and state of each benefit in the hub's list; state 10 is open."""
 
 
 def paid(cd: str, since: str) -> Right:
+    """Returns an entitlement with one open benefit, of code `cd`."""
     return Right(since=since, benefits=((cd, since, 10),))
 
 
 def aeeh(word: str, since: str) -> Right:
+    """Returns an entitlement to the AEEH, of the parent or the child as the keyword `word` says."""
     return Right(word=word, since=since, benefits=(("FA1510", since, 10),))
 
 
 def ars(word: str, since: str) -> Right:
-    """Its benefits are not looked at."""
+    """Returns an entitlement to the ARS, whose list of benefits the worker does not read."""
     return Right(word=word, since=since)
 
 
 def c2s(since: str, *, participation: bool) -> Right:
+    """Returns an entitlement to the C2S, with or without a contribution."""
     return Right(word=f"BENEFICIAIRE_{'AVEC' if participation else 'SANS'}_PARTICIPATION_FINANCIERE", since=since)
 
 
@@ -78,43 +96,50 @@ class Child(Struct, frozen=True):
     prenoms: str
     born_years_ago: int
     birthday: str
-    """`MM-DD`."""
+    """Day of birth, `MM-DD`."""
     genre: str
 
     def as_of(self, today: date) -> dict[str, str]:
-        return person(Who(self.nom, self.prenoms, f"{today.year - self.born_years_ago}-{self.birthday}", self.genre))
+        """Returns the child in the hub's JSON, with the year of birth for today's date."""
+        return person(
+            CivilStatus(self.nom, self.prenoms, f"{today.year - self.born_years_ago}-{self.birthday}", self.genre)
+        )
 
 
 class Resident(Struct, frozen=True, kw_only=True):
-    """Someone with a file."""
+    """A person with a file at the CAF or the MSA."""
 
     story: str
-    who: Who
+    who: CivilStatus
     commune: str = ""
     """INSEE code of the birth place."""
     pays: str = "99100"
     fund: Fund
     household: Mapping[str, Any]
-    """`allocataires`, `enfants`, `adresse` in the hub's JSON."""
+    """The keys `allocataires`, `enfants` and `adresse` of the hub's JSON."""
     child: Child | None = None
     """The one child of the household, where its age matters."""
     rights: Mapping[str, Right] = {}
+    """Entitlements by benefit."""
     usage: str = ""
     ressources: int = 17_400
 
     @property
-    def registered(self) -> Who:
+    def registered(self) -> CivilStatus:
+        """The person's civil status in the register."""
         return structs.replace(self.who.born(self.commune, self.pays), usage=self.usage)
 
 
-class Told(Struct, frozen=True):
-    said: Said
+class SignedAnswer(Struct, frozen=True):
+    """An answer with the value of its header `X-APISECU-FD`."""
+
+    said: SimulatedAnswer
     signature: str
-    """In `X-APISECU-FD`."""
+    """Value of the header `X-APISECU-FD`; empty for none."""
 
 
 _RIGHTS: dict[str, dict[str, Right]] = {
-    # Of the hub's people, by birth name.
+    # Entitlements of the people of `bouquet_hub.personas`, by birth name.
     "LE GOUADEC": {
         "c2s": c2s("2025-10-01", participation=True),
         "ppa": paid("FA3105", "2025-02-01"),
@@ -137,8 +162,8 @@ _FOUND = {
 }
 
 
-def _sent_to(persona: Persona) -> tuple[Fund, Said]:
-    """The fund that has their file, the CAF if both have one or none has, and what it says there."""
+def _sent_to(persona: Persona) -> tuple[Fund, SimulatedAnswer]:
+    """Returns the CAF or the MSA, which has the person's file, and its answer; the CAF if both or none have one."""
     files = [(fund, said) for fund, said in persona.says.items() if isinstance(said, File)]
     return files[0] if files else (CAF, persona.says[CAF])
 
@@ -161,11 +186,11 @@ def _of_the_hub() -> list[Resident]:
     ]
 
 
-_CORALINE = Who("PESTEL-VIGNAU", "CORALINE", "1995-05-08", "F")
-_FULGENCE = Who("LAUZERTE", "FULGENCE", "1984-10-17", "M")
-_VIOLAINE = Who("ESTEVENIN", "VIOLAINE", "1992-07-30", "F")
-_EDGAR = Who("CORNILLAC", "EDGAR", "1990-00-00", "M")
-_LOUISE = Who("KERVENNIC", "LOUISE", "2019-08-11", "F")
+_CORALINE = CivilStatus("PESTEL-VIGNAU", "CORALINE", "1995-05-08", "F")
+_FULGENCE = CivilStatus("LAUZERTE", "FULGENCE", "1984-10-17", "M")
+_VIOLAINE = CivilStatus("ESTEVENIN", "VIOLAINE", "1992-07-30", "F")
+_EDGAR = CivilStatus("CORNILLAC", "EDGAR", "1990-00-00", "M")
+_LOUISE = CivilStatus("KERVENNIC", "LOUISE", "2019-08-11", "F")
 
 
 _OWN = (
@@ -252,18 +277,19 @@ def _with_child(resident: Resident, child: Child, today: date) -> Resident:
 
 
 def residents(today: date) -> list[Resident]:
+    """Returns all people with a file, with children as old as they are today."""
     return _of_the_hub() + _own(today)
 
 
-def told_of(who: Who, prestation: str, today: date) -> Told | None:
-    """`None` of whom nobody knows. The directory itself tells of the C2S."""
+def answer_about(who: CivilStatus, prestation: str, today: date) -> SignedAnswer | None:
+    """Returns the answer for a person and a benefit, `None` for an unknown person. RNCPS answers for the C2S."""
     for resident in residents(today):
-        if resident.registered.is_meant_by(who):
-            return Told(File(_body(resident, prestation, today)), _signature(resident.fund, prestation))
+        if resident.registered.matches(who):
+            return SignedAnswer(File(_body(resident, prestation, today)), _signature(resident.fund, prestation))
     for persona in PERSONAS:
-        if persona.registered.is_meant_by(who):
+        if persona.registered.matches(who):
             fund, said = _sent_to(persona)
-            return Told(said, _signature(fund, prestation))
+            return SignedAnswer(said, _signature(fund, prestation))
     return None
 
 
@@ -271,21 +297,21 @@ def _signature(fund: Fund, prestation: str) -> str:
     return RNCPS_CODE if prestation == "c2s" else fund.code
 
 
-def staged(who: Who, prestation: str, today: date) -> Told | None:
-    """What a birth name makes the hub say; `None` when it is a name like another."""
+def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAnswer | None:
+    """Returns the answer that a birth name scripts, `None` for an ordinary name."""
     if not (staging := re.match(rf"({'|'.join(SIGNATURES)})-(\S+)", who.nom)):
         return None
     signature, word = SIGNATURES[staging[1]], staging[2]
-    said = STAGES.get(word) or _staged_file(who, prestation, word, today)
-    return Told(said, signature) if said else None
+    said = SCRIPTED_ANSWERS.get(word) or _staged_file(who, prestation, word, today)
+    return SignedAnswer(said, signature) if said else None
 
 
-def _staged_file(who: Who, prestation: str, word: str, today: date) -> File | None:
-    """Of a prestation, `FOUND` is its richest answer."""
+def _staged_file(who: CivilStatus, prestation: str, word: str, today: date) -> File | None:
+    """Returns the file for a word of a scripted birth name, `None` for an unknown word."""
     age = {"FOUND": 3, "NOT-ENTITLED": 9, "INCOMPLETE": 0}.get(word)
     if age is None:
         return File({"indicateur": "EN_COURS"}) if word == "MALFORMED" else None
-    child = Who(who.nom, "CADET", f"{today.year - age}-03-15", "M")
+    child = CivilStatus(who.nom, "CADET", f"{today.year - age}-03-15", "M")
     household = {
         "allocataires": [person(who)],
         "enfants": [person(child)],
@@ -325,7 +351,8 @@ def _benefit(fund: Fund, word: str, cd: str, since: str, state: int) -> Json:
 
 
 def _household(resident: Resident, today: date) -> Json:
-    """The birth place is told of who is asked for, and of nobody else. Resources are those of two years ago."""
+    """Returns a household in the hub's JSON, with resources of two years ago, and with the birth place of the person in
+    question alone."""
     known = {key: resident.household.get(key, []) for key in ("allocataires", "enfants")}
     people = {key: [_placed(resident, person) for person in members] for key, members in known.items()}
     return {

@@ -1,7 +1,8 @@
-"""The hub as it answers for eight prestations, in its dialect (docs/reference/upstreams/hub.md): `POST /token`, then
+"""A simulator of the hub for eight benefits (docs/reference/upstreams/hub.md): `POST /token`, then
 `GET /rsa` and so on.
 
-Who is known there, and how to make it fail: `personas`. A test makes it say anything else with `app[TOLD][…] = …`.
+Its people, and names that make it fail, are in `personas`. A test sets the answer for a benefit and a person with
+`app[SIMULATED_ANSWERS][name, who] = …`.
 """
 
 from __future__ import annotations
@@ -11,28 +12,30 @@ from functools import partial
 
 from aiohttp import web
 
-from bouquet_dss.personas import Told, staged, told_of
+from bouquet_dss.personas import SignedAnswer, answer_about, scripted_answer
 from bouquet_dss.worker import PRESTATIONS
-from bouquet_hub.personas import UNIDENTIFIED, File, Refusal, Who, who_asked
+from bouquet_hub.personas import UNIDENTIFIED, CivilStatus, File, Refusal, person_asked_for
 from bouquet_hub.simulator import CLIENT_SECRET, grant, objection, refused
 from bouquet_worker.simulate import CLOCK, Fault, Simulator, TokenEndpoint, respond_with_fault, simulator_app
 
-TOLD = web.AppKey("told", dict[tuple[str, Who], Told])
-DESKS = web.AppKey("desks", Mapping[str, TokenEndpoint])
-"""By scope."""
+SIMULATED_ANSWERS = web.AppKey("simulated_answers", dict[tuple[str, CivilStatus], SignedAnswer])
+TOKENS = web.AppKey("tokens", Mapping[str, TokenEndpoint])
+"""Token endpoints by scope."""
 
-NOBODY = Told(UNIDENTIFIED, "")
+NOBODY = SignedAnswer(UNIDENTIFIED, "")
 
 
 def dss_app() -> web.Application:
+    """Returns the simulator's application."""
     app = simulator_app()
-    app[TOLD] = {}
-    app[DESKS] = {scope_of(name): TokenEndpoint({client_of(name): CLIENT_SECRET}) for name in PRESTATIONS}
+    app[SIMULATED_ANSWERS] = {}
+    app[TOKENS] = {scope_of(name): TokenEndpoint({client_of(name): CLIENT_SECRET}) for name in PRESTATIONS}
     app.add_routes([web.post("/token", _token), *(web.get(f"/{name}", partial(_answer, name)) for name in PRESTATIONS)])
     return app
 
 
 def settings(base_url: str) -> dict[str, str]:
+    """Returns the environment of a worker that asks the simulator at `base_url`."""
     own = {
         f"BOUQUET_DSS_{name.upper()}_{setting}": value
         for name in PRESTATIONS
@@ -50,38 +53,40 @@ simulator = Simulator(provider="dss", app=dss_app, settings=settings)
 
 
 def client_of(prestation: str) -> str:
+    """Returns the client id of a benefit."""
     return f"bouquet-{prestation}"
 
 
 def scope_of(prestation: str) -> str:
+    """Returns the scope of a benefit."""
     return f"simulateur.{prestation}"
 
 
 async def _token(request: web.Request) -> web.StreamResponse:
-    return await grant(request, request.app[DESKS])
+    return await grant(request, request.app[TOKENS])
 
 
 async def _answer(prestation: str, request: web.Request) -> web.StreamResponse:
-    """A token of another prestation opens nothing."""
-    if not request.app[DESKS][scope_of(prestation)].accepts(request):
+    """Answers a question for a benefit, with 401 for a token of another benefit's scope."""
+    if not request.app[TOKENS][scope_of(prestation)].accepts(request):
         return web.Response(status=401)
-    if objected := objection(request.query):
-        return refused(objected, "")
-    told = _told(request, prestation, who_asked(request.query))
-    match told.said:
+    if refusal := objection(request.query):
+        return refused(refusal, "")
+    answer = _answer_about(request, prestation, person_asked_for(request.query))
+    match answer.said:
         case Fault() as fault:
             return await respond_with_fault(request, fault)
         case Refusal() as refusal:
-            return refused(refusal, told.signature)
+            return refused(refusal, answer.signature)
         case File(body):
-            return web.json_response(dict(body), headers=_signed(told.signature))
+            return web.json_response(dict(body), headers=_signed(answer.signature))
 
 
-def _told(request: web.Request, prestation: str, who: Who) -> Told:
+def _answer_about(request: web.Request, prestation: str, who: CivilStatus) -> SignedAnswer:
     today = request.app[CLOCK]()
-    told = reversed(request.app[TOLD].items())
-    scripted = next((said for (name, one), said in told if name == prestation and one.is_meant_by(who)), None)
-    return scripted or staged(who, prestation, today) or told_of(who, prestation, today) or NOBODY
+    by_tests = reversed(request.app[SIMULATED_ANSWERS].items())
+    scripted = next((said for (name, one), said in by_tests if name == prestation and one.matches(who)), None)
+    return scripted or scripted_answer(who, prestation, today) or answer_about(who, prestation, today) or NOBODY
 
 
 def _signed(signature: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What the hub answers of a right (docs/reference/upstreams/dss.md §1) and of a household
+"""Answers of the hub about an entitlement (docs/reference/upstreams/dss.md §1) and about a household
 (docs/reference/contract.md §4), and the tables of its codes."""
 
 from __future__ import annotations
@@ -11,21 +11,22 @@ from bouquet_hub.quotient import Address, Person
 from bouquet_worker import IsoDateOrBlank
 
 OPEN = 10
-"""`etat.cd` of a benefit that is paid."""
+"""Value of `etat.cd` of a benefit that is paid."""
 
+# Whether a benefit is increased, by its code.
 RSA_MAJORATIONS = {"FA3101": False, "FA3102": True}
 PPA_MAJORATIONS = {"FA3105": False, "FA3106": True}
 
 
 class Right(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Its keyword is of a closed list: a word that we do not know must not pass for a right."""
+    """An answer about an entitlement. Subclasses list its keywords, so that an unknown one is no entitlement."""
 
     indicateur: str
     date_indicateur: IsoDateOrBlank | None = None
 
 
 class HealthCover(Right, frozen=True, kw_only=True):
-    """C2S. The directory itself answers, without a list of benefits since December 2025."""
+    """An answer about the C2S, from the directory RNCPS, without a list of benefits since December 2025."""
 
     indicateur: Literal[
         "BENEFICIAIRE_SANS_PARTICIPATION_FINANCIERE",
@@ -35,40 +36,46 @@ class HealthCover(Right, frozen=True, kw_only=True):
 
 
 class Allowance(Right, frozen=True, kw_only=True):
-    """AAH, ASF."""
+    """An answer about AAH or ASF."""
 
     indicateur: Literal["BENEFICIAIRE", "NON_BENEFICIAIRE"]
 
 
 class ChildAllowance(Right, frozen=True, kw_only=True):
-    """AEEH, ARS: of a parent or of the child."""
+    """An answer about AEEH or ARS, for a parent or for the child."""
 
     indicateur: Literal["ALLOCATAIRE", "OUVRANT_DROIT", "NON_BENEFICIAIRE"]
 
 
 class State(Struct, frozen=True):
+    """The state of a benefit."""
+
     cd: int | None = None
 
 
 class Benefit(Struct, frozen=True, rename="camel"):
+    """A benefit in the hub's list."""
+
     cd: str = ""
     dt_ouverture_droit: IsoDateOrBlank | None = None
     etat: State | None = None
 
 
 class Income(Allowance, frozen=True, kw_only=True):
-    """RSA, PPA: which benefits it is made of tells whether it is increased."""
+    """An answer about RSA or prime d'activité. The listed benefits say whether it is increased."""
 
     liste_prestation: tuple[Benefit, ...] | None = None
 
 
 class Member(Person, frozen=True, kw_only=True):
+    """A member of a household."""
+
     date_naissance: Annotated[str, Meta(pattern=r"^(\d{4}-\d{2}-\d{2})?\Z")] | None = None
     cog_naissance: str | None = None
 
 
 class Household(Struct, frozen=True, kw_only=True, rename="camel"):
-    """EAJE. Without its resources the hub gives an error, and never half a file."""
+    """An answer about the crèche rate (EAJE). Without the household's resources the hub answers with an error."""
 
     allocataires: Annotated[tuple[Member, ...], Meta(min_length=1)]
     enfants: tuple[Member, ...] | None = None

@@ -1,7 +1,7 @@
-"""DSS: has this person a right to one of eight allowances?  Owner: team-dss.
+"""The worker of eight social-security benefits.  Owner: team-dss.
 
-Upstream: the social-security hub (bouquet_hub), which finds the fund by itself: CNAF, MSA, or the RNCPS directory
-for the C2S. Each prestation has an URL, a client and a scope of its own (docs/reference/upstreams/hub.md, dss.md).
+Upstream: the social-security hub (bouquet_hub), which chooses between CNAF and MSA, or asks the directory RNCPS for the
+C2S. Each benefit has a URL, a client and a scope of its own (docs/reference/upstreams/hub.md, dss.md).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from bouquet_dss import contract
 from bouquet_dss.contract import NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, NO_YOUNG_CHILD, Droit
-from bouquet_dss.settings import Settings, of_prestation
+from bouquet_dss.settings import Settings, hub_settings_of
 from bouquet_dss.upstream import (
     OPEN,
     PPA_MAJORATIONS,
@@ -52,22 +52,25 @@ log = logging.getLogger(__name__)
 
 ABSENCES: Mapping[Fund, str] = {"CNAF": NO_FILE_CNAF, "MSA": NO_FILE_MSA, "RNCPS": NO_FILE_RNCPS}
 CRECHE_AGE = 7
+"""Age, in years, below which a child may go to a crèche."""
 UNKNOWN_DAY = "9999-99-99"
-"""After every other."""
+"""Date that sorts after every other."""
 Resource: TypeAlias = Droit | contract.ParticipationFamiliale
 
 
 def right(model: type[Right], answer: Answer, _: date) -> Droit:
+    """Returns the entitlement that an answer states. Raises `UpstreamError` where it cannot be read."""
     return to_droit(answer.decode(model))
 
 
 def income(majorations: Mapping[str, bool], answer: Answer, _: date) -> Droit:
+    """Returns the entitlement that an answer about RSA or prime d'activité states, and whether it is increased."""
     file = answer.decode(Income)
     return to_droit(file, majoration(file.liste_prestation or (), majorations))
 
 
 def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
-    """Not to be entitled is an answer too, with nothing else to say: it is not the lack of a file
+    """Returns the result for an answer about an entitlement; without an entitlement, it has no date
     (docs/reference/upstreams/dss.md §2)."""
     droit = Droit(
         status=file.indicateur.lower(),
@@ -78,7 +81,7 @@ def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
 
 
 def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -> bool | None:
-    """Told by the open benefit of the earliest date, which API Particulier keeps under the name of latest
+    """Returns whether the open benefit with the earliest date is increased, `None` without an open one
     (docs/reference/upstreams/dss.md §2)."""
     opened = [
         (day_or_none(benefit.dt_ouverture_droit) or UNKNOWN_DAY, majorations[benefit.cd])
@@ -89,7 +92,10 @@ def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -
 
 
 def participation(answer: Answer, today: date) -> contract.ParticipationFamiliale | NotFound:
-    """Of a household that may put a child in a crèche. Asking about another is perhaps a misuse, so it is told."""
+    """Returns the figures for the crèche rate of a household, or an absence where no child is young enough.
+
+    It logs the absence, since a question about such a household may be a misuse.
+    """
     file = answer.decode(Household)
     enfants = file.enfants or ()
     if not any(under(CRECHE_AGE, child, today) for child in enfants):
@@ -111,14 +117,15 @@ def participation(answer: Answer, today: date) -> contract.ParticipationFamilial
 
 
 def under(age: int, child: Member, today: date) -> bool:
-    """On that day; 29 February passes on 1 March. An unknown month is January and an unknown day the first: nobody
-    is made younger than they may be. Without a year, nobody knows (docs/reference/upstreams/dss.md §4)."""
+    """Returns whether a child is under an age on a day. An unknown month counts as January and an unknown day as the
+    first; a child of unknown year is not under it (docs/reference/upstreams/dss.md §4)."""
     year, month, day = (int(part) for part in (child.date_naissance or "0000-00-00").split("-"))
     return (year + age, month or 1, day or 1) > (today.year, today.month, today.day)
 
 
 def personne(person: Member) -> contract.Personne:
-    """A straight copy, as the address: blanks remain (docs/reference/upstreams/dss.md §4)."""
+    """Returns a member of a household as the contract publishes them, with blank texts unchanged
+    (docs/reference/upstreams/dss.md §4)."""
     return contract.Personne(
         nom_naissance=person.nom_naissance,
         nom_usage=person.nom_usage,
@@ -130,6 +137,7 @@ def personne(person: Member) -> contract.Personne:
 
 
 def adresse(address: Address) -> contract.Adresse:
+    """Returns an address as the contract publishes it, with blank texts unchanged."""
     return contract.Adresse(
         destinataire=address.identite,
         complement_information=address.complement_information,
@@ -142,6 +150,8 @@ def adresse(address: Address) -> contract.Adresse:
 
 
 class Prestation(Struct, frozen=True):
+    """A benefit: its operations, and the function that reads the hub's answer."""
+
     published: tuple[PublishedOperation[Any], ...]
     read: Callable[[Answer, date], Resource | NotFound]
 
@@ -156,7 +166,7 @@ PRESTATIONS = {
     "ars": Prestation(contract.ARS, partial(right, ChildAllowance)),
     "eaje": Prestation(contract.EAJE, participation),
 }
-"""By the name of its settings and of its upstream."""
+"""Benefits by the name of their settings and of their upstreams."""
 
 
 worker = Worker(
@@ -165,15 +175,16 @@ worker = Worker(
 
 
 def hub(name: str, settings: Settings) -> Upstream:
-    """One for each prestation, with its own token and its own breaker."""
-    return hub_upstream("dss", name, of_prestation(name, settings))
+    """Returns the hub as the upstream of one benefit, with its own token and circuit breaker."""
+    return hub_upstream("dss", name, hub_settings_of(name, settings))
 
 
 async def answer(
     prestation: Prestation, question: Question[Identite], hub: UpstreamClient
 ) -> Resource | NotFound | Rejected:
-    told = await hub.get(params=query_of(question.identity), headers=headers_of(question))
-    return refusal_of(told, question.identity, ABSENCES) or prestation.read(told, question.today)
+    """Answers a question for a benefit."""
+    response = await hub.get(params=query_of(question.identity), headers=headers_of(question))
+    return refusal_of(response, question.identity, ABSENCES) or prestation.read(response, question.today)
 
 
 for _name, _prestation in PRESTATIONS.items():

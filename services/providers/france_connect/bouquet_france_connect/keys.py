@@ -1,7 +1,7 @@
-"""Keys, and what they open: ours decrypt, FranceConnect's verify. The one place that knows JOSE.
+"""Decryption and verification of FranceConnect's answers (JOSE), with the worker's and FranceConnect's keys.
 
-Algorithms are named, never those that a message would like: RSA-OAEP with A256GCM around ES256
-(docs/reference/upstreams/france_connect.md §2). Whatever is amiss is `upstream_unknown`; its log says which step
+Only these algorithms are accepted, whatever a message names: RSA-OAEP with A256GCM around ES256
+(docs/reference/upstreams/france_connect.md §2). Every error is `upstream_unknown`; its `cause` names the step that
 failed, and nothing of the message.
 """
 
@@ -25,25 +25,31 @@ from bouquet_france_connect.upstream import Jwks
 from bouquet_worker import UpstreamClient, UpstreamError
 
 PrivateKeys: TypeAlias = tuple[RSAKey, ...]
+"""The worker's private keys, the published one first."""
 
 KID = "api_particulier_rsa_oaep_jwks"
-"""The name that FranceConnect knows our key by, whichever it is (docs/reference/contract.md §5.5)."""
+"""Name (`kid`) under which every key of the worker is published (docs/reference/contract.md §5.5)."""
 KEY_BITS = 2048
 KEPT_S = 600.0
-REST_S = 5.0
-"""How long FranceConnect's keys are not asked for again, come what may: an unknown name is no way to make us hammer."""
+"""Seconds for which FranceConnect's keys are remembered."""
+REQUEST_PAUSE_S = 5.0
+"""Seconds between two requests for FranceConnect's keys, at least, so that messages with unknown key names cannot cause
+many."""
 
-# Headers are not held to a list: issuers repeat claims there (RFC 7519 §5.3). `crit` is obeyed all the same.
+# Unknown headers are accepted, since issuers repeat claims there (RFC 7519 §5.3). `crit` is checked all the same.
 _JWE = jwe.JWERegistry(algorithms=("RSA-OAEP", "A256GCM"), strict_check_header=False)
 _JWS = jws.JWSRegistry(algorithms=("ES256",), strict_check_header=False)
 _UNREADABLE = (JoseError, ValueError, TypeError, AttributeError)
-"""What joserfc raises for what is not JOSE: a header that is a list, a name that is a number."""
+"""Exceptions that joserfc raises for malformed messages, such as a header that is a list."""
 
 _PEM = re.compile(r"-----BEGIN (?:RSA )?PRIVATE KEY-----([\sA-Za-z0-9+/=]+)-----END")
 
 
 def private_keys(pem: str) -> PrivateKeys:
-    """In their order; line ends do not matter, so that they also fit in a line. Raises `ValueError`."""
+    """Returns the RSA keys of a PEM text, in their order; spaces may replace its line ends.
+
+    Raises `ValueError` without a key, and for one that is no RSA key of `KEY_BITS` bits or more.
+    """
     keys = [load_der_private_key(b64decode(body), password=None) for body in _PEM.findall(pem)]
     good = tuple(RSAKey.import_key(key) for key in keys if isinstance(key, RSAPrivateKey) and key.key_size >= KEY_BITS)
     if not good or len(good) < len(keys):
@@ -52,21 +58,27 @@ def private_keys(pem: str) -> PrivateKeys:
 
 
 def published(key: RSAKey) -> dict[str, Any]:
-    """A public key as FranceConnect reads it, to encrypt for us."""
+    """Returns the public part of a key as a JWK, with which FranceConnect encrypts its answers."""
     public = key.as_dict(private=False)
     return {"kty": "RSA", "kid": KID, "use": "enc", "alg": "RSA-OAEP", "n": public["n"], "e": public["e"]}
 
 
 def decrypted(body: bytes, keys: PrivateKeys) -> bytes:
-    """By whichever key can: they all have one name, so that the message's says nothing."""
+    """Returns the content of an encrypted message. Raises `UpstreamError` where no key can decrypt it."""
+    # Every key is tried: they all have one name, so that the message does not tell which was used.
     for key in keys:
         with suppress(*_UNREADABLE):
             return jwe.decrypt_compact(body.strip(), key, registry=_JWE).plaintext or b""
-    raise UpstreamError("upstream_unknown", cause="not encrypted for us")
+    raise UpstreamError("upstream_unknown", cause="not encrypted for the worker's keys")
 
 
 class SigningKeys:
-    """FranceConnect's: remembered for ten minutes, and asked for again when a message names one that is not there."""
+    """FranceConnect's keys, remembered for `KEPT_S` and requested again when a message names an unknown one.
+
+    Args:
+        api: Client of FranceConnect's API of keys.
+        clock: Monotonic clock, in seconds.
+    """
 
     def __init__(self, api: UpstreamClient, clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api
@@ -76,7 +88,7 @@ class SigningKeys:
         self._good_until = self._rests_until = float("-inf")
 
     async def verified(self, token: bytes) -> bytes:
-        """The payload of a JWS that one of them signed."""
+        """Returns the payload of a signed message. Raises `UpstreamError` unless one of the keys has signed it."""
         with _reading("not a signed message"):
             signed = jws.extract_compact(token, registry=_JWS)
             kid = signed.headers().get("kid")
@@ -84,10 +96,10 @@ class SigningKeys:
             with _reading("not a good signature"):
                 if jws.validate_compact(signed, key, registry=_JWS):
                     return signed.payload
-        raise UpstreamError("upstream_unknown", cause="signature of nobody known")
+        raise UpstreamError("upstream_unknown", cause="signed by an unknown key")
 
     async def _candidates(self, kid: object) -> tuple[ECKey, ...]:
-        """The key of that name; every key where there is no name. Callers share one request for them."""
+        """Returns the key of a name, or every key where there is no name; requests the keys where they are too old."""
         async with self._asking:
             known = self._named(kid) if self._clock() < self._good_until else ()
             if not known and self._clock() >= self._rests_until:
@@ -99,9 +111,9 @@ class SigningKeys:
         return tuple(key for key in self._keys if kid in (None, key.kid))
 
     async def _renew(self) -> None:
-        """Without its keys FranceConnect is not understood, whatever keeps them from us
+        """Requests the keys. Raises `UpstreamError("upstream_unknown")` for every failure
         (docs/reference/upstreams/france_connect.md §5)."""
-        self._rests_until = self._clock() + REST_S
+        self._rests_until = self._clock() + REQUEST_PAUSE_S
         try:
             answer = await self._api.get()
             if answer.status != 200:
@@ -113,7 +125,7 @@ class SigningKeys:
 
 
 def _signing_keys(jwks: Jwks) -> Iterator[ECKey]:
-    """Those that may sign with ES256. One that cannot be read is not the others' fault."""
+    """Yields the keys that may sign with ES256, without those that cannot be read."""
     for jwk in jwks.keys:
         if (jwk.get("kty"), jwk.get("crv"), jwk.get("use", "sig")) == ("EC", "P-256", "sig"):
             with suppress(*_UNREADABLE, KeyError):

@@ -1,6 +1,6 @@
 """The citizens of the simulated FranceConnect, all invented, by the access token of their session.
 
-Those that a provider's simulator knows are the same people there. `LIES` of the simulator are told of `MAELYS`.
+They are the same people as in the providers' simulators. The simulator's `FORGED_ANSWERS` are about `MAELYS`.
 """
 
 from __future__ import annotations
@@ -27,24 +27,27 @@ SCOPES = " ".join(
         "cnous_ville_etudes cnous_identite cnous_ine",
     )
 )
-"""Of whoever lets everything be read, and in vain their identity."""
+"""Scopes of a citizen who grants everything, with an identity scope that the contract does not use."""
 
 
 class Citizen(Struct, frozen=True, kw_only=True):
+    """An invented citizen."""
+
     story: str
     gender: str
     family_name: str
     given_names: tuple[str, ...]
     birthdate: str
-    """Unknown parts are zeros."""
+    """Date of birth, `YYYY-MM-DD`, with zeros for unknown parts."""
     birthplace: str = ""
     birthcountry: str = "99100"
     scopes: str = SCOPES
-    apart: Json = {}
-    """What is told otherwise, or not at all where it is `None`."""
+    changed_claims: Json = {}
+    """Claims with other values than the fields above; one that is `None` is left out."""
 
     def pivot(self) -> Json:
-        told = {
+        """Returns the claims of the identity."""
+        claims = {
             "gender": self.gender,
             "given_name": " ".join(self.given_names),
             "given_name_array": list(self.given_names),
@@ -53,7 +56,7 @@ class Citizen(Struct, frozen=True, kw_only=True):
             "birthplace": self.birthplace,
             "birthcountry": self.birthcountry,
         }
-        return {name: value for name, value in (told | self.apart).items() if value is not None}
+        return {name: value for name, value in (claims | self.changed_claims).items() if value is not None}
 
 
 MAELYS = Citizen(
@@ -121,18 +124,19 @@ CITIZENS = {
         birthplace="63113",
     ),
     "jeton-jour-inconnu": _maelys("Only the day is unknown", birthdate="1989-06-00"),
-    "jeton-peu-de-droits": _maelys("Lets the quotient be read, and no more", scopes="openid cnaf_quotient_familial"),
-    "jeton-sans-droits": _maelys("Lets nothing of ours be read", scopes="openid profile"),
-    "jeton-sans-liste": _maelys("First names in one text alone", apart={"given_name_array": None}),
-    "jeton-sans-nom": _maelys("No birth name", apart={"family_name": None}),
+    "jeton-peu-de-droits": _maelys("Grants the quotient alone", scopes="openid cnaf_quotient_familial"),
+    "jeton-sans-droits": _maelys("Grants no scope of the contract", scopes="openid profile"),
+    "jeton-sans-liste": _maelys("First names in one text alone", changed_claims={"given_name_array": None}),
+    "jeton-sans-nom": _maelys("No birth name", changed_claims={"family_name": None}),
     "jeton-nom-illisible": _maelys("A birth name that is none", family_name="L3 G0UADEC"),
     "jeton-sans-prenom": _maelys("No first name", given_names=()),
-    "jeton-sans-naissance": _maelys("No birth date", apart={"birthdate": None}),
+    "jeton-sans-naissance": _maelys("No birth date", changed_claims={"birthdate": None}),
     "jeton-sans-annee": _maelys("A birth date of an unknown year", birthdate="0000-06-14"),
     "jeton-mois-impossible": _maelys("Born in a thirteenth month", birthdate="1989-13-14"),
     "jeton-jour-impossible": _maelys("Born on a 32 June", birthdate="1989-06-32"),
     "jeton-date-impossible": _maelys("Born on a 30 February", birthdate="1989-02-30"),
     "jeton-sans-rien": _maelys(
-        "Nothing of the identity", apart=dict.fromkeys(("family_name", "given_name", "given_name_array", "birthdate"))
+        "Nothing of the identity",
+        changed_claims=dict.fromkeys(("family_name", "given_name", "given_name_array", "birthdate")),
     ),
 }

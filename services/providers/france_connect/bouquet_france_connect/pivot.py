@@ -1,4 +1,4 @@
-"""From an introspection of FranceConnect to a session: whose it is, and its scopes
+"""The session that an introspection of FranceConnect describes: identity and scopes
 (docs/reference/upstreams/france_connect.md §4)."""
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from bouquet_worker import Rejected
 PROFILE = ("given_name", "family_name", "birthdate", "gender")
 BIRTH = ("birthplace", "birthcountry")
 ALIASES = {"identite_pivot": (*PROFILE, *BIRTH), "profile": PROFILE, "birth": BIRTH}
-"""Scopes that stand for several. The contract asks for none of them (docs/reference/contract.md §2.4); who reads a
-session sees them all."""
+"""Scopes that stand for several others. No operation of the contract needs them (docs/reference/contract.md §2.4), but
+a session lists them all."""
 
 
-def session_of(told: Introspection, today: date) -> Session | Rejected:
-    """Of an active token."""
-    who = identity_of(told)
-    return Session(identity=who, scopes=scopes_of(told)) if is_usable(who, today) else Rejected(UNUSABLE)
+def session_of(introspection: Introspection, today: date) -> Session | Rejected:
+    """Returns the session of an active token, or a refusal where its identity cannot be used."""
+    who = identity_of(introspection)
+    return Session(identity=who, scopes=scopes_of(introspection)) if is_usable(who, today) else Rejected(UNUSABLE)
 
 
-def scopes_of(told: Introspection) -> tuple[str, ...]:
-    """As told, then what their aliases stand for."""
-    scopes = (told.scope or "").split()
+def scopes_of(introspection: Introspection) -> tuple[str, ...]:
+    """Returns the granted scopes, then those for which aliases among them stand."""
+    scopes = (introspection.scope or "").split()
     meant = [scope for alias in scopes for scope in ALIASES.get(alias, ())]
     return tuple(dict.fromkeys((*scopes, *meant)))

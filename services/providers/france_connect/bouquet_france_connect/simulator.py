@@ -1,11 +1,11 @@
-"""FranceConnect in its own dialect (docs/reference/upstreams/france_connect.md): `POST /api/v2/checktoken`,
+"""A simulator of FranceConnect (docs/reference/upstreams/france_connect.md): `POST /api/v2/checktoken`,
 `GET /api/v2/jwks`.
 
-Its signing keys are made as it starts; `POST /rotate` makes another. Whose sessions it knows: `personas`; tokens of
-`LIES` get answers that no reader may believe, and `panne-html`… make it unwell (bouquet_worker.simulated_faults).
+It makes a signing key when it starts, and another at `POST /rotate`. Its sessions are in `personas`. Tokens of
+`FORGED_ANSWERS` get answers that must be refused, and `panne-html`… cause faults (bouquet_worker.simulated_faults).
 
-It encrypts for whoever registered a key, as the real one does; here the key is told in the client's secret, so that
-a simulator and a worker in different processes need nothing else in common.
+As the real FranceConnect, it encrypts for the key that a client has registered. Here the client's secret holds the key,
+so that a simulator and a worker in different processes need nothing else in common.
 """
 
 from __future__ import annotations
@@ -54,29 +54,33 @@ INVALID_CLIENT = (401, {"error": "invalid_client", "error_message": "Client auth
 
 
 class Issuer:
-    """The keys that sign, the newest last; each has a name of its own. `ill`: what is the matter with their place."""
+    """The signing keys of the simulator, the newest last, each with its own name."""
 
     def __init__(self) -> None:
         self.keys: list[ECKey] = []
-        self.ill: Fault | None = None
+        self.fault: Fault | None = None
+        """Fault of the API of keys; set by tests."""
         self.rotate()
 
     @property
     def signer(self) -> ECKey:
+        """The key that signs."""
         return self.keys[-1]
 
     def rotate(self) -> None:
+        """Makes a new signing key, and keeps the last one."""
         self.keys = [*self.keys[-1:], _signing_key(f"sim-fc-{len(self.keys) + 1}-{time.time_ns():x}")]
 
 
-class Seal(Struct, frozen=True):
-    """What an answer is made with: who signs, for whom it is, and what it says."""
+class AnswerMaker(Struct, frozen=True):
+    """A maker of right and forged answers: the key that signs, the key to encrypt for, and the claims."""
 
     signer: ECKey
     reader: RSAKey
     claims: Json
 
     def answer(self, **changes: Any) -> str:
+        """Returns a signed and encrypted answer, with changed claims or another signing key."""
         return self.sealed(self.signed(**changes))
 
     def signed(self, *, key: ECKey | None = None, alg: str = "ES256", **changes: Any) -> str:
@@ -85,61 +89,66 @@ class Seal(Struct, frozen=True):
         return jws.serialize_compact(header, claims, key or self.signer, [alg])
 
     def sealed(self, text: str, *, key: RSAKey | None = None, alg: str = "RSA-OAEP", enc: str = "A256GCM") -> str:
-        """With claims in the header, as oidc-provider writes them there (RFC 7519 §5.3)."""
+        """Returns an encrypted text, with claims in its header, as oidc-provider writes them (RFC 7519 §5.3)."""
         header = {"alg": alg, "enc": enc, "cty": "JWT", "iss": self.claims["iss"], "aud": self.claims["aud"]}
         registry = jwe.JWERegistry(algorithms=[alg, enc], strict_check_header=False)
         return jwe.encrypt_compact(header, text, key or self.reader, registry=registry)
 
     def unsigned(self, header: Json, signature: bytes = b"") -> str:
-        return f"{_told(json.dumps(header))}.{_told(json.dumps(self.claims))}.{_segment(signature)}"
+        """Returns an answer with a given header and a signature that is wrong or empty."""
+        return f"{_text_segment(json.dumps(header))}.{_text_segment(json.dumps(self.claims))}.{_segment(signature)}"
 
     def signed_by_a_secret(self) -> str:
-        """Which is the public key: the oldest trick."""
+        """Returns an answer whose HMAC has the public key as its secret, a well-known forgery."""
         body = self.unsigned({"alg": "HS256", "kid": self.signer.kid}).removesuffix(".")
         mac = hmac.new(self.signer.as_pem(private=False), body.encode(), hashlib.sha256)
         return f"{body}.{_segment(mac.digest())}"
 
     def altered(self) -> str:
+        """Returns a signed answer whose claims were changed after signing."""
         header, _, signature = self.signed().split(".")
-        return f"{header}.{_told(json.dumps(self.claims | {'iat': 0}))}.{signature}"
+        return f"{header}.{_text_segment(json.dumps(self.claims | {'iat': 0}))}.{signature}"
 
 
-LIES: dict[str, Callable[[Seal], str]] = {
-    "jeton-en-clair": lambda seal: json.dumps(seal.claims),
-    "jeton-non-chiffre": lambda seal: seal.signed(),
-    "jeton-non-signe": lambda seal: seal.sealed(seal.unsigned({"alg": "none"})),
-    "jeton-sans-signature": lambda seal: seal.sealed(seal.unsigned({"alg": "ES256", "kid": seal.signer.kid})),
-    "jeton-signe-par-un-secret": lambda seal: seal.sealed(seal.signed_by_a_secret()),
-    "jeton-signe-par-un-autre": lambda seal: seal.answer(key=_signing_key(str(seal.signer.kid))),
-    "jeton-signe-par-un-inconnu": lambda seal: Seal(_signing_key("inconnu"), seal.reader, seal.claims).answer(),
-    "jeton-signe-autrement": lambda seal: seal.answer(key=ECKey.generate_key("P-384"), alg="ES384"),
-    "jeton-altere": lambda seal: seal.sealed(seal.altered()),
-    "jeton-altere-chiffre": lambda seal: _spoilt(seal.answer()),
-    "jeton-pour-un-autre": lambda seal: seal.sealed(seal.signed(), key=RSAKey.generate_key(2048)),
-    "jeton-chiffre-autrement": lambda seal: seal.sealed(seal.signed(), alg="RSA-OAEP-256"),
-    "jeton-chiffre-a-moitie": lambda seal: seal.sealed(seal.signed(), enc="A128GCM"),
-    "jeton-double-enveloppe": lambda seal: seal.sealed(seal.answer()),
-    "jeton-creux": lambda seal: seal.sealed(""),
-    "jeton-bruit": lambda seal: seal.sealed("..."),
-    "jeton-autre-emetteur": lambda seal: seal.answer(iss="https://fc-ailleurs.test/api/v2"),
-    "jeton-autre-destinataire": lambda seal: seal.answer(aud="sim-service_national"),
-    "jeton-perime": lambda seal: seal.answer(exp=time.time() - 3600),
-    "jeton-sans-introspection": lambda seal: seal.answer(token_introspection=None),
-    "jeton-sans-avis": lambda seal: seal.answer(token_introspection={"sub": "…"}),
+FORGED_ANSWERS: dict[str, Callable[[AnswerMaker], str]] = {
+    "jeton-en-clair": lambda maker: json.dumps(maker.claims),
+    "jeton-non-chiffre": lambda maker: maker.signed(),
+    "jeton-non-signe": lambda maker: maker.sealed(maker.unsigned({"alg": "none"})),
+    "jeton-sans-signature": lambda maker: maker.sealed(maker.unsigned({"alg": "ES256", "kid": maker.signer.kid})),
+    "jeton-signe-par-un-secret": lambda maker: maker.sealed(maker.signed_by_a_secret()),
+    "jeton-signe-par-un-autre": lambda maker: maker.answer(key=_signing_key(str(maker.signer.kid))),
+    "jeton-signe-par-un-inconnu": lambda maker: AnswerMaker(
+        _signing_key("inconnu"), maker.reader, maker.claims
+    ).answer(),
+    "jeton-signe-autrement": lambda maker: maker.answer(key=ECKey.generate_key("P-384"), alg="ES384"),
+    "jeton-altere": lambda maker: maker.sealed(maker.altered()),
+    "jeton-altere-chiffre": lambda maker: _with_changed_ciphertext(maker.answer()),
+    "jeton-pour-un-autre": lambda maker: maker.sealed(maker.signed(), key=RSAKey.generate_key(2048)),
+    "jeton-chiffre-autrement": lambda maker: maker.sealed(maker.signed(), alg="RSA-OAEP-256"),
+    "jeton-chiffre-a-moitie": lambda maker: maker.sealed(maker.signed(), enc="A128GCM"),
+    "jeton-double-enveloppe": lambda maker: maker.sealed(maker.answer()),
+    "jeton-creux": lambda maker: maker.sealed(""),
+    "jeton-bruit": lambda maker: maker.sealed("..."),
+    "jeton-autre-emetteur": lambda maker: maker.answer(iss="https://fc-ailleurs.test/api/v2"),
+    "jeton-autre-destinataire": lambda maker: maker.answer(aud="sim-service_national"),
+    "jeton-perime": lambda maker: maker.answer(exp=time.time() - 3600),
+    "jeton-sans-introspection": lambda maker: maker.answer(token_introspection=None),
+    "jeton-sans-avis": lambda maker: maker.answer(token_introspection={"sub": "…"}),
 }
-"""By token: how FranceConnect, or whoever speaks in its name, answers what is not to be believed."""
+"""Functions that make an answer which a worker must refuse, by token."""
 
 ISSUER = web.AppKey("issuer", Issuer)
 SESSIONS = web.AppKey("sessions", MutableMapping[str, Citizen])
-SAID = web.AppKey("said", MutableMapping[str, tuple[int, Any]])
-"""Status and JSON that a test makes it answer to a token."""
+SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, tuple[int, Any]])
+"""Key of the answers that tests set, HTTP status and JSON body, by token."""
 
 
 def app() -> web.Application:
+    """Returns the simulator's application."""
     app = simulator_app()
     app[ISSUER] = Issuer()
     app[SESSIONS] = dict(CITIZENS)
-    app[SAID] = {}
+    app[SIMULATED_ANSWERS] = {}
     app.add_routes(
         [
             web.post("/api/v2/checktoken", _checktoken),
@@ -151,13 +160,14 @@ def app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    clients = {resource: {"id": _client_id(resource), "secret": _registered(_our_key())} for resource in RESOURCES}
+    """Returns the environment of a worker that asks the simulator at `base_url`."""
+    clients = {resource: {"id": _client_id(resource), "secret": _registered(_worker_key())} for resource in RESOURCES}
     return {
         "BOUQUET_FRANCE_CONNECT_CHECKTOKEN_URL": f"{base_url}/api/v2/checktoken",
         "BOUQUET_FRANCE_CONNECT_JWKS_URL": f"{base_url}/api/v2/jwks",
         "BOUQUET_FRANCE_CONNECT_ISSUER": f"{base_url}/api/v2",
         "BOUQUET_FRANCE_CONNECT_CLIENTS": json.dumps(clients),
-        "BOUQUET_FRANCE_CONNECT_PRIVATE_KEYS": " ".join(_our_key().as_pem(private=True).decode().split("\n")),
+        "BOUQUET_FRANCE_CONNECT_PRIVATE_KEYS": " ".join(_worker_key().as_pem(private=True).decode().split("\n")),
     }
 
 
@@ -171,7 +181,7 @@ async def _checktoken(request: web.Request) -> web.StreamResponse:
         return _say(*INVALID_REQUEST)
     if fault := await simulated_fault(request, token):
         return fault
-    if said := request.app[SAID].get(token):
+    if said := request.app[SIMULATED_ANSWERS].get(token):
         return _say(*said)
     if not TOKEN.fullmatch(token):
         return _say(*INVALID_REQUEST)
@@ -180,16 +190,16 @@ async def _checktoken(request: web.Request) -> web.StreamResponse:
         return _say(*INVALID_CLIENT)
     issuer = str(request.url).removesuffix("/checktoken")
     claims = {"aud": form["client_id"], "iat": int(time.time()), "iss": issuer, "token_introspection": told}
-    seal = Seal(request.app[ISSUER].signer, reader, claims)
-    body = LIES[token](seal) if token in LIES else seal.answer()
+    maker = AnswerMaker(request.app[ISSUER].signer, reader, claims)
+    body = FORGED_ANSWERS[token](maker) if token in FORGED_ANSWERS else maker.answer()
     return web.Response(text=body, content_type="application/token-introspection+jwt")
 
 
 def _introspection(request: web.Request, token: str) -> Json | None:
-    """`None` for what was never a token, or no longer is known to be one."""
+    """Returns the introspection of a token, `None` for an unknown one."""
     if token == EXPIRED:
         return {"active": False}
-    citizen = MAELYS if token in LIES else request.app[SESSIONS].get(token)
+    citizen = MAELYS if token in FORGED_ANSWERS else request.app[SESSIONS].get(token)
     if citizen is None:
         return None
     now = int(time.time())
@@ -207,10 +217,10 @@ def _introspection(request: web.Request, token: str) -> Json | None:
 
 
 async def _jwks(request: web.Request) -> web.StreamResponse:
-    """With keys that are not for signing answers, which a reader must pass over."""
+    """Answers with the signing keys, and with others that the worker must ignore."""
     issuer = request.app[ISSUER]
-    if issuer.ill:
-        return await respond_with_fault(request, issuer.ill)
+    if issuer.fault:
+        return await respond_with_fault(request, issuer.fault)
     signing = [key.as_dict(private=False) for key in issuer.keys]
     others = [
         {"kty": "EC", "crv": "P-256", "kid": "sim-fc-abimee", "use": "sig", "x": "AQAB", "y": "?"},
@@ -230,8 +240,8 @@ def _say(status: int, body: Any) -> web.Response:
 
 
 @cache
-def _our_key() -> RSAKey:
-    """The worker's; a process has one."""
+def _worker_key() -> RSAKey:
+    """Returns the worker's private key, made once in a process."""
     return RSAKey.generate_key(2048)
 
 
@@ -244,12 +254,12 @@ def _client_id(resource: str) -> str:
 
 
 def _registered(key: RSAKey) -> str:
-    """A public key as a client's secret: its modulus."""
+    """Returns the client secret that holds a public key: its modulus."""
     return str(key.as_dict(private=False)["n"])
 
 
 def _reader(form: Mapping[str, str]) -> RSAKey | None:
-    """For whom the answer is; `None` for a client that nobody registered."""
+    """Returns the key to encrypt for, `None` for an unknown client."""
     if form.get("client_id", "") not in map(_client_id, RESOURCES):
         return None
     try:
@@ -262,12 +272,12 @@ def _segment(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _told(text: str) -> str:
+def _text_segment(text: str) -> str:
     return _segment(text.encode())
 
 
-def _spoilt(message: str) -> str:
-    """The same but for a letter of its ciphertext."""
+def _with_changed_ciphertext(message: str) -> str:
+    """Returns a message with one letter of its ciphertext changed."""
     header, key, vector, ciphertext, tag = message.split(".")
     letter = "B" if ciphertext[0] == "A" else "A"
     return ".".join((header, key, vector, letter + ciphertext[1:], tag))

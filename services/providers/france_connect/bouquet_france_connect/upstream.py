@@ -1,5 +1,5 @@
-"""What FranceConnect answers (docs/reference/upstreams/france_connect.md §2-5): an introspection, that it signs and
-then encrypts for us."""
+"""FranceConnect's answers (docs/reference/upstreams/france_connect.md §2-5): a signed and encrypted introspection, or
+an error."""
 
 from __future__ import annotations
 
@@ -11,23 +11,27 @@ from bouquet_proto.france_connect_session import Pivot
 
 REFUSALS: dict[str | None, str] = {
     "invalid_request": "session_malformed",
-    "invalid_client": "session_unknown",  # of the token, or of us: worth an alert when it is everybody's
+    "invalid_client": "session_unknown",  # of an unknown token, or for every token where our own secret is wrong
 }
-"""By the `error` of a 400 or a 401; any other is not understood."""
+"""Reasons of refusals by `error` of a 400 or a 401; any other is `upstream_unknown`."""
 
 
 class Refusal(Struct, frozen=True):
+    """The body of a 400 or a 401."""
+
     error: str | None = None
 
 
 class Introspection(Pivot, frozen=True, kw_only=True):
-    """Of an inactive token, `active` alone is certain."""
+    """The introspection of a token. That of an inactive one has `active` alone."""
 
     active: bool
     scope: str | None = None
 
 
 class Claims(Struct, frozen=True):
+    """The claims of a signed answer; `exp` is in seconds since 1970."""
+
     iss: str
     aud: str | tuple[str, ...]
     token_introspection: Introspection
@@ -35,4 +39,6 @@ class Claims(Struct, frozen=True):
 
 
 class Jwks(Struct, frozen=True):
+    """FranceConnect's public keys, as JWK."""
+
     keys: tuple[dict[str, Any], ...]

@@ -1,7 +1,7 @@
-"""FranceConnect: whose is this session, and what do they let be read?  Owner: team-france-connect.
+"""The worker of FranceConnect: identity and granted scopes of a session.  Owner: team-france-connect.
 
-A worker like any other, but for whom it answers: gateways alone, before they ask anybody else (docs/adr/0007).
-Upstream: FranceConnect v2's token introspection, one client for each resource
+It answers gateways alone, which call it before they ask a provider (docs/adr/0007).
+Upstreams: the token introspection of FranceConnect v2, with one client for each resource, and its public keys
 (docs/reference/upstreams/france_connect.md).
 """
 
@@ -32,30 +32,36 @@ from bouquet_worker import (
     worker_prefix,
 )
 
-LATE_S = 10.0
-"""What two clocks may differ by."""
+CLOCK_SKEW_S = 10.0
+"""Seconds by which the clocks of FranceConnect and of the worker may differ."""
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):
+    """Settings of the worker, from `BOUQUET_FRANCE_CONNECT_*`."""
+
     checktoken_url: str
+    """URL of FranceConnect's token introspection."""
     jwks_url: str
+    """URL of FranceConnect's public keys."""
     issuer: str
-    """`iss` of every answer: `https://…/api/v2`."""
+    """Issuer of FranceConnect's answers (`iss`), such as `https://…/api/v2`."""
     clients: Secret
-    """Ours, by resource, as JSON: `{"quotient_familial": {"id": "…", "secret": "…"}}`."""
+    """JSON object of the OAuth 2.0 clients by resource: `{"quotient_familial": {"id": "…", "secret": "…"}}`."""
     private_keys: Secret
-    """RSA, PEM: the one that we publish, then older ones that FranceConnect may still encrypt for."""
+    """RSA private keys in PEM: the published one first, then older ones for which FranceConnect may still encrypt."""
     timeout_s: float = 5.0
-    """Seconds that one call to FranceConnect may take: half of a lookup's time, as the provider is asked next."""
+    """Timeout of one call to FranceConnect, in seconds: half of a lookup's time, since the provider is asked next."""
 
 
 class Client(Struct, frozen=True):
+    """An OAuth 2.0 client at FranceConnect."""
+
     id: str
     secret: str
 
 
 class FranceConnect:
-    """Both of its APIs, and all that its answers are opened with."""
+    """A client of FranceConnect: its two APIs, with the keys that decrypt and verify its answers."""
 
     def __init__(self, settings: Settings, checktoken: UpstreamClient, jwks: UpstreamClient) -> None:
         self._checktoken = checktoken
@@ -65,6 +71,10 @@ class FranceConnect:
         self._issuer = settings.issuer
 
     async def introspect(self, token: str, resource: object) -> Introspection | Rejected:
+        """Returns the introspection of a token, asked for with the client of a resource, or a refusal.
+
+        Raises `UpstreamError` where FranceConnect's answer cannot be trusted or read.
+        """
         client = self._clients.get(resource)
         if client is None:
             raise UpstreamError("upstream_refused_us", cause="no client for the resource")
@@ -90,18 +100,19 @@ class FranceConnect:
 
 
 def _wrong_claim(claims: Claims, issuer: str, client: Client) -> str:
-    """The first that does not say that FranceConnect answers us, now."""
+    """Returns the first claim that is wrong: issuer, audience or end; empty where all are right."""
     audience = (claims.aud,) if isinstance(claims.aud, str) else claims.aud
     if claims.iss != issuer:
         return "iss"
     if client.id not in audience:
         return "aud"
-    if claims.exp is not None and claims.exp + LATE_S < time.time():
+    if claims.exp is not None and claims.exp + CLOCK_SKEW_S < time.time():
         return "exp"
     return ""
 
 
 def clients_of(settings: Settings) -> dict[object, Client]:
+    """Returns the clients by resource. Raises `SettingsError` where the setting cannot be read."""
     try:
         return dict(msgspec.json.decode(settings.clients.reveal(), type=dict[str, Client]))
     except msgspec.DecodeError:
@@ -109,6 +120,7 @@ def clients_of(settings: Settings) -> dict[object, Client]:
 
 
 def private_keys_of(settings: Settings) -> keys.PrivateKeys:
+    """Returns the worker's private keys. Raises `SettingsError` where the setting cannot be read."""
     try:
         return keys.private_keys(settings.private_keys.reveal())
     except ValueError:
@@ -130,31 +142,35 @@ worker = Worker(
 
 @worker.document("/api/france_connect_jwks")
 def jwks(settings: Settings) -> dict[str, Any]:
-    """The current key alone: an older one is no longer to be encrypted for."""
+    """Returns the public keys that gateways publish: the current one alone, for which FranceConnect shall encrypt."""
     return {"keys": [keys.published(private_keys_of(settings)[0])]}
 
 
 @worker.upstream
 def checktoken_api(settings: Settings) -> Upstream:
+    """Declares the API of token introspection."""
     return Upstream("france_connect checktoken", settings.checktoken_url)
 
 
 @worker.upstream
 def jwks_api(settings: Settings) -> Upstream:
+    """Declares the API of public keys."""
     return Upstream("france_connect jwks", settings.jwks_url)
 
 
 @worker.upstream
 def france_connect(settings: Settings, checktoken_api: UpstreamClient, jwks_api: UpstreamClient) -> FranceConnect:
+    """Declares the client of both APIs."""
     return FranceConnect(settings, checktoken_api, jwks_api)
 
 
 @worker.answers(InternalOperation(france_connect_session.OPERATION, "identifiant"))
 async def session_of(question: Question[Identifiant], france_connect: FranceConnect) -> Session | Rejected:
+    """Answers with the session of an access token."""
     resource = question.parameters.get(france_connect_session.RESOURCE)
     match await france_connect.introspect(question.identity.identifiant, resource):
-        case Introspection(active=True) as told:
-            return pivot.session_of(told, question.today)
+        case Introspection(active=True) as introspection:
+            return pivot.session_of(introspection, question.today)
         case Introspection():
             return Rejected("session_unknown")
         case refused:

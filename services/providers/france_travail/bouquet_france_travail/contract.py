@@ -1,5 +1,4 @@
-"""What is published of a jobseeker: docs/reference/contract.md §1.6.6, and the official document's own words. Version 2
-is flat."""
+"""The published status and payments of a jobseeker (docs/reference/contract.md §1.6.6)."""
 
 from __future__ import annotations
 
@@ -17,11 +16,11 @@ CATEGORIES = {
     5: "PERSONNE POURVUE D'UN EMPLOI A LA RECHERCHE D'UN AUTRE",
 }
 CERTIFICATIONS = ("VC", "IC", "PC", "AC", "DC", "EC", "RC")
-"""`EC`, a failed certification, is in the official document's text but not in its list."""
+"""Codes of certification. The official document explains `EC`, a failed certification, but does not list it."""
 
 
 def _among(*values: str | int) -> Meta:
-    """What is known today; codes and labels are shown as France Travail writes them."""
+    """Returns the schema of a code or a label with its known values; other values are published too."""
     return Meta(extra_json_schema={"enum": [*values]})
 
 
@@ -178,7 +177,7 @@ class SituationV2(Struct, frozen=True, kw_only=True, rename="camel"):
 class PaiementV2(Struct, frozen=True, kw_only=True):
     """Paiement"""
 
-    # The official document gives these the names of v3, which neither its sandbox nor its code has.
+    # The official document names these fields as in version 3; API Particulier's answers have the names below.
     date: Day
     montant: float
     allocations: float
@@ -192,6 +191,7 @@ class PaiementsV2(Struct, frozen=True, kw_only=True):
 
 
 def situation_v2(statut: Statut) -> SituationV2:
+    """Returns a jobseeker's status as version 2 publishes it."""
     identite, contact, adresse, inscription = statut.identite, statut.contact, statut.adresse, statut.inscription
     return SituationV2(
         identifiant=statut.identifiant,
@@ -223,6 +223,7 @@ def situation_v2(statut: Statut) -> SituationV2:
 
 
 def paiements_v2(indemnites: Indemnites) -> PaiementsV2:
+    """Returns a jobseeker's payments as version 2 publishes them."""
     return PaiementsV2(identifiant=indemnites.identifiant, paiements=tuple(map(_paiement_v2, indemnites.paiements)))
 
 

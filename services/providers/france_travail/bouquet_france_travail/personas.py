@@ -1,6 +1,6 @@
-"""The jobseekers of the simulated France Travail, by identifier. All invented; whoever is not here is unknown to it.
+"""The jobseekers of the simulated France Travail, all invented, by identifier. It knows no others.
 
-`panne-html`, `panne-forbidden`… make it unwell (bouquet_worker.simulated_faults).
+The identifiers `panne-html`, `panne-forbidden`… cause faults (bouquet_worker.simulated_faults).
 """
 
 from __future__ import annotations
@@ -13,26 +13,30 @@ from msgspec import Struct
 Json: TypeAlias = Mapping[str, Any]
 
 
-class Said(Struct, frozen=True):
+class SimulatedAnswer(Struct, frozen=True):
+    """An answer of the simulator: HTTP status, and body to be sent as JSON."""
+
     status: int
     body: Json | None = None
 
 
 class Persona(Struct, frozen=True, kw_only=True):
+    """An invented jobseeker, with the answers of both APIs."""
+
     story: str
-    statut: Said
-    indemnites: Said
+    statut: SimulatedAnswer
+    indemnites: SimulatedAnswer
 
 
-UNKNOWN = Said(404, {"codeErreur": "404", "messageLog": "Individu inconnu de nos services"})
-LATE = Said(
+UNKNOWN = SimulatedAnswer(404, {"codeErreur": "404", "messageLog": "Individu inconnu de nos services"})
+LATE = SimulatedAnswer(
     500,
     {
         "codeErreur": "01",
         "messageLog": "Erreur technique lors de l'appel REST du service : java.util.concurrent.TimeoutException",
     },
 )
-BROKEN = Said(500, {"codeErreur": "02", "messageLog": "Erreur technique lors de l'appel REST du service"})
+BROKEN = SimulatedAnswer(500, {"codeErreur": "02", "messageLog": "Erreur technique lors de l'appel REST du service"})
 
 LABELS = {
     "1": "PERSONNE SANS EMPLOI DISPONIBLE DUREE INDETERMINEE PLEIN TPS",
@@ -41,7 +45,7 @@ LABELS = {
 }
 
 
-def registered(category: str, since: str, certification: str, until: str | None = None) -> Json:
+def registration(category: str, since: str, certification: str, until: str | None = None) -> Json:
     return {
         "categorieInscription": category,
         "libellecategorieInscription": LABELS[category],
@@ -51,9 +55,10 @@ def registered(category: str, since: str, certification: str, until: str | None 
     }
 
 
-def payments(*rows: tuple[str | float, ...], registered: bool = True) -> Said:
+def payments(*rows: tuple[str | float, ...], registered: bool = True) -> SimulatedAnswer:
+    """Returns the answer with payments: date, total, allowances, aids and other amounts of each."""
     keys = ("datePaiement", "montantPaiement", "allocations", "aides", "autresPaiements")
-    return Said(
+    return SimulatedAnswer(
         200,
         {"statutInscription": registered, "listePaiement": [dict(zip(keys, row, strict=True)) for row in rows]},
     )
@@ -113,7 +118,7 @@ _AUCLAVEL: Json = {
 PERSONAS = {
     "maelys.quintrand12": Persona(
         story="Registered, certified, paid twice; every key is there",
-        statut=Said(200, {**_QUINTRAND, **registered("1", "2025-02-10T00:00:00+01:00", "VC")}),
+        statut=SimulatedAnswer(200, {**_QUINTRAND, **registration("1", "2025-02-10T00:00:00+01:00", "VC")}),
         indemnites=payments(
             ("2026-02-03T00:00:00+01:00", 1084.37, 1084.37, 0.0, 0.0),
             ("2026-03-03T00:00:00+01:00", 1259.97, 979.43, 128.14, 152.4),
@@ -121,23 +126,23 @@ PERSONAS = {
     ),
     "gauthier.pradignac33": Persona(
         story="No longer registered; registered once in a season, nothing paid yet",
-        statut=Said(
+        statut=SimulatedAnswer(
             200,
             {
                 **_PRADIGNAC,
-                **registered("3", "2024-06-03T00:00:00+02:00", "RC", until="2025-10-31T00:00:00+01:00"),
+                **registration("3", "2024-06-03T00:00:00+02:00", "RC", until="2025-10-31T00:00:00+01:00"),
             },
         ),
         indemnites=payments(),
     ),
     "ludivine.auclavel07": Persona(
         story="Has an account, never registered",
-        statut=Said(206, _AUCLAVEL),
+        statut=SimulatedAnswer(206, _AUCLAVEL),
         indemnites=payments(registered=False),
     ),
     "ferreol.mirabeuf55": Persona(
         story="Registered, waits for a certification; nothing to say of payments",
-        statut=Said(
+        statut=SimulatedAnswer(
             200,
             {
                 "nom": "MIRABEUF",
@@ -153,31 +158,31 @@ PERSONAS = {
                     "ligneVoie": "4 QUAI DE REGOURD",
                     "localite": "46000 CAHORS",
                 },
-                **registered("5", "2026-01-05T00:00:00+01:00", "AC"),
+                **registration("5", "2026-01-05T00:00:00+01:00", "AC"),
             },
         ),
-        indemnites=Said(204),
+        indemnites=SimulatedAnswer(204),
     ),
     "azerty": Persona(
-        story="The one whom health checks ask for (docs/reference/upstreams/shared.md §7)",
-        statut=Said(200, {**_QUINTRAND, **registered("1", "2025-02-10T00:00:00+01:00", "VC")}),
+        story="The jobseeker for whom health checks ask (docs/reference/upstreams/shared.md §7)",
+        statut=SimulatedAnswer(200, {**_QUINTRAND, **registration("1", "2025-02-10T00:00:00+01:00", "VC")}),
         indemnites=payments(("2026-03-03T00:00:00+01:00", 1084.37, 1084.37, 0.0, 0.0)),
     ),
-    "panne.attente": Persona(story="One of their own services is late", statut=LATE, indemnites=LATE),
-    "panne.technique": Persona(story="One of their own services is broken", statut=BROKEN, indemnites=BROKEN),
+    "panne.attente": Persona(story="A service behind France Travail is late", statut=LATE, indemnites=LATE),
+    "panne.technique": Persona(story="A service behind France Travail is broken", statut=BROKEN, indemnites=BROKEN),
     "panne.croisee": Persona(
-        story="Each API answers what only the other may answer",
-        statut=Said(204),
-        indemnites=Said(206, {"statutInscription": True, "listePaiement": []}),
+        story="Each API answers with a status that only the other one has",
+        statut=SimulatedAnswer(204),
+        indemnites=SimulatedAnswer(206, {"statutInscription": True, "listePaiement": []}),
     ),
     "panne.incomplete": Persona(
-        story="The one key without which an answer is not understood is missing",
-        statut=Said(200, _PRADIGNAC),
-        indemnites=Said(200, {"listePaiement": []}),
+        story="The one required key is missing",
+        statut=SimulatedAnswer(200, _PRADIGNAC),
+        indemnites=SimulatedAnswer(200, {"listePaiement": []}),
     ),
     "panne.types": Persona(
         story="Values are not of their types",
-        statut=Said(200, {**_PRADIGNAC, **registered("1", "le 3 juin 2024", "VC")}),
+        statut=SimulatedAnswer(200, {**_PRADIGNAC, **registration("1", "le 3 juin 2024", "VC")}),
         indemnites=payments(("2026-03-03T00:00:00+01:00", "941,72", 941.72, 0.0, 0.0)),
     ),
 }

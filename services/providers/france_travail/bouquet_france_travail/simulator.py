@@ -1,7 +1,8 @@
-"""France Travail, in its own dialect (docs/reference/upstreams/france_travail.md): `POST /token`, `POST /statut`,
+"""A simulator of France Travail (docs/reference/upstreams/france_travail.md): `POST /token`, `POST /statut`,
 `GET /indemnites`.
 
-Who is known there: `personas`. A test makes it say anything else of an identifier by `app[SAID][identifier] = …`.
+Its jobseekers are in `personas`. A test sets the answers for an identifier with
+`app[SIMULATED_ANSWERS][identifier] = …`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from collections.abc import MutableMapping
 
 from aiohttp import web
 
-from bouquet_france_travail.personas import PERSONAS, UNKNOWN, Persona, Said
+from bouquet_france_travail.personas import PERSONAS, UNKNOWN, Persona, SimulatedAnswer
 from bouquet_worker.simulate import Simulator, TokenEndpoint, simulator_app
 from bouquet_worker.simulated_faults import simulated_fault
 
-SAID = web.AppKey("said", MutableMapping[str, Persona])
+SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, Persona])
 TOKENS = web.AppKey("tokens", TokenEndpoint)
 
 CLIENT_ID = "bouquet-france-travail"
@@ -28,14 +29,16 @@ NOBODY = Persona(story="Unknown", statut=UNKNOWN, indemnites=UNKNOWN)
 
 
 def app() -> web.Application:
+    """Returns the simulator's application."""
     app = simulator_app()
-    app[SAID] = dict(PERSONAS)
+    app[SIMULATED_ANSWERS] = dict(PERSONAS)
     app[TOKENS] = TokenEndpoint({CLIENT_ID: CLIENT_SECRET}, expires_in_s=EXPIRES_IN_S)
     app.add_routes([web.post("/token", _token), web.post("/statut", _statut), web.get("/indemnites", _indemnites)])
     return app
 
 
 def settings(base_url: str) -> dict[str, str]:
+    """Returns the environment of a worker that asks the simulator at `base_url`."""
     return {
         "BOUQUET_FRANCE_TRAVAIL_STATUT_URL": f"{base_url}/statut",
         "BOUQUET_FRANCE_TRAVAIL_INDEMNITES_URL": f"{base_url}/indemnites",
@@ -56,15 +59,15 @@ async def _token(request: web.Request) -> web.Response:
 
 
 async def _statut(request: web.Request) -> web.StreamResponse:
-    identifier = await request.text()  # a bare text: with quotes around it, it is nobody's
-    return await _objection(request, identifier) or _say(_persona(request, identifier).statut)
+    identifier = await request.text()  # a bare text: with the quotes of JSON it is no identifier
+    return await _objection(request, identifier) or _response(_persona(request, identifier).statut)
 
 
 async def _indemnites(request: web.Request) -> web.StreamResponse:
     identifier = request.query.get("loginMnemotechnique", "")
     if request.query.keys() != {"loginMnemotechnique"}:
         return web.json_response({"codeErreur": "400", "messageLog": "loginMnemotechnique"}, status=400)
-    return await _objection(request, identifier) or _say(_persona(request, identifier).indemnites)
+    return await _objection(request, identifier) or _response(_persona(request, identifier).indemnites)
 
 
 async def _objection(request: web.Request, identifier: str) -> web.StreamResponse | None:
@@ -78,10 +81,10 @@ async def _objection(request: web.Request, identifier: str) -> web.StreamRespons
 
 
 def _persona(request: web.Request, identifier: str) -> Persona:
-    return request.app[SAID].get(identifier, NOBODY)
+    return request.app[SIMULATED_ANSWERS].get(identifier, NOBODY)
 
 
-def _say(said: Said) -> web.Response:
-    if said.body is None:
-        return web.Response(status=said.status)
-    return web.json_response(said.body, status=said.status)
+def _response(answer: SimulatedAnswer) -> web.Response:
+    if answer.body is None:
+        return web.Response(status=answer.status)
+    return web.json_response(answer.body, status=answer.status)

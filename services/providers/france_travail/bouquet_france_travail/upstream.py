@@ -1,5 +1,4 @@
-"""What France Travail answers (docs/reference/upstreams/france_travail.md §2-5). Of a person, any key but one may be
-absent."""
+"""Answers of France Travail's two APIs, with their names (docs/reference/upstreams/france_travail.md §2-5)."""
 
 from __future__ import annotations
 
@@ -13,17 +12,20 @@ from bouquet_worker import IsoDate, IsoDateOrBlank
 SCOPES = "api_statutaugmentev1 api_liste-paiementsv1 individuStatutAugmente application_{client_id}"
 
 UNREGISTERED = 206
-"""Known, but not registered. This and the next mean something to one of the two APIs only
-(docs/reference/upstreams/france_travail.md §4)."""
+"""HTTP status of the status API for a person who is not registered (docs/reference/upstreams/france_travail.md §4)."""
 UNPAID = 204
+"""HTTP status of the payments API for a person without payments."""
 
 TIMED_OUT = "java.util.concurrent.TimeoutException"
-"""What the text of a 500 contains when one of theirs was late."""
+"""Text in the body of a 500 that was caused by a timeout behind France Travail."""
 
 Number = Annotated[str, Meta(pattern=r"^\d{1,3}$")]
+"""Type of a number that is sent as a text, of three digits at most."""
 
 
 class Address(Struct, frozen=True, rename="camel"):
+    """An address."""
+
     insee_commune: str | None = field(name="INSEECommune", default=None)
     code_postal: str | None = None
     ligne_complement_adresse: str | None = None
@@ -35,8 +37,10 @@ class Address(Struct, frozen=True, rename="camel"):
 
 
 class Jobseeker(Struct, frozen=True, rename="camel"):
+    """A registered person: the body of a 200 of the status API. Any key but one may be absent."""
+
     categorie_inscription: Number
-    """Without it a 200 is not understood."""
+    """Category of the registration, the one required key."""
     libelle_categorie: str | None = field(name="libellecategorieInscription", default=None)
     civilite: str | None = None
     nom: str | None = None
@@ -54,13 +58,13 @@ class Jobseeker(Struct, frozen=True, rename="camel"):
 
 
 class Unknown(Struct, frozen=True, rename="camel"):
-    """Body of a 404: nobody has this identifier."""
+    """The body of France Travail's own 404, for an unknown identifier."""
 
     code_erreur: Literal["404"]
 
 
 class Payment(Struct, frozen=True, rename="camel"):
-    """Whole: an amount that is not there is not zero."""
+    """A payment. Every amount is required, since an absent one is not zero."""
 
     date_paiement: IsoDate
     montant_paiement: float
@@ -70,18 +74,21 @@ class Payment(Struct, frozen=True, rename="camel"):
 
 
 class Payments(Struct, frozen=True, rename="camel"):
-    """No payment is an empty list: one that is not there says nothing of the person."""
+    """The body of a 200 of the payments API. The list is required: it is empty for a person without payments."""
 
     statut_inscription: bool | None
-    """Must be there, whatever it says."""
+    """Whether the person is registered; required, though not used."""
     liste_paiement: tuple[Payment, ...]
 
 
 class Error(Struct, frozen=True, rename="camel"):
+    """The body of a 500."""
+
     message_log: str | None = None
 
 
 def timed_out(body: bytes) -> bool:
+    """Returns whether the body of a 500 says that a service behind France Travail timed out."""
     try:
         return TIMED_OUT in (msgspec.json.decode(body, type=Error).message_log or "")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

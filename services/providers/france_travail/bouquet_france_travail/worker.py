@@ -1,6 +1,6 @@
-"""France Travail: is this person registered as a jobseeker, and what was paid?  Owner: team-france-travail.
+"""The worker of France Travail: the status and the payments of a jobseeker.  Owner: team-france-travail.
 
-Upstream: two of its APIs, under one client (docs/reference/upstreams/france_travail.md).
+Upstreams: two of its APIs, with one OAuth 2.0 client (docs/reference/upstreams/france_travail.md).
 """
 
 from __future__ import annotations
@@ -38,11 +38,18 @@ from bouquet_worker import (
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):
+    """Settings of the worker, from `BOUQUET_FRANCE_TRAVAIL_*`."""
+
     statut_url: str
+    """URL of the API of a jobseeker's status."""
     indemnites_url: str
+    """URL of the API of a jobseeker's payments."""
     token_url: str
+    """URL of France Travail's token endpoint."""
     client_id: str
+    """OAuth 2.0 client id that France Travail gave; the scope of each token contains it too."""
     client_secret: Secret
+    """OAuth 2.0 client secret that France Travail gave."""
 
 
 worker = Worker(
@@ -56,16 +63,18 @@ worker = Worker(
 
 @worker.upstream
 def statut_api(settings: Settings) -> Upstream:
+    """Declares the API of a jobseeker's status."""
     return _api("france_travail statut", settings.statut_url, settings)
 
 
 @worker.upstream
 def indemnites_api(settings: Settings) -> Upstream:
+    """Declares the API of a jobseeker's payments."""
     return _api("france_travail indemnites", settings.indemnites_url, settings)
 
 
 def _api(name: str, url: str, settings: Settings) -> Upstream:
-    """Each API has a breaker of its own, and a token of its own: either opens both."""
+    """Returns one of the two APIs as an upstream, with its own circuit breaker and token."""
     return Upstream(
         name,
         url,
@@ -76,37 +85,39 @@ def _api(name: str, url: str, settings: Settings) -> Upstream:
             style="body",
             form={"scope": SCOPES.format(client_id=settings.client_id)},
         ),
-        # On a GET and on a bare text too (docs/reference/upstreams/france_travail.md §1).
+        # Required on a GET and for a bare text too (docs/reference/upstreams/france_travail.md §1).
         headers={"Content-Type": "application/json"},
     )
 
 
 @worker.answers(STATUT, STATUT_V2)
 async def statut(question: Question[Identifiant], statut_api: UpstreamClient) -> contract.Statut | NotFound:
-    """The body is the identifier as it is, without the quotes that JSON would want."""
+    """Answers with a jobseeker's status. The request's body is the bare identifier, without the quotes of JSON."""
     answer = await statut_api.post(data=question.identity.identifiant, headers=headers_of(question), idempotent=True)
-    if answered(answer, UNREGISTERED):
+    if has_data(answer, UNREGISTERED):
         return to_statut(question.identity.identifiant, answer.decode(Jobseeker))
     return NotFound(NO_SITUATION)
 
 
 @worker.answers(INDEMNITES, INDEMNITES_V2)
 async def indemnites(question: Question[Identifiant], indemnites_api: UpstreamClient) -> contract.Indemnites | NotFound:
-    """No payment is the same as nobody (docs/reference/upstreams/france_travail.md §4)."""
+    """Answers with a jobseeker's payments; none is the same absence as an unknown person
+    (docs/reference/upstreams/france_travail.md §4)."""
     identifiant = question.identity.identifiant
     answer = await indemnites_api.get(params={"loginMnemotechnique": identifiant}, headers=headers_of(question))
-    if answered(answer, UNPAID) and (payments := answer.decode(Payments).liste_paiement):
+    if has_data(answer, UNPAID) and (payments := answer.decode(Payments).liste_paiement):
         return contract.Indemnites(identifiant=identifiant, paiements=tuple(map(paiement, payments)))
     return NotFound(NO_PAYMENT)
 
 
 def headers_of(question: Question[Identifiant]) -> dict[str, str]:
-    """On behalf of which consumer of the platform (docs/reference/upstreams/france_travail.md §1)."""
+    """Returns the header that names the platform's caller by its token id
+    (docs/reference/upstreams/france_travail.md §1)."""
     return {"X-pe-consommateur": f"DINUM - {question.caller.token_id}"}
 
 
-def answered(answer: Answer, absent: int) -> bool:
-    """Whether there is something to read, rather than nobody. `absent`: the status that says so besides a 404."""
+def has_data(answer: Answer, absent: int) -> bool:
+    """Returns whether an answer has data; `absent` is its status for an absence besides 404. Raises `UpstreamError`."""
     match answer.status:
         case 200:
             return True
@@ -121,6 +132,7 @@ def answered(answer: Answer, absent: int) -> bool:
 
 
 def to_statut(identifiant: str, seeker: Jobseeker) -> contract.Statut:
+    """Returns a jobseeker of France Travail as the contract publishes them."""
     return contract.Statut(
         identifiant=identifiant,
         identite=contract.Identite(
@@ -149,6 +161,7 @@ def to_statut(identifiant: str, seeker: Jobseeker) -> contract.Statut:
 
 
 def adresse(address: Address) -> contract.Adresse:
+    """Returns an address of France Travail as the contract publishes it."""
     return contract.Adresse(
         code_postal=none_if_blank(address.code_postal),
         code_cog_insee_commune=none_if_blank(address.insee_commune),
@@ -162,6 +175,7 @@ def adresse(address: Address) -> contract.Adresse:
 
 
 def paiement(payment: Payment) -> contract.Paiement:
+    """Returns a payment of France Travail as the contract publishes it."""
     return contract.Paiement(
         date_versement=day_of(payment.date_paiement),
         montant_total=payment.montant_paiement,

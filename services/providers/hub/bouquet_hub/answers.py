@@ -1,4 +1,4 @@
-"""What the hub answers when it has no file to give: one table for every prestation
+"""Answers of the social-security hub other than a file, by the same tables for every benefit
 (docs/reference/upstreams/hub.md §3)."""
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from bouquet_worker import Answer, Identite, NotFound, Rejected, UpstreamError
 log = logging.getLogger(__name__)
 
 FUND_HEADER = "X-APISECU-FD"
+"""Header that names the provider behind the hub: CNAF, MSA or the directory RNCPS."""
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
 NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
 """Whichever fund says so. A 404 that nobody signed says nothing of the person, and is a failure
 (docs/reference/upstreams/regime.md §2)."""
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
-"""By status; any other that is not in the table is `upstream_unknown`."""
+"""Reasons of failures by HTTP status; any other status is `upstream_unknown`."""
 
 BAD_REQUESTS: Mapping[int | None, str] = {
-    # By the error code of a 400. Whose fault it is stands with the reason, in the failure table.
+    # The failure table says of each reason whether the caller, the platform or the provider is at fault.
     40000: "upstream_internal",
     40001: REFUSED,
     40002: REFUSED,
@@ -38,18 +39,20 @@ BAD_REQUESTS: Mapping[int | None, str] = {
     40013: REFUSED,
     40024: "upstream_internal",
 }
-"""Any other 400 is `upstream_unknown`: the hub's trouble, or ours, until somebody has read it and adds a row."""
-UNEXPECTED = frozenset({40001, 40002, 40003, 40005})
-"""Refusals of a form that our own rules should have refused before."""
+"""Reasons by error code of a 400. Any other code is `upstream_unknown`, until it is understood and gets a row."""
+PREVENTABLE = frozenset({40001, 40002, 40003, 40005})
+"""Error codes of a malformed question, which the contract's rules should have refused before."""
 MESSAGE_LENGTH = 200
 NUMBER_DIGITS = 6
-"""No sentence of the hub that speaks of a question has so many digits, unless they are of somebody."""
+"""Digits from which a message of the hub is taken to contain a number of a person, a file or a place."""
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
-"""Five digits. More might be a social security number, and is not read."""
+"""Type of an error code, of five digits at most: a longer number might be a social security number."""
 
 
 class Error(Struct, frozen=True):
+    """The body of the hub's own error."""
+
     code: Code | None = field(name="errorCode", default=None)
     text: str | None = field(name="error", default=None)
 
@@ -66,10 +69,16 @@ def refusal_of(
     absences: Mapping[Fund, str] = NO_FILE_ANYWHERE,
     bad_requests: Mapping[int | None, str] = BAD_REQUESTS,
 ) -> NotFound | Rejected | None:
-    """`None` when a fund answered with a file. Raises `UpstreamError` when nothing can be concluded.
+    """Returns the refusal or the absence that an answer states, or `None` where it is a file.
 
-    The order matters: error codes first, the header then, since directories may carry one some day.
-    `absences` are the reasons of a 404 that a fund signed, `bad_requests` those of a 400.
+    Raises `UpstreamError` where neither is certain. Error codes count before the header, since a directory may send the
+    header some day.
+
+    Args:
+        answer: The hub's answer.
+        who: The person in question, whom the hub's message may quote.
+        absences: Reasons of a 404, by the provider that signed it.
+        bad_requests: Reasons of a 400, by error code.
     """
     if answer.status == 200:
         return None
@@ -81,7 +90,7 @@ def refusal_of(
         case 404, Error(), ("CNAF" | "MSA" | "RNCPS") as fund:
             return NotFound(absences[fund])
         case 400, Error() as error, _ if (reason := bad_requests.get(error.code)) in REFUSALS:
-            if error.code in UNEXPECTED:
+            if error.code in PREVENTABLE:
                 log.warning("hub refused the form of a question", extra={"error_code": error.code})
             return Rejected(reason, meta=_complaint(error, who))
         case 400, error, _:
@@ -99,7 +108,7 @@ def _error_in(body: bytes) -> Error | None:
 
 
 def _complaint(error: Error, who: Identite) -> Meta:
-    """The hub's own words, unless they quote the person."""
+    """Returns code and message of the hub's error for the caller, without a message that may quote the person."""
     meta: Meta = {}
     if error.code is not None:
         meta["provider_error_code"] = error.code
@@ -109,18 +118,18 @@ def _complaint(error: Error, who: Identite) -> Meta:
 
 
 def _holds_a_number(text: str) -> bool:
-    """Of a person, a file or a place, in whatever groups its digits are written: nobody typed it here."""
+    """Returns whether a message contains many digits, and so perhaps a number of a person, a file or a place."""
     return sum(char.isdigit() for char in text) >= NUMBER_DIGITS
 
 
 def _mentions(text: str, who: Identite) -> bool:
-    """Whether a word of the identity is in the text, accents and case aside; a short one must be a word there too."""
+    """Returns whether a text contains a word of the identity, whatever its accents and case; a short one as a word."""
     text, words = _folded(text), _words(text)
     return any(word in words or (len(word) > 2 and word in text) for word in _words(*_texts(who)))
 
 
 def _texts(who: Identite) -> list[str]:
-    """Every value but the sex, which the hub's own sentences name."""
+    """Returns every value of an identity but the sex, since the hub's messages speak of it."""
     anonymous = msgspec.structs.replace(who, prenoms=(), sexe_etat_civil=None)
     values = (*msgspec.structs.astuple(anonymous), *who.prenoms, who.date_naissance())
     return [str(value) for value in values if value]

@@ -1,19 +1,19 @@
-"""The people of the simulated hub, and what each fund says of them. All invented; one row a cell of the regime table.
+"""The people of the simulated hub, all invented, with the answer of the CAF and of the MSA for each.
 
-Whoever is not here is identified by nobody. Two kinds of people:
+The hub cannot identify anybody else. There are two kinds of people:
 
-- `PERSONAS`, with a story. First names and birth date must be theirs, and whatever else is asked that the register
-  knows of them: sex, place of birth, name of use; case and accents do not matter.
-- Staged ones, of any first name and date, whose birth name says what each fund does: `CAF-SLOW MSA-FOUND`.
-  A word is a fund, a hyphen and what it says:
+- `PERSONAS`, with a story. A question must have their first names and birth date, and what else it has of sex, place of
+  birth and name of use must be theirs where the register knows it; case and accents do not matter.
+- People of any first name and birth date whose birth name scripts the answers: `CAF-SLOW MSA-FOUND`.
+  Each word is CAF or MSA, a hyphen and one of these answers:
 
   FOUND  INCOMPLETE  NO-FILE  UNATTACHED  UNIDENTIFIED  REJECTED  the outcomes of docs/reference/upstreams/regime.md §3
-  OUT-OF-PERIOD                                                          a month that the fund does not have
-  TECHNICAL  TROUBLED                                                    the hub's own 500, and its own trouble in a 400
+  OUT-OF-PERIOD                                                          a month without data
+  TECHNICAL  TROUBLED                                                    the hub's own 500, and its own error in a 400
   INTERNAL  RATE-LIMITED  UNAVAILABLE  GATEWAY-TIMEOUT  REDIRECT         `simulate.Fault`
   HTML  TRUNCATED  EMPTY  SLOW  CUT
 
-  The fund that is not named has no file.
+  A provider that is not named has no file.
 """
 
 from __future__ import annotations
@@ -28,10 +28,13 @@ from bouquet_worker.simulate import Fault
 
 
 class Fund(Struct, frozen=True):
+    """One of the two family-allowance providers behind the hub: CAF or MSA."""
+
     provider: Literal["cnaf", "msa"]
     word: str
+    """Its name in a scripted birth name: `CAF` or `MSA`."""
     code: str
-    """In `X-APISECU-FD`."""
+    """Its value of the header `X-APISECU-FD`."""
 
 
 CAF = Fund("cnaf", "CAF", "00810011")
@@ -40,19 +43,21 @@ RNCPS_CODE = "99430000"
 
 
 class File(Struct, frozen=True):
-    """A 200 of the fund. The month of computation is filled in where the body has none."""
+    """A 200 with a file. The simulator adds the month of computation where the body has none."""
 
     body: Mapping[str, Any]
 
 
 class Refusal(Struct, frozen=True):
+    """An error of the hub: HTTP status, error code, message, and the provider that the header names."""
+
     status: int
     code: int
     text: str
     signed_by: Literal["nobody", "fund", "rncps"] = "nobody"
 
 
-Said: TypeAlias = File | Refusal | Fault
+SimulatedAnswer: TypeAlias = File | Refusal | Fault
 
 NO_FILE = Refusal(404, 40401, "L’API n’existe pas.", "fund")
 UNATTACHED = Refusal(404, 40406, "Le répertoire ne contient aucun rattachement pour cette personne")
@@ -60,7 +65,7 @@ UNIDENTIFIED = Refusal(404, 40409, "Il n’a pas été possible d’identifier l
 REJECTED = Refusal(400, 40013, "Civilité invalide")
 OUT_OF_PERIOD = Refusal(400, 40029, "La période demandée n'est pas couverte")
 TROUBLED = Refusal(400, 40024, "Erreur interne")
-"""The codes are the hub's, the texts of these two ours."""
+
 TECHNICAL = Refusal(500, 50001, "Erreur technique non spécifiée", "rncps")
 
 
@@ -85,11 +90,11 @@ TOWNS = {
     "86194": "POITIERS",
     "87085": "LIMOGES",
 }
-"""Where people are born here, by INSEE code."""
+"""Names of the places of birth, by INSEE code."""
 
 
-class Who(Struct, frozen=True):
-    """A person as the hub's register knows them, or as they are asked for. What is empty is not known, or not told."""
+class CivilStatus(Struct, frozen=True):
+    """The civil status of a person, in the register or in a question. Fields that are unknown or absent are empty."""
 
     nom: str
     prenoms: str
@@ -101,21 +106,21 @@ class Who(Struct, frozen=True):
     ville: str = ""
     departement: str = ""
 
-    def is_meant_by(self, asked: Who) -> bool:
-        """Whether all that is asked is theirs. Names and birth date are always compared, the rest where both know it:
-        neither the sex nor the place need be told, and few names of use are in the register."""
+    def matches(self, asked: CivilStatus) -> bool:
+        """Returns whether a question for `asked` finds this person: the name, first names and birth date must be equal,
+        the other fields only where both have them."""
         named = (self.nom, self.prenoms, self.naissance) == (asked.nom, asked.prenoms, asked.naissance)
         return named and all(
             own == theirs or not own or not theirs for own, theirs in zip(_rest(self), _rest(asked), strict=True)
         )
 
-    def born(self, commune: str, pays: str) -> Who:
-        """With their place: of a commune its name and département too, by which it may be asked as well."""
+    def born(self, commune: str, pays: str) -> CivilStatus:
+        """Returns the person with a place of birth: the commune's code, its name and département, and the country."""
         departement = commune[: 3 if commune.startswith("97") else 2]
         return structs.replace(self, commune=commune, pays=pays, ville=TOWNS.get(commune, ""), departement=departement)
 
 
-def _rest(who: Who) -> tuple[str, ...]:
+def _rest(who: CivilStatus) -> tuple[str, ...]:
     return (who.genre, who.usage, who.commune, who.pays, who.ville, who.departement)
 
 
@@ -130,20 +135,20 @@ ASKED_BY = {
     "villeNaissance": "ville",
     "depNaissance": "departement",
 }
-"""The hub's query parameters of a person."""
+"""Fields of a person by the hub's query parameters."""
 
 
-def who_asked(query: Mapping[str, str]) -> Who:
-    """From the hub's query parameters; neither case nor accents count."""
-    return Who(**{field: _plain(query.get(name, "")) for name, field in ASKED_BY.items()})
+def person_asked_for(query: Mapping[str, str]) -> CivilStatus:
+    """Returns the person that the hub's query parameters name, in upper case without accents."""
+    return CivilStatus(**{field: _plain(query.get(name, "")) for name, field in ASKED_BY.items()})
 
 
 def _plain(text: str) -> str:
     return (to_ascii(text) or text).upper()
 
 
-def person(who: Who, usage: str | None = None) -> dict[str, str]:
-    """A member of a household in the hub's JSON, where `nomUsage` is often absent."""
+def person(who: CivilStatus, usage: str | None = None) -> dict[str, str]:
+    """Returns a member of a household in the hub's JSON; without `usage` it lacks the key `nomUsage`."""
     return {
         "nomNaissance": who.nom,
         **({"nomUsage": usage} if usage else {}),
@@ -154,40 +159,44 @@ def person(who: Who, usage: str | None = None) -> dict[str, str]:
 
 
 def household(
-    quotient: int | None, *allocataires: dict[str, str], enfants: tuple[Who, ...] = (), **adresse: str
+    quotient: int | None, *allocataires: dict[str, str], enfants: tuple[CivilStatus, ...] = (), **adresse: str
 ) -> File:
-    """Without children, the key is absent."""
+    """Returns a file in the hub's JSON; without children it lacks the key `enfants`."""
     children = {"enfants": [person(child) for child in enfants]} if enfants else {}
     return File({"allocataires": [*allocataires], **children, "adresse": adresse, "quotientFamilial": quotient})
 
 
 class Persona(Struct, frozen=True, kw_only=True):
+    """An invented person, and the answer of each provider."""
+
     story: str
-    who: Who
+    who: CivilStatus
     commune: str = ""
     """INSEE code of the birth place."""
     pays: str = "99100"
     usage: str = ""
-    """The name of use that the register knows; a fund's file may have one that it does not."""
-    says: Mapping[Fund, Said]
+    """Name of use in the register; a file may have one that the register lacks."""
+    says: Mapping[Fund, SimulatedAnswer]
+    """Answer of each provider to a question for the person."""
 
     @property
-    def registered(self) -> Who:
+    def registered(self) -> CivilStatus:
+        """The person's civil status in the register."""
         return structs.replace(self.who.born(self.commune, self.pays), usage=self.usage)
 
 
-_MAELYS = Who("LE GOUADEC", "MAELYS INES", "1989-06-14", "F")
-_REMI = Who("CASTAGNOS", "REMI GASTON", "1978-09-03", "M")
-_HELENE = Who("FONTVIEILLE", "HELENE", "1992-01-27", "F")
-_JULIEN = Who("MARCADET", "JULIEN AIME", "1986-11-09", "M")
-_CLARISSE = Who("D'ARTIGUELOUVE", "CLARISSE", "1983-04-30", "F")
-_BASILE = Who("ROUVERAND", "BASILE", "1990-07-19", "M")
-_SOLENE = Who("TREHOREL", "SOLENE", "1985-02-11", "F")
-_THEODORE = Who("VAUZELLES", "THEODORE PAUL", "1976-12-05", "M")
-_OCEANE = Who("BRIANCHON", "OCEANE", "1994-03-22", "F")
-_GREGOIRE = Who("PUYLAROQUE", "GREGOIRE", "1981-08-16", "M")
-_NOEMIE = Who("SAUVEPLANE", "NOEMIE", "1988-10-01", "F")
-_SAMIRA = Who("BENZERTI-ROCHE", "SAMIRA", "1991-00-00", "F")
+_MAELYS = CivilStatus("LE GOUADEC", "MAELYS INES", "1989-06-14", "F")
+_REMI = CivilStatus("CASTAGNOS", "REMI GASTON", "1978-09-03", "M")
+_HELENE = CivilStatus("FONTVIEILLE", "HELENE", "1992-01-27", "F")
+_JULIEN = CivilStatus("MARCADET", "JULIEN AIME", "1986-11-09", "M")
+_CLARISSE = CivilStatus("D'ARTIGUELOUVE", "CLARISSE", "1983-04-30", "F")
+_BASILE = CivilStatus("ROUVERAND", "BASILE", "1990-07-19", "M")
+_SOLENE = CivilStatus("TREHOREL", "SOLENE", "1985-02-11", "F")
+_THEODORE = CivilStatus("VAUZELLES", "THEODORE PAUL", "1976-12-05", "M")
+_OCEANE = CivilStatus("BRIANCHON", "OCEANE", "1994-03-22", "F")
+_GREGOIRE = CivilStatus("PUYLAROQUE", "GREGOIRE", "1981-08-16", "M")
+_NOEMIE = CivilStatus("SAUVEPLANE", "NOEMIE", "1988-10-01", "F")
+_SAMIRA = CivilStatus("BENZERTI-ROCHE", "SAMIRA", "1991-00-00", "F")
 
 PERSONAS: tuple[Persona, ...] = (
     Persona(
@@ -198,10 +207,10 @@ PERSONAS: tuple[Persona, ...] = (
             CAF: household(
                 612,
                 person(_MAELYS, "KERVENNIC"),
-                person(Who("KERVENNIC", "YANN", "1987-01-05", "M")),
+                person(CivilStatus("KERVENNIC", "YANN", "1987-01-05", "M")),
                 enfants=(
-                    Who("KERVENNIC", "LOUISE", "2019-08-11", "F"),
-                    Who("KERVENNIC", "EWEN", "2022-05-00", "M"),
+                    CivilStatus("KERVENNIC", "LOUISE", "2019-08-11", "F"),
+                    CivilStatus("KERVENNIC", "EWEN", "2022-05-00", "M"),
                 ),
                 identite="MADAME KERVENNIC MAELYS",
                 complementInformation="APPARTEMENT 14",
@@ -266,7 +275,7 @@ PERSONAS: tuple[Persona, ...] = (
             CAF: household(
                 1108,
                 person(_CLARISSE),
-                enfants=(Who("D'ARTIGUELOUVE", "ELIOTT", "2020-12-02", "M"),),
+                enfants=(CivilStatus("D'ARTIGUELOUVE", "ELIOTT", "2020-12-02", "M"),),
                 identite="MADAME D'ARTIGUELOUVE CLARISSE",
                 numeroLibelleVoie="5 ALLEE DE MORLAAS",
                 codePostalVille="64000 PAU",
@@ -274,7 +283,7 @@ PERSONAS: tuple[Persona, ...] = (
             ),
             MSA: household(
                 276,
-                person(Who("D'ARTIGUELOUVE", "CLARISSE", "1938-04-30", "F")),
+                person(CivilStatus("D'ARTIGUELOUVE", "CLARISSE", "1938-04-30", "F")),
                 identite="MADAME D'ARTIGUELOUVE CLARISSE",
                 lieuDit="CAMPAGNE DARRE",
                 codePostalVille="64370 ARTHEZ DE BEARN",
@@ -291,7 +300,7 @@ PERSONAS: tuple[Persona, ...] = (
             MSA: household(
                 519,
                 person(_BASILE),
-                enfants=(Who("ROUVERAND", "ALBANE", "2021-03-08", "F"),),
+                enfants=(CivilStatus("ROUVERAND", "ALBANE", "2021-03-08", "F"),),
                 identite="MONSIEUR ROUVERAND BASILE",
                 lieuDit="LE PUECH",
                 codePostalVille="15130 YTRAC",
@@ -335,7 +344,7 @@ PERSONAS: tuple[Persona, ...] = (
     ),
     Persona(
         story="Both funds are down",
-        who=Who("ESCANDE", "VIVIEN", "1979-05-25", "M"),
+        who=CivilStatus("ESCANDE", "VIVIEN", "1979-05-25", "M"),
         commune="87085",
         says={CAF: Fault.UNAVAILABLE, MSA: Fault.UNAVAILABLE},
     ),
@@ -364,7 +373,7 @@ PERSONAS: tuple[Persona, ...] = (
             CAF: household(
                 0,
                 person(_SAMIRA),
-                enfants=(Who("BENZERTI-ROCHE", "NAEL", "2023-09-17", "M"),),
+                enfants=(CivilStatus("BENZERTI-ROCHE", "NAEL", "2023-09-17", "M"),),
                 identite="MADAME BENZERTI-ROCHE SAMIRA",
                 numeroLibelleVoie="41 RUE DE L'ABBE GREGOIRE",
                 codePostalVille="38000 GRENOBLE",
@@ -375,24 +384,24 @@ PERSONAS: tuple[Persona, ...] = (
     ),
     Persona(
         story="Nobody has this civil status",
-        who=Who("QUIDAM", "ALEX", "1984-06-06", "M"),
+        who=CivilStatus("QUIDAM", "ALEX", "1984-06-06", "M"),
         commune="86194",
         says={CAF: UNIDENTIFIED, MSA: UNIDENTIFIED},
     ),
     Persona(
         story="Exists, and is attached to no fund",
-        who=Who("SOLITAIRE", "AGATHE", "1997-02-18", "F"),
+        who=CivilStatus("SOLITAIRE", "AGATHE", "1997-02-18", "F"),
         commune="58194",
         says={CAF: UNATTACHED, MSA: UNATTACHED},
     ),
     Persona(
         story="The CAF has a file without a quotient, the MSA has no file",
-        who=Who("PERTHUIS", "MAXENCE", "1995-09-29", "M"),
+        who=CivilStatus("PERTHUIS", "MAXENCE", "1995-09-29", "M"),
         commune="19272",
         says={
             CAF: household(
                 None,
-                person(Who("PERTHUIS", "MAXENCE", "1995-09-29", "M")),
+                person(CivilStatus("PERTHUIS", "MAXENCE", "1995-09-29", "M")),
                 identite="MONSIEUR PERTHUIS MAXENCE",
                 numeroLibelleVoie="8 QUAI DE RIGNY",
                 codePostalVille="19000 TULLE",
@@ -403,13 +412,14 @@ PERSONAS: tuple[Persona, ...] = (
     ),
     Persona(
         story="The hub refuses the civil status before any fund sees it",
-        who=Who("BALIVERNE", "OSCAR", "1982-01-13", "M"),
+        who=CivilStatus("BALIVERNE", "OSCAR", "1982-01-13", "M"),
         commune="21231",
         says={CAF: REJECTED, MSA: REJECTED},
     ),
 )
 
-STAGES: dict[str, Said] = {
+SCRIPTED_ANSWERS: dict[str, SimulatedAnswer] = {
+    # By the word that follows `CAF-` or `MSA-` in a birth name.
     "NO-FILE": NO_FILE,
     "UNATTACHED": UNATTACHED,
     "UNIDENTIFIED": UNIDENTIFIED,
@@ -422,12 +432,13 @@ STAGES: dict[str, Said] = {
 _QUOTIENTS = {"FOUND": 500, "INCOMPLETE": None}
 
 
-def said_of_personas(fund: Fund) -> dict[Who, Said]:
+def answers_of_personas(fund: Fund) -> dict[CivilStatus, SimulatedAnswer]:
+    """Returns a provider's answers by civil status."""
     return {persona.registered: persona.says[fund] for persona in PERSONAS}
 
 
-def staged(who: Who, fund: Fund) -> Said | None:
-    """What a birth name makes a fund say; `None` when it is a name like another."""
+def scripted_answer(who: CivilStatus, fund: Fund) -> SimulatedAnswer | None:
+    """Returns the answer that a birth name scripts for a provider; `None` for an ordinary name."""
     words = dict(word.split("-", 1) for word in who.nom.split() if word.startswith(("CAF-", "MSA-")))
     if not words:
         return None
@@ -435,4 +446,4 @@ def staged(who: Who, fund: Fund) -> Said | None:
     if word in _QUOTIENTS:
         quotient = _QUOTIENTS[word]
         return household(quotient, person(who), identite=who.nom, codePostalVille="75001 PARIS", pays="FRANCE")
-    return STAGES.get(word)
+    return SCRIPTED_ANSWERS.get(word)

@@ -1,4 +1,4 @@
-"""The quotient familial as the hub tells it, for either fund (docs/reference/upstreams/quotient.md)."""
+"""The quotient familial from the hub, for CNAF and MSA (docs/reference/upstreams/quotient.md)."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ Blank = Annotated[str, msgspec.Meta(pattern=r"^\s*\Z")]
 SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}
 UNKNOWN_DATE = "0000-00-00"
 BAD_REQUESTS_OF_A_MONTH = {**BAD_REQUESTS, 40029: PERIOD_REFUSED}
-"""The quotient alone is asked for a month."""
+"""Reasons by error code of a 400. Of the hub's questions, only that for the quotient has a month."""
 
 
 class Person(Struct, frozen=True, rename="camel"):
-    """Any key of the hub's JSON may be absent, here and below."""
+    """A person in the hub's JSON. Any key may be absent, as in the structs below."""
 
     nom_naissance: str | None = None
     nom_usage: str | None = None
@@ -51,6 +51,8 @@ class Person(Struct, frozen=True, rename="camel"):
 
 
 class Address(Struct, frozen=True, rename="camel"):
+    """An address in the hub's JSON."""
+
     identite: str | None = None
     complement_information: str | None = None
     complement_information_geo: str | None = None
@@ -61,6 +63,8 @@ class Address(Struct, frozen=True, rename="camel"):
 
 
 class File(Struct, frozen=True, rename="camel"):
+    """The file of a household: the body of a 200."""
+
     allocataires: tuple[Person, ...] | None = None
     enfants: tuple[Person, ...] | None = None
     adresse: Address | None = None
@@ -73,10 +77,12 @@ PUBLISHED: tuple[Operation | PublishedOperation[QuotientFamilial], ...] = (
     *V3,
     *(PublishedOperation(one, contract.composition_familiale, QuotientFamilial) for one in V2),
 )
-"""How both funds' workers show the handler's result."""
+"""Operations with which the workers of CNAF and MSA publish the result of `quotient_familial`."""
 
 
 class Month(NamedTuple):
+    """A month of a year."""
+
     year: int
     month: int
 
@@ -84,7 +90,7 @@ class Month(NamedTuple):
 async def quotient_familial(
     question: Question[Identite], hub: UpstreamClient
 ) -> QuotientFamilial | NotFound | Rejected | Failed:
-    """The handler of both funds' workers."""
+    """Answers with a household's quotient familial: the handler of the workers of CNAF and MSA."""
     month = asked(question)
     params = query_of(question.identity) | {"anneeDemandee": str(month.year), "moisDemande": f"{month.month:02d}"}
     answer = await hub.get(params=params, headers=headers_of(question))
@@ -103,7 +109,10 @@ def asked(question: Question[Identite]) -> Month:
 
 
 def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed:
-    """Zero is a quotient, blank is none. Without its fund's name a file is not certified data, but a malformed one."""
+    """Returns the published household of a file; 0 is a quotient, a blank is none.
+
+    Raises `UpstreamError` for a file that does not name its provider in `FUND_HEADER`, since it is not certified.
+    """
     fund, file = fund_of(answer), answer.decode(File)
     if fund is None or fund == "RNCPS":
         raise UpstreamError("upstream_malformed", field=FUND_HEADER)
@@ -136,6 +145,7 @@ def computation(file: File, fund: Fournisseur, today: date) -> Month:
 
 
 def personne(person: Person) -> contract.Personne:
+    """Returns a person of the hub's JSON as the contract publishes them."""
     born = none_if_blank(person.date_naissance) or UNKNOWN_DATE
     return contract.Personne(
         nom_naissance=none_if_blank(person.nom_naissance),
@@ -148,6 +158,7 @@ def personne(person: Person) -> contract.Personne:
 
 
 def adresse(address: Address) -> contract.Adresse:
+    """Returns an address of the hub's JSON as the contract publishes it."""
     return contract.Adresse(
         destinataire=none_if_blank(address.identite),
         complement_information=none_if_blank(address.complement_information),

@@ -11,12 +11,12 @@ from bouquet_worker import Identite, Question
 def transliterate(text: str) -> str:
     """The hub knows ASCII names only: accents are dropped, case is kept (docs/reference/upstreams/shared.md §2).
 
-    Raises `ValueError` for letters of other alphabets, which the contract's rules refuse: asked with another sign in
-    their place, the hub would look for somebody else.
+    Raises `ValueError` for letters of other alphabets, which the contract's rules refuse: with another letter in their
+    place the hub would look for another person.
     """
     spelt = to_ascii(text)
     if spelt is None:
-        raise ValueError("a name that has no spelling in ASCII")
+        raise ValueError("the name has no spelling in ASCII")
     return spelt
 
 
@@ -42,7 +42,7 @@ def headers_of(question: Question[Identite]) -> dict[str, str]:
     """Both funds are asked under one correlation id, on behalf of one recipient
     (docs/reference/upstreams/regime.md §8)."""
     return {
-        "Content-Type": "application/json",  # on a GET: the hub wants it (docs/reference/upstreams/hub.md §1)
+        "Content-Type": "application/json",  # on a GET too, as the hub requires (docs/reference/upstreams/hub.md §1)
         "X-Correlation-ID": question.request_id,
         "X-APIPART-FSFINAL": question.caller.recipient,
     }

@@ -1,7 +1,7 @@
-"""A hub that answers for one fund, in the hub's dialect (docs/reference/upstreams/hub.md): `POST /token`, then
+"""A simulator of the hub that answers for the CAF or the MSA (docs/reference/upstreams/hub.md): `POST /token`, then
 `GET /qf`.
 
-Who is known there, and how to make it fail: `personas`. A test adds people with `app[SAID][who] = …`.
+Its people, and names that make it fail, are in `personas`. A test adds people with `app[SIMULATED_ANSWERS][who] = …`.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from bouquet_hub.personas import (
     OUT_OF_PERIOD,
     RNCPS_CODE,
     UNIDENTIFIED,
+    CivilStatus,
     File,
     Fund,
     Refusal,
-    Said,
-    Who,
-    said_of_personas,
-    staged,
-    who_asked,
+    SimulatedAnswer,
+    answers_of_personas,
+    person_asked_for,
+    scripted_answer,
 )
 from bouquet_proto.identity import FRANCE
 from bouquet_worker.simulate import CLOCK, Fault, TokenEndpoint, respond_with_fault, simulator_app
 
-SAID = web.AppKey("said", dict[Who, Said])
+SIMULATED_ANSWERS = web.AppKey("simulated_answers", dict[CivilStatus, SimulatedAnswer])
 TOKENS = web.AppKey("tokens", TokenEndpoint)
 FUND = web.AppKey("fund", Fund)
 
@@ -38,6 +38,7 @@ SCOPE = "simulateur.quotient_familial"
 CLIENT_SECRET = "s3cr3t?????"
 
 Format: TypeAlias = tuple[str, str, int, str]
+"""Query parameter, pattern that it must match, and error code and message where it does not."""
 PERSON_FORMATS: tuple[Format, ...] = (
     # docs/reference/upstreams/hub.md §3, known error codes; the texts of 40001 and 40005 are ours, and 40001 for a
     # place.
@@ -61,16 +62,17 @@ ABROAD = Refusal(400, 40001, "Une commune ne se donne que pour une naissance en 
 
 
 def hub_app(fund: Fund) -> web.Application:
+    """Returns the simulator of the hub that answers for the CAF or the MSA."""
     app = simulator_app()
     app[FUND] = fund
-    app[SAID] = said_of_personas(fund)
+    app[SIMULATED_ANSWERS] = answers_of_personas(fund)
     app[TOKENS] = TokenEndpoint({_client_id(fund): CLIENT_SECRET})
     app.add_routes([web.post("/token", _token), web.get("/qf", _quotient)])
     return app
 
 
 def hub_settings(fund: Fund, base_url: str) -> dict[str, str]:
-    """The environment of a worker that asks the simulator at `base_url`."""
+    """Returns the environment of a worker that asks the simulator at `base_url`."""
     prefix = f"BOUQUET_{fund.provider.upper()}_HUB_"
     return {
         f"{prefix}URL": f"{base_url}/qf",
@@ -102,11 +104,11 @@ async def _quotient(request: web.Request) -> web.StreamResponse:
     if not request.app[TOKENS].accepts(request):
         return web.Response(status=401)
     fund = request.app[FUND]
-    who = who_asked(request.query)
-    objected = objection(request.query, PERSON_FORMATS + MONTH_FORMATS) or _future(request)
-    people = reversed(request.app[SAID].items())  # whom a test adds is meant before who was there
-    known = next((said for one, said in people if one.is_meant_by(who)), UNIDENTIFIED)
-    match objected or staged(who, fund) or known:
+    who = person_asked_for(request.query)
+    refusal = objection(request.query, PERSON_FORMATS + MONTH_FORMATS) or _future(request)
+    people = reversed(request.app[SIMULATED_ANSWERS].items())  # people that a test adds come first
+    known = next((said for one, said in people if one.matches(who)), UNIDENTIFIED)
+    match refusal or scripted_answer(who, fund) or known:
         case Fault() as fault:
             return await respond_with_fault(request, fault)
         case Refusal() as refusal:
@@ -145,7 +147,7 @@ def _month_before(request: web.Request) -> dict[str, int]:
 
 
 def refused(refusal: Refusal, fund_code: str) -> web.Response:
-    """`fund_code` is that of the fund that was asked; empty where none was."""
+    """Returns an error as an HTTP answer; `fund_code` is the header's value for the asked provider, or empty."""
     code = {"nobody": "", "fund": fund_code, "rncps": RNCPS_CODE}[refusal.signed_by]
     return web.json_response(
         {"errorCode": refusal.code, "error": refusal.text},

@@ -9,26 +9,32 @@ from bouquet_worker import ClientCredentials, Secret, Upstream, WorkerSettings, 
 
 
 class HubSettings(WorkerSettings, frozen=True, kw_only=True):
+    """Settings of a worker that asks the social-security hub for one benefit."""
+
     hub_url: str
-    """Of the prestation, whole: the hub has no common root."""
+    """URL of the benefit at the social-security hub, complete, since the hub's URLs have no common root."""
     hub_token_url: str
+    """URL of the hub's token endpoint."""
     hub_client_id: str
+    """OAuth 2.0 client id that the hub gave."""
     hub_client_secret: Secret
+    """OAuth 2.0 client secret that the hub gave."""
     hub_scope: str
+    """OAuth 2.0 scope of the benefit, sent to the token endpoint."""
     hub_certificate_path: str = ""
-    """Of our client certificate, PEM, where the hub asks for one; its token endpoint sees it too."""
+    """Path of the PEM client certificate, where the hub or its token endpoint requires one."""
     hub_key_path: str = ""
-    """Of its key, where it is not in the same file."""
+    """Path of the PEM key of the client certificate, where the certificate's file does not hold it."""
     hub_ca_path: str = ""
-    """Of the authority that signed the hub's certificate, where the system does not know it."""
+    """Path of the PEM certificate of the authority that signed the hub's, where the system does not trust it."""
     hub_timeout_s: float | None = None
-    """Seconds that one call to the hub may take; `TIMEOUT_S` where it is not given."""
+    """Timeout of one call to the hub, in seconds; by default the worker's `TIMEOUT_S`."""
 
 
 def hub_upstream(provider: str, name: str, settings: HubSettings) -> Upstream:
-    """The hub as `provider` asks it. Raises `SettingsError` where its certificates cannot be used.
+    """Returns the hub as an upstream of `provider`. Raises `SettingsError` where its certificates cannot be used.
 
-    No status is named a failure here: only `answers.refusal_of`, which sees the header too, can tell.
+    It declares no status as a failure, since `answers.refusal_of` decides by the header too.
     """
     return Upstream(
         f"{provider} {name}",
@@ -46,7 +52,7 @@ def hub_upstream(provider: str, name: str, settings: HubSettings) -> Upstream:
 
 
 def hub_tls(provider: str, settings: HubSettings) -> SSLContext | None:
-    """How `provider` connects to the hub; `None` where the settings name no file. Raises `SettingsError`."""
+    """Returns the TLS context for the hub, or `None` where the settings name no file. Raises `SettingsError`."""
     files = (settings.hub_ca_path, settings.hub_certificate_path, settings.hub_key_path)
     setting = f"{worker_prefix(provider)}HUB_CERTIFICATE_PATH"
     return client_context(setting, settings.hub_url, *files) if any(files) else None

@@ -1,7 +1,7 @@
-"""What is published of a pupil: docs/reference/contract.md §1.6.7, and the official document's own words.
+"""The published schooling of a pupil (docs/reference/contract.md §1.6.7).
 
-Versions 3 and 4 show the same fields; version 5 adds `regime_pensionnat`. Version 2 names some otherwise, and knows no
-perimeter.
+Versions 3 and 4 have the same fields; version 5 adds `regime_pensionnat`. Version 2 has other names for some, and no
+search by département or region.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Etablissement(Struct, frozen=True, kw_only=True):
 class RegimePensionnat(Struct, frozen=True, kw_only=True):
     """Régime de pensionnat de l'élève"""
 
-    # A code that the ministry adds some day is shown with no label (docs/reference/upstreams/men.md §3).
+    # A code that is not in `REGIMES` is published without a label (docs/reference/upstreams/men.md §3).
     code: Annotated[
         str, Meta(description="Code du régime, selon la nomenclature BCN", extra_json_schema={"enum": [*REGIMES]})
     ]
@@ -122,8 +122,8 @@ PROBLEMS = {
 }
 
 SUPERSEDED = Retirement(deprecated_on="2026-04-28", sunset_on="2027-09-01", successor="/v5/men/scolarites/identite")
-"""Version 5 and the flags of the other two are in the official document of that day, and not in that of 8 April. It
-tells no end: ours leaves editors a whole school year, and falls just after the ministry's yearly purge
+"""End of versions 3 and 4. The official document of that day deprecates them without naming one. Our own choice leaves
+editors a whole school year, and falls just after the ministry's yearly purge
 (docs/reference/upstreams/men.md §3)."""
 
 
@@ -169,13 +169,14 @@ class ScolariteV2(Struct, frozen=True, kw_only=True):
     annee_scolaire: str
     est_scolarise: bool
     status_eleve: StatutEleve
-    """`statut_eleve` in the official document, and nowhere else."""
+    # The official document calls this field `statut_eleve`, which API Particulier's answers do not.
     code_etablissement: str
     est_boursier: bool | None
     niveau_bourse: Annotated[int, Meta(ge=1, le=6)] | None
 
 
 def scolarite_v2(scolarite: ScolariteEtRegime) -> ScolariteV2:
+    """Returns a pupil's schooling as version 2 publishes it."""
     return ScolariteV2(
         eleve=scolarite.identite,
         annee_scolaire=scolarite.annee_scolaire,

@@ -1,7 +1,7 @@
-"""The pupils of the simulated ministry. All invented, schools too; whoever is not here is unknown to it.
+"""The pupils and schools of the simulated ministry, all invented. It knows no others.
 
-Case does not matter in their names. Any school year will do: the answer bears the one that was asked for.
-`PANNE-HTML`, `PANNE-FORBIDDEN`… make the ministry unwell (bouquet_worker.simulated_faults).
+Names may have any letter case. The answer is the same for every school year, and has the one of the question.
+The birth names `PANNE-HTML`, `PANNE-FORBIDDEN`… cause faults (bouquet_worker.simulated_faults).
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ from msgspec import Struct
 
 
 class School(Struct, frozen=True):
+    """An invented school."""
+
     uai: str
     degree: str
     departement: str
     region: str
-    """Of the ministry's nomenclature, not INSEE's."""
+    """Code of the region in the ministry's nomenclature, not INSEE's."""
     ministry: str = "06"
 
     def covered_by(self, degree: str, kind: str, codes: list[str]) -> bool:
+        """Returns whether a search by département or region (`kind`) with these codes covers the school."""
         return degree == self.degree and {"departement": self.departement, "region": self.region}.get(kind) in codes
 
 
-class Who(Struct, frozen=True):
-    """What a pupil is found by."""
+class PupilKey(Struct, frozen=True):
+    """The civil status by which a pupil is found."""
 
     nom: str
     prenom: str
@@ -34,17 +37,20 @@ class Who(Struct, frozen=True):
 
 
 class Persona(Struct, frozen=True, kw_only=True):
+    """An invented pupil."""
+
     story: str
-    who: Who
+    who: PupilKey
     other_names: tuple[str, ...] = ()
     school: School
     scolarite: Mapping[str, Any] | None
-    """`info-scolarite`; `None`: she has left for higher education, which is out of this API's reach."""
+    """The key `info-scolarite`; `None` for a pupil in higher education, which the API does not cover."""
     bourse: Mapping[str, Any] | None = None
-    """`info-bourse`; `None`: the key is absent, as for all who are asked for without a right to it."""
+    """The key `info-bourse`; `None` where the ministry's JSON lacks it."""
 
 
 def schooling(mef: str, libelle: str, regime: str | None = None, statut: str = "ST SCOLAIRE") -> dict[str, Any]:
+    """Returns the key `info-scolarite` of an enrolled pupil."""
     code, _, label = statut.partition(" ")
     return {
         "est-scolarise": True,
@@ -64,7 +70,7 @@ SCHOOLS = {school.uai: school for school in (COLLEGE, LYCEE, AGRICOLE, ECOLE)}
 PERSONAS = (
     Persona(
         story="At a collège in Ille-et-Vilaine, scholarship of the third step, eats there",
-        who=Who("Kervadec", "Maëline", 2, "2012-03-14"),
+        who=PupilKey("Kervadec", "Maëline", 2, "2012-03-14"),
         other_names=("Anne", "Rozenn"),
         school=COLLEGE,
         scolarite=schooling("10010012110", "4EME GENERALE", "2"),
@@ -72,49 +78,50 @@ PERSONAS = (
     ),
     Persona(
         story="At a lycée in Toulouse, boarder, scholarship of the sixth step",
-        who=Who("Tissandreau", "Odilon", 1, "2008-11-02"),
+        who=PupilKey("Tissandreau", "Odilon", 1, "2008-11-02"),
         school=LYCEE,
         scolarite=schooling("20110019110", "1ERE GENERALE", "3"),
         bourse={"est-boursier": True, "niveau-bourse": 6},
     ),
     Persona(
         story="At the same lycée, no scholarship",
-        who=Who("Fontauzard", "Philippine", 2, "2009-01-30"),
+        who=PupilKey("Fontauzard", "Philippine", 2, "2009-01-30"),
         school=LYCEE,
         scolarite=schooling("20010018110", "2NDE GENERALE ET TECHNOLOGIQUE", "0"),
         bourse={"est-boursier": False},
     ),
     Persona(
         story="At an agricultural lycée, apprentice, eats elsewhere",
-        who=Who("Trescarpe", "Tancrède", 1, "2007-06-19"),
+        who=PupilKey("Trescarpe", "Tancrède", 1, "2007-06-19"),
         school=AGRICOLE,
         scolarite=schooling("24021004431", "TLEPRO CONDUITE DE PRODUCTIONS", "6", "AP APPRENTI"),
         bourse={"est-boursier": False, "niveau-bourse": None},
     ),
     Persona(
         story="At an elementary school, where there are no scholarships and no regimes",
-        who=Who("Vaudremont", "Lison", 2, "2017-09-08"),
+        who=PupilKey("Vaudremont", "Lison", 2, "2017-09-08"),
         school=ECOLE,
         scolarite=schooling("00110000110", "CYCLE 3 CM1"),
         bourse={"est-boursier": False},
     ),
     Persona(
         story="Known, but at no school this year",
-        who=Who("Brissonnet", "Aurèle", 1, "2010-05-27"),
+        who=PupilKey("Brissonnet", "Aurèle", 1, "2010-05-27"),
         school=COLLEGE,
         scolarite={"est-scolarise": False},
     ),
     Persona(
         story="Has gone on to a BTS, which is out of reach",
-        who=Who("Lagardelle", "Sidonie", 2, "2005-12-21"),
+        who=PupilKey("Lagardelle", "Sidonie", 2, "2005-12-21"),
         school=LYCEE,
         scolarite=None,
     ),
 )
 
 
-def key_of(nom: str, prenom: str, sexe: int, naissance: str) -> Who:
-    return Who(nom.casefold(), prenom.casefold(), sexe, naissance)
+def key_of(nom: str, prenom: str, sexe: int, naissance: str) -> PupilKey:
+    """Returns a civil status in which letter case does not count."""
+    return PupilKey(nom.casefold(), prenom.casefold(), sexe, naissance)
 
 
-BY_KEY = {key_of(*(getattr(persona.who, name) for name in Who.__struct_fields__)): persona for persona in PERSONAS}
+BY_KEY = {key_of(*(getattr(persona.who, name) for name in PupilKey.__struct_fields__)): persona for persona in PERSONAS}

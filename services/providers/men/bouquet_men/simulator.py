@@ -1,7 +1,7 @@
-"""The ministry, in its own dialect (docs/reference/upstreams/men.md): `POST /token`, `GET /scolarites`,
+"""A simulator of the ministry's school API (docs/reference/upstreams/men.md): `POST /token`, `GET /scolarites`,
 `POST /scolarites/perimetre`.
 
-Who is known there: `personas`. A test makes it say anything else of a pupil by `app[SAID][who] = …`.
+Its pupils are in `personas`. A test sets the answer for a pupil with `app[SIMULATED_ANSWERS][key_of(…)] = …`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any, TypeAlias
 
 from aiohttp import web
 
-from bouquet_men.personas import BY_KEY, SCHOOLS, Persona, School, Who, key_of
+from bouquet_men.personas import BY_KEY, SCHOOLS, Persona, PupilKey, School, key_of
 from bouquet_worker.simulate import CLOCK, Simulator, TokenEndpoint, simulator_app
 from bouquet_worker.simulated_faults import simulated_fault
 
-Said: TypeAlias = tuple[int, Any]
-"""Status, and what is sent as JSON."""
+SimulatedAnswer: TypeAlias = tuple[int, Any]
+"""HTTP status, and body to be sent as JSON."""
 
-SAID = web.AppKey("said", MutableMapping[Who, Said])
+SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[PupilKey, SimulatedAnswer])
 TOKENS = web.AppKey("tokens", TokenEndpoint)
 
 CLIENT_ID = "bouquet-men"
@@ -37,8 +37,9 @@ BY_PERIMETER = {*PUPIL, "degre-etablissement", "type-perimetre", "valeurs-perime
 
 
 def app() -> web.Application:
+    """Returns the simulator's application."""
     app = simulator_app()
-    app[SAID] = {}
+    app[SIMULATED_ANSWERS] = {}
     app[TOKENS] = TokenEndpoint({CLIENT_ID: CLIENT_SECRET}, expires_in_s=EXPIRES_IN_S)
     app.add_routes(
         [
@@ -51,6 +52,7 @@ def app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
+    """Returns the environment of a worker that asks the simulator at `base_url`."""
     return {
         "BOUQUET_MEN_URL": f"{base_url}/scolarites",
         "BOUQUET_MEN_TOKEN_URL": f"{base_url}/token",
@@ -63,7 +65,7 @@ simulator = Simulator(provider="men", app=app, settings=settings)
 
 
 async def _token(request: web.Request) -> web.Response:
-    """A Keycloak realm, which tells more than OAuth2 asks for."""
+    """Answers with a token, and with the further keys that Keycloak adds."""
     issued = await request.app[TOKENS].issue(request)
     return web.json_response(json.loads(issued.text or "{}") | GRANT_EXTRAS, status=issued.status)
 
@@ -96,15 +98,15 @@ async def _answer(request: web.Request, asked: dict[str, Any], within: Callable[
     if fault := await simulated_fault(request, asked["nom"]):
         return fault
     who = key_of(asked["nom"], asked["prenom"], asked["sexe"], asked["date-naissance"])
-    if who in request.app[SAID]:
-        return _say(*request.app[SAID][who])
+    if who in request.app[SIMULATED_ANSWERS]:
+        return _say(*request.app[SIMULATED_ANSWERS][who])
     persona = BY_KEY.get(who)
     if persona is None or not within(persona.school):
         return _not_found(request, "/simulateur/eleves", "élève inconnu du simulateur")
-    return _say(*_said_of(persona, asked["annee-scolaire"][:4], request.app[CLOCK]()))
+    return _say(*_answer_about(persona, asked["annee-scolaire"][:4], request.app[CLOCK]()))
 
 
-def _said_of(persona: Persona, year: str, today: date) -> Said:
+def _answer_about(persona: Persona, year: str, today: date) -> SimulatedAnswer:
     if persona.scolarite is None:
         return 404, {
             "type": "Accès interdit à la ressource",
@@ -127,7 +129,7 @@ def _said_of(persona: Persona, year: str, today: date) -> Said:
 
 
 def _say(status: int, body: Any) -> web.Response:
-    """JSON that calls itself plain text."""
+    """Returns an answer with a JSON body, whose content type is plain text as the ministry's."""
     return web.Response(status=status, text=json.dumps(body, ensure_ascii=False), content_type="text/plain")
 
 

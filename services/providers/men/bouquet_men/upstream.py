@@ -1,4 +1,4 @@
-"""What the ministry answers, and what it is asked (docs/reference/upstreams/men.md §2-5). Its names, in kebab case."""
+"""Questions and answers of the ministry's school API, with its names (docs/reference/upstreams/men.md §2-5)."""
 
 from __future__ import annotations
 
@@ -10,23 +10,28 @@ from msgspec import Struct
 from bouquet_worker import Identite, Parameter, Sexe
 
 FAILURES = {500: "upstream_internal"}
-"""By status; 404 is an answer, any other than 200 is `upstream_unknown` (docs/reference/upstreams/men.md §4)."""
+"""Reasons of failures by HTTP status. The worker reads 200 and 404; any other is `upstream_unknown`
+(docs/reference/upstreams/men.md §4)."""
 
 SEXES = {"M": 1, "F": 2}
-SEXES_TOLD: dict[int | None, Sexe] = {1: "M", 2: "F"}
-"""Any other code tells no sex."""
+SEXES_BY_CODE: dict[int | None, Sexe] = {1: "M", 2: "F"}
+"""Sex by the ministry's code; any other code is an unknown sex."""
 SCOPE = "men_statut_scolarite,men_statut_boursier,men_echelon_bourse"
-"""What the platform asks for, whoever its caller is: the gateway filters."""
+"""Scope of every question: the gateway filters the answer by the caller's own scopes."""
 
 PERIMETERS = {"codes_bcn_departements": "departement", "codes_bcn_regions": "region"}
 
 
 class School(Struct, frozen=True, rename="kebab"):
+    """A school."""
+
     code_uai: str
     ministere_tutelle: str | None = None
 
 
 class Pupil(Struct, frozen=True, rename="kebab"):
+    """A pupil's identity, school and school year."""
+
     nom: str
     prenom: str
     date_naissance: str
@@ -36,48 +41,60 @@ class Pupil(Struct, frozen=True, rename="kebab"):
 
 
 class Status(Struct, frozen=True):
+    """The status under which a pupil is at school."""
+
     code: str
     libelle: str
 
 
 class Schooling(Struct, frozen=True, rename="kebab"):
+    """The schooling of an enrolled pupil."""
+
     statut_eleve: Status
     code_mef_stat: str | None = None
     libelle_long_mef: str | None = None
-    """API Particulier reads `libelle-long_mef`, which nobody sends (docs/contract.md, C9)."""
+    """Label of the training. API Particulier reads `libelle-long_mef`, which the ministry never sends
+    (docs/contract.md, C9)."""
     code_regime: str | None = None
 
 
 class Scholarship(Struct, frozen=True, rename="kebab"):
+    """The scholarship of a pupil."""
+
     est_boursier: bool | None = None
     niveau_bourse: int | None = None
 
 
 class File(Struct, frozen=True, rename="kebab"):
+    """An enrolled pupil: the body of a 200."""
+
     identification: Pupil
     info_scolarite: Schooling
     info_bourse: Scholarship | None = None
 
 
 class Absence(Struct, frozen=True):
-    """Body of a 404: an unknown school or pupil, or one out of scope (docs/reference/upstreams/men.md §4)."""
+    """The body of the ministry's own 404: an unknown school or pupil, or one that the API does not cover
+    (docs/reference/upstreams/men.md §4)."""
 
     title: str
     status: Literal["NOT_FOUND", "FORBIDDEN"]
 
 
 class Enrolment(Struct, frozen=True, rename="kebab"):
+    """Whether a pupil is enrolled."""
+
     est_scolarise: bool
 
 
 class Enrolled(Struct, frozen=True, rename="kebab"):
-    """Read before the rest: who is not enrolled has no status, and may have no school."""
+    """The part of a 200 that is read first: the rest may be absent for a pupil who is not enrolled."""
 
     info_scolarite: Enrolment
 
 
 def query_of(who: Identite, where: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """The pupil's first first-name only, nothing transliterated; the school year as typed."""
+    """Returns the query for a pupil: one first name, letters as they are, and the school year as typed."""
     return {
         "nom": who.nom_naissance,
         "prenom": who.prenoms[0],
@@ -89,7 +106,7 @@ def query_of(who: Identite, where: Mapping[str, Parameter]) -> dict[str, Paramet
 
 
 def perimeter_of(where: Mapping[str, Parameter]) -> dict[str, Parameter] | None:
-    """`None` where the school itself is named."""
+    """Returns the query fields of a search by département or region, `None` where the question names the school."""
     for field, kind in PERIMETERS.items():
         if field in where:
             return {

@@ -1,13 +1,13 @@
-"""MEN: is this pupil at school, and does he hold a scholarship?  Owner: team-men.
+"""The worker of MEN: the schooling and the scholarship of a pupil.  Owner: team-men.
 
-Upstream: the ministry's school API, its provider v2 (docs/reference/upstreams/men.md).
+Upstream: the ministry's school API, version 2 (docs/reference/upstreams/men.md).
 """
 
 from __future__ import annotations
 
 from bouquet_men import contract
 from bouquet_men.contract import NOT_ENROLLED, UNKNOWN_PUPIL, V2, V3, V4, V5, ScolariteEtRegime
-from bouquet_men.upstream import FAILURES, SEXES_TOLD, Absence, Enrolled, File, Scholarship, perimeter_of, query_of
+from bouquet_men.upstream import FAILURES, SEXES_BY_CODE, Absence, Enrolled, File, Scholarship, perimeter_of, query_of
 from bouquet_worker import (
     Answer,
     Authority,
@@ -24,11 +24,16 @@ from bouquet_worker import (
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):
+    """Settings of the worker, from `BOUQUET_MEN_*`."""
+
     url: str
-    """Of the search by school; that by perimeter is under it."""
+    """URL of the ministry's search by school; the search by département or region is at `/perimetre` below it."""
     token_url: str
+    """URL of the ministry's token endpoint."""
     client_id: str
+    """OAuth 2.0 client id that the ministry gave."""
     client_secret: Secret
+    """OAuth 2.0 client secret that the ministry gave."""
 
 
 worker = Worker("men", Settings, owner="team-men", authority=Authority("MEN", "30"), problems=contract.PROBLEMS)
@@ -36,6 +41,7 @@ worker = Worker("men", Settings, owner="team-men", authority=Authority("MEN", "3
 
 @worker.upstream
 def men(settings: Settings) -> Upstream:
+    """Declares the ministry's school API."""
     return Upstream(
         "men",
         settings.url,
@@ -47,7 +53,7 @@ def men(settings: Settings) -> Upstream:
 
 @worker.answers(V3, V4, V5, V2)
 async def scolarites(question: Question[Identite], men: UpstreamClient) -> ScolariteEtRegime | NotFound:
-    """By perimeter, or else by school."""
+    """Answers with a pupil's schooling, searched for by département or region, or else by school."""
     query = query_of(question.identity, question.parameters)
     headers = {"X-Siret-Partenaire": question.caller.recipient}
     if perimeter := perimeter_of(question.parameters):
@@ -59,7 +65,7 @@ async def scolarites(question: Question[Identite], men: UpstreamClient) -> Scola
 
 
 def read(answer: Answer) -> ScolariteEtRegime | NotFound:
-    """JSON whatever its content type, which may be `text/plain` (docs/reference/upstreams/men.md §3)."""
+    """Returns what an answer states; its content type may be `text/plain` (docs/reference/upstreams/men.md §3)."""
     match answer.status:
         case 200 if answer.decode(Enrolled).info_scolarite.est_scolarise:
             return to_contract(answer.decode(File))
@@ -72,11 +78,12 @@ def read(answer: Answer) -> ScolariteEtRegime | NotFound:
 
 
 def to_contract(file: File) -> ScolariteEtRegime:
+    """Returns an enrolled pupil of the ministry as the handler's result."""
     pupil, schooling = file.identification, file.info_scolarite
     scholarship = file.info_bourse or Scholarship()
     return ScolariteEtRegime(
         identite=contract.Identite(
-            nom=pupil.nom, prenom=pupil.prenom, sexe=SEXES_TOLD.get(pupil.sexe), date_naissance=pupil.date_naissance
+            nom=pupil.nom, prenom=pupil.prenom, sexe=SEXES_BY_CODE.get(pupil.sexe), date_naissance=pupil.date_naissance
         ),
         annee_scolaire=pupil.annee_scolaire,
         est_scolarise=True,
@@ -94,4 +101,5 @@ def to_contract(file: File) -> ScolariteEtRegime:
 
 
 def regime(code: str | None) -> contract.RegimePensionnat | None:
+    """Returns the boarding regime of a code, without a label where the code is unknown."""
     return contract.RegimePensionnat(code=code, libelle=contract.REGIMES.get(code)) if code else None

@@ -1,7 +1,7 @@
-"""What is published of a student: docs/reference/contract.md §1.6.4. From v3 on FranceConnect shows the same without
-the identity.
+"""The published student status (docs/reference/contract.md §1.6.4). By FranceConnect, versions from 3 on leave out the
+identity.
 
-Version 2 is flat, and shows each enrolment to who may see one of its kind.
+In version 2, each enrolment is opened by the scope of its kind.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Identite(Struct, frozen=True, kw_only=True):
 
 
 class RegimeFormation(Struct, frozen=True, kw_only=True):
-    """A regime that the ministry adds some day is shown with no code (docs/reference/upstreams/mesr.md §3)."""
+    # A regime that is not in the table of codes is published without a code (docs/reference/upstreams/mesr.md §3).
 
     libelle: Annotated[str | None, Meta(description="Régime de formation, dans les mots du ministère")]
     code: Annotated[CodeRegime | None, Meta(description="Code du régime, pour les traitements automatiques")]
@@ -66,10 +66,10 @@ class StatutEtudiant(StatutEtudiantSansIdentite, frozen=True, kw_only=True, forb
 
 
 class Etudiant(StatutEtudiant, frozen=True, kw_only=True):
-    """The whole, of which every shape shows a part."""
+    """The handlers' result, of which each version publishes a part."""
 
     ine: str | None = None
-    """Where it was asked by."""
+    """INE, where the question was by INE."""
 
 
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -110,8 +110,7 @@ _REASONS_OF_INE = (UNKNOWN_STUDENT, WRONG_INE)
 _REASONS_OF_PERSON = (UNKNOWN_STUDENT, WRONG_IDENTITY, SEVERAL)
 
 BY_IDENTITY = "mesri_statut_etudiant_identite"
-"""The status (docs/reference/contract.md §5.3) of all but the INE: a citizen's session is searched for by identity
-too."""
+"""Name of the ping (docs/reference/contract.md §5.3) of the operations that search by civil status."""
 
 IDENTITE = published_operation(
     StatutEtudiant,
@@ -155,7 +154,7 @@ FORMATIONS: dict[CodeRegime | None, tuple[str, str]] = {
     **dict.fromkeys(("RF1", "RF2", "RF3", "RF4"), INITIALE),
     **dict.fromkeys(("RF5", "RF6", "RF7"), CONTINUE),
 }
-"""The two that v2 knows, and the scope that opens an enrolment in each."""
+"""Kind of training in version 2, with the scope that opens an enrolment of that kind, by code of the regime."""
 
 
 class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -172,11 +171,11 @@ class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
         str | UnsetType | None,
         Meta(description="Code officiel géographique de la commune de l'établissement"),
     ] = UNSET
-    """API Particulier writes null, and its sandbox the commune (docs/contract.md, C10): the commune."""
+    """Code of the commune. API Particulier's code writes null here, its sandbox the commune (docs/contract.md, C10)."""
 
 
 class InscriptionFermee(InscriptionV2, frozen=True, kw_only=True, rename="camel"):
-    """To be opened by the gateway."""
+    """An enrolment that the gateway shows to callers with one of the scopes `opened_by`."""
 
     opened_by: tuple[str, ...] = field(name="$any")
 
@@ -190,6 +189,7 @@ class EtudiantV2(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def etudiant_v2(etudiant: Etudiant) -> EtudiantV2:
+    """Returns a student as version 2 publishes them."""
     return EtudiantV2(
         ine=etudiant.ine or UNSET,
         nom=etudiant.identite.nom_naissance,
@@ -200,8 +200,9 @@ def etudiant_v2(etudiant: Etudiant) -> EtudiantV2:
 
 
 def _inscription_v2(admission: Admission) -> InscriptionFermee:
-    """A regime that the ministry adds some day is of neither kind: nobody sees who is enrolled in it. Nor is who may be
-    enrolled or not."""
+    """Returns an enrolment as version 2 publishes it."""
+    # No scope opens an enrolment in an unknown regime, or one that may be an enrolment or an admission.
+
     place: dict[str, Any] = {
         "etablissement": admission.etablissement_etudes,
         "code_commune": admission.code_cog_insee_commune,

@@ -1,10 +1,10 @@
-"""The students of the simulated ministry, all invented, and what it says of them.
+"""The students of the simulated ministry, all invented, and its answers.
 
-They study in the current academic year, whenever that is. A first name and a birth date must be theirs; case does not
-matter; sex and birth place may be left out, but must be theirs too. Any other field is refused. Whoever is not here is
-not found.
+They study in the current academic year. A question must have their first name and birth date, in any letter case, and
+may have their sex and birth place. The ministry refuses other fields, and finds nobody else.
 
-`PANNE-HTML`, `HTML0000000`… are faults (bouquet_worker.simulated_faults); those of `ODDITIES` make it answer strangely.
+The names `PANNE-HTML`, `HTML0000000`… cause faults (bouquet_worker.simulated_faults), those of `UNUSUAL_ANSWERS`
+unusual answers.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from msgspec import Struct
 from bouquet_worker.simulated_faults import as_ine
 
 Json: TypeAlias = dict[str, Any]
-Said: TypeAlias = tuple[int, Any]
-"""Status, and what is sent as JSON."""
+SimulatedAnswer: TypeAlias = tuple[int, Any]
+"""HTTP status, and body to be sent as JSON."""
 
 PERSON_UNKNOWN = "étudiant introuvable"
 INE_UNKNOWN = "inscription introuvable"
@@ -26,7 +26,9 @@ WRONG = "la valeur du paramètre n'est pas valide"
 WRONG_INE = "le format de l'INE n'est valide"  # sic
 
 
-class Stay(Struct, frozen=True):
+class Registration(Struct, frozen=True):
+    """An admission or an enrolment at an establishment."""
+
     statut: str
     regime: str
     commune: str
@@ -35,18 +37,20 @@ class Stay(Struct, frozen=True):
 
 
 class Student(Struct, frozen=True):
+    """An invented student."""
+
     ine: str
     nom: str
     prenom: str
     naissance: str
     sexe: str
     commune: str
-    """INSEE code; empty for who was born abroad."""
-    stays: tuple[Stay, ...] | None
-    """`None`: the key is absent."""
+    """INSEE code of the commune of birth; empty for a birth abroad."""
+    registrations: tuple[Registration, ...] | None
+    """Admissions and enrolments; with `None` the ministry's JSON lacks the key."""
 
     def matches(self, search: dict[str, str]) -> bool:
-        """Whether all that is told is theirs."""
+        """Returns whether all fields of a search are the student's."""
         own = {
             "nomFamille": self.nom,
             "prenom1": self.prenom,
@@ -65,22 +69,25 @@ STUDENTS = (
     # An apprentice in Brest, admitted in Pau as well.
     Student(
         *("050617293HK", "LE GOFF", "Maïwenn", "2005-06-17", "2", "29039"),
-        (Stay("inscrit", "contrat d'apprentissage", *_BREST), Stay("admis", "formation initiale", *_PAU)),
+        (
+            Registration("inscrit", "contrat d'apprentissage", *_BREST),
+            Registration("admis", "formation initiale", *_PAU),
+        ),
     ),
     # Her brother: enrolled.
     Student(
         *("070301294JA", "LE GOFF", "Gwendal", "2007-03-01", "1", "29232"),
-        (Stay("inscrit", "formation initiale", *_QUIMPER),),
+        (Registration("inscrit", "formation initiale", *_QUIMPER),),
     ),
     # Admitted, and not enrolled yet.
     Student(
         *("060911642BC", "ETCHEBEHERE", "Xan", "2006-09-11", "1", "64102"),
-        (Stay("admis", "formation initiale hors apprentissage", *_PAU),),
+        (Registration("admis", "formation initiale hors apprentissage", *_PAU),),
     ),
     # Back to university, born abroad.
     Student(
         *("1800274516Z", "OUEDRAOGO-BLIN", "Aïssata", "1984-12-30", "2", ""),
-        (Stay("inscrit", "reprise d'études non financée sans convention", *_QUIMPER),),
+        (Registration("inscrit", "reprise d'études non financée sans convention", *_QUIMPER),),
     ),
     # Known, without any registration.
     Student(*("2904A10573T", "ZUNZARREN", "Maïté", "2004-02-29", "2", "64130"), None),
@@ -88,39 +95,43 @@ STUDENTS = (
 
 
 def complaint(method: str, message: str, parameter: str = "") -> Json:
+    """Returns the JSON of an error of the ministry."""
     details = {"method": method, "endpoint": "etudiant", "parameter": parameter}
     return {"message": message, "uid": "6a1b2c3d4e5f6_0000", "details": details}
 
 
-_ODD_NAMES: dict[str, Said] = {
+_UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "REFUS": (400, complaint("GET", WRONG, WRONG_INE)),
     "REPONSE-NULLE": (200, None),
     "SANS-NOM": (200, {"prenom": "Camille", "inscriptions": []}),
 }
-ODDITIES = _ODD_NAMES | {as_ine(name): said for name, said in _ODD_NAMES.items()}
-"""By name, and by an INE that says the same: `SANSNOM0000`."""
+UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): said for name, said in _UNUSUAL_BY_NAME.items()}
+"""Unusual answers by birth name, and by the INE that stands for it (`SANSNOM0000`)."""
 
 
 def file_of(student: Student, today: date) -> dict[str, Any]:
+    """Returns a student in the ministry's JSON."""
     file = {"nomFamille": student.nom, "prenom": student.prenom, "dateNaissance": student.naissance}
-    if student.stays is None:
+    if student.registrations is None:
         return file
-    return file | {"inscriptions": [_enrolment(stay, academic_year(today)) for stay in student.stays]}
+    return file | {
+        "inscriptions": [_enrolment(registration, academic_year(today)) for registration in student.registrations]
+    }
 
 
 def academic_year(today: date) -> int:
-    """That in which it began, in September."""
+    """Returns the year in which the current academic year began, in September."""
     return today.year if today.month >= 9 else today.year - 1
 
 
-def _enrolment(stay: Stay, year: int) -> dict[str, Any]:
-    """Admissions are of July, before the year begins."""
-    month = 9 if stay.statut == "inscrit" else 7
+def _enrolment(registration: Registration, year: int) -> dict[str, Any]:
+    """Returns an enrolment in the ministry's JSON. An admission begins in July, before the academic year."""
+    month = 9 if registration.statut == "inscrit" else 7
     return {
         "dateDebutInscription": f"{year}-{month:02d}-01",
         "dateFinInscription": f"{year + 1}-08-31",
-        "statut": stay.statut,
-        "codeCommune": stay.commune,
-        "etablissement": {"uai": stay.uai, "nomEtablissement": stay.etablissement},
-        "regime": stay.regime,
+        "statut": registration.statut,
+        "codeCommune": registration.commune,
+        "etablissement": {"uai": registration.uai, "nomEtablissement": registration.etablissement},
+        "regime": registration.regime,
     }

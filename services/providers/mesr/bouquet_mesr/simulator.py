@@ -1,7 +1,7 @@
-"""The ministry's student API in its own dialect (docs/reference/upstreams/mesr.md): `GET /api/etudiant?INE=` and
+"""A simulator of the ministry's student API (docs/reference/upstreams/mesr.md): `GET /api/etudiant?INE=` and
 `POST /api/etudiant`.
 
-Who is known there: `personas`. A test makes it say anything else of a name or an INE by `app[SAID][key] = …`.
+Its students are in `personas`. A test sets the answer for a name or an INE with `app[SIMULATED_ANSWERS][key] = …`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,16 @@ from collections.abc import MutableMapping
 
 from aiohttp import web
 
-from bouquet_mesr.personas import INE_UNKNOWN, ODDITIES, PERSON_UNKNOWN, STUDENTS, WRONG, Said, complaint, file_of
+from bouquet_mesr.personas import (
+    INE_UNKNOWN,
+    PERSON_UNKNOWN,
+    STUDENTS,
+    UNUSUAL_ANSWERS,
+    WRONG,
+    SimulatedAnswer,
+    complaint,
+    file_of,
+)
 from bouquet_proto.rules.study import INE
 from bouquet_worker.simulate import CLOCK, Simulator, simulator_app
 from bouquet_worker.simulated_faults import simulated_fault
@@ -22,17 +31,19 @@ NEEDED = {"nomFamille", "prenom1", "dateNaissance"}
 SEARCHED_BY = {*NEEDED, "sexe", "lieuNaissance"}
 KEYS = {"GET": INE_KEY, "POST": IDENTITE_KEY}
 
-SAID = web.AppKey("said", MutableMapping[str, Said])
+SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, SimulatedAnswer])
 
 
 def mesr_app() -> web.Application:
+    """Returns the simulator's application."""
     app = simulator_app()
-    app[SAID] = dict(ODDITIES)
+    app[SIMULATED_ANSWERS] = dict(UNUSUAL_ANSWERS)
     app.add_routes([web.get(PATH, _by_ine, allow_head=False), web.post(PATH, _by_identity)])
     return app
 
 
 def settings(base_url: str) -> dict[str, str]:
+    """Returns the environment of a worker that asks the simulator at `base_url`."""
     return {
         "BOUQUET_MESR_URL": base_url + PATH,
         "BOUQUET_MESR_INE_KEY": INE_KEY,
@@ -53,7 +64,7 @@ async def _by_ine(request: web.Request) -> web.StreamResponse:
     elif INE.fullmatch(ine) and ine == ine.upper():
         known = (404, complaint("GET", INE_UNKNOWN, ine))
     else:
-        known = ODDITIES["REFUS"]
+        known = UNUSUAL_ANSWERS["REFUS"]
     return await _answer(request, ine, known)
 
 
@@ -66,12 +77,12 @@ async def _by_identity(request: web.Request) -> web.StreamResponse:
     return await _answer(request, asked["nomFamille"], known)
 
 
-async def _answer(request: web.Request, key: str, known: Said) -> web.StreamResponse:
-    """A caller who is not introduced is not listened to."""
-    introduced = request.headers.get("X-Caller", "").startswith("DINUM - ")
-    if not introduced or request.headers.get("X-API-Key") != KEYS[request.method]:
+async def _answer(request: web.Request, key: str, known: SimulatedAnswer) -> web.StreamResponse:
+    """Answers a request, with 401 unless it has the right key and a header `X-Caller` that names the caller."""
+    names_caller = request.headers.get("X-Caller", "").startswith("DINUM - ")
+    if not names_caller or request.headers.get("X-API-Key") != KEYS[request.method]:
         return web.Response(status=401)
     if fault := await simulated_fault(request, key):
         return fault
-    status, body = request.app[SAID].get(key.upper(), known)
+    status, body = request.app[SIMULATED_ANSWERS].get(key.upper(), known)
     return web.json_response(body, status=status)

@@ -1,4 +1,4 @@
-"""What the ministry is asked, and what it answers (docs/reference/upstreams/mesr.md §2-3). Its names, in camel case."""
+"""Questions and answers of the ministry's student API, with its names (docs/reference/upstreams/mesr.md §2-3)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bouquet_worker import Identite
 
 SEXES: dict[str | None, str] = {"M": "1", "F": "2"}
 ENROLLED: dict[str | None, bool] = {"inscrit": True, "admis": False}
-"""By `statut`."""
+"""Whether a student is enrolled, by `statut`."""
 
 REGIMES: dict[str | None, CodeRegime] = {
     "formation initiale": "RF1",
@@ -25,7 +25,7 @@ REGIMES: dict[str | None, CodeRegime] = {
 
 
 class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A person: one first name. What is not known is left out rather than blank. Nothing is transliterated."""
+    """A search for a person, by one first name. Unknown fields are left out, and letters are sent as they are."""
 
     nom_famille: str
     prenom1: str
@@ -35,11 +35,15 @@ class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
 
 
 class School(Struct, frozen=True, rename="camel"):
+    """An establishment."""
+
     uai: str | None = None
     nom_etablissement: str | None = None
 
 
 class Enrolment(Struct, frozen=True, rename="camel"):
+    """An enrolment or an admission."""
+
     date_debut_inscription: str | None = None
     date_fin_inscription: str | None = None
     statut: str | None = None
@@ -49,6 +53,8 @@ class Enrolment(Struct, frozen=True, rename="camel"):
 
 
 class Student(Struct, frozen=True, rename="camel"):
+    """A student: the body of a 200."""
+
     nom_famille: Annotated[str, Meta(min_length=1)]
     ine: str | None = None
     prenom: str | None = None
@@ -57,12 +63,13 @@ class Student(Struct, frozen=True, rename="camel"):
 
 
 class Complaint(Struct, frozen=True):
+    """Details of an error."""
+
     endpoint: str
 
 
 class Refusal(Struct, frozen=True):
-    """Body of a 404 (no such student, or no enrolment of an INE), of a 400 and of a 409. The status says it all; the
-    details may name the INE."""
+    """The ministry's own error: body of a 400, 404 or 409. Its texts are not used, since they may name the INE."""
 
     message: str
     uid: str
@@ -70,6 +77,7 @@ class Refusal(Struct, frozen=True):
 
 
 def search_for(who: Identite) -> Search:
+    """Returns the search for a person."""
     return Search(
         nom_famille=who.nom_naissance,
         prenom1=who.prenoms[0],

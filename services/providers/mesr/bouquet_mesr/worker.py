@@ -1,4 +1,4 @@
-"""MESR: where is this student admitted or enrolled this year?  Owner: team-mesr.
+"""The worker of MESR: admissions and enrolments of a student this year.  Owner: team-mesr.
 
 Upstream: the ministry's student API, one key for the INE and one for civil status (docs/reference/upstreams/mesr.md).
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bouquet_cog.birthplace import located
+from bouquet_cog.birthplace import with_commune_code
 from bouquet_cog.communes import Communes
 from bouquet_mesr import contract
 from bouquet_mesr.contract import (
@@ -43,38 +43,46 @@ from bouquet_worker import (
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):
+    """Settings of the worker, from `BOUQUET_MESR_*`."""
+
     url: str
+    """URL of the ministry's student API."""
     ine_key: Secret
+    """API key for questions by INE."""
     identite_key: Secret
+    """API key for questions by civil status."""
 
 
 REFUSALS_OF_INE = {400: WRONG_INE}
 REFUSALS_OF_PERSON = {400: WRONG_IDENTITY, 409: SEVERAL}
-"""By status, of an answer in the ministry's own words; any other that is not an answer is `upstream_unknown`."""
+"""Reasons of refusals by HTTP status, where the body is the ministry's own error."""
 
 worker = Worker("mesr", Settings, owner="team-mesr", authority=Authority("MESRI", "25"), problems=contract.PROBLEMS)
 
 
 @worker.upstream
 def by_ine(settings: Settings) -> Upstream:
+    """Declares the student API with the key for questions by INE."""
     return Upstream("mesr ine", settings.url, auth=ApiKey("X-API-Key", settings.ine_key))
 
 
 @worker.upstream
 def by_identity(settings: Settings) -> Upstream:
+    """Declares the student API with the key for questions by civil status."""
     return Upstream("mesr identite", settings.url, auth=ApiKey("X-API-Key", settings.identite_key))
 
 
 @worker.answers(INE, INE_V2)
 async def statut_of_ine(question: Question[Ine], by_ine: UpstreamClient) -> Etudiant | NotFound | Rejected:
+    """Answers with the student of an INE."""
     params = {"INE": question.identity.ine.upper()}
     return read(await by_ine.get(params=params, headers=headers_of(question.caller)), REFUSALS_OF_INE)
 
 
 @worker.answers(IDENTITE, FRANCE_CONNECT, IDENTITE_V2, FRANCE_CONNECT_V2)
 async def statut_of_person(question: Question[Identite], by_identity: UpstreamClient) -> Etudiant | NotFound | Rejected:
-    """FranceConnect gives the commune's code, or none: there is never a name to resolve."""
-    who = await located(question.identity, Communes.packaged())
+    """Answers with the student of a civil status."""
+    who = await with_commune_code(question.identity, Communes.packaged())
     if isinstance(who, Rejected):
         return who
     answer = await by_identity.post(json=search_for(who), headers=headers_of(question.caller), idempotent=True)
@@ -82,10 +90,12 @@ async def statut_of_person(question: Question[Identite], by_identity: UpstreamCl
 
 
 def headers_of(caller: Caller) -> dict[str, str]:
+    """Returns the header that names the platform's caller by its token id."""
     return {"X-Caller": f"DINUM - {caller.token_id}"}
 
 
 def read(answer: Answer, refusals: Mapping[int, str]) -> Etudiant | NotFound | Rejected:
+    """Returns what an answer states; `refusals` are the reasons of refusals by HTTP status. Raises `UpstreamError`."""
     match answer.status:
         case 200:
             return to_contract(answer.decode(Student))
@@ -98,6 +108,7 @@ def read(answer: Answer, refusals: Mapping[int, str]) -> Etudiant | NotFound | R
 
 
 def to_contract(student: Student) -> Etudiant:
+    """Returns a student of the ministry as the contract publishes them."""
     return Etudiant(
         ine=student.ine,
         identite=contract.Identite(
@@ -108,6 +119,7 @@ def to_contract(student: Student) -> Etudiant:
 
 
 def admission(enrolment: Enrolment) -> contract.Admission:
+    """Returns an enrolment of the ministry as the contract publishes it."""
     school = enrolment.etablissement or School()
     return contract.Admission(
         date_debut=enrolment.date_debut_inscription,

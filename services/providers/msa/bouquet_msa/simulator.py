@@ -1,4 +1,4 @@
-"""The hub as the MSA answers behind it. Who is known there, and how to make it fail: bouquet_hub.personas."""
+"""A simulator of the hub that answers for the MSA. Its people, and names that make it fail: bouquet_hub.personas."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""MSA: the quotient familial of farmers and their families, 1 or 2 % of allocataires.  Owner: team-msa.
+"""The worker of MSA: the quotient familial of farmers and their families.  Owner: team-msa.
 
-Upstream: the social-security hub, in its REST dialect (bouquet_hub). Its figures are of today; it keeps no history.
+Upstream: the social-security hub (bouquet_hub). The MSA computes each quotient for today, and keeps no history.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bouquet_worker import Authority, Upstream, Worker
 
 
 class Settings(HubSettings, frozen=True, kw_only=True):
-    """Those of the hub, and nothing else."""
+    """Settings of the worker, from `BOUQUET_MSA_*`."""
 
 
 worker = Worker(
@@ -29,6 +29,7 @@ worker = Worker(
 
 @worker.upstream
 def hub(settings: Settings) -> Upstream:
+    """Declares the social-security hub."""
     return hub_upstream("msa", "hub", settings)
 
 
