@@ -1,4 +1,4 @@
-"""What the benchmark reads from /proc."""
+"""Tests of the benchmark's readings from /proc."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BUSY = "import time\nwhile time.process_time() < 0.2: pass"
 
 
 def moment(at: float, steal_s: float = 0.0, **cpu_s: float) -> Snapshot:
-    """Process 1 is nobody's, 2 is ours, and 3 is a child of 2."""
+    """Returns a snapshot of three processes: 2 and its child 3 belong to the benchmark, and 1 does not."""
     parents = {"p1": 0, "p2": 0, "p3": 2}
     return Snapshot(at, steal_s, {int(name[1:]): Process(parents[name], spent) for name, spent in cpu_s.items()})
 

@@ -1,4 +1,4 @@
-"""docs/capacity.md: its table is what was measured, and what it takes for granted is so."""
+"""Tests that docs/capacity.md has the measured table, and that its assumptions are true."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_page_without_a_place_for_the_table_is_an_error(page: str) -> None:
 
 
 def test_what_the_page_takes_for_granted_is_in_manifests_and_settings() -> None:
-    """A change of one asks for the page to be computed again."""
+    """A change of one of these values requires computing docs/capacity.md again."""
     gateways, workers = (_spec(ROOT / "deploy" / "k8s" / folder / "scaling.yaml") for folder in ("base", "worker"))
     gateway = GatewaySettings()
     assert _granted() == {
@@ -84,7 +84,7 @@ def test_what_the_page_takes_for_granted_is_in_manifests_and_settings() -> None:
 
 
 def _granted() -> dict[str, int]:
-    """The values that the page takes from elsewhere than an assumption, by what they are."""
+    """Returns the values in the page's table of assumptions that have a source in settings or manifests."""
     section = PAGE.read_text(encoding="utf-8").partition("## Assumptions\n")[2].partition("\n## ")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:2] == "| "]
     return {what: int(value.replace(",", "")) for what, value, source in rows[1:] if source != "assumed"}

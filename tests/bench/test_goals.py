@@ -1,4 +1,4 @@
-"""What the benchmark concludes from its windows."""
+"""Tests of the benchmark's verdicts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def rates(contender: str, *per_s: int, **facts: Any) -> list[Window]:
 
 
 def shared(cpu_s: float) -> dict[str, float]:
-    """Between those whom a lookup passes, and as much again for those whom it does not."""
+    """Returns CPU seconds by role: `cpu_s` for the roles that a lookup passes together, and as much for each other
+    role."""
     return {"gateway": cpu_s / 2, "worker": cpu_s / 4, "broker": cpu_s / 4, "registry": cpu_s, "load": cpu_s}
 
 

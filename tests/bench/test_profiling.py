@@ -1,4 +1,4 @@
-"""What the profile concludes from samples."""
+"""Tests of the costs that the profile computes from samples."""
 
 from __future__ import annotations
 

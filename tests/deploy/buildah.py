@@ -1,6 +1,6 @@
-"""Builds and runs images without an engine: buildah in a chroot, on a Debian of the test's own.
+"""Builds and runs images without a container engine: buildah in a chroot, on a Debian that the test makes.
 
-What the recipe's base image gives cannot be pulled everywhere; a Debian with its Python is the same to the recipe.
+The base image of the recipe cannot be pulled everywhere. A Debian with its Python is equivalent.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ DEBOOTSTRAP = find_program("debootstrap", "/usr/sbin/debootstrap")
 BASE = "localhost/debian-with-python:test"
 PACKAGES = "python3,python3-venv,ca-certificates"
 DEBIAN = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "bouquet", "debian-with-python")
-"""Fetched once a machine, as scripts/install_services.sh does with RabbitMQ 4."""
+"""Debian system for base images, fetched once per machine, as scripts/install_services.sh does with RabbitMQ 4."""
 
 
 class Buildah:
-    """Its images live in `folder`."""
+    """Buildah with its images in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -44,7 +44,7 @@ class Buildah:
         self("commit", "--quiet", container, BASE)
 
     def _fetch_debian(self) -> None:
-        """Whole or not there."""
+        """Makes the Debian folder, completely or not at all."""
         DEBIAN.parent.mkdir(parents=True, exist_ok=True)
         new = tempfile.mkdtemp(prefix="debian-", dir=DEBIAN.parent)
         bootstrap = [str(DEBOOTSTRAP), "--variant=minbase", f"--include={PACKAGES}", "bookworm", new]
@@ -55,14 +55,14 @@ class Buildah:
 
     @property
     def builder(self) -> str:
-        """For deploy/images/build.sh."""
+        """Returns the build command for deploy/images/build.sh."""
         return " ".join([*self.command, "bud", "--isolation", "chroot", "--pull-never", "--quiet"])
 
     def environ(self) -> dict[str, str]:
         return {**os.environ, "BUILDER": self.builder, "BASE": BASE, "REGISTRY": "localhost"}
 
     def build(self, folder: Path, image: str) -> None:
-        """As `podman build --tag IMAGE .` in the folder, from its `wheels/` alone."""
+        """Builds as `podman build --tag IMAGE .` in a folder, with packages from its `wheels/` alone."""
         options = self._folder / "pip.conf"
         options.write_text("[global]\nno-index = true\n")
         arguments = [
@@ -77,7 +77,7 @@ class Buildah:
         subprocess.run([*self.builder.split(), *arguments], check=True, timeout=600)
 
     def files(self, image: str) -> set[str]:
-        """What is in any layer of an image, above what lies over it or takes it away."""
+        """Returns the paths in all layers of an image, including those that a later layer hides."""
         copy = Path(tempfile.mkdtemp(dir=self._folder))
         self("push", "--quiet", image, f"oci:{copy}:image")
         [found] = json.loads((copy / "index.json").read_text())["manifests"]
@@ -94,7 +94,7 @@ class Buildah:
         return config
 
     def run(self, image: str, *command: str) -> subprocess.CompletedProcess[str]:
-        """As the image's own user, whose end is not ours."""
+        """Runs a command as the image's own user, whatever its exit status."""
         container = self("from", "--pull-never", image)
         try:
             run = [*self.command, "run", "--isolation", "chroot", container, "--", *command]
@@ -104,5 +104,5 @@ class Buildah:
 
 
 def _blob(copy: Path, digest: str) -> Path:
-    """In an OCI layout."""
+    """Returns the path of a blob within an OCI layout."""
     return copy / "blobs" / digest.replace(":", "/")

@@ -1,4 +1,4 @@
-"""What each alert is about, done to a mesh and undone again."""
+"""Causes of each alert, applied to a mesh and removed again."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def a_gateway_is_started_without_its_journal(mesh: Mesh) -> AsyncIterator[
 
 @asynccontextmanager
 async def the_journal_is_killed_and_its_queue_deleted(mesh: Mesh) -> AsyncIterator[None]:
-    """As where a broker was made anew. Calls go on until the spool is full; then the gateway refuses them itself."""
+    """Deletes the queue, as a new broker would. The spool fills with calls until the gateway refuses them."""
     mesh.load = Load(clients=10, pause_s=0.05)
     await mesh.journal.kill()
     await mesh.delete_journal_queue()

@@ -1,4 +1,4 @@
-"""The secrets of a mesh, as an operator makes them."""
+"""Fixtures of the secrets of a mesh, made by the operator's script."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def providers(secrets: Path) -> dict[str, dict[str, str]]:
-    """By provider, what makes its worker ask its simulator."""
+    """Returns, by provider, the settings that make its worker ask its simulator."""
     return {file.stem: read_env(file) for file in (secrets / "providers").iterdir()}
 
 
@@ -30,7 +30,7 @@ def read_env(file: Path) -> dict[str, str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What tests have counted (`record_property("seen", ...)`), under xdist too."""
+    """Prints what tests have recorded with `record_property("seen", ...)`, also under xdist."""
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
             if name == "seen":

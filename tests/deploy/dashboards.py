@@ -1,4 +1,4 @@
-"""Dashboards as Grafana reads them: their panels' queries, with its variables filled in."""
+"""Dashboards as Grafana evaluates them: the queries of their panels, with variables filled in."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ VALUES = re.compile(r"label_values\((.+), (\w+)\)")
 
 
 class Asked(Struct, frozen=True):
-    """A query of a panel."""
+    """Query of a panel."""
 
     panel: str
     expr: str
 
     def filled(self, values: Mapping[str, Sequence[str]]) -> Iterator[str]:
-        """One for each choice of its variables' values."""
+        """Yields the query once for each combination of its variables' values."""
         expr = self.expr
         for name, value in INTERVALS.items():
             expr = expr.replace(name, value)
@@ -38,7 +38,7 @@ class Asked(Struct, frozen=True):
 
     @property
     def is_about_the_broker(self) -> bool:
-        """As its own plugin tells, with names that are RabbitMQ's to change."""
+        """Whether the query is about RabbitMQ's own metrics, whose names RabbitMQ may change."""
         return "rabbitmq_" in self.expr
 
 
@@ -56,7 +56,7 @@ class Board(Struct, frozen=True):
 
     @property
     def variables(self) -> dict[str, tuple[str, str]]:
-        """Selector and label that give a variable its values."""
+        """Returns, by variable, the selector and label of its values."""
         found = {}
         for variable in self.json["templating"]["list"]:
             if variable["type"] == "query":
@@ -67,7 +67,7 @@ class Board(Struct, frozen=True):
 
     @property
     def open(self) -> dict[str, str]:
-        """The variables that take several values, and what stands for all of them."""
+        """Returns the variables with several values, and the value that stands for all of them."""
         return {one["name"]: one["allValue"] for one in self.json["templating"]["list"] if one.get("includeAll")}
 
     @property

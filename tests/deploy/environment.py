@@ -1,4 +1,4 @@
-"""The environment that a container gets, and what its process says of it: the settings are read by the code itself."""
+"""Environment of a container in the manifests, checked by the settings code of its process."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from tests.support.tls import certificate_files
 OURS = "registry.example.org/bouquet-"
 SIMULATORS = "simulators"
 FILES = ("_FILE", "_PATH")
-"""How the names of variables end that hold the path of a file."""
+"""Endings of variables that hold the path of a file."""
 
 
 class Mounted(Struct, frozen=True):
-    """A file of a secret that a setting leads to."""
+    """File of a secret that a setting refers to."""
 
     secret: str
     key: str
 
 
 def program_of(container: Mapping[str, Any]) -> str:
-    """`gateway`, `cnaf`; empty for a container that is not ours."""
+    """Returns the name of the process, such as `gateway` or `cnaf`, or "" for another container."""
     image = str(container["image"])
     return image.removeprefix(OURS).rpartition(":")[0] if image.startswith(OURS) else ""
 
@@ -44,7 +44,7 @@ def program_of(container: Mapping[str, Any]) -> str:
 def environment(
     container: Mapping[str, Any], manifests: list[Manifest], secrets: Mapping[str, Mapping[str, str]]
 ) -> dict[str, str]:
-    """`secrets` are those that are given as environment: name → variables."""
+    """Returns the variables of a container. `secrets` are the variables of each secret that is given as environment."""
     maps = {manifest["metadata"]["name"]: manifest["data"] for manifest in of_kind(manifests, "ConfigMap")}
     variables: dict[str, str] = {}
     for source in container.get("envFrom", []):
@@ -59,7 +59,7 @@ def environment(
 
 
 def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Mounted | None]:
-    """Where each variable that is a path leads: to a key of a secret, or nowhere."""
+    """Returns, for each variable with a path, the key of a secret that it leads to, or None."""
     folders = {mount["mountPath"]: pod.secrets.get(mount["name"]) for mount in container.get("volumeMounts", [])}
     found: dict[str, Mounted | None] = {}
     for name, value in variables.items():
@@ -71,7 +71,7 @@ def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]
 
 
 def trouble_with(program: str, provider: str, variables: Mapping[str, str], folder: Path) -> list[str]:
-    """What the process would say of its settings, and end. Its secrets are written to `folder`."""
+    """Returns the problems that the process would report about its settings, whose secrets are written to `folder`."""
     environ = {name: _file(name, folder) if name.endswith(FILES) else value for name, value in variables.items()}
     reader = Reader(environ)
     match program:
@@ -88,7 +88,7 @@ def trouble_with(program: str, provider: str, variables: Mapping[str, str], fold
 
 
 def _file(variable: str, folder: Path) -> str:
-    """Where a secret of the form that `variable` asks for stands; at a path that is not the value's, a certificate."""
+    """Writes an example secret of the form that `variable` needs, and returns its path."""
     file = folder / variable
     if variable.endswith("_PATH"):
         own = certificate_files(folder)
@@ -101,7 +101,7 @@ def _file(variable: str, folder: Path) -> str:
 
 @cache
 def _secrets() -> Mapping[str, str]:
-    """By the end of a variable's name; a name and 32 letters do for all others."""
+    """Returns example secrets by the ending of a variable's name; all others are a name and 32 letters."""
     return {
         "BUS_URL": "amqps://user:password@broker/mesh",
         "CACHE_URL": "rediss://cache",

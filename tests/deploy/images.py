@@ -1,4 +1,4 @@
-"""Our images: what builds them, who starts them, and what a container of one is started with."""
+"""Images of Bouquet: their recipes, and the arguments that containers start them with."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ NO_OPTION = "--no-such-option"
 
 
 class Start(Struct, frozen=True):
-    """A container as a manifest starts it."""
+    """Container that a manifest starts."""
 
     owner: str
     image: str
     arguments: tuple[str, ...]
-    """All that stands in place of the image's CMD."""
+    """Arguments that replace the image's CMD."""
 
 
 def built_images() -> set[str]:
-    """Names and tags of the images that deploy/images/build.sh makes."""
+    """Returns names and tags of the images that deploy/images/build.sh makes."""
     listed = subprocess.run([IMAGES / "build.sh", "--list"], check=True, stdout=subprocess.PIPE, text=True, timeout=60)
     return set(listed.stdout.split())
 
 
 def starts() -> Iterator[Start]:
-    """Every container of ours, in Kubernetes and on one machine."""
+    """Yields every container of Bouquet, in Kubernetes and in Compose."""
     for name, folder in {**OVERLAYS, **WORKERS}.items():
         yield from (each for each in of_manifests(name, rendered(folder)) if OURS.match(each.image))
     for name, service in _compose()["services"].items():
@@ -59,7 +59,7 @@ def of_manifests(name: str, manifests: list[Manifest]) -> Iterator[Start]:
 
 
 def _expanded(argument: str, pod: Pod, container: Mapping[str, Any]) -> str:
-    """With the variables that the pod's labels give."""
+    """Returns an argument with the variables from the pod's labels filled in."""
     variables = {each["name"]: each["valueFrom"] for each in container.get("env", []) if "valueFrom" in each}
 
     def value(found: re.Match[str]) -> str:
@@ -70,14 +70,14 @@ def _expanded(argument: str, pod: Pod, container: Mapping[str, Any]) -> str:
 
 
 def _compose() -> dict[str, Any]:
-    """With the defaults of its variables."""
+    """Returns the Compose file, with the defaults of its variables filled in."""
     text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", COMPOSE.read_text(encoding="utf-8"))
     read: dict[str, Any] = yaml.safe_load(text)
     return read
 
 
 class Recipe:
-    """A Dockerfile, as far as a container's start and a build's context go."""
+    """Dockerfile, as far as a container's start and a build's context go."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -93,7 +93,7 @@ class Recipe:
 
     @property
     def ignored(self) -> list[str]:
-        """What is kept out of a build's context: the lines of the ignore file that builders look for."""
+        """Returns the lines of the ignore file of a build's context."""
         own = self.path.with_name(f"{self.path.name}.dockerignore")
         file = own if own.exists() else self.path.with_name(".dockerignore")
         return file.read_text(encoding="utf-8").split()
@@ -105,7 +105,7 @@ class Recipe:
 
 
 def objection_to(image: str, command: list[str]) -> str:
-    """What the program of an image has against a command line; empty where it takes the whole of it."""
+    """Returns the error of an image's program about a command line, or "" if it accepts all of it."""
     distribution = image.rpartition("/")[2].partition(":")[0]
     program, *arguments = command
     [main] = (entry for entry in entry_points(group="console_scripts") if entry.name == _script(program, distribution))
@@ -120,7 +120,7 @@ def objection_to(image: str, command: list[str]) -> str:
 
 
 def _script(program: str, distribution: str) -> str:
-    """`bouquet` is the one of an image's programs that deploy/images/Dockerfile links."""
+    """Returns the name of a program, where `bouquet` stands for the one that deploy/images/Dockerfile links."""
     if program != "bouquet":
         return program
     return distribution if distribution in ("bouquet-gateway", "bouquet-registry") else "bouquet-worker"

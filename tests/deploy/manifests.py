@@ -1,4 +1,4 @@
-"""Manifests as a cluster would get them: rendered by the real kubectl."""
+"""Manifests as a cluster would get them, rendered by kubectl."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def rendered(folder: Path) -> list[Manifest]:
 
 
 class Pod(Struct, frozen=True):
-    """What a workload makes."""
+    """Pod that a workload creates."""
 
     owner: str
     labels: dict[str, str]
@@ -37,7 +37,7 @@ class Pod(Struct, frozen=True):
 
     @property
     def stays(self) -> bool:
-        """Whether it is there all the time, and not only while somebody works in it."""
+        """Whether the pod runs all the time, and not only for a job or a person's command."""
         return not self.owner.startswith("CronJob ")
 
     @property
@@ -46,7 +46,7 @@ class Pod(Struct, frozen=True):
 
     @property
     def secrets(self) -> dict[str, str]:
-        """By the volume's name, that of the secret."""
+        """Returns the names of secrets by volume."""
         return {
             volume["name"]: volume["secret"]["secretName"]
             for volume in self.spec.get("volumes", [])
@@ -55,7 +55,7 @@ class Pod(Struct, frozen=True):
 
     @property
     def containers(self) -> list[dict[str, Any]]:
-        """Those that stay, without the ones that prepare."""
+        """Returns the containers without the init containers."""
         containers: list[dict[str, Any]] = self.spec["containers"]
         return containers
 
@@ -81,7 +81,7 @@ def name_of(manifest: Manifest) -> str:
 
 
 def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    """Kubernetes' label selectors, as far as we use them; an empty one selects everything."""
+    """Whether a label selector of Kubernetes matches, as far as the manifests use it; an empty one selects all."""
     operators = {expression["operator"] for expression in selector.get("matchExpressions", [])}
     assert operators <= {"In"}, operators
     wanted = selector.get("matchLabels", {}).items() <= labels.items()

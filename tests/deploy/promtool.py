@@ -1,4 +1,4 @@
-"""Prometheus' own opinion of its files."""
+"""Prometheus' own check of its rule files."""
 
 from __future__ import annotations
 

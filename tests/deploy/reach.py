@@ -1,4 +1,4 @@
-"""Who may reach whom: Kubernetes' rules for NetworkPolicies, as far as ours use them, and the ways that parts need."""
+"""Connections that NetworkPolicies allow, by Kubernetes' rules, and those that settings need."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.deploy.manifests import Manifest, Pod, of_kind, pods, selects
 ROLE = "bouquet/role"
 PORTS = {"amqps": 5671, "amqp": 5672, "rediss": 6379, "redis": 6379, "postgresql": 5432, "http": 80, "https": 443}
 BROKER_LABELS = {"app.kubernetes.io/component": "rabbitmq", "app.kubernetes.io/part-of": "rabbitmq"}
-"""That RabbitMQ's cluster operator gives its pods."""
+"""Labels that RabbitMQ's cluster operator gives its pods."""
 BROKER_PORTS = {"prometheus-tls": 15691, "management-tls": 15671}
 
 
 class End(Struct, frozen=True):
-    """Of a way: a pod here, one of another namespace that has a role, or an address that is no pod's."""
+    """End of a connection: a pod of the overlay, a pod of another namespace with a role, or an outside address."""
 
     name: str
     labels: dict[str, str] = {}
@@ -35,12 +35,13 @@ class Way(Struct, frozen=True):
 
 
 def ways(manifests: list[Manifest], secrets: Path, settings: Mapping[str, Mapping[str, str]]) -> list[Way]:
-    """All that settings name, and all that watches and scales. `settings` are those that are given as environment."""
+    """Returns the connections that settings, monitoring and autoscaling need. `settings` are secrets given as
+    environment."""
     return [*_of_settings(manifests, secrets, settings), *_of_watchers(manifests), *_between_brokers(manifests)]
 
 
 def is_open(manifests: list[Manifest], way: Way) -> bool:
-    """Whether policies let it out and in."""
+    """Whether policies allow a connection at both ends."""
     out = way.client.role != "mesh" or _lets(manifests, "Egress", way.client, way.server, way.port)
     return out and (
         way.server.is_address
@@ -50,7 +51,7 @@ def is_open(manifests: list[Manifest], way: Way) -> bool:
 
 
 def servers(manifests: list[Manifest]) -> list[tuple[End, int]]:
-    """The pods behind services, at each port; and the broker of an operator."""
+    """Returns the pods behind each service and port, and the broker of an operator."""
     behind = [
         (end, port)
         for service in of_kind(manifests, "Service")
@@ -93,7 +94,7 @@ def _servers(manifests: list[Manifest], url: URL) -> list[tuple[End, int]]:
 
 
 def _behind(manifests: list[Manifest], name: str, port: int) -> list[tuple[End, int]]:
-    """The pods behind a port of a service, and their own."""
+    """Returns the pods behind a port of a service, and their own port."""
     return [
         (end_of(pod), open_port["containerPort"])
         for service in of_kind(manifests, "Service")
@@ -142,7 +143,7 @@ def _is_elsewhere(end: End) -> bool:
 
 
 def _lets(manifests: list[Manifest], direction: Literal["Egress", "Ingress"], end: End, other: End, port: int) -> bool:
-    """Whether the policies of `end` let it speak to `other`, or be spoken to by it."""
+    """Whether the policies of `end` allow a connection to `other`, or from it."""
     specs = [
         policy["spec"]
         for policy in of_kind(manifests, "NetworkPolicy")

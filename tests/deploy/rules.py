@@ -1,4 +1,4 @@
-"""What a manifest of ours must be, a line each. `RULES` is the table; a rule gives a complaint for each thing wrong."""
+"""Rules of manifests. `RULES` is the table; a rule yields a complaint for each fault."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Container = dict[str, Any]
 
 SECONDS_TO_CLOSE = 5
 DRAIN_S = {"gateway": 15, "registry": 10, "worker": 10}
-"""By component: `Limits.drain_s`, `BOUQUET_REGISTRY_DRAIN_S`, `BOUQUET_<NAME>_DRAIN_S`."""
+"""Drain time by component: `Limits.drain_s`, `BOUQUET_REGISTRY_DRAIN_S`, `BOUQUET_<NAME>_DRAIN_S`."""
 
 
 def of_pods(holds: Callable[[Pod], bool]) -> Rule:
@@ -39,9 +39,9 @@ def _version(container: Container) -> str:
 
 
 PEOPLE_S = ("BOUQUET_REGISTRY_SIGNING_KEY", "BOUQUET_REGISTRY_JOURNAL_KEYS")
-"""What issues tokens, and finds whose a record is."""
+"""Secrets that issue tokens, or find the people of journal records."""
 READS_IT = {"admin": ("admin",), "migration": ("migrate",)}
-"""By secret that no process which stays may have: the containers that may."""
+"""Containers that may have each secret which no long-running process may have."""
 
 
 def _secrets_are_read_by_their_process_alone(manifests: list[Manifest]) -> Iterator[str]:
@@ -68,7 +68,7 @@ def _people_s_keys_are_in_no_process_that_stays(manifests: list[Manifest]) -> It
 
 
 def _a_process_has_its_own_secrets_alone(manifests: list[Manifest]) -> Iterator[str]:
-    """And no two kinds of pod have one in common."""
+    """Each process has its own secrets, and no secret belongs to two kinds of pods."""
     owners: dict[str, str] = {}
     for pod in pods(manifests):
         given = [
@@ -94,7 +94,7 @@ def _drains_in_time(pod: Pod) -> bool:
 
 
 def _labels_of_pods(manifests: list[Manifest]) -> list[dict[str, str]]:
-    """The pods of an operator are not here: those of RabbitMQ's are known by its label."""
+    """Returns the labels of all pods, with those of RabbitMQ's pods, which its operator makes."""
     brokers = [{"app.kubernetes.io/component": "rabbitmq"} for _ in of_kind(manifests, "RabbitmqCluster")]
     return [pod.labels for pod in pods(manifests)] + brokers
 
@@ -155,7 +155,7 @@ def _monitors_see_something(manifests: list[Manifest]) -> Iterator[str]:
 
 
 def _scalers_scale_something(manifests: list[Manifest]) -> Iterator[str]:
-    """And one that looks at a queue looks at that of the pods which it scales."""
+    """Each scaler names an existing workload, and watches the queue of the pods that it scales."""
     workloads = {pod.owner: pod for pod in pods(manifests)}
     authentications = {each["metadata"]["name"] for each in of_kind(manifests, "TriggerAuthentication")}
     for scaler in of_kind(manifests, "HorizontalPodAutoscaler", "ScaledObject"):

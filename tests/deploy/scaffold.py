@@ -1,4 +1,4 @@
-"""What a team elsewhere has from `bouquet-worker new`: its folder, and its overlay on this repository's base."""
+"""New provider from `bouquet-worker new`: its folder, and its overlay on this repository's base."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from bouquet_worker.scaffold import write_provider
 from tests.deploy.manifests import K8S, Manifest, rendered
 
 REMOTE = "https://git.example.org/bouquet//deploy/k8s/worker?ref=v0.1.0"
-"""As the template names the base, which no test can ask a network for."""
+"""URL by which the template names the base; tests replace it with a local path."""
 
 
 def made(name: str, folder: Path) -> Path:
-    """The folder of a new provider."""
+    """Writes the folder of a new provider, and returns it."""
     write_provider(name, folder / name)
     return folder / name
 
 
 def rendered_scaffold(scaffold: Path) -> list[Manifest]:
-    """Its overlay with the base put beside it."""
+    """Returns the overlay of a new provider, with the base put beside it."""
     beside = scaffold.parent / "kubernetes"
     shutil.copytree(K8S / "worker", beside / "worker")
     text = (scaffold / "kustomization.yaml").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The schemas of what a cluster takes: Kubernetes' own, and those of operators, which are no part of us."""
+"""Schemas of Kubernetes' own resources, and of those of operators."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ CRDS = REFERENCE / "crds"
 
 
 def is_custom(manifest: Manifest) -> bool:
-    """Whether an operator brought its kind."""
+    """Whether a manifest's kind belongs to an operator."""
     group = manifest["apiVersion"].rpartition("/")[0]
     return "." in group and not group.endswith(".k8s.io")
 
 
 def objection_to(manifest: Manifest) -> str:
-    """Empty when there is none."""
+    """Returns the first fault of a manifest by its schema, or ""."""
     if is_custom(manifest):
         found = [error.message for error in Draft202012Validator(_schema(_file_of(manifest))).iter_errors(manifest)]
         return f"{name_of(manifest)}: {found[0]}" if found else ""

@@ -1,4 +1,4 @@
-"""The alerts as they are written: Prometheus takes them, each has its unit test, its words and its runbook."""
+"""Tests of the alert rules: Prometheus accepts them, and each has a unit test, texts and a runbook."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_every_runbook_has_its_three_sections(name: str) -> None:
 
 
 def test_the_metrics_that_runbooks_name_exist() -> None:
-    """Those of the rules: tests/repo/test_metrics_page.py."""
+    """Metrics of the rules themselves are checked in tests/repo/test_metrics_page.py."""
     page = runpy.run_path(str(ROOT / "scripts" / "generate_metrics.py"))
     declared = {metric.name for module in page["MODULES"].values() for metric in page["metrics"](module)}
     named = set(re.findall(r"\b(bouquet_[a-z_]+?)(?:_bucket|_count|_sum)?\b", "\n".join([*PAGES.values(), INDEX])))
@@ -109,7 +109,7 @@ def test_the_manifest_of_rules_is_up_to_date() -> None:
 
 
 def test_every_alert_is_caused_in_a_test() -> None:
-    """tests/deploy/test_alerts_fire.py."""
+    """The causes are in tests/deploy/test_alerts_fire.py."""
     caused = {alert[:2] for alerts in FIRED_BY.values() for alert in alerts}
     assert caused == {(alert["alert"], alert["labels"]["severity"]) for alert in ALERTS}
 

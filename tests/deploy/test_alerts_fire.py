@@ -1,5 +1,5 @@
-"""Every alert fires because of what it is about, and clears once that is over: the real rules, only faster
-(tests/deploy/hastened.py), in a real Prometheus that scrapes a running mesh on the RabbitMQ of production."""
+"""Tests that every alert fires for its cause and clears after it: the real rules with shorter times
+(tests/deploy/hastened.py), in a Prometheus that scrapes a running mesh on RabbitMQ 4."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_no_alert_fires_while_the_mesh_is_healthy(mesh: Mesh) -> None:
 
 
 async def test_rabbitmq_4_exports_every_metric_that_dashboards_use(mesh: Mesh) -> None:
-    """The other one: test_dashboards.py."""
+    """RabbitMQ 3 is checked in test_dashboards.py."""
     asked = [asked for board in BOARDS.values() for asked in board.asked if asked.is_about_the_broker]
     exprs = [expr for one in asked for expr in one.filled({})]
     empty = [expr for expr in exprs if not await asyncio.to_thread(mesh.prometheus.has_data, expr)]

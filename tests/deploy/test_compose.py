@@ -1,4 +1,4 @@
-"""The single machine: its file is read by the real `docker compose`, and its processes take their settings."""
+"""Tests of the Compose file, read by `docker compose`, and of the settings of its processes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read(file: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, secrets: Path) -> Path:
-    """With its secrets beside it."""
+    """Returns the folder of the Compose file with secrets in it."""
     folder = tmp_path_factory.mktemp("compose")
     shutil.copy(COMPOSE, folder)
     shutil.copytree(secrets, folder / "secrets")
@@ -78,7 +78,7 @@ def test_every_secret_of_the_compose_file_exists(services: dict[str, Any]) -> No
 def test_compose_passes_settings_to_workers_unchanged(
     ours: dict[str, Any], providers: dict[str, dict[str, str]]
 ) -> None:
-    """JSON, keys and dollars among them."""
+    """Includes JSON, keys and dollar signs."""
     assert providers["france_connect"].items() <= ours["france_connect"]["environment"].items()
 
 

@@ -119,7 +119,7 @@ def test_the_overview_counts_an_allowed_provider_without_a_worker(watched: Watch
 @pytest.mark.broker
 @pytest.mark.timeout(300)
 def test_every_metric_of_a_dashboard_is_exported_by_a_process(watched: Watched) -> None:
-    """Also those beside an `or`, which no empty answer would give away."""
+    """Includes metrics beside an `or`, whose absence no empty answer would show."""
     known = set(watched.prometheus.get("label/__name__/values"))
     assert {board.file.stem: board.metrics - known for board in BOARDS.values() if board.metrics - known} == {}
 
@@ -135,6 +135,6 @@ def test_an_exemplar_leads_from_an_observation_to_its_trace(watched: Watched) ->
 
 
 def values_of(watched: Watched, selector: str, label: str) -> list[str]:
-    """What a reader can choose."""
+    """Returns the values of a dashboard's variable."""
     found = watched.prometheus.query(f"group by ({label}) ({selector})", watched.at)
     return [series["metric"][label] for series in found if label in series["metric"]]

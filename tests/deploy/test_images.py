@@ -1,4 +1,4 @@
-"""The images: what a linter says of their recipes, who starts them and how, and what comes out of a real build."""
+"""Tests of images: their recipes by a linter, their start arguments, and the result of a real build."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RECIPES = [IMAGES / "Dockerfile", TEMPLATE / "Containerfile"]
 WORKER, GATEWAY = "localhost/bouquet-france-connect:test", "localhost/bouquet-gateway:test"
 SCAFFOLD = "localhost/bouquet-caisse-des-marins:test"
 PRIVATE = (".env", ".venv/bin/python", ".git/config", "secrets/bus-url", "tests/test_marins.py", "bouquet_marins.key")
-"""What lies beside a worker's code on its author's machine."""
+"""Files beside a worker's code on a developer's machine, which no image may hold."""
 
 
 def test_every_image_recipe_is_tested() -> None:
@@ -77,7 +77,7 @@ def test_every_image_accepts_the_arguments_of_its_manifests() -> None:
 
 
 def test_the_image_of_a_new_provider_accepts_the_arguments_of_its_overlay(tmp_path: Path) -> None:
-    """Of one that is installed here, so that its program knows it."""
+    """Uses a provider that is installed here, so that its program knows it."""
     scaffold = made("cnaf", tmp_path)
     recipe = Recipe(scaffold / "Containerfile")
     [start] = of_manifests("new", rendered_scaffold(scaffold))
@@ -112,7 +112,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 class TestBuilt:
-    """Two images, made by deploy/images/build.sh."""
+    """Tests of two images made by deploy/images/build.sh."""
 
     def test_an_image_runs_as_an_unprivileged_user(self, built: Buildah) -> None:
         assert built.configuration(WORKER)["User"] == "10001:10001"
@@ -163,7 +163,7 @@ class TestBuilt:
 
 @pytest.fixture(scope="module")
 def scaffold(built: Buildah, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new provider's folder as its author has it, and its image built in there."""
+    """Returns the folder of a new provider, with its image built."""
     folder = made("caisse_des_marins", tmp_path_factory.mktemp("elsewhere"))
     for path in PRIVATE:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -179,7 +179,7 @@ def scaffold(built: Buildah, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 class TestScaffold:
-    """The image of a new provider, made as its Containerfile says, of wheels that lie in its folder."""
+    """Tests of a new provider's image, made by its Containerfile from wheels in its folder."""
 
     def test_the_image_of_a_new_provider_starts_with_the_arguments_of_its_overlay(
         self, built: Buildah, scaffold: Path
@@ -202,7 +202,7 @@ class TestScaffold:
 
 
 def _components(built: Buildah, image: str) -> dict[str, str]:
-    """Names as in the lock, and versions, of the bill of materials that the image's label points to."""
+    """Returns the names and versions in the bill of materials that the image's label refers to."""
     label = built.configuration(image)["Labels"]["bouquet.sbom"]
     listed = json.loads(built.run(image, "cat", label).stdout)["components"]
     return {re.sub(r"[_.]+", "-", part["name"].lower()): part["version"] for part in listed}

@@ -47,7 +47,7 @@ PATH = "/v3/dss/quotient_familial/identite"
 
 
 class Redis(Daemon):
-    """By the settings and with the users of the sandbox."""
+    """Redis with the settings and users of the sandbox."""
 
     def __init__(self, folder: Path, settings: str) -> None:
         super().__init__(folder, free_port(), ready_within_s=20)
@@ -58,7 +58,7 @@ class Redis(Daemon):
         return [REDIS, str(self.folder / "redis.conf"), "--bind", "127.0.0.1", "--tls-port", str(self.port)]
 
     def is_ready(self, connection: socket.socket) -> bool:
-        """It has no word for who does not say who he is; who that is, its clients verify."""
+        """Whether redis answers over TLS, with its error for a client without a password."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with context.wrap_socket(connection) as secured:
@@ -67,14 +67,14 @@ class Redis(Daemon):
 
 
 class Broker(RabbitNode):
-    """By the settings of the sandbox, on a port of this machine. Its plain port is for the harness alone."""
+    """RabbitMQ with the settings of the sandbox. Its port without TLS is for the tests alone."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.tls_port = free_port()
 
     def settle_for(self, settings: str) -> None:
-        """Before it starts."""
+        """Writes the settings before the broker starts."""
         own = settings.replace("listeners.ssl.default = 5671", f"listeners.ssl.default = 127.0.0.1:{self.tls_port}")
         kept = [line for line in own.splitlines() if not line.startswith(("listeners.tcp", "management.", "log."))]
         with (self.folder / "rabbitmq.conf").open("a") as configuration:
@@ -82,7 +82,7 @@ class Broker(RabbitNode):
 
 
 class Postgres(PostgresServer):
-    """By the arguments of the sandbox."""
+    """PostgreSQL with the arguments of the sandbox."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class Postgres(PostgresServer):
         self.name = URL(self.database()).path.removeprefix("/")
 
     def settle_for(self, arguments: list[str], hba: str, secrets: Path) -> None:
-        """Does what the image does with its first start, and starts again. The files are the server's to read."""
+        """Initialises the database as the image does at its first start, and starts it again."""
         password = (secrets / "password").read_text()
         self.run(self.name, f"ALTER ROLE bouquet PASSWORD '{password}'; {(secrets / 'roles.sql').read_text()}")
         self.kill()
@@ -111,7 +111,7 @@ class Postgres(PostgresServer):
 
 
 class Sandbox:
-    """Its pods as processes. Ports and the spool are of this machine; all the rest is of the manifests."""
+    """Pods of the sandbox, run as processes, with ports and the spool on this machine."""
 
     def __init__(self, folder: Path, secrets: Path) -> None:
         self.folder = folder
@@ -121,7 +121,7 @@ class Sandbox:
         self._pods = {pod.owner.split()[1]: pod for pod in pods(self._manifests)}
 
     def environ(self, name: str, container: Container | None = None) -> dict[str, str]:
-        """Of a pod's container; of the first that stays unless told."""
+        """Returns the environment of a container, by default the pod's first one."""
         pod = self._pods[name]
         container = container or pod.containers[0]
         settings = {
@@ -137,7 +137,7 @@ class Sandbox:
         }
 
     def here(self, text: str, secret: str) -> str:
-        """What is at its mount in a container, is in a folder here."""
+        """Replaces the path of a container's mount by the local folder of a secret."""
         return text.replace(MOUNT, f"{self.secrets}/{secret}")
 
     def command(self, name: str) -> list[str]:
@@ -154,17 +154,17 @@ class Sandbox:
         return arguments
 
     def prepare(self, name: str) -> None:
-        """What the pod's init containers do."""
+        """Runs the pod's init containers."""
         for container in self._pods[name].spec["initContainers"]:
             module = MODULES[program_of(container)]
             output_of(self.environ(name, container), module, *container["args"])
 
     def admin(self, *command: str) -> str:
-        """As somebody in a pod for people."""
+        """Runs a command in a pod for people."""
         return output_of(self.environ("admin"), "bouquet_registry", *command)
 
     def settings(self, name: str, file: str) -> str:
-        """A file that a pod mounts beside its secrets."""
+        """Returns a file that a pod mounts beside its secrets."""
         [volume] = (volume for volume in self._pods[name].spec["volumes"] if "configMap" in volume)
         [found] = (
             m for m in of_kind(self._manifests, "ConfigMap") if m["metadata"]["name"] == volume["configMap"]["name"]
@@ -173,7 +173,7 @@ class Sandbox:
 
 
 def secret_of(pod: Pod, container: Container) -> str:
-    """That is at the mount."""
+    """Returns the name of the secret that a container mounts, or ""."""
     mounted = (mount["name"] for mount in container.get("volumeMounts", []) if mount["mountPath"] == MOUNT)
     return next((pod.secrets[name] for name in mounted), "")
 
@@ -241,7 +241,7 @@ async def test_the_installed_sandbox_answers_a_lookup_and_records_it_in_its_jour
 
 
 async def test_the_servers_of_the_sandbox_refuse_connections_without_tls(sandbox: Sandbox) -> None:
-    """Whoever does not verify them is not spoken to by our processes; whoever speaks in plain, by them."""
+    """Bouquet's processes refuse servers without a valid certificate, and the servers refuse clients without TLS."""
     place = (sandbox.secrets / "journal" / "database-url").read_text()
     with pytest.raises(DBAPIError, match="no encryption"):
         await upgrade(Secret(place.partition("?")[0] + "?sslmode=disable"))

@@ -1,4 +1,4 @@
-"""Every overlay and every worker's folder: rendered, valid, by the rules, and with settings that its processes take."""
+"""Tests of every overlay and every worker's folder: rendering, schemas, rules and settings."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def production() -> list[Manifest]:
 
 
 def reached(manifests: list[Manifest], component: str) -> list[dict[str, Any]]:
-    """The peers of every policy that opens a way out of such pods, but for names."""
+    """Returns the peers of all policies that allow a component's outgoing connections, except DNS."""
     return [
         peer
         for pod in pods(manifests)
@@ -130,7 +130,7 @@ def test_the_journals_spool_outlives_its_pod(production: list[Manifest]) -> None
 
 
 def containers(manifests: list[Manifest]) -> Iterator[tuple[Pod, dict[str, Any]]]:
-    """Ours, that have settings."""
+    """Yields Bouquet's containers with settings."""
     for pod in pods(manifests):
         yield from ((pod, each) for each in pod.all_containers if program_of(each) not in ("", SIMULATORS))
 
@@ -149,7 +149,7 @@ def test_every_process_accepts_its_settings(overlay: str, providers: dict[str, d
 
 
 def used(overlay: str) -> set[Mounted]:
-    """Every file of a secret that a setting leads to. A path that leads to none is an error."""
+    """Returns the files of secrets that settings refer to. Fails for a path that leads to no secret."""
     manifests = rendered(OVERLAYS[overlay])
     found: set[Mounted] = set()
     for pod, container in containers(manifests):
@@ -160,7 +160,7 @@ def used(overlay: str) -> set[Mounted]:
 
 
 def test_production_announces_the_known_maintenance_windows(production: list[Manifest]) -> None:
-    """docs/reference/contract.md §5.6."""
+    """The windows are those of docs/reference/contract.md §5.6."""
     [told] = [one["data"] for one in of_kind(production, "ConfigMap") if "BOUQUET_GATEWAY_PROVIDERS" in one["data"]]
     announced = parse_windows(told["BOUQUET_GATEWAY_MAINTENANCE"])
     assert set(announced) == {*parse_windows("MEN 01:10-02:30"), *parse_windows("CNAF & MSA sunday 23:00-23:45")}

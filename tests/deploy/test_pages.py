@@ -1,4 +1,4 @@
-"""The operators' pages name commands and files that exist."""
+"""Tests that commands and files in the operators' pages exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each part reaches what its settings name, through every policy on the way, and nothing else."""
+"""Tests that network policies let each part reach the servers of its settings, and no others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Settings = Mapping[str, Mapping[str, str]]
 
 @pytest.fixture(scope="module")
 def settings(providers: dict[str, dict[str, str]]) -> Settings:
-    """The secrets that are given as environment."""
+    """Returns the secrets that are given as environment."""
     return {f"providers-{name.replace('_', '-')}": variables for name, variables in providers.items()}
 
 
@@ -34,7 +34,7 @@ def test_network_policies_let_each_part_reach_its_servers(overlay: str, secrets:
 
 
 ALONE = ("broker", "redis", "postgresql", "simulators")
-"""Servers that ask nobody."""
+"""Servers that open no connections."""
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

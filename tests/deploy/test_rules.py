@@ -1,4 +1,4 @@
-"""A rule that never complains is none: each meets a manifest that was broken on purpose."""
+"""Tests that each rule of manifests finds the fault in a manifest that was broken on purpose."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_a_secret_that_is_not_mounted_is_found() -> None:
 
 
 def troubles_with(added: dict[str, str], tmp_path: Path) -> list[str]:
-    """Of CNAF's worker in production, with more in its environment."""
+    """Returns the complaints about the CNAF worker of production with further environment variables."""
     manifests = rendered(OVERLAYS["production"])
     [pod] = (pod for pod in pods(manifests) if pod.labels.get("bouquet/provider") == "cnaf")
     return trouble_with("cnaf", "cnaf", environment(pod.containers[0], manifests, {}) | added, tmp_path)

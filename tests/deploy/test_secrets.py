@@ -1,4 +1,4 @@
-"""What deploy/make_secrets.py leaves on a disk: nobody else reads it, and it is where the process is that needs it."""
+"""Tests of the files of deploy/make_secrets.py: their modes and their places."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.deploy.manifests import OVERLAYS, ROOT, pods, rendered
 
 SCRIPT = ROOT / "deploy" / "make_secrets.py"
 FORMERLY = {"signing-key": "admin", "journal-keys": "admin"}
-"""What stood in the registry's folder, and where it is now."""
+"""Former and present places of files of the registry's folder."""
 
 
 def make(folder: Path, *options: str) -> None:

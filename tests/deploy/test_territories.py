@@ -1,4 +1,4 @@
-"""Where the shipped gateways let each provider offer paths: all of what it has, and nothing that is nobody's."""
+"""Tests that the shipped territories of the gateways contain all paths of each provider, and no others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SETTING = "BOUQUET_GATEWAY_TERRITORIES"
 COMPOSE = ROOT / "deploy" / "compose" / "compose.yaml"
 OFFERS = {file.stem: Raw(file.read_bytes()) for file in sorted((ROOT / "proto" / "offers").glob("*.json"))}
 KEYS = "/api/france_connect_jwks"
-"""The one document, which a running worker alone has."""
+"""Document that only a running worker publishes."""
 
 
 def settings_of(place: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""One lookup's trace, found whole in a tracing backend by the id that the gateway's log tells."""
+"""Tests that a tracing backend has the whole trace of a lookup, under the id in the gateway's log."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def backend(tmp_path: Path) -> Iterator[TraceView]:
 
 
 def leg(fund: str) -> tuple[Any, ...]:
-    """Asked on the bus, taken by its worker, which asks the fund."""
+    """Returns the expected spans of one call: on the bus, in the worker, and to the upstream."""
     upstream = (f"bouquet-{fund}", "GET /qf")
     return ("bouquet-gateway", f"send {fund}", (f"bouquet-{fund}", f"process {fund}", upstream))
 
 
 @pytest.mark.broker
 async def test_a_lookup_is_found_whole_by_its_trace_id(broker_url: str, backend: TraceView) -> None:
-    """From the door, by both regimes, over the bus and through two workers to their funds."""
+    """Expects spans of the gateway, the bus, two workers and two upstreams."""
     otlp = {"OTEL_EXPORTER_OTLP_ENDPOINT": backend.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
     async with process_mesh(broker_url, **otlp) as system:
         await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
@@ -49,7 +49,7 @@ async def test_a_lookup_is_found_whole_by_its_trace_id(broker_url: str, backend:
 
 
 async def spans_of(backend: TraceView, trace_id: str, expected: int) -> list[Stored]:
-    """Once so many have come: each process sends its own when it likes."""
+    """Returns the spans of a trace once the expected number has arrived, since each process exports its own."""
     spans: list[Stored] = []
     for _ in range(LOOKS):
         spans = await backend.trace(trace_id)
@@ -60,13 +60,13 @@ async def spans_of(backend: TraceView, trace_id: str, expected: int) -> list[Sto
 
 
 def shape(spans: list[Stored], span: Stored) -> tuple[Any, ...]:
-    """Who, what, and what that led to, in the order of time."""
+    """Returns the service, name and children of a span, recursively and by time."""
     children = (shape(spans, child) for child in spans if child.parent == span.id)
     return (span.attributes["service.name"], _what(span.attributes), *children)
 
 
 def _what(attributes: dict[str, Any]) -> str:
-    """The span's name, made of its attributes as it was itself."""
+    """Returns the name of a span, made from its attributes."""
     if "bouquet.provider" in attributes:
         return f"{attributes['messaging.operation.name']} {attributes['bouquet.provider']}"
     where = attributes.get("http.route") or attributes["url.template"]

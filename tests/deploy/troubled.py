@@ -1,4 +1,4 @@
-"""A mesh that can be brought into every trouble that an alert is about, and the Prometheus that watches it."""
+"""Mesh that can be brought into the state of every alert, and the Prometheus that watches it."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ RULES = sorted((ROOT / "deploy" / "prometheus" / "rules").glob("*.yaml"))
 EVERY_MS = 500
 IN_TIME_S = 150.0
 SPOOL_BYTES = 60_000
-"""Room for some 150 records."""
+"""Size of the spool, for some 150 records."""
 ALMOST_A_LIFE = timedelta(days=540)
-"""Of a token's 18 months."""
+"""Time since the issue of a token that lasts 18 months."""
 MOST_CLIENTS = 30
 
 Alert = tuple[str, ...]
-"""Its name, its severity, and whatever else of `LABELS` it has."""
+"""Firing alert: its name, severity and other labels of `LABELS`."""
 LABELS = ("alertname", "severity", "provider", "queue", "anomaly", "service")
 
 
 class Load(Struct):
-    """What callers do all the time. `asking`: the names of those who are asked for."""
+    """Load of callers. `asking` are the names of the people asked about."""
 
     clients: int = 2
     pause_s: float = 0.2
@@ -59,7 +59,7 @@ class Load(Struct):
 
 
 class Mesh:
-    """`start` before anything else."""
+    """Mesh of processes. `start` must be called first."""
 
     _gateway: dict[str, str | float]
     redis: TcpProxy
@@ -96,7 +96,7 @@ class Mesh:
         return await self.system.worker(provider, BOUQUET_WORKER_HEALTH_PORT=self._health[provider])
 
     async def start_gateway(self, **changes: str) -> tuple[Process, GatewayClient]:
-        """Always at the same address, with the same spool."""
+        """Starts the gateway, always at the same address and with the same spool."""
         return await self.system.gateway(**self._gateway | changes)
 
     async def start_journal(self) -> Process:
@@ -111,7 +111,7 @@ class Mesh:
         await self.rabbit.control("delete_queue", JOURNAL_QUEUE, "--vhost", vhost)
 
     async def token(self, *, issued_ago: timedelta = timedelta(0)) -> tuple[str, Token]:
-        """Its text, and what the registry keeps of it."""
+        """Issues a token, and returns its text and the registry's data about it."""
         async with open_store(self._database_url) as store:
             token = await issue_token(store, DatetimeClock(utc_now() - issued_ago), scopes=("cnaf_quotient_familial",))
             return Signer(TOKEN_KEY).sign(token, await habilitation_of(store, token)), token
@@ -124,14 +124,14 @@ class Mesh:
             await transaction.revoke(token, "leaked", None)
 
     def certify_gateway(self, *, for_days: float) -> dict[str, Path]:
-        """What it shows to redis, given or renewed: the files by their names in the url."""
+        """Makes or renews the client certificate for redis, and returns its files by their names in the URL."""
         made = certificate_files(
             self._folder / "gateway-papers", self._authority, datetime.now(UTC) + timedelta(days=for_days)
         )
         return {"ssl_ca_certs": made.ca, "ssl_certfile": made.certificate, "ssl_keyfile": made.key}
 
     async def served(self) -> None:
-        """Returns once Prometheus has seen calls answered, at a pace."""
+        """Returns once Prometheus shows a rate of answered calls."""
         query = 'sum(rate(bouquet_gateway_requests_total{status="200"}[3s])) > 1'
         async with asyncio.timeout(IN_TIME_S):
             while not await asyncio.to_thread(self.prometheus.query, query):  # noqa: ASYNC110 - another process's, without an event
@@ -142,7 +142,7 @@ class Mesh:
         return {tuple(one["metric"][label] for label in LABELS if label in one["metric"]) for one in found}
 
     async def until(self, holds: Callable[[set[Alert]], bool]) -> set[Alert]:
-        """What fires then, or at the end of all patience."""
+        """Returns the firing alerts once they are as expected, or after a timeout."""
         give_up_at = time.monotonic() + IN_TIME_S
         while True:
             firing = await self.firing()
@@ -155,7 +155,7 @@ class Mesh:
         return Secret(self._registry["BOUQUET_REGISTRY_DATABASE_URL"])
 
     async def _gateway_with_redis(self) -> dict[str, str | float]:
-        """A gateway's settings, and the redis that they name: it speaks TLS alone, by a relay that can be made slow."""
+        """Returns settings of a gateway with a redis that accepts TLS alone, behind a relay that can be slowed down."""
         files = self.certify_gateway(for_days=90)
         own = certificate_files(self._folder / "redis-papers", self._authority)
         server = self._stack.enter_context(TlsRedis(self._folder / "redis", own))
@@ -184,7 +184,7 @@ class Mesh:
         self.prometheus = self._stack.enter_context(server)
 
     async def _call_on(self, number: int) -> None:
-        """One of the clients: its questions are always new, and what it is told is seen by Prometheus alone."""
+        """Runs one client, which asks about new people, and whose answers only Prometheus counts."""
         for turn in itertools.count():
             if number < self.load.clients:
                 nom = self.load.asking[turn % len(self.load.asking)]

@@ -1,4 +1,4 @@
-"""A mesh of processes under mixed load, and the Prometheus that watched it."""
+"""Mesh of processes under mixed load, and the Prometheus that scraped it."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ from tests.support.redis import RedisServer
 LOADED_S = 15.0
 QUEUES = "/metrics/detailed?family=queue_coarse_metrics&family=queue_consumer_count"
 AWAY = "acme"
-"""A provider that is allowed and not deployed."""
+"""Provider that is allowed and not deployed."""
 QUICK = {"BOUQUET_CNAF_HUB_TIMEOUT_S": "0.5", "BOUQUET_MSA_HUB_TIMEOUT_S": "0.5"}
 FRESH = {"Cache-Control": "no-cache"}
 CROWD = 40
-"""More than the gateway takes at a time."""
+"""Number of simultaneous requests, above the gateway's limit."""
 
 
 class Watched(Struct, frozen=True):
     prometheus: PrometheusServer
     at: float
-    """The moment under load to ask about."""
+    """Time under load at which queries are evaluated."""
     gateways: frozenset[str]
-    """`host:port` of each gateway process, as a scrape's label `instance`."""
+    """Label `instance` of each gateway process, `host:port`."""
 
 
 async def watch(folder: Path, rabbit: RabbitNode, redis: RedisServer, stack: AsyncExitStack) -> Watched:
-    """Load for a while; the mesh is gone then, and Prometheus stays until the stack ends."""
+    """Runs load for a while, then stops the mesh; Prometheus stays until the stack closes."""
     async with process_mesh(rabbit.vhost()) as system:
         registry = registry_at(folder, system.bus_url)
         tokens = await issued(registry)
@@ -88,7 +88,7 @@ def gateway_at(folder: Path, cache_url: str) -> dict[str, str | float]:
 
 
 class Tokens(Struct, frozen=True):
-    """Of habilitations: for everything, for two calls a minute, for another resource; and one that is revoked."""
+    """Issues tokens: for everything, for two calls a minute, for another resource, and a revoked one."""
 
     whole: str
     slow: str
@@ -108,7 +108,7 @@ async def issued(registry: Mapping[str, str]) -> Tokens:
 
 
 async def load(system: ProcessMesh, client: GatewayClient, tokens: Tokens) -> None:
-    """Mixed, until every kind of answer has been given again and again."""
+    """Sends mixed requests until every kind of answer has occurred several times."""
     questions: list[dict[str, Any]] = [
         {"params": CAF_ALLOCATAIRE},
         {"params": MSA_ALLOCATAIRE, "headers": FRESH},

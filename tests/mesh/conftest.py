@@ -1,4 +1,4 @@
-"""The tests of the bus run on the machine's RabbitMQ and on the one that production runs."""
+"""Fixtures that run the tests of the bus on the installed RabbitMQ and on the version that production runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process of the mesh with one part, which says when it is opened and closed, and closes once it reads a line."""
+"""Process of the mesh with one part, which prints when it opens and closes, and closes when it reads a line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames as pamqp reads and writes them, and the reader that keeps those of messages from aiormq."""
+"""Tests of AMQP frames against pamqp, and of the reader that handles message frames before aiormq."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ async def test_the_rest_of_a_message_above_the_size_limit_is_dropped(wire: Wire)
 
 
 class Published:
-    """A message, and what has become of it."""
+    """Published message that records how it is settled."""
 
     def __init__(self, wire: Wire) -> None:
         self.ends: list[str] = []

@@ -1,4 +1,4 @@
-"""What a bus promises, once for both transports. What only a broker can do is in test_bus_amqp.py."""
+"""Tests of the bus on both transports. Tests that need a broker's own behaviour are in test_bus_amqp.py."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.bus import FOUND, PROVIDER, BlockedHandler, lookup_request, r
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
 CLOCK_S = 0.02
-"""How far the clock of a timer may be from that of a deadline."""
+"""Tolerated difference between the clock of a timer and that of a deadline."""
 BROKERS = [pytest.param(name, marks=pytest.mark.broker) for name in ("rabbitmq3", "rabbitmq4")]
 
 
@@ -250,7 +250,7 @@ async def test_a_timeout_error_raised_by_a_handler_is_a_worker_bug(bus: Bus) -> 
 
 
 class Stranger(Struct, frozen=True, tag="stranger"):
-    """A request of a wire that this worker does not know."""
+    """Request of a kind that a worker does not know."""
 
     deadline: float
     traceparent: str = ""
@@ -282,7 +282,7 @@ async def test_a_large_reply_comes_back_whole(bus: Bus) -> None:
 
 
 async def at_work(bus: Bus, handler: Handler) -> asyncio.Task[None]:
-    """A worker in a task of its own, which leaves when it is cancelled: the test can watch it leaving."""
+    """Runs a worker in a task, which stops when the task is cancelled, so that a test can observe the stop."""
     ready = asyncio.Event()
 
     async def work() -> None:

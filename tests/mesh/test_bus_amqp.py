@@ -1,4 +1,4 @@
-"""The bus on RabbitMQ: what only a broker can show. How it stands faults is in tests/faults."""
+"""Tests of the bus that need RabbitMQ's own behaviour. Tests of faults are in tests/faults."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def caller(url: str) -> AsyncIterator[AmqpBus]:
 async def test_a_cancelled_error_from_aiormq_counts_as_a_lost_connection(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """aiormq closes a connection that has missed its heartbeats with CancelledError."""
+    """Simulates aiormq, which closes a connection that missed its heartbeats with a CancelledError."""
 
     async def cancelled(*_: object, **__: object) -> NoReturn:
         monkeypatch.undo()
@@ -81,7 +81,7 @@ async def test_a_connection_has_the_name_of_its_process_on_the_broker(url: str, 
 
 @pytest.fixture(scope="module")
 def cnaf_url(url: str, rabbit: RabbitNode) -> str:
-    """The url of a user that may do what a worker of one provider must, and nothing else."""
+    """Returns the URL of a user with the rights of one provider's worker alone."""
     rabbit.ctl("add_user", "cnaf", "secret")
     own = r"^bouquet\.q\.cnaf$"
     rabbit.ctl("set_permissions", "--vhost", vhost(url), "cnaf", own, r"^bouquet\.replies$", own)
@@ -101,7 +101,7 @@ async def test_a_worker_cannot_serve_another_provider(cnaf_url: str, caplog: pyt
 
 @asynccontextmanager
 async def tried_out(url: str) -> AsyncIterator[None]:
-    """A doctor that has started as a worker does, and has not left yet."""
+    """Runs a doctor's check that has started as a worker does, until the context ends."""
     connection = await connect(url, "doctor")
     try:
         await check_serving(connection, PROVIDER)
@@ -156,12 +156,12 @@ def vhost(url: str) -> str:
 
 
 def as_configured(caplog: pytest.LogCaptureFixture) -> None:
-    """Every record that a process at level DEBUG would print."""
+    """Sets the log levels of a process at level DEBUG, so that every record that it would write is captured."""
     for name in logs.SILENCED_LOGGERS:
         caplog.set_level(logging.CRITICAL + 1, name)
     caplog.set_level(logging.DEBUG)
 
 
 def troubles(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """The errors for which the broker was said to be unavailable."""
+    """Returns the errors with which the broker was logged as unavailable."""
     return [vars(record)["error"] for record in caplog.records if record.getMessage() == "broker unavailable"]

@@ -1,4 +1,4 @@
-"""How long a worker works for a request, by its own clock: at most what was left as the request was sent."""
+"""Tests of the time that a worker gives a request by its own clock: at most what was left when it was sent."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ SENDERS_TIME = 1_800_000_000.0
 
 
 class Worker:
-    """A worker whose clock stands still, and is ahead of its senders' by so much."""
+    """Worker whose clock is stopped, `ahead_s` seconds ahead of that of the senders."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, ahead_s: float) -> None:
         self._now = SENDERS_TIME + ahead_s
         monkeypatch.setattr(time, "time", lambda: self._now)
 
     async def left_s(self, *, in_queue_s: float = 0.0, in_process_s: float = 0.0, given_s: float = GIVEN_S) -> float:
-        """What its handler has for a request that was sent with `GIVEN_S` left; 0 where the handler is not called."""
+        """Returns the time left for the handler of a request sent with `GIVEN_S` left, or 0 if it is not called."""
         left = [0.0]
 
         async def handler(request: Request) -> Reply:
@@ -62,7 +62,7 @@ async def test_a_worker_whose_clock_nearly_agrees_gives_no_more_time_than_was_le
 
 @pytest.mark.parametrize("ahead_s", [0.0])
 async def test_a_long_wait_in_the_queue_is_treated_like_a_wrong_clock(worker: Worker) -> None:
-    """The price of trusting no clock: the worker works for at most that wait longer than its caller waits."""
+    """Documents a limit: the worker may work longer than its caller waits, by the time in the queue."""
     assert await worker.left_s(in_queue_s=3.0) == pytest.approx(GIVEN_S)
 
 

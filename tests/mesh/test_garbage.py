@@ -1,4 +1,4 @@
-"""What the cycle collector does in a process that serves."""
+"""Tests of garbage collection in a server process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bouquet_mesh.gc_tuning import YOUNG_THRESHOLD, exempt_started_objects
 
 
 class Ring:
-    """Only the collector frees it."""
+    """Object in a reference cycle, which only the garbage collector frees."""
 
     def __init__(self) -> None:
         self.next = self
@@ -19,7 +19,7 @@ class Ring:
 
 @pytest.fixture
 def start() -> Iterator[Callable[[], None]]:
-    """What a process does when it serves, undone for the tests that follow."""
+    """Yields the function that a starting server process calls, and undoes its effect after the test."""
     thresholds = gc.get_threshold()
     yield exempt_started_objects
     gc.unfreeze()

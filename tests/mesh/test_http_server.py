@@ -23,7 +23,7 @@ LIMITS = Limits(line_bytes=1024, field_bytes=1024, headers=20, lingering_s=TEST_
 
 
 HEAD_ALONE = Limits(head_s=0.2, idle_s=3600)
-"""A connection that is cut under these is so for its request's head."""
+"""Limits under which only an unfinished request head closes a connection."""
 
 
 class Answer(Struct, frozen=True):
@@ -80,7 +80,7 @@ async def port() -> AsyncIterator[int]:
 
 
 async def sent(port: int, raw: bytes) -> bytes:
-    """All that the server says before it closes."""
+    """Returns all bytes that the server sends before it closes the connection."""
     reader, writer = await asyncio.open_connection(HOST, port)
     writer.write(raw)
     try:
@@ -111,7 +111,7 @@ async def test_raw_letters_in_a_request_line_are_read_as_utf_8(port: int, writte
 
 
 async def test_a_request_body_is_never_parsed_as_a_request_head(port: int) -> None:
-    """Nor is its length changed: what follows it on the connection is the next request."""
+    """The bytes after the body's length are the next request."""
     body = "GET /echo?nom=Noël".encode()
     reader, writer = await asyncio.open_connection(HOST, port)
     writer.write(f"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode())
@@ -280,7 +280,7 @@ async def test_an_aiohttp_client_is_served(port: int) -> None:
 
 
 def test_many_simultaneous_connections_are_accepted_in_few_event_loop_iterations() -> None:
-    """On the loop that a gateway runs on."""
+    """Runs on uvloop, as a gateway does."""
 
     async def passes(clients: int) -> int:
         passed = answered = 0

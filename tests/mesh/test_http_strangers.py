@@ -1,5 +1,5 @@
-"""What a listening port bears from strangers, by a server in a process of its own and a socket that sends without a
-pause: what comes with the connection itself is read before any task of the server has run."""
+"""Tests of a listening port against hostile clients, with a server process and a raw socket that sends at once: the
+first bytes arrive before any task of the server has run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PATIENCE_S = 30.0
 HEAD_END = b"\r\n\r\n"
 LONG_S = 3600.0
 PATIENT = Limits(head_s=LONG_S, body_s=LONG_S, write_s=LONG_S, idle_s=LONG_S, lingering_s=0.3)
-"""Whatever is closed under these is so by the one limit that a test makes shorter."""
+"""Limits that never apply, for tests that set one of them lower."""
 HALF = b"GET / HTTP/1.1\r\nHost: x\r\n"
 WHOLE = HALF + b"\r\n"
 POST = HALF.replace(b"GET /", b"POST /length")
@@ -47,7 +47,7 @@ class Server:
 
     @contextmanager
     def connected(self, *, buffer_bytes: int = 0) -> Iterator[socket.socket]:
-        """Small segments leave as they are. `buffer_bytes`: what the kernel keeps for a client that does not read."""
+        """Yields a socket that sends small segments at once. `buffer_bytes` limits the kernel's receive buffer."""
         with socket.socket() as client:
             client.settimeout(PATIENCE_S)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -57,7 +57,7 @@ class Server:
             yield client
 
     def said(self, *segments: bytes) -> bytes:
-        """All that it says until it closes, to segments that leave one after the other."""
+        """Sends segments one after the other, and returns all bytes that the server sends until it closes."""
         with self.connected() as client:
             for segment in segments:
                 client.sendall(segment)
@@ -66,7 +66,7 @@ class Server:
             return read(client)
 
     def counted(self, metric: str) -> dict[str, float]:
-        """A counter of its, by reason, where it is not 0."""
+        """Returns the values above 0 of a counter, by reason."""
         text = self.said(LAST.replace(b"/ ", b"/metrics ", 1)).decode()
         found = re.findall(rf'{metric}_total{{reason="(\w+)"}} (\S+)', text)
         return {reason: float(value) for reason, value in found if float(value)}
@@ -87,7 +87,7 @@ def read(client: socket.socket) -> bytes:
 
 
 def bodies(answers: bytes) -> list[Any]:
-    """Of JSON answers that follow each other."""
+    """Returns the JSON bodies of consecutive responses."""
     return [json.loads(body) for body in re.findall(rb"\r\n\r\n(\{.*?\})(?=HTTP/1\.1 |\Z)", answers, re.DOTALL)]
 
 
@@ -169,7 +169,7 @@ def test_a_client_that_does_not_read_its_response_is_closed_and_counted(loop: st
 
 
 def test_a_client_that_reads_its_response_slowly_is_served(loop: str) -> None:
-    """Longer than the time limit altogether."""
+    """The whole transfer takes longer than the time limit."""
     with running(only(write_s=1.5, max_unsent_bytes=20_000_000), loop) as server, server.connected() as client:
         client.sendall(WHOLE.replace(b"/ ", b"/big ", 1) * 4)
         heard = 0
@@ -220,7 +220,7 @@ def test_a_connection_above_the_limit_is_closed_until_another_one_ends(loop: str
 
 
 def until_closed(server: Server, counts: dict[str, float], *, at_least: bool = False) -> None:
-    """`at_least`: what is asked meanwhile may be counted itself."""
+    """Waits until the counter of closed connections has these counts or, with `at_least`, higher ones."""
     give_up_at = time.monotonic() + PATIENCE_S
     while time.monotonic() < give_up_at:
         closed = server.closed
@@ -303,7 +303,7 @@ def test_a_body_with_any_content_encoding_is_refused(server: Server, coding: byt
 
 
 def test_a_compressed_body_is_refused_without_decompression(loop: str) -> None:
-    """A thousand times as many zeros as bytes: inflating them takes some seconds of a processor."""
+    """Sends zeros that compress a thousandfold: decompressing them would take seconds of CPU."""
     bomb = gzip.compress(bytes(10**9), 1)[:1_000_000]
     with running(PATIENT, loop) as server, ThreadPoolExecutor(20) as clients:
         before_s, before_bytes = server.processor_s(), server.memory_bytes()
@@ -368,7 +368,7 @@ def test_a_connect_request_ends_the_connection(server: Server) -> None:
 
 
 def test_a_chunked_request_of_http_1_0_ends_the_connection(server: Server) -> None:
-    """Its framing is faulty (RFC 9112 §6.1)."""
+    """Chunked framing is faulty in HTTP/1.0 (RFC 9112 §6.1)."""
     head = POST.replace(b"1.1", b"1.0") + b"Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
     answers = server.said(head + b"3\r\nabc\r\n0\r\n\r\n" + WHOLE)
     assert answers.count(b"HTTP/1.") == 1
@@ -388,7 +388,7 @@ def test_a_slowly_read_document_arrives_complete(server: Server) -> None:
 
 
 def test_many_slow_readers_of_one_document_use_little_memory(loop: str) -> None:
-    """Each of them the whole document would be 270 MB."""
+    """With a copy of the document each, the readers would use 270 MB."""
     with running(PATIENT, loop) as server, ExitStack() as stack:
         server.said(LAST.replace(b"/ ", b"/document ", 1))
         before_bytes = server.memory_bytes()
@@ -401,7 +401,8 @@ def test_many_slow_readers_of_one_document_use_little_memory(loop: str) -> None:
 
 
 def test_connections_leave_reserved_file_descriptors_and_make_the_process_unready() -> None:
-    """On the loop of every process of ours. asyncio's accepts hundreds before it lets anybody close one."""
+    """Runs on uvloop, as every process does: asyncio's loop accepts hundreds of connections before one can be
+    closed."""
     with running(PATIENT, "uvloop", 128) as server, server.connected() as first:
         ready = WHOLE.replace(b"/ ", b"/readyz ", 1)
         first.sendall(ready)
@@ -417,7 +418,7 @@ def test_connections_leave_reserved_file_descriptors_and_make_the_process_unread
 
 
 def test_unread_request_bodies_are_not_kept_in_memory(loop: str) -> None:
-    """While an answer takes its time: a hundred bodies of a megabyte."""
+    """Sends a hundred bodies of a megabyte while a slow handler runs."""
     head = WHOLE.replace(b"/ ", b"/slow ", 1).replace(b"Host: x", b"Host: x\r\nContent-Length: 1000000")
     with running(PATIENT, loop) as server, ExitStack() as stack:
         server.said(LAST)

@@ -1,4 +1,4 @@
-"""What the outbox promises, once for both transports. What only a broker can do is in test_outbox_amqp.py."""
+"""Tests of the outbox on both transports. Tests that need a broker's own behaviour are in test_outbox_amqp.py."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BROKERS = [pytest.param(name, marks=pytest.mark.broker) for name in ("rabbitmq3"
 
 @pytest.fixture(params=["memory", *BROKERS])
 def url(request: pytest.FixtureRequest) -> str:
-    """Of the test's own: a durable queue remembers what the one before left."""
+    """Returns the URL of an outbox for one test, since a durable queue keeps the records of an earlier one."""
     return "memory:" if request.param == "memory" else str(request.getfixturevalue(request.param).vhost())
 
 

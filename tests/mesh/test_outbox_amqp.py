@@ -1,4 +1,4 @@
-"""The outbox on RabbitMQ: what must not be lost is not, whatever breaks (docs/faults.md)."""
+"""Tests that the outbox on RabbitMQ loses no record, whatever fails."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ async def outbox(broker_url: str) -> AsyncIterator[Outbox]:
 
 @pytest.fixture
 async def operator(broker_url: str) -> AsyncIterator[AbstractChannel]:
-    """Somebody else on the broker, with every right."""
+    """Yields a channel of another client of the broker, with every right."""
     async with await aio_pika.connect(broker_url) as connection, connection.channel() as channel:
         yield channel
 
 
 @asynccontextmanager
 async def ready(url: str) -> AsyncIterator[Outbox]:
-    """Where a collector has been, and so has its queue."""
+    """Opens an outbox whose queue a collector has declared."""
     async with open_outbox(url, "tests") as outbox:
         async with outbox.collect():
             pass
@@ -51,7 +51,7 @@ async def ready(url: str) -> AsyncIterator[Outbox]:
 
 
 async def persist(outbox: Outbox, bodies: list[bytes]) -> int:
-    """Posts them until it is told that they are safe, as senders do. How often it was not."""
+    """Sends records again until they are confirmed, and returns the number of failed attempts."""
     refused = 0
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while True:
@@ -173,7 +173,7 @@ async def test_a_collector_recovers_from_the_deletion_of_its_queue(outbox: Outbo
 
 
 async def test_a_new_channel_is_used_after_a_nack(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A channel that was nacked as a quorum queue changed its leader is nacked for minutes; a fresh one is not."""
+    """While a quorum queue changes its leader, an old channel may be nacked for minutes, and a new one works."""
     nacked: set[Wire] = set()
     takes = Wire.takes
 
@@ -224,7 +224,7 @@ async def test_the_journals_queue_is_a_quorum_queue_with_persistent_messages(
 
 
 async def test_a_record_that_is_redelivered_many_times_is_not_dropped(outbox: Outbox) -> None:
-    """RabbitMQ 4 would drop it the 21st time, if the queue did not say otherwise."""
+    """RabbitMQ 4 drops a message at its 21st delivery, unless the queue has another limit."""
     await outbox.send([b"stubborn"])
     for _ in range(25):
         async with outbox.collect(max_wait_s=0.01) as batches:

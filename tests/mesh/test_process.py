@@ -1,4 +1,4 @@
-"""`run_process`, by a process that has no part but what it is given (one_process.py)."""
+"""Tests of `run_process`, with the process of one_process.py."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ LONG_S = 30.0
 
 
 class One:
-    """A running process, and the lines that it has written."""
+    """Running process, and the lines that it has written."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.lines: list[str] = []
 
     async def says(self, what: str) -> str:
-        """What follows the first line that begins so."""
+        """Waits for a line that begins with `what`, and returns the rest of it."""
         assert self.process.stdout
         async with asyncio.timeout(LONG_S):
             while line := (await self.process.stdout.readline()).decode().rstrip("\n"):
@@ -40,7 +40,7 @@ class One:
         await self.process.stdin.drain()
 
     async def ended(self) -> tuple[int, str]:
-        """Its status, and what it has said since the last line that was waited for."""
+        """Waits for the end, and returns the status and the output since the last awaited line."""
         async with asyncio.timeout(LONG_S):
             said, _ = await self.process.communicate()
         return self.process.returncode or 0, said.decode()

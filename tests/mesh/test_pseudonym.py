@@ -1,4 +1,4 @@
-"""Whoever asks a provider the same question about a person leaves the same pseudonym."""
+"""Tests that the same question about a person gives the same pseudonym."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ PERSON = Identite(
     code_cog_insee_commune_naissance="29019",
 )
 NO_LETTERS = {"Cn", "Co", "Cs"}
-"""Of nine in ten numbers: characters that Unicode has not made, of private use, and halves."""
+"""Unicode categories that are no letters: unassigned, private use and surrogates. They make up most code points."""
 ACCEPTED = [
     char
     for char in map(chr, range(sys.maxunicode))
     if unicodedata.category(char) not in NO_LETTERS and NAME.fullmatch(to_ascii(char) or "")
 ]
-"""Every letter that is accepted in a name: typed, or told by FranceConnect, which has more."""
+"""Letters that are accepted in a name, typed or, with more letters, from FranceConnect."""
 names = st.text(st.sampled_from(ACCEPTED), min_size=1, max_size=8).filter(str.strip)
-"""A blank name is nobody's."""
+"""Names that are not blank."""
 people = st.builds(
     Identite,
     nom_naissance=names,
@@ -66,7 +66,7 @@ QUESTIONS: dict[str, Callable[[Identite], object]] = {
     "cnous": lambda who: cnous_search_for(who, 2026),
     "men": lambda who: men_query_of(who, {"annee_scolaire": "2026"}),
 }
-"""What each provider is asked, by dialect."""
+"""Request that each kind of provider receives about an identity."""
 
 
 def test_letters_with_the_same_spelling_for_the_hub_give_one_pseudonym() -> None:
@@ -78,7 +78,7 @@ def test_letters_with_the_same_spelling_for_the_hub_give_one_pseudonym() -> None
 
 
 ALIKE: dict[str, list[str]] = {}
-"""Accepted letters by what the hub is asked with in their place."""
+"""Accepted letters by the spelling that the hub receives."""
 for _letter in ACCEPTED:
     ALIKE.setdefault(transliterate(_letter), []).append(_letter)
 
@@ -89,7 +89,7 @@ def respelt(draw: st.DrawFn, name: str) -> str:
 
 @st.composite
 def typed_twice(draw: st.DrawFn) -> tuple[Identite, Identite]:
-    """A person, and the same person as another caller may type them."""
+    """Draws a person, and the same person as another caller may type them."""
     one = draw(people)
     first_names = [respelt(draw, name) for name in one.prenoms]
     cut = draw(st.integers(1, len(first_names)))

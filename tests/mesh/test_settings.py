@@ -325,7 +325,7 @@ LINKS = {
     "X_PORT_80_TCP_PORT": "80",
     "X_PORT_80_TCP_ADDR": "10.96.3.4",
 }
-"""As Kubernetes makes them of a Service."""
+"""Variables that Kubernetes sets for a Service."""
 
 
 class Listening(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What TLS has against a connection, wherever in an exception it is."""
+"""Tests of finding the reason of a TLS failure within an exception."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_the_tls_error_is_found_in_openssls_words_at_any_depth() -> None:
 
 
 def test_errors_that_cause_each_other_are_searched_once_for_a_tls_error() -> None:
-    """aiormq raises what closed its connection to everybody who waits for it, and again as it closes."""
+    """aiormq raises the error that closed its connection in every waiting task, and again when it closes."""
     one, other = ConnectionError(), ConnectionResetError()
     one.__context__, other.__context__ = other, one
     assert tls_error_of(one) == ""

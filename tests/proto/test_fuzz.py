@@ -37,7 +37,7 @@ RECORD = access_record.encode(
 PIECES = st.sampled_from(
     [b"", b"null", b"{}", b"[]", b'"', b"\\ud800", b"\xff", b"1e999", b"-0", b"9" * 400, b"[" * 3000, b'{"a":' * 3000]
 )
-"""What readers stumble over."""
+"""Pieces of bytes that often break parsers."""
 
 
 WHOLE = {
@@ -55,12 +55,12 @@ WHOLE = {
         + marshalled(ContentHeader(body_size=1, properties=Basic.Properties(message_id="2")), ContentBody(b"x")),
     ],
 }
-"""Good messages, to be damaged."""
+"""Valid messages, to be damaged."""
 
 
 @st.composite
 def damaged(draw: st.DrawFn, kind: str) -> bytes:
-    """A good message with a piece of it taken out, doubled, or replaced."""
+    """Draws a valid message with a piece removed, doubled or replaced."""
     body = WHOLE[kind][draw(st.integers(0, len(WHOLE[kind]) - 1))]
     for _ in range(draw(st.integers(1, 3))):
         start = draw(st.integers(0, len(body)))
@@ -71,7 +71,7 @@ def damaged(draw: st.DrawFn, kind: str) -> bytes:
 
 
 def read_request(body: bytes) -> None:
-    """What can be read can be written, and is then the same."""
+    """Decodes a request, and checks that encoding and decoding it again gives the same."""
     try:
         request = decode_request(body)
     except msgspec.DecodeError:
@@ -89,7 +89,7 @@ def read_reply(body: bytes) -> None:
 
 
 def read_offered(body: bytes) -> None:
-    """What is believed of an offer can be told to everybody."""
+    """Decodes an offer, and checks that an accepted one can be published."""
     offer = read_offer("cnaf", Raw(body), {})
     if offer is None:
         return
@@ -116,14 +116,14 @@ READERS: dict[str, Callable[[bytes], None]] = {
 
 
 def read_frames(body: bytes) -> None:
-    """However they are cut they say the same. What cannot be read ends the connection."""
+    """Reads AMQP frames, and checks that the result does not depend on how the stream is split."""
     whole = heard(body, max(1, len(body)))
     for piece_bytes in (1, 7):
         assert heard(body, piece_bytes) == whole
 
 
 def heard(data: bytes, piece_bytes: int) -> tuple[list[Delivery], bytes | None]:
-    """What came to us, and what was left to aiormq; `None` once the connection has ended."""
+    """Returns the delivered messages and the bytes left to aiormq, or None for those if the connection has ended."""
     came: list[Delivery] = []
     with asyncio.Runner() as runner:
         wire = Wire(CHANNEL, MAX_FRAME_BYTES, BatchingWriter(Sink()))

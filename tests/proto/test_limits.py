@@ -1,4 +1,4 @@
-"""How much a reply holds is counted without reading it, and exactly."""
+"""Tests of counting the elements, bytes and depth of a reply without decoding it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wire does not change under those who already speak it: the samples decode for ever."""
+"""Tests that messages stay compatible: the samples of every version decode."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def sample(name: str) -> bytes:
 
 
 def with_extra_fields(body: bytes) -> bytes:
-    """As a newer peer might write it, at every level that the wire owns."""
+    """Adds unknown fields, as a newer version might, to every object that Bouquet defines."""
 
     def grow(value: Any) -> Any:
         if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Every rule of the contract, every code (docs/reference/contract.md §1.5)."""
+"""Tests of every validation rule and public code (docs/reference/contract.md §1.5)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Row(NamedTuple):
     sentence: str
     query: str
     answer: Values | str
-    """The values kept, or the one code refused."""
+    """Expected canonical values, or the one refused code."""
 
 
 def judge(rule: str, query: str, today: date = TODAY) -> Values | Refusals:

@@ -1,4 +1,4 @@
-"""However a device writes a person, every operation is asked the same question, or the field is refused."""
+"""Tests that all spellings of an identity lead to the same request, or to a refusal of the field."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ OPERATIONS = {operation.id: operation for operation in operations() if operation
 
 
 def question(operation: Operation, spelling: str = "", fields: frozenset[str] | None = None) -> Values | object:
-    """What becomes of a query with every field that the operation reads, in one spelling."""
+    """Returns the result of a query with every field of an operation, in one spelling."""
     pairs = []
     for check in (check for stage in operation.checks for check in stage):
         for field, name in names_of(check).items():
@@ -110,7 +110,7 @@ def test_the_plain_spelling_is_accepted(id_: str) -> None:
 
 
 def others(spelling: str, fields: frozenset[str] | None = None) -> list[str]:
-    """Operations that it makes ask another question."""
+    """Returns the operations whose request a spelling changes."""
     return [id_ for id_, one in OPERATIONS.items() if question(one, spelling, fields) != question(one)]
 
 
