@@ -6,6 +6,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,20 +32,22 @@ PAGES = tracked("*.md")
 SOURCES = tracked("*.py", "*.yaml", "*.yml", "*.toml", "*.sh", "*.cfg", "*.ini", "Makefile")
 
 
-def headings(page: Path) -> set[str]:
-    return set(HEADING.findall(page.read_text(encoding="utf-8")))
+@cache
+def headings(page: Path) -> frozenset[str]:
+    return frozenset(HEADING.findall(page.read_text(encoding="utf-8")))
 
 
-def texts(path: Path) -> Iterator[str]:
+@cache
+def texts(path: Path) -> tuple[str, ...]:
     """What is read as one: a page, a docstring, or consecutive lines of comments; of other files, each line."""
     whole = path.read_text(encoding="utf-8")
     match path.suffix:
         case ".md":
-            yield whole
+            return (whole,)
         case ".py":
-            yield from _prose(whole)
+            return tuple(_prose(whole))
         case _:
-            yield from re.split(r"\n(?=\S)", whole)
+            return tuple(re.split(r"\n(?=\S)", whole))
 
 
 def _prose(source: str) -> Iterator[str]:
