@@ -1,4 +1,4 @@
-"""A gateway between an honest provider, `honest`, and one with scripted replies, `acme`."""
+"""A gateway between the provider `honest` and the provider `acme`, which replies whatever a test sets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}
 
 
 class Provider:
-    """A provider that sends its offer, then its scripted replies."""
+    """A provider that sends any offer and any reply."""
 
     def __init__(self, offer: Any, data: Any = DATA) -> None:
         self.offer = offer
@@ -47,29 +47,31 @@ class Provider:
 
 
 def found(data: Any) -> Found:
+    """Returns a reply with any data."""
     return Found(data if isinstance(data, Raw) else Raw(encode(data)))
 
 
 def acme_offer(**changes: Any) -> Offer:
-    """Returns an offer of one operation, with these changes."""
+    """Returns ACME's offer of one operation with changes."""
     [operation, *_] = offer().operations
     return structs.replace(offer(), operations=(structs.replace(operation, **changes),))
 
 
 def altered(**changes: Any) -> Any:
-    """Returns an offer with parts that no declaration made with the kit has."""
+    """Returns ACME's offer with parts that the kit would not allow."""
     return msgspec.to_builtins(offer()) | changes
 
 
 @asynccontextmanager
 async def gateway_client_for(bus: Bus, **settings: Any) -> AsyncIterator[GatewayClient]:
-    """Opens a gateway on the bus, and gives its client once both providers have been asked for their offers."""
+    """Yields a client of a gateway that has asked both providers for their offers."""
     async with gateway_in_process(bus, **{"providers": ("honest", "acme")} | settings) as (_, client):
         client.token = token(*SCOPES)
         yield client
 
 
 async def ask(client: GatewayClient, path: str = ACME_PATH, **more: Any) -> Answer:
+    """Calls an operation about a known person."""
     return await client.get(path, DURANT, **more)
 
 
@@ -77,6 +79,7 @@ async def ask(client: GatewayClient, path: str = ACME_PATH, **more: Any) -> Answ
 async def gateway_between(
     acme: Provider, *, honest: Provider | None = None, **settings: Any
 ) -> AsyncIterator[GatewayClient]:
+    """Yields a client of a gateway between both providers."""
     bus = MemoryBus()
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(bus.serve("acme", acme, concurrency=8))

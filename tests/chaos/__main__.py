@@ -1,4 +1,5 @@
-"""`make chaos` and `make soak`: a mesh of real processes, a crowd, faults by a seeded schedule, and what held.
+"""`make chaos` and `make soak`: a mesh of real processes under load, with faults on a schedule, and the invariants that
+held.
 
 Exit status: 0 when every invariant held, 1 when one did not.
 """
@@ -35,7 +36,7 @@ def main() -> int:
     report = uvloop.run(RUNS[given.run](folder, order, partial(print, flush=True)))
     print("", report, sep="\n")
     if not report.is_good:
-        print(f"What every process said: {folder}")
+        print(f"Output of every process: {folder}")
         return 1
     shutil.rmtree(folder)
     return 0
@@ -50,10 +51,12 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests.chaos", description=__doc__)
     parser.add_argument("run", choices=RUNS)
     parser.add_argument("--minutes", type=float, default=2.0)
-    parser.add_argument("--seed", type=int, default=1, help="of the schedule of faults, and of who is asked about")
-    parser.add_argument("--per-second", type=float, help="calls at most; a soak's own choice is half of the peak")
-    parser.add_argument("--at-once", type=int, default=64, help="calls under way at most")
-    parser.add_argument("--rabbitmq", type=int, choices=RELEASES, default=3, help="3 is the machine's own")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the faults and of the people asked about")
+    parser.add_argument("--per-second", type=float, help="most calls a second (chaos: 300, soak: half of the peak)")
+    parser.add_argument("--at-once", type=int, default=64, help="most calls under way (64)")
+    parser.add_argument(
+        "--rabbitmq", type=int, choices=RELEASES, default=3, help="major version of RabbitMQ (3, the machine's own)"
+    )
     return parser.parse_args()
 
 

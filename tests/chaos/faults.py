@@ -1,4 +1,4 @@
-"""How each fault of the schedule is done to a town, and undone: a context each, mended at its end."""
+"""Injection of each fault of the schedule: a context that breaks a part of the mesh and mends it at its end."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from tests.support.proxy import TcpProxy
 
 TRICKLE_BYTES, TRICKLE_S = 100, 0.01
 AHEAD_S = 30.0
-"""Beyond every deadline."""
+"""Seconds by which a wrong clock differs, more than any deadline."""
 SLOW_S = 0.03
-"""A piece: a busy connection has as many as it can carry in one go."""
+"""Delay of each piece on a slow connection."""
 
 Injector: TypeAlias = Callable[[ChaosMesh, str], AbstractAsyncContextManager[None]]
+"""Function that breaks a target of a mesh until the context ends."""
 
 
 @asynccontextmanager
@@ -48,131 +49,134 @@ async def _hung(daemon: Daemon) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _stopped(town: ChaosMesh, name: str) -> AsyncIterator[None]:
-    member = town.processes[name]
-    await member.terminate()
+async def _stopped(mesh: ChaosMesh, name: str) -> AsyncIterator[None]:
+    process = mesh.processes[name]
+    await process.terminate()
     try:
         yield
     finally:
-        await member.start_async()
+        await process.start_async()
 
 
 @asynccontextmanager
-async def _misdated(town: ChaosMesh, name: str, ahead_s: float) -> AsyncIterator[None]:
-    """Its clock is so much before or behind everybody's from a restart to the next."""
-    member = town.processes[name]
-    async with _stopped(town, name):
-        member.clock_ahead_s = ahead_s
+async def _misdated(mesh: ChaosMesh, name: str, ahead_s: float) -> AsyncIterator[None]:
+    """Restarts a process with a wrong clock, and again with the right one."""
+    process = mesh.processes[name]
+    async with _stopped(mesh, name):
+        process.clock_ahead_s = ahead_s
     try:
         yield
     finally:
-        async with _stopped(town, name):
-            member.clock_ahead_s = 0.0
+        async with _stopped(mesh, name):
+            process.clock_ahead_s = 0.0
 
 
 @asynccontextmanager
-async def _short_of_memory(town: ChaosMesh, _: str) -> AsyncIterator[None]:
-    await town.broker.control("set_vm_memory_high_watermark", "0")
+async def _short_of_memory(mesh: ChaosMesh, _: str) -> AsyncIterator[None]:
+    await mesh.broker.control("set_vm_memory_high_watermark", "0")
     try:
         yield
     finally:
-        await town.broker.control("set_vm_memory_high_watermark", "0.4")
+        await mesh.broker.control("set_vm_memory_high_watermark", "0.4")
 
 
 @asynccontextmanager
-async def _queue_deleted(town: ChaosMesh, provider: str) -> AsyncIterator[None]:
-    """Its workers make it anew."""
-    await town.vhost.delete(queue_of(provider))
+async def _queue_deleted(mesh: ChaosMesh, provider: str) -> AsyncIterator[None]:
+    """Deletes the queue of a provider, which its workers declare again."""
+    await mesh.vhost.delete(queue_of(provider))
     yield
 
 
 @asynccontextmanager
-async def _permission_lost(right: Permission, town: ChaosMesh, process: str) -> AsyncIterator[None]:
+async def _permission_lost(permission: Permission, mesh: ChaosMesh, process: str) -> AsyncIterator[None]:
     try:
-        async with town.vhost.without_permission(f"bouquet-{process}", right):
+        async with mesh.vhost.without_permission(f"bouquet-{process}", permission):
             yield
     finally:  # a broker that is killed next would forget what it gave back
-        await asyncio.to_thread(town.broker.settle)
+        await asyncio.to_thread(mesh.broker.settle)
 
 
 @asynccontextmanager
-async def _cut(way: TcpProxy) -> AsyncIterator[None]:
-    await way.close()
+async def _cut(proxy: TcpProxy) -> AsyncIterator[None]:
+    await proxy.close()
     try:
         yield
     finally:
-        await way.open()
+        await proxy.open()
 
 
 @asynccontextmanager
-async def _silent(way: TcpProxy, *, there: bool = True, back: bool = True) -> AsyncIterator[None]:
-    way.hold(there=there, back=back)
+async def _silent(proxy: TcpProxy, *, there: bool = True, back: bool = True) -> AsyncIterator[None]:
+    proxy.hold(there=there, back=back)
     try:
         yield
     finally:
-        way.resume()
+        proxy.resume()
 
 
 @asynccontextmanager
-async def _slow(way: TcpProxy, delay_s: float = SLOW_S, piece_bytes: int = 65536) -> AsyncIterator[None]:
-    way.delay_s, way.piece_bytes = delay_s, piece_bytes
+async def _slow(proxy: TcpProxy, delay_s: float = SLOW_S, piece_bytes: int = 65536) -> AsyncIterator[None]:
+    proxy.delay_s, proxy.piece_bytes = delay_s, piece_bytes
     try:
         yield
     finally:
-        way.resume()
+        proxy.resume()
 
 
 @asynccontextmanager
-async def _misbehaving(mood: str, town: ChaosMesh, fund: str) -> AsyncIterator[None]:
-    async with ClientSession(town.upstreams.url) as session:
-        await session.put(f"/moods/{fund}/{mood}")
+async def _misbehaving(behaviour: str, mesh: ChaosMesh, provider: str) -> AsyncIterator[None]:
+    async with ClientSession(mesh.upstreams.url) as session:
+        await session.put(f"/behaviours/{provider}/{behaviour}")
         try:
             yield
         finally:
-            await session.put(f"/moods/{fund}/{NORMAL}")
+            await session.put(f"/behaviours/{provider}/{NORMAL}")
 
 
-def _every_worker_killed(town: ChaosMesh, provider: str) -> AbstractAsyncContextManager[None]:
-    return _killed(*(town.processes[name] for name in WORKERS if name.startswith(provider)))
+def _every_worker_killed(mesh: ChaosMesh, provider: str) -> AbstractAsyncContextManager[None]:
+    return _killed(*(mesh.processes[name] for name in WORKERS if name.startswith(provider)))
 
 
 INJECTORS: dict[str, Injector] = {
-    "broker killed": lambda town, _: _killed(town.broker),
-    "broker hung": lambda town, _: _hung(town.broker),
+    "broker killed": lambda mesh, _: _killed(mesh.broker),
+    "broker hung": lambda mesh, _: _hung(mesh.broker),
     "broker short of memory": _short_of_memory,
     "queue deleted": _queue_deleted,
     "right to configure lost": partial(_permission_lost, "configure"),
     "right to write lost": partial(_permission_lost, "write"),
     "right to read lost": partial(_permission_lost, "read"),
-    "way to the broker cut": lambda town, name: _cut(town.proxies[name]),
-    "way to the broker silent": lambda town, name: _silent(town.proxies[name]),
-    "way to the broker half open": lambda town, name: _silent(town.proxies[name], back=False),
-    "way to the broker slow": lambda town, name: _slow(town.proxies[name]),
-    "way to the fund cut": lambda town, fund: _cut(town.proxies[fund]),
-    "way to the fund silent": lambda town, fund: _silent(town.proxies[fund]),
-    "way to the fund half open": lambda town, fund: _silent(town.proxies[fund], there=False),
-    "way to the fund trickling": lambda town, fund: _slow(town.proxies[fund], TRICKLE_S, TRICKLE_BYTES),
-    "way to the fund slow": lambda town, fund: _slow(town.proxies[fund]),
-    "fund answers 500": partial(_misbehaving, Fault.INTERNAL.value),
-    "fund answers 503": partial(_misbehaving, Fault.UNAVAILABLE.value),
-    "fund answers garbage": partial(_misbehaving, Fault.TRUNCATED.value),
-    "fund hangs up": partial(_misbehaving, Fault.CUT.value),
-    "fund answers late": partial(_misbehaving, LATE),
-    "worker killed": lambda town, name: _killed(town.processes[name]),
-    "worker hung": lambda town, name: _hung(town.processes[name]),
+    "connection to the broker cut": lambda mesh, name: _cut(mesh.proxies[name]),
+    "connection to the broker silent": lambda mesh, name: _silent(mesh.proxies[name]),
+    "connection to the broker half open": lambda mesh, name: _silent(mesh.proxies[name], back=False),
+    "connection to the broker slow": lambda mesh, name: _slow(mesh.proxies[name]),
+    "connection to the upstream cut": lambda mesh, provider: _cut(mesh.proxies[provider]),
+    "connection to the upstream silent": lambda mesh, provider: _silent(mesh.proxies[provider]),
+    "connection to the upstream half open": lambda mesh, provider: _silent(mesh.proxies[provider], there=False),
+    "connection to the upstream trickling": lambda mesh, provider: _slow(
+        mesh.proxies[provider], TRICKLE_S, TRICKLE_BYTES
+    ),
+    "connection to the upstream slow": lambda mesh, provider: _slow(mesh.proxies[provider]),
+    "upstream answers 500": partial(_misbehaving, Fault.INTERNAL.value),
+    "upstream answers 503": partial(_misbehaving, Fault.UNAVAILABLE.value),
+    "upstream answers garbage": partial(_misbehaving, Fault.TRUNCATED.value),
+    "upstream hangs up": partial(_misbehaving, Fault.CUT.value),
+    "upstream answers late": partial(_misbehaving, LATE),
+    "worker killed": lambda mesh, name: _killed(mesh.processes[name]),
+    "worker hung": lambda mesh, name: _hung(mesh.processes[name]),
     "worker stopped": _stopped,
-    "worker's clock ahead": lambda town, name: _misdated(town, name, AHEAD_S),
-    "worker's clock behind": lambda town, name: _misdated(town, name, -AHEAD_S),
+    "worker's clock ahead": lambda mesh, name: _misdated(mesh, name, AHEAD_S),
+    "worker's clock behind": lambda mesh, name: _misdated(mesh, name, -AHEAD_S),
     "every worker killed": _every_worker_killed,
-    "gateway killed": lambda town, name: _killed(town.processes[name]),
+    "gateway killed": lambda mesh, name: _killed(mesh.processes[name]),
     "gateway stopped": _stopped,
-    "redis killed": lambda town, _: _killed(town.redis),
-    "redis hung": lambda town, _: _hung(town.redis),
-    "registry killed": lambda town, _: _killed(town.processes["registry"]),
+    "redis killed": lambda mesh, _: _killed(mesh.redis),
+    "redis hung": lambda mesh, _: _hung(mesh.redis),
+    "registry killed": lambda mesh, _: _killed(mesh.processes["registry"]),
 }
+"""Injectors by the name of the fault."""
 
 
-async def inject(town: ChaosMesh, what: Injection) -> None:
-    """Breaks it, and returns once it has been mended."""
-    async with INJECTORS[what.fault](town, what.target):
+async def inject(mesh: ChaosMesh, what: Injection) -> None:
+    """Breaks the target, and returns once it has been mended."""
+    async with INJECTORS[what.fault](mesh, what.target):
         await asyncio.sleep(what.lasts_s)

@@ -1,4 +1,4 @@
-"""Looks at a town from outside: whether it is well again, and how much each of its processes holds."""
+"""Checks from outside whether a mesh works, and what each of its processes uses."""
 
 from __future__ import annotations
 
@@ -32,33 +32,38 @@ from tests.support.gateway import HOST
 from tests.support.nomenclature import all_codes
 
 PROBED_KINDS = ("of the CAF", "of the MSA", "of nobody", "of a crèche")
-"""Who asks about one of each learns of every part of the mesh."""
+"""Kinds of people whose lookups together exercise every part of the mesh."""
 PENDING_GAUGES = (
     "bouquet_gateway_requests_in_flight",
     "bouquet_gateway_calls_in_flight",
     "bouquet_bus_calls_pending",
     "bouquet_worker_requests_in_flight",
 )
+"""Gauges of calls under way."""
 EVERY_S = 0.1
+"""Seconds between two checks."""
 PATIENCE_S = 10.0
 QUIET_FOR_S = 5.0
 OPENS_WITHIN_S = 60.0
 PROBES_PER_KIND = 2
-"""In a row: there are two workers of each fund, and a broker goes from one to the other."""
+"""Lookups per kind and gateway, since each provider has two workers that take turns."""
 
 
 class HealthChecker:
-    def __init__(self, town: ChaosMesh, session: ClientSession, caller: Caller, rules: Rules) -> None:
+    """Checks of one mesh."""
+
+    def __init__(self, mesh: ChaosMesh, session: ClientSession, caller: Caller, rules: Rules) -> None:
         self.asked = 0
         self.broken: list[Violation] = []
-        self._town = town
+        self._mesh = mesh
         self._session = session
         self._caller = caller
         self.rules = rules
         self._numbers = itertools.count(FIRST_PROBE_NUMBER)
 
     async def healed(self, within_s: float) -> float | None:
-        """After how many seconds every gateway knows everybody whom the funds know; `None` for too late."""
+        """Waits until every gateway answers all probes rightly; returns the seconds, or None if it takes longer than
+        `within_s`."""
         began = time.monotonic()
         try:
             async with asyncio.timeout(within_s):
@@ -69,17 +74,17 @@ class HealthChecker:
         return time.monotonic() - began
 
     async def is_ready(self) -> bool:
-        """By the word of every process."""
-        return all(await asyncio.gather(*(self._is_ready(member.url) for member in self._town.processes.values())))
+        """Reports whether every process says that it is ready."""
+        return all(await asyncio.gather(*(self._is_ready(member.url) for member in self._mesh.processes.values())))
 
     async def learn(self) -> None:
-        """Which errors there are: status and code of each in the nomenclature."""
-        async with self._session.get(f"{self._town.processes[GATEWAYS[0]].url}/api/errors") as response:
+        """Reads the documented errors from the nomenclature."""
+        async with self._session.get(f"{self._mesh.processes[GATEWAYS[0]].url}/api/errors") as response:
             known = all_codes(await response.json())
         self.rules = Rules(self.rules.late_s, frozenset(f"{one.status} {one.code}" for one in known))
 
     async def quiet(self, within_s: float) -> None:
-        """Returns once nothing is under way and no connection has been closed for a while, or the time is over."""
+        """Waits until nothing is under way and no connection has been closed for a while, at most `within_s`."""
         until, before = time.monotonic() + within_s, dict[str, int]()
         while time.monotonic() < until:
             now = await self.vitals()
@@ -90,16 +95,17 @@ class HealthChecker:
             await asyncio.sleep(QUIET_FOR_S)
 
     async def vitals(self) -> dict[str, ResourceUsage]:
-        names = list(self._town.processes)
+        names = list(self._mesh.processes)
         return dict(zip(names, await asyncio.gather(*map(self._vitals, names)), strict=True))
 
     async def recovered(
         self, vitals: Mapping[str, ResourceUsage], queues: Mapping[str, int], margins: Margins, within_s: float
     ) -> tuple[list[Violation], dict[str, ResourceUsage]]:
-        """What is still more than it was, once nothing is or the time is over."""
+        """Waits until resource usage and queues are back within the margins; returns what is not after `within_s`,
+        and the usage."""
         until = time.monotonic() + within_s
         while True:
-            now, left = await self.vitals(), await self._town.queues()
+            now, left = await self.vitals(), await self._mesh.queues()
             broken = grown(vitals, now, margins) + left_in_queues(queues, left)
             if not broken or time.monotonic() > until:
                 return broken, now
@@ -112,14 +118,14 @@ class HealthChecker:
     async def _is_well(self) -> bool:
         asked = [
             self._knows(port, kind)
-            for port in self._town.ports
+            for port in self._mesh.ports
             for kind in PROBED_KINDS
             for _ in range(PROBES_PER_KIND)
         ]
         return all(await asyncio.gather(*asked))
 
     async def _knows(self, port: int, kind: str) -> bool:
-        """Whether this gateway tells the truth of somebody new. What it may never tell is kept in `broken`."""
+        """Reports whether a gateway answers rightly about a new person; keeps violations in `broken`."""
         citizen = Citizen(next(self._numbers), BY_NAME[kind])
         self.asked += 1
         began = time.monotonic()
@@ -133,7 +139,7 @@ class HealthChecker:
         return is_right(citizen, answer)
 
     async def _vitals(self, name: str) -> ResourceUsage:
-        async with self._session.get(f"{self._town.processes[name].url}/metrics") as response:
+        async with self._session.get(f"{self._mesh.processes[name].url}/metrics") as response:
             families = text_string_to_metric_families(await response.text())
         figures: defaultdict[str, float] = defaultdict(float)
         for sample in (sample for family in families for sample in family.samples):
@@ -147,13 +153,13 @@ class HealthChecker:
 
 
 @asynccontextmanager
-async def health_checker(town: ChaosMesh, caller: Caller, late_s: float) -> AsyncIterator[HealthChecker]:
-    """Once the town is well for the first time, since only then it has a nomenclature."""
+async def health_checker(mesh: ChaosMesh, caller: Caller, late_s: float) -> AsyncIterator[HealthChecker]:
+    """Yields the checks of a mesh, once it is ready."""
     # A connection each: a gateway that ends keeps nobody's for the next question.
     async with ClientSession(
         connector=TCPConnector(force_close=True, limit=0), timeout=ClientTimeout(total=late_s + PATIENCE_S)
     ) as session:
-        made = HealthChecker(town, session, caller, Rules(late_s, frozenset()))
+        made = HealthChecker(mesh, session, caller, Rules(late_s, frozenset()))
         async with asyncio.timeout(OPENS_WITHIN_S):
             while not await made.is_ready():  # noqa: ASYNC110 - other processes, without an event
                 await asyncio.sleep(EVERY_S)

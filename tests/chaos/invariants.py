@@ -1,4 +1,4 @@
-"""What must hold of every answer, whatever is broken meanwhile; and of every process, once nothing is."""
+"""What must hold of every answer while parts are broken, and of every process once nothing is."""
 
 from __future__ import annotations
 
@@ -12,38 +12,45 @@ from tests.chaos.people import ABSENCES, ENTITLED, NOT_ENTITLED, RSA, Citizen
 
 
 class Invariant(StrEnum):
+    """A promise that a run checks; the value is shown in the report."""
+
     IN_TIME = "every call ended by its deadline"
-    ANSWERED = "every call was answered, by one gateway or the other"
-    TYPED = "every error is one of the nomenclature, and not the caller's fault"
-    NEVER_NOBODY = "who is known is never told to be nobody's, nor who has a right to have none"
-    OWN_PERSON = "no answer is about somebody else"
-    OWN_FIELDS = "no answer opens a field that the caller may not see"
-    HEALED = "after each fault the mesh heals within the stated time"
+    ANSWERED = "every call was answered by one of the gateways"
+    TYPED = "every error is in the nomenclature, and not the caller's fault"
+    NEVER_NOBODY = "no known person is reported as unknown, and no entitled one as not entitled"
+    OWN_PERSON = "no answer is about another person"
+    OWN_FIELDS = "no answer has a field outside of the caller's scopes"
+    HEALED = "after each fault the mesh recovers within the stated time"
     QUIET = "in the end nothing is pending: requests, calls, messages, records"
-    BASELINE = "in the end queues, tasks, descriptors and memory are back to what they were"
-    RECORDED = "the access journal is whole, and has each call that was answered"
+    BASELINE = "in the end queues, tasks, descriptors and memory are back to their first values"
+    RECORDED = "the access journal verifies, and has each call that was answered"
 
 
 class Violation(Struct, frozen=True):
+    """An invariant that did not hold, with the facts."""
+
     invariant: Invariant
     story: str
 
 
 class Caller(Struct, frozen=True):
-    """`fields` are what its token opens."""
+    """A caller's token and the fields that it opens."""
 
     token: str
     fields: frozenset[str]
 
 
 class Rules(Struct, frozen=True):
-    """`late_s`: the deadline, and grace for a machine that has other work. `errors`: status and code, as documented."""
+    """Limits of an answer: seconds after which it is late (the deadline and a grace), and the documented errors as
+    `status code`."""
 
     late_s: float
     errors: frozenset[str]
 
 
 class Answer(Struct, frozen=True):
+    """An answer and the seconds it took."""
+
     status: int
     body: bytes
     took_s: float
@@ -69,12 +76,12 @@ class _Quotient(Struct):
 def violations(
     citizen: Citizen, caller: Caller, answer: Answer, rules: Rules, *, repeated: bool = False
 ) -> list[Violation]:
-    """`repeated`: somebody may be asking about the same person right now, which may be told as a conflict."""
+    """Returns the invariants that an answer violates; a `repeated` call may be answered with a conflict."""
     return list(_judged(citizen, caller, answer, rules, repeated))
 
 
 def status_and_code(answer: Answer) -> str:
-    """Status and code; on a 200, `200`. `garbage` for what is not in our envelope."""
+    """Returns `200`, or status and error code, or status and `garbage` for a body of another form."""
     if answer.status == 200:
         return "200"
     try:
@@ -85,7 +92,7 @@ def status_and_code(answer: Answer) -> str:
 
 
 def is_right(citizen: Citizen, answer: Answer) -> bool:
-    """Whether it tells what the funds know, as when nothing is broken. Of whom it tells, `judged` says."""
+    """Reports whether an answer is what the providers know of the person; whose data it has, `violations` checks."""
     answers = citizen.kind.answers
     return status_and_code(answer) in answers or (
         answer.status == 200 and any(right.startswith("200") for right in answers)
@@ -123,7 +130,7 @@ def _judged_data(citizen: Citizen, caller: Caller, answer: Answer, story: str) -
 
 
 def _judged_right(citizen: Citizen, data: Mapping[str, msgspec.Raw], story: str) -> Iterator[Violation]:
-    """It names nobody: that it is the right answer is all there is to see."""
+    """Checks the answer about an entitlement, which names nobody."""
     said = ENTITLED if msgspec.json.decode(data["est_beneficiaire"], type=bool) else NOT_ENTITLED
     if said not in citizen.kind.answers:
         yield Violation(Invariant.NEVER_NOBODY if said == NOT_ENTITLED else Invariant.OWN_PERSON, f"{story}: {said}")
@@ -140,7 +147,7 @@ def _judged_people(citizen: Citizen, data: Mapping[str, msgspec.Raw], story: str
 
 
 class ResourceUsage(Struct, frozen=True):
-    """Of one process, while nobody asks it anything."""
+    """What a process uses while it is idle."""
 
     memory_mb: float
     descriptors: int
@@ -149,7 +156,7 @@ class ResourceUsage(Struct, frozen=True):
 
 
 class Margins(Struct, frozen=True):
-    """What a process may have more of than before, and not be leaking."""
+    """Growth of a process that counts as no leak."""
 
     memory_share: float
     memory_mb: float
@@ -158,6 +165,7 @@ class Margins(Struct, frozen=True):
 
 
 def grown(before: Mapping[str, ResourceUsage], after: Mapping[str, ResourceUsage], margins: Margins) -> list[Violation]:
+    """Returns a violation for each figure that has grown beyond its margin."""
     return [broken for name, now in after.items() for broken in _grown(name, before[name], now, margins)]
 
 
@@ -175,7 +183,8 @@ def _grown(name: str, before: ResourceUsage, now: ResourceUsage, margins: Margin
 
 
 def left_in_queues(before: Mapping[str, int], after: Mapping[str, int]) -> list[Violation]:
-    """Queues by name, with their messages. Reply queues have a name of their own each time: their number counts."""
+    """Returns a violation for each queue with messages, and for another number of queues; reply queues have changing
+    names."""
     full = [Violation(Invariant.QUIET, f"queue {name}: {depth} messages") for name, depth in after.items() if depth]
     if len(after) != len(before):
         full.append(Violation(Invariant.BASELINE, f"{len(after)} queues, were {len(before)}"))

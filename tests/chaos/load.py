@@ -1,6 +1,6 @@
-"""Those who ask, in a process of their own: at a pace, through any gateway that answers, judging each answer.
+"""Load on a mesh from a process of its own, which checks each answer.
 
-`python -m tests.chaos.load` reads a `Plan`, and writes a `Tale` when its input ends. It speaks just enough HTTP.
+`python -m tests.chaos.load` reads a `Plan` on standard input and writes a `LoadResult` when the input ends.
 """
 
 from __future__ import annotations
@@ -24,17 +24,22 @@ from tests.chaos.people import RECORDED, Citizen, citizens
 from tests.support.gateway import HOST
 
 AGAIN = 0.5
-"""How often somebody asks about one of the last people that were asked about."""
+"""Share of calls about one of the last people asked about."""
 REMEMBERED = 2000
+"""Number of people remembered for repeated calls."""
 ATTEMPTS = 6
+"""Gateways tried for one call."""
 PAUSE_S = 0.05
+"""Pause before another attempt, times its number."""
 PATIENCE_S = 10.0
-"""Beyond a late answer: then there is none."""
+"""Seconds beyond the limit of a late answer after which there is none."""
 SHOWN = 20
-"""Broken invariants, in full."""
+"""Violations kept in full."""
 
 
 class Plan(Struct, frozen=True):
+    """Who calls, how often, through which gateways."""
+
     ports: tuple[int, ...]
     callers: tuple[Caller, ...]
     rules: Rules
@@ -42,39 +47,43 @@ class Plan(Struct, frozen=True):
     first_person: int
     per_second: float
     at_once: int
-    """Calls under way at most: a mesh that cannot keep the pace sets it."""
+    """Most calls under way; a slow mesh thereby slows the load."""
 
 
 class LoadResult(Struct):
+    """Counts, latencies and violations of a load."""
+
     asked: int = 0
     answered: Counter[str] = msgspec.field(default_factory=Counter)
     kinds: Counter[str] = msgspec.field(default_factory=Counter)
     moved: int = 0
-    """Attempts at a gateway that was shut, or that hung up without an answer: the call went to another."""
+    """Attempts that failed without an answer and were repeated at another gateway."""
     calls: list[str] = []
-    """Of the attempts that were answered with data or an absence."""
+    """Ids of the attempts answered with data or an absence."""
     took_s: list[float] = []
     broken: Counter[Invariant] = msgspec.field(default_factory=Counter)
     shown: list[Violation] = []
 
     def add_violation(self, broken: Violation) -> None:
+        """Counts a violation, and keeps the first ones."""
         self.broken[broken.invariant] += 1
         if len(self.shown) < SHOWN:
             self.shown.append(broken)
 
     def quantile_s(self, share: float) -> float:
+        """Returns a quantile of the latencies, in seconds."""
         ordered = sorted(self.took_s)
         return ordered[int(share * (len(ordered) - 1))] if ordered else 0.0
 
 
 class LoadProcess:
-    """Asks from the beginning of its context until `ended`."""
+    """The process that makes the load, until `result`."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     async def result(self) -> LoadResult:
-        """Once every call that is under way has ended."""
+        """Ends the load, waits for calls under way and returns the result."""
         assert self._process.stdin
         self._process.stdin.close()
         written, _ = await self._process.communicate()
@@ -84,6 +93,7 @@ class LoadProcess:
 
 @asynccontextmanager
 async def generate_load(plan: Plan) -> AsyncIterator[LoadProcess]:
+    """Starts the load."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", __name__, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
@@ -126,32 +136,32 @@ class _LoadGenerator:
         repeated = bool(self._known) and self._chance.random() < AGAIN
         citizen = self._chance.choice(self._known) if repeated else next(self._people)
         caller = self._chance.choice(self._plan.callers)
-        tale = self.result
-        tale.asked += 1
-        tale.kinds[citizen.kind.name] += 1
+        result = self.result
+        result.asked += 1
+        result.kinds[citizen.kind.name] += 1
         began = time.perf_counter()
         try:
             async with asyncio.timeout(self._plan.rules.late_s + PATIENCE_S):
                 status, body, call, moved = await self._asked(citizen, caller)
         except (OSError, TimeoutError, IncompleteReadError) as error:
             waited_s = time.perf_counter() - began
-            tale.answered["none"] += 1
+            result.answered["none"] += 1
             story = f"citizen {citizen.number} {citizen.kind.name}: {type(error).__name__} after {waited_s:.2f} s"
-            tale.add_violation(Violation(Invariant.ANSWERED, story))
+            result.add_violation(Violation(Invariant.ANSWERED, story))
             return
         answer = Answer(status, body, time.perf_counter() - began)
-        tale.took_s.append(round(answer.took_s, 4))
-        tale.answered[status_and_code(answer)] += 1
+        result.took_s.append(round(answer.took_s, 4))
+        result.answered[status_and_code(answer)] += 1
         if status_and_code(answer) in RECORDED:
-            tale.calls.append(call)
+            result.calls.append(call)
         for broken in violations(citizen, caller, answer, self._plan.rules, repeated=repeated or moved):
-            tale.add_violation(broken)
+            result.add_violation(broken)
         if not repeated:  # only now, or who asks again might be first
             self._known.append(citizen)
 
     async def _asked(self, citizen: Citizen, caller: Caller) -> tuple[int, bytes, str, bool]:
-        """By one gateway after the other until one answers: a read may be asked twice. With the id of the last
-        attempt, and whether there were others: a gateway that died has left the marker of its call."""
+        """Sends a call to one gateway after the other until one answers; returns status, body, id of the last
+        attempt, and whether it was repeated."""
         target, head = f"{citizen.kind.path}?{citizen.query()}", f"Host: {HOST}\r\nAuthorization: Bearer {caller.token}"
         request = f"GET {target} HTTP/1.1\r\n{head}\r\n".encode()
         first = self._turn = self._turn + 1
@@ -193,8 +203,8 @@ async def _main() -> None:
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     plan = msgspec.json.decode(await asyncio.to_thread(sys.stdin.buffer.readline), type=Plan)
     loop.add_reader(sys.stdin.fileno(), ended.set)
-    tale = await _LoadGenerator(plan).run(ended)
-    sys.stdout.buffer.write(msgspec.json.encode(tale))
+    result = await _LoadGenerator(plan).run(ended)
+    sys.stdout.buffer.write(msgspec.json.encode(result))
 
 
 if __name__ == "__main__":

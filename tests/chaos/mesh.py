@@ -1,7 +1,7 @@
-"""The mesh that is put to the test: real processes over a broker of their own, every way between them through a relay.
+"""The mesh of a run: real processes over a broker of their own, with a TCP proxy on every connection between them.
 
 gateways (2) ── redis       registry, journal
-    └── relay ── broker ── relay ── workers (2 a fund) ── relay ── funds
+    └── proxy ── broker ── proxy ── workers (2 per provider) ── proxy ── upstreams
 """
 
 from __future__ import annotations
@@ -53,38 +53,41 @@ OPENED_BY = {
     "date_debut_droit": ("revenu_solidarite_active",),
     "avec_majoration": ("revenu_solidarite_active_majoration",),
 }
+"""Scopes that open each field."""
 CALLERS = {"everything": tuple(OPENED_BY), "persons": ("allocataires", "est_beneficiaire", "date_debut_droit")}
-"""Habilitations, and the fields that they open. Persons always: by them an answer is known to be the right one."""
+"""Callers and the fields that their scopes open, always with persons, by whom an answer is recognised."""
 
 
 class MeshProcess(Program):
-    """A process of ours, to be hung, killed or asked to end. Started again it has the same name, port and settings."""
+    """A process that can be hung, killed or stopped, and started again with the same name, port and settings."""
 
     clock_ahead_s = 0.0
-    """From its next start on, if it is a worker."""
+    """Seconds by which a worker's clock is ahead from its next start on."""
 
     def environment(self) -> Mapping[str, str]:
         return {**super().environment(), CLOCK_AHEAD_S: str(self.clock_ahead_s)}
 
     async def start_async(self) -> None:
+        """Starts the process."""
         await asyncio.to_thread(self.start)
 
     async def terminate(self) -> None:
-        """SIGTERM, to the end of its drain."""
+        """Ends the process by SIGTERM, after it has finished its calls."""
         process = self._signal(signal.SIGTERM)
         await asyncio.to_thread(process.wait, ENDS_WITHIN_S)
         self.kill()
 
 
 class ChaosMesh:
-    """`ways`: relays by the process whose way to the broker it is, or by the fund whose workers' way it is."""
+    """A mesh of real processes. `proxies` has the proxy before the broker of each process, and before the upstreams
+    of each provider."""
 
     def __init__(self, folder: Path, broker: RabbitNode, redis: RedisServer) -> None:
         guarded = restricted_vhost(broker, _made(folder / "passwords"), *PROVIDERS)
         self.broker = broker
         self.vhost = Broker(broker, guarded.operator)
         self.redis = redis
-        self.upstreams = _member(
+        self.upstreams = _mesh_process(
             folder / "funds", "tests.chaos.upstreams", port=(port := free_port()), arguments=(str(port),)
         )
         self.proxies = {name: TcpProxy(guarded.url(name.partition("-")[0])) for name in (*GATEWAYS, *WORKERS)}
@@ -108,33 +111,34 @@ class ChaosMesh:
         return tuple(self.processes[name].port for name in GATEWAYS)
 
     async def open(self) -> None:
-        for way in self.proxies.values():
-            await way.open()
+        for proxy in self.proxies.values():
+            await proxy.open()
         await asyncio.gather(self.upstreams.start_async(), self.processes["registry"].start_async())
         await asyncio.gather(*(self.processes[name].start_async() for name in WORKERS))
         await asyncio.gather(*(self.processes[name].start_async() for name in GATEWAYS))
 
     async def close(self) -> None:
-        for member in (*self.processes.values(), self.upstreams):
-            member.stop()
-        for way in self.proxies.values():
-            await way.close()
+        for process in (*self.processes.values(), self.upstreams):
+            process.stop()
+        for proxy in self.proxies.values():
+            await proxy.close()
 
     async def callers(self) -> tuple[Caller, ...]:
-        """As an operator makes them."""
+        """Creates the callers' habilitations and tokens, as an operator does."""
         return tuple([await asyncio.to_thread(self._caller, name, fields) for name, fields in CALLERS.items()])
 
     async def queues(self) -> dict[str, int]:
-        """How many messages each holds."""
+        """Returns the number of messages by queue."""
         return {name: int(messages) for name, messages in await self.vhost.rows("queues", "name", "messages")}
 
     async def count_records(self) -> int:
-        """In the access journal. Raises `bouquet_registry.journal.audit.Broken` where its chain is."""
+        """Verifies the journal and returns its number of records. Raises
+        `bouquet_registry.journal.audit.BrokenChain`."""
         async with open_store(Secret(self._database)) as store:
             return (await verify(store)).head.number
 
     async def record_counts(self) -> Counter[str]:
-        """How many records each call has, by its id."""
+        """Returns the number of records by call id."""
         async with open_store(Secret(self._database)) as store, store.reading() as connection:
             return Counter((await connection.scalars(select(journal.c.request_id))).all())
 
@@ -185,7 +189,7 @@ class ChaosMesh:
 
 @asynccontextmanager
 async def chaos_mesh(folder: Path, release: Release) -> AsyncIterator[ChaosMesh]:
-    """Open. Everything ends with the context."""
+    """Yields a running mesh, which ends with the context."""
     async with AsyncExitStack() as stack:
         broker = stack.enter_context(RabbitNode(stack.enter_context(release.folder()), release=release))
         redis = stack.enter_context(RedisServer(folder / "redis"))
@@ -202,12 +206,12 @@ def _made(folder: Path) -> Path:
 
 def _serving(folder: Path, port_variable: str, environ: Mapping[str, str], module: str, *arguments: str) -> MeshProcess:
     port = free_port()
-    return _member(
+    return _mesh_process(
         folder, module, port=port, arguments=arguments or ("serve",), environ={**environ, port_variable: str(port)}
     )
 
 
-def _member(
+def _mesh_process(
     folder: Path, module: str, *, port: int, arguments: tuple[str, ...], environ: Mapping[str, str] | None = None
 ) -> MeshProcess:
     """Up when it is alive: what it needs may be broken meanwhile."""

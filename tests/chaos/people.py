@@ -1,4 +1,4 @@
-"""Who is asked about: simulated people, no two alike, each of a kind that says what each fund knows of them."""
+"""Simulated people of the calls, no two alike; the kind of each says what the providers know of it."""
 
 from __future__ import annotations
 
@@ -13,22 +13,19 @@ from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH
 from tests.support.people import staged_query
 
 FIRST_PROBE_NUMBER = 1_000_000_000
-"""Numbers of people whom the crowd never asks about."""
+"""First number of the people of health checks, about whom the load never asks."""
 
 
 class Kind(Struct, frozen=True):
-    """`answers`: status and code, or status and fund or right, of which one is the right answer when nothing is broken.
-
-    Whoever a fund knows is never told to be nobody's: no kind with a 200 has a 404.
-    """
+    """A kind of people; when nothing is broken, a right answer is one of `answers`. No kind with a 200 has a 404."""
 
     name: str
     birth_name: str
     answers: frozenset[str]
     share: int
-    """Of a hundred."""
+    """Percentage of the people."""
     path: str = QUOTIENT_FAMILIAL_PATH
-    """What is asked."""
+    """Path of the call about them."""
 
 
 CRECHE = "/v3/dss/participation_familiale_eaje/identite"
@@ -50,16 +47,18 @@ KINDS = (
 BY_NAME = {kind.name: kind for kind in KINDS}
 ABSENCES = frozenset(answer for kind in KINDS for answer in kind.answers if answer.startswith("404"))
 RECORDED = ABSENCES | {"200"}
-"""Answers that tell something of somebody."""
+"""Answers that disclose something about a person."""
 
 
 class Citizen(Struct, frozen=True):
+    """A person by number and kind."""
+
     number: int
     kind: Kind
 
     @property
     def first_names(self) -> str:
-        """Nobody else's."""
+        """First names that nobody else has."""
         return f"ALIX {_letters(self.number)}"
 
     def query(self) -> str:
@@ -68,7 +67,7 @@ class Citizen(Struct, frozen=True):
 
 
 def citizens(chance: random.Random, number: int = 0) -> Iterator[Citizen]:
-    """Without end, nobody twice, from `number` on."""
+    """Yields people without end and without repetition, from `number` on."""
     shares = [kind.share for kind in KINDS]
     while True:
         [kind] = chance.choices(KINDS, shares)

@@ -1,4 +1,4 @@
-"""What a run has to tell, and how it is told."""
+"""The report of a run, and its text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ QUANTILES = (0.5, 0.95, 0.99, 1.0)
 
 
 class EpisodeResult(Struct, frozen=True):
-    """`healed_s`: from the end of the last fault to everybody being known again; `None` for not in time."""
+    """An episode, and the seconds from its end to full recovery; None if that took too long."""
 
     at_s: float
     episode: Episode
@@ -28,15 +28,17 @@ class EpisodeResult(Struct, frozen=True):
 
 
 class Report(Struct):
+    """Result of a run."""
+
     repeat: str
-    """The command that does the same again."""
+    """Command that repeats the run."""
     seconds: float = 0.0
-    """With faults, or after the warm-up."""
+    """Length of the measured part, without the warm-up."""
     loads: list[LoadResult] = []
-    """Of the warm-up, and then of what was measured."""
+    """Load of the warm-up, then of the measured part."""
     episodes: list[EpisodeResult] = []
     broken: list[Violation] = []
-    """Beside those of single answers, which the tale has."""
+    """Violations besides those of single answers, which the loads have."""
     before: Mapping[str, ResourceUsage] = field(default_factory=dict)
     after: Mapping[str, ResourceUsage] = field(default_factory=dict)
     records: int = 0
@@ -44,7 +46,7 @@ class Report(Struct):
     @property
     def counts(self) -> Counter[Invariant]:
         counted = Counter(broken.invariant for broken in self.broken)
-        return sum((tale.broken for tale in self.loads), counted)
+        return sum((result.broken for result in self.loads), counted)
 
     @property
     def is_good(self) -> bool:
@@ -55,19 +57,19 @@ class Report(Struct):
 
 
 def _lines(report: Report) -> Iterator[str]:
-    tale = report.loads[-1]
-    pace = tale.asked / report.seconds
-    yield f"{tale.asked} calls in {report.seconds:.0f} s, {pace:.0f} a second; the same again: {report.repeat}"
+    result = report.loads[-1]
+    pace = result.asked / report.seconds
+    yield f"{result.asked} calls in {report.seconds:.0f} s, {pace:.0f} a second; the same again: {report.repeat}"
     yield from _faults(report.episodes)
     yield "Calls by answer"
-    yield from _table((f"{count}", said) for said, count in tale.answered.most_common())
-    yield f"  {tale.moved} attempts moved on to the other gateway; {report.records} records in the access journal"
-    yield "Seconds, p50 p95 p99 and most: " + "  ".join(f"{tale.quantile_s(share):.3f}" for share in QUANTILES)
+    yield from _table((f"{count}", said) for said, count in result.answered.most_common())
+    yield f"  {result.moved} attempts moved on to the other gateway; {report.records} records in the access journal"
+    yield "Seconds, p50 p95 p99 and most: " + "  ".join(f"{result.quantile_s(share):.3f}" for share in QUANTILES)
     yield "Processes: MB, descriptors, tasks, before and after"
     yield from _table(_vitals(report.before, report.after))
     yield "Invariants, and how often each was broken"
     yield from _table((f"{report.counts[invariant]}", invariant.value) for invariant in Invariant)
-    shown = report.broken + [broken for tale in report.loads for broken in tale.shown]
+    shown = report.broken + [broken for result in report.loads for broken in result.shown]
     yield from (f"BROKEN {broken.invariant.name}: {broken.story}" for broken in shown[:SHOWN])
 
 

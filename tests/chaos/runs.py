@@ -1,4 +1,4 @@
-"""The two runs: chaos, with a schedule of faults, and soak, with none and for longer."""
+"""The two runs: chaos, with a schedule of faults, and soak, longer and without faults."""
 
 from __future__ import annotations
 
@@ -22,79 +22,82 @@ from tests.chaos.schedule import schedule
 from tests.support import rabbitmq
 
 Tell: TypeAlias = Callable[[str], object]
+"""Function that prints a line of progress."""
 
 WARM_UP_S = 8.0
 QUIET_WITHIN_S = 60.0
-"""Connections that nobody uses are kept for a while."""
+"""Longest wait for an idle mesh, since unused connections are kept for a while."""
 UNPACED = 100_000.0
+"""Calls a second that no mesh reaches."""
 CHAOS_MARGINS = Margins(memory_share=0.25, memory_mb=15.0, descriptors=12, tasks=8)
-"""Processes that were started again have not lived the same life as those of the baseline."""
+"""Margins of chaos, wider because processes were restarted."""
 SOAK_MARGINS = Margins(memory_share=0.05, memory_mb=0.0, descriptors=4, tasks=4)
+"""Margins of a soak."""
 
 
 class RunOptions(Struct, frozen=True, kw_only=True):
-    """`grace_s` and `heals_within_s` are the machine's share: it may have other work."""
+    """Options of a run."""
 
     seconds: float
     seed: int = 0
     per_second: float
-    """At most; for a soak, zero is half of the peak."""
+    """Most calls a second; for a soak, zero means half of the peak."""
     at_once: int = 64
-    """Calls under way at most, so that a machine that is too slow for the pace sets another: what is to be seen is the
-    mesh in trouble, and not the machine."""
+    """Most calls under way, so that a slow machine slows the load rather than the mesh."""
     grace_s: float = 2.0
     heals_within_s: float = 30.0
     repeat: str = ""
     rabbitmq: int = 3
-    """Which of the releases that the machine has."""
+    """Major version of RabbitMQ."""
 
 
 class Run:
-    """A town that is well, its doctor, and what is found out there."""
+    """A working mesh, its checks and its report."""
 
     def __init__(
-        self, order: RunOptions, there: ChaosMesh, callers: Sequence[Caller], looks: HealthChecker, tell: Tell
+        self, order: RunOptions, mesh: ChaosMesh, callers: Sequence[Caller], checker: HealthChecker, tell: Tell
     ) -> None:
         self.order = order
-        self.town = there
-        self.doctor = looks
+        self.mesh = mesh
+        self.checker = checker
         self.tell = tell
         self.report = Report(order.repeat)
         self._callers = tuple(callers)
 
     async def peak(self) -> float:
-        """Calls a second that the mesh answers here and now, to callers who wait for one answer before the next."""
+        """Returns the calls a second that the mesh answers to callers without a pause."""
         return (await self.ask(UNPACED, asyncio.sleep(WARM_UP_S))).asked / WARM_UP_S
 
     async def ask(self, per_second: float, during: Awaitable[None]) -> LoadResult:
-        """A crowd, for as long as something else takes. No two crowds ask about the same people."""
-        tales = self.report.loads
+        """Makes load while something else runs, and returns its result; no two loads ask about the same people."""
+        loads = self.report.loads
         plan = Plan(
-            ports=self.town.ports,
+            ports=self.mesh.ports,
             callers=self._callers,
-            rules=self.doctor.rules,
+            rules=self.checker.rules,
             seed=self.order.seed,
-            first_person=sum(tale.asked for tale in tales),
+            first_person=sum(load.asked for load in loads),
             per_second=per_second,
             at_once=self.order.at_once,
         )
-        async with generate_load(plan) as crowd:
+        async with generate_load(plan) as load:
             await during
-            tales.append(await crowd.result())
-        return tales[-1]
+            loads.append(await load.result())
+        return loads[-1]
 
 
 async def chaos(folder: Path, order: RunOptions, tell: Tell) -> Report:
+    """Runs the schedule of faults under load."""
     async with _opened(folder, order, tell) as run:
         await run.ask(order.per_second, asyncio.sleep(WARM_UP_S))
-        await asyncio.to_thread(run.town.broker.settle)
+        await asyncio.to_thread(run.mesh.broker.settle)
         async with _compared(run, CHAOS_MARGINS):
             await run.ask(order.per_second, _break(run))
     return run.report
 
 
 async def soak(folder: Path, order: RunOptions, tell: Tell) -> Report:
-    """At `order.per_second`, or half of what the mesh was seen to do in its first seconds."""
+    """Runs load at `order.per_second`, or at half of the peak measured first."""
     async with _opened(folder, order, tell) as run:
         peak = await run.peak()
         per_second = order.per_second or peak / 2
@@ -108,38 +111,38 @@ async def soak(folder: Path, order: RunOptions, tell: Tell) -> Report:
 
 @asynccontextmanager
 async def _opened(folder: Path, order: RunOptions, tell: Tell) -> AsyncIterator[Run]:
-    async with chaos_mesh(folder, rabbitmq.RELEASES[order.rabbitmq]) as there:
-        callers = await there.callers()
-        async with health_checker(there, callers[0], DEADLINE_S + order.grace_s) as looks:
-            if await looks.healed(order.heals_within_s) is None:
+    async with chaos_mesh(folder, rabbitmq.RELEASES[order.rabbitmq]) as mesh:
+        callers = await mesh.callers()
+        async with health_checker(mesh, callers[0], DEADLINE_S + order.grace_s) as checker:
+            if await checker.healed(order.heals_within_s) is None:
                 raise TimeoutError("the mesh was not well before anything was done to it")
-            yield Run(order, there, callers, looks, tell)
+            yield Run(order, mesh, callers, checker, tell)
 
 
 @asynccontextmanager
 async def _compared(run: Run, margins: Margins) -> AsyncIterator[None]:
-    """What every process holds before and after, while nobody asks; and whether the journal has all."""
-    report, looks = run.report, run.doctor
-    await looks.quiet(QUIET_WITHIN_S)
-    report.before, queues = await looks.vitals(), await run.town.queues()
+    """Compares the resource usage of each process before and after, and checks the journal."""
+    report, checker = run.report, run.checker
+    await checker.quiet(QUIET_WITHIN_S)
+    report.before, queues = await checker.vitals(), await run.mesh.queues()
     began = time.monotonic()
     yield
     report.seconds = time.monotonic() - began
-    left, report.after = await looks.recovered(report.before, queues, margins, QUIET_WITHIN_S)
-    report.broken += [*left, *looks.broken, *await _unrecorded(run)]
+    left, report.after = await checker.recovered(report.before, queues, margins, QUIET_WITHIN_S)
+    report.broken += [*left, *checker.broken, *await _unrecorded(run)]
 
 
 async def _break(run: Run) -> None:
-    """The schedule, an episode once the one before has healed."""
+    """Injects the episodes of the schedule, each once the one before has healed."""
     began = time.monotonic()
     for episode in schedule(run.order.seed, run.order.seconds):
         await asyncio.sleep(max(0.0, began + episode.at_s - time.monotonic()))
         if (at_s := time.monotonic() - began) > run.order.seconds:
             break
-        async with asyncio.TaskGroup() as striking:
+        async with asyncio.TaskGroup() as injecting:
             for one in episode.injections:
-                striking.create_task(inject(run.town, one))
-        survived = EpisodeResult(at_s, episode, await run.doctor.healed(run.order.heals_within_s))
+                injecting.create_task(inject(run.mesh, one))
+        survived = EpisodeResult(at_s, episode, await run.checker.healed(run.order.heals_within_s))
         run.report.episodes.append(survived)
         run.tell(str(survived))
         if survived.healed_s is None:
@@ -147,13 +150,13 @@ async def _break(run: Run) -> None:
 
 
 async def _unrecorded(run: Run) -> list[Violation]:
-    """Each answer that gave data or an absence has its one record; and there is none that nobody asked for."""
-    asked = sum(tale.asked + tale.moved for tale in run.report.loads) + run.doctor.asked
-    calls = [call for tale in run.report.loads for call in tale.calls]
+    """Returns violations for answers without exactly one record, and for records without a call."""
+    asked = sum(load.asked + load.moved for load in run.report.loads) + run.checker.asked
+    calls = [call for load in run.report.loads for call in load.calls]
     until = time.monotonic() + QUIET_WITHIN_S
     try:
         while True:
-            records, times = await run.town.count_records(), await run.town.record_counts()
+            records, times = await run.mesh.count_records(), await run.mesh.record_counts()
             amiss = [call for call in calls if times[call] != 1]
             if not amiss or time.monotonic() > until:
                 break

@@ -1,4 +1,4 @@
-"""What breaks when: a list made of a seed and of nothing else, so that a run can be had again."""
+"""The schedule of faults, which depends on a seed only, so that a run can be repeated."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from msgspec import Struct
 
 GATEWAYS = ("gateway-1", "gateway-2")
 PROVIDERS = ("cnaf", "msa", "dss")
-"""Whom workers ask; the last one is the hub of the funds' other prestations."""
-WORKERS = tuple(f"{fund}-{number}" for fund in PROVIDERS for number in (1, 2))
+"""Providers whose workers and upstreams are broken; `dss` is the hub of the other benefits."""
+WORKERS = tuple(f"{provider}-{number}" for provider in PROVIDERS for number in (1, 2))
 ANY_OF_OURS = (*GATEWAYS, *WORKERS)
 USERS = ("gateway", "registry", *PROVIDERS)
-"""Of the broker."""
+"""Users of the broker."""
 
 
 class Fault(Struct, frozen=True):
-    """A row of what may break. Two of one `place` never do at the same time."""
+    """A kind of fault. Two faults of one `place` never happen at the same time."""
 
     name: str
     place: str
     targets: tuple[str, ...]
     lasts_s: tuple[float, float]
-    """From, to. Then it is mended."""
+    """Shortest and longest duration."""
 
 
 FAULTS = (
@@ -34,20 +34,20 @@ FAULTS = (
     Fault("right to configure lost", "broker", USERS, (1.0, 4.0)),
     Fault("right to write lost", "broker", USERS, (1.0, 4.0)),
     Fault("right to read lost", "broker", USERS, (1.0, 4.0)),
-    Fault("way to the broker cut", "way", ANY_OF_OURS, (0.2, 4.0)),
-    Fault("way to the broker silent", "way", ANY_OF_OURS, (1.0, 8.0)),
-    Fault("way to the broker half open", "way", ANY_OF_OURS, (1.0, 8.0)),
-    Fault("way to the broker slow", "way", ANY_OF_OURS, (2.0, 4.0)),
-    Fault("way to the fund cut", "fund", PROVIDERS, (0.5, 4.0)),
-    Fault("way to the fund silent", "fund", PROVIDERS, (1.0, 5.0)),
-    Fault("way to the fund half open", "fund", PROVIDERS, (1.0, 5.0)),
-    Fault("way to the fund trickling", "fund", PROVIDERS, (2.0, 5.0)),
-    Fault("way to the fund slow", "fund", PROVIDERS, (2.0, 5.0)),
-    Fault("fund answers 500", "fund", PROVIDERS, (1.0, 4.0)),
-    Fault("fund answers 503", "fund", PROVIDERS, (1.0, 4.0)),
-    Fault("fund answers garbage", "fund", PROVIDERS, (1.0, 4.0)),
-    Fault("fund hangs up", "fund", PROVIDERS, (1.0, 4.0)),
-    Fault("fund answers late", "fund", PROVIDERS, (1.0, 5.0)),
+    Fault("connection to the broker cut", "connection", ANY_OF_OURS, (0.2, 4.0)),
+    Fault("connection to the broker silent", "connection", ANY_OF_OURS, (1.0, 8.0)),
+    Fault("connection to the broker half open", "connection", ANY_OF_OURS, (1.0, 8.0)),
+    Fault("connection to the broker slow", "connection", ANY_OF_OURS, (2.0, 4.0)),
+    Fault("connection to the upstream cut", "upstream", PROVIDERS, (0.5, 4.0)),
+    Fault("connection to the upstream silent", "upstream", PROVIDERS, (1.0, 5.0)),
+    Fault("connection to the upstream half open", "upstream", PROVIDERS, (1.0, 5.0)),
+    Fault("connection to the upstream trickling", "upstream", PROVIDERS, (2.0, 5.0)),
+    Fault("connection to the upstream slow", "upstream", PROVIDERS, (2.0, 5.0)),
+    Fault("upstream answers 500", "upstream", PROVIDERS, (1.0, 4.0)),
+    Fault("upstream answers 503", "upstream", PROVIDERS, (1.0, 4.0)),
+    Fault("upstream answers garbage", "upstream", PROVIDERS, (1.0, 4.0)),
+    Fault("upstream hangs up", "upstream", PROVIDERS, (1.0, 4.0)),
+    Fault("upstream answers late", "upstream", PROVIDERS, (1.0, 5.0)),
     Fault("worker killed", "worker", WORKERS, (0.0, 3.0)),
     Fault("worker hung", "worker", WORKERS, (1.0, 8.0)),
     Fault("worker stopped", "worker", WORKERS, (0.0, 3.0)),
@@ -62,13 +62,16 @@ FAULTS = (
 )
 
 HEALING_S = 4.0
-"""Planned for; an episode that has not healed by then puts off the next."""
+"""Time planned for recovery; a longer one delays the next episode."""
 REST_S = (0.5, 2.0)
+"""Shortest and longest pause between episodes."""
 SECOND_FAULT_PROBABILITY = 0.35
-"""How often a second thing breaks while the first is broken."""
+"""Probability of a second fault in an episode."""
 
 
 class Injection(Struct, frozen=True):
+    """A fault with its target and duration."""
+
     fault: str
     target: str
     lasts_s: float
@@ -78,6 +81,8 @@ class Injection(Struct, frozen=True):
 
 
 class Episode(Struct, frozen=True):
+    """One or two faults at the same time."""
+
     at_s: float
     injections: tuple[Injection, ...]
 
@@ -86,7 +91,7 @@ class Episode(Struct, frozen=True):
 
 
 def schedule(seed: int, seconds: float) -> tuple[Episode, ...]:
-    """Episodes that end, healing and all, within so many seconds. No fault comes twice before each has come once."""
+    """Returns episodes that end, recovery included, within `seconds`; each fault comes once before any comes twice."""
     chance = random.Random(seed)
     bag, found, at_s = _bag(chance), list[Episode](), chance.uniform(*REST_S)
     while True:
@@ -94,11 +99,11 @@ def schedule(seed: int, seconds: float) -> tuple[Episode, ...]:
         faults = [first]
         if chance.random() < SECOND_FAULT_PROBABILITY:
             faults.append(chance.choice([fault for fault in FAULTS if fault.place != first.place]))
-        strikes = tuple(_injection(fault, chance) for fault in faults)
-        ends_s = at_s + max(strike.lasts_s for strike in strikes) + HEALING_S
+        injections = tuple(_injection(fault, chance) for fault in faults)
+        ends_s = at_s + max(injection.lasts_s for injection in injections) + HEALING_S
         if ends_s > seconds:
             return tuple(found)
-        found.append(Episode(round(at_s, 2), strikes))
+        found.append(Episode(round(at_s, 2), injections))
         at_s = ends_s + chance.uniform(*REST_S)
 
 

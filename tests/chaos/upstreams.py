@@ -1,4 +1,4 @@
-"""The funds, in a process of their own; and how they feel, which `PUT /moods/{fund}/{mood}` says.
+"""Simulated upstreams of all providers in one process; `PUT /behaviours/{provider}/{behaviour}` sets how one behaves.
 
 `python -m tests.chaos.upstreams PORT`
 """
@@ -25,42 +25,43 @@ from tests.support.gateway import HOST
 SIMULATORS = {"cnaf": cnaf, "msa": msa, "dss": dss}
 NORMAL, LATE = "well", "late"
 LATE_S = 1.2
-"""In time for a patient worker, too late for a hedge."""
+"""Delay of a late answer: in time for the worker, too late for hedging."""
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-BEHAVIOURS = web.AppKey("moods", dict[str, str])
+BEHAVIOURS = web.AppKey("behaviours", dict[str, str])
+"""Behaviour by provider."""
 
 
 def make_app() -> web.Application:
-    """`/cnaf/…`, `/msa/…`, `/dss/…`."""
+    """Returns the application with the simulators below `/cnaf`, `/msa` and `/dss`."""
     app = web.Application()
     app[BEHAVIOURS] = dict.fromkeys(SIMULATORS, NORMAL)
-    app.add_routes([web.put("/moods/{fund}/{mood}", _set_behaviour), web.get("/livez", _alive)])
+    app.add_routes([web.put("/behaviours/{provider}/{behaviour}", _set_behaviour), web.get("/livez", _alive)])
     for provider, simulator in SIMULATORS.items():
-        fund = simulator.app()
-        fund.middlewares.append(_misbehaving(app[BEHAVIOURS], provider))
-        app.add_subapp(f"/{provider}", fund)
+        simulated = simulator.app()
+        simulated.middlewares.append(_misbehaving(app[BEHAVIOURS], provider))
+        app.add_subapp(f"/{provider}", simulated)
     return app
 
 
-def _misbehaving(moods: dict[str, str], fund: str) -> Middleware:
+def _misbehaving(behaviours: dict[str, str], provider: str) -> Middleware:
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-        match moods[fund]:
+        match behaviours[provider]:
             case "well":
                 return await handler(request)
             case "late":
                 await asyncio.sleep(LATE_S)
                 return await handler(request)
-            case mood:
-                return await respond_with_fault(request, Fault(mood))
+            case behaviour:
+                return await respond_with_fault(request, Fault(behaviour))
 
     return answer
 
 
 async def _set_behaviour(request: web.Request) -> web.Response:
-    request.app[BEHAVIOURS][request.match_info["fund"]] = request.match_info["mood"]
+    request.app[BEHAVIOURS][request.match_info["provider"]] = request.match_info["behaviour"]
     return web.Response()
 
 
@@ -69,6 +70,7 @@ async def _alive(_: web.Request) -> web.Response:
 
 
 async def serve(port: int) -> None:
+    """Serves the simulators until SIGTERM."""
     async with listening(make_app(), HOST, port):
         await stop_requested()
 

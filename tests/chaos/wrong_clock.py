@@ -1,4 +1,4 @@
-"""A program with a wrong clock: `CLOCK_AHEAD_S=30 python -m tests.chaos.wrong_clock MODULE …`."""
+"""Runs a module with a wrong clock: `CLOCK_AHEAD_S=30 python -m tests.chaos.wrong_clock MODULE …`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the code logs, read from the code: constant messages, and the names of the fields that go with them."""
+"""Log events read from the source code: constant messages, levels and names of fields."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from bouquet_gateway.journal.spool import LEVEL_EVENTS
 ROOT = Path(__file__).parents[2]
 LEVELS = ("debug", "info", "warning", "error", "critical")
 REFUSING = ("checks.py", "catalogue.py")
-"""Where the reasons are that `checks.refuse` logs."""
+"""Modules with the reasons that `checks.refuse` logs."""
 
 
 class Event(Struct, frozen=True):
+    """A log event of the code."""
+
     message: str
     level: str
-    """Empty where it depends on what happened."""
+    """Level; empty if it depends on what happened."""
     fields: frozenset[str]
 
 
 def logged_events() -> set[Event]:
-    """Raises `ValueError`, with its place, for a call that cannot be read: a message or fields that are not plain."""
+    """Returns every log event of the code. Raises `ValueError`, with file and line, for a message or fields that are
+    not constant."""
     folders = ("proto", "mesh", "services")
     return {event for folder in folders for path in _sources(ROOT / folder) for event in _in(path)}
 

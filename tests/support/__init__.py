@@ -1,1 +1,2 @@
-"""What tests of several folders share: servers that they start for themselves, and the mesh, in parts or whole."""
+"""Helpers that tests of several folders share: servers that the tests start, clients, and the mesh in parts or
+whole."""

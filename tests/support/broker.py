@@ -1,4 +1,4 @@
-"""A vhost, as its operators see it, and what they may do to it."""
+"""A RabbitMQ vhost as an operator sees and changes it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from tests.support.rabbitmq import RabbitNode
 from tests.support.waiting import TEST_TIMEOUT_S
 
 Permission: TypeAlias = Literal["configure", "write", "read"]
+"""Permission of a RabbitMQ user."""
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 NOTHING = "^$"
+"""Pattern that matches no name."""
 T = TypeVar("T")
 
 
@@ -26,6 +28,7 @@ LISTS = {
     "consumers": "rabbit_amqqueue:consumers_all(<<{vhost}>>)",
     "permissions": "rabbit_auth_backend_internal:list_vhost_permissions(<<{vhost}>>)",
 }
+"""Erlang expressions that list objects of a vhost, as `rabbitmqctl list_…` does."""
 AS_TEXT = """
     Told = fun ({resource, _, _, Name}) -> Name;
         (Value) when is_integer(Value) -> integer_to_binary(Value);
@@ -35,7 +38,9 @@ AS_TEXT = """
         fun (Row) -> [lists:join("\\t", [Told(proplists:get_value(Column, Row)) || Column <- [%s]]), "\\n"] end, %s
     ).
 """
+"""Erlang expression that prints rows as tab-separated lines."""
 PERMIT = "rabbit_auth_backend_internal:set_permissions(<<{user}>>, <<{vhost}>>, {rights}, <<{user}>>), []."
+"""Erlang expression that sets the permissions of a user."""
 CLOSE_CONNECTIONS = """
     lists:foreach(
         fun (Connection) ->
@@ -47,24 +52,24 @@ CLOSE_CONNECTIONS = """
         rabbit_networking:connections()
     ), [].
 """
-"""Erlang, as `rabbitmqctl` itself would call the broker."""
+"""Erlang expression that closes every connection to a vhost."""
 
 
 def quoted(text: str) -> str:
-    """As Erlang writes a text."""
+    """Returns the text as an Erlang string literal."""
     return json.dumps(text)
 
 
 class Broker:
-    """Each look and each act has a thread of its own: meanwhile, connections of this process keep their heartbeats,
-    however long it takes."""
+    """Operator's access to one vhost. Each method runs in a thread, so that connections of this process keep their
+    heartbeats."""
 
     def __init__(self, node: RabbitNode, url: str) -> None:
         self._node = node
         self._vhost = URL(url).path[1:]
 
     async def rows(self, kind: str, *columns: str) -> list[list[str]]:
-        """What `rabbitmqctl list_…` tells: a row an object."""
+        """Returns one row per object of a kind (a key of `LISTS`), with the columns asked for."""
         named = ", ".join(columns)
         rows = LISTS[kind].format(vhost=quoted(self._vhost), columns=named)
         table = await self._evaluate(AS_TEXT % (named, rows))
@@ -74,22 +79,24 @@ class Broker:
         return await asyncio.to_thread(self._node.evaluate, expressions)
 
     async def reply_queues(self) -> set[str]:
+        """Returns the names of the reply queues."""
         return {name for [name] in await self.rows("queues", "name") if is_reply_queue(name)}
 
     async def kinds_of_queues(self) -> list[str]:
-        """Reply queues have other names after each connection."""
+        """Returns the names of all queues, with `reply` for each reply queue, whose name changes with each
+        connection."""
         return ["reply" if is_reply_queue(name) else name for [name] in await self.rows("queues", "name")]
 
     async def reply_consumers(self) -> list[list[str]]:
-        """Queue and tag."""
+        """Returns queue and consumer tag of each consumer of a reply queue."""
         return [row for row in await self.rows("consumers", "queue_name", "consumer_tag") if is_reply_queue(row[0])]
 
     async def consumers(self) -> int:
-        """Of the provider's queue."""
+        """Returns the number of consumers of the provider's queue."""
         return (await self.rows("consumers", "queue_name")).count([queue_of(PROVIDER)])
 
     async def until(self, look: Callable[[], Awaitable[T]], condition: Callable[[T], bool]) -> None:
-        """Returns once what is seen is as it should be."""
+        """Waits until what `look` returns meets the condition."""
         async with asyncio.timeout(TEST_TIMEOUT_S):
             while not condition(await look()):  # noqa: ASYNC110 - what is waited for is a broker's, without an event
                 await asyncio.sleep(0.05)
@@ -102,7 +109,8 @@ class Broker:
 
     @asynccontextmanager
     async def without_permission(self, user: str, right: Permission) -> AsyncIterator[None]:
-        """A user has lost one of its rights. Channels that have used it keep it: hence the end of its connections."""
+        """Takes one permission from a user until the context ends, and closes its connections: open channels would
+        keep it."""
         [before] = [rights for name, *rights in await self.rows("permissions", "user", *PERMISSIONS) if name == user]
         after = [NOTHING if each == right else what for each, what in zip(PERMISSIONS, before, strict=True)]
         await self._permit(user, *after)
@@ -117,7 +125,7 @@ class Broker:
         await self._evaluate(PERMIT.format(user=quoted(user), vhost=quoted(self._vhost), rights=told))
 
     async def permit_only(self, user: str, what: str) -> None:
-        """Whatever it declares, writes and reads must be called so."""
+        """Restricts a user to names that match a pattern, for all three permissions."""
         await self._permit(user, what, what, what)
 
 

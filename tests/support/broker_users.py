@@ -1,4 +1,4 @@
-"""A vhost with the rights that `deploy/rabbitmq/definitions.py` gives, on a real RabbitMQ."""
+"""A vhost with the users and permissions of `deploy/rabbitmq/definitions.py`, on a real RabbitMQ."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ SCRIPT = Path(__file__).parents[2] / "deploy" / "rabbitmq" / "definitions.py"
 
 
 class RestrictedVhost(Struct, frozen=True):
-    """The urls of its users, and of the operator who may do everything."""
+    """A vhost whose users have the least permissions they need."""
 
     operator: str
+    """URL for an operator with all permissions."""
     passwords: Path
+    """Folder of the users' password files."""
 
     def url(self, process: str) -> str:
+        """Returns the URL for the user of a process: `gateway`, `registry` or a provider."""
         password = (self.passwords / f"bouquet-{process}").read_text()
         return str(URL(self.operator).with_user(f"bouquet-{process}").with_password(password))
 
 
 def write_definitions(*arguments: str) -> str:
-    """What the script prints."""
+    """Runs the script of the definitions and returns its output."""
     return subprocess.check_output([sys.executable, str(SCRIPT), *arguments], text=True, timeout=60)
 
 
 def restricted_vhost(
     rabbit: RabbitNode, folder: Path, *providers: str, registry_writes_journal: bool = True
 ) -> RestrictedVhost:
-    """A new vhost for these providers. Users belong to the whole node: the last one made for a name is the one."""
+    """Creates a vhost for these providers. Users belong to the node: a later vhost changes their passwords."""
     operator = rabbit.vhost()
     vhost = URL(operator).path.removeprefix("/")
     options = ["--registry-writes-journal"] if registry_writes_journal else []

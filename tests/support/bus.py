@@ -1,4 +1,4 @@
-"""What the tests of the bus share: a request, a worker, and how to wait for what no event tells."""
+"""A request, handlers and workers for tests of the bus."""
 
 from __future__ import annotations
 
@@ -18,24 +18,26 @@ from bouquet_proto.names import QUEUE_ARGUMENTS, queue_of
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
 PROVIDER = "cnaf"
+"""Provider that the tests of the bus call."""
 FOUND = Found(Raw(b'{"valeur":1234}'))
+"""Reply of the handlers below."""
 
 
 def lookup_request(id: str = "5f1c", *, within_s: float = TEST_TIMEOUT_S) -> Lookup:
-    """A request whose deadline is not reached, unless `within_s` is short and nobody answers."""
+    """Returns a lookup whose deadline is `within_s` seconds from now."""
     return Lookup(id=id, deadline=time.time() + within_s, operation="op", identity=Identite(nom_naissance="DURANT"))
 
 
 @asynccontextmanager
 async def connected_bus(url: str, name: str = "tests") -> AsyncIterator[AmqpBus]:
-    """A bus whose broker is there."""
+    """Yields a bus that is connected to its broker."""
     async with open_amqp_bus(url, name) as bus:
         await until(lambda: bus.ready)
         yield bus
 
 
 async def until_reply(bus: Bus, reply: Reply) -> None:
-    """Calls the provider again and again until the answer is this one, with more patience each time."""
+    """Calls the provider until its reply is this one, with a deadline that grows from call to call."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         patience_s = 0.3
         while await bus.call(PROVIDER, lookup_request("probe", within_s=patience_s)) != reply:
@@ -44,7 +46,7 @@ async def until_reply(bus: Bus, reply: Reply) -> None:
 
 
 async def declare_provider_queue(channel: AbstractChannel, provider: str = PROVIDER) -> AbstractQueue:
-    """A provider's queue as its worker declares it."""
+    """Declares a provider's queue as its worker does, without consuming from it."""
     return await channel.declare_queue(queue_of(provider), durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS)
 
 
@@ -52,24 +54,27 @@ async def declare_provider_queue(channel: AbstractChannel, provider: str = PROVI
 async def serving(
     bus: Bus, handler: Handler, *, provider: str = PROVIDER, concurrency: int = 8, drain_s: float = 5.0
 ) -> AsyncIterator[Serving]:
-    """A worker that requests reach from the first line of the context on."""
+    """Runs a worker; the context begins once requests reach it."""
     async with bus.serve(provider, handler, concurrency=concurrency, drain_s=drain_s) as intake:
         await until(lambda: intake.consuming)
         yield intake
 
 
 async def reply_found(_: Request) -> Reply:
-    """The quickest handler there is."""
+    """Replies `FOUND` at once; a handler."""
     return FOUND
 
 
 class BlockedHandler:
-    """A handler that answers when it is told to, and knows what it was asked."""
+    """A handler that replies `FOUND` once a test sets `release`, and keeps the ids of its requests."""
 
     def __init__(self) -> None:
         self.received: list[str] = []
+        """Ids of the requests received."""
         self.cancelled: list[str] = []
+        """Ids of the requests cancelled before their reply."""
         self.release = asyncio.Event()
+        """Event that lets all requests be answered."""
         self._called = asyncio.Event()
 
     async def __call__(self, request: Request) -> Reply:
@@ -83,6 +88,6 @@ class BlockedHandler:
         return FOUND
 
     async def until_called(self) -> None:
-        """Returns once a request is at the desk."""
+        """Waits until a request has been received."""
         async with asyncio.timeout(TEST_TIMEOUT_S):
             await self._called.wait()

@@ -1,6 +1,6 @@
-"""What the contract of October 2026 changed in the public cases and official documents of April, each with its reason.
+"""Changes of the contract between April and October 2026, each with its reason.
 
-What has no row here holds to the letter.
+Public cases and official documents are those of April; whatever is not listed here still holds.
 """
 
 from __future__ import annotations
@@ -9,22 +9,24 @@ from typing import NamedTuple
 
 
 class AddedOperation(NamedTuple):
-    """An operation that April does not have, and that of April which has its parameters, errors and fields."""
+    """An operation added since April, and the operation of April with the same parameters, errors and fields."""
 
     like: str
     reason: str
     added: frozenset[str] = frozenset()
-    """Fields that the younger one has besides."""
+    """Fields that only the added operation has."""
 
 
 class Renumbered(NamedTuple):
+    """An error whose code has changed."""
+
     april: str
     now: str
     reason: str
 
 
 class OptionalParameter(NamedTuple):
-    """A parameter that April's document requires, and where it may be left out."""
+    """A parameter that April's document requires and that is optional below a path."""
 
     below: str
     reason: str
@@ -43,7 +45,7 @@ ADDED_OPERATIONS = {
     )
     for modality in ("civility", "ine", "france_connect")
 }
-"""By operation id."""
+"""Added operations by operation id."""
 
 SESSION_UNKNOWN = Renumbered("50002", "51502", "FranceConnect's refusals bear its own prefix, 51, since it was asked")
 SESSION_MISSING = Renumbered(
@@ -54,7 +56,7 @@ OPTIONAL_PARAMETERS = {
     "prenoms[]": OptionalParameter("/v3/dss/", "no rule of API Particulier requires it, whatever its document says"),
     "sexeEtatCivil": OptionalParameter("/v3/dss/", "recommended only, since 28 May"),
 }
-"""By name."""
+"""Optional parameters by name."""
 
 PAST_MONTHS_SERVED = 23
-"""A quotient is told for the month of the call and this many before it, and 00355 says so now. April had no limit."""
+"""Months before the current one whose quotient familial is served; April had no limit."""

@@ -1,4 +1,4 @@
-"""A server of the tests' own: on own ports, and gone when the tests are gone, however they end."""
+"""A server process that the tests start on ports of their own, and that ends with them however they end."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ _GIVEN = Path(tempfile.gettempdir(), f"bouquet-test-ports-{os.getuid()}")
 
 
 def free_port() -> int:
-    """Given to nobody else as long as this process lives."""
+    """Returns a free port that no other test process is given while this one lives."""
     return next(port for port in _ports if _is_free(port) and _is_kept(port))
 
 
 def _is_kept(port: int) -> bool:
+    """Locks the port's file for the life of this process; False if another process has locked it."""
     _GIVEN.mkdir(exist_ok=True)
     file = os.open(_GIVEN / str(port), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
     try:
@@ -51,12 +52,12 @@ def _is_free(port: int) -> bool:
 
 
 def find_program(*candidates: str) -> str | None:
-    """The first of these names or paths that can be run here."""
+    """Returns the path of the first of these programs that is installed, or None."""
     return next((found for name in candidates if (found := shutil.which(name))), None)
 
 
 class Daemon:
-    """One child process that answers on one port of 127.0.0.1."""
+    """A child process that answers on one port of 127.0.0.1."""
 
     def __init__(self, folder: Path, port: int, *, ready_within_s: float) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,13 +68,15 @@ class Daemon:
         self._keeper: subprocess.Popen[bytes] | None = None
 
     def command(self) -> list[str]:
+        """Returns the command line of the server."""
         raise NotImplementedError
 
     def environment(self) -> Mapping[str, str]:
+        """Returns the environment of the server."""
         return os.environ
 
     def is_ready(self, connection: socket.socket) -> bool:
-        """Whether the server behind a fresh connection speaks its protocol already."""
+        """Reports whether the server behind a new connection speaks its protocol."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -84,7 +87,7 @@ class Daemon:
         self.stop()
 
     def start(self) -> None:
-        """Returns once the server answers."""
+        """Starts the server and returns once it is ready. Raises `RuntimeError` with the end of its output."""
         if self._process:
             raise RuntimeError(f"{self} runs already")
         if not _is_free(self.port):  # a stale server would answer for ours, and the test would believe it
@@ -97,26 +100,27 @@ class Daemon:
             raise
 
     def kill(self) -> None:
-        """SIGKILL, as a crash would: nothing is flushed, nobody is told."""
+        """Ends the server by SIGKILL, as a crash would."""
         if self._process and self._keeper:
             _end(self._process, self._keeper)
             self._process = self._keeper = None
 
     def stop(self) -> None:
-        """Ends everything that start() began."""
+        """Ends the server and all that `start` began."""
         self.kill()
 
     def restart(self) -> None:
-        """Crashes it and starts it again with the same ports and data."""
+        """Kills the server and starts it with the same ports and data."""
         self.kill()
         self.start()
 
     def pause(self) -> None:
-        """Hangs it: connections stay open and nothing answers, until resume()."""
+        """Stops the process by SIGSTOP: connections stay open and nothing answers until `resume`."""
         process = self._signal(signal.SIGSTOP)
         os.waitpid(process.pid, os.WUNTRACED)  # until every thread of it has stopped
 
     def resume(self) -> None:
+        """Continues a paused process."""
         self._signal(signal.SIGCONT)
 
     @property

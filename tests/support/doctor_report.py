@@ -1,4 +1,4 @@
-"""A doctor's report, as JSON: `bouquet-gateway doctor`, `bouquet-worker doctor NAME`, `bouquet-registry doctor`."""
+"""The JSON report of a doctor: `bouquet-gateway doctor`, `bouquet-worker doctor NAME`, `bouquet-registry doctor`."""
 
 from __future__ import annotations
 
@@ -11,28 +11,33 @@ from tests.support.processes import running_command
 
 
 class Report(Struct, frozen=True):
+    """Exit status and JSON output of a doctor."""
+
     status: int
     text: str
 
     @property
     def findings(self) -> dict[str, dict[str, str]]:
+        """Findings by subject."""
         return {finding["subject"]: finding for finding in json.loads(self.text)["findings"]}
 
     def finding(self, subject: str) -> str:
-        """State and words."""
+        """Returns the finding about a subject as `state: words`."""
         finding = self.findings[subject]
         return f"{finding['state']}: {finding['says']}"
 
     def without(self, subject: str) -> Report:
-        """As if it had not looked at that."""
+        """Returns the report without the finding about a subject."""
         findings = [finding for name, finding in self.findings.items() if name != subject]
         return Report(int(any(one["state"] == "wrong" for one in findings)), json.dumps({"findings": findings}))
 
     def wrong_subjects(self) -> set[str]:
+        """Returns the subjects of which something is wrong."""
         return {subject for subject, finding in self.findings.items() if finding["state"] == "wrong"}
 
 
 async def run_doctor(environ: Mapping[str, str], *command: str) -> Report:
+    """Runs a doctor command and returns its report."""
     async with running_command(environ, *command, "--json") as process:
         status = await process.wait()
     return Report(status, process.output)

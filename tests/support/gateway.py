@@ -1,4 +1,4 @@
-"""A gateway in this process."""
+"""A gateway in the process of the tests."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from bouquet_mesh.outbox.api import Outbox
 from tests.support.gateway_client import TOKEN_KEY, GatewayClient, gateway_client
 
 HOST = "127.0.0.1"
+"""Address on which servers of the tests listen."""
 TEST_SETTINGS: dict[str, Any] = {"token_key": TOKEN_KEY, "tokens_from": "claims", "calls_per_second": 100_000}
-"""It asks no registry, and nobody calls too often."""
+"""Settings of a gateway without a registry and without a rate limit."""
 
 
 @asynccontextmanager
@@ -30,7 +31,8 @@ async def gateway_in_process(
     epoch_s: Callable[[], float] = time.time,
     **settings: Any,
 ) -> AsyncIterator[tuple[Parts, GatewayClient]]:
-    """Its parts, and a client at its door. `settings` are its own, over those of the tests."""
+    """Yields the parts of a running gateway, and a client. `settings` override `TEST_SETTINGS`; `epoch_s` is the
+    clock of rate limits."""
     async with (
         open_gateway(GatewaySettings(**TEST_SETTINGS | settings), bus, outbox, clock=clock, epoch_s=epoch_s) as parts,
         serving(make_app(parts), HOST, 0) as port,

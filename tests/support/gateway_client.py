@@ -1,4 +1,4 @@
-"""A client at the gateway's door, and what it is told there."""
+"""An HTTP client of a gateway, its tokens and the answers it gets."""
 
 from __future__ import annotations
 
@@ -21,35 +21,44 @@ from bouquet_proto import quotient_familial
 from tests.support.waiting import TEST_TIMEOUT_S
 
 TOKEN_KEY = Secret("the key that signs the tokens of the tests")
+"""Key that signs the tokens of the tests."""
 QUOTIENT_FAMILIAL_PATH = quotient_familial.OPERATION.path
+"""Path of the operation that most tests call."""
 SCOPES = quotient_familial.OPERATION.scopes
+"""Scopes that open every field of that operation."""
 RECIPIENT = "13002526500013"
+"""SIRET of the administration that calls."""
 
 Params: TypeAlias = Mapping[str, str | int | Sequence[str]]
+"""Query parameters; a sequence is repeated."""
 
 
 class Answer(Struct, frozen=True):
+    """An HTTP response that has been read."""
+
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     @property
     def json(self) -> Any:
+        """Body, decoded."""
         return json.loads(self.body)
 
     @property
     def codes(self) -> list[str]:
+        """Codes of all errors."""
         return [error["code"] for error in self.json["errors"]]
 
     @property
     def error(self) -> Any:
-        """The one error of a v3 answer."""
+        """The only error of a version 3 answer."""
         [error] = self.json["errors"]
         return error
 
     @property
     def summary(self) -> str:
-        """Status, code and who speaks; on a 200, the fund."""
+        """Status, error code and provider; for a 200 of the quotient familial, status and provider."""
         if self.status == 200:
             return f"200 {self.json['data']['quotient_familial']['fournisseur']}"
         return f"{self.status} {self.error['code']} {self.error['meta'].get('provider', '')}".rstrip()
@@ -58,18 +67,18 @@ class Answer(Struct, frozen=True):
 def token(
     *scopes: str, id: str = tokens.INTERNAL_ID, valid_s: float = 3600, key: Secret = TOKEN_KEY, siret: str = ""
 ) -> str:
-    """By default one that opens every field of the quotient familial."""
+    """Returns a signed token, by default with every scope of the quotient familial."""
     expires_at = int(time.time() + valid_s)
     return tokens.issue(key, scopes or SCOPES, expires_at=expires_at, token_id=id, siret=siret)
 
 
 def unique_token() -> str:
-    """A token of its own: no two of its calls are in each other's way."""
+    """Returns a token with an id of its own, whose calls conflict with no others."""
     return token(id=str(uuid.uuid4()))
 
 
 class GatewayClient:
-    """`url` is where the gateway answers."""
+    """An HTTP client of the gateway at `url`."""
 
     def __init__(self, session: ClientSession, url: str) -> None:
         self.url = url
@@ -88,7 +97,8 @@ class GatewayClient:
         query: str | None = None,
         body: bytes | None = None,
     ) -> Answer:
-        """Without `token` or `scopes`, as who may see everything; the token `""` is none. `query` goes as it is."""
+        """Sends a request and reads the response. Without `token` or `scopes` the client's own token is sent, with
+        `token=""` none; `query` is sent as it is."""
         bearer = _opening(scopes) if scopes else self.token if token is None else token
         authorization = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         asked = urlencode(params or {}, doseq=True) if query is None else query
@@ -99,7 +109,7 @@ class GatewayClient:
             return Answer(response.status, response.headers.copy(), await response.read())
 
     async def until_all_offers_known(self, *, within_s: float = TEST_TIMEOUT_S) -> None:
-        """Returns once every provider has sent its offer: an unknown path is then nobody's."""
+        """Waits until the gateway knows the offers of all providers, when an unknown path becomes a 404."""
         async with asyncio.timeout(within_s):
             while (await self.get("/v3/nowhere/identite", token="")).status != 404:  # noqa: ASYNC110 - what is waited for has no event here
                 await asyncio.sleep(0.01)
@@ -111,6 +121,7 @@ def _opening(scopes: Sequence[str]) -> str:
 
 @asynccontextmanager
 async def gateway_client(url: str) -> AsyncIterator[GatewayClient]:
+    """Yields a client of the gateway at `url`, without a limit of connections."""
     async with ClientSession(
         connector=TCPConnector(limit=0),
         cookie_jar=DummyCookieJar(),

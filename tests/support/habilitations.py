@@ -1,4 +1,4 @@
-"""A registry with somebody in it, and a clock to travel with."""
+"""Habilitations and tokens in a registry's database."""
 
 from __future__ import annotations
 
@@ -13,47 +13,54 @@ from bouquet_registry.habilitations import Contact, Habilitation, Token
 from bouquet_registry.store import Store
 
 SIRET = "13002526500013"
+"""SIRET of the administration that holds the habilitations."""
 SCOPES = ("dss_quotient_familial", "dss_allocataires")
+"""Scopes of the habilitations."""
 CONTACTS = (
     Contact("demandeur", "anne@mairie.example", "Anne Durant"),
     Contact("contact_technique", "si@mairie.example"),
 )
+"""Contacts of the habilitations."""
 
 
 ADMINISTRATOR = Author("Anne Durant", "asked by the holder")
-"""An administrator."""
+"""Author of the changes."""
 
 
 async def create_habilitation(store: Store, clock: AnyClock = utc_now, **fields: Any) -> Habilitation:
+    """Creates a habilitation; `fields` override the usual ones."""
     wanted = {"siret": SIRET, "name": "MAIRIE", "purpose": "Cantine", "scopes": SCOPES, "contacts": CONTACTS}
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return await transaction.create(**wanted | fields)
 
 
 async def issue_token(store: Store, clock: AnyClock = utc_now, **fields: Any) -> Token:
+    """Creates a habilitation and issues a token for it."""
     own = await create_habilitation(store, clock, **fields)
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return await transaction.issue(own)
 
 
 async def read_token(store: Store, id_: str) -> Token:
+    """Returns a token as it is stored now."""
     async with store.reading() as connection:
         return await queries.token(connection, id_)
 
 
 async def habilitation_of(store: Store, given: Token) -> Habilitation:
-    """The habilitation of a token, as it is now."""
+    """Returns the habilitation of a token as it is stored now."""
     async with store.reading() as connection:
         return await queries.habilitation(connection, given.habilitation)
 
 
 async def change_habilitation(store: Store, given: Token, clock: AnyClock = utc_now, **fields: Any) -> Habilitation:
-    """Of the token's habilitation."""
+    """Changes fields of the habilitation of a token."""
     own = await habilitation_of(store, given)
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return await transaction.change(own, **fields)
 
 
 async def revoke_token(store: Store, given: Token, clock: AnyClock = utc_now, at: datetime | None = None) -> Token:
+    """Blacklists a token, now or from `at` on."""
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         return await transaction.revoke(given, "leaked", at)

@@ -1,4 +1,4 @@
-"""Providers that keep their callers waiting, known by their offer alone, behind a gateway."""
+"""Providers that hold their replies back, behind a gateway."""
 
 from __future__ import annotations
 
@@ -20,17 +20,22 @@ from tests.support.gateway_client import RECIPIENT, GatewayClient, token
 from tests.support.offers import dossier
 
 DATA = {"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}}
+"""Data of the replies."""
 
 
 class HeldProvider:
-    """Answers while it is open. It tells its offer at any time."""
+    """A provider that describes itself at once, and replies to lookups once `release` is set."""
 
     def __init__(self, provider: str, prefix: str) -> None:
         self.provider = provider
         self.path = f"/v3/{provider}/dossier/identite"
+        """Path of the operation of version 3."""
         self.path_v2 = f"/api/v2/dossier-{provider}"
+        """Path of the operation of version 2."""
         self.requests: list[Lookup] = []
+        """Lookups received."""
         self.release = asyncio.Event()
+        """Event that lets lookups be answered."""
         v2 = {"path": self.path_v2, "checks": ((Check("nom", {"nom_naissance": "nom"}),),)}
         self._offer = Offer(
             provider=provider,
@@ -52,7 +57,7 @@ class HeldProvider:
 
 
 def query_for(name: str) -> dict[str, Any]:
-    """The query for somebody of that name."""
+    """Returns the query about a person with a birth name."""
     born = {"anneeDateNaissance": 1990, "moisDateNaissance": 1, "jourDateNaissance": 2}
     who = {"nomNaissance": name, "prenoms[]": ["PAUL"], "codeCogInseePaysNaissance": "99351"}
     return {"recipient": RECIPIENT, **who, **born}
@@ -62,7 +67,7 @@ def query_for(name: str) -> dict[str, Any]:
 async def gateway_with_providers(
     bus: Bus, *funds: HeldProvider, concurrency: int = 100, **settings: Any
 ) -> AsyncIterator[tuple[Parts, GatewayClient]]:
-    """A gateway that knows these funds, and a client who may see everything."""
+    """Yields a gateway that knows these providers, and a client with all scopes."""
     providers = tuple(fund.provider for fund in funds)
     async with AsyncExitStack() as stack:
         for fund in funds:

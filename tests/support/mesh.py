@@ -1,4 +1,4 @@
-"""The mesh in this process: two simulators, their workers and a gateway, over any bus, at any date."""
+"""The mesh in the process of the tests: simulators, their workers and a gateway, over any bus and at any date."""
 
 from __future__ import annotations
 
@@ -31,28 +31,32 @@ from tests.support.gateway_client import GatewayClient
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 TODAY = date(2026, 4, 15)
+"""Date of the workers and the gateway unless a test sets another."""
 PROVIDERS: dict[str, tuple[Worker, Simulator]] = {"cnaf": (cnaf, cnaf_simulator), "msa": (msa, msa_simulator)}
+"""Worker and simulator of each provider."""
 
 LONG_TIMEOUTS: dict[str, Any] = {"deadline_s": 30.0, "hedge_after_s": 25.0, "double_file_grace_s": 25.0}
-"""A gateway that no busy machine makes impatient: what is late in a test is silent, and not slow."""
+"""Gateway settings under which a reply that is late on a busy machine still counts."""
 
 
 def short_upstream_timeouts(*providers: str, after_s: float = 0.3) -> dict[str, str]:
-    """Workers that soon give their fund up. For funds that are silent: on a busy machine an answer may take longer."""
+    """Returns settings under which the workers of these providers give up a silent upstream after `after_s` seconds."""
     return {f"{worker_prefix(provider)}HUB_TIMEOUT_S": str(after_s) for provider in providers}
 
 
 class HeldUpstreams:
-    """Keeps funds from answering while it is shut; open, they take their time."""
+    """Control of the simulators: holds their answers back, or delays them by `delay_s`; token endpoints always
+    answer."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
+        """Event that is set while answers pass."""
         self.open.set()
         self.delay_s = 0.0
         self._only: tuple[str, ...] = ()
 
     def middleware(self, provider: str) -> Any:
-        """A middleware of its simulator."""
+        """Returns the aiohttp middleware for the simulator of a provider."""
 
         @web.middleware
         async def wait(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -65,13 +69,13 @@ class HeldUpstreams:
         return wait
 
     def hold(self, *only: str) -> None:
-        """For these providers, or for all."""
+        """Holds the answers of these providers, or of all, until `open` is set."""
         self._only = only
         self.open.clear()
 
 
 class Mesh(GatewayClient):
-    """A client of a mesh whose every part is at hand."""
+    """A client of a mesh whose parts a test can reach."""
 
     def __init__(
         self,
@@ -91,17 +95,18 @@ class Mesh(GatewayClient):
         self.clock = clock
 
     def received(self, provider: str) -> list[Received]:
-        """What a fund was asked about people since the mesh is up, or since `forget`."""
+        """Returns the requests that a simulator has received since the start or `clear_received`, without those for
+        a token."""
         return [received for received in self.simulators[provider][RECEIVED] if not received.path.endswith("/token")]
 
     def clear_received(self) -> None:
-        """The funds do not remember what they were asked. The gateway does."""
+        """Forgets the requests that the simulators have received."""
         for app in self.simulators.values():
             app[RECEIVED].clear()
 
     @property
     def call_counts(self) -> dict[str, int]:
-        """How many questions each fund has heard."""
+        """Number of requests received, by provider."""
         return {provider: len(self.received(provider)) for provider in self.simulators}
 
 
@@ -116,8 +121,8 @@ async def mesh(
     epoch_s: Callable[[], float] = epoch.time,
     **settings: Any,
 ) -> AsyncIterator[Mesh]:
-    """Usable at once. `environ` is for the workers, `settings` are the gateway's, and `outbox` is for its journal,
-    `epoch_s` the clock of its rate limits."""
+    """Yields a client of a running mesh. `environ` is the workers' environment, `settings` are the gateway's;
+    `epoch_s` is the clock of its rate limits."""
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(open_bus(bus_url, "gateway"))
         theirs = bus if bus_url == "memory:" else await stack.enter_async_context(open_bus(bus_url, "workers"))
@@ -138,7 +143,7 @@ async def mesh(
 async def _working(
     provider: str, bus: Bus, today: date, environ: Mapping[str, str], gate: HeldUpstreams
 ) -> AsyncIterator[web.Application]:
-    """A worker and the simulator that it asks."""
+    """Yields the simulator of a provider while its worker runs."""
     worker, simulator = PROVIDERS[provider]
     app, clock = simulator.app(), worker.clock
     if provider != "france_connect":  # no fund

@@ -1,4 +1,4 @@
-"""A mesh whose accesses are recorded, and what became of the records."""
+"""A mesh in this process whose gateway records accesses, and the records that it sent."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from tests.support.outbox_collector import CollectedRecords, collecting
 from tests.support.waiting import until
 
 KEY = Key("2026", Secret("the key that names the people of the tests"))
+"""Key of the pseudonyms."""
 
 
 def journal_settings(folder: Path, **more: Any) -> dict[str, Any]:
-    """Of a gateway that keeps a journal."""
+    """Returns the settings of a gateway that keeps its spool in a folder."""
     own = {
         "journal": True,
         "journal_key": Secret(f"{KEY.name}:{KEY.secret.reveal()}"),
@@ -30,17 +31,18 @@ def journal_settings(folder: Path, **more: Any) -> dict[str, Any]:
 
 
 class MeshWithJournal(Mesh):
-    """A mesh, and the records that have left it."""
+    """A mesh, and the records that its gateway has sent."""
 
     archive: CollectedRecords
+    """Collector of the records."""
 
     async def records(self, count: int) -> list[Access]:
-        """The first so many, once they are there, in the order of their calls."""
+        """Waits for `count` records and returns the first ones, by the time of their calls."""
         await until(lambda: len(self.archive.bodies) >= count)
         return sorted(map(access_record.decode, self.archive.bodies), key=lambda access: access.at)
 
     async def record(self) -> Access:
-        """Of the one call since the last time."""
+        """Waits for the record of the one call since the last time, and returns it."""
         await until(lambda: bool(self.archive.bodies))
         [access] = await self.records(1)
         self.archive.bodies.clear()
@@ -49,6 +51,7 @@ class MeshWithJournal(Mesh):
 
 @asynccontextmanager
 async def mesh_with_journal(folder: Path, **options: Any) -> AsyncIterator[MeshWithJournal]:
+    """Yields a mesh whose gateway has a journal with its spool in `folder`."""
     outbox = MemoryOutbox()
     async with collecting(outbox) as archive, mesh(outbox=outbox, **journal_settings(folder, **options)) as client:
         parts = (client.gateway, client.simulators, client.workers_bus, client.clock, client.upstreams)
@@ -58,9 +61,10 @@ async def mesh_with_journal(folder: Path, **options: Any) -> AsyncIterator[MeshW
 
 
 def spooled_records(folder: Path) -> list[bytes]:
-    """What waits in a spool, whoever's."""
+    """Returns the records in all spools below a folder."""
     return [line for segment in spool_segments(folder) for line in segment.read_bytes().splitlines()]
 
 
 def spool_segments(folder: Path) -> Iterator[Path]:
+    """Returns the segment files of all spools below a folder."""
     return folder.glob("*/*.jsonl")

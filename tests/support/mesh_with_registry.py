@@ -1,4 +1,4 @@
-"""A registry, a provider that knows everybody, and gateways that ask them, in this process."""
+"""A registry, the provider ACME and gateways that ask them, in the process of the tests."""
 
 from __future__ import annotations
 
@@ -27,11 +27,16 @@ from tests.support.offers import DURANT, V2_DOSSIER, dossier, offer
 from tests.support.waiting import until
 
 PATH = "/v3/acme/dossier/identite"
+"""Path of ACME's operation."""
 SCOPES = ("acme_dossier", "acme_age")
+"""Scopes of ACME's operation."""
 DATA = Found(Raw(msgspec.json.encode({"numero": "1", "titulaire": {"nom": "DURANT", "age": 30}})))
+"""Reply of ACME."""
 
 
 class AcmeProvider:
+    """The provider ACME, which knows everybody and keeps the lookups received."""
+
     def __init__(self) -> None:
         self.requests: list[Lookup] = []
 
@@ -44,37 +49,38 @@ class AcmeProvider:
 
 
 class AcmeClient(GatewayClient):
-    """A gateway's door."""
+    """A client of a gateway before ACME."""
 
     def __init__(self, client: GatewayClient) -> None:
         super().__init__(client.session, client.url)
 
     async def call(self, token: str, path: str = PATH, **headers: str) -> Answer:
+        """Calls ACME's operation with a token."""
         return await self.get(path, DURANT, token=token, headers=headers)
 
     async def outcome(self, token: str, **headers: str) -> str:
-        """Status, and the code of an error."""
+        """Calls ACME's operation and returns `200`, or status and error code."""
         answer = await self.call(token, **headers)
         return "200" if answer.status == 200 else f"{answer.status} {answer.error['code']}"
 
 
 class CountingBus:
-    """The bus, which counts what a gateway asks the registry, and can keep the answer about a token back."""
+    """A bus that counts a gateway's requests to the registry, and can hold back the answer about a token."""
 
     ready = True
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self.tokens: list[str] = []
-        """Those that were asked for."""
+        """Ids of the tokens asked about."""
         self.delivered = 0
-        """How many answers about tokens have gone on."""
+        """Number of answers about tokens delivered to the gateway."""
         self.polls = 0
-        """How often the changes have been asked for, and answered."""
+        """Number of answered polls for changes."""
         self.answered = asyncio.Event()
-        """The registry has answered about a token."""
+        """Event: the registry has answered about a token."""
         self.passing = asyncio.Event()
-        """Whether its answer goes on to the gateway."""
+        """Event that lets answers about tokens pass."""
         self.passing.set()
 
     async def call(self, provider: str, request: Request) -> Reply:
@@ -90,7 +96,7 @@ class CountingBus:
 
 
 class MeshWithRegistry:
-    """`bus_url` is where a gateway goes; in memory it is one bus for all."""
+    """A registry and ACME on a bus; in memory all share one, else each gateway connects to `bus_url`."""
 
     def __init__(self, bus_url: str, bus: Bus, stack: AsyncExitStack, store: Store) -> None:
         self._bus_url = bus_url
@@ -108,7 +114,8 @@ class MeshWithRegistry:
         epoch_s: Callable[[], float] = time.time,
         **settings: Any,
     ) -> AcmeClient:
-        """A gateway without a journal, unless it has an `outbox`. `epoch_s` is the clock of its rate limits."""
+        """Starts a gateway, without a journal unless it has an `outbox`; returns a client. `epoch_s` is the clock of
+        its rate limits."""
         bus = bus or self.bus
         if self._bus_url != "memory:":
             bus = await self._stack.enter_async_context(open_bus(self._bus_url, "gateway"))
@@ -120,21 +127,24 @@ class MeshWithRegistry:
         return AcmeClient(client)
 
     async def open_registry(self) -> None:
+        """Starts the registry."""
         self._registry = AsyncExitStack()
         await self._registry.enter_async_context(answering(self.bus, self.store, RegistrySettings()))
 
     async def close_registry(self) -> None:
+        """Stops the registry."""
         if self._registry is not None:
             await self._registry.aclose()
             self._registry = None
 
     async def issue_token(self, **fields: Any) -> Token:
+        """Issues a token with ACME's scopes."""
         return await habilitations.issue_token(self.store, **{"scopes": SCOPES} | fields)
 
 
 @asynccontextmanager
 async def mesh_with_registry(bus_url: str, store: Store) -> AsyncIterator[MeshWithRegistry]:
-    """With its registry open."""
+    """Yields a mesh whose registry runs."""
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(open_bus(bus_url, "workers"))
         made = MeshWithRegistry(bus_url, bus, stack, store)
@@ -145,6 +155,6 @@ async def mesh_with_registry(bus_url: str, store: Store) -> AsyncIterator[MeshWi
 
 
 def signed_token(token: Token | str, scopes: tuple[str, ...] = (), valid_s: float = 3600) -> str:
-    """A signed token whose claims say nothing that the registry said."""
+    """Returns a token with this id, whose claims have no scope unless given."""
     id_ = token if isinstance(token, str) else token.id
     return issue(TOKEN_KEY, scopes, expires_at=int(time.time() + valid_s), token_id=id_, siret="")

@@ -1,4 +1,4 @@
-"""An offer of a provider that does not exist, in v3 and in v2."""
+"""An offer of the fictitious provider ACME, in version 3 and version 2."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from bouquet_proto.rules import Check
 from tests.support.gateway_client import RECIPIENT
 
 ACME = Authority("ACME", "90")
+"""Authority that the errors of ACME name."""
 
 UNKNOWN_PERSON = Failure(
     kind=Kind.NOT_FOUND,
@@ -23,6 +24,7 @@ UNKNOWN_PERSON = Failure(
     fault="caller",
     v2_reason="Person not found",
 )
+"""Failure for a person that ACME does not know."""
 
 
 DURANT: dict[str, Any] = {
@@ -34,20 +36,25 @@ DURANT: dict[str, Any] = {
     "jourDateNaissance": 2,
     "codeCogInseePaysNaissance": "99351",
 }
-"""The query that names somebody whom it knows."""
+"""Query about a person that ACME knows."""
 
 
 class Person(Struct, frozen=True):
+    """Person in the data of ACME."""
+
     nom: str
     age: int | None
 
 
 class Dossier(Struct, frozen=True):
+    """Data of ACME's operations."""
+
     numero: str
     titulaire: Person
 
 
 def dossier(**changes: Any) -> Operation:
+    """Returns an operation of ACME; `changes` override its arguments."""
     wanted: dict[str, Any] = {
         "id": "acme_v3_dossier",
         "path": "/v3/acme/dossier/identite",
@@ -69,9 +76,11 @@ V2_DOSSIER = dossier(
     checks=((Check("nom", {"nom_naissance": "nom"}),),),
     retirement=Retirement(deprecated_on="2026-01-01", sunset_on="2027-01-01"),
 )
+"""Operation of version 2, which is deprecated."""
 
 
 def offer(*operations: Operation) -> Offer:
+    """Returns an offer of these operations, or of both usual ones."""
     return Offer(
         provider="acme",
         owner="team-acme",
@@ -82,7 +91,7 @@ def offer(*operations: Operation) -> Offer:
 
 
 def describing(offer: Offer) -> Handler:
-    """A worker that only says what it offers."""
+    """Returns a handler that replies to every request with an offer."""
 
     async def handle(_: Request) -> Reply:
         return Found(Raw(encode(offer)))

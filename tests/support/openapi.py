@@ -22,11 +22,11 @@ ABSENT = {
     "api_particulier_v2_cnous_student_scholarship",
     "api_particulier_v2_pole_emploi_statut",
 }
-"""Operations that our edition of the v2 document does not have."""
+"""Operations that this edition of the version 2 document lacks."""
 
 
 def assert_official(operation_id: str, data: object) -> None:
-    """`data` of a 200, every scope open, is what the document says of the operation: no more, no less."""
+    """Asserts that the `data` of a 200 with every scope match the official document exactly, without other fields."""
     if operation_id in ABSENT - _validators().keys():
         return
     april_s = operation_id
@@ -41,7 +41,8 @@ def assert_official(operation_id: str, data: object) -> None:
 
 
 def upstream_sample(path: str) -> bytes:
-    """A recorded answer of a provider: `mesri/statut_etudiant/valid.json`."""
+    """Returns a recorded answer of an upstream, such as `mesri/statut_etudiant/valid.json`; skips the test if it is
+    absent."""
     return present(REFERENCE / "upstream" / path).read_bytes()
 
 

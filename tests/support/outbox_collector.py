@@ -1,4 +1,4 @@
-"""A collector of the tests: it keeps what it collects."""
+"""A consumer of an outbox that keeps the records."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from tests.support.waiting import until
 
 
 class CollectedRecords:
+    """Bodies of the records collected so far."""
+
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
 
     async def until_collected(self, bodies: Iterable[bytes]) -> None:
-        """Returns once it has them all."""
+        """Waits until all of these bodies have been collected."""
         wanted = set(bodies)
         await until(lambda: wanted.issubset(self.bodies))
 
@@ -24,6 +26,7 @@ class CollectedRecords:
 async def collecting(
     outbox: Outbox, *, most: int = MAX_BATCH_RECORDS, wait_s: float = 0.02
 ) -> AsyncIterator[CollectedRecords]:
+    """Collects from an outbox until the context ends."""
     archive = CollectedRecords()
     async with alongside(_collect(outbox, archive, most, wait_s)):
         yield archive

@@ -1,4 +1,4 @@
-"""The people of the simulated hub, as a client asks for them."""
+"""Queries about the people whom the simulators of CAF and MSA know."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ V2_NAMES = {
     "codeCogInseePaysNaissance": "codePaysLieuDeNaissance",
     "codeCogInseeCommuneNaissance": "codeInseeLieuDeNaissance",
 }
-"""Parameters of the CNAV family that version 2 calls otherwise."""
+"""Names of version 2 by parameter of version 3, where they differ."""
 
 
 def persona(nom: str) -> Persona:
+    """Returns the persona with a birth name."""
     [found] = [persona for persona in PERSONAS if persona.who.nom == nom]
     return found
 
 
 def query_for(persona: Persona, **more: Any) -> dict[str, Any]:
-    """The query that names a persona."""
+    """Returns the query about a persona."""
     who = persona.who
     year, month, day = (int(part) for part in who.naissance.split("-"))
     parts = {"anneeDateNaissance": year, "moisDateNaissance": month, "jourDateNaissance": day}
@@ -43,7 +44,8 @@ def query_for(persona: Persona, **more: Any) -> dict[str, Any]:
 
 
 def staged_query(nom: str, **more: Any) -> dict[str, Any]:
-    """The query for a staged person, of whom the birth name tells all: `CAF-SLOW MSA-FOUND`."""
+    """Returns the query about a person whose birth name tells the simulators what to do, such as `CAF-SLOW
+    MSA-FOUND`."""
     return {
         "recipient": RECIPIENT,
         "nomNaissance": nom,

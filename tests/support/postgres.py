@@ -1,4 +1,4 @@
-"""A PostgreSQL of the tests' own. It refuses to be root's: as root, it is run by the user that Debian made for it."""
+"""A PostgreSQL server of the tests; under root it runs as the user `postgres`, because it refuses to run as root."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SETTINGS = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsy
 
 
 class PostgresServer(Daemon):
-    """What it keeps is gone when it stops; not when it is killed and started again."""
+    """A PostgreSQL whose data survive `kill` and `start`, and are removed by `stop`."""
 
     def __init__(self, *options: str) -> None:
         """`options` are of its command line."""
@@ -38,7 +38,7 @@ class PostgresServer(Daemon):
         self.give(folder)
 
     def give(self, file: Path) -> None:
-        """To whoever runs the server."""
+        """Makes a file belong to the user that runs the server."""
         if os.getuid() == 0:
             shutil.chown(file, "postgres", "postgres")
 
@@ -49,7 +49,7 @@ class PostgresServer(Daemon):
         super().start()
 
     def kill(self) -> None:
-        """With those that it forked, which are in sessions of their own; what it has written stays."""
+        """Ends the server and its child processes, which have sessions of their own, by SIGKILL."""
         if self._process:
             family = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
             super().kill()
@@ -64,14 +64,14 @@ class PostgresServer(Daemon):
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def database(self, *, like: str = "") -> str:
-        """The url of a new one: empty, or a copy of one that nobody uses now."""
+        """Returns the URL of a new database, empty or a copy of the unused database `like`."""
         name = f"test{next(self._numbers)}"
         template = ["-T", urlsplit(like).path.removeprefix("/")] if like else []
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, *template, name)
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}?sslmode=disable"
 
     def run(self, database: str, script: str) -> None:
-        """SQL, as its owner."""
+        """Runs SQL as the owner of a database."""
         words = ("-h", "127.0.0.1", "-p", str(self.port), "-U", USER, "-d", database, "-v", "ON_ERROR_STOP=1")
         self._run("psql", *words, "-c", script)
 

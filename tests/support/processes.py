@@ -1,4 +1,4 @@
-"""The mesh as processes of its own, over a broker. The simulators stay here, so that a test can hold an answer back."""
+"""The mesh as separate processes. The simulators run in the tests' process, so that a test can hold their answers."""
 
 from __future__ import annotations
 
@@ -24,19 +24,22 @@ from tests.support.waiting import TEST_TIMEOUT_S, until
 
 BIN = Path(sys.executable).parent
 Line: TypeAlias = dict[str, Any]
+"""A log event, decoded."""
 
 
 class Process:
-    """A command of ours, and what it says: a JSON line an event."""
+    """A running command and its output, whose log has one JSON object per line."""
 
     def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
         self.name = name
         self.output = ""
+        """All output so far."""
         self._process = process
         self._reading = asyncio.create_task(self._read())
 
     @property
     def lines(self) -> list[Line]:
+        """Log events so far."""
         whole = self.output[: self.output.rfind("\n") + 1]
         return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
@@ -45,31 +48,34 @@ class Process:
         return self._process.returncode is None
 
     def logged(self, message: str) -> list[Line]:
+        """Returns the log events with a message."""
         return [line for line in self.lines if line["message"] == message]
 
     async def until_logged(self, message: str, *, times: int = 1, within_s: float = TEST_TIMEOUT_S) -> Line:
-        """The last line with this message, once there are so many."""
+        """Waits until a message has been logged `times` times, and returns the last of these events. Fails if the
+        process ends before."""
         await until(lambda: len(self.logged(message)) >= times or not self.is_running, within_s=within_s)
         assert len(self.logged(message)) >= times, f"{self.name} ended:\n{self.output}"
         return self.logged(message)[-1]
 
     def signal(self, number: signal.Signals) -> None:
+        """Sends a signal."""
         self._process.send_signal(number)
 
     async def kill(self) -> None:
-        """SIGKILL: it answers nothing, acknowledges nothing, closes nothing."""
+        """Ends the process by SIGKILL."""
         with suppress(ProcessLookupError):
             self._process.kill()
         await self.wait()
 
     async def stop(self) -> int:
-        """SIGTERM, and its exit status."""
+        """Ends the process by SIGTERM and returns its exit status."""
         with suppress(ProcessLookupError):
             self._process.terminate()
         return await self.wait()
 
     async def wait(self, *, within_s: float = TEST_TIMEOUT_S) -> int:
-        """Its exit status, once nobody can write any more what it says."""
+        """Waits for the end of the process and of its output, and returns its exit status."""
         async with asyncio.timeout(within_s):
             status = await self._process.wait()
             await self._reading
@@ -83,7 +89,7 @@ class Process:
 
 @asynccontextmanager
 async def running_command(environ: Mapping[str, str], *command: str) -> AsyncIterator[Process]:
-    """A command with no settings but these. Killed at the end, if it still runs."""
+    """Runs a command of this environment with only these settings; kills it at the end."""
     started = await asyncio.create_subprocess_exec(
         BIN / command[0],
         *command[1:],
@@ -100,7 +106,7 @@ async def running_command(environ: Mapping[str, str], *command: str) -> AsyncIte
 
 
 class ProcessMesh:
-    """The processes of one mesh, started when a test says so, ended with it."""
+    """The processes of one mesh, which a test starts one by one; they end with the context."""
 
     def __init__(self, bus_url: str, stack: AsyncExitStack, environ: Mapping[str, str]) -> None:
         self.bus_url = bus_url
@@ -112,6 +118,7 @@ class ProcessMesh:
         self._settings: dict[str, dict[str, str]] = {}
 
     async def simulate(self) -> None:
+        """Starts the simulators in this process."""
         for provider, (_, simulator) in PROVIDERS.items():
             app = simulator.app()
             app.middlewares.append(self.upstreams.middleware(provider))
@@ -120,16 +127,18 @@ class ProcessMesh:
             self._settings[provider] = simulator.settings(url)
 
     def received(self, provider: str) -> list[Received]:
+        """Returns the requests that a simulator has received, without those for a token."""
         return [received for received in self._apps[provider][RECEIVED] if not received.path.endswith("/token")]
 
     async def worker(self, provider: str, **environ: str) -> Process:
-        """Requests reach it, if the broker is there."""
+        """Starts the worker of a provider, and returns it once it is ready."""
         worker = await self._start({**self._settings[provider], **environ}, "bouquet-worker", "run", provider)
         await worker.until_logged("worker started")
         return worker
 
     async def gateway(self, **settings: str | float) -> tuple[Process, GatewayClient]:
-        """It has heard the workers that were there before it. `settings` may name a `bus_url` of its own."""
+        """Starts a gateway and returns it with a client. `settings` are the gateway's, and `bus_url` if it has one
+        of its own."""
         own: dict[str, str | float] = {"tokens_from": "claims", "port": 0, "calls_per_second": 1_000_000}
         chosen = own | {"providers": ",".join(PROVIDERS), "bus_url": self.bus_url} | settings
         environ = {"BOUQUET_BUS_URL": str(chosen.pop("bus_url"))}
@@ -149,7 +158,7 @@ class ProcessMesh:
 
 @asynccontextmanager
 async def process_mesh(bus_url: str, **environ: str) -> AsyncIterator[ProcessMesh]:
-    """`environ` is for every process."""
+    """Yields a mesh without processes; `environ` is for all that a test starts."""
     async with AsyncExitStack() as stack:
         system = ProcessMesh(bus_url, stack, environ)
         await system.simulate()

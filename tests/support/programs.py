@@ -1,4 +1,4 @@
-"""The commands of the mesh as processes of their own."""
+"""Commands as blocking child processes with a log file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import aiohttp
 
 
 def environ_with(changes: Mapping[str, str]) -> dict[str, str]:
-    """Returns the environment of the test process, without the settings of a mesh that may run beside the tests."""
+    """Returns this process's environment without settings of Bouquet or OpenTelemetry, and with `changes`."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("BOUQUET_", "OTEL_"))}
     return {**own, **changes}
 
 
 @contextmanager
 def started(log: Path, environ: Mapping[str, str], module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`python -m module …`, killed at the end if it still runs; its output is in `log`."""
+    """Runs `python -m module …` with its output in `log`; kills it at the end."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
@@ -38,6 +38,7 @@ def started(log: Path, environ: Mapping[str, str], module: str, *arguments: str)
 
 
 def output_of(environ: Mapping[str, str], module: str, *arguments: str) -> str:
+    """Runs `python -m module …` and returns its standard output."""
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
         env=environ_with(environ),
@@ -49,12 +50,12 @@ def output_of(environ: Mapping[str, str], module: str, *arguments: str) -> str:
 
 
 async def ended(process: subprocess.Popen[bytes], *, within_s: float) -> int:
-    """Its exit status."""
+    """Waits for the end of a process and returns its exit status."""
     return await asyncio.to_thread(process.wait, within_s)
 
 
 async def status_of(url: str) -> int:
-    """Zero where nobody answers."""
+    """Returns the HTTP status of a URL, or 0 if nothing answers."""
     try:
         async with aiohttp.ClientSession() as session, session.get(url) as answer:
             return answer.status
@@ -63,6 +64,7 @@ async def status_of(url: str) -> int:
 
 
 async def until_status(url: str, status: int, *, within_s: float = 60.0) -> None:
+    """Waits until a URL answers with a status."""
     async with asyncio.timeout(within_s):
         while await status_of(url) != status:  # noqa: ASYNC110 - another process's, without an event
             await asyncio.sleep(0.02)

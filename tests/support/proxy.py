@@ -1,4 +1,4 @@
-"""A network that breaks on demand, between a client and a server of the tests'."""
+"""A TCP proxy that breaks a network on demand."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ from tests.support.daemon import free_port
 
 
 class TcpProxy:
-    """A port in front of a server's. Shut at first; shutting it cuts all that goes through, as a network does.
-
-    `delay_s` and `piece_bytes` make it slow: each piece that it carries waits so long.
-    """
+    """A TCP proxy before a server: closed at first; each piece that it forwards may be delayed by `delay_s`."""
 
     def __init__(self, server_url: str) -> None:
         server = URL(server_url)
@@ -44,9 +41,11 @@ class TcpProxy:
         await self.close()
 
     async def open(self) -> None:
+        """Accepts connections."""
         self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
 
     async def close(self) -> None:
+        """Closes every connection and refuses new ones."""
         if self._listener:
             self._listener.close()
             self._listener = None
@@ -60,20 +59,20 @@ class TcpProxy:
         await asyncio.gather(*self._flows, return_exceptions=True)
 
     async def orphan_connections(self) -> None:
-        """The clients of now are cut off, and the server believes that they are still there, until shut()."""
+        """Closes the connections of the clients, while the server's ends stay open until `close`."""
         self._forgetting = True
         await self._cut()
         self._forgetting = False
 
     def hold(self, *, there: bool = True, back: bool = True) -> None:
-        """Nothing passes any more, to the server, from it or both ways; every connection stays open."""
+        """Stops forwarding to the server, from it, or both; every connection stays open."""
         if there:
             self._there.clear()
         if back:
             self._back.clear()
 
     def resume(self) -> None:
-        """What was held goes on, none of it lost, at full speed."""
+        """Forwards again at full speed, what was held included."""
         self.delay_s, self.piece_bytes = 0.0, 65536
         self._there.set()
         self._back.set()

@@ -1,7 +1,5 @@
-"""A RabbitMQ node of the tests' own: its name, ports, cookie, data and epmd. No system service is touched.
-
-Of two versions: the machine's, and the one that production runs (deploy/k8s).
-"""
+"""A RabbitMQ node of the tests with its own name, ports, cookie, data and epmd, in two versions: the machine's, and
+production's."""
 
 from __future__ import annotations
 
@@ -25,9 +23,10 @@ COOKIE = ".erlang.cookie"
 CLUSTER = Path(__file__).parents[2] / "deploy" / "rabbitmq" / "cluster.conf"
 READY_WITHIN_S = 90
 CTL_TIMEOUT_S = 180
-"""It takes 0.3 s, but a minute of a machine with ten times the work that it can do (seen)."""
+"""Longest time for one `rabbitmqctl`, which takes 0.3 s on an idle machine and a minute on a busy one."""
 
 SETTLE = "mnesia:sync_log(), lists:foreach(fun dets:sync/1, dets:all()), []."
+"""Erlang expression that writes all declarations to disk."""
 VHOSTS_AT_ONCE = 10
 MAKE_VHOSTS = """
     lists:foreach(
@@ -39,6 +38,7 @@ MAKE_VHOSTS = """
         lists:seq(%d, %d)
     ), mnesia:sync_log(), [].
 """
+"""Erlang expression that creates several vhosts."""
 EVALUATE = """
     Asking = self(),
     spawn(fun() ->
@@ -63,12 +63,12 @@ EVALUATE = """
     end),
     receive open -> ok end.
 """
-"""Erlang, for `rabbitmqctl eval`: from then on the broker itself evaluates what it is told at a port, one at a time."""
+"""Erlang expression for `rabbitmqctl eval`, after which the broker evaluates expressions that it receives on a port."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """An installed RabbitMQ: the machine's own, or one in another Debian below `root`, which only root may enter."""
+    """An installed RabbitMQ: the machine's, or one in another Debian below `root`, which needs the rights of root."""
 
     name: str
     server: str | None
@@ -77,23 +77,25 @@ class Release:
 
     @property
     def is_installed(self) -> bool:
+        """Whether this version can be run here."""
         if self.root == Path("/"):
             return self.server is not None
         return self.root.is_dir() and os.getuid() == 0
 
     def command(self, program: str | None, *arguments: str) -> list[str]:
+        """Returns the command line of a program of this version."""
         assert program, f"{self.name} is not installed"
         # It finds the disk and the memory, which its alarms watch, by /proc: not there in a bare chroot.
         enter = [] if self.root == Path("/") else ["unshare", "--mount-proc", f"--root={self.root}", "--wd=/"]
         return [*enter, program, *arguments]
 
     def path(self, folder: Path) -> str:
-        """How the server itself calls a folder."""
+        """Returns a folder's path as the server sees it."""
         return f"/{folder.relative_to(self.root)}"
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
-        """A new one that the server can see."""
+        """Yields a new folder that the server can see."""
         with tempfile.TemporaryDirectory(dir=self.root / "tmp", prefix="bouquet-rabbitmq-") as folder:
             yield Path(folder)
 
@@ -110,7 +112,7 @@ RELEASES = {3: RABBITMQ_3, 4: RABBITMQ_4}
 
 
 class Epmd(Daemon):
-    """Erlang's port mapper. Started by us, or the node starts one that outlives it."""
+    """Erlang's port mapper; the node would start one that outlives it."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, free_port(), ready_within_s=READY_WITHIN_S)
@@ -183,12 +185,12 @@ class RabbitNode(Daemon):
         self._epmd.stop()
 
     def ctl(self, *arguments: str) -> str:
-        """What `rabbitmqctl` prints. A call takes half a second of a processor, most of it to start Erlang."""
+        """Runs `rabbitmqctl` and returns its output, which takes half a second."""
         command = self.release.command(self.release.ctl, "--quiet", *arguments)
         return subprocess.check_output(command, env=self._environment, text=True, timeout=CTL_TIMEOUT_S)
 
     def evaluate(self, expressions: str) -> str:
-        """What Erlang expressions give, an iolist. Within the broker: it takes a thousandth of what `ctl` does."""
+        """Evaluates Erlang expressions in the broker and returns their text. Raises `RuntimeError`."""
         try:
             told = self._told(expressions)
         except ConnectionRefusedError:  # it has just started
@@ -206,15 +208,15 @@ class RabbitNode(Daemon):
                 return told.read(size).decode()
 
     async def control(self, *arguments: str) -> str:
-        """The same, while the loop goes on: it takes longer than two heartbeats on a machine that has other work."""
+        """Runs `rabbitmqctl` in a thread, because it may take longer than two heartbeats."""
         return await asyncio.to_thread(self.ctl, *arguments)
 
     def settle(self) -> None:
-        """Puts on disk what was declared until now, quorum queues too; the broker itself takes its time."""
+        """Writes all declarations to disk, those of quorum queues included."""
         self.evaluate(SETTLE)
 
     def vhost(self) -> str:
-        """The url of a new empty vhost: what one test leaves behind, the next does not see."""
+        """Returns the URL of a new, empty vhost."""
         if not self._spare_vhosts:
             self._make_vhosts()
         return self.url + self._spare_vhosts.pop(0)

@@ -1,4 +1,4 @@
-"""Upstreams for tests: real servers on loopback, well-behaved or not."""
+"""TCP servers on loopback that answer HTTP well or badly."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 Behaviour: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+"""What a server does once it has read a request."""
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+"""A valid HTTP response."""
 
 
 class RawServer:
-    """A TCP server that reads a request and then does what a test says."""
+    """URL of a server, and the number of requests that it has read."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -33,6 +35,8 @@ class RawServer:
 
 @asynccontextmanager
 async def raw_server(behave: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
+    """Runs a server with a behaviour."""
+
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while await reader.readuntil(b"\r\n\r\n"):
@@ -51,30 +55,35 @@ async def raw_server(behave: Behaviour, tls: ssl.SSLContext | None = None) -> As
 
 
 async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Sends `ANSWER`."""
     writer.write(ANSWER)
     await writer.drain()
 
 
 async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-    """Until the client hangs up."""
+    """Sends nothing until the client closes the connection."""
     await reader.read()
 
 
 async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Closes the connection."""
     writer.close()
 
 
 async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Resets the connection (TCP RST)."""
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
 
 async def stop_halfway(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Closes the connection within the body."""
     writer.write(ANSWER[:-1])
     writer.close()
 
 
 async def trickle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Sends a body one byte at a time."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
     while not writer.is_closing():
         writer.write(b" ")
@@ -83,12 +92,13 @@ async def trickle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None
 
 
 async def talk_nonsense(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Sends bytes that are not HTTP."""
     writer.write(b"KERVALLAN is not HTTP\r\n\r\n")
     writer.close()
 
 
 class SelfSignedCertificate:
-    """A self-signed certificate of 127.0.0.1, with its key."""
+    """A self-signed certificate of 127.0.0.1 and its key."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.cert = folder / f"{name}.crt"
@@ -115,7 +125,7 @@ class SelfSignedCertificate:
         )
 
     def server(self, *, trusting: SelfSignedCertificate | None = None) -> ssl.SSLContext:
-        """With `trusting`, a client must show that certificate."""
+        """Returns a server's TLS context; with `trusting`, clients must show that certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.cert, self._key)
         if trusting is not None:
@@ -124,6 +134,7 @@ class SelfSignedCertificate:
         return context
 
     def client(self, *, trusting: SelfSignedCertificate) -> ssl.SSLContext:
+        """Returns a client's TLS context that trusts that certificate and shows this one."""
         context = ssl.create_default_context(cafile=str(trusting.cert))
         context.load_cert_chain(self.cert, self._key)
         return context

@@ -1,4 +1,4 @@
-"""A redis that keeps nothing on disk."""
+"""A redis server that keeps nothing on disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PROGRAM = find_program("redis-server")
 
 
 class RedisServer(Daemon):
-    """`url` is where it answers, from start() to stop()."""
+    """A redis server at `url`."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, free_port(), ready_within_s=90)

@@ -1,4 +1,4 @@
-"""What a test's own calls leave in traces."""
+"""Recording of the spans of a test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 @contextmanager
 def recorded_spans() -> Iterator[InMemorySpanExporter]:
-    """OpenTelemetry has one provider a process, for ever: the recorder is added to it, and shut afterwards."""
+    """Yields an exporter that has the spans finished since then; OpenTelemetry allows one tracer provider per
+    process."""
     provider = trace.get_tracer_provider()
     if not isinstance(provider, TracerProvider):
         provider = TracerProvider()
@@ -25,5 +26,5 @@ def recorded_spans() -> Iterator[InMemorySpanExporter]:
 
 
 def span_text(span: ReadableSpan) -> str:
-    """Everything that leaves the process with a span."""
+    """Returns everything that leaves the process with a span."""
     return str(span.to_json())

@@ -1,4 +1,4 @@
-"""What a clone without the reference data skips, a run tells in one line."""
+"""A run without the reference data reports its skipped tests in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The servers that the other tests stand on."""
+"""Tests of the servers that other tests start."""
 
 import asyncio
 

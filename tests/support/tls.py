@@ -1,4 +1,4 @@
-"""Throw-away authorities and what they sign, and servers that speak TLS alone to whom such an authority vouches for."""
+"""Certificates of throw-away authorities, and servers that require a client certificate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOST = "localhost"
 
 
 class CertificateFiles(Struct, frozen=True):
-    """PEM files: an authority's certificate; one that it signed, and its key."""
+    """PEM files: the authority's certificate, a certificate that it signed, and its key."""
 
     ca: Path
     certificate: Path
@@ -32,7 +32,7 @@ class CertificateFiles(Struct, frozen=True):
 def certificate_files(
     folder: Path, authority: trustme.CA | None = None, ends_at: datetime | None = None
 ) -> CertificateFiles:
-    """For `HOST`, of an authority of its own unless told. What was in the folder is renewed."""
+    """Writes certificates for `HOST` to a folder, of a new authority unless one is given."""
     folder.mkdir(parents=True, exist_ok=True)
     authority = authority or trustme.CA()
     leaf = authority.issue_cert(HOST, not_after=ends_at)
@@ -45,7 +45,7 @@ def certificate_files(
 
 @asynccontextmanager
 async def tls_site(app: web.Application, own: CertificateFiles) -> AsyncIterator[str]:
-    """The application at a url, for those alone who show a certificate of its authority's."""
+    """Serves an application over TLS to clients with a certificate of its authority, and yields the URL."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(own.ca))
     context.load_cert_chain(own.certificate, own.key)
     context.verify_mode = ssl.CERT_REQUIRED
@@ -60,7 +60,7 @@ async def tls_site(app: web.Application, own: CertificateFiles) -> AsyncIterator
 
 
 class TlsRabbit(RabbitNode):
-    """A RabbitMQ that also listens on `tls_port`, there to those alone who show a certificate of its authority's."""
+    """A RabbitMQ that also listens on `tls_port`, where clients must show a certificate of its authority."""
 
     def __init__(self, folder: Path, own: CertificateFiles) -> None:
         super().__init__(folder)
@@ -78,7 +78,7 @@ class TlsRabbit(RabbitNode):
 
 
 class TlsPostgres(PostgresServer):
-    """A PostgreSQL that speaks TLS to whoever asks for it."""
+    """A PostgreSQL that offers TLS."""
 
     def __init__(self, own: CertificateFiles) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class TlsPostgres(PostgresServer):
 
 
 class TlsRedis(Daemon):
-    """A redis that answers nobody in plain."""
+    """A redis that accepts TLS connections only."""
 
     def __init__(self, folder: Path, own: CertificateFiles) -> None:
         super().__init__(folder, free_port(), ready_within_s=90)

@@ -1,7 +1,6 @@
-"""A tracing backend: takes spans over OTLP, keeps them in SQLite, shows them in a browser and over an API.
+"""A tracing backend, trace-view from PyPI: it receives spans over OTLP and returns them over an HTTP API.
 
-It is trace-view, from PyPI: of those with an API the one that can be installed anywhere (shared/tooling.md). It keeps a
-span's attributes, parents and times, and not its name; and it files them by process (`service.instance.id`).
+It keeps attributes, parents and times of a span but not its name, and groups spans by process (`service.instance.id`).
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ PROGRAM = find_program(str(Path(sys.executable).parent / "tv"), "tv")
 
 
 class Stored(Struct, frozen=True):
-    """A span, as the backend gives it back."""
+    """A span as the backend returns it."""
 
     id: str
     parent: str
@@ -29,7 +28,7 @@ class Stored(Struct, frozen=True):
 
 
 class TraceView(Daemon):
-    """`url` takes OTLP over HTTP, and is the page to look at."""
+    """A trace-view server; `url` receives OTLP over HTTP and serves its page."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, free_port(), ready_within_s=90)
@@ -44,7 +43,7 @@ class TraceView(Daemon):
         return b"200" in connection.recv(20)
 
     async def trace(self, trace_id: str) -> list[Stored]:
-        """All the spans that it has of one trace, whichever process sent them, oldest first."""
+        """Returns all spans of a trace, oldest first."""
         async with aiohttp.ClientSession(self.url) as session:
             processes = await _json(session, "/api/sessions")
             spans = [span for one in processes for span in await _json(session, f"/api/sessions/{one['id']}/spans")]

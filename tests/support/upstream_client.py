@@ -1,4 +1,4 @@
-"""An upstream that is opened as the kit does it, without a worker."""
+"""An upstream client without a worker."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from bouquet_worker import Upstream, UpstreamClient, WorkerSettings
 from bouquet_worker.breaker import Breaker
 
 PROVIDER = "acme"
+"""Provider that the client belongs to."""
 
 
 def open_upstream(
     upstream: Upstream, settings: WorkerSettings | None = None, *, breaker: Breaker | None = None
 ) -> UpstreamClient:
-    """An async context manager, as `Worker.connected` enters it."""
+    """Returns the async context manager that `Worker.connected` enters for an upstream."""
     return UpstreamClient(upstream, PROVIDER, settings or WorkerSettings(), breaker=breaker)

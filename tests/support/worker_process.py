@@ -1,6 +1,7 @@
-"""A worker to be killed, or that kills itself. Does what the lines that it reads say, and ends with its input.
+"""A worker in a process of its own, to be killed, and the test's side of it.
 
-`serve hold` answers nothing, `serve` everything; but `poison` ends the process, when it is told to `die` or at once.
+The process obeys lines on standard input: `serve hold` answers nothing, `serve` everything; a request `poison` ends the
+process, after `die` or at once.
 """
 
 from __future__ import annotations
@@ -21,26 +22,28 @@ HANDLING_S = 0.05
 
 
 class WorkerProcess:
-    """`worker_process.py`, and what it says."""
+    """The test's side of the process."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     async def serve(self, *, hold: bool = True) -> None:
-        """Returns once requests reach it. It answers them, unless it holds them."""
+        """Lets the worker consume, and returns once it does; with `hold` it answers nothing."""
         self.send_line("serve hold" if hold else "serve")
         await self.expect_line("consuming")
 
     def send_line(self, line: str) -> None:
+        """Sends an order to the process."""
         assert self._process.stdin
         self._process.stdin.write(f"{line}\n".encode())
 
     async def expect_line(self, line: str) -> None:
+        """Asserts that the next line of output is this one."""
         async with asyncio.timeout(TEST_TIMEOUT_S):
             assert await self._line() == line
 
     async def remaining_lines(self) -> list[str]:
-        """All that it still says, once it has ended by itself."""
+        """Waits for the end of the process and returns the rest of its output."""
         async with asyncio.timeout(TEST_TIMEOUT_S):
             return [line async for line in self._lines()]
 
@@ -53,13 +56,14 @@ class WorkerProcess:
         return (await self._process.stdout.readline()).decode().strip()
 
     async def kill(self) -> None:
-        """SIGKILL: it answers nothing, acknowledges nothing, closes nothing."""
+        """Ends the process by SIGKILL."""
         self._process.kill()
         await self._process.wait()
 
 
 @asynccontextmanager
 async def worker_process(broker_url: str, *, clock_ahead_s: float = 0.0) -> AsyncIterator[WorkerProcess]:
+    """Runs the process; its clock may be ahead by some seconds."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -104,7 +108,7 @@ async def main(url: str, clock_ahead_s: float) -> None:
 
 
 def shift_clock(seconds: float) -> None:
-    """What this process takes for the time."""
+    """Makes `time.time` of this process return some seconds more."""
     right = time.time
     time.time = lambda: right() + seconds
 
