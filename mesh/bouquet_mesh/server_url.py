@@ -7,7 +7,7 @@ import re
 from msgspec import Struct
 from yarl import URL
 
-DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671}
+DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671, "redis": 6379, "rediss": 6379, "postgresql": 5432}
 _PARTS = re.compile(r"(?P<before>\w+://(?:[^/?#]*@)?)(?P<hosts>[^/?#]*)(?P<after>.*)", re.DOTALL)
 _SEVERAL = re.compile(r"\s|,\w+://")
 """What stands between two URLs. In the URL of one server both would be percent-encoded."""
@@ -40,7 +40,7 @@ def each_server(url: str) -> tuple[str, ...]:
 
 
 def address_of(server: str) -> str:
-    """Returns `host:port` of a broker, without user and password."""
+    """Returns `host:port` of a server, without user and password."""
     url = URL(server)
     return f"{url.host}:{url.port or DEFAULT_PORTS.get(url.scheme, 0)}"
 

@@ -19,8 +19,8 @@ from bouquet_gateway.access.rate_limit import RateWindow
 from bouquet_gateway.stores import optional
 from bouquet_gateway.stores.cache import CachedValue
 from bouquet_gateway.stores.open_cache import open_cache
-from bouquet_gateway.stores.optional import open_redis
 from bouquet_gateway.stores.pipelining import MAX_IN_FLIGHT, PipeliningRedis
+from bouquet_gateway.stores.redis_client import client_of, open_redis
 from bouquet_mesh.secret import Secret
 from tests.support.redis import RedisServer
 from tests.support.waiting import TEST_TIMEOUT_S
@@ -33,7 +33,7 @@ KEY = Secret("the key of the tests that seals what is cached")
 
 @pytest.fixture
 async def client(redis_server: RedisServer) -> AsyncIterator[PipeliningRedis]:
-    opened = open_redis(Secret(redis_server.url))
+    opened = client_of(Secret(redis_server.url))
     assert isinstance(opened, PipeliningRedis)
     async with opened:
         yield opened

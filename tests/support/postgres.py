@@ -97,6 +97,24 @@ class PostgresServer(Daemon):
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.folder, timeout=60)
 
 
+class PostgresStandby(PostgresServer):
+    """A copy of a primary that follows it, until it is promoted."""
+
+    def __init__(self, primary: PostgresServer) -> None:
+        super().__init__()
+        self._primary = primary
+
+    def start(self) -> None:
+        if not self._data.exists():
+            of = ("-h", "127.0.0.1", "-p", str(self._primary.port), "-U", USER)
+            self._run("pg_basebackup", "-D", str(self._data), *of, "--write-recovery-conf", "--checkpoint=fast")
+        super().start()
+
+    def promote(self) -> None:
+        """Returns once it accepts writes."""
+        self._run("pg_ctl", "promote", "--wait", "-D", str(self._data))
+
+
 def _kill(pid: int) -> None:
     """Returns once it is gone: what it held of the old server's memory would keep the next one from starting."""
     with suppress(ProcessLookupError):

@@ -79,9 +79,10 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     double_file_grace_s: float = 0.3
     """Seconds that an answer with a quotient familial waits for the other provider, if that has been asked too, to
     detect a person known to both."""
-    cache_url: Annotated[Secret, ServerUrl(("redis",), EMBEDDED)] = Secret("memory:")
+    cache_url: Annotated[Secret, ServerUrl(("redis",), EMBEDDED, several=True)] = Secret("memory:")
     """URL of the cache: `memory:`, or `redis(s)://…`, which all gateway processes then share, with TLS files as
-    options: `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`."""
+    options: `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`. `redis(s)://a:26379,b:26379/0?sentinel=NAME` names
+    Sentinels, which tell the primary of the group `NAME`; `&sentinel_password=…` is their password."""
     cache_max_items: int = 50_000
     """Limit on the items in the cache of one process, with `memory:`."""
     cache_max_bytes: int = 64_000_000
@@ -239,9 +240,9 @@ def _cache_key(settings: GatewaySettings) -> None:
 def _cache_url(settings: GatewaySettings) -> None:
     if settings.cache_url.reveal() != EMBEDDED:
         # Imported here: a gateway without redis does not load the redis client.
-        from bouquet_gateway.stores.optional import open_redis
+        from bouquet_gateway.stores.redis_client import client_of
 
-        open_redis(settings.cache_url)
+        client_of(settings.cache_url)
 
 
 def _journal_key(settings: GatewaySettings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -10,8 +11,10 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from bouquet_mesh.secret import Secret
+from bouquet_mesh.server_url import DEFAULT_PORTS, each_server
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.context import context_of
+from bouquet_registry.primary import connect_to_primary
 
 SETTING = "BOUQUET_REGISTRY_DATABASE_URL"
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
@@ -28,6 +31,8 @@ class Database(Struct, frozen=True):
 
     url: URL
     """URL for SQLAlchemy, with its driver and without TLS parameters."""
+    hosts: tuple[str | None, ...]
+    """Host of each server; None for a file or a socket."""
     tls: ssl.SSLContext | None = None
     """TLS context of the connection; None for a connection without TLS."""
 
@@ -38,27 +43,44 @@ class Database(Struct, frozen=True):
     @property
     def arguments(self) -> dict[str, Any]:
         """Connection arguments of the driver."""
-        return {} if self.is_sqlite else {"ssl": self.tls or False}
+        if self.is_sqlite:
+            return {}
+        several = {"async_creator_fn": connect_to_primary} if len(self.hosts) > 1 else {}
+        return {"ssl": self.tls or False, **several}
 
 
 def database_of(setting: Secret) -> Database:
-    """Parses the database URL. Raises `SettingsError`.
+    """Parses the database URL, `postgresql://a,b:5433/name` for a primary and its standbys. Raises `SettingsError`.
 
     The certificate and host name of a PostgreSQL server are verified unless the URL says `sslmode=disable`.
     """
     try:
-        url = make_url(setting.reveal())
-        url = url.set(drivername=DRIVERS[url.get_backend_name()])
+        servers = [make_url(server) for server in each_server(setting.reveal())]
+        url = servers[0].set(drivername=DRIVERS[servers[0].get_backend_name()])
     except (ArgumentError, KeyError, ValueError):
         raise SettingsError([f"{SETTING}: must be sqlite:///… or postgresql://…"]) from None
+    hosts = tuple(server.host for server in servers)
     if url.get_backend_name() == "sqlite":
-        return Database(url)
+        return Database(url, hosts)
+    if len(servers) > 1:
+        url = _with_every_server(url, servers)
     options = url.query
     modes = {options[name] for name in MODES if name in options} or {VERIFIED}
     files = [str(options.get(name, "")) for name in FILES]
     url = url.difference_update_query([*MODES, *FILES])
     if modes == {PLAIN} and not any(files):
-        return Database(url)
+        return Database(url, hosts)
     if modes != {VERIFIED}:
         raise SettingsError([f"{SETTING}: must verify its server: sslmode={VERIFIED}, or {PLAIN} on one machine"])
-    return Database(url, context_of(SETTING, *files))
+    return Database(url, hosts, context_of(SETTING, *files))
+
+
+def _with_every_server(url: URL, servers: Sequence[URL]) -> URL:
+    """Raises `SettingsError` for an empty or repeated server."""
+    addresses = [f"{server.host}:{server.port or DEFAULT_PORTS['postgresql']}" for server in servers if server.host]
+    if len(addresses) < len(servers):
+        raise SettingsError([f"{SETTING}: has an empty host"])
+    if len(set(addresses)) < len(servers):
+        raise SettingsError([f"{SETTING}: names a server twice"])
+    # As SQLAlchemy wants several: `?host=a:5432&host=b:5432`.
+    return url.set(host=None, port=None).update_query_pairs([("host", address) for address in addresses])

@@ -18,7 +18,8 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     """URL of the database: `sqlite:///path`, whose tables are created if it is empty, or
     `postgresql://user:password@host/name`. The certificate of a PostgreSQL server is verified
     (`sslmode=verify-full`, the default), with TLS files from `?sslrootcert=…&sslcert=…&sslkey=…`; `?sslmode=disable`
-    is for a server on a developer's machine."""
+    is for a server on a developer's machine. `postgresql://user:password@a:5432,b:5432/name` names a primary and its
+    standbys, of which the one that accepts writes is used."""
     signing_key: Secret = Secret("")
     """Key that signs new tokens: the secret shared with the gateways (HS256), or a private JWK with a `kid` (HS256
     or ES256)."""

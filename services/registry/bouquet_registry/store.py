@@ -83,7 +83,8 @@ async def _grant(engine: AsyncEngine, roles: Roles) -> None:
 async def _engine(setting: Secret) -> AsyncIterator[AsyncEngine]:
     database = database_of(setting)
     if not database.is_sqlite:
-        warn_if_unencrypted(SETTING, database.url.host, is_encrypted=database.tls is not None)
+        for host in database.hosts:
+            warn_if_unencrypted(SETTING, host, is_encrypted=database.tls is not None)
     url = database.url
     # Hidden parameters: an error of the database would quote names and addresses.
     engine = create_async_engine(

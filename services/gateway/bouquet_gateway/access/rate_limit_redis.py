@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from redis.asyncio import Redis
 
 from bouquet_gateway.access.rate_limit import MemoryCounters, RateWindow
-from bouquet_gateway.stores.optional import OptionalStore, open_redis
+from bouquet_gateway.stores.optional import OptionalStore
+from bouquet_gateway.stores.redis_client import open_redis
 from bouquet_mesh.secret import Secret
 
 COUNT = """

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from urllib.parse import urlsplit
 
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.stores.optional import open_redis
+from bouquet_gateway.stores.redis_client import SETTING, open_redis
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
+from bouquet_mesh.server_url import address_of, each_server
 from bouquet_mesh.tls.context import tls_error_of
 from bouquet_proto.deadline import CLOCK_TOLERANCE_S
-from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX
+from bouquet_proto.names import EMBEDDED
 
 CHECK_TIMEOUT_S = 3.0
-SETTING = f"{GATEWAY_PREFIX}CACHE_URL"
 NTP = "set the clocks by NTP: deadlines travel as wall-clock seconds"
 
 
@@ -25,8 +24,7 @@ async def examine(settings: GatewaySettings) -> list[Finding]:
     url = settings.cache_url.reveal()
     if url == EMBEDDED:
         return [unknown("redis", "not used: each process has its own cache and rate limits"), _no_clock()]
-    parts = urlsplit(url)
-    address = f"{parts.hostname}:{parts.port or 6379}"
+    address = ", ".join(map(address_of, each_server(url)))
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S), open_redis(settings.cache_url) as client:
             began = time.time()

@@ -20,7 +20,8 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from bouquet_gateway.stores.cache import CachedValue
-from bouquet_gateway.stores.optional import PAUSE_S, OptionalStore, open_redis
+from bouquet_gateway.stores.optional import PAUSE_S, OptionalStore
+from bouquet_gateway.stores.redis_client import open_redis
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.tasks import alongside
 

@@ -8,38 +8,19 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from bouquet_gateway import metrics
-from bouquet_gateway.stores.pipelining import PipeliningRedis
-from bouquet_mesh.secret import Secret
-from bouquet_mesh.settings import SettingsError
-from bouquet_mesh.tls.context import tls_error_of, verified_url, warn_if_url_unencrypted
-from bouquet_proto.names import GATEWAY_PREFIX
+from bouquet_gateway.stores.redis_client import TIMEOUT_S
+from bouquet_mesh.tls.context import tls_error_of
 
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-TIMEOUT_S = 0.5
 PAUSE_S = 1.0
 """Seconds for which a failed store is not used again, so that not every call waits for its timeout."""
-
-
-def open_redis(url: Secret) -> Redis:
-    """Returns a redis client, not connected yet, which the caller closes. Raises `SettingsError`."""
-    setting = f"{GATEWAY_PREFIX}CACHE_URL"
-    checked = verified_url(url, setting)
-    warn_if_url_unencrypted(setting, checked)
-    try:
-        client = PipeliningRedis.from_url(checked, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
-        # Does not connect: the redis client checks the options of a URL when it builds a connection.
-        client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
-    except (TypeError, ValueError):
-        raise SettingsError([f"{setting}: has an option that redis does not take"]) from None
-    return client
 
 
 class OptionalStore:

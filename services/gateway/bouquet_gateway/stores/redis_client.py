@@ -1,0 +1,81 @@
+"""The redis client that a setting names: of one server, or of the primary that Sentinel names."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.connection import SSLConnection, parse_url
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+
+from bouquet_gateway.stores.pipelining import PipeliningRedis
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.server_url import each_server
+from bouquet_mesh.settings import SettingsError
+from bouquet_mesh.tls.context import verified_url, warn_if_url_unencrypted
+from bouquet_proto.names import GATEWAY_PREFIX
+
+SETTING = f"{GATEWAY_PREFIX}CACHE_URL"
+TIMEOUT_S = 0.5
+TIMEOUTS: dict[str, Any] = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
+SENTINEL_PORT = 26_379
+SENTINEL_TIMEOUT_S = 0.15
+"""Two Sentinels that hang leave time for a third within `TIMEOUT_S`."""
+GROUP, SENTINEL_PASSWORD = "sentinel", "sentinel_password"
+"""Parameters of the URL: the name of the primary and its replicas at Sentinel, and the password of Sentinel itself."""
+
+
+def client_of(url: Secret) -> Redis:
+    """Returns a client that has not connected yet. Raises `SettingsError`.
+
+    `redis://host:6379/0` is one server. `redis://a:26379,b:26379/0?sentinel=NAME` are Sentinels: the client finds the
+    primary of the group `NAME` with them at each connection, and so follows a failover.
+    """
+    checked = verified_url(url, SETTING)
+    warn_if_url_unencrypted(SETTING, checked)
+    servers = each_server(checked)
+    try:
+        options = parse_url(servers[0])
+        if GROUP in options:
+            return _client_by_sentinel([parse_url(server) for server in servers])
+        if len(servers) > 1:
+            raise SettingsError([f"{SETTING}: several servers need sentinel=NAME, and are Sentinels then"])
+        client = PipeliningRedis.from_url(checked, **TIMEOUTS)
+        # Opens nothing. The library judges the options of a URL as it makes a connection of them.
+        client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+    except (TypeError, ValueError):
+        raise SettingsError([f"{SETTING}: has an option that redis does not take"]) from None
+    return client
+
+
+@asynccontextmanager
+async def open_redis(url: Secret) -> AsyncIterator[Redis]:
+    """Gives a client as `client_of`, and closes it."""
+    client = client_of(url)
+    try:
+        yield client
+    finally:
+        await client.aclose()
+        if isinstance(client.connection_pool, SentinelConnectionPool):
+            for sentinel in client.connection_pool.sentinel_manager.sentinels:
+                await sentinel.aclose()
+
+
+def _client_by_sentinel(servers: list[Any]) -> Redis:
+    """Takes the parsed URL of each Sentinel: they differ in host and port alone."""
+    addresses = [(server["host"], server.get("port", SENTINEL_PORT)) for server in servers]
+    options = {name: value for name, value in servers[0].items() if name not in ("host", "port", "connection_class")}
+    group, password = options.pop(GROUP), options.pop(SENTINEL_PASSWORD, None)
+    tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
+    if servers[0].get("connection_class") is SSLConnection:
+        options["ssl"] = tls["ssl"] = True
+    # No retry: the next Sentinel is asked instead, within the time of one command.
+    own = {**dict.fromkeys(TIMEOUTS, SENTINEL_TIMEOUT_S), **tls, "password": password, "retry": Retry(NoBackoff(), 0)}
+    sentinel = Sentinel(addresses, sentinel_kwargs=own)  # type: ignore[no-untyped-call]
+    client: Redis = sentinel.master_for(group, redis_class=PipeliningRedis, **{**options, **TIMEOUTS})
+    client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+    return client

@@ -1,0 +1,36 @@
+"""Connects to the one of several PostgreSQL servers that accepts writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]
+
+HOST_TIMEOUT_S = 3.0
+"""Time that each server has to accept a connection."""
+NOT_PRIMARY = (
+    OSError,  # down or silent
+    asyncpg.CannotConnectNowError,  # starting or stopping
+    asyncpg.TargetServerAttributeNotMatched,  # a standby
+)
+
+
+async def connect_to_primary(*, host: Sequence[str], port: Sequence[int], **options: Any) -> asyncpg.Connection:
+    """Returns a connection to the first server that accepts writes; raises the last server's error if none does.
+
+    asyncpg takes several servers itself, but one timeout for all of them, which the first one that hangs uses up.
+    """
+    *others, last = zip(host, port, strict=True)
+    for address in others:
+        try:
+            return await _connect(address, options)
+        except NOT_PRIMARY:
+            continue
+    return await _connect(last, options)
+
+
+async def _connect(address: tuple[str, int], options: dict[str, Any]) -> asyncpg.Connection:
+    host, port = address
+    own = {"target_session_attrs": "read-write", "timeout": HOST_TIMEOUT_S}
+    return await asyncpg.connect(host=host, port=port, **{**options, **own})

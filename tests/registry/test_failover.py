@@ -1,0 +1,79 @@
+"""A registry follows the promotion of a PostgreSQL standby, and the journal loses no record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+import pytest
+
+from bouquet_mesh.outbox.memory import MemoryOutbox
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
+from bouquet_proto.access_record import encode
+from bouquet_registry.database_url import database_of
+from bouquet_registry.journal.audit import verify
+from bouquet_registry.journal.worker import writing
+from bouquet_registry.store import open_store, upgrade
+from tests.registry.accesses import access, ids
+from tests.support.postgres import PostgresServer, PostgresStandby
+
+REPLICATED = ("-c", "wal_level=replica", "-c", "max_wal_senders=4", "-c", "hot_standby=on")
+WAITS_FOR_STANDBY = "ALTER SYSTEM SET synchronous_standby_names = '*'"
+
+
+@pytest.fixture
+def servers() -> Iterator[tuple[PostgresServer, PostgresStandby]]:
+    with ExitStack() as stack:
+        primary = stack.enter_context(PostgresServer(*REPLICATED))
+        yield primary, stack.enter_context(PostgresStandby(primary))
+
+
+def both(database: str, standby: PostgresStandby) -> Secret:
+    """The URL of a primary's database, with the standby as its second server."""
+    parts = urlsplit(database)
+    return Secret(parts._replace(netloc=f"{parts.netloc},127.0.0.1:{standby.port}").geturl())
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("end", [PostgresServer.kill, PostgresServer.pause])
+async def test_a_journal_goes_on_at_the_promoted_standby_and_loses_no_record(
+    servers: tuple[PostgresServer, PostgresStandby],
+    end: Callable[[PostgresServer], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bouquet_registry.journal.worker.WRITE_TIMEOUT_S", 5.0)
+    primary, standby = servers
+    database = primary.database()
+    await upgrade(Secret(database))
+    primary.run(urlsplit(database).path.removeprefix("/"), WAITS_FOR_STANDBY)
+    primary.run(urlsplit(database).path.removeprefix("/"), "SELECT pg_reload_conf()")
+    outbox = MemoryOutbox()
+    async with open_store(both(database, standby)) as store, asyncio.timeout(120):
+        async with writing(outbox, store):
+            await outbox.send([encode(access(number)) for number in range(5)])
+            end(primary)
+            sending = asyncio.create_task(outbox.send([encode(access(number)) for number in range(5, 10)]))
+            await asyncio.to_thread(standby.promote)
+            while not sending.done() or sending.exception():  # the sender keeps what nobody took in time
+                await asyncio.wait([sending])
+                if sending.exception():
+                    sending = asyncio.create_task(outbox.send([encode(access(number)) for number in range(5, 10)]))
+        assert sorted(await ids(store)) == sorted(map(str, range(10)))
+        assert (await verify(store)).head.number == 10
+
+
+@pytest.mark.parametrize(
+    ("hosts", "fault"),
+    [
+        ("a.example,", "has an empty host"),
+        ("a.example,:5432", "has an empty host"),
+        ("a.example,a.example:5432", "names a server twice"),
+        ("a.example:port,b.example", "must be sqlite:///… or postgresql://…"),
+    ],
+)
+def test_a_url_of_several_servers_that_cannot_be_used_is_a_settings_error(hosts: str, fault: str) -> None:
+    with pytest.raises(SettingsError, match=f"^BOUQUET_REGISTRY_DATABASE_URL: {fault}$"):
+        database_of(Secret(f"postgresql://{hosts}/registry"))
