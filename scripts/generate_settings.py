@@ -38,7 +38,7 @@ KINDS = {
     "Seconds": "seconds",
 }
 UNITS = {"_s": "seconds", "_bytes": "bytes", "_port": "port"}
-"""By the end of a setting's name."""
+"""Unit of a setting by the ending of its name."""
 
 
 TITLES = {
@@ -98,7 +98,7 @@ def _settings(node: ast.ClassDef) -> Iterator[Setting]:
 
 
 def _kind(annotation: ast.expr, name: str) -> str:
-    """In an operator's words. The unit is that of the name."""
+    """Returns the type of a setting in an operator's words, with the unit from its name."""
     match annotation:
         case ast.BinOp(left=kind, right=ast.Constant(value=None)):
             return _kind(kind, name)
@@ -134,7 +134,7 @@ def _default(value: ast.expr | None) -> str:
 
 
 def _number(node: ast.expr) -> float:
-    """Of a figure, or a product of figures."""
+    """Returns the value of a number, or of a product of numbers."""
     match node:
         case ast.Constant(value=int() | float() as number):
             return number

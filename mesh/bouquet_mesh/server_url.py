@@ -10,7 +10,7 @@ from yarl import URL
 DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671, "redis": 6379, "rediss": 6379, "postgresql": 5432}
 _PARTS = re.compile(r"(?P<before>\w+://(?:[^/?#]*@)?)(?P<hosts>[^/?#]*)(?P<after>.*)", re.DOTALL)
 _SEVERAL = re.compile(r"\s|,\w+://")
-"""What stands between two URLs. In the URL of one server both would be percent-encoded."""
+"""Pattern of the text between two URLs, which would be percent-encoded within one URL."""
 
 
 class ServerUrl(Struct, frozen=True):
@@ -24,7 +24,7 @@ class ServerUrl(Struct, frozen=True):
     """Whether it may name several servers of one kind, with commas between: `amqp://user:secret@a:5672,b:5672/vhost`."""
 
     def fault(self, text: str) -> str:
-        """What is wrong with a value, in words that quote nothing of it. Empty when it is accepted."""
+        """Returns the fault of a value, in words that quote nothing of it, or "" if it is accepted."""
         if text == self.instead:
             return ""
         if not text.startswith(tuple(f"{protocol}{tls}://" for protocol in self.protocols for tls in ("", "s"))):

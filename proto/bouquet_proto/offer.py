@@ -54,7 +54,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One path of the public contract, for one modality."""
 
     id: str
-    """Id, unique in the mesh: the operation id of the official document, if that is unique too."""
+    """Unique id in the mesh. It is the operation id of the official document, unless several operations share that
+    one."""
     path: str
     modality: Modality
     summary: str

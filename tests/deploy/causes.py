@@ -79,7 +79,8 @@ async def a_gateway_is_started_without_its_journal(mesh: Mesh) -> AsyncIterator[
 
 @asynccontextmanager
 async def the_journal_is_killed_and_its_queue_deleted(mesh: Mesh) -> AsyncIterator[None]:
-    """Deletes the queue, as a new broker would. The spool fills with calls until the gateway refuses them."""
+    """Stops the journal's writer and deletes its queue, so that gateways keep records until their spool is full, and
+    then refuse calls."""
     mesh.load = Load(clients=10, pause_s=0.05)
     await mesh.journal.kill()
     await mesh.delete_journal_queue()

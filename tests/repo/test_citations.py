@@ -39,7 +39,8 @@ def headings(page: Path) -> frozenset[str]:
 
 @cache
 def texts(path: Path) -> tuple[str, ...]:
-    """What is read as one: a page, a docstring, or consecutive lines of comments; of other files, each line."""
+    """Returns the texts in which a citation may continue: a page, a docstring, consecutive comment lines, or a line of
+    another file."""
     whole = path.read_text(encoding="utf-8")
     match path.suffix:
         case ".md":
@@ -82,7 +83,7 @@ def lost(text: str, holder: Path) -> Iterator[str]:
 
 
 def _page(name: str, holder: Path) -> Path | None:
-    """From the repository's top, `docs/`, or beside the file that names it."""
+    """Finds a cited page from the repository's top, from `docs/`, or beside the file that names it."""
     path = name.partition("#")[0]
     candidates = (ROOT / path, ROOT / "docs" / path, holder.parent / path)
     return next((each.resolve() for each in candidates if each.is_file() and each.suffix == ".md"), None)
@@ -140,7 +141,7 @@ def test_a_section_that_does_not_exist_is_found(text: str, missing: list[str]) -
 
 
 def links() -> Iterator[tuple[Path, str]]:
-    """Of pages, those that lead to somewhere in this repository."""
+    """Yields the links of pages to files of this repository."""
     for page in PAGES:
         for found in LINK.finditer(re.sub(r"```.*?```|`[^`]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)):
             if not re.match(r"[a-z]+:", found["target"]):
@@ -148,7 +149,7 @@ def links() -> Iterator[tuple[Path, str]]:
 
 
 def anchors(page: Path) -> set[str]:
-    """As GitHub makes them of headings."""
+    """Returns the anchors that GitHub makes of a page's headings."""
     titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def imports(*packages: str) -> dict[str, set[str]]:
-    """Which modules each module of the packages imports from them."""
+    """Returns, by module of the packages, the modules of them that it imports."""
     graph = grimp.build_graph(*packages, cache_dir=None)
     return {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
 

@@ -10,7 +10,7 @@ from tests.repo.test_named_files import ROOT, tracked
 
 WIDTH = 120
 FREE = ("|", "    ", "#")
-"""What begins a line that cannot be broken: a row of a table, code, a heading."""
+"""Starts of lines that cannot be broken: a row of a table, code, a heading."""
 
 
 def too_long(text: str) -> Iterator[int]:

@@ -11,7 +11,8 @@ PAGE = runpy.run_path(str(ROOT / "scripts" / "generate_metrics.py"))
 CONVENTION = re.compile(r"bouquet_[a-z_]+")
 UNITS = {"counter": "_total", "histogram": "_seconds"}
 ASKED_BY_HAND = {"bouquet_cog_lookups_total"}
-"""Of workers that ask for places of birth alone: how often the official lists know one is no question of the night."""
+"""Metrics that neither a dashboard nor a rule uses: how often the official lists know a place is no operator's
+concern."""
 USED = re.compile(r"\b(bouquet_[a-z_]+?)(?:_bucket|_count|_sum)?\b")
 
 

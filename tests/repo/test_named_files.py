@@ -18,7 +18,7 @@ PACKAGES = {
     "registry": ROOT / "services" / "registry" / "bouquet_registry",
     "kit": ROOT / "services" / "providers" / "kit" / "bouquet_worker",
 }
-"""By the short name that pages use in a path."""
+"""Folders of packages by the short name that pages use in a path."""
 DISTRIBUTIONS = [*(path.parent for path in PACKAGES.values()), *(ROOT / "services" / "providers").iterdir()]
 
 
@@ -42,7 +42,8 @@ def files_in(text: str) -> Iterator[str]:
 
 
 def is_file(path: str) -> bool:
-    """From the top, docs/ or a distribution; in a package, with or without its short name."""
+    """Whether a path exists from the top, docs/ or a distribution, or within a package, with or without its short
+    name."""
     first, _, rest = path.partition("/")
     roots = (ROOT, ROOT / "docs", *DISTRIBUTIONS, *PACKAGES.values())
     return any((root / path).is_file() for root in roots) or (first in PACKAGES and (PACKAGES[first] / rest).is_file())

@@ -1,4 +1,4 @@
-"""Our code uses public names of aiohttp only, so that a later aiohttp can be installed the day it appears."""
+"""Tests that Bouquet uses public names of aiohttp only, so that a later aiohttp can be installed at once."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_the_worker_that_readme_shows_is_the_template_s() -> None:
 
 
 def _statements(source: str) -> set[str]:
-    """Those of a module, without docstrings and layout."""
+    """Returns the statements of a module, without docstrings and layout."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node) is not None:

@@ -35,7 +35,7 @@ COLUMNS = (
 
 
 class Context(Struct, frozen=True):
-    """What every administration command needs: the database, the settings and a clock."""
+    """Context of an administration command: the database, the settings and a clock."""
 
     store: Store
     settings: RegistrySettings

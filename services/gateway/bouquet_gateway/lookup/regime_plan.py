@@ -52,7 +52,7 @@ class Resolution(Struct, frozen=True):
 
     decision: Decision
     source: Source
-    """How the provider was chosen: by the hint, as the first or the second one asked, or from both answers."""
+    """Way in which the provider was chosen: by the hint, as the first or the second one asked, or from both answers."""
     learned_provider: str = ""
     """Provider to ask first next time; empty unless exactly one provider found the person."""
     forget_hint: bool = False

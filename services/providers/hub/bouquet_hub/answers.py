@@ -58,7 +58,7 @@ class Error(Struct, frozen=True):
 
 
 def fund_of(answer: Answer) -> Fund | None:
-    """Which fund answered. Absent from what the directories say before any fund is asked
+    """Returns the fund that answered, or None before any was asked: the directories of the hub answer then
     (docs/reference/upstreams/hub.md §1)."""
     return FUNDS.get(answer.headers.get(FUND_HEADER, ""))
 

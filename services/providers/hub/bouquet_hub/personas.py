@@ -32,9 +32,9 @@ class Fund(Struct, frozen=True):
 
     provider: Literal["cnaf", "msa"]
     word: str
-    """Its name in a scripted birth name: `CAF` or `MSA`."""
+    """Name of the fund in a scripted birth name: `CAF` or `MSA`."""
     code: str
-    """Its value of the header `X-APISECU-FD`."""
+    """Value of the fund in the header `X-APISECU-FD`."""
 
 
 CAF = Fund("cnaf", "CAF", "00810011")

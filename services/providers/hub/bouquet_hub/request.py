@@ -1,5 +1,5 @@
-"""What the hub is asked: a person in its query string, who asks in its headers
-(docs/reference/upstreams/hub.md §1-2)."""
+"""Request to the hub: the person in its query string, the caller in its headers (docs/reference/upstreams/hub.md
+§1-2)."""
 
 from __future__ import annotations
 

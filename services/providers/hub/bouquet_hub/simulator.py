@@ -118,8 +118,8 @@ async def _quotient(request: web.Request) -> web.StreamResponse:
 
 
 def objection(query: Mapping[str, str], formats: tuple[Format, ...] = PERSON_FORMATS) -> Refusal | None:
-    """What the hub's input control refuses (docs/reference/upstreams/hub.md §3): a parameter that it does not know, and
-    one in another form."""
+    """Returns the refusal of the hub's input control for an unknown parameter, or one in another form, or None
+    (docs/reference/upstreams/hub.md §3)."""
     if not query.keys() <= {name for name, *_ in formats}:
         return UNKNOWN_PARAMETER
     if query.get("codeLieuNaissance") and query.get("codePaysNaissance") != FRANCE:

@@ -30,7 +30,7 @@ class ProcessSettings(Struct, frozen=True, kw_only=True):
 
 
 class RunnableWorker(Protocol):
-    """What the process needs of a worker; the sandbox, which stands for several workers, has it too."""
+    """Members of a worker that its process needs. The sandbox, which stands for several workers, has them too."""
 
     provider: str
 

@@ -1,4 +1,4 @@
-"""Whom an answer named, and the request's id, of each record of the journal."""
+"""Columns of the journal for the people whom an answer named, and for the request's id."""
 
 from __future__ import annotations
 
