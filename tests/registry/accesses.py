@@ -1,4 +1,4 @@
-"""Records of the journal, and a journal with some in it."""
+"""Access records, and a journal that holds some."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ async def write_bodies(store: Store, bodies: Iterable[bytes]) -> writer.Written:
 
 
 async def ids(store: Store) -> list[str]:
-    """In the journal's order."""
+    """Returns the ids of all records, in the journal's order."""
     async with store.reading() as connection:
         return list(await connection.scalars(select(schema.journal.c.id).order_by(schema.journal.c.number)))
 
 
 async def arrived(store: Store, *names: str) -> None:
-    """Returns once the journal has just these."""
+    """Waits until the journal has exactly these records."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while sorted(await ids(store)) != sorted(names):  # noqa: ASYNC110 - somebody else writes
             await asyncio.sleep(0.05)
@@ -80,7 +80,7 @@ async def count(store: Store) -> int:
 
 
 async def tamper(store: Store, *statements: str) -> None:
-    """As somebody who has the database's password."""
+    """Runs SQL on the database, as a person with its password could."""
     async with store.writing() as connection:
         for statement in statements:
             await connection.execute(text(statement))

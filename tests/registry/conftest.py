@@ -1,4 +1,4 @@
-"""A registry's store, on SQLite and on PostgreSQL: what holds on one holds on the other."""
+"""Stores of a registry on SQLite and on PostgreSQL, for tests that must hold on both."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def empty_database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Secret:
-    """One without tables."""
+    """Returns the URL of a database without tables."""
     if engine == "sqlite":
         return Secret(f"sqlite:///{tmp_path}/registry.db")
     return Secret(request.getfixturevalue("postgres_server").database())
@@ -32,7 +32,7 @@ def empty_database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) 
 
 @pytest.fixture
 def database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Secret:
-    """A copy of one whose tables were made once."""
+    """Returns the URL of a copy of a database with tables."""
     if engine == "sqlite":
         file = shutil.copy(request.getfixturevalue("sqlite_with_tables"), tmp_path / "registry.db")
         return Secret(f"sqlite:///{file}")
@@ -49,7 +49,7 @@ def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_with_tables(postgres_server: PostgresServer) -> str:
-    """Its url."""
+    """Returns the URL of a PostgreSQL database with tables."""
     url = postgres_server.database()
     asyncio.run(upgrade(Secret(url)))
     return url

@@ -1,4 +1,4 @@
-"""Events as DataPass writes them, in its two dialects."""
+"""Events of DataPass in its formats v1 and v2."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever administers habilitations, tokens or the journal stands in the table of acts."""
+"""Changes by administrators are recorded as acts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["environ", "run"]
 
 
 async def recorded(store: Store, target: str | None = None) -> list[Act]:
-    """The oldest first."""
+    """Returns the recorded acts, oldest first."""
     async with store.reading() as connection:
         return (await acts.acts(connection, target=target))[::-1]
 

@@ -1,4 +1,4 @@
-"""What gateways are told, and that they are told of everything."""
+"""The registry reports every change of a token to the gateways that poll it."""
 
 from __future__ import annotations
 

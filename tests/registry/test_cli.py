@@ -1,4 +1,4 @@
-"""`bouquet-registry`, as an operator and as a script would use it."""
+"""The administration commands of `bouquet-registry`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 @pytest.fixture
 def run(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Run:
-    """In this process, since a Python takes a while to start."""
+    """Runs a command in this process, because a new Python takes a while to start."""
 
     def run(*arguments: str) -> Any:
         status = main([*arguments, "--json"])

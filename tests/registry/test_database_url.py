@@ -1,4 +1,4 @@
-"""The way to a PostgreSQL: verified unless the URL says that nothing is encrypted, whatever the spelling."""
+"""The certificate of a PostgreSQL server is verified unless the URL switches TLS off."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def server(own: CertificateFiles) -> Iterator[TlsPostgres]:
 
 @pytest.fixture
 def place(server: TlsPostgres) -> str:
-    """An empty database by the name that the certificate has, with nothing said of TLS."""
+    """Returns the URL of an empty database by the host name of the certificate, without TLS parameters."""
     return make_url(server.database()).set(host=HOST, query={}).render_as_string(hide_password=False)
 
 
@@ -41,7 +41,7 @@ def spelt(place: str, **options: object) -> Secret:
 
 
 async def is_encrypted(url: Secret) -> bool:
-    """What the server says of our connection."""
+    """Reports whether the server says that the connection is encrypted."""
     await upgrade(url)
     async with open_store(url) as store, store.reading() as connection:
         question = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
@@ -73,7 +73,7 @@ async def test_a_database_server_with_another_host_name_is_refused(place: str, o
 
 @pytest.mark.broker
 async def test_a_database_server_without_tls_is_refused(postgres_server: PostgresServer, own: CertificateFiles) -> None:
-    """It may be somebody between us and the server, who took the offer away."""
+    """An attacker between both ends could have removed the offer of TLS."""
     place = postgres_server.database().partition("?")[0]
     for url in (Secret(place), spelt(place, sslrootcert=own.ca)):
         with pytest.raises(OSError, match="rejected SSL upgrade"):

@@ -1,4 +1,4 @@
-"""`bouquet-registry doctor` on real servers: what the registry and its journal lack, in words."""
+"""`bouquet-registry doctor` finds what the registry and its journal lack, on real servers."""
 
 from __future__ import annotations
 

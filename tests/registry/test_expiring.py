@@ -1,4 +1,4 @@
-"""The count of tokens in use that are near their end: what an alert looks at."""
+"""The gauge of tokens in use that expire soon, on which an alert is based."""
 
 from __future__ import annotations
 

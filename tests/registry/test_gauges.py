@@ -1,4 +1,4 @@
-"""What dashboards say of habilitations and tokens, and of who uses them."""
+"""Gauges of habilitations and tokens for dashboards."""
 
 from __future__ import annotations
 

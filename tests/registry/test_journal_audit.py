@@ -1,4 +1,4 @@
-"""Whoever changes the journal behind its back is found out, and the first wrong record is named."""
+"""Verification finds every change of the journal that its writer did not make, and names the first wrong record."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ FORGERIES = {
 
 
 async def ten(store: Store) -> Link:
-    """Their head. One a second. The answer of the fourth named two people."""
+    """Writes ten records, one per second, the fourth with two people found; returns the last one's link."""
     found = {4: (PSEUDONYM, "ab" * 32)}
     await write(store, [access(n, at=NOON.timestamp() + n, found=found.get(n, ())) for n in range(1, 8)])
     await write(store, [access(n, at=NOON.timestamp() + n) for n in range(8, 11)])
@@ -105,7 +105,7 @@ async def test_verify_finds_each_kind_of_forgery(store: Store, forgery: str) -> 
 
 
 async def test_a_rewritten_journal_is_found_by_a_noted_head(store: Store) -> None:
-    """Head and all: the chain alone says nothing then."""
+    """A chain that was rewritten with its head verifies by itself."""
     noted = await ten(store)
     await tamper(store, "DELETE FROM journal WHERE number > 8", _head_of(8))
     assert (await verify(store)).head.number == 8
@@ -151,7 +151,7 @@ async def test_a_pruned_journal_still_verifies(store: Store) -> None:
 
 
 def pruned_under_way(monkeypatch: pytest.MonkeyPatch, store: Store, to: int) -> None:
-    """Somebody prunes before the second read of whoever verifies, in pieces of three records."""
+    """Prunes the journal before the second read of a verification that reads three records at a time."""
     monkeypatch.setattr(audit, "ROWS_PER_READ", 3)
     piece, reads = audit._read_rows, count_from(1)
 
@@ -248,7 +248,7 @@ async def test_a_gateway_cannot_send_a_record_of_a_pruning() -> None:
 
 
 async def test_pruning_stops_at_the_first_young_record(store: Store) -> None:
-    """Later ones may be older: they came by a gateway that was cut off."""
+    """Records after it may be older, if their gateway was cut off for a while."""
     await write(store, [access(1, at=1.0), access(2, at=3.0), access(3, at=1.0)])
     assert await prune(store, 2.0) == 1
     assert (await ids(store))[:2] == ["2", "3"]

@@ -1,4 +1,5 @@
-"""None lost, none twice, chain intact: twenty thousand records while everything around the journal is killed."""
+"""Of twenty thousand records none is lost or doubled, and the chain holds, while broker, database and writer are
+killed."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ WITHIN_S = 240.0
 
 
 class Sender:
-    """As a gateway's spool: what is not confirmed is sent again, whole. It sends what it has been given."""
+    """Sends records as a gateway's spool does: whatever is not confirmed is sent again."""
 
     def __init__(self, total: int) -> None:
         self.names = [str(number) for number in range(total)]
@@ -56,7 +57,7 @@ class Sender:
                 return
 
     async def has_sent_all(self) -> None:
-        """That it has been given."""
+        """Waits until all records have been confirmed."""
         await until(lambda: self.sent >= self.given, within_s=WITHIN_S)
 
     async def is_refused(self) -> None:
@@ -65,7 +66,7 @@ class Sender:
 
 
 class Reader:
-    """Looks into the journal while it is written."""
+    """Reads the journal while it is written."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -82,7 +83,7 @@ class Reader:
                 await asyncio.sleep(0.05)
 
     async def expects(self, names: Sequence[str]) -> None:
-        """Each once, in a whole chain; and a changed one would be found."""
+        """Asserts that each record is there once in a valid chain, and that a changed one would be found."""
         await self.has_written(len(names))
         assert (await verify(self.store)).head.number == len(names)
         assert sorted(await ids(self.store)) == sorted(names)
@@ -92,7 +93,7 @@ class Reader:
 
 
 class Scene:
-    """A sender here, a journal's worker as a process of its own, and what they have done so far."""
+    """A sender in this process, and a journal writer in a process of its own."""
 
     def __init__(self, sender: Sender, reader: Reader, stack: AsyncExitStack, environ: Mapping[str, str]) -> None:
         self.sender = sender

@@ -1,4 +1,4 @@
-"""`bouquet-registry journal`, as an operator and as a script would use it."""
+"""The `bouquet-registry journal` commands."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def forged(url: Secret, statement: str) -> None:
 
 
 class Operator:
-    """Runs commands in this process, since a Python takes a while to start."""
+    """Runs commands in this process, because a new Python takes a while to start."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
 
     def reads(self, *arguments: str, status: int = 0) -> tuple[str, str]:
-        """Standard output and error."""
+        """Returns standard output and standard error."""
         assert main(["journal", *arguments]) == status
         return self._capsys.readouterr()
 

@@ -1,4 +1,4 @@
-"""The usual questions to a long journal read its indexes, never all of it: PostgreSQL's own plans say so."""
+"""Frequent queries of a long journal use its indexes, according to PostgreSQL's query plans."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def database(postgres_server: PostgresServer) -> str:
 
 @pytest.fixture
 async def store(database: str) -> AsyncIterator[Store]:
-    """A year of records, written once."""
+    """Yields a store with a year of records."""
     await upgrade(Secret(database))
     async with open_store(Secret(database)) as opened:
         async with opened.writing() as connection:

@@ -1,4 +1,4 @@
-"""What the outbox brings is written and then let go; never before, however long the database is away."""
+"""Records of the outbox are acknowledged once they are written, never before."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from bouquet_registry.worker import registry
 from tests.registry.accesses import access, ids
 
 
-class Moody(Store):
-    """A store whose database is away when told so."""
+class UnreliableStore(Store):
+    """A store whose database a test can make unavailable."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -71,13 +71,13 @@ async def test_a_record_is_acknowledged_once_it_is_written(store: Store) -> None
 async def test_no_record_is_acknowledged_while_the_database_is_away(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    given, moody = MemoryOutbox(), Moody(store)
-    async with writing(given, moody):
-        moody.away = True
+    given, unreliable = MemoryOutbox(), UnreliableStore(store)
+    async with writing(given, unreliable):
+        unreliable.away = True
         sending = asyncio.create_task(send(given, 1, 2))
-        await moody.refused.wait()
+        await unreliable.refused.wait()
         assert not sending.done()
-        moody.away = False
+        unreliable.away = False
         await sending
     assert await ids(store) == ["1", "2"]
     assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == [
@@ -89,24 +89,24 @@ async def test_no_record_is_acknowledged_while_the_database_is_away(
 async def test_a_write_to_a_hanging_database_times_out_and_is_retried(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given, moody = MemoryOutbox(), Moody(store)
-    async with writing(given, moody):
-        moody.hangs = True
+    given, unreliable = MemoryOutbox(), UnreliableStore(store)
+    async with writing(given, unreliable):
+        unreliable.hangs = True
         monkeypatch.setattr("bouquet_registry.journal.worker.WRITE_TIMEOUT_S", 0.01)
         sending = asyncio.create_task(send(given, 1))
-        await moody.refused.wait()
-        moody.hangs = False
+        await unreliable.refused.wait()
+        unreliable.hangs = False
         monkeypatch.undo()
         await sending
     assert await ids(store) == ["1"]
 
 
 async def test_unwritten_records_of_a_stopped_writer_go_to_the_next_one(store: Store) -> None:
-    given, moody = MemoryOutbox(), Moody(store)
-    moody.away = True
-    async with writing(given, moody):
+    given, unreliable = MemoryOutbox(), UnreliableStore(store)
+    unreliable.away = True
+    async with writing(given, unreliable):
         sending = asyncio.create_task(send(given, 1))
-        await moody.refused.wait()
+        await unreliable.refused.wait()
     async with writing(given, store):
         await sending
     assert await ids(store) == ["1"]

@@ -1,4 +1,4 @@
-"""Notices before a token's end: each once, to the right people, and none too late."""
+"""Notices before a token expires: each is sent once, to the right people, and never late."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from tests.support.tls import HOST, CertificateFiles
 
 
 class Box(NoticeChannel):
-    """Keeps what it is given, unless it is told to fail."""
+    """A channel that keeps notices, or fails if a test says so."""
 
     def __init__(self) -> None:
         self.given: list[Notice] = []
@@ -231,7 +231,7 @@ class Inbox:
         return "250 OK"
 
     async def handle_AUTH(self, server: SMTP, session: Session, envelope: Envelope, args: list[str]) -> str:
-        """Whatever is said, it has been heard."""
+        """Accepts any password and keeps it."""
         self.secrets.append(args)
         return "535 5.7.8 refused"
 
@@ -240,7 +240,7 @@ class Inbox:
 async def smtp(
     own: CertificateFiles | None = None, *, from_the_start: bool = False
 ) -> AsyncIterator[tuple[Inbox, str]]:
-    """A server of ours, that offers STARTTLS with what it is given, or speaks TLS from the start; else neither."""
+    """Runs an SMTP server with STARTTLS, with TLS from the start, or without either; yields its inbox and URL."""
     inbox, port, tls = Inbox(), free_port(), None
     if own:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -258,7 +258,7 @@ async def smtp(
 
 
 async def tried(store: Store, clock: DatetimeClock, url: str, **fields: Any) -> None:
-    """To give a notice that is due."""
+    """Issues a token that expires in 30 days, and sends its notice to `url`."""
     until(await issue_token(store, clock), clock, 30)
     async with open_channel(settings(url, **fields)) as channel:
         assert channel
@@ -295,7 +295,7 @@ async def test_a_mail_is_sent_over_smtps(store: Store, clock: DatetimeClock, own
 async def test_a_server_that_offers_no_starttls_gets_neither_mail_nor_password(
     user: str, store: Store, clock: DatetimeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It may be somebody between us and the server, who took the offer away."""
+    """An attacker between both ends could have removed the offer of STARTTLS."""
     async with smtp() as (inbox, url):
         await tried(store, clock, url.replace("://", f"://{user}"))
     assert (inbox.mails, inbox.secrets) == ([], [])

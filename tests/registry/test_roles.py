@@ -1,5 +1,4 @@
-"""On PostgreSQL a process connects as a role with the least rights: what it needs works, and what it may not is refused
-by the database."""
+"""The PostgreSQL roles have the rights that their process needs, and no others."""
 
 from __future__ import annotations
 
@@ -55,7 +54,7 @@ REFUSED_TO_THE_REGISTRY = {
 
 @pytest.fixture
 async def url(postgres_server: PostgresServer) -> str:
-    """Of the tables' owner, in a server that has both roles."""
+    """Returns the URL for the owner of the tables, on a server with both roles."""
     url = postgres_server.database()
     await upgrade(Secret(url))
     async with open_store(Secret(url)) as owner, owner.writing() as connection:

@@ -1,4 +1,4 @@
-"""Tables are made by migrations, which every process can tell from its own."""
+"""Tables are created by migrations, and a database of another version is refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.registry.accesses import access, tamper, write
 from tests.support.habilitations import create_habilitation
 
 BYTES = {"sqlite": ("BLOB", "x'{}'"), "postgresql": ("BYTEA", "'\\x{}'")}
-"""The type of bytes, and how they are written."""
+"""SQL type of bytes, and a literal of it, by database."""
 
 
 def differences(connection: Connection) -> list[object]:

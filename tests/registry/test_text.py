@@ -1,4 +1,4 @@
-"""What comes from outside neither moves a terminal's cursor nor writes a line of its own."""
+"""Text from outside cannot move a terminal's cursor or forge a log line."""
 
 from __future__ import annotations
 

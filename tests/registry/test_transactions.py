@@ -1,4 +1,4 @@
-"""Habilitations and tokens, as operators change them."""
+"""Changes of habilitations and tokens."""
 
 from __future__ import annotations
 

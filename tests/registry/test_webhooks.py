@@ -1,4 +1,4 @@
-"""DataPass's webhooks, over HTTP: obeyed once, and only DataPass's."""
+"""DataPass's webhooks over HTTP: each event is applied once, and only if DataPass signed it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class DataPass:
             return response.status, await response.json()
 
     async def approves(self, **own: Any) -> str:
-        """The id of the token."""
+        """Sends an approval and returns the id of the token."""
         status, answer = await self.tells(v1("approve", self.now, **own))
         assert status == 200
         return str(answer["token_id"])
@@ -70,7 +70,7 @@ async def datapass(store: Store, clock: DatetimeClock) -> AsyncIterator[DataPass
 
 @asynccontextmanager
 async def told_by_datapass(store: Store, clock: DatetimeClock) -> AsyncIterator[DataPass]:
-    """The webhooks of a registry that works on a store."""
+    """Yields a client that sends signed events to a registry on this store."""
     app = web.Application()
     app.add_routes(Webhooks(store, SECRET, 24 * HOUR, clock).routes())
     async with serving(app, "127.0.0.1", 0) as port, ClientSession(f"http://127.0.0.1:{port}") as session:
@@ -276,7 +276,7 @@ async def test_the_log_of_webhooks_has_no_personal_data(datapass: DataPass, capl
 
 
 async def raw(datapass: DataPass, *headers: bytes, body: bytes = b"{}") -> int:
-    """The status of a request whose bytes no client library would send."""
+    """Sends bytes that no client library would send, and returns the status."""
     reader, writer = await asyncio.open_connection("127.0.0.1", datapass.port)
     head = (b"POST %s HTTP/1.1" % V1.encode(), b"Host: x", b"Content-Length: %d" % len(body), *headers)
     writer.write(b"\r\n".join(head) + b"\r\nConnection: close\r\n\r\n" + body)

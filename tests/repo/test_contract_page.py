@@ -1,4 +1,4 @@
-"""docs/contract.md tells what is: the tests that it names, and what may be null against the official document."""
+"""docs/contract.md names existing tests, every decision, and every field that may be null."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_contract_page_lists_every_nullable_field() -> None:
 
 
 def _nullable(node: Any, document: Any = None, path: str = "") -> Iterator[str]:
-    """Dotted paths, in OpenAPI 3.0 or in a JSON schema."""
+    """Yields the dotted paths of nullable fields in an OpenAPI 3.0 or JSON schema."""
     match node:
         case {"$ref": str(reference)}:
             target = document

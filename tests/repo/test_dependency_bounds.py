@@ -1,4 +1,4 @@
-"""A library whose inside we rely on has an upper bound; deptry compares imports and declarations (`make lint`)."""
+"""A library whose internals are used has an upper bound; deptry compares imports with declarations (`make lint`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/faults.md and tests/faults tell the same rows."""
+"""docs/faults.md and tests/faults have the same rows."""
 
 from __future__ import annotations
 

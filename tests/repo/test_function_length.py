@@ -1,4 +1,4 @@
-"""A function fits on a screen: data belongs in a table, steps in functions of their own."""
+"""No function is longer than a screen."""
 
 from __future__ import annotations
 

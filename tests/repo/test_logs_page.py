@@ -1,4 +1,4 @@
-"""`docs/logs.md` against what the code logs."""
+"""`docs/logs.md` lists the log events of the code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNTOLD = "…"
 FOR_OPERATORS = [path for folder in ("runbooks", "operations") for path in sorted((ROOT / "docs" / folder).iterdir())]
 EVENT = r"`([a-z]+ [a-z, ]+)`"
 QUOTED = re.compile(rf"{EVENT} in (?:the|its)(?: [\w']+)? logs?\b|\blogs?(?: says)? {EVENT}")
-"""An event of the logs, as the operators' pages quote one."""
+"""A log event quoted by an operators' page."""
 
 
 def section(title: str) -> str:
@@ -41,7 +41,7 @@ def test_the_logs_page_lists_every_event_with_level_and_fields() -> None:
 
 
 def merged() -> set[Event]:
-    """An event that is logged in several places has the fields of all of them."""
+    """Returns the log events; one logged in several places has the fields of all."""
     found = logged_events()
     return {
         Event(event.message, event.level, frozenset().union(*(e.fields for e in found if e.message == event.message)))

@@ -1,4 +1,4 @@
-"""The offers kept in git are those that the workers make."""
+"""The offer files in the repository equal those that the workers make."""
 
 from __future__ import annotations
 

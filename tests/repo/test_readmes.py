@@ -1,4 +1,4 @@
-"""Each distribution has a README of a screen, that its metadata names; commands that README.md names exist."""
+"""Each distribution has a README of one screen that its metadata name, and commands in README.md exist."""
 
 from __future__ import annotations
 

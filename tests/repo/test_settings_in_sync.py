@@ -1,4 +1,4 @@
-"""The table of settings tells what the code reads."""
+"""docs/settings.md lists the settings that the code reads."""
 
 from __future__ import annotations
 

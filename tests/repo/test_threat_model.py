@@ -1,4 +1,4 @@
-"""docs/threat-model.md promises tests: they are there, and every threat has one."""
+"""Every threat of docs/threat-model.md names an existing test."""
 
 from __future__ import annotations
 

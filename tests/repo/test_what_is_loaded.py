@@ -1,4 +1,5 @@
-"""A process loads what it uses: each of these costs every process of its kind megabytes, and its start time."""
+"""A process does not import at start the modules that only a setting or command needs: each costs memory and start
+time."""
 
 from __future__ import annotations
 

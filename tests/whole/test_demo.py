@@ -1,4 +1,4 @@
-"""`make demo` as an operator runs it: it says READY, its curl answers, Ctrl-C ends it and all that it started."""
+"""`make demo`: it prints READY, its curl is answered, and Ctrl-C ends it with all processes that it started."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MARK = "MESH_TEST_MARK"
 
 
 class Demo:
-    """A demo that is ready: its url, its token, its curl, and whatever it started."""
+    """A running demo: its URL, token, printed curl and processes."""
 
     def __init__(self, process: Process, mark: str) -> None:
         self.process = process
@@ -42,23 +42,24 @@ class Demo:
         self.curl = shlex.split(second)
 
     def _printed(self) -> tuple[str, str]:
-        """The line that says READY, and the next one, whatever other processes print in between."""
+        """Returns the READY line and the next one, without lines of other processes."""
         lines = [line for line in self.process.output.splitlines() if not line.startswith("{")]
         ready = next(number for number, line in enumerate(lines) if line.startswith("READY "))
         return lines[ready], next(line for line in lines[ready:] if line.startswith("curl "))
 
     @property
     def alive(self) -> list[int]:
-        """Every process with the mark that the demo was started with: its children inherit it."""
+        """Returns the processes with the environment variable that the demo was started with, which children
+        inherit."""
         return marked(self._mark)
 
     def of_trace_of(self, request_id: str) -> list[Line]:
-        """Lines of every process that worked for the call, some of which know its trace alone."""
+        """Returns the log lines of a call from every process, some of which have only its trace id."""
         traces = {line["trace_id"] for line in self.process.lines if line["request_id"] == request_id}
         return [line for line in self.process.lines if line["trace_id"] in traces]
 
     def interrupt(self) -> None:
-        """Ctrl-C."""
+        """Sends SIGINT."""
         self.process.signal(signal.SIGINT)
 
 
@@ -117,7 +118,7 @@ async def ends_cleanly(running: Demo, *, interruptions: int) -> None:
 
 
 async def calls_are_kept(client: GatewayClient) -> None:
-    """Returns once somebody else has the records of the journal."""
+    """Waits until the registry has collected the records."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while True:
             metrics = await client.get("/metrics")

@@ -1,4 +1,4 @@
-"""Every doctor, whichever setting is malformed: a finding or an error that names the setting, never an exception."""
+"""Every doctor reports a malformed setting as a finding or an error that names it, never as a traceback."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.gateway_client import TOKEN_KEY
 Examine: TypeAlias = Callable[[Mapping[str, str]], Awaitable[list[Finding]]]
 
 NOBODY = "127.0.0.1:1"
-"""Where no server listens."""
+"""Address on which no server listens."""
 BUS = {"BOUQUET_BUS_URL": f"amqp://{NOBODY}/"}
 PASSWORD = "swordfish-of-the-tests"
 MALFORMED_URLS = (
@@ -50,14 +50,14 @@ class Doctor(Struct, frozen=True):
     command: tuple[str, ...]
     examine: Examine
     environ: Mapping[str, str]
-    """Whole settings, of servers that are not there."""
+    """Valid settings that name servers which do not exist."""
     prefix: str
     settings: type[Struct]
     schemes: tuple[str, ...]
-    """Of the URLs that it has among them."""
+    """Schemes of the URLs among the settings."""
 
     def malformed(self) -> Iterator[tuple[str, str]]:
-        """Variables, each with a value that may be none of its kind."""
+        """Settings with a malformed value, by variable."""
         urls = [f"{scheme}://{rest}" for scheme in ("amqp", *self.schemes) for rest in MALFORMED_URLS]
         for prefix, settings in ((MESH_PREFIX, MeshSettings), (self.prefix, self.settings)):
             for field in structs.fields(settings):

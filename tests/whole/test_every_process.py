@@ -1,4 +1,4 @@
-"""What every process of the mesh has from the way in which it is started, whatever its kind. None needs a broker."""
+"""Every process of the mesh serves health and metrics and measures its event loop; no broker is needed."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ SIMULATORS = re.compile(r"^simulators on (http://\S+)$", re.MULTILINE)
 class Kind(Struct, frozen=True):
     command: tuple[str, ...]
     started: str
-    """The event that it logs, with its `port` or its `health_url`; empty where it prints its URL instead."""
+    """Log event of a started process, with its `port` or `health_url`; empty if it prints its URL."""
     service: str
     processes: int = 1
-    """On one port. Of several, the first has its own at the next port."""
+    """Number of processes on the port; the first of several also listens on the next port."""
 
 
 KINDS = {
@@ -49,7 +49,7 @@ KINDS = {
 
 @pytest.fixture
 def environ(tmp_path: Path) -> Mapping[str, str]:
-    """Enough for each of them."""
+    """Returns settings that suffice for every process."""
     simulator: Simulator = PROVIDERS["cnaf"][1]
     return {
         **simulator.settings("http://127.0.0.1:9"),
@@ -64,7 +64,7 @@ def environ(tmp_path: Path) -> Mapping[str, str]:
 
 
 def _ports_in_a_row(count: int) -> int:
-    """The first of them."""
+    """Returns the first of several free ports in a row."""
     while True:
         first = free_port()
         if all(free_port() == first + n for n in range(1, count)):
@@ -73,7 +73,7 @@ def _ports_in_a_row(count: int) -> int:
 
 @asynccontextmanager
 async def started(kind: Kind, environ: Mapping[str, str]) -> AsyncIterator[str]:
-    """Where it answers."""
+    """Runs a process and yields its URL."""
     async with running_command(environ, *kind.command) as process:
         yield await (_url(process, kind) if kind.started else _printed(process))
         assert await process.stop() == 0
@@ -91,7 +91,7 @@ async def _printed(process: Process) -> str:
 
 
 def common() -> Iterator[str]:
-    """Those of docs/metrics.md, "Every process"."""
+    """Returns the metrics of docs/metrics.md, "Every process"."""
     for metric in vars(metrics).values():
         if isinstance(metric, MetricWrapperBase):
             [family] = metric.describe()
@@ -116,7 +116,7 @@ async def test_every_process_exports_the_common_metrics_and_its_event_loop_lag(
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 async def test_every_process_serves_livez_and_readyz(kind: Kind, environ: Mapping[str, str]) -> None:
-    """Without a broker they all live, and those that need it are not ready."""
+    """Without a broker all processes are alive, and those that need it are not ready."""
     async with started(kind, environ) as url, ClientSession() as session:
         async with session.get(f"{url}/livez") as answer:
             assert (answer.status, await answer.json()) == (200, {"status": "alive"})

@@ -1,4 +1,4 @@
-"""What both funds' hub refuses with a 400: as a caller reads it, and as alerts count it."""
+"""Refusals (HTTP 400) of the hub that CAF and MSA share: the answer to the caller, and the metric for alerts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def counted(outcome: str, reason: str, fault: str) -> float:
 async def test_a_hub_refusal_has_its_code_and_is_counted_by_fault(
     code: int, told: str, labels: tuple[str, str, str]
 ) -> None:
-    """`ProviderDown` looks at what failed by the provider's fault."""
+    """The alert `ProviderDown` counts failures by the provider's fault."""
     before = counted(*labels)
     async with mesh() as client:
         for app in client.simulators.values():

@@ -1,4 +1,4 @@
-"""`make sandbox`, as a newcomer runs it: one command, a READY line, a curl that works, and Ctrl-C."""
+"""`make sandbox`: it prints READY and calls that work, and ends with Ctrl-C."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is no
 
 @contextmanager
 def running(cases: Path, *arguments: str) -> Iterator[tuple[str, str, list[str]]]:
-    """Its URL, its token, and the calls that it prints. Ended as Ctrl-C ends it, without a complaint."""
+    """Runs the sandbox and yields its URL, its token and the printed calls; ends it by SIGINT."""
     command = [sys.executable, "deploy/demo/demo.py", "--cases", str(cases), "--port", str(free_port()), *arguments]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -45,7 +45,7 @@ def running(cases: Path, *arguments: str) -> Iterator[tuple[str, str, list[str]]
 
 
 def curl(*arguments: str) -> tuple[int, str]:
-    """Status and body."""
+    """Runs a printed call and returns status and body."""
     told = subprocess.run(["curl", *arguments, "-w", "\n%{http_code}"], stdout=subprocess.PIPE, text=True, check=True)
     body, _, status = told.stdout.rpartition("\n")
     return int(status), body

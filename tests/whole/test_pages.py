@@ -1,4 +1,4 @@
-"""README.md and docs/calling.md: their calls are made on a running demo, and the answers that they show are its."""
+"""The calls in README.md and docs/calling.md are answered by a running demo as the pages show."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 async def printed(script: str, url: str, token: str) -> list[Any]:
-    """What each call of a shell script prints, as JSON."""
+    """Returns the JSON that each call of a shell script prints."""
     process = await asyncio.create_subprocess_exec(
         "sh", "-eu", "-c", script.replace("http://127.0.0.1:8000", url),
         env={**os.environ, "TOKEN": token}, stdout=asyncio.subprocess.PIPE,
@@ -38,7 +38,7 @@ async def printed(script: str, url: str, token: str) -> list[Any]:
 
 
 def _values(text: str) -> Iterator[Any]:
-    """JSON values that follow each other."""
+    """Returns the JSON values of a text in which they follow each other."""
     while text := text.lstrip():
         value, end = json.JSONDecoder().raw_decode(text)
         yield value
@@ -46,7 +46,7 @@ def _values(text: str) -> Iterator[Any]:
 
 
 def shows(answer: Any, shown: Any) -> bool:
-    """Whether an answer has all that a page shows of it; objects may be shortened, lists not."""
+    """Reports whether an answer has all that a page shows of it; objects may be shortened, lists not."""
     match answer, shown:
         case dict(), dict():
             return all(key in answer and shows(answer[key], value) for key, value in shown.items())

@@ -1,6 +1,5 @@
-"""Nobody's name, birth, place or number is in a log, a span, a metric, a key or an error: every persona is asked for,
-every failure provoked, and all that left the processes is searched for them.
-"""
+"""No personal data is in a log, span, metric, key or error: all personas are asked about, all failures provoked, and
+every output is searched."""
 
 from __future__ import annotations
 
@@ -101,8 +100,8 @@ NAUGHTY: dict[str, dict[str, Any]] = {
 
 
 class Values(Struct, frozen=True):
-    """What must be nowhere. `words` are looked for whole, and only where nothing is random, since they are short or
-    made of digits alone: sooner or later, any of them is in a clock, an id, a port or a ciphertext."""
+    """Personal data to search for. `words` are short or digits only, and searched as whole words where nothing is
+    random."""
 
     texts: frozenset[str]
     words: frozenset[str]
@@ -119,7 +118,7 @@ class Values(Struct, frozen=True):
 
 
 IDS = re.compile(r"[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}")
-"""In whose digits anything may be read."""
+"""Pattern of ids, whose digits may contain anything."""
 
 
 def folded(text: str) -> str:
@@ -140,11 +139,11 @@ def secrets_of_people(client: GatewayClient) -> Values:
 
 
 COMMON = frozenset({"france", "madame", "monsieur", "00000", "35000"})
-"""What is everybody's: 35000 is Rennes, and an error of both funds."""
+"""Values that are not personal: 35000 is a postcode, and also an error code."""
 
 
 def told_of(persona: Any) -> Iterator[str]:
-    """All that is said of a persona and their household."""
+    """Returns the personal data of a persona and its household."""
     yield from (persona.who.nom, *persona.who.prenoms.split(), persona.commune)
     for said in persona.says.values():
         if isinstance(said, File):
@@ -171,7 +170,7 @@ def file_values() -> Iterator[str]:
 
 
 async def provoke_everything(client: GatewayClient) -> list[Answer]:
-    """Every persona, every outcome of either fund, every failure, every way of asking wrongly."""
+    """Calls about every persona, with every outcome of CAF and MSA, every failure and every invalid request."""
     questions: list[dict[str, Any]] = [{"params": query_for(persona)} for persona in PERSONAS]
     questions += [{"params": staged_query(f"CAF-{said} MSA-NO-FILE")} for said in (*OUTCOMES, *FAULTS)]
     questions += [{"params": staged_query(f"CAF-NO-FILE MSA-{said}")} for said in (*OUTCOMES, *FAULTS)]
@@ -194,19 +193,19 @@ def errors_of(answers: list[Answer]) -> str:
 
 
 def labels_of(metrics: str) -> str:
-    """Names and labels: the figures are anybody's."""
+    """Returns names and labels of metrics, without their figures."""
     return "\n".join(line.rpartition(" ")[0] for line in metrics.splitlines())
 
 
 def unstamped(process: Process) -> str:
-    """What it printed, but for times, ids and ports."""
+    """Returns the output of a process without times, ids and ports."""
     ours = ("timestamp", "trace_id", "request_id", "duration_ms", "pid", "port", "health_url")
     lines = [{name: value for name, value in line.items() if name not in ours} for line in process.lines]
     return str(lines) + "".join(line for line in process.output.splitlines() if not line.startswith("{"))
 
 
 def unstamped_spans(exported: bytes) -> str:
-    """What a process told of its spans, but for times, ids and ports."""
+    """Returns the exported spans of a process without times, ids and ports."""
     told = ExportTraceServiceRequest.FromString(exported)
     spans = [span for resource in told.resource_spans for scope in resource.scope_spans for span in scope.spans]
     resources = [attributes_of(one.resource) for one in told.resource_spans]
@@ -215,13 +214,13 @@ def unstamped_spans(exported: bytes) -> str:
 
 
 def attributes_of(told: Any) -> dict[str, Any]:
-    """Of what OTLP calls `KeyValue`."""
+    """Returns the attributes of a list of OTLP `KeyValue`."""
     pairs = ((pair.key, getattr(pair.value, pair.value.WhichOneof("value"))) for pair in told.attributes)
     return {key: value for key, value in pairs if key != "server.port"}
 
 
 class Collector:
-    """Where processes export their spans to."""
+    """An OTLP server that keeps the spans that processes export."""
 
     def __init__(self) -> None:
         self.received: list[bytes] = []
@@ -320,11 +319,11 @@ async def test_no_personal_data_is_in_spans_records_or_keys_of_the_embedded_mesh
 
 
 UNRECORDED = re.compile(b'"code":"(00401|00494|00101|51504)"')
-"""What the HTTP server refuses by itself, and calls without a token of ours: neither leaves a record."""
+"""Calls without a record: refused by the HTTP server itself, or without a valid token."""
 
 
 def without_figures(access: Access) -> Access:
-    """In which anything may be read."""
+    """Removes figures, which may contain anything."""
     return structs.replace(access, id="", at=0.0, duration_ms=0.0, trace_id="", person="")
 
 

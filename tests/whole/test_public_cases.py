@@ -1,6 +1,5 @@
-"""The public cases of the quotient familial, each through the whole mesh: a fund that holds the case's file, the case's
-own month, and the case's status and JSON to the letter.
-"""
+"""The public cases of the quotient familial through the whole mesh, with the case's file at a provider and in the
+case's month."""
 
 from __future__ import annotations
 
@@ -42,11 +41,11 @@ PERSON = {
     "dateNaissance": "date_naissance",
     "genre": "sexe",
 }
-"""The hub's words, and the contract's."""
+"""Field of the contract by field of the hub."""
 
 
 def read(path: Path) -> tuple[dict[str, Any], int, Any]:
-    """Its query, its status, its body."""
+    """Returns query, status and body of a case."""
     case = yaml.safe_load(path.read_text())
     params = {f"{name}[]" if isinstance(value, list) else name: value for name, value in case["params"].items()}
     return {"recipient": RECIPIENT} | params, case["status"], json.loads(case["payload"])
@@ -57,7 +56,7 @@ def statuses(*wanted: int) -> list[Any]:
 
 
 def upstream_file(data: Any) -> File:
-    """What a fund must have said for this to be the answer. Empty members are absent in the hub's JSON."""
+    """Returns the hub's answer that leads to the data of a case; empty members are left out."""
     quotient = data["quotient_familial"]
     people = {name: [in_hub_s_words(one, PERSON) for one in data[name]] for name in ("allocataires", "enfants")}
     return File(
@@ -88,7 +87,7 @@ def who_in(params: dict[str, Any]) -> CivilStatus:
 
 
 def in_production(body: Any) -> Any:
-    """The sandbox leaves out three fields of every person (docs/reference/contract.md §1.6.1)."""
+    """Removes three fields of each person that the sandbox leaves out (docs/reference/contract.md §1.6.1)."""
     for person in (*body["data"]["allocataires"], *body["data"]["enfants"]):
         person |= birth_parts(person["date_naissance"])
     return body
@@ -100,7 +99,7 @@ def month_of(data: Any) -> date:
 
 
 def last_day_told(month: date) -> date:
-    """Of the last month in which it is."""
+    """Returns the last day on which the month of a case is served."""
     months = month.year * 12 + month.month - 1 + PAST_MONTHS_SERVED + 1
     return date(months // 12, months % 12 + 1, 1) - timedelta(days=1)
 
@@ -124,7 +123,7 @@ async def test_a_public_case_is_answered_by_the_workers_as_by_the_sandbox(path: 
 @HERE
 @pytest.mark.parametrize("path", statuses(200))
 async def test_a_public_case_of_a_past_month_is_answered_alike(path: Path) -> None:
-    """On the last day on which it can be asked."""
+    """Asks on the last day on which the month is served."""
     params, status, body = read(path)
     month = month_of(body["data"])
     async with mesh(today=last_day_told(month)) as client:
@@ -147,7 +146,7 @@ async def test_an_absent_public_case_has_the_error_of_the_workers(path: Path) ->
 
 @HERE
 def test_no_public_case_is_refused_for_its_parameters() -> None:
-    """If one comes to be, it must be driven here."""
+    """A case refused for its parameters would need a test here."""
     assert sorted({read(path)[1] for path in CASES}) == [200, 404, 502, 504]
 
 

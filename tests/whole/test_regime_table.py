@@ -1,5 +1,4 @@
-"""The table of docs/reference/upstreams/regime.md §4 as a client sees it, with a simulated fund on each side of every
-cell."""
+"""The table of docs/reference/upstreams/regime.md §4, with a simulated provider on each side of every cell."""
 
 from __future__ import annotations
 
@@ -43,11 +42,11 @@ TOLD = {
 }  # fmt: skip
 
 BOTH_FOUND = {"alone": "CNAF", "beside the other": "MSA"}
-"""Who answers when both know the person, by how the first is asked."""
+"""Provider that answers when both know the person, by how the first is asked."""
 
 
 def patience(cnaf: str, msa: str, first: str = "alone") -> dict[str, Any]:
-    """Settings for a pair of outcomes: a silent fund is soon given up, another one may take its time."""
+    """Returns settings for a pair of outcomes: a short timeout for a silent provider, a long one otherwise."""
     silent = [provider for provider, says in (("cnaf", cnaf), ("msa", msa)) if says == SLOW]
     hedged = {"hedge_after_s": 0.0} if first == "beside the other" else {"hedge_after_s": 0.03} if cnaf == SLOW else {}
     return {"environ": short_upstream_timeouts(*silent), **hedged}
@@ -173,7 +172,7 @@ SILENT_TO_THE_DEADLINE = {
 
 @pytest.mark.parametrize("hedge_after_s", [0.1, 0.0])
 async def test_a_provider_silent_until_the_deadline_never_becomes_a_404(hedge_after_s: float) -> None:
-    """The workers are more patient than the gateway: it is the gateway's deadline that ends the call."""
+    """The workers' timeouts are longer than the gateway's deadline, which therefore ends the call."""
     async with mesh(deadline_s=3.0, hedge_after_s=hedge_after_s) as client:
         answers = await asyncio.gather(*(client.get(params=staged_query(people)) for people in SILENT_TO_THE_DEADLINE))
     assert [answer.summary for answer in answers] == list(SILENT_TO_THE_DEADLINE.values())

@@ -1,4 +1,4 @@
-"""One budget a token, however many gateway processes it calls: redis counts for all of them."""
+"""Several gateway processes share one rate limit per token through redis."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def gateways(broker_url: str, redis_server: RedisServer) -> AsyncIterator[
 
 
 async def burst(doors: list[GatewayClient], somewhere: int) -> list[Answer]:
-    """One token's calls, spread over some seconds, so that there are full windows and half-empty ones."""
+    """Sends calls of one token over some seconds, so that some windows are full and some are not."""
     token = unique_token()
 
     async def call(number: int) -> Answer:
@@ -46,7 +46,7 @@ async def burst(doors: list[GatewayClient], somewhere: int) -> list[Answer]:
 async def test_four_gateway_processes_let_exactly_the_limit_pass_in_every_second(
     gateways: list[tuple[Process, GatewayClient]],
 ) -> None:
-    """In a burst during which none lost sight of redis, as they may on a machine that is too busy."""
+    """Only a burst counts during which no process lost its connection to redis, as may happen on a busy machine."""
     doors = [client for _, client in gateways]
     for attempt in range(BURSTS):
         losses = [len(process.logged("store unavailable")) for process, _ in gateways]

@@ -1,4 +1,4 @@
-"""Every port that a process of the mesh listens on bears strangers alike."""
+"""Every port of a process refuses malformed and compressed requests alike."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LAST = HALF + b"Connection: close\r\n\r\n"
 
 
 def said(port: int, raw: bytes) -> bytes:
-    """All that is said there until it closes."""
+    """Returns all bytes received until the connection is closed."""
     heard = b""
     with socket.create_connection((HOST, port), timeout=PATIENCE_S) as client:
         client.sendall(raw)
@@ -36,7 +36,7 @@ def said(port: int, raw: bytes) -> bytes:
 
 @pytest.fixture
 async def ports(broker_url: str, tmp_path: Path) -> AsyncIterator[dict[str, int]]:
-    """Of two gateway processes, their own besides, of a worker, of the registry and of the journal's writer."""
+    """Returns the ports of two gateway processes, a worker, the registry and the journal's writer."""
     limits = {"BOUQUET_HTTP_HEAD_S": "0.5"}
     registry = {
         "BOUQUET_BUS_URL": broker_url,

@@ -1,4 +1,4 @@
-"""One request is one trace: at the door, on the bus, in the workers, towards the funds, and in every log."""
+"""One request is one trace: in the gateway, on the bus, in workers, towards upstreams and in every log."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OPERATION = "api_particulier_v3_cnav_quotient_familial_with_civility"
 
 
 class Tree(Struct, frozen=True):
-    """A span and what it led to, in the order of time; without ids and times."""
+    """A span and its children in order of time, without ids and times."""
 
     name: str
     kind: str
@@ -41,7 +41,7 @@ def spans() -> Iterator[InMemorySpanExporter]:
 
 
 def finished(spans: InMemorySpanExporter) -> list[ReadableSpan]:
-    """Those of requests; the gateway also asks the workers what they offer."""
+    """Returns the finished spans of requests, without those by which the gateway asks for offers."""
     return [span for span in spans.get_finished_spans() if trace_of(span) not in describing(spans)]
 
 
@@ -74,7 +74,7 @@ def only_root(spans: list[ReadableSpan]) -> ReadableSpan:
 
 
 async def asked(bus_url: str, params: dict[str, Any], spans: InMemorySpanExporter) -> Tree:
-    """What a request looks like once its token is known, and its fund's."""
+    """Returns the expected tree of a request whose token is known to the gateway and its provider."""
     async with mesh(bus_url) as client:
         await client.get(params=staged_query("CAF-NO-FILE MSA-NO-FILE"))
         await until(lambda: len([span for span in finished(spans) if span.kind is SpanKind.SERVER]) == 1)
@@ -155,7 +155,7 @@ async def test_both_transports_give_the_same_tree(
 
 
 def plain(node: Tree) -> Tree:
-    """Without what differs: the transport's name, and the simulators' ports."""
+    """Removes what differs: the name of the transport, and ports."""
     kept = {name: value for name, value in node.attributes.items() if name not in ("messaging.system", "server.port")}
     return Tree(node.name, node.kind, kept, tuple(map(plain, node.children)))
 
@@ -167,7 +167,7 @@ def systems(node: Tree) -> set[str]:
 
 @pytest.mark.parametrize("flags", ["00", "01"])
 async def test_a_client_s_trace_is_linked_and_does_not_decide_sampling(spans: InMemorySpanExporter, flags: str) -> None:
-    """Neither the trace that the journal keeps, nor whether it is sampled."""
+    """It decides neither the trace id in the journal nor whether a trace is sampled."""
     theirs = {"traceparent": f"00-{THEIR_TRACE}-{THEIR_SPAN}-{flags}", "tracestate": "a=what-they-like"}
     async with mesh() as client:
         await client.get(params=CAF_ALLOCATAIRE, headers=theirs)

@@ -1,7 +1,5 @@
-"""Processes that die, hang, talk nonsense or are not there; a broker that comes late or goes away.
-
-Whatever happens, each call of a client ends with an answer or a typed error, and the mesh heals by itself.
-"""
+"""Processes are killed, hung, missing or send garbage, and the broker is late or restarts: each call ends with an
+answer or a typed error, and the mesh recovers."""
 
 from __future__ import annotations
 
@@ -31,11 +29,11 @@ from tests.support.waiting import TEST_TIMEOUT_S, until
 pytestmark = pytest.mark.broker
 
 DEADLINE_S = 4.0
-"""Of calls that end by it, and long for those that do not: it measures no machine."""
+"""Deadline of calls: short for those that end by it, long for the others."""
 
 TYPED = {"200 CNAF", "200 MSA", "502 00501", "502 23001 CNAF", "502 10001 MSA", "502 35001 CNAF & MSA",
          "504 23002 CNAF", "504 10002 MSA", "504 35002 CNAF & MSA"}  # fmt: skip
-"""What a client may be told of one whom the CAF knows, while the mesh is in trouble."""
+"""Errors that a client may get for a known person while parts are broken."""
 
 
 @pytest.fixture
@@ -47,8 +45,8 @@ async def system(broker_url: str) -> AsyncIterator[ProcessMesh]:
 NUMBERS = itertools.count()
 
 
-def crowd(nom: str = "CAF-FOUND") -> Iterator[dict[str, Any]]:
-    """People who were never asked for before, so that nothing is cached or joined."""
+def new_people(nom: str = "CAF-FOUND") -> Iterator[dict[str, Any]]:
+    """Yields queries about people never asked about, so that no answer is cached or shared."""
     for number in NUMBERS:
         commune, year = divmod(number, 50)
         born = {"anneeDateNaissance": 1950 + year, "jourDateNaissance": 28}
@@ -56,16 +54,16 @@ def crowd(nom: str = "CAF-FOUND") -> Iterator[dict[str, Any]]:
 
 
 def all_at_once(client: GatewayClient, people: Iterator[dict[str, Any]], count: int) -> list[asyncio.Task[Answer]]:
-    """Each with a token of its own: one may not hold many places."""
+    """Starts calls, each with a token of its own because of the limit per token."""
     return [
         asyncio.create_task(client.get(params=person, token=unique_token()))
         for person in itertools.islice(people, count)
     ]
 
 
-async def heals(client: GatewayClient, told: str = "200 CNAF") -> None:
-    """Returns once a client is told so again; until then it is told a typed error."""
-    people = crowd()
+async def until_recovered(client: GatewayClient, told: str = "200 CNAF") -> None:
+    """Waits until a call has this summary again; until then it must be a typed error."""
+    people = new_people()
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while (answer := await client.get(params=next(people))).summary != told:
             assert answer.summary in TYPED
@@ -74,8 +72,8 @@ async def heals(client: GatewayClient, told: str = "200 CNAF") -> None:
 
 @asynccontextmanager
 async def under_load(client: GatewayClient, clients: int = 10) -> AsyncIterator[list[Answer]]:
-    """So many clients that call again and again, and what they were told."""
-    people, told = crowd(), list[Answer]()
+    """Runs clients that call again and again, and yields what they got."""
+    people, told = new_people(), list[Answer]()
 
     async def call_on() -> None:
         while True:
@@ -94,7 +92,7 @@ async def under_load(client: GatewayClient, clients: int = 10) -> AsyncIterator[
 
 
 async def calls_on(told: list[Answer], count: int = 50) -> None:
-    """Returns once so many more calls have been answered."""
+    """Waits until this number of further calls has been answered."""
     seen = len(told)
     await until(lambda: len(told) > seen + count)
 
@@ -107,7 +105,7 @@ async def test_calls_of_a_killed_worker_are_answered_by_the_other_one(system: Pr
     victim, _, _ = await asyncio.gather(system.worker("cnaf"), system.worker("cnaf"), system.worker("msa"))
     _, client = await system.gateway(deadline_s=30.0)
     system.upstreams.hold()
-    calls = all_at_once(client, crowd(), 60)
+    calls = all_at_once(client, new_people(), 60)
     await until(lambda: len(system.received("cnaf")) == 60)
     await victim.kill()
     await until(lambda: len(system.received("cnaf")) > 60)  # asked again, by the other
@@ -131,21 +129,21 @@ async def test_the_last_worker_killed_in_mid_call_is_a_typed_error_and_so_is_the
     victim, _ = await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
     _, client = await system.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
     system.upstreams.hold()
-    calls = all_at_once(client, crowd(), 60)
+    calls = all_at_once(client, new_people(), 60)
     await until(lambda: len(system.received("cnaf")) == 50)  # as many as it takes at a time
     await victim.kill()
     system.upstreams.open.set()
     check(await asyncio.gather(*calls), {"504 23002 CNAF", "502 23001 CNAF", "504 35002 CNAF & MSA"})
     assert (await client.get(params=staged_query("CAF-FOUND"))).summary == "502 23001 CNAF"
     await system.worker("cnaf")
-    await heals(client)
+    await until_recovered(client)
 
 
 async def test_a_stopping_worker_answers_its_running_calls(system: ProcessMesh) -> None:
     leaving, _ = await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
     _, client = await system.gateway(deadline_s=30.0)
     system.upstreams.hold()
-    calls = all_at_once(client, crowd(), 40)
+    calls = all_at_once(client, new_people(), 40)
     await until(lambda: len(system.received("cnaf")) == 40)
     stopping = asyncio.create_task(leaving.stop())
     await leaving.until_logged("worker stopping")
@@ -159,7 +157,7 @@ async def test_a_stopping_gateway_answers_its_running_calls(system: ProcessMesh)
     await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
     gateway, client = await system.gateway(deadline_s=30.0)
     system.upstreams.hold()
-    calls = all_at_once(client, crowd(), 40)
+    calls = all_at_once(client, new_people(), 40)
     await until(lambda: len(system.received("cnaf")) == 40)
     stopping = asyncio.create_task(gateway.stop())
     await gateway.until_logged("gateway stopping")
@@ -173,10 +171,10 @@ async def test_a_gateway_stopping_under_load_loses_no_call_sent_to_a_worker(
 ) -> None:
     await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
     gateway, client = await system.gateway(deadline_s=30.0)
-    people, told, answered, lost = crowd(), list[str](), list[dict[str, Any]](), list[dict[str, Any]]()
+    people, told, answered, lost = new_people(), list[str](), list[dict[str, Any]](), list[dict[str, Any]]()
 
     async def call_on() -> None:
-        """Until the door is shut."""
+        """Calls until the gateway accepts no more connections."""
         while True:
             person = next(people)
             try:
@@ -194,7 +192,7 @@ async def test_a_gateway_stopping_under_load_loses_no_call_sent_to_a_worker(
     assert set(told) == {"200 CNAF"}
 
     def was_asked(person: dict[str, Any]) -> bool:
-        """Of the fund."""
+        """Reports whether the upstream was asked about a person."""
         name = (f"{person['anneeDateNaissance']}-02-28", person["codeCogInseeCommuneNaissance"])
         return any(all(part in str(received.query) for part in name) for received in system.received("cnaf"))
 
@@ -208,27 +206,27 @@ async def test_a_missing_worker_is_reported_before_the_deadline(system: ProcessM
     answers = [await client.get(params=staged_query(nom)) for nom in ("MSA-FOUND", "MSA-NO-FILE", "MSA-UNAVAILABLE")]
     assert [answer.summary for answer in answers] == ["200 MSA", "502 23001 CNAF", "502 35001 CNAF & MSA"]
     await system.worker("cnaf")
-    await heals(client)
+    await until_recovered(client)
 
 
 async def test_a_hanging_worker_is_a_typed_error_and_answers_after_it_resumes(system: ProcessMesh) -> None:
     hanging, _ = await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
     _, client = await system.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.2)
     hanging.signal(signal.SIGSTOP)
-    check(await asyncio.gather(*all_at_once(client, crowd("MSA-FOUND"), 20)), {"200 MSA"})
-    check(await asyncio.gather(*all_at_once(client, crowd("CAF-INCOMPLETE"), 20)), {"504 23002 CNAF"})
+    check(await asyncio.gather(*all_at_once(client, new_people("MSA-FOUND"), 20)), {"200 MSA"})
+    check(await asyncio.gather(*all_at_once(client, new_people("CAF-INCOMPLETE"), 20)), {"504 23002 CNAF"})
     hanging.signal(signal.SIGCONT)
     # What waited in the stopped process is counted from its arrival there, and may still be asked (docs/adr/0014).
-    await heals(client)
+    await until_recovered(client)
 
 
 async def test_a_hanging_upstream_is_a_typed_error(system: ProcessMesh) -> None:
     await asyncio.gather(system.worker("cnaf"), system.worker("msa"))
     _, client = await system.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.2)
     system.upstreams.hold()
-    check(await asyncio.gather(*all_at_once(client, crowd(), 20)), {"504 35002 CNAF & MSA"})
+    check(await asyncio.gather(*all_at_once(client, new_people(), 20)), {"504 35002 CNAF & MSA"})
     system.upstreams.open.set()
-    await heals(client)
+    await until_recovered(client)
 
 
 GARBAGE = {
@@ -249,8 +247,8 @@ GARBAGE = {
 
 
 @asynccontextmanager
-async def babbling(url: str, provider: str) -> AsyncIterator[Callable[[bytes], None]]:
-    """A worker in nobody's kit: tells a good offer, and then what it is told to say."""
+async def garbage_worker(url: str, provider: str) -> AsyncIterator[Callable[[bytes], None]]:
+    """Runs a worker without the kit, with a valid offer and replies of any bytes."""
     words = [b""]
     offer = encode(Found(Raw(encode(cnaf.offer()))))
     async with await aio_pika.connect(url) as connection:
@@ -272,9 +270,9 @@ async def babbling(url: str, provider: str) -> AsyncIterator[Callable[[bytes], N
 
 async def test_a_worker_s_garbage_is_a_typed_error_that_quotes_none_of_it(system: ProcessMesh, broker_url: str) -> None:
     await system.worker("msa")
-    async with babbling(broker_url, "cnaf") as say:
+    async with garbage_worker(broker_url, "cnaf") as say:
         gateway, client = await system.gateway(deadline_s=30.0)
-        people = crowd()
+        people = new_people()
         told: dict[str, str] = {}
         for garbage, said in GARBAGE.items():
             say(said)
@@ -294,7 +292,7 @@ async def test_a_mesh_started_before_its_broker_works_once_it_is_there(rabbit: R
         alive, ready = await client.get("/livez"), await client.get("/readyz")
         assert (alive.status, ready.status, ready.json["for"]) == (200, 503, ["bus", "offers"])
         await relay.open()
-        await heals(client)
+        await until_recovered(client)
         assert (await client.get("/readyz")).status == 200
 
 
@@ -309,7 +307,7 @@ async def test_calls_succeed_again_after_a_network_cut_under_load(rabbit: Rabbit
                 await calls_on(told)
                 assert told[-1].summary == "502 00501"
                 await relay.open()
-                await heals(client)
+                await until_recovered(client)
             check(told, TYPED)
 
 
@@ -321,7 +319,7 @@ async def test_calls_succeed_again_after_a_broker_restart_under_load(rabbit: Rab
         _, client = await system.gateway(deadline_s=DEADLINE_S, hedge_after_s=0.5)
         async with under_load(client, clients=4) as told:
             await asyncio.to_thread(rabbit.restart)
-            await heals(client)
+            await until_recovered(client)
             await calls_on(told, 10)  # those that were under way
             seen = len(told)
             await calls_on(told)

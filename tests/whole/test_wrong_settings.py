@@ -1,4 +1,4 @@
-"""A process whose settings are wrong names every one of them, shows no value, and opens nothing."""
+"""A process with wrong settings names every one of them, shows no value, and opens nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.processes import BIN
 
 LONG_S = 60.0
 SHOWN = "kept-to-ourselves"
-"""Part of most wrong values."""
+"""Part of most wrong values, which must not be printed."""
 
 MESH = {"BOUQUET_BUS_URL": f"{SHOWN}:5672", "BOUQUET_LOG_LEVEL": f"LOUD {SHOWN}"}
 GATEWAY = {
@@ -56,7 +56,7 @@ SERVE = ("bouquet-gateway", "serve")
 
 
 async def told(folder: Path, command: tuple[str, ...], environ: Mapping[str, str]) -> list[str]:
-    """Its lines, once it has ended as processes with wrong settings do, in a folder where it has made nothing."""
+    """Runs a process in an empty folder and returns the lines that it printed before its exit for wrong settings."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("BOUQUET_", "OTEL_"))}
     process = await asyncio.create_subprocess_exec(
         BIN / command[0],
@@ -104,7 +104,7 @@ async def test_a_process_names_every_wrong_setting_and_no_value(
 async def test_contradictory_settings_are_named_with_the_other_wrong_ones(
     tmp_path: Path, processes: str, together: str
 ) -> None:
-    """The port cannot be read, and hides nothing else: a sandbox without cases, or two processes without a broker."""
+    """An invalid port does not hide a sandbox without cases, or two processes without a broker."""
     wrong = {"BOUQUET_GATEWAY_PORT": "x", "BOUQUET_GATEWAY_SANDBOX": "true", "BOUQUET_CASEBOOK_CASES": "nowhere"}
     lines = await told(tmp_path, (*SERVE, "--processes", processes), {**wrong, "BOUQUET_GATEWAY_TOKENS_FROM": "claims"})
     assert names(lines) == sorted(["BOUQUET_GATEWAY_PORT", "BOUQUET_GATEWAY_TOKEN_KEY", together])
