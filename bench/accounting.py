@@ -56,6 +56,7 @@ class Snapshot(Struct, frozen=True):
 
 
 def now() -> Snapshot:
+    """Takes a snapshot of all processes."""
     processes = {int(entry.name): read for entry in PROC.iterdir() if entry.name.isdigit() if (read := _process(entry))}
     return Snapshot(time.monotonic(), _steal_s((PROC / "stat").read_text()), processes)
 

@@ -70,6 +70,7 @@ def _lookups(url: str, *options: str) -> tuple[str, ...]:
 
 
 def bouquet(mesh: Mesh, common: Mapping[str, tuple[Daemon, ...]]) -> Contender:
+    """Returns the contender of lookups of new people through gateway, worker and upstream."""
     parts = {"gateway": (mesh.gateway,), "worker": mesh.workers, "registry": (mesh.registry,), **common}
     return Contender("bouquet", _lookups(mesh.url, "--token", mesh.token), parts)
 

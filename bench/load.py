@@ -39,6 +39,8 @@ class Target(Struct, frozen=True):
 
 
 class Connection(asyncio.Protocol):
+    """Client connection that sends requests one after the other."""
+
     def __init__(self, number: int, target: Target, tally: LatencyRecorder) -> None:
         self._number = number
         self._request = target.request
@@ -84,6 +86,7 @@ class Connection(asyncio.Protocol):
 
 
 async def load(target: Target, connections: int, warmup_s: float, seconds: float) -> None:
+    """Loads a target with `connections` connections, and prints the measures of a window."""
     tally = LatencyRecorder()
     asking = [asyncio.create_task(_ask_for_ever(number, target, tally)) for number in range(connections)]
     await tally.window(warmup_s, seconds)

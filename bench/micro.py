@@ -62,6 +62,7 @@ async def _loop(part: Part, turns: int) -> float:
 
 @asynccontextmanager
 async def all_parts(broker_url: str, upstream_url: str, folder: Path) -> AsyncIterator[list[Part]]:
+    """Yields the parts of every step, with a broker and an upstream to measure them on."""
     async with AsyncExitStack() as stack:
         memory = await stack.enter_async_context(open_bus("memory:", "bench"))
         found = [
@@ -88,11 +89,13 @@ async def measured(broker_url: str, upstream_url: str, folder: Path) -> dict[str
 
 
 def table(costs: Mapping[str, float], former: Mapping[str, float]) -> str:
+    """Returns the table of costs, with the change from an earlier run."""
     width = max(map(len, costs))
     return "\n".join(f"{name:<{width}} {cost:10.2f} µs{change(cost, former.get(name))}" for name, cost in costs.items())
 
 
 def change(cost: float, before: float | None) -> str:
+    """Returns the change from an earlier cost in words, or ""."""
     if not before:
         return ""
     ratio = cost / before

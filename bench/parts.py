@@ -84,6 +84,7 @@ class Part(Struct, frozen=True):
 
 
 def gateway_parts() -> list[Part]:
+    """Returns the parts of a lookup in a gateway."""
     token = tokens.issue(KEY, SCOPES, expires_at=int(time.time()) + 3600, token_id=REQUEST_ID)
     credential = Credential("bearer", token)
     known, pace = TokenVerifier(KEY), RateLimiter(MemoryCounters(), limit=10**9)
@@ -124,6 +125,7 @@ def gateway_parts() -> list[Part]:
 
 
 def worker_parts() -> list[Part]:
+    """Returns the parts of a lookup in a worker."""
     request = wire_request()
     answer = Answer(200, UPSTREAM_HEADERS, UPSTREAM_BODY)
     file = read(answer, Month(2026, 4), TODAY)
@@ -210,6 +212,7 @@ def telemetry_parts() -> list[Part]:
 
 @asynccontextmanager
 async def cache_parts() -> AsyncIterator[list[Part]]:
+    """Yields reads and writes of the gateway's cache."""
     async with open_cache(Secret("memory:"), KEY) as cache:
         numbers = count()
         await cache.set("known", UPSTREAM_BODY, 3600)

@@ -72,6 +72,7 @@ def ratios_table(windows: Sequence[Window]) -> str:
 
 
 def goals_table(results: Iterable[Result]) -> str:
+    """Returns a table of the goals and their verdicts."""
     rows = [
         (
             result.figure,
@@ -112,6 +113,7 @@ def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def save(path: Path, measured: Measured, results: Sequence[Result]) -> None:
+    """Writes the measurements and verdicts as JSON."""
     machine = {"cpus": _cpus(), "kernel": platform.release(), "python": platform.python_version()}
     kept = {"machine": machine, "quiet_cores": QUIET_CORES, "goals": results, "measured": measured}
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -36,6 +36,7 @@ class LatencyRecorder:
         self._latencies_s.append(time.perf_counter() - began)
 
     def failed(self) -> None:
+        """Records an error."""
         self._errors += 1
 
     async def window(self, warmup_s: float, seconds: float) -> None:

@@ -33,6 +33,7 @@ class Window(Struct, frozen=True, kw_only=True):
 
     @property
     def per_s(self) -> float:
+        """Returns the good answers per second."""
         return self.requests / self.seconds
 
     @property
@@ -47,6 +48,8 @@ class Window(Struct, frozen=True, kw_only=True):
 
 
 class Spread(Struct, frozen=True):
+    """Median and range of a figure over the rounds."""
+
     median: float
     low: float
     high: float
@@ -54,6 +57,7 @@ class Spread(Struct, frozen=True):
 
 
 def spread(values: Sequence[float]) -> Spread | None:
+    """Returns the spread of values, or None without any."""
     if not values:
         return None
     return Spread(statistics.median(values), min(values), max(values), len(values))

@@ -64,6 +64,7 @@ def main(folders: list[str]) -> None:
 
 
 def read(folder: str, name: str) -> Any:
+    """Returns the JSON content of a file of a release."""
     return json.loads(Path(folder, name).read_text(encoding="utf-8"))
 
 
@@ -94,6 +95,7 @@ def departements(row: Row, by_id: dict[str, Row]) -> Iterator[str]:
 
 
 def departement_of(code: str) -> str:
+    """Returns the département's number, from the code of a commune."""
     return code[: 3 if code.startswith("97") else 2]
 
 
@@ -160,6 +162,7 @@ def merged(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
 
 
 def day_before(day: str) -> str:
+    """Returns the day before, `YYYY-MM-DD`."""
     return str(date.fromisoformat(day) - timedelta(days=1))
 
 

@@ -41,6 +41,8 @@ def main(folders: list[str]) -> None:
 
 
 def check(name: str, wheels: Path, environment: Path) -> None:
+    """Installs a distribution in a new environment and loads its entry points. Exits if it has other dependencies than
+    promised."""
     python = str(environment / "bin" / "python")
     run("uv", "venv", "--quiet", "--python", sys.executable, str(environment))
     run(
@@ -61,6 +63,7 @@ def installed(python: str) -> set[str]:
 
 
 def run(*command: str) -> None:
+    """Runs a command, and exits if it fails."""
     if subprocess.run(command, check=False).returncode:
         sys.exit(f"{Path(command[0]).name} failed, see above")
 

@@ -64,6 +64,7 @@ def seen_in() -> dict[str, str]:
 
 
 def document() -> str:
+    """Returns the text of the page."""
     seen = seen_in()
     return "\n".join([HEAD, *(_section(title, module, seen) for title, module in MODULES.items())])
 

@@ -26,6 +26,7 @@ def workers() -> Iterator[Worker]:
 
 
 def documents() -> dict[Path, str]:
+    """Returns the text of each provider's file, by path."""
     return {
         OFFERS / f"{worker.provider}.json": msgspec.json.format(msgspec.json.encode(worker.offer())).decode() + "\n"
         for worker in workers()

@@ -14,6 +14,7 @@ HEADER = "# Written by scripts/generate_rules.py from deploy/prometheus/rules.\n
 
 
 def document() -> str:
+    """Returns the text of the manifest."""
     manifest = {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
@@ -24,6 +25,7 @@ def document() -> str:
 
 
 def groups() -> list[dict[str, Any]]:
+    """Returns the rule groups of all files."""
     return [group for file in sorted(RULES.glob("*.yaml")) for group in yaml.safe_load(file.read_bytes())["groups"]]
 
 

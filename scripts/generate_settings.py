@@ -153,6 +153,7 @@ def _words(node: ast.stmt | None) -> str:
 
 
 def document() -> str:
+    """Returns the text of the page."""
     known = groups()
     sections = [_section(group, known) for group in known.values() if _is_a_process_s(group)]
     return "\n".join([HEAD, *sections])

@@ -27,6 +27,7 @@ REPLY_TO = "amq.rabbitmq.reply-to"
 
 
 async def serve(url: str, tuned: bool, reply: bytes) -> None:
+    """Answers each request on the queue with the same reply, until cancelled."""
     channel = await _channel(url)
     await channel.queue_declare(QUEUE, exclusive=True)
     publish = partial(_publish, channel, tuned, reply)
@@ -41,6 +42,7 @@ async def serve(url: str, tuned: bool, reply: bytes) -> None:
 
 
 async def play(url: str, tuned: bool, request: bytes, players: int, warmup_s: float, seconds: float) -> None:
+    """Makes requests with `players` at a time, and prints the measures of a window."""
     channel = await _channel(url)
     pending: dict[str, asyncio.Future[bytes]] = {}
 

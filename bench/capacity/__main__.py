@@ -44,6 +44,7 @@ async def measured(folder: Path) -> AsyncIterator[list[Figure]]:
 
 
 async def measure(folder: Path) -> list[Figure]:
+    """Returns the figures of all parts."""
     figures: list[Figure] = []
     async for some in measured(folder):
         for figure in some:

@@ -47,6 +47,7 @@ async def in_memory() -> list[Figure]:
 
 
 async def in_redis(url: str) -> list[Figure]:
+    """Returns the memory of an answer in redis, and the redis costs of a lookup."""
     found: list[Figure] = []
     async with open_cache(Secret(url), KEY) as cache, Redis.from_url(url) as server:
         for begun, size in zip((0, *SIZES), SIZES, strict=False):

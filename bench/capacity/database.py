@@ -16,6 +16,8 @@ SIZE_OF_OTHERS = "select pg_database_size(current_database())"
 
 
 class Database(Struct, frozen=True):
+    """A database of the registry."""
+
     name: str
     url: str
     server: int | None = None
@@ -23,6 +25,8 @@ class Database(Struct, frozen=True):
 
 
 class Opened(Struct, frozen=True):
+    """An open database, with its store."""
+
     store: Store
     database: Database
 

@@ -52,16 +52,19 @@ class Processes:
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     def start(self, environ: dict[str, str], *command: str) -> None:
+        """Starts an installed command."""
         # In a session of its own, so that Ctrl-C reaches the demo alone, which then stops all in order.
         process = subprocess.Popen([BIN / command[0], *command[1:]], env=environ, start_new_session=True)
         self._running.append((" ".join(command), process))
 
     def check(self) -> None:
+        """Raises `SystemExit` if a process has ended."""
         for name, process in self._running:
             if process.poll() is not None:
                 raise SystemExit(f"{name} ended with status {process.returncode}")
 
     def stop(self) -> None:
+        """Terminates the processes, and kills those that do not end within `STOP_S`."""
         for _, process in reversed(self._running):
             process.terminate()
             try:

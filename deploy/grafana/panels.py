@@ -22,6 +22,8 @@ P = TypeVar("P", timeseries.Panel, stat.Panel, bargauge.Panel)
 
 
 class Query(Struct, frozen=True):
+    """PromQL query of a panel, with the legend of its series."""
+
     expr: str
     legend: str = ""
     """Name of a series; `{{label}}` stands for the value of a label."""

@@ -67,6 +67,8 @@ def _answering(*queues: str, limits: dict[str, int] | None = None) -> Rights:
 
 
 def definitions(vhost: str, rights_by_process: Iterable[tuple[str, Rights]], passwords: Path) -> dict[str, Any]:
+    """Returns RabbitMQ's definitions of a virtual host, its users and their rights. Missing passwords are made in files
+    of the folder `passwords`."""
     named = {USER_PREFIX + process: allowed for process, allowed in rights_by_process}
     return {
         "vhosts": [{"name": vhost}],

@@ -42,6 +42,7 @@ def main() -> None:
 
 
 def make_authority(folder: Path) -> None:
+    """Makes a private authority in a folder, unless it has one."""
     folder.mkdir(parents=True, exist_ok=True)
     key = generate_private_key(SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Bouquet's own authority")])
@@ -58,6 +59,7 @@ def make_authority(folder: Path) -> None:
 
 
 def make_certificate(authority: Path, folder: Path, names: list[str]) -> None:
+    """Makes a certificate for the names of a server, and its key, unless the folder has them."""
     folder.mkdir(parents=True, exist_ok=True)
     issuer = x509.load_pem_x509_certificate((authority / "certificate.pem").read_bytes())
     issuer_key = load_pem_private_key((authority / "key.pem").read_bytes(), None)

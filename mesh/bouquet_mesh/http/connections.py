@@ -41,6 +41,7 @@ class ConnectionFactory:
         }
 
     def __call__(self) -> Connection:
+        """Returns the protocol of a new connection."""
         return Connection(self._limits, self._open, self._handler_of)
 
     def _handler_of(self, connection: Connection) -> Handler:
