@@ -1,4 +1,4 @@
-"""Faults F26, F28: each reply belongs to its call and its trace, and every call gets one."""
+"""Faults F26, F28: traces and correlation ids of handled requests, and handlers that fail."""
 
 from __future__ import annotations
 

@@ -206,9 +206,9 @@ GOOD = {
 @pytest.mark.parametrize(
     ("count", "wrong", "told"),
     [
-        ("2", {"BOUQUET_BUS_URL": "memory:"}, "BOUQUET_GATEWAY_PROCESSES: several need a broker"),
+        ("2", {"BOUQUET_BUS_URL": "memory:"}, "BOUQUET_GATEWAY_PROCESSES: several processes need a broker"),
         ("0", {}, "BOUQUET_GATEWAY_PROCESSES: must be 1 or more"),
-        ("2", {"BOUQUET_GATEWAY_PORT": "0"}, "BOUQUET_GATEWAY_PORT: must be said"),
+        ("2", {"BOUQUET_GATEWAY_PORT": "0"}, "BOUQUET_GATEWAY_PORT: must not be 0"),
         ("2", {"BOUQUET_GATEWAY_HEDGE_AFTER_S": "60"}, "BOUQUET_GATEWAY_HEDGE_AFTER_S: must be shorter"),
         ("2", {"BOUQUET_GATEWAY_PROVIDERS": ""}, "BOUQUET_GATEWAY_PROVIDERS: is required"),
         (

@@ -34,7 +34,7 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     forwarded_for: Sequence[str]
     """Values of `X-Forwarded-For`, which anybody can write."""
     no_cache: bool
-    """Whether the caller wants no answer from the cache."""
+    """Whether the caller asks for an answer that is not from the cache."""
 
 
 class Call(Struct):
@@ -80,7 +80,7 @@ class Call(Struct):
     people_found: Callable[[], tuple[Identite, ...]] = tuple
     """Function that returns the persons named in the answer; called only when the answer is recorded."""
     cached_for_s: int | None = None
-    """Seconds for which a cached answer stays valid; `None` for an answer that is not from the cache."""
+    """Seconds until a cached answer expires; `None` for an answer that is not from the cache."""
     provider: str = ""
     """Name of the provider that answered."""
     regime: str = ""

@@ -216,7 +216,7 @@ CONSTRAINTS: tuple[Constraint, ...] = (
     (
         "PORT",
         lambda settings: settings.processes <= 1 or settings.port + settings.processes <= LAST_PORT,
-        f"leaves no port for each process after it: ports end at {LAST_PORT}",
+        f"leaves no ports for the health of each process: ports end at {LAST_PORT}",
     ),
 )
 

@@ -51,7 +51,7 @@ class Requester(Struct, frozen=True):
 
     token: Token
     digest: str
-    """`Admission.digest` of the admission that authenticated the caller."""
+    """Hash that identifies the caller, as in `Admission`."""
     citizen: Identite | None = None
     """Identity of the citizen whose session was forwarded; `None` for an administration's token."""
 
@@ -116,8 +116,8 @@ class Authenticate:
     async def identify_by_token(
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the requester of the first credential that is one of our tokens, and checks that token against
-        blacklist, address and rate limit. Raises `Problem` without one."""
+        """Returns the requester of the first credential that is one of our tokens, and checks its blacklist, address
+        and rate limit. Raises `Problem` if there is no such credential."""
         reasons: list[str] = []
         remaining = islice(credentials_of(request), 1, None)
         while isinstance(admission.token, Refusal):

@@ -76,8 +76,7 @@ class TokenSource(Protocol):
         """Tells whether tokens can already be looked up."""
 
     async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
-        """Returns the token of a credential, even an expired or blacklisted one, or the reason for which there is
-        none."""
+        """Returns the token of a credential, even if it is expired or blacklisted, or the reason for its refusal."""
 
     async def run(self) -> None:
         """Keeps remembered tokens up to date until cancelled; returns at once where nothing is remembered."""
@@ -133,7 +132,7 @@ class TokenVerifier:
         self._known: dict[bytes, Token] = {}
 
     def read(self, credential: Credential) -> Token | Refusal:
-        """Returns the token of a credential, or the reason for which it is refused. Does not check the expiry."""
+        """Returns the token of a credential, or the reason for its refusal. Does not check the expiry."""
         digest = hash_of(credential.text)
         token = self._known.pop(digest, None) or _decode(credential.text, self._keys, self._is_staging)
         if isinstance(token, Refusal):
@@ -161,7 +160,7 @@ class ClaimedTokens:
 
 def named_keys(jwks: Secret) -> tuple[tuple[str, Key], ...]:
     """Parses a JSON Web Key Set into pairs of `kid` and key: `oct` for HS256, `EC` on P-256 for ES256. Raises
-    `SettingsError` for any other key, or one without `kid`."""
+    `SettingsError` for another kind of key, a short one, or one without `kid`."""
     if not jwks:
         return ()
     try:
@@ -184,7 +183,7 @@ def _is_strong(key: Key) -> bool:
 def issue(
     secret: Secret, scopes: Iterable[str], *, expires_at: int, token_id: str = INTERNAL_ID, siret: str = ""
 ) -> str:
-    """Returns a signed token with the claims of those that the portal of API Particulier issues."""
+    """Returns a signed token with the claims that API Particulier's portal puts into its tokens."""
     claims = {
         "uid": token_id,
         "jti": token_id,

@@ -1,7 +1,7 @@
-"""List of every error that can be answered, by operation: from the rules and reasons of the offers and the failure
+"""List of every error that can be answered, by operation, built from the offers' rules and reasons and the failure
 table.
 
-The OpenAPI document and `/api/errors` are both made from this list, so that they never differ.
+The OpenAPI document and `/api/errors` are both made from this list, so that they agree.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ SESSION_REASONS = (*SESSION, *PROVIDER_REASONS)
 API = "particulier"
 ABSENCE_SUBCODE = "003"
 STATUSES_FIRST = (422, 404, 502)
-"""HTTP statuses that come first, in the order of the contract; the others follow by number."""
+"""HTTP statuses listed first, in the order of the contract; the others follow in numeric order."""
 
 
 class Cause(Struct, frozen=True, kw_only=True):
@@ -115,7 +115,7 @@ class Nomenclature(Struct, frozen=True, kw_only=True):
     platform_codes: Errors
     """Errors of the platform itself, which any operation may answer."""
     endpoints: dict[str, Endpoint]
-    """Errors of each operation by its id; those of `platform_codes` are not repeated."""
+    """Errors of each operation by its id, without those of `platform_codes`."""
 
 
 def reasons_of(served: Served) -> tuple[str, ...]:

@@ -52,8 +52,8 @@ BEFORE_ROUTING = frozenset({"token_blacklisted", "ip_forbidden", "too_many_reque
 (docs/reference/contract.md §3.1)."""
 
 V3_OUTSIDE_V2_PATHS = BEFORE_ROUTING | {"unknown_operation"}
-"""Reasons rendered in the v3 envelope except under `/api/v2/`. `unknown_operation` is one: the list of errors shows
-codes, which the v2 envelope lacks."""
+"""Reasons that are rendered in the v3 envelope except under `/api/v2/`. `unknown_operation` is one of them, since it is
+answered by the list of error codes, which the v2 envelope does not show."""
 
 GATEWAY_ONLY = frozenset({"session_missing", *(reason for reason, row in PLATFORM.items() if row.fault == "caller")})
 """Reasons that only the gateway can find out about a call; a worker that answers one is not credible."""

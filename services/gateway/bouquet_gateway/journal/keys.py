@@ -40,7 +40,7 @@ def keys_of(setting: Secret) -> Keys:
         case [key]:
             return Keys(present, key, _midnight(key.name))
         case _:
-            raise _wrong("names two keys at most")
+            raise _wrong("must be two keys at most")
 
 
 def _key(text: str) -> Key:

@@ -48,8 +48,8 @@ class Journal(Protocol):
         """Marks the call as one that leaves a record. Raises `Problem` when no record can be written."""
 
     def end(self, call: Call, status: int) -> None:
-        """Writes the record of a call marked by `begin`, if it had one of our tokens or a citizen's session; other
-        calls are only counted. Raises `Problem` when the record cannot be written."""
+        """Writes the record of a call marked by `begin`, if the call had a valid token or a citizen's session; counts
+        other calls. Raises `Problem` when the record cannot be written."""
 
 
 class NoJournal:
@@ -125,8 +125,8 @@ async def open_journal(folder: Path, max_bytes: int, keys: Keys, outbox: Outbox)
 
 
 def record_of(call: Call, status: int, keys: Keys) -> Access:
-    """Returns the record of a call. Of what the caller wrote it holds only a valid SIRET, and of persons only
-    pseudonyms."""
+    """Returns the access record of a call. It contains persons as pseudonyms only, and of the caller's own input only a
+    valid SIRET."""
     elapsed_s = time.perf_counter() - call.began
     began_at = round(time.time() - elapsed_s, 3)
     key = keys.at(began_at)
@@ -166,5 +166,6 @@ def _people_asked_about(call: Call) -> tuple[Identite, ...]:
 
 
 def _outcome_of(status: int) -> Outcome:
-    """Returns the outcome of a call that raised no `Problem`; a recorded case of a sandbox may have any status."""
+    """Returns the outcome of a call without `Problem`, from its status; a recorded case of a sandbox may have any
+    status."""
     return "found" if status < 400 else "not_found" if status == 404 else "failed"

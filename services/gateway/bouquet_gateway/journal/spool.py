@@ -37,7 +37,7 @@ class SpoolFull(Exception):
 
 
 class Spool:
-    """Records of one process, in segments: one that is written to, and those waiting to be sent, oldest first."""
+    """Records of one process on disk, in segments: the current one, and those that wait to be sent, oldest first."""
 
     def __init__(self, folder: Path, own: Path, max_bytes: int) -> None:
         self.max_bytes = max_bytes
@@ -117,8 +117,7 @@ class Spool:
         self._log_level_change()
 
     def adopt(self) -> None:
-        """Takes over the segments of processes that have ended. A process holds a lock on its folder while it lives, so
-        that a folder that can be locked is abandoned."""
+        """Takes over the segments of ended processes, whose folders are not locked any more."""
         for folder in sorted(self._folder.iterdir()):
             if folder != self._own and (lock := _lock(folder)) is not None:
                 try:
@@ -204,8 +203,8 @@ def _own_folder(folder: Path) -> tuple[Path, int]:
 
 
 def _lock(folder: Path) -> int | None:
-    """Returns a descriptor that locks the folder until it is closed or the process ends; `None` for a folder that is
-    locked already."""
+    """Returns a descriptor that locks the folder until it is closed or its process ends; `None` if another process has
+    the lock."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:

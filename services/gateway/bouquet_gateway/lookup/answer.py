@@ -39,7 +39,7 @@ MARK_LENGTH = 16
 
 
 MARKS = 10_000
-"""Limit on the marks kept in memory."""
+"""Limit on the callers' marks that are kept in memory."""
 
 
 class Answer(Struct, frozen=True):

@@ -22,13 +22,14 @@ class AnswerCache:
         self._secret = secret
 
     def key(self, operation: Operation, parsed: Parsed, today: date) -> str:
-        """Returns the cache key of a question. The current month is part of it: without a month parameter, a quotient
-        is that of the current month, and must not outlive it."""
+        """Returns the cache key of a question. The current month is part of it, since a quotient familial without a
+        month parameter is that of the current month."""
         person = msgspec.json.encode([parsed.identity, parsed.parameters], order="sorted")
         return key_of(self._secret, "data", operation.id, person.decode(), today.isoformat()[:7])
 
     async def get(self, key: str) -> CachedValue | None:
-        """Returns the cached answer, if any; the empty key stands for an answer that may not come from the cache."""
+        """Returns the cached answer; `None` for a miss, or for the empty key of an answer that may not come from the
+        cache."""
         stored = await self._cache.get(key) if key else None
         metrics.cache_lookups("bypassed" if not key else "hit" if stored else "miss").inc()
         return stored

@@ -197,10 +197,8 @@ def _names_person(reply: Reply, question: Question) -> bool:
 
 
 def fold_name(name: str) -> str:
-    """Converts a name to upper case without accents, with spaces for punctuation.
-
-    Unlike the journal's pseudonym, it keeps the spaces: here, taking two persons for one is the worse error; there,
-    counting one person twice is.
-    """
+    """Converts a name to upper case without accents, with single spaces in place of punctuation."""
+    # The journal's pseudonym drops the spaces too. Here the worse error is to take two persons for one; there, to count
+    # one person twice.
     plain = "".join(filterfalse(unicodedata.combining, unicodedata.normalize("NFKD", name)))
     return " ".join(NOT_ALPHANUMERIC.sub(" ", plain).upper().split())

@@ -67,8 +67,8 @@ async def resolve(
     timing: HedgeTiming,
     hint: str = "",
 ) -> Resolution:
-    """Asks one provider or both, and decides. `hint` is the name of the provider that knew the person last time, empty
-    without one."""
+    """Asks one provider or both, and decides. `hint` is the name of the provider that knew the person last time; empty
+    if unknown."""
     first = hint or regimes.first
     second = regimes.second if first == regimes.first else regimes.first
     replies = await _hedged(ask, lookup, (first, second), timing)

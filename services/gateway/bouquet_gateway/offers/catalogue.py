@@ -194,8 +194,8 @@ def monitored_by_status(
 
 
 def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str]) -> dict[str, bytes]:
-    """Returns the offered documents by path, as JSON. A path of an operation is refused, and so is one that an earlier
-    offer has."""
+    """Returns the offered documents by path, as JSON. Refuses a document at the path of an operation or of an earlier
+    document."""
     table: dict[str, bytes] = {}
     for offer in offers:
         for path, document in offer.documents.items():

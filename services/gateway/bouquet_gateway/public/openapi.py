@@ -215,8 +215,8 @@ def _success(served: Served, components: Components) -> Json:
 
 
 def _names(operation: Operation) -> tuple[str, ...]:
-    """Returns names for the type of an operation's data, the preferred one first. `/v3/dss/quotient_familial/identite`
-    gives `V3DssQuotientFamilial`, shared by its modalities while their types are equal; otherwise
+    """Returns names for the type of an operation's data, in order of preference: `V3DssQuotientFamilial` for
+    `/v3/dss/quotient_familial/identite`, which its modalities share if their types are equal, then
     `V3DssQuotientFamilialIdentite`."""
     path = operation.path.removeprefix("/api/")
     resource, _, modality = path.rpartition("/")

@@ -45,8 +45,8 @@ class Components:
         return _reference("schemas", next(iter(known)))
 
     def extract_objects(self, schema: Any, *names: str) -> Any:
-        """Returns the schema with every object in it replaced by a reference to a component. The outermost object takes
-        the first of `names` that is free or has an equal schema; inner ones append their field's name."""
+        """Replaces every object in a schema by a reference to a component. The outermost object gets the first of
+        `names` that is free or has an equal schema; for inner objects the field's name is appended."""
         if not isinstance(schema, Mapping):
             return schema
         inner = {key: self._within(key, value, names) for key, value in schema.items() if key not in OMITTED_KEYWORDS}

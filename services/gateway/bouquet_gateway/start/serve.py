@@ -33,8 +33,8 @@ class Hosting(Struct, frozen=True):
 
 
 async def serve(environ: Mapping[str, str], number: int = 0) -> None:
-    """Answers callers until SIGTERM. `number` is that of the process among several on a port, from 1; 0 for a single
-    process.
+    """Answers callers until SIGTERM. `number` is the number of this process among several on the port, from 1; 0 for a
+    single process.
 
     Raises `SettingsError` with every wrong setting before anything starts.
     """
@@ -68,7 +68,8 @@ def read(reader: Reader, mesh: MeshSettings) -> Hosting:
 
 def _several_need_a_broker(settings: GatewaySettings, mesh: MeshSettings) -> None:
     if settings.processes > 1 and is_embedded(mesh.bus_url.reveal()):
-        raise SettingsError([f"{GATEWAY_PREFIX}PROCESSES: several need a broker, {MESH_PREFIX}BUS_URL has none"])
+        need = f"several processes need a broker, and {MESH_PREFIX}BUS_URL names none"
+        raise SettingsError([f"{GATEWAY_PREFIX}PROCESSES: {need}"])
 
 
 @asynccontextmanager
@@ -116,7 +117,8 @@ def _hosted(
 
 
 def with_providers(settings: GatewaySettings, mesh: MeshSettings, hosted: tuple[str, ...]) -> GatewaySettings:
-    """Returns the settings with the hosted providers, if none are configured. Raises `SettingsError` without any."""
+    """Returns the settings with the hosted providers, if none are configured. Raises `SettingsError` if none are hosted
+    either."""
     if settings.providers:
         return settings
     if not hosted and not is_embedded(mesh.bus_url.reveal()):

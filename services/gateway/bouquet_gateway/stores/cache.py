@@ -16,7 +16,7 @@ class CachedValue(Struct, frozen=True):
 
     value: bytes
     expires_in_s: int
-    """Whole seconds until it expires, rounded down."""
+    """Whole seconds until the value expires, rounded down."""
 
 
 class Cache(Protocol):
