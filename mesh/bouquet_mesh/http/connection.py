@@ -28,7 +28,7 @@ HTTP_2 = b"PRI * HTTP/2"
 MAX_HELD_BYTES = 65_536
 """Limit of pipelined requests that wait for the answer to the present one. Reading pauses above it."""
 
-CloseReason: TypeAlias = Literal["head", "body", "write", "idle", "unsent", "connection_factory", "descriptors"]
+CloseReason: TypeAlias = Literal["head", "body", "write", "idle", "unsent", "connections", "descriptors"]
 """Limit for which a connection is closed: a time limit, unsent bytes, or the number of connections or descriptors."""
 
 MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
@@ -106,7 +106,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = self._transport = cast(asyncio.Transport, transport)  # uvloop's derives from nothing of asyncio
         if len(self._open) >= self._limits.max_connections:
-            self._close_for("connection_factory")
+            self._close_for("connections")
             return
         own = transport.get_extra_info("socket")
         if own is not None and own.fileno() >= descriptors.first_reserved():
