@@ -1,13 +1,15 @@
-"""A server in a process of its own, under the loop that a gateway runs on or under asyncio's.
+"""Servers in processes of their own, under the loop that a gateway runs on or under asyncio's.
 
-Its arguments: the loop, the limits in JSON, and perhaps how many descriptors it may have. It writes its port, and ends
-with its standard input.
+A process that has loaded what they need forks one for each line that it reads: a `Wanted` in JSON. Each server writes
+its port and its process id; all end with the standard input of the process that forked them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
+import signal
 import sys
 
 import msgspec
@@ -21,6 +23,13 @@ from bouquet_mesh.http.sliced import SlicedResponse
 
 BIG = bytes(900_000)
 RUN = {"uvloop": uvloop.run, "asyncio": asyncio.run}
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    loop: str
+    limits: Limits
+    descriptors: int | None = None
+    """Most that the process may have open."""
 
 
 async def echo(request: web.Request) -> web.Response:
@@ -65,14 +74,27 @@ def make_app() -> web.Application:
     return app
 
 
-async def main(limits: Limits) -> None:
+async def serve(limits: Limits, ends: int) -> None:
+    """Serves until the other end of a pipe is closed."""
     async with serving(make_app(), "127.0.0.1", 0, limits=limits, drain_s=0.1) as port:
-        sys.stdout.write(f"{port}\n")
+        sys.stdout.write(f"{port} {os.getpid()}\n")
         sys.stdout.flush()
-        await asyncio.to_thread(sys.stdin.read)
+        await asyncio.to_thread(os.read, ends, 1)
+
+
+def main() -> None:
+    ends, held = os.pipe()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries those that are killed
+    for line in sys.stdin:
+        wanted = msgspec.json.decode(line, type=Wanted)
+        if os.fork() == 0:
+            os.close(held)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            if wanted.descriptors:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted.descriptors, wanted.descriptors))
+            RUN[wanted.loop](serve(wanted.limits, ends))
+            os._exit(0)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 3:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[3]), int(sys.argv[3])))
-    RUN[sys.argv[1]](main(msgspec.json.decode(sys.argv[2], type=Limits)))
+    main()

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ import pytest
 
 from bouquet_mesh.http.limits import Limits
 from bouquet_mesh.settings import MeshSettings
+from tests.mesh.http_process import Wanted
 
 HOST = "127.0.0.1"
 PATIENCE_S = 30.0
@@ -91,16 +95,33 @@ def bodies(answers: bytes) -> list[Any]:
     return [json.loads(body) for body in re.findall(rb"\r\n\r\n(\{.*?\})(?=HTTP/1\.1 |\Z)", answers, re.DOTALL)]
 
 
-@contextmanager
-def running(limits: Limits, loop: str = "uvloop", *descriptors: int) -> Iterator[Server]:
-    command = [sys.executable, "-m", "tests.mesh.http_process", loop, msgspec.json.encode(limits).decode()]
-    command += map(str, descriptors)
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin and process.stdout
-        try:
-            yield Server(int(process.stdout.readline()), process.pid)
-        finally:
+@cache
+def forking() -> subprocess.Popen[str]:
+    """The process that forks servers: what each of them would take a second of a processor to load, it has loaded."""
+    command = [sys.executable, "-m", "tests.mesh.http_process"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forking_ends() -> Iterator[None]:
+    yield
+    if forking.cache_info().currsize:
+        with forking() as process:
             process.kill()
+        forking.cache_clear()
+
+
+@contextmanager
+def running(limits: Limits, loop: str = "uvloop", descriptors: int | None = None) -> Iterator[Server]:
+    process = forking()
+    assert process.stdin and process.stdout
+    process.stdin.write(msgspec.json.encode(Wanted(loop, limits, descriptors)).decode() + "\n")
+    process.stdin.flush()
+    port, pid = map(int, process.stdout.readline().split())
+    try:
+        yield Server(port, pid)
+    finally:
+        os.kill(pid, signal.SIGKILL)
 
 
 def only(**limits: float) -> Limits:
