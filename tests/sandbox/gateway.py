@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -117,7 +118,12 @@ def citizen_of(root: Path, case: Case) -> str:
 
 def token(scopes: Iterable[str] | None = None) -> str:
     """Of these scopes; `None`: of every one that there is."""
-    return issue(KEY, embedded.scopes({"casebook": sandbox}) if scopes is None else frozenset(scopes), expires_at=FAR)
+    return issue(KEY, _all_scopes() if scopes is None else frozenset(scopes), expires_at=FAR)
+
+
+@cache
+def _all_scopes() -> frozenset[str]:
+    return frozenset(embedded.scopes({"casebook": sandbox}))
 
 
 def query_of(params: Mapping[str, Any]) -> str:
