@@ -197,11 +197,18 @@ class Conformance:
 
     async def _requests_of(self, case: Case) -> int:
         """Returns the number of requests that a case makes, those for tokens too; skips the test where it is 0."""
-        async with self._harness() as harness:
-            await harness.ask(case)
-        if not harness.injector.requests:
+        asked = type(self), case.name
+        if asked not in _REQUESTS:
+            async with self._harness() as harness:
+                await harness.ask(case)
+            _REQUESTS[asked] = harness.injector.requests
+        if not _REQUESTS[asked]:
             pytest.skip(f"{case.operation} calls no upstream")
-        return harness.injector.requests
+        return _REQUESTS[asked]
+
+
+_REQUESTS: dict[tuple[type[Conformance], str], int] = {}
+"""Number of requests, by suite and name of case: a dozen tests of a case need it, and it is always the same."""
 
 
 def _found_cases(cases: Iterable[Case]) -> list[Case]:
