@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from functools import cache
@@ -50,6 +51,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = terminalreporter.getreports("skipped")
     if line := closing_line(str(report.longrepr) for report in skipped):
         terminalreporter.write_line(line, yellow=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart() -> None:
+    """Collects garbage a hundred times less often than Python would.
+
+    Ten thousand tests, once made, live as long as the run: to look at all of them again and again took a seventh of
+    the time in which they are made.
+    """
+    gc.set_threshold(70_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)
