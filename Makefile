@@ -16,6 +16,8 @@ sandbox: .venv/run ## The same, answered from case files: make sandbox [CASES=fo
 
 test: .venv/dev typescript ## All that CI runs
 	@scripts/install_services.sh || true
+	@# Compiles tests and libraries once; else each of the processes that run tests does, at the same time.
+	@.venv/bin/pytest -q --collect-only >/dev/null || true
 	@newest=$$(.venv/bin/python scripts/newest_python.py); \
 	[ -n "$$newest" ] || echo "No newer Python than this one is installed here: the unit tests run on this one alone"; \
 	NEWEST_PYTHON=$$newest .venv/bin/tox run-parallel --no-list-dependencies -p 3 -e broker,unit,deploy$${newest:+,newest},lint,types,wheels
