@@ -195,7 +195,7 @@ class _LoadGenerator:
 
 
 def _named(call: str) -> bytes:
-    """The last header of a request: by its id each attempt is known in the access journal."""
+    """Returns the last header of a request, by whose id the attempt is found in the access journal."""
     return f"X-Request-Id: {call}\r\n\r\n".encode()
 
 

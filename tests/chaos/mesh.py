@@ -214,5 +214,5 @@ def _serving(folder: Path, port_variable: str, environ: Mapping[str, str], modul
 def _mesh_process(
     folder: Path, module: str, *, port: int, arguments: tuple[str, ...], environ: Mapping[str, str] | None = None
 ) -> MeshProcess:
-    """Up when it is alive: what it needs may be broken meanwhile."""
+    """Returns a process that counts as started once it is alive, since what it needs may be broken."""
     return MeshProcess(folder, module, *arguments, port=port, ready_path="/livez", environ=environ)

@@ -11,7 +11,7 @@ from tests.conftest import need
 from tests.support import rabbitmq, redis
 
 BRIEF = RunOptions(seconds=70.0, seed=27, per_second=30.0, at_once=30, grace_s=5.0, heals_within_s=60.0)
-"""With the warm-up and the look at what is left, two minutes. Generous to machines that have other work."""
+"""Options of a run that takes two minutes in all, with limits for a busy machine."""
 
 
 @pytest.mark.broker

@@ -73,5 +73,5 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
-    """Of an authority that did not sign the server's certificate."""
+    """Returns certificates of an authority that did not sign the server's certificate."""
     return certificate_files(tmp_path_factory.mktemp("others"))

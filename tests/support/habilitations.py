@@ -24,7 +24,7 @@ CONTACTS = (
 
 
 ADMINISTRATOR = Author("Anne Durant", "asked by the holder")
-"""Author of the changes."""
+"""Author of the changes that these helpers make."""
 
 
 async def create_habilitation(store: Store, clock: AnyClock = utc_now, **fields: Any) -> Habilitation:

@@ -57,14 +57,14 @@ def _validators() -> dict[str, Draft202012Validator]:
 
 
 def _validator(answer: dict[str, Any], components: dict[str, Any]) -> Draft202012Validator:
-    """Of `data`, or of the whole where v2 has no envelope. Its references point into `components`, which come too."""
+    """Returns the validator of `data`, or of the whole answer where version 2 has no envelope."""
     whole = answer["content"]["application/json"]["schema"]
     schema = whole["properties"].get("data", whole) | {"components": components}
     return Draft202012Validator(schema, format_checker=FormatChecker())
 
 
 def _json_schema(node: Any) -> Any:
-    """OpenAPI 3.0 says `nullable` where a JSON schema has a type of that name."""
+    """Converts an OpenAPI 3.0 schema to a JSON schema, which has the type `null` in place of `nullable`."""
     match node:
         case {"nullable": True, **rest}:
             return {"anyOf": [_json_schema(rest), {"type": "null"}]}

@@ -81,7 +81,7 @@ class PostgresServer(Daemon):
         return [*_as_somebody(), PROGRAM, "-D", str(self._data), "-p", str(self.port), *settings, *self.options]
 
     def is_ready(self, connection: socket.socket) -> bool:
-        """Ready when it lets us in, not when it says that it is starting up."""
+        """Reports whether the server accepts a login, which it does not while it starts."""
         wishes = f"user\0{USER}\0database\0postgres\0\0".encode()
         connection.sendall(struct.pack("!ii", len(wishes) + 8, 196608) + wishes)
         return connection.recv(1) == b"R"

@@ -31,7 +31,7 @@ class TcpProxy:
 
     @property
     def connections(self) -> int:
-        """How many clients are connected through it."""
+        """Number of clients that are connected through the proxy."""
         return len(self._flows)
 
     async def __aenter__(self) -> Self:

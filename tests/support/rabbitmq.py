@@ -222,7 +222,7 @@ class RabbitNode(Daemon):
         return self.url + self._spare_vhosts.pop(0)
 
     def _make_vhosts(self) -> None:
-        """Several at once: each is waited for until it is on disk."""
+        """Creates several vhosts at once, because each creation waits for the disk."""
         first, *_, last = numbers = list(itertools.islice(self._vhost_numbers, VHOSTS_AT_ONCE))
         self.evaluate(MAKE_VHOSTS % (first, last))
         self._spare_vhosts = [f"test-{number}" for number in numbers]

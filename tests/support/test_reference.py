@@ -33,7 +33,7 @@ CLOSING_LINE = (
 
 
 def test_a_run_counts_the_tests_that_need_reference_data_in_one_line(tmp_path: Path) -> None:
-    """With our conftest.py, in a clone that has nothing beside it, by a worker process as `make test` has them."""
+    """Runs pytest-xdist in a copy of the tests that has no reference data beside it."""
     tests = tmp_path / "clone" / "tests"
     shutil.copytree(TESTS / "support", tests / "support", ignore=shutil.ignore_patterns("test_*"))
     for name in ("__init__.py", "conftest.py"):

@@ -221,7 +221,7 @@ def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
     """Adds an option for each field of a habilitation; a list replaces the former one, an option without values
     empties it."""
     command.add_argument("--siret", required=required, help="SIRET of the administration that holds the habilitation")
-    command.add_argument("--name", help="name of that administration")
+    command.add_argument("--name", help="name of the administration that holds the habilitation")
     command.add_argument("--purpose")
     command.add_argument("--scopes", nargs="*")
     command.add_argument("--modalities", nargs="*", help="params, france_connect, …")

@@ -47,7 +47,7 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     siret: str
     """SIRET of the administration that holds the habilitation."""
     name: str = ""
-    """Name of that administration."""
+    """Name of the administration that holds the habilitation."""
     purpose: str = ""
     contacts: tuple[Contact, ...] = ()
     scopes: tuple[str, ...] = ()

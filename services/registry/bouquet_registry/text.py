@@ -6,7 +6,8 @@ import unicodedata
 
 
 def one_line(text: str) -> str:
-    """The text on one line: runs of white space, line breaks, control and formatting characters become one space.
+    """Returns the text on one line: runs of white space, line breaks, control and formatting characters become one
+    space.
 
     Escape codes, NUL and direction overrides are such characters (Unicode categories C and Z).
     """

@@ -33,9 +33,9 @@ class ChainEnds(Struct, frozen=True):
     """Both ends of the chain."""
 
     pruned: Link
-    """Link to which the oldest record is chained: the last one pruned."""
+    """Number and hash of the last pruned record, to which the oldest one is chained."""
     head: Link
-    """Link of the last record, as the writer noted it."""
+    """Number and hash of the last record, as the writer noted them."""
     last: int
     """Highest record number in the table, which should be the head's."""
     pruning: Row | None = None
@@ -43,7 +43,7 @@ class ChainEnds(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """A row, and what the index of people found holds of its record."""
+    """A row with the prefixes that the index of people found holds for its record."""
 
     row: Row
     indexed: frozenset[int]
@@ -135,7 +135,7 @@ def _check_noted(link: Link, noted: Link | None) -> None:
 
 
 async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
-    """Returns the link to which record `number` is chained. Raises `Refused` or `BrokenChain`."""
+    """Returns number and hash of the record before `number`. Raises `Refused` or `BrokenChain`."""
     if number == known.pruned.number + 1:
         return known.pruned
     if number > known.head.number + 1:
@@ -149,7 +149,7 @@ async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
 
 
 async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None, prunings: list[Row]) -> Link:
-    """Verifies the next rows and returns the last one's link. Adds records of prunings to `prunings`."""
+    """Verifies the next rows and returns number and hash of the last one. Adds records of prunings to `prunings`."""
     _check_noted(after, noted)
     rows, pruned = await _read_rows(store, after.number, last)
     if pruned.number > after.number:
@@ -167,7 +167,7 @@ async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None,
 
 
 def _next_link(link: Link, stored: Stored) -> Link:
-    """Returns the place of the row that should come after `link`. Raises `BrokenChain`."""
+    """Returns number and hash of a row that should follow `link`. Raises `BrokenChain`."""
     if wrong := fault(link, stored.row):
         raise BrokenChain(wrong)
     if stored.indexed != prefixes_of(stored.row):  # the chain does not cover the index
@@ -176,7 +176,7 @@ def _next_link(link: Link, stored: Stored) -> Link:
 
 
 async def _read_rows(store: Store, after: int, last: int) -> tuple[list[Stored], Link]:
-    """Returns the next rows, and the link up to which the journal was pruned when they had been read."""
+    """Returns the next rows, and the last record that had been pruned when they were read."""
     async with store.reading() as connection:
         rows = await _select_rows(connection, after, last)
         return rows, await _read_pruned(connection)

@@ -24,7 +24,7 @@ class Link(Struct, frozen=True):
 
 
 START = Link(0, "00" * 32)
-"""Link to which the first record is chained."""
+"""Number and hash to which the first record is chained."""
 
 
 class Row(Struct, frozen=True):
@@ -37,7 +37,7 @@ class Row(Struct, frozen=True):
 
 
 def chain(after: Link, accesses: Iterable[Access]) -> Iterator[Row]:
-    """Yields the accesses as rows that continue the chain after a link."""
+    """Yields the accesses as rows that continue the chain after the record `after`."""
     for access in accesses:
         link = Link(after.number + 1, _hash(after.hash, after.number + 1, access))
         yield Row(access, link, after.hash)
@@ -45,7 +45,7 @@ def chain(after: Link, accesses: Iterable[Access]) -> Iterator[Row]:
 
 
 def fault(after: Link, row: Row) -> str | None:
-    """Returns what is wrong with the row that should come after a link, or None."""
+    """Returns what is wrong with the row that should follow the record `after`, or None."""
     number = after.number + 1
     if row.link.number != number:
         return f"record {number} is missing"

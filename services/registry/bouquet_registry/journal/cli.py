@@ -41,7 +41,7 @@ def _pruning(row: Row) -> str:
 
 
 async def head(context: Context, _: argparse.Namespace) -> Shown:
-    """Returns the links of the last record and of the last one pruned."""
+    """Returns number and hash of the last record, and of the last one pruned."""
     known = await audit.read_ends(context.store)
     return {"head": str(known.head), "pruned_to": str(known.pruned)}
 

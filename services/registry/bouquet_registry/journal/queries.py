@@ -103,8 +103,8 @@ def _counted(asked: ColumnElement[bool]) -> Select[Any]:
 
 
 def _avoided(asked: ColumnElement[bool]) -> Select[Any]:
-    """Counts one document per person, operation, recipient and day (UTC), cached answers included; a call about
-    nobody named counts one."""
+    """Returns the query that counts spared documents: one per person, operation, recipient and day (UTC), cached
+    answers included; a call that names nobody counts as one."""
     alone = case((journal.c.person == "", journal.c.id), else_="")
     day = cast(journal.c.at, BigInteger) // DAY_S
     about = (journal.c.habilitation, journal.c.operation, journal.c.recipient, journal.c.person, alone, day)

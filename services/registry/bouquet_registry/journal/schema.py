@@ -77,7 +77,7 @@ journal = Table(
     Index("journal_of_person", "person", "at"),
     Index("journal_of_habilitation", "habilitation", "at"),
 )
-"""An `Access` a row, with its place in the chain."""
+"""One row per `Access`, with its number and hashes in the chain."""
 
 found_index = Table(
     "journal_found",
@@ -87,8 +87,8 @@ found_index = Table(
     Index("journal_found_prefix", "prefix", "number"),
     sqlite_with_rowid=False,
 )
-"""Finds the records whose answer named a person, by the beginning of that person's pseudonym: the record itself has the
-whole. A number takes a third of the room of a pseudonym, and a year has more of them than of records."""
+"""Index of the records whose answer named a person, by the first bits of the person's pseudonym, which is whole in
+the record. The prefix is stored as a number, a third of the size of a pseudonym."""
 
 
 def prefix_of(pseudonym: str) -> int:

@@ -123,7 +123,7 @@ async def readmit(store: Store) -> tuple[int, int]:
 
 
 async def lock_head(connection: AsyncConnection) -> Link:
-    """Returns the link of the last record, and locks the head until the transaction ends."""
+    """Returns number and hash of the last record, and locks the head until the transaction ends."""
     row = (await connection.execute(select(schema.head).where(schema.ONLY_HEAD).with_for_update())).one()
     return Link(row.number, row.hash)
 
@@ -167,7 +167,7 @@ def _index_columns(row: Row) -> list[dict[str, Any]]:
 
 
 def prefixes_of(row: Row) -> frozenset[int]:
-    """Returns what the index of people found holds of a record."""
+    """Returns the prefixes of a record's `found` pseudonyms, which the index must hold for it."""
     return frozenset(map(schema.prefix_of, row.access.found))
 
 

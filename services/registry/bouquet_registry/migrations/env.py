@@ -1,4 +1,4 @@
-"""Alembic's way in: on the connection that `migrating.py` hands over."""
+"""Alembic's entry point, which uses the connection that `migrating.py` opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Habilitations, tokens, the log of their changes, notices, and what DataPass has told."""
+"""Creates habilitations, tokens, the log of changes, notices and events of DataPass."""
 
 from __future__ import annotations
 

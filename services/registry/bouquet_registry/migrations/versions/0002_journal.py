@@ -1,4 +1,4 @@
-"""The access journal, its head, and what was put aside."""
+"""Creates the access journal, its head, and the table of unreadable records."""
 
 from __future__ import annotations
 

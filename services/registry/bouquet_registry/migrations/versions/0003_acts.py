@@ -1,4 +1,4 @@
-"""Acts of administration, and prunings of the journal as facts of its chain."""
+"""Creates the acts of administrators, and lets records of the journal tell of a pruning."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def upgrade() -> None:
 
 
 def _tell_of_former_pruning(connection: sa.Connection) -> None:
-    """A journal that was pruned before this version has no record of it: one is written, dated now."""
+    """Appends a record, dated now, of a pruning that an older version did not record."""
     row = connection.execute(sa.select(HEAD).where(HEAD.c.id == 1)).one()
     if not row.pruned_number:
         return

@@ -1,4 +1,4 @@
-"""Columns of the journal for the people whom an answer named, and for the request's id."""
+"""Adds to the journal the people named by an answer, and the request id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People found are kept in their record; a smaller table finds the records of a person."""
+"""Moves the people named by an answer into their record, and creates an index of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ revision = "0005"
 down_revision = "0004"
 
 AT_ONCE = 10_000
-"""Records that are read and changed in one step."""
+"""Records that one step reads and changes."""
 
 # The tables as they are at these revisions: a later one may add columns.
 JOURNAL = sa.table("journal", sa.column("number", sa.BigInteger), sa.column("found", Digests))
@@ -46,7 +46,7 @@ def upgrade() -> None:
 
 
 def _found(connection: sa.Connection) -> Iterator[dict[int, list[str]]]:
-    """Gives the people found of some records at a time, by number, each record whole."""
+    """Yields the people found by record number, some records at a time."""
     after = 0
     while True:
         last = connection.scalar(
