@@ -23,7 +23,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from bouquet_proto.names import JOURNAL_QUEUE, REPLY_EXCHANGE, queue_of
+from bouquet_proto.names import JOURNAL_QUEUE, QUEUE_PREFIX, REPLY_EXCHANGE, queue_of
 from bouquet_proto.registry_messages import PROVIDER as REGISTRY
 
 USER_PREFIX = "bouquet-"
@@ -32,6 +32,8 @@ PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 PASSWORD_BYTES = 32
 REPLIES_MAX_BYTES = 64 * 1024 * 1024
 """Size limit of a gateway's reply queue. Above it the oldest replies are dropped, whose callers have gone too."""
+WAITING_REQUESTS = 1
+"""Most requests that wait in a provider's queue: beyond one, RabbitMQ 4 writes them to its disk (docs/adr/0015)."""
 WORKER_LIMITS = {"max-connections": 64, "max-channels": 256}
 """Limits of one provider's user: above any sensible number of its processes, and harmless to a broker."""
 
@@ -105,13 +107,21 @@ def definitions(vhost: str, rights_by_process: Iterable[tuple[str, Rights]], pas
         ],
         "policies": [
             {
+                "name": "bouquet requests",
+                "vhost": vhost,
+                "pattern": f"^{re.escape(QUEUE_PREFIX)}",
+                "apply-to": "queues",
+                "priority": 0,
+                "definition": {"max-length": WAITING_REQUESTS, "overflow": "reject-publish"},
+            },
+            {
                 "name": "bouquet replies",
                 "vhost": vhost,
                 "pattern": rf"^{re.escape(REPLY_EXCHANGE)}\.",
                 "apply-to": "queues",
                 "priority": 0,
                 "definition": {"max-length-bytes": REPLIES_MAX_BYTES, "overflow": "drop-head"},
-            }
+            },
         ],
     }
 

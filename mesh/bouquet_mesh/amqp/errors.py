@@ -12,6 +12,7 @@ from aiormq.exceptions import (
     AuthenticationError,
     ChannelAccessRefused,
     ChannelNotFoundEntity,
+    ChannelPreconditionFailed,
     ConnectionClosed,
     ConnectionNotAllowed,
     InvalidFrameError,
@@ -29,6 +30,9 @@ AccessRefused = ChannelAccessRefused
 
 NotDeclared = ChannelNotFoundEntity
 """Error for a queue or exchange that does not exist. The channel is closed with it."""
+
+PreconditionFailed = ChannelPreconditionFailed
+"""Error for a queue that is in use, or that was declared otherwise. The channel is closed with it."""
 
 BAD_CREDENTIALS = (AuthenticationError, ProbableAuthenticationError)
 """Exceptions that mean a wrong user or password."""

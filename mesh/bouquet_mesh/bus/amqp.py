@@ -3,12 +3,14 @@
 A durable, auto-deleted queue per provider; messages that are not persistent and expire with their deadline;
 `mandatory` publishing with confirms, so that an absent worker is known at once; one exclusive reply queue per
 connection, bound to the exchange `bouquet.replies`. No dead-letter queue: it would be an unattended store of
-identities.
+identities. For the same reason a queue may refuse a request that would wait in it: requests wait in workers, and then
+in the calling process (docs/adr/0015).
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import secrets
 import time
@@ -18,10 +20,19 @@ from functools import partial
 
 from bouquet_mesh.amqp.channel import Channel, OnLost
 from bouquet_mesh.amqp.connection import Connection
-from bouquet_mesh.amqp.errors import CONNECTION_LOST, AccessRefused, NotDeclared, Returned, bounded_close
+from bouquet_mesh.amqp.errors import (
+    CONNECTION_LOST,
+    AccessRefused,
+    NotDeclared,
+    PreconditionFailed,
+    Refused,
+    Returned,
+    bounded_close,
+)
 from bouquet_mesh.amqp.frames import Properties
 from bouquet_mesh.amqp.link import Link, open_link, trial_run
 from bouquet_mesh.amqp.wire import Delivery
+from bouquet_mesh.backoff import pause_s
 from bouquet_mesh.bus.api import Handler, PendingReply, answer, ask, finish_or_cancel, resolve
 from bouquet_mesh.observe import metrics
 from bouquet_proto.deadline import Deadline
@@ -32,6 +43,18 @@ SYSTEM = "rabbitmq"
 """Name of the messaging system in spans."""
 PUBLISH_TIMEOUT_S = 2.0
 """Longest wait for a confirm. A broker that hangs or blocks publishers is noticed long before the caller's deadline."""
+REPUBLISH_WITHIN_S = 4.0
+"""Longest time that a refused request is published again and again: until its queue has room, or is on a node that
+lives."""
+FIRST_REPUBLISH_S = 0.05
+LAST_REPUBLISH_S = 0.4
+REFUSED = Failed("provider_busy")
+"""Failure of a request that its queue has refused and that may be published again: no worker has it."""
+NOT_DEPLOYED = Failed("not_deployed")
+DECLARE_TIMEOUT_S = 1.0
+"""Longest wait for the declaration of a request queue. RabbitMQ 4 gives no answer about a queue whose node is lost."""
+PREFETCH_PER_SLOT = 2
+"""Number of requests that a worker holds for each that it may handle at a time: the next one is there at once."""
 LOWEST_PRIORITY = -1
 """Priority of a consumer that must not take messages from workers, whose priority is 0."""
 
@@ -127,15 +150,17 @@ class _PendingCalls:
 
 def _publish_failure(error: Exception) -> Failed:
     """Returns the failure of a call whose request could not be published: without a queue there is no worker."""
-    return Failed("not_deployed" if isinstance(error, Returned) else "bus_unavailable")
+    if isinstance(error, Refused):
+        return REFUSED
+    return NOT_DEPLOYED if isinstance(error, Returned) else Failed("bus_unavailable")
 
 
 class _Consumer:
     """Consumer of one provider's request queue, which leaves each message unacknowledged."""
 
-    def __init__(self, provider: str, concurrency: int, priority: int = 0) -> None:
+    def __init__(self, provider: str, prefetch: int, priority: int = 0) -> None:
         self._queue = queue_of(provider)
-        self._concurrency = concurrency
+        self._prefetch = prefetch
         self._priority = priority
         self._channel: Channel | None = None
         self._has_replied = False
@@ -150,8 +175,8 @@ class _Consumer:
         queue behind."""
         channel = await connection.channel(on_lost)
         await _check_reply_right(connection)
-        await channel.prefetch(self._concurrency)
-        await channel.declare_queue(self._queue, durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS)
+        await channel.prefetch(self._prefetch)
+        await _declare_queue(connection, self._queue)
         self._has_replied = False
         try:
             await channel.consume(self._queue, partial(self._on_request, channel), priority=self._priority)
@@ -186,10 +211,9 @@ class _WorkerConsumer(_Consumer):
     """Serving side of the bus for one provider: consumes its queue and runs a handler for each request."""
 
     def __init__(self, provider: str, handler: Handler, concurrency: int) -> None:
-        super().__init__(provider, concurrency)
+        super().__init__(provider, PREFETCH_PER_SLOT * concurrency)
         self._provider = provider
         self._handler = handler
-        # A redelivered message is acknowledged before it is handled, so the prefetch count alone sets no limit.
         self._slots = asyncio.Semaphore(concurrency)
         self._redelivered_lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -230,10 +254,7 @@ class _WorkerConsumer(_Consumer):
                     channel.ack(message.tag)
 
     async def drain(self, drain_s: float) -> None:
-        """Stops consuming, waits up to `drain_s` for the running handlers, then cancels those that are left.
-
-        No delivered message is waiting then, since the prefetch count is the concurrency.
-        """
+        """Stops consuming, waits up to `drain_s` for what was delivered to be handled, then cancels what is left."""
         channel = self._channel
         try:
             if channel is not None:
@@ -262,8 +283,24 @@ async def _check_reply_right(connection: Connection) -> None:
         await channel.round_trip()
 
 
+async def _declare_queue(connection: Connection, queue: str) -> None:
+    """Declares a request queue. One whose node is lost is deleted first, and so made anew on a node that lives."""
+    channel = await connection.channel()
+    try:
+        async with asyncio.timeout(DECLARE_TIMEOUT_S):
+            await channel.declare_queue(queue, durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS)
+    except (TimeoutError, NotDeclared):
+        with suppress(PreconditionFailed):  # another worker was quicker, and consumes
+            await _delete_unused_queue(connection, queue)
+        async with connection.temporary_channel() as channel:
+            await channel.declare_queue(queue, durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS)
+    else:
+        async with bounded_close():
+            await channel.close()
+
+
 async def _delete_unused_queue(connection: Connection, queue: str) -> None:
-    """Deletes a queue that the worker must not consume: requests would wait there, and never be `not_deployed`."""
+    """Deletes a queue in which requests would wait in vain. Raises `PreconditionFailed` for a queue with consumers."""
     async with connection.temporary_channel() as channel:
         await channel.delete_unused_queue(queue)
 
@@ -279,7 +316,7 @@ async def check_serving(connection: Connection, provider: str) -> None:
     A request delivered meanwhile goes to another worker when the connection is closed, and a queue without another
     worker is deleted.
     """
-    await trial_run(connection, _Consumer(provider, concurrency=1, priority=LOWEST_PRIORITY))
+    await trial_run(connection, _Consumer(provider, prefetch=1, priority=LOWEST_PRIORITY))
 
 
 class _Serving:
@@ -319,7 +356,23 @@ class AmqpBus:
             return Failed("deadline_exceeded")
         if not self._link.responsive:
             return Failed("bus_unavailable")
-        return await self._calls.exchange(provider, body, deadline)
+        reply = await self._calls.exchange(provider, body, deadline)
+        return reply if reply is not REFUSED else await self._republish(self._calls, provider, body, deadline)
+
+    async def _republish(self, calls: _PendingCalls, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
+        """Publishes a refused request until a queue takes it. No queue at all may be the moment before a new one."""
+        give_up_at = time.monotonic() + min(REPUBLISH_WITHIN_S, deadline.left_s())
+        reply: bytes | Failed = REFUSED
+        for refusals in itertools.count():
+            await asyncio.sleep(pause_s(refusals, FIRST_REPUBLISH_S, LAST_REPUBLISH_S))
+            if time.monotonic() > give_up_at:
+                break
+            if not self.ready:
+                await self._settles_by(deadline)
+            reply = await calls.exchange(provider, body, deadline)
+            if reply is not REFUSED and reply != NOT_DEPLOYED:
+                break
+        return reply
 
     async def _settles_by(self, deadline: Deadline) -> bool:
         """Whether the link has connected, or failed to, before the deadline."""

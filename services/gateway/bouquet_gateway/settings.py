@@ -71,8 +71,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     pass."""
     max_calls_per_provider: int = 100
     """Limit on the calls in flight to one provider; one caller may have a quarter of them. Best near the total
-    `…_CONCURRENCY` of the provider's workers, divided by the number of gateways: further calls only wait in the
-    queue."""
+    `…_CONCURRENCY` of the provider's workers, divided by the number of gateways: further calls only wait."""
     hedge_after_s: float = 2.0
     """Seconds without an answer of the likelier provider of a quotient familial (CAF or MSA) after which the other is
     asked too. 0 asks both at once."""

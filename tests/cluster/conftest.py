@@ -1,0 +1,29 @@
+"""A cluster of three nodes of the release that production runs, for the tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import need
+from tests.support.rabbitmq import RABBITMQ_4
+from tests.support.rabbitmq_cluster import RabbitCluster, cluster_of
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[RabbitCluster]:
+    need(RABBITMQ_4.is_installed, RABBITMQ_4.name)
+    with cluster_of(RABBITMQ_4) as made:
+        yield made
+
+
+@pytest.fixture
+def url(cluster: RabbitCluster) -> str:
+    """A vhost of the test's own, at all nodes."""
+    return cluster.vhost()
+
+
+@pytest.fixture(autouse=True)
+def impatient(impatience: None) -> None:
+    """Applies to every test of the folder."""

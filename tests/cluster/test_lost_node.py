@@ -1,0 +1,122 @@
+"""Nodes of a cluster are killed and restarted under load: few calls fail, and all are answered again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import pytest
+
+from bouquet_mesh.bus import amqp
+from bouquet_mesh.bus.amqp import AmqpBus
+from bouquet_proto.messages import Reply, Request
+from bouquet_proto.names import queue_of
+from tests.support.bus import FOUND, PROVIDER, connected_bus, lookup_request, serving, until_reply
+from tests.support.rabbitmq_cluster import RabbitCluster
+from tests.support.waiting import TEST_TIMEOUT_S, until
+
+pytestmark = pytest.mark.broker
+
+EVERY_S = 0.02
+UPSTREAM_S = 0.05
+CALL_S = 20.0
+MOST_LOST = 25
+"""Calls that may be on their way through a node as it is lost, at this rate."""
+
+
+async def answer(_: Request) -> Reply:
+    await asyncio.sleep(UPSTREAM_S)
+    return FOUND
+
+
+class Load:
+    """Calls at a steady rate, from two callers in turn."""
+
+    def __init__(self, callers: list[AmqpBus]) -> None:
+        self._callers = callers
+        self._calls: set[asyncio.Task[None]] = set()
+        self.replies: list[tuple[float, Reply]] = []
+        """When each call ended, and how."""
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._calls)
+
+    async def answers_more(self, count: int) -> None:
+        """Waits for `count` more answers."""
+        wanted = self.answered + count
+        await until(lambda: self.answered >= wanted)
+
+    @property
+    def answered(self) -> int:
+        return sum(reply == FOUND for _, reply in self.replies)
+
+    async def run(self) -> None:
+        try:
+            for number in range(1_000_000):
+                call = asyncio.create_task(self._call(self._callers[number % 2], f"{number}"))
+                self._calls.add(call)
+                call.add_done_callback(self._calls.discard)
+                await asyncio.sleep(EVERY_S)
+        finally:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TEST_TIMEOUT_S):
+                    await asyncio.gather(*self._calls)
+
+    async def _call(self, caller: AmqpBus, id: str) -> None:
+        reply = await caller.call(PROVIDER, lookup_request(id, within_s=CALL_S))
+        self.replies.append((time.monotonic(), reply))
+
+    def failures(self) -> Counter[str]:
+        return Counter(f"{reply}" for _, reply in self.replies if reply != FOUND)
+
+
+@asynccontextmanager
+async def mesh(url: str) -> AsyncIterator[Load]:
+    """Two callers and three workers, each with its own connection, under load."""
+    async with AsyncExitStack() as stack:
+        for number in range(3):
+            worker = await stack.enter_async_context(connected_bus(url, f"worker {number}"))
+            await stack.enter_async_context(serving(worker, answer))
+        callers = [await stack.enter_async_context(connected_bus(url, f"caller {number}")) for number in range(2)]
+        for caller in callers:
+            await until_reply(caller, FOUND)
+        load = Load(callers)
+        running = asyncio.create_task(load.run())
+        try:
+            await load.answers_more(50)
+            yield load
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine takes longer than a caller would wait."""
+    monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", CALL_S)
+
+
+async def test_calls_outlive_the_node_of_their_queue(cluster: RabbitCluster, url: str) -> None:
+    async with mesh(url) as load:
+        node = await asyncio.to_thread(cluster.node_of, queue_of(PROVIDER), url)
+        node.kill()
+        try:
+            await load.answers_more(100)
+            assert await asyncio.to_thread(cluster.node_of, queue_of(PROVIDER), url) is not node
+        finally:
+            await asyncio.to_thread(node.start)
+        await load.answers_more(100)
+    assert load.failures().total() <= MOST_LOST, load.failures()
+
+
+async def test_calls_are_answered_again_after_each_step_of_a_rolling_restart(cluster: RabbitCluster, url: str) -> None:
+    """How many fail meanwhile is RabbitMQ's choice: it may keep a queue of a stopped node until that is back."""
+    async with mesh(url) as load:
+        for node in cluster.nodes:
+            await asyncio.to_thread(node.stop_in_order)
+            await asyncio.to_thread(node.start)
+            await load.answers_more(50)

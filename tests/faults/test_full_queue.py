@@ -1,0 +1,59 @@
+"""A queue that may hold one request: what it refuses is published again, and fails in the end as a busy provider."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bouquet_mesh.bus import amqp
+from bouquet_proto.messages import Failed
+from tests.support.broker_users import restricted_vhost
+from tests.support.bus import FOUND, PROVIDER, BlockedHandler, connected_bus, lookup_request, serving
+from tests.support.rabbitmq import RabbitNode
+from tests.support.waiting import TEST_TIMEOUT_S, until
+
+pytestmark = pytest.mark.broker
+
+CONCURRENCY = 2
+HELD = amqp.PREFETCH_PER_SLOT * CONCURRENCY + 1
+"""Requests that worker and queue hold together."""
+
+
+async def test_a_request_that_a_full_queue_refuses_is_answered_once_there_is_room(
+    rabbit: RabbitNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", TEST_TIMEOUT_S)
+    vhost, handler = restricted_vhost(rabbit, tmp_path, PROVIDER), BlockedHandler()
+    async with (
+        connected_bus(vhost.url("gateway")) as caller,
+        connected_bus(vhost.url(PROVIDER)) as worker,
+        serving(worker, handler, concurrency=CONCURRENCY),
+    ):
+        calls = [asyncio.create_task(caller.call(PROVIDER, lookup_request(f"{n}"))) for n in range(3 * HELD)]
+        await until(lambda: len(handler.received) == CONCURRENCY)
+        await asyncio.sleep(0.5)
+        assert not any(call.done() for call in calls)
+        assert len(handler.received) == CONCURRENCY  # no more at a time, whatever the worker holds
+        handler.release.set()
+        assert await asyncio.gather(*calls) == [FOUND] * len(calls)
+        assert sorted(handler.received) == sorted(f"{n}" for n in range(3 * HELD))  # each once
+
+
+async def test_a_request_that_a_full_queue_goes_on_refusing_ends_as_a_busy_provider(
+    rabbit: RabbitNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", 1.0)
+    vhost, handler = restricted_vhost(rabbit, tmp_path, PROVIDER), BlockedHandler()
+    async with (
+        connected_bus(vhost.url("gateway")) as caller,
+        connected_bus(vhost.url(PROVIDER)) as worker,
+        serving(worker, handler, concurrency=CONCURRENCY),
+    ):
+        calls = [asyncio.create_task(caller.call(PROVIDER, lookup_request(f"{n}"))) for n in range(3 * HELD)]
+        await until(lambda: sum(call.done() for call in calls) == 2 * HELD)
+        handler.release.set()
+        ends = await asyncio.gather(*calls)
+    assert ends.count(Failed("provider_busy")) == 2 * HELD
+    assert ends.count(FOUND) == HELD
