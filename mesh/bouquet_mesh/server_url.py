@@ -59,7 +59,7 @@ def _fault_of_servers(url: str) -> str:
     servers = each_server(url)
     if any(not host or host.startswith(":") for host in _hosts(url)):
         return "has an empty host"
-    if not all(map(names_one_server, servers)):
+    if _SEVERAL.search(url) or not all(map(names_one_server, servers)):
         return "must name servers as host or host:port, with a comma between two of them"
     return "names a server twice" if len(set(map(address_of, servers))) < len(servers) else ""
 
