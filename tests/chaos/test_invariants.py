@@ -1,4 +1,4 @@
-"""A judge that lets everything pass would make every run a good one."""
+"""The checks of a chaos run accept right answers and find each kind of wrong one."""
 
 from __future__ import annotations
 
