@@ -152,7 +152,7 @@ async def test_a_place_that_is_not_resolved_is_told_and_nobody_is_asked(cnous: A
     assert calls_of(cnous) == []
 
 
-async def test_a_token_that_ended_early_is_renewed(cnous: Asked) -> None:
+async def test_a_token_that_expires_early_is_renewed(cnous: Asked) -> None:
     await cnous(BY_INE, MAIWENN_INE)
     cnous.app[TOKENS].revoke_all()
     assert isinstance(await cnous(BY_INE, MAIWENN_INE), Found)
@@ -388,7 +388,7 @@ async def test_no_other_status_is_understood(cnous: Asked, status: int) -> None:
         ([], "$"),
     ],
 )
-async def test_what_is_missing_or_wrong_is_named_and_never_quoted(
+async def test_a_missing_or_wrong_field_is_named_and_never_quoted(
     cnous: Asked, caplog: pytest.LogCaptureFixture, body: Any, field: str
 ) -> None:
     cnous.app[SIMULATED_ANSWERS]["DIT"] = (200, body)

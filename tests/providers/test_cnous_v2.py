@@ -140,7 +140,7 @@ async def test_what_goes_wrong_is_what_goes_wrong_from_v3_on(cnous: Asked) -> No
         ("nom=A&prenoms=B&dateDeNaissance=2005", "00423"),
     ],
 )
-def test_the_first_fault_is_the_contract_s(query: str, code: str) -> None:
+def test_version_2_reports_the_first_wrong_parameter_in_the_contract_s_order(query: str, code: str) -> None:
     assert first_refusal(BY_NAME, query) == code
 
 

@@ -305,11 +305,11 @@ async def test_silence_ends_before_the_deadline(france_connect: Asked) -> None:
 
 
 @pytest.mark.parametrize("token", FORGED_ANSWERS)
-async def test_a_lie_is_not_believed(france_connect: Asked, token: str) -> None:
+async def test_a_forged_answer_of_france_connect_is_refused(france_connect: Asked, token: str) -> None:
     assert await opened(france_connect, token) == UNKNOWN
 
 
-async def test_the_same_answer_is_believed_when_it_is_none(france_connect: Asked) -> None:
+async def test_the_same_answer_is_accepted_when_it_is_not_forged(france_connect: Asked) -> None:
     """A lie is Maëlys's answer but for one thing: without it the tests above would show nothing."""
     seal = AnswerMaker(france_connect.app[ISSUER].signer, _worker_key(), {"iss": "x", "aud": "y"})
     assert decrypted(seal.answer().encode(), (_worker_key(),)).count(b".") == 2
@@ -317,7 +317,7 @@ async def test_the_same_answer_is_believed_when_it_is_none(france_connect: Asked
 
 
 @given(st.data())
-def test_no_damage_to_a_message_is_a_crash(data: st.DataObject) -> None:
+def test_a_damaged_message_is_a_failure_and_no_exception(data: st.DataObject) -> None:
     message = bytearray(AnswerMaker(_signing_key("k"), _worker_key(), {"iss": "x", "aud": "y"}).answer().encode())
     place = data.draw(st.integers(0, len(message) - 1))
     message[place] = data.draw(st.integers(0, 255).filter(lambda byte: byte != message[place]))
@@ -339,7 +339,7 @@ HEADERS = st.recursive(
 @given(HEADERS)
 @example(["alg", "enc"])
 @example("alg enc")
-async def test_no_header_is_a_crash(header: Any) -> None:
+async def test_a_malformed_header_is_a_failure_and_no_exception(header: Any) -> None:
     segment = urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=")
     with pytest.raises(UpstreamError):
         decrypted(segment + b".AAAA.AAAA.AAAA.AAAA", (_worker_key(),))
@@ -352,13 +352,15 @@ async def test_no_header_is_a_crash(header: Any) -> None:
 # FranceConnect's keys
 
 
-async def test_its_keys_are_asked_for_once(france_connect: Asked) -> None:
+async def test_france_connect_s_keys_are_requested_once(france_connect: Asked) -> None:
     for _ in range(3):
         await opened(france_connect, "jeton-maelys")
     assert len(calls_to(france_connect, "jwks")) == 1
 
 
-async def test_its_keys_are_forgotten_after_a_while(france_connect: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_france_connect_s_keys_are_requested_again_after_ten_minutes(
+    france_connect: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(keys, "KEPT_S", 0.0)
     monkeypatch.setattr(keys, "REQUEST_PAUSE_S", 0.0)
     for _ in range(3):
@@ -366,7 +368,7 @@ async def test_its_keys_are_forgotten_after_a_while(france_connect: Asked, monke
     assert len(calls_to(france_connect, "jwks")) == 3
 
 
-async def test_a_new_key_is_found(france_connect: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_new_key_of_france_connect_is_requested(france_connect: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys, "REQUEST_PAUSE_S", 0.0)
     await opened(france_connect, "jeton-maelys")
     france_connect.app[ISSUER].rotate()
@@ -375,7 +377,7 @@ async def test_a_new_key_is_found(france_connect: Asked, monkeypatch: pytest.Mon
     assert len(calls_to(france_connect, "jwks")) == 2
 
 
-async def test_an_old_key_is_forgotten_with_its_withdrawal(
+async def test_a_withdrawn_key_of_france_connect_is_no_longer_accepted(
     france_connect: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keys, "REQUEST_PAUSE_S", 0.0)
@@ -390,7 +392,7 @@ async def test_an_old_key_is_forgotten_with_its_withdrawal(
     assert await opened(france_connect, "jeton-maelys") == UNKNOWN
 
 
-async def test_names_that_nobody_knows_do_not_hammer_it(france_connect: Asked) -> None:
+async def test_unknown_key_names_do_not_cause_a_request_each(france_connect: Asked) -> None:
     await opened(france_connect, "jeton-maelys")
     for _ in range(10):
         assert await opened(france_connect, "jeton-signe-par-un-inconnu") == UNKNOWN
@@ -399,7 +401,7 @@ async def test_names_that_nobody_knows_do_not_hammer_it(france_connect: Asked) -
 
 
 @pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.SLOW])
-async def test_without_its_keys_it_is_not_understood(
+async def test_without_france_connect_s_keys_an_answer_is_a_failure(
     france_connect: Asked, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keys, "REQUEST_PAUSE_S", 0.0)
@@ -410,7 +412,7 @@ async def test_without_its_keys_it_is_not_understood(
     assert isinstance(await opened(france_connect, "jeton-maelys"), Found)
 
 
-async def test_silence_about_its_keys_ends_before_the_deadline(france_connect: Asked) -> None:
+async def test_a_request_for_keys_ends_before_the_deadline(france_connect: Asked) -> None:
     france_connect.app[ISSUER].fault = Fault.SLOW
     assert await opened(france_connect, "jeton-maelys", within_s=REPLY_MARGIN_S + 2.0) == UNKNOWN
 
@@ -422,7 +424,7 @@ def pem(*ours: RSAKey) -> str:
     return "\n".join(key.as_pem(private=True).decode() for key in ours)
 
 
-def test_an_older_key_still_reads() -> None:
+def test_an_answer_for_an_older_private_key_is_still_decrypted() -> None:
     old, new = RSAKey.generate_key(2048), RSAKey.generate_key(2048)
     ours = private_keys(pem(new, old))
     for key in (old, new):
@@ -430,13 +432,13 @@ def test_an_older_key_still_reads() -> None:
         assert decrypted(message.encode(), ours) == b"told"
 
 
-def test_one_line_is_as_good_as_many() -> None:
+def test_private_keys_may_be_on_one_line() -> None:
     key = RSAKey.generate_key(2048)
     [read] = private_keys(pem(key).replace("\n", " "))
     assert read.as_dict() == key.as_dict()
 
 
-def test_the_current_key_alone_is_published_and_its_public_part() -> None:
+def test_only_the_public_part_of_the_current_key_is_published() -> None:
     environ = settings("http://fc.test")
     document = worker.offer(worker.settings(environ)).documents["/api/france_connect_jwks"]
     [key] = document["keys"]
@@ -462,7 +464,7 @@ def test_the_current_key_alone_is_published_and_its_public_part() -> None:
         ("CLIENTS", '{"quotient_familial": {"id": "id"}}'),
     ],
 )
-async def test_wrong_settings_are_told_before_anything_starts(name: str, value: str) -> None:
+async def test_wrong_settings_of_france_connect_stop_the_worker(name: str, value: str) -> None:
     variable = f"BOUQUET_FRANCE_CONNECT_{name}"
     with pytest.raises(SettingsError) as caught:
         async with worker.connected(worker.settings(settings("http://fc.test") | {variable: value})):
@@ -477,7 +479,7 @@ async def test_wrong_settings_are_told_before_anything_starts(name: str, value: 
 @pytest.mark.parametrize(
     "token", ["jeton-maelys", "jeton-sans-nom", "jeton-autre-emetteur", "jeton-perime", *FORGED_ANSWERS]
 )
-async def test_nothing_of_a_session_is_overheard(france_connect: Asked, token: str) -> None:
+async def test_no_log_span_or_metric_holds_anything_of_a_session(france_connect: Asked, token: str) -> None:
     with capturing_telemetry() as captured:
         await opened(france_connect, token)
     [call] = calls_to(france_connect, "checktoken")

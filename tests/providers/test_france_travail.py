@@ -55,7 +55,7 @@ def calls_of(asked: Asked) -> list[Received]:
 
 
 @pytest.mark.parametrize("identifiant", [MAELYS, 'zoé "2" d\'ham+el & fils'])
-async def test_statut_is_asked_by_the_bare_identifier(france_travail: Asked, identifiant: str) -> None:
+async def test_a_status_is_requested_with_the_bare_identifier_as_body(france_travail: Asked, identifiant: str) -> None:
     await ask(france_travail, STATUT.id, identifiant)
     [call] = calls_of(france_travail)
     assert (call.method, call.path, call.query) == ("POST", "/statut", ())
@@ -64,7 +64,7 @@ async def test_statut_is_asked_by_the_bare_identifier(france_travail: Asked, ide
 
 
 @pytest.mark.parametrize("identifiant", [MAELYS, 'zoé "2" d\'ham+el & fils'])
-async def test_payments_are_asked_by_the_query(france_travail: Asked, identifiant: str) -> None:
+async def test_payments_are_requested_with_the_identifier_in_the_query(france_travail: Asked, identifiant: str) -> None:
     await ask(france_travail, INDEMNITES.id, identifiant)
     [call] = calls_of(france_travail)
     assert (call.method, call.path, call.body) == ("GET", "/indemnites", b"")
@@ -73,7 +73,7 @@ async def test_payments_are_asked_by_the_query(france_travail: Asked, identifian
 
 
 @pytest.mark.parametrize("operation", BOTH)
-async def test_the_consumer_is_named(france_travail: Asked, operation: str) -> None:
+async def test_a_request_to_france_travail_names_the_caller(france_travail: Asked, operation: str) -> None:
     await ask(france_travail, operation, MAELYS)
     [call] = calls_of(france_travail)
     assert call.headers["X-pe-consommateur"] == f"DINUM - {TOKEN_ID}"
@@ -81,7 +81,7 @@ async def test_the_consumer_is_named(france_travail: Asked, operation: str) -> N
 
 
 @pytest.mark.parametrize("operation", BOTH)
-async def test_the_token_is_asked_for_with_every_scope_and_kept(france_travail: Asked, operation: str) -> None:
+async def test_a_token_is_requested_with_every_scope_and_kept(france_travail: Asked, operation: str) -> None:
     await ask(france_travail, operation, MAELYS)
     await ask(france_travail, operation, MAELYS)
     [token] = [received for received in france_travail.received if received.path == "/token"]
@@ -96,7 +96,7 @@ async def test_the_token_is_asked_for_with_every_scope_and_kept(france_travail: 
 
 
 @pytest.mark.parametrize("operation", BOTH)
-async def test_a_token_that_ended_early_is_renewed(france_travail: Asked, operation: str) -> None:
+async def test_a_token_that_expires_early_is_renewed(france_travail: Asked, operation: str) -> None:
     await ask(france_travail, operation, MAELYS)
     france_travail.app[TOKENS].revoke_all()
     assert isinstance(await ask(france_travail, operation, MAELYS), Found)
@@ -166,7 +166,7 @@ async def test_no_address_is_one_of_nulls(france_travail: Asked) -> None:
 
 
 @pytest.mark.parametrize("identifiant", PERSONAS)
-async def test_whatever_is_found_is_shown_as_the_document_says(france_travail: Asked, identifiant: str) -> None:
+async def test_every_found_person_fits_the_official_document(france_travail: Asked, identifiant: str) -> None:
     replies = {operation: await ask(france_travail, operation, identifiant) for operation in BOTH}
     for operation, reply in replies.items():
         if isinstance(reply, Found):
@@ -176,7 +176,7 @@ async def test_whatever_is_found_is_shown_as_the_document_says(france_travail: A
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\n\t ", None])
-async def test_whatever_is_blank_is_null(france_travail: Asked, blank: str | None) -> None:
+async def test_every_blank_field_is_null(france_travail: Asked, blank: str | None) -> None:
     keys = ("civilite", "nom", "nomUsage", "prenom", "sexe", "dateNaissance", "email", "telephone", "telephone2")
     certain = {"categorieInscription": "4", "libellecategorieInscription": blank, "codeCertificationCNAV": blank}
     dates = {"dateInscription": blank, "dateCessationInscription": blank}
@@ -204,7 +204,7 @@ async def test_payments_are_shown_in_their_order(france_travail: Asked) -> None:
 
 
 @pytest.mark.parametrize("operation", BOTH)
-async def test_an_unknown_identifier_is_nobodys(france_travail: Asked, operation: str) -> None:
+async def test_an_unknown_identifier_is_an_absence(france_travail: Asked, operation: str) -> None:
     assert await ask(france_travail, operation, f'"{MAELYS}"') == ABSENT[operation]
 
 
@@ -270,7 +270,7 @@ async def test_every_situation_has_its_reply(
         (INDEMNITES.id, {"statutInscription": True, "listePaiement": [{}]}, "$.listePaiement[0].datePaiement"),
     ],
 )
-async def test_what_is_missing_or_wrong_is_named_and_never_quoted(
+async def test_a_missing_or_wrong_field_is_named_and_never_quoted(
     france_travail: Asked, caplog: pytest.LogCaptureFixture, operation: str, body: Any, field: str
 ) -> None:
     with caplog.at_level(logging.INFO):
@@ -305,7 +305,7 @@ async def test_what_is_missing_or_wrong_is_named_and_never_quoted(
         ),
     ],
 )
-async def test_france_travail_can_be_made_unwell(france_travail: Asked, identifiant: str, reason: str) -> None:
+async def test_every_fault_of_france_travail_is_a_failure(france_travail: Asked, identifiant: str, reason: str) -> None:
     replies = [await ask(france_travail, operation, identifiant) for operation in BOTH]
     assert replies == [Failed(reason)] * 2
 
@@ -390,7 +390,7 @@ def test_the_offer_speaks_for_france_travail() -> None:
     assert {one.cache_s for one in offer.operations} == {0}
 
 
-def test_both_speak_alike_of_nobody_but_in_version_2() -> None:
+def test_both_apis_answer_alike_for_an_unknown_person_but_in_version_2() -> None:
     situation, payment = worker.offer().problems[NO_SITUATION], worker.offer().problems[NO_PAYMENT]
     assert (situation.code, situation.title, situation.detail) == (payment.code, payment.title, payment.detail)
     assert (situation.code, situation.title) == ("003", "Entité non trouvée")

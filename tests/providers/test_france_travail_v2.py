@@ -110,14 +110,14 @@ async def test_recorded_payments_are_shown_under_their_older_names(france_travai
     assert shown(reply, PAYMENTS, "pole_emploi_identite") == {"identifiant": SPOKEN_OF}
 
 
-async def test_the_identifier_is_the_question(france_travail: Asked) -> None:
+async def test_the_identifier_of_the_answer_is_that_of_the_question(france_travail: Asked) -> None:
     assert isinstance(await typed(france_travail, SITUATION, "identifiant=maelys.quintrand12"), Found)
     assert await typed(france_travail, SITUATION, "identifiant=inconnu") == NotFound(NO_SITUATION)
     assert await typed(france_travail, PAYMENTS, "identifiant=inconnu") == NotFound(NO_PAYMENT)
     assert {first_refusal(one, "identifiant=+") for one in (SITUATION, PAYMENTS)} == {"00380"}
 
 
-def test_they_have_scopes_of_their_own_and_an_end() -> None:
+def test_version_2_has_its_own_scopes_and_a_sunset_date() -> None:
     assert set(SITUATION.scopes) == {
         f"pole_emploi_{part}" for part in ("identite", "adresse", "contact", "inscription")
     }

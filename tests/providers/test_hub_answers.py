@@ -54,7 +54,7 @@ def test_a_person_attached_to_no_fund_is_unattached(code: int) -> None:
 
 
 @pytest.mark.parametrize("fund", FUNDS)
-def test_a_404_that_a_fund_signs_is_about_its_file(fund: str) -> None:
+def test_a_404_signed_by_a_provider_is_the_absence_of_a_file(fund: str) -> None:
     assert refusal_of(answer(404, 40401, fund=fund), WHO) == NotFound("no_file")
 
 
@@ -68,12 +68,12 @@ def test_directory_codes_come_before_the_signature(code: int, refusal: object) -
 
 
 @pytest.mark.parametrize("fund", [None, "00000000", "CNAF"])
-def test_a_404_that_no_known_fund_signs_says_nothing_of_the_person(fund: str | None) -> None:
+def test_a_404_without_a_known_signature_is_a_failure(fund: str | None) -> None:
     assert reason_of(answer(404, 40401, fund=fund)) == "upstream_unknown"
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>404</html>", b"[]", b'{"errorCode": ', b"\xff"])
-def test_a_404_that_is_not_the_hubs_json_says_nothing_of_the_person(body: bytes) -> None:
+def test_a_404_without_the_hub_s_json_is_a_failure(body: bytes) -> None:
     assert reason_of(raw(404, body, fund=CNAF)) == "upstream_unknown"
 
 
@@ -94,17 +94,17 @@ def test_other_statuses_are_failures(status: int, reason: str) -> None:
     assert reason_of(answer(status, 50001, fund=RNCPS)) == reason
 
 
-def test_a_failure_tells_operators_which_fund_it_came_from() -> None:
+def test_the_cause_of_a_failure_names_the_provider_behind_the_hub() -> None:
     with pytest.raises(UpstreamError) as raised:
         refusal_of(answer(500, 50001, fund=MSA), WHO)
     assert raised.value.cause == "HTTP 500 by MSA"
 
 
-def test_a_200_refuses_nothing() -> None:
+def test_a_200_is_no_refusal() -> None:
     assert refusal_of(raw(200, b"{}", fund=CNAF), WHO) is None
 
 
-def test_a_400_carries_the_hubs_own_words() -> None:
+def test_a_refusal_carries_the_hub_s_code_and_message() -> None:
     meta = {"provider_error_code": 40013, "provider_error_message": "Civilité invalide"}
     assert meta_of(answer(400, 40013, "Civilité invalide")) == meta
 
@@ -133,7 +133,7 @@ def test_a_400_is_understood_by_its_code(code: str, of_a_month: str, of_a_person
     assert FAILURES[of_a_month].fault == fault
 
 
-def test_every_row_of_the_table_is_tried() -> None:
+def test_every_error_code_of_the_hub_is_tested() -> None:
     tried = {int(row.split()[0]) for row in BAD_REQUEST.strip().splitlines()}
     assert tried > BAD_REQUESTS_OF_A_MONTH.keys() > BAD_REQUESTS.keys()
 
@@ -161,25 +161,25 @@ def told_by(answer: Answer, bad_requests: Mapping[int | None, str]) -> str:
         b"null",
     ],
 )
-def test_a_400_that_is_not_the_hub_s_own_refusal_says_nothing_of_the_caller(body: bytes) -> None:
+def test_a_400_that_is_not_the_hub_s_own_is_a_failure(body: bytes) -> None:
     assert reason_of(raw(400, body)) == "upstream_unknown"
 
 
-def test_operators_read_the_code_that_nobody_knew() -> None:
+def test_the_cause_of_a_failure_has_an_unknown_error_code() -> None:
     with pytest.raises(UpstreamError) as raised:
         refusal_of(answer(400, 40030, "LE GOUADEC"), WHO)
     assert raised.value.cause == "HTTP 400, error code 40030"
 
 
 @pytest.mark.parametrize(("code", "told"), [(40013, []), (40003, ["hub refused the form of a question"])])
-def test_operators_hear_of_a_400_that_our_rules_should_have_spared(
+def test_a_400_about_the_form_of_a_question_is_logged(
     code: int, told: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     meta_of(answer(400, code, "LE GOUADEC"))
     assert caplog.messages == told
 
 
-def test_a_message_is_cut_at_200_characters() -> None:
+def test_the_hub_s_message_is_cut_at_200_characters() -> None:
     assert meta_of(answer(400, 40001, "x" * 300))["provider_error_message"] == "x" * 200
 
 
@@ -212,11 +212,11 @@ def test_a_message_that_names_the_person_is_left_out(text: str) -> None:
         ("quotient_familial_v2/404.json", 404, NotFound("no_file")),
     ],
 )
-def test_real_shaped_404s_are_understood(name: str, status: int, refusal: object) -> None:
+def test_recorded_404s_of_the_hub_are_understood(name: str, status: int, refusal: object) -> None:
     assert refusal_of(raw(status, upstream_sample(f"cnav/{name}"), fund=CNAF), WHO) == refusal
 
 
-def test_a_real_shaped_400_is_understood() -> None:
+def test_a_recorded_400_of_the_hub_is_understood() -> None:
     text = "Nom de naissance ou nom d'usage absent"
     meta = {"provider_error_code": 40002, "provider_error_message": text}
     assert meta_of(raw(400, upstream_sample("cnav/quotient_familial_v2/400.json"))) == meta

@@ -206,5 +206,5 @@ def test_what_is_not_a_file_is_malformed(body: bytes) -> None:
         ({"annee": 2024, "mois": 12}, Month(2024, 12)),
     ],
 )
-def test_year_and_month_default_to_todays_one_by_one(parameters: dict[str, int], month: Month) -> None:
+def test_a_missing_year_or_month_is_that_of_today(parameters: dict[str, int], month: Month) -> None:
     assert asked(ask(**parameters)) == month

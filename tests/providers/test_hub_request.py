@@ -104,7 +104,7 @@ def test_a_letter_without_one_is_never_sent_as_a_sign_that_nobody_typed(char: st
         transliterate(f"LE{char}GOUADEC")
 
 
-def test_ascii_is_sent_as_it_is() -> None:
+def test_an_ascii_name_is_sent_unchanged() -> None:
     text = "".join(map(chr, range(0x80)))
     assert transliterate(text) == text
 

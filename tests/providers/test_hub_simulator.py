@@ -111,12 +111,12 @@ def test_every_fault_has_a_birth_name(fault: Fault) -> None:
 
 
 @pytest.mark.parametrize("name", ["LE GOUADEC", "CAF", "MSA FOUND", "SCAF-SLOW", "CAF-UNHEARD-OF"])
-def test_another_name_stages_nothing(name: str) -> None:
+def test_an_ordinary_name_scripts_no_answer(name: str) -> None:
     said: SimulatedAnswer | None = scripted_answer(CivilStatus(name, "", "", ""), CAF)
     assert said is None
 
 
-async def test_both_hubs_can_share_a_port() -> None:
+async def test_the_simulators_of_both_hubs_can_share_a_port() -> None:
     async with listening(on_one_port([cnaf, msa]), "127.0.0.1", 0) as url, ClientSession() as client:
         for simulator in (cnaf, msa):
             environ = simulator.settings(f"{url}/{simulator.provider}")

@@ -26,7 +26,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[Mapping[str, str]]:
         yield {**simulator.settings(url), "BOUQUET_MSA_HUB_CA_PATH": str(own.ca)}
 
 
-async def test_a_worker_with_its_certificate_is_answered(hub: Mapping[str, str], tmp_path: Path) -> None:
+async def test_a_worker_with_its_client_certificate_is_answered(hub: Mapping[str, str], tmp_path: Path) -> None:
     shown = {
         "BOUQUET_MSA_HUB_CERTIFICATE_PATH": str(tmp_path / "certificate.pem"),
         "BOUQUET_MSA_HUB_KEY_PATH": str(tmp_path / "key.pem"),
@@ -36,7 +36,7 @@ async def test_a_worker_with_its_certificate_is_answered(hub: Mapping[str, str],
         assert isinstance(await Asked(bus, "msa", simulator.app())(OPERATION.id, REMI), Found)
 
 
-async def test_a_worker_without_one_has_a_typed_failure(hub: Mapping[str, str]) -> None:
+async def test_a_worker_without_a_client_certificate_has_a_typed_failure(hub: Mapping[str, str]) -> None:
     bus = MemoryBus()
     async with worker.running(bus, hub):
         reply = await Asked(bus, "msa", simulator.app())(OPERATION.id, REMI)

@@ -123,7 +123,7 @@ async def test_a_search_by_perimeter_is_a_post(men: Asked, field: str, kind: str
     assert call.headers["Content-Type"] == "application/json"
 
 
-async def test_a_boy_is_one(men: Asked) -> None:
+async def test_the_sex_of_a_boy_is_sent_as_1(men: Asked) -> None:
     await by_school(men, SPOKEN_OF)
     assert dict(calls_of(men)[0].query)["sexe"] == "1"
 
@@ -145,7 +145,7 @@ async def test_the_token_is_asked_for_in_the_form_and_kept(men: Asked) -> None:
     }
 
 
-async def test_a_token_that_ended_early_is_renewed(men: Asked) -> None:
+async def test_a_token_that_expires_early_is_renewed(men: Asked) -> None:
     await by_school(men, MAELINE)
     men.app[TOKENS].revoke_all()
     assert isinstance(await by_school(men, MAELINE), Found)
@@ -197,7 +197,7 @@ async def test_a_pupil_without_schooling_is_told_apart(men: Asked, nom: str, rea
 
 
 @pytest.mark.parametrize("uai", [LYCEE.uai, AGRICOLE.uai, ECOLE.uai, "0359999X"])
-async def test_another_school_does_not_know_the_pupil(men: Asked, uai: str) -> None:
+async def test_a_search_at_another_school_does_not_find_the_pupil(men: Asked, uai: str) -> None:
     assert await by_school(men, MAELINE, uai) == NotFound(UNKNOWN_PUPIL)
 
 
@@ -268,7 +268,7 @@ async def test_an_absence_is_the_ministry_s_own_word(men: Asked, body: dict[str,
         (FILE | {"info-bourse": {"niveau-bourse": "3"}}, "$.info-bourse.niveau-bourse"),
     ],
 )
-async def test_what_is_missing_or_wrong_is_named_and_never_quoted(
+async def test_a_missing_or_wrong_field_is_named_and_never_quoted(
     men: Asked, caplog: pytest.LogCaptureFixture, body: Any, field: str
 ) -> None:
     with caplog.at_level(logging.INFO):
@@ -314,7 +314,7 @@ async def test_a_regime_that_the_nomenclature_does_not_have_is_shown_without_lab
         (HTTPStatus.FORBIDDEN.name, "upstream_unknown"),
     ],
 )
-async def test_the_ministry_can_be_made_unwell(men: Asked, name: str, reason: str) -> None:
+async def test_every_fault_of_the_ministry_is_a_failure(men: Asked, name: str, reason: str) -> None:
     who = identite(f"PANNE-{name.replace('_', '-')}", "Alix", born="2012-03-14")
     assert await by_school(men, who) == Failed(reason)
 

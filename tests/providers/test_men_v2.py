@@ -50,7 +50,7 @@ async def test_a_pupil_is_shown_as_the_contract_says(men: Asked) -> None:
     assert dict(call.query)["code-uai"] == COLLEGE.uai
 
 
-async def test_a_perimeter_is_not_looked_at(men: Asked) -> None:
+async def test_version_2_ignores_a_search_by_region(men: Asked) -> None:
     query = f"{MAELINE}&degreEtablissement=2D&codesBcnDepartements[]=022"
     assert shown(await typed(men, PUPIL, query), PUPIL) == MAELINE_SHOWN
 
@@ -89,7 +89,7 @@ async def test_a_recorded_answer_is_shown(men: Asked, name: str, scholarship: tu
     assert data["code_etablissement"] == body["identification"]["etablissement"]["code-uai"]
 
 
-async def test_nobody_and_nowhere_are_a_student_not_found(men: Asked) -> None:
+async def test_an_unknown_and_an_unenrolled_pupil_are_a_student_not_found(men: Asked) -> None:
     assert await typed(men, PUPIL, MAELINE.replace("KERVADEC", "INCONNU")) == NotFound(UNKNOWN_PUPIL)
     problems = worker.offer().problems
     assert {problems[reason].v2_reason for reason in (UNKNOWN_PUPIL, NOT_ENROLLED)} == {"Student not found"}
@@ -109,10 +109,10 @@ async def test_nobody_and_nowhere_are_a_student_not_found(men: Asked) -> None:
         ("nom=A&prenom=B&dateNaissance=2012-03-14&sexe=M&codeEtablissement=0359417N", "00411"),
     ],
 )
-def test_the_first_fault_is_the_contract_s(query: str, code: str) -> None:
+def test_version_2_reports_the_first_wrong_parameter_in_the_contract_s_order(query: str, code: str) -> None:
     assert first_refusal(PUPIL, query) == code
 
 
-def test_it_has_scopes_of_its_own_and_an_end() -> None:
+def test_version_2_has_its_own_scopes_and_a_sunset_date() -> None:
     assert PUPIL.scopes == ("men_statut_scolarite", "men_statut_boursier", "men_echelon_bourse")
     assert_retired(PUPIL, "/v5/men/scolarites/identite")

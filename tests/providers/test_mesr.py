@@ -146,7 +146,7 @@ async def test_france_connect_shows_no_identity(mesr: Asked) -> None:
 
 
 @pytest.mark.parametrize("student", STUDENTS, ids=lambda student: student.ine)
-async def test_everybody_in_the_simulator_is_found_both_ways(mesr: Asked, student: Any) -> None:
+async def test_every_simulated_student_is_found_by_ine_and_by_civil_status(mesr: Asked, student: Any) -> None:
     who = identite(student.nom, student.prenom, born=student.naissance, sexe="M" if student.sexe == "1" else "F")
     by_name = data_of(await mesr(BY_NAME, replace(who, code_cog_insee_commune_naissance=student.commune)))
     assert by_name == data_of(await mesr(BY_INE, identity.Ine(ine=student.ine)))
@@ -259,7 +259,7 @@ TROUBLED = [
 
 
 @pytest.mark.parametrize(("operation", "who", "reason"), TROUBLED)
-async def test_a_ministry_that_is_unwell_finds_nobody_unknown(
+async def test_a_fault_of_the_ministry_is_no_absence(
     mesr: Asked, operation: str, who: identity.Identity, reason: str
 ) -> None:
     within_s = asking.SILENCE_S if reason == "upstream_timeout" else asking.PATIENCE_S
@@ -278,7 +278,7 @@ async def test_a_ministry_that_is_unwell_finds_nobody_unknown(
         (BY_INE, identity.Ine(ine="1234567890G")),
     ],
 )
-async def test_a_stranger_is_no_student(mesr: Asked, operation: str, who: identity.Identity) -> None:
+async def test_an_unknown_person_is_an_absence(mesr: Asked, operation: str, who: identity.Identity) -> None:
     assert await mesr(operation, who) == NotFound(UNKNOWN_STUDENT)
 
 
@@ -313,7 +313,7 @@ async def test_a_refusal_is_understood_by_its_status(
     assert FAILURES[of_a_person].fault == fault
 
 
-async def test_a_key_that_is_not_ours_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_wrong_api_key_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     swapped = replace(simulator, settings=lambda url: simulator.settings(url) | {"BOUQUET_MESR_INE_KEY": IDENTITE_KEY})
     async with asking.asking(worker, swapped, monkeypatch) as mesr:
         assert await mesr(BY_INE, MAIWENN_INE) == Failed("upstream_unknown")

@@ -129,7 +129,7 @@ async def test_an_admission_keeps_the_ministry_s_own_words(mesr: Asked, regime: 
 
 
 @pytest.mark.parametrize("statut", ["autre", "", None])
-async def test_who_may_be_enrolled_or_not_is_told_as_neither(mesr: Asked, statut: str | None) -> None:
+async def test_an_enrolment_of_unknown_status_is_shown_as_neither_kind(mesr: Asked, statut: str | None) -> None:
     assert await inscription(mesr, enrolled("formation initiale", statut)) == {}
 
 
@@ -188,7 +188,7 @@ async def test_a_stranger_and_a_silent_ministry_are_told_apart(mesr: Asked) -> N
         ("nom=A&prenom=B&dateDeNaissance=2005-06-17&sexe=m&lieuDeNaissance=Brest", "00365"),
     ],
 )
-def test_the_first_fault_is_the_contract_s(query: str, code: str) -> None:
+def test_version_2_reports_the_first_wrong_parameter_in_the_contract_s_order(query: str, code: str) -> None:
     assert first_refusal(BY_NAME, query) == code
 
 

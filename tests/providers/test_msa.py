@@ -36,11 +36,11 @@ async def test_a_file_is_the_msas_and_of_today(msa: Asked) -> None:
     }
 
 
-async def test_a_person_of_the_caf_has_no_file_here(msa: Asked) -> None:
+async def test_a_person_of_the_caf_has_no_file_at_the_msa(msa: Asked) -> None:
     assert await msa(OPERATION.id, identite("LE GOUADEC", "MAELYS", "INES")) == NotFound("no_file")
 
 
-def test_it_answers_what_both_funds_answer_and_speaks_for_the_msa() -> None:
+def test_the_msa_offers_the_operations_of_both_providers_in_its_own_name() -> None:
     offer = worker.offer()
     assert offer.operations == OPERATIONS
     assert (offer.authority.label, offer.authority.prefix) == ("MSA", "10")

@@ -130,7 +130,7 @@ async def test_a_scope_opens_its_fields(fund: Asked, scope: str, fields: set[str
     assert shown(await fund(BY_NAME.id, WHO), BY_NAME, scope).keys() == fields
 
 
-async def test_it_asks_as_v3_does(fund: Asked) -> None:
+async def test_version_2_asks_the_hub_as_version_3_does(fund: Asked) -> None:
     query = (
         "annee=2025&mois=12&nomUsage=MARTIN&nomNaissance=Dite&prenoms[]=Anne&sexe=f&anneeDateDeNaissance=1989"
         "&moisDateDeNaissance=6&codePaysLieuDeNaissance=99100&codeInseeLieuDeNaissance=29019"
@@ -153,11 +153,11 @@ async def test_it_asks_as_v3_does(fund: Asked) -> None:
     ("query", "code"),
     [("annee=2020", "00356"), ("mois=13", "00354"), ("sexe=X", "00427"), ("", "00400")],
 )
-def test_the_first_fault_is_the_contract_s(query: str, code: str) -> None:
+def test_version_2_reports_the_first_wrong_parameter_in_the_contract_s_order(query: str, code: str) -> None:
     assert first_refusal(BY_NAME, query) == code
 
 
-def test_both_funds_publish_the_same_operations() -> None:
+def test_cnaf_and_msa_publish_the_same_operations() -> None:
     assert OPERATIONS[2:] == OPERATIONS_V2
     assert [one.id for one in msa_worker.offer().operations] == [one.id for one in OPERATIONS]
     assert {one.id for one in OPERATIONS} <= {one.id for one in cnaf_worker.offer().operations}
@@ -166,7 +166,7 @@ def test_both_funds_publish_the_same_operations() -> None:
     }
 
 
-def test_its_names_are_those_of_v2() -> None:
+def test_the_fields_have_the_names_of_version_2() -> None:
     names = {name for check in IDENTITY_CHECKS_V2 for name in check.names.values()}
     assert names == {
         "anneeDateDeNaissance",

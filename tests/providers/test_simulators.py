@@ -176,7 +176,7 @@ FIELDS = [(name, field) for name, question in questions().items() for field in q
 
 
 @pytest.mark.parametrize(("name", "field"), FIELDS)
-async def test_one_field_otherwise_is_somebody_else_or_refused(name: str, field: str) -> None:
+async def test_a_simulator_does_not_find_a_person_with_one_other_field(name: str, field: str) -> None:
     question = questions()[name]
     async with asking(question) as client:
         whole = await status(question, client, question.asked)
@@ -185,20 +185,20 @@ async def test_one_field_otherwise_is_somebody_else_or_refused(name: str, field:
 
 
 @pytest.mark.parametrize("name", questions())
-async def test_every_field_is_tried(name: str) -> None:
+async def test_every_field_of_a_question_is_tested(name: str) -> None:
     question = questions()[name]
     assert question.asked.keys() - MONTH.keys() == question.otherwise.keys()
 
 
 @pytest.mark.parametrize("name", questions())
-async def test_a_field_that_it_does_not_know_is_refused(name: str) -> None:
+async def test_a_simulator_refuses_an_unknown_field(name: str) -> None:
     question = questions()[name]
     async with asking(question) as client:
         assert await status(question, client, {**question.asked, "couleur": "vert"}) == 400
 
 
 @pytest.mark.parametrize("name", [name for name, question in questions().items() if question.optional])
-async def test_what_may_be_left_out_may_be(name: str) -> None:
+async def test_optional_fields_of_a_question_may_be_left_out(name: str) -> None:
     question = questions()[name]
     async with asking(question) as client:
         for left_out in (*({field} for field in question.optional), set(question.optional)):

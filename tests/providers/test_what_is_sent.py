@@ -168,7 +168,7 @@ MAELYS = Pivot(
 @example(
     query={name: value for name, value in WHOLE.items() if name != "jourDateNaissance"} | {"anneeDateNaissance": "14"}
 )
-def test_every_value_sent_was_typed(provider: str, query: Mapping[str, Any]) -> None:
+def test_every_value_sent_was_typed_by_the_caller(provider: str, query: Mapping[str, Any]) -> None:
     asking = TYPED[provider]
     if who := asked_for(asking.operation, query):
         told = [item for value in query.values() for item in (value if isinstance(value, list) else [value])]
@@ -183,7 +183,7 @@ def test_every_value_sent_was_typed(provider: str, query: Mapping[str, Any]) -> 
 @example(pivot=structs.replace(MAELYS, gender="Male"))
 @example(pivot=structs.replace(MAELYS, family_name="L’HAŸ ©"))
 @example(pivot=structs.replace(MAELYS, birthcountry="99352", birthplace="Oran"))
-def test_every_value_sent_is_france_connect_s(provider: str, pivot: Pivot) -> None:
+def test_every_value_sent_comes_from_france_connect(provider: str, pivot: Pivot) -> None:
     asking, who = BY_SESSION[provider], identity_of(pivot)
     if not is_usable(who, TODAY) or refused_codes(asking.operation.pivot, who, TODAY):
         return

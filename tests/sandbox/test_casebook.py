@@ -99,26 +99,28 @@ OTHER = [
 
 
 @pytest.mark.parametrize(("operation_id", "case", "asked"), SAME)
-async def test_it_is_the_case(operation_id: str, case: dict[str, Any], asked: dict[str, Any], tmp_path: Path) -> None:
+async def test_a_question_with_the_parameters_of_a_case_gets_it(
+    operation_id: str, case: dict[str, Any], asked: dict[str, Any], tmp_path: Path
+) -> None:
     answer = await told(tmp_path, operation_id, case, asked)
     assert (answer.status, answer.body) == (200, THE_CASE)
 
 
 @pytest.mark.parametrize(("operation_id", "case", "asked"), OTHER)
-async def test_it_is_another_case(
+async def test_a_question_with_other_parameters_does_not_get_the_case(
     operation_id: str, case: dict[str, Any], asked: dict[str, Any], tmp_path: Path
 ) -> None:
     answer = await told(tmp_path, operation_id, case, asked)
     assert (answer.status, answer.body) == (404, THE_DEFAULT)
 
 
-async def test_a_default_with_params_answers_to_them_too(tmp_path: Path) -> None:
+async def test_a_default_case_with_parameters_also_answers_them(tmp_path: Path) -> None:
     Folder(tmp_path, QUOTIENT).add("404.yaml", ELOISE, THE_DEFAULT, 404)
     async with sandbox_at(tmp_path) as door:
         assert [(await door.ask(QUOTIENT, who)).body for who in (ELOISE, ABROAD)] == [THE_DEFAULT, THE_DEFAULT]
 
 
-async def test_without_a_folder_production_s_own_absence(tmp_path: Path) -> None:
+async def test_an_operation_without_a_folder_answers_with_its_own_absence(tmp_path: Path) -> None:
     async with sandbox_at(tmp_path) as door:
         answer = await door.ask(PUPIL, AT_SCHOOL)
     assert (answer.status, answer.body["errors"][0]["code"]) == (404, "30003")
@@ -143,7 +145,7 @@ async def test_the_first_names_of_a_citizen_s_scholarship_are_one_text(tmp_path:
         assert answer.status == status
 
 
-async def test_a_file_dropped_in_is_a_case_at_once(tmp_path: Path) -> None:
+async def test_a_new_file_is_a_case_at_once(tmp_path: Path) -> None:
     folder = Folder(tmp_path, JOBSEEKER)
     async with sandbox_at(tmp_path) as door:
         statuses = [(await door.ask(JOBSEEKER, {"identifiant": "a"})).status]
@@ -156,7 +158,7 @@ async def test_a_file_dropped_in_is_a_case_at_once(tmp_path: Path) -> None:
     assert statuses == [404, 200, 502, 404]
 
 
-async def test_a_fake_token_dropped_in_opens_at_once(tmp_path: Path) -> None:
+async def test_a_new_session_file_counts_at_once(tmp_path: Path) -> None:
     async with sandbox_at(tmp_path) as door:
         before = await door.ask(SCHOLARSHIP_BY_FRANCE_CONNECT, {}, citizen="jeton-jeanne")
         Folder(tmp_path, "france_connect").copy("jeanne.yaml")
@@ -177,7 +179,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
-async def test_a_broken_file_is_told_and_skipped(text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_broken_case_file_is_logged_and_skipped(
+    text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = Folder(tmp_path, JOBSEEKER)
     folder.write("broken.yaml", text)
     folder.add("whole.yaml", {"identifiant": "a"}, THE_CASE)
@@ -189,9 +193,7 @@ async def test_a_broken_file_is_told_and_skipped(text: str, tmp_path: Path, capl
     assert (record.__dict__["operation"], record.__dict__["file"]) == (JOBSEEKER, "broken.yaml")
 
 
-async def test_a_file_that_cannot_be_read_is_told_at_the_start(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_unreadable_case_file_is_logged_at_the_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     Folder(tmp_path, JOBSEEKER).write("a.yaml", "params:\n  identifiant: NO\nstatus: 200\npayload: '{}'")
     with caplog.at_level(logging.WARNING, logger="bouquet_casebook"):
         async with sandbox_at(tmp_path):
@@ -293,7 +295,7 @@ async def test_the_recipient_is_asked_for_as_in_production() -> None:
     assert (answer.status, answer.body["errors"][0]["code"]) == (422, "00210")
 
 
-async def test_nothing_is_cached(tmp_path: Path) -> None:
+async def test_the_sandbox_caches_nothing(tmp_path: Path) -> None:
     """Where production keeps an answer for a day."""
     folder = Folder(tmp_path, QUOTIENT)
     answers = []
@@ -306,7 +308,7 @@ async def test_nothing_is_cached(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 404, 502])
-async def test_a_gateway_of_production_believes_no_case(status: int, tmp_path: Path) -> None:
+async def test_a_production_gateway_refuses_a_recorded_case(status: int, tmp_path: Path) -> None:
     folder = Folder(tmp_path, JOBSEEKER)
     folder.add("case.yaml", {"identifiant": "a"}, THE_CASE if status == 200 else error("24003"), status)
     async with sandbox_at(tmp_path, believes_cases=False) as door:
@@ -314,7 +316,7 @@ async def test_a_gateway_of_production_believes_no_case(status: int, tmp_path: P
     assert (answer.status, answer.body["errors"][0]["code"]) == (502, "24999")
 
 
-def test_dates_are_told_from_the_day(tmp_path: Path) -> None:
+def test_dates_of_a_case_follow_today_s_date(tmp_path: Path) -> None:
     text = "params: {identifiant: '{annee-1}', mois: {mois}}\nstatus: 200\npayload: '{\"rentree\": {rentree+1}}'"
     Folder(tmp_path, JOBSEEKER).write("dated.yaml", text)
     days = iter([date(2027, 3, 1), date(2027, 9, 1), date(2028, 1, 1)])

@@ -52,7 +52,7 @@ def without(*names: str) -> dict[str, Any]:
     return {name: value for name, value in THEODORE.items() if name not in names}
 
 
-def test_nothing_is_said_of_good_cases(tmp_path: Path) -> None:
+def test_check_cases_reports_nothing_for_good_cases(tmp_path: Path) -> None:
     Folder(tmp_path, JOBSEEKER).add("200.yaml", {"identifiant": "a"}, PAYMENTS)
     Folder(tmp_path, RSA).add("200.yaml", THEODORE, RIGHT)
     Folder(tmp_path, RSA_BY_FRANCE_CONNECT).add("200.yaml", THEODORE, RIGHT)
@@ -60,7 +60,7 @@ def test_nothing_is_said_of_good_cases(tmp_path: Path) -> None:
     assert told(tmp_path) == []
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+def test_check_cases_reports_an_unreadable_file(tmp_path: Path) -> None:
     folder = Folder(tmp_path, JOBSEEKER)
     folder.write("a.yaml", "params: [")
     folder.write("b.yml", "params: {identifiant: a}\nstatus: 200\npayload: '{'")
@@ -82,7 +82,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         *("5.", ".inf", ".NaN", "2001-13-01", "2001-01-01", "2001-01-01 10:00:00", "<<", "="),
     ],
 )
-def test_a_value_that_yaml_reads_as_something_else(written: str, tmp_path: Path) -> None:
+def test_check_cases_reports_a_value_that_yaml_reads_otherwise(written: str, tmp_path: Path) -> None:
     """Quoted, each is a text like another."""
     folder = Folder(tmp_path, JOBSEEKER)
     for name, text in {"plain": written, "quoted": f"'{written}'"}.items():
@@ -106,7 +106,9 @@ def test_a_value_that_yaml_reads_as_something_else(written: str, tmp_path: Path)
     ],
     ids=["in a list", "a key", "a status", "a number of zeros", "a day, not a month", "what no call is compared with"],
 )
-def test_each_such_value_is_told_with_its_line(text: str, lines: list[tuple[str, int]], tmp_path: Path) -> None:
+def test_check_cases_reports_the_line_of_each_misread_value(
+    text: str, lines: list[tuple[str, int]], tmp_path: Path
+) -> None:
     """A month or a day is a number whatever its zeros, as in the State's own cases."""
     Folder(tmp_path, JOBSEEKER).write("case.yaml", f"{text}\npayload: '{json.dumps(error('24003'))}'")
     words = [
@@ -116,7 +118,7 @@ def test_each_such_value_is_told_with_its_line(text: str, lines: list[tuple[str,
     assert finding.partition("cannot be read: ")[2] == "; ".join(words)
 
 
-def test_a_parameter_that_is_given_twice(tmp_path: Path) -> None:
+def test_check_cases_reports_a_parameter_that_is_given_twice(tmp_path: Path) -> None:
     text = f"params:\n  identifiant: a\n  identifiant: b\nstatus: 404\npayload: '{json.dumps(error('24003'))}'"
     Folder(tmp_path, JOBSEEKER).write("case.yaml", text)
     assert told(tmp_path) == [f"{JOBSEEKER}/case.yaml: cannot be read: line 3: `identifiant` is given twice"]
@@ -129,11 +131,11 @@ def test_a_mapping_may_be_written_once_for_several_uses(tmp_path: Path) -> None:
 
 
 @HERE
-def test_no_public_case_is_told_so() -> None:
+def test_check_cases_reports_no_misread_value_in_public_cases() -> None:
     assert [finding for finding in findings() if "quote it" in finding.problem or "twice" in finding.problem] == []
 
 
-def test_a_folder_of_no_operation(tmp_path: Path) -> None:
+def test_check_cases_reports_a_folder_of_no_operation(tmp_path: Path) -> None:
     Folder(tmp_path, "api_particulier_v3_acme").add("200.yaml", {"identifiant": "a"}, PAYMENTS)
     assert told(tmp_path) == ["api_particulier_v3_acme/: no operation of this name is offered"]
 
@@ -153,12 +155,12 @@ def test_a_folder_of_no_operation(tmp_path: Path) -> None:
         (THEODORE | {"moisDateNaissance": "012"}, "the nearest call has another moisDateNaissance"),
     ],
 )
-def test_a_case_that_no_call_leads_to(params: dict[str, Any], why: str, tmp_path: Path) -> None:
+def test_check_cases_reports_a_case_that_no_call_reaches(params: dict[str, Any], why: str, tmp_path: Path) -> None:
     Folder(tmp_path, RSA).add("200.yaml", params, RIGHT)
     assert told(tmp_path) == [f"{RSA}/200.yaml: unreachable: {why}"]
 
 
-def test_a_month_that_is_still_to_come(tmp_path: Path) -> None:
+def test_check_cases_reports_a_case_of_a_future_month(tmp_path: Path) -> None:
     """Unreachable today, a case of next month will not be."""
     Folder(tmp_path, QUOTIENT).add("502.yaml", THEODORE | {"annee": 2026, "mois": 12}, error("35999"), 502)
     assert told(tmp_path) == [f"{QUOTIENT}/502.yaml: unreachable: its parameters are refused (00354)"]
@@ -174,7 +176,7 @@ def test_a_month_that_is_still_to_come(tmp_path: Path) -> None:
         (("remi.yaml", "theodore.yaml"), THEODORE | {"prenoms": ["Paul"]}, "the nearest call has another prenoms[]"),
     ],
 )
-def test_a_case_that_no_fake_token_leads_to(
+def test_check_cases_reports_a_case_that_no_session_reaches(
     tokens: tuple[str, ...], params: dict[str, Any], why: str, tmp_path: Path
 ) -> None:
     Folder(tmp_path, "france_connect").copy(*tokens)
@@ -182,7 +184,7 @@ def test_a_case_that_no_fake_token_leads_to(
     assert told(tmp_path) == [f"{RSA_BY_FRANCE_CONNECT}/200.yaml: unreachable with any fake token: {why}"]
 
 
-def test_a_fake_token_of_nobody(tmp_path: Path) -> None:
+def test_check_cases_reports_a_session_without_an_identity(tmp_path: Path) -> None:
     folder = Folder(tmp_path, "france_connect")
     folder.add("a.yaml", {"token": "a"}, {"token_introspection": {"scope": "", "family_name": "X"}})
     folder.add("b.yaml", {"token": "b"}, {"active": False})
@@ -191,7 +193,7 @@ def test_a_fake_token_of_nobody(tmp_path: Path) -> None:
     ]
 
 
-def test_two_files_that_claim_one_call(tmp_path: Path) -> None:
+def test_check_cases_reports_two_cases_with_the_same_parameters(tmp_path: Path) -> None:
     folder = Folder(tmp_path, JOBSEEKER)
     folder.add("a.yaml", {"identifiant": "A1"}, PAYMENTS)
     folder.add("b.yaml", {"identifiant": "a1"}, PAYMENTS)
@@ -220,12 +222,14 @@ def test_two_files_that_claim_one_call(tmp_path: Path) -> None:
         (PAYMENTS, 502, "is not an error body"),
     ],
 )
-def test_a_payload_that_does_not_fit(body: object, status: int, why: str, tmp_path: Path) -> None:
+def test_check_cases_reports_a_payload_that_violates_the_schema(
+    body: object, status: int, why: str, tmp_path: Path
+) -> None:
     Folder(tmp_path, JOBSEEKER).add("case.yaml", {"identifiant": "a"}, body, status)
     assert told(tmp_path) == [f"{JOBSEEKER}/case.yaml: {why}"]
 
 
-def test_a_payload_that_version_2_cannot_show(tmp_path: Path) -> None:
+def test_check_cases_reports_a_payload_that_version_2_cannot_show(tmp_path: Path) -> None:
     """It fits its schema, for which `2026.0` is an integer; a version 2 with cases of its own is not shown from it."""
     body = json.loads(bytes(read_case(OURS / QUOTIENT / "200_theodore.yaml", date(2026, 11, 22)).payload))
     body["data"]["quotient_familial"]["annee_calcul"] = 2026.0
@@ -236,7 +240,7 @@ def test_a_payload_that_version_2_cannot_show(tmp_path: Path) -> None:
     assert problem not in told(tmp_path)
 
 
-def test_no_value_of_a_payload_is_told(tmp_path: Path) -> None:
+def test_check_cases_reports_no_value_of_a_payload(tmp_path: Path) -> None:
     """Somebody may check a folder that holds more than invented people."""
     Folder(tmp_path, JOBSEEKER).add("case.yaml", {"identifiant": "a"}, found({"identifiant": 20_041_984}))
     assert "20041984" not in "".join(told(tmp_path))
@@ -273,7 +277,7 @@ def test_most_public_cases_can_be_reached() -> None:
     assert len(reachable()) >= 140
 
 
-def test_the_command_says_so_and_fails(tmp_path: Path) -> None:
+def test_check_cases_prints_its_findings_and_fails(tmp_path: Path) -> None:
     Folder(tmp_path, JOBSEEKER).add("case.yaml", {}, PAYMENTS)
     bad, good = (_check_cases(folder) for folder in (tmp_path, OURS))
     assert (bad.returncode, bad.stdout.splitlines()) == (

@@ -120,7 +120,7 @@ async def test_every_code_of_an_operation_has_an_identity(
 
 
 @pytest.mark.parametrize("modality", sorted({one.modality for one in OFFERED.values()} - {"numero_allocataire"}))
-async def test_so_has_every_code_of_the_platform(modality: str, door: Door, nomenclature: Any) -> None:
+async def test_every_code_of_the_platform_has_an_identity(modality: str, door: Door, nomenclature: Any) -> None:
     operation = next(one for one in OFFERED.values() if one.path.startswith("/v") and one.modality == modality)
     codes = expected_in(nomenclature["platform_codes"], OF_NO_ANSWER)
     for code, expected in codes.items():
@@ -142,7 +142,7 @@ def expected_in(errors: Any, skipped: set[str], *, is_v2: bool = False) -> dict[
 
 
 @pytest.mark.parametrize("code", ["00429", "00529", "00501"])
-async def test_when_to_ask_again_is_told_as_production_tells_it(code: str, door: Door) -> None:
+async def test_an_error_has_the_retry_after_of_production(code: str, door: Door) -> None:
     answer = await ask(door, OFFERED["api_particulier_v3_men_scolarites_with_civility"], code)
     assert answer.headers["Retry-After"] == str(answer.body["errors"][0]["meta"]["retry_in"])
     assert "RateLimit-Remaining" in answer.headers

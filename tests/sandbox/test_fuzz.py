@@ -55,7 +55,9 @@ async def door() -> AsyncIterator[Door]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
-async def test_schemathesis_finds_nothing(way: str, door: Door, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+async def test_schemathesis_finds_no_fault_in_the_sandbox(
+    way: str, door: Door, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     minutes = request.config.getoption("--fuzz-minutes", default=None)
     seconds = BOUNDED_S if minutes is None else max(1, round(minutes * 60 / len(WAYS)))
     process = await asyncio.create_subprocess_exec(

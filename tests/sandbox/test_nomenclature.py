@@ -63,7 +63,7 @@ def catalogue() -> Catalogue:
     return Catalogue([entry.load().offer() for entry in entry_points(group=WORKERS)])
 
 
-async def test_it_has_the_shape_of_the_contract(door: Door) -> None:
+async def test_the_list_of_errors_has_the_shape_of_the_contract(door: Door) -> None:
     told = (await door.get("/api/errors")).body
     assert [*told] == ["api", "providers", "generic_subcodes", "platform_codes", "endpoints"]
     assert told["api"] == "particulier"
@@ -89,7 +89,7 @@ def order_of(status: str) -> tuple[int, int]:
     return (first.index(status), 0) if status in first else (len(first), int(status))
 
 
-async def test_it_tells_each_code_with_its_texts_and_whose_fault_it_is(door: Door) -> None:
+async def test_the_list_of_errors_has_the_texts_and_the_fault_of_each_code(door: Door) -> None:
     endpoint = (await door.get(f"/api/errors?operation_id={QUOTIENT}")).body["endpoints"][QUOTIENT]
     assert endpoint["provider"] == "CNAF & MSA"
     refused = {item["code"]: item for item in endpoint["errors"]["422"]}["00356"]
@@ -111,7 +111,7 @@ async def test_it_tells_each_code_with_its_texts_and_whose_fault_it_is(door: Doo
     }
 
 
-async def test_a_code_of_several_causes_tells_each(door: Door) -> None:
+async def test_the_list_of_errors_names_every_cause_of_a_code(door: Door) -> None:
     told = (await door.get(f"/api/errors?operation_id={QUOTIENT}")).body
     [forbidden] = [item for item in told["platform_codes"]["401"] if item["code"] == "00101"]
     missing = {"detail": "Votre token n'est pas renseigné", "fault": "caller", "retry": False}
@@ -123,7 +123,7 @@ async def test_a_code_of_several_causes_tells_each(door: Door) -> None:
     assert late["other_causes"] == [{"detail": late["detail"], "fault": "platform", "retry": True}]
 
 
-async def test_the_platform_s_codes_are_told_once(door: Door) -> None:
+async def test_the_list_of_errors_names_the_platform_s_codes_once(door: Door) -> None:
     told = (await door.get("/api/errors")).body
     platform = {known.code for known in codes_in(told["platform_codes"])}
     assert {"00100", "00101", "00108", "00109", "00210", "00402", "00404", "00493", "00501"} <= platform
@@ -132,7 +132,7 @@ async def test_the_platform_s_codes_are_told_once(door: Door) -> None:
 
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
-async def test_it_tells_those_of_one_operation(operation_id: str, door: Door) -> None:
+async def test_the_list_of_errors_can_be_of_one_operation(operation_id: str, door: Door) -> None:
     """As the whole does, and in the statuses that the OpenAPI document has."""
     alone, whole = [(await door.get(f"/api/errors{query}")).body for query in (f"?operation_id={operation_id}", "")]
     assert alone == whole | {"endpoints": {operation_id: whole["endpoints"][operation_id]}}

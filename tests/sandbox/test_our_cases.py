@@ -45,17 +45,17 @@ async def door() -> AsyncIterator[Door]:
 
 
 @pytest.mark.parametrize("today", [TODAY, date(2027, 1, 1), date(2027, 8, 31), date(2027, 9, 1), date(2031, 2, 28)])
-async def test_there_is_nothing_to_mend_now_or_later(today: date) -> None:
+async def test_check_cases_finds_nothing_in_our_cases_today_or_later(today: date) -> None:
     assert check(OURS, sandbox.offers(), sandbox.published(), today).findings == ()
 
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
-async def test_every_operation_has_a_person(operation_id: str) -> None:
+async def test_every_operation_has_a_case_of_a_person(operation_id: str) -> None:
     assert 200 in {case.status for case in read_folder(OURS / operation_id, TODAY).cases}
 
 
 @pytest.mark.parametrize(("operation_id", "case"), CASES)
-async def test_it_is_answered_to_the_letter(operation_id: str, case: Case, door: Door) -> None:
+async def test_each_case_is_answered_exactly(operation_id: str, case: Case, door: Door) -> None:
     if OPERATIONS[operation_id].modality != "france_connect":
         answer = await door.ask(operation_id, case.params)
     else:
@@ -135,7 +135,7 @@ async def test_a_family_answers_alike_across_its_rights_and_schools(door: Door) 
         assert (pupil["identite"]["nom"], pupil["identite"]["date_naissance"]) == (name, born)
 
 
-async def test_everybody_of_the_readme_is_here() -> None:
+async def test_every_person_of_the_readme_has_a_case() -> None:
     """Its tokens, INE, identifiers of jobseekers and schools, to the letter."""
     told = set(re.findall(r"`([^` ]+)`", (OURS / "README.md").read_text(encoding="utf-8")))
     params = [parameters.values[1].params for parameters in CASES if isinstance(parameters.values[1], Case)]

@@ -37,7 +37,7 @@ async def door() -> AsyncIterator[Door]:
 
 
 @pytest.mark.parametrize("file", [pytest.param(file, id=f"{file.parent.name}/{file.stem}") for file in reachable()])
-async def test_it_is_answered_to_the_letter(file: Path, door: Door) -> None:
+async def test_each_case_is_answered_exactly(file: Path, door: Door) -> None:
     params, status, body = read(file)
     answer = await door.ask(file.parent.name, params)
     assert (answer.status, answer.body) == (status, body)
@@ -47,7 +47,7 @@ async def test_it_is_answered_to_the_letter(file: Path, door: Door) -> None:
     "operation_id",
     [name for name in BY_PARAMETERS if not name.startswith(WITHOUT_DEFAULT) and name not in ADDED_OPERATIONS],
 )
-async def test_whom_no_case_knows_gets_the_default(operation_id: str, door: Door) -> None:
+async def test_an_unknown_person_gets_the_default_case(operation_id: str, door: Door) -> None:
     _, status, body = read(CASES / operation_id / "404.yaml")
     answer = await door.ask(operation_id, NOBODY)
     assert (answer.status, answer.body) == (status, body)
@@ -69,7 +69,7 @@ async def test_without_a_default_production_s_own_answer(operation_id: str, door
         if file.name != "404.yaml" and file not in reachable()
     ],
 )
-async def test_one_that_its_parameters_do_not_lead_to_is_not_answered(file: Path, door: Door) -> None:
+async def test_a_case_that_its_parameters_do_not_reach_is_not_answered(file: Path, door: Door) -> None:
     """Matching is not loosened for misspelt cases: the default is answered, or the parameters are refused."""
     params, _, body = read(file)
     answer = await door.ask(file.parent.name, params)
@@ -95,7 +95,7 @@ async def test_one_that_its_parameters_do_not_lead_to_is_not_answered(file: Path
         ("cnaf_eaje", QUOTIENT, "404.yaml"),
     ],
 )
-async def test_a_fake_token_gets_its_case(citizen: str, operation_id: str, name: str, door: Door) -> None:
+async def test_a_simulated_session_gets_its_case(citizen: str, operation_id: str, name: str, door: Door) -> None:
     """The table of docs/reference/contract.md §6.5."""
     _, status, body = read(CASES / operation_id / name)
     answer = await door.ask(operation_id, {}, citizen=citizen)
@@ -115,7 +115,7 @@ async def test_a_fake_token_gets_its_case(citizen: str, operation_id: str, name:
         ("404.yaml", STUDENT, (401, SESSION_UNKNOWN.now)),
     ],
 )
-async def test_a_fake_token_opens_what_its_scopes_open(
+async def test_a_simulated_session_opens_the_fields_of_its_scopes(
     citizen: str, operation_id: str, expected: Any, door: Door
 ) -> None:
     answer = await door.ask(operation_id, {}, citizen=citizen)
@@ -123,7 +123,7 @@ async def test_a_fake_token_opens_what_its_scopes_open(
 
 
 @pytest.mark.parametrize("operation_id", BY_FRANCE_CONNECT)
-async def test_no_token_of_ours_opens_a_france_connect_path(operation_id: str, door: Door) -> None:
+async def test_a_caller_s_token_does_not_open_a_france_connect_path(operation_id: str, door: Door) -> None:
     """Neither in another carrier, nor without any (docs/contract.md, D9)."""
     path = f"{OPERATIONS[operation_id].path}?{query_of({})}"
     for headers in ({}, {"X-Api-Key": "a.b.c"}):

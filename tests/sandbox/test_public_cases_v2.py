@@ -84,7 +84,7 @@ async def test_all_the_public_folders_are_served() -> None:
 
 
 @pytest.mark.parametrize("file", cases(reachable=True))
-async def test_it_is_answered_to_the_letter(file: Path, door: Door) -> None:
+async def test_each_case_is_answered_exactly(file: Path, door: Door) -> None:
     params, status, body = read(file)
     answer = await ask(door, file.parent.name, params)
     assert (answer.status, answer.body) == (status, body)
@@ -93,7 +93,7 @@ async def test_it_is_answered_to_the_letter(file: Path, door: Door) -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-async def test_whom_no_case_knows_gets_the_default(folder: str, door: Door) -> None:
+async def test_an_unknown_person_gets_the_default_case(folder: str, door: Door) -> None:
     params = NOBODY | CIVIL_STATUS | ({"prenoms": "Alix"} if folder == SCHOLARSHIP else {})
     del params["ine"]
     _, status, body = read(CASES / folder / "404.yaml")
@@ -127,7 +127,7 @@ UNREACHABLE = {
 
 
 @pytest.mark.parametrize("file", cases(reachable=False))
-async def test_one_that_nothing_leads_to_is_not_answered(file: Path, door: Door) -> None:
+async def test_a_case_that_no_question_reaches_is_not_answered(file: Path, door: Door) -> None:
     folder, params = file.parent.name, read(file)[0]
     refusal = UNREACHABLE[f"{folder}/{file.stem}"]
     answer = await ask(door, folder, params)
@@ -152,7 +152,7 @@ async def test_one_that_nothing_leads_to_is_not_answered(file: Path, door: Door)
         ("cnaf_css", C2S, "404.yaml"),
     ],
 )
-async def test_a_fake_token_gets_its_case(citizen: str, folder: str, name: str, door: Door) -> None:
+async def test_a_simulated_session_gets_its_case(citizen: str, folder: str, name: str, door: Door) -> None:
     """The table of docs/reference/contract.md §6.5."""
     _, status, body = read(CASES / folder / name)
     answer = await ask(door, folder, {}, citizen)
@@ -160,6 +160,6 @@ async def test_a_fake_token_gets_its_case(citizen: str, folder: str, name: str, 
 
 
 @pytest.mark.parametrize(("citizen", "folder"), [("cnous", STUDENT), ("mesri", QUOTIENT), ("nobody", AAH)])
-async def test_a_fake_token_opens_what_its_scopes_open(citizen: str, folder: str, door: Door) -> None:
+async def test_a_simulated_session_opens_the_fields_of_its_scopes(citizen: str, folder: str, door: Door) -> None:
     answer = await ask(door, folder, {}, citizen)
     assert (answer.status, answer.body["error"]) == (401, "access_denied")

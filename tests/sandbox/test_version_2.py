@@ -59,7 +59,9 @@ def cases() -> list[Any]:
 
 
 @pytest.mark.parametrize(("operation", "case"), cases())
-async def test_a_case_of_its_successor_is_shown_as_by_its_worker(operation: Operation, case: Case, door: Door) -> None:
+async def test_a_case_of_the_successor_is_shown_by_the_worker_s_view_of_version_2(
+    operation: Operation, case: Case, door: Door
+) -> None:
     answer = await ask(door, operation, in_v2(operation, dict(case.params)))
     assert answer.status == 200
     if operation.folder not in UNOFFICIAL:
@@ -140,7 +142,7 @@ async def test_an_enrolment_of_no_kind_is_shown_to_nobody(changed: dict[str, Any
     assert answer.body["inscriptions"][1].keys() >= ADMITTED
 
 
-async def test_a_case_that_is_no_result_is_an_error_and_nobody_s_absence(tmp_path: Any, caplog: Any) -> None:
+async def test_a_case_that_version_2_cannot_show_is_an_error_and_no_absence(tmp_path: Any, caplog: Any) -> None:
     data = data_of("api_particulier_v3_mesri_statut_etudiant_with_ine", "200_jeanne.yaml")
     del data["admissions"]
     folder = FROM_SUCCESSORS[STUDENT.id].successor.folder
@@ -152,7 +154,7 @@ async def test_a_case_that_is_no_result_is_an_error_and_nobody_s_absence(tmp_pat
     assert (record.operation, record.file) == (folder, "200.yaml")
 
 
-async def test_every_path_of_version_2_has_somebody() -> None:
+async def test_every_path_of_version_2_has_a_person() -> None:
     of_successors = {parameters.values[0].folder for parameters in cases()}
     of_its_own = {folder for folder in OLDER if (OURS / folder).is_dir()}
     assert of_successors | of_its_own == OLDER.keys()
@@ -176,7 +178,7 @@ STUDENTS = {
 NAMED = dict.fromkeys(FOLDERS, "200_theodore.yaml") | STUDENTS
 
 
-async def test_an_error_of_the_successor_is_told_in_the_words_of_version_2(door: Door) -> None:
+async def test_an_error_of_the_successor_has_the_body_of_version_2(door: Door) -> None:
     params = read_folder(OURS / "api_particulier_v5_men_scolarites_with_civility", TODAY).cases
     absent = next(case for case in params if case.name == "404_basile_2024.yaml")
     operation = OFFERED["api_particulier_v2_men_scolarites"]
@@ -185,7 +187,7 @@ async def test_an_error_of_the_successor_is_told_in_the_words_of_version_2(door:
     assert answer.body["message"] == json.loads(bytes(absent.payload))["errors"][0]["detail"]
 
 
-async def test_a_folder_of_its_own_is_answered_from_alone(tmp_path: Any) -> None:
+async def test_a_folder_of_version_2_with_cases_is_the_only_source_of_its_answers(tmp_path: Any) -> None:
     folder = "api_particulier_v2_pole_emploi_statut"
     Folder(tmp_path, folder).add("200.yaml", {"identifiant": "a"}, {"identifiant": "mine"})
     newer = Folder(tmp_path, "api_particulier_v3_france_travail_statut_with_identifiant")

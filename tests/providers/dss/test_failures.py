@@ -129,7 +129,7 @@ async def test_other_statuses_are_failures(dss: Asked, name: str, status: int, r
     assert error_of(reply)[1]["meta"] == {"provider": "Sécurité sociale"}
 
 
-async def test_a_400_carries_the_hubs_own_words(dss: Asked) -> None:
+async def test_a_refusal_carries_the_hub_s_code_and_message(dss: Asked) -> None:
     meta: Meta = {"provider_error_code": 40013, "provider_error_message": "Civilité invalide"}
     reply = await dss(OPERATIONS["asf"], identite("HUB-REJECTED"))
     assert reply == Rejected("civil_status_refused", meta)
@@ -181,7 +181,7 @@ async def test_a_household_without_address_is_no_answer(dss: Asked) -> None:
 
 
 @pytest.mark.parametrize("nom", ["PESTEL", "CAF", "MSA FOUND", "SCAF-SLOW", "CAF-UNHEARD-OF"])
-def test_another_name_stages_nothing(nom: str) -> None:
+def test_an_ordinary_name_scripts_no_answer(nom: str) -> None:
     assert scripted_answer(person_asked_for({"nomNaissance": nom}), "rsa", TODAY) is None
 
 

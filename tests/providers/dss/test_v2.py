@@ -111,7 +111,7 @@ async def test_a_recorded_answer_is_shown(dss: Asked, name: str) -> None:
         ("sexeEtatCivil=X&codeCogInseePaysNaissance=99216&nomNaissance=A", "00400"),
     ],
 )
-def test_the_first_fault_is_the_contract_s(query: str, code: str) -> None:
+def test_version_2_reports_the_first_wrong_parameter_in_the_contract_s_order(query: str, code: str) -> None:
     assert {first_refusal(operation, query) for operation in BY_NAME.values()} == {code}
 
 
