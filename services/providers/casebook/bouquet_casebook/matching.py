@@ -29,7 +29,7 @@ TYPED = ("_with_civility", "")
 
 
 class CaseKeys(Struct, frozen=True):
-    """The keys of an operation's cases, each with the field of the question that it holds."""
+    """The names of parameters in an operation's cases, each with the name of the same field in a question."""
 
     keys: Mapping[str, str]
     blanks: frozenset[str] = frozenset()

@@ -104,9 +104,11 @@ def _workers() -> list[Worker]:
 
 
 def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """The offers as cases can answer them: no plan, since a case is already the decision, no cache
-    (docs/reference/contract.md §1.4), and no rule for a citizen's identity (§6.5). What the authorities of a plan say
-    in their own names is among the problems."""
+    """Returns the offers as case files can answer them: without plan and cache
+    (docs/reference/contract.md §1.4), and without rules for a citizen's identity (§6.5).
+
+    Their problems also hold what the authorities of a plan answer in their own names.
+    """
     taken: set[str] = set()
     result = []
     for offer in offers:

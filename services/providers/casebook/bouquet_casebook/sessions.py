@@ -42,8 +42,8 @@ def open_session(casebook: Casebook, lookup: Lookup, scopes: tuple[str, ...]) ->
 
 
 def session_of(case: Case) -> Session:
-    """Signature, activity and identity are not checked in the sandbox (docs/reference/contract.md §6.5). Raises
-    `CaseError`."""
+    """Returns the session of a case, whose signature, activity and identity are not checked
+    (docs/reference/contract.md §6.5). Raises `CaseError` for a payload that is no introspection."""
     try:
         told = msgspec.json.decode(case.payload, type=_Payload).token_introspection
     except msgspec.DecodeError:

@@ -300,7 +300,7 @@ ASF = _right("allocation_soutien_familial", "Statut allocation de soutien famili
 
 
 def _for_a_child(resource: str, summary: str) -> tuple[PublishedOperation[Any], ...]:
-    """Returns the operations of a benefit for a child, for the parent or the child. One scope opens all fields
+    """Returns the operations of a benefit for a child, asked for the parent or the child. One scope opens all fields
     (docs/reference/contract.md §1.6.3)."""
     scope = f"cnav_{resource}"
     fields = dict.fromkeys(StatutAllocation.__struct_fields__, scope)

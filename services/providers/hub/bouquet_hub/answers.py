@@ -24,7 +24,7 @@ FUND_HEADER = "X-APISECU-FD"
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
 NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
-"""Whichever fund says so. A 404 that nobody signed says nothing of the person, and is a failure
+"""Reason of a 404 by the provider that signed it, the same for all. A 404 without a signature is a failure
 (docs/reference/upstreams/regime.md §2)."""
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
 """Reasons of failures by HTTP status; any other status is `upstream_unknown`."""
@@ -58,7 +58,7 @@ class Error(Struct, frozen=True):
 
 
 def fund_of(answer: Answer) -> Fund | None:
-    """Returns the fund that answered, or None before any was asked: the directories of the hub answer then
+    """Returns the provider that the header names, or `None`; a directory answers without it
     (docs/reference/upstreams/hub.md §1)."""
     return FUNDS.get(answer.headers.get(FUND_HEADER, ""))
 

@@ -99,7 +99,7 @@ async def quotient_familial(
 
 
 def asked(question: Question[Identite]) -> Month:
-    """Each part defaults to today's, one by one: a year alone is this month of that year
+    """Returns the month of a question. A missing year or month is that of today, each by itself
     (docs/reference/upstreams/quotient.md §1)."""
     year, month = question.parameters.get("annee"), question.parameters.get("mois")
     return Month(
@@ -135,7 +135,7 @@ def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed
 
 
 def computation(file: File, fund: Fournisseur, today: date) -> Month:
-    """The MSA computes anew for each question: the date that it writes means nothing
+    """Returns the month of a file's computation. That of the MSA is always today's, whatever date it writes
     (docs/reference/upstreams/quotient.md §2)."""
     if fund == "MSA":
         return Month(today.year, today.month)

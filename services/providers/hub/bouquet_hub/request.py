@@ -9,7 +9,7 @@ from bouquet_worker import Identite, Question
 
 
 def transliterate(text: str) -> str:
-    """The hub knows ASCII names only: accents are dropped, case is kept (docs/reference/upstreams/shared.md §2).
+    """Returns a name in ASCII, without its accents, as the hub requires (docs/reference/upstreams/shared.md §2).
 
     Raises `ValueError` for letters of other alphabets, which the contract's rules refuse: with another letter in their
     place the hub would look for another person.
@@ -21,8 +21,8 @@ def transliterate(text: str) -> str:
 
 
 def query_of(who: Identite) -> dict[str, str]:
-    """The person, for any prestation. The birth date is always sent, the commune only for births in France
-    (docs/reference/upstreams/hub.md §2)."""
+    """Returns the query parameters of a person, the same for every benefit. The birth date is always sent, the
+    commune only for a birth in France (docs/reference/upstreams/hub.md §2)."""
     born_in_france = who.code_cog_insee_pays_naissance == FRANCE
     query = {
         "nomUsage": transliterate((who.nom_usage or "").strip()),
@@ -39,7 +39,7 @@ def query_of(who: Identite) -> dict[str, str]:
 
 
 def headers_of(question: Question[Identite]) -> dict[str, str]:
-    """Both funds are asked under one correlation id, on behalf of one recipient
+    """Returns the headers of a question. CNAF and MSA are asked with the same correlation id and recipient
     (docs/reference/upstreams/regime.md §8)."""
     return {
         "Content-Type": "application/json",  # on a GET too, as the hub requires (docs/reference/upstreams/hub.md §1)

@@ -88,7 +88,8 @@ def _client_id(fund: Fund) -> str:
 
 
 async def grant(request: web.Request, endpoints: Mapping[str, TokenEndpoint]) -> web.StreamResponse:
-    """A token for the scope that is asked for; each has clients of its own (docs/reference/upstreams/hub.md §1)."""
+    """Answers with a token of the requested scope, each of which has its own clients
+    (docs/reference/upstreams/hub.md §1)."""
     form = await request.post()
     endpoint = endpoints.get(str(form.get("scope")))
     if form.get("grant_type") != "client_credentials" or endpoint is None:
@@ -118,7 +119,7 @@ async def _quotient(request: web.Request) -> web.StreamResponse:
 
 
 def objection(query: Mapping[str, str], formats: tuple[Format, ...] = PERSON_FORMATS) -> Refusal | None:
-    """Returns the refusal of the hub's input control for an unknown parameter, or one in another form, or None
+    """Returns the hub's refusal of an unknown parameter or of one in a wrong form, else `None`
     (docs/reference/upstreams/hub.md §3)."""
     if not query.keys() <= {name for name, *_ in formats}:
         return UNKNOWN_PARAMETER
@@ -140,7 +141,8 @@ def _month_asked(request: web.Request) -> tuple[int, int]:
 
 
 def _month_before(request: web.Request) -> dict[str, int]:
-    """A quotient is that of the resources of the month before (docs/reference/upstreams/cnaf.md §4)."""
+    """Returns the month of computation: the one before the month in question
+    (docs/reference/upstreams/cnaf.md §4)."""
     year, month = _month_asked(request)
     before = date(year, month - 1, 1) if month > 1 else date(year - 1, 12, 1)
     return {"annee": before.year, "mois": before.month}

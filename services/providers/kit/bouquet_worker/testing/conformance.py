@@ -236,7 +236,7 @@ async def _happens(event: asyncio.Event) -> bool:
 
 
 def _decoded(reply: Reply) -> Any:
-    """Returns a reply as JSON values, in which spelling does not count."""
+    """Returns a reply as JSON values, so that two spellings of the same JSON are equal."""
     return msgspec.json.decode(encode(reply))
 
 

@@ -67,7 +67,7 @@ class HeldRequest:
         self.arrived = asyncio.Event()
         """Set once a request has arrived."""
         self.release = asyncio.Event()
-        """To be set by the test, to let the simulator answer."""
+        """Event that a test sets to let the simulator answer."""
         self.disconnected = asyncio.Event()
         """Set once the worker has closed the connection."""
 
