@@ -1,4 +1,4 @@
-"""RabbitMQ, by its own plugin: `/metrics`, and `/metrics/detailed` for what is told of each queue."""
+"""Dashboard of RabbitMQ, from its own plugin: `/metrics`, and `/metrics/detailed` for single queues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gateway's own processes: what callers ask and are told, its room, its stores, its machine."""
+"""Dashboard of the gateways: requests and answers, free capacity, connections, resources of the machine."""
 
 from __future__ import annotations
 

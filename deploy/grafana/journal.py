@@ -1,4 +1,4 @@
-"""The access journal: from a gateway's spool, by the post, into the registry's chain (docs/adr/0011)."""
+"""Dashboard of the access journal: from a gateway's spool, by the outbox, into the registry's chain (docs/adr/0011)."""
 
 from __future__ import annotations
 

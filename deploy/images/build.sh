@@ -1,13 +1,13 @@
 #!/bin/sh
-# Builds images: all of them, or those named.
+# Builds all images, or the named ones.
 #
 #     deploy/images/build.sh [gateway|registry|simulators|PROVIDER …]
 #     deploy/images/build.sh --list      prints their names and tags, and builds nothing
 #
-# REGISTRY   where they will live; registry.example.org by default
+# REGISTRY   image registry; registry.example.org by default
 # VERSION    their tag; the gateway's version by default
-# BUILDER    `docker build --network none` by default; podman knows the same, buildah `bud`
-# BASE       the image below them, best by its digest: python:3.11-slim-bookworm@sha256:…
+# BUILDER    `docker build --network none` by default; podman has the same command, buildah `bud`
+# BASE       base image, best by its digest: python:3.11-slim-bookworm@sha256:…
 set -eu
 cd "$(dirname "$0")/../.."
 

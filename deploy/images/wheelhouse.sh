@@ -1,12 +1,12 @@
 #!/bin/sh
-# Fills a folder with all that images are made of: the lock's wheels, each checked against its hash, and our own.
+# Fills a folder with the wheels of the images: those of the lock file, checked by hash, and our own.
 #
 #     deploy/images/wheelhouse.sh dist/wheels
 set -eu
 target=$(mkdir -p "$1" && cd "$1" && pwd)
 cd "$(dirname "$0")/../.."
 
-# Environment markers are the image's to judge, not this machine's.
+# Environment markers are removed: they are for the image's platform, not this machine's.
 fetch() { # lock, folder
     sed 's/ ; [^\\]*\\$/ \\/' "requirements/$1.txt" >"$target/$1.lock"
     python -m pip --disable-pip-version-check download --quiet --require-hashes --no-deps --only-binary :all: \

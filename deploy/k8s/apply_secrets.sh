@@ -1,6 +1,6 @@
 #!/bin/sh
-# Each folder that deploy/make_secrets.py made becomes a secret of its name; a worker's settings that are not empty,
-# `providers-NAME`.
+# Makes a secret of each folder that deploy/make_secrets.py wrote, with its name, and a secret `providers-NAME` of each
+# worker's settings that are not empty.
 #
 #     deploy/k8s/apply_secrets.sh DIR NAMESPACE
 set -eu
