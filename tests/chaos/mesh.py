@@ -149,7 +149,7 @@ class ChaosMesh:
 
     def _registry(self, *arguments: str) -> dict[str, Any]:
         command = [sys.executable, "-m", "bouquet_registry", *arguments, "--json"]
-        output = subprocess.check_output(command, env=plain_environ() | self._registry_environ, timeout=60)
+        output = subprocess.check_output(command, env=plain_environ() | self._registry_environ, timeout=200)
         return msgspec.json.decode(output, type=dict[str, Any])
 
     def _gateway(self, folder: Path, name: str) -> MeshProcess:

@@ -98,7 +98,7 @@ class Buildah:
         container = self("from", "--pull-never", image)
         try:
             run = [*self.command, "run", "--isolation", "chroot", container, "--", *command]
-            return subprocess.run(run, check=False, capture_output=True, text=True, timeout=120)
+            return subprocess.run(run, check=False, capture_output=True, text=True, timeout=200)
         finally:
             self("rm", container)
 

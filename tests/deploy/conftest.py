@@ -15,7 +15,7 @@ from tests.deploy.manifests import ROOT
 def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("secrets") / "made"
     script = [sys.executable, str(ROOT / "deploy" / "make_secrets.py"), str(folder)]
-    subprocess.run([*script, "--simulators", "http://simulators:8100"], check=True, timeout=100)
+    subprocess.run([*script, "--simulators", "http://simulators:8100"], check=True, timeout=200)
     return folder
 
 

@@ -34,7 +34,7 @@ class Start(Struct, frozen=True):
 
 def built_images() -> set[str]:
     """Returns names and tags of the images that deploy/images/build.sh makes."""
-    listed = subprocess.run([IMAGES / "build.sh", "--list"], check=True, stdout=subprocess.PIPE, text=True, timeout=60)
+    listed = subprocess.run([IMAGES / "build.sh", "--list"], check=True, stdout=subprocess.PIPE, text=True, timeout=200)
     return set(listed.stdout.split())
 
 

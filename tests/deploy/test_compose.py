@@ -26,7 +26,7 @@ OTHER_DRAIN_S = 10
 
 def read(file: Path) -> subprocess.CompletedProcess[str]:
     command = ["docker-compose", "--file", str(file), "--profile", "*", "config", "--format", "json"]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=200)
 
 
 @pytest.fixture(scope="module")

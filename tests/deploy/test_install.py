@@ -199,7 +199,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
             "--simulators": f"http://127.0.0.1:{sandbox.ports['simulators']}",
         }
         script = [sys.executable, str(ROOT / "deploy" / "make_secrets.py"), str(secrets)]
-        subprocess.run([*script, *(word for place in places.items() for word in place)], check=True, timeout=100)
+        subprocess.run([*script, *(word for place in places.items() for word in place)], check=True, timeout=200)
         for url in secrets.rglob("*-url"):
             url.write_text(sandbox.here(url.read_text(), url.parent.name))
         broker.settle_for(sandbox.settings("broker", "rabbitmq.conf"))

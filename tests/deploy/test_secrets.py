@@ -20,7 +20,7 @@ FORMERLY = {"signing-key": "admin", "journal-keys": "admin"}
 
 
 def make(folder: Path, *options: str) -> None:
-    subprocess.run([sys.executable, str(SCRIPT), str(folder), *options], check=True, timeout=100)
+    subprocess.run([sys.executable, str(SCRIPT), str(folder), *options], check=True, timeout=200)
 
 
 def modes(folder: Path) -> dict[str, set[int]]:

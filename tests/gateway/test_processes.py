@@ -31,7 +31,7 @@ pytestmark = pytest.mark.broker
 COUNT = 3
 CALLS = 60
 """Number of calls, each on a connection of its own: the chance that one of three processes gets none is 1 in 10^10."""
-LONG_S = 60.0
+LONG_S = 200.0
 HELD = 30
 """Number of calls kept in flight, less than a worker takes at a time."""
 INTROSPECT = "/api/introspect"

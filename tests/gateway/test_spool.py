@@ -120,7 +120,7 @@ def test_processes_that_start_together_adopt_each_segment_once(tmp_path: Path) -
         own.mkdir()
         (own / f"{1_700_000_000 + n:017.6f}-1.jsonl").write_bytes(b"%d\n" % n)
     starting = [subprocess.Popen([sys.executable, "-c", DRAIN, tmp_path], stdout=subprocess.PIPE) for _ in range(4)]
-    sent = b"\n".join(process.communicate(timeout=60)[0] for process in starting)
+    sent = b"\n".join(process.communicate(timeout=200)[0] for process in starting)
     assert sorted(map(int, sent.split())) == list(range(50))
     assert list(tmp_path.iterdir()) == []
 

@@ -62,7 +62,7 @@ def run(folder: Path, *module: str, environ: Mapping[str, str] | None = None) ->
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=100,
+        timeout=200,
     )
     assert done.returncode == 0, done.stdout
 

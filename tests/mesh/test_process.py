@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-LONG_S = 30.0
+LONG_S = 120.0
 
 
 class One:

@@ -55,7 +55,7 @@ def test_the_installed_command_creates_a_habilitation_and_refuses_an_unknown_tok
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         program = Path(sys.executable).with_name("bouquet-registry")
         return subprocess.run(
-            [program, *arguments, "--json"], env=environ, capture_output=True, text=True, check=False, timeout=60
+            [program, *arguments, "--json"], env=environ, capture_output=True, text=True, check=False, timeout=200
         )
 
     made = command("habilitation", "create", "--siret", SIRET, "--name", "MAIRIE")

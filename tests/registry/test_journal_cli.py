@@ -159,7 +159,7 @@ def test_journal_stats_counts_two_months_of_calls(url: Secret, operator: Operato
 
 def test_the_help_of_who_read_warns_of_the_command_line(url: Secret) -> None:
     command = [sys.executable, "-m", "bouquet_registry", "journal", "who-read", "--help"]
-    done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=True, timeout=200)
     assert "a command line is seen by everyone" in " ".join(done.stdout.split())
 
 

@@ -26,7 +26,7 @@ LOADED = "import sys, {modules}; print(*sys.modules)"
     ],
 )
 def test_a_process_does_not_import_optional_modules_at_start(process: str, never: set[str]) -> None:
-    told = subprocess.check_output([sys.executable, "-c", LOADED.format(modules=process)], text=True, timeout=60)
+    told = subprocess.check_output([sys.executable, "-c", LOADED.format(modules=process)], text=True, timeout=200)
     loaded = set(told.split())
     assert loaded.issuperset(name.strip() for name in process.split(","))
     assert not {name for name in never if any(module == name or module.startswith(f"{name}.") for module in loaded)}

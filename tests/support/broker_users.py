@@ -30,7 +30,7 @@ class RestrictedVhost(Struct, frozen=True):
 
 def write_definitions(*arguments: str) -> str:
     """Runs the script of the definitions and returns its output."""
-    return subprocess.check_output([sys.executable, str(SCRIPT), *arguments], text=True, timeout=60)
+    return subprocess.check_output([sys.executable, str(SCRIPT), *arguments], text=True, timeout=200)
 
 
 def restricted_vhost(

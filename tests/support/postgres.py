@@ -94,7 +94,7 @@ class PostgresServer(Daemon):
     def _run(self, program: str, *arguments: str) -> None:
         assert PROGRAM, "postgres is not installed"
         command = [*_as_somebody(), str(Path(PROGRAM).with_name(program)), *arguments]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.folder, timeout=60)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.folder, timeout=200)
 
 
 class PostgresStandby(PostgresServer):

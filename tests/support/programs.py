@@ -45,7 +45,7 @@ def output_of(environ: Mapping[str, str], module: str, *arguments: str) -> str:
         check=True,
         stdout=subprocess.PIPE,
         text=True,
-        timeout=60,
+        timeout=200,
     ).stdout
 
 
@@ -63,7 +63,7 @@ async def status_of(url: str) -> int:
         return 0
 
 
-async def until_status(url: str, status: int, *, within_s: float = 60.0) -> None:
+async def until_status(url: str, status: int, *, within_s: float = 120.0) -> None:
     """Waits until a URL answers with a status."""
     async with asyncio.timeout(within_s):
         while await status_of(url) != status:  # noqa: ASYNC110 - another process's, without an event

@@ -40,7 +40,7 @@ def test_a_run_counts_the_tests_that_need_reference_data_in_one_line(tmp_path: P
         shutil.copy(TESTS / name, tests / name)
     (tests / "test_one.py").write_text(IN_NEED, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider", str(tests)]
-    ran = subprocess.run(command, cwd=tests.parent, check=True, capture_output=True, text=True, timeout=100)
+    ran = subprocess.run(command, cwd=tests.parent, check=True, capture_output=True, text=True, timeout=200)
     assert [line for line in ran.stdout.splitlines() if "reference data" in line] == [CLOSING_LINE]
 
 

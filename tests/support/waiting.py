@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 Condition: TypeAlias = Callable[[], bool]
 
-TEST_TIMEOUT_S = 60.0
+TEST_TIMEOUT_S = 120.0
 """Seconds after which a test that hangs fails: generous, because a busy machine may be slow."""
 
 

@@ -39,7 +39,7 @@ def running(cases: Path, *arguments: str) -> Iterator[tuple[str, str, list[str]]
             yield ready[1], ready[2], [next(lines), next(lines)]
         finally:
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=30)
+            _, errors = process.communicate(timeout=120)
         assert process.returncode == 0
         assert "Traceback" not in errors
 
