@@ -104,7 +104,9 @@ def _added_p50_ms(measured: Measured) -> list[float]:
 
 
 def _kept_in_overload(measured: Measured) -> list[float]:
-    """Returns the ratios of answers per second with four times as many callers as places to those with as many."""
+    """Returns the answers per second with four times as many callers as places, relative to as many callers as places.
+
+    One ratio for each round in which both were measured."""
     at_its_places = {window.round: window for window in trusted(measured.windows, "bouquet full", FEW_PLACES)}
     overloaded = trusted(measured.windows, "bouquet full", OVERLOADED)
     pairs = [(window, at_its_places[window.round]) for window in overloaded if window.round in at_its_places]

@@ -96,7 +96,7 @@ async def load(target: Target, connections: int, warmup_s: float, seconds: float
 
 
 async def _ask_for_ever(number: int, target: Target, tally: LatencyRecorder) -> None:
-    """Keeps a connection asking. A lost one counts as an error, and is opened again."""
+    """Sends requests on one connection without end. A lost connection counts as an error, and is reopened."""
     while True:
         try:
             _, connection = await asyncio.get_running_loop().create_connection(

@@ -20,7 +20,7 @@ from bouquet_worker import Answer
 
 PATH = OPERATION.path
 SCOPES = ("cnaf_quotient_familial", "cnaf_allocataires", "cnaf_adresse")
-"""Scopes of the token. Without those of the children, so that the filter has something to remove."""
+"""Scopes of the token, without those of the children, so that the filter has something to remove."""
 RECIPIENT = "13002526500013"
 REQUEST_ID = "6f1c0b52-7f0e-4c7e-9a50-0a5d1f6a0b11"
 

@@ -115,7 +115,7 @@ def with_vintages(vintages: list[tuple[int, list[Row]]], records: list[CommuneRe
 
 
 def is_commune(row: Row) -> bool:
-    """Whether a row is a commune in the sense of the history and of INSEE's `com=false`."""
+    """Whether a row is a present-day commune outside the overseas collectivities, as INSEE's `com=false` selects."""
     return row["type"] == "commune-actuelle" and not OVERSEAS_COLLECTIVITY.match(row["code"])
 
 

@@ -111,7 +111,7 @@ def _interrupt(*_: object) -> None:
 
 
 def _ignore_interruptions() -> None:
-    """Ignores further signals. Not by SIG_IGN: Python prints an error for a signal that is already pending."""
+    """Ignores further signals, by an empty handler: with SIG_IGN Python prints an error for a pending signal."""
     for number in STOPPING:
         signal.signal(number, lambda *_: None)
 

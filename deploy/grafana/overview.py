@@ -1,4 +1,4 @@
-"""Dashboard of the whole service: whether calls are answered, and if not, whose fault that is."""
+"""Dashboard of the whole service: whether calls are answered, and if not, by whose fault."""
 
 from __future__ import annotations
 

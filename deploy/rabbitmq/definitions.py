@@ -31,9 +31,9 @@ GATEWAY, JOURNAL = "gateway", "journal"
 PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 PASSWORD_BYTES = 32
 REPLIES_MAX_BYTES = 64 * 1024 * 1024
-"""Size limit of a gateway's reply queue. Above it the oldest replies are dropped, whose callers have gone too."""
+"""Size limit of a gateway's reply queue. Above it the oldest replies are dropped, whose callers no longer wait."""
 WAITING_REQUESTS = 1
-"""Most requests that wait in a provider's queue: beyond one, RabbitMQ 4 writes them to its disk (docs/adr/0015)."""
+"""Limit on the requests that wait in a provider's queue: above 1 RabbitMQ 4 writes them to its disk (docs/adr/0015)."""
 WORKER_LIMITS = {"max-connections": 64, "max-channels": 256}
 """Limits of one provider's user: above any sensible number of its processes, and harmless to a broker."""
 

@@ -81,7 +81,7 @@ def _url_fault(text: str, hint: Any) -> str:
 
 
 def _convert(text: str, hint: Any) -> Any:
-    """Raises ValueError, the base class of msgspec's errors."""
+    """Returns the text as a value of the type `hint`. Raises `ValueError`, the base class of msgspec's errors."""
     hint = _without_none(hint)
     if getattr(hint, "__origin__", hint) is Secret:  # annotated or not
         return Secret(text)

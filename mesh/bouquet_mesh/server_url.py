@@ -1,4 +1,4 @@
-"""The URL of a server, or of several, as a setting gives it: judged by its form, before anything connects to it."""
+"""The URL of a server, or of several, as a setting gives it: checked by its form, before anything connects to it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _SEVERAL = re.compile(r"\s|,\w+://")
 
 
 class ServerUrl(Struct, frozen=True):
-    """Annotates a setting: `Annotated[Secret, ServerUrl(("amqp",), "memory:")]`."""
+    """Annotation of a setting with a server's URL: `Annotated[Secret, ServerUrl(("amqp",), "memory:")]`."""
 
     protocols: tuple[str, ...]
-    """Each stands for its variant with TLS too: `amqp` for `amqps`."""
+    """Accepted schemes of the URL, each also with TLS: `amqp` includes `amqps`."""
     instead: str | None = None
     """A value that is accepted in place of a URL."""
     several: bool = False
@@ -65,7 +65,7 @@ def _fault_of_servers(url: str) -> str:
 
 
 def names_one_server(url: str) -> bool:
-    """Whether a host, and a port if there is one, can be read from `url`. A list of several servers is none."""
+    """Whether a host, and a port if there is one, can be read from `url`. False for a list of servers."""
     try:
         host = URL(url).host or ""
         host.encode("idna")

@@ -16,7 +16,7 @@ from bouquet_proto.rules import Check
 from bouquet_proto.schemas import schema_of
 
 Modality: TypeAlias = Literal["identite", "france_connect", "ine", "identifiant", "numero_allocataire"]
-"""Way to name the person. With `france_connect`, the citizen's own session gives an `Identite`."""
+"""Way to identify the person. With `france_connect`, the citizen's own session gives an `Identite`."""
 
 
 class Authority(Struct, frozen=True):

@@ -247,8 +247,8 @@ class Regimes(Struct, frozen=True, kw_only=True):
     """Roles of the CAF and the MSA, as provider names (docs/reference/upstreams/regime.md §6)."""
 
     first: str
-    """Provider asked first about an unknown person: 98 % of allocataires are there, and the other one then need not
-    learn of them."""
+    """Provider asked first about a person whose provider is unknown. It serves 98 % of allocataires, so that the other
+    provider seldom receives a question about a person whom it does not serve."""
     second: str
     keeps_history: str
     """Provider whose answer is chosen for a past month when both know the person: the other has no history."""

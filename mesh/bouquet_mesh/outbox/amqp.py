@@ -98,7 +98,7 @@ class _Record(msgspec.Struct, frozen=True):
 
 
 class _Collector:
-    """Collecting side of the outbox: a consumer, and the records delivered to it."""
+    """Receiving side of the outbox: the broker's consumer, and the delivered records that wait to be collected."""
 
     def __init__(self, max_records: int, max_wait_s: float) -> None:
         self._max_records = max_records

@@ -51,7 +51,7 @@ def _keep_names(context: RuleContext, names: tuple[str, ...] | Malformed | None,
 
 
 def _prenoms_known(context: RuleContext) -> None:
-    """Requires at least one first name, none blank. For those of FranceConnect, whose letters were checked before."""
+    """Requires at least one first name, none blank. Meant for FranceConnect's, whose letters are checked before."""
     match context.items("prenoms"):
         case (_, *_) as names if all(name.strip() for name in names):
             context.keep("prenoms", tuple(names))

@@ -19,7 +19,7 @@ class Perimeter(NamedTuple):
     known: frozenset[str]
     """Valid codes of such areas."""
     unknown_code: str
-    """Public code of the refusal of any other."""
+    """Public code that refuses a code not in `known`."""
 
 
 PERIMETERS = {

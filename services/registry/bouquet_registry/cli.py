@@ -42,7 +42,7 @@ class Context(Struct, frozen=True):
     clock: Clock = utc_now
 
     async def record(self, given: argparse.Namespace, act: str, target: str = "") -> None:
-        """Records an act that changes nothing, before its result is shown: nobody reads the journal unrecorded."""
+        """Records an act that changes nothing, before its result is shown, such as a reading of the journal."""
         async with self.store.writing() as connection:
             await acts.record(connection, author_of(given), act, target, self.clock())
 

@@ -92,7 +92,7 @@ async def open_channel(settings: RegistrySettings) -> AsyncIterator[NoticeChanne
 
 
 class Mail(NoticeChannel):
-    """Sends notices by SMTP to the contacts of the habilitation."""
+    """Channel that sends notices by SMTP to the contacts of the habilitation."""
 
     def __init__(self, way: NoticeDestination, sender: str) -> None:
         self._url = way.url
@@ -145,7 +145,7 @@ class Mail(NoticeChannel):
 
 
 class Webhook(NoticeChannel):
-    """Sends notices as signed JSON to one URL; the notice's id is the `Idempotency-Key`."""
+    """Channel that sends notices as signed JSON to one URL; the notice's id is the `Idempotency-Key`."""
 
     def __init__(self, session: aiohttp.ClientSession, url: URL, secret: Secret) -> None:
         self._session = session

@@ -23,7 +23,7 @@ DAYS = (7, 14, 30)
 IN_USE = timedelta(days=30)
 """Time since its last use after which a token counts as unused, and its expiry raises no alert."""
 MAX_NAMES = 500
-"""Most habilitations whose names are exported: those that changed last."""
+"""Largest number of habilitations whose names are exported: those that changed last."""
 
 
 async def count_periodically(store: Store, clock: Clock) -> None:

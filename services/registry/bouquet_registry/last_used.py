@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 WRITE_INTERVAL_S = 5.0
 """Seconds between two writes."""
 MAX_ROWS_PER_TRANSACTION = 1000
-"""Most tokens in one transaction, because a revocation may have to wait for it."""
+"""Largest number of tokens in one transaction, because a revocation may have to wait for it."""
 
 _later = tokens.c.last_used_at.is_(None) | (tokens.c.last_used_at < bindparam("used_at"))
 UPDATE_LAST_USED = (

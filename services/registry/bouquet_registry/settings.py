@@ -24,7 +24,7 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     """Key that signs new tokens: the secret shared with the gateways (HS256), or a private JWK with a `kid` (HS256
     or ES256)."""
     concurrency: int = 50
-    """Most requests of gateways that are answered at a time."""
+    """Largest number of gateways' requests that are answered at a time."""
     drain_s: float = 10.0
     """Seconds that requests under way may still take after SIGTERM."""
     host: str = "127.0.0.1"

@@ -20,7 +20,7 @@ KEY_BYTES = 32
 
 
 class Signer:
-    """Signs tokens with the key of the settings. The constructor raises `SettingsError`."""
+    """Signer of tokens with the key of the settings. The constructor raises `SettingsError`."""
 
     def __init__(self, secret: Secret) -> None:
         self._key = _key_of(secret)

@@ -92,7 +92,7 @@ async def answering(
 
 
 class GatewayRequests:
-    """Answers the requests of gateways, and notes which tokens they ask about."""
+    """Handler of gateways' requests, which notes the tokens that they ask about."""
 
     def __init__(self, store: Store, uses: LastUses, clock: Clock = utc_now) -> None:
         self._store = store

@@ -41,8 +41,7 @@ _session = msgspec.json.Decoder(Session)
 
 
 class Sessions:
-    """Opens FranceConnect sessions through a worker. Remembers refusals for a while, and limits the rate of new
-    sessions."""
+    """Opener of FranceConnect sessions by a worker, which remembers refusals and limits the rate of new sessions."""
 
     def __init__(
         self,

@@ -60,7 +60,7 @@ class Token(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """Reason, in the failure table, why a credential is not a valid token."""
+    """Refusal of a credential that is not a valid token, by its reason in the failure table."""
 
     reason: str
 
@@ -107,7 +107,7 @@ class _Claims(Struct, frozen=True):
 
 
 class TokenVerifier:
-    """Verifies and decodes tokens, and remembers the last `max_known` valid ones by their hash.
+    """Verifier and decoder of tokens, which remembers the last `max_known` valid ones by their hash.
 
     A named key verifies tokens whose header has that name (`kid`). `secret` has no name, and verifies any token.
     """

@@ -83,16 +83,16 @@ def network_of(address: str) -> str:
 
 
 class Pacer:
-    """Rate limiter that delays callers: `per_second` a second on average, with bursts of as many."""
+    """Rate limiter that delays callers: `per_second` a second on average, with bursts of up to `per_second` callers."""
 
     def __init__(self, per_second: int, clock: Clock = time.monotonic) -> None:
         self._interval_s = 1 / per_second
         self._clock = clock
         self._next_at = 0.0
-        """Monotonic time of the next free place."""
+        """Monotonic time at which the next caller may proceed."""
 
     async def acquire(self, max_wait_s: float) -> bool:
-        """Waits for a place. Returns False at once when the wait would exceed `max_wait_s`."""
+        """Waits until the caller may proceed. Returns False at once when the wait would exceed `max_wait_s`."""
         now = self._clock()
         wait_s = max(0.0, self._next_at - now - 1.0)
         if wait_s > max_wait_s:

@@ -11,7 +11,7 @@ from bouquet_mesh.bus.api import Calling
 from bouquet_proto.messages import Changes, Describe, Failed, Lookup, Reply, Request
 
 MIN_CALLERS = 4
-"""Number of callers that can share a provider in any case: each may have at most 1 / `MIN_CALLERS` of its calls in
+"""Smallest number of callers that fill a provider's limit: each may have at most 1 / `MIN_CALLERS` of its calls in
 flight."""
 
 

@@ -51,7 +51,7 @@ class Answer(Struct, frozen=True):
 
 
 class Lookups:
-    """Answers requests for data: runs the checks, asks the provider, and filters the data."""
+    """Steps from a request for data to its answer: checks, question to the provider, and filter of scopes."""
 
     def __init__(
         self,

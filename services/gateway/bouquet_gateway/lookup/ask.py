@@ -44,7 +44,7 @@ class ProviderAnswer(Struct, frozen=True):
 
 
 class Providers:
-    """Asks providers. Joins an identical lookup in flight, and caches found data."""
+    """Providers as the gateway asks them: identical lookups in flight are joined, and found data is cached."""
 
     def __init__(
         self,

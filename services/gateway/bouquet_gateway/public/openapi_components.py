@@ -25,7 +25,7 @@ def pascal(text: str) -> str:
 
 
 class Components:
-    """Collects the components that a document references."""
+    """Collection of the components that a document references."""
 
     def __init__(self) -> None:
         self._schemas: Json = {}

@@ -76,7 +76,7 @@ class _Child(Struct, frozen=True):
 
 
 class _Supervisor:
-    """Starts, replaces and signals the child processes."""
+    """Supervisor that starts, replaces and signals the child processes."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = dict(environ)

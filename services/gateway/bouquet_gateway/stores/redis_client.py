@@ -24,7 +24,7 @@ TIMEOUT_S = 0.5
 TIMEOUTS: dict[str, Any] = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
 SENTINEL_PORT = 26_379
 SENTINEL_TIMEOUT_S = 0.15
-"""Two Sentinels that hang leave time for a third within `TIMEOUT_S`."""
+"""Timeout of one Sentinel, in seconds: two that hang leave time for a third within `TIMEOUT_S`."""
 GROUP, SENTINEL_PASSWORD = "sentinel", "sentinel_password"
 """Parameters of the URL: the name of the primary and its replicas at Sentinel, and the password of Sentinel itself."""
 
@@ -54,7 +54,7 @@ def client_of(url: Secret) -> Redis:
 
 @asynccontextmanager
 async def open_redis(url: Secret) -> AsyncIterator[Redis]:
-    """Gives a client as `client_of`, and closes it."""
+    """Yields the client that `client_of` makes, and closes it at the end of the context."""
     client = client_of(url)
     try:
         yield client
@@ -66,7 +66,7 @@ async def open_redis(url: Secret) -> AsyncIterator[Redis]:
 
 
 def _client_by_sentinel(servers: list[Any]) -> Redis:
-    """Takes the parsed URL of each Sentinel: they differ in host and port alone."""
+    """Returns a client of the primary, from the parsed URLs of the Sentinels, which differ in host and port alone."""
     addresses = [(server["host"], server.get("port", SENTINEL_PORT)) for server in servers]
     options = {name: value for name, value in servers[0].items() if name not in ("host", "port", "connection_class")}
     group, password = options.pop(GROUP), options.pop(SENTINEL_PASSWORD, None)

@@ -28,11 +28,11 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = (".yaml", ".yml")
 DEFAULT = "404.yaml"
-"""Name of the file that answers every question to which no other case of its folder does."""
+"""Name of the file that answers the questions for which its folder has no other case."""
 
 STATUSES = range(200, 600)
 READ = ("params", "status", "payload")
-"""Keys of a file that make the case; its other keys are comments."""
+"""Keys of a case file that are read; all others are comments."""
 PADDED = re.compile(r"(mois|jour)\w*")
 """Names of parameters that may be written with a leading zero, as in the State's files: `moisDateDeNaissance: 07`."""
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
@@ -47,7 +47,7 @@ State: TypeAlias = tuple[date, tuple[tuple[str, int, int], ...]]
 
 
 class CaseError(Exception):
-    """The error that a case file is wrong; its text is for the file's author."""
+    """Error for an invalid case file. Its text is written for the file's author."""
 
 
 class Case(Struct, frozen=True):

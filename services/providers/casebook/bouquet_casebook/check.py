@@ -51,7 +51,7 @@ class Report(Struct, frozen=True):
 
 
 class Reached(Struct, frozen=True):
-    """The signature of the question that a case's parameters make, or the obstacle why they make none."""
+    """The signature of the question that a case's parameters make, or the reason why they make none."""
 
     signature: Signature = ()
     obstacle: str = ""

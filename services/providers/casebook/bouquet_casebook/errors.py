@@ -71,7 +71,7 @@ def code_in_payload(payload: Raw) -> str:
 def failure_reply(
     code: str, operation: Operation, authority: Authority, problems: Mapping[str, Failure]
 ) -> Reply | None:
-    """Returns the reply with which an operation ends in the error code, `None` for a code that it never ends in."""
+    """Returns the reply for which an operation answers the error code, `None` for a code that it never answers."""
     return _reply_of(code, (*operation.reasons, *PROVIDER, *PLATFORM), authority, problems)
 
 

@@ -25,7 +25,7 @@ GENDERS = {"M": "male", "F": "female"}
 
 BY_SESSION = "_with_france_connect"
 TYPED = ("_with_civility", "")
-"""Texts in place of `BY_SESSION` in the id of the same operation by parameters, from version 3 on and in version 2."""
+"""Ends, in place of `BY_SESSION`, of the ids of operations by query parameters: from version 3 on, and in version 2."""
 
 
 class CaseKeys(Struct, frozen=True):

@@ -75,7 +75,7 @@ class Sandbox:
         return {name: one for worker in reversed(_workers()) for name, one in worker.published.items()}
 
     def read(self, reader: Reader) -> CasebookSettings:
-        """Reads and checks the settings, and notes in `reader` what is wrong with them."""
+        """Reads and checks the settings, and records their problems in `reader`."""
         return reader.read(CasebookSettings, PREFIX, _need_folder)
 
     def settings(self, environ: Mapping[str, str]) -> CasebookSettings:
@@ -107,7 +107,7 @@ def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
     """Returns the offers as case files can answer them: without plan and cache
     (docs/reference/contract.md §1.4), and without rules for a citizen's identity (§6.5).
 
-    Their problems also hold what the authorities of a plan answer in their own names.
+    Their problems also hold the errors that each authority of a plan answers in its own name.
     """
     taken: set[str] = set()
     result = []
@@ -126,7 +126,7 @@ def _without_plan(operation: Operation, reasons_of_authorities: tuple[str, ...])
 
 
 def _problems_of_authorities(problems: Mapping[str, Failure]) -> dict[str, Failure]:
-    """Returns rows for what the authorities of a plan answer in their own names, with complete codes, one for each."""
+    """Returns rows with complete codes for the errors that each authority of a plan answers in its own name."""
     by_code: dict[str, tuple[str, Failure]] = {}
     for authority in quotient_familial.REGIMES.authorities.values():
         for reason, row in rows(OF_AUTHORITIES, problems):

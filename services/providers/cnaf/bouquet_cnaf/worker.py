@@ -97,12 +97,12 @@ worker.answers(*PUBLISHED)(quotient_familial)
 async def composition_familiale(
     question: Question[NumeroAllocataire], soap: UpstreamClient
 ) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    """Answers with the family composition of a file."""
+    """Answers with the family composition in the file (dossier) of a CAF."""
     return read(await soap.post(data=upstream.envelope(question.identity), idempotent=True))
 
 
 def read(answer: Answer) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    """Returns what an answer states, by HTTP status and return code (docs/reference/upstreams/cnaf.md §5-6)."""
+    """Returns the result of an answer, by HTTP status and return code (docs/reference/upstreams/cnaf.md §5-6)."""
     if answer.status == 500 and b"Internal Server Error" in answer.body:
         raise UpstreamError("upstream_internal", cause="HTTP 500")
     if answer.status != 200:

@@ -14,7 +14,7 @@ FRANCE_CONNECT = "/v1/boursier/find"
 """Path of the search by FranceConnect, a GET with a body."""
 
 FAILURES = {500: "upstream_internal"}
-"""Reasons of failures by HTTP status. The worker reads 200, 400 and 404; any other is `upstream_unknown`
+"""Failure reasons by HTTP status. The worker's `read` handles 200, 400 and 404; any other is `upstream_unknown`
 (docs/reference/upstreams/cnous.md §4)."""
 
 SEXES: dict[str | None, Literal["M", "F"]] = {"M": "M", "F": "F"}

@@ -88,7 +88,7 @@ def campaign_year(question: Question[Ine] | Question[Identite]) -> int | None:
 
 
 def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
-    """Returns what an answer states; `wrong` is the reason of a refusal. Raises `UpstreamError`."""
+    """Returns the result that Cnous's answer states; `wrong` is the reason of a refusal. Raises `UpstreamError`."""
     match answer.status:
         case 200:
             return the_only(answer.decode(ANSWERED))

@@ -32,9 +32,9 @@ class Fund(Struct, frozen=True):
 
     provider: Literal["cnaf", "msa"]
     word: str
-    """Name of the fund in a scripted birth name: `CAF` or `MSA`."""
+    """Name of the provider in a scripted birth name: `CAF` or `MSA`."""
     code: str
-    """Value of the fund in the header `X-APISECU-FD`."""
+    """Value of the header `X-APISECU-FD` in the provider's answers."""
 
 
 CAF = Fund("cnaf", "CAF", "00810011")

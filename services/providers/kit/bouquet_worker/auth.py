@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 RENEWAL_MARGIN_S = 10.0
 """Seconds before its expiry from which a token is renewed."""
 ATTEMPTS = 5
-"""Requests for one token, where the token endpoint answers with something else than JSON."""
+"""Largest number of requests for one token, while the token endpoint answers with something other than JSON."""
 ATTEMPT_PAUSE_S = 0.2
 """Seconds between two such requests."""
 # More requests with wrong credentials could lock the account.
@@ -66,7 +66,7 @@ class ApiKey:
         return {self._header: self._scheme + self._key.reveal()}
 
     def forget(self, _: Mapping[str, str]) -> bool:
-        """Returns `False`: a fixed key has no other one."""
+        """Returns `False`: there is no other key to try."""
         return False
 
 

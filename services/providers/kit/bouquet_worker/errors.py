@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 class UpstreamError(Exception):
-    """The error that an upstream gave no usable answer. The worker replies with a failure of the same reason.
+    """Error for an upstream that gave no usable answer. The worker replies with a failure of the same reason.
 
     Args:
         reason: Key of the failure table (`bouquet_proto.failures.FAILURES`) or of the worker's `problems`.

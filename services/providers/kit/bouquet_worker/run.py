@@ -35,7 +35,7 @@ class RunnableWorker(Protocol):
     provider: str
 
     def read(self, reader: Reader) -> object:
-        """Reads the worker's settings, and notes in `reader` what is wrong with them."""
+        """Reads the worker's settings, and records their problems in `reader`."""
 
     def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[Serving]:
         """Serves requests from the bus until the context ends."""
@@ -47,7 +47,7 @@ async def run(worker: RunnableWorker, environ: Mapping[str, str]) -> None:
 
 
 def read(worker: RunnableWorker, reader: Reader, mesh: MeshSettings) -> ProcessSettings:
-    """Returns the settings of the process, and notes in `reader` what is wrong with them or with the worker's own."""
+    """Returns the settings of the process, and records in `reader` the problems of these and of the worker's own."""
     reader.check(require_broker, mesh, "a worker")
     worker.read(reader)
     return reader.read(ProcessSettings, PROCESS_PREFIX)

@@ -123,7 +123,7 @@ class _HandledOperation(Struct, frozen=True):
     upstreams: tuple[str, ...]
 
     def accepts(self, lookup: Lookup) -> bool:
-        """Returns whether the request identifies its person as the operation wants."""
+        """Returns whether the request has the kind of identity that the operation's modality requires."""
         return isinstance(lookup.identity, MODALITIES[self.operation.modality])
 
 
@@ -256,7 +256,7 @@ class Worker:
         return (self.offer(),)
 
     def read(self, reader: Reader) -> WorkerSettings:
-        """Reads and checks the settings of `BOUQUET_<PROVIDER>_*`, and notes in `reader` what is wrong with them."""
+        """Reads and checks the settings of `BOUQUET_<PROVIDER>_*`, and records their problems in `reader`."""
         # Factories that need no other upstream are called too, since they may refuse settings; nothing is opened.
         made = [factory.make for factory in self._upstreams.values() if not factory.upstreams]
         return reader.read(self._settings, worker_prefix(self.provider), *made, *self._checks)
@@ -288,7 +288,7 @@ class Worker:
     async def connected(self, settings: WorkerSettings) -> AsyncIterator[Mapping[str, Any]]:
         """Opens the worker's upstreams until the context ends, and gives them by name.
 
-        Raises what their factories raise, `SettingsError` for settings that cannot be used.
+        Raises the exceptions of their factories, such as `SettingsError` for settings that cannot be used.
         """
         opened: dict[str, Any] = {}
         async with AsyncExitStack() as stack:
@@ -330,7 +330,7 @@ class Worker:
         return Found(Raw(text))
 
     def _within_limits(self, reply: Reply, operation: Operation | InternalOperation) -> Reply:
-        """Returns the reply, or a failure in place of one beyond the limits that gateways keep."""
+        """Returns the reply, or a `malformed_reply` failure if it exceeds the limits that gateways enforce."""
         # Gateways would refuse it as well. Here the log of the worker's own team says why.
         excess = excess_of(reply, operation.reply)
         if not excess:
@@ -345,7 +345,7 @@ def _unchanged(result: Any) -> Any:
 
 
 async def _answer(handled: _HandledOperation, lookup: Lookup, upstreams: list[Any], today: date) -> Reply:
-    """Calls the handler, and returns its result as a reply. Raises what the handler raises but `UpstreamError`."""
+    """Calls the handler, and returns its result as a reply. Raises the handler's exceptions except `UpstreamError`."""
     question = Question(
         identity=lookup.identity,
         parameters=lookup.parameters,

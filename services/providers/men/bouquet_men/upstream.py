@@ -10,7 +10,7 @@ from msgspec import Struct
 from bouquet_worker import Identite, Parameter, Sexe
 
 FAILURES = {500: "upstream_internal"}
-"""Reasons of failures by HTTP status. The worker reads 200 and 404; any other is `upstream_unknown`
+"""Failure reasons by HTTP status. The worker's `read` handles 200 and 404; any other is `upstream_unknown`
 (docs/reference/upstreams/men.md §4)."""
 
 SEXES = {"M": 1, "F": 2}

@@ -65,7 +65,9 @@ async def scolarites(question: Question[Identite], men: UpstreamClient) -> Scola
 
 
 def read(answer: Answer) -> ScolariteEtRegime | NotFound:
-    """Returns what an answer states; its content type may be `text/plain` (docs/reference/upstreams/men.md §3)."""
+    """Returns the result that the ministry's answer states.
+
+    Its content type may be `text/plain` (docs/reference/upstreams/men.md §3)."""
     match answer.status:
         case 200 if answer.decode(Enrolled).info_scolarite.est_scolarise:
             return to_contract(answer.decode(File))

@@ -74,14 +74,14 @@ def by_identity(settings: Settings) -> Upstream:
 
 @worker.answers(INE, INE_V2)
 async def statut_of_ine(question: Question[Ine], by_ine: UpstreamClient) -> Etudiant | NotFound | Rejected:
-    """Answers with the student of an INE."""
+    """Answers with the enrolments of the student with an INE."""
     params = {"INE": question.identity.ine.upper()}
     return read(await by_ine.get(params=params, headers=headers_of(question.caller)), REFUSALS_OF_INE)
 
 
 @worker.answers(IDENTITE, FRANCE_CONNECT, IDENTITE_V2, FRANCE_CONNECT_V2)
 async def statut_of_person(question: Question[Identite], by_identity: UpstreamClient) -> Etudiant | NotFound | Rejected:
-    """Answers with the student of a civil status."""
+    """Answers with the enrolments of the student with a civil status."""
     who = await with_commune_code(question.identity, Communes.packaged())
     if isinstance(who, Rejected):
         return who
@@ -95,7 +95,9 @@ def headers_of(caller: Caller) -> dict[str, str]:
 
 
 def read(answer: Answer, refusals: Mapping[int, str]) -> Etudiant | NotFound | Rejected:
-    """Returns what an answer states; `refusals` are the reasons of refusals by HTTP status. Raises `UpstreamError`."""
+    """Returns the result that the ministry's answer states.
+
+    `refusals` are the reasons of refusals by HTTP status. Raises `UpstreamError`."""
     match answer.status:
         case 200:
             return to_contract(answer.decode(Student))

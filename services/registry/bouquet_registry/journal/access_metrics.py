@@ -8,13 +8,13 @@ from bouquet_proto.access_record import Access
 from bouquet_registry import metrics
 
 MAX_PAIRS = 2000
-"""Most label pairs of the metric, since gateways choose them."""
+"""Largest number of label pairs of the metric, since gateways choose them."""
 OTHER = ("other", "other")
 """Labels of the pairs beyond `MAX_PAIRS`."""
 
 
 class AccessCounter:
-    """Counts accesses by habilitation, operation and outcome."""
+    """Counter of accesses by habilitation, operation and outcome."""
 
     def __init__(self, most: int = MAX_PAIRS) -> None:
         self._most = most

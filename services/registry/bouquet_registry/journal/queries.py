@@ -17,7 +17,7 @@ Facts: TypeAlias = dict[str, Any]
 
 DAY_S = 24 * 3600
 PSEUDONYMS_PER_QUERY = 1000
-"""Most pseudonyms in one query, since databases limit its parameters."""
+"""Largest number of pseudonyms in one query, since databases limit its parameters."""
 
 
 async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOutParts]) -> list[Facts]:

@@ -30,7 +30,7 @@ LAST_PAUSE_S = 5.0
 
 
 class JournalWriter:
-    """Writes the batches of the outbox to the journal."""
+    """Writer of the outbox's batches to the journal."""
 
     def __init__(self, outbox: Outbox, store: Store, batches: AsyncIterator[Collected]) -> None:
         self._outbox = outbox

@@ -33,11 +33,11 @@ YEAR_10000 = 253_402_300_800.0
 HEXADECIMAL = re.compile(r"([0-9a-f]{2})*")
 PSEUDONYM = re.compile(r"[0-9a-f]{64}")
 MAX_FOUND = 300
-"""Most pseudonyms in the answer of one call."""
+"""Largest number of pseudonyms in the answer of one call."""
 
 
 class Batch(Struct, frozen=True):
-    """Records to write, and bodies that are none."""
+    """Records to write, and bodies that are no records."""
 
     accesses: list[Access]
     aside: list[bytes]

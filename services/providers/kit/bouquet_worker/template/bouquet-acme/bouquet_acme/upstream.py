@@ -9,7 +9,8 @@ from msgspec import Struct
 from bouquet_worker import IsoDate
 
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
-"""Reasons of failures by HTTP status. The worker reads 200 and the upstream's own 404; others are undocumented."""
+"""Failure reasons by HTTP status. The worker's `read` handles 200 and the upstream's own 404; the
+upstream documents no others."""
 
 STATUTS: dict[str, Literal["ouvert", "suspendu", "clos"]] = {
     "O": "ouvert",

@@ -57,7 +57,7 @@ async def dossier(question: Question[Identifiant], files: UpstreamClient) -> Dos
 
 
 def read(answer: Answer) -> Dossier | NotFound:
-    """Returns what an answer of the upstream says. Raises `UpstreamError` for one that is undocumented."""
+    """Returns the result that the upstream's answer states. Raises `UpstreamError` for one that is undocumented."""
     match answer.status:
         case 200:
             return to_contract(answer.decode(File))
