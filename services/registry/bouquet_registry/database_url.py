@@ -33,6 +33,8 @@ class Database(Struct, frozen=True):
     """URL for SQLAlchemy, with its driver and without TLS parameters."""
     hosts: tuple[str | None, ...]
     """Host of each server; None for a file or a socket."""
+    ports: tuple[int, ...] = ()
+    """Port of each of several servers."""
     tls: ssl.SSLContext | None = None
     """TLS context of the connection; None for a connection without TLS."""
 
@@ -45,8 +47,11 @@ class Database(Struct, frozen=True):
         """Connection arguments of the driver."""
         if self.is_sqlite:
             return {}
-        several = {"async_creator_fn": connect_to_primary} if len(self.hosts) > 1 else {}
-        return {"ssl": self.tls or False, **several}
+        if not self.ports:
+            return {"ssl": self.tls or False}
+        # Not in the URL: SQLAlchemy splits `host:port` at each colon, of which an IPv6 address has several.
+        servers = {"host": self.hosts, "port": self.ports}
+        return {"ssl": self.tls or False, "async_creator_fn": connect_to_primary, **servers}
 
 
 def database_of(setting: Secret) -> Database:
@@ -62,25 +67,27 @@ def database_of(setting: Secret) -> Database:
     hosts = tuple(server.host for server in servers)
     if url.get_backend_name() == "sqlite":
         return Database(url, hosts)
+    ports: tuple[int, ...] = ()
     if len(servers) > 1:
-        url = _with_every_server(url, servers)
+        url, ports = url.set(host=None, port=None), _ports_of(servers)
     options = url.query
     modes = {options[name] for name in MODES if name in options} or {VERIFIED}
     files = [str(options.get(name, "")) for name in FILES]
     url = url.difference_update_query([*MODES, *FILES])
     if modes == {PLAIN} and not any(files):
-        return Database(url, hosts)
+        return Database(url, hosts, ports)
     if modes != {VERIFIED}:
         raise SettingsError([f"{SETTING}: must verify its server: sslmode={VERIFIED}, or {PLAIN} on one machine"])
-    return Database(url, hosts, context_of(SETTING, *files))
+    return Database(url, hosts, ports, context_of(SETTING, *files))
 
 
-def _with_every_server(url: URL, servers: Sequence[URL]) -> URL:
-    """Raises `SettingsError` for an empty or repeated server."""
-    addresses = [f"{server.host}:{server.port or DEFAULT_PORTS['postgresql']}" for server in servers if server.host]
-    if len(addresses) < len(servers):
+def _ports_of(servers: Sequence[URL]) -> tuple[int, ...]:
+    """Returns the port of each server. Raises `SettingsError` for an empty, repeated or contradicted server."""
+    ports = tuple(server.port or DEFAULT_PORTS["postgresql"] for server in servers)
+    if not all(server.host for server in servers):
         raise SettingsError([f"{SETTING}: has an empty host"])
-    if len(set(addresses)) < len(servers):
+    if len({(server.host, port) for server, port in zip(servers, ports, strict=True)}) < len(servers):
         raise SettingsError([f"{SETTING}: names a server twice"])
-    # As SQLAlchemy wants several: `?host=a:5432&host=b:5432`.
-    return url.set(host=None, port=None).update_query_pairs([("host", address) for address in addresses])
+    if servers[0].query.keys() & {"host", "port"}:
+        raise SettingsError([f"{SETTING}: names servers before its path and in its query"])
+    return ports

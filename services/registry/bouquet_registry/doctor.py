@@ -13,18 +13,20 @@ from bouquet_mesh.doctor import broker, files
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
 from bouquet_mesh.doctor.reach import check_reachable
 from bouquet_mesh.process import read_process
+from bouquet_mesh.server_url import each_server
 from bouquet_mesh.settings import SettingsError, read_all
 from bouquet_mesh.tls.context import tls_error_of
 from bouquet_proto.deadline import CLOCK_TOLERANCE_S
 from bouquet_proto.names import EMBEDDED
 from bouquet_proto.registry_messages import PROVIDER
 from bouquet_registry.delivery import notice_destination
+from bouquet_registry.primary import HOST_TIMEOUT_S
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import PREFIX, Store, open_store
 from bouquet_registry.worker import registry
 
 CHECK_TIMEOUT_S = 5.0
-"""Longest time that the check of the database may take."""
+"""Longest time that the check of the database may take, beside the time for each further server."""
 START = "start `bouquet-registry serve`, and see its log"
 """Advice when nothing consumes from a queue."""
 NTP = "set the clocks by NTP: deadlines and ends of tokens are wall-clock times"
@@ -50,15 +52,14 @@ def _keys(settings: RegistrySettings) -> Finding:
 
 async def _database(settings: RegistrySettings) -> list[Finding]:
     subject = "database"
+    timeout_s = CHECK_TIMEOUT_S + HOST_TIMEOUT_S * (len(each_server(settings.database_url.reveal())) - 1)
     try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S), open_store(settings.database_url) as store:
+        async with asyncio.timeout(timeout_s), open_store(settings.database_url) as store:
             return [well(subject, "answers, and has the tables of this version"), await _clock(store)]
     except SettingsError as error:
         return [wrong(subject, str(error), "`bouquet-registry migrate`, or the image of the version that migrated it")]
     except TimeoutError:
-        return [
-            wrong(subject, f"does not answer in {CHECK_TIMEOUT_S:g} s", f"is it up, and is {PREFIX}DATABASE_URL right?")
-        ]
+        return [wrong(subject, f"does not answer in {timeout_s:g} s", f"is it up, and is {PREFIX}DATABASE_URL right?")]
     except (SQLAlchemyError, OSError) as error:
         why = tls_error_of(error) or type(error).__name__
         return [wrong(subject, f"is away ({why})", f"is it up, and is {PREFIX}DATABASE_URL right?")]

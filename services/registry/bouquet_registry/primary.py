@@ -11,6 +11,7 @@ HOST_TIMEOUT_S = 3.0
 """Time that each server has to accept a connection."""
 NOT_PRIMARY = (
     OSError,  # down or silent
+    asyncpg.PostgresConnectionError,  # a proxy whose server is down
     asyncpg.CannotConnectNowError,  # starting or stopping
     asyncpg.TargetServerAttributeNotMatched,  # a standby
 )
