@@ -39,10 +39,10 @@ def each_server(url: str) -> tuple[str, ...]:
     return tuple(f"{parts['before']}{host}{parts['after']}" for host in _hosts(url)) if parts else (url,)
 
 
-def address_of(server: str) -> str:
-    """Returns `host:port` of a server, without user and password."""
+def address_of(server: str, default_port: int = 0) -> str:
+    """Returns `host:port` of a server, without user and password. `default_port` is that of its scheme unless given."""
     url = URL(server)
-    return f"{url.host}:{url.port or DEFAULT_PORTS.get(url.scheme, 0)}"
+    return f"{url.host}:{url.port or default_port or DEFAULT_PORTS.get(url.scheme, 0)}"
 
 
 def _hosts(url: str) -> list[str]:

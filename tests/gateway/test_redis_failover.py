@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from bouquet_gateway.settings import read_settings
+from bouquet_gateway.doctor.stores import examine
+from bouquet_gateway.settings import GatewaySettings, read_settings
 from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_gateway.stores.redis_client import client_of
 from bouquet_mesh.secret import Secret
@@ -102,6 +103,8 @@ async def test_a_sentinel_that_dies_or_hangs_leaves_the_others(
         ("redis://a:26379,b:26379/0", "several servers need sentinel=NAME, and are Sentinels then"),
         ("redis://a:26379,,b:26379/0?sentinel=bouquet", "has an empty host"),
         ("redis://a:26379,a:26379/0?sentinel=bouquet", "names a server twice"),
+        ("redis://a,a:26379/0?sentinel=bouquet", "names a server twice"),
+        ("redis://a:26379,b:26379/0?sentinel=bouquet&retry=1", "has an option that redis does not take"),
         ("redis://a:26379,b:26379/0?sentinel=bouquet&nonsense=1", "has an option that redis does not take"),
     ],
 )
@@ -109,3 +112,9 @@ def test_a_url_of_several_servers_that_cannot_be_used_is_a_settings_error(url: s
     reader = Reader({"BOUQUET_GATEWAY_CACHE_URL": url})
     read_settings(reader)
     assert f"BOUQUET_GATEWAY_CACHE_URL: {fault}" in reader.problems
+
+
+async def test_the_doctor_reports_sentinels_that_name_no_primary_by_their_own_port() -> None:
+    settings = GatewaySettings(cache_url=Secret("redis://127.0.0.2,[::1]:1/0?sentinel=bouquet"))
+    [redis, _] = await examine(settings)
+    assert redis.says.startswith("no Sentinel at 127.0.0.2:26379, ::1:1 names a primary; ")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.stores.redis_client import SETTING, open_redis
+from bouquet_gateway.stores.redis_client import GROUP, SENTINEL_PASSWORD, SETTING, addresses_of, open_redis
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
-from bouquet_mesh.server_url import address_of, each_server
 from bouquet_mesh.tls.context import tls_error_of
 from bouquet_proto.deadline import CLOCK_TOLERANCE_S
 from bouquet_proto.names import EMBEDDED
@@ -24,7 +24,7 @@ async def examine(settings: GatewaySettings) -> list[Finding]:
     url = settings.cache_url.reveal()
     if url == EMBEDDED:
         return [unknown("redis", "not used: each process has its own cache and rate limits"), _no_clock()]
-    address = ", ".join(map(address_of, each_server(url)))
+    address = ", ".join(addresses_of(url))
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S), open_redis(settings.cache_url) as client:
             began = time.time()
@@ -42,6 +42,9 @@ def _unreachable(address: str, error: Exception) -> Finding:
     if isinstance(error, AuthenticationError | ResponseError):
         return wrong("redis", f"{address} refuses the user or the password", f"mend {SETTING}")
     consequence = "gateways answer without it: no shared cache, and rate limits of their own"
+    if isinstance(error, MasterNotFoundError):  # it does not tell why: down, another password, or another group
+        remedy = f"start them, or mend the certificates, {GROUP}= or {SENTINEL_PASSWORD}= of {SETTING}"
+        return wrong("redis", f"no Sentinel at {address} names a primary; {consequence}", remedy)
     return wrong(
         "redis", f"{address} cannot be reached ({type(error).__name__}); {consequence}", f"start it, or mend {SETTING}"
     )

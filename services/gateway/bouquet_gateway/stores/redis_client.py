@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 
 from bouquet_gateway.stores.pipelining import PipeliningRedis
 from bouquet_mesh.secret import Secret
-from bouquet_mesh.server_url import each_server
+from bouquet_mesh.server_url import address_of, each_server
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.context import verified_url, warn_if_url_unencrypted
 from bouquet_proto.names import GATEWAY_PREFIX
@@ -41,15 +41,23 @@ def client_of(url: Secret) -> Redis:
     try:
         options = parse_url(servers[0])
         if GROUP in options:
+            if len(set(addresses_of(checked))) < len(servers):
+                raise SettingsError([f"{SETTING}: names a server twice"])
             return _client_by_sentinel([parse_url(server) for server in servers])
         if len(servers) > 1:
             raise SettingsError([f"{SETTING}: several servers need sentinel=NAME, and are Sentinels then"])
         client = PipeliningRedis.from_url(checked, **TIMEOUTS)
         # Opens nothing. The library judges the options of a URL as it makes a connection of them.
         client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
-    except (TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError):  # the first is of `retry`, which takes no text
         raise SettingsError([f"{SETTING}: has an option that redis does not take"]) from None
     return client
+
+
+def addresses_of(url: str) -> list[str]:
+    """Returns `host:port` of each server, or of each Sentinel, that a valid URL names."""
+    default_port = SENTINEL_PORT if GROUP in parse_url(each_server(url)[0]) else 0
+    return [address_of(server, default_port) for server in each_server(url)]
 
 
 @asynccontextmanager
