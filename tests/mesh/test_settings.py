@@ -10,6 +10,8 @@ from bouquet_mesh.http.accept import can_listen
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl, address_of, each_server
 from bouquet_mesh.settings import MeshSettings, Port, Reader, SettingsError, load, read_all, read_mesh
+from bouquet_mesh.tls.context import verified_url
+from tests.support.tls import certificate_files
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -378,3 +380,10 @@ def test_a_secret_is_not_printed() -> None:
 def test_a_port_above_65535_is_refused(port: int) -> None:
     with pytest.raises(SettingsError, match="ports end at 65535"), can_listen("127.0.0.1", port):
         pass
+
+
+@pytest.mark.parametrize("hosts", ["a:5671,[::1]:5671", "[::1]:5671,a", "[::1],[::2]"])
+def test_nodes_of_a_broker_with_ipv6_addresses_may_have_certificate_files(hosts: str, tmp_path: Path) -> None:
+    # Releases of Python differ in what they take for an IPv6 address: no such list may reach `urlsplit` whole.
+    url = Secret(f"amqps://user:secret@{hosts}/mesh?cafile={certificate_files(tmp_path).ca}")
+    assert verified_url(url, "BOUQUET_BUS_URL") == url.reveal()

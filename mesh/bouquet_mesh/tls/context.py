@@ -29,12 +29,13 @@ UNVERIFIED = ("no_verify_ssl", "ssl_cert_reqs", "ssl_check_hostname")
 def verified_url(url: Secret, setting: str) -> str:
     """Returns the text of a URL. Raises `SettingsError` if it turns verification off, or names unusable certificate
     files."""
-    asked = dict(parse_qsl(urlsplit(each_server(url.reveal())[0]).query, keep_blank_values=True))
+    first = each_server(url.reveal())[0]  # `urlsplit` takes one server: several with IPv6 addresses are an error
+    asked = dict(parse_qsl(urlsplit(first).query, keep_blank_values=True))
     if any(name in asked for name in UNVERIFIED):
         raise SettingsError([f"{setting}: must verify the server's certificate"])
     files = [_first_present(asked, names) for names in (CA_FILE, CERTIFICATE, KEY)]
     if any(files):
-        client_context(setting, url.reveal(), *files)
+        client_context(setting, first, *files)
     return url.reveal()
 
 
