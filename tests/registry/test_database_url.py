@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
-from bouquet_mesh.tls.context import tls_error_of
+from bouquet_mesh.tls.context import is_this_machine, tls_error_of
 from bouquet_registry.database_url import database_of
 from bouquet_registry.store import open_store, upgrade
 from bouquet_registry.worker import registry
@@ -121,3 +121,19 @@ async def test_an_unencrypted_database_is_logged_as_a_warning(
     except OSError:
         assert host != "127.0.0.1"
     assert ("connection is not encrypted" in caplog.messages) == (host != "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("query", "is_local"),
+    [
+        ("host=/var/run/postgresql", True),
+        ("host=::1", True),
+        ("host=127.0.0.1:5432&host=localhost:5433", True),
+        ("host=database.example", False),
+        ("host=localhost:5432&host=database.example:5432", False),
+        ("host=localhost,database.example&port=5432,5432", False),
+    ],
+)
+def test_hosts_in_the_query_of_a_database_url_count_as_those_before_its_path(query: str, is_local: bool) -> None:
+    hosts = database_of(Secret(f"postgresql:///registry?{query}&sslmode=disable")).hosts
+    assert all(map(is_this_machine, hosts)) == is_local

@@ -70,6 +70,8 @@ def database_of(setting: Secret) -> Database:
     ports: tuple[int, ...] = ()
     if len(servers) > 1:
         url, ports = url.set(host=None, port=None), _ports_of(servers)
+    elif "host" in url.query:
+        hosts = _hosts_in_query(url)
     options = url.query
     modes = {options[name] for name in MODES if name in options} or {VERIFIED}
     files = [str(options.get(name, "")) for name in FILES]
@@ -91,3 +93,11 @@ def _ports_of(servers: Sequence[URL]) -> tuple[int, ...]:
     if servers[0].query.keys() & {"host", "port"}:
         raise SettingsError([f"{SETTING}: names servers before its path and in its query"])
     return ports
+
+
+def _hosts_in_query(url: URL) -> tuple[str | None, ...]:
+    """Returns each host of `?host=a:5432&host=b:5432` or `?host=a,b`; None for the folder of a socket."""
+    named = url.query["host"]
+    addresses = named.split(",") if isinstance(named, str) else named
+    hosts = (address.partition(":")[0] if address.count(":") == 1 else address for address in addresses)
+    return tuple(None if host.startswith("/") else host for host in hosts)
