@@ -21,7 +21,7 @@ from tests.support.reference import closing_line
 SERVICES_REQUIRED = bool({"CI", "BOUQUET_REQUIRE_SERVICES"} & os.environ.keys())
 
 WITHOUT_SERVERS = frozenset(Path(__file__).parent / name for name in ("bench", "proto", "providers", "repo", "sandbox"))
-"""Folders of tests that need no server: not even read by those who run the others alone."""
+"""Folders of tests that need no server, which are not collected when `-m broker` selects the others."""
 
 # A deadline would measure the machine, and a random CI run fails for another reason than its change.
 hypothesis.settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
@@ -30,24 +30,25 @@ hypothesis.settings.load_profile("house")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`make fuzz MINUTES=n` asks for more than a test run can wait for."""
+    """Adds the option with which `make fuzz MINUTES=n` makes the fuzz tests run longer than in a test run."""
     parser.addoption("--fuzz-minutes", type=float, help="how long fuzzers look for trouble, each file of them")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Thousands of tests are not made only to be left out again, by each of the processes that run the others."""
+    """Skips the collection of folders without broker tests when `-m broker` selects those alone: collecting them takes
+    long."""
     return True if config.option.markexpr == "broker" and collection_path in WITHOUT_SERVERS else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever runs them with `-m broker` would miss those."""
+    """Fails for a broker test in a folder that `-m broker` does not collect, since it would never run."""
     for item in items:
         if item.get_closest_marker("broker") and WITHOUT_SERVERS.intersection(item.path.parents):
             raise pytest.UsageError(f"{item.nodeid} needs a server, in a folder whose tests need none ({__file__})")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What a lone clone cannot show is said, and not only counted."""
+    """Prints why tests were skipped when the reference data is missing."""
     skipped = terminalreporter.getreports("skipped")
     if line := closing_line(str(report.longrepr) for report in skipped):
         terminalreporter.write_line(line, yellow=True)
@@ -55,18 +56,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart() -> None:
-    """Collects garbage a hundred times less often than Python would.
-
-    Ten thousand tests, once made, live as long as the run: to look at all of them again and again took a seventh of
-    the time in which they are made.
-    """
+    """Makes garbage collection a hundred times rarer: the objects of ten thousand tests live as long as the run, and
+    traversing them took a seventh of the time to collect the tests."""
     gc.set_threshold(70_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def keys_read_once() -> Iterator[None]:
-    """FranceConnect's worker reads its private key three times as it starts, for whose proof OpenSSL takes a tenth of a
-    second each time: a minute of a processor for all the tests that start one."""
+    """Caches the private keys of FranceConnect's worker, which OpenSSL checks for a tenth of a second at each of three
+    reads per start."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(keys, "private_keys", cache(keys.private_keys))
         yield
@@ -84,26 +82,27 @@ def rabbitmq4() -> Iterator[rabbitmq.RabbitNode]:
 
 @pytest.fixture(scope="session", params=["rabbitmq3", "rabbitmq4"])
 def either_rabbit(request: pytest.FixtureRequest) -> rabbitmq.RabbitNode:
-    """The machine's RabbitMQ, and the one that production runs. A folder whose tests are for both calls it `rabbit`."""
+    """RabbitMQ in two versions, the machine's and that of production; a folder whose tests run on both overrides
+    `rabbit` with it."""
     node: rabbitmq.RabbitNode = request.getfixturevalue(request.param)
     return node
 
 
 @pytest.fixture(scope="session")
 def rabbit(rabbitmq3: rabbitmq.RabbitNode) -> rabbitmq.RabbitNode:
-    """The session's RabbitMQ. Take `broker_url` instead, unless the test is about the node itself."""
+    """RabbitMQ node of the session. A test that is not about the node itself uses `broker_url`."""
     return rabbitmq3
 
 
 @pytest.fixture
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broker that comes back is found within 0.3 s by this process."""
+    """Shortens the backoff, so that this process finds a restarted broker within 0.3 s."""
     monkeypatch.setattr(link, "LAST_RETRY_S", 0.3)
 
 
 @pytest.fixture
 def broker_url(rabbit: rabbitmq.RabbitNode) -> str:
-    """A vhost of the test's own."""
+    """URL of a vhost of the test's own."""
     return rabbit.vhost()
 
 
@@ -116,7 +115,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Red
 
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A redis that is slow, as on a busy machine, is not away for this process."""
+    """Lengthens the timeout of redis, so that a slow redis on a busy machine does not count as unavailable."""
     monkeypatch.setattr(optional, "TIMEOUT_S", 60.0)
 
 

@@ -1,4 +1,4 @@
-"""What must hold of every answer while parts are broken, and of every process once nothing is."""
+"""Invariants of a run: of every answer while parts are broken, and of every process once all are mended."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def status_and_code(answer: Answer) -> str:
 
 
 def is_right(citizen: Citizen, answer: Answer) -> bool:
-    """Reports whether an answer is what the providers know of the person; whose data it has, `violations` checks."""
+    """Reports whether the status and code of an answer are right for the person; `violations` also checks its data."""
     answers = citizen.kind.answers
     return status_and_code(answer) in answers or (
         answer.status == 200 and any(right.startswith("200") for right in answers)
@@ -130,7 +130,7 @@ def _judged_data(citizen: Citizen, caller: Caller, answer: Answer, story: str) -
 
 
 def _judged_right(citizen: Citizen, data: Mapping[str, msgspec.Raw], story: str) -> Iterator[Violation]:
-    """Checks the answer about an entitlement, which names nobody."""
+    """Yields the violation of an answer about an entitlement, which names no person."""
     said = ENTITLED if msgspec.json.decode(data["est_beneficiaire"], type=bool) else NOT_ENTITLED
     if said not in citizen.kind.answers:
         yield Violation(Invariant.NEVER_NOBODY if said == NOT_ENTITLED else Invariant.OWN_PERSON, f"{story}: {said}")
@@ -147,7 +147,7 @@ def _judged_people(citizen: Citizen, data: Mapping[str, msgspec.Raw], story: str
 
 
 class ResourceUsage(Struct, frozen=True):
-    """What a process uses while it is idle."""
+    """Resources that a process uses while it is idle."""
 
     memory_mb: float
     descriptors: int

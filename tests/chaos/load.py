@@ -38,7 +38,7 @@ SHOWN = 20
 
 
 class Plan(Struct, frozen=True):
-    """Who calls, how often, through which gateways."""
+    """Plan of a load: its callers, its rate and the ports of the gateways."""
 
     ports: tuple[int, ...]
     callers: tuple[Caller, ...]

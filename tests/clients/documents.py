@@ -1,4 +1,4 @@
-"""Our OpenAPI document of all offers, and the constructs in a document that client generators misread."""
+"""The OpenAPI document of all offers, and the constructs in a document that client generators misread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our OpenAPI document contains nothing that client generators cannot read."""
+"""The OpenAPI document of all offers contains nothing that client generators cannot read."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Load:
         self._callers = callers
         self._calls: set[asyncio.Task[None]] = set()
         self.replies: list[tuple[float, Reply]] = []
-        """When each call ended, and how."""
+        """Time of the end of each call, and its reply."""
 
     @property
     def in_flight(self) -> int:
@@ -96,7 +96,7 @@ async def mesh(url: str) -> AsyncIterator[Load]:
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine takes longer than a caller would wait."""
+    """Deadlines of calls are long, because a busy machine takes longer than a caller would wait."""
     monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", CALL_S)
 
 
@@ -114,7 +114,8 @@ async def test_calls_outlive_the_node_of_their_queue(cluster: RabbitCluster, url
 
 
 async def test_calls_are_answered_again_after_each_step_of_a_rolling_restart(cluster: RabbitCluster, url: str) -> None:
-    """How many fail meanwhile is RabbitMQ's choice: it may keep a queue of a stopped node until that is back."""
+    """The number of failed calls is not asserted: RabbitMQ may keep a queue on a stopped node until the node is
+    back."""
     async with mesh(url) as load:
         for node in cluster.nodes:
             await asyncio.to_thread(node.stop_in_order)

@@ -157,7 +157,7 @@ async def test_f06_a_process_with_a_silent_broker_stops_on_sigterm(name: str) ->
 async def test_f06_a_worker_with_a_silent_broker_stops_on_sigterm(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It does not wait for the end of its attempt to connect."""
+    """The worker does not wait for the end of its attempt to connect."""
     monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 3600.0)
 
     async def work(bus: AmqpBus) -> None:

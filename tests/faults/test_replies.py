@@ -151,7 +151,7 @@ async def test_f14_every_reply_arrives_at_one_consumer(caller: AmqpBus, broker: 
 async def test_f15_a_reply_may_come_over_any_connection_and_after_a_reconnection_as_well(
     caller: AmqpBus, operator: AbstractChannel, url: str, broker: Broker
 ) -> None:
-    """With direct reply-to, the channel that publishes would have to be the one that consumes."""
+    """Direct reply-to would tie a reply to the channel that published its request."""
     addresses: list[str] = []
 
     async def answer_from_elsewhere(message: AbstractIncomingMessage) -> None:

@@ -114,7 +114,7 @@ async def test_a_gateway_that_loses_a_right_refuses_at_once_until_it_has_it_agai
 async def test_a_worker_without_the_right_to_reply_cancels_its_consumer(
     rabbit: RabbitNode, guarded: RestrictedVhost, broker: Broker
 ) -> None:
-    """Its connection lives, and has not needed the right before."""
+    """The worker's connection is open, and has not used the right before it is removed."""
     vhost = URL(guarded.operator).path[1:]
     queue = queue_of(PROVIDER)
     async with (

@@ -1,4 +1,4 @@
-"""With several faults in one call, the earliest check answers (docs/reference/contract.md §2.7)."""
+"""Order of checks: of several faults in one call, the earliest check answers (docs/reference/contract.md §2.7)."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def test_a_signed_garbage_payload_is_invalid(header: bytes, payload: bytes) -> N
 def test_a_token_of_the_other_environment_has_a_reason_of_its_own(
     is_staging: bool, claims: object, reason: str
 ) -> None:
-    """Its claims decide, since the signature is of another key."""
+    """The claims decide, since the signature is made with another key."""
     assert tokens(is_staging=is_staging).read(signed(claims, OTHER)) == Refusal(reason)
 
 

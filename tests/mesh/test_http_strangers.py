@@ -409,7 +409,7 @@ def test_a_slowly_read_document_arrives_complete(server: Server) -> None:
 
 
 def test_many_slow_readers_of_one_document_use_little_memory(loop: str) -> None:
-    """With a copy of the document each, the readers would use 270 MB."""
+    """A copy of the document for each reader would use 270 MB."""
     with running(PATIENT, loop) as server, ExitStack() as stack:
         server.said(LAST.replace(b"/ ", b"/document ", 1))
         before_bytes = server.memory_bytes()

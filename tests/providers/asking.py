@@ -1,4 +1,4 @@
-"""A worker on the embedded bus, over a simulator on loopback: all that is between a question and its reply."""
+"""A worker on the in-memory bus that calls its simulator over loopback."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ RECIPIENT = "13002526500013"
 TOKEN_ID = "9c1d2e3f-1111-4222-8333-444455556666"
 
 PATIENCE_S = 60.0
-"""The deadline of a question that is answered: it ends a test that hangs, and measures no machine."""
+"""Deadline of a request that is answered, in seconds: long, so that only a test that hangs reaches it."""
 REPLY_MARGIN_S = 30.0
-"""Kept from every deadline here: a failure comes in time, however busy the machine."""
+"""Part of every deadline that the worker keeps for its reply, long enough for a busy machine."""
 SILENCE_S = REPLY_MARGIN_S + 0.3
-"""A deadline that leaves a silent upstream a moment."""
+"""Deadline of a request to a silent upstream, in seconds: 0.3 s remain for the upstream."""
 
 
 class Asked:
-    """One worker and the simulator that it asks."""
+    """A running worker and the simulator that it calls."""
 
     def __init__(self, bus: MemoryBus, provider: str, app: web.Application) -> None:
         self._bus = bus
@@ -71,7 +71,7 @@ async def asking(worker: Worker, simulator: Simulator, monkeypatch: pytest.Monke
 
 
 def identite(nom: str, *prenoms: str, born: str = "1989-06-14", sexe: str = "F", commune: str = "29019") -> Identite:
-    """Born in France, on a date whose unknown parts are zeros."""
+    """Returns the identity of a person born in France; unknown parts of the date `born` are zeros."""
     year, month, day = (int(part) or None for part in born.split("-"))
     fields = {
         "nom_naissance": nom,
@@ -87,6 +87,6 @@ def identite(nom: str, *prenoms: str, born: str = "1989-06-14", sexe: str = "F",
 
 
 def data_of(reply: Reply) -> Any:
-    """What was found."""
+    """Returns the data of a reply, decoded."""
     assert isinstance(reply, Found), reply
     return json.loads(bytes(reply.data))

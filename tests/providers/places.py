@@ -1,4 +1,4 @@
-"""Places of birth as a caller may tell them, for providers that are asked with a commune's code where there is one."""
+"""Places of birth as callers may send them, for providers that receive a commune code where one is found."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONCARNEAU = {"nom_commune_naissance": "Concarneau", "code_cog_insee_departement
 
 
 def named_place(**place: Any) -> Identite:
-    """Maïwenn, by a place that has no code."""
+    """Returns Maïwenn's identity with a place of birth by name, without a commune code."""
     return replace(MAIWENN, code_cog_insee_commune_naissance=None, **place)
 
 
@@ -30,7 +30,7 @@ SENT_BY_CODE = [
     ),
     pytest.param(replace(MAIWENN, code_cog_insee_pays_naissance="99352"), None, id="abroad"),
 ]
-"""Who is asked about, and the code that is sent."""
+"""Identities with a place of birth, each with the commune code that is sent to the provider."""
 
 UNRESOLVED = [
     pytest.param(named_place(**CONCARNEAU | {"nom_commune_naissance": "Nulle-Part"}), id="no such commune"),

@@ -1,4 +1,4 @@
-"""The CNAF's worker over its simulated hub: what the hub received, and what became of each of its answers."""
+"""The CNAF's worker over the simulated hub: the requests that it sends, and its reply to each answer."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ PUBLIC_CASES = REFERENCE / "cases" / "api_particulier_v3_cnav_quotient_familial_
 
 
 def public_cases() -> list[Any]:
-    """Those that name their person in full."""
+    """Returns the public cases with status 200, which name their person in full."""
     paths = sorted(PUBLIC_CASES.glob("200*.yaml"))
     return [pytest.param(yaml.safe_load(path.read_text()), id=path.stem) for path in paths]
 
@@ -222,7 +222,7 @@ def who_of(params: dict[str, Any]) -> Identite:
 
 
 def told_by_the_hub(data: dict[str, Any]) -> dict[str, Any]:
-    """The contract's mapping, the other way round."""
+    """Returns the hub's answer that the contract's data would come from."""
     person = {
         "nomNaissance": "nom_naissance",
         "nomUsage": "nom_usage",

@@ -1,4 +1,4 @@
-"""A scholarship as version 2 shows one: flat, with the status of the grant."""
+"""Scholarships in version 2: a flat body with the status of the grant."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def test_first_words_that_are_a_commune_s_whole_name_are_no_likeness() -> None:
 
 
 def living(section: str) -> list[str]:
-    """Names in 1990."""
+    """Returns the names of the communes of a section that existed on 1 January 1990."""
     rows = (row.split("\t") for row in section.splitlines())
     return [name for name, _, first, last in rows if first <= "1990-01-01" <= last]
 
@@ -149,7 +149,7 @@ def bare(name: str) -> str:
 
 
 def beginnings() -> list[tuple[str, str]]:
-    """First words of a département's communes that are the whole name of a commune elsewhere alone."""
+    """Returns first words of commune names that are the whole name of a commune in other départements only."""
     sections = Communes.packaged()._sections
     country = {departement: {bare(name) for name in living(section)} for departement, section in sections.items()}
     whole = {name for names in country.values() for name in names}
@@ -187,7 +187,7 @@ def test_nothing_that_is_typed_makes_it_fail(nom: str, departement: str, annee: 
 
 
 def commune(code: str, intitule: str) -> dict[str, str]:
-    """As docs/reference/upstreams/cog.md §5 has it."""
+    """Returns a commune in the JSON of INSEE (docs/reference/upstreams/cog.md §5)."""
     return {"code": code, "type": "Commune", "dateCreation": "1943-01-01", "typeArticle": "0", "intitule": intitule}
 
 
@@ -195,7 +195,7 @@ ROCHETTES = [commune("05124", "La Rochette"), commune("26279", "La Rochette-du-B
 
 
 class Metadata:
-    """INSEE's answers by day; a day without one is a 404."""
+    """A fake of INSEE's API with an answer for some days; other days get a 404."""
 
     def __init__(self, **answers: tuple[int, bytes] | UpstreamError) -> None:
         self.answers = {day.removeprefix("on_").replace("_", "-"): answer for day, answer in answers.items()}

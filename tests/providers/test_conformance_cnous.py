@@ -1,4 +1,4 @@
-"""What every provider must do, done by the Cnous's worker."""
+"""The conformance suite of the kit, run against the Cnous's worker."""
 
 from __future__ import annotations
 

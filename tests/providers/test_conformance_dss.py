@@ -1,4 +1,4 @@
-"""What every provider must do, done by the social security's worker."""
+"""The conformance suite of the kit, run against the social security's worker."""
 
 from __future__ import annotations
 

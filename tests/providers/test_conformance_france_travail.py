@@ -1,4 +1,4 @@
-"""What every provider must do, done by France Travail's worker."""
+"""The conformance suite of the kit, run against France Travail's worker."""
 
 from __future__ import annotations
 

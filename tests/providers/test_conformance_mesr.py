@@ -1,4 +1,4 @@
-"""What every provider must do, done by the higher education ministry's worker."""
+"""The conformance suite of the kit, run against the higher education ministry's worker."""
 
 from __future__ import annotations
 

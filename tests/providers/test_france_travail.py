@@ -28,7 +28,7 @@ BOTH = (STATUT.id, INDEMNITES.id)
 ABSENT = {STATUT.id: NotFound(NO_SITUATION), INDEMNITES.id: NotFound(NO_PAYMENT)}
 MAELYS = "maelys.quintrand12"
 SPOKEN_OF = "gaspard.vernouillat01"
-"""Somebody of whom a test makes France Travail say what it wants."""
+"""Identifier of a jobseeker about whom a test sets the upstream's answer."""
 
 
 @pytest.fixture
@@ -154,7 +154,8 @@ async def test_blanks_are_null(france_travail: Asked) -> None:
 
 
 async def test_a_failed_certification_is_shown(france_travail: Asked) -> None:
-    """The document's list forgets it, and its text does not (docs/reference/upstreams/france_travail.md §2)."""
+    """The list in France Travail's document lacks this value, its text has it
+    (docs/reference/upstreams/france_travail.md §2)."""
     said = {"categorieInscription": "4", "codeCertificationCNAV": "EC"}
     data = data_of(await told(france_travail, STATUT.id, 200, said))
     assert data["inscription"]["code_certification_cnav"] == "EC"

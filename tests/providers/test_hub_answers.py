@@ -139,7 +139,7 @@ def test_every_error_code_of_the_hub_is_tested() -> None:
 
 
 def told_by(answer: Answer, bad_requests: Mapping[int | None, str]) -> str:
-    """The reason, whether it is the caller's or a failure."""
+    """Returns the reason of an error answer, whether it becomes a rejection or a failure."""
     try:
         refusal = refusal_of(answer, WHO, bad_requests=bad_requests)
     except UpstreamError as error:

@@ -1,4 +1,4 @@
-"""What the hub is asked (docs/reference/upstreams/shared.md §2, docs/reference/upstreams/hub.md §1-2)."""
+"""Queries to the hub (docs/reference/upstreams/shared.md §2, docs/reference/upstreams/hub.md §1-2)."""
 
 from __future__ import annotations
 

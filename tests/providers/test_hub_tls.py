@@ -1,4 +1,4 @@
-"""A hub that wants to see who asks: its workers show a certificate, at its token endpoint too."""
+"""A hub that requires client certificates, at its token endpoint too."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REMI = identite("Castagnos", "Rémi", "Gaston", born="1978-09-03", sexe="M", com
 
 @pytest.fixture
 async def hub(tmp_path: Path) -> AsyncIterator[Mapping[str, str]]:
-    """What leads a worker there, and to the authority that vouches for it."""
+    """Yields the settings of a worker for a hub over TLS, with the path of the hub's authority."""
     own = certificate_files(tmp_path)
     async with tls_site(simulator.app(), own) as url:
         yield {**simulator.settings(url), "BOUQUET_MSA_HUB_CA_PATH": str(own.ca)}

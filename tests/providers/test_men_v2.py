@@ -1,4 +1,4 @@
-"""A pupil as version 2 shows one: by school alone, and the level of a scholarship to who holds both scopes."""
+"""Pupil status in version 2: found by school only, with the level of a scholarship for callers with both scopes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PUPIL = V2.operation
 WHERE = f"codeEtablissement={COLLEGE.uai}&anneeScolaire=2025-2026"
 MAELINE = f"nom=KERVADEC&prenom=Maëline&sexe=f&dateNaissance=2012-03-14&{WHERE}"
 GASPARD = f"nom=Belloncle&prenom=Gaspard&sexe=m&dateNaissance=2011-12-05&{WHERE}"
-"""A pupil of whom a test makes the ministry say what it wants."""
+"""Pupil about whom a test sets the ministry's answer."""
 
 MAELINE_SHOWN: dict[str, Any] = {
     "eleve": {"nom": "Kervadec", "prenom": "Maëline", "sexe": "F", "date_naissance": "2012-03-14"},

@@ -61,7 +61,7 @@ MAIWENN_SAID: dict[str, Any] = {
         },
     ],
 }
-"""On the day of `asking.TODAY`."""
+"""Data of Maïwenn, for a request on the day `asking.TODAY`."""
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ RECORDED: dict[str, tuple[int, Reply | list[tuple[bool, str]]]] = {
     "student_status/with_ine_not_found_response.json": (404, NotFound(UNKNOWN_STUDENT)),
     "student_status/with_civility_not_found_response.json": (404, NotFound(UNKNOWN_STUDENT)),
 }
-"""The status that each came with, and what is made of it: a reply, or whether enrolled and how."""
+"""Recorded answers, each with its HTTP status and the expected reply: a reply, or enrolments as (enrolled, regime)."""
 
 
 @pytest.mark.parametrize("name", RECORDED)

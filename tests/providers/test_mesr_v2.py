@@ -1,4 +1,4 @@
-"""A student as version 2 shows one: flat, each enrolment to who may see one of its kind."""
+"""Student status in version 2: a flat body, with the enrolments that the caller's scopes open."""
 
 from __future__ import annotations
 

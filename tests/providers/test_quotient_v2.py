@@ -1,4 +1,4 @@
-"""The quotient familial as version 2 shows it, by either fund's worker."""
+"""The quotient familial in version 2, from the workers of CAF and MSA."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
-"""The simulators compare all that they are sent: a worker that sends a field otherwise than it was told is found out.
-
-Each is asked in its own dialect, as its worker asks: for somebody it knows, then with one field of another value, with
-one that it does not know, and without those that may be left out.
-"""
+"""Simulators compare every field that they receive, so that a worker that sends a wrong one gets no data. Each gets the
+request of its worker about a known person: unchanged, with another value in one field, with an unknown field, and
+without the optional ones."""
 
 from __future__ import annotations
 
@@ -55,7 +53,8 @@ MAELINE = {"nom": "Kervadec", "prenom": "Maëline", "date-naissance": "2012-03-1
 
 
 class Question(NamedTuple):
-    """To whom, how, and what of it may be left out. `otherwise` has another value for each field."""
+    """A request to a simulator; `otherwise` has another value for each field, `optional` the fields that may be left
+    out."""
 
     app: web.Application
     method: str
@@ -68,7 +67,7 @@ class Question(NamedTuple):
 
 
 def questions() -> dict[str, Question]:
-    """Made for each test: an application runs once."""
+    """Returns the requests by provider, with new applications, since an application runs only once."""
     return {
         "hub": Question(cnaf_app(), "GET", "/qf", NOEMIE | MONTH, OTHERWISE, MAY_BE_LEFT_OUT),
         "dss": Question(dss.dss_app(), "GET", "/aah", NOEMIE, OTHERWISE, MAY_BE_LEFT_OUT),

@@ -1,4 +1,4 @@
-"""Whatever a provider is asked with was told: by a caller in a query, or by FranceConnect. The rest is absent."""
+"""Values sent to a provider come from the caller's query or from FranceConnect; a worker invents none."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from bouquet_proto.rules import Refusals, apply_rules, refused_codes
 TODAY = date(2026, 11, 29)
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)|(\d\d)/(\d\d)/(\d{4})")
 OURS = {"scope", "annee-scolaire"}
-"""Fields that say nothing of a person."""
+"""Fields that are not about the person."""
 SEXES: dict[Any, str] = {"M": "M", "F": "F", "1": "M", "2": "F", 1: "M", 2: "F"}
 
 
@@ -111,7 +111,7 @@ pivots = st.builds(
 
 
 def made_up(sent: Mapping[str, Any], told: Iterable[str]) -> list[str]:
-    """The fields of a question whose value nobody told."""
+    """Returns the fields sent to a provider whose value is in none of the texts received."""
     texts = list(told)
     everything = fold("".join(texts))
     numbers = {0} | {int(number) for text in texts for number in re.findall(r"\d+", text)}
@@ -131,7 +131,7 @@ def made_up(sent: Mapping[str, Any], told: Iterable[str]) -> list[str]:
 
 
 def asked_for(operation: Operation, query: Mapping[str, Any]) -> Identite | None:
-    """Whom an operation makes of a query that it accepts."""
+    """Returns the identity that an operation reads from a query, or None if a rule refuses it."""
     values = apply_rules(operation.checks, parse_query(urlencode(query, doseq=True)), TODAY)
     if isinstance(values, Refusals):
         return None
@@ -199,7 +199,7 @@ def test_every_value_sent_comes_from_france_connect(provider: str, pivot: Pivot)
 
 @pytest.mark.parametrize("provider", TYPED)
 def test_what_these_tests_show_is_somebody_asked_for(provider: str) -> None:
-    """A question that every rule refuses would show nothing."""
+    """A query that the rules refuse would prove nothing."""
     who = asked_for(TYPED[provider].operation, WHOLE)
     assert who is not None
     assert {fold("LE GOUADEC"), str(leading_integer("1989"))} <= {fold(str(value)) for value in structs.astuple(who)}

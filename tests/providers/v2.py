@@ -1,4 +1,4 @@
-"""What version 2 asks and shows: a query through an operation's rules, and data through a caller's scopes."""
+"""Version 2 of a provider's operations: queries through the rules, and data through the scopes of a caller."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.providers.asking import PATIENCE_S, TODAY, Asked
 
 
 async def typed(asked: Asked, operation: Operation, query: str) -> Reply:
-    """Of parameters that pass the rules."""
+    """Returns the worker's reply to a query that the rules accept."""
     values = apply_rules(operation.checks, parse_query(query), TODAY)
     assert not isinstance(values, Refusals), values
     modality = MODALITIES[operation.modality]
@@ -28,14 +28,14 @@ async def typed(asked: Asked, operation: Operation, query: str) -> Reply:
 
 
 def first_refusal(operation: Operation, query: str) -> str:
-    """All that v2 tells."""
+    """Returns the code of the first refusal, the only one that version 2 shows."""
     values = apply_rules(operation.checks, parse_query(query), TODAY)
     assert isinstance(values, Refusals), values
     return values.codes[0]
 
 
 def shown(reply: Reply, operation: Operation, *scopes: str) -> Any:
-    """To a caller with these scopes; with all that there are when none is named."""
+    """Returns the data as a caller with these scopes gets it, or with every scope when none is given."""
     assert isinstance(reply, Found), reply
     every = {scope for opening in operation.fields.values() for scope in "&".join(opening).split("&")}
     held = frozenset(scopes or every)
@@ -44,7 +44,7 @@ def shown(reply: Reply, operation: Operation, *scopes: str) -> Any:
 
 
 def assert_retired(operation: Operation, successor: str) -> None:
-    """Its days are the same for all of v2."""
+    """Asserts that an operation is deprecated on the dates of version 2, with this successor."""
     retirement = operation.retirement
     assert retirement
     assert (retirement.deprecated_on, retirement.sunset_on) == ("2026-04-28", "2028-09-01")

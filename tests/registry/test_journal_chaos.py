@@ -1,5 +1,5 @@
-"""Of twenty thousand records none is lost or doubled, and the chain holds, while broker, database and writer are
-killed."""
+"""Twenty thousand records: none is lost or doubled while broker, database and writer are killed, and the chain is
+valid."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import pytest
 from tests.repo.test_named_files import ROOT, tracked
 
 OUTSIDE = re.compile(r"(?:RFC \d+|AMQP 0-9-1) §\d[\d.]*(?:(?:, | and | to )§\d[\d.]*)*")
-"""Standards that anybody can open."""
+"""Names of public standards, whose sections are not checked."""
 PAGE = re.compile(r"(?:docs/)?reference/(?:upstreams/)?[\w-]+\.md")
 DECISION = re.compile(r"\badr/(\d{4})")
 ANY_PAGE = re.compile(r"\bdocs/[\w/-]+\.md")
@@ -68,7 +68,7 @@ def _prose(source: str) -> Iterator[str]:
 
 
 def lost(text: str, holder: Path) -> Iterator[str]:
-    """Sections that neither the page right before them has nor, where there is none, any page named before them."""
+    """Returns the cited sections that are not in the page named right before them, or else in any page named before."""
     text = " ".join(OUTSIDE.sub("", text).split())
     named = {holder} if holder.suffix == ".md" else set()
     last, end = None, 0

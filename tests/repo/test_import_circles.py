@@ -14,13 +14,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def imports(*packages: str) -> dict[str, set[str]]:
-    """Returns, by module of the packages, the modules of them that it imports."""
+    """Returns the imported modules of the packages by importing module."""
     graph = grimp.build_graph(*packages, cache_dir=None)
     return {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
 
 
 def circle(graph: dict[str, set[str]]) -> list[str]:
-    """One circle, from a module to itself; empty where there is none."""
+    """Returns one import circle, from a module back to itself, or an empty list."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

@@ -1,4 +1,4 @@
-"""Metrics: the page tells what the code declares, and what uses a metric uses one that there is."""
+"""The page of metrics lists what the code declares, and dashboards and rules use existing metrics only."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ PAGE = runpy.run_path(str(ROOT / "scripts" / "generate_metrics.py"))
 CONVENTION = re.compile(r"bouquet_[a-z_]+")
 UNITS = {"counter": "_total", "histogram": "_seconds"}
 ASKED_BY_HAND = {"bouquet_cog_lookups_total"}
-"""Metrics that neither a dashboard nor a rule uses: how often the official lists know a place is no operator's
-concern."""
+"""Metrics that no dashboard or rule uses."""
 USED = re.compile(r"\b(bouquet_[a-z_]+?)(?:_bucket|_count|_sum)?\b")
 
 

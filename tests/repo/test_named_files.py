@@ -50,7 +50,7 @@ def is_file(path: str) -> bool:
 
 
 def is_named(dotted: str) -> bool:
-    """Whether a module, or something in one, has this name."""
+    """Reports whether a module, or a member of one, has this name."""
     try:
         resolve_name(dotted)
     except (ImportError, AttributeError):

@@ -38,7 +38,7 @@ def reaches(source: str) -> list[str]:
 
 
 def _imports(tree: ast.AST) -> Iterator[tuple[int, str, str]]:
-    """Line, module, name of what is imported from aiohttp."""
+    """Yields line, module and name of each import from aiohttp."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, each.name, "aiohttp") for each in node.names if _is_aiohttp(each.name))
@@ -51,7 +51,7 @@ def _is_aiohttp(module: str) -> bool:
 
 
 def _attributes(tree: ast.AST) -> Iterator[tuple[int, str, str]]:
-    """Line, owner, name of each private attribute, also where `getattr` or `setattr` takes it."""
+    """Yields line, owner and name of each use of a private attribute, also through `getattr` or `setattr`."""
     for node in ast.walk(tree):
         match node:
             case ast.Attribute(value=owner, attr=name) if is_private(name):

@@ -30,7 +30,7 @@ class Folder:
         return file
 
     def copy(self, *names: str) -> None:
-        """Of our own cases."""
+        """Copies these files from the cases of this repository."""
         for name in names:
             shutil.copy(OURS / self.operation_id / name, self._path)
 

@@ -26,7 +26,7 @@ from tests.support.nomenclature import ErrorCode, all_codes, codes_in
 OURS = Path(__file__).parents[2] / "deploy" / "sandbox" / "cases"
 KEY = Secret("k" * 32)
 FAR = 4_102_444_800
-"""2100: a token of the tests does not expire while they run."""
+"""Expiry of the tests' tokens: the year 2100, in epoch seconds."""
 RECIPIENT = "13002526500013"
 
 OPERATIONS: dict[str, Operation] = {
@@ -35,7 +35,7 @@ OPERATIONS: dict[str, Operation] = {
     for operation in offer.operations
     if operation.path.startswith("/v")
 }
-"""Of the public contract from v3 on, by id."""
+"""Operations of version 3 and later, by id."""
 BY_PATH = {operation.path: operation.folder for offer in sandbox.offers() for operation in offer.operations}
 BY_PARAMETERS = [name for name, operation in OPERATIONS.items() if operation.modality != "france_connect"]
 BY_FRANCE_CONNECT = [name for name, operation in OPERATIONS.items() if operation.modality == "france_connect"]
@@ -54,7 +54,7 @@ NOBODY: dict[str, Any] = {
     "codeEtablissement": "0860001Z",
     "anneeScolaire": "2025-2026",
 }
-"""Whom no case knows, however an operation asks; what it does not ask is ignored."""
+"""Parameters of every operation for a person in no case; an operation ignores those that it does not have."""
 
 
 class Answer(NamedTuple):
@@ -64,7 +64,7 @@ class Answer(NamedTuple):
 
 
 class Told(NamedTuple):
-    """An error, and of which operation; of none for a path that has none."""
+    """An error answer with its operation, which is empty for a path without one."""
 
     operation_id: str
     status: int
@@ -73,13 +73,13 @@ class Told(NamedTuple):
 
 
 class Door:
-    """The gateway as a client sees it."""
+    """An HTTP client of a sandbox, which keeps the errors that it received."""
 
     def __init__(self, client: aiohttp.ClientSession, url: str) -> None:
         self.client = client
         self.url = url
         self.told: set[Told] = set()
-        """Every error of every answer."""
+        """Errors received so far."""
 
     async def ask(
         self,
@@ -90,7 +90,8 @@ class Door:
         citizen: str = "",
         **headers: str,
     ) -> Answer:
-        """With the params of a case; by a token of these scopes, or of all, or of FranceConnect for a citizen."""
+        """Calls an operation with the parameters of a case, and with a token of these scopes (all by default) or a
+        citizen's session."""
         bearer = citizen or token(scopes)
         path = f"{OPERATIONS[operation_id].path}?{query_of(params)}"
         return await self.get(path, {"Authorization": f"Bearer {bearer}"} | headers)
@@ -105,7 +106,7 @@ class Door:
 
 
 def citizen_of(root: Path, case: Case) -> str:
-    """The fake token of the person of a case, that lets all be read."""
+    """Returns the simulated session with every scope of the person of a case."""
     names = case.params["prenoms"]
     who = (case.params["nomNaissance"], names if isinstance(names, str) else ", ".join(names))
     for session in read_folder(root / "france_connect", paris_today()).cases:
@@ -117,7 +118,7 @@ def citizen_of(root: Path, case: Case) -> str:
 
 
 def token(scopes: Iterable[str] | None = None) -> str:
-    """Of these scopes; `None`: of every one that there is."""
+    """Returns a token with these scopes, or with all of them by default."""
     return issue(KEY, _all_scopes() if scopes is None else frozenset(scopes), expires_at=FAR)
 
 
@@ -137,7 +138,8 @@ def query_of(params: Mapping[str, Any]) -> str:
 
 @asynccontextmanager
 async def sandbox_at(cases: Path, *, believes_cases: bool = True) -> AsyncIterator[Door]:
-    """Nothing is throttled: a folder is asked in one breath."""
+    """Yields a client of a sandbox with these cases and without a rate limit; at the end of our own cases, every error
+    received must be documented."""
     providers = tuple(offer.provider for offer in sandbox.offers())
     async with (
         open_bus("memory:", "sandbox") as bus,
@@ -153,7 +155,7 @@ async def sandbox_at(cases: Path, *, believes_cases: bool = True) -> AsyncIterat
 
 
 async def outside(door: Door) -> set[Told]:
-    """What the door told and `GET /api/errors` does not. Holds for every test of our own cases, as it ends."""
+    """Returns the errors received that `GET /api/errors` does not list."""
     nomenclature = (await door.get("/api/errors")).body
     anywhere = codes_in(nomenclature["platform_codes"])
     of_each = {id: anywhere | codes_in(one["errors"]) for id, one in nomenclature["endpoints"].items()}

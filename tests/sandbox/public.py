@@ -30,13 +30,13 @@ def files_of(root: Path, operation_id: str) -> list[Path]:
 
 
 def read(file: Path) -> tuple[dict[str, Any], int, Any]:
-    """Its params, its status, its body. By other means than the casebook's own."""
+    """Returns parameters, status and body of a case, read without the casebook's code."""
     case = yaml.safe_load(file.read_text())
     return case["params"], case["status"], json.loads(case["payload"])
 
 
 def reachable() -> list[Path]:
-    """The cases that their own parameters lead to. A default needs none, and is asked for apart."""
+    """Returns the cases that their own parameters lead to, without the defaults, which have no parameters."""
     lost = {(finding.folder, finding.file) for finding in findings() if finding.problem.startswith("unreachable")}
     return [
         file

@@ -1,4 +1,4 @@
-"""How the casebook finds the case of a question, and what of production a sandbox keeps
+"""The casebook's choice of a case for a call, and the checks of production that a sandbox keeps
 (docs/reference/contract.md §6)."""
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ async def test_a_folder_of_this_name_is_not_read_as_a_case(tmp_path: Path) -> No
     ],
 )
 async def test_scopes_open_fields_as_in_production(scopes: list[str] | None, members: set[str]) -> None:
-    """API Particulier's sandbox shows all (docs/contract.md, B1)."""
+    """API Particulier's sandbox shows every field (docs/contract.md, B1)."""
     remi = {
         "nomNaissance": "CASTAGNOS",
         "prenoms": ["Rémi", "Gaston"],
@@ -281,7 +281,7 @@ async def test_without_a_token_nothing_is_shown() -> None:
 async def test_parameters_are_refused_as_in_production(
     operation_id: str, asked: dict[str, Any], codes: list[str], tmp_path: Path
 ) -> None:
-    """Even those of a case."""
+    """Parameters that a case contains are refused too."""
     Folder(tmp_path, operation_id).add("200.yaml", asked, THE_CASE)
     async with sandbox_at(tmp_path) as door:
         answer = await door.ask(operation_id, asked)
@@ -296,7 +296,7 @@ async def test_the_recipient_is_asked_for_as_in_production() -> None:
 
 
 async def test_the_sandbox_caches_nothing(tmp_path: Path) -> None:
-    """Where production keeps an answer for a day."""
+    """The same call is answered from the changed case, while production would answer from its cache for a day."""
     folder = Folder(tmp_path, QUOTIENT)
     answers = []
     async with sandbox_at(tmp_path) as door:

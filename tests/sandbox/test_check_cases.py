@@ -1,4 +1,4 @@
-"""`bouquet-worker check-cases`: a contributor learns which file will never answer, and why."""
+"""`bouquet-worker check-cases` reports the case files that can never be answered, and why."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_check_cases_reports_an_unreadable_file(tmp_path: Path) -> None:
     ],
 )
 def test_check_cases_reports_a_value_that_yaml_reads_otherwise(written: str, tmp_path: Path) -> None:
-    """Quoted, each is a text like another."""
+    """The same value in quotes is read as text, and not reported."""
     folder = Folder(tmp_path, JOBSEEKER)
     for name, text in {"plain": written, "quoted": f"'{written}'"}.items():
         file = f"params:\n  identifiant: {text}\nstatus: 200\npayload: {json.dumps(json.dumps(PAYMENTS))}"
@@ -161,7 +161,7 @@ def test_check_cases_reports_a_case_that_no_call_reaches(params: dict[str, Any],
 
 
 def test_check_cases_reports_a_case_of_a_future_month(tmp_path: Path) -> None:
-    """Unreachable today, a case of next month will not be."""
+    """A case of next month cannot be reached before that month."""
     Folder(tmp_path, QUOTIENT).add("502.yaml", THEODORE | {"annee": 2026, "mois": 12}, error("35999"), 502)
     assert told(tmp_path) == [f"{QUOTIENT}/502.yaml: unreachable: its parameters are refused (00354)"]
     assert told(tmp_path, date(2026, 12, 1)) == []
@@ -230,7 +230,8 @@ def test_check_cases_reports_a_payload_that_violates_the_schema(
 
 
 def test_check_cases_reports_a_payload_that_version_2_cannot_show(tmp_path: Path) -> None:
-    """It fits its schema, for which `2026.0` is an integer; a version 2 with cases of its own is not shown from it."""
+    """The payload fits its schema, for which `2026.0` is an integer. Version 2 is not made from it where version 2 has
+    cases of its own."""
     body = json.loads(bytes(read_case(OURS / QUOTIENT / "200_theodore.yaml", date(2026, 11, 22)).payload))
     body["data"]["quotient_familial"]["annee_calcul"] = 2026.0
     Folder(tmp_path, QUOTIENT).add("case.yaml", THEODORE, body)
@@ -241,14 +242,14 @@ def test_check_cases_reports_a_payload_that_version_2_cannot_show(tmp_path: Path
 
 
 def test_check_cases_reports_no_value_of_a_payload(tmp_path: Path) -> None:
-    """Somebody may check a folder that holds more than invented people."""
+    """A checked folder may contain real people."""
     Folder(tmp_path, JOBSEEKER).add("case.yaml", {"identifiant": "a"}, found({"identifiant": 20_041_984}))
     assert "20041984" not in "".join(told(tmp_path))
 
 
 @HERE
 def test_the_public_cases_that_nobody_can_reach() -> None:
-    """By cause, as docs/reference/contract.md §6.6 names them; among them, those of a real FranceConnect identity."""
+    """The causes are those of docs/reference/contract.md §6.6, among them a real FranceConnect identity."""
     why = {
         f"{finding.folder.removeprefix('api_particulier_')}/{finding.file}": finding.problem
         for finding in findings()

@@ -1,4 +1,4 @@
-"""Every error of every operation has an identity that yields it, and it is production's to the letter."""
+"""Every error of every operation has an identity that yields it, with exactly the text of production."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ FACTS: dict[str, Any] = {
     "numero_allocataire": FILE_NUMBER,
 }
 MODALITIES: dict[str, list[Operation]] = {}
-"""By folder."""
+"""Operations by folder of cases."""
 for one in OFFERED.values():
     MODALITIES.setdefault(one.folder, []).append(one)
 PROVIDER = re.compile("'.+'")
-"""Who is named in a text; the nomenclature has a placeholder there."""
+"""Provider named in an error text; the nomenclature has a placeholder there."""
 OF_NO_ANSWER = {"00210", "00402", "00404", "00491", "00492", "00493", "51504"}
-"""Of a recipient, of a path, or of a call without a token: whoever is asked about has no part in them."""
+"""Codes that depend on the recipient, the path or the token, and on no person."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -48,7 +48,7 @@ async def door() -> AsyncIterator[Door]:
 
 
 async def ask(door: Door, operation: Operation, code: str) -> Answer:
-    """For whom the operation answers by the code."""
+    """Calls an operation about the person whom it answers with this code."""
     facts = FACTS | {
         "nom_naissance": name_of(code),
         "ine": f"ERREUR{code}",
@@ -69,14 +69,14 @@ async def ask(door: Door, operation: Operation, code: str) -> Answer:
 
 
 class Told(NamedTuple):
-    """What a list of errors and an answer both say of an error; v2 says no more than status and detail."""
+    """Parts of an error that the nomenclature and an answer both have; version 2 has only status and detail."""
 
     status: int
     detail: str
     code: str = ""
     title: str = ""
     meta: tuple[tuple[str, Any], ...] = ()
-    """Without when to ask again, which is of a call."""
+    """Members of `meta`, without the time to retry, which differs from call to call."""
 
 
 def told(answer: Answer) -> Told:
@@ -95,7 +95,7 @@ def in_v3(status: int, detail: str, code: str, title: str, meta: Mapping[str, An
 
 
 def in_v2(status: int, detail: str) -> Told:
-    """A code is told by its text."""
+    """Returns an error of version 2, which shows no code."""
     return Told(status, PROVIDER.sub("", detail))
 
 
@@ -108,7 +108,7 @@ async def nomenclature(door: Door) -> Any:
 async def test_every_code_of_an_operation_has_an_identity(
     folder: str, modalities: list[Operation], door: Door, nomenclature: Any
 ) -> None:
-    """In v2 the modalities of a path are told together: one of them yields it."""
+    """The modalities of a version 2 path are listed together: one of them must yield the code."""
     checks = [check for one in modalities for stage in one.checks for check in stage]
     of_rules = {code for check in checks for code in RULES[check.rule].codes}
     skipped = OF_NO_ANSWER | of_rules - {reason for one in modalities for reason in one.reasons}
@@ -129,7 +129,7 @@ async def test_every_code_of_the_platform_has_an_identity(modality: str, door: D
 
 
 def expected_in(errors: Any, skipped: set[str], *, is_v2: bool = False) -> dict[str, set[Told]]:
-    """By code, what may be told of it: with its usual cause, or another."""
+    """Returns the documented errors by code, one for each cause."""
     codes: dict[str, set[Told]] = {}
     for status, item in ((int(status), item) for status, items in errors.items() for item in items):
         code, title, meta = item["code"], item["title"], item.get("meta", {})

@@ -33,8 +33,8 @@ WAYS = {
     "FranceConnect": ("--include-path-regex", "^/v.*/france_connect$", "--header", CITIZEN),
     "FranceConnect v2": ("--include-path-regex", "^/api/v2/", "--header", CITIZEN, "--exclude-checks", "ignored_auth"),
 }
-"""Introspection apart, and version 2 without the check of credentials where a citizen's session opens it: these take a
-token of several carriers, and a wrong one beside a good one is taken for a way in."""
+"""Arguments of schemathesis by kind of caller. Paths that accept a token in several places are excluded from the check
+of credentials, which mistakes a wrong token beside a valid one for a bypass."""
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -43,8 +43,8 @@ CHECKS = (
     "response_schema_conformance",
     "ignored_auth",
 )
-"""Not those that want every wrong text refused, and every other one taken: the contract reads `12abc` as 12, and a
-commune's code has rules that no schema tells. Nor those of methods: the contract's answer to a POST is a 404."""
+"""Checks of schemathesis. Those that require every value outside the schema to be refused are left out, because the
+contract reads `12abc` as 12; so are those of methods, because the contract answers a POST with 404."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -92,7 +92,7 @@ async def test_what_is_found_fits_whatever_the_scopes(operation_id: str, door: D
 
 
 def some_of(scopes: Iterable[str]) -> list[set[str]]:
-    """Each alone, all, and a few more: the same at every run."""
+    """Returns each scope alone, all together, and three random sets that are the same in every run."""
     names, dice = sorted(scopes), random.Random("bouquet")
     more = [set(dice.sample(names, dice.randint(1, len(names)))) for _ in range(3)]
     return [*({name} for name in names), set(names), *more]

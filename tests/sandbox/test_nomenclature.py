@@ -59,7 +59,7 @@ async def door() -> AsyncIterator[Door]:
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    """Of production."""
+    """Returns the catalogue of the workers' offers in production."""
     return Catalogue([entry.load().offer() for entry in entry_points(group=WORKERS)])
 
 
@@ -133,7 +133,7 @@ async def test_the_list_of_errors_names_the_platform_s_codes_once(door: Door) ->
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 async def test_the_list_of_errors_can_be_of_one_operation(operation_id: str, door: Door) -> None:
-    """As the whole does, and in the statuses that the OpenAPI document has."""
+    """The list of one operation equals its part of the whole list, and has statuses of the OpenAPI document only."""
     alone, whole = [(await door.get(f"/api/errors{query}")).body for query in (f"?operation_id={operation_id}", "")]
     assert alone == whole | {"endpoints": {operation_id: whole["endpoints"][operation_id]}}
     responses = (await door.get("/api/openapi.json")).body["paths"][OPERATIONS[operation_id].path]["get"]["responses"]
@@ -143,7 +143,7 @@ async def test_the_list_of_errors_can_be_of_one_operation(operation_id: str, doo
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 async def test_the_statuses_of_an_operation_are_those_of_the_contract(operation_id: str, door: Door) -> None:
-    """401 of FranceConnect alone, 409 of who may find several."""
+    """A 401 is possible for FranceConnect only, a 409 where several persons may match."""
     errors = (await door.get(f"/api/errors?operation_id={operation_id}")).body["endpoints"][operation_id]["errors"]
     prefix = OPERATIONS_PREFIX[operation_id]
     assert {"422", "404", "502", "503", "504"} <= errors.keys() <= {"422", "404", "502", "401", "409", "503", "504"}
@@ -210,7 +210,7 @@ async def test_nothing_is_told_outside_of_it_elsewhere(path: str, door: Door) ->
 
 
 async def test_the_sweep_is_not_in_vain(door: Door) -> None:
-    """A door would see a code that the nomenclature does not have."""
+    """A code outside the nomenclature would be noticed."""
     await door.ask(QUOTIENT, NOBODY | {"annee": 1999})
     [told] = [told for told in door.told if told.code == "00356" and told.operation_id == QUOTIENT]
     door.told = {told._replace(code="00357"), told._replace(status=400), told._replace(operation_id="other")}
@@ -226,7 +226,7 @@ POSSIBLE_REPLIES: list[NotFound | Rejected | Failed] = [
 
 
 def told_in(catalogue: Catalogue, operation_id: str) -> set[tuple[str, int, str]]:
-    """The platform's too."""
+    """Returns the documented errors of an operation, including those of the platform."""
     told = nomenclature(catalogue)
     return {
         (item.code, int(status), item.meta.get("provider", ""))
@@ -244,7 +244,7 @@ def told_by(problem: Problem, served: Served) -> set[tuple[str, int, str]]:
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 async def test_whatever_a_worker_says_is_told_in_words_of_it(operation_id: str, catalogue: Catalogue) -> None:
-    """Every reason of every kind, those that the operation did not offer and those of nobody."""
+    """Replies have every reason of every kind, also those that the operation did not offer."""
     [served] = [one for one in catalogue.by_path[OPERATIONS[operation_id].path]]
     known = told_in(catalogue, operation_id)
     for reply in POSSIBLE_REPLIES:
@@ -261,7 +261,7 @@ async def test_whatever_is_said_of_a_session_is_told_in_words_of_it(operation_id
 
 @pytest.mark.parametrize("fund", quotient_familial.REGIMES.authorities.values(), ids=lambda fund: fund.label)
 async def test_whatever_ails_one_fund_is_told_in_words_of_it(fund: Authority, catalogue: Catalogue) -> None:
-    """It speaks in its own name when the other one has no file (docs/reference/upstreams/regime.md)."""
+    """An error names the failing provider when the other one has no file (docs/reference/upstreams/regime.md)."""
     [served] = catalogue.by_path[OPERATIONS[QUOTIENT].path]
     known = told_in(catalogue, QUOTIENT)
     ailing = [

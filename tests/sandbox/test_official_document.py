@@ -1,4 +1,4 @@
-"""What was written for the official document works with Bouquet: its answers, its parameters, its generated clients."""
+"""Compatibility with API Particulier's official OpenAPI document: its answers, parameters and generated clients."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 IMPOSSIBLE = ("ine.yaml", "ine_655888578AE.yaml")
-"""Public cases of students whose year ends on the 31st of June."""
+"""Public cases with an impossible date, the 31st of June."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -87,14 +87,14 @@ NARROWER: dict[str, dict[str, object]] = {
     "codeEtablissement": {"pattern": r"^\d{7}\w$"},
     "degreEtablissement": {"enum": ["1D", "2D"]},
 }
-"""What the official rules refuse all the same, and its document does not say."""
+"""Restrictions of parameters that API Particulier's rules have and its document lacks."""
 ITS_PATHS = {
     one.path: OPERATIONS[ADDED_OPERATIONS[one.id].like if one.id in ADDED_OPERATIONS else one.id].path
     for one in OPERATIONS.values()
 }
-"""By path of ours, that of the document with the same parameters and errors."""
+"""Path of the official document with the same parameters and errors, by path of Bouquet."""
 ADDED = {"campaignYear": "/v3/cnous/"}
-"""Honoured by version 3 of API Particulier, undocumented there."""
+"""Parameters that version 3 of API Particulier accepts without documenting them, with the prefix of their paths."""
 
 
 def parameters(paths: Mapping[str, Any], path: str) -> dict[tuple[str, str], Any]:
@@ -116,20 +116,21 @@ async def test_its_parameters_are_ours(path: str) -> None:
 
 
 def _schema(parameter: Mapping[str, Any]) -> dict[str, Any]:
-    """Without its example. More first names than it tells are let in, as API Particulier does."""
+    """Returns the schema of a parameter without its example and without the limit of first names, which API Particulier
+    does not apply."""
     return {key: value for key, value in parameter["schema"].items() if key not in ("example", "maxItems")}
 
 
 @pytest.mark.parametrize("path", [operation.path for operation in OPERATIONS.values()])
 async def test_its_errors_are_ours(path: str) -> None:
-    """Every status that it tells of an operation is told of ours too."""
+    """Every status that the official document has for an operation is in Bouquet's document too."""
     theirs, own = official()[ITS_PATHS[path]]["get"], in_production()["paths"][path]["get"]
     assert set(theirs["responses"]) <= set(own["responses"])
 
 
 @pytest.mark.slow
 async def test_a_client_generated_from_it_reads_all_that_we_say(ours: Door, tmp_path: Path) -> None:
-    """Every 200 of our own cases, through the generated client and back."""
+    """The client decodes every 200 of our own cases, and encodes it again without a loss."""
     package = tmp_path / "official"
     await python_client.generate(DOCUMENT, package)
     calls, expected = [], []

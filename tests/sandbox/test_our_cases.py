@@ -1,4 +1,4 @@
-"""Our own cases: whole, coherent, and true to what production would say."""
+"""The cases of this repository: complete, consistent, and equal to the answers of production."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_each_case_is_answered_exactly(operation_id: str, case: Case, door
 
 @pytest.mark.parametrize(("operation_id", "case"), [case for case in CASES if "200" not in str(case.id)])
 async def test_an_error_is_one_of_production_s(operation_id: str, case: Case) -> None:
-    """Its status, code and texts are what the gateway would make of one of the operation's reasons."""
+    """Status, code and texts of the case are those that the gateway renders for one of the operation's reasons."""
     served = SERVED[operation_id]
     made = [
         render(Problem(reason, authority=served.authority), served.problems, "v3")
@@ -78,7 +78,7 @@ async def test_an_error_is_one_of_production_s(operation_id: str, case: Case) ->
 
 @pytest.mark.parametrize("word", ["MAELYS", "JEANNE", "RONAN", "LOUISE", "YANN"])
 async def test_a_family_is_the_same_person_wherever_it_is_told(word: str) -> None:
-    """One birth date and one birth name for a first name, in every payload."""
+    """A first name has one birth date and one birth name in all payloads."""
     births = set()
     for parameters in CASES:
         case = parameters.values[1]
@@ -108,7 +108,8 @@ MAELYS, RONAN, LOUISE = (
 
 
 async def test_a_family_answers_alike_across_its_rights_and_schools(door: Door) -> None:
-    """Who is in the household of the quotient is in that of the crèche rate, has the rights, and goes to school."""
+    """The household of the quotient familial is that of the crèche rate; its members have the entitlements and go to
+    school."""
 
     async def told(resource: str, who: dict[str, Any], **more: str) -> Any:
         answer = await door.ask(f"api_particulier_{resource}_with_civility", who | more)
@@ -136,7 +137,7 @@ async def test_a_family_answers_alike_across_its_rights_and_schools(door: Door) 
 
 
 async def test_every_person_of_the_readme_has_a_case() -> None:
-    """Its tokens, INE, identifiers of jobseekers and schools, to the letter."""
+    """The README names every token, INE and identifier of the cases exactly."""
     told = set(re.findall(r"`([^` ]+)`", (OURS / "README.md").read_text(encoding="utf-8")))
     params = [parameters.values[1].params for parameters in CASES if isinstance(parameters.values[1], Case)]
     here = {str(value) for each in params for name, value in each.items() if name in ("ine", "identifiant")}

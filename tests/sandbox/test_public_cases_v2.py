@@ -1,4 +1,4 @@
-"""The public cases of v2, each asked over HTTP: one path takes several modalities, and one folder has their cases."""
+"""The public cases of version 2 over HTTP: a path has several modalities, whose cases are in one folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OFFERED = [operation for offer in sandbox.offers() for operation in offer.operat
 FOLDERS: dict[str, Operation] = {
     operation.folder: operation for operation in OFFERED if operation.path.startswith("/api/v2/")
 }
-"""Any modality stands for the path."""
+"""Operation by folder of cases: any modality of its path."""
 
 STUDENT, SCHOLARSHIP = "api_particulier_v2_mesri_student_status", "api_particulier_v2_cnous_student_scholarship"
 QUOTIENT = "api_particulier_v2_cnav_quotient_familial_v2"
@@ -48,9 +48,9 @@ CIVIL_STATUS = {
 
 
 BY_SESSION = {CASES / SCHOLARSHIP / "fake_france_connect_cnous_2.yml"}
-"""Written in FranceConnect's words."""
+"""Cases with the field names of FranceConnect."""
 UNOFFICIAL = {CASES / QUOTIENT / "200-couple-2_enfants-second-allocataire-qf_300.yaml"}
-"""Its regime is `CAF`, where the document has `CNAF`."""
+"""Cases that differ from the official document: their regime is `CAF` instead of `CNAF`."""
 
 
 def lost() -> set[Path]:
@@ -58,7 +58,7 @@ def lost() -> set[Path]:
 
 
 def cases(*, reachable: bool) -> list[Any]:
-    """Without the defaults, which need no parameters of their own."""
+    """Returns the cases that their parameters lead to, or those that they do not; defaults have no parameters."""
     return [
         pytest.param(file, id=f"{folder}/{file.stem}")
         for folder in FOLDERS
@@ -68,7 +68,7 @@ def cases(*, reachable: bool) -> list[Any]:
 
 
 async def ask(door: Door, folder: str, params: Mapping[str, Any], citizen: str = "") -> Answer:
-    """As v2 is asked: with an API key, or in a citizen's name."""
+    """Sends a version 2 call, with an API key or a citizen's session."""
     headers = {"Authorization": f"Bearer {citizen}"} if citizen else {"X-Api-Key": token()}
     return await door.get(f"{FOLDERS[folder].path}?{query_of(params)}", headers)
 

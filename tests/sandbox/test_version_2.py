@@ -33,7 +33,8 @@ JEANNE = "051121032HA"
 ENROLLED = {"statut", "regime", "dateDebutInscription", "dateFinInscription"}
 ADMITTED = {"statut", "regime", "dateDebutAdmission", "dateFinAdmission"}
 UNOFFICIAL = {"api_particulier_v2_men_scolarites", "api_particulier_v2_pole_emploi_indemnites"}
-"""The document has other names there than API Particulier's code and sandbox (docs/contract.md)."""
+"""Operations whose fields have other names in the official document than in API Particulier's code and sandbox
+(docs/contract.md)."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -72,7 +73,7 @@ async def test_a_case_of_the_successor_is_shown_by_the_worker_s_view_of_version_
 
 
 def result_of(operation: Operation, case: Case) -> Any:
-    """What the worker's handler finds of the person: the successor shows it as the case tells it."""
+    """Returns the result of the worker's handler from which the successor's view makes the data of a case."""
     data = json.loads(bytes(case.payload))["data"]
     asked = {"ine": case.params["ine"]} if operation.modality == "ine" else {}
     result = msgspec.convert(missing_members(data) | asked | data, PUBLISHED[operation.id].result)
@@ -82,7 +83,8 @@ def result_of(operation: Operation, case: Case) -> Any:
 
 
 def without_birth_parts(node: Any) -> Any:
-    """Which a case need not tell beside the whole date (docs/reference/contract.md §1.6.1)."""
+    """Returns the data without the parts of birth dates, which a case with the whole date may omit
+    (docs/reference/contract.md §1.6.1)."""
     match node:
         case dict():
             return {name: without_birth_parts(one) for name, one in node.items() if "_date_de_naissance" not in name}

@@ -1,4 +1,4 @@
-"""How version 2 is asked for the people of its successors' cases, from which our sandbox answers it."""
+"""Version 2 calls about the people of the cases of version 3 and later, from which the sandbox answers them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ SEVERAL_NAMES = ("api_particulier_v2_cnav", "api_particulier_v2_cnous")
 
 
 def found_for(operation: Operation) -> list[Case]:
-    """Of its successor, who can be asked for: version 2 knows no campaign, no perimeter, and mostly one first name."""
+    """Returns the successor's cases that version 2 can ask for: it has no campaign, no perimeter, and mostly one first
+    name."""
     older = FROM_SUCCESSORS.get(operation.id)
     cases = read_folder(OURS / older.successor.folder, paris_today()).cases if older else ()
     return [case for case in cases if case.status == 200 and not _is_beyond(operation, case)]
@@ -36,7 +37,7 @@ def _is_beyond(operation: Operation, case: Case) -> bool:
 
 
 def in_v2(operation: Operation, params: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of a case of the successor, in the names of version 2."""
+    """Returns the parameters of a successor's case under their version 2 names."""
     if "cnav" in operation.id:
         return {V2_NAMES.get(name, name): value for name, value in params.items()}
     if "nomNaissance" not in params:

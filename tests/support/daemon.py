@@ -76,7 +76,7 @@ class Daemon:
         return os.environ
 
     def is_ready(self, connection: socket.socket) -> bool:
-        """Reports whether the server behind a new connection speaks its protocol."""
+        """Reports whether the server answers in its protocol on this new connection."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:

@@ -111,12 +111,12 @@ class PostgresStandby(PostgresServer):
         super().start()
 
     def promote(self) -> None:
-        """Returns once it accepts writes."""
+        """Promotes the standby, and returns once it accepts writes."""
         self._run("pg_ctl", "promote", "--wait", "-D", str(self._data))
 
 
 def _kill(pid: int) -> None:
-    """Returns once it is gone: what it held of the old server's memory would keep the next one from starting."""
+    """Kills a process and returns once it has ended: its shared memory would keep the next server from starting."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     status = Path(f"/proc/{pid}/status")

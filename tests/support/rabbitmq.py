@@ -152,7 +152,7 @@ class RabbitNode(Daemon):
         _configure(folder, self.port, plugins)
 
     def join(self, nodes: Sequence[RabbitNode]) -> None:
-        """Makes it one of a cluster of `nodes` once all of them start. For a node that has never been started."""
+        """Configures a node that has never been started to form a cluster with `nodes`."""
         first = nodes[0]
         members = [f"cluster_formation.classic_config.nodes.{n} = {node.name}" for n, node in enumerate(nodes, 1)]
         with (self.folder / "rabbitmq.conf").open("a") as configuration:
@@ -177,7 +177,7 @@ class RabbitNode(Daemon):
         super().start()
 
     def start_epmd(self) -> None:
-        """Starts what nodes find each other by, unless it runs."""
+        """Starts epmd, by which nodes find each other, unless it runs."""
         if not self._epmd.is_running:
             self._epmd.start()
 

@@ -33,7 +33,7 @@ class WorkerProcess:
         await self.expect_line("consuming")
 
     def send_line(self, line: str) -> None:
-        """Sends an order to the process."""
+        """Writes a line to the standard input of the process."""
         assert self._process.stdin
         self._process.stdin.write(f"{line}\n".encode())
 

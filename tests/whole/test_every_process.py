@@ -116,7 +116,7 @@ async def test_every_process_exports_the_common_metrics_and_its_event_loop_lag(
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 async def test_every_process_serves_livez_and_readyz(kind: Kind, environ: Mapping[str, str]) -> None:
-    """Without a broker all processes are alive, and those that need it are not ready."""
+    """All processes are alive without a broker, and those that need one are not ready."""
     async with started(kind, environ) as url, ClientSession() as session:
         async with session.get(f"{url}/livez") as answer:
             assert (answer.status, await answer.json()) == (200, {"status": "alive"})

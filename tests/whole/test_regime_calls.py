@@ -1,4 +1,5 @@
-"""Which provider is asked and when, and which regime is remembered (docs/reference/upstreams/regime.md §5, §6, §8)."""
+"""Order and time of the calls to CAF and MSA, and the remembered regime (docs/reference/upstreams/regime.md §5, §6,
+§8)."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ def systems(node: Tree) -> set[str]:
 
 @pytest.mark.parametrize("flags", ["00", "01"])
 async def test_a_client_s_trace_is_linked_and_does_not_decide_sampling(spans: InMemorySpanExporter, flags: str) -> None:
-    """It decides neither the trace id in the journal nor whether a trace is sampled."""
+    """The client's trace decides neither the trace id in the journal nor whether a trace is sampled."""
     theirs = {"traceparent": f"00-{THEIR_TRACE}-{THEIR_SPAN}-{flags}", "tracestate": "a=what-they-like"}
     async with mesh() as client:
         await client.get(params=CAF_ALLOCATAIRE, headers=theirs)

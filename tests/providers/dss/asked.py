@@ -1,4 +1,4 @@
-"""The eight prestations asked over their simulated hub, and what it may be made to say."""
+"""The DSS worker's eight prestations over the simulated hub, whose answers a test can set."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def identity_of(resident: Resident | Persona) -> Identite:
 
 
 async def told(dss: Asked, name: str, answer: dict[str, Any] | Refusal, *, signature: str = CNAF) -> Reply:
-    """What becomes of an answer of the hub about a prestation."""
+    """Returns the worker's reply when the hub answers so about a prestation."""
     who = identite("Dite", "Anne")
     said = answer if isinstance(answer, Refusal) else File(answer)
     dss.app[SIMULATED_ANSWERS][name, person_asked_for(query_of(who))] = SignedAnswer(said, signature)

@@ -1,4 +1,4 @@
-"""What goes wrong (docs/reference/upstreams/hub.md §3)."""
+"""Errors of the hub as the DSS worker and the gateway report them (docs/reference/upstreams/hub.md §3)."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ ABSENT: dict[tuple[int, str], tuple[Reply, int, str, str, str, dict[str, str]]] 
 
 
 def error_of(reply: Reply) -> tuple[int, Any]:
-    """As the gateway renders it, in v3."""
+    """Returns the status and error of a reply, as the gateway renders it in version 3."""
     status, body = render(Problem.of(reply, worker.offer().authority), PROBLEMS, "v3")
     [error] = json.loads(body)["errors"]
     return status, error

@@ -1,4 +1,4 @@
-"""What is made of a household: EAJE (docs/reference/upstreams/dss.md §4)."""
+"""The participation familiale EAJE, computed from the hub's household (docs/reference/upstreams/dss.md §4)."""
 
 from __future__ import annotations
 

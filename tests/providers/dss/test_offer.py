@@ -1,4 +1,4 @@
-"""What is offered, and with which settings."""
+"""Operations and settings of the DSS worker's offer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the hub really said."""
+"""Recorded answers of the hub, each with the worker's expected reply."""
 
 from __future__ import annotations
 
@@ -89,11 +89,11 @@ RECORDED: dict[str, Reply | dict[str, Any]] = {
     },
     "revenu_solidarite_active/404.json": NotFound("no_file_cnaf"),
 }
-"""An error, as signed by the CNAF; of a household, a summary."""
+"""Expected reply by recorded answer: a reply, or fields of the data; errors are those that the CNAF signs."""
 
 
 def prestation_of(sample: str) -> str:
-    """Any, for those that belong to none."""
+    """Returns the prestation of a recorded answer; `rsa` for an answer that belongs to none."""
     resources = {row.published[0].operation.path.split("/")[3]: name for name, row in PRESTATIONS.items()}
     return resources.get(sample.split("/")[0], "rsa")
 

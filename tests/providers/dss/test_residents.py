@@ -1,4 +1,4 @@
-"""Who lives in the simulator."""
+"""People whom the DSS simulator knows."""
 
 from __future__ import annotations
 

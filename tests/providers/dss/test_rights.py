@@ -1,4 +1,4 @@
-"""What is made of a right (docs/reference/upstreams/dss.md §2)."""
+"""Entitlements, from the hub's answer to the contract's data (docs/reference/upstreams/dss.md §2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Five rights as version 2 shows them: a word, a day, and an end that nobody ever knew."""
+"""Five entitlements in version 2: a status, a start date, and an end date that is always null."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the hub is asked: each prestation's own URL, and a token of its own (docs/reference/upstreams/hub.md §1-2)."""
+"""Requests to the hub: a URL and a token for each prestation (docs/reference/upstreams/hub.md §1-2)."""
 
 from __future__ import annotations
 
