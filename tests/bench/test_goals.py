@@ -127,7 +127,7 @@ def test_the_exit_status_tells_short_from_unknown() -> None:
     assert exit_status([good, unknown, short]) == 1
 
 
-def test_a_window_that_cannot_be_trusted_is_never_told_in_figures() -> None:
+def test_an_unreliable_window_is_reported_without_figures() -> None:
     disturbed = window("bouquet", requests=4321, outside_cores=0.7, trusted=False)
     told = line_of(disturbed) + windows_table([disturbed])
     assert "not measurable" in told

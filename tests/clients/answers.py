@@ -9,7 +9,7 @@ from bouquet_casebook.cases import Case, read_folder
 from bouquet_proto.offer import Operation
 from bouquet_worker.worker import paris_today
 from tests.clients.documents import operations_of
-from tests.sandbox.gateway import OURS, RECIPIENT, Door, citizen_of, query_of
+from tests.sandbox.gateway import OURS, RECIPIENT, SandboxClient, citizen_of, query_of
 from tests.sandbox.gateway import token as token_of_all
 from tests.sandbox.version_2 import OFFERED, found_for, in_v2
 
@@ -33,10 +33,10 @@ class Asked(NamedTuple):
     """Body of the 200."""
 
 
-async def answers_of(door: Door, document: Any) -> list[Asked]:
+async def answers_of(client: SandboxClient, document: Any) -> list[Asked]:
     """Returns at least one answer of every operation of the document."""
     return [
-        Asked(operation["operationId"], token, by_key, params, await _body(door, path, token, by_key, params))
+        Asked(operation["operationId"], token, by_key, params, await _body(client, path, token, by_key, params))
         for path, operation in operations_of(document)
         for by_key in [path.startswith("/api/v2/")]
         for token, params in _calls(path)
@@ -72,9 +72,9 @@ def typed_by_hand(case: Case) -> dict[str, Any]:
     return {name: value for name, value in case.params.items() if name in ("annee", "mois", "campaignYear")}
 
 
-async def _body(door: Door, path: str, token: str, by_key: bool, params: Mapping[str, Any]) -> Any:
+async def _body(client: SandboxClient, path: str, token: str, by_key: bool, params: Mapping[str, Any]) -> Any:
     where = path.format(**params) if "{" in path else path
     headers = {"X-Api-Key": token} if by_key else {"Authorization": f"Bearer {token}"}
-    answer = await door.get(f"{where}?{query_of(params)}", headers)
+    answer = await client.get(f"{where}?{query_of(params)}", headers)
     assert answer.status == 200, f"{path}: {answer.body}"
     return answer.body

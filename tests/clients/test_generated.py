@@ -15,7 +15,7 @@ from tests.clients.answers import Asked, answers_of, steady
 from tests.clients.documents import operations_of
 from tests.clients.python_client import run
 from tests.conftest import need
-from tests.sandbox.gateway import OURS, Door, sandbox_at
+from tests.sandbox.gateway import OURS, SandboxClient, sandbox_at
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -25,18 +25,18 @@ NODE_MODULES = HERE / "node_modules"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def ours() -> AsyncIterator[Door]:
-    async with sandbox_at(OURS) as door:
-        yield door
+async def ours() -> AsyncIterator[SandboxClient]:
+    async with sandbox_at(OURS) as client:
+        yield client
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def document(ours: Door) -> Any:
+async def document(ours: SandboxClient) -> Any:
     return (await ours.get("/api/openapi.json")).body
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def answers(ours: Door, document: Any) -> list[Asked]:
+async def answers(ours: SandboxClient, document: Any) -> list[Asked]:
     return await answers_of(ours, document)
 
 
@@ -55,7 +55,7 @@ def node() -> Path:
 
 
 async def test_a_generated_python_client_reads_every_answer(
-    ours: Door, answers: list[Asked], file: Path, tmp_path: Path
+    ours: SandboxClient, answers: list[Asked], file: Path, tmp_path: Path
 ) -> None:
     package = tmp_path / "ours"
     assert "Warning" not in await python_client.generate(file, package)

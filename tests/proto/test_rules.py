@@ -476,7 +476,7 @@ def test_the_window_of_the_quotient_is_this_month_and_the_23_before(today: date)
     assert allowed == months[last - 23 : last + 1]
 
 
-def test_all_refusals_of_a_stage_are_told_in_order() -> None:
+def test_all_refusals_of_a_stage_are_returned_in_order() -> None:
     stage = (Check("sexe_required"), Check("pays"), Check("nom"))
     assert apply_rules((stage,), parse_query("sexeEtatCivil=F"), TODAY) == Refusals(("00400", "00420"))
 

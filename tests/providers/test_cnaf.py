@@ -194,10 +194,10 @@ def public_cases() -> list[Any]:
 
 @needs(PUBLIC_CASES)
 @pytest.mark.parametrize("case", public_cases())
-async def test_the_public_cases_come_through(cnaf: Asked, case: dict[str, Any]) -> None:
+async def test_a_public_case_is_answered_with_its_data(cnaf: Asked, case: dict[str, Any]) -> None:
     who, data = who_of(case["params"]), msgspec.json.decode(case["payload"])["data"]
     value = data["quotient_familial"]
-    cnaf.app[SIMULATED_ANSWERS][person_asked_for(query_of(who))] = File(told_by_the_hub(data))
+    cnaf.app[SIMULATED_ANSWERS][person_asked_for(query_of(who))] = File(hub_answer_of(data))
     reply = await cnaf(OPERATION.id, who, annee=value["annee"], mois=value["mois"])
     assert isinstance(reply, Found)
     for person in (*data["allocataires"], *data["enfants"]):
@@ -221,7 +221,7 @@ def who_of(params: dict[str, Any]) -> Identite:
     return msgspec.convert({names[name]: value for name, value in params.items()}, Identite, strict=False)
 
 
-def told_by_the_hub(data: dict[str, Any]) -> dict[str, Any]:
+def hub_answer_of(data: dict[str, Any]) -> dict[str, Any]:
     """Returns the hub's answer that the contract's data would come from."""
     person = {
         "nomNaissance": "nom_naissance",

@@ -72,7 +72,7 @@ def session_in(reply: Reply) -> Session:
     return msgspec.json.decode(reply.data, type=Session)
 
 
-async def told(asked: Asked, **changes: Any) -> Reply:
+async def reply_to(asked: Asked, **changes: Any) -> Reply:
     """Returns the worker's reply about a citizen with Maëlys's identity and these `changes`."""
     fields = {name: getattr(MAELYS, name) for name in MAELYS.__struct_fields__}
     asked.app[SESSIONS]["jeton-change"] = Citizen(**fields | changes)
@@ -146,7 +146,7 @@ async def test_first_names_are_split_where_there_is_no_list(france_connect: Aske
 async def test_a_part_of_the_date_may_be_unknown(
     france_connect: Asked, birthdate: str, known: tuple[int | None, ...]
 ) -> None:
-    who = session_in(await told(france_connect, birthdate=birthdate)).identity
+    who = session_in(await reply_to(france_connect, birthdate=birthdate)).identity
     assert (who.annee_date_naissance, who.mois_date_naissance, who.jour_date_naissance) == known
 
 
@@ -160,11 +160,11 @@ async def test_who_is_born_abroad_has_no_commune(france_connect: Asked) -> None:
     [("male", "M"), ("female", "F"), ("unspecified", None), ("", None), (" ", None), ("Male", None), ("M", None)],
 )
 async def test_a_sex_that_is_not_told_is_not_known(france_connect: Asked, gender: str, sexe: str | None) -> None:
-    assert session_in(await told(france_connect, gender=gender)).identity.sexe_etat_civil == sexe
+    assert session_in(await reply_to(france_connect, gender=gender)).identity.sexe_etat_civil == sexe
 
 
 async def test_a_sex_that_is_absent_is_not_known(france_connect: Asked) -> None:
-    assert session_in(await told(france_connect, changed_claims={"gender": None})).identity.sexe_etat_civil is None
+    assert session_in(await reply_to(france_connect, changed_claims={"gender": None})).identity.sexe_etat_civil is None
 
 
 @pytest.mark.parametrize(
@@ -183,13 +183,13 @@ async def test_a_sex_that_is_absent_is_not_known(france_connect: Asked) -> None:
 async def test_a_place_counts_for_a_birth_in_france(
     france_connect: Asked, country: str, place: str, kept: str | None
 ) -> None:
-    who = session_in(await told(france_connect, birthcountry=country, birthplace=place)).identity
+    who = session_in(await reply_to(france_connect, birthcountry=country, birthplace=place)).identity
     assert who.code_cog_insee_commune_naissance == kept
 
 
 @pytest.mark.parametrize("name", ["LEBŒUF", "L'HAŸ", "L’HAŸ-LES-ROSES", "NGUYỄN", "ȘERBAN", "GUTIÉRREZ"])
 async def test_letters_that_nobody_could_type_are_taken_from_france_connect(france_connect: Asked, name: str) -> None:
-    reply = await told(france_connect, family_name=name)
+    reply = await reply_to(france_connect, family_name=name)
     assert session_in(reply).identity.nom_naissance == name.replace("’", "'")
 
 
@@ -198,7 +198,7 @@ async def test_first_names_may_be_missing(france_connect: Asked) -> None:
 
 
 async def test_the_name_of_use_is_never_told(france_connect: Asked) -> None:
-    reply = await told(france_connect, changed_claims={"preferred_username": "KERVENNIC"})
+    reply = await reply_to(france_connect, changed_claims={"preferred_username": "KERVENNIC"})
     assert session_in(reply).identity.nom_usage is None
 
 
@@ -235,7 +235,7 @@ async def test_an_identity_with_a_fault_is_unusable(france_connect: Asked, token
 async def test_what_is_not_understood_of_an_identity_makes_no_other(
     france_connect: Asked, changes: dict[str, Any]
 ) -> None:
-    assert await told(france_connect, **changes) == Rejected(france_connect_session.UNUSABLE)
+    assert await reply_to(france_connect, **changes) == Rejected(france_connect_session.UNUSABLE)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ async def ask(asked: Asked, operation: str, identifiant: str, **options: Any) ->
     return await asked(operation, Identifiant(identifiant=identifiant), **options)
 
 
-async def told(asked: Asked, operation: str, status: int, body: Any = None) -> Reply:
+async def reply_to(asked: Asked, operation: str, status: int, body: Any = None) -> Reply:
     said = SimulatedAnswer(status, body)
     asked.app[SIMULATED_ANSWERS][SPOKEN_OF] = Persona(story="", statut=said, indemnites=said)
     return await ask(asked, operation, SPOKEN_OF)
@@ -157,12 +157,12 @@ async def test_a_failed_certification_is_shown(france_travail: Asked) -> None:
     """The list in France Travail's document lacks this value, its text has it
     (docs/reference/upstreams/france_travail.md §2)."""
     said = {"categorieInscription": "4", "codeCertificationCNAV": "EC"}
-    data = data_of(await told(france_travail, STATUT.id, 200, said))
+    data = data_of(await reply_to(france_travail, STATUT.id, 200, said))
     assert data["inscription"]["code_certification_cnav"] == "EC"
 
 
 async def test_no_address_is_one_of_nulls(france_travail: Asked) -> None:
-    data = data_of(await told(france_travail, STATUT.id, 200, {"categorieInscription": "4"}))
+    data = data_of(await reply_to(france_travail, STATUT.id, 200, {"categorieInscription": "4"}))
     assert set(data["adresse"].values()) == {None}
 
 
@@ -181,7 +181,7 @@ async def test_every_blank_field_is_null(france_travail: Asked, blank: str | Non
     keys = ("civilite", "nom", "nomUsage", "prenom", "sexe", "dateNaissance", "email", "telephone", "telephone2")
     certain = {"categorieInscription": "4", "libellecategorieInscription": blank, "codeCertificationCNAV": blank}
     dates = {"dateInscription": blank, "dateCessationInscription": blank}
-    data = data_of(await told(france_travail, STATUT.id, 200, {**dict.fromkeys(keys, blank), **certain, **dates}))
+    data = data_of(await reply_to(france_travail, STATUT.id, 200, {**dict.fromkeys(keys, blank), **certain, **dates}))
     assert {*data["identite"].values(), *data["contact"].values(), *data["adresse"].values()} == {None}
     assert data["inscription"] == {
         "date_debut": None,
@@ -251,7 +251,7 @@ SITUATIONS: tuple[tuple[int, Any, Reply | None, Reply | None], ...] = (
 async def test_every_situation_has_its_reply(
     france_travail: Asked, status: int, body: Any, statut: Reply | None, indemnites: Reply | None
 ) -> None:
-    replies = {operation: await told(france_travail, operation, status, body) for operation in BOTH}
+    replies = {operation: await reply_to(france_travail, operation, status, body) for operation in BOTH}
     assert replies == {
         STATUT.id: statut or ABSENT[STATUT.id],
         INDEMNITES.id: indemnites or ABSENT[INDEMNITES.id],
@@ -275,7 +275,7 @@ async def test_a_missing_or_wrong_field_is_named_and_never_quoted(
     france_travail: Asked, caplog: pytest.LogCaptureFixture, operation: str, body: Any, field: str
 ) -> None:
     with caplog.at_level(logging.INFO):
-        assert await told(france_travail, operation, 200, body) == MALFORMED
+        assert await reply_to(france_travail, operation, 200, body) == MALFORMED
     assert field in [getattr(record, "field", "") for record in caplog.records]
     said = "".join(map(log_text_of, caplog.records))
     assert not [word for word in ("VERNOUILLAT", SPOKEN_OF, "27/08/1993") if word in said]
@@ -366,7 +366,7 @@ RECORDED: dict[str, tuple[str, int, dict[str, Any] | Reply]] = {
 @pytest.mark.parametrize("name", RECORDED)
 async def test_a_recorded_answer_is_understood(france_travail: Asked, name: str) -> None:
     operation, status, expected = RECORDED[name]
-    reply = await told(france_travail, operation, status, json.loads(upstream_sample(f"france_travail/{name}")))
+    reply = await reply_to(france_travail, operation, status, json.loads(upstream_sample(f"france_travail/{name}")))
     if not isinstance(expected, dict):
         assert reply == expected
         return

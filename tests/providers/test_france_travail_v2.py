@@ -28,7 +28,7 @@ async def france_travail(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked
         yield asked
 
 
-async def told(asked: Asked, operation: str, sample: str) -> Reply:
+async def reply_to(asked: Asked, operation: str, sample: str) -> Reply:
     said = SimulatedAnswer(200, json.loads(upstream_sample(f"france_travail/{sample}")))
     asked.app[SIMULATED_ANSWERS][SPOKEN_OF] = Persona(story="", statut=said, indemnites=said)
     return await asked(operation, Identifiant(identifiant=SPOKEN_OF))
@@ -64,7 +64,7 @@ ADDRESS = {
 
 
 async def test_a_recorded_situation_is_shown_flat(france_travail: Asked) -> None:
-    data = shown(await told(france_travail, SITUATION.id, "statut/valid.json"), SITUATION)
+    data = shown(await reply_to(france_travail, SITUATION.id, "statut/valid.json"), SITUATION)
     recorded = json.loads(upstream_sample("france_travail/statut/valid.json"))["adresse"]
     assert data["adresse"].keys() == ADDRESS
     assert {name: line for name, line in data["adresse"].items() if line} == {
@@ -85,12 +85,12 @@ async def test_a_recorded_situation_is_shown_flat(france_travail: Asked) -> None
     ],
 )
 async def test_a_scope_opens_its_fields(france_travail: Asked, scope: str, fields: set[str]) -> None:
-    reply = await told(france_travail, SITUATION.id, "statut/valid.json")
+    reply = await reply_to(france_travail, SITUATION.id, "statut/valid.json")
     assert shown(reply, SITUATION, scope).keys() == fields
 
 
 async def test_recorded_payments_are_shown_under_their_older_names(france_travail: Asked) -> None:
-    reply = await told(france_travail, PAYMENTS.id, "indemnites/valid.json")
+    reply = await reply_to(france_travail, PAYMENTS.id, "indemnites/valid.json")
     recorded = json.loads(upstream_sample("france_travail/indemnites/valid.json"))["listePaiement"]
     data = shown(reply, PAYMENTS)
     assert data == {

@@ -129,7 +129,10 @@ BAD_REQUEST = """
 )
 def test_a_400_is_understood_by_its_code(code: str, of_a_month: str, of_a_person: str, fault: str) -> None:
     refused = answer(400, int(code), "Refus")
-    assert (told_by(refused, BAD_REQUESTS_OF_A_MONTH), told_by(refused, BAD_REQUESTS)) == (of_a_month, of_a_person)
+    assert (reason_of_either(refused, BAD_REQUESTS_OF_A_MONTH), reason_of_either(refused, BAD_REQUESTS)) == (
+        of_a_month,
+        of_a_person,
+    )
     assert FAILURES[of_a_month].fault == fault
 
 
@@ -138,7 +141,7 @@ def test_every_error_code_of_the_hub_is_tested() -> None:
     assert tried > BAD_REQUESTS_OF_A_MONTH.keys() > BAD_REQUESTS.keys()
 
 
-def told_by(answer: Answer, bad_requests: Mapping[int | None, str]) -> str:
+def reason_of_either(answer: Answer, bad_requests: Mapping[int | None, str]) -> str:
     """Returns the reason of an error answer, whether it becomes a rejection or a failure."""
     try:
         refusal = refusal_of(answer, WHO, bad_requests=bad_requests)

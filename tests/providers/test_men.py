@@ -59,7 +59,7 @@ async def by_school(men: Asked, who: Identite, uai: str = COLLEGE.uai, operation
     return await men(operation, who, code_etablissement=uai, annee_scolaire=YEAR)
 
 
-async def told(men: Asked, status: int, body: Any) -> Reply:
+async def reply_to(men: Asked, status: int, body: Any) -> Reply:
     men.app[SIMULATED_ANSWERS][key_of("Belloncle", "Gaspard", 1, "2011-12-05")] = (status, body)
     return await by_school(men, SPOKEN_OF)
 
@@ -239,7 +239,7 @@ FILE: dict[str, Any] = {
     ],
 )
 async def test_every_status_has_its_reply(men: Asked, status: int, reply: Reply) -> None:
-    assert await told(men, status, {}) == reply
+    assert await reply_to(men, status, {}) == reply
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ async def test_every_status_has_its_reply(men: Asked, status: int, reply: Reply)
     ],
 )
 async def test_an_absence_is_the_ministry_s_own_word(men: Asked, body: dict[str, Any], reply: Reply) -> None:
-    assert await told(men, 404, body) == reply
+    assert await reply_to(men, 404, body) == reply
 
 
 @pytest.mark.parametrize(
@@ -272,14 +272,14 @@ async def test_a_missing_or_wrong_field_is_named_and_never_quoted(
     men: Asked, caplog: pytest.LogCaptureFixture, body: Any, field: str
 ) -> None:
     with caplog.at_level(logging.INFO):
-        assert await told(men, 200, body) == Failed("upstream_malformed")
+        assert await reply_to(men, 200, body) == Failed("upstream_malformed")
     assert field in [getattr(record, "field", "") for record in caplog.records]
     said = "".join(map(log_text_of, caplog.records))
     assert not [word for word in ("BELLONCLE", "gaspard", "2011-12-05", "certainement") if word in said]
 
 
 async def test_keys_that_the_first_interface_does_not_have_are_null(men: Asked) -> None:
-    data = data_of(await told(men, 200, FILE))
+    data = data_of(await reply_to(men, 200, FILE))
     assert data["module_elementaire_formation"] == {"code_mef_stat": None, "libelle": None}
     assert data["etablissement"] == {"code_uai": "0359417N", "code_ministere_tutelle": None}
     assert (data["est_boursier"], data["echelon_bourse"], data["regime_pensionnat"]) == (None, None, None)
@@ -290,12 +290,12 @@ async def test_a_sex_that_the_ministry_does_not_tell_is_not_made_up(
     men: Asked, code: int | None, sexe: str | None
 ) -> None:
     pupil = FILE["identification"] | {"sexe": code}
-    assert data_of(await told(men, 200, FILE | {"identification": pupil}))["identite"]["sexe"] == sexe
+    assert data_of(await reply_to(men, 200, FILE | {"identification": pupil}))["identite"]["sexe"] == sexe
 
 
 async def test_a_regime_that_the_nomenclature_does_not_have_is_shown_without_label(men: Asked) -> None:
     schooling = FILE["info-scolarite"] | {"code-regime": "9"}
-    data = data_of(await told(men, 200, FILE | {"info-scolarite": schooling}))
+    data = data_of(await reply_to(men, 200, FILE | {"info-scolarite": schooling}))
     assert data["regime_pensionnat"] == {"code": "9", "libelle": None}
 
 
@@ -353,7 +353,7 @@ RECORDED: dict[str, dict[str, Any] | NotFound] = {
 async def test_a_recorded_answer_is_understood(men: Asked, name: str) -> None:
     expected = RECORDED[name]
     body = json.loads(upstream_sample(f"men/scolarites/{name}"))
-    reply = await told(men, 404 if name == "not_found.json" else 200, body)
+    reply = await reply_to(men, 404 if name == "not_found.json" else 200, body)
     if isinstance(expected, NotFound):
         assert reply == expected
         return

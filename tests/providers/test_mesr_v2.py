@@ -105,7 +105,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize(("regime", "code"), [(regime, code) for regime, code in REGIMES.items() if regime])
-async def test_an_enrolment_is_shown_to_who_may_see_its_kind(mesr: Asked, regime: str, code: str) -> None:
+async def test_an_enrolment_is_shown_with_the_scope_of_its_kind(mesr: Asked, regime: str, code: str) -> None:
     scope, kind = KINDS[code]
     assert await inscription(mesr, enrolled(regime), scope) == {
         "statut": "inscrit",

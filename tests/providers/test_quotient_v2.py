@@ -33,7 +33,7 @@ async def fund(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         yield asked
 
 
-async def told(fund: Asked, body: dict[str, Any], **period: int) -> Any:
+async def reply_to(fund: Asked, body: dict[str, Any], **period: int) -> Any:
     fund.app[SIMULATED_ANSWERS][person_asked_for(query_of(WHO))] = File(body)
     return shown(await fund(BY_NAME.id, WHO, **period), BY_NAME)
 
@@ -58,7 +58,7 @@ async def test_a_file_is_shown_flat(fund: Asked) -> None:
         "annee": 2026,
         "mois": 3,
     }
-    data = await told(fund, body, annee=2025, mois=12)
+    data = await reply_to(fund, body, annee=2025, mois=12)
     assert data == {
         "quotientFamilial": 0,
         "annee": 2025,
@@ -96,21 +96,23 @@ async def test_a_file_is_shown_flat(fund: Asked) -> None:
     ],
 )
 async def test_an_unknown_part_of_a_date_is_null(fund: Asked, born: Any, parts: tuple[Any, Any, Any]) -> None:
-    data = await told(fund, {"enfants": [person(born)], "quotientFamilial": 1, "annee": 2026, "mois": 3})
+    data = await reply_to(fund, {"enfants": [person(born)], "quotientFamilial": 1, "annee": 2026, "mois": 3})
     assert {name: data["enfants"][0][name] for name in part_of_date(None, None, None)} == part_of_date(*parts)
 
 
 @pytest.mark.parametrize("name", ["make_request_valid.json", "make_request_valid_without_children.json"])
 async def test_a_recorded_file_is_shown(fund: Asked, name: str) -> None:
     recorded = json.loads(upstream_sample(f"cnav/quotient_familial_v2/{name}"))
-    data = await told(fund, recorded)
+    data = await reply_to(fund, recorded)
     assert_official(BY_NAME.folder, data)
     assert data["quotientFamilial"] == recorded["quotientFamilial"]
     assert len(data["enfants"]) == len(recorded.get("enfants") or [])
 
 
 async def test_france_connect_shows_the_same(fund: Asked) -> None:
-    data = await told(fund, {"allocataires": [person("1989-06-14")], "quotientFamilial": 7, "annee": 2026, "mois": 3})
+    data = await reply_to(
+        fund, {"allocataires": [person("1989-06-14")], "quotientFamilial": 7, "annee": 2026, "mois": 3}
+    )
     assert shown(await fund(BY_SESSION.id, WHO), BY_SESSION) == data
 
 

@@ -198,7 +198,7 @@ def test_every_value_sent_comes_from_france_connect(provider: str, pivot: Pivot)
 
 
 @pytest.mark.parametrize("provider", TYPED)
-def test_what_these_tests_show_is_somebody_asked_for(provider: str) -> None:
+def test_the_queries_of_these_tests_are_accepted(provider: str) -> None:
     """A query that the rules refuse would prove nothing."""
     who = asked_for(TYPED[provider].operation, WHOLE)
     assert who is not None

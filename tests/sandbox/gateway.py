@@ -63,7 +63,7 @@ class Answer(NamedTuple):
     headers: Mapping[str, str]
 
 
-class Told(NamedTuple):
+class ReceivedError(NamedTuple):
     """An error answer with its operation, which is empty for a path without one."""
 
     operation_id: str
@@ -72,13 +72,13 @@ class Told(NamedTuple):
     detail: str
 
 
-class Door:
+class SandboxClient:
     """An HTTP client of a sandbox, which keeps the errors that it received."""
 
     def __init__(self, client: aiohttp.ClientSession, url: str) -> None:
         self.client = client
         self.url = url
-        self.told: set[Told] = set()
+        self.errors: set[ReceivedError] = set()
         """Errors received so far."""
 
     async def ask(
@@ -101,7 +101,9 @@ class Door:
             body = await response.json() if response.content_type == "application/json" else await response.text()
         errors = body.get("errors", ()) if isinstance(body, dict) and response.status >= 400 else ()
         about = BY_PATH.get(path.partition("?")[0], "") if method == "GET" else ""
-        self.told |= {Told(about, response.status, one["code"], one["detail"]) for one in errors if "code" in one}
+        self.errors |= {
+            ReceivedError(about, response.status, one["code"], one["detail"]) for one in errors if "code" in one
+        }
         return Answer(response.status, body, response.headers)
 
 
@@ -110,9 +112,9 @@ def citizen_of(root: Path, case: Case) -> str:
     names = case.params["prenoms"]
     who = (case.params["nomNaissance"], names if isinstance(names, str) else ", ".join(names))
     for session in read_folder(root / "france_connect", paris_today()).cases:
-        told = json.loads(bytes(session.payload))["token_introspection"]
-        lets_all = "cnous_email" in told["scope"].split()
-        if lets_all and (told["family_name"], ", ".join(told["given_name_array"])) == who:
+        introspection = json.loads(bytes(session.payload))["token_introspection"]
+        lets_all = "cnous_email" in introspection["scope"].split()
+        if lets_all and (introspection["family_name"], ", ".join(introspection["given_name_array"])) == who:
             return str(session.params["token"])
     raise AssertionError(f"no token for {case.name}")
 
@@ -137,7 +139,7 @@ def query_of(params: Mapping[str, Any]) -> str:
 
 
 @asynccontextmanager
-async def sandbox_at(cases: Path, *, believes_cases: bool = True) -> AsyncIterator[Door]:
+async def sandbox_at(cases: Path, *, believes_cases: bool = True) -> AsyncIterator[SandboxClient]:
     """Yields a client of a sandbox with these cases and without a rate limit; at the end of our own cases, every error
     received must be documented."""
     providers = tuple(offer.provider for offer in sandbox.offers())
@@ -148,16 +150,20 @@ async def sandbox_at(cases: Path, *, believes_cases: bool = True) -> AsyncIterat
         aiohttp.ClientSession(client.url) as session,
     ):
         await client.until_all_offers_known()
-        door = Door(session, client.url)
-        yield door
+        sandbox_client = SandboxClient(session, client.url)
+        yield sandbox_client
         if cases == OURS:
-            assert await outside(door) == set()
+            assert await undocumented(sandbox_client) == set()
 
 
-async def outside(door: Door) -> set[Told]:
+async def undocumented(sandbox_client: SandboxClient) -> set[ReceivedError]:
     """Returns the errors received that `GET /api/errors` does not list."""
-    nomenclature = (await door.get("/api/errors")).body
+    nomenclature = (await sandbox_client.get("/api/errors")).body
     anywhere = codes_in(nomenclature["platform_codes"])
     of_each = {id: anywhere | codes_in(one["errors"]) for id, one in nomenclature["endpoints"].items()}
     of_each[""] = all_codes(nomenclature)  # another version of a path has no operation
-    return {one for one in door.told if ErrorCode(one.status, one.code) not in of_each.get(one.operation_id, set())}
+    return {
+        one
+        for one in sandbox_client.errors
+        if ErrorCode(one.status, one.code) not in of_each.get(one.operation_id, set())
+    }

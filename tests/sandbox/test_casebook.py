@@ -48,12 +48,12 @@ AT_SCHOOL = {
 THE_CASE, THE_DEFAULT = found({"mark": "the case"}), error("35003")
 
 
-async def told(root: Path, operation_id: str, case: dict[str, Any], asked: dict[str, Any]) -> Answer:
+async def answer_from(root: Path, operation_id: str, case: dict[str, Any], asked: dict[str, Any]) -> Answer:
     folder = Folder(root, operation_id)
     folder.add("200.yaml", case, THE_CASE)
     folder.add("404.yaml", {}, THE_DEFAULT, 404)
-    async with sandbox_at(root) as door:
-        return await door.ask(operation_id, asked)
+    async with sandbox_at(root) as client:
+        return await client.ask(operation_id, asked)
 
 
 SAME = [
@@ -102,7 +102,7 @@ OTHER = [
 async def test_a_question_with_the_parameters_of_a_case_gets_it(
     operation_id: str, case: dict[str, Any], asked: dict[str, Any], tmp_path: Path
 ) -> None:
-    answer = await told(tmp_path, operation_id, case, asked)
+    answer = await answer_from(tmp_path, operation_id, case, asked)
     assert (answer.status, answer.body) == (200, THE_CASE)
 
 
@@ -110,19 +110,19 @@ async def test_a_question_with_the_parameters_of_a_case_gets_it(
 async def test_a_question_with_other_parameters_does_not_get_the_case(
     operation_id: str, case: dict[str, Any], asked: dict[str, Any], tmp_path: Path
 ) -> None:
-    answer = await told(tmp_path, operation_id, case, asked)
+    answer = await answer_from(tmp_path, operation_id, case, asked)
     assert (answer.status, answer.body) == (404, THE_DEFAULT)
 
 
 async def test_a_default_case_with_parameters_also_answers_them(tmp_path: Path) -> None:
     Folder(tmp_path, QUOTIENT).add("404.yaml", ELOISE, THE_DEFAULT, 404)
-    async with sandbox_at(tmp_path) as door:
-        assert [(await door.ask(QUOTIENT, who)).body for who in (ELOISE, ABROAD)] == [THE_DEFAULT, THE_DEFAULT]
+    async with sandbox_at(tmp_path) as client:
+        assert [(await client.ask(QUOTIENT, who)).body for who in (ELOISE, ABROAD)] == [THE_DEFAULT, THE_DEFAULT]
 
 
 async def test_an_operation_without_a_folder_answers_with_its_own_absence(tmp_path: Path) -> None:
-    async with sandbox_at(tmp_path) as door:
-        answer = await door.ask(PUPIL, AT_SCHOOL)
+    async with sandbox_at(tmp_path) as client:
+        answer = await client.ask(PUPIL, AT_SCHOOL)
     assert (answer.status, answer.body["errors"][0]["code"]) == (404, "30003")
 
 
@@ -140,29 +140,29 @@ async def test_the_first_names_of_a_citizen_s_scholarship_are_one_text(tmp_path:
             "codeCogInseeCommuneNaissance": "32013",
         }
         Folder(tmp_path, SCHOLARSHIP_BY_FRANCE_CONNECT).add("200.yaml", params, THE_CASE)
-        async with sandbox_at(tmp_path) as door:
-            answer = await door.ask(SCHOLARSHIP_BY_FRANCE_CONNECT, {}, citizen="jeton-jeanne")
+        async with sandbox_at(tmp_path) as client:
+            answer = await client.ask(SCHOLARSHIP_BY_FRANCE_CONNECT, {}, citizen="jeton-jeanne")
         assert answer.status == status
 
 
 async def test_a_new_file_is_a_case_at_once(tmp_path: Path) -> None:
     folder = Folder(tmp_path, JOBSEEKER)
-    async with sandbox_at(tmp_path) as door:
-        statuses = [(await door.ask(JOBSEEKER, {"identifiant": "a"})).status]
+    async with sandbox_at(tmp_path) as client:
+        statuses = [(await client.ask(JOBSEEKER, {"identifiant": "a"})).status]
         file = folder.add("a.yml", {"identifiant": "a"}, THE_CASE)
-        statuses.append((await door.ask(JOBSEEKER, {"identifiant": "a"})).status)
+        statuses.append((await client.ask(JOBSEEKER, {"identifiant": "a"})).status)
         folder.add("a.yml", {"identifiant": "a"}, error("24999"), 502)
-        statuses.append((await door.ask(JOBSEEKER, {"identifiant": "a"})).status)
+        statuses.append((await client.ask(JOBSEEKER, {"identifiant": "a"})).status)
         file.unlink()
-        statuses.append((await door.ask(JOBSEEKER, {"identifiant": "a"})).status)
+        statuses.append((await client.ask(JOBSEEKER, {"identifiant": "a"})).status)
     assert statuses == [404, 200, 502, 404]
 
 
 async def test_a_new_session_file_counts_at_once(tmp_path: Path) -> None:
-    async with sandbox_at(tmp_path) as door:
-        before = await door.ask(SCHOLARSHIP_BY_FRANCE_CONNECT, {}, citizen="jeton-jeanne")
+    async with sandbox_at(tmp_path) as client:
+        before = await client.ask(SCHOLARSHIP_BY_FRANCE_CONNECT, {}, citizen="jeton-jeanne")
         Folder(tmp_path, "france_connect").copy("jeanne.yaml")
-        after = await door.ask(SCHOLARSHIP_BY_FRANCE_CONNECT, {}, citizen="jeton-jeanne")
+        after = await client.ask(SCHOLARSHIP_BY_FRANCE_CONNECT, {}, citizen="jeton-jeanne")
     assert (before.status, after.status) == (401, 404)
 
 
@@ -185,9 +185,9 @@ async def test_a_broken_case_file_is_logged_and_skipped(
     folder = Folder(tmp_path, JOBSEEKER)
     folder.write("broken.yaml", text)
     folder.add("whole.yaml", {"identifiant": "a"}, THE_CASE)
-    async with sandbox_at(tmp_path) as door:
+    async with sandbox_at(tmp_path) as client:
         with caplog.at_level(logging.WARNING, logger="bouquet_casebook"):
-            answer = await door.ask(JOBSEEKER, {"identifiant": "a"})
+            answer = await client.ask(JOBSEEKER, {"identifiant": "a"})
     assert answer.body == THE_CASE
     [record] = [record for record in caplog.records if record.message == "case unreadable"]
     assert (record.__dict__["operation"], record.__dict__["file"]) == (JOBSEEKER, "broken.yaml")
@@ -206,8 +206,8 @@ async def test_a_folder_of_this_name_is_not_read_as_a_case(tmp_path: Path) -> No
     folder = Folder(tmp_path, JOBSEEKER)
     (tmp_path / JOBSEEKER / "attic.yaml").mkdir()
     folder.add("whole.yaml", {"identifiant": "a"}, THE_CASE)
-    async with sandbox_at(tmp_path) as door:
-        assert (await door.ask(JOBSEEKER, {"identifiant": "a"})).status == 200
+    async with sandbox_at(tmp_path) as client:
+        assert (await client.ask(JOBSEEKER, {"identifiant": "a"})).status == 200
 
 
 @pytest.mark.parametrize(
@@ -231,39 +231,39 @@ async def test_scopes_open_fields_as_in_production(scopes: list[str] | None, mem
         "codeCogInseePaysNaissance": "99100",
         "codeCogInseeCommuneNaissance": "32013",
     }
-    async with sandbox_at(OURS) as door:
-        answer = await door.ask(RSA, remi, scopes=scopes)
+    async with sandbox_at(OURS) as client:
+        answer = await client.ask(RSA, remi, scopes=scopes)
     assert (answer.status, set(answer.body["data"])) == (200, members)
 
 
 async def test_errors_are_shown_whole_whatever_the_scopes(tmp_path: Path) -> None:
     Folder(tmp_path, RSA).add("404.yaml", {}, THE_DEFAULT, 404)
-    async with sandbox_at(tmp_path) as door:
-        answer = await door.ask(RSA, ELOISE, scopes=["revenu_solidarite_active_majoration"])
+    async with sandbox_at(tmp_path) as client:
+        answer = await client.ask(RSA, ELOISE, scopes=["revenu_solidarite_active_majoration"])
     assert (answer.status, answer.body) == (404, THE_DEFAULT)
 
 
 @pytest.mark.parametrize(("meta", "seconds"), [({"retry_in": 42}, "42"), ({"retry_in": "soon"}, None), ({}, None)])
-async def test_a_case_that_says_when_to_ask_again_has_the_header(
+async def test_a_case_with_a_time_to_retry_has_the_retry_after_header(
     meta: dict[str, Any], seconds: str | None, tmp_path: Path
 ) -> None:
     body = {"errors": [{"code": "24020", "title": "Maintenance", "detail": "Un détail", "meta": meta}]}
     Folder(tmp_path, JOBSEEKER).add("a.yaml", {"identifiant": "a"}, body, 503)
-    async with sandbox_at(tmp_path) as door:
-        answer = await door.ask(JOBSEEKER, {"identifiant": "a"})
+    async with sandbox_at(tmp_path) as client:
+        answer = await client.ask(JOBSEEKER, {"identifiant": "a"})
     assert (answer.status, answer.headers.get("Retry-After")) == (503, seconds)
     assert answer.headers.keys() >= {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
 
 
 async def test_without_a_scope_of_the_operation_nothing_is_shown() -> None:
-    async with sandbox_at(OURS) as door:
-        answer = await door.ask(RSA, ELOISE, scopes=["cnaf_quotient_familial"])
+    async with sandbox_at(OURS) as client:
+        answer = await client.ask(RSA, ELOISE, scopes=["cnaf_quotient_familial"])
     assert (answer.status, answer.body["errors"][0]["code"]) == (403, "00100")
 
 
 async def test_without_a_token_nothing_is_shown() -> None:
-    async with sandbox_at(OURS) as door:
-        answer = await door.get(f"/v3/dss/revenu_solidarite_active/identite?{query_of(ELOISE)}")
+    async with sandbox_at(OURS) as client:
+        answer = await client.get(f"/v3/dss/revenu_solidarite_active/identite?{query_of(ELOISE)}")
     assert (answer.status, answer.body["errors"][0]["code"]) == (401, "00101")
 
 
@@ -283,15 +283,15 @@ async def test_parameters_are_refused_as_in_production(
 ) -> None:
     """Parameters that a case contains are refused too."""
     Folder(tmp_path, operation_id).add("200.yaml", asked, THE_CASE)
-    async with sandbox_at(tmp_path) as door:
-        answer = await door.ask(operation_id, asked)
+    async with sandbox_at(tmp_path) as client:
+        answer = await client.ask(operation_id, asked)
     assert (answer.status, [error["code"] for error in answer.body["errors"]]) == (422, codes)
 
 
 async def test_the_recipient_is_asked_for_as_in_production() -> None:
-    async with sandbox_at(OURS) as door:
+    async with sandbox_at(OURS) as client:
         headers = {"Authorization": f"Bearer {token()}"}
-        answer = await door.get("/v3/france_travail/statut/identifiant?identifiant=kervennic.yann", headers)
+        answer = await client.get("/v3/france_travail/statut/identifiant?identifiant=kervennic.yann", headers)
     assert (answer.status, answer.body["errors"][0]["code"]) == (422, "00210")
 
 
@@ -299,10 +299,10 @@ async def test_the_sandbox_caches_nothing(tmp_path: Path) -> None:
     """The same call is answered from the changed case, while production would answer from its cache for a day."""
     folder = Folder(tmp_path, QUOTIENT)
     answers = []
-    async with sandbox_at(tmp_path) as door:
+    async with sandbox_at(tmp_path) as client:
         for mark in ("first", "second"):
             folder.add("200.yaml", ELOISE, found({"mark": mark}))
-            answers.append(await door.ask(QUOTIENT, ELOISE))
+            answers.append(await client.ask(QUOTIENT, ELOISE))
     assert [answer.body["data"]["mark"] for answer in answers] == ["first", "second"]
     assert {answer.headers["X-Response-Cached"] for answer in answers} == {"false"}
 
@@ -311,8 +311,8 @@ async def test_the_sandbox_caches_nothing(tmp_path: Path) -> None:
 async def test_a_production_gateway_refuses_a_recorded_case(status: int, tmp_path: Path) -> None:
     folder = Folder(tmp_path, JOBSEEKER)
     folder.add("case.yaml", {"identifiant": "a"}, THE_CASE if status == 200 else error("24003"), status)
-    async with sandbox_at(tmp_path, believes_cases=False) as door:
-        answer = await door.ask(JOBSEEKER, {"identifiant": "a"})
+    async with sandbox_at(tmp_path, believes_cases=False) as client:
+        answer = await client.ask(JOBSEEKER, {"identifiant": "a"})
     assert (answer.status, answer.body["errors"][0]["code"]) == (502, "24999")
 
 

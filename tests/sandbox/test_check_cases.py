@@ -44,7 +44,7 @@ THEODORE: dict[str, Any] = {
 }
 
 
-def told(root: Path, today: date = date(2026, 11, 22)) -> list[str]:
+def problems_in(root: Path, today: date = date(2026, 11, 22)) -> list[str]:
     return [str(finding) for finding in check(root, sandbox.offers(), sandbox.published(), today).findings]
 
 
@@ -57,7 +57,7 @@ def test_check_cases_reports_nothing_for_good_cases(tmp_path: Path) -> None:
     Folder(tmp_path, RSA).add("200.yaml", THEODORE, RIGHT)
     Folder(tmp_path, RSA_BY_FRANCE_CONNECT).add("200.yaml", THEODORE, RIGHT)
     Folder(tmp_path, "france_connect").copy("theodore.yaml")
-    assert told(tmp_path) == []
+    assert problems_in(tmp_path) == []
 
 
 def test_check_cases_reports_an_unreadable_file(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_check_cases_reports_an_unreadable_file(tmp_path: Path) -> None:
     folder.write("b.yml", "params: {identifiant: a}\nstatus: 200\npayload: '{'")
     folder.write("c.yml", "params: {identifiant: a}\npayload: '{}'")
     folder.write("README.md", "not a case")
-    assert told(tmp_path) == [
+    assert problems_in(tmp_path) == [
         f"{JOBSEEKER}/a.yaml: cannot be read: is not readable YAML (ParserError)",
         f"{JOBSEEKER}/b.yml: cannot be read: `payload` is not JSON",
         f"{JOBSEEKER}/c.yml: cannot be read: needs `params` (a mapping), `status` (an HTTP status) "
@@ -88,7 +88,7 @@ def test_check_cases_reports_a_value_that_yaml_reads_otherwise(written: str, tmp
     for name, text in {"plain": written, "quoted": f"'{written}'"}.items():
         file = f"params:\n  identifiant: {text}\nstatus: 200\npayload: {json.dumps(json.dumps(PAYMENTS))}"
         folder.write(f"{name}.yaml", file)
-    assert [line for line in told(tmp_path) if "quote it" in line] == [
+    assert [line for line in problems_in(tmp_path) if "quote it" in line] == [
         f"{JOBSEEKER}/plain.yaml: cannot be read: "
         "line 2: YAML does not read the value of `identifiant` as it is written: quote it"
     ]
@@ -114,20 +114,20 @@ def test_check_cases_reports_the_line_of_each_misread_value(
     words = [
         f"line {line}: YAML does not read the value of `{name}` as it is written: quote it" for name, line in lines
     ]
-    [finding] = told(tmp_path)
+    [finding] = problems_in(tmp_path)
     assert finding.partition("cannot be read: ")[2] == "; ".join(words)
 
 
 def test_check_cases_reports_a_parameter_that_is_given_twice(tmp_path: Path) -> None:
     text = f"params:\n  identifiant: a\n  identifiant: b\nstatus: 404\npayload: '{json.dumps(error('24003'))}'"
     Folder(tmp_path, JOBSEEKER).write("case.yaml", text)
-    assert told(tmp_path) == [f"{JOBSEEKER}/case.yaml: cannot be read: line 3: `identifiant` is given twice"]
+    assert problems_in(tmp_path) == [f"{JOBSEEKER}/case.yaml: cannot be read: line 3: `identifiant` is given twice"]
 
 
 def test_a_mapping_may_be_written_once_for_several_uses(tmp_path: Path) -> None:
     text = f"who: &who {{identifiant: a}}\nparams:\n  <<: *who\nstatus: 404\npayload: '{json.dumps(error('24003'))}'"
     Folder(tmp_path, JOBSEEKER).write("case.yaml", text)
-    assert told(tmp_path) == []
+    assert problems_in(tmp_path) == []
 
 
 @HERE
@@ -137,7 +137,7 @@ def test_check_cases_reports_no_misread_value_in_public_cases() -> None:
 
 def test_check_cases_reports_a_folder_of_no_operation(tmp_path: Path) -> None:
     Folder(tmp_path, "api_particulier_v3_acme").add("200.yaml", {"identifiant": "a"}, PAYMENTS)
-    assert told(tmp_path) == ["api_particulier_v3_acme/: no operation of this name is offered"]
+    assert problems_in(tmp_path) == ["api_particulier_v3_acme/: no operation of this name is offered"]
 
 
 @pytest.mark.parametrize(
@@ -157,14 +157,14 @@ def test_check_cases_reports_a_folder_of_no_operation(tmp_path: Path) -> None:
 )
 def test_check_cases_reports_a_case_that_no_call_reaches(params: dict[str, Any], why: str, tmp_path: Path) -> None:
     Folder(tmp_path, RSA).add("200.yaml", params, RIGHT)
-    assert told(tmp_path) == [f"{RSA}/200.yaml: unreachable: {why}"]
+    assert problems_in(tmp_path) == [f"{RSA}/200.yaml: unreachable: {why}"]
 
 
 def test_check_cases_reports_a_case_of_a_future_month(tmp_path: Path) -> None:
     """A case of next month cannot be reached before that month."""
     Folder(tmp_path, QUOTIENT).add("502.yaml", THEODORE | {"annee": 2026, "mois": 12}, error("35999"), 502)
-    assert told(tmp_path) == [f"{QUOTIENT}/502.yaml: unreachable: its parameters are refused (00354)"]
-    assert told(tmp_path, date(2026, 12, 1)) == []
+    assert problems_in(tmp_path) == [f"{QUOTIENT}/502.yaml: unreachable: its parameters are refused (00354)"]
+    assert problems_in(tmp_path, date(2026, 12, 1)) == []
 
 
 @pytest.mark.parametrize(
@@ -181,14 +181,14 @@ def test_check_cases_reports_a_case_that_no_session_reaches(
 ) -> None:
     Folder(tmp_path, "france_connect").copy(*tokens)
     Folder(tmp_path, RSA_BY_FRANCE_CONNECT).add("200.yaml", params, RIGHT)
-    assert told(tmp_path) == [f"{RSA_BY_FRANCE_CONNECT}/200.yaml: unreachable with any fake token: {why}"]
+    assert problems_in(tmp_path) == [f"{RSA_BY_FRANCE_CONNECT}/200.yaml: unreachable with any fake token: {why}"]
 
 
 def test_check_cases_reports_a_session_without_an_identity(tmp_path: Path) -> None:
     folder = Folder(tmp_path, "france_connect")
     folder.add("a.yaml", {"token": "a"}, {"token_introspection": {"scope": "", "family_name": "X"}})
     folder.add("b.yaml", {"token": "b"}, {"active": False})
-    assert told(tmp_path) == [
+    assert problems_in(tmp_path) == [
         f"france_connect/{name}: is not the introspection of a session" for name in ("a.yaml", "b.yaml")
     ]
 
@@ -197,7 +197,7 @@ def test_check_cases_reports_two_cases_with_the_same_parameters(tmp_path: Path) 
     folder = Folder(tmp_path, JOBSEEKER)
     folder.add("a.yaml", {"identifiant": "A1"}, PAYMENTS)
     folder.add("b.yaml", {"identifiant": "a1"}, PAYMENTS)
-    assert told(tmp_path) == [
+    assert problems_in(tmp_path) == [
         f"{JOBSEEKER}/{name}: has the same parameters as 1 other" for name in ("a.yaml", "b.yaml")
     ]
 
@@ -226,7 +226,7 @@ def test_check_cases_reports_a_payload_that_violates_the_schema(
     body: object, status: int, why: str, tmp_path: Path
 ) -> None:
     Folder(tmp_path, JOBSEEKER).add("case.yaml", {"identifiant": "a"}, body, status)
-    assert told(tmp_path) == [f"{JOBSEEKER}/case.yaml: {why}"]
+    assert problems_in(tmp_path) == [f"{JOBSEEKER}/case.yaml: {why}"]
 
 
 def test_check_cases_reports_a_payload_that_version_2_cannot_show(tmp_path: Path) -> None:
@@ -236,19 +236,19 @@ def test_check_cases_reports_a_payload_that_version_2_cannot_show(tmp_path: Path
     body["data"]["quotient_familial"]["annee_calcul"] = 2026.0
     Folder(tmp_path, QUOTIENT).add("case.yaml", THEODORE, body)
     problem = f"{QUOTIENT}/case.yaml: cannot be shown in version 2 at $.quotient_familial.annee_calcul"
-    assert told(tmp_path) == [problem]
+    assert problems_in(tmp_path) == [problem]
     Folder(tmp_path, "api_particulier_v2_cnav_quotient_familial_v2").add("own.yaml", {}, {})
-    assert problem not in told(tmp_path)
+    assert problem not in problems_in(tmp_path)
 
 
 def test_check_cases_reports_no_value_of_a_payload(tmp_path: Path) -> None:
     """A checked folder may contain real people."""
     Folder(tmp_path, JOBSEEKER).add("case.yaml", {"identifiant": "a"}, found({"identifiant": 20_041_984}))
-    assert "20041984" not in "".join(told(tmp_path))
+    assert "20041984" not in "".join(problems_in(tmp_path))
 
 
 @HERE
-def test_the_public_cases_that_nobody_can_reach() -> None:
+def test_unreachable_public_cases_are_reported_with_their_cause() -> None:
     """The causes are those of docs/reference/contract.md §6.6, among them a real FranceConnect identity."""
     why = {
         f"{finding.folder.removeprefix('api_particulier_')}/{finding.file}": finding.problem

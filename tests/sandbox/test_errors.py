@@ -13,7 +13,7 @@ from bouquet_casebook.errors import FILE_NUMBER, name_of
 from bouquet_casebook.serve import sandbox
 from bouquet_proto.offer import Operation
 from bouquet_proto.rules import RULES, names_of
-from tests.sandbox.gateway import OURS, Answer, Door, query_of, sandbox_at, token
+from tests.sandbox.gateway import OURS, Answer, SandboxClient, query_of, sandbox_at, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -42,12 +42,12 @@ OF_NO_ANSWER = {"00210", "00402", "00404", "00491", "00492", "00493", "51504"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def door() -> AsyncIterator[Door]:
-    async with sandbox_at(OURS) as door:
-        yield door
+async def client() -> AsyncIterator[SandboxClient]:
+    async with sandbox_at(OURS) as client:
+        yield client
 
 
-async def ask(door: Door, operation: Operation, code: str) -> Answer:
+async def ask(client: SandboxClient, operation: Operation, code: str) -> Answer:
     """Calls an operation about the person whom it answers with this code."""
     facts = FACTS | {
         "nom_naissance": name_of(code),
@@ -65,10 +65,10 @@ async def ask(door: Door, operation: Operation, code: str) -> Answer:
     own = {"Authorization": f"Bearer {bearer}"}
     typed = {"X-Api-Key": token()} if operation.path.startswith("/api/v2/") else own
     headers = own if operation.modality == "france_connect" else typed
-    return await door.get(f"{operation.path}?{query_of(params)}", headers)
+    return await client.get(f"{operation.path}?{query_of(params)}", headers)
 
 
-class Told(NamedTuple):
+class KnownError(NamedTuple):
     """Parts of an error that the nomenclature and an answer both have; version 2 has only status and detail."""
 
     status: int
@@ -79,7 +79,7 @@ class Told(NamedTuple):
     """Members of `meta`, without the time to retry, which differs from call to call."""
 
 
-def told(answer: Answer) -> Told:
+def known_error(answer: Answer) -> KnownError:
     match answer.body:
         case {"errors": [{"code": str(code), "title": str(title), "detail": str(detail), "meta": dict(meta)}]}:
             return in_v3(answer.status, detail, code, title, meta)
@@ -89,24 +89,24 @@ def told(answer: Answer) -> Told:
             raise AssertionError(f"{answer.status} is no error")
 
 
-def in_v3(status: int, detail: str, code: str, title: str, meta: Mapping[str, Any]) -> Told:
+def in_v3(status: int, detail: str, code: str, title: str, meta: Mapping[str, Any]) -> KnownError:
     facts = tuple((name, value) for name, value in meta.items() if name != "retry_in")
-    return Told(status, PROVIDER.sub("", detail), code, title, facts)
+    return KnownError(status, PROVIDER.sub("", detail), code, title, facts)
 
 
-def in_v2(status: int, detail: str) -> Told:
+def in_v2(status: int, detail: str) -> KnownError:
     """Returns an error of version 2, which shows no code."""
-    return Told(status, PROVIDER.sub("", detail))
+    return KnownError(status, PROVIDER.sub("", detail))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def nomenclature(door: Door) -> Any:
-    return (await door.get("/api/errors")).body
+async def nomenclature(client: SandboxClient) -> Any:
+    return (await client.get("/api/errors")).body
 
 
 @pytest.mark.parametrize(("folder", "modalities"), MODALITIES.items(), ids=MODALITIES)
 async def test_every_code_of_an_operation_has_an_identity(
-    folder: str, modalities: list[Operation], door: Door, nomenclature: Any
+    folder: str, modalities: list[Operation], client: SandboxClient, nomenclature: Any
 ) -> None:
     """The modalities of a version 2 path are listed together: one of them must yield the code."""
     checks = [check for one in modalities for stage in one.checks for check in stage]
@@ -115,22 +115,24 @@ async def test_every_code_of_an_operation_has_an_identity(
     is_v2 = modalities[0].path.startswith("/api/v2/")
     errors = nomenclature["endpoints"][folder]["errors"]
     for code, expected in expected_in(errors, skipped, is_v2=is_v2).items():
-        answers = {told(await ask(door, one, code)) for one in modalities}
+        answers = {known_error(await ask(client, one, code)) for one in modalities}
         assert answers & expected, (code, answers)
 
 
 @pytest.mark.parametrize("modality", sorted({one.modality for one in OFFERED.values()} - {"numero_allocataire"}))
-async def test_every_code_of_the_platform_has_an_identity(modality: str, door: Door, nomenclature: Any) -> None:
+async def test_every_code_of_the_platform_has_an_identity(
+    modality: str, client: SandboxClient, nomenclature: Any
+) -> None:
     operation = next(one for one in OFFERED.values() if one.path.startswith("/v") and one.modality == modality)
     codes = expected_in(nomenclature["platform_codes"], OF_NO_ANSWER)
     for code, expected in codes.items():
-        assert told(await ask(door, operation, code)) in expected
+        assert known_error(await ask(client, operation, code)) in expected
     assert {"00429", "00015", "00103"} < codes.keys()
 
 
-def expected_in(errors: Any, skipped: set[str], *, is_v2: bool = False) -> dict[str, set[Told]]:
+def expected_in(errors: Any, skipped: set[str], *, is_v2: bool = False) -> dict[str, set[KnownError]]:
     """Returns the documented errors by code, one for each cause."""
-    codes: dict[str, set[Told]] = {}
+    codes: dict[str, set[KnownError]] = {}
     for status, item in ((int(status), item) for status, items in errors.items() for item in items):
         code, title, meta = item["code"], item["title"], item.get("meta", {})
         if code not in skipped:
@@ -142,7 +144,7 @@ def expected_in(errors: Any, skipped: set[str], *, is_v2: bool = False) -> dict[
 
 
 @pytest.mark.parametrize("code", ["00429", "00529", "00501"])
-async def test_an_error_has_the_retry_after_of_production(code: str, door: Door) -> None:
-    answer = await ask(door, OFFERED["api_particulier_v3_men_scolarites_with_civility"], code)
+async def test_an_error_has_the_retry_after_of_production(code: str, client: SandboxClient) -> None:
+    answer = await ask(client, OFFERED["api_particulier_v3_men_scolarites_with_civility"], code)
     assert answer.headers["Retry-After"] == str(answer.body["errors"][0]["meta"]["retry_in"])
     assert "RateLimit-Remaining" in answer.headers

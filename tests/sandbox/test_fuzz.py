@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 
 from bouquet_casebook.cases import read_folder
 from bouquet_worker.worker import paris_today
-from tests.sandbox.gateway import OPERATIONS, OURS, Door, citizen_of, sandbox_at, token
+from tests.sandbox.gateway import OPERATIONS, OURS, SandboxClient, citizen_of, sandbox_at, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -48,44 +48,46 @@ contract reads `12abc` as 12; so are those of methods, because the contract answ
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def door() -> AsyncIterator[Door]:
-    async with sandbox_at(OURS) as door:
-        yield door
+async def client() -> AsyncIterator[SandboxClient]:
+    async with sandbox_at(OURS) as client:
+        yield client
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 async def test_schemathesis_finds_no_fault_in_the_sandbox(
-    way: str, door: Door, tmp_path: Path, request: pytest.FixtureRequest
+    way: str, client: SandboxClient, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     minutes = request.config.getoption("--fuzz-minutes", default=None)
     seconds = BOUNDED_S if minutes is None else max(1, round(minutes * 60 / len(WAYS)))
     process = await asyncio.create_subprocess_exec(
-        *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{door.url}/api/openapi.json"),
+        *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{client.url}/api/openapi.json"),
         *("--max-time", str(seconds), "--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing"),
         *("--continue-on-failure", "--warnings", "off", *WAYS[way]),
         cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    told, _ = await process.communicate()
-    assert process.returncode == 0, told.decode()
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
 
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
-async def test_what_is_found_fits_whatever_the_scopes(operation_id: str, door: Door) -> None:
+async def test_a_found_answer_conforms_to_the_document_with_any_scopes(
+    operation_id: str, client: SandboxClient
+) -> None:
     """A text made at random finds nobody: our own cases do, asked by callers of some scopes and of others."""
     operation = OPERATIONS[operation_id]
-    document = (await door.get("/api/openapi.json")).body
+    document = (await client.get("/api/openapi.json")).body
     success = document["paths"][operation.path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     validator = Draft202012Validator(success | {"components": document["components"]})
     for case in read_folder(OURS / operation_id, paris_today()).cases:
         if case.status != 200:
             continue
         if operation.modality == "france_connect":
-            bodies = [await door.ask(operation_id, {}, citizen=citizen_of(OURS, case))]
+            bodies = [await client.ask(operation_id, {}, citizen=citizen_of(OURS, case))]
         else:
-            bodies = [await door.ask(operation_id, case.params, scopes=some) for some in some_of(operation.scopes)]
+            bodies = [await client.ask(operation_id, case.params, scopes=some) for some in some_of(operation.scopes)]
         for answer in bodies:
             assert answer.status == 200
             validator.validate(answer.body)

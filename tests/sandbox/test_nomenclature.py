@@ -1,6 +1,6 @@
-"""`GET /api/errors`: every code that can be answered, by operation, and nothing is answered outside it.
+"""`GET /api/errors`: every code that can be answered, by operation, and no answer has another one.
 
-Besides the sweep below, each test that asks our own cases checks what it was told as it ends (`gateway.outside`).
+Each other test on our own cases also checks, at its end, the errors that it received (`gateway.undocumented`).
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from tests.sandbox.gateway import (
     NOBODY,
     OPERATIONS,
     OURS,
-    Door,
-    outside,
+    SandboxClient,
     query_of,
     sandbox_at,
     token,
+    undocumented,
 )
 from tests.support.nomenclature import ErrorCode, codes_in
 
@@ -52,9 +52,9 @@ WRONG: tuple[Any, ...] = ("", " ", "x", "-1", "0", "99", "2999", "99351", "1D", 
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def door() -> AsyncIterator[Door]:
-    async with sandbox_at(OURS) as door:
-        yield door
+async def client() -> AsyncIterator[SandboxClient]:
+    async with sandbox_at(OURS) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -63,16 +63,18 @@ def catalogue() -> Catalogue:
     return Catalogue([entry.load().offer() for entry in entry_points(group=WORKERS)])
 
 
-async def test_the_list_of_errors_has_the_shape_of_the_contract(door: Door) -> None:
-    told = (await door.get("/api/errors")).body
-    assert [*told] == ["api", "providers", "generic_subcodes", "platform_codes", "endpoints"]
-    assert told["api"] == "particulier"
-    assert told["providers"].items() >= {"35": "CNAF & MSA", "36": "Sécurité sociale", "51": "FranceConnect"}.items()
-    assert told["generic_subcodes"]["999"].keys() == {"title", "detail"}
-    assert all("{" not in subcode.get("detail", "") for subcode in told["generic_subcodes"].values())
-    assert told["generic_subcodes"]["020"] == {"title": "Maintenance du fournisseur de données"}
-    assert set(told["endpoints"]) == {operation.folder for offer in sandbox.offers() for operation in offer.operations}
-    for errors in every_table(told):
+async def test_the_list_of_errors_has_the_shape_of_the_contract(client: SandboxClient) -> None:
+    listed = (await client.get("/api/errors")).body
+    assert [*listed] == ["api", "providers", "generic_subcodes", "platform_codes", "endpoints"]
+    assert listed["api"] == "particulier"
+    assert listed["providers"].items() >= {"35": "CNAF & MSA", "36": "Sécurité sociale", "51": "FranceConnect"}.items()
+    assert listed["generic_subcodes"]["999"].keys() == {"title", "detail"}
+    assert all("{" not in subcode.get("detail", "") for subcode in listed["generic_subcodes"].values())
+    assert listed["generic_subcodes"]["020"] == {"title": "Maintenance du fournisseur de données"}
+    assert set(listed["endpoints"]) == {
+        operation.folder for offer in sandbox.offers() for operation in offer.operations
+    }
+    for errors in every_table(listed):
         assert [*errors] == sorted(errors, key=order_of)
         for items in errors.values():
             codes = [item["code"] for item in items]
@@ -80,8 +82,8 @@ async def test_the_list_of_errors_has_the_shape_of_the_contract(door: Door) -> N
             assert all(item.get("meta", True) for item in items)
 
 
-def every_table(told: Any) -> list[dict[str, list[dict[str, Any]]]]:
-    return [told["platform_codes"], *(endpoint["errors"] for endpoint in told["endpoints"].values())]
+def every_table(listed: Any) -> list[dict[str, list[dict[str, Any]]]]:
+    return [listed["platform_codes"], *(endpoint["errors"] for endpoint in listed["endpoints"].values())]
 
 
 def order_of(status: str) -> tuple[int, int]:
@@ -89,8 +91,8 @@ def order_of(status: str) -> tuple[int, int]:
     return (first.index(status), 0) if status in first else (len(first), int(status))
 
 
-async def test_the_list_of_errors_has_the_texts_and_the_fault_of_each_code(door: Door) -> None:
-    endpoint = (await door.get(f"/api/errors?operation_id={QUOTIENT}")).body["endpoints"][QUOTIENT]
+async def test_the_list_of_errors_has_the_texts_and_the_fault_of_each_code(client: SandboxClient) -> None:
+    endpoint = (await client.get(f"/api/errors?operation_id={QUOTIENT}")).body["endpoints"][QUOTIENT]
     assert endpoint["provider"] == "CNAF & MSA"
     refused = {item["code"]: item for item in endpoint["errors"]["422"]}["00356"]
     assert refused == {
@@ -111,40 +113,40 @@ async def test_the_list_of_errors_has_the_texts_and_the_fault_of_each_code(door:
     }
 
 
-async def test_the_list_of_errors_names_every_cause_of_a_code(door: Door) -> None:
-    told = (await door.get(f"/api/errors?operation_id={QUOTIENT}")).body
-    [forbidden] = [item for item in told["platform_codes"]["401"] if item["code"] == "00101"]
+async def test_the_list_of_errors_names_every_cause_of_a_code(client: SandboxClient) -> None:
+    listed = (await client.get(f"/api/errors?operation_id={QUOTIENT}")).body
+    [forbidden] = [item for item in listed["platform_codes"]["401"] if item["code"] == "00101"]
     missing = {"detail": "Votre token n'est pas renseigné", "fault": "caller", "retry": False}
     assert (forbidden["detail"], forbidden["other_causes"]) == ("Votre token n'est pas valide", [missing])
-    [network] = [item for item in told["platform_codes"]["502"] if item["code"] == "00501"]
+    [network] = [item for item in listed["platform_codes"]["502"] if item["code"] == "00501"]
     assert [network["fault"], *(cause["fault"] for cause in network["other_causes"])] == ["platform", "provider"]
-    [late] = told["endpoints"][QUOTIENT]["errors"]["504"][-1:]
+    [late] = listed["endpoints"][QUOTIENT]["errors"]["504"][-1:]
     assert (late["code"], late["fault"]) == ("35002", "provider")
     assert late["other_causes"] == [{"detail": late["detail"], "fault": "platform", "retry": True}]
 
 
-async def test_the_list_of_errors_names_the_platform_s_codes_once(door: Door) -> None:
-    told = (await door.get("/api/errors")).body
-    platform = {known.code for known in codes_in(told["platform_codes"])}
+async def test_the_list_of_errors_names_the_platform_s_codes_once(client: SandboxClient) -> None:
+    listed = (await client.get("/api/errors")).body
+    platform = {known.code for known in codes_in(listed["platform_codes"])}
     assert {"00100", "00101", "00108", "00109", "00210", "00402", "00404", "00493", "00501"} <= platform
-    for endpoint in told["endpoints"].values():
+    for endpoint in listed["endpoints"].values():
         assert not platform & {known.code for known in codes_in(endpoint["errors"])}
 
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
-async def test_the_list_of_errors_can_be_of_one_operation(operation_id: str, door: Door) -> None:
+async def test_the_list_of_errors_can_be_of_one_operation(operation_id: str, client: SandboxClient) -> None:
     """The list of one operation equals its part of the whole list, and has statuses of the OpenAPI document only."""
-    alone, whole = [(await door.get(f"/api/errors{query}")).body for query in (f"?operation_id={operation_id}", "")]
+    alone, whole = [(await client.get(f"/api/errors{query}")).body for query in (f"?operation_id={operation_id}", "")]
     assert alone == whole | {"endpoints": {operation_id: whole["endpoints"][operation_id]}}
-    responses = (await door.get("/api/openapi.json")).body["paths"][OPERATIONS[operation_id].path]["get"]["responses"]
+    responses = (await client.get("/api/openapi.json")).body["paths"][OPERATIONS[operation_id].path]["get"]["responses"]
     own, platform = alone["endpoints"][operation_id]["errors"].keys(), alone["platform_codes"].keys()
     assert own <= responses.keys() - {"200"} <= own | platform
 
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
-async def test_the_statuses_of_an_operation_are_those_of_the_contract(operation_id: str, door: Door) -> None:
+async def test_the_statuses_of_an_operation_are_those_of_the_contract(operation_id: str, client: SandboxClient) -> None:
     """A 401 is possible for FranceConnect only, a 409 where several persons may match."""
-    errors = (await door.get(f"/api/errors?operation_id={operation_id}")).body["endpoints"][operation_id]["errors"]
+    errors = (await client.get(f"/api/errors?operation_id={operation_id}")).body["endpoints"][operation_id]["errors"]
     prefix = OPERATIONS_PREFIX[operation_id]
     assert {"422", "404", "502", "503", "504"} <= errors.keys() <= {"422", "404", "502", "401", "409", "503", "504"}
     assert ("401" in errors) == (operation_id in BY_FRANCE_CONNECT)
@@ -155,8 +157,8 @@ async def test_the_statuses_of_an_operation_are_those_of_the_contract(operation_
 
 
 @pytest.mark.parametrize("operation_id", ["api_particulier_v9", "nope", "?", "x" * 300, "é"])
-async def test_an_operation_that_there_is_not_is_a_404(operation_id: str, door: Door) -> None:
-    answer = await door.get(f"/api/errors?{urlencode({'operation_id': operation_id})}")
+async def test_errors_of_an_unknown_operation_are_a_404(operation_id: str, client: SandboxClient) -> None:
+    answer = await client.get(f"/api/errors?{urlencode({'operation_id': operation_id})}")
     assert (answer.status, answer.headers["Cache-Control"]) == (404, "no-store")
     [error] = answer.body["errors"]
     assert error["code"] == "00404"
@@ -165,57 +167,57 @@ async def test_an_operation_that_there_is_not_is_a_404(operation_id: str, door: 
 
 
 @pytest.mark.parametrize("operation_id", BY_PARAMETERS)
-async def test_nothing_is_told_outside_of_it_for_wrong_parameters(operation_id: str, door: Door) -> None:
+async def test_every_error_for_wrong_parameters_is_documented(operation_id: str, client: SandboxClient) -> None:
     """Every parameter of every operation, absent and wrong in many ways."""
     checks = [check for stage in OPERATIONS[operation_id].checks for check in stage]
     for name in {name for check in checks for name in names_of(check).values()}:
-        await door.ask(operation_id, {key: value for key, value in NOBODY.items() if key != name})
+        await client.ask(operation_id, {key: value for key, value in NOBODY.items() if key != name})
         for wrong in WRONG:
-            await door.ask(operation_id, NOBODY | {name: wrong})
+            await client.ask(operation_id, NOBODY | {name: wrong})
             if name.startswith("codesBcn"):
-                await door.ask(
+                await client.ask(
                     operation_id, NOBODY | {name: wrong, "codeEtablissement": "", "degreEtablissement": "1D"}
                 )
-    assert await outside(door) == set()
+    assert await undocumented(client) == set()
 
 
 @pytest.mark.parametrize("operation_id", BY_FRANCE_CONNECT)
-async def test_nothing_is_told_outside_of_it_for_citizens(operation_id: str, door: Door) -> None:
+async def test_every_error_for_a_session_is_documented(operation_id: str, client: SandboxClient) -> None:
     for citizen in ("jeton-maelys", "jeton-maelys-quotient-seul", "jeton-samira", "nobody", "é", token()):
         for params in ({}, {"annee": "1"}, {"mois": "13"}, {"campaignYear": "1"}):
-            await door.ask(operation_id, params, citizen=citizen)
-    await door.get(OPERATIONS[operation_id].path, {"X-Api-Key": token()})
-    assert await outside(door) == set()
+            await client.ask(operation_id, params, citizen=citizen)
+    await client.get(OPERATIONS[operation_id].path, {"X-Api-Key": token()})
+    assert await undocumented(client) == set()
 
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
-async def test_nothing_is_told_outside_of_it_for_callers(operation_id: str, door: Door) -> None:
+async def test_every_error_for_a_token_or_method_is_documented(operation_id: str, client: SandboxClient) -> None:
     path = OPERATIONS[operation_id].path
     expired = issue(KEY, frozenset(OPERATIONS[operation_id].scopes), expires_at=1)
     for bearer in (None, "", "x", expired, token([]), token(["cnaf_enfants"]), token()):
         headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
         for asked in (path, f"{path}?{query_of({})}", f"{path}?recipient=1", path.replace("/v", "/v9"), path + "/x"):
-            await door.get(asked, headers)
+            await client.get(asked, headers)
     for method in ("POST", "DELETE", "OPTIONS"):
-        await door.get(path, method=method)
-    assert await outside(door) == set()
+        await client.get(path, method=method)
+    assert await undocumented(client) == set()
 
 
 @pytest.mark.parametrize("path", ["/", "/v3", "/api/impots/svair", "/api/v2/avis-imposition", "/api/caf/famille"])
-async def test_nothing_is_told_outside_of_it_elsewhere(path: str, door: Door) -> None:
-    await door.get(path)
-    await door.get(path + "?" + "x" * 9000)
-    await door.get(path, {"X-Long": "x" * 9000})
-    assert await outside(door) == set()
+async def test_every_error_of_an_unknown_path_is_documented(path: str, client: SandboxClient) -> None:
+    await client.get(path)
+    await client.get(path + "?" + "x" * 9000)
+    await client.get(path, {"X-Long": "x" * 9000})
+    assert await undocumented(client) == set()
 
 
-async def test_the_sweep_is_not_in_vain(door: Door) -> None:
+async def test_an_undocumented_error_is_found(client: SandboxClient) -> None:
     """A code outside the nomenclature would be noticed."""
-    await door.ask(QUOTIENT, NOBODY | {"annee": 1999})
-    [told] = [told for told in door.told if told.code == "00356" and told.operation_id == QUOTIENT]
-    door.told = {told._replace(code="00357"), told._replace(status=400), told._replace(operation_id="other")}
-    assert await outside(door) == door.told
-    door.told = set()
+    await client.ask(QUOTIENT, NOBODY | {"annee": 1999})
+    [error] = [one for one in client.errors if one.code == "00356" and one.operation_id == QUOTIENT]
+    client.errors = {error._replace(code="00357"), error._replace(status=400), error._replace(operation_id="other")}
+    assert await undocumented(client) == client.errors
+    client.errors = set()
 
 
 POSSIBLE_REPLIES: list[NotFound | Rejected | Failed] = [
@@ -225,52 +227,54 @@ POSSIBLE_REPLIES: list[NotFound | Rejected | Failed] = [
 ]
 
 
-def told_in(catalogue: Catalogue, operation_id: str) -> set[tuple[str, int, str]]:
+def documented_errors(catalogue: Catalogue, operation_id: str) -> set[tuple[str, int, str]]:
     """Returns the documented errors of an operation, including those of the platform."""
-    told = nomenclature(catalogue)
+    listed = nomenclature(catalogue)
     return {
         (item.code, int(status), item.meta.get("provider", ""))
-        for errors in (told.platform_codes, told.endpoints[operation_id].errors)
+        for errors in (listed.platform_codes, listed.endpoints[operation_id].errors)
         for status, items in errors.items()
         for item in items
     }
 
 
-def told_by(problem: Problem, served: Served) -> set[tuple[str, int, str]]:
+def rendered_error(problem: Problem, served: Served) -> set[tuple[str, int, str]]:
     status, body = render(problem, served.problems, "v3")
     errors = msgspec.json.decode(body)["errors"]
     return {(error["code"], status, error["meta"].get("provider", "")) for error in errors}
 
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
-async def test_whatever_a_worker_says_is_told_in_words_of_it(operation_id: str, catalogue: Catalogue) -> None:
+async def test_every_reply_of_a_worker_becomes_a_documented_error(operation_id: str, catalogue: Catalogue) -> None:
     """Replies have every reason of every kind, also those that the operation did not offer."""
     [served] = [one for one in catalogue.by_path[OPERATIONS[operation_id].path]]
-    known = told_in(catalogue, operation_id)
+    known = documented_errors(catalogue, operation_id)
     for reply in POSSIBLE_REPLIES:
-        assert told_by(Problem.of(reply, served.authority, reasons_of(served)), served) <= known, reply
+        assert rendered_error(Problem.of(reply, served.authority, reasons_of(served)), served) <= known, reply
 
 
 @pytest.mark.parametrize("operation_id", BY_FRANCE_CONNECT)
-async def test_whatever_is_said_of_a_session_is_told_in_words_of_it(operation_id: str, catalogue: Catalogue) -> None:
+async def test_every_reply_about_a_session_becomes_a_documented_error(operation_id: str, catalogue: Catalogue) -> None:
     [served] = catalogue.by_path[OPERATIONS[operation_id].path]
-    known = told_in(catalogue, operation_id)
+    known = documented_errors(catalogue, operation_id)
     for reply in POSSIBLE_REPLIES:
-        assert told_by(Problem.of(reply, france_connect_session.AUTHORITY, SESSION_REASONS), served) <= known, reply
+        assert rendered_error(Problem.of(reply, france_connect_session.AUTHORITY, SESSION_REASONS), served) <= known, (
+            reply
+        )
 
 
 @pytest.mark.parametrize("fund", quotient_familial.REGIMES.authorities.values(), ids=lambda fund: fund.label)
-async def test_whatever_ails_one_fund_is_told_in_words_of_it(fund: Authority, catalogue: Catalogue) -> None:
+async def test_every_failure_of_caf_or_msa_becomes_a_documented_error(fund: Authority, catalogue: Catalogue) -> None:
     """An error names the failing provider when the other one has no file (docs/reference/upstreams/regime.md)."""
     [served] = catalogue.by_path[OPERATIONS[QUOTIENT].path]
-    known = told_in(catalogue, QUOTIENT)
+    known = documented_errors(catalogue, QUOTIENT)
     ailing = [
         reply
         for reply in POSSIBLE_REPLIES
         if isinstance(reply, Failed) and reply.reason not in quotient_familial.PROBLEMS
     ]
     for reply in (*ailing, Failed(quotient_familial.QUOTIENT_MISSING)):
-        assert told_by(Problem.of(reply, fund, reasons_of(served)), served) <= known, reply
+        assert rendered_error(Problem.of(reply, fund, reasons_of(served)), served) <= known, reply
 
 
 async def test_production_s_document_and_nomenclature_tell_the_same(catalogue: Catalogue) -> None:
@@ -283,6 +287,6 @@ async def test_production_s_document_and_nomenclature_tell_the_same(catalogue: C
             if status != "200"
             for code in response["content"]["application/json"]["examples"]
         }
-        known = {(code, status) for code, status, _ in told_in(catalogue, operation_id)}
+        known = {(code, status) for code, status, _ in documented_errors(catalogue, operation_id)}
         assert examples <= known
         assert {code for code, _ in known - examples} <= NOT_OF_OPERATIONS

@@ -17,7 +17,7 @@ from bouquet_worker.worker import paris_today
 from tests.clients import python_client
 from tests.clients.answers import typed_by_hand
 from tests.clients.documents import in_production
-from tests.sandbox.gateway import OPERATIONS, OURS, RECIPIENT, Door, citizen_of, sandbox_at, token
+from tests.sandbox.gateway import OPERATIONS, OURS, RECIPIENT, SandboxClient, citizen_of, sandbox_at, token
 from tests.sandbox.public import CASES, reachable
 from tests.support.contract_changes import ADDED_OPERATIONS, OPTIONAL_PARAMETERS
 from tests.support.openapi import DOCUMENT, assert_official
@@ -33,15 +33,15 @@ IMPOSSIBLE = ("ine.yaml", "ine_655888578AE.yaml")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def ours() -> AsyncIterator[Door]:
-    async with sandbox_at(OURS) as door:
-        yield door
+async def ours() -> AsyncIterator[SandboxClient]:
+    async with sandbox_at(OURS) as client:
+        yield client
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def public() -> AsyncIterator[Door]:
-    async with sandbox_at(CASES) as door:
-        yield door
+async def public() -> AsyncIterator[SandboxClient]:
+    async with sandbox_at(CASES) as client:
+        yield client
 
 
 def found(root: Path, operation_id: str) -> list[Case]:
@@ -56,7 +56,7 @@ def found(root: Path, operation_id: str) -> list[Case]:
         for case in found(OURS, operation_id)
     ],
 )
-async def test_our_cases_fit(operation_id: str, case: Case, ours: Door) -> None:
+async def test_our_cases_fit(operation_id: str, case: Case, ours: SandboxClient) -> None:
     if OPERATIONS[operation_id].modality == "france_connect":
         answer = await ours.ask(operation_id, typed_by_hand(case), citizen=citizen_of(OURS, case))
     else:
@@ -74,7 +74,7 @@ async def test_our_cases_fit(operation_id: str, case: Case, ours: Door) -> None:
         if CASES / operation_id / case.name in reachable() and case.name not in IMPOSSIBLE
     ],
 )
-async def test_the_public_cases_fit(operation_id: str, case: Case, public: Door) -> None:
+async def test_the_public_cases_fit(operation_id: str, case: Case, public: SandboxClient) -> None:
     answer = await public.ask(operation_id, case.params)
     assert answer.status == 200
     assert_official(operation_id, answer.body["data"])
@@ -102,7 +102,7 @@ def parameters(paths: Mapping[str, Any], path: str) -> dict[tuple[str, str], Any
 
 
 @pytest.mark.parametrize("path", [operation.path for operation in OPERATIONS.values()])
-async def test_its_parameters_are_ours(path: str) -> None:
+async def test_parameters_are_those_of_the_official_document(path: str) -> None:
     theirs, own = parameters(official(), ITS_PATHS[path]), parameters(in_production()["paths"], path)
     assert {name for name, _ in own.keys() - theirs.keys()} == {
         name for name, prefix in ADDED.items() if path.startswith(prefix)
@@ -122,14 +122,16 @@ def _schema(parameter: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", [operation.path for operation in OPERATIONS.values()])
-async def test_its_errors_are_ours(path: str) -> None:
+async def test_statuses_include_those_of_the_official_document(path: str) -> None:
     """Every status that the official document has for an operation is in Bouquet's document too."""
     theirs, own = official()[ITS_PATHS[path]]["get"], in_production()["paths"][path]["get"]
     assert set(theirs["responses"]) <= set(own["responses"])
 
 
 @pytest.mark.slow
-async def test_a_client_generated_from_it_reads_all_that_we_say(ours: Door, tmp_path: Path) -> None:
+async def test_a_client_generated_from_the_official_document_reads_every_answer(
+    ours: SandboxClient, tmp_path: Path
+) -> None:
     """The client decodes every 200 of our own cases, and encodes it again without a loss."""
     package = tmp_path / "official"
     await python_client.generate(DOCUMENT, package)

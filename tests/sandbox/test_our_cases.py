@@ -19,7 +19,7 @@ from bouquet_gateway.errors.problems import Problem, render
 from bouquet_gateway.offers.catalogue import Served, served_by_path
 from bouquet_proto.failures import PARAMETERS
 from bouquet_worker.worker import paris_today
-from tests.sandbox.gateway import OPERATIONS, OURS, Door, citizen_of, sandbox_at
+from tests.sandbox.gateway import OPERATIONS, OURS, SandboxClient, citizen_of, sandbox_at
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -39,9 +39,9 @@ TOKENS = {case.params["token"]: case for case in read_folder(OURS / "france_conn
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def door() -> AsyncIterator[Door]:
-    async with sandbox_at(OURS) as door:
-        yield door
+async def client() -> AsyncIterator[SandboxClient]:
+    async with sandbox_at(OURS) as client:
+        yield client
 
 
 @pytest.mark.parametrize("today", [TODAY, date(2027, 1, 1), date(2027, 8, 31), date(2027, 9, 1), date(2031, 2, 28)])
@@ -55,12 +55,12 @@ async def test_every_operation_has_a_case_of_a_person(operation_id: str) -> None
 
 
 @pytest.mark.parametrize(("operation_id", "case"), CASES)
-async def test_each_case_is_answered_exactly(operation_id: str, case: Case, door: Door) -> None:
+async def test_each_case_is_answered_exactly(operation_id: str, case: Case, client: SandboxClient) -> None:
     if OPERATIONS[operation_id].modality != "france_connect":
-        answer = await door.ask(operation_id, case.params)
+        answer = await client.ask(operation_id, case.params)
     else:
         own = {name: case.params[name] for name in ("annee", "mois", "campaignYear") if name in case.params}
-        answer = await door.ask(operation_id, own, citizen=citizen_of(OURS, case))
+        answer = await client.ask(operation_id, own, citizen=citizen_of(OURS, case))
     assert (answer.status, answer.body) == (case.status, _json(case))
 
 
@@ -77,7 +77,7 @@ async def test_an_error_is_one_of_production_s(operation_id: str, case: Case) ->
 
 
 @pytest.mark.parametrize("word", ["MAELYS", "JEANNE", "RONAN", "LOUISE", "YANN"])
-async def test_a_family_is_the_same_person_wherever_it_is_told(word: str) -> None:
+async def test_a_family_has_the_same_births_in_every_case(word: str) -> None:
     """A first name has one birth date and one birth name in all payloads."""
     births = set()
     for parameters in CASES:
@@ -107,17 +107,17 @@ MAELYS, RONAN, LOUISE = (
 )
 
 
-async def test_a_family_answers_alike_across_its_rights_and_schools(door: Door) -> None:
+async def test_a_family_answers_alike_across_its_rights_and_schools(client: SandboxClient) -> None:
     """The household of the quotient familial is that of the crèche rate; its members have the entitlements and go to
     school."""
 
-    async def told(resource: str, who: dict[str, Any], **more: str) -> Any:
-        answer = await door.ask(f"api_particulier_{resource}_with_civility", who | more)
+    async def data_about(resource: str, who: dict[str, Any], **more: str) -> Any:
+        answer = await client.ask(f"api_particulier_{resource}_with_civility", who | more)
         assert answer.status == 200
         return answer.body["data"]
 
-    quotient = await told("v3_cnav_quotient_familial", MAELYS)
-    creche = await told("v3_cnav_participation_familiale_eaje", MAELYS)
+    quotient = await data_about("v3_cnav_quotient_familial", MAELYS)
+    creche = await data_about("v3_cnav_participation_familiale_eaje", MAELYS)
     for household in (quotient, creche):
         people = [*household["allocataires"], *household["enfants"]]
         assert {
@@ -126,22 +126,22 @@ async def test_a_family_answers_alike_across_its_rights_and_schools(door: Door) 
     parameters = creche["parametres_calcul_participation_familiale"]
     assert (parameters["nombre_enfants_a_charge"], parameters["nombre_enfants_beneficiaire_aeeh"]) == (3, 1)
     rights = {
-        resource: [(await told(f"v3_cnav_{resource}", who))["status"] for who in (MAELYS, LOUISE)]
+        resource: [(await data_about(f"v3_cnav_{resource}", who))["status"] for who in (MAELYS, LOUISE)]
         for resource in ("allocation_enfant_handicape", "allocation_rentree_scolaire")
     }
     assert set(map(tuple, rights.values())) == {("allocataire", "ouvrant_droit")}
     for who, first_names, school in ((RONAN, "RONAN MALO", "0299417N"), (LOUISE, "LOUISE", "0299254H")):
-        pupil = await told("v5_men_scolarites", who, codeEtablissement=school, anneeScolaire="2025-2026")
+        pupil = await data_about("v5_men_scolarites", who, codeEtablissement=school, anneeScolaire="2025-2026")
         name, _, born = FAMILY[first_names]
         assert (pupil["identite"]["nom"], pupil["identite"]["date_naissance"]) == (name, born)
 
 
 async def test_every_person_of_the_readme_has_a_case() -> None:
     """The README names every token, INE and identifier of the cases exactly."""
-    told = set(re.findall(r"`([^` ]+)`", (OURS / "README.md").read_text(encoding="utf-8")))
+    named = set(re.findall(r"`([^` ]+)`", (OURS / "README.md").read_text(encoding="utf-8")))
     params = [parameters.values[1].params for parameters in CASES if isinstance(parameters.values[1], Case)]
     here = {str(value) for each in params for name, value in each.items() if name in ("ine", "identifiant")}
-    assert here | TOKENS.keys() <= told
+    assert here | TOKENS.keys() <= named
 
 
 def _births(node: Any, word: str) -> list[tuple[str, str]]:

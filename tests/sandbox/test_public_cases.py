@@ -10,7 +10,15 @@ import pytest
 import pytest_asyncio
 
 from bouquet_proto.failures import PARAMETERS
-from tests.sandbox.gateway import BY_FRANCE_CONNECT, BY_PARAMETERS, NOBODY, OPERATIONS, Door, query_of, sandbox_at
+from tests.sandbox.gateway import (
+    BY_FRANCE_CONNECT,
+    BY_PARAMETERS,
+    NOBODY,
+    OPERATIONS,
+    SandboxClient,
+    query_of,
+    sandbox_at,
+)
 from tests.sandbox.public import CASES, HERE, files_of, reachable, read
 from tests.support.contract_changes import ADDED_OPERATIONS, SESSION_MISSING, SESSION_UNKNOWN
 
@@ -31,15 +39,15 @@ WITHOUT_DEFAULT = "api_particulier_v4_cnous_"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def door() -> AsyncIterator[Door]:
-    async with sandbox_at(CASES) as door:
-        yield door
+async def client() -> AsyncIterator[SandboxClient]:
+    async with sandbox_at(CASES) as client:
+        yield client
 
 
 @pytest.mark.parametrize("file", [pytest.param(file, id=f"{file.parent.name}/{file.stem}") for file in reachable()])
-async def test_each_case_is_answered_exactly(file: Path, door: Door) -> None:
+async def test_each_case_is_answered_exactly(file: Path, client: SandboxClient) -> None:
     params, status, body = read(file)
-    answer = await door.ask(file.parent.name, params)
+    answer = await client.ask(file.parent.name, params)
     assert (answer.status, answer.body) == (status, body)
 
 
@@ -47,16 +55,16 @@ async def test_each_case_is_answered_exactly(file: Path, door: Door) -> None:
     "operation_id",
     [name for name in BY_PARAMETERS if not name.startswith(WITHOUT_DEFAULT) and name not in ADDED_OPERATIONS],
 )
-async def test_an_unknown_person_gets_the_default_case(operation_id: str, door: Door) -> None:
+async def test_an_unknown_person_gets_the_default_case(operation_id: str, client: SandboxClient) -> None:
     _, status, body = read(CASES / operation_id / "404.yaml")
-    answer = await door.ask(operation_id, NOBODY)
+    answer = await client.ask(operation_id, NOBODY)
     assert (answer.status, answer.body) == (status, body)
 
 
 @pytest.mark.parametrize("operation_id", [name for name in BY_PARAMETERS if name.startswith(WITHOUT_DEFAULT)])
-async def test_without_a_default_production_s_own_answer(operation_id: str, door: Door) -> None:
+async def test_without_a_default_production_s_own_answer(operation_id: str, client: SandboxClient) -> None:
     """API Particulier crashes (docs/contract.md, B3)."""
-    answer = await door.ask(operation_id, NOBODY)
+    answer = await client.ask(operation_id, NOBODY)
     assert (answer.status, answer.body["errors"][0]["code"]) == (404, "26003")
 
 
@@ -69,10 +77,10 @@ async def test_without_a_default_production_s_own_answer(operation_id: str, door
         if file.name != "404.yaml" and file not in reachable()
     ],
 )
-async def test_a_case_that_its_parameters_do_not_reach_is_not_answered(file: Path, door: Door) -> None:
+async def test_a_case_that_its_parameters_do_not_reach_is_not_answered(file: Path, client: SandboxClient) -> None:
     """Matching is not loosened for misspelt cases: the default is answered, or the parameters are refused."""
     params, _, body = read(file)
-    answer = await door.ask(file.parent.name, params)
+    answer = await client.ask(file.parent.name, params)
     assert answer.body != body
     if answer.status == 422:
         assert {error["code"] for error in answer.body["errors"]} <= PARAMETERS.keys()
@@ -95,10 +103,12 @@ async def test_a_case_that_its_parameters_do_not_reach_is_not_answered(file: Pat
         ("cnaf_eaje", QUOTIENT, "404.yaml"),
     ],
 )
-async def test_a_simulated_session_gets_its_case(citizen: str, operation_id: str, name: str, door: Door) -> None:
+async def test_a_simulated_session_gets_its_case(
+    citizen: str, operation_id: str, name: str, client: SandboxClient
+) -> None:
     """The table of docs/reference/contract.md §6.5."""
     _, status, body = read(CASES / operation_id / name)
-    answer = await door.ask(operation_id, {}, citizen=citizen)
+    answer = await client.ask(operation_id, {}, citizen=citizen)
     assert (answer.status, answer.body) == (status, body)
 
 
@@ -116,16 +126,16 @@ async def test_a_simulated_session_gets_its_case(citizen: str, operation_id: str
     ],
 )
 async def test_a_simulated_session_opens_the_fields_of_its_scopes(
-    citizen: str, operation_id: str, expected: Any, door: Door
+    citizen: str, operation_id: str, expected: Any, client: SandboxClient
 ) -> None:
-    answer = await door.ask(operation_id, {}, citizen=citizen)
+    answer = await client.ask(operation_id, {}, citizen=citizen)
     assert (answer.status, answer.body["errors"][0]["code"]) == expected
 
 
 @pytest.mark.parametrize("operation_id", BY_FRANCE_CONNECT)
-async def test_a_caller_s_token_does_not_open_a_france_connect_path(operation_id: str, door: Door) -> None:
+async def test_a_caller_s_token_does_not_open_a_france_connect_path(operation_id: str, client: SandboxClient) -> None:
     """Neither in another carrier, nor without any (docs/contract.md, D9)."""
     path = f"{OPERATIONS[operation_id].path}?{query_of({})}"
     for headers in ({}, {"X-Api-Key": "a.b.c"}):
-        answer = await door.get(path, headers)
+        answer = await client.get(path, headers)
         assert (answer.status, answer.body["errors"][0]["code"]) == (401, SESSION_MISSING.now)

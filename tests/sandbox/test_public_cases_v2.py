@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from bouquet_casebook.serve import sandbox
 from bouquet_proto.offer import Operation
-from tests.sandbox.gateway import NOBODY, Answer, Door, query_of, sandbox_at, token
+from tests.sandbox.gateway import NOBODY, Answer, SandboxClient, query_of, sandbox_at, token
 from tests.sandbox.public import CASES, HERE, files_of, findings, read
 from tests.support.openapi import assert_official
 
@@ -67,16 +67,16 @@ def cases(*, reachable: bool) -> list[Any]:
     ]
 
 
-async def ask(door: Door, folder: str, params: Mapping[str, Any], citizen: str = "") -> Answer:
+async def ask(client: SandboxClient, folder: str, params: Mapping[str, Any], citizen: str = "") -> Answer:
     """Sends a version 2 call, with an API key or a citizen's session."""
     headers = {"Authorization": f"Bearer {citizen}"} if citizen else {"X-Api-Key": token()}
-    return await door.get(f"{FOLDERS[folder].path}?{query_of(params)}", headers)
+    return await client.get(f"{FOLDERS[folder].path}?{query_of(params)}", headers)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def door() -> AsyncIterator[Door]:
-    async with sandbox_at(CASES) as door:
-        yield door
+async def client() -> AsyncIterator[SandboxClient]:
+    async with sandbox_at(CASES) as client:
+        yield client
 
 
 async def test_all_the_public_folders_are_served() -> None:
@@ -84,32 +84,32 @@ async def test_all_the_public_folders_are_served() -> None:
 
 
 @pytest.mark.parametrize("file", cases(reachable=True))
-async def test_each_case_is_answered_exactly(file: Path, door: Door) -> None:
+async def test_each_case_is_answered_exactly(file: Path, client: SandboxClient) -> None:
     params, status, body = read(file)
-    answer = await ask(door, file.parent.name, params)
+    answer = await ask(client, file.parent.name, params)
     assert (answer.status, answer.body) == (status, body)
     if status == 200 and file not in UNOFFICIAL:
         assert_official(file.parent.name, answer.body)
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-async def test_an_unknown_person_gets_the_default_case(folder: str, door: Door) -> None:
+async def test_an_unknown_person_gets_the_default_case(folder: str, client: SandboxClient) -> None:
     params = NOBODY | CIVIL_STATUS | ({"prenoms": "Alix"} if folder == SCHOLARSHIP else {})
     del params["ine"]
     _, status, body = read(CASES / folder / "404.yaml")
-    answer = await ask(door, folder, params)
+    answer = await ask(client, folder, params)
     assert (answer.status, answer.body) == (status, body)
 
 
 @pytest.mark.parametrize("folder", [STUDENT, SCHOLARSHIP])
-async def test_an_ine_comes_before_civil_status(folder: str, door: Door) -> None:
+async def test_an_ine_comes_before_civil_status(folder: str, client: SandboxClient) -> None:
     params, status, body = read(CASES / folder / "404.yaml")
-    answer = await ask(door, folder, CIVIL_STATUS | params)
+    answer = await ask(client, folder, CIVIL_STATUS | params)
     assert (answer.status, answer.body) == (status, body)
-    assert (await ask(door, folder, {"ine": "1234"})).body[
+    assert (await ask(client, folder, {"ine": "1234"})).body[
         "message"
     ] == "Le numéro d'INE n'est pas correctement formatté"
-    assert (await ask(door, folder, {"ine": " "})).body["message"] == "Le nom de naissance est manquant"
+    assert (await ask(client, folder, {"ine": " "})).body["message"] == "Le nom de naissance est manquant"
 
 
 UNREACHABLE = {
@@ -127,10 +127,10 @@ UNREACHABLE = {
 
 
 @pytest.mark.parametrize("file", cases(reachable=False))
-async def test_a_case_that_no_question_reaches_is_not_answered(file: Path, door: Door) -> None:
+async def test_a_case_that_no_question_reaches_is_not_answered(file: Path, client: SandboxClient) -> None:
     folder, params = file.parent.name, read(file)[0]
     refusal = UNREACHABLE[f"{folder}/{file.stem}"]
-    answer = await ask(door, folder, params)
+    answer = await ask(client, folder, params)
     default = read(CASES / folder / "404.yaml")
     assert (answer.status, answer.body) == (
         (400, {"error": "bad_request", "reason": refusal, "message": refusal}) if refusal else default[1:]
@@ -152,14 +152,16 @@ async def test_a_case_that_no_question_reaches_is_not_answered(file: Path, door:
         ("cnaf_css", C2S, "404.yaml"),
     ],
 )
-async def test_a_simulated_session_gets_its_case(citizen: str, folder: str, name: str, door: Door) -> None:
+async def test_a_simulated_session_gets_its_case(citizen: str, folder: str, name: str, client: SandboxClient) -> None:
     """The table of docs/reference/contract.md §6.5."""
     _, status, body = read(CASES / folder / name)
-    answer = await ask(door, folder, {}, citizen)
+    answer = await ask(client, folder, {}, citizen)
     assert (answer.status, answer.body) == (status, body)
 
 
 @pytest.mark.parametrize(("citizen", "folder"), [("cnous", STUDENT), ("mesri", QUOTIENT), ("nobody", AAH)])
-async def test_a_simulated_session_opens_the_fields_of_its_scopes(citizen: str, folder: str, door: Door) -> None:
-    answer = await ask(door, folder, {}, citizen)
+async def test_a_simulated_session_opens_the_fields_of_its_scopes(
+    citizen: str, folder: str, client: SandboxClient
+) -> None:
+    answer = await ask(client, folder, {}, citizen)
     assert (answer.status, answer.body["error"]) == (401, "access_denied")

@@ -18,7 +18,7 @@ from bouquet_proto.offer import Operation
 from bouquet_worker.worker import paris_today
 from tests.providers.v2 import shown
 from tests.sandbox.folders import Folder, found
-from tests.sandbox.gateway import OURS, Answer, Door, citizen_of, query_of, sandbox_at, token
+from tests.sandbox.gateway import OURS, Answer, SandboxClient, citizen_of, query_of, sandbox_at, token
 from tests.sandbox.version_2 import FROM_SUCCESSORS, OFFERED, found_for, in_v2
 from tests.support.openapi import assert_official
 
@@ -38,16 +38,20 @@ UNOFFICIAL = {"api_particulier_v2_men_scolarites", "api_particulier_v2_pole_empl
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def door() -> AsyncIterator[Door]:
-    async with sandbox_at(OURS) as door:
-        yield door
+async def client() -> AsyncIterator[SandboxClient]:
+    async with sandbox_at(OURS) as client:
+        yield client
 
 
 async def ask(
-    door: Door, operation: Operation, params: dict[str, Any], citizen: str = "", scopes: Iterable[str] | None = None
+    client: SandboxClient,
+    operation: Operation,
+    params: dict[str, Any],
+    citizen: str = "",
+    scopes: Iterable[str] | None = None,
 ) -> Answer:
     headers = {"Authorization": f"Bearer {citizen}"} if citizen else {"X-Api-Key": token(scopes)}
-    return await door.get(f"{operation.path}?{query_of(params)}", headers)
+    return await client.get(f"{operation.path}?{query_of(params)}", headers)
 
 
 def cases() -> list[Any]:
@@ -61,9 +65,9 @@ def cases() -> list[Any]:
 
 @pytest.mark.parametrize(("operation", "case"), cases())
 async def test_a_case_of_the_successor_is_shown_by_the_worker_s_view_of_version_2(
-    operation: Operation, case: Case, door: Door
+    operation: Operation, case: Case, client: SandboxClient
 ) -> None:
-    answer = await ask(door, operation, in_v2(operation, dict(case.params)))
+    answer = await ask(client, operation, in_v2(operation, dict(case.params)))
     assert answer.status == 200
     if operation.folder not in UNOFFICIAL:
         assert_official(operation.folder, answer.body)
@@ -95,16 +99,19 @@ def without_birth_parts(node: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("provisional", "told"), [(False, (0, "définitif")), (True, (1, "provisoire (conditionnel)")), (None, (None, None))]
+    ("provisional", "expected"),
+    [(False, (0, "définitif")), (True, (1, "provisoire (conditionnel)")), (None, (None, None))],
 )
-async def test_a_grant_is_final_where_its_successor_says_so(provisional: bool | None, told: Any, tmp_path: Any) -> None:
+async def test_a_grant_is_final_where_its_successor_says_so(
+    provisional: bool | None, expected: Any, tmp_path: Any
+) -> None:
     operation = OFFERED["api_particulier_v2_cnous_student_scholarship_with_ine"]
     data = data_of("api_particulier_v5_cnous_etudiant_boursier_with_ine", "200_jeanne.yaml")
     data["echelon_bourse"]["echelon_bourse_regionale_provisoire"] = provisional
     Folder(tmp_path, FROM_SUCCESSORS[operation.id].successor.folder).add("200.yaml", {"ine": JEANNE}, found(data))
-    async with sandbox_at(tmp_path) as door:
-        answer = await ask(door, operation, {"ine": JEANNE})
-    assert (answer.body["statut"], answer.body["statutLibelle"]) == told
+    async with sandbox_at(tmp_path) as client:
+        answer = await ask(client, operation, {"ine": JEANNE})
+    assert (answer.body["statut"], answer.body["statutLibelle"]) == expected
 
 
 def data_of(folder: str, name: str) -> Any:
@@ -113,7 +120,7 @@ def data_of(folder: str, name: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("scopes", "told"),
+    ("scopes", "expected"),
     [
         (["mesri_etablissements"], [set(), set()]),
         (["mesri_inscription_autre", "mesri_etablissements"], [set(), set()]),
@@ -122,11 +129,11 @@ def data_of(folder: str, name: str) -> Any:
         (["mesri_admission", "mesri_etablissements"], [set(), ADMITTED | {"etablissement", "codeCommune"}]),
     ],
 )
-async def test_an_enrolment_is_shown_to_who_may_see_its_kind(
-    scopes: list[str], told: list[set[str]], door: Door
+async def test_an_enrolment_is_shown_with_the_scope_of_its_kind(
+    scopes: list[str], expected: list[set[str]], client: SandboxClient
 ) -> None:
-    answer = await ask(door, STUDENT, {"ine": JEANNE}, scopes=scopes)
-    assert [one.keys() for one in answer.body["inscriptions"]] == told
+    answer = await ask(client, STUDENT, {"ine": JEANNE}, scopes=scopes)
+    assert [one.keys() for one in answer.body["inscriptions"]] == expected
 
 
 @pytest.mark.parametrize(
@@ -138,8 +145,8 @@ async def test_an_enrolment_of_no_kind_is_shown_to_nobody(changed: dict[str, Any
     data = data_of("api_particulier_v3_mesri_statut_etudiant_with_ine", "200_jeanne.yaml")
     data["admissions"][0] |= changed
     Folder(tmp_path, FROM_SUCCESSORS[STUDENT.id].successor.folder).add("200.yaml", {"ine": JEANNE}, found(data))
-    async with sandbox_at(tmp_path) as door:
-        answer = await ask(door, STUDENT, {"ine": JEANNE})
+    async with sandbox_at(tmp_path) as client:
+        answer = await ask(client, STUDENT, {"ine": JEANNE})
     assert answer.body["inscriptions"][0] == {}
     assert answer.body["inscriptions"][1].keys() >= ADMITTED
 
@@ -149,8 +156,8 @@ async def test_a_case_that_version_2_cannot_show_is_an_error_and_no_absence(tmp_
     del data["admissions"]
     folder = FROM_SUCCESSORS[STUDENT.id].successor.folder
     Folder(tmp_path, folder).add("200.yaml", {"ine": JEANNE}, found(data))
-    async with sandbox_at(tmp_path) as door:
-        answer = await ask(door, STUDENT, {"ine": JEANNE})
+    async with sandbox_at(tmp_path) as client:
+        answer = await ask(client, STUDENT, {"ine": JEANNE})
     assert (answer.status, answer.body["error"]) == (503, "provider_unknown_error")
     [record] = [record for record in caplog.records if record.message == "case that version 2 cannot show"]
     assert (record.operation, record.file) == (folder, "200.yaml")
@@ -164,11 +171,11 @@ async def test_every_path_of_version_2_has_a_person() -> None:
 
 
 @pytest.mark.parametrize("folder", [name for name in sorted(FOLDERS) if f"{name}_with_france_connect" in OFFERED])
-async def test_a_citizen_is_shown_as_by_civil_status(folder: str, door: Door) -> None:
+async def test_a_citizen_is_shown_as_by_civil_status(folder: str, client: SandboxClient) -> None:
     operation = OFFERED[f"{folder}_with_france_connect"]
     successor = FROM_SUCCESSORS[operation.id].successor
     case = next(one for one in read_folder(OURS / successor.folder, TODAY).cases if one.name == NAMED[folder])
-    answer = await ask(door, operation, {}, citizen_of(OURS, case))
+    answer = await ask(client, operation, {}, citizen_of(OURS, case))
     assert answer.status == 200
     assert_official(folder, answer.body)
 
@@ -180,11 +187,11 @@ STUDENTS = {
 NAMED = dict.fromkeys(FOLDERS, "200_theodore.yaml") | STUDENTS
 
 
-async def test_an_error_of_the_successor_has_the_body_of_version_2(door: Door) -> None:
+async def test_an_error_of_the_successor_has_the_body_of_version_2(client: SandboxClient) -> None:
     params = read_folder(OURS / "api_particulier_v5_men_scolarites_with_civility", TODAY).cases
     absent = next(case for case in params if case.name == "404_basile_2024.yaml")
     operation = OFFERED["api_particulier_v2_men_scolarites"]
-    answer = await ask(door, operation, in_v2(operation, dict(absent.params)))
+    answer = await ask(client, operation, in_v2(operation, dict(absent.params)))
     assert (answer.status, answer.body["error"]) == (404, "not_found")
     assert answer.body["message"] == json.loads(bytes(absent.payload))["errors"][0]["detail"]
 

@@ -31,11 +31,11 @@ TRIALS: dict[str, Callable[[Trial], Awaitable[str]]] = {
 
 
 async def main(folder: Path) -> int:
-    async with sandbox_at(OURS) as door:
-        document = (await door.get("/api/openapi.json")).body
+    async with sandbox_at(OURS) as client:
+        document = (await client.get("/api/openapi.json")).body
         file = folder / "openapi.json"
         file.write_text(json.dumps(document), encoding="utf-8")
-        trial = Trial(folder, file, document, door.url, await answers_of(door, document))
+        trial = Trial(folder, file, document, client.url, await answers_of(client, document))
         failed = [name for name, passes in TRIALS.items() if not await _passed(name, passes(trial))]
     print(f"{len(TRIALS) - len(failed)} passed, {len(failed)} failed; all of it is in {folder}")
     return 1 if failed else 0

@@ -29,7 +29,7 @@ def identity_of(resident: Resident | Persona) -> Identite:
     return replace(named, code_cog_insee_pays_naissance=resident.pays)
 
 
-async def told(dss: Asked, name: str, answer: dict[str, Any] | Refusal, *, signature: str = CNAF) -> Reply:
+async def reply_to(dss: Asked, name: str, answer: dict[str, Any] | Refusal, *, signature: str = CNAF) -> Reply:
     """Returns the worker's reply when the hub answers so about a prestation."""
     who = identite("Dite", "Anne")
     said = answer if isinstance(answer, Refusal) else File(answer)

@@ -18,7 +18,7 @@ from bouquet_proto.rules.civil_status import NAME
 from bouquet_worker.simulate import Fault
 from bouquet_worker.testing.captured_telemetry import log_text_of
 from tests.providers.asking import PATIENCE_S, SILENCE_S, TODAY, Asked, identite
-from tests.providers.dss.asked import CNAF, MSA, OPERATIONS, refusal, told
+from tests.providers.dss.asked import CNAF, MSA, OPERATIONS, refusal, reply_to
 from tests.support.spans import recorded_spans, span_text
 
 ABSENT: dict[tuple[int, str], tuple[Reply, int, str, str, str, dict[str, str]]] = {
@@ -87,8 +87,10 @@ def error_of(reply: Reply) -> tuple[int, Any]:
 
 @pytest.mark.parametrize(("code", "signature"), ABSENT)
 @pytest.mark.parametrize("name", PRESTATIONS)
-async def test_an_absence_speaks_for_whoever_told_it(dss: Asked, name: str, code: int, signature: str) -> None:
-    reply = await told(dss, name, refusal(code), signature=signature)
+async def test_an_absence_names_the_authority_that_reported_it(
+    dss: Asked, name: str, code: int, signature: str
+) -> None:
+    reply = await reply_to(dss, name, refusal(code), signature=signature)
     expected, status, public_code, title, detail, meta = ABSENT[code, signature]
     assert reply == expected
     assert error_of(reply) == (status, {"code": public_code, "title": title, "detail": detail, "meta": meta})
@@ -123,7 +125,7 @@ async def test_a_household_without_a_young_child_is_an_error_of_the_cnav(dss: As
 )
 @pytest.mark.parametrize("name", PRESTATIONS)
 async def test_other_statuses_are_failures(dss: Asked, name: str, status: int, reason: str, code: str) -> None:
-    reply = await told(dss, name, refusal(50001, status))
+    reply = await reply_to(dss, name, refusal(50001, status))
     assert reply == Failed(reason)
     assert error_of(reply)[1]["code"] == code
     assert error_of(reply)[1]["meta"] == {"provider": "Sécurité sociale"}

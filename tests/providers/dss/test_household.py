@@ -15,13 +15,13 @@ from tests.providers.asking import Asked, data_of
 from tests.providers.dss.asked import (
     OPERATIONS,
     household,
-    told,
+    reply_to,
 )
 from tests.support.openapi import assert_official
 
 
 async def test_a_household_is_a_straight_copy(dss: Asked) -> None:
-    data = data_of(await told(dss, "eaje", household()))
+    data = data_of(await reply_to(dss, "eaje", household()))
     assert_official(OPERATIONS["eaje"], data)
     assert data == {
         "allocataires": [
@@ -66,7 +66,7 @@ async def test_a_household_is_a_straight_copy(dss: Asked) -> None:
 async def test_the_year_is_a_number_and_the_amount_in_euros(
     dss: Asked, annee: str | int, year: int, amount: float, euros: int
 ) -> None:
-    data = data_of(await told(dss, "eaje", household(annee=annee, montantRessources=amount)))
+    data = data_of(await reply_to(dss, "eaje", household(annee=annee, montantRessources=amount)))
     base = data["parametres_calcul_participation_familiale"]["base_ressources_annuelles"]
     assert base == {"valeur": euros, "annee_calcul": year}
     assert_official(OPERATIONS["eaje"], data)
@@ -95,7 +95,7 @@ async def test_a_household_with_something_missing_is_malformed(dss: Asked, chang
     body = household(**changed)
     if how == "absent":
         body = {key: value for key, value in body.items() if value is not None}
-    assert await told(dss, "eaje", body) == Failed("upstream_malformed")
+    assert await reply_to(dss, "eaje", body) == Failed("upstream_malformed")
 
 
 @pytest.mark.parametrize("enfants", [None, [], [{}], [{"dateNaissance": "2019-04-15"}], [{"dateNaissance": ""}]])
@@ -103,13 +103,13 @@ async def test_a_household_without_a_young_child_is_not_eligible(
     dss: Asked, enfants: list[Any] | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    assert await told(dss, "eaje", household(enfants=enfants)) == NotFound("no_young_child")
+    assert await reply_to(dss, "eaje", household(enfants=enfants)) == NotFound("no_young_child")
     assert "crèche rate asked for a household without a child of the age" in caplog.messages
 
 
 async def test_one_young_child_is_enough(dss: Asked) -> None:
     children = [{"dateNaissance": "2010-03-15"}, {"dateNaissance": "2019-04-16"}]
-    assert len(data_of(await told(dss, "eaje", household(enfants=children)))["enfants"]) == 2
+    assert len(data_of(await reply_to(dss, "eaje", household(enfants=children)))["enfants"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from tests.providers.asking import Asked, data_of
 from tests.providers.dss.asked import (
     OPERATIONS,
     refusal,
+    reply_to,
     summary,
-    told,
 )
 from tests.support.openapi import assert_official, upstream_sample
 from tests.support.reference import REFERENCE
@@ -103,7 +103,7 @@ async def test_a_recorded_answer_is_understood(dss: Asked, sample: str) -> None:
     name, expected, answer = prestation_of(sample), RECORDED[sample], json.loads(upstream_sample(f"cnav/{sample}"))
     if "errorCode" in answer:
         answer = refusal(answer["errorCode"], 400 if "400" in sample else 404, answer["error"])
-    reply = await told(dss, name, answer)
+    reply = await reply_to(dss, name, answer)
     if not isinstance(expected, dict):
         assert reply == expected
         return

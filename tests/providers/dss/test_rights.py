@@ -16,7 +16,7 @@ from tests.providers.dss.asked import (
     STATUSES,
     benefit,
     entitled,
-    told,
+    reply_to,
 )
 from tests.support.openapi import assert_official
 
@@ -64,7 +64,7 @@ async def test_a_right_is_shown_as_the_contract_says(dss: Asked, name: str, word
     ],
 )
 async def test_every_other_keyword_is_read(dss: Asked, name: str, word: str, shown: dict[str, Any]) -> None:
-    data = data_of(await told(dss, name, {"indicateur": word, "dateIndicateur": "2024-03-01"}))
+    data = data_of(await reply_to(dss, name, {"indicateur": word, "dateIndicateur": "2024-03-01"}))
     assert data == shown | {"date_debut_droit": "2024-03-01"}
 
 
@@ -74,14 +74,14 @@ async def test_a_right_may_have_no_date(dss: Asked, name: str, blank: str | None
     found = scripted_answer(person_asked_for({"nomNaissance": "CAF-FOUND"}), name, TODAY)
     assert found is not None
     assert isinstance(found.said, File)
-    assert data_of(await told(dss, name, {**found.said.body, "dateIndicateur": blank}))["date_debut_droit"] is None
+    assert data_of(await reply_to(dss, name, {**found.said.body, "dateIndicateur": blank}))["date_debut_droit"] is None
 
 
 @pytest.mark.parametrize("name", STATUSES)
 async def test_without_a_right_a_date_means_nothing(dss: Asked, name: str) -> None:
     word = "NON_BENEFICIAIRE_CSS" if name == "c2s" else "NON_BENEFICIAIRE"
     body = {"indicateur": word, "dateIndicateur": "2025-01-01", "listePrestation": [benefit("FA3102", "2025-01-01")]}
-    data = data_of(await told(dss, name, body))
+    data = data_of(await reply_to(dss, name, body))
     assert data == SHOWN[name, "NOT-ENTITLED"]
     assert_official(OPERATIONS[name], data)
 
@@ -106,14 +106,14 @@ INCREASED: list[tuple[list[dict[str, Any]] | None, bool | None]] = [
 async def test_the_earliest_open_benefit_tells_whether_it_is_increased(
     dss: Asked, benefits: list[dict[str, Any]] | None, increased: bool | None
 ) -> None:
-    data = data_of(await told(dss, "rsa", entitled() | {"listePrestation": benefits}))
+    data = data_of(await reply_to(dss, "rsa", entitled() | {"listePrestation": benefits}))
     assert data["avec_majoration"] is increased
     assert_official(OPERATIONS["rsa"], data)
 
 
 @pytest.mark.parametrize(("code", "increased"), [("FA3105", False), ("FA3106", True), ("FA3102", None)])
 async def test_a_prime_is_increased_by_codes_of_its_own(dss: Asked, code: str, increased: bool | None) -> None:
-    assert data_of(await told(dss, "ppa", entitled(benefit(code, "2025-01-01"))))["avec_majoration"] is increased
+    assert data_of(await reply_to(dss, "ppa", entitled(benefit(code, "2025-01-01"))))["avec_majoration"] is increased
 
 
 @pytest.mark.parametrize("name", STATUSES)
@@ -128,13 +128,13 @@ async def test_a_prime_is_increased_by_codes_of_its_own(dss: Asked, code: str, i
     ],
 )
 async def test_what_is_not_of_the_list_is_no_right(dss: Asked, name: str, changed: dict[str, Any]) -> None:
-    assert await told(dss, name, entitled() | changed) == Failed("upstream_malformed")
+    assert await reply_to(dss, name, entitled() | changed) == Failed("upstream_malformed")
 
 
 @pytest.mark.parametrize("name", PRESTATIONS)
 async def test_a_file_without_anything_is_malformed(dss: Asked, name: str) -> None:
-    assert await told(dss, name, {}) == Failed("upstream_malformed")
+    assert await reply_to(dss, name, {}) == Failed("upstream_malformed")
 
 
 async def test_an_answer_that_nobody_signed_is_still_an_answer(dss: Asked) -> None:
-    assert data_of(await told(dss, "aah", entitled(), signature=""))["est_beneficiaire"]
+    assert data_of(await reply_to(dss, "aah", entitled(), signature=""))["est_beneficiaire"]

@@ -115,7 +115,7 @@ def test_version_2_reports_the_first_wrong_parameter_in_the_contract_s_order(que
     assert {first_refusal(operation, query) for operation in BY_NAME.values()} == {code}
 
 
-async def test_a_place_of_birth_is_told_by_name(dss: Asked) -> None:
+async def test_a_place_of_birth_is_shown_by_name(dss: Asked) -> None:
     place = "&nomCommuneNaissance=Brest&codeInseeDepartementNaissance=29"
     await typed(dss, BY_NAME["aah"], CIVILITY.format("DITE").replace("&codeInseeLieuDeNaissance=29019", place))
     asked = dict(dss.received[-1].query)
