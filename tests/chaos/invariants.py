@@ -14,16 +14,16 @@ from tests.chaos.people import ABSENCES, ENTITLED, NOT_ENTITLED, RSA, Citizen
 class Invariant(StrEnum):
     """A promise that a run checks; the value is shown in the report."""
 
-    IN_TIME = "every call ended by its deadline"
-    ANSWERED = "every call was answered by one of the gateways"
-    TYPED = "every error is in the nomenclature, and not the caller's fault"
+    IN_TIME = "every call ends by its deadline"
+    ANSWERED = "every call is answered by one of the gateways"
+    TYPED = "every error is a documented one, and not the caller's fault"
     NEVER_NOBODY = "no known person is reported as unknown, and no entitled one as not entitled"
     OWN_PERSON = "no answer is about another person"
-    OWN_FIELDS = "no answer has a field outside of the caller's scopes"
+    OWN_FIELDS = "no answer contains a field outside the caller's scopes"
     HEALED = "after each fault the mesh recovers within the stated time"
-    QUIET = "in the end nothing is pending: requests, calls, messages, records"
-    BASELINE = "in the end queues, tasks, descriptors and memory are back to their first values"
-    RECORDED = "the access journal verifies, and has each call that was answered"
+    QUIET = "in the end no request, call, reply or message is pending"
+    BASELINE = "in the end queues, tasks, descriptors and memory are back to their values after the warm-up"
+    RECORDED = "the access journal is valid and complete"
 
 
 class Violation(Struct, frozen=True):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -132,3 +134,10 @@ def test_a_leftover_message_or_queue_is_a_violation() -> None:
     assert left_in_queues({"a": 0, "reply-1": 0}, {"a": 0, "reply-2": 0}) == []
     assert invariants(left_in_queues({"a": 0}, {"a": 3})) == [Invariant.QUIET]
     assert invariants(left_in_queues({"a": 0}, {"a": 0, "b": 0})) == [Invariant.BASELINE]
+
+
+def test_the_page_on_chaos_lists_every_invariant_in_the_words_of_the_report() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "chaos.md").read_text(encoding="utf-8")
+    table = page[page.index("| invariant |") : page.index("## Soak")]
+    rows = re.findall(r"^\| (.+?) \|", table, re.MULTILINE)
+    assert rows == ["invariant", *Invariant]
