@@ -32,10 +32,10 @@ def _installed() -> Iterator[Path]:
 def _runs(path: Path, minor: int) -> bool:
     """Whether a command runs that version, unlike pyenv's command of a version that is not active."""
     try:
-        told = subprocess.run([path, "-c", VERSION], capture_output=True, text=True, check=False, timeout=60)
+        completed = subprocess.run([path, "-c", VERSION], capture_output=True, text=True, check=False, timeout=60)
     except OSError:
         return False
-    return told.stdout.split() == ["3", str(minor)]
+    return completed.stdout.split() == ["3", str(minor)]
 
 
 if __name__ == "__main__":

@@ -71,8 +71,8 @@ def _is_code(field: str, text: str) -> bool:
 
 def tidied_identity(identity: Identite) -> Identite:
     """Returns an identity from another source than a query, with normalised texts."""
-    told = {name: value for name, value in structs.asdict(identity).items() if isinstance(value, str)}
-    changed = {name: text for name, value in told.items() if (text := tidied(name, value)) != value}
+    texts = {name: value for name, value in structs.asdict(identity).items() if isinstance(value, str)}
+    changed = {name: text for name, value in texts.items() if (text := tidied(name, value)) != value}
     first_names = tuple(tidied("prenoms", name) for name in identity.prenoms)
     if first_names != identity.prenoms:
         return structs.replace(identity, **changed, prenoms=first_names)

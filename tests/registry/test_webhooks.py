@@ -265,7 +265,7 @@ async def test_an_invalid_event_changes_nothing(datapass: DataPass, wrong: dict[
 async def test_without_a_secret_every_webhook_is_refused(store: Store, clock: DatetimeClock) -> None:
     body = v1("approve", clock().timestamp())
     hooks = Webhooks(store, Secret(""), HOUR, clock)
-    assert (await hooks._judge("v1", body, signed(body, Secret(""))[HEADER]))[0] == 401
+    assert (await hooks._process("v1", body, signed(body, Secret(""))[HEADER]))[0] == 401
 
 
 async def test_the_log_of_webhooks_has_no_personal_data(datapass: DataPass, caplog: pytest.LogCaptureFixture) -> None:

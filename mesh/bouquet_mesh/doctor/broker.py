@@ -95,7 +95,7 @@ async def check_journal_queue(connection: Connection, remedy: str) -> Finding:
 
 
 async def check_call_rights(connection: Connection) -> Finding:
-    """Performs what a gateway does when it starts, to check the user's rights.
+    """Repeats a gateway's steps at its start, to check the user's rights.
 
     Must be the last check on a connection, since the queue that it declares is deleted with it. The reply exchange,
     which every gateway declares, stays.
@@ -112,7 +112,7 @@ async def check_call_rights(connection: Connection) -> Finding:
 
 
 async def check_serve_rights(connection: Connection, provider: str) -> Finding:
-    """Performs what a worker does when it starts, to check the user's rights. Must be a connection's last check."""
+    """Repeats a worker's steps at its start, to check the user's rights. Must be a connection's last check."""
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             await check_serving(connection, provider)

@@ -90,7 +90,7 @@ def _serve(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
 
 def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Prints the findings of the checks; returns 1 when one of them is wrong, else 0."""
-    logging.disable()  # what the libraries would say of their troubles is told in words
+    logging.disable()  # the findings name these errors in words
     findings = uvloop.run(examine(environ))
     print(as_json(findings) if arguments.json else as_text(findings))
     return 0 if is_well(findings) else 1

@@ -57,8 +57,8 @@ async def changes_since(connection: AsyncConnection, log: str, since: int) -> To
     if log != name or since > number:
         return TokenChanges(log=name, cursor=number)
     changed = schema.tokens.c.change > since
-    told = tuple(await connection.scalars(select(schema.tokens.c.id).where(changed).limit(MAX_TOKENS + 1)))
-    return TokenChanges(log=name, cursor=number, tokens=None if len(told) > MAX_TOKENS else told)
+    ids = tuple(await connection.scalars(select(schema.tokens.c.id).where(changed).limit(MAX_TOKENS + 1)))
+    return TokenChanges(log=name, cursor=number, tokens=None if len(ids) > MAX_TOKENS else ids)
 
 
 async def log_position(connection: AsyncConnection) -> tuple[str, int]:

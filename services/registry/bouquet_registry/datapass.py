@@ -108,17 +108,17 @@ def read(dialect: Dialect, body: bytes) -> DatapassEvent:
     """Parses the body of a webhook. Raises `ValueError`, whose message quotes nothing of the body."""
     try:
         if dialect == "v1":
-            return _told_v1(msgspec.json.decode(body, type=_EventV1))
-        return _told_v2(msgspec.json.decode(body, type=_EventV2))
+            return _event_of_v1(msgspec.json.decode(body, type=_EventV1))
+        return _event_of_v2(msgspec.json.decode(body, type=_EventV2))
     except (msgspec.DecodeError, ValueError, OverflowError, OSError, RecursionError):
         raise ValueError("not an event of DataPass") from None
 
 
-def _told_v1(told: _EventV1) -> DatapassEvent:
-    own = told.data.own
+def _event_of_v1(sent: _EventV1) -> DatapassEvent:
+    own = sent.data.own
     return DatapassEvent(
-        event=told.event,
-        fired_at=_moment(told.fired_at),
+        event=sent.event,
+        fired_at=_moment(sent.fired_at),
         datapass_id=str(own.id),
         siret=own.siret,
         purpose=own.intitule or "",
@@ -129,8 +129,8 @@ def _told_v1(told: _EventV1) -> DatapassEvent:
     )
 
 
-def _told_v2(told: _EventV2) -> DatapassEvent:
-    form, applicant = told.data.data, told.data.applicant
+def _event_of_v2(sent: _EventV2) -> DatapassEvent:
+    form, applicant = sent.data.data, sent.data.applicant
     members = (
         _Member("demandeur", applicant.email, applicant.given_name, applicant.family_name),
         _Member(
@@ -147,15 +147,15 @@ def _told_v2(told: _EventV2) -> DatapassEvent:
         ),
     )
     return DatapassEvent(
-        event=told.event,
-        fired_at=_moment(told.fired_at),
-        datapass_id=str(told.model_id),
-        siret=told.data.organization.siret,
+        event=sent.event,
+        fired_at=_moment(sent.fired_at),
+        datapass_id=str(sent.model_id),
+        siret=sent.data.organization.siret,
         purpose=form.intitule or "",
         contacts=_contacts(members),
         scopes=form.scopes or (),
         modalities=form.modalities or (BY_PARAMETERS,),
-        granted=told.data.state in GRANTED,
+        granted=sent.data.state in GRANTED,
     )
 
 

@@ -70,8 +70,10 @@ async def _clock(store: Store) -> Finding:
         if connection.dialect.name == "sqlite":
             return unknown("clock", "SQLite has the time of this machine: nothing to compare it with")
         began = time.time()
-        told = float((await connection.execute(text("select extract(epoch from clock_timestamp())"))).scalar_one())
-        apart_s = (began + time.time()) / 2 - told
+        database_time = float(
+            (await connection.execute(text("select extract(epoch from clock_timestamp())"))).scalar_one()
+        )
+        apart_s = (began + time.time()) / 2 - database_time
     words = f"{abs(apart_s):.2f} s {'ahead of' if apart_s > 0 else 'behind'} the database's"
     return well("clock", words) if abs(apart_s) <= CLOCK_TOLERANCE_S else wrong("clock", words, NTP)
 
@@ -91,5 +93,5 @@ async def _broker(url: str) -> list[Finding]:
 
 async def _notices(settings: RegistrySettings) -> Finding:
     if not settings.notices_to:
-        return unknown("notices", f"nobody is told before a token ends: no {PREFIX}NOTICES_TO")
+        return unknown("notices", f"nobody is warned before a token ends: no {PREFIX}NOTICES_TO")
     return await check_reachable(f"{PREFIX}NOTICES_TO", settings.notices_to.reveal(), notice_destination(settings).tls)

@@ -49,7 +49,7 @@ async def _count_habilitations(connection: AsyncConnection) -> None:
     newest = select(known.id, known.name).order_by(known.updated_at.desc()).limit(MAX_NAMES)
     by_state = await connection.execute(select(known.state, func.count()).group_by(known.state))
     named = await connection.execute(newest)
-    # Without a wait from here on: nobody scrapes what is half told.
+    # Without a wait from here on, so that no scrape sees half of the values.
     metrics.HABILITATIONS.clear()
     for state, number in by_state:
         metrics.HABILITATIONS.labels(state).set(number)

@@ -87,7 +87,7 @@ class Token(Struct, frozen=True, kw_only=True):
 
 
 def validation_errors(habilitation: Habilitation) -> list[str]:
-    """Returns what is wrong with the fields of a habilitation, as `field: problem`; empty if nothing is."""
+    """Returns the faults in the fields of a habilitation, as `field: problem`; empty if all are valid."""
     return list(_validation_errors(habilitation))
 
 

@@ -52,79 +52,79 @@ class Webhooks:
     def routes(self) -> list[web.RouteDef]:
         """Returns the routes of both webhooks."""
         metrics.WEBHOOKS.labels("unsigned")  # from 0 on, so that a rate sees the first one
-        return [web.post(path, self.hear) for path in PATHS]
+        return [web.post(path, self.handle) for path in PATHS]
 
-    async def hear(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.Response:
         """Answers a webhook: 200, 401 unsigned or too old, 422 unreadable or refused, 503 database unavailable."""
         body = await request.read()
-        status, answer, outcome = await self._judge(PATHS[request.path], body, request.headers.get(HEADER, ""))
+        status, answer, outcome = await self._process(PATHS[request.path], body, request.headers.get(HEADER, ""))
         metrics.WEBHOOKS.labels(outcome).inc()
         log.info("webhook answered", extra={"status": status, "outcome": outcome})
         return web.json_response(answer, status=status)
 
-    async def _judge(self, dialect: Dialect, body: bytes, signature: str) -> tuple[int, Answer, str]:
+    async def _process(self, dialect: Dialect, body: bytes, signature: str) -> tuple[int, Answer, str]:
         """Returns the status, the answer, and the outcome for log and metric."""
         if not is_signed(self._secret, body, signature):
             return 401, {}, "unsigned"
         try:
-            told = datapass.read(dialect, body)
+            event = datapass.read(dialect, body)
         except ValueError:
             return 422, {}, "unreadable"
         now = self._clock()
-        if not now - self._window <= told.fired_at <= now + FUTURE:
+        if not now - self._window <= event.fired_at <= now + FUTURE:
             return 401, {}, "stale"
         try:
-            answer, outcome = await self._obey(told, sha256(body).hexdigest())
+            answer, outcome = await self._apply_once(event, sha256(body).hexdigest())
         except Refused as refused:
-            log.warning("webhook refused", extra={"why": type(refused).__name__, "event": told.event})
+            log.warning("webhook refused", extra={"why": type(refused).__name__, "event": event.event})
             return 422, {}, "refused"
         except (SQLAlchemyError, OSError) as error:
             log.error("database unavailable", extra={"error": type(error).__name__})
-            return 503, {}, "failed"  # not 422: DataPass tells it again
+            return 503, {}, "failed"  # not 422: DataPass sends it again
         return 200, answer, outcome
 
-    async def _obey(self, told: DatapassEvent, digest: str) -> tuple[Answer, str]:
+    async def _apply_once(self, event: DatapassEvent, digest: str) -> tuple[Answer, str]:
         """Applies an event and stores its answer, in one transaction; returns the stored answer of a repeated event."""
-        async with transactions.begin(self._store, Author("DataPass", told.event), self._clock) as transaction:
+        async with transactions.begin(self._store, Author("DataPass", event.event), self._clock) as transaction:
             known = await transaction.connection.scalar(
                 select(schema.events.c.answer).where(schema.events.c.digest == digest)
             )
             if known is not None:
                 return known, "known"
-            answer = await apply(transaction, told)
-            row = {"digest": digest, "event": told.event[:64], "received_at": transaction.now, "answer": answer}
+            answer = await apply(transaction, event)
+            row = {"digest": digest, "event": event.event[:64], "received_at": transaction.now, "answer": answer}
             await transaction.connection.execute(insert(schema.events).values(row))
             return answer, "obeyed"
 
 
-async def apply(transaction: Transaction, told: DatapassEvent) -> Answer:
+async def apply(transaction: Transaction, event: DatapassEvent) -> Answer:
     """Applies an event to its habilitation and returns the answer. Raises `Refused`."""
-    own = await queries.habilitation_of_datapass(transaction.connection, told.datapass_id)
-    if own is not None and own.told_at is not None and told.fired_at < own.told_at:
-        return {}  # told late: something newer has been obeyed
-    own = await _save(transaction, told, own)
-    if told.event in GRANTING:
+    own = await queries.habilitation_of_datapass(transaction.connection, event.datapass_id)
+    if own is not None and own.told_at is not None and event.fired_at < own.told_at:
+        return {}  # sent late: a newer event has been applied
+    own = await _save(transaction, event, own)
+    if event.event in GRANTING:
         return await _grant(transaction, own)
     if own.state == "revoked":
         await _blacklist(transaction, own)
     return {}
 
 
-async def _save(transaction: Transaction, told: DatapassEvent, own: Habilitation | None) -> Habilitation:
+async def _save(transaction: Transaction, event: DatapassEvent, own: Habilitation | None) -> Habilitation:
     """Creates or changes the habilitation of an event. Its scopes change only once they are granted."""
-    state = _state(told.event, own)
+    state = _state(event.event, own)
     fields = {
-        "siret": told.siret,
-        "purpose": told.purpose,
-        "contacts": told.contacts,
-        "modalities": told.modalities,
+        "siret": event.siret,
+        "purpose": event.purpose,
+        "contacts": event.contacts,
+        "modalities": event.modalities,
         "state": state,
-        "told_at": min(told.fired_at, transaction.now),  # a clock ahead must not make the next event look old
+        "told_at": min(event.fired_at, transaction.now),  # a clock ahead must not make the next event look old
     }
-    if told.event in GRANTING or (told.granted and state == "active"):
-        fields["scopes"] = told.scopes
+    if event.event in GRANTING or (event.granted and state == "active"):
+        fields["scopes"] = event.scopes
     if own is None:
-        return await transaction.create(datapass_id=told.datapass_id, **fields)
+        return await transaction.create(datapass_id=event.datapass_id, **fields)
     return await transaction.change(own, **fields)
 
 

@@ -67,7 +67,7 @@ class Folder(Struct, frozen=True):
 
     cases: tuple[Case, ...]
     errors: tuple[tuple[str, str], ...]
-    """Name of each unreadable file, and what is wrong with it."""
+    """Pairs of an unreadable file's name and its fault."""
 
     def find(self, signature: Signature) -> Case | None:
         """Returns the case whose parameters have this signature, or `None`."""

@@ -72,7 +72,7 @@ def check(
     published: Mapping[str, PublishedOperation[Any]],
     today: date | None = None,
 ) -> Report:
-    """Returns what is wrong with the case files below `root`.
+    """Returns the faults of the case files below `root`.
 
     Args:
         root: Folder with a folder for each operation.

@@ -170,9 +170,9 @@ def signature_of_question(case_keys: CaseKeys, lookup: Lookup) -> Signature:
     facts = msgspec.structs.asdict(lookup.identity) | dict(lookup.parameters)
     if isinstance(lookup.identity, Identite):
         facts |= _facts_of(lookup.identity)
-    told = {key: facts.get(fact) for key, fact in case_keys.keys.items()}
+    values = {key: facts.get(fact) for key, fact in case_keys.keys.items()}
     return signature_of_case(
-        {key: value for key, value in told.items() if value is not None or key in case_keys.blanks}
+        {key: value for key, value in values.items() if value is not None or key in case_keys.blanks}
     )
 
 

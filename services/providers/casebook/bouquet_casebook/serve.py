@@ -114,9 +114,9 @@ def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
     for offer in offers:
         own = tuple(operation for operation in offer.operations if operation.id not in taken)
         taken |= {operation.id for operation in own}
-        told = _problems_of_authorities(offer.problems) if any(operation.plan for operation in own) else {}
-        simple = tuple(_without_plan(operation, tuple(told)) for operation in own)
-        result.append(msgspec.structs.replace(offer, operations=simple, problems={**offer.problems, **told}))
+        of_authorities = _problems_of_authorities(offer.problems) if any(operation.plan for operation in own) else {}
+        simple = tuple(_without_plan(operation, tuple(of_authorities)) for operation in own)
+        result.append(msgspec.structs.replace(offer, operations=simple, problems={**offer.problems, **of_authorities}))
     return tuple(result)
 
 

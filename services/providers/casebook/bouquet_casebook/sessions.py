@@ -45,10 +45,10 @@ def session_of(case: Case) -> Session:
     """Returns the session of a case, whose signature, activity and identity are not checked
     (docs/reference/contract.md §6.5). Raises `CaseError` for a payload that is no introspection."""
     try:
-        told = msgspec.json.decode(case.payload, type=_Payload).token_introspection
+        introspection = msgspec.json.decode(case.payload, type=_Payload).token_introspection
     except msgspec.DecodeError:
         raise CaseError("is not the introspection of a session") from None
-    identity = identity_of(told)
+    identity = identity_of(introspection)
     if identity.annee_date_naissance is None:
         raise CaseError("has a birthdate that is not YYYY-MM-DD")
-    return Session(identity=identity, scopes=tuple(told.scope.split()))
+    return Session(identity=identity, scopes=tuple(introspection.scope.split()))

@@ -50,7 +50,7 @@ ABSENCES = {
     102: "file_closed",
     111: "file_pending",
     **dict.fromkeys((121, 122), "file_suspended"),
-    132: "file_closed",  # the code means a death, which the caller is not told
+    132: "file_closed",  # the code means a death, which the caller does not learn
     133: "file_unknown",
     **dict.fromkeys((141, 171, 191, 194, 1113, 1114), "no_right"),
     **dict.fromkeys((151, 161), "no_quotient"),

@@ -185,11 +185,11 @@ async def _checktoken(request: web.Request) -> web.StreamResponse:
         return _say(*said)
     if not TOKEN.fullmatch(token):
         return _say(*INVALID_REQUEST)
-    told = _introspection(request, token)
-    if reader is None or told is None:
+    introspection = _introspection(request, token)
+    if reader is None or introspection is None:
         return _say(*INVALID_CLIENT)
     issuer = str(request.url).removesuffix("/checktoken")
-    claims = {"aud": form["client_id"], "iat": int(time.time()), "iss": issuer, "token_introspection": told}
+    claims = {"aud": form["client_id"], "iat": int(time.time()), "iss": issuer, "token_introspection": introspection}
     maker = AnswerMaker(request.app[ISSUER].signer, reader, claims)
     body = FORGED_ANSWERS[token](maker) if token in FORGED_ANSWERS else maker.answer()
     return web.Response(text=body, content_type="application/token-introspection+jwt")

@@ -58,7 +58,7 @@ class Student(Struct, frozen=True):
             "sexe": self.sexe,
             "lieuNaissance": self.commune,
         }
-        return all(own[name].upper() == told.upper() for name, told in search.items())
+        return all(own[name].upper() == value.upper() for name, value in search.items())
 
 
 _QUIMPER = ("29232", "0299001K", "IUT FICTIF DE CORNOUAILLE (29000)")

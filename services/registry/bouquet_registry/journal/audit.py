@@ -61,10 +61,14 @@ async def read_ends(store: Store) -> ChainEnds:
     """Returns both ends of the chain. Raises `BrokenChain` if the journal has no head, or several."""
     last = select(func.max(schema.journal.c.number)).scalar_subquery().label("last")
     # One statement, and so one moment: a pruning meanwhile removes the record of the pruning before.
-    told = schema.head.outerjoin(schema.journal, schema.journal.c.number == schema.head.c.pruning)
+    head_and_pruning = schema.head.outerjoin(schema.journal, schema.journal.c.number == schema.head.c.pruning)
     head = [column.label(f"head_{column.name}") for column in schema.head.c]
     async with store.reading() as connection:
-        heads = (await connection.execute(select(schema.journal, *head, last).select_from(told))).mappings().all()
+        heads = (
+            (await connection.execute(select(schema.journal, *head, last).select_from(head_and_pruning)))
+            .mappings()
+            .all()
+        )
     if len(heads) != 1:
         raise BrokenChain(f"journal_head has {len(heads)} rows instead of one")
     [row] = heads
@@ -103,12 +107,14 @@ def _check_pruned(known: ChainEnds) -> None:
     """Raises `BrokenChain` if records are missing without a record, in the chain, of their pruning."""
     if known.pruned == START:
         return
-    told = None if known.pruning is None else _pruned_to(known.pruning)
+    pruned_to = None if known.pruning is None else _pruned_to(known.pruning)
     gone = f"the records up to {known.pruned.number} are gone"
-    if told is None or known.pruning is None or known.pruning.link.number <= known.pruned.number:
+    if pruned_to is None or known.pruning is None or known.pruning.link.number <= known.pruned.number:
         raise BrokenChain(f"{gone} and no record tells of their pruning")
-    if told.number < known.pruned.number or (told.number == known.pruned.number and told != known.pruned):
-        raise BrokenChain(f"{gone}, and record {known.pruning.link.number} tells of a pruning up to {told.number}")
+    if pruned_to.number < known.pruned.number or (
+        pruned_to.number == known.pruned.number and pruned_to != known.pruned
+    ):
+        raise BrokenChain(f"{gone}, and record {known.pruning.link.number} tells of a pruning up to {pruned_to.number}")
 
 
 def _pruned_to(row: Row) -> Link | None:
@@ -233,12 +239,12 @@ async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: flo
 
 async def _record_pruning(store: Store, last: Link, now: float) -> None:
     """Appends the record of a pruning up to `last`, and notes its number in the head."""
-    told = Access(id=str(uuid4()), at=now, outcome="pruned", status=0, pruned_to=str(last))
+    access = Access(id=str(uuid4()), at=now, outcome="pruned", status=0, pruned_to=str(last))
     async with store.writing() as connection:
-        rows = list(chain(await lock_head(connection), [told]))
+        rows = list(chain(await lock_head(connection), [access]))
         await append(connection, rows)
-        told_by = update(schema.head).where(schema.ONLY_HEAD).values(pruning=rows[-1].link.number)
-        await connection.execute(told_by)
+        note = update(schema.head).where(schema.ONLY_HEAD).values(pruning=rows[-1].link.number)
+        await connection.execute(note)
 
 
 async def _prune_rows(store: Store, last: int) -> int:

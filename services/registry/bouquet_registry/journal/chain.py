@@ -45,7 +45,7 @@ def chain(after: Link, accesses: Iterable[Access]) -> Iterator[Row]:
 
 
 def fault(after: Link, row: Row) -> str | None:
-    """Returns what is wrong with the row that should follow the record `after`, or None."""
+    """Returns the fault of the row that should follow the record `after`, or None."""
     number = after.number + 1
     if row.link.number != number:
         return f"record {number} is missing"

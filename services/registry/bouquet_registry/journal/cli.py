@@ -54,7 +54,7 @@ async def prune(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def readmit(context: Context, given: argparse.Namespace) -> Shown:
-    """Writes the bodies put aside that this version can read; returns how many, and how many are left."""
+    """Writes the bodies set aside that this version can read; returns the numbers written and left."""
     await context.record(given, "journal readmit")
     readmitted, aside = await writer.readmit(context.store)
     return {"readmitted": readmitted, "aside": aside}
@@ -63,8 +63,8 @@ async def readmit(context: Context, given: argparse.Namespace) -> Shown:
 async def who_read(context: Context, given: argparse.Namespace) -> list[Shown]:
     """Returns the calls about a citizen, whose identity comes from options, standard input or prompts."""
     keys = pseudonym_search.keys_of(context.settings.journal_keys)
-    told = {name: " ".join(words) for name, words in vars(given).items() if name in QUESTIONS and words}
-    identity = pseudonym_search.identity_of(told or await asyncio.to_thread(_ask_identity))
+    parts = {name: " ".join(words) for name, words in vars(given).items() if name in QUESTIONS and words}
+    identity = pseudonym_search.identity_of(parts or await asyncio.to_thread(_ask_identity))
     await context.record(given, "journal who-read")
     async with context.store.reading() as connection:
         return await queries.who_read(connection, pseudonym_search.possible_pseudonyms(keys, identity))

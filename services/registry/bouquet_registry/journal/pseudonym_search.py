@@ -115,8 +115,8 @@ def spellings(identity: Identity) -> Iterator[tuple[Identity, LeftOutParts]]:
 def _dates(identity: Identite) -> Iterator[Option]:
     parts = {f"{word}_date_naissance": word for word in ("annee", "mois", "jour")}
     known = [name for name in parts if getattr(identity, name)]
-    for told in range(len(known) + 1):
-        yield dict.fromkeys(known[told:]), tuple(parts[name] for name in known[told:])
+    for given_count in range(len(known) + 1):
+        yield dict.fromkeys(known[given_count:]), tuple(parts[name] for name in known[given_count:])
 
 
 def _places(identity: Identite) -> Iterator[Option]:

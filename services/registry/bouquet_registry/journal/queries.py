@@ -57,9 +57,9 @@ CALL_COLUMNS = ("recipient", "operation", "outcome", "code", "provider", "cached
 
 
 def _calls(*more: ColumnElement[Any]) -> Select[Any]:
-    told = [journal.c[name] for name in CALL_COLUMNS]
+    columns = [journal.c[name] for name in CALL_COLUMNS]
     named = journal.join(habilitations, habilitations.c.id == journal.c.habilitation, isouter=True)
-    return select(journal.c.at, journal.c.habilitation, habilitations.c.name, *told, *more).select_from(named)
+    return select(journal.c.at, journal.c.habilitation, habilitations.c.name, *columns, *more).select_from(named)
 
 
 def _calls_about(names: Sequence[str]) -> Select[Any]:

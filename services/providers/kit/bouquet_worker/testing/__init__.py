@@ -26,7 +26,7 @@ _RENAMED: dict[str, Any] = {"Workbench": WorkerHarness, "workbench": worker_harn
 
 
 def __getattr__(name: str) -> Any:
-    """Returns what a former name stands for, with a `DeprecationWarning`."""
+    """Returns the member that has replaced a former name, with a `DeprecationWarning`."""
     if name not in _RENAMED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     renamed = _RENAMED[name]

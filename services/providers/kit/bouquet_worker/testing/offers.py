@@ -1,4 +1,4 @@
-"""Checks of an offer, which find what a gateway would refuse, in words for the offer's author."""
+"""Checks of an offer for faults that a gateway would refuse, in words for the offer's author."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MUST_ANNOUNCE = {"several_matches"}
 
 
 def objections_to_offer(offer: Offer) -> Iterator[str]:
-    """Yields what is wrong with an offer as a whole, in words."""
+    """Yields the faults of an offer as a whole, in words."""
     for authority in (offer.authority, *(operation.authority for operation in offer.operations)):
         if authority and not PREFIX.fullmatch(authority.prefix):
             yield f"authority {authority.label}: its prefix is not two digits"
@@ -62,7 +62,7 @@ def objections_to_offer(offer: Offer) -> Iterator[str]:
 
 
 def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]:
-    """Yields what is wrong with one operation of an offer, in words."""
+    """Yields the faults of one operation of an offer, in words."""
     if not PATH.fullmatch(operation.path):
         yield f"path {operation.path}: must be /v and a number, or /api, then segments of a-z, 0-9 and _"
     if not operation.scopes:
