@@ -95,7 +95,7 @@ def table(costs: Mapping[str, float], former: Mapping[str, float]) -> str:
 
 
 def change(cost: float, before: float | None) -> str:
-    """Returns the change from an earlier cost in words, or ""."""
+    """Returns the comparison with an earlier cost as text; empty without an earlier cost."""
     if not before:
         return ""
     ratio = cost / before

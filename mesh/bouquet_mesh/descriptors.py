@@ -15,7 +15,8 @@ CHECK_INTERVAL_S = 1.0
 
 
 def first_reserved() -> int:
-    """Returns the lowest reserved descriptor. The kernel always assigns the lowest free one."""
+    """Returns the lowest of the file descriptors that are kept free for the process's own needs, at the top of its
+    limit."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
         return 2**31

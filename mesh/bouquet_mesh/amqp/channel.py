@@ -132,7 +132,7 @@ class Channel:
         self._wire.ack(tag, multiple=multiple)
 
     async def close(self) -> None:
-        """Closes the channel. Unconfirmed messages are settled with `ConnectionResetError`."""
+        """Closes the channel; publications without a confirm yet fail with `ConnectionResetError`."""
         self._on_lost = _ignore_loss
         await self._handle.close()
         self._wire.close()

@@ -50,7 +50,7 @@ def as_text(findings: Iterable[Finding]) -> str:
 
 
 def as_json(findings: list[Finding]) -> str:
-    """Returns `{"well": …, "findings": […]}`."""
+    """Returns the findings in the JSON that `doctor --json` prints: `{"well": …, "findings": […]}`."""
     return msgspec.json.encode({"well": is_well(findings), "findings": findings}).decode()
 
 

@@ -133,7 +133,7 @@ def _is_operation_within_limits(operation: Operation) -> bool:
 
 
 def _widest_union(node: Any) -> int:
-    """Returns the largest number of alternatives at one place of a schema; distinguishing n of them costs n²."""
+    """Returns the size of the largest `anyOf` of a schema, limited because decoding n alternatives costs n²."""
     match node:
         case dict():
             own = node.get("anyOf")

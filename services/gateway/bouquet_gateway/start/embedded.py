@@ -1,4 +1,5 @@
-"""Embedded bus: hosts the installed workers in the gateway's own process; in a sandbox, the casebook instead."""
+"""Embedded bus: hosts the installed workers in the gateway's process, or the casebook (answers from case files) in a
+sandbox."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class Child(Struct, frozen=True):
     genre: str
 
     def as_of(self, today: date) -> dict[str, str]:
-        """Returns the child in the hub's JSON, with the year of birth for today's date."""
+        """Returns the hub's JSON of the child, born `born_years_ago` years before `today`."""
         return person(
             CivilStatus(self.nom, self.prenoms, f"{today.year - self.born_years_ago}-{self.birthday}", self.genre)
         )

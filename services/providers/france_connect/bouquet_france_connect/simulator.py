@@ -99,7 +99,7 @@ class AnswerMaker(Struct, frozen=True):
         return f"{_text_segment(json.dumps(header))}.{_text_segment(json.dumps(self.claims))}.{_segment(signature)}"
 
     def signed_by_a_secret(self) -> str:
-        """Returns an answer whose HMAC has the public key as its secret, a well-known forgery."""
+        """Returns a forged answer: signed by HMAC, with the public key in place of a secret."""
         body = self.unsigned({"alg": "HS256", "kid": self.signer.kid}).removesuffix(".")
         mac = hmac.new(self.signer.as_pem(private=False), body.encode(), hashlib.sha256)
         return f"{body}.{_segment(mac.digest())}"

@@ -141,7 +141,8 @@ def _check_noted(link: Link, noted: Link | None) -> None:
 
 
 async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
-    """Returns number and hash of the record before `number`. Raises `Refused` or `BrokenChain`."""
+    """Returns number and hash of the record before `number`. Raises `Refused` beyond the journal's end and
+    `BrokenChain` if the record is missing."""
     if number == known.pruned.number + 1:
         return known.pruned
     if number > known.head.number + 1:

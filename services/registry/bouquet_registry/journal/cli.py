@@ -23,7 +23,7 @@ from bouquet_registry.serve import serve_journal
 
 
 async def verify(context: Context, given: argparse.Namespace) -> Shown:
-    """Verifies the chain and returns its ends and prunings."""
+    """Verifies the journal's chain; returns the verified range of records and its prunings."""
     verified = await audit.verify(context.store, given.since, given.head)
     known = await audit.read_ends(context.store)
     return {
