@@ -47,7 +47,7 @@ class Notice(Struct, frozen=True, kw_only=True):
 
 
 class DeliveryError(Exception):
-    """The failure to deliver a notice; the message gives the cause and no address."""
+    """Error for a notice that was not delivered; the message gives the cause and no address."""
 
 
 class NoticeChannel:

@@ -15,7 +15,7 @@ from bouquet_mesh.http.server import serving
 
 @asynccontextmanager
 async def open_ports(parts: Parts, number: int, limits: Limits) -> AsyncIterator[int]:
-    """Listens for the life of the context, and gives the callers' port. `number` is the number of this process among
+    """Listens for the life of the context, and yields the callers' port. `number` is the number of this process among
     several on the port, from 1; 0 for a single process. Raises `SettingsError` for a port that is in use."""
     host, port = parts.settings.host, parts.settings.port
     async with AsyncExitStack() as stack:

@@ -58,7 +58,7 @@ async def open_gateway(
     clock: Callable[[], datetime] = paris_now,
     epoch_s: Callable[[], float] = time.time,
 ) -> AsyncIterator[Parts]:
-    """Opens the parts of a gateway, and gives them once the providers have been asked for their offers. The journal is
+    """Opens the parts of a gateway, and yields them once the providers have been asked for their offers. The journal is
     sent to `outbox`.
 
     `clock` is used by the rules of the contract, `epoch_s` by the rate limits. Raises `SettingsError`.

@@ -286,7 +286,7 @@ class Worker:
 
     @asynccontextmanager
     async def connected(self, settings: WorkerSettings) -> AsyncIterator[Mapping[str, Any]]:
-        """Opens the worker's upstreams until the context ends, and gives them by name.
+        """Opens the worker's upstreams until the context ends, and yields them by name.
 
         Raises the exceptions of their factories, such as `SettingsError` for settings that cannot be used.
         """

@@ -169,7 +169,7 @@ async def worker_harness(
 async def simulating(
     simulator: Simulator, app: web.Application, injector: FaultInjector, today: date
 ) -> AsyncIterator[Mapping[str, str]]:
-    """Serves the simulator behind a fault injector, and gives the environment of a worker that asks it."""
+    """Serves the simulator behind a fault injector, and yields the environment of a worker that asks it."""
     app[CLOCK] = lambda: today
     app.middlewares.insert(0, injector.middleware)
     async with listening(app, "127.0.0.1", 0) as url:
