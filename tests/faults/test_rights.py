@@ -84,7 +84,7 @@ async def test_a_worker_that_loses_a_right_takes_no_request_until_it_has_it_agai
         await until_reply(gateway, FOUND)
         await until(lambda: intake.consuming)
         await broker.until(broker.consumers, lambda count: count == 1)
-    told = told_once(caplog, "worker")
+    told = logged_once(caplog, "worker")
     assert told.endswith(f"access to {WANTED[WORKER, right]}")
 
 
@@ -107,7 +107,7 @@ async def test_a_gateway_that_loses_a_right_refuses_at_once_until_it_has_it_agai
                 await asyncio.sleep(0.1)
         await until_reply(gateway, FOUND)
         assert gateway.ready
-    told = told_once(caplog, "gateway")
+    told = logged_once(caplog, "gateway")
     assert told.endswith(f"access to {WANTED[GATEWAY, right]}")
 
 
@@ -190,7 +190,7 @@ async def until_refused(outbox: Outbox) -> None:
     assert str(refused.value) != "TimeoutError"
 
 
-def told_once(caplog: pytest.LogCaptureFixture, connection: str) -> str:
+def logged_once(caplog: pytest.LogCaptureFixture, connection: str) -> str:
     """Checks that a refusal is not logged at each attempt; it may be logged again after the broker closed the
     connection for another reason."""
     first, *again = refusals(caplog, connection)

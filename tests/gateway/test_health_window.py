@@ -12,7 +12,7 @@ NOON = datetime(2026, 4, 15, 12, tzinfo=UTC)
 NOTHING_SPECIAL = Circumstances()
 
 
-def heard(*, calls: int, outages: int, at: datetime = NOON) -> HealthWindow:
+def window_after(*, calls: int, outages: int, at: datetime = NOON) -> HealthWindow:
     pulse = HealthWindow()
     for number in range(calls):
         pulse.record(at, outage=number < outages)
@@ -24,7 +24,7 @@ def heard(*, calls: int, outages: int, at: datetime = NOON) -> HealthWindow:
     [(20, 2, "bad_gateway"), (21, 2, "ok"), (10, 2, "bad_gateway"), (100, 10, "bad_gateway"), (100, 9, "ok")],
 )
 def test_a_resource_with_a_tenth_of_outages_is_bad_gateway(calls: int, outages: int, word: str) -> None:
-    assert state_of(heard(calls=calls, outages=outages), NOTHING_SPECIAL, NOON) == word
+    assert state_of(window_after(calls=calls, outages=outages), NOTHING_SPECIAL, NOON) == word
 
 
 @pytest.mark.parametrize(
@@ -33,11 +33,11 @@ def test_a_resource_with_a_tenth_of_outages_is_bad_gateway(calls: int, outages: 
 )
 def test_a_few_outages_do_not_make_a_resource_bad_gateway(calls: int, outages: int, word: str) -> None:
     """One failed call among many does not either."""
-    assert state_of(heard(calls=calls, outages=outages), NOTHING_SPECIAL, NOON) == word
+    assert state_of(window_after(calls=calls, outages=outages), NOTHING_SPECIAL, NOON) == word
 
 
 def test_outages_are_forgotten_after_ten_minutes() -> None:
-    pulse = heard(calls=10, outages=10)
+    pulse = window_after(calls=10, outages=10)
     words = [state_of(pulse, NOTHING_SPECIAL, NOON + timedelta(seconds=s)) for s in (0, WINDOW_S - SLICE_S, WINDOW_S)]
     assert words == ["bad_gateway", "bad_gateway", "ok"]
 
@@ -52,7 +52,7 @@ def test_a_health_window_grows_neither_with_calls_nor_with_time() -> None:
 
 
 def test_a_health_window_loses_no_call_when_the_clock_is_set_back() -> None:
-    pulse = heard(calls=5, outages=0)
+    pulse = window_after(calls=5, outages=0)
     pulse.record(NOON - timedelta(minutes=2), outage=True)
     assert pulse.counts(NOON) == (6, 1)
 
@@ -62,14 +62,14 @@ def test_a_resource_without_calls_and_with_a_silent_worker_is_unknown() -> None:
 
 
 def test_recent_calls_have_precedence_over_a_silent_worker() -> None:
-    assert state_of(heard(calls=10, outages=10), Circumstances(is_silent=True), NOON) == "bad_gateway"
-    assert state_of(heard(calls=1, outages=0), Circumstances(is_silent=True), NOON) == "ok"
+    assert state_of(window_after(calls=10, outages=10), Circumstances(is_silent=True), NOON) == "bad_gateway"
+    assert state_of(window_after(calls=1, outages=0), Circumstances(is_silent=True), NOON) == "ok"
 
 
 def test_a_maintenance_has_precedence_over_recent_calls() -> None:
     during = Circumstances(maintenance_until=NOON + timedelta(hours=1))
-    assert state_of(heard(calls=10, outages=10), during, NOON) == "maintenance"
+    assert state_of(window_after(calls=10, outages=10), during, NOON) == "maintenance"
 
 
 def test_outages_during_a_maintenance_do_not_count_after_it() -> None:
-    assert state_of(heard(calls=10, outages=10), Circumstances(just_reopened=True), NOON) == "ok"
+    assert state_of(window_after(calls=10, outages=10), Circumstances(just_reopened=True), NOON) == "ok"

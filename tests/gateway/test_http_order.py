@@ -20,7 +20,7 @@ from tests.support.people import CAF_ALLOCATAIRE, staged_query
 class Wrong(Struct, frozen=True, kw_only=True):
     """One fault of a call: in the settings, the token, the path or the query, or an identical call in flight."""
 
-    told: str
+    answer: str
     settings: Mapping[str, Any] = {}
     token: Mapping[str, Any] = {}
     scopes: tuple[str, ...] = ()
@@ -30,23 +30,25 @@ class Wrong(Struct, frozen=True, kw_only=True):
 
 
 CHECKS = {
-    "throttle": Wrong(told="429 00429", settings={"calls_per_second": 0}),
-    "route": Wrong(told="404 00493", path="/v3/dss/quotient_conjugal/identite"),
-    "token": Wrong(told="401 00101", token={"key": Secret("the key of somebody else altogether")}),
-    "expiry": Wrong(told="401 00103", token={"valid_s": -60}),
-    "scopes": Wrong(told="403 00100", scopes=("cnous_email",)),
-    "in flight": Wrong(told="409 00015", busy=True),
-    "version": Wrong(told="404 00402", path=QUOTIENT_FAMILIAL_PATH.replace("v3", "v9")),
-    "recipient": Wrong(told="422 00210", params={"recipient": "1"}),
-    "maintenance": Wrong(told="503 35020", settings={"maintenance": "CNAF & MSA 11:30-12:30"}),
-    "parameters": Wrong(told="422 00427", params={"sexeEtatCivil": "X"}),
-    "provider": Wrong(told="404 35003", params={"nomNaissance": "CAF-NO-FILE MSA-NO-FILE"}),
+    "throttle": Wrong(answer="429 00429", settings={"calls_per_second": 0}),
+    "route": Wrong(answer="404 00493", path="/v3/dss/quotient_conjugal/identite"),
+    "token": Wrong(answer="401 00101", token={"key": Secret("the key of somebody else altogether")}),
+    "expiry": Wrong(answer="401 00103", token={"valid_s": -60}),
+    "scopes": Wrong(answer="403 00100", scopes=("cnous_email",)),
+    "in flight": Wrong(answer="409 00015", busy=True),
+    "version": Wrong(answer="404 00402", path=QUOTIENT_FAMILIAL_PATH.replace("v3", "v9")),
+    "recipient": Wrong(answer="422 00210", params={"recipient": "1"}),
+    "maintenance": Wrong(answer="503 35020", settings={"maintenance": "CNAF & MSA 11:30-12:30"}),
+    "parameters": Wrong(answer="422 00427", params={"sexeEtatCivil": "X"}),
+    "provider": Wrong(answer="404 35003", params={"nomNaissance": "CAF-NO-FILE MSA-NO-FILE"}),
 }
 PAIRS = [pair for pair in itertools.combinations(CHECKS, 2) if not (CHECKS[pair[0]].path and CHECKS[pair[1]].path)]
 """Pairs of faults that can occur together; a path that does not exist has no version."""
 
 
-async def told(monkeypatch: pytest.MonkeyPatch, *wrongs: Wrong, params: Mapping[str, Any] = CAF_ALLOCATAIRE) -> str:
+async def answer_to(
+    monkeypatch: pytest.MonkeyPatch, *wrongs: Wrong, params: Mapping[str, Any] = CAF_ALLOCATAIRE
+) -> str:
     settings = merged(*(wrong.settings for wrong in wrongs))
     [scopes] = [wrong.scopes for wrong in wrongs if wrong.scopes] or [SCOPES]
     bearer = token(*scopes, **{"key": TOKEN_KEY} | merged(*(wrong.token for wrong in wrongs)))
@@ -70,23 +72,23 @@ async def taken(cache: MemoryCache, key: str, ttl_s: float) -> bool:
 
 @pytest.mark.parametrize("check", CHECKS)
 async def test_each_check_answers_its_error_when_it_alone_fails(check: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await told(monkeypatch, CHECKS[check]) == CHECKS[check].told
+    assert await answer_to(monkeypatch, CHECKS[check]) == CHECKS[check].answer
 
 
 @pytest.mark.parametrize(("earlier", "later"), PAIRS)
 async def test_of_two_failing_checks_the_earlier_one_answers(
     earlier: str, later: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert await told(monkeypatch, CHECKS[later], CHECKS[earlier]) == CHECKS[earlier].told
+    assert await answer_to(monkeypatch, CHECKS[later], CHECKS[earlier]) == CHECKS[earlier].answer
 
 
 async def test_a_call_that_passes_every_check_gets_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await told(monkeypatch) == "200"
+    assert await answer_to(monkeypatch) == "200"
 
 
 async def test_a_call_that_fails_every_check_gets_the_first_error(monkeypatch: pytest.MonkeyPatch) -> None:
     wrongs = [wrong for name, wrong in CHECKS.items() if name != "version"]
-    assert await told(monkeypatch, *wrongs) == "429 00429"
+    assert await answer_to(monkeypatch, *wrongs) == "429 00429"
 
 
 async def test_a_cached_answer_is_given_during_maintenance() -> None:

@@ -58,15 +58,17 @@ def funds() -> ScriptedProviders:
 
 
 @pytest.fixture
-def told() -> list[tuple[str, bool | None]]:
+def outcomes() -> list[tuple[str, bool | None]]:
     return []
 
 
 @pytest.fixture
-def providers(funds: ScriptedProviders, told: list[tuple[str, bool | None]]) -> Providers:
+def providers(funds: ScriptedProviders, outcomes: list[tuple[str, bool | None]]) -> Providers:
     cache = MemoryCache(max_items=100, max_bytes=1_000_000)
     timing = HedgeTiming(after_s=TEST_TIMEOUT_S, grace_s=0)
-    return Providers(funds, AnswerCache(cache, KEY), RegimeHints(cache, KEY), timing, lambda *ended: told.append(ended))
+    return Providers(
+        funds, AnswerCache(cache, KEY), RegimeHints(cache, KEY), timing, lambda *ended: outcomes.append(ended)
+    )
 
 
 def lookup(mark: str) -> Lookup:
@@ -79,7 +81,7 @@ async def ask(providers: Providers, mark: str, served: Served = QUOTIENT) -> Rep
 
 
 async def test_a_refusal_for_lack_of_places_is_not_shared_with_other_callers(
-    funds: ScriptedProviders, providers: Providers, told: list[tuple[str, bool | None]]
+    funds: ScriptedProviders, providers: Providers, outcomes: list[tuple[str, bool | None]]
 ) -> None:
     greedy = asyncio.create_task(ask(providers, "greedy"))
     await until(lambda: funds.asked == ["cnaf greedy", "msa greedy"])
@@ -89,7 +91,7 @@ async def test_a_refusal_for_lack_of_places_is_not_shared_with_other_callers(
     funds.open.set()
     assert await asyncio.gather(greedy, *others) == [BUSY, FOUND, FOUND]
     assert funds.asked == ["cnaf greedy", "msa greedy", "cnaf one"]
-    assert [outage for _, outage in told] == [None, False, False]
+    assert [outage for _, outage in outcomes] == [None, False, False]
 
 
 async def test_a_joined_question_ends_at_the_joining_caller_s_own_deadline(

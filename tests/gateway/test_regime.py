@@ -117,7 +117,7 @@ def cells() -> list[tuple[str, str, str]]:
     ]
 
 
-def told(verdict: Decision) -> str:
+def summary_of(verdict: Decision) -> str:
     mark = "!" if verdict.anomaly is Anomaly.CONTRADICTION else ""
     match verdict.reply:
         case Found():
@@ -152,7 +152,7 @@ def test_every_pair_of_outcomes_has_the_decision_of_the_table(cnaf: str, msa: st
     if expected == "both":
         assert verdict.anomaly is Anomaly.DOUBLE_RATTACHEMENT
     else:
-        assert told(verdict) == expected
+        assert summary_of(verdict) == expected
 
 
 @pytest.mark.parametrize(("one", "other"), list(itertools.product(REPLIES, repeat=2)))

@@ -25,7 +25,7 @@ OFF: list[tuple[dict[str, Any], set[str]]] = [
 ]
 
 
-def told_off() -> set[str]:
+def safeguards_off() -> set[str]:
     """Returns the safeguards that the metric shows as off."""
     name = "bouquet_gateway_safeguard_off"
     return {s for s in ("JOURNAL", "TOKENS_FROM", "SANDBOX") if REGISTRY.get_sample_value(name, {"setting": s})}
@@ -36,7 +36,7 @@ def test_each_safeguard_that_is_off_is_logged_and_in_a_metric(
     settings: dict[str, Any], off: set[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     report_safeguards(GatewaySettings(**KEY | settings))
-    assert told_off() == off
+    assert safeguards_off() == off
     lines = [(record.levelname, record.message, record.__dict__["setting"]) for record in caplog.records]
     assert set(lines) == {("WARNING", "safeguard off", f"BOUQUET_GATEWAY_{name}") for name in off}
 

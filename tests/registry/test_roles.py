@@ -20,7 +20,7 @@ from bouquet_registry.store import Store, open_store, upgrade
 from tests.registry.accesses import access, tamper, write
 from tests.registry.datapass_events import v1
 from tests.registry.test_notices import Box
-from tests.registry.test_webhooks import told_by_datapass
+from tests.registry.test_webhooks import datapass_client
 from tests.support.clock import DatetimeClock
 from tests.support.habilitations import change_habilitation, issue_token
 from tests.support.postgres import PostgresServer
@@ -124,7 +124,7 @@ async def test_the_registry_role_suffices_for_the_registry(registry: Store) -> N
 
 async def test_the_registry_role_suffices_for_datapass_events(registry: Store) -> None:
     clock = DatetimeClock()
-    async with told_by_datapass(registry, clock) as datapass:
+    async with datapass_client(registry, clock) as datapass:
         assert await datapass.approves()
         status, _ = await datapass.tells(v1("revoke", datapass.now))
         assert status == 200

@@ -64,12 +64,12 @@ class DataPass:
 
 @pytest.fixture
 async def datapass(store: Store, clock: DatetimeClock) -> AsyncIterator[DataPass]:
-    async with told_by_datapass(store, clock) as made:
+    async with datapass_client(store, clock) as made:
         yield made
 
 
 @asynccontextmanager
-async def told_by_datapass(store: Store, clock: DatetimeClock) -> AsyncIterator[DataPass]:
+async def datapass_client(store: Store, clock: DatetimeClock) -> AsyncIterator[DataPass]:
     """Yields a client that sends signed events to a registry on this store."""
     app = web.Application()
     app.add_routes(Webhooks(store, SECRET, 24 * HOUR, clock).routes())

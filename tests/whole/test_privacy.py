@@ -127,7 +127,7 @@ def folded(text: str) -> str:
 
 
 def secrets_of_people(client: GatewayClient) -> Values:
-    said = {*NAMES, *(value for persona in PERSONAS for value in told_of(persona)), *file_values()}
+    said = {*NAMES, *(value for persona in PERSONAS for value in personal_data_of(persona)), *file_values()}
     pieces = {folded(piece) for value in said for piece in (value, *re.split(r"[ '/-]", value))} - COMMON
     whole = {piece for piece in pieces if len(piece) > 5 and not piece.isdigit()}
     words = {piece for piece in pieces - whole if len(piece) > (4 if piece.isdigit() else 3)}
@@ -142,7 +142,7 @@ COMMON = frozenset({"france", "madame", "monsieur", "00000", "35000"})
 """Values that are not personal: 35000 is a postcode, and also an error code."""
 
 
-def told_of(persona: Any) -> Iterator[str]:
+def personal_data_of(persona: Any) -> Iterator[str]:
     """Returns the personal data of a persona and its household."""
     yield from (persona.who.nom, *persona.who.prenoms.split(), persona.commune)
     for said in persona.says.values():
