@@ -1,4 +1,5 @@
-"""Injection of each fault of the schedule: a context that breaks a part of the mesh and mends it at its end."""
+"""Injection of each fault of the schedule: a context manager breaks a part of the mesh on entry and mends it on
+exit."""
 
 from __future__ import annotations
 
@@ -21,12 +22,12 @@ from tests.support.proxy import TcpProxy
 
 TRICKLE_BYTES, TRICKLE_S = 100, 0.01
 AHEAD_S = 30.0
-"""Seconds by which a wrong clock differs, more than any deadline."""
+"""Seconds by which a wrong clock is ahead or behind: more than any deadline of a call."""
 SLOW_S = 0.03
-"""Delay of each piece on a slow connection."""
+"""Seconds for which a slow connection delays each piece of data."""
 
 Injector: TypeAlias = Callable[[ChaosMesh, str], AbstractAsyncContextManager[None]]
-"""Function that breaks a target of a mesh until the context ends."""
+"""Function that takes a mesh and the name of a target, and returns a context in which that target is broken."""
 
 
 @asynccontextmanager
@@ -60,7 +61,7 @@ async def _stopped(mesh: ChaosMesh, name: str) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _misdated(mesh: ChaosMesh, name: str, ahead_s: float) -> AsyncIterator[None]:
-    """Restarts a process with a wrong clock, and again with the right one."""
+    """Restarts a worker with its clock `ahead_s` seconds ahead, and at the end once more with the right clock."""
     process = mesh.processes[name]
     async with _stopped(mesh, name):
         process.clock_ahead_s = ahead_s
@@ -82,7 +83,7 @@ async def _short_of_memory(mesh: ChaosMesh, _: str) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _queue_deleted(mesh: ChaosMesh, provider: str) -> AsyncIterator[None]:
-    """Deletes the queue of a provider, which its workers declare again."""
+    """Deletes the request queue of a provider. Nothing mends it here: the provider's workers must declare it again."""
     await mesh.vhost.delete(queue_of(provider))
     yield
 
@@ -173,10 +174,10 @@ INJECTORS: dict[str, Injector] = {
     "redis hung": lambda mesh, _: _hung(mesh.redis),
     "registry killed": lambda mesh, _: _killed(mesh.processes["registry"]),
 }
-"""Injectors by the name of the fault."""
+"""Function that injects each fault, by the name that the fault has in the schedule."""
 
 
 async def inject(mesh: ChaosMesh, what: Injection) -> None:
-    """Breaks the target, and returns once it has been mended."""
+    """Breaks the target of an injection for its duration, and returns once the target has been mended."""
     async with INJECTORS[what.fault](mesh, what.target):
         await asyncio.sleep(what.lasts_s)

@@ -1,4 +1,4 @@
-"""Checks from outside whether a mesh works, and what each of its processes uses."""
+"""Checks, over HTTP only, of whether a mesh works and how much memory, descriptors and tasks each process uses."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ from tests.support.gateway import HOST
 from tests.support.nomenclature import all_codes
 
 PROBED_KINDS = ("of the CAF", "of the MSA", "of nobody", "of a crèche")
-"""Kinds of people whose lookups together exercise every part of the mesh."""
+"""Kinds of people (`tests/chaos/people.py`) that a health check asks about; together they need every provider."""
 PENDING_GAUGES = (
     "bouquet_gateway_requests_in_flight",
     "bouquet_gateway_calls_in_flight",
     "bouquet_bus_calls_pending",
     "bouquet_worker_requests_in_flight",
 )
-"""Gauges of calls under way."""
+"""Metrics whose sum is the number of requests and calls that a process has not finished."""
 EVERY_S = 0.1
-"""Seconds between two checks."""
+"""Seconds between two health checks."""
 PATIENCE_S = 10.0
 QUIET_FOR_S = 5.0
 OPENS_WITHIN_S = 60.0
 PROBES_PER_KIND = 2
-"""Lookups per kind and gateway, since each provider has two workers that take turns."""
+"""Lookups that a health check makes per kind and gateway: two, so that both workers of a provider get one."""
 
 
 class HealthChecker:
-    """Checks of one mesh."""
+    """Health checks of one mesh; `asked` counts their lookups, `broken` keeps the violations found in answers."""
 
     def __init__(self, mesh: ChaosMesh, session: ClientSession, caller: Caller, rules: Rules) -> None:
         self.asked = 0
@@ -62,8 +62,8 @@ class HealthChecker:
         self._numbers = itertools.count(FIRST_PROBE_NUMBER)
 
     async def healed(self, within_s: float) -> float | None:
-        """Waits until every gateway answers all probes rightly; returns the seconds, or None if it takes longer than
-        `within_s`."""
+        """Waits until every gateway answers all probes rightly; returns the seconds this took, or None if it takes
+        longer than `within_s`."""
         began = time.monotonic()
         try:
             async with asyncio.timeout(within_s):
@@ -74,17 +74,18 @@ class HealthChecker:
         return time.monotonic() - began
 
     async def is_ready(self) -> bool:
-        """Reports whether every process says that it is ready."""
+        """Reports whether `/readyz` of every process answers 200."""
         return all(await asyncio.gather(*(self._is_ready(member.url) for member in self._mesh.processes.values())))
 
     async def learn(self) -> None:
-        """Reads the documented errors from the nomenclature."""
+        """Reads from `GET /api/errors` of a gateway the errors that answers may have, and puts them into `rules`."""
         async with self._session.get(f"{self._mesh.processes[GATEWAYS[0]].url}/api/errors") as response:
             known = all_codes(await response.json())
         self.rules = Rules(self.rules.late_s, frozenset(f"{one.status} {one.code}" for one in known))
 
     async def quiet(self, within_s: float) -> None:
-        """Waits until nothing is under way and no connection has been closed for a while, at most `within_s`."""
+        """Waits, at most `within_s` seconds, until no call is under way and each process has kept its number of open
+        files and connections for five seconds."""
         until, before = time.monotonic() + within_s, dict[str, int]()
         while time.monotonic() < until:
             now = await self.vitals()
@@ -101,8 +102,8 @@ class HealthChecker:
     async def recovered(
         self, vitals: Mapping[str, ResourceUsage], queues: Mapping[str, int], margins: Margins, within_s: float
     ) -> tuple[list[Violation], dict[str, ResourceUsage]]:
-        """Waits until resource usage and queues are back within the margins; returns what is not after `within_s`,
-        and the usage."""
+        """Waits, at most `within_s` seconds, until resource usage and queues are within `margins` of the given earlier
+        values; returns the violations that are left, and the last usage by process."""
         until = time.monotonic() + within_s
         while True:
             now, left = await self.vitals(), await self._mesh.queues()
@@ -125,7 +126,8 @@ class HealthChecker:
         return all(await asyncio.gather(*asked))
 
     async def _knows(self, port: int, kind: str) -> bool:
-        """Reports whether a gateway answers rightly about a new person; keeps violations in `broken`."""
+        """Asks a gateway about a new person of a kind; reports whether the answer is right, and adds the promises that
+        it breaks to `broken`."""
         citizen = Citizen(next(self._numbers), BY_NAME[kind])
         self.asked += 1
         began = time.monotonic()
@@ -154,7 +156,7 @@ class HealthChecker:
 
 @asynccontextmanager
 async def health_checker(mesh: ChaosMesh, caller: Caller, late_s: float) -> AsyncIterator[HealthChecker]:
-    """Yields the checks of a mesh, once it is ready."""
+    """Yields the health checks of a mesh, once all its processes are ready."""
     # A connection each: a gateway that ends keeps nobody's for the next question.
     async with ClientSession(
         connector=TCPConnector(force_close=True, limit=0), timeout=ClientTimeout(total=late_s + PATIENCE_S)

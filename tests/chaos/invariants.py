@@ -1,4 +1,5 @@
-"""Invariants of a run: of every answer while parts are broken, and of every process once all are mended."""
+"""Promises (invariants) that a chaos or soak run checks: some of every answer while parts are broken, others of every
+process once all parts are mended."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from tests.chaos.people import ABSENCES, ENTITLED, NOT_ENTITLED, RSA, Citizen
 
 
 class Invariant(StrEnum):
-    """A promise that a run checks; the value is shown in the report."""
+    """A promise that a run checks; the report shows its text."""
 
     IN_TIME = "every call ends by its deadline"
     ANSWERED = "every call is answered by one of the gateways"
@@ -27,29 +28,29 @@ class Invariant(StrEnum):
 
 
 class Violation(Struct, frozen=True):
-    """An invariant that did not hold, with the facts."""
+    """A promise that was not kept; `story` says by what: the person, answer, process or queue."""
 
     invariant: Invariant
     story: str
 
 
 class Caller(Struct, frozen=True):
-    """A caller's token and the fields that it opens."""
+    """A caller's token, and the fields of the data that its scopes allow it to see."""
 
     token: str
     fields: frozenset[str]
 
 
 class Rules(Struct, frozen=True):
-    """Limits of an answer: seconds after which it is late (the deadline and a grace), and the documented errors as
-    `status code`."""
+    """Rules for every answer: `late_s`, the seconds after which it is too late (the deadline and a grace), and the
+    documented errors, each as status and code (`502 00501`)."""
 
     late_s: float
     errors: frozenset[str]
 
 
 class Answer(Struct, frozen=True):
-    """An answer and the seconds it took."""
+    """An HTTP answer, and the seconds that the caller waited for it."""
 
     status: int
     body: bytes
@@ -76,12 +77,14 @@ class _Quotient(Struct):
 def violations(
     citizen: Citizen, caller: Caller, answer: Answer, rules: Rules, *, repeated: bool = False
 ) -> list[Violation]:
-    """Returns the invariants that an answer violates; a `repeated` call may be answered with a conflict."""
+    """Returns the promises that an answer about `citizen` does not keep. If the call was `repeated`, the error 409
+    (conflict) is allowed too."""
     return list(_judged(citizen, caller, answer, rules, repeated))
 
 
 def status_and_code(answer: Answer) -> str:
-    """Returns `200`, or status and error code, or status and `garbage` for a body of another form."""
+    """Returns an answer in short: `200`, or status and error code such as `502 00501`, or status and `garbage` if the
+    body does not hold exactly one error."""
     if answer.status == 200:
         return "200"
     try:
@@ -130,7 +133,8 @@ def _judged_data(citizen: Citizen, caller: Caller, answer: Answer, story: str) -
 
 
 def _judged_right(citizen: Citizen, data: Mapping[str, msgspec.Raw], story: str) -> Iterator[Violation]:
-    """Yields the violation of an answer about an entitlement, which names no person."""
+    """Yields the violation if an answer about the RSA, which names no person, calls an entitled person not entitled or
+    the reverse."""
     said = ENTITLED if msgspec.json.decode(data["est_beneficiaire"], type=bool) else NOT_ENTITLED
     if said not in citizen.kind.answers:
         yield Violation(Invariant.NEVER_NOBODY if said == NOT_ENTITLED else Invariant.OWN_PERSON, f"{story}: {said}")
@@ -147,7 +151,7 @@ def _judged_people(citizen: Citizen, data: Mapping[str, msgspec.Raw], story: str
 
 
 class ResourceUsage(Struct, frozen=True):
-    """Resources that a process uses while it is idle."""
+    """Resources that one process uses; `pending` counts the requests and calls that it has not finished."""
 
     memory_mb: float
     descriptors: int
@@ -156,7 +160,7 @@ class ResourceUsage(Struct, frozen=True):
 
 
 class Margins(Struct, frozen=True):
-    """Growth of a process that counts as no leak."""
+    """Growth of a process during a run that does not count as a leak."""
 
     memory_share: float
     memory_mb: float
@@ -165,7 +169,8 @@ class Margins(Struct, frozen=True):
 
 
 def grown(before: Mapping[str, ResourceUsage], after: Mapping[str, ResourceUsage], margins: Margins) -> list[Violation]:
-    """Returns a violation for each figure that has grown beyond its margin."""
+    """Returns a violation for each process that still has calls pending, and for each figure that has grown beyond its
+    margin."""
     return [broken for name, now in after.items() for broken in _grown(name, before[name], now, margins)]
 
 
@@ -183,8 +188,8 @@ def _grown(name: str, before: ResourceUsage, now: ResourceUsage, margins: Margin
 
 
 def left_in_queues(before: Mapping[str, int], after: Mapping[str, int]) -> list[Violation]:
-    """Returns a violation for each queue with messages, and for another number of queues; reply queues have changing
-    names."""
+    """Returns a violation for each queue that holds messages, and one if the number of queues has changed; names are
+    not compared, since those of reply queues change."""
     full = [Violation(Invariant.QUIET, f"queue {name}: {depth} messages") for name, depth in after.items() if depth]
     if len(after) != len(before):
         full.append(Violation(Invariant.BASELINE, f"{len(after)} queues, were {len(before)}"))

@@ -1,6 +1,7 @@
-"""Load on a mesh from a process of its own, which checks each answer.
+"""Load on a mesh: a separate process calls the gateways and checks each answer.
 
-`python -m tests.chaos.load` reads a `Plan` on standard input and writes a `LoadResult` when the input ends.
+`python -m tests.chaos.load` reads a `Plan` (one line of JSON) on standard input, and writes a `LoadResult` once the
+input is closed.
 """
 
 from __future__ import annotations
@@ -24,21 +25,21 @@ from tests.chaos.people import RECORDED, Citizen, citizens
 from tests.support.gateway import HOST
 
 AGAIN = 0.5
-"""Share of calls about one of the last people asked about."""
+"""Proportion of calls that ask again about one of the people already asked about."""
 REMEMBERED = 2000
-"""Number of people remembered for repeated calls."""
+"""Number of people, the last ones answered about, among whom repeated calls choose."""
 ATTEMPTS = 6
-"""Gateways tried for one call."""
+"""Most attempts at one call: each that fails without an answer is repeated at the next gateway in turn."""
 PAUSE_S = 0.05
-"""Pause before another attempt, times its number."""
+"""Seconds of the pause after a failed attempt, times the number of attempts that failed before it."""
 PATIENCE_S = 10.0
-"""Seconds beyond the limit of a late answer after which there is none."""
+"""Seconds that the load still waits for an answer that is already late, before it counts the call as not answered."""
 SHOWN = 20
-"""Violations kept in full."""
+"""Number of violations kept with their text; later ones are only counted."""
 
 
 class Plan(Struct, frozen=True):
-    """Plan of a load: its callers, its rate and the ports of the gateways."""
+    """Plan of a load: which gateways, callers and people, how many calls a second, and the rules for each answer."""
 
     ports: tuple[int, ...]
     callers: tuple[Caller, ...]
@@ -47,7 +48,7 @@ class Plan(Struct, frozen=True):
     first_person: int
     per_second: float
     at_once: int
-    """Most calls under way; a slow mesh thereby slows the load."""
+    """Most calls under way at a time; when so many wait, the load makes fewer calls a second than planned."""
 
 
 class LoadResult(Struct):
@@ -57,33 +58,34 @@ class LoadResult(Struct):
     answered: Counter[str] = msgspec.field(default_factory=Counter)
     kinds: Counter[str] = msgspec.field(default_factory=Counter)
     moved: int = 0
-    """Attempts that failed without an answer and were repeated at another gateway."""
+    """Number of attempts that failed without an answer and were repeated at the next gateway."""
     calls: list[str] = []
-    """Ids of the attempts answered with data or an absence."""
+    """Request ids of the attempts answered with data or with a 404 that the person has no file; each must have a record
+    in the access journal."""
     took_s: list[float] = []
     broken: Counter[Invariant] = msgspec.field(default_factory=Counter)
     shown: list[Violation] = []
 
     def add_violation(self, broken: Violation) -> None:
-        """Counts a violation, and keeps the first ones."""
+        """Counts a violation, and keeps its text if it is among the first `SHOWN`."""
         self.broken[broken.invariant] += 1
         if len(self.shown) < SHOWN:
             self.shown.append(broken)
 
     def quantile_s(self, share: float) -> float:
-        """Returns a quantile of the latencies, in seconds."""
+        """Returns the seconds within which this share (0 to 1) of the calls was answered; 0 if there were none."""
         ordered = sorted(self.took_s)
         return ordered[int(share * (len(ordered) - 1))] if ordered else 0.0
 
 
 class LoadProcess:
-    """The process that makes the load, until `result`."""
+    """A process that calls the gateways until `result` is called, which ends it and returns what it counted."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     async def result(self) -> LoadResult:
-        """Ends the load, waits for calls under way and returns the result."""
+        """Ends the load: waits until the calls under way are answered, and returns the result."""
         assert self._process.stdin
         self._process.stdin.close()
         written, _ = await self._process.communicate()
@@ -93,7 +95,7 @@ class LoadProcess:
 
 @asynccontextmanager
 async def generate_load(plan: Plan) -> AsyncIterator[LoadProcess]:
-    """Starts the load."""
+    """Starts a process that makes the planned load, and yields it; kills it at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", __name__, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
@@ -160,8 +162,8 @@ class _LoadGenerator:
             self._known.append(citizen)
 
     async def _asked(self, citizen: Citizen, caller: Caller) -> tuple[int, bytes, str, bool]:
-        """Sends a call to one gateway after the other until one answers; returns status, body, id of the last
-        attempt, and whether it was repeated."""
+        """Sends a call to one gateway after the other until one answers; returns status, body, request id of the last
+        attempt, and whether there was more than one attempt."""
         target, head = f"{citizen.kind.path}?{citizen.query()}", f"Host: {HOST}\r\nAuthorization: Bearer {caller.token}"
         request = f"GET {target} HTTP/1.1\r\n{head}\r\n".encode()
         first = self._turn = self._turn + 1
@@ -195,7 +197,7 @@ class _LoadGenerator:
 
 
 def _named(call: str) -> bytes:
-    """Returns the last header of a request, by whose id the attempt is found in the access journal."""
+    """Returns the last header of a request, `X-Request-Id`, and the empty line; the access journal has the same id."""
     return f"X-Request-Id: {call}\r\n\r\n".encode()
 
 

@@ -53,34 +53,36 @@ OPENED_BY = {
     "date_debut_droit": ("revenu_solidarite_active",),
     "avec_majoration": ("revenu_solidarite_active_majoration",),
 }
-"""Scopes that open each field."""
+"""Scopes by field of the data: a caller with any of them sees the field."""
 CALLERS = {"everything": tuple(OPENED_BY), "persons": ("allocataires", "est_beneficiaire", "date_debut_droit")}
-"""Callers and the fields that their scopes open, always with persons, by whom an answer is recognised."""
+"""Fields that each caller's scopes let it see. All include the persons, by whom a check recognises whose data an answer
+holds."""
 
 
 class MeshProcess(Program):
-    """A process that can be hung, killed or stopped, and started again with the same name, port and settings."""
+    """A process that a run can hang, kill or stop, and start again with the same name, port and settings."""
 
     clock_ahead_s = 0.0
-    """Seconds by which a worker's clock is ahead from its next start on."""
+    """Seconds by which a worker's clock will be ahead from its next start on (behind if negative); other processes
+    ignore it."""
 
     def environment(self) -> Mapping[str, str]:
         return {**super().environment(), CLOCK_AHEAD_S: str(self.clock_ahead_s)}
 
     async def start_async(self) -> None:
-        """Starts the process."""
+        """Starts the process in a thread, and returns once it is alive."""
         await asyncio.to_thread(self.start)
 
     async def terminate(self) -> None:
-        """Ends the process by SIGTERM, after it has finished its calls."""
+        """Asks the process by SIGTERM to finish its calls and end, and waits for its end."""
         process = self._signal(signal.SIGTERM)
         await asyncio.to_thread(process.wait, ENDS_WITHIN_S)
         self.kill()
 
 
 class ChaosMesh:
-    """A mesh of real processes. `proxies` has the proxy before the broker of each process, and before the upstreams
-    of each provider."""
+    """A mesh of real processes. `proxies` holds TCP proxies: by the name of a gateway or worker the one before the
+    broker, by the name of a provider the one before its upstream."""
 
     def __init__(self, folder: Path, broker: RabbitNode, redis: RedisServer) -> None:
         guarded = restricted_vhost(broker, _made(folder / "passwords"), *PROVIDERS)
@@ -124,21 +126,22 @@ class ChaosMesh:
             await proxy.close()
 
     async def callers(self) -> tuple[Caller, ...]:
-        """Creates the callers' habilitations and tokens, as an operator does."""
+        """Creates a habilitation and a token for each of `CALLERS` by the registry's commands, and returns the
+        callers."""
         return tuple([await asyncio.to_thread(self._caller, name, fields) for name, fields in CALLERS.items()])
 
     async def queues(self) -> dict[str, int]:
-        """Returns the number of messages by queue."""
+        """Returns the number of messages in each queue of the mesh, by name."""
         return {name: int(messages) for name, messages in await self.vhost.rows("queues", "name", "messages")}
 
     async def count_records(self) -> int:
-        """Verifies the journal and returns its number of records. Raises
+        """Verifies the chain of the access journal and returns its number of records. Raises
         `bouquet_registry.journal.audit.BrokenChain`."""
         async with open_store(Secret(self._database)) as store:
             return (await verify(store)).head.number
 
     async def record_counts(self) -> Counter[str]:
-        """Returns the number of records by call id."""
+        """Returns the number of records in the access journal for each request id."""
         async with open_store(Secret(self._database)) as store, store.reading() as connection:
             return Counter((await connection.scalars(select(journal.c.request_id))).all())
 
@@ -214,5 +217,6 @@ def _serving(folder: Path, port_variable: str, environ: Mapping[str, str], modul
 def _mesh_process(
     folder: Path, module: str, *, port: int, arguments: tuple[str, ...], environ: Mapping[str, str] | None = None
 ) -> MeshProcess:
-    """Returns a process that counts as started once it is alive, since what it needs may be broken."""
+    """Returns a process whose start is complete once `/livez` answers: it may not become ready while a fault breaks
+    what it needs."""
     return MeshProcess(folder, module, *arguments, port=port, ready_path="/livez", environ=environ)

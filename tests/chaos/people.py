@@ -1,4 +1,4 @@
-"""Simulated people of the calls, no two alike; the kind of each says what the providers know of it."""
+"""Simulated people whom the load asks about, no two alike; the kind of each says what the providers know of them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH
 from tests.support.people import staged_query
 
 FIRST_PROBE_NUMBER = 1_000_000_000
-"""First number of the people of health checks, about whom the load never asks."""
+"""Lowest number of the people whom health checks ask about; the load numbers its people from 0 and never reaches it."""
 
 
 class Kind(Struct, frozen=True):
-    """A kind of people; when nothing is broken, a right answer is one of `answers`. No kind with a 200 has a 404."""
+    """A kind of people. When nothing is broken, a right answer about them is one of `answers`; no kind may have both a
+    200 and a 404."""
 
     name: str
     birth_name: str
     answers: frozenset[str]
     share: int
-    """Percentage of the people."""
+    """Percentage of this kind among the people of a load."""
     path: str = QUOTIENT_FAMILIAL_PATH
-    """Path of the call about them."""
+    """Path of the operation that is called about people of this kind."""
 
 
 CRECHE = "/v3/dss/participation_familiale_eaje/identite"
@@ -47,18 +48,18 @@ KINDS = (
 BY_NAME = {kind.name: kind for kind in KINDS}
 ABSENCES = frozenset(answer for kind in KINDS for answer in kind.answers if answer.startswith("404"))
 RECORDED = ABSENCES | {"200"}
-"""Answers that disclose something about a person."""
+"""Answers that disclose whether a provider knows a person; each must have a record in the access journal."""
 
 
 class Citizen(Struct, frozen=True):
-    """A person by number and kind."""
+    """A simulated person; the number makes the first names, and the kind decides the birth name."""
 
     number: int
     kind: Kind
 
     @property
     def first_names(self) -> str:
-        """First names that nobody else has."""
+        """First names made of the number, so that no two people share them."""
         return f"ALIX {_letters(self.number)}"
 
     def query(self) -> str:
@@ -67,7 +68,7 @@ class Citizen(Struct, frozen=True):
 
 
 def citizens(chance: random.Random, number: int = 0) -> Iterator[Citizen]:
-    """Yields people without end and without repetition, from `number` on."""
+    """Yields people numbered from `number` on, without end, each of a kind drawn at random by its share."""
     shares = [kind.share for kind in KINDS]
     while True:
         [kind] = chance.choices(KINDS, shares)

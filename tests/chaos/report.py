@@ -1,4 +1,4 @@
-"""The report of a run, and its text."""
+"""Report of a chaos or soak run, and the text that it prints."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ QUANTILES = (0.5, 0.95, 0.99, 1.0)
 
 
 class EpisodeResult(Struct, frozen=True):
-    """An episode, and the seconds from its end to full recovery; None if that took too long."""
+    """An episode of faults, when it began, and the seconds from its end until the mesh worked again (None if that took
+    too long)."""
 
     at_s: float
     episode: Episode
@@ -28,17 +29,18 @@ class EpisodeResult(Struct, frozen=True):
 
 
 class Report(Struct):
-    """Result of a run."""
+    """Result of a chaos or soak run."""
 
     repeat: str
-    """Command that repeats the run."""
+    """Command line that repeats the run with the same seed."""
     seconds: float = 0.0
     """Length of the measured part, without the warm-up."""
     loads: list[LoadResult] = []
-    """Load of the warm-up, then of the measured part."""
+    """Results of the loads in order: those of the warm-up first, that of the measured part last."""
     episodes: list[EpisodeResult] = []
     broken: list[Violation] = []
-    """Violations besides those of single answers, which the loads have."""
+    """Violations found by health checks, in processes, queues or the journal; those found by the load are in
+    `loads`."""
     before: Mapping[str, ResourceUsage] = field(default_factory=dict)
     after: Mapping[str, ResourceUsage] = field(default_factory=dict)
     records: int = 0

@@ -1,4 +1,4 @@
-"""The two runs: chaos, with a schedule of faults, and soak, longer and without faults."""
+"""The two kinds of run: chaos, with a schedule of faults, and soak, a longer one without faults."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ Tell: TypeAlias = Callable[[str], object]
 
 WARM_UP_S = 8.0
 QUIET_WITHIN_S = 60.0
-"""Longest wait for an idle mesh, since unused connections are kept for a while."""
+"""Longest wait, in seconds, for an idle mesh: processes keep unused connections open for a while."""
 UNPACED = 100_000.0
-"""Calls a second that no mesh reaches."""
+"""Calls a second that no mesh reaches: the load then makes calls as fast as the mesh answers."""
 CHAOS_MARGINS = Margins(memory_share=0.25, memory_mb=15.0, descriptors=12, tasks=8)
-"""Margins of chaos, wider because processes were restarted."""
+"""Growth that chaos allows each process; wider than in a soak, because processes were restarted."""
 SOAK_MARGINS = Margins(memory_share=0.05, memory_mb=0.0, descriptors=4, tasks=4)
-"""Margins of a soak."""
+"""Growth that a soak allows each process."""
 
 
 class RunOptions(Struct, frozen=True, kw_only=True):
-    """Options of a run."""
+    """Options of a chaos or soak run."""
 
     seconds: float
     seed: int = 0
     per_second: float
-    """Most calls a second; for a soak, zero means half of the peak."""
+    """Most calls a second; in a soak, zero means half of the highest rate that the mesh reaches."""
     at_once: int = 64
-    """Most calls under way, so that a slow machine slows the load rather than the mesh."""
+    """Most calls under way at a time, so that a slow machine gets fewer calls instead of late answers."""
     grace_s: float = 2.0
     heals_within_s: float = 30.0
     repeat: str = ""
     rabbitmq: int = 3
-    """Major version of RabbitMQ."""
+    """Major version of the RabbitMQ that the mesh runs on."""
 
 
 class Run:
-    """A working mesh, its checks and its report."""
+    """A running mesh with its health checks, and the report that the run fills."""
 
     def __init__(
         self, order: RunOptions, mesh: ChaosMesh, callers: Sequence[Caller], checker: HealthChecker, tell: Tell
@@ -65,11 +65,13 @@ class Run:
         self._callers = tuple(callers)
 
     async def peak(self) -> float:
-        """Returns the calls a second that the mesh answers to callers without a pause."""
+        """Measures the highest rate: returns the calls a second that the mesh answers when they are made without a
+        pause."""
         return (await self.ask(UNPACED, asyncio.sleep(WARM_UP_S))).asked / WARM_UP_S
 
     async def ask(self, per_second: float, during: Awaitable[None]) -> LoadResult:
-        """Makes load while something else runs, and returns its result; no two loads ask about the same people."""
+        """Makes load until `during` ends, adds the result to the report and returns it; each load starts with people
+        that no earlier one asked about."""
         loads = self.report.loads
         plan = Plan(
             ports=self.mesh.ports,
@@ -87,7 +89,7 @@ class Run:
 
 
 async def chaos(folder: Path, order: RunOptions, tell: Tell) -> Report:
-    """Runs the schedule of faults under load."""
+    """Runs the schedule of faults under load and returns the report."""
     async with _opened(folder, order, tell) as run:
         await run.ask(order.per_second, asyncio.sleep(WARM_UP_S))
         await asyncio.to_thread(run.mesh.broker.settle)
@@ -97,7 +99,7 @@ async def chaos(folder: Path, order: RunOptions, tell: Tell) -> Report:
 
 
 async def soak(folder: Path, order: RunOptions, tell: Tell) -> Report:
-    """Runs load at `order.per_second`, or at half of the peak measured first."""
+    """Runs a steady load, `order.per_second` or half of the highest rate (measured first), and returns the report."""
     async with _opened(folder, order, tell) as run:
         peak = await run.peak()
         per_second = order.per_second or peak / 2
@@ -121,7 +123,8 @@ async def _opened(folder: Path, order: RunOptions, tell: Tell) -> AsyncIterator[
 
 @asynccontextmanager
 async def _compared(run: Run, margins: Margins) -> AsyncIterator[None]:
-    """Compares the resource usage of each process before and after, and checks the journal."""
+    """Compares the resource usage of each process before and after the context, checks the journal, and adds the
+    violations to the report."""
     report, checker = run.report, run.checker
     await checker.quiet(QUIET_WITHIN_S)
     report.before, queues = await checker.vitals(), await run.mesh.queues()
@@ -133,7 +136,8 @@ async def _compared(run: Run, margins: Margins) -> AsyncIterator[None]:
 
 
 async def _break(run: Run) -> None:
-    """Injects the episodes of the schedule, each once the one before has healed."""
+    """Injects the episodes of the schedule one after the other; each waits until the mesh has recovered from the one
+    before."""
     began = time.monotonic()
     for episode in schedule(run.order.seed, run.order.seconds):
         await asyncio.sleep(max(0.0, began + episode.at_s - time.monotonic()))
@@ -150,7 +154,8 @@ async def _break(run: Run) -> None:
 
 
 async def _unrecorded(run: Run) -> list[Violation]:
-    """Returns violations for answers without exactly one record, and for records without a call."""
+    """Returns violations of the access journal: a broken chain, an answer with data or an absence that does not have
+    exactly one record, or more records than calls."""
     asked = sum(load.asked + load.moved for load in run.report.loads) + run.checker.asked
     calls = [call for load in run.report.loads for call in load.calls]
     until = time.monotonic() + QUIET_WITHIN_S

@@ -1,4 +1,4 @@
-"""The schedule of faults, which depends on a seed only, so that a run can be repeated."""
+"""Schedule of the faults of a chaos run; it depends on nothing but a seed, so that a run can be repeated."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from msgspec import Struct
 
 GATEWAYS = ("gateway-1", "gateway-2")
 PROVIDERS = ("cnaf", "msa", "dss")
-"""Providers whose workers and upstreams are broken; `dss` is the hub of the other benefits."""
+"""Providers whose workers and upstreams a run breaks; `dss` provides the RSA and the other benefits of the Sécurité
+sociale."""
 WORKERS = tuple(f"{provider}-{number}" for provider in PROVIDERS for number in (1, 2))
 ANY_OF_OURS = (*GATEWAYS, *WORKERS)
 USERS = ("gateway", "registry", *PROVIDERS)
-"""Users of the broker."""
+"""Users of the broker (after the prefix `bouquet-`) from whom a fault takes a permission."""
 
 
 class Fault(Struct, frozen=True):
-    """A kind of fault. Two faults of one `place` never happen at the same time."""
+    """A kind of fault. Two faults at the same time always differ in `place`, the part of the mesh that they break."""
 
     name: str
     place: str
     targets: tuple[str, ...]
     lasts_s: tuple[float, float]
-    """Shortest and longest duration."""
+    """Shortest and longest duration of the fault, in seconds."""
 
 
 FAULTS = (
@@ -62,15 +63,15 @@ FAULTS = (
 )
 
 HEALING_S = 4.0
-"""Time planned for recovery; a longer one delays the next episode."""
+"""Seconds planned for recovery after an episode; if the mesh takes longer, the next episode waits."""
 REST_S = (0.5, 2.0)
-"""Shortest and longest pause between episodes."""
+"""Shortest and longest pause after recovery, in seconds, before the next episode."""
 SECOND_FAULT_PROBABILITY = 0.35
-"""Probability of a second fault in an episode."""
+"""Probability that an episode has two faults at the same time."""
 
 
 class Injection(Struct, frozen=True):
-    """A fault with its target and duration."""
+    """A fault of the schedule by its name, with the part that it breaks and for how many seconds."""
 
     fault: str
     target: str
@@ -81,7 +82,7 @@ class Injection(Struct, frozen=True):
 
 
 class Episode(Struct, frozen=True):
-    """One or two faults at the same time."""
+    """One or two faults that begin together, `at_s` seconds after the start of the run."""
 
     at_s: float
     injections: tuple[Injection, ...]
@@ -91,7 +92,8 @@ class Episode(Struct, frozen=True):
 
 
 def schedule(seed: int, seconds: float) -> tuple[Episode, ...]:
-    """Returns episodes that end, recovery included, within `seconds`; each fault comes once before any comes twice."""
+    """Returns the episodes that fit, recovery included, into `seconds`. Their first faults are all kinds in random
+    order, then all again; a second fault is drawn from all kinds."""
     chance = random.Random(seed)
     bag, found, at_s = _bag(chance), list[Episode](), chance.uniform(*REST_S)
     while True:

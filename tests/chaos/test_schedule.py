@@ -1,4 +1,4 @@
-"""The list of what breaks: the same for the same seed, and complete."""
+"""The schedule of faults is the same for the same seed, and contains every kind of fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Simulated upstreams of all providers in one process; `PUT /behaviours/{provider}/{behaviour}` sets how one behaves.
+"""Simulated upstreams (administrations' APIs) of all providers, in one process; `PUT
+/behaviours/{provider}/{behaviour}` sets how that of a provider behaves.
 
 `python -m tests.chaos.upstreams PORT`
 """
@@ -25,16 +26,17 @@ from tests.support.gateway import HOST
 SIMULATORS = {"cnaf": cnaf, "msa": msa, "dss": dss}
 NORMAL, LATE = "well", "late"
 LATE_S = 1.2
-"""Delay of a late answer: in time for the worker, too late for hedging."""
+"""Seconds by which a `late` upstream delays an answer: within the worker's timeout, but so late that the gateway asks
+the second provider meanwhile (hedging)."""
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 BEHAVIOURS = web.AppKey("behaviours", dict[str, str])
-"""Behaviour by provider."""
+"""Behaviour by provider: `well`, `late`, or the name of a fault of the simulators."""
 
 
 def make_app() -> web.Application:
-    """Returns the application with the simulators below `/cnaf`, `/msa` and `/dss`."""
+    """Returns an application with the simulators of the providers below `/cnaf`, `/msa` and `/dss`."""
     app = web.Application()
     app[BEHAVIOURS] = dict.fromkeys(SIMULATORS, NORMAL)
     app.add_routes([web.put("/behaviours/{provider}/{behaviour}", _set_behaviour), web.get("/livez", _alive)])
@@ -70,7 +72,7 @@ async def _alive(_: web.Request) -> web.Response:
 
 
 async def serve(port: int) -> None:
-    """Serves the simulators until SIGTERM."""
+    """Serves the simulators on `port` until SIGTERM."""
     async with listening(make_app(), HOST, port):
         await stop_requested()
 
