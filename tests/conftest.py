@@ -21,7 +21,8 @@ from tests.support.reference import closing_line
 SERVICES_REQUIRED = bool({"CI", "BOUQUET_REQUIRE_SERVICES"} & os.environ.keys())
 
 WITHOUT_SERVERS = frozenset(Path(__file__).parent / name for name in ("bench", "proto", "providers", "repo", "sandbox"))
-"""Folders of tests that need no server, which are not collected when `-m broker` selects the others."""
+"""Folders of tests that need no broker or other server: `-m broker`, which selects the tests with one, does not even
+collect them."""
 
 # A deadline would measure the machine, and a random CI run fails for another reason than its change.
 hypothesis.settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
@@ -48,7 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints why tests were skipped when the reference data is missing."""
+    """Prints at the end of a run how many tests were skipped because the reference data is missing."""
     skipped = terminalreporter.getreports("skipped")
     if line := closing_line(str(report.longrepr) for report in skipped):
         terminalreporter.write_line(line, yellow=True)
@@ -82,8 +83,8 @@ def rabbitmq4() -> Iterator[rabbitmq.RabbitNode]:
 
 @pytest.fixture(scope="session", params=["rabbitmq3", "rabbitmq4"])
 def either_rabbit(request: pytest.FixtureRequest) -> rabbitmq.RabbitNode:
-    """RabbitMQ in two versions, the machine's and that of production; a folder whose tests run on both overrides
-    `rabbit` with it."""
+    """RabbitMQ 3 of the machine, then RabbitMQ 4 of production. A folder whose tests run on both returns it from its
+    own `rabbit`."""
     node: rabbitmq.RabbitNode = request.getfixturevalue(request.param)
     return node
 
@@ -96,13 +97,14 @@ def rabbit(rabbitmq3: rabbitmq.RabbitNode) -> rabbitmq.RabbitNode:
 
 @pytest.fixture
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shortens the backoff, so that this process finds a restarted broker within 0.3 s."""
+    """Shortens the pauses between attempts to reconnect to 0.3 s at most, so that a test need not wait for a restarted
+    broker."""
     monkeypatch.setattr(link, "LAST_RETRY_S", 0.3)
 
 
 @pytest.fixture
 def broker_url(rabbit: rabbitmq.RabbitNode) -> str:
-    """URL of a vhost of the test's own."""
+    """URL of a new vhost on `rabbit`, which the test has for itself."""
     return rabbit.vhost()
 
 

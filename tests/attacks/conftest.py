@@ -1,4 +1,5 @@
-"""The broker is attacked in two versions: the machine's, and that of production."""
+"""Fixtures for attacks on the broker: every test with a broker runs on RabbitMQ 3 of the machine and on RabbitMQ 4 of
+production."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A copy of the broker's disk: the names of the people whom requests are about are not in it, even if workers hang."""
+"""An attacker copies the broker's disk: the names of the people whom requests are about must not be on it, even while
+all workers hang."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ pytestmark = pytest.mark.broker
 
 REQUESTS = 60
 WRITTEN_WITHIN_S = 4.0
-"""Time in which RabbitMQ 4 writes requests that wait: it was 2 to 3 s."""
+"""Seconds to wait before a search of the broker's disk: RabbitMQ 4 was seen to write waiting requests to it after 2 to
+3 s."""
 
 
 def is_on_disk(node: RabbitNode, marker: str) -> bool:
@@ -34,7 +36,8 @@ def is_on_disk(node: RabbitNode, marker: str) -> bool:
 
 
 async def ask_hung_workers(gateway: str, worker: str, marker: str, look: asyncio.Event) -> list[Reply]:
-    """Asks about people whose name begins with `marker`, of a worker that answers none of them before `look` is set."""
+    """Sends requests to a worker that answers none of them before `look` is set, and returns all replies. The people
+    asked about have names that begin with `marker`, which can be searched for on the broker's disk meanwhile."""
     handler = BlockedHandler()
     async with (
         connected_bus(gateway) as caller,
@@ -64,7 +67,8 @@ async def test_a_broker_whose_workers_hang_has_no_name_on_its_disk(rabbitmq4: Ra
 
 
 async def test_without_the_bound_of_the_definitions_names_would_be_on_its_disk(rabbitmq4: RabbitNode) -> None:
-    """Shows that the test above looks in the right place."""
+    """Proves that the test above searches the right files: without the limit of the shipped definitions, it would find
+    the names."""
     url, marker, look = rabbitmq4.vhost(), secrets.token_hex(8), asyncio.Event()
     asking = asyncio.create_task(ask_hung_workers(url, url, marker, look))
     try:

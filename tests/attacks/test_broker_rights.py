@@ -79,7 +79,8 @@ def guarded(rabbit: RabbitNode, tmp_path_factory: pytest.TempPathFactory) -> Res
 
 @pytest.fixture
 async def foreign_queue(guarded: RestrictedVhost) -> AsyncIterator[AbstractQueue]:
-    """Declares the queues of others: a provider's, the registry's, the journal's, and a gateway's reply queue."""
+    """Declares the queues that the provider `acme` must not reach: the CNAF's, the registry's, the journal's, and a
+    gateway's reply queue. Yields the CNAF's."""
     async with (
         await aio_pika.connect(guarded.operator) as operator,
         await aio_pika.connect(guarded.url("gateway")) as gateway,
@@ -324,7 +325,8 @@ async def test_registry_and_journal_work_with_the_generated_broker_rights(guarde
 
 
 async def sent(outbox: Outbox, body: bytes) -> None:
-    """Sends until the collector has declared the queue, which senders may not do."""
+    """Sends a record again and again until it is accepted: only the collector declares the queue, and it may start
+    later."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while True:
             try:

@@ -25,7 +25,7 @@ from tests.support.people import CAF_ALLOCATAIRE
 from tests.support.waiting import TEST_TIMEOUT_S
 
 OWN = ECKey.generate_key("P-256", {"kid": "2026-01"})
-"""A named key of the gateway, whose public half is known to all."""
+"""Signing key of the gateway, with a key id; anybody may know its public half."""
 THEIRS = OctKey.generate_key(256)
 KEY_SET = Secret(json.dumps({"keys": [OWN.as_dict(private=False)]}))
 
@@ -73,7 +73,7 @@ async def test_a_token_signed_with_the_public_key_as_secret_is_refused(form: str
 
 
 async def test_a_token_signed_with_the_private_key_is_accepted(client: Mesh, claims: bytes) -> None:
-    """A valid token shows that the refusals of this module have the reason that they claim."""
+    """Accepts a well-signed token, so that the other tests' refusals come from their forgery and from nothing else."""
     good = jws.serialize_compact({"alg": "ES256", "kid": "2026-01"}, claims, OWN, ["ES256"])
     assert (await client.get(params=CAF_ALLOCATAIRE, token=good)).status == 200
 
@@ -131,7 +131,7 @@ async def test_a_huge_token_is_refused_by_the_http_server(size: int, client: Mes
 
 
 async def test_of_a_claim_given_twice_the_last_counts(client: Mesh) -> None:
-    """Only we can sign such a token."""
+    """Is no attack from outside: only the holder of the signing key can make such a token."""
     twice = f'"exp":{time.time() + 60},"exp":1,"uid":"{INTERNAL_ID}","jti":"{INTERNAL_ID}"'
     payload = f'{{"scopes":["{SCOPES[0]}"],{twice}}}'.encode()
     answer = await client.get(params=CAF_ALLOCATAIRE, token=signed_by(TOKEN_KEY.reveal().encode(), {}, payload))
@@ -139,7 +139,8 @@ async def test_of_a_claim_given_twice_the_last_counts(client: Mesh) -> None:
 
 
 async def test_a_token_of_deeply_nested_json_is_refused(client: Mesh) -> None:
-    """Anybody can write the token's header; only we can sign such claims."""
+    """Sends nesting in the header, which anybody can write, and in signed claims, which only the holder of the key
+    can."""
     deep = b'{"alg":' + b"[" * 2000 + b"]" * 2000 + b"}"
     anybody_s = f"{_encoded(deep)}.{_encoded(b'{}')}.{_encoded(b'x')}"
     for forged in (anybody_s, signed_by(TOKEN_KEY.reveal().encode(), {}, deep)):
@@ -152,7 +153,7 @@ async def test_a_token_of_deeply_nested_json_is_refused(client: Mesh) -> None:
 
 @asynccontextmanager
 async def lure() -> AsyncIterator[tuple[str, list[int]]]:
-    """A server that has no reason to be called, and the number of its calls."""
+    """Starts a server that the gateway must never call; yields its URL and a list with an entry for each connection."""
     calls: list[int] = []
 
     async def caught(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -210,7 +211,7 @@ SMUGGLED = {
 
 
 async def said(client: Mesh, raw: bytes) -> bytes:
-    """Returns what the gateway sends until it closes the connection."""
+    """Sends raw bytes to the gateway, and returns all that it answers until it closes the connection."""
     host, port = client.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(raw)
@@ -225,7 +226,8 @@ async def said(client: Mesh, raw: bytes) -> bytes:
 
 @pytest.mark.parametrize("trick", SMUGGLED)
 async def test_a_request_smuggled_in_an_ambiguous_one_is_not_answered(trick: str, client: Mesh) -> None:
-    """However a proxy in front read it: one refusal, and the connection is closed."""
+    """Sends one request that a proxy in front might read as two: the gateway answers a single 400 and closes the
+    connection."""
     heard = await said(client, SMUGGLED[trick])
     assert b"bouquet_gateway_requests_total" not in heard
     assert heard.count(b"HTTP/1.") == 1
@@ -240,7 +242,8 @@ INJECTED = ("\r\nX-Injected: yes", "\nX-Injected: yes", "\r\n\r\n<html>", "\x00"
 
 @pytest.mark.parametrize("parameter", ["recipient", "nomNaissance", "prenoms[]", "codeCogInseePaysNaissance"])
 async def test_a_line_break_in_a_parameter_reaches_no_header(parameter: str, client: Mesh) -> None:
-    """The recipient is sent to upstreams as a header, and the request's id is answered as one."""
+    """Sends values that the gateway copies or could copy into headers: the recipient goes to upstreams in one, and an
+    answer has the request's id in one."""
     for injected in INJECTED:
         person = {name: value for name, value in CAF_ALLOCATAIRE.items() if name != parameter}
         good = CAF_ALLOCATAIRE[parameter]
@@ -316,7 +319,8 @@ async def test_the_gateway_s_own_paths_have_one_spelling(path: str, client: Mesh
 
 @pytest.mark.parametrize("dress", DRESSED)
 async def test_an_encoded_path_is_not_found_and_bypasses_no_proxy_rule(dress: str, client: Mesh) -> None:
-    """A proxy that guards a path by its letters guards every way to reach it."""
+    """Refuses percent-encoded and other variants of a path, so that a proxy rule that blocks the plain path cannot be
+    bypassed."""
     answer = await client.get(DRESSED[dress], params=CAF_ALLOCATAIRE)
     assert answer.status == 404
     assert "X-Injected" not in answer.headers
@@ -335,7 +339,8 @@ async def test_an_absolute_request_target_is_never_forwarded(client: Mesh) -> No
 
 
 async def test_of_a_parameter_given_twice_the_last_counts_everywhere(client: Mesh) -> None:
-    """Rules, cache and provider read the same value, so that no person gets another one's answer."""
+    """Repeats a parameter with another value: rules, cache and provider all use the last one, so that nobody gets the
+    answer about another person."""
     theirs = urlencode(CAF_ALLOCATAIRE, doseq=True)
     assert (await client.get(query=theirs)).status == 200
     assert (await client.get(query=f"{theirs}&nomNaissance=CAF-NO-FILE")).status == 404

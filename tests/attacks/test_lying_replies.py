@@ -40,7 +40,7 @@ async def gateway(guarded: RestrictedVhost) -> AsyncIterator[Bus]:
 
 
 class Liar:
-    """A worker without the kit that keeps the requests it gets, to forge replies to them."""
+    """Worker written without the kit, which keeps the requests that it receives and can forge replies to them."""
 
     def __init__(self, replies: AbstractExchange) -> None:
         self.heard: list[AbstractIncomingMessage] = []
@@ -136,7 +136,8 @@ async def test_a_flood_of_replies_leaves_the_others_their_answers(guarded: Restr
 
 
 async def test_a_reply_key_cannot_be_guessed(guarded: RestrictedVhost, gateway: Bus) -> None:
-    """A worker without requests knows no reply queue: its name is new with each connection."""
+    """Compares the reply queues of two gateways: their long random names, new with each connection, are known only to a
+    worker that got a request."""
     async with lying(guarded) as liar:
         first = asyncio.create_task(gateway.call("acme", lookup_request()))
         await until(lambda: len(liar.heard) == 1)

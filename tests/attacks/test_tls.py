@@ -39,13 +39,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ours(folder: Path) -> CertificateFiles:
-    """Certificate of the authority that all trust, used by the server and by us."""
+    """Certificate of the authority that all processes of these tests trust, used by the servers and by our clients."""
     return certificate_files(folder / "ours")
 
 
 @pytest.fixture(scope="module")
 def theirs(folder: Path) -> CertificateFiles:
-    """Certificate of another authority, for the same name."""
+    """Certificate for the same host name, from an authority that nobody trusts."""
     return certificate_files(folder / "theirs")
 
 
@@ -83,7 +83,7 @@ def store_url(
 
 
 async def is_away(url: str, caplog: pytest.LogCaptureFixture) -> str:
-    """Returns what the log says of a broker that cannot be reached for a lasting reason."""
+    """Checks that a bus cannot connect to the broker at `url`, and returns the error that it logs."""
     async with open_bus(url, "tests") as bus:
         assert await bus.call(PROVIDER, lookup_request()) == Failed("bus_unavailable")
         assert not bus.ready
@@ -112,7 +112,8 @@ async def test_a_broker_with_a_certificate_of_another_authority_is_refused(
 async def test_each_node_of_a_broker_must_have_its_own_name(
     broker: TlsRabbit, ours: CertificateFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The certificate is for one name of the two: the other is tried and refused, whichever comes first."""
+    """Names the same broker twice, once by a name that its certificate lacks: that node is refused, the other one is
+    used."""
     caplog.set_level("INFO")
     url = bus_url(broker, ours, f"{HOST}:{broker.tls_port},127.0.0.1", shown=ours)
     while "broker node unavailable" not in caplog.messages:
@@ -144,7 +145,7 @@ async def test_a_broker_refuses_a_client_without_our_certificate(
 async def test_no_connection_falls_back_to_plain_text(
     broker: TlsRabbit, ours: CertificateFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The same node listens without TLS on another port, where a TLS connection fails."""
+    """Points a URL with TLS at the broker's port without TLS: the connection fails, and no plain one is tried."""
     plain = bus_url(broker, ours, shown=ours).replace(str(broker.tls_port), str(broker.port))
     assert await is_away(plain, caplog)
 
@@ -188,7 +189,7 @@ async def test_a_redis_whose_certificate_is_not_verified_is_not_used(
 
 @asynccontextmanager
 async def fund(own: CertificateFiles) -> AsyncIterator[str]:
-    """An upstream that requires a client certificate."""
+    """Starts an upstream that requires a client certificate; yields its URL."""
 
     async def answer(_: web.Request) -> web.Response:
         return web.json_response({})
@@ -200,7 +201,8 @@ async def fund(own: CertificateFiles) -> AsyncIterator[str]:
 
 
 async def asked(url: str, ca: CertificateFiles, shown: CertificateFiles | None) -> str:
-    """Returns `200`, or the reason of the failure."""
+    """Calls the upstream at `url`, trusting `ca` and showing a client certificate if given; returns `200`, or the
+    reason of the failure."""
     files = (str(shown.certificate), str(shown.key)) if shown else ()
     async with open_upstream(Upstream("fund", url, ssl=client_context("FUND", url, str(ca.ca), *files))) as upstream:
         try:

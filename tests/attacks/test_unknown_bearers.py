@@ -213,7 +213,8 @@ class Listening(Provider):
 
 
 async def test_a_caller_s_mark_is_one_for_each_token_id_in_all_gateways() -> None:
-    """Two signatures of one token id are one caller, two ids are two, at each gateway with the same key."""
+    """Compares the pseudonym of the caller that a provider receives: two tokens with one id give the same one, two ids
+    give two, at every gateway with the same key."""
     acme, ids = Listening(), [str(uuid.uuid4()), str(uuid.uuid4())]
     for _ in range(2):
         async with gateway_between(acme) as client:

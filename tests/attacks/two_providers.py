@@ -47,18 +47,18 @@ class Provider:
 
 
 def found(data: Any) -> Found:
-    """Returns a reply with any data."""
+    """Returns a `Found` reply with `data`, which may be valid or not; `Raw` data are sent as they are."""
     return Found(data if isinstance(data, Raw) else Raw(encode(data)))
 
 
 def acme_offer(**changes: Any) -> Offer:
-    """Returns ACME's offer of one operation with changes."""
+    """Returns the offer of ACME's first operation alone, with these fields of the operation changed."""
     [operation, *_] = offer().operations
     return structs.replace(offer(), operations=(structs.replace(operation, **changes),))
 
 
 def altered(**changes: Any) -> Any:
-    """Returns ACME's offer with parts that the kit would not allow."""
+    """Returns ACME's offer as a dictionary with members replaced, also by values that the kit would refuse."""
     return msgspec.to_builtins(offer()) | changes
 
 
@@ -79,7 +79,7 @@ async def ask(client: GatewayClient, path: str = ACME_PATH, **more: Any) -> Answ
 async def gateway_between(
     acme: Provider, *, honest: Provider | None = None, **settings: Any
 ) -> AsyncIterator[GatewayClient]:
-    """Yields a client of a gateway between both providers."""
+    """Yields a client of a gateway that both providers serve, `acme` and `honest`."""
     bus = MemoryBus()
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(bus.serve("acme", acme, concurrency=8))

@@ -39,8 +39,8 @@ def rates(contender: str, *per_s: int, **facts: Any) -> list[Window]:
 
 
 def shared(cpu_s: float) -> dict[str, float]:
-    """Returns CPU seconds by role: `cpu_s` for the roles that a lookup passes together, and as much for each other
-    role."""
+    """Returns CPU seconds by role: `cpu_s` in all for gateway, worker and broker, which one lookup passes through, and
+    `cpu_s` for each of registry and load."""
     return {"gateway": cpu_s / 2, "worker": cpu_s / 4, "broker": cpu_s / 4, "registry": cpu_s, "load": cpu_s}
 
 

@@ -1,4 +1,5 @@
-"""A 200 of every operation, each an answer of a gateway to one of our recorded cases."""
+"""Answers with status 200 of every operation, for generated clients to read: a sandbox gives them about people of this
+repository's cases."""
 
 from __future__ import annotations
 
@@ -20,21 +21,22 @@ OF_PLATFORM: Mapping[str, dict[str, str]] = {
     "/api/introspect": {},
     "/api/errors": {"operation_id": "api_particulier_v3_cnav_quotient_familial_with_civility"},
 }
-"""Paths of the gateway itself, with the parameters that each is called with."""
+"""Paths that the gateway answers without any provider, each with the parameters of one call to it."""
 
 
 class Asked(NamedTuple):
     operation_id: str
     token: str
     by_key: bool
-    """Whether the token is sent in `X-Api-Key`: a bearer of version 2 is a FranceConnect session."""
+    """Whether the token is sent in `X-Api-Key`, as on paths of version 2, where a bearer would be read as a
+    FranceConnect session."""
     params: Mapping[str, Any]
     body: Any
     """Body of the 200."""
 
 
 async def answers_of(client: SandboxClient, document: Any) -> list[Asked]:
-    """Returns at least one answer of every operation of the document."""
+    """Calls every operation of the document at least once, and returns the calls with the bodies of their 200s."""
     return [
         Asked(operation["operationId"], token, by_key, params, await _body(client, path, token, by_key, params))
         for path, operation in operations_of(document)
@@ -44,7 +46,8 @@ async def answers_of(client: SandboxClient, document: Any) -> list[Asked]:
 
 
 def steady(body: Any) -> Any:
-    """Returns the body without the times of statuses, which change."""
+    """Returns a body for comparison with another of the same call; of a provider's status, only the names of its
+    fields, since its times change."""
     return set(body) if isinstance(body, dict) and "last_update" in body else body
 
 
@@ -55,8 +58,8 @@ def _calls(path: str) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def _calls_of(operation: Operation) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Returns the calls of a case. A path of version 2, where modalities share a folder, is called without
-    FranceConnect."""
+    """Yields the bearer and the parameters of one call for each case of an operation that answers 200. Operations of
+    version 2 by FranceConnect have none, since their path is called by key."""
     by_session, of_v2 = operation.modality == "france_connect", bool(operation.public_id)
     if by_session and of_v2:
         return
@@ -68,7 +71,8 @@ def _calls_of(operation: Operation) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def typed_by_hand(case: Case) -> dict[str, Any]:
-    """Returns the parameters of a case by FranceConnect that the session does not contain."""
+    """Returns the parameters that a FranceConnect session does not contain and that the caller adds: year, month,
+    campaign."""
     return {name: value for name, value in case.params.items() if name in ("annee", "mois", "campaignYear")}
 
 

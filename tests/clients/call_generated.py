@@ -38,7 +38,7 @@ def _told(package: Path, client: Any, call: dict[str, Any]) -> list[Any]:
 
 
 def _module(package: Path, name: str) -> Any:
-    """Finds a module; its folder is named after the tag."""
+    """Imports the module of an operation; the generator puts it in a folder named after the operation's tag."""
     [file] = package.glob(f"api/*/{name}.py")
     return importlib.import_module(".".join(file.relative_to(package.parent).with_suffix("").parts))
 
@@ -50,8 +50,8 @@ def _arguments(function: Any, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _typed(hint: Any, value: Any) -> Any:
-    """Converts a parameter to a date or an enumeration member, as an author of a call would; a gateway ignores its
-    letter case."""
+    """Converts a parameter to the date or enumeration member that the generated function expects; letter case is
+    ignored, as the gateway ignores it."""
     for kind in filter(inspect.isclass, (hint, *typing.get_args(hint))):
         if issubclass(kind, date):
             return kind.fromisoformat(value)
@@ -61,7 +61,7 @@ def _typed(hint: Any, value: Any) -> Any:
 
 
 def _plain(parsed: Any) -> Any:
-    """Converts a value to JSON."""
+    """Converts a value that the client read to plain JSON types."""
     match parsed:
         case list():
             return [_plain(one) for one in parsed]

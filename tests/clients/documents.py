@@ -18,7 +18,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 @cache
 def in_production() -> Any:
-    """Returns the document, as a client reads it."""
+    """Returns the OpenAPI document of all providers' offers, after a trip through JSON as for a client."""
     catalogue = Catalogue([entry.load().offer() for entry in entry_points(group=WORKERS)])
     return msgspec.json.decode(msgspec.json.encode(document(catalogue.by_path, monitored=catalogue.monitored)))
 
@@ -47,7 +47,7 @@ def references_of(node: Any) -> set[str]:
 
 
 def target_of(document: Any, reference: str) -> Any:
-    """Returns the target of a reference; `None` where it does not resolve."""
+    """Returns the part of the document that a `$ref` points to; `None` if there is none."""
     node = document
     for step in reference.removeprefix("#/").split("/"):
         node = node.get(step) if isinstance(node, dict) else None
@@ -55,7 +55,7 @@ def target_of(document: Any, reference: str) -> Any:
 
 
 def whole_of(document: Any, node: Any, within: frozenset[str] = frozenset()) -> Any:
-    """Returns a schema with its references replaced by their targets, except recursive ones."""
+    """Returns a schema with each `$ref` replaced by the schema it points to, except where one contains itself."""
     match node:
         case {"$ref": str(reference)} if reference not in within:
             return whole_of(document, target_of(document, reference), within | {reference})
@@ -68,8 +68,8 @@ def whole_of(document: Any, node: Any, within: frozenset[str] = frozenset()) -> 
 
 
 def suspects(document: Any) -> Iterator[str]:
-    """Yields constructs that generators misread: two objects with one title in an answer, of which they keep one; a
-    schema that is only null, which has no type in most languages."""
+    """Yields a line for each construct that generators misread: two different objects with one title in an answer, of
+    which they keep one, and a schema that allows only null, which has no type in most languages."""
     for path, operation in operations_of(document):
         for status, answer in operation["responses"].items():
             for media in answer.get("content", {}).values():

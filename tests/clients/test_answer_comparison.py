@@ -1,4 +1,4 @@
-"""The check that a generated client has read an answer whole."""
+"""Tests of `holds`, the check that a generated client has read an answer whole."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ ENGLISH = re.compile(r"\b(the|and|of|is|are|its|which|what|has|where)\b")
 
 
 def answering(schema: Any) -> Any:
-    """Returns a document whose only operation answers this schema."""
+    """Returns an OpenAPI document with one operation, whose 200 has this schema."""
     media = {"application/json": {"schema": schema}}
     return {"paths": {"/x": {"get": {"responses": {"200": {"content": media}}}}}}
 

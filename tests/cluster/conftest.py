@@ -20,10 +20,10 @@ def cluster() -> Iterator[RabbitCluster]:
 
 @pytest.fixture
 def url(cluster: RabbitCluster) -> str:
-    """A vhost of the test's own, at all nodes."""
+    """URL of a new vhost, with all nodes of the cluster."""
     return cluster.vhost()
 
 
 @pytest.fixture(autouse=True)
 def impatient(impatience: None) -> None:
-    """Applies to every test of the folder."""
+    """Gives every test of this folder short pauses between attempts to reconnect."""

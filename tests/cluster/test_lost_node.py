@@ -24,7 +24,7 @@ EVERY_S = 0.02
 UPSTREAM_S = 0.05
 CALL_S = 20.0
 MOST_LOST = 25
-"""Calls that may be on their way through a node as it is lost, at this rate."""
+"""Most calls that may fail when a node is lost: those in flight through it, at the rate of `Load`."""
 
 
 async def answer(_: Request) -> Reply:
@@ -33,20 +33,20 @@ async def answer(_: Request) -> Reply:
 
 
 class Load:
-    """Calls at a steady rate, from two callers in turn."""
+    """Calls at a steady rate, made by the callers in turn."""
 
     def __init__(self, callers: list[AmqpBus]) -> None:
         self._callers = callers
         self._calls: set[asyncio.Task[None]] = set()
         self.replies: list[tuple[float, Reply]] = []
-        """Time of the end of each call, and its reply."""
+        """Each ended call: the time of its end, and its reply."""
 
     @property
     def in_flight(self) -> int:
         return len(self._calls)
 
     async def answers_more(self, count: int) -> None:
-        """Waits for `count` more answers."""
+        """Waits until `count` more calls have been answered with data."""
         wanted = self.answered + count
         await until(lambda: self.answered >= wanted)
 
@@ -96,7 +96,8 @@ async def mesh(url: str) -> AsyncIterator[Load]:
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Deadlines of calls are long, because a busy machine takes longer than a caller would wait."""
+    """Lets a request that the broker refused be published again for as long as a call of these tests may take: a busy
+    machine is slow."""
     monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", CALL_S)
 
 

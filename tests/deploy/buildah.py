@@ -21,11 +21,11 @@ DEBOOTSTRAP = find_program("debootstrap", "/usr/sbin/debootstrap")
 BASE = "localhost/debian-with-python:test"
 PACKAGES = "python3,python3-venv,ca-certificates"
 DEBIAN = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "bouquet", "debian-with-python")
-"""Debian system for base images, fetched once per machine, as scripts/install_services.sh does with RabbitMQ 4."""
+"""Folder of a Debian system to build base images from, fetched once per machine and kept in the user's cache."""
 
 
 class Buildah:
-    """Buildah with its images in `folder`."""
+    """The program buildah, with its images and containers in `folder`, apart from those of the user."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -44,7 +44,7 @@ class Buildah:
         self("commit", "--quiet", container, BASE)
 
     def _fetch_debian(self) -> None:
-        """Makes the Debian folder, completely or not at all."""
+        """Fetches Debian to a temporary folder and renames it, so that an interrupted download leaves no half of it."""
         DEBIAN.parent.mkdir(parents=True, exist_ok=True)
         new = tempfile.mkdtemp(prefix="debian-", dir=DEBIAN.parent)
         bootstrap = [str(DEBOOTSTRAP), "--variant=minbase", f"--include={PACKAGES}", "bookworm", new]
@@ -62,7 +62,8 @@ class Buildah:
         return {**os.environ, "BUILDER": self.builder, "BASE": BASE, "REGISTRY": "localhost"}
 
     def build(self, folder: Path, image: str) -> None:
-        """Builds as `podman build --tag IMAGE .` in a folder, with packages from its `wheels/` alone."""
+        """Builds the image of a folder as `podman build --tag IMAGE .` does, but without any package index: pip finds
+        only the packages in the folder's `wheels/`."""
         options = self._folder / "pip.conf"
         options.write_text("[global]\nno-index = true\n")
         arguments = [
@@ -94,7 +95,7 @@ class Buildah:
         return config
 
     def run(self, image: str, *command: str) -> subprocess.CompletedProcess[str]:
-        """Runs a command as the image's own user, whatever its exit status."""
+        """Runs a command in a container of the image, as its user, and returns the result whatever its exit status."""
         container = self("from", "--pull-never", image)
         try:
             run = [*self.command, "run", "--isolation", "chroot", container, "--", *command]

@@ -32,7 +32,7 @@ def _told(package: Any, url: str, call: dict[str, Any]) -> Any:
 
 
 def _plain(read: Any) -> Any:
-    """Converts a value to JSON."""
+    """Converts a value that the client read to plain JSON types."""
     if isinstance(read, list):
         return [_plain(one) for one in read]
     return json.loads(read.to_json()) if hasattr(read, "to_json") else read

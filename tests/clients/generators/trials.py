@@ -15,7 +15,7 @@ from tests.clients.documents import operations_of
 
 HERE = Path(__file__).parent
 PROGRAMS = (HERE / ".venv" / "bin", HERE / "node_modules" / ".bin")
-"""Folders of the programs, which `make generated-clients` fills."""
+"""Folders of the generators and linters, which `make generated-clients` installs."""
 PATIENCE_S = 600.0
 TYPESCRIPT = {
     "strict": True,
@@ -34,12 +34,12 @@ class Failed(Exception):
 class Trial(NamedTuple):
     folder: Path
     file: Path
-    """The document, read from a sandbox."""
+    """File with the OpenAPI document, as a sandbox served it."""
     document: Any
     url: str
     """URL of that sandbox."""
     answers: list[Asked]
-    """Answers of the sandbox to each call."""
+    """Calls to make with each client, with the sandbox's own answers for comparison."""
 
 
 async def redocly(trial: Trial) -> str:
@@ -93,7 +93,8 @@ async def _generate(trial: Trial, language: str) -> Path:
 
 
 def _has_every_operation(trial: Trial, folder: Path) -> None:
-    """Tells whether the client has every operation, however the language spells its name."""
+    """Tells whether the generated client has a function for every operation, whatever letter case and separators its
+    name has."""
     files = (path for path in folder.rglob("*") if path.is_file())
     written = re.sub(r"[^a-z\d]", "", "".join(path.read_text("utf-8", "replace") for path in files).lower())
     names = [operation["operationId"] for _, operation in operations_of(trial.document)]
@@ -109,7 +110,8 @@ async def _compile(trial: Trial, file: Path) -> None:
 
 
 async def _call(trial: Trial, program: str, script: str, folder: Path) -> str:
-    """Repeats the calls with the client, and checks that it read every answer whole."""
+    """Makes the trial's calls with a generated client in a process of its own, and raises `Failed` if it lost any part
+    of an answer."""
     operations = {operation["operationId"]: operation for _, operation in operations_of(trial.document)}
     calls = [
         {
@@ -131,7 +133,7 @@ async def _call(trial: Trial, program: str, script: str, folder: Path) -> str:
 
 
 def holds(read: Any, body: Any) -> bool:
-    """Tells whether a client has read all of an answer. Absent values may be null there, and times may be formatted
+    """Tells whether what a client read contains all of an answer. It may hold null for absent members, and format times
     otherwise."""
     match read, body:
         case dict(), dict() if "last_update" in body:
@@ -148,18 +150,20 @@ def holds(read: Any, body: Any) -> bool:
 
 
 def _dates_of(operation: Any) -> list[str]:
-    """Returns the parameters of an operation that are dates, for which some languages have a type."""
+    """Returns the names of an operation's parameters that are dates, which some languages pass as a type of their
+    own."""
     return [one["name"] for one in operation["parameters"] if one["schema"].get("format") == "date"]
 
 
 def _type_of(operation: Any) -> str:
-    """Returns the component of an operation's 200; empty for a text or a list."""
+    """Returns the name of the schema of an operation's 200 in the document's components; empty for a text or a list."""
     schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
     return str(schema.get("$ref", "")).rpartition("/")[2]
 
 
 async def _run(trial: Trial, log: str, *command: str, told: str = "") -> str:
-    """Runs a program and returns its output; its errors are written to the folder."""
+    """Runs a program with `told` as its standard input, and returns its output; its standard error is written to the
+    trial's folder."""
     path = os.pathsep.join([*map(str, PROGRAMS), os.environ["PATH"]])
     process = await asyncio.create_subprocess_exec(
         *command,
