@@ -1,4 +1,5 @@
-"""Causes of each alert, applied to a mesh and removed again."""
+"""Causes of each alert: context managers that bring a running mesh into the state that the alert is for, and undo it
+again."""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ def read_env(file: Path) -> dict[str, str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints what tests have recorded with `record_property("seen", ...)`, also under xdist."""
+    """Prints under the results what passed tests recorded with `record_property("seen", ...)`; under xdist, a test's
+    own output would not be shown."""
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
             if name == "seen":

@@ -19,13 +19,13 @@ VALUES = re.compile(r"label_values\((.+), (\w+)\)")
 
 
 class Asked(Struct, frozen=True):
-    """Query of a panel."""
+    """Query of a dashboard's panel, in PromQL with Grafana's variables."""
 
     panel: str
     expr: str
 
     def filled(self, values: Mapping[str, Sequence[str]]) -> Iterator[str]:
-        """Yields the query once for each combination of its variables' values."""
+        """Yields the query with its variables replaced by values, once for each combination of them."""
         expr = self.expr
         for name, value in INTERVALS.items():
             expr = expr.replace(name, value)
@@ -56,7 +56,7 @@ class Board(Struct, frozen=True):
 
     @property
     def variables(self) -> dict[str, tuple[str, str]]:
-        """Returns, by variable, the selector and label of its values."""
+        """Returns, for each variable of the dashboard, the series selector and the label that its values come from."""
         found = {}
         for variable in self.json["templating"]["list"]:
             if variable["type"] == "query":
@@ -67,7 +67,8 @@ class Board(Struct, frozen=True):
 
     @property
     def open(self) -> dict[str, str]:
-        """Returns the variables with several values, and the value that stands for all of them."""
+        """Returns the variables that may have all their values at once, each with the pattern that Grafana then puts in
+        a query."""
         return {one["name"]: one["allValue"] for one in self.json["templating"]["list"] if one.get("includeAll")}
 
     @property

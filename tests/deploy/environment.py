@@ -29,14 +29,15 @@ FILES = ("_FILE", "_PATH")
 
 
 class Mounted(Struct, frozen=True):
-    """File of a secret that a setting refers to."""
+    """File that a setting names, as a secret's name and a key in it."""
 
     secret: str
     key: str
 
 
 def program_of(container: Mapping[str, Any]) -> str:
-    """Returns the name of the process, such as `gateway` or `cnaf`, or "" for another container."""
+    """Returns the program that a container runs, such as `gateway` or `cnaf`, by the name of its image; "" if the image
+    is not Bouquet's."""
     image = str(container["image"])
     return image.removeprefix(OURS).rpartition(":")[0] if image.startswith(OURS) else ""
 
@@ -44,7 +45,8 @@ def program_of(container: Mapping[str, Any]) -> str:
 def environment(
     container: Mapping[str, Any], manifests: list[Manifest], secrets: Mapping[str, Mapping[str, str]]
 ) -> dict[str, str]:
-    """Returns the variables of a container. `secrets` are the variables of each secret that is given as environment."""
+    """Returns the environment variables of a container, from its manifest, ConfigMaps and `secrets`: the variables of
+    each secret that the container gets as environment."""
     maps = {manifest["metadata"]["name"]: manifest["data"] for manifest in of_kind(manifests, "ConfigMap")}
     variables: dict[str, str] = {}
     for source in container.get("envFrom", []):
@@ -59,7 +61,8 @@ def environment(
 
 
 def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Mounted | None]:
-    """Returns, for each variable with a path, the key of a secret that it leads to, or None."""
+    """Returns, for each variable that holds a path, the file of a mounted secret that is there, or None if no secret is
+    mounted in that folder."""
     folders = {mount["mountPath"]: pod.secrets.get(mount["name"]) for mount in container.get("volumeMounts", [])}
     found: dict[str, Mounted | None] = {}
     for name, value in variables.items():
@@ -71,7 +74,8 @@ def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]
 
 
 def trouble_with(program: str, provider: str, variables: Mapping[str, str], folder: Path) -> list[str]:
-    """Returns the problems that the process would report about its settings, whose secrets are written to `folder`."""
+    """Returns the problems that a program would report about these environment variables at its start. Files that they
+    name are replaced by example files in `folder`."""
     environ = {name: _file(name, folder) if name.endswith(FILES) else value for name, value in variables.items()}
     reader = Reader(environ)
     match program:
@@ -88,7 +92,7 @@ def trouble_with(program: str, provider: str, variables: Mapping[str, str], fold
 
 
 def _file(variable: str, folder: Path) -> str:
-    """Writes an example secret of the form that `variable` needs, and returns its path."""
+    """Writes an example file that the setting `variable` accepts, and returns its path."""
     file = folder / variable
     if variable.endswith("_PATH"):
         own = certificate_files(folder)
@@ -101,7 +105,8 @@ def _file(variable: str, folder: Path) -> str:
 
 @cache
 def _secrets() -> Mapping[str, str]:
-    """Returns example secrets by the ending of a variable's name; all others are a name and 32 letters."""
+    """Returns example contents of secret files by the ending of the setting's name. Settings with any other ending
+    accept `1:` and 32 letters: a key with an id."""
     return {
         "BUS_URL": "amqps://user:password@broker/mesh",
         "CACHE_URL": "rediss://cache",

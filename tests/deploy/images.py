@@ -24,7 +24,7 @@ NO_OPTION = "--no-such-option"
 
 
 class Start(Struct, frozen=True):
-    """Container that a manifest starts."""
+    """Container of Bouquet in a manifest or the Compose file: who starts it, from which image, with which arguments."""
 
     owner: str
     image: str
@@ -77,7 +77,7 @@ def _compose() -> dict[str, Any]:
 
 
 class Recipe:
-    """Dockerfile, as far as a container's start and a build's context go."""
+    """Dockerfile or Containerfile: its ENTRYPOINT, its CMD, and the ignore file of its build context."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -93,7 +93,8 @@ class Recipe:
 
     @property
     def ignored(self) -> list[str]:
-        """Returns the lines of the ignore file of a build's context."""
+        """Returns the patterns of the recipe's ignore file: files that stay out of the build context. A file named
+        after the recipe counts before `.dockerignore`."""
         own = self.path.with_name(f"{self.path.name}.dockerignore")
         file = own if own.exists() else self.path.with_name(".dockerignore")
         return file.read_text(encoding="utf-8").split()
@@ -105,7 +106,8 @@ class Recipe:
 
 
 def objection_to(image: str, command: list[str]) -> str:
-    """Returns the error of an image's program about a command line, or "" if it accepts all of it."""
+    """Runs the argument parser of an image's program, without starting anything; returns its error about the command
+    line, or "" if it accepts the whole line."""
     distribution = image.rpartition("/")[2].partition(":")[0]
     program, *arguments = command
     [main] = (entry for entry in entry_points(group="console_scripts") if entry.name == _script(program, distribution))
@@ -120,7 +122,8 @@ def objection_to(image: str, command: list[str]) -> str:
 
 
 def _script(program: str, distribution: str) -> str:
-    """Returns the name of a program, where `bouquet` stands for the one that deploy/images/Dockerfile links."""
+    """Returns the console script behind a program of an image: `bouquet` is the name under which
+    deploy/images/Dockerfile links the script of the distribution."""
     if program != "bouquet":
         return program
     return distribution if distribution in ("bouquet-gateway", "bouquet-registry") else "bouquet-worker"

@@ -37,7 +37,7 @@ class Pod(Struct, frozen=True):
 
     @property
     def stays(self) -> bool:
-        """Whether the pod runs all the time, and not only for a job or a person's command."""
+        """Whether the pod runs until it is replaced; pods of a CronJob end after their work."""
         return not self.owner.startswith("CronJob ")
 
     @property
@@ -46,7 +46,7 @@ class Pod(Struct, frozen=True):
 
     @property
     def secrets(self) -> dict[str, str]:
-        """Returns the names of secrets by volume."""
+        """Returns the name of the mounted secret for each volume that has one."""
         return {
             volume["name"]: volume["secret"]["secretName"]
             for volume in self.spec.get("volumes", [])
@@ -81,7 +81,8 @@ def name_of(manifest: Manifest) -> str:
 
 
 def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    """Whether a label selector of Kubernetes matches, as far as the manifests use it; an empty one selects all."""
+    """Whether a label selector matches `labels`. Supports what the manifests use, `matchLabels` and the operator `In`,
+    and fails for any other operator; an empty selector matches all."""
     operators = {expression["operator"] for expression in selector.get("matchExpressions", [])}
     assert operators <= {"In"}, operators
     wanted = selector.get("matchLabels", {}).items() <= labels.items()

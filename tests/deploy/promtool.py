@@ -1,4 +1,4 @@
-"""Prometheus' own check of its rule files."""
+"""Runs promtool, the program that checks and tests Prometheus' rule files."""
 
 from __future__ import annotations
 

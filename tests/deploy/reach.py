@@ -1,4 +1,4 @@
-"""Connections that NetworkPolicies allow, by Kubernetes' rules, and those that settings need."""
+"""Network connections: those that the NetworkPolicies of an overlay allow, and those that its settings need."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from tests.deploy.manifests import Manifest, Pod, of_kind, pods, selects
 ROLE = "bouquet/role"
 PORTS = {"amqps": 5671, "amqp": 5672, "rediss": 6379, "redis": 6379, "postgresql": 5432, "http": 80, "https": 443}
 BROKER_LABELS = {"app.kubernetes.io/component": "rabbitmq", "app.kubernetes.io/part-of": "rabbitmq"}
-"""Labels that RabbitMQ's cluster operator gives its pods."""
+"""Labels that RabbitMQ's cluster operator puts on the pods of a broker."""
 BROKER_PORTS = {"prometheus-tls": 15691, "management-tls": 15671}
 
 
 class End(Struct, frozen=True):
-    """End of a connection: a pod of the overlay, a pod of another namespace with a role, or an outside address."""
+    """One end of a connection: a pod of the mesh, a pod of another namespace (by its `role`, such as monitoring), or an
+    address outside the cluster."""
 
     name: str
     labels: dict[str, str] = {}
@@ -35,13 +36,14 @@ class Way(Struct, frozen=True):
 
 
 def ways(manifests: list[Manifest], secrets: Path, settings: Mapping[str, Mapping[str, str]]) -> list[Way]:
-    """Returns the connections that settings, monitoring and autoscaling need. `settings` are secrets given as
-    environment."""
+    """Returns the connections that must be possible: those to the servers in settings, those of monitoring and
+    autoscaling, and those between broker nodes. `settings` are the variables of each secret given as environment."""
     return [*_of_settings(manifests, secrets, settings), *_of_watchers(manifests), *_between_brokers(manifests)]
 
 
 def is_open(manifests: list[Manifest], way: Way) -> bool:
-    """Whether policies allow a connection at both ends."""
+    """Whether network policies allow a connection: both those on the client's outgoing and those on the server's
+    incoming traffic."""
     out = way.client.role != "mesh" or _lets(manifests, "Egress", way.client, way.server, way.port)
     return out and (
         way.server.is_address
@@ -51,7 +53,8 @@ def is_open(manifests: list[Manifest], way: Way) -> bool:
 
 
 def servers(manifests: list[Manifest]) -> list[tuple[End, int]]:
-    """Returns the pods behind each service and port, and the broker of an operator."""
+    """Returns every pod that a Service leads to, with its port, and the broker's pods that RabbitMQ's operator would
+    make."""
     behind = [
         (end, port)
         for service in of_kind(manifests, "Service")
@@ -94,7 +97,7 @@ def _servers(manifests: list[Manifest], url: URL) -> list[tuple[End, int]]:
 
 
 def _behind(manifests: list[Manifest], name: str, port: int) -> list[tuple[End, int]]:
-    """Returns the pods behind a port of a service, and their own port."""
+    """Returns the pods that the port `port` of the Service `name` leads to, each with its container's port."""
     return [
         (end_of(pod), open_port["containerPort"])
         for service in of_kind(manifests, "Service")
@@ -143,7 +146,8 @@ def _is_elsewhere(end: End) -> bool:
 
 
 def _lets(manifests: list[Manifest], direction: Literal["Egress", "Ingress"], end: End, other: End, port: int) -> bool:
-    """Whether the policies of `end` allow a connection to `other`, or from it."""
+    """Whether the policies on `end` allow a connection to `other` (`Egress`) or from it (`Ingress`). Without any policy
+    on it, all are allowed."""
     specs = [
         policy["spec"]
         for policy in of_kind(manifests, "NetworkPolicy")

@@ -1,4 +1,5 @@
-"""Rules of manifests. `RULES` is the table; a rule yields a complaint for each fault."""
+"""Rules that the Kubernetes manifests must obey. `RULES` is the table; each rule is a function that yields a line for
+each fault."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ Container = dict[str, Any]
 
 SECONDS_TO_CLOSE = 5
 DRAIN_S = {"gateway": 15, "registry": 10, "worker": 10}
-"""Drain time by component: `Limits.drain_s`, `BOUQUET_REGISTRY_DRAIN_S`, `BOUQUET_<NAME>_DRAIN_S`."""
+"""Seconds that each component may take to finish its requests when it stops; defaults of `Limits.drain_s`,
+`BOUQUET_REGISTRY_DRAIN_S` and `BOUQUET_<NAME>_DRAIN_S`."""
 
 
 def of_pods(holds: Callable[[Pod], bool]) -> Rule:
@@ -39,9 +41,10 @@ def _version(container: Container) -> str:
 
 
 PEOPLE_S = ("BOUQUET_REGISTRY_SIGNING_KEY", "BOUQUET_REGISTRY_JOURNAL_KEYS")
-"""Secrets that issue tokens, or find the people of journal records."""
+"""Settings that no long-running process may have: the one signs tokens, the other finds a person's records in the
+journal."""
 READS_IT = {"admin": ("admin",), "migration": ("migrate",)}
-"""Containers that may have each secret which no long-running process may have."""
+"""Containers that may mount the secrets of administration and of migration; no other container may."""
 
 
 def _secrets_are_read_by_their_process_alone(manifests: list[Manifest]) -> Iterator[str]:
@@ -68,7 +71,7 @@ def _people_s_keys_are_in_no_process_that_stays(manifests: list[Manifest]) -> It
 
 
 def _a_process_has_its_own_secrets_alone(manifests: list[Manifest]) -> Iterator[str]:
-    """Each process has its own secrets, and no secret belongs to two kinds of pods."""
+    """Complains about each secret that pods of two workloads have: every workload must have its own."""
     owners: dict[str, str] = {}
     for pod in pods(manifests):
         given = [
@@ -94,7 +97,7 @@ def _drains_in_time(pod: Pod) -> bool:
 
 
 def _labels_of_pods(manifests: list[Manifest]) -> list[dict[str, str]]:
-    """Returns the labels of all pods, with those of RabbitMQ's pods, which its operator makes."""
+    """Returns the labels of every pod; RabbitMQ's operator makes the broker's pods, so that no manifest has them."""
     brokers = [{"app.kubernetes.io/component": "rabbitmq"} for _ in of_kind(manifests, "RabbitmqCluster")]
     return [pod.labels for pod in pods(manifests)] + brokers
 

@@ -1,4 +1,5 @@
-"""New provider from `bouquet-worker new`: its folder, and its overlay on this repository's base."""
+"""A new provider as `bouquet-worker new` writes it: its folder, and its Kubernetes manifests over this repository's
+base."""
 
 from __future__ import annotations
 
@@ -9,17 +10,17 @@ from bouquet_worker.scaffold import write_provider
 from tests.deploy.manifests import K8S, Manifest, rendered
 
 REMOTE = "https://git.example.org/bouquet//deploy/k8s/worker?ref=v0.1.0"
-"""URL by which the template names the base; tests replace it with a local path."""
+"""URL of the Kubernetes base for workers in the template of a new provider; tests replace it with a local folder."""
 
 
 def made(name: str, folder: Path) -> Path:
-    """Writes the folder of a new provider, and returns it."""
+    """Writes the folder of a new provider called `name`, and returns its path."""
     write_provider(name, folder / name)
     return folder / name
 
 
 def rendered_scaffold(scaffold: Path) -> list[Manifest]:
-    """Returns the overlay of a new provider, with the base put beside it."""
+    """Returns the manifests of a new provider, rendered over a local copy of the base instead of its URL."""
     beside = scaffold.parent / "kubernetes"
     shutil.copytree(K8S / "worker", beside / "worker")
     text = (scaffold / "kustomization.yaml").read_text(encoding="utf-8")

@@ -31,7 +31,7 @@ def read(file: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, secrets: Path) -> Path:
-    """Returns the folder of the Compose file with secrets in it."""
+    """Returns a folder with a copy of the Compose file and, beside it, the secrets that it mounts."""
     folder = tmp_path_factory.mktemp("compose")
     shutil.copy(COMPOSE, folder)
     shutil.copytree(secrets, folder / "secrets")
@@ -78,7 +78,7 @@ def test_every_secret_of_the_compose_file_exists(services: dict[str, Any]) -> No
 def test_compose_passes_settings_to_workers_unchanged(
     ours: dict[str, Any], providers: dict[str, dict[str, str]]
 ) -> None:
-    """Includes JSON, keys and dollar signs."""
+    """Compares the settings of FranceConnect's worker, which include JSON, keys and dollar signs."""
     assert providers["france_connect"].items() <= ours["france_connect"]["environment"].items()
 
 

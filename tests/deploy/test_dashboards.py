@@ -1,6 +1,7 @@
-"""Every query of every panel finds data in a Prometheus that scrapes the running mesh.
+"""Every query of every panel finds data in a Prometheus that scrapes a running mesh.
 
-Here on the machine's RabbitMQ; test_alerts_fire.py asks again what is about the broker of the one of production.
+RabbitMQ is the machine's version here. The queries about RabbitMQ are repeated on the version of production in
+tests/deploy/test_alerts_fire.py.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def test_the_overview_counts_an_allowed_provider_without_a_worker(watched: Watch
 @pytest.mark.broker
 @pytest.mark.timeout(300)
 def test_every_metric_of_a_dashboard_is_exported_by_a_process(watched: Watched) -> None:
-    """Includes metrics beside an `or`, whose absence no empty answer would show."""
+    """Compares names of metrics, because a missing metric on one side of a query's `or` leaves no empty answer."""
     known = set(watched.prometheus.get("label/__name__/values"))
     assert {board.file.stem: board.metrics - known for board in BOARDS.values() if board.metrics - known} == {}
 
@@ -135,6 +136,6 @@ def test_an_exemplar_leads_from_an_observation_to_its_trace(watched: Watched) ->
 
 
 def values_of(watched: Watched, selector: str, label: str) -> list[str]:
-    """Returns the values of a dashboard's variable."""
+    """Returns the values of a dashboard's variable: those of `label` in the series that `selector` finds."""
     found = watched.prometheus.query(f"group by ({label}) ({selector})", watched.at)
     return [series["metric"][label] for series in found if label in series["metric"]]

@@ -26,7 +26,7 @@ RECIPES = [IMAGES / "Dockerfile", TEMPLATE / "Containerfile"]
 WORKER, GATEWAY = "localhost/bouquet-france-connect:test", "localhost/bouquet-gateway:test"
 SCAFFOLD = "localhost/bouquet-caisse-des-marins:test"
 PRIVATE = (".env", ".venv/bin/python", ".git/config", "secrets/bus-url", "tests/test_marins.py", "bouquet_marins.key")
-"""Files beside a worker's code on a developer's machine, which no image may hold."""
+"""Files in the folder of a worker on a developer's machine that no image may contain."""
 
 
 def test_every_image_recipe_is_tested() -> None:
@@ -163,7 +163,8 @@ class TestBuilt:
 
 @pytest.fixture(scope="module")
 def scaffold(built: Buildah, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Returns the folder of a new provider, with its image built."""
+    """Returns the folder of a new provider after its image was built. Private files, which must not get into the image,
+    lie beside its code."""
     folder = made("caisse_des_marins", tmp_path_factory.mktemp("elsewhere"))
     for path in PRIVATE:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -202,7 +203,7 @@ class TestScaffold:
 
 
 def _components(built: Buildah, image: str) -> dict[str, str]:
-    """Returns the names and versions in the bill of materials that the image's label refers to."""
+    """Returns the components in an image's bill of materials, the file that a label of the image names."""
     label = built.configuration(image)["Labels"]["bouquet.sbom"]
     listed = json.loads(built.run(image, "cat", label).stdout)["components"]
     return {re.sub(r"[_.]+", "-", part["name"].lower()): part["version"] for part in listed}

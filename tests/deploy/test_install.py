@@ -1,6 +1,8 @@
-"""The sandbox as its manifests say it, run: each container's command, environment and secrets, on real servers.
+"""The manifests of the sandbox, started without a cluster: each container's command, environment and secrets, on real
+servers.
 
-What a cluster adds (images, probes, policies) is not here; that its processes find, trust and answer each other is.
+Shows that the processes find, trust and answer each other. Images, probes and network policies, which need a cluster,
+are tested elsewhere.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ PATH = "/v3/dss/quotient_familial/identite"
 
 
 class Redis(Daemon):
-    """Redis with the settings and users of the sandbox."""
+    """Redis server started with the configuration and users of the sandbox's manifests."""
 
     def __init__(self, folder: Path, settings: str) -> None:
         super().__init__(folder, free_port(), ready_within_s=20)
@@ -58,7 +60,7 @@ class Redis(Daemon):
         return [REDIS, str(self.folder / "redis.conf"), "--bind", "127.0.0.1", "--tls-port", str(self.port)]
 
     def is_ready(self, connection: socket.socket) -> bool:
-        """Whether redis answers over TLS, with its error for a client without a password."""
+        """Whether redis accepts TLS and refuses a client without a password, which shows that it has read its users."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with context.wrap_socket(connection) as secured:
@@ -67,14 +69,16 @@ class Redis(Daemon):
 
 
 class Broker(RabbitNode):
-    """RabbitMQ with the settings of the sandbox. Its port without TLS is for the tests alone."""
+    """RabbitMQ broker started with the configuration of the sandbox's manifests. Its port without TLS is for the tests
+    alone."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.tls_port = free_port()
 
     def settle_for(self, settings: str) -> None:
-        """Writes the settings before the broker starts."""
+        """Writes the sandbox's RabbitMQ configuration, without the lines on listeners and logs that the test sets
+        itself. Call it before the broker starts."""
         own = settings.replace("listeners.ssl.default = 5671", f"listeners.ssl.default = 127.0.0.1:{self.tls_port}")
         kept = [line for line in own.splitlines() if not line.startswith(("listeners.tcp", "management.", "log."))]
         with (self.folder / "rabbitmq.conf").open("a") as configuration:
@@ -82,7 +86,7 @@ class Broker(RabbitNode):
 
 
 class Postgres(PostgresServer):
-    """PostgreSQL with the arguments of the sandbox."""
+    """PostgreSQL server started with the arguments of the sandbox's manifests."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,7 +94,8 @@ class Postgres(PostgresServer):
         self.name = URL(self.database()).path.removeprefix("/")
 
     def settle_for(self, arguments: list[str], hba: str, secrets: Path) -> None:
-        """Initialises the database as the image does at its first start, and starts it again."""
+        """Creates the users as the image does at its first start, then restarts the server with the sandbox's
+        arguments, access rules (`pg_hba.conf`) and certificates."""
         password = (secrets / "password").read_text()
         self.run(self.name, f"ALTER ROLE bouquet PASSWORD '{password}'; {(secrets / 'roles.sql').read_text()}")
         self.kill()
@@ -111,7 +116,8 @@ class Postgres(PostgresServer):
 
 
 class Sandbox:
-    """Pods of the sandbox, run as processes, with ports and the spool on this machine."""
+    """The sandbox's pods as processes of this machine; ports, secrets and the journal's spool are in places of this
+    machine."""
 
     def __init__(self, folder: Path, secrets: Path) -> None:
         self.folder = folder
@@ -121,7 +127,8 @@ class Sandbox:
         self._pods = {pod.owner.split()[1]: pod for pod in pods(self._manifests)}
 
     def environ(self, name: str, container: Container | None = None) -> dict[str, str]:
-        """Returns the environment of a container, by default the pod's first one."""
+        """Returns the environment variables of a container (by default the first one of pod `name`), with local paths
+        and ports."""
         pod = self._pods[name]
         container = container or pod.containers[0]
         settings = {
@@ -137,7 +144,7 @@ class Sandbox:
         }
 
     def here(self, text: str, secret: str) -> str:
-        """Replaces the path of a container's mount by the local folder of a secret."""
+        """Replaces, in a setting, the path where a container mounts its secret by the local folder of that secret."""
         return text.replace(MOUNT, f"{self.secrets}/{secret}")
 
     def command(self, name: str) -> list[str]:
@@ -154,17 +161,18 @@ class Sandbox:
         return arguments
 
     def prepare(self, name: str) -> None:
-        """Runs the pod's init containers."""
+        """Runs the init containers of pod `name`, one after another, as processes."""
         for container in self._pods[name].spec["initContainers"]:
             module = MODULES[program_of(container)]
             output_of(self.environ(name, container), module, *container["args"])
 
     def admin(self, *command: str) -> str:
-        """Runs a command in a pod for people."""
+        """Runs a command of `bouquet-registry` with the settings of the pod `admin`, in which operators type commands;
+        returns its output."""
         return output_of(self.environ("admin"), "bouquet_registry", *command)
 
     def settings(self, name: str, file: str) -> str:
-        """Returns a file that a pod mounts beside its secrets."""
+        """Returns the text of a file from the ConfigMap that pod `name` mounts, with local paths of secrets."""
         [volume] = (volume for volume in self._pods[name].spec["volumes"] if "configMap" in volume)
         [found] = (
             m for m in of_kind(self._manifests, "ConfigMap") if m["metadata"]["name"] == volume["configMap"]["name"]
@@ -173,7 +181,7 @@ class Sandbox:
 
 
 def secret_of(pod: Pod, container: Container) -> str:
-    """Returns the name of the secret that a container mounts, or ""."""
+    """Returns the name of the secret that a container mounts at `MOUNT`, or "" if it mounts none."""
     mounted = (mount["name"] for mount in container.get("volumeMounts", []) if mount["mountPath"] == MOUNT)
     return next((pod.secrets[name] for name in mounted), "")
 
@@ -241,7 +249,8 @@ async def test_the_installed_sandbox_answers_a_lookup_and_records_it_in_its_jour
 
 
 async def test_the_servers_of_the_sandbox_refuse_connections_without_tls(sandbox: Sandbox) -> None:
-    """Bouquet's processes refuse servers without a valid certificate, and the servers refuse clients without TLS."""
+    """Connects to the database in plain text, which it refuses. All processes are ready all the same: they connect over
+    TLS, to servers whose certificates are valid."""
     place = (sandbox.secrets / "journal" / "database-url").read_text()
     with pytest.raises(DBAPIError, match="no encryption"):
         await upgrade(Secret(place.partition("?")[0] + "?sslmode=disable"))

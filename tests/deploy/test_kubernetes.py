@@ -68,7 +68,7 @@ def production() -> list[Manifest]:
 
 
 def reached(manifests: list[Manifest], component: str) -> list[dict[str, Any]]:
-    """Returns the peers of all policies that allow a component's outgoing connections, except DNS."""
+    """Returns the peers that network policies let a component connect to, DNS excepted."""
     return [
         peer
         for pod in pods(manifests)
@@ -130,7 +130,7 @@ def test_the_journals_spool_outlives_its_pod(production: list[Manifest]) -> None
 
 
 def containers(manifests: list[Manifest]) -> Iterator[tuple[Pod, dict[str, Any]]]:
-    """Yields Bouquet's containers with settings."""
+    """Yields each container of Bouquet that reads settings, with its pod; simulators read none."""
     for pod in pods(manifests):
         yield from ((pod, each) for each in pod.all_containers if program_of(each) not in ("", SIMULATORS))
 
@@ -149,7 +149,8 @@ def test_every_process_accepts_its_settings(overlay: str, providers: dict[str, d
 
 
 def used(overlay: str) -> set[Mounted]:
-    """Returns the files of secrets that settings refer to. Fails for a path that leads to no secret."""
+    """Returns the secret files that the settings of an overlay name. Fails if a setting names a path at which no secret
+    is mounted."""
     manifests = rendered(OVERLAYS[overlay])
     found: set[Mounted] = set()
     for pod, container in containers(manifests):

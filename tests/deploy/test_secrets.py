@@ -16,7 +16,7 @@ from tests.deploy.manifests import OVERLAYS, ROOT, pods, rendered
 
 SCRIPT = ROOT / "deploy" / "make_secrets.py"
 FORMERLY = {"signing-key": "admin", "journal-keys": "admin"}
-"""Former and present places of files of the registry's folder."""
+"""Folder where each file is now; all were in the folder `registry` before, from which the script must move them."""
 
 
 def make(folder: Path, *options: str) -> None:

@@ -16,7 +16,8 @@ SETTING = "BOUQUET_GATEWAY_TERRITORIES"
 COMPOSE = ROOT / "deploy" / "compose" / "compose.yaml"
 OFFERS = {file.stem: Raw(file.read_bytes()) for file in sorted((ROOT / "proto" / "offers").glob("*.json"))}
 KEYS = "/api/france_connect_jwks"
-"""Document that only a running worker publishes."""
+"""Path of the public keys that FranceConnect encrypts for: only a running worker offers it, so that the files in
+proto/offers lack it."""
 
 
 def settings_of(place: str) -> dict[str, str]:

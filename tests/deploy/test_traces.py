@@ -26,7 +26,8 @@ def backend(tmp_path: Path) -> Iterator[TraceView]:
 
 
 def leg(fund: str) -> tuple[Any, ...]:
-    """Returns the expected spans of one call: on the bus, in the worker, and to the upstream."""
+    """Returns the expected spans, as `shape` does, of the call to one provider: sent by the gateway, processed by the
+    worker, asked of the upstream."""
     upstream = (f"bouquet-{fund}", "GET /qf")
     return ("bouquet-gateway", f"send {fund}", (f"bouquet-{fund}", f"process {fund}", upstream))
 
@@ -49,7 +50,8 @@ async def test_a_lookup_is_found_whole_by_its_trace_id(broker_url: str, backend:
 
 
 async def spans_of(backend: TraceView, trace_id: str, expected: int) -> list[Stored]:
-    """Returns the spans of a trace once the expected number has arrived, since each process exports its own."""
+    """Returns the stored spans of a trace, after waiting until there are `expected`: each process exports its own ones
+    at its own time."""
     spans: list[Stored] = []
     for _ in range(LOOKS):
         spans = await backend.trace(trace_id)
@@ -60,13 +62,14 @@ async def spans_of(backend: TraceView, trace_id: str, expected: int) -> list[Sto
 
 
 def shape(spans: list[Stored], span: Stored) -> tuple[Any, ...]:
-    """Returns the service, name and children of a span, recursively and by time."""
+    """Returns a span as a tuple for comparison: its service, its name, then its children, each as such a tuple, in the
+    order of their start."""
     children = (shape(spans, child) for child in spans if child.parent == span.id)
     return (span.attributes["service.name"], _what(span.attributes), *children)
 
 
 def _what(attributes: dict[str, Any]) -> str:
-    """Returns the name of a span, made from its attributes."""
+    """Returns the name that a span should have by OpenTelemetry's conventions, made from its attributes."""
     if "bouquet.provider" in attributes:
         return f"{attributes['messaging.operation.name']} {attributes['bouquet.provider']}"
     where = attributes.get("http.route") or attributes["url.template"]

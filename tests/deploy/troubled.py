@@ -1,4 +1,4 @@
-"""Mesh that can be brought into the state of every alert, and the Prometheus that watches it."""
+"""A mesh that can be brought into the state that each alert is for, and the Prometheus that watches it."""
 
 from __future__ import annotations
 
@@ -40,18 +40,20 @@ RULES = sorted((ROOT / "deploy" / "prometheus" / "rules").glob("*.yaml"))
 EVERY_MS = 500
 IN_TIME_S = 150.0
 SPOOL_BYTES = 60_000
-"""Size of the spool, for some 150 records."""
+"""Size of the gateway's spool (the file of journal records that the broker has not taken yet): room for some 150
+records."""
 ALMOST_A_LIFE = timedelta(days=540)
-"""Time since the issue of a token that lasts 18 months."""
+"""Age of a token that is about to expire: tokens last 18 months."""
 MOST_CLIENTS = 30
 
 Alert = tuple[str, ...]
-"""Firing alert: its name, severity and other labels of `LABELS`."""
+"""Alert that fires: its name, then the severity and other labels that `LABELS` lists."""
 LABELS = ("alertname", "severity", "provider", "queue", "anomaly", "service")
 
 
 class Load(Struct):
-    """Load of callers. `asking` are the names of the people asked about."""
+    """Load on the gateway: the number of clients, the pause of each after a call, and the names of the people whom they
+    ask about."""
 
     clients: int = 2
     pause_s: float = 0.2
@@ -59,7 +61,7 @@ class Load(Struct):
 
 
 class Mesh:
-    """Mesh of processes. `start` must be called first."""
+    """Running processes of a mesh, whose parts can be stopped, slowed or changed. Call `start` first."""
 
     _gateway: dict[str, str | float]
     redis: TcpProxy
@@ -96,7 +98,7 @@ class Mesh:
         return await self.system.worker(provider, BOUQUET_WORKER_HEALTH_PORT=self._health[provider])
 
     async def start_gateway(self, **changes: str) -> tuple[Process, GatewayClient]:
-        """Starts the gateway, always at the same address and with the same spool."""
+        """Starts the gateway, or starts it again: the address and the spool stay the same."""
         return await self.system.gateway(**self._gateway | changes)
 
     async def start_journal(self) -> Process:
@@ -111,7 +113,7 @@ class Mesh:
         await self.rabbit.control("delete_queue", JOURNAL_QUEUE, "--vhost", vhost)
 
     async def token(self, *, issued_ago: timedelta = timedelta(0)) -> tuple[str, Token]:
-        """Issues a token, and returns its text and the registry's data about it."""
+        """Issues a token, as of a past time if wanted; returns the signed token and the registry's record of it."""
         async with open_store(self._database_url) as store:
             token = await issue_token(store, DatetimeClock(utc_now() - issued_ago), scopes=("cnaf_quotient_familial",))
             return Signer(TOKEN_KEY).sign(token, await habilitation_of(store, token)), token
@@ -124,14 +126,15 @@ class Mesh:
             await transaction.revoke(token, "leaked", None)
 
     def certify_gateway(self, *, for_days: float) -> dict[str, Path]:
-        """Makes or renews the client certificate for redis, and returns its files by their names in the URL."""
+        """Makes the client certificate that the gateway shows to redis, valid `for_days`, in place of the previous one;
+        returns its files by their parameter in the URL of redis."""
         made = certificate_files(
             self._folder / "gateway-papers", self._authority, datetime.now(UTC) + timedelta(days=for_days)
         )
         return {"ssl_ca_certs": made.ca, "ssl_certfile": made.certificate, "ssl_keyfile": made.key}
 
     async def served(self) -> None:
-        """Returns once Prometheus shows a rate of answered calls."""
+        """Waits until Prometheus sees the gateway answer more than one call per second with 200."""
         query = 'sum(rate(bouquet_gateway_requests_total{status="200"}[3s])) > 1'
         async with asyncio.timeout(IN_TIME_S):
             while not await asyncio.to_thread(self.prometheus.query, query):  # noqa: ASYNC110 - another process's, without an event
@@ -142,7 +145,8 @@ class Mesh:
         return {tuple(one["metric"][label] for label in LABELS if label in one["metric"]) for one in found}
 
     async def until(self, holds: Callable[[set[Alert]], bool]) -> set[Alert]:
-        """Returns the firing alerts once they are as expected, or after a timeout."""
+        """Waits until the set of firing alerts satisfies `holds`, and returns it; after a timeout, returns it as it
+        is."""
         give_up_at = time.monotonic() + IN_TIME_S
         while True:
             firing = await self.firing()
@@ -155,7 +159,8 @@ class Mesh:
         return Secret(self._registry["BOUQUET_REGISTRY_DATABASE_URL"])
 
     async def _gateway_with_redis(self) -> dict[str, str | float]:
-        """Returns settings of a gateway with a redis that accepts TLS alone, behind a relay that can be slowed down."""
+        """Starts a redis that accepts TLS alone, behind a proxy that can slow it down, and returns the settings of a
+        gateway that uses it."""
         files = self.certify_gateway(for_days=90)
         own = certificate_files(self._folder / "redis-papers", self._authority)
         server = self._stack.enter_context(TlsRedis(self._folder / "redis", own))
@@ -184,7 +189,8 @@ class Mesh:
         self.prometheus = self._stack.enter_context(server)
 
     async def _call_on(self, number: int) -> None:
-        """Runs one client, which asks about new people, and whose answers only Prometheus counts."""
+        """Runs client number `number`, which asks about another person at each turn, so that no answer is cached.
+        Answers are ignored here: Prometheus counts them."""
         for turn in itertools.count():
             if number < self.load.clients:
                 nom = self.load.asking[turn % len(self.load.asking)]

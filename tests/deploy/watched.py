@@ -1,4 +1,4 @@
-"""Mesh of processes under mixed load, and the Prometheus that scraped it."""
+"""A mesh that was put under mixed load, and the Prometheus that scraped it meanwhile."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ from tests.support.redis import RedisServer
 LOADED_S = 15.0
 QUEUES = "/metrics/detailed?family=queue_coarse_metrics&family=queue_consumer_count"
 AWAY = "acme"
-"""Provider that is allowed and not deployed."""
+"""Provider that the gateway is told to expect and that no worker serves."""
 QUICK = {"BOUQUET_CNAF_HUB_TIMEOUT_S": "0.5", "BOUQUET_MSA_HUB_TIMEOUT_S": "0.5"}
 FRESH = {"Cache-Control": "no-cache"}
 CROWD = 40
-"""Number of simultaneous requests, above the gateway's limit."""
+"""Number of requests sent at the same time, more than the gateway accepts at once."""
 
 
 class Watched(Struct, frozen=True):
     prometheus: PrometheusServer
     at: float
-    """Time under load at which queries are evaluated."""
+    """Moment during the load, in epoch seconds, at which tests evaluate queries."""
     gateways: frozenset[str]
-    """Label `instance` of each gateway process, `host:port`."""
+    """Each gateway process, as Prometheus labels it (`instance`): `host:port`."""
 
 
 async def watch(folder: Path, rabbit: RabbitNode, redis: RedisServer, stack: AsyncExitStack) -> Watched:
-    """Runs load for a while, then stops the mesh; Prometheus stays until the stack closes."""
+    """Runs the mesh under load for a while, then stops it; its Prometheus answers queries until `stack` closes."""
     async with process_mesh(rabbit.vhost()) as system:
         registry = registry_at(folder, system.bus_url)
         tokens = await issued(registry)
@@ -88,7 +88,8 @@ def gateway_at(folder: Path, cache_url: str) -> dict[str, str | float]:
 
 
 class Tokens(Struct, frozen=True):
-    """Issues tokens: for everything, for two calls a minute, for another resource, and a revoked one."""
+    """Tokens of callers: `whole` for every resource, `slow` for two calls a minute, `other` for another resource, and
+    `revoked`."""
 
     whole: str
     slow: str
@@ -108,7 +109,8 @@ async def issued(registry: Mapping[str, str]) -> Tokens:
 
 
 async def load(system: ProcessMesh, client: GatewayClient, tokens: Tokens) -> None:
-    """Sends mixed requests until every kind of answer has occurred several times."""
+    """Sends requests of all kinds, valid or not, in rounds for `LOADED_S` seconds. Every third round is slow and has
+    `CROWD` further requests at the same time."""
     questions: list[dict[str, Any]] = [
         {"params": CAF_ALLOCATAIRE},
         {"params": MSA_ALLOCATAIRE, "headers": FRESH},
