@@ -1,5 +1,5 @@
-"""Data of one HTTP call: the request as received, and the facts that its headers, log, metrics and journal record
-show."""
+"""Data of one HTTP call: the request as received, and the facts that go into the answer's headers, the log, the metrics
+and the journal."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     authorization: str
     api_key: str
     peer: str
-    """Address of the other end of the connection."""
+    """IP address of the other end of the connection: the client, or our last proxy."""
     forwarded_for: Sequence[str]
     """Values of `X-Forwarded-For`, which anybody can write."""
     no_cache: bool
@@ -44,7 +44,7 @@ class Call(Struct):
     request_id: str
     envelope: Envelope
     path: str = ""
-    """Requested path after `paths.tidy`."""
+    """Requested path, without the superfluous slashes that `paths.tidy` removes."""
     began: float = field(default_factory=time.perf_counter)
     """Start of the call, in seconds of the monotonic clock."""
 
@@ -56,23 +56,23 @@ class Call(Struct):
     token_id: str = ""
     """Id of the caller's token, whether or not the call is allowed."""
     habilitation: str = ""
-    """Id of the token's habilitation."""
+    """Id of the token's habilitation in the registry."""
     rate_limit: Mapping[str, str] = {}
     """Headers that show the caller's rate limit."""
 
     # Written by the endpoint that answers.
     operation: str = ""
-    """Id of an offered operation, or name of an endpoint of the gateway itself."""
+    """Id of the operation asked for, or name of an endpoint of the gateway itself."""
     version: str = ""
-    """Version of an offered operation: `v2`, `v3` …"""
+    """Version of the operation asked for: `v2`, `v3` …"""
     route: str = ""
-    """Path of an offered operation."""
+    """Path of the operation asked for, as its worker offers it."""
     retirement: Retirement | None = None
-    """Announced end of an offered operation."""
+    """Announced end of the operation asked for; `None` without one."""
     failures: Mapping[str, Failure] = {}
-    """Rows that the operation's provider adds to the failure table."""
+    """Errors that the provider defines itself, by reason, in addition to the failure table."""
     reached_data: bool = False
-    """Whether the call has passed the checks of the caller, rows 1 to 9 of docs/reference/contract.md §2.7."""
+    """Whether the caller has passed all checks, rows 1 to 9 of docs/reference/contract.md §2.7."""
     recipient: str = ""
     """SIRET of the administration that the data is for."""
     person: Identity | None = None
@@ -84,17 +84,17 @@ class Call(Struct):
     provider: str = ""
     """Name of the provider that answered."""
     regime: str = ""
-    """Regime of the provider that answered, under a regime plan."""
+    """Name of the provider that answered, for an operation that asks the CAF or the MSA; else empty."""
     waited_s: float = 0.0
     """Seconds spent waiting for providers. Written by `waiting`."""
 
     # Written by the `render_problems` middleware, where there is no data.
     outcome: Outcome | None = None
-    """Outcome of a call without data; `None` where there is data."""
+    """Outcome (`refused`, `not_found` …) of a call without data; `None` where there is data."""
     fault: str = ""
     """Party at fault for an error: `caller`, `platform` or `provider`; empty when the provider has no data."""
     code: str = ""
-    """Public code of the error, the first of several."""
+    """Public code of the error; of the first one, if there are several."""
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -107,6 +107,6 @@ class Call(Struct):
 
 
 def request_id_of(headers: Mapping[str, str]) -> str:
-    """Returns the client's request id when it is a UUID, as the CNAV hub requires; else a new one."""
+    """Returns the client's `X-Request-Id` if it is a UUID, the form that the CNAV hub requires; else a new UUID."""
     given = headers.get("X-Request-Id", "")
     return given if REQUEST_ID.fullmatch(given) else str(uuid.uuid4())

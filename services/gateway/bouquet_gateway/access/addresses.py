@@ -23,8 +23,9 @@ def parse_networks(texts: Iterable[str]) -> Networks:
 
 
 def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
-    """Returns the address of the client behind our proxies: the last hop that is not a trusted proxy, or the first hop
-    when all of them are. `forwarded` are the values of `X-Forwarded-For`."""
+    """Returns the client's IP address. Read from `peer`, the other end of the connection, backwards through the values
+    of `X-Forwarded-For` (`forwarded`), it is the first address that is not a trusted proxy; the leftmost one if all are
+    trusted."""
     if not trusted:
         return peer
 

@@ -1,4 +1,4 @@
-"""Authentication of callers, hop 3: the credentials of a request lead to a token, and the token to a requester.
+"""Authentication of callers: the credentials of a request lead to a token, and the token to a requester.
 
 A requester is an administration with a valid token, or a citizen whose FranceConnect session an administration
 forwards.
@@ -28,20 +28,21 @@ from bouquet_proto.identity import Identite
 
 TOKEN_MISSING = Refusal("token_missing")
 UNKNOWN_TOKEN_REASONS = frozenset({"token_invalid", "token_of_production", "token_of_staging"})
-"""Reasons of the failure table that mean: the bearer is not one of our tokens."""
+"""Reasons of a refusal that mean that the credential is not one of our tokens. Only these count as unknown bearers."""
 UNKNOWN_SESSION_REASONS = frozenset({"session_malformed", "session_unknown"})
-"""Reasons of the failure table that mean: the bearer is not a FranceConnect session."""
+"""Reasons of a refusal that mean that the bearer does not give a FranceConnect session. Only these count as unknown
+bearers."""
 
 
 class Admission(Struct, frozen=True):
-    """Result of the checks before routing: a credential and its token. A `Refusal` in place of the token is raised
-    later, after routing."""
+    """Result of the checks made before the path is matched to an operation: a credential, and its token. If `token` is
+    a `Refusal`, the error is answered only after the path is matched."""
 
     credential: Credential
     token: Token | Refusal
     digest: str
-    """Hash that identifies the caller: of the token's id, or of the credential without a token. Empty without a
-    credential."""
+    """SHA-256, in hexadecimal, that identifies the caller: of the token's id, or of the credential's text if there is
+    no valid token. Empty without a credential."""
     is_rate_limited: bool
     """Whether the rate limit applies to this call."""
 
@@ -57,8 +58,8 @@ class Requester(Struct, frozen=True):
 
 
 class Authenticate:
-    """Authentication in the order of checks of docs/reference/contract.md §2.7. Each method raises `Problem` for the
-    first check that fails."""
+    """Authentication of callers: its checks follow the order of docs/reference/contract.md §2.7. Each method raises
+    `Problem` for the first check that fails."""
 
     def __init__(
         self,
@@ -71,8 +72,8 @@ class Authenticate:
         trusted_proxies: Networks = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Takes `sessions`, `None` without a provider of FranceConnect sessions; `exempt`, hashes of tokens without
-        blacklist, address check and rate limit; `clock`, in epoch seconds."""
+        """Takes `sessions`, `None` where no provider opens FranceConnect sessions; `exempt`, the SHA-256 of each token
+        that skips the checks of blacklist, address and rate limit; `clock`, which returns epoch seconds."""
         self._tokens = tokens
         self._limiter = limiter
         self._sessions = sessions
@@ -84,15 +85,15 @@ class Authenticate:
     async def admit(
         self, request: HttpRequest, call: Call, deadline: Deadline, *, is_rate_limited: bool = True
     ) -> Admission:
-        """Checks blacklist, address and rate limit, which come before routing, for the first credential of the
-        request."""
+        """Looks up the token of the request's first credential, and checks its blacklisting, its networks and its rate
+        limit. These checks come before the path is matched to an operation."""
         return await self._admit(next(credentials_of(request), NO_CREDENTIAL), request, call, deadline, is_rate_limited)
 
     async def identify(
         self, admission: Admission, match: Match, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the requester of a routed call. On a FranceConnect path only a bearer is accepted, as the access
-        token of a citizen's session."""
+        """Returns the requester of a call whose path is matched to an operation. A FranceConnect path accepts only a
+        bearer: the access token of a citizen's session."""
         if not match.by_session:
             return await self.identify_by_token(admission, request, call, deadline)
         credential = admission.credential
@@ -133,8 +134,9 @@ class Authenticate:
         return Requester(admission.token, admission.digest)
 
     def _refusal(self, reasons: list[str], request: HttpRequest, *, is_rate_limited: bool) -> Problem:
-        """Returns the refusal of a request without a valid token: that of its first credential, unless a later one
-        could not be checked."""
+        """Returns the error for a request without a valid token. `reasons` has the refusal of each credential in turn:
+        the first that is not in `UNKNOWN_TOKEN_REASONS` (the token could not be looked up, for instance) is answered,
+        else the first of all."""
         if is_rate_limited and _unknown_bearers(reasons):
             self._check_throttle(request)
             self._count_refused(request, _unknown_bearers(reasons))
@@ -160,7 +162,8 @@ class Authenticate:
         return admission
 
     def _check_token(self, token: Token, request: HttpRequest) -> None:
-        """Raises `Problem` for a blacklisted token, and for a caller outside of the token's networks."""
+        """Raises `Problem` for a blacklisted token, and for a caller whose address is outside of the token's
+        networks."""
         if token.blacklisted_at is not None and token.blacklisted_at <= self._clock():
             raise Problem("token_blacklisted")
         if token.networks is None:
@@ -172,7 +175,7 @@ class Authenticate:
         return client_address(request.peer, request.forwarded_for, self._trusted_proxies)
 
     def _check_throttle(self, request: HttpRequest) -> None:
-        """Raises `Problem` when the caller's address has sent too many unknown bearers."""
+        """Raises `Problem` when the caller's address has sent too many unknown bearers in the current minute."""
         if wait_s := self._addresses.retry_in_s(self._address(request)):
             metrics.UNKNOWN_BEARERS.labels("slowed").inc()
             raise Problem("too_many_requests", meta={"retry_in": wait_s})
@@ -184,7 +187,7 @@ class Authenticate:
             self._addresses.count_refused(self._address(request))
 
     async def _count(self, admission: Admission, request: HttpRequest, call: Call) -> None:
-        """Counts the call against the rate limit. Raises `Problem` above it."""
+        """Counts the call against the caller's rate limit. Raises `Problem` above the limit."""
         # Before authentication, so that refused calls count too; a call without a credential does not. Version 2 has
         # a budget of its own (docs/reference/contract.md §4). A bearer that is no token of ours is counted for each
         # address apart: many callers send the same one, for instance `undefined`.

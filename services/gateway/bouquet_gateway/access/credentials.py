@@ -37,8 +37,8 @@ def credentials_of(request: HttpRequest) -> Iterator[Credential]:
 
 
 def _query_token(raw_query: str) -> str:
-    """Returns the value of the last `token` parameter, as for any parameter (docs/reference/contract.md §0); empty
-    without one."""
+    """Returns the value of the query's `token` parameter, the last one if it is repeated, as for any parameter
+    (docs/reference/contract.md §0); empty without one."""
     # Not read through the contract's `Query`, which drops values as long as a token.
     for pair in reversed(raw_query.split("&")):
         name, _, value = pair.partition("=")

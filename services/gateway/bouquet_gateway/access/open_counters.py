@@ -1,4 +1,4 @@
-"""Selection of the rate limit's counters by the `CACHE_URL` setting."""
+"""Choice of the store that counts calls for the rate limits, by the `CACHE_URL` setting."""
 
 from __future__ import annotations
 

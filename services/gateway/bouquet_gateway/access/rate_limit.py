@@ -11,11 +11,13 @@ from msgspec import Struct
 
 MINUTE_S = 60
 MAX_KEYS = 100_000
-"""Limit on the keys counted in one window; a process answers fewer calls in a minute."""
+"""Limit on the keys (callers) counted in one window. Never reached in practice: a process answers fewer calls in a
+minute."""
 
 
 class RateWindow(Struct, frozen=True):
-    """A window of `period_s` seconds; `number` counts the windows since the epoch."""
+    """Period in which calls are counted against a rate limit: the `number`th period of `period_s` seconds since the
+    epoch."""
 
     period_s: int
     number: int
@@ -55,7 +57,7 @@ class Allowance(Struct, frozen=True):
 
 
 class RateLimiter:
-    """Rate limiter that allows `limit` calls in each window of `period_s` seconds."""
+    """Rate limiter that allows each key (caller) `limit` calls in each window of `period_s` seconds."""
 
     def __init__(
         self, counters: Counters, *, limit: int = 20, period_s: int = 1, clock: Callable[[], float] = time.time
@@ -66,11 +68,11 @@ class RateLimiter:
         self._clock = clock
 
     async def hit(self, key: str, per_minute: int = 0, *, group: str = "") -> Allowance:
-        """Counts a call of `key`, and returns its allowance. Each `group` is limited apart; the empty key is not
-        counted.
+        """Counts a call of the caller `key`, and returns whether it is allowed. Each `group` of calls (`v2`, `v3`) has
+        a limit of its own; calls with the empty key are not counted.
 
-        `per_minute` is a second limit, for all groups of the key together; 0 for none. Returns the allowance of the
-        limit that refuses the call, else that of the second limit if there is one.
+        `per_minute`, 0 for none, is a second limit, on the calls of all groups together. A refused call gets the
+        allowance of the limit that refuses it; an allowed call that of the second limit, if there is one.
         """
         allowance = await self._count(key and key + group, self._limit, self._period_s)
         if not per_minute:
@@ -98,8 +100,8 @@ def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance
 
 
 class MemoryCounters:
-    """Counters in the memory of one process. Counts are dropped when the next window of the same length begins. Above
-    `max_keys` keys (about 15 MB), the oldest one is dropped."""
+    """Counters in the memory of one process. The counts of a window are dropped when a later window of the same length
+    begins. Above `max_keys` keys (about 15 MB), the oldest key is dropped."""
 
     def __init__(self, max_keys: int = MAX_KEYS) -> None:
         self._max_keys = max_keys
@@ -123,6 +125,6 @@ class _WindowCounts(Struct):
     counts: dict[str, int] = {}
 
     def accepts(self, window: RateWindow) -> bool:
-        """Tells whether calls of `window` are counted here: the same window, or the one before, for a call that was
-        delayed by redis."""
+        """Tells whether calls of `window` are counted here: the same window, or the one before, for a call that waited
+        for redis meanwhile."""
         return window.number in (self.number, self.number - 1)

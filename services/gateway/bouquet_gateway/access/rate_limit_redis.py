@@ -33,7 +33,8 @@ class RedisCounters:
         return count or await self._local.increment(key, window)
 
     async def _increment(self, key: str, window: RateWindow) -> int:
-        """Increments the counter in redis. A counter expires after two windows, since clocks differ."""
+        """Increments the counter in redis. A counter expires after the length of two windows, since the clocks of
+        gateways and redis differ."""
         name = f"bouquet:pace:{window.period_s}:{window.number}:{key}"
         return int(await self._count(keys=[name], args=[2 * window.period_s * 1000]))
 

@@ -32,14 +32,16 @@ POLL_S = 2.0
 SILENT_AFTER_S = POLL_S + ASK_TIMEOUT_S + 1.0
 """Seconds since the last answered poll after which the registry counts as silent."""
 MAX_REFRESHES = 2
-"""Maximum age of a remembered token, as a multiple of `refresh_s`."""
+"""Age, as a multiple of `refresh_s`, from which a remembered token is not accepted while the registry is asked for it
+again: the call waits for the registry's answer."""
 
 _token_decoder = msgspec.json.Decoder(registry_messages.KnownToken)
 _changes_decoder = msgspec.json.Decoder(registry_messages.TokenChanges)
 
 
 class _Known(Struct, frozen=True):
-    """A remembered token, and when it was requested, in seconds of the monotonic clock."""
+    """Remembered answer of the registry about a token, and the time of the monotonic clock, in seconds, at which it was
+    requested."""
 
     token: Token | Refusal
     asked_at: float
@@ -81,7 +83,8 @@ class RegistryClient:
         return bool(self._log)
 
     async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
-        """Returns the remembered token, or requests it from the registry."""
+        """Returns the token of a credential whose signature is valid, as remembered or as requested from the registry;
+        else the reason for its refusal."""
         read = self._tokens.read(credential)
         if isinstance(read, Refusal):
             return read
@@ -111,13 +114,14 @@ class RegistryClient:
         return self._clock() - self._answered_at
 
     def _is_fresh(self, known: _Known) -> bool:
-        """Tells whether a remembered token is accepted without asking the registry."""
+        """Tells whether a remembered token is accepted without asking the registry: it was requested less than
+        `refresh_s` ago, or the registry is silent, but not yet for longer than `patience_s`."""
         if self._silence_s > SILENT_AFTER_S:  # a new request would not be answered
             return self._silence_s <= self._patience_s
         return self._clock() - known.asked_at < self._refresh_s
 
     def _is_usable_meanwhile(self, known: _Known) -> bool:
-        """Tells whether a remembered token is accepted while the registry is asked for it again."""
+        """Tells whether a remembered token is accepted while the registry is asked for it again in the background."""
         return self._silence_s <= SILENT_AFTER_S and self._clock() - known.asked_at < MAX_REFRESHES * self._refresh_s
 
     async def _ask(self, question: WhoIs) -> Token | Refusal:
@@ -160,7 +164,8 @@ class RegistryClient:
 
 
 def _decode_token(token: str, reply: Reply) -> tuple[Token | Refusal, int] | None:
-    """Returns the token of a reply and the registry's change number; `None` for a failed reply."""
+    """Returns the token, or its refusal, from the registry's reply, and the number of the last change to tokens that
+    the reply includes; `None` for a failed or unreadable reply."""
     match reply:
         case NotFound(reason=registry_messages.UNKNOWN, meta={registry_messages.AS_OF: int(as_of)}):
             return INVALID, as_of

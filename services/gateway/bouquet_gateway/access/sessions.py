@@ -27,13 +27,13 @@ CITIZEN_ID = "11111111-1111-1111-1111-111111111111"
 """Token id that stands for every caller with a FranceConnect session."""
 
 SESSION_REMEMBERED_S = 600.0
-"""Seconds for which a session that was opened counts as recent."""
+"""Seconds for which an opened session counts as recent: the limit on new sessions does not apply to it."""
 REFUSAL_REMEMBERED_S = 10.0
 """Seconds for which a refused session is refused again without asking the worker."""
 MAX_REMEMBERED = 50_000
 """Limit on the sessions, and on the refusals, that a process remembers, about 0.3 kB each."""
 MAX_WAIT_S = 2.0
-"""Seconds that a new session may wait for the rate limit."""
+"""Seconds that a call with a new session waits at most for its turn under the limit on new sessions."""
 RETRY_IN_S = 2
 """Seconds after which a caller refused for too many new sessions may try again."""
 
@@ -41,7 +41,8 @@ _session = msgspec.json.Decoder(Session)
 
 
 class Sessions:
-    """Opener of FranceConnect sessions by a worker, which remembers refusals and limits the rate of new sessions."""
+    """Opener of FranceConnect sessions: asks a worker for each session, remembers refusals, and limits the rate of new
+    sessions."""
 
     def __init__(
         self,
@@ -51,8 +52,9 @@ class Sessions:
         unknown_per_second: int,
         refused_s: float = REFUSAL_REMEMBERED_S,
     ) -> None:
-        """Takes `report`, which is called after each question with the status name of the sessions and whether it ended
-        in an outage (`None` if the question was not sent), and `refused_s`, how long a refusal is remembered."""
+        """Takes `report(name, is_outage)`, called after each question to the worker for the health shown at
+        `/api/{name}/ping` (`is_outage` is `None` if the question was not sent); `unknown_per_second`, the limit on new
+        sessions; `refused_s`, the seconds for which a refusal is remembered."""
         self._bus = bus
         self._report = report
         self._pacer = Pacer(unknown_per_second)
@@ -60,7 +62,7 @@ class Sessions:
         self._refused: ExpiringValues[Reply] = ExpiringValues(MAX_REMEMBERED, refused_s)
 
     def is_recent(self, access_token: str, match: Match) -> bool:
-        """Tells whether the access token has opened a session within the last ten minutes."""
+        """Tells whether the access token has opened a session for the resource within the last ten minutes."""
         return self._known.get(_key(access_token, match)) is not None
 
     async def open(self, access_token: str, match: Match, call: Call, deadline: Deadline) -> Session:
@@ -103,7 +105,7 @@ def _key(access_token: str, match: Match) -> bytes:
 
 
 def token_of(session: Session, version: int) -> Token:
-    """Returns a token with the scopes of a session. From v3 on, identity scopes are dropped, since FranceConnect itself
-    gives the identity."""
+    """Returns a token with the scopes of a session. From v3 on, it leaves out the scopes of identity data, since
+    FranceConnect itself gives the identity."""
     scopes = frozenset(scope for scope in session.scopes if "_identite" not in scope or version == V2)
     return Token(id=CITIZEN_ID, scopes=scopes, siret="", expires_at=0.0)

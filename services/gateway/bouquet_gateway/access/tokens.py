@@ -34,9 +34,9 @@ LEEWAY_S = 60.0
 """Seconds by which the signer's clock may be ahead when `nbf` is checked (RFC 7519 §4.1.5)."""
 
 INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
-"""Id of the public token of a staging environment, which no registry knows."""
+"""Id of the token that anybody may use in a staging environment. No registry knows it."""
 STAGING = "staging"
-"""Subject claim of the other tokens of a staging environment."""
+"""Value of the `sub` claim in the other tokens of a staging environment."""
 DINUM_SIRET = "13002526500013"
 """SIRET of the DINUM, the administration that uses the internal id."""
 
@@ -60,7 +60,8 @@ class Token(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """Refusal of a credential that is not a valid token, by its reason in the failure table."""
+    """Refusal of a credential that is not a valid token. `reason` is a key of the failure table
+    (bouquet_proto/failures.py)."""
 
     reason: str
 
@@ -83,7 +84,8 @@ class TokenSource(Protocol):
 
 
 class _UnverifiedClaims(Struct, frozen=True):
-    """Claims, of any type, that show whether a token was issued by the staging environment."""
+    """Claims of a token whose signature is wrong, so of any type. They show whether it claims to be of a staging
+    environment."""
 
     jti: Any = None
     sub: Any = None
@@ -109,7 +111,8 @@ class _Claims(Struct, frozen=True):
 class TokenVerifier:
     """Verifier and decoder of tokens, which remembers the last `max_known` valid ones by their hash.
 
-    A named key verifies tokens whose header has that name (`kid`). `secret` has no name, and verifies any token.
+    A named key is tried on tokens whose header has that name (`kid`). `secret` has no name, and is tried on every
+    token.
     """
 
     def __init__(
@@ -121,8 +124,8 @@ class TokenVerifier:
         is_staging: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Takes `is_staging`, which tells whether this is a staging environment: tokens of the other environment are
-        refused with a reason of their own. Raises `SettingsError` without any key."""
+        """Takes `is_staging`, true for a staging environment: a token that claims to be of production is then refused
+        as such; elsewhere, a token that claims to be of staging. Raises `SettingsError` without any key."""
         self._keys = (*((("", _key(secret)),) if secret else ()), *named_keys)
         if not self._keys:
             raise SettingsError([f"{GATEWAY_PREFIX}TOKEN_KEY: is required without {GATEWAY_PREFIX}TOKEN_KEYS"])
@@ -216,8 +219,8 @@ def _decode(text: str, keys: Iterable[tuple[str, Key]], is_staging: bool) -> Tok
 
 
 def _refusal_of_unverified(claims: _UnverifiedClaims, is_staging: bool) -> Refusal:
-    """Returns the refusal of a token with a wrong signature. Its claims only decide whether it is refused as a token of
-    the other environment."""
+    """Returns the refusal of a token with a wrong signature. Its claims decide only whether the error says that it
+    belongs to the other environment (production or staging)."""
     if claims.is_staging == is_staging:
         return INVALID
     return Refusal("token_of_production" if is_staging else "token_of_staging")

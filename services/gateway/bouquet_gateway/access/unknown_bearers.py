@@ -31,8 +31,8 @@ class _Count(Struct):
 
 
 class AddressThrottle:
-    """Throttle for addresses with more than `limit` refused bearers in a minute, if these outnumber the accepted
-    ones."""
+    """Throttle of addresses that send unknown bearers: an address with more than `limit` refused bearers in a minute,
+    and more refused than accepted ones, must wait."""
 
     def __init__(self, limit: int, clock: Clock = time.time) -> None:
         self._limit = limit
@@ -49,7 +49,7 @@ class AddressThrottle:
         self._count_of(address).refused += 1
 
     def retry_in_s(self, address: str) -> int:
-        """Returns the seconds until an unknown bearer from `address` is accepted for a check again; 0 for at once."""
+        """Returns the seconds until the next unknown bearer from `address` may be checked; 0 for at once."""
         count = self._count_of(address)
         if count.refused <= self._limit or count.refused <= count.accepted:
             return 0
@@ -89,7 +89,8 @@ class Pacer:
         self._interval_s = 1 / per_second
         self._clock = clock
         self._next_at = 0.0
-        """Monotonic time at which the next caller may proceed."""
+        """Monotonic time up to which earlier callers have used the rate. A caller may proceed one second before it,
+        which allows bursts."""
 
     async def acquire(self, max_wait_s: float) -> bool:
         """Waits until the caller may proceed. Returns False at once when the wait would exceed `max_wait_s`."""

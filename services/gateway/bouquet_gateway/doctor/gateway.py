@@ -24,7 +24,8 @@ class _Readiness(Struct, frozen=True):
 
 
 async def examine(url: str) -> list[Finding]:
-    """Returns the findings about the gateway at `url`; without a URL, one that says how to get them."""
+    """Returns the findings about the gateway at `url`; without a URL, a single one that says to run again with
+    `--url`."""
     if not url:
         return [
             unknown(

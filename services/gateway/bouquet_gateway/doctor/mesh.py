@@ -17,7 +17,7 @@ TIMEOUT_S = 3.0
 
 
 async def examine(url: str, settings: GatewaySettings) -> list[Finding]:
-    """Returns one finding for each worker, and one for the registry where the gateway uses it."""
+    """Returns one finding for each worker, and one for the registry if the gateway takes tokens from it."""
     async with open_bus(url, "bouquet-gateway doctor") as bus:
         asking = [_worker(bus, provider) for provider in settings.providers]
         if settings.tokens_from == "registry":

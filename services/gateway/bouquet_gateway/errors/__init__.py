@@ -1,1 +1,2 @@
-"""Errors of the public contract: from a reason to an HTTP answer, and the list of all errors."""
+"""Errors of the public contract: conversion of a reason, such as `token_expired`, into an HTTP error, and the list of
+all errors."""

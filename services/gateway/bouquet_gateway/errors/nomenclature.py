@@ -1,5 +1,5 @@
-"""List of every error that can be answered, by operation, built from the offers' rules and reasons and the failure
-table.
+"""List of every error that the gateway can answer, by operation: from the rules and reasons that each operation
+declares, and from the failure table (bouquet_proto/failures.py).
 
 The OpenAPI document and `/api/errors` are both made from this list, so that they agree.
 """
@@ -32,7 +32,8 @@ NOT_COMMON_REASONS = frozenset(
         "gone_first_quotient",
     }
 )
-"""Reasons that not every operation can answer: of paths without operation, or declared by an operation itself."""
+"""Reasons that are not in `COMMON_REASONS`: they occur only on a path without operation, or for the operations that
+declare them."""
 
 PROVIDER_REASONS = tuple(reason for reason in PROVIDER if reason not in NOT_COMMON_REASONS)
 COMMON_REASONS = (RECIPIENT, *(reason for reason in PLATFORM if reason not in NOT_COMMON_REASONS), *PROVIDER_REASONS)
@@ -53,10 +54,10 @@ TOKEN_REASONS = (
     "registry_unavailable",
     "journal_full",
 )
-"""Reasons about the caller's token, which any path with a token may also answer."""
+"""Reasons about the caller's token, which every path that needs a token may answer."""
 
 SESSION_REASONS = (*SESSION, *PROVIDER_REASONS)
-"""Reasons about a citizen's FranceConnect session, including the troubles of the provider that opens it."""
+"""Reasons about a citizen's FranceConnect session, including failures of the provider that opens it."""
 
 
 API = "particulier"
@@ -66,7 +67,8 @@ STATUSES_FIRST = (422, 404, 502)
 
 
 class Cause(Struct, frozen=True, kw_only=True):
-    """One cause of an error code. `fault` is `caller`, `platform` or `provider`."""
+    """One of the causes that an error code stands for. `fault`, the party at fault, is `caller`, `platform` or
+    `provider`."""
 
     detail: str
     fault: str
@@ -75,7 +77,7 @@ class Cause(Struct, frozen=True, kw_only=True):
 
 
 class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One error code: its text, fault and `retry`, with other causes if there are several."""
+    """One error code, with the text, fault and `retry` of its first cause; any further causes are in `other_causes`."""
 
     code: str
     title: str
@@ -126,7 +128,8 @@ def reasons_of(served: Served) -> tuple[str, ...]:
 
 
 def documented_reasons(served: Served) -> Iterator[tuple[str, Authority]]:
-    """Yields every reason that an operation may answer, with the authority that signs the error."""
+    """Yields every reason that an operation may answer, each with the authority (CNAF, DSS …) in whose name the error
+    is answered."""
     operation = served.operation
     listed = [(reason, served.authority) for reason in reasons_of(served)]
     if operation.modality == "france_connect":
@@ -142,7 +145,7 @@ def documented_reasons(served: Served) -> Iterator[tuple[str, Authority]]:
 
 
 def nomenclature(catalogue: Catalogue) -> Nomenclature:
-    """Returns the list of errors of everything that the catalogue serves."""
+    """Returns the body of `/api/errors`: the errors of all operations that the catalogue serves."""
     by_operation: dict[str, list[Served]] = {}
     for served in (served for modalities in catalogue.by_path.values() for served in modalities):
         by_operation.setdefault(served.operation.folder, []).append(served)

@@ -48,20 +48,21 @@ PRECEDENCE = (
 """Kinds of failures in order of precedence: the first one decides the HTTP status of an answer with several errors."""
 
 BEFORE_ROUTING = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
-"""Reasons that are answered before routing, and therefore in the v2 envelope only under `/api/v2/`
-(docs/reference/contract.md §3.1)."""
+"""Reasons that are answered before the path is matched to an operation. They are therefore in the v3 envelope, except
+under `/api/v2/` (docs/reference/contract.md §3.1)."""
 
 V3_OUTSIDE_V2_PATHS = BEFORE_ROUTING | {"unknown_operation"}
-"""Reasons that are rendered in the v3 envelope except under `/api/v2/`. `unknown_operation` is one of them, since it is
-answered by the list of error codes, which the v2 envelope does not show."""
+"""Reasons that are rendered in the v3 envelope except under `/api/v2/`. `unknown_operation` is one of them, since only
+`/api/errors` answers it, and the v2 envelope shows no error codes."""
 
 GATEWAY_ONLY = frozenset({"session_missing", *(reason for reason, row in PLATFORM.items() if row.fault == "caller")})
-"""Reasons that only the gateway can find out about a call; a worker that answers one is not credible."""
+"""Reasons that only the gateway can establish about a call, such as an expired token. A worker that sends one is not
+believed."""
 
 
 OUTAGES = frozenset({502, 503, 504})
 NOT_SENT = frozenset({"provider_busy", "quota_spent"})
-"""Reasons of calls that the platform refused before it called the upstream."""
+"""Reasons of questions that the gateway or the worker refused, so that the provider's API was not called."""
 
 OUTCOMES: dict[type[Reply], Outcome] = {NotFound: "not_found", Rejected: "rejected", Failed: "failed"}
 
@@ -69,8 +70,8 @@ OUTCOMES: dict[type[Reply], Outcome] = {NotFound: "not_found", Rejected: "reject
 class Problem(Exception):
     """Reason for which a request gets no data: one reason, or several codes of wrong parameters.
 
-    `values` fill the placeholders of the texts. `meta` is sent to the client unchanged. `outcome` is that of the
-    provider's reply, `None` where no provider was asked or none replied.
+    `values` fill the placeholders, such as `{provider}`, of the error's detail. `meta` is sent to the client unchanged.
+    `outcome` is that of the provider's reply, `None` where no provider was asked or none replied.
     """
 
     def __init__(
@@ -110,8 +111,8 @@ class Problem(Exception):
 def is_credible(
     reply: NotFound | Rejected | Failed, allowed_reasons: Container[str] | None, *, is_sandbox: bool = False
 ) -> bool:
-    """Tells whether a worker may answer a reason: it must be in `allowed_reasons` (`None` for any), and neither one
-    that only the gateway can know nor a refusal sent as a failure. The last two are allowed in a sandbox."""
+    """Tells whether to believe the reason in a worker's reply. It must be in `allowed_reasons` (`None` for any) and not
+    in `GATEWAY_ONLY`; a `Failed` must not have a reason of `REFUSALS`. In a sandbox, only `allowed_reasons` counts."""
     # A sandbox shows recorded cases of the gateway's own refusals too.
     disbelieved = GATEWAY_ONLY | REFUSALS.keys() if isinstance(reply, Failed) else GATEWAY_ONLY
     return (is_sandbox or reply.reason not in disbelieved) and (
@@ -120,7 +121,7 @@ def is_credible(
 
 
 def error_envelope(reasons: Iterable[str], path: str) -> Envelope:
-    """Returns the envelope of an error on the requested path."""
+    """Returns the envelope, v2 or v3, of an error with these reasons on the requested path."""
     return "v3" if V3_OUTSIDE_V2_PATHS.issuperset(reasons) and "/api/v2/" not in path else envelope_of(path)
 
 
@@ -140,13 +141,14 @@ def retry_after(problem: Problem, provider_rows: Rows = NO_ROWS) -> int | None:
 
 
 def longest_wait(waits: Iterable[object]) -> int | None:
-    """Returns the longest wait in seconds, `None` without any. Values that are not whole numbers from 0 to a day are
-    ignored."""
+    """Returns the longest of the waits, in seconds; `None` without any. Values that are not whole numbers from 0 to a
+    day are ignored."""
     return max((wait for wait in waits if type(wait) is int and 0 <= wait <= DAY_S), default=None)
 
 
 def is_outage(reply: Reply, provider_rows: Rows = NO_ROWS) -> bool | None:
-    """Tells whether a reply is answered as 502, 503 or 504; `None` for a question that was not sent to the provider."""
+    """Tells whether the caller gets a 502, 503 or 504 for a reply; `None` for a question that was not sent to the
+    provider."""
     if isinstance(reply, Failed) and reply.reason in NOT_SENT:
         return None
     return isinstance(reply, Failed) and RENDERINGS[failure_of(reply.reason, provider_rows).kind].v3_status in OUTAGES

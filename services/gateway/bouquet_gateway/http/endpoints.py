@@ -25,15 +25,15 @@ OPENAPI: dict[str, Envelope | None] = {
     "/api/france-connect/open-api.yml": "v2",
     "/api/open-api-v3.yml": "v3",
 }
-"""Paths of the OpenAPI documents, as in API Particulier (docs/reference/contract.md §5.4), with the envelope of the
-operations in each; `None` for all operations."""
+"""Paths of the OpenAPI documents, as in API Particulier (docs/reference/contract.md §5.4). Each describes the
+operations of one envelope, v2 or v3; `None` for all operations."""
 
 MAX_AGE_S = 300
 """`max-age`, in seconds, of a document that changes with the offers of workers."""
 ERRORS_MAX_AGE_S = 3600
 """`max-age` of `/api/errors`, in seconds, as API Particulier has it."""
 OPERATION_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
-"""Pattern of the operation ids that an error text may repeat; no other part of a query string is repeated."""
+"""Pattern of an `operation_id` that an error text may repeat. Nothing else of a query string is repeated."""
 
 
 def plain_request(request: web.Request) -> HttpRequest:
@@ -52,7 +52,8 @@ def plain_request(request: web.Request) -> HttpRequest:
 
 
 class LookupEndpoint:
-    """Endpoint of every path that workers offer: answers a public document or data."""
+    """Endpoint of every path that workers offer: answers with a public document that a worker offers there, or with
+    data."""
 
     def __init__(self, lookups: Lookups, documents: Documents, journal: Journal) -> None:
         self._lookups = lookups

@@ -1,4 +1,5 @@
-"""Middlewares around every endpoint: hop 1 (request id, span, metrics, headers), the access record, hop 2 (errors)."""
+"""Middlewares around every endpoint, the outermost first: request id, span, metrics and headers; record in the access
+journal; errors; refusal of encoded paths."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ CALL = web.RequestKey("call", Call)
 
 @web.middleware
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Hop 1: sets the request's id, root span, metrics, and the headers of every answer."""
+    """Sets the call's request id, root span, log line and metrics, and the headers of every answer."""
     path = tidy(request.path)
     call = Call(request_id_of(request.headers), envelope_of(path), path)
     request[CALL] = call
@@ -75,8 +76,8 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def record_access(journal: Journal) -> Middleware:
-    """Returns a middleware that writes the access record of a call before its answer is sent. A call whose record
-    cannot be written gets an error."""
+    """Returns a middleware that writes the journal record of a call before its answer is sent. A call whose record
+    cannot be written gets an error in place of its answer."""
 
     @web.middleware
     async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -92,7 +93,7 @@ def record_access(journal: Journal) -> Middleware:
 
 @web.middleware
 async def render_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Hop 2: renders a `Problem`, and any other exception, as an HTTP error."""
+    """Renders a `Problem`, or any other exception of the endpoint, as an HTTP error."""
     try:
         return await handler(request)
     except Problem as problem:
@@ -105,7 +106,8 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
 
 
 def refuse_encoded_paths(lookups: Handler) -> Middleware:
-    """Returns a middleware that answers 404, through `lookups`, to a path with an encoded letter."""
+    """Returns a middleware that passes a path with a percent-encoded character to the endpoint `lookups`, which answers
+    404, even if it spells one of the gateway's own paths."""
 
     @web.middleware
     async def answer_encoded(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -147,7 +149,8 @@ def _headers(call: Call) -> dict[str, str]:
 
 
 def _retirement_headers(retirement: Retirement) -> dict[str, str]:
-    """Returns `Deprecation` by RFC 9745 (a date as `@` and epoch seconds) and `Sunset` by RFC 8594 (an HTTP date)."""
+    """Returns the headers of an announced end: `Deprecation` by RFC 9745 (a date as `@` and epoch seconds), `Sunset` by
+    RFC 8594 (an HTTP date), and a `Link` to the successor."""
     headers = {"Deprecation": f"@{int(_midnight(retirement.deprecated_on).timestamp())}"}
     if retirement.sunset_on:
         headers["Sunset"] = f"{_midnight(retirement.sunset_on):%a, %d %b %Y %H:%M:%S} GMT"
