@@ -1,4 +1,4 @@
-"""The tests of faults run on the machine's RabbitMQ and on the version of production."""
+"""Fixtures of the tests of faults, which run on the machine's RabbitMQ and on the version of production."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def rabbit(either_rabbit: RabbitNode) -> RabbitNode:
 
 @pytest.fixture(autouse=True)
 def impatient(impatience: None) -> None:
-    """Marks every test of this folder as one with short timeouts."""
+    """Gives every test of this folder short pauses between attempts to reconnect."""
 
 
 @pytest.fixture(scope="module")
 def url(rabbit: RabbitNode) -> str:
-    """Returns a vhost of the module's own."""
+    """URL of a new vhost, which the tests of one module share."""
     return rabbit.vhost()
 
 
@@ -43,6 +43,6 @@ async def caller(url: str) -> AsyncIterator[AmqpBus]:
 
 @pytest.fixture
 async def operator(url: str) -> AsyncIterator[AbstractChannel]:
-    """Another user of the broker, with every right."""
+    """Channel of a client outside Bouquet that may do anything on the vhost, such as delete a queue."""
     async with await aio_pika.connect(url) as connection, connection.channel() as channel:
         yield channel

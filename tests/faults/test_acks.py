@@ -1,4 +1,4 @@
-"""Faults F22 to F24: messages that are delivered and not acknowledged yet."""
+"""Faults F22 to F24 of docs/faults.md: messages that are delivered and not acknowledged yet."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def test_f22_work_that_ends_after_its_connection_sends_no_acknowledgement(
     done = asyncio.Event()
 
     async def stubborn(_: Request) -> Reply:
-        """Ignores its cancellation."""
+        """Goes on to its end when it is cancelled, and returns a reply nobody should get."""
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -114,7 +114,7 @@ async def test_f23_requests_of_a_stopping_worker_go_to_another_and_its_neighbour
 
 
 async def caller_serving(bus: AmqpBus) -> asyncio.Task[None]:
-    """Runs a worker until it is cancelled."""
+    """Starts a worker, and returns its task once it consumes; cancel the task to stop the worker."""
     ready = asyncio.Event()
 
     async def work() -> None:
@@ -129,7 +129,8 @@ async def caller_serving(bus: AmqpBus) -> asyncio.Task[None]:
 
 @pytest.fixture
 def impatient_broker(rabbit: RabbitNode) -> Iterator[None]:
-    """Sets the consumer timeout of new channels to a second or two, in place of half an hour."""
+    """Lets the broker close new channels that leave a message unacknowledged for a second or two, in place of half an
+    hour."""
 
     def give(timeout_ms: int, tick_ms: int) -> None:
         for name, value in (("consumer_timeout", timeout_ms), ("channel_tick_interval", tick_ms)):
@@ -142,7 +143,8 @@ def impatient_broker(rabbit: RabbitNode) -> Iterator[None]:
 
 @pytest.mark.usefixtures("impatient_broker")
 async def test_f24_no_worker_exceeds_the_broker_s_consumer_timeout(url: str) -> None:
-    """The timeout closes the channel of a consumer that never acknowledges; ours acknowledges by each deadline."""
+    """Runs until the broker has closed another consumer, which never acknowledges. Our worker, whose handler hangs,
+    acknowledges at each deadline and goes on consuming."""
     desk = BlockedHandler()
     async with (
         await aio_pika.connect(url) as connection,

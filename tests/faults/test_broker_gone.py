@@ -1,4 +1,4 @@
-"""Faults F1, F5, F6: the broker stops, starts late, or never starts."""
+"""Faults F1, F5, F6 of docs/faults.md: the broker stops, starts late, or never starts."""
 
 from __future__ import annotations
 
@@ -106,7 +106,8 @@ def test_f05_pauses_between_reconnections_grow_to_a_limit_and_differ_by_process(
 
 @asynccontextmanager
 async def silent() -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """A broker that accepts a connection and sends nothing, and an event for the accepted connection."""
+    """Starts a server that accepts connections and sends nothing, like a broker that hangs; yields its URL, and an
+    event set at the first connection."""
     accepted = asyncio.Event()
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -157,7 +158,8 @@ async def test_f06_a_process_with_a_silent_broker_stops_on_sigterm(name: str) ->
 async def test_f06_a_worker_with_a_silent_broker_stops_on_sigterm(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The worker does not wait for the end of its attempt to connect."""
+    """Stops the worker while it waits for the silent broker's first bytes: it does not wait for the end of that
+    attempt."""
     monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 3600.0)
 
     async def work(bus: AmqpBus) -> None:

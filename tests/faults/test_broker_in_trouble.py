@@ -1,4 +1,5 @@
-"""Faults F25, F29, F30: a broker that is connected and does not work, and how much is logged about it."""
+"""Faults F25, F29, F30 of docs/faults.md: a broker that is connected and does not work, and how much is logged about
+it."""
 
 from __future__ import annotations
 
@@ -104,7 +105,7 @@ async def is_unready_until_healed(rabbit: RabbitNode, trouble: Trouble) -> None:
 
 
 async def readiness(client: GatewayClient, worker: Process) -> tuple[int, int]:
-    """Returns the readiness of the gateway and of a worker."""
+    """Returns the statuses of `/readyz` of the gateway and of a worker."""
     health = (await worker.until_logged("worker started"))["health_url"]
     gateway = (await client.get("/readyz")).status
     async with client.session.get(f"{health}/readyz") as answer:
@@ -120,7 +121,8 @@ async def becomes(client: GatewayClient, worker: Process, expected: tuple[int, i
 async def test_f30_a_deleted_reply_exchange_is_noticed_without_a_call_and_declared_again(
     url: str, operator: AbstractChannel
 ) -> None:
-    """Requests would still be sent, and no reply would arrive."""
+    """Shows that readiness also covers the reply exchange: without it, requests would still be sent, and no reply would
+    arrive."""
     async with connected_bus(url) as bus, serving(bus, reply_found):
         await until_reply(bus, FOUND)
         await operator.exchange_delete(REPLY_EXCHANGE)
@@ -152,7 +154,8 @@ async def test_f30_a_worker_whose_consumer_is_lost_silently_is_unready_and_recov
 async def test_f29_a_connection_lost_again_and_again_is_logged_once(
     url: str, rabbit: RabbitNode, operator: AbstractChannel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A queue of another type makes every declaration fail."""
+    """Declares the worker's queue with another type first, so that the worker's own declaration fails at each
+    connection."""
     caplog.set_level(logging.INFO)
     await operator.declare_queue("bouquet.q.msa", exclusive=True)
     async with open_amqp_bus(url, "tests") as worker, worker.serve("msa", reply_found, concurrency=1):

@@ -24,7 +24,7 @@ AWAY = Failed("bus_unavailable")
 
 @pytest.fixture
 async def nodes(url: str) -> AsyncIterator[list[TcpProxy]]:
-    """Three ways to one broker, each of which can be shut or held."""
+    """Three proxies in front of one broker, as if they were its nodes; a test can close or freeze each."""
     async with AsyncExitStack() as stack:
         relays = [await stack.enter_async_context(TcpProxy(url)) for _ in range(3)]
         for relay in relays:
@@ -34,13 +34,13 @@ async def nodes(url: str) -> AsyncIterator[list[TcpProxy]]:
 
 @pytest.fixture
 async def worker(caller: AmqpBus) -> AsyncIterator[None]:
-    """A worker that no trouble of `nodes` reaches."""
+    """Worker with a direct connection to the broker: faults of the proxies in `nodes` do not affect it."""
     async with serving(caller, reply_found):
         yield
 
 
 def all_of(nodes: list[TcpProxy]) -> str:
-    """A URL that names all nodes."""
+    """Returns one URL with the addresses of all `nodes`."""
     urls = [URL(node.url) for node in nodes]
     return nodes[0].url.replace(f"127.0.0.1:{urls[0].port}", ",".join(f"127.0.0.1:{url.port}" for url in urls))
 

@@ -1,4 +1,5 @@
-"""Clocks that differ: deadlines are sent as wall-clock seconds, and no worker relies on its own clock alone."""
+"""Clocks that differ: a request's deadline is sent as a time of the sender's clock, and a worker with a wrong clock
+must not misread it."""
 
 from __future__ import annotations
 

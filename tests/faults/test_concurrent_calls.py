@@ -1,4 +1,4 @@
-"""Faults F16, F17: concurrent calls neither wait for each other nor deadlock."""
+"""Faults F16, F17 of docs/faults.md: concurrent calls neither wait for each other nor deadlock."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ pytestmark = pytest.mark.broker
 
 
 def all_together(count: int) -> Handler:
-    """Returns a handler that answers once that many requests are in flight: handled one after another, they would never
-    end."""
+    """Returns a handler that answers only when it runs `count` times at once; if requests were handled one after
+    another, none would be answered."""
     together = asyncio.Barrier(count)
 
     async def handler(_: Request) -> Reply:
@@ -44,7 +44,8 @@ async def test_f16_a_hundred_calls_to_one_provider_are_handled_concurrently(call
 
 async def test_f17_a_handler_may_wait_for_calls_of_its_own_on_the_same_connection(caller: AmqpBus) -> None:
     async def asking(request: Request) -> Reply:
-        """Asks another provider, and then this one again."""
+        """Calls another provider and then its own before it answers, as a handler might; requests with the id `inner`
+        get an answer at once."""
         if request.id == "inner":
             return FOUND
         assert await caller.call("other", lookup_request("inner")) == FOUND

@@ -1,4 +1,5 @@
-"""Faults of the domain: token endpoints, pings, a silent provider, the marker of a call in flight."""
+"""Faults of the domain: token endpoints and pings that fail, a silent provider, and the marker in redis that refuses a
+second identical call (409) while the first is in flight."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from tests.support.redis import RedisServer
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
 DEADLINE_S = 6.0
-"""Seconds for what is tried while a call is in flight."""
+"""Deadline of calls, in seconds: time for a test to act while a call is in flight."""
 LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
 
@@ -92,7 +93,8 @@ async def test_the_marker_of_a_call_expires_soon_after_its_gateway_died(
 
 
 async def is_let_in(client: GatewayClient, person: Params) -> None:
-    """Waits until a marker that no process deletes has expired."""
+    """Waits until a call about `person` is no longer refused with 409: the marker that a dead process left has
+    expired."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while (await client.get(params=person)).status == 409:  # noqa: ASYNC110 - a marker has no event
             await asyncio.sleep(0.05)

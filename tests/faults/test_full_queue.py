@@ -18,7 +18,7 @@ pytestmark = pytest.mark.broker
 
 CONCURRENCY = 2
 HELD = amqp.PREFETCH_PER_SLOT * CONCURRENCY + 1
-"""Requests that worker and queue hold together."""
+"""Most requests that wait at a time: those that the worker has taken, and the one that the queue may hold."""
 
 
 async def test_a_request_that_a_full_queue_refuses_is_answered_once_there_is_room(

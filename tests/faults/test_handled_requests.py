@@ -1,4 +1,4 @@
-"""Faults F26, F28: traces and correlation ids of handled requests, and handlers that fail."""
+"""Faults F26, F28 of docs/faults.md: traces and correlation ids of handled requests, and handlers that fail."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ async def test_f26_each_of_many_requests_in_one_consumer_is_handled_in_its_own_t
     together = asyncio.Barrier(10)
 
     async def handler(_: Request) -> Reply:
-        """Answers with its trace before and after a wait, while all requests are in flight."""
+        """Waits until all requests are in flight, checks that its trace is still the one of its request, and answers
+        with it."""
         before = spans.traceparent()[:35]
         await together.wait()
         assert spans.traceparent()[:35] == before

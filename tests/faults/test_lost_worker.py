@@ -1,4 +1,5 @@
-"""A worker cut off by the network: the broker keeps its consumer until the heartbeat ends."""
+"""A worker cut off by the network: the broker counts it as a consumer, and gives it requests, until its heartbeats have
+been missed."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ pytestmark = pytest.mark.broker
 LATE = Failed("deadline_exceeded")
 WORKS_ON = 3
 NOT_LOST_S = 5.0
-"""Seconds within which an answer arrives on any machine, and two heartbeats do not end."""
+"""Deadline of calls, in seconds: an answer arrives within it on any machine, and the broker cannot have missed two
+heartbeats yet."""
 
 
 async def test_a_lost_worker_costs_at_most_the_calls_that_it_holds_and_is_dropped_by_heartbeat(

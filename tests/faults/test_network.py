@@ -25,7 +25,7 @@ from tests.support.proxy import TcpProxy
 from tests.support.waiting import TEST_TIMEOUT_S
 
 DEADLINE_S = 1.5
-"""Seconds of calls that may end by their deadline; calls that must be answered have more."""
+"""Deadline, in seconds, of calls over a broken network; calls that must be answered have a longer one."""
 AWAY = [Failed("bus_unavailable"), Failed("deadline_exceeded"), Failed("not_deployed")]
 SILENT = [Failed("upstream_timeout"), Failed("upstream_unavailable"), Failed("deadline_exceeded")]
 
@@ -97,7 +97,8 @@ async def test_a_broken_connection_to_the_broker_is_a_typed_error_and_recovers(
 
 @asynccontextmanager
 async def asking_through_a_relay() -> AsyncIterator[tuple[Bus, TcpProxy, list[Reply]]]:
-    """Runs the CNAF's worker with an unstable network to its upstream, and gives the answer for each person."""
+    """Runs the CNAF's worker behind a proxy to its upstream that can break the connection; yields its bus, the proxy,
+    and the right answer about each of `PEOPLE`."""
     app, bus = simulator.app(), MemoryBus()
     app[CLOCK] = lambda: TODAY
     async with listening(app, "127.0.0.1", 0) as fund_url, TcpProxy(fund_url) as relay:
@@ -110,7 +111,8 @@ async def asking_through_a_relay() -> AsyncIterator[tuple[Bus, TcpProxy, list[Re
 
 
 async def check(bus: Bus, answers: list[Reply], times: int = 4, *, within_s: float = DEADLINE_S) -> list[Reply]:
-    """Sends concurrent calls: each gets the answer about its own person, or a typed error."""
+    """Makes calls about all `PEOPLE` at once, `times` each, and returns the replies. Fails if one is neither the answer
+    about its person nor a typed error."""
     people = PEOPLE * times
     replies = await asyncio.gather(*(bus.call(PROVIDER, lookup_of(person, within_s=within_s)) for person in people))
     for reply, own in zip(replies, answers * times, strict=True):
@@ -119,7 +121,8 @@ async def check(bus: Bus, answers: list[Reply], times: int = 4, *, within_s: flo
 
 
 async def heals(bus: Bus, answers: list[Reply]) -> None:
-    """Waits until calls are answered again; an open breaker lets a call pass after five seconds."""
+    """Waits until every call is answered again. It may take 5 s, after which an open circuit breaker lets a call
+    try."""
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while await check(bus, answers, times=1, within_s=TEST_TIMEOUT_S) != answers:  # noqa: ASYNC110 - a fund has no event
             await asyncio.sleep(0.05)

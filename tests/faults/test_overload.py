@@ -1,4 +1,5 @@
-"""Overload: of four times as many callers as there are places, each is answered or refused, and none waits for another.
+"""Overload: four times as many callers as the gateway has places. Each is answered or refused, and no refused one has
+to wait.
 
 The benchmark measures how many are answered meanwhile (`make bench`).
 """
@@ -24,7 +25,8 @@ TIMES = 4
 
 
 def people() -> Iterator[dict[str, Any]]:
-    """Yields persons whom the CAF knows, each once, so that no answer is cached or shared."""
+    """Yields one query for each caller, about different persons known to the CAF, so that no answer is cached or
+    shared."""
     for number in range(TIMES * PLACES):
         yield staged_query("CAF-FOUND", anneeDateNaissance=1930 + number, jourDateNaissance=28)
 

@@ -1,4 +1,4 @@
-"""Faults F18 to F21: messages that kill their worker, and messages that cannot be read."""
+"""Faults F18 to F21 of docs/faults.md: messages that kill their worker, and messages that cannot be read."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ QUEUE = queue_of(PROVIDER)
 
 @pytest.fixture
 async def kept(operator: AbstractChannel) -> AsyncIterator[None]:
-    """Keeps the queue alive with a busy consumer, so that it outlives its workers."""
+    """Consumer that holds one message and takes no other: the broker deletes a queue without consumers, and this one
+    must outlive its workers."""
     await operator.set_qos(prefetch_count=1)
     queue = await declare_provider_queue(operator)
     full = asyncio.Event()
@@ -105,7 +106,8 @@ async def test_f19_requests_prefetched_with_a_poison_message_are_answered(url: s
 
 
 async def test_f20_queues_are_declared_without_a_delivery_limit(url: str, caller: AmqpBus, rabbit: RabbitNode) -> None:
-    """Redeliveries are recognized by the broker's flag; a queue argument could not be changed by a new version."""
+    """Requires no limit of the broker: a worker tells a redelivered message by its flag, and RabbitMQ could not change
+    a queue's arguments in a new version."""
     async with serving(caller, reply_found):
         told = await rabbit.control("list_queues", "--vhost", URL(url).path[1:], "name", "arguments")
         [arguments] = [line.split("\t")[1] for line in told.splitlines() if line.startswith(f"{QUEUE}\t")]
@@ -116,11 +118,11 @@ async def test_f20_queues_are_declared_without_a_delivery_limit(url: str, caller
 async def test_f20_an_unstable_worker_does_not_requeue_a_message_for_ever(
     url: str, caller: AmqpBus, operator: AbstractChannel, broker: Broker
 ) -> None:
-    """A message is delivered twice at most, however often its worker is cut off."""
+    """Cuts the worker off again and again: a message is delivered twice at most."""
     desk = BlockedHandler()
 
     async def in_hand(count: int) -> None:
-        """Waits until no message is ready and `count` are delivered and not acknowledged."""
+        """Waits until the queue has no waiting message, and `count` that are delivered and not acknowledged."""
         look = partial(broker.rows, "queues", "name", "messages_ready", "messages_unacknowledged")
         await broker.until(look, lambda queues: [QUEUE, "0", str(count)] in queues)
 

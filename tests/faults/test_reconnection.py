@@ -1,4 +1,5 @@
-"""Faults F2, F3, F4, F8: a connection restores everything that lived on it, or reports that it has not."""
+"""Faults F2, F3, F4, F8 of docs/faults.md: a new connection restores the queues and consumers of the lost one, or the
+process reports that it could not."""
 
 from __future__ import annotations
 
@@ -41,7 +42,7 @@ QUEUE = queue_of(PROVIDER)
 
 @pytest.fixture
 async def powerless(rabbit: RabbitNode, broker: Broker, url: str) -> AsyncIterator[str]:
-    """Returns the URL of a user that may connect and nothing more."""
+    """URL of a user that may connect to the broker, and has no right on any queue or exchange."""
     await rabbit.control("add_user", "powerless", "secret")
     await broker.permit_only("powerless", "^$")
     yield str(URL(url).with_user("powerless").with_password("secret"))

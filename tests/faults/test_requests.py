@@ -1,4 +1,5 @@
-"""Faults F9 to F11: a request is delivered, or its caller gets an error at once, or it expires with its deadline."""
+"""Faults F9 to F11 of docs/faults.md: a request is delivered, or its caller gets an error at once, or it expires with
+its deadline."""
 
 from __future__ import annotations
 
@@ -63,7 +64,7 @@ async def test_f09_a_request_without_worker_is_gone_after_its_deadline(
 
 
 async def test_f09_a_worker_does_not_begin_an_expired_request(caller: AmqpBus, operator: AbstractChannel) -> None:
-    """The message was delivered in time, and expired in the worker's own process."""
+    """Sends a request whose deadline passes between its delivery and its turn in the worker."""
     desk = BlockedHandler()
     desk.release.set()
     async with serving(caller, desk):
@@ -138,7 +139,8 @@ async def test_f11_a_body_of_any_size_is_confirmed_or_returned(caller: AmqpBus, 
 
 
 async def test_f11_returned_and_confirmed_messages_each_end_their_own_call(caller: AmqpBus) -> None:
-    """A returned message is also confirmed, a moment later."""
+    """Mixes calls to a served and to an unknown provider: RabbitMQ returns an unroutable message, and confirms it a
+    moment later as if it were delivered."""
     async with serving(caller, reply_found, concurrency=50):
         providers = [PROVIDER, "nobody"] * 100
         replies = await asyncio.gather(*(caller.call(provider, lookup_request()) for provider in providers))

@@ -1,6 +1,8 @@
-"""A user of the broker loses a right while its process runs: callers get errors at once, and it recovers by itself.
+"""A broker user loses a right while its process runs: callers get errors at once, and the process recovers by itself
+when the right is back.
 
-RabbitMQ checks a right when a channel first needs it: existing consumers go on, and are refused at the next connection.
+RabbitMQ checks a right only when a channel first needs it: existing consumers go on, and are refused at the next
+connection.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ WANTED = {
     (GATEWAY, "write"): f"queue {REPLY_EXCHANGE}",
     (GATEWAY, "read"): f"exchange {REPLY_EXCHANGE}",
 }
-"""The right that each process is refused first."""
+"""Resource that the broker's refusal names, by the user and the right that it has lost."""
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +56,8 @@ def broker(rabbit: RabbitNode, guarded: RestrictedVhost) -> Broker:
 
 @pytest.fixture
 def unprobed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Probes connections only when they begin: on a busy machine, a probe could be refused before the broker has closed
-    the connection, and its refusal would be reported beside the first one of the next connection."""
+    """Turns off the regular check of an open connection, which could be refused a moment before the broker closes the
+    connection: its refusal would be logged beside the one that the test expects."""
     monkeypatch.setattr(link, "PROBE_EVERY_S", 3600.0)
 
 
@@ -114,7 +116,8 @@ async def test_a_gateway_that_loses_a_right_refuses_at_once_until_it_has_it_agai
 async def test_a_worker_without_the_right_to_reply_cancels_its_consumer(
     rabbit: RabbitNode, guarded: RestrictedVhost, broker: Broker
 ) -> None:
-    """The worker's connection is open, and has not used the right before it is removed."""
+    """Takes the right to reply from a worker that has not replied on this connection yet, so that its first reply is
+    refused."""
     vhost = URL(guarded.operator).path[1:]
     queue = queue_of(PROVIDER)
     async with (
@@ -183,7 +186,7 @@ async def until_posted(outbox: Outbox, body: bytes) -> bytes:
 
 
 async def until_refused(outbox: Outbox) -> None:
-    """Waits until calls are refused, because of the missing right and not by their deadline."""
+    """Sends records until one is refused for the missing right; a refusal for lack of time fails the test."""
     with pytest.raises(NotSent) as refused:
         while True:
             await outbox.send([b"perhaps"])
@@ -191,14 +194,14 @@ async def until_refused(outbox: Outbox) -> None:
 
 
 def logged_once(caplog: pytest.LogCaptureFixture, connection: str) -> str:
-    """Checks that a refusal is not logged at each attempt; it may be logged again after the broker closed the
-    connection for another reason."""
+    """Checks that a process has logged a refusal once, or a second time with the same text after another lost
+    connection, and not at each attempt; returns its text."""
     first, *again = refusals(caplog, connection)
     assert again in ([], [first])
     return first
 
 
 def refusals(caplog: pytest.LogCaptureFixture, connection: str) -> list[str]:
-    """Returns the rights that a process reported as missing, each time that it did."""
+    """Returns the texts of all refusals for a missing right that the connection called `connection` has logged."""
     told = (getattr(line, "error", "") for line in caplog.records if getattr(line, "connection", "") == connection)
     return [error for error in told if error.startswith("no ")]

@@ -1,5 +1,5 @@
-"""Fault F27: the workers of one provider are all busy. Its calls in flight are limited; further ones are refused at
-once."""
+"""Fault F27 of docs/faults.md: the workers of one provider are all busy. Its calls in flight are limited; further ones
+are refused at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = [f"DUPONT{letter}" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
 
 
 def another() -> str:
-    """Returns a token of another caller, since one caller may not hold all the places."""
+    """Returns a token of a new caller: the gateway lets no single caller take all the places of a provider."""
     return token("acme_dossier", "acme_age", id=str(uuid.uuid4()))
 
 

@@ -1,5 +1,5 @@
-"""Fault F7: a stopping worker takes no more requests, finishes those it has begun, answers, acknowledges, then
-closes."""
+"""Fault F7 of docs/faults.md: a stopping worker takes no more requests, finishes those it has begun, answers,
+acknowledges, then closes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ pytestmark = pytest.mark.broker
 
 @asynccontextmanager
 async def at_work(url: str, handler: Handler, *, drain_s: float) -> AsyncIterator[tuple[asyncio.Task[None], Serving]]:
-    """Runs a worker on a connection of its own, which stops and closes it when it is cancelled."""
+    """Runs a worker with a connection of its own; yields its task, which a test cancels to stop the worker, and its
+    `Serving`."""
     serves: asyncio.Future[Serving] = asyncio.get_running_loop().create_future()
 
     async def work() -> None:

@@ -26,7 +26,8 @@ Style: TypeAlias = Callable[[str], ClientCredentials]
 
 
 class TokenServer:
-    """A token endpoint, which answers by `answer_token`, and an API, which accepts what `accepts` does."""
+    """A fake upstream: its token endpoint answers with what `answer_token` returns, and its API accepts a request for
+    which `accepts` is true."""
 
     def __init__(self) -> None:
         self.token_requests: list[tuple[dict[str, str], str]] = []

@@ -51,11 +51,13 @@ NAMES_SOMEBODY = {
 UNSHARED_CASE = structs.replace(
     CASES["dossier_unknown"], name="unshared", identity=Identifiant(identifiant="D-9181716")
 )
-"""A case of a person who is in no other test, since a metric that names someone does so until the process ends."""
+"""Case about a person of no other test: the faulty handler puts the identifier in a metric, which keeps it until the
+process ends."""
 
 
 class Acme:
-    """The template's provider, whose parts tests replace by faulty ones."""
+    """Provider of the template of `bouquet-worker new`, whose handler, cases or settings a test can replace by faulty
+    ones."""
 
     def __init__(self) -> None:
         self.contract: Any = importlib.import_module("bouquet_acme.contract")
@@ -75,7 +77,8 @@ class Acme:
     def suite(
         self, handler: Any = None, *, cases: Iterable[Case] = CASES.values(), settings: dict[str, str] | None = None
     ) -> Conformance:
-        """Returns the conformance suite of the provider, with another handler, other cases or other settings."""
+        """Returns the conformance suite of the provider, with its handler, cases or settings replaced by those
+        given."""
         worker = Worker(
             "acme",
             self.worker.Settings,

@@ -1,4 +1,4 @@
-"""`bouquet-worker doctor` on real servers: it reports what separates a worker from its broker or its upstream."""
+"""`bouquet-worker doctor` on real servers: it reports what keeps a worker from its broker or its upstream."""
 
 from __future__ import annotations
 

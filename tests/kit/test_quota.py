@@ -19,7 +19,8 @@ def clock() -> Clock:
 
 
 async def slot(quota: Quota, max_wait_s: float = 0.0) -> int | None:
-    """Waits for a slot; returns `None`, or the seconds after which a refused call may try again."""
+    """Waits at most `max_wait_s` for a place in the rate limit; returns `None`, or for a refused call the seconds after
+    which it may try again."""
     try:
         await quota.wait_for_slot(max_wait_s)
     except UpstreamError as error:

@@ -32,7 +32,7 @@ def health_at(port: int) -> dict[str, str]:
 
 @pytest.fixture
 async def settings() -> AsyncIterator[Mapping[str, str]]:
-    """Serves the simulator, and gives the environment of a worker that asks it."""
+    """Starts the simulator, and yields the settings of a worker that calls it."""
     async with listening(simulator.app(), "127.0.0.1", 0) as url:
         yield simulator.settings(url)
 
@@ -139,7 +139,8 @@ def test_run_refuses_a_provider_that_is_not_installed() -> None:
 
 @pytest.mark.broker
 async def test_a_worker_answers_a_running_request_after_sigterm(broker_url: str, tmp_path: Path) -> None:
-    """In the meantime the worker is alive, and not ready for further requests."""
+    """Checks that the worker is meanwhile alive (`/livez`) and not ready (`/readyz`), so that no request is sent to
+    it."""
     held, port = HeldRequest(), free_port()
     health = f"http://127.0.0.1:{port}"
     async with (

@@ -32,7 +32,7 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(acme: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """The environment of processes that have `acme` installed."""
+    """Environment variables for a process that can import the installed package of `acme`."""
     site = tmp_path_factory.mktemp("site")
     source = shutil.copytree(
         acme, site.parent / "source"
@@ -53,7 +53,7 @@ def installed(acme: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[s
 
 
 def run(folder: Path, *module: str, environ: Mapping[str, str] | None = None) -> None:
-    """Runs `python -m MODULE …` in a folder, and shows its output when it fails."""
+    """Runs `python -m MODULE …` in a folder; if it fails, fails with its output."""
     done = subprocess.run(
         [sys.executable, "-m", *module],
         cwd=folder,
@@ -76,7 +76,7 @@ def test_a_new_provider_passes_its_own_tests(acme: Path, installed: Mapping[str,
 
 @pytest.mark.parametrize("name", ["acme", "zz", "caisse_des_marins_et_pecheurs"])
 def test_a_new_provider_passes_ruff_whatever_its_name(name: str, tmp_path: Path) -> None:
-    """The name changes the length of lines and the order of imports."""
+    """Writes providers with short and long names, which change the length of lines and the order of imports."""
     write_provider(name, tmp_path / name)
     run(tmp_path / name, "ruff", "check", "--no-cache")
     run(tmp_path / name, "ruff", "format", "--check", "--no-cache")
@@ -155,7 +155,7 @@ def test_new_leaves_an_existing_folder_alone(acme: Path, capsys: pytest.CaptureF
 
 
 class Mesh:
-    """A gateway that allows the provider `acme`, whose worker does not run yet."""
+    """Processes around the new provider `acme`: a gateway that expects it, and no worker yet."""
 
     def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
         self.environ = environ

@@ -115,7 +115,7 @@ async def running(worker: Worker, url: str = "http://127.0.0.1:1", **settings: s
 
 @asynccontextmanager
 async def echoing() -> AsyncIterator[str]:
-    """Serves HTTP, and answers every request with its own path."""
+    """Handles every HTTP request by answering with its path; yields the server's URL."""
 
     async def echo(request: web.Request) -> web.Response:
         return web.json_response(request.path)
@@ -247,7 +247,8 @@ async def test_an_upstream_sees_as_many_calls_at_a_time_as_the_settings_allow() 
 
 
 async def first_to_give_up(own_timeout_s: float, worker_timeout_s: str) -> str:
-    """Returns which of two upstreams that never answer times out first: `own`, with its own timeout, or `people`."""
+    """Calls two upstreams that never answer, `own` with its own timeout and `people` with the worker's; returns which
+    times out first."""
     first = ""
 
     async def handler(_: Question[Identifiant], people: UpstreamClient, own: UpstreamClient) -> NotFound:

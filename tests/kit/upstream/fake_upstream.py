@@ -14,7 +14,8 @@ from bouquet_worker.errors import UpstreamError
 
 
 class FakeUpstream:
-    """An HTTP server that keeps what it receives, and answers with `statuses` in turn, then always with the last."""
+    """HTTP server that keeps each request it receives. It answers with the statuses in `statuses` one after another,
+    then with the last one for ever."""
 
     def __init__(self) -> None:
         self.received: list[web.Request] = []

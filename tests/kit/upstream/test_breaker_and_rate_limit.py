@@ -1,4 +1,5 @@
-"""Calls that are refused without being sent: the breaker is open, or the rate limit is reached."""
+"""Calls that are refused before they are sent to an upstream: its circuit breaker is open, or its rate limit is
+reached."""
 
 from __future__ import annotations
 
