@@ -1,5 +1,5 @@
-"""Prometheus metrics of the gateway. Label values are operation ids of the catalogue, HTTP statuses, or words of closed
-sets."""
+"""Prometheus metrics of the gateway. Label values are names of providers, resources and operations, HTTP statuses, or
+words of fixed lists; never text of a caller."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ OVERHEAD_SECONDS_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 
 
 REQUESTS = Counter(
     "bouquet_gateway_requests_total",
-    "HTTP requests answered; `fault` is the party at fault for an error, empty for data and where a provider has none.",
+    "HTTP requests answered. `fault` is the party at fault for an error; empty for data, and where the provider has "
+    "no data.",
     ["operation", "version", "status", "fault"],
 )
 REQUEST_SECONDS = Histogram(
@@ -24,18 +25,21 @@ REQUEST_SECONDS = Histogram(
 )
 OVERHEAD_SECONDS = Histogram(
     "bouquet_gateway_overhead_seconds",
-    "Duration of a lookup without the wait for its provider: time in this process, its registry and its stores.",
+    "Duration of a call that waited for a provider, without that wait: time in this process, its registry and its "
+    "stores.",
     buckets=OVERHEAD_SECONDS_BUCKETS,
 )
 PROBLEMS = Counter(
     "bouquet_gateway_problems_total", "Errors answered to callers, by reason and party at fault.", ["reason", "fault"]
 )
-IN_FLIGHT = Gauge("bouquet_gateway_requests_in_flight", "HTTP requests being answered, without probes.")
+IN_FLIGHT = Gauge(
+    "bouquet_gateway_requests_in_flight", "HTTP requests being answered, without health probes and `/metrics`."
+)
 MAX_IN_FLIGHT = Gauge("bouquet_gateway_max_requests", "Limit on the HTTP requests that one process answers at a time.")
 MAX_CALLS_IN_FLIGHT = Gauge("bouquet_gateway_max_calls_per_provider", "Limit on the calls in flight to one provider.")
 CALLS_IN_FLIGHT = Gauge(
     "bouquet_gateway_calls_in_flight",
-    "Calls to a provider that have not ended, including those whose caller has gone.",
+    "Calls to a provider that have not ended, including those whose caller does not wait any more.",
     ["provider"],
 )
 REFUSED = Counter(
@@ -45,13 +49,13 @@ REFUSED = Counter(
 )
 OPERATIONS = Gauge(
     "bouquet_gateway_provider_operations",
-    "Operations that an allowed provider offers; 0 until its first offer.",
+    "Number of operations in the offer of a provider that the gateway may ask; 0 until its first offer.",
     ["provider"],
 )
 RESOURCE_STATE = Gauge(
     "bouquet_gateway_resource_state",
-    "1 for the state that `/api/{resource}/ping` shows, from the calls of this process: ok, bad_gateway, unknown, "
-    "maintenance.",
+    "1 for the current state of a resource, 0 for its other states (ok, bad_gateway, unknown, maintenance). It is the "
+    "state shown at `/api/{resource}/ping`, from the calls of this process.",
     ["resource", "state"],
 )
 SAFEGUARD_OFF = Gauge(
@@ -64,17 +68,19 @@ STORE_UP = Gauge(
 )
 OFFERS_REFUSED = Counter(
     "bouquet_gateway_offers_refused_total",
-    "Operations and documents of offers that are not served, by reason; counted at every change of offers.",
+    "Operations and documents that workers offer and the gateway does not serve, by reason; counted at every change "
+    "of offers.",
     ["provider", "reason"],
 )
 REPLIES_RESHAPED = Counter(
     "bouquet_gateway_replies_reshaped_total",
-    "Replies that do not match their offer: refused, or trimmed of the fields that it does not name.",
+    "Workers' replies with data that does not match what their operation declares: `refused`, or `trimmed` of the "
+    "fields that are not declared.",
     ["provider", "result"],
 )
 REPLIES_REFUSED = Counter(
     "bouquet_gateway_replies_refused_total",
-    "Replies of workers refused unread for exceeding a limit; `excess` is what there was too much of.",
+    "Workers' replies that were refused because they exceed a limit, which `excess` names: `too large`, `too deep` …",
     ["provider", "excess"],
 )
 UNKNOWN_BEARERS = Counter(
@@ -87,12 +93,15 @@ for _result in ("refused", "slowed", "too_many"):
     UNKNOWN_BEARERS.labels(_result)
 CACHE_LOOKUPS = Counter(
     "bouquet_gateway_cache_lookups_total",
-    "Lookups by result in the cache: hit, miss, joined (an identical lookup in flight), bypassed.",
+    "Lookups by result: `hit` or `miss` in the cache; `joined`, which waited for an identical lookup in flight; "
+    "`bypassed`, which may not come from the cache.",
     ["result"],
 )
 REGIME = Counter(
     "bouquet_gateway_regime_decisions_total",
-    "Regime decisions, by provider that found the person (or none) and how it was known: hint, first, second, both.",
+    "Decisions between the CAF and the MSA, by the provider that found the person (or none). `source` is how: by a "
+    "`hint` (the provider that knew the person last time), as the `first` or `second` one asked, or from `both` "
+    "answers.",
     ["provider", "source"],
 )
 REGIME_ANOMALIES = Counter(
@@ -112,12 +121,12 @@ regime = cache(REGIME.labels)
 JOURNAL_WRITTEN = Counter("bouquet_gateway_journal_written_total", "Journal records written to the spool.")
 JOURNAL_UNRECORDED = Counter(
     "bouquet_gateway_journal_strangers_total",
-    "Calls without a journal record, all without data: no token of ours nor a citizen's session, or over 60 refusals "
-    "of one token in a minute.",
+    "Calls without data that left no journal record: those without a token of ours or a citizen's session, and "
+    "refusals of one token beyond 60 a minute.",
 )
 JOURNAL_SENT = Counter("bouquet_gateway_journal_sent_total", "Journal records that the broker has confirmed.")
 JOURNAL_HOLD_UPS = Counter(
-    "bouquet_gateway_journal_hold_ups_total", "Attempts to send journal records that were not confirmed."
+    "bouquet_gateway_journal_hold_ups_total", "Attempts to send journal records that the broker did not confirm."
 )
 JOURNAL_REFUSED = Counter(
     "bouquet_gateway_journal_refused_total", "Calls refused because their journal record could not be written."

@@ -13,15 +13,15 @@ V2_PREFIX = "/api/"
 
 
 V2 = 0
-"""Version number of a path without version."""
+"""Version number given to a path without `/vN/` at its beginning, such as `/api/v2/…`."""
 
 
 SLASHES = re.compile("/+")
 
 
 VERSIONED = re.compile(r"/v(0|[1-9][0-9]{0,8})/(.+)")
-"""Pattern of a path with a version, such as `/v3/…`. A version has a single spelling, so that a proxy rule for a path
-cannot be bypassed by another spelling."""
+"""Pattern of a path with a version, such as `/v3/…`. Leading zeros are not accepted: a second spelling of a path would
+bypass a proxy's rule for the first."""
 
 
 OFFERED = re.compile(r"/(?:v[1-9][0-9]{0,8}|api)(?:/[\w.-]+)+", re.ASCII)
@@ -29,8 +29,8 @@ OFFERED = re.compile(r"/(?:v[1-9][0-9]{0,8}|api)(?:/[\w.-]+)+", re.ASCII)
 
 
 def tidy(path: str) -> str:
-    """Removes slashes at the end and doubled ones, which API Particulier's routes ignore: a client's base URL may end
-    with a slash."""
+    """Removes trailing slashes, and reduces repeated ones to one, as API Particulier's routes do: a client's base URL
+    may end with a slash."""
     return SLASHES.sub("/", path).rstrip("/") if path.endswith("/") or "//" in path else path
 
 
@@ -49,8 +49,8 @@ def split(path: str) -> tuple[str, int]:
 
 
 ENCODED = "%"
-"""Character that begins an encoded letter in a URL. The gateway answers 404 to a path that contains one, so that a
-proxy rule for a path cannot be bypassed by another spelling."""
+"""Character that begins a percent-encoded one in a URL. The gateway answers 404 to a path that contains it: a second
+spelling of a path would bypass a proxy's rule for the first."""
 
 READING = ("GET", "HEAD")
 """HTTP methods that do not change anything."""

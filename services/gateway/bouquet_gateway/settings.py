@@ -30,13 +30,15 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     token_key: Secret = Secret("")
     """Shared secret of the callers' tokens (HS256), at least 32 bytes. Required without `token_keys`."""
     token_keys: Secret = Secret("")
-    """Keys that verify callers' tokens by their `kid`, as a JWKS: shared secrets (HS256) or public keys (ES256)."""
+    """Keys that verify callers' tokens, as a JWKS of shared secrets (HS256) or public keys (ES256). A token's header names
+    its key by the `kid`."""
     tokens_from: Literal["registry", "claims"] = "registry"
     """Source of a token's rights: the registry, or the token's own claims, for demos and sandboxes."""
     registry_patience_s: float = 600.0
-    """Seconds for which known tokens are accepted while the registry is silent. Calls with other tokens get a 502."""
+    """Seconds for which remembered tokens are accepted while the registry is silent. Calls with other tokens get a
+    502."""
     registry_refresh_s: float = 3600.0
-    """Seconds after which a known token in use is requested again in the background; the registry learns from that
+    """Seconds after which a remembered token in use is requested again in the background; the registry learns from that
     request that the token is used. A revocation takes effect within 5 s whatever the value."""
     known_tokens: int = 50_000
     """Limit on the tokens that one process remembers, about 0.8 kB each. The registry is asked for each token that is
@@ -56,13 +58,14 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     contact: str = ""
     """Address where callers get help, `https://…` or e-mail, shown in the OpenAPI document."""
     processes: int = 1
-    """Number of gateway processes on the port; also `serve --processes`. Several need a broker. The other settings
-    apply to each process. Process n, from 1 on, shows its own health and metrics at `port` + n."""
+    """Number of gateway processes on the port; also `serve --processes`. More than one needs a broker. The other
+    settings apply to each process. Process n, from 1 on, shows its own health and metrics at `port` + n."""
     providers: tuple[str, ...] = ()
     """Names of the providers that the gateway may ask. Empty with the embedded bus: every installed provider."""
     territories: tuple[str, ...] = ()
-    """Path prefixes that a provider is confined to, such as `acme:/v3/acme/`; a provider without an entry may offer any
-    path. Until a provider's first offer, an unknown path that it might offer is 502, any other 404."""
+    """Path prefixes that the paths of a provider must have, such as `acme:/v3/acme/`; a provider without an entry may
+    offer any path. Until a provider's first offer, unknown paths that it may offer get a 502; other unknown paths get a
+    404."""
     deadline_s: float = 10.0
     """Seconds that a request may take as a whole: API Particulier's own read timeout
     (docs/reference/upstreams/shared.md §3)."""
@@ -73,11 +76,11 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Limit on the calls in flight to one provider; one caller may have a quarter of them. Best near the total
     `…_CONCURRENCY` of the provider's workers, divided by the number of gateways: further calls only wait."""
     hedge_after_s: float = 2.0
-    """Seconds without an answer of the likelier provider of a quotient familial (CAF or MSA) after which the other is
-    asked too. 0 asks both at once."""
+    """Seconds to wait for the likelier provider of a quotient familial (CAF or MSA) before the other is asked too. 0
+    asks both at once."""
     double_file_grace_s: float = 0.3
-    """Seconds that an answer with a quotient familial waits for the other provider, if that has been asked too, to
-    detect a person known to both."""
+    """Seconds to wait, once the CAF or the MSA has answered with a quotient familial, for the other one if it has been
+    asked too: this detects a person known to both."""
     cache_url: Annotated[Secret, ServerUrl(("redis",), EMBEDDED, several=True)] = Secret("memory:")
     """URL of the cache: `memory:`, or `redis(s)://…`, which all gateway processes then share, with TLS files as
     options: `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`. `redis(s)://a:26379,b:26379/0?sentinel=NAME` names
@@ -90,21 +93,23 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Secret that encrypts cached values and hashes their keys, the same for all that share a cache. Empty: derived
     from `token_key`."""
     sandbox: bool = False
-    """Whether recorded cases are answered as they are, with any refusal that a worker sends. With the embedded bus, the
-    casebook is hosted in place of the workers. Needs `tokens_from` to be `claims`."""
+    """Whether workers may answer with recorded cases, which are passed on as they are, even refusals that only the
+    gateway makes otherwise. With the embedded bus, the gateway hosts the casebook, which answers from case files, in
+    place of the workers. Needs `tokens_from` to be `claims`."""
     calls_per_second: int = 20
     """Rate limit of each token, in calls per second (docs/reference/contract.md §4)."""
     refused_bearers_per_minute: Annotated[int, Meta(ge=1)] = 30
-    """Limit on the unknown bearers of one address (of IPv6, a /64) in one process. Above it, and when they are over
-    half of its calls, further unknown bearers get 429 `00429` until the minute ends; known ones pass."""
+    """Limit on the unknown bearers that one process accepts from one address (from one /64 network in IPv6) per minute.
+    Above it, and when they are over half of its calls, further unknown bearers get 429 `00429` until the minute ends;
+    known ones pass."""
     unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50
     """Limit on the FranceConnect sessions that one process opens for the first time, per second. Further ones wait two
     seconds at most, then get 429; those opened within the last ten minutes pass."""
     journal: bool | None = None
     """Whether calls for data leave records in the registry's journal. Unset: yes when `tokens_from` is `registry`."""
     journal_key: Secret = Secret("")
-    """Key of the pseudonyms in the journal, `name:secret`, the secret of at least 32 bytes. Required with a journal;
-    the registry needs the same key, and those before it (`…_JOURNAL_KEYS`). After a comma, optionally the next key,
+    """Key of the pseudonyms in the journal, `name:secret`, the secret of at least 32 bytes. Required with a journal.
+    The registry needs the same key, and all earlier ones (`…_JOURNAL_KEYS`). After a comma, optionally the next key,
     `2027-01-31:secret`, used from that day on (UTC)."""
     journal_spool: str = "bouquet-journal"
     """Path of the folder for journal records not sent yet, on a disk that outlives the process. Gateways may share
@@ -117,8 +122,9 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     docs/operations/maintenance-windows.md."""
 
     def cache_secret(self) -> Secret:
-        """Returns the cache's secret, the same after a restart and in every process. The token key cannot be computed
-        from it. Raises `SettingsError` without any key."""
+        """Returns the secret that protects the cache: `cache_key`, or one derived from `token_key`, which cannot be
+        computed back from it. It is the same after a restart and in every process. Raises `SettingsError` without
+        either key."""
         if self.cache_key:
             return self.cache_key
         if not self.token_key:
@@ -137,18 +143,20 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         return keys_of(self.journal_key)
 
     def proxies(self) -> Networks:
-        """Returns the networks of the trusted proxies. Raises `SettingsError`."""
+        """Returns the networks of the trusted proxies. Raises `SettingsError` for a text that is not an address or
+        range."""
         networks = parse_networks(self.trusted_proxies)
         if len(networks) < len(self.trusted_proxies):
             raise SettingsError([f"{GATEWAY_PREFIX}TRUSTED_PROXIES: must be addresses or CIDR ranges"])
         return networks
 
     def bounds(self) -> Territories:
-        """Returns the path prefixes that providers are confined to. Raises `SettingsError`."""
+        """Returns the path prefixes of each provider in `territories`. Raises `SettingsError` for a wrong entry."""
         return territories(self.territories, f"{GATEWAY_PREFIX}TERRITORIES")
 
     def exempt(self) -> frozenset[bytes]:
-        """Returns the SHA-256 of each exempt token. Raises `SettingsError`."""
+        """Returns the SHA-256 of each exempt token, in bytes. Raises `SettingsError` for a text that is not a
+        SHA-256."""
         if not all(SHA256.fullmatch(digest) for digest in self.exempt_tokens):
             raise SettingsError([f"{GATEWAY_PREFIX}EXEMPT_TOKENS: must be SHA-256 digests in hexadecimal"])
         return frozenset(map(bytes.fromhex, self.exempt_tokens))
@@ -158,7 +166,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
 
 
 class Safeguard(Struct, frozen=True):
-    """A setting that turns off the journal or the check of tokens, and the consequence."""
+    """Protection of real data that one setting turns off: the journal, the check of tokens by the registry, or the
+    check of workers' refusals."""
 
     setting: str
     is_off: Callable[[GatewaySettings], bool]
@@ -177,8 +186,8 @@ SAFEGUARDS = (
         "SANDBOX", lambda settings: settings.sandbox, "what a worker sends as a recorded case is answered as it is"
     ),
 )
-"""All safeguards. One that is turned off is reported in the log at the start, by a metric with an alert, and by the
-doctor."""
+"""All protections of real data. One that is turned off is reported in the log at the start, by a metric with an alert,
+and by the doctor."""
 
 
 def safeguards_off(settings: GatewaySettings) -> list[Safeguard]:
@@ -274,7 +283,8 @@ def read_settings(reader: Reader) -> GatewaySettings:
 
 
 def wants_several(environ: Mapping[str, str]) -> bool:
-    """Tells whether several processes are configured. Wrong settings are left for the processes to report."""
+    """Tells whether several processes are configured; False if that setting cannot be read. Wrong settings are not
+    reported here: each process reports them when it starts."""
     reader = Reader(environ)
     settings = read_settings(reader)
     return reader.check(lambda: settings.processes > 1) or False

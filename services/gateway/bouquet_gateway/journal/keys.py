@@ -1,7 +1,7 @@
 """Keys of the pseudonyms in the journal: the current one, and perhaps the next, which replaces it at midnight UTC.
 
-A key is never replaced within a day: `stats` counts each person once a day, and a person has another pseudonym under
-another key.
+A key is never replaced within a day: a person has another pseudonym under another key, and the journal's statistics
+(`stats`) count each person once a day.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Keys(Struct, frozen=True):
 
 
 def keys_of(setting: Secret) -> Keys:
-    """Parses the setting `name:secret` or `name:secret,YYYY-MM-DD:secret`. Raises `SettingsError`."""
+    """Parses the setting `journal_key`: `name:secret`, or `name:secret,YYYY-MM-DD:secret` with the next key and its
+    first day. Raises `SettingsError` for another form or a short secret."""
     present, *following = map(_key, setting.reveal().split(","))
     match following:
         case []:

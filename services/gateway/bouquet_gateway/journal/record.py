@@ -32,7 +32,7 @@ WITHOUT_UNCERTAIN_TRAITS: Mapping[str, None] = dict.fromkeys(
 )
 """Fields that are removed from an identity before its pseudonym is computed, since answers seldom contain them."""
 TOKEN_REFUSED = frozenset({401, 403, 429})
-"""HTTP statuses of a call that was refused because of its token."""
+"""HTTP statuses of a call that was refused because of its token, address or rate."""
 REFUSALS_PER_MINUTE = 60
 """Limit on the records of refused calls of one token in one process, per minute. Further refused calls are only
 counted."""
@@ -125,8 +125,8 @@ async def open_journal(folder: Path, max_bytes: int, keys: Keys, outbox: Outbox)
 
 
 def record_of(call: Call, status: int, keys: Keys) -> Access:
-    """Returns the access record of a call. It contains persons as pseudonyms only, and of the caller's own input only a
-    valid SIRET."""
+    """Returns the access record of a call. Persons are in it as pseudonyms only. Of the caller's own input, it contains
+    only a valid SIRET and a request id that is a UUID."""
     elapsed_s = time.perf_counter() - call.began
     began_at = round(time.time() - elapsed_s, 3)
     key = keys.at(began_at)
@@ -155,8 +155,9 @@ def record_of(call: Call, status: int, keys: Keys) -> Access:
 
 
 def _people_asked_about(call: Call) -> tuple[Identite, ...]:
-    """Returns identities for the pseudonyms of the person asked about: one for each family name, without sex and place
-    of birth, which providers may ignore. Empty where a call is not by civil status."""
+    """Returns the person asked about once under each family name (birth name, name in use), without sex and place of
+    birth, which providers may ignore: a pseudonym of these is that of the same person in an answer. Empty for a call
+    that is not by civil status."""
     match call.person:
         case Identite() as person:
             names = filter(None, (person.nom_naissance, person.nom_usage))

@@ -1,4 +1,5 @@
-"""Sending of journal records from the spool to the outbox. A segment is deleted once all its records are confirmed."""
+"""Sending of journal records from the spool on disk to the outbox, which publishes them on the broker. A segment (a
+file of the spool) is deleted once the broker has confirmed all its records."""
 
 from __future__ import annotations
 
@@ -15,11 +16,11 @@ from bouquet_mesh.tasks import alongside
 log = logging.getLogger(__name__)
 
 PAUSE_S = 0.25
-"""Seconds between two checks of an empty spool."""
+"""Seconds to wait after the spool was emptied before it is checked again."""
 RETRY_S = 1.0
 """Seconds before records that were not confirmed are sent again."""
 ADOPT_S = 30.0
-"""Seconds between two searches for spools of ended processes."""
+"""Seconds between two searches for spools that ended processes left behind; this process then sends their records."""
 LAST_ROUND_S = 2.0
 """Seconds for which a stopping gateway tries to send its last records; the rest is sent after the next start."""
 
@@ -44,7 +45,7 @@ class _Sender:
         self._is_interrupted = False
 
     async def run(self) -> None:
-        """Sends records until cancelled."""
+        """Sends records until cancelled. Every `ADOPT_S` seconds, it also takes over the spools of ended processes."""
         loop = asyncio.get_running_loop()
         adopt_at = loop.time() + ADOPT_S
         while True:

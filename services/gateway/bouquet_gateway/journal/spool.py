@@ -1,8 +1,8 @@
 """Spool of the journal: records on the local disk until the broker has confirmed them (docs/adr/0011).
 
-Several gateway processes may share the folder; each has a folder of its own in it. A record is one line, written with
-one `write()` before its call is answered, so that it survives the end of the process. The kernel writes it to the disk
-later: a power cut may lose the last seconds.
+Several gateway processes may share the folder of the spool; each writes to a subfolder of its own. A record is one
+line, written with one `write()` before its call is answered, so that it survives the end of the process. The kernel
+writes it to the disk later: a power cut may lose the last seconds.
 """
 
 from __future__ import annotations
@@ -21,15 +21,17 @@ log = logging.getLogger(__name__)
 SEGMENT_BYTES = 1024 * 1024
 """Size, in bytes, at which a segment is closed and the next one begun."""
 FILLING_AT = 0.8
-"""Used share of the spool at which a warning is logged."""
+"""Fraction of the spool's maximum size from which on a warning is logged."""
 FULL_AT = 0.95
-"""Used share of the spool at which new calls are refused; the rest is for calls in flight."""
+"""Fraction of the spool's maximum size from which on new calls are refused; the rest of the room is for the records of
+calls in flight."""
 TRIED_EVERY_S = 1.0
 """Seconds between two trial writes after a failed write."""
 TRIAL_BYTES = 16_384
 """Size of a trial write, in bytes."""
 SEGMENTS = "[0-9]*-[0-9]*.jsonl"
-"""Pattern of the segments' file names: seconds since the epoch, and a number."""
+"""Pattern of the segments' file names: the time at which the segment was begun, in seconds since the epoch, and a
+number."""
 
 
 class SpoolFull(Exception):
@@ -85,7 +87,8 @@ class Spool:
         self._write_failed_at = None
 
     def _disk_accepts(self) -> bool:
-        """Tells whether the disk accepts writes. After a failed write, it makes a trial write now and then."""
+        """Tells whether the disk accepts writes. After a failed write, it makes a trial write at most once per
+        `TRIED_EVERY_S`."""
         now = time.monotonic()
         if self._write_failed_at is None or now - self._write_failed_at < TRIED_EVERY_S:
             return self._write_failed_at is None
@@ -104,14 +107,14 @@ class Spool:
         return True
 
     def next_segment(self) -> Path | None:
-        """Returns the oldest segment that is to be sent, and closes the current one if there is no other; `None` for an
-        empty spool."""
+        """Returns the path of the oldest closed segment. Without one, it closes the current segment and returns its
+        path; `None` for an empty spool."""
         if not self._waiting:
             self._seal()
         return next(iter(self._waiting), None)
 
     def forget(self, segment: Path) -> None:
-        """Deletes a segment whose records are sent."""
+        """Deletes a segment whose records the broker has confirmed."""
         segment.unlink(missing_ok=True)
         self.used_bytes -= self._waiting.pop(segment)
         self._log_level_change()
@@ -161,7 +164,7 @@ class Spool:
         self._log_level_change()
 
     def _log_level_change(self) -> None:
-        """Logs a change of the spool's level: room, filling, or full."""
+        """Logs a change of the spool's level: `room`, `filling` (`FILLING_AT`) or `full` (`FULL_AT`)."""
         share = self.used_bytes / self.max_bytes
         level = "full" if share >= FULL_AT else "filling" if share >= FILLING_AT else "room"
         if level != self._level:
@@ -180,8 +183,8 @@ LEVEL_EVENTS = {
 
 @contextmanager
 def open_spool(folder: Path, max_bytes: int) -> Iterator[Spool]:
-    """Opens a spool, with the segments of processes that have ended. Raises `OSError` for a folder that cannot be
-    written."""
+    """Opens a spool, and takes over the segments that ended processes left in the folder. Raises `OSError` for a folder
+    that cannot be written."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     own, lock = _own_folder(folder)
     spool = Spool(folder, own, max_bytes)
@@ -222,7 +225,8 @@ def _made_at(segment: Path) -> float:
 
 
 def records_in(segment: Path) -> list[bytes]:
-    """Returns the lines of a segment, with a torn last line if there is one; the registry puts such a line aside."""
+    """Returns the lines of a segment. The last one may be cut off, after a write that failed midway; the registry puts
+    such a line aside."""
     try:
         return [line for line in segment.read_bytes().split(b"\n") if line]
     except FileNotFoundError:

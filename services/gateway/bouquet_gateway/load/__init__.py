@@ -1,1 +1,2 @@
-"""Protection against overload: admission control, and bulkheads between providers."""
+"""Protection against overload: limits on the requests in flight in a process (admission), and on the calls in flight to
+each provider (bulkheads)."""

@@ -1,5 +1,5 @@
-"""Admission control, before hop 1: a process answers a limited number of requests at a time and refuses others at once
-(docs/adr/0009).
+"""Admission control, before all other middlewares: a process answers a limited number of requests at a time and refuses
+others at once (docs/adr/0009).
 
 A refusal costs little: it reads no token, asks no store, opens no span and writes no log line of its own.
 """
@@ -29,7 +29,7 @@ NEVER_REFUSED = frozenset({"/livez", "/readyz", "/metrics", "/api/ping"})
 """Paths that are answered even by a full gateway, since monitoring needs them most then."""
 
 LOGGED_EVERY_S = 10.0
-"""Minimum of seconds between two log lines about refusals."""
+"""Shortest time, in seconds, between two log lines about refusals."""
 
 
 def admission(max_requests: int) -> Middleware:
@@ -80,7 +80,8 @@ class _RefusalAnswers:
         return json_bytes_response(body, status, self._headers | {"X-Request-Id": request_id_of(request.headers)})
 
     def _log(self) -> None:
-        """Logs one line for all refusals since the last one."""
+        """Counts a refusal. Every `LOGGED_EVERY_S` seconds at most, it logs one line with the number of refusals since
+        the last line."""
         self._not_logged += 1
         now = time.monotonic()
         if now - self._logged_at >= LOGGED_EVERY_S:

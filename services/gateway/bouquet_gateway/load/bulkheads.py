@@ -11,13 +11,13 @@ from bouquet_mesh.bus.api import Calling
 from bouquet_proto.messages import Changes, Describe, Failed, Lookup, Reply, Request
 
 MIN_CALLERS = 4
-"""Smallest number of callers that fill a provider's limit: each may have at most 1 / `MIN_CALLERS` of its calls in
-flight."""
+"""Least number of callers that together can use up a provider's limit: each may have at most 1 / `MIN_CALLERS` of
+it."""
 
 
 class Bulkheads:
-    """Bus with limits on the calls in flight: `max_calls` to each provider, and a quarter of these for each caller.
-    Above a limit, a call is answered `provider_busy`.
+    """Bus with limits on the calls in flight: at most `max_calls` to each provider, and at most a quarter of these for
+    the same caller. A call above a limit is answered `provider_busy`.
 
     A call counts until it ends, even when its caller is gone, since its worker is still busy. The gateway's own
     requests (`Describe`, `Changes`) are not limited.
@@ -30,7 +30,7 @@ class Bulkheads:
         self._max_calls_of_caller = max(1, max_calls // MIN_CALLERS)
         self._in_flight: defaultdict[str, set[asyncio.Task[Reply]]] = defaultdict(set)
         self._calls_of_callers: Counter[tuple[str, str]] = Counter()
-        """Calls in flight by provider and caller."""
+        """Calls in flight, by name of the provider and `mark` of the caller (its opaque id)."""
 
     @property
     def ready(self) -> bool:
