@@ -1,7 +1,8 @@
-"""Case files: one folder for each operation, one file for each case, read again when a folder or the date changes.
+"""Case files, from which the sandbox answers: one folder for each operation, one file for each case. They are read
+again when a file or the date changes.
 
-YAML reads `NO` as false, `010` as 8 and `12:30:45` as 45045. A value that is not read as it is written is an error of
-its file, reported with its line.
+YAML reads `NO` as false, `010` as 8 and `12:30:45` as 45045. A file with such a value is refused: the error names the
+line, and asks the author to quote the value.
 
 A file may contain dates relative to today: `{annee}`, `{annee-3}`, `{mois}`, and `{rentree}`, the year in which the
 current school year began.
@@ -28,30 +29,31 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = (".yaml", ".yml")
 DEFAULT = "404.yaml"
-"""Name of the file that answers the questions for which its folder has no other case."""
+"""Name of the case file that answers every question that no other case of its folder answers."""
 
 STATUSES = range(200, 600)
 READ = ("params", "status", "payload")
-"""Keys of a case file that are read; all others are comments."""
+"""Keys of a case file that the sandbox reads. It ignores all others, which serve as comments."""
 PADDED = re.compile(r"(mois|jour)\w*")
 """Names of parameters that may be written with a leading zero, as in the State's files: `moisDateDeNaissance: 07`."""
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
-"""Numbers of YAML 1.2. Some are texts in YAML 1.1, so that readers would differ: `08` is a text or the number 8."""
+"""Pattern of a number of YAML 1.2. Some are texts in YAML 1.1, such as `08`: without quotes, one person would read a
+text there and another the number 8, so the file is refused."""
 MERGE = "tag:yaml.org,2002:merge"
 """Tag of the key `<<`, which includes another mapping."""
 FROM_TODAY = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
-"""Dates relative to today."""
+"""Pattern of the placeholders for dates relative to today: `{annee-3}` is the year three years ago."""
 
 State: TypeAlias = tuple[date, tuple[tuple[str, int, int], ...]]
 """State of a folder when it was read: the date, then name, modification time and size of each file."""
 
 
 class CaseError(Exception):
-    """Error for an invalid case file. Its text is written for the file's author."""
+    """Error for an invalid case file. Its text tells the file's author what is wrong."""
 
 
 class Case(Struct, frozen=True):
-    """A case: the parameters of a question, and the answer to it."""
+    """The content of a case file: the parameters of a question, and the sandbox's answer to it."""
 
     name: str
     """Name of the file."""
@@ -63,24 +65,25 @@ class Case(Struct, frozen=True):
 
 
 class Folder(Struct, frozen=True):
-    """The cases of one operation, and the files that cannot be read."""
+    """The cases in an operation's folder, and the errors of the files there that cannot be read."""
 
     cases: tuple[Case, ...]
     errors: tuple[tuple[str, str], ...]
-    """Pairs of an unreadable file's name and its fault."""
+    """Name of each unreadable file, with what is wrong in it."""
 
     def find(self, signature: Signature) -> Case | None:
-        """Returns the case whose parameters have this signature, or `None`."""
+        """Returns the case whose parameters have this signature (their form for comparison,
+        `bouquet_casebook.matching`), or `None`."""
         return next((case for case in self.cases if signature_of_case(case.params) == signature), None)
 
     @property
     def default(self) -> Case | None:
-        """The case that answers where no other does, from the file `404.yaml`."""
+        """The case of the file `404.yaml`, which answers where no other case does; `None` without that file."""
         return next((case for case in self.cases if case.name == DEFAULT), None)
 
 
 class Casebook:
-    """All case files below a root folder. A new or changed file counts from the next question on."""
+    """The case files below a root folder, kept in memory. A new or changed file counts from the next question on."""
 
     def __init__(self, root: Path, today: Callable[[], date] = paris_today) -> None:
         self.root = root
@@ -88,7 +91,8 @@ class Casebook:
         self._known: dict[str, tuple[State, Folder]] = {}
 
     def folder(self, operation_id: str) -> Folder:
-        """Returns the cases of an operation, and logs a warning for each file that newly cannot be read."""
+        """Returns the cases in an operation's folder, from memory while its files and the date stay the same. Otherwise
+        it reads the folder, and logs a warning for each file that cannot be read."""
         path, today = self.root / operation_id, self._today()
         state = (today, _files_of(path))
         known = self._known.get(operation_id)
@@ -100,14 +104,16 @@ class Casebook:
         return known[1]
 
     def read_all(self) -> None:
-        """Reads every folder, so that unreadable files are logged at once."""
+        """Reads every folder, so that unreadable files are logged when the sandbox starts, not at the first
+        question."""
         for path in sorted(self.root.iterdir()):
             if path.is_dir():
                 self.folder(path.name)
 
 
 def read_folder(path: Path, today: date) -> Folder:
-    """Returns the cases of a folder; empty where there is no such folder."""
+    """Returns the cases and the unreadable files of a folder, with dates relative to `today`; none of either where the
+    folder does not exist."""
     cases, errors = [], []
     for file in _files(path):
         try:
@@ -118,7 +124,8 @@ def read_folder(path: Path, today: date) -> Folder:
 
 
 def read_case(file: Path, today: date) -> Case:
-    """Returns the case of a file. Raises `CaseError` for a file that cannot be read as one."""
+    """Returns the case of a file, with dates relative to `today`. Raises `CaseError` for a file that cannot be read as
+    a case."""
     try:
         content, misread = _loaded(_dated(file.read_text(encoding="utf-8"), today))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: a date of month 13, no UTF-8
@@ -135,13 +142,15 @@ def read_case(file: Path, today: date) -> Case:
 
 
 def _dated(text: str, today: date) -> str:
-    """Returns the text with its relative dates replaced."""
+    """Returns a file's text with its placeholders, such as `{annee-3}`, replaced by the numbers that they stand for
+    today."""
     now = {"annee": today.year, "mois": today.month, "rentree": today.year - (today.month < 9)}
     return FROM_TODAY.sub(lambda found: str(now[found[1]] + int(found[2] or 0)), text)
 
 
 def _loaded(text: str) -> tuple[Any, list[str]]:
-    """Returns the content of a YAML text, and the errors of values that are not read as they are written."""
+    """Returns the content of a YAML text, and its errors: values that YAML reads as something else than is written
+    (`010` as 8), and keys that are given twice. With errors, the content is `None`."""
     loader = yaml.CSafeLoader(text)
     try:
         root = loader.get_single_node()
@@ -162,14 +171,14 @@ def _loaded(text: str) -> tuple[Any, list[str]]:
 
 
 def _value(loader: yaml.CSafeLoader, scalar: yaml.ScalarNode) -> Any:
-    """Returns the value of a scalar, `None` for one that has none, such as a date of month 13."""
+    """Returns the value that YAML reads in a scalar, `None` where it can read none, such as in a date of month 13."""
     with suppress(ValueError, yaml.constructor.ConstructorError):
         return loader.construct_object(scalar)
     return None
 
 
 def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]]:
-    """Yields each scalar of a node, keys included, with the nearest key above it."""
+    """Yields each scalar of a node, after the name of the key that it belongs to. Keys are scalars too."""
     match node:
         case yaml.ScalarNode():
             yield name, node
@@ -190,7 +199,7 @@ def _mappings(root: yaml.MappingNode) -> list[yaml.MappingNode]:
 
 
 def _repeated(node: yaml.MappingNode) -> Iterator[yaml.Node]:
-    """Yields keys that occur before in the same mapping."""
+    """Yields each key that a mapping already has further up."""
     # YAML would silently keep the last of them.
     seen: set[str] = set()
     for key, _ in node.value:
@@ -218,7 +227,7 @@ def _is_as_written(name: str, scalar: yaml.ScalarNode, value: Any) -> bool:
 
 
 def _misread(name: str, scalar: yaml.ScalarNode) -> str:
-    """Returns the error of a value that is not read as it is written."""
+    """Returns the error text for a value that YAML reads as something else than is written, such as `010` as 8."""
     # It names the key, not the value: files that are checked may hold data of real people.
     line = scalar.start_mark.line + 1
     return f"line {line}: YAML does not read the value of `{name}` as it is written: quote it"

@@ -1,7 +1,7 @@
-"""The checks of `bouquet-worker check-cases`, which finds case files that would never answer a question.
+"""The checks of `bouquet-worker check-cases`, which finds case files that are wrong or would never answer a question.
 
-A case is reachable when a question with its parameters leads to it: they pass the operation's rules, and the question
-then has the signature of the case.
+A case is reachable if a question with its parameters would be answered from it: the parameters pass the operation's
+rules, and the question made of them has the signature of the case (`bouquet_casebook.matching`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from bouquet_worker.worker import paris_today
 
 
 class Finding(Struct, frozen=True):
-    """A fault of a case file."""
+    """A fault of a case file, or of its folder where `file` is empty."""
 
     folder: str
     file: str
@@ -51,14 +51,16 @@ class Report(Struct, frozen=True):
 
 
 class Reached(Struct, frozen=True):
-    """The signature of the question that a case's parameters make, or the reason why they make none."""
+    """What a case's parameters lead to: the signature of a question, or an `obstacle`, the refusal by the operation's
+    rules."""
 
     signature: Signature = ()
     obstacle: str = ""
 
 
 class Askable(Struct, frozen=True):
-    """An operation that is answered from a folder. A path of version 2 has several operations with one folder."""
+    """An operation that is answered from a folder of cases, and the sessions and date to ask it with. The operations of
+    one path of version 2 share a folder."""
 
     operation: Operation
     case_keys: CaseKeys
@@ -127,7 +129,7 @@ def _check_folder(cases: tuple[Case, ...], ways: list[Askable], version_2: list[
 
 
 def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
-    """Returns why no call leads to the case, empty where one does or the case is the folder's default."""
+    """Returns why no question is answered from the case; empty where one is, and for the folder's default case."""
     if case.name == DEFAULT or any(reach == Reached(own) for asked in ways for reach in _reaches(case, asked)):
         return ""
     asked = max(ways, key=lambda asked: len(asked.case_keys.keys.keys() & case.params.keys()))
@@ -168,7 +170,7 @@ def _query(params: Mapping[str, Any]) -> str:
 
 
 def _difference(own: Signature, reached: Signature) -> str:
-    """Returns the names of the parameters in which a case differs from the nearest call, in words."""
+    """Returns, in words, the names of the parameters in which a case differs from the question most like it."""
     wanted, had = dict(own), dict(reached)
     words = {
         "a call never has": wanted.keys() - had.keys(),
@@ -179,7 +181,8 @@ def _difference(own: Signature, reached: Signature) -> str:
 
 
 def schema_violation(case: Case, operation: Operation) -> str:
-    """Returns where the payload violates the schema for its status, by path and never by value; empty where it fits."""
+    """Returns the path at which a case's payload violates the operation's schema, never the value there; for a status
+    other than 200, that the payload is no error body. Empty for a valid payload."""
     payload = msgspec.json.decode(case.payload)
     if case.status != 200:
         return "" if _is_error(payload) else "is not an error body"
@@ -192,7 +195,8 @@ def schema_violation(case: Case, operation: Operation) -> str:
 
 
 def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> str:
-    """Returns where the payload cannot be shown in version 2, by path; empty where it can."""
+    """Returns the path of a value in a case's payload that version 2 of the operation cannot show; empty where it
+    can."""
     # A schema accepts `1.0` as an integer, which the conversion to the worker's result does not.
 
     for one in version_2 if case.status == 200 else ():
@@ -205,7 +209,8 @@ def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> str:
 
 
 def _whole(node: Any) -> Any:
-    """Returns the schema of data as a caller with every scope sees them: fields that need a scope are required too."""
+    """Returns a schema with the fields that need a scope required too, as a case must have the data of a caller with
+    every scope."""
     match node:
         case {"properties": dict() as properties}:
             opened = [name for name, schema in properties.items() if "x-scopes" in schema]

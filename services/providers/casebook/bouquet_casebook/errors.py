@@ -1,4 +1,4 @@
-"""Invented identities for which the sandbox answers with an error, by the code that they contain.
+"""Invented identities that make the sandbox answer with an error, the one whose code they contain.
 
 They need no case file. Every code of `/api/errors` is answered from its row of the failure table, so that status,
 texts, `meta` and `Retry-After` are those of production, in every version.
@@ -31,13 +31,14 @@ NAMED = re.compile(rf"(?:JETON-)?{WORD}-?(\d{{5}})")
 FILE_NUMBER = "9999999"
 OF_SESSIONS = (*SESSION, *PROVIDER)
 RETRY_IN_S = 1
-"""Seconds after which to retry after a 429, as a gateway in production says for its rate limit."""
+"""Seconds that a caller shall wait after a 429 (`Retry-After`), as many as a gateway in production says for its rate
+limit."""
 FROM_A_GATEWAY = re.compile(r"\{(?!provider\})\w+\}")
 """Placeholders in an error text that only a gateway can fill in, such as the hours of a maintenance."""
 
 
 def name_of(code: str) -> str:
-    """Returns the birth name for which the sandbox answers with the code."""
+    """Returns the birth name that makes the sandbox answer with an error code, which it spells in words."""
     return f"{WORD} {'-'.join(DIGITS[int(digit)] for digit in code)}"
 
 
@@ -71,7 +72,8 @@ def code_in_payload(payload: Raw) -> str:
 def failure_reply(
     code: str, operation: Operation, authority: Authority, problems: Mapping[str, Failure]
 ) -> Reply | None:
-    """Returns the reply for which an operation answers the error code, `None` for a code that it never answers."""
+    """Returns the worker's reply from which a gateway makes the error with this code; `None` for a code that the
+    operation never answers."""
     return _reply_of(code, (*operation.reasons, *PROVIDER, *PLATFORM), authority, problems)
 
 
@@ -95,7 +97,7 @@ def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
 
 
 def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
-    """Yields the rows of the failure table, with their reasons, whose texts need nothing from a gateway."""
+    """Yields each reason and its row of the failure table, unless only a gateway can complete the row's text."""
     for reason in reasons:
         row = failure_of(reason, problems)
         if row and not FROM_A_GATEWAY.search(row.detail):

@@ -19,13 +19,15 @@ from bouquet_proto.rules import names_of
 from bouquet_proto.tidy import tidied
 
 Signature: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
-"""Names of parameters, sorted, each with its values in their order."""
+"""Form in which questions and cases are compared: the names of their parameters, sorted, each with its values in the
+order given."""
 
 GENDERS = {"M": "male", "F": "female"}
 
 BY_SESSION = "_with_france_connect"
 TYPED = ("_with_civility", "")
-"""Ends, in place of `BY_SESSION`, of the ids of operations by query parameters: from version 3 on, and in version 2."""
+"""What the id of the same operation by civil status has in place of `BY_SESSION`: from version 3 on, and in version
+2."""
 
 
 class CaseKeys(Struct, frozen=True):
@@ -33,7 +35,7 @@ class CaseKeys(Struct, frozen=True):
 
     keys: Mapping[str, str]
     blanks: frozenset[str] = frozenset()
-    """Keys that a case has even where the field is unknown."""
+    """Names that a case must have even for a question without the field; their value is then empty."""
 
 
 _CNAV_V2 = CaseKeys(
@@ -137,12 +139,13 @@ CASE_KEYS = {
     "api_particulier_v2_mesri_student_status_with_france_connect": _MESRI_V2_BY_SESSION,
     "api_particulier_v2_men_scolarites": _MEN_V2,
 }
-"""Keys of cases, by id of operation, where they are not the names of the operation's parameters
+"""Names of the parameters in cases, by id of operation, for the operations whose callers use other names
 (docs/reference/contract.md §6.4)."""
 
 
 def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> CaseKeys:
-    """Returns the keys of an operation's cases; by FranceConnect, they are those of the same operation by identity."""
+    """Returns the names of the parameters in an operation's cases. An operation by FranceConnect has those of the same
+    operation by civil status too."""
     if operation.id in CASE_KEYS:
         return CASE_KEYS[operation.id]
     siblings = (operations.get(operation.id.replace(BY_SESSION, typed)) for typed in TYPED)
@@ -160,13 +163,13 @@ def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> C
 
 
 def signature_of_case(params: Mapping[str, Any]) -> Signature:
-    """Returns the signature of a case. Numbers count as texts, null as an empty text, an empty list as nothing."""
+    """Returns the signature of a case. Numbers count as texts, null as an empty text, an empty list as no parameter."""
     written = (_written(str(name), value) for name, value in params.items())
     return tuple(sorted((name, values) for name, values in written if values))
 
 
 def signature_of_question(case_keys: CaseKeys, lookup: Lookup) -> Signature:
-    """Returns the signature that a case must have to answer the question."""
+    """Returns the signature of a question, which a case must have too to answer it."""
     facts = msgspec.structs.asdict(lookup.identity) | dict(lookup.parameters)
     if isinstance(lookup.identity, Identite):
         facts |= _facts_of(lookup.identity)

@@ -1,4 +1,4 @@
-"""The sandbox on the bus, where it replaces every installed worker and answers from case files."""
+"""The sandbox on RabbitMQ, where it answers from case files in place of every installed worker."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _need_folder(settings: CasebookSettings) -> None:
 
 
 class CombinedServing(Struct, frozen=True):
-    """The consumers of all providers for which the sandbox answers."""
+    """The sandbox's consumers on RabbitMQ, one for each provider in whose place it answers."""
 
     each: tuple[Serving, ...]
 
@@ -62,16 +62,18 @@ class CombinedServing(Struct, frozen=True):
 
 
 class Sandbox:
-    """The worker that answers for every installed one, from case files."""
+    """The sandbox as a worker: it answers from case files in place of every installed worker."""
 
     provider = "casebook"
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the offers of all installed workers, as case files can answer them."""
+        """Returns what all installed workers offer (operations and errors), changed by `sandboxed`, and FranceConnect
+        sessions."""
         return (*sandboxed(worker.offer() for worker in _workers()), SESSIONS)
 
     def published(self) -> dict[str, PublishedOperation[Any]]:
-        """Returns the offered operations with their workers' views, by id."""
+        """Returns the operations of the installed workers by id, each with the function that shows a result in its
+        version."""
         return {name: one for worker in reversed(_workers()) for name, one in worker.published.items()}
 
     def read(self, reader: Reader) -> CasebookSettings:
@@ -98,16 +100,17 @@ class Sandbox:
 
 
 def _workers() -> list[Worker]:
-    """Returns the installed workers but FranceConnect's, by name. The first one answers what several offer."""
+    """Returns the installed workers in the order of their names, without FranceConnect's. Of an operation that several
+    offer, the first worker's is taken."""
     installed = sorted(entry_points(group=WORKERS), key=lambda entry: entry.name)
     return [entry.load() for entry in installed if entry.name != france_connect_session.PROVIDER]
 
 
 def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """Returns the offers as case files can answer them: without plan and cache
-    (docs/reference/contract.md §1.4), and without rules for a citizen's identity (§6.5).
+    """Returns the offers as case files can answer them: without plan (how a gateway asks several providers) and cache
+    (docs/reference/contract.md §1.4), and without rules for the identity of a FranceConnect session (§6.5).
 
-    Their problems also hold the errors that each authority of a plan answers in its own name.
+    An offer with a plan also gets the errors that each of the asked providers answers in its own name.
     """
     taken: set[str] = set()
     result = []
@@ -126,7 +129,7 @@ def _without_plan(operation: Operation, reasons_of_authorities: tuple[str, ...])
 
 
 def _problems_of_authorities(problems: Mapping[str, Failure]) -> dict[str, Failure]:
-    """Returns rows with complete codes for the errors that each authority of a plan answers in its own name."""
+    """Returns, by reason, the errors that CNAF and MSA each answer in their own name, with their own code and text."""
     by_code: dict[str, tuple[str, Failure]] = {}
     for authority in quotient_familial.REGIMES.authorities.values():
         for reason, row in rows(OF_AUTHORITIES, problems):
@@ -162,7 +165,7 @@ def handler_of(offer: Offer, casebook: Casebook, published: Mapping[str, Publish
 
 
 class _Answers:
-    """The replies to questions for the operations of one offer."""
+    """The sandbox's replies to questions for the operations of one worker's offer."""
 
     def __init__(self, offer: Offer, casebook: Casebook, published: Mapping[str, PublishedOperation[Any]]) -> None:
         self.operations = {operation.id: operation for operation in offer.operations}
@@ -171,8 +174,9 @@ class _Answers:
         self._casebook = casebook
 
     def reply(self, lookup: Lookup, operation: Operation) -> Reply:
-        """Returns the reply to a question: the error that its identity names, a case, a case of the successor, the
-        folder's default, or else the operation's answer for an unknown person."""
+        """Returns the reply to a question, the first of these: the error whose code is in the identity, a matching
+        case, a matching case of the later version, the folder's `404.yaml`, the operation's answer for an unknown
+        person."""
         return (
             self._failure(code_in_identity(lookup.identity), operation)
             or _recorded(self._case(lookup, operation))
@@ -190,7 +194,8 @@ class _Answers:
         return self._casebook.folder(operation.folder).find(signature)
 
     def _as_version_2(self, lookup: Lookup, operation: Operation) -> Reply | None:
-        """Returns the reply from a case of the successor, where version 2 has no cases of its own."""
+        """Returns the reply to a question in version 2 from a matching case of the later version; `None` without one,
+        and where version 2 has cases of its own."""
         older = self._older.get(operation.id)
         if older is None or self._casebook.folder(operation.folder).cases:
             return None
@@ -219,7 +224,8 @@ def _recorded(case: Case | None) -> Recorded | None:
 
 
 def _sessions(casebook: Casebook, scopes: tuple[str, ...]) -> Handler:
-    """Returns the handler that opens FranceConnect sessions; invented citizens grant all of `scopes`."""
+    """Returns the function that answers requests for FranceConnect sessions; the citizens of error codes grant all of
+    `scopes`."""
 
     async def handle(request: Request) -> Reply:
         match request:

@@ -27,7 +27,8 @@ class _Payload(Struct, frozen=True):
 
 
 def open_session(casebook: Casebook, lookup: Lookup, scopes: tuple[str, ...]) -> Reply:
-    """Returns the session of a token, or the refusal of an unknown one; invented citizens grant all of `scopes`."""
+    """Returns the session of a token, or a refusal of an unknown token. A token that contains an error code gets that
+    error, or else the session of a citizen who grants all of `scopes` and for whom every operation answers with it."""
     if code := code_in_identity(lookup.identity):
         citizen = session_failing_with(code, scopes)
         return session_failure_reply(code, AUTHORITY) or Found(Raw(msgspec.json.encode(citizen)))
@@ -42,8 +43,9 @@ def open_session(casebook: Casebook, lookup: Lookup, scopes: tuple[str, ...]) ->
 
 
 def session_of(case: Case) -> Session:
-    """Returns the session of a case, whose signature, activity and identity are not checked
-    (docs/reference/contract.md §6.5). Raises `CaseError` for a payload that is no introspection."""
+    """Returns the session that a case's payload describes. Unlike a real one, it needs no signature, and may be
+    inactive or have an unusable identity (docs/reference/contract.md §6.5). Raises `CaseError` for a payload that is no
+    introspection."""
     try:
         introspection = msgspec.json.decode(case.payload, type=_Payload).token_introspection
     except msgspec.DecodeError:

@@ -1,7 +1,8 @@
 """Answers of version 2 from the case files of later versions, so that each person is in one file.
 
-A path of version 2 asks the same question as its successor (`Retirement.successor`), and the worker publishes the same
-result in both. A case of the successor is converted to that result, and shown by the worker's view of version 2.
+An operation of version 2 asks the same question as its successor, the operation of a later version
+(`Retirement.successor`), and a worker's result is the same for both. A case of the successor is converted back to that
+result, which the worker's function for version 2 then shows.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ Json: TypeAlias = dict[str, Any]
 
 
 class ServedVersion2(Struct, frozen=True):
-    """An operation of version 2, and its successor, from whose cases it is answered."""
+    """An operation of version 2, and the operation of a later version from whose cases it is answered."""
 
     published: PublishedOperation[Any]
     successor: Operation
 
     def body(self, payload: Raw, asked: Mapping[str, Any]) -> Raw:
-        """Returns the data that version 2 publishes for a 200 of the successor; `asked` are members of the result that
-        the question gives. Raises `msgspec.ValidationError` for a case that is no possible result of the worker."""
+        """Returns the data that version 2 publishes for the `payload` of a successor's case with status 200. `asked`
+        holds the members of the result that are known from the question, such as its INE. Raises
+        `msgspec.ValidationError` for a payload that is no possible result of the worker."""
         data = msgspec.json.decode(payload, type=_Payload).data
         result = msgspec.convert({**asked, **missing_members(data), **data}, self.published.result)
         return Raw(msgspec.json.encode(self.published.view(result)))
@@ -39,7 +41,8 @@ class _Payload(Struct, frozen=True):
 def answered_from_successors(
     operations: Mapping[str, Operation], published: Mapping[str, PublishedOperation[Any]]
 ) -> dict[str, ServedVersion2]:
-    """Returns the operations of version 2 with their successors, by id."""
+    """Returns, by id, each operation of version 2 together with the operation of a later version whose cases can answer
+    it."""
     # By FranceConnect the successor is the operation by civil status, since later versions show citizens less.
 
     by_path = {operation.path: operation for operation in operations.values()}
@@ -53,8 +56,8 @@ def answered_from_successors(
 
 
 def missing_members(data: Json) -> Json:
-    """Returns the members of a result that a later version publishes in another form: the status of a right or of a
-    grant."""
+    """Returns the members of a worker's result that `data` of a later version has in another form: the status of an
+    entitlement, from its flags, or that of a grant."""
     match data:
         case {"est_beneficiaire": False, "avec_participation": _}:
             return {"status": "non_beneficiaire_css"}
