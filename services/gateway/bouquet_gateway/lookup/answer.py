@@ -1,7 +1,8 @@
-"""Hops 3 to 10 of a lookup, in the contract's order of checks (docs/reference/contract.md §2.7).
+"""Lookup of data about a person: runs the checks in the contract's order (docs/reference/contract.md §2.7), asks the
+provider, and makes the answer.
 
-blacklist, address, rate limit → path → authentication → scopes → in flight → version → recipient → cache → maintenance
-→ parameters → provider → scopes' filter → envelope
+The order: blacklist, address, rate limit → path → authentication → scopes → same call in flight → version → recipient →
+cache → maintenance → parameters → provider → filter by scopes → envelope
 """
 
 from __future__ import annotations
@@ -35,15 +36,15 @@ from bouquet_proto.messages import Caller, Found, Lookup, Recorded
 from bouquet_proto.query import Query, parse_query
 
 MARK_LENGTH = 16
-"""Length of a caller's mark in hexadecimal digits."""
+"""Number of hexadecimal digits of a mark, the hash by which workers distinguish callers (`Caller.mark`)."""
 
 
 MARKS = 10_000
-"""Limit on the callers' marks that are kept in memory."""
+"""Number of callers for which the mark is kept in memory, instead of being computed at every call."""
 
 
 class Answer(Struct, frozen=True):
-    """JSON body of an answer, with its HTTP status."""
+    """HTTP status and JSON body of the answer to a client, and the seconds of its `Retry-After` header, if any."""
 
     body: bytes
     status: int = 200
@@ -51,7 +52,8 @@ class Answer(Struct, frozen=True):
 
 
 class Lookups:
-    """Steps from a request for data to its answer: checks, question to the provider, and filter of scopes."""
+    """Lookups of data: each checks the client's request, asks the cache or the provider, and removes the fields that
+    the caller's scopes do not open."""
 
     def __init__(
         self,
@@ -67,8 +69,8 @@ class Lookups:
         is_sandbox: bool,
         marking_key: Secret,
     ) -> None:
-        """Takes `deadline_s`, the seconds that a lookup may take as a whole, and `is_sandbox`, whether recorded cases
-        are answered as they are."""
+        """Takes `deadline_s`, the seconds that one lookup may take as a whole; `is_sandbox`, whether replies that are
+        recorded cases of the sandbox are accepted; and `marking_key`, the key for `mark_of`."""
         self._offers = offers
         self._authenticate = authenticate
         self._in_flight = in_flight
@@ -81,7 +83,8 @@ class Lookups:
         self._marking_key = marking_key
 
     async def answer(self, request: HttpRequest, call: Call) -> Answer:
-        """Returns the answer to a request for data. Raises `Problem` for the first check that fails."""
+        """Returns the answer to a request for data, and notes in `call` what headers, log line, metrics and journal
+        need. Raises `Problem` for the first check that fails."""
         deadline = Deadline.after(self._deadline_s)
         query = parse_query(request.raw_query)
         admission = await self._authenticate.admit(request, call, deadline)
@@ -108,8 +111,8 @@ class Lookups:
     async def _look_up(
         self, served: Served, query: Query, requester: Requester, call: Call, deadline: Deadline, *, no_cache: bool
     ) -> Found | Recorded:
-        """Returns data from the cache or the provider. Raises `Problem`; for wrong parameters only when the answer is
-        not cached and its provider not in maintenance."""
+        """Returns the data from the cache or else from the provider. Raises `Problem` for a refusal or failure: an
+        announced maintenance is reported before wrong parameters."""
         call.recipient = recipient_of(query, requester.token.siret, call.envelope)
         now = self._clock()
         parsed = parse(served, query, now.date(), requester.citizen)
@@ -150,7 +153,8 @@ class Lookups:
 
 @lru_cache(maxsize=MARKS)
 def mark_of(key: Secret, caller: str) -> str:
-    """Returns the mark of a caller, a keyed hash that is the same in all gateways that share the key."""
+    """Returns the mark of a caller: a keyed hash, by which workers distinguish callers without learning who they are.
+    Gateways that share the key give the same mark."""
     return keyed_hash(key, f"mark {caller}".encode())[:MARK_LENGTH]
 
 
@@ -161,5 +165,6 @@ def _describe_call(call: Call, served: Served) -> None:
 
 
 def _enveloped(envelope: Envelope, data: Raw) -> bytes:
-    """Hop 10: wraps data in the envelope."""
+    """Returns the body of an answer: the data alone in version 2, and from version 3 on an object with `data`, `links`
+    and `meta`."""
     return bytes(data) if envelope == "v2" else b'{"data":' + bytes(data) + b',"links":{},"meta":{}}'

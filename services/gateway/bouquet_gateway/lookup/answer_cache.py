@@ -1,4 +1,4 @@
-"""Hop 6: cache of providers' answers, kept for as long as their operation allows."""
+"""Cache of providers' answers (step 6 in docs/architecture.md), each kept for as long as its operation allows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bouquet_proto.offer import Operation
 
 
 class AnswerCache:
-    """Cache of answers by operation, identity, parameters and month."""
+    """Cache of answers by operation, identity of the person, parameters and current month."""
 
     def __init__(self, cache: Cache, secret: Secret) -> None:
         self._cache = cache
@@ -28,13 +28,13 @@ class AnswerCache:
         return key_of(self._secret, "data", operation.id, person.decode(), today.isoformat()[:7])
 
     async def get(self, key: str) -> CachedValue | None:
-        """Returns the cached answer; `None` for a miss, or for the empty key of an answer that may not come from the
-        cache."""
+        """Returns the cached answer; `None` if there is none. The empty key stands for a question that must bypass the
+        cache, and always gives `None`."""
         stored = await self._cache.get(key) if key else None
         metrics.cache_lookups("bypassed" if not key else "hit" if stored else "miss").inc()
         return stored
 
     async def set(self, key: str, data: Raw, ttl_s: int) -> None:
-        """Caches an answer; does nothing for the empty key."""
+        """Caches an answer for `ttl_s` seconds; does nothing for the empty key."""
         if key:
             await self._cache.set(key, bytes(data), ttl_s)

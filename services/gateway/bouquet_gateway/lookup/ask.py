@@ -1,4 +1,5 @@
-"""Asking of providers, hop 7: the one provider of an operation, or the CAF and the MSA by the regime plan."""
+"""Questions to providers (step 7 in docs/architecture.md): to the one provider of an operation or, under the regime
+plan, to the CAF, the MSA or both."""
 
 from __future__ import annotations
 
@@ -35,16 +36,17 @@ BUSY, LATE = Failed("provider_busy"), Failed("deadline_exceeded")
 
 
 class ProviderAnswer(Struct, frozen=True):
-    """Decision about a question, and whether other callers may share it."""
+    """Decision on the answer to a lookup, and whether identical lookups of other callers may share it."""
 
     decision: Decision
     caller_was_refused: bool
-    """Whether the question failed because its caller had too many calls in flight, which does not apply to other
-    callers."""
+    """Whether the lookup failed because of a limit on calls in flight. It may be the limit of its caller alone, so
+    other callers do not share this failure."""
 
 
 class Providers:
-    """Providers as the gateway asks them: identical lookups in flight are joined, and found data is cached."""
+    """Providers as the gateway asks them: identical lookups at the same time are sent once, and found data is
+    cached."""
 
     def __init__(
         self,
@@ -54,8 +56,8 @@ class Providers:
         timing: HedgeTiming,
         report: Callable[[str, bool | None], None],
     ) -> None:
-        """Takes `report`, which is called after each question with the status name of its resource and whether it ended
-        in an outage (`None` if the question was not sent)."""
+        """Takes `report`, a function called after each lookup with the status name of its resource (as in
+        `/api/{status}/ping`), and whether the lookup ended in an outage (`None` if it was not sent)."""
         self._bus = bus
         self._cache = cache
         self._hints = hints
@@ -64,8 +66,8 @@ class Providers:
         self._flights: SingleFlight[ProviderAnswer] = SingleFlight()
 
     async def ask(self, served: Served, lookup: Lookup, key: str, today: date) -> Decision:
-        """Returns the decision about a lookup. `key` is that of the answer in the cache; with the empty key, the answer
-        is neither cached nor shared."""
+        """Returns the decision on the answer to a lookup. `key` is the key of the answer in the cache; if it is empty,
+        the answer is neither cached nor shared with identical lookups."""
         ask = partial(self._ask, served, lookup, key, today)
         answer = await (self._share(served, key, ask, Deadline(lookup.deadline)) if key else ask())
         self._report(served.status, is_outage(answer.decision.reply, served.problems))
@@ -74,8 +76,8 @@ class Providers:
     async def _share(
         self, served: Served, key: str, ask: Callable[[], Coroutine[Any, Any, ProviderAnswer]], deadline: Deadline
     ) -> ProviderAnswer:
-        """Returns the answer of an identical lookup in flight, or sends this lookup. An answer that was refused for the
-        other caller alone is not shared: the lookup is tried again until the deadline."""
+        """Returns the answer of an identical lookup that is in flight, or else asks the provider. If the other lookup
+        failed because of a limit on its caller's calls, tries again until this caller's deadline."""
         answer, joined = await self._flights.join(key, ask)
         try:
             while joined and answer.caller_was_refused:
@@ -97,7 +99,8 @@ class Providers:
             return reply
 
         async def ask_if_credible(provider: str, lookup: Lookup) -> Reply:
-            """Makes a refusal that is not credible a failure, so that the other provider is asked too."""
+            """Returns the provider's reply, or a failure in place of a reason that the provider may not give, which
+            must not count as proof that it does not know the person."""
             match await ask_one(provider, lookup):
                 case NotFound() | Rejected() | Failed() as reply if not is_credible(reply, reasons_of(served)):
                     return Failed(UPSTREAM_UNKNOWN)
@@ -113,8 +116,8 @@ class Providers:
         return ProviderAnswer(decision, caller_was_refused=was_busy and isinstance(decision.reply, Failed))
 
     async def _ask_one(self, served: Served, provider: str, lookup: Lookup) -> Reply:
-        """Returns a provider's reply. One that does not match the schema of its offer becomes `malformed_reply`, and
-        fields that the schema does not name are removed."""
+        """Asks one provider and returns its reply, without fields that the schema of its offer does not name; or
+        `malformed_reply` if the reply exceeds the limits or does not match that schema."""
         received = await self._bus.call(provider, lookup)
         reply = limited(received, provider, lookup.operation, served.operation.reply)
         if not isinstance(reply, Found):

@@ -10,11 +10,11 @@ from bouquet_gateway.stores.cache import Cache, key_of
 from bouquet_mesh.secret import Secret
 
 MARGIN_S = 1.0
-"""Seconds after a call's deadline when its marker expires, should the process end before it deletes the marker."""
+"""Seconds after a call's deadline at which its marker expires, in case the process ended without deleting it."""
 
 
 class InFlight:
-    """Markers of the calls in flight, kept in the cache."""
+    """Markers in the cache, one for each call that is being answered, so that the same call is refused meanwhile."""
 
     def __init__(self, cache: Cache, secret: Secret, deadline_s: float) -> None:
         self._cache = cache
@@ -23,8 +23,8 @@ class InFlight:
 
     @asynccontextmanager
     async def exclusive(self, path: str, raw_query: str, digest: str) -> AsyncIterator[None]:
-        """Marks a call as in flight for the life of the context. Raises `Problem` when the same caller (`digest`) has
-        an identical call in flight."""
+        """Marks a call as in flight for the life of the context. Raises `Problem` when the caller with the hash
+        `digest` has the same call in flight; the order of query parameters makes no difference."""
         canonical_query = "&".join(sorted(raw_query.split("&")))
         marker = key_of(self._secret, "in flight", path, canonical_query, digest)
         is_own = True  # also when `add` fails or is cancelled: the marker may have been written

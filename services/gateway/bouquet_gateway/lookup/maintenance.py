@@ -1,8 +1,9 @@
-"""Announced maintenance windows, by authority, in Paris time (docs/reference/contract.md §5.6).
+"""Announced maintenance windows: times, in Paris time, at which an authority's data cannot be asked for
+(docs/reference/contract.md §5.6).
 
-For example `MEN 01:10-02:30; CNAF & MSA sunday 23:00-23:45; ACME 2026-05-01 22:00-06:00`.
+A setting lists them, for example `MEN 01:10-02:30; CNAF & MSA sunday 23:00-23:45; ACME 2026-05-01 22:00-06:00`.
 
-A window is daily, weekly or on one date; one whose end is not after its start goes on into the next day.
+A window is daily, weekly or on one date. If its end is not after its start, it ends on the next day.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ WINDOW = re.compile(
 
 
 class MaintenanceWindow(Struct, frozen=True):
-    """Announced times at which an authority does not answer."""
+    """Announced window, daily, weekly or on one date, in which the authority named `label` does not answer."""
 
     label: str
     start: time
@@ -39,7 +40,7 @@ class MaintenanceWindow(Struct, frozen=True):
     """Weekday (Monday is 0) or date on which the window begins; `None` for every day."""
 
     def begins_on(self, day: date) -> bool:
-        """Tells whether a window begins on `day`."""
+        """Tells whether the window begins on `day`."""
         return self.day in (None, day.weekday(), day)
 
     def ends_at(self, day: date) -> datetime:
@@ -63,8 +64,8 @@ class OpenWindow(Struct, frozen=True):
 
 
 def parse_windows(text: str) -> MaintenanceWindows:
-    """Parses windows separated by semicolons or line ends. Raises `SettingsError` with the numbers of those that cannot
-    be parsed."""
+    """Parses windows separated by semicolons or line ends. Raises `SettingsError`, which tells by number which windows
+    cannot be parsed."""
     rows = [row.strip() for row in re.split("[;\n]", text) if row.strip()]
     windows = [_parse(row) for row in rows]
     if wrong := [str(number) for number, window in enumerate(windows, 1) if window is None]:
@@ -74,7 +75,8 @@ def parse_windows(text: str) -> MaintenanceWindows:
 
 
 def open_window(windows: MaintenanceWindows, label: str, now: datetime) -> OpenWindow | None:
-    """Returns the authority's window that is open at `now`, the one that ends last if there are several."""
+    """Returns the window of the authority named `label` that is open at `now`; of several the one that ends last,
+    `None` without any."""
     found = [
         OpenWindow(f"{window.start:%H:%M}", f"{window.end:%H:%M}", math.ceil((ends - now).total_seconds()))
         for window, starts, ends in _around(windows, label, now)
@@ -84,17 +86,19 @@ def open_window(windows: MaintenanceWindows, label: str, now: datetime) -> OpenW
 
 
 def open_until(windows: MaintenanceWindows, label: str, now: datetime) -> datetime | None:
-    """Returns the end of the authority's open window, in UTC, the latest if there are several."""
+    """Returns the end, in UTC, of the window of the authority named `label` that is open at `now`; of several the
+    latest end, `None` without any."""
     return max((ends for _, starts, ends in _around(windows, label, now) if starts <= now < ends), default=None)
 
 
 def has_ended_since(windows: MaintenanceWindows, label: str, since: datetime, now: datetime) -> bool:
-    """Tells whether a window of the authority has ended after `since`."""
+    """Tells whether a window of the authority named `label` has ended between `since` and `now`."""
     return any(since < ends <= now for _, _, ends in _around(windows, label, now))
 
 
 def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: datetime) -> None:
-    """Raises `Problem` when the authority is in maintenance, so that its provider is not asked."""
+    """Raises `Problem`, with the seconds left, while the authority is in maintenance, so that its provider is not
+    asked."""
     if opened := open_window(windows, authority.label, now):
         values = {"start": opened.start, "end": opened.end}
         raise Problem("maintenance", authority=authority, meta={"retry_in": opened.left_s}, values=values)
@@ -103,7 +107,8 @@ def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: dat
 def _around(
     windows: MaintenanceWindows, label: str, now: datetime
 ) -> Iterator[tuple[MaintenanceWindow, datetime, datetime]]:
-    """Yields each window of the authority that began today or in the two days before, with its start and end in UTC."""
+    """Yields the windows of the authority named `label` that begin on the day of `now` or on one of the two days
+    before, each with its start and end in UTC."""
     today = now.astimezone(PARIS).date()
     for window in windows:
         for day in (today - timedelta(days=days) for days in range(3)):

@@ -1,4 +1,4 @@
-"""Hop 4: from the path of a request to the operation that answers it."""
+"""Matching (step 4 in docs/architecture.md): finds the operation that answers the path of a request."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ REMOVED = {
     "/api/caf/famille": "gone_first_quotient",
     "/api/v2/composition-familiale": "gone_first_quotient",
 }
-"""Paths withdrawn from the contract, with the reason that is answered (docs/reference/contract.md §1.3). An offer of
-such a path has precedence."""
+"""Paths withdrawn from the contract, with the reason of the error that they answer (docs/reference/contract.md §1.3).
+If a worker offers such a path, its operation answers instead."""
 
 
 def match_path(offers: Discovery, request: HttpRequest, path: str, credential: Credential, query: Query) -> Match:
-    """Returns the match of a tidied path. Raises `Problem` for an unknown path."""
+    """Returns the resource and the operation for `path`, from which `paths.tidy` has removed superfluous slashes.
+    Raises `Problem` for a path that is unknown, withdrawn, or perhaps that of a provider without an offer yet."""
     if ENCODED in request.raw_path:
         raise Problem("unknown_route")
     is_reading = request.method in READING
@@ -36,6 +37,7 @@ def match_path(offers: Discovery, request: HttpRequest, path: str, credential: C
 
 
 def _naming(credential: Credential, query: Query) -> Naming:
-    """Returns whether a request identifies the person by session or by INE. A blank INE does not count."""
+    """Returns how a request to a v2 path identifies the person: by FranceConnect session if it has a bearer token, by
+    INE (student number) if it has one that is not blank."""
     ine = query.scalar("ine")
     return Naming(by_session=credential.place == "bearer", by_ine=bool(ine.strip() if isinstance(ine, str) else ine))

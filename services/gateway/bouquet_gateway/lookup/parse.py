@@ -1,4 +1,4 @@
-"""Parsing of a query string, hop 5: recipient, identity of the person, and other parameters."""
+"""Parsing of the query string (step 5 in docs/architecture.md): recipient, identity of the person, other parameters."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from bouquet_proto.tidy import tidied_identity
 
 
 class Parsed(Struct, frozen=True):
-    """Identity and parameters of a question that passed the rules."""
+    """Identity and parameters of a question, all of which have passed the operation's checks."""
 
     identity: Identity
     parameters: dict[str, Parameter]
 
 
 def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
-    """Returns the SIRET of the recipient. It is required from v3 on; in v2 it is `siret` by default, that of the
-    habilitation (docs/reference/contract.md §1.5.1). Raises `Problem`."""
+    """Returns the SIRET of the administration that receives the data, from the query. Only version 2 may leave it out:
+    it is then `siret`, that of the habilitation (docs/reference/contract.md §1.5.1). Raises `Problem`."""
     recipient = query.scalar("recipient")
     if recipient is None and envelope == "v2":
         recipient = siret
@@ -37,8 +37,8 @@ def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
 
 
 def parse(served: Served, query: Query, today: date, citizen: Identite | None) -> Parsed | Problem:
-    """Returns the parsed question, or the problem with it. `citizen` is the identity of a FranceConnect session: if it
-    breaks the rules, the problem is one for the whole identity."""
+    """Returns the identity and parameters of the question, or the problem with them. `citizen` is the identity of a
+    FranceConnect session: if it breaks a rule, the problem is that the identity as a whole is unusable."""
     citizen = citizen and tidied_identity(citizen)
     if citizen is not None and refused_codes(served.operation.pivot, citizen, today):
         return Problem(france_connect_session.UNUSABLE, authority=france_connect_session.AUTHORITY)

@@ -1,4 +1,5 @@
-"""Persons named in an answer: providers match loosely, and may find another person than the one asked about."""
+"""Persons whom an answer names, for the access journal: providers match loosely, and may find another person than the
+one asked about."""
 
 from __future__ import annotations
 
@@ -23,9 +24,9 @@ DAY_FIRST = re.compile(r"(\d\d)(\d\d)(\d{4})", re.ASCII)
 
 def people_named(data: Raw, operation: Operation) -> tuple[Identite, ...]:
     """Returns the persons named in an answer, at most `MAX_PEOPLE`: family name, first name and birth date, at the
-    places that the offer declares.
+    places that the operation declares in `people`.
 
-    A field that holds both names gives one person for each way to split it.
+    A field that holds both names does not tell which comes first: it gives two persons for each way to split it.
     """
     if not operation.people:
         return ()
@@ -36,7 +37,8 @@ def people_named(data: Raw, operation: Operation) -> tuple[Identite, ...]:
 
 
 def _nodes(whole: Any, path: str) -> list[Mapping[str, Any]]:
-    """Returns the objects at the end of a dotted path, also within lists."""
+    """Returns the objects at the end of a dotted path such as `foyer.enfants`. A list on the path, or at its end, gives
+    all its objects."""
     nodes = _objects(whole)
     for step in filter(None, path.split(".")):
         nodes = [child for node in nodes for child in _objects(node.get(step))]
@@ -64,7 +66,7 @@ def _read(node: Mapping[str, Any], fields: People) -> Iterator[Identite]:
 
 
 def _names(node: Mapping[str, Any], fields: People) -> Iterator[tuple[str, str]]:
-    """Yields pairs of a family name and the first of the first names."""
+    """Yields a person's family name and first of the first names; every possible pair if one field holds both names."""
     nom, prenoms = _text(node.get(fields.nom)), _text(node.get(fields.prenoms))
     if not nom:
         return
@@ -88,7 +90,8 @@ def _text(value: Any) -> str:
 
 
 def _birth(parts: Sequence[Any]) -> tuple[int | None, int | None, int | None]:
-    """Returns year, month and day of birth; `None` for an unknown part."""
+    """Returns year, month and day of birth, from three parts or from one text (`2005-06-17`, `17062005`); `None` for an
+    unknown part."""
     match parts:
         case [str() as text]:
             if found := ISO_DAY.match(text):

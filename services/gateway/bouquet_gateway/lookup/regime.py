@@ -1,7 +1,8 @@
-"""Regime decision: whether the answer of the CAF or of the MSA counts, computed from both outcomes.
+"""Regime decision: which answer counts after the CAF and the MSA were asked, computed from both outcomes.
 
 Source: docs/reference/upstreams/regime.md, with the outcomes (§3), the table of decisions (§4), what must never happen
-(§5), and which provider wins when both know the person (§6). A provider without an answer never becomes "not found".
+(§5), and which provider wins when both know the person (§6). If a provider does not answer, the decision is never "not
+found".
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ NOT_ALPHANUMERIC = re.compile(r"[\W_]")
 
 
 class Outcome(StrEnum):
-    """Outcomes of asking one provider under the regime plan."""
+    """Outcomes of asking the CAF or the MSA: what its reply means for the decision between the two."""
 
     FOUND = auto()
     NO_FILE = auto()
@@ -48,13 +49,14 @@ INCONCLUSIVE = frozenset({Outcome.UNAVAILABLE, Outcome.TIMEOUT})
 """Outcomes that tell nothing about the person, since the provider did not answer."""
 
 CONTRADICTS_FOUND = frozenset({Outcome.UNATTACHED, Outcome.UNIDENTIFIED})
-"""Outcomes of one provider that contradict a found answer of the other."""
+"""Outcomes that are counted as a contradiction if the other provider has found the person."""
 CONTRADICTORY_PAIR = frozenset({Outcome.NO_FILE, Outcome.UNIDENTIFIED})
-"""Pair of outcomes of the two providers that contradict each other."""
+"""Outcomes, one of each provider, that are counted as a contradiction together."""
 
 
 class Anomaly(StrEnum):
-    """Contradictions between the two answers; counted and alerted on, never shown to the caller."""
+    """Contradictions between the answers of CAF and MSA: both found the person (`double_rattachement`), or their
+    outcomes do not fit together. They are counted and alerted on, never shown to the caller."""
 
     NONE = ""
     DOUBLE_RATTACHEMENT = "double_rattachement"
@@ -62,7 +64,7 @@ class Anomaly(StrEnum):
 
 
 class Side(Struct, frozen=True):
-    """One of the two providers, and its reply."""
+    """One of the two providers: its name, the authority that its errors name, and its reply."""
 
     provider: str
     authority: Authority
@@ -74,17 +76,17 @@ class Side(Struct, frozen=True):
 
 
 class Question(Struct, frozen=True):
-    """Parts of the question on which the choice between two found answers depends."""
+    """Facts of the question by which one of two found answers is chosen."""
 
     person: Identite
     past_month: bool
     file: type[File] = QuotientFamilial
-    """Type of the data of a found answer."""
+    """Type as which the data of a found answer is decoded, to read whom it names."""
 
 
 class Decision(Struct, frozen=True):
-    """The reply to the caller, with the authority that signs its error, and the provider that found the person (empty
-    if none did)."""
+    """Reply to the caller, the authority that its error names, and the provider that answered (empty under the regime
+    plan if neither has found the person)."""
 
     reply: Reply
     authority: Authority
@@ -93,7 +95,8 @@ class Decision(Struct, frozen=True):
 
 
 def outcome_of(reply: Reply) -> Outcome:
-    """Returns the outcome of a provider's reply."""
+    """Returns what a provider's reply means for the decision. An unknown reason of an absence counts as
+    `UNAVAILABLE`."""
     match reply:
         case Found():
             return Outcome.FOUND
@@ -114,7 +117,8 @@ def outcome_of(reply: Reply) -> Outcome:
 
 
 def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """Returns the decision for two answers, in either order. `both` signs an error that concerns both providers."""
+    """Returns the decision between the answers of the two providers, in either order. `both` is the authority named in
+    an error that concerns both."""
     outcomes = {one.outcome, other.outcome}
     if Outcome.FOUND in outcomes:
         return _found(one, other, question, regimes)
@@ -133,8 +137,8 @@ def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: A
 
 
 def decide_with_hint(hint: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """Returns the decision when `hint` was expected to know the person (docs/reference/upstreams/regime.md §8): its
-    failure is the answer, unless the other provider found the person."""
+    """Returns the decision when the provider `hint` knew the person the last time (docs/reference/upstreams/regime.md
+    §8): its failure is the answer, unless the other provider has found the person."""
     if hint.outcome in INCONCLUSIVE and other.outcome is not Outcome.FOUND:
         return Decision(hint.reply, hint.authority)
     return decide(hint, other, question, regimes, both)
@@ -152,8 +156,9 @@ def _found(one: Side, other: Side, question: Question, regimes: Regimes) -> Deci
 
 
 def _winner(finders: list[Side], question: Question, regimes: Regimes) -> Side:
-    """Returns the better of two found answers. Ignores the value of the quotient and the date of its computation, which
-    one of the providers invents (docs/reference/upstreams/regime.md §6)."""
+    """Returns the better of two found answers: for a past month, that of the provider that keeps history; else the only
+    one that names the person asked about; else that of the provider with the freshest data. Ignores the quotient's value
+    and date of computation, which one of the providers invents (docs/reference/upstreams/regime.md §6)."""
     by_provider = {side.provider: side for side in finders}
     if question.past_month:
         return by_provider[regimes.keeps_history]
@@ -172,16 +177,16 @@ def _inconclusive(one: Side, other: Side, both: Authority) -> Decision:
 
 
 def _of_telling_side(one: Side, other: Side, telling: frozenset[Outcome], both: Authority) -> Decision:
-    """Returns the reply of the side whose outcome is in `telling`, signed by that side; signed by `both` if both
-    are."""
+    """Returns the reply of the provider that has an outcome in `telling`, with its authority; if both have one, the
+    reply of `one`, with the authority `both`."""
     tellers = [side for side in (one, other) if side.outcome in telling]
     authority = tellers[0].authority if len(tellers) == 1 else both
     return Decision(tellers[0].reply, authority)
 
 
 def _names_person(reply: Reply, question: Question) -> bool:
-    """Tells whether the person asked about is among the `allocataires` of a found answer, by family name, birth date
-    and, where known, sex."""
+    """Tells whether a found answer lists the person asked about among its `allocataires` (beneficiaries), by family
+    name, birth date and, where known, sex."""
     assert isinstance(reply, Found)
     try:
         file = msgspec.json.decode(reply.data, type=question.file)

@@ -1,4 +1,4 @@
-"""Hints on the provider (CAF or MSA) that last knew a person, which is asked first
+"""Hints: memory of the provider (CAF or MSA) that last knew a person, to ask it first the next time
 (docs/reference/upstreams/regime.md §8)."""
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from bouquet_proto.identity import Identite
 from bouquet_proto.quotient_familial import REGIMES
 
 HINT_S = 30 * 24 * 3600
-"""Seconds for which a hint is kept: 30 days."""
+"""Seconds for which the gateway remembers which provider knew a person: 30 days."""
 
 
 class RegimeHints:
-    """Hints in the cache, keyed by an HMAC of the person's identity."""
+    """Names of the provider that last knew each person, in the cache, by a keyed hash of the person's identity."""
 
     def __init__(self, cache: Cache, secret: Secret) -> None:
         self._cache = cache
@@ -24,7 +24,7 @@ class RegimeHints:
         return key_of(self._secret, "regime", *identity_traits(person))
 
     async def get(self, key: str) -> str:
-        """Returns the name of the provider; empty without a hint."""
+        """Returns the name of the provider that last knew the person; empty if none is remembered."""
         stored = await self._cache.get(key)
         hint = stored.value.decode() if stored else ""
         return hint if hint in (REGIMES.first, REGIMES.second) else ""
@@ -37,8 +37,8 @@ class RegimeHints:
 
 
 def identity_traits(person: Identite) -> tuple[str, ...]:
-    """Returns family name, first of the first names, birth date, sex and place of birth, the same for every spelling of
-    the names."""
+    """Returns what identifies a person for a hint: family name, first of the first names, birth date, sex and place of
+    birth. Case, accents and punctuation of names make no difference."""
     return (
         fold_name(person.nom_naissance),
         fold_name(person.prenoms[0]) if person.prenoms else "",

@@ -1,8 +1,9 @@
-"""Regime plan: question to the CAF or the MSA, or to both, with a hint for the next time
+"""Regime plan: asks the CAF, the MSA or both about a person, and learns which one to ask first the next time
 (docs/reference/upstreams/regime.md §8).
 
-The likelier provider is asked first; the other as soon as the first answers without having found the person, or after
-`after_s` without an answer. With `after_s` at 0 both are asked at once.
+The provider that knew the person the last time is asked first, or else the CAF. The other is asked as soon as the first
+answers without having found the person, or after `after_s` without an answer. With `after_s` at 0 both are asked at
+once.
 """
 
 from __future__ import annotations
@@ -30,33 +31,36 @@ from bouquet_proto.quotient_familial import BOTH_FUNDS, Regimes
 log = logging.getLogger(__name__)
 
 AskOne: TypeAlias = Callable[[str, Lookup], Coroutine[Any, Any, Reply]]
-"""Function that sends a lookup to the provider of that name."""
+"""Function that sends a lookup to the provider of the given name, and returns its reply."""
 Source: TypeAlias = Literal["hint", "first", "second", "both"]
 
 DISPROOF = frozenset(Outcome) - INCONCLUSIVE - {Outcome.FOUND}
-"""Outcomes that prove a hint wrong; a failure or timeout does not."""
+"""Outcomes after which the provider no longer counts as the one that knows the person: it answered, and did not find
+the person."""
 
 
 class HedgeTiming(Struct, frozen=True, kw_only=True):
-    """Times of a hedged question, in seconds."""
+    """Times of a question that may go to both providers: when the second is asked, and how long a late answer is
+    waited for."""
 
     after_s: float = 2.0
-    """Seconds without an answer of the first provider after which the other is asked too."""
+    """Seconds after which the second provider is asked too, if the first has not answered."""
     grace_s: float = 0.3
-    """Seconds to wait for the other provider, if it was asked, after one has found the person; a double file is then
-    detected."""
+    """Seconds to wait for the other provider, if it was asked too, after one has found the person. Its answer shows
+    whether both know the person."""
 
 
 class Resolution(Struct, frozen=True):
-    """A decision, and the hint to keep for the next time."""
+    """Decision on a question to CAF and MSA, and what to remember about the person for the next time."""
 
     decision: Decision
     source: Source
-    """Way in which the provider was chosen: by the hint, as the first or the second one asked, or from both answers."""
+    """Origin of the answer: the provider that a hint named (`hint`), the `first` or the `second` one asked without a
+    hint, or `both`, when both or neither found the person."""
     learned_provider: str = ""
-    """Provider to ask first next time; empty unless exactly one provider found the person."""
+    """Provider to remember, and to ask first the next time; empty unless exactly one provider has found the person."""
     forget_hint: bool = False
-    """Whether the hint was wrong."""
+    """Whether the remembered provider answered without finding the person, and must be forgotten."""
 
 
 async def resolve(
@@ -67,8 +71,8 @@ async def resolve(
     timing: HedgeTiming,
     hint: str = "",
 ) -> Resolution:
-    """Asks one provider or both, and decides. `hint` is the name of the provider that knew the person last time; empty
-    if unknown."""
+    """Asks one provider or both about a person, and decides between the replies. `hint` is the name of the provider
+    that knew the person the last time; empty if unknown."""
     first = hint or regimes.first
     second = regimes.second if first == regimes.first else regimes.first
     replies = await _hedged(ask, lookup, (first, second), timing)
@@ -104,7 +108,8 @@ def _source(decision: Decision, first: str, has_hint: bool) -> Source:
 
 
 async def _hedged(ask: AskOne, lookup: Lookup, order: tuple[str, str], timing: HedgeTiming) -> dict[str, Reply]:
-    """Returns the replies by provider. One is missing if the other provider found the person first."""
+    """Asks the first provider in `order` and, if need be, the second. Returns replies by provider name; that of a
+    provider is missing if the other found the person first."""
     first, second = order
     tasks = {first: asyncio.create_task(ask(first, lookup))}
     try:

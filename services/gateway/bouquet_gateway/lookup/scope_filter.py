@@ -1,4 +1,5 @@
-"""Hop 9: filter by scopes. A field that the caller's scopes do not open is left out, not null."""
+"""Filter by scopes (step 9 in docs/architecture.md): a field that the caller's scopes do not open is left out, not
+null."""
 
 from __future__ import annotations
 
@@ -12,28 +13,30 @@ from msgspec import Raw
 from bouquet_proto.offer import Operation
 
 ClosedFields: TypeAlias = dict[str, "ClosedFields"]
-"""Tree of the field names to remove; a leaf is an empty dict."""
+"""Fields to remove, as nested dicts: `{"adresse": {"pays": {}}}` removes the field `pays` of `adresse`."""
 
 _members = msgspec.json.Decoder(dict[str, Raw])
 _items = msgspec.json.Decoder(list[Raw])
 
 
 def open_fields(data: Raw, operation: Operation, scopes: frozenset[str]) -> Raw:
-    """Returns the data of an operation without the fields that `scopes` do not open."""
+    """Returns the data of an answer without the fields that `scopes` do not open, and with the objects that they do not
+    open emptied (`open_gates`)."""
     ungated = open_gates(data, scopes) if operation.gated else data
     return filter_data(ungated, operation.fields, scopes)
 
 
 def filter_data(data: Raw, fields: Mapping[str, tuple[str, ...]], scopes: frozenset[str]) -> Raw:
-    """Returns `data` without its closed fields, unchanged if all are open. `fields` maps dotted paths to the scopes
-    that open them, one of which is enough."""
+    """Returns `data` without the fields that `scopes` do not open. `fields` maps a field's dotted path to the scopes
+    that open it: any one of them, where `a&b` requires both."""
     cuts = closed_fields(tuple(fields.items()), scopes)
     return _without(data, cuts) if cuts else data
 
 
 @lru_cache(maxsize=4096)
 def closed_fields(fields: tuple[tuple[str, tuple[str, ...]], ...], scopes: frozenset[str]) -> ClosedFields:
-    """Returns the tree of the fields that `scopes` do not open."""
+    """Returns the fields that `scopes` do not open. `fields` are pairs of a field's dotted path and the scopes that
+    open it."""
     closed = {path for path, opening in fields if not _opens(opening, scopes)}
     cuts: ClosedFields = {}
     for path in closed:
@@ -53,7 +56,7 @@ def _cut(cuts: ClosedFields, steps: list[str]) -> None:
 
 
 def _without(data: Raw, cuts: ClosedFields) -> Raw:
-    """Returns data without the fields of the tree, also within lists."""
+    """Returns `data` without the fields in `cuts`, removed from each item if `data` is a list."""
     match bytes(data).lstrip()[:1]:
         case b"{":
             members = _members.decode(data)
@@ -70,8 +73,8 @@ def _without(data: Raw, cuts: ClosedFields) -> Raw:
 
 
 def open_gates(data: Raw, scopes: frozenset[str]) -> Raw:
-    """Filters objects that list scopes in `$any`: removes the list, and empties an object if `scopes` contain none of
-    them."""
+    """Returns `data` with each object opened or emptied that lists, in `$any`, the scopes that open it: if `scopes`
+    contain one of them, the object stays, without `$any`; otherwise it becomes `{}`."""
     return Raw(msgspec.json.encode(_gated(msgspec.json.decode(data), scopes)))
 
 

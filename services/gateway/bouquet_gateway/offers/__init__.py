@@ -1,1 +1,1 @@
-"""Offers of workers: discovery, checks, and the catalogue of what is served."""
+"""Offers, in which workers say what they can be asked: discovery, checks, and the catalogue made of all offers."""

@@ -1,4 +1,4 @@
-"""Catalogue of the served operations by path, built from the offers."""
+"""Catalogue of the operations that the gateway serves, by path, made of the offers of all workers."""
 
 from __future__ import annotations
 
@@ -19,21 +19,23 @@ from bouquet_proto.rules import RULES
 
 STATUS_NAME = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
-"""Operations of each plan by id. The gateway's own definition is used, not that of an offer."""
+"""Operations of each plan (way to choose between several providers) by id. The gateway's own definition is used, so
+that no provider's offer decides which scopes open another provider's data."""
 
 
 class Served(Struct, frozen=True, dict=True):
-    """An operation with its authority and providers."""
+    """An operation that the gateway serves, with the authority that its errors name, and the providers that answer
+    it."""
 
     operation: Operation
     authority: Authority
     authorities: Mapping[str, Authority]
-    """Authority by provider name; several under a plan."""
+    """Authority of each provider that answers the operation, by provider name; only a plan has several."""
     problems: Mapping[str, Failure]
-    """Rows of the failure table that the operation's provider adds, by reason."""
+    """Errors that the operation's provider adds to the failure table, by the reason in a worker's reply."""
     reply_schema: ReplySchema
     status: str = ""
-    """Status name of the resource in `/api/{status}/ping`; empty for none."""
+    """Name of the resource in `/api/{status}/ping`, which shows its health; empty if its health is not shown."""
 
     @property
     def provider(self) -> str:
@@ -47,22 +49,23 @@ class Served(Struct, frozen=True, dict=True):
 
 
 class MonitoredResource(Struct, frozen=True):
-    """A resource whose health is shown: the authority that signs its errors, and its providers."""
+    """A resource whose health is shown, with the authority that its errors name, and its providers."""
 
     authority: Authority
     providers: frozenset[str]
 
 
 class Naming(Struct, frozen=True):
-    """Whether a request identifies the person by session or by INE; decides between modalities of a v2 path
-    (docs/reference/contract.md §1.2)."""
+    """Whether a request identifies the person by FranceConnect session or by INE. It decides which operation answers at
+    a v2 path, which has several (docs/reference/contract.md §1.2)."""
 
     by_session: bool = False
     by_ine: bool = False
 
 
 class Family(Struct, frozen=True, dict=True):
-    """A resource in all its versions. Each version has one modality from v3 on, up to three in v2."""
+    """A path without its version, such as `men/scolarites/identite`, with the operations of each version: one from v3
+    on, in v2 up to three that identify the person in different ways (modalities)."""
 
     versions: Mapping[int, tuple[Served, ...]]
 
@@ -73,7 +76,7 @@ class Family(Struct, frozen=True, dict=True):
 
     @cached_property
     def scopes(self) -> frozenset[str]:
-        """Scopes that open at least one version of the resource."""
+        """Scopes that give access to the resource in at least one version."""
         return frozenset(scope for served in self.each() for scope in served.operation.scopes)
 
 
@@ -98,7 +101,8 @@ class Match(Struct, frozen=True):
 
 
 class Catalogue:
-    """Immutable catalogue; a change of offers makes a new one."""
+    """Operations, documents and monitored resources of all offers. It is immutable: a change of offers makes a new
+    one."""
 
     def __init__(self, offers: Iterable[Offer] = ()) -> None:
         self.offers = tuple(offers)
@@ -112,7 +116,8 @@ class Catalogue:
             self._families[family_path] = Family({**known.versions, version: modalities})
 
     def match(self, path: str, naming: Naming) -> Match | None:
-        """Returns the match of a tidied path, `None` for an unknown resource."""
+        """Returns the match of a path from which `paths.tidy` has removed superfluous slashes; `None` if no version of
+        the resource is offered."""
         family_path, version = split(path)
         family = self._families.get(family_path)
         if family is None:
@@ -121,8 +126,8 @@ class Catalogue:
 
 
 def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
-    """Returns the modality that answers: by session if the request has one, else by INE, else the remaining one
-    (docs/reference/contract.md §1.2)."""
+    """Returns the operation, of those at one path, that fits the request: by session if the request has one, else by
+    INE, else the remaining one (docs/reference/contract.md §1.2)."""
     if len(modalities) == 1:
         return modalities[0]
     by_modality = {served.operation.modality: served for served in modalities}
@@ -135,7 +140,8 @@ def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
 
 
 def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
-    """Returns the served operations by path, one for each modality. Of two offers for one path, the earlier wins."""
+    """Returns the served operations by path, one for each modality (way to identify the person). Of two offers for one
+    path the earlier wins, except under a plan, which asks both providers."""
     table: dict[str, dict[Modality, Served]] = {}
     status_owners = {france_connect_session.STATUS: france_connect_session.PROVIDER}
     for offer in offers:
@@ -147,8 +153,8 @@ def served_by_path(offers: Iterable[Offer]) -> dict[str, tuple[Served, ...]]:
 
 
 def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation, status_owners: dict[str, str]) -> str:
-    """Adds an operation to `modalities`; returns an empty text, or the reason for its refusal. `status_owners` maps
-    each status name to the provider or plan that may use it."""
+    """Adds an operation to `modalities`, the operations of its path. Returns an empty text, or the reason why the
+    operation is refused. `status_owners` maps each status name to the provider or plan that may use it."""
     if not _is_readable(operation):
         return "rule unknown"
     if operation.plan and not _may_join_plan(operation, offer.provider):
@@ -180,8 +186,8 @@ def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation,
 def monitored_by_status(
     offers: Iterable[Offer], by_path: Mapping[str, tuple[Served, ...]]
 ) -> dict[str, MonitoredResource]:
-    """Returns the resources with a status name, by that name, including FranceConnect sessions if their provider has
-    sent an offer."""
+    """Returns the resources whose health is shown, by status name (as in `/api/{status}/ping`). FranceConnect sessions
+    are among them if their provider has sent an offer."""
     table: dict[str, MonitoredResource] = {}
     if any(offer.provider == france_connect_session.PROVIDER for offer in offers):
         table[france_connect_session.STATUS] = MonitoredResource(
@@ -194,8 +200,8 @@ def monitored_by_status(
 
 
 def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str]) -> dict[str, bytes]:
-    """Returns the offered documents by path, as JSON. Refuses a document at the path of an operation or of an earlier
-    document."""
+    """Returns the documents that workers offer, as JSON, by path. Refuses a document outside of `/api/`, or at the path
+    of an operation or of an earlier document."""
     table: dict[str, bytes] = {}
     for offer in offers:
         for path, document in offer.documents.items():
@@ -207,7 +213,8 @@ def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str]) 
 
 
 def _status(operation: Operation, provider: str, status_owners: dict[str, str]) -> str:
-    """Returns the status name of an operation; empty for one that belongs to another provider or plan."""
+    """Returns the status name of an operation; empty for one that is malformed, or that another provider or plan
+    uses."""
     status, owner = operation.status_name, operation.plan or provider
     if STATUS_NAME.fullmatch(status) and status_owners.setdefault(status, owner) == owner:
         return status
@@ -215,7 +222,8 @@ def _status(operation: Operation, provider: str, status_owners: dict[str, str]) 
 
 
 def _is_readable(operation: Operation) -> bool:
-    """Tells whether the gateway knows every rule of the operation; a newer worker may use new rules."""
+    """Tells whether the gateway knows every rule that the operation's checks name; a newer worker may name new
+    rules."""
     return all(check.rule in RULES for stage in (*operation.checks, operation.pivot) for check in stage)
 
 

@@ -20,20 +20,21 @@ from bouquet_proto.offer import Authority, Offer, Operation, Retirement
 log = logging.getLogger(__name__)
 
 Territories: TypeAlias = Mapping[str, tuple[str, ...]]
-"""Path prefixes that each provider is confined to; a provider without an entry may offer any path."""
+"""Path prefixes by provider: the paths that a provider offers must begin with one of them. A provider without an entry
+may offer any path."""
 
 MAX_WORD_LENGTH = 100
-"""Limit on the characters of an operation's id or a label, which documents repeat for each error."""
+"""Limit on the characters of an operation's id, status name or label, which documents repeat for each error."""
 MAX_ROW_BYTES = 2_000
-"""Limit on the bytes of a row that a provider adds to the failure table."""
+"""Limit on the bytes, as JSON, of an error that a provider adds to the failure table."""
 MAX_OWN_REASONS = 50
-"""Limit on the reasons of an operation, and on the rows that a provider adds to the failure table."""
+"""Limit on the reasons of an operation, and on the errors that a provider adds to the failure table."""
 MAX_DOCUMENTS = 20
 MAX_CHECKS = 50
 MAX_SCHEMA_OBJECTS = 100
-"""Limit on the objects in the schema of an operation, each of which becomes a type."""
+"""Limit on the objects in the JSON schema of an operation, since the gateway makes a type for each."""
 MAX_FIELD_STEPS = 30
-"""Limit on the steps of a field's dotted path."""
+"""Limit on the names in a field's dotted path; `adresse.pays` has two."""
 MAX_FIELDS = 300
 MAX_PEOPLE = 16
 MAX_UNION = 10
@@ -44,7 +45,8 @@ _offer = msgspec.json.Decoder(Offer)
 
 
 def territories(entries: tuple[str, ...], setting: str) -> Territories:
-    """Parses entries such as `acme:/v3/acme/`, several of which may name one provider. Raises `SettingsError`."""
+    """Parses entries such as `acme:/v3/acme/` into path prefixes by provider; several entries may name one provider.
+    Raises `SettingsError`, in which `setting` is the name of the setting."""
     found: dict[str, tuple[str, ...]] = {}
     for entry in entries:
         provider, _, prefix = entry.partition(":")
@@ -55,8 +57,8 @@ def territories(entries: tuple[str, ...], setting: str) -> Territories:
 
 
 def read_offer(provider: str, data: Raw, allowed: Territories) -> Offer | None:
-    """Returns the offer in a provider's reply, without the operations and documents that are refused; `None` for data
-    that is not an offer of this provider, or exceeds the limits."""
+    """Returns the offer in `data`, a provider's reply, without the operations and documents that are refused; `None` if
+    `data` is not an offer of this provider, or exceeds the limits. `allowed` limits the paths."""
     if len(memoryview(data)) > MAX_OFFER_BYTES:
         refuse(provider, "offer too large")
         return None
@@ -82,7 +84,8 @@ def read_offer(provider: str, data: Raw, allowed: Territories) -> Offer | None:
 
 
 def refuse(provider: str, reason: str, operation: str = "") -> None:
-    """Logs and counts the refusal of an offer, operation or document. `reason` is a constant text."""
+    """Logs and counts the refusal of an offer, operation or document. `reason` is a constant text, since it is the
+    label of a metric."""
     log.error(reason, extra={"provider": provider, "operation": operation[:MAX_WORD_LENGTH]})
     metrics.OFFERS_REFUSED.labels(provider, reason).inc()
 
@@ -107,7 +110,8 @@ def _is_in_territory(path: str, offer: Offer, allowed: Territories) -> bool:
 
 
 def _is_within_limits(offer: Offer) -> bool:
-    """Tells whether the number of operations, failure table rows and documents of an offer is within limits."""
+    """Tells whether the numbers of operations, documents and added errors of an offer are within limits, and the size
+    of each such error."""
     return (
         len(offer.operations) <= MAX_OPERATIONS
         and len(offer.problems) <= MAX_OWN_REASONS
@@ -117,7 +121,7 @@ def _is_within_limits(offer: Offer) -> bool:
 
 
 def _is_operation_within_limits(operation: Operation) -> bool:
-    """Tells whether an operation is small enough for the documents and types that are made from it."""
+    """Tells whether an operation is small enough for the gateway, which makes documents, types and checks from it."""
     return (
         len(operation.reasons) <= MAX_OWN_REASONS
         and sum(map(len, (*operation.checks, operation.pivot))) <= MAX_CHECKS
@@ -133,7 +137,8 @@ def _is_operation_within_limits(operation: Operation) -> bool:
 
 
 def _widest_union(node: Any) -> int:
-    """Returns the size of the largest `anyOf` of a schema, limited because decoding n alternatives costs n²."""
+    """Returns the number of alternatives in the largest `anyOf` of a schema, limited because decoding n alternatives
+    costs n²."""
     match node:
         case dict():
             own = node.get("anyOf")

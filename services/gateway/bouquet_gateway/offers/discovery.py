@@ -1,5 +1,5 @@
-"""Discovery of offers: asks the allowed providers again and again, so that a new worker needs no restart of the
-gateway."""
+"""Discovery of offers: asks the allowed providers for their offer again and again, so that a new worker needs no
+restart of the gateway."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ log = logging.getLogger(__name__)
 
 ASK_TIMEOUT_S = 2.0
 MISSING_RETRY_S = 1.0
-"""Seconds between two requests to a provider without an offer."""
+"""Seconds between two requests for the offer of a provider that has not sent one yet."""
 REFRESH_S = 30.0
-"""Seconds between two requests to a provider with an offer."""
+"""Seconds between two requests for the offer of a provider that has sent one, which may change."""
 
 
 class Discovery:
-    """Offers of the allowed providers. An offer is kept when its worker stops; calls then fail as unavailable."""
+    """Latest valid offer of each allowed provider. It is kept when the worker stops; calls then fail as unavailable."""
 
     def __init__(
         self,
@@ -49,7 +49,8 @@ class Discovery:
         self.silent = set(self._allowed)
         """Names of the providers that did not answer the last request for their offer."""
         self._unreadable: dict[str, Raw] = {}
-        """Last reply of each provider that is not a valid offer, kept so that it is parsed and logged once."""
+        """Reply of each provider whose last reply was not a valid offer. The same reply is not parsed and logged
+        again."""
         for provider in self._allowed:
             metrics.OPERATIONS.labels(provider).set(0)
             # Created at 0, so that a rate includes the first one.
@@ -65,7 +66,7 @@ class Discovery:
         return tuple(name for name in self._allowed if name not in self._offers)
 
     def may_be_offered(self, path: str) -> bool:
-        """Tells whether a provider that has not sent its offer yet may offer the path."""
+        """Tells whether the path may belong to a provider that has not sent its offer yet."""
         any_path = ("/",)
         return OFFERED.fullmatch(path) is not None and any(
             path.startswith(self._territories.get(name, any_path)) for name in self.missing

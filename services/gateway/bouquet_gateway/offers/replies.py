@@ -1,4 +1,5 @@
-"""Limits on replies of workers, checked before a reply is decoded: size, number of elements, reasons, `meta` fields."""
+"""Limits on replies of workers, checked before the data of a reply is decoded: its size, nesting and number of
+elements, and the fields of `meta`."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ log = logging.getLogger(__name__)
 
 
 def limited(reply: Reply, provider: str, operation: str, limits: ReplyLimits = DEFAULT_LIMITS) -> Reply:
-    """Returns the reply, or `malformed_reply` in place of one that exceeds the limits."""
+    """Returns the reply. One that exceeds the limits is logged, counted, and replaced by the failure
+    `malformed_reply`."""
     excess = excess_of(reply, limits)
     if not excess:
         return reply

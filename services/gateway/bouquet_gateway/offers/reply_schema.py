@@ -18,11 +18,12 @@ Schema: TypeAlias = Mapping[str, Any]
 
 SCALARS: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
 GATE = {"$any": list[str]}
-"""Field that every object of a gated resource may have: the scopes that open it (`scope_filter.open_gates`)."""
+"""Field that any object may have in the data of an operation whose offer sets `gated`: the scopes that open the object
+(`scope_filter.open_gates`)."""
 
 
 class ReplySchema:
-    """JSON schema of an operation's data. Its msgspec types are built at the first reply."""
+    """Check of an operation's data against its JSON schema. The msgspec types are built at the first reply."""
 
     def __init__(self, schema: Schema, *, gated: bool = False) -> None:
         self._schema = schema
@@ -32,7 +33,8 @@ class ReplySchema:
         """Returns the data without fields that the schema does not name; `None` for data that does not match the
         schema.
 
-        Of a name given twice the last value is kept, since JSON parsers differ in which one they take (RFC 8259 §4).
+        If an object has two fields of one name, only the last is kept, since JSON parsers differ in which one they take
+        (RFC 8259 §4).
         """
         try:
             sent, read = bytes(data), msgspec.json.encode(self._exact.decode(data))
@@ -79,8 +81,7 @@ class _TypeBuilder:
                 return Raw
 
     def _object(self, properties: Mapping[str, Schema], required: tuple[str, ...]) -> Any:
-        """Returns a msgspec struct for an object schema. Fields that scopes open are optional, since the schema also
-        describes filtered data."""
+        """Returns a msgspec struct for an object schema. Fields that are not in `required` may be absent."""
         types = {name: self.type_of(schema) for name, schema in properties.items()} | self._gate_fields
         names = {f"field_{number}": name for number, name in enumerate(types)}
         needed = [(field, types[name]) for field, name in names.items() if name in required]
@@ -89,7 +90,8 @@ class _TypeBuilder:
 
 
 def _union_of(types: list[Any]) -> Any:
-    """Returns the union of the types, or `Raw` where msgspec cannot distinguish them, as with two objects."""
+    """Returns the union of the types; `Raw`, which accepts any value, where msgspec cannot distinguish them, as with
+    two objects."""
     try:
         union = reduce(or_, types)
         msgspec.json.Decoder(union)

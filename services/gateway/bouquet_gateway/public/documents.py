@@ -15,11 +15,11 @@ from bouquet_gateway.public.encoded import Encoded, encoded, encoded_bytes
 
 
 class Documents:
-    """Public documents, each built and encoded once for each change of offers."""
+    """Public documents. Each is built and encoded at its first request, and kept until the offers change."""
 
     def __init__(self, offers: Discovery, public_url: str = "", contact: str = "") -> None:
-        """Takes `public_url`, the URL at which callers reach the gateways, without a slash at its end, and `contact`,
-        an address where they get help."""
+        """Takes `public_url`, the URL at which callers reach the gateways, without a slash at its end, and `contact`, a
+        URL or e-mail address where callers get help."""
         self._offers = offers
         self._public_url = public_url
         self._contact = contact
@@ -28,8 +28,8 @@ class Documents:
         self._errors: Nomenclature | None = None
 
     def openapi(self, envelope: Envelope | None = None) -> Encoded:
-        """Returns the OpenAPI document of the gateway's own endpoints and of all offered paths, or of those with one
-        envelope."""
+        """Returns the OpenAPI document of the gateway's own endpoints and of the offered paths: all, or only those
+        whose answers have this envelope (`v2`, or `v3` from version 3 on)."""
 
         def make(catalogue: Catalogue) -> Encoded:
             paths = catalogue.by_path.items()
@@ -43,7 +43,8 @@ class Documents:
         return self._encoded_once(("openapi", envelope), make)
 
     def errors(self, operation_id: str = "") -> Encoded | None:
-        """Returns the list of errors, limited to one operation by its id; `None` for an unknown operation."""
+        """Returns the list of errors: of all operations, or only of the one with the given id; `None` if it is
+        unknown."""
         full_list = self._nomenclature()
         if not operation_id:
             return self._encoded_once("errors", lambda _: encoded(full_list))
@@ -54,7 +55,7 @@ class Documents:
         return self._encoded_once(("errors", operation_id), lambda _: encoded(reduced))
 
     def offered(self, path: str) -> Encoded | None:
-        """Returns the document that a worker offers at a tidied path; `None` without one."""
+        """Returns the document that a worker offers at this path; `None` if there is none."""
         document = self._offers.catalogue.documents.get(path)
         return None if document is None else self._encoded_once(("offered", path), lambda _: encoded_bytes(document))
 
@@ -71,7 +72,7 @@ class Documents:
         return self._errors
 
     def _current_catalogue(self) -> Catalogue:
-        """Returns the catalogue, and drops the documents built from a former one."""
+        """Returns the current catalogue; if it has changed, drops the documents that were built from the former one."""
         catalogue = self._offers.catalogue
         if catalogue is not self._made_of:
             self._made_of, self._made, self._errors = catalogue, {}, None

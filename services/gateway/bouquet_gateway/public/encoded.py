@@ -1,4 +1,4 @@
-"""Encoded documents: serialized and compressed once, then sent to any number of clients."""
+"""Encoded documents: serialized to JSON and compressed once, then sent to any number of clients."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Encoded(Struct, frozen=True):
     plain: bytes
     gzipped: bytes
     etag: str
-    """`ETag` of the plain form, without quotes. It depends on the content only."""
+    """`ETag` of the plain form, without quotes. It depends on the content only, so that all gateways give the same."""
 
     def etag_of(self, *, gzipped: bool) -> str:
         """Returns the `ETag`, without quotes, of the plain or the compressed form (RFC 9110 §8.8.3.3)."""
@@ -26,12 +26,12 @@ class Encoded(Struct, frozen=True):
 
 
 def encoded(document: object) -> Encoded:
-    """Returns the encoded form of an object."""
+    """Serializes an object to JSON, and returns it as an encoded document."""
     return encoded_bytes(msgspec.json.encode(document))
 
 
 def encoded_bytes(plain: bytes) -> Encoded:
-    """Returns the encoded form of JSON bytes."""
+    """Returns the encoded document of `plain`, bytes that are JSON already."""
     return Encoded(plain, gzip.compress(plain, mtime=0), sha256(plain).hexdigest()[:32])
 
 

@@ -1,4 +1,4 @@
-"""Health of each resource, computed from the results of callers' calls; providers are not probed.
+"""Health of each resource, computed from how the calls of clients ended; providers are not probed.
 
 Each process counts only its own calls.
 """
@@ -14,19 +14,20 @@ from msgspec import Struct
 
 WINDOW_S = 600
 SLICE_S = 30
-"""Length, in seconds, of the slices in which calls are counted: the window covers nine and a half to ten minutes."""
+"""Length, in seconds, of the slices in which calls are counted. The window is twenty slices, of which the last has not
+ended: it covers nine and a half to ten minutes."""
 TOO_MANY_OUTAGES = 0.10
-"""Share of outages at which a resource is shown as down (docs/reference/contract.md §5.3)."""
+"""Share of outages among the calls at which a resource is shown as down (docs/reference/contract.md §5.3)."""
 LEAST_CALLS = 10
-"""Number of calls needed before a resource is shown as down, so that one caller cannot cause it."""
+"""Number of calls in the window needed before a resource is shown as down, so that one caller cannot cause it."""
 LEAST_OUTAGES = 2
-"""Number of outages needed before a resource is shown as down."""
+"""Number of outages in the window needed before a resource is shown as down."""
 
 State: TypeAlias = Literal["ok", "bad_gateway", "unknown", "maintenance"]
 
 
 class Slice(Struct):
-    """Calls and outages in `SLICE_S` seconds."""
+    """Number of calls and outages in one slice of `SLICE_S` seconds; `number` counts the slices since 1970."""
 
     number: int
     calls: int = 0
@@ -41,7 +42,7 @@ class HealthWindow:
         self.last_success: datetime | None = None
 
     def record(self, at: datetime, *, outage: bool) -> None:
-        """Counts one call; `outage` tells whether it ended in 502, 503 or 504."""
+        """Counts one call that ended at `at`; `outage` tells whether it ended in 502, 503 or 504."""
         number = _slice_of(at)
         if not self._slices or self._slices[-1].number < number:
             self._slices.append(Slice(number))
@@ -51,44 +52,45 @@ class HealthWindow:
             self.last_success = at
 
     def counts(self, at: datetime) -> tuple[int, int]:
-        """Returns the number of calls in the last ten minutes, and of outages among them."""
+        """Returns the number of calls in the ten minutes before `at`, and the number of outages among them."""
         recent = [part for part in self._slices if part.number > _slice_of(at) - WINDOW_S // SLICE_S]
         return sum(part.calls for part in recent), sum(part.outages for part in recent)
 
 
 class HealthWindows:
-    """Health windows by status name."""
+    """Health windows of all resources, by status name (as in `/api/{status}/ping`)."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._windows: defaultdict[str, HealthWindow] = defaultdict(HealthWindow)
 
     def record(self, status: str, outage: bool | None) -> None:
-        """Counts a call. Does nothing for a resource without status name, or for a call that was not sent (`outage` is
-        `None`)."""
+        """Counts a call to the resource with this status name. Does nothing if the name is empty, or if the call was
+        not sent to the provider (`outage` is `None`)."""
         if status and outage is not None:
             self._windows[status].record(self._clock(), outage=outage)
 
     def of(self, status: str) -> HealthWindow:
-        """Returns the window of a resource, empty before its first call."""
+        """Returns the window of the resource with this status name; it is empty before the first call."""
         return self._windows[status]
 
 
 class Circumstances(Struct, frozen=True, kw_only=True):
-    """Facts about a resource other than its calls."""
+    """Facts, besides its calls, on which the state of a resource depends."""
 
     maintenance_until: datetime | None = None
-    """End of the open maintenance window; `None` without one."""
+    """End of the maintenance window that is open now; `None` without one."""
     just_reopened: bool = False
     """Whether a maintenance window has ended within the last ten minutes, so that calls may have failed because of
     it."""
     is_silent: bool = False
-    """Whether the resource's worker does not answer the gateway."""
+    """Whether a worker of the resource did not answer the gateway's last request for its offer."""
 
 
 def state_of(window: HealthWindow, circumstances: Circumstances, at: datetime) -> State:
-    """Returns the state of a resource. Few calls are enough for `ok`, and `LEAST_CALLS` are needed for `bad_gateway`.
-    Without calls, a resource is `ok` if its worker answers, else `unknown`."""
+    """Returns the state of a resource. Outside of maintenance and the ten minutes after it, calls decide: `bad_gateway`
+    needs `LEAST_CALLS` calls; with fewer, one without outage is enough for `ok`. Without calls, a resource is `ok` if
+    its worker answers, else `unknown`; if all of few calls were outages, it is `unknown`."""
     if circumstances.maintenance_until:
         return "maintenance"
     if circumstances.just_reopened:

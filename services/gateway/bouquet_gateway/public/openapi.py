@@ -69,8 +69,8 @@ def document(
     contact: str = "",
     monitored: Iterable[str] = (),
 ) -> Json:
-    """Returns the document. `contact` is a URL or an e-mail address, and `monitored` are the status names of
-    resources."""
+    """Returns the OpenAPI document of the operations in `by_path` and of the gateway's own endpoints. `contact` is a
+    URL or an e-mail address, and `monitored` are the status names of resources."""
     components = Components()
     sessions_last = sorted(by_path.items(), key=lambda item: (_is_by_session(item[1][0]), item[0]))
     operations = {path: {"get": _get(modalities, components)} for path, modalities in sessions_last}
@@ -93,7 +93,7 @@ def document(
 
 
 def _make_ids_unique(items: Iterable[Json]) -> None:
-    """Makes operation ids unique, by a number after a repeated one."""
+    """Makes operation ids unique, by appending a number to an id that is taken (`…_2`)."""
     taken: set[str] = set()
     for item in items:
         id = item["get"]["operationId"]
@@ -124,7 +124,8 @@ def _checks(operation: Operation) -> Iterator[Check]:
 
 
 def _get(modalities: tuple[Served, ...], components: Components) -> Json:
-    """Returns the operation at a path. Its modalities share one resource and differ in their parameters."""
+    """Returns the OpenAPI operation at a path. `modalities` are the ways to identify the person: they share one
+    resource and differ in their parameters."""
     operations = [served.operation for served in modalities]
     served, envelope = modalities[0], envelope_of(operations[0].path)
     errors: Json = {}
@@ -159,7 +160,8 @@ def _scheme(operation: Operation, envelope: Envelope) -> str:
 
 
 def _parameters(operations: list[Operation]) -> list[Json]:
-    """Returns the query parameters of a path. A parameter is required if every modality requires it."""
+    """Returns the OpenAPI parameters of a path, merged from its operations. A parameter is required if every operation
+    requires it."""
     tables = [_table(operation) for operation in operations]
     merged: dict[str, Json] = {}
     if any(operation.cache_s for operation in operations):
@@ -171,8 +173,8 @@ def _parameters(operations: list[Operation]) -> list[Json]:
 
 
 def _table(operation: Operation) -> dict[str, Json]:
-    """Returns the query parameters of an operation by name. A parameter is required if one of the rules that read it
-    requires it."""
+    """Returns the OpenAPI query parameters of an operation, by name. A parameter is required if one of the rules that
+    read it requires it."""
     recipient = msgspec.structs.replace(RECIPIENT, required=envelope_of(operation.path) == "v3")
     table: dict[str, Json] = {}
     for name, field in [(recipient.name, recipient), *_fields(operation)]:
@@ -215,9 +217,9 @@ def _success(served: Served, components: Components) -> Json:
 
 
 def _names(operation: Operation) -> tuple[str, ...]:
-    """Returns names for the type of an operation's data, in order of preference: `V3DssQuotientFamilial` for
-    `/v3/dss/quotient_familial/identite`, which its modalities share if their types are equal, then
-    `V3DssQuotientFamilialIdentite`."""
+    """Returns the names that the type of an operation's data may get, preferred first. For
+    `/v3/dss/quotient_familial/identite`: `V3DssQuotientFamilial`, which other ways to identify the person share if
+    their types are equal, then `V3DssQuotientFamilialIdentite`."""
     path = operation.path.removeprefix("/api/")
     resource, _, modality = path.rpartition("/")
     if envelope_of(operation.path) == "v2" or modality != operation.modality:

@@ -1,7 +1,7 @@
 """Components of an OpenAPI document: schemas and headers that are defined once and referenced by name.
 
-Client generators name types after components. Inline objects are named by their title, and generators lose one of two
-with the same title.
+Client generators name a type after its component. They name an object without a component by its title, and lose one of
+two objects with the same title.
 """
 
 from __future__ import annotations
@@ -25,28 +25,29 @@ def pascal(text: str) -> str:
 
 
 class Components:
-    """Collection of the components that a document references."""
+    """Collection of the schemas and headers that an OpenAPI document references by name."""
 
     def __init__(self) -> None:
         self._schemas: Json = {}
         self._headers: Json = {}
 
     def as_json(self) -> Json:
-        """Returns the `headers` and `schemas` of the document."""
+        """Returns the `headers` and `schemas` for the `components` of the document."""
         return {"headers": dict(sorted(self._headers.items())), "schemas": dict(sorted(self._schemas.items()))}
 
     def headers(self, known: Mapping[str, Json], names: Iterable[str]) -> Json:
-        """Adds the headers, and returns references to them by name."""
+        """Adds the headers `names`, which `known` defines, and returns references to them by name."""
         return {name: self._header(name, known[name]) for name in names}
 
     def schemas(self, known: Mapping[str, Json]) -> Json:
-        """Adds the schemas, and returns a reference to the first of them."""
+        """Adds the schemas in `known`, and returns a reference to the first of them."""
         self._schemas |= known
         return _reference("schemas", next(iter(known)))
 
     def extract_objects(self, schema: Any, *names: str) -> Any:
-        """Replaces every object in a schema by a reference to a component. The outermost object gets the first of
-        `names` that is free or has an equal schema; for inner objects the field's name is appended."""
+        """Returns the schema with every object replaced by a reference to a component. The outermost object gets the
+        first of `names` that is free or has an equal schema; for an inner object, its field's name is appended to
+        `names`."""
         if not isinstance(schema, Mapping):
             return schema
         inner = {key: self._within(key, value, names) for key, value in schema.items() if key not in OMITTED_KEYWORDS}

@@ -16,7 +16,7 @@ from bouquet_proto.offer import Authority
 
 JSON = "application/json"
 MAY_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
-"""Statuses that may have a `Retry-After` header."""
+"""HTTP statuses of errors that may have a `Retry-After` header."""
 SAMPLE_VALUES = {"start": "01:10", "end": "02:30", "named": " (inconnue)"}
 """Values that fill the placeholders of error texts in examples."""
 
@@ -42,7 +42,7 @@ ON_THROTTLED = (*ON_EVERY_ANSWER, "RateLimit-Limit", "RateLimit-Remaining", "Rat
 
 
 def text(**limits: Any) -> Json:
-    """Returns the JSON schema of a text."""
+    """Returns the JSON schema of a string, with keywords such as `pattern`."""
     return {"type": "string", **limits}
 
 
@@ -86,8 +86,9 @@ def error_answers(
     headers: Iterable[str] = ON_EVERY_ANSWER,
     more: str = "",
 ) -> Json:
-    """Returns OpenAPI responses by status, with an example for each error code. `provider_rows` are rows that the
-    provider adds to the failure table; `more` is appended to each description."""
+    """Returns the OpenAPI responses by HTTP status, with an example for each error. `reasons` are pairs of a reason and
+    the authority that the error names, `provider_rows` the errors that the provider adds to the failure table; `more`
+    is appended to each description."""
     examples: dict[int, dict[str, Json]] = defaultdict(dict)
     forms: dict[int, set[Envelope]] = defaultdict(set)
     for reason, authority in reasons:
@@ -112,8 +113,8 @@ def _schema(forms: set[Envelope], components: Components) -> Json:
 
 
 def _add(examples: dict[str, Json], code: str, example: Mapping[str, Any]) -> None:
-    """Adds an example under its error code; a number tells a second text of the same code apart
-    (docs/reference/contract.md §3.5)."""
+    """Adds an example under its error code. If the code has an example with another text already, a number is appended:
+    `00210 (2)` (docs/reference/contract.md §3.5)."""
     if example not in examples.values():
         already_there = sum(name.partition(" ")[0] == code for name in examples)
         examples[f"{code} ({already_there + 1})" if already_there else code] = dict(example)

@@ -85,8 +85,8 @@ NOMENCLATURE: Json = {
 
 
 def paths(monitored: Iterable[str], components: Components, security: Iterable[str]) -> Json:
-    """Returns the paths of the gateway's own endpoints. `monitored` are the status names of resources, `security` the
-    names of the schemes that a token uses."""
+    """Returns the OpenAPI paths of the gateway's own endpoints. `monitored` are the status names of resources,
+    `security` the names of the security schemes by which a token is sent."""
     return _health(monitored, components) | {
         "/api/introspect": _get(
             "introspect",

@@ -21,7 +21,7 @@ class Status(Struct, frozen=True):
     status: State
     last_update: str
     last_ok_status: str | None | UnsetType = UNSET
-    """Time of the last call that ended well; null when there is none since this process began."""
+    """Time of the last call that ended without outage; null when there is none since this process began."""
     until: str | UnsetType = UNSET
     """End of the maintenance window; absent outside of one."""
 
@@ -62,7 +62,7 @@ class Pings:
         return None if monitored is None else self._status(name, monitored)
 
     def measure(self) -> None:
-        """Sets the metric of every resource's state, and removes resources that are not offered any more."""
+        """Sets the metric of every resource's state, and removes those of resources that are not offered any more."""
         metrics.RESOURCE_STATE.clear()
         for name, monitored in self._offers.catalogue.monitored.items():
             now = self._status(name, monitored).status
